@@ -71,11 +71,8 @@ def _of_bodies(record: StudyRecord) -> str:
         f"({gain_share(gain)}{margin if gain is body else ''})"
         for gain in (body, kinds[first], kinds[second])
     ]
-    own = "; ".join(
-        f"{gain.heads} is {gain_points(gain)} points"
-        for gain in gains_of_the_papers_heads(record)
-        if gain.body == first
-    )
+    of_paper = [gain for gain in gains_of_the_papers_heads(record) if gain.body == first]
+    own = "; ".join(f"{gain.heads} is {gain_points(gain)} points" for gain in of_paper)
     papers = f" The paper's own heads on the {first}: {own}." if own else ""
     return f"{more}: {'; '.join(parts)}.{papers}"
 

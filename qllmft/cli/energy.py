@@ -79,7 +79,16 @@ def energy(
             f"--calibration gives real gate times; got --model {model}, expected --model measured."
         )
     constants = None if calibration is None else read_gate_times(calibration)
-    curve = energy_curve(run_config.model, _widths(qubits), model, constants, against)
+    first, separator, last = qubits.partition("-")
+    try:
+        widths = range(int(first), int(last if separator else first) + 1)
+    except ValueError:
+        widths = range(0)
+    if not widths or widths[0] < 2 or widths[-1] > MOST_QUBITS:
+        raise UserError(
+            f"--qubits is {qubits!r}, expected a number or a range from 2 to {MOST_QUBITS}, such as 10-60."
+        )
+    curve = energy_curve(run_config.model, widths, model, constants, against)
     if figure is not None:
         from qllmft.report import draw_energy, style
 
@@ -90,20 +99,6 @@ def energy(
     _print_curve(run_config.model, curve)
     if figure is not None:
         say(f"The figure is in {figure}.")
-
-
-def _widths(qubits: str) -> range:
-    """Parse ``10-60`` or ``12`` into numbers of qubits."""
-    first, separator, last = qubits.partition("-")
-    try:
-        widths = range(int(first), int(last if separator else first) + 1)
-    except ValueError:
-        widths = range(0)
-    if not widths or widths[0] < 2 or widths[-1] > MOST_QUBITS:
-        raise UserError(
-            f"--qubits is {qubits!r}, expected a number or a range from 2 to {MOST_QUBITS}, such as 10-60."
-        )
-    return widths
 
 
 def _print_curve(head: ModelConfig, curve: EnergyCurve) -> None:

@@ -229,10 +229,8 @@ def _shown(prediction: Prediction, *, measured: bool = False) -> tuple[dict[str,
 def _spread_of(spread: Bootstrap, row: int, prediction: Prediction, digits: int) -> dict[str, Any]:
     """Return the spread of one text's probabilities by label, rounded to a number of digits."""
     labels = prediction.probabilities
-    errors, low, high = (
-        part[row].round(digits).tolist()
-        for part in (spread.standard_errors, spread.low, spread.high)
-    )
+    parts = (spread.standard_errors, spread.low, spread.high)
+    errors, low, high = (part[row].round(digits).tolist() for part in parts)
     return {
         "repeats": spread.repeats,
         "drawn_from": "shots" if spread.single_shots else "counts",

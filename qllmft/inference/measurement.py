@@ -143,16 +143,9 @@ def answers_of(
         top = logits.argmax(axis=1)
         between, given = of_pairs[np.arange(n), top], np.arange(k) == top[:, None]
     lead = leads(logits, given, thresholds)
-    return LabelProbabilities(
-        probabilities,
-        errors,
-        np.all(lead > half_width * between, axis=1),
-        reading.values,
-        reading.errors,
-        thresholds,
-        logits,
-        between[np.arange(n), lead.argmin(axis=1)],
-    )
+    decided = np.all(lead > half_width * between, axis=1)
+    least, values = between[np.arange(n), lead.argmin(axis=1)], (reading.values, reading.errors)
+    return LabelProbabilities(probabilities, errors, decided, *values, thresholds, logits, least)
 
 
 def measure(circuits: ModelCircuits, backend: Backend) -> LabelProbabilities:

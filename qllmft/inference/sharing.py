@@ -91,6 +91,10 @@ def model_card(
     if config.head == "quantum":  # of one inference, by formula
         counts = head_counts(config, config.n_qubits)
         energy = {"qpu": qpu_energy_kj(counts, FORTE), "gpu": gpu_energy_kj(counts, FORTE)}
+    body = "TF-IDF of the training texts"
+    if not is_word_body(model.body):  # and how it was trained, if the run's record is known
+        body = _public(record.body.model if record else model.body.model)
+        body = str(replace(record.body, model=body)) if record else body
     environment = Environment(  # noqa: S701 - Markdown; text of others passes through `code`
         loader=PackageLoader("qllmft.inference", ""),
         undefined=StrictUndefined,
@@ -107,7 +111,7 @@ def model_card(
         metadata=_metadata(model, name, facts, fields),
         verdict=record and verdict([replace(m, name=code(m.name)) for m in record.models]),
         versions=record.versions if record else versions(),
-        body=_body_in_words(model, record),
+        body=body,
         task=TASKS[model.task],
         parts=describe(config, model.dimension, len(model.label_names)).parts,
         without_circuit=WITHOUT_CIRCUIT,
@@ -116,15 +120,6 @@ def model_card(
         shots=FORTE.shots,
     )
     return f"{card}\n"
-
-
-def _body_in_words(model: StoredModel, record: RunRecord | None) -> str:
-    """Return the name of the body of the embeddings, and how it was trained if the run's record is known."""
-    if is_word_body(model.body):
-        return "TF-IDF of the training texts"
-    if record is None:
-        return _public(model.body.model)
-    return str(replace(record.body, model=_public(record.body.model)))
 
 
 def _record_facts(folder: Path, row: str) -> dict[str, Any]:

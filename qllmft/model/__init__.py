@@ -211,7 +211,17 @@ def load_model(folder: Path) -> StoredModel:
     """
     folder = folder / "model" if (folder / "model").is_dir() else folder
     record = _read_record(folder)
-    _check_numbers(record, folder)
+    least = record.least_numbers
+    try:
+        check_budget("its classifier", torch.float32.itemsize * least)
+    except UserError as error:
+        raise misfit(folder, error) from None
+    with _weights(folder) as path:  # nothing but the file's header is read
+        found = numbers_in(path)
+        if found < least:
+            raise WrongTensorsError(
+                f"{path.name} has {found:,} numbers, expected {least:,} or more"
+            )
     try:
         classifier = record.structure()
         body = _located_body(record, folder)
@@ -275,24 +285,6 @@ def no_model(folder: Path, missing: str) -> UserError:
 def misfit(folder: Path, reason: object) -> UserError:
     """Return the error about a record that has unknown values, or not those of the weights."""
     return UserError(f"the model in {folder} does not fit its record: {reason}")
-
-
-def _check_numbers(record: ModelRecord, folder: Path) -> None:
-    """Raise UserError if the structure of a record takes too much memory, or more weights than the file beside it has.
-
-    Nothing but the file's header is read.
-    """
-    least = record.least_numbers
-    try:
-        check_budget("its classifier", torch.float32.itemsize * least)
-    except UserError as error:
-        raise misfit(folder, error) from None
-    with _weights(folder) as path:
-        found = numbers_in(path)
-        if found < least:
-            raise WrongTensorsError(
-                f"{path.name} has {found:,} numbers, expected {least:,} or more"
-            )
 
 
 @contextmanager

@@ -80,13 +80,9 @@ class HeldOut:
         answers = self._of_texts([part.fitted.validation_answers for part in self.parts])
         exact = [part.fitted.validation_exact for part in self.parts]
         share = [len(rows) / len(train) for rows in self.rows]
-        return FittedHead(
-            head,
-            answers,
-            score_of(train, answers),
-            seconds + sum(part.fitted.seconds for part in self.parts),
-            None if None in exact else float(np.dot(np.array(exact, np.float64), share)),
-        )
+        mean = None if None in exact else float(np.dot(np.array(exact, np.float64), share))
+        seconds += sum(part.fitted.seconds for part in self.parts)
+        return FittedHead(head, answers, score_of(train, answers), seconds, mean)
 
     def control(self, head: Head, train: Examples) -> FittedHead | None:
         """Return the model of a head without its circuit, its penalty chosen over all folds."""
@@ -180,11 +176,8 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
         metrics.append(epochs)
         distances.append(Novelty.of(body.head_vectors, setup.config.seed).distances)
     rows = [np.flatnonzero(splits.folds == fold) for fold in range(splits.n_folds)]
-    return CrossValidation(
-        [HeldOut(parts, rows) for parts in zip(*found, strict=True)],
-        metrics,
-        np.sort(np.concatenate(distances)),
-    )
+    held = [HeldOut(parts, rows) for parts in zip(*found, strict=True)]
+    return CrossValidation(held, metrics, np.sort(np.concatenate(distances)))
 
 
 def _of_fold(setup: RunSetup, fold: int) -> RunSetup:
@@ -276,35 +269,22 @@ def run_folds(
 def _pooled(config: RunConfig, outcomes: Sequence[Outcome], texts: SharedInputs) -> RunRecord:
     """Return the record of all test rows of the folds, with differences paired by text."""
     records = [outcome.record for outcome in outcomes if outcome.record]
-    data = [config.data.model_copy(update={"fold": fold}) for fold in range(len(records))]
-    held = [texts.splits(each, config.seed).validation.labels for each in data]
+    of_folds = [config.data.model_copy(update={"fold": fold}) for fold in range(len(records))]
+    held = [texts.splits(each, config.seed).validation.labels for each in of_folds]
     # a finished run has answers
     kept = [each for outcome in outcomes if (each := outcome.folder.read_predictions())]
     first, *others = kept
     common = [name for name in first.answers if all(name in each.answers for each in others)]
-    pooled = Predictions(
-        first.task,
-        np.concatenate([each.labels for each in kept]),
-        {name: np.concatenate([each.answers[name] for each in kept]) for name in common},
-        first.label_names,
-        validation={
-            name: np.concatenate([each.validation[name] for each in kept]) for name in common
-        },
-    )
+    labels = np.concatenate([each.labels for each in kept])
+    answers = {name: np.concatenate([each.answers[name] for each in kept]) for name in common}
+    validated = {name: np.concatenate([each.validation[name] for each in kept]) for name in common}
+    pooled = Predictions(first.task, labels, answers, first.label_names, validation=validated)
     models = tuple(_model(name, records, pooled, np.concatenate(held)) for name in common)
-    sizes = {**records[0].data.sizes, "test": len(pooled.labels)}  # the first fold's training
-    record = replace(
-        records[0],
-        identity=config.identity,
-        data=replace(
-            records[0].data,
-            source=f"{records[0].data.source}, {len(records)} folds",
-            sizes=sizes,
-            findings=None,
-            split=None,
-        ),
-        models=models,
-    )
+    data = records[0].data
+    source = f"{data.source}, {len(records)} folds"
+    sizes = {**data.sizes, "test": len(labels)}  # the first fold's training
+    data = replace(data, source=source, sizes=sizes, findings=None, split=None)
+    record = replace(records[0], identity=config.identity, data=data, models=models)
     return record.compared(pooled)
 
 

@@ -349,11 +349,9 @@ def _record(
         files = setup.folder.trained_body(config.body).rglob("*")
         from qllmft.training import contrastive_pairs
 
-        learned = LearnedBody(
-            contrastive_pairs(len(splits.train), config.body.contrastive),
-            config.body.trainable is not False,
-            sum(file.stat().st_size for file in files if file.is_file()),
-        )
+        pairs = contrastive_pairs(len(splits.train), config.body.contrastive)
+        size = sum(file.stat().st_size for file in files if file.is_file())
+        learned = LearnedBody(pairs, config.body.trainable is not False, size)
     texts = corpus.source, corpus.fingerprint, corpus.label_names, splits.sizes
     findings = setup.findings if setup.findings != Findings() else None
     weights = weights_hash(config.body)

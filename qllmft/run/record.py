@@ -92,14 +92,12 @@ class Predictions(Answers):
             validation: those for the validation texts.
         """
         head, items = next(iter(answers.values())), test.items
-        mistakes = tuple(
-            Mistake(
-                items[i][:LONGEST_TEXT],
-                *(task.shown(names, given[i]) for given in (test.labels, head)),
-            )
-            for i in task.mistakes(head, test.labels)
-        )
-        return cls(task, np.asarray(test.labels), answers, names, mistakes, validation or {})
+        mistakes = []
+        for i in task.mistakes(head, test.labels):
+            shown = (task.shown(names, given[i]) for given in (test.labels, head))
+            mistakes.append(Mistake(items[i][:LONGEST_TEXT], *shown))
+        labels = np.asarray(test.labels)
+        return cls(task, labels, answers, names, tuple(mistakes), validation or {})
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -115,25 +113,21 @@ class Predictions(Answers):
     def from_dict(cls, record: Mapping[str, Any], task: Task) -> Predictions:
         """Read JSON values, or raise ValueError, KeyError or TypeError."""
         names = tuple(record["label_names"])
-        labels = task.labels_from_json(record["labels"], len(names))
+        k = len(names)
+        labels = task.labels_from_json(record["labels"], k)
         answers, validation = (
-            {
-                name: task.answers_from_json(given, len(names))
-                for name, given in record[part].items()
-            }
+            {name: task.answers_from_json(given, k) for name, given in record[part].items()}
             for part in ("answers", "validation")
         )
         if any(len(given) != len(labels) for given in answers.values()):
             raise ValueError(f"a model does not have one answer for each of {len(labels)} labels")
-        mistakes = tuple(
-            Mistake(
-                each["text"], *(task.shown_from_json(each[part]) for part in ("label", "answer"))
-            )
-            for each in record["mistakes"]
-        )
+        mistakes = []
+        for each in record["mistakes"]:
+            shown = (task.shown_from_json(each[part]) for part in ("label", "answer"))
+            mistakes.append(Mistake(each["text"], *shown))
         if not all(isinstance(text, str) for text in [*names, *(each.text for each in mistakes)]):
             raise TypeError("the names of the labels and the mistakes are not all text")
-        return cls(task, labels, answers, names, mistakes, validation)
+        return cls(task, labels, answers, names, tuple(mistakes), validation)
 
     def led_by(self, model: str) -> Predictions:
         """Return the predictions with another model first, without the head's mistakes."""

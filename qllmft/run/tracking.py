@@ -199,9 +199,6 @@ def read_state(file: Path) -> dict[str, dict[str, Any]]:
     """Read ``trackers.json``, or return an empty state if it is missing or malformed."""
     try:
         content = parse_json(read_text(file))
-        return {
-            name: {"key": kept["key"], "epoch": int(kept["epoch"])}
-            for name, kept in content.items()
-        }
+        return {k: {"key": kept["key"], "epoch": int(kept["epoch"])} for k, kept in content.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return {}
