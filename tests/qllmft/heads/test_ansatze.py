@@ -1,8 +1,6 @@
 """An ansatz by name in encoder and head: values by two routes, counts, files, and the errors of a faulty one."""
 
 import json
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit_reference import logits, z_values
 
 import qllmft
+from examples.study_of_an_ansatz import ladder
 from qllmft.config import BodyConfig, ModelConfig, RunConfig, parse_config
 from qllmft.energy.formula import head_counts
 from qllmft.errors import UserError
@@ -290,10 +289,8 @@ def test_one_that_fails_later_is_told_too(own):
         head_template(config_of("late", main_layers=5))
 
 
-def test_the_guide_s_own_ansatz():
-    guide = (Path(qllmft.__file__).parents[1] / "docs" / "guide.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(import qllmft\nfrom qiskit .*?)```", guide, re.DOTALL)
-    exec(code, {})
+def test_the_own_ansatz_of_the_examples():
+    qllmft.register("ansatz", "ladder", ladder, replace=True)
     config = config_of("ladder")
     assert head_template(config).count_ops() == {"ry": 3 * Q + 4 * Q, "cz": 4 * (Q - 1)}
     check_circuits(config, create("adjoint"))
