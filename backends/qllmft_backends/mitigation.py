@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -25,9 +24,8 @@ from qllmft_backends.protocol import Capabilities, Estimate, Expectations, Sampl
 from qllmft_backends.requests import check_values
 
 Request = tuple[Backend, QuantumCircuit, NDArray[np.float64]]
-LONGEST = 10  # qubits of a string, whose inverse has 4^n numbers
+LONGEST = 10  # qubits of a string, whose inverse has 2^n strings
 _LEAST_CONTRAST = 0.1  # of the mean of Z between a qubit in 0 and in 1
-_STEP = 1e-5  # of a numerical derivative
 
 
 @dataclass(frozen=True)
@@ -52,43 +50,40 @@ class Readout:
 
     def inverse(self, mask: int) -> dict[int, float]:
         """Return the sum of Z strings (mask: coefficient) with the mean of an error-free string ``mask``."""
-        qubits = [q for q in range(self.means.shape[1]) if mask >> q & 1]
-        if len(qubits) > LONGEST:
+        if mask.bit_count() > LONGEST:
             raise BackendError(
-                f"a string has Z on {len(qubits)} qubits; readout mitigation takes up to {LONGEST}."
+                f"a string has Z on {mask.bit_count()} qubits; readout mitigation takes up to {LONGEST}."
             )
-        if not qubits:
-            return {0: 1.0}
-        # (K, n), the first qubit the slowest
-        outcomes = np.array(list(product((0, 1), repeat=len(qubits))))
-        flips = (1 - self.means[0, qubits]) / 2, (1 + self.means[1, qubits]) / 2  # p(1|0), p(0|1)
-        inverse: NDArray[np.float64] = np.ones((1, 1))
-        for up, down in zip(*flips, strict=True):
-            matrix = np.linalg.inv([[1 - up, down], [up, 1 - down]])
-            inverse = np.kron(inverse, matrix).astype(np.float64)
-        # (K,) value of a shot by its bits
-        per_shot = (-1.0) ** outcomes.sum(axis=1) @ inverse
-        signs = (-1.0) ** (outcomes @ outcomes.T)  # (K, K) each string in each outcome
-        coefficients = signs @ per_shot / len(outcomes)
-        masks = [
-            sum(1 << q for q, has in zip(qubits, row, strict=True) if has)
-            for row in outcomes.tolist()
-        ]
-        return dict(zip(masks, coefficients.tolist(), strict=True))
+        a, b = self._line
+        return _product(np.stack([-b / a, 1 / a]), mask)
 
     def slopes(self, mask: int) -> dict[tuple[int, int], dict[int, float]]:
         """Return the derivatives of `inverse` by each mean (state, qubit) of the string's qubits."""
+        a, b = self._line
         found = {}
-        for state, qubit in product(
-            (0, 1), (q for q in range(self.means.shape[1]) if mask >> q & 1)
-        ):
-            shift = np.zeros_like(self.means)
-            shift[state, qubit] = _STEP
-            high, low = (
-                replace(self, means=self.means + sign * shift).inverse(mask) for sign in (1, -1)
-            )
-            found[state, qubit] = {key: (high[key] - low[key]) / (2 * _STEP) for key in high}
+        for q in (q for q in range(len(a)) if mask >> q & 1):
+            for state, slope in ((0, 0.5), (1, -0.5)):  # of a; that of b is 0.5
+                factors = np.stack([-b / a, 1 / a])
+                factors[:, q] = (slope * b[q] - 0.5 * a[q]) / a[q] ** 2, -slope / a[q] ** 2
+                found[state, q] = _product(factors, mask)
         return found
+
+    @property
+    def _line(self) -> NDArray[np.float64]:
+        """Return a and b of each qubit, (2, n): a measured mean of Z is a·⟨Z⟩ + b."""
+        zeros, ones = self.means
+        return np.stack([zeros - ones, zeros + ones]) / 2
+
+
+def _product(factors: NDArray[np.float64], mask: int) -> dict[int, float]:
+    """Return the product of ``factors[0, q] + factors[1, q]·Z`` over the qubits of a mask, by strings."""
+    terms = {0: 1.0}
+    for q in (q for q in range(factors.shape[1]) if mask >> q & 1):
+        of_i, of_z = factors[:, q].tolist()
+        terms = {key: c * of_i for key, c in terms.items()} | {
+            key | 1 << q: c * of_z for key, c in terms.items()
+        }
+    return terms
 
 
 @dataclass(frozen=True)
@@ -106,19 +101,14 @@ class Correction:
         strings: list[int] = sums.masks.tolist()
         inverses = [readout.inverse(mask) for mask in strings]
         masks = sorted({0}.union(*inverses))
-        column = {mask: i for i, mask in enumerate(masks)}
-        n_qubits, n_strings = readout.means.shape[1], len(strings)
-        values = np.zeros((n_strings, len(masks)))
-        slopes = np.zeros((2 * n_qubits, n_strings, len(masks)))
-        for t, (mask, inverse) in enumerate(zip(strings, inverses, strict=True)):
-            for key, coefficient in inverse.items():
-                values[t, column[key]] = coefficient
-            for (state, qubit), slope in readout.slopes(mask).items():
-                for key, coefficient in slope.items():
-                    slopes[state * n_qubits + qubit, t, column[key]] = (
-                        coefficient * readout.errors[state, qubit]
-                    )
-        return cls(masks, sums.coefficients @ values, sums.coefficients @ slopes)
+        values = np.array([[inverse.get(mask, 0.0) for mask in masks] for inverse in inverses])
+        slopes = np.zeros((*readout.means.shape, *values.shape))
+        for t, string in enumerate(strings):
+            for place, terms in readout.slopes(string).items():
+                slope = np.array([terms.get(mask, 0.0) for mask in masks])
+                slopes[*place, t] = readout.errors[place] * slope
+        by_mean = slopes.reshape(-1, *values.shape)
+        return cls(masks, sums.coefficients @ values, sums.coefficients @ by_mean)
 
     def operators(self, n_qubits: int) -> list[SparsePauliOp]:
         """Return the M strings, then the O corrected observables."""

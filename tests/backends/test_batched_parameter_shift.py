@@ -37,15 +37,10 @@ def test_it_is_what_qiskit_computes():
     circuits = [circuit] * 6
     observables = [o for o in OBSERVABLES for _ in rows]
     points = [row for _ in OBSERVABLES for row in rows]
-    got = np.array(
-        BatchedParameterShift(backend).run(circuits, observables, points).result().gradients
-    )
+    asked = circuits, observables, points
+    got = np.array(BatchedParameterShift(backend).run(*asked).result().gradients)
     assert len(backend.calls) == 1
-    theirs = (
-        ParamShiftEstimatorGradient(StatevectorEstimator())
-        .run(circuits, observables, points)
-        .result()
-    )
+    theirs = ParamShiftEstimatorGradient(StatevectorEstimator()).run(*asked).result()
     np.testing.assert_allclose(got, theirs.gradients, atol=1e-12)
 
 
@@ -68,17 +63,13 @@ def test_some_parameters_of_several_circuits():
     q = ParameterVector("q", 2)
     other.ry(q[1], 0)
     other.ry(q[0], 1)
-    parameters = [
-        [circuit.parameters[10], circuit.parameters[0]],
-        [q[1]],
-        list(circuit.parameters[2:4]),
-    ]
+    p = circuit.parameters
+    parameters = [[p[10], p[0]], [q[1]], list(p[2:4])]
     rows = [np.linspace(0, 1, 11), np.array([0.4, 0.9]), np.linspace(0, 1, 11)]
     arguments = [circuit, other, circuit], [OBSERVABLES[0]] * 3, rows, parameters
     got = BatchedParameterShift(backend).run(*arguments).result().gradients
-    expected = (
-        ParamShiftEstimatorGradient(StatevectorEstimator()).run(*arguments).result().gradients
-    )
+    theirs = ParamShiftEstimatorGradient(StatevectorEstimator())
+    expected = theirs.run(*arguments).result().gradients
     assert [len(g) for g in got] == [2, 1, 2]
     assert got[1] == pytest.approx([-np.sin(0.9)])
     for mine, theirs in zip(got, expected, strict=True):
@@ -92,12 +83,10 @@ def test_a_gate_without_a_rule_is_refused_where_there_is_noise():
     circuit.x(0)
     circuit.cry(angle, 0, 1)
     arguments = [circuit], [SparsePauliOp("IZI")], [np.array([0.3])]
-    assert create("aer_statevector").gradient().run(*arguments).result().gradients[
-        0
-    ] == pytest.approx(-np.sin(0.3))
-    with pytest.raises(
-        BackendError, match=r"gate 'cry' of circuit .* has a parameter and no parameter-shift rule"
-    ):
+    [found] = create("aer_statevector").gradient().run(*arguments).result().gradients
+    assert found == pytest.approx(-np.sin(0.3))
+    match = r"gate 'cry' of circuit .* has a parameter and no parameter-shift rule"
+    with pytest.raises(BackendError, match=match):
         create("aer_forte").gradient().run(*arguments).result()
 
 

@@ -46,9 +46,7 @@ def test_differences_of_values_are_derivatives_by_default_and_training_stays_in_
     values = np.random.default_rng(0).normal(size=circuit.num_parameters)
     shifts = values + step * np.vstack([np.eye(len(values)), -np.eye(len(values))])
     plus, minus = np.split(evs(backend.estimator(), circuit, "ZIZ", shifts), 2)
-    found = (
-        backend.gradient().run([circuit], [SparsePauliOp("ZIZ")], [values]).result().gradients[0]
-    )
+    [found] = backend.gradient().run([circuit], [SparsePauliOp("ZIZ")], [values]).result().gradients
     np.testing.assert_allclose((plus - minus) / (2 * step), found, atol=1e-7)
     assert backend.compile(circuit, [SparsePauliOp("ZIZ")])[0].dtype == "float32"
     single = evs(create("adjoint", {"dtype": "float32"}).estimator(), circuit, "ZIZ", values)
@@ -79,20 +77,15 @@ def test_a_simulator_takes_the_shots_that_a_precision_needs():
     assert result.metadata == {"version": 2}
     assert result[0].metadata == {"target_precision": 0.01, "circuit_metadata": {}, "shots": 10000}
     np.testing.assert_array_equal(result[0].data.evs, result[1].data.evs)
-    assert (
-        evs(create("aer_statevector", {"shots": 50}).estimator(seed=4), *pub, precision=0.01)
-        != result[0].data.evs
-    ).any()
+    other = create("aer_statevector", {"shots": 50}).estimator(seed=4)
+    assert (evs(other, *pub, precision=0.01) != result[0].data.evs).any()
     assert (result[0].data.stds < 0.011).all()
-    exact = expectations_by_statevector(rotated(), VALUES[:1], [SparsePauliOp(o) for o in pub[1]])[
-        0
-    ]
+    operators = [SparsePauliOp(o) for o in pub[1]]
+    [exact] = expectations_by_statevector(rotated(), VALUES[:1], operators)
     assert (np.abs(result[0].data.evs - exact) < 5 * result[0].data.stds).all()
     assert estimator.run([pub]).result()[0].metadata["shots"] == 50
-    with pytest.raises(
-        BackendError,
-        match="precision is 0, the exact values; backend 'aer_statevector' draws 50 shots",
-    ):
+    match = "precision is 0, the exact values; backend 'aer_statevector' draws 50 shots"
+    with pytest.raises(BackendError, match=match):
         estimator.run([pub], precision=0).result()
 
 
@@ -118,9 +111,8 @@ def test_observables_in_any_basis_of_circuits_inside_circuits(name, options):
 @pytest.mark.parametrize("name", ["adjoint", "aer_statevector"])
 def test_variances_of_bases_add_up(name):
     values = np.repeat(VALUES[:1], 300, axis=0)
-    [result] = (
-        create(name, {"shots": 200}).estimator().run([(rotated(), PAULIS[0], values)]).result()
-    )
+    estimator = create(name, {"shots": 200}).estimator()
+    [result] = estimator.run([(rotated(), PAULIS[0], values)]).result()
     [[exact]] = expectations_by_statevector(rotated(), VALUES[:1], PAULIS[:1])
     scores = (result.data.evs - exact) / result.data.stds
     assert abs(scores.mean()) < 4 / np.sqrt(300)
@@ -128,13 +120,9 @@ def test_variances_of_bases_add_up(name):
 
 
 def test_the_engine_has_shots_of_any_gates_and_noise_of_real_ones():
+    estimator = create("adjoint", {"shots": 200, "readout_error": 0.01}).estimator()
     with pytest.raises(BackendError, match="the adjoint engine runs ry"):
-        evs(
-            create("adjoint", {"shots": 200, "readout_error": 0.01}).estimator(),
-            rotated(),
-            "ZIZ",
-            VALUES,
-        )
+        evs(estimator, rotated(), "ZIZ", VALUES)
 
 
 @pytest.mark.parametrize("name", ["adjoint", "aer_statevector"])
@@ -150,28 +138,19 @@ def test_a_reset_leaves_the_mean_over_its_outcomes(name):
     circuit.cx(1, 0)
     expected = [DensityMatrix(circuit).expectation_value(o).real for o in PAULIS]
     np.testing.assert_allclose(evs(create(name).estimator(), circuit, PAULIS), expected, atol=1e-12)
+    of_z = DensityMatrix(circuit).expectation_value(SparsePauliOp("ZIZ")).real
     circuit.measure(0, 0)  # Z of a measured qubit keeps its value, X and Y lose it
-    np.testing.assert_allclose(
-        evs(create(name).estimator(), circuit, ["ZIZ", "IIX", "IIY"]),
-        [
-            DensityMatrix(circuit.remove_final_measurements(inplace=False))
-            .expectation_value(SparsePauliOp("ZIZ"))
-            .real,
-            0,
-            0,
-        ],
-        atol=1e-12,
-    )
+    found = evs(create(name).estimator(), circuit, ["ZIZ", "IIX", "IIY"])
+    np.testing.assert_allclose(found, [of_z, 0, 0], atol=1e-12)
 
 
 def test_a_noisy_backend_adds_no_gates_for_a_reset():
     circuit = QuantumCircuit(2)
     circuit.h(0)
     circuit.reset(0)
-    with pytest.raises(
-        BackendError, match=r"each gate has noise. Use create\('aer_forte'\).sampler\(\)"
-    ):
-        create("aer_forte").estimator().run([(circuit, "ZZ")]).result()
+    match = r"each gate has noise. Use create\('aer_forte'\).sampler\(\)"
+    with pytest.raises(BackendError, match=match):
+        evs(create("aer_forte").estimator(), circuit, "ZZ")
     fresh = QuantumCircuit(2, 2)
     fresh.reset([0, 1])
     fresh.x(0)

@@ -44,8 +44,14 @@ from qllmft_backends.errors import LedgerError
 from qllmft_backends.files import open_regular, sync_path
 from qllmft_backends.remote.errors import DamagedRecordWarning
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup, content_hash, values_hash
-from qllmft_backends.remote.ledger.identity import Identity, read_small
-from qllmft_backends.remote.ledger.records import FORMAT, HASHED, apply_record, json_hash
+from qllmft_backends.remote.ledger.records import (
+    FORMAT,
+    HASHED,
+    Identity,
+    apply_record,
+    json_hash,
+    read_small,
+)
 
 Floats = NDArray[np.float64]
 
