@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 
-from qllmft_backends.sandbox import Fault
+from faulty_server import Fault
 
 READS = ["backends", "estimate", "list", "poll", "results", "cost"]
 NO_ANSWERS = [None, [], "x", 3, {}, {"jobs": 3}, {"id": None}, {"0": "x"}, [[]], {"status": []}, -1]

@@ -10,6 +10,7 @@ from typing import Any
 
 import crash_states
 from crash_states import Tree
+from faulty_server import MockServer
 from hub_stand_in import TOKEN as HUB_TOKEN
 from hub_stand_in import Hub
 from paid_calls import OPTIONS, SameShots, assert_paid_once
@@ -18,7 +19,6 @@ from sandbox_job import TEXTS, TOKEN, release
 from small_commands import set_arguments
 
 from qllmft.training import contrastive, loop
-from qllmft_backends.sandbox import MockServer
 
 EPOCHS = 2
 ANSWERS = "answers"  # file for what a command prints

@@ -12,12 +12,13 @@ from typing import Any
 import forked_commands
 import numpy as np
 from drawn_faults import LONGEST_ANSWER, TIMEOUT_S
+from faulty_server import MockServer, Store
 from forked_commands import Command, Preparation
 from sandbox_job import TEXTS, TOKEN, release
 from small_commands import Undisturbed, cache
 
 from qllmft_backends.remote import ledger_jobs
-from qllmft_backends.sandbox import MockServer, Store, circuits
+from qllmft_backends.sandbox import circuits
 
 OPTIONS = {
     "poll_interval_s": 0.02, "settle_s": 1.5, "retry_s": 2.0, "deadline_s": 6.0, "circuits_per_job": 3,

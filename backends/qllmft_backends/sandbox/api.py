@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from qllmft_backends.sandbox import shapes
 from qllmft_backends.sandbox.circuits import compiled
 from qllmft_backends.sandbox.job import ACCOUNT, StoredJob
-from qllmft_backends.sandbox.request import OUTCOMES, RefusedError, Request
+from qllmft_backends.sandbox.request import RefusedError, Request
 from qllmft_backends.sandbox.shapes import SHARPENING, ResultsForm
 from qllmft_backends.sandbox.store import BACKENDS, Store
 
@@ -20,7 +19,7 @@ _MALFORMED = (
     *(ArithmeticError, AttributeError, LookupError),
     *(RecursionError, TypeError, ValueError),
 )
-# (route of `Fault.on`, method and path below the version, handler); the groups of a path are the
+# (name that requests are counted by, method and path below the version, handler); the groups of a path are the
 # arguments of the handler
 _ROUTES = [
     ("backends", "GET backends", "backends"),
@@ -141,9 +140,7 @@ class Api:
         return session.describe(now)
 
     def _submit(self, request: Request) -> dict[str, Any]:
-        outcome = request.fault_kind if request.fault_kind in OUTCOMES else ""
-        message = request.fault.value if request.fault else None
-        return _accepted(self._store.submit(request.json(), outcome, message))
+        return _accepted(self._store.submit(request.json()))
 
     def _resubmit(self, request: Request, job_id: str, verb: str) -> dict[str, Any]:
         """Send the circuits of a job again, with the settings of the body; ``move`` cancels the job before."""
@@ -173,16 +170,10 @@ class Api:
         return {"jobs": page, "next": following}
 
     def _estimate(self, request: Request) -> dict[str, Any]:
-        answer = shapes.estimate(request.query, former=self.results_form == "url")
-        if request.fault and request.fault_kind == "price":
-            answer |= dict.fromkeys(("estimated_cost", "estimated_total_cost"), request.fault.value)
-        return answer
+        return shapes.estimate(request.query, former=self.results_form == "url")
 
-    def _job(self, request: Request, job_id: str) -> dict[str, Any]:
-        job = self._store.get(job_id)
-        hidden = request.fault_kind == "no_shots" and not job.children
-        odd = {"status": "pondering"} if request.fault_kind == "odd_state" else {}
-        return shapes.job_description(job, "none" if hidden else self.results_form) | odd
+    def _job(self, _: Request, job_id: str) -> dict[str, Any]:
+        return shapes.job_description(self._store.get(job_id), self.results_form)
 
     def _cost(self, _: Request, job_id: str) -> dict[str, Any]:
         return shapes.cost(self._store.get(job_id))
@@ -200,38 +191,23 @@ class Api:
         named = {"ids": ids} if job_id is None else {"id": job_id}
         return {**named, "status": "deleted"}
 
-    def _shots(self, request: Request, job_id: str, version: str | None) -> Any:
+    def _shots(self, _: Request, job_id: str, version: str | None) -> Any:
         """Return single shots, as decimal states or, in version 2, as bits."""
-        job, kind = self._store.get(job_id), request.fault_kind
+        job = self._store.get(job_id)
         if job.status != "completed" or job.children or not job.sampled:
             raise RefusedError(f"job {job.id} has no single shots (it is {job.status})", 404)
         shots = job.single_shots()
-        if kind in ("missing", "empty"):
-            shots = shots[:-1] if kind == "missing" else []
-        elif kind == "out_of_range":
-            shots = [str(1 << job.qubits), *shots[1:]]
-        elif kind == "contradiction":
-            shots = [str(int(shots[0]) ^ 1), *shots[1:]]
         if version is None:
             return shots
-        rows = [[int(state) >> qubit & 1 for qubit in range(job.qubits)] for state in shots]
-        return {"shots": [_of_register(bits) for bits in rows]}
+        return {"shots": [_of_register(list(map(int, _bits(state, job)))) for state in shots]}
 
     def _results(self, request: Request, job_id: str, aggregated: str | None) -> dict[str, Any]:
-        job, kind = self._store.get(job_id), request.fault_kind
-        how = request.query.get("aggregation", "average")
+        job, how = self._store.get(job_id), request.query.get("aggregation", "average")
         if job.status != "completed" or (job.children and not aggregated):
             raise RefusedError(f"job {job.id} has no such result (it is {job.status})", 404)
         if not job.children:
-            return _faulty(_sharpened(job, how), kind)
-        children = list(reversed(job.children)) if kind == "reorder" else job.children
-        jobs = self._store.jobs
-        results: dict[str, Any] = {child: _sharpened(jobs[child], how) for child in children}
-        if kind == "missing":
-            del results[children[-1]]
-        elif kind in ("empty", "not_a_number"):
-            results[children[-1]] = _faulty(results[children[-1]], kind)
-        return results
+            return _sharpened(job, how)
+        return {child: _sharpened(self._store.jobs[child], how) for child in job.children}
 
     def _registers(self, request: Request, job_id: str, artifact: str) -> dict[str, Any]:
         """Return results in version 2 of their form: bits by register, qubit 0 first."""
@@ -281,10 +257,3 @@ def _sharpened(job: StoredJob, how: str) -> dict[str, float]:
         return results
     powers = {state: p ** SHARPENING[how] for state, p in results.items()}
     return {state: p / sum(powers.values()) for state, p in powers.items()}
-
-
-def _faulty(result: Mapping[str, float], kind: str) -> dict[str, float]:
-    states = list(result)
-    if kind in ("empty", "missing"):
-        return {state: result[state] for state in states[:-1] if kind == "missing"}
-    return {**result, **({states[0]: float("nan")} if kind == "not_a_number" else {})}

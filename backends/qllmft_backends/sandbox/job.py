@@ -38,8 +38,6 @@ class StoredJob:
     failure: dict[str, str] | None = None
     started_at: str | None = None
     completed_at: str | None = None
-    outcome: str = ""  # a fault's outcome, see `request.OUTCOMES`
-    message: str | None = None  # of its failure
 
     @property
     def backend(self) -> str:

@@ -10,22 +10,120 @@ import json
 import socket
 import sys
 import threading
-import time
 from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from qllmft_backends.remote.ionq.options import MOCK_HEADER
 from qllmft_backends.sandbox.api import Api, route_of
-from qllmft_backends.sandbox.request import Fault, Faults, RefusedError, Request
+from qllmft_backends.sandbox.request import RefusedError, Request
 from qllmft_backends.sandbox.shapes import LABEL, ResultsForm
 from qllmft_backends.sandbox.store import Store
 
 MAX_BODY_BYTES = 1 << 26
 _DRAIN_S = 0.2  # for a body that is not read
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    mock: MockServer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Ignore clients that hang up, or are killed."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+    disable_nagle_algorithm = True  # an answer's body on a kept connection waits 40 ms with it
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Log nothing."""
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the header ``Date`` by the mock server's clock."""
+        now = self.server.mock.store.now()
+        return super().date_time_string(now if timestamp is None else timestamp)
+
+    def _serve(self) -> None:
+        mock = self.server.mock
+        try:
+            try:
+                parts = urlsplit(self.path)
+            except ValueError:
+                raise RefusedError("the address cannot be read") from None
+            request = Request(self.command, parts.path, dict(parse_qsl(parts.query)), b"")
+            if request.path == "/sandbox/state":  # no real server has it
+                self._answer(200, mock.store.totals())
+                return
+            route, *_ = route_of(request)
+            if route != "backends":
+                self._check_key()
+            body = self.rfile.read(self._length())
+            with mock.store.lock:
+                mock.store.requests[route] += 1
+            self._serve_route(route, replace(request, body=body))
+        except RefusedError as refused:
+            # hang up after some of an unread body is thrown away: otherwise the answer may be lost
+            self._error(refused.status, str(refused), {"Connection": "close"})
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_WR)
+                self.connection.settimeout(_DRAIN_S)
+                for _ in range(16):
+                    if not self.connection.recv(1 << 16):
+                        break
+
+    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the names that the standard library calls
+
+    def _check_key(self) -> None:
+        given, expected = self.headers.get("Authorization", ""), self.server.mock.token
+        if not given.startswith("apiKey ") or expected not in (None, given[len("apiKey ") :]):
+            raise RefusedError("Invalid key provided", 401)
+
+    def _length(self) -> int:
+        """Return the length of the body, which the header states."""
+        if "Transfer-Encoding" in self.headers:
+            raise RefusedError("expected the header Content-Length, not Transfer-Encoding", 411)
+        text = self.headers.get("Content-Length", "0")
+        if not (text.isascii() and text.isdecimal()):
+            raise RefusedError(f"Content-Length {text[:40]!r}")
+        if len(text) > 12 or int(text) > MAX_BODY_BYTES:
+            reason = f"the body has {text[:40]} bytes; at most {MAX_BODY_BYTES:,} are read"
+            raise RefusedError(reason, 413)
+        return int(text)
+
+    def _serve_route(self, _: str, request: Request) -> None:
+        self._answer(*self.server.mock.api.answer(request))
+
+    def _error(self, status: int, message: str, headers: dict[str, str]) -> None:
+        """Send a refusal in the API's form."""
+        answer = {"statusCode": status, "error": "Mock Server Error", "message": message}
+        self._answer(status, answer, headers)
+
+    def _answer(self, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
+        # results are keyed by state or by child: another field would be read as one of them
+        results = isinstance(answer, dict) and all(k.isdigit() or len(k) == 36 for k in answer)
+        if isinstance(answer, dict) and not results:
+            answer = {**answer, "sandbox": LABEL}
+        self._send(status, json.dumps(answer).encode(), headers)
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self._begin(status, {"Content-Length": str(len(body)), **(headers or {})})
+        self.wfile.write(body)
+
+    def _begin(self, status: int, headers: dict[str, str]) -> None:
+        """Send the header of an answer."""
+        self.send_response(status)
+        headers = {MOCK_HEADER: LABEL, "Content-Type": "application/json", **headers}
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
 
 
 class MockServer:
@@ -38,6 +136,8 @@ class MockServer:
         results_form: form in which a job names its results; see `Api`.
     """
 
+    handler: ClassVar[type[_Handler]] = _Handler
+
     def __init__(
         self,
         port: int = 0,
@@ -47,10 +147,9 @@ class MockServer:
         results_form: ResultsForm = "url",
     ) -> None:
         self.store = store or Store()
-        self.faults = Faults()
         self.token = token
         self.api = Api(self.store, results_form)
-        self._http = _Server(("127.0.0.1", port), _Handler)
+        self._http = _Server(("127.0.0.1", port), self.handler)
         self._http.mock = self
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.005,), daemon=True)
 
@@ -98,146 +197,3 @@ def serve(
         sys.stdout.flush()
         with suppress(KeyboardInterrupt):
             threading.Event().wait()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    mock: MockServer
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignore clients that hang up, or are killed."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    protocol_version = "HTTP/1.1"
-    timeout = 60
-    disable_nagle_algorithm = True  # an answer's body on a kept connection waits 40 ms with it
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Log nothing."""
-
-    def date_time_string(self, timestamp: float | None = None) -> str:
-        """Return the header ``Date`` by the mock server's clock."""
-        now = self.server.mock.store.now()
-        return super().date_time_string(now if timestamp is None else timestamp)
-
-    def _serve(self) -> None:
-        mock = self.server.mock
-        try:
-            try:
-                parts = urlsplit(self.path)
-            except ValueError:
-                raise RefusedError("the address cannot be read") from None
-            request = Request(self.command, parts.path, dict(parse_qsl(parts.query)), b"")
-            if request.path == "/sandbox/state":  # no real server has it
-                self._answer(200, mock.store.totals())
-                return
-            route, *_ = route_of(request)
-            if route != "backends":
-                self._check_key()
-            body = self.rfile.read(self._length())
-            with mock.store.lock:
-                mock.store.requests[route] += 1
-                fault = mock.faults.take(route)
-            self._serve_with(fault, replace(request, body=body, fault=fault))
-        except RefusedError as refused:
-            # hang up after some of an unread body is thrown away: otherwise the answer may be lost
-            self._error(refused.status, str(refused), {"Connection": "close"})
-            with suppress(OSError):
-                self.connection.shutdown(socket.SHUT_WR)
-                self.connection.settimeout(_DRAIN_S)
-                for _ in range(16):
-                    if not self.connection.recv(1 << 16):
-                        break
-
-    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the names that the standard library calls
-
-    def _check_key(self) -> None:
-        given, expected = self.headers.get("Authorization", ""), self.server.mock.token
-        if not given.startswith("apiKey ") or expected not in (None, given[len("apiKey ") :]):
-            raise RefusedError("Invalid key provided", 401)
-
-    def _length(self) -> int:
-        """Return the length of the body, which the header states."""
-        if "Transfer-Encoding" in self.headers:
-            raise RefusedError("expected the header Content-Length, not Transfer-Encoding", 411)
-        text = self.headers.get("Content-Length", "0")
-        if not (text.isascii() and text.isdecimal()):
-            raise RefusedError(f"Content-Length {text[:40]!r}")
-        if len(text) > 12 or int(text) > MAX_BODY_BYTES:
-            reason = f"the body has {text[:40]} bytes; at most {MAX_BODY_BYTES:,} are read"
-            raise RefusedError(reason, 413)
-        return int(text)
-
-    def _serve_with(self, fault: Fault | None, request: Request) -> None:
-        """Answer a request, changed by the fault."""
-        kind, status = request.fault_kind, 200
-        body: Any = None
-        if fault is not None and kind == "slow":
-            time.sleep(fault.seconds)
-        if kind not in ("drop_before", "status"):
-            status, body = self.server.mock.api.answer(request)
-        if fault is None:
-            self._answer(status, body)
-        elif kind in ("drop_before", "drop_after"):
-            self.close_connection = True
-            with suppress(OSError):
-                self.connection.shutdown(socket.SHUT_RDWR)
-        elif kind in ("status", "status_after"):
-            headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
-            self._error(fault.code, fault.value or "a fault of the mock server", headers)
-        elif kind == "not_json":
-            self._send(200, b"<html>please log in</html>", {"Content-Type": "text/html"})
-        elif kind in ("huge", "drip", "truncated"):
-            self._send_oddly(status, json.dumps(body).encode(), fault)
-        elif kind == "value":
-            self._send(status, json.dumps(fault.value).encode())
-        elif kind == "no_id":
-            self._answer(status, {name: value for name, value in body.items() if name != "id"})
-        else:
-            self._answer(status, body)
-
-    def _error(self, status: int, message: str, headers: dict[str, str]) -> None:
-        """Send a refusal in the API's form."""
-        answer = {"statusCode": status, "error": "Mock Server Error", "message": message}
-        self._answer(status, answer, headers)
-
-    def _answer(self, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
-        # results are keyed by state or by child: another field would be read as one of them
-        results = isinstance(answer, dict) and all(k.isdigit() or len(k) == 36 for k in answer)
-        if isinstance(answer, dict) and not results:
-            answer = {**answer, "sandbox": LABEL}
-        self._send(status, json.dumps(answer).encode(), headers)
-
-    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-        self._begin(status, {"Content-Length": str(len(body)), **(headers or {})})
-        self.wfile.write(body)
-
-    def _begin(self, status: int, headers: dict[str, str]) -> None:
-        """Send the header of an answer."""
-        self.send_response(status)
-        headers = {MOCK_HEADER: LABEL, "Content-Type": "application/json", **headers}
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def _send_oddly(self, status: int, body: bytes, fault: Fault) -> None:
-        """Send the whole header, then the body byte by byte, or half of it, or a string without an announced length."""
-        if fault.kind == "huge":
-            self._begin(200, {"Connection": "close"})
-            self.wfile.write(b'"')
-            for _ in range(0, fault.size, 1 << 16):
-                self.wfile.write(b"x" * (1 << 16))
-            self.wfile.write(b'"')
-            return
-        self._begin(status, {"Content-Length": str(len(body))})
-        self.close_connection = True
-        if fault.kind == "truncated":
-            self.wfile.write(body[: len(body) // 2])
-            return
-        for byte in body:
-            self.wfile.write(bytes([byte]))
-            time.sleep(fault.seconds)

@@ -23,7 +23,7 @@ from qllmft_backends.sandbox.request import RefusedError, iso_time
 # API name -> qubits
 BACKENDS = {"simulator": 29, "qpu.forte-1": 36, "qpu.forte-enterprise-1": 36, "qpu.tempo-1": 100}
 MAX_SHOTS = {name: 1_000_000 if name == "simulator" else 10_000 for name in BACKENDS}
-_SUBMITTED = ("id", "payload", "submitted_at", "number", "name", "children", "outcome", "message")
+_SUBMITTED = ("id", "payload", "submitted_at", "number", "name", "children")
 _CHANGEABLE = ("status", "results", "failure", "started_at", "completed_at")
 
 
@@ -53,7 +53,8 @@ class Journal:
                 for name in record["deleted"]:
                     del jobs[name]
             else:
-                job = StoredJob(circuits=circuits_of(record["payload"]), **record)
+                kept = {name: record[name] for name in _SUBMITTED}
+                job = StoredJob(circuits=circuits_of(record["payload"]), **kept)
                 children = {each: job.child(n, each) for n, each in enumerate(job.children)}
                 jobs |= {job.id: job, **children}
         return jobs
@@ -99,7 +100,7 @@ class Store:
         self._stop = threading.Event()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="mock-server")
         for job in self.jobs.values():
-            if job.completed_at is None and not job.parent and not job.outcome:
+            if job.completed_at is None and not job.parent:
                 self._worker.submit(self._work, job)
 
     def now(self) -> float:
@@ -111,12 +112,10 @@ class Store:
         self._stop.set()
         self._worker.shutdown(wait=True, cancel_futures=True)
 
-    def submit(
-        self, payload: dict[str, Any], outcome: str = "", message: str | None = None
-    ) -> StoredJob:
-        """Accept a job as posted, or raise `RefusedError`. ``outcome`` and ``message`` are a fault's."""
+    def submit(self, payload: dict[str, Any]) -> StoredJob:
+        """Accept a job as posted, or raise `RefusedError`."""
         job = StoredJob(str(uuid.uuid4()), payload, circuits_of(payload), self._timestamp(), 0)
-        job.name, job.outcome, job.message = payload.get("name"), outcome, message
+        job.name = payload.get("name")
         backend = payload.get("backend")
         if backend not in BACKENDS:
             raise RefusedError(f"unknown backend {backend!r}")
@@ -245,24 +244,23 @@ class Store:
             self._stop.wait(self._latency_s)
             if self._stop.is_set() or not self._change(job, status):
                 return
-        if job.outcome == "never_ends":
-            return
-        completed = {"": len(parts), "job_half_failed": len(job.children) // 2}.get(job.outcome, 0)
-        for part in parts[:completed]:
+        self._end(job, parts)
+
+    def _end(self, job: StoredJob, parts: list[StoredJob]) -> None:
+        if self._run(job, parts):
+            self._change(job, "completed")
+
+    def _run(self, job: StoredJob, parts: list[StoredJob]) -> bool:
+        """Run the circuits of a job, and return whether all have ended."""
+        for part in parts:
             if self._stop.is_set():
-                return
+                return False
             if not part.dry_run:
                 part.results = self._simulate(part)
             if part is not job:
                 self._change(part, "started")
                 self._change(part, "completed")
-        if completed == len(parts):
-            self._change(job, "completed")
-            return
-        for part in (*parts[completed:], *([job] if job.children else [])):
-            message = job.message or "a fault of the mock server failed this job"
-            part.failure = {"code": "SimulationError", "message": message}
-            self._change(part, "failed")
+        return True
 
     def _simulate(self, job: StoredJob) -> dict[str, float]:
         circuit, noise, shots = job.circuits[0], self._noise(job), job.shots

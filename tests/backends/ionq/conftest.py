@@ -7,9 +7,9 @@ import os
 from urllib.parse import urlsplit
 
 import pytest
+from faulty_server import MockServer, Store
 
 from ionq import FAST, TOKEN
-from qllmft_backends.sandbox import MockServer, Store
 
 
 @pytest.fixture

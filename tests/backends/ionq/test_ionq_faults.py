@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 
 import pytest
+from faulty_server import Fault, MockServer, Store
 
 from ionq import TOKEN
 from ionq.helpers import (
@@ -33,7 +34,7 @@ from qllmft_backends.remote import (
     server_jobs,
     wait,
 )
-from qllmft_backends.sandbox import Fault, MockServer, Store, server, shapes
+from qllmft_backends.sandbox import server, shapes
 
 PASSING = [
     *(Fault("status", "submit", code=code, retry_after="0.05") for code in (429, 503)),

@@ -4,6 +4,7 @@ whose caps the server keeps: opened for the jobs of a call, ended with the last 
 from __future__ import annotations
 
 import pytest
+from faulty_server import Fault
 
 from ionq.helpers import (
     ask,
@@ -36,7 +37,6 @@ from qllmft_backends.remote import (
     wait,
 )
 from qllmft_backends.remote.ionq.route import IonQRoute
-from qllmft_backends.sandbox import Fault
 from qllmft_backends.sandbox.job import Session
 
 CAPS = {"session_max_cost": 5.0, "session_max_minutes": 30}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from faulty_server import Fault, MockServer, Store
 from qiskit.quantum_info import Statevector
 
 from ionq import TOKEN
@@ -26,7 +27,6 @@ from qllmft_backends.remote import (
 )
 from qllmft_backends.remote.batch import known_circuit
 from qllmft_backends.remote.ledger.payload import known_state
-from qllmft_backends.sandbox import Fault, MockServer, Store
 
 EACH, CHECK = 1000 * (12e-6 + 6e-5), 1000 * (3e-6 + 2e-5)  # the mock server's prices of a circuit
 

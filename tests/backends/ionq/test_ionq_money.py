@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from faulty_server import Fault, MockServer
 from qiskit import QuantumCircuit
 
 from ionq.helpers import (
@@ -32,7 +33,7 @@ from qllmft_backends.remote import (
     ledger_jobs,
 )
 from qllmft_backends.remote.ionq import route
-from qllmft_backends.sandbox import Fault, MockServer, shapes
+from qllmft_backends.sandbox import shapes
 
 # The mock server's price of the problem's circuit at 1,000 shots, 12 one-qubit and 6 two-qubit
 # gates, and its time.

@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from faulty_server import Fault, MockServer, Store
 from qiskit.quantum_info import SparsePauliOp
 
 from ionq import TOKEN
@@ -22,7 +23,6 @@ from ionq.helpers import (
 from qllmft_backends.remote import JobFailedError, Ledger, LedgerError, RemoteRequestError
 from qllmft_backends.remote.ionq import reading
 from qllmft_backends.remote.ledger import payload
-from qllmft_backends.sandbox import Fault, MockServer, Store
 from qllmft_backends.sandbox.job import StoredJob
 
 DEBIASED = {"error_mitigation": "debiasing"}

@@ -8,13 +8,14 @@ import pickle
 import traceback
 
 import pytest
+from faulty_server import Fault, MockServer, Store
 
 from ionq import TOKEN
 from ionq.helpers import ask, assert_fails, make_problem
 from qllmft_backends import UnknownBackendError, create
 from qllmft_backends.remote import IonQConnection, RemoteError, cancel, ledger_jobs, server_jobs
 from qllmft_backends.remote.ionq.token import ApiToken
-from qllmft_backends.sandbox import Fault, MockServer, Store, server
+from qllmft_backends.sandbox import server
 from qllmft_backends.text import clean
 
 FAULTS = [

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from faulty_server import Fault, MockServer, Store
 
 from ionq.specification import OPERATIONS, misfits, operation_of
-from qllmft_backends.sandbox import Fault, MockServer, Store
 from qllmft_backends.sandbox.shapes import FORMATS
 from qllmft_backends.sandbox.store import BACKENDS
 

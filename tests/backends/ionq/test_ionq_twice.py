@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import pytest
+from faulty_server import Fault, MockServer, Store
 
 from ionq import TOKEN
 from ionq.helpers import (
@@ -18,7 +19,6 @@ from ionq.helpers import (
     refused,
 )
 from qllmft_backends.remote import DuplicateJobWarning, LedgerError, RemoteError, ledger_jobs
-from qllmft_backends.sandbox import Fault, MockServer, Store
 
 
 @pytest.mark.parametrize("code", [302, 404])

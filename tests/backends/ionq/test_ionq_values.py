@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+from faulty_server import Fault, MockServer, Store
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
@@ -25,7 +26,7 @@ from qllmft_backends.observables import draw
 from qllmft_backends.remote import Ledger, RemoteRequestError, ledger_jobs
 from qllmft_backends.remote.ionq import library
 from qllmft_backends.remote.ledger.payload import parse_probabilities
-from qllmft_backends.sandbox import Fault, MockServer, Store, shapes, store
+from qllmft_backends.sandbox import shapes, store
 
 
 def test_shots_on_the_machine_against_the_adjoint_engine(box, forte):

@@ -82,7 +82,7 @@ class Job:
 
     def hold(self, after: int = 0, times: int = -1) -> None:
         """The next jobs are accepted and do not end until `release`; the first ``after`` of them do."""
-        from qllmft_backends.sandbox import Fault
+        from faulty_server import Fault
 
         self.box.faults.arm(Fault("never_ends", "submit", after=after, times=times))
 
@@ -124,7 +124,7 @@ def sandbox_job(
         store: of the mock server's `Store`.
     """
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
-    from qllmft_backends.sandbox import MockServer, Store
+    from faulty_server import MockServer, Store
 
     with MockServer(token=TOKEN, store=Store(**({"qpu_noise": "ideal"} | store))) as box:
         for name in VARIABLES:

@@ -9,12 +9,12 @@ import sys
 import urllib.request
 
 import pytest
+from faulty_server import Fault, Store
 from sandbox_job import VARIABLES
 
 from qllmft.report import render_report
 from qllmft.run import RunFolder
 from qllmft_backends import BACKENDS, describe
-from qllmft_backends.sandbox import Fault, Store
 
 PATIENCE_S = 120
 EACH = 0.236  # of a circuit, at the mock server's prices; see test_backend_commands_money.py

@@ -8,9 +8,8 @@ import warnings
 
 import pytest
 from command_line import result_of
+from faulty_server import Fault, MockServer
 from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments
-
-from qllmft_backends.sandbox import Fault, MockServer
 
 # The head of the run, 4 qubits: 4 re-uploads of 4 angles, 3 + 2 layers of 4 blocks (one R_Y and one
 # CNOT each).

@@ -8,9 +8,8 @@ import time
 
 import pytest
 from command_line import words_of
+from faulty_server import Fault
 from sandbox_job import TEXTS, TOKEN, option_arguments, sandbox_job
-
-from qllmft_backends.sandbox import Fault
 
 PATIENCE_S = 120  # nothing takes so long; it only keeps a defect from hanging the tests
 

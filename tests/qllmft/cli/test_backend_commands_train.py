@@ -6,11 +6,10 @@ import re
 import numpy as np
 import pytest
 from command_line import result_of
+from faulty_server import Fault
 from safetensors.numpy import load_file
 from sandbox_job import needs_aer, option_arguments
 from small_texts import write_reviews
-
-from qllmft_backends.sandbox import Fault
 
 TRAIN, VALIDATION, TEST = 6, 2, 4  # texts: 4 of each label drawn, 75 % of these to train on
 SETTINGS = {

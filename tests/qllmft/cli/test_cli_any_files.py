@@ -168,19 +168,19 @@ def test_any_ledger(data, name, command, paid):
 @example(route="poll", status=200, answer={"id": "x", "status": "completed", "children": [1]})
 @example(route="results", status=200, answer={"0": float("inf")})
 def test_any_answer_of_the_service(route, status, answer, run, cli, monkeypatch, tmp_path_factory):
-    from qllmft_backends.sandbox import api, server
+    from qllmft_backends.sandbox import server
 
     content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-    serve = server._Handler._serve_with
+    serve = server._Handler._serve_route
 
-    def answered(handler, fault, request):
-        if api.route_of(request)[0] != route:
-            return serve(handler, fault, request)
+    def answered(handler, name, request):
+        if name != route:
+            return serve(handler, name, request)
         return handler._send(status, content)
 
     with sandbox_job(run, cli, monkeypatch, tmp_path_factory.mktemp("any")) as job:
         with monkeypatch.context() as patch:
-            patch.setattr(server._Handler, "_serve_with", answered)
+            patch.setattr(server._Handler, "_serve_route", answered)
             code, output, _ = ended(*paid_predict(job.path, *IMPATIENT))
         assert code == 2 or len(output.splitlines()) == len(TEXTS)
         again, output, messages = ended(*paid_predict(job.path, "settle_s=0.05"))
