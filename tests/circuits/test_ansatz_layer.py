@@ -59,23 +59,17 @@ def test_the_unitary_of_a_layer_is_the_kronecker_product_of_its_blocks(
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (
-            lambda: AnsatzOptions(connectivity=0),
-            r"connectivity is 0, expected 1 or more \(C of table I\)",
-        ),
+        (lambda: AnsatzOptions(connectivity=0), r"connectivity is 0, expected 1 or more \(C of table I\)"),
         (lambda: AnsatzOptions(connectivity=-2), r"connectivity is -2, expected 1 or more"),
         (lambda: AnsatzOptions(block="rycx"), r"block is 'rycx', expected 'cx_ry' or 'ry_cx'"),
-        (
-            lambda: list(AnsatzOptions().pairs(1)),
-            r"n_qubits is 1, expected 2 or more: a block U_i acts on two qubits",
-        ),
+        (lambda: list(AnsatzOptions().pairs(1)), r"n_qubits is 1, expected 2 or more: a block U_i acts on two qubits"),
         (
             lambda: AnsatzOptions(connectivity=4).layer_size(4),
             r"connectivity is 4 on 4 qubits, expected at most 3: .*pair a qubit with itself",
         ),
     ],
     ids=["no connectivity", "negative connectivity", "block", "one qubit", "too far"],
-)
+)  # fmt: skip
 def test_wrong_input_is_refused_with_what_was_got_and_what_was_expected(wrong, message):
     with pytest.raises(ValueError, match=message):
         wrong()

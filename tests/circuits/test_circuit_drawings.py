@@ -37,10 +37,8 @@ def test_a_narrow_text_goes_on_below_itself_and_an_unfolded_one_is_a_single_line
     def lines_of_qubit_0(text: str) -> list[str]:
         return [line for line in text.splitlines() if line.lstrip("«").startswith("q_0")]
 
-    narrow, endless = (
-        draw_text(circuit, max_columns=60),
-        draw_text(circuit, max_columns=60, fold=False),
-    )
+    narrow = draw_text(circuit, max_columns=60)
+    endless = draw_text(circuit, max_columns=60, fold=False)
     assert max(len(line) for line in narrow.splitlines()) <= 60
     assert len(lines_of_qubit_0(narrow)) > 1
     assert len(lines_of_qubit_0(endless)) == 1

@@ -52,10 +52,8 @@ OUT_OF_RANGE = {
 
 @pytest.mark.parametrize("setting", OUT_OF_RANGE)
 def test_a_value_out_of_range_is_refused_with_what_was_got(setting):
-    place, between = (
-        setting.partition("=")[0],
-        "" if "constrained" in OUT_OF_RANGE[setting] else " ",
-    )
+    place = setting.partition("=")[0]
+    between = "" if "constrained" in OUT_OF_RANGE[setting] else " "
     assert refused(tree_of(setting)).startswith(f"my.toml: {place}{between}{OUT_OF_RANGE[setting]}")
 
 

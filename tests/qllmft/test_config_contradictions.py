@@ -80,26 +80,20 @@ FITS = (
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            "model.odd=false",
-            "train.optimizer 'lbfgs' trains odd encoders with a final linear layer",
-        ),
+        ("model.odd=false", "train.optimizer 'lbfgs' trains odd encoders with a final linear layer"),
         (
             'baselines.names=["mlp"]',
             "the baseline 'mlp' is trained as the head is, and lbfgs trains no such head; remove it",
         ),
         ('baselines.names=["low_rank"]', "the baseline 'low_rank' is trained as the head is"),
-        (
-            "body.trainable=true",
-            "train.optimizer 'lbfgs' needs a frozen body; set body.trainable to false",
-        ),
+        ("body.trainable=true", "train.optimizer 'lbfgs' needs a frozen body; set body.trainable to false"),
         ("backend.name=aer_forte", "use the trained model with --backend aer_forte"),
         (
             "noise.shots=10",
             "without a head, noise is the shots of eq. 2 on encoders that are not odd; give noise.shots",
         ),
     ],
-)
+)  # fmt: skip
 def test_what_does_not_go_with_a_linear_head_is_refused(changes, message):
     assert parse_config(tree_of(FITS), "my.toml").model.odd
     assert message in refused(tree_of(f"{FITS} {changes}"))

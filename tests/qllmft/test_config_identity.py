@@ -160,34 +160,16 @@ def test_a_setting_of_an_earlier_version_is_that_of_this_one(earlier, today, ide
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (
-            "train.schedule=cosine train.lr_decay=0.9",
-            "lr_decay is 0.9 and schedule 'cosine'; choose",
-        ),
-        (
-            "train.schedule=step",
-            "schedule is 'step'; leave it out, and set lr_decay to a factor or",
-        ),
-        (
-            "model.hidden_layers=1",
-            "hidden_layers is 1 and hidden_dim is 0; leave hidden_layers out",
-        ),
+        ("train.schedule=cosine train.lr_decay=0.9", "lr_decay is 0.9 and schedule 'cosine'; choose"),
+        ("train.schedule=step", "schedule is 'step'; leave it out, and set lr_decay to a factor or"),
+        ("model.hidden_layers=1", "hidden_layers is 1 and hidden_dim is 0; leave hidden_layers out"),
         ("model.centre=true", "centre is true and components is None, and this version subtracts"),
         ("model.word_weight=3", "word_weight is 3 and readout is no 'words'; set readout to 3"),
-        (
-            "model.skip=true model.readout=all",
-            "skip feeds the latent vector and one measured qubit",
-        ),
-        (
-            "body.device=cpu body.device_map=auto",
-            "device is 'cpu' and device_map 'auto'; leave one",
-        ),
-        (
-            "body.contrastive.temperature=0.2",
-            "temperature is 0.2, and this version computes with 0.1",
-        ),
+        ("model.skip=true model.readout=all", "skip feeds the latent vector and one measured qubit"),
+        ("body.device=cpu body.device_map=auto", "device is 'cpu' and device_map 'auto'; leave one"),
+        ("body.contrastive.temperature=0.2", "temperature is 0.2, and this version computes with 0.1"),
     ],
-)
+)  # fmt: skip
 def test_what_this_version_cannot_compute_is_refused(settings, message):
     assert message in refused(tree_of(settings))
 

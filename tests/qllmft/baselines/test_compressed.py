@@ -69,10 +69,8 @@ def test_random_axes_are_of_the_seed_alone(k, size, count):
 @pytest.mark.parametrize(("k", "most"), [(2, 9), (4, 12), (4, 30), (4, 64)])
 def test_quantised_weights_are_from_a_codebook_of_the_words_that_are_counted(k, most):
     head, train = fitted("quantised", most, k), blobs(60, k, 1)
-    exact, rows = (
-        LogisticRegression(max_iter=500).fit(train.x.numpy(), train.y.numpy()),
-        1 if k == 2 else k,
-    )
+    exact = LogisticRegression(max_iter=500).fit(train.x.numpy(), train.y.numpy())
+    rows = 1 if k == 2 else k
     # words by every length that they may have been cut into
     weights, possible = head.estimator._linear.coef_, []
     for length in (n for n in range(1, D + 1) if D % n == 0):

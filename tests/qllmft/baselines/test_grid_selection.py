@@ -89,16 +89,12 @@ def test_scikit_learn_itself_chooses_the_same(kind, k):
     """Every setting fitted and scored here by hand, on validation sets that want different ones."""
     train = blobs(45, 8, k, seed=1)
     if kind == "SVC":
-        make, strengths = (
-            support_vectors,
-            [{"kernel": "rbf", "C": c, "gamma": "scale"} for c in (0.5, 1.0, 5.0)],
-        )
+        make = support_vectors
+        strengths = [{"kernel": "rbf", "C": c, "gamma": "scale"} for c in (0.5, 1.0, 5.0)]
         estimators = [SVC(**s) for s in strengths]
     else:
-        make, estimators = (
-            logistic_regression,
-            [LogisticRegression(C=c, max_iter=200) for c in (0.1, 0.3, 1, 3, 10)],
-        )
+        make = logistic_regression
+        estimators = [LogisticRegression(C=c, max_iter=200) for c in (0.1, 0.3, 1, 3, 10)]
     for estimator in estimators:
         estimator.fit(train.x.numpy(), train.y.numpy())
     winners = set()

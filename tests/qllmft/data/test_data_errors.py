@@ -27,16 +27,8 @@ WRONG = [
         "split 'all' ... no column 'text'; its columns are review, label. Choose with --text-column",
     ),
     ("mine.csv", "text,stars\na,1\n", "no column 'label'; its columns are text, stars"),
-    (
-        "mine.tsv",
-        f"{HEAD}a\t1\tb\nc\t0\td\n",
-        f"mine.tsv: its rows have {NO_FIELD}. Name every column",
-    ),
-    (
-        "mine.csv",
-        "text,label\nyes, good,1\nno, bad,0\n",
-        f"{NO_FIELD} ... quote the texts that hold a",
-    ),
+    ("mine.tsv", f"{HEAD}a\t1\tb\nc\t0\td\n", f"mine.tsv: its rows have {NO_FIELD}. Name every column"),
+    ("mine.csv", "text,label\nyes, good,1\nno, bad,0\n", f"{NO_FIELD} ... quote the texts that hold a"),
     (
         "mine.csv",
         "text,label\ngood,1\nno, bad,0\n",
@@ -58,14 +50,10 @@ WRONG = [
         "mine.tsv, line 3: byte 0xe9 is not UTF-8 ... iconv -f cp1252 -t utf-8 mine.tsv",
     ),
     ("mine.jsonl", b"\xef\xbb\xbf{}\n\xff\n", "mine.jsonl, line 2: byte 0xff is not UTF-8"),
-    (
-        "mine.jsonl",
-        "{}\n" + "[" * 100_000,
-        "line 2: not JSON (it is nested too deeply). Expected one object per line",
-    ),
+    ("mine.jsonl", "{}\n" + "[" * 100_000, "line 2: not JSON (it is nested too deeply). Expected one object per line"),
     ("mine.jsonl", f'{A}{{"text": "b"\n', "line 2: not JSON ... Expected one object per line"),
     ("mine.jsonl", f'{A}\n["b", 0]\n', "mine.jsonl, line 3: list, expected an object"),
-]
+]  # fmt: skip
 WRONG_FOLDERS = [
     ({}, "has no split: expected files named train, validation (or dev), test ... .tsv, .csv"),
     ({"mine.tsv": HEAD}, "has no split: expected files named train"),

@@ -37,46 +37,18 @@ def test_a_quoted_text_of_two_lines_is_one(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        (
-            "x.txt",
-            b"fine\ncaf\xe9\n",
-            "x.txt, line 2: byte 0xe9 is not UTF-8. Convert the file first.",
-        ),
+        ("x.txt", b"fine\ncaf\xe9\n", "x.txt, line 2: byte 0xe9 is not UTF-8. Convert the file first."),
         ("x.csv", b"text,label\nfine,1\ncaf\xe9,0\n", "x.csv, line 3: byte 0xe9 is not UTF-8"),
-        (
-            "x.csv",
-            b"review,label\na,1\n",
-            "there is no column 'text'; its columns are review, label. Choose with",
-        ),
-        (
-            "x.tsv",
-            b"label\ttext\n1\tfine\n1\n",
-            "x.tsv, line 3: it has 1 fields, and 'text' is number 2",
-        ),
-        (
-            "x.csv",
-            b'text\nfine\n"' + b"x" * 200_000,
-            "x.csv, line 3: it cannot be read: field larger than field limit",
-        ),
-        (
-            "x.jsonl",
-            b'{"text": "fine"}\n[1]\n',
-            "x.jsonl, line 2: list, expected an object with a field per column",
-        ),
-        (
-            "x.jsonl",
-            b'{"text": "fine"}\n{"label": 1}\n',
-            "x.jsonl, line 2: there is no column 'text'; its columns are",
-        ),
-        (
-            "x.jsonl",
-            b'{"text": "fine"}\n{"text": 3}\n',
-            "x.jsonl, line 2: the text is 3, expected a string",
-        ),
+        ("x.csv", b"review,label\na,1\n", "there is no column 'text'; its columns are review, label. Choose with"),
+        ("x.tsv", b"label\ttext\n1\tfine\n1\n", "x.tsv, line 3: it has 1 fields, and 'text' is number 2"),
+        ("x.csv", b'text\nfine\n"' + b"x" * 200_000, "x.csv, line 3: it cannot be read: field larger than field limit"),
+        ("x.jsonl", b'{"text": "fine"}\n[1]\n', "x.jsonl, line 2: list, expected an object with a field per column"),
+        ("x.jsonl", b'{"text": "fine"}\n{"label": 1}\n', "x.jsonl, line 2: there is no column 'text'; its columns are"),
+        ("x.jsonl", b'{"text": "fine"}\n{"text": 3}\n', "x.jsonl, line 2: the text is 3, expected a string"),
         ("x.jsonl", b'{"text": "fine"}\n{\n', "x.jsonl, line 2: not JSON"),
         ("x.parquet", b"fine", "x.parquet cannot be read as parquet"),
     ],
-)
+)  # fmt: skip
 def test_what_is_no_text_is_named_after_the_texts_before_it(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     found = []

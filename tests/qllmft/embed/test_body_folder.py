@@ -135,10 +135,8 @@ def test_a_link_out_of_the_folder(body, tmp_path, target):
 
 
 def test_links_of_the_hubs_cache_are_followed(body, tmp_path):
-    snapshot, blobs = (
-        tmp_path / "models--a--b" / "snapshots" / "1",
-        tmp_path / "models--a--b" / "blobs",
-    )
+    snapshot = tmp_path / "models--a--b" / "snapshots" / "1"
+    blobs = tmp_path / "models--a--b" / "blobs"
     shutil.copytree(body, snapshot)
     blobs.mkdir()
     (weights,) = snapshot.rglob("*.safetensors")

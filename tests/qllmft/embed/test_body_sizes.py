@@ -108,51 +108,23 @@ def test_a_module_without_the_weights_of_its_size_is_refused(body, kind, content
 @pytest.mark.parametrize(
     ("part", "content", "reason"),
     [
-        (
-            "normalizer",
-            in_turn(*[replacing({"String": "o"}, "oo")] * 20),
-            "steps can lengthen a text 1.05e+06",
-        ),
-        (
-            "normalizer",
-            in_turn(replacing({"Regex": ""}, "o" * 20_000)),
-            "can lengthen a text 2e+04 times",
-        ),
+        ("normalizer", in_turn(*[replacing({"String": "o"}, "oo")] * 20), "steps can lengthen a text 1.05e+06"),
+        ("normalizer", in_turn(replacing({"Regex": ""}, "o" * 20_000)), "can lengthen a text 2e+04 times"),
         ("normalizer", in_turn(*[{"type": "Lowercase"}] * 31), "expected at most 30 steps"),
-        (
-            "normalizer",
-            in_turn(in_turn({"type": "Prepend", "prepend": "o" * 101})),
-            "prepends more than 100",
-        ),
-        (
-            "normalizer",
-            {"type": "Precompiled", "precompiled_charsmap": "AAAAAG9v" + "b29v" * 50},
-            "more than 100 byt",
-        ),
+        ("normalizer", in_turn(in_turn({"type": "Prepend", "prepend": "o" * 101})), "prepends more than 100"),
+        ("normalizer", {"type": "Precompiled", "precompiled_charsmap": "AAAAAG9v" + "b29v" * 50}, "more than 100 byt"),
         (
             "pre_tokenizer",
             {"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}] * 20},
             "steps can lengthen a text 2.1e+06",
         ),
-        (
-            "post_processor",
-            {"type": "TemplateProcessing", "single": ["A"] * 5_000},
-            "post_processor has more than",
-        ),
-        (
-            "model",
-            {"type": "WordPiece", "vocab": {}, "max_input_chars_per_word": 10**6},
-            "words of more than 1,000",
-        ),
-        (
-            "model",
-            {"type": "WordPiece", "vocab": {}, "continuing_subword_prefix": "#" * 101},
-            "more than 100 char",
-        ),
+        ("post_processor", {"type": "TemplateProcessing", "single": ["A"] * 5_000}, "post_processor has more than"),
+        ("model", {"type": "WordPiece", "vocab": {}, "max_input_chars_per_word": 10**6}, "words of more than 1,000"),
+        ("model", {"type": "WordPiece", "vocab": {}, "continuing_subword_prefix": "#" * 101}, "more than 100 char"),
         ("normalizer", [], "tokenizer.json: "),
         ("normalizer", {"type": "Sequence", "normalizers": [3]}, "tokenizer.json: "),
     ],
-)
+)  # fmt: skip
 def test_a_tokenizer_that_lengthens_texts_is_refused(body, part, content, reason):
     change(body / "tokenizer.json", lambda state: state.update({part: content}))
     refused(body, "tokenizer.json: ", reason)

@@ -85,10 +85,8 @@ def test_a_prompt_stands_before_each_text_and_enters_every_key(folders, tmp_path
 
 
 def test_settings_without_effect_on_numbers_change_no_identity():
-    usual, others = (
-        RunConfig(),
-        RunConfig(body=BodyConfig(batch_tokens=9, device="auto", batch_size=1)),
-    )
+    usual = RunConfig()
+    others = RunConfig(body=BodyConfig(batch_tokens=9, device="auto", batch_size=1))
     assert usual.identity == others.identity
     body = BodyConfig(model="minilm")
     assert len(json.loads(body_identity(body, locate_body(body)))) == 3, (

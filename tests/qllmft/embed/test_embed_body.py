@@ -74,27 +74,15 @@ REMEDY = "Give .*a local .*folder"
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (
-            "./no-such-folder",
-            rf"there is no folder no-such-folder\. {REMEDY}, a name on the hub, or 'minilm'",
-        ),
+        ("./no-such-folder", rf"there is no folder no-such-folder\. {REMEDY}, a name on the hub, or 'minilm'"),
         ("/no/such/folder", rf"there is no folder /no/such/folder\. {REMEDY}"),
         ("~nosuchuser/model", rf"there is no folder ~nosuchuser/model\. {REMEDY}"),
-        (
-            "no-such-model",
-            rf"the body 'no-such-model' could not be loaded \(HF_HUB_OFFLINE is set\): .* {REMEDY}",
-        ),
-        (
-            "owner/model",
-            rf"the body 'owner/model' could not be loaded \(HF_HUB_OFFLINE is set\): .* {REMEDY}",
-        ),
+        ("no-such-model", rf"the body 'no-such-model' could not be loaded \(HF_HUB_OFFLINE is set\): .* {REMEDY}"),
+        ("owner/model", rf"the body 'owner/model' could not be loaded \(HF_HUB_OFFLINE is set\): .* {REMEDY}"),
         ("a/b/c", r"the body 'a/b/c' could not be loaded .*: Repo id must .* or --body minilm\."),
-        (
-            "two words",
-            r"the body 'two words' could not be loaded .*: Repo id must .* or --body minilm\.",
-        ),
+        ("two words", r"the body 'two words' could not be loaded .*: Repo id must .* or --body minilm\."),
     ],
-)
+)  # fmt: skip
 def test_a_name_that_means_nothing_is_refused(model, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=message) as caught:

@@ -48,10 +48,8 @@ def test_fewer_texts_than_axes_still_give_a_basis():
 
 
 def test_centring_and_rotating_are_chosen_apart():
-    centred, rotated = (
-        DataMap(6, centre=True, components=None),
-        DataMap(6, centre=False, components=2),
-    )
+    centred = DataMap(6, centre=True, components=None)
+    rotated = DataMap(6, centre=False, components=2)
     for data_map in (centred, rotated):
         data_map.fit(torch.from_numpy(X))
     np.testing.assert_allclose(centred(torch.from_numpy(X)).numpy(), X - X.mean(axis=0), atol=1e-5)

@@ -72,10 +72,8 @@ def test_float64_agrees_with_the_statevector_to_ten_digits(structure):
     x = latent(3, n, torch.float64)
     out, by_x, by_weight, cotangent = swept(head, x, head.connector.weight)
 
-    circuit, operators = (
-        template(structure),
-        [z_string(1 << q, n) for q in range(n if readout == "all" else 1)],
-    )
+    circuit = template(structure)
+    operators = [z_string(1 << q, n) for q in range(n if readout == "all" else 1)]
     angles = rows(circuit, x.numpy(), head.connector.weight.detach().numpy())
     np.testing.assert_allclose(
         out, expectations_by_statevector(circuit, angles, operators), rtol=0, atol=1e-10
@@ -118,11 +116,9 @@ def test_an_estimator_that_would_add_noise_is_asked_for_exact_values():
         def estimator(self):
             return StatevectorEstimator(seed=1)
 
-    other, ours, x = (
-        built(STRUCTURES[0], backend=QiskitBackend()),
-        built(STRUCTURES[0]),
-        latent(4, 3),
-    )
+    other = built(STRUCTURES[0], backend=QiskitBackend())
+    ours = built(STRUCTURES[0])
+    x = latent(4, 3)
     torch.testing.assert_close(other(x), ours(x), rtol=0, atol=1e-5)
 
 

@@ -80,10 +80,8 @@ def test_the_scores_of_drawn_texts_are_scikit_learns_with_their_numbers_as_weigh
 
 
 def test_a_label_without_texts_counts_only_if_it_is_given():
-    y, leads = (
-        np.array([[1, 0], [0, 0], [1, 0]]),
-        np.array([[1.0, -1.0], [1.0, -1.0], [-1.0, -1.0]]),
-    )
+    y = np.array([[1, 0], [0, 0], [1, 0]])
+    leads = np.array([[1.0, -1.0], [1.0, -1.0], [-1.0, -1.0]])
     assert LabelSetScores.of(y, leads).macro_f1 == 0.5
     given = LabelSetScores.of(y, leads + np.array([[0.0, 2.0]]))
     assert given.macro_f1 == 0.25

@@ -25,12 +25,10 @@ def adam_by_hand(train: Examples, config: TrainConfig) -> tuple[np.ndarray, list
     """
     x = np.hstack([train.x.double().numpy(), np.ones((len(train), 1))])
     y = np.eye(2)[train.y.numpy()]
-    weights, mean, square, losses = (
-        np.zeros((2, D + 1)),
-        np.zeros((2, D + 1)),
-        np.zeros((2, D + 1)),
-        [],
-    )
+    weights = np.zeros((2, D + 1))
+    mean = np.zeros((2, D + 1))
+    square = np.zeros((2, D + 1))
+    losses = []
     for step in range(1, config.epochs + 1):
         p = softmax(x @ weights.T)
         losses.append(float(-np.log((p * y).sum(axis=1)).mean()))

@@ -119,11 +119,9 @@ def test_default_configurations_keep_their_identity():
 def test_training_ends_after_so_many_epochs_without_a_better_one(tmp_path, monkeypatch):
     script = iter([(0.5, 0.5), (0.4, 0.8), (0.3, 0.7), (0.2, 0.7), (0.1, 0.9)])
     monkeypatch.setattr(loop, "evaluate", lambda *_: next(script))
-    checkpoint, config, net = (
-        Checkpoint(tmp_path / "state"),
-        TrainConfig(epochs=50, patience=2),
-        Recorder(),
-    )
+    checkpoint = Checkpoint(tmp_path / "state")
+    config = TrainConfig(epochs=50, patience=2)
+    net = Recorder()
     selection = fit(net, examples(12), examples(4), config, 0, checkpoint=checkpoint)
     assert (selection.epoch, selection.epochs_done, selection.finished) == (2, 4, True)
     again = fit(Recorder(), examples(12), examples(4), config, 0, checkpoint=checkpoint)

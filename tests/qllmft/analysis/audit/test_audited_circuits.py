@@ -129,25 +129,16 @@ def test_data_of_more_than_ten_columns_are_in_the_order_of_their_index():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (
-            {},
-            "4 parameters besides the data (theta[0], theta[1], theta[2], theta[3]), and weights are None",
-        ),
+        ({}, "4 parameters besides the data (theta[0], theta[1], theta[2], theta[3]), and weights are None"),
         ({"weights": [1.0]}, "weights are 1 values, expected 4 finite ones"),
         ({"weights": [1.0, 2.0, 3.0, np.nan]}, "expected 4 finite ones"),
         ({"weights": {"a": 1.0}}, "weights name a; expected each of theta[0], theta[1]"),
-        (
-            {"weights": WEIGHTS, "data": "z"},
-            "data is 'z', expected a vector of the circuit's parameters: theta, x",
-        ),
+        ({"weights": WEIGHTS, "data": "z"}, "data is 'z', expected a vector of the circuit's parameters: theta, x"),
         ({"weights": WEIGHTS, "data": ["q"]}, "data names q, which the circuit does not have"),
         ({"weights": WEIGHTS, "data": "theta"}, "a row has 3 values, and the circuit reads 4"),
-        (
-            {"weights": WEIGHTS, "observables": ["ZZ"]},
-            "observables of [2] qubits, expected one or more of 3",
-        ),
+        ({"weights": WEIGHTS, "observables": ["ZZ"]}, "observables of [2] qubits, expected one or more of 3"),
     ],
-)
+)  # fmt: skip
 def test_parameters_that_do_not_fit_are_refused(arguments, message):
     with pytest.raises(
         UserError, match=message.replace("[", r"\[").replace("(", r"\(").replace(")", r"\)")
