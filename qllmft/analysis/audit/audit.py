@@ -187,6 +187,10 @@ def audit(
         margin=margin,
         seed=seed,
     )
+    return _audited(case, on_event)
+
+
+def _audited(case: Case, on_event: OnEvent) -> Audit:
     findings = {}
     with threadpool_limits(1):  # of many small fits: threads cost more; the engine has its own
         for number, check in enumerate(CHECKS, 1):
