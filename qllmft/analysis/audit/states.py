@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 from sklearn.metrics import pairwise_distances
 
 from qllmft.analysis.audit.case import AuditFinding, Case, Ints, not_applicable
-from qllmft.analysis.audit.circuit import expectations_of_states, some_of, without
+from qllmft.analysis.audit.circuit import Floats, expectations_of_states, some_of, without
 from qllmft.analysis.entanglement import rank_bounds
 from qllmft.analysis.least_bond import state_bonds, truncated
 
@@ -69,25 +72,24 @@ def idle_weights(case: Case) -> AuditFinding:
     """Check that each weight has an effect on an operator, at some weights and some row."""
     if not len(case.circuit.weights):
         return not_applicable("The circuit has no weights.")
-    idle = np.flatnonzero(case.derivatives[0] < NO_EFFECT)
-    names = some_of(case.circuit.weights[i] for i in idle.tolist())
-    return AuditFinding.of(
-        not len(idle),
-        f"{len(idle)} of {len(case.circuit.weights)} weights",
-        "Each weight has an effect.",
-        f"No operator depends on {names}. Leave them out, or measure other operators.",
-    )
+    remedy = "Leave them out, or measure other operators."
+    return _idle(case.derivatives[0], case.circuit.weights, "weight", remedy)
 
 
 def idle_inputs(case: Case) -> AuditFinding:
     """Check that each input has an effect on an operator, at some weights and some row."""
-    idle = np.flatnonzero(case.derivatives[1] < NO_EFFECT)
-    names = some_of(case.circuit.data[i] for i in idle.tolist())
+    remedy = "Encode them by gates that change what is measured."
+    return _idle(case.derivatives[1], case.circuit.data, "input", remedy)
+
+
+def _idle(derivatives: Floats, of: Sequence[Parameter], noun: str, remedy: str) -> AuditFinding:
+    """Return the finding that each of several parameters has an effect."""
+    idle = np.flatnonzero(derivatives < NO_EFFECT).tolist()
     return AuditFinding.of(
-        not len(idle),
-        f"{len(idle)} of {len(case.circuit.data)} inputs",
-        "Each input has an effect.",
-        f"No operator depends on {names}. Encode them by gates that change what is measured.",
+        not idle,
+        f"{len(idle)} of {len(of)} {noun}s",
+        f"Each {noun} has an effect.",
+        f"No operator depends on {some_of(of[i] for i in idle)}. {remedy}",
     )
 
 
