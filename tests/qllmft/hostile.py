@@ -3,7 +3,12 @@
 import json
 import shutil
 
+import pytest
 import torch
+
+from qllmft.config import BodyConfig
+from qllmft.embed import Body
+from qllmft.errors import UserError
 
 EVIL = "import pathlib\npathlib.Path({!r}).touch()\nclass Evil: pass\n"
 
@@ -14,6 +19,29 @@ class TouchesAFile:
 
     def __reduce__(self):
         return open, (str(self.path), "w")
+
+
+def load(folder):
+    return Body(BodyConfig(model=str(folder), device="cpu"))
+
+
+def refused(folder, *parts):
+    """The error about a body's folder names what is wrong, and what to give."""
+    with pytest.raises(UserError) as caught:
+        load(folder)
+    message = str(caught.value)
+    assert message.startswith(f"the body in {folder} is not loaded because of ")
+    assert message.endswith("Give a folder that sentence-transformers saved, or 'minilm'.")
+    for part in parts:
+        assert part in message
+    assert "Traceback" not in message
+
+
+def link(path, target):
+    try:
+        path.symlink_to(target)
+    except OSError:
+        pytest.skip("no links on this system")
 
 
 def change(file, edit):

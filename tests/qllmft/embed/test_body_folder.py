@@ -4,10 +4,9 @@ import shutil
 
 import pytest
 import torch
-from hostile import TouchesAFile, change
+from hostile import TouchesAFile, change, link, load, refused
 
-from qllmft.config import BodyConfig
-from qllmft.embed import Body, TrainableBody
+from qllmft.embed import TrainableBody
 from qllmft.errors import UserError
 
 
@@ -15,28 +14,6 @@ from qllmft.errors import UserError
 def body(tiny_body, tmp_path):
     """A copy of a sound body."""
     return shutil.copytree(tiny_body, tmp_path / "body")
-
-
-def load(folder):
-    return Body(BodyConfig(model=str(folder), device="cpu"))
-
-
-def refused(folder, *parts):
-    with pytest.raises(UserError) as caught:
-        load(folder)
-    message = str(caught.value)
-    assert message.startswith(f"the body in {folder} is not loaded because of ")
-    assert message.endswith("Give a folder that sentence-transformers saved, or 'minilm'.")
-    for part in parts:
-        assert part in message
-    assert "Traceback" not in message
-
-
-def link(path, target):
-    try:
-        path.symlink_to(target)
-    except OSError:
-        pytest.skip("no links on this system")
 
 
 def test_what_sentence_transformers_saves_is_loaded(body, tmp_path):

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from hostile import change, large_body
+from hostile import change, large_body, load, refused
 from safetensors.torch import load_file, save_file
 
 from qllmft.config import BodyConfig
@@ -23,13 +23,6 @@ def body(whole, tmp_path):
     return shutil.copytree(whole, tmp_path / "body")
 
 
-def refused(folder, *parts):
-    with pytest.raises(UserError) as caught:
-        Body(BodyConfig(model=str(folder), device="cpu"))
-    for part in (f"the body in {folder} is not loaded because of ", *parts):
-        assert part in str(caught.value)
-
-
 def replacing(found, new):
     return {"type": "Replace", "pattern": found, "content": new}
 
@@ -45,10 +38,6 @@ def without_words(folder):
         file,
         {"format": "pt"},
     )
-
-
-def test_a_body_of_all_modules_is_loaded(body):
-    assert Body(BodyConfig(model=str(body), device="cpu")).encode(["good film"]).shape == (1, 8)
 
 
 def test_words_without_weights_are_refused_before_they_take_memory(body):
@@ -203,7 +192,7 @@ def test_a_dimension_without_vectors_takes_no_memory(body):
     modules = json.loads((body / "modules.json").read_text())
     (body / "modules.json").write_text(json.dumps(modules[:2]))
     with pytest.raises(UserError, match=r"cannot embed these texts: Unable to allocate"):
-        Body(BodyConfig(model=str(body), device="cpu")).encode(["good film"])
+        load(body).encode(["good film"])
 
 
 @pytest.mark.parametrize("light", [True, False])

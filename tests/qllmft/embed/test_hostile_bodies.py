@@ -6,10 +6,18 @@ import sys
 
 import pytest
 import torch
-from hostile import TouchesAFile, copy_with_evil, large_body, pickled_weights
+from hostile import (
+    TouchesAFile,
+    change,
+    copy_with_evil,
+    large_body,
+    link,
+    load,
+    pickled_weights,
+    refused,
+)
 
 from qllmft.config import BodyConfig
-from qllmft.embed import Body
 from qllmft.errors import UserError
 
 VALUES = (
@@ -61,17 +69,6 @@ def body(whole, tmp_path, monkeypatch):
     folder = copy_with_evil(whole, tmp_path / "body", tmp_path / "was run")
     monkeypatch.syspath_prepend(str(folder))
     return folder
-
-
-def load(folder):
-    return Body(BodyConfig(model=str(folder), device="cpu"))
-
-
-def refused(folder, *parts):
-    with pytest.raises(UserError) as caught:
-        load(folder)
-    for part in (f"the body in {folder} is not loaded because of ", *parts):
-        assert part in str(caught.value)
 
 
 def places(content, path=()):
@@ -197,8 +194,10 @@ def test_a_text_that_would_be_read_whole_is_bounded(body):
     "activation", ["torch.hub.load", "torch.nn.Module", "evil.Evil", "torch.distributed.x.Y", 3]
 )
 def test_only_known_activations_are_imported(body, activation):
-    file = body / "2_Dense" / "config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"activation_function": activation}))
+    change(
+        body / "2_Dense" / "config.json",
+        lambda content: content.update(activation_function=activation),
+    )
     refused(
         body, "2_Dense/config.json: its key 'activation_function' has a value that is not accepted"
     )
@@ -214,17 +213,15 @@ def test_files_that_transformers_would_read_are_refused(body, name):
 
 @pytest.mark.parametrize("length", [-1, 0, 10**300 - 1, "256", 1.5])
 def test_a_length_that_is_none(body, length):
-    file = body / "sentence_bert_config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"max_seq_length": length}))
+    change(
+        body / "sentence_bert_config.json", lambda content: content.update(max_seq_length=length)
+    )
     refused(body, "its key 'max_seq_length' has a value that is not accepted")
 
 
 def test_links_in_a_loop_are_refused(body):
-    try:
-        (body / "a").symlink_to(body / "b")
-        (body / "b").symlink_to(body / "a")
-    except OSError:
-        pytest.skip("no links on this system")
+    link(body / "a", body / "b")
+    link(body / "b", body / "a")
     refused(body, "because of a: it is a link")
 
 
