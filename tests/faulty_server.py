@@ -92,7 +92,14 @@ StoredJob.message = None  # type: ignore[attr-defined]
 
 
 class Store(store.Store):
-    """Jobs, some of which fail or do not end."""
+    """Jobs, some of which fail or do not end. The clock may be ahead of this machine's."""
+
+    def __init__(self, *, clock_offset_s: float = 0.0, **more: Any) -> None:
+        self._clock_offset_s = clock_offset_s
+        super().__init__(**more)
+
+    def now(self) -> float:
+        return super().now() + self._clock_offset_s
 
     def _end(self, job: Any, parts: list[StoredJob]) -> None:
         if not job.outcome:

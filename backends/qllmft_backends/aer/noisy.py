@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,9 +105,7 @@ class AerForteBackend(Backend):
             exact=options.shots is None and options.method == "density_matrix",
             shots=options.shots is not None,
             noisy=True,
-            max_qubits=self._qubits(
-                "density_matrix" if options.method == "density_matrix" else "trajectories"
-            ),
+            max_qubits=self._qubits("trajectories" if options.method == "auto" else options.method),
         )
 
     @property
@@ -135,19 +133,27 @@ class AerForteBackend(Backend):
         """
         values = check_request(circuit, values, observables, self.capabilities.max_qubits)
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        method = self.method_for(circuit)
-        circuit, model = self._with_noise(circuit, self._simulators[method])
+        simulator, circuit, model = self._with_noise(circuit)
         if len(values) == 0:
             return Expectations.exact(np.empty((0, len(observables))))
-        options = {
-            "noise_model": model,
-            "seed_simulator": request_seed(self.options.seed, circuit, values),
-        }
-        if self.options.shots is not None:
-            return sample(
-                self._simulators[method], circuit, values, sums, shots=self.options.shots, **options
-            )
-        return self._means(method, circuit, values, sums, **options)
+        seed, shots = request_seed(self.options.seed, circuit, values), self.options.shots
+        options = {"noise_model": model, "seed_simulator": seed}
+        if shots is not None:
+            return sample(simulator, circuit, values, sums, shots=shots, **options)
+        exact = simulator is self._simulators["density_matrix"]
+        runs = 1 if exact else self.options.trajectories  # the density matrix is the only one
+        masks: list[int] = sums.masks.tolist()
+        operators = [z_string(mask, circuit.num_qubits) for mask in masks]
+        strings = saved_means(
+            simulator, circuit, values, operators, shots=runs, pershot=not exact, **options
+        )
+        factors = np.array([self.noise.readout_factor(mask.bit_count()) for mask in masks])
+        # (B, O, runs)
+        observed = (sums.coefficients * factors) @ strings.reshape(len(values), len(masks), runs)
+        means = observed.mean(axis=2)
+        if exact:
+            return Expectations.exact(means)
+        return Expectations(means, observed.std(axis=2, ddof=1) / np.sqrt(runs))
 
     def bits(
         self,
@@ -173,19 +179,19 @@ class AerForteBackend(Backend):
             UnsupportedGateError: for a gate that Aer does not run as it is written, or that would
                 carry no noise.
         """
-        method = self.method_for(circuit)
-        circuit, model = self._with_noise(circuit, self._simulators[method])
+        simulator, circuit, model = self._with_noise(circuit)
         options = {"noise_model": model, "seed_simulator": int(rng.integers(2**31))}
-        return measured_bits(self._simulators[method], circuit, values, shots, **options)
+        return measured_bits(simulator, circuit, values, shots, **options)
 
     def _with_noise(
-        self, circuit: QuantumCircuit, simulator: AerSimulator
-    ) -> tuple[QuantumCircuit, NoiseModel]:
-        """Return a circuit with the contents of nested circuits in their place, and its noise.
+        self, circuit: QuantumCircuit
+    ) -> tuple[AerSimulator, QuantumCircuit, NoiseModel]:
+        """Return a simulator for a circuit, that with the contents of nested circuits in their place, and its noise.
 
         A nested circuit is no gate of a machine: the gates in it carry the noise. A standard gate that Aer does not
         know is refused, because to rewrite it would move its noise to the gates that it becomes.
         """
+        simulator = self._simulators[self.method_for(circuit)]
         known = {*simulator.configuration().basis_gates, *NO_GATES}
         circuit = opened(circuit, known | _STANDARD, "Aer")
         for name in circuit.count_ops():
@@ -197,32 +203,7 @@ class AerForteBackend(Backend):
                 )
         model = noise_model(circuit, self.noise)
         check_coverage(circuit, model, self.noise)
-        return circuit, model
-
-    def _means(
-        self,
-        method: Method,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        sums: ZObservables,
-        **options: Any,
-    ) -> Expectations:
-        """Return the means of all trajectories, or of the density matrix as the only one."""
-        n_qubits, exact = circuit.num_qubits, method == "density_matrix"
-        masks: list[int] = sums.masks.tolist()
-        runs = 1 if exact else self.options.trajectories
-        simulator = self._simulators[method]
-        operators = [z_string(mask, n_qubits) for mask in masks]
-        strings = saved_means(
-            simulator, circuit, values, operators, shots=runs, pershot=not exact, **options
-        )
-        factors = np.array([self.noise.readout_factor(mask.bit_count()) for mask in masks])
-        # (B, O, runs)
-        observed = (sums.coefficients * factors) @ strings.reshape(len(values), len(masks), runs)
-        means = observed.mean(axis=2)
-        if exact:
-            return Expectations.exact(means)
-        return Expectations(means, observed.std(axis=2, ddof=1) / np.sqrt(runs))
+        return simulator, circuit, model
 
     def _qubits(self, method: Method) -> int:
         return int(self._simulators[method].configuration().n_qubits)

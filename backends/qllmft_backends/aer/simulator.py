@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.circuit import ControlFlowOp, Gate
+from qiskit.primitives import BitArray
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.result import Result
 from qiskit_aer import AerError, AerSimulator
@@ -179,13 +180,9 @@ def measured_bits(
     if not out.size or not any(instruction.clbits for instruction in circuit.data):
         return out
     result = run(simulator, circuit, values, shots=shots, memory=True, **options)
-    length = -(-circuit.num_clbits // 8)
     for b in range(len(values)):
-        raw = b"".join(
-            int(word, 16).to_bytes(length, "little") for word in result.data(b)["memory"]
-        )
-        rows = np.frombuffer(raw, np.uint8).reshape(shots, length)
-        out[b] = np.unpackbits(rows, axis=1, bitorder="little")[:, : circuit.num_clbits]
+        read = BitArray.from_samples(result.data(b)["memory"], circuit.num_clbits)
+        out[b] = read.to_bool_array("little")
     return out
 
 

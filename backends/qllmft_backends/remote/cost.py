@@ -26,7 +26,6 @@ class CostEstimate:
         gates: description of one circuit as sent.
         price_each: price of one circuit, in ``unit``; None if unknown.
         unit: ``usd``, ``credit``, ...; None if unknown.
-        queue_s: the server's estimate of the wait before a job runs, in seconds; None if unknown.
         note: how the price was found, or why it is unknown.
         known_answers: number of circuits with a known answer, one per job; 0 without them.
         known_price: price of such a circuit, in ``unit``; None if unknown.
@@ -45,7 +44,6 @@ class CostEstimate:
     gates: str
     price_each: float | None = None
     unit: str | None = None
-    queue_s: float | None = None
     note: str = ""
     known_answers: int = 0
     known_price: float | None = 0.0

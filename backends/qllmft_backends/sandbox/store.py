@@ -79,7 +79,6 @@ class Store:
         qpu_noise: noise model of the simulated machines.
         state_file: file that keeps jobs across restarts; None: in memory.
         latency_s: seconds that a job stays in each state before it runs.
-        clock_offset_s: seconds that the server's clock is ahead of this machine's.
     """
 
     def __init__(
@@ -88,10 +87,8 @@ class Store:
         qpu_noise: str = "forte-1",
         state_file: Path | None = None,
         latency_s: float = 0.0,
-        clock_offset_s: float = 0.0,
     ) -> None:
         self._seed, self._qpu_noise, self._latency_s = seed, qpu_noise, latency_s
-        self._clock_offset_s = clock_offset_s
         self._journal = Journal(state_file)
         self.jobs = self._journal.read()
         self.sessions: dict[str, Session] = {}
@@ -105,7 +102,7 @@ class Store:
 
     def now(self) -> float:
         """Return the time by the server's clock, in seconds since 1970."""
-        return time.time() + self._clock_offset_s
+        return time.time()
 
     def close(self) -> None:
         """Stop the worker."""

@@ -82,7 +82,6 @@ class IonQRoute(Route):
         # v0.4 renamed its fields in 2026: both forms are read.
         price = _first(estimate, "estimated_total_cost", "estimated_cost")
         unit = _first(estimate, "estimated_unit", "cost_unit")
-        queue_ms = estimate.get("current_predicted_queue_time")
         if price is not None and not is_amount(price):
             raise RemoteRequestError(
                 f"the server's price of a circuit is {str(price)[:80]!r}, expected a finite number of 0 or more. "
@@ -91,7 +90,6 @@ class IonQRoute(Route):
         return {
             "price_each": None if price is None else float(price),
             "unit": None if unit is None else str(unit),
-            "queue_s": float(queue_ms) / 1000 if is_amount(queue_ms) else None,
             "note": "the server gives no price"
             if price is None
             else f"one circuit's estimate times their number; not binding{_rates(estimate)}",
