@@ -23,6 +23,9 @@ _CX = CXGate()
 _AER = "Qiskit Aer runs it shot by shot: create('aer_statevector').sampler(), or aer_forte with gate noise."
 
 
+Required = Sequence[tuple[int, bool]]  # classical bits, and the value that is asked of each
+
+
 @dataclass(frozen=True)
 class Deferred:
     """Circuit of gates with the meaning of one with measurements.
@@ -79,7 +82,7 @@ class _Rewriting:
         body: QuantumCircuit,
         qubits: Sequence[int],
         clbits: Sequence[int],
-        required: Sequence[tuple[int, bool]] = (),
+        required: Required = (),
     ) -> None:
         """Add the operations of a part of the circuit.
 
@@ -98,11 +101,7 @@ class _Rewriting:
             )
 
     def _add(
-        self,
-        operation: Any,
-        qubits: Sequence[int],
-        clbits: Sequence[int],
-        required: Sequence[tuple[int, bool]],
+        self, operation: Any, qubits: Sequence[int], clbits: Sequence[int], required: Required
     ) -> None:
         name = operation.name
         if name in ("barrier", "delay"):
@@ -174,9 +173,7 @@ class _Rewriting:
         self.measured.remove(wire)
         self.bits = [copy if held == wire else held for held in self.bits]
 
-    def _conditional_gate(
-        self, gate: Gate, qubits: Sequence[int], required: Sequence[tuple[int, bool]]
-    ) -> None:
+    def _conditional_gate(self, gate: Gate, qubits: Sequence[int], required: Required) -> None:
         wires = [self.wires[qubit] for qubit in qubits]
         for wire in wires:  # a wire cannot control itself
             self._keep_value(wire)

@@ -18,7 +18,7 @@ from qiskit_machine_learning.gradients import (
 
 from qllmft_backends.errors import BackendError
 from qllmft_backends.primitives import BackendEstimator, measure
-from qllmft_backends.protocol import Evaluator, Floats
+from qllmft_backends.protocol import Evaluator, Floats, Operators
 
 
 class GradientPoint(NamedTuple):
@@ -50,7 +50,7 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
     def _run(
         self,
         circuits: Sequence[QuantumCircuit],
-        observables: Sequence[SparsePauliOp],
+        observables: Operators,
         parameter_values: Sequence[Sequence[float]] | Floats,
         parameters: Sequence[Sequence[Parameter]],
         **options: Any,

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
@@ -20,10 +19,17 @@ from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import NoiseSettings
 from qllmft_backends.observables import ZObservables, z_string
-from qllmft_backends.protocol import Capabilities, Estimate, Expectations, Sampling
+from qllmft_backends.protocol import (
+    Capabilities,
+    Estimate,
+    Expectations,
+    Floats,
+    Operators,
+    Sampling,
+)
 from qllmft_backends.requests import check_values
 
-Request = tuple[Backend, QuantumCircuit, NDArray[np.float64]]
+Request = tuple[Backend, QuantumCircuit, Floats]
 LONGEST = 10  # qubits of a string, whose inverse has 2^n strings
 _LEAST_CONTRAST = 0.1  # of the mean of Z between a qubit in 0 and in 1
 
@@ -32,8 +38,8 @@ _LEAST_CONTRAST = 0.1  # of the mean of Z between a qubit in 0 and in 1
 class Readout:
     """Measured means of Z of n qubits that were prepared in 0 and in 1."""
 
-    means: NDArray[np.float64]  # (2, n)
-    errors: NDArray[np.float64]  # (2, n) standard errors
+    means: Floats  # (2, n)
+    errors: Floats  # (2, n) standard errors
 
     def check(self, name: str) -> None:
         """Raise if a backend has no readout error, or a qubit's bit says nothing about its state."""
@@ -69,13 +75,13 @@ class Readout:
         return found
 
     @property
-    def _line(self) -> NDArray[np.float64]:
+    def _line(self) -> Floats:
         """Return a and b of each qubit, (2, n): a measured mean of Z is a·⟨Z⟩ + b."""
         zeros, ones = self.means
         return np.stack([zeros - ones, zeros + ones]) / 2
 
 
-def _product(factors: NDArray[np.float64], mask: int) -> dict[int, float]:
+def _product(factors: Floats, mask: int) -> dict[int, float]:
     """Return the product of ``factors[0, q] + factors[1, q]·Z`` over the qubits of a mask, by strings."""
     terms = {0: 1.0}
     for q in (q for q in range(factors.shape[1]) if mask >> q & 1):
@@ -91,9 +97,9 @@ class Correction:
     """Observables as sums of M strings whose means are measured, and their derivatives by the calibration."""
 
     masks: list[int]  # M
-    coefficients: NDArray[np.float64]  # (O, M)
+    coefficients: Floats  # (O, M)
     # (J, O, M), times the standard error of the mean j of the calibration
-    slopes: NDArray[np.float64]
+    slopes: Floats
 
     @classmethod
     def of(cls, sums: ZObservables, readout: Readout) -> Correction:
@@ -190,10 +196,7 @@ class MitigatedBackend(Backend):
         return self.inner.sampling
 
     def expectations(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        observables: Sequence[SparsePauliOp],
+        self, circuit: QuantumCircuit, values: Floats, observables: Operators
     ) -> Expectations:
         """Return mitigated expectation values (see `Backend.expectations`)."""
         values = check_values(circuit, values)
@@ -231,7 +234,7 @@ class MitigatedBackend(Backend):
         self._remote.attend(**callbacks)
 
     def estimate(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
+        self, circuit: QuantumCircuit, values: Floats, *, offline: bool = False
     ) -> Estimate:
         """Return all circuits that a call would send, with those of the calibration."""
         requests: list[Any] = [*self._calibration(circuit), (self.inner, circuit, values)]

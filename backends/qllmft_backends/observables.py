@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.protocol import Expectations, Floats, Ints
+from qllmft_backends.protocol import Expectations, Floats, Ints, Operators
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class ZObservables:
         return o == t and bool((self.coefficients == np.eye(o)).all())
 
     @classmethod
-    def from_operators(cls, operators: Sequence[SparsePauliOp], n_qubits: int) -> ZObservables:
+    def from_operators(cls, operators: Operators, n_qubits: int) -> ZObservables:
         """Read observables of I and Z with real coefficients.
 
         Raises:
@@ -52,7 +51,7 @@ class PauliObservables(ZObservables):
     flips: Ints  # (T,); bit q is set if the string has X or Y on qubit q
 
     @classmethod
-    def from_operators(cls, operators: Sequence[SparsePauliOp], n_qubits: int) -> PauliObservables:
+    def from_operators(cls, operators: Operators, n_qubits: int) -> PauliObservables:
         """Read observables with real coefficients.
 
         Raises:
@@ -168,9 +167,7 @@ def draw(result: Mapping[int, float], shots: int, rng: Generator) -> dict[int, f
     return {state: count / shots for state, count in zip(result, counts, strict=True) if count}
 
 
-def single_shots(
-    result: Mapping[int, float], shots: int, rng: Generator, *, exact: bool
-) -> NDArray[np.int64]:
+def single_shots(result: Mapping[int, float], shots: int, rng: Generator, *, exact: bool) -> Ints:
     """Return ``shots`` outcomes (S,) in random order.
 
     Args:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
 
 from qllmft_backends.deferral import Deferred, defer
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.protocol import Evaluator, Expectations, Floats
+from qllmft_backends.protocol import Evaluator, Expectations, Floats, Operators
 from qllmft_backends.requests import (
     at_precision,
     bound_values,
@@ -45,10 +45,7 @@ _SLOW_GRADIENT = "qiskit_machine_learning.gradients.param_shift.param_shift_esti
 
 
 def measure(
-    backend: Evaluator,
-    circuit: QuantumCircuit,
-    values: Floats,
-    observables: Sequence[SparsePauliOp],
+    backend: Evaluator, circuit: QuantumCircuit, values: Floats, observables: Operators
 ) -> Expectations:
     """Return expectation values of Pauli observables, also for a circuit with measurements and resets.
 
@@ -113,9 +110,7 @@ def _on_wires(observable: SparsePauliOp, deferred: Deferred) -> SparsePauliOp:
     return SparsePauliOp(PauliList.from_symplectic(z, x), coefficients)
 
 
-def _by_basis(
-    observables: Sequence[SparsePauliOp],
-) -> Iterator[tuple[Pauli, list[SparsePauliOp]]]:
+def _by_basis(observables: Operators) -> Iterator[tuple[Pauli, list[SparsePauliOp]]]:
     """Yield bases, and for each one the parts of all observables in it, as sums of Z strings."""
     labels = [observable.paulis.to_labels() for observable in observables]
     distinct = PauliList(sorted({label for each in labels for label in each}))

@@ -18,6 +18,7 @@ from qllmft_backends.errors import BackendError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bits = NDArray[np.bool_]
+Operators = Sequence[SparsePauliOp]
 
 
 @dataclass(frozen=True)
@@ -128,10 +129,7 @@ class Evaluator(Protocol):
 
     @abstractmethod
     def expectations(
-        self,
-        circuit: QuantumCircuit,
-        values: Floats,
-        observables: Sequence[SparsePauliOp],
+        self, circuit: QuantumCircuit, values: Floats, observables: Operators
     ) -> Expectations:
         """Return the expectation values of Z observables.
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 from qiskit_aer import AerSimulator
@@ -21,9 +20,9 @@ from qiskit_aer.noise.device import basic_device_gate_errors, basic_device_reado
 from qllmft_backends.aer.simulator import run
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import GateNoise
+from qllmft_backends.protocol import Floats, Ints
 
 Part = Literal["one_qubit", "two_qubit", "readout"]
-Floats = NDArray[np.float64]
 MOST_QUBITS = 12  # of a density matrix: 4¹² numbers are 268 MB
 _LABEL = "outcomes"
 
@@ -41,7 +40,7 @@ class MachineErrors:
     """
 
     circuit: QuantumCircuit
-    columns: NDArray[np.int64]
+    columns: Ints
     gates: Sequence[tuple[str, tuple[int, ...], QuantumError]]
     readouts: Floats
     measured: tuple[int, ...]
@@ -79,7 +78,7 @@ class MachineErrors:
     def of_target(
         cls,
         circuit: QuantumCircuit,
-        columns: NDArray[np.int64],
+        columns: Ints,
         measured: Sequence[int],
         target: Target,
         properties: object = None,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.random import Generator
 from pydantic import Field
 from qiskit import QuantumCircuit
 from qiskit.circuit import CircuitInstruction, ControlFlowOp, Gate
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.exceptions import QiskitError
-from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
@@ -27,7 +26,7 @@ from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import TRAJECTORIES, GateNoise, NoiseSettings
 from qllmft_backends.observables import ZObservables, z_string
-from qllmft_backends.protocol import Capabilities, Expectations
+from qllmft_backends.protocol import Bits, Capabilities, Expectations, Floats, Operators
 from qllmft_backends.requests import opened, request_seed
 
 _STANDARD = frozenset(get_standard_gate_name_mapping())
@@ -121,10 +120,7 @@ class AerForteBackend(Backend):
         return cheaper_method(circuit.num_qubits, runs, self._qubits("density_matrix"))
 
     def expectations(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        observables: Sequence[SparsePauliOp],
+        self, circuit: QuantumCircuit, values: Floats, observables: Operators
     ) -> Expectations:
         """Return noisy expectation values (see `Backend.expectations`).
 
@@ -155,13 +151,7 @@ class AerForteBackend(Backend):
             return Expectations.exact(means)
         return Expectations(means, observed.std(axis=2, ddof=1) / np.sqrt(runs))
 
-    def bits(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        shots: int,
-        rng: np.random.Generator,
-    ) -> NDArray[np.bool_]:
+    def bits(self, circuit: QuantumCircuit, values: Floats, shots: int, rng: Generator) -> Bits:
         """Return classical bits of a circuit with noise after every gate, run with its measurements and conditions.
 
         Args:

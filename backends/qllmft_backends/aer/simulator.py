@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib.metadata import distributions
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.circuit import ControlFlowOp, Gate
 from qiskit.primitives import BitArray
-from qiskit.quantum_info import SparsePauliOp
 from qiskit.result import Result
 from qiskit_aer import AerError, AerSimulator
 
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.observables import PauliObservables, ZObservables, expectations_of_counts
-from qllmft_backends.protocol import Expectations
+from qllmft_backends.protocol import Bits, Expectations, Floats, Operators
 from qllmft_backends.requests import check_values
 
 # operations beside gates that Aer runs as they are
@@ -28,11 +25,8 @@ NO_GATES = {
 
 
 def check_request(
-    circuit: QuantumCircuit,
-    values: NDArray[np.float64],
-    observables: Sequence[SparsePauliOp],
-    max_qubits: int | None,
-) -> NDArray[np.float64]:
+    circuit: QuantumCircuit, values: Floats, observables: Operators, max_qubits: int | None
+) -> Floats:
     """Return ``values`` as (B, P) float64. Refuse a request that Aer would answer wrongly, late or with a traceback.
 
     Args:
@@ -64,9 +58,7 @@ def check_request(
     return values
 
 
-def run(
-    simulator: AerSimulator, circuit: QuantumCircuit, values: NDArray[np.float64], **options: Any
-) -> Result:
+def run(simulator: AerSimulator, circuit: QuantumCircuit, values: Floats, **options: Any) -> Result:
     """Run all parameter sets in one call.
 
     Sample b of the result belongs to row b of ``values`` (B, P), B ≥ 1, and has a seed of its own: Aer adds 2113·b to
@@ -103,13 +95,13 @@ def run(
 def saved_means(
     simulator: AerSimulator,
     circuit: QuantumCircuit,
-    values: NDArray[np.float64],
-    operators: Sequence[SparsePauliOp],
+    values: Floats,
+    operators: Operators,
     *,
     shots: int = 1,
     pershot: bool = False,
     **options: Any,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return the means (B, O) of O operators after ``circuit`` (see `run`), or (B, O, shots) with ``pershot``.
 
     Args:
@@ -133,7 +125,7 @@ def saved_means(
 def sample(
     simulator: AerSimulator,
     circuit: QuantumCircuit,
-    values: NDArray[np.float64],
+    values: Floats,
     observables: ZObservables,
     **options: Any,
 ) -> Expectations:
@@ -160,12 +152,8 @@ def sample(
 
 
 def measured_bits(
-    simulator: AerSimulator,
-    circuit: QuantumCircuit,
-    values: NDArray[np.float64],
-    shots: int,
-    **options: Any,
-) -> NDArray[np.bool_]:
+    simulator: AerSimulator, circuit: QuantumCircuit, values: Floats, shots: int, **options: Any
+) -> Bits:
     """Return classical bits (B, S, C) of a circuit with measurements, run shot by shot as it is written.
 
     Args:

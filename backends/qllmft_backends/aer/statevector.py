@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.random import Generator
 from pydantic import BaseModel, ConfigDict, Field
 from qiskit import QuantumCircuit
-from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 
 from qllmft_backends.aer.simulator import (
@@ -23,7 +21,14 @@ from qllmft_backends.aer.simulator import (
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError
 from qllmft_backends.observables import ZObservables
-from qllmft_backends.protocol import Availability, Capabilities, Expectations
+from qllmft_backends.protocol import (
+    Availability,
+    Bits,
+    Capabilities,
+    Expectations,
+    Floats,
+    Operators,
+)
 from qllmft_backends.requests import opened, request_seed
 
 _THREADS_SHARE_A_SAMPLE_ABOVE = 14  # qubits; Aer's default statevector_parallel_threshold
@@ -89,10 +94,7 @@ class AerStatevectorBackend(Backend):
         )
 
     def expectations(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        observables: Sequence[SparsePauliOp],
+        self, circuit: QuantumCircuit, values: Floats, observables: Operators
     ) -> Expectations:
         """Return values (see `Backend.expectations`). Exact ones take any Pauli strings, counts I and Z only."""
         values = check_request(circuit, values, observables, self.capabilities.max_qubits)
@@ -107,13 +109,7 @@ class AerStatevectorBackend(Backend):
         batching |= {"shots": self.options.shots, "seed_simulator": seed}
         return sample(self._simulator, runnable, values, sums, **batching)
 
-    def bits(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        shots: int,
-        rng: np.random.Generator,
-    ) -> NDArray[np.bool_]:
+    def bits(self, circuit: QuantumCircuit, values: Floats, shots: int, rng: Generator) -> Bits:
         """Return classical bits of a circuit, run with its measurements, resets, conditions and loops.
 
         Args:

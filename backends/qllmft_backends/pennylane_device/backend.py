@@ -8,16 +8,15 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pennylane as qml
-from numpy.typing import NDArray
+from numpy.random import Generator
 from pydantic import BaseModel, ConfigDict, Field
 from qiskit import QuantumCircuit
-from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.backend import Backend
 from qllmft_backends.observables import ZObservables, expectations_of_counts
 from qllmft_backends.pennylane_device.device import AdjointDevice
 from qllmft_backends.pennylane_device.gates import GATES, gate
-from qllmft_backends.protocol import Capabilities, Expectations
+from qllmft_backends.protocol import Capabilities, Expectations, Floats, Ints, Operators
 from qllmft_backends.requests import check_values, opened, request_seed
 
 # PennyLane's operation for each gate of Qiskit; GATES has the first choice first
@@ -59,10 +58,7 @@ class PennyLaneBackend(Backend):
         return Capabilities(exact=not shots, shots=shots)
 
     def expectations(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        observables: Sequence[SparsePauliOp],
+        self, circuit: QuantumCircuit, values: Floats, observables: Operators
     ) -> Expectations:
         """Return expectation values (see `Backend.expectations`)."""
         values = check_values(circuit, values)
@@ -84,13 +80,7 @@ class PennyLaneBackend(Backend):
         )
         return Expectations.exact(means)
 
-    def outcomes(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        shots: int,
-        rng: np.random.Generator,
-    ) -> NDArray[np.int64]:
+    def outcomes(self, circuit: QuantumCircuit, values: Floats, shots: int, rng: Generator) -> Ints:
         """Return measured outcomes (see `Backend.outcomes`).
 
         Args:
@@ -118,7 +108,7 @@ class PennyLaneBackend(Backend):
     def _run(
         self,
         circuit: QuantumCircuit,
-        values: NDArray[np.float64],
+        values: Floats,
         measurements: list[Any],
         shots: int | None,
         seed: int = 0,
@@ -132,7 +122,7 @@ class PennyLaneBackend(Backend):
         return [found] if len(measurements) == 1 else list(found)
 
 
-def _operations(circuit: QuantumCircuit, values: NDArray[np.float64]) -> list[Any]:
+def _operations(circuit: QuantumCircuit, values: Floats) -> list[Any]:
     """Return the operations of a circuit with angles (B,) of all rows."""
     column = {parameter: i for i, parameter in enumerate(circuit.parameters)}
     circuit, found = opened(circuit, {*_OPERATIONS, *_NO_GATES}, "PennyLane"), []
@@ -146,7 +136,7 @@ def _operations(circuit: QuantumCircuit, values: NDArray[np.float64]) -> list[An
     return found
 
 
-def _angles(expression: Any, column: dict[Any, int], values: NDArray[np.float64]) -> Any:
+def _angles(expression: Any, column: dict[Any, int], values: Floats) -> Any:
     """Return the angle of each row (B,), or one number for all."""
     free = list(getattr(expression, "parameters", ()))
     if not free:

@@ -23,6 +23,7 @@ from qllmft_backends.pennylane_device.tapes import (
     is_supported,
     pauli_sum,
 )
+from qllmft_backends.protocol import Floats
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class CapturedCircuit:
     observables: list[SparsePauliOp]
     data: list[Parameter]
     weights: list[Parameter]
-    initial: NDArray[np.float64]
+    initial: Floats
 
 
 def capture(qnode: Any, *example: Any) -> CapturedCircuit:

@@ -38,7 +38,6 @@ from qllmft_backends.pennylane_device.tapes import (
     is_supported,
 )
 
-Floats = NDArray[np.float64]
 _SAMPLED = (
     qml.measurements.SampleMeasurement,
     qml.measurements.ClassicalShadowMP,

@@ -25,8 +25,7 @@ from qllmft_backends.adjoint.program.gates import PARTS
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.observables import PauliObservables, ZObservables
 from qllmft_backends.pennylane_device.gates import GATES, GateSequence
-
-Floats = NDArray[np.float64]
+from qllmft_backends.protocol import Floats
 
 _CLASSES = get_standard_gate_name_mapping()
 _WITHOUT_EFFECT = ("GlobalPhase", "Barrier", "Snapshot", "WireCut")  # on a measurement

@@ -8,10 +8,10 @@ from math import inf
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
 from qllmft_backends.observables import ZObservables, distribution, outcome_values
+from qllmft_backends.protocol import Floats
 from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.errors import JobFailedError, RemoteRequestError
 from qllmft_backends.remote.ledger.chunk import KNOWN_ANSWER, Chunk, Setup
@@ -19,7 +19,7 @@ from qllmft_backends.remote.ledger.ledger import Ledger, Place
 from qllmft_backends.remote.ledger.payload import Probabilities, known_state
 from qllmft_backends.remote.rows import under_way
 
-Floats = NDArray[np.float64]
+Circuits = Sequence[QuantumCircuit]
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class Resampled:
         single_shots: if True, the single shots were drawn again; otherwise draws were made from their counts.
     """
 
-    values: NDArray[np.float64]
+    values: Floats
     single_shots: bool
 
 

@@ -17,11 +17,10 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
 from qllmft_backends.backend import Backend
+from qllmft_backends.protocol import Floats
 from qllmft_backends.remote.batch import (
     CircuitBatch,
     Submission,
@@ -53,8 +52,6 @@ from qllmft_backends.remote.route import JobIndex, Route
 from qllmft_backends.remote.rows import JobsInterrupt, under_way
 from qllmft_backends.remote.send import check_patience, send, settle
 from qllmft_backends.requests import BETWEEN_ROUNDS
-
-Floats = NDArray[np.float64]
 
 # fields of a `CostEstimate`; ``price_each`` is the price
 PriceOf = Callable[[Setup, Template], dict[str, Any]]

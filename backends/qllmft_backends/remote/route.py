@@ -8,9 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qiskit import QuantumCircuit
-
-from qllmft_backends.remote.batch import Template
+from qllmft_backends.remote.batch import Circuits, Template
 from qllmft_backends.remote.errors import DuplicateJobWarning
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup, sessions_under_way
 from qllmft_backends.remote.ledger.ledger import Ledger
@@ -148,12 +146,7 @@ class Route(Deadlined, ABC):
 
     @abstractmethod
     def post(
-        self,
-        circuits: Sequence[QuantumCircuit],
-        setup: Setup,
-        token: str,
-        ledger: str,
-        session: str | None,
+        self, circuits: Circuits, setup: Setup, token: str, ledger: str, session: str | None
     ) -> str:
         """Send bound, measured circuits as one job, once, and return the job's id.
 

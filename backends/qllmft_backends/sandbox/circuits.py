@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.random import Generator
 from qiskit import QuantumCircuit, qasm3, transpile
 from qiskit.circuit import ControlledGate
 from qiskit.circuit import Gate as QiskitGate
@@ -21,6 +21,7 @@ from qiskit.exceptions import MissingOptionalLibraryError
 from qiskit.quantum_info import Pauli, Statevector
 
 from qllmft_backends.noise import GateNoise, pauli_error_probability
+from qllmft_backends.protocol import Bits, Floats, Ints
 from qllmft_backends.remote.ionq.options import CLOUD_NOISE
 from qllmft_backends.sandbox.request import RefusedError
 
@@ -110,14 +111,12 @@ def check(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
             )
 
 
-def probabilities(circuit: Sequence[Gate], n_qubits: int) -> NDArray[np.float64]:
+def probabilities(circuit: Sequence[Gate], n_qubits: int) -> Floats:
     """Return exact probabilities (2**n,) without noise."""
     return np.asarray(Statevector(circuit_of(circuit, n_qubits)).probabilities())
 
 
-def counts(
-    circuit: Sequence[Gate], n_qubits: int, shots: int, noise: str, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def counts(circuit: Sequence[Gate], n_qubits: int, shots: int, noise: str, rng: Generator) -> Ints:
     """Return the counts (2**n,) of shots, each with its own Pauli errors after the gates.
 
     Args:
@@ -141,9 +140,7 @@ def counts(
     return np.asarray(result, np.int64)
 
 
-def _outcomes(
-    circuit: Sequence[Gate], n_qubits: int, hit: NDArray[np.bool_], rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _outcomes(circuit: Sequence[Gate], n_qubits: int, hit: Bits, rng: Generator) -> Ints:
     """Return one outcome of each trajectory; ``hit`` (T, gates): it has an error after a gate."""
     bits = max(1, len(hit) - 1).bit_length()  # the trajectories are the values of further qubits
     states = np.zeros((2**bits, 2**n_qubits), np.complex128)

@@ -52,7 +52,7 @@ class StoredJob:
             return int(shots)
         if not isinstance(shots, int) or isinstance(shots, bool):
             raise RefusedError(
-                f"shots are {repr(shots)[:40]}, expected a whole number or a string of its digits",
+                f"shots are {repr(shots)[:40]}, expected a whole number or a string of its digits"
             )
         return shots
 

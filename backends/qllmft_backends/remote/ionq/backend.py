@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.random import Generator
 from qiskit import QuantumCircuit
-from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.gradients import SpsaGradient
 from qllmft_backends.noise import GateNoise
 from qllmft_backends.observables import ZObservables, draw, expectations, single_shots
-from qllmft_backends.protocol import Availability, Capabilities, Expectations
+from qllmft_backends.protocol import (
+    Availability,
+    Capabilities,
+    Expectations,
+    Floats,
+    Ints,
+    Operators,
+)
 from qllmft_backends.remote.batch import (
     CircuitBatch,
     Resampled,
@@ -54,9 +59,6 @@ from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities, standard_errors
 from qllmft_backends.remote.options import Deadline, KnownAnswerOptions
 from qllmft_backends.requests import BETWEEN_ROUNDS, check_values
-
-Floats = NDArray[np.float64]
-Operators = Sequence[SparsePauliOp]
 
 # of another machine, the server says it before it is sent
 _QUBITS = {"forte-1": 36, "forte-enterprise-1": 36}
@@ -186,9 +188,7 @@ class IonQBase(JobsBackend):
                     answer.standard_errors[b] = standard_errors(variants, sums)
         return answer
 
-    def outcomes(
-        self, circuit: QuantumCircuit, values: Floats, shots: int, rng: np.random.Generator
-    ) -> NDArray[np.int64]:
+    def outcomes(self, circuit: QuantumCircuit, values: Floats, shots: int, rng: Generator) -> Ints:
         """Submit, collect, and return outcomes with the measured frequencies (see `Backend.outcomes`).
 
         Args:

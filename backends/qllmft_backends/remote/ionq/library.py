@@ -16,16 +16,16 @@ server is away, and asks the address in the environment, without a key, for the 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from qiskit import QuantumCircuit
 from qiskit_ionq import GPI2Gate, GPIGate, MSGate, add_equivalences
 from qiskit_ionq import __version__ as library_version
 from qiskit_ionq.exceptions import IonQTranspileLevelWarning
 from qiskit_ionq.helpers import get_user_agent, qiskit_to_ionq
 from qiskit_ionq.ionq_backend import IonQBackend
 
+from qllmft_backends.remote.batch import Circuits
 from qllmft_backends.remote.ledger.chunk import Setup
 
 __all__ = [
@@ -41,9 +41,7 @@ __all__ = [
 ]
 
 
-def body_of(
-    circuits: Sequence[QuantumCircuit], setup: Setup, metadata: Mapping[str, str], **more: Any
-) -> str:
+def body_of(circuits: Circuits, setup: Setup, metadata: Mapping[str, str], **more: Any) -> str:
     """Return the body of a job as the library writes it.
 
     Args:

@@ -12,9 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from qiskit import QuantumCircuit
-
-from qllmft_backends.remote.batch import Template
+from qllmft_backends.remote.batch import Circuits, Template
 from qllmft_backends.remote.errors import (
     NOT_FOUND,
     RemoteError,
@@ -96,12 +94,7 @@ class IonQRoute(Route):
         }
 
     def post(
-        self,
-        circuits: Sequence[QuantumCircuit],
-        setup: Setup,
-        token: str,
-        ledger: str,
-        session: str | None,
+        self, circuits: Circuits, setup: Setup, token: str, ledger: str, session: str | None
     ) -> str:
         """Send circuits as one job, once (see `Route`).
 
@@ -121,11 +114,7 @@ class IonQRoute(Route):
         return self.post_with(circuits, setup, metadata, name=name, session_id=session)
 
     def post_with(
-        self,
-        circuits: Sequence[QuantumCircuit],
-        setup: Setup,
-        metadata: Mapping[str, str],
-        **more: Any,
+        self, circuits: Circuits, setup: Setup, metadata: Mapping[str, str], **more: Any
     ) -> str:
         """Send circuits as one job with ``metadata`` and ``more`` options of qiskit-ionq, once, and return its id."""
         body = body_of(circuits, setup, metadata, **more)

@@ -11,11 +11,9 @@ from math import sqrt
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qllmft_backends.protocol import Floats
 from qllmft_backends.remote.ledger.payload import Probabilities, Shots, Variant
-
-Floats = NDArray[np.float64]
 
 State = Literal["planned", "sent", "submitted", "collected", "failed"]
 UNDER_WAY: tuple[State, ...] = ("sent", "submitted")

@@ -38,10 +38,10 @@ from typing import Any, NoReturn
 
 import filelock
 import numpy as np
-from numpy.typing import NDArray
 
 from qllmft_backends.errors import LedgerError
 from qllmft_backends.files import open_regular, sync_path
+from qllmft_backends.protocol import Floats
 from qllmft_backends.remote.errors import DamagedRecordWarning
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup, content_hash, values_hash
 from qllmft_backends.remote.ledger.records import (
@@ -52,8 +52,6 @@ from qllmft_backends.remote.ledger.records import (
     json_hash,
     read_small,
 )
-
-Floats = NDArray[np.float64]
 
 # The same model gives the same angles up to a few float32 roundings, also on another machine;
 # angles this close move an expectation value by 1e-4 at most in a circuit of 100 rotations, far

@@ -11,9 +11,9 @@ from hashlib import sha256
 from typing import Any, TypeGuard
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qllmft_backends.observables import ZObservables, outcome_values
+from qllmft_backends.protocol import Floats
 
 _SUM_TOLERANCE = 1e-3  # servers round probabilities
 _COUNT_TOLERANCE = 0.02  # of one shot
@@ -145,7 +145,7 @@ def parse_variant(payload: Mapping[str, Any], n_qubits: int) -> Variant:
     return Variant(shots, None if qubit_map is None else tuple(int(q) for q in qubit_map), results)
 
 
-def standard_errors(variants: Sequence[Variant], observables: ZObservables) -> NDArray[np.float64]:
+def standard_errors(variants: Sequence[Variant], observables: ZObservables) -> Floats:
     """Return standard errors (O,) of the means over all shots, from the spread of V variants.
 
     With the share w of each variant in the shots and its mean e, the variance is V/(V - 1) · Σ w² (e - Σ w e)². It

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from copy import copy
 from functools import cache
 from math import sqrt
@@ -11,14 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.random import Generator
 from qiskit import QuantumCircuit
-from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
 from qllmft_backends.errors import BackendError
 from qllmft_backends.observables import ZObservables, expectations, single_shots
-from qllmft_backends.protocol import Availability, Capabilities, Expectations
+from qllmft_backends.protocol import (
+    Availability,
+    Capabilities,
+    Expectations,
+    Floats,
+    Ints,
+    Operators,
+)
 from qllmft_backends.remote.batch import CircuitBatch, known_circuit
 from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.jobs import Jobs, JobsBackend
@@ -35,8 +40,6 @@ from qllmft_backends.requests import check_values, request_seed
 if TYPE_CHECKING:
     from qllmft_backends.aer.machine_errors import MachineErrors
 
-Floats = NDArray[np.float64]
-Operators = Sequence[SparsePauliOp]
 
 _OBJECTS: dict[Path, object] = {}  # of Python, by the folder of the ledger that they had first
 
@@ -159,9 +162,7 @@ class QiskitBackend(JobsBackend):
         errors = np.where(errors == 0, precision, errors)
         return Expectations(np.asarray(data.evs, np.float64).reshape(shape), errors)
 
-    def outcomes(
-        self, circuit: QuantumCircuit, values: Floats, shots: int, rng: np.random.Generator
-    ) -> NDArray[np.int64]:
+    def outcomes(self, circuit: QuantumCircuit, values: Floats, shots: int, rng: Generator) -> Ints:
         """Return measured outcomes (see `Backend.outcomes`).
 
         Args:

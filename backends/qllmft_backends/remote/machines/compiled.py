@@ -9,13 +9,13 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.circuit import Measure, Parameter
 from qiskit.exceptions import QiskitError
 from qiskit.transpiler import Target, generate_preset_pass_manager
 
 from qllmft_backends.errors import BackendError, MissingExtraError, UnsupportedGateError
+from qllmft_backends.protocol import Floats, Ints
 from qllmft_backends.remote.batch import Template, check_unmeasured
 from qllmft_backends.remote.machines.options import QiskitOptions
 
@@ -31,12 +31,12 @@ class Compiled(Template):
         measured: the machine's qubit behind each bit of the register ``meas``, which has the original qubits' order.
     """
 
-    columns: NDArray[np.int64]
+    columns: Ints
     qubits: int
     depth: int
     measured: tuple[int, ...]
 
-    def bind(self, values: NDArray[np.float64], names: Sequence[str]) -> list[QuantumCircuit]:
+    def bind(self, values: Floats, names: Sequence[str]) -> list[QuantumCircuit]:
         """Return one circuit per row of ``values`` (B, P), in radians of the original parameters."""
         return super().bind(np.asarray(values)[:, self.columns], names)
 

@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from qiskit import QuantumCircuit
-
 from qllmft_backends.errors import BackendError
-from qllmft_backends.remote.batch import Template
+from qllmft_backends.remote.batch import Circuits, Template
 from qllmft_backends.remote.errors import JobFailedError, RemoteTransientError
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
@@ -48,7 +46,7 @@ class BackendRunner:
     def __init__(self, backend: Any) -> None:
         self._backend = backend
 
-    def start(self, circuits: Sequence[QuantumCircuit], shots: int, seed: int, tag: str) -> Any:
+    def start(self, circuits: Circuits, shots: int, seed: int, tag: str) -> Any:
         """Send circuits without free parameters as one job and return it.
 
         Args:
@@ -95,7 +93,7 @@ class SamplerRunner:
         self._sampler, self._service = sampler, service
         self.searches = service is not None
 
-    def start(self, circuits: Sequence[QuantumCircuit], shots: int, seed: int, tag: str) -> Any:
+    def start(self, circuits: Circuits, shots: int, seed: int, tag: str) -> Any:
         """Send circuits (see `BackendRunner.start`), with the ``tag`` of the job."""
         simulator: Any = getattr(getattr(self._sampler, "options", None), "simulator", None)
         if self._service is not None:
@@ -189,12 +187,7 @@ class MachineRoute(Route):
         return {"price_each": each, "unit": None if each is None else self.waits.price_unit}
 
     def post(
-        self,
-        circuits: Sequence[QuantumCircuit],
-        setup: Setup,
-        token: str,
-        ledger: str,
-        session: str | None,
+        self, circuits: Circuits, setup: Setup, token: str, ledger: str, session: str | None
     ) -> str:
         """Send circuits as one job, once (see `Route`). Any failure may hide an acceptance.
 
