@@ -133,7 +133,6 @@ def sync_path(folder: Path) -> None:
     for parent in folder.parents:
         if parent.stat().st_dev != folder.stat().st_dev:
             return
-        with suppress(
-            PermissionError
-        ):  # of a folder that this user cannot list, and so has not made
+        # of a folder that this user cannot list, and so has not made
+        with suppress(PermissionError):
             sync_folder(parent)

@@ -265,9 +265,7 @@ class MitigatedBackend(Backend):
         found = [
             backend.expectations(of, row, z) for backend, of, row in self._calibration(circuit)
         ]
-        means, errors = (
-            [getattr(each, part) for each in found] for part in ("values", "standard_errors")
-        )
-        readout = Readout(np.concatenate(means), np.concatenate(errors))
+        means = np.concatenate([each.values for each in found])
+        readout = Readout(means, np.concatenate([each.standard_errors for each in found]))
         readout.check(self.name)
         return readout

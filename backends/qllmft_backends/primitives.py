@@ -213,10 +213,10 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
             np.arange(len(answer.values)).reshape(pub.parameter_values.shape), column
         )
         values, errors = answer.values[row, column], answer.standard_errors[row, column]
-        shots, precision, exact = (
+        shots, exact, precision = (
             number_of_shots(backend),
-            pub.precision,
             backend.capabilities.exact,
+            pub.precision,
         )
         if precision is None:
             precision = 1 / np.sqrt(shots) if shots else 0.0 if exact else None
@@ -274,11 +274,7 @@ class BackendSampler(BaseSamplerV2):  # type: ignore[misc]
         return PrimitiveResult(list(map(self._result, pubs)), metadata={"version": 2})
 
     def _result(self, pub: SamplerPub) -> SamplerPubResult:
-        circuit, shape, own = (
-            pub.circuit,
-            pub.parameter_values.shape,
-            number_of_shots(self._backend),
-        )
+        circuit, own = pub.circuit, number_of_shots(self._backend)
         if self._backend.capabilities.remote and own not in (None, pub.shots):
             raise BackendError(
                 f"got {pub.shots} shots, expected {own}, the option shots of backend {self._backend.name!r}: each shot "
@@ -289,7 +285,7 @@ class BackendSampler(BaseSamplerV2):  # type: ignore[misc]
         registers = {}
         for register in circuit.cregs:
             places = [circuit.find_bit(bit).index for bit in register]
-            of_register = bits[..., places].reshape(*shape, pub.shots, len(places))
+            of_register = bits[..., places].reshape(*pub.shape, pub.shots, len(places))
             registers[register.name] = BitArray.from_bool_array(of_register, order="little")
         metadata = {"shots": pub.shots, "circuit_metadata": circuit.metadata}
-        return SamplerPubResult(DataBin(**registers, shape=shape), metadata=metadata)
+        return SamplerPubResult(DataBin(**registers, shape=pub.shape), metadata=metadata)

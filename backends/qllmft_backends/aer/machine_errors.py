@@ -109,12 +109,8 @@ class MachineErrors:
             for name, qubits, error in basic_device_gate_errors(target=target)
             if place.keys() >= set(qubits)
         ]
-        stated = {
-            qubits[0]: np.asarray(error.probabilities)
-            for qubits, error in basic_device_readout_errors(
-                properties, None if properties else target
-            )
-        }
+        of_bits = basic_device_readout_errors(properties, None if properties else target)
+        stated = {qubits[0]: np.asarray(error.probabilities) for qubits, error in of_bits}
         if not gates and not stated:
             raise BackendError(
                 "the machine states no errors of its gates and readouts, so nothing can be predicted. Evaluate on it, "

@@ -144,11 +144,8 @@ def sample(
     measured = circuit.copy()
     measured.measure_all()
     result = run(simulator, measured, values, **options)
-    counts = (result.data(b)["counts"].items() for b in range(len(values)))
-    of_states = (
-        {int(outcome, 16): shots for outcome, shots in of_circuit} for of_circuit in counts
-    )
-    return expectations_of_counts(of_states, observables)
+    counts = (result.get_counts(b).int_outcomes() for b in range(len(values)))
+    return expectations_of_counts(counts, observables)
 
 
 def measured_bits(

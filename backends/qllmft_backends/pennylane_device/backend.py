@@ -74,11 +74,8 @@ class PennyLaneBackend(Backend):
             z = [qml.PauliZ(wire) for wire in range(circuit.num_qubits) if mask >> wire & 1]
             of_strings.append(qml.expval(qml.prod(*z) if z else qml.Identity(0)))
         found = self._run(circuit, values, of_strings, None)
-        means = (
-            np.stack([np.broadcast_to(column, len(values)) for column in found], axis=1)
-            @ sums.coefficients.T
-        )
-        return Expectations.exact(means)
+        columns = [np.broadcast_to(column, len(values)) for column in found]
+        return Expectations.exact(np.stack(columns, axis=1) @ sums.coefficients.T)
 
     def outcomes(self, circuit: QuantumCircuit, values: Floats, shots: int, rng: Generator) -> Ints:
         """Return measured outcomes (see `Backend.outcomes`).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -90,13 +91,10 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
             f"the circuit does not read {', '.join(unused)} of the sample. Give a sample of the values that it reads."
         )
     observables = [pauli_sum(each.obs, n_qubits) for each in tape.measurements]
-    initial = zip(
-        (p for each in weights for p in each), (v for x in values[1:] for v in x.flat), strict=True
-    )
-    used = {parameter: value for parameter, value in initial if parameter in circuit.parameters}
-    return CapturedCircuit(
-        circuit, observables, data, list(used), np.array([*used.values()], np.float64)
-    )
+    pairs = zip(chain(*weights), chain(*(each.flat for each in values[1:])), strict=True)
+    used = {parameter: value for parameter, value in pairs if parameter in circuit.parameters}
+    initial = np.array([*used.values()], np.float64)
+    return CapturedCircuit(circuit, observables, data, list(used), initial)
 
 
 def _traced(function: Any, symbols: Sequence[NDArray[Any]]) -> QuantumScript:

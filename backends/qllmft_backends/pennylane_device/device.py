@@ -226,10 +226,8 @@ class AdjointDevice(Device):  # type: ignore[misc]
     def _vjp(self, circuit: QuantumScript, cotangent: Any) -> Any:
         circuit = _standard(circuit)
         single = len(circuit.measurements) == 1
-        # (O, ...)
-        rows = np.array(
-            [np.asarray(c, np.float64) for c in ((cotangent,) if single else cotangent)]
-        )
+        each = (cotangent,) if single else cotangent
+        rows = np.array([np.asarray(c, np.float64) for c in each])  # (O, ...)
         if circuit.batch_size is None and rows.ndim == 2:  # a batch of cotangents
             by_row = [self._vjp(circuit, row[0] if single else tuple(row)) for row in rows.T]
             return Gradients(np.array(column) for column in zip(*by_row, strict=True))

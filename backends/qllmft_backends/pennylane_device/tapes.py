@@ -235,9 +235,8 @@ class BuiltTape:
     def state(self, circuit: QuantumScript) -> NDArray[np.complex128]:
         """Return final states (2, ..., 2), or (B, 2, ..., 2) of a batch, with wire 0 first as in PennyLane."""
         assert isinstance(self.engine, ComplexEngine)
-        flat = self.engine.amplitudes(self.engine.program.angles(_parameters(circuit))).astype(
-            np.complex128
-        )
+        angles = self.engine.program.angles(_parameters(circuit))
+        flat = self.engine.amplitudes(angles).astype(np.complex128)
         flat *= np.exp(1j * np.reshape(_phase(circuit), (-1, 1)))
         states = flat.reshape(-1, *[2] * self.n_qubits)
         ordered = states.transpose(0, *range(self.n_qubits, 0, -1))
@@ -278,12 +277,11 @@ def _angles(circuit: QuantumScript) -> list[tuple[int, Any]]:
 def _stacks(circuit: QuantumScript) -> list[tuple[Floats, list[int]]]:
     """Return the stacks of angles of gathered gates with the numbers of their angles; none if there are none."""
     for sequence in circuit.operations[:1]:
-        if isinstance(sequence, GateSequence) and sequence.hyperparameters["columns"] is not None:
+        columns = sequence.hyperparameters.get("columns")
+        if isinstance(sequence, GateSequence) and columns is not None:
             return [
                 (np.asarray(qml.math.toarray(stack)), list(numbers))
-                for stack, numbers in zip(
-                    sequence.data, sequence.hyperparameters["columns"], strict=True
-                )
+                for stack, numbers in zip(sequence.data, columns, strict=True)
             ]
     return []
 
@@ -358,9 +356,8 @@ def _phase(circuit: QuantumScript) -> Any:
             total = total - (data[0] + data[2]) / 2
         elif operation.name in GATES:
             gate = GATES[operation.name][0]
-            total = (
-                total + _PHASES.get(gate, 0.0) + (data[0] * -0.5 if gate in _HALF_ANGLES else 0.0)
-            )
+            half = data[0] * -0.5 if gate in _HALF_ANGLES else 0.0
+            total = total + _PHASES.get(gate, 0.0) + half
         elif operation.name in _MATRICES:
             total = total + _phase_of(UnitaryGate(qml.math.toarray(qml.matrix(operation))))
     return total

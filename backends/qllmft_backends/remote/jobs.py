@@ -172,9 +172,8 @@ class Jobs:
         if batch.missing:
             with self.route.until(Deadline(self.options.deadline_s)):
                 self._send_missing(batch, estimate)
-        return Submission(
-            estimate, tuple(str(chunk.job_id) for chunk in batch.chunks if chunk.job_id)
-        )
+        ids = tuple(chunk.job_id for chunk in batch.chunks if chunk.job_id)
+        return Submission(estimate, ids)
 
     def collect(self, batch: CircuitBatch) -> None:
         """Wait for the jobs of a batch, check their known answers, and look for duplicates.
@@ -269,9 +268,8 @@ class Jobs:
             if index.reconcile():
                 self.find(batch)
         parts = batch.parts()
-        index.check_orphans(
-            ledger.tokens(setup, [batch.values[rows] for rows in parts], batch.checked)
-        )
+        planned = [batch.values[rows] for rows in parts]
+        index.check_orphans(ledger.tokens(setup, planned, batch.checked))
         if not parts:  # the server had all of it
             return
         self._await_answers(batch.chunks)

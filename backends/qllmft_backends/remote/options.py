@@ -35,10 +35,8 @@ class Waits(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _a_number_is_no_truth_value(cls, value: object, info: ValidationInfo) -> object:
-        if (
-            isinstance(value, bool)
-            and cls.model_fields[str(info.field_name)].annotation is not bool
-        ):
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and kind is not bool:
             raise ValueError(f"{str(value).lower()} is no value of this option")
         return value
 

@@ -91,9 +91,8 @@ class IonQBase(JobsBackend):
             load_token()
         except IonQAuthError as error:
             return Availability(False, str(error))
-        return Availability(
-            True, "an API key is set; whether it is valid shows at the first request"
-        )
+        note = "an API key is set; whether it is valid shows at the first request"
+        return Availability(True, note)
 
     @property
     def address(self) -> str:
@@ -251,10 +250,9 @@ class IonQBase(JobsBackend):
         Raises:
             PaidTrainingError: through a paid backend, unless ``allow_paid_training``.
         """
-        self.options.check_training()
-        return SpsaGradient(
-            self, self.options.spsa_step_rad, self.options.spsa_batch, self.options.seed
-        )
+        own = self.options
+        own.check_training()
+        return SpsaGradient(self, own.spsa_step_rad, own.spsa_batch, own.seed)
 
     def _batch(self, circuit: QuantumCircuit, values: Floats) -> CircuitBatch:
         n_qubits, limit = circuit.num_qubits, self.capabilities.max_qubits

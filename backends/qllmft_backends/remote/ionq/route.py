@@ -34,6 +34,7 @@ from qllmft_backends.remote.rows import ENDED_FREE
 _MAX_REASON = 300  # characters of the server's text
 _UNAUTHORIZED = 401
 _DEFAULT_UNIT = "usd"  # of a session's cap
+_TIME = "estimated_quantum_compute_time_us"
 
 
 class IonQRoute(Route):
@@ -173,10 +174,8 @@ class IonQRoute(Route):
         if is_amount(at(charge, "value")):
             unit = str(charge.get("unit") or "") or None
             found = {"cost": float(charge["value"]), "cost_unit": unit}
-        kwh, billed = (
-            at(job.content, "stats", name) for name in ("kwh", "billed_quantum_compute_time_us")
-        )
-        measured = {"kwh": kwh, "billed_us": billed}
+        names = {"kwh": "kwh", "billed_us": "billed_quantum_compute_time_us"}
+        measured = {ours: at(job.content, "stats", name) for ours, name in names.items()}
         if any(is_amount(value) for value in measured.values()):
             machine = self.client.get_once("backends", str(job.content.get("backend")))
             measured["kw"] = at(machine, "kw")
@@ -296,10 +295,7 @@ def _confirmed(kept: Any, cap: Any) -> bool:
 
 def _rates(estimate: Mapping[str, Any]) -> str:
     """Return the units of the estimate's rate card and the predicted compute time of a circuit, for people."""
-    card, time_us = (
-        at(estimate, "rate_card", "rates"),
-        estimate.get("estimated_quantum_compute_time_us"),
-    )
+    card, time_us = at(estimate, "rate_card", "rates"), estimate.get(_TIME)
     rates = card if isinstance(card, list) else []
     units = {str(at(rate, "unit"))[:40] for rate in rates} - {"None"}
     text = f"; billed by {', '.join(sorted(units))}" if units else ""

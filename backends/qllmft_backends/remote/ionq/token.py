@@ -87,11 +87,7 @@ def load_token(token_file: Path | None = None) -> ApiToken:
                 f"{', '.join(TOKEN_VARIABLES)} (the first that is set counts), or name a file with token_file. "
                 "Keys are made at https://cloud.ionq.com; the mock server takes any (qllmft ionq-sandbox)."
             )
-    if (
-        not text
-        or any(c.isspace() or not c.isprintable() or not c.isascii() for c in text)
-        or len(text) < 4
-    ):
+    if len(text) < 4 or not (text.isascii() and text.isprintable()) or " " in text:
         raise IonQAuthError(
             f"{source} does not hold an API key: expected one line of 4 printable ASCII characters or more, "
             "without spaces. Nothing was sent."

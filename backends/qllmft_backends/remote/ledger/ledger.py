@@ -210,9 +210,8 @@ class Ledger:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
-            if (
-                not self._path_synced
-            ):  # files and folders may be new, or those of a process that died
+            # files and folders may be new, or those of a process that died
+            if not self._path_synced:
                 sync_path(self.folder)
                 self._path_synced = True
         except OSError as error:
@@ -259,9 +258,8 @@ class Ledger:
         tokens = []
         for part in parts:
             content = content_hash(setup, part, checked)
-            tokens.append(
-                sha256(f"{self.identity.id} {content} {before[content]}".encode()).hexdigest()[:32]
-            )
+            text = f"{self.identity.id} {content} {before[content]}"
+            tokens.append(sha256(text.encode()).hexdigest()[:32])
             before[content] += 1
         return tokens
 

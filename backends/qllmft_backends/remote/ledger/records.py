@@ -222,10 +222,9 @@ class Identity:
 
     def jobs(self) -> int:
         """Return the number of accepted jobs that the ledger has held, or 0 if none was counted."""
-        found = (
-            self._read(self.count_path, "jobs", int) if self.count_path.exists() else {"jobs": 0}
-        )
-        return int(found["jobs"])
+        if not self.count_path.exists():
+            return 0
+        return int(self._read(self.count_path, "jobs", int)["jobs"])
 
     def count(self, jobs: int, *, lower: bool = False) -> None:
         """Record the number of accepted jobs, if it is higher than before or may be ``lower``."""

@@ -64,16 +64,13 @@ class QiskitBackend(JobsBackend):
                 )
             self._machine = open_machine(self.options)
         else:
-            if (
-                self.options.provider not in ("object", "generic")
-                or self.options.machine is not None
-            ):
+            own = self.options
+            if own.provider not in ("object", "generic") or own.machine is not None:
                 raise BackendError(
                     "got an object beside the options provider or machine; omit them."
                 )
-            self.options = self.options.model_copy(update={"provider": "object"})
-            name = self.options.object_name
-            self._machine = machine_of(backend, local=self.options.local, name=name)
+            self.options = own.model_copy(update={"provider": "object"})
+            self._machine = machine_of(backend, local=own.local, name=own.object_name)
         self.jobs = jobs_of(self._machine, self.options)
         if self.jobs is None or backend is None:
             return
@@ -93,10 +90,8 @@ class QiskitBackend(JobsBackend):
         missing = {provider.extra for provider in PROVIDERS.values() if not provider.installed}
         if "aer" in missing:
             return Availability(False, "'qiskit_aer' is not installed: pip install '.[aer]'")
-        hints = [f"{extra}: pip install '.[{extra}]'" for extra in sorted(missing)]
-        return Availability(
-            True, f"providers that are not installed: {'; '.join(hints)}" if hints else ""
-        )
+        hints = "; ".join(f"{extra}: pip install '.[{extra}]'" for extra in sorted(missing))
+        return Availability(True, f"providers that are not installed: {hints}" if hints else "")
 
     @property
     def capabilities(self) -> Capabilities:

@@ -152,11 +152,8 @@ def _width(target: Target | None) -> float:
 
 
 def _lines(circuit: QuantumCircuit) -> list[Any]:
-    return [
-        (
-            i.operation.name,
-            [circuit.find_bit(q).index for q in i.qubits],
-            [str(p) for p in i.operation.params],
-        )
-        for i in circuit.data
-    ]
+    lines = []
+    for i in circuit.data:
+        qubits = [circuit.find_bit(q).index for q in i.qubits]
+        lines.append((i.operation.name, qubits, [str(p) for p in i.operation.params]))
+    return lines
