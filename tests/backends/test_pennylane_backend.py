@@ -50,11 +50,11 @@ def test_shots_have_standard_errors_and_a_seed(device):
     answer = backend.expectations(circuit(), VALUES, OBSERVABLES)
     assert (np.abs(answer.values - exact()) < 4.5 * answer.standard_errors).all()
     assert answer.standard_errors.max() < 0.05
-    again = create("pennylane", {"device": device, "shots": 3000, "seed": 3})
-    np.testing.assert_array_equal(
-        again.expectations(circuit(), VALUES, OBSERVABLES).values, answer.values
+    again, other = (
+        create("pennylane", {"device": device, "shots": 3000, "seed": seed}) for seed in (3, 4)
     )
-    other = create("pennylane", {"device": device, "shots": 3000, "seed": 4})
+    repeated = again.expectations(circuit(), VALUES, OBSERVABLES)
+    np.testing.assert_array_equal(repeated.values, answer.values)
     assert (other.expectations(circuit(), VALUES, OBSERVABLES).values != answer.values).any()
 
 
@@ -63,10 +63,8 @@ def test_what_does_not_fit_is_refused():
         create("pennylane", {"device": "os.system"})
     strange = QuantumCircuit(3, name="strange")
     strange.append(Gate("opaque", 2, []), [0, 1])
-    with pytest.raises(
-        UnsupportedGateError, match="gate 'opaque' of circuit 'strange' has no definition by gates"
-    ):
+    match = "gate 'opaque' of circuit 'strange' has no definition by gates"
+    with pytest.raises(UnsupportedGateError, match=match):
         create("pennylane").expectations(strange, np.empty((1, 0)), OBSERVABLES)
-    assert create("pennylane").expectations(
-        circuit(), np.empty((0, 5)), OBSERVABLES
-    ).values.shape == (0, 2)
+    nothing = create("pennylane").expectations(circuit(), np.empty((0, 5)), OBSERVABLES)
+    assert nothing.values.shape == (0, 2)

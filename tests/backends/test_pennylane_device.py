@@ -27,14 +27,11 @@ def every_gate(x, w):
     qml.CNOT([0, 1])
     qml.IsingXX(w[3], [1, 2])
     qml.U3(w[0], x, w[1], 2)
-    for gate in (
-        qml.SX(0),
-        qml.Toffoli([0, 1, 2]),
-        qml.Y(1),
-        qml.adjoint(qml.S(2)),
-        qml.MultiRZ(w[2], [0, 1, 2]),
-    ):
-        qml.apply(gate)
+    qml.SX(0)
+    qml.Toffoli([0, 1, 2])
+    qml.Y(1)
+    qml.adjoint(qml.S)(2)
+    qml.MultiRZ(w[2], [0, 1, 2])
     qml.CRX(x, [2, 0])
     qml.QubitUnitary(np.array([[0, 1], [1j, 0]]), 2)
     qml.GlobalPhase(w[1])
@@ -52,10 +49,9 @@ def rows(function, x):
 
 
 def test_the_entry_point_is_the_device():
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))[
-        "project"
-    ]
-    module, name = project["entry-points"]["pennylane.plugins"]["qllmft.adjoint"].split(":")
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
+    points = tomllib.loads(text)["project"]["entry-points"]["pennylane.plugins"]
+    module, name = points["qllmft.adjoint"].split(":")
     assert getattr(importlib.import_module(module), name) is AdjointDevice
     assert AdjointDevice(wires=2).name == "qllmft.adjoint"
 
@@ -72,13 +68,11 @@ def test_values_and_states_of_a_batch_are_those_of_default_qubit(dtype):
         every_gate(x, w)
         return qml.probs([2, 0]), qml.var(qml.X(1)), qml.expval(qml.Projector([1, 0], [0, 2]))
 
-    np.testing.assert_allclose(
-        np.transpose(qml.QNode(values, device)(X, W)), rows(values, X), atol=tolerance
-    )
-    np.testing.assert_allclose(qml.QNode(states, device)(X, W), rows(states, X), atol=tolerance)
-    np.testing.assert_allclose(
-        qml.QNode(states, device)(X[0], W), rows(states, X[:1])[0], atol=tolerance
-    )
+    found = np.transpose(qml.QNode(values, device)(X, W))
+    np.testing.assert_allclose(found, rows(values, X), atol=tolerance)
+    node, expected = qml.QNode(states, device), rows(states, X)
+    np.testing.assert_allclose(node(X, W), expected, atol=tolerance)
+    np.testing.assert_allclose(node(X[0], W), expected[0], atol=tolerance)
     for i, found in enumerate(qml.QNode(others, device)(X, W)):
         np.testing.assert_allclose(found, [row[i] for row in rows(others, X)], atol=tolerance)
 
@@ -188,9 +182,8 @@ def test_the_jacobian_of_one_sample_is_that_of_parameter_shift():
         qml.RY(w[0] * w[1], 0)
         qml.Rot(*w[1:], 2)
         qml.CNOT([0, 2])
-        return qml.expval(qml.Z(2)), qml.expval(
-            qml.Hermitian(np.array([[1, 2j], [-2j, 0.5]]), 1) @ qml.X(0)
-        )
+        hermitian = qml.Hermitian(np.array([[1, 2j], [-2j, 0.5]]), 1)
+        return qml.expval(qml.Z(2)), qml.expval(hermitian @ qml.X(0))
 
     found, expected = (
         qml.jacobian(lambda w, node=node: qml.numpy.stack(node(w)))(w)
@@ -270,10 +263,12 @@ def embedded(kind):
     return function
 
 
-PADDED = embedded(lambda x: qml.AmplitudeEmbedding(x, wires=range(3), pad_with=0.0, normalize=True))
-NEARLY = embedded(
-    lambda x: qml.AmplitudeEmbedding(x, wires=range(3), pad_with=1e-6, normalize=True)
-)
+def padded(number):
+    more = {"wires": range(3), "pad_with": number, "normalize": True}
+    return embedded(lambda x: qml.AmplitudeEmbedding(x, **more))
+
+
+PADDED, NEARLY = padded(0.0), padded(1e-6)
 PREPARED = embedded(lambda x: qml.StatePrep(x, wires=range(3), normalize=True))
 
 

@@ -53,10 +53,8 @@ def test_a_broken_package_is_an_error_of_its_own_name_alone(numbers, install, mo
 def test_one_name_in_two_packages_is_nobody_s(numbers, install):
     for name in ("first", "second"):
         install(name, {GROUP: {"two": f"{name}_module:TWO"}}, {f"{name}_module.py": "TWO = 2"})
-    with pytest.raises(
-        ValueError,
-        match=r"offered by (first 1.0 and second|second 1.0 and first) 1.0\. Uninstall all",
-    ):
+    match = r"offered by (first 1.0 and second|second 1.0 and first) 1.0\. Uninstall all"
+    with pytest.raises(ValueError, match=match):
         numbers["two"]
     assert [(row.source, "offered by" in row.error) for row in numbers.listed()] == [
         (BUILT_IN, False), ("first 1.0", True), ("second 1.0", True),
@@ -66,9 +64,8 @@ def test_one_name_in_two_packages_is_nobody_s(numbers, install):
 def test_a_built_in_name_stays_built_in(numbers, install):
     install("thief", {GROUP: {"one": "thief_module:TWO"}}, {"thief_module.py": "TWO = 2"})
     assert numbers["one"] == 1
-    assert numbers.listed()[1] == PluginRow(
-        "baseline", "one", "thief 1.0", "the name is taken (built-in)"
-    )
+    row = PluginRow("baseline", "one", "thief 1.0", "the name is taken (built-in)")
+    assert numbers.listed()[1] == row
     assert "thief_module" not in sys.modules
 
 
@@ -76,11 +73,8 @@ def test_what_is_registered_in_python(numbers, install):
     install("two-package", {GROUP: {"two": "two_module:TWO"}}, {"two_module.py": "TWO = 2"})
     numbers.register("three", 3)
     assert (numbers["three"], numbers.source("three")) == (3, REGISTERED)
-    for name, there in (
-        ("one", "built-in"),
-        ("two", "two-package 1.0"),
-        ("three", "registered in Python"),
-    ):
+    sources = {"one": "built-in", "two": "two-package 1.0", "three": "registered in Python"}
+    for name, there in sources.items():
         message = rf"'{name}' exists already \({there}\), and another one \(registered in Python\) is to have this name"
         with pytest.raises(ValueError, match=message):
             numbers.register(name, 4)
@@ -91,24 +85,18 @@ def test_what_is_registered_in_python(numbers, install):
     numbers.unregister("three")
     numbers.unregister("one")
     assert list(numbers) == ["one", "two"]
-    for name, thing, message in (
-        ("four", "4", "is a str; expected a int"),
-        ("a b", 4, "expected letters, digits"),
-    ):
+    refused = ("four", "4", "is a str; expected a int"), ("a b", 4, "expected letters, digits")
+    for name, thing, message in refused:
         with pytest.raises(ValueError, match=message):
             numbers.register(name, thing)
 
 
 def test_an_unknown_name_is_answered_with_those_there_are(numbers):
-    with pytest.raises(
-        ValueError, match=r"no baseline 'won'; expected one of one. Did you mean 'one'\?"
-    ):
-        numbers["won"]
-    with pytest.raises(
-        ValueError,
-        match=r"Install the package that has it, or call qllmft.register\('baseline', 'seven'",
-    ):
-        numbers["seven"]
+    close = r"no baseline 'won'; expected one of one. Did you mean 'one'\?"
+    none = r"Install the package that has it, or call qllmft.register\('baseline', 'seven'"
+    for name, match in (("won", close), ("seven", none)):
+        with pytest.raises(ValueError, match=match):
+            numbers[name]
 
 
 def test_backends_of_broken_packages_are_listed_as_such(install):
@@ -122,8 +110,7 @@ def test_backends_of_broken_packages_are_listed_as_such(install):
     assert "ZeroDivisionError" in rows["early"].note
     assert rows["late"].note == "its packages are installed and do not load: division by zero"
     for name in points:
-        with pytest.raises(
-            BackendError, match="does not load: ZeroDivisionError: division by zero"
-        ):
+        match = "does not load: ZeroDivisionError: division by zero"
+        with pytest.raises(BackendError, match=match):
             create(name)
     assert create("adjoint").name == "adjoint"

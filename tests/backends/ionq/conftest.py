@@ -76,18 +76,8 @@ def forte(box, folder):
     """Make an `IonQForte` on the mock server: 3 circuits a job."""
     from qllmft_backends.remote.ionq.backend import IonQForte, IonQForteOptions
 
-    return lambda **options: IonQForte(
-        IonQForteOptions(
-            **{
-                "url": box.url,
-                "ledger": folder,
-                "yes": True,
-                "circuits_per_job": 3,
-                **FAST,
-                **options,
-            }
-        )
-    )
+    usual = {"url": box.url, "ledger": folder, "yes": True, "circuits_per_job": 3, **FAST}
+    return lambda **options: IonQForte(IonQForteOptions(**(usual | options)))
 
 
 @pytest.fixture
@@ -95,8 +85,5 @@ def simulator(box, folder):
     """Make an `IonQSimulator` on the mock server: 3 circuits a job."""
     from qllmft_backends.remote.ionq.backend import IonQSimulator, IonQSimulatorOptions
 
-    return lambda **options: IonQSimulator(
-        IonQSimulatorOptions(
-            **{"url": box.url, "ledger": folder, "circuits_per_job": 3, **FAST, **options}
-        )
-    )
+    usual = {"url": box.url, "ledger": folder, "circuits_per_job": 3, **FAST}
+    return lambda **options: IonQSimulator(IonQSimulatorOptions(**(usual | options)))

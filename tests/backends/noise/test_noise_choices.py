@@ -152,17 +152,11 @@ def test_a_batch_shares_its_trajectories_and_not_its_shots(trajectories):
     together = noisy_pass(circuit, noise, 4).values(angles)
     alone = [noisy_pass(circuit, noise, 4).values(row[None])[0] for row in angles]
     np.testing.assert_allclose(together, alone, atol=1e-12)
-    assert (
-        np.abs(
-            together - noisy_pass(circuit, circuit_noise(GateNoise(0, 0)), 4).values(angles)
-        ).max()
-        > 0.1
-    )
+    exact = noisy_pass(circuit, circuit_noise(GateNoise(0, 0)), 4).values(angles)
+    assert np.abs(together - exact).max() > 0.1
     shots = circuit_noise(STRONG, 50, "gaussian", trajectories, draw="batch")
-    assert (
-        len(np.unique(noisy_pass(circuit, shots, 4).values(angles[:1].repeat(7, axis=0)), axis=0))
-        == 7
-    )
+    same = noisy_pass(circuit, shots, 4).values(angles[:1].repeat(7, axis=0))
+    assert len(np.unique(same, axis=0)) == 7
     values = np.random.default_rng(0).uniform(-np.pi, np.pi, (2, circuit.num_parameters))
     drawn = noisy_pass(circuit, noise, 0)
     at = drawn.engine.program.angles(values)
@@ -185,16 +179,14 @@ def test_true_shots_in_evaluation():
     np.testing.assert_allclose((got + 1) * shots / 2, np.rint((got + 1) * shots / 2), atol=1e-9)
     assert np.abs(got - draw.values(angles)).max() > 0.01
     values, observables = np.ones((1, circuit.num_parameters)), readout_observables(3)
-    one, other = (
-        create("adjoint", {"noise": "forte1", "shots": shots, **more})
-        .expectations(circuit, values, observables)
-        .values
-        for more in (
-            {"shot_model": "gaussian", "shot_test": "multinomial"},
-            {"shot_model": "multinomial"},
-        )
-    )
-    np.testing.assert_array_equal(one, other)
+    found = []
+    for more in (
+        {"shot_model": "gaussian", "shot_test": "multinomial"},
+        {"shot_model": "multinomial"},
+    ):
+        backend = create("adjoint", {"noise": "forte1", "shots": shots, **more})
+        found.append(backend.expectations(circuit, values, observables).values)
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.parametrize(
@@ -207,15 +199,7 @@ def test_true_shots_in_evaluation():
         ({"shots": 50, "draw": "batch", "uploads": False}, "draw and uploads would not be used"),
         ({"rate": "nonidentity"}, "rate='nonidentity' would not be used with noise='none'"),
         ({"noise": "forte1", "rate": "nonidentity"}, "would not be used with noise='forte1'"),
-        (
-            {
-                "noise": "explicit",
-                "one_qubit_rate": 0.1,
-                "two_qubit_rate": 1.05,
-                "rate": "nonidentity",
-            },
-            "on 2 qubits is 1.05, expected a probability",
-        ),
+        ({**GateNoise(0.1, 1.05).options, "rate": "nonidentity"}, "on 2 qubits is 1.05, expected a probability"),
     ],
 )  # fmt: skip
 def test_a_choice_that_nothing_reads_is_refused(options, message):
@@ -228,9 +212,8 @@ def test_what_cannot_run_with_a_choice_says_so():
     ask = (circuit, np.zeros((1, circuit.num_parameters)), readout_observables(3))
     with pytest.raises(BackendError, match="draw='batch' is about the passes of a training"):
         create("adjoint", {"noise": "forte1", "draw": "batch"}).expectations(*ask)
-    with pytest.raises(
-        BackendError, match=r"reads the parameter vector 'x', got \['t'\]. Name the vector"
-    ):
+    match = r"reads the parameter vector 'x', got \['t'\]. Name the vector"
+    with pytest.raises(BackendError, match=match):
         create("adjoint", {"noise": "forte1", "uploads": False}).expectations(*ask)
     for name in ("aer_forte", "ionq_simulator"):
         with pytest.raises(BackendError, match=r"option draw = 'batch': .* Its options are"):

@@ -47,11 +47,8 @@ def test_parts_that_fit_the_memory_are_drawn_apart(monkeypatch):
     circuit, values, observables = ask(head_circuit(3), 1)
     asked = circuit, values.repeat(7, axis=0), observables
     monkeypatch.setattr(noisy_module, "SITES", 300 * 100)
-    for way in (
-        {"trajectories": 300},
-        {"shots": 300},
-        {"shots": 300, "shot_model": "gaussian", "trajectories": 300},
-    ):
+    gaussian = {"shots": 300, "shot_model": "gaussian", "trajectories": 300}
+    for way in ({"trajectories": 300}, {"shots": 300}, gaussian):
         got = create("adjoint", RATES | way).expectations(*asked)
         assert got.values.shape == (7, 4)
         assert len(np.unique(got.values, axis=0)) == 7  # no part repeats the draws of another
@@ -74,9 +71,8 @@ def test_one_trajectory_says_nothing_of_its_error():
 
 def test_no_gates():
     empty = QuantumCircuit(3)
-    got = create("adjoint", RATES | {"shots": 10}).expectations(
-        empty, np.empty((2, 0)), readout_observables(3)
-    )
+    backend = create("adjoint", RATES | {"shots": 10})
+    got = backend.expectations(empty, np.empty((2, 0)), readout_observables(3))
     np.testing.assert_array_equal(got.values, np.ones((2, 3)))
 
 
@@ -87,11 +83,8 @@ def test_options_become_noise():
     assert (noise.shots, noise.model, noise.runs) == (100, "multinomial", 1)
     assert create("adjoint", RATES).noise.gate_noise == GateNoise(0.03, 0.08)
     for name, preset in PRESETS.items():  # one value for the engine and for Aer
-        assert (
-            create("adjoint", {"noise": name}).noise.gate_noise
-            == create("aer_forte", {"noise": name}).noise
-            == preset
-        )
+        ours, aers = (create(each, {"noise": name}) for each in ("adjoint", "aer_forte"))
+        assert ours.noise.gate_noise == aers.noise == preset
 
 
 @pytest.mark.parametrize(
@@ -106,9 +99,8 @@ def test_options_become_noise():
     ids=str,
 )  # fmt: skip
 def test_capabilities_say_what_the_options_do(options, capabilities):
-    assert create("adjoint", options).capabilities == Capabilities(
-        **capabilities, adjoint=True, max_qubits=30
-    )
+    expected = Capabilities(**capabilities, adjoint=True, max_qubits=30)
+    assert create("adjoint", options).capabilities == expected
 
 
 def test_the_gradient_for_qiskit_sees_the_noise():
@@ -119,14 +111,8 @@ def test_the_gradient_for_qiskit_sees_the_noise():
     assert isinstance(create("adjoint").gradient(), AdjointGradient)
     job = create("adjoint", options).gradient().run([circuit], [observable], [values])
     aer = RATES | {"shots": None, "method": "density_matrix"}
-    expected = (
-        create("aer_forte", aer)
-        .gradient()
-        .run([circuit], [observable], [values])
-        .result()
-        .gradients[0]
-    )
-    np.testing.assert_allclose(job.result().gradients[0], expected, atol=0.03)
+    expected = create("aer_forte", aer).gradient().run([circuit], [observable], [values]).result()
+    np.testing.assert_allclose(job.result().gradients, expected.gradients, atol=0.03)
 
 
 @pytest.mark.parametrize(
