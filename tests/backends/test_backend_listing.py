@@ -38,14 +38,12 @@ def test_a_missing_gpu_is_said():
 
 
 def test_both_packages_of_aer_side_by_side_are_said(monkeypatch):
-    monkeypatch.setattr(
-        "qllmft_backends.aer.simulator.distributions",
-        lambda name: [SimpleNamespace(version="0.15.1")],
-    )
-    note = rows()["aer_statevector"].note
-    assert note.startswith(
+    wheels = [SimpleNamespace(version="0.15.1")]
+    monkeypatch.setattr("qllmft_backends.aer.simulator.distributions", lambda name: wheels)
+    said = (
         "qiskit-aer and qiskit-aer-gpu are both installed and overwrite each other: pip uninstall"
     )
+    assert rows()["aer_statevector"].note.startswith(said)
 
 
 def test_the_price_class_is_what_the_backends_say():
@@ -67,20 +65,19 @@ def test_a_missing_extra_is_a_reason_and_not_a_crash(monkeypatch):
 
 
 def test_a_package_that_does_not_load_is_a_reason_too(monkeypatch):
+    reason = "libcustatevec.so.1: cannot open shared object file"
+
     def broken(name: str) -> None:
-        raise ImportError("libcustatevec.so.1: cannot open shared object file")
+        raise ImportError(reason)
 
     monkeypatch.setattr("qllmft_backends.registry.import_module", broken)
-    assert rows()["aer_forte"].note.endswith(
-        "do not load: libcustatevec.so.1: cannot open shared object file"
-    )
+    assert rows()["aer_forte"].note.endswith(f"do not load: {reason}")
 
 
 def test_a_backend_s_own_reason_is_shown(monkeypatch):
     from qllmft_backends.adjoint.backend import AdjointBackend
 
-    monkeypatch.setattr(
-        AdjointBackend, "availability", classmethod(lambda cls: Availability(False, "no token"))
-    )
+    state = classmethod(lambda cls: Availability(False, "no token"))
+    monkeypatch.setattr(AdjointBackend, "availability", state)
     row = rows()["adjoint"]
     assert (row.available, row.note) == (False, "no token")

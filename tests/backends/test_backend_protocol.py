@@ -50,27 +50,23 @@ def test_a_circuit_without_parameters_has_rows_of_no_values(gates, samples):
     for name in gates.split():
         getattr(circuit, name)(*{"cx": (0, 2), "ry": (0.4, 1)}.get(name, (0,)))
     operators = [z_string(mask, 3) for mask in (1, 2, 5)]
-    answer = create("adjoint", {"dtype": "float64"}).expectations(
-        circuit, np.empty((samples, 0)), operators
-    )
-    expected = expectations_by_statevector(circuit, np.empty((samples, 0)), operators)
+    question = circuit, np.empty((samples, 0)), operators
+    answer = create("adjoint", {"dtype": "float64"}).expectations(*question)
+    expected = expectations_by_statevector(*question)
     np.testing.assert_allclose(answer.values, expected, atol=1e-10)
 
 
 def test_no_samples_are_no_rows():
     circuit = every_gate(3)
-    answer = create("adjoint").expectations(
-        circuit, np.empty((0, circuit.num_parameters)), [z_string(1, 3)] * 2
-    )
+    values = np.empty((0, circuit.num_parameters))
+    answer = create("adjoint").expectations(circuit, values, [z_string(1, 3)] * 2)
     assert answer.values.shape == answer.standard_errors.shape == (0, 2)
 
 
 def test_the_adjoint_backend_stops_at_the_qubits_that_it_states():
     limit = create("adjoint").capabilities.max_qubits
     wide = QuantumCircuit(limit + 1)
-    with pytest.raises(
-        BackendError,
-        match=f"the circuit has {limit + 1} qubits; the adjoint engine runs 1 to {limit}",
-    ):
+    match = f"the circuit has {limit + 1} qubits; the adjoint engine runs 1 to {limit}"
+    with pytest.raises(BackendError, match=match):
         # runs nothing, so takes no memory either
         create("adjoint").compile(wide, [z_string(1, limit + 1)])

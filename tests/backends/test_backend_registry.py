@@ -49,10 +49,8 @@ def test_an_entry_names_a_backend_and_its_options(name):
 
 @EVERY_BACKEND
 def test_an_entrys_extra_is_one_that_the_project_declares(name):
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
-        "optional-dependencies"
-    ]
-    assert BACKENDS[name].extra is None or BACKENDS[name].extra in extras
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert BACKENDS[name].extra in (None, *project["optional-dependencies"])
 
 
 @EVERY_BACKEND
@@ -83,19 +81,13 @@ INSTALL = "Install the package that has it, or call qllmft.register('backend', '
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [
-        ("adjont", "Did you mean 'adjoint'?"),
-        ("Adjoint", "Did you mean 'adjoint'?"),
-        ("zzz", INSTALL),
-    ],
+    [*((name, "Did you mean 'adjoint'?") for name in ("adjont", "Adjoint")), ("zzz", INSTALL)],
 )
 def test_an_unknown_name_is_answered_with_those_there_are(name, hint):
     with pytest.raises(UnknownBackendError) as caught:
         create(name)
-    assert (
-        str(caught.value)
-        == f"there is no backend {name!r}; expected one of {', '.join(BACKENDS)}. {hint}"
-    )
+    expected = f"there is no backend {name!r}; expected one of {', '.join(BACKENDS)}. {hint}"
+    assert str(caught.value) == expected
     assert isinstance(caught.value, BackendError)
 
 
@@ -109,9 +101,8 @@ def test_a_value_that_does_not_fit_is_refused_with_what_would():
 
 
 def test_every_fault_is_told_at_once():
-    with pytest.raises(
-        UnknownBackendError, match=r"option dtype = 1: .*; option no_such = 5: .*\. Its options are"
-    ):
+    match = r"option dtype = 1: .*; option no_such = 5: .*\. Its options are"
+    with pytest.raises(UnknownBackendError, match=match):
         create("adjoint", {"dtype": 1, "no_such": 5})
 
 
@@ -154,7 +145,6 @@ def test_backends_are_imported_when_they_are_asked_for_and_the_engine_loads_no_t
         b.create("adjoint")
         print([name for name in sys.modules if name == "torch"])
         """
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=180
-    )
+    given = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 180}
+    done = subprocess.run([sys.executable, "-c", code], **given)
     assert done.stdout.split() == ["[]", "[]"], done.stdout + done.stderr

@@ -59,22 +59,19 @@ def test_inverted_readout_errors_leave_the_values_without_them():
     rates = NOISE | {"one_qubit_rate": 0.0}  # the calibration's X gates have no noise
     found = mitigated("aer_forte", rates | EXACT | {"readout_error": 0.07})
     expected = noisy_expectations(circuit(), VALUES, OBSERVABLES, (0.0, RATES[1]))
-    np.testing.assert_allclose(
-        found.expectations(circuit(), VALUES, OBSERVABLES).values, expected, atol=1e-9
-    )
+    answer = found.expectations(circuit(), VALUES, OBSERVABLES)
+    np.testing.assert_allclose(answer.values, expected, atol=1e-9)
 
 
 def test_the_errors_are_those_of_repeated_measurements():
     rows = np.repeat(VALUES[:1], 300, axis=0)
     options = NOISE | {"shots": 60, "readout_error": 0.05, "max_parallel_threads": 1}
     backend = mitigated("aer_forte", options)
-    backend._calibrated = lambda circuit: Readout(
-        np.array([[0.9] * 3, [-0.9] * 3]), np.zeros((2, 3))
-    )
+    readout = Readout(np.array([[0.9] * 3, [-0.9] * 3]), np.zeros((2, 3)))
+    backend._calibrated = lambda circuit: readout
     found = backend.expectations(circuit(), rows, OBSERVABLES)
-    np.testing.assert_allclose(
-        found.values.std(axis=0), found.standard_errors.mean(axis=0), rtol=0.15
-    )
+    stated = found.standard_errors.mean(axis=0)
+    np.testing.assert_allclose(found.values.std(axis=0), stated, rtol=0.15)
 
 
 def test_the_error_of_the_calibration_is_that_of_drawn_calibrations():
@@ -103,13 +100,13 @@ def test_the_engine_with_a_readout_error_is_mitigated_too():
 def test_the_calibration_measures_the_same_qubits(monkeypatch):
     machine = GenericBackendV2(5, coupling_map=[[i, i + 1] for i in range(4)], seed=2)
     backend = mitigated("qiskit", {"shots": 4000, "optimization_level": 3}, machine)
-    sent = []
-    run = type(machine).run
-    monkeypatch.setattr(
-        type(machine),
-        "run",
-        lambda self, circuits, **k: sent.append(circuits) or run(self, circuits, **k),
-    )
+    sent, run = [], type(machine).run
+
+    def counted(self, circuits, **more):
+        sent.append(circuits)
+        return run(self, circuits, **more)
+
+    monkeypatch.setattr(type(machine), "run", counted)
     found = backend.expectations(circuit(), VALUES, OBSERVABLES)
     plain = backend.inner.compiled(circuit())
     places = [
@@ -171,7 +168,6 @@ def test_a_backend_without_the_noise_is_refused(name, options, words):
 
 def test_a_machine_that_reads_every_bit_right_is_refused():
     backend = mitigated("qiskit", {"local": True}, RemoteMachine())
-    with pytest.raises(
-        BackendError, match="no readout error to mitigate: qiskit read every calibration bit right"
-    ):
+    match = "no readout error to mitigate: qiskit read every calibration bit right"
+    with pytest.raises(BackendError, match=match):
         backend.expectations(circuit(), VALUES, OBSERVABLES)

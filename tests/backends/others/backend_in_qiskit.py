@@ -18,11 +18,8 @@ from qllmft_backends.primitives import BackendEstimator, BackendSampler
 
 def pytest_configure():
     name = os.environ["REPLACED"]
-    for module in (
-        qiskit.primitives,
-        qiskit.primitives.statevector_sampler,
-        qiskit.primitives.backend_sampler_v2,
-    ):
+    primitives = qiskit.primitives
+    for module in (primitives, primitives.statevector_sampler, primitives.backend_sampler_v2):
         if hasattr(module, name):
             setattr(module, name, CLASSES[name])
 
@@ -44,11 +41,8 @@ class StatevectorEstimator(BackendEstimator):
 class BackendEstimatorV2(BackendEstimator):
     def __init__(self, *, backend, options=None):
         given = options or {}
-        super().__init__(
-            made(backend),
-            default_precision=given.get("default_precision"),
-            seed=given.get("seed_simulator"),
-        )
+        precision, seed = given.get("default_precision"), given.get("seed_simulator")
+        super().__init__(made(backend), default_precision=precision, seed=seed)
         self.backend, self.options = backend, SimpleNamespace()
 
 
@@ -60,9 +54,8 @@ class StatevectorSampler(BackendSampler):
 
 class BackendSamplerV2(BackendSampler):
     def __init__(self, *, backend, options=None):
-        self.options = SimpleNamespace(
-            **({"default_shots": 1024, "seed_simulator": None} | (options or {}))
-        )
+        usual = {"default_shots": 1024, "seed_simulator": None}
+        self.options = SimpleNamespace(**(usual | (options or {})))
         super().__init__(made(backend), seed=self.options.seed_simulator)
         self.backend = backend
 
@@ -71,12 +64,5 @@ class BackendSamplerV2(BackendSampler):
         return self.options.default_shots
 
 
-CLASSES = {
-    made_of_ours.__name__: made_of_ours
-    for made_of_ours in (
-        StatevectorEstimator,
-        BackendEstimatorV2,
-        StatevectorSampler,
-        BackendSamplerV2,
-    )
-}
+OURS = (StatevectorEstimator, BackendEstimatorV2, StatevectorSampler, BackendSamplerV2)
+CLASSES = {each.__name__: each for each in OURS}

@@ -39,11 +39,8 @@ def sources(tmp_path_factory):
         pytest.skip("ddt is not installed: pip install ddt")
     folders = {}
     for package in ("qiskit", "qiskit-algorithms"):
-        pattern = (
-            f"qiskit-{version('qiskit')}.tar.gz"
-            if package == "qiskit"
-            else "qiskit_algorithms-*.tar.gz"
-        )
+        own = f"qiskit-{version('qiskit')}.tar.gz"
+        pattern = own if package == "qiskit" else "qiskit_algorithms-*.tar.gz"
         archive = next(iter(sorted(ARCHIVES.glob(pattern))), None)
         if archive is None:
             pytest.skip(
@@ -65,16 +62,8 @@ def run(sources, report, row):
     paths = [str(root), str(here), *(str(ROOT / part) for part in ("", "circuits", "backends"))]
     done = subprocess.run(
         [
-            *(
-                sys.executable,
-                "-m",
-                "pytest",
-                "-q",
-                "-p",
-                "backend_in_qiskit",
-                "-p",
-                "no:cacheprovider",
-            ),
+            *(sys.executable, "-m", "pytest", "-q"),
+            *("-p", "backend_in_qiskit", "-p", "no:cacheprovider"),
             *("-W", "ignore", "-c", os.devnull, "--rootdir", str(root), f"--junitxml={report}"),
             f"{place}/{row['tests']}.py",
         ],
@@ -107,11 +96,8 @@ def test_only_the_recorded_tests_fail(sources, tmp_path, row, pytestconfig):
     ran, failed = run(sources, tmp_path / "report.xml", row)
     if pytestconfig.getoption("--record", default=False):
         kept = json.loads(RECORD.read_text("utf-8"))
-        [mine] = [
-            other
-            for other in kept["rows"]
-            if all(other[k] == row[k] for k in ("tests", "backend", "options"))
-        ]
+        names = ("tests", "backend", "options")
+        [mine] = [other for other in kept["rows"] if all(other[k] == row[k] for k in names)]
         mine |= {"tried": len(ran), "failed": sorted(failed)}
         kept["versions"] = {name: version(name) for name in ("qiskit", "qiskit-aer")} | {
             "qiskit-algorithms": sources["qiskit-algorithms"].name.rpartition("-")[2]
