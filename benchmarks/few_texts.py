@@ -6,10 +6,10 @@ SST-2; docstrings of six sub-packages (docstrings.py); the sections of Debian's 
 mean rating (PyPI's source package of vaderSentiment 2.5). A training set of more texts contains the smaller ones.
 
 Rows: TF-IDF with logistic regression; logistic regression on the frozen body; `qllmft train` and its own logistic
-regression, on the frozen body and after its contrastive step (``--tune-body``); SetFit with its own defaults but for
-20 pairs of each kind for a text. All have the same labelled texts; `qllmft train` holds 15 % of them back for
-validation. The time is processor time of one thread, and null if a run found its contrastive step in the cache. Rows of
-the record ``--json`` are not computed again.
+regression, on the frozen body, and after its contrastive step (``--tune-body``) without and with ``--validation-folds
+2``; SetFit with its own defaults but for 20 pairs of each kind for a text. All have the same labelled texts; without
+folds `qllmft train` holds 15 % of them back for validation. The time is processor time of one thread, and null if a run
+found its contrastive step in the cache. Rows of the record ``--json`` are not computed again.
 """
 
 from __future__ import annotations
@@ -203,6 +203,9 @@ PARTS: dict[str, Callable[[Split, int], Row]] = {
     "frozen": regression,
     "qllmft": ours(),
     "qllmft --tune-body": ours(body__contrastive__loss="supervised"),
+    "qllmft --tune-body --validation-folds 2": ours(
+        body__contrastive__loss="supervised", data__validation_folds=2
+    ),
     "SetFit": setfit,
 }
 
