@@ -100,7 +100,7 @@ class Alphabet:
     def check_decision(self, decision):
         """Take every decision."""
 
-    def decide(self, texts, decision):
+    def stream(self, texts, **rule):
         from qllmft.inference.items import batches
 
         for batch in batches(texts, 3):
