@@ -27,7 +27,7 @@ A try counts as survived if all of these hold:
 
 Each command runs in its own process, forked from one that has already imported everything.
 No kill therefore falls into an import.
-The remote service is the project's mock server over HTTP. It injects faults of every kind that it supports.
+The remote service is the project's mock server over HTTP, in which the tests inject faults.
 Each try of the rows "hostile bodies", "results of another job", "one wrong reading", "late acceptance" and "no locks"
 is one test of its own. Their service shares no code with the mock server.
 On a full disk, half of one write succeeds and every later write fails.
