@@ -92,16 +92,18 @@ def _bound(circuit: QuantumCircuit) -> QuantumCircuit:
 
 def head_ansatz(config: ModelConfig) -> Ansatz:
     """Return the ansatz of the head's layers, or raise UserError as in `ansatz_named`."""
-    if config.ansatz == PAPER_ANSATZ:
-        return AnsatzOptions(config.connectivity, config.ring, config.block)
-    return ansatz_named(config.ansatz, config.n_qubits)
+    return _ansatz(config, config.ansatz, config.n_qubits, config.connectivity)
 
 
 def encoder_ansatz(config: ModelConfig) -> Ansatz:
     """Return the ansatz of the encoder, with connectivity 1 as in every printed count of parameters."""
-    if config.ansatz_of_encoders == PAPER_ANSATZ:
-        return AnsatzOptions(1, config.ring, config.block)
-    return ansatz_named(config.ansatz_of_encoders, config.latent_encoder_qubits)
+    return _ansatz(config, config.ansatz_of_encoders, config.latent_encoder_qubits, 1)
+
+
+def _ansatz(config: ModelConfig, name: str, n_qubits: int, connectivity: int) -> Ansatz:
+    if name == PAPER_ANSATZ:
+        return AnsatzOptions(connectivity, config.ring, config.block)
+    return ansatz_named(name, n_qubits)
 
 
 def head_template(config: ModelConfig) -> QuantumCircuit | None:

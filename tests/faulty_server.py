@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from qllmft_backends.sandbox import server, shapes, store
+from qllmft_backends.sandbox.api import route_of
 from qllmft_backends.sandbox.job import StoredJob
 from qllmft_backends.sandbox.request import Request
 
@@ -142,12 +143,13 @@ CONTENT: dict[str, Callable[[Any, StoredJob], Any]] = {
 
 
 class _Handler(server._Handler):
-    def _serve_route(self, route: str, request: Request) -> None:
+    def _serve_route(self, request: Request) -> None:
         mock: Any = self.server.mock
+        route, *_ = route_of(request)
         with mock.store.lock:
             fault = mock.faults.take(route)
         if fault is None:
-            super()._serve_route(route, request)
+            super()._serve_route(request)
             return
         if fault.kind == "slow":
             time.sleep(fault.seconds)

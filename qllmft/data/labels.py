@@ -154,11 +154,11 @@ def _from_lists(
         )
     names = tuple(values if declared is None else declared)
     _check_names(names, config)
-    sets = {split: map(set, rows) for split, rows in lists.items()}
-    tables = {
-        split: np.array([[value in labels for value in values] for labels in rows], np.int64)
-        for split, rows in sets.items()
-    }
+    tables, index_of = {}, {value: i for i, value in enumerate(values)}
+    for split, sets in lists.items():
+        tables[split] = np.zeros((len(sets), len(values)), np.int64)
+        for row, labels in enumerate(sets):
+            tables[split][row, [index_of[label] for label in labels]] = 1
     return names, tables
 
 

@@ -184,9 +184,14 @@ def measured_kj(job: Job) -> float | None:
 
 def formula_kj(job: Job) -> float | None:
     """Return the energy per circuit by the paper's formula, in kilojoules, or None if the gates are unknown."""
-    sizes, shots = (job.qubits, job.one_qubit_gates, job.two_qubit_gates), job.shots
-    known = [size for size in sizes if size is not None]
-    if len(known) < len(sizes) or shots is None:
+    if (
+        job.qubits is None
+        or job.one_qubit_gates is None
+        or job.two_qubit_gates is None
+        or job.shots is None
+    ):
         return None
-    counts = CircuitCounts(*known, *[0] * 3)  # depth and parameters are not read
-    return qpu_energy_kj(counts, replace(FORTE, shots=shots))
+    counts = CircuitCounts(
+        job.qubits, job.one_qubit_gates, job.two_qubit_gates, depth=0, weights=0, data_angles=0
+    )
+    return qpu_energy_kj(counts, replace(FORTE, shots=job.shots))

@@ -81,8 +81,10 @@ def _tuned_in(setup: RunSetup, place: Path, checkpoint: Checkpoint) -> BodyConfi
         setup.message(f"contrastive step: {time.perf_counter() - started:.0f} s{end}")
         body.save(place)
         checkpoint.path.unlink(missing_ok=True)
+    from qllmft.embed.adapter import CONFIG
+
     # all weights of the body, or an adapter alone
-    adapted = (place / "adapter_config.json").exists()
+    adapted = (place / CONFIG).exists()
     return config.body.with_adapter(place) if adapted else config.body.saved_in(place)
 
 

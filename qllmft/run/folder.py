@@ -144,12 +144,13 @@ class RunFolder:
         for line in content.splitlines():
             try:
                 metrics = EpochMetrics.from_json(parse_json(line.decode("utf-8")))
-                left_out = {("measure", metrics.measure), ("score_exact", None)}
-                numbers = dict(vars(metrics).items() - left_out).values()
+                numbers = vars(metrics).copy()
+                measure = numbers.pop("measure")
+                if numbers["score_exact"] is None:
+                    del numbers["score_exact"]
                 # NaN compares as False, and integers of hundreds of digits have no float
-                if metrics.measure not in TASK_OF_SCORE or any(
-                    not abs(n) <= LARGEST for n in numbers
-                ):
+                ordinary = all(abs(number) <= LARGEST for number in numbers.values())
+                if measure not in TASK_OF_SCORE or not ordinary:
                     break
             except (ValueError, KeyError, TypeError):
                 break

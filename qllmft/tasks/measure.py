@@ -27,8 +27,6 @@ class Measure:
 
     name: ScoreName
     plural: str
-    scale: str  # of a difference, in headings
-    unit: str  # the same behind a difference in sentences
     lowest: float = 0.0  # possible value
     margin: float = 0.01  # within which two models count as equal, as shown
     factor: float = 1.0  # of the numbers in tables
@@ -39,6 +37,16 @@ class Measure:
     def in_percent(self) -> bool:
         """Return whether tables have percent, and differences are points."""
         return self.factor == 100
+
+    @property
+    def unit(self) -> str:
+        """Return ``points``, or ``in R²``, behind a difference in sentences."""
+        return "points" if self.in_percent else f"in {self.name}"
+
+    @property
+    def scale(self) -> str:
+        """Return ``points``, or ``R²``, behind a difference in headings."""
+        return "points" if self.in_percent else self.name
 
     def column(self, split: str) -> str:
         """Return the heading of a column: ``test, %``, or ``test R²``."""
@@ -100,11 +108,9 @@ class Measure:
         return text.replace("-", "−" if float(text) else "")
 
 
-ACCURACY = Measure(
-    "accuracy", "accuracies", "points", "points", margin=0.5, factor=100, digits=2, coarse=1
-)
-R2 = Measure("R²", "R²", "R²", "in R²", lowest=LOWEST)
-MACRO_F1 = Measure("macro-F1", "macro-F1", "macro-F1", "in macro-F1")
+ACCURACY = Measure("accuracy", "accuracies", margin=0.5, factor=100, digits=2, coarse=1)
+R2 = Measure("R²", "R²", lowest=LOWEST)
+MACRO_F1 = Measure("macro-F1", "macro-F1")
 
 
 class ScorePart(NamedTuple):

@@ -315,22 +315,20 @@ def as_qiskit(circuit: QuantumScript, n_qubits: int, angles: Iterable[Any]) -> Q
         UnsupportedGateError: for an operation that the engine does not run.
     """
     out, left = QuantumCircuit(n_qubits), iter(angles)
-    last: dict[int, tuple[str, int]] = {}  # gate on each wire, and its place in the circuit
+    last: dict[int, tuple[str, int]] = {}  # operation on each wire, and its place in the circuit
     for operation in circuit.operations:
         name, wires = operation.name, [int(wire) for wire in operation.wires]
-        before, place = last.get(wires[0], ("", 0)) if wires else ("", 0)
-        last |= dict.fromkeys(wires, (name, len(out.data)))
+        place = len(out.data)
         if name in GATES:
             gate, order = GATES[name]
             given = [next(left) for _ in order]
-            if name == before and name in _ADDED:
-                given[0] = given[0] + out.data[place].operation.params[0]
-                out.data[place] = out.data[place].replace(
-                    operation=_CLASSES[gate].base_class(given[0])
-                )
-                last[wires[0]] = before, place
-                continue
-            out.append(_CLASSES[gate].base_class(*(given[i] for i in order)), wires)
+            if name in _ADDED and name == last.get(wires[0], ("", 0))[0]:
+                place = last[wires[0]][1]
+                total = given[0] + out.data[place].operation.params[0]
+                turned = _CLASSES[gate].base_class(total)
+                out.data[place] = out.data[place].replace(operation=turned)
+            else:
+                out.append(_CLASSES[gate].base_class(*(given[i] for i in order)), wires)
         elif name in _MATRICES:
             matrix = np.asarray(qml.math.toarray(qml.matrix(operation, wire_order=operation.wires)))
             # PennyLane's first wire is the most significant
@@ -342,6 +340,7 @@ def as_qiskit(circuit: QuantumScript, n_qubits: int, angles: Iterable[Any]) -> Q
             raise UnsupportedGateError(
                 f"operation {name} on wires {wires} is none that the engine runs."
             )
+        last |= dict.fromkeys(wires, (name, place))
     return out
 
 

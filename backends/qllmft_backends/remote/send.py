@@ -75,9 +75,8 @@ def settle(index: JobIndex, chunk: Chunk, patience_s: float | None = None) -> No
         if settled:
             _forget(index.ledger, chunk, f"not among the server's jobs after {patience_s:g} s")
             return
-        if (
-            wait is None
-        ):  # since the last attempt by the server's clock: this machine's may be wrong
+        if wait is None:
+            # since the last attempt by the server's clock: this machine's may be wrong
             left, now = patience_s, route.server_time()
             times = [attempt.server_at for attempt in chunk.attempts if not attempt.refused]
             if now is not None and None not in times:

@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = self.rfile.read(self._length())
             with mock.store.lock:
                 mock.store.requests[route] += 1
-            self._serve_route(route, replace(request, body=body))
+            self._serve_route(replace(request, body=body))
         except RefusedError as refused:
             # hang up after some of an unread body is thrown away: otherwise the answer may be lost
             self._error(refused.status, str(refused), {"Connection": "close"})
@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise RefusedError(reason, 413)
         return int(text)
 
-    def _serve_route(self, _: str, request: Request) -> None:
+    def _serve_route(self, request: Request) -> None:
         self._answer(*self.server.mock.api.answer(request))
 
     def _error(self, status: int, message: str, headers: dict[str, str]) -> None:
