@@ -121,7 +121,7 @@ def train(
     folder, record = outcome.folder, outcome.record
     if record is None:
         _end_interrupted(outcome, run_config, personal, err=json)
-    sentence = verdict(record.models)
+    sentence = verdict(record.models, record.data.folds)
     if json:
         say_json({**record.to_json(), "verdict": sentence})
     else:

@@ -281,9 +281,8 @@ def _pooled(config: RunConfig, outcomes: Sequence[Outcome], texts: SharedInputs)
     pooled = Predictions(first.task, labels, answers, first.label_names, validation=validated)
     models = tuple(_model(name, records, pooled, np.concatenate(held)) for name in common)
     data = records[0].data
-    source = f"{data.source}, {len(records)} folds"
-    sizes = {**data.sizes, "test": len(labels)}  # the first fold's training
-    data = replace(data, source=source, sizes=sizes, findings=None, split=None)
+    sizes = {part: sum(record.data.sizes[part] for record in records) for part in data.sizes}
+    data = replace(data, sizes=sizes, findings=None, split=None, folds=len(records))
     record = replace(records[0], identity=config.identity, data=data, models=models)
     return record.compared(pooled)
 

@@ -289,10 +289,16 @@ class DataRecord:
     split: str | None = None  # rule of the split, in words; None in records of earlier versions
     # of the training texts, in which they validate; None: other texts validate
     validation_folds: int | None = None
+    # number of runs of which this is the pooled record; sizes are then sums over them
+    folds: int | None = None
 
     @property
     def counts(self) -> str:
         """Return ``130 training, 24 validation, 9,101 test texts``."""
+        if self.folds:
+            mean = {part: round(size / self.folds) for part, size in self.sizes.items()}
+            of_fold = replace(self, folds=None, sizes=mean).counts
+            return f"{self.sizes['test']:,} texts, each tested once, in {self.folds} folds of about {of_fold}"
         train, validation, test = (self.sizes[part] for part in ("train", "validation", "test"))
         if self.validation_folds:
             return f"{train:,} training (cross-validated in {self.validation_folds} folds), {test:,} test texts"
@@ -346,7 +352,7 @@ class RunRecord:
     seed: int  # of the run
     data: DataRecord  # the texts
     body: BodyRecord  # the language model
-    selected_epoch: int  # epoch of the head's weights, from 1
+    selected_epoch: int  # epoch of the head's weights, from 1; of several folds, the first one's
     models: tuple[ModelResult, ...]  # the head, then its baselines
     versions: dict[str, str] = field(default_factory=dict)  # of Python and packages, by name
     noise: NoiseConfig | None = None  # of the head's circuit, or None

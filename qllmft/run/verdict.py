@@ -63,8 +63,8 @@ def headline(models: Sequence[ModelResult]) -> str:
     return f"Equal within {head.tested.measure.within(head.tested.measure.margin)}"
 
 
-def verdict(models: Sequence[ModelResult]) -> str:
-    """Return a sentence on the first model of a run's record and its baselines.
+def verdict(models: Sequence[ModelResult], folds: int | None = None) -> str:
+    """Return a sentence on the first model of a run's record, or of one pooled over ``folds``, and its baselines.
 
     Each difference is paired by text: McNemar's test of accuracies, and a bootstrap of balanced accuracies, if more
     than 60 % of the test texts have one label, of R² and of macro-F1; p is corrected over the baselines. A difference
@@ -105,12 +105,11 @@ def verdict(models: Sequence[ModelResult]) -> str:
     left = _open(open_ones, measure) if open_ones else ""
     if not parts:
         return (
-            f"Nothing can be concluded from this one run about which head is better: the {head.subject} got {score}, "
-            f"and paired by text {left}."
+            f"Nothing can be concluded from {f'these {folds} folds' if folds else 'this one run'} about which head is "
+            f"better: the {head.subject} got {score}, and paired by text {left}."
         )
-    sentence = (
-        f"In this one run, paired by text, the {head.subject} {_listed(parts)}: it got {score}"
-    )
+    where = f"Over {folds} folds" if folds else "In this one run"
+    sentence = f"{where}, paired by text, the {head.subject} {_listed(parts)}: it got {score}"
     return f"{sentence}; {left}." if left else f"{sentence}."
 
 
@@ -169,10 +168,11 @@ def _listed(parts: Sequence[str]) -> str:
 
 
 def title(record: RunRecord) -> str:
-    """Return texts, body, seed and selected epoch, in two lines."""
+    """Return texts, body, seed and selected epoch, which each fold has, in two lines."""
+    epoch = "" if record.data.folds else f"; epoch {record.selected_epoch} selected"
     return (
         f"{record.data.source}: {record.data.counts}\nbody {record.body}, D = {record.body.dimension}; "
-        f"seed {record.seed}; epoch {record.selected_epoch} selected"
+        f"seed {record.seed}{epoch}"
     )
 
 
@@ -205,7 +205,11 @@ def table_html(record: RunRecord) -> str:
     body = "".join(cells(row, "td") for row in rows(record))
     head = cells(columns(record), "th")
     table = f"<table><caption>{caption}</caption><thead>{head}</thead><tbody>{body}</tbody></table>"
-    return f"{table}<p>{escape(verdict(record.models))}</p>" if record.head.test else table
+    return (
+        f"{table}<p>{escape(verdict(record.models, record.data.folds))}</p>"
+        if record.head.test
+        else table
+    )
 
 
 def circuit_notes(record: RunRecord) -> Iterator[str]:

@@ -131,7 +131,12 @@ def test_folds_test_every_row_once_and_are_resumed(run, cli, tmp_path):
         assert (model["test"]["right"], model["test"]["total"]) == (right, total)
         held = sum(each.model(model["name"]).validation.right for each in runs)
         assert model["validation"]["right"] == held
-    assert "Every text was tested once" in " ".join(output.split())
+    shown = " ".join(output.split())
+    sizes = "in 3 folds of about 34 training, 6 validation, 27 test texts"
+    assert f"reviews.tsv: 80 texts, each tested once, {sizes}" in shown
+    assert "from these 3 folds" in shown or "Over 3 folds" in shown
+    assert "this one run" not in shown
+    assert "epoch" not in shown.split(" model ")[0]
     _, again = cli(*arguments)
     assert again.count("This run is finished already") == 3
 

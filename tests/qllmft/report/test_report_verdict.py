@@ -108,6 +108,17 @@ def test_the_whole_sentence(models, sentence):
     assert verdict(models) == sentence
 
 
+@pytest.mark.parametrize(
+    ("other", "start"),
+    [
+        (155, "Nothing can be concluded from these 5 folds about which head is better: "),
+        (190, "Over 5 folds, paired by text, the quantum head loses to the SVC"),
+    ],
+)
+def test_a_pooled_sentence_is_about_the_folds(other, start):
+    assert verdict([row("quantum head", 150), row("SVC", other)], 5).startswith(start)
+
+
 def test_all_three_at_once():
     sentence = verdict(
         [row("quantum head", 150), row("SVC", 190), row("MLP", 100), row("ridge", 152)]
