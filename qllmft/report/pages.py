@@ -130,6 +130,11 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         chosen=next((m for m in metrics if m.epoch == result.selected_epoch), None),
         circuit=draw_text(circuit, fold=False) if circuit is not None else None,
         calibrations=calibrations,
+        as_trained=[
+            each.name
+            for each in models[1:]
+            if each.test_calibration and "temperature" not in each.settings
+        ],
         reliability=reliability_svg(calibrations) if calibrations else None,
         found=found,
         scatter=scatter_svg(found, result.head.name) if found and task.real else None,

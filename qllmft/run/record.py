@@ -17,16 +17,16 @@ from qllmft.errors import UserError
 from qllmft.tasks import Task
 from qllmft.tasks.accuracy import (
     Accuracy,
+    BalancedDifference,
     ClassScores,
     TextDifference,
-    balanced_accuracy,
     confusion_of,
 )
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import Score
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
-from qllmft.tasks.statistics import POWER, Z95, BootstrapDifference
+from qllmft.tasks.statistics import POWER, BootstrapDifference, deviation_of
 from qllmft_backends.protocol import Sampling
 from qllmft_backends.validation import faults
 
@@ -134,7 +134,7 @@ class Predictions(Answers):
         first = {model: self.answers_of(model)}
         return replace(self, answers=first | dict(self.answers), mistakes=())
 
-    def against_head(self, model: str) -> TextDifference | BootstrapDifference:
+    def against_head(self, model: str) -> TextDifference | BalancedDifference | BootstrapDifference:
         """Return the score of the first model minus that of another one, on the same texts.
 
         It is the difference of balanced accuracies if most texts have one label.
@@ -143,8 +143,7 @@ class Predictions(Answers):
         classes = self.by_class(head)
         if classes is None or not classes.uneven:
             return self.paired(head, model)
-        pair = self.answers_of(head), self.answers_of(model)
-        return BootstrapDifference.of(balanced_accuracy, self.labels, *pair)
+        return BalancedDifference.of(self.labels, self.answers_of(head), self.answers_of(model))
 
     def confusion(self, model: str) -> NDArray[np.int64]:
         """Return the counts (k, k) of a model of one label per text: true label by predicted label."""
@@ -184,24 +183,30 @@ class AgainstHead:
 
     value: float
     interval: tuple[float, float]  # 95 %, paired by text
-    # two-sided: McNemar's exact test of accuracies, else by the normal distribution of a bootstrap
+    # two-sided: McNemar's exact test of accuracies, else by the normal distribution
     p: float
 
     @property
     def deviation(self) -> float:
         """Return the standard deviation of the value over draws of the texts, from the interval."""
-        return (self.interval[1] - self.interval[0]) / (2 * Z95)
+        return deviation_of(self.interval)
 
-    def equivalence_p(self, margin: float) -> float:
-        """Return the p of two one-sided tests that the true difference is less than ``margin`` (Schuirmann 1987)."""
+    def equivalence_p(self, margin: float) -> float | None:
+        """Return the p of two one-sided tests that the true difference is less than ``margin`` (Schuirmann 1987).
+
+        It is None if the interval has no width, as in records of earlier versions, of equal answers.
+        """
         if not self.deviation:
-            return float(abs(self.value) >= margin)
+            return None
         return NormalDist().cdf((abs(self.value) - margin) / self.deviation)
 
-    def detectable(self, level: float) -> float:
-        """Return the least true difference that a two-sided test at ``level`` finds with 80 % power."""
+    def detectable(self, level: float) -> float | None:
+        """Return the least true difference that a two-sided test at ``level`` finds with 80 % power.
+
+        It is None if the interval has no width.
+        """
         normal = NormalDist()
-        return (normal.inv_cdf(1 - level / 2) + normal.inv_cdf(POWER)) * self.deviation
+        return (normal.inv_cdf(1 - level / 2) + normal.inv_cdf(POWER)) * self.deviation or None
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ class Compared(NamedTuple):
 
     model: ModelResult
     found: AgainstHead
-    p: float  # of no difference, after Holm's correction
-    equal_p: float  # of a difference as large as the margin, after Holm's correction
-    least: float  # true difference that would have been found with 80 % power
+    p: float | None  # of no difference, after Holm's correction
+    equal_p: float | None  # of a difference as large as the margin, after Holm's correction
+    least: float | None  # true difference that would have been found with 80 % power, if known
 
     @property
     def outcome(self) -> Outcome:
@@ -36,10 +36,7 @@ def compare(models: Sequence[ModelResult]) -> list[Compared]:
         return []
     measure = models[0].tested.measure
     found = tested([difference for _, difference in pairs], measure.margin / measure.factor)
-    return [
-        Compared(model, difference, p or 0.0, q or 0.0, least or 0.0)
-        for (model, difference), (p, q, least) in zip(pairs, found, strict=True)
-    ]
+    return [Compared(*pair, *tests) for pair, tests in zip(pairs, found, strict=True)]
 
 
 def headline(models: Sequence[ModelResult]) -> str:
@@ -66,8 +63,9 @@ def headline(models: Sequence[ModelResult]) -> str:
 def verdict(models: Sequence[ModelResult], folds: int | None = None) -> str:
     """Return a sentence on the first model of a run's record, or of one pooled over ``folds``, and its baselines.
 
-    Each difference is paired by text: McNemar's test of accuracies, and a bootstrap of balanced accuracies, if more
-    than 60 % of the test texts have one label, of R² and of macro-F1; p is corrected over the baselines. A difference
+    Each difference is paired by text: McNemar's test of accuracies; of balanced accuracies, if more than 60 % of the
+    test texts have one label, by the differences of each label; a bootstrap of R² and of macro-F1. p is corrected over
+    the baselines. A difference
     that is not found is "equal" if two one-sided tests place it within the margin of the score, and otherwise open,
     with the least difference that would have been found. A head that gives every text the same answer beats nothing.
     """
@@ -117,9 +115,11 @@ def advice(models: Sequence[ModelResult], kept: Collection[str]) -> tuple[str, s
     """Return a sentence on the model to use, and that model's name, or two empty strings.
 
     The model is one of the baselines in ``kept`` that the head does not beat, with the highest validation score, and if
-    the head loses to some, one of those.
+    the head loses to some, one of those. It gives more than one answer.
     """
-    found = [each for each in compare(models) if each.model.name in kept]
+    found = [
+        each for each in compare(models) if each.model.name in kept and not each.model.constant
+    ]
     left = [each for each in found if each.outcome == "worse"]
     left = left or [each for each in found if each.outcome in ("equal", "open")]
     if not left:
@@ -150,13 +150,16 @@ def _open(found: Sequence[Compared], measure: Measure) -> str:
         f"({each.model.compared_score})"
         for each in found
     ]
-    least = _listed([measure.size(each.least) for each in found])
+    known = [measure.size(each.least) for each in found if each.least is not None]
     several = len(found) > 1
-    return (
+    words = (
         f"its {'differences' if several else 'difference'}, {measure.unit}, {'are' if several else 'is'} open: "
-        f"{', '.join(shown)}, where {'true ones' if several else 'a true one'} of {least} would have been found in "
-        "four of five cases"
+        f"{', '.join(shown)}"
     )
+    if len(known) < len(found):
+        return words
+    true = "true ones" if several else "a true one"
+    return f"{words}, where {true} of {_listed(known)} would have been found in four of five cases"
 
 
 def _listed(parts: Sequence[str]) -> str:

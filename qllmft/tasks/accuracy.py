@@ -6,6 +6,7 @@ Scores class by class show what an accuracy hides if the classes are uneven.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import ClassVar
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qllmft.tasks.measure import ACCURACY, Score
-from qllmft.tasks.statistics import LEVEL
+from qllmft.tasks.statistics import LEVEL, normal_p
 
 Counts = ArrayLike
 Floats = NDArray[np.float64]
@@ -124,6 +125,48 @@ class TextDifference:
         return {**vars(self), "value": self.value, "interval95": list(self.interval), "p": self.p}
 
 
+@dataclass(frozen=True)
+class BalancedDifference:
+    """Difference of the balanced accuracies of two trained heads on the same texts."""
+
+    parts: tuple[TextDifference, ...]  # by label, of the texts with that label
+
+    @classmethod
+    def of(
+        cls, labels: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]
+    ) -> BalancedDifference:
+        """Return the difference of two heads' answers (N,) for true labels (N,)."""
+        rows = [labels == label for label in np.unique(labels)]
+        return cls(tuple(TextDifference.of(labels[i], first[i], second[i]) for i in rows))
+
+    @property
+    def value(self) -> float:
+        """Return the balanced accuracy of the first head minus that of the second, in [-1, 1]."""
+        return math.fsum(part.value for part in self.parts) / len(self.parts)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the limits of the 95 % interval, from those of each label."""
+        return mean_interval([(part.value, *part.interval) for part in self.parts])
+
+    @property
+    def p(self) -> float:
+        """Return the two-sided p of no difference, by the normal distribution with the deviation of the interval."""
+        return normal_p(self.value, self.interval)
+
+
+def mean_interval(parts: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
+    """Return the limits of the mean of independent values from each one's own limits (Zou and Donner 2008).
+
+    Args:
+        parts: value, lower and upper limit of each.
+    """
+    n, mean = len(parts), math.fsum(value for value, _, _ in parts) / len(parts)
+    below = math.sqrt(math.fsum((value - low) ** 2 for value, low, _ in parts)) / n
+    above = math.sqrt(math.fsum((value - high) ** 2 for value, _, high in parts)) / n
+    return mean - below, mean + above
+
+
 def confusion_of(
     labels: NDArray[np.int64], answers: NDArray[np.int64], k: int
 ) -> NDArray[np.int64]:
@@ -147,13 +190,6 @@ def mean_f1(right: Counts, texts: Counts, answers: Counts) -> Floats:
     """Return the mean (...) of `f1` by counts (..., L) over the labels with texts or answers, 0 without such labels."""
     used = (np.add(texts, answers) > 0).sum(axis=-1)
     return np.asarray(f1(right, texts, answers).sum(axis=-1) / np.maximum(used, 1))
-
-
-def balanced_accuracy(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> float:
-    """Return the mean share of right answers over the labels with texts, from labels (N,) and answers (N,)."""
-    texts = np.bincount(labels)
-    right = np.bincount(labels[labels == answers], minlength=len(texts))
-    return float((right[texts > 0] / texts[texts > 0]).mean())
 
 
 @dataclass(frozen=True)
@@ -239,11 +275,8 @@ class ClassScores:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Return the 95 % interval of the balanced accuracy, from Wilson's of each class (Zou and Donner 2008)."""
-        ends = [(recall.value, *recall.interval) for recall in self._recalls]
-        below = math.sqrt(math.fsum((value - low) ** 2 for value, low, _ in ends)) / len(ends)
-        above = math.sqrt(math.fsum((high - value) ** 2 for value, _, high in ends)) / len(ends)
-        return self.balanced - below, self.balanced + above
+        """Return the 95 % interval of the balanced accuracy, from Wilson's of each class."""
+        return mean_interval([(recall.value, *recall.interval) for recall in self._recalls])
 
     @property
     def macro_f1(self) -> float:

@@ -19,6 +19,7 @@ ALPHA = 0.05  # of a test, after Holm's correction over all comparisons
 ENDS = (0.025, 0.975)  # of an interval, as quantiles
 Z95 = NormalDist().inv_cdf(ENDS[1])
 REPEATS = 1_000  # bootstrap samples of the texts
+FEW = 10  # texts with other answers, below which a bootstrap of them is too narrow
 POWER = 0.8  # chance to find a difference that counts as detectable
 # differences this close are equal, as accuracies are multiples of 1/N with N below 1e9
 NO_SCATTER = 1e-12
@@ -144,6 +145,18 @@ def resampled_rows(n: int) -> Iterator[NDArray[np.int64]]:
         yield random.integers(n, size=n)
 
 
+def deviation_of(interval: tuple[float, float]) -> float:
+    """Return the standard deviation of a value from its 95 % interval."""
+    return (interval[1] - interval[0]) / (2 * Z95)
+
+
+def normal_p(value: float, interval: tuple[float, float]) -> float:
+    """Return the two-sided p of 0, by the normal distribution with the deviation of the 95 % interval of a value."""
+    if not (deviation := deviation_of(interval)):
+        return 1.0 if not value else 0.0
+    return float(2 * NormalDist().cdf(-abs(value) / deviation))
+
+
 @dataclass(frozen=True)
 class BootstrapDifference:
     """Difference of a score of two trained models on the same texts."""
@@ -174,20 +187,30 @@ class BootstrapDifference:
             return score(true, first[rows]) - score(true, second[rows])
 
         drawn = [value(rows) for rows in resampled_rows(len(labels))]
-        low, high = np.quantile(drawn, ENDS)
-        return cls(value(slice(None)), (float(low), float(high)), len(labels))
+        found, (low, high) = value(slice(None)), np.quantile(drawn, ENDS)
+        if (least := _least_half_width(first, second)) is not None:
+            low, high = min(low, found - least), max(high, found + least)
+        return cls(found, (float(low), float(high)), len(labels))
 
     @property
     def p(self) -> float:
         """Return the two-sided p of no difference, by the normal distribution with the deviation of the interval."""
-        deviation = (self.interval[1] - self.interval[0]) / (2 * Z95)
-        if not deviation:
-            return 1.0 if not self.value else 0.0
-        return float(2 * NormalDist().cdf(-abs(self.value) / deviation))
+        return normal_p(self.value, self.interval)
 
     def as_dict(self) -> dict[str, object]:
         """Return the difference as JSON values."""
         return {"value": self.value, "interval95": list(self.interval), "total": self.total}
+
+
+def _least_half_width(first: NDArray[Any], second: NDArray[Any]) -> float | None:
+    """Return the half width of the 95 % interval of a difference of accuracies, if few answers (N, ...) differ.
+
+    Most samples of a bootstrap have no text with other answers then, and its interval is too narrow. As in Bonett's and
+    Price's, each model is right alone for one more text.
+    """
+    n = len(first)
+    differ = int((first != second).reshape(n, -1).any(axis=1).sum())
+    return Z95 * math.sqrt(differ + 2) / (n + 2) if differ < FEW else None
 
 
 def p_value(p: float | None) -> str:

@@ -18,6 +18,7 @@ from qllmft.report import render_report, write_report
 from qllmft.run import RunFolder
 from qllmft.run.record import Predictions
 from qllmft.tasks import CLASSIFICATION
+from qllmft.tasks.accuracy import ClassScores
 from qllmft.tasks.calibration import Calibration
 
 REACHING = {"src", "srcset", "href", "xlink:href", "action", "formaction"}
@@ -125,14 +126,27 @@ def test_a_reliability_diagram_has_a_line_for_each_model_with_probabilities(make
     record = folder.read_result()
     certain = np.array([[0.9, 0.1, 0.0], [0.2, 0.6, 0.2]])
     found = Calibration.of(certain, np.array([0, 0]))
+    head = replace(record.head, test_calibration=found, settings={"temperature": 1.5})
+    first, *others = record.models[1:]
     folder.write_result(
-        replace(record, models=(replace(record.head, test_calibration=found), *record.models[1:]))
+        replace(record, models=(head, replace(first, test_calibration=found), *others))
     )
     text = " ".join(" ".join(Page(render_report(folder)).text).split())
     assert "mean probability of the answers (%)" in text
+    assert f"The probabilities of {first.name} are not calibrated." in text
     # |1 − 0.9| and |0 − 0.6|, of one text each
     assert "quantum head 35.0" in text
     assert "mean probability" not in " ".join(Page(render_report(make_run())).text)
+
+
+def test_the_note_names_the_intervals_of_uneven_labels(make_run):
+    folder = make_run()
+    assert "Wilson's 95 % interval, of a difference" in render_report(folder)
+    record = folder.read_result()
+    uneven = ClassScores((90, 5, 5), (90, 5, 5), (80, 4, 4))
+    models = tuple(replace(each, test_classes=uneven) for each in record.models)
+    folder.write_result(replace(record, models=models))
+    assert "of a balanced accuracy, from Wilson's of each label" in render_report(folder)
 
 
 def test_mistakes_are_bounded_and_spread():

@@ -1,6 +1,7 @@
 """Verdicts on one run: each states what paired tests imply, whatever the outcome."""
 
 import math
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy import stats
 from qllmft.report import verdict
 from qllmft.run import ModelResult
 from qllmft.run.record import AgainstHead, BodyRecord, DataRecord, Predictions, RunRecord
-from qllmft.run.verdict import compare, headline
+from qllmft.run.verdict import advice, compare, headline
 from qllmft.tasks import CLASSIFICATION
 from qllmft.tasks.accuracy import Accuracy, ClassScores, TextDifference
 
@@ -174,6 +175,38 @@ def test_uneven_labels_are_compared_by_balanced_accuracy():
     assert "a balanced accuracy of 90.3 % [" in sentence
     assert "(90.6 % of 1,000 test texts right, where one label has 96.0 %)" in sentence
     assert "loses to the quantum" in verdict(recorded(SVC=svc, quantum=head).models)
+
+
+@pytest.mark.parametrize(("few", "many"), [(2, 6), (4, 16), (100, 300)])
+def test_equal_answers_to_few_texts_are_no_equality(few, many):
+    """The rates of a difference that two heads without one may have: up to 3/n by the rule of three."""
+    alike = uneven(few - 1, many, few, many)
+    models = recorded(quantum=alike, SVC=alike).models
+    found = compare(models)[0]
+    assert found.outcome == "open"
+    assert found.least > 1.5 / few / 2  # the rarer label has half of the weight
+    assert "Nothing can be concluded" in verdict(models)
+    assert headline(models) == "No clear winner"
+
+
+def test_equal_answers_of_many_texts_are_equal():
+    alike = uneven(1500, 4200, 1600, 4800)
+    assert headline(recorded(quantum=alike, SVC=alike).models) == "Equal within 0.5 points"
+
+
+def test_kept_differences_without_width_are_open():
+    none = AgainstHead(0.0, (0.0, 0.0), 1.0)  # of equal answers, in records of earlier versions
+    models = [row("quantum head", 150), replace(row("SVC", 150), against_head=none)]
+    assert verdict(models).endswith(
+        "paired by text its difference, points, is open: 0.0 [0.0, 0.0] to the SVC (75.0 %)."
+    )
+
+
+def test_a_constant_model_is_not_recommended():
+    constant, poor = uneven(0, 960), uneven(20, 940)
+    models = recorded(quantum=constant, constant=constant, SVC=poor).models
+    assert advice(models, ["SVC", "constant"])[1] == "SVC"
+    assert advice(models, ["constant"]) == ("", "")
 
 
 def test_a_constant_answer_wins_nothing():

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from qllmft.tasks.accuracy import Accuracy, ClassScores
+from qllmft.tasks.accuracy import Accuracy, BalancedDifference, ClassScores, TextDifference
+from qllmft.tasks.statistics import BootstrapDifference
 
 
 def wilson(right: int, total: int) -> tuple[float, float]:
@@ -78,3 +79,47 @@ def test_the_interval_of_balanced_accuracy_covers_it():
         low, high = ClassScores((300, 20), (a + 20 - b, 300 - a + b), (a, b)).interval
         held += low <= 0.75 <= high
     assert 0.92 <= held / len(right) <= 0.98
+
+
+def drawn_parts(random, texts, only_first, only_second):
+    """Return the difference of two heads on new texts (by label) of given shares that only one got right."""
+    counts = (
+        random.multinomial(n, [a, b, 1 - a - b])
+        for n, a, b in zip(texts, only_first, only_second, strict=True)
+    )
+    return BalancedDifference(
+        tuple(TextDifference(*map(int, c[:2]), n) for c, n in zip(counts, texts, strict=True))
+    )
+
+
+def test_the_balanced_difference_is_that_of_scikit_learns_scores():
+    random = np.random.default_rng(3)
+    labels, first, second = random.integers(3, size=(3, 90))
+    expected = balanced_accuracy_score(labels, first) - balanced_accuracy_score(labels, second)
+    assert BalancedDifference.of(labels, first, second).value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("texts", [(8, 2), (100, 20), (300, 60, 20)])
+def test_the_balanced_difference_is_covered_and_equal_heads_are_rarely_told_apart(texts):
+    """Of 2,000 test sets: at most 5 % (and 1.5 % of chance) miss the true difference, or find one that is none."""
+    random = np.random.default_rng(1)
+    few = [0.3] + [0.02] * (len(texts) - 1)
+    found = [drawn_parts(random, texts, few, [0.1] * len(texts)) for _ in range(2_000)]
+    true = np.mean(few) - 0.1
+    missed = [not each.interval[0] <= true <= each.interval[1] for each in found]
+    same = [drawn_parts(random, texts, few, few).p < 0.05 for _ in range(2_000)]
+    assert np.mean(missed) <= 0.065
+    assert np.mean(same) <= 0.065
+
+
+@pytest.mark.parametrize("differ", [0, 1, 9])
+def test_a_bootstrap_with_few_other_answers_is_no_narrower_than_that_of_accuracies(differ):
+    labels = np.zeros((50, 2), dtype=np.int64)
+    other = labels.copy()
+    other[:differ, 0] = 1
+    low, high = BootstrapDifference.of(
+        lambda true, given: float((true == given).all(axis=1).mean()), labels, labels, other
+    ).interval
+    least = TextDifference(differ - differ // 2, differ // 2, 50).interval
+    assert high - low >= 0.99 * (least[1] - least[0])
+    assert low <= differ / 50 <= high
