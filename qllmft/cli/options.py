@@ -282,11 +282,9 @@ def build_config(preset: str, file: Path | None, overrides: dict[str, Any]) -> R
 
 def run_settings(run: Path) -> RunConfig:
     """Return the configuration of a run, or the defaults for a model folder, which has none."""
-    from qllmft.config import RunConfig
     from qllmft.run import RunFolder
 
-    folder = RunFolder(run)
-    return folder.read_config() if folder.config_file.is_file() else RunConfig()
+    return RunFolder(run).config_or_defaults()
 
 
 def loaded(run: Path, row: str | None = None) -> Predictor:

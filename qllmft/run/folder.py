@@ -123,6 +123,10 @@ class RunFolder:
         """Read the configuration, or raise UserError if it is missing or malformed."""
         return parse_config(self.settings, str(self.config_file))
 
+    def config_or_defaults(self) -> RunConfig:
+        """Read the configuration, or return the defaults for a model's folder, which has none."""
+        return self.read_config() if self.config_file.is_file() else RunConfig()
+
     @property
     def chose_structure(self) -> bool:
         """Return whether an earlier version chose the run's structure among several, which named the run too."""

@@ -184,6 +184,7 @@ _PAGE: list[BaseRoute] = [
     for path, name, kind in (
         ("/", "page.html", "text/html"),
         ("/page.js", "page.js", "text/javascript"),
+        ("/texts.js", "texts.js", "text/javascript"),
         ("/page.css", "page.css", "text/css"),
     )
 ]

@@ -75,7 +75,8 @@ class ServedModel:
     def describe(self) -> dict[str, Any]:
         """Return facts for people and programs, without paths of this machine."""
         model, backend = self.predictor.model, self.backend
-        record, body = RunFolder(self.folder).read_result(), Path(model.body.model)
+        folder, body = RunFolder(self.folder), Path(model.body.model)
+        record, data = folder.read_result(), folder.config_or_defaults().data
         name = self.predictor.row or (record.head.name if record else None)
         temperature = None  # of the logits of the head
         if record and not self.predictor.row:
@@ -86,6 +87,8 @@ class ServedModel:
             "body": body.name if body.is_absolute() else model.body.model,
             "targets" if self.real else "labels": list(model.label_names),
             "pairs": self.pairs,
+            "columns": list(data.text_columns),
+            "delimiter": data.delimiter,
             "backend": None if backend is None else backend.name,
             "shots": None if backend is None else number_of_shots(backend),
             "temperature": float(temperature) if isinstance(temperature, int | float) else None,

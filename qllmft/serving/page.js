@@ -75,22 +75,12 @@ function showExplanation(model, found) {
   at("explanation").hidden = false;
 }
 
-// Rows of a table with quotes, or of lines; the texts are those of the column "text", else of the first.
-function textsOf(content, name) {
-  if (!/\.(csv|tsv)$/i.test(name)) return content.split(/\r?\n/).filter((line) => line.trim());
-  const mark = /\.tsv$/i.test(name) ? "\t" : ",", rows = [[""]];
-  let quoted = false;
-  for (let i = 0; i < content.length; i++) {
-    const sign = content[i], row = rows[rows.length - 1];
-    if (mark === "," && sign === '"') {
-      if (quoted && content[i + 1] === '"') row[row.length - 1] += content[++i];
-      else quoted = !quoted;
-    } else if (!quoted && sign === mark) row.push("");
-    else if (!quoted && sign === "\n") rows.push([""]);
-    else if (quoted || sign !== "\r") row[row.length - 1] += sign;
+function decoded(bytes) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new Error("the file is not text in UTF-8. Convert it first.");
   }
-  const heads = rows[0].map((each) => each.trim().toLowerCase()), place = Math.max(0, heads.indexOf("text"));
-  return rows.slice(heads.includes("text") ? 1 : 0).map((row) => row[place] || "").filter((text) => text.trim());
 }
 
 function answerOf(found) {
@@ -102,7 +92,7 @@ function answerOf(found) {
 // A cell that a spreadsheet would take for a formula begins with an apostrophe.
 const cell = (value) => `"${String(value).replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`;
 
-async function classify(model, texts, row) {
+async function classify(model, { texts, note }, row) {
   const answers = [], most = model.limits.texts;
   for (let first = 0; first < texts.length; first += most) {
     at("answer").replaceChildren(node("p", `${first} of ${texts.length} texts`, "quiet"));
@@ -115,7 +105,8 @@ async function classify(model, texts, row) {
   link.href = URL.createObjectURL(new Blob([lines.map((each) => each.map(cell).join(",")).join("\n") + "\n"], { type: "text/csv" }));
   link.download = "answers.csv";
   const shown = answers.slice(0, 20).map((each, i) => [...each.map((value) => [value]), [texts[i], "text"]]);
-  at("answer").replaceChildren(node("p", [link]), table([...heads, "text"].map((head) => [head]), shown));
+  const notes = note ? [node("p", note, "quiet")] : [];
+  at("answer").replaceChildren(node("p", [link]), ...notes, table([...heads, "text"].map((head) => [head]), shown));
 }
 
 async function run(work) {
@@ -157,7 +148,8 @@ async function main() {
   at("form").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) at("form").requestSubmit();
   });
-  const read = (file) => run(async () => classify(model, textsOf(await file.text(), file.name), row()));
+  at("column").textContent = model.columns[0];
+  const read = (file) => run(async () => classify(model, textsOf(decoded(await file.arrayBuffer()), file.name, model), row()));
   at("file").addEventListener("change", () => at("file").files[0] && read(at("file").files[0]));
   at("drop").addEventListener("dragover", (event) => event.preventDefault());
   at("drop").addEventListener("drop", (event) => {

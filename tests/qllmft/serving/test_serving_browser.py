@@ -1,6 +1,7 @@
 """The command in a process of its own, its page in a browser, and Ctrl-C."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -36,6 +37,15 @@ def test_a_person_types_a_text_and_sees_answer_and_explanation(trained_run, tmp_
         server.wait()
 
 
+async def give(page, content, name):
+    """Choose a file on the page."""
+    await page.value(
+        f"(() => {{ const files = new DataTransfer(); files.items.add(new File([{json.dumps(content)}], '{name}')); "
+        "const input = document.querySelector('#file'); input.files = files.files; "
+        "input.dispatchEvent(new Event('change')); })()"
+    )
+
+
 async def visit(address, folder):
     from driven_browser import opened
 
@@ -66,12 +76,12 @@ async def visit(address, folder):
             "{key: 'Enter', ctrlKey: true, bubbles: true}))"
         )
         await page.until("!document.querySelector('#answer').hidden")
-        await page.value(
-            "(() => { const files = new DataTransfer(); files.items.add(new File("
-            "['id,text\\n1,\"a good, lovely film\"\\n2,=1+1\\n'], 'texts.csv')); "
-            "const input = document.querySelector('#file'); input.files = files.files; "
-            "input.dispatchEvent(new Event('change')); })()"
-        )
+        await give(page, "id;review\n1;good", "reviews.csv")
+        await page.until("!document.querySelector('#fault').hidden")
+        fault = await page.value("document.querySelector('#fault').innerText")
+        assert "has no column “text”" in fault
+        assert "its columns are id, review" in fault
+        await give(page, 'id;text\n1;"a good, lovely film"\n2;=1+1\n', "texts.csv")
         await page.until("document.querySelector('#answer a') !== null")
         answers = await page.value("document.querySelector('#answer').innerText")
         assert "Download the answers to 2 texts" in answers
