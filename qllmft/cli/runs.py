@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,7 +46,7 @@ def runs(
         first, second = (_run(path, folder) for path in compare)
         _compare(first, second, json=json)
     elif delete:
-        _delete([_run(path, folder).path for path in delete], yes=yes)
+        _delete([_run(path, folder) for path in delete], yes=yes)
     else:
         _list(folder, json=json)
 
@@ -58,9 +59,13 @@ def _list(folder: Path, *, json: bool) -> None:
         raise UserError(
             f"there is no folder {folder}. Name the folder of your runs, or train one: qllmft train"
         )
-    places = [path for path in (folder, *folder.iterdir()) if (path / "config.toml").is_file()]
+    places = [RunFolder(path) for path in (folder, *folder.iterdir())]
+    # the folds of the folder itself are listed one by one
+    places = [
+        run for run in places if run.config_file.is_file() or (run.path != folder and run.folds)
+    ]
     rows, faults = [], []
-    for found in sorted(map(RunFolder, places), key=_changed, reverse=True):
+    for found in sorted(places, key=_changed, reverse=True):
         try:
             rows.append(_row(found))
         except UserError as error:
@@ -85,6 +90,8 @@ def _list(folder: Path, *, json: bool) -> None:
 
 def _changed(run: RunFolder) -> float:
     """Return the time of the run's end, or of its last epoch."""
+    if folds := run.folds:
+        return max(map(_changed, folds))
     files = (run.result_file, run.validation_file, run.metrics_file, run.config_file)
     return next(file.stat().st_mtime for file in files if file.exists())
 
@@ -93,10 +100,17 @@ def _row(run: RunFolder) -> dict[str, str]:
     """Return a run's row: kind and size of its head, nearest preset with the number of other settings, accuracies."""
     from qllmft.config.presets import describe_settings
 
-    config, record = run.read_config(), run.read_result()
-    nearest = describe_settings(config)
-    model = config.model
-    test, best = f"{run.epochs_done()} of {config.train.epochs} epochs", ""
+    folds = run.folds
+    config = (folds or [run])[0].read_config()
+    source = Path(config.data.source).name
+    if folds:
+        record, count = run.read_pooled(), config.data.folds
+        test = f"{sum(fold.result_file.exists() for fold in folds)} of {count} folds"
+        source += f", {count} folds"
+        config = config.model_copy(update={"data": config.data.model_copy(update={"fold": None})})
+    else:
+        record, test = run.read_result(), f"{run.epochs_done()} of {config.train.epochs} epochs"
+    nearest, model, best = describe_settings(config), config.model, ""
     if record is not None:
         scores = [each.test for each in record.models if each.test]
         test = scores[0].plain.removesuffix(" %") if scores else "not read"
@@ -106,7 +120,7 @@ def _row(run: RunFolder) -> dict[str, str]:
     return {
         "name": run.path.name,
         "what": f"{model.n_qubits} qubits" if model.head == "quantum" else _HEADS[model.head],
-        "data": Path(config.data.source).name,
+        "data": source,
         "preset": nearest.preset + changes,
         "test": test,
         "baseline": best,
@@ -115,12 +129,12 @@ def _row(run: RunFolder) -> dict[str, str]:
 
 
 def _run(path: Path, folder: Path) -> RunFolder:
-    """Return a run by its folder, or by its name in ``folder``."""
+    """Return a run, or a cross-validation, by its folder, or by its name in ``folder``."""
     from qllmft.run import RunFolder
 
-    for place in (path, folder / path):
-        if (place / "config.toml").is_file():
-            return RunFolder(place)
+    for place in map(RunFolder, (path, folder / path)):
+        if place.config_file.is_file() or place.folds:
+            return place
     raise UserError(
         f"there is no run {path}, and none of that name in {folder}. qllmft runs FOLDER lists them."
     )
@@ -187,24 +201,33 @@ def _paired(*folders: RunFolder) -> TextDifference | str:
     return TextDifference.of(answers[0].labels, *of_heads)
 
 
-def _delete(folders: list[Path], *, yes: bool) -> None:
-    """Delete runs that no process works on, after confirmation."""
+def _delete(folders: list[RunFolder], *, yes: bool) -> None:
+    """Delete runs and cross-validations that no process works on, after confirmation."""
     from qllmft.run.lock import RunBusyError, sole_use
 
     for folder in folders:
-        if (folder / "ledger").exists():
-            raise UserError(
-                f"{folder} holds the ledger of paid jobs; move {folder / 'ledger'} away, then delete it."
-            )
-        if folder.is_symlink():
-            raise UserError(f"{folder} is a link; delete the folder to which it leads.")
-    named = ", ".join(map(str, folders))
+        for run in (folder, *folder.folds):
+            if run.ledger.exists():
+                raise UserError(
+                    f"{run.path} holds the ledger of paid jobs; move {run.ledger} away, then delete it."
+                )
+            if run.path.is_symlink():
+                raise UserError(f"{run.path} is a link; delete the folder to which it leads.")
+    named = ", ".join(str(folder.path) for folder in folders)
     if not yes and not typer.confirm(f"Delete {named}?", err=True):
         raise UserError("nothing was deleted.")
     for folder in folders:
+        runs = folder.folds or [folder]
         try:
-            with sole_use(folder, None):
-                shutil.rmtree(folder)
+            with ExitStack() as locks:
+                for run in runs:
+                    locks.enter_context(sole_use(run.path, None))
+                for run in runs:
+                    shutil.rmtree(run.path)
         except RunBusyError:
-            raise UserError(f"another process works on {folder}; end it first.") from None
-        say(f"deleted {folder}")
+            raise UserError(f"another process works on {folder.path}; end it first.") from None
+        folder.folds_file.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder of folds has other files
+            folder.path.rmdir()
+        kept = "the folds in " if folder.path.exists() else ""
+        say(f"deleted {kept}{folder.path}{'; its other files were kept' if kept else ''}")

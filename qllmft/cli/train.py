@@ -129,8 +129,10 @@ def train(
         PlainConsole().print(f"{sentence}\n")
     if folder.folds_file.exists():
         say(
-            f"The runs of the folds are in {folder.path}. Every text was tested once, by the run of its fold; the same "
-            "command without --folds trains the model to use.",
+            f"The runs of the folds are in {folder.path}. Every text was tested once, by the run of its fold.",
+            f"Use one of them: qllmft predict {shlex.quote(str(folder.fold(0).path))} 'your text'",
+            f"The same command without {'data.folds' if folds is None else '--folds'}"
+            f"{' and with another --out' if out else ''} trains one model and tests it on one part of the texts.",
             err=json,
         )
         return

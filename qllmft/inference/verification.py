@@ -34,6 +34,7 @@ def verify_run(path: Path) -> Iterator[Check]:
             f"there is no folder {path}. Give the folder of a run, as `qllmft train` prints it."
         )
     folder = RunFolder(path)
+    folder.check_is_one_run()
     parts: dict[str, Callable[[RunFolder], str]] = {
         "configuration": lambda folder: f"identity {folder.read_config().identity}",
         "record": _checked_record,

@@ -32,7 +32,13 @@ from qllmft.heads.classical import KernelMachine
 from qllmft.run.bodies import FrozenBody, body_of
 from qllmft.run.folder import Outcome, RunFolder, folder_of
 from qllmft.run.novelty import Novelty
-from qllmft.run.record import ModelResult, Predictions, RunRecord
+from qllmft.run.record import (
+    WITHOUT_CIRCUIT,
+    ModelResult,
+    Predictions,
+    RunRecord,
+    WithoutCircuit,
+)
 from qllmft.run.setup import RunSetup, SharedInputs
 from qllmft.run.vectors import word_vectors
 from qllmft.training import EpochMetrics, Examples, logits_of
@@ -248,8 +254,15 @@ def run_folds(
 
     Returns:
         The outcome without a record if a fold was interrupted.
+
+    Raises:
+        UserError: if the folder is that of a run.
     """
     folder, texts = folder_of(config, out), inputs or SharedInputs()
+    if folder.config_file.exists():
+        raise UserError(
+            f"{folder.path} holds a run, and folds are runs in a folder of their own. Choose another folder with --out."
+        )
     corpus = texts.corpus(config.data)
     outcomes: list[Outcome] = []
     for fold in range(config.data.folds or 0):
@@ -257,7 +270,7 @@ def run_folds(
         own = config.model_copy(update={"data": data})
         texts.add(data, corpus)
         on_event(Message(f"fold {fold + 1} of {config.data.folds}"))
-        outcome = run(own, folder.path / f"fold-{fold + 1}", texts)
+        outcome = run(own, folder.fold(fold).path, texts)
         if outcome.record is None:
             return replace(outcome, folder=folder)
         outcomes.append(outcome)
@@ -279,7 +292,9 @@ def _pooled(config: RunConfig, outcomes: Sequence[Outcome], texts: SharedInputs)
     answers = {name: np.concatenate([each.answers[name] for each in kept]) for name in common}
     validated = {name: np.concatenate([each.validation[name] for each in kept]) for name in common}
     pooled = Predictions(first.task, labels, answers, first.label_names, validation=validated)
-    models = tuple(_model(name, records, pooled, np.concatenate(held)) for name in common)
+    truths = np.concatenate(held)
+    names = [name for name in common if name != WITHOUT_CIRCUIT]
+    models = tuple(_model(name, records, pooled, truths) for name in names)
     data = records[0].data
     sizes = {part: sum(record.data.sizes[part] for record in records) for part in data.sizes}
     data = replace(data, sizes=sizes, findings=None, split=None, folds=len(records))
@@ -293,6 +308,9 @@ def _model(
     """Return the result of a model over all folds: scores of all rows, seconds of all fits."""
     found = [model for record in records if (model := record.model(name))]
     loads = [model.load for model in found if model.load is not None]
+    controls = [model.without_circuit for model in found if model.without_circuit]
+    is_head = name == records[0].head.name  # kept are the answers of its control alone
+    controlled = is_head and WITHOUT_CIRCUIT in pooled.answers and len(controls) == len(records)
     scores = pooled.task.scores
     return ModelResult(
         name=name,
@@ -301,5 +319,21 @@ def _model(
         seconds=sum(model.seconds for model in found),
         test=scores.of(pooled.labels, pooled.answers_of(name)),
         load=float(np.mean(loads)) if loads else None,
+        without_circuit=_control(name, controls, pooled, validation) if controlled else None,
         test_classes=pooled.by_class(name),
+    )
+
+
+def _control(
+    name: str, controls: Sequence[WithoutCircuit], pooled: Predictions, validation: NDArray[Any]
+) -> WithoutCircuit:
+    """Return the result over all folds of a model without its circuit, with its gain paired by text."""
+    gain, scores = pooled.paired(name, WITHOUT_CIRCUIT), pooled.task.scores
+    return WithoutCircuit(
+        parameters=max(control.parameters for control in controls),
+        validation=scores.of(validation, pooled.validation[WITHOUT_CIRCUIT]),
+        test=scores.of(pooled.labels, pooled.answers_of(WITHOUT_CIRCUIT)),
+        settings={},
+        gain=gain.value,
+        gain_interval=gain.interval,
     )

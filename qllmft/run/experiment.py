@@ -47,6 +47,7 @@ from qllmft.run.folder import Outcome, RunFolder, folder_of
 from qllmft.run.lock import sole_use
 from qllmft.run.novelty import Novelty
 from qllmft.run.record import (
+    WITHOUT_CIRCUIT,
     BodyRecord,
     DataRecord,
     LearnedBody,
@@ -383,6 +384,7 @@ def _tested(setup: RunSetup, record: RunRecord, rows: Sequence[_Row]) -> RunReco
     controls = [_control(row) for row in rows]
     task, names = TASKS[setup.config.data.task], setup.corpus.label_names
     answers, models = {}, []
+    validation = {row.fitted.head.name: row.fitted.validation_answers for row in rows}
     for model, control, row in zip(record.models, controls, rows, strict=True):
         head, test = row.fitted.head, row.vectors.tested
         x, y = test.x.numpy(), test.y.numpy()
@@ -394,6 +396,8 @@ def _tested(setup: RunSetup, record: RunRecord, rows: Sequence[_Row]) -> RunReco
             load = head.load(test)
             if control and (latent := in_latent(head, test)):
                 other = control.head.predict(latent.x.numpy())
+                answers.setdefault(WITHOUT_CIRCUIT, other)  # of the first row, the run's head
+                validation.setdefault(WITHOUT_CIRCUIT, control.validation_answers)
                 gain = test.task.paired(y, found, other)
                 without = WithoutCircuit(
                     parameters=head.n_encoder_parameters + control.head.n_parameters,
@@ -413,7 +417,6 @@ def _tested(setup: RunSetup, record: RunRecord, rows: Sequence[_Row]) -> RunReco
             test_calibration=None if probabilities is None else Calibration.of(probabilities, y),
         )
         models.append(tested)
-    validation = {row.fitted.head.name: row.fitted.validation_answers for row in rows}
     predictions = Predictions.of(task, names, setup.splits.test, answers, validation)
     setup.folder.write_predictions(predictions)
     return replace(record, models=tuple(models)).compared(predictions)

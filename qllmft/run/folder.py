@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 from dataclasses import asdict, dataclass
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, Self
 
@@ -68,6 +69,24 @@ class RunFolder:
         self.words = unfinished / "words" / "body"  # body of the baseline that reads words
         self.own_embeddings = unfinished  # cache of embeddings by a body that only this run has
 
+    def fold(self, index: int) -> RunFolder:
+        """Return the folder of the run of a fold of a cross-validation, from 0."""
+        return RunFolder(self.path / f"fold-{index + 1}")
+
+    @property
+    def folds(self) -> list[RunFolder]:
+        """Return the folders of the runs of a cross-validation, none of a run."""
+        begun = takewhile(lambda fold: fold.config_file.is_file(), map(self.fold, count()))
+        return [] if self.config_file.is_file() else list(begun)
+
+    def check_is_one_run(self) -> None:
+        """Raise UserError if the folder holds the runs of a cross-validation."""
+        if folds := self.folds:
+            raise UserError(
+                f"{self.path} holds {len(folds)} folds, each a run of its own. Give one of them, such as "
+                f"{folds[0].path}."
+            )
+
     def check_holds(self, config: RunConfig) -> None:
         """Check that the folder, which exists, is empty or of this configuration.
 
@@ -117,6 +136,7 @@ class RunFolder:
             with reading(self.config_file):
                 return parse_toml(read_text(self.config_file))
         except FileNotFoundError:
+            self.check_is_one_run()
             raise UserError(f"{self.path} is not a run: there is no config.toml in it.") from None
 
     def read_config(self) -> RunConfig:
@@ -242,8 +262,10 @@ class RunFolder:
         """Return how far an unfinished run was trained, in words, or "" of a finished run and of a model's folder.
 
         Raises:
-            UserError: if it was not trained for one epoch, so that its model has its initial weights.
+            UserError: if it was not trained for one epoch, so that its model has its initial weights, or the folder
+                holds several folds.
         """
+        self.check_is_one_run()
         finished = self.result_file.exists() or self.validation_file.exists()
         if finished or not self.config_file.is_file():
             return ""
@@ -251,6 +273,10 @@ class RunFolder:
         if not done:
             self.finished()
         return f"the run in {self.path} is not finished: its model was trained for {done} of {epochs} epochs"
+
+    def read_pooled(self) -> RunRecord | None:
+        """Read the record of a cross-validation, or return None if a fold is not finished."""
+        return _read_record(self.folds_file)
 
     def read_validation(self) -> RunRecord | None:
         """Read the record without the test set, or return None."""

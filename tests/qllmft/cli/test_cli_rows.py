@@ -1,14 +1,20 @@
 """Other rows of a run's table as models, sets of labels and unlike texts, and folds, by the command line."""
 
 import json
+import shlex
 import shutil
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import result_of, words_of
 
 import qllmft
+from qllmft.cli.main import main
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import texts_of_run
+from qllmft.run.lock import sole_use
 from qllmft.run.verdict import advice
 
 TEXTS = ["a good and lovely film", "an awful , dull plot"]
@@ -119,26 +125,102 @@ def test_what_does_not_go_together_is_refused(run, cli, options, message):
     assert message in cli.refused("predict", run.path, TEXTS[0], options)
 
 
-def test_folds_test_every_row_once_and_are_resumed(run, cli, tmp_path):
-    arguments = [*run.arguments(tmp_path / "folds"), "--protocol split --folds 3"]
-    output, _ = cli(*arguments)
-    runs = [qllmft.run.RunFolder(tmp_path / "folds" / f"fold-{i}").read_result() for i in (1, 2, 3)]
-    total = sum(each.data.sizes["test"] for each in runs)
-    assert total == 80
-    pooled = json.loads((tmp_path / "folds" / "folds.json").read_text())
-    for model in pooled["models"]:
-        right = sum(each.model(model["name"]).tested.right for each in runs)
-        assert (model["test"]["right"], model["test"]["total"]) == (right, total)
-        held = sum(each.model(model["name"]).validation.right for each in runs)
-        assert model["validation"]["right"] == held
+@dataclass(frozen=True)
+class Folds:
+    """A finished cross-validation in three folds, and the words of its command."""
+
+    path: Path
+    arguments: list[str]
+
+    @property
+    def pooled(self):
+        return json.loads((self.path / "folds.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def folds(run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("cross-validations") / "folds"
+    made = Folds(path, words_of([*run.arguments(path), "--protocol split --folds 3"]))
+    with pytest.raises(SystemExit) as end:
+        main(made.arguments)
+    assert not end.value.code
+    return made
+
+
+def test_folds_test_every_row_once(folds):
+    runs = [result_of(folds.path / f"fold-{i}") for i in (1, 2, 3)]
+    assert sum(each["data"]["sizes"]["test"] for each in runs) == 80
+    for i, model in enumerate(folds.pooled["models"]):
+        parts = [each["models"][i] for each in runs]
+        for split, total in (("test", 80), ("validation", 18)):
+            right = sum(part[split]["right"] for part in parts)
+            assert (model[split]["right"], model[split]["total"]) == (right, total), model["name"]
+    heads = [each["models"][0] for each in runs]
+    control = folds.pooled["models"][0]["without_circuit"]
+    for split in ("test", "validation"):
+        right = sum(head["without_circuit"][split]["right"] for head in heads)
+        assert control[split]["right"] == right
+    gained = sum(head["without_circuit"]["gain"] * head["test"]["total"] for head in heads)
+    assert control["gain"] == pytest.approx(gained / 80)
+
+
+def test_the_same_command_prints_the_table_of_all_folds_and_how_to_use_one(folds, cli):
+    output, messages = cli(*folds.arguments)
+    assert messages.count("This run is finished already") == 3
     shown = " ".join(output.split())
     sizes = "in 3 folds of about 34 training, 6 validation, 27 test texts"
     assert f"reviews.tsv: 80 texts, each tested once, {sizes}" in shown
+    assert "epoch" not in shown.split(" model ")[0]
+    assert "the same without its circuit" in shown
     assert "from these 3 folds" in shown or "Over 3 folds" in shown
     assert "this one run" not in shown
-    assert "epoch" not in shown.split(" model ")[0]
-    _, again = cli(*arguments)
-    assert again.count("This run is finished already") == 3
+    command = next(line for line in output.splitlines() if "Use one of them: " in line)
+    words = shlex.split(command.partition("Use one of them: qllmft ")[2])
+    assert words[1] == str(folds.path / "fold-1")
+    assert cli(*words)[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "predict FOLDER text",
+        "explain FOLDER text",
+        "push FOLDER me/mine",
+        "runs --compare FOLDER FOLDER",
+    ]
+    + [
+        f"{name} FOLDER"
+        for name in ("evaluate", "serve", "export", "verify", "report", "analyse", "info")
+    ],
+)
+def test_a_command_on_one_run_names_those_of_the_folds(folds, cli, words):
+    given = [folds.path if word == "FOLDER" else word for word in words.split()]
+    message = cli.refused(*given)
+    assert (
+        f"{folds.path} holds 3 folds, each a run of its own. Give one of them, such as" in message
+    )
+    assert f"{folds.path / 'fold-1'}." in message
+
+
+def test_folds_are_listed_and_deleted_together(folds, cli, tmp_path):
+    folder = shutil.copytree(folds.path, tmp_path / "folds")
+    (listed,) = cli.json("runs", tmp_path)
+    accuracy = f"{100 * folds.pooled['models'][0]['test']['value']:.1f}"
+    assert (listed["name"], listed["data"]) == ("folds", "reviews.tsv, 3 folds")
+    assert listed["test"] == accuracy
+    (folder / "folds.json").unlink()
+    shutil.rmtree(folder / "fold-3")
+    assert cli.json("runs", tmp_path)[0]["test"] == "2 of 3 folds"
+    with sole_use(folder / "fold-2", None):
+        assert "another process works on" in cli.refused("runs", "--delete", folder, "--yes")
+    (folder / "notes.txt").write_text("mine")
+    assert "its other files were kept" in cli("runs", "--delete", folder, "--yes")[0]
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_folds_are_not_written_into_a_run(run, cli):
+    message = cli.refused(*run.arguments(), "--protocol split --folds 3")
+    assert f"{run.path} holds a run" in message
 
 
 def test_a_server_answers_by_any_row_of_the_table(run, names):

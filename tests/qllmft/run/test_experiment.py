@@ -289,8 +289,8 @@ def test_uneven_labels_stand_beside_the_accuracy(out, tmp_path, width):
     asked = config(corpus, data__n_per_label=10, train__lr=1e-9, baselines__names=["svc"])
     record = run_experiment(asked, out).record
     predictions = RunFolder(out).read_predictions()
-    for name, answers in predictions.answers.items():
-        scores = record.model(name).test_classes
+    for model in record.models:
+        scores, answers = model.test_classes, predictions.answers[model.name]
         assert scores.balanced == pytest.approx(
             balanced_accuracy_score(predictions.labels, answers)
         )
