@@ -3,9 +3,12 @@
 import asyncio
 import base64
 import json
+import os
 import re
+import signal
 import subprocess
-from contextlib import asynccontextmanager
+import sys
+from contextlib import asynccontextmanager, contextmanager
 
 import aiohttp
 from browser import CHROMIUM, FLAGS
@@ -86,3 +89,21 @@ async def opened(address, profile):
         process.terminate()
         process.wait(20)
         process.stderr.close()
+
+
+@contextmanager
+def serving(run, *options):
+    """Serve a run in a process of its own, and end it with Ctrl-C, without a message. Gives the address."""
+    command = [sys.executable, "-m", "qllmft", "serve", str(run), "--port", "0", *options]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    server = subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}, **pipes)
+    try:
+        line = server.stdout.readline()
+        assert line, server.stderr.read()
+        yield re.search(r"http://127\.0\.0\.1:\d+", line)[0]
+        server.send_signal(signal.SIGINT)
+        output, messages = server.communicate(timeout=30)
+        assert (server.returncode, output, messages) == (0, "", "")
+    finally:
+        server.kill()
+        server.wait()

@@ -290,9 +290,10 @@ def run_settings(run: Path) -> RunConfig:
 def loaded(run: Path, row: str | None = None) -> Predictor:
     """Load a model of a run, and print its name, or how far an unfinished one was trained."""
     from qllmft.inference import Predictor
+    from qllmft.run.folder import BEST
 
     predictor = Predictor.load(run, model=row)
-    if row == "best":
+    if row == BEST:
         say(f"best on the validation texts: {predictor.row or 'the head'}", err=True)
     if predictor.unfinished:
         say(f"{predictor.unfinished}.", err=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from qllmft.config import BodyConfig
 from qllmft.embed.loading import no_loading_bar
 
+OF_WORDS = "TF-IDF of the training texts"  # the body's name for people
 MOST_WORDS = 4_096  # entries of a vector, the words of the most texts
 # every text begins with this word of next to no weight, because a text without a known word would be a zero vector
 _ALWAYS, _WEIGHT = "[text]", 1e-6

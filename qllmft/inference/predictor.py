@@ -89,6 +89,14 @@ class Predictor:
     def _vectors(self) -> ItemVectors:
         return ItemVectors(self.model)
 
+    def share_body(self, others: Iterable[Predictor]) -> None:
+        """Use the body of the first of other models with the same one, so that it is loaded once."""
+        own = self.model
+        for other in others:
+            if (other.model.body_identity, other.model.pair) == (own.body_identity, own.pair):
+                self._vectors = other._vectors
+                return
+
     def __repr__(self) -> str:
         """Return source, parameters, body and labels."""
         source = "" if self.folder is None else f" of {self.folder}"

@@ -21,7 +21,7 @@ from qllmft.data.protocol import FEW_TO_LEARN_FROM
 from qllmft.embed import BODY_FILES, body_identity, check_body_folder, locate_body, pinned
 from qllmft.embed.adapter import CONFIG, WEIGHTS
 from qllmft.embed.loading import check_torch_weights
-from qllmft.embed.words import is_word_body
+from qllmft.embed.words import OF_WORDS, is_word_body
 from qllmft.energy.formula import FORTE, gpu_energy_kj, head_counts, qpu_energy_kj
 from qllmft.errors import UserError
 from qllmft.escaping import code, one_line
@@ -91,7 +91,7 @@ def model_card(
     if config.head == "quantum":  # of one inference, by formula
         counts = head_counts(config, config.n_qubits)
         energy = {"qpu": qpu_energy_kj(counts, FORTE), "gpu": gpu_energy_kj(counts, FORTE)}
-    body = "TF-IDF of the training texts"
+    body = OF_WORDS
     if not is_word_body(model.body):  # and how it was trained, if the run's record is known
         body = _public(record.body.model if record else model.body.model)
         body = str(replace(record.body, model=body)) if record else body

@@ -37,6 +37,7 @@ from qllmft.tasks import TASK_OF_SCORE, TASKS
 from qllmft.training import Checkpoint, EpochMetrics
 from qllmft_backends.files import open_regular
 
+BEST = "best"  # name of the row with the highest validation score
 LARGEST = 1e300  # of a line's numbers: axes of a figure multiply them
 
 
@@ -234,7 +235,7 @@ class RunFolder:
         record = self.finished(tested=False)
         scores = {model.name: model.validation.value for model in record.models}
         kept = self.kept_rows(record)
-        if name == "best":
+        if name == BEST:
             name = max(kept, key=lambda each: scores[each])
         if name not in kept:
             there = "is not kept" if name in scores else "is no row of its table"

@@ -79,13 +79,13 @@ class _Body(_Object):
         return value
 
 
-def bodies(limits: RequestLimits, *, pairs: bool, rows: Sequence[str] = ()) -> tuple[Any, Any]:
+def bodies(limits: RequestLimits, *, pairs: bool, names: Sequence[str] = ()) -> tuple[Any, Any]:
     """Return the models of the bodies of requests to predict, with texts or pairs, and to explain.
 
     Args:
         limits: of requests.
         pairs: the model compares two texts.
-        rows: names of other rows of the run's table, which a request to predict may name as ``model``.
+        names: those of models that a request may name as ``model``.
     """
 
     def checked(item: Any) -> Any:
@@ -102,10 +102,11 @@ def bodies(limits: RequestLimits, *, pairs: bool, rows: Sequence[str] = ()) -> t
     text: Any = Annotated[str, StringConstraints(min_length=1, max_length=limits.characters)]
     item: Any = Annotated[tuple[text, text] if pairs else text, BeforeValidator(checked)]
     texts: Any = Annotated[list[item], Field(min_length=1, max_length=limits.texts)]
-    row: dict[str, Any] = {"model": (Literal[tuple(rows)], None)} if rows else {}
+    named: dict[str, Any] = {"model": (Literal[tuple(names)], None)} if names else {}
+    one: Any = Annotated[item, AfterValidator(few)]
     return (
-        create_model("Texts", __base__=_Body, text=(item, None), texts=(texts, None), **row),
-        create_model("Text", __base__=_Body, text=(Annotated[item, AfterValidator(few)], ...)),
+        create_model("Texts", __base__=_Body, text=(item, None), texts=(texts, None), **named),
+        create_model("Text", __base__=_Body, text=(one, ...), **named),
     )
 
 
@@ -225,7 +226,7 @@ def make_app(
         exception_handlers=dict.fromkeys((HTTPException, RequestValidationError), _refused),
         lifespan=lifespan,
     )
-    texts, one_text = bodies(limits, pairs=model.pairs, rows=list(model.rows))
+    texts, one_text = bodies(limits, pairs=model.pairs, names=list(model.named))
 
     @app.post(
         "/predict",
@@ -235,12 +236,13 @@ def make_app(
     )
     async def predict(request: texts) -> Response:  # type: ignore[valid-type]
         items = request.texts or [request.text]  # type: ignore[attr-defined]
-        row = getattr(request, "model", None) or ""
-        found = await _answered(lambda: batches.answer(items, row), report)
+        name = getattr(request, "model", None) or ""
+        found = await _answered(lambda: batches.answer(items, name), report)
         return JSONResponse({"predictions": found})
 
     async def explain(asked: one_text) -> Response:  # type: ignore[valid-type]
-        return JSONResponse(await _answered(lambda: batches.explain(asked.text), report))  # type: ignore[attr-defined]
+        name = getattr(asked, "model", None) or ""
+        return JSONResponse(await _answered(lambda: batches.explain(asked.text, name), report))  # type: ignore[attr-defined]
 
     if model.explains:
         app.post(

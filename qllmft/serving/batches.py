@@ -35,13 +35,14 @@ class NotTakenError(Exception):
 @dataclass(eq=False)
 class _Request:
     items: Sequence[Item]
-    row: str | None  # of the run's table, "" for the model's own; None asks for an explanation
+    name: str = ""  # of the model that answers, "" for the server's own
+    explained: bool = False  # asks for an explanation of its one text
     done: Future[Any] = field(default_factory=Future)
 
     @property
     def weight(self) -> int:
         """Return the number of answers that the request needs."""
-        words = sum(len(str(item).split()) for item in self.items) if self.row is None else 0
+        words = sum(len(str(item).split()) for item in self.items) if self.explained else 0
         return len(self.items) + words
 
 
@@ -109,13 +110,13 @@ class Batches(Collector):
         begun = self._begun
         return 0.0 if begun is None else time.monotonic() - begun
 
-    def answer(self, items: Sequence[Item], row: str = "") -> Future[list[dict[str, Any]]]:
-        """Return the coming answers for texts or pairs, by a row of the table, or raise NotTakenError."""
-        return self._put(_Request(items, row))
+    def answer(self, items: Sequence[Item], name: str = "") -> Future[list[dict[str, Any]]]:
+        """Return the coming answers for texts or pairs, by the model of a name, or raise NotTakenError."""
+        return self._put(_Request(items, name))
 
-    def explain(self, text: str) -> Future[dict[str, Any]]:
-        """Return the coming explanation of a text, or raise NotTakenError."""
-        return self._put(_Request([text], None))
+    def explain(self, text: str, name: str = "") -> Future[dict[str, Any]]:
+        """Return the coming explanation of a text, by the model of a name, or raise NotTakenError."""
+        return self._put(_Request([text], name, explained=True))
 
     def collect(self) -> Iterator[Metric]:
         """Yield each number of the queue with its meaning, for Prometheus."""
@@ -155,27 +156,29 @@ class Batches(Collector):
             self._seconds_each = 0.5 * (self._seconds_each + each)
 
     def _next(self) -> list[_Request]:
-        """Wait for requests and return the next batch, one explanation or texts for one row; none at the end."""
+        """Wait for requests and return the next batch, one explanation or texts for one model; none at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._stopped)
             batch: list[_Request] = []
             texts = 0
             while self._queue:
-                texts += len(self._queue[0].items)
-                row = batch[0].row if batch else self._queue[0].row
-                if batch and (texts > self._most or row is None or row != self._queue[0].row):
+                following = self._queue[0]
+                texts += len(following.items)
+                alone = following.explained or any(request.explained for request in batch)
+                others = any(request.name != following.name for request in batch)
+                if batch and (texts > self._most or alone or others):
                     break
                 batch.append(self._queue.popleft())
             return batch
 
     def _answer(self, requests: list[_Request]) -> None:
         """Answer requests together; after an error that one of them may have caused, one at a time."""
-        row, items = requests[0].row, [item for request in requests for item in request.items]
+        first, items = requests[0], [item for request in requests for item in request.items]
         try:
-            if row is None:
-                requests[0].done.set_result(self._model.explain(str(items[0])))
+            if first.explained:
+                first.done.set_result(self._model.explain(str(items[0]), first.name))
                 return
-            answers = self._model.answer(items, row)
+            answers = self._model.answer(items, first.name)
         except Exception as error:
             of_all = isinstance(error, BackendError) and not isinstance(error, CostRefusedError)
             for request in requests:

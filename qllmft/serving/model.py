@@ -8,11 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from qllmft.embed.words import OF_WORDS, is_word_body
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.inference.explanation import TrainingTexts, explain_text
 from qllmft.inference.items import Item
-from qllmft.run import RunFolder
+from qllmft.run import RunFolder, RunRecord
+from qllmft.run.folder import BEST
 from qllmft_backends import Backend
 from qllmft_backends.requests import number_of_shots
 
@@ -25,8 +27,16 @@ class ServedModel:
     folder: Path  # of the run
     backend: Backend | None = None  # of the head's circuit; None computes it here, exactly
     shows_training: bool = True  # an explanation may show training texts
-    # other rows of the run's table on the same body, by name; see `load`
-    rows: dict[str, Predictor] = field(default_factory=dict, init=False)
+    # models by the names that a request may give, see `load`; none of an unfinished run
+    named: dict[str, Predictor] = field(default_factory=dict, init=False)
+    # training texts by the identity of the body that embedded them
+    _trained: dict[str, TrainingTexts] = field(default_factory=dict, init=False)
+
+    @property
+    def rows(self) -> list[str]:
+        """Return the names of the other rows of the run's table that answer."""
+        others = (name for name, found in self.named.items() if found is not self.predictor)
+        return [name for name in others if name != BEST]
 
     @property
     def pairs(self) -> bool:
@@ -48,63 +58,78 @@ class ServedModel:
         if self.real and self.backend is not None:
             raise UserError("--backend is about labels, and the model gives real values. Omit it.")
         self._answers(self.predictor, [("text", "text") if self.pairs else "text"])
-        folder = RunFolder(self.folder)
-        record = folder.read_result() if folder.config_file.is_file() else None
-        if record is None or self.backend is not None:
+        folder, record = RunFolder(self.folder), self._record
+        if record is None:
             return
-        own, body = self.predictor.row or record.head.name, self.predictor.model.body_identity
-        for name in folder.kept_rows(record):
-            found = Predictor.load(self.folder, model=name)
-            if name != own and found.model.body_identity == body:
-                self.rows[name] = found
+        own = self.predictor.row or record.head.name
+        self.named[own] = self.predictor
+        kept = folder.kept_rows(record) if self.backend is None else ()  # the head's alone
+        for name in kept:
+            if name != own:
+                found = Predictor.load(self.folder, model=name)
+                found.share_body(self.named.values())
+                self.named[name] = found
+        _, best = folder.model_of(BEST)
+        if best in self.named:
+            self.named[BEST] = self.named[best]
 
-    def answer(self, items: Sequence[Item], row: str = "") -> list[dict[str, Any]]:
-        """Return the answer for each text or pair, by another row of the run's table if it is named."""
-        if row:
-            return self._answers(self.rows[row], items)
-        return self._answers(self.predictor, items, self.backend)
+    def answer(self, items: Sequence[Item], name: str = "") -> list[dict[str, Any]]:
+        """Return the answer for each text or pair, by the model itself or the one of a name."""
+        predictor = self.named.get(name, self.predictor)
+        return self._answers(predictor, items, self.backend)
 
-    def explain(self, text: str) -> dict[str, Any]:
-        """Return the explanation of the exact answer for a text."""
-        self.predictor.backend = None
-        found = explain_text(self.predictor, text, lambda: self._training_texts)
+    def explain(self, text: str, name: str = "") -> dict[str, Any]:
+        """Return the explanation of the exact answer for a text, by the model itself or the one of a name."""
+        predictor = self.named.get(name, self.predictor)
+        predictor.backend = None
+        found = explain_text(predictor, text, lambda: self._training_texts(predictor))
         # without its paths
         note = "the run's training texts cannot be read by this server" if found.note else ""
         return replace(found, note=note).as_dict()
 
     def describe(self) -> dict[str, Any]:
         """Return facts for people and programs, without paths of this machine."""
-        model, backend = self.predictor.model, self.backend
-        folder, body = RunFolder(self.folder), Path(model.body.model)
-        record, data = folder.read_result(), folder.config_or_defaults().data
-        name = self.predictor.row or (record.head.name if record else None)
-        temperature = None  # of the logits of the head
-        if record and not self.predictor.row:
-            temperature = record.head.settings.get("temperature")
-        facts = {
+        model, backend, record = self.predictor.model, self.backend, self._record
+        data = RunFolder(self.folder).config_or_defaults().data
+        return {
             "run": self.folder.resolve().name,
-            "model": name,
-            "body": body.name if body.is_absolute() else model.body.model,
+            "data": Path(record.data.source).name if record else None,
             "targets" if self.real else "labels": list(model.label_names),
             "pairs": self.pairs,
             "columns": list(data.text_columns),
             "delimiter": data.delimiter,
             "backend": None if backend is None else backend.name,
             "shots": None if backend is None else number_of_shots(backend),
-            "temperature": float(temperature) if isinstance(temperature, int | float) else None,
             "explains": self.explains,
-            "rows": list(self.rows),
+            **self._facts(next(iter(self.named), None)),
+            "rows": [self._facts(name) for name in self.rows],
         }
-        row = record.model(name) if record and name else None
-        if record is None or row is None or row.test is None:
+
+    @cached_property
+    def _record(self) -> RunRecord | None:
+        folder = RunFolder(self.folder)
+        return folder.read_result() or folder.read_validation()
+
+    def _facts(self, name: str | None) -> dict[str, Any]:
+        """Return facts on a row of the run's table, or on a model without one."""
+        body = self.named.get(name or "", self.predictor).model.body
+        shown = Path(body.model).name if Path(body.model).is_absolute() else body.model
+        facts: dict[str, Any] = {"model": name, "body": OF_WORDS if is_word_body(body) else shown}
+        row = self._record.model(name) if self._record and name else None
+        if row is None:
             return facts
-        tested = f"{row.test} {row.test.measure.name} on {row.test.total:,} test texts"
-        return facts | {"data": Path(record.data.source).name, "tested": tested, "load": row.load}
+        temperature = row.settings.get("temperature")  # of the logits
+        calibrated = float(temperature) if isinstance(temperature, int | float) else None
+        facts |= {"temperature": calibrated, "load": row.load}
+        if row.test is not None:
+            test = row.test
+            facts["tested"] = f"{test} {test.measure.name} on {test.total:,} test texts"
+        return facts
 
     def _answers(
         self, predictor: Predictor, items: Sequence[Item], backend: Backend | None = None
     ) -> list[dict[str, Any]]:
-        vectors = self.predictor.embed(items)  # one body for all rows
+        vectors = predictor.embed(items)
         if self.real:
             names = predictor.model.label_names
             rows = predictor.target_values(vectors).tolist()
@@ -113,6 +138,8 @@ class ServedModel:
         found = predictor.predictions(items, predictor.answer(vectors))
         return [prediction.as_dict(measured=backend is not None) for prediction in found]
 
-    @cached_property
-    def _training_texts(self) -> TrainingTexts:
-        return TrainingTexts.of(self.predictor, self.folder)
+    def _training_texts(self, predictor: Predictor) -> TrainingTexts:
+        body = predictor.model.body_identity
+        if body not in self._trained:
+            self._trained[body] = TrainingTexts.of(predictor, self.folder)
+        return self._trained[body]

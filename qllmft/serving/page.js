@@ -56,9 +56,9 @@ function showAnswer(model, found) {
   at("answer").hidden = false;
 }
 
-function showExplanation(model, found) {
-  const exact = model.backend ? ", computed exactly" : "";
-  const parts = [node("h2", `Explanation of ${found.label}, ${percent(found.probabilities[found.label])}${exact}`)];
+function showExplanation(model, row, found) {
+  const exact = model.backend ? ", computed exactly" : "", by = row.model ? ` by the model “${row.model}”` : "";
+  const parts = [node("h2", `Explanation of ${found.label}, ${percent(found.probabilities[found.label])}${by}${exact}`)];
   if (found.words.length) {
     const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(100 * value).toFixed(2)}`;
     const rows = found.words.slice(0, 10).map((each) => [[each.word, "text"], [signed(each.effect), "number"], [each.label]]);
@@ -125,23 +125,26 @@ async function run(work) {
   }
 }
 
+// Title and facts of the chosen row of the run's table.
+function showRow(model, row) {
+  const facts = [`body ${row.body}`, model.labels ? `labels ${model.labels.join(", ")}` : "real values"];
+  if (model.backend) facts.push(`${model.backend}${model.shots ? `, ${model.shots} shots` : ""}`);
+  if (row.temperature) facts.push(`probabilities calibrated, temperature ${row.temperature.toFixed(2)}`);
+  if (row.tested) facts.unshift(row.tested);
+  if (row.load !== undefined && row.load !== null)
+    facts.push(`if the circuit returned only noise, ${(100 * row.load).toFixed(1)} % of the labels would change`);
+  at("title").textContent = document.title = model.data ? `${row.model} on ${model.data}` : `qllmft: ${model.run}`;
+  at("facts").textContent = facts.join("; ");
+}
+
 async function main() {
   const { model } = await ask("/health");
-  const facts = [`body ${model.body}`, model.labels ? `labels ${model.labels.join(", ")}` : "real values"];
-  if (model.backend) facts.push(`${model.backend}${model.shots ? `, ${model.shots} shots` : ""}`);
-  if (model.temperature) facts.push(`probabilities calibrated, temperature ${model.temperature.toFixed(2)}`);
-  if (model.tested) facts.unshift(model.tested);
-  if (model.load !== undefined && model.load !== null)
-    facts.push(`if the circuit returned only noise, ${(100 * model.load).toFixed(1)} % of the labels would change`);
-  at("title").textContent = document.title = model.data ? `${model.model} on ${model.data}` : `qllmft: ${model.run}`;
-  at("facts").textContent = facts.join("; ");
-  at("choice").hidden = !model.rows.length;
-  for (const name of ["", ...model.rows]) {
-    const option = node("option", name || model.model || "the run's head");
-    option.value = name;
-    at("row").append(option);
-  }
-  const row = () => (at("row").value ? { model: at("row").value } : {});
+  const rows = [model, ...model.rows], chosen = () => rows[at("row").selectedIndex];
+  at("choice").hidden = rows.length < 2;
+  at("row").append(...rows.map((each) => node("option", each.model || "the run's head")));
+  showRow(model, chosen());
+  at("row").addEventListener("input", () => showRow(model, chosen()));
+  const row = () => (chosen() === model ? {} : { model: chosen().model });
   at("drop").hidden = Boolean(model.pairs);
   const clear = () => { for (const id of ["answer", "explanation", "fault"]) at(id).hidden = true; };
   for (const id of ["text", "second", "row"]) at(id).addEventListener("input", clear);
@@ -163,7 +166,8 @@ async function main() {
     event.preventDefault();
     run(async () => showAnswer(model, (await ask("/predict", { text: typed(), ...row() })).predictions[0]));
   });
-  at("explain").addEventListener("click", () => run(async () => showExplanation(model, await ask("/explain", { text: typed() }))));
+  at("explain").addEventListener("click", () =>
+    run(async () => showExplanation(model, chosen(), await ask("/explain", { text: typed(), ...row() }))));
 }
 
 run(main);

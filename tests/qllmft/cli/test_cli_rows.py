@@ -223,7 +223,7 @@ def test_folds_are_not_written_into_a_run(run, cli):
     assert f"{run.path} holds a run" in message
 
 
-def test_a_server_answers_by_any_row_of_the_table(run, names):
+def test_a_server_answers_and_explains_by_the_names_that_the_commands_take(run, cli, names):
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
     from starlette.testclient import TestClient
 
@@ -232,12 +232,23 @@ def test_a_server_answers_by_any_row_of_the_table(run, names):
 
     model = ServedModel(Predictor.load(run.path), run.path)
     model.load()
-    assert list(model.rows) == names[1:]
     with TestClient(make_app(model), base_url="http://127.0.0.1:8000") as client:
-        for name in names[1:]:
+        facts = client.get("/health").json()["model"]
+        for name in [*names, "best"]:
             found = client.post("/predict", json={"texts": TEXTS, "model": name}).json()
             wanted = [each.as_dict() for each in qllmft.load(run.path, model=name).predict(TEXTS)]
             assert found["predictions"] == wanted
-        refused = client.post("/predict", json={"texts": TEXTS, "model": "oracle"})
-    assert refused.status_code == 422
-    assert "got 'oracle', expected" in refused.json()["error"]
+            shown = client.post("/explain", json={"text": TEXTS[0], "model": name}).json()
+            assert shown == cli.json("explain", run.path, "--model", name, TEXTS[0])
+        refused = [
+            client.post(path, json={"text": TEXTS[0], "model": "oracle"})
+            for path in ("/predict", "/explain")
+        ]
+    assert [facts["model"], *(each["model"] for each in facts["rows"])] == names
+    for name, each in zip(names, [facts, *facts["rows"]], strict=True):
+        tested = row(run, name)["test"]
+        assert each["tested"].startswith(f"{100 * tested['right'] / tested['total']:.2f} % [")
+    for answer in refused:
+        assert answer.status_code == 422
+        assert "got 'oracle', expected" in answer.json()["error"]
+        assert "'best'" in answer.json()["error"]

@@ -1,9 +1,12 @@
 """`qllmft serve`: what ends it before it listens, and a ceiling on the cost of its whole life."""
 
+import asyncio
+import json
 import socket
 import sys
 
 import pytest
+from browser import CHROMIUM
 from sandbox_job import TOKEN, option_arguments
 
 # of a text, 1000 shots at the mock server's prices
@@ -110,3 +113,30 @@ def test_the_ceiling_is_on_all_that_a_server_sends(job, visited):
     job("serve", job.path, "--port 0", *FORTE, "--yes --max-cost", 3.5 * EACH)
     assert seen[4:] == [200, 402, 200, 200]
     assert job.totals["circuits_paid"] == 3
+
+
+@pytest.mark.slow
+def test_the_page_is_about_the_model_that_is_chosen(run, tmp_path):
+    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed: the browser is not driven")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: the page is not seen in a browser")
+    from driven_browser import opened, serving
+
+    async def choose(address):
+        async with opened(address, tmp_path / "profile") as page:
+            await page.until("document.title === 'quantum head on reviews.tsv'")
+            await page.value(f"document.querySelector('#row').value = {json.dumps(name)}")
+            await page.value("document.querySelector('#row').dispatchEvent(new Event('input'))")
+            await page.type("#text", "a good and lovely film")
+            await page.click("#explain")
+            await page.until("!document.querySelector('#explanation').hidden")
+            assert await page.value("document.title") == f"{name} on reviews.tsv"
+            shown = await page.value("document.querySelector('main').innerText")
+            assert f"by the model “{name}”" in shown
+            assert "only noise" not in shown
+            assert not page.problems
+
+    name = run.result["models"][-1]["name"]
+    with serving(run.path) as address:
+        asyncio.run(choose(address))

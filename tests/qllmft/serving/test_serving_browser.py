@@ -2,11 +2,7 @@
 
 import asyncio
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 
 import pytest
 from browser import CHROMIUM
@@ -20,21 +16,10 @@ def test_a_person_types_a_text_and_sees_answer_and_explanation(trained_run, tmp_
     pytest.importorskip("aiohttp", reason="aiohttp is not installed: the browser is not driven")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: the page is not seen in a browser")
-    command = [sys.executable, "-m", "qllmft", "serve", str(trained_run), "--port", "0"]
-    command += ["--backend", "aer_statevector", "--shots", "500"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    server = subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}, **pipes)
-    try:
-        line = server.stdout.readline()
-        assert line, server.stderr.read()
-        address = re.search(r"http://127\.0\.0\.1:\d+", line)[0]
+    from driven_browser import serving
+
+    with serving(trained_run, "--backend", "aer_statevector", "--shots", "500") as address:
         asyncio.run(visit(address, tmp_path))
-        server.send_signal(signal.SIGINT)
-        output, messages = server.communicate(timeout=30)
-        assert (server.returncode, output, messages) == (0, "", "")
-    finally:
-        server.kill()
-        server.wait()
 
 
 async def give(page, content, name):

@@ -20,7 +20,7 @@ class Slow:
         self.go, self.begun = threading.Event(), threading.Event()
         self.batches, self.error = [], error
 
-    def answer(self, items, row=""):
+    def answer(self, items, name=""):
         self.begun.set()
         assert self.go.wait(10)
         self.batches.append(list(items))
@@ -28,7 +28,7 @@ class Slow:
             raise self.error
         return [{"label": item} for item in items]
 
-    def explain(self, text):
+    def explain(self, text, name=""):
         return {"text": text}
 
 
@@ -116,7 +116,7 @@ def test_a_failure_shows_a_client_nothing_and_is_reported_without_secrets(
 ):
     model, lines = served(), []
 
-    def fail(items, row):
+    def fail(items, name):
         raise kind(f"no answer from https://ann:{items[0]}@host/api")
 
     monkeypatch.setattr(model, "answer", fail)
