@@ -125,9 +125,15 @@ def _by_label(table: Table, corpus: Corpus, config: DataConfig, least: int) -> I
     if few := [f"{name!r} {size}" for name, size in sizes if 0 < size < least]:
         raise UserError(
             f"{corpus.source}: each label needs {least} texts or more, one for each part or fold; there are fewer of "
-            f"{listed(few, len(few), ', ')}. Add texts, or leave the rows of these labels out."
+            f"{listed(few, len(few), ', ')}{_where(table, corpus)}. Add texts, or leave the rows of these labels out."
         )
     yield from (rows for rows in found if len(rows))
+
+
+def _where(table: Table, corpus: Corpus) -> str:
+    """Return the rows that a count is of, or "" for all of the corpus."""
+    whole = sum(map(len, corpus.splits.values()))
+    return " in the rows that are not the test" if len(table) < whole else ""
 
 
 def folds_of(
@@ -156,8 +162,9 @@ def folds_of(
     assert table.keys is not None
     if (groups := len(np.unique(table.keys))) < count:
         raise UserError(
-            f"{corpus.source}: the column {config.group_column!r} has {groups} values, and the split needs {count} or "
-            "more. Choose another column with --group, or leave it out."
+            f"{corpus.source}: the column {config.group_column!r} has {groups} value{'s' * (groups != 1)}"
+            f"{_where(table, corpus)}, and the split needs {count} or more. Choose "
+            "another column with --group, or leave it out."
         )
     shuffled: dict[str, Any] = {"shuffle": True, "random_state": int(random.integers(2**31))}
     kinds = [StratifiedGroupKFold] if TASKS[config.task].one_label else []

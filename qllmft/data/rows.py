@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ SPLIT_NAMES = {
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
     "test": "test",
 }  # fmt: skip
+LAST_MONTH = 12
+# 3/4/2026, 03.04.26, 03-04-2026 12:30
+_DAY_AND_MONTH = re.compile(r"\s*(\d{1,2})[/.-](\d{1,2})[/.-]\d{2}(?:\d{2})?\b")
 
 
 def counted(frame: pd.DataFrame, first: int = 1) -> pd.DataFrame:
@@ -150,12 +154,15 @@ def _keys_of(frames: Frames, config: DataConfig) -> dict[str, NDArray[Any]]:
                 )
     if config.group_column is None:
         times = {}
+        day_first = _day_first(frames, column, config)
         for split, cells in ((split, frame[column]) for split, frame in frames.items()):
             numbers = pd.to_numeric(cells, errors="coerce")
             if np.isfinite(numbers).all():
                 times[split] = np.asarray(numbers, np.float64)
                 continue
-            dates = pd.to_datetime(cells, errors="coerce", format="mixed", utc=True)
+            dates = pd.to_datetime(
+                cells, errors="coerce", format="mixed", dayfirst=day_first, utc=True
+            )
             if dates.isna().any():
                 row = cells.index[int(dates.isna().argmax())]
                 raise UserError(
@@ -169,3 +176,33 @@ def _keys_of(frames: Frames, config: DataConfig) -> dict[str, NDArray[Any]]:
         split: np.array([names.setdefault(str(cell), len(names)) for cell in frame[column]])
         for split, frame in frames.items()
     }
+
+
+def _day_first(frames: Frames, column: str, config: DataConfig) -> bool:
+    """Return whether dates such as 23/11/2026 have the day first, in all tables.
+
+    Raises:
+        UserError: if no cell, or both orders, have a number beyond 12.
+    """
+    firsts: dict[bool, str] = {}  # example of each order
+    open_ones = []
+    for frame in frames.values():
+        for cell in frame[column].tolist():
+            if not isinstance(cell, str) or not (found := _DAY_AND_MONTH.match(cell)):
+                continue
+            first, second = map(int, found.groups())
+            if (first > LAST_MONTH) != (second > LAST_MONTH):
+                firsts.setdefault(first > LAST_MONTH, cell)
+            elif first != second:
+                open_ones.append(cell)
+    if len(firsts) == 1 or not (firsts or open_ones):
+        return firsts.keys() == {True}
+    reason = (
+        f"{firsts[True]!r} and {firsts[False]!r} have the day at two places"
+        if firsts
+        else f"{open_ones[0]!r} may be a day and a month or a month and a day, as all other dates"
+    )
+    raise UserError(
+        f"{config.source}: in the column {column!r}, {reason}. Write dates as 2026-11-23, or choose another column "
+        "with --time."
+    )

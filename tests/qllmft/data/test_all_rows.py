@@ -90,6 +90,13 @@ def test_numbers_are_times_by_their_size_and_not_as_text():
     assert rows(found.test) == list(range(160, 200))
 
 
+@pytest.mark.parametrize("written", ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%y", "%m-%d-%Y %H:%M"])
+def test_the_dates_of_a_column_have_one_order(written):
+    days = pd.date_range("2024-01-01", periods=N)
+    found, _ = splits(data=frame().assign(day=days.strftime(written)), time_column="day")
+    assert rows(found.test) == list(range(160, 200))
+
+
 def test_each_row_is_tested_by_one_fold():
     tested = [rows(splits(7, folds=5, fold=fold)[0].test) for fold in range(5)]
     assert sorted(i for fold in tested for i in fold) == list(range(N))
@@ -147,9 +154,24 @@ def test_other_tasks_are_split_by_chance(task):
         ({"time_column": "day"}, {"day": " "}, "row 1: the column 'day' is empty"),
         ({"group_column": "author"}, {"author": None}, "row 1: the column 'author' is empty"),
         ({"group_column": "who"}, {}, "no column 'who'.*Choose with --group or --time"),
-        ({"group_column": "author"}, {"author": "me"}, "has 1 values, and the split needs 2"),
+        ({"group_column": "author"}, {"author": "me"}, "has 1 value, and the split needs 2"),
+        (
+            {"group_column": "author"},
+            {"author": ["me", "you"] * (N // 2)},
+            "has 1 value in the rows that are not the test, and the split needs 2",
+        ),
+        (
+            {"time_column": "day"},
+            {"day": ["03/04/2024"] * (N // 2) + ["05/06/2024"] * (N // 2)},
+            "'03/04/2024' may be a day and a month or a month and a day",
+        ),
+        (
+            {"time_column": "day"},
+            {"day": ["03/25/2024"] * (N // 2) + ["25/03/2024"] * (N // 2)},
+            "'25/03/2024' and '03/25/2024' have the day at two places",
+        ),
     ],
-    ids=["no date", "a blank", "no group", "no column", "one group"],
+    ids=["no date", "a blank", "no group", "no column", "one group", "two", "open", "both orders"],
 )
 def test_columns_that_do_not_serve_are_refused(settings, change, message):
     with pytest.raises(UserError, match=message):
