@@ -1,5 +1,8 @@
 """Model of a run in MLflow's form: loaded by MLflow itself, with the answers of `qllmft.load`, and without a pickle."""
 
+import contextlib
+import io
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +13,7 @@ from qllmft.mlflow_model import TextModel
 from qllmft.run import RunFolder
 from qllmft.trackers import TrackedRun, make_tracker
 
+PAGE = Path(__file__).parents[3] / "docs" / "serving.md"
 TEXTS = ["a good film", "an awful plot"]
 
 
@@ -32,6 +36,11 @@ def test_mlflow_loads_the_model_of_a_run(trained_run, tmp_path, monkeypatch):
     assert loaded.predict(pd.DataFrame({"text": TEXTS})).to_dict(orient="records") == expected
     with pytest.raises(mlflow.exceptions.MlflowException, match="text"):
         loaded.predict(pd.DataFrame({"review": TEXTS}))
+    (block,) = re.findall(r"```python\n(import mlflow\n.+?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(block.replace("sqlite:///mlflow.db", mlflow.get_tracking_uri()), {})
+    answers = model.predict(["a lovely film", "an awful plot"])
+    assert re.findall(r"(?m)^\d +(\w+) ", printed.getvalue()) == [each.label for each in answers]
 
 
 def test_pairs_are_two_columns_and_real_targets_a_column_each(served):
