@@ -109,7 +109,8 @@ def _row(run: RunFolder) -> dict[str, str]:
         source += f", {count} folds"
         config = config.model_copy(update={"data": config.data.model_copy(update={"fold": None})})
     else:
-        record, test = run.read_result(), f"{run.epochs_done()} of {config.train.epochs} epochs"
+        progress = f"{run.epochs_done()} of {config.train.epochs} epochs"
+        record, test = run.read_result(), "not tested" if run.missing else progress
     nearest, model, best = describe_settings(config), config.model, ""
     if record is not None:
         scores = [each.test for each in record.models if each.test]

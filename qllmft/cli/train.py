@@ -114,10 +114,15 @@ def train(
     from qllmft.cli.listener import ConsoleListener
     from qllmft.run.verdict import advice, verdict
 
-    with ConsoleListener(yes=yes) as listener:
-        outcome = train_and_report(
-            run_config, out, listener, trackers.tracking(), backend_options=personal
-        )
+    try:
+        with ConsoleListener(yes=yes) as listener:
+            outcome = train_and_report(
+                run_config, out, listener, trackers.tracking(), backend_options=personal
+            )
+    except KeyboardInterrupt as stop:
+        if str(stop):  # jobs that continue at a service
+            raise
+        outcome = _interrupted(run_config, out)
     folder, record = outcome.folder, outcome.record
     if record is None:
         _end_interrupted(outcome, run_config, personal, err=json)
@@ -152,28 +157,54 @@ def train(
         say(f"{other} Use it: qllmft predict {run} --model {shlex.quote(name)} 'your text'")
 
 
+def _interrupted(config: RunConfig, out: Path | None) -> Outcome:
+    """Return the outcome of a run that Ctrl-C ended outside of its epochs."""
+    from qllmft.run import Outcome
+    from qllmft.run.folder import folder_of
+
+    folder = folder_of(config, out)
+    return Outcome(folder, None, folder.epochs_done())
+
+
 def _end_interrupted(
     outcome: Outcome, config: RunConfig, personal: dict[str, Any], *, err: bool
 ) -> NoReturn:
     """Print what an interrupted run left and how to continue it, and exit with the signal's code."""
+    say(_left(outcome, config), err=err)
+    if outcome.folder.model_folder.exists():
+        _say_running_jobs(config, personal, err=err)
+    raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
+
+
+def _left(outcome: Outcome, config: RunConfig) -> str:
+    """Return what an interrupted run left, and where the same command continues."""
+    folder = outcome.folder
+    again = "the same command continues"
+    if folder.folds:
+        done = sum(fold.result_file.exists() for fold in folder.folds)
+        return f"Interrupted after {done} of {config.data.folds} folds; {again} where it stopped."
+    if folder.result_file.exists():
+        return f"Interrupted; {again} with the report."
+    if not folder.model_folder.exists():
+        where = f"{again} where it stopped" if folder.config_file.exists() else ""
+        return f"Interrupted; {where or 'the same command starts again where it can'}."
+    missing = f"; missing: {folder.missing}" if folder.missing else ""
+    starts_again = config.train.optimizer == "lbfgs"
+    where = "the same command starts again" if starts_again else f"{again} from the last checkpoint"
+    return (
+        f"Interrupted after epoch {outcome.epochs_done} of {config.train.epochs}{missing}. The best model so far is in "
+        f"{folder.model_folder}; {where}."
+    )
+
+
+def _say_running_jobs(config: RunConfig, personal: dict[str, Any], *, err: bool) -> None:
+    """Print the jobs that a run's backend has at a service."""
     from qllmft_backends import BACKENDS, create, remote_or_none
 
-    folder = outcome.folder
-    if folder.model_folder.exists():
-        again = "continues from the last checkpoint"
-        say(
-            f"Interrupted after epoch {outcome.epochs_done} of {config.train.epochs}. The best model so far is in "
-            f"{folder.model_folder}; the same command "
-            f"{'starts again' if config.train.optimizer == 'lbfgs' else again}.",
-            err=err,
-        )
-        if BACKENDS[config.backend.name].keeps_ledger:
-            remote = remote_or_none(create(config.backend.name, config.backend.options | personal))
-            if remote is not None:
-                say(*remote.running_jobs().splitlines(), err=err)
-    else:
-        say("Interrupted; the same command starts again where it can.", err=err)
-    raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
+    if BACKENDS[config.backend.name].keeps_ledger:
+        remote = remote_or_none(create(config.backend.name, config.backend.options | personal))
+        if remote is not None:
+            say(*remote.running_jobs().splitlines(), err=err)
 
 
 def result_table(record: RunRecord) -> Table:

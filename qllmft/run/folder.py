@@ -38,6 +38,7 @@ from qllmft.training import Checkpoint, EpochMetrics
 from qllmft_backends.files import open_regular
 
 BEST = "best"  # name of the row with the highest validation score
+NOVELTY = "novelty.safetensors"  # in the folder of a run, and not among the files of a shared model
 LARGEST = 1e300  # of a line's numbers: axes of a figure multiply them
 
 
@@ -48,6 +49,7 @@ class RunFolder:
         self.path = path
         self.config_file = path / "config.toml"  # the whole configuration
         self.metrics_file = path / "metrics.jsonl"  # one JSON object per epoch; see `EpochMetrics`
+        self.novelty_file = path / NOVELTY  # exists only when the head is trained
         self.model_folder = path / "model"  # the selected model
         self.rows_folder = path / ROWS  # models of the other rows of the table
         self.model_body = self.model_folder / OWN_BODY  # its body, if that was trained
@@ -186,6 +188,19 @@ class RunFolder:
         """Return the number of epochs with a line, which may be ahead of the checkpoint."""
         return read_bytes(self.metrics_file).count(b"\n") if self.metrics_file.exists() else 0
 
+    @property
+    def missing(self) -> str:
+        """Return the parts that an unfinished run lacks although its head is trained, or "" of any other run."""
+        finished = self.result_file.exists() or self.validation_file.exists()
+        if finished or not self.novelty_file.exists():
+            return ""
+        return "baselines and test" if self.read_config().baselines.names else "test"
+
+    def progress(self) -> str:
+        """Return the progress of an unfinished run: ``3 of 20 epochs``, with the parts that are missing after them."""
+        missing = f"; missing: {self.missing}" if self.missing else ""
+        return f"{len(self.metrics())} of {self.read_config().train.epochs} epochs{missing}"
+
     def keep_metrics_until(self, epoch: int) -> None:
         """Drop the epochs after the checkpoint, which are trained again to the same bits."""
         write_text(self.metrics_file, "".join(_line(m) for m in self.metrics() if m.epoch <= epoch))
@@ -254,8 +269,8 @@ class RunFolder:
         if record is None:
             config, out = (shlex.quote(str(path)) for path in (self.config_file, self.path))
             raise UserError(
-                f"the run in {self.path} is not finished: {len(self.metrics())} of {self.read_config().train.epochs} "
-                f"epochs. Finish it: qllmft train --config {config} --out {out}"
+                f"the run in {self.path} is not finished: {self.progress()}. Finish it: qllmft train --config "
+                f"{config} --out {out}"
             )
         return record
 
@@ -270,10 +285,11 @@ class RunFolder:
         finished = self.result_file.exists() or self.validation_file.exists()
         if finished or not self.config_file.is_file():
             return ""
-        done, epochs = len(self.metrics()), self.read_config().train.epochs
-        if not done:
+        if not self.metrics():
             self.finished()
-        return f"the run in {self.path} is not finished: its model was trained for {done} of {epochs} epochs"
+        return (
+            f"the run in {self.path} is not finished: its model was trained for {self.progress()}"
+        )
 
     def read_pooled(self) -> RunRecord | None:
         """Read the record of a cross-validation, or return None if a fold is not finished."""

@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save
 from qllmft.errors import UserError
 from qllmft.files import open_regular, write_bytes
 from qllmft.randomness import drawn
+from qllmft.run.folder import NOVELTY as FILE
 from qllmft.run.vectors import Vectors
 
-FILE = "novelty.safetensors"  # in the folder of a run, and not among the files of a shared model
 REFERENCES = 1_000  # training texts that are kept, drawn by the run's seed
 DISTANCES = 2_000  # of validation texts that are kept
 _BODY = "body_identity"

@@ -78,13 +78,48 @@ def test_a_signal_while_a_baseline_trains_leaves_no_result_and_the_run_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(qllmft.training.loop.Training, "run", stopped_at_the_perceptron)
         output, _ = cli(*arguments, code=128 + number)
-    assert "Interrupted after epoch 6 of 6." in output
+    assert "Interrupted after epoch 6 of 6; missing: baselines and test." in output
     assert not (tmp_path / "out" / "result.json").exists()
     metrics = metrics_of(tmp_path / "out")
     result = cli.json(*arguments)
     for model, expected in zip(result["models"], run.result["models"], strict=True):
         assert (model["name"], model["test"]) == (expected["name"], expected["test"])
     assert metrics_of(tmp_path / "out") == metrics, "the head's epochs are not trained again"
+
+
+@pytest.mark.parametrize("folds", ["", "--protocol split --folds 2"])
+def test_ctrl_c_in_a_fit_of_scikit_learn_names_what_is_missing(
+    run, cli, tmp_path, monkeypatch, folds
+):
+    folder = tmp_path / "out"
+    arguments = [*run.arguments(folder), *folds.split()]
+
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sklearn.svm.SVC.fit", stopped)
+        output, _ = cli(*arguments, code=130)
+    if folds:
+        assert "Interrupted after 0 of 2 folds; the same command continues" in output
+        return
+    assert f"Interrupted after epoch {EPOCHS} of {EPOCHS}; missing: baselines and test." in output
+    assert "the same command continues from the last checkpoint." in output
+    said = f"its model was trained for {EPOCHS} of {EPOCHS} epochs; missing: baselines and test."
+    assert said in cli("predict", folder, "a good film")[1]
+    refusal = cli.refused("report", folder)
+    assert f"{EPOCHS} of {EPOCHS} epochs; missing: baselines and test. Finish it:" in refusal
+    assert cli.json("runs", folder)[0]["test"] == "not tested"
+    assert len(cli.json(*arguments)["models"]) == len(run.result["models"])
+
+
+def test_ctrl_c_before_there_is_a_run_says_that_it_starts_again(run, cli, tmp_path, monkeypatch):
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("qllmft.run.vectors.embed", stopped)
+    output, _ = cli(*run.arguments(tmp_path / "out"), code=130)
+    assert output == "Interrupted; the same command starts again where it can.\n"
 
 
 @pytest.mark.usefixtures("usual_ctrl_c")

@@ -127,7 +127,7 @@ def test_a_model_that_was_not_trained_gives_no_answers_and_a_part_trained_one_sa
 ):
     """The files of a run that Ctrl-C ended, in its first epoch and after two."""
     copy = shutil.copytree(run.path, tmp_path / "stopped")
-    for name in ("result.json", "predictions.json", "report.html"):
+    for name in ("result.json", "predictions.json", "report.html", "novelty.safetensors"):
         (copy / name).unlink()
     lines = (copy / "metrics.jsonl").read_text().splitlines(keepends=True)
     (copy / "metrics.jsonl").write_text("".join(lines[:2]))
