@@ -28,7 +28,7 @@ from qllmft.escaping import code, one_line
 from qllmft.files import expanded, parse_json, path_near, read_bytes, read_text
 from qllmft.model import StoredModel
 from qllmft.run.folder import RunFolder
-from qllmft.run.record import WITHOUT_CIRCUIT, RunRecord
+from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord
 from qllmft.run.verdict import circuit_notes, verdict
 from qllmft.tasks import TASKS
 from qllmft.tasks.accuracy import Accuracy
@@ -94,7 +94,9 @@ def model_card(
     body = OF_WORDS
     if not is_word_body(model.body):  # and how it was trained, if the run's record is known
         body = _public(record.body.model if record else model.body.model)
-        body = str(replace(record.body, model=body)) if record else body
+        learned = record.body.learned if record else None
+        before = row and learned and learned.with_head  # a baseline's body was not trained so
+        body = str(replace(record.body, model=body)) if record and not before else body
     environment = Environment(  # noqa: S701 - Markdown; text of others passes through `code`
         loader=PackageLoader("qllmft.inference", ""),
         undefined=StrictUndefined,
@@ -107,6 +109,8 @@ def model_card(
         stored=model,
         model=config,
         name=name,
+        row=row,
+        settings=_settings(record.head) if record else [],
         loaded=json.dumps(name),
         metadata=_metadata(model, name, facts, fields),
         verdict=record and verdict([replace(m, name=code(m.name)) for m in record.models]),
@@ -155,6 +159,13 @@ def _record_facts(folder: Path, row: str) -> dict[str, Any]:
         "drawn_of_a_label": _drawn_of_a_label(data, record) if data.drawn_per_label else "",
         "analysis": sentence,
     }
+
+
+def _settings(model: ModelResult) -> list[str]:
+    """Return the settings of a baseline, without those that the card states elsewhere."""
+    others = ("temperature", "thresholds", "stored")
+    given = {name: each for name, each in model.settings.items() if name not in others}
+    return [f"{code(name)} = {code(f'{each}')}" for name, each in given.items() if each is not None]
 
 
 def _drawn_of_a_label(data: DataConfig, record: RunRecord) -> str:

@@ -73,6 +73,17 @@ def test_the_card_of_a_row_is_about_that_row(run, cli, names):
     assert rows[0].startswith(f"| `{names[-1]}` |")
 
 
+def test_the_card_of_a_row_has_neither_epoch_nor_parts_of_the_head(run, cli, names):
+    for name in names:
+        card, _ = cli("push", run.path, "me/mine", "--dry-run --model", name)
+        of_head, found = name == names[0], row(run, name)
+        assert (f"Seed 0, epoch {run.result['selected_epoch']}." in card) == of_head
+        assert ("| head |" in card) == of_head
+        own = f"then the model `{name}` of {found['parameters']:,} parameters"
+        assert (own in card) != of_head
+        assert ("`C` = " in card) == ("C" in found["settings"])
+
+
 def test_training_ends_with_the_model_to_use(run, cli, tmp_path):
     output, _ = cli(*run.arguments(tmp_path / "again"))
     record = qllmft.run.RunFolder(tmp_path / "again").read_result()
