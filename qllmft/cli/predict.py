@@ -59,8 +59,8 @@ def predict(
     values and the text. If texts have any number of labels, all of a text are printed ("none" without any), with the
     probability of the most probable one. Texts of the command line are compared two by two by a model of pairs. A tab
     or an end of line in a text is written as its escape. Memory does not grow with the number of texts. Empty lines are
-    skipped. With --margin, the label of a text without an answer is '?', and the share of such texts is printed at the
-    end.
+    skipped; an empty text in a table is an error. With --margin, the label of a text without an answer is '?', and the
+    share of such texts is printed at the end.
 
     With --backend, the encoder runs here and the head's circuit on the backend. Probabilities then have a standard
     error, and a label is marked '?' if its lead is within the 95 % interval at this number of shots. With several

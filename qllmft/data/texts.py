@@ -25,22 +25,28 @@ def read_pairs(
             f"{path} has one text per line, and the model compares two. Give a {', '.join(SUFFIXES)} table with the "
             f"columns {' and '.join(columns)}, or pairs of texts as arguments."
         )
-    for number, (first, second) in enumerate(_rows(path, columns, delimiter), start=1):
-        if is_blank(first) or is_blank(second):
-            empty = columns[not is_blank(first)]
-            raise UserError(
-                f"{path}, row {number}: {empty!r} is empty. Fill it in, or leave the row out."
-            )
-        yield first.strip(), second.strip()
+    return ((first, second) for first, second in _filled(path, columns, delimiter))
 
 
 def read_texts(path: Path, column: str, delimiter: str | None = None) -> Iterator[str]:
     """Yield the texts of a file lazily, in memory that does not depend on their number or length.
 
     A ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file has a column of texts; every other file, and standard input
-    (``-``), has one text per line. Empty texts are left out.
+    (``-``), has one text per line. Empty lines are left out, and an empty text of a table raises UserError.
     """
-    return (text.strip() for (text,) in _rows(path, [column], delimiter) if not is_blank(text))
+    return (text for (text,) in _filled(path, [column], delimiter))
+
+
+def _filled(path: Path, columns: Sequence[str], delimiter: str | None) -> Iterator[list[str]]:
+    """Yield the cells of `_rows` without blanks around them, or raise UserError for an empty one of a table."""
+    for number, cells in enumerate(_rows(path, columns, delimiter), start=1):
+        empty = [column for column, cell in zip(columns, cells, strict=True) if is_blank(cell)]
+        if not empty:
+            yield [cell.strip() for cell in cells]
+        elif path.suffix in SUFFIXES:
+            raise UserError(
+                f"{path}, row {number}: {empty[0]!r} is empty. Fill it in, or leave the row out."
+            )
 
 
 def _rows(path: Path, columns: Sequence[str], delimiter: str | None) -> Iterator[Sequence[str]]:

@@ -10,10 +10,9 @@ from qllmft.errors import UserError
 
 TEXTS = ["a good film", 'she said "no", twice', "naïve « 😀 »"]
 TABLES = {
-    "csv": 'label,text\n1,a good film\n0,"she said ""no"", twice"\n\n1,naïve « 😀 »\n0,\n',
-    "tsv": 'label\ttext\r\n1\ta good film\r\n0\tshe said "no", twice\r\n1\tnaïve « 😀 »\r\n0\t \r\n',
-    "jsonl": '{"text": "a good film"}\n\n{"text": "she said \\"no\\", twice", "x": [1]}\n{"text": "naïve « 😀 »"}\n'
-    '{"text": null}\n',
+    "csv": 'label,text\n1,a good film\n0,"she said ""no"", twice"\n\n1,naïve « 😀 »\n',
+    "tsv": 'label\ttext\r\n1\ta good film\r\n0\tshe said "no", twice\r\n1\tnaïve « 😀 »\r\n',
+    "jsonl": '{"text": "a good film"}\n\n{"text": "she said \\"no\\", twice", "x": [1]}\n{"text": "naïve « 😀 »"}\n',
     "txt": "\ufeffa good film\n\n" + 'she said "no", twice\r\n  naïve « 😀 »',
 }
 
@@ -25,7 +24,7 @@ def test_the_texts_of_a_file(tmp_path, suffix):
 
 
 def test_the_texts_of_a_parquet_file(tmp_path):
-    pd.DataFrame({"label": 0, "review": [*TEXTS, None]}).to_parquet(tmp_path / "texts.parquet")
+    pd.DataFrame({"label": 0, "review": TEXTS}).to_parquet(tmp_path / "texts.parquet")
     assert list(read_texts(tmp_path / "texts.parquet", "review")) == TEXTS
 
 
@@ -45,6 +44,9 @@ def test_a_quoted_text_of_two_lines_is_one(tmp_path):
         ("x.jsonl", b'{"text": "fine"}\n[1]\n', "x.jsonl, line 2: list, expected an object with a field per column"),
         ("x.jsonl", b'{"text": "fine"}\n{"label": 1}\n', "x.jsonl, line 2: there is no column 'text'; its columns are"),
         ("x.jsonl", b'{"text": "fine"}\n{"text": 3}\n', "x.jsonl, line 2: the text is 3, expected a string"),
+        ("x.csv", b"label,text\n1,fine\n\n0, \n", "x.csv, row 2: 'text' is empty. Fill it in, or leave the row out."),
+        ("x.tsv", b"label\ttext\n1\tfine\n0\t\n", "x.tsv, row 2: 'text' is empty"),
+        ("x.jsonl", b'{"text": "fine"}\n{"text": null}\n', "x.jsonl, row 2: 'text' is empty"),
         ("x.jsonl", b'{"text": "fine"}\n{\n', "x.jsonl, line 2: not JSON"),
         ("x.parquet", b"fine", "x.parquet cannot be read as parquet"),
     ],
