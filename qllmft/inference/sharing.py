@@ -91,12 +91,6 @@ def model_card(
     if config.head == "quantum":  # of one inference, by formula
         counts = head_counts(config, config.n_qubits)
         energy = {"qpu": qpu_energy_kj(counts, FORTE), "gpu": gpu_energy_kj(counts, FORTE)}
-    body = OF_WORDS
-    if not is_word_body(model.body):  # and how it was trained, if the run's record is known
-        body = _public(record.body.model if record else model.body.model)
-        learned = record.body.learned if record else None
-        before = row and learned and learned.with_head  # a baseline's body was not trained so
-        body = str(replace(record.body, model=body)) if record and not before else body
     environment = Environment(  # noqa: S701 - Markdown; text of others passes through `code`
         loader=PackageLoader("qllmft.inference", ""),
         undefined=StrictUndefined,
@@ -115,7 +109,7 @@ def model_card(
         metadata=_metadata(model, name, facts, fields),
         verdict=record and verdict([replace(m, name=code(m.name)) for m in record.models]),
         versions=record.versions if record else versions(),
-        body=body,
+        body=_body_name(model, record, row),
         task=TASKS[model.task],
         parts=describe(config, model.dimension, len(model.label_names)).parts,
         without_circuit=WITHOUT_CIRCUIT,
@@ -159,6 +153,18 @@ def _record_facts(folder: Path, row: str) -> dict[str, Any]:
         "drawn_of_a_label": _drawn_of_a_label(data, record) if data.drawn_per_label else "",
         "analysis": sentence,
     }
+
+
+def _body_name(model: StoredModel, record: RunRecord | None, row: str) -> str:
+    """Return the body's name, and how it was trained if the run's record is known."""
+    if is_word_body(model.body):
+        return OF_WORDS
+    name = _public(record.body.model if record else model.body.model)
+    learned = record.body.learned if record else None
+    # a baseline's body is the one before the training with the head
+    if record is None or (row and learned is not None and learned.with_head):
+        return name
+    return str(replace(record.body, model=name))
 
 
 def _settings(model: ModelResult) -> list[str]:

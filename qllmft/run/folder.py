@@ -300,7 +300,7 @@ class RunFolder:
         return _read_record(self.validation_file)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Outcome:
     """Outcome of a run."""
 
@@ -311,13 +311,27 @@ class Outcome:
     epochs_done: int  # number of trained epochs
     signal: int | None = None  # number of the signal that interrupted training, or None
 
+    def __repr__(self) -> str:
+        """Return the folder, the score of the head, and the best model on the validation texts."""
+        facts = self._stopped
+        if self.record is not None:
+            head, best = self.record.head, max(self.record.models, key=lambda m: m.validation.value)
+            facts = f"best on the validation texts: {best.name} {best.validation.plain}"
+            if head.test is not None:
+                name = head.test.measure.name
+                facts = f"{head.name} {head.test} {name} on the test texts; {facts}"
+        return f"<{type(self).__name__} {self.folder.path}: {facts}>"
+
     def _repr_html_(self) -> str:
         """Return the table of its models, for a notebook."""
-        stopped = f"interrupted after epoch {self.epochs_done}"
-        return table_html(self.record) if self.record else stopped
+        return table_html(self.record) if self.record else self._stopped
+
+    @property
+    def _stopped(self) -> str:
+        return f"interrupted after epoch {self.epochs_done}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainedRun(Outcome):
     """Outcome of a finished run, which always has a record."""
 

@@ -133,7 +133,11 @@ def test_a_prompt_sees_lines_and_a_notebook_a_table(tmp_path, monkeypatch, capsy
     assert "epoch 3/3  loss " in lines
     assert "fitting logistic regression" in lines
     table = outcome._repr_html_()
-    head = outcome.record.head
+    head, best = outcome.record.head, max(outcome.record.models, key=lambda m: m.validation.value)
+    assert repr(outcome) == (
+        f"<TrainedRun {tmp_path / 'b'}: {head.name} {head.test} accuracy on the test texts; "
+        f"best on the validation texts: {best.name} {best.validation.plain}>"
+    )
     assert f"<td>{head.parameters}</td><td>{100 * head.validation.value:.1f} %</td>" in table
     assert f"<td>{100 * head.test.value:.2f} % [" in table
     assert table.count("<tr>") == 4
