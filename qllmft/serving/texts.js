@@ -38,10 +38,10 @@ function tableOf(content, tabs, { columns: [column], delimiter }) {
 
 // Texts of a file, and a note if a table of one column has no header. `model` has the run's column and delimiter.
 function textsOf(content, name, model) {
-  const [column] = model.columns, kept = (texts) => texts.filter((text) => text.trim());
+  const [column] = model.columns;
   let note = "", texts = [];
   if (!/\.(csv|tsv)$/i.test(name)) {
-    texts = kept(content.split(/\r?\n/));
+    texts = content.split(/\r?\n/).filter((text) => text.trim());
   } else {
     const [head, ...others] = tableOf(content, /\.tsv$/i.test(name), model), place = placeOf(column, head);
     const odd = others.findIndex((row) => row.length !== head.length);
@@ -51,8 +51,10 @@ function textsOf(content, name, model) {
       throw new Error(`the file has no column “${column}”, that of the run's texts; its columns are ${names}. Rename one, ${remedy}`);
     }
     if (odd >= 0)
-      throw new Error(`row ${odd + 2} and the first differ in their numbers of fields: ${others[odd].length} and ${head.length}. Quote texts that hold the separator, ${remedy}`);
-    texts = kept(place < 0 ? [head[0], ...others.map(([text]) => text)] : others.map((row) => row[place]));
+      throw new Error(`row ${odd + 1} and the header differ in their numbers of fields: ${others[odd].length} and ${head.length}. Quote texts that hold the separator, ${remedy}`);
+    texts = place < 0 ? [head[0], ...others.map(([text]) => text)] : others.map((row) => row[place]);
+    const empty = texts.findIndex((text) => !text.trim());
+    if (empty >= 0) throw new Error(`row ${empty + 1}: “${column}” is empty. Fill it in, or leave the row out.`);
     if (place < 0) note = `No column “${column}” in the file: its one column is taken as the texts, without a header.`;
   }
   if (!texts.length) throw new Error("the file has no text.");

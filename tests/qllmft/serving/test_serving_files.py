@@ -25,7 +25,7 @@ CASES = {
         "",
     ),
     "another case": ("a.CSV", "ID, Review \n1,good\n", ["good"], ""),
-    "blank rows and cells": ("a.csv", "id,review\n\n1,good\n2, \n", ["good"], ""),
+    "blank rows": ("a.csv", "id,review\n\n1,good\n\n", ["good"], ""),
     "one column with its name": (
         "a.csv",
         "review\ngood, really\nbad\n",
@@ -41,17 +41,18 @@ CASES = {
         "a.csv",
         "id,review\n1,good\n2\n",
         None,
-        "row 3 and the first differ in their numbers of fields: 1 and 2",
+        "row 2 and the header differ in their numbers of fields: 1 and 2",
     ),
     "a long row": (
         "a.csv",
         "id,review\n1,good, really\n",
         None,
-        "row 2 and the first differ in their numbers of fields: 3 and 2",
+        "row 1 and the header differ in their numbers of fields: 3 and 2",
     ),
     "an open quote": ("a.csv", 'id,review\n1,"good\n2,bad\n', None, "a quote is not closed"),
     "nothing": ("a.csv", "\n", None, "the file has no text"),
-    "no text": ("a.csv", "id,review\n1,\n", None, "the file has no text"),
+    "no text": ("a.csv", "id,review\n", None, "the file has no text"),
+    "an empty text": ("a.csv", "id,review\n1,good\n2, \n", None, "row 2: “review” is empty"),
 }
 
 READ = """<!DOCTYPE html><meta charset="utf-8"><script>%s</script><pre id="seen"></pre><script>
