@@ -1,6 +1,12 @@
 """The page in a real browser: nothing missing, no error, no request, no sideways scroll on a phone."""
 
-from browser import assert_sound, browse
+import asyncio
+import json
+
+import numpy as np
+import pytest
+from browser import CHROMIUM, assert_sound, browse
+from matplotlib.image import imread
 
 from qllmft.report import write_report
 
@@ -41,3 +47,33 @@ def test_a_page_that_reaches_out_would_be_noticed(make_run, tmp_path):
     )
     page.write_text(html, encoding="utf-8")
     assert "Content Security Policy" in browse(tmp_path, page, "--dump-dom").stderr
+
+
+def test_figures_in_the_dark_are_light_lines_on_the_colour_of_the_page(make_run, tmp_path):
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed: the browser is not driven")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: the page is not seen in a browser")
+    from driven_browser import opened
+
+    async def look(address):
+        async with opened(address, tmp_path / "profile") as page:
+            dark = {"name": "prefers-color-scheme", "value": "dark"}
+            await page.call("Emulation.setEmulatedMedia", features=[dark])
+            await page.until("document.querySelectorAll('figure svg').length === 2")
+            for width in (1400, 390):
+                await page.picture(tmp_path / f"{width}.png", width)
+                box = "JSON.stringify(document.querySelector('figure svg').getBoundingClientRect())"
+                yield width, json.loads(await page.value(box))
+
+    async def seen():
+        return [each async for each in look(write_report(make_run().path).as_uri())]
+
+    for width, box in asyncio.run(seen()):
+        image = (255 * imread(tmp_path / f"{width}.png")[..., :3]).round()
+        left, top = int(box["x"]), int(box["y"])
+        figure = image[
+            top + 2 : top + int(box["height"]) - 2, left + 2 : left + int(box["width"]) - 2
+        ]
+        colours, counts = np.unique(figure.reshape(-1, 3), axis=0, return_counts=True)
+        assert colours[counts.argmax()].tolist() == image[2, 2].tolist() == [17, 24, 39]
+        assert (figure.min(axis=2) > 180).mean() > 0.003
