@@ -31,6 +31,8 @@ addEventListener('load', () => {
     return {
       width: frame.clientWidth,
       scrollWidth: root.scrollWidth,
+      scrolled: [...page.querySelectorAll('.scroll')]
+        .filter(e => e.scrollWidth > e.clientWidth).map(e => e.getAttribute('aria-label')),
       requests: frame.contentWindow.performance.getEntriesByType('resource').map(e => e.name),
       empty: boxes.filter(e => { const b = e.getBoundingClientRect(); return b.width < 20 || b.height < 10; }).length,
       boxes: boxes.length,
@@ -96,6 +98,7 @@ def assert_sound(tmp_path, page, pieces, headings):
     for frame in seen:
         # only tables and circuits scroll, inside their boxes
         assert frame["scrollWidth"] <= frame["width"]
+        assert not {"Table of results", "Table of comparisons"}.intersection(frame["scrolled"])
         assert (frame["requests"], frame["scripts"], frame["empty"]) == ([], 0, 0)
         assert frame["headings"][1:] == headings
     return done.stdout, seen

@@ -16,7 +16,8 @@ from qllmft.campaign.comparison import (
 )
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.runs import best
-from qllmft.tasks.measure import ACCURACY, percent
+from qllmft.counts import count_of
+from qllmft.tasks.measure import ACCURACY, Measure, percent
 from qllmft.tasks.statistics import PairedDifference, p_value
 
 
@@ -27,7 +28,32 @@ def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None
     """
     found = compare(record) if comparisons is None else comparisons
     sentence = _of_contrasts(record, found) if record.contrasts else _of_pair(record, found)
-    return f"{_of_bodies(record)} {sentence}" if record.bodies else sentence
+    return f"{': '.join(_of_bodies(record))} {sentence}" if record.bodies else sentence
+
+
+def headline(record: StudyRecord, comparisons: Sequence[Comparison] | None = None) -> str:
+    """Return the title of a study's page, which implies no more than `verdict`."""
+    found = compare(record) if comparisons is None else comparisons
+    if record.bodies:
+        return _of_bodies(record)[0]
+    if record.contrasts:
+        count = Counter(c.outcome for c in found)
+        return (
+            f"Of {count_of(len(found), 'comparison')}: {count['better']} higher, {count['worse']} lower, "
+            f"{count['equal']} equal, {count['open']} open"
+        )
+    leaders = leading(record)
+    subject, baseline = (row.label for row in leaders)
+    (pair,) = (c for c in found if [c.subject, c.baseline] == [subject, baseline])
+    if leaders[0].constant:
+        return f"{subject} gives the same answer to every test text"
+    if pair.outcome == "equal":
+        return f"{subject} and {baseline} are equal within {record.measure.within(record.margin)}"
+    if pair.outcome == "open":
+        seeds = " from one seed" if len(record.seeds) == 1 else ""
+        return f"Nothing can be said{seeds} about {subject} against {baseline}"
+    unit = _unit(leaders[0], record.measure)
+    return f"{subject} {_decided(pair, baseline, record.measure, unit)}"
 
 
 def _of_contrasts(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
@@ -48,8 +74,8 @@ def _of_contrasts(record: StudyRecord, comparisons: Sequence[Comparison]) -> str
     )
 
 
-def _of_bodies(record: StudyRecord) -> str:
-    """Return whether the body or the kind of head gains more test accuracy, by their difference paired by seed.
+def _of_bodies(record: StudyRecord) -> tuple[str, str]:
+    """Return whether the body or the kind of head gains more test accuracy, and the numbers, paired by seed.
 
     The gains are that of the first body's best classical head on validation from the second body, and those of the
     kind of head on both.
@@ -74,7 +100,7 @@ def _of_bodies(record: StudyRecord) -> str:
     of_paper = [gain for gain in gains_of_the_papers_heads(record) if gain.body == first]
     own = "; ".join(f"{gain.heads} is {gain_points(gain)} points" for gain in of_paper)
     papers = f" The paper's own heads on the {first}: {own}." if own else ""
-    return f"{more}: {'; '.join(parts)}.{papers}"
+    return more, f"{'; '.join(parts)}.{papers}"
 
 
 def gain_points(gain: Gain) -> str:
@@ -97,7 +123,7 @@ def _of_pair(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     mean, n, measure = pair.difference.mean, len(record.seeds), record.measure
     if leaders[0].constant:
         return f"{subject} gives the same answer to every test text, so it beats nothing."
-    unit = "points of balanced accuracy" if leaders[0].balanced else measure.unit
+    unit = _unit(leaders[0], measure)
     difference = f"the difference is {measure.signed(mean)} {unit}"
     nothing = f"Nothing can be said about {subject} against {baseline}: {difference}"
     if n == 1:
@@ -128,12 +154,20 @@ def _of_pair(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
             else ""
         )
         return f"{nothing} {brackets} {test}{least}{count}."
+    return f"{subject} {_decided(pair, baseline, measure, unit)} {test}{count}."
+
+
+def _decided(pair: Comparison, baseline: str, measure: Measure, unit: str) -> str:
+    """Return ``beats SVC by 5.9 points [5.6, 6.1]``, of a difference that is found."""
     verb = "beats" if pair.outcome == "better" else "loses to"
+    size = measure.size(pair.difference.mean)
     # both ends have the same sign: the corrected p is below 5 %, so the 95 % interval excludes 0
-    near, far = map(measure.size, sorted(pair.difference.interval, key=abs))
-    return (
-        f"{subject} {verb} {baseline} by {measure.size(mean)} {unit} [{near}, {far}] {test}{count}."
-    )
+    near, far = map(measure.size, sorted(pair.difference.interval or (), key=abs))
+    return f"{verb} {baseline} by {size} {unit} [{near}, {far}]"
+
+
+def _unit(subject: RowResult, measure: Measure) -> str:
+    return "points of balanced accuracy" if subject.balanced else measure.unit
 
 
 def _name(row: RowResult, record: StudyRecord) -> str:
@@ -149,15 +183,19 @@ def _count(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     if len(comparisons) < 2:
         return ""
     count = Counter(comparison.outcome for comparison in comparisons)
-    subject, baseline = (
-        f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
-        for name in (record.subject, record.baseline)
-    )
+    subject, baseline = map(_with_article, (record.subject, record.baseline))
     pairs = f"of {subject} and {baseline}" if record.grouped else f"with {baseline}"
     return (
         f"; of all {len(comparisons)} comparisons {pairs}, {count['better']} are won, {count['worse']} lost, "
         f"{count['equal']} equal within {record.measure.within(record.margin)}, and {count['open']} open"
     )
+
+
+def _with_article(name: str) -> str:
+    """Return ``a quantum head``, ``an adapter`` or ``another head``, of ``other head``."""
+    if name.startswith("other "):
+        return f"an{name}"
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 def limits(record: StudyRecord) -> list[str]:

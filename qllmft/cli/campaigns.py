@@ -13,6 +13,7 @@ from rich.table import Column
 
 from qllmft.cli.console import PlainConsole, names, numbers, say, table
 from qllmft.cli.options import CampaignOptions, Count, DataOptions, Epochs, Settings, command_line
+from qllmft.counts import count_of
 from qllmft.errors import UserError
 from qllmft.files import expanded
 
@@ -223,7 +224,7 @@ def study_table(record: StudyRecord) -> Table:
         *numbers(*tried, "parameters", measure.column("test"), *others, *printed),
         rows=rows,
         title=f"{cells.about(record)}\n{record.data.source}: {record.data.counts}\n"
-        f"body {record.body}, D = {record.body.dimension}; {record.epochs} epochs; {over}",
+        f"body {record.body}, D = {record.body.dimension}; {count_of(record.epochs, 'epoch')}; {over}",
         caption=cells.published_note(record) or None,
     )
 

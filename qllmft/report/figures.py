@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from qllmft.campaign.comparison import Comparison, Trend
 from qllmft.campaign.record import StudyRecord
+from qllmft.counts import count_of
 from qllmft.escaping import one_line
 from qllmft.report import style
 from qllmft.report.study_table import OUTCOMES
@@ -281,7 +282,7 @@ def draw_trends(record: StudyRecord, trends: list[Trend]) -> Any:
     axes.set(xlabel="qubits", ylabel=measure.axis("test"), xticks=ticks)
     wide = style.keep_in_view(axes, "y", shown, factor=measure.factor)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    body = f"body {record.body} ({record.body.dimension}-d); {record.epochs} epochs"
+    body = f"body {record.body} ({record.body.dimension}-d); {count_of(record.epochs, 'epoch')}"
     bars = style.bars_note([len(record.seeds)], wide)
     style.note_below(figure, f"{record.data.source}; {body}; {bars}")
     return figure

@@ -20,6 +20,7 @@ from qllmft.campaign.record import StudyRecord, read_study, write_record
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.presets import describe_settings
 from qllmft.config.settings import settings_of, with_settings
+from qllmft.counts import count_of
 from qllmft.escaping import code, markdown, tex, verbatim, visible, without_html
 from qllmft.files import write_bytes, write_text, writing
 from qllmft.report import style
@@ -56,7 +57,7 @@ def render_template(package: str, name: str, **values: Any) -> str:
     """Return a page of a package as text. Values are escaped for its format, unless a page marks them as ``safe``.
 
     The file's name ends in ``.html.j2``, ``.md.j2`` or ``.tex.j2``. It can use the filters ``percent``, ``p_value`` and
-    ``shown``, and those of `escaping`. A missing value is an error.
+    ``shown``, ``count_of``, and those of `escaping`. A missing value is an error.
     """
     environment = Environment(
         loader=PackageLoader(package, ""),
@@ -67,7 +68,12 @@ def render_template(package: str, name: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"percent": percent, "p_value": p_value, "shown": shown}
+    environment.filters |= {
+        "percent": percent,
+        "p_value": p_value,
+        "shown": shown,
+        "count_of": count_of,
+    }
     environment.filters |= {"code": code, "verbatim": verbatim, "without_html": without_html}
     return visible(environment.get_template(name).render(values))
 
@@ -272,7 +278,7 @@ def write_study_report(folder: Path) -> Path:
     page = render_template(
         "qllmft.report",
         "study.html.j2",
-        **shown,
+        **{**shown, "verdict": shown["headline"], "sentence": shown["verdict"]},
         slopes=trends_svg(record, shown["trends"]) if shown["trends"] else "",
         leaders=[row.label for row in leaders],
         within=differences_by_seed(predictions, *leaders),

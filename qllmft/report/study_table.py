@@ -15,7 +15,7 @@ from qllmft.campaign.comparison import (
 )
 from qllmft.campaign.file import seeds_text
 from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.campaign.verdict import gain_points, gain_share, limits, verdict
+from qllmft.campaign.verdict import gain_points, gain_share, headline, limits, verdict
 from qllmft.published import published
 from qllmft.tasks.measure import Measure, percent
 from qllmft.tasks.statistics import MeanInterval
@@ -137,6 +137,7 @@ def tables(record: StudyRecord, comparisons: Sequence[Comparison]) -> dict[str, 
         "record": record,
         "measure": record.measure,
         "others": list(record.rows[0].others),
+        "headline": headline(record, comparisons),
         "verdict": verdict(record, comparisons),
         "about": about(record),
         "rows": record.rows,

@@ -26,12 +26,26 @@ def test_the_page_in_a_browser(finished, tmp_path):
     assert dom.count("<svg") == 1 + 1 + 4
 
 
+def test_the_title_is_short_and_one_epoch_is_singular(finished, tmp_path):
+    folder, found, _ = finished
+    shutil.copy(folder / "predictions.npz", tmp_path)
+    html = finish_study(tmp_path, replace(found, epochs=1)).read_text("utf-8")
+    (title,) = re.findall('<h1 id="verdict">(.*)</h1>', html)
+    assert len(title) <= 120
+    (sentence,) = re.findall("<p>(.*)</p>", html.partition("</h1>")[2])[:1]
+    assert "of all 3 comparisons with a classical head" in sentence
+    for text in (html, (tmp_path / "table.md").read_text("utf-8")):
+        assert "1 epoch" in text
+        assert "1 epochs" not in text
+
+
 def test_every_number_of_the_record_is_on_the_page(finished):
     _, found, page = finished
     html = page.read_text()
     for measured in found.rows:
         interval = measured.test_interval
-        assert f"{100 * interval.mean:.2f} ± {100 * interval.half_width:.2f}" in html
+        half = f'<span class="under">± {100 * interval.half_width:.2f}</span>'
+        assert f"{100 * interval.mean:.2f} {half}" in html
         assert measured.label in html
     for name, versions in found.versions.items():
         assert f'<th scope="row">{name}</th><td>{versions[0]}</td>' in html
@@ -62,8 +76,8 @@ def test_lines_over_qubits_have_their_slopes_on_the_page_and_in_the_table_with_a
     slope = f"{100 * rise:+.2f}".replace("-", "−")
     assert '<h2 id="slopes">Accuracy per qubit</h2>' in page
     assert (
-        f'<th scope="row">one encoder</th><td>10, 12</td><td class="n">2</td><td class="n">{slope}</td>'
-        in page
+        '<th scope="row">one encoder</th><td>10, 12</td><td class="n wide-only">2</td><td class="n">'
+        f'{slope} <span class="under">[' in page
     )
     assert page.count("<svg") == finished[2].read_text("utf-8").count("<svg") + 1
     (tmp_path / "docs").mkdir()

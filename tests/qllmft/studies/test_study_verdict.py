@@ -6,7 +6,7 @@ import pytest
 from tiny_studies import record, row
 
 from qllmft.campaign.comparison import compare, leading
-from qllmft.campaign.verdict import limits, verdict
+from qllmft.campaign.verdict import headline, limits, verdict
 from qllmft.report.study_table import measured
 from qllmft.tasks.measure import ACCURACY
 from qllmft.tasks.statistics import holm, p_value
@@ -20,6 +20,30 @@ ODD = (0.790, 0.700, 0.760, 0.720, 0.780)
 
 def outcomes(found):
     return [comparison.outcome for comparison in compare(found)]
+
+
+@pytest.mark.parametrize(
+    ("subject", "baseline", "title"),
+    [
+        (HIGH, LOW, "Multi beats SVC by 5.9 points [5.6, 6.1]"),
+        (LOW, HIGH, "Multi loses to SVC by 5.9 points [5.6, 6.1]"),
+        (HIGH, tuple(x + d for x, d in zip(HIGH, (1e-4, -1e-4, 0, 0, 1e-4), strict=True)),
+         "Multi and SVC are equal within 0.5 points"),
+        (ODD, HIGH, "Nothing can be said about Multi against SVC"),
+        ((0.9,), (0.5,), "Nothing can be said from one seed about Multi against SVC"),
+    ],
+)  # fmt: skip
+def test_the_title_of_a_page_is_the_start_of_the_sentence(subject, baseline, title):
+    others = [row(f"NN {i}", "baseline", baseline, validation=(0.1,) * len(baseline)) for i in "ab"]
+    pair = row("Multi", "subject", subject), row("SVC", "baseline", baseline)
+    for found in (record(*pair), record(*pair, *others)):
+        assert headline(found) == title
+
+
+def test_a_count_of_other_heads_is_grammatical():
+    rows = [row("A", "subject", HIGH), *(row(name, "baseline", LOW) for name in "BC")]
+    found = replace(record(*rows), baseline="other head")
+    assert "; of all 2 comparisons with another head, 2 are won" in verdict(found)
 
 
 @pytest.mark.parametrize(
