@@ -263,3 +263,18 @@ def test_a_server_answers_and_explains_by_the_names_that_the_commands_take(run, 
         assert answer.status_code == 422
         assert "got 'oracle', expected" in answer.json()["error"]
         assert "'best'" in answer.json()["error"]
+
+
+def test_a_server_loads_the_body_of_all_rows_once(run, names, monkeypatch):
+    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
+    from qllmft.inference import items
+    from qllmft.serving.model import ServedModel
+
+    loaded, body = [], items.Body
+    monkeypatch.setattr(items, "Body", lambda *a, **k: loaded.append(a) or body(*a, **k))
+    model = ServedModel(Predictor.load(run.path), run.path)
+    model.load()
+    for name in names:
+        model.answer(TEXTS, name)
+        model.explain(TEXTS[0], name)
+    assert len(loaded) == 1
