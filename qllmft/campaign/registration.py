@@ -19,6 +19,7 @@ from qllmft.embed import published_name
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, reading, write_json
 from qllmft.run import SharedInputs
+from qllmft.tasks import TASKS
 from qllmft.tasks.statistics import ALPHA, PairedDifference
 
 FILE = "registration.json"  # in the study's folder: the registration that its runs were begun with
@@ -61,7 +62,9 @@ def plan_of(
     return dict(json.loads(json.dumps(found, sort_keys=True)))
 
 
-def register_study(study: Study, file: Path, settings: Mapping[str, Any]) -> float | None:
+def register_study(
+    study: Study, file: Path, settings: Mapping[str, Any]
+) -> tuple[float, str] | None:
     """Write the plan of a study into a file for a commit. No run is done.
 
     Args:
@@ -70,8 +73,8 @@ def register_study(study: Study, file: Path, settings: Mapping[str, Any]) -> flo
         settings: of all runs, by dotted name.
 
     Returns:
-        The least true difference that the study finds with 80 % power at 5 % divided by the number of comparisons, in
-        the unit of ``scatter``; None without it.
+        The least true difference that the study finds with 80 % power at 5 % divided by the number of comparisons, and
+        its unit, that of ``scatter``; None without it.
 
     Raises:
         UserError: if the file exists, is in no git repository, or a kept record there has reported a seed of the plan
@@ -96,7 +99,8 @@ def register_study(study: Study, file: Path, settings: Mapping[str, Any]) -> flo
         "plan": plan_of(study, settings, planned),
     }
     write_json(file, content)
-    return least
+    unit = TASKS[planned[0].config.data.task].measure.unit
+    return None if least is None else (least, unit)
 
 
 def begin(

@@ -110,7 +110,7 @@ def study(
 
     if register:
         least = register_study(plan, register, overrides)
-        seen = "" if least is None else f" The least difference that it sees is {least:.2f}."
+        seen = f" The least difference that it sees is {least[0]:.3g} {least[1]}." if least else ""
         say(f"The plan of the study {plan.name} is {register}.{seen} Commit it before any run.")
         return
     try:
@@ -423,6 +423,7 @@ def _best_of_rows(result: SweepResult) -> Table:
 def winner_sentences(result: SweepResult) -> Iterator[str]:
     """Yield sentences about the winner and its score."""
     from qllmft.campaign.grid import level_text
+    from qllmft.tasks.measure import with_minus
     from qllmft.tasks.statistics import MeanInterval
 
     winner = result.winner
@@ -436,7 +437,7 @@ def winner_sentences(result: SweepResult) -> Iterator[str]:
     )
     if all(beside := [score.beside for score in winner.tested]):
         means = [
-            f"{parts[0].name} {MeanInterval.of([part.value for part in parts]).mean:.3g}"
+            f"{parts[0].name} {with_minus(MeanInterval.of([part.value for part in parts]).mean, '.3g')}"
             for parts in zip(*beside, strict=True)
         ]
         yield f"On the same texts: {', '.join(means)}."

@@ -196,6 +196,7 @@ def explain(
     """
     from qllmft.cli.listener import ConsoleListener
     from qllmft.inference.explanation import TrainingTexts, explain_text
+    from qllmft.tasks.measure import with_minus
 
     predictor = loaded(run, model)
     with ConsoleListener() as listener:
@@ -208,7 +209,7 @@ def explain(
     say(f"{answer.label}, probability {answer.probabilities[answer.label]:.4f}")
     if words and found.words:
         effects = [
-            (word.word, f"{word.position}", f"{100 * word.effect:+.2f}", word.label)
+            (word.word, f"{word.position}", with_minus(100 * word.effect, "+.2f"), word.label)
             for word in found.words[:words]
         ]
         counted = numbers("position", "effect")

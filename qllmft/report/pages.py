@@ -40,7 +40,7 @@ from qllmft.run import ModelResult, RunFolder
 from qllmft.run.record import WITHOUT_CIRCUIT, BodyRecord, DataRecord, Mistake
 from qllmft.run.verdict import circuit_notes, headline, verdict
 from qllmft.tasks import TASK_OF_SCORE, TASKS
-from qllmft.tasks.measure import Measure, percent
+from qllmft.tasks.measure import Measure, percent, with_minus
 from qllmft.tasks.statistics import p_value
 from qllmft.templates import describe, encoder_template, head_template
 from qllmft_circuits import draw_text
@@ -57,7 +57,7 @@ def render_template(package: str, name: str, **values: Any) -> str:
     """Return a page of a package as text. Values are escaped for its format, unless a page marks them as ``safe``.
 
     The file's name ends in ``.html.j2``, ``.md.j2`` or ``.tex.j2``. It can use the filters ``percent``, ``p_value`` and
-    ``shown``, ``count_of``, and those of `escaping`. A missing value is an error.
+    ``shown``, ``count_of``, ``with_minus``, and those of `escaping`. A missing value is an error.
     """
     environment = Environment(
         loader=PackageLoader(package, ""),
@@ -73,6 +73,7 @@ def render_template(package: str, name: str, **values: Any) -> str:
         "p_value": p_value,
         "shown": shown,
         "count_of": count_of,
+        "with_minus": with_minus,
     }
     environment.filters |= {"code": code, "verbatim": verbatim, "without_html": without_html}
     return visible(environment.get_template(name).render(values))

@@ -17,7 +17,7 @@ from qllmft.campaign.file import seeds_text
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.verdict import gain_points, gain_share, headline, limits, verdict
 from qllmft.published import published
-from qllmft.tasks.measure import Measure, percent
+from qllmft.tasks.measure import Measure, percent, with_minus
 from qllmft.tasks.statistics import MeanInterval
 
 APART = "test texts drawn by no such seed"
@@ -56,9 +56,9 @@ def other(values: Sequence[float]) -> str:
     """Return ``0.612 ± 0.034``, the mean of a score beside that of the study, with two digits of its interval."""
     found = MeanInterval.of(values)
     if not found.half_width:
-        return f"{found.mean:.3g}".replace("-", "−")
+        return with_minus(found.mean, ".3g")
     digits = min(max(0, 1 - floor(log10(found.half_width))), 3)
-    return f"{found.mean:,.{digits}f} ± {found.half_width:,.{digits}f}".replace("-", "−")
+    return f"{with_minus(found.mean, f',.{digits}f')} ± {found.half_width:,.{digits}f}"
 
 
 def parameters(row: RowResult) -> str:

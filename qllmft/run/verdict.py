@@ -235,7 +235,7 @@ def _second_line(model: ModelResult) -> Iterator[str]:
     if scores and (scores.uneven or len(scores.texts) > 2):
         yield f"balanced {percent(scores.balanced)}, F1 {percent(scores.macro_f1)}"
     if model.test is not None and model.test.beside:
-        yield ", ".join(f"{part.short} {part.value:.3g}" for part in model.test.beside)
+        yield ", ".join(f"{part.short} {part.plain}" for part in model.test.beside)
 
 
 def notes(record: RunRecord) -> Iterator[str]:

@@ -21,6 +21,11 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}"
 
 
+def with_minus(number: float, form: str) -> str:
+    """Return a number in a format, with the sign of all negative numbers in tables: ``−0.25``."""
+    return f"{number:{form}}".replace("-", "−")
+
+
 @dataclass(frozen=True)
 class Measure:
     """Score by which the models of a task are compared, the higher the better, in tables and sentences."""
@@ -122,9 +127,15 @@ class ScorePart(NamedTuple):
     interval: tuple[float, float]  # 95 %, over bootstrap samples of the texts
 
     @property
+    def plain(self) -> str:
+        """Return ``0.812``."""
+        return with_minus(self.value, ".3g")
+
+    @property
     def with_interval(self) -> str:
         """Return ``0.812 [0.79, 0.83]``."""
-        return f"{self.value:.3g} [{self.interval[0]:.3g}, {self.interval[1]:.3g}]"
+        low, high = (with_minus(end, ".3g") for end in self.interval)
+        return f"{self.plain} [{low}, {high}]"
 
 
 class Score(ABC):

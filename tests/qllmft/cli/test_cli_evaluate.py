@@ -1,6 +1,7 @@
 """`qllmft evaluate`: a trained model on labelled texts."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -131,4 +132,8 @@ def test_an_answer_is_explained_by_words_and_by_training_texts(run, cli):
     nearest = [each["cosine"] for each in found["neighbours"]]
     assert nearest == pytest.approx(sorted(cosines)[::-1][:5], abs=1e-6)
     assert all(each["text"] in train for each in found["neighbours"])
-    assert "training text" in cli("explain", run.path, text)[0]
+    output, _ = cli("explain", run.path, text)
+    assert "training text" in output
+    effects = re.findall(r"[+−]\d+\.\d\d", output)
+    assert any(effect[0] == "−" for effect in effects)
+    assert len(effects) == 4

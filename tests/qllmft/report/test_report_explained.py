@@ -28,7 +28,8 @@ def test_a_page_explains_as_many_mistakes_as_were_asked_for(trained_run, tmp_pat
     assert "&lt;b&gt;film&lt;/b&gt;</td>" in page
     assert "<b>film" not in page
     for word in found.words:
-        assert f">{100 * word.effect:+.2f}</td>" in page
+        effect = f"{100 * word.effect:+.2f}".replace("-", "−")
+        assert f">{effect}</td>" in page
     for each in found.neighbours:
         assert f'{each.text}</td><td>{each.label}</td><td class="n">{each.cosine:.3f}</td>' in page
     assert len(found.neighbours) == 5

@@ -158,7 +158,8 @@ def test_the_plan_has_the_least_difference_that_it_sees(repository, given):
     """Against the noncentral t of scipy, whose power at the printed difference is 80 %."""
     study = changed(scatter=2.0, seeds="10-19")
     file = repository / "plan.json"
-    least = register_study(study, file, given)
+    least, unit = register_study(study, file, given)
+    assert unit == "points"
     assert json.loads(file.read_text())["least_seen"] == least
     level = 0.05 / study.n_comparisons
     critical, shift = stats.t.isf(level / 2, 9), least / (2.0 / math.sqrt(10))

@@ -23,6 +23,7 @@ from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.sklearn import QuantumHeadRegressor, QuantumTextRegressor
 from qllmft.tasks import REGRESSION
+from qllmft.tasks.measure import ScorePart
 from qllmft.tasks.regression import TargetScores, r2
 from qllmft.training import Examples, Scaling, fit, logits_of
 from qllmft.training.step import DirectStep, TrainingStep
@@ -63,6 +64,11 @@ def test_the_scores_are_scikit_learns_and_scipys():
     assert found.spearman == pytest.approx(np.mean(ranks))
     assert [each[2] for each in found.by_target] == pytest.approx(ranks)
     assert TargetScores.of(targets, np.zeros((80, 2))).spearman == 0
+
+
+def test_a_rank_below_zero_has_the_sign_of_all_numbers():
+    part = ScorePart("rank", "rank correlation", -0.25, (-0.5, 0.1))
+    assert (part.plain, part.with_interval) == ("−0.25", "−0.25 [−0.5, 0.1]")
 
 
 def test_r2_is_scikit_learns_with_weights_without_and_of_constant_targets():
