@@ -26,7 +26,7 @@ class Entry:
     module: str
     backend: str  # class in it
     options: str  # its pydantic class
-    extra: str | None = None  # ``pip install qllmft[extra]``
+    extra: str | None = None  # ``pip install .[extra]`` in a clone
     device: str = "CPU"
     noise: str = "none"  # with its convention
     limits: str = ""

@@ -50,11 +50,11 @@ def info(
         )
     from qllmft.templates import describe
 
-    config, title, record = _find(name)
-    if record is not None:
-        dimension = dimension or record.body.dimension
-        classes = classes or len(record.data.labels)
-    dimension, classes = dimension or PAPER_DIMENSION, classes or PAPER_CLASSES
+    config, title, record, sizes = _find(name)
+    assumed = [] if sizes else [n for n, v in (("D", dimension), ("k", classes)) if v is None]
+    note = f" (the paper's {' and '.join(assumed)}; the run has no model yet)" if assumed else ""
+    own_dimension, own_classes = sizes or (PAPER_DIMENSION, PAPER_CLASSES)
+    dimension, classes = dimension or own_dimension, classes or own_classes
     description = describe(config.model, dimension, classes)
     if json:
         parts = [
@@ -85,7 +85,7 @@ def info(
         counts = (c.n_qubits, c.one_qubit_gates, c.two_qubit_gates, c.depth) if c else ()
         rows.append((part.name, f"{part.parameters:,}", *(f"{n:,}" for n in counts)))
     columns = numbers("parameters", "qubits", "1Q gates", "2Q gates", "depth")
-    shown = table("part", *columns, rows=rows, title=f"D = {dimension}, k = {classes}")
+    shown = table("part", *columns, rows=rows, title=f"D = {dimension}, k = {classes}{note}")
     shown.add_section()
     shown.add_row("all", f"{description.parameters:,}")
     say(shown)
@@ -115,19 +115,25 @@ def _draw(model: ModelConfig, *, always: bool) -> None:
         say(f"The drawing of the head's circuit has {lines} lines: --draw prints it.")
 
 
-def _find(name: str) -> tuple[RunConfig, str, RunRecord | None]:
-    """Return configuration and title of a preset or a run, and a finished run's record."""
+def _find(name: str) -> tuple[RunConfig, str, RunRecord | None, tuple[int, int] | None]:
+    """Return configuration and title of a preset or a run, a finished run's record, and D and k if they are known."""
     from qllmft.config.presets import load_preset, preset_names
 
-    if name not in preset_names() and Path(name).is_dir():
-        from qllmft.run import RunFolder
+    if name in preset_names() or not Path(name).is_dir():
+        preset = load_preset(name)
+        return preset.config(), f"{name}: {preset.title}", None, (PAPER_DIMENSION, PAPER_CLASSES)
+    from qllmft.model import load_model
+    from qllmft.run import RunFolder
 
-        folder = RunFolder(Path(name))
-        config = folder.read_config()
-        record = folder.read_result() or folder.read_validation()
-        return config, name, record
-    preset = load_preset(name)
-    return preset.config(), f"{name}: {preset.title}", None
+    folder, sizes = RunFolder(Path(name)), None
+    config = folder.read_config()
+    record = folder.read_result() or folder.read_validation()
+    if record is not None:
+        sizes = record.body.dimension, len(record.data.labels)
+    elif folder.model_folder.is_dir():
+        model = load_model(folder.path)
+        sizes = model.dimension, len(model.label_names)
+    return config, name, record, sizes
 
 
 def _list_presets(source: str | None, *, json: bool) -> None:

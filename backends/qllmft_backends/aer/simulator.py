@@ -182,7 +182,7 @@ def gpu_obstacle() -> str | None:
     if len(wheels) > 1:
         return (
             "qiskit-aer and qiskit-aer-gpu are both installed and overwrite each other: "
-            "pip uninstall qiskit-aer qiskit-aer-gpu, then pip install '.[gpu]', or 'qllmft[aer]' without a GPU."
+            "pip uninstall qiskit-aer qiskit-aer-gpu, then pip install '.[gpu]', or '.[aer]' without a GPU."
         )
     if "GPU" in devices:
         return None
