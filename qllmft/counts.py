@@ -1,10 +1,11 @@
 """Counts in sentences."""
 
 
-def count_of(n: int, noun: str) -> str:
-    """Return a number with its noun, in the plural unless it is 1.
+def count_of(n: int, noun: str, verbs: tuple[str, str] = ("", "")) -> str:
+    """Return a number with its noun, in the plural unless it is 1, and one of two verbs, the first for 1.
 
-    >>> count_of(1, "epoch"), count_of(1200, "test text")
-    ('1 epoch', '1,200 test texts')
+    >>> count_of(1, "epoch"), count_of(1200, "test text", ("is", "are"))
+    ('1 epoch', '1,200 test texts are')
     """
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+    verb = verbs[n != 1]
+    return f"{n:,} {noun}{'' if n == 1 else 's'}{verb and f' {verb}'}"

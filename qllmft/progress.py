@@ -8,6 +8,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.text import Text
 
+from qllmft.counts import count_of
 from qllmft.events import (
     DataChecked,
     EpochEnded,
@@ -97,7 +98,7 @@ class LineListener:
                 if epoch == epochs or epoch % max(1, epochs // LINES) == 0:
                     self.line(f"epoch {epoch}/{epochs}  {self.epoch_text(metrics)}")
             case StageEnded("embedding") if self._done == self._stage.total:
-                self.line(f"embedded {self._stage.total:,} texts with {self._stage.name}")
+                self.line(f"embedded {count_of(self._stage.total, 'text')} with {self._stage.name}")
 
     def message(self, text: str) -> None:
         """Print one line."""
@@ -130,7 +131,7 @@ class LineListener:
 def stage_text(started: StageStarted) -> str:
     """Return a short description of a stage."""
     return {
-        "embedding": f"embedding {started.total:,} texts with {started.name}",
+        "embedding": f"embedding {count_of(started.total, 'text')} with {started.name}",
         "contrastive": "contrastive step",
         "choosing": f"choosing of {started.name}",
         "training": "training",

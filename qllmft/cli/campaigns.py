@@ -305,7 +305,7 @@ def sweep(
     check_feasible(plan.each_head(), executor.inputs)
     of_table = "" if space.table == "none" else f"table {space.table}, "
     each = f", {seeds} seeds each" if seeds > 1 else ""
-    say(f"{space.name}: {of_table}{space.title}; {sampler}, {plan.size} trials{each}")
+    say(f"{space.name}: {of_table}{space.title}; {sampler}, {count_of(plan.size, 'trial')}{each}")
     if plan_only:
         try:
             found, cores = estimate(plan, executor.inputs), thread_count()

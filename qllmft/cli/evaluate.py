@@ -27,6 +27,7 @@ from qllmft.cli.options import (
     Threshold,
     run_settings,
 )
+from qllmft.counts import count_of
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def _parts(found: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
     accuracy, scores = found.accuracy, found.classes
     low, high = map(percent, accuracy.interval)
     yield (
-        f"{found.source}: {percent(accuracy.value, 2)} % of {accuracy.total:,} texts are right "
+        f"{found.source}: {percent(accuracy.value, 2)} % of {count_of(accuracy.total, 'text', ('is', 'are'))} right "
         f"(95 % interval {low} to {high} %)."
     )
     low, high = map(percent, scores.interval)
@@ -211,7 +212,7 @@ def _parts_of_targets(found: Evaluation, backend: Backend | None) -> Iterator[st
     from qllmft.tasks.regression import TargetScores
 
     scores, names = found.scores, found.names
-    yield f"{found.source}: {scores.total:,} texts; in brackets 95 % intervals of a bootstrap over the texts."
+    yield f"{found.source}: {count_of(scores.total, 'text')}; in brackets 95 % intervals of a bootstrap over the texts."
     if isinstance(scores, LabelSetScores):
         rows = [(part.name, part.with_interval) for part in scores.parts]
         yield table("score", *numbers("value [95 % interval]"), rows=rows)
@@ -281,8 +282,8 @@ def _show_budget(
             change = "" if row is first else ACCURACY.signed(row.accuracy - first.accuracy)
             rows.append((row.errors, right, change, percent(row.differ)))
         say(
-            f"{name or backends[name].name}: predicted for {each.texts:,} texts{own}; nothing was sent. The exact "
-            f"model has {percent(each.exact)} % right.",
+            f"{name or backends[name].name}: predicted for {count_of(each.texts, 'text')}{own}; nothing was sent. The "
+            f"exact model has {percent(each.exact)} % right.",
             table(*names("errors"), *numbers("right, % [95 %]", "points", "differ, %"), rows=rows),
             "Labels that differ from the exact model's, means over draws of the shots.",
             each.sentence,
@@ -318,7 +319,7 @@ def _show_backends(
     if rows:
         headers = ("right", "95 %", "differ", "unsure", "|Δ⟨Z⟩|", "error", "shots")
         say(
-            f"{each.source}: {accuracy.total:,} texts.",
+            f"{each.source}: {count_of(accuracy.total, 'text')}.",
             table(*names("backend"), *numbers(*headers), rows=rows),
             "Labels that differ from the exact model's, and labels unsure at these shots;",
             "mean |Δ⟨Z⟩| from the exact model, and the mean standard error of ⟨Z⟩.",

@@ -16,6 +16,7 @@ from qllmft.cli.backend import BackendOptions
 from qllmft.cli.consent import attend, attend_unasked
 from qllmft.cli.console import numbers, say, say_json, table, texts
 from qllmft.cli.options import Json, Row, Run, loaded
+from qllmft.counts import count_of
 from qllmft.errors import UserError
 from qllmft.serving import RequestLimits
 
@@ -169,9 +170,11 @@ def export(
         return
     written = exported.write(out)
     circuit = exported.circuit
-    free = f", {circuit.num_parameters} free parameters" if circuit.num_parameters else ""
+    n_free = circuit.num_parameters
+    free = f", {count_of(n_free, 'free parameter')}" if n_free else ""
     typer.echo(
-        f"{' and '.join(map(str, written))}: {circuit.num_qubits} qubits, {circuit.size()} operations{free}."
+        f"{' and '.join(map(str, written))}: {count_of(circuit.num_qubits, 'qubit')}, "
+        f"{count_of(circuit.size(), 'operation')}{free}."
     )
 
 

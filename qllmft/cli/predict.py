@@ -24,6 +24,7 @@ from qllmft.cli.options import (
     Threshold,
     run_settings,
 )
+from qllmft.counts import count_of
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -133,8 +134,8 @@ def predict(
         say(share_left(unsure, total, margin), err=True)
     if novelty and total:
         say(
-            f"Unlike the training texts are {unlike:,} of {total:,} texts ({percent(unlike / total)} %); of the "
-            f"validation texts {percent(predictor.novelty.marked(novelty))} %.",
+            f"Unlike the training texts are {unlike:,} of {count_of(total, 'text')} ({percent(unlike / total)} %); of "
+            f"the validation texts {percent(predictor.novelty.marked(novelty))} %.",
             err=True,
         )
 

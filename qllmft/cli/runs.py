@@ -12,6 +12,7 @@ import typer
 
 from qllmft.cli.console import numbers, say, say_json, table, texts
 from qllmft.cli.options import Json
+from qllmft.counts import count_of
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _row(run: RunFolder) -> dict[str, str]:
         source += f", {count} folds"
         config = config.model_copy(update={"data": config.data.model_copy(update={"fold": None})})
     else:
-        progress = f"{run.epochs_done()} of {config.train.epochs} epochs"
+        progress = f"{run.epochs_done()} of {count_of(config.train.epochs, 'epoch')}"
         record, test = run.read_result(), "not tested" if run.missing else progress
     nearest, model, best = describe_settings(config), config.model, ""
     if record is not None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config.data import PairFeatures
+from qllmft.counts import count_of
 from qllmft.errors import UserError
 
 FIRST_ROWS = 5  # number of bad rows that are named
@@ -45,20 +46,20 @@ class Findings:
             yield f"{_rows(self.dropped_rows)} left out as duplicates."
         if self.repeated_texts:
             yield (
-                f"Duplicates: {self.repeated_texts:,} texts occur more than once, {self.crossing_texts:,} of them "
-                f"in more than one of training, validation and test, {self.contradictory_texts:,} with different "
-                "labels. --duplicates drop leaves them out."
+                f"Duplicates: {count_of(self.repeated_texts, 'text', ('occurs', 'occur'))} more than once, "
+                f"{self.crossing_texts:,} of them in more than one of training, validation and test, "
+                f"{self.contradictory_texts:,} with different labels. --duplicates drop leaves them out."
             )
         counts = [(name, count, self.tested.get(name, 0)) for name, count in self.drawn.items()]
         if few := [
-            f"{count + tested} texts of {name!r} ({count} train and validate, {tested} test)"
+            f"{count_of(count + tested, 'text')} of {name!r} ({count} train and validate, {tested} test)"
             for name, count, tested in counts
         ]:
             yield f"{listed(few, len(few), ', ')}: {self.requested} per label are requested."
 
 
 def _rows(count: int) -> str:
-    return f"{count:,} row is" if count == 1 else f"{count:,} rows are"
+    return count_of(count, "row", ("is", "are"))
 
 
 def listed(parts: Sequence[str], total: int, between: str = "; ") -> str:

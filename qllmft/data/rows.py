@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
+from qllmft.counts import count_of
 from qllmft.data.cells import MOST_LABEL, MOST_TEXT, is_blank, is_missing, is_several, label_of
 from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, listed
 from qllmft.data.labels import Frames, labels_of
@@ -97,8 +98,9 @@ def _without_bad_rows(
                 f"{config.source}, split {split!r}: no row has a text and a label. Are the columns right?"
             )
     if bad and config.bad_rows == "error":
+        rows = count_of(sum(map(len, frames.values())), "row")
         raise UserError(
-            f"{config.source}: of {sum(map(len, frames.values())):,} rows {len(bad):,} have no text or no label: "
+            f"{config.source}: of {rows} {len(bad):,} {'has' if len(bad) == 1 else 'have'} no text or no label: "
             f"{listed(bad, len(bad))}. Fill them in, or leave them out with --bad-rows skip."
         )
     return kept, Findings(skipped_rows=len(bad), first_skipped=tuple(bad[:FIRST_ROWS]))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft.counts import count_of
 from qllmft.errors import UserError
 from qllmft.tasks.calibration import fewest_texts, least_probability
 from qllmft.tasks.measure import percent
@@ -153,4 +154,5 @@ def share_left(unsure: int, total: int, margin: float) -> str:
     >>> share_left(3, 20, 0.2)
     'No answer to 3 of 20 texts (15.0 %), whose lead is below 0.2'
     """
-    return f"No answer to {unsure:,} of {total:,} texts ({percent(unsure / total)} %), whose lead is below {margin:g}"
+    of_all = f"{unsure:,} of {count_of(total, 'text')} ({percent(unsure / total)} %)"
+    return f"No answer to {of_all}, whose lead is below {margin:g}"

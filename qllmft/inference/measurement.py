@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit, logit, softmax
 
+from qllmft.counts import count_of
 from qllmft.errors import UserError
 from qllmft.inference.circuits import Floats, ModelCircuits
 from qllmft.tasks import Task
@@ -178,10 +179,11 @@ class BackendAgreement:
             shots += f"; {self.shots:,} shots of a circuit on average, {self.most_shots:,} at most"
         by = "at this number of shots"
         if self.known_texts:
-            by = f"by {self.known_texts} training texts with known answers"
+            by = f"by {count_of(self.known_texts, 'training text')} with known answers"
         return (
-            f"agreement with the exact model over {self.samples} texts: {self.flips} labels differ, {self.undecided} "
-            f"undecided {by}; of the {self.samples - self.undecided} decided {self.decided_flips} differ; mean |Δ⟨Z⟩| "
+            f"agreement with the exact model over {count_of(self.samples, 'text')}: "
+            f"{count_of(self.flips, 'label', ('differs', 'differ'))}, {self.undecided} undecided "
+            f"{by}; of the {self.samples - self.undecided} decided {self.decided_flips} differ; mean |Δ⟨Z⟩| "
             f"= {self.mean_abs_difference:.4f} ({shots})"
         )
 

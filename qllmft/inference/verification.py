@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qllmft.counts import count_of
 from qllmft.embed import body_identity, check_body_folder, locate_body
 from qllmft.errors import UserError
 from qllmft.files import read_bytes
@@ -74,9 +75,9 @@ def _checked_record(folder: RunFolder) -> str:
                 )
     test = record.head.test
     if test is None:
-        return f"{len(record.models)} models"
+        return count_of(len(record.models), "model")
     shown = test.measure.percent(test.value) if test.measure.in_percent else test
-    return f"{len(record.models)} models, test {test.measure.name} {shown}"
+    return f"{count_of(len(record.models), 'model')}, test {test.measure.name} {shown}"
 
 
 def _metrics(folder: RunFolder) -> str:
@@ -89,7 +90,7 @@ def _metrics(folder: RunFolder) -> str:
     ends_early = bool(metrics) and (train.optimizer == "lbfgs" or train.patience)
     if len(metrics) != train.epochs and not (ends_early and len(metrics) < train.epochs):
         raise UserError(
-            f"{folder.metrics_file.name} has {len(metrics)} epochs, and the configuration {train.epochs}."
+            f"{folder.metrics_file.name} has {count_of(len(metrics), 'epoch')}, and the configuration {train.epochs}."
         )
     values = [(each.train_loss, each.validation_loss, each.score) for each in metrics]
     if not np.isfinite(np.array(values, np.float64)).all():
@@ -97,7 +98,7 @@ def _metrics(folder: RunFolder) -> str:
     selected = folder.finished(tested=False).selected_epoch
     if not 1 <= selected <= len(metrics):
         raise UserError(f"the record's selected epoch is {selected}, of {len(metrics)}.")
-    return f"{len(metrics)} epochs, the selected one is {selected}"
+    return f"{count_of(len(metrics), 'epoch')}, the selected one is {selected}"
 
 
 def _predictions(folder: RunFolder) -> str:
@@ -109,7 +110,7 @@ def _predictions(folder: RunFolder) -> str:
         raise UserError(f"there is no {folder.predictions_file.name}.")
     if len(answers.labels) != record.data.sizes.get("test"):
         raise UserError(
-            f"they have {len(answers.labels)} texts, and the record {record.data.sizes.get('test')}."
+            f"they have {count_of(len(answers.labels), 'text')}, and the record {record.data.sizes.get('test')}."
         )
     if answers.label_names != record.data.labels:
         raise UserError(
@@ -122,8 +123,9 @@ def _predictions(folder: RunFolder) -> str:
             raise UserError(
                 f"{model.name!r} has {found.exactly}, and the record has {recorded.exactly}."
             )
-    texts = f"{len(answers.labels)} texts"
-    return f"{len(record.models)} models x {texts} give the record's {answers.task.measure.plural}"
+    models = count_of(len(record.models), "model")
+    texts = count_of(len(answers.labels), "text")
+    return f"{models} x {texts} give the record's {answers.task.measure.plural}"
 
 
 def _model(folder: RunFolder) -> str:
@@ -164,4 +166,4 @@ def _ledger(folder: RunFolder) -> str:
             f"`qllmft jobs wait {folder.path}` sets it aside."
         )
     jobs = [chunk for chunk in ledger.chunks.values() if chunk.job_id is not None]
-    return f"{len(jobs)} jobs, {sum(len(chunk.values) for chunk in jobs)} circuits"
+    return f"{count_of(len(jobs), 'job')}, {count_of(sum(len(chunk.values) for chunk in jobs), 'circuit')}"

@@ -17,6 +17,7 @@ import torch
 
 from qllmft import embed, training  # what a body needs to learn is imported on its first use
 from qllmft.config import BodyConfig
+from qllmft.counts import count_of
 from qllmft.data import Table
 from qllmft.embed import body_identity, default_cache_folder, locate_body
 from qllmft.events import stage
@@ -104,7 +105,7 @@ def _announce(setup: RunSetup, body: embed.TrainableBody, steps: int, place: Pat
     again = f", and about as long for each of {setup.steps - 1} others" if setup.steps > 1 else ""
     setup.message(
         f"{setup.config.body.model}: contrastive step on {n_pairs:,} pairs of training "
-        f"texts{'' if cosine else ' an epoch'}, {settings.epochs} epoch{'s' * (settings.epochs > 1)}: about "
+        f"texts{'' if cosine else ' an epoch'}, {count_of(settings.epochs, 'epoch')}: about "
         f"{duration}{again}, {learning}{memory:.1f} GB of memory for "
         f"weights, gradients and moments; {'it' if body.adapted else 'the tuned body'} takes {weights / GB:.2f} GB on "
         f"disk{place_text}."
@@ -149,7 +150,7 @@ class FrozenBody:
             work = (forward + backward) * sizes["train"] + forward * sizes["validation"]
             seconds = work / len(batch)
             self._setup.message(
-                f"{backend.name}: an epoch will take about {seconds:.0f} s, {epochs} epochs "
+                f"{backend.name}: an epoch will take about {seconds:.0f} s, {count_of(epochs, 'epoch')} "
                 f"{epochs * seconds / 60:.0f} min. The backend adjoint computes the same gradients faster, with "
                 "--noise and --shots too."
             )
@@ -203,10 +204,10 @@ class LearningBody:
         )
         memory, saving = (5 * weights + frozen) / GB, (13 * weights + frozen) / GB
         self._setup.message(
-            f"{config.body.model}: {learning} An epoch will take about {duration_text(epoch)}, {epochs} epochs "
-            f"{duration_text(epochs * epoch)}; {memory:.1f} GB of memory for weights, gradients, moments and the best "
-            f"weights ({saving:.1f} GB when a checkpoint is written); {4 * weights / GB:.1f} GB on disk until the run "
-            f"is finished, then {weights / GB:.2f} GB."
+            f"{config.body.model}: {learning} An epoch will take about {duration_text(epoch)}, "
+            f"{count_of(epochs, 'epoch')} {duration_text(epochs * epoch)}; {memory:.1f} GB of memory for weights, "
+            f"gradients, moments and the best weights ({saving:.1f} GB when a checkpoint is written); "
+            f"{4 * weights / GB:.1f} GB on disk until the run is finished, then {weights / GB:.2f} GB."
         )
 
     @property

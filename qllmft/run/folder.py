@@ -17,6 +17,7 @@ import tomli_w
 from qllmft.config import BodyConfig, RunConfig, parse_config
 from qllmft.config.body import OWN_ADAPTER, OWN_BODY, ROWS
 from qllmft.config.settings import differing
+from qllmft.counts import count_of
 from qllmft.errors import UserError
 from qllmft.files import (
     is_temporary,
@@ -199,7 +200,7 @@ class RunFolder:
     def progress(self) -> str:
         """Return the progress of an unfinished run: ``3 of 20 epochs``, with the parts that are missing after them."""
         missing = f"; missing: {self.missing}" if self.missing else ""
-        return f"{len(self.metrics())} of {self.read_config().train.epochs} epochs{missing}"
+        return f"{len(self.metrics())} of {count_of(self.read_config().train.epochs, 'epoch')}{missing}"
 
     def keep_metrics_until(self, epoch: int) -> None:
         """Drop the epochs after the checkpoint, which are trained again to the same bits."""

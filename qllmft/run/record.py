@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import GetPydanticSchema, PlainSerializer, TypeAdapter, ValidationError
 
 from qllmft.config import NoiseConfig
+from qllmft.counts import count_of
 from qllmft.data import Findings, Table
 from qllmft.errors import UserError
 from qllmft.tasks import Task
@@ -307,7 +308,7 @@ class DataRecord:
         train, validation, test = (self.sizes[part] for part in ("train", "validation", "test"))
         if self.validation_folds:
             return f"{train:,} training (cross-validated in {self.validation_folds} folds), {test:,} test texts"
-        return f"{train:,} training, {validation:,} validation, {test:,} test texts"
+        return f"{train:,} training, {validation:,} validation, {count_of(test, 'test text')}"
 
     @property
     def validated(self) -> str:

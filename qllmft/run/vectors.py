@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from qllmft.config import BodyConfig
+from qllmft.counts import count_of
 from qllmft.data import Table
 from qllmft.embed import Embeddings, check_vectors, embed
 from qllmft.embed.embedder import pair_vectors
@@ -116,7 +117,8 @@ def embed_tables(
         embeddings = inputs.embed(texts, body, compute) if inputs else compute(texts)
         advance(len(texts))
     if embeddings.truncated:
-        text = f"{embeddings.truncated:,} texts have more than the {embeddings.longest} tokens that"
+        text = count_of(embeddings.truncated, "text", ("has", "have"))
+        text += f" more than the {embeddings.longest} tokens that"
         on_event(Message(f"{text} {title or body.model} reads: the rest of them is cut off."))
     ends = np.cumsum([len(table.to_embed) for table in tables.values()])
     parts, examples = np.split(embeddings.vectors, ends[:-1]), []

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
+from qllmft.counts import count_of
 from qllmft.run.record import WITHOUT_CIRCUIT, AgainstHead, ModelResult, RunRecord
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import Measure, percent
@@ -70,7 +71,7 @@ def verdict(models: Sequence[ModelResult], folds: int | None = None) -> str:
     with the least difference that would have been found. A head that gives every text the same answer beats nothing.
     """
     head = models[0]
-    measure, texts = head.tested.measure, f"{head.tested.total:,} test texts"
+    measure, texts = head.tested.measure, count_of(head.tested.total, "test text")
     if head.constant:
         return (
             f"The {head.subject} gives the same answer to every text, so it beats nothing: it got "

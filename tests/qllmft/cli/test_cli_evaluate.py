@@ -111,6 +111,17 @@ def test_texts_that_were_trained_on_are_counted(run, cli, tmp_path):
     assert "no nearest texts: " in cli("explain", elsewhere, "a good film")[0]
 
 
+def test_one_text_and_one_epoch_are_singular(run, cli, tmp_path):
+    output, messages = cli("evaluate", run.path, "--limit 1")
+    assert "% of 1 text is right" in output
+    assert not re.search(r"\b1 [a-z]+s\b", output + messages)
+    folder = tmp_path / "run"
+    output, messages = cli(*run.arguments(folder), "--epochs 1 --no-baselines")
+    assert not re.search(
+        r"\b1 (epochs|texts|models)\b", output + messages + cli("verify", folder)[0]
+    )
+
+
 def test_an_answer_is_explained_by_words_and_by_training_texts(run, cli):
     text = "a good film dull"
     found = cli.json("explain", run.path, text)

@@ -116,7 +116,7 @@ def test_findings_are_said_once_and_recorded(tmp_path, frame, settings):
         )
         == 1
     )
-    assert said.count("Duplicates: 1 texts occur more than once") == 1
+    assert said.count("Duplicates: 1 text occurs more than once") == 1
     assert said.count("60 per label are requested.") == 1
     content = json.loads(outcome.folder.result_file.read_text())
     assert content["data"]["findings"]["skipped_rows"] == 1

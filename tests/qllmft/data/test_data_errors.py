@@ -65,7 +65,7 @@ WRONG_FOLDERS = [
     ({**TRAIN, "test.tsv": "sentence\tlabel\nc\t0\n"}, "split 'test': there is no column 'text'"),
     (
         {**TRAIN, "test.tsv": f"{HEAD}d\t0\n \t1\n"},
-        "of 4 rows 1 have no text or no label: split 'test', row 3: the text is empty ... --bad-rows",
+        "of 4 rows 1 has no text or no label: split 'test', row 3: the text is empty ... --bad-rows",
     ),
 ]
 
