@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 from qllmft.config import RunConfig
 from qllmft.config.keywords import SettingKeywords
 from qllmft.config.presets import DEFAULT, load_preset
+from qllmft.config.run import nearest_setting
 from qllmft.data import corpus_in_memory
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
@@ -66,6 +67,17 @@ def train(
         UserError: for bad input; the message has the remedy.
         KeyboardInterrupt: if Ctrl-C interrupted the training; the same call resumes it.
     """
+    for name in settings:
+        # a name within a dict of options begins with that of the dict
+        if not any(
+            f"{name}__".startswith(f"{known}__") for known in SettingKeywords.__annotations__
+        ):
+            near = nearest_setting(name.split("__")).replace(".", "__")
+            meant = f" Did you mean {near}?" if near else ""
+            raise UserError(
+                f"there is no setting {name!r}.{meant} Names are those of a configuration, with a double underscore "
+                "for the dot: train__epochs=20."
+            )
     overrides: dict[str, Any] = {name.replace("__", "."): value for name, value in settings.items()}
     if body is not None:
         from qllmft.embed.loading import body_name

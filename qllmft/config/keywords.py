@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict, Union, get_args, get_origin
 
 from qllmft.config.run import RunConfig
-from qllmft.config.section import Section
+from qllmft.config.section import settings_in
 
 STUB = Path(__file__).with_suffix(".pyi")
 _HEAD = '''# Written by `python -m qllmft.config.keywords`.
@@ -25,16 +25,6 @@ class SettingKeywords(TypedDict, total=False):
 '''
 
 
-def _keywords(section: type[Section], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the keyword of each setting with its type, without bounds and with what a call may give."""
-    for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
-            yield from _keywords(kind, f"{prefix}{name}__")
-        else:
-            yield prefix + name, _given(kind)
-
-
 def _given(kind: Any) -> Any:
     if get_origin(kind) is Annotated:
         return _given(get_args(kind)[0])
@@ -43,7 +33,8 @@ def _given(kind: Any) -> Any:
     return {dict: Mapping[str, Any], tuple: Sequence[str]}.get(get_origin(kind), kind)
 
 
-_TYPES = dict(_keywords(RunConfig))
+# without bounds, and with what a call may give
+_TYPES = {"__".join(path): _given(field.annotation) for path, field in settings_in(RunConfig)}
 SettingKeywords = TypedDict("SettingKeywords", _TYPES, total=False)
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, ValidationError, field_validator
 
 from qllmft.config.body import BodyConfig
 from qllmft.config.data import DataConfig
 from qllmft.config.model import ModelConfig
-from qllmft.config.section import NEUTRAL, Count, Positive, Section
+from qllmft.config.section import NEUTRAL, Count, Positive, Section, settings_in
 from qllmft.config.training import TrainConfig
 from qllmft.errors import UserError
 from qllmft.tasks import CLASSIFICATION, TASKS
@@ -107,6 +107,9 @@ class BaselinesConfig(Section):
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
     # number of the grid's settings, drawn by the run's seed; None: all
     points: Positive | None = None
+
+
+_SYNONYMS = {"learning_rate": "lr"}  # names of other libraries
 
 
 class RunConfig(Section):
@@ -267,12 +270,31 @@ def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
         for fault in faults(error):
             sentence = str(fault)
             if fault.kind == "extra_forbidden":  # an unknown setting, with the nearest one and all
-                *path, name = map(str, fault.path)
+                near = nearest_setting([*map(str, fault.path)])
+                meant = f" did you mean {near}?" if near else ""
                 section: Any = RunConfig
-                for part in path:
-                    section = section.model_fields[part].annotation
-                near = get_close_matches(name, section.model_fields, 1)
-                meant = f" did you mean {'.'.join([*path, *near])}?" if near else ""
+                for part in fault.path[:-1]:
+                    section = section.model_fields[str(part)].annotation
                 sentence += f";{meant} expected one of {', '.join(section.model_fields)}"
             sentences.append(sentence)
         raise UserError(f"{origin}: {'; '.join(sentences)}.") from None
+
+
+def nearest_setting(path: Sequence[str]) -> str:
+    """Return the dotted name that an unknown one is likely to mean, or "".
+
+    Without a section, it is a setting of that name in any section.
+
+    >>> nearest_setting(["train", "learning_rate"]), nearest_setting(["epochs"])
+    ('train.lr', 'train.epochs')
+    """
+    section: type[Section] = RunConfig
+    known: list[str] = []
+    while path[0] in section.model_fields and len(path) > 1:
+        section = cast("type[Section]", section.model_fields[path[0]].annotation)
+        known, path = [*known, path[0]], path[1:]
+    name = _SYNONYMS.get(path[0], path[0])
+    if near := get_close_matches(name, section.model_fields, 1):
+        return ".".join([*known, *near])
+    found = [place for place, _ in settings_in(RunConfig) if place[-1] == name and not known]
+    return ".".join(sorted(found, key=len)[0]) if found else ""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
+from pydantic.fields import FieldInfo
 
 from qllmft_backends.validation import CheckedModel
 
@@ -54,3 +55,13 @@ class Section(CheckedModel):
         fields = type(self).model_fields.items()
         marked = {name for name, field in fields if NEUTRAL in field.metadata}
         return marked - set(self.given(marked))
+
+
+def settings_in(section: type[Section]) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+    """Yield the path of each setting of a section, from the section's own names, with its field."""
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from (((name, *path), each) for path, each in settings_in(kind))
+        else:
+            yield (name,), field

@@ -14,6 +14,8 @@ from qllmft.config import BodyConfig, DataConfig, ModelConfig, RunConfig, TrainC
         ({"trian": {"epochs": 1}}, "trian: train", RunConfig),
         ({"train": {"epoch": 3}}, "train.epoch (got 3): train.epochs", TrainConfig),
         ({"model": {"qubits": 3}}, "model.qubits (got 3): model.n_qubits", ModelConfig),
+        ({"epochs": 3}, "epochs (got 3): train.epochs", RunConfig),
+        ({"train": {"learning_rate": 1}}, "train.learning_rate (got 1): train.lr", TrainConfig),
         ({"body": {"name": "minilm"}}, "body.name (got 'minilm'): ", BodyConfig),
         ({"data": {"": 1}}, "data. (got 1): ", DataConfig),
     ],

@@ -30,8 +30,10 @@ def test_train_and_load_do_what_the_commands_do(run, tmp_path, cli):
     [
         (
             lambda: train(train__epoch=3),
-            "train.epoch .got 3.: there is no such setting; did you mean train.epochs. expected one of epochs",
+            "there is no setting 'train__epoch'. Did you mean train__epochs.",
         ),
+        (lambda: train(epochs=1), "Did you mean train__epochs.*for the dot"),
+        (lambda: train(trian__epochs=1), "Did you mean train."),
         (lambda: train(preset="x"), "there is no preset 'x'"),
         (lambda: train("none.tsv"), "there is no file or folder none.tsv"),
         (lambda: load("no-such-run"), "there is no trained model in no-such-run"),
