@@ -256,7 +256,7 @@ def run_folds(
         The outcome without a record if a fold was interrupted.
 
     Raises:
-        UserError: if the folder is that of a run.
+        UserError: if the folder is that of a run, or the texts are too few for the folds.
     """
     folder, texts = folder_of(config, out), inputs or SharedInputs()
     if folder.config_file.exists():
@@ -265,10 +265,14 @@ def run_folds(
         )
     corpus = texts.corpus(config.data)
     outcomes: list[Outcome] = []
-    for fold in range(config.data.folds or 0):
-        data = config.data.model_copy(update={"fold": fold})
-        own = config.model_copy(update={"data": data})
+    of_folds = [
+        config.data.model_copy(update={"fold": fold}) for fold in range(config.data.folds or 0)
+    ]
+    for data in of_folds:  # before a fold begins
         texts.add(data, corpus)
+        texts.splits(data, config.seed)
+    for fold, data in enumerate(of_folds):
+        own = config.model_copy(update={"data": data})
         on_event(Message(f"fold {fold + 1} of {config.data.folds}"))
         outcome = run(own, folder.fold(fold).path, texts)
         if outcome.record is None:

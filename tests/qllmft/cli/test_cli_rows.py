@@ -229,6 +229,12 @@ def test_folds_are_listed_and_deleted_together(folds, cli, tmp_path):
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
+def test_too_many_folds_are_refused_before_a_fold_begins(run, cli, tmp_path):
+    message = cli.refused(*run.arguments(tmp_path / "folds"), "--protocol split --folds 60")
+    assert "each label needs 60 texts or more" in message
+    assert "fold 1 of 60" not in message
+
+
 def test_folds_are_not_written_into_a_run(run, cli):
     message = cli.refused(*run.arguments(), "--protocol split --folds 3")
     assert f"{run.path} holds a run" in message
