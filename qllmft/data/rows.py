@@ -68,11 +68,14 @@ def _check_columns(frames: Frames, config: DataConfig) -> None:
             )
         for column in (each for each in config.columns if each not in frame.columns):
             found = list(map(str, frame.columns))
-            remedy = "Choose with --text-column and --label-column"
+            remedy = (
+                "Choose with --text-column and --label-column (in Python data__text_column and "
+                "data__label_column)"
+            )
             if len(found) == 1 and any(mark in found[0] for mark in ";\t|,"):
                 remedy = "Name the character between the fields with --delimiter"
             elif column == config.key_column:
-                remedy = "Choose with --group or --time"
+                remedy = "Choose with --group or --time (in Python data__group_column or data__time_column)"
             raise UserError(
                 f"{config.source}, split {split!r}: there is no column {column!r}; its columns are "
                 f"{', '.join(found)}. {remedy}."

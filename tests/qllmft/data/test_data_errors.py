@@ -24,7 +24,7 @@ WRONG = [
     (
         "mine.tsv",
         "review\tlabel\na\t1\nb\t0\n",
-        "split 'all' ... no column 'text'; its columns are review, label. Choose with --text-column",
+        "split 'all' ... no column 'text'; its columns are review, label ... --text-column ... data__text_column",
     ),
     ("mine.csv", "text,stars\na,1\n", "no column 'label'; its columns are text, stars"),
     ("mine.tsv", f"{HEAD}a\t1\tb\nc\t0\td\n", f"mine.tsv: its rows have {NO_FIELD}. Name every column"),
