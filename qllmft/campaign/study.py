@@ -37,6 +37,7 @@ from qllmft.config import RunConfig
 from qllmft.config.settings import differing
 from qllmft.data import Table
 from qllmft.errors import UserError
+from qllmft.events import Message
 from qllmft.published import published
 from qllmft.run import SharedInputs
 from qllmft.run.record import BodyRecord
@@ -85,6 +86,7 @@ def run_study(
     if registered is not None:
         plan = plan_of(study, settings, planned)
         sentence = begin(registered, folder, plan, planned, executor.inputs).sentence
+    _tell_protocol(planned[0].config, settings, executor)
     left = [run for run in (*tuned, *planned) if not run.is_finished(runs)]
     check_feasible(
         {f"study {study.name}, {run.label}": run.config for run in left}, executor.inputs
@@ -105,6 +107,23 @@ def run_study(
     predictions = _predictions(study, rows, runs, executor.inputs)
     predictions.write(folder)
     return _record(study, rows, predictions, settings, command, executor.inputs, sentence)
+
+
+def _tell_protocol(config: RunConfig, settings: Mapping[str, Any], executor: Executor) -> None:
+    """Report the sizes of the paper's protocol, if texts other than the paper's have it without being asked for."""
+    data = config.data
+    chosen = "data.protocol" in settings or data.protocol != "paper"
+    if chosen or published().names(data.source):
+        return
+    sizes = executor.inputs.splits(data, config.seed).sizes
+    each = "of a label" if TASKS[data.task].one_label else "in all"
+    executor.on_event(
+        Message(
+            f"{data.source}: {sizes['train']:,} training, {sizes['validation']:,} validation, {sizes['test']:,} test "
+            f"texts by the paper's protocol, which draws {data.drawn_per_label} texts {each} and tests on the "
+            "rest; --protocol split divides all rows"
+        )
+    )
 
 
 # --- what is kept

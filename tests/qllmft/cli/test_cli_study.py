@@ -28,6 +28,9 @@ def test_table_4_with_two_seeds(cli, arguments, tmp_path):
     output, messages = cli("study", "table4", "--quick --seeds 2", *arguments)
     words = " ".join((messages + output).split())
     assert "4 runs run 1 of 4: Single sQE 14Q, seed 0 Single sQE 14Q, seed 0: validation" in words
+    told = "reviews.tsv: 34 training, 6 validation, 60 test texts by the paper's protocol"
+    assert re.sub(r"\d+ test", "60 test", words).index(told) < words.index("4 runs run 1")
+    assert "--protocol split divides all rows" in words
     left = r"(under a minute|about [\d.]+ (min|h)) left"
     assert re.search(rf"run 2 of 4: Single sQE 14Q, no final linear, seed 0; {left}", words)
     assert "2 epochs; 2 seeds, mean ± 95 % interval" in words
@@ -107,8 +110,9 @@ def test_an_interruption_says_how_to_go_on(cli, arguments, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("qllmft.campaign.executors.run_tracked", interrupted)
-    output, _ = cli("study", "table4", *arguments, code=130)
+    output, messages = cli("study", "table4", "--protocol split", *arguments, code=130)
     assert "The same command continues" in output
+    assert "by the paper's protocol" not in messages
 
 
 def test_time_left_in_words():
