@@ -238,6 +238,20 @@ def test_a_bad_change_is_refused_in_the_presets_name(overrides, message):
 
 
 @pytest.mark.parametrize(
+    ("overrides", "stated"),
+    [
+        ({"model.n_qubits": 40}, "The preset sets model.encoder_qubits."),
+        ({"model.head": "none"}, "The preset sets model.start."),
+        ({"model.n_qubits": 40, "model.encoder_qubits": 8}, ""),
+    ],
+)
+def test_an_error_says_which_of_its_settings_are_the_presets(overrides, stated):
+    with pytest.raises(UserError) as caught:
+        load_preset("sines").config(overrides)
+    assert "".join(str(caught.value).partition("The preset")[1:]) == stated
+
+
+@pytest.mark.parametrize(
     ("name", "hint"),
     [
         ("sine", " Did you mean 'sines'?"),

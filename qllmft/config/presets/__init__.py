@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -57,12 +58,27 @@ class Preset:
         if trained := given.get("body.trainable"):
             ways = list((self.learning if trained is True else self.adapting) or ways)
         while True:
-            settings = with_settings(self.settings, {**flat(ways.pop(0)), **given})
+            way = flat(ways.pop(0))
+            settings = with_settings(self.settings, {**way, **given})
             try:
                 return parse_config(settings, f"preset {self.name!r}")
-            except UserError:
+            except UserError as error:
                 if not ways:
-                    raise
+                    own = {**flat(self.settings), **way}
+                    unasked = {name: value for name, value in own.items() if name not in given}
+                    raise UserError(f"{error}{_stated(unasked, str(error))}") from None
+
+
+def _stated(settings: Mapping[str, Any], message: str) -> str:
+    """Return a sentence about those of a preset's settings that a message states with their values, or ""."""
+    found = [
+        name
+        for name, value in settings.items()
+        if re.search(
+            rf"(?<!\w){name.rpartition('.')[2]} (is )?{re.escape(repr(value))}(?!\w)", message
+        )
+    ]
+    return f" The preset sets {', '.join(found)}." if found else ""
 
 
 def preset_names() -> list[str]:
