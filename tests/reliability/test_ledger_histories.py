@@ -64,6 +64,18 @@ def test_histories(machine):
     assert machine.met["histories"] >= QUICK
 
 
+def test_the_id_of_a_job_whose_own_answer_was_lost(machine):
+    """The service answers a chunk with the id of another one's job, of which the ledger knows no id yet."""
+    call = {"texts": (3, 1), "number": None, "circuits_per_job": 4, "checked": True}
+    state, of_round = machine(), {**call, "number": 1, "circuits_per_job": 1}
+    state.begin(
+        0.0, 20.0, 30.0, 25.0, {**call, "retry_failed": False}, ["post: late", "list: died"]
+    )
+    state.call(1, {**of_round, "retry_failed": True}, ["post: another's id", "post: late"])
+    state.teardown()
+    assert machine.met["post: another's id"] == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_many_histories(table, machine, part):

@@ -163,7 +163,8 @@ def test_small_files_that_ask_for_gigabytes(table, undisturbed, tmp_path):
     row = table.begin(
         "small files, gigabytes",
         "a model's folder of a few kilobytes (or sparse files of 20 GB), or a circuit as text, that asks for gigabytes "
-        f"or minutes, for {', '.join(f'`{name}`' for name in COMMANDS)}: an error with the numbers",
+        f"or minutes, for {', '.join(f'`{name}`' for name in COMMANDS)}: an error with the numbers, or the result if "
+        "the file is not read",
     )
     broken = shutil.copytree(undisturbed.run, tmp_path / "broken")
     (broken / "model" / "model.json").write_text("{}")

@@ -108,7 +108,21 @@ class JobIndex:
         return adopted
 
     def adopt(self, chunk: Chunk, job: ListedJob) -> None:
-        """Record ``job`` as the chunk's."""
+        """Record ``job``, which carries a token of the chunk, as the chunk's.
+
+        If the server answered another chunk with the id of this job, that chunk gets the job with its own token first.
+        """
+        holder = self.ledger.holder(job.job_id)
+        if holder is not None and holder is not chunk and holder.state == "submitted":
+            for own in self.find(holder.tokens, [job.job_id])[:1]:
+                counted = own.job_id in holder.duplicates
+                if counted or self.ledger.holder(own.job_id) is None:
+                    self._record(holder, own)
+                if counted:
+                    self.ledger.record("duplicate", holder.id, job_id=own.job_id, charged=False)
+        self._record(chunk, job)
+
+    def _record(self, chunk: Chunk, job: ListedJob) -> None:
         token = next(token for token in chunk.tokens if token.startswith(job.token))
         mock = self.route.is_mock
         self.ledger.submitted(chunk, job.job_id, token, found_by="client token", sandbox=mock)
