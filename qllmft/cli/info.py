@@ -122,7 +122,6 @@ def _find(name: str) -> tuple[RunConfig, str, RunRecord | None, tuple[int, int] 
     if name in preset_names() or not Path(name).is_dir():
         preset = load_preset(name)
         return preset.config(), f"{name}: {preset.title}", None, (PAPER_DIMENSION, PAPER_CLASSES)
-    from qllmft.model import load_model
     from qllmft.run import RunFolder
 
     folder, sizes = RunFolder(Path(name)), None
@@ -131,6 +130,8 @@ def _find(name: str) -> tuple[RunConfig, str, RunRecord | None, tuple[int, int] 
     if record is not None:
         sizes = record.body.dimension, len(record.data.labels)
     elif folder.model_folder.is_dir():
+        from qllmft.model import load_model  # it imports torch, which a finished run does not need
+
         model = load_model(folder.path)
         sizes = model.dimension, len(model.label_names)
     return config, name, record, sizes

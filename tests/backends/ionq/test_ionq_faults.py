@@ -95,7 +95,7 @@ def status(code, on="submit", **more):
         (Fault("drop_before", "poll", times=-1), RemoteTransientError, "got no answer"),
         (Fault("drop_after", "results", times=-1), RemoteTransientError, "got no answer"),
         (Fault("not_json", "poll", times=-1), RemoteTransientError, "not JSON.*please log in"),
-        (Fault("missing", "results"), JobFailedError, r"results of chunk 0001 .* expected one for each of"),
+        (Fault("missing", "results"), JobFailedError, r"of chunk 000[1-3] .*expected (one for each of|1)"),
         (Fault("empty", "results"), JobFailedError, r"sum to 0, expected 1"),
         (Fault("not_a_number", "results"), JobFailedError, r"outside of 0\.\.1"),
         (Fault("value", "results", value=[1]), JobFailedError, r"are a JSON list, expected an object with one"),

@@ -71,7 +71,7 @@ def test_aer_trains_what_adjoint_trains(train, metrics, weights, tmp_path, batch
     announced, trained = ([line.startswith(start) for line in lines] for start in starts)
     assert announced.count(True) == trained.count(True) == 1
     assert announced.index(True) < trained.index(True), "said beforehand"
-    said = r"about \d+ s, 1 epochs \d+ min\. The backend adjoint .* faster"
+    said = r"about \d+ s, 1 epoch \d+ min\. The backend adjoint .* faster"
     assert re.search(said, " ".join(messages.split()))
     assert "an epoch will take" not in train("again", size)[1]
     (ours,), (theirs,) = metrics("adjoint"), metrics("aer")

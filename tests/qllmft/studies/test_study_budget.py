@@ -101,7 +101,9 @@ def test_the_table_says_how_many_settings_each_row_had(tuned):
     assert "| SVC | 3 |" in table
     assert "| Single | 4 |" in table
     assert "a budget of 4 settings with each seed" in table
-    assert '<th scope="col" class="n">settings</th>' in (folder / "report.html").read_text()
+    assert (
+        '<th scope="col" class="n wide-only">settings</th>' in (folder / "report.html").read_text()
+    )
     assert read_study(folder) == record
 
 
