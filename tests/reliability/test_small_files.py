@@ -180,8 +180,9 @@ def test_small_files_that_ask_for_gigabytes(table, undisturbed, tmp_path):
             LARGE_MODELS[name](run / "model")
             arguments = [command, str(run), *COMMANDS[command]]
             code, said, took, memory = measured(arguments, tmp_path / f"in {name} {command}")
-            assert code == 2, f"{command}, {name}: {said}"
-            assert "expected" in said, said
+            reads = (name, command) != ("adapter of 20 GB", "export")  # no text, so no adapter
+            assert code == 2 * reads, f"{command}, {name}: {said}"
+            assert not reads or "expected" in said, said
             most_mb = max(most_mb, memory - usual[command])
             assert memory - usual[command] < MOST_MORE_MB, f"{command}, {name}: {memory} MB"
             assert took < MOST_S, f"{command}, {name}: {took} s"
