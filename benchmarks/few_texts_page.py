@@ -119,10 +119,30 @@ def best_of(models: dict[str, Draws]) -> str:
 
 
 def first_sentence(found: Found) -> str:
-    """Return how often each row is the best."""
-    best = Counter(best_of(models) for models in found.values())
-    listed = ", ".join(f"{name} in {count}" for name, count in best.most_common())
-    return f"Of {len(found)} lines, the highest mean has {listed}."
+    """Return how often each row is the best, and whether the row with most lines has a classical head."""
+    best = Counter(best_of(models) for models in found.values()).most_common()
+    (first, most), *others = best
+    listed = [f"*{first}* in {most} of {len(found)} lines"]
+    listed += [f"*{name}* in {count}" for name, count in others]
+    whole = " and ".join([", ".join(listed[:-1]), listed[-1]] if others else listed)
+    winner = "a quantum" if first.startswith("qllmft") else "a classical"
+    return f"The row with the highest mean is {whole}: {winner} head wins."
+
+
+def behind(found: Found, column: str, points: float) -> str:
+    """Return the lines in which a column is more than some points below the best one, with the differences of it.
+
+    Each has the standard error of the mean over the seeds of both.
+    """
+    lines = []
+    for (name, n), models in found.items():
+        best = models[best_of(models)]
+        own = models[column]
+        differences = [own[seed][0] - best[seed][0] for seed in own.keys() & best.keys()]
+        if len(differences) > 1 and (lost := float(np.mean(differences))) < -points:
+            error = np.std(differences, ddof=1) / np.sqrt(len(differences))
+            lines.append(f"{name}, {n}: −{-lost:.1f} ± {error:.1f} to {best_of(models)}")
+    return "; ".join(lines) or "none"
 
 
 def main() -> None:
@@ -142,6 +162,7 @@ def main() -> None:
         slower=slower,
         paired=paired,
         first_sentence=first_sentence,
+        behind=behind,
         held_back=HELD_BACK,
     )
     given.page.write_text(page, encoding="utf-8")
