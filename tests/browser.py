@@ -22,6 +22,14 @@ FLAGS = [
     "--hide-scrollbars",
 ]
 
+
+def require_driven_browser():
+    """Skip the test unless Chromium and the package that drives it are installed."""
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed: the browser is not driven")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: the page is not seen in a browser")
+
+
 # the page stands in frames of a phone's and a desk's width, and is asked what it looks like
 LOOK = """<!DOCTYPE html><meta charset="utf-8"><body>%s<pre id="seen"></pre><script>
 addEventListener('load', () => {

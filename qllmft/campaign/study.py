@@ -86,7 +86,7 @@ def run_study(
     if registered is not None:
         plan = plan_of(study, settings, planned)
         sentence = begin(registered, folder, plan, planned, executor.inputs).sentence
-    _tell_protocol(planned[0].config, settings, executor)
+    _report_protocol(planned[0].config, settings, executor)
     left = [run for run in (*tuned, *planned) if not run.is_finished(runs)]
     check_feasible(
         {f"study {study.name}, {run.label}": run.config for run in left}, executor.inputs
@@ -109,7 +109,7 @@ def run_study(
     return _record(study, rows, predictions, settings, command, executor.inputs, sentence)
 
 
-def _tell_protocol(config: RunConfig, settings: Mapping[str, Any], executor: Executor) -> None:
+def _report_protocol(config: RunConfig, settings: Mapping[str, Any], executor: Executor) -> None:
     """Report the sizes of the paper's protocol, if texts other than the paper's have it without being asked for."""
     data = config.data
     chosen = "data.protocol" in settings or data.protocol != "paper"

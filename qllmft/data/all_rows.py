@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
+from qllmft.counts import count_of
 from qllmft.data.corpus import Corpus, Table, listed
 from qllmft.errors import UserError
 from qllmft.tasks import TASKS
@@ -162,9 +163,9 @@ def folds_of(
     assert table.keys is not None
     if (groups := len(np.unique(table.keys))) < count:
         raise UserError(
-            f"{corpus.source}: the column {config.group_column!r} has {groups} value{'s' * (groups != 1)}"
-            f"{_where(table, corpus)}, and the split needs {count} or more. Choose "
-            "another column with --group, or leave it out."
+            f"{corpus.source}: the column {config.group_column!r} has {count_of(groups, 'value')}"
+            f"{_where(table, corpus)}, and the split needs {count} or more. Choose another column with --group, or "
+            "leave it out."
         )
     shuffled: dict[str, Any] = {"shuffle": True, "random_state": int(random.integers(2**31))}
     kinds = [StratifiedGroupKFold] if TASKS[config.task].one_label else []

@@ -114,12 +114,11 @@ class JobIndex:
         """
         holder = self.ledger.holder(job.job_id)
         if holder is not None and holder is not chunk and holder.state == "submitted":
-            for own in self.find(holder.tokens, [job.job_id])[:1]:
-                counted = own.job_id in holder.duplicates
-                if counted or self.ledger.holder(own.job_id) is None:
-                    self._record(holder, own)
-                if counted:
-                    self.ledger.record("duplicate", holder.id, job_id=own.job_id, charged=False)
+            own = next(iter(self.find(holder.tokens, [job.job_id])), None)
+            if own is not None and own.job_id in holder.duplicates:  # it counted as one before
+                self.ledger.record("duplicate", holder.id, job_id=own.job_id, charged=False)
+            if own is not None and self.ledger.holder(own.job_id) is None:
+                self._record(holder, own)
         self._record(chunk, job)
 
     def _record(self, chunk: Chunk, job: ListedJob) -> None:

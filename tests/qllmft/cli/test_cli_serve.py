@@ -6,7 +6,7 @@ import socket
 import sys
 
 import pytest
-from browser import CHROMIUM
+from browser import require_driven_browser
 from sandbox_job import TOKEN, option_arguments
 
 # of a text, 1000 shots at the mock server's prices
@@ -118,9 +118,7 @@ def test_the_ceiling_is_on_all_that_a_server_sends(job, visited):
 @pytest.mark.slow
 def test_the_page_is_about_the_model_that_is_chosen(run, tmp_path):
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
-    pytest.importorskip("aiohttp", reason="aiohttp is not installed: the browser is not driven")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed: the page is not seen in a browser")
+    require_driven_browser()
     from driven_browser import opened, serving
 
     async def choose(address):

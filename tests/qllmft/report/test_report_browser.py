@@ -4,8 +4,7 @@ import asyncio
 import json
 
 import numpy as np
-import pytest
-from browser import CHROMIUM, assert_sound, browse
+from browser import assert_sound, browse, require_driven_browser
 from matplotlib.image import imread
 
 from qllmft.report import write_report
@@ -50,9 +49,7 @@ def test_a_page_that_reaches_out_would_be_noticed(make_run, tmp_path):
 
 
 def test_figures_in_the_dark_are_light_lines_on_the_colour_of_the_page(make_run, tmp_path):
-    pytest.importorskip("aiohttp", reason="aiohttp is not installed: the browser is not driven")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed: the page is not seen in a browser")
+    require_driven_browser()
     from driven_browser import opened
 
     async def look(address):

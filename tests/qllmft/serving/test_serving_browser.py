@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from browser import CHROMIUM
+from browser import require_driven_browser
 
 TEXT = '<img src=x onerror="document.title=1"> a good film & <b>plot</b>'
 
@@ -13,9 +13,7 @@ TEXT = '<img src=x onerror="document.title=1"> a good film & <b>plot</b>'
 @pytest.mark.slow
 def test_a_person_types_a_text_and_sees_answer_and_explanation(trained_run, tmp_path):
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
-    pytest.importorskip("aiohttp", reason="aiohttp is not installed: the browser is not driven")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed: the page is not seen in a browser")
+    require_driven_browser()
     from driven_browser import serving
 
     with serving(trained_run, "--backend", "aer_statevector", "--shots", "500") as address:
