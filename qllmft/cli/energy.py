@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from qllmft.config import ModelConfig
     from qllmft.energy.curve import EnergyCurve
 
-MOST_QUBITS = 100
 ROWS = 16  # rows of the table; JSON has every number of qubits
 
 
@@ -48,7 +47,7 @@ def energy(
         figure: File to draw figure 5 into, .svg, .pdf or .png.
     """
     from qllmft.config.settings import parse_settings
-    from qllmft.energy.curve import energy_curve
+    from qllmft.energy.curve import MOST_QUBITS, energy_curve
     from qllmft.energy.formula import read_gate_times
 
     run_config = build_config(preset, config, parse_settings(settings or []))
@@ -103,7 +102,7 @@ def energy(
 
 def _print_curve(head: ModelConfig, curve: EnergyCurve) -> None:
     """Print a table of some numbers of qubits, and the crossover with and without a tensor network."""
-    from qllmft.energy.curve import crossover_qubits
+    from qllmft.energy.curve import MOST_QUBITS, crossover_qubits
     from qllmft.energy.formula import has_network
 
     points, met = curve.points, curve.crossover_qubits

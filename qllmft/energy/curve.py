@@ -24,7 +24,7 @@ from qllmft_circuits import CircuitCounts
 ModelName = Literal["paper", "measured", "follow-up"]
 Against = Literal["state-vector", "tensor-network"]
 FOLLOW_UP_BREAK_EVEN = 34  # qubits; arXiv 2605.02798 (May 2026), abstract: "around 34"
-MOST_QUBITS = 100  # end of the search for a crossover
+MOST_QUBITS = 100  # of a curve, and of the search for a crossover
 
 SOURCES: dict[ModelName, str] = {
     "paper": (

@@ -20,6 +20,8 @@ from qllmft_backends import create
 from qllmft_circuits import CircuitCounts, readout_observables
 
 POWERCAP = Path("/sys/class/powercap")
+IDLE_S = 2.0  # at rest, before the batches
+WORK_S = 5.0  # of batches at least; below one turn of a counter, which is minutes for RAPL
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,10 @@ class EnergyCounter:
         return after_j - before_j
 
 
-def find_counters(powercap: Path = POWERCAP, nvml: Any = None) -> list[EnergyCounter]:
+def find_counters() -> list[EnergyCounter]:
     """Return all counters that can be read here, or raise UserError with the reasons if there are none."""
-    rapl, no_rapl = _rapl(powercap)
-    gpus, no_gpus = _nvml(nvml)
+    rapl, no_rapl = _rapl()
+    gpus, no_gpus = _nvml()
     if not rapl and not gpus:
         raise UserError(
             f"this machine's energy cannot be measured: {no_rapl}; {no_gpus}. Virtual machines and containers seldom "
@@ -49,14 +51,14 @@ def find_counters(powercap: Path = POWERCAP, nvml: Any = None) -> list[EnergyCou
     return rapl + gpus
 
 
-def _rapl(powercap: Path) -> tuple[list[EnergyCounter], str]:
+def _rapl() -> tuple[list[EnergyCounter], str]:
     """Return processor packages and their memory, whose energy is not counted in the package.
 
     The zones ``core`` and ``uncore`` are parts of a package, and ``psys`` contains all of them, so they are left out.
     """
-    zones = sorted(powercap.glob("intel-rapl:*"))
+    zones = sorted(POWERCAP.glob("intel-rapl:*"))
     if not zones:
-        return [], f"RAPL: there are no zones intel-rapl:* in {powercap}"
+        return [], f"RAPL: there are no zones intel-rapl:* in {POWERCAP}"
     counters: list[EnergyCounter] = []
     reasons: list[str] = []
     for zone in zones:
@@ -78,19 +80,15 @@ def _rapl(powercap: Path) -> tuple[list[EnergyCounter], str]:
             return float(file.read_text()) / 1e6
 
         counters.append(EnergyCounter(f"RAPL {name} ({zone.name})", read_j, span_j))
-    return counters, "RAPL: " + ("; ".join(reasons) or f"no processor package in {powercap}")
+    return counters, "RAPL: " + ("; ".join(reasons) or f"no processor package in {POWERCAP}")
 
 
-def _nvml(nvml: Any) -> tuple[list[EnergyCounter], str]:
+def _nvml() -> tuple[list[EnergyCounter], str]:
     """Return GPUs that count their energy (Volta and later)."""
-    if nvml is None:
-        try:
-            nvml = import_module("pynvml")
-        except ImportError:
-            return (
-                [],
-                "NVML: the package nvidia-ml-py is not installed (needed for NVIDIA's GPUs only)",
-            )
+    try:
+        nvml = import_module("pynvml")
+    except ImportError:
+        return [], "NVML: the package nvidia-ml-py is not installed (needed for NVIDIA's GPUs only)"
     try:
         nvml.nvmlInit()
         counters = []
@@ -148,29 +146,18 @@ class MachineEnergy:
         return asdict(self) | {name: getattr(self, name) for name in derived}
 
 
-def measure_here(
-    config: RunConfig,
-    seconds: float = 5.0,
-    idle_seconds: float = 2.0,
-    counters: Sequence[EnergyCounter] | None = None,
-) -> MachineEnergy:
-    """Run batches of inference with a head for a while, and read the counters before and after.
-
-    Args:
-        config: the head, its batch size and its seed; the backend must be ``adjoint``.
-        seconds: least duration in seconds, below one turn of a counter (minutes for RAPL).
-        idle_seconds: duration at rest before it, in seconds.
-        counters: energy counters; None for those of this machine.
+def measure_here(config: RunConfig) -> MachineEnergy:
+    """Run batches of inference with a configuration's head for a while, and read the counters before and after.
 
     Raises:
-        UserError: if the backend is another one.
+        UserError: if the backend is another one than ``adjoint``, or this machine has no counters.
     """
     if not config.backend.entry.adjoint:
         raise UserError(
             f"the backend is {config.backend.name!r}; measured here is the backend 'adjoint' only."
         )
     counts = head_counts(config.model, config.model.n_qubits)
-    counters = find_counters() if counters is None else counters
+    counters = find_counters()
     backend = create(config.backend.name, config.backend.options)
     model = config.model
     circuit = head_template(model)
@@ -180,9 +167,9 @@ def measure_here(
     values = random.uniform(-np.pi, np.pi, (config.train.batch_size, circuit.num_parameters))
 
     backend.expectations(circuit, values, observables)  # compiles
-    idle_j, rested, _ = _counted(counters, lambda: time.sleep(idle_seconds))
+    idle_j, rested, _ = _counted(counters, lambda: time.sleep(IDLE_S))
     work = partial(backend.expectations, circuit, values, observables)
-    energy_j, worked, batches = _counted(counters, work, seconds)
+    energy_j, worked, batches = _counted(counters, work, WORK_S)
     readings = tuple(
         CounterReading(counter.name, used, idle / rested)
         for counter, used, idle in zip(counters, energy_j, idle_j, strict=True)

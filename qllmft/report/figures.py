@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -12,6 +12,7 @@ from markupsafe import Markup
 from qllmft.campaign.comparison import Comparison, Trend
 from qllmft.campaign.record import StudyRecord
 from qllmft.counts import count_of
+from qllmft.energy.curve import EnergyCurve, crossing
 from qllmft.escaping import one_line
 from qllmft.report import style
 from qllmft.report.study_table import OUTCOMES
@@ -20,9 +21,6 @@ from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import ACCURACY, Measure
 from qllmft.training import EpochMetrics
-
-if TYPE_CHECKING:
-    from qllmft.energy.curve import EnergyCurve
 
 LONG_LABEL = 22  # characters; longer labels are below each other in the legend
 _COLORS = {"training": 0, "validation": 1}  # the same in every figure of a run
@@ -132,8 +130,6 @@ def scatter_svg(found: Predictions, model: str) -> Markup:
 @style.figure_style()
 def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
     """Draw both energies on a logarithmic axis with their crossover, and the published one as a hollow marker."""
-    from qllmft.energy.curve import crossing
-
     figure = style.new_figure()
     axes = figure.subplots()
     qubits = [point.counts.n_qubits for point in curve.points]

@@ -21,6 +21,7 @@ from qllmft.config import RunConfig, parse_config
 from qllmft.config.presets import describe_settings
 from qllmft.config.settings import settings_of, with_settings
 from qllmft.counts import count_of
+from qllmft.energy.formula import formula_kj, measured_kj
 from qllmft.escaping import code, markdown, tex, verbatim, visible, without_html
 from qllmft.files import write_bytes, write_text, writing
 from qllmft.report import style
@@ -130,7 +131,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         circuit_notes=list(circuit_notes(result)),
         configuration=describe_settings(config),
         jobs=_paid_jobs(folder.ledger),
-        energies_kj=_energies_kj,
+        energies_kj=(measured_kj, formula_kj),
         parts=describe(config.model, result.body.dimension, len(result.data.labels)),
         curves=training_svgs(metrics, result.selected_epoch) if metrics else None,
         epochs=metrics[-1].epoch if metrics else 0,
@@ -176,13 +177,6 @@ def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:
     return [
         {"low": place(low), "at": place(value), "high": place(high)} for low, high, value in ends
     ]
-
-
-def _energies_kj(job: Job) -> tuple[float | None, float | None]:
-    """Return the measured energy of a circuit and that of the paper's formula, if they are known."""
-    from qllmft.energy.formula import formula_kj, measured_kj
-
-    return measured_kj(job), formula_kj(job)
 
 
 def _paid_jobs(folder: Path) -> list[Job]:

@@ -194,7 +194,6 @@ class WeightsAndBiases(Tracker):
 
     The runs of a study or a sweep are a group with the name of its folder.
 
-
     The account is set by ``WANDB_API_KEY``, the project by ``WANDB_PROJECT`` (``qllmft`` if not set), the folder of its
     files by ``WANDB_DIR`` (the run's folder if not set).
     """

@@ -1,16 +1,27 @@
 """Counters of energy: found, refused, wrapped around, and what is computed from them."""
 
+import sys
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from qllmft.config import ModelConfig, RunConfig
+from qllmft.energy import here
 from qllmft.energy.here import EnergyCounter, find_counters, measure_here
 from qllmft.errors import UserError
 
 
 class NVMLError(Exception):
     pass
+
+
+@pytest.fixture(autouse=True)
+def powercap(monkeypatch, tmp_path):
+    """A machine without counters: an empty folder of zones, and NVML without a driver."""
+    monkeypatch.setattr(here, "POWERCAP", tmp_path)
+    monkeypatch.setitem(sys.modules, "pynvml", nvml())
+    return tmp_path
 
 
 def nvml(millijoules=None):
@@ -38,12 +49,12 @@ def zone(root, name, kind, microjoules, span=1_000_000):
     return folder
 
 
-def test_packages_and_memory_are_counted_once(tmp_path):
-    zone(tmp_path, "intel-rapl:0", "package-0", 2_500_000)
-    zone(tmp_path, "intel-rapl:0:0", "core", 1_000_000)
-    zone(tmp_path, "intel-rapl:0:1", "dram", 700_000)
-    zone(tmp_path, "intel-rapl:1", "psys", 9_000_000)
-    counters = find_counters(tmp_path, nvml())
+def test_packages_and_memory_are_counted_once(powercap):
+    zone(powercap, "intel-rapl:0", "package-0", 2_500_000)
+    zone(powercap, "intel-rapl:0:0", "core", 1_000_000)
+    zone(powercap, "intel-rapl:0:1", "dram", 700_000)
+    zone(powercap, "intel-rapl:1", "psys", 9_000_000)
+    counters = find_counters()
     assert [c.name for c in counters] == [
         "RAPL package-0 (intel-rapl:0)",
         "RAPL dram (intel-rapl:0:1)",
@@ -58,20 +69,21 @@ def test_a_counter_wraps_around():
     assert counter.used_j(95.0, 3.0) == 8.0
 
 
-def test_gpus_are_counted_in_joules(tmp_path):
-    (counter,) = find_counters(tmp_path, nvml(12_345))
+def test_gpus_are_counted_in_joules(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", nvml(12_345))
+    (counter,) = find_counters()
     assert (counter.name, counter.read_j()) == ("NVML GPU 0", 12.345)
 
 
-def test_no_counters_say_what_was_looked_for(tmp_path):
+def test_no_counters_say_what_was_looked_for():
     with pytest.raises(
         UserError, match=r"no zones intel-rapl.*NVML: Driver Not Loaded.*omit --here"
     ):
-        find_counters(tmp_path, nvml())
+        find_counters()
 
 
-def test_a_counter_for_root_only_is_named(tmp_path, monkeypatch):
-    file = zone(tmp_path, "intel-rapl:0", "package-0", 1) / "energy_uj"
+def test_a_counter_for_root_only_is_named(powercap, monkeypatch):
+    file = zone(powercap, "intel-rapl:0", "package-0", 1) / "energy_uj"
     original = type(file).read_text
 
     def read_text(self, *args, **kwargs):
@@ -83,16 +95,16 @@ def test_a_counter_for_root_only_is_named(tmp_path, monkeypatch):
     with pytest.raises(
         UserError, match=r"energy_uj is readable by root only \(sudo chmod a\+r it\)"
     ):
-        find_counters(tmp_path, nvml())
+        find_counters()
 
 
-def test_a_batch_is_run_and_the_energy_divided(tmp_path):
+def test_a_batch_is_run_and_the_energy_divided(monkeypatch):
     """A pretended counter of 50 W at all times: gross power 50 W, nothing above idling."""
-    import time
-
     counters = [EnergyCounter("fifty watts", lambda: 50.0 * time.perf_counter())]
     config = RunConfig(model=ModelConfig(n_qubits=4))
-    measured = measure_here(config, seconds=0.3, idle_seconds=0.2, counters=counters)
+    for name, value in {"find_counters": lambda: counters, "WORK_S": 0.3, "IDLE_S": 0.2}.items():
+        monkeypatch.setattr(here, name, value)
+    measured = measure_here(config)
     assert measured.seconds >= 0.3
     assert measured.samples % config.train.batch_size == 0
     assert measured.counts.n_qubits == 4
@@ -109,4 +121,4 @@ def test_other_backends_are_refused():
     with pytest.raises(
         UserError, match="'aer_statevector'; measured here is the backend 'adjoint' only"
     ):
-        measure_here(config, counters=[])
+        measure_here(config)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from qllmft.campaign.executors import processes_for
 from qllmft.config import RunConfig
-from qllmft.energy.here import EnergyCounter, measure_here
+from qllmft.energy import here
 from qllmft.heads import build_classifier
 from qllmft.inference.measurement import trajectories_of
 from qllmft.plugins import register
@@ -83,12 +83,13 @@ def test_runs_on_it_share_the_processors(entry, monkeypatch):
     assert processes_for([config(backend={"name": "not installed"})], 99, None) == 1
 
 
-def test_its_energy_is_measured_here(entry):
+def test_its_energy_is_measured_here(entry, monkeypatch):
     head = config(model={"n_qubits": 3, "reuploads": 1})
-    measured = measure_here(
-        head, seconds=0.0, idle_seconds=0.0, counters=[EnergyCounter("x", lambda: 0.0, 1.0)]
-    )
-    assert measured.samples == head.train.batch_size
+    counters = [here.EnergyCounter("x", lambda: 0.0, 1.0)]
+    monkeypatch.setattr(here, "find_counters", lambda: counters)
+    monkeypatch.setattr(here, "WORK_S", 0.0)
+    monkeypatch.setattr(here, "IDLE_S", 0.0)
+    assert here.measure_here(head).samples == head.train.batch_size
 
 
 def test_heads_on_it_have_its_engine_and_its_trajectories(entry):
