@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qllmft.cli.console import PlainConsole, printable, say
+from qllmft.cli.console import confirmed, say
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -101,13 +101,12 @@ def attend(backends: Iterable[Backend], load: Load | None = None) -> None:
         backends: those that may send circuits away; others are left alone.
         load: of the circuits, if it is known; a small one is asked about.
     """
-    console = PlainConsole(stderr=True)
     shown: dict[str, str] = {}
 
     def on_progress(job: str, status: str) -> None:
         if shown.get(job) != status:
             shown[job] = status
-            say(f"job {job}: {status}", console=console)
+            say(f"job {job}: {status}", err=True)
 
     def ask(estimate: Estimate) -> bool:
         if sys.stdin is None or not sys.stdin.isatty():
@@ -116,31 +115,18 @@ def attend(backends: Iterable[Backend], load: Load | None = None) -> None:
                 "Add --yes to send paid circuits without confirmation."
             )
         if load is not None and load.share >= LEAST_LOAD:
-            say(str(load), console=console)
-        elif load is not None and not _confirmed(f"{load}. Go on?", console):
+            say(str(load), err=True)
+        elif load is not None and not confirmed(f"{load}. Go on?"):
             return False
-        return _confirmed(f"{estimate}. Send?", console)
+        return confirmed(f"{estimate}. Send?")
 
     def announce(estimate: Estimate) -> None:
-        say(str(estimate), *([] if load is None else [str(load)]), console=console)
+        say(str(estimate), *([] if load is None else [str(load)]), err=True)
 
     for remote in filter(None, map(remote_of, backends)):
         # without consent the question shows the price
         said = announce if remote.consented else None
         remote.attend(confirm=ask, announce=said, on_progress=on_progress)
-
-
-def _confirmed(question: str, console: PlainConsole) -> bool:
-    """Return whether a person at the terminal says yes."""
-    from rich.prompt import Confirm
-    from rich.text import Text
-
-    # typer.confirm would write the last blank of its question to standard output, before the first
-    # answer
-    try:
-        return Confirm.ask(Text(printable(question)), console=console, default=False)
-    except EOFError:  # Ctrl-D
-        return False
 
 
 def show_estimate(estimate: Estimate, load: Load | None = None) -> None:

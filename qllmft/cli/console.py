@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich import box
 from rich.console import Console
+from rich.prompt import Confirm
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -51,6 +52,17 @@ def say(*parts: str | Table, err: bool = False, console: Console | None = None) 
             console.print(Text(printable(part)), soft_wrap=True)
         else:
             console.print(part)
+
+
+def confirmed(question: str) -> bool:
+    """Return whether a person at the terminal says yes; the question is on standard error."""
+    console = PlainConsole(stderr=True)
+    # typer.confirm would write the last blank of its question to standard output, before the first
+    # answer
+    try:
+        return Confirm.ask(Text(printable(question)), console=console, default=False)
+    except EOFError:  # Ctrl-D
+        return False
 
 
 def say_json(value: Any) -> None:

@@ -49,15 +49,15 @@ def report(run: Path, *, table: Path | None = None, explain: Natural = 0) -> Non
     from qllmft.report import write_report, write_study_report, write_study_table
 
     if table is not None:
-        typer.echo(write_study_table(run, table))
+        say(str(write_study_table(run, table)))
     elif not (run / "study.json").exists():
-        typer.echo(write_report(run, explained=explain))
+        say(str(write_report(run, explained=explain)))
     elif explain:
         raise UserError(
             "--explain is about the texts of a run, and this is the folder of a study. Omit it."
         )
     else:
-        typer.echo(write_study_report(run))
+        say(str(write_study_report(run)))
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def push(
         address = predictor.push_to_hub(
             name, private=private, revision=revision, pull_request=pull_request, **fields
         )
-        typer.echo(address)
+        say(address)
         return
     check_name(name)
     with TemporaryDirectory() as place:
@@ -172,7 +172,7 @@ def export(
     circuit = exported.circuit
     n_free = circuit.num_parameters
     free = f", {count_of(n_free, 'free parameter')}" if n_free else ""
-    typer.echo(
+    say(
         f"{' and '.join(map(str, written))}: {count_of(circuit.num_qubits, 'qubit')}, "
         f"{count_of(circuit.size(), 'operation')}{free}."
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qllmft.cli.console import numbers, say, say_json, table, texts
+from qllmft.cli.console import confirmed, numbers, say, say_json, table, texts
 from qllmft.cli.options import Json
 from qllmft.counts import count_of
 from qllmft.errors import UserError
@@ -216,7 +216,7 @@ def _delete(folders: list[RunFolder], *, yes: bool) -> None:
             if run.path.is_symlink():
                 raise UserError(f"{run.path} is a link; delete the folder to which it leads.")
     named = ", ".join(str(folder.path) for folder in folders)
-    if not yes and not typer.confirm(f"Delete {named}?", err=True):
+    if not yes and not confirmed(f"Delete {named}?"):
         raise UserError("nothing was deleted.")
     for folder in folders:
         runs = folder.folds or [folder]

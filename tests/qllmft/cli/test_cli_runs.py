@@ -122,6 +122,16 @@ def test_a_run_is_deleted_unless_it_is_in_use_or_has_paid_jobs(runs, cli, monkey
     assert "there is no folder" in cli.refused("runs", runs / "nowhere")
 
 
+def test_the_question_shows_a_name_as_it_is_and_its_end_is_no_consent(runs, cli, monkeypatch):
+    (runs / "one").rename(runs / "a\x1b[2Jb")
+    for answer in ("n\n", ""):
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        messages = cli.refused("runs", runs, "--delete", "a\x1b[2Jb")
+        assert r"/a\x1b[2Jb? [y/n]" in messages
+        assert "nothing was deleted" in messages
+    assert "\x1b" not in cli("report", runs / "a\x1b[2Jb")[0]
+
+
 def test_a_model_that_was_not_trained_gives_no_answers_and_a_part_trained_one_says_so(
     run, cli, tmp_path
 ):
