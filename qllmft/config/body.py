@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator
 
@@ -30,6 +30,11 @@ MOST_WEIGHTS = 300_000_000
 
 
 DISTRIBUTIONS = ("auto", "balanced", "balanced_low_0", "sequential")  # of accelerate
+# settings of earlier versions, each with the value that this version computes with
+EARLIER: dict[str, Any] = {
+    "quantum_adapter": {"rank": 8, "layers": 3, "alpha": 16.0, "targets": []},
+    "runtime": "torch",
+}
 WITHOUT_EFFECT = ("batch_size", "batch_tokens", "device")  # on an embedding
 
 
@@ -103,11 +108,6 @@ class ContrastiveConfig(Section):
 class BodyConfig(Section):
     """Language model that maps a text to a vector; frozen unless its training is switched on."""
 
-    removed: ClassVar = {
-        "runtime": "torch",
-        "quantum_adapter": {"rank": 8, "layers": 3, "alpha": 16.0, "targets": []},
-    }
-
     # hub name, local folder, or "minilm" (offline)
     model: str = "sentence-transformers/paraphrase-mpnet-base-v2"
     revision: str | None = None
@@ -139,7 +139,7 @@ class BodyConfig(Section):
 
     @classmethod
     def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
-        """Return settings with a distribution over devices as the device."""
+        """Return settings with a distribution over devices as the device, and without those of `EARLIER`."""
         if tree.get("trainable") == "quantum_adapter":
             raise ValueError(f"trainable is 'quantum_adapter'. {MOVED}")
         if (spread := tree.pop("device_map", None)) is not None:
@@ -148,6 +148,12 @@ class BodyConfig(Section):
                     f"device is {tree['device']!r} and device_map {spread!r}; leave one out"
                 )
             tree["device"] = spread
+        for name, value in EARLIER.items():
+            if (given := tree.pop(name, value)) != value:
+                raise ValueError(
+                    f"{name} is {given!r}, and this version computes with {value!r} only; leave {name} out, or use "
+                    "the version that made the file"
+                )
         return tree
 
     def identifying(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -270,11 +270,10 @@ def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
         for fault in faults(error):
             sentence = str(fault)
             if fault.kind == "extra_forbidden":  # an unknown setting, with the nearest one and all
-                near = nearest_setting([*map(str, fault.path)])
+                path = [*map(str, fault.path)]
+                section, _ = _section_of(path)
+                near = nearest_setting(path)
                 meant = f" did you mean {near}?" if near else ""
-                section: Any = RunConfig
-                for part in fault.path[:-1]:
-                    section = section.model_fields[str(part)].annotation
                 sentence += f";{meant} expected one of {', '.join(section.model_fields)}"
             sentences.append(sentence)
         raise UserError(f"{origin}: {'; '.join(sentences)}.") from None
@@ -288,13 +287,19 @@ def nearest_setting(path: Sequence[str]) -> str:
     >>> nearest_setting(["train", "learning_rate"]), nearest_setting(["epochs"])
     ('train.lr', 'train.epochs')
     """
-    section: type[Section] = RunConfig
-    known: list[str] = []
-    while path[0] in section.model_fields and len(path) > 1:
-        section = cast("type[Section]", section.model_fields[path[0]].annotation)
-        known, path = [*known, path[0]], path[1:]
-    name = _SYNONYMS.get(path[0], path[0])
+    section, depth = _section_of(path)
+    name = _SYNONYMS.get(path[depth], path[depth])
     if near := get_close_matches(name, section.model_fields, 1):
-        return ".".join([*known, *near])
-    found = [place for place, _ in settings_in(RunConfig) if place[-1] == name and not known]
+        return ".".join([*path[:depth], *near])
+    found = [place for place, _ in settings_in(RunConfig) if place[-1] == name and not depth]
     return ".".join(sorted(found, key=len)[0]) if found else ""
+
+
+def _section_of(path: Sequence[str]) -> tuple[type[Section], int]:
+    """Return the innermost section that a dotted name begins with, and the number of its parts up to there."""
+    section: Any = RunConfig
+    for depth, part in enumerate(path[:-1]):
+        if part not in section.model_fields:
+            return section, depth
+        section = section.model_fields[part].annotation
+    return section, len(path) - 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
@@ -23,23 +23,11 @@ PositiveReal = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 class Section(CheckedModel):
     """Section of a configuration or a TOML file."""
 
-    # settings of earlier versions, each with the value that this version computes with
-    removed: ClassVar[Mapping[str, Any]] = {}
-
     @model_validator(mode="before")
     @classmethod
     def _of_this_version(cls, tree: Any) -> Any:
         """Drop or rename settings of earlier versions, or raise ValueError if this version cannot compute with them."""
-        if not isinstance(tree, dict):
-            return tree
-        tree = cls.renamed(dict(tree))
-        for name in sorted(cls.removed.keys() & tree.keys()):
-            if tree[name] != cls.removed[name]:
-                raise ValueError(
-                    f"{name} is {tree[name]!r}, and this version computes with {cls.removed[name]!r} only; leave "
-                    f"{name} out, or use the version that made the file"
-                )
-        return {name: each for name, each in tree.items() if name not in cls.removed}
+        return cls.renamed(dict(tree)) if isinstance(tree, dict) else tree
 
     @classmethod
     def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
