@@ -118,17 +118,7 @@ class BackendOptions(CircuitOptions):
         Raises:
             UserError: if model, decision and options do not fit together.
         """
-        from qllmft.inference.trust import check_known_texts
-
-        backends, predictor = self.make(run, noise_options), loaded(run, row)
-        check_known_texts(self.known_texts or 0)
-        several = "several values of --aggregation" if "," in (self.aggregation or "") else ""
-        if self.rounds > 1 and (several or self.mitigation):
-            raise UserError(
-                f"--rounds and {several or '--mitigation'} are given: a round follows from the answers before it. Omit "
-                "one of the two."
-            )
-        predictor.known_texts, predictor.rounds = self.known_texts, self.rounds
+        backends, predictor = self.make(run, noise_options), self.loaded(run, row)
         if backends and decision.coverage is not None:
             raise UserError(
                 "--coverage is that of probabilities computed here, and a backend is given. Omit one of the two."
@@ -141,6 +131,21 @@ class BackendOptions(CircuitOptions):
                 "values. Omit them."
             )
         return predictor, backends
+
+    def loaded(self, run: Path, row: str | None) -> Predictor:
+        """Load a model of a run, to be measured with the known texts and the rounds of the options."""
+        from qllmft.inference.trust import check_known_texts
+
+        predictor = loaded(run, row)
+        check_known_texts(self.known_texts or 0)
+        several = "several values of --aggregation" if "," in (self.aggregation or "") else ""
+        if self.rounds > 1 and (several or self.mitigation):
+            raise UserError(
+                f"--rounds and {several or '--mitigation'} are given: a round follows from the answers before it. Omit "
+                "one of the two."
+            )
+        predictor.known_texts, predictor.rounds = self.known_texts, self.rounds
+        return predictor
 
     def each(
         self,

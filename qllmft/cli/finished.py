@@ -305,7 +305,8 @@ def serve(
         attend([backend])
         doing = f"a server on {backend.name} sends paid circuits for each text"
         attend_unasked(backend, message, doing, yes=choice.yes)
-    served = ServedModel(loaded(run, model), run, backend, here if explain is None else explain)
+    predictor = choice.loaded(run, model)
+    served = ServedModel(predictor, run, backend, here if explain is None else explain)
     limits = RequestLimits(
         network.max_texts, network.max_characters, network.max_bytes, network.queue
     )

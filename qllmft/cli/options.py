@@ -287,7 +287,7 @@ def run_settings(run: Path) -> RunConfig:
     return RunFolder(run).config_or_defaults()
 
 
-def loaded(run: Path, row: str | None = None) -> Predictor:
+def loaded(run: Path, row: str | None) -> Predictor:
     """Load a model of a run, and print its name, or how far an unfinished one was trained."""
     from qllmft.inference import Predictor
     from qllmft.run.folder import BEST

@@ -115,6 +115,25 @@ def test_the_ceiling_is_on_all_that_a_server_sends(job, visited):
     assert job.totals["circuits_paid"] == 3
 
 
+def test_known_texts_and_rounds_are_those_of_the_options(job, visited):
+    def calls(client):
+        assert client.post("/predict", json={"text": "a good film"}).status_code == 200
+
+    visited(calls)
+    job("serve", job.path, "--port 0", *FORTE, "--yes --max-cost 9 --known-texts 20")
+    assert job.totals["circuits_paid"] == 1 + 20
+    job("serve", job.path, "--port 0", *FORTE, "--yes --max-cost 9 --shots 400 --rounds 2")
+    assert next(reversed(job.box.store.jobs.values())).payload["shots"] == 200
+    visited(pytest.fail)
+    noisy = "--port 0 --backend adjoint --shots 100 --backend-option readout_error=0.01"
+    for option, message in {
+        "--known-texts 7": "--known-texts is 7; expected 19",
+        "--rounds 2 --mitigation readout": "--rounds and --mitigation are given",
+    }.items():
+        _, messages = job("serve", job.path, noisy, option, code=2)
+        assert message in messages
+
+
 @pytest.mark.slow
 def test_the_page_is_about_the_model_that_is_chosen(run, tmp_path):
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
