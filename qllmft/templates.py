@@ -172,8 +172,7 @@ def least_numbers(config: ModelConfig, dimension: int, n_classes: int) -> int:
     if config.encoder == "mlp":
         found += _perceptron(config, dimension, config.n_qubits)
     else:
-        width = 0 if config.components is None else min(config.components, dimension)
-        found += dimension * (config.centre + width)
+        found += config.stored_numbers(dimension)
         if config.ansatz_of_encoders == PAPER_ANSATZ:
             of_layer = config.latent_encoder_qubits - (not config.ring)
             found += config.most_encoders * config.encoder_layers * of_layer
@@ -194,8 +193,7 @@ def check_fits(config: ModelConfig, dimension: int, n_classes: int) -> None:
     if config.head != "mlp":
         check_classes(config, n_classes)
     if config.encoder == "quantum":
-        loaded = dimension if config.components is None else min(config.components, dimension)
-        check_amplitudes(loaded, config.latent_encoder_qubits, config.pad)
+        check_amplitudes(config.loaded_values(dimension), config.latent_encoder_qubits, config.pad)
 
 
 def check_classes(config: ModelConfig, n_classes: int) -> None:
@@ -257,11 +255,8 @@ def describe(config: ModelConfig, dimension: int, n_classes: int) -> ModelDescri
     counts = part_parameters(config, dimension, n_classes)
     count_of = config.n_encoders
     encoder = "encoder" if count_of == 1 else f"encoder ({count_of} of them)"
-    width = 0 if config.components is None else min(config.components, dimension)
-    # a mean (D,), axes (D, m) and a unit
-    stored = dimension * (config.centre + width) + (config.pad == "constant")
     parts: list[ModelPart] = []
-    if stored:
+    if stored := config.stored_numbers(dimension):
         name = f"data map ({stored:,} numbers stored, none trained)"
         parts.append(ModelPart(name, 0, stored=stored))
     for key, name, circuit in (

@@ -82,7 +82,7 @@ def _head(structure: Structure) -> QuantumHead:
 
 def latent_angles(embeddings: Floats, qubits: int) -> Floats:
     """Return angles (N, Q) in radians of embeddings (N, D): principal axes with a standard deviation of 1."""
-    axes = DataMap(embeddings.shape[1], centre=True, components=qubits)
+    axes = DataMap(embeddings.shape[1], qubits)
     axes.fit(torch.from_numpy(embeddings))
     values = axes(torch.from_numpy(embeddings).double()).numpy()
     return np.asarray(values / values.std(axis=0), np.float32)

@@ -27,7 +27,6 @@ from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.files import json_values
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
-from qllmft.heads.encoder import amplitudes
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import texts_of_run
 from qllmft.run import RunFolder
@@ -152,6 +151,5 @@ def model_states(classifier: Classifier, x: Floats) -> States:
     assert encoder is not None  # the head is not a perceptron
     if isinstance(classifier.head, QuantumHead):
         return head_states(classifier.head, encoder(embeddings).numpy())
-    assert isinstance(encoder, ParallelEncoders)
-    loaded: Floats = amplitudes(encoder.mapped(embeddings), encoder.encoders[0].pad).numpy()  # type: ignore[arg-type]
+    loaded: Floats = classifier.quantum_encoders.loaded(embeddings).numpy()
     return loaded

@@ -33,7 +33,7 @@ from qllmft.files import (
     write_bytes,
     write_json,
 )
-from qllmft.heads import ParallelEncoders, QuantumHead
+from qllmft.heads import QuantumHead
 from qllmft.heads.network import NetworkHead
 from qllmft.heads.state import StateHead
 from qllmft.heads.surrogate import QuadraticForms, build_surrogate
@@ -154,8 +154,7 @@ def surrogate_of(
     classifier, chosen = model.classifier, SurrogateConfig(rank=rank, bond=bond)
     sizes = model.dimension, len(model.label_names)
     found, reference = (build_surrogate(model.config, *sizes, chosen).eval() for _ in range(2))
-    assert isinstance(classifier.encoder, ParallelEncoders)  # else there is no surrogate
-    forms = forms_of(classifier.encoder)
+    forms = forms_of(classifier.quantum_encoders)
     state, final = reference.double().state_dict(), classifier.final
     if (data_map := classifier.data_map) is not None:
         name = next(name for name, part in found.named_modules() if type(part) is type(data_map))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import entropy
 from torch import Tensor
 
-from qllmft.heads import ParallelEncoders, QuantumEncoder
+from qllmft.heads import ParallelEncoders
 from qllmft.heads.encoder import Pad, amplitudes, loaded_vector
 
 Floats = NDArray[np.float64]
@@ -59,7 +59,7 @@ class Forms:
 
 def forms_of(encoders: ParallelEncoders) -> Forms:
     """Return the forms of trained encoders in float64, from the gradients of ⟨Z_q⟩ at all basis vectors."""
-    parts, matrices, scales = cast("list[QuantumEncoder]", list(encoders.encoders)), [], []
+    parts, matrices, scales = encoders.encoders, [], []
     for part in parts:
         engine, program = part.engine.double, part.engine.program
         angles = program.angle_matrix @ part.theta.detach().double().numpy() + program.angle_offset

@@ -132,7 +132,7 @@ class OnLoadedVectors:
     def fit(self, x: Vectors, y: Labels, sample_weight: Weights = None) -> Self:
         """Fit the data map and the estimator on embeddings (N, D) and labels (N,)."""
         if (components := self._model.components) is not None:
-            self._map = DataMap(x.shape[1], centre=True, components=components)
+            self._map = DataMap(x.shape[1], components)
             self._map.fit(torch.from_numpy(x))
             self.stored = self._map.n_stored
         self.estimator.fit(self._loaded(x), y, sample_weight)

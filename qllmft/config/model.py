@@ -115,6 +115,17 @@ class ModelConfig(Section):
         """Return whether the mean of the training embeddings is subtracted before they are loaded."""
         return self.components is not None
 
+    def loaded_values(self, dimension: int) -> int:
+        """Return the number of values of an embedding of D values that encoders load."""
+        return dimension if self.components is None else min(self.components, dimension)
+
+    def stored_numbers(self, dimension: int) -> int:
+        """Return the size of the encoders' data map for D values: a mean (D,), axes (D, m) and a unit, or 0."""
+        if self.encoder != "quantum":
+            return 0
+        mean, unit = dimension * self.centre, self.pad == "constant"
+        return mean * (1 + self.loaded_values(dimension)) + unit
+
     @property
     def skip(self) -> bool:
         """Return whether the final linear layer reads the latent vector too."""

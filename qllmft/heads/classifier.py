@@ -76,6 +76,12 @@ class Classifier(nn.Module):
             last.bias.copy_(last.bias * factor + shift)
 
     @property
+    def quantum_encoders(self) -> ParallelEncoders:
+        """Return the encoders of a model that has quantum ones."""
+        assert isinstance(self.encoder, ParallelEncoders)
+        return self.encoder
+
+    @property
     def data_map(self) -> DataMap | None:
         """Return the map of embeddings before they are loaded, or None."""
         return getattr(self.encoder, "data_map", None)
@@ -145,7 +151,7 @@ def data_map_of(config: ModelConfig, dimension: int) -> DataMap | None:
     scaled = config.pad == "constant"
     if config.components is None and not scaled:
         return None
-    return DataMap(dimension, centre=config.centre, components=config.components, scaled=scaled)
+    return DataMap(dimension, config.components, scaled=scaled)
 
 
 def _build_encoder(
@@ -154,12 +160,9 @@ def _build_encoder(
     if config.encoder == "mlp":
         generator = torch_generator(seed, "weights", "encoder")
         return perceptron(config, dimension, config.n_qubits, generator)
-    data_map = data_map_of(config, dimension)
-    if data_map is not None:
-        dimension = data_map.width
     encoders = [
         QuantumEncoder(
-            dimension,
+            config.loaded_values(dimension),
             config.latent_encoder_qubits,
             config.encoder_outputs,
             config.encoder_layers,
@@ -176,4 +179,4 @@ def _build_encoder(
         )
         for index in range(config.most_encoders)
     ]
-    return ParallelEncoders(encoders, data_map)
+    return ParallelEncoders(encoders, data_map_of(config, dimension))

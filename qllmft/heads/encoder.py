@@ -32,28 +32,25 @@ class DataMap(nn.Module):
 
     Args:
         dimension: D.
-        centre: subtract the mean of the training embeddings.
-        components: number of principal axes, at most D; None keeps the embedding's own D axes.
+        components: number of principal axes, at most D; None keeps the embedding as it is.
         scaled: divide by `UNIT` times the root mean square of the lengths of the training embeddings' (x - mean).
 
     Attributes:
-        mean: (D,); None if nothing is subtracted.
-        axes: (D, m) with orthonormal columns, the direction of largest variance first; None if nothing is rotated.
+        mean: (D,) of the training embeddings; None without principal axes.
+        axes: (D, m) with orthonormal columns, the direction of largest variance first; None without them.
         unit: (); None if nothing is divided.
-        width: m.
     """
 
     mean: Tensor | None
     axes: Tensor | None
     unit: Tensor | None
 
-    def __init__(
-        self, dimension: int, *, centre: bool, components: int | None, scaled: bool = False
-    ) -> None:
+    def __init__(self, dimension: int, components: int | None, *, scaled: bool = False) -> None:
         super().__init__()
-        self.width = dimension if components is None else min(components, dimension)
-        self.register_buffer("mean", torch.zeros(dimension) if centre else None)
-        axes = None if components is None else torch.eye(dimension, self.width)
+        mean = axes = None
+        if components is not None:
+            mean, axes = torch.zeros(dimension), torch.eye(dimension, min(components, dimension))
+        self.register_buffer("mean", mean)
         self.register_buffer("axes", axes)
         self.register_buffer("unit", torch.ones(()) if scaled else None)
 
@@ -64,24 +61,22 @@ class DataMap(nn.Module):
         The axes are eigenvectors of the covariance matrix; if N < m, the last ones complete the basis.
         """
         x = x.double()
-        if self.mean is not None:
+        if self.mean is not None and self.axes is not None:
             self.mean.copy_(x.mean(dim=0))
-        if self.axes is not None:
-            spread = x - x.mean(dim=0)
-            vectors = torch.linalg.eigh(spread.T @ spread)[1].flip(1)[:, : self.width]
+            x = x - x.mean(dim=0)
+            vectors = torch.linalg.eigh(x.T @ x)[1].flip(1)[:, : self.axes.shape[1]]
             largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))
             self.axes.copy_(vectors * largest.sign())  # an eigenvector's sign is free
         if self.unit is not None:
-            shifted = x if self.mean is None else x - x.mean(dim=0)
-            length = UNIT * shifted.square().sum(dim=1).mean().sqrt()
+            length = UNIT * x.square().sum(dim=1).mean().sqrt()
             self.unit.copy_(length if length > 0 else torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (..., m) of embeddings (..., D), in float32 or the wider dtype of ``x``."""
         x = x.to(torch.promote_types(x.dtype, torch.float32))
-        shifted = x if self.mean is None else x - self.mean
-        rotated = shifted if self.axes is None else shifted @ self.axes.to(x.dtype)
-        return rotated if self.unit is None else rotated / self.unit
+        if self.mean is not None and self.axes is not None:
+            x = (x - self.mean) @ self.axes.to(x.dtype)
+        return x if self.unit is None else x / self.unit
 
     @property
     def n_stored(self) -> int:
@@ -221,9 +216,11 @@ def encoder_program(circuit: QuantumCircuit) -> Program:
 class ParallelEncoders(nn.Module):
     """E parallel encoders, section III-D: each reads the mapped embedding and gives a part of the latent vector."""
 
+    encoders: Sequence[QuantumEncoder]
+
     def __init__(self, encoders: list[QuantumEncoder], data_map: DataMap | None = None) -> None:
         super().__init__()
-        self.encoders = nn.ModuleList(encoders)
+        self.encoders = nn.ModuleList(encoders)  # type: ignore[assignment]
         self.data_map = data_map
 
     def forward(self, x: Tensor) -> Tensor:
@@ -241,6 +238,14 @@ class ParallelEncoders(nn.Module):
         """Return the encoders' input for embeddings (..., D), before normalisation."""
         found: Tensor = x if self.data_map is None else self.data_map(x)
         return found
+
+    def loaded(self, x: Tensor, sign: float = 1.0) -> Tensor:
+        """Return the `amplitudes` of embeddings (B, D), with a constant of a sign."""
+        return amplitudes(self.mapped(x), self.encoders[0].pad, sign)
+
+    def loaded_vector(self, x: Tensor) -> Tensor:
+        """Return the vectors (B, m) of embeddings (B, D) in which odd values are linear."""
+        return loaded_vector(self.mapped(x), self.encoders[0].pad)
 
 
 def initial_angles(

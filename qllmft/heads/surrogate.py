@@ -78,7 +78,7 @@ def build_surrogate(
         )
     config = config.for_labels(n_classes)
     data_map = data_map_of(config, dimension)
-    size = dimension if data_map is None else data_map.width
+    size = config.loaded_values(dimension)
     if config.head == "none" and config.odd:
         return Classifier(LoadedVector(data_map, config.pad), None, nn.Linear(size, n_classes))
     outputs = config.most_encoders * config.encoder_outputs
@@ -108,8 +108,7 @@ def least_surrogate_numbers(
 ) -> int:
     """Return a lower bound of the numbers that the weights of `build_surrogate` hold, without building it."""
     config = config.for_labels(n_classes)
-    width = dimension if config.components is None else min(config.components, dimension)
-    stored = dimension * (config.centre + width * (config.components is not None))
+    width, stored = config.loaded_values(dimension), config.stored_numbers(dimension)
     outputs = config.most_encoders * config.encoder_outputs
     if config.odd:
         return stored + width * (n_classes if config.head == "none" else outputs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import cast
 
 import numpy as np
 import torch
@@ -14,8 +13,7 @@ from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
 from qllmft.errors import UserError
-from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder, QuantumHead
-from qllmft.heads.encoder import amplitudes
+from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.training import logits_of
 from qllmft_circuits import loading_angles, loading_template, readout_observables
 
@@ -135,14 +133,11 @@ def model_circuits(
 def _encoder_circuits(
     classifier: Classifier, encoders: ParallelEncoders, x: Tensor, thresholds: Floats | None
 ) -> ModelCircuits:
-    parts = cast("list[QuantumEncoder]", list(encoders.encoders))
-    first = parts[0]
+    parts, first = encoders.encoders, encoders.encoders[0]
     circuit = loading_template(first.n_qubits)
     names = [*circuit.parameters, *first.engine.program.parameters]
     circuit.compose(first.circuit, inplace=True)
-    states = [
-        amplitudes(encoders.mapped(x.double()), first.pad, sign).numpy() for sign in first.signs
-    ]
+    states = [encoders.loaded(x.double(), sign).numpy() for sign in first.signs]
     # (N, S, 2^Q - 1)
     loads = np.stack([loading_angles(state, first.n_qubits) for state in states], axis=1)
     thetas = np.stack([part.theta.detach().double().numpy() for part in parts])  # (E, G)

@@ -14,8 +14,7 @@ from torch import Tensor
 from qllmft.data.cells import is_blank
 from qllmft.errors import UserError
 from qllmft.files import write_bytes, write_json, writing
-from qllmft.heads import ParallelEncoders, QuantumEncoder, QuantumHead
-from qllmft.heads.encoder import amplitudes
+from qllmft.heads import ParallelEncoders, QuantumHead
 from qllmft.inference.predictor import Predictor
 from qllmft.model import StoredModel, load_model
 from qllmft.run.folder import RunFolder
@@ -161,7 +160,8 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
     template = encoder_template(model.config)
     if template is None or not isinstance(model.classifier.encoder, ParallelEncoders):
         raise UserError("this model has no quantum encoder: there is no such circuit to export.")
-    encoders = model.classifier.encoder.encoders
+    parallel = model.classifier.encoder
+    encoders = parallel.encoders
     if request.encoder is None and len(encoders) > 1:
         raise UserError(
             f"this model has {len(encoders)} encoders. Choose one: --encoder 0 to {len(encoders) - 1}."
@@ -172,15 +172,14 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
             f"--encoder is {index}; this model's encoders are {', '.join(map(str, range(len(encoders))))}."
         )
     encoder = encoders[index]
-    assert isinstance(encoder, QuantumEncoder)
     if request.minus and not (encoder.odd and request.text is not None):
         raise UserError(
             "--minus changes the constant that is loaded with a text into an odd encoder; omit it."
         )
     circuit = QuantumCircuit(template.num_qubits, name=template.name)
     if request.text is not None:
-        vector = model.classifier.encoder.mapped(embedding(model, request.text))
-        state = amplitudes(vector, encoder.pad, encoder.signs[request.minus])[0].tolist()
+        vector = embedding(model, request.text)
+        state = parallel.loaded(vector, encoder.signs[request.minus])[0].tolist()
         load = loading_circuit(state, template.num_qubits)
         circuit.compose(load if request.decompose else load.to_gate(), inplace=True)
     circuit.compose(template, inplace=True)

@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from qllmft.config import TrainConfig
-from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
+from qllmft.heads import Classifier, QuantumHead
 from qllmft.training.checkpoint import EpochMetrics, Selection
 from qllmft.training.examples import Examples
 from qllmft.training.interruption import interruptible
@@ -35,11 +35,10 @@ class LinearObjective:
     """
 
     def __init__(self, model: Classifier, examples: Examples, c: Strength) -> None:
-        assert isinstance(model.encoder, ParallelEncoders)
         assert model.final is not None
         assert isinstance(c, float)
-        self._map, self._final = OddMap(model.encoder), model.final
-        self.x, self._y = loaded_vectors(model.encoder, examples.x), examples.y.numpy()
+        self._map, self._final = OddMap(model), model.final
+        self.x, self._y = loaded_vectors(model, examples.x), examples.y.numpy()
         relative = examples.relative
         self._weights = None if relative is None else relative.double().numpy()
         factor = float(ridge_factor(examples.task, len(self._final.weight), c))
@@ -106,11 +105,9 @@ class ReuploadingObjective:
     """
 
     def __init__(self, model: Classifier, examples: Examples, c: Strength) -> None:
-        assert isinstance(model.encoder, ParallelEncoders)
-        assert model.final is not None
-        self._dtype, self._model = model.final.weight.dtype, model.double()
+        self._dtype, self._model = next(model.parameters()).dtype, model.double()
         self._loss = RidgeLoss(model, examples.task, c, examples.size)
-        self.x, self._examples = loaded_vectors(model.encoder, examples.x), examples
+        self.x, self._examples = loaded_vectors(model, examples.x), examples
         self._parameters = list(model.parameters())
 
     def parameters(self) -> Floats:
@@ -159,7 +156,7 @@ def fit_full_batch(
     validation: Examples,
     config: TrainConfig,
     c: Strength,
-    on_epoch: Callable[[EpochMetrics], None] | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None,
 ) -> Selection:
     """Train ``model``, odd encoders with their data map fitted, in place up to the last point.
 
@@ -176,8 +173,7 @@ def fit_full_batch(
     """
     quantum = isinstance(model.head, QuantumHead)
     objective = (ReuploadingObjective if quantum else LinearObjective)(model, train, c)
-    assert isinstance(model.encoder, ParallelEncoders)
-    held_out, task = loaded_vectors(model.encoder, validation.x), train.task
+    held_out, task = loaded_vectors(model, validation.x), train.task
     done, score, vector = 0, 0.0, objective.parameters()
     started = time.perf_counter()
 

@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from torch import nn
 
 from qllmft.config import TrainConfig
-from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
+from qllmft.heads import Classifier, QuantumHead
 from qllmft.tasks import Task
 from qllmft.tasks.regression import Regression
 from qllmft.training.examples import Examples
@@ -51,14 +51,12 @@ def start_at_linear(
     c = None if config.ridge_c == "auto" else config.ridge_c
     if not starts_at_sines(model):
         return 1.0 if c is None else c
-    assert isinstance(model.encoder, ParallelEncoders)
     assert model.final is not None
     labels, task = examples.y.numpy(), examples.task
     if task.one_label and len(np.unique(labels)) < model.final.out_features:
         return 1.0 if c is None else c
     weight = None if examples.relative is None else examples.relative.double().numpy()
-    slope = model.encoder.slope
-    x = loaded_vectors(model.encoder, examples.x)
+    slope, x = model.quantum_encoders.slope, loaded_vectors(model, examples.x)
     found = linear_solution(task, x / slope, labels, weight, c)
     if fresh:
         _put(model, found, x, slope, OF_TARGETS if task.real else ANGLE)
@@ -85,9 +83,8 @@ def _put(model: Classifier, found: LinearSolution, x: Floats, slope: float, angl
         slope: of the loaded vector by the mapped embedding.
         angle: root mean square of a latent angle at the start, in radians.
     """
-    assert isinstance(model.encoder, ParallelEncoders)
     assert model.final is not None
-    odd_map = OddMap(model.encoder)
+    odd_map = OddMap(model)
     directions, readout = assigned(found.weights / slope, model.final.in_features)
     first = 0
     for encoder, odd in zip(odd_map.encoders, odd_map.odd, strict=True):

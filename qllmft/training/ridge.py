@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qllmft.config import TrainConfig
-from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder, QuantumHead
-from qllmft.heads.encoder import loaded_vector
+from qllmft.heads import Classifier, QuantumEncoder, QuantumHead
 from qllmft.heads.quantum import slope_bound
 from qllmft.tasks import Task
 from qllmft_backends.adjoint import AdjointEngine
@@ -25,11 +24,9 @@ Floats = NDArray[np.float64]
 Strength = float | Floats  # C, or one of each output (k,)
 
 
-def loaded_vectors(encoder: ParallelEncoders, x: Tensor) -> Floats:
+def loaded_vectors(model: Classifier, x: Tensor) -> Floats:
     """Return vectors (N, m) in which the odd values of embeddings (N, D) are linear."""
-    first = encoder.encoders[0]
-    assert isinstance(first, QuantumEncoder)
-    return np.asarray(loaded_vector(encoder.mapped(x.double()), first.pad).numpy())
+    return np.asarray(model.quantum_encoders.loaded_vector(x.double()).numpy())
 
 
 class OddRows:
@@ -82,8 +79,8 @@ class OddMap:
         odd: their rows.
     """
 
-    def __init__(self, encoder: ParallelEncoders) -> None:
-        self.encoders = [each for each in encoder.encoders if isinstance(each, QuantumEncoder)]
+    def __init__(self, model: Classifier) -> None:
+        self.encoders = model.quantum_encoders.encoders
         self.odd = [OddRows(each) for each in self.encoders]
 
     def __call__(self) -> Tensor:
@@ -146,8 +143,7 @@ def penalty(model: Classifier, task: Task, rows: Tensor, c: Strength, size: floa
     if not isinstance(head, QuantumHead):
         sizes = ((weight @ rows) ** 2).sum()
     elif head.start == "sines":
-        assert isinstance(model.encoder, ParallelEncoders)
-        sizes = slope_bound(weight, head.connector.weight, rows * model.encoder.slope)
+        sizes = slope_bound(weight, head.connector.weight, rows * model.quantum_encoders.slope)
     else:
         latent = len(rows) if model.skip else 0
         sizes = head.reuploads**2 * (weight[:, latent:] ** 2).sum() * (rows**2).sum()
@@ -171,14 +167,12 @@ class RidgeLoss:
     """
 
     def __init__(self, model: Classifier, task: Task, c: Strength, size: float) -> None:
-        assert isinstance(model.encoder, ParallelEncoders)
         self._model, self._task, self._c, self._size = model, task, c, size
-        self._encoder, self._map = model.encoder, OddMap(model.encoder)
+        self._map = OddMap(model)
 
     def __call__(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the loss of embeddings (B, D), labels or targets (B,), and weights (B,)."""
-        loaded = loaded_vector(self._encoder.mapped(x), self._map.encoders[0].pad)
-        return self.of_loaded(loaded, y, weight)
+        return self.of_loaded(self._model.quantum_encoders.loaded_vector(x), y, weight)
 
     def of_loaded(self, loaded: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the loss of loaded vectors (B, m)."""

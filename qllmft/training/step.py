@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder, QuantumHead
-from qllmft.heads.encoder import amplitudes
+from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.tasks import CLASSIFICATION, Task
 from qllmft.training.ridge import RidgeLoss
 from qllmft_backends.adjoint import AdjointEngine
@@ -70,11 +69,10 @@ class DirectStep(TrainingStep):
     """
 
     def __init__(self, model: Classifier, task: Task = CLASSIFICATION) -> None:
-        assert isinstance(model.encoder, ParallelEncoders)
         assert isinstance(model.head, QuantumHead)
         self._model: Classifier = model
         self._task = task
-        self._encoders = cast("list[QuantumEncoder]", list(model.encoder.encoders))
+        self._encoders = model.quantum_encoders.encoders
         self._connector = model.head.connector
         parameters = list(model.parameters())
         self._vector = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in parameters]))
@@ -136,8 +134,7 @@ class DirectStep(TrainingStep):
 
     def inputs(self, x: Tensor) -> Real:
         """Return the loaded amplitudes, (N, D) or (N, D + 1)."""
-        assert isinstance(self._model.encoder, ParallelEncoders)
-        return amplitudes(self._model.encoder.mapped(x), self._encoders[0].pad).numpy()
+        return self._model.quantum_encoders.loaded(x).numpy()
 
     def gradient(self, inputs: Real, y: Tensor, weight: Tensor | None = None) -> float:
         """See `TrainingStep`."""

@@ -23,10 +23,10 @@ def test_the_parts_add_up_to_the_model(preset):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"encoder": "mlp", "hidden_dim": 7, "batch_norm": True},
+        {"encoder": "mlp", "hidden_dim": 7, "batch_norm": True, "pad": "constant"},
         {"head": "mlp", "encoder": "none", "batch_norm": True},
         {"n_encoders": "auto", "head": "none", "encoder_qubits": 5, "pad": "bias", "odd": True},
-        {"n_qubits": 4, "encoder_qubits": 6, "readout": 3},
+        {"n_qubits": 4, "encoder_qubits": 6, "readout": 3, "components": 7, "pad": "constant"},
         {
             "n_qubits": 6,
             "n_encoders": 2,
@@ -45,12 +45,12 @@ def test_the_parts_add_up_to_the_model(preset):
     ],
 )
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_the_count_without_a_model_is_that_of_the_built_model(settings, n_classes):
+def test_the_counts_without_a_model_are_those_of_the_built_model(settings, n_classes):
     config = ModelConfig(**settings)
-    assert (
-        trained_parameters(config, 20, n_classes)
-        == build_classifier(config, 20, n_classes).n_parameters
-    )
+    built = build_classifier(config, 20, n_classes)
+    assert trained_parameters(config, 20, n_classes) == built.n_parameters
+    stored = sum(part.stored or 0 for part in describe(config, 20, n_classes).parts)
+    assert stored == (built.data_map.n_stored if built.data_map else 0)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_a_form_is_the_observable_in_the_heisenberg_picture():
 
 
 def test_an_odd_encoder_is_linear_in_the_unit_embedding():
-    data_map = DataMap(D, centre=True, components=D).double()
+    data_map = DataMap(D, D).double()
     data_map.fit(torch.randn(30, D, generator=torch.Generator().manual_seed(2)))
     model = encoders("bias", odd=True, data_map=data_map)
     x = torch.randn(9, D, dtype=torch.float64, generator=torch.Generator().manual_seed(3))

@@ -12,7 +12,7 @@ X = np.random.default_rng(0).normal(size=(40, 6)) * (5, 4, 3, 2, 1, 0.5) + 2.0
 
 @pytest.mark.parametrize("components", [3, 6, 9])
 def test_it_is_what_a_singular_value_decomposition_gives(components):
-    data_map = DataMap(6, centre=True, components=components)
+    data_map = DataMap(6, components)
     data_map.fit(torch.from_numpy(X))
     shifted = X - X.mean(axis=0)
     axes = np.linalg.svd(shifted)[2][: min(components, 6)].T
@@ -20,16 +20,15 @@ def test_it_is_what_a_singular_value_decomposition_gives(components):
     found = data_map(torch.from_numpy(X))
     assert found.dtype == torch.float64
     np.testing.assert_allclose(found.numpy(), shifted @ axes, atol=1e-5)
-    assert data_map.width == min(components, 6)
     assert data_map.n_stored == 6 + 6 * min(components, 6)
 
 
 def test_the_unit_is_eight_usual_lengths():
-    for centre in (False, True):
-        data_map = DataMap(6, centre=centre, components=3, scaled=True)
+    for components in (None, 3):
+        data_map = DataMap(6, components, scaled=True)
         data_map.fit(torch.from_numpy(X))
-        lengths = np.linalg.norm(X - X.mean(axis=0) * centre, axis=1)
-        unscaled = DataMap(6, centre=centre, components=3)
+        lengths = np.linalg.norm(X - X.mean(axis=0) * (components is not None), axis=1)
+        unscaled = DataMap(6, components)
         unscaled.fit(torch.from_numpy(X))
         np.testing.assert_allclose(
             data_map(torch.from_numpy(X)).numpy() * 8 * np.sqrt(np.mean(lengths**2)),
@@ -42,22 +41,9 @@ def test_the_unit_is_eight_usual_lengths():
 
 
 def test_fewer_texts_than_axes_still_give_a_basis():
-    data_map = DataMap(6, centre=True, components=6)
+    data_map = DataMap(6, 6)
     data_map.fit(torch.from_numpy(X[:3]))
     np.testing.assert_allclose((data_map.axes.T @ data_map.axes).numpy(), np.eye(6), atol=1e-6)
-
-
-def test_centring_and_rotating_are_chosen_apart():
-    centred = DataMap(6, centre=True, components=None)
-    rotated = DataMap(6, centre=False, components=2)
-    for data_map in (centred, rotated):
-        data_map.fit(torch.from_numpy(X))
-    np.testing.assert_allclose(centred(torch.from_numpy(X)).numpy(), X - X.mean(axis=0), atol=1e-5)
-    both = DataMap(6, centre=True, components=2)
-    both.fit(torch.from_numpy(X))
-    # of the covariance, whatever is subtracted
-    np.testing.assert_allclose(rotated.axes, both.axes, atol=1e-6)
-    assert (centred.n_stored, rotated.n_stored) == (6, 12)
 
 
 def test_a_model_counts_none_of_its_numbers_as_parameters():
