@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy.stats import qmc
 
-from qllmft.baselines import BASELINES, WordBaseline, check_baselines, fit_and_score, score_of
+from qllmft.baselines import BASELINES, check_baselines, fit_and_score, score_of
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import Space
 from qllmft.campaign.grid import Parameter, Point, Value, check_size, grid, grid_size, point_text
@@ -383,10 +383,6 @@ def search_baseline(
     _, (train, validation) = embed_tables(tables, config.body, on_event, inputs=inputs)
     n_classes = inputs.corpus(config.data).n_classes
     head = BASELINES[name].make(config, 0, train.x.shape[1], n_classes)
-    if isinstance(head, WordBaseline):
-        raise UserError(
-            f"the baseline {name!r} reads words and no embeddings; it is a row of `qllmft train`. Leave it out here."
-        )
     with stage(on_event, "fitting", head.name):
         fitted = fit_and_score(head, train, validation)
     chosen = ModelResult(

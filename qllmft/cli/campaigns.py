@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.table import Column
+from rich.table import Column, Table
 
 from qllmft.cli.console import PlainConsole, names, numbers, say, table
 from qllmft.cli.options import CampaignOptions, Count, DataOptions, Epochs, Settings, command_line
@@ -18,8 +18,6 @@ from qllmft.errors import UserError
 from qllmft.files import expanded
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from qllmft.campaign.file import Space, Study
     from qllmft.campaign.record import StudyRecord
     from qllmft.campaign.runs import SeededResult
@@ -385,7 +383,7 @@ def _ranking(result: SweepResult) -> Table:
         loss = f"{MeanInterval.of(each.validation_loss).mean:.4f}"
         levels = [level_text(each.settings[name]) for name in searched]
         cells = levels if few else [point_text(each.settings)]
-        rows.append((_mean(each, each.validation), loss, f"{each.parameters[0]:,}", *cells))
+        rows.append((_validation(each), loss, f"{each.parameters[0]:,}", *cells))
     return table(
         *numbers(result.measure.in_column("validation"), "loss", "parameters"),
         *(columns if few else ["settings"]),
@@ -406,7 +404,7 @@ def _best_of_rows(result: SweepResult) -> Table:
     rows = []
     for row in result.rows:
         best, cells = row.best, [*map(level_text, row.row.values())]
-        cells += [_mean(best, best.validation), _tested(best)]
+        cells += [_validation(best), _tested(best)]
         cells += [f"{row.published:.2f} %" if row.published else ""] if printed else []
         chosen = {name: label for name, label in best.settings.items() if name not in row.row}
         rows.append((*cells, point_text(chosen)))
@@ -432,7 +430,7 @@ def winner_sentences(result: SweepResult) -> Iterator[str]:
     yield f"Winner by validation: {settings}."
     yield (
         f"Its test {result.measure.name}: {_tested(winner, '95 % interval ')}{over}; "
-        f"validation {_mean(winner, winner.validation)}, the highest of {len(result.ranking)} and so too high an "
+        f"validation {_validation(winner)}, the highest of {len(result.ranking)} and so too high an "
         "estimate."
     )
     if all(beside := [score.beside for score in winner.tested]):
@@ -445,11 +443,11 @@ def winner_sentences(result: SweepResult) -> Iterator[str]:
         yield f"{result.repeats} trials repeated a configuration and took its value."
 
 
-def _mean(result: SeededResult, scores: Sequence[float]) -> str:
-    """Return the mean of scores by seed."""
+def _validation(result: SeededResult) -> str:
+    """Return the mean validation score."""
     from qllmft.tasks.statistics import MeanInterval
 
-    return result.measure.percent(MeanInterval.of(scores).mean)
+    return result.measure.percent(MeanInterval.of(result.validation).mean)
 
 
 def _tested(result: SeededResult, words: str = "") -> str:

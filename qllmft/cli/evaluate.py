@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Column
+from rich.table import Column, Table
 
 from qllmft.cli.backend import BackendOptions
 from qllmft.cli.consent import basis
@@ -31,8 +31,6 @@ from qllmft.counts import count_of
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from qllmft.config import DataConfig
     from qllmft.inference import Predictor
     from qllmft.inference.decision import Decision

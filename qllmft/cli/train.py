@@ -169,10 +169,14 @@ def _interrupted(config: RunConfig, out: Path | None) -> Outcome:
 def _end_interrupted(
     outcome: Outcome, config: RunConfig, personal: dict[str, Any], *, err: bool
 ) -> NoReturn:
-    """Print what an interrupted run left and how to continue it, and exit with the signal's code."""
+    """Print what an interrupted run left, how to continue it and its running jobs, and exit with the signal's code."""
+    from qllmft_backends import BACKENDS, create, remote_or_none
+
     say(_left(outcome, config), err=err)
-    if outcome.folder.model_folder.exists():
-        _say_running_jobs(config, personal, err=err)
+    if outcome.folder.model_folder.exists() and BACKENDS[config.backend.name].keeps_ledger:
+        remote = remote_or_none(create(config.backend.name, config.backend.options | personal))
+        if remote is not None:
+            say(*remote.running_jobs().splitlines(), err=err)
     raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
 
 
@@ -195,16 +199,6 @@ def _left(outcome: Outcome, config: RunConfig) -> str:
         f"Interrupted after epoch {outcome.epochs_done} of {config.train.epochs}{missing}. The best model so far is in "
         f"{folder.model_folder}; {where}."
     )
-
-
-def _say_running_jobs(config: RunConfig, personal: dict[str, Any], *, err: bool) -> None:
-    """Print the jobs that a run's backend has at a service."""
-    from qllmft_backends import BACKENDS, create, remote_or_none
-
-    if BACKENDS[config.backend.name].keeps_ledger:
-        remote = remote_or_none(create(config.backend.name, config.backend.options | personal))
-        if remote is not None:
-            say(*remote.running_jobs().splitlines(), err=err)
 
 
 def result_table(record: RunRecord) -> Table:

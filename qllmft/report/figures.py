@@ -19,7 +19,7 @@ from qllmft.report.study_table import OUTCOMES
 from qllmft.run.record import Predictions
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.calibration import Calibration
-from qllmft.tasks.measure import ACCURACY, Measure
+from qllmft.tasks.measure import Measure
 from qllmft.training import EpochMetrics
 
 LONG_LABEL = 22  # characters; longer labels are below each other in the legend
@@ -213,7 +213,7 @@ def accuracies_svg(record: StudyRecord) -> Markup:
 
 @style.figure_style(in_a_page=True)
 def differences_svg(
-    labels: Sequence[str], comparisons: Sequence[Comparison], name: str, measure: Measure = ACCURACY
+    labels: Sequence[str], comparisons: Sequence[Comparison], name: str, measure: Measure
 ) -> Markup:
     """Draw differences of test scores with their 95 % intervals, one line per label.
 
