@@ -41,7 +41,6 @@ from qllmft.heads.truncated import TruncatedHead
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts
 from qllmft.model import FILE, WEIGHTS, StoredModel, save_model
-from qllmft.versions import versions
 
 RECORD = "dequantised.json"  # in the surrogate's folder
 OPSET = 17  # of ONNX
@@ -125,7 +124,7 @@ def dequantise(
         certificate=certificate_of(model.config),
     )
     with new_folder(out) as fresh:
-        save_model(fresh, surrogate, versions())
+        save_model(fresh, surrogate)
         write_json(fresh / RECORD, found.as_dict())
     return surrogate, found
 

@@ -57,7 +57,6 @@ from qllmft.run.vectors import embed_tables
 from qllmft.tasks import TASKS, Task
 from qllmft.tasks.multilabel import USUAL_THRESHOLD
 from qllmft.training import Examples, finite_logits, logits_of_noise
-from qllmft.versions import versions
 from qllmft_backends import Backend, Estimate, remote_or_none
 from qllmft_backends.remote.jobs import JobsBackend
 from qllmft_backends.requests import number_of_shots
@@ -172,7 +171,7 @@ class Predictor:
         self._vectors.check_located()
         name = name or folder.resolve().name
         with new_folder(folder) as fresh:
-            save_model(fresh, portable(self.model, fresh), versions())
+            save_model(fresh, portable(self.model, fresh))
             write_text(fresh / CARD, model_card(self.model, name, self.folder, self.row, **fields))
         return folder
 

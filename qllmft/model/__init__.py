@@ -34,7 +34,7 @@ from qllmft.tasks import TASKS, TaskName
 from qllmft.templates import ANSATZE, least_numbers
 from qllmft.tensors import WrongTensorsError, numbers_in, read_tensors
 from qllmft.training import logits_of
-from qllmft.versions import versions as versions_here
+from qllmft.versions import versions
 from qllmft_backends import BackendError
 from qllmft_backends.plugins import BUILT_IN
 from qllmft_backends.validation import faults
@@ -148,9 +148,7 @@ class StoredModel(ModelRecord):
     checked: bool = Field(default=False, exclude=True)
 
 
-def save_model(
-    folder: Path, model: StoredModel, versions: dict[str, str], *, with_body: bool = True
-) -> None:
+def save_model(folder: Path, model: StoredModel, *, with_body: bool = True) -> None:
     """Write ``model.safetensors`` and ``model.json`` into ``folder``, with a copy of a trained body.
 
     The record has the path of such a body relative to ``folder``, so the folder can be moved. It
@@ -160,7 +158,6 @@ def save_model(
         folder: made if it is missing; files of a model in it are replaced.
         model: the classifier with its record. Its logits are computed on no backend, so without
             noise.
-        versions: of packages by name, for the record; see `qllmft.versions.versions`.
         with_body: copy the folder of a trained body or adapter. If False, as for other rows of a run's table,
             the body is left in the folder of the head.
     """
@@ -192,7 +189,7 @@ def save_model(
         "data_map": None if data_map is None else StoredNumbers(stored=data_map.n_stored),
         "ansatz_source": ANSATZE.source(model.config.ansatz) if quantum else BUILT_IN,
         "check": None if logits is None else CheckLogits(logits=tuple(logits)),
-        "versions": versions,
+        "versions": versions(),
     }
     record = model.model_copy(update=saved)
     hidden: dict[str, Any] = dict.fromkeys(record.unchanged(), True)
@@ -239,8 +236,8 @@ def load_model(folder: Path) -> StoredModel:
     logits = None
     if record.check is not None:
         logits = check_logits(classifier, record.config, record.dimension)
-    if record.check is not None and logits is not None:
-        _compare_logits(logits, record.check.logits, record.versions, folder)
+        if logits is not None:
+            _compare_logits(logits, record.check.logits, record.versions, folder)
     here = {"body": body, "classifier": classifier, "checked": logits is not None}
     return StoredModel(**(vars(record) | here))
 
@@ -367,7 +364,7 @@ def _compare_logits(
     scale = max(1.0, *(abs(value) for value in expected))
     if max(abs(a - b) for a, b in zip(found, expected, strict=True)) <= TOLERANCE * scale:
         return
-    here = versions_here()
+    here = versions()
     differing = [
         f"{name} {then.get(name)} then, {here[name]} here"
         for name in here

@@ -282,7 +282,7 @@ def _save_head(
         own_body=setup.config.body.learns and trained.adapter is None,
         thresholds=None if head.thresholds is None else tuple(head.thresholds.tolist()),
     )
-    save_model(setup.folder.model_folder, model, versions())
+    save_model(setup.folder.model_folder, model)
     return identity
 
 
@@ -312,7 +312,7 @@ def _save_baselines(setup: RunSetup, body: RunBody, rows: Sequence[_Row]) -> Non
             own_body=words or (setup.config.body.contrastive.switched_on and start.adapter is None),
         )
         place = setup.folder.row_folder(row.fitted.head.name)
-        save_model(place, model, versions(), with_body=words)
+        save_model(place, model, with_body=words)
 
 
 def _stored(

@@ -103,7 +103,6 @@ def model_of(tmp_path, tiny_body):
                 dimension=DIMENSION,
                 label_names=("bad", "good"),
             ),
-            {},
         )
         return tmp_path
 

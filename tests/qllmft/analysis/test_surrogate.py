@@ -63,7 +63,7 @@ def test_a_surrogate_gives_the_logits_of_the_circuits(name, tmp_path):
     assert not bounds.truncation(X).any()
     expected = model.classifier(X)
     torch.testing.assert_close(surrogate.classifier(X), expected, atol=2e-5, rtol=1e-4)
-    save_model(tmp_path, surrogate, {})
+    save_model(tmp_path, surrogate)
     found = load_model(tmp_path)
     assert found.checked
     assert found.surrogate == surrogate.surrogate
@@ -122,7 +122,7 @@ def test_a_truncated_bond_stays_within_the_bound_of_each_text(name):
 def test_a_bond_makes_a_model_of_a_wide_head_without_certificate(monkeypatch, tmp_path):
     monkeypatch.setattr("qllmft.heads.surrogate.MOST_STATE_QUBITS", 3)
     surrogate, _ = surrogate_of(stored(2, **WIDER["two neighbours"]), bond=4)
-    save_model(tmp_path, surrogate, {})
+    save_model(tmp_path, surrogate)
     found = load_model(tmp_path)
     assert (found.surrogate.bond, found.classifier.head.bond) == (4, 4)
     torch.testing.assert_close(found.classifier(X), surrogate.classifier(X))

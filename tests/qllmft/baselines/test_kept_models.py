@@ -10,7 +10,6 @@ from qllmft.config import parse_config
 from qllmft.model import StoredModel, load_model, save_model
 from qllmft.tasks import TASKS
 from qllmft.training import Examples, logits_of
-from qllmft.versions import versions
 
 D = 12
 NAMES = {
@@ -68,7 +67,7 @@ def test_a_kept_baseline_gives_the_same_answers(task, name, k, tmp_path):
         task=task,
         thresholds=found.thresholds,
     )
-    save_model(tmp_path, model, versions())
+    save_model(tmp_path, model)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["model.json", "model.safetensors"]
     logits = logits_of(load_model(tmp_path).classifier, fresh.x)
     if task == "regression":

@@ -162,7 +162,7 @@ def stored(config):
 )
 def test_a_model_is_saved_with_its_ansatz_and_read_again(name, settings, tmp_path):
     model = stored(config_of(name, **settings))
-    save_model(tmp_path, model, {})
+    save_model(tmp_path, model)
     record = json.loads((tmp_path / "model.json").read_text())
     assert record["model"]["ansatz"] == name
     assert record.get("ansatz_source") == (None if name == "brickwork" else "registered in Python")
@@ -173,7 +173,7 @@ def test_a_model_is_saved_with_its_ansatz_and_read_again(name, settings, tmp_pat
 
 def test_a_model_whose_ansatz_is_elsewhere_says_where_it_came_from(own, tmp_path):
     own("lent", mixed)
-    save_model(tmp_path, stored(config_of("lent")), {})
+    save_model(tmp_path, stored(config_of("lent")))
     ANSATZE.unregister("lent")
     message = (
         r"^the model in .{1,200} was trained with the ansatz 'lent' \(registered in Python\), which is not "

@@ -59,14 +59,14 @@ def stored(structure: str = "single") -> StoredModel:
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    save_model(tmp_path / "model", stored(), versions())
+    save_model(tmp_path / "model", stored())
     return tmp_path / "model"
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_the_logits_are_the_same_to_the_last_bit(structure, tmp_path):
     model = stored(structure)
-    save_model(tmp_path / "model", model, versions())
+    save_model(tmp_path / "model", model)
     read = load_model(tmp_path)  # the run's folder; its folder ``model`` in the other tests
     assert torch.equal(logits_of(read.classifier, X), logits_of(model.classifier, X))
     assert not read.classifier.training
@@ -217,7 +217,7 @@ def test_a_record_of_another_model_is_refused(folder, values, message):
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_another_weight_gives_other_logits_and_is_told(structure, tmp_path):
     """Of the same shape, so that nothing else tells."""
-    save_model(tmp_path, stored(structure), versions())
+    save_model(tmp_path, stored(structure))
     weights = load_file(tmp_path / "model.safetensors")
     name = max(
         (name for name in weights if "theta" in name or "weight" in name),
@@ -256,11 +256,11 @@ def test_what_differs_is_told(folder):
 
 
 def test_a_large_model_is_not_computed_on_loading(tmp_path, monkeypatch):
-    save_model(tmp_path, stored(), versions())
+    save_model(tmp_path, stored())
     monkeypatch.setattr("qllmft.model.MOST_QUBITS", 3)
     monkeypatch.setattr("qllmft.model.logits_of", None)
     load_model(tmp_path)
-    save_model(tmp_path, stored(), versions())
+    save_model(tmp_path, stored())
     assert "check" not in json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
 
 
@@ -308,7 +308,7 @@ def test_a_body_beside_the_head_that_is_a_link_is_refused(folder, tmp_path):
 def test_a_record_of_a_large_model_is_refused_before_it_is_built(
     changes, message, tmp_path, monkeypatch
 ):
-    save_model(tmp_path, stored(), versions())
+    save_model(tmp_path, stored())
     record = json.loads((tmp_path / "model.json").read_text())
     record.pop("check")
     record["model"] |= changes.pop("model", {})
@@ -319,7 +319,7 @@ def test_a_record_of_a_large_model_is_refused_before_it_is_built(
 
 
 def test_weights_of_many_gigabytes_are_refused_by_the_size_of_the_file(tmp_path):
-    save_model(tmp_path, stored(), versions())
+    save_model(tmp_path, stored())
     with (tmp_path / "model.safetensors").open("r+b") as file:
         file.truncate(20 * 10**9)
     with pytest.raises(

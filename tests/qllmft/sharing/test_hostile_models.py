@@ -31,7 +31,7 @@ def model(model_of, tiny_bert, tmp_path, written):
     identity = body_identity(config, locate_body(config))
     changes = {"own_body": True, "body": config, "body_identity": identity, "dimension": 16}
     stored = stored.model_copy(update=changes)
-    save_model(tmp_path / "hostile", stored, {})
+    save_model(tmp_path / "hostile", stored)
     return tmp_path / "hostile"
 
 
