@@ -16,6 +16,7 @@ from qllmft.inference.circuits import Floats, ModelCircuits, model_circuits
 from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.randomness import numpy_generator
 from qllmft.tasks import ACCURACY
+from qllmft.tasks.statistics import ENDS
 from qllmft.training import finite_logits
 from qllmft_backends import Backend
 from qllmft_backends.aer.machine_errors import MachineErrors, Part
@@ -24,7 +25,6 @@ from qllmft_backends.remote.machines.backend import QiskitBackend
 from qllmft_backends.requests import number_of_shots
 
 DRAWS = 400  # of the shots of all texts
-INTERVAL = (2.5, 97.5)  # quantiles that hold 95 % of the draws
 PARTS: dict[Part, str] = {
     "one_qubit": "one-qubit errors halved",
     "two_qubit": "two-qubit errors halved",
@@ -71,12 +71,11 @@ def error_budget(
     labels: NDArray[np.int64],
     backend: Backend,
     decision: Decision = MOST_PROBABLE,
-    seed: int = 0,
 ) -> ErrorBudget:
     """Predict the accuracy of a model on a machine from a density matrix of its circuits; nothing is sent.
 
     The distribution of the outcomes of each text is exact under the errors that the machine states. The shot noise of
-    the logits is normal, with the covariance of that distribution.
+    the logits is normal, with the covariance of that distribution, and its draws are the same for all rows and calls.
 
     Args:
         classifier: model with a quantum circuit.
@@ -84,7 +83,6 @@ def error_budget(
         labels: true labels (N,).
         backend: the machine: Qiskit's, or one with noise after each gate.
         decision: threshold of the answers.
-        seed: of the draws of the shots, the same for all rows.
 
     Raises:
         UserError: if the backend states no errors.
@@ -93,7 +91,7 @@ def error_budget(
     circuits = model_circuits(classifier, vectors)
     errors, shots = errors_of(backend, circuits.circuit), number_of_shots(backend)
     shape = DRAWS, len(labels), len(circuits.weights)
-    normal = numpy_generator(seed, "error budget").standard_normal(shape)
+    normal = numpy_generator(0, "error budget").standard_normal(shape)
     logits = finite_logits(classifier, torch.from_numpy(vectors)).double().numpy()
     exact = decision.labels(softmax(logits, axis=1))
 
@@ -106,7 +104,7 @@ def error_budget(
         found = decision.labels(softmax(drawn.reshape(-1, drawn.shape[-1]), axis=1))
         found = found.reshape(len(drawn), -1)
         right = (found == labels).mean(axis=1)
-        low, high = np.percentile(right, INTERVAL)
+        low, high = np.quantile(right, ENDS)
         differ = float((found != exact).mean())
         return BudgetRow(words, float(right.mean()), (float(low), float(high)), differ)
 

@@ -14,12 +14,9 @@ from qllmft.counts import count_of
 from qllmft.errors import UserError
 from qllmft.inference.circuits import Floats, ModelCircuits
 from qllmft.tasks import Task
+from qllmft.tasks.statistics import ENDS, Z95
 from qllmft.training import checked_logits
 from qllmft_backends import Backend
-
-# a normal variable lies within ±Z95 standard deviations with probability 0.95
-Z95 = 1.959963984540054
-INTERVAL = (0.025, 0.975)  # quantiles that hold 95 % between them
 
 
 @dataclass(frozen=True)
@@ -261,7 +258,7 @@ def bootstrap(
     )
     logits = [checked_logits(circuits.logits(values)).double() for values in drawn.values]
     probabilities = np.stack([np.asarray(task.probabilities(each)) for each in logits])  # (R, N, k)
-    low, high = np.quantile(probabilities, INTERVAL, axis=0)
+    low, high = np.quantile(probabilities, ENDS, axis=0)
     return Bootstrap(repeats, probabilities.std(axis=0, ddof=1), low, high, drawn.single_shots)
 
 

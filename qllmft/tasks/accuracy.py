@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qllmft.tasks.measure import ACCURACY, Score
-from qllmft.tasks.statistics import LEVEL, normal_p
+from qllmft.tasks.statistics import LEVEL, Z95, normal_p
 
 Counts = ArrayLike
 Floats = NDArray[np.float64]
@@ -101,9 +100,9 @@ class TextDifference:
 
         One more text of either kind keeps it from vanishing if the heads differ on no text.
         """
-        n, quantile = self.total + 2, NormalDist().inv_cdf((1 + LEVEL) / 2)
+        n = self.total + 2
         first, second = (self.only_first + 1) / n, (self.only_second + 1) / n
-        error = quantile * math.sqrt((first + second - (first - second) ** 2) / n)
+        error = Z95 * math.sqrt((first + second - (first - second) ** 2) / n)
         return first - second - error, first - second + error
 
     @property

@@ -17,7 +17,7 @@ from qllmft.randomness import numpy_generator
 LEVEL = 0.95
 ALPHA = 0.05  # of a test, after Holm's correction over all comparisons
 ENDS = (0.025, 0.975)  # of an interval, as quantiles
-Z95 = NormalDist().inv_cdf(ENDS[1])
+Z95 = NormalDist().inv_cdf(ENDS[1])  # half width of an interval, in standard deviations
 REPEATS = 1_000  # bootstrap samples of the texts
 FEW = 10  # texts with other answers, below which a bootstrap of them is too narrow
 POWER = 0.8  # chance to find a difference that counts as detectable
