@@ -268,9 +268,10 @@ def run_folds(
     of_folds = [
         config.data.model_copy(update={"fold": fold}) for fold in range(config.data.folds or 0)
     ]
+    held = []  # labels of the validation texts
     for data in of_folds:  # before a fold begins
         texts.add(data, corpus)
-        texts.splits(data, config.seed)
+        held.append(texts.splits(data, config.seed).validation.labels)
     for fold, data in enumerate(of_folds):
         own = config.model_copy(update={"data": data})
         on_event(Message(f"fold {fold + 1} of {config.data.folds}"))
@@ -278,16 +279,14 @@ def run_folds(
         if outcome.record is None:
             return replace(outcome, folder=folder)
         outcomes.append(outcome)
-    record = _pooled(config, outcomes, texts)
+    record = _pooled(config.identity, outcomes, np.concatenate(held))
     write_json(folder.folds_file, record.to_json())
     return Outcome(folder, record, config.train.epochs)
 
 
-def _pooled(config: RunConfig, outcomes: Sequence[Outcome], texts: SharedInputs) -> RunRecord:
+def _pooled(identity: str, outcomes: Sequence[Outcome], validation: NDArray[Any]) -> RunRecord:
     """Return the record of all test rows of the folds, with differences paired by text."""
     records = [outcome.record for outcome in outcomes if outcome.record]
-    of_folds = [config.data.model_copy(update={"fold": fold}) for fold in range(len(records))]
-    held = [texts.splits(each, config.seed).validation.labels for each in of_folds]
     # a finished run has answers
     kept = [each for outcome in outcomes if (each := outcome.folder.read_predictions())]
     first, *others = kept
@@ -296,13 +295,12 @@ def _pooled(config: RunConfig, outcomes: Sequence[Outcome], texts: SharedInputs)
     answers = {name: np.concatenate([each.answers[name] for each in kept]) for name in common}
     validated = {name: np.concatenate([each.validation[name] for each in kept]) for name in common}
     pooled = Predictions(first.task, labels, answers, first.label_names, validation=validated)
-    truths = np.concatenate(held)
     names = [name for name in common if name != WITHOUT_CIRCUIT]
-    models = tuple(_model(name, records, pooled, truths) for name in names)
+    models = tuple(_model(name, records, pooled, validation) for name in names)
     data = records[0].data
     sizes = {part: sum(record.data.sizes[part] for record in records) for part in data.sizes}
     data = replace(data, sizes=sizes, findings=None, split=None, folds=len(records))
-    record = replace(records[0], identity=config.identity, data=data, models=models)
+    record = replace(records[0], identity=identity, data=data, models=models)
     return record.compared(pooled)
 
 

@@ -386,7 +386,8 @@ def _tested(setup: RunSetup, record: RunRecord, rows: Sequence[_Row]) -> RunReco
     answers, models = {}, []
     validation = {row.fitted.head.name: row.fitted.validation_answers for row in rows}
     for model, control, row in zip(record.models, controls, rows, strict=True):
-        head, test = row.fitted.head, row.vectors.tested
+        head, test = row.fitted.head, row.vectors.test
+        assert test is not None  # the run reads it
         x, y = test.x.numpy(), test.y.numpy()
         found = answers[head.name] = head.predict(x)
         load = without = probabilities = None

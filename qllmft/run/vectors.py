@@ -22,17 +22,11 @@ from qllmft.training import Examples, class_weighted
 class Vectors:
     """Embedded splits of a run."""
 
+    body: BodyConfig  # that embedded them
     identity: str  # of the body
     train: Examples
     validation: Examples
     test: Examples | None = None  # None if the run does not read the test set
-    body: BodyConfig | None = None  # that embedded them
-
-    @property
-    def tested(self) -> Examples:
-        """Return the test set of a run that reads it."""
-        assert self.test is not None
-        return self.test
 
     @property
     def dimension(self) -> int:
@@ -75,7 +69,7 @@ def vectors_of(setup: RunSetup, body: BodyConfig, of: str | None = None) -> Vect
         tables, body, setup.on_event, title=title, cache_folder=cache, inputs=inputs
     )
     weighted = class_weighted(train, validation, setup.config.train)
-    return Vectors(identity, *weighted, test=test[0] if test else None, body=body)
+    return Vectors(body, identity, *weighted, *test)
 
 
 def embed_tables(

@@ -84,14 +84,9 @@ class Batches(Collector):
         self._thread.join(_LAST_BATCH_S)
 
     @property
-    def alive(self) -> bool:
-        """Return whether requests are answered."""
-        return self._thread.is_alive() and not self._stopped
-
-    @property
     def status(self) -> Literal["ok", "stuck", "stopped"]:
         """Return "stuck" if texts wait for a batch that takes far too long; batches of a remote backend may."""
-        if not self.alive:
+        if self._stopped or not self._thread.is_alive():
             return "stopped"
         backend = self._model.backend
         remote = backend is not None and backend.capabilities.remote

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
@@ -183,6 +183,7 @@ class Score(ABC):
         """Return JSON values."""
 
 
+@dataclass(frozen=True)
 class BootstrapScore(Score):
     """Several scores of a model, the first of which models are compared by, each with its 95 % interval.
 
@@ -232,5 +233,4 @@ class BootstrapScore(Score):
 
     def as_dict(self) -> dict[str, object]:
         """Return the scores as JSON values."""
-        values = vars(self).items()
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in values}
+        return asdict(self)

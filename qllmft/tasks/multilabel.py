@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -84,10 +84,6 @@ class LabelSetScores(BootstrapScore):
         )
         fields = cls.with_intervals(_scores(once, labels, leads)[0], drawn)
         return cls(n, **fields, by_label=by_label)
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the scores as JSON values."""
-        return super().as_dict() | {"by_label": [asdict(each) for each in self.by_label]}
 
 
 def macro_f1(labels: Integers, answers: NDArray[np.bool_], weights: Floats | None = None) -> float:

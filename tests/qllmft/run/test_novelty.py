@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.metrics.pairwise import cosine_similarity
 
+from qllmft.config import BodyConfig
 from qllmft.errors import UserError
 from qllmft.run.novelty import DISTANCES, FILE, REFERENCES, Novelty
 from qllmft.run.vectors import Vectors
@@ -18,7 +19,7 @@ def vectors(n=60, held=40, d=6, seed=0):
         x = (2 + random.normal(size=(count, d))).astype(np.float32)
         return Examples(torch.from_numpy(x), torch.zeros(count, dtype=torch.int64))
 
-    return Vectors("a body", part(n), part(held))
+    return Vectors(BodyConfig(), "a body", part(n), part(held))
 
 
 def test_the_distance_is_that_of_the_nearest_training_text():

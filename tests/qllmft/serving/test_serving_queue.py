@@ -91,7 +91,7 @@ def test_more_than_may_wait_is_refused_and_the_end_answers_those_that_wait(slow)
         assert first.result(10) == [{"label": "first"}]
         with pytest.raises(NotTakenError, match="the server ends"):
             batches.answer(["late"])
-        assert not batches.alive
+        assert batches.status == "stopped"
 
 
 def test_a_full_queue_answers_503_with_the_time_to_wait(served, client, monkeypatch):
