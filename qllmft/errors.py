@@ -1,4 +1,4 @@
-"""Error of a user's input, which the CLI prints before it ends with exit code 2."""
+"""Error of a user's input, which the CLI prints before it ends with exit code 2, and texts of other errors."""
 
 from qllmft_backends.text import masked
 
@@ -8,3 +8,8 @@ class UserError(ValueError):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(masked(message))
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error without its full stop, or its type."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

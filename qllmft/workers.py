@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
-from qllmft.errors import UserError
+from qllmft.errors import UserError, first_line
 from qllmft.versions import import_extra
 
 NODES_MAY_DIE = 100  # number of times that a task is begun again on another node
@@ -188,7 +188,7 @@ def failure(error: BaseException, things: str) -> BaseException:
     if isinstance(cause, Exception):
         return cause
     return UserError(
-        f"the Ray cluster gave up a part of the {things}: {str(error).strip().splitlines()[0]}. Look at its nodes, "
+        f"the Ray cluster gave up a part of the {things}: {first_line(error)}. Look at its nodes, "
         f"then run the command again; finished {things} are kept."
     )
 
@@ -207,7 +207,7 @@ def ray_cluster(address: str) -> Iterator[Any]:
             socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (OSError, ValueError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise UserError(
             f"--ray {address}: the cluster cannot be reached ({reason}). Start it with `ray start "
             "--head`, join other machines with `ray start --address=…`, and give that address, or auto."

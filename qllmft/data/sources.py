@@ -20,7 +20,7 @@ from qllmft.config import EMBEDDED, IN_MEMORY, DataConfig
 from qllmft.data.cells import MOST_BYTES, batches, check_columns, open_parquet
 from qllmft.data.corpus import Corpus
 from qllmft.data.rows import SPLIT_NAMES, corpus_of, counted
-from qllmft.errors import UserError
+from qllmft.errors import UserError, first_line
 from qllmft.files import expanded, parse_json, read_bytes
 
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
@@ -197,9 +197,8 @@ def _read_hub(config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | 
     try:
         loaded = datasets.load_dataset(config.source, config.subset, revision=config.revision)
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise UserError(
-            f"the data set {config.source!r} could not be loaded from the hub: {reason}. "
+            f"the data set {config.source!r} could not be loaded from the hub: {first_line(error)}. "
             f"Check the name and the network, or give a local file or folder, or {EMBEDDED!r} (in the package)."
         ) from error
     return frames_in_memory(loaded, config)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from qllmft.budget import check_budget
 from qllmft.config import BodyConfig
 from qllmft.config.lora import ADAPTERS, peft_settings
-from qllmft.errors import UserError
+from qllmft.errors import UserError, first_line
 from qllmft.files import new_folder, read_text
 from qllmft.tensors import read_tensors
 
@@ -159,8 +159,8 @@ def load_adapter(transformer: Any, config: BodyConfig) -> None:
         adapter.load(read_tensors(folder / WEIGHTS, adapter.weights(), any_type=True))
     except Exception as error:
         raise UserError(
-            f"the adapter in {folder} is not of the body {config.model!r}: {str(error).splitlines()[0]}. Name the "
-            "model that it was trained on with --body."
+            f"the adapter in {folder} is not of the body {config.model!r}: {first_line(error)}. Name the model "
+            "that it was trained on with --body."
         ) from error
     transformer.eval().requires_grad_(False)
 

@@ -16,7 +16,7 @@ from qllmft.config import BodyConfig
 from qllmft.embed.adapter import load_adapter
 from qllmft.embed.loading import downloaded, no_loading_bar, transformer_of
 from qllmft.embed.location import BodyLocation, locate_body
-from qllmft.errors import UserError
+from qllmft.errors import UserError, first_line
 
 _MARKS = 8  # limit of tokens per text that mark its start and end
 
@@ -55,7 +55,7 @@ class Body:
             is_set = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
             offline = " (HF_HUB_OFFLINE is set)" * is_set
             raise UserError(
-                f"the body {config.model!r} could not be loaded{offline}: {_first_line(error)}. "
+                f"the body {config.model!r} could not be loaded{offline}: {first_line(error)}. "
                 "Give a name that exists on the hub and a network to reach it, a local folder, or --body minilm."
             ) from error
         self.location = location
@@ -185,14 +185,9 @@ class Body:
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             raise UserError(
-                f"the body {self.config.model!r} cannot embed these texts: {_first_line(error)}. Choose another body "
+                f"the body {self.config.model!r} cannot embed these texts: {first_line(error)}. Choose another body "
                 "with --body, or look whether its files fit each other."
             ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    """Return the first line of an error without its full stop, or its type."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def prompt_of(model: Any, config: BodyConfig) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 from qiskit import QuantumCircuit
 
 from qllmft.budget import MOST_BYTES, check_budget, circuit_cost
-from qllmft.errors import UserError
+from qllmft.errors import UserError, first_line
 from qllmft_circuits import from_qasm3, from_qpy, qasm3_size, qpy_size
 
 MOST_FILE_BYTES = {".qpy": 10_000_000}  # of a circuit
@@ -47,10 +47,9 @@ def read_circuit(path: Path) -> QuantumCircuit:
     except UserError:
         raise
     except Exception as error:  # of the parsers, each with errors of its own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"{path} cannot be read as {'QPY' if path.suffix == '.qpy' else 'OpenQASM 3'}: {reason}. Write the "
-            "circuit with free data parameters by qiskit.qasm3.dumps or qiskit.qpy.dump; reading QASM 3 needs "
+            f"{path} cannot be read as {'QPY' if path.suffix == '.qpy' else 'OpenQASM 3'}: {first_line(error)}. Write "
+            "the circuit with free data parameters by qiskit.qasm3.dumps or qiskit.qpy.dump; reading QASM 3 needs "
             "pip install '.[export]'."
         ) from None
 

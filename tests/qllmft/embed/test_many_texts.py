@@ -273,4 +273,6 @@ def test_an_error_of_a_node_is_raised_here():
         cause = UserError("the body cannot embed these texts")
 
     assert failure(OfRay("Traceback"), "texts") is OfRay.cause
-    assert "gave up a part of the texts: lost." in str(failure(Exception("lost\nx"), "texts"))
+    for given, said in (("lost\nx", "lost"), ("lost.", "lost"), ("", "Exception")):
+        error = failure(Exception(given), "texts")
+        assert f"gave up a part of the texts: {said}. Look" in str(error)
