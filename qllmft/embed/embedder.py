@@ -31,7 +31,6 @@ class Embeddings:
 
     vectors: NDArray[np.float32]  # (N, D), output of the body
     identity: str  # identity of the body
-    from_cache: int  # number of texts in the cache
     truncated: int = 0  # number of different texts, embedded now, that were cut
     longest: int = 0  # number of tokens that the body reads, 0 without a limit
 
@@ -136,7 +135,6 @@ class Embedder:
                     missing.setdefault(texts[row], []).append(row)
                 else:
                     vectors[row] = vector
-        hits = len(texts) - sum(map(len, missing.values()))
         if progress:
             progress(len(texts) - len(missing))  # from the cache, or the same text again
         before = self.truncated
@@ -146,11 +144,10 @@ class Embedder:
             parts = iter(lambda: list(islice(unread, size)), [])
             with self._cache.sole_use():  # another process may be embedding the same texts
                 for part, found in self._embedded(parts, progress):
-                    hits += sum(len(missing[text]) for text in part.cached)
                     vectors = self._room(vectors)
                     for text in part.texts:
                         vectors[missing[text]] = found[text]
-        return Embeddings(vectors, self.identity, hits, self.truncated - before, self.longest)
+        return Embeddings(vectors, self.identity, self.truncated - before, self.longest)
 
     @property
     def _elsewhere(self) -> bool:

@@ -68,6 +68,8 @@ class QuantumHead(nn.Module):
     torch.Size([3, 4])
     """
 
+    start: Literal["random", "linear", "sines"] = "random"
+
     def __init__(
         self,
         n_qubits: int,

@@ -72,7 +72,7 @@ class SharedInputs:
         identity, known = self._embedded.get(body, ("", {}))
         missing = list(dict.fromkeys(text for text in texts if text not in known))
         if not missing:
-            return Embeddings(np.stack([known[text] for text in texts]), identity, len(texts))
+            return Embeddings(np.stack([known[text] for text in texts]), identity)
         found = compute(missing)
         if known and found.identity != identity:
             known, missing = {}, list(dict.fromkeys(texts))

@@ -32,16 +32,10 @@ class Examples:
     task: Task = CLASSIFICATION  # meaning of ``y``
 
     @classmethod
-    def from_arrays(
-        cls,
-        vectors: NDArray[np.float32],
-        labels: NDArray[Any],
-        weight: NDArray[np.float64] | None = None,
-    ) -> Examples:
-        """Return examples of vectors (N, D), labels (N,), targets (N, T) or several labels (N, L), and weights (N,)."""
+    def from_arrays(cls, vectors: NDArray[np.float32], labels: NDArray[Any]) -> Examples:
+        """Return examples of vectors (N, D), and labels (N,), targets (N, T) or several labels (N, L)."""
         x = torch.from_numpy(np.ascontiguousarray(vectors, np.float32))
-        weights = None if weight is None else torch.from_numpy(weight.copy())
-        return cls(x, torch.from_numpy(labels.copy()), weights, task_of(labels))
+        return cls(x, torch.from_numpy(labels.copy()), task=task_of(labels))
 
     def take(self, rows: Tensor | NDArray[np.int64]) -> Examples:
         """Return ``rows`` in that order."""

@@ -65,11 +65,8 @@ def start_at_linear(
 
 def starts_at_sines(model: nn.Module) -> TypeGuard[Classifier]:
     """Return whether a model has a quantum head that starts at sines."""
-    return (
-        isinstance(model, Classifier)
-        and isinstance(model.head, QuantumHead)
-        and getattr(model.head, "start", "random") != "random"  # another head has no such start
-    )
+    head = model.head if isinstance(model, Classifier) else None
+    return isinstance(head, QuantumHead) and head.start != "random"
 
 
 @torch.no_grad()

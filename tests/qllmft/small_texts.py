@@ -36,7 +36,7 @@ def embed_by_hash(texts, config, *, cache_folder=None, progress=None) -> Embeddi
     """Replacement of `qllmft.embed.embed`: a noisy direction, the opposite one for texts that begin with 'good'."""
     if progress:
         progress(len(texts))
-    return Embeddings(np.stack([_vector(text) for text in texts]), "a hash", 0)
+    return Embeddings(np.stack([_vector(text) for text in texts]), "a hash")
 
 
 def _vector(text: str) -> np.ndarray:

@@ -68,7 +68,7 @@ class HashBody:
         self.calls.append(list(texts))
         if progress:
             progress(len(texts))
-        return Embeddings(np.stack([vector(text) for text in texts]), self.identity, 0)
+        return Embeddings(np.stack([vector(text) for text in texts]), self.identity)
 
 
 class LoadedHashBody:

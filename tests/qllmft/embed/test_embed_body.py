@@ -122,7 +122,6 @@ def test_minilm_gives_unit_vectors_of_384_that_know_what_a_text_means(minilm, tm
     np.testing.assert_allclose(found.vectors, direct, atol=1e-6)  # batches differ in their padding
     likeness = found.vectors @ found.vectors.T
     assert likeness[0, 1] > 0.5 > 0.3 > max(likeness[0, 2], likeness[1, 2])
-    assert embed(texts, body_of("minilm"), cache_folder=tmp_path).from_cache == 3
 
 
 @pytest.mark.parametrize(

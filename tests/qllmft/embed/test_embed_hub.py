@@ -49,22 +49,21 @@ def test_a_name_is_found_and_a_full_hit_loads_no_model(
     config = BodyConfig(model=name, device="cpu")
     assert locate_body(config).identity == commit
     first = embed(TEXTS, config, cache_folder=tmp_path)
-    assert first.from_cache == 0
     local = embed(TEXTS, BodyConfig(model=str(tiny_body)), cache_folder=tmp_path / "local")
     np.testing.assert_array_equal(first.vectors, local.vectors)
     monkeypatch.delattr("sentence_transformers.SentenceTransformer")
     second = embed(TEXTS, config, cache_folder=tmp_path)
-    assert second.from_cache == len(TEXTS)
     np.testing.assert_array_equal(second.vectors, first.vectors)
 
 
 def test_another_revision_is_another_body(on_this_machine, tmp_path):
     for revision in COMMITS:
         on_this_machine("owner/tiny", revision)
-    embed(TEXTS, BodyConfig(model="owner/tiny"), cache_folder=tmp_path)
+    first = embed(TEXTS, BodyConfig(model="owner/tiny"), cache_folder=tmp_path)
     other = BodyConfig(model="owner/tiny", revision="v2")
     assert locate_body(other).identity == COMMITS["v2"]
-    assert embed(TEXTS, other, cache_folder=tmp_path).from_cache == 0
+    assert embed(TEXTS, other, cache_folder=tmp_path).identity != first.identity
+    assert len([*tmp_path.glob("*.sqlite")]) == 2
 
 
 def test_a_new_commit_is_another_body(on_this_machine, tmp_path):
@@ -75,5 +74,4 @@ def test_a_new_commit_is_another_body(on_this_machine, tmp_path):
     (snapshots / "snapshots" / COMMITS["main"]).rename(snapshots / "snapshots" / ("c" * 40))
     (snapshots / "refs" / "main").write_text("c" * 40)
     second = embed(TEXTS, config, cache_folder=tmp_path)
-    assert second.from_cache == 0
     assert second.identity != first.identity
