@@ -8,6 +8,7 @@ from qiskit import QuantumCircuit
 from reference_circuits import every_gate, expectations_by_statevector, z_string
 
 from qllmft_backends import Backend, BackendError, Capabilities, Expectations, create
+from qllmft_circuits import head_circuit
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (4, 3), (1, 1)])
@@ -61,6 +62,23 @@ def test_no_samples_are_no_rows():
     values = np.empty((0, circuit.num_parameters))
     answer = create("adjoint").expectations(circuit, values, [z_string(1, 3)] * 2)
     assert answer.values.shape == answer.standard_errors.shape == (0, 2)
+
+
+@pytest.mark.parametrize("method", ["expectations", "outcomes"])
+@pytest.mark.parametrize("noise", [{}, {"shots": 10}, {"noise": "paper_high"}], ids=str)
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((1, 5)), r"values have shape \(1, 5\), expected \(B, 18\): one column a parameter"),
+        (np.zeros(18), r"values have shape \(18,\), expected \(B, 18\)"),
+        (np.full((2, 18), np.nan), r"value of parameter 'theta\[0\]' in row 0 is nan, expected a finite"),
+    ],
+    ids=["columns", "no rows", "nan"],
+)  # fmt: skip
+def test_values_that_do_not_fit_are_refused(method, noise, values, message):
+    rest = {"expectations": ([z_string(1, 3)],), "outcomes": (5, np.random.default_rng(0))}[method]
+    with pytest.raises(BackendError, match=message):
+        getattr(create("adjoint", noise), method)(head_circuit(3), values, *rest)
 
 
 def test_the_adjoint_backend_stops_at_the_qubits_that_it_states():

@@ -166,6 +166,7 @@ class AdjointBackend(Backend):
         self, circuit: QuantumCircuit, values: Floats, observables: Sequence[SparsePauliOp]
     ) -> Expectations:
         """Return exact values, or noisy ones by `NoisySampler` (see `Backend.expectations`)."""
+        values = check_values(circuit, values)
         noise = self.noise.in_evaluation
         try:
             engine, sums = self.compile(circuit, observables)
@@ -186,7 +187,7 @@ class AdjointBackend(Backend):
             )
         if noise.gate_noise.is_on_gates and self.options.trajectories is None:
             noise = noise.model_copy(update={"trajectories": TRAJECTORIES})
-        angles = engine.program.angles(np.asarray(values, np.float64))
+        angles = engine.program.angles(values)
         frames = FrameProgram.of(circuit, uploads=noise.uploads)
         # equal requests get the same bits
         content = repr((self.seed, frames.gates.shape, angles.shape)).encode()
@@ -201,7 +202,6 @@ class AdjointBackend(Backend):
     ) -> Expectations:
         """Return means over true shots of a circuit of any gates, drawn from its exact probabilities."""
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        values = check_values(circuit, values)
         rng = np.random.default_rng(request_seed(self.seed, circuit, values))
         drawn = self._exact.outcomes(circuit, values, self.noise.shots or 0, rng)
         return expectations_of_counts(map(Counter, drawn.tolist()), sums)
@@ -225,15 +225,16 @@ class AdjointBackend(Backend):
             (B, S) int64; bit q of an outcome is qubit q.
 
         Raises:
-            BackendError: on another device than the CPU.
+            BackendError: for values of another shape, and on another device than the CPU.
             UnsupportedGateError: see `compile`.
         """
+        values = check_values(circuit, values)
         engine, _ = self.compile(circuit, [SparsePauliOp("I" * circuit.num_qubits)])
         if not isinstance(engine, AdjointEngine | ComplexEngine):
             raise BackendError(
                 f"counts are drawn on the CPU only, got device={self.options.device!r}; set device='cpu'."
             )
-        angles = engine.program.angles(np.asarray(values, np.float64))
+        angles = engine.program.angles(values)
         if self.noise.is_none or isinstance(engine, ComplexEngine):
             drawn = measured(engine, angles, np.full(len(angles), shots), rng)
             return drawn.reshape(len(angles), shots)
