@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pennylane as qml
 from numpy.random import Generator
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from qiskit import QuantumCircuit
 
 from qllmft_backends.backend import Backend
@@ -18,6 +18,7 @@ from qllmft_backends.pennylane_device.device import AdjointDevice
 from qllmft_backends.pennylane_device.gates import GATES, gate
 from qllmft_backends.protocol import Capabilities, Expectations, Floats, Ints, Operators
 from qllmft_backends.requests import check_values, opened, request_seed
+from qllmft_backends.validation import CheckedModel
 
 # PennyLane's operation for each gate of Qiskit; GATES has the first choice first
 _OPERATIONS = {
@@ -28,7 +29,7 @@ _OPERATIONS = {
 _NO_GATES = ("barrier", "id")
 
 
-class PennyLaneOptions(BaseModel):
+class PennyLaneOptions(CheckedModel):
     """Options of the backend ``pennylane``.
 
     Attributes:
@@ -37,7 +38,6 @@ class PennyLaneOptions(BaseModel):
         seed: of the shots.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     device: Literal["qllmft.adjoint", "default.qubit", "lightning.qubit"] = "qllmft.adjoint"
     shots: int | None = Field(None, ge=2)
     seed: int = Field(0, ge=0)

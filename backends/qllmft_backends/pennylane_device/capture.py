@@ -113,12 +113,10 @@ def _traced(function: Any, symbols: Sequence[NDArray[Any]]) -> QuantumScript:
 
 def _standard(qnode: Any, tape: QuantumScript) -> QuantumScript:
     """Return a tape on wires 0, 1, ... of operations that the engine runs."""
-    old = "transform_program"  # before PennyLane 0.45
-    program: Any = (
-        qnode.compile_pipeline if hasattr(qnode, "compile_pipeline") else getattr(qnode, old)
-    )
-    if len(program):
-        raise BackendError(f"the QNode has transforms ({program}); give the QNode without them.")
+    if len(qnode.compile_pipeline):
+        raise BackendError(
+            f"the QNode has transforms ({qnode.compile_pipeline}); give the QNode without them."
+        )
     shots = getattr(qnode, "shots", None)
     if shots is not None and shots.total_shots:
         raise BackendError(

@@ -28,7 +28,7 @@ from qllmft_backends.pennylane_device.gates import GATES, GateSequence
 from qllmft_backends.protocol import Floats
 
 _CLASSES = get_standard_gate_name_mapping()
-_WITHOUT_EFFECT = ("GlobalPhase", "Barrier", "Snapshot", "WireCut")  # on a measurement
+_WITHOUT_EFFECT = ("GlobalPhase", "Barrier", "Snapshot")  # on a measurement
 # of a gate, beside its parts on the engine
 _PHASES = {"x": pi / 2, "y": pi / 2, "sx": pi / 4, "sxdg": -pi / 4}
 _HALF_ANGLES = ("rz", "rxx", "ryy", "rzz")  # minus half their angle
@@ -38,13 +38,17 @@ _MATRICES = ("QubitUnitary", "DiagonalQubitUnitary")
 
 def is_supported(operation: Any) -> bool:
     """Return whether the engine takes an operation as it is; others are decomposed by PennyLane."""
-    if operation.name in GATES:
-        return not (operation.name == "Identity" and len(operation.wires) != 1)
-    if operation.name in ("GlobalPhase", "Barrier", "Snapshot", "GateSequence"):
+    name = operation.name
+    if _is_gate(name, operation.wires) or name in (*_WITHOUT_EFFECT, "GateSequence"):
         return True
-    return operation.name in (*_MATRICES, "StatePrep") and not any(
+    return name in (*_MATRICES, "StatePrep") and not any(
         qml.math.requires_grad(p) for p in operation.data
     )
+
+
+def _is_gate(name: str, wires: Any) -> bool:
+    """Return whether an operation is one of `GATES`, where the identity is on one wire."""
+    return name in GATES and (name != "Identity" or len(wires) == 1)
 
 
 def differentiable(circuit: QuantumScript) -> bool:
@@ -68,7 +72,7 @@ def gathered(tape: QuantumScript, *, stacks: bool) -> QuantumScript | None:
     gates, angles = [], []
     for operation in tape.operations:
         name, wires = operation.name, operation.wires
-        if name not in GATES or (name == "Identity" and len(wires) != 1):
+        if not _is_gate(name, wires):
             return None
         gates.append((name, tuple([place.setdefault(wire, len(place)) for wire in wires])))
         angles += operation.data
