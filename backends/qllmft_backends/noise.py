@@ -30,10 +30,7 @@ from qllmft_backends.errors import BackendError
 from qllmft_backends.validation import CheckedModel
 
 NoiseName = Literal["none", "paper_low", "paper_high", "forte1", "explicit"]
-RateKind = Literal["aer", "nonidentity"]  # r, or the probability of a Pauli error
 ShotModel = Literal["exact", "gaussian", "multinomial"]
-ShotTest = Literal["same", "multinomial", "per_shot"]
-Draw = Literal["sample", "batch"]
 ShotGradient = Literal["value", "reparametrised"]
 Rate = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 TRAJECTORIES = 1000  # of an expectation value, by default
@@ -163,11 +160,11 @@ class CircuitNoise(NoiseSettings):
     renormalize: bool = False  # divide the counts of eq. 2 by their sum after rectification
     # shots of validation and test: those of training, multinomial, or multinomial with an error
     # trajectory per shot
-    shot_test: ShotTest = "same"
+    shot_test: Literal["same", "multinomial", "per_shot"] = "same"
     # meaning of the rates: r, or the probability of a Pauli error
-    rate: RateKind = "aer"
+    rate: Literal["aer", "nonidentity"] = "aer"
     # one trajectory per sample, or one per batch of a pass
-    draw: Draw = "sample"
+    draw: Literal["sample", "batch"] = "sample"
     uploads: bool = True  # add gate noise to the rotations by data
     # gradient of eq. 2: with the noise outside its path, or through the noise's standard deviation
     gradient: ShotGradient = "value"

@@ -10,6 +10,7 @@ from numpy.random import Generator
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.noise import GateNoise
 from qllmft_backends.protocol import Expectations, Floats, Ints, Operators
 
 
@@ -91,6 +92,11 @@ def outcome_values(outcomes: Ints, observables: ZObservables) -> Floats:
     # (K, T) qubits in state 1 of each string
     ones = np.bitwise_count(outcomes[:, None] & observables.masks[None, :])
     return np.asarray((1.0 - 2.0 * (ones & 1)) @ observables.coefficients.T)
+
+
+def readout_factors(noise: GateNoise, masks: Ints) -> Floats:
+    """Return (T,) the factors of readout error on the Z strings ``masks``."""
+    return np.array([noise.readout_factor(int(mask).bit_count()) for mask in masks])
 
 
 def expectations_from_frequencies(

@@ -26,7 +26,7 @@ from torch import Tensor
 from qllmft.heads.state import Gate, final_states, moved, string_signs, turned
 from qllmft_backends import BackendError
 from qllmft_backends.adjoint import EngineMaker, Program
-from qllmft_backends.adjoint.interface import EngineBase, check_cotangent
+from qllmft_backends.adjoint.interface import EngineBase
 
 EVALUATION_BYTES = 2**28  # of states held at once in a pass without gradient
 
@@ -70,7 +70,7 @@ class TorchEngine(EngineBase):
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        self._check_circuit(self.masks)
+        self._check_circuit()
         self._gates: list[Gate] = [tuple(op) for op in self.program.ops.tolist()]
         device = torch.device(self.device)
         self._kind: dict[str, Any] = {"dtype": getattr(torch, self.dtype), "device": device}
@@ -108,7 +108,7 @@ class TorchEngine(EngineBase):
         self, tape: TorchTape, cotangent: Array, *, amplitudes: bool = False
     ) -> tuple[Any, Any]:
         """Return the gradient of Σ cotangent · values by angles and amplitudes (see `AdjointEngine.vjp`)."""
-        check_cotangent(cotangent, tape.samples, self.masks)
+        self._check_cotangent(cotangent, tape.samples)
         with self._memory(tape.samples, "state and co-state"):
             states = self._final(tape) if tape.states is None else tape.states
             tape.states = None

@@ -76,7 +76,6 @@ class AdjointBackend(Backend):
 
     def __init__(self, options: AdjointOptions | None = None) -> None:
         self.options = options or AdjointOptions()
-        self.noise: CircuitNoise = self.options
         self._compiled: deque[tuple[QuantumCircuit, Any, ComplexEngine]] = deque(maxlen=4)
         self._make: EngineMaker = AdjointEngine
         if self.options.device != "cpu":
@@ -85,12 +84,12 @@ class AdjointBackend(Backend):
     @property
     def capabilities(self) -> Capabilities:
         """Return the abilities. Readout error leaves the means exact, but shots and gate noise do not."""
-        shots, noisy = self.noise.shots is not None, self.noise.gate_noise.is_on_gates
+        shots, noisy = self.options.shots is not None, self.options.gate_noise.is_on_gates
         return Capabilities(
             exact=not (shots or noisy),
             shots=shots,
-            noisy=noisy or self.noise.gate_noise.readout_error > 0,
-            paulis=self.noise.is_none and self.options.device == "cpu",
+            noisy=noisy or self.options.gate_noise.readout_error > 0,
+            paulis=self.options.is_none and self.options.device == "cpu",
             adjoint=True,
             max_qubits=MAX_QUBITS,
         )
@@ -98,7 +97,7 @@ class AdjointBackend(Backend):
     @property
     def gate_noise(self) -> GateNoise | None:
         """Return the noise of the options, None if rotations by data carry none."""
-        return self.noise.gate_noise if self.noise.uploads else None
+        return self.options.gate_noise if self.options.uploads else None
 
     @property
     def seed(self) -> int:
@@ -108,9 +107,9 @@ class AdjointBackend(Backend):
     @property
     def sampling(self) -> Sampling | None:
         """Return the random draws of `expectations`, None without gate noise."""
-        if not self.noise.gate_noise.is_on_gates:
+        if not self.options.gate_noise.is_on_gates:
             return None
-        noise = self.noise.in_evaluation
+        noise = self.options.in_evaluation
         trajectories = self.options.trajectories or TRAJECTORIES
         return Sampling(noise.shots or 0, trajectories, noise.model == "multinomial")
 
@@ -133,7 +132,7 @@ class AdjointBackend(Backend):
             sums = ZObservables.from_operators(observables, circuit.num_qubits)
             return self.engine(lower(circuit), sums.masks), sums
         except UnsupportedGateError as error:
-            if self.options.device != "cpu" or not self.noise.is_none:
+            if self.options.device != "cpu" or not self.options.is_none:
                 raise UnsupportedGateError(
                     f"{error} (device='cpu' without noise runs all standard gates.)"
                 ) from None
@@ -156,18 +155,18 @@ class AdjointBackend(Backend):
         self, circuit: QuantumCircuit, engine: Engine
     ) -> Callable[[int], NoisyPass] | None:
         """Return a function from a seed to a pass of training (see `AdjointCapable.noisy_pass`)."""
-        if self.noise.is_none:
+        if self.options.is_none:
             return None
         assert isinstance(engine, AdjointEngine)
-        frames = FrameProgram.of(circuit, uploads=self.noise.uploads)
-        return partial(NoisyPass, engine, frames, self.noise)
+        frames = FrameProgram.of(circuit, uploads=self.options.uploads)
+        return partial(NoisyPass, engine, frames, self.options)
 
     def expectations(
         self, circuit: QuantumCircuit, values: Floats, observables: Sequence[SparsePauliOp]
     ) -> Expectations:
         """Return exact values, or noisy ones by `NoisySampler` (see `Backend.expectations`)."""
         values = check_values(circuit, values)
-        noise = self.noise.in_evaluation
+        noise = self.options.in_evaluation
         try:
             engine, sums = self.compile(circuit, observables)
         except UnsupportedGateError:
@@ -175,7 +174,7 @@ class AdjointBackend(Backend):
             if noise.model != "multinomial" or gates.is_on_gates or gates.readout_error:
                 raise
             return self._counted(circuit, values, observables)
-        if self.noise.is_none:
+        if self.options.is_none:
             answers = engine.values(engine.program.angles(values)).astype(np.float64)
             return Expectations.exact(answers @ sums.coefficients.T)
         # a device with noise is refused by the options
@@ -203,7 +202,7 @@ class AdjointBackend(Backend):
         """Return means over true shots of a circuit of any gates, drawn from its exact probabilities."""
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         rng = np.random.default_rng(request_seed(self.seed, circuit, values))
-        drawn = self._exact.outcomes(circuit, values, self.noise.shots or 0, rng)
+        drawn = self._exact.outcomes(circuit, values, self.options.shots or 0, rng)
         return expectations_of_counts(map(Counter, drawn.tolist()), sums)
 
     @cached_property
@@ -235,19 +234,19 @@ class AdjointBackend(Backend):
                 f"counts are drawn on the CPU only, got device={self.options.device!r}; set device='cpu'."
             )
         angles = engine.program.angles(values)
-        if self.noise.is_none or isinstance(engine, ComplexEngine):
+        if self.options.is_none or isinstance(engine, ComplexEngine):
             drawn = measured(engine, angles, np.full(len(angles), shots), rng)
             return drawn.reshape(len(angles), shots)
-        frames = FrameProgram.of(circuit, uploads=self.noise.uploads)
-        return noisy_outcomes(engine, frames, self.noise.gate_noise, angles, shots, rng)
+        frames = FrameProgram.of(circuit, uploads=self.options.uploads)
+        return noisy_outcomes(engine, frames, self.options.gate_noise, angles, shots, rng)
 
     def gradient(self) -> BaseEstimatorGradient:
         """Return gradients for `EstimatorQNN`: by reverse sweeps, or of noisy values by the parameter-shift rule."""
-        return AdjointGradient(self.for_qiskit) if self.noise.is_none else super().gradient()
+        return AdjointGradient(self.for_qiskit) if self.options.is_none else super().gradient()
 
     def qiskit_backend(self) -> EngineBackend:
         """Return this backend as Qiskit's `BackendV2`, for `transpile` and tools that call `run`."""
-        return EngineBackend(self.for_qiskit, MAX_QUBITS)
+        return EngineBackend(self.for_qiskit)
 
     @cached_property
     def for_qiskit(self) -> AdjointBackend:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qllmft_backends.adjoint.compiled.arguments import ComplexPlanArrays, PlanArrays
 from qllmft_backends.adjoint.compiled.passes import plan_words
 from qllmft_backends.adjoint.compiled.simd import lanes
-from qllmft_backends.adjoint.interface import EngineBase, check_cotangent
+from qllmft_backends.adjoint.interface import EngineBase
 from qllmft_backends.adjoint.thread_pool import Queue, run_job
 from qllmft_backends.errors import BackendError
 from qllmft_backends.protocol import Ints
@@ -98,11 +98,10 @@ class ChunkedEngine(EngineBase, ABC):
     device: ClassVar[str] = "cpu"
     _numbers: ClassVar[int]  # real ones per amplitude
     _passes: ClassVar[tuple[Any, Any]]  # forward and backward, of `compiled.passes`
-    masks: Any  # (T,) the qubits on which each string has Z, or Y
 
     def _prepare(self, functions: tuple[int, int]) -> None:
         """Set what passes share. ``functions``: addresses of those of one chunk, forward and backward."""
-        self._check_circuit(self.masks)
+        self._check_circuit()
         self._n_qubits, self._functions = self.program.n_qubits, functions
         itemsize = np.dtype(self.dtype).itemsize
         self._width = lanes(itemsize)
@@ -185,7 +184,7 @@ class ChunkedEngine(EngineBase, ABC):
         Returns:
             Gradient of the angles, (G,) or (B, G) as they came in; gradient of the amplitudes (B, D), or None.
         """
-        check_cotangent(cotangent, tape.samples, self.masks)
+        self._check_cotangent(cotangent, tape.samples)
         if tape.states is None:
             self._run(tape, for_gradient=True)
         states, tape.states = tape.states, None

@@ -109,6 +109,7 @@ class EngineBase:
     """Base of the engines, which are dataclasses of a program."""
 
     program: Program | ComplexProgram
+    masks: Any  # (T,) the qubits on which each string has Z, or Y
     dtype: Literal["float32", "float64"]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -124,9 +125,9 @@ class EngineBase:
     def _double(self) -> Self:
         return replace(self, dtype="float64")  # type: ignore[type-var]
 
-    def _check_circuit(self, masks: Ints) -> None:
-        """Refuse too many qubits, and Z strings ``masks`` (T,) that reach past them."""
-        n_qubits = self.program.n_qubits
+    def _check_circuit(self) -> None:
+        """Refuse too many qubits, and strings that reach past them."""
+        n_qubits, masks = self.program.n_qubits, self.masks
         if not 1 <= n_qubits <= MAX_QUBITS:
             raise BackendError(
                 f"the circuit has {n_qubits} qubits; the adjoint engine runs 1 to {MAX_QUBITS}."
@@ -160,13 +161,13 @@ class EngineBase:
             )
         return int(amplitudes.shape[0])
 
-
-def check_cotangent(cotangent: Any, samples: int, masks: Ints) -> None:
-    """Refuse a cotangent that is not (B, T)."""
-    if tuple(cotangent.shape) != (samples, masks.size):
-        raise BackendError(
-            f"the cotangent is {tuple(cotangent.shape)}, expected {(samples, masks.size)}: (B, T)."
-        )
+    def _check_cotangent(self, cotangent: Any, samples: int) -> None:
+        """Refuse a cotangent that is not (B, T)."""
+        expected = (samples, self.masks.size)
+        if tuple(cotangent.shape) != expected:
+            raise BackendError(
+                f"the cotangent is {tuple(cotangent.shape)}, expected {expected}: (B, T)."
+            )
 
 
 EngineMaker = Callable[[Program, Ints, Literal["float32", "float64"]], Engine]

@@ -23,19 +23,14 @@ from qllmft_backends.adjoint.outcomes import (
     read_outcomes,
 )
 from qllmft_backends.errors import BackendError
-from qllmft_backends.noise import CircuitNoise, GateNoise
-from qllmft_backends.observables import ZObservables, expectations_of_counts
-from qllmft_backends.protocol import Expectations, Floats, Ints
+from qllmft_backends.noise import CircuitNoise
+from qllmft_backends.observables import ZObservables, expectations_of_counts, readout_factors
+from qllmft_backends.protocol import Expectations, Floats
 
 
 def stream(seed: int, *place: int) -> Generator:
     """Return a generator of its own for one use of a seed."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=place))
-
-
-def readout_factors(noise: GateNoise, masks: Ints) -> Floats:
-    """Return (T,) the factors of readout error on the Z strings ``masks``."""
-    return np.array([noise.readout_factor(int(mask).bit_count()) for mask in masks])
 
 
 @dataclass

@@ -18,6 +18,7 @@ from qiskit.result import Result
 from qiskit.result.models import ExperimentResult, ExperimentResultData
 from qiskit.transpiler import Target
 
+from qllmft_backends.adjoint.interface import MAX_QUBITS
 from qllmft_backends.adjoint.program.gates import CLASSES
 from qllmft_backends.errors import BackendError
 from qllmft_backends.primitives import DEFAULT_SHOTS
@@ -32,10 +33,9 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
 
     Args:
         measurable: the backend that measures the circuits.
-        max_qubits: of a circuit, together with the qubits that deferred measurements add.
     """
 
-    def __init__(self, measurable: Evaluator, max_qubits: int) -> None:
+    def __init__(self, measurable: Evaluator) -> None:
         try:
             number = version("qllmft")
         except PackageNotFoundError:
@@ -46,7 +46,7 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
         self._measurable = measurable
         self._target = Target.from_configuration(
             [*_GATES, "measure", "reset", "if_else"],
-            num_qubits=max_qubits,
+            num_qubits=MAX_QUBITS,
             custom_name_mapping={"if_else": IfElseOp},
         )
 

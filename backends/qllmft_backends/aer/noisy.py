@@ -25,7 +25,7 @@ from qllmft_backends.aer.simulator import (
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import TRAJECTORIES, GateNoise, NoiseSettings
-from qllmft_backends.observables import ZObservables, z_string
+from qllmft_backends.observables import ZObservables, readout_factors, z_string
 from qllmft_backends.protocol import Bits, Capabilities, Expectations, Floats, Operators
 from qllmft_backends.requests import opened, request_seed
 
@@ -84,7 +84,6 @@ class AerForteBackend(Backend):
 
     def __init__(self, options: AerForteOptions | None = None) -> None:
         self.options = options or AerForteOptions()
-        self.noise = self.options.gate_noise
         # One thread a sample: all threads on one density matrix are up to four times slower. Shot
         # branching stays off, its default: it has given wrong values.
         threads = {
@@ -110,7 +109,7 @@ class AerForteBackend(Backend):
     @property
     def gate_noise(self) -> GateNoise:
         """Return the noise of the options."""
-        return self.noise
+        return self.options.gate_noise
 
     def method_for(self, circuit: QuantumCircuit) -> Method:
         """Return the method that runs ``circuit``."""
@@ -127,7 +126,7 @@ class AerForteBackend(Backend):
         Raises:
             UnsupportedGateError: for a gate that Aer does not run as it is written, or that would carry no noise.
         """
-        values = check_request(circuit, values, observables, self.capabilities.max_qubits)
+        values = check_request(circuit, values, self.capabilities.max_qubits)
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         simulator, circuit, model = self._with_noise(circuit)
         if len(values) == 0:
@@ -138,14 +137,12 @@ class AerForteBackend(Backend):
             return sample(simulator, circuit, values, sums, shots=shots, **options)
         exact = simulator is self._simulators["density_matrix"]
         runs = 1 if exact else self.options.trajectories  # the density matrix is the only one
-        masks: list[int] = sums.masks.tolist()
-        operators = [z_string(mask, circuit.num_qubits) for mask in masks]
+        operators = [z_string(mask, circuit.num_qubits) for mask in sums.masks.tolist()]
         strings = saved_means(
             simulator, circuit, values, operators, shots=runs, pershot=not exact, **options
         )
-        factors = np.array([self.noise.readout_factor(mask.bit_count()) for mask in masks])
-        # (B, O, runs)
-        observed = (sums.coefficients * factors) @ strings.reshape(len(values), len(masks), runs)
+        weights = sums.coefficients * readout_factors(self.gate_noise, sums.masks)
+        observed = weights @ strings.reshape(len(values), len(operators), runs)  # (B, O, runs)
         means = observed.mean(axis=2)
         if exact:
             return Expectations.exact(means)
@@ -191,8 +188,8 @@ class AerForteBackend(Backend):
                     "the gates that hardware would run, so that each of them carries its noise (ry, cx, x, z, h, cz, "
                     "swap, rx, rz, rxx, ...)."
                 )
-        model = noise_model(circuit, self.noise)
-        check_coverage(circuit, model, self.noise)
+        model = noise_model(circuit, self.gate_noise)
+        check_coverage(circuit, model, self.gate_noise)
         return simulator, circuit, model
 
     def _qubits(self, method: Method) -> int:

@@ -13,7 +13,7 @@ from qiskit.result import Result
 from qiskit_aer import AerError, AerSimulator
 
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.observables import PauliObservables, ZObservables, expectations_of_counts
+from qllmft_backends.observables import ZObservables, expectations_of_counts
 from qllmft_backends.protocol import Bits, Expectations, Floats, Operators
 from qllmft_backends.requests import check_values
 
@@ -24,15 +24,12 @@ NO_GATES = {
 }
 
 
-def check_request(
-    circuit: QuantumCircuit, values: Floats, observables: Operators, max_qubits: int | None
-) -> Floats:
+def check_request(circuit: QuantumCircuit, values: Floats, max_qubits: int | None) -> Floats:
     """Return ``values`` as (B, P) float64. Refuse a request that Aer would answer wrongly, late or with a traceback.
 
     Args:
         circuit: gates and barriers.
         values: (B, P) parameter values in radians.
-        observables: O operators on the circuit's qubits.
         max_qubits: that the memory holds; None if unknown.
 
     Raises:
@@ -54,7 +51,6 @@ def check_request(
                 "barriers. Leave measurements and resets out (the backend measures), and prepare a state by the gate "
                 "StatePreparation."
             )
-    PauliObservables.from_operators(observables, circuit.num_qubits)
     return values
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.random import Generator
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from qiskit import QuantumCircuit
 from qiskit_aer import AerSimulator
 
@@ -20,7 +20,7 @@ from qllmft_backends.aer.simulator import (
 )
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError
-from qllmft_backends.observables import ZObservables
+from qllmft_backends.observables import PauliObservables, ZObservables
 from qllmft_backends.protocol import (
     Availability,
     Bits,
@@ -30,11 +30,12 @@ from qllmft_backends.protocol import (
     Operators,
 )
 from qllmft_backends.requests import opened, request_seed
+from qllmft_backends.validation import CheckedModel
 
 _THREADS_SHARE_A_SAMPLE_ABOVE = 14  # qubits; Aer's default statevector_parallel_threshold
 
 
-class AerStatevectorOptions(BaseModel):
+class AerStatevectorOptions(CheckedModel):
     """Options of the backend ``aer_statevector``.
 
     Attributes:
@@ -45,7 +46,6 @@ class AerStatevectorOptions(BaseModel):
         seed: of the shots; the same seed and request give the same counts.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     device: Literal["CPU", "GPU"] = "CPU"
     precision: Literal["single", "double"] = "double"
     max_parallel_threads: int = Field(0, ge=0)
@@ -97,7 +97,8 @@ class AerStatevectorBackend(Backend):
         self, circuit: QuantumCircuit, values: Floats, observables: Operators
     ) -> Expectations:
         """Return values (see `Backend.expectations`). Exact ones take any Pauli strings, counts I and Z only."""
-        values = check_request(circuit, values, observables, self.capabilities.max_qubits)
+        values = check_request(circuit, values, self.capabilities.max_qubits)
+        PauliObservables.from_operators(observables, circuit.num_qubits)  # or raise
         if len(values) == 0:
             return Expectations.exact(np.empty((0, len(observables))))
         runnable, batching = self._runnable(circuit), self._batching(circuit.num_qubits)

@@ -85,9 +85,9 @@ def test_no_noise_is_the_engine():
 
 
 def test_noise_comes_from_presets_or_numbers():
-    assert create("aer_forte").noise == PRESETS["forte1"]
+    assert create("aer_forte").gate_noise == PRESETS["forte1"]
     given = STRONG | {"readout_error": 0.01}
-    assert create("aer_forte", given).noise == GateNoise(0.03, 0.08, 0.01)
+    assert create("aer_forte", given).gate_noise == GateNoise(0.03, 0.08, 0.01)
 
 
 @pytest.mark.parametrize(

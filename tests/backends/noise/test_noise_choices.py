@@ -131,7 +131,7 @@ def test_rates_and_noiseless_uploads_against_kraus_operators(n_qubits, rate, upl
 @pytest.mark.parametrize("n_qubits", [3, 5])
 def test_a_rate_is_the_share_of_gates_with_an_error_and_uploads_have_none(n_qubits):
     circuit, runs = head_circuit(n_qubits), 3000
-    noise = create("adjoint", {"noise": "paper_high", "rate": "nonidentity"}).noise.gate_noise
+    noise = create("adjoint", {"noise": "paper_high", "rate": "nonidentity"}).gate_noise
     for uploads in (True, False):
         _, places, _ = FrameProgram.of(circuit, uploads=uploads).errors(noise, runs, seed=1)
         hits = np.bincount(places, minlength=len(circuit.data)) / runs

@@ -77,14 +77,14 @@ def test_no_gates():
 
 
 def test_options_become_noise():
-    assert create("adjoint").noise.is_none
-    noise = create("adjoint", {"noise": "paper_low", "readout_error": 0.02, "shots": 100}).noise
+    assert create("adjoint").options.is_none
+    noise = create("adjoint", {"noise": "paper_low", "readout_error": 0.02, "shots": 100}).options
     assert noise.gate_noise == GateNoise(1e-4, 1e-3, 0.02)
     assert (noise.shots, noise.model, noise.runs) == (100, "multinomial", 1)
-    assert create("adjoint", RATES).noise.gate_noise == GateNoise(0.03, 0.08)
+    assert create("adjoint", RATES).gate_noise == GateNoise(0.03, 0.08)
     for name, preset in PRESETS.items():  # one value for the engine and for Aer
         ours, aers = (create(each, {"noise": name}) for each in ("adjoint", "aer_forte"))
-        assert ours.noise.gate_noise == aers.noise == preset
+        assert ours.gate_noise == aers.gate_noise == preset
 
 
 @pytest.mark.parametrize(

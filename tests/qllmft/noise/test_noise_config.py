@@ -56,14 +56,14 @@ def test_a_choice_renames_a_run_where_it_is_not_the_default():
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_section_becomes_options_of_the_engine(name):
     section = NoiseConfig(gates=name, shots=8192)
-    noise = create("adjoint", section.backend_options).noise
+    noise = create("adjoint", section.backend_options).options
     assert noise.gate_noise == PRESETS[name]
     assert (noise.shots, noise.shot_model, noise.trajectories) == (8192, "gaussian", 1)
     assert NoiseConfig().backend_options == {}
     explicit = NoiseConfig(
         gates="explicit", one_qubit_rate=0.1, two_qubit_rate=0.2, readout_error=0.05, trajectories=4
     )
-    noise = create("adjoint", explicit.backend_options).noise
+    noise = create("adjoint", explicit.backend_options).options
     assert (noise.gate_noise, noise.shots, noise.trajectories) == (
         GateNoise(0.1, 0.2, 0.05),
         None,
@@ -189,7 +189,7 @@ def test_gate_noise_without_shots_drops_the_presets_choice_about_shots():
     noisy = load_preset("noise-low-10q")
     exact = noisy.config({"noise.shots": 0}).noise
     assert exact == NoiseConfig(gates="paper_low")
-    assert create("adjoint", exact.backend_options).noise.shots is None
+    assert create("adjoint", exact.backend_options).options.shots is None
 
 
 def test_true_shots_with_a_trajectory_each_have_words_and_an_identity_of_their_own(

@@ -89,8 +89,11 @@ class _Builder:
                 factor = self._factor(part, parameters)
                 if part.name == "turn":
                     self._held[wires[0]].append(factor)
-                else:
-                    self._pair(wires, factor)
+                    continue
+                control, target = wires
+                self._settle(control, FactorKind.Z)
+                self._settle(target, factor.kind)
+                self._append(Gate(_form((factor,)), control, target, (factor,)))
 
     def finish(self) -> tuple[Gate, ...]:
         """Return all gates."""
@@ -107,12 +110,6 @@ class _Builder:
                 part.kind, self.slot_of.setdefault(angle, len(self.slot_of)), part.scale, 0.0
             )
         return Factor(part.kind, -1, 0.0, part.scale * float(angle))
-
-    def _pair(self, wires: list[int], factor: Factor) -> None:
-        control, target = wires
-        self._settle(control, FactorKind.Z)
-        self._settle(target, factor.kind)
-        self._append(Gate(_form((factor,)), control, target, (factor,)))
 
     def _flip(self, control: int, target: int) -> None:
         """Append a CNOT, or phases in its place if an equal one precedes it with only phases between."""
