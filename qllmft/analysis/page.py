@@ -12,7 +12,7 @@ from qllmft.analysis.entanglement import BondResult
 from qllmft.analysis.forms import FormsResult
 from qllmft.analysis.gradients import GradientVariance
 from qllmft.analysis.kernels import RIDGE, GeometricDifference
-from qllmft.files import write_bytes, write_json
+from qllmft.files import write_json, write_text
 from qllmft.inference.sharing import ANALYSIS
 from qllmft.report import style
 from qllmft.report.pages import identified, render_template
@@ -39,7 +39,7 @@ def write_analysis(run: Path, found: Analysis, figures: Path | None = None) -> P
         most_bond=MOST_BOND,
         made_with=[*identified(found.run.data, found.run.body), *found.run.versions.items()],
     )
-    write_bytes(run / PAGE, page.encode("utf-8", "replace"))
+    write_text(run / PAGE, page)
     if figures is not None:
         figures.mkdir(parents=True, exist_ok=True)
         with style.figure_style():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from qllmft.campaign.comparison import Comparison, compare, differences_by_seed, leading
+from qllmft.campaign.comparison import Comparison, differences_by_seed, leading
 from qllmft.campaign.file import Side
 from qllmft.campaign.predictions import CURVE_UNIT, StudyPredictions
 from qllmft.campaign.record import StudyRecord, read_study, write_record
@@ -23,7 +23,7 @@ from qllmft.config.settings import settings_of, with_settings
 from qllmft.counts import count_of
 from qllmft.energy.formula import formula_kj, measured_kj
 from qllmft.escaping import code, markdown, tex, verbatim, visible, without_html
-from qllmft.files import write_bytes, write_text, writing
+from qllmft.files import write_text, writing
 from qllmft.report import style
 from qllmft.report.figures import (
     accuracies_svg,
@@ -99,9 +99,7 @@ def shown(value: Any) -> str:
 def write_report(run: Path, *, explained: int = 0) -> Path:
     """Write ``report.html`` into a run's folder, and return its path. UserError if the run is not finished."""
     folder = RunFolder(run)
-    page = render_report(folder, explained=explained)
-    # a text can contain half a surrogate pair
-    write_bytes(folder.report_file, page.encode("utf-8", "replace"))
+    write_text(folder.report_file, render_report(folder, explained=explained))
     return folder.report_file
 
 
@@ -198,13 +196,12 @@ _RUN_SETTINGS = {"seed", "baselines.names"}  # a study chooses these for each ru
 def finish_study(folder: Path, record: StudyRecord) -> Path:
     """Write ``study.json``, ``table.md`` and the page beside the study's predictions, and return the page's path."""
     predictions = StudyPredictions.read(folder)
-    comparisons = compare(record)
-    shown = tables(record, comparisons)
+    shown = tables(record)
     within = differences_by_seed(predictions, *leading(record))
     derived: dict[str, Any] = {
         "verdict": shown["verdict"],
         "intervals95": {row.label: asdict(row.test_interval) for row in record.rows},
-        "comparisons": [{**asdict(c), "outcome": c.outcome} for c in comparisons],
+        "comparisons": [{**asdict(c), "outcome": c.outcome} for c in shown["comparisons"]],
         "mcnemar" if record.measure.in_percent else "bootstrap": [
             {"seed": seed, **d.as_dict()} for seed, d in within.items()
         ],
@@ -242,7 +239,7 @@ def write_study_table(folder: Path, file: Path) -> Path:
     If its name ends in ``.tex``, they are in LaTeX, otherwise in Markdown.
     """
     record = read_study(folder)
-    shown, in_latex = tables(record, compare(record)), file.suffix == ".tex"
+    shown, in_latex = tables(record), file.suffix == ".tex"
     name = "study.tex.j2" if in_latex else "study.md.j2"
     with writing(f"the file {file}"):
         write_text(file, render_template("qllmft.report", name, **shown))
@@ -257,13 +254,13 @@ def write_study_report(folder: Path) -> Path:
     UserError if one of them is missing.
     """
     record, predictions = read_study(folder), StudyPredictions.read(folder)
-    comparisons, leaders = compare(record), leading(record)
+    leaders = leading(record)
     configs = {
         row: parse_config(with_settings({}, settings), f"{folder}, settings of {row!r}")
         for row, settings in predictions.settings.items()
     }
     common, differing = _settings(record, configs)
-    shown, sizes = tables(record, comparisons), (record.body.dimension, len(record.data.labels))
+    shown, sizes = tables(record), (record.body.dimension, len(record.data.labels))
     circuits = [
         {"row": row.label, **vars(part)}
         for row in record.rows
@@ -279,8 +276,10 @@ def write_study_report(folder: Path) -> Path:
         within=differences_by_seed(predictions, *leaders),
         dots=accuracies_svg(record),
         wider=_WIDER if style.runs_out([row.test_interval for row in record.rows]) else "",
-        wider_difference=_WIDER if style.runs_out([c.difference for c in comparisons]) else "",
-        differences=_differences(comparisons, record.measure),
+        wider_difference=_WIDER
+        if style.runs_out([c.difference for c in shown["comparisons"]])
+        else "",
+        differences=_differences(shown["comparisons"], record.measure),
         curves=_curves(predictions, record),
         circuits=circuits,
         made_with=[
@@ -290,7 +289,7 @@ def write_study_report(folder: Path) -> Path:
         common=common,
         differing=differing,
     )
-    write_bytes(folder / "report.html", page.encode("utf-8", "replace"))
+    write_text(folder / "report.html", page)
     return folder / "report.html"
 
 

@@ -7,7 +7,7 @@ from math import floor, log10
 from typing import Any
 
 from qllmft.campaign.comparison import (
-    Comparison,
+    compare,
     gains,
     gains_of_the_papers_heads,
     papers_margin,
@@ -130,8 +130,9 @@ _FUNCTIONS: tuple[Callable[..., str], ...] = (
 )
 
 
-def tables(record: StudyRecord, comparisons: Sequence[Comparison]) -> dict[str, Any]:
+def tables(record: StudyRecord) -> dict[str, Any]:
     """Return the variables and functions of the page, of ``table.md`` and of the LaTeX table."""
+    comparisons = compare(record)
     return {
         **{function.__name__: function for function in _FUNCTIONS},
         "record": record,

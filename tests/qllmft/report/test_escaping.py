@@ -8,7 +8,6 @@ from any_input import examples
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from qllmft.campaign.comparison import compare
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.report.pages import render_template
 from qllmft.report.study_table import tables
@@ -34,7 +33,7 @@ def record_of(text: str) -> StudyRecord:
 
 def page(text: str, name: str, **changes: str) -> str:
     record = replace(record_of(text), **changes)
-    return render_template("qllmft.report", name, **tables(record, compare(record)))
+    return render_template("qllmft.report", name, **tables(record))
 
 
 @examples(40)

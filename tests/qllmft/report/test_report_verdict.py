@@ -165,8 +165,8 @@ def test_uneven_labels_are_compared_by_balanced_accuracy():
     head, svc = uneven(36, 870), uneven(12, 958)
     models = recorded(quantum=head, SVC=svc).models
     found = models[1].against_head
-    values = [ClassScores(*each).balanced for each in (((960, 40), (874, 126), (870, 36)),)]
-    assert found.value == pytest.approx(values[0] - (12 / 40 + 958 / 960) / 2)
+    of_head = ClassScores((960, 40), (874, 126), (870, 36)).balanced
+    assert found.value == pytest.approx(of_head - (12 / 40 + 958 / 960) / 2)
     # of shares of 40 and of 960 texts, paired: the deviation of a mean of two differences
     spread = [(24 - 24**2 / 40) / 40**2, (88 - 88**2 / 960) / 960**2]
     assert found.deviation == pytest.approx(math.sqrt(sum(spread)) / 2, rel=0.1)

@@ -1,24 +1,17 @@
 """Points per qubit: a line through each seed, and least squares with a column for every seed beside it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import tiny_studies
 from scipy import stats
 
 from qllmft.campaign.comparison import trend
-from qllmft.campaign.record import RowResult
 
 
-def row(qubits: int, test: list[float]) -> RowResult:
-    nothing = {
-        "model": "quantum head",
-        "published": None,
-        "runs": (),
-        "parameters": (1,),
-        "validation": (),
-    }
-    return RowResult(
-        "a", "subject", "", "single-10q", test=tuple(test), series="line", qubits=qubits, **nothing
-    )
+def row(qubits, test):
+    return replace(tiny_studies.row("a", "subject", test), series="line", qubits=qubits)
 
 
 @pytest.mark.parametrize(
