@@ -167,9 +167,8 @@ def make_sweep(
     Raises:
         UserError: if settings do not fit together, or nothing is left to search.
     """
-    for option, value in (("trials", trials), ("seeds", seeds), ("jobs", in_flight)):
-        if value is not None and value < 1:
-            raise UserError(f"--{option} got {value}, expected 1 or more.")
+    if in_flight < 1:
+        raise UserError(f"--jobs got {in_flight}, expected 1 or more.")
     if trials is not None and sampler == "grid":
         raise UserError(
             f"--trials got {trials}, and the sampler {sampler} has a fixed number of points. "

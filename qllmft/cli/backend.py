@@ -11,7 +11,7 @@ import typer
 
 from qllmft.cli.consent import Load, attend, remote_of, show_estimate
 from qllmft.cli.console import say
-from qllmft.cli.options import Count, loaded
+from qllmft.cli.options import Count, Positive, loaded
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class BackendOptions(CircuitOptions):
     aggregation: str | None = None
     symmetry_verification: bool = False
     known_texts: Annotated[int | None, typer.Option(min=0)] = None
-    rounds: Annotated[int, typer.Option(min=1)] = 1
+    rounds: Positive = 1
     yes: Yes = False
     dry_run: bool = False
     offline: bool = False

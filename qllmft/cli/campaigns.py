@@ -12,7 +12,15 @@ import typer
 from rich.table import Column, Table
 
 from qllmft.cli.console import PlainConsole, names, numbers, say, table
-from qllmft.cli.options import CampaignOptions, Count, DataOptions, Epochs, Settings, command_line
+from qllmft.cli.options import (
+    CampaignOptions,
+    Count,
+    DataOptions,
+    Epochs,
+    Positive,
+    Settings,
+    command_line,
+)
 from qllmft.counts import count_of
 from qllmft.errors import UserError
 from qllmft.files import expanded
@@ -241,7 +249,7 @@ def sweep(
     quick: bool = False,
     sampler: Literal["grid", "tpe", "qmc"] = "grid",
     trials: Count = None,
-    seeds: Annotated[int, typer.Option(min=1)] = 1,
+    seeds: Positive = 1,
     epochs: Epochs = None,
     texts: DataOptions,
     settings: Settings = None,

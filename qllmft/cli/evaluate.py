@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.table import Column, Table
 
 from qllmft.cli.backend import BackendOptions
@@ -21,6 +20,7 @@ from qllmft.cli.options import (
     Json,
     Limit,
     Margin,
+    Natural,
     Row,
     Run,
     TextColumn,
@@ -50,7 +50,7 @@ def evaluate(
     bad_rows: BadRows = None,
     limit: Limit = None,
     sample: Count = None,
-    sample_seed: Annotated[int, typer.Option(min=0)] = 0,
+    sample_seed: Natural = 0,
     threshold: Threshold = None,
     margin: Margin = 0.0,
     coverage: Coverage = None,

@@ -15,12 +15,10 @@ import typer
 from qllmft.cli.backend import BackendOptions
 from qllmft.cli.consent import attend, attend_unasked
 from qllmft.cli.console import numbers, say, say_json, table, texts
-from qllmft.cli.options import Json, Row, Run, loaded
+from qllmft.cli.options import Json, Natural, Port, Positive, Row, Run, loaded
 from qllmft.counts import count_of
 from qllmft.errors import UserError
 from qllmft.serving import RequestLimits
-
-Natural = Annotated[int, typer.Option(min=0)]
 
 
 def verify(run: Run) -> None:
@@ -224,10 +222,6 @@ def explain(
         say(table(*numbers("cosine"), "label", *texts("training text"), rows=neighbours))
 
 
-Port = Annotated[int, typer.Option(min=0, max=65535)]
-Number = Annotated[int, typer.Option(min=1)]
-
-
 @dataclass(frozen=True)
 class NetworkOptions:
     """Options of `qllmft serve` about addresses and requests.
@@ -247,10 +241,10 @@ class NetworkOptions:
     host: str = "127.0.0.1"
     port: Port = 8000
     allowed_host: Annotated[list[str] | None, typer.Option(metavar="NAME")] = None
-    max_texts: Number = RequestLimits.texts
-    max_characters: Number = RequestLimits.characters
+    max_texts: Positive = RequestLimits.texts
+    max_characters: Positive = RequestLimits.characters
     max_bytes: Annotated[int, typer.Option(min=100)] = RequestLimits.body_bytes
-    queue: Number = RequestLimits.waiting
+    queue: Positive = RequestLimits.waiting
 
 
 def serve(

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from qllmft.cli.console import PlainConsole, say, say_json, table
-from qllmft.cli.options import Json
+from qllmft.cli.options import Json, Natural, Port, Positive
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def jobs(
     server: bool = False,
     offline: bool = False,
     job: Annotated[list[str] | None, typer.Option(metavar="ID")] = None,
-    limit: Annotated[int, typer.Option(min=1)] = 25,
+    limit: Positive = 25,
     token_file: Path | None = None,
     url: str | None = None,
     json: Json = False,
@@ -159,9 +159,9 @@ def _energy_lines(rows: Sequence[Job]) -> Iterator[str]:
 
 def ionq_sandbox(
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8765,
+    port: Port = 8765,
     noise: Literal["ideal", "forte-1", "aria-1", "aria-2"] = "forte-1",
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Natural = 0,
     latency: Annotated[float, typer.Option(min=0.0)] = 0.5,
     state_file: Path | None = None,
     results_form: Literal["url", "artifacts", "v2"] = "url",

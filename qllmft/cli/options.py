@@ -45,6 +45,9 @@ Delimiter = Annotated[
 ]
 BadRows = Annotated[str | None, "Rows without a text or a label: error or skip. [default: error]"]
 Count = Annotated[int | None, typer.Option(min=1)]
+Natural = Annotated[int, typer.Option(min=0)]
+Positive = Annotated[int, typer.Option(min=1)]
+Port = Annotated[int, typer.Option(min=0, max=65535)]
 Limit = Annotated[int | None, typer.Option(min=1), "Number of texts to read, from the first on."]
 Threshold = Annotated[
     float | None,
