@@ -47,8 +47,8 @@ def clean(text: str) -> str:
     >>> clean("\x1b[31mred\x1b[0m\x07 line\nhttps://me:pw@host/x")
     'red line https://***@host/x'
     """
-    if text.isascii() and text.isprintable() and "://" not in text:
-        return text
+    if text.isascii() and text.isprintable():
+        return masked(text)
     text = _ESCAPES.sub("", text)
     visible = (" " if c in "\n\r\t" else c for c in text)
     text = "".join(

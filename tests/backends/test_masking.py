@@ -7,7 +7,7 @@ import pytest
 from qllmft.errors import UserError
 from qllmft_backends import create
 from qllmft_backends.errors import BackendError, UnknownBackendError
-from qllmft_backends.text import masked
+from qllmft_backends.text import clean, masked
 
 PASSWORDS = [
     "S3cret",
@@ -24,13 +24,14 @@ PASSWORDS = [
 
 @pytest.mark.parametrize("password", PASSWORDS)
 @pytest.mark.parametrize("form", ["postgresql://ann:{}@host/db", "https://{}@host/x", "got 'https://ann:{}@host/x.csv'.",
-                                  "s3://:{}@host", "a https://host/1 b https://ann:{}@host/2?x=1"])  # fmt: skip
+                                  "s3://:{}@host", "postgresql:/ann:{}@host",
+                                  "a https://host/1 b https://ann:{}@host/2?x=1"])  # fmt: skip
 def test_a_password_is_nowhere(password, form):
     text = form.format(password)
-    for shown in (masked(text), str(UserError(text)), str(BackendError(text))):
+    for shown in (masked(text), clean(text), str(UserError(text)), str(BackendError(text))):
         assert "***@host" in shown
         assert not any(part in shown for part in ("S3", "PW", "ret", "%40"))
-        assert shown.startswith(text.split("://")[0])
+        assert shown.startswith(text.split(":/")[0])
 
 
 @pytest.mark.parametrize(
