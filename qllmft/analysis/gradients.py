@@ -54,7 +54,7 @@ def gradient_variances(
         engine, _ = adjoint.compile(circuit, readout_observables(width, "first"))
         program = engine.program
         values = random.uniform(-np.pi, np.pi, (samples, len(program.parameters)))
-        _, tape = engine.forward(values @ program.angle_matrix.T + program.angle_offset, loaded)
+        _, tape = engine.forward(program.angles(values), loaded)
         by_angle, _ = engine.vjp(tape, np.ones((samples, 1)))
         trained = [i for i, p in enumerate(program.parameters) if p.name.startswith("theta")]
         by_weight = by_angle @ program.angle_matrix[:, trained]

@@ -77,9 +77,8 @@ class AdjointBackend(Backend):
     def __init__(self, options: AdjointOptions | None = None) -> None:
         self.options = options or AdjointOptions()
         self._compiled: deque[tuple[QuantumCircuit, Any, ComplexEngine]] = deque(maxlen=4)
-        self._make: EngineMaker = AdjointEngine
-        if self.options.device != "cpu":
-            self._make = engine_maker(self.options.device)
+        device = self.options.device
+        self._make: EngineMaker = AdjointEngine if device == "cpu" else engine_maker(device)
 
     @property
     def capabilities(self) -> Capabilities:

@@ -83,7 +83,7 @@ class ChunkPlan:
 
     @classmethod
     def of(cls, batch: int, *arrays: PlanArrays | ComplexPlanArrays) -> ChunkPlan:
-        """Return the plan of one or both directions."""
+        """Return the plan of both directions."""
         return cls(batch, arrays, tuple(map(plan_words, arrays)))
 
 

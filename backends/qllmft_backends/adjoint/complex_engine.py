@@ -111,17 +111,14 @@ class ComplexEngine(ChunkedEngine):
         signs = 1.0 - 2.0 * (np.bitwise_count(z[:, None] & inside & lane) & 1)
         factors = [(each.kind, each.slot >= 0) for gate in program.gates for each in gate.factors]
         n_diagonal = np.count_nonzero(self.strings.flips == 0)
-        plan = ChunkPlan.of(
-            batch,
-            ComplexPlanArrays(
-                *make_plan(program, batch, width, dtype.itemsize),
-                factors=np.array(factors, np.int64).reshape(-1, 2),
-                strings=np.ascontiguousarray(strings),
-                lane_signs=signs.astype(dtype).reshape(-1),
-                sizes=np.array([batch, 2 * batch << program.n_qubits, n_diagonal]),
-            ),
+        arrays = ComplexPlanArrays(
+            *make_plan(program, batch, width, dtype.itemsize),
+            factors=np.array(factors, np.int64).reshape(-1, 2),
+            strings=np.ascontiguousarray(strings),
+            lane_signs=signs.astype(dtype).reshape(-1),
+            sizes=np.array([batch, 2 * batch << program.n_qubits, n_diagonal]),
         )
-        return ChunkPlan(batch, plan.arrays * 2, plan.words * 2)  # the same in both directions
+        return ChunkPlan.of(batch, arrays, arrays)  # the same in both directions
 
     def _tape(self, angles: Any, amplitudes: Any, shots: GaussianShots | None) -> ComplexTape:
         assert shots is None  # eq. 2 is written for real states

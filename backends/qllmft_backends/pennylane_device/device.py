@@ -87,6 +87,8 @@ class AdjointDevice(Device):  # type: ignore[misc]
             return False
         return circuit is None or (not circuit.shots and differentiable(circuit))
 
+    supports_vjp = supports_derivatives
+
     def setup_execution_config(
         self, config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
     ) -> ExecutionConfig:
@@ -164,12 +166,6 @@ class AdjointDevice(Device):  # type: ignore[misc]
         """Return vector-Jacobian products by the trainable parameters, one reverse sweep for each circuit."""
         _check_order(execution_config)
         return tuple(self._vjp(*pair) for pair in zip(circuits, cotangents, strict=True))
-
-    def supports_vjp(
-        self, execution_config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
-    ) -> bool:
-        """Return the same as `supports_derivatives`."""
-        return self.supports_derivatives(execution_config, circuit)
 
     def compute_derivatives(
         self, circuits: Sequence[QuantumScript], execution_config: ExecutionConfig | None = None

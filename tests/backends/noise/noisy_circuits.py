@@ -88,18 +88,6 @@ def epsilons(shots: GaussianShots, engine: AdjointEngine, batch: int) -> np.ndar
     return np.concatenate(parts)[:batch]
 
 
-def amplitudes(engine: AdjointEngine, angles: np.ndarray) -> np.ndarray:
-    """(B, 2^Q) real states, whose signs `probabilities` hides: by Qiskit's rules gate after gate would be slower."""
-    tape = engine._tape(angles, None, None)
-    engine._run(tape)
-    chunks, size = tape.product.shape
-    psi = (
-        tape.states[:, : size << engine.program.n_qubits].reshape(chunks, -1, size)
-        * tape.product[:, None, :]
-    )
-    return psi.transpose(0, 2, 1).reshape(chunks * size, -1)[: len(angles)]
-
-
 def equation_2(psi: np.ndarray, eps: np.ndarray, n: int) -> np.ndarray:
     """(B, 2^Q) ŷ/n before rectification, as it is printed, with the sign of ψ in ε."""
     p, eps = psi**2, eps * np.sign(psi)

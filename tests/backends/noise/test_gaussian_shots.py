@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from noisy_circuits import (
     all_strings,
-    amplitudes,
     circuit_noise,
     epsilons,
     equation_2,
@@ -43,7 +42,7 @@ def test_the_engine_computes_equation_2(n_qubits, batch, dtype):
     angles = random_angles(head_circuit(n_qubits, 2), batch)
     shots = GaussianShots(8, seed=3)
     got, tape = engine.forward(angles, shots=shots)
-    frequencies = equation_2(amplitudes(engine, angles), epsilons(shots, engine, batch), 8)
+    frequencies = equation_2(engine.states(angles), epsilons(shots, engine, batch), 8)
     assert 0.1 < (frequencies < 0).mean() < 0.6
     expected = np.maximum(frequencies, 0) @ signs(n_qubits).T
     np.testing.assert_allclose(got, expected, atol=1e-12 if dtype == "float64" else 1e-6)
@@ -113,7 +112,7 @@ def test_the_gradient_is_that_of_the_outcomes_that_count(shots):
     engine = engine_of(n_qubits)
     angles = random_angles(head_circuit(n_qubits, 2), batch)
     draw = GaussianShots(shots, seed=5)
-    frequencies = equation_2(amplitudes(engine, angles), epsilons(draw, engine, batch), shots)
+    frequencies = equation_2(engine.states(angles), epsilons(draw, engine, batch), shots)
     kept = frequencies > 0
     assert 0.3 < kept.mean() < 0.95
     weights = np.random.default_rng(2).normal(size=(batch, 2**n_qubits))

@@ -7,7 +7,6 @@ import pytest
 from kraus_evolution import noisy_expectations
 from noisy_circuits import (
     STRONG,
-    amplitudes,
     circuit_noise,
     epsilons,
     equation_2,
@@ -39,7 +38,7 @@ def test_rectified_frequencies_are_divided_by_their_sum(n_qubits, batch, dtype):
     noise = circuit_noise(GateNoise(0, 0), shots, "gaussian", renormalize=True)
     draw = noisy_pass(circuit, noise, 3, dtype=dtype)
     draws = epsilons(GaussianShots(shots, seed=3), draw.engine, batch)
-    counts = np.maximum(equation_2(amplitudes(draw.engine, angles), draws, shots), 0)
+    counts = np.maximum(equation_2(draw.engine.states(angles), draws, shots), 0)
     assert (counts.sum(axis=1) > 1.01).any()
     expected = counts / counts.sum(axis=1, keepdims=True) @ z_signs(n_qubits).T
     for got in (draw.values(angles), draw.forward(angles)[0]):
@@ -94,7 +93,7 @@ def test_the_gradient_goes_through_the_sum(n_qubits, trajectories, gates):
         z = counts @ z_signs(n_qubits).T / counts.sum(axis=1, keepdims=True)
         return (seen * z).reshape(batch, trajectories, -1).mean(axis=1)
 
-    psi = amplitudes(engine, np.repeat(angles, trajectories, axis=0) * signs)
+    psi = engine.states(np.repeat(angles, trajectories, axis=0) * signs)
     frequencies = equation_2(psi, epsilons(GaussianShots(shots, seed=5), engine, len(psi)), shots)
     kept, added = frequencies > 0, frequencies - psi**2
     weights = np.random.default_rng(2).normal(size=(batch, n_qubits))

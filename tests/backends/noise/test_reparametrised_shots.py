@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from noisy_circuits import (
     STRONG,
-    amplitudes,
     circuit_noise,
     epsilons,
     equation_2,
@@ -30,11 +29,11 @@ def test_it_is_the_slope_of_the_formula(n_qubits, batch, renormalize):
     )
     draw = noisy_pass(circuit, noise, 4)
     drawn = epsilons(GaussianShots(shots, seed=4), draw.engine, batch)
-    drawn = drawn * np.sign(amplitudes(draw.engine, angles))  # of |ψ|, as the formula takes it
+    drawn = drawn * np.sign(draw.engine.states(angles))  # of |ψ|, as the formula takes it
     weights = rng.normal(size=(batch, n_qubits))
 
     def loss(at: np.ndarray) -> np.ndarray:
-        p = amplitudes(draw.engine, at) ** 2
+        p = draw.engine.states(at) ** 2
         counts = np.maximum(equation_2(np.sqrt(p), drawn, shots), 0)
         counts = counts / counts.sum(axis=1, keepdims=True) if renormalize else counts
         return (weights * (counts @ signs_of_qubits(n_qubits).T)).sum(axis=1)
