@@ -13,8 +13,7 @@ from rich.prompt import Confirm
 from rich.table import Column, Table
 from rich.text import Text
 
-from qllmft_backends.text import json_text as json_text
-from qllmft_backends.text import printable as printable
+from qllmft_backends.text import json_text, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from rich.console import Console
-
 from qllmft.cli.consent import attend_unasked
 from qllmft.cli.console import PlainConsole, progress_bars, say
 from qllmft.events import (
@@ -30,10 +28,8 @@ class ConsoleListener(LineListener):
     starts and ends. A context manager around the command. Several threads may send events.
     """
 
-    def __init__(
-        self, console: Console | None = None, *, yes: bool = False, campaign: bool = False
-    ) -> None:
-        super().__init__(console=console or PlainConsole(stderr=True))
+    def __init__(self, *, yes: bool = False, campaign: bool = False) -> None:
+        super().__init__(console=PlainConsole(stderr=True))
         self._yes, self._in_campaign = yes, campaign
         self._bars = progress_bars(self._console, counted=not campaign)
         self._all = self._bars.add_task("starting", total=None, fields="", visible=campaign)

@@ -12,7 +12,7 @@ import typer
 
 from qllmft.cli.backend import BackendOptions
 from qllmft.cli.consent import basis
-from qllmft.cli.console import json_text, printable, say
+from qllmft.cli.console import say
 from qllmft.cli.options import (
     Coverage,
     Delimiter,
@@ -27,6 +27,7 @@ from qllmft.cli.options import (
 )
 from qllmft.counts import count_of
 from qllmft.errors import UserError
+from qllmft_backends.text import json_text, printable
 
 if TYPE_CHECKING:
     from qllmft.inference import Prediction, Predictor

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qllmft.cli.console import PlainConsole, printable, progress_bars, say, table
+from qllmft.cli.console import PlainConsole, progress_bars, say, table
+from qllmft_backends.text import printable
 
 HOSTILE = "a[/red] :smile: \x1b[2J\x07\x9b31m\u202e\ud800\ttab"
 SHOWN = r"a[/red] :smile: \x1b[2J\x07\x9b31m\u202e\ud800\ttab"

@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-from rich.console import Console
 from small_texts import write_reviews
 
 from qllmft.campaign import file
@@ -122,9 +121,10 @@ def test_time_left_in_words():
     assert left_text(10800) == "about 3.0 h left"
 
 
-def test_bars_on_a_terminal():
-    console = Console(force_terminal=True, width=100, record=True)
-    with ConsoleListener(console, campaign=True) as listener:
+def test_bars_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    with ConsoleListener(campaign=True) as listener:
         listener(CampaignAdvanced(4, 1, 0.2))
         listener(RunStarted("Multi sQE 14Q, seed 0"))
         with stage(listener, "embedding", "minilm", 50) as advance:
@@ -135,7 +135,7 @@ def test_bars_on_a_terminal():
         listener(CampaignAdvanced(4, 1, 0.5, 0.75, 600.0))
         listener(RunEnded("Multi sQE 14Q, seed 0", 0.7))
         listener._bars.refresh()
-    text = console.export_text()
+    text = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
     for piece in (
         "4 runs, 1 of them finished already",
         "continuing after epoch 3 of 10",

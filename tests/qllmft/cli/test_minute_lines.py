@@ -1,9 +1,6 @@
 """Lines of a long stage in a log: one a minute, with the time left."""
 
-import io
-
 import pytest
-from rich.console import Console
 
 from qllmft.cli.listener import ConsoleListener
 from qllmft.events import Message, StageAdvanced, StageEnded, StageStarted
@@ -37,14 +34,13 @@ def test_a_short_stage_has_no_line():
 
 @pytest.mark.parametrize("campaign", [False, True])
 @pytest.mark.parametrize("terminal", [False, True])
-def test_a_log_has_them_and_a_terminal_has_a_bar(campaign, terminal, monkeypatch):
+def test_a_log_has_them_and_a_terminal_has_a_bar(campaign, terminal, monkeypatch, capsys):
     clock = [0.0]
     monkeypatch.setattr("qllmft.progress.EVERY_S", 0.0)
-    file = io.StringIO()
-    listener = ConsoleListener(
-        Console(file=file, force_terminal=terminal, width=200), campaign=campaign
-    )
-    with listener:
+    monkeypatch.setenv("FORCE_COLOR", "1" if terminal else "")
+    with ConsoleListener(campaign=campaign) as listener:
         embedded(listener, clock)
         listener(Message("end"))
-    assert ("160 of 1,000, " in file.getvalue()) != terminal
+    messages = capsys.readouterr().err
+    assert ("160 of 1,000, " in messages) != terminal
+    assert ("\x1b[" in messages) == terminal
