@@ -120,11 +120,13 @@ def collect(
     If several runs have the same settings and seed, the first one counts. A run without a ``model`` is left out.
     By default, the settings are all but the seed, by dotted name.
     """
+    own = settings or (
+        lambda run: {k: v for k, v in settings_of(run.config).items() if k != "seed"}
+    )
     groups: dict[str, dict[int, tuple[FinishedRun, ModelResult, Mapping[str, Any]]]] = {}
     for run in runs:
         if (found := model(run)) is not None:
-            given = settings(run) if settings else settings_of(run.config)
-            given = given if settings else {k: v for k, v in given.items() if k != "seed"}
+            given = own(run)
             by_seed = groups.setdefault(json.dumps(given, sort_keys=True), {})
             by_seed.setdefault(run.config.seed, (run, found, given))
     results = []

@@ -49,6 +49,10 @@ def analyse(
             raise UserError(
                 "an audit needs --circuit FILE and --data FILE.npz, and no run; give both, or a run alone."
             )
+        if figures is not None or not twin:
+            raise UserError(
+                "--figures and --no-twin are about a run, and an audit has none; omit them."
+            )
         _audit(circuit, data, shots or 1000, json=json)
         return
     if run is None:

@@ -46,16 +46,17 @@ def report(run: Path, *, table: Path | None = None, explain: Natural = 0) -> Non
     """
     from qllmft.report import write_report, write_study_report, write_study_table
 
-    if table is not None:
-        say(str(write_study_table(run, table)))
-    elif not (run / "study.json").exists():
-        say(str(write_report(run, explained=explain)))
-    elif explain:
+    of_study = (run / "study.json").exists()
+    if explain and of_study:
         raise UserError(
             "--explain is about the texts of a run, and this is the folder of a study. Omit it."
         )
-    else:
+    if table is not None:
+        say(str(write_study_table(run, table)))
+    elif of_study:
         say(str(write_study_report(run)))
+    else:
+        say(str(write_report(run, explained=explain)))
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,10 @@ def test_json_has_all_findings(files, cli):
     [
         ([], "there is no run; give its folder, or --circuit FILE --data FILE.npz."),
         (["--circuit", "a.qasm"], "an audit needs --circuit FILE and --data FILE.npz, and no run"),
+        (
+            ["--circuit", "a.qasm", "--data", "b.npz", "--figures", "f"],
+            "--figures and --no-twin are about a run, and an audit has none; omit them.",
+        ),
         (["--circuit", "a.qasm", "--data", "b.npz"], "b.npz is no NPZ file; write it by"),
     ],
 )

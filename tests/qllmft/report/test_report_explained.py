@@ -37,4 +37,6 @@ def test_a_page_explains_as_many_mistakes_as_were_asked_for(trained_run, tmp_pat
 
 def test_a_study_has_no_texts_to_explain(tmp_path, cli):
     (tmp_path / "study.json").write_text("{}", encoding="utf-8")
-    assert "this is the folder of a study" in cli.refused("report", tmp_path, "--explain 1")
+    for table in ([], ["--table", tmp_path / "page.md"]):
+        refused = cli.refused("report", tmp_path, "--explain 1", *table)
+        assert "this is the folder of a study" in refused
