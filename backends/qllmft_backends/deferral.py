@@ -7,7 +7,7 @@ value to a new qubit. A reset continues on a new qubit. A condition becomes cont
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from qiskit import QuantumCircuit
@@ -62,20 +62,18 @@ def defer(circuit: QuantumCircuit) -> Deferred:
     return rewriting.finish()
 
 
-@dataclass
 class _Rewriting:
     """Gates so far, and the wires of qubits and classical bits."""
 
-    circuit: QuantumCircuit
-    gates: list[tuple[Any, list[int]]] = field(default_factory=list)
-    added: bool = False
-
-    def __post_init__(self) -> None:
-        self.wires = list(range(self.circuit.num_qubits))
-        self.bits = [-1] * self.circuit.num_clbits
+    def __init__(self, circuit: QuantumCircuit) -> None:
+        self.circuit = circuit
+        self.gates: list[tuple[Any, list[int]]] = []
+        self.added = False
+        self.wires = list(range(circuit.num_qubits))
+        self.bits = [-1] * circuit.num_clbits
         self.touched: set[int] = set()
         self.measured: set[int] = set()  # wires whose value is still to be kept
-        self.count: int = self.circuit.num_qubits
+        self.count: int = circuit.num_qubits
 
     def add_all(
         self,

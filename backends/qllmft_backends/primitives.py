@@ -213,11 +213,8 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
             np.arange(len(answer.values)).reshape(pub.parameter_values.shape), column
         )
         values, errors = answer.values[row, column], answer.standard_errors[row, column]
-        shots, exact, precision = (
-            number_of_shots(backend),
-            backend.capabilities.exact,
-            pub.precision,
-        )
+        shots, exact = number_of_shots(backend), backend.capabilities.exact
+        precision = pub.precision
         if precision is None:
             precision = 1 / np.sqrt(shots) if shots else 0.0 if exact else None
         elif exact and precision > 0:

@@ -10,8 +10,7 @@ import numpy as np
 from qllmft.config import ModelConfig
 from qllmft.randomness import numpy_generator
 from qllmft.templates import encoder_template, head_template
-from qllmft_backends import create
-from qllmft_backends.adjoint import adjoint_or_none
+from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
 from qllmft_circuits import readout_observables
 
 WIDTHS = (4, 6, 8, 10, 12)
@@ -39,8 +38,7 @@ def gradient_variances(
         samples: number of random weights and inputs at each width.
         seed: seed of the draws.
     """
-    adjoint = adjoint_or_none(create("adjoint", {"dtype": "float64"}))
-    assert adjoint is not None
+    adjoint = AdjointBackend(AdjointOptions(dtype="float64"))
     found = []
     for width in (each for each in widths if each > model.connectivity):
         random = numpy_generator(seed, "gradients", width)

@@ -17,8 +17,8 @@ from qiskit.quantum_info import Pauli, SparsePauliOp
 
 from qllmft.errors import UserError
 from qllmft.heads import QuantumHead
-from qllmft_backends import create
-from qllmft_backends.adjoint import AdjointEngine, adjoint_or_none
+from qllmft_backends.adjoint import AdjointEngine
+from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
 from qllmft_circuits import readout_observables
 
 Floats = NDArray[np.float64]
@@ -58,8 +58,7 @@ class TrainedCircuit:
 
     @cached_property
     def _compiled(self) -> tuple[Any, Any]:
-        adjoint = adjoint_or_none(create("adjoint", {"dtype": "float64"}))
-        assert adjoint is not None
+        adjoint = AdjointBackend(AdjointOptions(dtype="float64"))
         return adjoint.compile(self.circuit, self.observables)
 
     def _angles(self, x: Floats, weights: Floats | None) -> Floats:
