@@ -124,6 +124,7 @@ class Store:
             raise RefusedError(f"TooManyShots: {job.shots}, expected 1 to {MAX_SHOTS[backend]:,}")
         for circuit in job.circuits:
             circuits.check(circuit, job.qubits, self._noise(job))
+        self._rng(job)  # or raise for its seed
         with self.lock:
             if (session_id := payload.get("session_id")) is not None:
                 jobs = self.jobs.values()
@@ -232,6 +233,11 @@ class Store:
             return self._qpu_noise
         return str(job.noise.get("model", "ideal"))
 
+    def _rng(self, job: StoredJob) -> np.random.Generator:
+        """Return the random numbers of a job, by its seed or else by that of the store."""
+        seed = job.noise.get("seed") if job.backend == "simulator" else None
+        return np.random.default_rng([self._seed if seed is None else seed, job.number])
+
     def _work(self, job: StoredJob) -> None:
         with self.lock:
             if job.status == "canceled":  # and perhaps deleted, with its children
@@ -261,11 +267,8 @@ class Store:
 
     def _simulate(self, job: StoredJob) -> dict[str, float]:
         circuit, noise, shots = job.circuits[0], self._noise(job), job.shots
-        simulated = job.backend == "simulator"
-        if simulated and noise == "ideal":
+        if job.backend == "simulator" and noise == "ideal":
             p = circuits.probabilities(circuit, job.qubits)
             return {str(s): float(p[s]) for s in np.flatnonzero(p > 1e-14).tolist()}
-        seed = job.noise.get("seed") if simulated else None
-        rng = np.random.default_rng([self._seed if seed is None else seed, job.number])
-        counts = circuits.counts(circuit, job.qubits, shots, noise, rng)
+        counts = circuits.counts(circuit, job.qubits, shots, noise, self._rng(job))
         return {str(s): int(counts[s]) / shots for s in np.flatnonzero(counts).tolist()}

@@ -84,6 +84,8 @@ def test_a_job_from_submission_to_result():
         (payload(input={"gateset": "qis", "qubits": 40, "circuit": []}), "NotEnoughQubits"),
         (payload(input={"gateset": "other", "qubits": 4, "circuit": []}), "takes 'qis'"),
         (payload(input={"gateset": "qis", "qubits": 4, "circuit": [{"gate": "warp", "targets": [0]}]}), "warp"),
+        *((payload(backend="simulator", noise={"model": "aria-1", "seed": seed}), "malformed request")
+          for seed in (-1, 1.5, "x")),
         ([1], "not a JSON object"),
     ],
 )  # fmt: skip
