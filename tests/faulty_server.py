@@ -10,15 +10,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from qllmft_backends.sandbox import server, shapes, store
+from qllmft_backends.sandbox import server, store
 from qllmft_backends.sandbox.api import route_of
 from qllmft_backends.sandbox.job import StoredJob
 from qllmft_backends.sandbox.request import Request
 
 _OfHttp = Literal["status", "status_after", "drop_before", "drop_after", "not_json", "truncated"]
 _OfTime = Literal["slow", "drip", "huge"]
-_OfContent = Literal["value", "no_id", "price", "reorder", "missing", "empty", "not_a_number"]
-_OfShots = Literal["no_shots", "out_of_range", "contradiction"]
+_OfContent = Literal[
+    "value", "no_id", "price", "unnamed", "reorder", "missing", "empty", "not_a_number"
+]
+_OfShots = Literal["out_of_range", "contradiction"]
 _OfJobs = Literal["job_failed", "job_half_failed", "never_ends"]
 Kind = Literal[_OfHttp, _OfTime, _OfContent, _OfShots, _OfJobs, "odd_state"]
 _Reads = Literal["backends", "estimate", "list", "poll", "results", "shots", "cost", "account"]
@@ -38,7 +40,7 @@ class Fault:
       gone
     - of submit, ``no_id``: without the job's id
     - of estimate, ``price``: with ``value`` in the place of the price
-    - of poll, ``odd_state``: with a status that the API does not have; ``no_shots``: naming no single shots
+    - of poll, ``odd_state``: with a status that the API does not have; ``unnamed``: naming no results
     - of results, ``reorder``: with the children in another order than they were sent; ``missing``: without those of the
       last child, or of the last state; ``empty``: with a circuit of no states; ``not_a_number``: with NaN
     - of shots, ``missing``: without the last; ``empty``: none; ``out_of_range``: with a state of more qubits;
@@ -132,7 +134,7 @@ def _in_last(change: Callable[[Any], Any]) -> Callable[[Any, StoredJob], Any]:
 
 CONTENT: dict[str, Callable[[Any, StoredJob], Any]] = {
     "odd_state": lambda answer, job: answer | {"status": "pondering"},
-    "no_shots": lambda answer, job: answer if job.children else shapes.job_description(job, "none"),
+    "unnamed": lambda answer, job: answer | {"results": {}},
     "reorder": lambda answer, job: dict(reversed(answer.items())) if job.children else answer,
     "missing": lambda answer, job: _without_last(answer),
     "empty": _in_last(lambda result: type(result)()),
@@ -143,6 +145,10 @@ CONTENT: dict[str, Callable[[Any, StoredJob], Any]] = {
 
 
 class _Handler(server._Handler):
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the header ``Date`` by the store's clock."""
+        return super().date_time_string(self.server.mock.store.now())
+
     def _serve_route(self, request: Request) -> None:
         mock: Any = self.server.mock
         route, *_ = route_of(request)

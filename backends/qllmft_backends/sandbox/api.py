@@ -68,8 +68,8 @@ class Api:
 
     Attributes:
         results_form: form in which a job names its results: ``url`` (v0.4 as qiskit-ionq 1.1.1 reads it),
-            ``artifacts`` (v0.4 as published in 2026), ``v2`` (the same with bits by register in the place of decimal
-            states), or ``none``, so that each child has to be read.
+            ``artifacts`` (v0.4 as published in 2026), or ``v2`` (the same with bits by register in the place of decimal
+            states).
     """
 
     def __init__(self, store: Store, results_form: ResultsForm = "url") -> None:

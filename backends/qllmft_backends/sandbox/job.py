@@ -144,9 +144,7 @@ def circuits_of(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
     return [entry["circuit"] for entry in entries]
 
 
-def circuit_price(
-    backend: str | None, one_qubit_gates: int, two_qubit_gates: int, shots: int
-) -> float:
+def circuit_price(backend: str, one_qubit_gates: int, two_qubit_gates: int, shots: int) -> float:
     """Return the invented price of one circuit.
 
     Args:

@@ -46,11 +46,6 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Log nothing."""
 
-    def date_time_string(self, timestamp: float | None = None) -> str:
-        """Return the header ``Date`` by the mock server's clock."""
-        now = self.server.mock.store.now()
-        return super().date_time_string(now if timestamp is None else timestamp)
-
     def _serve(self) -> None:
         mock = self.server.mock
         try:

@@ -30,7 +30,7 @@ FORMATS = {  # JSON type of each format
     "ionq.result.probabilities-aggregate.json.v1": "object",
     "ionq.native.v1": "object",
 }
-ResultsForm = Literal["url", "artifacts", "v2", "none"]  # of a job's results; see `Api`
+ResultsForm = Literal["url", "artifacts", "v2"]  # of a job's results; see `Api`
 GATE_US, MACHINE_KW = (130, 970), 20.0  # of one gate on one qubit and on two; invented power
 _TIMING = {"readout": 150e-6, "reset": 50e-6, "1q": 130e-6, "2q": 970e-6, "t1": 100, "t2": 1}
 LABEL = "local mock server of qllmft: no ions, no IonQ, no money"
@@ -95,7 +95,7 @@ def _results(job: StoredJob, form: ResultsForm) -> dict[str, Any] | None:
         if form == "url":
             url = {"url": f"/v0.4/jobs/{job.id}/results{path}"}
             found[name.removesuffix("-aggregate")] = url | _artifact(name, _format(name))
-        elif form != "none":
+        else:
             v2 = form == "v2" and not job.children
             identity = _format(name, "v2" if v2 else "v1")
             found[identity] = _artifact(f"{name}-v2" if v2 else name, identity)
@@ -109,7 +109,7 @@ def _output(job: StoredJob, form: ResultsForm) -> dict[str, Any]:
     if job.dry_run:
         native = {"ionq.native.v1": _artifact("native", "ionq.native.v1")}
         return {"compilation": {"compiled_circuits": native}}
-    if form in ("url", "none") or not job.debiased:
+    if form == "url" or not job.debiased:
         return {}
     histogram = _format("histogram", "v2")
     variants = [
@@ -173,7 +173,8 @@ def estimate(query: Mapping[str, str], *, former: bool) -> dict[str, Any]:
     names = ("qubits", "shots", "1q_gates", "2q_gates")
     numbers = {name: int(query[name]) for name in names if name in query}
     one, two = (numbers.get(name, 0) for name in ("1q_gates", "2q_gates"))
-    amount = circuit_price(query.get("backend"), one, two, numbers.get("shots", 1000))
+    machine = query.get("backend", "simulator")
+    amount = circuit_price(machine, one, two, numbers.get("shots", 1000))
     added: dict[str, Any] = {
         "input_values": dict(query),
         "cost_unit": PRICE_UNIT,
@@ -183,7 +184,7 @@ def estimate(query: Mapping[str, str], *, former: bool) -> dict[str, Any]:
     return {
         **(added if former else {}),
         "estimate_context": {
-            "backend": query.get("backend", "simulator"),
+            "backend": machine,
             "type": query.get("type", "ionq.circuit.v1"),
             **numbers,
             "error_mitigation": query.get("error_mitigation", "false") == "true",

@@ -149,9 +149,11 @@ def test_a_refused_connection_is_known_to_have_had_no_effect(box, forte, problem
 
 def test_reordered_children_are_keyed_by_id_in_every_form_of_the_results(box, forte, problem):
     box.faults.arm(Fault("reorder", "results", times=-1))
-    for repetition, style in enumerate(("url", "artifacts", "none")):
+    for repetition, style in enumerate(("url", "artifacts")):
         box.api.results_form = style
         assert_right(ask(forte(repetition=repetition), problem), problem)
+    box.faults.arm(Fault("unnamed", "poll", times=-1))
+    assert_right(ask(forte(repetition=2), problem), problem)
 
 
 def test_a_failed_job_is_told_and_sent_again_only_on_demand(box, forte, problem, folder):

@@ -102,7 +102,7 @@ def test_results_by_register_that_cannot_be_read(given, message):
 
 
 def test_aggregations_of_a_server_that_cannot_be_asked_for_them(box, forte, problem):
-    box.api.results_form = "none"
+    box.faults.arm(Fault("unnamed", "poll", times=-1))
     ask(forte(**DEBIASED), problem)
     match = r"results of the aggregation 'dnl' nor .*Nothing is lost"
     assert_fails(forte(**DEBIASED, aggregation="dnl"), problem, RemoteRequestError, match)
@@ -202,7 +202,7 @@ def test_shots_of_jobs_that_were_paid_before(box, forte, problem, style, checked
 @pytest.mark.parametrize(
     ("kind", "on", "message"),
     [
-        ("no_shots", "poll", "names no single shots"),
+        ("unnamed", "poll", "names no single shots"),
         ("missing", "shots", "there are 999, expected 1000"),
         ("empty", "shots", "there are 0, expected 1000"),
         ("out_of_range", "shots", r"state 8 is outside of 0\.\.7"),
