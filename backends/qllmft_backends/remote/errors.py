@@ -5,6 +5,8 @@ from __future__ import annotations
 from qllmft_backends.errors import BackendError
 
 NOT_FOUND = 404  # HTTP status
+# errors of reading a value of another form than expected
+MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class RemoteError(BackendError):

@@ -165,9 +165,9 @@ class Jobs:
         estimate = batch.estimate()
         if batch.missing and self.options.paid:
             estimate = self._priced(batch, self.route.price)
-        refused = self.limited(estimate, batch.setup.url).refusal
-        if refused or estimate.circuits > self._allowed:
-            self.allow(estimate, batch.setup.url)
+        url = batch.setup.url
+        if self.limited(estimate, url).refusal or estimate.circuits > self._allowed:
+            self.allow(estimate, url)
         self._allowed -= estimate.circuits
         if batch.missing:
             with self.route.until(Deadline(self.options.deadline_s)):

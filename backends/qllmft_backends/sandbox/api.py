@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from qllmft_backends.remote.errors import MALFORMED
 from qllmft_backends.sandbox import shapes
 from qllmft_backends.sandbox.circuits import compiled
 from qllmft_backends.sandbox.job import ACCOUNT, StoredJob
@@ -15,10 +16,6 @@ from qllmft_backends.sandbox.shapes import SHARPENING, ResultsForm
 from qllmft_backends.sandbox.store import BACKENDS, Store
 
 _PAGE = 25
-_MALFORMED = (
-    *(ArithmeticError, AttributeError, LookupError),
-    *(RecursionError, TypeError, ValueError),
-)
 # (name that requests are counted by, method and path below the version, handler); the groups of a path are the
 # arguments of the handler
 _ROUTES = [
@@ -84,7 +81,7 @@ class Api:
         try:
             with self._store.lock:
                 answer = getattr(self, f"_{handler}")(request, *arguments)
-        except _MALFORMED as problem:
+        except MALFORMED as problem:
             reason = f"{type(problem).__name__}: {problem}"
             raise RefusedError(f"malformed request ({reason[:200]})") from None
         return 201 if handler in ("open_session", "submit", "resubmit") else 200, answer

@@ -32,7 +32,7 @@ from qllmft_backends.remote.batch import (
     results_of,
 )
 from qllmft_backends.remote.collect import own_job
-from qllmft_backends.remote.cost import Confirm, CostEstimate
+from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.errors import IonQAuthError, RemoteError, RemoteRequestError
 from qllmft_backends.remote.ionq.compile import (
     PUBLISHED_ON,
@@ -75,14 +75,11 @@ class IonQBase(JobsBackend):
     same call in any process continues at the point of an interruption, and nothing is paid twice.
     """
 
-    options_type: ClassVar[type[IonQOptions]]
     jobs: Jobs
 
-    def __init__(self, options: IonQOptions | None = None, confirm: Confirm | None = None) -> None:
-        self.options = options or self.options_type()
-        given = self.options
-        self.jobs = Jobs(given, Ledger(given.ledger), lambda: IonQRoute(given))
-        self.jobs.confirm = confirm
+    def __init__(self, options: IonQOptions) -> None:
+        self.options = options
+        self.jobs = Jobs(options, Ledger(options.ledger), lambda: IonQRoute(options))
 
     @classmethod
     def availability(cls) -> Availability:
@@ -150,7 +147,7 @@ class IonQBase(JobsBackend):
             if not (isinstance(own, IonQForteOptions) and own.compiled_estimate and len(values)):
                 return estimate
             (first,) = batch.template.bind(batch.values[:1], ["dry run"])
-            native = compile_there(self._route, batch.setup, first, own.deadline_s)
+            native = compile_there(self._route, batch.setup, first)
             return replace(estimate, native=native)
 
     def submit(self, circuit: QuantumCircuit, values: Floats) -> Submission:
@@ -302,7 +299,6 @@ class IonQSimulator(IonQBase):
     """IonQ's simulator in the cloud: free, ideal or with a machine's noise model."""
 
     name: ClassVar[str] = "ionq_simulator"
-    options_type: ClassVar[type[IonQOptions]] = IonQSimulatorOptions
     options: IonQSimulatorOptions
 
     @property
@@ -345,7 +341,6 @@ class IonQForte(IonQBase):
     """IonQ's machines, Forte by default: 36 trapped ions, all-to-all connected. Circuits cost money."""
 
     name: ClassVar[str] = "ionq_forte"
-    options_type: ClassVar[type[IonQOptions]] = IonQForteOptions
     options: IonQForteOptions
 
     @property

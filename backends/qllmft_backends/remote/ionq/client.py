@@ -28,7 +28,7 @@ class Client:
     """Client of one server with one key, which `Transport` alone holds. Parts of a ``path`` come after the version."""
 
     def __init__(self, connection: IonQConnection) -> None:
-        self.connection, self.url = connection, connection.address()
+        self.url = connection.address()
         self.transport = Transport(connection, load_token(connection.token_file))
 
     def address(self, *path: str) -> str:
@@ -90,7 +90,7 @@ class Client:
             yield from (job for job in jobs if not job.get("parent_job_id"))
             if not following:
                 return
-            if str(following) in seen or self.transport.expired:
+            if str(following) in seen or self.transport.deadline.left() == 0:
                 raise RemoteTransientError(
                     "the server's list of jobs does not come to an end. Run again later."
                 )

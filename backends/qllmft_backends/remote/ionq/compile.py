@@ -15,7 +15,12 @@ from qiskit import QuantumCircuit
 
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.remote.batch import Template, check_unmeasured
-from qllmft_backends.remote.errors import JobFailedError, JobTimeoutError, RemoteRequestError
+from qllmft_backends.remote.errors import (
+    MALFORMED,
+    JobFailedError,
+    JobTimeoutError,
+    RemoteRequestError,
+)
 from qllmft_backends.remote.ionq.reading import native_gates_of
 from qllmft_backends.remote.ionq.route import IonQRoute
 from qllmft_backends.remote.ledger.chunk import Setup
@@ -112,25 +117,17 @@ class NativeSize:
         )
 
 
-def compile_there(
-    route: IonQRoute, setup: Setup, circuit: QuantumCircuit, patience_s: float
-) -> NativeSize:
+def compile_there(route: IonQRoute, setup: Setup, circuit: QuantumCircuit) -> NativeSize:
     """Send a bound, measured circuit as a dry run, which is free, wait for it, and return its native size.
-
-    Args:
-        route: to the server.
-        setup: machine and settings of the job.
-        circuit: bound and measured.
-        patience_s: seconds to wait for the compiler.
 
     Raises:
         RemoteRequestError: if the server does not take the job for a dry run. It is canceled then.
-        JobTimeoutError: if it has not ended after ``patience_s`` seconds. It is canceled then.
+        JobTimeoutError: if it has not ended at the deadline of the route's options. It is canceled then.
         JobFailedError: if it was not compiled.
         RemoteError: if the server cannot be asked.
     """
     job_id = route.post_with([circuit], setup, {}, name="qllmft dry run", dry_run=True)
-    client, deadline = route.client, Deadline(patience_s)
+    client, deadline = route.client, Deadline(route.waits.deadline_s)
     while True:
         job = client.job(job_id)
         if job.get("dry_run") is not True:
@@ -149,9 +146,9 @@ def compile_there(
         if deadline.left() == 0:
             client.cancel(job_id)
             raise JobTimeoutError(
-                f"the dry run {job_id} was {status} after {patience_s:g} s and was canceled. {_OMIT}"
+                f"the dry run {job_id} was {status} after {deadline.seconds:g} s and was canceled. {_OMIT}"
             )
-        time.sleep(min(client.connection.poll_interval_s, deadline.left()))
+        time.sleep(min(route.waits.poll_interval_s, deadline.left()))
 
 
 def _native_size(job_id: str, gates: Any, n_qubits: int) -> NativeSize:
@@ -173,7 +170,7 @@ def _native_size(job_id: str, gates: Any, n_qubits: int) -> NativeSize:
             layer = 1 + max(layers[int(q)] for q in qubits)
             for qubit in qubits:
                 layers[int(qubit)] = layer
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         raise JobFailedError(
             f"the compiled circuit of the dry run {job_id} cannot be read: {type(error).__name__}: {error}. {_OMIT}"
         ) from None

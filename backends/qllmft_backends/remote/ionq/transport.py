@@ -74,11 +74,6 @@ class Transport(Deadlined):
         self.mock_server: bool | None = None
         self._clock: tuple[float, float] | None = None  # the server's time, and ours at that moment
 
-    @property
-    def expired(self) -> bool:
-        """Return whether the deadline of `until` has passed."""
-        return self.deadline.left() == 0
-
     def repeated(self, method: str, url: str, *, params: Mapping[str, Any] | None = None) -> Any:
         """Return the JSON value of the answer to a GET or PUT. Repeat the request while the server is busy or away.
 
@@ -130,7 +125,6 @@ class Transport(Deadlined):
         """
         seconds = min(self._connection.request_timeout_s, max(0.05, self.deadline.left()))
         outcome: list[Answer | RemoteError] = []
-        done = threading.Event()
 
         def exchange() -> None:
             # A failure is kept as a text: an exception would keep the frames of requests alive, and
@@ -139,13 +133,12 @@ class Transport(Deadlined):
                 outcome.append(self._exchange(method, url, seconds, params=params, data=body))
             except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
                 outcome.append(self._no_answer(method, url, error))
-            finally:
-                done.set()
 
         # In a thread, because no timeout of a socket bounds a server that sends a byte now and
         # then.
-        threading.Thread(target=exchange, name="ionq-request", daemon=True).start()
-        done.wait(seconds)
+        thread = threading.Thread(target=exchange, name="ionq-request", daemon=True)
+        thread.start()
+        thread.join(seconds)
         result: Any = outcome[0] if outcome else self._late(method, url, seconds)
         if isinstance(result, Answer):
             self.mock_server = MOCK_HEADER in result.headers

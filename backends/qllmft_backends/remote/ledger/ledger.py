@@ -42,7 +42,7 @@ import numpy as np
 from qllmft_backends.errors import LedgerError
 from qllmft_backends.files import open_regular, sync_path
 from qllmft_backends.protocol import Floats
-from qllmft_backends.remote.errors import DamagedRecordWarning
+from qllmft_backends.remote.errors import MALFORMED, DamagedRecordWarning
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup, content_hash, values_hash
 from qllmft_backends.remote.ledger.records import (
     FORMAT,
@@ -62,10 +62,6 @@ MOST_LINE_BYTES = 400_000_000  # of a job's results
 
 Place = tuple[Chunk, int]  # a circuit in the ledger: its chunk, and its index in the chunk
 _FILE = "ledger.jsonl"
-_MALFORMED = (  # of a record
-    *(ArithmeticError, AttributeError, LookupError),
-    *(RecursionError, TypeError, ValueError),
-)
 
 
 def ledgers_in(folder: Path) -> list[Path]:
@@ -166,7 +162,7 @@ class Ledger:
             try:
                 record = json.loads(line, parse_constant=_refuse_constant)
                 apply_record(self.chunks, record)
-            except _MALFORMED as error:
+            except MALFORMED as error:
                 self._leave_out(line, error, last=next(lines, None) is None)
                 damaged = line
                 break
@@ -197,7 +193,7 @@ class Ledger:
             before = {n: deepcopy(self.chunks[n]) for n in [chunk_id] if n in self.chunks}
             plain = json.loads(line)
             apply_record(before, plain)
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise LedgerError(
                 f"event {event!r} of chunk {chunk_id} cannot be recorded: {type(error).__name__}: {error}. The ledger "
                 f"{self.path} is as it was; run again to ask the server again."

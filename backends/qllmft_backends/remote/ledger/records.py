@@ -16,6 +16,7 @@ import numpy as np
 
 from qllmft_backends.errors import LedgerError
 from qllmft_backends.files import open_regular, sync_folder, write_bytes
+from qllmft_backends.remote.errors import MALFORMED
 from qllmft_backends.remote.ledger.chunk import Attempt, Chunk, Setup, values_hash
 from qllmft_backends.remote.ledger.payload import (
     Probabilities,
@@ -240,7 +241,7 @@ class Identity:
                 raise TypeError(f"{key} is {value!r}")
             if isinstance(value, int | float) and not is_amount(value):
                 raise ValueError(f"{key} is {str(value)[:40]}")
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, *MALFORMED) as error:
             raise LedgerError(
                 f"{path} cannot be read: {type(error).__name__}: {error}. Nothing was sent. It belongs to the ledger "
                 "in this folder: restore it, or start another ledger in another folder (which pays anew)."

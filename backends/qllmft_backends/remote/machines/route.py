@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from qllmft_backends.errors import BackendError
 from qllmft_backends.remote.batch import Circuits, Template
-from qllmft_backends.remote.errors import JobFailedError, RemoteTransientError
+from qllmft_backends.remote.errors import MALFORMED, JobFailedError, RemoteTransientError
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
@@ -20,8 +20,6 @@ from qllmft_backends.text import error_text
 
 T = TypeVar("T")
 _ENDED_WELL = ("DONE", "COMPLETED")
-# errors of wrong values: of an answer that cannot be read, or of this job alone
-_WRONG_VALUES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 Counts = dict[int, int]  # basis state (qubit 0 the least significant bit) -> number of shots
 _NAME = "name"  # of a circuit, in its metadata and in the header of its result
 ENDED_BADLY = ("ERROR", "CANCELLED", "FAILED")
@@ -234,7 +232,7 @@ class MachineRoute(Route):
     def cancel(self, job_id: str) -> str:
         """Cancel a job, and return its status."""
         job = self._job(job_id)
-        self.asked("the cancellation of a job", lambda: job.cancel(), final=_WRONG_VALUES)
+        self.asked("the cancellation of a job", lambda: job.cancel(), final=MALFORMED)
         return "canceled"
 
     def find(self, token: str) -> list[str]:
@@ -265,7 +263,7 @@ class MachineRoute(Route):
                 if isinstance(error, final) or pause > min(patience.left(), self.deadline.left()):
                     text = f"{self.name} did not answer {what}: {error_text(error).rstrip('.')}. Nothing is lost: the "
                     text += "job's id is in the ledger; run again later."
-                    if isinstance(error, _WRONG_VALUES):
+                    if isinstance(error, MALFORMED):  # of this job alone
                         raise JobFailedError(text) from error
                     raise RemoteTransientError(text, transient=True) from error
             time.sleep(pause)
