@@ -19,10 +19,10 @@ PARTS = 10  # of the long run, each with other histories
 MUTANTS = {  # name: function of `send`, a piece of it, and what takes its place
     "no patience": (
         "settle",
-        "patience_s = route.waits.settle_s if patience_s is None else patience_s",
+        "patience_s = route.waits.settle_s if ambiguous else 0.0",
         "patience_s = 0.0",
     ),
-    "a lost answer is a refusal": ("send", "None if failure.ambiguous else 0.0", "0.0"),
+    "a lost answer is a refusal": ("send", "chunk, failure.ambiguous)", "chunk, False)"),
     "sent before it is written": (
         "_post",
         "    ledger.sending(chunk, route.server_time(), session)\n    try:\n"

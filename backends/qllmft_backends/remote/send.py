@@ -27,23 +27,19 @@ def check_patience(route: Route, setup: Setup) -> None:
         )
 
 
-def settle(index: JobIndex, chunk: Chunk, patience_s: float | None = None) -> None:
+def settle(index: JobIndex, chunk: Chunk, ambiguous: bool = True) -> None:
     """Find out whether a doubtful chunk (sent, no job id) was accepted: look up its client token among the jobs.
 
     Afterwards the chunk is ``submitted``, or ``planned`` again. It counts as never accepted if the server does not
-    list it ``patience_s`` after the last attempt. If the server accepts it later still, the next call finds that
-    before it sends anything, and `JobIndex.reconcile` records the second job.
-
-    Args:
-        index: of the server's jobs.
-        chunk: under a held ledger.
-        patience_s: in seconds; None: ``settle_s``.
+    list it: ``settle_s`` after the last attempt, or at once if the answer to that was not ``ambiguous``. If the server
+    accepts it later still, the next call finds that before it sends anything, and `JobIndex.reconcile` records the
+    second job.
 
     Raises:
         RemoteError: if the server cannot be asked, has no search, or `check_patience` refuses; the chunk stays
             doubtful, and is not sent again.
     """
-    route, ambiguous = index.route, patience_s is None
+    route = index.route
     if chunk.state != "sent":  # settled together with another one
         return
     if not index.searches:
@@ -55,7 +51,7 @@ def settle(index: JobIndex, chunk: Chunk, patience_s: float | None = None) -> No
             )
         _forget(index.ledger, chunk, "retry_doubtful")
         return
-    patience_s = route.waits.settle_s if patience_s is None else patience_s
+    patience_s = route.waits.settle_s if ambiguous else 0.0
     wait = None if patience_s else Deadline(0.0)
     while True:
         # before the list, which is then that of a settled server
@@ -86,7 +82,7 @@ def settle(index: JobIndex, chunk: Chunk, patience_s: float | None = None) -> No
         time.sleep(min(route.waits.poll_interval_s, wait.left()))
 
 
-def send(index: JobIndex, chunk: Chunk, batch: CircuitBatch, session: str | None = None) -> None:
+def send(index: JobIndex, chunk: Chunk, batch: CircuitBatch, session: str | None) -> None:
     """Send a planned chunk. Afterwards it is ``submitted``.
 
     After every answer other than a plain acceptance the server is asked for the client token: at once after a refusal,
@@ -122,7 +118,7 @@ def send(index: JobIndex, chunk: Chunk, batch: CircuitBatch, session: str | None
                 f"accepted before it sends anything; jobs accepted before are in the ledger {ledger.folder}."
             )
         else:
-            settle(index, chunk, None if failure.ambiguous else 0.0)
+            settle(index, chunk, failure.ambiguous)
             if chunk.job_id is not None:
                 return
         wait = max(pause, failure.retry_after_s or 0.0)
