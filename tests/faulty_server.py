@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import time
 from collections.abc import Callable
@@ -70,6 +71,11 @@ class Fault:
     def __post_init__(self) -> None:
         assert self.kind in get_args(Kind), self
         assert self.on in get_args(Route), self
+
+
+def has_known_answer(circuit: list[dict[str, Any]]) -> bool:
+    """Whether a circuit as sent is one with a known answer: all its rotations are by 0 or π."""
+    return all(gate.get("rotation", 0.0) in (0.0, math.pi) for gate in circuit)
 
 
 class Faults(list[Fault]):

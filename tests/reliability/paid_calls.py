@@ -12,7 +12,7 @@ from typing import Any
 import forked_commands
 import numpy as np
 from drawn_faults import LONGEST_ANSWER, TIMEOUT_S
-from faulty_server import MockServer, Store
+from faulty_server import MockServer, Store, has_known_answer
 from forked_commands import Command, Preparation
 from sandbox_job import TEXTS, TOKEN, release
 from small_commands import Undisturbed, cache
@@ -103,18 +103,11 @@ class PaidCall:
 
 
 def times_paid(box: MockServer) -> list[int]:
-    """How often each text's circuit was paid; circuits with a known answer rotate by 0 or π only."""
-    paid = [
-        job
-        for job in box.store.jobs.values()
-        if not job.children and job.status not in ("failed", "canceled")
-    ]
-    own = [
-        job
-        for job in paid
-        if any(gate.get("rotation", 0.0) not in (0.0, np.pi) for gate in job.circuits[0])
-    ]
-    return list(Counter(json.dumps(job.circuits, sort_keys=True) for job in own).values())
+    """How often each text's circuit was paid."""
+    jobs = [job for job in box.store.jobs.values() if not job.children]
+    paid = [job.circuits[0] for job in jobs if job.status not in ("failed", "canceled")]
+    own = [json.dumps(each, sort_keys=True) for each in paid if not has_known_answer(each)]
+    return list(Counter(own).values())
 
 
 def assert_paid_once(box: MockServer, ledger: Path, rounds: int = 1) -> None:

@@ -5,6 +5,7 @@ import time
 import pytest
 from broken_disk import fill
 from drawn_faults import KINDS
+from faulty_server import Fault
 from forked_commands import PROMISED, SIGNALS
 from paid_calls import paid_call
 from same_bits import hidden
@@ -58,9 +59,11 @@ def test_paid_inference_is_killed(table, undisturbed, answers, tmp_path):
             for name in rng.sample(sorted(KINDS), rng.randint(1, 4)):
                 call.box.faults.arm(KINDS[name](rng))
                 row.met["faults"] += 1
-            call.box.api.results_form = rng.choice(
-                ["url", "artifacts", *([] if checked else ["none"])]
-            )
+            form = rng.choice(["url", "artifacts", *([] if checked else ["unnamed"])])
+            if form == "unnamed":
+                call.box.faults.arm(Fault("unnamed", "poll", times=-1))
+            else:
+                call.box.api.results_form = form
             for _ in range(rng.randint(1, 4)):
                 command = call.start()
                 kind = rng.choice(SIGNALS) if rng.random() < 0.7 else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from faulty_server import Fault, MockServer, Store
+from faulty_server import Fault, MockServer, Store, has_known_answer
 from qiskit.quantum_info import Statevector
 
 from ionq import TOKEN
@@ -14,7 +14,6 @@ from ionq.helpers import (
     assert_recovers,
     assert_right,
     assert_served,
-    has_known_answer,
     make_problem,
     records_of,
 )

@@ -27,7 +27,6 @@ from qllmft_backends.remote.ionq.transport import retry_after_s
         ("ionq_forte", {"target": "Forte 1"}, "String should match pattern"),
         ("ionq_forte", {"error_mitigation": "sharpening"}, "'none' or 'debiasing'"),
         ("ionq_forte", {"error_mitigation": "debiasing", "shots": 499}, "500 shots or more"),
-        ("ionq_forte", {"shots": 100, "error_mitigation": "debiasing"}, "500 shots or more"),
         ("ionq_forte", {"aggregation": "voting"}, "expected error_mitigation='debiasing' beside it"),
         ("ionq_forte", {"allow_paid_training": True}, "without circuit_budget"),
         ("ionq_forte", {"noise_model": "ideal"}, "Its options are: .*error_mitigation"),
@@ -50,7 +49,6 @@ from qllmft_backends.remote.ionq.transport import retry_after_s
         ("ionq_simulator", {"circuits_per_job": 5001}, "less than or equal to 5000"),
         ("ionq_simulator", {"url": "http://api.ionq.co/v0.4"}, "be sent unencrypted"),
         ("ionq_simulator", {"url": "https://api.ionq.co"}, "end in the API's version"),
-        ("ionq_simulator", {"url": "https://me:pw@api.ionq.co/v0.4"}, "holds a user or a password"),
         ("ionq_simulator", {"deadline_s": 0}, "deadline_s"),
         ("ionq_forte", {"request_timeout_s": 1e308}, "request_timeout_s.*equal to 3600"),
         *(

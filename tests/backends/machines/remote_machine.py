@@ -4,6 +4,14 @@ from qiskit.primitives import StatevectorSampler
 from qiskit.providers import BackendV2, JobStatus, JobV1, Options
 from qiskit.providers.fake_provider import GenericBackendV2
 
+from qllmft_backends import create
+
+
+def opened(machine, ledger, **options):
+    """A backend that sends to a machine, with consent."""
+    usual = {"max_circuits": 100, "yes": True, "poll_interval_s": 0.01, "shots": 2000}
+    return create("qiskit", {"ledger": ledger, **usual, **options}, backend=machine)
+
 
 class Counts:
     def __init__(self, counts):

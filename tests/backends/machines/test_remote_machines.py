@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from qiskit.providers import JobStatus
-from remote_machine import RemoteMachine
+from remote_machine import RemoteMachine, opened
 from test_local_machines import OBSERVABLES, VALUES, assert_close, circuit
 
 from qllmft_backends import BackendError, create, remote_or_none
@@ -20,11 +20,6 @@ from qllmft_backends.remote import (
 from qllmft_backends.remote.ledger.ledger import ledgers_in
 from qllmft_backends.remote.machines.providers import PROVIDERS, Machine, Provider
 from qllmft_backends.remote.machines.route import BackendRunner
-
-
-def opened(machine, tmp_path, **options):
-    usual = {"max_circuits": 100, "yes": True, "poll_interval_s": 0.01, "shots": 2000}
-    return create("qiskit", {"ledger": tmp_path, **usual, **options}, backend=machine)
 
 
 def measured(backend):

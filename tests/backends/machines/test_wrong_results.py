@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from qiskit.result import Result
 from qiskit.result.models import ExperimentResult, ExperimentResultData
-from remote_machine import RemoteMachine
+from remote_machine import RemoteMachine, opened
 from sampler_service import Service, dies, ibm
 from test_local_machines import OBSERVABLES, circuit
 
@@ -13,11 +13,6 @@ from qllmft_backends.remote import JobFailedError, ledger_jobs
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 
 TWELVE = np.random.default_rng(7).uniform(-2, 2, (12, 9))
-
-
-def opened(machine, tmp_path, **options):
-    usual = {"ledger": tmp_path, "max_circuits": 100, "yes": True, "poll_interval_s": 0.01}
-    return create("qiskit", {**usual, "shots": 1000, **options}, backend=machine)
 
 
 def measured(backend, circuits=12):
@@ -153,7 +148,7 @@ def test_results_of_other_names_are_not_used(tmp_path, named):
         measured(opened(machine, tmp_path), 3)
     (row,) = ledger_jobs(folder_of(opened(machine, tmp_path)))
     assert row.state == "submitted"
-    answer = measured(opened(machine, tmp_path, compare_names=False, shots=1000), 3)
+    answer = measured(opened(machine, tmp_path, compare_names=False), 3)
     assert answer.values.shape == (3, 3)
     assert machine.log == [3]
 
