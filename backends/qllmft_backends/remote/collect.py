@@ -42,8 +42,8 @@ def collect(
                 try:
                     status[chunk.id] = poll(index, chunk, on_progress)
                 except RemoteError as error:
-                    if error.of_one_job:
-                        problems[chunk.id] = error
+                    if isinstance(error, JobFailedError) or error.status == NOT_FOUND:
+                        problems[chunk.id] = error  # of this job alone
                     elif error.transient and deadline.left() == 0:
                         status.setdefault(chunk.id, "no answer")
                     else:

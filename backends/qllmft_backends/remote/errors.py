@@ -43,11 +43,6 @@ class RemoteError(BackendError):
         error.__dict__.update(self.__dict__)
         return error
 
-    @property
-    def of_one_job(self) -> bool:
-        """Return whether the error is about one job, so that others can still be collected."""
-        return isinstance(self, JobFailedError) or self.status == NOT_FOUND
-
 
 class RemoteRequestError(RemoteError):
     """Request that the server refuses, or that was stopped before it was sent: limits, options, addresses."""

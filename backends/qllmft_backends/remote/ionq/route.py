@@ -50,7 +50,7 @@ class IonQRoute(Route):
     @property
     def is_mock(self) -> bool:
         """Return whether the server's latest answer is the mock server's."""
-        return bool(self.client.transport.mock_server)
+        return self.client.transport.mock_server
 
     def index(self, ledger: Ledger) -> IonQJobs:
         """Return the list of the server's jobs (see `Route`)."""

@@ -65,13 +65,13 @@ class Transport(Deadlined):
     """Requests to one server with one key.
 
     Attributes:
-        mock_server: whether the server's answers say that it is the mock server; None before the first answer.
+        mock_server: whether the server's latest answer says that it is the mock server.
     """
 
     def __init__(self, connection: IonQConnection, token: ApiToken) -> None:
         self._connection = connection
         self._token = token
-        self.mock_server: bool | None = None
+        self.mock_server = False
         self._clock: tuple[float, float] | None = None  # the server's time, and ours at that moment
 
     def repeated(self, method: str, url: str, *, params: Mapping[str, Any] | None = None) -> Any:

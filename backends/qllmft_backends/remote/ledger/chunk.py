@@ -256,7 +256,7 @@ def sessions_under_way(chunks: Iterable[Chunk]) -> set[str]:
     return {chunk.session for chunk in chunks if chunk.session and chunk.state in UNDER_WAY}
 
 
-def content_hash(setup: Setup, values: Floats, checked: bool = False) -> str:
+def content_hash(setup: Setup, values: Floats, checked: bool) -> str:
     """Return the hash described in `Chunk.content`."""
     content = [asdict(setup), values_hash(values), *(["known answer"] if checked else [])]
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
