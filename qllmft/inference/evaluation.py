@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from qllmft.config import EMBEDDED, DataConfig, RunConfig
 from qllmft.data import Corpus, Splits, Table, read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
-from qllmft.files import path_near
+from qllmft.files import json_values, path_near
 from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.inference.measurement import BackendAgreement, trajectories_of
 from qllmft.inference.predictor import Predictor
@@ -77,29 +77,32 @@ class Evaluation:
         counts = zip(scores.texts, scores.answers, scores.right, strict=True)
         return dict(zip(self.names, starmap(LabelScores, counts), strict=True))
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, Any]:
         """Return the result for JSON."""
-        found: dict[str, object] = {"source": self.source, "trained_on": self.trained_on}
-        agreement = asdict(self.agreement) if self.agreement else None
+        found: dict[str, Any] = {"source": self.source, "trained_on": self.trained_on}
         if self.confusion is None:
             kind = "labels" if isinstance(self.scores, LabelSetScores) else "targets"
-            found |= {kind: list(self.names), "scores": self.scores.as_dict()}
-            return found | ({"backend": self.backend, "agreement": agreement} if agreement else {})
-        return found | {
-            "accuracy": self.accuracy.as_dict(),
-            "classes": self.classes.as_dict(),
-            "labels": list(self.names),
-            "by_label": {name: scores.as_dict() for name, scores in self.by_label.items()},
+            found |= {kind: self.names, "scores": self.scores}
+            if self.agreement:
+                found |= {"backend": self.backend, "agreement": self.agreement}
+            return dict(json_values(found))
+        found |= {
+            "accuracy": self.accuracy,
+            "classes": self.classes,
+            "labels": self.names,
+            "by_label": self.by_label,
             "confusion": self.confusion,
             "backend": self.backend,
             "measured": self.measured or None,
-            "calibration": self.calibration.as_dict() if self.calibration else None,
-            **({"margin": self.margin, "unsure": self.unsure} if self.margin else {}),
-            **({"sure": self.sure.as_dict()} if self.sure else {}),
-            **({"coverage": self.coverage, "single": self.single} if self.covered else {}),
-            **({"covered": self.covered.as_dict()} if self.covered else {}),
-            "agreement": agreement,
+            "calibration": self.calibration,
         }
+        if self.margin:
+            found |= {"margin": self.margin, "unsure": self.unsure}
+        if self.sure:
+            found["sure"] = self.sure
+        if self.covered:
+            found |= {"coverage": self.coverage, "single": self.single, "covered": self.covered}
+        return dict(json_values(found | {"agreement": self.agreement}))
 
 
 @dataclass(frozen=True)

@@ -194,10 +194,9 @@ def _of_fold(setup: RunSetup, fold: int) -> RunSetup:
         if not isinstance(event, left_out):
             setup.on_event(event)
 
-    place = setup.folder.checkpoint.path.parent / f"fold-{fold + 1}"
     return replace(
         setup,
-        folder=RunFolder(place),
+        folder=RunFolder(setup.folder.checkpoint.path.parent).fold(fold),
         splits=setup.splits.of_fold(fold),
         on_event=on_event,
         read_test=False,
