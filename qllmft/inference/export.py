@@ -35,6 +35,7 @@ Format = Literal["qasm3", "qasm2", "qpy", "svg", "txt"]
 Part = Literal["head", "encoder"]
 Weights = Literal["bound", "free"]
 _NUMBERS = "numbers outside the circuit"  # mark of a line of JSON
+_MINUS = "--minus changes the constant that is loaded with a text into an odd encoder; omit it."
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class ExportRequest:
             raise UserError(
                 "--decompose spells out the gate that loads a text into an encoder. Add --part encoder --text '...'."
             )
+        if self.minus and (self.part != "encoder" or self.text is None):
+            raise UserError(_MINUS)
         if self.format == "qasm2" and self.weights == "free":
             raise UserError(
                 "QASM 2 has no parameters, so --weights free needs --format qasm3 or qpy."
@@ -172,10 +175,8 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
             f"--encoder is {index}; this model's encoders are {', '.join(map(str, range(len(encoders))))}."
         )
     encoder = encoders[index]
-    if request.minus and not (encoder.odd and request.text is not None):
-        raise UserError(
-            "--minus changes the constant that is loaded with a text into an odd encoder; omit it."
-        )
+    if request.minus and not encoder.odd:
+        raise UserError(_MINUS)
     circuit = QuantumCircuit(template.num_qubits, name=template.name)
     if request.text is not None:
         vector = embedding(model, request.text)

@@ -173,6 +173,8 @@ def test_the_qubits_measured_are_those_that_the_heads_observables_read(model_of,
         ({"format": "qasm2"}, "QASM 2 has no parameters, and .* x are free .* Bind them with --text"),
         ({"format": "qasm2", "text": TEXT, "weights": "free"}, "free needs --format qasm3 or qpy"),
         ({"format": "qasm2", "part": "encoder", "weights": "free"}, "so --weights free needs"),
+        ({"minus": True, "text": TEXT}, "--minus changes the constant that is loaded with a text"),
+        ({"minus": True, "part": "encoder"}, "--minus changes the constant that is loaded with a text"),
     ],
 )  # fmt: skip
 def test_what_does_not_go_together_is_refused_before_any_work(options, message):
@@ -192,6 +194,7 @@ PERCEPTRON = {"head": "mlp", "encoder": "none"}
         ({"n_qubits": 4, "n_encoders": 2}, {"part": "encoder"}, "has 2 encoders.* --encoder 0 to 1"),
         ({}, {"part": "encoder", "encoder": 1}, "--encoder is 1; this model's encoders are 0"),
         ({}, {"part": "encoder", "encoder": -1}, "--encoder is -1; this model's encoders are 0"),
+        ({}, {"part": "encoder", "minus": True}, "--minus changes the constant .* odd encoder; omit"),
     ],
 )  # fmt: skip
 def test_what_a_model_does_not_have_is_refused_before_the_body_is_loaded(
