@@ -308,10 +308,11 @@ def open_port(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.create_server(address[:2], family=family, backlog=AT_ONCE)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second of a host that is no name
+        reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(
-            f"the server cannot listen on {host}, port {port}: {error.strerror}. Choose another one with --port, or 0 "
-            "for any free one."
+            f"the server cannot listen on {host}, port {port}: {reason}. Choose another one with --port, or 0 for any "
+            "free one."
         ) from None
     # connections inherit it: small answers are sent at once, not after the client's delayed acknowledgement
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -138,29 +138,3 @@ def test_too_many_connections_close_the_one_that_waits_longest_for_a_header(addr
         assert rest(own[1]) == b""
         assert time.monotonic() < begun + 0.2
     assert status(address) == 200
-
-
-def test_a_batch_without_end_makes_the_state_stuck_unless_a_service_is_slow(monkeypatch):
-    from types import SimpleNamespace
-
-    from test_serving_queue import Slow, begun
-
-    from qllmft.serving import batches as module
-
-    model = Slow()
-    model.backend = None
-    monkeypatch.setattr(module, "_STUCK_S", 0.05)
-    with module.Batches(model, most=1, waiting=10) as batches:
-        monkeypatch.setattr(batches, "_seconds_each", 0.0)
-        first = begun(batches, model)
-        time.sleep(0.1)
-        assert batches.status == "ok"  # nobody waits
-        second = batches.answer(["second"])
-        assert batches.status == "stuck"
-        model.backend = SimpleNamespace(capabilities=SimpleNamespace(remote=True))
-        assert batches.status == "ok"
-        model.backend = None
-        model.go.set()
-        first.result(10), second.result(10)
-        assert batches.status == "ok"
-    assert batches.status == "stopped"

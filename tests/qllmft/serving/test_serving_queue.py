@@ -2,7 +2,9 @@
 
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -94,6 +96,26 @@ def test_more_than_may_wait_is_refused_and_the_end_answers_those_that_wait(slow)
         assert batches.status == "stopped"
 
 
+def test_a_batch_without_end_makes_the_state_stuck_unless_a_service_is_slow(monkeypatch):
+    model = Slow()
+    model.backend = None
+    monkeypatch.setattr("qllmft.serving.batches._STUCK_S", 0.05)
+    with Batches(model, most=1, waiting=10) as batches:
+        monkeypatch.setattr(batches, "_seconds_each", 0.0)
+        first = begun(batches, model)
+        time.sleep(0.1)
+        assert batches.status == "ok"  # nobody waits
+        second = batches.answer(["second"])
+        assert batches.status == "stuck"
+        model.backend = SimpleNamespace(capabilities=SimpleNamespace(remote=True))
+        assert batches.status == "ok"
+        model.backend = None
+        model.go.set()
+        first.result(10), second.result(10)
+        assert batches.status == "ok"
+    assert batches.status == "stopped"
+
+
 def test_a_full_queue_answers_503_with_the_time_to_wait(served, client, monkeypatch):
     model, slow = served(), Slow()
     monkeypatch.setattr(model, "answer", slow.answer)
@@ -125,6 +147,12 @@ def test_a_failure_shows_a_client_nothing_and_is_reported_without_secrets(
     assert answer.status_code == status
     assert "S3cret" not in answer.text + "".join(lines)
     assert f"{kind.__name__}: no answer from https://***@host/api" in lines[0]
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "two..dots", "a" * 64])
+def test_a_host_that_is_no_name_or_unknown_is_an_error_with_the_remedy(host):
+    with pytest.raises(UserError, match=rf"cannot listen on {host}, port 0: .*Choose another one"):
+        open_port(host, 0)
 
 
 def test_small_answers_do_not_wait_for_an_acknowledgement():
