@@ -12,7 +12,7 @@ import tomli_w
 from config_errors import refused, tree_of
 from pydantic import BaseModel
 
-from qllmft.config import ContrastiveConfig, RunConfig, parse_config
+from qllmft.config import ContrastiveConfig, RunConfig, parse_config, with_settings
 from qllmft.config.lora import LoraConfig
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
@@ -106,6 +106,26 @@ def test_a_default_written_out_is_the_same_run():
     tree = RunConfig().model_dump(mode="json", exclude_none=True)
     assert parse_config(tree, "my.toml").identity == RunConfig().identity
     assert "epochs = 800" in tomli_w.dumps(tree)
+
+
+# a preset, or the default, with settings, and the identity of its runs in earlier versions
+NAMED = [
+    (None, {}, "35755b380ff4"),
+    (None, {"noise.gates": "paper_high", "noise.shots": 8192}, "199faf72c0e7"),
+    ("single-10q", {}, "778c3679bb82"),
+    ("recommended", {"data.protocol": "paper"}, "5e4b485a0d02"),
+    ("odd", {"data.protocol": "paper"}, "655edf472062"),
+    ("contrastive-single-10q", {}, "f6e839db94d5"),
+]
+
+
+@pytest.mark.parametrize(("preset", "settings", "identity"), NAMED)
+def test_a_run_of_an_earlier_version_keeps_its_name(preset, settings, identity):
+    if preset is None:
+        found = parse_config(with_settings({}, settings), "my.toml")
+    else:
+        found = load_preset(preset).config(settings)
+    assert found.identity == identity
 
 
 def test_a_run_of_an_earlier_version_has_its_identity_without_a_removed_setting(tmp_path):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from table_files import FORMATS, labelled, write_table
 
-from qllmft.config import DataConfig, RunConfig, parse_config
+from qllmft.config import DataConfig
 from qllmft.data import Corpus, Findings, Table, read_corpus, split_corpus
 from qllmft.data.texts import read_texts
 from qllmft.errors import UserError
@@ -131,10 +131,3 @@ def test_duplicates_are_dropped_where_they_are_read(tmp_path):
     )
     corpus = read_corpus(DataConfig(source=str(tmp_path / "mine.csv"), duplicates="drop"))
     assert corpus.pooled().texts == ["a", "b", "c"]
-
-
-@pytest.mark.parametrize(
-    ("setting", "value"), [("delimiter", ";"), ("bad_rows", "skip"), ("duplicates", "drop")]
-)
-def test_what_changes_the_texts_changes_the_runs_name(setting, value):
-    assert parse_config({"data": {setting: value}}, "the test").identity != RunConfig().identity

@@ -10,7 +10,7 @@ from small_bodies import run_config, trainable, write_corpus
 from small_texts import decoder
 from transformers import AutoModel, AutoTokenizer
 
-from qllmft.config import BodyConfig, RunConfig
+from qllmft.config import BodyConfig
 from qllmft.embed import Body, Embedder, body_identity, embed, locate_body
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
@@ -77,17 +77,9 @@ def test_a_prompt_stands_before_each_text_and_enters_every_key(folders, tmp_path
     assert not np.allclose(
         found, embed(TEXTS, body_of(folders["llama"]), cache_folder=tmp_path).vectors
     )
-    identities = {
-        RunConfig(body=body_of("m", **each)).identity
-        for each in ({}, {"prompt": "a"}, {"pooling": "mean"})
-    }
-    assert len(identities) == 3
 
 
-def test_settings_without_effect_on_numbers_change_no_identity():
-    usual = RunConfig()
-    others = RunConfig(body=BodyConfig(batch_tokens=9, device="auto", batch_size=1))
-    assert usual.identity == others.identity
+def test_the_key_of_embeddings_has_no_settings_at_their_defaults():
     body = BodyConfig(model="minilm")
     assert len(json.loads(body_identity(body, locate_body(body)))) == 3, (
         "the key of embeddings made before"

@@ -84,23 +84,6 @@ def test_the_paper_without_its_head_has_302_parameters():
         assert build_classifier(structure, dimension, 2).n_parameters == 302
 
 
-def test_a_default_is_no_part_of_the_identity():
-    plain = config()
-    assert config(latent_scale=None, wires="first", initial_angle=None).identity == plain.identity
-    others = [
-        config(latent_scale="pi"),
-        config(initial_angle=0.5),
-        config(n_encoders=2, wires="last"),
-    ]
-    others.append(
-        plain.model_copy(
-            update={"noise": plain.noise.model_copy(update={"gradient": "reparametrised"})}
-        )
-    )
-    assert len({other.identity for other in [plain, *others]}) == 5
-    assert RunConfig().identity == "35755b380ff4"
-
-
 @pytest.mark.parametrize(
     ("model", "message"),
     [

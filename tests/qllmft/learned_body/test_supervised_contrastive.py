@@ -11,7 +11,6 @@ from stopped_runs import without_seconds
 
 from qllmft.config import SUPERVISED, ContrastiveConfig, RunConfig, parse_config
 from qllmft.config.body import MOST_WEIGHTS, TEMPERATURE
-from qllmft.config.presets import load_preset
 from qllmft.embed import Body
 from qllmft.events import StageAdvanced
 from qllmft.inference import Predictor
@@ -94,7 +93,6 @@ def test_settings_that_are_not_given_are_the_chosen_ones():
         **{**SUPERVISED, "loss": "supervised", "epochs": 2}
     )
     assert config.body.learns
-    assert load_preset("contrastive-single-10q").config().identity == "f6e839db94d5"
     assert (
         parse_config(config.model_dump(mode="json"), "again").identity
         == config.identity

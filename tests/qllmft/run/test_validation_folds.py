@@ -11,7 +11,7 @@ from stopped_runs import Stop, without_seconds
 from tiny_runs import config, vector
 
 from qllmft.baselines.classical import logistic_regression
-from qllmft.config import DataConfig, parse_config
+from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
@@ -207,14 +207,6 @@ def test_a_baseline_without_a_choice_over_folds_is_refused(corpus, out, monkeypa
     monkeypatch.setattr(cross_validation, "make_baselines", lambda *_: [Own()])
     with pytest.raises(UserError, match="the baseline 'own' has no method `choose`"):
         run_experiment(asked(corpus), out)
-
-
-def test_the_identity_of_other_runs_is_the_same_and_folds_have_their_own(corpus):
-    plain = asked(corpus, data__validation_folds=None)
-    assert plain.identity != asked(corpus).identity
-    tree = plain.model_dump(mode="json")
-    del tree["data"]["validation_folds"]
-    assert parse_config(tree, "the test").identity == plain.identity
 
 
 def test_folds_are_made_once_for_the_head_and_each_baseline(corpus, out, monkeypatch):

@@ -17,7 +17,6 @@ from qllmft.campaign.record import read_study
 from qllmft.campaign.study import run_study
 from qllmft.campaign.study_plan import study_runs, tuning_runs
 from qllmft.campaign.verdict import verdict
-from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.events import RunEnded
 from qllmft.report import finish_study
@@ -184,10 +183,3 @@ def test_a_baseline_without_settings_of_its_own_and_a_budget_of_nothing_are_refu
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         Study.model_validate({**STUDY.model_dump(), "budget": 0})
     assert not (tmp_path / "out").exists()
-
-
-def test_the_points_of_a_grid_are_part_of_the_identity():
-    assert (
-        RunConfig().identity == RunConfig.model_validate({"baselines": {"points": None}}).identity
-    )
-    assert RunConfig().identity != RunConfig.model_validate({"baselines": {"points": 3}}).identity

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from qllmft.config import ModelConfig, TrainConfig, parse_config
+from qllmft.config import ModelConfig, TrainConfig
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
@@ -131,7 +131,3 @@ def test_a_ridge_that_would_not_be_read_is_refused(settings, message):
 def test_l_bfgs_has_the_ridge_always():
     with pytest.raises(UserError, match="'lbfgs' always has a ridge: leave ridge out"):
         load_preset("odd").config({"train.ridge": True})
-
-
-def test_no_ridge_leaves_a_run_its_name():
-    assert parse_config({"train": {"ridge": False}}, "x").identity == parse_config({}, "x").identity
