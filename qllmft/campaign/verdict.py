@@ -42,18 +42,8 @@ def headline(record: StudyRecord, comparisons: Sequence[Comparison] | None = Non
             f"Of {count_of(len(found), 'comparison')}: {count['better']} higher, {count['worse']} lower, "
             f"{count['equal']} equal, {count['open']} open"
         )
-    leaders = leading(record)
-    subject, baseline = (row.label for row in leaders)
-    (pair,) = (c for c in found if [c.subject, c.baseline] == [subject, baseline])
-    if leaders[0].constant:
-        return f"{subject} gives the same answer to every test text"
-    if pair.outcome == "equal":
-        return f"{subject} and {baseline} are equal within {record.measure.within(record.margin)}"
-    if pair.outcome == "open":
-        seeds = " from one seed" if len(record.seeds) == 1 else ""
-        return f"Nothing can be said{seeds} about {subject} against {baseline}"
-    unit = _unit(leaders[0], record.measure)
-    return f"{subject} {_decided(pair, baseline, record.measure, unit)}"
+    subject, baseline = leading(record)
+    return _finding(record, found, subject.label, baseline.label)[1]
 
 
 def _of_contrasts(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
@@ -117,53 +107,55 @@ def gain_share(gain: Gain) -> str:
 
 def _of_pair(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     """Return the sentence on the two rows that validation prefers."""
-    leaders = leading(record)
-    (pair,) = (c for c in comparisons if [c.subject, c.baseline] == [row.label for row in leaders])
-    subject, baseline = (_name(row, record) for row in leaders)
-    mean, n, measure = pair.difference.mean, len(record.seeds), record.measure
+    leaders, n, measure = leading(record), len(record.seeds), record.measure
+    pair, found = _finding(record, comparisons, *(_name(row, record) for row in leaders))
     if leaders[0].constant:
-        return f"{subject} gives the same answer to every test text, so it beats nothing."
-    unit = _unit(leaders[0], measure)
-    difference = f"the difference is {measure.signed(mean)} {unit}"
-    nothing = f"Nothing can be said about {subject} against {baseline}: {difference}"
+        return f"{found}, so it beats nothing."
+    difference = f"{found}: the difference is {measure.signed(pair.difference.mean)} {_unit(leaders[0], measure)}"
     if n == 1:
-        return (
-            f"Nothing can be said from one seed about {subject} against {baseline}: {difference} on the test texts, "
-            "and there is no scatter to judge it by."
-        )
+        return f"{difference} on the test texts, and there is no scatter to judge it by."
     count = _count(record, comparisons)
     if pair.difference.interval is None or pair.p_holm is None:
-        return f"{nothing} with each of {n} seeds alike, and the paired test is not defined{count}."
+        return (
+            f"{difference} with each of {n} seeds alike, and the paired test is not defined{count}."
+        )
     several = f" after Holm's correction over {len(comparisons)} comparisons"
     corrected = several if len(comparisons) > 1 else ""
     tried, others = (row.tried for row in leaders)
     numbers = "each" if tried == others else f"and of {others}"
     seeds = f"{n} seeds, " + (f"best of {tried} settings {numbers}, " if tried is not None else "")
-    brackets = measure.brackets(pair.difference.interval)
-    test = f"on the test texts ({seeds}paired t-test, {p_value(pair.p_holm)}{corrected})"
+    test, least = f"paired t-test, {p_value(pair.p_holm)}", ""
     if pair.outcome == "equal":
-        return (
-            f"{subject} and {baseline} are equal within {measure.within(record.margin)}: {difference} {brackets} on "
-            f"the test texts ({seeds}two one-sided t-tests, {p_value(pair.p_equal)}{corrected}){count}."
-        )
-    if pair.outcome == "open":
+        test = f"two one-sided t-tests, {p_value(pair.p_equal)}"
+    elif pair.outcome == "open" and pair.detectable is not None:
         least = (
             f"; a true difference of {measure.size(pair.detectable)} {measure.unit} would have been found in four of "
             "five cases"
-            if pair.detectable is not None
-            else ""
         )
-        return f"{nothing} {brackets} {test}{least}{count}."
-    return f"{subject} {_decided(pair, baseline, measure, unit)} {test}{count}."
+    if pair.outcome in ("equal", "open"):
+        found = f"{difference} {measure.brackets(pair.difference.interval)}"
+    return f"{found} on the test texts ({seeds}{test}{corrected}){least}{count}."
 
 
-def _decided(pair: Comparison, baseline: str, measure: Measure, unit: str) -> str:
-    """Return ``beats SVC by 5.9 points [5.6, 6.1]``, of a difference that is found."""
+def _finding(
+    record: StudyRecord, comparisons: Sequence[Comparison], subject: str, baseline: str
+) -> tuple[Comparison, str]:
+    """Return the comparison of the rows that validation prefers, and what it finds: ``Q beats SVC by 5.9 points``."""
+    leaders, measure = leading(record), record.measure
+    (pair,) = (c for c in comparisons if [c.subject, c.baseline] == [row.label for row in leaders])
+    if leaders[0].constant:
+        return pair, f"{subject} gives the same answer to every test text"
+    if pair.outcome == "equal":
+        within = measure.within(record.margin)
+        return pair, f"{subject} and {baseline} are equal within {within}"
+    if pair.outcome == "open":
+        seeds = " from one seed" if len(record.seeds) == 1 else ""
+        return pair, f"Nothing can be said{seeds} about {subject} against {baseline}"
     verb = "beats" if pair.outcome == "better" else "loses to"
-    size = measure.size(pair.difference.mean)
+    size = f"{measure.size(pair.difference.mean)} {_unit(leaders[0], measure)}"
     # both ends have the same sign: the corrected p is below 5 %, so the 95 % interval excludes 0
     near, far = map(measure.size, sorted(pair.difference.interval or (), key=abs))
-    return f"{verb} {baseline} by {size} {unit} [{near}, {far}]"
+    return pair, f"{subject} {verb} {baseline} by {size} [{near}, {far}]"
 
 
 def _unit(subject: RowResult, measure: Measure) -> str:
