@@ -18,10 +18,11 @@ from qllmft.inference import Predictor
 from qllmft.run import RunFolder
 
 
-def test_ctrl_c_ends_with_130_and_a_word(run, cli, monkeypatch):
-    def stopped(*arguments, **options):
-        raise KeyboardInterrupt
+def stopped(*arguments, **options):
+    raise KeyboardInterrupt
 
+
+def test_ctrl_c_ends_with_130_and_a_word(run, cli, monkeypatch):
     monkeypatch.setattr(Predictor, "load", stopped)
     assert cli("predict", run.path, "a text", code=130) == ("", "interrupted\n")
 
@@ -50,9 +51,6 @@ def test_ctrl_c_that_falls_into_a_destructor_is_not_lost(run, cli, monkeypatch):
 
 
 def test_ctrl_c_that_falls_into_what_pydantic_calls_is_not_lost(run, cli, monkeypatch):
-    def stopped(*arguments, **options):
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
         patch.setattr(Section, "given", stopped)  # called in serialising a configuration
         assert cli("report", run.path, code=130) == ("", "interrupted\n")
@@ -94,9 +92,6 @@ def test_ctrl_c_in_a_fit_of_scikit_learn_names_what_is_missing(
     folder = tmp_path / "out"
     arguments = [*run.arguments(folder), *folds.split()]
 
-    def stopped(*arguments, **options):
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
         patch.setattr("sklearn.svm.SVC.fit", stopped)
         output, _ = cli(*arguments, code=130)
@@ -114,9 +109,6 @@ def test_ctrl_c_in_a_fit_of_scikit_learn_names_what_is_missing(
 
 
 def test_ctrl_c_before_there_is_a_run_says_that_it_starts_again(run, cli, tmp_path, monkeypatch):
-    def stopped(*arguments, **options):
-        raise KeyboardInterrupt
-
     monkeypatch.setattr("qllmft.run.vectors.embed", stopped)
     output, _ = cli(*run.arguments(tmp_path / "out"), code=130)
     assert output == "Interrupted; the same command starts again where it can.\n"

@@ -68,4 +68,3 @@ def test_jobs_lists_the_run_that_it_is_given(cli, tmp_path):
     )
     assert listed == alone
     assert "ledger" in alone
-    assert "expected list, wait, cancel, or the folder of a run" in cli.refused("jobs", "cancle")
