@@ -71,7 +71,8 @@ class DataConfig(Section):
         """Return settings with the columns of pairs and of several targets in those of texts and labels."""
         first = tree.get("text_column", "text")
         if (second := tree.pop("pair_column", None)) is not None:
-            tree["text_column"] = [first if isinstance(first, str) else next(iter(first)), second]
+            both = isinstance(first, list | tuple) and first
+            tree["text_column"] = [first[0] if both else first, second]
         if targets := tree.pop("targets", ()):
             tree["label_column"] = targets
         return tree

@@ -54,11 +54,13 @@ def peft_settings(text: str) -> dict[str, Any]:
         raise UserError(
             f"a PEFT configuration is no JSON: {error}. Give the adapter_config.json of PEFT."
         ) from None
-    found = content.get("peft_type") if isinstance(content, dict) else type(content).__name__
-    if isinstance(content, dict) and found in ADAPTERS:
+    if not isinstance(content, dict):
+        content = {"peft_type": type(content).__name__}
+    found: object = content.get("peft_type")
+    if isinstance(found, str) and found in ADAPTERS:
         return content
-    if not isinstance(content, dict) or found not in METHODS:
-        moved = isinstance(content, dict) and content.get("adapter_type") == "quantum_adapter"
+    if found not in METHODS:
+        moved = content.get("adapter_type") == "quantum_adapter"
         raise UserError(
             f"a PEFT configuration got peft_type {found!r}, expected one of {', '.join([*METHODS, *ADAPTERS])}, or "
             f"that of a package to install.{f' {MOVED}.' * moved}"
@@ -81,9 +83,8 @@ def peft_settings(text: str) -> dict[str, Any]:
 
 def _fits(name: str, value: Any) -> bool:
     """Return whether a setting is known and has a value of its kind and size."""
-    listed = value if isinstance(value, list) else None
     if name in _NAMES:
-        names = listed is not None and all(isinstance(each, str) for each in listed)
+        names = isinstance(value, list) and all(isinstance(each, str) for each in value)
         return value == "all-linear" or (names and len(value) <= MOST_NAMES)
     if name in _SWITCHES:
         drawn = name == "init_lora_weights" and value in ("gaussian", "orthogonal")
@@ -93,7 +94,7 @@ def _fits(name: str, value: Any) -> bool:
     if name in _NUMBERS:
         return type(value) in (int, float) and 0 < value <= MOST_RANK
     if name == "layers_to_transform":
-        return all(type(each) is int for each in ([value] if listed is None else listed))
+        return all(type(each) is int for each in (value if isinstance(value, list) else [value]))
     return name in ("peft_type", "base_model_name_or_path") and isinstance(value, str)
 
 

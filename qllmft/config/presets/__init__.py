@@ -51,7 +51,8 @@ class Preset:
         given = dict(overrides or {})
         if given.get("noise.shots") == 0:  # the preset's choice about shots goes with them
             given.setdefault("noise.shot_test", "same")
-        task = TASKS.get(given.get("data.task", CLASSIFICATION.name))
+        named: Any = str(given.get("data.task", CLASSIFICATION.name))
+        task = TASKS.get(named)
         if task is not None and not task.one_label:
             given = {"baselines.names": list(task.baselines), **given}
         ways = [{}, *self.otherwise]

@@ -235,6 +235,10 @@ def test_a_body_of_word_vectors_has_nothing_to_adapt(tiny_body):
             "got peft_type 'XLORA', expected one of",
         ),
         (
+            {"trainable": "lora", "lora": {"peft": '{"peft_type": ["LORA"]}'}},
+            "got peft_type ['LORA'], expected one of",
+        ),
+        (
             {"trainable": "lora", "lora": {"peft": '{"peft_type": "TINYLORA"}'}},
             "got peft_type 'TINYLORA', expected one of LORA, VERA",
         ),
