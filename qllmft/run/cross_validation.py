@@ -255,7 +255,7 @@ def run_folds(
         The outcome without a record if a fold was interrupted.
 
     Raises:
-        UserError: if the folder is that of a run, or the texts are too few for the folds.
+        UserError: if the folder is that of a run, the texts are too few for the folds, or a fold has lost its answers.
     """
     folder, texts = folder_of(config, out), inputs or SharedInputs()
     if folder.config_file.exists():
@@ -286,8 +286,13 @@ def run_folds(
 def _pooled(identity: str, outcomes: Sequence[Outcome], validation: NDArray[Any]) -> RunRecord:
     """Return the record of all test rows of the folds, with differences paired by text."""
     records = [outcome.record for outcome in outcomes if outcome.record]
-    # a finished run has answers
-    kept = [each for outcome in outcomes if (each := outcome.folder.read_predictions())]
+    kept = []
+    for folder in (outcome.folder for outcome in outcomes):
+        if (found := folder.read_predictions()) is None:
+            raise UserError(
+                f"{folder.predictions_file} is missing. Delete {folder.result_file}; the same command makes both again."
+            )
+        kept.append(found)
     first, *others = kept
     common = [name for name in first.answers if all(name in each.answers for each in others)]
     labels = np.concatenate([each.labels for each in kept])

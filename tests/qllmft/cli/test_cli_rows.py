@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import result_of, words_of
+from stopped_runs import without_seconds
 
 import qllmft
 from qllmft.cli.main import main
@@ -211,6 +212,18 @@ def test_a_command_on_one_run_names_those_of_the_folds(folds, cli, words):
         f"{folds.path} holds 3 folds, each a run of its own. Give one of them, such as" in message
     )
     assert f"{folds.path / 'fold-1'}." in message
+
+
+def test_a_fold_without_its_answers_is_named_with_the_remedy(folds, cli, tmp_path):
+    path = shutil.copytree(folds.path, tmp_path / "folds")
+    (path / "fold-2" / "predictions.json").unlink()
+    arguments = [path if word == str(folds.path) else word for word in folds.arguments]
+    message = cli.refused(*arguments)
+    assert f"{path / 'fold-2' / 'predictions.json'} is missing" in message
+    (path / "fold-2" / "result.json").unlink()
+    cli(*arguments)
+    again, whole = (json.loads((each / "folds.json").read_text()) for each in (path, folds.path))
+    assert without_seconds(again) == without_seconds(whole)
 
 
 def test_folds_are_listed_and_deleted_together(folds, cli, tmp_path):
