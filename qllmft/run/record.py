@@ -27,7 +27,7 @@ from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import Score
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
-from qllmft.tasks.statistics import POWER, BootstrapDifference, deviation_of
+from qllmft.tasks.statistics import BootstrapDifference, deviation_of, normal_effect
 from qllmft_backends.protocol import Sampling
 from qllmft_backends.validation import faults
 
@@ -206,8 +206,7 @@ class AgainstHead:
 
         It is None if the interval has no width.
         """
-        normal = NormalDist()
-        return (normal.inv_cdf(1 - level / 2) + normal.inv_cdf(POWER)) * self.deviation or None
+        return normal_effect(level) * self.deviation or None
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,12 @@ def detectable_effect(level: float, degrees_of_freedom: int) -> float:
     return float(optimize.brentq(missing, 0.0, scatter[-1] + 10.0))
 
 
+def normal_effect(level: float) -> float:
+    """Return the least mean, in standard errors, that a two-sided normal test at ``level`` finds with 80 % power."""
+    normal = NormalDist()
+    return normal.inv_cdf(1 - level / 2) + normal.inv_cdf(POWER)
+
+
 def resampled_rows(n: int) -> Iterator[NDArray[np.int64]]:
     """Yield rows (n,) of 1,000 bootstrap samples of n texts, the same ones for every model."""
     random = numpy_generator(0, "bootstrap of texts")

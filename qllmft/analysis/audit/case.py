@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property, partial
-from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
@@ -20,13 +19,12 @@ from qllmft.analysis.audit.circuit import Floats, States, TrainedCircuit
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
 from qllmft.tasks.accuracy import Accuracy, TextDifference
-from qllmft.tasks.statistics import Outcome
+from qllmft.tasks.statistics import Outcome, normal_effect
 
 Ints = NDArray[np.int64]
 Status = Literal["holds", "issue", "inconclusive", "not applicable"]
 
 ALPHA = 0.01  # of a paired test; about six rivals are compared
-POWER = 0.8
 DRAWS, PROBED = 4, 32  # draws of weights, and rows, on which an effect is sought
 STRENGTHS = tuple(float(c) for c in 10.0 ** np.arange(-2, 5))  # C of logistic regression
 
@@ -109,9 +107,7 @@ def least_difference(discordant: float, rows: int) -> float:
         discordant: share of rows that one model alone has right.
         rows: N.
     """
-    normal = NormalDist()
-    effect = normal.inv_cdf(1 - ALPHA / 2) + normal.inv_cdf(POWER)
-    return effect * math.sqrt(discordant / rows)
+    return normal_effect(ALPHA) * math.sqrt(discordant / rows)
 
 
 @dataclass(frozen=True)
