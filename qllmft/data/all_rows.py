@@ -126,7 +126,7 @@ def _by_label(table: Table, corpus: Corpus, config: DataConfig, least: int) -> I
     if few := [f"{name!r} {size}" for name, size in sizes if 0 < size < least]:
         raise UserError(
             f"{corpus.source}: each label needs {least} texts or more, one for each part or fold; there are fewer of "
-            f"{listed(few, len(few), ', ')}{_where(table, corpus)}. Add texts, or leave the rows of these labels out."
+            f"{listed(few)}{_where(table, corpus)}. Add texts, or leave the rows of these labels out."
         )
     yield from (rows for rows in found if len(rows))
 

@@ -40,7 +40,7 @@ class Findings:
     def sentences(self) -> Iterator[str]:
         """Yield the findings in words."""
         if self.skipped_rows:
-            first = listed(self.first_skipped, self.skipped_rows)
+            first = listed(self.first_skipped, self.skipped_rows, "; ")
             yield f"{_rows(self.skipped_rows)} left out, without a text or a label: {first}."
         if self.dropped_rows:
             yield f"{_rows(self.dropped_rows)} left out as duplicates."
@@ -55,20 +55,20 @@ class Findings:
             f"{count_of(count + tested, 'text')} of {name!r} ({count} train and validate, {tested} test)"
             for name, count, tested in counts
         ]:
-            yield f"{listed(few, len(few), ', ')}: {self.requested} per label are requested."
+            yield f"{listed(few)}: {self.requested} per label are requested."
 
 
 def _rows(count: int) -> str:
     return count_of(count, "row", ("is", "are"))
 
 
-def listed(parts: Sequence[str], total: int, between: str = "; ") -> str:
-    """Join the first of ``total`` parts, and add the number of the others.
+def listed(parts: Sequence[str], total: int | None = None, between: str = ", ") -> str:
+    """Join the first of the parts, ``total`` of them or all that are given, and add the number of the others.
 
     >>> listed(["row 2", "row 5"], 9)
-    'row 2; row 5; and 7 more'
+    'row 2, row 5, and 7 more'
     """
-    shown = list(parts[:FIRST_ROWS])
+    shown, total = list(parts[:FIRST_ROWS]), len(parts) if total is None else total
     return between.join(shown + [f"and {total - len(shown):,} more"] * (total > len(shown)))
 
 

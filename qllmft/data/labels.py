@@ -43,7 +43,7 @@ def labels_of(
         names, tables = config.targets, _by_column(frames, config, _indicator)
     if not any(table.any() for table in tables.values()):
         raise UserError(
-            f"{config.source}: no text has any of the labels {listed(names, len(names), ', ')}. Are the columns of the "
+            f"{config.source}: no text has any of the labels {listed(names)}. Are the columns of the "
             "labels right?"
         )
     return names, tables
@@ -150,7 +150,7 @@ def _from_lists(
     if unknown := sorted(found - {*values}):
         raise UserError(
             f"{config.source}: a text has the label {unknown[0]!r}, expected 0 to {len(values) - 1} for "
-            f"{listed(list(declared or ()), len(values), ', ')}."
+            f"{listed(declared or ())}."
         )
     names = tuple(values if declared is None else declared)
     _check_names(names, config)

@@ -183,7 +183,7 @@ def _draw(
     once = [f"{name!r}" for name, n in zip(corpus.label_names, counts, strict=True) if n < 2]
     if once and paper:
         raise UserError(
-            f"{corpus.source}: there is no second text of the label {listed(once, len(once), ', ')}; a label needs one "
+            f"{corpus.source}: there is no second text of the label {listed(once)}; a label needs one "
             "to train on and one to validate on. Add texts of it, or leave its rows out."
         )
     rows, few = [], {}

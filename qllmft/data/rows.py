@@ -104,7 +104,7 @@ def _without_bad_rows(
         rows = count_of(sum(map(len, frames.values())), "row")
         raise UserError(
             f"{config.source}: of {rows} {len(bad):,} {'has' if len(bad) == 1 else 'have'} no text or no label: "
-            f"{listed(bad, len(bad))}. Fill them in, or leave them out with --bad-rows skip."
+            f"{listed(bad, between='; ')}. Fill them in, or leave them out with --bad-rows skip."
         )
     return kept, Findings(skipped_rows=len(bad), first_skipped=tuple(bad[:FIRST_ROWS]))
 

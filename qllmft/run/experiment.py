@@ -246,7 +246,7 @@ def _report_choices(setup: RunSetup) -> None:
         if few:
             setup.message(
                 f"C of each label is chosen by cross-validation in {FOLDS} folds; fewer of "
-                f"{listed(few, len(few), ', ')}, which too few training texts have or lack."
+                f"{listed(few)}, which too few training texts have or lack."
             )
     for name in left_out(config, len(train)):
         setup.message(
