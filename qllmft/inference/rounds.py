@@ -19,9 +19,8 @@ from qllmft.inference.circuits import Floats, ModelCircuits
 from qllmft.inference.measurement import LabelProbabilities, Reading, answers_of, read
 from qllmft_backends import Backend
 from qllmft_backends.remote.cost import CostEstimate
-from qllmft_backends.remote.jobs import JobsBackend
+from qllmft_backends.remote.jobs import LEAST_SHOTS, JobsBackend
 
-LEAST_SHOTS = 20  # of the first round: fewer can turn a known answer
 ERROR = 0.05  # probability that an interval fails at any round, at most
 _FIRST = 2.0  # the first round's shots times the variance of the mixture, in units of a shot's
 

@@ -58,8 +58,8 @@ PriceOf = Callable[[Setup, Template], dict[str, Any]]
 
 # the circuit with a known answer adds more than a tenth to the price of a job of fewer
 _LEAST_CIRCUITS = 10
-# with fewer, the noise of a good machine can turn the answer of one qubit in 36
-_LEAST_SHOTS = 20
+# with fewer, the noise of a good machine can turn a known answer on one qubit in 36
+LEAST_SHOTS = 20
 
 
 class Jobs:
@@ -246,7 +246,7 @@ class Jobs:
             for c in self.ledger.chunks.values()
         ):  # sent again as they were, so that the server can recognise them by their client tokens
             return True
-        enough = options.shots >= _LEAST_SHOTS and len(batch.values) >= _LEAST_CIRCUITS
+        enough = batch.setup.shots >= LEAST_SHOTS and len(batch.values) >= _LEAST_CIRCUITS
         mock = self._opened is not None and self._opened.is_mock
         return enough and batch.most_circuits > 1 and not mock
 

@@ -190,8 +190,11 @@ def test_real_machines_get_one_in_calls_of_ten_circuits_or_more(careful, folder,
             size = {"circuits_per_job": 6 if samples == 12 else 50, "shots": shots}
             backend = careful(url=box.url, known_answer_shots=known, **size)
             ask(backend, make_problem(samples, seed=seed))
-        assert [len(job.circuits) for job in jobs_of(box)] == [11, 10, 10, 9, 1, 2, 7, 7]
-        assert [row.known_circuits for row in ledger_jobs(folder)] == [1, 0, 0, 0, 0, 1, 1, 1]
+        for number, shots in enumerate((19, 20)):  # of a job, whatever those of the call
+            usual = careful(url=box.url, known_answer_shots=None, circuits_per_job=50)
+            ask(usual.in_round(shots, number), make_problem(10))
+        assert [len(job.circuits) for job in jobs_of(box)] == [11, 10, 10, 9, 1, 2, 7, 7, 10, 11]
+        assert [row.known_circuits for row in ledger_jobs(folder)] == [1, 0, 0, 0, 0, 1, 1, 1, 0, 1]
 
 
 @pytest.mark.usefixtures("prompt_lists")
