@@ -208,9 +208,9 @@ class Session:
         charged = [other for other in others if other.status not in ENDED_FREE]
         if len(charged) >= self.caps.get("job_count_limit", float("inf")):
             raise RefusedError(f"session {self.id} has its {len(charged)} jobs")
-        self.jobs += 1
         cap = self.caps.get("cost_limit")
         if cap is not None and sum(each.price for each in (*charged, job)) > cap["value"]:
             raise RefusedError(
                 f"session {self.id} would cost more than {cap['value']:g} {cap['unit']}"
             )
+        self.jobs += 1

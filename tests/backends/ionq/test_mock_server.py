@@ -118,6 +118,16 @@ def test_a_session_on_the_simulator():
         assert told == f"no sessions on 'qpu.aria-1', expected one of {', '.join(BACKENDS)}"
 
 
+def test_a_session_that_refused_its_only_job_has_none():
+    with MockServer() as box:
+        cap = {"cost_limit": {"unit": "sandbox-credit", "value": 1e-9}}
+        body = {"backend": "qpu.forte-1", "settings": cap}
+        session = call(f"{box.url}/sessions", "POST", body)["id"]
+        *_, told = refusal(f"{box.url}/jobs", "POST", payload(session_id=session))
+        assert "would cost more than 1e-09 sandbox-credit" in told
+        assert call(f"{box.url}/sessions/{session}")["status"] == "created"
+
+
 def test_jobs_and_sessions_are_in_the_project_of_the_key():
     with MockServer() as box:
         project = call(f"{box.url}/whoami")["project_id"]
