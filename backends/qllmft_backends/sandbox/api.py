@@ -128,7 +128,7 @@ class Api:
         return self._list(replace(request, query={**request.query, "session_id": session_id}))
 
     def _open_session(self, request: Request) -> dict[str, Any]:
-        return self._store.open_session(request.json()).describe(self._store.now())
+        return self._store.open_session(request.json())
 
     def _session(self, _: Request, session_id: str, end: str = "") -> dict[str, Any]:
         session, now = self._store.session(session_id), self._store.now()

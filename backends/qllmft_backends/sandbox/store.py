@@ -140,14 +140,15 @@ class Store:
         self._worker.submit(self._work, job)
         return job
 
-    def open_session(self, body: dict[str, Any]) -> Session:
-        """Open a session, or raise `RefusedError`."""
+    def open_session(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Open a session and describe it, or raise `RefusedError`."""
         backend, caps = body.get("backend"), body.get("settings") or {}
         if not isinstance(backend, str) or backend not in BACKENDS:
             raise RefusedError(f"no sessions on {backend!r}, expected one of {', '.join(BACKENDS)}")
         session = Session(str(uuid.uuid4()), backend, caps, self.now())
+        described = session.describe(self.now())
         self.sessions[session.id] = session
-        return session
+        return described
 
     def session(self, session_id: str) -> Session:
         """Return a session, or raise `RefusedError`."""

@@ -114,6 +114,9 @@ def test_a_session_on_the_simulator():
         assert (session["backend"], session["active"]) == ("simulator", True)
         job = payload(backend="simulator", session_id=session["id"])
         assert finished(box, call(f"{box.url}/jobs", "POST", job)["id"])["status"] == "completed"
+        body["settings"] = {"duration_limit_min": "x"}
+        assert refusal(f"{box.url}/sessions", "POST", body)[0] == 400
+        assert [each["id"] for each in call(f"{box.url}/sessions")["sessions"]] == [session["id"]]
         *_, told = refusal(f"{box.url}/sessions", "POST", {"backend": "qpu.aria-1"})
         assert told == f"no sessions on 'qpu.aria-1', expected one of {', '.join(BACKENDS)}"
 
