@@ -202,8 +202,8 @@ class MitigatedBackend(Backend):
         values = check_values(circuit, values)
         if len(values) == 0:
             return self.inner.expectations(circuit, values, observables)
-        if isinstance(self.inner, Compiling) and self.inner.capabilities.remote:
-            self.inner.authorize(self.estimate(circuit, values))
+        if self.inner.capabilities.remote:
+            self._remote.authorize(self.estimate(circuit, values))
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         correction = Correction.of(sums, self._calibrated(circuit))
         operators = correction.operators(circuit.num_qubits)

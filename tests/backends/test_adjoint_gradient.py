@@ -7,7 +7,7 @@ from qiskit.circuit import ParameterVector
 from qiskit.primitives import StatevectorEstimator
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
-from reference_circuits import StatevectorBackend, network, reuploading, z_string
+from reference_circuits import network, reuploading, z_string
 
 from qllmft_backends import create
 from qllmft_circuits import readout_observables
@@ -94,11 +94,3 @@ def test_mixed_circuits_and_observables_come_back_in_their_order(adjoint, shifts
     runs = [g.run(circuits, observables, values).result().gradients for g in (adjoint, shifts)]
     for i, (found, expected) in enumerate(zip(*runs, strict=True)):
         np.testing.assert_allclose(found, expected, atol=1e-10, err_msg=f"request {i}")
-
-
-def test_a_backend_without_a_gradient_of_its_own_has_the_parameter_shift_rule(adjoint):
-    gradient = StatevectorBackend().gradient()
-    assert isinstance(gradient, ParamShiftEstimatorGradient)
-    circuit, values = affine(), np.random.default_rng(12).normal(size=(2, 5))
-    runs = [g.run([circuit] * 2, [SUM] * 2, values).result().gradients for g in (adjoint, gradient)]
-    np.testing.assert_allclose(*runs, atol=1e-10)

@@ -38,7 +38,7 @@ def test_it_is_what_qiskit_computes():
     observables = [o for o in OBSERVABLES for _ in rows]
     points = [row for _ in OBSERVABLES for row in rows]
     asked = circuits, observables, points
-    got = np.array(BatchedParameterShift(backend).run(*asked).result().gradients)
+    got = np.array(backend.gradient().run(*asked).result().gradients)
     assert len(backend.calls) == 1
     theirs = ParamShiftEstimatorGradient(StatevectorEstimator()).run(*asked).result()
     np.testing.assert_allclose(got, theirs.gradients, atol=1e-12)
