@@ -50,7 +50,7 @@ def test_the_table_has_each_check_and_the_reason_of_each_issue(files, cli):
 
 
 def test_json_has_all_findings(files, cli):
-    found = json.loads(cli("analyse", *files, "--json", "--shots", "50")[0])
+    found = cli.json("analyse", *files, "--shots 50")
     assert found["shots"] == 50
     assert len(found["checks"]) == 22
 
@@ -118,8 +118,7 @@ def test_the_circuit_of_an_example_is_audited(
     rows = np.random.default_rng(0).uniform(-2, 2, (60, qubits))
     given = {"X": rows, "y": rows[:, 0] > 0, "weights": weights.detach().double().numpy()}
     np.savez("rows.npz", **given)
-    arguments = ["--circuit", "head.qasm", "--data", "rows.npz", "--json"]
-    found = json.loads(cli("analyse", *arguments)[0])
+    found = cli.json("analyse", "--circuit head.qasm --data rows.npz")
     assert (found["n_qubits"], found["weights"]) == (qubits, weights.numel())
     of_example, of_file = (
         trained_circuit(each, rows[0], weights=given["weights"]).expectations(rows)

@@ -3,9 +3,7 @@
 import json
 
 import pytest
-from command_line import words_of
 
-from qllmft.cli.main import main
 from qllmft.inference.export import ExportRequest, export_run
 from qllmft_circuits import from_qasm3, from_qpy
 
@@ -13,14 +11,11 @@ TEXT = "a great film , not dull at all"
 
 
 @pytest.fixture
-def export(trained_run, capfd):
-    """`qllmft export` of the trained run: its output; anything but ``code`` at its end fails."""
+def export(trained_run, cli):
+    """`qllmft export` of the trained run: its output, or its messages if it is to fail."""
 
     def call(*arguments, code=0, run=trained_run):
-        with pytest.raises(SystemExit) as end:
-            main(words_of(["export", run, *arguments]))
-        output, messages = capfd.readouterr()
-        assert (end.value.code or 0) == code, messages
+        output, messages = cli("export", run, *arguments, code=code)
         return messages if code else output
 
     return call

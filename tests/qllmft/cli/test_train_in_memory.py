@@ -82,11 +82,8 @@ def test_such_a_run_is_verified_and_says_what_its_evaluation_needs(tmp_path, cli
     semicolons = tmp_path / "other.csv"
     frame.loc[len(frame)] = ["positive", ""]
     frame.to_csv(semicolons, sep=";", index=False)
-    options = ["--delimiter", ";", "--bad-rows", "skip", "--json"]
-    assert (
-        json.loads(cli("evaluate", run, "--data", semicolons, *options)[0])["accuracy"]["total"]
-        == 80
-    )
+    found = cli.json("evaluate", run, f"--data {semicolons} --delimiter ';' --bad-rows skip")
+    assert found["accuracy"]["total"] == 80
     frame = frame[:-1]
     frame.to_csv(semicolons, sep=";", index=False)
     answers = cli("predict", run, "--file", semicolons, "--delimiter ';'")[0].splitlines()

@@ -1,6 +1,5 @@
 """`qllmft energy`, as people call it."""
 
-import json
 import re
 
 import pytest
@@ -44,8 +43,8 @@ def test_json_has_every_width_and_the_unit_in_its_names(cli, model, crossover, n
 
 
 def test_settings_change_the_circuit(cli):
-    output, _ = cli("energy", "--set model.connectivity=2 --qubits 10 --json")
-    assert json.loads(output)["points"][0]["two_qubit_gates"] == 100
+    found = cli.json("energy", "--set model.connectivity=2 --qubits 10")
+    assert found["points"][0]["two_qubit_gates"] == 100
 
 
 @pytest.mark.parametrize(
