@@ -11,7 +11,7 @@ import tempfile
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -214,7 +214,7 @@ class Executor:
         if self.ray is not None and left:
             do_all_on_cluster(plan, runs, self.ray, self.on_event, self.inputs)
             return
-        children = processes_for((run.config for run in left), len(left), self.jobs) - 1
+        children = processes_for([run.config for run in left], self.jobs) - 1
         tracking, begun = replace(self.tracking, campaign=runs.parent), set()
 
         def on_value(value: int | Event) -> None:
@@ -272,8 +272,8 @@ def _work(number: int, plan: Plan, runs: Path, tracking: Tracking) -> None:
     do_all(plan, runs, forward, tracking, others_at_work=lambda: True)
 
 
-def processes_for(configs: Iterable[RunConfig], runs: int, jobs: int | None) -> int:
-    """Return the number of processes that share ``runs`` runs of such configurations, never more than runs.
+def processes_for(configs: Sequence[RunConfig], jobs: int | None) -> int:
+    """Return the number of processes that share a run of each configuration, never more than runs.
 
     If ``jobs`` is None, there is one per processor, as far as memory allows and each has `RUNS_EACH`. Runs that share
     something else get one process: a body that learns takes all processors, and there is one GPU and one budget.
@@ -287,8 +287,8 @@ def processes_for(configs: Iterable[RunConfig], runs: int, jobs: int | None) -> 
         }
         alone = kinds - {(False, True, "cpu")}
         fitting = psutil.virtual_memory().available // MEMORY_EACH
-        jobs = 1 if alone else min(thread_count(), fitting, runs // RUNS_EACH)
-    return max(1, min(jobs, runs))
+        jobs = 1 if alone else min(thread_count(), fitting, len(configs) // RUNS_EACH)
+    return max(1, min(jobs, len(configs)))
 
 
 def check_feasible(configs: Mapping[str, RunConfig], inputs: SharedInputs) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from qllmft.campaign.comparison import Comparison, Trend
+from qllmft.campaign.comparison import Comparison, trends
 from qllmft.campaign.record import StudyRecord
 from qllmft.counts import count_of
 from qllmft.energy.curve import EnergyCurve, crossing
@@ -255,17 +255,17 @@ def _labelled(labels: Sequence[str], unit: str) -> tuple[Any, Any]:
 
 
 @style.figure_style(in_a_page=True)
-def trends_svg(record: StudyRecord, trends: list[Trend]) -> Markup:
+def trends_svg(record: StudyRecord) -> Markup:
     """Draw the lines for a page."""
-    return style.as_svg(draw_trends(record, trends), "trends")
+    return style.as_svg(draw_trends(record), "trends")
 
 
-def draw_trends(record: StudyRecord, trends: list[Trend]) -> Any:
+def draw_trends(record: StudyRecord) -> Any:
     """Draw mean ± 95 % interval over the seeds of every row on a line, by its number of qubits."""
     figure = style.new_figure(style.WIDE_INCHES, 3.8)
     axes = figure.subplots()
-    shown, measure = [], record.measure
-    names = list(dict.fromkeys(line.series for line in trends))
+    shown, measure, lines = [], record.measure, trends(record)
+    names = list(dict.fromkeys(line.series for line in lines))
     for place, name in enumerate(names):
         own = (row for row in record.rows if row.series == name)
         rows = sorted(own, key=lambda row: row.qubits or 0)
@@ -274,7 +274,7 @@ def draw_trends(record: StudyRecord, trends: list[Trend]) -> Any:
         means = [row.test_interval for row in rows]
         style.draw_means(axes, places, means, measure.factor, lw=1.1, ls="-", **look)
         shown += means
-    ticks = sorted({q for line in trends for q in line.qubits})
+    ticks = sorted({q for line in lines for q in line.qubits})
     axes.set(xlabel="qubits", ylabel=measure.axis("test"), xticks=ticks)
     wide = style.keep_in_view(axes, "y", shown, factor=measure.factor)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
@@ -284,10 +284,10 @@ def draw_trends(record: StudyRecord, trends: list[Trend]) -> Any:
     return figure
 
 
-def write_trends(folder: Path, record: StudyRecord, trends: list[Trend]) -> None:
+def write_trends(folder: Path, record: StudyRecord) -> None:
     """Draw the lines into ``figures/`` of a folder, in the file to which the study's table links, if there are any."""
-    if trends:
+    if trends(record):
         file = folder / "figures" / f"{record.study}.svg"
         file.parent.mkdir(exist_ok=True)
         with style.figure_style():
-            style.save_figure(draw_trends(record, trends), file)
+            style.save_figure(draw_trends(record), file)

@@ -208,7 +208,7 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
     }
     if lines := shown["trends"]:
         derived["trends"] = [asdict(line) for line in lines]
-    write_trends(folder, record, lines)
+    write_trends(folder, record)
     write_record(folder, record, derived)
     write_text(folder / "table.md", render_template("qllmft.report", "study.md.j2", **shown))
     return write_study_report(folder)
@@ -244,7 +244,7 @@ def write_study_table(folder: Path, file: Path) -> Path:
     with writing(f"the file {file}"):
         write_text(file, render_template("qllmft.report", name, **shown))
         if not in_latex:
-            write_trends(file.parent, record, shown["trends"])
+            write_trends(file.parent, record)
     return file
 
 
@@ -271,7 +271,7 @@ def write_study_report(folder: Path) -> Path:
         "qllmft.report",
         "study.html.j2",
         **{**shown, "verdict": shown["headline"], "sentence": shown["verdict"]},
-        slopes=trends_svg(record, shown["trends"]) if shown["trends"] else "",
+        slopes=trends_svg(record) if shown["trends"] else "",
         leaders=[row.label for row in leaders],
         within=differences_by_seed(predictions, *leaders),
         dots=accuracies_svg(record),

@@ -78,9 +78,9 @@ def test_the_section_noise_is_its_own_if_it_takes_it(entry):
 def test_runs_on_it_share_the_processors(entry, monkeypatch):
     monkeypatch.setenv("QLLMFT_THREADS", "3")
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("", (), {"available": 2**40}))
-    assert processes_for([config()], 99, None) == 3
-    assert processes_for([config(backend={"name": "aer_statevector"})], 99, None) == 1
-    assert processes_for([config(backend={"name": "not installed"})], 99, None) == 1
+    assert processes_for([config()] * 99, None) == 3
+    assert processes_for([config(backend={"name": "aer_statevector"})] * 99, None) == 1
+    assert processes_for([config(backend={"name": "not installed"})] * 99, None) == 1
 
 
 def test_its_energy_is_measured_here(entry, monkeypatch):

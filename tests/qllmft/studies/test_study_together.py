@@ -143,7 +143,7 @@ def test_how_many_processes(monkeypatch):
     monkeypatch.setenv("QLLMFT_THREADS", "3")
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("", (), {"available": 2**40}))
     plain, learns = RunConfig(), RunConfig.model_validate({"body": {"trainable": True}})
-    assert [processes_for([plain], runs, None) for runs in (0, 2, 15, 16, 99)] == [1, 1, 1, 2, 3]
-    assert [processes_for([plain, learns], 9, asked) for asked in (None, 5)] == [1, 5]
+    assert [processes_for([plain] * runs, None) for runs in (0, 2, 15, 16, 99)] == [1, 1, 1, 2, 3]
+    assert [processes_for([plain] * 98 + [learns], asked) for asked in (None, 5)] == [1, 5]
     with pytest.raises(UserError, match="--jobs got 0"):
-        processes_for([plain], 9, 0)
+        processes_for([plain], 0)
