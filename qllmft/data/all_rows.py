@@ -31,7 +31,7 @@ def split_off_test(
         random: draws the test, the same folds for each fold.
 
     Raises:
-        UserError: if there are too few rows of a label, groups or times.
+        UserError: if there are too few rows of a label or groups, or a part is empty.
     """
     if config.folds is not None:
         if config.fold is None:
@@ -42,7 +42,7 @@ def split_off_test(
         held = folds_of(table, corpus, config, random, config.folds) == config.fold
     else:
         held = _held(table, corpus, config, random, config.test_size, PARTS)
-    return table.take(np.flatnonzero(~held)), table.take(np.flatnonzero(held))
+    return _divided(table, corpus, held, "the test")
 
 
 def split_off_validation(
@@ -60,13 +60,20 @@ def split_off_validation(
         UserError: if there are too few rows of a label or groups, or a part is empty.
     """
     held = _held(table, corpus, config, random, 1.0 - config.train_fraction, PARTS - 1)
-    train, validation = table.take(np.flatnonzero(~held)), table.take(np.flatnonzero(held))
-    if not len(train) or not len(validation):
+    return _divided(table, corpus, held, "validation")
+
+
+def _divided(
+    table: Table, corpus: Corpus, held: NDArray[np.bool_], purpose: str
+) -> tuple[Table, Table]:
+    """Return the rows that are not held out, and those that are for a purpose."""
+    train, rest = table.take(np.flatnonzero(~held)), table.take(np.flatnonzero(held))
+    if not len(train) or not len(rest):
         raise UserError(
-            f"{corpus.source}: {len(table)} rows leave {len(train)} for training and {len(validation)} for validation. "
+            f"{corpus.source}: {len(table)} rows leave {len(train)} for training and {len(rest)} for {purpose}. "
             "Add rows, or change --test-size or data.train_fraction."
         )
-    return train, validation
+    return train, rest
 
 
 def in_words(config: DataConfig) -> str:
@@ -168,8 +175,10 @@ def folds_of(
             "leave it out."
         )
     shuffled: dict[str, Any] = {"shuffle": True, "random_state": int(random.integers(2**31))}
-    kinds = [StratifiedGroupKFold] if TASKS[config.task].one_label else []
-    for kind in (*kinds, GroupKFold):  # the first may leave a fold without a group
+    kinds = [GroupKFold]
+    if TASKS[config.task].one_label and np.bincount(table.labels).max() >= count:
+        kinds = [StratifiedGroupKFold, GroupKFold]  # the first may leave a fold without a group
+    for kind in kinds:
         parts = kind(count, **shuffled).split(table.labels, table.labels, table.keys)
         for i, (_, rows) in enumerate(parts):
             fold[rows] = i

@@ -153,6 +153,11 @@ def test_other_tasks_are_split_by_chance(task):
         ({"time_column": "day"}, {"day": "soon"}, "row 1: 'soon' in the column 'day' is no date"),
         ({"time_column": "day"}, {"day": " "}, "row 1: the column 'day' is empty"),
         ({"group_column": "author"}, {"author": None}, "row 1: the column 'author' is empty"),
+        (
+            {"time_column": "day"},
+            {"day": "2026-01-01"},
+            "200 rows leave 0 for training and 200 for the test",
+        ),
         ({"group_column": "who"}, {}, "no column 'who'.*Choose with --group or --time"),
         ({"group_column": "author"}, {"author": "me"}, "has 1 value, and the split needs 2"),
         (
@@ -171,7 +176,17 @@ def test_other_tasks_are_split_by_chance(task):
             "'25/03/2024' and '03/25/2024' have the day at two places",
         ),
     ],
-    ids=["no date", "a blank", "no group", "no column", "one group", "two", "open", "both orders"],
+    ids=[
+        "no date",
+        "a blank",
+        "no group",
+        "one time",
+        "no column",
+        "one group",
+        "two",
+        "open",
+        "both orders",
+    ],
 )
 def test_columns_that_do_not_serve_are_refused(settings, change, message):
     with pytest.raises(UserError, match=message):
@@ -227,6 +242,12 @@ def test_folds_validate_all_rows_but_those_of_the_test(settings):
     assert f"{len(found.train)} for training, which validate in 4 folds, " in found.in_words
     plain, _ = splits(**settings)
     assert rows(plain.test) == rows(found.test)
+
+
+def test_groups_are_kept_together_where_each_label_has_one_text():
+    table = frame(3).assign(label=["a", "b", "c"], author=["me", "you", "you"])
+    with pytest.raises(UserError, match="has 1 value in the rows that are not the test"):
+        splits(data=table, group_column="author")
 
 
 def test_folds_of_a_label_with_fewer_texts_are_refused():
