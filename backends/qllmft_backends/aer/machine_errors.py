@@ -17,6 +17,7 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, QuantumError, depolarizing_error
 from qiskit_aer.noise.device import basic_device_gate_errors, basic_device_readout_errors
 
+from qllmft_backends.aer.noisy import gate_widths
 from qllmft_backends.aer.simulator import run
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import GateNoise
@@ -34,7 +35,7 @@ class MachineErrors:
     Attributes:
         circuit: gates on the qubits that carry any, with P' free parameters.
         columns: (P',) columns of the original parameters.
-        gates: name, qubits of ``circuit`` and channel of each error; no qubits: all.
+        gates: name or label, qubits of ``circuit`` and channel of each error; no qubits: all.
         readouts: (n, 2, 2) probability of each bit read (last axis) for each state of an original qubit.
         measured: (n,) qubit of ``circuit`` behind each original qubit.
     """
@@ -60,14 +61,9 @@ class MachineErrors:
             BackendError: if the circuit has more than `MOST_QUBITS` qubits, or gates on more than two.
         """
         n = circuit.num_qubits
-        widths = {
-            each.operation.name: len(each.qubits)
-            for each in circuit.data
-            if each.operation.name != "barrier"
-        }
         gates = [
-            (name, (), depolarizing_error(noise.rate(width), width))
-            for name, width in widths.items()
+            (key, (), depolarizing_error(noise.rate(width), width))
+            for key, width in gate_widths(circuit).items()
         ]
         e = noise.readout_error
         readouts = np.tile([[1 - e, e], [e, 1 - e]], (n, 1, 1))

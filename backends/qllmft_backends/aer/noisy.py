@@ -199,7 +199,7 @@ class AerForteBackend(Backend):
 def noise_model(circuit: QuantumCircuit, noise: GateNoise) -> NoiseModel:
     """Return depolarizing noise after every gate of ``circuit`` as it is written, and readout error on every qubit."""
     model = NoiseModel()
-    for key, n_qubits in {_key(gate): len(gate.qubits) for gate in _gates(circuit)}.items():
+    for key, n_qubits in gate_widths(circuit).items():
         error = depolarizing_error(noise.rate(n_qubits), n_qubits)
         try:
             model.add_all_qubit_quantum_error(error, [key])
@@ -211,6 +211,11 @@ def noise_model(circuit: QuantumCircuit, noise: GateNoise) -> NoiseModel:
         e = noise.readout_error
         model.add_all_qubit_readout_error(ReadoutError([[1 - e, e], [e, 1 - e]]))
     return model
+
+
+def gate_widths(circuit: QuantumCircuit) -> dict[str, int]:
+    """Return the number of qubits of each gate by its label, without one by its name, as Aer finds its noise."""
+    return {_key(gate): len(gate.qubits) for gate in _gates(circuit)}
 
 
 def check_coverage(circuit: QuantumCircuit, model: NoiseModel, noise: GateNoise) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
+from qiskit.circuit.library import RYGate
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp
 
@@ -20,10 +21,10 @@ ZS = [SparsePauliOp(label) for label in ("IIIZ", "ZIII", "IZZI")]
 MASKS = (1, 8, 6)
 
 
-def circuit():
+def circuit(label=None):
     angles, found = ParameterVector("a", 8), QuantumCircuit(4)
     for qubit in range(4):
-        found.ry(angles[qubit], qubit)
+        found.append(RYGate(angles[qubit], label), [qubit])
     for qubit in range(3):
         found.cx(qubit, qubit + 1)
     for qubit in range(4):
@@ -37,16 +38,17 @@ def means(outcomes):
     return outcomes @ np.array(signs)
 
 
-def on_aer(noise):
+def on_aer(noise, label=None):
     options = noise.options | {"shots": None, "method": "density_matrix"}
-    return create("aer_forte", options).expectations(circuit(), VALUES, ZS).values
+    return create("aer_forte", options).expectations(circuit(label), VALUES, ZS).values
 
 
-def test_outcomes_have_the_means_of_aer():
-    found = MachineErrors.of_noise(circuit(), NOISE).probabilities(VALUES)
+@pytest.mark.parametrize("label", [None, "mine"])
+def test_outcomes_have_the_means_of_aer(label):
+    found = MachineErrors.of_noise(circuit(label), NOISE).probabilities(VALUES)
     assert found.shape == (3, 16)
     np.testing.assert_allclose(found.sum(axis=1), 1.0)
-    np.testing.assert_allclose(means(found), on_aer(NOISE), atol=1e-12)
+    np.testing.assert_allclose(means(found), on_aer(NOISE, label), atol=1e-12)
 
 
 @pytest.mark.parametrize(
