@@ -251,6 +251,10 @@ class RunFolder:
         record = self.finished(tested=False)
         scores = {model.name: model.validation.value for model in record.models}
         kept = self.kept_rows(record)
+        if not kept:
+            raise UserError(
+                f"the run in {self.path} has kept no model. Copy the folder again, or train it again."
+            )
         if name == BEST:
             name = max(kept, key=lambda each: scores[each])
         if name not in kept:

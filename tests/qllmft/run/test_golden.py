@@ -1,10 +1,13 @@
 """The folder of an earlier run: it is read as long as its format is."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
+from qllmft.errors import UserError
 from qllmft.inference.verification import verify_run
 from qllmft.model import load_model
 from qllmft.run import RunFolder
@@ -43,3 +46,11 @@ def test_all_of_it_but_its_body_is_there(monkeypatch, tmp_path):
     assert {name for name, check in checks.items() if not check.sound} == {"body"}
     assert "there is no folder body" in checks["body"].finding
     assert checks["model"].finding == "26 parameters, has no check logits"
+
+
+@pytest.mark.parametrize("name", ["best", "logistic regression"])
+def test_a_row_of_a_run_whose_models_are_gone_is_refused_with_the_remedy(name, tmp_path):
+    run = RunFolder(shutil.copytree(GOLDEN, tmp_path / "run"))
+    shutil.rmtree(run.model_folder)
+    with pytest.raises(UserError, match=r"has kept no model\. Copy the folder again"):
+        run.model_of(name)
