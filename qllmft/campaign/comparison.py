@@ -101,7 +101,7 @@ def leading(record: StudyRecord) -> tuple[RowResult, RowResult]:
     if record.contrasts:
         return compared_pairs(record.rows, (), record.contrasts)[0]
     subject = best(record.rows_of("subject"))
-    return subject, _leaders(record, subject.group)[1]
+    return subject, best_of_group(record, subject.group)[1]
 
 
 def differences_by_seed(
@@ -157,7 +157,7 @@ def gains(record: StudyRecord) -> list[Gain]:
         if (first := before.get(keys[after.label]))
     ]
     for body in groups:
-        pair = _leaders(record, body)
+        pair = best_of_group(record, body)
         names = [before.get(keys[row.label], row).label for row in pair]
         found.append(Gain(" less ".join(names), body, False, _differences(*pair)))
     return found
@@ -171,13 +171,13 @@ def gains_of_the_papers_heads(record: StudyRecord) -> list[Gain]:
     return [
         Gain(f"{row.label} less {baseline.label}", body, False, _differences(row, baseline))
         for body in record.bodies
-        for leader, baseline in [_leaders(record, body)]
+        for leader, baseline in [best_of_group(record, body)]
         for row in record.rows_of("subject")
         if row.group == body and row is not leader and published().of_preset("accuracy", row.preset)
     ]
 
 
-def _leaders(record: StudyRecord, group: str) -> tuple[RowResult, RowResult]:
+def best_of_group(record: StudyRecord, group: str) -> tuple[RowResult, RowResult]:
     """Return the best subject and the best baseline of a group on validation."""
     own = [row for row in record.rows if row.group == group]
     return best(r for r in own if r.side == "subject"), best(r for r in own if r.side == "baseline")

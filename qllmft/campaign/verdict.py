@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from qllmft.campaign.comparison import (
     Comparison,
     Gain,
+    best_of_group,
     compare,
     gains,
     gains_of_the_papers_heads,
@@ -15,7 +16,6 @@ from qllmft.campaign.comparison import (
     papers_margin,
 )
 from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.campaign.runs import best
 from qllmft.counts import count_of
 from qllmft.tasks.measure import ACCURACY, Measure, percent
 from qllmft.tasks.statistics import PairedDifference, p_value
@@ -71,7 +71,7 @@ def _of_bodies(record: StudyRecord) -> tuple[str, str]:
     kind of head on both.
     """
     first, second = record.bodies[:2]
-    baseline = best(row for row in record.rows_of("baseline") if row.group == first)
+    _, baseline = best_of_group(record, first)
     found = {(gain.of_body, gain.body, gain.heads): gain for gain in gains(record)}
     body = found[True, second, baseline.label]
     kinds = {gain.body: gain for gain in found.values() if not gain.of_body}
