@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
+from qiskit.circuit.library import CXGate
 from qiskit.primitives import StatevectorEstimator, StatevectorSampler
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp
@@ -19,13 +20,13 @@ OBSERVABLES = [SparsePauliOp("IIIZ"), SparsePauliOp("ZIII"), SUM]
 VALUES = np.random.default_rng(3).uniform(-2, 2, (3, 9))
 
 
-def circuit(n_qubits=4):
+def circuit(n_qubits=4, label=None):
     """A circuit that is not symmetric in its qubits."""
     p = ParameterVector("p", 9)
     found = QuantumCircuit(n_qubits, name="head")
     for i in range(8):
         found.ry(p[i], i % 4)
-        found.cx(i % 4, (i + 1) % 4)
+        found.append(CXGate(label), [i % 4, (i + 1) % 4])
     found.rz(p[8], 0)
     return found
 
@@ -55,8 +56,9 @@ def test_noise_of_a_machine_moves_the_values():
     answer = backend.expectations(circuit(), VALUES, OBSERVABLES)
     assert_close(answer, bias=0.2)
     assert backend.machine == "generic:generic_backend_5q"
-    repeated = again.expectations(circuit(), VALUES, OBSERVABLES)
-    np.testing.assert_array_equal(answer.values, repeated.values)
+    for label in (None, "mine"):  # Aer would look for noise by a gate's label
+        repeated = again.expectations(circuit(label=label), VALUES, OBSERVABLES)
+        np.testing.assert_array_equal(answer.values, repeated.values)
 
 
 @pytest.mark.parametrize("primitive", [StatevectorSampler(seed=4), StatevectorEstimator(seed=4)])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.circuit import Measure, Parameter
+from qiskit.circuit import Gate, Measure, Parameter
 from qiskit.exceptions import QiskitError
 from qiskit.transpiler import Target, generate_preset_pass_manager
 
@@ -79,6 +79,7 @@ def compile_circuit(
             raise UnsupportedGateError(
                 f"circuit {circuit.name!r} cannot be compiled to the machine: {error}"
             ) from error
+    found = _without_labels(found)
     measures = [i for i in found.data if i.operation.name == "measure"]
     places = sorted(
         (found.find_bit(i.clbits[0]).index, found.find_bit(i.qubits[0]).index) for i in measures
@@ -145,6 +146,17 @@ def _check_fit(
         raise BackendError(
             f"layout is {list(layout)}; expected {n_qubits} qubits below {width:g}, of a machine that lists its gates."
         )
+
+
+def _without_labels(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return a circuit whose gates have names alone: by a label Aer finds no noise of the machine."""
+    found = circuit.copy()
+    for i, each in enumerate(circuit.data):
+        if isinstance(each.operation, Gate) and each.operation.label is not None:
+            gate = each.operation.to_mutable()
+            gate.label = None
+            found.data[i] = each.replace(operation=gate)
+    return found
 
 
 def _width(target: Target | None) -> float:
