@@ -185,6 +185,7 @@ def is_plain(folder: Path, device: str | None) -> bool:
     return (
         (device == "cpu" or (device is None and not torch.accelerator.is_available()))
         and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
+        and [module["path"] for module in modules[:2]] == ["", "1_Pooling"]
         and config.get("model_type") in ENCODERS
         and {config.get("dtype", "float32"), config.get("torch_dtype", "float32")} == {"float32"}
         and [k for k, v in pooling.items() if k.startswith("pooling_mode") and v]

@@ -39,7 +39,6 @@ OUT_OF_RANGE = {
     "data.train_fraction=0.0": "(got 0.0): Input should be greater than 0",
     "data.train_fraction=1.0": "(got 1.0): Input should be less than 1",
     "body.batch_size=0": "(got 0): Input should be greater than or equal to 1",
-    "body.device=meta": "(got 'meta'): expected cpu, cuda, cuda:1 or another device of torch",
     "model.encoder=svm": "(got 'svm'): Input should be 'quantum', 'mlp' or 'none'",
     "model.encoder_layers=-1": "(got -1): Input should be greater than or equal",
     "model.reuploads=0": "(got 0): Input should be greater than or equal to 1",

@@ -12,7 +12,6 @@ from qiskit_reference import rows, z_values
 from reference_circuits import StatevectorBackend, expectations_by_statevector, z_string
 
 from qllmft.config import ModelConfig
-from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
 from qllmft_circuits import AnsatzOptions, encoder_circuit, head_circuit
 
@@ -80,12 +79,6 @@ def test_logits_are_the_readout_of_qiskits_values(options, k, observables, final
         expected = seen @ model.final.weight.detach().double().numpy().T
         expected += model.final.bias.detach().double().numpy() if bias else 0.0
     np.testing.assert_allclose(model(X).detach(), expected, rtol=0, atol=1e-4)
-
-
-def test_the_sign_of_one_qubit_tells_no_three_classes_apart():
-    message = r"the data has 3 labels; the sign of one qubit \(final_linear = false\) separates two"
-    with pytest.raises(UserError, match=message):
-        built({"final_linear": False}, 3)
 
 
 @pytest.mark.parametrize(

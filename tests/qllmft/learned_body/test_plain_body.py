@@ -74,8 +74,9 @@ def test_the_bits_are_those_of_sentence_transformers(tiny_bert, tmp_path, unit):
         {"sentence_bert_config": SETTINGS | {"do_lower_case": True}},
         {"config_sentence_transformers": {"prompts": {"q": "query: "}, "default_prompt_name": "q"}},
         {"config": {"model_type": "gpt2"}},
+        {"modules": [modules("Transformer")[0], modules("Pooling")[0] | {"path": "2_Pooling"}]},
     ],
-    ids=["cls too", "lower case", "prompt", "decoder"],
+    ids=["cls too", "lower case", "prompt", "decoder", "pooling elsewhere"],
 )
 def test_other_bodies_are_left_to_sentence_transformers(tiny_bert, tiny_body, tmp_path, files):
     plain = changed(tiny_bert, tmp_path / "plain", **PLAIN)
