@@ -36,7 +36,7 @@ class Evaluation:
     names: tuple[str, ...]  # of the labels or targets
     scores: Score  # of the task
     # number of texts that training or validation used; None if its texts cannot be read
-    trained_on: int | None = 0
+    trained_on: int | None
     # name of the backend of the head's circuit; None if it was computed here, exactly
     backend: str | None = None
     # of the backend with the exact model; None without a backend
@@ -135,7 +135,7 @@ class LabelledTexts:
     # targets
     labels: NDArray[Any]
     vectors: NDArray[np.float32]  # (N, D) embeddings by the model's body
-    trained_on: int | None = 0  # see `Evaluation`
+    trained_on: int | None  # see `Evaluation`
 
     @classmethod
     def read(

@@ -228,7 +228,7 @@ class Bootstrap:
     standard_errors: Floats  # (N, k) standard deviations
     low: Floats  # (N, k) 2.5 % quantiles
     high: Floats  # (N, k) 97.5 % quantiles
-    single_shots: bool = False  # drawn from the single shots rather than from their counts
+    single_shots: bool  # drawn from the single shots rather than from their counts
 
 
 @torch.no_grad()

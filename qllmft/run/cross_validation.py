@@ -90,10 +90,10 @@ class HeldOut:
         seconds += sum(part.fitted.seconds for part in self.parts)
         return FittedHead(head, answers, score_of(train, answers), seconds, mean)
 
-    def control(self, head: Head, train: Examples) -> FittedHead | None:
+    def control(self, head: TrainedHead, train: Examples) -> FittedHead | None:
         """Return the model of a head without its circuit, its penalty chosen over all folds."""
         copies = [part.control for part in self.parts if part.control]
-        if not copies or not isinstance(head, TrainedHead):
+        if not copies:
             return None
         found = fit_without_circuit(head, train, train, [each.head for each in copies])
         answers = self._of_texts([each.validation_answers for each in copies])
@@ -238,7 +238,7 @@ def run_folds(
     out: Path | None,
     on_event: OnEvent,
     run: RunOfFold,
-    inputs: SharedInputs | None = None,
+    inputs: SharedInputs | None,
 ) -> Outcome:
     """Do a run for each fold, and return the outcome with the record of all rows.
 
@@ -249,7 +249,7 @@ def run_folds(
         out: folder of the runs, ``fold-1`` and so on, and of ``folds.json``; ``runs/<identity>`` if None.
         on_event: receives a message for each fold.
         run: does a run.
-        inputs: texts and embeddings that are in memory.
+        inputs: texts and embeddings that are in memory; None: there are none.
 
     Returns:
         The outcome without a record if a fold was interrupted.

@@ -121,7 +121,7 @@ def check_circuits(model: ModelConfig, backend: Backend) -> None:
 
 
 def training_backend(
-    config: RunConfig, splits: Splits, on_event: OnEvent, options: Mapping[str, Any] | None = None
+    config: RunConfig, splits: Splits, on_event: OnEvent, options: Mapping[str, Any] | None
 ) -> Backend:
     """Create the backend of the head's circuit in training, and report the number of its circuits.
 

@@ -79,7 +79,7 @@ class _Body(_Object):
         return value
 
 
-def bodies(limits: RequestLimits, *, pairs: bool, names: Sequence[str] = ()) -> tuple[Any, Any]:
+def bodies(limits: RequestLimits, *, pairs: bool, names: Sequence[str]) -> tuple[Any, Any]:
     """Return the models of the bodies of requests to predict, with texts or pairs, and to explain.
 
     Args:

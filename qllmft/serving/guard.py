@@ -45,7 +45,7 @@ class Guard:
         names: names of this server beside localhost.
     """
 
-    def __init__(self, app: ASGIApp, limits: RequestLimits, names: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, limits: RequestLimits, names: Collection[str]) -> None:
         self._app, self._limits = app, limits
         self._names = {"localhost", *(name.lower().rstrip(".") for name in names)}
 
