@@ -17,7 +17,7 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, QuantumError, depolarizing_error
 from qiskit_aer.noise.device import basic_device_gate_errors, basic_device_readout_errors
 
-from qllmft_backends.aer.noisy import gate_widths
+from qllmft_backends.aer.noisy import as_written, gate_widths
 from qllmft_backends.aer.simulator import run
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import GateNoise
@@ -58,9 +58,10 @@ class MachineErrors:
         """Return the errors of a circuit as it is written under depolarizing noise.
 
         Raises:
-            BackendError: if the circuit has more than `MOST_QUBITS` qubits, or gates on more than two.
+            BackendError: if the circuit has more than `MOST_QUBITS` qubits, gates on more than two, or gates that Aer
+                does not know.
         """
-        n = circuit.num_qubits
+        circuit, n = as_written(circuit, AerSimulator(method="density_matrix")), circuit.num_qubits
         gates = [
             (key, (), depolarizing_error(noise.rate(width), width))
             for key, width in gate_widths(circuit).items()

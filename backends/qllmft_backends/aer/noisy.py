@@ -173,27 +173,33 @@ class AerForteBackend(Backend):
     def _with_noise(
         self, circuit: QuantumCircuit
     ) -> tuple[AerSimulator, QuantumCircuit, NoiseModel]:
-        """Return a simulator for a circuit, that with the contents of nested circuits in their place, and its noise.
-
-        A nested circuit is no gate of a machine: the gates in it carry the noise. A standard gate that Aer does not
-        know is refused, because to rewrite it would move its noise to the gates that it becomes.
-        """
+        """Return a simulator for a circuit, that as `as_written`, and its noise."""
         simulator = self._simulators[self.method_for(circuit)]
-        known = {*simulator.configuration().basis_gates, *NO_GATES}
-        circuit = opened(circuit, known | _STANDARD, "Aer")
-        for name in circuit.count_ops():
-            if name not in known:
-                raise UnsupportedGateError(
-                    f"gate {name!r} of circuit {circuit.name!r} is none that Aer runs as it is written. Write it with "
-                    "the gates that hardware would run, so that each of them carries its noise (ry, cx, x, z, h, cz, "
-                    "swap, rx, rz, rxx, ...)."
-                )
+        circuit = as_written(circuit, simulator)
         model = noise_model(circuit, self.gate_noise)
         check_coverage(circuit, model, self.gate_noise)
         return simulator, circuit, model
 
     def _qubits(self, method: Method) -> int:
         return int(self._simulators[method].configuration().n_qubits)
+
+
+def as_written(circuit: QuantumCircuit, simulator: AerSimulator) -> QuantumCircuit:
+    """Return a circuit with the contents of nested circuits in their place.
+
+    A nested circuit is no gate of a machine: the gates in it carry the noise. A standard gate that Aer does not know is
+    refused, because to rewrite it would move its noise to the gates that it becomes.
+    """
+    known = {*simulator.configuration().basis_gates, *NO_GATES}
+    circuit = opened(circuit, known | _STANDARD, "Aer")
+    for name in circuit.count_ops():
+        if name not in known:
+            raise UnsupportedGateError(
+                f"gate {name!r} of circuit {circuit.name!r} is none that Aer runs as it is written. Write it with "
+                "the gates that hardware would run, so that each of them carries its noise (ry, cx, x, z, h, cz, "
+                "swap, rx, rz, rxx, ...)."
+            )
+    return circuit
 
 
 def noise_model(circuit: QuantumCircuit, noise: GateNoise) -> NoiseModel:

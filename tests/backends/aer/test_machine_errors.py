@@ -38,17 +38,26 @@ def means(outcomes):
     return outcomes @ np.array(signs)
 
 
-def on_aer(noise, label=None):
+def on_aer(noise, asked=None):
     options = noise.options | {"shots": None, "method": "density_matrix"}
-    return create("aer_forte", options).expectations(circuit(label), VALUES, ZS).values
+    return create("aer_forte", options).expectations(asked or circuit(), VALUES, ZS).values
 
 
-@pytest.mark.parametrize("label", [None, "mine"])
-def test_outcomes_have_the_means_of_aer(label):
-    found = MachineErrors.of_noise(circuit(label), NOISE).probabilities(VALUES)
+def nested():
+    """Return the circuit as one gate."""
+    found = QuantumCircuit(4)
+    found.append(circuit().to_gate(), range(4))
+    return found
+
+
+@pytest.mark.parametrize(
+    "asked", [circuit(), circuit("mine"), nested()], ids=["plain", "labels", "nested"]
+)
+def test_outcomes_have_the_means_of_aer(asked):
+    found = MachineErrors.of_noise(asked, NOISE).probabilities(VALUES)
     assert found.shape == (3, 16)
     np.testing.assert_allclose(found.sum(axis=1), 1.0)
-    np.testing.assert_allclose(means(found), on_aer(NOISE, label), atol=1e-12)
+    np.testing.assert_allclose(means(found), on_aer(NOISE, asked), atol=1e-12)
 
 
 @pytest.mark.parametrize(
