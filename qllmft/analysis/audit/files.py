@@ -13,6 +13,7 @@ from qiskit import QuantumCircuit
 
 from qllmft.budget import MOST_BYTES, check_budget, circuit_cost
 from qllmft.errors import UserError, first_line
+from qllmft.files import read_bytes
 from qllmft_circuits import from_qasm3, from_qpy, qasm3_size, qpy_size
 
 MOST_FILE_BYTES = {".qpy": 10_000_000}  # of a circuit
@@ -73,12 +74,7 @@ def _names(text: str) -> dict[str, str]:
 def _content(path: Path) -> bytes:
     if not path.is_file():
         raise UserError(f"{path} is no file; give a circuit in OpenQASM 3 (.qasm) or QPY (.qpy).")
-    most = MOST_FILE_BYTES.get(path.suffix, MOST_TEXT_BYTES)
-    if path.stat().st_size > most:
-        raise UserError(
-            f"{path} has {path.stat().st_size:,} bytes, expected at most {most:,} for a circuit."
-        )
-    return path.read_bytes()
+    return read_bytes(path, MOST_FILE_BYTES.get(path.suffix, MOST_TEXT_BYTES))
 
 
 def read_rows(path: Path) -> dict[str, Any]:
@@ -92,17 +88,21 @@ def read_rows(path: Path) -> dict[str, Any]:
             f"{path} is no NPZ file; write it by numpy.savez(file, X=..., y=...), and as needed "
             f"{', '.join(ARRAYS[2:])}."
         )
-    with zipfile.ZipFile(path) as archive:
-        size = sum(entry.file_size for entry in archive.infolist())
-    if size > MOST_ROWS_BYTES:
-        raise UserError(
-            f"{path} unpacks to {size:,} bytes, expected at most {MOST_ROWS_BYTES:,}; give fewer rows."
-        )
     try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MOST_ROWS_BYTES:
+            raise UserError(
+                f"{path} unpacks to {size:,} bytes, expected at most {MOST_ROWS_BYTES:,}; give fewer rows."
+            )
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except ValueError as error:
-        raise UserError(f"{path} cannot be read: {error}. Store plain numbers and texts.") from None
+    except UserError:
+        raise
+    except Exception as error:  # of zipfile, zlib and numpy
+        raise UserError(
+            f"{path} cannot be read: {first_line(error)}. Write it again, with plain numbers and texts."
+        ) from None
     unknown = sorted(set(arrays) - set(ARRAYS))
     missing = [name for name in ("X", "y") if name not in arrays]
     if unknown or missing:

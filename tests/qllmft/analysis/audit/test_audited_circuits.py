@@ -277,6 +277,17 @@ def test_files_of_other_arrays_are_refused(tmp_path, arrays, message):
         read_rows(tmp_path / "rows.npz")
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_damaged_file_of_rows_is_refused(tmp_path, save):
+    file = tmp_path / "rows.npz"
+    save(file, X=ROWS, y=ROWS[:, 0])
+    content = file.read_bytes()
+    for at in (200, content.index(b"PK\x01\x02") + 10):  # a number, the method of compression
+        file.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
+        with pytest.raises(UserError, match=r"rows\.npz cannot be read: .* Write it again"):
+            read_rows(file)
+
+
 def test_a_file_that_is_no_archive_is_refused(tmp_path):
     (tmp_path / "rows.npz").write_text("X, y")
     with pytest.raises(UserError, match=r"rows\.npz is no NPZ file; write it by numpy\.savez"):
