@@ -34,7 +34,6 @@ def read_tensors(
     *,
     any_type: bool = False,
     missing: bool = False,
-    others: bool = False,
 ) -> dict[str, Tensor]:
     """Return the tensors of a file whose header has the names, shapes and types of ``expected``.
 
@@ -43,7 +42,6 @@ def read_tensors(
         expected: their values are not read, and they may be on the device ``meta``.
         any_type: compare names and shapes only.
         missing: accept a file without some of them.
-        others: accept a file with more of them, which are not read.
 
     Raises:
         WrongTensorsError: with the first faults, if the header does not fit.
@@ -54,8 +52,7 @@ def read_tensors(
         there = set(file.keys())
         absent = [] if missing else sorted(expected.keys() - there)
         faults = [f"{name} is missing" for name in absent]
-        if not others:
-            faults += [f"{name} is no weight of it" for name in sorted(there - expected.keys())]
+        faults += [f"{name} is no weight of it" for name in sorted(there - expected.keys())]
         wanted = sorted(there & expected.keys())
         for name in wanted:
             faults += _fault(file.get_slice(name), name, expected[name], any_type=any_type)

@@ -15,6 +15,7 @@ from qllmft.tasks.accuracy import Accuracy
 from qllmft.training import Examples
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 GRID = tuple(float(c) for c in 10.0 ** np.arange(-2, 5))  # values of C
 RIDGES = tuple(float(r) for r in 10.0 ** np.arange(-6.0, 0.5, 0.5))  # λ
@@ -54,12 +55,17 @@ def kernel_svm(
         blocks = np.array_split(examples.x.double().numpy(), -(-len(examples.x) // ROWS))
         return np.concatenate([fidelities(states_of(block), known) for block in blocks])
 
-    held, truth = rows(validation), validation.y.numpy()
+    machine, score = chosen_svm(kernel, labels, rows(validation), validation.y.numpy())
+    tested = Accuracy.of(test.y.numpy(), machine.predict(rows(test)))
+    return KernelResult(machine.C, score, tested), known
+
+
+def chosen_svm(kernel: Floats, labels: Ints, held: Floats, truth: Ints) -> tuple[SVC, Accuracy]:
+    """Return the SVM on a kernel (N, N) with the C that is best on other rows (M, N) of it, and its accuracy there."""
     machines = [SVC(C=c, kernel="precomputed").fit(kernel, labels) for c in GRID]
     scores = [Accuracy.of(truth, machine.predict(held)) for machine in machines]
     best = int(np.argmax([score.right for score in scores]))
-    tested = Accuracy.of(test.y.numpy(), machines[best].predict(rows(test)))
-    return KernelResult(GRID[best], scores[best], tested), known
+    return machines[best], scores[best]
 
 
 def classical_kernels(unit: Floats) -> dict[str, Floats]:

@@ -18,7 +18,6 @@ from qllmft.tasks.multilabel import best_thresholds, macro_f1
 from qllmft.tasks.regression import r2
 
 if TYPE_CHECKING:
-    from qllmft.config import RunConfig
     from qllmft.training import Examples
 
 Floats = NDArray[np.float64]

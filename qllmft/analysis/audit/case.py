@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from qllmft.analysis.audit.circuit import Floats, States, TrainedCircuit
+from qllmft.analysis.kernels import fidelities
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
 from qllmft.tasks.accuracy import Accuracy, TextDifference
@@ -210,7 +211,7 @@ class Case:
     @cached_property
     def train_kernel(self) -> Floats:
         """Return the fidelities (N, N) of the training rows' states."""
-        return np.abs(self.train_states.conj() @ self.train_states.T) ** 2
+        return fidelities(self.train_states, self.train_states)
 
     @cached_property
     def derivatives(self) -> tuple[Floats, Floats]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from sklearn.linear_model import LinearRegression
-from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from torch import Tensor, nn
 
@@ -20,7 +19,7 @@ from qllmft.analysis.audit.case import (
     not_applicable,
 )
 from qllmft.analysis.audit.circuit import Floats, TrainedCircuit, without
-from qllmft.analysis.kernels import GRID, fidelities
+from qllmft.analysis.kernels import chosen_svm, fidelities
 
 LINEAR = 0.99  # R² of a linear map of the inputs
 STEPS, RATE, BATCH = 120, 0.05, 96  # of the training of a twin by Adam
@@ -85,9 +84,7 @@ def own_kernel(case: Case) -> AuditFinding:
     if len(np.unique(labels[shown])) < 2:
         return not_applicable("The training rows are too few for a kernel.")
     known, held = kernel[np.ix_(shown, shown)], kernel[np.ix_(folds, shown)]
-    machines = [SVC(C=c, kernel="precomputed").fit(known, labels[shown]) for c in GRID]
-    best = int(np.argmax([machine.score(held, labels[folds]) for machine in machines]))
-    machine = machines[best].fit(kernel, labels)
+    machine = chosen_svm(known, labels[shown], held, labels[folds])[0].fit(kernel, labels)
     found = case.compared(machine.predict(fidelities(case.test_states, case.train_states)))
     sentence = f"A support vector machine on the fidelities of the states gets {found.rival} beside {case.accuracy}"
     if found.verdict == "open" and found.difference.value < -case.margin:
