@@ -135,9 +135,9 @@ def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
     head = model.classifier.head
     if not isinstance(head, QuantumHead):
         raise UserError(
-            "the head of this model is a perceptron: there is no circuit to export."
-            if head is not None
-            else "this model has no head: its linear layer reads the encoders. Add --part encoder."
+            "this model has no head: its linear layer reads the encoders. Add --part encoder."
+            if head is None and model.surrogate is None
+            else "the head of this model is classical: there is no circuit to export."
         )
     values = {}
     if request.text is not None:

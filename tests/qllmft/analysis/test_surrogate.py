@@ -14,6 +14,7 @@ from qllmft.heads import QuantumHead, build_classifier
 from qllmft.heads.network import NetworkHead
 from qllmft.heads.state import StateHead
 from qllmft.heads.surrogate import build_surrogate
+from qllmft.inference.export import ExportRequest, export_run
 from qllmft.model import StoredModel, load_model, save_model
 from qllmft_circuits import AnsatzOptions
 
@@ -70,6 +71,8 @@ def test_a_surrogate_gives_the_logits_of_the_circuits(name, tmp_path):
     torch.testing.assert_close(found.classifier(X), surrogate.classifier(X), atol=1e-6, rtol=1e-5)
     with pytest.raises(UserError, match="surrogate already"):
         surrogate_of(found)
+    with pytest.raises(UserError, match="is classical: there is no circuit to export"):
+        export_run(tmp_path, ExportRequest())
 
 
 def test_odd_encoders_and_their_layer_are_one_matrix():

@@ -188,7 +188,7 @@ PERCEPTRON = {"head": "mlp", "encoder": "none"}
 @pytest.mark.parametrize(
     ("settings", "options", "message"),
     [
-        (PERCEPTRON, {}, "the head of this model is a perceptron: there is no circuit"),
+        (PERCEPTRON, {}, "the head of this model is classical: there is no circuit"),
         ({"encoder": "mlp"}, {"part": "encoder"}, "no quantum encoder: there is no such circuit"),
         (PERCEPTRON, {"part": "encoder"}, "this model has no quantum encoder"),
         ({"n_qubits": 4, "n_encoders": 2}, {"part": "encoder"}, "has 2 encoders.* --encoder 0 to 1"),
