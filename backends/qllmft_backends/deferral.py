@@ -17,8 +17,9 @@ from qiskit.circuit.library import CXGate
 from qiskit.exceptions import QiskitError
 
 from qllmft_backends.errors import UnsupportedGateError
+from qllmft_backends.requests import has_other_meaning
 
-_DIAGONAL = frozenset(("id", "z", "s", "sdg", "t", "tdg", "rz", "p", "u1", "rzz", "ccz"))
+_DIAGONAL = frozenset(("id", "z", "s", "sdg", "t", "tdg", "rz", "p", "u1", "rzz"))
 _CX = CXGate()
 _AER = "Qiskit Aer runs it shot by shot: create('aer_statevector').sampler(), or aer_forte with gate noise."
 
@@ -225,9 +226,8 @@ class _Rewriting:
 
 def _commuting(gate: Any) -> range:
     """Return the positions of the qubits on which a gate is diagonal, so that it keeps their measured value."""
-    if gate.name in _DIAGONAL:
-        return range(gate.num_qubits)
     if isinstance(gate, ControlledGate):
-        inner = gate.base_gate.name in _DIAGONAL
+        inner = len(_commuting(gate.base_gate)) == gate.base_gate.num_qubits
         return range(gate.num_qubits if inner else gate.num_ctrl_qubits)
-    return range(0)
+    diagonal = gate.name in _DIAGONAL and not has_other_meaning(gate)
+    return range(gate.num_qubits if diagonal else 0)

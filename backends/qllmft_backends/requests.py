@@ -11,6 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from pydantic import BaseModel
 from qiskit import QuantumCircuit
+from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.exceptions import QiskitError
 from qiskit.primitives.containers.bindings_array import BindingsArray
 
@@ -19,6 +20,7 @@ from qllmft_backends.protocol import Evaluator, Floats
 
 # between the seeds, and the option ``repetition``, of two rounds of the same circuits
 BETWEEN_ROUNDS = 1_000_000
+_STANDARD = get_standard_gate_name_mapping()
 
 
 def check_values(circuit: QuantumCircuit, values: Floats) -> Floats:
@@ -65,6 +67,7 @@ def opened(circuit: QuantumCircuit, known: Set[str], machine: str) -> QuantumCir
     Raises:
         UnsupportedGateError: for a gate without such a definition.
     """
+    circuit = _own_names(circuit)
     while nested := [name for name in circuit.count_ops() if name not in known]:
         refusal = (
             f"gate {nested[0]!r} of circuit {circuit.name!r} has no definition by gates that {machine} runs. Define "
@@ -76,8 +79,31 @@ def opened(circuit: QuantumCircuit, known: Set[str], machine: str) -> QuantumCir
             raise UnsupportedGateError(refusal) from error
         if contents.count_ops() == circuit.count_ops():
             raise UnsupportedGateError(refusal)
-        circuit = contents
+        circuit = _own_names(contents)
     return circuit
+
+
+def has_other_meaning(gate: Any) -> bool:
+    """Return whether a gate has the name of a standard one and a definition of its own."""
+    standard = _STANDARD.get(gate.name)
+    return (
+        standard is not None
+        and not isinstance(gate, standard.base_class)
+        and not type(gate).__module__.startswith("qiskit.circuit.library")
+        and gate.definition is not None
+    )
+
+
+def _own_names(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return a circuit in which no gate `has_other_meaning`: such gates have another name."""
+    found = circuit
+    for i, each in enumerate(circuit.data):
+        if has_other_meaning(each.operation):
+            gate = each.operation.to_mutable()
+            gate.name = f"{gate.name} of its own"
+            found = circuit.copy() if found is circuit else found
+            found.data[i] = each.replace(operation=gate)
+    return found
 
 
 def number_of_shots(backend: Evaluator) -> int | None:

@@ -5,9 +5,10 @@ import re
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
+from qiskit.circuit import Gate
 from reference_circuits import every_gate, expectations_by_statevector, z_string
 
-from qllmft_backends import Backend, BackendError, Capabilities, Expectations, create
+from qllmft_backends import Backend, BackendError, Capabilities, Expectations, GateNoise, create
 from qllmft_circuits import head_circuit
 
 
@@ -62,6 +63,39 @@ def test_no_samples_are_no_rows():
     values = np.empty((0, circuit.num_parameters))
     answer = create("adjoint").expectations(circuit, values, [z_string(1, 3)] * 2)
     assert answer.values.shape == answer.standard_errors.shape == (0, 2)
+
+
+def own_gate(name: str) -> Gate:
+    """A gate with a name of Qiskit's, which is √X."""
+    found = Gate(name, 1, [])
+    found.definition = QuantumCircuit(1)
+    found.definition.sx(0)
+    return found
+
+
+@pytest.mark.parametrize("name", ["adjoint", "aer_statevector", "aer_forte", "pennylane"])
+def test_a_gate_is_its_definition_and_not_its_name(name):
+    circuit = QuantumCircuit(3)
+    circuit.append(own_gate("z"), [0])
+    circuit.append(own_gate("x").control(), [1, 2])
+    circuit.h(1)
+    circuit.append(own_gate("x").control(), [1, 2])
+    inner = QuantumCircuit(1)
+    inner.append(own_gate("id"), [0])
+    circuit.append(inner.to_gate(), [0])
+    options = {"aer_forte": {**GateNoise(0, 0).options, "shots": None}}.get(name, {})
+    asked = circuit, np.empty((1, 0)), [z_string(mask, 3) for mask in (1, 2, 4, 7)]
+    found = create(name, options).expectations(*asked).values
+    np.testing.assert_allclose(found, expectations_by_statevector(*asked), atol=1e-6)
+
+
+def test_a_measured_bit_is_kept_before_a_gate_with_the_name_of_a_diagonal_one():
+    circuit = QuantumCircuit(1, 1)
+    circuit.x(0)
+    circuit.measure(0, 0)
+    circuit.append(own_gate("z"), [0])
+    result = create("adjoint").sampler(seed=1).run([circuit], shots=100).result()[0]
+    assert result.data.c.get_counts() == {"1": 100}
 
 
 @pytest.mark.parametrize("method", ["expectations", "outcomes"])
