@@ -31,13 +31,10 @@ class MinuteLines:
 
     Args:
         say: receives the lines.
-        clock: seconds.
     """
 
-    def __init__(
-        self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._say, self._clock = say, clock
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self._stage = StageStarted("fitting")
         self._start: tuple[float, int] | None = None  # time and number of steps of the first report
         self._last = 0.0  # time of the last line
@@ -46,9 +43,9 @@ class MinuteLines:
         """Say a line if the event is progress and a minute has passed."""
         match event:
             case StageStarted():
-                self._stage, self._start, self._last = event, None, self._clock()
+                self._stage, self._start, self._last = event, None, time.monotonic()
             case StageAdvanced(stage, done) if stage == self._stage.stage:
-                now = self._clock()
+                now = time.monotonic()
                 if self._start is None:
                     self._start = now, done
                 elif now - self._last >= EVERY_S and done < self._stage.total:

@@ -122,11 +122,6 @@ def encoder_template(config: ModelConfig) -> QuantumCircuit | None:
     return encoder_circuit(qubits, layers, encoder_ansatz(config))
 
 
-def trained_parameters(config: ModelConfig, dimension: int, n_classes: int) -> int:
-    """Return the number of trained parameters on embeddings of ``dimension`` values, without building the model."""
-    return sum(part_parameters(config, dimension, n_classes).values())
-
-
 def preset_parameters(preset: Preset, dimension: int, n_classes: int) -> int | None:
     """Return the number of trained parameters of a preset's head or baseline, or None for an SVC.
 
@@ -136,7 +131,7 @@ def preset_parameters(preset: Preset, dimension: int, n_classes: int) -> int | N
         n_classes: Number of labels.
     """
     if preset.baseline is None:
-        return trained_parameters(preset.config().model, dimension, n_classes)
+        return sum(part_parameters(preset.config().model, dimension, n_classes).values())
     return dimension + 1 if preset.baseline == LOGISTIC_REGRESSION else None
 
 

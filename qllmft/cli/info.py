@@ -195,7 +195,7 @@ def doctor(*, noise: bool = False, json: Json = False) -> None:
     Args:
         noise: Check by closed formulas that gate noise and shots are applied.
     """
-    from qllmft.installation import examine
+    from qllmft.cli.installation import examine
     from qllmft_backends.noise_check import check_noise
 
     if noise:

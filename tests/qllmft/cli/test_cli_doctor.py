@@ -8,7 +8,7 @@ from importlib.metadata import version
 import pytest
 import torch
 
-from qllmft import installation
+from qllmft.cli import installation
 from qllmft.versions import version_of
 
 
