@@ -33,6 +33,7 @@ import qllmft
 import torch
 from datasets import Dataset
 from examples.experiments import debian, docstrings
+from examples.experiments.common import Record
 from sentence_transformers import SentenceTransformer
 from setfit import SetFitModel, Trainer, TrainingArguments
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -122,12 +123,6 @@ def drawn(texts: Texts, n: int, seed: int) -> tuple[list[str], list[str], list[s
     rows = np.sort(random.permutation(len(held))[:TESTED])
     tested = [held[i] for i in rows]
     return (*map(list, zip(*shown, strict=True)), *map(list, zip(*tested, strict=True)))
-
-
-@cache
-def embedded(text: str) -> np.ndarray:
-    """Return the embedding of a text by the frozen body."""
-    return np.asarray(body().encode(text))
 
 
 @cache
@@ -222,8 +217,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("docs/records/few-texts.json"))
     given = parser.parse_args()
     torch.set_num_threads(1)
-    rows = json.loads(given.json.read_text("utf-8"))["results"] if given.json.exists() else []
-    known = {(row["set"], row["n"], row["seed"], row["part"]) for row in rows}
+    record = Record(given.json, "set", "n", "seed", "part")
     for seed in given.seeds:
         for name in given.sets:
             texts = SETS[name](given)
@@ -232,15 +226,16 @@ def main() -> None:
                     continue  # too few for a test
                 split = drawn(texts, n, seed)
                 for part in given.parts:
-                    if (name, n, seed, part) in known or (part == "SetFit" and n > SETFIT_MOST):
+                    known = not record.lacks(name, n, seed, part)
+                    if known or (part == "SetFit" and n > SETFIT_MOST):
                         continue
                     started = time.process_time()
                     right = PARTS[part](split, seed)
                     seconds = round(time.process_time() - started, 1)
                     row = {"set": name, "labels": len(texts), "n": n, "seed": seed, "part": part}
-                    rows.append({**row, "right": right, "texts": len(split[2]), "seconds": seconds})
-                    given.json.write_text(json.dumps({"results": rows}) + "\n", encoding="utf-8")
-                    print(json.dumps(rows[-1]), flush=True)
+                    row |= {"right": right, "texts": len(split[2]), "seconds": seconds}
+                    record.add(row)
+                    print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,6 @@ from qllmft.inference import LabelledTexts
 from qllmft_backends import create
 
 SHOTS = 1000
-FORTE = {"noise": "forte1", "shots": SHOTS}
 ONLY_NOISE = {"noise": "explicit", "one_qubit_rate": 1.0, "two_qubit_rate": 1.0, "shots": SHOTS}
 LR = "logistic regression (C = 1)"
 

@@ -35,13 +35,11 @@ DEEP = (
 )
 
 
-def config_of(
-    connectivity: int, layers: int, ring: bool, qubits: int = QUBITS, reuploads: int = 1
-) -> ModelConfig:
+def config_of(connectivity: int, layers: int, ring: bool, qubits: int = QUBITS) -> ModelConfig:
     """Return a head of one encoding and so many layers of the paper's ansatz."""
     return ModelConfig(
         n_qubits=qubits,
-        reuploads=reuploads,
+        reuploads=1,
         main_layers=layers,
         connectivity=connectivity,
         ring=ring,
