@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from qllmft.config import ModelConfig
     from qllmft.energy.curve import EnergyCurve
 
+QUBITS = "10-60"
 ROWS = 16  # rows of the table; JSON has every number of qubits
 
 
 def energy(
     *,
-    preset: str = "single-10q",
+    preset: str | None = None,
     config: Path | None = None,
-    qubits: str = "10-60",
+    qubits: str = QUBITS,
     model: Literal["paper", "measured", "follow-up"] = "paper",
     calibration: Path | None = None,
     against: Literal["state-vector", "tensor-network"] = "state-vector",
@@ -34,7 +35,7 @@ def energy(
     """Print the energy of one inference with the head on a QPU and on a GPU, and their crossover.
 
     Args:
-        preset: Preset of the head; --qubits gives its qubits.
+        preset: Preset of the head; --qubits gives its qubits. [default: single-10q]
         config: TOML file of settings, instead of a preset.
         qubits: Number of qubits, or a range such as 10-60.
         model: Energy model. paper: table V as printed. measured: with Forte's real gate times, 130 µs and 970 µs.
@@ -50,11 +51,12 @@ def energy(
     from qllmft.energy.curve import MOST_QUBITS, energy_curve
     from qllmft.energy.formula import read_gate_times
 
-    run_config = build_config(preset, config, parse_settings(settings or []))
+    run_config = build_config(preset, config, parse_settings(settings or []), default="single-10q")
     if here:
-        if figure is not None or calibration is not None or against != "state-vector":
+        if figure or calibration or (qubits, model, against) != (QUBITS, "paper", "state-vector"):
             raise UserError(
-                "--here measures one number of qubits; omit --figure, --calibration and --against."
+                "--here measures the head with its own number of qubits; omit --qubits, --model, --figure, "
+                "--calibration and --against."
             )
         from qllmft.energy.here import measure_here
 

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from qllmft.cli.console import PlainConsole, say, say_json, table
-from qllmft.cli.options import Json, Natural, Port, Positive
+from qllmft.cli.options import Count, Json, Natural, Port
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def jobs(
     server: bool = False,
     offline: bool = False,
     job: Annotated[list[str] | None, typer.Option(metavar="ID")] = None,
-    limit: Positive = 25,
+    limit: Count = None,
     token_file: Path | None = None,
     url: str | None = None,
     json: Json = False,
@@ -71,7 +71,7 @@ def jobs(
         server: List the jobs that the server knows.
         offline: Read only the ledger: the states are those of the last call.
         job: Cancel only this job; may be repeated.
-        limit: Greatest number of jobs that --server lists.
+        limit: Greatest number of jobs that --server lists. [default: 25]
         token_file: File that holds the API key.
         url: Address of the API. [default: the environment's]
     """
@@ -88,6 +88,10 @@ def jobs(
         action, run = "list", Path(action)
     if server and action != "list":
         raise UserError(f"--server lists; to {action} jobs name a run or a --ledger.")
+    if (server and (run or ledger)) or (run and ledger):
+        raise UserError("a run, --ledger and --server are three places of jobs. Name one of them.")
+    if limit is not None and not server:
+        raise UserError("--limit bounds the jobs that --server lists. Omit it.")
     if offline and (server or action != "list"):
         raise UserError("--offline lists a ledger's jobs without asking the server. Omit it.")
     if job and action != "cancel":
@@ -102,7 +106,7 @@ def jobs(
         say(*remote.cancel(job, connection))
         return
     if server:
-        rows = remote.server_jobs(connection, limit=limit)
+        rows = remote.server_jobs(connection, limit=limit or 25)
     elif not folders:
         raise UserError("name a run's folder, or --ledger FOLDER, or --server.")
     elif action == "cancel":

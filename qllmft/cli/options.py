@@ -269,15 +269,23 @@ def command_line(context: typer.Context) -> list[str]:
     return words
 
 
-def build_config(preset: str, file: Path | None, overrides: dict[str, Any]) -> RunConfig:
-    """Return the configuration of a preset or a file with settings of the command line."""
+def build_config(
+    preset: str | None, file: Path | None, overrides: dict[str, Any], default: str | None = None
+) -> RunConfig:
+    """Return the configuration of a preset or a file with settings of the command line.
+
+    Raises:
+        UserError: for a preset and a file.
+    """
     from qllmft.config import parse_config
-    from qllmft.config.presets import load_preset
+    from qllmft.config.presets import DEFAULT, load_preset
     from qllmft.config.settings import with_settings
     from qllmft.config.toml_files import read_toml
 
     if file is None:
-        return load_preset(preset).config(overrides)
+        return load_preset(preset or default or DEFAULT).config(overrides)
+    if preset is not None:
+        raise UserError("--config holds every setting, and --preset too. Omit one of them.")
     checked = parse_config(read_toml(file, "configuration"), str(file))
     tree = checked.model_dump(mode="json", exclude_none=True)
     return parse_config(with_settings(tree, overrides), str(file))

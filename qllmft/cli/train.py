@@ -57,7 +57,7 @@ class CircuitTraining:
 
 def train(
     *,
-    preset: str = "sines",
+    preset: str | None = None,
     config: Path | None = None,
     data: DataOptions,
     circuit: CircuitTraining,
@@ -81,7 +81,7 @@ def train(
     accuracy alone, and the test set is read once.
 
     Args:
-        preset: Named settings to start from; `qllmft info` lists them.
+        preset: Named settings to start from; `qllmft info` lists them. [default: sines]
         config: A TOML file of settings instead of a preset; a run's config.toml is one.
         lr: Learning rate of Adam, L in the paper. [default: the preset's]
         batch_size: Texts in a batch, B in the paper. [default: 16]

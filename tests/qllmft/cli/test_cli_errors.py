@@ -68,7 +68,9 @@ WRONG = [
     (["energy", "--preset", "nn-head-0"], ["the head is classical"]),
     (["energy", "--calibration", "x.json"], ["gives real gate times", "expected --model measured"]),
     (["energy", "--model", "measured", "--calibration", "TMP/none.json"], ["cannot be read: No such file"]),
-    (["energy", "--here", "--figure", "x.svg"], ["--here measures one number of qubits; omit --figure"]),
+    (["energy", "--here", "--figure", "x.svg"], ["--here measures the head with its own number", "--figure"]),
+    (["energy", "--here", "--qubits", "4"], ["--here measures the head with its own number of qubits; omit --qubits"]),
+    (["energy", "--preset", "sines", "--config", "x"], ["--config holds every setting, and --preset too. Omit one"]),
     # studies and searches
     (["study"], ["got no study; `qllmft study --list` lists them"]),
     (["study", "table5"], ["there is no campaign 'table5'. Did you mean 'table"]),
