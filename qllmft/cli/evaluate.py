@@ -90,6 +90,8 @@ def evaluate(
         raise UserError(
             "--budget predicts the accuracy on a backend, and none is named. Add --backend."
         )
+    if budget and (margin or coverage is not None):
+        raise UserError("--budget is about the answers to all texts. Omit --margin and --coverage.")
     from qllmft.cli.listener import ConsoleListener
     from qllmft.inference.decision import Decision
     from qllmft.inference.evaluation import LabelledTexts, Subset

@@ -67,6 +67,8 @@ WRONG = [
     ([*PREDICT, "--backend", "adjoint", "--symmetry-verification"], ["option symmetry_verification = True", "Its opt"]),
     # evaluate
     (["evaluate", "RUN", "--limit", "4", "--sample", "4"], ["--limit takes the first texts and --sample draws some;"]),
+    (["evaluate", "RUN", *ADJOINT, "--budget", "--margin", "0.1"], ["Omit --margin and --coverage."]),
+    (["evaluate", "RUN", *ADJOINT, "--budget", "--coverage", "0.9"], ["Omit --margin and --coverage."]),
     # jobs
     (["jobs", "list"], ["name a run's folder, or --ledger FOLDER, or --server."]),
     (["jobs", "wait"], ["name a run's folder, or --ledger FOLDER, or --server."]),
