@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from qiskit.circuit import ParameterVector, QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from qllmft_backends import GateNoise, create
+from qllmft_circuits import readout_observables
 
 from environments import Environment, NotAvailableError
 from sessions import Worker
@@ -154,5 +155,4 @@ def _question(
         else:
             circuit.ry((x if gate.from_data else theta)[gate.index], gate.qubit)
     values = np.concatenate([np.broadcast_to(weights, (len(data), len(weights))), data], axis=1)
-    strings = [SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], n_qubits) for q in range(n_qubits)]
-    return circuit, values.astype(np.float64), strings
+    return circuit, values.astype(np.float64), readout_observables(n_qubits)

@@ -50,15 +50,13 @@ class MinuteLines:
                     self._start = now, done
                 elif now - self._last >= EVERY_S and done < self._stage.total:
                     self._last = now
-                    self._say(self._line(now, done))
+                    self._say(self._line(now - self._start[0], done, done - self._start[1]))
 
-    def _line(self, now: float, done: int) -> str:
-        began, before = self._start or (now, done)
+    def _line(self, seconds: float, done: int, here: int) -> str:
+        """Return the line after ``done`` steps, of which ``here`` ones took so many seconds."""
         line = f"{stage_text(self._stage)}: {done:,} of {self._stage.total:,}"
-        if done <= before:
-            return line
-        left = (now - began) * (self._stage.total - done) / (done - before)
-        return f"{line}, {left_text(left)}"
+        left = self._stage.total - done
+        return f"{line}, {left_text(seconds * left / here)}" if here > 0 else line
 
 
 def left_text(seconds: float | None) -> str:

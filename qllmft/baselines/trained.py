@@ -136,9 +136,7 @@ class TrainedHead:
 
         They are None if the outputs are real values.
         """
-        given = torch.from_numpy(x)
-        known = self._last(given).logits
-        return self._task.probabilities(self._logits(given) if known is None else known)
+        return self._task.probabilities(self._known_logits(torch.from_numpy(x)))
 
     def _last(self, x: torch.Tensor) -> _Predicted:
         """Return the results of the last prediction if it was of the same embeddings, else empty ones."""
@@ -154,6 +152,11 @@ class TrainedHead:
         self._predicted = _Predicted(x, latent, logits)
         return logits
 
+    def _known_logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits of `predict` if it had the same embeddings just before, else computed ones."""
+        known = self._last(x).logits
+        return self._logits(x) if known is None else known
+
     def load(self, examples: Examples) -> float | None:
         """Return the share of answers that change if the measured circuits return only noise, see `Task.changed`.
 
@@ -163,9 +166,8 @@ class TrainedHead:
             noise = logits_of_noise(self.model, examples.x)
         if noise is None:
             return None
-        known = self._last(examples.x).logits
-        logits = self._logits(examples.x) if known is None else known
-        return examples.task.changed(self._answers(logits), self._answers(noise))
+        answers = self._answers(self._known_logits(examples.x))
+        return examples.task.changed(answers, self._answers(noise))
 
     def latent(self, x: torch.Tensor) -> torch.Tensor | None:
         """Return `latent_vectors`, from `predict` if it had the same embeddings just before."""

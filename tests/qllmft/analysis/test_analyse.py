@@ -1,5 +1,4 @@
 import json
-import shutil
 
 import pytest
 
@@ -10,12 +9,6 @@ from qllmft.inference.sharing import model_card
 from qllmft.model import load_model
 from qllmft.run import RunFolder
 from qllmft.templates import encoder_template, head_template
-
-
-@pytest.fixture
-def run(trained_run, tmp_path):
-    shutil.copytree(trained_run, tmp_path / "run")
-    return tmp_path / "run"
 
 
 def test_a_run_is_analysed(run, cli):

@@ -1,6 +1,5 @@
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -239,12 +238,6 @@ def test_a_rank_above_the_dimension_is_refused():
         surrogate_of(stored(2, **STRUCTURES["single"]), 9)
     with pytest.raises(UserError, match="encoder is classical"):
         surrogate_of(stored(2, encoder="mlp", n_qubits=4))
-
-
-@pytest.fixture
-def run(trained_run, tmp_path):
-    shutil.copytree(trained_run, tmp_path / "run")
-    return tmp_path / "run"
 
 
 def test_a_run_is_dequantised(run, cli, tmp_path):
