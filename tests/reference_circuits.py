@@ -5,7 +5,7 @@ from itertools import pairwise, permutations
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitInstruction, ParameterVector
+from qiskit.circuit import CircuitInstruction, Gate, ParameterVector
 from qiskit.circuit.library import RYGate
 from qiskit.quantum_info import SparsePauliOp, Statevector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
@@ -97,6 +97,14 @@ def z_string(mask: int, n_qubits: int) -> SparsePauliOp:
     """The operator with Z on the qubits whose bit is set in ``mask``."""
     qubits = [q for q in range(n_qubits) if mask >> q & 1]
     return SparsePauliOp.from_sparse_list([("Z" * len(qubits), qubits, 1.0)], num_qubits=n_qubits)
+
+
+def own_gate(name: str) -> Gate:
+    """A gate with a name of Qiskit's, which is R_X(π/2)."""
+    found = Gate(name, 1, [])
+    found.definition = QuantumCircuit(1)
+    found.definition.rx(np.pi / 2, 0)
+    return found
 
 
 def masks_of_every_weight(n_qubits: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from pydantic import BaseModel
 from qiskit import QuantumCircuit
+from qiskit.circuit import Gate
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.exceptions import QiskitError
 from qiskit.primitives.containers.bindings_array import BindingsArray
@@ -21,6 +22,7 @@ from qllmft_backends.protocol import Evaluator, Floats
 # between the seeds, and the option ``repetition``, of two rounds of the same circuits
 BETWEEN_ROUNDS = 1_000_000
 _STANDARD = get_standard_gate_name_mapping()
+_OWN = "a gate with a definition of its own"
 
 
 def check_values(circuit: QuantumCircuit, values: Floats) -> Floats:
@@ -67,7 +69,7 @@ def opened(circuit: QuantumCircuit, known: Set[str], machine: str) -> QuantumCir
     Raises:
         UnsupportedGateError: for a gate without such a definition.
     """
-    circuit = _own_names(circuit)
+    circuit = spelled_out(circuit)
     while nested := [name for name in circuit.count_ops() if name not in known]:
         refusal = (
             f"gate {nested[0]!r} of circuit {circuit.name!r} has no definition by gates that {machine} runs. Define "
@@ -79,31 +81,40 @@ def opened(circuit: QuantumCircuit, known: Set[str], machine: str) -> QuantumCir
             raise UnsupportedGateError(refusal) from error
         if contents.count_ops() == circuit.count_ops():
             raise UnsupportedGateError(refusal)
-        circuit = _own_names(contents)
+        circuit = contents
     return circuit
 
 
-def has_other_meaning(gate: Any) -> bool:
+def has_other_meaning(gate: Gate) -> bool:
     """Return whether a gate has the name of a standard one and a definition of its own."""
     standard = _STANDARD.get(gate.name)
-    return (
-        standard is not None
-        and not isinstance(gate, standard.base_class)
-        and not type(gate).__module__.startswith("qiskit.circuit.library")
-        and gate.definition is not None
-    )
+    if standard is None or isinstance(gate, standard.base_class) or _is_of_qiskit(gate):
+        return False
+    return gate.definition is not None
 
 
-def _own_names(circuit: QuantumCircuit) -> QuantumCircuit:
-    """Return a circuit in which no gate `has_other_meaning`: such gates have another name."""
-    found = circuit
-    for i, each in enumerate(circuit.data):
-        if has_other_meaning(each.operation):
-            gate = each.operation.to_mutable()
-            gate.name = f"{gate.name} of its own"
-            found = circuit.copy() if found is circuit else found
-            found.data[i] = each.replace(operation=gate)
-    return found
+def _is_of_qiskit(gate: Gate) -> bool:
+    return str(gate.base_class.__module__).startswith("qiskit.circuit.library")
+
+
+def spelled_out(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return a circuit with the definitions of gates that `has_other_meaning` in their place, inside others too."""
+    while places := [i for i, each in enumerate(circuit.data) if _misleads(each.operation)]:
+        circuit = circuit.copy()
+        for i in places:
+            gate = circuit.data[i].operation.to_mutable()
+            gate.name = _OWN
+            circuit.data[i] = circuit.data[i].replace(operation=gate)
+        circuit = circuit.decompose(gates_to_decompose=_OWN)
+    return circuit
+
+
+def _misleads(operation: Any) -> bool:
+    """Return whether a gate, or one inside it, `has_other_meaning`."""
+    if not isinstance(operation, Gate) or _is_of_qiskit(operation) or operation.definition is None:
+        return False
+    inner = (each.operation for each in operation.definition.data)
+    return has_other_meaning(operation) or any(map(_misleads, inner))
 
 
 def number_of_shots(backend: Evaluator) -> int | None:

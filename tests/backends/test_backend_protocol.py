@@ -5,8 +5,7 @@ import re
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from qiskit.circuit import Gate
-from reference_circuits import every_gate, expectations_by_statevector, z_string
+from reference_circuits import every_gate, expectations_by_statevector, own_gate, z_string
 
 from qllmft_backends import Backend, BackendError, Capabilities, Expectations, GateNoise, create
 from qllmft_circuits import head_circuit
@@ -63,14 +62,6 @@ def test_no_samples_are_no_rows():
     values = np.empty((0, circuit.num_parameters))
     answer = create("adjoint").expectations(circuit, values, [z_string(1, 3)] * 2)
     assert answer.values.shape == answer.standard_errors.shape == (0, 2)
-
-
-def own_gate(name: str) -> Gate:
-    """A gate with a name of Qiskit's, which is √X."""
-    found = Gate(name, 1, [])
-    found.definition = QuantumCircuit(1)
-    found.definition.sx(0)
-    return found
 
 
 @pytest.mark.parametrize("name", ["adjoint", "aer_statevector", "aer_forte", "pennylane"])

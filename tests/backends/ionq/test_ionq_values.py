@@ -10,6 +10,7 @@ import pytest
 from faulty_server import Fault, MockServer, Store
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
+from reference_circuits import own_gate
 
 from ionq import TOKEN
 from ionq.helpers import (
@@ -48,6 +49,16 @@ def test_the_ideal_simulator_is_exact_and_draws_shots_on_demand(simulator, probl
     assert (drawn.standard_errors > 0).all()
     assert (ask(simulator(shots=1000), problem).values == drawn.values).all()
     assert (ask(simulator(shots=1000, seed=1), problem).values != drawn.values).any()
+
+
+def test_a_gate_is_its_definition_and_not_its_name(simulator):
+    circuit = QuantumCircuit(3)
+    for qubit, times in enumerate((1, 2)):
+        for _ in range(times):
+            circuit.append(own_gate("x"), [qubit])
+    observables = [SparsePauliOp(label) for label in ("IIZ", "IZI", "ZII")]
+    answer = simulator().expectations(circuit, np.empty((1, 0)), observables)
+    np.testing.assert_allclose(answer.values, [[0, -1, 1]], atol=2e-6)
 
 
 @pytest.mark.parametrize("flipped", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2)])

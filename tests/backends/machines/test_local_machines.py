@@ -10,6 +10,7 @@ from qiskit.circuit.library import CXGate
 from qiskit.primitives import StatevectorEstimator, StatevectorSampler
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp
+from reference_circuits import own_gate
 from remote_machine import RemoteMachine
 
 from qllmft_backends import BackendError, MissingExtraError, UnknownBackendError, create
@@ -48,6 +49,20 @@ def test_a_machine_without_noise_gives_the_exact_values_within_its_errors(level)
     compiled = backend.compiled(circuit())
     assert compiled.circuit.num_qubits == 6  # Qiskit widens circuits to the machine
     assert_close(backend.expectations(circuit(), VALUES, OBSERVABLES))
+
+
+@pytest.mark.filterwarnings("ignore:.*has no QubitProperties")
+def test_a_machine_runs_the_definition_of_a_gate_and_not_its_name():
+    asked, inner = QuantumCircuit(3), QuantumCircuit(1)
+    asked.append(own_gate("x"), [0])
+    inner.append(own_gate("sx"), [0])
+    for _ in range(2):
+        asked.append(inner.to_gate(), [1])
+    observables = [SparsePauliOp(label) for label in ("IIZ", "IZI", "ZII")]
+    machine = GenericBackendV2(4, noise_info=False, seed=1)
+    backend = create("qiskit", {"shots": 4000}, backend=machine)
+    found = backend.expectations(asked, np.empty((1, 0)), observables)
+    np.testing.assert_allclose(found.values, [[0, -1, 1]], atol=0.08)
 
 
 def test_noise_of_a_machine_moves_the_values():

@@ -26,6 +26,7 @@ from qllmft_backends.remote.ionq.route import IonQRoute
 from qllmft_backends.remote.ledger.chunk import Setup
 from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.rows import ENDED_FREE
+from qllmft_backends.requests import spelled_out
 
 # Gates that qiskit-ionq sends untranspiled ("qis") and that the API knows by the same matrix, with the native gates of
 # each: (GPI and GPI2 pulses, ZZ gates of any angle). Rotations about Z only change phases. Left out: p, cp and csx,
@@ -52,6 +53,7 @@ _OMIT = "Omit compiled_estimate."
 def compile_template(circuit: QuantumCircuit) -> Template:
     """Check that ``circuit`` can be sent, and measure every qubit."""
     check_unmeasured(circuit)
+    circuit = spelled_out(circuit)
     lines = [f"{circuit.num_qubits} qubits", ",".join(p.name for p in circuit.parameters)]
     counts = {1: 0, 2: 0}
     for position, instruction in enumerate(circuit.data):

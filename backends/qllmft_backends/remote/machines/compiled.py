@@ -18,6 +18,7 @@ from qllmft_backends.errors import BackendError, MissingExtraError, UnsupportedG
 from qllmft_backends.protocol import Floats, Ints
 from qllmft_backends.remote.batch import Template, check_unmeasured
 from qllmft_backends.remote.machines.options import QiskitOptions
+from qllmft_backends.requests import spelled_out
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,9 @@ def compile_circuit(
     ionq_gates = options.native == "ionq"
     check_unmeasured(circuit)
     _check_fit(circuit, target, layout)
-    found = circuit.measure_all(inplace=False) if measure else circuit
+    found = spelled_out(circuit)
+    if measure:
+        found = found.measure_all(inplace=False)
     if target is not None:
         target = ionq_target(target) if ionq_gates else target
         initial = None if layout is None else list(layout)
