@@ -9,7 +9,6 @@ import argparse
 import datetime as dt
 import platform
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ from machine import BUSY_LOAD, cpu_model, load_average
 from reference import remembered_outputs
 from registry import Peer, choose
 from report import write_report
-from sessions import Entrant, Worker, check, race
-from workloads import SMALLEST, make_inputs, save_arrays
+from sessions import Entrant, contest, started
+from workloads import SMALLEST, make_inputs
 
 DEFAULT_QUBITS = {
     "enc": (10, 12, 14, 16, 18, 20),
@@ -123,36 +122,6 @@ def prepare_all(names: set[str], options: argparse.Namespace) -> dict[str, Envir
     return found
 
 
-def enter(
-    peer: Peer,
-    workload: str,
-    n_qubits: int,
-    *,
-    environment: Environment | str,
-    inputs: Path,
-    options: argparse.Namespace,
-) -> Entrant:
-    """Return a peer's entry in one cell, with a started worker or with the reason if there is none."""
-    entrant = Entrant(peer.name, peer.label, peer.tolerance)
-    if workload not in peer.largest:
-        entrant.drop("not run", f"it has no form of {workload}")
-    elif n_qubits > peer.largest[workload] and not options.all_sizes:
-        entrant.drop("not run", f"limited to {peer.largest[workload]} qubits without --all-sizes")
-    elif isinstance(environment, str):
-        entrant.drop("not installed", environment)
-    else:
-        module = f"peers.{peer.environment}.worker"
-        entrant.worker = Worker(
-            environment,
-            module,
-            inputs,
-            variant=peer.variant,
-            threads=options.threads,
-            limit_s=options.limit,
-        )
-    return entrant
-
-
 def measure_cell(
     workload: str,
     n_qubits: int,
@@ -163,29 +132,17 @@ def measure_cell(
     """Check and time all peers on one workload at one size."""
     inputs = make_inputs(workload, n_qubits)
     expected = remembered_outputs(inputs, options.cache / "expected")
-    entrants: list[Entrant] = []
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "inputs.npz"
-        save_arrays(path, inputs)
-        try:
-            for peer in peers:
-                entrants.append(
-                    enter(
-                        peer,
-                        workload,
-                        n_qubits,
-                        environment=environments[peer.environment],
-                        inputs=path,
-                        options=options,
-                    )
-                )
-                if entrants[-1].worker is not None:
-                    check(entrants[-1], expected)
-            others = race(entrants, options.repeats, options.seconds, options.burst)
-        finally:
-            for entrant in entrants:
-                if entrant.worker is not None:
-                    entrant.worker.close()
+
+    def enter(peer: Peer, path: Path) -> Entrant:
+        if workload not in peer.largest:
+            reason = f"it has no form of {workload}"
+        elif n_qubits > peer.largest[workload] and not options.all_sizes:
+            reason = f"limited to {peer.largest[workload]} qubits without --all-sizes"
+        else:
+            return started(peer, environments[peer.environment], "worker", path, options)
+        return Entrant(peer.name, peer.label, peer.tolerance, "not run", reason)
+
+    entrants, others = contest(peers, enter, inputs, expected, options)
     for entrant in entrants:
         row = entrant.record()
         shown = (

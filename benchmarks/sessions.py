@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -9,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 from environments import HERE, Environment, NotAvailableError, worker_variables
 from machine import BUSY_CORES, busy_seconds, one_cpu_per_core
 from protocol import REPLY
+from registry import Peer
+from workloads import Arrays, save_arrays
 
 STDERR_LINES = 4
 PAUSE_S = 0.3  # between turns: idle OpenMP threads of the last worker stop spinning
@@ -158,6 +161,29 @@ class Entrant:
         return row
 
 
+def started(
+    peer: Peer,
+    environment: Environment | str,
+    module: str,
+    inputs: Path,
+    options: argparse.Namespace,
+) -> Entrant:
+    """Return a peer's entry with a started worker, or with the reason if it has no environment."""
+    entrant = Entrant(peer.name, peer.label, peer.tolerance)
+    if isinstance(environment, str):
+        entrant.drop("not installed", environment)
+    else:
+        entrant.worker = Worker(
+            environment,
+            f"peers.{peer.environment}.{module}",
+            inputs,
+            variant=peer.variant,
+            threads=options.threads,
+            limit_s=options.limit,
+        )
+    return entrant
+
+
 def differences(outputs: Mapping[str, NDArray[np.generic]], expected: Expected) -> dict[str, float]:
     """Return the largest absolute difference of every expected array.
 
@@ -191,6 +217,41 @@ def check(entrant: Entrant, expected: Expected) -> None:
                 f"{name} differs from the reference by {error:.2e}, allowed {allowed:.1e}",
             )
             return
+
+
+def contest(
+    peers: Sequence[Peer],
+    enter: Callable[[Peer, Path], Entrant],
+    inputs: Arrays,
+    expected: Expected,
+    options: argparse.Namespace,
+) -> tuple[list[Entrant], float | None]:
+    """Check peers on the same inputs, and time them in turns.
+
+    Args:
+        peers: in the order of their turns.
+        enter: returns a peer's entry for a file of inputs.
+        inputs: content of that file.
+        expected: results by the reference.
+        options: of the command line.
+
+    Returns:
+        The entries, and the cores kept busy by other processes, see `race`.
+    """
+    entrants: list[Entrant] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "inputs.npz"
+        save_arrays(path, inputs)
+        try:
+            for peer in peers:
+                entrants.append(enter(peer, path))
+                if entrants[-1].worker is not None:
+                    check(entrants[-1], expected)
+            return entrants, race(entrants, options.repeats, options.seconds, options.burst)
+        finally:
+            for entrant in entrants:
+                if entrant.worker is not None:
+                    entrant.worker.close()
 
 
 def race(entrants: Sequence[Entrant], repeats: int, seconds: float, burst_s: float) -> float | None:

@@ -6,16 +6,14 @@ import argparse
 import json
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from environments import HERE, Environment
-from registry import PEERS, PROJECT
+from registry import PEERS, PROJECT, Peer
 from run import add_common_options, machine_facts, prepare_all
-from sessions import Entrant, Worker, check, race
+from sessions import Entrant, contest, started
 from steps import MODELS, Model, expected_step, make_step_inputs
-from workloads import save_arrays
 
 PEER = "torchquantum"
 
@@ -39,33 +37,12 @@ def compare(
     """Check and time both sides on one model, in turns."""
     inputs = make_step_inputs(model)
     expected = expected_step(model, inputs)
-    entrants: list[Entrant] = []
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "inputs.npz"
-        save_arrays(path, inputs)
-        try:
-            for name in (PROJECT, PEER):
-                peer, environment = PEERS[name], environments[name]
-                entrant = Entrant(peer.name, peer.label, peer.tolerance)
-                entrants.append(entrant)
-                if isinstance(environment, str):
-                    entrant.drop("not installed", environment)
-                    continue
-                module = f"peers.{peer.environment}.step_worker"
-                entrant.worker = Worker(
-                    environment,
-                    module,
-                    path,
-                    variant=peer.variant,
-                    threads=options.threads,
-                    limit_s=options.limit,
-                )
-                check(entrant, expected)
-            others = race(entrants, options.repeats, options.seconds, options.burst)
-        finally:
-            for entrant in entrants:
-                if entrant.worker is not None:
-                    entrant.worker.close()
+
+    def enter(peer: Peer, path: Path) -> Entrant:
+        return started(peer, environments[peer.environment], "step_worker", path, options)
+
+    peers = [PEERS[PROJECT], PEERS[PEER]]
+    entrants, others = contest(peers, enter, inputs, expected, options)
     ours, theirs = entrants
     ratios = [a / b for a, b in zip(ours.rounds_ms, theirs.rounds_ms, strict=False)]
     return {
