@@ -156,10 +156,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _end_interrupted([], given, errors)
         # an OSError is a full disk, a folder without permission, a name that is too long; the
         # system's message is clear
-        if not isinstance(error, UserError | BackendError | OSError):
+        if not isinstance(error, UserError | BackendError | OSError | MemoryError):
             raise
+        text = str(error)
+        if isinstance(error, MemoryError):
+            text = f"out of memory{f' ({text})' * bool(text)}. Use fewer shots, texts or qubits, or smaller batches."
         errors.print("error:", style="bold red", end=" ")
-        errors.print(str(error), soft_wrap=True)
+        errors.print(text, soft_wrap=True)
         sys.exit(2)
 
 

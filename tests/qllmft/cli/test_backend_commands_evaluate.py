@@ -203,3 +203,10 @@ def test_a_budget_is_printed_and_nothing_is_sent(job, cli):
     assert [row["errors"] for row in found["rows"]][-1] == "shots doubled"
     said = "--budget predicts the accuracy on a backend, and none is named"
     assert said in cli.refused("evaluate", job.path, "--budget")
+
+
+def test_shots_that_fit_no_memory_are_an_error(job, cli):
+    shots = "--backend adjoint --backend-option shots=1000000000000"
+    messages = cli.refused("evaluate", job.path, shots)
+    assert "error: out of memory (Unable to allocate 7.28 TiB" in messages
+    assert "Use fewer shots, texts or qubits, or smaller batches." in messages
