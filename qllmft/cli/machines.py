@@ -15,7 +15,9 @@ from qllmft.cli.options import Count, Json, Natural, Port
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from qllmft_backends.remote import Job
+    from rich.table import Table
+
+    from qllmft_backends.remote import IonQConnection, Job
 
 _ACTIONS = ("list", "wait", "cancel")
 
@@ -70,7 +72,7 @@ def jobs(
         ledger: Folder of the ledger, instead of a run.
         server: List the jobs that the server knows.
         offline: Read only the ledger: the states are those of the last call.
-        job: Cancel only this job; may be repeated.
+        job: Cancel only this job, of IonQ if no run or ledger is named; may be repeated.
         limit: Greatest number of jobs that --server lists. [default: 25]
         token_file: File that holds the API key.
         url: Address of the API. [default: the environment's]
@@ -102,17 +104,13 @@ def jobs(
         raise UserError(f"--url: {faults(error)[0].message}.") from None
     ledger = ledger or (run / "ledger" if run else None)
     folders = [] if ledger is None else remote.ledgers_in(ledger) or [ledger]
-    if job:
-        say(*remote.cancel(job, connection))
+    if action == "cancel" and (job or folders):
+        _cancel(folders, job or [], connection)
         return
     if server:
         rows = remote.server_jobs(connection, limit=limit or 25)
     elif not folders:
         raise UserError("name a run's folder, or --ledger FOLDER, or --server.")
-    elif action == "cancel":
-        for folder in folders:
-            say(*remote.cancel_ledger(folder, connection))
-        return
     elif action == "wait":
         rows = [row for folder in folders for row in remote.wait(folder, connection)]
     else:
@@ -124,7 +122,31 @@ def jobs(
     if json:
         say_json([asdict(row) for row in rows])
         return
-    shown, price = table(), [] if server else ["price"]
+    say(*_table_of(rows, priced=not server))
+    if not server:
+        say(*_energy_lines(rows), f"total: {remote.job_total(rows)}")
+
+
+def _cancel(folders: Sequence[Path], only: Sequence[str], connection: IonQConnection) -> None:
+    """Cancel the jobs of ledgers, only those named if any are; without a ledger the named ones are IonQ's."""
+    from qllmft_backends import remote
+
+    if not folders:
+        say(*remote.cancel(only, connection))
+        return
+    known = {row.job_id for folder in folders for row in remote.ledger_jobs(folder)}
+    if strange := [each for each in only if each not in known]:
+        raise UserError(
+            f"{', '.join(map(str, folders))}: no job {', '.join(strange)} in this ledger. Without a folder --job "
+            "names a job of IonQ."
+        )
+    for folder in folders:
+        say(*remote.cancel_ledger(folder, connection, only))
+
+
+def _table_of(rows: Sequence[Job], *, priced: bool) -> Iterator[str | Table]:
+    """Yield a table of jobs and their notes; a note is as long as a server's message, and so not a column."""
+    shown, price = table(), ["price"] if priced else []
     shown.padding, shown.show_edge = (0, 0, 0, 0), False  # fits into 80 characters
     for column in ("job", "state", "machine", "circuits", "shots", *price):
         shown.add_column(column, no_wrap=column != "machine", overflow="fold")
@@ -132,10 +154,8 @@ def jobs(
         cells = [row.job_id, row.state, row.machine, row.circuits_text, row.shots]
         cells += [row.amount_text] if price else []
         shown.add_row(*("" if cell is None else str(cell) for cell in cells))
-    # a note is as long as a server's message, and so not a column
-    say(shown, *(f"{row.job_id or row.chunk}: {row.note}" for row in rows if row.note))
-    if price:
-        say(*_energy_lines(rows), f"total: {remote.job_total(rows)}")
+    yield shown
+    yield from (f"{row.job_id or row.chunk}: {row.note}" for row in rows if row.note)
 
 
 def _energy_lines(rows: Sequence[Job]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -137,16 +137,28 @@ def cancel(job_ids: Iterable[str], connection: IonQConnection) -> list[str]:
     return _canceled(_ionq(connection), job_ids)
 
 
-def cancel_ledger(folder: Path, connection: IonQConnection) -> list[str]:
+def cancel_ledger(
+    folder: Path, connection: IonQConnection, only: Collection[str] = ()
+) -> list[str]:
     """Cancel every job of the ledger that is under way, and every duplicate. End their sessions.
 
     A process that waits for them, or `wait`, records it.
+
+    Args:
+        folder: of the ledger.
+        connection: to IonQ's server, for jobs that were sent there.
+        only: ids of the jobs to cancel, whose sessions go on; empty: all.
     """
     ledger = _open(folder)
-    chunks = [c for c in ledger.chunks.values() if c.state in UNDER_WAY or c.duplicates]
-    jobs = [str(c.job_id) for c in chunks if c.state == "submitted"]
-    jobs += [job for c in chunks for job in c.duplicates]
-    sessions = sorted(sessions_under_way(chunks))
+    chunks = list(ledger.chunks.values())
+    if only:
+        sent = (job for c in chunks for job in (c.job_id, *c.duplicates))
+        jobs, sessions = [job for job in sent if job and job in only], []
+    else:
+        chunks = [c for c in chunks if c.state in UNDER_WAY or c.duplicates]
+        jobs = [str(c.job_id) for c in chunks if c.state == "submitted"]
+        jobs += [job for c in chunks for job in c.duplicates]
+        sessions = sorted(sessions_under_way(chunks))
     if not jobs and not sessions:
         return []
     route = _route(ledger, chunks, connection)

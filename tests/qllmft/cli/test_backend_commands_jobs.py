@@ -125,6 +125,14 @@ def test_only_the_named_jobs_are_canceled(job, under_way, listed):
     assert [state for _, state in listed()] == ["canceled", "started", "canceled"]
 
 
+def test_jobs_are_named_in_a_run_too(job, under_way, listed):
+    refusal = job("jobs", "cancel", job.path, f"--job {under_way[0]} --job other", code=2)[1]
+    assert f"{job.path}/ledger: no job other in this ledger. Without a folder --job" in refusal
+    output, _ = job("jobs", "cancel", job.path, f"--job {under_way[1]}")
+    assert output.splitlines() == [f"{under_way[1]}: canceled"]
+    assert [state for _, state in listed()] == ["started", "canceled", "started"]
+
+
 @pytest.mark.filterwarnings("error")
 def test_the_words_of_a_service_are_printed_and_not_obeyed(job):
     """A service, a model and a text that hold escape codes."""
