@@ -21,6 +21,7 @@ from qllmft_backends.files import new_folder as new_folder
 from qllmft_backends.files import open_regular as open_any_size
 from qllmft_backends.files import sync_file as sync_file
 from qllmft_backends.files import write_bytes as write_bytes
+from qllmft_backends.text import HALF_PAIR
 
 MOST_BYTES = 64_000_000  # of a record in JSON, which takes about ten times as much memory
 MOST_TOML_BYTES = 200_000  # of a configuration; ours have up to 8,000
@@ -31,7 +32,7 @@ _LONG_KEY = re.compile(
     r"""(?<![\w-])(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
     rf"""(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')){{{MOST_KEY_PARTS}}}"""
 )
-_SURROGATE, _HALF = re.compile(r"\\u[dD][89a-fA-F]"), re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def expanded(name: str) -> Path:
@@ -109,7 +110,7 @@ def parse_json(text: str) -> Any:
     These are integers that are too large for a float, and halves of surrogate pairs.
     """
     value = _parsed(partial(json.loads, parse_int=_integer), text)
-    if _SURROGATE.search(text) and _HALF.search(json.dumps(value, ensure_ascii=False)):
+    if _SURROGATE.search(text) and HALF_PAIR.search(json.dumps(value, ensure_ascii=False)):
         raise ValueError("a text has half of a surrogate pair")
     return value
 

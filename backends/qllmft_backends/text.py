@@ -8,6 +8,7 @@ import unicodedata
 from typing import Any
 
 HIDDEN = "***"
+HALF_PAIR = re.compile("[\ud800-\udfff]")  # half of a surrogate pair, which UTF-8 cannot encode
 
 # a password may itself hold @ and /: all up to the last @ counts; a path has one slash for the two
 _USER = re.compile(r"(?<=\w\w:/)(/?)(\S*@)")

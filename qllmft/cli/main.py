@@ -30,6 +30,7 @@ from qllmft.cli.runs import runs
 from qllmft.cli.train import init, train
 from qllmft.errors import UserError
 from qllmft_backends.errors import BackendError
+from qllmft_backends.text import HALF_PAIR
 
 INTERRUPTED = 130
 
@@ -130,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         for number, argument in enumerate(given, start=1):
-            if any("\ud800" <= character <= "\udfff" for character in argument):
+            if HALF_PAIR.search(argument):
                 raise UserError(
                     f"argument {number}, {argument!r}, is not UTF-8. Give text in UTF-8, or rename the file."
                 )

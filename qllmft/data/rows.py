@@ -16,6 +16,7 @@ from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, listed
 from qllmft.data.labels import Frames, labels_of
 from qllmft.errors import UserError
 from qllmft.tasks import TASKS
+from qllmft_backends.text import HALF_PAIR
 
 SPLIT_NAMES = {
     "train": "train", "training": "train",
@@ -132,6 +133,12 @@ def _missing(cells: list[Any], place: str, config: DataConfig) -> str:
             raise UserError(
                 f"{place}: the {name} has {size:,} characters, expected at most {most:,}. Are the columns right?"
             )
+    for cell in (*texts, *labels):
+        for text in cell if is_several(cell) else (cell,):
+            if isinstance(text, str) and HALF_PAIR.search(text):
+                raise UserError(
+                    f"{place}: {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8."
+                )
     for name, text in zip(("text", "second text"), texts, strict=False):
         if is_missing(text) or is_blank(text):
             return name

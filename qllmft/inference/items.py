@@ -15,6 +15,7 @@ from qllmft.embed import Body, Embedder, body_identity, check_vectors, locate_bo
 from qllmft.embed.embedder import pair_vectors
 from qllmft.errors import UserError
 from qllmft.model import StoredModel
+from qllmft_backends.text import HALF_PAIR
 
 Item = str | tuple[str, str]  # a text, or two to compare
 BATCHES = 4  # of the body per part of a stream; texts of like length share a batch
@@ -42,7 +43,7 @@ def check_items(items: Sequence[Any], *, pairs: bool) -> None:
                 raise UserError(f"a text is {text!r}, expected a string.")
             if is_blank(text):
                 raise UserError("a text is empty; there is nothing to classify in it.")
-            if any("\ud800" <= character <= "\udfff" for character in text):
+            if HALF_PAIR.search(text):
                 raise UserError(
                     f"the text {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8."
                 )

@@ -81,6 +81,8 @@ def test_rows_are_counted_from_1_and_settings_apply():
         ({"train": TEXTS}, "in memory: dict of 3 rows, split 'all': there is no column 'text'; its columns are train"),
         ((TEXTS, LABELS[:2]), "there are 3 texts and 2 labels"),
         ((TEXTS, [["yes"], ["no"], ["yes"]]), r"row 1: the label is \['yes'\], several values"),
+        ((["a\ud83d", *TEXTS[1:]], LABELS), r"row 1: 'a\\ud83d' holds half of a surrogate pair; expected text"),
+        ((TEXTS, [*LABELS[:2], "\ud83d"]), r"row 3: '\\ud83d' holds half of a surrogate pair; expected text"),
         (pd.DataFrame({"text": TEXTS}), "in memory: DataFrame of 3 rows, split 'all': there is no column 'label'"),
     ],
 )  # fmt: skip
