@@ -14,7 +14,7 @@ from torch import Tensor
 
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
-from qllmft.training import logits_of
+from qllmft.training import checked_logits, logits_of
 from qllmft_circuits import loading_angles, loading_template, readout_observables
 
 Floats = NDArray[np.float64]
@@ -117,7 +117,7 @@ def model_circuits(
         raise UserError(
             "this model's head is classical; there is no circuit to run on a backend. Omit --backend."
         )
-    latent = logits_of(encoder, x).double().numpy()
+    latent = checked_logits(logits_of(encoder, x), "latent values").double().numpy()
     network = head.connector.neural_network
     weights = head.connector.weight.detach().double().numpy()
     columns = dict(zip(network.input_params, latent.T, strict=True))

@@ -57,13 +57,13 @@ def finite_logits(model: nn.Module, x: Tensor, latent: Tensor | None = None) -> 
     return checked_logits(logits_of(model, x, latent))
 
 
-def checked_logits(logits: Tensor) -> Tensor:
-    """Return finite logits (N, k), or raise UserError with the number of the text."""
+def checked_logits(logits: Tensor, name: str = "logits") -> Tensor:
+    """Return finite logits (N, k), or raise UserError with their name and the number of the text."""
     finite = logits.isfinite().all(dim=1)
     if not finite.all():
         row = int(finite.int().argmin())
         raise UserError(
-            f"the logits of text {row + 1} of {len(logits)} are {logits[row].tolist()}, expected finite numbers. "
+            f"the {name} of text {row + 1} of {len(logits)} are {logits[row].tolist()}, expected finite numbers. "
             "Train the model again."
         )
     return logits
