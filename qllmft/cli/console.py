@@ -56,6 +56,7 @@ def say(*parts: str | Table, err: bool = False, console: Console | None = None) 
 def confirmed(question: str) -> bool:
     """Return whether a person at the terminal says yes; the question is on standard error."""
     console = PlainConsole(stderr=True)
+    console.soft_wrap = True  # a path is not broken
     # typer.confirm would write the last blank of its question to standard output, before the first
     # answer
     try:

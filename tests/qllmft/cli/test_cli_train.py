@@ -129,7 +129,7 @@ def test_a_setting_is_toml_where_it_can_be_else_text(pair, value):
 def test_options_go_before_the_files_settings(tmp_path):
     (tmp_path / "mine.toml").write_text("[train]\nepochs = 5\nlr = 0.5\n[backend.options]\na = 1\n")
     given = {"train.epochs": 9, "backend.options.b": 2, "seed": 4}
-    config = build_config("recommended", tmp_path / "mine.toml", given)
+    config = build_config(None, tmp_path / "mine.toml", given)
     assert (config.train.epochs, config.train.lr, config.seed) == (9, 0.5, 4)
     assert config.backend.options == {"a": 1, "b": 2}
     assert config.train.lr_decay == 1.0, "a file stands in the preset's place"
