@@ -134,12 +134,13 @@ def _cancel(folders: Sequence[Path], only: Sequence[str], connection: IonQConnec
     if not folders:
         say(*remote.cancel(only, connection))
         return
-    known = {row.job_id for folder in folders for row in remote.ledger_jobs(folder)}
-    if strange := [each for each in only if each not in known]:
-        raise UserError(
-            f"{', '.join(map(str, folders))}: no job {', '.join(strange)} in this ledger. Without a folder --job "
-            "names a job of IonQ."
-        )
+    if only:
+        known = {row.job_id for folder in folders for row in remote.ledger_jobs(folder)}
+        if strange := [each for each in only if each not in known]:
+            raise UserError(
+                f"{', '.join(map(str, folders))}: no job {', '.join(strange)} in this ledger. Without a folder --job "
+                "names a job of IonQ."
+            )
     for folder in folders:
         say(*remote.cancel_ledger(folder, connection, only))
 
