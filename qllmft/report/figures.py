@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from qllmft.campaign.comparison import Comparison, trends
+from qllmft.campaign.comparison import Comparison, Trend
 from qllmft.campaign.record import StudyRecord
 from qllmft.counts import count_of
 from qllmft.energy.curve import EnergyCurve, crossing
@@ -255,16 +255,16 @@ def _labelled(labels: Sequence[str], unit: str) -> tuple[Any, Any]:
 
 
 @style.figure_style(in_a_page=True)
-def trends_svg(record: StudyRecord) -> Markup:
+def trends_svg(record: StudyRecord, lines: Sequence[Trend]) -> Markup:
     """Draw the lines for a page."""
-    return style.as_svg(draw_trends(record), "trends")
+    return style.as_svg(draw_trends(record, lines), "trends")
 
 
-def draw_trends(record: StudyRecord) -> Any:
+def draw_trends(record: StudyRecord, lines: Sequence[Trend]) -> Any:
     """Draw mean ± 95 % interval over the seeds of every row on a line, by its number of qubits."""
     figure = style.new_figure(style.WIDE_INCHES, 3.8)
     axes = figure.subplots()
-    shown, measure, lines = [], record.measure, trends(record)
+    shown, measure = [], record.measure
     names = list(dict.fromkeys(line.series for line in lines))
     for place, name in enumerate(names):
         own = (row for row in record.rows if row.series == name)
@@ -284,10 +284,10 @@ def draw_trends(record: StudyRecord) -> Any:
     return figure
 
 
-def write_trends(folder: Path, record: StudyRecord) -> None:
+def write_trends(folder: Path, record: StudyRecord, lines: Sequence[Trend]) -> None:
     """Draw the lines into ``figures/`` of a folder, in the file to which the study's table links, if there are any."""
-    if trends(record):
+    if lines:
         file = folder / "figures" / f"{record.study}.svg"
         file.parent.mkdir(exist_ok=True)
         with style.figure_style():
-            style.save_figure(draw_trends(record), file)
+            style.save_figure(draw_trends(record, lines), file)

@@ -208,7 +208,7 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
     }
     if lines := shown["trends"]:
         derived["trends"] = [asdict(line) for line in lines]
-    write_trends(folder, record)
+    write_trends(folder, record, lines)
     write_record(folder, record, derived)
     write_text(folder / "table.md", render_template("qllmft.report", "study.md.j2", **shown))
     return write_study_report(folder)
@@ -244,7 +244,7 @@ def write_study_table(folder: Path, file: Path) -> Path:
     with writing(f"the file {file}"):
         write_text(file, render_template("qllmft.report", name, **shown))
         if not in_latex:
-            write_trends(file.parent, record)
+            write_trends(file.parent, record, shown["trends"])
     return file
 
 
@@ -261,6 +261,7 @@ def write_study_report(folder: Path) -> Path:
     }
     common, differing = _settings(record, configs)
     shown, sizes = tables(record), (record.body.dimension, len(record.data.labels))
+    comparisons = shown["comparisons"]
     circuits = [
         {"row": row.label, **vars(part)}
         for row in record.rows
@@ -271,15 +272,13 @@ def write_study_report(folder: Path) -> Path:
         "qllmft.report",
         "study.html.j2",
         **{**shown, "verdict": shown["headline"], "sentence": shown["verdict"]},
-        slopes=trends_svg(record) if shown["trends"] else "",
+        slopes=trends_svg(record, shown["trends"]) if shown["trends"] else "",
         leaders=[row.label for row in leaders],
         within=differences_by_seed(predictions, *leaders),
         dots=accuracies_svg(record),
         wider=_WIDER if style.runs_out([row.test_interval for row in record.rows]) else "",
-        wider_difference=_WIDER
-        if style.runs_out([c.difference for c in shown["comparisons"]])
-        else "",
-        differences=_differences(shown["comparisons"], record.measure),
+        wider_difference=_WIDER if style.runs_out([c.difference for c in comparisons]) else "",
+        differences=_differences(comparisons, record.measure),
         curves=_curves(predictions, record),
         circuits=circuits,
         made_with=[
