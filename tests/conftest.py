@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from public_reports import PAGE, PublicReport, page  # noqa: E402
+
 GOOD, BAD = ("good", "great", "fine", "lovely"), ("bad", "awful", "dull", "poor")
 TINY_DIMENSION = 16
 
@@ -20,6 +24,36 @@ def pytest_configure(config):
     os.environ["QLLMFT_CACHE"] = f"{folder}/cache"
     os.environ["QLLMFT_JOBS"] = "1"  # more are what some tests ask for
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--public-reports",
+        action="store_true",
+        help="write docs/results/public-reports.md from the tests marked public_report that passed",
+    )
+
+
+def pytest_runtest_setup(item):
+    """Attach the report that a test holds to its outcome, which xdist's workers send as it is."""
+    for mark in item.iter_markers("public_report"):
+        test = Path(item.path).relative_to(item.config.rootpath).as_posix()
+        item.user_properties.append(("public_report", dict(mark.kwargs) | {"test": test}))
+
+
+PASSED_REPORTS, FAILED_REPORTS = set(), set()
+
+
+def pytest_runtest_logreport(report):
+    for name, fields in report.user_properties:
+        if name == "public_report":
+            reports = PASSED_REPORTS if report.passed else FAILED_REPORTS
+            reports.add(PublicReport(**fields))
+
+
+def pytest_sessionfinish(session):
+    if session.config.getoption("--public-reports", default=False):
+        PAGE.write_text(page(PASSED_REPORTS - FAILED_REPORTS), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,12 @@
+"""The page of public reports lists the tests that hold them."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from public_reports import COMMAND, PAGE, marked_reports, page  # noqa: E402
+
+
+def test_the_page_has_a_row_for_each_marked_test():
+    assert PAGE.read_text(encoding="utf-8") == page(marked_reports()), f"write it: {COMMAND}"
