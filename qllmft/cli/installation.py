@@ -110,7 +110,7 @@ def _machine() -> Iterator[Finding]:
     try:
         import torch
 
-        kind = torch.accelerator.current_accelerator()
+        kind = torch.accelerator.current_accelerator(check_available=True)
         name = torch.cuda.get_device_name() if torch.cuda.is_available() else kind
         found = f"{name}; circuits run there with --device {kind}" if kind else "none"
     except Exception as error:  # a broken driver, or a broken torch, which does not load above

@@ -182,9 +182,10 @@ def _like(result: Tensor, given: Array) -> Any:
 
 
 def torch_devices() -> list[str]:
-    """Return the kinds of devices that torch has here, ``cpu`` first."""
-    found = torch.accelerator.current_accelerator()
-    return ["cpu"] if found is None else ["cpu", found.type]
+    """Return the kinds of devices that torch computes on here, ``cpu`` first."""
+    # a wheel for CUDA names cuda also where no driver is, unless it is asked for a device that answers
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    return ["cpu"] if accelerator is None else ["cpu", accelerator.type]
 
 
 def engines_on(device: str) -> EngineMaker:
@@ -199,6 +200,7 @@ def engines_on(device: str) -> EngineMaker:
         reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
         raise BackendError(
             f"device is {device!r}, and torch {torch.__version__} has {' and '.join(torch_devices())} here ({reason}). "
-            "Install torch with the support of that device (pytorch.org/get-started), or set device='cpu'."
+            "The driver of that device may be missing (nvidia-smi lists the GPUs of NVIDIA), or torch was built "
+            "without it (pytorch.org/get-started). Install what is missing, or set device='cpu'."
         ) from None
     return partial(TorchEngine, device=device)

@@ -180,11 +180,31 @@ def gpu_obstacle() -> str | None:
             "qiskit-aer and qiskit-aer-gpu are both installed and overwrite each other: "
             "pip uninstall qiskit-aer qiskit-aer-gpu, then pip install '.[gpu]', or '.[aer]' without a GPU."
         )
-    if "GPU" in devices:
+    refusal = _gpu_refusal() if "GPU" in devices else f"its devices here are {', '.join(devices)}"
+    if refusal is None:
         return None
-    found = " and ".join(f"{name} {version}" for name, version in wheels.items()) or "no wheel"
+    installed = " and ".join(f"{name} {wheel}" for name, wheel in wheels.items()) or "no wheel"
     return (
-        f"Aer finds no GPU: its devices here are {', '.join(devices)} ({found} installed). "
-        "It needs qiskit-aer-gpu, an NVIDIA GPU with a driver for CUDA 12, and Linux on x86-64. The two packages are "
-        "one Python module, so never both: pip uninstall qiskit-aer qiskit-aer-gpu, then pip install '.[gpu]'."
+        f"Aer finds no GPU: {refusal} ({installed} installed). "
+        "It needs qiskit-aer-gpu, an NVIDIA GPU with a driver for CUDA 12 (nvidia-smi tests it), and Linux on x86-64. "
+        "The two packages are one Python module, so never both: pip uninstall qiskit-aer qiskit-aer-gpu, then pip "
+        "install '.[gpu]'."
     )
+
+
+def _gpu_refusal() -> str | None:
+    """Return what Aer says when a GPU that it lists does not run one qubit, None if it does.
+
+    qiskit-aer-gpu lists the device GPU also on a machine without a driver.
+    """
+    circuit = QuantumCircuit(1)
+    circuit.save_statevector()
+    try:
+        result = AerSimulator(method="statevector", device="GPU").run(circuit).result()
+    except (AerError, RuntimeError) as error:
+        reason = str(error)
+    else:
+        if result.success:
+            return None
+        reason = str(result.status)
+    return f"it lists one, but runs no circuit on it: {reason.strip().rstrip('.!')}"

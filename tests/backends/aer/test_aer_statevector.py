@@ -1,5 +1,7 @@
 """Aer's state vector backend against the engine and against Qiskit's `Statevector`; the GPU that is not there."""
 
+import re
+
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
@@ -8,6 +10,7 @@ from qiskit.quantum_info import SparsePauliOp
 from reference_circuits import expectations_by_statevector, network
 
 from qllmft_backends import BackendError, UnknownBackendError, UnsupportedGateError, create
+from qllmft_backends.aer import statevector
 from qllmft_backends.aer.simulator import gpu_obstacle
 from qllmft_backends.aer.statevector import AerSimulator, AerStatevectorBackend
 from qllmft_circuits import head_circuit, readout_observables
@@ -214,9 +217,32 @@ def test_a_gpu_that_is_not_there_is_refused_with_the_remedy():
 
 
 @pytest.mark.skipif(gpu_obstacle() is None, reason="Aer finds a GPU here")
-def test_a_gpu_that_fails_later_is_an_error_and_not_the_cpu(monkeypatch):
+def test_a_gpu_that_is_listed_and_runs_nothing_is_refused(monkeypatch):
+    # qiskit-aer-gpu lists the GPU without a driver
     monkeypatch.setattr(AerSimulator, "available_devices", lambda self: ("CPU", "GPU"))
+    match = "Aer finds no GPU: it lists one, but runs no circuit on it: .*not supported on this"
+    assert re.match(match, AerStatevectorBackend.availability().note)
+    with pytest.raises(BackendError, match=match):
+        create("aer_statevector", {"device": "GPU"})
+
+
+def test_a_missing_driver_is_what_aer_says_of_it(monkeypatch):
+    monkeypatch.setattr(AerSimulator, "available_devices", lambda self: ("CPU", "GPU"))
+
+    def no_driver(self, circuit, **options):
+        raise RuntimeError("No CUDA device available!")
+
+    monkeypatch.setattr(AerSimulator, "run", no_driver)
+    note = AerStatevectorBackend.availability().note
+    assert "it lists one, but runs no circuit on it: No CUDA device available (qiskit-aer" in note
+    assert "an NVIDIA GPU with a driver for CUDA 12 (nvidia-smi tests it)" in note
+
+
+@pytest.mark.skipif(gpu_obstacle() is None, reason="Aer finds a GPU here")
+def test_a_gpu_that_fails_later_is_an_error_and_not_the_cpu(monkeypatch):
+    monkeypatch.setattr(statevector, "gpu_obstacle", lambda: None)
     assert AerStatevectorBackend.availability().note == "Aer finds a GPU: device='GPU' works."
+    monkeypatch.setattr(AerSimulator, "available_devices", lambda self: ("CPU", "GPU"))
     backend = create("aer_statevector", {"device": "GPU"})
     assert backend.capabilities.max_qubits is None
     with pytest.raises(BackendError, match=r"Aer refused circuit .*GPU"):
@@ -224,6 +250,7 @@ def test_a_gpu_that_fails_later_is_an_error_and_not_the_cpu(monkeypatch):
 
 
 def test_a_gpu_gets_its_parameter_sets_in_batches_and_one_device(monkeypatch):
+    monkeypatch.setattr(statevector, "gpu_obstacle", lambda: None)
     monkeypatch.setattr(AerSimulator, "available_devices", lambda self: ("CPU", "GPU"))
     seen = {}
     monkeypatch.setattr(AerSimulator, "run", lambda self, _, **given: seen.update(given) or 1 / 0)

@@ -30,7 +30,7 @@ def test_it_says_what_is_here(cli, cache):
     if version_of("qiskit-aer") and not version_of("qiskit-aer-gpu"):  # one module, never both
         assert "pip uninstall qiskit-aer, then pip install '.[gpu]'" in found["extra gpu"]["found"]
     assert found["backend adjoint"]["found"].startswith("available")
-    device = torch.accelerator.current_accelerator()
+    device = torch.accelerator.current_accelerator(check_available=True)
     assert found["GPU"]["found"] == "none" or f"--device {device}" in found["GPU"]["found"]
     assert found["cache"]["found"] == f"{cache} can be written"
     assert not any(row["wrong"] for row in found.values())

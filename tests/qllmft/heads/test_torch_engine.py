@@ -283,7 +283,8 @@ def test_a_device_that_torch_does_not_have_is_refused_when_the_backend_is_made(d
         create("adjoint", {"device": device})
     for words in (
         f"device is {device!r}, and torch {torch.__version__} has cpu",
-        "Install torch with the support of that device",
+        "driver of that device may be missing",
+        "torch was built without it (pytorch.org/get-started)",
         "or set device='cpu'.",
     ):
         assert words in str(error.value)
