@@ -28,8 +28,7 @@ from qllmft_circuits.head import (
     weight_parameters,
 )
 from qllmft_circuits.inspect import CircuitCounts, count, draw_figure, draw_svg, draw_text
-from qllmft_circuits.qasm import from_qasm3, from_qpy, to_qasm2, to_qasm3, to_qpy
-from qllmft_circuits.sizes import qasm3_size, qpy_size
+from qllmft_circuits.qasm import from_qasm2, from_qasm3, from_qpy, to_qasm2, to_qasm3, to_qpy
 
 __all__ = [
     "LIBRARY",
@@ -48,6 +47,7 @@ __all__ = [
     "draw_svg",
     "draw_text",
     "encoder_circuit",
+    "from_qasm2",
     "from_qasm3",
     "from_qpy",
     "head_circuit",
@@ -55,8 +55,6 @@ __all__ = [
     "loading_circuit",
     "loading_template",
     "outcome_observables",
-    "qasm3_size",
-    "qpy_size",
     "readout_observables",
     "to_qasm2",
     "to_qasm3",

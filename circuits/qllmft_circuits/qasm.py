@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from qiskit import QuantumCircuit, qasm2, qasm3, qpy
-from qiskit.circuit import Parameter, ParameterVector, ParameterVectorElement
+from qiskit.circuit import Parameter, ParameterVectorElement
 
-# the name that Qiskit gives to an element of a vector
-_ELEMENT = re.compile(r"(?P<vector>.+)\[(?P<index>\d+)\]")
+from qllmft_circuits.names import ELEMENT, first_names
+from qllmft_circuits.reading import read_qasm2, read_qasm3, read_qpy
+
 # constants of QASM, and a first digit: Qiskit 2.0 to 2.2 write them as they are
 _NO_NAME = re.compile(r"(?=\d)|(?=(pi|tau|euler|π|τ|ℇ)$)")
 
@@ -40,7 +41,7 @@ def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
     """
     identifiers: dict[Parameter, str] = {}
     for parameter in circuit.parameters:
-        element = _ELEMENT.fullmatch(parameter.name)
+        element = ELEMENT.fullmatch(parameter.name)
         wanted = re.sub(r"\W", "_", element["vector"] if element else parameter.name)
         if element:  # theta_03 for theta[3] of 50
             last = int(element["index"])
@@ -68,6 +69,8 @@ def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
 def from_qasm3(text: str, names: Mapping[str, str]) -> QuantumCircuit:
     """Read OpenQASM 3 back, with the parameters' own names (needs ``pip install '.[export]'``).
 
+    A process with bounds of time and memory reads it; see `qllmft_circuits.bounds`.
+
     Args:
         text: from `to_qasm3`.
         names: identifier in the text of every parameter, from `to_qasm3`; empty if the circuit is bound.
@@ -76,27 +79,21 @@ def from_qasm3(text: str, names: Mapping[str, str]) -> QuantumCircuit:
         The circuit. Parameters named ``vector[index]`` are elements of vectors again, ordered by index.
 
     Raises:
-        ValueError: if text and names do not belong together.
+        ValueError: if text and names do not belong together, the text is no OpenQASM 3, or a bound is exceeded.
     """
-    circuit = qasm3.loads(text)
-    inputs = {parameter.name: parameter for parameter in circuit.parameters}
-    if sorted(inputs) != sorted(names.values()):
-        raise ValueError(
-            f"the text's inputs are {_some(inputs)}; the identifiers in names are {_some(names.values())}. "
-            "They must be the same: give the map that was written with this text."
-        )
-    elements = {name: match for name in names if (match := _ELEMENT.fullmatch(name))}
-    sizes: dict[str, int] = {}
-    for match in elements.values():
-        sizes[match["vector"]] = max(sizes.get(match["vector"], 0), int(match["index"]) + 1)
-    vectors = {name: ParameterVector(name, size) for name, size in sizes.items()}
-    own = {}
-    for name, identifier in names.items():
-        element = elements.get(name)
-        own[inputs[identifier]] = (
-            vectors[element["vector"]][int(element["index"])] if element else Parameter(name)
-        )
-    return circuit.assign_parameters(own)
+    return read_qasm3(text, names).circuit
+
+
+def from_qasm2(text: str) -> QuantumCircuit:
+    """Read OpenQASM 2 in a process with the bounds of `from_qasm3`.
+
+    Raises:
+        ValueError: if the text is no OpenQASM 2, includes another file than qelib1.inc, or a bound is exceeded.
+
+    >>> from_qasm2('OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; cx q[0], q[1];').num_qubits
+    2
+    """
+    return read_qasm2(text).circuit
 
 
 def to_qasm2(circuit: QuantumCircuit) -> str:
@@ -109,8 +106,9 @@ def to_qasm2(circuit: QuantumCircuit) -> str:
         ValueError: if parameters are free; QASM 2 has none.
     """
     if circuit.num_parameters:
+        names = first_names(parameter.name for parameter in circuit.parameters)
         raise ValueError(
-            f"the circuit has {circuit.num_parameters} free parameters ({_some(p.name for p in circuit.parameters)}), "
+            f"the circuit has {circuit.num_parameters} free parameters ({names}), "
             "and QASM 2 has no parameters. Bind them (circuit.assign_parameters), or write QASM 3 or QPY."
         )
     text: str = qasm2.dumps(circuit)
@@ -125,12 +123,11 @@ def to_qpy(circuit: QuantumCircuit) -> bytes:
 
 
 def from_qpy(content: bytes) -> QuantumCircuit:
-    """Read one circuit back from QPY."""
-    (circuit,) = qpy.load(io.BytesIO(content))
-    return circuit
+    """Read one circuit back from QPY of version 13 or newer, in a process with the bounds of `from_qasm3`.
 
+    Older versions can hold pickles, and are refused by the header of the file.
 
-def _some(names: Iterable[str]) -> str:
-    """Return the first few of many names."""
-    listed = list(names)
-    return ", ".join([*listed[:4], "…"] if len(listed) > 4 else listed) or "none"
+    Raises:
+        ValueError: if the content is no such QPY, or a bound is exceeded.
+    """
+    return read_qpy(content).circuit

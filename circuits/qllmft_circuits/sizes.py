@@ -1,4 +1,4 @@
-"""Size of a circuit as OpenQASM 3 text, without building it, and in QPY, read in a process with little memory and time.
+"""Size of a circuit as OpenQASM 3 text, without building it, and of one that is built.
 
 A file of a few kilobytes may have definitions inside definitions, which Qiskit reads as often as they are used, and any
 number of qubits.
@@ -6,42 +6,38 @@ number of qubits.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qiskit import QuantumCircuit
 
+from qllmft_circuits.bounds import MOST_OPERANDS
+
 if TYPE_CHECKING:
     from openqasm3.ast import Expression
 
-_DECLARATIONS = ("Include", "IODeclaration", "ClassicalDeclaration", "ConstantDeclaration")
+_DECLARATIONS = ("Include", "ConstantDeclaration")
 MOST = 2**62  # larger powers and sizes count as this one
-MOST_SECONDS = 60  # of reading QPY
-_READ = "import sys; from qllmft_circuits.sizes import read_here; read_here(sys.argv[1], int(sys.argv[2]))"
 
 
-def qasm3_size(text: str) -> tuple[int, int]:
-    """Return the number of qubits and of gates of a text (needs ``pip install '.[export]'``).
+def size_of_statements(statements: Iterable[Any]) -> tuple[int, int, int]:
+    """Return the number of qubits, of classical bits and of gates of a parsed text.
 
     Gates inside definitions, broadcasts over registers, loops over ranges and powers are counted as often as they
-    would be built. A gate with n controls counts 2^n times.
+    would be built. A definition is also built once where it is defined. A gate with n controls counts 2^n times.
 
     Raises:
-        ValueError: if the size of a register, a power or a range is no number.
-        QASM3ParsingError: if the text is no OpenQASM 3.
+        ValueError: if the size of a register, a power or a range is no number, or a definition has too many operands.
 
-    >>> qasm3_size("gate twice a { h a; h a; } qubit[10] q; twice q; pow(3) @ x q[0];")
-    (10, 24)
+    >>> import openqasm3
+    >>> text = "gate twice a { h a; h a; } bit[3] c; qubit[10] q; twice q; pow(3) @ x q[0];"
+    >>> size_of_statements(openqasm3.parse(text).statements)
+    (10, 3, 26)
     """
-    import openqasm3
-
     size = _Size()
-    gates = size.gates(openqasm3.parse(text).statements)
-    return sum(size.qubits.values()), gates
+    gates = size.gates(statements) + sum(size.definitions.values())
+    return min(MOST, sum(size.qubits.values())), min(MOST, size.n_clbits), min(MOST, gates)
 
 
 @dataclass
@@ -49,7 +45,8 @@ class _Size:
     """Sizes of the registers and of the defined gates that were read so far."""
 
     qubits: dict[str, int] = field(default_factory=dict)
-    defined: dict[str, int] = field(default_factory=dict)  # gates of each definition
+    definitions: dict[str, int] = field(default_factory=dict)  # gates of each
+    n_clbits: int = 0
 
     def gates(self, statements: Iterable[Any]) -> int:
         """Return the number of gates of statements."""
@@ -63,7 +60,12 @@ class _Size:
             self.qubits[statement.qubit.name] = 1 if given is None else _number(given)
             return 0
         if kind == "QuantumGateDefinition":
-            self.defined[statement.name.name] = self.gates(statement.body)
+            name = statement.name.name
+            _check_operands(name, len(statement.arguments), len(statement.qubits))
+            self.definitions[name] = self.gates(statement.body)
+            return 0
+        if kind in ("ClassicalDeclaration", "IODeclaration"):
+            self.n_clbits += _bits(statement.type)
             return 0
         if kind in _DECLARATIONS:
             return 0
@@ -73,6 +75,9 @@ class _Size:
             return min(MOST, _length(statement.set_declaration) * self.gates(statement.block))
         if kind == "BranchingStatement":
             return self.gates(statement.if_block) + self.gates(statement.else_block)
+        if kind == "SwitchStatement":
+            blocks = [block for _, block in statement.cases] + [statement.default]
+            return sum(self.gates(block.statements) for block in blocks if block is not None)
         for part in ("block", "body"):
             if isinstance(inner := getattr(statement, part, None), list):
                 return self.gates(inner)
@@ -80,7 +85,7 @@ class _Size:
 
     def _applied(self, gate: Any) -> int:
         name = getattr(getattr(gate, "name", None), "name", "")
-        count = self.defined.get(name, 1)
+        count = self.definitions.get(name, 1)
         for modifier in gate.modifiers:
             argument = 1 if modifier.argument is None else abs(_number(modifier.argument))
             if modifier.modifier.name == "pow":
@@ -99,6 +104,20 @@ class _Size:
         return min(MOST, count * max(sizes))
 
 
+def _check_operands(name: str, *counts: int) -> None:
+    if max(counts) > MOST_OPERANDS:
+        raise ValueError(
+            f"the gate {name} has {max(counts):,} parameters or qubits, expected at most {MOST_OPERANDS:,}"
+        )
+
+
+def _bits(declared: Any) -> int:
+    """Return the number of classical bits of a declared type."""
+    if type(declared).__name__ != "BitType":
+        return 0
+    return 1 if declared.size is None else _number(declared.size)
+
+
 def _number(expression: Expression) -> int:
     """Return the value of a number or a product of numbers, or raise ValueError."""
     kind, value = type(expression).__name__, getattr(expression, "value", None)
@@ -106,8 +125,8 @@ def _number(expression: Expression) -> int:
         return min(int(value), MOST)
     if kind == "UnaryExpression":
         return _number(expression.expression)  # type: ignore[attr-defined]
-    if kind == "BinaryExpression":
-        # more than any of + - * / of both
+    if kind == "BinaryExpression" and expression.op.name in "+-*/":  # type: ignore[attr-defined]
+        # more than any of them of both
         left, right = (_number(each) for each in (expression.lhs, expression.rhs))  # type: ignore[attr-defined]
         return min(MOST, (left + 1) * (right + 1))
     raise ValueError(f"a size or a power is a {kind}, expected a number")
@@ -122,68 +141,28 @@ def _length(values: Any) -> int:
     return 1 + abs(_number(values.start)) + abs(_number(values.end))
 
 
-def qpy_size(path: Path, memory: int) -> tuple[int, int]:
-    """Return the number of qubits and of gates of the circuit in a file, with gates inside definitions.
-
-    Args:
-        path: of the file.
-        memory: bytes that reading may take, on Linux and macOS.
-
-    Raises:
-        ValueError: if the file holds no circuit, or reading takes more memory or more than `MOST_SECONDS`.
-    """
-    try:
-        done = subprocess.run(  # noqa: S603 - the file's path is an argument, and no command
-            [sys.executable, "-c", _READ, str(path), str(memory)],
-            capture_output=True,
-            text=True,
-            timeout=MOST_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ValueError(f"it is not read within {MOST_SECONDS} s") from None
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        reason = f"reading takes more than {memory:,} bytes of memory"
-        raise ValueError(reason if "emory" in said or done.returncode < 0 else said)
-    n_qubits, gates = map(int, done.stdout.split())
-    return n_qubits, gates
-
-
-def read_here(path: str, memory: int) -> None:
-    """Read a file with a bound of memory, and print the size of its circuit."""
-    from qllmft_circuits.qasm import from_qpy
-
-    if sys.platform != "win32":
-        import resource
-
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-            1 if sys.platform == "darwin" else 1024
-        )
-        statm = Path("/proc/self/statm")
-        if statm.exists():  # what is mapped counts, which is more than what is used
-            used = int(statm.read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
-    circuit = from_qpy(Path(path).read_bytes())
-    print(circuit.num_qubits, gates_of(circuit))  # noqa: T201 - to the process that asked
-
-
-def gates_of(circuit: QuantumCircuit) -> int:
+def count_gates(circuit: QuantumCircuit, most: int) -> int:
     """Return the number of gates of a circuit, where a gate that is defined by others counts as those.
+
+    Counting ends at the first number above ``most``.
 
     >>> inner = QuantumCircuit(1)
     >>> _ = inner.h(0), inner.h(0)
     >>> circuit = QuantumCircuit(2)
     >>> _ = circuit.cx(0, 1), circuit.append(inner.to_gate(), [0])
-    >>> gates_of(circuit)
+    >>> count_gates(circuit, most=100)
     3
     """
     total = 0
-    for instruction in circuit.data:
-        operation = instruction.operation
-        inner = list(getattr(operation, "blocks", ()))
-        own = type(operation).__module__ in ("qiskit.circuit.gate", "qiskit.circuit.instruction")
-        if own and operation.definition is not None:
-            inner.append(operation.definition)
-        total += sum(map(gates_of, inner)) if inner else 1
+    circuits = [circuit]
+    while circuits and total <= most:
+        for instruction in circuits.pop().data:
+            operation = instruction.operation
+            inner = list(getattr(operation, "blocks", ()))
+            module = type(operation).__module__
+            is_custom = module in ("qiskit.circuit.gate", "qiskit.circuit.instruction")
+            if is_custom and operation.definition is not None:
+                inner.append(operation.definition)
+            circuits += inner
+            total += not inner
     return total

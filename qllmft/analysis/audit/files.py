@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from pathlib import Path
@@ -11,19 +10,25 @@ from typing import Any
 import numpy as np
 from qiskit import QuantumCircuit
 
-from qllmft.budget import MOST_BYTES, check_budget, circuit_cost
+from qllmft.budget import check_budget, circuit_cost
 from qllmft.errors import UserError, first_line
-from qllmft.files import read_bytes
-from qllmft_circuits import from_qasm3, from_qpy, qasm3_size, qpy_size
+from qllmft.files import parse_json, read_bytes, read_text, reading
+from qllmft_circuits.bounds import (
+    MOST_QPY_BYTES,
+    MOST_TEXT_BYTES,
+    CircuitTooLargeError,
+    check_text,
+)
+from qllmft_circuits.names import check_names
+from qllmft_circuits.reading import read_qasm3, read_qpy
 
-MOST_FILE_BYTES = {".qpy": 10_000_000}  # of a circuit
-# of one as text, whose parser takes 500 bytes of memory and 50 µs for each
-MOST_TEXT_BYTES = 1_000_000
 MOST_ROWS_BYTES = 2_000_000_000  # of all arrays of a file, unpacked
 ARRAYS = (
     *("X", "y", "X_test", "y_test", "weights", "observables", "readout_weight", "readout_bias"),
     *("inputs", "inputs_test"),
 )
+
+_INPUT = re.compile(r"^[ \t]*+input[ \t]++\w++(?:\[\d++\])?[ \t]++(\w++);", flags=re.MULTILINE)
 
 
 def read_circuit(path: Path) -> QuantumCircuit:
@@ -32,31 +37,51 @@ def read_circuit(path: Path) -> QuantumCircuit:
     Beside a file of `qllmft export`, ``FILE.names.json`` has the parameters' own names.
 
     Raises:
-        UserError: if it cannot be read.
+        UserError: if it cannot be read within the bounds of `qllmft_circuits.bounds` and of `qllmft.budget`.
     """
     content = _content(path)
     try:
         if path.suffix == ".qpy":
-            _check_size(path, *qpy_size(path, MOST_BYTES))
-            return from_qpy(content)
-        text = content.decode()
-        _check_size(path, *qasm3_size(text))
-        names = path.with_name(f"{path.name}.names.json")
-        if names.exists():
-            return from_qasm3(text, json.loads(_content(names)))
-        return from_qasm3(text, _names(text))
+            sized = read_qpy(content)
+        else:
+            text = _decoded(content)
+            check_text(text)
+            sized = read_qasm3(text, _names_beside(path) or _names(text))
     except UserError:
         raise
-    except Exception as error:  # of the parsers, each with errors of its own
+    except CircuitTooLargeError as error:
+        _check_size(path, error.n_qubits, error.n_gates)
+        raise
+    except ValueError as error:
+        form = "QPY" if path.suffix == ".qpy" else "OpenQASM 3"
         raise UserError(
-            f"{path} cannot be read as {'QPY' if path.suffix == '.qpy' else 'OpenQASM 3'}: {first_line(error)}. Write "
-            "the circuit with free data parameters by qiskit.qasm3.dumps or qiskit.qpy.dump; reading QASM 3 needs "
-            "pip install '.[export]'."
+            f"{path} cannot be read as {form}: {first_line(error)}. Write the circuit with free data parameters by "
+            "qiskit.qasm3.dumps or qiskit.qpy.dump."
         ) from None
+    _check_size(path, sized.circuit.num_qubits, sized.n_gates)
+    return sized.circuit
 
 
 def _check_size(path: Path, n_qubits: int, gates: int) -> None:
     check_budget(f"the circuit in {path}", *circuit_cost(n_qubits, gates))
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start + 1:,} is not UTF-8") from None
+
+
+def _names_beside(path: Path) -> dict[str, str] | None:
+    """Return the names in the file beside a circuit, or None if there is none."""
+    file = path.with_name(f"{path.name}.names.json")
+    if not file.exists():
+        return None
+    with reading(file, "Write it again with qllmft export."):
+        names = parse_json(read_text(file, MOST_TEXT_BYTES))
+        check_names(names)
+    return dict(names)
 
 
 def _names(text: str) -> dict[str, str]:
@@ -64,17 +89,19 @@ def _names(text: str) -> dict[str, str]:
 
     Elements of a vector then have the order of their index, and not that of their identifiers as text.
     """
-    found = {}
-    for identifier in re.findall(r"^\s*input\s+\w+(?:\[\d+\])?\s+(\w+);", text, flags=re.MULTILINE):
-        element = re.fullmatch(r"_*(\w+?)_(\d+)_*", identifier)
-        found[f"{element[1]}[{int(element[2])}]" if element else identifier] = identifier
-    return found
+    names = {}
+    for identifier in _INPUT.findall(text):
+        vector, _, index = identifier.strip("_").rpartition("_")
+        vector = vector.rstrip("_")
+        is_element = bool(vector) and index.isdecimal()
+        names[f"{vector}[{int(index)}]" if is_element else identifier] = identifier
+    return names
 
 
 def _content(path: Path) -> bytes:
     if not path.is_file():
         raise UserError(f"{path} is no file; give a circuit in OpenQASM 3 (.qasm) or QPY (.qpy).")
-    return read_bytes(path, MOST_FILE_BYTES.get(path.suffix, MOST_TEXT_BYTES))
+    return read_bytes(path, MOST_QPY_BYTES if path.suffix == ".qpy" else MOST_TEXT_BYTES)
 
 
 def read_rows(path: Path) -> dict[str, Any]:

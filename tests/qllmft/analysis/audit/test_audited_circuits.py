@@ -197,20 +197,19 @@ NESTED = "".join(f"gate g{i} a {{ {f'g{i - 1} a; ' * 10} }}\n" for i in range(1,
 @pytest.mark.parametrize(
     ("text", "memory", "operations"),
     [
-        ("qubit[40] q; ry(x_0) q[0];", 8 * 2**40 + 60_000, 2**40),
+        ("qubit[40] q; ry(x_0) q[0];", 8 * 2**40 + 180_000, 3 * 2**40),
         ("qubit[25] q; ry(x_0) q; " + "for int i in [0:1000000] { h q[0]; }", None, None),
-        (NESTED + "qubit[2] q; g6 q[0];", 60_000 * 2 * 10**6 + 32, 8 * 10**6),
-        ("qubit[2] q; pow(999999) @ h q[0];", 60_000 * 10**6 + 32, 4 * 10**6),
+        (NESTED + "qubit[2] q; g6 q[0];", 60_000 * 4_222_222 + 32, 4 * 4_222_222),
+        ("qubit[2] q; pow(999999) @ h q[0];", 60_000 * 1_000_002 + 32, 4 * 1_000_002),
         ("qubit[1000000] q; ry(x_0) q;", None, None),
     ],
     ids=["qubits", "loop", "definitions", "power", "broadcast"],
 )
 def test_a_short_text_of_a_large_circuit_is_refused_before_it_is_built(
-    text, memory, operations, tmp_path, monkeypatch
+    text, memory, operations, tmp_path
 ):
     path = tmp_path / "small.qasm"
     path.write_text(QASM + text)
-    monkeypatch.setattr("qiskit.qasm3.loads", None)
     numbers = r"[\d,]+" if memory is None else f"{memory:,}"
     work = r"[\d,]+" if operations is None else f"{operations:,}"
     with pytest.raises(
@@ -228,7 +227,7 @@ def test_a_short_file_of_a_wide_circuit_is_read_with_little_memory(tmp_path):
     (tmp_path / "wide.qpy").write_bytes(
         content[:at] + struct.pack("!II", 2**32 - 1, 0) + content[at + 8 :]
     )
-    with pytest.raises(UserError, match=r"wide\.qpy .* more than 2,500,000,000 bytes of memory"):
+    with pytest.raises(UserError, match=r"wide\.qpy .* more than 500,000,000 bytes of memory"):
         read_circuit(tmp_path / "wide.qpy")
 
 

@@ -1,0 +1,129 @@
+"""Bounds of a circuit in a file, compared with the text or the header before anything is built."""
+
+from __future__ import annotations
+
+import re
+import struct
+
+MOST_TEXT_BYTES = 1_000_000  # of a circuit as text
+MOST_QPY_BYTES = 10_000_000
+MOST_SECONDS = 5  # of computing, beyond the imports
+MOST_MEMORY = 500_000_000  # bytes, beyond the imports
+MOST_BITS = 100_000  # qubits and classical bits; each takes 100 to 200 bytes
+MOST_GATES = 100_000  # each takes about 1,500 bytes as an object of Qiskit
+MOST_PARAMETERS = 100_000  # elements of all vectors; each takes 360 bytes
+MOST_OPERANDS = 1_000  # parameters or qubits of a gate's definition; time grows with their square
+MOST_CHARACTERS = 200  # of a name or a number
+MOST_NESTING = 200  # of brackets
+
+OLDEST_QPY = 13  # older versions can hold pickles
+_HEADER = struct.Struct(
+    "!6sBBBBQc"
+)  # magic, version, Qiskit's version, number of circuits, encoding of expressions
+_SAFE_ENCODING = b"p"
+
+# comments and texts in quotes end with the file if nothing closes them, so the time is linear
+_TOKENS = re.compile(
+    r"""(?P<comment>//[^\n]*+|/\*(?s:.*?)(?:\*/|\Z))|"[^"\n]*+"?|'[^'\n]*+'?|[(\[{]|[)\]}]|\w++|[^\s\w]"""
+)
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+
+
+class CircuitTooLargeError(ValueError):
+    """The circuit of a file has more qubits or gates than are built.
+
+    Attributes:
+        n_qubits: number of qubits.
+        n_gates: number of gates, with those inside definitions.
+    """
+
+    def __init__(self, n_qubits: int, n_gates: int) -> None:
+        super().__init__(
+            f"it has {n_qubits:,} qubits and {n_gates:,} gates, expected at most {MOST_BITS:,} qubits and "
+            f"{MOST_GATES:,} gates"
+        )
+        self.n_qubits = n_qubits
+        self.n_gates = n_gates
+
+
+def check_text(text: str) -> None:
+    """Raise ValueError if a text of OpenQASM has a bound that is exceeded, a control character or no statement.
+
+    >>> check_text("qubit q; // (((")
+    >>> check_text("rx(" + "(" * 200)
+    Traceback (most recent call last):
+    ValueError: line 1 has more than 200 nested brackets, expected at most 200
+    """
+    if len(text) > MOST_TEXT_BYTES:
+        raise ValueError(f"it has {len(text):,} characters, expected at most {MOST_TEXT_BYTES:,}")
+    if control := _CONTROL.search(text):
+        line = _line(text, control.start())
+        raise ValueError(f"line {line} has the control character U+{ord(control[0]):04X}")
+    depth = 0
+    empty = True
+    for token in _TOKENS.finditer(text):
+        if token["comment"] is not None:
+            continue
+        empty = False
+        first = token[0][0]
+        if first in "([{":
+            depth += 1
+            if depth > MOST_NESTING:
+                line = _line(text, token.start())
+                raise ValueError(
+                    f"line {line} has more than {MOST_NESTING} nested brackets, expected at most {MOST_NESTING}"
+                )
+        elif first in ")]}":
+            depth -= 1
+        elif first.isalnum() or first == "_":
+            _check_length(token[0], f"line {_line(text, token.start())} has")
+    if empty:
+        raise ValueError("it has no statement")
+
+
+def _line(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+def _check_length(name: str, where: str) -> None:
+    if len(name) > MOST_CHARACTERS:
+        raise ValueError(
+            f"{where} a name or a number of {len(name):,} characters ({name[:20]}...), expected at most "
+            f"{MOST_CHARACTERS}"
+        )
+
+
+def check_qpy(content: bytes, newest: int) -> None:
+    """Raise ValueError unless the first bytes are those of one circuit in a version of QPY that holds no pickle.
+
+    Args:
+        content: the whole file.
+        newest: version of QPY that the installed Qiskit writes.
+
+    >>> check_qpy(bytes.fromhex("5149534b49540c010200000000000000000165"), 18)
+    Traceback (most recent call last):
+    ValueError: it is QPY of version 12, which can hold code, expected version 13 or newer. Read it with the Qiskit that
+    wrote it, and write it again with qiskit.qpy.dump of Qiskit 2
+    """
+    if not content.startswith(b"QISKIT"):
+        raise ValueError("it does not begin with QISKIT, as QPY does")
+    if len(content) < _HEADER.size:
+        raise ValueError(f"it has {len(content)} bytes, and the header of QPY has {_HEADER.size}")
+    _, version, _, _, _, n_circuits, encoding = _HEADER.unpack_from(content)
+    again = (
+        "Read it with the Qiskit that wrote it, and write it again with qiskit.qpy.dump of Qiskit 2"
+    )
+    if version < OLDEST_QPY:
+        raise ValueError(
+            f"it is QPY of version {version}, which can hold code, expected version {OLDEST_QPY} or newer. {again}"
+        )
+    if version > newest:
+        raise ValueError(
+            f"it is QPY of version {version}, and the installed Qiskit reads up to {newest}. Install a newer Qiskit"
+        )
+    if encoding != _SAFE_ENCODING:
+        raise ValueError(
+            f"its symbolic encoding is {encoding!r}, which can hold code, expected {_SAFE_ENCODING!r}. {again}"
+        )
+    if n_circuits != 1:
+        raise ValueError(f"it holds {n_circuits:,} circuits, expected one")

@@ -1,0 +1,92 @@
+"""Names of parameters, which OpenQASM writes as identifiers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+
+from qllmft_circuits.bounds import MOST_CHARACTERS, MOST_PARAMETERS
+
+# the name that Qiskit gives to an element of a vector
+ELEMENT = re.compile(r"(?P<vector>.+)\[(?P<index>\d+)\]")
+
+
+def check_names(names: Mapping[str, str]) -> None:
+    """Raise ValueError unless the names are texts of ordinary length, in vectors of ordinary length.
+
+    >>> check_names({"x[30000000]": "a"})
+    Traceback (most recent call last):
+    ValueError: the names are of vectors with 30,000,001 elements, expected at most 100,000; number the elements from 0
+    without gaps
+    """
+    if not isinstance(names, Mapping):
+        raise ValueError(
+            f"the names are a {type(names).__name__}, expected a map of parameters' names to identifiers"
+        )
+    for text in (*names, *names.values()):
+        if not isinstance(text, str):
+            raise ValueError(
+                f"a name is a {type(text).__name__}, expected text; the names are a map of parameters' names to "
+                "identifiers"
+            )
+        if len(text) > MOST_CHARACTERS:
+            raise ValueError(
+                f"a name has {len(text):,} characters ({text[:20]}...), expected at most {MOST_CHARACTERS}"
+            )
+    n_elements = sum(vector_sizes(names).values())
+    if n_elements > MOST_PARAMETERS:
+        raise ValueError(
+            f"the names are of vectors with {n_elements:,} elements, expected at most {MOST_PARAMETERS:,}; number the "
+            "elements from 0 without gaps"
+        )
+
+
+def vector_sizes(names: Iterable[str]) -> dict[str, int]:
+    """Return the number of elements of each vector that has a name in ``names``.
+
+    >>> vector_sizes(["x[0]", "x[3]", "theta"])
+    {'x': 4}
+    """
+    sizes: dict[str, int] = {}
+    for name in names:
+        if element := ELEMENT.fullmatch(name):
+            vector = element["vector"]
+            sizes[vector] = max(sizes.get(vector, 0), int(element["index"]) + 1)
+    return sizes
+
+
+def rename_inputs(circuit: QuantumCircuit, names: Mapping[str, str]) -> QuantumCircuit:
+    """Return the circuit with the parameters of ``names`` in place of its inputs.
+
+    Parameters named ``vector[index]`` are elements of vectors, ordered by index.
+
+    Raises:
+        ValueError: if the identifiers in ``names`` are not those of the inputs.
+    """
+    inputs = {parameter.name: parameter for parameter in circuit.parameters}
+    if sorted(inputs) != sorted(names.values()):
+        raise ValueError(
+            f"the text's inputs are {first_names(inputs)}; the identifiers in names are {first_names(names.values())}. "
+            "They must be the same: give the map that was written with this text."
+        )
+    vectors = {name: ParameterVector(name, size) for name, size in vector_sizes(names).items()}
+    parameters = {}
+    for name, identifier in names.items():
+        element = ELEMENT.fullmatch(name)
+        parameters[inputs[identifier]] = (
+            vectors[element["vector"]][int(element["index"])] if element else Parameter(name)
+        )
+    return circuit.assign_parameters(parameters)
+
+
+def first_names(names: Iterable[str]) -> str:
+    """Return the first few of many names.
+
+    >>> first_names("abcde")
+    'a, b, c, d, …'
+    """
+    listed = list(names)
+    return ", ".join([*listed[:4], "…"] if len(listed) > 4 else listed) or "none"

@@ -1,0 +1,169 @@
+"""The process that reads a circuit for `qllmft_circuits.reading`: settings and content in, a line of JSON and QPY out.
+
+Its time and, on Linux, its memory are bounded, and only its answer reaches the standard output.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from qiskit import QuantumCircuit, qasm2, qpy
+from qiskit.exceptions import QiskitError
+
+from qllmft_circuits.bounds import (
+    MOST_BITS,
+    MOST_GATES,
+    MOST_MEMORY,
+    MOST_SECONDS,
+    CircuitTooLargeError,
+    check_text,
+)
+from qllmft_circuits.names import rename_inputs
+from qllmft_circuits.sizes import count_gates, size_of_statements
+
+_LONGEST_FAULT = 300  # characters
+
+
+def main() -> None:
+    """Read from the standard input, and answer on the standard output."""
+    answer = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    # objects of a text live until the end; looking for garbage among them takes a third of the time
+    gc.disable()
+    settings = json.loads(sys.stdin.buffer.readline())
+    content = sys.stdin.buffer.read()
+    try:
+        facts, circuit = _read(settings, content)
+    except MemoryError:
+        sys.exit("out of memory")
+    with answer:
+        answer.write(json.dumps(facts).encode() + b"\n" + circuit)
+
+
+def _read(settings: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return the facts and the circuit in QPY, or the fault or the size instead."""
+    read = {"qasm2": _read_qasm2, "qasm3": _read_qasm3, "qpy": _read_qpy}[settings["form"]]
+    try:
+        circuit, n_gates = read(content, settings["names"])
+        stream = io.BytesIO()
+        qpy.dump(circuit, stream)
+    except CircuitTooLargeError as error:
+        return {"too_large": [error.n_qubits, error.n_gates]}, b""
+    except RecursionError:
+        return {"fault": "it is nested too deeply"}, b""
+    except ValueError as error:
+        return {"fault": _printable(str(error))}, b""
+    return {"n_gates": n_gates}, stream.getvalue()
+
+
+def _read_qasm3(content: bytes, names: dict[str, str]) -> tuple[QuantumCircuit, int]:
+    try:
+        import openqasm3
+        from qiskit_qasm3_import import ConversionError, convert
+    except ImportError:
+        raise ValueError("reading OpenQASM 3 needs pip install '.[export]'") from None
+    _limit()
+    text = content.decode()
+    check_text(text)
+    try:
+        program = openqasm3.parse(text)
+    except openqasm3.parser.QASM3ParsingError as error:
+        raise ValueError(_syntax_fault(error)) from None
+    n_qubits, n_clbits, n_gates = size_of_statements(program.statements)
+    _check_size(n_qubits, n_clbits, n_gates)
+    try:
+        circuit = convert(program)
+    except (ConversionError, QiskitError) as error:
+        raise ValueError(_first_line(error)) from None
+    return rename_inputs(circuit, names), n_gates
+
+
+def _syntax_fault(error: Exception) -> str:
+    """Return where a text is no OpenQASM 3."""
+    if message := str(error):
+        return message
+    cause = error.__cause__ or error.__context__
+    recognition = next(iter(getattr(cause, "args", ())), cause)
+    token = getattr(recognition, "offendingToken", None)
+    if token is None:
+        return "it is no OpenQASM 3"
+    if token.type == -1:
+        return "it ends inside a statement"
+    return f"line {token.line}, column {token.column + 1} has an unexpected {token.text!r}"
+
+
+def _read_qasm2(content: bytes, _: dict[str, str]) -> tuple[QuantumCircuit, int]:
+    _limit()
+    text = content.decode()
+    check_text(text)
+    try:
+        # of files only qelib1.inc, which Qiskit has itself; the gates of its own older exporter are known
+        circuit = qasm2.loads(
+            text, include_path=(), custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS
+        )
+    except QiskitError as error:
+        raise ValueError(_first_line(error)) from None
+    return circuit, _size_of(circuit)
+
+
+def _read_qpy(content: bytes, _: dict[str, str]) -> tuple[QuantumCircuit, int]:
+    _limit()
+    try:
+        (circuit,) = qpy.load(io.BytesIO(content))
+    except (MemoryError, RecursionError):
+        raise
+    except BaseException as error:  # of Qiskit's parser in Rust, which may panic
+        if "emory" in str(error):
+            raise MemoryError from error
+        raise ValueError("its content is damaged, or written by a newer Qiskit") from None
+    return circuit, _size_of(circuit)
+
+
+def _size_of(circuit: QuantumCircuit) -> int:
+    n_gates = count_gates(circuit, MOST_GATES)
+    _check_size(circuit.num_qubits, circuit.num_clbits, n_gates)
+    return n_gates
+
+
+def _check_size(n_qubits: int, n_clbits: int, n_gates: int) -> None:
+    if n_clbits > MOST_BITS:
+        raise ValueError(f"it has {n_clbits:,} classical bits, expected at most {MOST_BITS:,}")
+    if n_qubits > MOST_BITS or n_gates > MOST_GATES:
+        raise CircuitTooLargeError(n_qubits, n_gates)
+
+
+def _first_line(error: Exception) -> str:
+    message = str(getattr(error, "message", error)) or type(error).__name__
+    return message.strip().splitlines()[0].strip("'\"").rstrip(".")
+
+
+def _printable(text: str) -> str:
+    r"""Return a text with escapes for what acts on a terminal.
+
+    >>> print(_printable("a\x1b[31m"))
+    a\x1b[31m
+    """
+    shown = text[:_LONGEST_FAULT] + ("..." if len(text) > _LONGEST_FAULT else "")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+
+
+def _limit() -> None:
+    """Bound the time and the memory of this process from now on, where the system can."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = int(usage.ru_utime + usage.ru_stime) + 1 + MOST_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    statm = Path("/proc/self/statm")
+    if statm.exists():  # what is mapped counts, which is more than what is used
+        mapped = int(statm.read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + MOST_MEMORY, mapped + MOST_MEMORY))
