@@ -23,7 +23,7 @@ _HEADER = struct.Struct(
 _SAFE_ENCODING = b"p"
 
 # comments and texts in quotes end with the file if nothing closes them, so the time is linear
-_TOKENS = re.compile(
+TOKENS = re.compile(
     r"""(?P<comment>//[^\n]*+|/\*(?s:.*?)(?:\*/|\Z))|"[^"\n]*+"?|'[^'\n]*+'?|[(\[{]|[)\]}]|\w++|[^\s\w]"""
 )
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
@@ -50,9 +50,9 @@ def check_text(text: str) -> None:
     """Raise ValueError if a text of OpenQASM has a bound that is exceeded, a control character or no statement.
 
     >>> check_text("qubit q; // (((")
-    >>> check_text("rx(" + "(" * 200)
+    >>> check_text("rx" + "(" * 300)
     Traceback (most recent call last):
-    ValueError: line 1 has more than 200 nested brackets, expected at most 200
+    ValueError: line 1 is inside of 201 brackets, expected at most 200
     """
     if len(text) > MOST_TEXT_BYTES:
         raise ValueError(f"it has {len(text):,} characters, expected at most {MOST_TEXT_BYTES:,}")
@@ -61,36 +61,32 @@ def check_text(text: str) -> None:
         raise ValueError(f"line {line} has the control character U+{ord(control[0]):04X}")
     depth = 0
     empty = True
-    for token in _TOKENS.finditer(text):
+    for token in TOKENS.finditer(text):
+        symbol = token[0]
         if token["comment"] is not None:
             continue
         empty = False
-        first = token[0][0]
-        if first in "([{":
+        if symbol in "([{":
             depth += 1
-            if depth > MOST_NESTING:
-                line = _line(text, token.start())
-                raise ValueError(
-                    f"line {line} has more than {MOST_NESTING} nested brackets, expected at most {MOST_NESTING}"
-                )
-        elif first in ")]}":
+        elif symbol in ")]}":
             depth -= 1
-        elif first.isalnum() or first == "_":
-            _check_length(token[0], f"line {_line(text, token.start())} has")
+        if depth > MOST_NESTING:
+            line = _line(text, token.start())
+            raise ValueError(
+                f"line {line} is inside of {depth} brackets, expected at most {MOST_NESTING}"
+            )
+        if len(symbol) > MOST_CHARACTERS:
+            line = _line(text, token.start())
+            raise ValueError(
+                f"line {line} has a name, a number or a quotation of {len(symbol):,} characters ({symbol[:20]}...), "
+                f"expected at most {MOST_CHARACTERS}"
+            )
     if empty:
         raise ValueError("it has no statement")
 
 
 def _line(text: str, position: int) -> int:
     return text.count("\n", 0, position) + 1
-
-
-def _check_length(name: str, where: str) -> None:
-    if len(name) > MOST_CHARACTERS:
-        raise ValueError(
-            f"{where} a name or a number of {len(name):,} characters ({name[:20]}...), expected at most "
-            f"{MOST_CHARACTERS}"
-        )
 
 
 def check_qpy(content: bytes, newest: int) -> None:

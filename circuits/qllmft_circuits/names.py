@@ -24,12 +24,12 @@ def check_names(names: Mapping[str, str]) -> None:
     """
     if not isinstance(names, Mapping):
         raise ValueError(
-            f"the names are a {type(names).__name__}, expected a map of parameters' names to identifiers"
+            f"the names are of type {type(names).__name__}, expected a map of parameters' names to identifiers"
         )
     for text in (*names, *names.values()):
         if not isinstance(text, str):
             raise ValueError(
-                f"a name is a {type(text).__name__}, expected text; the names are a map of parameters' names to "
+                f"a name is of type {type(text).__name__}, expected text; the names are a map of parameters' names to "
                 "identifiers"
             )
         if len(text) > MOST_CHARACTERS:

@@ -66,19 +66,23 @@ def _read_qasm3(content: bytes, names: dict[str, str]) -> tuple[QuantumCircuit, 
     try:
         import openqasm3
         from qiskit_qasm3_import import ConversionError, convert
+
+        from qllmft_circuits.statements import parse_statements
     except ImportError:
         raise ValueError("reading OpenQASM 3 needs pip install '.[export]'") from None
     _limit()
     text = content.decode()
     check_text(text)
     try:
-        program = openqasm3.parse(text)
+        statements = parse_statements(text)
+        n_qubits, n_clbits, n_gates = size_of_statements(statements)
+        _check_size(n_qubits, n_clbits, n_gates)
+        try:
+            circuit = convert(openqasm3.ast.Program(statements))
+        except ConversionError:
+            circuit = convert(openqasm3.parse(text))  # the error names a line of this text
     except openqasm3.parser.QASM3ParsingError as error:
         raise ValueError(_syntax_fault(error)) from None
-    n_qubits, n_clbits, n_gates = size_of_statements(program.statements)
-    _check_size(n_qubits, n_clbits, n_gates)
-    try:
-        circuit = convert(program)
     except (ConversionError, QiskitError) as error:
         raise ValueError(_first_line(error)) from None
     return rename_inputs(circuit, names), n_gates

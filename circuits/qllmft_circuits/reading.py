@@ -90,7 +90,7 @@ def _read(form: Form, content: bytes, names: Mapping[str, str] | None = None) ->
     except subprocess.TimeoutExpired:
         raise ValueError(f"it is not read within {_MOST_WAITING} s") from None
     if completed.returncode:
-        raise ValueError(_reason(completed.returncode, completed.stderr))
+        raise ValueError(_reason(form, completed.returncode, completed.stderr))
     header, _, answer = completed.stdout.partition(b"\n")
     facts = json.loads(header)
     if size := facts.get("too_large"):
@@ -101,11 +101,12 @@ def _read(form: Form, content: bytes, names: Mapping[str, str] | None = None) ->
     return SizedCircuit(circuit, facts["n_gates"])
 
 
-def _reason(returncode: int, stderr: bytes) -> str:
+def _reason(form: Form, returncode: int, stderr: bytes) -> str:
     """Return why the process ended without an answer."""
+    remedy = "" if form == "qpy" else ". QPY of Qiskit is read faster"
     if returncode in (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0)):
-        return f"reading it takes more than {MOST_SECONDS} s"
+        return f"reading it takes more than {MOST_SECONDS} s{remedy}"
     if returncode < 0 or b"emory" in stderr:
-        return f"reading it takes more than {MOST_MEMORY:,} bytes of memory"
+        return f"reading it takes more than {MOST_MEMORY:,} bytes of memory{remedy}"
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
     return f"the process that reads it ended with exit code {returncode}: {''.join(lines[-1:])}"

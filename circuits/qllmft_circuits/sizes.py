@@ -56,8 +56,8 @@ class _Size:
         """Return the gates of a statement, and note what it declares."""
         kind = type(statement).__name__
         if kind == "QubitDeclaration":
-            given = statement.size
-            self.qubits[statement.qubit.name] = 1 if given is None else _number(given)
+            declared = statement.size
+            self.qubits[statement.qubit.name] = 1 if declared is None else _number(declared)
             return 0
         if kind == "QuantumGateDefinition":
             name = statement.name.name
@@ -129,7 +129,7 @@ def _number(expression: Expression) -> int:
         # more than any of them of both
         left, right = (_number(each) for each in (expression.lhs, expression.rhs))  # type: ignore[attr-defined]
         return min(MOST, (left + 1) * (right + 1))
-    raise ValueError(f"a size or a power is a {kind}, expected a number")
+    raise ValueError(f"a size or a power is of the kind {kind}, expected a number")
 
 
 def _length(values: Any) -> int:

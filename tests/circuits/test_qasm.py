@@ -307,5 +307,7 @@ def test_no_size_is_below_that_of_the_circuit(text):
 
 
 def test_a_size_that_is_no_number_is_refused():
-    with pytest.raises(ValueError, match="a size or a power is a Identifier, expected a number"):
+    with pytest.raises(
+        ValueError, match="a size or a power is of the kind Identifier, expected a number"
+    ):
         size("const int n = 9; qubit[n] q;")
