@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from qiskit import QuantumCircuit, qasm2, qpy
 from qiskit.exceptions import QiskitError
@@ -19,13 +19,12 @@ from qiskit.exceptions import QiskitError
 from qllmft_circuits.bounds import (
     MOST_BITS,
     MOST_GATES,
-    MOST_MEMORY,
-    MOST_SECONDS,
     CircuitTooLargeError,
-    check_text,
 )
 from qllmft_circuits.names import rename_inputs
 from qllmft_circuits.sizes import count_gates, size_of_statements
+
+Settings: TypeAlias = dict[str, Any]
 
 _LONGEST_FAULT = 300  # characters
 
@@ -46,11 +45,11 @@ def main() -> None:
         answer.write(json.dumps(facts).encode() + b"\n" + circuit)
 
 
-def _read(settings: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
+def _read(settings: Settings, content: bytes) -> tuple[dict[str, Any], bytes]:
     """Return the facts and the circuit in QPY, or the fault or the size instead."""
     read = {"qasm2": _read_qasm2, "qasm3": _read_qasm3, "qpy": _read_qpy}[settings["form"]]
     try:
-        circuit, n_gates = read(content, settings["names"])
+        circuit, n_gates = read(content, settings)
         stream = io.BytesIO()
         qpy.dump(circuit, stream)
     except CircuitTooLargeError as error:
@@ -62,7 +61,7 @@ def _read(settings: dict[str, Any], content: bytes) -> tuple[dict[str, Any], byt
     return {"n_gates": n_gates}, stream.getvalue()
 
 
-def _read_qasm3(content: bytes, names: dict[str, str]) -> tuple[QuantumCircuit, int]:
+def _read_qasm3(content: bytes, settings: Settings) -> tuple[QuantumCircuit, int]:
     try:
         import openqasm3
         from qiskit_qasm3_import import ConversionError, convert
@@ -70,9 +69,8 @@ def _read_qasm3(content: bytes, names: dict[str, str]) -> tuple[QuantumCircuit, 
         from qllmft_circuits.statements import parse_statements
     except ImportError:
         raise ValueError("reading OpenQASM 3 needs pip install '.[export]'") from None
-    _limit()
+    _limit(settings)
     text = content.decode()
-    check_text(text)
     try:
         statements = parse_statements(text)
         n_qubits, n_clbits, n_gates = size_of_statements(statements)
@@ -85,7 +83,7 @@ def _read_qasm3(content: bytes, names: dict[str, str]) -> tuple[QuantumCircuit, 
         raise ValueError(_syntax_fault(error)) from None
     except (ConversionError, QiskitError) as error:
         raise ValueError(_first_line(error)) from None
-    return rename_inputs(circuit, names), n_gates
+    return rename_inputs(circuit, settings["names"]), n_gates
 
 
 def _syntax_fault(error: Exception) -> str:
@@ -102,10 +100,9 @@ def _syntax_fault(error: Exception) -> str:
     return f"line {token.line}, column {token.column + 1} has an unexpected {token.text!r}"
 
 
-def _read_qasm2(content: bytes, _: dict[str, str]) -> tuple[QuantumCircuit, int]:
-    _limit()
+def _read_qasm2(content: bytes, settings: Settings) -> tuple[QuantumCircuit, int]:
+    _limit(settings)
     text = content.decode()
-    check_text(text)
     try:
         # of files only qelib1.inc, which Qiskit has itself; the gates of its own older exporter are known
         circuit = qasm2.loads(
@@ -116,8 +113,8 @@ def _read_qasm2(content: bytes, _: dict[str, str]) -> tuple[QuantumCircuit, int]
     return circuit, _size_of(circuit)
 
 
-def _read_qpy(content: bytes, _: dict[str, str]) -> tuple[QuantumCircuit, int]:
-    _limit()
+def _read_qpy(content: bytes, settings: Settings) -> tuple[QuantumCircuit, int]:
+    _limit(settings)
     try:
         (circuit,) = qpy.load(io.BytesIO(content))
     except (MemoryError, RecursionError):
@@ -157,17 +154,18 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
 
 
-def _limit() -> None:
+def _limit(settings: Settings) -> None:
     """Bound the time and the memory of this process from now on, where the system can."""
     if sys.platform == "win32":
         return
     import resource
 
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = int(usage.ru_utime + usage.ru_stime) + 1 + MOST_SECONDS
+    seconds = int(usage.ru_utime + usage.ru_stime) + 1 + settings["seconds"]
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     statm = Path("/proc/self/statm")
     if statm.exists():  # what is mapped counts, which is more than what is used
         mapped = int(statm.read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (mapped + MOST_MEMORY, mapped + MOST_MEMORY))
+        most = mapped + settings["memory"]
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))

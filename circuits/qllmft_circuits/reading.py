@@ -27,6 +27,7 @@ from qllmft_circuits.bounds import (
     MOST_TEXT_BYTES,
     CircuitTooLargeError,
     check_qpy,
+    check_text,
 )
 from qllmft_circuits.names import check_names
 
@@ -54,18 +55,24 @@ class SizedCircuit:
 def read_qasm3(text: str, names: Mapping[str, str]) -> SizedCircuit:
     """Return the circuit of a text in OpenQASM 3; see `qllmft_circuits.from_qasm3`."""
     check_names(names)
-    return _read("qasm3", _bounded(text.encode(), MOST_TEXT_BYTES), names)
+    return _read("qasm3", _encoded(text), names)
 
 
 def read_qasm2(text: str) -> SizedCircuit:
     """Return the circuit of a text in OpenQASM 2; see `qllmft_circuits.from_qasm2`."""
-    return _read("qasm2", _bounded(text.encode(), MOST_TEXT_BYTES))
+    return _read("qasm2", _encoded(text))
 
 
 def read_qpy(content: bytes) -> SizedCircuit:
     """Return the circuit of QPY; see `qllmft_circuits.from_qpy`."""
     check_qpy(_bounded(content, MOST_QPY_BYTES), qpy.QPY_VERSION)
     return _read("qpy", content)
+
+
+def _encoded(text: str) -> bytes:
+    content = _bounded(text.encode(), MOST_TEXT_BYTES)
+    check_text(text)
+    return content
 
 
 def _bounded(content: bytes, most: int) -> bytes:
@@ -75,7 +82,14 @@ def _bounded(content: bytes, most: int) -> bytes:
 
 
 def _read(form: Form, content: bytes, names: Mapping[str, str] | None = None) -> SizedCircuit:
-    settings = json.dumps({"form": form, "names": dict(names or {})})
+    settings = json.dumps(
+        {
+            "form": form,
+            "names": dict(names or {}),
+            "seconds": MOST_SECONDS,
+            "memory": MOST_MEMORY,
+        }
+    )
     # -P and the paths of this process: no module is imported from the folder where the files lie
     paths = [*filter(None, sys.path), str(Path(__file__).parents[1])]
     try:
