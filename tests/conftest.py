@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from public_reports import PAGE, PublicReport, page  # noqa: E402
+from public_reports import PAGE, PublicReport, page
 
 GOOD, BAD = ("good", "great", "fine", "lovely"), ("bad", "awful", "dull", "poor")
 TINY_DIMENSION = 16

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from public_reports import COMMAND, PAGE, marked_reports, page  # noqa: E402
+from public_reports import COMMAND, PAGE, marked_reports, page
 
 
 def test_the_page_has_a_row_for_each_marked_test():

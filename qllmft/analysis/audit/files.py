@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from qiskit import QuantumCircuit
 
+from qllmft.analysis.audit.arrays import ARRAYS, MOST_ROWS_BYTES, check_arrays
 from qllmft.budget import check_budget, circuit_cost
 from qllmft.errors import UserError, first_line
-from qllmft.files import parse_json, read_bytes, read_text, reading
+from qllmft.files import open_regular, parse_json, read_bytes, read_text, reading
 from qllmft_circuits.bounds import (
     MOST_QPY_BYTES,
     MOST_TEXT_BYTES,
@@ -21,12 +22,6 @@ from qllmft_circuits.bounds import (
 )
 from qllmft_circuits.names import check_names
 from qllmft_circuits.reading import read_qasm3, read_qpy
-
-MOST_ROWS_BYTES = 2_000_000_000  # of all arrays of a file, unpacked
-ARRAYS = (
-    *("X", "y", "X_test", "y_test", "weights", "observables", "readout_weight", "readout_bias"),
-    *("inputs", "inputs_test"),
-)
 
 _INPUT = re.compile(r"^[ \t]*+input[ \t]++\w++(?:\[\d++\])?[ \t]++(\w++);", flags=re.MULTILINE)
 
@@ -116,27 +111,17 @@ def read_rows(path: Path) -> dict[str, Any]:
             f"{', '.join(ARRAYS[2:])}."
         )
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MOST_ROWS_BYTES:
-            raise UserError(
-                f"{path} unpacks to {size:,} bytes, expected at most {MOST_ROWS_BYTES:,}; give fewer rows."
-            )
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        with open_regular(path, MOST_ROWS_BYTES) as file:
+            check_arrays(path, file)
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
     except UserError:
         raise
     except Exception as error:  # of zipfile, zlib and numpy
         raise UserError(
             f"{path} cannot be read: {first_line(error)}. Write it again, with plain numbers and texts."
         ) from None
-    unknown = sorted(set(arrays) - set(ARRAYS))
-    missing = [name for name in ("X", "y") if name not in arrays]
-    if unknown or missing:
-        raise UserError(
-            f"{path} has the arrays {', '.join(sorted(arrays))}; expected X and y, and as needed "
-            f"{', '.join(ARRAYS[2:])}."
-        )
     pairs = {"test": ("X_test", "y_test"), "readout": ("readout_weight", "readout_bias")}
     found: dict[str, Any] = {"X": arrays["X"], "y": arrays["y"]}
     for argument, names in pairs.items():

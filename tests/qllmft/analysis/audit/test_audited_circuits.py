@@ -266,7 +266,7 @@ def test_rows_of_a_file_are_the_arguments_of_an_audit(tmp_path):
         ),
         (
             {"X": ROWS, "y": np.array([{}], dtype=object)},
-            "cannot be read: Object arrays cannot be loaded",
+            r"has y of type \|O, expected numbers or texts",
         ),
     ],
 )
