@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from qllmft_backends.text import masked
+from qllmft_backends.text import masked, with_short_numbers
 
 
 class BackendError(ValueError):
     """Request that a backend cannot serve. No address in its message shows a password."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(masked(message))
+        super().__init__(with_short_numbers(masked(message)))
 
 
 class UnsupportedGateError(BackendError):

@@ -12,6 +12,7 @@ HALF_PAIR = re.compile("[\ud800-\udfff]")  # half of a surrogate pair, which UTF
 
 # a password may itself hold @ and /: all up to the last @ counts; a path has one slash for the two
 _USER = re.compile(r"(?<=\w\w:/)(/?)(\S*@)")
+_LONG_NUMBER = re.compile(r"(\d[\d,]{9})(?:,*+\d){40,}+")
 # masked already, or how to write one
 _SHOWN = re.compile(r"[^:@/\s]*:\*\*\*@|\*\*\*@|USER:PASSWORD@")
 _SECRET_OPTION = re.compile(
@@ -40,6 +41,15 @@ def masked(text: str) -> str:
         lambda found: found[0] if _SHOWN.fullmatch(found[2]) else f"{found[1]}{HIDDEN}@", text
     )
     return _SECRET_OPTION.sub(rf"\1{HIDDEN}", text)
+
+
+def with_short_numbers(text: str) -> str:
+    """Return ``text`` with the first digits of each number that is longer than any that means something.
+
+    >>> with_short_numbers(f"seed is {'7' * 400}, expected {2**63 - 1:,}")
+    'seed is 7777777777..., expected 9,223,372,036,854,775,807'
+    """
+    return _LONG_NUMBER.sub(r"\1...", text)
 
 
 def clean(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from qllmft_backends.text import HIDDEN
 
+LARGEST_INTEGER = 2**63 - 1  # of a setting; files and other libraries hold no larger ones
 _SECRET_NAMES = ("token", "key", "secret", "password")
 
 
@@ -21,6 +23,12 @@ class CheckedModel(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         """Raise ValueError with the first of the contradictions."""
+        for name in type(self).model_fields:
+            for value in _integers_in(getattr(self, name)):
+                if abs(value) > LARGEST_INTEGER:
+                    raise ValueError(
+                        f"{name} is {_first_digits(value)}, expected an integer of at most {LARGEST_INTEGER:,}"
+                    )
         for contradiction in self._contradictions():
             raise ValueError(contradiction)
         return self
@@ -57,7 +65,8 @@ class InvalidValue:
         is_secret = any(word in self.place.lower() for word in _SECRET_NAMES)
         # blanks and quotes in a password make its end unclear, so the whole address is hidden
         is_address = isinstance(self.value, str) and "://" in self.value and "@" in self.value
-        return repr(HIDDEN if is_secret or is_address else self.value)
+        value = HIDDEN if is_secret or is_address else self.value
+        return _first_digits(value) if isinstance(value, int) else repr(value)
 
     def __str__(self) -> str:
         """Return ``place (got value): message``, without the parts that say nothing."""
@@ -66,6 +75,31 @@ class InvalidValue:
         )
         got = f" (got {self.shown_value})" if shows_value else ""
         return f"{self.place}{got}: {self.message}" if self.path else self.message
+
+
+def _integers_in(value: Any) -> Iterator[int]:
+    """Yield the integers of a value and of collections in it; a model checks its own."""
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _integers_in(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _integers_in(part)
+
+
+def _first_digits(value: int) -> str:
+    """Return an integer, or its first digits if it is too long to be read.
+
+    >>> _first_digits(-12), _first_digits(True), _first_digits(-(7 * 10**5000))
+    ('-12', 'True', '-7000000000...')
+    """
+    if abs(value) < 10**40:
+        return repr(value)
+    sign = "-" if value < 0 else ""
+    # the number of digits or one less; Python writes no integer of thousands of digits
+    digits = int(abs(value).bit_length() * math.log10(2))
+    return f"{sign}{str(abs(value) // 10 ** (digits - 12))[:10]}..."
 
 
 def faults(error: ValidationError) -> list[InvalidValue]:
