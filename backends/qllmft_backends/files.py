@@ -12,6 +12,9 @@ from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
+# numbers of the system's errors for a disk or a quota that is full; Windows has no quota
+FULL_DISK = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+
 
 class NotRegularError(OSError):
     """Pipe or device in the place of a file: it could be read without end, or wait without end."""

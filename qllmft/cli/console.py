@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import typer
 from rich import box
 from rich.console import Console
 from rich.prompt import Confirm
@@ -32,9 +33,25 @@ class PlainConsole(Console):
         if not self.is_terminal and "COLUMNS" not in os.environ:
             self.width = PIPE_WIDTH
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does; an error of the system names the stream."""
+        with _named("the standard error" if self.stderr else "the standard output"):
+            super().print(*objects, **options)
+
     def render_str(self, text: str, **options: Any) -> Text:
         """Escape a string of a message or of a table's cell."""
         return super().render_str("\n".join(map(printable, text.split("\n"))), **options)
+
+
+@contextmanager
+def _named(stream: str) -> Iterator[None]:
+    """Give an error of the system, such as a full disk, the name of the stream."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = stream
+        raise
 
 
 def say(*parts: str | Table, err: bool = False, console: Console | None = None) -> None:
@@ -67,7 +84,14 @@ def confirmed(question: str) -> bool:
 
 def say_json(value: Any) -> None:
     """Print ``value`` as JSON, indented."""
-    typer.echo(json_text(value, indent=2))
+    write_output(json_text(value, indent=2) + "\n")
+
+
+def write_output(text: str) -> None:
+    """Write text to the standard output as it is."""
+    with _named("the standard output"):
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 def table(

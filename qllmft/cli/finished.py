@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ import typer
 
 from qllmft.cli.backend import BackendOptions
 from qllmft.cli.consent import attend, attend_unasked
-from qllmft.cli.console import numbers, say, say_json, table, texts
+from qllmft.cli.console import numbers, say, say_json, table, texts, write_output
 from qllmft.cli.options import Json, Natural, Port, Positive, Row, Run, loaded
 from qllmft.counts import count_of
 from qllmft.errors import UserError
@@ -115,7 +114,7 @@ def push(
     check_name(name)
     with TemporaryDirectory() as place:
         folder = predictor.save_pretrained(Path(place) / "model", name, **fields)
-        sys.stdout.write((folder / CARD).read_text("utf-8"))
+        write_output((folder / CARD).read_text("utf-8"))
         say(f"Nothing was sent. Files of {name}, in bytes:", err=True)
         for file in sorted(folder.rglob("*")):
             if file.is_file():
@@ -165,7 +164,7 @@ def export(
     request = ExportRequest(form, part, text, weights, encoder, decompose, measure, minus)
     exported = export_run(run, request)
     if out is None:
-        sys.stdout.write(exported.content.decode())
+        write_output(exported.content.decode())
         return
     written = exported.write(out)
     circuit = exported.circuit

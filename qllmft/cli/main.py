@@ -30,6 +30,7 @@ from qllmft.cli.runs import runs
 from qllmft.cli.train import init, train
 from qllmft.errors import UserError
 from qllmft_backends.errors import BackendError
+from qllmft_backends.files import FULL_DISK
 from qllmft_backends.text import HALF_PAIR
 
 INTERRUPTED = 130
@@ -144,10 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if interrupts:
             _end_interrupted(interrupts, given, errors)
         if any(isinstance(cause, BrokenPipeError) for cause in causes):
-            # the reader (head, less) has closed the pipe: not an error, and nothing may be flushed
-            # to it at exit
-            with suppress(OSError):  # an output without a descriptor
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # the reader (head, less) has closed the pipe, which is no error
+            _drop_output()
             sys.exit(0)
         raise
     except Exception as error:
@@ -155,16 +154,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         lost = (str(e) for e in _causes(error) if type(e).__name__ == "PydanticSerializationError")
         if any("KeyboardInterrupt" in message for message in lost):
             _end_interrupted([], given, errors)
-        # an OSError is a full disk, a folder without permission, a name that is too long; the
-        # system's message is clear
+        # an OSError is a full disk, a folder without permission, a name that is too long
         if not isinstance(error, UserError | BackendError | OSError | MemoryError):
             raise
-        text = str(error)
-        if isinstance(error, MemoryError):
-            text = f"out of memory{f' ({text})' * bool(text)}. Use fewer shots, texts or qubits, or smaller batches."
         errors.print("error:", style="bold red", end=" ")
-        errors.print(text, soft_wrap=True)
+        errors.print(_message(error), soft_wrap=True)
         sys.exit(2)
+
+
+def _message(error: Exception) -> str:
+    """Return the sentences of an error that ends the command."""
+    text = str(error)
+    if isinstance(error, MemoryError):
+        cause = f" ({text})" if text else ""
+        return f"out of memory{cause}. Use fewer shots, texts or qubits, or smaller batches."
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
+        _drop_output()  # the output may be what is full
+        name = error.filename or "the standard output or a file"
+        return f"{name} cannot be written: {error.strerror}. Make room there, and run the same command again."
+    return text
+
+
+def _drop_output() -> None:
+    """Lead what is left in the standard output to nowhere, so that nothing fails at exit."""
+    with suppress(OSError):  # an output without a descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_closed_streams() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from qllmft.cli.backend import BackendOptions
 from qllmft.cli.consent import basis
-from qllmft.cli.console import say
+from qllmft.cli.console import say, write_output
 from qllmft.cli.options import (
     Coverage,
     Delimiter,
@@ -245,5 +244,4 @@ def _spread_of(spread: Bootstrap, row: int, prediction: Prediction, digits: int)
 def _print(record: dict[str, Any], cells: list[str], *, json: bool) -> None:
     """Print a text's record as JSON, or its cells and the text, at once."""
     line = json_text(record) if json else "\t".join([*cells, printable(record["text"])])
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    write_output(f"{line}\n")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from qllmft.budget import check_budget
@@ -17,6 +19,7 @@ from qllmft.config.lora import ADAPTERS, peft_settings
 from qllmft.errors import UserError, first_line
 from qllmft.files import new_folder, read_text
 from qllmft.tensors import read_tensors
+from qllmft_backends.files import FULL_DISK
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"  # PEFT's names
 _LINEAR = ("Linear", "Conv1D")  # Conv1D is the linear layer of GPT-2
@@ -142,10 +145,25 @@ def replaced(folder: Path, kind: str) -> Iterator[Path]:
     try:
         with new_folder(folder) as fresh:
             yield fresh
-    except Exception as error:  # safetensors turns an OSError into its own
+    except UserError:
+        raise
+    except Exception as error:  # of transformers, peft and safetensors
+        remedy = (
+            "Make room there, and run the same command again."
+            if _is_full_disk(error)
+            else "Give a body that sentence-transformers loads and saves, and a folder that you may write to."
+        )
+        reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
         raise UserError(
-            f"the {kind} cannot be written into {folder}: {error}. Free space on the disk."
+            f"the {kind} cannot be written into {folder}: {reason}. {remedy}"
         ) from error
+
+
+def _is_full_disk(error: Exception) -> bool:
+    """Return whether an error is the system's, as it is or in the words of safetensors."""
+    if isinstance(error, SafetensorError):
+        return any(os.strerror(number) in str(error) for number in FULL_DISK)
+    return isinstance(error, OSError) and error.errno in FULL_DISK
 
 
 def load_adapter(transformer: Any, config: BodyConfig) -> None:

@@ -1,12 +1,14 @@
 """How the command line ends where it is stopped: Ctrl-C, and a reader that has left."""
 
 import contextlib
+import errno
 import io
 import os
 import signal
 import sys
 import time
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 from command_line import metrics_of
@@ -14,6 +16,8 @@ from small_job import EPOCHS
 
 import qllmft.training.loop
 from qllmft.config.model import Section
+from qllmft.embed.adapter import replaced
+from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.run import RunFolder
 
@@ -198,3 +202,56 @@ def test_a_reader_that_has_left_an_output_without_a_descriptor(run, monkeypatch)
     with pytest.raises(SystemExit) as end:
         main(["predict", str(run.path), "a good film"])
     assert end.value.code == 0
+
+
+REMEDY = (
+    "cannot be written: No space left on device. Make room there, and run the same command again."
+)
+
+
+@pytest.mark.public_report(
+    case="disk_full",
+    source="own attack",
+    seen="[Errno 28] No space left on device, without the name of what was written",
+    outcome="the file or the standard output is named, with what to do",
+)
+@pytest.mark.parametrize("name", ["state.safetensors", "novelty.safetensors"])
+def test_a_full_disk_names_the_file(name, run, cli, tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def full(descriptor):
+        if name in os.path.realpath(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    _, error = cli(*run.arguments(tmp_path / "out"), "--no-baselines", code=2)
+    assert error.splitlines()[-1].startswith("error: ")
+    assert error.splitlines()[-1].endswith(f"{name} {REMEDY}")
+    assert "Errno" not in error
+
+
+@pytest.mark.parametrize("option", ["", "--json"])
+def test_a_full_output_is_named(option, run, cli, monkeypatch):
+    output = io.StringIO()
+    output.write = Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    monkeypatch.setattr(sys, "stdout", output)
+    _, error = cli("predict", run.path, *option.split(), "a text", code=2)
+    assert error.endswith(f"error: the standard output {REMEDY}\n")
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left"), "No space left. Make room there, and run the same"),
+        (OSError(errno.EDQUOT, "Quota exceeded"), "Quota exceeded. Make room there, and run the same"),
+        (OSError(errno.EACCES, "Permission denied"), "Permission denied. Give a body that"),
+        (ValueError("../../x is no name"), "../../x is no name. Give a body that"),
+    ],
+)  # fmt: skip
+def test_only_a_full_disk_is_said_to_be_full(fault, message, tmp_path):
+    with (
+        pytest.raises(UserError, match=f"body cannot be written into .*: {message}"),
+        replaced(tmp_path / "body", "body"),
+    ):
+        raise fault
