@@ -39,7 +39,7 @@ class SameShots(Store):
         digest = hashlib.sha256(json.dumps(circuit, sort_keys=True).encode()).digest()
         rng = np.random.default_rng(list(digest))
         counts = circuits.counts(circuit, qubits, shots, "ideal", rng)
-        return {str(s): int(counts[s]) / shots for s in np.flatnonzero(counts).tolist()}
+        return {str(state): count / shots for state, count in counts.items()}
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,27 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 from qiskit import QuantumCircuit, qasm3, transpile
-from qiskit.circuit import ControlledGate
+from qiskit.circuit import CircuitInstruction, ControlledGate, Operation
 from qiskit.circuit import Gate as QiskitGate
-from qiskit.circuit.library import RGate, RZZGate, get_standard_gate_name_mapping
+from qiskit.circuit.library import (
+    PauliEvolutionGate,
+    PhaseGate,
+    RGate,
+    RZZGate,
+    UGate,
+    get_standard_gate_name_mapping,
+)
 from qiskit.exceptions import MissingOptionalLibraryError
-from qiskit.quantum_info import Pauli, Statevector
+from qiskit.quantum_info import Pauli, SparsePauliOp, Statevector
+from qiskit.synthesis import OneQubitEulerDecomposer
 
 from qllmft_backends.noise import GateNoise, pauli_error_probability
 from qllmft_backends.protocol import Bits, Floats, Ints
@@ -26,6 +36,7 @@ from qllmft_backends.remote.ionq.options import CLOUD_NOISE
 from qllmft_backends.sandbox.request import RefusedError
 
 Gate = Mapping[str, Any]
+Complexes = NDArray[np.complex128]
 
 # With probability r the qubits of a gate become maximally mixed, so that each of the 4**n - 1
 # errors has probability r / 4**n. Forte Enterprise and Tempo have Forte-1's noise here, because
@@ -41,28 +52,33 @@ _STANDARD = get_standard_gate_name_mapping()
 # Qiskit's name by the API's
 _NAMES = {name: name for name in ("x", "y", "z", "h", "s", "t", "swap", "rx", "ry", "rz")}
 _NAMES |= {"si": "sdg", "ti": "tdg", "v": "sx", "vi": "sxdg", "xx": "rxx", "yy": "ryy", "zz": "rzz"}
-_API_NAMES = {name: api_name for api_name, name in _NAMES.items()}
+_API_NAMES = {name: api_name for api_name, name in _NAMES.items()} | {"p": "z"}
 _NAMES |= {"not": "x", "cnot": "x", "nop": "id"}
+_NATIVE_NAMES = ("gpi", "gpi2", "ms")
+_MAX_GATES = 10_000  # of a program, with those of its definitions
 # a register of a billion qubits is a line of 20 characters
 _LARGE = re.compile(r"\d[\d_]{3,}\s*\]|\*\*|\bpow\b|\bfor\b|\bwhile\b")
 
 
 def circuit_of(circuit: Sequence[Gate], n_qubits: int) -> QuantumCircuit:
     """Return a list of the API's gates as Qiskit's circuit, one instruction per gate, or raise `RefusedError`."""
-    found = QuantumCircuit(n_qubits)
+    converted = QuantumCircuit(n_qubits)
     for position, gate in enumerate(circuit):
         controls, targets = qubits_of(gate)
         used, operation = controls + targets, _operation(gate)
         if operation is None or len(targets) != operation.num_qubits:
             raise RefusedError(
-                f"gate {position} is {gate.get('gate')!r}, which the mock server does not have"
+                f"gate {position} is {gate.get('gate')!r} with the fields {', '.join(sorted(gate))}, which the mock "
+                f"server does not have; expected one of {', '.join([*_NAMES, 'pauliexp', *_NATIVE_NAMES])}"
             )
         if not targets or len(set(used)) != len(used) or not all(0 <= q < n_qubits for q in used):
             raise RefusedError(
                 f"gate {position} ({gate.get('gate')!r}) acts on {used}, expected qubits below {n_qubits}"
             )
-        found.append(operation.control(len(controls)) if controls else operation, used)
-    return found
+        if controls:
+            operation = operation.control(len(controls), annotated=False)
+        converted.append(operation, used)
+    return converted
 
 
 def qubits_of(gate: Gate) -> tuple[list[int], list[int]]:
@@ -75,10 +91,10 @@ def qubits_of(gate: Gate) -> tuple[list[int], list[int]]:
 def _operation(gate: Gate) -> QiskitGate | None:
     """Return the gate on its targets, or None if it is unknown. Phases are in turns, native angles in units of 2π."""
     name, angles = str(gate.get("gate")), [gate["rotation"]] if "rotation" in gate else []
-    given = [gate.get("phase", 0.0), gate.get("angle", 0.25), *gate.get("phases", [0.0, 0.0])]
-    if len(given) != 4 or not all(map(math.isfinite, (*angles, *given))):
+    native = [gate.get("phase", 0.0), gate.get("angle", 0.25), *gate.get("phases", [0.0, 0.0])]
+    if len(native) != 4 or not all(map(math.isfinite, (*angles, *native))):
         return None
-    phase, angle, *axes = (2 * np.pi * value for value in given)
+    phase, angle, *axes = (2 * np.pi * value for value in native)
     if name in ("gpi", "gpi2"):
         return RGate(np.pi if name == "gpi" else np.pi / 2, phase)
     if name == "zz" and "angle" in gate:
@@ -91,8 +107,67 @@ def _operation(gate: Gate) -> QiskitGate | None:
             if sign < 0:
                 turned.rxx(angle, 0, 1)
         return turned.to_gate()
-    known = _STANDARD.get(_NAMES.get(name, ""))
-    return known.base_class(*angles) if known and len(known.params) == len(angles) else None
+    if name == "pauliexp":
+        return _evolution(gate)
+    if name == "z" and angles:  # a phase, as qiskit-ionq sends p, cp and mcphase
+        return PhaseGate(*angles)
+    standard = _STANDARD.get(_NAMES.get(name, ""))
+    if standard is None or len(standard.params) != len(angles):
+        return None
+    return standard.base_class(*angles)
+
+
+def _evolution(gate: Gate) -> QiskitGate | None:
+    """Return exp(-i·time·Σ coefficient·term), or None without terms. A term's last letter is of the first target."""
+    terms, time = [str(term) for term in gate.get("terms", [])], float(gate.get("time", 1.0))
+    coefficients = [float(coefficient) for coefficient in gate.get("coefficients", [])]
+    widths = {len(term) for term in terms}
+    if len(widths) != 1 or len(coefficients) != len(terms):
+        return None
+    if not (set("".join(terms)) <= set("IXYZ") and all(map(math.isfinite, (time, *coefficients)))):
+        return None
+    operator = SparsePauliOp(terms, coefficients)
+    if len(operator.paulis.group_commuting()) > 1:
+        raise RefusedError(
+            f"the terms {', '.join(terms[:8])} of a 'pauliexp' do not commute, and the mock server does not have the "
+            "service's synthesis; expected commuting ones. Send a gate for each term, in the order of their product."
+        )
+    # its definition is exact for commuting terms; its matrix has 4**n entries
+    product = PauliEvolutionGate(operator, time).definition
+    product.name = "pauliexp"
+    return product.to_gate()
+
+
+@dataclass(frozen=True)
+class ActiveCircuit:
+    """Circuit on the qubits that gates act on. The idle ones stay in |0⟩ and are not simulated."""
+
+    circuit: QuantumCircuit  # on m qubits, one instruction per gate
+    qubits: tuple[int, ...]  # (m,) qubit of the API's circuit, ascending
+
+    @classmethod
+    def of(cls, circuit: Sequence[Gate], n_qubits: int) -> Self:
+        """Return the active part of a list of the API's gates, or raise `RefusedError`."""
+        whole = circuit_of(circuit, n_qubits)
+        acted_on = [
+            [whole.find_bit(qubit).index for qubit in instruction.qubits]
+            for instruction in whole.data
+        ]
+        qubits = tuple(sorted({qubit for gate_qubits in acted_on for qubit in gate_qubits})) or (0,)
+        place = {qubit: position for position, qubit in enumerate(qubits)}
+        active = QuantumCircuit(len(qubits))
+        for instruction, gate_qubits in zip(whole.data, acted_on, strict=True):
+            active.append(instruction.operation, [place[qubit] for qubit in gate_qubits])
+        return cls(active, qubits)
+
+    def basis_state(self, index: int) -> int:
+        """Return the basis state of all qubits with this index among the active ones."""
+        return sum(1 << qubit for place, qubit in enumerate(self.qubits) if index >> place & 1)
+
+    def by_basis_state(self, values: Floats | Ints, least: float) -> dict[int, Any]:
+        """Return the values (2**m,) above ``least`` by the basis state of all qubits."""
+        present = np.flatnonzero(values > least).tolist()
+        return {self.basis_state(index): values[index].item() for index in present}
 
 
 def check(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
@@ -100,24 +175,27 @@ def check(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
     if noise not in NOISE:
         raise RefusedError(f"there is no noise model {noise!r}; expected one of {', '.join(NOISE)}")
     limit = MAX_QUBITS_IDEAL if noise == "ideal" else MAX_QUBITS_NOISY
-    if not 1 <= n_qubits <= limit:
+    if n_qubits < 1:
+        raise RefusedError(f"{n_qubits} qubits; expected 1 or more")
+    active = len(ActiveCircuit.of(circuit, n_qubits).qubits)
+    if active > limit:
         raise RefusedError(
-            f"{n_qubits} qubits; the mock server simulates up to {limit} with noise {noise!r}"
+            f"gates act on {active} qubits; the mock server simulates up to {limit} with noise {noise!r}"
         )
-    for position, instruction in enumerate(circuit_of(circuit, n_qubits).data):
-        if noise != "ideal" and (width := len(instruction.qubits)) > 2:
-            raise RefusedError(
-                f"gate {position} acts on {width} qubits; with noise the mock server takes up to 2"
-            )
 
 
-def probabilities(circuit: Sequence[Gate], n_qubits: int) -> Floats:
-    """Return exact probabilities (2**n,) without noise."""
-    return np.asarray(Statevector(circuit_of(circuit, n_qubits)).probabilities())
+def probabilities(circuit: Sequence[Gate], n_qubits: int) -> dict[int, float]:
+    """Return the exact probabilities without noise, by basis state; those of the others are 0 up to rounding."""
+    active = ActiveCircuit.of(circuit, n_qubits)
+    return active.by_basis_state(_ideal_probabilities(active.circuit), 1e-14)
 
 
-def counts(circuit: Sequence[Gate], n_qubits: int, shots: int, noise: str, rng: Generator) -> Ints:
-    """Return the counts (2**n,) of shots, each with its own Pauli errors after the gates.
+def counts(
+    circuit: Sequence[Gate], n_qubits: int, shots: int, noise: str, rng: Generator
+) -> dict[int, int]:
+    """Return the counts of shots by basis state, each shot with its own Pauli errors after the gates.
+
+    A gate on three qubits or more has the errors of the gates on one and two that it is made of.
 
     Args:
         circuit: checked.
@@ -126,50 +204,99 @@ def counts(circuit: Sequence[Gate], n_qubits: int, shots: int, noise: str, rng: 
         noise: one of `NOISE`.
         rng: random numbers of errors and shots.
     """
-    widths = [len(instruction.qubits) for instruction in circuit_of(circuit, n_qubits).data]
+    active = ActiveCircuit.of(circuit, n_qubits)
+    simulated = active.circuit if noise == "ideal" else _narrowed(active.circuit)
+    widths = [len(instruction.qubits) for instruction in simulated.data]
     rates = [
         0.0 if noise == "ideal" else pauli_error_probability(NOISE[noise].rate(w), w)
         for w in widths
     ]
-    hit = rng.random((shots, len(circuit))) < np.array(rates)  # (shots, gates)
+    hit = rng.random((shots, len(widths))) < np.array(rates)  # (shots, gates)
     hit = hit[hit.any(axis=1)]
-    ideal = probabilities(circuit, n_qubits)
+    ideal = _ideal_probabilities(active.circuit)
     result = rng.multinomial(shots - len(hit), ideal / ideal.sum())
     for start in range(0, len(hit), 2**_BATCH_BITS):
-        np.add.at(result, _outcomes(circuit, n_qubits, hit[start : start + 2**_BATCH_BITS], rng), 1)
-    return np.asarray(result, np.int64)
+        np.add.at(result, _outcomes(simulated, hit[start : start + 2**_BATCH_BITS], rng), 1)
+    return active.by_basis_state(result, 0)
 
 
-def _outcomes(circuit: Sequence[Gate], n_qubits: int, hit: Bits, rng: Generator) -> Ints:
+def _narrowed(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return the same circuit with gates on one and two qubits in the place of wider ones."""
+    narrow = circuit.copy_empty_like()
+    for instruction in circuit.data:
+        width = len(instruction.qubits)
+        if width <= 2:
+            narrow.append(instruction)
+            continue
+        gate = QuantumCircuit(width)
+        gate.append(instruction.operation, range(width))
+        parts = transpile(gate, basis_gates=["u", "cx"], optimization_level=0)
+        narrow.compose(parts, instruction.qubits, inplace=True)
+    return narrow
+
+
+def _ideal_probabilities(circuit: QuantumCircuit) -> Floats:
+    state = np.zeros(2**circuit.num_qubits, np.complex128)
+    state[0] = 1
+    for instruction in circuit.data:
+        state = _evolved(state, instruction.operation, _indices(circuit, instruction))
+    return np.asarray(np.abs(state) ** 2)
+
+
+def _indices(circuit: QuantumCircuit, instruction: CircuitInstruction) -> list[int]:
+    return [circuit.find_bit(qubit).index for qubit in instruction.qubits]
+
+
+def _evolved(state: Complexes, operation: QiskitGate, qubits: Sequence[int]) -> Complexes:
+    """Return a state (2**k,) after a gate whose controls, if it has any, act on 1.
+
+    Controls choose a part of the state, because the matrix of a gate with 12 of them has 1 GB.
+    """
+    if not isinstance(operation, ControlledGate):
+        return np.asarray(Statevector(state).evolve(operation, list(qubits)).data)
+    controls, targets = np.split(np.array(qubits), [operation.num_ctrl_qubits])
+    n_qubits = len(state).bit_length() - 1
+    tensor = state.reshape((2,) * n_qubits).copy()  # qubit q is axis n - 1 - q
+    axes = set((n_qubits - 1 - controls).tolist())
+    part = tuple(1 if axis in axes else slice(None) for axis in range(n_qubits))
+    places = [int(target - (controls < target).sum()) for target in targets]
+    evolved = Statevector(tensor[part].ravel()).evolve(operation.base_gate, places)
+    tensor[part] = evolved.data.reshape(tensor[part].shape)
+    return tensor.ravel()
+
+
+def _outcomes(circuit: QuantumCircuit, hit: Bits, rng: Generator) -> Ints:
     """Return one outcome of each trajectory; ``hit`` (T, gates): it has an error after a gate."""
     bits = max(1, len(hit) - 1).bit_length()  # the trajectories are the values of further qubits
-    states = np.zeros((2**bits, 2**n_qubits), np.complex128)
+    n_states = 2**circuit.num_qubits
+    states = np.zeros((2**bits, n_states), np.complex128)
     states[:, 0] = 1
-    for instruction, hit_here in zip(circuit_of(circuit, n_qubits).data, hit.T, strict=True):
-        qubits = [qubit._index for qubit in instruction.qubits]
-        evolved = Statevector(states.ravel()).evolve(instruction.operation, qubits)
-        states = evolved.data.reshape(2**bits, -1)
+    for instruction, hit_here in zip(circuit.data, hit.T, strict=True):
+        qubits = _indices(circuit, instruction)
+        evolved = _evolved(states.ravel(), instruction.operation, qubits)
+        states = evolved.reshape(2**bits, -1)
         for row in np.flatnonzero(hit_here):
-            drawn, n = int(rng.integers(1, 4 ** len(qubits))), len(qubits)  # an error, uniformly
+            n = len(qubits)
+            drawn = int(rng.integers(1, 4**n))  # an error, uniformly
             parts = [drawn >> i & 1 == 1 for i in range(2 * n)]
             error = Pauli((parts[:n], parts[n:]))
             states[row] = Statevector(states[row]).evolve(error, qubits).data
     p = np.abs(states[: len(hit)]) ** 2
     draws = rng.random((len(hit), 1)) * p.sum(axis=1, keepdims=True)
-    return np.asarray(np.minimum((np.cumsum(p, axis=1) < draws).sum(axis=1), 2**n_qubits - 1))
+    return np.asarray(np.minimum((np.cumsum(p, axis=1) < draws).sum(axis=1), n_states - 1))
 
 
 @lru_cache(maxsize=64)
 def gates_of_program(program: str) -> tuple[int, list[dict[str, Any]]]:
     """Return the width and the API's gates of an OpenQASM 3 program whose measurements are its end.
 
+    A gate that the API lacks is the gates of its definition.
+
     Raises:
-        RefusedError: if it cannot be read, has other gates, has gates after a measurement, or may be large.
+        RefusedError: if it cannot be read, has other operations, has gates after a measurement, or may be large.
     """
-    if found_large := _LARGE.search(program):
-        raise RefusedError(
-            f"the mock server takes no loops, powers or registers like {found_large[0]!r}"
-        )
+    if large := _LARGE.search(program):
+        raise RefusedError(f"the mock server takes no loops, powers or registers like {large[0]!r}")
     try:
         circuit = qasm3.loads(program)
     except MissingOptionalLibraryError:
@@ -178,28 +305,65 @@ def gates_of_program(program: str) -> tuple[int, list[dict[str, Any]]]:
         ) from None
     except Exception as error:  # the parser raises errors of many kinds
         raise RefusedError(f"the program cannot be read: {str(error)[:200]}") from None
-    found: list[dict[str, Any]] = []
+    gates: list[dict[str, Any]] = []
     measured: set[int] = set()
-    for instruction in circuit.data:
-        qubits = [circuit.find_bit(q).index for q in instruction.qubits]
-        name = instruction.operation.name
-        if name in ("measure", "barrier"):
-            measured |= set(qubits) if name == "measure" else set()
-            continue
-        controls, base, ones = 0, instruction.operation, True
-        if isinstance(base, ControlledGate):
-            controls, ones = base.num_ctrl_qubits, base.ctrl_state == 2**base.num_ctrl_qubits - 1
-            base = base.base_gate
-        if measured & set(qubits) or not ones or base.name not in _API_NAMES:
+    pending = _operations(circuit, range(circuit.num_qubits))
+    for _ in range(_MAX_GATES):
+        if not pending:
+            return circuit.num_qubits, gates
+        operation, qubits = pending.pop()
+        if operation.name in ("measure", "barrier", "id", "global_phase"):
+            measured |= set(qubits) if operation.name == "measure" else set()
+        elif measured & set(qubits):
             raise RefusedError(
-                f"the mock server does not have {name!r} at this place of the program"
+                f"the mock server does not have {operation.name!r} at this place of the program, after a measurement"
             )
-        found.append(
-            {"gate": _API_NAMES[base.name], "targets": qubits[controls:]}
-            | ({"controls": qubits[:controls]} if controls else {})
-            | ({"rotation": float(base.params[0])} if base.params else {})
-        )
-    return circuit.num_qubits, found
+        elif (gate := _api_gate(operation, qubits)) is not None:
+            gates.append(gate)
+        elif (definition := _definition(operation)) is not None:
+            pending += _operations(definition, qubits)
+        else:
+            raise RefusedError(f"the mock server does not have {operation.name!r} of the program")
+    raise RefusedError(
+        f"the program has more than {_MAX_GATES:,} gates; the mock server takes fewer"
+    )
+
+
+def _operations(
+    circuit: QuantumCircuit, qubits: Sequence[int]
+) -> list[tuple[Operation, list[int]]]:
+    """Return the operations of a circuit on these qubits, the last one first."""
+    return [
+        (instruction.operation, [qubits[place] for place in _indices(circuit, instruction)])
+        for instruction in reversed(circuit.data)
+    ]
+
+
+def _definition(operation: Operation) -> QuantumCircuit | None:
+    """Return the gates of a gate, or None if it has none."""
+    if not isinstance(operation, QiskitGate):
+        return None
+    if operation.base_class is UGate:  # all other gates end in it, and it has no definition
+        return OneQubitEulerDecomposer("ZYZ")(operation)
+    return operation.definition
+
+
+def _api_gate(operation: Operation, qubits: list[int]) -> dict[str, Any] | None:
+    """Return an operation as a gate of the API, or None if it has no such gate."""
+    n_controls, base = 0, operation
+    if isinstance(operation, ControlledGate):
+        n_controls, base = operation.num_ctrl_qubits, operation.base_gate
+        if operation.ctrl_state != 2**n_controls - 1:
+            return None
+    standard = _STANDARD.get(base.name)
+    if base.name not in _API_NAMES or base.base_class is not standard.base_class:
+        return None  # a program can define a gate of this name
+    gate: dict[str, Any] = {"gate": _API_NAMES[base.name], "targets": qubits[n_controls:]}
+    if n_controls:
+        gate["controls"] = qubits[:n_controls]
+    if base.params:
+        gate["rotation"] = float(base.params[0])
+    return gate
 
 
 def compiled(circuit: Sequence[Gate], n_qubits: int, gateset: str) -> dict[str, Any]:

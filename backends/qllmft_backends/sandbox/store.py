@@ -270,6 +270,6 @@ class Store:
         circuit, noise, shots = job.circuits[0], self._noise(job), job.shots
         if job.backend == "simulator" and noise == "ideal":
             p = circuits.probabilities(circuit, job.qubits)
-            return {str(s): float(p[s]) for s in np.flatnonzero(p > 1e-14).tolist()}
+            return {str(state): value for state, value in p.items()}
         counts = circuits.counts(circuit, job.qubits, shots, noise, self._rng(job))
-        return {str(s): int(counts[s]) / shots for s in np.flatnonzero(counts).tolist()}
+        return {str(state): count / shots for state, count in counts.items()}

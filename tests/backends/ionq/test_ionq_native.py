@@ -24,7 +24,10 @@ def test_the_compiler_of_the_mock_server_keeps_probabilities():
         circuit.append(kinds[rng.integers(len(kinds))])
     native = circuits.compiled(circuit, 4, "qis")["circuit"]
     assert {gate["gate"] for gate in native} == {"gpi2", "zz"}
-    found, expected = (circuits.probabilities(gates, 4) for gates in (native, circuit))
+    found, expected = (
+        [circuits.probabilities(gates, 4).get(state, 0.0) for state in range(16)]
+        for gates in (native, circuit)
+    )
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
