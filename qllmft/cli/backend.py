@@ -67,9 +67,9 @@ class BackendOptions(CircuitOptions):
         aggregation: Combination of the variants of a debiased job: average, voting or dnl. Several, separated by
             commas, give a set of results each from one paid job. [default: average]
         symmetry_verification: Discard measurements that violate symmetries, at IonQ.
-        known_texts: Number of training texts that are measured too: their known answers show the errors of the machine,
-            and at most 5 % of the labels that are decided by them are expected to differ from the exact model's.
-            [default: 60 on a noisy backend if there are 240 texts or more, else 0]
+        known_texts: Number of calibration texts that are measured too, which the run did not train on: their answers
+            show the errors of the machine, and at most 5 % of the labels that are decided by them are expected to
+            differ from the exact model's. [default: 60 on a noisy backend if there are 240 texts or more, else 0]
         rounds: Number of rounds in which the shots are measured: after each, the texts whose labels are decided get no
             more. The shots of a circuit double from round to round, up to --shots.
         dry_run: Count and price the circuits; send nothing.
@@ -171,12 +171,15 @@ class BackendOptions(CircuitOptions):
         attend(backends.values(), load)
         for name, backend in backends.items():
             predictor.backend = backend
-            if (known := predictor.with_known_texts(vectors).known).any():
+            mixed = predictor.with_known_texts(vectors)
+            if (known := mixed.known).any():
                 say(
-                    f"{known.sum()} training texts with known answers are measured too: "
+                    f"{known.sum()} calibration texts, which trained nothing, are measured too: "
                     f"{percent(float(known.mean()))} % of the circuits and of the price (--known-texts 0 omits them)",
                     err=True,
                 )
+            if mixed.shortage:
+                say(mixed.shortage, err=True)
             if self.dry_run:
                 show_estimate(predictor.estimate(vectors, offline=self.offline), load)
                 return

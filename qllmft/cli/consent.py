@@ -149,8 +149,13 @@ def show_estimate(estimate: Estimate, load: Load | None = None) -> None:
     )
 
 
-def basis(backend: Backend | None, known_texts: int) -> str:
-    """Return the end of a sentence on decided labels: the errors that they leave out, "" if they include all."""
+def basis(backend: Backend | None, known_texts: int, shortage: str) -> str:
+    """Return the end of a sentence on decided labels: the errors that they leave out, or why they are few.
+
+    It is "" if they include all errors, and enough texts decide them.
+    """
+    if shortage:
+        return f". {shortage.removesuffix('.')}"
     if known_texts or backend is None or not backend.capabilities.noisy:
         return ""
     return "; decided by shot noise alone (--known-texts 60 includes the machine's errors)"

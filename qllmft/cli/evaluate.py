@@ -247,7 +247,7 @@ def _notes(found: Evaluation, backend: Backend | None) -> Iterator[str]:
         )
     if found.agreement is not None:
         how = f", {found.measured}" if found.measured else ""
-        without = basis(backend, found.agreement.known_texts)
+        without = basis(backend, found.agreement.known_texts, found.agreement.shortage)
         yield f"{found.backend}{how}: {found.agreement}{without}"
 
 

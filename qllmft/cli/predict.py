@@ -210,7 +210,9 @@ def _measure(
         backend = backends[name]
         named = ", ".join(filter(None, (backend.name, several, backend.mitigation)))
         agreement = predictor.agreement(vectors, answers)
-        say(f"{named}: {agreement}{basis(backend, answers.known_texts)}", err=True)
+        say(
+            f"{named}: {agreement}{basis(backend, answers.known_texts, answers.shortage)}", err=True
+        )
 
 
 def _shown(prediction: Prediction, *, measured: bool = False) -> tuple[dict[str, Any], list[str]]:

@@ -18,6 +18,7 @@ PAPER_DRAWN = 512  # of texts with real targets or several labels: as many as of
 PairFeatures = Literal["all", "both", "difference", "product"]
 EMBEDDED_PER_LABEL = 200
 # settings of the protocol "split"
+FEWEST_KNOWN = 19  # calibration texts; fewer decide no label at a share of 5 % of wrong ones, see `qllmft.inference`
 OF_ALL_ROWS = ("test_size", "folds", "validation_folds", "group_column", "time_column")
 
 
@@ -47,6 +48,9 @@ class DataConfig(Section):
     # number of folds of the other rows that validate, so that every model is trained on all of them and its validation
     # score is cross-validated; None: a part of them validates, and is not trained on
     validation_folds: Annotated[Annotated[int, Field(ge=2)] | None, NEUTRAL] = None
+    # number of texts kept apart, which neither train nor validate: the calibration texts of --known-texts; None: the
+    # validation texts, none with validation_folds
+    known_texts: Annotated[Annotated[int, Field(ge=FEWEST_KNOWN)] | None, NEUTRAL] = None
     # column of groups, such as authors, each in one part alone
     group_column: Annotated[str | None, NEUTRAL] = None
     # column of dates or numbers: the earliest rows train, the latest are the test
@@ -114,6 +118,11 @@ class DataConfig(Section):
             yield f"{own[0]} is for the protocol 'split', and protocol is {self.protocol!r}; leave one of the two out"
         if self.group_column is not None and self.time_column is not None:
             yield "group_column and time_column are both given; choose one"
+        if self.known_texts is not None and self.key_column is not None:
+            yield (
+                f"known_texts are drawn by chance, and the rows belong together by {self.key_column!r}; leave one of "
+                "the two out, and the validation texts are the calibration texts"
+            )
         if self.folds is not None and self.time_column is not None:
             yield "folds would train on rows later than the test, and time_column is given; leave one of the two out"
         if self.validation_folds is not None and self.time_column is not None:

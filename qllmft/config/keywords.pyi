@@ -17,6 +17,7 @@ class SettingKeywords(TypedDict, total=False):
     data__folds: int | None
     data__fold: int | None
     data__validation_folds: int | None
+    data__known_texts: int | None
     data__group_column: str | None
     data__time_column: str | None
     data__train_fraction: float

@@ -33,17 +33,19 @@ class Splits:
     requested: int = 0  # see `Findings.requested`
     rule: str = ""  # of the split, in words
     folds: Rows | None = None  # (N,) of the training rows; None: no cross-validation
+    known: Table | None = None  # kept apart as calibration texts; None: the validation texts are
 
     @property
     def in_words(self) -> str:
         """Return the number of rows of each part, and the rule of the split."""
         sizes = {name: len(table) for name, table in self._disjoint.items()}
+        known = f", {sizes['known']:,} kept apart as calibration texts" if self.known else ""
         validation = f"which validate in {self.n_folds} folds"
         if self.folds is None:
             validation = f"{sizes['validation']:,} for validation"
         return (
-            f"{sum(sizes.values()):,} rows: {sizes['train']:,} for training, {validation}, {sizes['test']:,} for the "
-            f"test ({self.rule})"
+            f"{sum(sizes.values()):,} rows: {sizes['train']:,} for training, {validation}{known}, {sizes['test']:,} "
+            f"for the test ({self.rule})"
         )
 
     @property
@@ -55,13 +57,15 @@ class Splits:
         """Return the splits of a fold: the others train, and it validates."""
         held = self.folds == fold
         train, validation = (self.train.take(np.flatnonzero(rows)) for rows in (~held, held))
-        return replace(self, train=train, validation=validation, folds=None)
+        return replace(self, train=train, validation=validation, folds=None, known=None)
 
     @property
     def _disjoint(self) -> dict[str, Table]:
-        """Return the tables by split, without a validation that is the training."""
+        """Return the tables by split, without a validation that is the training, with texts that are kept apart."""
         tables = self.tables
-        return tables if self.folds is None else {n: tables[n] for n in ("train", "test")}
+        if self.folds is not None:
+            del tables["validation"]
+        return tables if self.known is None else {**tables, "known": self.known}
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -122,6 +126,9 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
         if config.drawn_per_label is not None:
             rows, few, _ = _draw(learned, corpus, config, random)
             learned = learned.take(rows)
+    known = None
+    if config.known_texts is not None:
+        learned, known = _kept_apart(learned, corpus, config.known_texts, seed)
     train, folds = learned, None
     if config.validation_folds is not None:
         if validation is not None:
@@ -139,7 +146,19 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
         _check_rows((train, validation, test), corpus, config, least)
     elif whole:
         _check_every_label(train, corpus)
-    return Splits(train, validation, test, few, config.drawn_per_label or 0, rule, folds)
+    return Splits(train, validation, test, few, config.drawn_per_label or 0, rule, folds, known)
+
+
+def _kept_apart(table: Table, corpus: Corpus, count: int, seed: int) -> tuple[Table, Table]:
+    """Return the texts that train and validate, and the calibration texts, which are drawn by chance."""
+    if 2 * count > len(table):
+        raise UserError(
+            f"{corpus.source}: data.known_texts is {count}, and there are {len(table)} texts to train and validate on; "
+            "expected at most half of them. Take more texts with --per-label, or keep fewer apart."
+        )
+    rows = numpy_generator(seed, "known texts").permutation(len(table))
+    known, others = (np.sort(part) for part in np.split(rows, [count]))
+    return table.take(others), table.take(known)
 
 
 def _drawn_apart(

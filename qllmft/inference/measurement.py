@@ -36,6 +36,7 @@ class LabelProbabilities:
     lead_errors: Floats | None = None  # (N,) standard error of the least lead
     shots: NDArray[np.int64] | None = None  # (N,) of a circuit, if they differ between texts
     known_texts: int = 0  # texts with known answers behind ``decided``; 0: shot noise alone
+    shortage: str = ""  # why known texts decide fewer labels than usual, or none; "" if enough do
 
     @classmethod
     def exact(
@@ -167,6 +168,7 @@ class BackendAgreement:
     decided_flips: int = 0  # decided samples with another label
     known_texts: int = 0  # texts with known answers that decide; 0: shot noise alone does
     most_shots: int | None = None  # of a circuit, if they differ between texts
+    shortage: str = ""  # see `LabelProbabilities`
 
     def __str__(self) -> str:
         shots = "exact"
@@ -175,8 +177,8 @@ class BackendAgreement:
         if self.most_shots:
             shots += f"; {self.shots:,} shots of a circuit on average, {self.most_shots:,} at most"
         by = "at this number of shots"
-        if self.known_texts:
-            by = f"by {count_of(self.known_texts, 'training text')} with known answers"
+        if self.known_texts or self.shortage:
+            by = f"by {count_of(self.known_texts, 'calibration text')}"
         return (
             f"agreement with the exact model over {count_of(self.samples, 'text')}: "
             f"{count_of(self.flips, 'label', ('differs', 'differ'))}, {self.undecided} undecided "
@@ -216,6 +218,7 @@ def compare(
         shots=None if shots is None else round(float(np.mean(shots))),
         decided_flips=int((differs & measured.decided).sum()),
         known_texts=measured.known_texts,
+        shortage=measured.shortage,
         most_shots=None if measured.shots is None else int(measured.shots.max()),
     )
 

@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from qllmft.config.body import OWN_ADAPTER, OWN_BODY
+from qllmft.config.data import FEWEST_KNOWN
+from qllmft.counts import count_of
 from qllmft.data import Table
 from qllmft.embed import check_body_folder
 from qllmft.errors import UserError
@@ -48,6 +50,7 @@ from qllmft.inference.trust import (
     MixedTexts,
     check_known_texts,
     mixed,
+    shortage_of,
     trusted,
 )
 from qllmft.model import StoredModel, load_model, save_model
@@ -79,8 +82,8 @@ class Predictor:
     ray: str | None = None  # address of a Ray cluster that embeds in place of this machine
     row: str = ""  # name in the run's table; "" of the head
     unfinished: str = ""  # how far an unfinished run was trained; "" of a finished one
-    # training texts with known answers that a noisy backend measures too; None: `KNOWN_TEXTS` of
-    # them if there are `FEWEST_TEXTS` texts or more
+    # calibration texts that a noisy backend measures too; None: `KNOWN_TEXTS` of them, or as many
+    # as the run has, if there are `FEWEST_TEXTS` texts or more
     known_texts: int | None = None
     rounds: int = 1  # in which a backend measures the shots of undecided texts
 
@@ -372,7 +375,8 @@ class Predictor:
     def answer(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> LabelProbabilities:
         """Return the answers for embeddings (N, D), from the backend if there is one.
 
-        The backend measures in rounds if asked, and texts with known answers decide its labels if there are any.
+        The backend measures in rounds if asked, and calibration texts decide its labels if they are wanted; too few of
+        them decide none.
 
         Raises:
             UserError: if the model gives real values, which have no probabilities.
@@ -394,9 +398,12 @@ class Predictor:
             if rounds is None
             else measure_in_rounds(circuits, self.backend, rounds)
         )
-        if not texts.known.any():
-            return found
-        return trusted(found, self.exact(texts.vectors[texts.known], decision), texts.known)
+        if texts.known.any():
+            exact = self.exact(texts.vectors[texts.known], decision)
+            found = trusted(found, exact, texts.known)
+        elif texts.shortage:
+            found = replace(found, decided=np.zeros(len(vectors), bool))
+        return replace(found, shortage=texts.shortage)
 
     def exact(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> LabelProbabilities:
         """Return exact answers for embeddings (N, D), with the expectation values of the circuits."""
@@ -428,28 +435,48 @@ class Predictor:
         return Rounds.of(shots, self.rounds)
 
     def with_known_texts(self, vectors: Vectors) -> MixedTexts:
-        """Return embeddings (N, D) with those of the training texts whose known answers show the backend's errors.
+        """Return embeddings (N, D) with those of calibration texts, whose answers show the backend's errors.
 
         Raises:
-            UserError: if a number of them is asked for, and the model has no training texts.
+            UserError: if a number of them is asked for, and the model has too few to decide a label.
         """
         asked = self.known_texts
         check_known_texts(asked or 0)
-        count = KNOWN_TEXTS if asked is None else asked
+        without = MixedTexts(vectors, np.zeros(len(vectors), bool))
         noisy = self.backend is not None and self.backend.capabilities.noisy
-        if count and (asked or (noisy and len(vectors) >= FEWEST_TEXTS)):
-            try:
-                known = self.novelty.texts
-                if len(known) < count:
-                    raise UserError(
-                        f"--known-texts is {count}, and the run has kept {len(known)} training texts. Ask for fewer, "
-                        "or 0."
-                    )
-                return mixed(vectors, known, count)
-            except UserError:
-                if asked:
-                    raise
-        return MixedTexts(vectors, np.zeros(len(vectors), bool))
+        if asked == 0 or (asked is None and not (noisy and len(vectors) >= FEWEST_TEXTS)):
+            return without
+        try:
+            candidates = self._calibration_texts()
+        except UserError as problem:
+            if asked:
+                raise
+            return replace(without, shortage=f"No label is decided: {problem}")
+        wanted = KNOWN_TEXTS if asked is None else asked
+        shortage = shortage_of(len(candidates), wanted)
+        return replace(mixed(vectors, candidates, min(wanted, len(candidates))), shortage=shortage)
+
+    def _calibration_texts(self) -> Vectors:
+        """Return the embeddings (K, D) of the run's calibration texts, or raise UserError if they decide no label."""
+        remedy = "set --known-texts 0, which decides labels by shot noise alone"
+        if self.folder is None:
+            raise UserError(
+                f"the model has no folder with calibration texts. Load a run, or {remedy}."
+            )
+        model = self.model
+        texts = Novelty.load(self.folder, model.body_identity, model.dimension, remedy).calibration
+        if texts is None:
+            raise UserError(
+                f"{self.folder} is a run of an earlier version, which kept no calibration texts. Train again, or "
+                f"{remedy}."
+            )
+        if len(texts) < FEWEST_KNOWN:
+            raise UserError(
+                f"{self.folder} has {count_of(len(texts), 'calibration text')}; expected {FEWEST_KNOWN} or more texts "
+                "that trained nothing. Train with more validation texts, or set data.known_texts, which keeps texts "
+                f"apart. Or {remedy}."
+            )
+        return texts
 
     def agreement(self, vectors: Vectors, answers: LabelProbabilities) -> BackendAgreement:
         """Compare the backend's answers for embeddings (N, D) with exact ones."""

@@ -1,7 +1,8 @@
-"""Labels of a machine to believe: training texts with known answers among the measured ones, and what they show.
+"""Labels of a machine to believe: calibration texts among the measured ones, and what they show.
 
-A text with a known answer is measured as the others are, and its exact answer is computed here. The leads that the
-machine overstates for these texts are, up to chance, those that it overstates for the others. That gives a p-value for
+A calibration text is measured as the others are, and its exact answer is computed here. It trained nothing, as the
+texts to answer: the leads that the machine overstates for it are, up to chance, those that it overstates for the
+others. Training texts have larger leads, which hide the errors. That gives a p-value for
 "this label is not the exact model's" (conformal: Jin and Candès, *Selection by prediction with conformal p-values*,
 JMLR 24, 2023), and the labels that the procedure of Benjamini and Hochberg selects are decided.
 """
@@ -14,12 +15,12 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft.config.data import FEWEST_KNOWN  # the least p-value of fewer is above the share below
 from qllmft.errors import UserError
 from qllmft.inference.measurement import LabelProbabilities, leads
 
 KNOWN_TEXTS = 60  # of 60, one may overstate a lead by more if two thirds of the texts are decided
 FEWEST_TEXTS = 4 * KNOWN_TEXTS  # of a call, of which known texts are then a fifth of the circuits
-FEWEST_KNOWN = 19  # the least p-value of fewer is above the share below
 WRONG_SHARE = 0.05  # expected share of decided labels that differ from the exact model's, at most
 
 
@@ -32,12 +33,24 @@ def check_known_texts(known: int) -> None:
         )
 
 
+def shortage_of(available: int, wanted: int) -> str:
+    """Return why fewer labels are decided than with the wanted number of known texts, "" if there are as many.
+
+    >>> shortage_of(30, 60)
+    'Fewer labels are decided: the run has 30 of 60 calibration texts.'
+    """
+    if available >= wanted:
+        return ""
+    return f"Fewer labels are decided: the run has {available} of {wanted} calibration texts."
+
+
 @dataclass(frozen=True)
 class MixedTexts:
     """Texts to answer, with texts of known answers at random places among them."""
 
     vectors: NDArray[np.float32]  # (N + K, D)
     known: NDArray[np.bool_]  # (N + K,)
+    shortage: str = ""  # why there are fewer known texts than wanted; "" if there are as many
 
 
 def mixed(vectors: NDArray[np.float32], candidates: NDArray[np.float32], count: int) -> MixedTexts:
@@ -47,7 +60,7 @@ def mixed(vectors: NDArray[np.float32], candidates: NDArray[np.float32], count: 
 
     Args:
         vectors: embeddings (N, D) to answer.
-        candidates: embeddings (M, D) of training texts.
+        candidates: embeddings (M, D) of calibration texts.
         count: K, number of known texts, M at most.
     """
     content = np.ascontiguousarray(vectors).tobytes()

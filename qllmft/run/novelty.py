@@ -1,4 +1,4 @@
-"""Distance of texts from the training texts, and the mark of those that are further than most validation texts."""
+"""Distance of texts from the training texts, the mark of distant ones, and the calibration texts of a run."""
 
 from __future__ import annotations
 
@@ -25,32 +25,29 @@ _BODY = "body_identity"
 
 @dataclass(frozen=True)
 class Novelty:
-    """Directions of training texts, and the distances of the validation texts from them."""
+    """Directions of training texts, the distances of the validation texts from them, and the calibration texts.
+
+    Calibration texts are validation texts, or texts that a run kept apart. None of them was trained on, because a model
+    is surer of its training texts than of new ones, and after tuning the language model much surer.
+    """
 
     references: NDArray[np.float32]  # (M, D) of length 1
     distances: NDArray[np.float32]  # (V,) ascending, see `distance`
     body_identity: str  # of the body of the embeddings
-    lengths: NDArray[np.float32] | None = None  # (M,) of the training texts' embeddings
-
-    @property
-    def texts(self) -> NDArray[np.float32]:
-        """Return the embeddings (M, D) of the training texts."""
-        if self.lengths is None:
-            raise UserError(
-                f"{FILE} of this run has directions of its training texts and no embeddings, as runs of earlier "
-                "versions. Train again, or set --known-texts 0."
-            )
-        return np.asarray(self.references * self.lengths[:, None], np.float32)
+    # (K, D) embeddings of calibration texts; None of a run of an earlier version
+    calibration: NDArray[np.float32] | None = None
 
     @classmethod
     def of(cls, vectors: Vectors, seed: int) -> Self:
-        """Return the directions of a run's training texts, at most `REFERENCES`."""
-        train = vectors.train.x.numpy()
+        """Return the directions of a run's training texts, and its calibration texts, at most `REFERENCES` each."""
+        train, validation = vectors.train.x.numpy(), vectors.validation.x.numpy()
         rows = drawn(len(train), REFERENCES, seed, "novelty")
-        found = cls(_directions(train[rows]), np.zeros(0, np.float32), vectors.identity)
-        lengths = np.linalg.norm(train[rows], axis=1).astype(np.float32)
-        held = np.sort(found.distance(vectors.validation.x.numpy()))
-        return replace(found, lengths=lengths).with_distances(held)
+        references = cls(_directions(train[rows]), np.zeros(0, np.float32), vectors.identity)
+        distances = np.sort(references.distance(validation))
+        calibration = validation if vectors.calibration is None else vectors.calibration
+        rows = drawn(len(calibration), REFERENCES, seed, "calibration texts")
+        with_distances = references.with_distances(distances)
+        return replace(with_distances, calibration=calibration[rows])
 
     def with_distances(self, distances: NDArray[np.float32]) -> Self:
         """Return the same texts with these distances of other ones, ascending, at most `DISTANCES` of them."""
@@ -81,29 +78,41 @@ class Novelty:
     def save(self, run: Path) -> None:
         """Write the file of a run."""
         parts = {"references": self.references, "distances": self.distances}
-        parts |= {} if self.lengths is None else {"lengths": self.lengths}
+        parts |= {} if self.calibration is None else {"calibration": self.calibration}
         tensors = {name: torch.from_numpy(part).contiguous() for name, part in parts.items()}
         write_bytes(run / FILE, save(tensors, {_BODY: self.body_identity}))
 
     @classmethod
-    def load(cls, run: Path, body_identity: str, dimension: int) -> Self:
-        """Read the file of a run, or raise UserError if there is none, or it is of another body."""
+    def load(
+        cls, run: Path, body_identity: str, dimension: int, remedy: str = "leave --novelty out"
+    ) -> Self:
+        """Read the file of a run, or raise UserError if there is none, or it is of another body.
+
+        Args:
+            run: folder of the run.
+            body_identity: of the model's body.
+            dimension: D, of its embeddings.
+            remedy: what else than training again mends a missing file.
+        """
         path = run / FILE
         if not path.is_file():
             raise UserError(
                 f"{run} has no {FILE}: texts are compared with those of a run of this version, and a shared model has "
-                "none. Train again, or leave --novelty out."
+                f"none. Train again, or {remedy}."
             )
         try:
             with open_regular(path, None), safe_open(path, framework="pt") as file:
                 shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
                 identity = (file.metadata() or {}).get(_BODY, "")
             (m, d), (v,) = shapes["references"], shapes["distances"]
+            k, calibration_d = shapes.get("calibration", (0, d))
             if not (
-                shapes.keys() <= {"references", "distances", "lengths"}
+                # lengths of the training texts are read by no version, and written by earlier ones
+                shapes.keys() <= {"references", "distances", "lengths", "calibration"}
                 and 0 < m <= REFERENCES
-                and d == dimension
+                and d == calibration_d == dimension
                 and 0 < v <= DISTANCES
+                and k <= REFERENCES
                 and shapes.get("lengths", (m,)) == (m,)
             ):
                 raise ValueError(f"its shapes are {shapes}")
@@ -114,11 +123,10 @@ class Novelty:
             raise UserError(f"{path} cannot be read: {error}. Train the run again.") from error
         if identity != body_identity:
             raise UserError(
-                f"{path} is of another body than the model. Leave --novelty out, or take the run's head."
+                f"{path} is of another body than the model. Take the run's head, or {remedy}."
             )
         parts = {name: tensor.numpy() for name, tensor in found.items()}
-        lengths = parts.get("lengths")
-        return cls(parts["references"], parts["distances"], identity, lengths)
+        return cls(parts["references"], parts["distances"], identity, parts.get("calibration"))
 
 
 def _directions(x: NDArray[np.float32]) -> NDArray[np.float32]:

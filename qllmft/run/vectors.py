@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
 from qllmft.counts import count_of
@@ -27,6 +28,8 @@ class Vectors:
     train: Examples
     validation: Examples
     test: Examples | None = None  # None if the run does not read the test set
+    # (K, D) of calibration texts, which train nothing; None: the validation texts are
+    calibration: NDArray[np.float32] | None = None
 
     @property
     def dimension(self) -> int:
@@ -59,17 +62,23 @@ def vectors_of(setup: RunSetup, body: BodyConfig, of: str | None = None) -> Vect
     tables = {"training": splits.train, "validation": splits.validation}
     if setup.read_test:
         tables["test"] = splits.test
+    if splits.known is not None:
+        tables["calibration"] = splits.known
     shared = body.model == name and body.adapter == setup.config.body.adapter
     trained = Path(body.adapter or body.model)
     title, cache = (name, None) if shared else (of or f"the trained {name}", trained.parent)
     if trained in (setup.folder.model_body, setup.folder.model_adapter):
         cache = setup.folder.own_embeddings
     inputs = setup.inputs if shared else None
-    identity, (train, validation, *test) = embed_tables(
+    identity, (train, validation, *others) = embed_tables(
         tables, body, setup.on_event, title=title, cache_folder=cache, inputs=inputs
     )
     weighted = class_weighted(train, validation, setup.config.train)
-    return Vectors(body, identity, *weighted, *test)
+    parts = dict(zip(list(tables)[2:], others, strict=True))
+    calibration = parts.get("calibration", validation).x.numpy()
+    if splits.folds is not None and splits.known is None:
+        calibration = calibration[:0]  # every validation text trains
+    return Vectors(body, identity, *weighted, parts.get("test"), calibration)
 
 
 def embed_tables(

@@ -2,21 +2,38 @@
 
 import json
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
+
+from qllmft.inference import Predictor
+from qllmft.run.novelty import Novelty
 
 DEBIASED = ("--backend-option", "error_mitigation=debiasing")
 
 
-def test_known_texts_are_counted_priced_and_said(job):
+@pytest.fixture
+def calibrated(job):
+    """The job of a run with 30 calibration texts; the tiny one has six."""
+    predictor = Predictor.load(job.path)
+    texts = [f"{word} film {number}" for number in range(15) for word in ("good", "not very bad")]
+    texts = np.float32(predictor.embed(texts)) + np.random.default_rng(0).normal(size=(30, 1)) / 9
+    replace(predictor.novelty, calibration=texts.astype(np.float32)).save(job.path)
+    return job
+
+
+def test_known_texts_are_counted_priced_and_said(calibrated):
+    job = calibrated
     output, messages = job.predict("--dry-run --known-texts 20")
-    said = "20 training texts with known answers are measured too: 74.1 % of the circuits"
+    said = "20 calibration texts, which trained nothing, are measured too: 74.1 % of the circuits"
     assert said in messages
+    assert "Fewer labels" not in messages
     assert "27 circuits to send" in output
     job.predict("--known-texts 20 --yes")
     assert job.totals["circuits_paid"] == 27
     messages = job.predict("--known-texts 20 --yes")[1]
-    assert "undecided by 20 training texts with known answers" in messages
+    assert "undecided by 20 calibration texts" in messages
     assert "--known-texts 60" not in messages
     assert job.totals["circuits_paid"] == 27, "the same call has the same known texts"
 
@@ -47,8 +64,16 @@ def _price(output):
     return re.search(r"estimated price: ([\d.]+)", output).group(1)
 
 
-def test_an_evaluation_with_known_texts_counts_the_wrong_among_the_decided(job):
-    output, _ = job.evaluate("--known-texts 30 --yes --json")
+def test_fewer_calibration_texts_than_asked_for_are_said_before_and_after(calibrated):
+    said = "Fewer labels are decided: the run has 30 of 40 calibration texts."
+    assert said in calibrated.predict("--dry-run --known-texts 40")[1]
+    messages = calibrated.predict("--known-texts 40 --yes")[1]
+    assert messages.count(said.removesuffix(".")) == 2
+    assert calibrated.totals["circuits_paid"] == 37
+
+
+def test_an_evaluation_with_known_texts_counts_the_wrong_among_the_decided(calibrated):
+    output, _ = calibrated.evaluate("--known-texts 30 --yes --json")
     agreement = json.loads(output)["agreement"]
     assert agreement["known_texts"] == 30
     assert agreement["decided_flips"] <= 0.05 * (agreement["samples"] - agreement["undecided"])
@@ -61,12 +86,22 @@ def test_an_evaluation_with_known_texts_counts_the_wrong_among_the_decided(job):
         (("--rounds", 7), r"begin with 16; expected 20 or more\. Ask for fewer rounds"),
         (("--rounds", 2, "--bootstrap", 5), "--bootstrap draws the shots of one measurement again"),
         (("--rounds", 2, "--aggregation", "average,dnl", *DEBIASED), "--rounds and several values of --aggregation"),
-        (("--known-texts", 35), r"--known-texts is 35, and the run has kept 34 training texts"),
+        (("--known-texts", 35), r"has 6 calibration texts; expected 19 or more .* Or set --known-texts 0"),
     ],
 )  # fmt: skip
 def test_refused_before_anything_is_sent(job, options, message):
     assert re.search(message, job.predict("--yes", *options, code=2)[1])
     assert job.totals["circuits_paid"] == 0
+
+
+def test_a_run_of_an_earlier_version_has_no_calibration_texts(job):
+    predictor = Predictor.load(job.path)
+    replace(predictor.novelty, calibration=None).save(job.path)
+    _, messages = job.predict("--known-texts 20 --yes", code=2)
+    assert "a run of an earlier version, which kept no calibration texts. Train again" in messages
+    assert job.totals["circuits_paid"] == 0
+    read = Novelty.load(job.path, predictor.model.body_identity, predictor.model.dimension)
+    assert read.calibration is None
 
 
 def test_without_a_backend_they_describe_nothing(run, cli):

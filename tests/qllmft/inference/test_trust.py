@@ -60,6 +60,28 @@ def test_few_decided_labels_differ_from_the_exact_model(name):
         assert np.mean(by_shots) > 0.15, "the same texts, decided without the machine's errors"
 
 
+@pytest.mark.parametrize("depolarisation", [0.3, 0.4, 0.5])
+def test_a_machine_that_depolarises_under_a_tuned_body(depolarisation):
+    """A tuned body has no training text with a small lead, so that all of these would be understated."""
+    wrong = {"new texts": [], "training texts": []}
+    for seed in range(60):
+        for kind, shares in wrong.items():
+            rng = np.random.default_rng(seed)
+            exact = rng.normal(size=(N + KNOWN_TEXTS, 3)) * 0.7
+            known = np.arange(len(exact)) < KNOWN_TEXTS
+            if kind == "training texts":
+                exact[known, exact[known].argmax(axis=1)] += 2.0
+            readout = np.array([0.4, 0.0, 0.0])  # errors prefer a label
+            noise = rng.normal(size=exact.shape) * 0.05
+            measured = (1 - depolarisation) * exact + readout + noise
+            exact_answers = answers(exact, 0.0)
+            decided = trusted(answers(measured, 0.07), exact_answers.take(known), known).decided
+            differs = (exact.argmax(axis=1) != measured.argmax(axis=1))[~known]
+            shares.append((differs & decided).sum() / max(1, decided.sum()))
+    assert np.mean(wrong["new texts"]) <= WRONG_SHARE
+    assert np.mean(wrong["training texts"]) > WRONG_SHARE
+
+
 def test_a_machine_of_noise_decides_nothing():
     rng = np.random.default_rng(0)
     exact, measured, known, _ = a_call(rng, lambda exact: rng.normal(size=exact.shape))

@@ -1,5 +1,7 @@
 """Texts unlike the training texts: nearest cosine similarity by brute force, limits, and files that do not fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -45,8 +47,18 @@ def test_many_texts_are_drawn_and_the_file_is_small(tmp_path):
     assert (found.references.shape, found.distances.shape) == ((REFERENCES, 6), (DISTANCES,))
     found.save(tmp_path)
     read = Novelty.load(tmp_path, "a body", 6)
-    for name in ("references", "distances"):
+    assert read.calibration.shape == (REFERENCES, 6)
+    for name in ("references", "distances", "calibration"):
         np.testing.assert_array_equal(getattr(read, name), getattr(found, name))
+
+
+def test_calibration_texts_are_the_validation_texts_unless_others_are_kept_apart():
+    texts = vectors()
+    validation = texts.validation.x.numpy()
+    np.testing.assert_array_equal(Novelty.of(texts, 0).calibration, validation)
+    apart = replace(texts, calibration=-validation[:25])
+    np.testing.assert_array_equal(Novelty.of(apart, 0).calibration, -validation[:25])
+    assert Novelty.of(replace(texts, calibration=validation[:0]), 0).calibration.shape == (0, 6)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,111 @@
+"""Calibration texts of a run trained nothing, in whichever way its body and head were trained."""
+
+import numpy as np
+import pytest
+from small_bodies import run_config
+
+from qllmft.data import read_corpus, split_corpus
+from qllmft.errors import UserError
+from qllmft.inference import Predictor
+from qllmft.run import run_experiment
+
+HALVES = {"data__train_fraction": 0.5}  # 20 texts train, and 20 validate
+FOLDS = {
+    "data__protocol": "split",
+    "data__n_per_label": None,
+    "data__validation_folds": 2,
+    "train__select": "last",
+}
+WAYS = {
+    "frozen": HALVES,
+    "unfrozen": HALVES | {"body__trainable": True},
+    "adapter": HALVES | {"body__trainable": "lora", "body__lora": {"rank": 2}},
+    "tuned": HALVES | {"body__contrastive": {"loss": "supervised", "epochs": 1}},
+    "tuned adapter": HALVES
+    | {"body__contrastive": {"loss": "supervised", "epochs": 1, "weights": "lora"}},
+    "kept apart": {"data__known_texts": 19, "data__train_fraction": 0.7},
+    "kept apart, folds": FOLDS | {"data__known_texts": 19},
+}
+NEW = [f"a film that is new, number {i}" for i in range(8)]
+
+
+def trained(corpus, body, out, **changes):
+    """A run of one epoch, and its splits."""
+    config = run_config(corpus, body, train__epochs=1, **changes)
+    run_experiment(config, out)
+    return Predictor.load(out), split_corpus(read_corpus(config.data), config.data, config.seed)
+
+
+@pytest.mark.public_report(
+    case="trust_tuned_body",
+    source="own audit",
+    seen="labels were decided by training texts, whose leads a tuned body enlarges; 6 to 19 % were wrong, not 5 %",
+    outcome="calibration texts are texts that trained nothing, for each way of training",
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_calibration_texts_trained_nothing(corpus, tiny_bert, tmp_path, way):
+    predictor, splits = trained(corpus, tiny_bert, tmp_path / "run", **WAYS[way])
+    held_out = splits.validation if splits.known is None else splits.known
+    assert not {*held_out.texts} & {*splits.train.texts}, "texts of the corpus differ"
+    assert (len(held_out), splits.known is None) == (
+        (20, True) if "apart" not in way else (19, False)
+    )
+    predictor.known_texts = 19
+    texts = predictor.with_known_texts(predictor.embed(NEW))
+    assert texts.known.sum() == 19
+    rows = texts.vectors[texts.known]
+    possible = predictor.embed(held_out.texts)
+    distances = np.abs(rows[:, None] - possible[None]).max(axis=2).min(axis=1)
+    assert distances.max() < 1e-5
+
+
+def test_folds_leave_no_calibration_texts(corpus, tiny_bert, tmp_path):
+    predictor, _ = trained(corpus, tiny_bert, tmp_path / "run", **FOLDS)
+    predictor.known_texts = 19
+    message = r"has 0 calibration texts; expected 19 or more .* set data\.known_texts"
+    with pytest.raises(UserError, match=message):
+        predictor.with_known_texts(predictor.embed(NEW))
+
+
+def test_texts_are_kept_apart_from_all_others(corpus, tiny_bert):
+    config = run_config(corpus, tiny_bert, data__known_texts=19)
+    splits = split_corpus(read_corpus(config.data), config.data, config.seed)
+    plain = run_config(corpus, tiny_bert)
+    without = split_corpus(read_corpus(plain.data), plain.data, plain.seed)
+    parts = [splits.train, splits.validation, splits.known, splits.test]
+    texts = [text for part in parts for text in part.texts]
+    assert len({*texts}) == len(texts)
+    assert {*without.test.texts} == {*splits.test.texts}
+    assert "19 kept apart as calibration texts" in splits.in_words
+    assert config.identity != plain.identity
+    few = run_config(corpus, tiny_bert, data__known_texts=21)
+    with pytest.raises(UserError, match=r"data\.known_texts is 21, and there are 40 texts"):
+        split_corpus(read_corpus(few.data), few.data, few.seed)
+
+
+def test_few_calibration_texts_or_none_are_said(corpus, tiny_bert, tmp_path):
+    """A noisy call decides fewer labels, or none, and says why; --known-texts 0 decides by shot noise alone."""
+    from qllmft_backends import create
+
+    predictor, _ = trained(corpus, tiny_bert, tmp_path / "many", **HALVES)
+    noise = {"noise": "forte1", "shots": 400}
+    predictor.backend = create("adjoint", noise)
+    vectors = np.repeat(predictor.embed(NEW), 30, axis=0)
+    answers = predictor.answer(vectors)
+    assert (answers.known_texts, len(answers.decided)) == (20, 240)
+    said = "Fewer labels are decided: the run has 20 of 60 calibration texts."
+    assert answers.shortage == said
+    agreement = predictor.agreement(vectors, answers)
+    assert agreement.shortage == said
+    assert "undecided by 20 calibration texts" in str(agreement)
+
+    few, _ = trained(corpus, tiny_bert, tmp_path / "few")
+    few.backend = create("adjoint", noise)
+    answers = few.answer(vectors)
+    assert not answers.decided.any()
+    assert answers.shortage.startswith("No label is decided: ")
+    assert "has 6 calibration texts; expected 19 or more" in answers.shortage
+    assert "240 undecided by 0 calibration texts" in str(few.agreement(vectors, answers))
+    few.known_texts = 0
+    assert few.answer(vectors).decided.any()
+    assert few.answer(vectors).shortage == ""
