@@ -1,36 +1,44 @@
 """Labels of noisy machines that are decided, and the wrong ones.
 
-The command is ``python -m examples.experiments.labels_to_trust --sst2 SST2``.
+The command is ``python -m examples.experiments.labels_to_trust --sst2 SST2``. A stopped call goes on where it ended.
 
-The default head is trained on 100 sentences of each label of SST-2 with `minilm`. Each backend answers 300 test texts
-and 60 training texts with known answers, with 1,000 shots of a circuit, and with up to 2,000 in six rounds. Three rules
-decide on the same measurements: the interval of the shots, the 95 % quantile of |measured - exact| of the known texts,
-and the rule of ``qllmft predict`` and ``evaluate``. A decided label is wrong if it is not the exact model's. IonQ's
-mock server has the noise forte-1; the drifting machine has other readout errors in each job. The snapshots need the
-extra ``ibm``.
+The default head is trained on 100 sentences of each label of SST-2 with `minilm`, which is frozen or tuned by
+``--tune-body``; as many others validate. Each machine answers 300 test texts, 60 calibration texts, which are drawn of
+the validation texts, and 60 training texts, in random order, with 1,000 shots of a circuit, and with up to 2,000 in six
+rounds. Four rules decide on the same measurements: the interval of the shots, the 95 % quantile of |measured - exact|
+of the calibration texts, and the rule of ``qllmft predict`` and ``evaluate`` with training texts, and with calibration
+texts, as the commands have it. A decided label is wrong if it is not the exact model's. The depolarising machines
+replace the state by noise with a probability, and read out 0 as 1 in 2 % and 1 as 0 in 8 % of the cases. IonQ's mock
+server has the noise forte-1; the drifting machine has other readout errors in each job. The snapshots need the extra
+``ibm``.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
+from qiskit import QuantumCircuit
 from qiskit.providers.fake_provider import GenericBackendV2
+from qiskit.quantum_info import Statevector
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
 import qllmft
-from examples.experiments.common import keep, options, table
+from examples.experiments.common import Record, options, table
 from examples.experiments.machines import (
     BACKENDS,
     GENERIC,
     MOCK,
     SHOTS,
-    held_texts,
+    TEXTS,
     mock_machine,
     trained_head,
 )
@@ -38,36 +46,44 @@ from qllmft.inference import (
     LabelledTexts,
     LabelProbabilities,
     Rounds,
+    Subset,
     leads,
     measure,
     measure_in_rounds,
+    texts_of_run,
     trusted,
 )
 from qllmft.tasks import percent
-from qllmft_backends import Backend, create
+from qllmft_backends import Backend, Capabilities, create
+from qllmft_backends.observables import ZObservables, expectations_of_counts
+from qllmft_backends.protocol import Expectations, Floats, Operators
 
+BODIES: dict[str, dict[str, Any]] = {
+    "frozen": {},
+    "tuned": {"body__contrastive__loss": "supervised"},
+}
+HALVES = {"data__n_per_label": 200, "data__train_fraction": 0.5}
 SEEDS = range(2)
 MOST, N_ROUNDS = 2000, 6
+KNOWN = 60  # calibration texts, and as many training texts
 DRIFTING = "readout that drifts between jobs"
+CX_ERRORS = "CX errors of 5 %, readout 1 and 8 %"
+DEPOLARISATIONS = (0.1, 0.2, 0.3, 0.4, 0.5)
+Vectors = NDArray[np.float32]
+Rows = NDArray[np.bool_]
 
 
-class Drifting(GenericBackendV2):  # type: ignore[misc]
-    """Machine whose readout errors are drawn anew in each job, up to 15 % of a qubit."""
+class Simulated(GenericBackendV2):  # type: ignore[misc]
+    """Machine of eight qubits on Aer, whose noise may differ in each job."""
 
-    def __init__(self, seed: int) -> None:
-        super().__init__(8, seed=seed)
-        self.rng = np.random.default_rng(seed)
+    def __init__(self, name: str, noise: Callable[[], NoiseModel]) -> None:
+        super().__init__(8, seed=0)
+        self.name, self.noise = name, noise
         self.sent: dict[str, Any] = {}
-        self.name = f"drifting-{seed}"
 
     def run(self, run_input: Any, **options: Any) -> Any:
-        """Run circuits with the errors of the next job."""
-        model = NoiseModel()
-        model.add_all_qubit_quantum_error(depolarizing_error(0.01, 2), ["cx"])
-        for qubit in range(8):
-            up, down = self.rng.uniform(0, 0.15, 2)
-            model.add_readout_error(ReadoutError([[1 - up, up], [down, 1 - down]]), [qubit])
-        job = AerSimulator(noise_model=model).run(run_input, **options)
+        """Run circuits with the noise of the next job."""
+        job = AerSimulator(noise_model=self.noise()).run(run_input, **options)
         self.sent[job.job_id()] = job
         return job
 
@@ -76,69 +92,176 @@ class Drifting(GenericBackendV2):  # type: ignore[misc]
         return self.sent[job_id]
 
 
-def rules(
-    measured: LabelProbabilities, exact: LabelProbabilities, known: NDArray[np.bool_]
-) -> dict[str, list[int]]:
-    """Return by rule the decided labels of the texts that are not known, and the wrong ones among them."""
-    new, differs = ~known, (measured.sets != exact.sets).any(axis=1)
+def noise_model(cx_error: float, readout: Callable[[], tuple[float, float]]) -> NoiseModel:
+    """Return noise with the probabilities that ``readout`` draws of 0 read as 1, and of 1 read as 0."""
+    model = NoiseModel()
+    model.add_all_qubit_quantum_error(depolarizing_error(cx_error, 2), ["cx"])
+    for qubit in range(8):
+        up, down = readout()
+        model.add_readout_error(ReadoutError([[1 - up, up], [down, 1 - down]]), [qubit])
+    return model
+
+
+@dataclass
+class Depolarising(Backend):
+    """Machine that replaces the state of all qubits by noise with a probability, with readout errors of 2 and 8 %."""
+
+    depolarisation: float
+    seed: int
+    shots: int
+    name: ClassVar[str] = "depolarising"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return that it has shots and noise."""
+        return Capabilities(shots=True, noisy=True)
+
+    def in_round(self, shots: int, number: int) -> Self:
+        """Return the machine with other shots, drawn independently of those of other rounds."""
+        return type(self)(self.depolarisation, self.seed + 100 * (number + 1), shots)
+
+    def expectations(
+        self, circuit: QuantumCircuit, values: Floats, observables: Operators
+    ) -> Expectations:
+        """Return the expectation values of shots."""
+        rng = np.random.default_rng(self.seed)
+        counts = [self._counts(circuit.assign_parameters(row), rng) for row in values]
+        return expectations_of_counts(
+            counts, ZObservables.from_operators(observables, circuit.num_qubits)
+        )
+
+    def _counts(self, circuit: QuantumCircuit, rng: Generator) -> dict[int, int]:
+        p = np.asarray(Statevector(circuit).probabilities())
+        p = (1 - self.depolarisation) * p + self.depolarisation / len(p)
+        readout = np.array([[0.98, 0.08], [0.02, 0.92]])  # column: the state, row: what is read
+        tensor = p.reshape((2,) * circuit.num_qubits)
+        for axis in range(circuit.num_qubits):
+            tensor = np.moveaxis(np.tensordot(readout, tensor, (1, axis)), 0, axis)
+        drawn = rng.multinomial(self.shots, tensor.ravel() / tensor.sum())
+        return {outcome: int(drawn[outcome]) for outcome in np.flatnonzero(drawn).tolist()}
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Embeddings (N, D) of new texts, calibration texts and training texts in random order, and which is which."""
+
+    vectors: Vectors
+    kinds: NDArray[np.int64]  # (N,) 0 of a new text, 1 of a calibration text, 2 of a training text
+
+    @classmethod
+    def drawn(cls, predictor: qllmft.Predictor, run: Path, seed: int) -> Self:
+        """Return drawn test texts of a run with `KNOWN` of the other kinds."""
+        rng = np.random.default_rng(seed)
+        new = LabelledTexts.read(predictor, run, subset=Subset(TEXTS, seed)).vectors
+        _, _, splits = texts_of_run(run)
+        others = [splits.validation.texts, splits.train.texts]
+        parts = [new]
+        for texts in others:
+            rows = rng.choice(len(texts), KNOWN, replace=False)
+            parts.append(predictor.embed([texts[row] for row in rows]))
+        kinds = np.repeat(np.arange(3), [len(part) for part in parts])
+        order = rng.permutation(len(kinds))
+        return cls(np.concatenate(parts)[order], kinds[order])
+
+
+def rules(measured: LabelProbabilities, exact: LabelProbabilities, texts: Texts) -> dict[str, Any]:
+    """Return by rule the decided labels of the new texts, and the wrong ones among them."""
+    new, calibration, training = (texts.kinds == kind for kind in range(3))
+    differs = (measured.sets != exact.sets).any(axis=1)
     assert exact.logits is not None
-    off = np.abs(measured.least_lead - leads(exact.logits, measured.sets).min(axis=1))
-    rank = int(np.ceil(0.95 * (known.sum() + 1))) - 1
+    true = leads(exact.logits, measured.sets, measured.thresholds).min(axis=1)
+    off = np.abs(measured.least_lead - true)[calibration]
+    rank = int(np.ceil(0.95 * (KNOWN + 1))) - 1
+
+    def decided_by(known: Rows) -> Rows:
+        asked = new | known
+        return trusted(measured.take(asked), exact.take(known), known[asked]).decided
+
     decided = {
         "shots alone": measured.decided[new],
-        "95 % quantile": measured.least_lead[new] > np.sort(off[known])[rank],
-        "known texts": trusted(measured, exact.take(known), known).decided,
+        "95 % quantile": measured.least_lead[new] > np.sort(off)[rank],
+        "training texts": decided_by(training),
+        "calibration texts": decided_by(calibration),
     }
     return {
-        name: [int(each.sum()), int((each & differs[new]).sum())] for name, each in decided.items()
+        name: [int(rows.sum()), int((rows & differs[new]).sum())] for name, rows in decided.items()
     }
 
 
-def row(name: str, predictor: qllmft.Predictor, texts: LabelledTexts, made: Any) -> dict[str, Any]:
-    """Return the sums over seeds of a backend, which ``made`` makes of a seed and shots."""
-    found = []
+def call(
+    predictor: qllmft.Predictor, texts: Texts, backend: Backend, rounds: Rounds | None
+) -> dict[str, Any]:
+    """Return what each rule decides of one call."""
+    circuits, exact = predictor.circuits(texts.vectors), predictor.exact(texts.vectors)
+    new = texts.kinds == 0
+    mean = float(SHOTS)
+    if rounds is None:
+        measured = measure(circuits, backend)
+    else:
+        measured = measure_in_rounds(circuits, backend, rounds)
+        assert measured.shots is not None
+        mean = float(measured.shots[new].mean())
+    differ = int((measured.sets != exact.sets).any(axis=1)[new].sum())
+    decided = rules(measured, exact, texts)
+    return {
+        "rounds": rounds is not None,
+        "mean_shots": mean,
+        "differ": differ,
+        "rules": decided,
+    }
+
+
+def calls(
+    predictor: qllmft.Predictor,
+    texts: dict[int, Texts],
+    made: Callable[[int, int], Backend],
+) -> list[dict[str, Any]]:
+    """Return the calls to a machine, which ``made`` makes of a seed and shots."""
+    results = []
     for seed in SEEDS:
         for shots, rounds in ((SHOTS, None), (MOST, Rounds.of(MOST, N_ROUNDS))):
-            predictor.backend = backend = made(seed, shots)
-            mixed = predictor.with_known_texts(texts.vectors)
-            circuits = predictor.circuits(mixed.vectors)
-            exact = predictor.exact(mixed.vectors)
-            if rounds is None:
-                measured = measure(circuits, backend)
-                mean = float(shots)
-            else:
-                measured = measure_in_rounds(circuits, backend, rounds)
-                assert measured.shots is not None
-                mean = float(measured.shots.mean())
-            decided = rules(measured, exact, mixed.known)
-            differ = int((measured.sets != exact.sets).any(axis=1)[~mixed.known].sum())
-            each = {"seed": seed, "rounds": rounds is not None, "mean_shots": mean}
-            found.append(each | {"differ": differ, "rules": decided})
-            print(name, found[-1], flush=True)
+            result = call(predictor, texts[seed], made(seed, shots), rounds)
+            results.append({"seed": seed} | result)
+    return results
+
+
+def lead_quantiles(predictor: qllmft.Predictor, run: Path) -> dict[str, list[float]]:
+    """Return the lowest tenth, the median and the highest tenth of the exact leads of each kind of text."""
+    _, _, splits = texts_of_run(run)
+    test = LabelledTexts.read(predictor, run, subset=Subset(1000, 0)).vectors
+    kinds = {
+        "training": predictor.embed(splits.train.texts),
+        "validation": predictor.embed(splits.validation.texts),
+        "test": test,
+    }
     return {
-        "backend": name,
-        "texts": len(texts.labels),
-        "known": int(mixed.known.sum()),
-        "calls": found,
+        name: np.quantile(predictor.exact(vectors).least_lead, (0.1, 0.5, 0.9)).round(4).tolist()
+        for name, vectors in kinds.items()
     }
 
 
-def means(rows: list[dict[str, Any]]) -> str:
-    """Return the means over the calls as a table."""
-    names = list(rows[0]["calls"][0]["rules"])
+def page_table(rows: list[dict[str, Any]]) -> str:
+    """Return the means over the calls as a table, a line for each machine and body."""
+
+    def cell(row: dict[str, Any], rule: str, *, in_rounds: bool = False) -> str:
+        chosen = [each["rules"][rule] for each in row["calls"] if each["rounds"] == in_rounds]
+        decided, wrong = np.sum(chosen, axis=0)
+        return f"{percent(decided / (len(chosen) * TEXTS))}, {percent(wrong / max(1, decided))}"
+
     lines = []
-    for each in rows:
-        for in_rounds in (False, True):
-            calls = [call for call in each["calls"] if call["rounds"] == in_rounds]
-            asked = len(calls) * each["texts"]
-            line = [each["backend"], f"{np.mean([call['mean_shots'] for call in calls]):,.0f}"]
-            line.append(percent(sum(call["differ"] for call in calls) / asked))
-            for name in names:
-                decided, wrong = np.sum([call["rules"][name] for call in calls], axis=0)
-                line.append(f"{percent(decided / asked)}, {percent(wrong / max(1, decided))}")
-            lines.append(line)
-    rules = [f"{name}: decided, wrong, %" for name in names]
-    return table(["backend", "mean shots", "differ, %", *rules], lines, right=False)
+    for row in rows:
+        at_once = [each for each in row["calls"] if not each["rounds"]]
+        in_rounds = [each for each in row["calls"] if each["rounds"]]
+        differ = sum(each["differ"] for each in at_once) / (len(at_once) * TEXTS)
+        shots = np.mean([each["mean_shots"] for each in in_rounds])
+        by_rule = [cell(row, rule) for rule in at_once[0]["rules"]]
+        last = cell(row, "calibration texts", in_rounds=True)
+        lines.append(
+            [row["machine"], row["body"], percent(differ), *by_rule, f"{shots:,.0f}", last]
+        )
+    names = [f"by {rule}" for rule in rows[0]["calls"][0]["rules"]]
+    head = ["machine", "body", "differ", *names, "mean shots in rounds", "in rounds"]
+    return table(head, lines, right=False)
 
 
 def simulated(kind: str, chosen: dict[str, Any], seed: int, shots: int) -> Backend:
@@ -146,11 +269,26 @@ def simulated(kind: str, chosen: dict[str, Any], seed: int, shots: int) -> Backe
     return create(kind, chosen | {"seed": 0, "shots": shots}).in_round(shots, 100 * seed)
 
 
-def drifting(place: Path, seed: int, shots: int) -> Backend:
-    """Return a machine behind a ledger, 50 circuits a job."""
-    own = {"shots": shots, "price_per_circuit": 0, "ledger": place / f"drifting-{seed}-{shots}"}
-    own |= {"object_name": f"drifting-{seed}-{shots}", "poll_interval_s": 0.01}
-    return create("qiskit", own, backend=Drifting(seed))
+def behind_ledger(
+    place: Path, name: str, noise: Callable[[Generator], NoiseModel], seed: int, shots: int
+) -> Backend:
+    """Return a simulated machine behind a ledger, 50 circuits a job."""
+    title = f"{name}-{seed}-{shots}"
+    own = {"shots": shots, "price_per_circuit": 0, "ledger": place / title}
+    own |= {"object_name": title, "poll_interval_s": 0.01}
+    machine = Simulated(title, partial(noise, np.random.default_rng(seed)))
+    return create("qiskit", own, backend=machine)
+
+
+def drifting(rng: Generator) -> NoiseModel:
+    """Return noise with other readout errors in each call, up to 15 % of a qubit."""
+    return noise_model(0.01, lambda: tuple(rng.uniform(0, 0.15, 2)))
+
+
+def cx_errors(rng: Generator) -> NoiseModel:
+    """Return noise of the gates on two qubits, with uneven readout errors."""
+    del rng
+    return noise_model(0.05, lambda: (0.01, 0.08))
 
 
 def mock(place: Path, seed: int, shots: int) -> Backend:
@@ -159,23 +297,46 @@ def mock(place: Path, seed: int, shots: int) -> Backend:
     return mock_machine("ionq_forte", place / f"mock-{seed}-{shots}", seed, **own)
 
 
+def machines(place: Path) -> dict[str, Callable[[int, int], Backend]]:
+    """Return the machines by name, each made of a seed and shots, their ledgers in a folder."""
+    made: dict[str, Callable[[int, int], Backend]] = {
+        f"depolarisation {rate:g}, readout 2 and 8 %": partial(Depolarising, rate)
+        for rate in DEPOLARISATIONS
+    }
+    made[CX_ERRORS] = partial(behind_ledger, place, "cx", cx_errors)
+    for name, (kind, chosen) in BACKENDS.items():
+        if name != GENERIC:
+            made[name] = partial(simulated, kind, chosen)
+    made[DRIFTING] = partial(behind_ledger, place, "drifting", drifting)
+    made[MOCK] = partial(mock, place)
+    return made
+
+
 def main() -> None:
     """Write the record."""
-    given = options(__doc__, "labels-to-trust.json", sst2=True).parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        run = Path(place, "run")
-        predictor = trained_head(given.sst2, run)
-        texts = held_texts(predictor, run)
-        made: dict[str, Any] = {
-            name: partial(simulated, kind, chosen)
-            for name, (kind, chosen) in BACKENDS.items()
-            if name != GENERIC
-        }
-        made[DRIFTING] = partial(drifting, Path(place))
-        made[MOCK] = partial(mock, Path(place))
-        rows = [row(name, predictor, texts, make) for name, make in made.items()]
-    print(means(rows))
-    keep(given.json, rows)
+    parser = options(__doc__, "labels-to-trust.json", sst2=True)
+    parser.add_argument("--runs", type=Path, help="folder of the trained runs; default: a new one")
+    arguments = parser.parse_args()
+    record = Record(arguments.json, "body", "machine")
+    with tempfile.TemporaryDirectory() as temporary:
+        runs = arguments.runs or Path(temporary, "runs")
+        for body, settings in BODIES.items():
+            predictor = trained_head(arguments.sst2, runs / body, **HALVES, **settings)
+            texts = {seed: Texts.drawn(predictor, runs / body, seed) for seed in SEEDS}
+            if record.lacks(body, "leads"):
+                quantiles = lead_quantiles(predictor, runs / body)
+                record.add({"body": body, "machine": "leads", "quantiles": quantiles})
+            place = Path(temporary, body)
+            for machine, made in machines(place).items():
+                if record.lacks(body, machine):
+                    results = calls(predictor, texts, made)
+                    record.add({"body": body, "machine": machine, "calls": results})
+                    print(page_table(record.rows[-1:]), flush=True)
+    rows = sorted(
+        (row for row in record.rows if "calls" in row),
+        key=lambda row: list(machines(Path())).index(row["machine"]),
+    )
+    print(page_table(rows))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qllmft.inference.evaluation import LabelledTexts as LabelledTexts
     from qllmft.inference.evaluation import Subset as Subset
     from qllmft.inference.evaluation import evaluate as evaluate
+    from qllmft.inference.evaluation import texts_of_run as texts_of_run
     from qllmft.inference.measurement import LabelProbabilities as LabelProbabilities
     from qllmft.inference.measurement import leads as leads
     from qllmft.inference.measurement import measure as measure
