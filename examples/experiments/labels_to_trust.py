@@ -304,11 +304,11 @@ def machines(place: Path) -> dict[str, Callable[[int, int], Backend]]:
         for rate in DEPOLARISATIONS
     }
     made[CX_ERRORS] = partial(behind_ledger, place, "cx", cx_errors)
+    made[DRIFTING] = partial(behind_ledger, place, "drifting", drifting)
+    made[MOCK] = partial(mock, place)
     for name, (kind, chosen) in BACKENDS.items():
         if name != GENERIC:
             made[name] = partial(simulated, kind, chosen)
-    made[DRIFTING] = partial(behind_ledger, place, "drifting", drifting)
-    made[MOCK] = partial(mock, place)
     return made
 
 
@@ -320,16 +320,20 @@ def main() -> None:
     record = Record(arguments.json, "body", "machine")
     with tempfile.TemporaryDirectory() as temporary:
         runs = arguments.runs or Path(temporary, "runs")
+        predictors, texts = {}, {}
         for body, settings in BODIES.items():
-            predictor = trained_head(arguments.sst2, runs / body, **HALVES, **settings)
-            texts = {seed: Texts.drawn(predictor, runs / body, seed) for seed in SEEDS}
+            run = runs / body
+            predictor = trained_head(arguments.sst2, run, **HALVES, **settings)
+            predictors[body] = predictor
+            texts[body] = {seed: Texts.drawn(predictor, run, seed) for seed in SEEDS}
             if record.lacks(body, "leads"):
-                quantiles = lead_quantiles(predictor, runs / body)
+                quantiles = lead_quantiles(predictor, run)
                 record.add({"body": body, "machine": "leads", "quantiles": quantiles})
-            place = Path(temporary, body)
-            for machine, made in machines(place).items():
+        for machine in machines(Path()):
+            for body, predictor in predictors.items():
                 if record.lacks(body, machine):
-                    results = calls(predictor, texts, made)
+                    made = machines(Path(temporary, body))[machine]
+                    results = calls(predictor, texts[body], made)
                     record.add({"body": body, "machine": machine, "calls": results})
                     print(page_table(record.rows[-1:]), flush=True)
     rows = sorted(

@@ -138,6 +138,8 @@ class BackendOptions(CircuitOptions):
 
         predictor = loaded(run, row)
         check_known_texts(self.known_texts or 0)
+        if self.known_texts:
+            predictor.calibration_texts()  # or raise before a text is embedded or a server started
         several = "several values of --aggregation" if "," in (self.aggregation or "") else ""
         if self.rounds > 1 and (several or self.mitigation):
             raise UserError(

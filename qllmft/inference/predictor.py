@@ -447,7 +447,7 @@ class Predictor:
         if asked == 0 or (asked is None and not (noisy and len(vectors) >= FEWEST_TEXTS)):
             return without
         try:
-            candidates = self._calibration_texts()
+            candidates = self.calibration_texts()
         except UserError as problem:
             if asked:
                 raise
@@ -456,7 +456,7 @@ class Predictor:
         shortage = shortage_of(len(candidates), wanted)
         return replace(mixed(vectors, candidates, min(wanted, len(candidates))), shortage=shortage)
 
-    def _calibration_texts(self) -> Vectors:
+    def calibration_texts(self) -> Vectors:
         """Return the embeddings (K, D) of the run's calibration texts, or raise UserError if they decide no label."""
         remedy = "set --known-texts 0, which decides labels by shot noise alone"
         if self.folder is None:

@@ -2,9 +2,10 @@
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import small_job
 from sandbox_job import sandbox_job
@@ -60,6 +61,18 @@ def job(run, cli, monkeypatch, tmp_path):
     """The run beside a mock server of IonQ's service; see `sandbox_job.Job`."""
     with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
         yield job
+
+
+@pytest.fixture
+def calibrated(job):
+    """The job of a run with 30 calibration texts; the tiny one has six."""
+    from qllmft.inference import Predictor
+
+    predictor = Predictor.load(job.path)
+    texts = [f"{word} film {number}" for number in range(15) for word in ("good", "not very bad")]
+    scales = np.random.default_rng(0).uniform(0.5, 1.5, (30, 1)).astype(np.float32)
+    replace(predictor.novelty, calibration=predictor.embed(texts) * scales).save(job.path)
+    return job
 
 
 @pytest.fixture

@@ -4,23 +4,12 @@ import json
 import re
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from qllmft.inference import Predictor
 from qllmft.run.novelty import Novelty
 
 DEBIASED = ("--backend-option", "error_mitigation=debiasing")
-
-
-@pytest.fixture
-def calibrated(job):
-    """The job of a run with 30 calibration texts; the tiny one has six."""
-    predictor = Predictor.load(job.path)
-    texts = [f"{word} film {number}" for number in range(15) for word in ("good", "not very bad")]
-    texts = np.float32(predictor.embed(texts)) + np.random.default_rng(0).normal(size=(30, 1)) / 9
-    replace(predictor.novelty, calibration=texts.astype(np.float32)).save(job.path)
-    return job
 
 
 def test_known_texts_are_counted_priced_and_said(calibrated):

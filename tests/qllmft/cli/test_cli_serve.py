@@ -115,7 +115,9 @@ def test_the_ceiling_is_on_all_that_a_server_sends(job, visited):
     assert job.totals["circuits_paid"] == 3
 
 
-def test_known_texts_and_rounds_are_those_of_the_options(job, visited):
+def test_known_texts_and_rounds_are_those_of_the_options(calibrated, run, visited):
+    job = calibrated
+
     def calls(client):
         assert client.post("/predict", json={"text": "a good film"}).status_code == 200
 
@@ -128,9 +130,10 @@ def test_known_texts_and_rounds_are_those_of_the_options(job, visited):
     noisy = "--port 0 --backend adjoint --shots 100 --backend-option readout_error=0.01"
     for option, message in {
         "--known-texts 7": "--known-texts is 7; expected 19",
+        "--known-texts 20": "has 6 calibration texts; expected 19 or more",
         "--rounds 2 --mitigation readout": "--rounds and --mitigation are given",
     }.items():
-        _, messages = job("serve", job.path, noisy, option, code=2)
+        _, messages = job("serve", run.path, noisy, option, code=2)
         assert message in messages
 
 
