@@ -180,6 +180,11 @@ def compared(record: dict[str, Any]) -> list[dict[str, Any]]:
     return [row | {"p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
 
 
+def p_in_table(p: float) -> str:
+    """Return ``0.094``, or ``< 0.001``."""
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
 def table(record: dict[str, Any]) -> list[str]:
     """Return the rows of the page: accuracies, the paired difference in points with Holm's p, their best."""
     rows = []
@@ -187,7 +192,7 @@ def table(record: dict[str, Any]) -> list[str]:
         row = record[found["data"]]
         means = [f"{right_by_point(row['here'][name]).mean():.3f}" for name in MODELS]
         low, high = (100 * each for each in found["interval95"])
-        p = "–" if found["p_holm"] is None else f"{found['p_holm']:.2g}"
+        p = "–" if found["p_holm"] is None else p_in_table(found["p_holm"])
         difference = f"{100 * found['mean']:+.1f} [{low:+.1f}, {high:+.1f}] to {found['baseline']}"
         best, value = next(iter(row["published"].items()))
         cells = [found["data"], *means, difference.replace("-", "−"), p, f"{value:.3f} ({best})"]

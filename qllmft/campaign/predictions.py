@@ -24,7 +24,7 @@ from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.files import read_bytes, write_bytes
 from qllmft.run import SharedInputs
-from qllmft.run.record import Answers
+from qllmft.run.record import Answers, DataRecord
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import ScoreName
 from qllmft_backends.validation import faults
@@ -201,8 +201,7 @@ class StudyPredictions:
                 f"the record of {', '.join(labels)}, {record.seeds} and {record.score}. Keep both files of one study "
                 "together."
             )
-        n_classes = len(record.data.labels)
-        rows = (replace(row, **self.scores(row.label, n_classes)) for row in record.rows)
+        rows = (replace(row, **self.scores(row.label, record.data)) for row in record.rows)
         return replace(record, rows=tuple(rows), test_drawn=self.test_drawn)
 
     @property
@@ -213,10 +212,15 @@ class StudyPredictions:
         texts = (self.answers["test", seed].texts for seed in self.seeds)
         return tuple(float(self.drawn[each].mean()) for each in texts)
 
-    def scores(self, row: str, n_classes: int) -> dict[str, Any]:
+    def scores(self, row: str, data: DataRecord) -> dict[str, Any]:
         """Return the scores of a row, the fields of its `RowResult` that follow from answers.
 
         Scores apart from the texts that a choosing seed drew are () if a seed has no other test texts.
+
+        Args:
+            row: its label.
+            data: the texts; their training labels decide whether rows are compared by balanced accuracy, and in
+                records of earlier versions the test labels.
         """
         task = TASK_OF_SCORE[self.score]
         validation, tests = (
@@ -238,11 +242,13 @@ class StudyPredictions:
             "others": by_name,
             "test_apart": tuple(apart) if len(apart) == len(tests) else (),
         }
-        by_class = [task.by_class(t.labels, t.answers[row], n_classes) for t in tests]
+        by_class = [task.by_class(t.labels, t.answers[row], len(data.labels)) for t in tests]
         classes = [each for each in by_class if each is not None]
         if classes:
-            uneven = any(each.uneven for each in classes)
-            scores["balanced"] = tuple(each.balanced for each in classes) if uneven else ()
+            balanced = data.balanced
+            if balanced is None:
+                balanced = any(each.uneven for each in classes)
+            scores["balanced"] = tuple(each.balanced for each in classes) if balanced else ()
             scores["constant"] = all(each.constant for each in classes)
         return scores
 

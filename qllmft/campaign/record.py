@@ -56,7 +56,7 @@ class RowResult:
     # score without the noise of the head's circuit; empty without noise
     test_exact: tuple[_Score, ...] = ()
     epochs: tuple[int, ...] = ()  # the selected ones; empty for a baseline
-    # balanced test accuracy, in [0, 1]; empty unless a label has over 60 % of texts
+    # balanced test accuracy, in [0, 1]; empty unless a label has over 60 % of the training texts
     balanced: tuple[_Share, ...] = ()
     constant: bool = False  # whether every test text got the same answer, with every seed
     # whether this is a baseline whose hyperparameters are chosen on the validation texts

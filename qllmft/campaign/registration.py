@@ -39,7 +39,7 @@ class Registration:
     def sentence(self) -> str:
         """Return the sentence of the record and the page."""
         return (
-            f"registered before its runs by commit {self.commit[:12]} of {self.day} ({self.file}, SHA-256 "
+            f"its plan is in git before this record, by commit {self.commit[:12]} of {self.day} ({self.file}, SHA-256 "
             f"{self.hash[:12]})"
         )
 

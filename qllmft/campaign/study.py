@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,7 +25,7 @@ from qllmft.campaign.predictions import (
 )
 from qllmft.campaign.record import NOT_REGISTERED, PaperResult, RowResult, StudyRecord
 from qllmft.campaign.registration import begin, plan_of, with_names
-from qllmft.campaign.runs import FinishedRuns, Plan, SeededResult
+from qllmft.campaign.runs import FinishedRun, FinishedRuns, Plan, SeededResult
 from qllmft.campaign.study_plan import (
     StudyRun,
     chosen_runs,
@@ -245,14 +246,22 @@ def _record(
         settings=with_names(settings, names),
         command=named(command, names),
         rows=tuple(
-            _row(study, row, predictions.scores(row.row.label, len(data.labels)), names)
-            for row in rows
+            _row(study, row, predictions.scores(row.row.label, data), names) for row in rows
         ),
         versions=versions,
-        registered=registered,
+        registered=registered + _began(registered, runs),
         score=predictions.score,
         test_drawn=predictions.test_drawn,
     )
+
+
+def _began(registered: str, runs: Sequence[FinishedRun]) -> str:
+    """Return when the first run of a registered study began, which shows whether the plan is older, or ""."""
+    starts = [run.record.started for run in runs if run.record.started]
+    if registered == NOT_REGISTERED or len(starts) < len(runs):
+        return ""
+    first = datetime.fromisoformat(min(starts)).astimezone(UTC)
+    return f"; its first run began on {first:%Y-%m-%d at %H:%M} UTC"
 
 
 def _row(

@@ -99,6 +99,7 @@ def _audit(circuit: Path, data: Path, shots: int, *, json: bool) -> None:
 def _summary(found: Analysis) -> Iterator[str]:
     """Yield the lines of the summary."""
     from qllmft.tasks import ACCURACY
+    from qllmft.tasks.statistics import p_value
 
     yield found.certificate.sentence
     forms, bond = found.forms, found.bond
@@ -122,7 +123,7 @@ def _summary(found: Analysis) -> Iterator[str]:
         less = twin.difference
         yield (
             f"{name}: {twin.test}; the run has {ACCURACY.signed(less.value, 2)} points more "
-            f"{ACCURACY.brackets(less.interval, 2)} (McNemar p = {less.p:.2g})"
+            f"{ACCURACY.brackets(less.interval, 2)} (McNemar's test, {p_value(less.p)})"
         )
     if found.geometry:
         parts = [f"{each.at_ridge:.2f} to {name}" for name, each in found.geometry.items()]

@@ -182,6 +182,8 @@ def _parts(found: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
         f"{percent(scores.macro_f1, 2)} %; the most frequent label has {percent(scores.majority)} % of the texts"
         f"{', and every text got the same answer' * scores.constant}."
     )
+    if scores.bound:
+        yield scores.bound
     if found.margin:
         left = share_left(found.unsure, accuracy.total, found.margin)
         right = f"{found.sure} are right" if found.sure else "there are none"

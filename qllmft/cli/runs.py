@@ -146,6 +146,7 @@ def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
     """Print the settings that differ, and the difference of the heads text by text, of two finished runs."""
     from qllmft.config.settings import differing
     from qllmft.tasks import ACCURACY
+    from qllmft.tasks.statistics import p_value
 
     configs = first.read_config(), second.read_config()
     ours, theirs = differing(*configs), differing(*reversed(configs))
@@ -175,7 +176,7 @@ def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
         return
     say(
         f"first minus second on the same {found.total:,} texts: {ACCURACY.signed(found.value, 2)} points "
-        f"{ACCURACY.brackets(found.interval, 2)}, p = {found.p:.2g} (McNemar); only the first is right on "
+        f"{ACCURACY.brackets(found.interval, 2)}, {p_value(found.p)} (McNemar); only the first is right on "
         f"{found.only_first:,} texts, only the second on {found.only_second:,}. One seed each: other "
         "seeds may give another sign."
     )

@@ -38,6 +38,7 @@ from qllmft.run.record import (
     Predictions,
     RunRecord,
     WithoutCircuit,
+    difference,
 )
 from qllmft.run.setup import RunSetup, SharedInputs
 from qllmft.run.vectors import word_vectors
@@ -300,18 +301,35 @@ def _pooled(identity: str, outcomes: Sequence[Outcome], validation: NDArray[Any]
     validated = {name: np.concatenate([each.validation[name] for each in kept]) for name in common}
     pooled = Predictions(first.task, labels, answers, first.label_names, validation=validated)
     names = [name for name in common if name != WITHOUT_CIRCUIT]
-    models = tuple(_model(name, records, pooled, validation) for name in names)
     data = records[0].data
     sizes = {part: sum(record.data.sizes[part] for record in records) for part in data.sizes}
     data = replace(data, sizes=sizes, findings=None, split=None, folds=len(records))
+    shares = [record.data.majority for record in records if record.data.majority is not None]
+    if len(shares) == len(records):
+        data = replace(data, majority=float(np.mean(shares)))
+    models = tuple(_model(name, records, pooled, validation, data.balanced) for name in names)
     record = replace(records[0], identity=identity, data=data, models=models)
     return record.compared(pooled)
 
 
 def _model(
-    name: str, records: Sequence[RunRecord], pooled: Predictions, validation: NDArray[Any]
+    name: str,
+    records: Sequence[RunRecord],
+    pooled: Predictions,
+    validation: NDArray[Any],
+    balanced: bool | None,
 ) -> ModelResult:
-    """Return the result of a model over all folds: scores of all rows, seconds of all fits."""
+    """Return the result of a model over all folds: scores of all rows, seconds of all fits.
+
+    Args:
+        name: of the model.
+        records: of the folds.
+        pooled: answers to the texts of all folds.
+        validation: labels of the validation texts of all folds.
+        balanced: as in `ModelResult`.
+    """
+    validated = pooled.validation[name]
+    classes = pooled.task.by_class(validation, validated, len(pooled.label_names))
     found = [model for record in records if (model := record.model(name))]
     loads = [model.load for model in found if model.load is not None]
     controls = [model.without_circuit for model in found if model.without_circuit]
@@ -320,21 +338,31 @@ def _model(
     scores = pooled.task.scores
     return ModelResult(
         name=name,
-        validation=scores.of(validation, pooled.validation[name]),
+        validation=scores.of(validation, validated),
         parameters=max(model.parameters for model in found),
         seconds=sum(model.seconds for model in found),
         test=scores.of(pooled.labels, pooled.answers_of(name)),
         load=float(np.mean(loads)) if loads else None,
-        without_circuit=_control(name, controls, pooled, validation) if controlled else None,
+        without_circuit=_control(name, controls, pooled, validation, balanced=balanced or False)
+        if controlled
+        else None,
         test_classes=pooled.by_class(name),
+        balanced=balanced,
+        validation_balanced=classes.balanced if classes and balanced else None,
     )
 
 
 def _control(
-    name: str, controls: Sequence[WithoutCircuit], pooled: Predictions, validation: NDArray[Any]
+    name: str,
+    controls: Sequence[WithoutCircuit],
+    pooled: Predictions,
+    validation: NDArray[Any],
+    *,
+    balanced: bool,
 ) -> WithoutCircuit:
     """Return the result over all folds of a model without its circuit, with its gain paired by text."""
-    gain, scores = pooled.paired(name, WITHOUT_CIRCUIT), pooled.task.scores
+    scores, answers = pooled.task.scores, map(pooled.answers_of, (name, WITHOUT_CIRCUIT))
+    gain = difference(pooled.task, pooled.labels, *answers, balanced=balanced)
     return WithoutCircuit(
         parameters=max(control.parameters for control in controls),
         validation=scores.of(validation, pooled.validation[WITHOUT_CIRCUIT]),

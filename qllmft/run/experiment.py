@@ -55,10 +55,12 @@ from qllmft.run.record import (
     Predictions,
     RunRecord,
     WithoutCircuit,
+    difference,
 )
 from qllmft.run.setup import RunSetup, SharedInputs, training_backend
 from qllmft.run.vectors import Vectors, word_vectors
 from qllmft.tasks import TASKS
+from qllmft.tasks.accuracy import ClassScores, confusion_of, majority_share
 from qllmft.tasks.calibration import Calibration, true_probabilities
 from qllmft.templates import check_classes
 from qllmft.training import Checkpoint, EpochMetrics, Examples, logits_of
@@ -125,6 +127,12 @@ class _Row(NamedTuple):
     fitted: FittedHead
     vectors: Vectors
     held: HeldOut | None = None  # results of the folds; None without folds
+
+    def validation_balanced(self, n_labels: int) -> float:
+        """Return the balanced accuracy on the validation texts, of one of k labels per text."""
+        held = self.vectors.train if self.held else self.vectors.validation
+        answers = self.fitted.validation_answers
+        return ClassScores.of(confusion_of(held.y.numpy(), answers, n_labels)).balanced
 
 
 def _work(setup: RunSetup) -> Outcome:
@@ -353,13 +361,21 @@ def _record(
         pairs = contrastive_pairs(len(splits.train), config.body.contrastive)
         size = sum(file.stat().st_size for file in files if file.is_file())
         learned = LearnedBody(pairs, config.body.trainable is not False, size)
-    texts = corpus.source, corpus.fingerprint, corpus.label_names, splits.sizes
-    findings = setup.findings if setup.findings != Findings() else None
+    data = DataRecord(
+        source=corpus.source,
+        fingerprint=corpus.fingerprint,
+        labels=corpus.label_names,
+        sizes=splits.sizes,
+        findings=setup.findings if setup.findings != Findings() else None,
+        split=splits.rule,
+        validation_folds=splits.n_folds or None,
+        majority=majority_share(splits.train.labels) if TASKS[config.data.task].one_label else None,
+    )
     weights = weights_hash(config.body)
     return RunRecord(
         identity=config.identity,
         seed=config.seed,
-        data=DataRecord(*texts, findings, splits.rule, splits.n_folds or None),
+        data=data,
         body=BodyRecord(published_name(config.body), identity, body.dimension, learned, weights),
         selected_epoch=epoch,
         models=tuple(
@@ -370,11 +386,16 @@ def _record(
                 seconds=seconds.get(fitted.head.name, fitted.seconds),
                 settings=fitted.head.settings,
                 validation_exact=fitted.validation_exact,
+                balanced=data.balanced,
+                validation_balanced=row.validation_balanced(corpus.n_classes)
+                if data.balanced
+                else None,
             )
-            for fitted in (row.fitted for row in rows)
+            for row, fitted in ((row, row.fitted) for row in rows)
         ),
         versions=versions(),
         noise=None if config.noise.is_none else config.noise,
+        started=(earlier and earlier.started) or setup.folder.started,
     )
 
 
@@ -399,7 +420,7 @@ def _tested(setup: RunSetup, record: RunRecord, rows: Sequence[_Row]) -> RunReco
                 other = control.head.predict(latent.x.numpy())
                 answers.setdefault(WITHOUT_CIRCUIT, other)  # of the first row, the run's head
                 validation.setdefault(WITHOUT_CIRCUIT, control.validation_answers)
-                gain = test.task.paired(y, found, other)
+                gain = difference(test.task, y, found, other, balanced=model.balanced or False)
                 without = WithoutCircuit(
                     parameters=head.n_encoder_parameters + control.head.n_parameters,
                     validation=control.validation,

@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, Self
@@ -49,6 +50,8 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config_file = path / "config.toml"  # the whole configuration
+        # time of the first call, until a record holds it
+        self.started_file = path / ".started"
         self.metrics_file = path / "metrics.jsonl"  # one JSON object per epoch; see `EpochMetrics`
         self.novelty_file = path / NOVELTY  # exists only when the head is trained
         self.model_folder = path / "model"  # the selected model
@@ -132,6 +135,16 @@ class RunFolder:
             write_text(
                 self.config_file, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
             )
+            if not self.started_file.exists():
+                write_text(self.started_file, datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @property
+    def started(self) -> str | None:
+        """Return the time at which the first call of an unfinished run began, in ISO 8601 and UTC, or None."""
+        if not self.started_file.exists():
+            return None
+        with reading(self.started_file, "Delete it; the record is then without the time of start."):
+            return datetime.fromisoformat(read_text(self.started_file).strip()).isoformat()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -224,6 +237,7 @@ class RunFolder:
             sync_file(self.metrics_file)
         tested = record.head.test is not None
         write_json(self.result_file if tested else self.validation_file, record.to_json())
+        self.started_file.unlink(missing_ok=True)
 
     def row_folder(self, name: str) -> Path:
         """Return the folder of the model of a row of the table other than the head.
@@ -249,7 +263,7 @@ class RunFolder:
             UserError: if there is no such row, or its model was not kept.
         """
         record = self.finished(tested=False)
-        scores = {model.name: model.validation.value for model in record.models}
+        scores = {model.name: model.compared_validation for model in record.models}
         kept = self.kept_rows(record)
         if not kept:
             raise UserError(

@@ -17,6 +17,7 @@ from qllmft.data import Findings, Table
 from qllmft.errors import UserError
 from qllmft.tasks import Task
 from qllmft.tasks.accuracy import (
+    UNEVEN,
     Accuracy,
     BalancedDifference,
     ClassScores,
@@ -34,6 +35,28 @@ from qllmft_backends.validation import faults
 LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
 
 ByModel = Mapping[str, NDArray[Any]]  # answers by the model's name
+
+
+def difference(
+    task: Task,
+    labels: NDArray[Any],
+    first: NDArray[Any],
+    second: NDArray[Any],
+    *,
+    balanced: bool,
+) -> TextDifference | BalancedDifference | BootstrapDifference:
+    """Return the difference of two models' answers to the same texts.
+
+    Args:
+        task: the meaning of labels and answers.
+        labels: true labels or targets, one entry for each text.
+        first: answers of the first model.
+        second: answers of the second model.
+        balanced: compare balanced accuracies, of one label per text.
+    """
+    if balanced:
+        return BalancedDifference.of(labels, first, second)
+    return task.paired(labels, first, second)
 
 
 @dataclass(frozen=True)
@@ -135,16 +158,17 @@ class Predictions(Answers):
         first = {model: self.answers_of(model)}
         return replace(self, answers=first | dict(self.answers), mistakes=())
 
-    def against_head(self, model: str) -> TextDifference | BalancedDifference | BootstrapDifference:
+    def against_head(
+        self, model: str, *, balanced: bool
+    ) -> TextDifference | BalancedDifference | BootstrapDifference:
         """Return the score of the first model minus that of another one, on the same texts.
 
-        It is the difference of balanced accuracies if most texts have one label.
+        Args:
+            model: the other one.
+            balanced: compare balanced accuracies.
         """
-        head = next(iter(self.answers))
-        classes = self.by_class(head)
-        if classes is None or not classes.uneven:
-            return self.paired(head, model)
-        return BalancedDifference.of(self.labels, self.answers_of(head), self.answers_of(model))
+        head = self.answers_of(next(iter(self.answers)))
+        return difference(self.task, self.labels, head, self.answers_of(model), balanced=balanced)
 
     def confusion(self, model: str) -> NDArray[np.int64]:
         """Return the counts (k, k) of a model of one label per text: true label by predicted label."""
@@ -179,7 +203,8 @@ _ClassScores = Annotated[ClassScores, PlainSerializer(ClassScores.as_dict)]
 class AgainstHead:
     """Score of a run's head minus that of another model on the same test texts.
 
-    It is of accuracies, or of balanced accuracies if most texts have one label; of R² or macro-F1 for other tasks.
+    It is of accuracies, or of balanced accuracies if most training texts have one label; of R² or macro-F1 for other
+    tasks.
     """
 
     value: float
@@ -248,6 +273,11 @@ class ModelResult:
     # calibration of the probabilities of the test texts; None if they were not read or the model
     # has no probabilities
     test_calibration: _Calibration | None = None
+    # whether models are compared by balanced accuracy, which the training labels decide; None in
+    # records of earlier versions, whose test labels decide
+    balanced: bool | None = None
+    # balanced accuracy on the validation texts, in [0, 1]; None unless models are compared by it
+    validation_balanced: float | None = None
 
     @property
     def tested(self) -> Score:
@@ -260,8 +290,11 @@ class ModelResult:
 
     @property
     def uneven(self) -> ClassScores | None:
-        """Return the scores class by class if most test texts have one label, or None."""
-        return self.test_classes if self.test_classes and self.test_classes.uneven else None
+        """Return the scores class by class if models are compared by balanced accuracy, or None."""
+        classes = self.test_classes
+        if classes is None:
+            return None
+        return classes if (classes.uneven if self.balanced is None else self.balanced) else None
 
     @property
     def constant(self) -> bool:
@@ -269,11 +302,21 @@ class ModelResult:
         return self.test_classes is not None and self.test_classes.constant
 
     @property
+    def compared_value(self) -> float:
+        """Return the test score by which models are compared: balanced accuracy if classes are uneven."""
+        return self.uneven.balanced if self.uneven else self.tested.value
+
+    @property
+    def compared_validation(self) -> float:
+        """Return the validation score in the measure by which models are compared."""
+        balanced = self.validation_balanced
+        return self.validation.value if balanced is None else balanced
+
+    @property
     def compared_score(self) -> str:
-        """Return the score by which models are compared: balanced accuracy if classes are uneven."""
+        """Return `compared_value` in words."""
         measure = self.tested.measure
-        value = self.uneven.balanced if self.uneven else self.tested.value
-        return measure.percent(value, measure.coarse)
+        return measure.percent(self.compared_value, measure.coarse)
 
     @property
     def subject(self) -> str:
@@ -296,6 +339,14 @@ class DataRecord:
     validation_folds: int | None = None
     # number of runs of which this is the pooled record; sizes are then sums over them
     folds: int | None = None
+    # share of the training texts with the most frequent label, in [0, 1]; None unless a text has
+    # one label, and in records of earlier versions
+    majority: float | None = None
+
+    @property
+    def balanced(self) -> bool | None:
+        """Return whether models are compared by balanced accuracy, or None if the training labels are not known."""
+        return None if self.majority is None else self.majority > UNEVEN
 
     @property
     def counts(self) -> str:
@@ -361,6 +412,9 @@ class RunRecord:
     models: tuple[ModelResult, ...]  # the head, then its baselines
     versions: dict[str, str] = field(default_factory=dict)  # of Python and packages, by name
     noise: NoiseConfig | None = None  # of the head's circuit, or None
+    # time at which the first call of the run began, in ISO 8601 and UTC; None in records of earlier
+    # versions
+    started: str | None = None
 
     @property
     def trajectories(self) -> str:
@@ -389,7 +443,8 @@ class RunRecord:
         head, *others = self.models
         if answers is None or all(model.against_head for model in others):
             return self
-        found = [(model, answers.against_head(model.name)) for model in others]
+        balanced = head.uneven is not None
+        found = [(model, answers.against_head(model.name, balanced=balanced)) for model in others]
         models = (
             replace(model, against_head=AgainstHead(each.value, each.interval, each.p))
             for model, each in found

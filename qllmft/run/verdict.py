@@ -1,4 +1,4 @@
-"""A run's results in words: one sentence that states only what its paired tests imply, and the table of its models."""
+"""A run's results in words: sentences that state only what its paired tests imply, and the table of its models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import Measure, percent
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
-from qllmft.tasks.statistics import Outcome, outcome, tested
+from qllmft.tasks.statistics import Outcome, outcome, p_value, tested
+
+# baselines that differ in their settings alone, and the name of their family
+FAMILIES = {
+    "logistic regression (C = 1)": "logistic regression",
+    "SVC (most vectors)": "SVC",
+}
 
 
 class Compared(NamedTuple):
@@ -30,14 +36,69 @@ class Compared(NamedTuple):
         return outcome(self.found.value, self.p, self.equal_p)
 
 
+class Comparisons(NamedTuple):
+    """Comparisons of a run's head by their outcomes for it."""
+
+    worse: list[Compared]
+    better: list[Compared]
+    equal: list[Compared]
+    open: list[Compared]
+
+    @classmethod
+    def of(cls, comparisons: Sequence[Compared]) -> Comparisons:
+        """Sort comparisons by their outcomes."""
+        return cls(
+            *([each for each in comparisons if each.outcome == name] for name in cls._fields)
+        )
+
+
 def compare(models: Sequence[ModelResult]) -> list[Compared]:
-    """Return the comparisons of the first model with those of the others that were tested."""
-    pairs = [(model, model.against_head) for model in models[1:] if model.against_head]
+    """Return the comparisons of the first model with the others that were tested, one of each family.
+
+    A family is represented by the model that validation prefers, in the measure by which models are compared, and by
+    the first of equals. p is corrected over the families.
+    """
+    families: dict[str, ModelResult] = {}
+    for model in models[1:]:
+        if model.against_head is None:
+            continue
+        name = model.name.strip("`")  # a model card shows names as code
+        family = FAMILIES.get(name, name)
+        rival = families.setdefault(family, model)
+        if model.compared_validation > rival.compared_validation:
+            families[family] = model
+    pairs = [(model, model.against_head) for model in families.values() if model.against_head]
     if not pairs:
         return []
     measure = models[0].tested.measure
-    found = tested([difference for _, difference in pairs], measure.margin / measure.factor)
-    return [Compared(*pair, *tests) for pair, tests in zip(pairs, found, strict=True)]
+    tests = tested([difference for _, difference in pairs], measure.margin / measure.factor)
+    return [Compared(*pair, *results) for pair, results in zip(pairs, tests, strict=True)]
+
+
+def unbeaten(models: Sequence[ModelResult]) -> list[str]:
+    """Return the names of the models that keep the first one from beating its baselines, none if it beats them.
+
+    It beats them if it is found better than every baseline of at most its size, than the baseline with the highest
+    test score, and than the same model without its circuit. A claim of being better than all of several models needs no
+    further correction, since each of them must be found worse (intersection-union test, Berger 1982).
+    """
+    head, rivals = models[0], [model for model in models[1:] if model.against_head]
+    if not rivals:
+        return []
+    best = max(rivals, key=lambda model: model.compared_value)
+    outcomes = {comparison.model.name: comparison.outcome for comparison in compare(models)}
+    names = []
+    for rival in rivals:
+        difference = rival.against_head
+        assert difference is not None
+        # of a family, the rest is tested by itself
+        found = outcomes.get(rival.name, outcome(difference.value, difference.p, None))
+        if found != "better" and (rival is best or rival.parameters <= head.parameters):
+            names.append(rival.name)
+    control = head.without_circuit
+    if control is not None and control.gain_interval[0] <= 0:
+        names.append(WITHOUT_CIRCUIT)
+    return names
 
 
 def headline(models: Sequence[ModelResult]) -> str:
@@ -47,28 +108,32 @@ def headline(models: Sequence[ModelResult]) -> str:
         return "The same answer to every text"
     if not (compared := compare(models)):
         return "No baseline to compare with"
-    worse, better, equal = (
-        [each for each in compared if each.outcome == name] for name in ("worse", "better", "equal")
-    )
-    if worse and better:
-        return "Better than some baselines, worse than others"
-    if sided := worse or better:
-        named = f"{len(sided)} of {len(compared)} baselines"
-        named = f"the {sided[0].model.name}" if len(sided) == 1 else named
-        return f"The {head.subject} {'loses to' if worse else 'beats'} {named}"
-    if len(equal) < len(compared):
+    by_outcome = Comparisons.of(compared)
+    if by_outcome.worse:
+        return f"The {head.subject} loses to {_baselines(by_outcome.worse, compared)}"
+    if by_outcome.better and not unbeaten(models):
+        return f"The {head.subject} beats {_baselines(by_outcome.better, compared)}"
+    if len(by_outcome.equal) < len(compared):
         return "No clear winner"
     return f"Equal within {head.tested.measure.within(head.tested.measure.margin)}"
 
 
+def _baselines(part: Sequence[Compared], compared: Sequence[Compared]) -> str:
+    """Return ``the SVC``, or ``2 of 3 baselines``."""
+    if len(part) == 1:
+        return f"the {part[0].model.name}"
+    return f"{len(part)} of {len(compared)} baselines"
+
+
 def verdict(models: Sequence[ModelResult], folds: int | None = None) -> str:
-    """Return a sentence on the first model of a run's record, or of one pooled over ``folds``, and its baselines.
+    """Return sentences on the first model of a run's record, or of one pooled over ``folds``, and its baselines.
 
     Each difference is paired by text: McNemar's test of accuracies; of balanced accuracies, if more than 60 % of the
-    test texts have one label, by the differences of each label; a bootstrap of R² and of macro-F1. p is corrected over
-    the baselines. A difference
-    that is not found is "equal" if two one-sided tests place it within the margin of the score, and otherwise open,
-    with the least difference that would have been found. A head that gives every text the same answer beats nothing.
+    training texts have one label, by the differences of each label; a bootstrap of R² and of macro-F1. p is corrected
+    over the baselines, of which a family is one. A difference that is not found is "equal" if two one-sided tests place
+    it within the margin of the score, and otherwise open, with the least difference that would have been found. The
+    head "beats" its baselines only if `unbeaten` names none. A head that gives every text the same answer beats
+    nothing.
     """
     head = models[0]
     measure, texts = head.tested.measure, count_of(head.tested.total, "test text")
@@ -77,90 +142,128 @@ def verdict(models: Sequence[ModelResult], folds: int | None = None) -> str:
             f"The {head.subject} gives the same answer to every text, so it beats nothing: it got "
             f"{percent(head.tested.value)} % of {texts} right, the share of that label."
         )
-    name = "" if measure.in_percent else f"{measure.name} = "
-    score = f"{name}{head.compared_score} [{measure.ends(head.tested.interval)}]"
-    score += f" of {texts} right" if measure.in_percent else f" on {texts}"
-    if uneven := head.uneven:
-        score = (
-            f"a balanced accuracy of {head.compared_score} [{measure.ends(uneven.interval)}] "
-            f"({percent(head.tested.value)} % of {texts} right, where one label has {percent(uneven.majority)} %)"
-        )
+    score = _score(head)
+    bound = f" {head.uneven.bound}" if head.uneven and head.uneven.bound else ""
     if not (compared := compare(models)):
         reason = (
             "the answers of the models were not kept, so they are not compared"
             if len(models) > 1
             else "no baseline was trained, so there is nothing to compare it with"
         )
-        return f"The {head.subject} got {score}; {reason}."
-    worse, better, equal, open_ones = (
-        [each for each in compared if each.outcome == name]
-        for name in ("worse", "better", "equal", "open")
-    )
-    parts = [f"loses to the {_named(each)}" for each in worse]
-    parts += [f"beats the {_named(each)}" for each in better]
-    if equal:
-        names = _listed([each.model.name for each in equal])
+        return f"The {head.subject} got {score}; {reason}.{bound}"
+    by_outcome, missing = Comparisons.of(compared), unbeaten(models)
+    beats = bool(by_outcome.better) and not missing
+    parts = [f"loses to the {_named(each)}" for each in by_outcome.worse]
+    if beats:
+        parts += [f"beats the {_named(each)}" for each in by_outcome.better]
+    if by_outcome.equal:
+        names = _listed([each.model.name for each in by_outcome.equal])
         parts.append(f"is equal to the {names} within {measure.within(measure.margin)}")
-    left = _open(open_ones, measure) if open_ones else ""
-    if not parts:
-        return (
-            f"Nothing can be concluded from {f'these {folds} folds' if folds else 'this one run'} about which head is "
-            f"better: the {head.subject} got {score}, and paired by text {left}."
+    undecided = _open(by_outcome.open, measure) if by_outcome.open else ""
+    if parts:
+        where = f"Over {folds} folds" if folds else "In this one run"
+        sentence = f"{where}, paired by text, the {head.subject} {_listed(parts)}: it got {score}"
+        sentence += f"; {undecided}" if undecided else ""
+    else:
+        where = f"these {folds} folds" if folds else "this one run"
+        sentence = f"Nothing can be concluded from {where} about which head is better: the {head.subject} got {score}"
+        sentence += f", and paired by text {undecided}" if undecided else ""
+    if by_outcome.better and not beats:
+        sentence += (
+            f". It is above {_listed([f'the {_named(each)}' for each in by_outcome.better])}"
         )
-    where = f"Over {folds} folds" if folds else "In this one run"
-    sentence = f"{where}, paired by text, the {head.subject} {_listed(parts)}: it got {score}"
-    return f"{sentence}; {left}." if left else f"{sentence}."
+        if not by_outcome.worse:
+            rest = [name if name == WITHOUT_CIRCUIT else f"the {name}" for name in missing]
+            sentence += (
+                f". It is not found above {_listed(rest)}, so it does not beat the baselines"
+            )
+    return f"{sentence}.{bound}"
+
+
+def _score(head: ModelResult) -> str:
+    """Return ``75.0 % [68.6, 80.5] of 200 test texts right``, ``R² = 0.764 [0.721, 0.803] on 200 test texts``."""
+    measure, texts = head.tested.measure, count_of(head.tested.total, "test text")
+    if uneven := head.uneven:
+        return (
+            f"a balanced accuracy of {head.compared_score} [{measure.ends(uneven.interval)}] "
+            f"({percent(head.tested.value)} % of {texts} right, where one label has {percent(uneven.majority)} %)"
+        )
+    score = f"{head.compared_score} [{measure.ends(head.tested.interval)}]"
+    return (
+        f"{score} of {texts} right"
+        if measure.in_percent
+        else f"{measure.name} = {score} on {texts}"
+    )
 
 
 def advice(models: Sequence[ModelResult], kept: Collection[str]) -> tuple[str, str]:
-    """Return a sentence on the model to use, and that model's name, or two empty strings.
+    """Return sentences on the model to use, and that model's name, or two empty strings.
 
-    The model is one of the baselines in ``kept`` that the head does not beat, with the highest validation score, and if
-    the head loses to some, one of those. It gives more than one answer.
+    The model is the baseline in ``kept`` with the highest validation score, if that is at least the head's and the head
+    is not found above it. If validation prefers the head, and the head loses to baselines on the test texts, it is the
+    one of them with the highest validation score, and the sentences say that the test texts chose. It gives more than
+    one answer.
     """
-    found = [
+    head = models[0]
+    comparisons = [
         each for each in compare(models) if each.model.name in kept and not each.model.constant
     ]
-    left = [each for each in found if each.outcome == "worse"]
-    left = left or [each for each in found if each.outcome in ("equal", "open")]
-    if not left:
+    candidates = [each for each in comparisons if each.outcome != "better"]
+    if not candidates:
         return "", ""
-    best = max(left, key=lambda each: each.model.validation.value)
-    name, measure = best.model.name, models[0].tested.measure
-    words = {
-        "worse": f"The {name} is better here",
-        "equal": f"The {name} is as good here, within {measure.within(measure.margin)}",
-        "open": f"The {name} is not told apart from the {models[0].subject} here",
-    }[best.outcome]
-    return f"{words}; the {models[0].subject} is kept because you asked for one.", name
+    best = max(candidates, key=lambda each: each.model.compared_validation).model
+    if best.compared_validation >= head.compared_validation:
+        return f"Validation: {_validated(best)}, {_validated(head)}.", best.name
+    losses = [each for each in candidates if each.outcome == "worse"]
+    if not losses:
+        return "", ""
+    better = max(losses, key=lambda each: each.model.compared_validation).model
+    return (
+        f"The {better.name} is better on the test texts, and validation prefers the {head.subject}. This advice was "
+        "read off the test texts: confirm it on other texts.",
+        better.name,
+    )
+
+
+def _validated(model: ModelResult) -> str:
+    """Return ``SVC 84.7 %``, or ``SVC 64.7 % balanced``."""
+    measure = model.validation.measure
+    score = measure.percent(model.compared_validation, measure.coarse)
+    return (
+        f"{model.name} {score}"
+        if model.validation_balanced is None
+        else f"{model.name} {score} balanced"
+    )
 
 
 def _named(each: Compared) -> str:
-    """Return ``SVC (84.72 %) by 4.0 points [2.1, 5.9], p = 3e-05``."""
+    """Return ``SVC (84.72 %) by 4.0 points [2.1, 5.9], p < 0.001``."""
     measure = each.model.tested.measure
     size, low, high = map(measure.size, (each.found.value, *sorted(each.found.interval, key=abs)))
     constant = ", the same answer to every text" if each.model.constant else ""
     score = f"{each.model.compared_score}{constant}"
-    return f"{each.model.name} ({score}) by {size} {measure.unit} [{low}, {high}], p = {each.p:.1g}"
+    return (
+        f"{each.model.name} ({score}) by {size} {measure.unit} [{low}, {high}], {p_value(each.p)}"
+    )
 
 
-def _open(found: Sequence[Compared], measure: Measure) -> str:
+def _open(comparisons: Sequence[Compared], measure: Measure) -> str:
     """Return open differences with the least ones that would have been found."""
-    shown = [
+    differences = [
         f"{measure.signed(each.found.value)} {measure.brackets(each.found.interval)} to the {each.model.name} "
         f"({each.model.compared_score})"
-        for each in found
+        for each in comparisons
     ]
-    known = [measure.size(each.least) for each in found if each.least is not None]
-    several = len(found) > 1
+    least = [measure.size(each.least) for each in comparisons if each.least is not None]
+    several = len(comparisons) > 1
     words = (
         f"its {'differences' if several else 'difference'}, {measure.unit}, {'are' if several else 'is'} open: "
-        f"{', '.join(shown)}"
+        f"{', '.join(differences)}"
     )
-    if len(known) < len(found):
+    if len(least) < len(comparisons):
         return words
     true = "true ones" if several else "a true one"
-    return f"{words}, where {true} of {_listed(known)} would have been found in four of five cases"
+    return f"{words}, where {true} of {_listed(least)} would have been found in four of five cases"
 
 
 def _listed(parts: Sequence[str]) -> str:
@@ -224,8 +327,9 @@ def circuit_notes(record: RunRecord) -> Iterator[str]:
         yield f"load: {task.load_in_words(head.load, 'the test texts')}"
     if control := head.without_circuit:
         measure = control.test.measure
+        unit = "points of balanced accuracy" if head.uneven and head.balanced else measure.unit
         yield (
-            f"gain: {measure.signed(control.gain)} {measure.brackets(control.gain_interval)} {measure.unit} over "
+            f"gain: {measure.signed(control.gain)} {measure.brackets(control.gain_interval)} {unit} over "
             f"{WITHOUT_CIRCUIT}, the best linear model of the same latent values"
         )
 
@@ -233,7 +337,7 @@ def circuit_notes(record: RunRecord) -> Iterator[str]:
 def _second_line(model: ModelResult) -> Iterator[str]:
     """Yield a line of other scores: of uneven or more than two classes, of real targets or several labels."""
     scores = model.test_classes
-    if scores and (scores.uneven or len(scores.texts) > 2):
+    if scores and (scores.uneven or model.uneven or len(scores.texts) > 2):
         yield f"balanced {percent(scores.balanced)}, F1 {percent(scores.macro_f1)}"
     if model.test is not None and model.test.beside:
         yield ", ".join(f"{part.short} {part.plain}" for part in model.test.beside)

@@ -13,12 +13,24 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qllmft.counts import count_of
 from qllmft.tasks.measure import ACCURACY, Score
 from qllmft.tasks.statistics import LEVEL, Z95, normal_p
 
 Counts = ArrayLike
 Floats = NDArray[np.float64]
 UNEVEN = 0.6  # share of the largest class above which accuracy alone says little
+FEW_OF_LABEL = (
+    15  # texts of a label below which the interval of its share of right answers is wide and uneven
+)
+
+
+def majority_share(labels: NDArray[np.int64]) -> float:
+    """Return the share of the most frequent of labels (N,), in [0, 1].
+
+    Above `UNEVEN` of the training texts, the models of a run are compared by balanced accuracy.
+    """
+    return float(np.bincount(labels).max() / len(labels))
 
 
 @dataclass(frozen=True)
@@ -254,8 +266,18 @@ class ClassScores:
 
     @property
     def uneven(self) -> bool:
-        """Return whether more than 60 % of the texts have one label. Balanced accuracies are then compared."""
+        """Return whether more than 60 % of the texts have one label."""
         return self.majority > UNEVEN
+
+    @property
+    def bound(self) -> str:
+        """Return the sentence on an interval that a label of fewer than 15 texts makes a bound, or ""."""
+        if (rarest := min(self.texts)) >= FEW_OF_LABEL:
+            return ""
+        return (
+            "The interval of the balanced accuracy is only a bound: a label has "
+            f"{count_of(rarest, 'text')}, fewer than {FEW_OF_LABEL}."
+        )
 
     @property
     def constant(self) -> bool:

@@ -19,6 +19,7 @@ ALPHA = 0.05  # of a test, after Holm's correction over all comparisons
 ENDS = (0.025, 0.975)  # of an interval, as quantiles
 Z95 = NormalDist().inv_cdf(ENDS[1])  # half width of an interval, in standard deviations
 REPEATS = 1_000  # bootstrap samples of the texts
+LEAST_P = 1 / (REPEATS + 1)  # of a resampled difference (Davison and Hinkley 1997, section 4.2)
 FEW = 10  # texts with other answers, below which a bootstrap of them is too narrow
 POWER = 0.8  # chance to find a difference that counts as detectable
 # differences this close are equal, as accuracies are multiples of 1/N with N below 1e9
@@ -200,8 +201,11 @@ class BootstrapDifference:
 
     @property
     def p(self) -> float:
-        """Return the two-sided p of no difference, by the normal distribution with the deviation of the interval."""
-        return normal_p(self.value, self.interval)
+        """Return the two-sided p of no difference, by the normal distribution with the deviation of the interval.
+
+        So many samples show no smaller p than `LEAST_P`.
+        """
+        return max(LEAST_P, normal_p(self.value, self.interval))
 
     def as_dict(self) -> dict[str, object]:
         """Return the difference as JSON values."""
@@ -220,10 +224,17 @@ def _least_half_width(first: NDArray[Any], second: NDArray[Any]) -> float | None
 
 
 def p_value(p: float | None) -> str:
-    """Return ``p = 0.012`` or ``p < 0.001``."""
+    """Return ``p = 0.012`` or ``p < 0.001``, with a fourth digit where three would hide which side of 5 % it is on.
+
+    >>> p_value(0.0498)
+    'p = 0.0498'
+    """
     if p is None:
         return "no p"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+    if p < 0.001:
+        return "p < 0.001"
+    digits = 2 if p >= 0.1 else 4 if p < ALPHA == round(p, 3) else 3
+    return f"p = {p:.{digits}f}"
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -50,10 +50,9 @@ def killed(script: Path, *arguments: Any) -> None:
 
 
 def without_seconds(result: dict[str, Any]) -> dict[str, Any]:
-    """The content of a record, the wall times of training left out."""
-    return result | {
-        "models": [{k: v for k, v in row.items() if k != "seconds"} for row in result["models"]]
-    }
+    """The content of a record, its time of start and the wall times of training left out."""
+    models = [{k: v for k, v in row.items() if k != "seconds"} for row in result["models"]]
+    return {k: v for k, v in result.items() if k != "started"} | {"models": models}
 
 
 def same_bits(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 OF_ONE_CALL = {"report.html"}  # shows wall times
-TIMES = {"seconds", "circuit_s", "surrogate_s"}
+TIMES = {"seconds", "started", "circuit_s", "surrogate_s"}
 
 
 def outcome(folder: Path, without: Collection[str] = ()) -> dict[str, Any]:

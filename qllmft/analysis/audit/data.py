@@ -7,6 +7,7 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
 from qllmft.analysis.audit.case import AuditFinding, Case, least_difference, not_applicable
+from qllmft.tasks.statistics import p_value
 
 NEAR = 1e-3  # of the median distance between neighbours: a copy with rounding or noise
 CONFLICTS = 0.01  # share of training rows
@@ -57,7 +58,7 @@ def shift(case: Case) -> AuditFinding:
     corrected = min(1.0, len(p) * float(p[worst]))
     return AuditFinding.of(
         corrected >= SHIFT_P,
-        f"p = {corrected:.2g}",
+        p_value(corrected),
         "Training and test rows have the same distribution, input by input.",
         f"Input {worst} has another distribution in the test rows. Scale both parts by the training rows alone.",
     )

@@ -49,8 +49,7 @@ def test_a_difference_that_unpaired_intervals_hide_is_found():
         ModelResult("quantum head", head, 1, test=head),
         ModelResult("SVC", svc, 1, test=svc, against_head=against(35, 80, 1132)),
     ]
-    p = stats.binomtest(35, 115).pvalue
-    assert f"loses to the SVC (84.7 %) by 4.0 points [2.1, 5.8], p = {p:.1g}" in verdict(models)
+    assert "loses to the SVC (84.7 %) by 4.0 points [2.1, 5.8], p < 0.001" in verdict(models)
     assert headline(models) == "The quantum head loses to the SVC"
 
 
@@ -95,7 +94,7 @@ def test_equal_within_the_margin():
         (
             [row("quantum head", 150), row("SVC", 190)],
             "In this one run, paired by text, the quantum head loses to the SVC (95.0 %) by 20.0 points [14.1, 25.5], "
-            "p = 2e-12: it got 75.0 % [68.6, 80.5] of 200 test texts right.",
+            "p < 0.001: it got 75.0 % [68.6, 80.5] of 200 test texts right.",
         ),
         (
             [row("classical head", 150)],
@@ -125,8 +124,11 @@ def test_all_three_at_once():
         [row("quantum head", 150), row("SVC", 190), row("MLP", 100), row("ridge", 152)]
     )
     assert "the quantum head loses to the SVC (95.0 %) by 20.0 points" in sentence
-    assert " and beats the MLP (50.0 %) by 25.0 points" in sentence
-    assert sentence.endswith("would have been found in four of five cases.")
+    assert (
+        "would have been found in four of five cases. It is above the MLP (50.0 %) by 25.0 points"
+        in sentence
+    )
+    assert "beats" not in sentence
     assert "; its difference, points, is open: −1.0 [−2.9, +0.9] to the ridge (76.0 %)" in sentence
 
 
@@ -225,9 +227,11 @@ def test_a_constant_answer_wins_nothing():
     [
         ([152], "No clear winner"),
         ([190], "The quantum head loses to the B0"),
-        ([100, 152], "The quantum head beats the B0"),
-        ([100, 90, 152], "The quantum head beats 2 of 3 baselines"),
-        ([190, 100], "Better than some baselines, worse than others"),
+        ([100], "The quantum head beats the B0"),
+        ([100, 90, 110], "The quantum head beats 3 of 3 baselines"),
+        ([100, 152], "No clear winner"),
+        ([190, 100], "The quantum head loses to the B0"),
+        ([190, 180, 100], "The quantum head loses to 2 of 3 baselines"),
         ([], "No baseline to compare with"),
     ],
 )

@@ -60,7 +60,8 @@ def test_the_record_of_a_run(corpus, out, body):
     )
     assert outcome.record.to_json() == result == outcome.folder.read_result().to_json()
     assert outcome.epochs_done == 4
-    assert {k: v for k, v in result.items() if k not in ("models", "selected_epoch", "data")} == {
+    others = {"models", "selected_epoch", "data", "started"}
+    assert {k: v for k, v in result.items() if k not in others} == {
         "identity": asked.identity,
         "seed": 3,
         "body": {"model": "hash", "identity": body.identity, "dimension": D, "weights": ""},
@@ -73,6 +74,7 @@ def test_the_record_of_a_run(corpus, out, body):
         "labels": list(LABELS),
         "sizes": {"train": 34, "validation": 6, "test": TEST_SIZE},
         "split": "20 drawn of each label, the rest is the test",
+        "majority": 0.5,
     }
     assert 1 <= result["selected_epoch"] <= 4
     names = ["quantum head", "logistic regression", "SVC", "MLP, no hidden layer"]
@@ -80,6 +82,7 @@ def test_the_record_of_a_run(corpus, out, body):
     # no linear head is larger
     assert [model["parameters"] for model in result["models"][::3]] == [24, 18]
     keys = {"name", "validation", "test", "test_classes", "parameters", "seconds", "settings"}
+    keys.add("balanced")
     for row in result["models"]:
         more = {"test_calibration"} if row["name"] != "SVC" else set()
         assert set(row) == keys | more | (

@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 import subprocess
+from datetime import UTC, datetime
 
 import pytest
 from scipy import stats
@@ -16,6 +17,7 @@ from qllmft.campaign.registration import FILE, register_study
 from qllmft.campaign.study import run_study
 from qllmft.errors import UserError
 from qllmft.report import finish_study
+from qllmft.run import RunFolder
 
 SMALL = Study.model_validate(
     {**STUDY.model_dump(), "rows": [STUDY.rows[0], STUDY.rows[4]], "seeds": "3-4", "epochs": 1}
@@ -71,8 +73,12 @@ def test_a_registered_study_names_the_commit_and_the_hash(tmp_path, repository, 
     record = run(SMALL, folder, given, plan)
     digest = hashlib.sha256(plan.read_bytes()).hexdigest()
     day = git(repository, "log", "-1", "--format=%cs")
+    starts = [RunFolder(path).read_result().started for path in (folder / "runs").iterdir()]
+    first = datetime.fromisoformat(min(starts))
+    assert 0 <= (datetime.now(UTC) - first).total_seconds() < 600
     assert record.registered == (
-        f"registered before its runs by commit {head[:12]} of {day} (records/plan.json, SHA-256 {digest[:12]})"
+        f"its plan is in git before this record, by commit {head[:12]} of {day} (records/plan.json, SHA-256 "
+        f"{digest[:12]}); its first run began on {first:%Y-%m-%d at %H:%M} UTC"
     )
     page = finish_study(folder, record)
     assert read_study(folder).registered == record.registered

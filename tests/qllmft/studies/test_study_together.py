@@ -43,7 +43,8 @@ class Pair(Watcher):
 
 def without_seconds(value):
     if isinstance(value, dict):
-        return {key: without_seconds(each) for key, each in value.items() if key != "seconds"}
+        times = {"seconds", "started"}
+        return {key: without_seconds(each) for key, each in value.items() if key not in times}
     return [without_seconds(each) for each in value] if isinstance(value, list) else value
 
 

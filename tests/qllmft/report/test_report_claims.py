@@ -1,0 +1,249 @@
+"""Claims of a run: when its head "beats" its baselines, in which measure, with which p, and which model it advises."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from qllmft.baselines import BASELINES
+from qllmft.run import ModelResult
+from qllmft.run.record import (
+    AgainstHead,
+    BodyRecord,
+    DataRecord,
+    Predictions,
+    RunRecord,
+    WithoutCircuit,
+)
+from qllmft.run.verdict import FAMILIES, advice, compare, headline, unbeaten, verdict
+from qllmft.tasks import CLASSIFICATION, REGRESSION
+from qllmft.tasks.accuracy import Accuracy, ClassScores, majority_share
+from qllmft.tasks.regression import TargetScores
+from qllmft.tasks.statistics import LEAST_P, BootstrapDifference, p_value
+
+TOTAL = 10_000
+HEAD = 6_440  # right answers
+
+
+def model(name, right, parameters, *, p=None, half_width=0.01, validation=6_000, **more):
+    """Return the head (without p), or a baseline whose difference to it has a p."""
+    accuracy = Accuracy(right, TOTAL)
+    against = None
+    if p is not None:
+        value = (HEAD - right) / TOTAL
+        against = AgainstHead(value, (value - half_width, value + half_width), p)
+    return ModelResult(
+        name, Accuracy(validation, TOTAL), parameters, test=accuracy, against_head=against, **more
+    )
+
+
+def control(gain):
+    score = Accuracy(HEAD, TOTAL)
+    return WithoutCircuit(900, score, score, {}, gain, (gain - 0.005, gain + 0.005))
+
+
+HEAD_ROW = model("quantum head", HEAD, 1_000)
+SEARCHED = model("logistic regression", 6_220, 800, p=2e-5, validation=6_100)
+PLAIN = model("logistic regression (C = 1)", 6_400, 800, p=0.4)
+SVC = model("SVC", 6_100, 5_000, p=1e-9)
+GOOD_SVC = model("SVC", 6_430, 5_000, p=0.8)
+BETTER_SVC = model("SVC", 6_900, 5_000, p=1e-6)
+BELOW = model("logistic regression (C = 1)", 6_200, 800, p=1e-4)
+
+
+@pytest.mark.public_report(
+    case="false_win",
+    source="own audit",
+    seen="the quantum head beats a logistic regression that was searched in another measure",
+    outcome="it beats its baselines only if it is above every one of its size, the best one and its own control",
+)
+@pytest.mark.parametrize(
+    ("baselines", "gain", "missing"),
+    [
+        ([SEARCHED, PLAIN, SVC], None, ["logistic regression (C = 1)"]),
+        ([SEARCHED, BELOW, GOOD_SVC], None, ["SVC"]),
+        ([SEARCHED, BELOW, SVC], 0.0, ["the same without its circuit"]),
+        ([PLAIN], None, ["logistic regression (C = 1)"]),
+        ([SEARCHED, BELOW, BETTER_SVC], None, ["SVC"]),
+        ([SEARCHED, BELOW, SVC], 0.02, []),
+        ([SEARCHED, BELOW, SVC], None, []),
+        # larger than the head, and not the best
+        (
+            [SEARCHED, BELOW, replace(SVC, against_head=AgainstHead(0.034, (-0.1, 0.2), 0.4))],
+            None,
+            [],
+        ),
+    ],
+    ids=["family", "best", "control", "open", "worse", "a win", "no control", "larger and open"],
+)
+def test_a_win_needs_every_baseline_of_its_size_and_the_best_one(baselines, gain, missing):
+    head = HEAD_ROW if gain is None else replace(HEAD_ROW, without_circuit=control(gain))
+    models = [head, *baselines]
+    assert unbeaten(models) == missing
+    assert (" beats " in verdict(models)) == (not missing)
+    assert headline(models).startswith("The quantum head beats") == (not missing)
+    if baselines[0] is SEARCHED and missing and BETTER_SVC not in baselines:
+        names = missing[0] if gain is not None else f"the {missing[0]}"
+        assert verdict(models).endswith(
+            f"It is not found above {names}, so it does not beat the baselines."
+        )
+
+
+def test_a_family_is_one_rival_by_its_validation_in_the_judged_measure():
+    assert set(FAMILIES) | set(FAMILIES.values()) <= {each.label for each in BASELINES.values()}
+    names = [each.model.name for each in compare([HEAD_ROW, PLAIN, SEARCHED, SVC])]
+    assert names == ["logistic regression", "SVC"]
+    assert compare([HEAD_ROW, SEARCHED, SVC])[0].p == compare([HEAD_ROW, PLAIN, SEARCHED, SVC])[0].p
+    balanced = replace(PLAIN, validation_balanced=0.7), replace(SEARCHED, validation_balanced=0.6)
+    names = [each.model.name for each in compare([HEAD_ROW, *balanced, SVC])]
+    assert names == ["logistic regression (C = 1)", "SVC"]
+
+
+def simulated(random, n_texts, skills):
+    """Return a run whose models answer with given skills, correlated over the texts; the head is the first."""
+    hard = random.normal(size=n_texts)
+    right = [hard + 0.7 * random.normal(size=n_texts) < skill for skill in skills]
+    labels = np.zeros(n_texts, np.int64)
+    answers = {f"M{i}": np.where(each, 0, 1) for i, each in enumerate(right)}
+    rows = tuple(
+        ModelResult(name, accuracy, 1, test=accuracy)
+        for name, accuracy in ((n, Accuracy.of(labels, a)) for n, a in answers.items())
+    )
+    data = DataRecord("a", "b", ("no", "yes"), {"test": n_texts})
+    record = RunRecord("i", 0, data, BodyRecord("m", "i", 3), 1, rows)
+    return record.compared(Predictions(CLASSIFICATION, labels, answers, ("no", "yes"))).models
+
+
+@pytest.mark.parametrize(
+    "skills", [(0.8, 0.8, 0.8, 0.8), (0.8, 0.8, 0.2), (0.5, 0.5)], ids=["all", "best", "one"]
+)
+def test_a_head_that_is_no_better_than_the_best_baseline_seldom_beats(skills):
+    """At most one run in twenty, of 300: with all baselines equal to it, or with one equal and others far below."""
+    random = np.random.default_rng(5)
+    wins = [headline(simulated(random, 150, skills)).find("beats") >= 0 for _ in range(300)]
+    assert np.mean(wins) <= 0.05
+
+
+def test_a_better_head_is_found():
+    random = np.random.default_rng(6)
+    wins = [headline(simulated(random, 400, (1.6, 0.8, 0.7))).find("beats") >= 0 for _ in range(20)]
+    assert np.mean(wins) >= 0.9
+
+
+@pytest.mark.public_report(
+    case="p_zero",
+    source="own audit",
+    seen="p = 0, and p = 7e-14 of 1,000 resamples",
+    outcome="p < 0.001 in words; a resampled p is at least 1/1001",
+)
+def test_a_small_p_is_below_a_thousandth_and_a_resampled_one_has_a_floor():
+    labels = np.linspace(0, 1, 80)[:, None]
+    other = np.random.default_rng(0).normal(size=labels.shape)
+    found = BootstrapDifference.of(REGRESSION.value, labels, labels, other)
+    assert found.p == LEAST_P == 1 / 1001
+    shown = [p_value(p) for p in (0.0, 7e-14, LEAST_P, 0.0012, 0.0498, 0.05, 0.0502)]
+    small = ["p < 0.001"] * 3
+    assert shown == [*small, "p = 0.001", "p = 0.0498", "p = 0.050", "p = 0.050"]
+    scores = TargetScores.of(labels, labels), TargetScores.of(labels, other)
+    models = [
+        ModelResult("quantum head", scores[0], 1, test=scores[0]),
+        ModelResult(
+            "ridge regression",
+            scores[1],
+            1,
+            test=scores[1],
+            against_head=AgainstHead(found.value, found.interval, found.p),
+        ),
+    ]
+    assert "beats the ridge regression" in verdict(models)
+    assert ", p < 0.001: it got R² = " in verdict(models)
+
+
+def recorded(train_majority, few=40, many=60):
+    """Return a record of a head and an SVC on test texts with ``many`` of one label."""
+    labels = np.repeat([1, 0], [few, many])
+    answers = {"quantum head": labels.copy(), "SVC": np.zeros_like(labels)}
+    answers["quantum head"][few : few + 20] = 1
+    data = DataRecord("a", "b", ("no", "yes"), {"test": few + many}, majority=train_majority)
+    models = tuple(
+        ModelResult(
+            name,
+            Accuracy.of(labels, given),
+            1,
+            test=Accuracy.of(labels, given),
+            test_classes=CLASSIFICATION.by_class(labels, given, 2),
+            balanced=data.balanced,
+        )
+        for name, given in answers.items()
+    )
+    record = RunRecord("i", 0, data, BodyRecord("m", "i", 3), 1, models)
+    return record.compared(Predictions(CLASSIFICATION, labels, answers, ("no", "yes")))
+
+
+@pytest.mark.public_report(
+    case="measure_of_training_labels",
+    source="own audit",
+    seen="the test labels chose between accuracy and balanced accuracy",
+    outcome="the training labels choose, and the record says so",
+)
+@pytest.mark.parametrize(
+    ("train_majority", "many", "balanced"),
+    [(0.7, 50, True), (0.6, 200, False), (None, 200, True), (None, 50, False)],
+    ids=["uneven training", "uneven test", "earlier uneven", "earlier even"],
+)
+def test_the_training_labels_choose_the_measure(train_majority, many, balanced):
+    record = recorded(train_majority, many=many)
+    assert ("a balanced accuracy of" in verdict(record.models)) == balanced
+    recalls = 1.0 - 20 / many, 1.0
+    expected = np.mean(recalls) - 0.5 if balanced else (40 - 20) / (40 + many)
+    assert record.models[1].against_head.value == pytest.approx(expected)
+    read = RunRecord.from_json(record.to_json(), "result.json")
+    assert read.models[0].uneven == record.models[0].uneven
+    assert majority_share(np.repeat([0, 1, 2], [5, 3, 2])) == 0.5
+
+
+@pytest.mark.parametrize(("few", "words"), [(14, "14 texts"), (1, "1 text"), (15, "")])
+def test_few_texts_of_a_label_make_an_interval_a_bound(few, words):
+    scores = ClassScores((few, 100), (few, 100), (few, 100))
+    expected = words and (
+        f"The interval of the balanced accuracy is only a bound: a label has {words}, fewer than 15."
+    )
+    assert scores.bound == expected
+    sentence = verdict(recorded(0.7, few=few, many=100).models)
+    assert sentence.endswith(expected)
+    assert expected not in verdict(recorded(0.6, few=few, many=100).models) or not expected
+
+
+@pytest.mark.public_report(
+    case="advice_read_off_test",
+    source="own audit",
+    seen="the advice to use another model was read off the test texts and did not say so",
+    outcome="validation chooses the model; where the test texts do, the sentence says it",
+)
+def test_validation_chooses_the_model_that_is_advised():
+    head = replace(HEAD_ROW, validation=Accuracy(6_300, TOTAL))
+    svc, plain = (
+        replace(each, validation=Accuracy(right, TOTAL))
+        for each, right in ((GOOD_SVC, 6_310), (PLAIN, 6_305))
+    )
+    kept = ["SVC", "logistic regression (C = 1)"]
+    assert advice([head, plain, svc], kept) == (
+        "Validation: SVC 63.1 %, quantum head 63.0 %.",
+        "SVC",
+    )
+    # the test texts alone would advise the SVC
+    better = replace(BETTER_SVC, validation=Accuracy(6_303, TOTAL))
+    assert advice([head, plain, better], kept)[1] == "logistic regression (C = 1)"
+    low = replace(better, validation=Accuracy(6_000, TOTAL))
+    sentences, name = advice([head, low], kept)
+    assert name == "SVC"
+    assert "This advice was read off the test texts" in sentences
+    assert advice([head, replace(plain, validation=Accuracy(6_000, TOTAL))], kept) == ("", "")
+    assert advice([head, SVC], kept) == ("", "")
+    balanced = [
+        replace(head, validation_balanced=0.5, balanced=True),
+        replace(plain, validation_balanced=0.6, balanced=True),
+    ]
+    assert advice(balanced, kept)[0].startswith(
+        "Validation: logistic regression (C = 1) 60.0 % balanced, quantum head 50.0 % balanced."
+    )
