@@ -109,3 +109,4 @@ class SettingKeywords(TypedDict, total=False):
     baselines__names: Sequence[str]
     baselines__grid: Literal["small", "paper"]
     baselines__points: int | None
+    baselines__training: Literal["converged", "head"]

@@ -107,7 +107,22 @@ class BaselinesConfig(Section):
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
     # number of the grid's settings, drawn by the run's seed; None: all
     points: Positive | None = None
+    # of mlp, low_rank and linear. converged: until the validation texts find no better epoch;
+    # head: for the epochs of the head, with its rates
+    training: Literal["converged", "head"] = "converged"
 
+    def identifying(self) -> dict[str, Any]:
+        """Return the settings that name a run; see `Section.identifying`.
+
+        The training of baselines is one of them if some are trained, and not as earlier versions trained them.
+        """
+        content = super().identifying()
+        if self.training == "head" or not TRAINED.intersection(self.names):
+            del content["training"]
+        return content
+
+
+TRAINED = {"mlp", "low_rank", "linear"}  # baselines that the training loop trains
 
 _SYNONYMS = {"learning_rate": "lr"}  # names of other libraries
 
@@ -219,10 +234,11 @@ class RunConfig(Section):
                     "train.optimizer 'lbfgs' needs exact values of the engine on the CPU; leave noise, backend and "
                     "device out, or choose the optimizer adam"
                 )
-            if trained := [name for name in ("mlp", "low_rank") if name in self.baselines.names]:
+            trained = [name for name in self.baselines.names if name in TRAINED]
+            if trained and self.baselines.training == "head":
                 yield (
-                    f"the baseline {trained[0]!r} is trained as the head is, and lbfgs trains no such head; remove it "
-                    "from baselines.names"
+                    f"baselines.training is 'head', and lbfgs trains no head such as the baseline {trained[0]!r}; set "
+                    "it to 'converged', or remove the baseline from baselines.names"
                 )
             if body.trainable:
                 yield "train.optimizer 'lbfgs' needs a frozen body; set body.trainable to false"

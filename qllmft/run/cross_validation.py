@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,10 @@ class HeldOut:
         """Prepare a head for its training on all texts: its settings are those that are best over all folds."""
         if isinstance(head, TrainedHead):
             head.calibrates_in_fit = False
+            if head.converges:
+                copies = [part.fitted.head for part in self.parts]
+                selections = [each.selection for each in copies if isinstance(each, TrainedHead)]
+                head.chosen_epochs = round(median(each.epoch for each in selections if each))
         else:
             head.choose([part.fitted.head for part in self.parts])  # type: ignore[attr-defined]
 
