@@ -51,40 +51,50 @@ def mean(values: Draws, place: int = 0) -> float:
     return float(np.mean([v[place] for v in values.values() if v[place] is not None]))
 
 
+def shown(values: Draws) -> str:
+    """Return the mean as the table has it."""
+    return f"{mean(values):.1f}"
+
+
 def cell(values: Draws | None, best: bool) -> str:
     """Return the mean, with the number of seeds if it is below 5."""
     if not values:
         return "–"
-    text = f"{mean(values):.1f}" + (f" ({len(values)})" if len(values) < 5 else "")
+    text = shown(values) + (f" ({len(values)})" if len(values) < 5 else "")
     return f"**{text}**" if best else text
 
 
 def table(found: Found) -> str:
-    """Return the table of accuracies; the highest mean of a line is bold."""
+    """Return the table of accuracies; the highest means of a line, as shown, are bold."""
     columns = list(COLUMNS.values())
     lines = [
         f"| texts | of each label | {' | '.join(columns)} |",
         f"|---|---|{'---|' * len(columns)}",
     ]
     for (name, n), models in found.items():
-        best = best_of(models)
-        cells = [cell(models.get(column), column == best) for column in columns]
+        best = best_as_shown(models)
+        cells = [cell(models.get(column), column in best) for column in columns]
         lines.append(f"| {name} | {n} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def paired(found: Found, first: str, second: str) -> str:
-    """Return the mean difference of two columns over sets, sizes and common seeds, and its range over the lines."""
-    lines = []
+    """Return the mean difference of two columns over sets, sizes and common seeds, and its range over the lines.
+
+    The number of draws of a line is named if it is below 5.
+    """
+    lines, most = [], 0
     for models in found.values():
         seeds = models.get(first, {}).keys() & models.get(second, {}).keys()
         if seeds:
+            most = max(most, len(seeds))
             lines.append(np.mean([models[first][s][0] - models[second][s][0] for s in seeds]))
     if not lines:
         return "was not measured"
     ends = (np.mean(lines), min(lines), max(lines))
-    shown = [f"{round(float(value), 1) + 0.0:+.1f}".replace("-", "−") for value in ends]
-    return f"{shown[0]} points, from {shown[1]} to {shown[2]} in {len(lines)} lines"
+    points = [f"{round(float(value), 1) + 0.0:+.1f}".replace("-", "−") for value in ends]
+    draws = f" of {most} draws" if most < 5 else ""
+    return f"{points[0]} points, from {points[1]} to {points[2]} in {len(lines)} lines{draws}"
 
 
 def times(found: Found) -> str:
@@ -118,15 +128,26 @@ def best_of(models: dict[str, Draws]) -> str:
     return max(shown, key=lambda column: mean(models[column]))
 
 
+def best_as_shown(models: dict[str, Draws]) -> tuple[str, ...]:
+    """Return the columns of the table with the highest mean to the digit shown."""
+    means = {column: shown(models[column]) for column in COLUMNS.values() if column in models}
+    highest = max(means.values(), key=float)
+    return tuple(column for column, value in means.items() if value == highest)
+
+
 def first_sentence(found: Found) -> str:
-    """Return how often each row is the best, and whether the row with most lines has a classical head."""
-    best = Counter(best_of(models) for models in found.values()).most_common()
-    (first, most), *others = best
-    listed = [f"*{first}* in {most} of {len(found)} lines"]
-    listed += [f"*{name}* in {count}" for name, count in others]
-    whole = " and ".join([", ".join(listed[:-1]), listed[-1]] if others else listed)
-    winner = "a quantum" if first.startswith("qllmft") else "a classical"
-    return f"The row with the highest mean is {whole}: {winner} head wins."
+    """Return how often each row has the highest mean, alone or with others, and how often a classical head does."""
+    best = [best_as_shown(models) for models in found.values()]
+    parts = [
+        f"{' and '.join(f'*{name}*' for name in names)} {'alone' if len(names) == 1 else 'together'} in {count}"
+        for names, count in Counter(best).most_common()
+    ]
+    classical = sum(any(not name.startswith("qllmft") for name in names) for names in best)
+    whole = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+    return (
+        f"Highest mean of {len(found)} lines, to the digit shown: {whole}. "
+        f"A classical head has it in {classical} of {len(found)} lines."
+    )
 
 
 def behind(found: Found, column: str, points: float) -> str:

@@ -132,6 +132,7 @@ def claims(points: Sequence[Kept]) -> dict[str, str]:
     at_zero, at_least = (
         [value for point in curve for value in point.simulated(place)] for place in (0.0, 1.0)
     )
+    normal = [value for point in curve for value in point.simulated(1.0, normal=True)]
     coins = [value for p, places in nulls for value in p.simulated(0.0)[places]]
     return {
         "above": share(total(found for place, found in places if place >= 1.0)),
@@ -140,6 +141,7 @@ def claims(points: Sequence[Kept]) -> dict[str, str]:
         "null_beats": share(total(p.answers.beats for p, each in nulls if len(each) > 1)),
         "null_drawn": f"{percent(min(coins))} to {percent(max(coins))}",
         "least_drawn": f"{percent(min(at_least))} to {percent(max(at_least))}",
+        "normal_drawn": f"{percent(min(normal))} to {percent(max(normal))}",
         "reached": str(sum(value >= POWER for value in at_least)),
         "moved_above": str(sum(value > ALPHA for value in at_zero)),
         "moved_most": percent(max(at_zero)),

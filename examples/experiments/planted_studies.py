@@ -116,18 +116,24 @@ class Kept:
         shares = tuple(Accuracy(int(each), count) for each in better)
         return Answers(shares, Accuracy(beats, count), np.median(np.array(least), axis=0))
 
-    def simulated(self, place: float) -> Floats:
+    def simulated(self, place: float, *, normal: bool = False) -> Floats:
         """Return the shares (m,) of drawn studies with "better" if each true gap is ``place`` times the least one.
 
-        A study draws its seeds from the kept ones, whose differences are moved to that mean.
+        Args:
+            place: of the true gaps.
+            normal: draw normal differences with the covariances of the kept ones; else a study draws its seeds from the
+                kept ones, whose differences are moved to that mean.
         """
         centred = self.differences - self.gaps
         effect = detectable_effect(LEVEL, SEEDS - 1) / np.sqrt(SEEDS)
-        moved = centred + place * effect * self.differences.std(axis=0)
-        draws = np.random.default_rng(self.record["first"]).integers(
-            len(moved), size=(SIMULATED, SEEDS)
-        )
-        return np.asarray(better(moved[draws]).mean(axis=0))
+        gaps = place * effect * self.differences.std(axis=0)
+        random = np.random.default_rng(self.record["first"])
+        if normal:
+            covariances = np.atleast_2d(np.cov(centred.T, bias=True))
+            drawn = random.multivariate_normal(gaps, covariances, size=(SIMULATED, SEEDS))
+            return np.asarray(better(drawn).mean(axis=0))
+        draws = random.integers(len(centred), size=(SIMULATED, SEEDS))
+        return np.asarray(better((centred + gaps)[draws]).mean(axis=0))
 
 
 @dataclass(frozen=True)
