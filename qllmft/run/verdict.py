@@ -213,7 +213,12 @@ def advice(models: Sequence[ModelResult], kept: Collection[str]) -> tuple[str, s
         return "", ""
     best = max(candidates, key=lambda each: each.model.compared_validation).model
     if best.compared_validation >= head.compared_validation:
-        return f"Validation: {_validated(best)}, {_validated(head)}.", best.name
+        if best.compared_validation == head.compared_validation:
+            return (
+                f"On the validation texts the {_validated(best)} is as good as the head.",
+                best.name,
+            )
+        return f"Validation prefers the {_validated(best)} to the {_validated(head)}.", best.name
     losses = [each for each in candidates if each.outcome == "worse"]
     if not losses:
         return "", ""
@@ -226,14 +231,11 @@ def advice(models: Sequence[ModelResult], kept: Collection[str]) -> tuple[str, s
 
 
 def _validated(model: ModelResult) -> str:
-    """Return ``SVC 84.7 %``, or ``SVC 64.7 % balanced``."""
+    """Return ``SVC (84.7 %)``, or ``SVC (balanced 64.7 %)``, with the validation score."""
     measure = model.validation.measure
+    balanced = "" if model.validation_balanced is None else "balanced "
     score = measure.percent(model.compared_validation, measure.coarse)
-    return (
-        f"{model.name} {score}"
-        if model.validation_balanced is None
-        else f"{model.name} {score} balanced"
-    )
+    return f"{model.name} ({balanced}{score})"
 
 
 def _named(each: Compared) -> str:

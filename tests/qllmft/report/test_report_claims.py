@@ -228,7 +228,7 @@ def test_validation_chooses_the_model_that_is_advised():
     )
     kept = ["SVC", "logistic regression (C = 1)"]
     assert advice([head, plain, svc], kept) == (
-        "Validation: SVC 63.1 %, quantum head 63.0 %.",
+        "Validation prefers the SVC (63.1 %) to the quantum head (63.0 %).",
         "SVC",
     )
     # the test texts alone would advise the SVC
@@ -244,6 +244,12 @@ def test_validation_chooses_the_model_that_is_advised():
         replace(head, validation_balanced=0.5, balanced=True),
         replace(plain, validation_balanced=0.6, balanced=True),
     ]
-    assert advice(balanced, kept)[0].startswith(
-        "Validation: logistic regression (C = 1) 60.0 % balanced, quantum head 50.0 % balanced."
+    assert advice(balanced, kept)[0] == (
+        "Validation prefers the logistic regression (C = 1) (balanced 60.0 %) to the quantum head (balanced 50.0 %)."
+    )
+    tied = replace(plain, validation=head.validation)
+    sentences, name = advice([head, tied], kept)
+    assert name == tied.name
+    assert sentences == (
+        "On the validation texts the logistic regression (C = 1) (63.0 %) is as good as the head."
     )
