@@ -123,11 +123,12 @@ class TrainedHead:
         held: Examples | None = None
         if isinstance(train, Examples) and isinstance(validation, Examples):
             self._task, held = train.task, validation
-            config = until_converged(self.config, len(train)) if self.converges else self.config
+            if self.converges:
+                self.config = until_converged(self.config, len(train))
             if self.chosen_epochs is not None:
                 last = {"epochs": self.chosen_epochs, "select": "last", "patience": None}
-                config = config.model_copy(update=last)
-            self.selection = fit(self.model, train, validation, config, self.seed, **more)
+                self.config = self.config.model_copy(update=last)
+            self.selection = fit(self.model, train, validation, self.config, self.seed, **more)
         else:
             assert whole is not None
             assert isinstance(train, Table)

@@ -299,6 +299,9 @@ def test_uneven_labels_stand_beside_the_accuracy(out, tmp_path, width):
         )
         assert scores.texts == (4, 90)
         assert scores.uneven
+        # the training texts are even, so accuracies are compared
+        assert model.balanced is False
+        assert model.uneven is None
     found = json.loads(RunFolder(out).result_file.read_text(encoding="utf-8"))["models"][0][
         "test_classes"
     ]
