@@ -29,6 +29,7 @@ class DataChecked:
 
     findings: Findings
     splits: str = ""  # number of rows of each part, and the rule of the split
+    tables: tuple[str, ...] = ()  # what was taken from each file, in words
 
 
 @dataclass(frozen=True)

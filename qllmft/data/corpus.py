@@ -25,7 +25,7 @@ BETWEEN = " ‖ "  # two texts of a pair, for people
 class Findings:
     """Counts of unusual rows and texts; all are 0 for clean data."""
 
-    skipped_rows: int = 0  # rows without a text or a label that were left out
+    skipped_rows: int = 0  # rows that were left out: without a text or a label, or no rows of their table
     first_skipped: tuple[str, ...] = ()  # names of the first of them
     dropped_rows: int = 0  # duplicates that were left out; see `Corpus.without_duplicates`
     repeated_texts: int = 0  # different texts that occur more than once, up to white space
@@ -41,7 +41,7 @@ class Findings:
         """Yield the findings in words."""
         if self.skipped_rows:
             first = listed(self.first_skipped, self.skipped_rows, "; ")
-            yield f"{_rows(self.skipped_rows)} left out, without a text or a label: {first}."
+            yield f"{_rows(self.skipped_rows)} left out: {first}."
         if self.dropped_rows:
             yield f"{_rows(self.dropped_rows)} left out as duplicates."
         if self.repeated_texts:
@@ -122,6 +122,7 @@ class Corpus:
     label_names: tuple[str, ...]  # name of each label or target
     splits: dict[str, Table]  # by name: train, validation, test, or ``all``
     findings: Findings = field(default_factory=Findings)  # rows that were left out
+    tables: tuple[str, ...] = ()  # what was taken from each file, in words
 
     @property
     def n_classes(self) -> int:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import json
-import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from qllmft.config import EMBEDDED, IN_MEMORY, DataConfig
-from qllmft.data.cells import MOST_BYTES, batches, check_columns, open_parquet
-from qllmft.data.corpus import Corpus
+from qllmft.data.columns import Columns
+from qllmft.data.corpus import FIRST_ROWS, Corpus
 from qllmft.data.rows import SPLIT_NAMES, corpus_of, counted
+from qllmft.data.tables import SUFFIXES as SUFFIXES
+from qllmft.data.tables import read_table, stem_of, suffix_of
 from qllmft.errors import UserError, first_line
-from qllmft.files import expanded, parse_json, read_bytes
-
-SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
-_SEPARATORS = {".tsv": "\t", ".csv": ","}
+from qllmft.files import expanded
 
 
 def read_corpus(config: DataConfig) -> Corpus:
@@ -34,20 +27,50 @@ def read_corpus(config: DataConfig) -> Corpus:
             f"the texts were given to Python ({config.source}) and are not kept. Give the same texts to "
             "qllmft.train again to resume the run, or labelled texts in a file with --data."
         )
-    names: list[str] | None = None
+    columns = columns_of(config)
     if config.source == EMBEDDED:
-        frames = {"all": _table_of(resources.files("qllmft.data") / "reviews.tsv", "\t")}
-        names = ["negative", "positive"]
-    elif (path := expanded(config.source)).exists():
-        frames = {split: _read_file(file, config) for split, file in _files(path).items()}
-    elif path.is_absolute() or config.source.startswith((".", "~")) or path.suffix in SUFFIXES:
+        reviews = Path(str(resources.files("qllmft.data") / "reviews.tsv"))
+        table = read_table(reviews, columns, None, skips=False)
+        return corpus_of({"all": table.frame}, ["negative", "positive"], config)
+    path = expanded(config.source)
+    if path.exists():
+        return _read_files(_files(path), columns, config)
+    if path.is_absolute() or config.source.startswith((".", "~")) or suffix_of(path):
         raise UserError(
             f"there is no file or folder {path}. Give a {', '.join(SUFFIXES)} file, a folder of such files named "
             f"train, validation and test, a data set's name on the hub (SetFit/sst2), or {EMBEDDED!r}."
         )
-    else:
-        frames, names = _read_hub(config)
+    frames, names = _read_hub(config)
     return corpus_of(frames, names, config)
+
+
+def columns_of(config: DataConfig) -> Columns:
+    """Return the columns that a configuration reads."""
+    key = () if config.key_column is None else (config.key_column,)
+    names = (f"{config.label_columns[0]}_text",) if len(config.label_columns) == 1 else ()
+    return Columns(config.text_columns, config.label_columns, key, names)
+
+
+def _read_files(files: Mapping[str, Path], columns: Columns, config: DataConfig) -> Corpus:
+    """Return the corpus of files by split, with how each was read, and the lines that were left out."""
+    skips = config.bad_rows == "skip"
+    tables = {
+        split: read_table(file, columns, config.delimiter, skips=skips)
+        for split, file in files.items()
+    }
+    corpus = corpus_of({split: table.frame for split, table in tables.items()}, None, config)
+    lines = [
+        f"split {split!r}, line {fault.line}: {fault.reason}"
+        for split, table in tables.items()
+        for fault in table.faults
+    ]
+    findings = replace(
+        corpus.findings,
+        skipped_rows=corpus.findings.skipped_rows + len(lines),
+        first_skipped=(*lines, *corpus.findings.first_skipped)[:FIRST_ROWS],
+    )
+    descriptions = tuple(table.description for table in tables.values())
+    return replace(corpus, findings=findings, tables=descriptions)
 
 
 def _files(path: Path) -> dict[str, Path]:
@@ -56,138 +79,24 @@ def _files(path: Path) -> dict[str, Path]:
         return {"all": path}
     files: dict[str, Path] = {}
     for file in sorted(path.iterdir()):
-        split = SPLIT_NAMES.get(file.stem.lower())
-        if split is None or file.suffix not in SUFFIXES:
+        split = SPLIT_NAMES.get(stem_of(file))
+        if split is None or not suffix_of(file):
             continue
-        if split in files:
+        if split in files and ".txt" in (suffix_of(file), suffix_of(files[split])):
+            # beside a table of another format, it is a list of texts
+            files[split] = min(file, files[split], key=lambda one: suffix_of(one) == ".txt")
+        elif split in files:
             raise UserError(
                 f"the folder {path} has two files of the split {split!r}: {files[split].name}, {file.name}."
             )
-        files[split] = file
+        else:
+            files[split] = file
     if not files:
         raise UserError(
             f"the folder {path} has no split: expected files named train, validation (or dev), test with the suffix "
             f"{', '.join(SUFFIXES)}."
         )
     return files
-
-
-def _read_file(path: Path, config: DataConfig) -> pd.DataFrame:
-    """Read one file in the format of its suffix, with rows numbered as in an editor."""
-    if path.suffix not in SUFFIXES:
-        raise UserError(
-            f"{path} has the suffix {path.suffix!r}; expected one of {', '.join(SUFFIXES)}."
-        )
-    try:
-        if path.suffix == ".parquet":
-            return counted(_read_parquet(path, config))
-        if path.suffix == ".jsonl":
-            return _read_jsonl(path)
-        separator = config.delimiter or _SEPARATORS[path.suffix]
-        return _table_of(path, separator, quoted=path.suffix == ".csv")
-    except UnicodeDecodeError as error:
-        if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise _utf_16(path) from None
-        line = error.object[: error.start].count(b"\n") + 1
-        raise UserError(
-            f"{path}, line {line}: byte {error.object[error.start]:#04x} is not UTF-8. "
-            f"Convert the file first, for instance: iconv -f cp1252 -t utf-8 {path.name}."
-        ) from None
-    except pd.errors.ParserWarning:
-        commas = ", and quote the texts that hold a comma" * (path.suffix == ".csv")
-        raise UserError(
-            f"{path}: its rows have more fields than its first line names. Name every column there{commas}."
-        ) from None
-    except UserError:
-        raise
-    except (ValueError, OSError, pd.errors.ParserError) as error:
-        if fields := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error)):
-            raise UserError(
-                f"{path}, line {fields[2]}: it has {fields[3]} fields, and the first line names {fields[1]} columns. "
-                "Quote the texts that hold the delimiter, or name another one with --delimiter."
-            ) from None
-        raise UserError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
-
-
-def _utf_16(path: Any) -> UserError:
-    return UserError(
-        f"{path} is UTF-16, expected UTF-8. Convert it: iconv -f utf-16 -t utf-8 {path.name}."
-    )
-
-
-def _table_of(path: Any, separator: str, *, quoted: bool = False) -> pd.DataFrame:
-    """Read a separated file with every cell as text, so that 'NA' and 'null' are words.
-
-    Files named .tsv have no quoting (SST-2 has lone quotes); files named .csv have the usual quoting.
-    """
-    content = read_bytes(path, MOST_BYTES)
-    if not content.strip():
-        raise UserError(
-            f"{path} is empty; expected a first line that names the columns, and one row per text."
-        )
-    content.decode("utf-8")  # pandas does not report the position of a broken byte
-    # UTF-16 without a byte order mark is valid UTF-8 with a null byte per letter
-    if b"\0" in content[:1000]:
-        raise _utf_16(path)
-    check_columns(content.partition(b"\n")[0].count(separator.encode()) + 1, path)
-    kept = content.rstrip()
-    content = kept + content[len(kept) :].partition(b"\n")[0] + b"\n"  # drop blank lines at the end
-    with warnings.catch_warnings():
-        # by default pandas takes the first field of too long rows for an index and shifts the
-        # columns
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        frame = pd.read_csv(
-            BytesIO(content),
-            sep=separator,
-            quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            skip_blank_lines=False,
-            index_col=False,
-        )
-    return counted(frame, first=2)  # the first line names the columns
-
-
-def _read_jsonl(path: Path) -> pd.DataFrame:
-    rows = {}
-    columns: set[str] = set()
-    lines = read_bytes(path, MOST_BYTES).decode("utf-8-sig").split("\n")
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            rows[number] = parse_object(line, f"{path}, line {number}")
-            columns |= rows[number].keys()
-            check_columns(len(columns), path)
-    return pd.DataFrame(list(rows.values()), index=list(rows))
-
-
-def parse_object(line: str, where: str) -> dict[str, Any]:
-    """Return the object of a line of JSON, or raise UserError with its place in the file."""
-    try:
-        row = parse_json(line)
-    except ValueError as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else error
-        raise UserError(f"{where}: not JSON ({reason}). Expected one object per line.") from None
-    if not isinstance(row, dict):
-        raise UserError(
-            f"{where}: {type(row).__name__}, expected an object with a field per column."
-        )
-    return row
-
-
-def _read_parquet(path: Path, config: DataConfig) -> pd.DataFrame:
-    """Read the columns of texts, labels and names of labels, without what pandas wrote about its index and types."""
-    wanted = *config.columns, f"{config.label_column}_text"
-    with open_parquet(path, wanted) as file:
-        names = file.schema_arrow.names
-        if not {*config.columns} <= {*names}:
-            # for the error that names the columns
-            return pd.DataFrame({name: [""] for name in names})
-        values: dict[str, list[Any]] = {name: [] for name in wanted if name in names}
-        for batch in batches(file, [*values], path, keeps_all=True):
-            for column, part in zip(values.values(), batch, strict=True):
-                column += part
-    return pd.DataFrame({name: pd.Series(part, dtype=object) for name, part in values.items()})
 
 
 def _read_hub(config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | None]:

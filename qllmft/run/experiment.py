@@ -114,7 +114,7 @@ def run_experiment(
         if finished:
             return Outcome(folder, finished, config.train.epochs)
         findings = splits.findings(corpus)
-        on_event(DataChecked(findings, splits.in_words))
+        on_event(DataChecked(findings, splits.in_words, corpus.tables))
         backend = training_backend(config, splits, on_event, backend_options)
         return _work(
             RunSetup(config, folder, corpus, splits, findings, backend, on_event, inputs, read_test)

@@ -1,0 +1,228 @@
+"""Dialect of a separated table: its delimiter, its quotes, and the line that names its columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qllmft.data.columns import Columns, has_all, no_column, position_of, seems_row
+from qllmft.data.fields import Grammar, Quoting
+from qllmft.errors import UserError
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
+SAMPLE_LINES = 2_000
+_MOST_BEFORE = 20  # lines before the one that names the columns
+_EXCEL_LINE = re.compile(r"\"?sep=(.)\"?[;,\t|]*", re.IGNORECASE)  # by which Excel tells the delimiter
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the lines of a table are read, found from its first lines."""
+
+    grammar: Grammar
+    names: tuple[str, ...]  # of the columns
+    header: int  # number of lines up to the one that names the columns
+    doubles: bool = False  # quotes within quotes stand twice, so that a lone one is a mistake
+    facts: tuple[str, ...] = ()  # what is unusual, in words
+
+    @property
+    def in_words(self) -> str:
+        """Return the delimiter and what is unusual."""
+        mark = self.grammar.delimiter
+        named = DELIMITERS.get(mark, f"delimiter {mark!r}") if mark else "one column"
+        return ", ".join([named, *self.facts])
+
+
+def find_dialect(
+    lines: Sequence[str], path: Path, columns: Columns, delimiter: str | None, *, suffix: str
+) -> Dialect:
+    """Return the dialect of a table whose first lines are given.
+
+    Args:
+        lines: the first lines, without their ends.
+        path: of the table, for messages.
+        columns: those that are read; the line that has them names the columns.
+        delimiter: of the fields; None: the one that finds the columns.
+        suffix: of the file, which tells the usual delimiter and quotes.
+
+    Raises:
+        UserError: if no line names the columns, or two delimiters fit.
+    """
+    start, facts = 0, list[str]()
+    while start < len(lines) and not lines[start].strip():
+        start += 1
+    if start < len(lines) and (excel := _EXCEL_LINE.fullmatch(lines[start].strip(" "))):
+        delimiter = delimiter or excel[1]
+        facts.append(f"Excel's line {lines[start].strip()!r}")
+        start += 1
+    default = "," if suffix == ".csv" else "\t"
+    marks = [delimiter] if delimiter else [default, *(mark for mark in DELIMITERS if mark != default)]
+    for number in range(start, min(len(lines), start + _MOST_BEFORE)):
+        for mark in marks:
+            names = _names(lines[number], mark)
+            first = number == start or (len(names) > 1 and _is_title(lines[start:number], mark))
+            if first and has_all(columns.required, names):
+                if number > start:
+                    facts.append(f"the columns are named in line {number + 1}")
+                return _quoted(lines[number + 1 :], mark, names, number + 1, facts, columns, suffix)
+    raise _no_columns(lines[start:], path, columns, marks, delimiter)
+
+
+def _names(line: str, mark: str) -> list[str]:
+    """Return the names in a line, without blanks around them."""
+    fields = Grammar(mark).split(line)
+    if fields is None:
+        fields = Grammar(mark).literal(line)
+    names = [name.strip() for name in fields]
+    if names and all(len(name) > 1 and name[0] == name[-1] == "'" for name in names):
+        names = [name[1:-1] for name in names]
+    return names
+
+
+def _is_title(lines: Sequence[str], mark: str) -> bool:
+    """Return whether lines are those of a title, with one filled field or none."""
+    return all(sum(bool(name) for name in _names(line, mark)) <= 1 for line in lines)
+
+
+def _quoted(
+    lines: Sequence[str],
+    mark: str,
+    names: list[str],
+    header: int,
+    facts: list[str],
+    columns: Columns,
+    suffix: str,
+) -> Dialect:
+    """Return the dialect with the quotes that leave the fewest damaged lines."""
+    mark = mark if len(names) > 1 else ""
+    plain: Quoting = "doubled" if suffix == ".csv" else "none"
+    grammars = [Grammar(mark, plain)]
+    if any('"' in line for line in lines):
+        if plain == "none":
+            grammars.append(Grammar(mark))
+        if any('\\"' in line for line in lines):
+            grammars.append(Grammar(mark, "backslash"))
+    elif mark and any(line.lstrip().startswith("'") or f"{mark}'" in line for line in lines):
+        grammars.append(Grammar(mark, quote="'"))
+    faults = {grammar: damaged_lines(lines, grammar, len(names)) for grammar in grammars}
+    best = min(grammars, key=lambda grammar: faults[grammar])
+    doubles = any(_has_doubled(line, Grammar(mark)) for line in lines)
+    for grammar in grammars[1:]:
+        # both fit, and quotes that stand twice or around all texts are no part of the texts
+        surely = doubles if grammar.quote == '"' else False
+        surely = surely or _all_within(grammar.quote, lines, names, columns, mark)
+        if best == grammars[0] and faults[grammar] == faults[best] == 0 and surely:
+            best = grammar
+    facts = list(facts)
+    if best.quoting == "backslash":
+        facts.append("quotes after backslashes")
+    if best.quote == "'":
+        facts.append("single quotes")
+    if best.quoting == "none" and any('"' in line for line in lines):
+        facts.append("quotes are characters")
+    if suffix != ".csv" and best.quoting == "doubled":
+        facts.append("texts in quotes")
+    return Dialect(best, tuple(names), header, doubles, tuple(facts))
+
+
+def damaged_lines(lines: Sequence[str], grammar: Grammar, count: int) -> int:
+    """Return the number of lines that are not in a sound row of ``count`` fields; the last row may be cut."""
+    damaged = row_lines = 0
+    row: list[str] = []
+    for line in lines:
+        if row:
+            row.append(line)
+            goes_on = grammar.goes_on(line)
+            if goes_on:
+                continue
+            fields = None if goes_on is None else grammar.split("\n".join(row))
+        else:
+            row = [line]
+            fields = grammar.split(line)
+            if fields is None and grammar.opens(line):
+                continue
+        row_lines = len(row)
+        row = []
+        if line.strip() and (fields is None or len(fields) != count):
+            damaged += row_lines
+    return damaged
+
+
+def _has_doubled(line: str, grammar: Grammar) -> bool:
+    """Return whether a sound line has a quote within quotes, as `""`."""
+    if '""' not in line:
+        return False
+    fields = grammar.split(line)
+    return fields is not None and any('"' in field for field in fields)
+
+
+def _all_within(
+    quote: str, lines: Sequence[str], names: list[str], columns: Columns, mark: str
+) -> bool:
+    """Return whether all texts of a table stand within single quotes."""
+    place = position_of(columns.texts[0], names, "")
+    rows = [line.split(mark) for line in lines if line.strip()]
+    texts = [row[place].strip() for row in rows if len(row) == len(names)]
+    return bool(texts) and all(
+        len(text) > 1 and text[0] == text[-1] == quote for text in texts
+    )
+
+
+def _no_columns(
+    lines: Sequence[str],
+    path: Path,
+    columns: Columns,
+    marks: list[str],
+    delimiter: str | None,
+) -> UserError:
+    """Return the error for a table whose first lines do not name the columns."""
+    rows = list(lines[1:])
+    counts = {mark: len(_names(lines[0], mark)) for mark in marks}
+    even = [
+        mark
+        for mark in marks
+        if counts[mark] > 1 and damaged_lines(rows, Grammar(mark), counts[mark]) == 0
+    ]
+    mark = even[0] if even else max(marks, key=lambda mark: counts[mark])
+    names = _names(lines[0], mark)
+    missing = next(
+        column for column in columns.required if position_of(column, names, path) < 0
+    )
+    if len(even) > 1 and delimiter is None:
+        both = " and ".join(DELIMITERS[each] for each in even[:2])
+        return UserError(
+            f"{path}: no line names the column {missing!r}, and {both} both divide all lines. Name one of the two with "
+            "--delimiter, and the columns with --text-column and --label-column."
+        )
+    if seems_row(names, [_names(line, mark) for line in rows]):
+        example = mark.join(_guessed(names, rows, mark, columns))
+        return UserError(
+            f"{path}: the first line seems to be a row, not the names of columns: {lines[0][:60]!r}. "
+            f"Add a first line {example!r}."
+        )
+    if len(names) == 1 and delimiter is None and re.search(r"\w[^\w\s\"'.-]\w", lines[0]):
+        return UserError(
+            f"{path}: there is no column {missing!r} in the first line, {lines[0][:60]!r}. Name the character between the "
+            "fields with --delimiter."
+        )
+    return no_column(missing, names, path, columns)
+
+
+def _guessed(
+    names: list[str], rows: Sequence[str], mark: str, columns: Columns
+) -> list[str]:
+    """Return names for a table without them: the longest column is the text, the one with the fewest values the label."""
+    cells = [_names(line, mark) for line in rows]
+    cells = [row for row in cells if len(row) == len(names)] or [names]
+    lengths = [sum(len(row[i]) for row in cells) for i in range(len(names))]
+    values = [len({row[i] for row in cells}) for i in range(len(names))]
+    text = lengths.index(max(lengths))
+    guess = [f"column{i + 1}" for i in range(len(names))]
+    guess[text] = columns.texts[0]
+    others = [i for i in range(len(names)) if i != text]
+    if others and columns.labels:
+        guess[min(others, key=lambda i: values[i])] = columns.labels[0]
+    return guess
+

@@ -1,0 +1,177 @@
+r"""Fields of the lines of a separated table, by a grammar that a sound line fits as a whole.
+
+Python's `csv` and other readers accept more than the grammar, and then a stray quote moves the ends of fields and rows
+silently. `csv` splits the rows that it cannot misread, because it is quicker.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+Quoting = Literal["doubled", "backslash", "none"]
+_MOST_READINGS = 64  # of one damaged line
+
+
+class Reading(NamedTuple):
+    """Fields of a damaged line, and the places of those with a stray quote."""
+
+    fields: list[str]
+    strays: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """Fields, the mark between them, and quotes around them."""
+
+    delimiter: str  # one character; "" if a line is one field
+    quoting: Quoting = "doubled"  # how a quote stands within quotes; "none": no character is a quote
+    quote: str = '"'
+
+    @cached_property
+    def _inside(self) -> str:
+        """Return the pattern of what quotes may hold."""
+        if self.quoting == "backslash":
+            return rf"[^{self.quote}\\]*+(?:(?:\\.|{self.quote}{self.quote})[^{self.quote}\\]*+)*+"
+        return rf"[^{self.quote}]*+(?:{self.quote}{self.quote}[^{self.quote}]*+)*+"
+
+    @cached_property
+    def _mark(self) -> str:
+        # a pattern that fits nothing, if a line is one field
+        return re.escape(self.delimiter) if self.delimiter else r"(?!)"
+
+    @cached_property
+    def _plain(self) -> str:
+        return rf"[^{self.quote}{re.escape(self.delimiter)}]*+"
+
+    @cached_property
+    def _field(self) -> str:
+        return rf"(?: *+{self.quote}{self._inside}{self.quote} *+|{self._plain})(?={self._mark}|\Z)"
+
+    @cached_property
+    def _sound(self) -> re.Pattern[str]:
+        return re.compile(rf"{self._field}(?:{self._mark}{self._field})*+", re.DOTALL)
+
+    @cached_property
+    def _open(self) -> re.Pattern[str]:
+        """Pattern of a line whose last field has an open quote."""
+        return re.compile(
+            rf"(?:{self._field}{self._mark})*+ *+{self.quote}{self._inside}", re.DOTALL
+        )
+
+    @cached_property
+    def _still_open(self) -> re.Pattern[str]:
+        return re.compile(self._inside, re.DOTALL)
+
+    @cached_property
+    def _closed(self) -> re.Pattern[str]:
+        """Pattern of a line that closes the quote of an earlier one."""
+        return re.compile(
+            rf"{self._inside}{self.quote} *+(?:{self._mark}{self._field})*+", re.DOTALL
+        )
+
+    @cached_property
+    def _closed_and_open(self) -> re.Pattern[str]:
+        return re.compile(
+            rf"{self._inside}{self.quote} *+{self._mark}(?:{self._field}{self._mark})*+ *+{self.quote}{self._inside}",
+            re.DOTALL,
+        )
+
+    @cached_property
+    def _cell(self) -> re.Pattern[str]:
+        """Pattern of a field with its quoted or its plain content in a group, after the start or a mark."""
+        return re.compile(
+            rf"(?:\A|{self._mark})(?: *+{self.quote}({self._inside}){self.quote} *+|({self._plain}))(?={self._mark}|\Z)",
+            re.DOTALL,
+        )
+
+    def opens(self, line: str) -> bool:
+        """Return whether a sound row may begin with a line and go on in the next."""
+        return self.quoting != "none" and self._open.fullmatch(line) is not None
+
+    def goes_on(self, line: str) -> bool | None:
+        """Return whether a row with an open quote goes on after a line, or None if the line does not fit it."""
+        if self._still_open.fullmatch(line) or self._closed_and_open.fullmatch(line):
+            return True
+        return False if self._closed.fullmatch(line) else None
+
+    def split(self, row: str) -> list[str] | None:
+        """Return the fields of a row without the end of its last line, or None if it does not fit the grammar."""
+        if self.quoting == "none" or self.quote not in row:
+            return self.literal(row)
+        simple = self.quoting == "doubled" and self.delimiter and self.quote * 2 not in row
+        if simple and len(row) < csv.field_size_limit():
+            options = {"delimiter": self.delimiter, "quotechar": self.quote, "strict": True}
+            try:
+                (fields,) = csv.reader((row,), **options)
+            except csv.Error:
+                fields = [self.quote]
+            # a quote that is left may be a stray one
+            if self.quote not in "".join(fields):
+                return fields
+        if not self._sound.fullmatch(row):
+            return None
+        return [
+            self._unescaped(quoted) if quoted else plain for quoted, plain in self._cell.findall(row)
+        ]
+
+    def _unescaped(self, content: str) -> str:
+        if self.quoting == "backslash" and "\\" in content:
+            content = re.sub(rf"\\([\\{self.quote}])", r"\1", content)
+            return content.replace(self.quote * 2, self.quote)
+        return content.replace(self.quote * 2, self.quote)
+
+    def literal(self, line: str) -> list[str]:
+        """Return the fields of a line as if no character were a quote."""
+        return line.split(self.delimiter) if self.delimiter else [line]
+
+    def readings(self, line: str, count: int) -> list[Reading]:
+        """Return the ways to read a damaged line as a number of fields, with quotes as characters where they must be."""
+        if self.quoting == "none":
+            return []
+        readings: list[Reading] = []
+        # states are read from the last one, so that the likeliest reading of a field comes first
+        states: list[tuple[int, tuple[str, ...], frozenset[int]]] = [(0, (), frozenset())]
+        steps = 0
+        while states and len(readings) < _MOST_READINGS and steps < count * _MOST_READINGS:
+            steps += 1
+            start, fields, strays = states.pop()
+            for end, field, is_stray in reversed(list(self._fields_at(line, start))):
+                now = (*fields, field)
+                marks = strays | {len(fields)} if is_stray else strays
+                if end == len(line) and len(now) == count:
+                    readings.append(Reading(list(now), frozenset(marks)))
+                elif end < len(line) and len(now) < count:
+                    states.append((end + 1, now, frozenset(marks)))
+        return readings
+
+    def _fields_at(self, line: str, start: int) -> Iterator[tuple[int, str, bool]]:
+        """Yield the end, the content and whether a quote is stray, of each way to read the field at a place."""
+        sound = re.compile(self._field, re.DOTALL).match(line, start)
+        if sound:
+            (content,) = self._one(line[start : sound.end()])
+            yield sound.end(), content, False
+            if not line[start:].lstrip(" ").startswith(self.quote):
+                return
+        elif line[start:].lstrip(" ").startswith(self.quote):
+            # a quote within the field: the field ends at a quote before a mark
+            closing = re.compile(rf"{self.quote} *+(?={self._mark}|\Z)").finditer(
+                line, line.index(self.quote, start) + 1
+            )
+            for _, match in zip(range(2), closing, strict=False):
+                inside = line[line.index(self.quote, start) + 1 : match.start()]
+                yield match.end(), inside, True
+        end = line.find(self.delimiter, start) if self.delimiter else len(line)
+        end = len(line) if end < 0 else end
+        if not (sound and sound.end() == end):
+            yield end, line[start:end], True
+
+    def _one(self, field: str) -> Sequence[str]:
+        match = self._cell.match(field)
+        assert match is not None
+        quoted, plain = match.groups()
+        return [self._unescaped(quoted) if quoted is not None else plain]

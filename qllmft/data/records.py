@@ -1,0 +1,146 @@
+"""Rows of JSON: an object per line, or one list of objects. A nested field is named by its path, as `data.text`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from qllmft.data.cells import check_columns
+from qllmft.data.columns import Columns, no_column, plain
+from qllmft.data.content import TextFile
+from qllmft.errors import UserError
+from qllmft.files import MOST_BYTES, parse_json
+
+ABSENT = object()  # cell of a record without the field
+
+
+class RecordTable:
+    """Table of JSON objects with a field per column."""
+
+    def __init__(self, file: TextFile, columns: Columns) -> None:
+        self.file = file
+        self.columns = columns
+        self.columns_read = list(columns.all)
+        self.remarks: list[str] = []
+        with file.lines() as lines:
+            first = next((line for line in lines if line.strip()), "")
+        self._is_list = first.lstrip().startswith("[")
+        self._names: dict[str, None] = {}  # of fields, in their order
+
+    @property
+    def in_words(self) -> str:
+        """Return how the table is read."""
+        kind = "a list of records" if self._is_list else "a record per line"
+        return ", ".join([kind, *self.file.facts])
+
+    def rows(self) -> Iterator[tuple[int, list[Any]]]:
+        """Yield the line or, in a list, the number of each record, and its cells.
+
+        Raises:
+            UserError: for what is no record, and at the end for a column that no record has.
+        """
+        absent = set(self.columns.required)
+        for number, record in self._records():
+            if not record.keys() <= self._names.keys():
+                self._names.update(dict.fromkeys(record))
+                check_columns(len(self._names), self.file.path)
+            cells = [_value(record, column) for column in self.columns_read]
+            if absent:
+                absent -= {
+                    name
+                    for name, cell in zip(self.columns_read, cells, strict=True)
+                    if cell is not ABSENT
+                }
+            yield number, cells
+        if absent and self._names:
+            missing = next(column for column in self.columns.required if column in absent)
+            raise self.no_column(missing)
+
+    def no_column(self, column: str, number: int | None = None) -> UserError:
+        """Return the error for a column that no record has, or that the record of a line does not have."""
+        where = str(self.file.path) if number is None else f"{self.file.path}, {self.place(number)}"
+        return no_column(column, list(self._names), where, self.columns)
+
+    def place(self, number: int) -> str:
+        """Return the place of a record in words."""
+        return f"record {number}" if self._is_list else f"line {number}"
+
+    def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        path = self.file.path
+        if not self._is_list:
+            with self.file.lines() as lines:
+                for number, line in enumerate(lines, start=1):
+                    if line.strip():
+                        yield number, self._named(parse_object(line, f"{path}, line {number}"))
+            return
+        content = ""
+        with self.file.lines() as lines:
+            for line in lines:
+                content += line
+                if len(content) > MOST_BYTES:
+                    raise UserError(
+                        f"{path} is one list of more than {MOST_BYTES:,} characters. Write it as .jsonl, one object per "
+                        "line."
+                    )
+        try:
+            records = parse_json(content)
+        except ValueError as error:
+            raise UserError(f"{path}: not JSON ({_reason(error)}). Expected a list of objects.") from None
+        for number, record in enumerate(records, start=1):
+            if not isinstance(record, dict):
+                raise _no_object(record, f"{path}, record {number}")
+            yield number, self._named(record)
+
+    def _named(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return a record, and note the paths of its nested fields for errors if it is the first."""
+        if not self._names:
+            self._names.update(dict.fromkeys(_paths(record)))
+        return record
+
+
+def parse_object(line: str, where: str) -> dict[str, Any]:
+    """Return the object of a line of JSON, or raise UserError with its place in the file."""
+    try:
+        row = parse_json(line)
+    except ValueError as error:
+        raise UserError(f"{where}: not JSON ({_reason(error)}). Expected one object per line.") from None
+    if not isinstance(row, dict):
+        raise _no_object(row, where)
+    return row
+
+
+def _reason(error: ValueError) -> object:
+    return error.msg if isinstance(error, json.JSONDecodeError) else error
+
+
+def _no_object(value: Any, where: str) -> UserError:
+    return UserError(
+        f"{where}: {type(value).__name__}, expected an object with a field per column."
+    )
+
+
+def _value(record: dict[str, Any], column: str) -> Any:
+    """Return a field of a record, or `ABSENT`; a path with dots leads into nested records."""
+    if column in record:
+        return record[column]
+    value: Any = record
+    for part in column.split("."):
+        if not isinstance(value, dict):
+            return ABSENT
+        name = part
+        if part not in value:
+            name = next((key for key in value if plain(key) == plain(part)), "")
+        if name not in value:
+            return ABSENT
+        value = value[name]
+    return value
+
+
+def _paths(record: dict[str, Any], before: str = "") -> Iterator[str]:
+    """Yield the paths of all fields of a record."""
+    for name, value in record.items():
+        if isinstance(value, dict) and value:
+            yield from _paths(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}"

@@ -1,0 +1,254 @@
+"""Rows of a separated table, each with its line; what is no row is a fault that names its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from qllmft.counts import count_of
+from qllmft.data.cells import MOST_TEXT, check_columns
+from qllmft.data.columns import Columns, position_of
+from qllmft.data.content import TextFile
+from qllmft.data.dialect import DELIMITERS, SAMPLE_LINES, Dialect, find_dialect
+from qllmft.data.fields import Grammar
+from qllmft.errors import UserError
+
+Row = tuple[int, list[str]]  # line where it begins, and its cells; no cell for a blank line
+_SURE = 3  # fields that a line seldom has by chance
+_QUOTES = "Write a quote within quotes twice"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Line of a table that is no row."""
+
+    line: int
+    reason: str  # what was got, and what was expected
+
+
+class SeparatedTable:
+    """Table of lines of fields."""
+
+    def __init__(
+        self, file: TextFile, columns: Columns, delimiter: str | None, *, suffix: str
+    ) -> None:
+        self.file = file
+        self.columns = columns
+        with file.lines() as lines:
+            sample = [line.rstrip("\r\n") for line in islice(lines, SAMPLE_LINES)]
+        if not any(map(str.strip, sample)):
+            raise UserError(
+                f"{file.path} is empty; expected a first line that names the columns, and one row per text."
+            )
+        self.dialect = find_dialect(sample, file.path, columns, delimiter, suffix=suffix)
+        self.names = self.dialect.names
+        check_columns(len(self.names), file.path)
+        places = {name: position_of(name, self.names, file.path) for name in columns.all}
+        self._places = {name: place for name, place in places.items() if place >= 0}
+        self._labels = [self._cells_of(name, sample) for name in columns.labels]
+        self.remarks: list[str] = []  # on lines that were read in another way than the others
+
+    @property
+    def columns_read(self) -> list[str]:
+        """Return the columns that each row has a cell of, by the names that were asked for."""
+        return list(self._places)
+
+    @property
+    def in_words(self) -> str:
+        """Return how the table is read."""
+        return ", ".join([self.dialect.in_words, *self.file.facts])
+
+    def place(self, number: int) -> str:
+        """Return the place of a row in words."""
+        return f"line {number}"
+
+    def rows(self) -> Iterator[Row | Fault]:
+        """Yield the rows below the names of the columns, and the faults."""
+        grammar = self.dialect.grammar
+        count = len(self.names)
+        header = list(self.names)
+        places = list(self._places.values())
+        # a character that no line of the fast way may have
+        quote = grammar.quote if grammar.quoting != "none" else "\n"
+        with self.file.lines() as opened:
+            lines = _Lines(opened, self.dialect.header)
+            for raw in lines:
+                line = raw.rstrip("\r\n")
+                if quote in line:
+                    yield from self._quoted_row(line, raw, lines)
+                    continue
+                fields = grammar.literal(line)
+                if len(fields) != count:
+                    if line.strip():
+                        yield self._wrong_count(line, fields, lines.number)
+                    else:
+                        yield lines.number, []
+                elif fields == header:
+                    yield self._header_again(lines.number)
+                elif fields[0] == fields[-1] and count >= _SURE and len({*fields}) == 1:
+                    yield Fault(lines.number, f"all its fields are {fields[0]!r}")
+                else:
+                    yield lines.number, [fields[place] for place in places]
+
+    def _quoted_row(self, line: str, raw: str, lines: _Lines) -> Iterator[Row | Fault]:
+        """Yield the row that begins with a line with quotes, or a fault for it."""
+        grammar = self.dialect.grammar
+        number = lines.number
+        fields = grammar.split(line)
+        if fields is None and grammar.opens(line):
+            parts = _rest_of_row(raw, lines, grammar)
+            if sum(map(len, parts)) > MOST_TEXT:
+                lines.push_back(parts[1:])
+                yield Fault(number, f"its row has more than {MOST_TEXT:,} characters. Is a quote not closed")
+                return
+            fields = grammar.split("".join(parts).rstrip("\r\n")) if parts else None
+            if fields is not None and self._swallows_rows(parts):
+                fields = None
+                lines.push_back(parts[1:])
+        if fields is None:
+            yield self._damaged(line, number)
+        elif len(fields) != len(self.names):
+            yield self._wrong_count(line, fields, number)
+        elif list(map(str.strip, fields)) == list(self.names):
+            yield self._header_again(number)
+        else:
+            yield number, [fields[place] for place in self._places.values()]
+
+    def _swallows_rows(self, parts: Sequence[str]) -> bool:
+        """Return whether lines within quotes are rows of their own, so that the first quote is a stray one."""
+        lines = [self.dialect.grammar.literal(part.rstrip("\r\n")) for part in parts]
+        rows = [fields for fields in lines if len(fields) == len(self.names) > 1]
+        if self._labels:
+            return len([fields for fields in rows if self._has_label(fields)]) > 1
+        return len(rows) == len(parts) and len(rows) + len(self.names) > _SURE + 1
+
+    def _damaged(self, line: str, number: int) -> Row | Fault:
+        """Return the row of a line with a quote at a wrong place, or a fault if its texts or labels are not certain."""
+        if len(self.names) == 1 and not self.dialect.grammar.opens(line):
+            return number, [line]
+        readings = self.dialect.grammar.readings(line, len(self.names))
+        if not readings:
+            row = self._by_other_delimiter(line, number)
+            return row or Fault(number, f"it has a quote at a wrong place. {_QUOTES}")
+        cells = [[fields[i] for i in self._places.values()] for fields, _ in readings]
+        strays = {i for _, marks in readings for i in marks}
+        names = [name for name, place in self._places.items() if place in strays]
+        same = all(row == cells[0] for row in cells)
+        if same and not names:
+            column = self.names[min(strays)]
+            self.remarks.append(f"line {number} has a stray quote in {column!r}, which is not read")
+            return number, cells[0]
+        if same and self._is_plain_text(names, cells[0]):
+            return number, cells[0]
+        column = f" in {names[0]!r}" if names else ""
+        return Fault(number, f"it has a stray quote{column}. {_QUOTES}")
+
+    def _is_plain_text(self, names: Sequence[str], cells: Sequence[str]) -> bool:
+        """Return whether quotes are characters of a text without quotes around it, as in `a 5" disk`."""
+        if not set(names) <= set(self.columns.texts):
+            return False
+        quote = self.dialect.grammar.quote
+        for name in names:
+            text = cells[self.columns_read.index(name)].strip()
+            lone = text.count(quote) % 2 and (text.endswith(quote) or self.dialect.doubles)
+            if text.startswith(quote) or lone:
+                return False
+        return True
+
+    def _wrong_count(self, line: str, fields: Sequence[str], number: int) -> Row | Fault:
+        """Return the row of a line with other delimiters, or a fault for its number of fields."""
+        row = self._by_other_delimiter(line, number)
+        if row is not None:
+            return row
+        named = ", ".join(self.names[:_SURE]) + (", …" if len(self.names) > _SURE else "")
+        reason = f"it has {count_of(len(fields), 'field')}, expected {len(self.names):,} ({named})"
+        if "\r" in line:
+            reason += ", and a carriage return"
+        return Fault(number, reason)
+
+    def _by_other_delimiter(self, line: str, number: int) -> Row | None:
+        """Return the row of a line that has another delimiter than the table, or None."""
+        grammar = self.dialect.grammar
+        rows = {}
+        for mark in DELIMITERS:
+            if mark != grammar.delimiter and mark in line and grammar.delimiter:
+                fields = Grammar(mark, grammar.quoting, grammar.quote).split(line)
+                if fields is not None and len(fields) == len(self.names):
+                    rows[mark] = fields
+        if len(rows) != 1:
+            return None
+        ((mark, fields),) = rows.items()
+        if not self._has_label(fields):
+            return None
+        self.remarks.append(f"line {number} has {DELIMITERS[mark]} between its fields")
+        return number, [fields[place] for place in self._places.values()]
+
+    def _cells_of(self, name: str, sample: Sequence[str]) -> set[str]:
+        """Return the values of a column in the sound lines of a sample."""
+        place = self._places[name]
+        rows = map(self.dialect.grammar.split, sample[self.dialect.header :])
+        return {row[place].strip() for row in rows if row and len(row) == len(self.names)}
+
+    def _has_label(self, fields: Sequence[str]) -> bool:
+        """Return whether fields have labels of other rows, or numbers among numbers, or are many if there is no label."""
+        for name, values in zip(self.columns.labels, self._labels, strict=True):
+            cell = fields[self._places[name]].strip()
+            numbers = all(map(_is_number, values)) and _is_number(cell)
+            if not cell or not (numbers or cell in values):
+                return False
+        return bool(self._labels) or len(fields) >= _SURE
+
+    def _header_again(self, number: int) -> Fault:
+        return Fault(number, "it names the columns again")
+
+
+class _Lines:
+    """Lines with their numbers, which can be read again."""
+
+    def __init__(self, lines: Iterator[str], skipped: int) -> None:
+        self._lines = lines
+        self._again: list[str] = []
+        self.number = skipped  # of the line that was read last
+        for _ in islice(lines, skipped):
+            pass
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.pop() if self._again else next(self._lines)
+        self.number += 1
+        return line
+
+    def push_back(self, lines: Sequence[str]) -> None:
+        """Let the lines that were read last be read again."""
+        self._again += reversed(lines)
+        self.number -= len(lines)
+
+
+def _rest_of_row(first: str, lines: _Lines, grammar: Grammar) -> list[str]:
+    """Return the lines of a row whose first line has an open quote, at most until it is too long.
+
+    If a quote stands at a wrong place, or is never closed, there is no line, and all but the first are read again.
+    """
+    parts = [first]
+    size = len(first)
+    for raw in lines:
+        parts.append(raw)
+        size += len(raw)
+        goes_on = grammar.goes_on(raw.rstrip("\r\n"))
+        if goes_on is False or size > MOST_TEXT:
+            return parts
+        if goes_on is None:
+            break
+    lines.push_back(parts[1:])
+    return []
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,228 @@
+"""The one door to tables in files: `train`, `evaluate`, `predict` and `serve` read through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from qllmft.counts import count_of
+from qllmft.data import cells
+from qllmft.data.cells import batches, open_parquet
+from qllmft.data.columns import Columns, no_column
+from qllmft.data.content import MOST_LINE, examine, format_of
+from qllmft.data.records import ABSENT, RecordTable
+from qllmft.data.separated import Fault, SeparatedTable
+from qllmft.data.spreadsheet import SheetTable
+from qllmft.errors import UserError
+from qllmft.files import MOST_BYTES as MOST_JSON
+
+SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet", ".txt", ".json", ".xlsx")
+_ALIASES = {".tab": ".tsv", ".ndjson": ".jsonl", ".xlsm": ".xlsx"}
+_RECORDS = (".jsonl", ".json")
+_PACKED = (".gz", ".gzip")
+_AT_ONCE = 10_000  # rows
+_MOST_NUMBERS = 4  # lines that an error names after the first
+_MOST_REMARKS = 3
+
+
+class RowSource(Protocol):
+    """Table in a file, of any format."""
+
+    @property
+    def columns_read(self) -> list[str]:
+        """Return the columns that each row has a cell of, by the names that were asked for."""
+
+    @property
+    def in_words(self) -> str:
+        """Return how the table is read."""
+
+    remarks: list[str]  # on rows that were read, when all were
+
+    def place(self, number: int) -> str:
+        """Return the place of a row or a fault in words."""
+
+    def rows(self) -> Iterator[tuple[int, list[Any]] | Fault]:
+        """Yield the line or number of each row with its cells, none for a blank line, and the faults."""
+
+
+@dataclass(frozen=True)
+class FileTable:
+    """Rows of a file, and what was left out of them."""
+
+    frame: pd.DataFrame  # with the line or number of each row as index
+    faults: tuple[Fault, ...]
+    description: str  # of what was taken
+
+
+def suffix_of(path: Path) -> str:
+    """Return the suffix of a table by the file's name, without that of gzip, or "" if it is none of a table.
+
+    >>> suffix_of(Path("a.CSV.gz")), suffix_of(Path("b.tab")), suffix_of(Path("c.md"))
+    ('.csv', '.tsv', '')
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in _PACKED:
+        suffixes.pop()
+    suffix = suffixes[-1] if suffixes else ""
+    suffix = _ALIASES.get(suffix, suffix)
+    return suffix if suffix in SUFFIXES else ""
+
+
+def stem_of(path: Path) -> str:
+    """Return the name of a file without the suffixes of `suffix_of`, in small letters."""
+    name = path.name.lower()
+    for suffix in reversed(path.suffixes[-2:]):
+        if suffix.lower() in (*_PACKED, *SUFFIXES, *_ALIASES):
+            name = name.removesuffix(suffix.lower())
+    return name
+
+
+def open_table(
+    path: Path,
+    columns: Columns,
+    delimiter: str | None = None,
+    *,
+    most: int | None = None,
+    longest: int = MOST_LINE,
+) -> RowSource:
+    """Open a table, whose content and not its name alone tells how it is read.
+
+    Args:
+        path: of a regular file.
+        columns: those that are read.
+        delimiter: of the fields of a separated table; None: it is found.
+        most: number of bytes of the unpacked file; None: any.
+        longest: number of bytes of a line.
+
+    Raises:
+        UserError: if the file is no table, or has not the columns.
+    """
+    suffix, zipped = format_of(path)
+    suffix = _ALIASES.get(suffix, suffix)
+    if suffix == ".parquet":
+        if zipped:
+            raise UserError(f"{path} is a .parquet file in gzip. Unpack it first: gunzip {path.name}.")
+        return _ParquetTable(path, columns, keeps_all=most is not None)
+    if suffix == ".xlsx":
+        if zipped:
+            raise UserError(f"{path} is a zip file in gzip. Unpack it first: gunzip {path.name}.")
+        return SheetTable(path, columns)
+    if suffix not in SUFFIXES:
+        raise UserError(f"{path} has the suffix {suffix!r}; expected one of {', '.join(SUFFIXES)}.")
+    longest = MOST_JSON if suffix == ".json" else longest  # which may be one line
+    file = examine(path, zipped=zipped, most=most, longest=longest)
+    if suffix in _RECORDS:
+        return RecordTable(file, columns)
+    return SeparatedTable(file, columns, delimiter, suffix=suffix)
+
+
+def has_header(path: Path, columns: Columns, delimiter: str | None) -> bool:
+    """Return whether a file of text is a table of several columns, whose first lines name those that are read."""
+    try:
+        table = open_table(path, columns, delimiter)
+    except UserError:
+        return False
+    return isinstance(table, SeparatedTable) and len(table.names) > 1
+
+
+class _ParquetTable:
+    """Table of a parquet file."""
+
+    def __init__(self, path: Path, columns: Columns, *, keeps_all: bool) -> None:
+        self.path = path
+        self.keeps_all = keeps_all
+        self.remarks: list[str] = []
+        with open_parquet(path, columns.all) as file:
+            names = file.schema_arrow.names
+        if missing := [name for name in columns.required if name not in names]:
+            raise no_column(missing[0], names, path, columns)
+        self.columns_read = [name for name in columns.all if name in names]
+        self.in_words = ""
+
+    def place(self, number: int) -> str:
+        """Return the place of a row in words."""
+        return f"row {number}"
+
+    def rows(self) -> Iterator[tuple[int, list[Any]]]:
+        """Yield the number of each row from 1, and its cells."""
+        number = 0
+        with open_parquet(self.path, self.columns_read) as file:
+            for batch in batches(file, self.columns_read, self.path, keeps_all=self.keeps_all):
+                for row in zip(*batch, strict=True):
+                    number += 1
+                    yield number, list(row)
+
+
+def read_table(path: Path, columns: Columns, delimiter: str | None, *, skips: bool) -> FileTable:
+    """Read all rows of a table.
+
+    Args:
+        path: of a file within the bounds.
+        columns: those that are read.
+        delimiter: as of `open_table`.
+        skips: leave out the lines that are no rows.
+
+    Raises:
+        UserError: as `open_table` does, and for lines that are no rows unless they are left out.
+    """
+    table = open_table(path, columns, delimiter, most=cells.MOST_BYTES)
+    names = table.columns_read
+    numbers: list[int] = []
+    values: list[list[Any]] = [[] for _ in names]
+    faults: list[Fault] = []
+    blank = ["" for _ in names]
+    last = 0  # number of rows up to the last that is not blank
+    items = table.rows()
+    while part := list(islice(items, _AT_ONCE)):
+        rows = [item for item in part if type(item) is tuple]
+        if len(rows) < len(part):
+            faults += [item for item in part if isinstance(item, Fault)]
+        if not rows:
+            continue
+        for column, new in zip(values, zip(*(row or blank for _, row in rows), strict=True), strict=True):
+            column += new
+        numbers += [number for number, _ in rows]
+        blanks_at_end = next((i for i, (_, row) in enumerate(reversed(rows)) if row), None)
+        if blanks_at_end is not None:
+            last = len(numbers) - blanks_at_end
+    if faults and not skips:
+        raise _not_rows(path, faults, last, table)
+    frame = pd.DataFrame(
+        {name: pd.Series(cells_of(column[:last]), dtype=object) for name, column in zip(names, values, strict=True)}
+    )
+    frame.index = pd.Index(numbers[:last], dtype="int64")
+    named = f"column{'s' if len(names) != 1 else ''} {', '.join(names)}"
+    parts = [count_of(last, "row"), table.in_words, named]
+    description = f"{path.name}: {', '.join(part for part in parts if part)}"
+    remarks = table.remarks[:_MOST_REMARKS]
+    if len(table.remarks) > _MOST_REMARKS:
+        remarks.append(f"{len(table.remarks) - _MOST_REMARKS:,} more lines are like that")
+    return FileTable(frame, tuple(faults), "; ".join([description, *remarks]))
+
+
+def cells_of(column: Sequence[Any]) -> list[Any]:
+    """Return the cells of a column with None for the fields that records do not have."""
+    return [None if cell is ABSENT else cell for cell in column]
+
+
+def _not_rows(path: Path, faults: Sequence[Fault], rows: int, table: RowSource) -> UserError:
+    """Return the error for lines that are no rows."""
+    first, *others = faults
+    message = f"{path}, {table.place(first.line)}: {first.reason}."
+    if others:
+        numbers = [str(fault.line) for fault in others[:_MOST_NUMBERS]]
+        if len(others) > _MOST_NUMBERS:
+            numbers.append(f"and {len(others) - _MOST_NUMBERS:,} more")
+        message += f" {count_of(len(others), 'more line')}: {', '.join(numbers)}."
+    if len(faults) > rows:
+        return UserError(
+            f"{message} Quote the texts that hold the delimiter ({table.in_words}), name another one with --delimiter, or "
+            "name every column in the first line."
+        )
+    lines = "the line" if not others else "these lines"
+    return UserError(f"{message} Correct {lines}, or leave {lines} out with --bad-rows skip.")
