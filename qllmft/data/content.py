@@ -152,6 +152,8 @@ def examine(path: Path, *, zipped: bool = False, most: int | None = None, longes
         facts = (*facts, "carriage returns as ends of lines")
     if valid and _is_valid(decoder, b"", final=True):
         return TextFile(path, zipped, "utf-8-sig", newline, facts)
+    if head.startswith(codecs.BOM_UTF8):
+        raise _not_utf8(path, zipped)
     example = _western_word(path, zipped)
     return TextFile(path, zipped, "cp1252", newline, (*facts, f"Windows-1252 ({example!r})"))
 
@@ -213,31 +215,30 @@ def _western_word(path: Path, zipped: bool) -> str:
     words = foreign = 0
     word = example = ""
     with open_bytes(path, zipped=zipped) as file:
-        for number, line in enumerate(file, start=1):
+        for line in file:
             if line.isascii():
                 continue
             for letters in _WORD.findall(line):
                 word = letters.decode("cp1252", "replace")
                 if not _WESTERN.fullmatch(word) or _MIXED_CASE.search(word):
-                    raise _not_utf8(path, number, line)
+                    raise _not_utf8(path, zipped)
                 words += 1
                 foreign += word.isalpha() and not any(letter.isascii() for letter in word)
                 example = example or (word if word.isalpha() and len(word) > 2 else "")
     if foreign > _MOST_FOREIGN * words:
-        with open_bytes(path, zipped=zipped) as file:
-            for number, line in enumerate(file, start=1):
-                if not line.isascii():
-                    raise _not_utf8(path, number, line)
+        raise _not_utf8(path, zipped)
     return example or word
 
 
-def _not_utf8(path: Path, number: int, line: bytes) -> UserError:
-    try:
-        line.decode("utf-8")
-        byte = next(byte for byte in line if byte > 127)
-    except UnicodeDecodeError as error:
-        byte = line[error.start]
-    return UserError(
-        f"{path}, line {number}: byte {byte:#04x} is not UTF-8. Convert the file from its own encoding first, for "
-        f"instance: iconv -f cp1250 -t utf-8 {path.name}."
-    )
+def _not_utf8(path: Path, zipped: bool) -> UserError:
+    """Return the error for the first byte of a file that is not UTF-8."""
+    with open_bytes(path, zipped=zipped) as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return UserError(
+                    f"{path}, line {number}: byte {line[error.start]:#04x} is not UTF-8, and the file is not Windows-1252. "
+                    f"Convert it from its own encoding first, for instance: iconv -f cp1250 -t utf-8 {path.name}."
+                )
+    raise AssertionError(f"{path} was not UTF-8 before and is now")

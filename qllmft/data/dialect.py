@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from qllmft.data.cells import check_columns
 from qllmft.data.columns import Columns, has_all, no_column, position_of, seems_row
 from qllmft.data.fields import Grammar, Quoting
 from qllmft.errors import UserError
@@ -57,6 +58,8 @@ def find_dialect(
         delimiter = delimiter or excel[1]
         facts.append(f"Excel's line {lines[start].strip()!r}")
         start += 1
+    if start < len(lines):
+        check_columns(max(lines[start].count(mark) + 1 for mark in DELIMITERS), path)
     default = "," if suffix == ".csv" else "\t"
     marks = [delimiter] if delimiter else [default, *(mark for mark in DELIMITERS if mark != default)]
     for number in range(start, min(len(lines), start + _MOST_BEFORE)):

@@ -96,6 +96,7 @@ class RecordTable:
         """Return a record, and note the paths of its nested fields for errors if it is the first."""
         if not self._names:
             self._names.update(dict.fromkeys(_paths(record)))
+            check_columns(len(self._names), self.file.path)
         return record
 
 

@@ -79,11 +79,10 @@ class SeparatedTable:
                     yield from self._quoted_row(line, raw, lines)
                     continue
                 fields = grammar.literal(line)
-                if len(fields) != count:
-                    if line.strip():
-                        yield self._wrong_count(line, fields, lines.number)
-                    else:
-                        yield lines.number, []
+                if not line or line.isspace():
+                    yield lines.number, []
+                elif len(fields) != count:
+                    yield self._wrong_count(line, fields, lines.number)
                 elif fields == header:
                     yield self._header_again(lines.number)
                 elif fields[0] == fields[-1] and count >= _SURE and len({*fields}) == 1:

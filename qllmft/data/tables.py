@@ -190,13 +190,22 @@ def read_table(path: Path, columns: Columns, delimiter: str | None, *, skips: bo
         blanks_at_end = next((i for i, (_, row) in enumerate(reversed(rows)) if row), None)
         if blanks_at_end is not None:
             last = len(numbers) - blanks_at_end
+    absent = [
+        name
+        for name, column in zip(names, values, strict=True)
+        if name in columns.optional and all(cell is ABSENT for cell in column)
+    ]
     if faults and not skips:
         raise _not_rows(path, faults, last, table)
     frame = pd.DataFrame(
-        {name: pd.Series(cells_of(column[:last]), dtype=object) for name, column in zip(names, values, strict=True)}
+        {
+            name: pd.Series(_filled(column[:last]), dtype=object)
+            for name, column in zip(names, values, strict=True)
+            if name not in absent
+        }
     )
     frame.index = pd.Index(numbers[:last], dtype="int64")
-    named = f"column{'s' if len(names) != 1 else ''} {', '.join(names)}"
+    named = f"column{'s' if len(frame.columns) != 1 else ''} {', '.join(frame.columns)}"
     parts = [count_of(last, "row"), table.in_words, named]
     description = f"{path.name}: {', '.join(part for part in parts if part)}"
     remarks = table.remarks[:_MOST_REMARKS]
@@ -205,7 +214,7 @@ def read_table(path: Path, columns: Columns, delimiter: str | None, *, skips: bo
     return FileTable(frame, tuple(faults), "; ".join([description, *remarks]))
 
 
-def cells_of(column: Sequence[Any]) -> list[Any]:
+def _filled(column: Sequence[Any]) -> list[Any]:
     """Return the cells of a column with None for the fields that records do not have."""
     return [None if cell is ABSENT else cell for cell in column]
 

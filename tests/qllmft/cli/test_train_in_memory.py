@@ -109,7 +109,7 @@ def test_findings_are_said_once_and_recorded(tmp_path, frame, settings):
     said = "\n".join(lines.said)
     assert (
         said.count(
-            "1 row is left out, without a text or a label: split 'all', row 82: the text is empty."
+            "1 row is left out: split 'all', row 82: the text is empty."
         )
         == 1
     )

@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 
 import pandas as pd
+from openpyxl import Workbook
 
-FORMATS = (".tsv", ".csv", ".jsonl", ".parquet")
+FORMATS = (".tsv", ".csv", ".jsonl", ".parquet", ".txt", ".json", ".xlsx")
 
 
 def write_table(path: Path, rows: list[dict]) -> Path:
@@ -17,6 +18,13 @@ def write_table(path: Path, rows: list[dict]) -> Path:
         path.write_text(
             "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
         )
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+    elif path.suffix == ".xlsx":
+        book = Workbook()
+        for line in [list(rows[0]), *(list(row.values()) for row in rows)]:
+            book.active.append(line)
+        book.save(path)
     elif path.suffix == ".csv":
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]))

@@ -12,11 +12,10 @@ from qllmft.errors import UserError
 
 HEAD, A = "text\tlabel\n", '{"text": "a", "label": 1}\n'
 TRAIN = {"train.tsv": f"{HEAD}a\t0\nb\t1\n"}
-NO_FIELD = "more fields than its first line names"
 
 # a file and its content, or the files of a folder, and what the error says, with dots for the rest
 WRONG = [
-    ("mine.txt", "a", "mine.txt has the suffix '.txt' ... expected one of .tsv"),
+    ("mine.md", "a", "mine.md has the suffix '.md' ... expected one of .tsv"),
     ("mine", "a", "the suffix '' ... expected one of .tsv, .csv, .jsonl, .parquet"),
     ("mine.csv", "", "mine.csv is empty; expected a first line that names the columns"),
     ("mine.tsv", HEAD, "split 'all' ... no row ... Fill it in, or leave it out"),
@@ -24,15 +23,15 @@ WRONG = [
     (
         "mine.tsv",
         "review\tlabel\na\t1\nb\t0\n",
-        "split 'all' ... no column 'text'; its columns are review, label ... --text-column ... data__text_column",
+        "mine.tsv: there is no column 'text'; its columns are 'review', 'label' ... --text-column ... data__text_column",
     ),
-    ("mine.csv", "text,stars\na,1\n", "no column 'label'; its columns are text, stars"),
-    ("mine.tsv", f"{HEAD}a\t1\tb\nc\t0\td\n", f"mine.tsv: its rows have {NO_FIELD}. Name every column"),
-    ("mine.csv", "text,label\nyes, good,1\nno, bad,0\n", f"{NO_FIELD} ... quote the texts that hold a"),
+    ("mine.csv", "text,stars\na,1\n", "no column 'label'; its columns are 'text', 'stars'"),
+    ("mine.tsv", f"{HEAD}a\t1\tb\nc\t0\td\n", "mine.tsv, line 2: it has 3 fields, expected 2 (text, label). 1 more line: 3. Quote ... name every column"),
+    ("mine.csv", "text,label\nyes, good,1\nno, bad,0\n", "line 2: it has 3 fields ... Quote the texts that hold"),
     (
         "mine.csv",
         "text,label\ngood,1\nno, bad,0\n",
-        "mine.csv, line 3: it has 3 fields, and the first line names 2 columns. Quote ... --delimiter",
+        "mine.csv, line 3: it has 3 fields, expected 2 (text, label). Correct the line, or ... --bad-rows skip",
     ),
     ("mine.tsv", f"{HEAD}a\t1\n\nb\t0\n", "row 3: the text is empty"),
     ("mine.jsonl", f'{A}\n{{"text": "", "label": 0}}\n', "row 3: the text is empty"),
@@ -46,8 +45,8 @@ WRONG = [
     ),
     (
         "mine.tsv",
-        f"{HEAD}good\t1\ncafé\t0\n".encode("latin1"),
-        "mine.tsv, line 3: byte 0xe9 is not UTF-8 ... iconv -f cp1252 -t utf-8 mine.tsv",
+        f"{HEAD}good\t1\nмир\t0\n".encode("cp1251"),
+        "mine.tsv, line 3: byte 0xec is not UTF-8 ... Windows-1252 ... iconv -f cp1250 -t utf-8 mine.tsv",
     ),
     ("mine.jsonl", b"\xef\xbb\xbf{}\n\xff\n", "mine.jsonl, line 2: byte 0xff is not UTF-8"),
     ("mine.jsonl", "{}\n" + "[" * 100_000, "line 2: not JSON (it is nested too deeply). Expected one object per line"),
@@ -62,7 +61,7 @@ WRONG_FOLDERS = [
         "two files of the split 'validation': dev.csv, validation.tsv",
     ),
     ({**TRAIN, "test.jsonl": ""}, "split 'test': it has no row ... leave it out"),
-    ({**TRAIN, "test.tsv": "sentence\tlabel\nc\t0\n"}, "split 'test': there is no column 'text'"),
+    ({**TRAIN, "test.tsv": "sentence\tlabel\nc\t0\n"}, "test.tsv: there is no column 'text'"),
     (
         {**TRAIN, "test.tsv": f"{HEAD}d\t0\n \t1\n"},
         "of 4 rows 1 has no text or no label: split 'test', row 3: the text is empty ... --bad-rows",
@@ -98,7 +97,7 @@ def test_a_bad_folder_is_refused(tmp_path, files, said):
             "no file or folder /no/mine.tsv ... .tsv, .csv, .jsonl, .parquet ... SetFit",
         ),
         ("~nosuchuser/mine", "no file or folder ~nosuchuser/mine. Give a"),
-        ("/dev/null", "/dev/null has the suffix ''; expected one of .tsv"),
+        ("/dev/null", "/dev/null is a pipe or a device, expected a regular file"),
     ],
 )
 def test_what_is_no_file_is_refused(source, said):
