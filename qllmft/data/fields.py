@@ -119,6 +119,32 @@ class Grammar:
             self._unescaped(quoted) if quoted else plain for quoted, plain in self._cell.findall(row)
         ]
 
+    def split_lines(self, lines: Sequence[str]) -> tuple[list[list[str]], list[int]] | None:
+        """Return the rows of lines that are sound, and the place of the first line of each; else None."""
+        if self.quoting != "doubled" or not self.delimiter:
+            return None
+        # what is left without the quoted fields has no quote
+        if self.quote in self._quoted.sub("", "\n" + "".join(lines)):
+            return None
+        options = {"delimiter": self.delimiter, "quotechar": self.quote, "strict": True}
+        reader = csv.reader(lines, **options)
+        rows: list[list[str]] = []
+        places = [0]
+        try:
+            for row in reader:
+                rows.append(row)
+                places.append(reader.line_num)
+        except csv.Error:
+            return None
+        return rows, places[:-1]
+
+    @cached_property
+    def _quoted(self) -> re.Pattern[str]:
+        """Pattern of a quoted field between marks or ends of lines."""
+        mark = re.escape(self.delimiter)
+        before = rf"(?<=[{mark}\r\n]{self.quote})"
+        return re.compile(rf"{self.quote}{before}{self._inside}{self.quote}(?=[{mark}\r\n]|\Z)")
+
     def _unescaped(self, content: str) -> str:
         if self.quoting == "backslash" and "\\" in content:
             content = re.sub(rf"\\([\\{self.quote}])", r"\1", content)

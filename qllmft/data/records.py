@@ -34,7 +34,7 @@ class RecordTable:
         kind = "a list of records" if self._is_list else "a record per line"
         return ", ".join([kind, *self.file.facts])
 
-    def rows(self) -> Iterator[tuple[int, list[Any]]]:
+    def items(self) -> Iterator[tuple[int, list[Any]]]:
         """Yield the line or, in a list, the number of each record, and its cells.
 
         Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any, NamedTuple
 
 from qllmft.counts import count_of
 from qllmft.data.cells import MOST_TEXT, check_columns
@@ -15,6 +16,7 @@ from qllmft.data.fields import Grammar
 from qllmft.errors import UserError
 
 Row = tuple[int, list[str]]  # line where it begins, and its cells; no cell for a blank line
+_AT_ONCE = 10_000  # lines
 _SURE = 3  # fields that a line seldom has by chance
 _QUOTES = "Write a quote within quotes twice"
 
@@ -25,6 +27,13 @@ class Fault:
 
     line: int
     reason: str  # what was got, and what was expected
+
+
+class Block(NamedTuple):
+    """Rows that follow each other."""
+
+    numbers: Sequence[int]  # (N,) where each begins
+    cells: list[list[Any]]  # of each column that is read, N each
 
 
 class SeparatedTable:
@@ -63,32 +72,88 @@ class SeparatedTable:
         """Return the place of a row in words."""
         return f"line {number}"
 
-    def rows(self) -> Iterator[Row | Fault]:
-        """Yield the rows below the names of the columns, and the faults."""
-        grammar = self.dialect.grammar
-        count = len(self.names)
-        header = list(self.names)
-        places = list(self._places.values())
-        # a character that no line of the fast way may have
-        quote = grammar.quote if grammar.quoting != "none" else "\n"
+    def items(self) -> Iterator[Block | Row | Fault]:
+        """Yield the rows below the names of the columns, sound ones in blocks, and the faults."""
         with self.file.lines() as opened:
             lines = _Lines(opened, self.dialect.header)
-            for raw in lines:
-                line = raw.rstrip("\r\n")
-                if quote in line:
-                    yield from self._quoted_row(line, raw, lines)
+            while part := lines.take(_AT_ONCE):
+                part += self._to_even_quotes(part, lines)
+                end = lines.number
+                block = self._sound_block(part, end - len(part) + 1)
+                if block is not None:
+                    yield block
                     continue
-                fields = grammar.literal(line)
-                if not line or line.isspace():
-                    yield lines.number, []
-                elif len(fields) != count:
-                    yield self._wrong_count(line, fields, lines.number)
-                elif fields == header:
-                    yield self._header_again(lines.number)
-                elif fields[0] == fields[-1] and count >= _SURE and len({*fields}) == 1:
-                    yield Fault(lines.number, f"all its fields are {fields[0]!r}")
-                else:
-                    yield lines.number, [fields[place] for place in places]
+                lines.push_back(part)
+                while lines.number < end:
+                    yield from self._row(lines)
+
+    def _to_even_quotes(self, part: Sequence[str], lines: _Lines) -> list[str]:
+        """Return the lines that close a quote which is open at the end of a part, if there are few."""
+        grammar = self.dialect.grammar
+        more: list[str] = []
+        if grammar.quoting == "none":
+            return more
+        count = sum(line.count(grammar.quote) for line in part)
+        while count % 2 and len(more) < _AT_ONCE:
+            new = lines.take(1)
+            if not new:
+                break
+            more += new
+            count += new[0].count(grammar.quote)
+        return more
+
+    def _sound_block(self, part: Sequence[str], first: int) -> Block | None:
+        """Return the rows of lines if all of them are sound, else None."""
+        grammar = self.dialect.grammar
+        count = len(self.names)
+        starts: Sequence[int] = range(first, first + len(part))
+        if grammar.quoting == "none" or not any(grammar.quote in line for line in part):
+            rows = [grammar.literal(line.rstrip("\r\n")) for line in part]
+            if count == 1 and not all(map(str.strip, part)):
+                return None
+        else:
+            read = grammar.split_lines(part)
+            if read is None:
+                return None
+            rows, places = read
+            if len(rows) < len(part):
+                starts = [first + place for place in places]
+                ends = [*places[1:], len(part)]
+                for place, end in zip(places, ends, strict=True):
+                    if end - place > 1 and self._swallows_rows(part[place:end]):
+                        return None
+        if {*map(len, rows)} != {count} or list(self.names) in rows:
+            return None
+        if count >= _SURE and any(row[0] == row[-1] and len({*row}) == 1 for row in rows):
+            return None
+        cells = [[row[place] for row in rows] for place in self._places.values()]
+        if count > 1 and not all(map(str.strip, cells[0])):
+            return None  # there may be a blank line
+        return Block(starts, cells)
+
+    def _row(self, lines: _Lines) -> Iterator[Row | Fault]:
+        """Yield the row that begins with the next line, or the faults in its place."""
+        grammar = self.dialect.grammar
+        raw = next(lines)
+        line = raw.rstrip("\r\n")
+        if grammar.quoting != "none" and grammar.quote in line:
+            yield from self._quoted_row(line, raw, lines)
+            return
+        fields = grammar.literal(line)
+        if not line or line.isspace():
+            yield lines.number, []
+        elif len(fields) != len(self.names):
+            yield self._wrong_count(line, fields, lines.number)
+        else:
+            yield self._checked(fields, lines.number)
+
+    def _checked(self, fields: list[str], number: int) -> Row | Fault:
+        """Return the row of fields, or the fault for those that are no values of their columns."""
+        if [field.strip() for field in fields] == list(self.names):
+            return Fault(number, "it names the columns again")
+        if len(fields) >= _SURE and fields[0] and len({*fields}) == 1:
+            return Fault(number, f"all its fields are {fields[0]!r}")
+        return number, [fields[place] for place in self._places.values()]
 
     def _quoted_row(self, line: str, raw: str, lines: _Lines) -> Iterator[Row | Fault]:
         """Yield the row that begins with a line with quotes, or a fault for it."""
@@ -109,10 +174,8 @@ class SeparatedTable:
             yield self._damaged(line, number)
         elif len(fields) != len(self.names):
             yield self._wrong_count(line, fields, number)
-        elif list(map(str.strip, fields)) == list(self.names):
-            yield self._header_again(number)
         else:
-            yield number, [fields[place] for place in self._places.values()]
+            yield self._checked(fields, number)
 
     def _swallows_rows(self, parts: Sequence[str]) -> bool:
         """Return whether lines within quotes are rows of their own, so that the first quote is a stray one."""
@@ -198,9 +261,6 @@ class SeparatedTable:
                 return False
         return bool(self._labels) or len(fields) >= _SURE
 
-    def _header_again(self, number: int) -> Fault:
-        return Fault(number, "it names the columns again")
-
 
 class _Lines:
     """Lines with their numbers, which can be read again."""
@@ -219,6 +279,13 @@ class _Lines:
         line = self._again.pop() if self._again else next(self._lines)
         self.number += 1
         return line
+
+    def take(self, count: int) -> list[str]:
+        """Return the next lines, at most a number of them."""
+        part = [self._again.pop() for _ in range(min(count, len(self._again)))]
+        part += islice(self._lines, count - len(part))
+        self.number += len(part)
+        return part
 
     def push_back(self, lines: Sequence[str]) -> None:
         """Let the lines that were read last be read again."""

@@ -63,7 +63,7 @@ class SheetTable:
         """Return the place of a row in words."""
         return f"row {number}"
 
-    def rows(self) -> Iterator[tuple[int, list[Any]] | Fault]:
+    def items(self) -> Iterator[tuple[int, list[Any]] | Fault]:
         """Yield the number of each row below the names, and its cells; no cell for a blank row."""
         places = list(self._places.values())
         with _workbook(self.path) as book:

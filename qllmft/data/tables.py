@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from qllmft.data.cells import batches, open_parquet
 from qllmft.data.columns import Columns, no_column
 from qllmft.data.content import MOST_LINE, examine, format_of
 from qllmft.data.records import ABSENT, RecordTable
-from qllmft.data.separated import Fault, SeparatedTable
+from qllmft.data.separated import Block, Fault, SeparatedTable
 from qllmft.data.spreadsheet import SheetTable
 from qllmft.errors import UserError
 from qllmft.files import MOST_BYTES as MOST_JSON
@@ -25,7 +25,6 @@ SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet", ".txt", ".json", ".xlsx")
 _ALIASES = {".tab": ".tsv", ".ndjson": ".jsonl", ".xlsm": ".xlsx"}
 _RECORDS = (".jsonl", ".json")
 _PACKED = (".gz", ".gzip")
-_AT_ONCE = 10_000  # rows
 _MOST_NUMBERS = 4  # lines that an error names after the first
 _MOST_REMARKS = 3
 
@@ -46,8 +45,8 @@ class RowSource(Protocol):
     def place(self, number: int) -> str:
         """Return the place of a row or a fault in words."""
 
-    def rows(self) -> Iterator[tuple[int, list[Any]] | Fault]:
-        """Yield the line or number of each row with its cells, none for a blank line, and the faults."""
+    def items(self) -> Iterator[Block | tuple[int, list[Any]] | Fault]:
+        """Yield blocks of rows, the line or number of a row with its cells, none for a blank line, and faults."""
 
 
 @dataclass(frozen=True)
@@ -148,14 +147,13 @@ class _ParquetTable:
         """Return the place of a row in words."""
         return f"row {number}"
 
-    def rows(self) -> Iterator[tuple[int, list[Any]]]:
-        """Yield the number of each row from 1, and its cells."""
+    def items(self) -> Iterator[Block]:
+        """Yield blocks of rows, numbered from 1."""
         number = 0
         with open_parquet(self.path, self.columns_read) as file:
             for batch in batches(file, self.columns_read, self.path, keeps_all=self.keeps_all):
-                for row in zip(*batch, strict=True):
-                    number += 1
-                    yield number, list(row)
+                yield Block(range(number + 1, number + 1 + len(batch[0])), batch)
+                number += len(batch[0])
 
 
 def read_table(path: Path, columns: Columns, delimiter: str | None, *, skips: bool) -> FileTable:
@@ -172,41 +170,43 @@ def read_table(path: Path, columns: Columns, delimiter: str | None, *, skips: bo
     """
     table = open_table(path, columns, delimiter, most=cells.MOST_BYTES)
     names = table.columns_read
-    numbers: list[int] = []
+    numbers = array("q")
     values: list[list[Any]] = [[] for _ in names]
     faults: list[Fault] = []
-    blank = ["" for _ in names]
-    last = 0  # number of rows up to the last that is not blank
-    items = table.rows()
-    while part := list(islice(items, _AT_ONCE)):
-        rows = [item for item in part if type(item) is tuple]
-        if len(rows) < len(part):
-            faults += [item for item in part if isinstance(item, Fault)]
-        if not rows:
+    rows = 0  # up to the last that is not blank
+    for item in table.items():
+        if isinstance(item, Fault):
+            faults.append(item)
             continue
-        for column, new in zip(values, zip(*(row or blank for _, row in rows), strict=True), strict=True):
-            column += new
-        numbers += [number for number, _ in rows]
-        blanks_at_end = next((i for i, (_, row) in enumerate(reversed(rows)) if row), None)
-        if blanks_at_end is not None:
-            last = len(numbers) - blanks_at_end
+        if isinstance(item, Block):
+            numbers.extend(item.numbers)
+            for column, cells_ in zip(values, item.cells, strict=True):
+                column += cells_
+        else:
+            number, row = item
+            numbers.append(number)
+            for column, cell in zip(values, row or [""] * len(names), strict=True):
+                column.append(cell)
+            if not row:
+                continue
+        rows = len(numbers)
     absent = [
         name
         for name, column in zip(names, values, strict=True)
         if name in columns.optional and all(cell is ABSENT for cell in column)
     ]
     if faults and not skips:
-        raise _not_rows(path, faults, last, table)
+        raise _not_rows(path, faults, rows, table)
     frame = pd.DataFrame(
         {
-            name: pd.Series(_filled(column[:last]), dtype=object)
+            name: pd.Series(_filled(column[:rows]), dtype=object)
             for name, column in zip(names, values, strict=True)
             if name not in absent
         }
     )
-    frame.index = pd.Index(numbers[:last], dtype="int64")
+    frame.index = pd.Index(numbers[:rows], dtype="int64")
     named = f"column{'s' if len(frame.columns) != 1 else ''} {', '.join(frame.columns)}"
-    parts = [count_of(last, "row"), table.in_words, named]
+    parts = [count_of(rows, "row"), table.in_words, named]
     description = f"{path.name}: {', '.join(part for part in parts if part)}"
     remarks = table.remarks[:_MOST_REMARKS]
     if len(table.remarks) > _MOST_REMARKS:

@@ -12,7 +12,7 @@ from qllmft.data.cells import is_blank
 from qllmft.data.columns import Columns
 from qllmft.data.content import format_of
 from qllmft.data.records import ABSENT, RecordTable
-from qllmft.data.separated import Fault
+from qllmft.data.separated import Block, Fault
 from qllmft.data.tables import SUFFIXES, RowSource, has_header, open_table, suffix_of
 from qllmft.errors import UserError
 
@@ -95,12 +95,15 @@ def describe_table(
 
 def _rows(table: RowSource, path: Path) -> Iterator[tuple[int, list[Any]]]:
     """Yield the rows of a table that are not blank, or raise UserError for a line that is no row."""
-    for item in table.rows():
-        if isinstance(item, Fault):
+    for item in table.items():
+        if isinstance(item, Block):
+            rows = zip(*item.cells, strict=True)
+            yield from ((number, list(row)) for number, row in zip(item.numbers, rows, strict=True))
+        elif isinstance(item, Fault):
             raise UserError(
                 f"{path}, {table.place(item.line)}: {item.reason}. Correct it, or leave it out."
             )
-        if item[1]:
+        elif item[1]:
             yield item
 
 
