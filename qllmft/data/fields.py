@@ -128,15 +128,14 @@ class Grammar:
             return None
         options = {"delimiter": self.delimiter, "quotechar": self.quote, "strict": True}
         reader = csv.reader(lines, **options)
-        rows: list[list[str]] = []
-        places = [0]
         try:
-            for row in reader:
-                rows.append(row)
-                places.append(reader.line_num)
+            rows = list(reader)
         except csv.Error:
             return None
-        return rows, places[:-1]
+        if len(rows) == len(lines):
+            return rows, list(range(len(lines)))
+        reader = csv.reader(lines, **options)
+        return rows, [0, *(reader.line_num for _ in reader)][:-1]
 
     @cached_property
     def _quoted(self) -> re.Pattern[str]:

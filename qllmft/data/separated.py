@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import eq
 from typing import Any, NamedTuple
 
 from qllmft.counts import count_of
@@ -93,7 +94,7 @@ class SeparatedTable:
         more: list[str] = []
         if grammar.quoting == "none":
             return more
-        count = sum(line.count(grammar.quote) for line in part)
+        count = "".join(part).count(grammar.quote)
         while count % 2 and len(more) < _AT_ONCE:
             new = lines.take(1)
             if not new:
@@ -103,33 +104,35 @@ class SeparatedTable:
         return more
 
     def _sound_block(self, part: Sequence[str], first: int) -> Block | None:
-        """Return the rows of lines if all of them are sound, else None."""
+        """Return the rows of lines if all of them are sound and none is blank, else None."""
         grammar = self.dialect.grammar
         count = len(self.names)
+        content = "".join(part)
         starts: Sequence[int] = range(first, first + len(part))
-        if grammar.quoting == "none" or not any(grammar.quote in line for line in part):
-            rows = [grammar.literal(line.rstrip("\r\n")) for line in part]
-            if count == 1 and not all(map(str.strip, part)):
-                return None
+        if grammar.quoting == "none" or grammar.quote not in content:
+            columns = _plain_columns(content, part, grammar.delimiter, self.file.newline, count)
         else:
             read = grammar.split_lines(part)
-            if read is None:
+            if read is None or {*map(len, read[0])} != {count}:
                 return None
             rows, places = read
+            columns = [[row[place] for row in rows] for place in range(count)]
             if len(rows) < len(part):
                 starts = [first + place for place in places]
                 ends = [*places[1:], len(part)]
                 for place, end in zip(places, ends, strict=True):
                     if end - place > 1 and self._swallows_rows(part[place:end]):
                         return None
-        if {*map(len, rows)} != {count} or list(self.names) in rows:
+        if columns is None or self._may_be_no_rows(columns):
             return None
-        if count >= _SURE and any(row[0] == row[-1] and len({*row}) == 1 for row in rows):
-            return None
-        cells = [[row[place] for row in rows] for place in self._places.values()]
-        if count > 1 and not all(map(str.strip, cells[0])):
-            return None  # there may be a blank line
-        return Block(starts, cells)
+        return Block(starts, [columns[place] for place in self._places.values()])
+
+    def _may_be_no_rows(self, columns: Sequence[Sequence[str]]) -> bool:
+        """Return whether fields of sound lines may be blank, name the columns, or be one word."""
+        first = columns[0]
+        if not all(map(str.strip, first)) or self.names[0] in map(str.strip, first):
+            return True
+        return len(columns) >= _SURE and any(map(eq, first, columns[-1]))
 
     def _row(self, lines: _Lines) -> Iterator[Row | Fault]:
         """Yield the row that begins with the next line, or the faults in its place."""
@@ -318,3 +321,18 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _plain_columns(
+    content: str, part: Sequence[str], delimiter: str, newline: str, count: int
+) -> list[list[str]] | None:
+    """Return the columns of lines without quotes, or None unless each line has ``count`` fields."""
+    content = content.removesuffix(newline)
+    if newline == "\n" and "\r" in content:
+        content = content.replace("\r\n", "\n").removesuffix("\r")
+    if count == 1:
+        return [content.split(newline)]
+    if {line.count(delimiter) for line in part} != {count - 1}:
+        return None
+    cells = content.replace(newline, delimiter).split(delimiter)
+    return [cells[place::count] for place in range(count)]

@@ -214,9 +214,9 @@ def read_table(path: Path, columns: Columns, delimiter: str | None, *, skips: bo
     return FileTable(frame, tuple(faults), "; ".join([description, *remarks]))
 
 
-def _filled(column: Sequence[Any]) -> list[Any]:
+def _filled(column: list[Any]) -> list[Any]:
     """Return the cells of a column with None for the fields that records do not have."""
-    return [None if cell is ABSENT else cell for cell in column]
+    return [None if cell is ABSENT else cell for cell in column] if ABSENT in column else column
 
 
 def _not_rows(path: Path, faults: Sequence[Fault], rows: int, table: RowSource) -> UserError:
