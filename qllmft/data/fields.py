@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 Quoting = Literal["doubled", "backslash", "none"]
@@ -119,7 +120,7 @@ class Grammar:
             self._unescaped(quoted) if quoted else plain for quoted, plain in self._cell.findall(row)
         ]
 
-    def split_lines(self, lines: Sequence[str]) -> tuple[list[list[str]], list[int]] | None:
+    def split_lines(self, lines: Sequence[str], newline: str) -> tuple[list[list[str]], list[int]] | None:
         """Return the rows of lines that are sound, and the place of the first line of each; else None."""
         if self.quoting != "doubled" or not self.delimiter:
             return None
@@ -134,8 +135,8 @@ class Grammar:
             return None
         if len(rows) == len(lines):
             return rows, list(range(len(lines)))
-        reader = csv.reader(lines, **options)
-        return rows, [0, *(reader.line_num for _ in reader)][:-1]
+        ends = accumulate("".join(row).count(newline) + 1 for row in rows)
+        return rows, [0, *ends][:-1]
 
     @cached_property
     def _quoted(self) -> re.Pattern[str]:

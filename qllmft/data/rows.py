@@ -24,6 +24,7 @@ SPLIT_NAMES = {
     "test": "test",
 }  # fmt: skip
 LAST_MONTH = 12
+_NO_STRING = ", expected a string"  # ends the fault of a text
 # 3/4/2026, 03.04.26, 03-04-2026 12:30
 _DAY_AND_MONTH = re.compile(r"\s*(\d{1,2})[/.-](\d{1,2})[/.-]\d{2}(?:\d{2})?\b")
 
@@ -87,38 +88,70 @@ def _without_bad_rows(
     frames: Frames, config: DataConfig
 ) -> tuple[dict[str, pd.DataFrame], Findings]:
     """Return the rows with text and label, and the number of the others, which are errors unless they are skipped."""
-    kept, bad = {}, []
+    kept, bad, numbers = {}, [], 0
     for split, frame in frames.items():
-        missing = []
         columns = [frame[name].tolist() for name in (*config.text_columns, *config.label_columns)]
-        for row, *cells in zip(frame.index.tolist(), *columns, strict=True):
-            place = f"split {split!r}, row {row}"
-            missing.append(_missing(cells, f"{config.source}, {place}", config))
-            if missing[-1]:
-                bad.append(f"{place}: the {missing[-1]} is empty")
-        kept[split] = frame[[not name for name in missing]]
+        sound = np.ones(len(frame), bool)
+        for place in _rows_to_check(columns, config):
+            where = f"split {split!r}, row {frame.index[place]}"
+            cells = [column[place] for column in columns]
+            fault = _fault_of(cells, f"{config.source}, {where}", config)
+            if fault:
+                sound[place] = False
+                bad.append(f"{where}: {fault}")
+                numbers += fault.endswith(_NO_STRING)
+        kept[split] = frame if sound.all() else frame[sound]
+        if numbers and not len(kept[split]):
+            raise UserError(f"{config.source}, {bad[0]}. Is --text-column right?")
         if config.bad_rows == "skip" and not len(kept[split]):
             raise UserError(
                 f"{config.source}, split {split!r}: no row has a text and a label. Are the columns right?"
             )
     if bad and config.bad_rows == "error":
-        rows = count_of(sum(map(len, frames.values())), "row")
-        raise UserError(
-            f"{config.source}: of {rows} {len(bad):,} {'has' if len(bad) == 1 else 'have'} no text or no label: "
-            f"{listed(bad, between='; ')}. Fill them in, or leave them out with --bad-rows skip."
-        )
+        total = sum(map(len, frames.values()))
+        raise _bad_rows(bad, numbers, count_of(total, "row"), config)
     return kept, Findings(skipped_rows=len(bad), first_skipped=tuple(bad[:FIRST_ROWS]))
 
 
-def _missing(cells: list[Any], place: str, config: DataConfig) -> str:
-    """Return the name of the first empty cell among texts and labels, or "", or raise UserError for a cell in them."""
+def _bad_rows(bad: list[str], numbers: int, rows: str, config: DataConfig) -> UserError:
+    """Return the error for rows without a text or a label, ``numbers`` of them with another value as the text."""
+    named = listed(bad, between="; ")
+    has = "has" if len(bad) == 1 else "have"
+    if numbers == len(bad):
+        return UserError(
+            f"{config.source}: of {rows} {numbers:,} {has} a text that is no string: {named}. Write numbers in quotes, or "
+            "leave these rows out with --bad-rows skip."
+        )
+    return UserError(
+        f"{config.source}: of {rows} {len(bad):,} {has} no text or no label: {named}. Fill them in, or leave them out "
+        "with --bad-rows skip."
+    )
+
+
+def _rows_to_check(columns: list[list[Any]], config: DataConfig) -> list[int]:
+    """Return the places of rows that have more than plain words in texts and labels."""
+    n_texts = len(config.text_columns)
+    places: set[int] = set()
+    for number, cells in enumerate(columns):
+        most = MOST_TEXT if number < n_texts else MOST_LABEL
+        places.update(place for place, cell in enumerate(cells) if not _is_plain(cell, most))
+    return sorted(places)
+
+
+def _is_plain(cell: Any, most: int) -> bool:
+    """Return whether a cell is a text of at most ``most`` characters that begins with a letter or a digit."""
+    return (
+        type(cell) is str
+        and cell[:1].isalnum()
+        and len(cell) <= most
+        and (cell.isascii() or not HALF_PAIR.search(cell))
+    )
+
+
+def _fault_of(cells: list[Any], place: str, config: DataConfig) -> str:
+    """Return what is wrong with texts and labels, or "", or raise UserError for a cell that no option leaves out."""
     count = len(config.text_columns)
     texts, labels = cells[:count], cells[count:]
-    for text in texts:
-        if not isinstance(text, str) and not is_missing(text):
-            raise UserError(
-                f"{place}: the text is {text!r}, expected a string. Is --text-column right?"
-            )
     for label in () if config.has_lists else labels:
         if is_several(label):
             raise UserError(
@@ -140,10 +173,12 @@ def _missing(cells: list[Any], place: str, config: DataConfig) -> str:
                     f"{place}: {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8."
                 )
     for name, text in zip(("text", "second text"), texts, strict=False):
+        if not isinstance(text, str) and not is_missing(text):
+            return f"the {name} is {text!r}{_NO_STRING}"
         if is_missing(text) or is_blank(text):
-            return name
+            return f"the {name} is empty"
     unlabelled = is_missing(labels[0]) if config.has_lists else not all(map(label_of, labels))
-    return "label" * unlabelled
+    return "the label is empty" if unlabelled else ""
 
 
 def _keys_of(frames: Frames, config: DataConfig) -> dict[str, NDArray[Any]]:

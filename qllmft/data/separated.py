@@ -17,7 +17,7 @@ from qllmft.data.fields import Grammar
 from qllmft.errors import UserError
 
 Row = tuple[int, list[str]]  # line where it begins, and its cells; no cell for a blank line
-_AT_ONCE = 10_000  # lines
+_AT_ONCE = 2_000  # lines
 _SURE = 3  # fields that a line seldom has by chance
 _QUOTES = "Write a quote within quotes twice"
 
@@ -112,7 +112,7 @@ class SeparatedTable:
         if grammar.quoting == "none" or grammar.quote not in content:
             columns = _plain_columns(content, part, grammar.delimiter, self.file.newline, count)
         else:
-            read = grammar.split_lines(part)
+            read = grammar.split_lines(part, self.file.newline)
             if read is None or {*map(len, read[0])} != {count}:
                 return None
             rows, places = read
@@ -182,6 +182,9 @@ class SeparatedTable:
 
     def _swallows_rows(self, parts: Sequence[str]) -> bool:
         """Return whether lines within quotes are rows of their own, so that the first quote is a stray one."""
+        mark = self.dialect.grammar.delimiter
+        if sum(part.count(mark) == len(self.names) - 1 for part in parts) <= 1:
+            return False
         lines = [self.dialect.grammar.literal(part.rstrip("\r\n")) for part in parts]
         rows = [fields for fields in lines if len(fields) == len(self.names) > 1]
         if self._labels:
