@@ -68,8 +68,8 @@ def evaluate(
     training). With several values of --aggregation there is a report for each, and several backends make one table.
 
     Args:
-        data: Labelled texts: a .tsv, .csv, .jsonl or .parquet file, a folder of splits, the name of a data set on the
-            hub, or 'reviews' (embedded). [default: the run's own test set]
+        data: Labelled texts: a table (.csv, .tsv, .txt, .xlsx, .json, .jsonl, .parquet, or .gz of one), a folder of
+            splits, the name of a data set on the hub, or 'reviews' (embedded). [default: the run's own test set]
         split: Split of --data to evaluate on. [default: test if it has one, else all]
         label_column: Column of the labels. [default: the run's]
         sample: Evaluate on this many texts, drawn at random with --sample-seed.

@@ -41,9 +41,12 @@ Settings = Annotated[
 Epochs = Annotated[int | None, "Number of passes over the training set. [default: the preset's]"]
 TextColumn = Annotated[str | None, "Column of the texts. [default: the run's]"]
 Delimiter = Annotated[
-    str | None, "Separator of fields in a .csv or .tsv file. [default: the run's]"
+    str | None, "Separator of fields in a .csv, .tsv or .txt file. [default: the run's, or found]"
 ]
-BadRows = Annotated[str | None, "Rows without a text or a label: error or skip. [default: error]"]
+BadRows = Annotated[
+    str | None,
+    "Rows without a text or a label, and lines that are no rows: error or skip. [default: error]",
+]
 Count = Annotated[int | None, typer.Option(min=1)]
 Natural = Annotated[int, typer.Option(min=0)]
 Positive = Annotated[int, typer.Option(min=1)]
@@ -69,8 +72,8 @@ class DataOptions:
     """Options of `qllmft train`, `study` and `sweep` about texts, splits and body.
 
     Attributes:
-        data: A .tsv, .csv, .jsonl or .parquet file, a folder of splits (train, validation, test), the name of a data
-            set on the hub, or 'reviews' (embedded). [default: the preset's]
+        data: A table (.csv, .tsv, .txt, .xlsx, .json, .jsonl, .parquet, or .gz of one), a folder of splits (train,
+            validation, test), the name of a data set on the hub, or 'reviews' (embedded). [default: the preset's]
         text_column: Column of the texts. [default: text]
         pair_column: Column of the second text, to learn from pairs of texts. [default: none]
         label_column: Column of the labels. [default: label]
@@ -86,7 +89,7 @@ class DataOptions:
         time: Column of dates or numbers: the latest rows are the test, the earliest are for training. [default: none]
         per_label: Number of texts drawn per label; of all texts in another task than classification. [default: all; by
             the paper's protocol 256, 200 of 'reviews', 512]
-        delimiter: Separator of fields in a .csv or .tsv file. [default: comma, tab]
+        delimiter: Separator of fields in a .csv, .tsv or .txt file. [default: found]
         duplicates: Repeated texts: keep, or drop all copies but one and texts with several labels. [default: keep]
         body: Language model: a sentence-transformers name on the hub, a local folder, or 'minilm' (offline). [default:
             the preset's]

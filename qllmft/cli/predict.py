@@ -70,7 +70,8 @@ def predict(
 
     Args:
         texts: Texts to classify, instead of --file; two by two for a model of pairs.
-        file: File with one text per line, or a .csv, .tsv, .jsonl or .parquet table; '-' is standard input.
+        file: File with one text per line, or a table: .csv, .tsv, .xlsx, .json, .jsonl, .parquet, or .gz of one;
+            '-' is standard input.
         json: Print a JSON object per text, with all probabilities.
         jobs: Number of processes that embed the texts, each with its own language model. If there are several,
             embeddings are cached, and a repeated command continues.
@@ -162,8 +163,13 @@ def _items_of(
         delimiter = parse_config({"data": {"delimiter": delimiter}}, "--delimiter").data.delimiter
     column, delimiter = column or known.text_columns[0], delimiter or known.delimiter
     if pairs:
-        return read_pairs(file, (column, known.pair_column or "text2"), delimiter)
-    return read_texts(file, column, delimiter)
+        return read_pairs(file, (column, known.pair_column or "text2"), delimiter, _report)
+    return read_texts(file, column, delimiter, _report)
+
+
+def _report(line: str) -> None:
+    """Print how a table is read beside the answers."""
+    say(line, err=True)
 
 
 def _measure(

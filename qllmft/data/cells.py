@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -60,6 +61,22 @@ def label_of(value: Any) -> str:
     if isinstance(value, int) and value.bit_length() > 4 * MOST_LABEL:
         return hex(value)  # str() refuses more than 4,300 digits
     return "" if is_missing(value) else str(value).strip()
+
+
+def list_in(text: str) -> list[Any] | None:
+    """Return the list that a text is in the writing of Python or JSON, or None.
+
+    >>> list_in("['home', 'bad']"), list_in('["home"]'), list_in("[sic] it is bad")
+    (['home', 'bad'], ['home'], None)
+    """
+    text = text.strip()
+    if not (text.startswith("[") and text.endswith("]")) or len(text) > MOST_TEXT:
+        return None
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
 
 
 @contextmanager

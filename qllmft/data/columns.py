@@ -84,6 +84,8 @@ def no_column(column: str, names: Sequence[Any], where: object, columns: Columns
         where: file and place in it, in words.
         columns: all that are read, which tell the option.
     """
+    ends = tuple(str(name) for name in names)
+    names = [name for name in names if not any(end.startswith(f"{name}.") for end in ends)]
     listed = ", ".join(repr(str(name)[:_LONG_NAME]) for name in names[:MOST_NAMED])
     if len(names) > MOST_NAMED:
         listed += f", and {len(names) - MOST_NAMED:,} more"

@@ -19,7 +19,7 @@ _MOST_READINGS = 64  # of one damaged line
 
 
 class Reading(NamedTuple):
-    """Fields of a damaged line, and the places of those with a stray quote."""
+    """Fields of a damaged line, and the places of those with a stray quote, which have all their quotes."""
 
     fields: list[str]
     strays: frozenset[int]
@@ -189,8 +189,7 @@ class Grammar:
                 line, line.index(self.quote, start) + 1
             )
             for _, match in zip(range(2), closing, strict=False):
-                inside = line[line.index(self.quote, start) + 1 : match.start()]
-                yield match.end(), inside, True
+                yield match.end(), line[start : match.end()], True
         end = line.find(self.delimiter, start) if self.delimiter else len(line)
         end = len(line) if end < 0 else end
         if not (sound and sound.end() == end):

@@ -166,6 +166,8 @@ def _labels_in(cell: Any, place: str, config: DataConfig) -> list[str]:
     """Return the labels in a cell with a list, or with a text that a separator divides."""
     if isinstance(cell, str) and config.label_separator is not None:
         cell = [part for part in cell.split(config.label_separator) if part.strip()]
+    elif isinstance(cell, str) and (written := list_in(cell)) is not None:
+        cell = written
     elif isinstance(cell, str) or not is_several(cell) or isinstance(cell, dict):
         raise UserError(
             f"{place}: the labels are {str(cell)[:40]!r}, expected a list. Name the character between labels with "

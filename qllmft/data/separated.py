@@ -19,6 +19,7 @@ from qllmft.errors import UserError
 Row = tuple[int, list[str]]  # line where it begins, and its cells; no cell for a blank line
 _AT_ONCE = 2_000  # lines
 _SURE = 3  # fields that a line seldom has by chance
+_ROWS_A_LABEL = 3  # at least, of a column that has the part of the labels
 _QUOTES = "Write a quote within quotes twice"
 
 
@@ -56,7 +57,14 @@ class SeparatedTable:
         check_columns(len(self.names), file.path)
         places = {name: position_of(name, self.names, file.path) for name in columns.all}
         self._places = {name: place for name, place in places.items() if place >= 0}
-        self._labels = [self._cells_of(name, sample) for name in columns.labels]
+        self._labels = self._labels_of(sample[self.dialect.header :])
+        for name in columns.labels:
+            label = self.names[self._places[name]]
+            if label in self._labels[self._places[name]]:
+                raise UserError(
+                    f"{file.path}: the first line seems to be a row, not the names of columns: {label!r} is a label of "
+                    f"other rows too. Add a first line with names, such as text{self.dialect.grammar.delimiter}label."
+                )
         self.remarks: list[str] = []  # on lines that were read in another way than the others
 
     @property
@@ -187,9 +195,10 @@ class SeparatedTable:
             return False
         lines = [self.dialect.grammar.literal(part.rstrip("\r\n")) for part in parts]
         rows = [fields for fields in lines if len(fields) == len(self.names) > 1]
+        labelled = [fields for fields in rows if self._has_labels(fields)]
         if self._labels:
-            return len([fields for fields in rows if self._has_label(fields)]) > 1
-        return len(rows) == len(parts) and len(rows) + len(self.names) > _SURE + 1
+            return len(labelled) > 1
+        return len(rows) == len(parts) >= _SURE and len(self.names) >= _SURE
 
     def _damaged(self, line: str, number: int) -> Row | Fault:
         """Return the row of a line with a quote at a wrong place, or a fault if its texts or labels are not certain."""
@@ -247,25 +256,35 @@ class SeparatedTable:
         if len(rows) != 1:
             return None
         ((mark, fields),) = rows.items()
-        if not self._has_label(fields):
+        if not self._has_labels(fields) or (not self._labels and len(fields) < _SURE):
             return None
         self.remarks.append(f"line {number} has {DELIMITERS[mark]} between its fields")
         return number, [fields[place] for place in self._places.values()]
 
-    def _cells_of(self, name: str, sample: Sequence[str]) -> set[str]:
-        """Return the values of a column in the sound lines of a sample."""
-        place = self._places[name]
-        rows = map(self.dialect.grammar.split, sample[self.dialect.header :])
-        return {row[place].strip() for row in rows if row and len(row) == len(self.names)}
+    def _labels_of(self, lines: Sequence[str]) -> dict[int, set[str]]:
+        """Return the labels in the sound lines of a sample, by the place of their column.
 
-    def _has_label(self, fields: Sequence[str]) -> bool:
-        """Return whether fields have labels of other rows, or numbers among numbers, or are many if there is no label."""
-        for name, values in zip(self.columns.labels, self._labels, strict=True):
-            cell = fields[self._places[name]].strip()
-            numbers = all(map(_is_number, values)) and _is_number(cell)
-            if not cell or not (numbers or cell in values):
+        If no column of labels is read, those of few values take its part.
+        """
+        header = list(self.names)
+        splits = map(self.dialect.grammar.split, lines)
+        rows = [row for row in splits if row and len(row) == len(header) and row != header]
+        values = [{row[place].strip() for row in rows} for place in range(len(header))]
+        places = {self._places[name] for name in self.columns.labels} or {
+            place
+            for place, cells in enumerate(values)
+            if _ROWS_A_LABEL * len(cells) <= len(rows) and place not in self._places.values()
+        }
+        return {place: values[place] for place in sorted(places)}
+
+    def _has_labels(self, fields: Sequence[str]) -> bool:
+        """Return whether fields have labels of other rows, or numbers among numbers."""
+        for place, values in self._labels.items():
+            cell = fields[place].strip()
+            numbers = _is_number(cell) and all(map(_is_number, values))
+            if not (numbers or cell in values):
                 return False
-        return bool(self._labels) or len(fields) >= _SURE
+        return True
 
 
 class _Lines:

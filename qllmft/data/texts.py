@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,37 +17,53 @@ from qllmft.data.tables import SUFFIXES, RowSource, has_header, open_table, suff
 from qllmft.errors import UserError
 
 LONGEST_LINE = 1_000_000  # bytes
+Report = Callable[[str], None]
 
 
 def read_pairs(
-    path: Path, columns: tuple[str, str], delimiter: str | None = None
+    path: Path,
+    columns: tuple[str, str],
+    delimiter: str | None = None,
+    report: Report = lambda _: None,
 ) -> Iterator[tuple[str, str]]:
-    """Yield both texts of each row of a table lazily, or raise UserError for a row with one text."""
+    """Yield both texts of each row of a table lazily, as `read_texts` does, or raise UserError for a row with one."""
     if not suffix_of(path):
         raise UserError(
             f"{path} has one text per line, and the model compares two. Give a {', '.join(SUFFIXES)} table with the "
             f"columns {' and '.join(columns)}, or pairs of texts as arguments."
         )
-    return ((first, second) for first, second in _filled(path, columns, delimiter))
+    return ((first, second) for first, second in _filled(path, columns, delimiter, report))
 
 
-def read_texts(path: Path, column: str, delimiter: str | None = None) -> Iterator[str]:
+def read_texts(
+    path: Path, column: str, delimiter: str | None = None, report: Report = lambda _: None
+) -> Iterator[str]:
     """Yield the texts of a file lazily, in memory that does not depend on their number or length.
 
     A table of any format has a column of texts, also a ``.txt`` file whose first line names that column among others.
     Every other file, and standard input (``-``), has one text per line. Empty lines are left out, and an empty text of
     a table raises UserError.
+
+    Args:
+        path: of the file, or ``-``.
+        column: of the texts.
+        delimiter: of the fields of a table; None: it is found.
+        report: gets a line about how a table is read, before its rows.
     """
-    return (text for (text,) in _filled(path, [column], delimiter))
+    return (text for (text,) in _filled(path, [column], delimiter, report))
 
 
-def _filled(path: Path, columns: Sequence[str], delimiter: str | None) -> Iterator[list[str]]:
+def _filled(
+    path: Path, columns: Sequence[str], delimiter: str | None, report: Report
+) -> Iterator[list[str]]:
     """Yield the texts of each row or line without blanks around them, or raise UserError for an empty one of a table."""
     try:
         table = _table_at(path, columns, delimiter)
         if table is None:
             yield from ([line.strip()] for _, line in _lines(path) if not is_blank(line))
             return
+        named = f"column{'s' if len(columns) > 1 else ''} {', '.join(columns)}"
+        report(f"{path.name}: {', '.join(part for part in (table.in_words, named) if part)}")
         for number, cells in _rows(table, path):
             where = f"{path}, {table.place(number)}"
             texts = [
@@ -80,17 +96,6 @@ def _table_at(path: Path, columns: Sequence[str], delimiter: str | None) -> RowS
     if suffix == ".txt" and (zipped or has_header(path, names, delimiter)):
         return open_table(path, names, delimiter, longest=LONGEST_LINE)
     return None
-
-
-def describe_table(
-    path: Path, columns: Sequence[str], delimiter: str | None = None
-) -> str:
-    """Return how a table is read, for people, or "" for a file with one text per line."""
-    table = None if str(path) == "-" else _table_at(path, columns, delimiter)
-    if table is None:
-        return ""
-    named = f"column{'s' if len(columns) > 1 else ''} {', '.join(columns)}"
-    return f"{path.name}: {', '.join(part for part in (table.in_words, named) if part)}"
 
 
 def _rows(table: RowSource, path: Path) -> Iterator[tuple[int, list[Any]]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qllmft.config import EMBEDDED, DataConfig, RunConfig
 from qllmft.data import Corpus, Splits, Table, read_corpus, split_corpus
 from qllmft.errors import UserError
-from qllmft.events import OnEvent, ignore
+from qllmft.events import Message, OnEvent, ignore
 from qllmft.files import json_values, path_near
 from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.inference.measurement import BackendAgreement, trajectories_of
@@ -172,6 +172,8 @@ class LabelledTexts:
                 f"{', '.join(names)}. Give the run's own columns, or --label-column."
             )
         corpus, table, source = _given_texts(run, data, split)
+        for line in corpus.tables if data is not None else ():
+            on_event(Message(line))
         if subset is not None:
             table, source = subset.of(table), f"{source}, {subset}"
         labels = table.labels if real else _labels_of_model(corpus, table, names)

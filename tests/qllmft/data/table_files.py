@@ -2,12 +2,13 @@
 
 import csv
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
-from openpyxl import Workbook
 
-FORMATS = (".tsv", ".csv", ".jsonl", ".parquet", ".txt", ".json", ".xlsx")
+HAS_EXCEL = find_spec("openpyxl") is not None
+FORMATS = (".tsv", ".csv", ".jsonl", ".parquet", ".txt", ".json", *([".xlsx"] if HAS_EXCEL else []))
 
 
 def write_table(path: Path, rows: list[dict]) -> Path:
@@ -21,6 +22,8 @@ def write_table(path: Path, rows: list[dict]) -> Path:
     elif path.suffix == ".json":
         path.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
     elif path.suffix == ".xlsx":
+        from openpyxl import Workbook
+
         book = Workbook()
         for line in [list(rows[0]), *(list(row.values()) for row in rows)]:
             book.active.append(line)
