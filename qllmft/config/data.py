@@ -57,8 +57,12 @@ class DataConfig(Section):
     time_column: Annotated[str | None, NEUTRAL] = None
     # share of the drawn texts for training; the rest is for validation
     train_fraction: Fraction = 0.85
-    delimiter: str | None = None  # separator of fields in a .csv, .tsv or .txt file; None: it is found
-    bad_rows: Literal["error", "skip"] = "error"  # rows without a text or a label, and lines that are no rows
+    delimiter: str | None = (
+        None  # separator of fields in a .csv, .tsv or .txt file; None: it is found
+    )
+    bad_rows: Literal["error", "skip"] = (
+        "error"  # rows without a text or a label, and lines that are no rows
+    )
     # repeated texts: all are kept, or all but one copy dropped, and texts with several labels
     duplicates: Literal["keep", "drop"] = "keep"
     # regression: the label columns hold real numbers; multilabel: each text has any number of

@@ -63,7 +63,9 @@ def position_of(column: str, names: Sequence[str], where: object) -> int:
         places = [place for place, name in enumerate(names) if form(name) == form(column)]
         if len(places) > 1:
             same = names[places[0]]
-            raise UserError(f"{where} has several columns named {same!r}, expected one. Rename the others.")
+            raise UserError(
+                f"{where} has several columns named {same!r}, expected one. Rename the others."
+            )
         if places:
             return places[0]
     return -1

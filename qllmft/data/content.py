@@ -30,9 +30,7 @@ _LETTERS = "A-Za-zÀ-ÏÑ-ÖØ-Üß-ïñ-öø-üÿŒœŠšŽžŸ"
 _SIGNS = "«»¡¿£€¢¥¤§©®™·´ªº†‡‰½¼¾²³°±×÷µ¶¨¯¸¬¦ƒ¹˜ˆ\xa0"
 # Signs stand beside words. One between letters, as in "by³o", is a letter of another encoding, as is a capital after a
 # small letter.
-_WESTERN = re.compile(
-    rf"[{_SIGNS}‹›„‚]*(?:[{_LETTERS}]|[“”‘’–—…•\xad/])*[{_SIGNS}‹›„‚]*"
-)
+_WESTERN = re.compile(rf"[{_SIGNS}‹›„‚]*(?:[{_LETTERS}]|[“”‘’–—…•\xad/])*[{_SIGNS}‹›„‚]*")
 _MIXED_CASE = re.compile(r"[a-zß-ÿ][À-ÜŒŠŽŸ]")
 _MOST_FOREIGN = 0.3  # share of words without an ASCII letter, such as those of Cyrillic or Greek
 
@@ -88,7 +86,11 @@ def format_of(path: Path) -> tuple[str, bool]:
         return ".xlsx", zipped
     if head.startswith(_PARQUET):
         return ".parquet", zipped
-    if head.lstrip(codecs.BOM_UTF8 + b" \t\r\n")[:14].lower().startswith((b"<!doctype html", b"<html")):
+    if (
+        head.lstrip(codecs.BOM_UTF8 + b" \t\r\n")[:14]
+        .lower()
+        .startswith((b"<!doctype html", b"<html"))
+    ):
         raise UserError(
             f"{path} is a web page, expected a table. Download the file itself, not the page about it."
         )
@@ -102,7 +104,9 @@ def _head(path: Path, *, zipped: bool) -> bytes:
         return file.read(_HEAD)
 
 
-def examine(path: Path, *, zipped: bool = False, most: int | None = None, longest: int = MOST_LINE) -> TextFile:
+def examine(
+    path: Path, *, zipped: bool = False, most: int | None = None, longest: int = MOST_LINE
+) -> TextFile:
     """Find the encoding and the ends of lines of a regular file.
 
     Args:

@@ -15,7 +15,9 @@ from qllmft.errors import UserError
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 SAMPLE_LINES = 2_000
 _MOST_BEFORE = 20  # lines before the one that names the columns
-_EXCEL_LINE = re.compile(r"\"?sep=(.)\"?[;,\t|]*", re.IGNORECASE)  # by which Excel tells the delimiter
+_EXCEL_LINE = re.compile(
+    r"\"?sep=(.)\"?[;,\t|]*", re.IGNORECASE
+)  # by which Excel tells the delimiter
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ def find_dialect(
     if start < len(lines):
         check_columns(max(lines[start].count(mark) + 1 for mark in DELIMITERS), path)
     default = "," if suffix == ".csv" else "\t"
-    marks = [delimiter] if delimiter else [default, *(mark for mark in DELIMITERS if mark != default)]
+    marks = (
+        [delimiter] if delimiter else [default, *(mark for mark in DELIMITERS if mark != default)]
+    )
     for number in range(start, min(len(lines), start + _MOST_BEFORE)):
         for mark in marks:
             names = _names(lines[number], mark)
@@ -168,9 +172,7 @@ def _all_within(
     place = position_of(columns.texts[0], names, "")
     rows = [line.split(mark) for line in lines if line.strip()]
     texts = [row[place].strip() for row in rows if len(row) == len(names)]
-    return bool(texts) and all(
-        len(text) > 1 and text[0] == text[-1] == quote for text in texts
-    )
+    return bool(texts) and all(len(text) > 1 and text[0] == text[-1] == quote for text in texts)
 
 
 def _no_columns(
@@ -190,9 +192,7 @@ def _no_columns(
     ]
     mark = even[0] if even else max(marks, key=lambda mark: counts[mark])
     names = _names(lines[0], mark)
-    missing = next(
-        column for column in columns.required if position_of(column, names, path) < 0
-    )
+    missing = next(column for column in columns.required if position_of(column, names, path) < 0)
     if len(even) > 1 and delimiter is None:
         both = " and ".join(DELIMITERS[each] for each in even[:2])
         return UserError(
@@ -213,9 +213,7 @@ def _no_columns(
     return no_column(missing, names, path, columns)
 
 
-def _guessed(
-    names: list[str], rows: Sequence[str], mark: str, columns: Columns
-) -> list[str]:
+def _guessed(names: list[str], rows: Sequence[str], mark: str, columns: Columns) -> list[str]:
     """Return names for a table without them: the longest column is the text, the one with the fewest values the label."""
     cells = [_names(line, mark) for line in rows]
     cells = [row for row in cells if len(row) == len(names)] or [names]
@@ -228,4 +226,3 @@ def _guessed(
     if others and columns.labels:
         guess[min(others, key=lambda i: values[i])] = columns.labels[0]
     return guess
-

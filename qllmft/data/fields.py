@@ -30,7 +30,9 @@ class Grammar:
     """Fields, the mark between them, and quotes around them."""
 
     delimiter: str  # one character; "" if a line is one field
-    quoting: Quoting = "doubled"  # how a quote stands within quotes; "none": no character is a quote
+    quoting: Quoting = (
+        "doubled"  # how a quote stands within quotes; "none": no character is a quote
+    )
     quote: str = '"'
 
     @cached_property
@@ -117,10 +119,13 @@ class Grammar:
         if not self._sound.fullmatch(row):
             return None
         return [
-            self._unescaped(quoted) if quoted else plain for quoted, plain in self._cell.findall(row)
+            self._unescaped(quoted) if quoted else plain
+            for quoted, plain in self._cell.findall(row)
         ]
 
-    def split_lines(self, lines: Sequence[str], newline: str) -> tuple[list[list[str]], list[int]] | None:
+    def split_lines(
+        self, lines: Sequence[str], newline: str
+    ) -> tuple[list[list[str]], list[int]] | None:
         """Return the rows of lines that are sound, and the place of the first line of each; else None."""
         if self.quoting != "doubled" or not self.delimiter:
             return None

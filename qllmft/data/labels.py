@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.data.cells import MOST_LABEL, is_several, label_of
+from qllmft.data.cells import MOST_LABEL, is_several, label_of, list_in
 from qllmft.data.corpus import listed
 from qllmft.errors import UserError
 from qllmft.tasks import TASKS

@@ -86,7 +86,9 @@ class RecordTable:
         try:
             records = parse_json(content)
         except ValueError as error:
-            raise UserError(f"{path}: not JSON ({_reason(error)}). Expected a list of objects.") from None
+            raise UserError(
+                f"{path}: not JSON ({_reason(error)}). Expected a list of objects."
+            ) from None
         for number, record in enumerate(records, start=1):
             if not isinstance(record, dict):
                 raise _no_object(record, f"{path}, record {number}")
@@ -105,7 +107,9 @@ def parse_object(line: str, where: str) -> dict[str, Any]:
     try:
         row = parse_json(line)
     except ValueError as error:
-        raise UserError(f"{where}: not JSON ({_reason(error)}). Expected one object per line.") from None
+        raise UserError(
+            f"{where}: not JSON ({_reason(error)}). Expected one object per line."
+        ) from None
     if not isinstance(row, dict):
         raise _no_object(row, where)
     return row

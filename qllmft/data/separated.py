@@ -175,7 +175,9 @@ class SeparatedTable:
             parts = _rest_of_row(raw, lines, grammar)
             if sum(map(len, parts)) > MOST_TEXT:
                 lines.push_back(parts[1:])
-                yield Fault(number, f"its row has more than {MOST_TEXT:,} characters. Is a quote not closed")
+                yield Fault(
+                    number, f"its row has more than {MOST_TEXT:,} characters. Is a quote not closed"
+                )
                 return
             fields = grammar.split("".join(parts).rstrip("\r\n")) if parts else None
             if fields is not None and self._swallows_rows(parts):

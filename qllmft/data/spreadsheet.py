@@ -18,7 +18,15 @@ from qllmft.files import open_regular
 
 _MOST_BEFORE = 20  # rows before the one that names the columns
 _WORKBOOK = "xl/workbook.xml"
-_ERRORS = {"#N/A", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}  # Excel's empty results
+_ERRORS = {
+    "#N/A",
+    "#DIV/0!",
+    "#NAME?",
+    "#NULL!",
+    "#NUM!",
+    "#REF!",
+    "#VALUE!",
+}  # Excel's empty results
 
 
 class SheetTable:
@@ -29,7 +37,9 @@ class SheetTable:
         self.remarks: list[str] = []
         with _workbook(path) as book:
             heads = {
-                sheet.title: [_names(row) for row in islice(sheet.iter_rows(values_only=True), _MOST_BEFORE)]
+                sheet.title: [
+                    _names(row) for row in islice(sheet.iter_rows(values_only=True), _MOST_BEFORE)
+                ]
                 for sheet in book.worksheets
             }
         headers = {
@@ -74,7 +84,10 @@ class SheetTable:
                 elif _names(row) == self.names:
                     yield Fault(number, "it names the columns again")
                 else:
-                    yield number, [_cell(row[place]) if place < len(row) else None for place in places]
+                    yield (
+                        number,
+                        [_cell(row[place]) if place < len(row) else None for place in places],
+                    )
 
     def _not_one_sheet(
         self, heads: dict[str, list[list[str]]], titles: Sequence[str], columns: Columns
@@ -94,7 +107,9 @@ class SheetTable:
                 f"{self.path}: the first row seems to be a text, not the names of columns: {', '.join(rows[0])[:60]!r}. "
                 f"Add a first row with {' and '.join(columns.required)}."
             )
-        missing = next(name for name in columns.required if position_of(name, rows[0], self.path) < 0)
+        missing = next(
+            name for name in columns.required if position_of(name, rows[0], self.path) < 0
+        )
         return no_column(missing, rows[0], self.path, columns)
 
 
@@ -122,7 +137,9 @@ def _workbook(path: Path) -> Iterator[Any]:
         except UserError:
             raise
         except Exception as error:  # openpyxl has no error of its own for a damaged part
-            raise UserError(f"{path} cannot be read as .xlsx: {first_line(error)}. Save it again, or as .csv.") from error
+            raise UserError(
+                f"{path} cannot be read as .xlsx: {first_line(error)}. Save it again, or as .csv."
+            ) from error
         try:
             yield book
         finally:
@@ -153,5 +170,7 @@ def _cell(value: Any) -> Any:
         return value
     text = str(value)
     if len(text) > MOST_TEXT:
-        raise UserError(f"a cell has {len(text):,} characters, expected at most {MOST_TEXT:,}. Split it.")
+        raise UserError(
+            f"a cell has {len(text):,} characters, expected at most {MOST_TEXT:,}. Split it."
+        )
     return None if text in _ERRORS else text

@@ -105,7 +105,9 @@ def open_table(
     suffix = _ALIASES.get(suffix, suffix)
     if suffix == ".parquet":
         if zipped:
-            raise UserError(f"{path} is a .parquet file in gzip. Unpack it first: gunzip {path.name}.")
+            raise UserError(
+                f"{path} is a .parquet file in gzip. Unpack it first: gunzip {path.name}."
+            )
         return _ParquetTable(path, columns, keeps_all=most is not None)
     if suffix == ".xlsx":
         if zipped:

@@ -107,12 +107,7 @@ def test_findings_are_said_once_and_recorded(tmp_path, frame, settings):
         **settings | {"data__n_per_label": 60},
     )
     said = "\n".join(lines.said)
-    assert (
-        said.count(
-            "1 row is left out: split 'all', row 82: the text is empty."
-        )
-        == 1
-    )
+    assert said.count("1 row is left out: split 'all', row 82: the text is empty.") == 1
     assert said.count("Duplicates: 1 text occurs more than once") == 1
     assert said.count("60 per label are requested.") == 1
     content = json.loads(outcome.folder.result_file.read_text())

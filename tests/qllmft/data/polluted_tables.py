@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 WORDS = (
-    "the lamp came late and broke twice, but; the shop was kind I would \"buy\" this again | soon for "
+    'the lamp came late and broke twice, but; the shop was kind I would "buy" this again | soon for '
     "my desk at home naïve café 5\" it's"
 ).split()
 LABELS = ("good", "bad", "so so")
@@ -111,7 +111,9 @@ def pollute(table: DrawnTable, random: Random) -> tuple[str, bytes]:
         lines += lines
     elif kind == "no names":
         lines = lines[1:]
-    elif kind == "line broken" and '"' not in lines[place]:  # within quotes it would be a sound text
+    elif (
+        kind == "line broken" and '"' not in lines[place]
+    ):  # within quotes it would be a sound text
         middle = len(lines[place]) // 2
         lines[place] = f"{lines[place][:middle]}\n{lines[place][middle:]}"
     elif kind == "rows joined":

@@ -1,0 +1,295 @@
+"""How a table is written is found and said: format, compression, encoding, quotes, delimiters, the line of the names."""
+
+import csv
+import gzip
+import json
+
+import pandas as pd
+import pytest
+from table_files import HAS_EXCEL, labelled, write_table
+
+from qllmft.config import DataConfig
+from qllmft.data import read_corpus
+from qllmft.data.texts import read_texts
+from qllmft.errors import UserError
+
+PAIRS = [(f"a {word} film, {i}", i % 2) for i, word in enumerate(["fine", "dull", "good", "bad"])]
+TEXTS = [text for text, _ in PAIRS]
+CSV = "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in PAIRS)
+excel = pytest.mark.skipif(not HAS_EXCEL, reason="pip install '.[excel]'")
+
+
+def read(path, **settings):
+    return read_corpus(DataConfig(source=str(path), **settings))
+
+
+def refusal(path, **settings):
+    with pytest.raises(UserError) as caught:
+        read(path, **settings)
+    return str(caught.value)
+
+
+def assert_read(path, said):
+    """Both doors give the texts, and a line says how the table was read."""
+    corpus = read(path)
+    assert corpus.pooled().texts == TEXTS
+    assert corpus.tables == (f"{path.name}: 4 rows, {said}",)
+    lines = []
+    assert list(read_texts(path, "text", report=lines.append)) == TEXTS
+    assert lines[0].startswith(f"{path.name}: ")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".json", ".txt"])
+@pytest.mark.parametrize("packed_name", [True, False])
+def test_gzip_is_found_by_its_bytes(tmp_path, suffix, packed_name):
+    path = write_table(tmp_path / f"x{suffix}", labelled(*PAIRS))
+    content = gzip.compress(path.read_bytes())
+    path = tmp_path / f"y{suffix}{'.gz' * packed_name}"
+    path.write_bytes(content)
+    corpus = read(path)
+    assert corpus.pooled().texts == TEXTS
+    assert "gzip" in corpus.tables[0]
+    assert list(read_texts(path, "text")) == TEXTS
+
+
+def test_damaged_gzip_is_refused(tmp_path):
+    path = tmp_path / "x.csv.gz"
+    path.write_bytes(gzip.compress(CSV.encode() * 100)[:-40])
+    assert "x.csv.gz cannot be unpacked" in refusal(path)
+
+
+def test_gzip_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "x.csv.gz"
+    path.write_bytes(gzip.compress(CSV.encode() + b"a,1\n" * 5_000))
+    monkeypatch.setattr("qllmft.data.cells.MOST_BYTES", 10_000)
+    assert "unpacks to more than 10,000 bytes" in refusal(path)
+
+
+@excel
+@pytest.mark.parametrize("name", ["x.xlsx", "x.csv", "x.XLSX"])
+def test_a_sheet_is_read_by_any_name(tmp_path, name):
+    write_table(tmp_path / "made.xlsx", labelled(*PAIRS)).rename(tmp_path / name)
+    assert_read(tmp_path / name, "sheet 'Sheet', columns text, label")
+
+
+@excel
+def test_the_sheet_with_the_columns_is_taken(tmp_path):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.active.append(["Notes on the export"])
+    sheet = book.create_sheet("Reviews")
+    for row in [["Reviews of May"], [], ["Text", "Label "], *PAIRS, [], ["Text", "Label"]]:
+        sheet.append(row)
+    sheet.cell(8, 1).value = "a text without a label"
+    path = tmp_path / "x.xlsx"
+    book.save(path)
+    said = refusal(path)
+    assert "row 9: it names the columns again" in said
+    corpus = read(path, bad_rows="skip")
+    assert corpus.pooled().texts == TEXTS
+    assert corpus.findings.skipped_rows == 2
+    assert "sheet 'Reviews' of 2, the columns are named in row 3" in corpus.tables[0]
+    book.copy_worksheet(sheet)
+    book.save(path)
+    assert "the sheets 'Reviews' and 'Reviews Copy' both have the columns" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04 and more", "cannot be read as .xlsx" if HAS_EXCEL else "pip install"),
+        (b"\xd0\xcf\x11\xe0 and more", "is a file of Excel 2003 or older. Save it as .xlsx"),
+        (b"<!DOCTYPE html><html>", "is a web page, expected a table"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
+    ],
+)
+def test_what_is_no_table_is_named(tmp_path, content, said):
+    path = tmp_path / "x.csv"
+    path.write_bytes(content)
+    assert said in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("utf-8", "commas"),
+        ("utf-8-sig", "commas"),
+        ("utf-16", "commas, UTF-16"),
+        ("utf-16-be", "commas, UTF-16"),
+        ("cp1252", "commas, Windows-1252 ('naïve')"),
+    ],
+)
+def test_encodings_are_found_and_said(tmp_path, encoding, said):
+    content = CSV + "“a naïve café’s film”,1\n"
+    path = tmp_path / "x.csv"
+    path.write_bytes(content.encode(encoding))
+    corpus = read(path)
+    assert corpus.pooled().texts == [*TEXTS, "“a naïve café’s film”"]
+    assert corpus.tables == (f"x.csv: 5 rows, {said}, columns text, label",)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1251", "хороший фильм"),
+        ("cp1250", "było dobrze, żółty"),
+        ("mac-roman", "un café"),
+        ("cp1253", "καλή ταινία"),
+        ("shift-jis", "良い映画です"),
+        ("gb18030", "很好的电影"),
+        ("koi8-r", "хороший фильм"),
+    ],
+)
+def test_other_encodings_are_refused_with_the_line(tmp_path, encoding, text):
+    path = tmp_path / "x.csv"
+    path.write_bytes(f'{CSV}"{text}",1\n'.encode(encoding))
+    said = refusal(path)
+    assert "x.csv, line 6: byte 0x" in said
+    assert "is not UTF-8" in said
+
+
+def test_a_tsv_with_quotes_is_read_by_what_its_lines_need(tmp_path):
+    path = tmp_path / "x.tsv"
+    rows = [('so "they" say', 1), ("a\ttab", 0), ("two\nlines", 1), ("plain", 0)]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter="\t")
+        writer.writerows([("text", "label"), *rows])
+    corpus = read(path)
+    assert corpus.pooled().texts == [text for text, _ in rows]
+    assert "tabs, texts in quotes" in corpus.tables[0]
+    path.write_text('text\tlabel\n"so" they say\t1\nit \'s "good\t0\n')
+    corpus = read(path)
+    assert corpus.pooled().texts == ['"so" they say', "it 's \"good"]
+    assert "quotes are characters" in corpus.tables[0]
+
+
+def test_single_quotes_around_texts_are_found(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("text,label\n'a fine, good film',1\n'a dull film',0\n")
+    corpus = read(path)
+    assert corpus.pooled().texts == ["a fine, good film", "a dull film"]
+    assert "single quotes" in corpus.tables[0]
+
+
+def test_blanks_before_quotes_do_not_matter(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text('label, text\n1, "a fine, good film"\n0, "a ""dull"" film"\n')
+    assert read(path).pooled().texts == ["a fine, good film", 'a "dull" film']
+
+
+def test_a_title_above_the_names_is_said(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("Export of 3 May,,\n\n" + CSV)
+    assert_read(path, "commas, the columns are named in line 3, columns text, label")
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ("\nTotal: 4\n", "line 7: it has 1 field, expected 2"),
+        (CSV, "line 6: it names the columns again"),
+        ("a,b,c\n", "line 6: it has 3 fields, expected 2 (text, label)"),
+        ("a fine film 1\n", "line 6: it has 1 field, expected 2 (text, label)"),
+        ("a\r1,x,0\n", "and a carriage return"),
+    ],
+)
+def test_what_is_no_row_is_named_and_left_out_alone(tmp_path, added, said):
+    path = tmp_path / "x.csv"
+    path.write_bytes((CSV + added).encode())
+    assert said in refusal(path)
+    assert "--bad-rows skip" in refusal(path)
+    corpus = read(path, bad_rows="skip")
+    assert corpus.pooled().texts in (TEXTS, TEXTS * 2)
+    assert said.split(": ")[-1] in " ".join(corpus.findings.sentences())
+
+
+def test_a_row_with_another_delimiter_is_read_if_its_label_is_one(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(CSV + "a strange film;1\n")
+    corpus = read(path)
+    assert corpus.pooled().texts == [*TEXTS, "a strange film"]
+    assert corpus.tables[0].endswith("; line 6 has semicolons between its fields")
+    path.write_text(CSV + "a strange; odd film\n")
+    assert "line 6: it has 1 field" in refusal(path)
+
+
+def test_a_stray_quote_in_a_column_that_is_not_read_is_said(tmp_path):
+    path = tmp_path / "x.csv"
+    rows = [f'{i},"{text}",{label}' for i, (text, label) in enumerate(PAIRS)]
+    rows[1] = rows[1].replace("1,", '1",', 1)
+    rows[2] = rows[2].replace("2,", '",', 1)
+    path.write_text("\n".join(["id,text,label", *rows]))
+    corpus = read(path)
+    assert corpus.pooled().texts == TEXTS
+    assert "line 3 has a stray quote in 'id', which is not read" in corpus.tables[0]
+
+
+def test_a_stray_quote_in_a_label_is_named(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(CSV + 'another film,1"0\n')
+    assert "line 6: it has a stray quote in 'label'" in refusal(path)
+
+
+def test_inches_are_characters_of_a_text(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text('text,label\na 5" disk,1\nshe said "fine",0\n')
+    assert read(path).pooled().texts == ['a 5" disk', 'she said "fine"']
+
+
+def test_two_delimiters_that_fit_ask_for_one(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("name,x;y\na,b;c\nd,e;f\n")
+    said = refusal(path)
+    assert (
+        "commas and semicolons both divide all lines. Name one of the two with --delimiter" in said
+    )
+
+
+def test_an_unusual_delimiter_is_named_by_its_option(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("text^label\na^1\nb^0\n")
+    assert "Name the character between the fields with --delimiter" in refusal(path)
+    assert read(path, delimiter="^").pooled().texts == ["a", "b"]
+
+
+@pytest.mark.parametrize("content", ["one line", '[{"text": "a"', "lines"])
+def test_json_is_a_list_or_lines(tmp_path, content):
+    path = tmp_path / "x.json"
+    records = labelled(*PAIRS)
+    if content == "one line":
+        path.write_text(json.dumps(records))
+    elif content == "lines":
+        path.write_text("\n".join(map(json.dumps, records)))
+    else:
+        path.write_text(json.dumps(records, indent=2))
+    corpus = read(path)
+    assert corpus.pooled().texts == TEXTS
+    assert ("a record per line" if content == "lines" else "a list of records") in corpus.tables[0]
+
+
+def test_a_txt_file_is_a_table_if_its_first_line_names_the_column(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text("label\ttext\n1\ta fine film\n0\ta dull film\n")
+    assert list(read_texts(path, "text")) == ["a fine film", "a dull film"]
+    path.write_text("my text\tis fine\n1\ta fine film\n")
+    assert list(read_texts(path, "text")) == ["my text\tis fine", "1\ta fine film"]
+
+
+def test_a_list_of_texts_beside_a_table_is_no_split(tmp_path):
+    write_table(tmp_path / "train.csv", labelled(*PAIRS))
+    (tmp_path / "train.txt").write_text("a list of texts\n")
+    (tmp_path / "TEST.csv.gz").write_bytes(gzip.compress(CSV.encode()))
+    corpus = read(tmp_path)
+    assert {name: len(table) for name, table in corpus.splits.items()} == {"train": 4, "test": 4}
+
+
+def test_a_column_that_no_record_has_is_named(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"text": "a", "stars": 1}\n{"text": "b", "stars": 2}\n')
+    assert "there is no column 'label'; its columns are 'text', 'stars'" in refusal(path)
+
+
+def test_parquet_under_another_name_is_read(tmp_path):
+    pd.DataFrame(labelled(*PAIRS)).to_parquet(tmp_path / "x.csv")
+    assert_read(tmp_path / "x.csv", "columns text, label")
