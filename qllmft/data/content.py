@@ -48,10 +48,12 @@ class TextFile:
     @contextmanager
     def lines(self) -> Iterator[Iterator[str]]:
         """Open the file and return its lines with their ends."""
-        with open_bytes(self.path, zipped=self.zipped) as file:
+        with (
+            open_bytes(self.path, zipped=self.zipped) as file,
             # only the end of this file's lines ends one, so that another one in a text stays there
-            with TextIOWrapper(file, self.encoding, newline=self.newline) as text:
-                yield text
+            TextIOWrapper(file, self.encoding, newline=self.newline) as text,
+        ):
+            yield text
 
 
 @contextmanager
@@ -242,7 +244,8 @@ def _not_utf8(path: Path, zipped: bool) -> UserError:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
                 return UserError(
-                    f"{path}, line {number}: byte {line[error.start]:#04x} is not UTF-8, and the file is not Windows-1252. "
-                    f"Convert it from its own encoding first, for instance: iconv -f cp1250 -t utf-8 {path.name}."
+                    f"{path}, line {number}: byte {line[error.start]:#04x} is not UTF-8, and the file is not "
+                    "Windows-1252. Convert it from its own encoding first, for instance: iconv -f cp1250 -t utf-8 "
+                    f"{path.name}."
                 )
     raise AssertionError(f"{path} was not UTF-8 before and is now")

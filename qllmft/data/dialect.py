@@ -207,14 +207,14 @@ def _no_columns(
         )
     if len(names) == 1 and delimiter is None and re.search(r"\w[^\w\s\"'.-]\w", lines[0]):
         return UserError(
-            f"{path}: there is no column {missing!r} in the first line, {lines[0][:60]!r}. Name the character between the "
-            "fields with --delimiter."
+            f"{path}: there is no column {missing!r} in the first line, {lines[0][:60]!r}. Name the character "
+            "between the fields with --delimiter."
         )
     return no_column(missing, names, path, columns)
 
 
 def _guessed(names: list[str], rows: Sequence[str], mark: str, columns: Columns) -> list[str]:
-    """Return names for a table without them: the longest column is the text, the one with the fewest values the label."""
+    """Return names for a table without them: the longest column is the text, that of the fewest values the label."""
     cells = [_names(line, mark) for line in rows]
     cells = [row for row in cells if len(row) == len(names)] or [names]
     lengths = [sum(len(row[i]) for row in cells) for i in range(len(names))]

@@ -87,9 +87,9 @@ class Grammar:
     @cached_property
     def _cell(self) -> re.Pattern[str]:
         """Pattern of a field with its quoted or its plain content in a group, after the start or a mark."""
+        quoted = rf" *+{self.quote}({self._inside}){self.quote} *+"
         return re.compile(
-            rf"(?:\A|{self._mark})(?: *+{self.quote}({self._inside}){self.quote} *+|({self._plain}))(?={self._mark}|\Z)",
-            re.DOTALL,
+            rf"(?:\A|{self._mark})(?:{quoted}|({self._plain}))(?={self._mark}|\Z)", re.DOTALL
         )
 
     def opens(self, line: str) -> bool:
@@ -161,7 +161,7 @@ class Grammar:
         return line.split(self.delimiter) if self.delimiter else [line]
 
     def readings(self, line: str, count: int) -> list[Reading]:
-        """Return the ways to read a damaged line as a number of fields, with quotes as characters where they must be."""
+        """Return the ways to read a damaged line as a number of fields, where some quotes are characters."""
         if self.quoting == "none":
             return []
         readings: list[Reading] = []

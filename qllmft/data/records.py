@@ -80,8 +80,8 @@ class RecordTable:
                 content += line
                 if len(content) > MOST_BYTES:
                     raise UserError(
-                        f"{path} is one list of more than {MOST_BYTES:,} characters. Write it as .jsonl, one object per "
-                        "line."
+                        f"{path} is one list of more than {MOST_BYTES:,} characters. Write it as .jsonl, one object "
+                        "per line."
                     )
         try:
             records = parse_json(content)

@@ -119,8 +119,8 @@ def _bad_rows(bad: list[str], numbers: int, rows: str, config: DataConfig) -> Us
     has = "has" if len(bad) == 1 else "have"
     if numbers == len(bad):
         return UserError(
-            f"{config.source}: of {rows} {numbers:,} {has} a text that is no string: {named}. Write numbers in quotes, or "
-            "leave these rows out with --bad-rows skip."
+            f"{config.source}: of {rows} {numbers:,} {has} a text that is no string: {named}. Write numbers in quotes, "
+            "or leave these rows out with --bad-rows skip."
         )
     return UserError(
         f"{config.source}: of {rows} {len(bad):,} {has} no text or no label: {named}. Fill them in, or leave them out "

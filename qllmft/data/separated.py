@@ -12,7 +12,7 @@ from qllmft.counts import count_of
 from qllmft.data.cells import MOST_TEXT, check_columns
 from qllmft.data.columns import Columns, position_of
 from qllmft.data.content import TextFile
-from qllmft.data.dialect import DELIMITERS, SAMPLE_LINES, Dialect, find_dialect
+from qllmft.data.dialect import DELIMITERS, SAMPLE_LINES, find_dialect
 from qllmft.data.fields import Grammar
 from qllmft.errors import UserError
 

@@ -104,8 +104,8 @@ class SheetTable:
             return UserError(f"{self.path} is empty; expected a first row that names the columns.")
         if seems_row(rows[0], rows[1:]):
             return UserError(
-                f"{self.path}: the first row seems to be a text, not the names of columns: {', '.join(rows[0])[:60]!r}. "
-                f"Add a first row with {' and '.join(columns.required)}."
+                f"{self.path}: the first row seems to be a text, not the names of columns: "
+                f"{', '.join(rows[0])[:60]!r}. Add a first row with {' and '.join(columns.required)}."
             )
         missing = next(
             name for name in columns.required if position_of(name, rows[0], self.path) < 0

@@ -232,8 +232,8 @@ def _not_rows(path: Path, faults: Sequence[Fault], rows: int, table: RowSource) 
         message += f" {count_of(len(others), 'more line')}: {', '.join(numbers)}."
     if len(faults) > rows:
         return UserError(
-            f"{message} Quote the texts that hold the delimiter ({table.in_words}), name another one with --delimiter, or "
-            "name every column in the first line."
+            f"{message} Quote the texts that hold the delimiter ({table.in_words}), name another one with --delimiter, "
+            "or name every column in the first line."
         )
     lines = "the line" if not others else "these lines"
     return UserError(f"{message} Correct {lines}, or leave {lines} out with --bad-rows skip.")

@@ -56,7 +56,7 @@ def read_texts(
 def _filled(
     path: Path, columns: Sequence[str], delimiter: str | None, report: Report
 ) -> Iterator[list[str]]:
-    """Yield the texts of each row or line without blanks around them, or raise UserError for an empty one of a table."""
+    """Yield the texts of each row or line without blanks around them, or raise UserError for an empty one of a row."""
     try:
         table = _table_at(path, columns, delimiter)
         if table is None:
@@ -141,7 +141,7 @@ def _text(value: Any, table: RowSource, number: int, where: str, column: str) ->
         return ""
     if not isinstance(value, str):
         raise UserError(
-            f"{where}: the text is {value!r}, expected a string. Choose the column with --text-column, or write numbers "
-            "in quotes."
+            f"{where}: the text is {value!r}, expected a string. Choose the column with --text-column, or write "
+            "numbers in quotes."
         )
     return value

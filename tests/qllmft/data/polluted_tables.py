@@ -6,10 +6,39 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-WORDS = (
-    'the lamp came late and broke twice, but; the shop was kind I would "buy" this again | soon for '
-    "my desk at home naïve café 5\" it's"
-).split()
+WORDS = [
+    *(
+        "the",
+        "lamp",
+        "came",
+        "late",
+        "and",
+        "broke",
+        "twice,",
+        "but;",
+        "shop",
+        "was",
+        "kind",
+        "I",
+        "would",
+    ),
+    *(
+        '"buy"',
+        "this",
+        "again",
+        "|",
+        "soon",
+        "for",
+        "my",
+        "desk",
+        "at",
+        "home",
+        "naïve",
+        "café",
+        '5"',
+        "it's",
+    ),
+]
 LABELS = ("good", "bad", "so so")
 OTHERS = ("id", "date", "price", "note")
 DELIMITERS = (",", ";", "\t", "|")
@@ -81,7 +110,7 @@ def pollute(table: DrawnTable, random: Random) -> tuple[str, bytes]:
     if kind == "fields merged":
         column = random.randrange(len(row) - 1)
         cells = [table.line([cell]) for cell in row]
-        joined = cells[:column] + ["".join(cells[column : column + 2])] + cells[column + 2 :]
+        joined = [*cells[:column], "".join(cells[column : column + 2]), *cells[column + 2 :]]
         lines[place] = mark.join(joined)
     elif kind == "field split":
         column = random.randrange(len(row))

@@ -1,4 +1,4 @@
-"""How a table is written is found and said: format, compression, encoding, quotes, delimiters, the line of the names."""
+"""How a table is written is found and said: format, gzip, encoding, quotes, delimiter, the line of the names."""
 
 import csv
 import gzip
