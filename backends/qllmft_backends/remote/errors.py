@@ -80,5 +80,9 @@ class DuplicateJobWarning(UserWarning):
     """Job that the server accepted late and charges in addition to the first one."""
 
 
+class NoAnswerWarning(UserWarning):
+    """Server that has not answered for seconds, while its request waits or is repeated."""
+
+
 class DamagedRecordWarning(UserWarning):
     """Last record of a ledger that cannot be read. It is set aside, and the rest is used."""

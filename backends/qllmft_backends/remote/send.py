@@ -10,6 +10,7 @@ from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import JobIndex, Route
+from qllmft_backends.remote.silence import Silence
 
 LEAST_SETTLE_S = 60.0  # longer than a service's list of jobs is usually behind
 _FIRST_PAUSE_S = 1.0
@@ -100,6 +101,7 @@ def send(index: JobIndex, chunk: Chunk, batch: CircuitBatch, session: str | None
     """
     route, ledger = index.route, index.ledger
     patience = Deadline(route.waits.retry_s)
+    silence = Silence(route.waits.retry_s)
     pause = min(_FIRST_PAUSE_S, route.waits.poll_interval_s)
     while True:
         (token,) = ledger.tokens(chunk.setup, [chunk.values], chunk.checked)
@@ -127,6 +129,8 @@ def send(index: JobIndex, chunk: Chunk, batch: CircuitBatch, session: str | None
                 f"{failure} Chunk {chunk.id} ({chunk.circuits} circuits) was not accepted and costs nothing; jobs "
                 "accepted before are in the ledger. Run again to continue from there."
             )
+        answer = "no answer" if failure.status is None else f"answer {failure.status}"
+        silence.before_pause(wait, f"{route.name} does not accept {chunk.label} ({answer})")
         time.sleep(wait)
         pause *= 2
         index.refresh()

@@ -4,6 +4,7 @@ size are bounded, whatever the server sends."""
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from contextlib import suppress
@@ -32,8 +33,11 @@ from qllmft_backends.remote import (
     cancel_ledger,
     ledger_jobs,
     server_jobs,
+    silence,
     wait,
 )
+from qllmft_backends.remote.errors import NoAnswerWarning
+from qllmft_backends.remote.ionq import transport
 from qllmft_backends.sandbox import server, shapes
 
 PASSING = [
@@ -145,6 +149,42 @@ def test_a_refused_connection_is_known_to_have_had_no_effect(box, forte, problem
         away = forte(url=gone.url, retry_s=0.2)
     assert_fails(away, problem, RemoteTransientError, "The server was not reached")
     assert_recovers(box, forte, problem)
+
+
+@pytest.mark.public_report(
+    case="raw_messages: an address that does not answer",
+    source="own attack",
+    seen="a refused connection is repeated for 120 s without a word",
+    outcome="the address is named on the standard error before the third second",
+)
+def test_an_address_that_does_not_answer_is_named_before_the_end(forte, problem, monkeypatch):
+    monkeypatch.setattr(silence, "QUIET_S", 0.0)
+    with MockServer() as gone:
+        away = forte(url=gone.url, retry_s=0.2)
+    address = re.escape(gone.url)
+    with (
+        pytest.warns(
+            NoAnswerWarning,
+            match=rf"^{address}/\S+ does not answer\. The request is repeated for up to 0 s\.$",
+        ) as caught,
+        pytest.raises(RemoteTransientError, match="The server was not reached"),
+    ):
+        ask(away, problem)
+    assert len([one for one in caught if one.category is NoAnswerWarning]) == 1
+
+
+def test_a_server_that_is_slow_is_named_before_the_end(box, forte, problem, monkeypatch):
+    monkeypatch.setattr(transport, "_SLOW_S", 0.05)
+    box.faults.arm(Fault("slow", "submit", seconds=0.3))
+    with pytest.warns(NoAnswerWarning, match=rf"{re.escape(box.url)}/\S+ has not answered for"):
+        assert_right(ask(forte(), problem), problem)
+
+
+def test_a_server_that_takes_no_jobs_is_named_before_the_end(box, forte, problem, monkeypatch):
+    monkeypatch.setattr(silence, "QUIET_S", 0.0)
+    box.faults.arm(Fault("status", "submit", code=503))
+    with pytest.warns(NoAnswerWarning, match=r"does not accept .* \(answer 503\)\. The request is"):
+        assert_right(ask(forte(), problem), problem)
 
 
 def test_reordered_children_are_keyed_by_id_in_every_form_of_the_results(box, forte, problem):

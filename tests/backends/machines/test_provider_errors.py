@@ -7,7 +7,15 @@ import pytest
 from sampler_service import Service, dies, ibm
 from test_local_machines import OBSERVABLES, circuit
 
-from qllmft_backends.remote import IonQConnection, RemoteError, cancel_ledger, ledger_jobs, wait
+from qllmft_backends.remote import (
+    IonQConnection,
+    RemoteError,
+    cancel_ledger,
+    ledger_jobs,
+    silence,
+    wait,
+)
+from qllmft_backends.remote.errors import NoAnswerWarning
 
 SIX = np.random.default_rng(6).uniform(-2, 2, (6, 9))
 ERRORS = [
@@ -42,6 +50,14 @@ def asking(monkeypatch, tmp_path, prompt_lists):
 
 def measured(backend):
     return backend.expectations(circuit(), SIX, OBSERVABLES)
+
+
+def test_a_provider_that_does_not_answer_is_named_before_the_end(asking, monkeypatch):
+    monkeypatch.setattr(silence, "QUIET_S", 0.0)
+    service, make = asking("status")
+    service.faults["status"] = (ConnectionError("away"), 1)
+    with pytest.warns(NoAnswerWarning, match="does not answer the status of a job. The request is"):
+        measured(make())
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)

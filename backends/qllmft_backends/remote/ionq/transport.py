@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ import urllib3.exceptions
 from qllmft_backends.remote.errors import (
     IonQAuthError,
     IonQQuotaError,
+    NoAnswerWarning,
     RemoteError,
     RemoteRequestError,
     RemoteTransientError,
@@ -32,6 +34,7 @@ from qllmft_backends.remote.ionq.options import MOCK_HEADER, IonQConnection
 from qllmft_backends.remote.ionq.token import TOKEN_VARIABLES, ApiToken
 from qllmft_backends.remote.ledger.payload import at
 from qllmft_backends.remote.options import Deadline, Deadlined
+from qllmft_backends.remote.silence import Silence
 
 _MAX_WAIT_S = 30.0
 _PIECE = 1 << 16  # bytes read at a time
@@ -45,6 +48,7 @@ _HEADERS = {"Content-Type": "application/json", "User-Agent": get_user_agent()}
 _UNCONNECTED = (requests.ConnectTimeout, requests.exceptions.SSLError)
 
 
+_SLOW_S = 8.0  # without an answer to one request, after which its address is named
 _TEXT_BYTES = 1 << 14
 _MAX_TEXT = 300  # characters of a server's message that go into an error
 _NO_KEY = (
@@ -91,10 +95,20 @@ class Transport(Deadlined):
             asked = error.retry_after_s if isinstance(error, RemoteError) else None
             return max(backoff(state), asked or 0.0)
 
+        silence = Silence(seconds)
+
+        def name_server(state: tenacity.RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            status = error.status if isinstance(error, RemoteError) else None
+            fault = "does not answer" if status is None else f"answers {status}"
+            pause_s = state.next_action.sleep if state.next_action else 0.0
+            silence.before_pause(pause_s, f"{self.scrub(url)} {fault}")
+
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda e: isinstance(e, RemoteError) and e.transient),
             wait=wait,
             stop=tenacity.stop_before_delay(seconds),
+            before_sleep=name_server,
             reraise=True,
         )(self.once, method, url, params=params)
 
@@ -138,7 +152,14 @@ class Transport(Deadlined):
         # then.
         thread = threading.Thread(target=exchange, name="ionq-request", daemon=True)
         thread.start()
-        thread.join(seconds)
+        thread.join(min(seconds, _SLOW_S))
+        if thread.is_alive() and seconds > _SLOW_S:
+            warnings.warn(
+                f"{self.scrub(url)} has not answered for {_SLOW_S:.0f} s. The request waits for up to {seconds:.0f} s.",
+                NoAnswerWarning,
+                stacklevel=2,
+            )
+            thread.join(seconds - _SLOW_S)
         result: Any = outcome[0] if outcome else self._late(method, url, seconds)
         if isinstance(result, Answer):
             self.mock_server = MOCK_HEADER in result.headers

@@ -16,6 +16,7 @@ from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.machines.options import QiskitOptions
 from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import JobIndex, ListedJob, RemoteJob, Route
+from qllmft_backends.remote.silence import Silence
 from qllmft_backends.text import error_text
 
 T = TypeVar("T")
@@ -253,7 +254,9 @@ class MachineRoute(Route):
             JobFailedError: for an error of wrong values, after the last repetition.
             RemoteTransientError: for another one, after the last repetition.
         """
-        patience, pause = Deadline(self.waits.retry_s), min(1.0, self.waits.poll_interval_s)
+        patience = Deadline(self.waits.retry_s)
+        silence = Silence(self.waits.retry_s)
+        pause = min(1.0, self.waits.poll_interval_s)
         while True:
             try:
                 return call()
@@ -266,6 +269,7 @@ class MachineRoute(Route):
                     if isinstance(error, MALFORMED):  # of this job alone
                         raise JobFailedError(text) from error
                     raise RemoteTransientError(text, transient=True) from error
+            silence.before_pause(pause, f"{self.name} does not answer {what}")
             time.sleep(pause)
             pause *= 2
 
