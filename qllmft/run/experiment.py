@@ -108,6 +108,7 @@ def run_experiment(
         on_event(Message(f"This run is finished already; its record is {folder.result_file}."))
         if read_test:  # the process that finished it may have died before
             _remove_unneeded(folder, config)
+        folder.remove_temporaries()
         return Outcome(folder, finished, config.train.epochs)
     with sole_use(folder.path, (lambda text: on_event(Message(text))) if wait else None):
         finished = _finished(folder, config, corpus, read_test)  # by another process
@@ -116,9 +117,11 @@ def run_experiment(
         findings = splits.findings(corpus)
         on_event(DataChecked(findings, splits.in_words, corpus.tables))
         backend = training_backend(config, splits, on_event, backend_options)
-        return _work(
+        outcome = _work(
             RunSetup(config, folder, corpus, splits, findings, backend, on_event, inputs, read_test)
         )
+        folder.remove_temporaries()
+    return outcome
 
 
 class _Row(NamedTuple):

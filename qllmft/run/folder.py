@@ -7,12 +7,14 @@ import os
 import re
 import shlex
 import signal
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
 import tomli_w
 
 from qllmft.config import BodyConfig, RunConfig, parse_config
@@ -41,6 +43,7 @@ from qllmft_backends.files import open_regular
 
 BEST = "best"  # name of the row with the highest validation score
 NOVELTY = "novelty.safetensors"  # in the folder of a run, and not among the files of a shared model
+_MOST_PID_DIGITS = 10
 LARGEST = 1e300  # of a line's numbers: axes of a figure multiply them
 
 
@@ -114,6 +117,17 @@ class RunFolder:
             raise UserError(
                 f"{self.path} exists and holds no run. Choose another folder with --out."
             )
+
+    def remove_temporaries(self) -> None:
+        """Remove the files that killed processes were writing; those of a process that is still there stay."""
+        for path in self.path.rglob(".*"):
+            if not is_temporary(path.name) or not (path.is_symlink() or path.is_file()):
+                continue
+            digits = path.name.rpartition(".")[2]
+            is_process = len(digits) < _MOST_PID_DIGITS and psutil.pid_exists(int(digits))
+            if not is_process or int(digits) == os.getpid():
+                with suppress(OSError):
+                    path.unlink()
 
     def check_can_be_made(self) -> None:
         """Check that the folder exists or can be made."""
