@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator
 
 from qllmft.config.lora import MOVED, LoraConfig
-from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Section
+from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Revision, Section
 
 OWN_BODY = "body"  # folder of a trained body in the folder of its model
 ROWS = "models"  # folder of the other rows of a run's table, in the folder of the run
@@ -110,7 +110,7 @@ class BodyConfig(Section):
 
     # hub name, local folder, or "minilm" (offline)
     model: str = "sentence-transformers/paraphrase-mpnet-base-v2"
-    revision: str | None = None
+    revision: Revision | None = None
     batch_size: Positive = 64
     # name of torch, or a distribution of a frozen body over several devices by accelerate: auto, balanced,
     # balanced_low_0 or sequential; None leaves the choice to sentence-transformers

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from qllmft.config.section import NEUTRAL, Count, Fraction, Positive, Section
+from qllmft.config.section import NEUTRAL, Count, Fraction, Positive, Revision, Section
 from qllmft.tasks import TASKS, TaskName
 
 EMBEDDED = "reviews"  # corpus in the package
@@ -28,7 +28,7 @@ class DataConfig(Section):
     # "reviews" (in the package), a file, a folder of splits, or a data set on the hub
     source: str = "SetFit/sst2"
     subset: str | None = None  # configuration of a hub data set
-    revision: str | None = None  # revision of a hub data set
+    revision: Revision | None = None  # revision of a hub data set
     # column of the texts, or both columns of pairs
     text_column: str | tuple[str, str] = "text"
     # column of the labels, or those of several real targets, or of labels as 0 and 1; a column of several labels has

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.fields import FieldInfo
 
+from qllmft.files import stays_inside
 from qllmft_backends.validation import CheckedModel
 
 # mark of a setting that is a part of a run's identity only if it differs from its default
@@ -18,6 +20,16 @@ Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 PositiveReal = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+def _branch(name: str) -> str:
+    """Return the name of a branch or a commit, or raise ValueError: the hub's cache has folders of these names."""
+    if not re.fullmatch(r"[\w.+/-]{1,200}", name) or not stays_inside(name):
+        raise ValueError("expected the name of a branch, a tag or a commit, such as main")
+    return name
+
+
+Revision = Annotated[str, AfterValidator(_branch)]
 
 
 class Section(CheckedModel):

@@ -43,6 +43,20 @@ def _size(value: Any) -> bool:
     return scalar(value) and not (isinstance(value, int) and abs(value) > LARGEST_SIZE)
 
 
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _template(value: Any) -> bool:
+    """Return whether a value is a chat template with a name that is that of a file in the same folder."""
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"name", "template"}
+        and all(map(_text, value.values()))
+        and re.fullmatch(r"[\w-]{1,64}", value["name"]) is not None
+    )
+
+
 def _list_of(check: IsKnown) -> IsKnown:
     return lambda value: isinstance(value, list) and all(map(check, value))
 
@@ -96,7 +110,8 @@ _CHECKS: Mapping[str, IsKnown] = {
     "tokens": _either(_TOKEN, _list_of(_TOKEN), _map_of(_TOKEN)),
     "token_map": _map_of(_TOKEN),
     "extra_words": _at_most(MOST_EXTRA_WORDS),
-    "templates": _either(scalar, _list_of(_map_of(scalar))),
+    # transformers saves each of several templates in a file of its name
+    "templates": _either(_one_of(None), _text, _list_of(_template)),
     "tokenizer_class": _matching(
         r"\w+Tokenizer(Fast)?|PreTrainedTokenizerFast|TokenizersBackend|PythonBackend"
     ),
@@ -104,6 +119,7 @@ _CHECKS: Mapping[str, IsKnown] = {
     "task": _one_of("feature-extraction"),
     "method": _one_of("forward"),
     "body": _one_of("SentenceTransformer"),
+    "module_name": _matching(r"\w{1,64}"),
     "similarity": _one_of("cosine", "dot", "euclidean", "manhattan", None),
     "prompts": _map_of(lambda text: isinstance(text, str) and len(text) <= LONGEST_PROMPT),
     "activation": _matching(rf"torch\.nn\.(modules\.(activation|linear)\.)?({ACTIVATIONS})"),

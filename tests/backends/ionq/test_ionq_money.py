@@ -32,6 +32,7 @@ from qllmft_backends.remote import (
     job_total,
     ledger_jobs,
 )
+from qllmft_backends.remote.errors import NoAnswerWarning
 from qllmft_backends.remote.ionq import route
 from qllmft_backends.sandbox import shapes
 
@@ -99,7 +100,10 @@ def test_a_dry_run_does_not_wait_long_for_a_server_that_is_away(forte, problem):
     with MockServer() as gone:
         url = gone.url
     began = time.monotonic()
-    with pytest.raises(RemoteTransientError, match=r"no price: .*The server was not reached"):
+    with (
+        pytest.warns(NoAnswerWarning, match=f"{url}/.* does not answer"),
+        pytest.raises(RemoteTransientError, match=r"no price: .*The server was not reached"),
+    ):
         priced(forte(url=url, retry_s=120.0), problem)
     assert time.monotonic() - began < 10
 

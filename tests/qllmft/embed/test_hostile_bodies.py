@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import sys
+from contextlib import suppress
 
 import pytest
 import torch
@@ -17,11 +19,14 @@ from hostile import (
     refused,
 )
 
-from qllmft.config import BodyConfig
+from qllmft.config import BodyConfig, RunConfig
+from qllmft.config.toml_files import validated
+from qllmft.embed import TrainableBody
 from qllmft.errors import UserError
 
+ELSEWHERE = "../../weights.dat"
 VALUES = (
-    "evil.Evil", "torch.distributed.elastic.Evil", "../../weights.dat", -1, 10**400, None, ["evil.Evil", "weights.dat"],
+    "evil.Evil", "torch.distributed.elastic.Evil", ELSEWHERE, -1, 10**400, None, ["evil.Evil", "weights.dat"],
     {"AutoModel": "evil.Evil"},
 )  # fmt: skip
 KEYS = {
@@ -94,18 +99,23 @@ def changed(content, path, value):
     return copy
 
 
-def harmless(folder, file, content):
-    """Load a body with this content of a file, and make sure that it did nothing but load."""
+def harmless(folder, file, content, *, is_saved=False):
+    """Load a body with this content of a file, save it again if asked, and make sure that nothing else is done."""
     original = file.read_text()
     before = sorted(p for p in folder.parent.rglob("*") if "__pycache__" not in p.parts)
     file.write_text(json.dumps(content).replace("OUTSIDE", str(folder.parent / "outside")))
+    saved = folder.parent / "new" / "saved"
     try:
-        load(folder)
+        model = load(folder)
         loaded = True
     except UserError:
         loaded = False
     finally:
         file.write_text(original)
+    if loaded and is_saved:
+        with suppress(UserError):
+            TrainableBody(model).save(saved)
+        shutil.rmtree(saved.parent, ignore_errors=True)
     assert sorted(p for p in folder.parent.rglob("*") if "__pycache__" not in p.parts) == before, (
         content
     )
@@ -143,7 +153,45 @@ def test_no_value_of_any_key_runs_code(body, value):
         if name == "tokenizer.json":
             content = dict.fromkeys(content)  # the words themselves are data
         for path in places(content):
-            harmless(body, body / name, changed(content, path, value))
+            is_saved = value == ELSEWHERE  # saving takes the time of ten loadings
+            harmless(body, body / name, changed(content, path, value), is_saved=is_saved)
+
+
+@pytest.mark.public_report(
+    case="chat template ../../x (CVE-2026-9856)",
+    source="own audit",
+    seen="a tokenizer's chat template of this name is written outside of the folder when the body is saved",
+    outcome="each name in a body's files that becomes a file, module or address is checked before it is loaded",
+)
+@pytest.mark.parametrize(
+    "name", ["../../x", "/x", "a\\x", "..", "a.b", "", "x" * 65, 3, None, ["x"]]
+)
+def test_a_chat_template_is_named_like_a_file_of_its_folder(body, name):
+    templates = [{"name": "default", "template": ""}, {"name": name, "template": "{{ messages }}"}]
+    change(body / "tokenizer_config.json", lambda content: content.update(chat_template=templates))
+    refused(body, "tokenizer_config.json: its key 'chat_template' has a value that is not accepted")
+
+
+def test_sound_chat_templates_are_saved_again(body, tmp_path):
+    templates = [{"name": name, "template": "{{ messages }}"} for name in ("default", "tool_use")]
+    change(body / "tokenizer_config.json", lambda content: content.update(chat_template=templates))
+    TrainableBody(load(body)).save(tmp_path / "saved")
+    names = [path.name for path in (tmp_path / "saved").rglob("*.jinja")]
+    assert sorted(names) == ["chat_template.jinja", "tool_use.jinja"]
+
+
+@pytest.mark.parametrize("name", ["../../x", "a.b", "", 3])
+def test_the_name_of_a_module_is_a_word(body, name):
+    change(body / "modules.json", lambda content: content[1].update(name=name))
+    refused(body, "modules.json: its key 'name' has a value that is not accepted")
+
+
+@pytest.mark.parametrize("revision", ["../../x", "/x", "a\\..\\x", "", "a b", "x" * 201])
+@pytest.mark.parametrize("section", ["body", "data"])
+def test_a_revision_is_the_name_of_a_branch(section, revision):
+    with pytest.raises(UserError, match=rf"{section}.revision .* expected the name of a branch"):
+        validated(RunConfig, {section: {"revision": revision}}, "model.json")
+    assert validated(RunConfig, {section: {"revision": "refs/pr/1"}}, "model.json")
 
 
 def test_a_pickle_that_an_index_names_is_not_read(body, tmp_path):
