@@ -22,14 +22,14 @@ NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 PositiveReal = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
 
-def _branch(name: str) -> str:
+def checked_revision(name: str) -> str:
     """Return the name of a branch or a commit, or raise ValueError: the hub's cache has folders of these names."""
     if not re.fullmatch(r"[\w.+/-]{1,200}", name) or not stays_inside(name):
         raise ValueError("expected the name of a branch, a tag or a commit, such as main")
     return name
 
 
-Revision = Annotated[str, AfterValidator(_branch)]
+Revision = Annotated[str, AfterValidator(checked_revision)]
 
 
 class Section(CheckedModel):

@@ -12,6 +12,7 @@ from itertools import product
 from pathlib import Path
 
 from qllmft.config import BodyConfig
+from qllmft.config.section import checked_revision
 from qllmft.errors import UserError
 from qllmft.files import expanded, parse_json
 
@@ -125,6 +126,8 @@ def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
         name, _, commit, *reading = parse_json(identity)
         if not isinstance(commit, str):
             raise TypeError
+        if commit:
+            checked_revision(commit)
     except (ValueError, TypeError):
         raise UserError(
             f"the model's body_identity is {identity[:60]!r}, which is no identity; train again."

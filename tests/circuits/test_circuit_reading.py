@@ -65,6 +65,12 @@ def test_names_are_bounded_before_a_vector_is_built(names, message, monkeypatch)
         from_qasm3(f"{HEAD}input float[64] a; qubit q; rx(a) q;", names)
 
 
+@pytest.mark.public_report(
+    case="raw_messages: circuits in files",
+    source="own attack",
+    seen="an empty, a nested or a damaged file ends with raw text of Python or Qiskit",
+    outcome="one sentence names what is wrong and what is expected",
+)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
