@@ -66,6 +66,7 @@ HALVES = {"data__n_per_label": 200, "data__train_fraction": 0.5}
 SEEDS = range(2)
 MOST, N_ROUNDS = 2000, 6
 KNOWN = 60  # calibration texts, and as many training texts
+KINDS = ("test", "validation", "training")
 DRIFTING = "readout that drifts between jobs"
 CX_ERRORS = "CX errors of 5 %, readout 1 and 8 %"
 DEPOLARISATIONS = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -110,6 +111,7 @@ class Depolarising(Backend):
     seed: int
     shots: int
     name: ClassVar[str] = "depolarising"
+    ideal: ClassVar[dict[bytes, Floats]] = {}  # of the one circuit, by the values of its parameters
 
     @property
     def capabilities(self) -> Capabilities:
@@ -125,17 +127,23 @@ class Depolarising(Backend):
     ) -> Expectations:
         """Return the expectation values of shots."""
         rng = np.random.default_rng(self.seed)
-        counts = [self._counts(circuit.assign_parameters(row), rng) for row in values]
+        counts = [self._counts(self._probabilities(circuit, row), rng) for row in values]
         return expectations_of_counts(
             counts, ZObservables.from_operators(observables, circuit.num_qubits)
         )
 
-    def _counts(self, circuit: QuantumCircuit, rng: Generator) -> dict[int, int]:
-        p = np.asarray(Statevector(circuit).probabilities())
-        p = (1 - self.depolarisation) * p + self.depolarisation / len(p)
+    def _probabilities(self, circuit: QuantumCircuit, row: Floats) -> Floats:
+        """Return the exact probabilities (2, ..., 2), which all machines of this kind share."""
+        key = row.tobytes()
+        if key not in self.ideal:
+            p = np.asarray(Statevector(circuit.assign_parameters(row)).probabilities())
+            self.ideal[key] = p.reshape((2,) * circuit.num_qubits)
+        return self.ideal[key]
+
+    def _counts(self, ideal: Floats, rng: Generator) -> dict[int, int]:
         readout = np.array([[0.98, 0.08], [0.02, 0.92]])  # column: the state, row: what is read
-        tensor = p.reshape((2,) * circuit.num_qubits)
-        for axis in range(circuit.num_qubits):
+        tensor = (1 - self.depolarisation) * ideal + self.depolarisation / ideal.size
+        for axis in range(ideal.ndim):
             tensor = np.moveaxis(np.tensordot(readout, tensor, (1, axis)), 0, axis)
         drawn = rng.multinomial(self.shots, tensor.ravel() / tensor.sum())
         return {outcome: int(drawn[outcome]) for outcome in np.flatnonzero(drawn).tolist()}
@@ -146,20 +154,19 @@ class Texts:
     """Embeddings (N, D) of new texts, calibration texts and training texts in random order, and which is which."""
 
     vectors: Vectors
-    kinds: NDArray[np.int64]  # (N,) 0 of a new text, 1 of a calibration text, 2 of a training text
+    kinds: NDArray[np.int64]  # (N,) place in `KINDS`
 
     @classmethod
     def drawn(cls, predictor: qllmft.Predictor, run: Path, seed: int) -> Self:
         """Return drawn test texts of a run with `KNOWN` of the other kinds."""
         rng = np.random.default_rng(seed)
-        new = LabelledTexts.read(predictor, run, subset=Subset(TEXTS, seed)).vectors
+        parts = [LabelledTexts.read(predictor, run, subset=Subset(TEXTS, seed)).vectors]
         _, _, splits = texts_of_run(run)
-        others = [splits.validation.texts, splits.train.texts]
-        parts = [new]
-        for texts in others:
-            rows = rng.choice(len(texts), KNOWN, replace=False)
-            parts.append(predictor.embed([texts[row] for row in rows]))
-        kinds = np.repeat(np.arange(3), [len(part) for part in parts])
+        tables = {"validation": splits.validation, "training": splits.train}
+        for examples in predictor.embed_tables(tables):
+            rows = rng.choice(len(examples.x), KNOWN, replace=False)
+            parts.append(examples.x.numpy()[rows])
+        kinds = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
         order = rng.permutation(len(kinds))
         return cls(np.concatenate(parts)[order], kinds[order])
 
@@ -225,23 +232,37 @@ def calls(
     return results
 
 
-def lead_quantiles(predictor: qllmft.Predictor, run: Path) -> dict[str, list[float]]:
+def lead_quantiles(predictor: qllmft.Predictor, drawn: list[Texts]) -> dict[str, list[float]]:
     """Return the lowest tenth, the median and the highest tenth of the exact leads of each kind of text."""
-    _, _, splits = texts_of_run(run)
-    test = LabelledTexts.read(predictor, run, subset=Subset(1000, 0)).vectors
-    kinds = {
-        "training": predictor.embed(splits.train.texts),
-        "validation": predictor.embed(splits.validation.texts),
-        "test": test,
-    }
+    leads_by_kind: dict[str, list[NDArray[np.float64]]] = {kind: [] for kind in KINDS}
+    for texts in drawn:
+        least = predictor.exact(texts.vectors).least_lead
+        for place, kind in enumerate(KINDS):
+            leads_by_kind[kind].append(least[texts.kinds == place])
     return {
-        name: np.quantile(predictor.exact(vectors).least_lead, (0.1, 0.5, 0.9)).round(4).tolist()
-        for name, vectors in kinds.items()
+        kind: np.quantile(np.concatenate(parts), (0.1, 0.5, 0.9)).round(4).tolist()
+        for kind, parts in leads_by_kind.items()
     }
+
+
+def leads_table(rows: list[dict[str, Any]]) -> str:
+    """Return the quantiles of the exact leads as a table, a line for each body."""
+    lines = [
+        [
+            row["body"],
+            *(", ".join(f"{lead:.2f}" for lead in row["quantiles"][kind]) for kind in KINDS),
+        ]
+        for row in rows
+        if "quantiles" in row
+    ]
+    return table(["body", *(f"{kind} texts" for kind in KINDS)], lines, right=False)
 
 
 def page_table(rows: list[dict[str, Any]]) -> str:
     """Return the means over the calls as a table, a line for each machine and body."""
+    order = list(machines(Path()))
+    rows = [row for row in rows if "calls" in row]
+    rows = sorted(rows, key=lambda row: (order.index(row["machine"]), row["body"]))
 
     def cell(row: dict[str, Any], rule: str, *, in_rounds: bool = False) -> str:
         chosen = [each["rules"][rule] for each in row["calls"] if each["rounds"] == in_rounds]
@@ -327,7 +348,7 @@ def main() -> None:
             predictors[body] = predictor
             texts[body] = {seed: Texts.drawn(predictor, run, seed) for seed in SEEDS}
             if record.lacks(body, "leads"):
-                quantiles = lead_quantiles(predictor, run)
+                quantiles = lead_quantiles(predictor, list(texts[body].values()))
                 record.add({"body": body, "machine": "leads", "quantiles": quantiles})
         for machine in machines(Path()):
             for body, predictor in predictors.items():
@@ -336,11 +357,7 @@ def main() -> None:
                     results = calls(predictor, texts[body], made)
                     record.add({"body": body, "machine": machine, "calls": results})
                     print(page_table(record.rows[-1:]), flush=True)
-    rows = sorted(
-        (row for row in record.rows if "calls" in row),
-        key=lambda row: list(machines(Path())).index(row["machine"]),
-    )
-    print(page_table(rows))
+    print(leads_table(record.rows), page_table(record.rows), sep="\n\n")
 
 
 if __name__ == "__main__":
