@@ -94,6 +94,8 @@ def test_a_family_is_one_rival_by_its_validation_in_the_judged_measure():
     names = [each.model.name for each in compare([HEAD_ROW, PLAIN, SEARCHED, SVC])]
     assert names == ["logistic regression", "SVC"]
     assert compare([HEAD_ROW, SEARCHED, SVC])[0].p == compare([HEAD_ROW, PLAIN, SEARCHED, SVC])[0].p
+    as_code = [replace(each, name=f"`{each.name}`") for each in (PLAIN, SEARCHED)]
+    assert [each.model.name for each in compare([HEAD_ROW, *as_code])] == ["`logistic regression`"]
     balanced = replace(PLAIN, validation_balanced=0.7), replace(SEARCHED, validation_balanced=0.6)
     names = [each.model.name for each in compare([HEAD_ROW, *balanced, SVC])]
     assert names == ["logistic regression (C = 1)", "SVC"]

@@ -257,6 +257,19 @@ def test_the_study_is_the_one_of_its_record(folder):
     assert sorted(identities) == sorted({identity for each in found.rows for identity in each.runs})
 
 
+@pytest.mark.parametrize("name", ["regression", "multilabel"])
+def test_a_record_of_baselines_that_were_trained_as_the_head_names_its_runs(name):
+    found = read_study(RECORDS / name)
+    assert "--set baselines.training=head" in found.command
+    plan = load_study(found.study).model_copy(
+        update={"seeds": range(len(found.seeds)), "epochs": found.epochs}
+    )
+    kept = {identity for row in found.rows for identity in row.runs}
+    assert {run.config.identity for run in study_runs(plan, found.settings)} == kept
+    settings = {**found.settings, "baselines.training": "converged"}
+    assert len({run.config.identity for run in study_runs(plan, settings)} - kept) == 3
+
+
 def test_the_table_of_tried_settings_is_that_of_its_record():
     lines = [
         line.replace("**", "")
