@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -108,9 +108,8 @@ class Grammar:
             return self.literal(row)
         simple = self.quoting == "doubled" and self.delimiter and self.quote * 2 not in row
         if simple and len(row) < csv.field_size_limit():
-            options = {"delimiter": self.delimiter, "quotechar": self.quote, "strict": True}
             try:
-                (fields,) = csv.reader((row,), **options)
+                (fields,) = self._reader((row,))
             except csv.Error:
                 fields = [self.quote]
             # a quote that is left may be a stray one
@@ -124,24 +123,25 @@ class Grammar:
         ]
 
     def split_lines(
-        self, lines: Sequence[str], newline: str
+        self, lines: Sequence[str], content: str, newline: str
     ) -> tuple[list[list[str]], list[int]] | None:
-        """Return the rows of lines that are sound, and the place of the first line of each; else None."""
+        """Return the rows of lines, ``content`` in all, and the place of each; None if a line is not sound."""
         if self.quoting != "doubled" or not self.delimiter:
             return None
         # what is left without the quoted fields has no quote
-        if self.quote in self._quoted.sub("", "\n" + "".join(lines)):
+        if self.quote in self._quoted.sub("", f"\n{content}"):
             return None
-        options = {"delimiter": self.delimiter, "quotechar": self.quote, "strict": True}
-        reader = csv.reader(lines, **options)
         try:
-            rows = list(reader)
+            rows = list(self._reader(lines))
         except csv.Error:
             return None
         if len(rows) == len(lines):
             return rows, list(range(len(lines)))
         ends = accumulate("".join(row).count(newline) + 1 for row in rows)
         return rows, [0, *ends][:-1]
+
+    def _reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        return csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=True)
 
     @cached_property
     def _quoted(self) -> re.Pattern[str]:

@@ -86,9 +86,12 @@ class SeparatedTable:
         with self.file.lines() as opened:
             lines = _Lines(opened, self.dialect.header)
             while part := lines.take(_AT_ONCE):
-                part += self._to_even_quotes(part, lines)
+                more = self._to_even_quotes(content := "".join(part), lines)
+                if more:
+                    part += more
+                    content += "".join(more)
                 end = lines.number
-                block = self._sound_block(part, end - len(part) + 1)
+                block = self._sound_block(part, content, end - len(part) + 1)
                 if block is not None:
                     yield block
                     continue
@@ -96,13 +99,13 @@ class SeparatedTable:
                 while lines.number < end:
                     yield from self._row(lines)
 
-    def _to_even_quotes(self, part: Sequence[str], lines: _Lines) -> list[str]:
-        """Return the lines that close a quote which is open at the end of a part, if there are few."""
+    def _to_even_quotes(self, content: str, lines: _Lines) -> list[str]:
+        """Return the lines that close a quote which is open at the end of a content, if there are few."""
         grammar = self.dialect.grammar
         more: list[str] = []
         if grammar.quoting == "none":
             return more
-        count = "".join(part).count(grammar.quote)
+        count = content.count(grammar.quote)
         while count % 2 and len(more) < _AT_ONCE:
             new = lines.take(1)
             if not new:
@@ -111,16 +114,15 @@ class SeparatedTable:
             count += new[0].count(grammar.quote)
         return more
 
-    def _sound_block(self, part: Sequence[str], first: int) -> Block | None:
-        """Return the rows of lines if all of them are sound and none is blank, else None."""
+    def _sound_block(self, part: Sequence[str], content: str, first: int) -> Block | None:
+        """Return the rows of lines, ``content`` in all, if all of them are sound and none is blank, else None."""
         grammar = self.dialect.grammar
         count = len(self.names)
-        content = "".join(part)
         starts: Sequence[int] = range(first, first + len(part))
         if grammar.quoting == "none" or grammar.quote not in content:
             columns = _plain_columns(content, part, grammar.delimiter, self.file.newline, count)
         else:
-            read = grammar.split_lines(part, self.file.newline)
+            read = grammar.split_lines(part, content, self.file.newline)
             if read is None or {*map(len, read[0])} != {count}:
                 return None
             rows, places = read

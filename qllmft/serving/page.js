@@ -76,10 +76,12 @@ function showExplanation(model, row, found) {
 }
 
 function decoded(bytes) {
+  const [first, second] = new Uint8Array(bytes.slice(0, 2));
+  const wide = first === 0xff && second === 0xfe ? "utf-16le" : first === 0xfe && second === 0xff ? "utf-16be" : "";
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return new TextDecoder(wide || "utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw new Error("the file is not text in UTF-8. Convert it first.");
+    throw new Error("the file is not text in UTF-8 or UTF-16. Convert it first, or give it to `qllmft predict --file`.");
   }
 }
 

@@ -26,7 +26,7 @@ WRONG = [
         "mine.tsv: there is no column 'text'; its columns are 'review', 'label' ... --text-column ... data__text",
     ),
     ("mine.csv", "text,stars\na,1\n", "no column 'label'; its columns are 'text', 'stars'"),
-    ("mine.tsv", f"{HEAD}a\t1\tb\nc\t0\td\n", "mine.tsv, line 2: it has 3 fields, expected 2 ... 1 more line: 3. Quote"),
+    ("mine.tsv", f"{HEAD}a\t1\tb\nc\t0\td\n", "line 2: it has 3 fields, expected 2 ... 1 more line: 3. Quote"),
     ("mine.csv", "text,label\nyes, good,1\nno, bad,0\n", "line 2: it has 3 fields ... Quote the texts that hold"),
     (
         "mine.csv",
