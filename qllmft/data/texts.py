@@ -27,7 +27,7 @@ def read_pairs(
     report: Report = lambda _: None,
 ) -> Iterator[tuple[str, str]]:
     """Yield both texts of each row of a table lazily, as `read_texts` does, or raise UserError for a row with one."""
-    if not suffix_of(path):
+    if suffix_of(path) in ("", ".txt") and _table_at(path, columns, delimiter) is None:
         raise UserError(
             f"{path} has one text per line, and the model compares two. Give a {', '.join(SUFFIXES)} table with the "
             f"columns {' and '.join(columns)}, or pairs of texts as arguments."

@@ -43,7 +43,9 @@ def test_a_run_leaves_its_folder(run):
 
 def test_training_prints_its_progress_and_a_table(run, cli, tmp_path):
     output, messages = cli(*run.arguments(tmp_path / "again"))
-    assert messages.startswith("80 rows: 34 for training, 6 for validation, 40 for the test (")
+    table, splits, *_ = messages.splitlines()
+    assert table == "reviews.tsv: 80 rows, tabs, columns text, label"
+    assert splits.startswith("80 rows: 34 for training, 6 for validation, 40 for the test (")
     assert "80 texts with" in messages
     assert f"epoch {small_job.EPOCHS}/{small_job.EPOCHS}  loss 0." in messages
     assert "34 training, 6 validation, 40 test texts" in " ".join(output.split())
