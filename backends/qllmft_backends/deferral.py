@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitError, Clbit, ControlledGate, Gate, IfElseOp
+from qiskit.circuit import CircuitError, Clbit, ControlledGate, Gate, IfElseOp, Instruction
 from qiskit.circuit.classical import expr
 from qiskit.circuit.library import CXGate
 from qiskit.exceptions import QiskitError
 
+from qllmft_backends.definitions import definition_of, has_other_definition
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.requests import has_other_meaning
 
@@ -112,6 +113,10 @@ class _Rewriting:
             for i, (bit, value) in enumerate(reads if other else ()):
                 differing = [*required, *reads[:i], (bit, not value)]
                 self.add_all(other[0], qubits, clbits, differing)
+        elif not isinstance(
+            operation, Instruction
+        ):  # annotated gates and Cliffords have no definition
+            self.add_all(self._definition(operation), qubits, clbits, required)
         elif isinstance(operation, Gate) and required:
             self._conditional_gate(operation, qubits, required)
         elif isinstance(operation, Gate):
@@ -124,10 +129,19 @@ class _Rewriting:
         elif name == "reset":
             if self.wires[qubits[0]] in self.touched:
                 self.wires[qubits[0]] = self._new_wire()
-        elif (definition := getattr(operation, "definition", None)) is not None:
-            self.add_all(definition, qubits, clbits)
         else:
-            raise self._refusal(repr(name))
+            self.add_all(self._definition(operation), qubits, clbits)
+
+    def _definition(self, operation: Any) -> QuantumCircuit:
+        """Return the definition of an operation that is no gate."""
+        if not has_other_definition(operation) and operation.definition is None:
+            raise self._refusal(repr(operation.name))
+        try:
+            return definition_of(operation)
+        except UnsupportedGateError as error:
+            raise UnsupportedGateError(
+                f"circuit {self.circuit.name!r} has {operation.name!r}, {error}"
+            ) from None
 
     def finish(self) -> Deferred:
         """Return the circuit of all gates."""

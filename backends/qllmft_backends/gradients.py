@@ -16,9 +16,11 @@ from qiskit_machine_learning.gradients import (
     ParamShiftEstimatorGradient,
 )
 
-from qllmft_backends.errors import BackendError
+from qllmft_backends.definitions import bind_numbers, numeric_parameters
+from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.primitives import BackendEstimator, measure
 from qllmft_backends.protocol import Evaluator, Floats, Operators
+from qllmft_backends.requests import real_values
 
 
 class GradientPoint(NamedTuple):
@@ -28,6 +30,49 @@ class GradientPoint(NamedTuple):
     values: Floats
     # the k parameters to differentiate by, as positions in ``circuit.parameters``
     columns: tuple[int, ...]
+
+
+class _Requests(NamedTuple):
+    """What `BackendGradient` is asked for: a circuit, values and parameters for each gradient."""
+
+    circuits: list[QuantumCircuit]
+    values: list[Floats]
+    parameters: Sequence[Sequence[Parameter]]
+
+
+def _bound_requests(
+    circuits: Sequence[QuantumCircuit],
+    values: Sequence[Sequence[float]] | Floats,
+    parameters: Sequence[Sequence[Parameter]],
+) -> _Requests:
+    """Return requests with numbers in the gates that need them; equal ones share a circuit.
+
+    Raises:
+        UnsupportedGateError: for a derivative by a parameter of such a gate.
+    """
+    numeric_of = {id(circuit): numeric_parameters(circuit) for circuit in circuits}
+    bound: dict[tuple[int, bytes], QuantumCircuit] = {}
+    requests = _Requests([], [], parameters)
+    for circuit, row, wanted in zip(circuits, values, parameters, strict=True):
+        point, numeric = real_values(row), numeric_of[id(circuit)]
+        if not numeric:
+            requests.circuits.append(circuit)
+            requests.values.append(point)
+            continue
+        if refused := sorted(parameter.name for parameter in numeric.intersection(wanted)):
+            raise UnsupportedGateError(
+                f"circuit {circuit.name!r} has no derivative by {refused[0]}: its gate is defined for numbers only. "
+                "Ask for the derivatives by the other parameters (EstimatorQNN(input_gradients=False)), or write the "
+                "gate by rx, ry, rz and cx. qllmft.QuantumEncoder has derivatives by the amplitudes of a sample."
+            )
+        is_numeric = np.array([parameter in numeric for parameter in circuit.parameters])
+        numbers = {p: v for p, v in zip(circuit.parameters, point, strict=True) if p in numeric}
+        key = id(circuit), point[is_numeric].tobytes()
+        if key not in bound:
+            bound[key] = bind_numbers(circuit, numbers)
+        requests.circuits.append(bound[key])
+        requests.values.append(point[~is_numeric])
+    return requests
 
 
 class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
@@ -55,6 +100,9 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
         parameters: Sequence[Sequence[Parameter]],
         **options: Any,
     ) -> EstimatorGradientResult:
+        circuits, parameter_values, parameters = _bound_requests(
+            circuits, parameter_values, parameters
+        )
         members_of: dict[int, list[int]] = {}
         for i, circuit in enumerate(circuits):
             members_of.setdefault(id(circuit), []).append(i)
@@ -106,9 +154,17 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
         return [((plus - minus) / 2).T for plus, minus in halves]
 
     def _run(
-        self, circuits: Sequence[QuantumCircuit], *request: Any, **options: Any
+        self,
+        circuits: Sequence[QuantumCircuit],
+        observables: Operators,
+        parameter_values: Sequence[Sequence[float]] | Floats,
+        parameters: Sequence[Sequence[Parameter]],
+        **options: Any,
     ) -> EstimatorGradientResult:
         """Refuse noisy gates without a rule: Qiskit would rewrite them, and other gates carry other noise."""
+        circuits, parameter_values, parameters = _bound_requests(
+            circuits, parameter_values, parameters
+        )
         noisy = circuits if self._backend.capabilities.noisy else ()
         for circuit in {id(circuit): circuit for circuit in noisy}.values():
             for gate in circuit.data:
@@ -118,7 +174,7 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
                         f"parameter-shift rule; expected {', '.join(self.SUPPORTED_GATES)}. Write it with these, "
                         "so that its gradient sees the noise that its value does."
                     )
-        return super()._run(circuits, *request, **options)
+        return super()._run(circuits, observables, parameter_values, parameters, **options)
 
 
 class SpsaGradient(BackendGradient):

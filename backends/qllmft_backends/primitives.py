@@ -29,11 +29,13 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub, SamplerPubLike
 from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
 
 from qllmft_backends.deferral import Deferred, defer
+from qllmft_backends.definitions import bound_where_numeric
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.protocol import Evaluator, Expectations, Floats, Operators
 from qllmft_backends.requests import (
     at_precision,
     bound_values,
+    check_values,
     generator_of,
     number_of_shots,
     with_options,
@@ -64,6 +66,22 @@ def measure(
     Raises:
         UnsupportedGateError: for measurements that cannot be deferred, or complex coefficients.
     """
+    parts = [
+        (rows, _measured(backend, bound, of_rows, observables))
+        for rows, bound, of_rows in bound_where_numeric(circuit, check_values(circuit, values))
+    ]
+    if len(parts) == 1:
+        return parts[0][1]
+    answers = np.empty((2, len(values), len(observables)))
+    for rows, answer in parts:
+        answers[:, rows] = answer.values, answer.standard_errors
+    return Expectations(*answers)
+
+
+def _measured(
+    backend: Evaluator, circuit: QuantumCircuit, values: Floats, observables: Operators
+) -> Expectations:
+    """Return `measure` of a circuit whose gates are all defined."""
     deferred = defer(circuit)
     refuse_added_gates(backend, deferred)
     if deferred.circuit is not circuit:
@@ -125,6 +143,19 @@ def _by_basis(observables: Operators) -> Iterator[tuple[Pauli, list[SparsePauliO
         yield Pauli((np.logical_or.reduce(group.z), np.logical_or.reduce(group.x))), parts
 
 
+def _coerce(kind: Any, pub: Any, accuracy: float | None) -> Any:
+    """Return a pub of a kind, or raise `BackendError` for values that are no real numbers."""
+    try:
+        return kind.coerce(pub, accuracy)
+    except TypeError as error:
+        if not str(error).startswith("float() argument"):
+            raise
+        raise BackendError(
+            f"parameter values are no real numbers ({error}). Give angles in radians; real and imaginary parts are "
+            "angles of their own."
+        ) from None
+
+
 class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
     """Estimator on a backend.
 
@@ -177,7 +208,7 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
             )
         if precision is None:
             precision = self._default_precision
-        coerced = [EstimatorPub.coerce(pub, precision) for pub in pubs]
+        coerced = [_coerce(EstimatorPub, pub, precision) for pub in pubs]
         job = PrimitiveJob(self._run, coerced)
         job._submit()
         return job
@@ -256,7 +287,7 @@ class BackendSampler(BaseSamplerV2):  # type: ignore[misc]
         """Run the pubs (see `qiskit.primitives.BaseSamplerV2.run`)."""
         if shots is None:
             shots = self.default_shots
-        coerced = [SamplerPub.coerce(pub, shots) for pub in pubs]
+        coerced = [_coerce(SamplerPub, pub, shots) for pub in pubs]
         if any(not pub.circuit.cregs for pub in coerced):
             warnings.warn(
                 "a circuit has no classical registers, so its result is empty; add measurements (measure_all)",
@@ -278,11 +309,14 @@ class BackendSampler(BaseSamplerV2):  # type: ignore[misc]
                 "has a price. Set the option to the number that you want."
             )
         rows = bound_values(circuit, pub.parameter_values)
-        bits = self._backend.bits(circuit, rows, pub.shots, np.random.default_rng(self._seed))
+        rng = np.random.default_rng(self._seed)
+        bits = np.empty((len(rows), pub.shots, circuit.num_clbits), np.bool_)
+        for places, bound, values in bound_where_numeric(circuit, check_values(circuit, rows)):
+            bits[places] = self._backend.bits(bound, values, pub.shots, rng)
         registers = {}
         for register in circuit.cregs:
-            places = [circuit.find_bit(bit).index for bit in register]
-            of_register = bits[..., places].reshape(*pub.shape, pub.shots, len(places))
+            columns = [circuit.find_bit(bit).index for bit in register]
+            of_register = bits[..., columns].reshape(*pub.shape, pub.shots, len(columns))
             registers[register.name] = BitArray.from_bool_array(of_register, order="little")
         metadata = {"shots": pub.shots, "circuit_metadata": circuit.metadata}
         return SamplerPubResult(DataBin(**registers, shape=pub.shape), metadata=metadata)

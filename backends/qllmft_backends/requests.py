@@ -16,6 +16,7 @@ from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.exceptions import QiskitError
 from qiskit.primitives.containers.bindings_array import BindingsArray
 
+from qllmft_backends.definitions import with_definitions
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.protocol import Evaluator, Floats
 
@@ -26,8 +27,8 @@ _OWN = "a gate with a definition of its own"
 
 
 def check_values(circuit: QuantumCircuit, values: Floats) -> Floats:
-    """Return ``values`` as (B, P) float64. Another shape, or a value that is no number, is an error."""
-    values = np.asarray(values, np.float64)
+    """Return ``values`` as (B, P) float64. Another shape, or a value that is no real number, is an error."""
+    values = real_values(values)
     if values.ndim != 2 or values.shape[1] != circuit.num_parameters:
         raise BackendError(
             f"parameter values have shape {values.shape}, expected (B, {circuit.num_parameters}): "
@@ -42,9 +43,22 @@ def check_values(circuit: QuantumCircuit, values: Floats) -> Floats:
     return values
 
 
+def real_values(values: Any) -> Floats:
+    """Return an array of numbers as float64, or raise `BackendError` for a complex one."""
+    array = np.asarray(values)
+    if np.iscomplexobj(array):
+        if array.imag.any():
+            raise BackendError(
+                "parameter values are complex, expected real angles in radians. Give real and imaginary parts as "
+                "angles of their own, or complex amplitudes by the gate StatePreparation."
+            )
+        array = array.real
+    return np.asarray(array, np.float64)
+
+
 def bound_values(circuit: QuantumCircuit, values: BindingsArray) -> Floats:
     """Return the parameter values of a pub as (B, P), its bindings flattened."""
-    bound = np.asarray(values.as_array(circuit.parameters), np.float64)
+    bound = real_values(values.as_array(circuit.parameters))
     return bound.reshape(values.size, circuit.num_parameters)
 
 
@@ -76,7 +90,7 @@ def opened(circuit: QuantumCircuit, known: Set[str], machine: str) -> QuantumCir
             "it, or write it with standard gates."
         )
         try:
-            contents = circuit.decompose(gates_to_decompose=nested)
+            contents = with_definitions(circuit, nested).decompose(gates_to_decompose=nested)
         except QiskitError as error:
             raise UnsupportedGateError(refusal) from error
         if contents.count_ops() == circuit.count_ops():

@@ -16,13 +16,15 @@ from qllmft.errors import UserError
 from qllmft.heads.layer import CircuitAngles, NoisyCircuit, expectations, on_rows
 from qllmft_backends import Backend
 from qllmft_backends.adjoint import adjoint_or_none
+from qllmft_backends.definitions import numeric_parameters
 
 
 class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
     """An `EstimatorQNN` as a torch module.
 
     EstimatorQNN's interface requires the Jacobian, B x observables x parameters; a loss needs only its product with a
-    vector, which the adjoint engine computes in one sweep. On other backends this is `TorchConnector` unchanged.
+    vector, which the adjoint engine computes in one sweep. On other backends, and if a gate of the data is defined for
+    numbers only, this is `TorchConnector` unchanged.
 
     Args:
         network: the network; ``input_gradients`` must be on if something before it learns.
@@ -40,11 +42,11 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
     def __init__(self, network: EstimatorQNN, backend: Backend, initial_weights: Tensor) -> None:
         super().__init__(network, initial_weights=initial_weights.numpy())
         self.weight.data = initial_weights.clone()  # in its own dtype
+        self._has_input_gradients = bool(network.input_gradients)
         self._constants: dict[str, NDArray[np.float64]] = {}
-        adjoint = adjoint_or_none(backend)
-        if adjoint is None:
+        circuit, adjoint = network.circuit, adjoint_or_none(backend)
+        if adjoint is None or numeric_parameters(circuit):
             return
-        circuit = network.circuit
         self.engine, sums = adjoint.compile(circuit, network.observables)
         self._noisy_pass = adjoint.noisy_pass(circuit, self.engine)
         self.reseed(adjoint.seed)
@@ -76,6 +78,12 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
     def _values(self, x: Tensor, weight: Tensor) -> Tensor:
         """Return (B, O) of (B, Q)."""
         if self.engine is None:
+            if x.requires_grad and torch.is_grad_enabled() and not self._has_input_gradients:
+                raise UserError(
+                    "the layer's input needs a gradient, and a gate of the circuit is defined for numbers only, as "
+                    "raw_feature_vector is. Give the layer data that nothing before it trains (x.detach()), or load "
+                    "amplitudes by qllmft.QuantumEncoder, which has their gradients."
+                )
             if not len(x):  # Qiskit's networks take one sample at least
                 none = x.new_zeros(x.shape[1], *self.neural_network.output_shape)
                 return x @ none + 0 * weight.sum()

@@ -127,6 +127,11 @@ def on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, what: str) -> 
     Returns:
         (..., T) in the dtype of ``weight``.
     """
+    if not isinstance(x, Tensor) or x.is_complex():
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise UserError(
+            f"{what} are {kind}, expected a real tensor of torch: torch.as_tensor(x, dtype={weight.dtype})."
+        )
     if torch.compiler.is_compiling():
         # disabled here, because a decorator imports the compiler, which takes a second
         result: Tensor = torch.compiler.disable(_on_rows)(compute, x, width, weight, what)  # type: ignore[no-untyped-call]

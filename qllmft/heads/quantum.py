@@ -27,6 +27,7 @@ from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.encoder import initial_angles
 from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
+from qllmft_backends.definitions import numeric_parameters
 from qllmft_circuits import (
     Ansatz,
     Interpret,
@@ -108,8 +109,8 @@ class QuantumHead(nn.Module):
         circuit: QuantumCircuit,
         observables: Sequence[SparsePauliOp] | None = None,
         *,
-        data: Sequence[Parameter],
-        weights: Sequence[Parameter],
+        data: Sequence[Parameter | str],
+        weights: Sequence[Parameter | str],
         interpret: Interpret | None = None,
         output_shape: int | None = None,
         backend: Backend | None = None,
@@ -120,8 +121,8 @@ class QuantumHead(nn.Module):
         Args:
             circuit: without measurements; ``backend`` must support its gates. Angles are any expressions of parameters.
             observables: measured operators, one per value; None for Z of every qubit.
-            data: parameters that the input fills in this order, for instance a `ParameterVector`.
-            weights: all other parameters of the circuit, which are trained.
+            data: parameters that the input fills in this order, for instance a `ParameterVector`, or their names.
+            weights: all other parameters of the circuit, which are trained, or their names.
             interpret: in place of ``observables``, for probabilities as of `SamplerQNN`: ``outcomes``, ``parity``, or a
                 function from an outcome to its label (see `outcome_observables`).
             output_shape: number of labels of ``interpret``; None: the largest label and one.
@@ -131,13 +132,15 @@ class QuantumHead(nn.Module):
         Raises:
             UserError: unless ``data`` and ``weights`` are the circuit's parameters, each once; for a label that is no
                 integer from 0, and both ``observables`` and ``interpret``.
-            UnsupportedGateError: if the engine cannot run the circuit or measure an observable.
+            UnsupportedGateError: if the engine cannot run the circuit or measure an observable, or Qiskit defines a
+                gate of a weight for numbers only.
         """
-        given = [*data, *weights]
-        if sorted(p.name for p in given) != sorted(p.name for p in circuit.parameters):
+        by_name = {parameter.name: parameter for parameter in circuit.parameters}
+        data_names, weight_names = _names(data), _names(weights)
+        if sorted([*data_names, *weight_names]) != sorted(by_name):
             raise UserError(
-                f"data and weights name the parameters {[p.name for p in given]}, expected each of the circuit's once: "
-                f"{[p.name for p in circuit.parameters]}."
+                f"data and weights name the parameters {[*data_names, *weight_names]}, expected each of the circuit's "
+                f"once: {list(by_name)}."
             )
         if interpret is not None:
             if observables is not None:
@@ -150,7 +153,10 @@ class QuantumHead(nn.Module):
                 raise UserError(str(error)) from None
         head, initial = cls.__new__(cls), initial_angles(len(weights), generator)
         observables = observables or readout_observables(circuit.num_qubits)
-        head._build(circuit, observables, data, weights, backend, initial)
+        inputs, trained = (
+            [by_name[name] for name in names] for names in (data_names, weight_names)
+        )
+        head._build(circuit, observables, inputs, trained, backend, initial)
         return head
 
     @classmethod
@@ -194,6 +200,12 @@ class QuantumHead(nn.Module):
         super().__init__()
         backend = backend or create("adjoint")
         self.circuit, self.observables = circuit, list(observables)
+        numeric = numeric_parameters(circuit)
+        if refused := [parameter.name for parameter in weights if parameter in numeric]:
+            raise UnsupportedGateError(
+                f"the gate of weight {refused[0]} is defined for numbers only, so that it has no derivative. Write it "
+                "by rx, ry, rz and cx, or make the parameter one of data."
+            )
         network = _Network(
             circuit=circuit,
             observables=self.observables,
@@ -201,7 +213,8 @@ class QuantumHead(nn.Module):
             weight_params=list(weights),
             estimator=backend.estimator(),
             gradient=backend.gradient(),
-            input_gradients=True,  # off by default; θ_c would not be trained
+            # off by default; θ_c would not be trained. `AdjointConnector` refuses a gradient that is not there
+            input_gradients=numeric.isdisjoint(data),
             # exact, or the own shots of a backend; the default adds noise of 1/64
             default_precision=None,
         )
@@ -211,6 +224,16 @@ class QuantumHead(nn.Module):
         """Return ⟨Z⟩ (..., Q_m) of latent angles (..., Q) in radians."""
         values: Tensor = self.connector(latent)
         return values
+
+
+def _names(parameters: Sequence[Parameter | str]) -> list[str]:
+    """Return the names of parameters; others of equal names stand for the circuit's own."""
+    names = [getattr(parameter, "name", parameter) for parameter in parameters]
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise UserError(
+            f"data or weights hold {wrong[0]!r}, expected parameters of the circuit or their names."
+        )
+    return names
 
 
 def exact_backend(

@@ -16,9 +16,9 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
 from qllmft_backends.aer.simulator import (
-    NO_GATES,
     check_request,
     measured_bits,
+    native_names,
     sample,
     saved_means,
 )
@@ -190,7 +190,7 @@ def as_written(circuit: QuantumCircuit, simulator: AerSimulator) -> QuantumCircu
     A nested circuit is no gate of a machine: the gates in it carry the noise. A standard gate that Aer does not know is
     refused, because to rewrite it would move its noise to the gates that it becomes.
     """
-    known = {*simulator.configuration().basis_gates, *NO_GATES}
+    known = native_names(simulator)
     circuit = opened(circuit, known | _STANDARD, "Aer")
     for name in circuit.count_ops():
         if name not in known:

@@ -12,6 +12,7 @@ from qiskit.primitives import BitArray
 from qiskit.result import Result
 from qiskit_aer import AerError, AerSimulator
 
+from qllmft_backends.definitions import is_idle
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.observables import ZObservables, expectations_of_counts
 from qllmft_backends.protocol import Bits, Expectations, Floats, Operators
@@ -24,11 +25,19 @@ NO_GATES = {
 }
 
 
+def native_names(simulator: AerSimulator) -> set[str]:
+    """Return the names of gates and other instructions that are Aer's own.
+
+    Qiskit's `UCGate` has the name of Aer's multiplexer, but real matrices too, whose bytes Aer reads as complex ones.
+    """
+    return {*simulator.configuration().basis_gates, *NO_GATES} - {"multiplexer"}
+
+
 def check_request(circuit: QuantumCircuit, values: Floats, max_qubits: int | None) -> Floats:
     """Return ``values`` as (B, P) float64. Refuse a request that Aer would answer wrongly, late or with a traceback.
 
     Args:
-        circuit: gates and barriers.
+        circuit: gates, barriers, delays, and resets of qubits in |0⟩.
         values: (B, P) parameter values in radians.
         max_qubits: that the memory holds; None if unknown.
 
@@ -43,9 +52,14 @@ def check_request(circuit: QuantumCircuit, values: Floats, max_qubits: int | Non
             "this method of Aer. Use fewer qubits, method='trajectories' where it is a density matrix, or a machine "
             "with more memory."
         )
+    touched: set[int] = set()
     for position, instruction in enumerate(circuit.data):
         operation = instruction.operation
-        if not isinstance(operation, Gate) and operation.name != "barrier":
+        qubits = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
+        if is_idle(operation.name, qubits, touched):
+            continue
+        touched.update(qubits)
+        if not isinstance(operation, Gate):
             raise UnsupportedGateError(
                 f"instruction {position} of circuit {circuit.name!r} is {operation.name!r}; expected unitary gates and "
                 "barriers. Leave measurements and resets out (the backend measures), and prepare a state by the gate "

@@ -11,10 +11,10 @@ from qiskit import QuantumCircuit
 from qiskit_aer import AerSimulator
 
 from qllmft_backends.aer.simulator import (
-    NO_GATES,
     check_request,
     gpu_obstacle,
     measured_bits,
+    native_names,
     sample,
     saved_means,
 )
@@ -134,7 +134,7 @@ class AerStatevectorBackend(Backend):
 
     def _runnable(self, circuit: QuantumCircuit) -> QuantumCircuit:
         """Return a circuit in gates of Aer. Without noise, opened gates change no measurement."""
-        return opened(circuit, {*self._simulator.configuration().basis_gates, *NO_GATES}, "Aer")
+        return opened(circuit, native_names(self._simulator), "Aer")
 
     def _batching(self, n_qubits: int) -> dict[str, Any]:
         """Return run options for a batch of parameter sets, which change the time and not the values.

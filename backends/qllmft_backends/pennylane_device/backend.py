@@ -13,6 +13,8 @@ from pydantic import Field
 from qiskit import QuantumCircuit
 
 from qllmft_backends.backend import Backend
+from qllmft_backends.definitions import is_idle
+from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.observables import ZObservables, expectations_of_counts
 from qllmft_backends.pennylane_device.device import AdjointDevice
 from qllmft_backends.pennylane_device.gates import GATES, gate
@@ -26,7 +28,7 @@ _OPERATIONS = {
     for operation, (name, order) in reversed(GATES.items())
     if list(order) == sorted(order)
 }
-_NO_GATES = ("barrier", "id")
+_NO_GATES = ("barrier", "id", "delay", "reset")
 
 
 class PennyLaneOptions(CheckedModel):
@@ -122,15 +124,23 @@ class PennyLaneBackend(Backend):
 def _operations(circuit: QuantumCircuit, values: Floats) -> list[Any]:
     """Return the operations of a circuit with angles (B,) of all rows."""
     column = {parameter: i for i, parameter in enumerate(circuit.parameters)}
-    circuit, found = opened(circuit, {*_OPERATIONS, *_NO_GATES}, "PennyLane"), []
-    for instruction in circuit.data:
+    circuit = opened(circuit, {*_OPERATIONS, *_NO_GATES}, "PennyLane")
+    operations: list[Any] = []
+    touched: set[int] = set()
+    for position, instruction in enumerate(circuit.data):
         name = instruction.operation.name
-        if name in _NO_GATES:
-            continue
-        angles = [_angles(parameter, column, values) for parameter in instruction.operation.params]
         wires = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
-        found.append(gate(_OPERATIONS[name], angles, wires))
-    return found
+        if name == "id" or is_idle(name, wires, touched):
+            continue
+        touched.update(wires)
+        if name == "reset":
+            raise UnsupportedGateError(
+                f"instruction {position} of circuit {circuit.name!r} is a reset of a qubit after a gate; PennyLane's "
+                "circuits have none. Use estimator() or sampler(), which continue on a new qubit."
+            )
+        angles = [_angles(parameter, column, values) for parameter in instruction.operation.params]
+        operations.append(gate(_OPERATIONS[name], angles, wires))
+    return operations
 
 
 def _angles(expression: Any, column: dict[Any, int], values: Floats) -> Any:

@@ -141,7 +141,8 @@ def circuit_with(append) -> QuantumCircuit:
     return circuit
 
 
-MEASURED, RESET = circuit_with(lambda c: c.measure_all()), circuit_with(lambda c: c.reset(1))
+MEASURED = circuit_with(lambda c: c.measure_all())
+RESET = circuit_with(lambda c: (c.x(1), c.reset(1)))
 UNDEFINED = circuit_with(lambda c: c.append(Gate("mystery", 1, []), [0]))
 # Qiskit defines it for numbers only
 ABOUT_A_VECTOR = circuit_with(lambda c: c.rv(Parameter("a"), 0.1, 0.2, 0))
@@ -158,7 +159,7 @@ Z3, NONE = SparsePauliOp("IIZ"), np.zeros((1, 0))
         (head_circuit(3), np.zeros((1, 18)), SparsePauliOp("ZZZ", 1j), "observable 0 has complex coefficients"),
         (QuantumCircuit(60), NONE, SparsePauliOp("Z" * 60), "has 60 qubits; this machine's memory holds"),
         (MEASURED, NONE, Z3, "'measure'; expected unitary gates .* Leave measurements and resets out"),
-        (RESET, NONE, Z3, "instruction 0 of circuit .* is 'reset'"),
+        (RESET, NONE, Z3, "instruction 1 of circuit .* is 'reset'"),
         (UNDEFINED, NONE, Z3, "gate .mystery. .* has no definition by gates that Aer"),
         (ABOUT_A_VECTOR, np.zeros((1, 1)), Z3, "gate .rv. .* has no definition by gates that Aer"),
     ],

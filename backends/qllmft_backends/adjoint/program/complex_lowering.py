@@ -15,7 +15,7 @@ from qiskit.quantum_info import Statevector
 
 from qllmft_backends.adjoint.program.angles import AngleMap, angle_map
 from qllmft_backends.adjoint.program.gates import PARTS, FactorKind, GatePart
-from qllmft_backends.adjoint.program.walk import LOADS, unsupported_gate, walk
+from qllmft_backends.adjoint.program.walk import LOADS, walk
 
 
 class MatrixForm(IntEnum):
@@ -157,17 +157,12 @@ def _form(factors: Sequence[Factor]) -> MatrixForm:
 def lower_complex(circuit: QuantumCircuit) -> ComplexProgram:
     """Lower a circuit of standard gates, gates defined by them, matrices, and ``initialize`` of untouched qubits."""
     builder = _Builder(circuit)
-    touched: set[int] = set()
     loads = QuantumCircuit(circuit.num_qubits)
-    for step in walk(circuit, real=False):
-        operation, qubits, _ = step
-        if operation.name not in LOADS:
-            builder.add(PARTS[operation.name], qubits, operation.params)
-        elif touched.isdisjoint(qubits):
+    for operation, qubits, _ in walk(circuit, real=False):
+        if operation.name in LOADS:
             loads.append(operation, qubits)
         else:
-            raise unsupported_gate(step, circuit.name)
-        touched.update(qubits)
+            builder.add(PARTS[operation.name], qubits, operation.params)
     gates = builder.finish()
     return ComplexProgram(
         **vars(angle_map(list(builder.slot_of), tuple(circuit.parameters))),

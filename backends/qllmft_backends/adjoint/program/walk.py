@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import ControlFlowOp
-from qiskit.circuit.library import UnitaryGate
-from qiskit.exceptions import QiskitError
-from qiskit.quantum_info import Operator
+from qiskit.circuit.library import Initialize
 
 from qllmft_backends.adjoint.program.gates import CLASSES, REAL_GATES
+from qllmft_backends.definitions import definition_of, is_idle
 from qllmft_backends.errors import UnsupportedGateError
 
 SUPPORTED_GATES = (*REAL_GATES, "barrier")
@@ -22,9 +21,9 @@ _REAL_REMEDY = (
     "(aer_statevector)."
 )
 _REMEDY = (
-    "the adjoint engine runs Qiskit's standard gates, gates that are defined by them or by a matrix, barriers, and "
-    "initialize on qubits without gates before it. Leave out measurements, resets and conditions: the observables say "
-    "what is measured."
+    "the adjoint engine runs Qiskit's standard gates, gates that are defined by them or by a matrix, and initialize "
+    "on qubits without gates before it. Leave out measurements, resets after a gate, and conditions: the observables "
+    "say what is measured."
 )
 
 
@@ -39,22 +38,24 @@ class CircuitStep(NamedTuple):
 
 
 def walk(circuit: QuantumCircuit, *, real: bool) -> Iterator[CircuitStep]:
-    """Yield the operations of a circuit in order, without barriers.
+    """Yield the operations of a circuit in order, without barriers, delays and resets of qubits in |0>.
 
     Args:
         circuit: gates only.
         real: yield the gates of `SUPPORTED_GATES` and refuse others; else open all gates down to standard ones.
     """
     index = {qubit: i for i, qubit in enumerate(circuit.qubits)}
+    touched: set[int] = set()  # qubits that a gate has acted on
     for position, instruction in enumerate(circuit.data):
         operation = instruction.operation
-        name = operation.name  # Qiskit computes it at every access
-        if name == "barrier":
+        qubits = [index[qubit] for qubit in instruction.qubits]
+        if is_idle(operation.name, qubits, touched):  # Qiskit computes the name at every access
             continue
-        step = CircuitStep(operation, [index[qubit] for qubit in instruction.qubits], position)
+        step = CircuitStep(operation, qubits, position)
         if not real:
-            yield from _opened(step, bool(instruction.clbits), circuit.name)
-        elif operation.base_class is _REAL.get(name, object):
+            yield from _opened(step, bool(instruction.clbits), circuit.name, touched)
+        elif getattr(operation, "base_class", None) is _REAL.get(operation.name, object):
+            touched.update(qubits)
             yield step
         else:
             raise unsupported_gate(step, circuit.name, real=True)
@@ -68,23 +69,28 @@ def unsupported_gate(step: CircuitStep, name: str, *, real: bool = False) -> Uns
     )
 
 
-def _opened(step: CircuitStep, has_clbits: bool, name: str) -> Iterator[CircuitStep]:
-    """Yield the standard gates and loads that an operation is made of."""
+def _opened(
+    step: CircuitStep, has_clbits: bool, name: str, touched: set[int]
+) -> Iterator[CircuitStep]:
+    """Yield the standard gates and loads that an operation is made of, and note the qubits that they touch."""
     operation = step.operation
-    if operation.base_class is CLASSES.get(operation.name, object) or operation.name in LOADS:
+    is_standard = getattr(operation, "base_class", None) is CLASSES.get(operation.name, object)
+    is_load = operation.name in LOADS and touched.isdisjoint(step.qubits)
+    if is_standard or is_load:
+        touched.update(step.qubits)
         yield step
         return
-    if has_clbits or operation.name in ("reset", "delay") or isinstance(operation, ControlFlowOp):
+    is_reset = operation.name == "reset" or isinstance(operation, Initialize)
+    if has_clbits or is_reset or isinstance(operation, ControlFlowOp):
         raise unsupported_gate(step, name)
-    definition = getattr(operation, "definition", None)
-    if definition is None:
-        try:
-            definition = UnitaryGate(Operator(operation)).definition
-        except (QiskitError, TypeError, ValueError) as error:
-            raise unsupported_gate(step, name) from error
+    try:
+        definition = definition_of(operation)
+    except UnsupportedGateError as error:
+        raise UnsupportedGateError(
+            f"gate {step.position} of circuit {name!r} is {operation.name!r} on qubits {step.qubits}, {error}"
+        ) from None
     for inner in definition.data:
-        if inner.operation.name != "barrier":
-            qubits = [step.qubits[definition.find_bit(q).index] for q in inner.qubits]
-            yield from _opened(
-                CircuitStep(inner.operation, qubits, step.position), bool(inner.clbits), name
-            )
+        qubits = [step.qubits[definition.find_bit(q).index] for q in inner.qubits]
+        if not is_idle(inner.operation.name, qubits, touched):
+            inner_step = CircuitStep(inner.operation, qubits, step.position)
+            yield from _opened(inner_step, bool(inner.clbits), name, touched)
