@@ -58,14 +58,16 @@ def vector_sizes(names: Iterable[str]) -> dict[str, int]:
     return sizes
 
 
-def rename_inputs(circuit: QuantumCircuit, names: Mapping[str, str]) -> QuantumCircuit:
-    """Return the circuit with the parameters of ``names`` in place of its inputs.
+def rename_inputs(circuit: QuantumCircuit, names: Mapping[str, str] | None) -> QuantumCircuit:
+    """Return the circuit with the parameters of ``names`` in place of its inputs, or as it is without names.
 
     Parameters named ``vector[index]`` are elements of vectors, ordered by index.
 
     Raises:
         ValueError: if the identifiers in ``names`` are not those of the inputs.
     """
+    if names is None:
+        return circuit
     inputs = {parameter.name: parameter for parameter in circuit.parameters}
     if sorted(inputs) != sorted(names.values()):
         raise ValueError(

@@ -66,7 +66,7 @@ def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
     return text, {parameter.name: written[name] for parameter, name in identifiers.items()}
 
 
-def from_qasm3(text: str, names: Mapping[str, str]) -> QuantumCircuit:
+def from_qasm3(text: str, names: Mapping[str, str] | None = None) -> QuantumCircuit:
     """Read OpenQASM 3 back, with the parameters' own names (needs ``pip install '.[export]'``).
 
     A process with bounds of time and memory reads it; see `qllmft_circuits.bounds`.
@@ -74,6 +74,7 @@ def from_qasm3(text: str, names: Mapping[str, str]) -> QuantumCircuit:
     Args:
         text: from `to_qasm3`.
         names: identifier in the text of every parameter, from `to_qasm3`; empty if the circuit is bound.
+            None: the parameters have the names of the text's inputs.
 
     Returns:
         The circuit. Parameters named ``vector[index]`` are elements of vectors again, ordered by index.

@@ -52,9 +52,10 @@ class SizedCircuit:
     n_gates: int
 
 
-def read_qasm3(text: str, names: Mapping[str, str]) -> SizedCircuit:
+def read_qasm3(text: str, names: Mapping[str, str] | None) -> SizedCircuit:
     """Return the circuit of a text in OpenQASM 3; see `qllmft_circuits.from_qasm3`."""
-    check_names(names)
+    if names is not None:
+        check_names(names)
     return _read("qasm3", _encoded(text), names)
 
 
@@ -85,7 +86,7 @@ def _read(form: Form, content: bytes, names: Mapping[str, str] | None = None) ->
     settings = json.dumps(
         {
             "form": form,
-            "names": dict(names or {}),
+            "names": None if names is None else dict(names),
             "seconds": MOST_SECONDS,
             "memory": MOST_MEMORY,
         }

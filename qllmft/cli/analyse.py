@@ -39,8 +39,8 @@ def analyse(
         twin: Train the separable twins, each as long as the run, or read them if they are there.
         figures: Folder that also gets the figures as SVG files.
         circuit: Circuit to audit, in OpenQASM 3 with free data parameters, or in QPY.
-        data: Its rows: X and y, and as needed X_test, y_test, weights, observables, readout_weight, readout_bias,
-            inputs and inputs_test.
+        data: Its rows: X and y, and as needed X_test, y_test, weights, weight_names, data, observables,
+            readout_weight, readout_bias, inputs and inputs_test.
         shots: Number of measurements per circuit of the audit. [default: 1000]
         json: Print analysis.json instead of its summary.
     """
@@ -73,6 +73,7 @@ def analyse(
 def _audit(circuit: Path, data: Path, shots: int, *, json: bool) -> None:
     """Audit a circuit in a file."""
     from qllmft.analysis.audit import CHECKS, audit, read_rows
+    from qllmft.analysis.audit.naming import listed_names
     from qllmft.cli.listener import ConsoleListener
 
     with ConsoleListener() as listener:
@@ -85,6 +86,8 @@ def _audit(circuit: Path, data: Path, shots: int, *, json: bool) -> None:
     say(
         f"{found.n_qubits} qubits, {found.weights} weights, {found.rows[0]:,} training and {found.rows[1]:,} test "
         f"rows; readout: {found.readout}",
+        f"The columns of X fill {listed_names(found.data_names)}.",
+        f"The order of the weights: {listed_names(found.weight_names)}.",
         f"accuracy on the test rows: {found.accuracy}",
         table(*names("check", "status"), *texts("what is checked"), *names("figure"), rows=rows),
         *(

@@ -17,7 +17,7 @@ MOST_ROWS_BYTES = 200_000_000  # of all arrays of a file, unpacked
 MOST_OBSERVABLES = 10_000
 ARRAYS = (
     *("X", "y", "X_test", "y_test", "weights", "observables", "readout_weight", "readout_bias"),
-    *("inputs", "inputs_test"),
+    *("inputs", "inputs_test", "weight_names", "data"),
 )
 _READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 _KINDS = "biufcUS"  # numbers and texts

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from qiskit import QuantumCircuit
 from threadpoolctl import threadpool_limits
 
 from qllmft.analysis.audit import data, rivals, states
 from qllmft.analysis.audit.case import AuditFinding, Case, LinearReadout, rows_of
 from qllmft.analysis.audit.circuit import Floats, TrainedCircuit, as_rows, trained_circuit
 from qllmft.analysis.audit.files import read_circuit
+from qllmft.analysis.audit.naming import listed_names
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.tasks.accuracy import Accuracy
@@ -74,6 +77,8 @@ class Audit:
     shots: int
     readout: str
     accuracy: Accuracy  # on the test rows
+    data_names: tuple[str, ...]  # parameters that the columns of X fill
+    weight_names: tuple[str, ...]  # parameters of the weights, in their order
     findings: dict[str, AuditFinding]  # by code
 
     @property
@@ -128,10 +133,10 @@ def audit(
         X: (N, D) training rows, the angles or amplitudes that the circuit reads.
         y: (N,) their labels.
         test: rows (M, D) and labels (M,) that trained nothing; None holds back 30 % of each label.
-        data: parameters that a row fills, in the order of the columns of X, or the name of their vector; None for a
-            vector ``x``, ``inputs`` or ``data``.
-        weights: trained values of the other parameters, in the circuit's order or by name; of a QNode, its arguments
-            after the row.
+        data: parameters that a row fills, in the order of the columns of X, their names, or the name of their vector;
+            None for a vector ``x``, ``inputs`` or ``data``.
+        weights: trained values of the other parameters by name, or in the order of their names, in which numbers count
+            as numbers; of a QNode, its arguments after the row.
         observables: measured operators or Pauli strings; None for Z of every qubit. A QNode returns its own.
         readout: labels from T expectation values: ``sign`` (positive is the larger label), ``argmax`` (operator i is
             label i), or weights (k, T) and biases (k,) of a linear layer; None fits one on the training rows.
@@ -160,6 +165,8 @@ def audit(
     audited = trained_circuit(
         given, trained[0], observables=observables, data=data, weights=weights
     )
+    if isinstance(circuit, QuantumCircuit) and weights is not None:
+        _say_order(circuit, audited, weights)
     _check_size(audited, len(trained) + (0 if held is None else len(held[0])))
     classes, y_train = np.unique(seen, return_inverse=True)
     if len(classes) < 2:
@@ -203,8 +210,23 @@ def _audited(case: Case, on_event: OnEvent) -> Audit:
         case.shots,
         case.readout.words,
         case.accuracy,
+        tuple(parameter.name for parameter in case.circuit.data),
+        tuple(parameter.name for parameter in case.circuit.weights),
         findings,
     )
+
+
+def _say_order(circuit: QuantumCircuit, audited: TrainedCircuit, weights: Any) -> None:
+    """Warn if weights are read in another order than that of `QuantumCircuit.parameters`."""
+    trained = {parameter.name for parameter in audited.weights}
+    qiskits = [each.name for each in circuit.parameters if each.name in trained]
+    read = [parameter.name for parameter in audited.weights]
+    if not isinstance(weights, Mapping) and qiskits != read:
+        warnings.warn(
+            f"weights are read in the order {listed_names(read)}, and circuit.parameters has {listed_names(qiskits)}. "
+            "Give them by name if they have Qiskit's order: dict(zip(parameters, weights)).",
+            stacklevel=3,
+        )
 
 
 def _labels(values: ArrayLike, name: str) -> Any:

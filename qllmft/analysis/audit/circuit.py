@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
@@ -13,9 +12,16 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
+from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
-from qllmft.errors import UserError
+from qllmft.analysis.audit.naming import (
+    data_parameters,
+    listed_names,
+    natural_order,
+    weights_by_name,
+)
+from qllmft.errors import UserError, first_line
 from qllmft.heads import QuantumHead
 from qllmft_backends.adjoint import AdjointEngine
 from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
@@ -24,8 +30,6 @@ from qllmft_circuits import readout_observables
 Floats = NDArray[np.float64]
 States = NDArray[np.complex128]
 
-# vector of the data angles in a circuit without ``data=``: x[3], x_03, inputs[3], and so on
-_DATA = re.compile(r"_*(x|inputs|data|argument0)[\[_]?(\d+)\]?_*")
 # rotations whose angles are numbers count as weights if a circuit has no parameters for them
 ROTATIONS = {
     *("rx", "ry", "rz", "p", "u", "u1", "u2", "u3", "r", "rxx", "ryy", "rzz", "rzx"),
@@ -143,8 +147,8 @@ def trained_circuit(
         sample: (D,) one row.
         observables: measured operators or their strings; None for Z of every qubit. A QNode has its own.
         data: the D parameters that a row fills, or their names, or the name of their vector; None for those of a
-            vector ``x``, ``inputs`` or ``data``. A QNode has its own.
-        weights: trained values, in the order of the circuit's other parameters, or by name. Without other parameters,
+            vector ``x``, ``inputs`` or ``data``, in their `natural_order`. A QNode has its own.
+        weights: trained values, in the `natural_order` of the circuit's other parameters, or by name. Without these,
             the numbers in the circuit's rotations are its weights. Of a QNode, the array or a tuple of its arguments.
 
     Raises:
@@ -168,13 +172,15 @@ def trained_circuit(
             "file."
         )
     circuit = circuit.remove_final_measurements(inplace=False)
-    inputs = _data_parameters(circuit, data)
+    inputs = data_parameters(circuit.parameters, data)
     if len(inputs) != len(sample):
         raise UserError(
             f"a row has {len(sample)} values, and the circuit reads {len(inputs)} ({some_of(inputs)}); give data= the "
             "parameters that the columns of X fill, in this order."
         )
     others = [parameter for parameter in circuit.parameters if parameter not in inputs]
+    if not isinstance(weights, Mapping):
+        others = natural_order(others, "weights")
     if not others:
         if weights is not None and len(np.atleast_1d(weights)):
             raise UserError(
@@ -187,34 +193,6 @@ def trained_circuit(
     return TrainedCircuit(circuit, measured, inputs, others, values)
 
 
-def _data_parameters(circuit: QuantumCircuit, data: Sequence[Any] | str | None) -> list[Parameter]:
-    """Return the parameters that a row fills."""
-    by_name = {parameter.name: parameter for parameter in circuit.parameters}
-    if data is None:
-        found = {name: int(match[2]) for name in by_name if (match := _DATA.fullmatch(name))}
-        if not found:
-            raise UserError(
-                f"the circuit's parameters are {some_of(circuit.parameters)}, and none is of a vector x, inputs or "
-                "data; give data= the parameters that a row fills."
-            )
-        return [by_name[name] for name in sorted(found, key=lambda name: found[name])]
-    if isinstance(data, str):
-        vectors = {str(p.vector.name): p.vector for p in circuit.parameters if hasattr(p, "vector")}
-        if data not in vectors:
-            raise UserError(
-                f"data is {data!r}, expected a vector of the circuit's parameters: {', '.join(vectors) or 'none'}."
-            )
-        data = list(vectors[data])
-    names = [each if isinstance(each, str) else each.name for each in data]
-    missing = [name for name in names if name not in by_name]
-    if missing:
-        raise UserError(
-            f"data names {', '.join(missing[:4])}, which the circuit does not have; its parameters are "
-            f"{some_of(circuit.parameters)}."
-        )
-    return [by_name[name] for name in names]
-
-
 def _trained(parameters: Sequence[Parameter], weights: Any) -> Floats:
     """Return the trained values of the parameters."""
     if weights is None:
@@ -223,15 +201,8 @@ def _trained(parameters: Sequence[Parameter], weights: Any) -> Floats:
             "None; give weights= their trained values."
         )
     if isinstance(weights, Mapping):
-        named = {key if isinstance(key, str) else key.name: value for key, value in weights.items()}
-        wanted = [parameter.name for parameter in parameters]
-        if sorted(named) != sorted(wanted):
-            raise UserError(
-                f"weights name {_some_names(named)}; expected each of {_some_names(wanted)} once."
-            )
-        values = np.array([named[name] for name in wanted], np.float64)
-    else:
-        values = np.asarray(weights, np.float64).ravel()
+        weights = weights_by_name(weights, parameters)
+    values = real_numbers(weights, "weights").ravel()
     if len(values) != len(parameters) or not np.isfinite(values).all():
         raise UserError(
             f"weights are {len(values)} values, expected {len(parameters)} finite ones, of {some_of(parameters)}."
@@ -266,10 +237,17 @@ def _with_weights(circuit: QuantumCircuit) -> tuple[QuantumCircuit, list[Paramet
 def _observables(given: Sequence[Any] | None, n_qubits: int) -> list[SparsePauliOp]:
     if given is None:
         return list(readout_observables(n_qubits))
-    measured = [
-        each if isinstance(each, SparsePauliOp) else SparsePauliOp(Pauli(str(each)))
-        for each in ([given] if isinstance(given, str | SparsePauliOp) else given)
-    ]
+    listed = [given] if isinstance(given, str | SparsePauliOp) else given
+    try:
+        measured = [
+            each if isinstance(each, SparsePauliOp) else SparsePauliOp(Pauli(str(each)))
+            for each in listed
+        ]
+    except QiskitError as error:
+        raise UserError(
+            f"observables hold another thing than Pauli strings ({first_line(error)}); give strings such as 'IIZ' or a "
+            "SparsePauliOp."
+        ) from None
     wrong = [each for each in measured if each.num_qubits != n_qubits]
     if wrong or not measured:
         raise UserError(
@@ -297,14 +275,28 @@ def expectations_of_states(observables: Sequence[SparsePauliOp], states: States)
     return np.stack(columns, axis=1)
 
 
-def some_of(parameters: Any) -> str:
-    """Return the names of the first four parameters for a sentence."""
-    return _some_names([parameter.name for parameter in parameters])
+def some_of(parameters: Iterable[Parameter]) -> str:
+    """Return the names of the first parameters and the last one for a sentence."""
+    return listed_names(parameter.name for parameter in parameters)
 
 
-def _some_names(names: Any) -> str:
-    listed = list(names)
-    return ", ".join([*listed[:4], "…"] if len(listed) > 4 else listed) or "none"
+def real_numbers(values: Any, name: str) -> Floats:
+    """Return an array of real numbers.
+
+    Raises:
+        UserError: for complex numbers, texts, and other things that are no numbers.
+    """
+    if isinstance(values, torch.Tensor):
+        values = values.detach()
+    try:
+        array = np.asarray(values)
+        if np.iscomplexobj(array):
+            raise TypeError("complex")
+        return array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{name} holds values that are no real numbers, expected an array."
+        ) from None
 
 
 def as_rows(values: ArrayLike, name: str) -> Floats:
@@ -313,12 +305,7 @@ def as_rows(values: ArrayLike, name: str) -> Floats:
     Raises:
         UserError: for another shape, or a value that is no finite number.
     """
-    try:
-        rows = np.asarray(values, np.float64)
-    except (TypeError, ValueError):
-        raise UserError(
-            f"{name} holds values that are no numbers, expected an array (N, D)."
-        ) from None
+    rows = real_numbers(values, name)
     if rows.ndim != 2 or not rows.size:
         raise UserError(f"{name} is {rows.shape}, expected (N, D) with a row or more.")
     if not np.isfinite(rows).all():

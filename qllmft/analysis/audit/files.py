@@ -21,39 +21,55 @@ from qllmft_circuits.bounds import (
     check_text,
 )
 from qllmft_circuits.names import check_names
-from qllmft_circuits.reading import read_qasm3, read_qpy
+from qllmft_circuits.reading import read_qasm2, read_qasm3, read_qpy
 
-_INPUT = re.compile(r"^[ \t]*+input[ \t]++\w++(?:\[\d++\])?[ \t]++(\w++);", flags=re.MULTILINE)
+# of a text before its first statement; possessive, so that no text takes long
+_COMMENT = re.compile(r"\s*+(?://[^\n]*+(?:\n|$)|/\*(?:[^*]|\*(?!/))*+\*/)")
+_VERSION_2 = re.compile(r"\s*+OPENQASM\s++2\b")
 
 
 def read_circuit(path: Path) -> QuantumCircuit:
-    """Return the circuit of a file in OpenQASM 3 or, if its name ends in .qpy, QPY.
+    """Return the circuit of a file in OpenQASM or, if its name ends in .qpy, QPY.
 
-    Beside a file of `qllmft export`, ``FILE.names.json`` has the parameters' own names.
+    Beside a file of `qllmft export`, ``FILE.names.json`` has the parameters' own names. Without it they have the names
+    of the text.
 
     Raises:
         UserError: if it cannot be read within the bounds of `qllmft_circuits.bounds` and of `qllmft.budget`.
     """
     content = _content(path)
+    if not content.strip():
+        raise UserError(
+            f"{path} is empty, expected a circuit; write it again by qiskit.qasm3.dumps or qiskit.qpy.dump."
+        )
+    form = "QPY" if path.suffix == ".qpy" else "OpenQASM 3"
     try:
         if path.suffix == ".qpy":
             sized = read_qpy(content)
         else:
             text = _decoded(content)
             check_text(text)
-            sized = read_qasm3(text, _names_beside(path) or _names(text))
+            if _is_qasm2(text):
+                form = "OpenQASM 2"
+                sized = read_qasm2(text)
+            else:
+                sized = read_qasm3(text, _names_beside(path))
     except UserError:
         raise
     except CircuitTooLargeError as error:
         _check_size(path, error.n_qubits, error.n_gates)
         raise
     except ValueError as error:
-        form = "QPY" if path.suffix == ".qpy" else "OpenQASM 3"
         raise UserError(
             f"{path} cannot be read as {form}: {first_line(error)}. Write the circuit with free data parameters by "
             "qiskit.qasm3.dumps or qiskit.qpy.dump."
         ) from None
     _check_size(path, sized.circuit.num_qubits, sized.n_gates)
+    if form == "OpenQASM 2":
+        raise UserError(
+            f"{path} is OpenQASM 2, which has no parameters, and an audit needs those that a row of X fills. Write the "
+            "circuit with free parameters by qiskit.qasm3.dumps or qiskit.qpy.dump."
+        )
     return sized.circuit
 
 
@@ -79,18 +95,12 @@ def _names_beside(path: Path) -> dict[str, str] | None:
     return dict(names)
 
 
-def _names(text: str) -> dict[str, str]:
-    """Return the identifiers of a text's inputs by names, ``x[3]`` for ``x_03`` and Qiskit's ``_x_3_``.
-
-    Elements of a vector then have the order of their index, and not that of their identifiers as text.
-    """
-    names = {}
-    for identifier in _INPUT.findall(text):
-        vector, _, index = identifier.strip("_").rpartition("_")
-        vector = vector.rstrip("_")
-        is_element = bool(vector) and index.isdecimal()
-        names[f"{vector}[{int(index)}]" if is_element else identifier] = identifier
-    return names
+def _is_qasm2(text: str) -> bool:
+    """Return whether a text says in its first statement that it is OpenQASM 2."""
+    start = 0
+    while (comment := _COMMENT.match(text, start)) is not None:
+        start = comment.end()
+    return _VERSION_2.match(text, start) is not None
 
 
 def _content(path: Path) -> bytes:
@@ -130,8 +140,24 @@ def read_rows(path: Path) -> dict[str, Any]:
             raise UserError(f"{path} has {given[0]}, expected {' and '.join(names)} or neither.")
         if given:
             found[argument] = tuple(arrays[name] for name in names)
+    if "weight_names" in arrays:
+        arrays["weights"] = _named_weights(path, arrays)
+    if "data" in arrays:
+        found["data"] = [str(name) for name in np.atleast_1d(arrays["data"])]
     renamed = {"weights": "weights", "inputs": "inputs", "inputs_test": "test_inputs"}
     found |= {argument: arrays[name] for name, argument in renamed.items() if name in arrays}
     if "observables" in arrays:
         found["observables"] = [str(each) for each in np.atleast_1d(arrays["observables"])]
     return found
+
+
+def _named_weights(path: Path, arrays: dict[str, Any]) -> dict[str, float]:
+    """Return the weights of a file by their names."""
+    names = [str(name) for name in np.atleast_1d(arrays["weight_names"])]
+    values = np.ravel(arrays.get("weights", ()))
+    if len(names) != len(values) or len(set(names)) != len(names):
+        raise UserError(
+            f"{path} has {len(names)} weight_names, {len(set(names))} of them different, and {len(values)} weights; "
+            "expected a name of its own for each weight."
+        )
+    return dict(zip(names, values.tolist(), strict=True))

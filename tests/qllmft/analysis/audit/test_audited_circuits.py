@@ -132,7 +132,7 @@ def test_data_of_more_than_ten_columns_are_in_the_order_of_their_index():
         ({}, "4 parameters besides the data (theta[0], theta[1], theta[2], theta[3]), and weights are None"),
         ({"weights": [1.0]}, "weights are 1 values, expected 4 finite ones"),
         ({"weights": [1.0, 2.0, 3.0, np.nan]}, "expected 4 finite ones"),
-        ({"weights": {"a": 1.0}}, "weights name a; expected each of theta[0], theta[1]"),
+        ({"weights": {"a": 1.0}}, "weights names a, which the circuit does not have; its parameters are theta[0]"),
         ({"weights": WEIGHTS, "data": "z"}, "data is 'z', expected a vector of the circuit's parameters: theta, x"),
         ({"weights": WEIGHTS, "data": ["q"]}, "data names q, which the circuit does not have"),
         ({"weights": WEIGHTS, "data": "theta"}, "a row has 3 values, and the circuit reads 4"),
@@ -169,7 +169,7 @@ def test_files_give_the_circuit_back(tmp_path):
     plain = read_circuit(tmp_path / "plain.qasm")  # with _theta_10_ before _theta_2_ as text
     found = trained_circuit(plain, ROWS[0], weights=weights)
     assert found.expectations(ROWS) == pytest.approx(expected, abs=1e-9)
-    assert [p.name for p in found.data] == ["x[0]", "x[1]", "x[2]"]
+    assert [p.name for p in found.data] == ["_x_0_", "_x_1_", "_x_2_"]
 
 
 def test_files_that_hold_no_circuit_are_refused(tmp_path):
