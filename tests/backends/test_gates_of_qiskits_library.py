@@ -30,6 +30,7 @@ from qiskit_machine_learning.circuit.library import raw_feature_vector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 
 from qllmft import QuantumHead, UserError
+from qllmft.analysis import trained_circuit
 from qllmft_backends import BackendError, UnsupportedGateError, create
 from qllmft_backends.definitions import numeric_parameters
 
@@ -81,7 +82,7 @@ def test_every_gate_of_the_library_is_here():
 
 
 @pytest.mark.parametrize("name", [*AVAILABLE, *CIRCUITS])
-def test_estimator_sampler_and_layer_agree_with_qiskits_estimator(name):
+def test_estimator_sampler_layer_and_audit_agree_with_qiskits_estimator(name):
     if name in ("WeightedSumGate", "annotated annotated"):
         pytest.skip("Qiskit's own estimator has no value")
     circuit = library_circuit(name)
@@ -113,6 +114,14 @@ def test_estimator_sampler_and_layer_agree_with_qiskits_estimator(name):
     answer = head(x[:1]).detach().numpy()
     # Qiskit's connector, which takes over gates that are defined for numbers only, has single precision
     np.testing.assert_allclose(answer, expected[:1], atol=1e-6 if numeric else 1e-9)
+
+    arguments = {"data": names, "observables": observables(circuit.num_qubits)}
+    if numeric:
+        with pytest.raises(UnsupportedGateError, match="which Qiskit defines for numbers only"):
+            trained_circuit(circuit, values[0], **arguments).expectations(values)
+        return
+    audited = trained_circuit(circuit, values[0], **arguments)
+    np.testing.assert_allclose(audited.expectations(values), expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["HamiltonianGate", "annotated thrice", "annotated control"])

@@ -18,6 +18,11 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.pennylane_device.gates import GATES
+from qllmft_backends.pennylane_device.symbols import (
+    parts_of,
+    register_functions,
+    symbolic_gate,
+)
 from qllmft_backends.pennylane_device.tapes import (
     as_qiskit,
     differentiable,
@@ -25,6 +30,8 @@ from qllmft_backends.pennylane_device.tapes import (
     pauli_sum,
 )
 from qllmft_backends.protocol import Floats
+
+_LONGEST_REASON = 200  # characters of another library's message
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
         np.array(list(ParameterVector(f"argument{i}", each.size)), dtype=object).reshape(each.shape)
         for i, each in enumerate(values)
     ]
+    register_functions()
     tape = _standard(qnode, _traced(function, symbols))
     if not differentiable(tape):
         kinds = ", ".join(type(each).__name__ for each in tape.measurements) or "nothing"
@@ -83,7 +91,12 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
         if operation.name in GATES
         for parameter in operation.data
     ]
-    circuit = as_qiskit(tape, n_qubits, angles)
+    try:
+        circuit = as_qiskit(tape, n_qubits, angles)
+    except (TypeError, ValueError) as error:  # for a matrix of symbols
+        if isinstance(error, BackendError):
+            raise
+        raise _refusal(error) from error
     data, *weights = ([*each.flat] for each in symbols)
     unused = [p.name for p in data if p not in circuit.parameters]
     if unused:
@@ -103,12 +116,18 @@ def _traced(function: Any, symbols: Sequence[NDArray[Any]]) -> QuantumScript:
         with qml.queuing.AnnotatedQueue() as queue:
             function(*symbols)
         return QuantumScript.from_queue(queue)
-    except (TypeError, ValueError, AttributeError, IndexError) as error:
-        raise BackendError(
-            f"the QNode cannot be captured: {type(error).__name__}: {error}. It is called once, with symbols as "
-            "arguments, so angles are sums and products of them; decisions by their values, and functions of torch, "
-            "belong in front of the layer."
-        ) from error
+    except Exception as error:  # of the user's function
+        raise _refusal(error) from error
+
+
+def _refusal(error: Exception) -> BackendError:
+    """Return the error about a QNode that does not run with symbols."""
+    reason = (str(error).splitlines() or [""])[0][:_LONGEST_REASON].rstrip(".")
+    return BackendError(
+        f"the QNode cannot be captured: {type(error).__name__}: {reason}. It is called once, with symbols as "
+        "arguments, so angles are sums, products and functions of them, such as qml.math.sin. Decisions by their values, matrices "
+        "of them, and functions of torch, belong in front of the layer."
+    )
 
 
 def _standard(qnode: Any, tape: QuantumScript) -> QuantumScript:
@@ -124,11 +143,21 @@ def _standard(qnode: Any, tape: QuantumScript) -> QuantumScript:
         )
     own = getattr(qnode.device, "wires", None) or tape.wires
     (tape,), _ = qml.map_wires(tape, {wire: i for i, wire in enumerate(own)})
-    (tape,), _ = decompose(
-        tape,
-        stopping_condition=is_supported,
-        skip_initial_state_prep=False,
-        name="qllmft",
-        error=UnsupportedGateError,
-    )
+    try:
+        (tape,), _ = decompose(
+            tape,
+            stopping_condition=_is_captured,
+            skip_initial_state_prep=False,
+            decomposer=parts_of,
+            name="qllmft",
+            error=UnsupportedGateError,
+        )
+    except BackendError:
+        raise
+    except Exception as error:  # of PennyLane's decompositions, for symbols
+        raise _refusal(error) from error
     return tape
+
+
+def _is_captured(operation: Any) -> bool:
+    return is_supported(operation) or symbolic_gate(operation) is not None

@@ -1,6 +1,7 @@
 """Names of parameters: their order, what stands for them, and the same circuit written in several ways."""
 
 import io
+import sys
 import warnings
 
 import numpy as np
@@ -141,7 +142,7 @@ def test_names_and_other_parameters_of_equal_names_stand_for_the_circuits(data):
 
 
 def test_another_order_than_qiskits_is_said(monkeypatch):
-    monkeypatch.setattr("qllmft.analysis.audit.audit.CHECKS", CHECKS[:2])
+    monkeypatch.setattr(sys.modules["qllmft.analysis.audit.audit"], "CHECKS", CHECKS[:2])
     circuit = circuit_of([f"theta{i}" for i in range(12)])
     labels = np.arange(60) % 2
     with pytest.warns(

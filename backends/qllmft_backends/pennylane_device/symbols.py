@@ -1,0 +1,147 @@
+"""Operations of PennyLane with symbols as angles: what PennyLane decomposes by numbers becomes a gate of Qiskit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import autoray
+import numpy as np
+import pennylane as qml
+from pennylane.ops import Controlled, Evolution, Exp
+from pennylane.ops.op_math import Adjoint
+from qiskit.circuit import Gate, ParameterExpression
+from qiskit.circuit.library import (
+    HamiltonianGate,
+    PauliEvolutionGate,
+    U2Gate,
+    get_standard_gate_name_mapping,
+)
+from qiskit.quantum_info import SparsePauliOp
+
+from qllmft_backends.pennylane_device.gates import GATES
+
+_CLASSES = get_standard_gate_name_mapping()
+_IMAGINARY = 1e-12  # largest imaginary part of an angle
+# qubits of a sum of Pauli words that do not commute, whose matrix is diagonalized
+_MOST_DENSE_QUBITS = 8
+_FUNCTIONS: dict[str, Callable[[ParameterExpression], Any]] = {
+    **{
+        name: (lambda angle, name=name: getattr(angle, name)())
+        for name in ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "exp", "log", "abs", "sign")
+    },
+    "absolute": lambda angle: angle.abs(),
+    "sqrt": lambda angle: angle**0.5,
+    "square": lambda angle: angle**2,
+}
+
+
+def register_functions() -> None:
+    """Make functions of `pennylane.math` work on Qiskit's expressions."""
+    for name, function in _FUNCTIONS.items():
+        autoray.register_function("qiskit", name, function)
+
+
+def has_symbols(operation: Any) -> bool:
+    """Return whether an operation has angles that are expressions of parameters."""
+    return any(_is_symbol(angle) for angle in operation.data)
+
+
+def _is_symbol(angle: Any) -> bool:
+    value = angle.item() if isinstance(angle, np.ndarray) and angle.ndim == 0 else angle
+    return isinstance(value, ParameterExpression)
+
+
+def symbolic_gate(operation: Any) -> Gate | None:
+    """Return the gate of Qiskit for an operation with symbols, on its wires in reverse for evolutions; else None.
+
+    A control needs the base's phase, which `GATES` has exactly for all operations but Rot.
+    """
+    if not has_symbols(operation):
+        return None
+    if isinstance(operation, Controlled):
+        base = symbolic_gate(operation.base)
+        if base is None or isinstance(operation.base, Exp):
+            return None
+        values = operation.control_values
+        state = sum(int(value) << i for i, value in enumerate(values))
+        return base.control(len(values), ctrl_state=state, annotated=False)
+    if isinstance(operation, Adjoint):
+        base = symbolic_gate(operation.base)
+        return None if base is None else base.inverse()
+    if isinstance(operation, Exp):
+        return _evolution(operation)
+    angles = [_expression(angle) for angle in operation.data]
+    if operation.name == "U2":
+        return U2Gate(*angles)
+    if operation.name in GATES and operation.name != "Rot":
+        name, order = GATES[operation.name]
+        return _CLASSES[name].base_class(*(angles[i] for i in order))
+    return None
+
+
+def symbolic_wires(operation: Any) -> list[Any]:
+    """Return the wires of `symbolic_gate`, of which Qiskit's first one is the least significant of a matrix."""
+    wires = list(operation.wires)
+    return wires[::-1] if isinstance(operation, Exp) else wires
+
+
+def _expression(angle: Any) -> Any:
+    return angle.item() if isinstance(angle, np.ndarray) else angle
+
+
+def _evolution(operation: Exp) -> Gate | None:
+    """Return exp(-i·time·H) of a sum of Pauli words, exactly; None if it is no such evolution."""
+    time, words = _time(operation), operation.base.pauli_rep
+    if words is None or not _is_real(time):
+        return None
+    n_qubits = len(operation.wires)
+    place = {wire: i for i, wire in enumerate(operation.wires[::-1])}
+    terms = [
+        ("".join(word.values()), [place[wire] for wire in word], complex(coefficient))
+        for word, coefficient in words.items()
+    ]
+    hamiltonian = SparsePauliOp.from_sparse_list(terms, n_qubits)
+    if np.abs(hamiltonian.coeffs.imag).max(initial=0.0) > 0:
+        return None
+    if len(hamiltonian.paulis.group_commuting()) == 1:
+        return PauliEvolutionGate(hamiltonian, time)
+    if n_qubits > _MOST_DENSE_QUBITS:
+        return None
+    return HamiltonianGate(hamiltonian.to_matrix(), time)
+
+
+def _time(operation: Exp) -> Any:
+    """Return the time t of exp(-i·t·H)."""
+    if isinstance(operation, Evolution):
+        return _expression(operation.param)
+    return _expression(operation.coeff) * 1j
+
+
+def _is_real(expression: ParameterExpression) -> bool:
+    """Return whether an expression has real values, at two points."""
+    parameters = list(expression.parameters)
+    random = np.random.default_rng(0)
+    for _ in range(2):
+        values = random.uniform(0.1, 1.0, len(parameters)).tolist()
+        value = complex(expression.bind(dict(zip(parameters, values, strict=True))).numeric())
+        if abs(value.imag) > _IMAGINARY:
+            return False
+    return True
+
+
+def parts_of(operation: Any) -> Sequence[Any]:
+    """Return the operations that one is made of, without a matrix of symbols."""
+    # of a phase, PennyLane makes a gate on the controls
+    is_phase = isinstance(operation, Controlled) and operation.base.name == "GlobalPhase"
+    if isinstance(operation, Controlled) and has_symbols(operation) and not is_phase:
+        with qml.QueuingManager.stop_recording():
+            return [
+                qml.ctrl(
+                    part,
+                    control=operation.control_wires,
+                    control_values=operation.control_values,
+                )
+                for part in operation.base.decomposition()
+            ]
+    return operation.decomposition()
