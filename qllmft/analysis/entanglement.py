@@ -14,7 +14,9 @@ from qiskit.quantum_info import Statevector
 
 from qllmft.errors import UserError
 from qllmft.heads import QuantumHead
+from qllmft_backends import UnsupportedGateError
 from qllmft_backends.adjoint import AdjointEngine
+from qllmft_backends.definitions import definition_of, has_other_definition
 
 Floats = NDArray[np.float64]
 States = NDArray[np.floating[Any]] | NDArray[np.complex128]
@@ -117,16 +119,17 @@ def _operator_rank(operation: Operation, left: tuple[bool, ...]) -> int:
         return 2
     if operation.name in _RANK_TWO:
         return 2
-    definition = getattr(operation, "definition", None)
-    if len(left) == 2 and isinstance(operation, Gate):
+    if isinstance(operation, Gate) and (
+        len(left) == 2 or has_other_definition(operation) or operation.definition is None
+    ):
         return limit
-    if definition is None:
-        if isinstance(operation, Gate):
-            return limit
+    try:
+        definition = definition_of(operation)
+    except UnsupportedGateError:
         raise UserError(
             f"the head has the instruction {operation.name!r} on {len(left)} qubits, expected gates or an instruction "
             "made of gates: no bound on the Schmidt rank can be given. Decompose it in the circuit."
-        )
+        ) from None
     product = 1
     for part in definition.data:
         sides = tuple(left[definition.find_bit(qubit).index] for qubit in part.qubits)

@@ -125,8 +125,8 @@ def _refusal(error: Exception) -> BackendError:
     reason = (str(error).splitlines() or [""])[0][:_LONGEST_REASON].rstrip(".")
     return BackendError(
         f"the QNode cannot be captured: {type(error).__name__}: {reason}. It is called once, with symbols as "
-        "arguments, so angles are sums, products and functions of them, such as qml.math.sin. Decisions by their values, matrices "
-        "of them, and functions of torch, belong in front of the layer."
+        "arguments, so angles are sums, products and functions of them, such as qml.math.sin. Decisions by "
+        "their values, matrices of them, and functions of torch, belong in front of the layer."
     )
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction
-from qiskit.circuit.library import MCXGate, UnitaryGate
+from qiskit.circuit.library import HamiltonianGate, MCXGate, RYGate, UnitaryGate
 from qiskit.quantum_info import Statevector, entropy, partial_trace, random_unitary
 
 from qllmft.analysis.certificate import certificate_of
@@ -105,7 +105,21 @@ def wide_gates():
     unitary = QuantumCircuit(5)
     unitary.h(range(5))
     unitary.append(UnitaryGate(random_unitary(8, seed=1)), [0, 2, 4])
-    return {"ccx": spread, "wrapped": wrapped, "mcx": many, "cswap": swapped, "unitary": unitary}
+    annotated = QuantumCircuit(5)
+    annotated.h(range(5))
+    annotated.append(RYGate(0.3).control(2, annotated=True), [0, 2, 4])
+    evolved = QuantumCircuit(5)
+    evolved.h(range(5))
+    evolved.append(HamiltonianGate(np.diag(np.arange(8) ** 2), 0.3), [0, 2, 4])
+    return {
+        "annotated": annotated,
+        "evolved": evolved,
+        "ccx": spread,
+        "wrapped": wrapped,
+        "mcx": many,
+        "cswap": swapped,
+        "unitary": unitary,
+    }
 
 
 @pytest.mark.parametrize("name", wide_gates())
