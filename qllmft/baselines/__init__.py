@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from qllmft_backends.lazy import imported_on_use
 
 if TYPE_CHECKING:
-    from qllmft.baselines.classical import GridBaseline as GridBaseline
     from qllmft.baselines.classical import WordBaseline as WordBaseline
+    from qllmft.baselines.grid import GridBaseline as GridBaseline
     from qllmft.baselines.head import BASELINES as BASELINES
     from qllmft.baselines.head import Baseline as Baseline
     from qllmft.baselines.head import FittedHead as FittedHead

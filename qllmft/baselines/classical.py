@@ -2,151 +2,32 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
+from qllmft.baselines.grid import GridBaseline, points, strength_of
 from qllmft.baselines.head import MOST_SUPPORTED, Baseline, Grid, baseline
 from qllmft.config import RunConfig
-from qllmft.randomness import drawn
-from qllmft.tasks.multilabel import best_thresholds, macro_f1
-from qllmft.tasks.regression import r2
+from qllmft.config.training import ThresholdChoice
+from qllmft.tasks.multilabel import best_thresholds
 
 if TYPE_CHECKING:
     from qllmft.training import Examples
 
 Floats = NDArray[np.float64]
-
-
-def n_trained(fitted: Any) -> int:
-    """Return the number of support vectors of a fitted estimator, or of its weights and biases.
-
-    Of a pipeline it is that of the last step, and of several estimators their sum. A constant one has none.
-    """
-    if hasattr(fitted, "steps"):
-        return n_trained(fitted[-1])
-    if hasattr(fitted, "estimators"):
-        return sum(map(n_trained, fitted.estimators))
-    if hasattr(fitted, "support_"):
-        return len(fitted.support_)
-    return int(fitted.coef_.size + np.size(fitted.intercept_)) if hasattr(fitted, "coef_") else 0
-
-
-@dataclass(eq=False)
-class GridBaseline:
-    """Scikit-learn estimator with settings chosen on validation score; the first of equals wins."""
-
-    name: str  # as in tables
-    make: Callable[..., Any]  # estimator of settings
-    grid: list[dict[str, Any]]  # settings, the most regularised first
-    count: Callable[[Any], int] = n_trained  # trained parameters of a fitted estimator
-    # further numbers of a fitted estimator, for its settings; None: none
-    stored: Callable[[Any], int] | None = None
-    _: KW_ONLY
-    most: bool = False  # choose the most parameters first, and validation accuracy among equals
-    settings: dict[str, Any] = field(default_factory=dict, init=False)
-    # of each setting, after `fit`: the parameters if `most`, else 0, and the sum of the texts' scores
-    scores: list[tuple[float, float]] = field(default_factory=list, init=False)
-    # Ctrl-C during a search ends the whole run
-    interrupted: bool = field(default=False, init=False)
-    estimator: Any = field(default=None, init=False)  # the chosen one; None before `fit`
-
-    def kept(self, config: RunConfig) -> Self:
-        """Keep ``baselines.points`` settings in their order, drawn by the seed, or all if there are fewer."""
-        n, count = len(self.grid), config.baselines.points
-        if count is not None:
-            rows = drawn(n, count, config.seed, "settings", self.name)
-            self.grid = [self.grid[row] for row in rows]
-        return self
-
-    def choose(self, fitted: Sequence[Self]) -> None:
-        """Keep the setting with the highest sum of scores of copies that were fitted on folds, the first of equals."""
-        totals = np.sum([each.scores for each in fitted], axis=0).tolist()
-        self.grid = [self.grid[totals.index(max(totals))]]
-
-    def fit(self, train: Examples, validation: Examples) -> None:
-        """Fit every setting on ``train``, and keep the best on ``validation``."""
-        # takes a second, and predictions do not need it
-        from sklearn.exceptions import ConvergenceWarning
-
-        held = validation.relative
-        weights = {} if held is None else {"sample_weight": held.numpy()}
-        best, self.scores = (-1, -np.inf), []
-        # small fits: threads cost more than they give
-        with warnings.catch_warnings(), threadpool_limits(1):
-            # iteration limits in the paper's grid are meant to stop early
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            # OpenBLAS, of some products of finite numbers (numpy's issue 24067)
-            warnings.filterwarnings("ignore", ".* encountered in matmul", RuntimeWarning)
-            estimator, fitted = None, {}
-            for settings in self.grid:
-                if estimator is not None and _same_again(estimator, fitted, settings):
-                    self.scores.append(self.scores[-1])
-                    continue
-                fitted = settings
-                estimator = _fitted(self.make(**settings), train)
-                found = estimator.score(validation.x.numpy(), validation.y.numpy(), **weights)
-                score = (self.count(estimator) if self.most else 0, float(found))
-                self.scores.append((score[0], round(score[1] * validation.size, 9)))
-                if score > best:
-                    best, self.estimator, self.settings = score, estimator, settings
-        if self.stored:
-            self.settings = {**self.settings, "stored": self.stored(self.estimator)}
-
-    def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
-        """Return labels (N,) or values (N, T) of embeddings (N, D)."""
-        found = np.asarray(self.estimator.predict(x))
-        real = found.dtype.kind == "f"
-        return found.astype(np.float64).reshape(len(x), -1) if real else found.astype(np.int64)
-
-    def probabilities(self, x: NDArray[np.float32]) -> NDArray[np.floating] | None:
-        """Return probabilities (N, k) of embeddings (N, D), or None if the estimator has none."""
-        of_labels = getattr(self.estimator, "predict_proba", None)
-        return None if of_labels is None else np.asarray(of_labels(x))
-
-    def exact_score(self, examples: Examples) -> None:
-        """Return None: no circuit, no noise."""
-
-    @property
-    def n_parameters(self) -> int:
-        """Return the number of trained parameters of the chosen estimator."""
-        return self.count(self.estimator)
-
-
-def _fitted(estimator: Any, train: Examples) -> Any:
-    """Return the estimator after its fit, with the weights of the texts if they have any."""
-    if train.relative is None:
-        return estimator.fit(train.x.numpy(), train.y.numpy())
-    last = f"{estimator.steps[-1][0]}__" if hasattr(estimator, "steps") else ""
-    weights = {f"{last}sample_weight": train.relative.numpy()}
-    return estimator.fit(train.x.numpy(), train.y.numpy(), **weights)
-
-
-def _same_again(estimator: Any, fitted: dict[str, Any], settings: dict[str, Any]) -> bool:
-    """Return whether ``settings`` only raise an iteration limit that was not reached, so the fit would be the same."""
-    limit = fitted.get("max_iter")
-    if limit is None or fitted | {"max_iter": settings.get("max_iter")} != settings:
-        return False
-    return bool(settings["max_iter"] >= limit > np.max(getattr(estimator, "n_iter_", limit)))
-
-
-def points(values: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    """Return the points of a grid; the value of the last setting changes first."""
-    from sklearn.model_selection import ParameterGrid
-
-    return list(ParameterGrid(values))
+# C of logistic regression, before a search that goes on, the most regularised first
+STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0)
 
 
 def logistic_regression(grid: Grid) -> GridBaseline:
     """Return logistic regression of table IX (its rows "penalty" and "C" are printed swapped) by lbfgs."""
     from sklearn.linear_model import LogisticRegression
 
-    strengths: list[float | None] = [0.1, 0.3, 1.0, 3.0, 10.0]
+    strengths: list[float | None] = [*STRENGTHS]
     values: dict[str, list[Any]] = {"C": strengths, "class_weight": [None], "max_iter": [200]}
     if grid == "paper":
         # None replaces an infinite C in the record, because JSON has no infinity
@@ -156,6 +37,8 @@ def logistic_regression(grid: Grid) -> GridBaseline:
         LOGISTIC_REGRESSION.label,
         lambda **s: LogisticRegression(**{**s, "C": np.inf if s["C"] is None else s["C"]}),
         points(values),
+        strength=strength_of(grid, "C"),
+        weighs_classes=True,
     )
 
 
@@ -180,7 +63,14 @@ def support_vectors(grid: Grid, *, most: bool = False) -> GridBaseline:
         strengths = [m * 10.0**e for e in range(-3, 2) for m in (1, 5)] + [100.0]
         values = {"C": strengths, "gamma": ["scale", "auto", 0.01, 0.1, 0.5, 1.0]}
     label = (FULL_SVC if most else SUPPORT_VECTORS).label
-    return GridBaseline(label, lambda **s: SVC(kernel="rbf", **s), points(values), most=most)
+    return GridBaseline(
+        label,
+        lambda **s: SVC(kernel="rbf", **s),
+        points(values),
+        most=most,
+        strength=strength_of(grid, "C"),
+        weighs_classes=True,
+    )
 
 
 def ridge_regression(grid: Grid) -> GridBaseline:
@@ -188,7 +78,8 @@ def ridge_regression(grid: Grid) -> GridBaseline:
     from sklearn.linear_model import Ridge
 
     strengths = np.logspace(2, -2, 5 if grid == "small" else 17).tolist()
-    return GridBaseline(RIDGE.label, Ridge, points({"alpha": strengths}))
+    strength = strength_of(grid, "alpha")
+    return GridBaseline(RIDGE.label, Ridge, points({"alpha": strengths}), strength=strength)
 
 
 class ScaledSVR:
@@ -212,10 +103,6 @@ class ScaledSVR:
         found = np.stack([each.predict(x) for each in self.estimators], axis=1)
         return np.asarray(found * self.deviation_ + self.mean_)
 
-    def score(self, x: NDArray[np.float32], y: Floats) -> float:
-        """Return R², the mean over the targets."""
-        return float(r2(y, self.predict(x)).mean())
-
 
 def support_vector_regression(grid: Grid) -> GridBaseline:
     """Return support vector regression with an RBF kernel."""
@@ -223,7 +110,10 @@ def support_vector_regression(grid: Grid) -> GridBaseline:
     if grid == "paper":
         strengths = [m * 10.0**e for e in range(-2, 2) for m in (1, 3)] + [100.0]
         values = {"C": strengths, "epsilon": [0.03, 0.1, 0.3]}
-    return GridBaseline(SUPPORT_VECTOR_REGRESSION.label, ScaledSVR, points(values))
+    strength = strength_of(grid, "C")
+    return GridBaseline(
+        SUPPORT_VECTOR_REGRESSION.label, ScaledSVR, points(values), strength=strength
+    )
 
 
 class OneVersusRest:
@@ -259,26 +149,28 @@ class OneVersusRest:
         """Return distances (N, L) from the boundary."""
         return np.asarray(self._fitted.decision_function(x))
 
-    def score(self, x: NDArray[np.float32], y: NDArray[np.int64]) -> float:
-        """Return macro-F1."""
-        return macro_f1(y, self.scores(x) >= self.usual_threshold)
-
 
 @dataclass(eq=False)
 class GridOneVersusRest(GridBaseline):
-    """One-versus-rest classifiers with settings chosen by macro-F1 on the validation texts, the same for all labels."""
+    """One-versus-rest classifiers with settings chosen by macro-F1, the same for all labels."""
 
     _: KW_ONLY
-    tuned_thresholds: bool = False  # choose them on the validation texts
+    choice: ThresholdChoice = "half"  # of the thresholds, ``train.thresholds``
     thresholds: Floats | None = field(default=None, init=False)  # None: the usual ones
 
     def fit(self, train: Examples, validation: Examples) -> None:
-        """Fit every setting on ``train``, and keep the best, and thresholds, on ``validation``."""
+        """Choose and fit settings as `GridBaseline` does, and choose thresholds."""
         super().fit(train, validation)
-        if self.tuned_thresholds:
+        if self.choice == "validation":
             scores = self.estimator.scores(validation.x.numpy())
             usual = self.estimator.usual_threshold
             self.thresholds = best_thresholds(scores, validation.y.numpy(), usual)
+        elif self.choice == "auto":
+            if self.judgement is None:
+                parts = self.choosing_parts(train, validation)
+                self.judgement = self.judge(self.settings, train, parts)
+            self.thresholds = self.judgement.thresholds
+        if self.thresholds is not None:
             self.settings = {**self.settings, "thresholds": self.thresholds.tolist()}
 
     @property
@@ -290,10 +182,29 @@ class GridOneVersusRest(GridBaseline):
         found = self.thresholds if usual else 1.0 / (1.0 + np.exp(-self.thresholds))
         return tuple(found.tolist())
 
+    @property
+    def usual_threshold(self) -> float | None:
+        """Return the usual threshold of the estimators if others are chosen; see `GridBaseline`."""
+        if self.choice == "half":
+            return None
+        usual: float = self.make(**self.grid[0]).usual_threshold
+        return usual
+
+    def answers(self, estimator: Any, x: NDArray[np.float32]) -> NDArray[Any]:
+        """Return the leads (N, L) of the labels' scores over the usual thresholds."""
+        return np.asarray(estimator.scores(x) - estimator.usual_threshold)
+
+    def outputs(self, estimator: Any, x: NDArray[np.float32]) -> NDArray[Any]:
+        """Return scores (N, L) if thresholds are chosen, else leads over the usual ones."""
+        if self.choice == "half":
+            return self.answers(estimator, x)
+        return np.asarray(estimator.scores(x))
+
     def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Return the leads (N, L) of the labels' scores over their thresholds."""
-        usual, chosen = self.estimator.usual_threshold, self.thresholds
-        return np.asarray(self.estimator.scores(x) - (usual if chosen is None else chosen))
+        if self.thresholds is None:
+            return self.answers(self.estimator, x)
+        return np.asarray(self.estimator.scores(x) - self.thresholds)
 
 
 def _one_versus_rest(
@@ -305,7 +216,8 @@ def _one_versus_rest(
             label,
             lambda **settings: OneVersusRest(one.make(**settings)),
             one.grid,
-            tuned_thresholds=config.train.thresholds == "validation",
+            strength=one.strength,
+            choice=config.train.thresholds,
         ).kept(config)
 
     return Baseline(label, make, tuned=True, tasks=("multilabel",), most_texts=most_texts)
@@ -335,4 +247,10 @@ class WordBaseline(GridBaseline):
 def tfidf(config: RunConfig, *_: int) -> WordBaseline:
     """Return logistic regression on words."""
     like = logistic_regression(config.baselines.grid)
-    return WordBaseline(tfidf.label, like.make, like.grid).kept(config)
+    return WordBaseline(
+        tfidf.label,
+        like.make,
+        like.grid,
+        strength=like.strength,
+        weighs_classes=like.weighs_classes,
+    ).kept(config)

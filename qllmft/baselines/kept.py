@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 from torch import Tensor, nn
 
-from qllmft.baselines.classical import GridBaseline, GridOneVersusRest, ScaledSVR
+from qllmft.baselines.classical import GridOneVersusRest, ScaledSVR
+from qllmft.baselines.grid import GridBaseline
 from qllmft.baselines.head import Head
 from qllmft.baselines.trained import TrainedHead
 from qllmft.config import KernelConfig, ModelConfig

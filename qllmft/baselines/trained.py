@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -15,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from qllmft.baselines.classical import GridBaseline, GridOneVersusRest, OneVersusRest, points
+from qllmft.baselines.classical import GridOneVersusRest, OneVersusRest
+from qllmft.baselines.grid import GridBaseline, points
 from qllmft.baselines.head import FittedHead, baseline, fit_and_score
 from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.data import Table
@@ -39,6 +41,7 @@ from qllmft.training import (
     logits_of_noise,
     one_torch_thread,
 )
+from qllmft.training.search import judge_outputs, split_examples
 
 FEWEST_HIDDEN = 4  # units of the smallest MLP baseline
 
@@ -119,6 +122,7 @@ class TrainedHead:
         body.
         """
         self._predicted, whole = _NO_PREDICTION, self.end_to_end
+        untrained = deepcopy(self.model.state_dict())
         more: dict[str, Any] = {"checkpoint": self.checkpoint, "on_epoch": self.on_epoch}
         held: Examples | None = None
         if isinstance(train, Examples) and isinstance(validation, Examples):
@@ -140,10 +144,51 @@ class TrainedHead:
         if held is not None and not self.interrupted:
             if self.calibrates_in_fit and self.calibrates(len(held)):
                 self.calibrate(self._logits(held.x).numpy(), held.y.numpy())
-            if self.config.thresholds == "validation":
-                found = MULTILABEL.probabilities(self._logits(held.x))
-                self.thresholds = best_thresholds(found, held.y.numpy(), USUAL_THRESHOLD)
+            if self.config.thresholds != "half" and self._task.several:
+                assert isinstance(train, Examples)
+                self.thresholds = self._best_thresholds(train, held, untrained)
         self._predicted = _NO_PREDICTION
+
+    def _best_thresholds(
+        self, train: Examples, validation: Examples, untrained: dict[str, torch.Tensor]
+    ) -> NDArray[np.float64] | None:
+        """Return the thresholds (L,) with the highest F1 of each label on texts that their model did not learn.
+
+        They are validation texts, or folds of the training texts: answered by the linear models from which the head
+        starts, or else by the head trained without them.
+
+        Args:
+            train: training texts.
+            validation: validation texts.
+            untrained: weights before the training.
+
+        Returns:
+            None if there are no folds, or if training without one was interrupted.
+        """
+        if self.config.thresholds == "validation":
+            probabilities = MULTILABEL.probabilities(self._logits(validation.x))
+            return best_thresholds(probabilities, validation.y.numpy(), USUAL_THRESHOLD)
+        selection = self.selection
+        assert selection is not None
+        if selection.start is not None and (choice := selection.start.choice):
+            return choice.judgement.thresholds
+        folds, trained = split_examples(train), deepcopy(self.model.state_dict())
+        probabilities = []
+        for fold in folds:
+            self.model.load_state_dict(untrained)
+            selection = fit(self.model, fold.train, fold.held, self.config, self.seed)
+            if not selection.finished:
+                break
+            probabilities.append(MULTILABEL.probabilities(self._logits(fold.held.x)))
+        self.model.load_state_dict(trained)
+        if len(probabilities) < len(folds):
+            self.selection = replace(self.selection, finished=False, signal=selection.signal)
+        if not folds or self.interrupted:
+            return None
+        labels = [fold.held.y.numpy() for fold in folds]
+        learnt = train.y.numpy()
+        judgement = judge_outputs(MULTILABEL, learnt, labels, probabilities, USUAL_THRESHOLD)
+        return judgement.thresholds
 
     def calibrate(self, logits: NDArray[np.floating], labels: NDArray[np.int64]) -> None:
         """Divide the model's logits by the temperature that fits logits (N, k) of other texts and their labels."""
@@ -250,6 +295,7 @@ class TrainedHead:
         found = {
             "epoch": self.selection.epoch,
             "stored": None if data_map is None else data_map.n_stored,
+            **({} if self.selection.start is None else self.selection.start.settings),
             "temperature": self.temperature,
             "thresholds": None if thresholds is None else thresholds.tolist(),
         }
@@ -350,19 +396,26 @@ def fit_without_circuit(
     if not isinstance(head.model.head, QuantumHead) or own is None or held is None:
         return None
     logistic = _standardised(lambda **settings: LogisticRegression(max_iter=1000, **settings))
+    search: dict[str, Any] = {}
+    start = None if head.selection is None else head.selection.start
+    if start is not None and start.choice:
+        own = replace(own, weight=start.examples.weight)
+        if start.latent_folds:
+            search = {"by_folds": True, "parts": start.latent_folds}
     strengths = points({"C": STRENGTHS})
     if own.task.real:
         alphas = points({"alpha": [1.0 / c for c in STRENGTHS]})
-        linear = GridBaseline(NAME, _standardised(Ridge), alphas)
+        linear = GridBaseline(NAME, _standardised(Ridge), alphas, **search)
     elif own.task.several:
         linear = GridOneVersusRest(
             NAME,
             lambda **settings: OneVersusRest(logistic(**settings)),
             strengths,
-            tuned_thresholds=head.thresholds is not None,
+            choice=head.config.thresholds,
+            **search,
         )
     else:
-        linear = GridBaseline(NAME, logistic, strengths)
+        linear = GridBaseline(NAME, logistic, strengths, **search)
     if copies:
         linear.choose(copies)
     return fit_and_score(linear, own, held)

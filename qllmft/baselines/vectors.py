@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qllmft.baselines.classical import GridBaseline, n_trained, points
+from qllmft.baselines.grid import GridBaseline, n_trained, points, strength_of
 from qllmft.baselines.head import MOST_SUPPORTED, Baseline, baseline
 from qllmft.config import ModelConfig, RunConfig
 from qllmft.heads.encoder import DataMap, Pad, amplitudes
@@ -73,7 +73,7 @@ class QuantisedRegression:
             if found.inertia_ < least:
                 least, self.words = found.inertia_, words
                 self._linear.coef_ = found.cluster_centers_[found.labels_].reshape(weights.shape)
-        self.predict, self.score = self._linear.predict, self._linear.score
+        self.predict = self._linear.predict
         self.predict_proba = self._linear.predict_proba
         self.decision_function = self._linear.decision_function
         return self
@@ -142,10 +142,6 @@ class OnLoadedVectors:
         """Return labels (N,) of embeddings (N, D)."""
         return np.asarray(self.estimator.predict(self._loaded(x)), np.int64)
 
-    def score(self, x: Vectors, y: Labels, sample_weight: Weights = None) -> float:
-        """Return the accuracy in [0, 1]."""
-        return float(np.average(self.predict(x) == y, weights=sample_weight))
-
     def _loaded(self, x: Vectors) -> Vectors:
         vectors = torch.from_numpy(x)
         return amplitudes(vectors if self._map is None else self._map(vectors), self._pad).numpy()
@@ -161,6 +157,7 @@ def _on_loaded_vectors(
         points({"C": strengths}),
         lambda fitted: n_trained(fitted.estimator),
         (lambda fitted: fitted.stored) if mapped else None,
+        strength=strength_of(config.baselines.grid, "C") if len(strengths) > 1 else None,
     )
 
 

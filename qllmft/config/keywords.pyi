@@ -85,12 +85,12 @@ class SettingKeywords(TypedDict, total=False):
     train__body_lr: float | None
     train__optimizer: Literal["adam", "lbfgs"]
     train__ridge: bool
-    train__ridge_c: float | Literal["auto"]
+    train__ridge_c: float | Literal["auto", "folds", "validation"]
     train__loss: Literal["task", "huber"]
-    train__class_weight: Literal["balanced"] | None
+    train__class_weight: Literal["balanced", "auto"] | None
     train__patience: int | None
     train__calibration: Literal["none", "temperature", "auto"]
-    train__thresholds: Literal["half", "validation"]
+    train__thresholds: Literal["half", "validation", "auto"]
     backend__name: str
     backend__options: Mapping[str, Any]
     noise__gates: Literal["none", "paper_low", "paper_high", "forte1", "explicit"]
@@ -108,5 +108,6 @@ class SettingKeywords(TypedDict, total=False):
     noise__gradient: Literal["value", "reparametrised"]
     baselines__names: Sequence[str]
     baselines__grid: Literal["small", "paper"]
+    baselines__search: Literal["validation", "folds"]
     baselines__points: int | None
     baselines__training: Literal["converged", "head"]

@@ -105,6 +105,9 @@ class BaselinesConfig(Section):
     # names of baselines that qllmft doctor lists
     names: tuple[str, ...] = CLASSIFICATION.baselines
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
+    # texts that choose settings. validation: the validation texts, in the grid alone; folds: folds of the training
+    # texts, or validation texts if the body has learnt from these, and the grid goes on beyond an end that is chosen
+    search: Annotated[Literal["validation", "folds"], NEUTRAL] = "validation"
     # number of the grid's settings, drawn by the run's seed; None: all
     points: Positive | None = None
     # of mlp, low_rank and linear. converged: until the validation texts find no better epoch;
@@ -153,7 +156,7 @@ class RunConfig(Section):
             yield "data.text_column names pairs, and a body that learns reads single ones; leave its training out"
         if train.loss == "huber" and not task.real:
             yield f"train.loss is 'huber' and data.task {task.name!r}; it is for 'regression', leave it out"
-        if train.thresholds != "half" and not task.several:
+        if train.thresholds == "validation" and not task.several:
             yield f"train.thresholds is {train.thresholds!r} and data.task {task.name!r}; they are for 'multilabel'"
         if task.one_label:
             return
@@ -163,7 +166,7 @@ class RunConfig(Section):
             f"train.optimizer 'lbfgs' minimises a cross-entropy{of_one}": (
                 train.optimizer == "lbfgs" and model.head == "none"
             ),
-            f"train.class_weight weighs {each}": train.class_weight is not None,
+            f"train.class_weight weighs {each}": train.class_weight == "balanced",
             f"train.calibration is about probabilities{of_one}": train.calibration == "temperature",
             f"body.trainable and body.contrastive need {each}": self.body.learns,
             f"a sign or a skip gives no {'labels of their own' if task.several else 'real value'}": (

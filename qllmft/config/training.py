@@ -9,6 +9,9 @@ from pydantic import Field
 
 from qllmft.config.section import NEUTRAL, NonNegative, Positive, PositiveReal, Section
 
+StrengthChoice = Literal["auto", "folds", "validation"]
+ThresholdChoice = Literal["half", "validation", "auto"]
+
 
 class TrainConfig(Section):
     """Optimisation of the cross-entropy."""
@@ -28,14 +31,17 @@ class TrainConfig(Section):
     optimizer: Literal["adam", "lbfgs"] = "adam"
     # add a ridge to the loss: for adam on odd encoders; lbfgs always has it
     ridge: Annotated[bool, NEUTRAL] = False
-    # scikit-learn's C, of the ridge; auto, for a head that starts at sines: 1 for one label (10 if labels are uneven
-    # and one has fewer than 50 texts), else by cross-validation of the linear start
-    ridge_c: PositiveReal | Literal["auto"] = 1.0
+    # scikit-learn's C, of the ridge, for a head that starts at sines chosen with its linear start:
+    # folds: by the score that judges, in folds of the training texts, class weights included if labels are uneven
+    # validation: the same on the validation texts, for a body that has learnt from the training texts
+    # auto: 1 for one label (10 if labels are uneven and one has fewer than 50 texts), else by cross-validation of the
+    # loss
+    ridge_c: PositiveReal | StrengthChoice = 1.0
     # of real targets: task is the squared error; huber counts large errors less, for targets with outliers
     loss: Annotated[Literal["task", "huber"], NEUTRAL] = "task"
-    # weights of the texts: balanced gives all labels the same total weight, for the head and its
-    # baselines; None: 1
-    class_weight: Annotated[Literal["balanced"] | None, NEUTRAL] = None
+    # weights of the texts, for the head and its baselines: balanced gives all labels the same total weight; auto: it is
+    # searched with the strength, if more than 60 % of the training texts have one label; None: 1
+    class_weight: Annotated[Literal["balanced", "auto"] | None, NEUTRAL] = None
     # epochs in a row without a better one, after which training ends; None: all epochs
     patience: Annotated[Positive | None, NEUTRAL] = None
     # temperature: after training, divide the logits by a number that validation texts choose;
@@ -43,8 +49,8 @@ class TrainConfig(Section):
     calibration: Annotated[Literal["none", "temperature", "auto"], NEUTRAL] = "none"
     # least score of a label that a text gets, if texts have several; half: probability 1/2,
     # validation: that of the highest F1 on the validation texts, label by label, for the head and
-    # its baselines
-    thresholds: Annotated[Literal["half", "validation"], NEUTRAL] = "half"
+    # its baselines; auto: the same in folds of the training texts, if texts have several labels
+    thresholds: Annotated[ThresholdChoice, NEUTRAL] = "half"
 
     @classmethod
     def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:

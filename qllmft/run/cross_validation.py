@@ -24,6 +24,7 @@ from qllmft.baselines import (
     score_of,
 )
 from qllmft.config import RunConfig
+from qllmft.config.training import StrengthChoice
 from qllmft.errors import UserError
 from qllmft.events import BackendReady, EpochEnded, Event, Message, OnEvent, stage
 from qllmft.files import write_json
@@ -80,8 +81,17 @@ class HeldOut:
                 copies = [part.fitted.head for part in self.parts]
                 selections = [each.selection for each in copies if isinstance(each, TrainedHead)]
                 head.chosen_epochs = round(median(each.epoch for each in selections if each))
+            if head.config.ridge_c == "validation":
+                head.config = head.config.model_copy(update={"ridge_c": self._mean_strength})
         else:
             head.choose([part.fitted.head for part in self.parts])  # type: ignore[attr-defined]
+
+    @property
+    def _mean_strength(self) -> float | StrengthChoice:
+        """Return the geometric mean of the C that each fold chose, or the rule of `linear_solution` if none did."""
+        settings = [part.fitted.head.settings for part in self.parts]
+        logarithms = [math.log(each["C"]) for each in settings if "C" in each]
+        return math.exp(fmean(logarithms)) if logarithms else "auto"
 
     def fitted(self, head: Head, train: Examples, seconds: float) -> FittedHead:
         """Calibrate a head that was trained on all texts, and return it with the folds' answers and all seconds."""

@@ -64,7 +64,7 @@ from qllmft.tasks.accuracy import ClassScores, confusion_of, majority_share
 from qllmft.tasks.calibration import Calibration, true_probabilities
 from qllmft.templates import check_classes
 from qllmft.training import Checkpoint, EpochMetrics, Examples, logits_of
-from qllmft.training.linear_start import FOLDS, fold_counts
+from qllmft.training.linear_model import FOLDS, fold_counts
 from qllmft.versions import versions
 
 
@@ -215,11 +215,17 @@ def _head(
     on_epoch: Callable[[EpochMetrics], None],
     checkpoint: Checkpoint | None = None,
 ) -> TrainedHead:
-    """Return the run's head, not yet trained."""
+    """Return the run's head, not yet trained.
+
+    After a contrastive step the labels of the training texts are in their embeddings, so validation texts choose.
+    """
+    train = config.train
+    if config.body.contrastive.switched_on and train.ridge_c == "folds":
+        train = train.model_copy(update={"ridge_c": "validation"})
     return TrainedHead(
         ("classical head" if config.model.head == "mlp" else "quantum head") + body.suffix,
         body.classifier,
-        config.train,
+        train,
         config.seed,
         checkpoint=checkpoint,
         on_epoch=on_epoch,
@@ -246,8 +252,14 @@ def _report_choices(setup: RunSetup) -> None:
             "The given settings leave no start at sines: the head's weights start at random, behind encoders that "
             "start at the linear solution."
         )
-    chosen = config.model.start == "sines" and config.train.ridge_c == "auto"
-    if chosen and TASKS[config.data.task].several:
+    strength = config.train.ridge_c if config.model.start == "sines" else None
+    several = TASKS[config.data.task].several
+    if strength == "folds" and not several and (single := _labels_of_one_text(setup)):
+        setup.message(
+            f"{listed(single)} {'has' if len(single) == 1 else 'have'} one training text, which leaves no folds. C of "
+            "the head follows from the numbers of texts, and validation texts choose the settings of its baselines."
+        )
+    if strength == "auto" and several:
         counts = fold_counts(train.labels).tolist()
         few = [
             f"{name!r} {'none, C = 1' if folds < 2 else folds}"
@@ -264,6 +276,15 @@ def _report_choices(setup: RunSetup) -> None:
             f"{BASELINES[name].label} is left out: its time grows with the square of the {len(train):,} training "
             "texts. Compare it on fewer with --per-label."
         )
+
+
+def _labels_of_one_text(setup: RunSetup) -> list[str]:
+    """Return the names of the labels that a single training text has, if each text has one label."""
+    if not TASKS[setup.config.data.task].one_label:
+        return []
+    counts = np.bincount(setup.splits.train.labels, minlength=setup.corpus.n_classes)
+    names = zip(setup.corpus.label_names, counts.tolist(), strict=True)
+    return [repr(name) for name, count in names if count == 1]
 
 
 def _save_head(

@@ -52,6 +52,7 @@ _PARTLY = {
     "train.batch_size": 16,
     "model.components": None,
     "model.encoder_layers": 60,
+    "train.ridge_c": "auto",
 }
 
 
@@ -116,7 +117,11 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 f"the preset {self.preset!r} has a body that learns, and a scikit-learn estimator keeps it frozen. "
                 "Choose another preset, or train with qllmft.train."
             )
-        return config
+        # the weights of classes are a parameter of the estimator, and `predict` takes probability 1/2
+        unused = {"class_weight": None, "thresholds": "half"}
+        train = config.train
+        of_rows = {name: value for name, value in unused.items() if getattr(train, name) == "auto"}
+        return config.model_copy(update={"train": train.model_copy(update=of_rows)})
 
     @property
     def _chosen(self) -> dict[str, Any]:
@@ -255,7 +260,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         self.seen_ = rows.size + (0.0 if first else kept.get("seen_", 0.0))
         strength = config.train.ridge_c
         if not first:  # the ridge of all rows so far, in place of that of the rows of this call
-            strength = (1.0 if strength == "auto" else strength) * self.seen_ / rows.size
+            strength = (1.0 if isinstance(strength, str) else strength) * self.seen_ / rows.size
         changed = {"epochs": 1, "select": "last", "patience": None, "ridge_c": strength}
         losses: list[float] = []
         selection = fit(
@@ -323,7 +328,8 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             raise UserError(
                 f"validation_fraction is {share!r}; expected a number above 0 and below 1."
             )
-        if config.select == "last" and not calibrated:
+        choosing = config.ridge_c == "validation"
+        if config.select == "last" and not calibrated and not choosing:
             return rows, rows, config
         held = math.ceil(share * n)
         counts = np.ones(1, int) if strata is None else np.bincount(strata)

@@ -46,7 +46,7 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
                     f"class_weight is {self.class_weight!r}, which weighs one label per row, and y has the shape "
                     f"{y.shape}. Leave it out, or give sample_weight."
                 )
-            if config.train.thresholds != "half":
+            if config.train.thresholds == "validation":
                 raise UserError(
                     "train.thresholds is 'validation', and an estimator's predict takes probability 1/2. Leave it out, "
                     "and compare predict_proba with thresholds of yours, or train with qllmft.train."

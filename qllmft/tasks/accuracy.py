@@ -33,6 +33,21 @@ def majority_share(labels: NDArray[np.int64]) -> float:
     return float(np.bincount(labels).max() / len(labels))
 
 
+def is_uneven(labels: NDArray[np.int64]) -> bool:
+    """Return whether more than 60 % of the labels (N,) are the same one. Balanced accuracies are then compared."""
+    return bool(np.bincount(labels).max() > UNEVEN * len(labels))
+
+
+def balanced_accuracy(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> float:
+    """Return the mean share of right answers (N,) over the labels that texts (N,) have, in [0, 1].
+
+    >>> balanced_accuracy(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1]))
+    0.8333...
+    """
+    k = 1 + max(int(labels.max()), int(answers.max()))
+    return ClassScores.of(confusion_of(labels, answers, k)).balanced
+
+
 @dataclass(frozen=True)
 class Accuracy(Score):
     """Number of right answers out of N, with Wilson's 95 % interval (Wilson 1927).

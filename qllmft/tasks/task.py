@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.tasks.accuracy import Accuracy, ClassScores, TextDifference, confusion_of
+from qllmft.tasks.accuracy import (
+    Accuracy,
+    ClassScores,
+    TextDifference,
+    balanced_accuracy,
+    confusion_of,
+    is_uneven,
+)
 from qllmft.tasks.measure import ACCURACY, Measure, Score, percent
 from qllmft.tasks.statistics import BootstrapDifference
 
@@ -21,6 +28,8 @@ MOST_MISTAKES = 20
 
 Real = NDArray[np.float32]
 Labels = NDArray[np.int64]
+# maps true labels or targets and a model's answers to a score
+Judge = Callable[[NDArray[Any], NDArray[Any]], float]
 
 
 class Task(ABC):
@@ -74,6 +83,15 @@ class Task(ABC):
     @abstractmethod
     def value(self, labels: NDArray[Any], answers: NDArray[Any]) -> float:
         """Return the score by which models are compared, without its interval."""
+
+    def judge(self, labels: NDArray[Any]) -> Judge:
+        """Return the score by which models that learnt these labels are chosen and compared, the higher the better.
+
+        Training labels decide on it, so that choices and comparisons have the same one. It is `value` unless one of
+        them is far more frequent than the others.
+        """
+        del labels
+        return self.value
 
     @abstractmethod
     def changed(self, first: NDArray[Any], second: NDArray[Any]) -> float:
@@ -173,6 +191,9 @@ class Classification(Task):
 
     def value(self, labels: Labels, answers: Labels) -> float:
         return Accuracy.of(labels, answers).value
+
+    def judge(self, labels: Labels) -> Judge:
+        return balanced_accuracy if is_uneven(labels) else self.value
 
     def changed(self, first: Labels, second: Labels) -> float:
         return float((first != second).mean())

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,6 +21,8 @@ from qllmft.tensors import read_tensors
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+
+    from qllmft.training.linear_start import LinearStart
 
 Weights: TypeAlias = "dict[str, Tensor]"
 MOST_EPOCHS = 2**53
@@ -69,6 +71,8 @@ class Selection:
     epochs_done: int  # number of trained epochs
     finished: bool  # False if training was interrupted
     signal: int | None = None  # number of the signal that interrupted it, or None
+    # choices of a start at a linear model, None without one
+    start: LinearStart | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

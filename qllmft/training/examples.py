@@ -109,7 +109,7 @@ def class_weighted(
     train: Examples, others: Examples, config: TrainConfig
 ) -> tuple[Examples, Examples]:
     """Multiply the weights of both by `balanced_weights` of the training labels if ``config`` says so."""
-    if config.class_weight is None:
+    if config.class_weight != "balanced":
         return train, others
     found = []
     for part in (train, others):

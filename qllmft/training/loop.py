@@ -88,12 +88,15 @@ def fit(
         train, validation = (with_loss(part, config) for part in (train, validation))
         scaling = Scaling.of(train)
         train, validation = scaling.scaled(train), scaling.scaled(validation)
-    c: Strength = 1.0 if config.ridge_c == "auto" else config.ridge_c
+    c: Strength = 1.0 if isinstance(config.ridge_c, str) else config.ridge_c
+    start = None
     with one_torch_thread():
         if not moments:
             if isinstance(model, Classifier) and model.data_map is not None:
                 model.data_map.fit(train.x)
-            c = start_at_linear(model, train, config, fresh=fresh)
+            held = None if validation is train else validation
+            start = start_at_linear(model, train, config, validation=held, fresh=fresh)
+            c, train = start.c, start.examples
         if config.optimizer == "lbfgs":
             from qllmft.training.full_batch import fit_full_batch
 
@@ -133,7 +136,7 @@ def fit(
                     moments.update(optimizer.state_dict()["state"])
     if scaling:
         scaling.restore(model)
-    return selection
+    return replace(selection, start=start)
 
 
 @dataclass(frozen=True)
@@ -296,17 +299,21 @@ def fit_end_to_end(
         on_epoch: called after every epoch.
     """
     classifier, weights, held_weights = model.classifier, None, None
-    if config.class_weight:
+    if config.class_weight == "balanced":
         weights = balanced_weights(train.labels, train.labels)
         held_weights = balanced_weights(validation.labels, train.labels)
-    c: Strength = 1.0 if config.ridge_c == "auto" else config.ridge_c
+    c: Strength = 1.0 if isinstance(config.ridge_c, str) else config.ridge_c
     if classifier.data_map is not None or starts_at_sines(classifier):
         # of the first embeddings, also in a training that continues, since C follows from them
         examples = model.embedded(train, weights)
         with one_torch_thread():
             if classifier.data_map is not None:
                 classifier.data_map.fit(examples.x)
-            c = start_at_linear(classifier, examples, config)
+            held = (
+                model.embedded(validation, held_weights) if config.ridge_c == "validation" else None
+            )
+            start = start_at_linear(classifier, examples, config, validation=held)
+            c, weights = start.c, start.examples.weight
     ridge = ridge_of(classifier, CLASSIFICATION, config, len(train), c)
     step, labels = TrainingStep(classifier, CLASSIFICATION, ridge), torch.from_numpy(train.labels)
     groups: list[dict[str, Any]] = [

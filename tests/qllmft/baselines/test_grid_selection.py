@@ -7,8 +7,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
-from qllmft.baselines import classical
-from qllmft.baselines.classical import GridBaseline, logistic_regression, support_vectors
+from qllmft.baselines import grid
+from qllmft.baselines.classical import logistic_regression, support_vectors
+from qllmft.baselines.grid import GridBaseline
 from qllmft.training import Examples
 
 
@@ -175,8 +176,8 @@ def test_a_limit_that_was_not_reached_is_not_raised(scale, fits, monkeypatch):
         Examples(e.x * torch.logspace(-scale, scale, 30), e.y) for e in (train, validation)
     )
     found = []
-    for look in (classical._same_again, lambda *_: False):
-        monkeypatch.setattr(classical, "_same_again", look)
+    for look in (grid._same_again, lambda *_: False):
+        monkeypatch.setattr(grid, "_same_again", look)
         chosen, made = logistic_regression("paper"), []
         make = chosen.make
         chosen.make = lambda made=made, make=make, **settings: (

@@ -31,8 +31,8 @@ def tried(monkeypatch) -> list[dict[str, object]]:
             notes.append(self.settings)
             return self
 
-        def score(self, *_: object) -> float:
-            return 0.5
+        def predict(self, x: np.ndarray) -> np.ndarray:
+            return np.zeros(len(x), np.int64)
 
     monkeypatch.setattr("sklearn.svm.SVC", NoteTaker)
     monkeypatch.setattr("sklearn.linear_model.LogisticRegression", NoteTaker)
@@ -65,7 +65,10 @@ def test_table_ix_has_193_strengths_and_none_with_2_class_weights_and_3_limits(t
 
 def test_no_penalty_is_written_as_none_for_json_has_no_infinity(tried, monkeypatch):
     taker = linear_model.LogisticRegression
-    monkeypatch.setattr(taker, "score", lambda self, *_: self.settings["C"] == float("inf"))
+    right, wrong = TOY.y.numpy(), np.zeros(4, np.int64)
+    monkeypatch.setattr(
+        taker, "predict", lambda self, _: right if self.settings["C"] == np.inf else wrong
+    )
     baseline = logistic_regression("paper")
     baseline.fit(TOY, TOY)
     assert (

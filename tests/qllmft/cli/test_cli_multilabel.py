@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, f1_score
 import qllmft
 from qllmft.events import Message
 from qllmft.inference import Predictor
-from qllmft.training.linear_start import fold_counts
+from qllmft.training.linear_model import fold_counts
 
 GOOD, BAD = ("good", "great", "fine", "lovely"), ("bad", "awful", "dull", "poor")
 THINGS = ("film", "plot", "cast")

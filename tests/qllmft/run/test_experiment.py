@@ -14,7 +14,7 @@ from sklearn.svm import SVC
 from tiny_runs import LABELS, PER_LABEL, D, config, vector, write_corpus
 
 from qllmft.baselines import TrainedHead
-from qllmft.baselines.classical import GridBaseline
+from qllmft.baselines.grid import GridBaseline
 from qllmft.cli.console import PlainConsole
 from qllmft.cli.train import result_table
 from qllmft.config import DataConfig

@@ -252,7 +252,8 @@ def test_a_preset_has_baselines_of_several_labels():
 def test_the_estimator_takes_several_labels_as_scikit_learn_has_them(rows):
     x, y = rows.x.numpy(), rows.y.numpy()
     model = QuantumHeadClassifier(settings=SMALL, epochs=5, random_state=0).fit(x, y)
-    config = load_preset("sines").config(SMALL | {"train.epochs": 5})
+    settings = SMALL | {"train.epochs": 5, "data.task": "multilabel", "train.thresholds": "half"}
+    config = load_preset("sines").config(settings)
     network = build_classifier(config.model, 6, 3, seed=0)
     fit(network, rows, rows, config.train, 0)
     logits = logits_of(network, rows.x).double().numpy()

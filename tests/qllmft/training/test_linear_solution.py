@@ -12,7 +12,8 @@ from qllmft.heads import build_classifier
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
 from qllmft.tasks.regression import DELTA, ROBUST
 from qllmft.training import Examples, fit, logits_of
-from qllmft.training.linear_start import FEW, OF_FEW, linear_solution, start_at_linear
+from qllmft.training.linear_model import FEW, OF_FEW, linear_solution
+from qllmft.training.linear_start import start_at_linear
 from qllmft.training.ridge import ridge_factor
 
 RANDOM = np.random.default_rng(5)
@@ -103,9 +104,9 @@ def test_outputs_at_the_start_are_those_of_the_linear_model_and_training_keeps_t
     net = build_classifier(config.model, M, k, seed=1)
     data = Examples.from_arrays(X.astype(np.float32), y)
     net.data_map.fit(data.x)
-    start_at_linear(net, data, config.train)
+    start = start_at_linear(net, data, config.train)
     shifted = X - X.mean(axis=0)
-    linear = linear_solution(task, shifted, y.astype(np.float64), None, None)
+    linear = linear_solution(task, shifted, y.astype(np.float64), None, start.c)
     expected = shifted @ linear.weights.T + linear.bias
     started = logits_of(net, data.x).numpy()
     for column, other in zip(started.T, expected.T, strict=True):
@@ -185,10 +186,10 @@ def test_weights_stay_if_the_head_is_not_fresh():
     before = {name: value.clone() for name, value in net.state_dict().items()}
     kept = start_at_linear(net, data, config.train, fresh=False)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-    np.testing.assert_array_equal(kept, start_at_linear(net, data, config.train))
+    np.testing.assert_array_equal(kept.c, start_at_linear(net, data, config.train).c)
     assert not torch.equal(net.final.weight, before["final.weight"])
     fixed = TrainConfig(ridge=True, ridge_c=0.5)
-    assert start_at_linear(net, data, fixed, fresh=False) == 0.5
+    assert start_at_linear(net, data, fixed, fresh=False).c == 0.5
 
 
 @pytest.mark.parametrize(("name", "size"), [("3 labels", 0.4), ("several", 0.4), ("targets", 0.2)])

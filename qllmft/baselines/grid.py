@@ -1,0 +1,243 @@
+"""Scikit-learn's estimators on grids: settings are chosen by the score that judges, on validation texts or by folds."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from qllmft.config import RunConfig
+from qllmft.randomness import drawn
+from qllmft.tasks.accuracy import is_uneven
+from qllmft.training.search import (
+    DIGITS,
+    Judgement,
+    Part,
+    Settings,
+    best_trial,
+    judge_outputs,
+    search_settings,
+    split_examples,
+)
+
+if TYPE_CHECKING:
+    from qllmft.training import Examples
+
+MOST_ITERATIONS = 1000  # of an estimator, where a limit is none of the settings that are searched
+
+
+def n_trained(fitted: Any) -> int:
+    """Return the number of support vectors of a fitted estimator, or of its weights and biases.
+
+    Of a pipeline it is that of the last step, and of several estimators their sum. A constant one has none.
+    """
+    if hasattr(fitted, "steps"):
+        return n_trained(fitted[-1])
+    if hasattr(fitted, "estimators"):
+        return sum(map(n_trained, fitted.estimators))
+    if hasattr(fitted, "support_"):
+        return len(fitted.support_)
+    return int(fitted.coef_.size + np.size(fitted.intercept_)) if hasattr(fitted, "coef_") else 0
+
+
+@dataclass(eq=False)
+class GridBaseline:
+    """Scikit-learn estimator with settings chosen by the score that judges; the first of equals wins."""
+
+    name: str  # as in tables
+    make: Callable[..., Any]  # estimator of settings
+    grid: list[Settings]  # the most regularised first
+    count: Callable[[Any], int] = n_trained  # trained parameters of a fitted estimator
+    # further numbers of a fitted estimator, for its settings; None: none
+    stored: Callable[[Any], int] | None = None
+    _: KW_ONLY
+    most: bool = False  # choose the most parameters first, and validation accuracy among equals
+    # setting whose values go on in their steps if the search ends at an end of them; None: none
+    strength: str | None = None
+    weighs_classes: bool = (
+        False  # search scikit-learn's ``class_weight``, too, if labels are uneven
+    )
+    by_folds: bool = False  # search in folds of the training texts, over strengths that go on
+    # the labels of the training texts are in their vectors already, so that validation texts replace the folds
+    body_learned: bool = False
+    parts: Sequence[Part] | None = None  # texts that choose, in place of the folds
+    settings: Settings = field(default_factory=dict, init=False)
+    # of each setting, after `fit`: the parameters if `most`, else 0, and the sum of the texts' scores
+    scores: list[tuple[float, float]] = field(default_factory=list, init=False)
+    # of the chosen settings, if parts of the texts chose them
+    judgement: Judgement | None = field(default=None, init=False)
+    # Ctrl-C during a search ends the whole run
+    interrupted: bool = field(default=False, init=False)
+    estimator: Any = field(default=None, init=False)  # the chosen one; None before `fit`
+
+    def kept(self, config: RunConfig) -> Self:
+        """Search as ``baselines.search`` says, and keep ``baselines.points`` settings in their order.
+
+        They are drawn by the seed, and all are kept if there are fewer.
+        """
+        self.by_folds = config.baselines.search == "folds"
+        self.body_learned = config.body.contrastive.switched_on
+        self.weighs_classes = self.weighs_classes and config.train.class_weight == "auto"
+        if self.by_folds and self.strength:
+            limit = {"max_iter": MOST_ITERATIONS}
+            self.grid = [{**each, **limit} if "max_iter" in each else each for each in self.grid]
+        n, count = len(self.grid), config.baselines.points
+        if count is not None:
+            rows = drawn(n, count, config.seed, "settings", self.name)
+            self.grid, self.strength = [self.grid[row] for row in rows], None
+        return self
+
+    def choose(self, fitted: Sequence[Self]) -> None:
+        """Keep the setting with the highest sum of scores of copies that were fitted on folds, the first of equals.
+
+        A search by folds of its own chooses again, in all texts. Settings that a copy has not tried are left out.
+        """
+        if self.by_folds and (self.parts is not None or not self.body_learned):
+            return
+        tried = [list(zip(copy.grid, copy.scores, strict=True)) for copy in fitted]
+        totals = [
+            (settings, np.sum([of for copy in tried for s, of in copy if s == settings], axis=0))
+            for settings in fitted[0].grid
+            if all(settings in copy.grid for copy in fitted)
+        ]
+        best = max(total.tolist() for _, total in totals)
+        self.grid = [settings for settings, total in totals if total.tolist() == best][:1]
+        self.by_folds = False
+
+    def fit(self, train: Examples, validation: Examples) -> None:
+        """Choose settings on the validation texts, or in the folds of ``train``, and fit them on ``train``."""
+        # takes a second, and predictions do not need it
+        from sklearn.exceptions import ConvergenceWarning
+
+        # small fits: threads cost more than they give
+        with warnings.catch_warnings(), threadpool_limits(1):
+            # iteration limits in the paper's grid are meant to stop early
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            # OpenBLAS, of some products of finite numbers (numpy's issue 24067)
+            warnings.filterwarnings("ignore", ".* encountered in matmul", RuntimeWarning)
+            if self.by_folds:
+                self._search(train, self.choosing_parts(train, validation))
+            else:
+                self._choose_on_validation(train, validation)
+        if self.stored:
+            self.settings = {**self.settings, "stored": self.stored(self.estimator)}
+
+    def choosing_parts(self, train: Examples, validation: Examples) -> Sequence[Part]:
+        """Return the texts that choose: folds of the training texts, or the validation texts if there are none."""
+        if self.parts is not None:
+            return self.parts
+        folds = [] if self.body_learned else split_examples(train)
+        return folds or [Part(train, validation)]
+
+    def _choose_on_validation(self, train: Examples, validation: Examples) -> None:
+        """Fit every setting on ``train``, and keep the best on ``validation``."""
+        best, self.scores = (-1, -np.inf), []
+        judge, truth = train.task.judge(train.y.numpy()), validation.y.numpy()
+        estimator, fitted = None, {}
+        for settings in self.grid:
+            if estimator is not None and _same_again(estimator, fitted, settings):
+                self.scores.append(self.scores[-1])
+                continue
+            fitted = settings
+            estimator = fit_estimator(self.make(**settings), train)
+            value = judge(truth, self.answers(estimator, validation.x.numpy()))
+            score = (self.count(estimator) if self.most else 0, value)
+            self.scores.append((score[0], round(value * validation.size, DIGITS)))
+            if score > best:
+                best, self.estimator, self.settings = score, estimator, settings
+
+    def _search(self, train: Examples, parts: Sequence[Part]) -> None:
+        """Keep the settings with the best answers to the texts that ``parts`` hold out, fitted on ``train``."""
+        trials = search_settings(
+            self._candidates(train),
+            lambda settings: self.judge(settings, train, parts),
+            self.strength,
+        )
+        self.settings, self.judgement = best_trial(trials)
+        n_held = sum(len(part.held) for part in parts)
+        self.grid = [trial.settings for trial in trials]
+        self.scores = [(0, round(trial.judgement.score * n_held, DIGITS)) for trial in trials]
+        self.estimator = fit_estimator(self.make(**self.settings), train)
+
+    def _candidates(self, train: Examples) -> list[Settings]:
+        """Return the grid, of uneven labels without and with class weights if they are searched."""
+        one_label = train.task.one_label
+        if not (self.weighs_classes and one_label and is_uneven(train.y.numpy())):
+            return self.grid
+        weights = (None, "balanced")
+        return [{**each, "class_weight": weight} for weight in weights for each in self.grid]
+
+    def judge(self, settings: Settings, train: Examples, parts: Sequence[Part]) -> Judgement:
+        """Return the judgement of settings on the texts that parts of the training texts ``train`` hold out."""
+        answers = []
+        for part in parts:
+            estimator = fit_estimator(self.make(**settings), part.train)
+            answers.append(self.outputs(estimator, part.held.x.numpy()))
+        labels = [part.held.y.numpy() for part in parts]
+        return judge_outputs(train.task, train.y.numpy(), labels, answers, self.usual_threshold)
+
+    @property
+    def usual_threshold(self) -> float | None:
+        """Return the threshold of `outputs` that is kept unless others are better; None: none are chosen."""
+        return None
+
+    def outputs(self, estimator: Any, x: NDArray[np.float32]) -> NDArray[Any]:
+        """Return the answers of a fitted estimator, or its scores of several labels if thresholds are chosen."""
+        return self.answers(estimator, x)
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
+        """Return labels (N,) or values (N, T) of embeddings (N, D)."""
+        return self.answers(self.estimator, x)
+
+    def answers(self, estimator: Any, x: NDArray[np.float32]) -> NDArray[Any]:
+        """Return the answers of a fitted estimator as `predict` does, those of several labels by usual thresholds."""
+        answers = np.asarray(estimator.predict(x))
+        real = answers.dtype.kind == "f"
+        return answers.astype(np.float64).reshape(len(x), -1) if real else answers.astype(np.int64)
+
+    def probabilities(self, x: NDArray[np.float32]) -> NDArray[np.floating] | None:
+        """Return probabilities (N, k) of embeddings (N, D), or None if the estimator has none."""
+        of_labels = getattr(self.estimator, "predict_proba", None)
+        return None if of_labels is None else np.asarray(of_labels(x))
+
+    def exact_score(self, examples: Examples) -> None:
+        """Return None: no circuit, no noise."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Return the number of trained parameters of the chosen estimator."""
+        return self.count(self.estimator)
+
+
+def fit_estimator(estimator: Any, train: Examples) -> Any:
+    """Return the estimator after its fit, with the weights of the texts if they have any."""
+    if train.relative is None:
+        return estimator.fit(train.x.numpy(), train.y.numpy())
+    last = f"{estimator.steps[-1][0]}__" if hasattr(estimator, "steps") else ""
+    weights = {f"{last}sample_weight": train.relative.numpy()}
+    return estimator.fit(train.x.numpy(), train.y.numpy(), **weights)
+
+
+def _same_again(estimator: Any, fitted: dict[str, Any], settings: dict[str, Any]) -> bool:
+    """Return whether ``settings`` only raise an iteration limit that was not reached, so the fit would be the same."""
+    limit = fitted.get("max_iter")
+    if limit is None or fitted | {"max_iter": settings.get("max_iter")} != settings:
+        return False
+    return bool(settings["max_iter"] >= limit > np.max(getattr(estimator, "n_iter_", limit)))
+
+
+def points(values: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """Return the points of a grid; the value of the last setting changes first."""
+    from sklearn.model_selection import ParameterGrid
+
+    return list(ParameterGrid(values))
+
+
+def strength_of(grid: str, name: str) -> str | None:
+    """Return the setting whose values go on, none of the paper's grid, whose ends are the paper's."""
+    return None if grid == "paper" else name

@@ -1,0 +1,216 @@
+"""Linear models of vectors by scikit-learn, from which a head starts, and the choice of their strength."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from qllmft.tasks import Task
+from qllmft.tasks.accuracy import is_uneven
+from qllmft.tasks.multilabel import USUAL_THRESHOLD
+from qllmft.tasks.regression import Regression
+from qllmft.training.examples import Examples, balanced_weights
+from qllmft.training.ridge import Floats, Strength
+from qllmft.training.search import (
+    FOLDS,
+    Judgement,
+    Part,
+    Settings,
+    best_trial,
+    judge_outputs,
+    search_settings,
+)
+
+STRENGTHS = tuple(10.0**e for e in range(-3, 5))  # of C for targets
+OF_LABELS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of C for several labels, by the loss
+# of C by the score that judges before the search goes on, as of logistic regression beside the head
+SEARCHED = (0.1, 0.3, 1.0, 3.0, 10.0)
+# C of uneven labels if one has fewer texts: with C = 1 their intercept outweighs the vectors,
+# docs/decisions/0018-few-texts.md
+FEW, OF_FEW = 50, 10.0
+LOGISTIC_STEPS = 1000  # of logistic regression, at most
+
+
+class LinearSolution(NamedTuple):
+    """Outputs x·weights.T + bias of vectors x (N, m)."""
+
+    weights: Floats  # (k, m)
+    bias: Floats  # (k,)
+    c: Strength  # of its ridge
+
+
+def linear_solution(
+    task: Task, x: Floats, y: NDArray[np.float64], weight: Floats | None, c: Strength | None
+) -> LinearSolution:
+    """Return the ridge, logistic or one-versus-rest logistic regression of a task.
+
+    Args:
+        task: its labels or targets.
+        x: vectors (N, m).
+        y: labels (N,), scaled targets (N, T) or several labels (N, L).
+        weight: (N,) of the rows, or None for equal ones.
+        c: C of scikit-learn; None: 1 for one label, or `OF_FEW` if labels are uneven and one has fewer than `FEW`
+            texts; by cross-validation of the loss for several labels, and by generalised cross-validation for real
+            targets.
+    """
+    if isinstance(task, Regression):
+        return _ridge(x, np.clip(y, -task.farthest, task.farthest), weight, c)
+    if task.several:
+        return _one_versus_rest(x, y.astype(np.int64), weight, c)
+    from sklearn.linear_model import LogisticRegression
+
+    labels = y.astype(np.int64)
+    if c is None:
+        counts = np.unique(labels, return_counts=True)[1]
+        c = OF_FEW if counts.min() < min(FEW, counts.max()) else 1.0
+    model = LogisticRegression(C=c, max_iter=LOGISTIC_STEPS).fit(x, labels, weight)
+    weights, bias = model.coef_, model.intercept_
+    if len(weights) == 1:
+        weights, bias = np.concatenate([-weights, weights]) / 2, np.array([-1, 1]) * bias / 2
+    return LinearSolution(weights, bias, c)
+
+
+def _one_versus_rest(
+    x: Floats, y: NDArray[np.int64], weight: Floats | None, c: Strength | None
+) -> LinearSolution:
+    """Return a row for each label; a label that all rows have, or none, has no weights."""
+    from sklearn.linear_model import LogisticRegression
+
+    weights, bias = np.zeros((y.shape[1], x.shape[1])), np.zeros(y.shape[1])
+    if c is None:
+        c = np.array([_strength(x, labels, weight) for labels in y.T])
+    strengths = np.broadcast_to(np.asarray(c, np.float64), y.shape[1])
+    for i, labels in enumerate(y.T):
+        if len(np.unique(labels)) > 1:
+            model = LogisticRegression(C=strengths[i], max_iter=LOGISTIC_STEPS)
+            found = model.fit(x, labels, weight)
+            weights[i], bias[i] = found.coef_[0], found.intercept_[0]
+        else:
+            share = (labels.sum() + 0.5) / (len(labels) + 1)
+            bias[i] = np.log(share / (1 - share))
+    return LinearSolution(weights, bias, strengths)
+
+
+def fold_counts(y: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of folds (L,) in which C of each label of ``y`` (N, L) is chosen; less than 2: C is 1.
+
+    A label that fewer than `FOLDS` rows have, or do not have, has as many folds as there are such rows.
+    """
+    with_label = y.sum(axis=0)
+    return np.asarray(np.minimum(FOLDS, np.minimum(with_label, len(y) - with_label)))
+
+
+def _strength(x: Floats, labels: NDArray[np.int64], weight: Floats | None) -> float:
+    """Return C of one label's least cross-validated loss, or 1 if there are not two folds."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+    from sklearn.model_selection import StratifiedKFold
+
+    (folds,) = fold_counts(labels[:, None])
+    if folds < 2:
+        return 1.0
+    losses = np.zeros(len(OF_LABELS))
+    for rows, held in StratifiedKFold(folds).split(x, labels):
+        part, rest = (None, None) if weight is None else (weight[rows], weight[held])
+        for i, c in enumerate(OF_LABELS):
+            model = LogisticRegression(C=c, max_iter=LOGISTIC_STEPS)
+            found = model.fit(x[rows], labels[rows], part).predict_proba(x[held])[:, 1]
+            weighted = {"normalize": False, "sample_weight": rest, "labels": [0, 1]}
+            losses[i] += log_loss(labels[held], found, **weighted)
+    return OF_LABELS[int(losses.argmin())]
+
+
+def _ridge(x: Floats, y: Floats, weight: Floats | None, c: Strength | None) -> LinearSolution:
+    from sklearn.linear_model import Ridge, RidgeCV
+
+    alphas = [1.0 / each for each in STRENGTHS]
+    model = RidgeCV(alphas, alpha_per_target=True) if c is None else Ridge(1.0 / c)
+    found = model.fit(x, y, weight)
+    strength = 1.0 / np.atleast_1d(found.alpha_) if c is None else c
+    return LinearSolution(np.atleast_2d(found.coef_), np.atleast_1d(found.intercept_), strength)
+
+
+# --- the choice of its strength
+
+
+class LinearChoice(NamedTuple):
+    """Settings of a linear model that the score that judges has chosen."""
+
+    c: Strength
+    balanced: bool  # all labels have the same total weight
+    judgement: Judgement
+    solutions: Sequence[LinearSolution]  # of each part that chose, without its held-out texts
+
+
+def choose_linear(
+    examples: Examples,
+    parts: Sequence[Part],
+    strengths: Sequence[Strength | None] = SEARCHED,
+    *,
+    weighs_classes: bool = False,
+    thresholds: bool = False,
+) -> LinearChoice:
+    """Return the C, and class weights of uneven labels, with the best answers to the texts that parts hold out.
+
+    It is the search of logistic regression beside the head. Ridge regression has its own choice of C for each target.
+
+    Args:
+        examples: all training vectors, with scaled targets if they are real.
+        parts: of these vectors, or the vectors with others that are held out.
+        strengths: of C, from which the search goes on; a single one is kept, and None is the rule of `linear_solution`.
+        weighs_classes: search class weights, too, if labels are uneven.
+        thresholds: of several labels, those of the highest F1 count in place of the usual ones.
+    """
+    task, labels = examples.task, examples.y.numpy()
+    solutions: list[tuple[Settings, list[LinearSolution]]] = []
+
+    def judge(settings: Settings) -> Judgement:
+        c, balanced = settings["C"], settings["class_weight"] is not None
+        fitted = [solve(weigh_classes(part.train) if balanced else part.train, c) for part in parts]
+        solutions.append((settings, fitted))
+        answers = [
+            _answers(task, solution, part.held, thresholds=thresholds)
+            for solution, part in zip(fitted, parts, strict=True)
+        ]
+        truth = [part.held.y.numpy() for part in parts]
+        usual = USUAL_THRESHOLD if thresholds else None
+        return judge_outputs(task, labels, truth, answers, usual)
+
+    uneven = weighs_classes and task.one_label and is_uneven(labels)
+    grid = [
+        {"C": c, "class_weight": weight}
+        for weight in ((None, "balanced") if uneven else (None,))
+        for c in ((None,) if task.real else strengths)
+    ]
+    goes_on = len(grid) > 1
+    best = best_trial(search_settings(grid, judge, "C" if goes_on else None))
+    fitted = next(fitted for settings, fitted in solutions if settings is best.settings)
+    c, balanced = best.settings["C"], best.settings["class_weight"] is not None
+    strength = solve(examples, None).c if c is None else c
+    return LinearChoice(strength, balanced, best.judgement, fitted)
+
+
+def weigh_classes(examples: Examples) -> Examples:
+    """Return examples in which all labels have the same total weight."""
+    labels = examples.y.numpy()
+    return replace(examples, weight=balanced_weights(labels, labels))
+
+
+def solve(examples: Examples, c: Strength | None) -> LinearSolution:
+    """Return the `linear_solution` of vectors, with their weights if they have any."""
+    weight = None if examples.relative is None else examples.relative.double().numpy()
+    return linear_solution(examples.task, examples.x.numpy(), examples.y.numpy(), weight, c)
+
+
+def _answers(
+    task: Task, solution: LinearSolution, held: Examples, *, thresholds: bool
+) -> NDArray[np.generic]:
+    """Return a solution's answers to held-out vectors, or probabilities of several labels for thresholds."""
+    outputs = torch.from_numpy(held.x.numpy() @ solution.weights.T + solution.bias)
+    probabilities = task.probabilities(outputs) if thresholds else None
+    return task.answers(outputs) if probabilities is None else probabilities

@@ -1,0 +1,194 @@
+"""Choice of settings by the score that judges: folds of the training texts, and a search over strengths.
+
+Every row of a table is chosen this way, the quantum head as its baselines are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft.tasks import Task
+from qllmft.tasks.multilabel import best_thresholds
+from qllmft.training.examples import Examples
+
+FOLDS = 5
+# texts above which one fold alone is held out: its thousand texts and more tell settings apart, and each fit takes long
+MOST_FOLDED = 5_000
+FURTHER = 4  # strengths beyond each end of a grid, at most
+DIGITS = 9  # of a score; the sums of equal ones may differ in the last bits
+Settings = dict[str, Any]
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+class Part(NamedTuple):
+    """Texts to fit on, and other texts to judge the fitted model on."""
+
+    train: Examples
+    held: Examples
+
+
+class Judgement(NamedTuple):
+    """Score of held-out outputs, and the thresholds with which several labels have it."""
+
+    score: float
+    thresholds: Floats | None = None  # (L,); None unless texts have several labels
+
+
+class Trial(NamedTuple):
+    """Settings with their judgement."""
+
+    settings: Settings
+    judgement: Judgement
+
+
+def split_rows(task: Task, y: NDArray[Any]) -> list[tuple[Rows, Rows]]:
+    """Return rows to fit on and rows to hold out, for each fold of the training texts.
+
+    Each label has its share of the texts in every fold. More than `MOST_FOLDED` texts have one fold. There is none if
+    a label has fewer than two texts, or there are fewer than two texts.
+
+    Args:
+        task: meaning of ``y``.
+        y: labels (N,), targets (N, T) or several labels (N, L).
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    count = FOLDS
+    if task.one_label:
+        count = min(count, int(np.unique(y, return_counts=True)[1].min()))
+    count = min(count, len(y))
+    if count < 2:
+        return []
+    if task.several:
+        folds = deal_rows(y, count)
+        rows = [(np.flatnonzero(folds != i), np.flatnonzero(folds == i)) for i in range(count)]
+    else:
+        splitter = (StratifiedKFold if task.one_label else KFold)(
+            count, shuffle=True, random_state=0
+        )
+        rows = list(splitter.split(y, y if task.one_label else None))
+    return rows[:1] if len(y) > MOST_FOLDED else rows
+
+
+def deal_rows(y: NDArray[np.int64], count: int) -> Rows:
+    """Return the fold (N,) of each text with several labels (N, L).
+
+    The texts of a label, the rarest label first, go one by one to the fold that has the fewest of them.
+    """
+    order = np.random.default_rng(0).permutation(len(y))
+    folds = np.full(len(y), -1)
+    for label in np.argsort(y.sum(axis=0), kind="stable"):
+        has_label = y[:, label] == 1
+        sizes = np.bincount(folds[has_label & (folds >= 0)], minlength=count)
+        for row in order[(has_label & (folds < 0))[order]]:
+            folds[row] = sizes.argmin()
+            sizes[folds[row]] += 1
+    rest = order[folds[order] < 0]
+    folds[rest] = np.arange(len(rest)) % count
+    return folds
+
+
+def split_examples(examples: Examples) -> list[Part]:
+    """Return the parts of `split_rows`."""
+    rows = split_rows(examples.task, examples.y.numpy())
+    return [Part(examples.take(fitted), examples.take(held)) for fitted, held in rows]
+
+
+def judge_outputs(
+    task: Task,
+    learnt: NDArray[Any],
+    labels: Sequence[NDArray[Any]],
+    answers: Sequence[NDArray[Any]],
+    usual: float | None = None,
+) -> Judgement:
+    """Return the judgement on held-out answers.
+
+    Args:
+        task: meaning of labels and answers.
+        learnt: all training labels or targets, which decide on the measure.
+        labels: true labels or targets of each part.
+        answers: to the texts of each part; of several labels the scores, such as probabilities.
+        usual: the threshold of several labels if no other one is better; None: answers are leads, and no threshold is
+            chosen.
+    """
+    truth = np.concatenate(labels)
+    outputs = np.concatenate(answers)
+    thresholds = None
+    if task.several and usual is not None:
+        thresholds = best_thresholds(outputs, truth, usual)
+        outputs = outputs - thresholds
+    return Judgement(round(task.judge(learnt)(truth, outputs), DIGITS), thresholds)
+
+
+def search_settings(
+    grid: Sequence[Settings], judge: Callable[[Settings], Judgement], strength: str | None = None
+) -> list[Trial]:
+    """Return the trials of a search, of equal other settings the most regularised first; see `best_trial`.
+
+    >>> trials = search_settings([{"C": 1.0}, {"C": 3.0}], lambda s: Judgement(-abs(s["C"] - 30)), "C")
+    >>> [trial.settings["C"] for trial in trials]
+    [1.0, 3.0, 9.0, 27.0, 81.0]
+
+    Args:
+        grid: settings, the most regularised first.
+        judge: returns the judgement of settings.
+        strength: setting whose values go on in their steps, up to `FURTHER` of them, while an end of the values is
+            better than all others; None: none.
+    """
+    if strength is None:
+        return [Trial(settings, judge(settings)) for settings in grid]
+    families = []
+    for settings in grid:
+        family = {**settings, strength: None}
+        if family not in families:
+            families.append(family)
+    trials = []
+    for family in families:
+        values = [each[strength] for each in grid if {**each, strength: None} == family]
+        trials += _search_family(family, strength, values, judge)
+    return trials
+
+
+def best_trial(trials: Sequence[Trial]) -> Trial:
+    """Return the trial with the highest score, the first of equals."""
+    return max(trials, key=lambda trial: trial.judgement.score)
+
+
+def _search_family(
+    family: Settings,
+    strength: str,
+    values: Sequence[float],
+    judge: Callable[[Settings], Judgement],
+) -> list[Trial]:
+    """Return the trials of all values of a strength with the same other settings."""
+
+    def try_value(value: float) -> Trial:
+        settings = {**family, strength: value}
+        return Trial(settings, judge(settings))
+
+    trials = [try_value(value) for value in values]
+    for _ in ("upwards", "downwards"):
+        for _ in range(FURTHER if len(trials) > 1 else 0):
+            *others, last = [trial.judgement.score for trial in trials]
+            if last <= max(others):
+                break
+            trials.append(try_value(next_strength([each.settings[strength] for each in trials])))
+        trials.reverse()
+    return trials
+
+
+def next_strength(strengths: Sequence[float]) -> float:
+    """Return the number that continues strengths in their steps.
+
+    >>> next_strength([1.0, 3.0, 10.0]), next_strength([3.0, 10.0, 30.0]), next_strength([1.0, 10.0])
+    (30.0, 100.0, 100.0)
+    """
+    *_, before, last = strengths
+    if len(strengths) > 2:  # two steps together are a constant factor
+        return float(f"{before * last / strengths[-3]:.6g}")
+    return float(f"{last * last / before:.6g}")
