@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -265,7 +264,7 @@ def test_the_head_is_no_winner_where_a_linear_model_draws_the_labels():
         train, validation, test = (
             drawn.take(rows) for rows in np.split(np.arange(500), [120, 160])
         )
-        config = small_run("classification", seed, **{"model.encoder_qubits": 3})
+        config = small_run("classification", seed, **{"model.encoder_qubits": 3, "train.epochs": 3})
         rows = [fit_head(config, train, validation, 2)]
         for baseline in make_baselines(config, rows[0].n_parameters, 6, 2):
             baseline.fit(train, validation)
