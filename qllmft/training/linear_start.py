@@ -34,9 +34,9 @@ MEMORY = 20  # number of steps in L-BFGS' memory
 # root mean square of a latent angle at the start, in radians: labels need few shots, and targets a
 # sine that is straight for far values too
 ANGLE, OF_TARGETS = 0.4, 0.2
-# largest latent angle of a training text at the start, in radians: the texts of a rare label are far from the others,
-# and a sine falls again beyond π/2
-FARTHEST = 1.2
+# largest latent angle of a training text at the start, in radians: a sine falls again beyond it, and the texts of a
+# rare label are far from the others
+FARTHEST = np.pi / 2
 
 
 class LinearStart(NamedTuple):

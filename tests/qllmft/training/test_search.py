@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -16,6 +17,7 @@ from qllmft.run.record import Predictions
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
 from qllmft.tasks.statistics import ALPHA, holm
 from qllmft.training import Examples, logits_of
+from qllmft.training.linear_start import start_at_linear
 from qllmft.training.search import (
     MOST_FOLDED,
     Judgement,
@@ -247,10 +249,13 @@ def test_no_latent_angle_at_the_start_is_beyond_the_monotone_part_of_a_sine():
     y = (np.arange(400) < 8).astype(np.int64)
     x = 0.1 * random.normal(size=(400, 6)) + 2.0 * y[:, None] * np.eye(6)[0]
     train = Examples.from_arrays(x.astype(np.float32), np.stack([y, 1 - y], axis=1))
-    head = fit_head(small_run("multilabel", **{"train.epochs": 1}), train, train, 2)
-    latent = head.latent(train.x)
-    assert latent is not None
-    assert float(latent.abs().max()) < np.pi / 2
+    config = small_run("multilabel")
+    network = build_classifier(config.model, 6, 2, seed=0)
+    network.data_map.fit(train.x)
+    start_at_linear(network, train, config.train)
+    with torch.no_grad():
+        latent = network.encoder(train.x)
+    assert float(latent.abs().max()) == pytest.approx(np.pi / 2, rel=0.01)
 
 
 # --- a linear truth
