@@ -169,6 +169,8 @@ def ours(**settings: Any) -> Callable[[Split, int], Row]:
                 on_event=lambda _: None,
                 data__protocol="split",
                 baselines__names=["logistic_regression_c1"],
+                # of the kept record, in which the head has no search
+                train__ridge_c="auto",
                 **settings,
             ).record
         head, linear = record.models

@@ -25,7 +25,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.multiclass import OneVsRestClassifier
 
 from examples.experiments import debian, docstrings
-from examples.experiments.common import Record, drawn_sst2, options, vectors
+from examples.experiments.common import UNSEARCHED, Record, drawn_sst2, options, vectors
 from qllmft.config import BodyConfig
 from qllmft.embed import pair_vectors, published_name
 from qllmft.sklearn import QuantumHeadClassifier, QuantumHeadRegressor
@@ -34,6 +34,7 @@ from qllmft.tasks import TASKS, TaskName
 PER_LABEL, TEXTS = 80, 600
 STRENGTHS = np.logspace(-3, 4, 8)
 HEAD = "head"
+RIDGE_C = UNSEARCHED["train.ridge_c"]
 
 
 class Drawn(NamedTuple):
@@ -150,7 +151,9 @@ def compared(drawn: Drawn, seed: int, preset: str) -> dict[str, Any]:
     kind = QuantumHeadRegressor if drawn.task == "regression" else QuantumHeadClassifier
     base, *settings = preset.split(",")
     makers: dict[str, Callable[[], Any]] = {
-        HEAD: lambda: kind(base, settings=settings, random_state=seed)
+        HEAD: lambda: kind(
+            base, settings=[f"train.ridge_c={RIDGE_C}", *settings], random_state=seed
+        )
     }
     for name, rival in drawn.rivals.items():
         makers[name] = partial(OfColumns if isinstance(rival, list) else clone, rival)

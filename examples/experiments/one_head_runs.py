@@ -21,7 +21,7 @@ import numpy as np
 
 import qllmft
 from examples.experiments import debian
-from examples.experiments.common import Record, options
+from examples.experiments.common import UNSEARCHED, Record, options
 from qllmft import Predictor
 from qllmft.config import BodyConfig
 from qllmft.embed import published_name
@@ -36,7 +36,8 @@ LR = "logistic regression (C = 1)"
 def trained(data: Any, out: Path, seed: int, **settings: Any) -> tuple[Any, float]:
     """Return the record of a run of the default head, and its seconds."""
     started = time.perf_counter()
-    own = {"data__protocol": "paper", **settings}
+    unsearched = {name.replace(".", "__"): value for name, value in UNSEARCHED.items()}
+    own = {"data__protocol": "paper", **unsearched, **settings}
     outcome = qllmft.train(data, out=out, seed=seed, on_event=lambda _: None, **own)
     return outcome.record, time.perf_counter() - started
 

@@ -170,8 +170,9 @@ class TrainedHead:
             return best_thresholds(probabilities, validation.y.numpy(), USUAL_THRESHOLD)
         selection = self.selection
         assert selection is not None
-        if selection.start is not None and (choice := selection.start.choice):
-            return choice.judgement.thresholds
+        if selection.start is not None and selection.start.latent_folds:
+            assert selection.start.choice is not None
+            return selection.start.choice.judgement.thresholds
         folds, trained = split_examples(train), deepcopy(self.model.state_dict())
         probabilities = []
         for fold in folds:

@@ -17,6 +17,7 @@ from torch import nn
 
 from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, QuantumHead
+from qllmft.tasks.accuracy import is_uneven
 from qllmft.training.examples import Examples
 from qllmft.training.linear_model import (
     SEARCHED,
@@ -94,7 +95,7 @@ def start_at_linear(
         if validation is not None:
             held = torch.from_numpy(loaded_vectors(model, validation.x) / slope)
             parts = [Part(vectors, replace(validation, x=held))]
-    elif config.ridge_c == "folds" or (config.thresholds == "auto" and task.several):
+    elif config.ridge_c == "folds" or _has_choice_beside_strength(examples, config):
         parts = split_examples(vectors)
     if parts:
         choice = choose_linear(
@@ -107,12 +108,22 @@ def start_at_linear(
         c = choice.c
         if choice.balanced:
             vectors, examples = weigh_classes(vectors), weigh_classes(examples)
-        folds = _latent_folds(parts, choice, model.final.in_features)
-        start = LinearStart(c, examples, choice, [] if config.ridge_c == "validation" else folds)
+        start = LinearStart(c, examples, choice)
+        if config.ridge_c != "validation" and model.head.start == "sines":
+            folds = _latent_folds(parts, choice, model.final.in_features)
+            start = start._replace(latent_folds=folds)
     solution = solve(vectors, c)
     if fresh:
         _put(model, solution, x, slope, OF_TARGETS if task.real else ANGLE)
     return start._replace(c=solution.c)
+
+
+def _has_choice_beside_strength(examples: Examples, config: TrainConfig) -> bool:
+    """Return whether thresholds of several labels, or class weights of uneven ones, are chosen at a given C."""
+    if examples.task.several:
+        return config.thresholds == "auto"
+    weighs = examples.task.one_label and config.class_weight == "auto"
+    return weighs and is_uneven(examples.y.numpy())
 
 
 def _latent_folds(parts: Sequence[Part], choice: LinearChoice, n_values: int) -> list[Part]:
