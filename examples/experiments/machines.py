@@ -45,7 +45,7 @@ def trained_head(sst2: str, run: Path) -> qllmft.Predictor:
         on_event=lambda _: None,
         data__n_per_label=100,
         baselines__names=[],
-        train__ridge_c=UNSEARCHED["train.ridge_c"],
+        train__ridge_c="auto",  # of the kept records
     )
 >>>>>>> b2999aed (Class weights and thresholds are chosen at a given strength too, and pages say what chooses)
     return qllmft.load(run)

@@ -174,22 +174,20 @@ class TrainedHead:
             assert selection.start.choice is not None
             return selection.start.choice.judgement.thresholds
         folds, trained = split_examples(train), deepcopy(self.model.state_dict())
-        probabilities = []
+        answers = []
         for fold in folds:
             self.model.load_state_dict(untrained)
-            selection = fit(self.model, fold.train, fold.held, self.config, self.seed)
-            if not selection.finished:
+            of_fold = fit(self.model, fold.train, fold.held, self.config, self.seed)
+            if not of_fold.finished:
+                self.selection = replace(selection, finished=False, signal=of_fold.signal)
                 break
-            probabilities.append(MULTILABEL.probabilities(self._logits(fold.held.x)))
+            answers.append(MULTILABEL.probabilities(self._logits(fold.held.x)))
         self.model.load_state_dict(trained)
-        if len(probabilities) < len(folds):
-            self.selection = replace(self.selection, finished=False, signal=selection.signal)
         if not folds or self.interrupted:
             return None
         labels = [fold.held.y.numpy() for fold in folds]
         learnt = train.y.numpy()
-        judgement = judge_outputs(MULTILABEL, learnt, labels, probabilities, USUAL_THRESHOLD)
-        return judgement.thresholds
+        return judge_outputs(MULTILABEL, learnt, labels, answers, USUAL_THRESHOLD).thresholds
 
     def calibrate(self, logits: NDArray[np.floating], labels: NDArray[np.int64]) -> None:
         """Divide the model's logits by the temperature that fits logits (N, k) of other texts and their labels."""

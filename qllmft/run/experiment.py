@@ -64,7 +64,8 @@ from qllmft.tasks.accuracy import ClassScores, confusion_of, majority_share
 from qllmft.tasks.calibration import Calibration, true_probabilities
 from qllmft.templates import check_classes
 from qllmft.training import Checkpoint, EpochMetrics, Examples, logits_of
-from qllmft.training.linear_model import FOLDS, fold_counts
+from qllmft.training.linear_model import fold_counts
+from qllmft.training.search import FOLDS
 from qllmft.versions import versions
 
 

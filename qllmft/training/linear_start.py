@@ -79,7 +79,7 @@ def start_at_linear(
         validation: examples that choose C if ``config`` says so; None: none are left for it.
         fresh: if False, the weights stay, and only the choices are made.
     """
-    c = None if isinstance(config.ridge_c, str) else config.ridge_c
+    c: Strength | None = None if isinstance(config.ridge_c, str) else config.ridge_c
     start = LinearStart(1.0 if c is None else c, examples)
     if not starts_at_sines(model):
         return start
@@ -108,8 +108,8 @@ def start_at_linear(
         c = choice.c
         if choice.balanced:
             vectors, examples = weigh_classes(vectors), weigh_classes(examples)
-        start = LinearStart(c, examples, choice)
-        if config.ridge_c != "validation" and model.head.start == "sines":
+        start = LinearStart(choice.c, examples, choice)
+        if config.ridge_c != "validation" and getattr(model.head, "start", "") == "sines":
             folds = _latent_folds(parts, choice, model.final.in_features)
             start = start._replace(latent_folds=folds)
     solution = solve(vectors, c)
