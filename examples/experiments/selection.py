@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.experiments.common import Record, options, table, vectors
+from examples.experiments.common import UNSEARCHED, Record, options, table, vectors
 from examples.experiments.selection_sets import text_sets
 from qllmft.baselines import TrainedHead, fit_without_circuit, in_latent, make_baselines
 from qllmft.config import RunConfig
@@ -27,12 +27,13 @@ from qllmft.heads import build_classifier
 from qllmft.training import Examples
 
 PER_LABEL, VALIDATION, TEST = 80, 0.15, 0.2
-WAYS = {
-    "judged": [],
-    "before": [
-        *("train.ridge_c=auto", "train.thresholds=half"),
-        *("baselines.search=validation",),
-    ],
+WAYS: dict[str, dict[str, Any]] = {
+    "judged": {},
+    "before": UNSEARCHED | {"train.thresholds": "half", "train.class_weight": None},
+}
+BASELINES = {
+    "classification": ["logistic_regression_c1", "logistic_regression"],
+    "multilabel": ["logistic_regression_ovr"],
 }
 
 
@@ -79,8 +80,8 @@ def scores(
     chosen["control"] = control.head.settings
     for baseline in make_baselines(config, network.n_parameters, dimension, k):
         baseline.fit(train, validation)
-        name = baseline.name.partition(",")[0] if "MLP" in baseline.name else baseline.name
-        found[name], chosen[name] = judge(baseline.predict(test.x.numpy())), baseline.settings
+        found[baseline.name] = judge(baseline.predict(test.x.numpy()))
+        chosen[baseline.name] = baseline.settings
     return {"scores": found, "settings": chosen}
 
 
@@ -132,9 +133,9 @@ def main() -> None:
         for draw, size, way in product(range(given.draws), given.sizes, given.ways):
             if not record.lacks(name, size, way, draw):
                 continue
-            settings = [f"data.task={'multilabel' if y.ndim > 1 else 'classification'}", *WAYS[way]]
-            overrides = dict(setting.split("=", 1) for setting in settings)
-            config = load_preset("sines").config({**overrides, "seed": draw})
+            task = "multilabel" if y.ndim > 1 else "classification"
+            own = {"data.task": task, "baselines.names": BASELINES[task], "seed": draw}
+            config = load_preset("sines").config(own | WAYS[way])
             parts = (Examples.from_arrays(x[rows], y[rows]) for rows in split(y, size, draw))
             row = {"texts": name, "size": size, "way": way, "draw": draw, **scores(config, *parts)}
             record.add(row)

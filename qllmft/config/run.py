@@ -224,7 +224,7 @@ class RunConfig(Section):
             )
         if train.ridge_c in ("folds", "validation") and model.start == "random":
             yield (
-                f"train.ridge_c is {train.ridge_c!r}, a choice with the linear start, and model.start is 'random'; give "
+                f"train.ridge_c is {train.ridge_c!r}, chosen with a linear start, and model.start is 'random'; give "
                 "a number, or set model.start to 'sines'"
             )
         if train.ridge and not (model.odd and model.final_linear):
