@@ -27,27 +27,17 @@ BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
 MOCK = "mock server, forte-1"
 
 
-<<<<<<< HEAD
 def trained_head(sst2: str, run: Path, **settings: Any) -> qllmft.Predictor:
     """Return the default head after training on 100 sentences of each label of SST-2 with `minilm`.
 
     ``settings`` are those of `qllmft.train`. A finished run is read.
     """
-    usual: dict[str, Any] = {"data__n_per_label": 100, "baselines__names": []}
+    usual: dict[str, Any] = {
+        "data__n_per_label": 100,
+        "baselines__names": [],
+        "train__ridge_c": "auto",  # of the kept records
+    }
     qllmft.train(sst2, out=run, body="minilm", on_event=lambda _: None, **(usual | settings))
-=======
-def trained_head(sst2: str, run: Path) -> qllmft.Predictor:
-    """Return the default head after training on 100 sentences of each label of SST-2 with `minilm`."""
-    qllmft.train(
-        sst2,
-        out=run,
-        body="minilm",
-        on_event=lambda _: None,
-        data__n_per_label=100,
-        baselines__names=[],
-        train__ridge_c="auto",  # of the kept records
-    )
->>>>>>> b2999aed (Class weights and thresholds are chosen at a given strength too, and pages say what chooses)
     return qllmft.load(run)
 
 

@@ -174,10 +174,13 @@ class TrainedHead:
             assert selection.start.choice is not None
             return selection.start.choice.judgement.thresholds
         folds, trained = split_examples(train), deepcopy(self.model.state_dict())
+        # of each fold the epochs that the validation texts chose
+        last = {"epochs": selection.epoch, "select": "last", "patience": None}
+        config = self.config.model_copy(update=last)
         answers = []
         for fold in folds:
             self.model.load_state_dict(untrained)
-            of_fold = fit(self.model, fold.train, fold.held, self.config, self.seed)
+            of_fold = fit(self.model, fold.train, fold.held, config, self.seed)
             if not of_fold.finished:
                 self.selection = replace(selection, finished=False, signal=of_fold.signal)
                 break

@@ -35,7 +35,7 @@ def majority_share(labels: NDArray[np.int64]) -> float:
 
 def is_uneven(labels: NDArray[np.int64]) -> bool:
     """Return whether more than 60 % of the labels (N,) are the same one. Balanced accuracies are then compared."""
-    return bool(np.bincount(labels).max() > UNEVEN * len(labels))
+    return majority_share(labels) > UNEVEN
 
 
 def balanced_accuracy(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> float:
