@@ -44,7 +44,7 @@ def sampler_figure(name: str, n_qubits: int = 6, draws: int = 4000) -> SamplerFi
     """Sample `SHOTS` shots ``draws`` times from one circuit on Q qubits with random angles, for figure 6 or 7."""
     import torch
 
-    from qllmft.heads import QuantumHead
+    from qllmft.heads import QuantumHead, without_noise
     from qllmft.randomness import torch_generator
     from qllmft_backends import create
 
@@ -59,14 +59,19 @@ def sampler_figure(name: str, n_qubits: int = 6, draws: int = 4000) -> SamplerFi
         weights.uniform_(-1.5, 1.5, generator=generator)
     latent = (torch.rand(1, n_qubits, generator=generator) * 2 - 1).expand(draws, -1)
 
-    def measure(noisy: bool, n_samples: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        head.connector.noise_on = noisy
+    def measure(n_samples: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         values = head(latent[:n_samples])[:, 0]
         (gradient,) = torch.autograd.grad(values.mean(), weights)
         return values.detach().double().numpy(), gradient.double().numpy().reshape(-1)
 
-    (exact,), exact_gradient = measure(False, 1)
-    drawn, gradient = measure(True, draws)
+    with without_noise(head):
+        (exact,), exact_gradient = measure(1)
+    if sampler == "gaussian":
+        drawn, gradient = measure(draws)
+    else:  # counts of outcomes have no derivative by the probabilities that they were drawn from
+        with torch.no_grad():
+            drawn = head(latent)[:, 0].double().numpy()
+        gradient = np.zeros_like(exact_gradient)
     return SamplerFigure(
         name, sampler, n_qubits, SHOTS, float(exact), drawn, gradient, exact_gradient
     )

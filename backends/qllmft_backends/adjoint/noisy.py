@@ -19,6 +19,7 @@ from qllmft_backends.adjoint.outcomes import (
     SITES,
     draw_outcomes,
     flip_bits,
+    flip_probabilities,
     patterns,
     read_outcomes,
 )
@@ -37,10 +38,10 @@ def stream(seed: int, *place: int) -> Generator:
 class NoisyTape:
     """Record of a forward pass for `NoisyPass.vjp`."""
 
-    # the engine's tape; None if the gradient is blocked
-    engine: Tape | None
-    runs: Trajectories | None  # None without gate noise
-    shape: tuple[int, ...]  # (B, G) of the angles
+    angles: Real  # (B, G), or (G,)
+    # the engine's tape; None of true shots, whose gradient measures shifted angles
+    engine: Tape | None = None
+    runs: Trajectories | None = None  # None without gate noise
     # (B·N, T) normalised ⟨Z-string⟩ before signs and flips, and (B·N, 1) sums of frequencies; None
     # without `CircuitNoise.renormalize`
     normal: tuple[Real, Real] | None = None
@@ -54,7 +55,8 @@ class NoisyPass:
 
     All shots of a sample are measured on the same trajectory (or trajectories), drawn anew in every step of a training.
     The gradient is that of the trajectory; with shots, that of the outcomes which eq. 2 did not rectify, and of their
-    sum if frequencies are divided by it; with ``multinomial`` it is zero.
+    sum if frequencies are divided by it. With ``multinomial`` it comes from two more measurements of a sample for each
+    angle, by the parameter-shift rule, as on a machine.
 
     The same ``seed`` gives the same bits, on any number of threads. A pass that ``evaluates`` is one of validation or
     test, in which shots may have trajectories of their own.
@@ -105,11 +107,11 @@ class NoisyPass:
     def forward(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, NoisyTape]:
         """Return noisy ⟨Z-string⟩ (B, T), and a tape for one backward sweep."""
         if self.noise.model == "multinomial":
-            return self.values(angles, amplitudes), NoisyTape(None, None, angles.shape)
+            return self.values(angles, amplitudes), NoisyTape(angles)
         drawn, runs = self._drawn(angles, amplitudes)
         measured, tape = self._measuring.forward(drawn, amplitudes, shots=self._shots)
         values, normal = self._read(measured, runs)
-        return values, NoisyTape(tape, runs, angles.shape, normal)
+        return values, NoisyTape(angles, tape, runs, normal)
 
     def vjp(
         self, tape: NoisyTape, cotangent: Real, *, amplitudes: bool = False
@@ -120,7 +122,7 @@ class NoisyPass:
                 "a noisy pass begins in |0...0⟩; it has no amplitudes to differentiate by."
             )
         if tape.engine is None:
-            return np.zeros(tape.shape, self.engine.dtype), None
+            return self._gradient_by_shifts(tape.angles, cotangent), None
         count = self.noise.runs
         weights = cotangent.copy() if count == 1 else np.repeat(cotangent, count, axis=0) / count
         if self.noise.readout_error:
@@ -136,7 +138,7 @@ class NoisyPass:
         if tape.runs is not None:
             tape.runs.sign_angles(gradient)
         if count > 1:
-            gradient = gradient.reshape(tape.shape[0], count, -1).sum(axis=1)
+            gradient = gradient.reshape(len(tape.angles), count, -1).sum(axis=1)
         return gradient, by_amplitude
 
     # --- parts
@@ -226,6 +228,53 @@ class NoisyPass:
             for t, mask in enumerate(self.engine.masks):
                 out[part, t] = 1 - 2 * (np.bitwise_count(read & mask) & 1).mean(axis=1)
         return out
+
+    def _gradient_by_shifts(self, angles: Real, cotangent: Real) -> Real:
+        """Return the gradient (B, G) of Σ cotangent · values by the angles (B, G), from values at shifted angles.
+
+        Each angle is that of one R_Y, so ∂⟨Z⟩/∂θ = (⟨Z⟩(θ + π/2) - ⟨Z⟩(θ - π/2)) / 2, under gate noise too.
+        """
+        gradient = np.zeros(angles.shape, self.engine.dtype)
+        samples, slots = map(np.ravel, np.indices(angles.shape))
+        step = max(1, SITES // (2 * self.noise.runs * max(1, angles.shape[1])))
+        for start in range(0, len(slots), step):
+            sample, slot = samples[start : start + step], slots[start : start + step]
+            shifted = np.repeat(angles[np.newaxis, sample], 2, axis=0)  # plus and minus π/2
+            shifted[:, np.arange(len(slot)), slot] += np.array([[np.pi / 2], [-np.pi / 2]])
+            seed = int(stream(self.seed, 5, start).integers(2**63))
+            values = replace(self, seed=seed)._values_by_counts(
+                shifted.reshape(-1, angles.shape[1])
+            )
+            plus, minus = values.reshape(2, len(slot), -1)
+            gradient[sample, slot] = ((plus - minus) / 2 * cotangent[sample]).sum(axis=1)
+        return gradient
+
+    def _values_by_counts(self, angles: Real) -> Real:
+        """Return ⟨Z-string⟩ (B, T) from true shots, in other draws than `values`.
+
+        The number of each outcome is drawn, which takes the same time for any number of shots.
+        """
+        if self.evaluates and self.noise.shot_test == "per_shot":
+            return self._of_each_shot(angles)
+        drawn, runs = self._drawn(angles, None)
+        shots, n_qubits, masks = (
+            self.noise.shots or 0,
+            self.engine.program.n_qubits,
+            self.engine.masks,
+        )
+        signs = 1.0 - 2 * (np.bitwise_count(np.arange(1 << n_qubits)[:, None] & masks) & 1)
+        out = np.empty((len(drawn), masks.size), self.engine.dtype)
+        rng = stream(self.seed, 1)
+        step = max(1, EVALUATION_BYTES // 8 >> n_qubits)
+        for start in range(0, len(drawn), step):
+            part = slice(start, start + step)
+            probabilities = self.engine.probabilities(drawn[part]).astype(np.float64)
+            probabilities /= probabilities.sum(axis=1, keepdims=True)
+            read = flip_probabilities(probabilities, self.noise.readout_error)
+            out[part] = rng.multinomial(shots, read) @ signs / shots
+        if runs is not None:
+            runs.sign_strings(out, masks)
+        return self._means(out)
 
     def _of_each_shot(self, angles: Real) -> Real:
         """Return ⟨Z-string⟩ (B, T) from true shots with a trajectory each."""

@@ -39,6 +39,15 @@ def flip_bits(outcomes: Ints, n_qubits: int, readout_error: float, rng: Generato
     return outcomes
 
 
+def flip_probabilities(probabilities: Reals, readout_error: float) -> Reals:
+    """Return the probabilities (N, 2^Q) of outcomes as read, with every bit flipped with a probability."""
+    read = probabilities
+    for qubit in range(probabilities.shape[1].bit_length() - 1):
+        bits = read.reshape(len(read), -1, 2, 1 << qubit)
+        read = ((1 - readout_error) * bits + readout_error * bits[:, :, ::-1]).reshape(read.shape)
+    return read
+
+
 def noisy_outcomes(
     engine: AdjointEngine,
     frames: FrameProgram,

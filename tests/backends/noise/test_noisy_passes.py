@@ -160,7 +160,7 @@ def test_samples_of_a_batch_share_no_noise(model):
 
 
 def test_shots_of_a_trajectory_are_right_in_the_mean():
-    """Multinomial, with flips: 4 standard errors over 4000 runs from the density matrix; its gradient is blocked."""
+    """With flips: 4 standard errors over 1500 runs from the density matrix."""
     circuit = head_circuit(3)
     values, noise = random_values(circuit, 1), GateNoise(0.03, 0.08, 0.05)
     expected = density_matrix(circuit, values, readout_observables(3), noise)
@@ -169,11 +169,30 @@ def test_shots_of_a_trajectory_are_right_in_the_mean():
         runs = draw.values(lower(circuit).angles(values).repeat(1500, axis=0))
         means, errors = mean_and_error(runs[None])
         assert (np.abs(means - expected) < 4 * errors).all()
-    draw = noisy_pass(circuit, circuit_noise(noise, 50, "multinomial"), 1)
-    got, tape = draw.forward(random_angles(circuit, 2))
-    gradient, _ = draw.vjp(tape, np.ones_like(got))
-    assert gradient.shape == (2, draw.engine.program.n_angles)
-    assert not gradient.any()
+
+
+@pytest.mark.parametrize("evaluates", [False, True], ids=["training", "trajectory per shot"])
+@pytest.mark.parametrize("choices", [{}, {"draw": "batch"}, {"trajectories": 3}], ids=str)
+def test_the_mean_gradient_of_true_shots_is_that_of_the_density_matrix(choices, evaluates):
+    circuit = random_gates(3, 32, 1)  # each parameter is the angle of one gate
+    values, noise = random_values(circuit, 1), GateNoise(0.03, 0.08, 0.05)
+    observable = [SparsePauliOp(["IIZ", "IZI", "ZII"], [1.0, -1.0, 1.0])]
+    shifts = np.pi / 2 * np.eye(circuit.num_parameters)
+    plus, minus = (
+        density_matrix(circuit, values + sign * shifts, observable, noise)[:, 0] for sign in (1, -1)
+    )
+    shot_test = {"shot_test": "per_shot"} if evaluates else {}
+    given = circuit_noise(noise, 50, "multinomial", **choices, **shot_test)
+    angles, gradients = lower(circuit).angles(values), []
+    for seed in range(300):
+        draw = noisy_pass(circuit, given, seed)
+        draw = draw.in_evaluation if evaluates else draw
+        _, tape = draw.forward(angles)
+        gradients.append(draw.vjp(tape, np.array([[1.0, -1.0, 1.0]]))[0])
+    gradient = np.concatenate(gradients) @ draw.engine.program.angle_matrix
+    means, errors = mean_and_error(gradient[None])
+    assert (np.abs(means[0] - (plus - minus) / 2) < 4.5 * errors[0] + 1e-12).all()
+    assert (errors[0] > 0.005).mean() > 0.7
 
 
 def test_what_a_pass_refuses():

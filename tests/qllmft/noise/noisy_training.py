@@ -26,7 +26,7 @@ NOISES = {
         draw="batch",
         uploads=False,
     ),
-    "naive": NoiseConfig(shots=100, shot_model="multinomial"),
+    "true shots": NoiseConfig(shots=100, shot_model="multinomial"),
 }
 
 
