@@ -151,8 +151,8 @@ class CircuitNoise(NoiseSettings):
 
     # S, measurements per sample; None: exact values
     shots: int | None = Field(None, ge=2)
-    # multinomial: true shots, each a trajectory of its own (the default with shots); gaussian: eq. 2,
-    # which training can differentiate; exact: none (the default without)
+    # multinomial: true shots, each a trajectory of its own (the default with shots), with gradients by the
+    # parameter-shift rule; gaussian: eq. 2, with gradients in one reverse sweep; exact: none (the default without)
     shot_model: ShotModel | None = None
     # error trajectories per sample and pass, averaged; each has all shots. None: 1 in training,
     # `TRAJECTORIES` of an expectation value under gate noise

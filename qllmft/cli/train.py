@@ -32,7 +32,8 @@ class CircuitTraining:
             CPU]
         noise: Gate noise of the head's circuit, in training, validation and test: none, paper_low, paper_high, forte1.
             Use --set noise.NAME=VALUE for the rest. [default: the preset's]
-        shots: Measurements of each circuit, S in the paper, drawn by its eq. 2; 0: exact values. [default: 0]
+        shots: Measurements of each circuit, S in the paper, drawn by its eq. 2; 0: exact values. Use --set
+            noise.shot_model=multinomial for true shots. [default: 0]
     """
 
     panel: ClassVar = BACKEND

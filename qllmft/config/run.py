@@ -42,7 +42,8 @@ class NoiseConfig(CircuitNoise, Section):
 
     gates: NoiseName = "none"
     shots: Count = 0  # S, measurements per sample; 0 computes exact values
-    # gaussian is eq. 2; the gradient of multinomial is blocked (figure 6)
+    # gaussian: eq. 2, with a gradient in one reverse sweep; multinomial: true shots, with the gradient of the
+    # parameter-shift rule, which measures two more circuits for each angle
     shot_model: Literal["gaussian", "multinomial"] = "gaussian"
     # error trajectories per sample and pass, averaged; each has all shots
     trajectories: Positive = 1

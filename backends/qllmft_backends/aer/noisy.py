@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from pydantic import Field
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitInstruction, ControlFlowOp, Gate
+from qiskit.circuit import CircuitInstruction, ControlFlowOp, Gate, Operation, Qubit
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.exceptions import QiskitError
 from qiskit_aer import AerSimulator
@@ -30,6 +30,7 @@ from qllmft_backends.protocol import Bits, Capabilities, Expectations, Floats, O
 from qllmft_backends.requests import opened, request_seed
 
 _STANDARD = frozenset(get_standard_gate_name_mapping())
+_MATRIX_PER_RUN = 3  # qubits up to which a density matrix takes no longer than a trajectory
 Method = Literal["density_matrix", "trajectories"]
 
 
@@ -62,15 +63,61 @@ class AerForteOptions(NoiseSettings):
         yield from super()._contradictions()
 
 
-def cheaper_method(n_qubits: int, runs: int, density_matrix_qubits: int) -> Method:
+def cheaper_method(
+    n_qubits: int, runs: int, density_matrix_qubits: int, *, every_run: bool = False
+) -> Method:
     """Return the cheaper of one density matrix (4^n numbers per gate) and ``runs`` trajectories (2^n per gate and run).
 
     Measured with the paper's head on one thread: equal at 180 runs for 8 qubits, 500 for 9, 2,000 for 10 and 3,500 for
-    11, about 2 · 2^n in that range.
+    11, about 2 · 2^n in that range. With ``every_run`` a density matrix for each run, see `runs_anew`: equal at 3
+    qubits, and 30 times the time at 6.
     The memory holds a density matrix of ``density_matrix_qubits`` at most.
     """
-    fits = n_qubits <= density_matrix_qubits
-    return "density_matrix" if fits and 2 * 2**n_qubits <= runs else "trajectories"
+    if n_qubits > density_matrix_qubits:
+        return "trajectories"
+    cheap = n_qubits <= _MATRIX_PER_RUN if every_run else 2 * 2**n_qubits <= runs
+    return "density_matrix" if cheap else "trajectories"
+
+
+def runs_anew(circuit: QuantumCircuit) -> bool:
+    """Return whether Aer runs a circuit anew for every shot, in place of drawing all shots from one final state.
+
+    It does if a measurement depends on an operation after another measurement, on a qubit of that one or by a
+    condition.
+    """
+    operations = [instruction.operation for instruction in circuit.data]
+    if any(
+        operation.name != "measure" and _contains(operation, "measure") for operation in operations
+    ):
+        return True
+    needed: set[Qubit] = set()  # qubits on which a later measurement depends
+    causes: list[CircuitInstruction] = []  # of measurements, the last one first
+    for instruction in reversed(circuit.data):
+        name = instruction.operation.name
+        qubits = set(instruction.qubits)
+        if name == "measure" or (qubits & needed and name not in ("barrier", "delay")):
+            needed |= qubits
+            causes.append(instruction)
+    measured: set[Qubit] = set()
+    for instruction in reversed(causes):
+        qubits = set(instruction.qubits)
+        if instruction.operation.name == "measure":
+            measured |= qubits
+        elif measured & qubits or (measured and isinstance(instruction.operation, ControlFlowOp)):
+            return True
+    return False
+
+
+def _contains(operation: Operation, name: str) -> bool:
+    """Return whether an operation is one with a name, or has one inside."""
+    if operation.name == name:
+        return True
+    if isinstance(operation, ControlFlowOp):
+        blocks = operation.blocks
+    else:
+        definition = getattr(operation, "definition", None)
+        blocks = () if isinstance(operation, Gate) or definition is None else (definition,)
+    return any(_contains(inner.operation, name) for block in blocks for inner in block.data)
 
 
 class AerForteBackend(Backend):
@@ -111,12 +158,15 @@ class AerForteBackend(Backend):
         """Return the noise of the options."""
         return self.options.gate_noise
 
-    def method_for(self, circuit: QuantumCircuit) -> Method:
-        """Return the method that runs ``circuit``."""
+    def method_for(self, circuit: QuantumCircuit, shots: int | None = None) -> Method:
+        """Return the method that runs ``circuit`` with ``shots``, those of the options by default."""
         if self.options.method != "auto":
             return self.options.method
-        runs = self.options.shots or self.options.trajectories
-        return cheaper_method(circuit.num_qubits, runs, self._qubits("density_matrix"))
+        if any(_contains(instruction.operation, "initialize") for instruction in circuit.data):
+            return "trajectories"  # Aer's density matrix has no such instruction
+        runs = shots or self.options.shots or self.options.trajectories
+        limit = self._qubits("density_matrix")
+        return cheaper_method(circuit.num_qubits, runs, limit, every_run=runs_anew(circuit))
 
     def expectations(
         self, circuit: QuantumCircuit, values: Floats, observables: Operators
@@ -154,8 +204,7 @@ class AerForteBackend(Backend):
         Args:
             circuit: with measurements into C classical bits.
             values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
-            shots: S, runs per row of ``values``; the option ``shots`` matters to the choice of the
-                method alone.
+            shots: S, runs per row of ``values``; the option ``shots`` is not read.
             rng: one number drawn from it is Aer's seed; the option ``seed`` is not read.
 
         Returns:
@@ -166,15 +215,15 @@ class AerForteBackend(Backend):
             UnsupportedGateError: for a gate that Aer does not run as it is written, or that would
                 carry no noise.
         """
-        simulator, circuit, model = self._with_noise(circuit)
+        simulator, circuit, model = self._with_noise(circuit, shots)
         options = {"noise_model": model, "seed_simulator": int(rng.integers(2**31))}
         return measured_bits(simulator, circuit, values, shots, **options)
 
     def _with_noise(
-        self, circuit: QuantumCircuit
+        self, circuit: QuantumCircuit, shots: int | None = None
     ) -> tuple[AerSimulator, QuantumCircuit, NoiseModel]:
-        """Return a simulator for a circuit, that as `as_written`, and its noise."""
-        simulator = self._simulators[self.method_for(circuit)]
+        """Return a simulator for a circuit and shots, that as `as_written`, and its noise."""
+        simulator = self._simulators[self.method_for(circuit, shots)]
         circuit = as_written(circuit, simulator)
         model = noise_model(circuit, self.gate_noise)
         check_coverage(circuit, model, self.gate_noise)

@@ -6,6 +6,7 @@ from kraus_evolution import noisy_expectations
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
+from qiskit_aer import AerSimulator
 from reference_circuits import question
 
 from qllmft_backends import (
@@ -15,7 +16,7 @@ from qllmft_backends import (
     UnsupportedGateError,
     create,
 )
-from qllmft_backends.aer.noisy import cheaper_method
+from qllmft_backends.aer.noisy import cheaper_method, runs_anew
 from qllmft_backends.noise import PRESETS
 from qllmft_circuits import head_circuit, readout_observables
 
@@ -157,6 +158,100 @@ def test_the_cheaper_method_follows_its_rule(n_qubits, runs, method):
 )
 def test_auto_follows_the_rule(options, n_qubits, method):
     assert create("aer_forte", options).method_for(head_circuit(n_qubits)) == method
+
+
+def random_operations(rng, n_qubits=3):
+    """Circuit with gates, measurements, resets and conditions in any order."""
+    circuit = QuantumCircuit(n_qubits, n_qubits)
+    circuit.measure(0, 0)
+    kinds = ("h", "cx", "measure", "measure", "reset", "condition", "barrier")
+    for kind in rng.choice(kinds, rng.integers(1, 8)):
+        qubit, other = rng.choice(n_qubits, 2, replace=False).tolist()
+        if kind == "cx":
+            circuit.cx(qubit, other)
+        elif kind == "measure":
+            circuit.measure(qubit, other)
+        elif kind == "condition":
+            with circuit.if_test((0, 1)):
+                circuit.x(qubit)
+        elif kind == "barrier":
+            circuit.barrier()
+        else:
+            getattr(circuit, str(kind))(qubit)
+    return circuit
+
+
+def test_the_circuits_that_run_anew_for_each_shot_are_those_of_aer():
+    simulator, rng = AerSimulator(method="density_matrix"), np.random.default_rng(3)
+    counts = {True: 0, False: 0}
+    for _ in range(120):
+        circuit = random_operations(rng)
+        result = simulator.run(circuit, shots=5).result()
+        if not result.success:  # Aer fails on some conditions on which no measurement depends
+            continue
+        assert runs_anew(circuit) is not result.results[0].metadata["measure_sampling"]
+        counts[runs_anew(circuit)] += 1
+    assert min(counts.values()) > 20
+
+
+def measured_in_the_middle(n_qubits):
+    circuit = QuantumCircuit(n_qubits, n_qubits)
+    circuit.h(range(n_qubits))
+    circuit.measure(0, 0)
+    circuit.x(0)
+    circuit.measure(range(n_qubits), range(n_qubits))
+    return circuit
+
+
+@pytest.mark.public_report(
+    case="aer_forte_mid_slow",
+    source="own audit",
+    seen="with a measurement in the middle, aer_forte computed a density matrix for each shot",
+    outcome="auto counts the runs of such circuits and takes trajectories from 4 qubits on",
+)
+@pytest.mark.parametrize(
+    ("n_qubits", "method"), [(3, "density_matrix"), (4, "trajectories"), (8, "trajectories")]
+)
+def test_auto_counts_a_density_matrix_for_each_shot_of_a_measurement_in_the_middle(
+    n_qubits, method
+):
+    backend, circuit = create("aer_forte"), measured_in_the_middle(n_qubits)
+    assert backend.method_for(circuit, 1000) == method
+    inside = QuantumCircuit(n_qubits, n_qubits)
+    inside.append(circuit.to_instruction(), range(n_qubits), range(n_qubits))
+    assert backend.method_for(inside, 1000) == method
+    with_loop = QuantumCircuit(n_qubits, n_qubits)
+    with with_loop.for_loop(range(2)):
+        with_loop.measure(0, 0)
+    assert backend.method_for(with_loop, 1000) == method
+    assert backend.method_for(head_circuit(n_qubits), 1000) == "density_matrix"
+
+
+def test_auto_counts_the_shots_that_are_measured():
+    backend = create("aer_forte")  # 8192 shots
+    assert backend.method_for(head_circuit(10)) == "density_matrix"
+    assert backend.method_for(head_circuit(10), 1000) == "trajectories"
+
+
+def test_both_methods_measure_the_same_in_the_middle():
+    strong = {"noise": "explicit", "one_qubit_rate": 0.1, "two_qubit_rate": 0.2}
+    circuit, shots = measured_in_the_middle(3), 4000
+    ones = []
+    for method in ("density_matrix", "trajectories"):
+        sampler = create("aer_forte", strong | {"method": method}).sampler(seed=2)
+        bits = sampler.run([circuit], shots=shots).result()[0].data.c.to_bool_array()
+        ones.append(bits.mean(axis=0))
+    assert np.abs(ones[0] - ones[1]).max() < 5 * np.sqrt(0.5 / shots)
+
+
+def test_auto_runs_a_prepared_state_which_the_density_matrix_does_not_have():
+    circuit = QuantumCircuit(2, 2)
+    circuit.initialize([0, 1], 0)
+    circuit.cx(0, 1)
+    circuit.measure([0, 1], [0, 1])
+    backend = create("aer_forte", {"noise": "explicit", "one_qubit_rate": 0, "two_qubit_rate": 0})
+    counts = backend.sampler().run([circuit], shots=50).result()[0].data.c.get_counts()
+    assert counts == {"11": 50}
 
 
 def test_capabilities_follow_the_options():
