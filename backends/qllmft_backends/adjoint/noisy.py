@@ -236,16 +236,17 @@ class NoisyPass:
         """
         gradient = np.zeros(angles.shape, self.engine.dtype)
         samples, slots = map(np.ravel, np.indices(angles.shape))
-        step = max(1, SITES // (2 * self.noise.runs * max(1, angles.shape[1])))
+        step = max(1, SITES // (2 * self.noise.runs * max(1, len(self.frames.gates))))
         for start in range(0, len(slots), step):
-            sample, slot = samples[start : start + step], slots[start : start + step]
+            sample = samples[start : start + step]
+            slot = slots[start : start + step]
             shifted = np.repeat(angles[np.newaxis, sample], 2, axis=0)  # plus and minus π/2
             shifted[:, np.arange(len(slot)), slot] += np.array([[np.pi / 2], [-np.pi / 2]])
             seed = int(stream(self.seed, 5, start).integers(2**63))
             values = replace(self, seed=seed)._values_by_counts(
                 shifted.reshape(-1, angles.shape[1])
             )
-            plus, minus = values.reshape(2, len(slot), -1)
+            plus, minus = values.reshape(2, len(slot), self.engine.masks.size)
             gradient[sample, slot] = ((plus - minus) / 2 * cotangent[sample]).sum(axis=1)
         return gradient
 
@@ -257,11 +258,9 @@ class NoisyPass:
         if self.evaluates and self.noise.shot_test == "per_shot":
             return self._of_each_shot(angles)
         drawn, runs = self._drawn(angles, None)
-        shots, n_qubits, masks = (
-            self.noise.shots or 0,
-            self.engine.program.n_qubits,
-            self.engine.masks,
-        )
+        shots = self.noise.shots or 0
+        n_qubits = self.engine.program.n_qubits
+        masks = self.engine.masks
         signs = 1.0 - 2 * (np.bitwise_count(np.arange(1 << n_qubits)[:, None] & masks) & 1)
         out = np.empty((len(drawn), masks.size), self.engine.dtype)
         rng = stream(self.seed, 1)

@@ -171,28 +171,30 @@ def test_shots_of_a_trajectory_are_right_in_the_mean():
         assert (np.abs(means - expected) < 4 * errors).all()
 
 
-@pytest.mark.parametrize("evaluates", [False, True], ids=["training", "trajectory per shot"])
-@pytest.mark.parametrize("choices", [{}, {"draw": "batch"}, {"trajectories": 3}], ids=str)
-def test_the_mean_gradient_of_true_shots_is_that_of_the_density_matrix(choices, evaluates):
+@pytest.mark.parametrize(
+    "choices", [{}, {"draw": "batch"}, {"trajectories": 3}, {"shot_test": "per_shot"}], ids=str
+)
+def test_the_mean_gradient_of_true_shots_is_that_of_the_density_matrix(choices):
     circuit = random_gates(3, 32, 1)  # each parameter is the angle of one gate
-    values, noise = random_values(circuit, 1), GateNoise(0.03, 0.08, 0.05)
+    values, noise = random_values(circuit, 1), GateNoise(0.02, 0.04, 0.05)
     observable = [SparsePauliOp(["IIZ", "IZI", "ZII"], [1.0, -1.0, 1.0])]
     shifts = np.pi / 2 * np.eye(circuit.num_parameters)
     plus, minus = (
         density_matrix(circuit, values + sign * shifts, observable, noise)[:, 0] for sign in (1, -1)
     )
-    shot_test = {"shot_test": "per_shot"} if evaluates else {}
-    given = circuit_noise(noise, 50, "multinomial", **choices, **shot_test)
-    angles, gradients = lower(circuit).angles(values), []
-    for seed in range(300):
+    given = circuit_noise(noise, 500, "multinomial", **choices)
+    angles = lower(circuit).angles(values)
+    gradients = []
+    for seed in range(100):
         draw = noisy_pass(circuit, given, seed)
-        draw = draw.in_evaluation if evaluates else draw
+        draw = draw.in_evaluation if "shot_test" in choices else draw
         _, tape = draw.forward(angles)
         gradients.append(draw.vjp(tape, np.array([[1.0, -1.0, 1.0]]))[0])
     gradient = np.concatenate(gradients) @ draw.engine.program.angle_matrix
     means, errors = mean_and_error(gradient[None])
-    assert (np.abs(means[0] - (plus - minus) / 2) < 4.5 * errors[0] + 1e-12).all()
-    assert (errors[0] > 0.005).mean() > 0.7
+    expected = (plus - minus) / 2
+    assert (np.abs(means[0] - expected) < 4.5 * errors[0] + 1e-12).all()
+    assert (np.abs(expected) > 4.5 * errors[0] + 1e-12).any()  # zero would be wrong
 
 
 def test_what_a_pass_refuses():
