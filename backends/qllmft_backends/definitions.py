@@ -15,6 +15,7 @@ from qiskit.circuit import (
     Operation,
     Parameter,
     ParameterExpression,
+    PowerModifier,
 )
 from qiskit.circuit.library import (
     HamiltonianGate,
@@ -131,11 +132,20 @@ def _synthesis(operation: Operation) -> QuantumCircuit:
 
 
 def _flat(operation: AnnotatedOperation) -> AnnotatedOperation:
-    """Return an annotated operation whose base is no other annotated one, which Qiskit does not synthesize."""
+    """Return an annotated operation as Qiskit synthesizes it.
+
+    Its base is no other annotated operation, and whole powers are integers, which QPY makes floating-point numbers.
+    """
     while isinstance(operation.base_op, AnnotatedOperation):
         inner = operation.base_op
         operation = AnnotatedOperation(inner.base_op, [*inner.modifiers, *operation.modifiers])
-    return operation
+    modifiers = [
+        PowerModifier(int(modifier.power))
+        if isinstance(modifier, PowerModifier) and float(modifier.power).is_integer()
+        else modifier
+        for modifier in operation.modifiers
+    ]
+    return AnnotatedOperation(operation.base_op, modifiers)
 
 
 def with_definitions(circuit: QuantumCircuit, names: Collection[str]) -> QuantumCircuit:

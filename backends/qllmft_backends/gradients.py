@@ -50,7 +50,8 @@ def _bound_requests(
     Raises:
         UnsupportedGateError: for a derivative by a parameter of such a gate.
     """
-    numeric_of = {id(circuit): numeric_parameters(circuit) for circuit in circuits}
+    distinct = {id(circuit): circuit for circuit in circuits}
+    numeric_of = {key: numeric_parameters(circuit) for key, circuit in distinct.items()}
     bound: dict[tuple[int, bytes], QuantumCircuit] = {}
     requests = _Requests([], [], parameters)
     for circuit, row, wanted in zip(circuits, values, parameters, strict=True):
@@ -100,9 +101,7 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
         parameters: Sequence[Sequence[Parameter]],
         **options: Any,
     ) -> EstimatorGradientResult:
-        circuits, parameter_values, parameters = _bound_requests(
-            circuits, parameter_values, parameters
-        )
+        circuits, values_of, parameters = _bound_requests(circuits, parameter_values, parameters)
         members_of: dict[int, list[int]] = {}
         for i, circuit in enumerate(circuits):
             members_of.setdefault(id(circuit), []).append(i)
@@ -114,7 +113,7 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
             row_of = {identity: row for row, identity in enumerate(operators)}
             points, keys = {}, {}
             for i in members:
-                values = np.asarray(parameter_values[i], np.float64)
+                values = values_of[i]
                 columns = tuple(position[p] for p in parameters[i])
                 keys[i] = values.tobytes(), columns
                 points[keys[i]] = GradientPoint(values, columns)
@@ -162,9 +161,7 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
         **options: Any,
     ) -> EstimatorGradientResult:
         """Refuse noisy gates without a rule: Qiskit would rewrite them, and other gates carry other noise."""
-        circuits, parameter_values, parameters = _bound_requests(
-            circuits, parameter_values, parameters
-        )
+        circuits, values, parameters = _bound_requests(circuits, parameter_values, parameters)
         noisy = circuits if self._backend.capabilities.noisy else ()
         for circuit in {id(circuit): circuit for circuit in noisy}.values():
             for gate in circuit.data:
@@ -174,7 +171,7 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
                         f"parameter-shift rule; expected {', '.join(self.SUPPORTED_GATES)}. Write it with these, "
                         "so that its gradient sees the noise that its value does."
                     )
-        return super()._run(circuits, observables, parameter_values, parameters, **options)
+        return super()._run(circuits, observables, values, parameters, **options)
 
 
 class SpsaGradient(BackendGradient):
@@ -207,7 +204,7 @@ class SpsaGradient(BackendGradient):
                 step[list(columns)] = self._step * sign
                 shifted += [values + step, values - step]
                 signs.append(sign)
-        answers = self._backend.expectations(circuit, np.array(shifted), observables).values
+        answers = measure(self._backend, circuit, np.array(shifted), observables).values
         slopes = (answers[0::2] - answers[1::2]) / (2 * self._step)  # (N · batch, O)
         estimates = [np.outer(slope, sign) for slope, sign in zip(slopes, signs, strict=True)]
         return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import methodcaller
 from typing import Any
 
 import autoray
@@ -25,12 +26,10 @@ _CLASSES = get_standard_gate_name_mapping()
 _IMAGINARY = 1e-12  # largest imaginary part of an angle
 # qubits of a sum of Pauli words that do not commute, whose matrix is diagonalized
 _MOST_DENSE_QUBITS = 8
+_METHODS = ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "exp", "log", "abs", "sign")
 _FUNCTIONS: dict[str, Callable[[ParameterExpression], Any]] = {
-    **{
-        name: (lambda angle, name=name: getattr(angle, name)())
-        for name in ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "exp", "log", "abs", "sign")
-    },
-    "absolute": lambda angle: angle.abs(),
+    **{name: methodcaller(name) for name in _METHODS},
+    "absolute": methodcaller("abs"),
     "sqrt": lambda angle: angle**0.5,
     "square": lambda angle: angle**2,
 }
@@ -144,4 +143,5 @@ def parts_of(operation: Any) -> Sequence[Any]:
                 )
                 for part in operation.base.decomposition()
             ]
-    return operation.decomposition()
+    parts: Sequence[Any] = operation.decomposition()
+    return parts
