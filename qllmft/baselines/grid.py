@@ -59,9 +59,7 @@ class GridBaseline:
     most: bool = False  # choose the most parameters first, and validation accuracy among equals
     # setting whose values go on in their steps if the search ends at an end of them; None: none
     strength: str | None = None
-    weighs_classes: bool = (
-        False  # search scikit-learn's ``class_weight``, too, if labels are uneven
-    )
+    weighs_classes: bool = False  # of uneven labels, search scikit-learn's ``class_weight``, too
     by_folds: bool = False  # search in folds of the training texts, over strengths that go on
     # the labels of the training texts are in their vectors already, so that validation texts replace the folds
     body_learned: bool = False
@@ -120,6 +118,8 @@ class GridBaseline:
             warnings.simplefilter("ignore", ConvergenceWarning)
             # OpenBLAS, of some products of finite numbers (numpy's issue 24067)
             warnings.filterwarnings("ignore", ".* encountered in matmul", RuntimeWarning)
+            # a fold may have no text of a rare label
+            warnings.filterwarnings("ignore", "Label .* is present in all training", UserWarning)
             if self.by_folds:
                 self._search(train, self.choosing_parts(train, validation))
             else:
