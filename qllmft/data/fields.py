@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import Literal, NamedTuple
 
 Quoting = Literal["doubled", "backslash", "none"]
-_MOST_READINGS = 64  # of one damaged line
+_MOST_STEPS = 1_000  # of reading one damaged line, beside those for its fields
 
 
 class Reading(NamedTuple):
@@ -85,12 +85,18 @@ class Grammar:
         )
 
     @cached_property
-    def _cell(self) -> re.Pattern[str]:
-        """Pattern of a field with its quoted or its plain content in a group, after the start or a mark."""
+    def _content(self) -> str:
+        """Return the pattern of a field with its quoted or its plain content in a group."""
         quoted = rf" *+{self.quote}({self._inside}){self.quote} *+"
-        return re.compile(
-            rf"(?:\A|{self._mark})(?:{quoted}|({self._plain}))(?={self._mark}|\Z)", re.DOTALL
-        )
+        return rf"(?:{quoted}|({self._plain}))(?={self._mark}|\Z)"
+
+    @cached_property
+    def _cell(self) -> re.Pattern[str]:
+        return re.compile(rf"(?:\A|{self._mark}){self._content}", re.DOTALL)
+
+    @cached_property
+    def _cell_at(self) -> re.Pattern[str]:
+        return re.compile(self._content, re.DOTALL)
 
     def opens(self, line: str) -> bool:
         """Return whether a sound row may begin with a line and go on in the next."""
@@ -168,31 +174,30 @@ class Grammar:
         # states are read from the last one, so that the likeliest reading of a field comes first
         states: list[tuple[int, tuple[str, ...], frozenset[int]]] = [(0, (), frozenset())]
         steps = 0
-        while states and len(readings) < _MOST_READINGS and steps < count * _MOST_READINGS:
+        while states and steps < _MOST_STEPS + 2 * count:
             steps += 1
             start, fields, strays = states.pop()
             for end, field, is_stray in reversed(list(self._fields_at(line, start))):
-                now = (*fields, field)
+                read = (*fields, field)
                 marks = strays | {len(fields)} if is_stray else strays
-                if end == len(line) and len(now) == count:
-                    readings.append(Reading(list(now), frozenset(marks)))
-                elif end < len(line) and len(now) < count:
-                    states.append((end + 1, now, frozenset(marks)))
+                if end == len(line) and len(read) == count:
+                    readings.append(Reading(list(read), marks))
+                elif end < len(line) and len(read) < count:
+                    states.append((end + 1, read, marks))
         return readings
 
     def _fields_at(self, line: str, start: int) -> Iterator[tuple[int, str, bool]]:
         """Yield the end, the content and whether a quote is stray, of each way to read the field at a place."""
-        sound = re.compile(self._field, re.DOTALL).match(line, start)
+        opening = self._opening.match(line, start)
+        sound = self._cell_at.match(line, start)
         if sound:
-            (content,) = self._one(line[start : sound.end()])
-            yield sound.end(), content, False
-            if not line[start:].lstrip(" ").startswith(self.quote):
+            quoted, plain = sound.groups()
+            yield sound.end(), self._unescaped(quoted) if quoted else plain or "", False
+            if opening is None:
                 return
-        elif line[start:].lstrip(" ").startswith(self.quote):
+        elif opening is not None:
             # a quote within the field: the field ends at a quote before a mark
-            closing = re.compile(rf"{self.quote} *+(?={self._mark}|\Z)").finditer(
-                line, line.index(self.quote, start) + 1
-            )
+            closing = self._closing.finditer(line, opening.end())
             for _, match in zip(range(2), closing, strict=False):
                 yield match.end(), line[start : match.end()], True
         end = line.find(self.delimiter, start) if self.delimiter else len(line)
@@ -200,8 +205,10 @@ class Grammar:
         if not (sound and sound.end() == end):
             yield end, line[start:end], True
 
-    def _one(self, field: str) -> Sequence[str]:
-        match = self._cell.match(field)
-        assert match is not None
-        quoted, plain = match.groups()
-        return [self._unescaped(quoted) if quoted is not None else plain]
+    @cached_property
+    def _opening(self) -> re.Pattern[str]:
+        return re.compile(f" *+{self.quote}")
+
+    @cached_property
+    def _closing(self) -> re.Pattern[str]:
+        return re.compile(rf"{self.quote} *+(?={self._mark}|\Z)")

@@ -17,6 +17,7 @@ from qllmft.data.fields import Grammar
 from qllmft.errors import UserError
 
 Row = tuple[int, list[str]]  # line where it begins, and its cells; no cell for a blank line
+MOST_SAMPLE = 4_000_000  # characters of the lines that tell the dialect
 _AT_ONCE = 2_000  # lines
 _SURE = 3  # fields that a line seldom has by chance
 _ROWS_A_LABEL = 3  # at least, of a column that has the part of the labels
@@ -46,8 +47,7 @@ class SeparatedTable:
     ) -> None:
         self.file = file
         self.columns = columns
-        with file.lines() as lines:
-            sample = [line.rstrip("\r\n") for line in islice(lines, SAMPLE_LINES)]
+        sample = _sample(file)
         if not any(map(str.strip, sample)):
             raise UserError(
                 f"{file.path} is empty; expected a first line that names the columns, and one row per text."
@@ -320,6 +320,19 @@ class _Lines:
         """Let the lines that were read last be read again."""
         self._again += reversed(lines)
         self.number -= len(lines)
+
+
+def _sample(file: TextFile) -> list[str]:
+    """Return the first lines of a file, without their ends."""
+    sample: list[str] = []
+    size = 0
+    with file.lines() as lines:
+        for line in islice(lines, SAMPLE_LINES):
+            size += len(line)
+            if sample and size > MOST_SAMPLE:
+                break
+            sample.append(line.rstrip("\r\n"))
+    return sample
 
 
 def _rest_of_row(first: str, lines: _Lines, grammar: Grammar) -> list[str]:

@@ -54,10 +54,12 @@ def columns_of(config: DataConfig) -> Columns:
 def _read_files(files: Mapping[str, Path], columns: Columns, config: DataConfig) -> Corpus:
     """Return the corpus of files by split, with how each was read, and the lines that were left out."""
     skips = config.bad_rows == "skip"
-    tables = {
-        split: read_table(file, columns, config.delimiter, skips=skips)
-        for split, file in files.items()
-    }
+    tables = {}
+    for split, file in files.items():
+        try:
+            tables[split] = read_table(file, columns, config.delimiter, skips=skips)
+        except OSError as error:
+            raise UserError(f"{file} cannot be read: {error.strerror or error}.") from error
     corpus = corpus_of({split: table.frame for split, table in tables.items()}, None, config)
     lines = [
         f"split {split!r}, line {fault.line}: {fault.reason}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -17,6 +18,17 @@ from qllmft.errors import UserError, first_line
 from qllmft.files import open_regular
 
 _MOST_BEFORE = 20  # rows before the one that names the columns
+# that openpyxl, zipfile and the parsers of XML raise for a damaged part
+_DAMAGES = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    SyntaxError,
+)
+_DAMAGES += (TypeError, ValueError, zipfile.BadZipFile, zlib.error)
 _WORKBOOK = "xl/workbook.xml"
 _ERRORS = {
     "#N/A",
@@ -137,13 +149,21 @@ def _workbook(path: Path) -> Iterator[Any]:
         except UserError:
             raise
         except Exception as error:  # openpyxl has no error of its own for a damaged part
-            raise UserError(
-                f"{path} cannot be read as .xlsx: {first_line(error)}. Save it again, or as .csv."
-            ) from error
+            raise _damaged(path, error) from error
         try:
             yield book
+        except UserError:
+            raise
+        except _DAMAGES as error:
+            raise _damaged(path, error) from error
         finally:
             book.close()
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{path} cannot be read as .xlsx: {first_line(error)}. Save it again, or as .csv."
+    )
 
 
 def _names(row: Sequence[Any]) -> list[str]:

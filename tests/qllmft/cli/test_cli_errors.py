@@ -11,10 +11,10 @@ MULTI = [*TRAIN, "--preset", "multi-10q"]
 # command, and what it is told
 WRONG = [
     # data
-    ([*TRAIN, "--data", "TMP/none.tsv"], ["no file or folder", "none.tsv", "Give a .tsv, .csv, .jsonl, .parquet, .txt"]),
+    ([*TRAIN, "--data", "TMP/none.tsv"], ["no file or folder", "none.tsv", "Give a .tsv, .csv, .jsonl, .parquet"]),
     ([*TRAIN, "--data", "TMP"], ["has no split", "expected files named train"]),
     ([*TRAIN, "--data", "owner/name"], ["'owner/name' could not be loaded from the hub", "Check the name"]),
-    ([*TRAIN, "--text-column", "review"], ["no column 'review'", "its columns are 'label', 'text'", "--text-column"]),
+    ([*TRAIN, "--text-column", "review"], ["no column 'review'", "are 'label', 'text'", "--text-column"]),
     ([*TRAIN, "--label-column", "text"], ["columns of texts and labels are text, text"]),
     ([*TRAIN, "--bad-rows", "mine"], ["data.bad_rows (got 'mine')", "'error' or 'skip'"]),
     ([*TRAIN, "--delimiter", ";;"], ["data.delimiter (got ';;')", "expected one character"]),
@@ -56,7 +56,7 @@ WRONG = [
     (["predict", "a long text where the run should be " * 9, "more"], ["File name too long"]),
     (["evaluate", "RUN", "--data", "DATA", "--split", "dev"], ["no split 'dev'; it has all", "Choose with --split"]),
     (["evaluate", "RUN", "--split", "test"], ["--split", "describe --data, which is not given", "omit them"]),
-    (["evaluate", "RUN", "--data", "reviews", "--text-column", "x"], ["no column 'x'", "its columns are 'label', 'text'"]),
+    (["evaluate", "RUN", "--data", "reviews", "--text-column", "x"], ["no column 'x'", "are 'label', 'text'"]),
     (["info", "single"], ["no preset 'single'", "multi-10q"]),
     (["info", "TMP"], ["is not a run", "no config.toml"]),
     (["info", "single-10q", "--dimension", "1025"], ["1025 values", "1024 amplitudes", "model.encoder_qubits to 11"]),
