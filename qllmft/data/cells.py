@@ -98,7 +98,7 @@ def open_parquet(path: Path, columns: Sequence[str]) -> Iterator[Any]:
             read = sorted(paths & set(columns))
             with ParquetFile(opened, metadata=metadata, read_dictionary=read) as file:
                 yield file
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise UserError(f"{path} cannot be read as parquet: {error}") from error

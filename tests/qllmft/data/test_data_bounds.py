@@ -72,6 +72,31 @@ def test_a_table_of_many_columns_is_refused(tmp_path, suffix):
     refused(path, "has 10,001 columns, expected at most 10,000", predict=False)
 
 
+def test_a_line_without_an_end_is_no_table(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("text,label\n" + "a" * 20_000_001)
+    refused(path, r"line 2: it has more than \d+,000,000 bytes")
+
+
+def test_a_long_list_of_records_is_to_be_lines(tmp_path, monkeypatch):
+    path = write_table(tmp_path / "x.json", labelled(*[("a" * 90, 0), ("b", 1)] * 20))
+    monkeypatch.setattr("qllmft.data.records.MOST_BYTES", 1_000)
+    refused(path, "one list of more than 1,000 characters. Write it as .jsonl")
+
+
+def test_a_damaged_line_of_many_fields_is_read_in_bounded_time(tmp_path):
+    path = tmp_path / "x.csv"
+    names = ",".join(["text", "label", *map(str, range(9_000))])
+    path.write_text(f"{names}\n" + ",".join(['"a"b'] * 9_002) + "\n")
+    refused(path, "line 2: it has a quote at a wrong place")
+
+
+def test_parquet_that_is_not_utf_8_is_refused(tmp_path):
+    texts = pa.array([b"\x83", b"a"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"text": texts, "label": [0, 1]}), tmp_path / "x.parquet")
+    refused(tmp_path / "x.parquet", "cannot be read as parquet: 'utf-8' codec")
+
+
 @pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet"])
 def test_pipes_and_devices_are_no_tables(tmp_path, suffix):
     os.mkfifo(tmp_path / f"pipe{suffix}")
