@@ -105,23 +105,28 @@ def _one_each(
 ) -> tuple[tuple[str, ...], dict[str, NDArray[Any]]]:
     """Return labels (N,) of texts with one label, named by the column ``LABEL_text`` (SetFit's convention) if any."""
     (column,) = config.label_columns
-    raw = {
-        split: [(place, label_of(cell)) for place, cell in cells]
-        for split, cells in _cells(frames, column, config).items()
-    }
-    values = _values({label for cells in raw.values() for _, label in cells}, declared)
+    raw = {split: _label_texts(frame[column].tolist()) for split, frame in frames.items()}
+    values = _values({label for labels in raw.values() for label in labels}, declared)
     names: dict[str, str] = dict(zip(values, declared or values, strict=True))
     for split, frame in frames.items():
         if declared is None and f"{column}_text" in frame.columns:
-            labels = (label for _, label in raw[split])
-            names.update(zip(labels, map(str, frame[f"{column}_text"].tolist()), strict=True))
+            names.update(zip(raw[split], map(str, frame[f"{column}_text"].tolist()), strict=True))
     index_of, tables = {value: i for i, value in enumerate(values)}, {}
-    for split, cells in raw.items():
-        for place, label in cells:
-            if label not in index_of:
-                raise UserError(f"{place}: the label is {label!r}, expected one of {values}.")
-        tables[split] = np.array([index_of[label] for _, label in cells], np.int64)
+    for split, labels in raw.items():
+        unknown = next((row for row, label in enumerate(labels) if label not in index_of), None)
+        if unknown is not None:
+            raise UserError(
+                f"{config.source}, split {split!r}, row {frames[split].index[unknown]}: the label is "
+                f"{labels[unknown]!r}, expected one of {values}."
+            )
+        tables[split] = np.array([index_of[label] for label in labels], np.int64)
     return tuple(names[value] for value in values), tables
+
+
+def _label_texts(cells: Sequence[Any]) -> list[str]:
+    """Return the labels of cells as texts; equal texts of a million rows are one object."""
+    forms = {cell: label_of(cell) for cell in {cell for cell in cells if type(cell) is str}}
+    return [forms[cell] if type(cell) is str else label_of(cell) for cell in cells]
 
 
 def _values(found: set[str], declared: Sequence[str] | None) -> list[str]:
