@@ -188,7 +188,7 @@ def _fault_of(cells: list[Any], place: str, config: DataConfig) -> str:
                 )
     for name, text in zip(("text", "second text"), texts, strict=False):
         if not isinstance(text, str) and not is_missing(text):
-            return f"the {name} is {text!r}{_NO_STRING}"
+            return f"the {name} is {text!r:.60}{_NO_STRING}"
         if is_missing(text) or is_blank(text):
             return f"the {name} is empty"
     unlabelled = is_missing(labels[0]) if config.has_lists else not all(map(label_of, labels))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from qllmft.counts import count_of
 from qllmft.data.cells import MOST_TEXT, check_columns
-from qllmft.data.columns import Columns, position_of
+from qllmft.data.columns import Columns, plain, position_of
 from qllmft.data.content import TextFile
 from qllmft.data.dialect import DELIMITERS, SAMPLE_LINES, find_dialect
 from qllmft.data.fields import Grammar
@@ -133,7 +133,8 @@ class SeparatedTable:
                 for place, end in zip(places, ends, strict=True):
                     if end - place > 1 and self._swallows_rows(part[place:end]):
                         return None
-        if columns is None or self._may_be_no_rows(columns):
+        # a mark of the encoding within a file is the beginning of another one that was appended
+        if columns is None or "\ufeff" in content or self._may_be_no_rows(columns):
             return None
         return Block(starts, [columns[place] for place in self._places.values()])
 
@@ -142,6 +143,10 @@ class SeparatedTable:
         first = columns[0]
         if not all(map(str.strip, first)) or self.names[0] in map(str.strip, first):
             return True
+        for place in self._labels:
+            name = plain(self.names[place])
+            if any(plain(label) == name for label in {*columns[place]}):
+                return True
         return len(columns) >= _SURE and any(map(eq, first, columns[-1]))
 
     def _row(self, lines: _Lines) -> Iterator[Row | Fault]:
@@ -160,9 +165,14 @@ class SeparatedTable:
         else:
             yield self._checked(fields, lines.number)
 
+    def _is_header(self, fields: Sequence[str]) -> bool:
+        """Return whether fields are the names of the columns, up to blanks and capitals."""
+        names = zip(fields, self.names, strict=True)
+        return all(plain(field) == plain(name) for field, name in names)
+
     def _checked(self, fields: list[str], number: int) -> Row | Fault:
         """Return the row of fields, or the fault for those that are no values of their columns."""
-        if [field.strip() for field in fields] == list(self.names):
+        if self._is_header(fields):
             return Fault(number, "it names the columns again")
         if len(fields) >= _SURE and fields[0] and len({*fields}) == 1:
             return Fault(number, f"all its fields are {fields[0]!r}")
@@ -270,10 +280,10 @@ class SeparatedTable:
 
         If no column of labels is read, those of few values take its part.
         """
-        header = list(self.names)
+        count = len(self.names)
         splits = map(self.dialect.grammar.split, lines)
-        rows = [row for row in splits if row and len(row) == len(header) and row != header]
-        values = [{row[place].strip() for row in rows} for place in range(len(header))]
+        rows = [row for row in splits if row and len(row) == count and not self._is_header(row)]
+        values = [{row[place].strip() for row in rows} for place in range(count)]
         places = {self._places[name] for name in self.columns.labels} or {
             place
             for place, cells in enumerate(values)

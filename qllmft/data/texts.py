@@ -141,7 +141,7 @@ def _text(value: Any, table: RowSource, number: int, where: str, column: str) ->
         return ""
     if not isinstance(value, str):
         raise UserError(
-            f"{where}: the text is {value!r}, expected a string. Choose the column with --text-column, or write "
+            f"{where}: the text is {value!r:.60}, expected a string. Choose the column with --text-column, or write "
             "numbers in quotes."
         )
     return value

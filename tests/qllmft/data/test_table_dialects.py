@@ -189,6 +189,8 @@ def test_a_title_above_the_names_is_said(tmp_path):
     [
         ("\nTotal: 4\n", "line 7: it has 1 field, expected 2"),
         (CSV, "line 6: it names the columns again"),
+        ("\ufeff" + CSV, "line 6: it names the columns again"),
+        (CSV.replace("text,label", "Text, LABEL"), "line 6: it names the columns again"),
         ("a,b,c\n", "line 6: it has 3 fields, expected 2 (text, label)"),
         ("a fine film 1\n", "line 6: it has 1 field, expected 2 (text, label)"),
         ("a\r1,x,0\n", "and a carriage return"),
