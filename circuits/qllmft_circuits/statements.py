@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import accumulate
+from typing import TypeAlias
 
 import openqasm3
 
 from qllmft_circuits.bounds import TOKENS
 
+Statement: TypeAlias = "openqasm3.ast.Statement | openqasm3.ast.Pragma"
+
 # their lines end without a semicolon, or have a grammar of their own
 _OTHER_GRAMMARS = frozenset({"@", "#", "pragma", "cal", "defcal", "defcalgrammar"})
 
 
-def parse_statements(text: str) -> list[openqasm3.ast.Statement]:
+def parse_statements(text: str) -> list[Statement]:
     """Return the statements of a text, as ``openqasm3.parse`` does; lines of repeated ones are those of another text.
 
     Raises:
@@ -31,8 +34,9 @@ def parse_statements(text: str) -> list[openqasm3.ast.Statement]:
     except openqasm3.parser.QASM3ParsingError:
         return list(openqasm3.parse(text).statements)  # the error names a line of this text
     starts = list(accumulate((piece.count("\n") + 1 for piece in different), initial=1))
-    statements: dict[str, list[openqasm3.ast.Statement]] = {piece: [] for piece in different}
+    statements: dict[str, list[Statement]] = {piece: [] for piece in different}
     for statement in parsed:
+        assert statement.span is not None  # the parser sets it
         piece = different[bisect_right(starts, statement.span.start_line) - 1]
         statements[piece].append(statement)
     return [statement for piece in pieces for statement in statements[piece]]
@@ -44,7 +48,7 @@ def split_statements(text: str) -> list[str]:
     >>> split_statements("gate g a { h a; x a; } g q; // ; \nh q;")
     ['gate g a { h a; x a; } g q;', '// ; \nh q;']
     """
-    pieces = []
+    pieces: list[str] = []
     depth = 0
     start = 0
     for token in TOKENS.finditer(text):
