@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from qiskit import QuantumCircuit
@@ -32,6 +32,10 @@ class GradientPoint(NamedTuple):
     columns: tuple[int, ...]
 
 
+# values of each gradient's circuit, (N, P)
+Points: TypeAlias = Sequence[Sequence[float]] | Sequence[Floats] | Floats
+
+
 class _Requests(NamedTuple):
     """What `BackendGradient` is asked for: a circuit, values and parameters for each gradient."""
 
@@ -42,7 +46,7 @@ class _Requests(NamedTuple):
 
 def _bound_requests(
     circuits: Sequence[QuantumCircuit],
-    values: Sequence[Sequence[float]] | Floats,
+    values: Points,
     parameters: Sequence[Sequence[Parameter]],
 ) -> _Requests:
     """Return requests with numbers in the gates that need them; equal ones share a circuit.
@@ -97,7 +101,7 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
         self,
         circuits: Sequence[QuantumCircuit],
         observables: Operators,
-        parameter_values: Sequence[Sequence[float]] | Floats,
+        parameter_values: Points,
         parameters: Sequence[Sequence[Parameter]],
         **options: Any,
     ) -> EstimatorGradientResult:
@@ -156,7 +160,7 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
         self,
         circuits: Sequence[QuantumCircuit],
         observables: Operators,
-        parameter_values: Sequence[Sequence[float]] | Floats,
+        parameter_values: Points,
         parameters: Sequence[Sequence[Parameter]],
         **options: Any,
     ) -> EstimatorGradientResult:
