@@ -19,16 +19,10 @@ from qllmft.files import open_regular
 
 _MOST_BEFORE = 20  # rows before the one that names the columns
 # that openpyxl, zipfile and the parsers of XML raise for a damaged part
-_DAMAGES = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    SyntaxError,
+_DAMAGES: tuple[type[Exception], ...] = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError),
+    *(SyntaxError, TypeError, ValueError, zipfile.BadZipFile, zlib.error),
 )
-_DAMAGES += (TypeError, ValueError, zipfile.BadZipFile, zlib.error)
 _WORKBOOK = "xl/workbook.xml"
 _ERRORS = {
     "#N/A",
