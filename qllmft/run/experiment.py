@@ -260,17 +260,23 @@ def _report_choices(setup: RunSetup) -> None:
             f"{listed(single)} {'has' if len(single) == 1 else 'have'} one training text, which leaves no folds. C of "
             "the head follows from the numbers of texts, and validation texts choose the settings of its baselines."
         )
-    if strength == "auto" and several:
+    if several and strength in ("auto", "folds"):
         counts = fold_counts(train.labels).tolist()
-        few = [
-            f"{name!r} {'none, C = 1' if folds < 2 else folds}"
-            for name, folds in zip(setup.corpus.label_names, counts, strict=True)
-            if folds < FOLDS
-        ]
-        if few:
+        few = {
+            repr(name): count
+            for name, count in zip(setup.corpus.label_names, counts, strict=True)
+            if count < FOLDS
+        }
+        if few and strength == "folds":
+            numbers = listed([f"{name} {count}" for name, count in few.items()])
             setup.message(
-                f"C of each label is chosen by cross-validation in {FOLDS} folds; fewer of "
-                f"{listed(few)}, which too few training texts have or lack."
+                f"Fewer than {FOLDS} training texts have or lack a label: {numbers}. Its threshold rests on these few."
+            )
+        elif few:
+            numbers = listed([f"{name} {'none, C = 1' if n < 2 else n}" for name, n in few.items()])
+            setup.message(
+                f"C of each label is chosen by cross-validation in {FOLDS} folds; fewer of {numbers}, which too few "
+                "training texts have or lack."
             )
     for name in left_out(config, len(train)):
         setup.message(

@@ -160,7 +160,14 @@ def test_texts_that_do_not_fit_are_refused(cli, tiny_body, tmp_path, options, me
     assert message in cli.refused("train", given)
 
 
-def test_labels_with_few_folds_are_named(tiny_body, tmp_path):
+@pytest.mark.parametrize(
+    ("ridge_c", "start", "numbers"),
+    [
+        ("auto", "C of each label is chosen", ("'once' none, C = 1", "'rare' 4")),
+        ("folds", "Fewer than 5 training texts", ("'once' 1", "'rare' 4")),
+    ],
+)
+def test_labels_with_few_folds_are_named(ridge_c, start, numbers, tiny_body, tmp_path):
     rows = [
         ("film", i % 2 * ["often"] + (i < 4) * ["rare"] + (i == 7) * ["once"]) for i in range(40)
     ]
@@ -175,11 +182,13 @@ def test_labels_with_few_folds_are_named(tiny_body, tmp_path):
         data__task="multilabel",
         data__protocol="given",
         train__epochs=1,
+        train__ridge_c=ridge_c,
         baselines__names=[],
     )
-    (text,) = (each.text for each in said if isinstance(each, Message) and "5 folds" in each.text)
-    assert "'once' none, C = 1" in text
-    assert "'rare' 4" in text
+    (text,) = (
+        each.text for each in said if isinstance(each, Message) and each.text.startswith(start)
+    )
+    assert all(number in text for number in numbers)
     assert "often" not in text
     labels = np.array([[1, 1, 0]] * 3 + [[0, 1, 0]] * 5 + [[0, 0, 0]] * 9)
     assert fold_counts(labels).tolist() == [3, 5, 0]
