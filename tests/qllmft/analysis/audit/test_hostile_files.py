@@ -61,7 +61,7 @@ def in_version(version, encoding):
         (in_version(12, b"e"), "it is QPY of version 12, which can hold code"),
         (in_version(12, b"p"), "it is QPY of version 12, which can hold code"),
         (in_version(13, b"e"), "its symbolic encoding is b'e', which can hold code"),
-        (b"", "it does not begin with QISKIT"),
+        (b"QASM", "it does not begin with QISKIT"),
         (b"QISKIT", "it has 6 bytes, and the header of QPY has 19"),
     ],
 )
