@@ -52,7 +52,6 @@ _PARTLY = {
     "train.batch_size": 16,
     "model.components": None,
     "model.encoder_layers": 60,
-    "train.ridge_c": "auto",
 }
 
 
@@ -259,6 +258,8 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         moments = {at: _tensors(of) for at, of in kept.get("moments_", {}).items()}
         self.seen_ = rows.size + (0.0 if first else kept.get("seen_", 0.0))
         strength = config.train.ridge_c
+        if strength in ("folds", "validation"):  # of all rows, and a call has a part of them
+            strength = "auto"
         if not first:  # the ridge of all rows so far, in place of that of the rows of this call
             strength = (1.0 if isinstance(strength, str) else strength) * self.seen_ / rows.size
         changed = {"epochs": 1, "select": "last", "patience": None, "ridge_c": strength}
