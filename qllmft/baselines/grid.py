@@ -110,12 +110,15 @@ class GridBaseline:
     def fit(self, train: Examples, validation: Examples) -> None:
         """Choose settings on the validation texts, or in the folds of ``train``, and fit them on ``train``."""
         # takes a second, and predictions do not need it
+        from scipy.linalg import LinAlgWarning
         from sklearn.exceptions import ConvergenceWarning
 
         # small fits: threads cost more than they give
         with warnings.catch_warnings(), threadpool_limits(1):
             # iteration limits in the paper's grid are meant to stop early
             warnings.simplefilter("ignore", ConvergenceWarning)
+            # a weak penalty on texts that repeat is scored as any other
+            warnings.simplefilter("ignore", LinAlgWarning)
             # OpenBLAS, of some products of finite numbers (numpy's issue 24067)
             warnings.filterwarnings("ignore", ".* encountered in matmul", RuntimeWarning)
             # a fold may have no text of a rare label

@@ -44,7 +44,8 @@ ADDED = (
     (r"paper figure 10 --runs sweeps", "--partial --where data.source=sst2"),
     (r"paper figure 11 --runs runs", "--where train.epochs=1"),
     (r"paper figure 12 --runs runs", "--preset single-10q"),
-    (r"train --out runs/calibrated|train .* --out runs/a$", "--per-label 40"),  # for a coverage
+    # for a coverage, and for 19 calibration texts
+    (r"train --out runs/calibrated|train .* --out runs/a$", "--per-label 70"),
 )
 SINGLE_10Q = "train --preset single-10q --set train.lr=1e-3 --seed 0"
 NOISE_HIGH = "train --preset noise-high-10q --data sst2 --body minilm --epochs 40"
@@ -159,7 +160,7 @@ def place(tmp_path_factory, tiny_body):
         for label, words in (("1", ("good", "great", "fine")), ("0", ("bad", "awful", "dull")))
         for word in words
         for noun in ("film", "plot", "cast", "score", "scene")
-        for other in ("ending", "very", "not")
+        for other in ("ending", "very", "not", "music", "story", "plain")
     ]
     table = "review,stars\n" + "".join(f"{text},{label}\n" for text, label in rows)
     for name in ("reviews.csv", "more.csv"):
