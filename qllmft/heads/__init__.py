@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qllmft.heads.torch_engine import engines_on
+from qllmft.heads.devices import engines_on
 from qllmft_backends.adjoint import provide_engines
 from qllmft_backends.lazy import imported_on_use
 

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from qllmft.heads.state import Gate, final_states, moved, string_signs, turned
 from qllmft_backends import BackendError
-from qllmft_backends.adjoint import EngineMaker, Program
+from qllmft_backends.adjoint import Program
 from qllmft_backends.adjoint.interface import EngineBase
 
 EVALUATION_BYTES = 2**28  # of states held at once in a pass without gradient
@@ -88,8 +88,7 @@ class TorchEngine(EngineBase):
         """Return ⟨Z-string⟩ (B, T), and a tape for one backward sweep (see `AdjointEngine.forward`)."""
         tape = self._tape(angles, amplitudes)
         with self._memory(tape.samples, "state and co-state"):
-            tape.states = self._final(tape)
-            values = tape.states.square() @ self._signs
+            values, tape.states = self._run(tape, slice(None), keeps=True)
         return _like(values, angles), tape
 
     @torch.no_grad()
@@ -99,8 +98,8 @@ class TorchEngine(EngineBase):
         parts = [torch.empty(0, self.masks.size, **self._kind)]
         with self._memory(min(step, tape.samples), "states"):
             for start in range(0, tape.samples, step):
-                states = self._final(tape, slice(start, start + step))
-                parts.append(states.square() @ self._signs)
+                values, _ = self._run(tape, slice(start, start + step), keeps=False)
+                parts.append(values)
         return _like(torch.cat(parts), angles)
 
     @torch.no_grad()
@@ -110,17 +109,34 @@ class TorchEngine(EngineBase):
         """Return the gradient of Σ cotangent · values by angles and amplitudes (see `AdjointEngine.vjp`)."""
         self._check_cotangent(cotangent, tape.samples)
         with self._memory(tape.samples, "state and co-state"):
-            states = self._final(tape) if tape.states is None else tape.states
-            tape.states = None
+            if tape.states is None:
+                _, tape.states = self._run(tape, slice(None), keeps=True)
+            states, tape.states = tape.states, None
+            assert states is not None
             by_value = torch.as_tensor(cotangent).to(**self._kind)
-            both = torch.cat([states, 2 * states * (by_value @ self._signs.T)])
-            del states
-            by_angle, both = self._back(tape, both)
-        by_amplitude = None
-        if amplitudes:
-            width = 0 if tape.amplitudes is None else tape.amplitudes.shape[1]
-            by_amplitude = _like(both[tape.samples :, :width].contiguous(), cotangent)
-        return _like(by_angle.sum(dim=0) if tape.shared else by_angle, cotangent), by_amplitude
+            by_angle, by_amplitude = self._sweep(tape, states, by_value, amplitudes=amplitudes)
+        found = by_angle.sum(dim=0) if tape.shared else by_angle
+        return (
+            _like(found, cotangent),
+            None if by_amplitude is None else _like(by_amplitude, cotangent),
+        )
+
+    def _run(self, tape: TorchTape, rows: slice, *, keeps: bool) -> tuple[Tensor, Tensor | None]:
+        """Return the values (B, T) of some rows of a tape, and their final states (B, 2^Q) to keep."""
+        states = self._final(tape, rows)
+        return states.square() @ self._signs, states if keeps else None
+
+    def _sweep(
+        self, tape: TorchTape, states: Tensor, by_value: Tensor, *, amplitudes: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the gradients of the angles (B, G) and the amplitudes (B, D), of final states that it overwrites."""
+        both = torch.cat([states, 2 * states * (by_value @ self._signs.T)])
+        del states
+        by_angle, both = self._back(tape, both)
+        if not amplitudes:
+            return by_angle, None
+        width = 0 if tape.amplitudes is None else tape.amplitudes.shape[1]
+        return by_angle, both[tape.samples :, :width].contiguous()
 
     def _back(self, tape: TorchTape, both: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient (B, G) of the angles, and states and co-states (2B, 2^Q) before the first gate."""
@@ -144,11 +160,13 @@ class TorchEngine(EngineBase):
         # reduced before rounding, which would cost a large angle its digits
         if half.dtype != self._kind["dtype"]:
             half = half - 2 * math.pi * torch.round(half / (2 * math.pi))
-        half = half.to(**self._kind)
-        loaded = None if amplitudes is None else torch.as_tensor(amplitudes).to(**self._kind)
+        half = half.to(**self._kind).contiguous()
+        loaded = None
+        if amplitudes is not None:
+            loaded = torch.as_tensor(amplitudes).to(**self._kind).contiguous()
         return TorchTape(angles.ndim == 1, loaded, torch.cos(half), torch.sin(half))
 
-    def _final(self, tape: TorchTape, rows: slice = slice(None)) -> Tensor:
+    def _final(self, tape: TorchTape, rows: slice) -> Tensor:
         """Return the final states (B, 2^Q) of some rows of a tape."""
         cos, sin = (part if tape.shared else part[rows] for part in (tape.cos, tape.sin))
         samples = len(range(tape.samples)[rows])
@@ -179,28 +197,3 @@ class TorchEngine(EngineBase):
 def _like(result: Tensor, given: Array) -> Any:
     """Return a result as an array of NumPy if ``given`` is one, else on its device."""
     return result.to(given.device) if isinstance(given, Tensor) else result.numpy(force=True)
-
-
-def torch_devices() -> list[str]:
-    """Return the kinds of devices that torch computes on here, ``cpu`` first."""
-    # a wheel for CUDA names cuda also where no driver is, unless it is asked for a device that answers
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    return ["cpu"] if accelerator is None else ["cpu", accelerator.type]
-
-
-def engines_on(device: str) -> EngineMaker:
-    """Return a maker of engines on one of torch's devices.
-
-    Raises:
-        BackendError: if torch has no such device here.
-    """
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
-        raise BackendError(
-            f"device is {device!r}, and torch {torch.__version__} has {' and '.join(torch_devices())} here ({reason}). "
-            "The driver of that device may be missing (nvidia-smi lists the GPUs of NVIDIA), or torch was built "
-            "without it (pytorch.org/get-started). Install what is missing, or set device='cpu'."
-        ) from None
-    return partial(TorchEngine, device=device)

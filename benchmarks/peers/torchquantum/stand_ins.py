@@ -7,7 +7,26 @@ from __future__ import annotations
 
 import enum
 import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
+from unittest.mock import MagicMock
+
+# packages that TorchQuantum imports for other machines, data sets and logs
+UNUSED = frozenset(
+    {
+        "dill",
+        "loguru",
+        "pathos",
+        "qiskit",
+        "qiskit_aer",
+        "qiskit_ibm_runtime",
+        "torchdiffeq",
+        "torchpack",
+        "torchvision",
+    }
+)
 
 
 class InterpolationMode(enum.Enum):
@@ -46,3 +65,42 @@ def install_torchvision() -> None:
         parent, _, child = name.rpartition(".")
         if parent:
             setattr(sys.modules[parent], child, module)
+
+
+class _StandIn(MetaPathFinder, Loader):
+    """Finder of modules that TorchQuantum imports and that no gate of the benchmark uses."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Return a module of nothing for `UNUSED` packages."""
+        del path, target
+        return ModuleSpec(name, self, is_package=True) if name.split(".")[0] in UNUSED else None
+
+    def create_module(self, spec: ModuleSpec) -> Any:
+        """Return a module that has any attribute."""
+        module = MagicMock(name=spec.name)
+        module.__path__ = []
+        module.__spec__ = spec
+        module.__file__ = ""
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Do nothing."""
+
+
+def import_torchquantum() -> Any:
+    """Return TorchQuantum beside a Qiskit of today, which it could not import: its own pins are of 2023."""
+    if "torchquantum" in sys.modules:
+        return sys.modules["torchquantum"]
+    hidden = {
+        name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] in UNUSED
+    }
+    finder = _StandIn()
+    sys.meta_path.insert(0, finder)
+    try:
+        import torchquantum
+    finally:
+        sys.meta_path.remove(finder)
+        for name in [name for name in sys.modules if name.split(".")[0] in UNUSED]:
+            del sys.modules[name]
+        sys.modules.update(hidden)
+    return torchquantum

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from qllmft.heads import torch_engine
+from qllmft.heads.devices import torch_devices
 from qllmft_backends import BackendError, create
 from qllmft_circuits import head_circuit, readout_observables
 
@@ -40,8 +40,8 @@ def cuda_wheel_without_driver(monkeypatch):
     outcome="torch is asked for a device that answers, and the engine computes on the CPU",
 )
 def test_the_engine_computes_on_the_cpu():
-    assert torch_engine.torch_devices() == ["cpu"]
-    backend = create("adjoint", {"device": torch_engine.torch_devices()[-1]})
+    assert torch_devices() == ["cpu"]
+    backend = create("adjoint", {"device": torch_devices()[-1]})
     circuit, observables = head_circuit(3), readout_observables(3)
     values = torch.rand(2, circuit.num_parameters, dtype=torch.float64).numpy()
     assert backend.expectations(circuit, values, observables).values.shape == (2, 3)

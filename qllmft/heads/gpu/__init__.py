@@ -1,0 +1,1 @@
+"""The engine of GPUs: kernels in Triton that apply several gates in one launch."""

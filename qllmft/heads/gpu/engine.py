@@ -1,0 +1,324 @@
+"""Engine in Triton: a state of up to 13 qubits stays on the chip for the whole circuit, a larger one for several gates.
+
+The two directions of a small circuit are one launch each. A large one has passes of several gates
+(`split_into_passes`), each of which reads and writes the states once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qllmft.heads.gpu import real_kernels as kernels
+from qllmft.heads.gpu.passes import MergedGate, merge_rotations, split_into_passes
+from qllmft.heads.state import FLIPS, string_signs
+from qllmft.heads.torch_engine import TorchEngine, TorchTape
+from qllmft_backends.adjoint.program.lowering import Op
+
+SMALL = 13  # qubits of a state in the registers of one program of the grid
+LOCAL = 10  # qubits of a pass over larger states
+LOWEST = 4  # of them those of successive amplitudes, which are read together
+THREADS = 32  # of a warp
+FEWEST = 256  # amplitudes in a program; smaller states share one
+FEW = 512  # states; more fill the device, and then fewer threads a state wait less for each other
+NUMBERS = (8, 16)  # amplitudes in a thread's registers, with few and with many states
+MOST_WARPS = 16
+
+
+@dataclass(frozen=True)
+class TablePass:
+    """Rows of the table of gates that run in one pass, and the places of its local bits, then of the others."""
+
+    first: int
+    last: int
+    places: Tensor
+
+
+@dataclass
+class TritonEngine(TorchEngine):
+    """`TorchEngine` whose gates run in Triton's kernels."""
+
+    # --- tables
+
+    @cached_property
+    def _is_small(self) -> bool:
+        return self.program.n_qubits <= SMALL
+
+    @cached_property
+    def _local(self) -> int:
+        return self.program.n_qubits if self._is_small else LOCAL
+
+    @cached_property
+    def _table(self) -> tuple[Tensor, list[TablePass]]:
+        """Return the rows of `real_kernels`, and the passes over them."""
+        n_qubits = self.program.n_qubits
+        device = self._kind["device"]
+        rows: list[tuple[int, ...]] = []
+        gates = merge_rotations(self._gates)
+        passes: list[TablePass] = []
+        if self._is_small:
+            rows = [_row(gate, range(n_qubits)) for gate in gates]
+        else:
+            for part in split_into_passes(gates, n_qubits, LOCAL, min(LOWEST, LOCAL)):
+                outside = [q for q in range(n_qubits) if q not in part.qubits]
+                qubits = (*part.qubits, *outside)
+                places = torch.tensor(qubits, dtype=torch.int32, device=device)
+                first = len(rows)
+                rows += [_row(gate, qubits) for gate in part.gates]
+                passes.append(TablePass(first, len(rows), places))
+        rows += [(0, 0, 0, -1, -1)] * 2
+        return torch.tensor(rows, dtype=torch.int32, device=device), passes
+
+    @cached_property
+    def _string_tables(self) -> tuple[Tensor, Tensor, Tensor, int]:
+        """Return the signs of the strings by the low, middle and top bits of an index, and the number of low bits."""
+        low = min(5, self._local)
+        masks = self.masks.tolist()
+        shifts = (
+            (low, 0),
+            (self._local - low, low),
+            (self.program.n_qubits - self._local, self._local),
+        )
+        parts = [string_signs(bits, [mask >> first for mask in masks]) for bits, first in shifts]
+        by_bits = [part.to(**self._kind) for part in parts]
+        return by_bits[0].T.contiguous(), by_bits[1].T.contiguous(), by_bits[2].contiguous(), low
+
+    @property
+    def _current_device(self) -> AbstractContextManager[Any]:
+        """Return a block in which Triton launches on this engine's device."""
+        device = torch.device(self.device)
+        if device.index is None:
+            return nullcontext()
+        block: AbstractContextManager[Any] = getattr(torch, device.type).device(device)
+        return block
+
+    # --- one pass
+
+    def _run(self, tape: TorchTape, rows: slice, *, keeps: bool) -> tuple[Tensor, Tensor | None]:
+        cos = tape.cos if tape.shared else tape.cos[rows]
+        sin = tape.sin if tape.shared else tape.sin[rows]
+        amplitudes = None if tape.amplitudes is None else tape.amplitudes[rows]
+        samples = len(range(tape.samples)[rows])
+        run = self._run_small if self._is_small else self._run_large
+        with self._current_device:
+            return run(cos, sin, amplitudes, samples, keeps)
+
+    def _run_small(
+        self, cos: Tensor, sin: Tensor, amplitudes: Tensor | None, samples: int, keeps: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        table, _ = self._table
+        low, middle, top, low_bits = self._string_tables
+        values = torch.empty(samples, self.masks.size, **self._kind)
+        states = torch.empty(samples if keeps else 0, 1 << self._local, **self._kind)
+        per_program, warps = self._shape(samples)
+        if samples:
+            kernels.small_forward[(-(-samples // per_program),)](
+                table,
+                len(table) - 2,
+                cos,
+                sin,
+                _stride(cos),
+                *_source(amplitudes, states),
+                int(keeps),
+                states,
+                values,
+                low,
+                middle,
+                top,
+                self.masks.size,
+                samples,
+                S=per_program,
+                L=self._local,
+                LOW=low_bits,
+                WARPS=warps,
+                num_warps=warps,
+            )
+        return values, states if keeps else None
+
+    def _run_large(
+        self, cos: Tensor, sin: Tensor, amplitudes: Tensor | None, samples: int, keeps: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        table, passes = self._table
+        low, middle, top, low_bits = self._string_tables
+        outside = self.program.n_qubits - self._local
+        blocks = 1 << outside
+        states = torch.empty(samples, 1 << self.program.n_qubits, **self._kind)
+        sums = torch.empty(samples, blocks, self.masks.size, **self._kind)
+        warps = _warps(1 << self._local, NUMBERS[1])
+        grid = (samples * blocks,)
+        source = amplitudes
+        if samples:
+            for part in passes:
+                kernels.pass_forward[grid](
+                    table,
+                    part.first,
+                    part.last,
+                    cos,
+                    sin,
+                    _stride(cos),
+                    part.places,
+                    outside,
+                    *_source(source, states),
+                    states,
+                    L=self._local,
+                    WARPS=warps,
+                    num_warps=warps,
+                )
+                source = states
+            kernels.read_strings[grid](
+                states,
+                sums,
+                low,
+                middle,
+                top,
+                self.masks.size,
+                outside,
+                L=self._local,
+                LOW=low_bits,
+                num_warps=warps,
+            )
+        return sums.sum(dim=1), states if keeps else None
+
+    # --- the sweep back
+
+    def _sweep(
+        self, tape: TorchTape, states: Tensor, by_value: Tensor, *, amplitudes: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        width = tape.amplitudes.shape[1] if amplitudes and tape.amplitudes is not None else 0
+        by_amplitude = torch.empty(tape.samples, width, **self._kind)
+        sweep = self._sweep_small if self._is_small else self._sweep_large
+        with self._current_device:
+            by_part = sweep(tape, states, by_value.contiguous(), by_amplitude)
+        by_angle = by_part[:, 0] if by_part.shape[1] == 1 else by_part.sum(dim=1)
+        return by_angle, by_amplitude if amplitudes else None
+
+    def _sweep_small(
+        self, tape: TorchTape, states: Tensor, cotangent: Tensor, by_amplitude: Tensor
+    ) -> Tensor:
+        table, _ = self._table
+        low, middle, top, low_bits = self._string_tables
+        per_program, warps = self._shape(tape.samples)
+        parts, threads = self._parts(warps)
+        by_part = torch.empty(tape.samples, parts, self.program.n_angles, **self._kind)
+        width = by_amplitude.shape[1]
+        if tape.samples:
+            kernels.small_back[(-(-tape.samples // per_program),)](
+                table,
+                len(table) - 2,
+                tape.cos,
+                tape.sin,
+                _stride(tape.cos),
+                states,
+                cotangent,
+                by_part,
+                self.program.n_angles,
+                int(width > 0),
+                by_amplitude,
+                width,
+                low,
+                middle,
+                top,
+                self.masks.size,
+                tape.samples,
+                S=per_program,
+                L=self._local,
+                LOW=low_bits,
+                WARPS=parts,
+                THREADS=threads,
+                num_warps=warps,
+            )
+        return by_part
+
+    def _sweep_large(
+        self, tape: TorchTape, states: Tensor, cotangent: Tensor, by_amplitude: Tensor
+    ) -> Tensor:
+        table, passes = self._table
+        low, middle, top, low_bits = self._string_tables
+        outside = self.program.n_qubits - self._local
+        blocks = 1 << outside
+        warps = _warps(1 << self._local, NUMBERS[1])
+        parts, threads = self._parts(warps)
+        by_part = torch.empty(tape.samples, blocks * parts, self.program.n_angles, **self._kind)
+        costates = torch.empty_like(states)
+        grid = (tape.samples * blocks,)
+        width = by_amplitude.shape[1]
+        if tape.samples:
+            kernels.make_costates[grid](
+                states,
+                cotangent,
+                costates,
+                low,
+                middle,
+                top,
+                self.masks.size,
+                outside,
+                L=self._local,
+                LOW=low_bits,
+                num_warps=warps,
+            )
+            for part in reversed(passes):
+                kernels.pass_back[grid](
+                    table,
+                    part.first,
+                    part.last,
+                    tape.cos,
+                    tape.sin,
+                    _stride(tape.cos),
+                    part.places,
+                    outside,
+                    states,
+                    costates,
+                    by_part,
+                    self.program.n_angles,
+                    int(width > 0),
+                    by_amplitude,
+                    width,
+                    L=self._local,
+                    WARPS=parts,
+                    THREADS=threads,
+                    num_warps=warps,
+                )
+        return by_part
+
+    # --- shapes of the programs
+
+    def _shape(self, samples: int) -> tuple[int, int]:
+        """Return the samples of a program for small states, and its warps."""
+        size = 1 << self._local
+        per_program = max(1, FEWEST // size)
+        return per_program, 1 if per_program > 1 else _warps(size, NUMBERS[samples > FEW])
+
+    def _parts(self, warps: int) -> tuple[int, int]:
+        """Return the parts of a gradient's sum, and the amplitudes of a sample in different threads."""
+        threads = min(THREADS * warps, 1 << self._local)
+        return max(1, threads // THREADS), threads
+
+
+def _row(gate: MergedGate, qubits: Sequence[int]) -> tuple[int, ...]:
+    """Return a gate's row of the table, with the qubits of an index's bits."""
+    kind = kernels.FLIPS if gate.op in FLIPS else kernels.SIGNS
+    if gate.op == Op.ROT:
+        kind = 0
+    control = 0 if gate.control < 0 else 1 << qubits.index(gate.control)
+    return kind, control, qubits.index(gate.target), gate.slot, gate.before
+
+
+def _warps(size: int, numbers: int) -> int:
+    """Return the warps of a program of ``size`` amplitudes."""
+    return max(1, min(MOST_WARPS, size // (THREADS * numbers)))
+
+
+def _source(amplitudes: Tensor | None, states: Tensor) -> tuple[int, Tensor, int]:
+    """Return whether amplitudes are loaded, from where, and how many of a sample."""
+    return (0, states, 0) if amplitudes is None else (1, amplitudes, amplitudes.shape[1])
+
+
+def _stride(angles: Tensor) -> int:
+    """Return the distance of two samples' angles in memory, 0 for shared ones."""
+    return 0 if len(angles) == 1 else angles.shape[1]

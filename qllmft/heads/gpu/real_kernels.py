@@ -1,0 +1,572 @@
+"""Triton kernels of circuits of real gates: a program of the grid holds 2^L amplitudes, for several gates in turn.
+
+A tensor of amplitudes is one axis, S samples of 2^L. A gate on local qubit t reads it as (S, high, 2, 2^t) without
+moving a number: the amplitude with the other value of the qubit is then in the same thread, or in the same warp, or in
+shared memory, as Triton lays it out.
+
+The gates are a table in memory and the target is chosen at run time, so that a kernel is compiled once for a number of
+qubits and not for each circuit. A row of the table is (kind, control, target, slot, before):
+
+- kind: 0 none, `FLIPS` for X or `SIGNS` for Z, which act if the control is 1;
+- control: mask on the bits of an amplitude's index, 0 without a control; in a pass, the local bits come first;
+- target: local qubit;
+- slot: of the angle of R_Y behind X or Z, -1 without one;
+- before: of the angle of R_Y before them.
+
+With P for X or Z, P R_Y(a) = R_Y(-a) P, so a row is R_Y(b - a) P where the control is 1, and R_Y(b + a) elsewhere. Two
+rows follow the last gate, because the loads of the next gates run ahead of the arithmetic.
+"""
+
+import triton
+import triton.language as tl
+
+ROW = 5  # numbers of a row
+FLIPS = 1
+SIGNS = 2
+_ROW = tl.constexpr(ROW)
+_FLIPS = tl.constexpr(FLIPS)
+_SIGNS = tl.constexpr(SIGNS)
+INTEGERS = (
+    "first",
+    "last",
+    "loads",
+    "n_angles",
+    "n_strings",
+    "outside",
+    "samples",
+    "stores",
+    "stride",
+    "width",
+)
+
+
+@triton.jit
+def partners(x, T: tl.constexpr, S: tl.constexpr, L: tl.constexpr, WARPS: tl.constexpr):
+    """Return for each amplitude of (S·2^L,) the one with the other value of local qubit T.
+
+    In the layout of Triton the lowest five bits of an index are the thread in its warp, the next ones the warp, and the
+    highest the register. Any other layout gives the same numbers, only slower.
+    """
+    if (1 << T) >= 32 and (1 << T) < 32 * WARPS:
+        # a sum over warps would write to the same banks of shared memory with all threads of a warp
+        y = tl.gather(x, tl.arange(0, S << L) ^ (1 << T), 0)
+    else:
+        whole: tl.constexpr = tl.int64 if x.dtype.primitive_bitwidth == 64 else tl.int32
+        bits = tl.reshape(x.to(whole, bitcast=True), (S, 1 << (L - T - 1), 2, 1 << T))
+        other = tl.sum(bits, axis=2, keep_dims=True) - bits  # exact: integers wrap around
+        y = tl.reshape(other.to(tl.int64).to(whole).to(x.dtype, bitcast=True), (S << L,))
+    return y
+
+
+@triton.jit
+def gate_row(rows, g):
+    """Return one row of the table of gates."""
+    kind = tl.load(rows + _ROW * g)
+    control = tl.load(rows + _ROW * g + 1)
+    target = tl.load(rows + _ROW * g + 2)
+    slot = tl.load(rows + _ROW * g + 3)
+    before = tl.load(rows + _ROW * g + 4)
+    return kind, control, target, slot, before
+
+
+@triton.jit
+def half_angle(cos, sin, slot, in_batch, S: tl.constexpr):
+    """Return cos and sin of half the angle of a slot, 1 and 0 without one."""
+    mask = slot >= 0
+    if S > 1:
+        mask = tl.where(in_batch, slot, -1) >= 0
+    c = tl.load(cos + slot, mask=mask, other=1.0)
+    s = tl.load(sin + slot, mask=mask, other=0.0)
+    return c, s
+
+
+@triton.jit
+def half_angles(cos, sin, slot, before, in_batch, S: tl.constexpr):
+    """Return cos and sin of half the angle of a slot, and of the one before."""
+    c, s = half_angle(cos, sin, slot, in_batch, S)
+    c_before, s_before = half_angle(cos, sin, before, in_batch, S)
+    return c, s, c_before, s_before
+
+
+@triton.jit
+def factors(c, s, c_before, s_before, on, kind, S: tl.constexpr, INVERSE: tl.constexpr):
+    """Return what an amplitude and its partner are multiplied with, (S, high, 2, low), and -1 or 1 on the axis of two.
+
+    R_Y X and R_Y Z are their own inverses.
+    """
+    side = tl.reshape((2 * tl.arange(0, 2) - 1).to(c.dtype), (1, 1, 2, 1))
+    if S > 1:
+        c = tl.reshape(c, (S, 1, 1, 1))
+        s = tl.reshape(s, (S, 1, 1, 1))
+        c_before = tl.reshape(c_before, (S, 1, 1, 1))
+        s_before = tl.reshape(s_before, (S, 1, 1, 1))
+    c_sum = c * c_before - s * s_before
+    s_sum = s * c_before + c * s_before
+    c_difference = c * c_before + s * s_before
+    s_difference = s * c_before - c * s_before
+    flips = kind == _FLIPS
+    signs = kind == _SIGNS
+    across = -side * s_sum if INVERSE else side * s_sum
+    alone_on = tl.where(flips, side * s_difference, tl.where(signs, -side * c_difference, c_sum))
+    across_on = tl.where(flips, c_difference, tl.where(signs, s_difference, across))
+    return tl.where(on, alone_on, c_sum), tl.where(on, across_on, across), side
+
+
+@triton.jit
+def apply_gates(
+    x,
+    index,
+    rows,
+    first,
+    last,
+    cos,
+    sin,
+    in_batch,
+    S: tl.constexpr,
+    L: tl.constexpr,
+    WARPS: tl.constexpr,
+):
+    """Return amplitudes (S·2^L,) behind the gates from ``first`` to before ``last``.
+
+    Args:
+        x: amplitudes.
+        index: bits of each of them, on which the controls are.
+        rows, first, last: the table of gates.
+        cos, sin: pointers to the half-angles of each sample.
+        in_batch: whether the samples are there.
+        S: samples.
+        L: local qubits.
+        WARPS: of the program.
+    """
+    kind, control, target, slot, before = gate_row(rows, first)
+    c, s, c_before, s_before = half_angles(cos, sin, slot, before, in_batch, S)
+    next_kind, next_control, next_target, next_slot, next_before = gate_row(rows, first + 1)
+    for g in range(first, last):
+        next_c, next_s, next_c_before, next_s_before = half_angles(
+            cos, sin, next_slot, next_before, in_batch, S
+        )
+        later_kind, later_control, later_target, later_slot, later_before = gate_row(rows, g + 2)
+        on = (index & control) == control
+        for t in tl.static_range(L):
+            if target == t:
+                parts = tl.reshape(x, (S, 1 << (L - t - 1), 2, 1 << t))
+                ons = tl.reshape(on, (S, 1 << (L - t - 1), 2, 1 << t))
+                others = tl.reshape(partners(x, t, S, L, WARPS), (S, 1 << (L - t - 1), 2, 1 << t))
+                alone, across, _side = factors(c, s, c_before, s_before, ons, kind, S, False)
+                x = tl.reshape(alone * parts + across * others, (S << L,))
+        kind = next_kind
+        control = next_control
+        target = next_target
+        c = next_c
+        s = next_s
+        c_before = next_c_before
+        s_before = next_s_before
+        next_kind = later_kind
+        next_control = later_control
+        next_target = later_target
+        next_slot = later_slot
+        next_before = later_before
+    return x
+
+
+@triton.jit
+def undo_gates(
+    x,
+    y,
+    index,
+    rows,
+    first,
+    last,
+    cos,
+    sin,
+    by_angle,
+    in_batch,
+    S: tl.constexpr,
+    L: tl.constexpr,
+    WARPS: tl.constexpr,
+    THREADS: tl.constexpr,
+):
+    """Return states and co-states (S·2^L,) before the gates, and store each angle's gradient.
+
+    Args:
+        x: states behind the gates.
+        y: co-states there.
+        index, rows, first, last, cos, sin, in_batch, S, L: see `apply_gates`.
+        by_angle: pointers (S, WARPS) to gradients of slot 0; their sum over the warps is the gradient.
+        WARPS: of the program. Each stores a part of its own, because adding them up there would need a barrier for each
+            gate.
+        THREADS: amplitudes of a sample in different threads.
+    """
+    kind, control, target, slot, before = gate_row(rows, tl.maximum(last - 1, 0))
+    c, s, c_before, s_before = half_angles(cos, sin, slot, before, in_batch, S)
+    next_kind, next_control, next_target, next_slot, next_before = gate_row(
+        rows, tl.maximum(last - 2, 0)
+    )
+    for g in range(first, last):
+        next_c, next_s, next_c_before, next_s_before = half_angles(
+            cos, sin, next_slot, next_before, in_batch, S
+        )
+        ahead = tl.maximum(last - 1 - (g - first) - 2, 0)
+        later_kind, later_control, later_target, later_slot, later_before = gate_row(rows, ahead)
+        on = (index & control) == control
+        sums = tl.zeros((S, THREADS), x.dtype)
+        sums_on = tl.zeros((S, THREADS), x.dtype)
+        for t in tl.static_range(L):
+            if target == t:
+                parts = tl.reshape(x, (S, 1 << (L - t - 1), 2, 1 << t))
+                coparts = tl.reshape(y, (S, 1 << (L - t - 1), 2, 1 << t))
+                ons = tl.reshape(on, (S, 1 << (L - t - 1), 2, 1 << t))
+                others = tl.reshape(partners(x, t, S, L, WARPS), (S, 1 << (L - t - 1), 2, 1 << t))
+                coothers = tl.reshape(partners(y, t, S, L, WARPS), (S, 1 << (L - t - 1), 2, 1 << t))
+                alone, across, side = factors(c, s, c_before, s_before, ons, kind, S, True)
+                terms = coparts * others * side
+                sums = tl.sum(tl.reshape(terms, (S, (1 << L) // THREADS, THREADS)), axis=1)
+                terms = tl.where(ons, terms, 0.0)
+                sums_on = tl.sum(tl.reshape(terms, (S, (1 << L) // THREADS, THREADS)), axis=1)
+                x = tl.reshape(alone * parts + across * others, (S << L,))
+                y = tl.reshape(alone * coparts + across * coothers, (S << L,))
+        if slot >= 0:
+            store_sums(by_angle + slot, sums, in_batch, S, WARPS, THREADS)
+        if before >= 0:
+            sums_before = tl.where(kind == 0, sums, sums - 2.0 * sums_on)
+            store_sums(by_angle + before, sums_before, in_batch, S, WARPS, THREADS)
+        kind = next_kind
+        control = next_control
+        target = next_target
+        slot = next_slot
+        before = next_before
+        c = next_c
+        s = next_s
+        c_before = next_c_before
+        s_before = next_s_before
+        next_kind = later_kind
+        next_control = later_control
+        next_target = later_target
+        next_slot = later_slot
+        next_before = later_before
+    return x, y
+
+
+@triton.jit
+def store_sums(out, sums, in_batch, S: tl.constexpr, WARPS: tl.constexpr, THREADS: tl.constexpr):
+    """Store half the sum of each warp's threads, of (S, THREADS)."""
+    total = tl.sum(tl.reshape(sums, (S, WARPS, THREADS // WARPS)), axis=2)
+    if S > 1:
+        tl.store(out, 0.5 * total, mask=tl.reshape(in_batch, (S, 1)))
+    else:
+        tl.store(out, 0.5 * total)
+
+
+@triton.jit
+def sample_rows(group, S: tl.constexpr):
+    """Return the numbers of a group's samples: a scalar for one, (S,) for several."""
+    if S == 1:
+        numbers = group.to(tl.int64)
+    else:
+        numbers = group.to(tl.int64) * S + tl.arange(0, S)
+    return numbers
+
+
+@triton.jit
+def string_sums(
+    x,
+    out,
+    low,
+    middle,
+    top,
+    n_strings,
+    in_batch,
+    S: tl.constexpr,
+    L: tl.constexpr,
+    LOW: tl.constexpr,
+):
+    """Store Σ x² · sign for each Z string, of amplitudes (S·2^L,) with successive indices.
+
+    Args:
+        x: amplitudes.
+        out: pointers to each sample's first sum.
+        low, middle: signs (T, 2^LOW) and (T, 2^(L - LOW)) by the bits of the index inside.
+        top: pointer to the sign by the bits outside, (T,).
+        n_strings: T.
+        in_batch: whether the samples are there.
+        S, L, LOW: samples, bits of an index inside, and of its low part.
+    """
+    squares = tl.reshape(x * x, (S, 1 << (L - LOW), 1 << LOW))
+    columns = tl.arange(0, 1 << LOW)
+    lines = tl.arange(0, 1 << (L - LOW))
+    for t in range(n_strings):
+        by_column = tl.reshape(tl.load(low + (t << LOW) + columns), (1, 1, 1 << LOW))
+        by_line = tl.reshape(tl.load(middle + (t << (L - LOW)) + lines), (1, 1 << (L - LOW), 1))
+        terms = tl.reshape(squares * by_column * by_line, (S, 1 << L))
+        total = tl.sum(terms, axis=1) * tl.load(top + t)
+        if S == 1:
+            tl.store(out + t, tl.sum(total, axis=0))
+        else:
+            tl.store(out + t, total, mask=in_batch)
+
+
+@triton.jit
+def string_weights(
+    x,
+    cotangent,
+    low,
+    middle,
+    top,
+    n_strings,
+    in_batch,
+    S: tl.constexpr,
+    L: tl.constexpr,
+    LOW: tl.constexpr,
+):
+    """Return the co-states 2 x Σ_t cotangent_t · sign_t (S·2^L,) (see `string_sums`)."""
+    columns = tl.arange(0, 1 << LOW)
+    lines = tl.arange(0, 1 << (L - LOW))
+    weights = tl.zeros((S, 1 << (L - LOW), 1 << LOW), x.dtype)
+    for t in range(n_strings):
+        by_column = tl.reshape(tl.load(low + (t << LOW) + columns), (1, 1, 1 << LOW))
+        by_line = tl.reshape(tl.load(middle + (t << (L - LOW)) + lines), (1, 1 << (L - LOW), 1))
+        if S > 1:
+            factor = tl.reshape(tl.load(cotangent + t, mask=in_batch, other=0.0), (S, 1, 1))
+        else:
+            factor = tl.load(cotangent + t)
+        weights += by_column * by_line * (2.0 * tl.load(top + t) * factor)
+    return x * tl.reshape(weights, (S << L,))
+
+
+@triton.jit(do_not_specialize=INTEGERS)
+def small_forward(
+    rows,
+    last,
+    cos,
+    sin,
+    stride,
+    loads,
+    amplitudes,
+    width,
+    stores,
+    states,
+    values,
+    low,
+    middle,
+    top,
+    n_strings,
+    samples,
+    S: tl.constexpr,
+    L: tl.constexpr,
+    LOW: tl.constexpr,
+    WARPS: tl.constexpr,
+):
+    """Run all gates on S whole states, and store the expectation values and, if ``stores``, the final states."""
+    b = sample_rows(tl.program_id(0), S)
+    in_batch = b < samples
+    local = tl.arange(0, S << L)
+    index = local & ((1 << L) - 1)
+    batch = tl.program_id(0).to(tl.int64) * S + (local >> L)
+    there = batch < samples
+    x = first_amplitudes(index, loads, amplitudes + batch * width, width, there)
+    x = apply_gates(
+        x, index, rows, 0, last, cos + b * stride, sin + b * stride, in_batch, S, L, WARPS
+    )
+    if stores != 0:
+        tl.store(states + (batch << L) + index, x, mask=there)
+    string_sums(x, values + b * n_strings, low, middle, top, n_strings, in_batch, S, L, LOW)
+
+
+@triton.jit(do_not_specialize=INTEGERS)
+def small_back(
+    rows,
+    last,
+    cos,
+    sin,
+    stride,
+    states,
+    cotangent,
+    by_angle,
+    n_angles,
+    stores,
+    by_amplitude,
+    width,
+    low,
+    middle,
+    top,
+    n_strings,
+    samples,
+    S: tl.constexpr,
+    L: tl.constexpr,
+    LOW: tl.constexpr,
+    WARPS: tl.constexpr,
+    THREADS: tl.constexpr,
+):
+    """Sweep back through all gates on S whole states; if ``stores``, store the gradient of the amplitudes too."""
+    b = sample_rows(tl.program_id(0), S)
+    in_batch = b < samples
+    local = tl.arange(0, S << L)
+    index = local & ((1 << L) - 1)
+    batch = tl.program_id(0).to(tl.int64) * S + (local >> L)
+    there = batch < samples
+    x = tl.load(states + (batch << L) + index, mask=there, other=0.0)
+    y = string_weights(
+        x, cotangent + b * n_strings, low, middle, top, n_strings, in_batch, S, L, LOW
+    )
+    b_rows = tl.reshape(b, (S, 1)) if S > 1 else b
+    parts = by_angle + (b_rows * WARPS + tl.reshape(tl.arange(0, WARPS), (1, WARPS))) * n_angles
+    x, y = undo_gates(
+        x,
+        y,
+        index,
+        rows,
+        0,
+        last,
+        cos + b * stride,
+        sin + b * stride,
+        parts,
+        in_batch,
+        S,
+        L,
+        WARPS,
+        THREADS,
+    )
+    if stores != 0:
+        tl.store(by_amplitude + batch * width + index, y, mask=there & (index < width))
+
+
+@triton.jit
+def first_amplitudes(index, loads, amplitudes, width, there):
+    """Return the amplitudes before the first gate: those in memory if it ``loads``, else |0...0>."""
+    x = tl.where(index == 0, 1.0, 0.0).to(amplitudes.dtype.element_ty)
+    if loads != 0:
+        x = tl.load(amplitudes + index, mask=there & (index < width), other=0.0)
+    return x
+
+
+@triton.jit
+def place(local, block, places, outside, L: tl.constexpr):
+    """Return the indices in a whole state of a block's amplitudes, whose bits go to the places of a table."""
+    index = local * 0
+    for k in tl.static_range(L):
+        index += ((local >> k) & 1) << tl.load(places + k)
+    for k in range(outside):
+        index += ((block >> k) & 1) << tl.load(places + L + k)
+    return index
+
+
+@triton.jit(do_not_specialize=INTEGERS)
+def pass_forward(
+    rows,
+    first,
+    last,
+    cos,
+    sin,
+    stride,
+    places,
+    outside,
+    loads,
+    source,
+    width,
+    states,
+    L: tl.constexpr,
+    WARPS: tl.constexpr,
+):
+    """Run the gates of one pass on 2^L amplitudes of one state, at the places of their bits."""
+    b = (tl.program_id(0) >> outside).to(tl.int64)
+    block = tl.program_id(0) & ((1 << outside) - 1)
+    local = tl.arange(0, 1 << L)
+    index = place(local, block, places, outside, L)
+    x = first_amplitudes(index, loads, source + b * width, width, index >= 0)
+    bits = local + (block << L)
+    x = apply_gates(
+        x, bits, rows, first, last, cos + b * stride, sin + b * stride, True, 1, L, WARPS
+    )
+    # computed again, because an index kept through all gates takes a register for each amplitude
+    index = place(local, block, places, outside, L)
+    tl.store(states + (b << (L + outside)) + index, x)
+
+
+@triton.jit(do_not_specialize=INTEGERS)
+def pass_back(
+    rows,
+    first,
+    last,
+    cos,
+    sin,
+    stride,
+    places,
+    outside,
+    states,
+    costates,
+    by_angle,
+    n_angles,
+    stores,
+    by_amplitude,
+    width,
+    L: tl.constexpr,
+    WARPS: tl.constexpr,
+    THREADS: tl.constexpr,
+):
+    """Sweep back through one pass; without anything before it, only the gradient of the amplitudes is stored."""
+    b = (tl.program_id(0) >> outside).to(tl.int64)
+    block = tl.program_id(0) & ((1 << outside) - 1)
+    local = tl.arange(0, 1 << L)
+    offset = (b << (L + outside)) + place(local, block, places, outside, L)
+    x = tl.load(states + offset)
+    y = tl.load(costates + offset)
+    bits = local + (block << L)
+    part = tl.program_id(0).to(tl.int64) * WARPS + tl.reshape(tl.arange(0, WARPS), (1, WARPS))
+    x, y = undo_gates(
+        x,
+        y,
+        bits,
+        rows,
+        first,
+        last,
+        cos + b * stride,
+        sin + b * stride,
+        by_angle + part * n_angles,
+        True,
+        1,
+        L,
+        WARPS,
+        THREADS,
+    )
+    index = place(local, block, places, outside, L)
+    if first > 0:
+        tl.store(states + (b << (L + outside)) + index, x)
+        tl.store(costates + (b << (L + outside)) + index, y)
+    else:
+        if stores != 0:
+            tl.store(by_amplitude + b * width + index, y, mask=index < width)
+
+
+@triton.jit(do_not_specialize=INTEGERS)
+def read_strings(
+    states, sums, low, middle, top, n_strings, outside, L: tl.constexpr, LOW: tl.constexpr
+):
+    """Store a block's part of the expectation values of one state."""
+    b = (tl.program_id(0) >> outside).to(tl.int64)
+    block = tl.program_id(0) & ((1 << outside) - 1)
+    x = tl.load(states + (b << (L + outside)) + (block << L) + tl.arange(0, 1 << L))
+    out = sums + tl.program_id(0).to(tl.int64) * n_strings
+    string_sums(x, out, low, middle, top + block * n_strings, n_strings, True, 1, L, LOW)
+
+
+@triton.jit(do_not_specialize=INTEGERS)
+def make_costates(
+    states,
+    cotangent,
+    costates,
+    low,
+    middle,
+    top,
+    n_strings,
+    outside,
+    L: tl.constexpr,
+    LOW: tl.constexpr,
+):
+    """Store a block of the co-states of one state."""
+    b = (tl.program_id(0) >> outside).to(tl.int64)
+    block = tl.program_id(0) & ((1 << outside) - 1)
+    offset = (b << (L + outside)) + (block << L) + tl.arange(0, 1 << L)
+    x = tl.load(states + offset)
+    weights = cotangent + b * n_strings
+    y = string_weights(x, weights, low, middle, top + block * n_strings, n_strings, True, 1, L, LOW)
+    tl.store(costates + offset, y)
