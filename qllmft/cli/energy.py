@@ -28,6 +28,7 @@ def energy(
     calibration: Path | None = None,
     against: Literal["state-vector", "tensor-network"] = "state-vector",
     here: bool = False,
+    device: str | None = None,
     settings: Settings = None,
     figure: Path | None = None,
     json: Json = False,
@@ -45,6 +46,7 @@ def energy(
         against: Simulation on the GPU: state-vector as in the paper, or tensor-network: the cheaper of both, for heads
             with C = 1. A network's cost grows linearly with the qubits.
         here: Measure this machine with RAPL and NVML instead.
+        device: With --here: device that computes and is counted, cpu or cuda. [default: cpu]
         figure: File to draw figure 5 into, .svg, .pdf or .png.
     """
     from qllmft.config.settings import parse_settings
@@ -58,15 +60,16 @@ def energy(
                 "--here measures the head with its own number of qubits; omit --qubits, --model, --figure, "
                 "--calibration and --against."
             )
+        import qllmft.heads  # noqa: F401  provides the engines of other devices
         from qllmft.energy.here import measure_here
 
-        found = measure_here(run_config)
+        found = measure_here(run_config, device)
         if json:
             say_json(found.as_dict())
             return
         counts = found.counts
         say(
-            f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates, backend adjoint: "
+            f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates, backend adjoint on {found.device}: "
             f"{found.samples:,} inferences in {found.seconds:.1f} s at {found.power_w:.1f} W",
             f"one inference: {found.energy_kj:.3g} kJ in all, {found.net_energy_kj:.3g} kJ above idling",
             *(
@@ -75,6 +78,10 @@ def energy(
             ),
         )
         return
+    if device is not None:
+        raise UserError(
+            f"--device is of the measured machine; got --device {device}, expected --here with it."
+        )
     if calibration is not None and model != "measured":
         raise UserError(
             f"--calibration gives real gate times; got --model {model}, expected --model measured."

@@ -1,4 +1,7 @@
-"""Energy of a real inference batch on this machine, by its counters: RAPL of the processor, NVML of NVIDIA's GPUs."""
+"""Energy of a real inference batch on this machine, by the counters of the devices that take part.
+
+RAPL counts the processor, NVML the GPUs of NVIDIA. A circuit on a GPU needs the processor too, which launches its work.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from qllmft_circuits import CircuitCounts, readout_observables
 
 POWERCAP = Path("/sys/class/powercap")
 IDLE_S = 2.0  # at rest, before the batches
+IDLE_PARTS = 4  # of the rest, whose powers differ by the noise of idling
 WORK_S = 5.0  # of batches at least; below one turn of a counter, which is minutes for RAPL
 
 
@@ -39,16 +43,26 @@ class EnergyCounter:
         return after_j - before_j
 
 
-def find_counters() -> list[EnergyCounter]:
-    """Return all counters that can be read here, or raise UserError with the reasons if there are none."""
+def find_counters(device: str = "cpu") -> list[EnergyCounter]:
+    """Return the counters of the devices that take part in a circuit on ``device``.
+
+    Raises:
+        UserError: if the device that computes has no counter here; states the reasons.
+    """
+    kind, _, number = device.partition(":")
     rapl, no_rapl = _rapl()
     gpus, no_gpus = _nvml()
-    if not rapl and not gpus:
-        raise UserError(
-            f"this machine's energy cannot be measured: {no_rapl}; {no_gpus}. Virtual machines and containers seldom "
-            "have counters: use the machine itself. The models need none: omit --here."
-        )
-    return rapl + gpus
+    if kind == "cpu" and rapl:
+        return rapl
+    index = int(number or 0)
+    if kind == "cuda" and index < len(gpus):
+        return [gpus[index], *rapl]
+    if gpus:
+        no_gpus = f"NVML counts {', '.join(gpu.name for gpu in gpus)} (--device cuda computes there)"
+    raise UserError(
+        f"the energy of device {device!r} cannot be measured here: {no_rapl}; {no_gpus}. Virtual machines and "
+        "containers seldom have counters: use the machine itself. The models need none: omit --here."
+    )
 
 
 def _rapl() -> tuple[list[EnergyCounter], str]:
@@ -123,6 +137,7 @@ class MachineEnergy:
     samples: int  # number of inferences during the measurement
     seconds: float  # duration of the measurement
     counters: tuple[CounterReading, ...]
+    device: str = "cpu"  # that computed
 
     @property
     def energy_kj(self) -> float:
@@ -131,7 +146,7 @@ class MachineEnergy:
 
     @property
     def net_energy_kj(self) -> float:
-        """Return the energy of one inference without the energy at rest, near 0 or below it if the work was light."""
+        """Return the energy of one inference without the energy at rest."""
         idle_j = sum(c.idle_power_w for c in self.counters) * self.seconds
         return self.energy_kj - idle_j / self.samples / 1000
 
@@ -146,19 +161,25 @@ class MachineEnergy:
         return asdict(self) | {name: getattr(self, name) for name in derived}
 
 
-def measure_here(config: RunConfig) -> MachineEnergy:
+def measure_here(config: RunConfig, device: str | None = None) -> MachineEnergy:
     """Run batches of inference with a configuration's head for a while, and read the counters before and after.
 
+    Args:
+        config: of the head.
+        device: computes; None: the configuration's, which is the CPU by default.
+
     Raises:
-        UserError: if the backend is another one than ``adjoint``, or this machine has no counters.
+        UserError: if the backend is another one than ``adjoint``, the device has no counters here, or its power during
+            the batches is within the noise of idling.
     """
     if not config.backend.entry.adjoint:
         raise UserError(
             f"the backend is {config.backend.name!r}; measured here is the backend 'adjoint' only."
         )
     counts = head_counts(config.model, config.model.n_qubits)
-    counters = find_counters()
-    backend = create(config.backend.name, config.backend.options)
+    device = device or str(config.backend.options.get("device", "cpu"))
+    backend = create(config.backend.name, {**config.backend.options, "device": device})
+    counters = find_counters(device)
     model = config.model
     circuit = head_template(model)
     assert circuit is not None  # it was counted
@@ -167,14 +188,29 @@ def measure_here(config: RunConfig) -> MachineEnergy:
     values = random.uniform(-np.pi, np.pi, (config.train.batch_size, circuit.num_parameters))
 
     backend.expectations(circuit, values, observables)  # compiles
-    idle_j, rested, _ = _counted(counters, lambda: time.sleep(IDLE_S))
+    idle_w = []  # by part of the rest and by counter
+    for _ in range(IDLE_PARTS):
+        idle_j, rested, _ = _counted(counters, lambda: time.sleep(IDLE_S / IDLE_PARTS))
+        idle_w.append([joules / rested for joules in idle_j])
     work = partial(backend.expectations, circuit, values, observables)
     energy_j, worked, batches = _counted(counters, work, WORK_S)
+    _check_power(sum(energy_j) / worked, [sum(powers) for powers in idle_w])
     readings = tuple(
-        CounterReading(counter.name, used, idle / rested)
-        for counter, used, idle in zip(counters, energy_j, idle_j, strict=True)
+        CounterReading(counter.name, used, float(np.mean(powers)))
+        for counter, used, powers in zip(counters, energy_j, zip(*idle_w, strict=True), strict=True)
     )
-    return MachineEnergy(counts, batches * len(values), worked, readings)
+    return MachineEnergy(counts, batches * len(values), worked, readings, device)
+
+
+def _check_power(working_w: float, idle_w: Sequence[float]) -> None:
+    """Refuse a power during the batches that idling reaches too."""
+    noise_w = max(idle_w) - min(idle_w)
+    if working_w <= max(idle_w) + noise_w:
+        raise UserError(
+            f"the power during the batches was {working_w:.1f} W, and {min(idle_w):.1f} to {max(idle_w):.1f} W at "
+            "rest: the work is within the noise of idling. Take a larger train.batch_size or more qubits, and end "
+            "other work on this machine."
+        )
 
 
 def _counted(

@@ -71,8 +71,28 @@ def test_a_counter_wraps_around():
 
 def test_gpus_are_counted_in_joules(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", nvml(12_345))
-    (counter,) = find_counters()
+    (counter,) = find_counters("cuda")
     assert (counter.name, counter.read_j()) == ("NVML GPU 0", 12.345)
+
+
+@pytest.mark.public_report(
+    case="energy_of_the_wrong_device",
+    source="own audit",
+    seen="energy --here printed the power of an idle GPU as the energy of a circuit on the CPU",
+    outcome="the device that computes is counted, and a power within the noise of idling is refused",
+)
+def test_only_devices_that_take_part_are_counted(powercap, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", nvml(12_345))
+    with pytest.raises(
+        UserError, match=r"device 'cpu' cannot be measured.*NVML counts NVML GPU 0 \(--device cuda"
+    ):
+        find_counters()
+    with pytest.raises(UserError, match="device 'cuda:1' cannot be measured"):
+        find_counters("cuda:1")
+    zone(powercap, "intel-rapl:0", "package-0", 2_500_000)
+    assert [c.name for c in find_counters()] == ["RAPL package-0 (intel-rapl:0)"]
+    both = ["NVML GPU 0", "RAPL package-0 (intel-rapl:0)"]
+    assert [c.name for c in find_counters("cuda")] == both
 
 
 def test_no_counters_say_what_was_looked_for():
@@ -98,22 +118,41 @@ def test_a_counter_for_root_only_is_named(powercap, monkeypatch):
         find_counters()
 
 
-def test_a_batch_is_run_and_the_energy_divided(monkeypatch):
-    """A pretended counter of 50 W at all times: gross power 50 W, nothing above idling."""
-    counters = [EnergyCounter("fifty watts", lambda: 50.0 * time.perf_counter())]
-    config = RunConfig(model=ModelConfig(n_qubits=4))
-    for name, value in {"find_counters": lambda: counters, "WORK_S": 0.3, "IDLE_S": 0.2}.items():
+def pretended(monkeypatch, read_j):
+    """Put one counter in the place of the machine's, and return the configuration of a small head."""
+    counters = [EnergyCounter("pretended", read_j)]
+    patches = {"find_counters": lambda device: counters, "WORK_S": 0.3, "IDLE_S": 0.2}
+    for name, value in patches.items():
         monkeypatch.setattr(here, name, value)
+    return RunConfig(model=ModelConfig(n_qubits=4))
+
+
+def test_a_batch_is_run_and_the_energy_divided(monkeypatch):
+    """A pretended counter of 50 W at all times, and of 1000 W more while this process works."""
+
+    def read_j():
+        return 50.0 * time.perf_counter() + 1000.0 * time.process_time()
+
+    config = pretended(monkeypatch, read_j)
     measured = measure_here(config)
     assert measured.seconds >= 0.3
     assert measured.samples % config.train.batch_size == 0
     assert measured.counts.n_qubits == 4
-    assert measured.power_w == pytest.approx(50.0, rel=0.01)
+    assert measured.power_w > 50.0
     assert measured.energy_kj * measured.samples == pytest.approx(
-        50e-3 * measured.seconds, rel=0.01
+        measured.power_w / 1000 * measured.seconds
     )
-    assert abs(measured.net_energy_kj) < 0.01 * measured.energy_kj
+    assert 0 < measured.net_energy_kj < measured.energy_kj
     assert measured.as_dict()["energy_kj"] == measured.energy_kj
+    assert measured.device == "cpu"
+
+
+def test_a_power_within_the_noise_of_idling_is_refused(monkeypatch):
+    config = pretended(monkeypatch, lambda: 50.0 * time.perf_counter())
+    with pytest.raises(
+        UserError, match=r"during the batches was 50\.0 W.*within the noise of idling.*batch_size"
+    ):
+        measure_here(config)
 
 
 def test_other_backends_are_refused():
