@@ -28,8 +28,8 @@ class CircuitTraining:
 
     Attributes:
         backend: Backend of the head's circuit. [default: adjoint]
-        device: Device of the backend: GPU for aer_statevector, one of torch's for adjoint (cuda, mps, xpu). [default:
-            CPU]
+        device: Device of the backend: GPU for aer_statevector, one of torch's for adjoint (cuda, mps, xpu); auto takes
+            the one that is expected to be faster. [default: CPU]
         noise: Gate noise of the head's circuit, in training, validation and test: none, paper_low, paper_high, forte1.
             Use --set noise.NAME=VALUE for the rest. [default: the preset's]
         shots: Measurements of each circuit, S in the paper, drawn by its eq. 2; 0: exact values. Use --set
@@ -50,7 +50,7 @@ class CircuitTraining:
         from qllmft.config.settings import parse_settings
 
         options = parse_settings(self.backend_option or [], "--backend-option")
-        options |= {} if self.device is None else {"device": self.device}
+        options |= {} if self.device in (None, "auto") else {"device": self.device}
         personal = {name: options.pop(name) for name in PERSONAL_OPTIONS if name in options}
         given = {"backend__name": self.backend, "backend__options": options or None}
         return given | {"noise__gates": self.noise, "noise__shots": self.shots}, personal
@@ -97,19 +97,26 @@ def train(
         out: Folder of the run; an interrupted training is continued in it. [default: runs/<identity>]
     """
     given, personal = circuit.settings()
-    overrides = data.overrides(
-        settings,
-        **given,
-        train__epochs=epochs,
-        train__lr=lr,
-        train__batch_size=batch_size,
-        seed=seed,
-        data__folds=folds,
-        data__validation_folds=validation_folds,
-        body__contrastive__loss="supervised" if tune_body else None,
-        baselines__names=None if baselines else [],
-    )
-    run_config = build_config(preset, config, overrides)
+
+    def configuration(**device: Any) -> RunConfig:
+        options = {**(given["backend__options"] or {}), **device}
+        overrides = data.overrides(
+            settings,
+            **{**given, "backend__options": options or None},
+            train__epochs=epochs,
+            train__lr=lr,
+            train__batch_size=batch_size,
+            seed=seed,
+            data__folds=folds,
+            data__validation_folds=validation_folds,
+            body__contrastive__loss="supervised" if tune_body else None,
+            baselines__names=None if baselines else [],
+        )
+        return build_config(preset, config, overrides)
+
+    run_config = configuration()
+    if (device := _faster_device(run_config, circuit.device)) is not None:
+        run_config = configuration(device=device)
 
     from qllmft.api import train_and_report
     from qllmft.cli.listener import ConsoleListener
@@ -156,6 +163,25 @@ def train(
     other, name = advice(record.models, folder.kept_rows(record))
     if name:
         say(f"{other} Use it: qllmft predict {run} --model {shlex.quote(name)} 'your text'")
+
+
+def _faster_device(config: RunConfig, option: str | None) -> str | None:
+    """Return the device that ``--device auto`` takes instead of the configuration's, and say which it is.
+
+    Without the option, a GPU that is expected to be clearly faster has a line.
+    """
+    if option not in (None, "auto") or (option is None and "device" in config.backend.options):
+        return None
+    from qllmft.run.device import device_times
+
+    times = device_times(config)
+    if option is None:
+        if times.gpu_is_clearly_faster:
+            text = f"A GPU is expected to be faster; {times.text}. Use it with --device auto."
+            say(text, console=PlainConsole(stderr=True))
+        return None
+    say(f"--device auto takes {times.fastest}; {times.text}.", console=PlainConsole(stderr=True))
+    return None if times.fastest == "cpu" else times.fastest
 
 
 def _interrupted(config: RunConfig, out: Path | None) -> Outcome:

@@ -58,7 +58,9 @@ def find_counters(device: str = "cpu") -> list[EnergyCounter]:
     if kind == "cuda" and index < len(gpus):
         return [gpus[index], *rapl]
     if gpus:
-        no_gpus = f"NVML counts {', '.join(gpu.name for gpu in gpus)} (--device cuda computes there)"
+        no_gpus = (
+            f"NVML counts {', '.join(gpu.name for gpu in gpus)} (--device cuda computes there)"
+        )
     raise UserError(
         f"the energy of device {device!r} cannot be measured here: {no_rapl}; {no_gpus}. Virtual machines and "
         "containers seldom have counters: use the machine itself. The models need none: omit --here."

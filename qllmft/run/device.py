@@ -1,0 +1,107 @@
+"""Device that is expected to train a head's circuits in the least time."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from qllmft.config import RunConfig
+from qllmft.heads.devices import runs_kernels, torch_devices
+from qllmft.templates import encoder_template, head_template
+from qllmft_backends import UnsupportedGateError
+from qllmft_backends.adjoint import lower
+from qllmft_backends.adjoint.chunks import CHUNK_BYTES, SAMPLES_PER_CHUNK
+
+# amplitudes times gates a second in a training step, of one core and of a GPU, and seconds of a GPU's launches for a
+# circuit: medians of benchmarks/gpu.json, in which one core stays between 2.2e9 and 3.9e9
+CORE_RATE = 3e9
+GPU_RATE = 5e11
+LAUNCHES_S = 3e-4
+CLEARLY = 0.7  # share of the CPU's time below which a GPU is recommended
+
+
+@dataclass(frozen=True)
+class DeviceTimes:
+    """Expected seconds of the circuits in a training step, and the GPU of this machine.
+
+    Attributes:
+        cpu_s: on the CPU.
+        gpu: device of torch whose kernels run here; None without one, or if it cannot train this run.
+        gpu_s: on the GPU.
+        reason: why the GPU cannot train this run, if it is there.
+    """
+
+    cpu_s: float
+    gpu: str | None
+    gpu_s: float
+    reason: str = ""
+
+    @property
+    def fastest(self) -> str:
+        """Return the device with the least expected time."""
+        return self.gpu if self.gpu is not None and self.gpu_s < self.cpu_s else "cpu"
+
+    @property
+    def gpu_is_clearly_faster(self) -> bool:
+        """Return whether a GPU is worth a line."""
+        return self.gpu is not None and self.gpu_s < CLEARLY * self.cpu_s
+
+    @property
+    def text(self) -> str:
+        """Return both times in words."""
+        if self.gpu is None:
+            return self.reason or "no GPU with Triton answers here"
+        return (
+            f"circuits of a step: about {1e3 * self.cpu_s:.2g} ms on the CPU, "
+            f"{1e3 * self.gpu_s:.2g} ms on {self.gpu}"
+        )
+
+
+def device_times(config: RunConfig) -> DeviceTimes:
+    """Return the expected times of a configuration's circuits on the devices of this machine."""
+    gpu = next((device for device in torch_devices() if runs_kernels(device)), None)
+    circuits = _circuits(config)
+    batch = config.train.batch_size
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cpu_s = gpu_s = 0.0
+    for gates, n_qubits in circuits:
+        work = batch * gates << n_qubits
+        chunk = max(1, min(SAMPLES_PER_CHUNK, CHUNK_BYTES >> (n_qubits + 2)))
+        cpu_s += work / (CORE_RATE * min(cores or 1, -(-batch // chunk)))
+        gpu_s += LAUNCHES_S + work / GPU_RATE
+    if gpu is None:
+        return DeviceTimes(cpu_s, None, gpu_s)
+    if reason := _obstacle(config):
+        return DeviceTimes(cpu_s, None, gpu_s, f"the CPU trains this run: {reason}")
+    return DeviceTimes(cpu_s, gpu, gpu_s)
+
+
+def _circuits(config: RunConfig) -> list[tuple[int, int]]:
+    """Return the gates and qubits of each circuit of a text."""
+    model = config.model
+    circuits = []
+    encoder = encoder_template(model)
+    if encoder is not None:
+        encoders = model.most_encoders * (1 + model.odd)
+        circuits += [(encoder.size(), encoder.num_qubits)] * encoders
+    head = head_template(model)
+    if head is not None:
+        circuits.append((head.size(), head.num_qubits))
+    return circuits
+
+
+def _obstacle(config: RunConfig) -> str:
+    """Return what keeps a run from a GPU."""
+    if not config.backend.entry.adjoint:
+        return f"the backend is {config.backend.name!r}"
+    if not config.noise.is_none:
+        return "noise and shots are drawn there"
+    if config.train.optimizer == "lbfgs":
+        return "train.optimizer is 'lbfgs'"
+    head = head_template(config.model)
+    try:
+        if head is not None:
+            lower(head)
+    except UnsupportedGateError:
+        return "the circuit has complex gates"
+    return ""
