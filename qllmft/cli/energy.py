@@ -69,7 +69,8 @@ def energy(
             return
         counts = found.counts
         say(
-            f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates, backend adjoint on {found.device}: "
+            f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates, backend adjoint on "
+            f"{found.device}: "
             f"{found.samples:,} inferences in {found.seconds:.1f} s at {found.power_w:.1f} W",
             f"one inference: {found.energy_kj:.3g} kJ in all, {found.net_energy_kj:.3g} kJ above idling",
             *(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Any, Literal
 
 import torch
 
 from qllmft.heads.torch_engine import TorchEngine
-from qllmft_backends import BackendError
-from qllmft_backends.adjoint import EngineMaker
+from qllmft_backends import BackendError, UnsupportedGateError
+from qllmft_backends.adjoint import Engine, Program
+from qllmft_backends.adjoint.program import ComplexProgram
 
 COMPILED = ("cuda", "xpu")  # kinds of devices for which torch's wheels bring Triton
 
@@ -21,7 +23,7 @@ def torch_devices() -> list[str]:
     return ["cpu"] if accelerator is None else ["cpu", accelerator.type]
 
 
-def engines_on(device: str) -> EngineMaker:
+def engines_on(device: str) -> DeviceEngines:
     """Return a maker of engines on one of torch's devices.
 
     Raises:
@@ -36,11 +38,37 @@ def engines_on(device: str) -> EngineMaker:
             "The driver of that device may be missing (nvidia-smi lists the GPUs of NVIDIA), or torch was built "
             "without it (pytorch.org/get-started). Install what is missing, or set device='cpu'."
         ) from None
-    if runs_kernels(device):
+    return DeviceEngines(device, complex_gates=runs_kernels(device))
+
+
+@dataclass(frozen=True)
+class DeviceEngines:
+    """Maker of engines on one device (see `EngineMaker`)."""
+
+    device: str
+    complex_gates: bool
+
+    def __call__(
+        self,
+        program: Program | ComplexProgram,
+        strings: Any,
+        dtype: Literal["float32", "float64"] = "float32",
+    ) -> Engine:
+        """Return an engine of a program of real gates and (T,) Z strings, or of any gates and Pauli strings."""
+        if not self.complex_gates:
+            if isinstance(program, ComplexProgram):
+                raise UnsupportedGateError(
+                    f"the circuit has complex gates, and device {self.device!r} runs real ones only, in torch "
+                    "operations. Set device='cpu', or use a GPU with Triton."
+                )
+            return TorchEngine(program, strings, dtype, self.device)
+        # importing Triton takes seconds
+        from qllmft.heads.gpu.complex_engine import TritonComplexEngine
         from qllmft.heads.gpu.engine import TritonEngine
 
-        return partial(TritonEngine, device=device)
-    return partial(TorchEngine, device=device)
+        if isinstance(program, ComplexProgram):
+            return TritonComplexEngine(program, strings, dtype, self.device)
+        return TritonEngine(program, strings, dtype, self.device)
 
 
 def runs_kernels(device: str) -> bool:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.errors import UserError
-from qllmft.heads.torch_engine import TorchEngine
+from qllmft.heads.torch_engine import TensorEngine
 from qllmft.randomness import derive_seed
 from qllmft_backends.adjoint import Differentiable, Engine, Noisy
 from qllmft_backends.adjoint.program.angles import AngleMap
@@ -75,7 +75,7 @@ class CircuitAngles(torch.autograd.Function):
 
 def _given(engine: Differentiable, tensor: Tensor | None) -> Any:
     """Return a tensor as an engine takes it: as it is by an engine of torch, as an array of NumPy by others."""
-    if tensor is None or isinstance(engine, TorchEngine):
+    if tensor is None or isinstance(engine, TensorEngine):
         return tensor
     return tensor.numpy(force=True)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -49,11 +49,55 @@ class TorchTape:
         return len(self.cos if self.amplitudes is None else self.amplitudes)
 
 
-@dataclass
-class TorchEngine(EngineBase):
-    """Engine of one program of real gates on batches of states, with the methods of `AdjointEngine`.
+class TensorEngine(EngineBase):
+    """Base of the engines on torch's devices, which take tensors on any device or arrays of NumPy.
 
-    Arguments are tensors on any device or arrays of NumPy; results are like the angles, or like the cotangent.
+    Results are like the angles, or like the cotangent.
+    """
+
+    device: str
+
+    def _prepare(self, numbers: int) -> None:
+        """Check the circuit and the device, for so many numbers an amplitude."""
+        self._check_circuit()
+        self._kind: dict[str, Any] = {
+            "dtype": getattr(torch, self.dtype),
+            "device": torch.device(self.device),
+        }
+        self._state_bytes = numbers * np.dtype(self.dtype).itemsize << self.program.n_qubits
+        try:
+            torch.zeros(1, **self._kind)
+        except TypeError as error:  # Apple's GPUs have no float64
+            raise BackendError(
+                f"dtype is 'float64', and device {self.device!r} has no such numbers ({error}). Set dtype='float32', "
+                "or device='cpu'."
+            ) from None
+
+    @property
+    def _current_device(self) -> AbstractContextManager[Any]:
+        """Return a block in which this engine's device is the current one, on which Triton launches."""
+        device: torch.device = self._kind["device"]
+        if device.index is None:
+            return nullcontext()
+        block: AbstractContextManager[Any] = getattr(torch, device.type).device(device)
+        return block
+
+    @contextmanager
+    def _memory(self, samples: int, what: str) -> Iterator[None]:
+        """Turn a lack of memory on the device into a message with the remedy."""
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            raise BackendError(
+                f"{what} of {samples} samples on {self.program.n_qubits} qubits, {self._state_bytes / 2**20:.1f} MiB "
+                f"a state, do not fit into the memory of device {self.device!r}. Take a smaller batch, fewer qubits, "
+                "or device='cpu'."
+            ) from error
+
+
+@dataclass
+class TorchEngine(TensorEngine):
+    """Engine of one program of real gates on batches of states, with the methods of `AdjointEngine`.
 
     Args:
         program, masks, dtype: see `AdjointEngine`.
@@ -70,18 +114,8 @@ class TorchEngine(EngineBase):
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        self._check_circuit()
+        self._prepare(numbers=1)
         self._gates: list[Gate] = [tuple(op) for op in self.program.ops.tolist()]
-        device = torch.device(self.device)
-        self._kind: dict[str, Any] = {"dtype": getattr(torch, self.dtype), "device": device}
-        self._state_bytes = np.dtype(self.dtype).itemsize << self.program.n_qubits
-        try:
-            torch.zeros(1, **self._kind)
-        except TypeError as error:  # Apple's GPUs have no float64
-            raise BackendError(
-                f"dtype is 'float64', and device {self.device!r} has no such numbers ({error}). Set dtype='float32', "
-                "or device='cpu'."
-            ) from None
 
     @torch.no_grad()
     def forward(self, angles: Array, amplitudes: Array | None = None) -> tuple[Any, TorchTape]:
@@ -89,7 +123,7 @@ class TorchEngine(EngineBase):
         tape = self._tape(angles, amplitudes)
         with self._memory(tape.samples, "state and co-state"):
             values, tape.states = self._run(tape, slice(None), keeps=True)
-        return _like(values, angles), tape
+        return like(values, angles), tape
 
     @torch.no_grad()
     def values(self, angles: Array, amplitudes: Array | None = None) -> Any:
@@ -100,7 +134,7 @@ class TorchEngine(EngineBase):
             for start in range(0, tape.samples, step):
                 values, _ = self._run(tape, slice(start, start + step), keeps=False)
                 parts.append(values)
-        return _like(torch.cat(parts), angles)
+        return like(torch.cat(parts), angles)
 
     @torch.no_grad()
     def vjp(
@@ -117,8 +151,8 @@ class TorchEngine(EngineBase):
             by_angle, by_amplitude = self._sweep(tape, states, by_value, amplitudes=amplitudes)
         found = by_angle.sum(dim=0) if tape.shared else by_angle
         return (
-            _like(found, cotangent),
-            None if by_amplitude is None else _like(by_amplitude, cotangent),
+            like(found, cotangent),
+            None if by_amplitude is None else like(by_amplitude, cotangent),
         )
 
     def _run(self, tape: TorchTape, rows: slice, *, keeps: bool) -> tuple[Tensor, Tensor | None]:
@@ -181,19 +215,7 @@ class TorchEngine(EngineBase):
     def _signs(self) -> Tensor:
         return string_signs(self.program.n_qubits, self.masks.tolist()).to(**self._kind)
 
-    @contextmanager
-    def _memory(self, samples: int, what: str) -> Iterator[None]:
-        """Turn a lack of memory on the device into a message with the remedy."""
-        try:
-            yield
-        except torch.OutOfMemoryError as error:
-            raise BackendError(
-                f"{what} of {samples} samples on {self.program.n_qubits} qubits, {self._state_bytes / 2**20:.1f} MiB "
-                f"a state, do not fit into the memory of device {self.device!r}. Take a smaller batch, fewer qubits, "
-                "or device='cpu'."
-            ) from error
 
-
-def _like(result: Tensor, given: Array) -> Any:
+def like(result: Tensor, given: Array) -> Any:
     """Return a result as an array of NumPy if ``given`` is one, else on its device."""
     return result.to(given.device) if isinstance(given, Tensor) else result.numpy(force=True)

@@ -76,9 +76,10 @@ class AdjointBackend(Backend):
 
     def __init__(self, options: AdjointOptions | None = None) -> None:
         self.options = options or AdjointOptions()
-        self._compiled: deque[tuple[QuantumCircuit, Any, ComplexEngine]] = deque(maxlen=4)
+        self._compiled: deque[tuple[QuantumCircuit, Any, Engine]] = deque(maxlen=4)
         device = self.options.device
         self._make: EngineMaker = AdjointEngine if device == "cpu" else engine_maker(device)
+        self._make_complex: EngineMaker = ComplexEngine if device == "cpu" else self._make
 
     @property
     def capabilities(self) -> Capabilities:
@@ -88,7 +89,7 @@ class AdjointBackend(Backend):
             exact=not (shots or noisy),
             shots=shots,
             noisy=noisy or self.options.gate_noise.readout_error > 0,
-            paulis=self.options.is_none and self.options.device == "cpu",
+            paulis=self.options.is_none and self._runs_complex_gates,
             adjoint=True,
             max_qubits=MAX_QUBITS,
         )
@@ -124,14 +125,14 @@ class AdjointBackend(Backend):
         Circuits of real gates run on the real path, which is the faster one at every size in ``benchmarks/paths.py``.
 
         Raises:
-            UnsupportedGateError: for an operation that is no gate; on another device than the CPU or with noise, for
-                gates of complex circuits too.
+            UnsupportedGateError: for an operation that is no gate; with noise, or on a device that has no kernels for
+                them, for gates of complex circuits too.
         """
         try:
             sums = ZObservables.from_operators(observables, circuit.num_qubits)
             return self.engine(lower(circuit), sums.masks), sums
         except UnsupportedGateError as error:
-            if self.options.device != "cpu" or not self.options.is_none:
+            if not (self._runs_complex_gates and self.options.is_none):
                 raise UnsupportedGateError(
                     f"{error} (device='cpu' without noise runs all standard gates.)"
                 ) from None
@@ -139,13 +140,18 @@ class AdjointBackend(Backend):
         engine = self._complex_engine(circuit, strings)
         return engine, strings
 
-    def _complex_engine(self, circuit: QuantumCircuit, strings: PauliObservables) -> ComplexEngine:
+    @property
+    def _runs_complex_gates(self) -> bool:
+        """Return whether this backend's device computes complex states."""
+        return self.options.device == "cpu" or bool(getattr(self._make, "complex_gates", False))
+
+    def _complex_engine(self, circuit: QuantumCircuit, strings: PauliObservables) -> Engine:
         """Return an engine for any gates. The last ones are kept, because Qiskit's networks compile in every step."""
         bits = strings.masks.tolist(), strings.flips.tolist()
         for known, of_strings, engine in self._compiled:
             if of_strings == bits and known == circuit:
                 return engine
-        engine = ComplexEngine(lower_complex(circuit), strings, self.options.dtype)
+        engine = self._make_complex(lower_complex(circuit), strings, self.options.dtype)
         # a copy: the caller may change his own
         self._compiled.append((deepcopy(circuit), bits, engine))
         return engine

@@ -89,7 +89,7 @@ class ComplexEngine(ChunkedEngine):
         by_chunk = (rows[:, :, 0] + 1j * rows[:, :, 1]).reshape(len(rows), -1, plan.batch)
         self._release(tape)
         by_wire = by_chunk.transpose(0, 2, 1).reshape(len(rows) * plan.batch, -1)[: tape.samples]
-        places = _on_wires(np.arange(1 << self._n_qubits), self.program.wires)
+        places = on_wires(np.arange(1 << self._n_qubits), self.program.wires)
         return np.asarray(by_wire[:, places] * np.exp(1j * phases)[:, np.newaxis])
 
     def probabilities(self, angles: Real) -> Real:
@@ -101,7 +101,7 @@ class ComplexEngine(ChunkedEngine):
     def _make_plan(self, batch: int) -> ChunkPlan:
         program, width, dtype = self.program, self._width, np.dtype(self.dtype)
         register_bits = (width // batch).bit_length() - 1
-        z, x = (_on_wires(bits, program.wires) for bits in (self.masks, self.strings.flips))
+        z, x = (on_wires(bits, program.wires) for bits in (self.masks, self.strings.flips))
         turns = np.bitwise_count(z & x).astype(np.int64) & 3
         inside = (1 << register_bits) - 1
         strings = np.stack(
@@ -160,7 +160,7 @@ class ComplexEngine(ChunkedEngine):
         return np.ascontiguousarray(out.T), None
 
 
-def _on_wires(masks: Ints, wires: tuple[int, ...]) -> Ints:
+def on_wires(masks: Ints, wires: tuple[int, ...]) -> Ints:
     """Return masks with the bit of each qubit moved to its wire."""
     moved = np.zeros_like(masks)
     for qubit, wire in enumerate(wires):

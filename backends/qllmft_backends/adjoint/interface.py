@@ -170,7 +170,9 @@ class EngineBase:
             )
 
 
-EngineMaker = Callable[[Program, Ints, Literal["float32", "float64"]], Engine]
+# of a program of real gates and (T,) Z strings; if its attribute ``complex_gates`` is true, also of a `ComplexProgram`
+# and `PauliObservables`
+EngineMaker = Callable[[Any, Any, Literal["float32", "float64"]], Engine]
 _providers: list[Callable[[str], EngineMaker]] = []
 
 

@@ -7,10 +7,8 @@ The two directions of a small circuit are one launch each. A large one has passe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,15 +87,6 @@ class TritonEngine(TorchEngine):
         by_bits = [part.to(**self._kind) for part in parts]
         return by_bits[0].T.contiguous(), by_bits[1].T.contiguous(), by_bits[2].contiguous(), low
 
-    @property
-    def _current_device(self) -> AbstractContextManager[Any]:
-        """Return a block in which Triton launches on this engine's device."""
-        device = torch.device(self.device)
-        if device.index is None:
-            return nullcontext()
-        block: AbstractContextManager[Any] = getattr(torch, device.type).device(device)
-        return block
-
     # --- one pass
 
     def _run(self, tape: TorchTape, rows: slice, *, keeps: bool) -> tuple[Tensor, Tensor | None]:
@@ -150,7 +139,7 @@ class TritonEngine(TorchEngine):
         blocks = 1 << outside
         states = torch.empty(samples, 1 << self.program.n_qubits, **self._kind)
         sums = torch.empty(samples, blocks, self.masks.size, **self._kind)
-        warps = _warps(1 << self._local, NUMBERS[1])
+        warps = warps_of(1 << self._local, NUMBERS[1])
         grid = (samples * blocks,)
         source = amplitudes
         if samples:
@@ -242,7 +231,7 @@ class TritonEngine(TorchEngine):
         low, middle, top, low_bits = self._string_tables
         outside = self.program.n_qubits - self._local
         blocks = 1 << outside
-        warps = _warps(1 << self._local, NUMBERS[1])
+        warps = warps_of(1 << self._local, NUMBERS[1])
         parts, threads = self._parts(warps)
         by_part = torch.empty(tape.samples, blocks * parts, self.program.n_angles, **self._kind)
         costates = torch.empty_like(states)
@@ -292,7 +281,7 @@ class TritonEngine(TorchEngine):
         """Return the samples of a program for small states, and its warps."""
         size = 1 << self._local
         per_program = max(1, FEWEST // size)
-        return per_program, 1 if per_program > 1 else _warps(size, NUMBERS[samples > FEW])
+        return per_program, 1 if per_program > 1 else warps_of(size, NUMBERS[samples > FEW])
 
     def _parts(self, warps: int) -> tuple[int, int]:
         """Return the parts of a gradient's sum, and the amplitudes of a sample in different threads."""
@@ -309,7 +298,7 @@ def _row(gate: MergedGate, qubits: Sequence[int]) -> tuple[int, ...]:
     return kind, control, qubits.index(gate.target), gate.slot, gate.before
 
 
-def _warps(size: int, numbers: int) -> int:
+def warps_of(size: int, numbers: int) -> int:
     """Return the warps of a program of ``size`` amplitudes."""
     return max(1, min(MOST_WARPS, size // (THREADS * numbers)))
 

@@ -1,0 +1,111 @@
+"""Matrices of a complex circuit's gates, with one angle at most each, as constants times its cosine and sine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram, Factor
+from qllmft_backends.adjoint.program.gates import FactorKind
+
+Complexes = NDArray[np.complex128]
+
+_ONE = np.eye(2, dtype=complex)
+_NOTHING = np.zeros((2, 2), complex)
+_X = np.array([[0, 1], [1, 0]], complex)
+_Y = np.array([[0, -1j], [1j, 0]])
+_ZERO = np.diag([1, 0]).astype(complex)  # projector on 0
+_UNIT = np.diag([0, 1]).astype(complex)  # projector on 1
+
+
+@dataclass(frozen=True)
+class TurnedGate:
+    """Gate with the matrix ``constant + by_cos · cos(φ) + by_sin · sin(φ)`` for φ = ``slope`` · angle + ``offset``.
+
+    The derivative of the matrix by the angle is ``generator`` times the matrix. Without a slot there is no angle.
+    """
+
+    control: int  # wire, -1: none
+    target: int
+    slot: int  # of the angle, -1: none
+    slope: float
+    offset: float
+    constant: Complexes
+    by_cos: Complexes
+    by_sin: Complexes
+    generator: Complexes
+
+
+def turned_gates(program: ComplexProgram) -> list[TurnedGate]:
+    """Return a program's gates, with constant factors in the matrix of the factor with an angle beside them."""
+    gates = []
+    for gate in program.gates:
+        gates += _split(gate.control, gate.target, gate.factors)
+    return gates
+
+
+def _split(control: int, target: int, factors: Sequence[Factor]) -> list[TurnedGate]:
+    """Return gates with one angle at most whose product is that of the factors."""
+    gates: list[TurnedGate] = []
+    before = _ONE  # constant factors since the last angle
+    for factor in factors:
+        if factor.slot < 0:
+            before = _constant(factor) @ before
+            continue
+        constant, by_cos, by_sin, generator, half = _parts(factor.kind)
+        gates.append(
+            TurnedGate(
+                control,
+                target,
+                factor.slot,
+                half * factor.scale,
+                half * factor.offset,
+                constant @ before,
+                by_cos @ before,
+                by_sin @ before,
+                factor.scale * generator,
+            )
+        )
+        before = _ONE
+    if not gates:
+        parts = (before, _NOTHING, _NOTHING, _NOTHING)
+        return [TurnedGate(control, target, -1, 0.0, 0.0, *parts)]
+    last = gates[-1]
+    gates[-1] = TurnedGate(
+        control,
+        target,
+        last.slot,
+        last.slope,
+        last.offset,
+        before @ last.constant,
+        before @ last.by_cos,
+        before @ last.by_sin,
+        before @ last.generator @ before.conj().T,
+    )
+    return gates
+
+
+def _parts(kind: FactorKind) -> tuple[Complexes, Complexes, Complexes, Complexes, float]:
+    """Return a factor's constant, its cosine's and sine's matrix, the generator, and the share of the angle in them."""
+    if kind == FactorKind.Z:
+        return _ZERO, _UNIT, 1j * _UNIT, 1j * _UNIT, 1.0
+    pauli = _X if kind == FactorKind.X else _Y
+    return _NOTHING, _ONE, -1j * pauli, -0.5j * pauli, 0.5
+
+
+def _constant(factor: Factor) -> Complexes:
+    """Return the matrix of a factor without a parameter."""
+    if factor.kind == FactorKind.FLIP:
+        return _X
+    constant, by_cos, by_sin, _, half = _parts(factor.kind)
+    angle = half * factor.offset
+    return np.asarray(constant + np.cos(angle) * by_cos + np.sin(angle) * by_sin)
+
+
+def entries(matrices: Sequence[Complexes]) -> NDArray[np.float64]:
+    """Return (N, 8): real and imaginary parts of m00, m01, m10 and m11."""
+    stacked = np.array(matrices, complex).reshape(-1, 4)
+    return np.stack([stacked.real, stacked.imag], axis=2).reshape(-1, 8)
