@@ -399,8 +399,9 @@ def least_bytes(work: Work) -> int:
     A state that stays on the chip is written and read once. P passes read and write states 2·P times forward, and
     states and co-states 4·P times back.
     """
-    passes = len(TritonEngine(work.program, work.masks, "float32", work.device)._table[1])
-    return work.state_bytes * (6 * passes if passes else 2)
+    engine = TritonEngine(work.program, work.masks, "float32", work.device)
+    passes = len(engine._table[1])
+    return work.state_bytes * (2 if engine._is_small else 6 * passes)
 
 
 def versions() -> dict[str, str]:

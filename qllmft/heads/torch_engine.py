@@ -14,18 +14,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from qllmft.heads import shots as shots_of_states
 from qllmft.heads.state import Gate, final_states, moved, string_signs, turned
 from qllmft_backends import BackendError
-from qllmft_backends.adjoint import Program
+from qllmft_backends.adjoint import GaussianShots, Program
 from qllmft_backends.adjoint.interface import EngineBase
 
 EVALUATION_BYTES = 2**28  # of states held at once in a pass without gradient
@@ -41,6 +42,7 @@ class TorchTape:
     amplitudes: Tensor | None  # (B, D), None for |0...0⟩
     cos: Tensor  # (1 or B, G) of half the angles; `sin` too
     sin: Tensor
+    shots: GaussianShots | None = None  # of the pass; None: exact values
     states: Tensor | None = None  # (B, 2^Q) final states; None once consumed
 
     @property
@@ -118,21 +120,34 @@ class TorchEngine(TensorEngine):
         self._gates: list[Gate] = [tuple(op) for op in self.program.ops.tolist()]
 
     @torch.no_grad()
-    def forward(self, angles: Array, amplitudes: Array | None = None) -> tuple[Any, TorchTape]:
+    def forward(
+        self,
+        angles: Array,
+        amplitudes: Array | None = None,
+        *,
+        shots: GaussianShots | None = None,
+    ) -> tuple[Any, TorchTape]:
         """Return ⟨Z-string⟩ (B, T), and a tape for one backward sweep (see `AdjointEngine.forward`)."""
-        tape = self._tape(angles, amplitudes)
+        tape = self._tape(angles, amplitudes, shots)
         with self._memory(tape.samples, "state and co-state"):
-            values, tape.states = self._run(tape, slice(None), keeps=True)
+            values, tape.states = self._measure(tape, slice(None), keeps=True)
         return like(values, angles), tape
 
     @torch.no_grad()
-    def values(self, angles: Array, amplitudes: Array | None = None) -> Any:
+    def values(
+        self,
+        angles: Array,
+        amplitudes: Array | None = None,
+        *,
+        shots: GaussianShots | None = None,
+    ) -> Any:
         """Return the expectation values (B, T) of `forward`, without a tape and in bounded memory."""
-        tape, step = self._tape(angles, amplitudes), max(1, EVALUATION_BYTES // self._state_bytes)
+        tape = self._tape(angles, amplitudes, shots)
+        step = max(1, EVALUATION_BYTES // self._state_bytes)
         parts = [torch.empty(0, self.masks.size, **self._kind)]
         with self._memory(min(step, tape.samples), "states"):
             for start in range(0, tape.samples, step):
-                values, _ = self._run(tape, slice(start, start + step), keeps=False)
+                values, _ = self._measure(tape, slice(start, start + step), keeps=False)
                 parts.append(values)
         return like(torch.cat(parts), angles)
 
@@ -148,15 +163,46 @@ class TorchEngine(TensorEngine):
             states, tape.states = tape.states, None
             assert states is not None
             by_value = torch.as_tensor(cotangent).to(**self._kind)
-            by_angle, by_amplitude = self._sweep(tape, states, by_value, amplitudes=amplitudes)
+            if tape.shots is None:
+                by_angle, by_amplitude = self._sweep(tape, states, by_value, amplitudes=amplitudes)
+            else:
+                costates = shots_of_states.costates(states, by_value @ self._signs.T, tape.shots)
+                by_angle, by_amplitude = self._sweep_costates(
+                    tape, states, costates, amplitudes=amplitudes
+                )
         found = by_angle.sum(dim=0) if tape.shared else by_angle
         return (
             like(found, cotangent),
             None if by_amplitude is None else like(by_amplitude, cotangent),
         )
 
+    @torch.no_grad()
+    def probabilities(self, angles: Array, amplitudes: Array | None = None) -> Any:
+        """Return probabilities (B, 2^Q) of the outcomes, all in memory. Bit q of an outcome is qubit q."""
+        tape = self._tape(angles, amplitudes)
+        with self._memory(tape.samples, "states"):
+            _, states = self._run(tape, slice(None), keeps=True)
+        assert states is not None
+        return like(states.square_(), angles)
+
+    @cached_property
+    def with_total(self) -> Self:
+        """Return this engine with the identity as one more string (see `AdjointEngine.with_total`)."""
+        return replace(self, masks=np.append(self.masks, 0))
+
+    def _measure(
+        self, tape: TorchTape, rows: slice, *, keeps: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the values (B, T) of some rows of a tape, with its shots, and their final states to keep."""
+        if tape.shots is None:
+            return self._run(tape, rows, keeps=keeps)
+        _, states = self._run(tape, rows, keeps=True)
+        assert states is not None
+        noisy = shots_of_states.frequencies(states, tape.shots, rows.start or 0)
+        return noisy @ self._signs, states if keeps else None
+
     def _run(self, tape: TorchTape, rows: slice, *, keeps: bool) -> tuple[Tensor, Tensor | None]:
-        """Return the values (B, T) of some rows of a tape, and their final states (B, 2^Q) to keep."""
+        """Return the exact values (B, T) of some rows of a tape, and their final states (B, 2^Q) to keep."""
         states = self._final(tape, rows)
         return states.square() @ self._signs, states if keeps else None
 
@@ -164,8 +210,15 @@ class TorchEngine(TensorEngine):
         self, tape: TorchTape, states: Tensor, by_value: Tensor, *, amplitudes: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Return the gradients of the angles (B, G) and the amplitudes (B, D), of final states that it overwrites."""
-        both = torch.cat([states, 2 * states * (by_value @ self._signs.T)])
-        del states
+        costates = 2 * states * (by_value @ self._signs.T)
+        return self._sweep_costates(tape, states, costates, amplitudes=amplitudes)
+
+    def _sweep_costates(
+        self, tape: TorchTape, states: Tensor, costates: Tensor, *, amplitudes: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the gradients as `_sweep` does, from the co-states behind the circuit."""
+        both = torch.cat([states, costates])
+        del states, costates
         by_angle, both = self._back(tape, both)
         if not amplitudes:
             return by_angle, None
@@ -187,7 +240,9 @@ class TorchEngine(TensorEngine):
             both = moved(both, op, control, target)
         return by_angle, both
 
-    def _tape(self, angles: Array, amplitudes: Array | None) -> TorchTape:
+    def _tape(
+        self, angles: Array, amplitudes: Array | None, shots: GaussianShots | None = None
+    ) -> TorchTape:
         """Return the tape of a request, or raise `BackendError` if its shapes do not fit."""
         self._samples(angles, amplitudes)
         half = torch.as_tensor(angles if angles.ndim == 2 else angles[None]) / 2
@@ -198,7 +253,7 @@ class TorchEngine(TensorEngine):
         loaded = None
         if amplitudes is not None:
             loaded = torch.as_tensor(amplitudes).to(**self._kind).contiguous()
-        return TorchTape(angles.ndim == 1, loaded, torch.cos(half), torch.sin(half))
+        return TorchTape(angles.ndim == 1, loaded, torch.cos(half), torch.sin(half), shots)
 
     def _final(self, tape: TorchTape, rows: slice) -> Tensor:
         """Return the final states (B, 2^Q) of some rows of a tape."""

@@ -94,8 +94,6 @@ def _obstacle(config: RunConfig) -> str:
     """Return what keeps a run from a GPU."""
     if not config.backend.entry.adjoint:
         return f"the backend is {config.backend.name!r}"
-    if not config.noise.is_none:
-        return "noise and shots are drawn there"
     if config.train.optimizer == "lbfgs":
         return "train.optimizer is 'lbfgs'"
     head = head_template(config.model)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import cached_property, partial
 from hashlib import blake2b
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.random import Generator
@@ -24,11 +24,12 @@ from qllmft_backends.adjoint.interface import (
     AdjointCapable,
     Engine,
     EngineMaker,
+    MeasuringEngine,
     engine_maker,
 )
 from qllmft_backends.adjoint.noisy import NoisyPass, NoisySampler
 from qllmft_backends.adjoint.outcomes import measured, noisy_outcomes
-from qllmft_backends.adjoint.program import Program, lower, lower_complex
+from qllmft_backends.adjoint.program import ComplexProgram, Program, lower, lower_complex
 from qllmft_backends.adjoint.qiskit_backend import EngineBackend
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
@@ -53,14 +54,6 @@ class AdjointOptions(CircuitNoise):
     dtype: Literal["float32", "float64"] = "float32"
     device: str = Field("cpu", pattern=r"^(cpu|(cuda|hpu|mps|npu|xpu)(:\d{1,3})?)$")
     seed: int = Field(0, ge=0)
-
-    def _contradictions(self) -> Iterator[str]:
-        yield from super()._contradictions()
-        if self.device != "cpu" and not self.is_none:
-            yield (
-                f"device={self.device!r} with noise or shots: these are drawn on the CPU only. Leave them out, or set "
-                "device='cpu'"
-            )
 
 
 class AdjointBackend(Backend):
@@ -162,9 +155,8 @@ class AdjointBackend(Backend):
         """Return a function from a seed to a pass of training (see `AdjointCapable.noisy_pass`)."""
         if self.options.is_none:
             return None
-        assert isinstance(engine, AdjointEngine)
         frames = FrameProgram.of(circuit, uploads=self.options.uploads)
-        return partial(NoisyPass, engine, frames, self.options)
+        return partial(NoisyPass, cast("MeasuringEngine", engine), frames, self.options)
 
     def expectations(
         self, circuit: QuantumCircuit, values: Floats, observables: Sequence[SparsePauliOp]
@@ -182,8 +174,6 @@ class AdjointBackend(Backend):
         if self.options.is_none:
             answers = engine.values(engine.program.angles(values)).astype(np.float64)
             return Expectations.exact(answers @ sums.coefficients.T)
-        # a device with noise is refused by the options
-        assert isinstance(engine, AdjointEngine)
         if noise.draw == "batch":
             raise BackendError(
                 "draw='batch' is about the passes of a training; expectation values of a sample come from "
@@ -199,7 +189,8 @@ class AdjointBackend(Backend):
         digest.update(frames.gates.tobytes())
         digest.update(np.ascontiguousarray(angles).tobytes())
         seed = int.from_bytes(digest.digest(), "little")
-        return NoisySampler(engine, frames, noise, sums).expectations(angles, seed)
+        measuring = cast("MeasuringEngine", engine)
+        return NoisySampler(measuring, frames, noise, sums).expectations(angles, seed)
 
     def _counted(
         self, circuit: QuantumCircuit, values: Floats, observables: Sequence[SparsePauliOp]
@@ -229,21 +220,23 @@ class AdjointBackend(Backend):
             (B, S) int64; bit q of an outcome is qubit q.
 
         Raises:
-            BackendError: for values of another shape, and on another device than the CPU.
+            BackendError: for values of another shape, and for complex gates on another device than the CPU.
             UnsupportedGateError: see `compile`.
         """
         values = check_values(circuit, values)
         engine, _ = self.compile(circuit, [SparsePauliOp("I" * circuit.num_qubits)])
-        if not isinstance(engine, AdjointEngine | ComplexEngine):
+        if isinstance(engine.program, ComplexProgram) and not isinstance(engine, ComplexEngine):
             raise BackendError(
-                f"counts are drawn on the CPU only, got device={self.options.device!r}; set device='cpu'."
+                f"counts of complex gates are drawn on the CPU only, got device={self.options.device!r}; set "
+                "device='cpu'."
             )
+        measuring = cast("MeasuringEngine", engine)
         angles = engine.program.angles(values)
         if self.options.is_none or isinstance(engine, ComplexEngine):
-            drawn = measured(engine, angles, np.full(len(angles), shots), rng)
+            drawn = measured(measuring, angles, np.full(len(angles), shots), rng)
             return drawn.reshape(len(angles), shots)
         frames = FrameProgram.of(circuit, uploads=self.options.uploads)
-        return noisy_outcomes(engine, frames, self.options.gate_noise, angles, shots, rng)
+        return noisy_outcomes(measuring, frames, self.options.gate_noise, angles, shots, rng)
 
     def gradient(self) -> BaseEstimatorGradient:
         """Return gradients for `EstimatorQNN`: by reverse sweeps, or of noisy values by the parameter-shift rule."""

@@ -67,6 +67,56 @@ class Engine(Differentiable, Protocol):
         ...
 
 
+class MeasuringEngine(Protocol):
+    """Engine of real states that draws shots: `AdjointEngine`, or one on another device, with arrays of NumPy."""
+
+    @property
+    def device(self) -> str:
+        """Return the device that computes."""
+        ...
+
+    @property
+    def program(self) -> Program:
+        """Return the lowered circuit."""
+        ...
+
+    @property
+    def masks(self) -> Ints:
+        """Return (T,) Z strings."""
+        ...
+
+    @property
+    def dtype(self) -> Literal["float32", "float64"]:
+        """Return the type of its numbers."""
+        ...
+
+    @property
+    def double(self) -> MeasuringEngine:
+        """Return the same in float64."""
+        ...
+
+    @property
+    def with_total(self) -> MeasuringEngine:
+        """Return the same with the identity as one more string."""
+        ...
+
+    def forward(self, angles: Any, amplitudes: Any = None, *, shots: Any = None) -> tuple[Any, Any]:
+        """Return expectation values (B, T), exact or with `GaussianShots`, and a tape."""
+        ...
+
+    def values(self, angles: Any, amplitudes: Any = None, *, shots: Any = None) -> Any:
+        """Return expectation values (B, T) alone."""
+        ...
+
+    def vjp(self, tape: Any, cotangent: Any, *, amplitudes: bool = False) -> tuple[Any, Any]:
+        """Return the vector-Jacobian product (see `AdjointEngine.vjp`)."""
+        ...
+
+    def probabilities(self, angles: Any, amplitudes: Any = None) -> Any:
+        """Return probabilities (B, 2^Q) of the outcomes."""
+        ...
+
+
 class AdjointCapable(Evaluator, Protocol):
     """Backend with `Capabilities.adjoint`: heads and encoders train on it by vector-Jacobian products."""
 

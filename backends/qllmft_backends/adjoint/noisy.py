@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 
 from qllmft_backends.adjoint.chunks import EVALUATION_BYTES, GaussianShots, Real
-from qllmft_backends.adjoint.engine import AdjointEngine, Tape
+from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram, Trajectories
+from qllmft_backends.adjoint.interface import MeasuringEngine
 from qllmft_backends.adjoint.outcomes import (
     SITES,
     draw_outcomes,
@@ -40,7 +41,7 @@ class NoisyTape:
 
     angles: Real  # (B, G), or (G,)
     # the engine's tape; None of true shots, whose gradient measures shifted angles
-    engine: Tape | None = None
+    engine: Any = None
     runs: Trajectories | None = None  # None without gate noise
     # (B·N, T) normalised ⟨Z-string⟩ before signs and flips, and (B·N, 1) sums of frequencies; None
     # without `CircuitNoise.renormalize`
@@ -65,8 +66,7 @@ class NoisyPass:
         BackendError: if eq. 2 is to have readout error and strings overlap: their errors would be correlated.
     """
 
-    device: ClassVar[str] = "cpu"
-    engine: AdjointEngine
+    engine: MeasuringEngine
     frames: FrameProgram
     noise: CircuitNoise
     seed: int
@@ -82,6 +82,11 @@ class NoisyPass:
                 f"share some: {[bin(m) for m in masks.tolist()]}. Measure single qubits, or set "
                 "shot_model='multinomial'."
             )
+
+    @property
+    def device(self) -> str:
+        """Return the device that computes."""
+        return self.engine.device
 
     @property
     def double(self) -> NoisyPass:
@@ -175,7 +180,7 @@ class NoisyPass:
         return drawn, runs
 
     @property
-    def _measuring(self) -> AdjointEngine:
+    def _measuring(self) -> MeasuringEngine:
         """Return the engine, which also measures the sum of the frequencies if they are divided by it."""
         return self.engine.with_total if self.noise.renormalize else self.engine
 
@@ -307,7 +312,7 @@ class NoisySampler:
     their scatter, infinite for one trajectory under gate noise.
     """
 
-    engine: AdjointEngine
+    engine: MeasuringEngine
     frames: FrameProgram
     noise: CircuitNoise
     sums: ZObservables

@@ -9,8 +9,8 @@ from qllmft_backends.adjoint.chunks import EVALUATION_BYTES
 from qllmft_backends.adjoint.chunks import Real as Reals
 from qllmft_backends.adjoint.compiled.frames import outcomes_at
 from qllmft_backends.adjoint.complex_engine import ComplexEngine
-from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram, Trajectories
+from qllmft_backends.adjoint.interface import MeasuringEngine
 from qllmft_backends.noise import GateNoise
 from qllmft_backends.protocol import Ints
 
@@ -49,7 +49,7 @@ def flip_probabilities(probabilities: Reals, readout_error: float) -> Reals:
 
 
 def noisy_outcomes(
-    engine: AdjointEngine,
+    engine: MeasuringEngine,
     frames: FrameProgram,
     noise: GateNoise,
     angles: Reals,
@@ -79,7 +79,7 @@ def noisy_outcomes(
 
 
 def read_outcomes(
-    engine: AdjointEngine,
+    engine: MeasuringEngine,
     angles: Reals,
     drawn: Trajectories,
     readout_error: float,
@@ -126,7 +126,7 @@ def patterns(angles: Reals, drawn: Trajectories, runs: int) -> tuple[Reals, Ints
 
 
 def measured(
-    engine: AdjointEngine | ComplexEngine, angles: Reals, shots: Ints, rng: Generator
+    engine: MeasuringEngine | ComplexEngine, angles: Reals, shots: Ints, rng: Generator
 ) -> Ints:
     """Return outcomes (Σ shots,) of the final states for angles (N, G) and ``shots`` (N,), row after row.
 

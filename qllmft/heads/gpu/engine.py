@@ -62,6 +62,8 @@ class TritonEngine(TorchEngine):
         passes: list[TablePass] = []
         if self._is_small:
             rows = [_row(gate, range(n_qubits)) for gate in gates]
+            places = torch.arange(n_qubits, dtype=torch.int32, device=device)
+            passes.append(TablePass(0, len(rows), places))
         else:
             for part in split_into_passes(gates, n_qubits, LOCAL, min(LOWEST, LOCAL)):
                 outside = [q for q in range(n_qubits) if q not in part.qubits]
@@ -179,13 +181,26 @@ class TritonEngine(TorchEngine):
     def _sweep(
         self, tape: TorchTape, states: Tensor, by_value: Tensor, *, amplitudes: bool
     ) -> tuple[Tensor, Tensor | None]:
-        width = tape.amplitudes.shape[1] if amplitudes and tape.amplitudes is not None else 0
-        by_amplitude = torch.empty(tape.samples, width, **self._kind)
-        sweep = self._sweep_small if self._is_small else self._sweep_large
+        cotangent = by_value.contiguous()
         with self._current_device:
-            by_part = sweep(tape, states, by_value.contiguous(), by_amplitude)
-        by_angle = by_part[:, 0] if by_part.shape[1] == 1 else by_part.sum(dim=1)
-        return by_angle, by_amplitude if amplitudes else None
+            if not self._is_small:
+                costates = self._make_costates(states, cotangent)
+                return self._sweep_costates(tape, states, costates, amplitudes=amplitudes)
+            by_amplitude = self._empty_gradient(tape, amplitudes)
+            by_part = self._sweep_small(tape, states, cotangent, by_amplitude)
+        return _sum_of_parts(by_part), by_amplitude if amplitudes else None
+
+    def _sweep_costates(
+        self, tape: TorchTape, states: Tensor, costates: Tensor, *, amplitudes: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        by_amplitude = self._empty_gradient(tape, amplitudes)
+        with self._current_device:
+            by_part = self._sweep_passes(tape, states, costates, by_amplitude)
+        return _sum_of_parts(by_part), by_amplitude if amplitudes else None
+
+    def _empty_gradient(self, tape: TorchTape, amplitudes: bool) -> Tensor:
+        width = tape.amplitudes.shape[1] if amplitudes and tape.amplitudes is not None else 0
+        return torch.empty(tape.samples, width, **self._kind)
 
     def _sweep_small(
         self, tape: TorchTape, states: Tensor, cotangent: Tensor, by_amplitude: Tensor
@@ -224,21 +239,12 @@ class TritonEngine(TorchEngine):
             )
         return by_part
 
-    def _sweep_large(
-        self, tape: TorchTape, states: Tensor, cotangent: Tensor, by_amplitude: Tensor
-    ) -> Tensor:
-        table, passes = self._table
+    def _make_costates(self, states: Tensor, cotangent: Tensor) -> Tensor:
         low, middle, top, low_bits = self._string_tables
         outside = self.program.n_qubits - self._local
-        blocks = 1 << outside
-        warps = warps_of(1 << self._local, NUMBERS[1])
-        parts, threads = self._parts(warps)
-        by_part = torch.empty(tape.samples, blocks * parts, self.program.n_angles, **self._kind)
         costates = torch.empty_like(states)
-        grid = (tape.samples * blocks,)
-        width = by_amplitude.shape[1]
-        if tape.samples:
-            kernels.make_costates[grid](
+        if len(states):
+            kernels.make_costates[(len(states) << outside,)](
                 states,
                 cotangent,
                 costates,
@@ -249,8 +255,22 @@ class TritonEngine(TorchEngine):
                 outside,
                 L=self._local,
                 LOW=low_bits,
-                num_warps=warps,
+                num_warps=warps_of(1 << self._local, NUMBERS[1]),
             )
+        return costates
+
+    def _sweep_passes(
+        self, tape: TorchTape, states: Tensor, costates: Tensor, by_amplitude: Tensor
+    ) -> Tensor:
+        table, passes = self._table
+        outside = self.program.n_qubits - self._local
+        blocks = 1 << outside
+        warps = warps_of(1 << self._local, NUMBERS[1])
+        parts, threads = self._parts(warps)
+        by_part = torch.empty(tape.samples, blocks * parts, self.program.n_angles, **self._kind)
+        grid = (tape.samples * blocks,)
+        width = by_amplitude.shape[1]
+        if tape.samples:
             for part in reversed(passes):
                 kernels.pass_back[grid](
                     table,
@@ -287,6 +307,11 @@ class TritonEngine(TorchEngine):
         """Return the parts of a gradient's sum, and the amplitudes of a sample in different threads."""
         threads = min(THREADS * warps, 1 << self._local)
         return max(1, threads // THREADS), threads
+
+
+def _sum_of_parts(by_part: Tensor) -> Tensor:
+    """Return the gradients (B, G) of their parts (B, parts, G)."""
+    return by_part[:, 0] if by_part.shape[1] == 1 else by_part.sum(dim=1)
 
 
 def _row(gate: MergedGate, qubits: Sequence[int]) -> tuple[int, ...]:

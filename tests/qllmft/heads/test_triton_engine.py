@@ -14,7 +14,7 @@ from qllmft.heads import devices
 from qllmft.heads.gpu.passes import merge_rotations, split_into_passes
 from qllmft.heads.state import final_states
 from qllmft.heads.torch_engine import TorchEngine
-from qllmft_backends.adjoint import AdjointEngine, lower
+from qllmft_backends.adjoint import AdjointEngine, GaussianShots, lower
 from qllmft_backends.adjoint.program.lowering import Op
 from qllmft_circuits import encoder_circuit, head_circuit
 
@@ -123,6 +123,20 @@ def test_a_second_sweep_and_a_copy_give_the_same_bits(triton):
     pickled = answers(pickle.loads(pickle.dumps(engine)), arguments, cotangent)[1:]
     for again in (second, copied, pickled):
         np.testing.assert_array_equal(again[0], first[0])
+
+
+def test_shots_are_those_of_torch_operations(triton):
+    program, masks, arguments, cotangent = request(reuploading(3, 1), "fewer amplitudes", 2)
+    shots = GaussianShots(40, 7, reparametrised=True)
+    answers_of = []
+    for kind in (triton.TritonEngine, TorchEngine):
+        engine = kind(program, masks, "float64", DEVICE)
+        values, tape = engine.forward(*arguments, shots=shots)
+        by_angle, by_amplitude = engine.vjp(tape, cotangent, amplitudes=True)
+        exact = engine.probabilities(*arguments)
+        answers_of.append((values, by_angle, by_amplitude, exact))
+    for mine, theirs in zip(*answers_of, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-12)
 
 
 # --- which gates run in one go
