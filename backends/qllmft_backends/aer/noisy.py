@@ -16,6 +16,7 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
 from qllmft_backends.aer.simulator import (
+    check_gpu,
     check_request,
     measured_bits,
     native_names,
@@ -45,6 +46,7 @@ class AerForteOptions(NoiseSettings):
         trajectories: random runs of the circuit to average if ``shots`` is None; with shots, every shot is a
             trajectory of its own.
         max_parallel_threads: threads of Aer; 0: one per core. Set 1 if the cores are shared.
+        device: ``CPU``, or ``GPU``, which is refused if Aer finds none.
     """
 
     gates: Literal["paper_low", "paper_high", "forte1", "explicit"] = Field("forte1", alias="noise")
@@ -53,6 +55,7 @@ class AerForteOptions(NoiseSettings):
     method: Literal["auto", "density_matrix", "trajectories"] = "auto"
     trajectories: int = Field(TRAJECTORIES, ge=2)
     max_parallel_threads: int = Field(0, ge=0)
+    device: Literal["CPU", "GPU"] = "CPU"
 
     def _contradictions(self) -> Iterator[str]:
         if self.shots is not None and "trajectories" in self.model_fields_set:
@@ -125,21 +128,27 @@ class AerForteBackend(Backend):
 
     Standard errors are those of the shots, or of the trajectories without shots; zero if the density matrix gives exact
     means.
+
+    Raises:
+        BackendError: for ``device="GPU"`` if Aer finds none, with the remedy.
     """
 
     name: ClassVar[str] = "aer_forte"
 
     def __init__(self, options: AerForteOptions | None = None) -> None:
         self.options = options or AerForteOptions()
+        if self.options.device == "GPU":
+            check_gpu()
         # One thread a sample: all threads on one density matrix are up to four times slower. Shot
         # branching stays off, its default: it has given wrong values.
-        threads = {
+        settings = {
+            "device": self.options.device,
             "max_parallel_threads": self.options.max_parallel_threads,
             "max_parallel_experiments": 0,
         }
         self._simulators: dict[Method, AerSimulator] = {
-            "density_matrix": AerSimulator(method="density_matrix", **threads),
-            "trajectories": AerSimulator(method="statevector", **threads),
+            "density_matrix": AerSimulator(method="density_matrix", **settings),
+            "trajectories": AerSimulator(method="statevector", **settings),
         }
 
     @property

@@ -206,6 +206,12 @@ def gpu_obstacle() -> str | None:
     )
 
 
+def check_gpu() -> None:
+    """Raise `BackendError` with the remedy if Aer has no GPU."""
+    if obstacle := gpu_obstacle():
+        raise BackendError(f"device is 'GPU'. {obstacle} Or choose device='CPU'.")
+
+
 def _gpu_refusal() -> str | None:
     """Return what Aer says when a GPU that it lists does not run one qubit, None if it does.
 

@@ -11,6 +11,7 @@ from qiskit import QuantumCircuit
 from qiskit_aer import AerSimulator
 
 from qllmft_backends.aer.simulator import (
+    check_gpu,
     check_request,
     gpu_obstacle,
     measured_bits,
@@ -19,7 +20,6 @@ from qllmft_backends.aer.simulator import (
     saved_means,
 )
 from qllmft_backends.backend import Backend
-from qllmft_backends.errors import BackendError
 from qllmft_backends.observables import PauliObservables, ZObservables
 from qllmft_backends.protocol import (
     Availability,
@@ -66,9 +66,8 @@ class AerStatevectorBackend(Backend):
 
     def __init__(self, options: AerStatevectorOptions | None = None) -> None:
         self.options = options or AerStatevectorOptions()
-        obstacle = gpu_obstacle() if self.options.device == "GPU" else None
-        if obstacle:
-            raise BackendError(f"device is 'GPU'. {obstacle} Or choose device='CPU'.")
+        if self.options.device == "GPU":
+            check_gpu()
         self._simulator = AerSimulator(
             method="statevector",
             device=self.options.device,

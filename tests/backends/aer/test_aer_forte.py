@@ -17,6 +17,7 @@ from qllmft_backends import (
     create,
 )
 from qllmft_backends.aer.noisy import cheaper_method, runs_anew
+from qllmft_backends.aer.simulator import gpu_obstacle
 from qllmft_backends.noise import PRESETS
 from qllmft_circuits import head_circuit, readout_observables
 
@@ -261,3 +262,24 @@ def test_capabilities_follow_the_options():
     assert exact.max_qubits < default.max_qubits
     # which method "auto" takes is known with the circuit only, so exactness is not promised
     assert not create("aer_forte", {"shots": None}).capabilities.exact
+
+
+@pytest.mark.skipif(gpu_obstacle() is None, reason="Aer finds a GPU here")
+def test_a_gpu_that_is_not_there_is_refused_with_the_remedy():
+    with pytest.raises(BackendError, match=r"device is 'GPU'\. Aer finds no GPU.*device='CPU'"):
+        create("aer_forte", {"device": "GPU"})
+
+
+@pytest.mark.skipif(gpu_obstacle() is not None, reason="Aer finds no GPU here")
+@pytest.mark.parametrize(
+    "options", [EXACT, {"shots": None, "method": "trajectories"}, {"shots": 8192}]
+)
+def test_a_gpu_gives_what_the_cpu_gives(options):
+    circuit = head_circuit(4, 1, 1, 1)
+    values = np.random.default_rng(0).uniform(-3, 3, (3, circuit.num_parameters))
+    observables = readout_observables(4)
+    got = create("aer_forte", STRONG | options | {"device": "GPU"}).expectations(
+        circuit, values, observables
+    )
+    exact = create("aer_forte", STRONG | EXACT).expectations(circuit, values, observables)
+    assert (np.abs(got.values - exact.values) <= 5 * got.standard_errors + 1e-10).all()

@@ -10,7 +10,7 @@ from qiskit.quantum_info import SparsePauliOp
 from reference_circuits import expectations_by_statevector, network
 
 from qllmft_backends import BackendError, UnknownBackendError, UnsupportedGateError, create
-from qllmft_backends.aer import statevector
+from qllmft_backends.aer import simulator, statevector
 from qllmft_backends.aer.simulator import gpu_obstacle
 from qllmft_backends.aer.statevector import AerSimulator, AerStatevectorBackend
 from qllmft_circuits import head_circuit, readout_observables
@@ -241,7 +241,8 @@ def test_a_missing_driver_is_what_aer_says_of_it(monkeypatch):
 
 @pytest.mark.skipif(gpu_obstacle() is None, reason="Aer finds a GPU here")
 def test_a_gpu_that_fails_later_is_an_error_and_not_the_cpu(monkeypatch):
-    monkeypatch.setattr(statevector, "gpu_obstacle", lambda: None)
+    for module in (simulator, statevector):
+        monkeypatch.setattr(module, "gpu_obstacle", lambda: None)
     assert AerStatevectorBackend.availability().note == "Aer finds a GPU: device='GPU' works."
     monkeypatch.setattr(AerSimulator, "available_devices", lambda self: ("CPU", "GPU"))
     backend = create("aer_statevector", {"device": "GPU"})
@@ -251,7 +252,8 @@ def test_a_gpu_that_fails_later_is_an_error_and_not_the_cpu(monkeypatch):
 
 
 def test_a_gpu_gets_its_parameter_sets_in_batches_and_one_device(monkeypatch):
-    monkeypatch.setattr(statevector, "gpu_obstacle", lambda: None)
+    for module in (simulator, statevector):
+        monkeypatch.setattr(module, "gpu_obstacle", lambda: None)
     monkeypatch.setattr(AerSimulator, "available_devices", lambda self: ("CPU", "GPU"))
     seen = {}
     monkeypatch.setattr(AerSimulator, "run", lambda self, _, **given: seen.update(given) or 1 / 0)
