@@ -23,7 +23,6 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qllmft.heads.devices import torch_devices
-from qllmft.heads.gpu.engine import TritonEngine
 from qllmft.heads.torch_engine import TorchEngine
 from qllmft_backends.adjoint import AdjointEngine, lower
 
@@ -133,7 +132,14 @@ def engine_step(engine: Any, work: Work) -> Run:
 
 def fused(work: Work) -> Run:
     """Return a step of Triton's kernels, launch by launch."""
-    return engine_step(TritonEngine(work.program, work.masks, "float32", work.device), work)
+    return engine_step(triton_engine(work), work)
+
+
+def triton_engine(work: Work) -> Any:
+    """Return the engine in Triton, which is imported here, because the page needs none."""
+    from qllmft.heads.gpu.engine import TritonEngine
+
+    return TritonEngine(work.program, work.masks, "float32", work.device)
 
 
 def fused_graph(work: Work) -> Run:
@@ -235,7 +241,7 @@ def pennylane(work: Work) -> Run:
 
 def fused_values(work: Work) -> Run:
     """Return the values alone of Triton's kernels."""
-    engine = TritonEngine(work.program, work.masks, "float32", work.device)
+    engine = triton_engine(work)
     return lambda: (engine.values(work.angles, work.amplitudes), None)
 
 
@@ -278,13 +284,13 @@ VALUE_PEERS: dict[str, Callable[[Work], Run]] = {
 
 
 def is_left_out(peer: str, work: Work) -> str:
-    """Return why a peer does not get a step, or nothing."""
+    """Return that a peer does not get a step that would take long, or nothing."""
     if peer in ("TorchQuantum", "PennyLane") and work.state_bytes * 2 > PEER_STATE_BYTES:
-        return f"states of {work.state_bytes * 2 / 2**20:.0f} MiB"
+        return "not run"
     if peer == "PennyLane" and work.samples > 64:
-        return "seconds a step"
+        return "not run"
     if peer == "compiled, CPU" and work.n_qubits > CPU_QUBITS:
-        return "seconds a step"
+        return "not run"
     return ""
 
 
@@ -399,7 +405,7 @@ def least_bytes(work: Work) -> int:
     A state that stays on the chip is written and read once. P passes read and write states 2·P times forward, and
     states and co-states 4·P times back.
     """
-    engine = TritonEngine(work.program, work.masks, "float32", work.device)
+    engine = triton_engine(work)
     passes = len(engine._table[1])
     return work.state_bytes * (2 if engine._is_small else 6 * passes)
 
@@ -466,7 +472,7 @@ def table(rows: list[dict[str, Any]], peers: dict[str, Any]) -> list[str]:
         cells = [f"{row['circuit'].upper()} {row['n_qubits']} × {row['samples']:,}"]
         cells += [cell(row, peer) for peer in peers]
         if has_bytes:
-            cells.append(f"{row['bytes_ms']:.2g}")
+            cells.append(f"{row['bytes_ms']:.2g}" if row["bytes_ms"] >= 1e-3 else "< 0.001")
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
