@@ -14,8 +14,8 @@ from qllmft_backends import UnsupportedGateError
 from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint.chunks import CHUNK_BYTES, SAMPLES_PER_CHUNK
 
-# amplitudes times gates a second in a training step, of one core and of a GPU, as in benchmarks/gpu.json: there one core
-# has 2e9 to 6e9, and an H200 5e11 to 8e11
+# amplitudes times gates a second in a training step, of one core and of a GPU, as in benchmarks/gpu.json: there one
+# core has 2e9 to 6e9, and an H200 5e11 to 8e11
 CORE_RATE = 4e9
 GPU_RATE = 6e11
 LAUNCHES_S = 1e-3  # of a circuit, with the copies of a model on the CPU: preset single-10q has two, and its step 2.1 ms
