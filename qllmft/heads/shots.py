@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -27,7 +29,7 @@ def costates(states: Tensor, weights: Tensor, shots: GaussianShots) -> Tensor:
     gradient: Tensor = 2 * states * positive
     if not shots.reparametrised:
         return gradient
-    scale = shots.count**-0.5
+    scale = 1 / math.sqrt(shots.count)
     overlap = (states * normals).sum(dim=1, keepdim=True)
     gradient += scale * positive * (normals - 2 * states * overlap)
     gradient -= scale * normals * (positive * states.square()).sum(dim=1, keepdim=True)
@@ -45,4 +47,4 @@ def _unrectified(states: Tensor, normals: Tensor, shots: GaussianShots) -> Tenso
     squares = states.square()
     scaled = states * normals
     noise = scaled - squares * scaled.sum(dim=1, keepdim=True)
-    return squares + shots.count**-0.5 * noise
+    return squares + noise / math.sqrt(shots.count)
