@@ -82,10 +82,13 @@ FITS = (
     [
         ("model.odd=false", "train.optimizer 'lbfgs' trains odd encoders with a final linear layer"),
         (
-            'baselines.names=["mlp"]',
-            "the baseline 'mlp' is trained as the head is, and lbfgs trains no such head; remove it",
+            'baselines.training=head baselines.names=["mlp"]',
+            "baselines.training is 'head', and lbfgs trains no head such as the baseline 'mlp'; set it to 'converged'",
         ),
-        ('baselines.names=["low_rank"]', "the baseline 'low_rank' is trained as the head is"),
+        (
+            'baselines.training=head baselines.names=["low_rank"]',
+            "baselines.training is 'head', and lbfgs trains no head such as the baseline 'low_rank'",
+        ),
         ("body.trainable=true", "train.optimizer 'lbfgs' needs a frozen body; set body.trainable to false"),
         ("backend.name=aer_forte", "use the trained model with --backend aer_forte"),
         (
