@@ -5,7 +5,7 @@ They are made by `one_head`, `one_head_runs` and `setfit_heads`.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ import numpy as np
 from examples.experiments.common import DOCS, rows_of, table, write_page
 from examples.experiments.one_head import HEAD
 from examples.experiments.one_head_runs import LR
-from qllmft.tasks import TASK_OF_SCORE, MeanInterval, PairedDifference
+from qllmft.tasks import TASK_OF_SCORE, MeanInterval, PairedDifference, holm
+from qllmft.tasks.statistics import outcome
 
+RESULTS = {"better": "better", "worse": "worse", "equal": "equivalent", "open": "inconclusive"}
 QUANTUM, WITHOUT = "quantum head", "the same without its circuit"
 
 
@@ -44,12 +46,15 @@ def compared(ours: list[float], theirs: list[float], measure: Any) -> list[str]:
     ]
 
 
-def folds() -> Iterator[list[str]]:
-    """Yield the rows of the comparison in five folds."""
+def folds() -> list[list[str]]:
+    """Return the rows of the comparison in five folds, the last cell from Holm's correction over all of them."""
+    lines: list[list[str]] = []
+    differences: list[PairedDifference] = []
+    equivalences: list[float | None] = []
     for (task, body), rows in grouped(read("one-head"), "task", "body").items():
         names = [name for name in rows[0]["scores"] if name != HEAD]
-        known = [name for name in rows[0]["scores"][HEAD] if name in TASK_OF_SCORE]
-        shown = [*known, *(["average precision"] if known == ["macro-F1"] else [])]
+        task_scores = [name for name in rows[0]["scores"][HEAD] if name in TASK_OF_SCORE]
+        shown = [*task_scores, *(["average precision"] if task_scores == ["macro-F1"] else [])]
         for rival in names:
             for score in shown:
                 measure = TASK_OF_SCORE[score if score in TASK_OF_SCORE else "macro-F1"].measure
@@ -60,7 +65,17 @@ def folds() -> Iterator[list[str]]:
                 value = f"{100 * mean:.1f} %" if measure.in_percent else f"{mean:.3f}"
                 what = "" if measure.in_percent else f", {score}"
                 cells = compared(ours, theirs, measure)
-                yield [task, body, f"{rival}{what}", str(len(rows)), value, *cells]
+                lines.append([task, body, f"{rival}{what}", str(len(rows)), value, *cells])
+                difference = PairedDifference.of(ours, theirs)
+                differences.append(difference)
+                equivalences.append(difference.equivalence_p(measure.margin / measure.factor))
+    tests = zip(
+        lines, differences, holm([d.p for d in differences]), holm(equivalences), strict=True
+    )
+    return [
+        [*line, RESULTS[outcome(difference.mean, p, equal_p)]]
+        for line, difference, p, equal_p in tests
+    ]
 
 
 def runs(part: str) -> list[dict[str, Any]]:
@@ -150,7 +165,9 @@ def setfit() -> Iterator[list[str]]:
 
 def main(file: Path = DOCS / "results" / "one-head.md") -> None:
     """Write the page."""
-    rows, (sizes, slope, seeds) = runs("noise"), qubits()
+    rows = runs("noise")
+    sizes, slope, seeds = qubits()
+    comparisons = folds()
     write_page(
         Path(__file__).with_suffix(".md.j2"),
         file,
@@ -164,9 +181,11 @@ def main(file: Path = DOCS / "results" / "one-head.md") -> None:
                 "difference",
                 "95 %",
                 "least",
+                "result",
             ],
-            folds(),
+            comparisons,
         ),
+        results=Counter(row[-1] for row in comparisons),
         runs=table(
             [
                 *["data", "language model", "seeds", "head", "logistic regression", "difference"],
