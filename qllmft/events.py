@@ -30,6 +30,7 @@ class DataChecked:
     findings: Findings
     splits: str = ""  # number of rows of each part, and the rule of the split
     tables: tuple[str, ...] = ()  # what was taken from each file, in words
+    labels: tuple[str, ...] = ()  # lines of a table with the number of texts of each label
 
 
 @dataclass(frozen=True)

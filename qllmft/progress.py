@@ -80,8 +80,8 @@ class LineListener:
         match event:
             case Message(text):
                 self.message(text)
-            case DataChecked(findings, splits, tables):
-                for sentence in (*tables, splits, *findings.sentences()):
+            case DataChecked(findings, splits, tables, labels):
+                for sentence in (*tables, splits, *labels, *findings.sentences()):
                     self.message(sentence)
             case StageStarted():
                 self._stage, self._done = event, event.done

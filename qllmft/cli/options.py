@@ -90,6 +90,8 @@ class DataOptions:
         per_label: Number of texts drawn per label; of all texts in another task than classification. [default: all; by
             the paper's protocol 256, 200 of 'reviews', 512]
         delimiter: Separator of fields in a .csv, .tsv or .txt file. [default: found]
+        missing_labels: Labels such as nan, None, n/a, - and ?: error, or keep them as labels. [default: error]
+        merge_labels: Make one label of those that differ only in capitals, blanks or as 1 and 1.0. [default: no]
         duplicates: Repeated texts: keep, or drop all copies but one and texts with several labels. [default: keep]
         body: Language model: a sentence-transformers name on the hub, a local folder, or 'minilm' (offline). [default:
             the preset's]
@@ -110,6 +112,8 @@ class DataOptions:
     per_label: int | None = None
     delimiter: str | None = None
     bad_rows: BadRows = None
+    missing_labels: str | None = None
+    merge_labels: Annotated[bool | None, typer.Option("--merge-labels")] = None
     duplicates: str | None = None
     body: str | None = None
 

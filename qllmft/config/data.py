@@ -63,6 +63,10 @@ class DataConfig(Section):
     bad_rows: Literal["error", "skip"] = (
         "error"  # rows without a text or a label, and lines that are no rows
     )
+    # labels such as nan, None, n/a, - and ?: error, or keep them as labels; bad_rows = "skip" leaves their rows out
+    missing_labels: Annotated[Literal["error", "keep"], NEUTRAL] = "error"
+    # make one label of those that differ only in capitals, blanks, Unicode forms, or as 1 and 1.0
+    merge_labels: Annotated[bool, NEUTRAL] = False
     # repeated texts: all are kept, or all but one copy dropped, and texts with several labels
     duplicates: Literal["keep", "drop"] = "keep"
     # regression: the label columns hold real numbers; multilabel: each text has any number of

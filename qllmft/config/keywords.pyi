@@ -23,6 +23,8 @@ class SettingKeywords(TypedDict, total=False):
     data__train_fraction: float
     data__delimiter: str | None
     data__bad_rows: Literal["error", "skip"]
+    data__missing_labels: Literal["error", "keep"]
+    data__merge_labels: bool
     data__duplicates: Literal["keep", "drop"]
     data__task: Literal["classification", "regression", "multilabel"]
     data__pair_features: Literal["all", "both", "difference", "product"]

@@ -134,6 +134,7 @@ def _by_label(table: Table, corpus: Corpus, config: DataConfig, least: int) -> I
         raise UserError(
             f"{corpus.source}: each label needs {least} texts or more, one for each part or fold; there are fewer of "
             f"{listed(few)}{_where(table, corpus)}. Add texts, or leave the rows of these labels out."
+            f"{corpus.findings.label_remedy}"
         )
     yield from (rows for rows in found if len(rows))
 

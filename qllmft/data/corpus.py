@@ -38,9 +38,29 @@ class Findings:
     # number of texts of those labels in the test
     tested: Mapping[str, int] = field(default_factory=dict)
     requested: int = 0  # number of texts to draw per label
+    # groups of labels that differ only in their writing, each in words with its counts
+    similar_labels: tuple[str, ...] = ()
+    merged_labels: tuple[str, ...] = ()  # such groups that `data.merge_labels` made one label of
+    listed_labels: int = 0  # number of rows whose label is a list that is written as text
+    first_list: str = ""  # one of these labels
+    # if the labels are more than a quarter of the rows: how many, and what to do, in words
+    many_labels: str = ""
+
+    @property
+    def label_remedy(self) -> str:
+        """Return what the labels suggest, as a sentence after a blank, for an error about too few texts; or ""."""
+        if self.many_labels:
+            return f" {self.many_labels}"
+        if self.similar_labels:
+            first = self.similar_labels[0]
+            return (
+                f" Or make one label of those that differ only in writing, {first}: --merge-labels."
+            )
+        return ""
 
     def sentences(self) -> Iterator[str]:
         """Yield the findings in words."""
+        yield from self._label_sentences()
         if self.skipped_rows:
             first = listed(self.first_skipped, self.skipped_rows, "; ")
             yield f"{_rows(self.skipped_rows)} left out: {first}."
@@ -58,6 +78,23 @@ class Findings:
             for name, count, tested in counts
         ]:
             yield f"{listed(few)}: {self.requested} per label are requested."
+
+    def _label_sentences(self) -> Iterator[str]:
+        """Yield the findings about the names of labels."""
+        if self.merged_labels:
+            yield f"Labels merged: {listed(self.merged_labels, between='; ')}."
+        if self.similar_labels:
+            yield (
+                f"Labels that differ only in writing: {listed(self.similar_labels, between='; ')}. --merge-labels "
+                "makes one label of each group."
+            )
+        if self.listed_labels:
+            yield (
+                f"{count_of(self.listed_labels, 'label', ('is a list', 'are lists'))} written as text, such as "
+                f"{self.first_list!r}: each list is one label here. --task multilabel reads lists."
+            )
+        if self.many_labels:
+            yield self.many_labels
 
 
 def _rows(count: int) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,21 +14,23 @@ from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
 from qllmft.data.cells import MOST_LABEL, is_several, label_of, list_in
-from qllmft.data.corpus import listed
+from qllmft.data.corpus import Findings, listed
+from qllmft.data.label_names import lists_as_text, similar_labels, with_counts
 from qllmft.errors import UserError
 from qllmft.tasks import TASKS
 
 Frames = Mapping[str, pd.DataFrame]  # tables with numbered rows, by split
 
 MOST_LABELS = 1_000
+ROWS_PER_LABEL = 4  # with fewer, the column may be another one than that of the labels
 LARGEST = 1e15  # size of a target; squares of larger ones would overflow in training
 _INDICATORS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 
 def labels_of(
-    frames: Frames, declared: Sequence[str] | None, config: DataConfig
-) -> tuple[tuple[str, ...], dict[str, NDArray[Any]]]:
-    """Return the names of the labels or targets, and the labels of each table as in `Table.labels`.
+    frames: Frames, declared: Sequence[str] | None, config: DataConfig, findings: Findings
+) -> tuple[tuple[str, ...], dict[str, NDArray[Any]], Findings]:
+    """Return the names of the labels or targets, the labels of each table as in `Table.labels`, and the findings.
 
     If names are ``declared``, labels are indices into them.
 
@@ -34,11 +38,11 @@ def labels_of(
         UserError: for a cell that holds no label or target, or for too few or too many labels.
     """
     if TASKS[config.task].real:
-        return config.label_columns, _by_column(frames, config, _target)
+        return config.label_columns, _by_column(frames, config, _target), findings
     if not TASKS[config.task].several:
-        return _one_each(frames, declared, config)
+        return _one_each(frames, declared, config, findings)
     if config.has_lists:
-        names, tables = _from_lists(frames, declared, config)
+        names, tables, findings = _from_lists(frames, declared, config, findings)
     else:
         names, tables = config.targets, _by_column(frames, config, _indicator)
     if not any(table.any() for table in tables.values()):
@@ -46,7 +50,7 @@ def labels_of(
             f"{config.source}: no text has any of the labels {listed(names)}. Are the columns of the "
             "labels right?"
         )
-    return names, tables
+    return names, tables, findings
 
 
 def _cells(frames: Frames, column: str, config: DataConfig) -> dict[str, list[tuple[str, Any]]]:
@@ -100,12 +104,57 @@ def _indicator(cell: Any, column: str, place: str) -> int:
     return found
 
 
+def _writings(
+    counts: Counter[str], config: DataConfig, findings: Findings
+) -> tuple[dict[str, str], Findings]:
+    """Return the label of each label that differs only in writing, if they are merged, and the findings about them."""
+    groups = similar_labels(counts)
+    shown = tuple(with_counts(group, counts) for group in groups)
+    if not config.merge_labels:
+        return {}, replace(findings, similar_labels=shown)
+    merged = {label: group[0] for group in groups for label in group}
+    return merged, replace(findings, merged_labels=shown)
+
+
+def _about_names(counts: Counter[str], config: DataConfig, findings: Findings) -> Findings:
+    """Return the findings with lists that are written as text, and more labels than a quarter of the rows."""
+    lists = lists_as_text(counts)
+    rows = counts.total()
+    many = ""
+    if len(counts) * ROWS_PER_LABEL > rows and len(counts) > 2:
+        many = (
+            f"The column {config.label_columns[0]!r} has {len(counts):,} labels in {rows:,} rows. Did you mean another "
+            "column? Choose with --label-column."
+        )
+        if all(map(_is_number, counts)):
+            many = many.removesuffix(".") + ", or learn the numbers with --task regression."
+    return replace(
+        findings,
+        listed_labels=sum(counts[label] for label in lists),
+        first_list=lists[0] if lists else "",
+        many_labels=many,
+    )
+
+
+def _is_number(label: str) -> bool:
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False
+
+
 def _one_each(
-    frames: Frames, declared: Sequence[str] | None, config: DataConfig
-) -> tuple[tuple[str, ...], dict[str, NDArray[Any]]]:
+    frames: Frames, declared: Sequence[str] | None, config: DataConfig, findings: Findings
+) -> tuple[tuple[str, ...], dict[str, NDArray[Any]], Findings]:
     """Return labels (N,) of texts with one label, named by the column ``LABEL_text`` (SetFit's convention) if any."""
     (column,) = config.label_columns
-    raw = {split: _label_texts(frame[column].tolist()) for split, frame in frames.items()}
+    raw = {split: label_texts(frame[column].tolist()) for split, frame in frames.items()}
+    if declared is None:
+        counts = Counter(label for labels in raw.values() for label in labels)
+        findings = _about_names(counts, config, findings)
+        merged, findings = _writings(counts, config, findings)
+        if merged:
+            raw = {split: [merged.get(y, y) for y in labels] for split, labels in raw.items()}
     values = _values({label for labels in raw.values() for label in labels}, declared)
     names: dict[str, str] = dict(zip(values, declared or values, strict=True))
     for split, frame in frames.items():
@@ -120,10 +169,10 @@ def _one_each(
                 f"{labels[unknown]!r}, expected one of {values}."
             )
         tables[split] = np.array([index_of[label] for label in labels], np.int64)
-    return tuple(names[value] for value in values), tables
+    return tuple(names[value] for value in values), tables, findings
 
 
-def _label_texts(cells: Sequence[Any]) -> list[str]:
+def label_texts(cells: Sequence[Any]) -> list[str]:
     """Return the labels of cells as texts; equal texts of a million rows are one object."""
     forms = {cell: label_of(cell) for cell in {cell for cell in cells if type(cell) is str}}
     return [forms[cell] if type(cell) is str else label_of(cell) for cell in cells]
@@ -142,14 +191,21 @@ def _values(found: set[str], declared: Sequence[str] | None) -> list[str]:
 
 
 def _from_lists(
-    frames: Frames, declared: Sequence[str] | None, config: DataConfig
-) -> tuple[tuple[str, ...], dict[str, NDArray[Any]]]:
-    """Return the names of L labels, and 1 or 0 for each text and label (N, L), from lists of labels."""
+    frames: Frames, declared: Sequence[str] | None, config: DataConfig, findings: Findings
+) -> tuple[tuple[str, ...], dict[str, NDArray[Any]], Findings]:
+    """Return the names of L labels, 1 or 0 for each text and label (N, L) from lists of labels, and the findings."""
     (column,) = config.label_columns
     lists = {
         split: [_labels_in(cell, place, config) for place, cell in cells]
         for split, cells in _cells(frames, column, config).items()
     }
+    if declared is None:
+        counts = Counter(label for sets in lists.values() for labels in sets for label in labels)
+        merged, findings = _writings(counts, config, findings)
+        lists = {
+            split: [[merged.get(label, label) for label in labels] for labels in sets]
+            for split, sets in lists.items()
+        }
     found = {label for sets in lists.values() for labels in sets for label in labels}
     values = _values(found, declared)
     if unknown := sorted(found - {*values}):
@@ -164,15 +220,15 @@ def _from_lists(
         tables[split] = np.zeros((len(sets), len(values)), np.int64)
         for row, labels in enumerate(sets):
             tables[split][row, [index_of[label] for label in labels]] = 1
-    return names, tables
+    return names, tables, findings
 
 
 def _labels_in(cell: Any, place: str, config: DataConfig) -> list[str]:
     """Return the labels in a cell with a list, or with a text that a separator divides."""
-    if isinstance(cell, str) and config.label_separator is not None:
-        cell = [part for part in cell.split(config.label_separator) if part.strip()]
-    elif isinstance(cell, str) and (written := list_in(cell)) is not None:
+    if isinstance(cell, str) and (written := list_in(cell)) is not None:
         cell = written
+    elif isinstance(cell, str) and config.label_separator is not None:
+        cell = [part for part in cell.split(config.label_separator) if part.strip()]
     elif isinstance(cell, str) or not is_several(cell) or isinstance(cell, dict):
         raise UserError(
             f"{place}: the labels are {str(cell)[:40]!r}, expected a list. Name the character between labels with "

@@ -11,12 +11,15 @@ import numpy as np
 from qllmft.config import DataConfig
 from qllmft.data.all_rows import Rows, folds_of, in_words, split_off_test, split_off_validation
 from qllmft.data.corpus import Corpus, Findings, Table, copies_of, listed
+from qllmft.data.label_names import label_table
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
-from qllmft.tasks import TASKS
+from qllmft.tasks import TASKS, task_of
 
 # share drawn of a label with fewer texts than requested; the rest is for the test
 FEW_TO_LEARN_FROM = 0.7
+# names of tables for people
+_PARTS = {"train": "training", "validation": "validation", "test": "test", "known": "calibration"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,18 @@ class Splits:
             del tables["validation"]
         return tables if self.known is None else {**tables, "known": self.known}
 
+    def label_table(self, corpus: Corpus) -> tuple[str, ...]:
+        """Return lines with the number of texts of each label in each part, or none for real targets."""
+        tables = self._disjoint
+        if task_of(self.train.labels).real:
+            return ()
+        labels = [table.labels for table in tables.values()]
+        counts = {
+            label: [int(((y == i) if y.ndim == 1 else y[:, i]).sum()) for y in labels]
+            for i, label in enumerate(corpus.label_names)
+        }
+        return label_table(counts, [_PARTS[name] for name in tables])
+
     @property
     def sizes(self) -> dict[str, int]:
         """Return the number of texts by split."""
@@ -107,6 +122,8 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     """
     random = numpy_generator(seed, "split")
     one_label = TASKS[config.task].one_label
+    if one_label:
+        _check_two_labels(corpus)
     own_test = {"train", "test"} <= corpus.splits.keys() and not config.key_column
     whole = config.protocol == "split" and (config.given(("folds", "test_size")) or not own_test)
     few: Mapping[str, int] = {}
@@ -147,6 +164,16 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     elif whole:
         _check_every_label(train, corpus)
     return Splits(train, validation, test, few, config.drawn_per_label or 0, rule, folds, known)
+
+
+def _check_two_labels(corpus: Corpus) -> None:
+    """Raise UserError if all texts have the same label."""
+    present = sorted({int(y) for table in corpus.splits.values() for y in np.unique(table.labels)})
+    if len(present) < 2:
+        raise UserError(
+            f"{corpus.source}: every text has the label {corpus.label_names[present[0]]!r}; a classifier needs two "
+            "labels or more. Is --label-column right?"
+        )
 
 
 def _kept_apart(table: Table, corpus: Corpus, count: int, seed: int) -> tuple[Table, Table]:
@@ -204,6 +231,7 @@ def _draw(
         raise UserError(
             f"{corpus.source}: there is no second text of the label {listed(once)}; a label needs one "
             "to train on and one to validate on. Add texts of it, or leave its rows out."
+            f"{corpus.findings.label_remedy}"
         )
     rows, few = [], {}
     for label, name in enumerate(corpus.label_names):
@@ -229,7 +257,7 @@ def _cut(
     if (np.bincount(table.labels) == 1).any() and config.drawn_per_label != 1:
         raise UserError(
             f"{corpus.source}: a label has a single text, which cannot be in both training and validation. Add texts "
-            "of that label, or a validation file."
+            f"of that label, or a validation file.{corpus.findings.label_remedy}"
         )
     if n_train < n_classes or len(table) - n_train < n_classes:
         halves = ", or cut them in halves: --set data.train_fraction=0.5"
@@ -279,5 +307,5 @@ def _check_every_label(train: Table, corpus: Corpus) -> None:
     if unseen := [name for i, name in enumerate(corpus.label_names) if i not in present]:
         raise UserError(
             f"{corpus.source}: no text for training has the label {', '.join(unseen)}. Add such texts, or split the "
-            "rows another way (--protocol, --group, --time)."
+            f"rows another way (--protocol, --group, --time).{corpus.findings.label_remedy}"
         )

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from qllmft.config import DataConfig
+from qllmft.config import IN_MEMORY, DataConfig
 from qllmft.counts import count_of
-from qllmft.data.cells import MOST_LABEL, MOST_TEXT, is_blank, is_missing, is_several, label_of
+from qllmft.data.cells import (
+    MOST_LABEL,
+    MOST_TEXT,
+    is_blank,
+    is_missing,
+    is_several,
+    label_of,
+    list_in,
+)
 from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, listed
+from qllmft.data.label_names import is_missing_mark, with_counts
 from qllmft.data.labels import Frames, labels_of
 from qllmft.errors import UserError
+from qllmft.files import expanded
 from qllmft.tasks import TASKS
 from qllmft_backends.text import HALF_PAIR
 
@@ -25,6 +36,7 @@ SPLIT_NAMES = {
 }  # fmt: skip
 LAST_MONTH = 12
 _NO_STRING = ", expected a string"  # ends the fault of a text
+_LOOKS_MISSING = ", as for a missing value"  # ends the fault of a label
 # 3/4/2026, 03.04.26, 03-04-2026 12:30
 _DAY_AND_MONTH = re.compile(r"\s*(\d{1,2})[/.-](\d{1,2})[/.-]\d{2}(?:\d{2})?\b")
 
@@ -40,8 +52,9 @@ def corpus_of(frames: Frames, names: list[str] | None, config: DataConfig) -> Co
     If ``names`` of labels are given, the labels are indices into them.
     """
     _check_columns(frames, config)
+    _check_hidden_labels(frames, config)
     kept, found = _without_bad_rows(frames, config)
-    label_names, labels = labels_of(kept, names, config)
+    label_names, labels, found = labels_of(kept, names, config, found)
     keys = _keys_of(kept, config)
     tables = {}
     for split, frame in kept.items():
@@ -51,15 +64,36 @@ def corpus_of(frames: Frames, names: list[str] | None, config: DataConfig) -> Co
     corpus = Corpus(config.source, label_names, tables, found)
     if config.duplicates == "drop":
         corpus = corpus.without_duplicates()
-    if not TASKS[config.task].one_label:
-        return corpus
-    present = sorted({int(y) for table in corpus.splits.values() for y in np.unique(table.labels)})
-    if len(present) < 2:
-        raise UserError(
-            f"{config.source}: every text has the label {corpus.label_names[present[0]]!r}; a classifier needs two "
-            "labels or more. Is --label-column right?"
-        )
     return corpus
+
+
+def _check_hidden_labels(frames: Frames, config: DataConfig) -> None:
+    """Raise UserError if all labels of the test are -1 or missing and the others are not: the labels are hidden."""
+    if not TASKS[config.task].one_label or "test" not in frames or len(frames) < 2:
+        return
+    (column,) = config.label_columns
+    labels = {
+        split: {*map(_plain_label, frame[column].tolist())} for split, frame in frames.items()
+    }
+    hidden = labels.pop("test")
+    if hidden not in ({"-1"}, {""}) or any(hidden & others for others in labels.values()):
+        return
+    what = "is -1" if hidden == {"-1"} else "is missing"
+    rest = "20 % of the other rows are then the test"
+    remedy = f"Leave that split out; {rest}."
+    if expanded(config.source).is_dir():
+        remedy = f"Take the file of that split out of the folder; {rest}."
+    elif not config.source.startswith(IN_MEMORY):
+        remedy = f"Save the other splits as files, and give their folder with --data; {rest}."
+    raise UserError(
+        f"{config.source}, split 'test': every label {what}, as in data sets of contests, which hide them. {remedy}"
+    )
+
+
+def _plain_label(cell: Any) -> str:
+    """Return a label as text, and "" for one that is missing."""
+    label = label_of(cell)
+    return "" if is_blank(label) or is_missing_mark(label) else label
 
 
 def _check_columns(frames: Frames, config: DataConfig) -> None:
@@ -89,6 +123,7 @@ def _without_bad_rows(
 ) -> tuple[dict[str, pd.DataFrame], Findings]:
     """Return the rows with text and label, and the number of the others, which are errors unless they are skipped."""
     kept, bad, numbers = {}, [], 0
+    marks: Counter[str] = Counter()  # labels that look missing
     for split, frame in frames.items():
         columns = [frame[name].tolist() for name in (*config.text_columns, *config.label_columns)]
         sound = np.ones(len(frame), bool)
@@ -100,6 +135,8 @@ def _without_bad_rows(
                 sound[place] = False
                 bad.append(f"{where}: {fault}")
                 numbers += fault.endswith(_NO_STRING)
+                if fault.endswith(_LOOKS_MISSING):
+                    marks.update(filter(is_missing_mark, _labels_in(cells, config)))
         kept[split] = frame if sound.all() else frame[sound]
         if numbers and not len(kept[split]):
             raise UserError(f"{config.source}, {bad[0]}. Is --text-column right?")
@@ -109,18 +146,39 @@ def _without_bad_rows(
             )
     if bad and config.bad_rows == "error":
         total = sum(map(len, frames.values()))
-        raise _bad_rows(bad, numbers, count_of(total, "row"), config)
+        raise _bad_rows(bad, numbers, marks, count_of(total, "row"), config)
     return kept, Findings(skipped_rows=len(bad), first_skipped=tuple(bad[:FIRST_ROWS]))
 
 
-def _bad_rows(bad: list[str], numbers: int, rows: str, config: DataConfig) -> UserError:
-    """Return the error for rows without a text or a label, ``numbers`` of them with another value as the text."""
+def _bad_rows(
+    bad: list[str], numbers: int, marks: Counter[str], rows: str, config: DataConfig
+) -> UserError:
+    """Return the error for rows without a text or a label.
+
+    Args:
+        bad: the rows and their faults, in words.
+        numbers: how many of them have another value as the text.
+        marks: labels that look missing, with their counts.
+        rows: number of all rows, in words.
+        config: names the source.
+    """
     named = listed(bad, between="; ")
     has = "has" if len(bad) == 1 else "have"
     if numbers == len(bad):
         return UserError(
             f"{config.source}: of {rows} {numbers:,} {has} a text that is no string: {named}. Write numbers in quotes, "
             "or leave these rows out with --bad-rows skip."
+        )
+    if marks:
+        counts = with_counts(sorted(marks), marks)
+        missing = (
+            f"{has} a label that looks missing, {counts}, the first in {bad[0].split(': ')[0]}"
+        )
+        if marks.total() < len(bad):
+            missing = f"{has} no text or no label: {named}. Labels that look missing are {counts}"
+        return UserError(
+            f"{config.source}: of {rows} {len(bad):,} {missing}. Leave these rows out with --bad-rows skip, or take "
+            "such labels as they are with --missing-labels keep."
         )
     return UserError(
         f"{config.source}: of {rows} {len(bad):,} {has} no text or no label: {named}. Fill them in, or leave them out "
@@ -134,6 +192,8 @@ def _rows_to_check(columns: list[list[Any]], config: DataConfig) -> list[int]:
     places: set[int] = set()
     for number, cells in enumerate(columns):
         most = MOST_TEXT if number < n_texts else MOST_LABEL
+        marks = _cells_with_marks(cells, config) if number >= n_texts else set()
+        places.update(place for place, cell in enumerate(cells if marks else ()) if cell in marks)
         if number >= n_texts and not config.has_lists and all(type(cell) is str for cell in cells):
             unusual = {cell for cell in set(cells) if not _is_plain(cell, most)}
             if unusual:
@@ -150,6 +210,20 @@ def _rows_to_check(columns: list[list[Any]], config: DataConfig) -> list[int]:
             if not _is_plain(cells[place], most)
         )
     return sorted(places)
+
+
+def _is_text(cell: Any) -> bool:
+    return isinstance(cell, str)
+
+
+def _labels_in(cells: list[Any], config: DataConfig) -> list[str]:
+    """Return the labels of a row as texts."""
+    labels = cells[len(config.text_columns) :]
+    if config.has_lists:
+        (cell,) = labels
+        written = list_in(cell) if isinstance(cell, str) else cell
+        labels = list(written) if is_several(written) else [cell]
+    return [*map(label_of, labels)]
 
 
 def _is_plain(cell: Any, most: int) -> bool:
@@ -191,8 +265,13 @@ def _fault_of(cells: list[Any], place: str, config: DataConfig) -> str:
             return f"the {name} is {text!r:.60}{_NO_STRING}"
         if is_missing(text) or is_blank(text):
             return f"the {name} is empty"
-    unlabelled = is_missing(labels[0]) if config.has_lists else not all(map(label_of, labels))
-    return "the label is empty" if unlabelled else ""
+    written = [label for label in labels if isinstance(label, str)]
+    if any(map(is_missing, labels)) or (not config.has_lists and any(map(is_blank, written))):
+        return "the label is empty"
+    if config.missing_labels == "error":
+        for label in filter(is_missing_mark, _labels_in(cells, config)):
+            return f"the label is {label!r}{_LOOKS_MISSING}"
+    return ""
 
 
 def _keys_of(frames: Frames, config: DataConfig) -> dict[str, NDArray[Any]]:

@@ -102,8 +102,8 @@ def run_experiment(
     folder.check_can_be_made()
     texts = inputs or SharedInputs()
     corpus = texts.corpus(config.data)
-    check_classes(config.model, corpus.n_classes)
     splits = texts.splits(config.data, config.seed)
+    check_classes(config.model, corpus.n_classes)
     finished = _finished(folder, config, corpus, read_test)
     if finished:
         on_event(Message(f"This run is finished already; its record is {folder.result_file}."))
@@ -116,7 +116,8 @@ def run_experiment(
         if finished:
             return Outcome(folder, finished, config.train.epochs)
         findings = splits.findings(corpus)
-        on_event(DataChecked(findings, splits.in_words, corpus.tables))
+        labels = splits.label_table(corpus)
+        on_event(DataChecked(findings, splits.in_words, corpus.tables, labels))
         backend = training_backend(config, splits, on_event, backend_options)
         outcome = _work(
             RunSetup(config, folder, corpus, splits, findings, backend, on_event, inputs, read_test)

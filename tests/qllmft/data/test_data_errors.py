@@ -40,11 +40,6 @@ WRONG = [
     ("mine.jsonl", f'{{"text": "a", "label": null}}\n{A}', "row 1: the label is empty"),
     (
         "mine.tsv",
-        f"{HEAD}a\tspam\nb\tspam\n",
-        "every text has the label 'spam' ... two labels or more. Is --label-column right?",
-    ),
-    (
-        "mine.tsv",
         f"{HEAD}good\t1\nмир\t0\n".encode("cp1251"),
         "mine.tsv, line 3: byte 0xec is not UTF-8 ... Windows-1252 ... iconv -f cp1250 -t utf-8 mine.tsv",
     ),
