@@ -159,7 +159,7 @@ def _data(
     from qllmft.config import EMBEDDED, DataConfig, parse_config
 
     known = DataConfig() if source == EMBEDDED else run_settings(run).data
-    kept = ("task", "label_separator", "pair_column", "pair_features")
+    kept = ("task", "label_separator", "pair_column", "pair_features", "missing_labels")
     settings = {name: getattr(known, name) for name in (*kept, *given)}
     settings |= {name: value for name, value in given.items() if value}
     return parse_config({"data": {"source": source, **settings}}, "the options of --data").data
@@ -176,14 +176,17 @@ def _parts(found: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
         f"{found.source}: {percent(accuracy.value, 2)} % of {count_of(accuracy.total, 'text', ('is', 'are'))} right "
         f"(95 % interval {low} to {high} %)."
     )
-    low, high = map(percent, scores.interval)
-    yield (
-        f"Balanced accuracy {percent(scores.balanced, 2)} % ({low} to {high} %), macro-F1 "
-        f"{percent(scores.macro_f1, 2)} %; the most frequent label has {percent(scores.majority)} % of the texts"
-        f"{', and every text got the same answer' * scores.constant}."
-    )
-    if scores.bound:
-        yield scores.bound
+    if found.only_label is not None:
+        yield f"Balanced accuracy and F1 need two labels: every text has the label {found.only_label!r}."
+    else:
+        low, high = map(percent, scores.interval)
+        yield (
+            f"Balanced accuracy {percent(scores.balanced, 2)} % ({low} to {high} %), macro-F1 "
+            f"{percent(scores.macro_f1, 2)} %; the most frequent label has {percent(scores.majority)} % of the texts"
+            f"{', and every text got the same answer' * scores.constant}."
+        )
+        if scores.bound:
+            yield scores.bound
     if found.margin:
         left = share_left(found.unsure, accuracy.total, found.margin)
         right = f"{found.sure} are right" if found.sure else "there are none"
@@ -196,12 +199,13 @@ def _parts(found: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
     if found.calibration:
         yield f"Expected calibration error of the probabilities: {found.calibration}."
     yield from _notes(found, backend)
-    rows = []
-    for name, one in found.by_label.items():
-        shares = (one.precision, one.recall, one.f1)
-        cells = ("–" if share is None else f"{percent(share)} %" for share in shares)
-        rows.append((name, f"{one.texts:,}", *cells))
-    yield table("label", *numbers("texts", "precision", "recall", "F1"), rows=rows)
+    if found.only_label is None:
+        rows = []
+        for name, one in found.by_label.items():
+            shares = (one.precision, one.recall, one.f1)
+            cells = ("–" if share is None else f"{percent(share)} %" for share in shares)
+            rows.append((name, f"{one.texts:,}", *cells))
+        yield table("label", *numbers("texts", "precision", "recall", "F1"), rows=rows)
     yield "Confusion matrix: rows are the true label, columns the predicted."
     predicted = [Column(name, justify="right") for name in found.names]
     counts = zip(found.names, found.confusion or [], strict=True)

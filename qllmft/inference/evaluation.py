@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import starmap
 from pathlib import Path
@@ -11,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import EMBEDDED, DataConfig, RunConfig
+from qllmft.counts import count_of
 from qllmft.data import Corpus, Splits, Table, read_corpus, split_corpus
+from qllmft.data.corpus import listed
+from qllmft.data.label_names import comparison_key
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.files import json_values, path_near
@@ -71,6 +75,12 @@ class Evaluation:
         return ClassScores.of(np.array(self.confusion))
 
     @property
+    def only_label(self) -> str | None:
+        """Return the label that all texts have, or None if they have several."""
+        texts = self.classes.texts
+        return self.names[int(np.argmax(texts))] if max(texts) == sum(texts) else None
+
+    @property
     def by_label(self) -> dict[str, LabelScores]:
         """Return the scores of each label, of one label per text."""
         scores = self.classes
@@ -88,7 +98,7 @@ class Evaluation:
             return dict(json_values(found))
         found |= {
             "accuracy": self.accuracy,
-            "classes": self.classes,
+            "classes": None if self.only_label else self.classes,
             "labels": self.names,
             "by_label": self.by_label,
             "confusion": self.confusion,
@@ -176,7 +186,12 @@ class LabelledTexts:
             on_event(Message(line))
         if subset is not None:
             table, source = subset.of(table), f"{source}, {subset}"
-        labels = table.labels if real else _labels_of_model(corpus, table, names)
+        labels = table.labels
+        if not real:
+            model_names = _model_names(corpus, table, names)
+            if renamed := [f"{a!r} as {b!r}" for a, b in model_names.items() if a != b]:
+                on_event(Message(f"Labels are read as the model's: {listed(renamed)}."))
+            labels = _labels_of_model(corpus, table, names, model_names)
         (examples,) = predictor.embed_tables({"": table}, on_event)
         trained_on = 0 if data is None else _trained_on(run, table)
         return cls(source, labels, examples.x.numpy(), trained_on)
@@ -278,17 +293,46 @@ def _trained_on(run: Path, table: Table) -> int | None:
     return sum(text in used for text in table.items)
 
 
-def _labels_of_model(corpus: Corpus, table: Table, names: tuple[str, ...]) -> NDArray[np.int64]:
-    """Return the table's labels as indices into the model's label names."""
-    unknown = sorted(set(corpus.label_names) - set(names))
+def _model_names(corpus: Corpus, table: Table, names: tuple[str, ...]) -> dict[str, str]:
+    """Return the model's label by each label of the table, up to differences of writing that name one label.
+
+    Raises:
+        UserError: with the labels that do not fit, and the number of their texts.
+    """
+    by_key: dict[str, list[str]] = {}
+    for name in names:
+        by_key.setdefault(comparison_key(name), []).append(name)
+    model_names = {}
+    unknown = []
+    for index, name in enumerate(corpus.label_names):
+        near = [name] if name in names else by_key.get(comparison_key(name), [])
+        rows = table.labels == index if table.labels.ndim == 1 else table.labels[:, index]
+        count = int(rows.sum())
+        if len(near) == 1:
+            model_names[name] = near[0]
+        elif count:
+            unknown.append(f"{name!r} ({count_of(count, 'text')})")
     if unknown:
         raise UserError(
-            f"{corpus.source} has the labels {', '.join(corpus.label_names)}; the model has {', '.join(names)}. "
-            "Evaluate on texts with the labels that it was trained on."
+            f"{corpus.source}: the model has no label {listed(unknown)}; its labels are "
+            f"{listed([f'{name!r}' for name in names])}. Evaluate on texts with the labels that it was trained on, or "
+            "choose another column with --label-column."
         )
-    indices = np.array([names.index(name) for name in corpus.label_names], dtype=np.int64)
+    return model_names
+
+
+def _labels_of_model(
+    corpus: Corpus, table: Table, names: tuple[str, ...], model_names: Mapping[str, str]
+) -> NDArray[np.int64]:
+    """Return the table's labels as indices into the model's label names, or 0 and 1 for each of several."""
+    indices = {
+        index: names.index(model_names[name])
+        for index, name in enumerate(corpus.label_names)
+        if name in model_names
+    }
     if table.labels.ndim == 1:
-        return np.asarray(indices[table.labels])
+        return np.array([indices[index] for index in table.labels.tolist()], np.int64)
     labels = np.zeros((len(table), len(names)), np.int64)
-    labels[:, indices] = table.labels
+    for index, model_index in indices.items():
+        labels[:, model_index] |= table.labels[:, index]
     return labels

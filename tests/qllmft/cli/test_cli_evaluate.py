@@ -43,6 +43,38 @@ def test_the_table_says_the_same(run, cli):
         assert f"{name} {row[0]} {row[1]}" in text
 
 
+@pytest.mark.public_report(
+    case="evaluate_one_label",
+    source="huggingface/autotrain-advanced#784",
+    seen="texts with one label were refused by evaluate",
+    outcome="the share of right answers is printed, without balanced accuracy and F1",
+)
+def test_texts_of_one_label_have_a_share_of_right_answers(run, cli, tmp_path):
+    file = tmp_path / "good.csv"
+    file.write_text("text,label\n" + "".join(f"{text},positive\n" for text in WRONG_TWICE))
+    found = cli.json("evaluate", run.path, "--data", file)
+    assert found["accuracy"]["total"] == len(WRONG_TWICE)
+    assert found["classes"] is None
+    assert found["confusion"][found["labels"].index("negative")] == [0, 0]
+    text = cli.words("evaluate", run.path, "--data", file)
+    assert f"{100 * found['accuracy']['value']:.2f} % of 5 texts are right" in text
+    assert "Balanced accuracy and F1 need two labels: every text has the label 'positive'." in text
+    assert "macro-F1" not in text
+
+
+def test_labels_in_another_writing_are_those_of_the_model(run, cli, tmp_path):
+    same = tmp_path / "same.csv"
+    other = tmp_path / "other.csv"
+    rows = [(text, label, label.upper()) for text, label in WRONG_TWICE.items()]
+    same.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label, _ in rows))
+    other.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, _, label in rows))
+    expected = cli.json("evaluate", run.path, "--data", same)["confusion"]
+    assert cli.json("evaluate", run.path, "--data", other)["confusion"] == expected
+    other.write_text(f"{other.read_text()}ugly film,ugly\nuglier film,ugly\n")
+    said = cli.refused("evaluate", run.path, "--data", other)
+    assert "the model has no label 'ugly' (2 texts); its labels are 'negative', 'positive'." in said
+
+
 @pytest.mark.parametrize("given", ["", "--text-column review --label-column stars"])
 def test_other_texts_are_read_by_the_columns_of_the_run_or_of_the_options(
     run, cli, tmp_path, given

@@ -140,7 +140,9 @@ def test_what_is_about_one_label_is_refused(
 
 def test_labels_that_the_model_does_not_have_are_refused(run, cli, tmp_path):
     (tmp_path / "other.jsonl").write_text('{"text": "a film", "label": ["film", "sad"]}\n' * 2)
-    message = "has the labels film, sad; the model has film, good, not. Evaluate on texts with the"
+    message = (
+        "the model has no label 'sad' (2 texts); its labels are 'film', 'good', 'not'. Evaluate"
+    )
     assert message in cli.refused("evaluate", run, "--data", tmp_path / "other.jsonl")
 
 

@@ -51,7 +51,9 @@ def test_labels_are_matched_by_name_whatever_their_order_in_the_file(run, tmp_pa
     assert model.label_names == ("bad", "good")
     corpus = evaluation.Corpus("here", ("good",), {})
     table = evaluation.Table(["good a", "good b"], np.array([0, 0]))
-    assert evaluation._labels_of_model(corpus, table, model.label_names).tolist() == [1, 1]
+    names = evaluation._model_names(corpus, table, model.label_names)
+    labels = evaluation._labels_of_model(corpus, table, model.label_names, names)
+    assert labels.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -71,8 +73,9 @@ def test_a_split_of_a_folder(run, corpus, tmp_path, split, shown):
 
 def test_unknown_labels_are_refused_before_anything_is_embedded(run, tmp_path, body):
     other = write_corpus(tmp_path / "other.tsv", labels=("good", "ugly"))
-    with pytest.raises(
-        UserError, match=r"has the labels good, ugly; the model has bad, good. Eval"
-    ):
+    said = (
+        r"the model has no label 'ugly' \(\d+ texts\); its labels are 'bad', 'good'\. Evaluate on"
+    )
+    with pytest.raises(UserError, match=said):
         evaluate_run(run, DataConfig(source=str(other)))
     assert body.calls == []
