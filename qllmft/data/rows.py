@@ -23,7 +23,7 @@ from qllmft.data.cells import (
 )
 from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, listed
 from qllmft.data.label_names import is_missing_mark, with_counts
-from qllmft.data.labels import Frames, labels_of
+from qllmft.data.labels import Frames, label_texts, labels_of
 from qllmft.errors import UserError
 from qllmft.files import expanded
 from qllmft.tasks import TASKS
@@ -73,7 +73,8 @@ def _check_hidden_labels(frames: Frames, config: DataConfig) -> None:
         return
     (column,) = config.label_columns
     labels = {
-        split: {*map(_plain_label, frame[column].tolist())} for split, frame in frames.items()
+        split: {*map(_plain_label, {*label_texts(frame[column].tolist())})}
+        for split, frame in frames.items()
     }
     hidden = labels.pop("test")
     if hidden not in ({"-1"}, {""}) or any(hidden & others for others in labels.values()):
@@ -90,9 +91,8 @@ def _check_hidden_labels(frames: Frames, config: DataConfig) -> None:
     )
 
 
-def _plain_label(cell: Any) -> str:
-    """Return a label as text, and "" for one that is missing."""
-    label = label_of(cell)
+def _plain_label(label: str) -> str:
+    """Return a label, and "" for one that is missing."""
     return "" if is_blank(label) or is_missing_mark(label) else label
 
 
@@ -136,7 +136,8 @@ def _without_bad_rows(
                 bad.append(f"{where}: {fault}")
                 numbers += fault.endswith(_NO_STRING)
                 if fault.endswith(_LOOKS_MISSING):
-                    marks.update(filter(is_missing_mark, _labels_in(cells, config)))
+                    labels = _labels_in(cells[len(config.text_columns) :], config)
+                    marks.update(filter(is_missing_mark, labels))
         kept[split] = frame if sound.all() else frame[sound]
         if numbers and not len(kept[split]):
             raise UserError(f"{config.source}, {bad[0]}. Is --text-column right?")
@@ -212,18 +213,21 @@ def _rows_to_check(columns: list[list[Any]], config: DataConfig) -> list[int]:
     return sorted(places)
 
 
-def _is_text(cell: Any) -> bool:
-    return isinstance(cell, str)
+def _cells_with_marks(cells: list[Any], config: DataConfig) -> set[str]:
+    """Return the texts in a column of labels that have a mark of a missing value."""
+    texts = {cell for cell in cells if type(cell) is str}
+    return {cell for cell in texts if any(map(is_missing_mark, _labels_in([cell], config)))}
 
 
 def _labels_in(cells: list[Any], config: DataConfig) -> list[str]:
-    """Return the labels of a row as texts."""
-    labels = cells[len(config.text_columns) :]
-    if config.has_lists:
-        (cell,) = labels
-        written = list_in(cell) if isinstance(cell, str) else cell
-        labels = list(written) if is_several(written) else [cell]
-    return [*map(label_of, labels)]
+    """Return the labels of a row, from its cells in the columns of labels, as texts."""
+    if not config.has_lists:
+        return [*map(label_of, cells)]
+    (cell,) = cells
+    labels = list_in(cell) if isinstance(cell, str) else cell
+    if isinstance(cell, str) and labels is None and config.label_separator is not None:
+        labels = cell.split(config.label_separator)
+    return [*map(label_of, labels if is_several(labels) else [cell])]
 
 
 def _is_plain(cell: Any, most: int) -> bool:
@@ -269,7 +273,7 @@ def _fault_of(cells: list[Any], place: str, config: DataConfig) -> str:
     if any(map(is_missing, labels)) or (not config.has_lists and any(map(is_blank, written))):
         return "the label is empty"
     if config.missing_labels == "error":
-        for label in filter(is_missing_mark, _labels_in(cells, config)):
+        for label in filter(is_missing_mark, _labels_in(labels, config)):
             return f"the label is {label!r}{_LOOKS_MISSING}"
     return ""
 
