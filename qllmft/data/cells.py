@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ MOST_COLUMNS = 10_000  # each costs pandas about 1 ms
 MOST_TEXT = 1_000_000
 MOST_LABEL = 200  # characters; int() refuses numbers of more than 4,300 digits
 ROWS_AT_ONCE = 1_000
+_VARIATIONS = re.compile("[\ufe00-\ufe0f]")  # selectors of the form of the character before
 
 
 def check_columns(count: int, path: Path) -> None:
@@ -42,6 +44,21 @@ def is_blank(text: str) -> bool:
     return all(
         character.isspace() or unicodedata.category(character) in ("Cc", "Cf") for character in text
     )
+
+
+def visible_text(text: str) -> str:
+    r"""Return a text without characters that nobody sees, with one blank in place of white space.
+
+    >>> visible_text("\u200bvery\u00a0\t good\ufe0f ")
+    'very good'
+    """
+    if not text.isprintable() or _VARIATIONS.search(text):
+        text = "".join(
+            character
+            for character in _VARIATIONS.sub("", text)
+            if character.isspace() or unicodedata.category(character) not in ("Cc", "Cf")
+        )
+    return " ".join(text.split())
 
 
 def is_several(value: Any) -> bool:

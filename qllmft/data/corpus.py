@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qllmft.config.data import PairFeatures
 from qllmft.counts import count_of
+from qllmft.data.cells import visible_text
 from qllmft.errors import UserError
 
 FIRST_ROWS = 5  # number of bad rows that are named
@@ -30,7 +31,7 @@ class Findings:
     )
     first_skipped: tuple[str, ...] = ()  # names of the first of them
     dropped_rows: int = 0  # duplicates that were left out; see `Corpus.without_duplicates`
-    repeated_texts: int = 0  # different texts that occur more than once, up to white space
+    repeated_texts: int = 0  # different texts that occur more than once, see `copies_of`
     crossing_texts: int = 0  # repeated texts in more than one of training, validation and test
     contradictory_texts: int = 0  # repeated texts with more than one label
     # number of drawn texts, by name of each label that has fewer than requested
@@ -184,7 +185,7 @@ class Corpus:
     def without_duplicates(self) -> Corpus:
         """Return the corpus with every text once, without texts that have several labels.
 
-        Texts that differ in white space alone are copies. The first copy is kept: test before validation before the
+        Copies are those of `copies_of`. The first copy is kept: test before validation before the
         other splits.
         """
         rank = {name: place for place, name in enumerate(_KEPT_FIRST)}
@@ -227,10 +228,13 @@ class Corpus:
 
 
 def copies_of(splits: Mapping[str, Table]) -> dict[str, list[tuple[str, int, Any]]]:
-    """Return split, row and label or targets of all copies of each repeated text, compared without white space."""
+    """Return split, row and label or targets of all copies of each repeated text.
+
+    Texts that differ only in capitals, white space or invisible characters are copies.
+    """
     found: dict[str, list[tuple[str, int, Any]]] = defaultdict(list)
     for name, table in splits.items():
         for row, (text, label) in enumerate(zip(table.items, table.labels.tolist(), strict=True)):
             value = tuple(label) if isinstance(label, list) else label
-            found[" ".join(text.split())].append((name, row, value))
+            found[visible_text(text.casefold())].append((name, row, value))
     return {text: copies for text, copies in found.items() if len(copies) > 1}

@@ -7,7 +7,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from qllmft.data.cells import list_in
+from qllmft.data.cells import list_in, visible_text
 from qllmft_backends.text import printable
 
 # what programs and people write for a missing value, in lower case
@@ -17,7 +17,6 @@ MISSING_MARKS = frozenset(
 MOST_LINES = 10  # of a table of labels
 MOST_SHOWN = 40  # characters of a name in it
 _NUMBER = re.compile(r"([-+]?)0*([0-9]+)(?:\.([0-9]*?)0*)?")
-_VARIATION = range(0xFE00, 0xFE10)  # selectors of a character's form, which nobody sees
 
 
 def is_missing_mark(label: str) -> bool:
@@ -29,12 +28,6 @@ def is_missing_mark(label: str) -> bool:
     return label.strip().casefold() in MISSING_MARKS
 
 
-def is_invisible(character: str) -> bool:
-    """Return whether a character leaves no mark on the page and is no white space."""
-    hidden = unicodedata.category(character) in ("Cc", "Cf") or ord(character) in _VARIATION
-    return hidden and not character.isspace()
-
-
 def comparison_key(label: str) -> str:
     r"""Return a text that labels share which differ only in capitals, blanks, Unicode forms or the form of a number.
 
@@ -44,9 +37,7 @@ def comparison_key(label: str) -> str:
     ['1', '1', '-0.5', 'v1.0']
     """
     folded = unicodedata.normalize("NFKC", label).casefold()
-    text = unicodedata.normalize("NFKC", folded)
-    visible = "".join(character for character in text if not is_invisible(character))
-    key = " ".join(visible.split())
+    key = visible_text(unicodedata.normalize("NFKC", folded))
     number = _NUMBER.fullmatch(key)
     if number is None:
         return key

@@ -6,7 +6,7 @@ import pytest
 from table_files import FORMATS, labelled, write_table
 
 from qllmft.config import DataConfig
-from qllmft.data import Corpus, Findings, Table, read_corpus, split_corpus
+from qllmft.data import Corpus, Findings, Splits, Table, read_corpus, split_corpus
 from qllmft.data.texts import read_texts
 from qllmft.errors import UserError
 
@@ -100,6 +100,34 @@ def test_duplicates_are_counted_over_the_three_parts():
     assert said.startswith(
         "Duplicates: 5 texts occur more than once, 3 of them in more than one of training, val"
     )
+
+
+@pytest.mark.public_report(
+    case="duplicates_invisible",
+    source="embeddings-benchmark/mteb#1036",
+    seen="copies in capitals or with a zero-width space were not counted",
+    outcome="they are counted and dropped as copies",
+)
+def test_copies_in_capitals_and_with_invisible_characters_are_counted():
+    texts = ["The lamp works.", "A fine tent", "The mug broke", "One of its kind"]
+    copies = ["the LAMP works.", "A fine\u00a0tent\u200b", "\ufeffThe mu\u00adg broke", "Another"]
+    corpus = Corpus(
+        "made",
+        ("no", "yes"),
+        {
+            "train": Table([*texts, *texts], np.array([0, 1, 0, 1] * 2)),
+            "test": Table(copies, np.array([0, 1, 0, 1])),
+        },
+    )
+    dropped = corpus.without_duplicates()
+    assert {name: table.texts for name, table in dropped.splits.items()} == {
+        "train": texts[3:],
+        "test": copies,
+    }
+    once = Table(texts, np.array([0, 1, 0, 1]))
+    splits = Splits(once, Table(["x"], np.array([0])), corpus.splits["test"])
+    found = splits.findings(Corpus("made", ("no", "yes"), splits.tables))
+    assert (found.repeated_texts, found.crossing_texts) == (3, 3)
 
 
 def test_of_duplicates_one_copy_stays_that_of_the_test_set_first():
