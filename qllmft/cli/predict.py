@@ -127,11 +127,16 @@ def predict(
     if backends:
         _measure(predictor, backends, list(given), choice, decision, json=json, repeats=bootstrap)
         return
-    total = unsure = unlike = 0
+    total = unsure = unlike = unknown = mostly = cut = 0
     for prediction in predictor.stream(given, **vars(decision)):
         _print(*_shown(prediction), json=json)
+        unknown += prediction.unknown > 0
+        mostly += prediction.mostly_unknown
+        cut += prediction.cut
         total, unsure = total + 1, unsure + prediction.unsure
         unlike += prediction.unlike
+    if unknown or cut:
+        say(_reading_note(unknown, mostly, cut, total), err=True)
     if margin and total:
         say(share_left(unsure, total, margin), err=True)
     if novelty and total:
@@ -140,6 +145,21 @@ def predict(
             f"the validation texts {percent(predictor.novelty.marked(novelty))} %.",
             err=True,
         )
+
+
+def _reading_note(unknown: int, mostly: int, cut: int, total: int) -> str:
+    """Return sentences about the texts that the language model does not know or cuts."""
+    sentences = []
+    if unknown:
+        holding = count_of(unknown, "text", ("holds", "hold"))
+        sentences.append(
+            f"{holding} characters that the language model does not know, of {total:,}; {mostly:,} of them little else."
+        )
+    if cut:
+        sentences.append(
+            f"The end of {count_of(cut, 'text', ('is', 'are'))} not read, as the language model cuts long texts."
+        )
+    return " ".join(sentences)
 
 
 def _pairs(texts: list[str]) -> list[tuple[str, str]]:

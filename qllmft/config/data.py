@@ -67,8 +67,8 @@ class DataConfig(Section):
     missing_labels: Annotated[Literal["error", "keep"], NEUTRAL] = "error"
     # make one label of those that differ only in capitals, blanks, Unicode forms, or as 1 and 1.0
     merge_labels: Annotated[bool, NEUTRAL] = False
-    # repeated texts, capitals, white space and invisible characters aside: all are kept, or all but one copy dropped, and
-    # texts with several labels
+    # repeated texts, but for capitals, white space and invisible characters: all are kept, or all but one copy dropped,
+    # and texts with several labels
     duplicates: Literal["keep", "drop"] = "keep"
     # regression: the label columns hold real numbers; multilabel: each text has any number of
     # labels

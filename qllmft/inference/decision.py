@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.counts import count_of
+from qllmft.embed.reading import MOSTLY
 from qllmft.errors import UserError
 from qllmft.tasks.calibration import fewest_texts, least_probability
 from qllmft.tasks.measure import percent
@@ -35,6 +36,14 @@ class Prediction:
     # probability that `labels` contain the true one; None: they are the answer
     coverage: float | None = None
     unlike: bool = False  # whether the text is unlike the training texts, see `Novelty`
+    # share of the text's tokens that the language model does not know, in [0, 1]
+    unknown: float = 0.0
+    cut: bool = False  # whether the language model does not read its end
+
+    @property
+    def mostly_unknown(self) -> bool:
+        """Return whether the language model does not know half of the text's tokens or more."""
+        return self.unknown >= MOSTLY
 
     def as_dict(self, *, measured: bool = False) -> dict[str, Any]:
         """Return label or labels and probabilities for JSON, and if ``measured`` the statistical error."""
@@ -44,6 +53,10 @@ class Prediction:
             found |= {"set": labels, "coverage": self.coverage}
         if self.unlike:
             found["unlike"] = True
+        if self.unknown:
+            found["unknown"] = round(self.unknown, 6)
+        if self.cut:
+            found["cut"] = True
         found["probabilities"] = {name: round(p, 6) for name, p in self.probabilities.items()}
         if measured:
             found |= {"standard_error": round(self.standard_error, 6), "decided": self.decided}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice, tee
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from qllmft.data.cells import is_blank
 from qllmft.data.corpus import BETWEEN
 from qllmft.embed import Body, Embedder, body_identity, check_vectors, locate_body
 from qllmft.embed.embedder import pair_vectors
+from qllmft.embed.reading import Reader, TextReading
 from qllmft.errors import UserError
 from qllmft.model import StoredModel
 from qllmft_backends.text import HALF_PAIR
@@ -103,6 +105,22 @@ class ItemVectors:
         if jobs == 1 and ray is None:
             return self._checked(self._here().encode(texts))
         return self._checked(self._several(jobs, ray).embed(texts).vectors)
+
+    @cached_property
+    def _reader(self) -> Reader | None:
+        return Reader.of(self._model.body)
+
+    def readings(self, items: Sequence[Item]) -> list[TextReading]:
+        """Return what the body reads of each item; of a pair, the text that it reads worse."""
+        if self._reader is None:
+            return [TextReading(0.0, False, b"")] * len(items)
+        readings = list(self._reader.read(self._texts(items)))
+        if self._model.pair is None:
+            return readings
+        return [
+            TextReading(max(a.unknown, b.unknown), a.cut or b.cut, a.tokens + b.tokens)
+            for a, b in zip(readings[::2], readings[1::2], strict=True)
+        ]
 
     def close(self) -> None:
         """End the other processes; the next text starts them again."""

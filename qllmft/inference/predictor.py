@@ -354,6 +354,7 @@ class Predictor:
         if decision.coverage is not None:
             sets = decision.sets(p, self.model.true_probabilities)
         unsure = decision.unsure(p)
+        readings = self._vectors.readings(texts)
         for i, (text, label) in enumerate(zip(texts, labels.tolist(), strict=True)):
             yield Prediction(
                 item_text(text),
@@ -366,6 +367,8 @@ class Predictor:
                 several,
                 decision.coverage,
                 unlike is not None and bool(unlike[i]),
+                readings[i].unknown,
+                readings[i].cut,
             )
 
     def target_values(self, vectors: Vectors) -> Floats:

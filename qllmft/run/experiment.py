@@ -33,6 +33,7 @@ from qllmft.config import RunConfig
 from qllmft.data import Corpus, Findings
 from qllmft.data.corpus import listed
 from qllmft.embed import published_name, weights_hash
+from qllmft.embed.reading import Reader
 from qllmft.errors import UserError
 from qllmft.events import DataChecked, EpochEnded, Message, OnEvent, ignore, stage
 from qllmft.model import StoredModel, save_model
@@ -46,6 +47,7 @@ from qllmft.run.cross_validation import (
 from qllmft.run.folder import Outcome, RunFolder, folder_of
 from qllmft.run.lock import sole_use
 from qllmft.run.novelty import Novelty
+from qllmft.run.reading import reading_sentences
 from qllmft.run.record import (
     WITHOUT_CIRCUIT,
     BodyRecord,
@@ -143,6 +145,8 @@ class _Row(NamedTuple):
 def _work(setup: RunSetup) -> Outcome:
     """Embed the texts, train the head, fit its baselines and write the record."""
     folder, config = setup.folder, setup.config
+    reader = Reader.of(config.body)
+    _report_reading(setup, reader)
     folds = None
     if setup.splits.folds is not None:
         folder.open_for(config)  # the folds have folders there
@@ -151,6 +155,8 @@ def _work(setup: RunSetup) -> Outcome:
         except FoldInterruptedError as stop:
             return Outcome(folder, None, folder.checkpoint.epochs_done(), stop.signal)
     body = body_of(setup)
+    if reader is None:  # a model of the hub was downloaded meanwhile
+        _report_reading(setup, Reader.of(config.body))
     body.announce(folder.checkpoint.epochs_done())
     _report_choices(setup)
     folder.open_for(config)
@@ -200,6 +206,17 @@ def _work(setup: RunSetup) -> Outcome:
     if setup.read_test:
         _remove_unneeded(folder, config)
     return Outcome(folder, record, selection.epochs_done)
+
+
+def _report_reading(setup: RunSetup, reader: Reader | None) -> None:
+    """Report the texts that the language model does not know, if its tokenizer is there."""
+    if reader is None:
+        return
+    tables = setup.splits.tables
+    if not setup.read_test:
+        del tables["test"]
+    for sentence in reading_sentences(tables, reader, setup.config.body.model):
+        setup.message(sentence)
 
 
 def _remove_unneeded(folder: RunFolder, config: RunConfig) -> None:

@@ -32,7 +32,8 @@ def lines_of(expected):
 def test_texts_by_argument(run, cli, expected):
     output, messages = cli("predict", run.path, *TEXTS)
     assert output.splitlines() == lines_of(expected)
-    assert messages == ""
+    # of its small vocabulary
+    assert messages.startswith("3 texts hold characters that the language model does not know")
     assert [p.label for p in expected] == ["positive", "negative", "positive"]
 
 
