@@ -37,6 +37,14 @@ def test_texts_by_argument(run, cli, expected):
     assert [p.label for p in expected] == ["positive", "negative", "positive"]
 
 
+def test_texts_beyond_the_vocabulary_are_marked(run, cli):
+    output, messages = cli("predict", run.path, "--json", "👍👎", "a lovely film")
+    first, second = map(json.loads, output.splitlines())
+    assert first["unknown"] == 1.0
+    assert second.get("unknown", 0.0) < 1.0
+    assert "that the language model does not know, of 2; " in messages
+
+
 @pytest.mark.parametrize(
     "content",
     ["\n".join(TEXTS), "\n\n  \r\n" + "\r\n".join(TEXTS) + "\n\n", "\ufeff" + "\n".join(TEXTS)],
