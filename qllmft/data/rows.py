@@ -224,7 +224,7 @@ def _labels_in(cells: list[Any], config: DataConfig) -> list[str]:
     if not config.has_lists:
         return [*map(label_of, cells)]
     (cell,) = cells
-    labels = list_in(cell) if isinstance(cell, str) else cell
+    labels: Any = list_in(cell) if isinstance(cell, str) else cell
     if isinstance(cell, str) and labels is None and config.label_separator is not None:
         labels = cell.split(config.label_separator)
     return [*map(label_of, labels if is_several(labels) else [cell])]

@@ -162,6 +162,9 @@ def predictions_of(model: ServedModel) -> Any:
     else:
         fields["labels" if task.several else "label"] = (list[name] if task.several else name, ...)
         fields["probabilities"] = (dict[name, _Probability], ...)
+        # only of texts that the language model does not know in part, or cuts
+        fields["unknown"] = (_Probability, 0.0)
+        fields["cut"] = (bool, False)
     if model.backend is not None:
         fields["standard_error"] = (Annotated[float, Field(ge=0)], ...)
         fields["decided"] = (bool, ...)
