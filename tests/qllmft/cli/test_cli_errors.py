@@ -185,7 +185,9 @@ def test_a_wrong_number_of_threads(run, cli, tmp_path, monkeypatch, command, thr
     places = {"RUN": run.path, "DATA": run.data, "BODY": run.body, "TMP/out": tmp_path / "out"}
     _, message = cli(*[places.get(argument, argument) for argument in command], code=2)
     shown = threads if len(threads) < 20 else f"{threads[:10]}..."
-    expected = f"QLLMFT_THREADS is '{shown}', expected a positive whole number; unset it to use all cores."
+    expected = (
+        f"QLLMFT_THREADS is '{shown}', expected a positive whole number; unset it to use all cores."
+    )
     assert message.splitlines()[-1] == f"error: {expected}"
 
 
