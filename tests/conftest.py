@@ -23,6 +23,10 @@ def pytest_configure(config):
     os.environ["HF_HOME"] = f"{folder}/hub"
     os.environ["QLLMFT_CACHE"] = f"{folder}/cache"
     os.environ["QLLMFT_JOBS"] = "1"  # more are what some tests ask for
+    import torch
+
+    if not torch.accelerator.is_available():
+        os.environ.setdefault("TRITON_INTERPRET", "1")  # its kernels then run on any CPU
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 

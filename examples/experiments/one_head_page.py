@@ -15,8 +15,7 @@ import numpy as np
 from examples.experiments.common import DOCS, rows_of, table, write_page
 from examples.experiments.one_head import HEAD
 from examples.experiments.one_head_runs import LR
-from qllmft.tasks import TASK_OF_SCORE, MeanInterval, PairedDifference, holm
-from qllmft.tasks.statistics import outcome
+from qllmft.tasks import TASK_OF_SCORE, MeanInterval, PairedDifference, holm, outcome
 
 RESULTS = {"better": "better", "worse": "worse", "equal": "equivalent", "open": "inconclusive"}
 QUANTUM, WITHOUT = "quantum head", "the same without its circuit"

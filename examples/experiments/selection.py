@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from examples.experiments.common import UNSEARCHED, Record, options, table, vectors
 from examples.experiments.selection_sets import text_sets
+from qllmft import load_preset
 from qllmft.baselines import TrainedHead, fit_without_circuit, in_latent, make_baselines
 from qllmft.config import RunConfig
-from qllmft.config.presets import load_preset
 from qllmft.heads import build_classifier
 from qllmft.training import Examples
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from qllmft.errors import UserError
 from qllmft.files import open_regular
@@ -68,7 +68,10 @@ def is_several(value: Any) -> bool:
 
 def is_missing(value: Any) -> bool:
     """Return whether a cell is empty: None, or pandas' NaN or NA."""
-    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
+    if value is None or (isinstance(value, float) and value != value):
+        return True
+    pandas = sys.modules.get("pandas")  # if it is not loaded, no value is its NA
+    return pandas is not None and value is pandas.NA
 
 
 def label_of(value: Any) -> str:

@@ -18,6 +18,7 @@ from qllmft.tasks.statistics import (
     PairedDifference,
     detectable_effect,
     holm,
+    outcome,
 )
 from qllmft.tasks.task import CLASSIFICATION, Task, TaskName
 
@@ -37,6 +38,7 @@ __all__ = [
     "TaskName",
     "detectable_effect",
     "holm",
+    "outcome",
     "percent",
     "task_of",
 ]

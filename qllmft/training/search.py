@@ -6,14 +6,16 @@ Every row of a table is chosen this way, the quantum head as its baselines are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.tasks import Task
 from qllmft.tasks.multilabel import best_thresholds
-from qllmft.training.examples import Examples
+
+if TYPE_CHECKING:
+    from qllmft.training.examples import Examples
 
 FOLDS = 5
 # texts above which one fold alone is held out: its thousand texts and more tell settings apart, and each fit takes long

@@ -11,6 +11,8 @@ from command_line import result_of
 from faulty_server import Fault, MockServer
 from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments
 
+from qllmft_backends.remote.errors import NoAnswerWarning
+
 # The head of the run, 4 qubits: 4 re-uploads of 4 angles, 3 + 2 layers of 4 blocks (one R_Y and one
 # CNOT each).
 ONE_QUBIT_GATES, TWO_QUBIT_GATES = 4 * 4 + 5 * 4, 5 * 4
@@ -85,7 +87,10 @@ def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
     call = getattr(job, command)
     with MockServer() as gone:
         monkeypatch.setenv("QISKIT_IONQ_API_URL", gone.url)
-    _, messages = call("--dry-run --limit 4 --backend-option retry_s=600", code=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", NoAnswerWarning)
+        _, messages = call("--dry-run --limit 4 --backend-option retry_s=600", code=2)
+    assert "jobs/estimate does not answer. The request is repeated for up to" in messages
     why = r"^error: no price: GET http://127.* The server was not reached\..*--offline beside --dry-run"
     assert re.search(why, messages, re.MULTILINE)
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")

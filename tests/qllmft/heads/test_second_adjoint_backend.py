@@ -1,6 +1,7 @@
 """A second adjoint backend, by its entry in the registry, is accepted as the built-in one is."""
 
 import sys
+import time
 from types import ModuleType
 
 import pytest
@@ -85,10 +86,11 @@ def test_runs_on_it_share_the_processors(entry, monkeypatch):
 
 def test_its_energy_is_measured_here(entry, monkeypatch):
     head = config(model={"n_qubits": 3, "reuploads": 1})
-    counters = [here.EnergyCounter("x", lambda: 0.0, 1.0)]
-    monkeypatch.setattr(here, "find_counters", lambda: counters)
+    # a processor that takes one watt while it works, and none at rest
+    counters = [here.EnergyCounter("x", time.process_time)]
+    monkeypatch.setattr(here, "find_counters", lambda device: counters)
     monkeypatch.setattr(here, "WORK_S", 0.0)
-    monkeypatch.setattr(here, "IDLE_S", 0.0)
+    monkeypatch.setattr(here, "IDLE_S", 0.2)
     assert here.measure_here(head).samples == head.train.batch_size
 
 

@@ -96,7 +96,7 @@ def test_a_readout_takes_the_largest_score():
         ({"y": [[0]] * 600}, r"y is \(600, 1\) of int64, expected \(N,\) labels"),
         ({"y": [0] * 600}, "all rows have the label 0, expected two labels or more"),
         ({"X": np.full((600, 4), np.nan)}, "X has 600 rows with a value that is not finite"),
-        ({"X": [["a"] * 4] * 600}, "X holds values that are no numbers"),
+        ({"X": [["a"] * 4] * 600}, "X holds values that are no real numbers"),
         ({"X": [0.0] * 600}, r"X is \(600,\), expected \(N, D\)"),
         ({"test": (np.zeros((2, 3)), [0, 1])}, r"test\[0\] has 3 columns, expected the 4 of X"),
         (
