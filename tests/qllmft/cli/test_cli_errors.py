@@ -107,7 +107,8 @@ def test_bad_input_ends_with_2_and_says_why(run, cli, tmp_path, monkeypatch, com
     assert output == ""
     assert message.endswith("\n")
     *progress, message = message.splitlines()
-    assert all(re.search(r"^embedded|\d rows[:,] ", line) for line in progress)
+    of_labels = r"^label +rows +training|^\w+( +\d+){4}$"
+    assert all(re.search(rf"^embedded|\d rows[:,] |{of_labels}", line) for line in progress)
     assert message.startswith("error: ")
     assert re.search(".*".join(map(re.escape, parts)), message), message
     assert (
