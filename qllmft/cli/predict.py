@@ -150,7 +150,7 @@ def predict(
 def _reading_note(unknown: int, mostly: int, cut: int, total: int) -> str:
     """Return sentences about the texts that the language model does not know or cuts."""
     sentences = []
-    if unknown:
+    if mostly:
         holding = count_of(unknown, "text", ("holds", "hold"))
         sentences.append(
             f"{holding} characters that the language model does not know, of {total:,}; {mostly:,} of them little else."

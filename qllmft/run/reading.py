@@ -43,16 +43,16 @@ def reading_sentences(tables: Mapping[str, Table], reader: Reader, model: str) -
 
 
 def unknown_sentence(readings: Mapping[str, TextReading], model: str) -> str:
-    """Return a sentence with the number of texts that hold unknown characters and that hold little else, or "".
+    """Return a sentence with the number of texts that hold unknown characters and little else, or "" if none does.
 
     Args:
         readings: by text.
         model: name of the language model.
     """
     unknown = [text for text, reading in readings.items() if reading.unknown]
-    if not unknown:
-        return ""
     mostly = [text for text in unknown if readings[text].mostly_unknown]
+    if not mostly:
+        return ""
     example = _short(max(unknown, key=lambda text: (readings[text].unknown, -len(text))))
     holding = count_of(len(unknown), "text", ("holds", "hold"))
     little = f"{len(mostly):,} of them {'holds' if len(mostly) == 1 else 'hold'} little else"
