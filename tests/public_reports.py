@@ -10,10 +10,10 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/results/public-reports.md"
 COMMAND = "python -m pytest -m public_report --public-reports"
-INTRODUCTION = f"""# Public reports: 0 cases are open
+INTRODUCTION = f"""# Public reports
 
 Each row is a small input that once gave a wrong answer, a raw error or an unbounded run, here or in a similar project.
-A test holds the outcome. `{COMMAND}` runs the tests and writes this page.
+A test of the named file holds the outcome. `{COMMAND}` runs the tests and writes this page.
 
 | case | source | seen | now | test |
 | --- | --- | --- | --- | --- |
@@ -31,7 +31,7 @@ class PublicReport(NamedTuple):
 
     def row(self) -> str:
         """Return the line of the table."""
-        cells = (self.case, self.source, self.seen, self.outcome, f"`{self.test}`")
+        cells = (self.case, self.source, self.seen, self.outcome, f"`{Path(self.test).name}`")
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
