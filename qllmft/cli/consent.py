@@ -63,7 +63,7 @@ class Load:
     """Share of a model's answers that change if the circuit returns only noise, for a question about a price."""
 
     share: float  # in [0, 1]
-    said: str  # in words
+    sentence: str
 
     @classmethod
     def of(
@@ -81,17 +81,20 @@ class Load:
         folder = predictor.folder
         record = RunFolder(folder).read_result() if folder and folder.is_dir() else None
         if record is not None:
-            share, texts = record.head.load, "the test texts"
+            share = record.head.load
         elif len(vectors) >= FEWEST_TEXTS:
-            share, texts = predictor.load_of(vectors, decision), f"these {len(vectors):,} texts"
+            share = predictor.load_of(vectors, decision)
         else:
             return None
-        return None if share is None else cls(share, predictor.task.load_in_words(share, texts))
+        if share is None:
+            return None
+        return cls(share, predictor.task.circuit_dependence(share, "the device"))
 
     def __str__(self) -> str:
         """Return the sentence, with a warning if the answers hardly depend on the machine."""
-        warning = f", less than {LEAST_LOAD:.0%}: the answers hardly depend on the machine"
-        return f"load: {self.said}{warning * (self.share < LEAST_LOAD)}"
+        if self.share >= LEAST_LOAD:
+            return self.sentence
+        return f"{self.sentence} The answers hardly depend on the device."
 
 
 def attend(backends: Iterable[Backend], load: Load | None = None) -> None:
@@ -116,7 +119,7 @@ def attend(backends: Iterable[Backend], load: Load | None = None) -> None:
             )
         if load is not None and load.share >= LEAST_LOAD:
             say(str(load), err=True)
-        elif load is not None and not confirmed(f"{load}. Go on?"):
+        elif load is not None and not confirmed(f"{load} Go on?"):
             return False
         return confirmed(f"{estimate}. Send?")
 

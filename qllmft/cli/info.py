@@ -92,9 +92,9 @@ def info(
     if config.body.trainable:
         console.print("The body's weights are trained too and not counted here.")
     if record is not None:
-        from qllmft.run.verdict import circuit_notes
+        from qllmft.run.verdict import circuit_sentences
 
-        say(*circuit_notes(record))
+        say(*circuit_sentences(record.head))
     if draw is not False:
         _draw(config.model, always=draw is True)
 

@@ -120,7 +120,7 @@ def train(
 
     from qllmft.api import train_and_report
     from qllmft.cli.listener import ConsoleListener
-    from qllmft.run.verdict import advice, verdict
+    from qllmft.run.verdict import next_step, verdict
 
     try:
         with ConsoleListener(yes=yes) as listener:
@@ -134,12 +134,13 @@ def train(
     folder, record = outcome.folder, outcome.record
     if record is None:
         _end_interrupted(outcome, run_config, personal, err=json)
-    sentence = verdict(record.models, record.data.folds)
+    step = next_step(record, run_config, str(folder.path), folder.kept_rows(record))
+    lines = verdict(record.models, record.data.folds, step)
     if json:
-        say_json({**record.to_json(), "verdict": sentence})
+        say_json({**record.to_json(), "verdict": lines.as_dict(record.models)})
     else:
-        say(result_table(record))
-        PlainConsole().print(f"{sentence}\n")
+        say(result_table(record), comparison_table(record))
+        say("", *lines.lines, "")
     if folder.folds_file.exists():
         say(
             f"The runs of the folds are in {folder.path}. Every text was tested once, by the run of its fold.",
@@ -156,13 +157,7 @@ def train(
     if json:
         return
     run = shlex.quote(str(folder.path))
-    say(
-        f"The report is {folder.report_file}.",
-        f"The run is in {folder.path}. Use it: qllmft predict {run} 'your text'",
-    )
-    other, name = advice(record.models, folder.kept_rows(record))
-    if name:
-        say(f"{other} Use it: qllmft predict {run} --model {shlex.quote(name)} 'your text'")
+    say(f"Report: {folder.report_file}", f"Predict: qllmft predict {run} 'your text'")
 
 
 def _faster_device(config: RunConfig, option: str | None) -> str | None:
@@ -240,6 +235,16 @@ def result_table(record: RunRecord) -> Table:
         title=title(record),
         caption="; ".join(notes(record)) or None,
     )
+
+
+def comparison_table(record: RunRecord) -> Table:
+    """Return the comparisons of a run's head with its baselines, for a `PlainConsole`."""
+    from qllmft.run.verdict import comparison_columns, comparison_rows
+
+    name, difference, p, effect, outcome = comparison_columns(record.models)
+    header = (*texts(name), *numbers(difference, p, effect), outcome)
+    caption = "CI: confidence interval; MDE: minimum detectable effect, 80 % power"
+    return table(*header, rows=comparison_rows(record.models), caption=caption)
 
 
 def init(file: Path = Path("config.toml"), *, preset: str = "sines") -> None:

@@ -29,7 +29,7 @@ from qllmft.files import expanded, parse_json, path_near, read_bytes, read_text
 from qllmft.model import StoredModel
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord
-from qllmft.run.verdict import circuit_notes, verdict
+from qllmft.run.verdict import comparison_columns, comparison_rows, verdict
 from qllmft.tasks import TASKS
 from qllmft.tasks.accuracy import Accuracy
 from qllmft.tasks.measure import percent
@@ -98,6 +98,7 @@ def model_card(
         lstrip_blocks=True,
     )
     environment.filters |= {"code": code, "percent": percent}
+    named = [replace(model, name=code(model.name)) for model in record.models] if record else []
     card = environment.get_template("card.md.j2").render(
         facts,
         stored=model,
@@ -107,13 +108,13 @@ def model_card(
         settings=_settings(record.head) if record else [],
         loaded=json.dumps(name),
         metadata=_metadata(model, name, facts, fields),
-        verdict=record and verdict([replace(m, name=code(m.name)) for m in record.models]),
+        verdict=record and verdict(named, record.data.folds),
+        comparisons=[comparison_columns(named), *comparison_rows(named)] if record else [],
         versions=record.versions if record else versions(),
         body=_body_name(model, record, row),
         task=TASKS[model.task],
         parts=describe(config, model.dimension, len(model.label_names)).parts,
         without_circuit=WITHOUT_CIRCUIT,
-        circuit_notes=list(circuit_notes(record)) if record else [],
         energy=energy,
         shots=FORTE.shots,
     )

@@ -39,7 +39,7 @@ from qllmft.report.figures import (
 from qllmft.report.study_table import tables
 from qllmft.run import ModelResult, RunFolder
 from qllmft.run.record import WITHOUT_CIRCUIT, BodyRecord, DataRecord, Mistake
-from qllmft.run.verdict import circuit_notes, headline, verdict
+from qllmft.run.verdict import comparison_columns, comparison_rows, next_step, verdict
 from qllmft.tasks import TASK_OF_SCORE, TASKS
 from qllmft.tasks.measure import Measure, percent, with_minus
 from qllmft.tasks.statistics import p_value
@@ -112,6 +112,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
     config, found, metrics = folder.read_config(), folder.read_predictions(), folder.metrics()
     result = folder.finished().compared(found)
     task, models = TASKS[config.data.task], result.models
+    step = next_step(result, config, str(folder.path), folder.kept_rows(result))
     answers = found if task.one_label else None
     template = encoder_template if config.model.head == "none" else head_template
     circuit = template(config.model)
@@ -119,14 +120,13 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
     return render_template(
         "qllmft.report",
         "run.html.j2",
-        verdict=headline(models),
-        sentence=verdict(models),
+        verdict=verdict(models, next_step=step),
         result=result,
         task=task,
         config=config,
         bars=_bars(models),
         without_circuit=WITHOUT_CIRCUIT,
-        circuit_notes=list(circuit_notes(result)),
+        comparisons=[comparison_columns(models), *comparison_rows(models)],
         configuration=describe_settings(config),
         jobs=_paid_jobs(folder.ledger),
         energies_kj=(measured_kj, formula_kj),

@@ -182,7 +182,9 @@ class Predictions(Answers):
 # --- the record
 
 FORMAT = 1
-WITHOUT_CIRCUIT = "the same without its circuit"  # row of a table
+WITHOUT_CIRCUIT = (
+    "no circuit (ablation)"  # row of a table: the best linear model of the latent values
+)
 
 _OF_THE_TEST = (  # fields of a model
     *("test", "test_exact", "load", "against_head", "without_circuit"),

@@ -1,15 +1,18 @@
-"""A run's results in words: sentences that state only what its paired tests imply, and the table of its models."""
+"""A run's results in words: sentences that state only what its paired tests imply, and the tables of its models."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from qllmft.config import RunConfig
 from qllmft.counts import count_of
 from qllmft.run.record import WITHOUT_CIRCUIT, AgainstHead, ModelResult, RunRecord
 from qllmft.tasks import TASK_OF_SCORE
-from qllmft.tasks.measure import Measure, percent
+from qllmft.tasks.measure import percent
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
 from qllmft.tasks.statistics import Outcome, outcome, p_value, tested
@@ -20,39 +23,45 @@ FAMILIES = {
     "SVC (most vectors)": "SVC",
 }
 
+RESULTS = {
+    "better": "better",
+    "worse": "worse",
+    "equal": "equivalent",
+    "open": "inconclusive",
+}  # of a comparison, for the head
 
-class Compared(NamedTuple):
+
+class Comparison(NamedTuple):
     """Comparison of a run's head with a baseline on the same test texts."""
 
     model: ModelResult
-    found: AgainstHead
+    difference: AgainstHead  # head minus baseline
     p: float | None  # of no difference, after Holm's correction
     equal_p: float | None  # of a difference as large as the margin, after Holm's correction
-    least: float | None  # true difference that would have been found with 80 % power, if known
+    detectable: float | None  # minimum detectable effect, with 80 % power, if known
 
     @property
     def outcome(self) -> Outcome:
         """Return what the tests imply about the head."""
-        return outcome(self.found.value, self.p, self.equal_p)
+        return outcome(self.difference.value, self.p, self.equal_p)
 
 
 class Comparisons(NamedTuple):
     """Comparisons of a run's head by their outcomes for it."""
 
-    worse: list[Compared]
-    better: list[Compared]
-    equal: list[Compared]
-    open: list[Compared]
+    worse: list[Comparison]
+    better: list[Comparison]
+    equal: list[Comparison]
+    open: list[Comparison]
 
     @classmethod
-    def of(cls, comparisons: Sequence[Compared]) -> Comparisons:
+    def by_outcome(cls, comparisons: Sequence[Comparison]) -> Comparisons:
         """Sort comparisons by their outcomes."""
-        return cls(
-            *([each for each in comparisons if each.outcome == name] for name in cls._fields)
-        )
+        groups = {name: [c for c in comparisons if c.outcome == name] for name in cls._fields}
+        return cls(**groups)
 
 
-def compare(models: Sequence[ModelResult]) -> list[Compared]:
+def compare(models: Sequence[ModelResult]) -> list[Comparison]:
     """Return the comparisons of the first model with the others that were tested, one of each family.
 
     A family is represented by the model that validation prefers, in the measure by which models are compared, and by
@@ -72,17 +81,18 @@ def compare(models: Sequence[ModelResult]) -> list[Compared]:
         return []
     measure = models[0].tested.measure
     tests = tested([difference for _, difference in pairs], measure.margin / measure.factor)
-    return [Compared(*pair, *results) for pair, results in zip(pairs, tests, strict=True)]
+    return [Comparison(*pair, *results) for pair, results in zip(pairs, tests, strict=True)]
 
 
 def unbeaten(models: Sequence[ModelResult]) -> list[str]:
     """Return the names of the models that keep the first one from beating its baselines, none if it beats them.
 
-    It beats them if it is found better than every baseline of at most its size, than the baseline with the highest
-    test score, and than the same model without its circuit. A claim of being better than all of several models needs no
-    further correction, since each of them must be found worse (intersection-union test, Berger 1982).
+    It beats them if it is significantly better than every baseline of at most its size, than the baseline with the
+    highest test score, and than the model without its circuit. A claim of being better than all of several models needs
+    no further correction, since each of them must be significantly worse (intersection-union test, Berger 1982).
     """
-    head, rivals = models[0], [model for model in models[1:] if model.against_head]
+    head = models[0]
+    rivals = [model for model in models[1:] if model.against_head]
     if not rivals:
         return []
     best = max(rivals, key=lambda model: model.compared_value)
@@ -91,9 +101,9 @@ def unbeaten(models: Sequence[ModelResult]) -> list[str]:
     for rival in rivals:
         difference = rival.against_head
         assert difference is not None
-        # of a family, the rest is tested by itself
-        found = outcomes.get(rival.name, outcome(difference.value, difference.p, None))
-        if found != "better" and (rival is best or rival.parameters <= head.parameters):
+        # the rest of a family is tested by itself
+        rival_outcome = outcomes.get(rival.name, outcome(difference.value, difference.p, None))
+        if rival_outcome != "better" and (rival is best or rival.parameters <= head.parameters):
             names.append(rival.name)
     control = head.without_circuit
     if control is not None and control.gain_interval[0] <= 0:
@@ -101,171 +111,275 @@ def unbeaten(models: Sequence[ModelResult]) -> list[str]:
     return names
 
 
-def headline(models: Sequence[ModelResult]) -> str:
-    """Return the title of a run's page, a few words that imply no more than `verdict`."""
-    head = models[0]
-    if head.constant:
-        return "The same answer to every text"
-    if not (compared := compare(models)):
-        return "No baseline to compare with"
-    by_outcome = Comparisons.of(compared)
-    if by_outcome.worse:
-        return f"The {head.subject} loses to {_baselines(by_outcome.worse, compared)}"
-    if by_outcome.better and not unbeaten(models):
-        return f"The {head.subject} beats {_baselines(by_outcome.better, compared)}"
-    if len(by_outcome.equal) < len(compared):
-        return "No clear winner"
-    return f"Equal within {head.tested.measure.within(head.tested.measure.margin)}"
+@dataclass(frozen=True)
+class Verdict:
+    """What the paired tests of a run imply, in five lines. A line that does not apply is empty.
+
+    Attributes:
+        headline: Result in at most 12 words.
+        result: Sentences on the comparisons with the baselines.
+        limits: Sentence on what the run does not cover.
+        circuit: Sentence on how much the predictions depend on the circuit.
+        next_step: What to do next.
+    """
+
+    headline: str
+    result: str
+    limits: str
+    circuit: str = ""
+    next_step: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        """Return the lines that apply, in their order."""
+        lines = (self.headline, self.result, self.limits, self.circuit, self.next_step)
+        return [line for line in lines if line]
+
+    def as_dict(self, models: Sequence[ModelResult]) -> dict[str, Any]:
+        """Return the lines by their names, and the rows of the table of comparisons of the models."""
+        columns = ("head_minus", "difference", "p_holm", "mde", "result")
+        rows = [dict(zip(columns, cells, strict=True)) for cells in comparison_rows(models)]
+        return {**asdict(self), "comparisons": rows}
+
+    def __str__(self) -> str:
+        """Return the lines as text."""
+        return "\n".join(self.lines)
 
 
-def _baselines(part: Sequence[Compared], compared: Sequence[Compared]) -> str:
-    """Return ``the SVC``, or ``2 of 3 baselines``."""
-    if len(part) == 1:
-        return f"the {part[0].model.name}"
-    return f"{len(part)} of {len(compared)} baselines"
+def verdict(
+    models: Sequence[ModelResult], folds: int | None = None, next_step: str = ""
+) -> Verdict:
+    """Return the verdict on the first model of a run's record, or of one pooled over ``folds``, and its baselines.
 
-
-def verdict(models: Sequence[ModelResult], folds: int | None = None) -> str:
-    """Return sentences on the first model of a run's record, or of one pooled over ``folds``, and its baselines.
-
-    Each difference is paired by text: McNemar's test of accuracies; of balanced accuracies, if more than 60 % of the
-    training texts have one label, by the differences of each label; a bootstrap of R² and of macro-F1. p is corrected
-    over the baselines, of which a family is one. A difference that is not found is "equal" if two one-sided tests place
-    it within the margin of the score, and otherwise open, with the least difference that would have been found. The
-    head "beats" its baselines only if `unbeaten` names none. A head that gives every text the same answer beats
-    nothing.
+    Each difference is paired by text. Accuracies have McNemar's test. If more than 60 % of the training texts have one
+    label, balanced accuracies are compared by the differences of each label. R² and macro-F1 have a bootstrap. p is
+    corrected over the baselines, of which a family is one. A difference without significance is "equivalent" if two
+    one-sided tests place it within the margin of the score, and otherwise inconclusive. The head is "better" in the
+    headline only if `unbeaten` names no model. A head that gives every text the same answer is never better.
     """
     head = models[0]
-    measure, texts = head.tested.measure, count_of(head.tested.total, "test text")
+    comparisons = compare(models)
     if head.constant:
-        return (
-            f"The {head.subject} gives the same answer to every text, so it beats nothing: it got "
-            f"{percent(head.tested.value)} % of {texts} right, the share of that label."
-        )
-    score = _score(head)
-    bound = f" {head.uneven.bound}" if head.uneven and head.uneven.bound else ""
-    if not (compared := compare(models)):
-        reason = (
-            "the answers of the models were not kept, so they are not compared"
-            if len(models) > 1
-            else "no baseline was trained, so there is nothing to compare it with"
-        )
-        return f"The {head.subject} got {score}; {reason}.{bound}"
-    by_outcome, missing = Comparisons.of(compared), unbeaten(models)
-    beats = bool(by_outcome.better) and not missing
-    parts = [f"loses to the {_named(each)}" for each in by_outcome.worse]
-    if beats:
-        parts += [f"beats the {_named(each)}" for each in by_outcome.better]
-    if by_outcome.equal:
-        names = _listed([each.model.name for each in by_outcome.equal])
-        parts.append(f"is equal to the {names} within {measure.within(measure.margin)}")
-    undecided = _open(by_outcome.open, measure) if by_outcome.open else ""
-    if parts:
-        where = f"Over {folds} folds" if folds else "In this one run"
-        sentence = f"{where}, paired by text, the {head.subject} {_listed(parts)}: it got {score}"
-        sentence += f"; {undecided}" if undecided else ""
+        headline = f"{_capital(head.subject)} gives every text the same answer"
+        texts = count_of(head.tested.total, "test text")
+        result = f"It got {percent(head.tested.value)} % of {texts} right, the share of that label."
+    elif not comparisons:
+        headline = "No baseline to compare with"
+        reason = "The baselines' answers were not kept" if len(models) > 1 else "None was trained"
+        result = f"{reason}, so the {head.subject}'s {_score(head)} stands alone."
     else:
-        where = f"these {folds} folds" if folds else "this one run"
-        sentence = f"Nothing can be concluded from {where} about which head is better: the {head.subject} got {score}"
-        sentence += f", and paired by text {undecided}" if undecided else ""
-    if by_outcome.better and not beats:
-        sentence += (
-            f". It is above {_listed([f'the {_named(each)}' for each in by_outcome.better])}"
-        )
-        if not by_outcome.worse:
-            rest = [name if name == WITHOUT_CIRCUIT else f"the {name}" for name in missing]
-            sentence += (
-                f". It is not found above {_listed(rest)}, so it does not beat the baselines"
+        headline, result = _compared(models, comparisons)
+    return Verdict(headline, result, _limits(head, folds), _circuit(head), next_step)
+
+
+def _compared(models: Sequence[ModelResult], comparisons: Sequence[Comparison]) -> tuple[str, str]:
+    """Return headline and sentences on the result of comparisons."""
+    head = models[0]
+    measure = head.tested.measure
+    groups = Comparisons.by_outcome(comparisons)
+    missing = unbeaten(models)
+    total = count_of(len(comparisons), "baseline")
+    texts = count_of(head.tested.total, "test text")
+    sentences = []
+    if groups.worse:
+        headline = f"{_capital(head.subject)} is worse than {_share(groups.worse, comparisons)}"
+        sentences.append(_higher(_listed(_names(groups.worse)), head, len(groups.worse)))
+    elif groups.better and not missing:
+        headline = f"{_capital(head.subject)} is better than {_share(groups.better, comparisons)}"
+    elif len(groups.equal) == len(comparisons):
+        headline = f"Equivalent within {measure.within(measure.margin)} on {texts}"
+        sentences.append(f"{_capital(head.subject)} and {total} differ by less than that.")
+    else:
+        headline = f"No clear winner on {texts}"
+        if not groups.better:
+            score = _measure_name(head)
+            sentences.append(
+                f"No baseline differs significantly from the {head.subject} in {score}."
             )
-    return f"{sentence}.{bound}"
+    if groups.better:
+        subject = "It" if not groups.worse else f"The {head.subject}"
+        higher = _higher(subject, head, 1).removesuffix(".")
+        sentences.append(f"{higher} than {_listed(_names(groups.better))}.")
+        if missing and not groups.worse:
+            sentences.append(
+                f"It is not significantly better than {_listed(list(map(_with_article, missing)))}."
+            )
+    if groups.equal and len(groups.equal) < len(comparisons):
+        within = measure.within(measure.margin)
+        verb = "is" if len(groups.equal) == 1 else "are"
+        sentences.append(
+            f"{_capital(_listed(_names(groups.equal)))} {verb} equivalent within {within}."
+        )
+    if groups.open and len(groups.open) < len(comparisons):
+        sentences.append(_inconclusive(len(groups.open), others=bool(groups.worse)))
+    return headline, " ".join(sentences)
+
+
+def _inconclusive(count: int, *, others: bool) -> str:
+    """Return the sentence on comparisons without a result: ``The other 2 comparisons are inconclusive.``."""
+    verb = "is" if count == 1 else "are"
+    if not others:
+        return f"{count_of(count, 'comparison')} {verb} inconclusive."
+    if count == 1:
+        return "The other comparison is inconclusive."
+    return f"The other {count_of(count, 'comparison')} are inconclusive."
+
+
+def _higher(subject: str, head: ModelResult, count: int) -> str:
+    """Return ``SVC is significantly more accurate.`` or, of other measures, ``SVC has significantly higher R².``."""
+    if head.tested.measure.in_percent and not head.uneven:
+        return f"{_capital(subject)} {'is' if count == 1 else 'are'} significantly more accurate."
+    verb = "has" if count == 1 else "have"
+    return f"{_capital(subject)} {verb} significantly higher {_measure_name(head)}."
+
+
+def _measure_name(head: ModelResult) -> str:
+    """Return the name of the measure by which models are compared, in a sentence."""
+    return "balanced accuracy" if head.uneven else head.tested.measure.name
+
+
+def _share(part: Sequence[Comparison], comparisons: Sequence[Comparison]) -> str:
+    """Return ``SVC``, ``all 3 baselines`` or ``2 of 3 baselines``."""
+    if len(comparisons) == 1:
+        return _with_article(part[0].model.name)
+    if len(part) == len(comparisons):
+        return f"all {len(part)} baselines"
+    return f"{len(part)} of {len(comparisons)} baselines"
+
+
+def _names(comparisons: Sequence[Comparison]) -> list[str]:
+    return [_with_article(comparison.model.name) for comparison in comparisons]
+
+
+def _with_article(name: str) -> str:
+    """Return a baseline's name in a sentence: methods have no article, networks have one."""
+    plain = name.strip("`")
+    networks = ("MLP", "linear layer", WITHOUT_CIRCUIT)
+    return f"the {name}" if plain.startswith(networks) else name
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _score(head: ModelResult) -> str:
-    """Return ``75.0 % [68.6, 80.5] of 200 test texts right``, ``R² = 0.764 [0.721, 0.803] on 200 test texts``."""
-    measure, texts = head.tested.measure, count_of(head.tested.total, "test text")
-    if uneven := head.uneven:
-        return (
-            f"a balanced accuracy of {head.compared_score} [{measure.ends(uneven.interval)}] "
-            f"({percent(head.tested.value)} % of {texts} right, where one label has {percent(uneven.majority)} %)"
+    """Return ``accuracy of 75.0 % on 200 test texts``, or ``R² of 0.764 on 200 test texts``."""
+    texts = count_of(head.tested.total, "test text")
+    return f"{_measure_name(head)} of {head.compared_score} on {texts}"
+
+
+def _limits(head: ModelResult, folds: int | None) -> str:
+    """Return the sentence on what a run does not cover, and one on an interval that is only a bound."""
+    if folds:
+        sentence = f"One seed over {folds} folds: other seeds give other numbers."
+    else:
+        sentence = "One split, one seed: other splits and seeds give other numbers."
+    if head.uneven and head.uneven.bound:
+        sentence += f" {head.uneven.bound}"
+    return sentence
+
+
+def _circuit(head: ModelResult) -> str:
+    """Return the sentence on the dependence of the predictions on the circuit, empty without one."""
+    if head.load is None:
+        return ""
+    task = TASK_OF_SCORE[head.validation.measure.name]
+    return f"Circuit: {task.circuit_dependence(head.load)}"
+
+
+def circuit_sentences(head: ModelResult) -> Iterator[str]:
+    """Yield the sentences on the dependence on the circuit and on the no-circuit ablation, none without a circuit."""
+    if dependence := _circuit(head):
+        yield dependence
+    if control := head.without_circuit:
+        measure = head.tested.measure
+        difference = f"{measure.signed(control.gain)} {measure.brackets(control.gain_interval)}"
+        unit = "balanced points" if head.uneven else measure.unit
+        yield f"Head minus no-circuit ablation: {difference} {unit}."
+
+
+def comparison_columns(models: Sequence[ModelResult]) -> tuple[str, ...]:
+    """Return the headers of the table of comparisons."""
+    measure = models[0].tested.measure
+    unit = "balanced points" if models[0].uneven else measure.scale
+    return "head minus", f"{unit} [95 % CI]", "p (Holm)", "MDE", "result"
+
+
+def comparison_rows(models: Sequence[ModelResult]) -> Iterator[tuple[str, ...]]:
+    """Yield a row of cells for each comparison of the head, and one for the no-circuit ablation."""
+    measure = models[0].tested.measure
+    for comparison in compare(models):
+        difference = comparison.difference
+        effect = "" if comparison.detectable is None else measure.size(comparison.detectable)
+        yield (
+            comparison.model.name,
+            f"{measure.signed(difference.value)} {measure.brackets(difference.interval)}",
+            p_value(comparison.p).removeprefix("p = ").removeprefix("p "),
+            effect,
+            RESULTS[comparison.outcome],
         )
-    score = f"{head.compared_score} [{measure.ends(head.tested.interval)}]"
-    return (
-        f"{score} of {texts} right"
-        if measure.in_percent
-        else f"{measure.name} = {score} on {texts}"
-    )
+    if control := models[0].without_circuit:
+        gain = f"{measure.signed(control.gain)} {measure.brackets(control.gain_interval)}"
+        yield WITHOUT_CIRCUIT, gain, "", "", ""
 
 
 def advice(models: Sequence[ModelResult], kept: Collection[str]) -> tuple[str, str]:
-    """Return sentences on the model to use, and that model's name, or two empty strings.
+    """Return a sentence on the model to use, and that model's name, or two empty strings.
 
     The model is the baseline in ``kept`` with the highest validation score, if that is at least the head's and the head
-    is not found above it. If validation prefers the head, and the head loses to baselines on the test texts, it is the
-    one of them with the highest validation score, and the sentences say that the test texts chose. It gives more than
-    one answer.
+    is not significantly better. If validation prefers the head, and baselines are significantly better on the test
+    texts, it is the one of them with the highest validation score, and the sentence says that the test texts chose. It
+    gives more than one answer.
     """
     head = models[0]
     comparisons = [
-        each for each in compare(models) if each.model.name in kept and not each.model.constant
+        comparison
+        for comparison in compare(models)
+        if comparison.model.name in kept and not comparison.model.constant
     ]
-    candidates = [each for each in comparisons if each.outcome != "better"]
+    candidates = [comparison for comparison in comparisons if comparison.outcome != "better"]
     if not candidates:
         return "", ""
-    best = max(candidates, key=lambda each: each.model.compared_validation).model
+    best = max(candidates, key=lambda comparison: comparison.model.compared_validation).model
     if best.compared_validation >= head.compared_validation:
         if best.compared_validation == head.compared_validation:
-            return (
-                f"On the validation texts the {_validated(best)} is as good as the head.",
-                best.name,
-            )
-        return f"Validation prefers the {_validated(best)} to the {_validated(head)}.", best.name
-    losses = [each for each in candidates if each.outcome == "worse"]
+            return f"{best.name} is as good as the {head.subject} on validation.", best.name
+        scores = f"{_validated(best)} against {_validated(head)}"
+        return f"{best.name} is best on validation: {scores}.", best.name
+    losses = [comparison for comparison in candidates if comparison.outcome == "worse"]
     if not losses:
         return "", ""
-    better = max(losses, key=lambda each: each.model.compared_validation).model
+    better = max(losses, key=lambda comparison: comparison.model.compared_validation).model
     return (
-        f"The {better.name} is better on the test texts, and validation prefers the {head.subject}. This advice was "
-        "read off the test texts: confirm it on other texts.",
+        f"Only the test texts prefer {better.name} to the {head.subject}. Confirm it on other texts.",
         better.name,
     )
 
 
+def next_step(record: RunRecord, config: RunConfig, run: str, kept: Collection[str]) -> str:
+    """Return what to do next with a run, whose other models in ``kept`` can be used."""
+    groups = Comparisons.by_outcome(compare(record.models))
+    if groups.worse or record.head.constant:
+        sentence, name = advice(record.models, kept)
+        if name:
+            choice = f"--model {shlex.quote(name)} 'your text'"
+            return f"Next: qllmft predict {shlex.quote(run)} {choice}\n{sentence}"
+    if not any(groups):
+        return "Next: train the baselines on the same texts, without --no-baselines."
+    data = config.data
+    total = sum(record.data.sizes.values())
+    if data.folds or data.protocol != "split" or data.time_column or not record.data.split:
+        return "Next: confirm it over several seeds with qllmft study."
+    if groups.better and not unbeaten(record.models):
+        return "Next: confirm it over several seeds with qllmft study."
+    return f"Next: test all {total:,} texts with --folds 5."
+
+
 def _validated(model: ModelResult) -> str:
-    """Return ``SVC (84.7 %)``, or ``SVC (balanced 64.7 %)``, with the validation score."""
+    """Return the validation score by which models are compared: ``84.7 %``, or ``balanced 64.7 %``."""
     measure = model.validation.measure
     balanced = "" if model.validation_balanced is None else "balanced "
-    score = measure.percent(model.compared_validation, measure.coarse)
-    return f"{model.name} ({balanced}{score})"
-
-
-def _named(each: Compared) -> str:
-    """Return ``SVC (84.72 %) by 4.0 points [2.1, 5.9], p < 0.001``."""
-    measure = each.model.tested.measure
-    size, low, high = map(measure.size, (each.found.value, *sorted(each.found.interval, key=abs)))
-    constant = ", the same answer to every text" if each.model.constant else ""
-    score = f"{each.model.compared_score}{constant}"
-    return (
-        f"{each.model.name} ({score}) by {size} {measure.unit} [{low}, {high}], {p_value(each.p)}"
-    )
-
-
-def _open(comparisons: Sequence[Compared], measure: Measure) -> str:
-    """Return open differences with the least ones that would have been found."""
-    differences = [
-        f"{measure.signed(each.found.value)} {measure.brackets(each.found.interval)} to the {each.model.name} "
-        f"({each.model.compared_score})"
-        for each in comparisons
-    ]
-    least = [measure.size(each.least) for each in comparisons if each.least is not None]
-    several = len(comparisons) > 1
-    words = (
-        f"its {'differences' if several else 'difference'}, {measure.unit}, {'are' if several else 'is'} open: "
-        f"{', '.join(differences)}"
-    )
-    if len(least) < len(comparisons):
-        return words
-    true = "true ones" if several else "a true one"
-    return f"{words}, where {true} of {_listed(least)} would have been found in four of five cases"
+    return f"{balanced}{measure.percent(model.compared_validation, measure.coarse)}"
 
 
 def _listed(parts: Sequence[str]) -> str:
@@ -304,36 +418,24 @@ def rows(record: RunRecord) -> Iterator[tuple[str, ...]]:
 
 
 def table_html(record: RunRecord) -> str:
-    """Return title and table as HTML."""
+    """Return title, table, comparisons and verdict as HTML."""
 
-    def cells(values: tuple[str, ...], tag: str) -> str:
-        shown = (escape(value).replace("\n", "<br>") for value in values)
-        return f"<tr>{''.join(f'<{tag}>{value}</{tag}>' for value in shown)}</tr>"
+    def line(cells: Sequence[str], tag: str) -> str:
+        escaped = (escape(cell).replace("\n", "<br>") for cell in cells)
+        return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in escaped)}</tr>"
+
+    def html_table(header: Sequence[str], lines: Iterable[Sequence[str]], caption: str = "") -> str:
+        body = "".join(line(cells, "td") for cells in lines)
+        return f"<table>{caption}<thead>{line(header, 'th')}</thead><tbody>{body}</tbody></table>"
 
     caption = escape(title(record)).replace("\n", "<br>")
-    body = "".join(cells(row, "td") for row in rows(record))
-    head = cells(columns(record), "th")
-    table = f"<table><caption>{caption}</caption><thead>{head}</thead><tbody>{body}</tbody></table>"
-    return (
-        f"{table}<p>{escape(verdict(record.models, record.data.folds))}</p>"
-        if record.head.test
-        else table
-    )
-
-
-def circuit_notes(record: RunRecord) -> Iterator[str]:
-    """Yield the sentences on load and gain of a run's circuit, none without one."""
-    head = record.head
-    if head.load is not None:
-        task = TASK_OF_SCORE[head.validation.measure.name]
-        yield f"load: {task.load_in_words(head.load, 'the test texts')}"
-    if control := head.without_circuit:
-        measure = control.test.measure
-        unit = "points of balanced accuracy" if head.uneven and head.balanced else measure.unit
-        yield (
-            f"gain: {measure.signed(control.gain)} {measure.brackets(control.gain_interval)} {unit} over "
-            f"{WITHOUT_CIRCUIT}, the best linear model of the same latent values"
-        )
+    models = html_table(columns(record), rows(record), f"<caption>{caption}</caption>")
+    if not record.head.test:
+        return models
+    comparisons = html_table(comparison_columns(record.models), comparison_rows(record.models))
+    lines = verdict(record.models, record.data.folds).lines
+    headline, *sentences = map(escape, lines)
+    return f"{models}{comparisons}<p><strong>{headline}</strong><br>{'<br>'.join(sentences)}</p>"
 
 
 def _second_line(model: ModelResult) -> Iterator[str]:
@@ -353,7 +455,6 @@ def notes(record: RunRecord) -> Iterator[str]:
         yield f"error: mean absolute error; rank: Spearman's correlation{several}"
     if isinstance(record.head.test, LabelSetScores):
         yield "AP: average precision; exact: texts with exactly their labels; Hamming: share of wrong decisions"
-    yield from circuit_notes(record)
     for model in record.models:
         if model.validation_exact is not None and model.test_exact is not None:
             yield (

@@ -157,7 +157,7 @@ class MultiLabel(Task):
     measure: ClassVar = MACRO_F1
     scores: ClassVar = LabelSetScores
     loss_name = "binary cross-entropy (nats)"
-    change: ClassVar = "of {} get other labels"
+    dependence: ClassVar = "{share} of texts get other labels if {circuit} returns pure noise."
     baselines: ClassVar = ("logistic_regression_ovr", "svc_ovr", "mlp")
     several: ClassVar = True
 

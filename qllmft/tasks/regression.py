@@ -96,7 +96,9 @@ class Regression(Task):
     name: ClassVar = "regression"
     measure: ClassVar = R2
     scores: ClassVar = TargetScores
-    change: ClassVar = "of the variance of the values of {} is lost"
+    dependence: ClassVar = (
+        "Predictions lose {share} of their variance if {circuit} returns pure noise."
+    )
     baselines: ClassVar = ("ridge", "svr", "linear")
     real: ClassVar = True
     fewest_names: ClassVar = 1

@@ -42,7 +42,9 @@ class Task(ABC):
     measure: ClassVar[Measure]  # score by which models are compared
     scores: ClassVar[type[Score]]  # that score with its interval, and the scores beside it
     loss_name: str  # with its unit
-    change: ClassVar[str]  # share of `changed` in words, behind "%", with a place for the texts
+    dependence: ClassVar[
+        str
+    ]  # sentence on the share of `changed`, with places for it and for the circuit
     baselines: ClassVar[tuple[str, ...]]  # names of those that are fitted unless others are given
     one_label: ClassVar[bool] = False  # each text has one label
     several: ClassVar[bool] = False  # each text has any number of labels
@@ -102,9 +104,10 @@ class Task(ABC):
         del labels, answers, k
         return None
 
-    def load_in_words(self, share: float, texts: str) -> str:
-        """Return the effect of a circuit that returns only noise, see `changed`, on texts in words."""
-        return f"{percent(share)} % {self.change.format(texts)} if the circuit returns only noise"
+    def circuit_dependence(self, share: float, circuit: str = "it") -> str:
+        """Return the share of answers, see `changed`, that depends on the circuit, as a sentence."""
+        digits = 0 if share >= 0.1 else 1
+        return self.dependence.format(share=f"{percent(share, digits)} %", circuit=circuit)
 
     @abstractmethod
     def gives(self, names: Sequence[str]) -> str:
@@ -153,7 +156,7 @@ class Classification(Task):
     measure: ClassVar = ACCURACY
     scores: ClassVar = Accuracy
     loss_name = "cross-entropy (nats)"
-    change: ClassVar = "of the labels of {} change"
+    dependence: ClassVar = "{share} of predicted labels change if {circuit} returns pure noise."
     baselines: ClassVar = ("logistic_regression", "svc", "mlp")
     one_label: ClassVar = True
 

@@ -49,7 +49,7 @@ def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
         output, messages = call("--dry-run")
         assert output.splitlines()[-3:] == [
             f"{announced(circuits, jobs)}{NO_KNOWN_ANSWER}{ONE_EACH}",
-            f"load: {100 * load:.1f} % of the labels of the test texts change if the circuit returns only noise",
+            f"{100 * load:.0f} % of predicted labels change if the device returns pure noise.",
             "dry run: nothing was sent",
         ]
         assert messages == "" or messages.startswith("embedded 40 texts")
@@ -194,12 +194,15 @@ def test_circuits_that_hardly_matter_are_asked_about_before_their_price(job, ter
     record = json.loads(file.read_text())
     record["models"][0]["load"] = 0.01
     file.write_text(json.dumps(record))
-    said = "load: 1.0 % of the labels of the test texts change if the circuit returns only noise, less than 5%"
+    said = (
+        "1.0 % of predicted labels change if the device returns pure noise. "
+        "The answers hardly depend on the device."
+    )
     assert said in job.predict("--dry-run")[0]
     for answers, asked in (("n\n", 0), ("y\nn\n", 1)):
         terminal(answers)
         words = " ".join(job.predict(code=2)[1].split())
-        assert f"{said}: the answers hardly depend on the machine. Go on? [y/n] (n):" in words
+        assert f"{said} Go on? [y/n] (n):" in words
         assert words.count("Send?") == asked
         assert job.totals["jobs"] == 0
     assert said in job.predict("--yes")[1]

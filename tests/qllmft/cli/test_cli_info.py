@@ -155,5 +155,5 @@ def test_a_run_has_load_and_gain_by_hand(run, cli):
     difference = TextDifference(int((right > 0).sum()), int((right < 0).sum()), len(right))
     assert shown["gain"]["interval95"] == pytest.approx(difference.interval)
     lines = " ".join(cli("info", run.path)[0].split())
-    assert f"load: {100 * shown['load']:.1f} % of the labels of the test texts change" in lines
-    assert "points over the same without its circuit" in lines
+    assert f"Circuit: {100 * shown['load']:.0f} % of predicted labels change" in lines
+    assert "Head minus no-circuit ablation: " in lines

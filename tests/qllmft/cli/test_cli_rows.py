@@ -183,9 +183,9 @@ def test_the_same_command_prints_the_table_of_all_folds_and_how_to_use_one(folds
     sizes = "in 3 folds of about 34 training, 6 validation, 27 test texts"
     assert f"reviews.tsv: 80 texts, each tested once, {sizes}" in shown
     assert "epoch" not in shown.split(" model ")[0]
-    assert "the same without its circuit" in shown
-    assert "from these 3 folds" in shown or "Over 3 folds" in shown
-    assert "this one run" not in shown
+    assert "no circuit (ablation)" in shown
+    assert "One seed over 3 folds" in shown
+    assert "One split" not in shown
     command = next(line for line in output.splitlines() if "Use one of them: " in line)
     words = shlex.split(command.partition("Use one of them: qllmft ")[2])
     assert words[1] == str(folds.path / "fold-1")

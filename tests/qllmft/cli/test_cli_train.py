@@ -55,7 +55,7 @@ def test_training_prints_its_progress_and_a_table(run, cli, tmp_path):
         assert f"{100 * model['validation']['value']:.1f} %" in line
         assert f" {model['parameters']} " in line
     again = tmp_path / "again"
-    assert f"The run is in {again}. Use it: qllmft predict {again} 'your text'" in output
+    assert f"Predict: qllmft predict {again} 'your text'" in output
     for file in ("model/model.safetensors", "config.toml"):  # the same to the bit
         assert (again / file).read_bytes() == (run.path / file).read_bytes()
 
@@ -148,7 +148,7 @@ def test_a_finished_run_whose_page_cannot_be_written_shows_its_table(
     words = " ".join(output.split())
     assert "logistic regression" in words
     assert "The report cannot be written: Read-only file system." in messages
-    assert f"The report is {run.path}/report.html" in words
+    assert f"Report: {run.path}/report.html" in words
     output, messages = cli(*run.arguments(), "--json")
     assert without_verdict(output) == run.result
     assert "The report cannot be written" in messages

@@ -23,7 +23,7 @@ def test_the_page_in_a_browser(make_run, tmp_path):
     page = write_report(make_run().path)
     pieces = (
         'id="verdict"',
-        "loses to the SVC",
+        "Quantum head is worse than SVC",
         "Ry(theta[0])",
         "n_qubits = 4",
         "&lt;script&gt;alert",

@@ -15,7 +15,15 @@ from qllmft.run.record import (
     RunRecord,
     WithoutCircuit,
 )
-from qllmft.run.verdict import FAMILIES, advice, compare, headline, unbeaten, verdict
+from qllmft.run.verdict import (
+    FAMILIES,
+    WITHOUT_CIRCUIT,
+    advice,
+    compare,
+    comparison_rows,
+    unbeaten,
+    verdict,
+)
 from qllmft.tasks import CLASSIFICATION, REGRESSION
 from qllmft.tasks.accuracy import Accuracy, ClassScores, majority_share
 from qllmft.tasks.regression import TargetScores
@@ -62,7 +70,7 @@ BELOW = model("logistic regression (C = 1)", 6_200, 800, p=1e-4)
     [
         ([SEARCHED, PLAIN, SVC], None, ["logistic regression (C = 1)"]),
         ([SEARCHED, BELOW, GOOD_SVC], None, ["SVC"]),
-        ([SEARCHED, BELOW, SVC], 0.0, ["the same without its circuit"]),
+        ([SEARCHED, BELOW, SVC], 0.0, [WITHOUT_CIRCUIT]),
         ([PLAIN], None, ["logistic regression (C = 1)"]),
         ([SEARCHED, BELOW, BETTER_SVC], None, ["SVC"]),
         ([SEARCHED, BELOW, SVC], 0.02, []),
@@ -80,13 +88,11 @@ def test_a_win_needs_every_baseline_of_its_size_and_the_best_one(baselines, gain
     head = HEAD_ROW if gain is None else replace(HEAD_ROW, without_circuit=control(gain))
     models = [head, *baselines]
     assert unbeaten(models) == missing
-    assert (" beats " in verdict(models)) == (not missing)
-    assert headline(models).startswith("The quantum head beats") == (not missing)
+    lines = verdict(models)
+    assert lines.headline.startswith("Quantum head is better than ") == (not missing)
     if baselines[0] is SEARCHED and missing and BETTER_SVC not in baselines:
-        names = missing[0] if gain is not None else f"the {missing[0]}"
-        assert verdict(models).endswith(
-            f"It is not found above {names}, so it does not beat the baselines."
-        )
+        name = missing[0] if gain is None else f"the {missing[0]}"
+        assert f"It is not significantly better than {name}." in lines.result
 
 
 def test_a_family_is_one_rival_by_its_validation_in_the_judged_measure():
@@ -122,13 +128,15 @@ def simulated(random, n_texts, skills):
 def test_a_head_that_is_no_better_than_the_best_baseline_seldom_beats(skills):
     """At most one run in twenty, of 300: with all baselines equal to it, or with one equal and others far below."""
     random = np.random.default_rng(5)
-    wins = [headline(simulated(random, 150, skills)).find("beats") >= 0 for _ in range(300)]
+    wins = ["is better" in verdict(simulated(random, 150, skills)).headline for _ in range(300)]
     assert np.mean(wins) <= 0.05
 
 
 def test_a_better_head_is_found():
     random = np.random.default_rng(6)
-    wins = [headline(simulated(random, 400, (1.6, 0.8, 0.7))).find("beats") >= 0 for _ in range(20)]
+    wins = [
+        "is better" in verdict(simulated(random, 400, (1.6, 0.8, 0.7))).headline for _ in range(20)
+    ]
     assert np.mean(wins) >= 0.9
 
 
@@ -157,8 +165,8 @@ def test_a_small_p_is_below_a_thousandth_and_a_resampled_one_has_a_floor():
             against_head=AgainstHead(found.value, found.interval, found.p),
         ),
     ]
-    assert "beats the ridge regression" in verdict(models)
-    assert ", p < 0.001: it got R² = " in verdict(models)
+    assert verdict(models).result == "It has significantly higher R² than ridge regression."
+    assert next(comparison_rows(models))[2] == "< 0.001"
 
 
 def recorded(train_majority, few=40, many=60):
@@ -195,7 +203,7 @@ def recorded(train_majority, few=40, many=60):
 )
 def test_the_training_labels_choose_the_measure(train_majority, many, balanced):
     record = recorded(train_majority, many=many)
-    assert ("a balanced accuracy of" in verdict(record.models)) == balanced
+    assert ("balanced accuracy" in verdict(record.models).result) == balanced
     recalls = 1.0 - 20 / many, 1.0
     expected = np.mean(recalls) - 0.5 if balanced else (40 - 20) / (40 + many)
     assert record.models[1].against_head.value == pytest.approx(expected)
@@ -211,9 +219,9 @@ def test_few_texts_of_a_label_make_an_interval_a_bound(few, words):
         f"The interval of the balanced accuracy is only a bound: a label has {words}, fewer than 15."
     )
     assert scores.bound == expected
-    sentence = verdict(recorded(0.7, few=few, many=100).models)
-    assert sentence.endswith(expected)
-    assert expected not in verdict(recorded(0.6, few=few, many=100).models) or not expected
+    assert verdict(recorded(0.7, few=few, many=100).models).limits.endswith(expected)
+    even = verdict(recorded(0.6, few=few, many=100).models).limits
+    assert expected not in even or not expected
 
 
 @pytest.mark.public_report(
@@ -230,7 +238,7 @@ def test_validation_chooses_the_model_that_is_advised():
     )
     kept = ["SVC", "logistic regression (C = 1)"]
     assert advice([head, plain, svc], kept) == (
-        "Validation prefers the SVC (63.1 %) to the quantum head (63.0 %).",
+        "SVC is best on validation: 63.1 % against 63.0 %.",
         "SVC",
     )
     # the test texts alone would advise the SVC
@@ -239,7 +247,7 @@ def test_validation_chooses_the_model_that_is_advised():
     low = replace(better, validation=Accuracy(6_000, TOTAL))
     sentences, name = advice([head, low], kept)
     assert name == "SVC"
-    assert "This advice was read off the test texts" in sentences
+    assert sentences.startswith("Only the test texts prefer SVC")
     assert advice([head, replace(plain, validation=Accuracy(6_000, TOTAL))], kept) == ("", "")
     assert advice([head, SVC], kept) == ("", "")
     balanced = [
@@ -247,11 +255,11 @@ def test_validation_chooses_the_model_that_is_advised():
         replace(plain, validation_balanced=0.6, balanced=True),
     ]
     assert advice(balanced, kept)[0] == (
-        "Validation prefers the logistic regression (C = 1) (balanced 60.0 %) to the quantum head (balanced 50.0 %)."
+        "logistic regression (C = 1) is best on validation: balanced 60.0 % against balanced 50.0 %."
     )
     tied = replace(plain, validation=head.validation)
     sentences, name = advice([head, tied], kept)
     assert name == tied.name
     assert sentences == (
-        "On the validation texts the logistic regression (C = 1) (63.0 %) is as good as the head."
+        "logistic regression (C = 1) is as good as the quantum head on validation."
     )

@@ -59,7 +59,8 @@ def test_everything_is_on_the_page(make_run, cli):
     text = " ".join(" ".join(page.text).split())
     result = folder.read_result().to_json()
     for part in (
-        "In this one run, paired by text, the quantum head loses to the SVC",
+        "Quantum head is worse than SVC",
+        "SVC is significantly more accurate.",
         "<i>texts</i>.tsv",
         result["identity"],
         "50.00 %",
@@ -141,12 +142,12 @@ def test_a_reliability_diagram_has_a_line_for_each_model_with_probabilities(make
 
 def test_the_note_names_the_intervals_of_uneven_labels(make_run):
     folder = make_run()
-    assert "Wilson's 95 % interval, of a difference" in render_report(folder)
+    assert "(Wilson; differences: Bonett–Price)" in render_report(folder)
     record = folder.read_result()
     uneven = ClassScores((90, 5, 5), (90, 5, 5), (80, 4, 4))
     models = tuple(replace(each, test_classes=uneven) for each in record.models)
     folder.write_result(replace(record, models=models))
-    assert "of a balanced accuracy, from Wilson's of each label" in render_report(folder)
+    assert "(balanced accuracy: Wilson of each label; differences: " in render_report(folder)
 
 
 def test_mistakes_are_bounded_and_spread():

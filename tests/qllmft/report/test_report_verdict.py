@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from qllmft.config import RunConfig
 from qllmft.report import verdict
 from qllmft.run import ModelResult
 from qllmft.run.record import AgainstHead, BodyRecord, DataRecord, Predictions, RunRecord
-from qllmft.run.verdict import advice, compare, headline
+from qllmft.run.verdict import advice, compare, comparison_rows, next_step
 from qllmft.tasks import CLASSIFICATION
 from qllmft.tasks.accuracy import Accuracy, ClassScores, TextDifference
 
@@ -34,11 +35,16 @@ def row(name, right, total=200, both_wrong=None):
 
 @pytest.mark.parametrize("other", range(100, 201, 5))
 def test_the_word_follows_from_mcnemars_test_of_the_same_texts(other):
-    sentence = verdict([row("quantum head", 150), row("SVC", other)])
+    models = [row("quantum head", 150), row("SVC", other)]
     p = stats.binomtest(max(0, 150 - other), abs(150 - other) or 1).pvalue if other != 150 else 1
-    expected = "open" if p >= 0.05 else "loses to the SVC" if other > 150 else "beats the SVC"
-    assert expected in sentence
-    assert ("In this one run" in sentence) != ("Nothing can be concluded" in sentence)
+    titles = {
+        "inconclusive": "No clear winner on 200 test texts",
+        "worse": "Quantum head is worse than SVC",
+        "better": "Quantum head is better than SVC",
+    }
+    expected = "inconclusive" if p >= 0.05 else "worse" if other > 150 else "better"
+    assert verdict(models).headline == titles[expected]
+    assert next(comparison_rows(models))[-1] == expected
 
 
 def test_a_difference_that_unpaired_intervals_hide_is_found():
@@ -49,8 +55,10 @@ def test_a_difference_that_unpaired_intervals_hide_is_found():
         ModelResult("quantum head", head, 1, test=head),
         ModelResult("SVC", svc, 1, test=svc, against_head=against(35, 80, 1132)),
     ]
-    assert "loses to the SVC (84.7 %) by 4.0 points [2.1, 5.8], p < 0.001" in verdict(models)
-    assert headline(models) == "The quantum head loses to the SVC"
+    assert list(comparison_rows(models)) == [
+        ("SVC", "−4.0 [−5.8, −2.1]", "< 0.001", "2.7", "worse")
+    ]
+    assert verdict(models).headline == "Quantum head is worse than SVC"
 
 
 def test_p_is_corrected_over_the_baselines_and_the_least_difference_too():
@@ -64,7 +72,7 @@ def test_p_is_corrected_over_the_baselines_and_the_least_difference_too():
     low, high = models[1].against_head.interval
     deviation = (high - low) / (2 * 1.959964)
     normal = NormalDist()
-    power = normal.cdf(found[0].least / deviation - normal.inv_cdf(1 - 0.05 / 4 / 2))
+    power = normal.cdf(found[0].detectable / deviation - normal.inv_cdf(1 - 0.05 / 4 / 2))
     assert power == pytest.approx(0.8, abs=1e-6)
 
 
@@ -78,65 +86,97 @@ def test_equal_within_the_margin():
     ]
     z = (0.005 - abs(found.value)) / found.deviation
     assert found.equivalence_p(0.005) == pytest.approx(NormalDist().cdf(-z))
-    assert "the quantum head is equal to the SVC within 0.5 points: it got" in verdict(models)
-    assert headline(models) == "Equal within 0.5 points"
+    assert verdict(models).headline == "Equivalent within 0.5 points on 100,000 test texts"
+    assert verdict(models).result == "Quantum head and 1 baseline differ by less than that."
+    assert next(comparison_rows(models))[-1] == "equivalent"
+
+
+ONE_RUN = "One split, one seed: other splits and seeds give other numbers."
 
 
 @pytest.mark.parametrize(
-    ("models", "sentence"),
+    ("models", "lines"),
     [
         (
             [row("quantum head", 150), row("SVC", 155)],
-            "Nothing can be concluded from this one run about which head is better: the quantum head got 75.0 % "
-            "[68.6, 80.5] of 200 test texts right, and paired by text its difference, points, is open: −2.5 "
-            "[−5.0, +0.1] to the SVC (77.5 %), where a true one of 3.6 would have been found in four of five cases.",
+            [
+                "No clear winner on 200 test texts",
+                "No baseline differs significantly from the quantum head in accuracy.",
+            ],
         ),
         (
-            [row("quantum head", 150), row("SVC", 190)],
-            "In this one run, paired by text, the quantum head loses to the SVC (95.0 %) by 20.0 points [14.1, 25.5], "
-            "p < 0.001: it got 75.0 % [68.6, 80.5] of 200 test texts right.",
+            [row("quantum head", 150), row("SVC", 190), row("ridge", 152), row("B", 151)],
+            [
+                "Quantum head is worse than 1 of 3 baselines",
+                "SVC is significantly more accurate. The other 2 comparisons are inconclusive.",
+            ],
+        ),
+        (
+            [row("quantum head", 150), row("SVC", 190), row("MLP", 180)],
+            [
+                "Quantum head is worse than all 2 baselines",
+                "SVC and the MLP are significantly more accurate.",
+            ],
+        ),
+        (
+            [row("quantum head", 150), row("SVC", 100), row("MLP", 110)],
+            [
+                "Quantum head is better than all 2 baselines",
+                "It is significantly more accurate than SVC and the MLP.",
+            ],
+        ),
+        (
+            [row("quantum head", 150), row("SVC", 100), row("ridge", 152)],
+            [
+                "No clear winner on 200 test texts",
+                "It is significantly more accurate than SVC. It is not significantly better than ridge. "
+                "1 comparison is inconclusive.",
+            ],
         ),
         (
             [row("classical head", 150)],
-            "The classical head got 75.0 % [68.6, 80.5] of 200 test texts right; no baseline was trained, so there is "
-            "nothing to compare it with.",
+            [
+                "No baseline to compare with",
+                "None was trained, so the classical head's accuracy of 75.0 % on 200 test texts stands alone.",
+            ],
         ),
     ],
-    ids=["open", "a loss", "no baselines"],
+    ids=["open", "a loss", "two losses", "wins", "one win", "no baselines"],
 )
-def test_the_whole_sentence(models, sentence):
-    assert verdict(models) == sentence
+def test_the_lines(models, lines):
+    assert verdict(models).lines == [*lines, ONE_RUN]
 
 
-@pytest.mark.parametrize(
-    ("other", "start"),
-    [
-        (155, "Nothing can be concluded from these 5 folds about which head is better: "),
-        (190, "Over 5 folds, paired by text, the quantum head loses to the SVC"),
-    ],
-)
-def test_a_pooled_sentence_is_about_the_folds(other, start):
-    assert verdict([row("quantum head", 150), row("SVC", other)], 5).startswith(start)
+def test_the_sentences_are_short():
+    rows = [row("SVC", 190), row("MLP", 100), row("ridge", 152), row("linear layer", 195)]
+    for line in verdict([row("quantum head", 150), *rows]).lines:
+        assert all(len(sentence.split()) <= 25 for sentence in line.split(". "))
+    assert len(verdict([row("quantum head", 150), *rows]).headline.split()) <= 12
+
+
+def test_a_pooled_verdict_is_about_the_folds():
+    limits = verdict([row("quantum head", 150), row("SVC", 155)], 5).limits
+    assert limits == "One seed over 5 folds: other seeds give other numbers."
 
 
 def test_all_three_at_once():
-    sentence = verdict(
-        [row("quantum head", 150), row("SVC", 190), row("MLP", 100), row("ridge", 152)]
+    models = [row("quantum head", 150), row("SVC", 190), row("MLP", 100), row("ridge", 152)]
+    assert verdict(models).result == (
+        "SVC is significantly more accurate. The quantum head is significantly more accurate than the MLP. "
+        "The other comparison is inconclusive."
     )
-    assert "the quantum head loses to the SVC (95.0 %) by 20.0 points" in sentence
-    assert (
-        "would have been found in four of five cases. It is above the MLP (50.0 %) by 25.0 points"
-        in sentence
-    )
-    assert "beats" not in sentence
-    assert "; its difference, points, is open: −1.0 [−2.9, +0.9] to the ridge (76.0 %)" in sentence
+    assert [cells[1:] for cells in comparison_rows(models)] == [
+        ("−20.0 [−25.5, −14.1]", "< 0.001", "9.4", "worse"),
+        ("+25.0 [+18.6, +30.9]", "< 0.001", "10.1", "better"),
+        ("−1.0 [−2.9, +0.9]", "0.50", "3.2", "inconclusive"),
+    ]
 
 
 def test_answers_that_were_not_kept_are_not_compared():
     accuracy = Accuracy(10, 20)
     models = [row("quantum head", 150), ModelResult("SVC", accuracy, 1, test=accuracy)]
-    assert "the answers of the models were not kept, so they are not compared." in verdict(models)
-    assert headline(models) == "No baseline to compare with"
+    assert verdict(models).headline == "No baseline to compare with"
+    assert verdict(models).result.startswith("The baselines' answers were not kept, so ")
 
 
 def uneven(right_of_few, right_of_many, few=40, many=960):
@@ -172,11 +212,9 @@ def test_uneven_labels_are_compared_by_balanced_accuracy():
     # of shares of 40 and of 960 texts, paired: the deviation of a mean of two differences
     spread = [(24 - 24**2 / 40) / 40**2, (88 - 88**2 / 960) / 960**2]
     assert found.deviation == pytest.approx(math.sqrt(sum(spread)) / 2, rel=0.1)
-    sentence = verdict(models)
-    assert "the quantum beats the SVC (64.9 %) by " in sentence
-    assert "a balanced accuracy of 90.3 % [" in sentence
-    assert "(90.6 % of 1,000 test texts right, where one label has 96.0 %)" in sentence
-    assert "loses to the quantum" in verdict(recorded(SVC=svc, quantum=head).models)
+    assert verdict(models).headline == "Quantum is better than SVC"
+    assert verdict(models).result == "It has significantly higher balanced accuracy than SVC."
+    assert verdict(recorded(SVC=svc, quantum=head).models).headline == "SVC is worse than quantum"
 
 
 @pytest.mark.parametrize(("few", "many"), [(2, 6), (4, 16), (100, 300)])
@@ -186,22 +224,21 @@ def test_equal_answers_to_few_texts_are_no_equality(few, many):
     models = recorded(quantum=alike, SVC=alike).models
     found = compare(models)[0]
     assert found.outcome == "open"
-    assert found.least > 1.5 / few / 2  # the rarer label has half of the weight
-    assert "Nothing can be concluded" in verdict(models)
-    assert headline(models) == "No clear winner"
+    assert found.detectable > 1.5 / few / 2  # the rarer label has half of the weight
+    assert verdict(models).headline.startswith("No clear winner on ")
 
 
 def test_equal_answers_of_many_texts_are_equal():
     alike = uneven(1500, 4200, 1600, 4800)
-    assert headline(recorded(quantum=alike, SVC=alike).models) == "Equal within 0.5 points"
+    models = recorded(quantum=alike, SVC=alike).models
+    assert verdict(models).headline == "Equivalent within 0.5 points on 6,400 test texts"
 
 
 def test_kept_differences_without_width_are_open():
     none = AgainstHead(0.0, (0.0, 0.0), 1.0)  # of equal answers, in records of earlier versions
     models = [row("quantum head", 150), replace(row("SVC", 150), against_head=none)]
-    assert verdict(models).endswith(
-        "paired by text its difference, points, is open: 0.0 [0.0, 0.0] to the SVC (75.0 %)."
-    )
+    rows = list(comparison_rows(models))
+    assert rows == [("SVC", "0.0 [0.0, 0.0]", "1.00", "", "inconclusive")]
 
 
 def test_a_constant_model_is_not_recommended():
@@ -213,38 +250,61 @@ def test_a_constant_model_is_not_recommended():
 
 def test_a_constant_answer_wins_nothing():
     constant, poor = uneven(0, 960), uneven(0, 700)
-    assert verdict(recorded(quantum=constant, SVC=poor).models) == (
-        "The quantum gives the same answer to every text, so it beats nothing: it got 96.0 % of 1,000 test texts "
-        "right, the share of that label."
-    )
-    found = verdict(recorded(quantum=uneven(36, 870), SVC=constant).models)
-    assert "the same answer to every text" in found
-    assert headline(recorded(q=constant, SVC=poor).models) == "The same answer to every text"
+    lines = verdict(recorded(quantum=constant, SVC=poor).models)
+    assert lines.headline == "Quantum gives every text the same answer"
+    assert lines.result == "It got 96.0 % of 1,000 test texts right, the share of that label."
 
 
 @pytest.mark.parametrize(
     ("others", "title"),
     [
-        ([152], "No clear winner"),
-        ([190], "The quantum head loses to the B0"),
-        ([100], "The quantum head beats the B0"),
-        ([100, 90, 110], "The quantum head beats 3 of 3 baselines"),
-        ([100, 152], "No clear winner"),
-        ([190, 100], "The quantum head loses to the B0"),
-        ([190, 180, 100], "The quantum head loses to 2 of 3 baselines"),
+        ([152], "No clear winner on 200 test texts"),
+        ([190], "Quantum head is worse than B0"),
+        ([100], "Quantum head is better than B0"),
+        ([100, 90, 110], "Quantum head is better than all 3 baselines"),
+        ([100, 152], "No clear winner on 200 test texts"),
+        ([190, 100], "Quantum head is worse than 1 of 2 baselines"),
+        ([190, 180, 100], "Quantum head is worse than 2 of 3 baselines"),
         ([], "No baseline to compare with"),
     ],
 )
-def test_the_title_fits_two_lines_of_a_phone_and_the_sentence_is_below(others, title):
+def test_the_title_fits_two_lines_of_a_phone(others, title):
     models = [row("quantum head", 150), *(row(f"B{i}", right) for i, right in enumerate(others))]
-    assert headline(models) == title
+    assert verdict(models).headline == title
     assert len(title) <= 2 * 30
 
 
 def test_a_name_with_a_comma_is_an_apposition():
     head, other = row("quantum head, odd", 150), row("SVC", 180)
-    assert headline([head, other]) == "The quantum head, odd, loses to the SVC"
-    assert "In this one run, paired by text, the quantum head, odd, loses to the SVC" in verdict(
-        [head, other]
-    )
-    assert "the quantum head, odd, got 75.0 %" in verdict([head, row("SVC", 151)])
+    assert verdict([head, other]).headline == "Quantum head, odd, is worse than SVC"
+
+
+def finished(*models, split="random 20 %", folds=None, sizes=(400, 80, 120)):
+    data = DataRecord("a", "b", ("no", "yes"), dict(zip("abc", sizes, strict=True)), split=split)
+    return RunRecord("i", 0, replace(data, folds=folds), BodyRecord("m", "i", 3), 1, tuple(models))
+
+
+STUDY = "Next: confirm it over several seeds with qllmft study."
+
+
+@pytest.mark.parametrize(
+    ("others", "config", "step"),
+    [
+        ([row("SVC", 152)], {}, "Next: test all 600 texts with --folds 5."),
+        ([row("SVC", 152)], {"data": {"folds": 5, "protocol": "split"}}, STUDY),
+        ([row("SVC", 152)], {"data": {"protocol": "paper"}}, STUDY),
+        ([row("SVC", 100)], {}, STUDY),
+        ([], {}, "Next: train the baselines on the same texts, without --no-baselines."),
+        (
+            [row("a SVC", 190)],
+            {},
+            "Next: qllmft predict 'my run' --model 'a SVC' 'your text'\n"
+            "a SVC is best on validation: 95.0 % against 75.0 %.",
+        ),
+    ],
+    ids=["open", "folds", "paper's protocol", "better", "no baselines", "worse"],
+)
+def test_the_next_step_follows_from_the_result(others, config, step):
+    config = RunConfig.model_validate({"data": {"protocol": "split"}} | config)
+    record = finished(row("quantum head", 150), *others)
+    assert next_step(record, config, "my run", ["a SVC", "SVC"]) == step

@@ -64,7 +64,8 @@ def test_the_card_has_the_numbers_of_the_record_and_of_the_answers():
         assert re.search(rf"\| `{model.name}` {re.escape(cell)}.* {model.parameters} \|", body)
     most = 100 * np.bincount(answers.labels).max() / 16
     assert f"| always the most frequent label | {most:.2f} %" in body
-    assert "Nothing can be concluded from this one run about which head is better: the `q" in body
+    assert "## No clear winner on 16 test texts" in body
+    assert "No baseline differs significantly from the `quantum head` in accuracy." in body
     assert "| encoder | 9 | 4 | 8 | 8 | 16 |" in body
     assert all(version in body for version in record.versions.values())
 
