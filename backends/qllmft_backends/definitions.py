@@ -99,7 +99,9 @@ def _evolution(hamiltonian: NDArray[Any], time: ParameterExpression) -> QuantumC
     """Return exp(-i·time·H) as H's eigenvectors around rotations of Z strings, which are exact for any time."""
     energies, vectors = np.linalg.eigh(hamiltonian)
     circuit = QuantumCircuit(len(energies).bit_length() - 1)
-    strings = SparsePauliOp.from_operator(Operator(np.diag(energies)), atol=0.0, rtol=0.0)
+    # strings below the rounding of the energies are none of H
+    rounding = np.finfo(np.float64).eps * len(energies) * np.abs(energies).max()
+    strings = SparsePauliOp.from_operator(Operator(np.diag(energies)), atol=rounding, rtol=0.0)
     circuit.append(UnitaryGate(vectors.conj().T), circuit.qubits)
     circuit.append(PauliEvolutionGate(strings, time), circuit.qubits)
     circuit.append(UnitaryGate(vectors), circuit.qubits)

@@ -43,16 +43,11 @@ def register_functions() -> None:
 
 def has_symbols(operation: Any) -> bool:
     """Return whether an operation has angles that are expressions of parameters."""
-    return any(_is_symbol(angle) for angle in operation.data)
-
-
-def _is_symbol(angle: Any) -> bool:
-    value = angle.item() if isinstance(angle, np.ndarray) and angle.ndim == 0 else angle
-    return isinstance(value, ParameterExpression)
+    return any(isinstance(_expression(angle), ParameterExpression) for angle in operation.data)
 
 
 def symbolic_gate(operation: Any) -> Gate | None:
-    """Return the gate of Qiskit for an operation with symbols, on its wires in reverse for evolutions; else None.
+    """Return the gate of Qiskit for an operation with symbols, on its wires in their order; else None.
 
     A control needs the base's phase, which `GATES` has exactly for all operations but Rot.
     """
@@ -79,14 +74,9 @@ def symbolic_gate(operation: Any) -> Gate | None:
     return None
 
 
-def symbolic_wires(operation: Any) -> list[Any]:
-    """Return the wires of `symbolic_gate`, of which Qiskit's first one is the least significant of a matrix."""
-    wires = list(operation.wires)
-    return wires[::-1] if isinstance(operation, Exp) else wires
-
-
 def _expression(angle: Any) -> Any:
-    return angle.item() if isinstance(angle, np.ndarray) else angle
+    """Return an angle in an array without axes as the number or the expression that it is."""
+    return angle.item() if isinstance(angle, np.ndarray) and angle.ndim == 0 else angle
 
 
 def _evolution(operation: Exp) -> Gate | None:
@@ -95,7 +85,7 @@ def _evolution(operation: Exp) -> Gate | None:
     if words is None or not _is_real(time):
         return None
     n_qubits = len(operation.wires)
-    place = {wire: i for i, wire in enumerate(operation.wires[::-1])}
+    place = {wire: i for i, wire in enumerate(operation.wires)}
     terms = [
         ("".join(word.values()), [place[wire] for wire in word], complex(coefficient))
         for word, coefficient in words.items()

@@ -25,7 +25,7 @@ from qllmft_backends.adjoint.program.gates import PARTS
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.observables import PauliObservables, ZObservables
 from qllmft_backends.pennylane_device.gates import GATES, GateSequence
-from qllmft_backends.pennylane_device.symbols import symbolic_gate, symbolic_wires
+from qllmft_backends.pennylane_device.symbols import symbolic_gate
 from qllmft_backends.protocol import Floats
 
 _CLASSES = get_standard_gate_name_mapping()
@@ -342,7 +342,7 @@ def as_qiskit(circuit: QuantumScript, n_qubits: int, angles: Iterable[Any]) -> Q
             amplitudes = np.asarray(operation.state_vector(wire_order=operation.wires)).reshape(-1)
             out.append(StatePreparation(amplitudes), wires[::-1])
         elif (symbolic := symbolic_gate(operation)) is not None:
-            out.append(symbolic, symbolic_wires(operation))
+            out.append(symbolic, wires)
         elif name not in _WITHOUT_EFFECT:
             raise UnsupportedGateError(
                 f"operation {name} on wires {wires} is none that the engine runs."

@@ -56,6 +56,12 @@ OPERATIONS = {
     "exp of a sum": lambda w: qml.exp(0.3 * (qml.X(0) @ qml.Y(3)) + 0.7 * qml.Z(3), 1j * w[0]),
     "evolve": lambda w: qml.evolve(qml.X(0) @ qml.X(1), w[0]),
     "evolve a sum": lambda w: qml.evolve(hamiltonian(), w[0]),
+    "adjoint exp": lambda w: qml.adjoint(qml.exp(qml.X(0) @ qml.Y(1), 1j * w[0])),
+    "adjoint evolve": lambda w: qml.adjoint(qml.evolve(qml.X(0) @ qml.Z(1), w[0])),
+    "adjoint evolve a sum": lambda w: qml.adjoint(qml.evolve(hamiltonian(), w[0])),
+    "adjoint evolve three wires": lambda w: qml.adjoint(
+        qml.evolve(0.3 * (qml.X(0) @ qml.Z(1)) + 0.4 * (qml.Z(0) @ qml.Y(2)), w[0])
+    ),
     "TrotterProduct": lambda w: qml.TrotterProduct(hamiltonian(), w[0], n=2),
     "ApproxTimeEvolution": lambda w: qml.ApproxTimeEvolution(hamiltonian(), w[0], 2),
     "Select": lambda w: qml.Select(
