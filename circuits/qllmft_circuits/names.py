@@ -12,6 +12,7 @@ from qllmft_circuits.bounds import MOST_CHARACTERS, MOST_PARAMETERS
 
 # the name that Qiskit gives to an element of a vector
 ELEMENT = re.compile(r"(?P<vector>.+)\[(?P<index>\d+)\]")
+_SHOWN = 4  # names in a sentence
 
 
 def check_names(names: Mapping[str, str]) -> None:
@@ -71,8 +72,8 @@ def rename_inputs(circuit: QuantumCircuit, names: Mapping[str, str] | None) -> Q
     inputs = {parameter.name: parameter for parameter in circuit.parameters}
     if sorted(inputs) != sorted(names.values()):
         raise ValueError(
-            f"the text's inputs are {first_names(inputs)}; the identifiers in names are {first_names(names.values())}. "
-            "They must be the same: give the map that was written with this text."
+            f"the text's inputs are {listed_names(inputs)}; the identifiers in names are "
+            f"{listed_names(names.values())}. They must be the same: give the map that was written with this text."
         )
     vectors = {name: ParameterVector(name, size) for name, size in vector_sizes(names).items()}
     parameters = {}
@@ -84,11 +85,13 @@ def rename_inputs(circuit: QuantumCircuit, names: Mapping[str, str] | None) -> Q
     return circuit.assign_parameters(parameters)
 
 
-def first_names(names: Iterable[str]) -> str:
-    """Return the first few of many names.
+def listed_names(names: Iterable[str]) -> str:
+    """Return the first names of many, and the last one if there are more.
 
-    >>> first_names("abcde")
-    'a, b, c, d, …'
+    >>> listed_names(f"x_{i}" for i in range(12))
+    'x_0, x_1, x_2, …, x_11'
     """
     listed = list(names)
-    return ", ".join([*listed[:4], "…"] if len(listed) > 4 else listed) or "none"
+    if len(listed) > _SHOWN:
+        listed = [*listed[: _SHOWN - 1], "…", listed[-1]]
+    return ", ".join(listed) or "none"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from qiskit import QuantumCircuit, qasm2, qasm3, qpy
 from qiskit.circuit import Parameter, ParameterVectorElement
 
-from qllmft_circuits.names import ELEMENT, first_names
+from qllmft_circuits.names import ELEMENT, listed_names
 from qllmft_circuits.reading import read_qasm2, read_qasm3, read_qpy
 
 # constants of QASM, and a first digit: Qiskit 2.0 to 2.2 write them as they are
@@ -107,7 +107,7 @@ def to_qasm2(circuit: QuantumCircuit) -> str:
         ValueError: if parameters are free; QASM 2 has none.
     """
     if circuit.num_parameters:
-        names = first_names(parameter.name for parameter in circuit.parameters)
+        names = listed_names(parameter.name for parameter in circuit.parameters)
         raise ValueError(
             f"the circuit has {circuit.num_parameters} free parameters ({names}), "
             "and QASM 2 has no parameters. Bind them (circuit.assign_parameters), or write QASM 3 or QPY."

@@ -73,8 +73,8 @@ def analyse(
 def _audit(circuit: Path, data: Path, shots: int, *, json: bool) -> None:
     """Audit a circuit in a file."""
     from qllmft.analysis.audit import CHECKS, audit, read_rows
-    from qllmft.analysis.audit.naming import listed_names
     from qllmft.cli.listener import ConsoleListener
+    from qllmft_circuits.names import listed_names
 
     with ConsoleListener() as listener:
         found = audit(circuit, **read_rows(data), shots=shots, on_event=listener)

@@ -233,7 +233,7 @@ def test_qasm2_of_a_bound_circuit_gives_the_same_values(circuit):
 def test_qasm2_of_free_parameters_says_what_to_do(two_digits):
     with pytest.raises(
         ValueError,
-        match=r"36 free parameters \(theta\[0\], .*, …\), and QASM 2 has no parameters\. Bind",
+        match=r"36 free parameters \(theta\[0\], .*, …, x\[11\]\), and QASM 2 has no parameters\. Bind",
     ):
         to_qasm2(two_digits)
 

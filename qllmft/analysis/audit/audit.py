@@ -17,10 +17,10 @@ from qllmft.analysis.audit import data, rivals, states
 from qllmft.analysis.audit.case import AuditFinding, Case, LinearReadout, rows_of
 from qllmft.analysis.audit.circuit import Floats, TrainedCircuit, as_rows, trained_circuit
 from qllmft.analysis.audit.files import read_circuit
-from qllmft.analysis.audit.naming import listed_names
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.tasks.accuracy import Accuracy
+from qllmft_circuits.names import listed_names
 
 PAGE = "docs/audit.md"
 MOST_QUBITS = 14
@@ -165,8 +165,8 @@ def audit(
     audited = trained_circuit(
         given, trained[0], observables=observables, data=data, weights=weights
     )
-    if isinstance(circuit, QuantumCircuit) and weights is not None:
-        _say_order(circuit, audited, weights)
+    if isinstance(circuit, QuantumCircuit) and not isinstance(weights, Mapping):
+        _say_order(circuit, [parameter.name for parameter in audited.weights])
     _check_size(audited, len(trained) + (0 if held is None else len(held[0])))
     classes, y_train = np.unique(seen, return_inverse=True)
     if len(classes) < 2:
@@ -216,14 +216,15 @@ def _audited(case: Case, on_event: OnEvent) -> Audit:
     )
 
 
-def _say_order(circuit: QuantumCircuit, audited: TrainedCircuit, weights: Any) -> None:
-    """Warn if weights are read in another order than that of `QuantumCircuit.parameters`."""
-    trained = {parameter.name for parameter in audited.weights}
-    qiskits = [each.name for each in circuit.parameters if each.name in trained]
-    read = [parameter.name for parameter in audited.weights]
-    if not isinstance(weights, Mapping) and qiskits != read:
+def _say_order(circuit: QuantumCircuit, names: Sequence[str]) -> None:
+    """Warn if a list of weights is read in another order than that of `QuantumCircuit.parameters`."""
+    trained = set(names)
+    qiskits = [parameter.name for parameter in circuit.parameters if parameter.name in trained]
+    if qiskits and qiskits != [
+        *names
+    ]:  # numbers in a circuit without weights are none of its parameters
         warnings.warn(
-            f"weights are read in the order {listed_names(read)}, and circuit.parameters has {listed_names(qiskits)}. "
+            f"weights are read in the order {listed_names(names)}, and circuit.parameters has {listed_names(qiskits)}. "
             "Give them by name if they have Qiskit's order: dict(zip(parameters, weights)).",
             stacklevel=3,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
@@ -17,8 +17,8 @@ from qiskit.quantum_info import Pauli, SparsePauliOp
 
 from qllmft.analysis.audit.naming import (
     data_parameters,
-    listed_names,
     natural_order,
+    some_of,
     weights_by_name,
 )
 from qllmft.errors import UserError, first_line
@@ -273,11 +273,6 @@ def expectations_of_states(observables: Sequence[SparsePauliOp], states: States)
             column += np.einsum("nb,b,nb->n", flipped, diagonal, states).real
         columns.append(column)
     return np.stack(columns, axis=1)
-
-
-def some_of(parameters: Iterable[Parameter]) -> str:
-    """Return the names of the first parameters and the last one for a sentence."""
-    return listed_names(parameter.name for parameter in parameters)
 
 
 def real_numbers(values: Any, name: str) -> Floats:

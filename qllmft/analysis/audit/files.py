@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import zipfile
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,11 @@ from qllmft.files import open_regular, parse_json, read_bytes, read_text, readin
 from qllmft_circuits.bounds import (
     MOST_QPY_BYTES,
     MOST_TEXT_BYTES,
+    TOKENS,
     CircuitTooLargeError,
-    check_text,
 )
 from qllmft_circuits.names import check_names
 from qllmft_circuits.reading import read_qasm2, read_qasm3, read_qpy
-
-# of a text before its first statement; possessive, so that no text takes long
-_COMMENT = re.compile(r"\s*+(?://[^\n]*+(?:\n|$)|/\*(?:[^*]|\*(?!/))*+\*/)")
-_VERSION_2 = re.compile(r"\s*+OPENQASM\s++2\b")
 
 
 def read_circuit(path: Path) -> QuantumCircuit:
@@ -44,16 +40,13 @@ def read_circuit(path: Path) -> QuantumCircuit:
         )
     form = "QPY" if path.suffix == ".qpy" else "OpenQASM 3"
     try:
-        if path.suffix == ".qpy":
+        if form == "QPY":
             sized = read_qpy(content)
+        elif _is_qasm2(text := _decoded(content)):
+            form = "OpenQASM 2"
+            sized = read_qasm2(text)
         else:
-            text = _decoded(content)
-            check_text(text)
-            if _is_qasm2(text):
-                form = "OpenQASM 2"
-                sized = read_qasm2(text)
-            else:
-                sized = read_qasm3(text, _names_beside(path))
+            sized = read_qasm3(text, _names_beside(path))
     except UserError:
         raise
     except CircuitTooLargeError as error:
@@ -97,10 +90,8 @@ def _names_beside(path: Path) -> dict[str, str] | None:
 
 def _is_qasm2(text: str) -> bool:
     """Return whether a text says in its first statement that it is OpenQASM 2."""
-    start = 0
-    while (comment := _COMMENT.match(text, start)) is not None:
-        start = comment.end()
-    return _VERSION_2.match(text, start) is not None
+    words = (token[0] for token in TOKENS.finditer(text) if token["comment"] is None)
+    return [*islice(words, 2)] == ["OPENQASM", "2"]
 
 
 def _content(path: Path) -> bytes:

@@ -14,11 +14,11 @@ from typing import Any, TypeAlias
 from qiskit.circuit import Parameter
 
 from qllmft.errors import UserError
+from qllmft_circuits.names import listed_names
 
 # vectors of the data angles in a circuit without ``data=``; a QNode's first argument is argument0
 DATA_VECTORS = ("x", "inputs", "data", "argument0")
 _PART = re.compile(r"\d+|[^\W\d_]+")
-_SHOWN = 4  # names in a sentence
 
 # number of digits and digits of a number without zeros in front, or -1 and a word
 Part: TypeAlias = tuple[int, str]
@@ -36,8 +36,8 @@ def name_parts(name: str) -> tuple[Part, ...]:
 def _part(text: str) -> Part:
     if not text.isdecimal():
         return (-1, text)
-    digits = text.lstrip("0")
-    return (len(digits), digits)
+    number = text.lstrip("0")
+    return (len(number), number)
 
 
 def vector_names(name: str) -> Iterator[str]:
@@ -64,8 +64,11 @@ def natural_order(parameters: Iterable[Parameter], argument: str) -> list[Parame
         UserError: if names with the same words and numbers, as ``w_1`` and ``w_01``, have two orders.
     """
     listed = list(parameters)
-    by_text = sorted(listed, key=lambda each: (name_parts(each.name), each.name))
-    by_length = sorted(listed, key=lambda each: (name_parts(each.name), len(each.name), each.name))
+    by_text = sorted(listed, key=lambda parameter: (name_parts(parameter.name), parameter.name))
+    # sorting keeps the order of texts among equal ones
+    by_length = sorted(
+        by_text, key=lambda parameter: (name_parts(parameter.name), len(parameter.name))
+    )
     for first, second in zip(by_text, by_length, strict=True):
         if first.name != second.name:
             raise UserError(
@@ -75,22 +78,31 @@ def natural_order(parameters: Iterable[Parameter], argument: str) -> list[Parame
     return by_length
 
 
-def parameter_by_name(name: str, parameters: Sequence[Parameter]) -> Parameter | None:
-    """Return the parameter of a name, or the only one with the same words and numbers; None if there is none.
+class ParameterIndex:
+    """Parameters of a circuit by their names, and by the words and numbers of these.
 
-    Raises:
-        UserError: if several parameters have the same words and numbers.
+    Args:
+        parameters: of the circuit.
     """
-    for parameter in parameters:
-        if parameter.name == name:
-            return parameter
-    parts = name_parts(name)
-    matches = [parameter for parameter in parameters if name_parts(parameter.name) == parts]
-    if len(matches) > 1:
-        raise UserError(
-            f"the name {name} fits {listed_names(each.name for each in matches)}; give the whole name."
-        )
-    return matches[0] if matches else None
+
+    def __init__(self, parameters: Iterable[Parameter]) -> None:
+        self.by_name = {parameter.name: parameter for parameter in parameters}
+        self._by_parts: dict[tuple[Part, ...], list[Parameter]] = {}
+        for name, parameter in self.by_name.items():
+            self._by_parts.setdefault(name_parts(name), []).append(parameter)
+
+    def find(self, name: str) -> Parameter | None:
+        """Return the parameter of a name, or the only one with the same words and numbers; None if there is none.
+
+        Raises:
+            UserError: if several parameters have the same words and numbers.
+        """
+        if name in self.by_name:
+            return self.by_name[name]
+        matches = self._by_parts.get(name_parts(name), [])
+        if len(matches) > 1:
+            raise UserError(f"the name {name} fits {some_of(matches)}; give the whole name.")
+        return matches[0] if matches else None
 
 
 def named_parameters(names: Any, parameters: Sequence[Parameter], argument: str) -> list[Parameter]:
@@ -104,19 +116,19 @@ def named_parameters(names: Any, parameters: Sequence[Parameter], argument: str)
     Raises:
         UserError: for a name that the circuit does not have, or has twice here.
     """
-    by_name = {parameter.name: parameter for parameter in parameters}
+    index = ParameterIndex(parameters)
     chosen: dict[str, Parameter] = {}
-    for each in names:
-        name = getattr(each, "name", each)
+    for value in names:
+        name = getattr(value, "name", value)
         if not isinstance(name, str):
             raise UserError(
-                f"{argument} holds {each!r}, expected parameters of the circuit or their names: "
-                f"{listed_names(by_name)}."
+                f"{argument} holds {value!r}, expected parameters of the circuit or their names: "
+                f"{some_of(parameters)}."
             )
-        parameter = by_name.get(name) or parameter_by_name(name, parameters)
+        parameter = index.find(name)
         if parameter is None:
             raise UserError(
-                f"{argument} names {name}, which the circuit does not have; its parameters are {listed_names(by_name)}."
+                f"{argument} names {name}, which the circuit does not have; its parameters are {some_of(parameters)}."
             )
         if parameter.name in chosen:
             raise UserError(
@@ -151,15 +163,15 @@ def data_parameters(parameters: Sequence[Parameter], data: Any) -> list[Paramete
             which = f"of the vectors {' and '.join(present)} each may be the data"
             if not present:
                 which = "none is of a vector x, inputs or data"
-            names = listed_names(parameter.name for parameter in parameters)
             raise UserError(
-                f"the circuit's parameters are {names}, and {which}; give data= the parameters that a row fills."
+                f"the circuit's parameters are {some_of(parameters)}, and {which}; give data= the parameters that a "
+                "row fills."
             )
         return natural_order(vectors[present[0]], "data")
     if isinstance(data, str):
         if data in vectors:
             return natural_order(vectors[data], "data")
-        single = parameter_by_name(data, parameters)
+        single = ParameterIndex(parameters).find(data)
         if single is None:
             raise UserError(
                 f"data is {data!r}, expected a vector of the circuit's parameters: {', '.join(vectors) or 'none'}."
@@ -179,18 +191,11 @@ def weights_by_name(weights: Mapping[Any, Any], parameters: Sequence[Parameter])
     if missing := [parameter.name for parameter in parameters if parameter.name not in values]:
         raise UserError(
             f"weights have no value of {listed_names(missing)}; expected each of "
-            f"{listed_names(parameter.name for parameter in parameters)} once."
+            f"{some_of(parameters)} once."
         )
     return [values[parameter.name] for parameter in parameters]
 
 
-def listed_names(names: Iterable[str]) -> str:
-    """Return the first names of many, and the last one if there are more.
-
-    >>> listed_names(f"x_{i}" for i in range(12))
-    'x_0, x_1, x_2, …, x_11'
-    """
-    listed = list(names)
-    if len(listed) > _SHOWN:
-        listed = [*listed[: _SHOWN - 1], "…", listed[-1]]
-    return ", ".join(listed) or "none"
+def some_of(parameters: Iterable[Parameter]) -> str:
+    """Return the names of the first parameters and the last one for a sentence."""
+    return listed_names(parameter.name for parameter in parameters)

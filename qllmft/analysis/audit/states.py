@@ -11,7 +11,8 @@ from qiskit.quantum_info import SparsePauliOp
 from sklearn.metrics import pairwise_distances
 
 from qllmft.analysis.audit.case import AuditFinding, Case, Ints, not_applicable
-from qllmft.analysis.audit.circuit import Floats, expectations_of_states, some_of, without
+from qllmft.analysis.audit.circuit import Floats, expectations_of_states, without
+from qllmft.analysis.audit.naming import some_of
 from qllmft.analysis.entanglement import rank_bounds
 from qllmft.analysis.least_bond import state_bonds, truncated
 
