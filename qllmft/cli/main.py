@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -125,6 +126,12 @@ def _options(
     """Put a quantum circuit on top of a language model: train it, compare it with classical heads, use it."""
 
 
+@cache
+def _command() -> Any:
+    """Return the commands with their options, which Typer would build again for each call of `main`."""
+    return typer.main.get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line, and exit with 2 for bad input and 130 for Ctrl-C."""
     _open_closed_streams()
@@ -137,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     f"argument {number}, {argument!r}, is not UTF-8. Give text in UTF-8, or rename the file."
                 )
         with _own_warnings(errors), _lost_interrupts_repeated():
-            app(args=given, prog_name="qllmft")
+            _command()(args=given, prog_name="qllmft")
     except (SystemExit, KeyboardInterrupt, BrokenPipeError) as end:
         # typer and rich catch the latter two themselves and end silently, with 1 for a broken pipe
         causes = list(_causes(end))

@@ -60,10 +60,17 @@ def render_template(package: str, name: str, **values: Any) -> str:
     The file's name ends in ``.html.j2``, ``.md.j2`` or ``.tex.j2``. It can use the filters ``percent``, ``p_value`` and
     ``shown``, ``count_of``, ``with_minus``, and those of `escaping`. A missing value is an error.
     """
+    environment = _environment(package, "".join(Path(name).suffixes[-2:]))
+    return visible(environment.get_template(name).render(values))
+
+
+@cache
+def _environment(package: str, suffix: str) -> Environment:
+    """Return the environment of pages with a suffix, which keeps the compiled pages."""
     environment = Environment(
         loader=PackageLoader(package, ""),
-        autoescape=name.endswith(".html.j2"),
-        finalize=_ESCAPED.get("".join(Path(name).suffixes[-2:])),
+        autoescape=suffix.endswith(".html.j2"),
+        finalize=_ESCAPED.get(suffix),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -77,7 +84,7 @@ def render_template(package: str, name: str, **values: Any) -> str:
         "with_minus": with_minus,
     }
     environment.filters |= {"code": code, "verbatim": verbatim, "without_html": without_html}
-    return visible(environment.get_template(name).render(values))
+    return environment
 
 
 def identified(data: DataRecord, body: BodyRecord) -> list[tuple[str, str]]:

@@ -220,9 +220,8 @@ def _say_order(circuit: QuantumCircuit, names: Sequence[str]) -> None:
     """Warn if a list of weights is read in another order than that of `QuantumCircuit.parameters`."""
     trained = set(names)
     qiskits = [parameter.name for parameter in circuit.parameters if parameter.name in trained]
-    if qiskits and qiskits != [
-        *names
-    ]:  # numbers in a circuit without weights are none of its parameters
+    # without qiskits, the weights are numbers that the audit made parameters
+    if qiskits and qiskits != list(names):
         warnings.warn(
             f"weights are read in the order {listed_names(names)}, and circuit.parameters has {listed_names(qiskits)}. "
             "Give them by name if they have Qiskit's order: dict(zip(parameters, weights)).",
