@@ -27,6 +27,8 @@ def pytest_configure(config):
     os.environ["HF_HOME"] = f"{folder}/hub"
     os.environ["QLLMFT_CACHE"] = f"{folder}/cache"
     os.environ["QLLMFT_JOBS"] = "1"  # more are what some tests ask for
+    if "PYTEST_XDIST_WORKER" in os.environ:  # whose neighbours have the other cores
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     import torch
 
     if not torch.accelerator.is_available():
@@ -103,6 +105,24 @@ def tiny_body(tmp_path_factory):
     module = StaticEmbedding(tokenizer, embedding_weights=vectors)
     SentenceTransformer(modules=[module], device="cpu").save(str(folder), create_model_card=False)
     return folder
+
+
+@pytest.fixture(scope="session")
+def forking_reader(tmp_path_factory):
+    """The process that forks readers of circuits, see `ForkingReader`."""
+    from forked_reader import ForkingReader
+
+    reader = ForkingReader(tmp_path_factory.mktemp("reader"))
+    yield reader
+    reader.close()
+
+
+@pytest.fixture
+def forked_reader(request, monkeypatch):
+    """Each circuit of a file is read in a process that is forked, and imports nothing."""
+    if hasattr(os, "fork"):
+        reader = request.getfixturevalue("forking_reader")
+        monkeypatch.setattr("qllmft_circuits.reading._run_reader", reader)
 
 
 @pytest.fixture

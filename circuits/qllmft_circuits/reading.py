@@ -91,19 +91,7 @@ def _read(form: Form, content: bytes, names: Mapping[str, str] | None = None) ->
             "memory": MOST_MEMORY,
         }
     )
-    # -P and the paths of this process: no module is imported from the folder where the files lie
-    paths = [*filter(None, sys.path), str(Path(__file__).parents[1])]
-    try:
-        completed = subprocess.run(  # noqa: S603 - the content goes to its input, and is no command
-            [sys.executable, "-P", "-c", _CODE],
-            input=settings.encode() + b"\n" + content,
-            capture_output=True,
-            timeout=_MOST_WAITING,
-            check=False,
-            env={**os.environ, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(paths)},
-        )
-    except subprocess.TimeoutExpired:
-        raise ValueError(f"it is not read within {_MOST_WAITING} s") from None
+    completed = _run_reader(settings.encode() + b"\n" + content)
     if completed.returncode:
         raise ValueError(_reason(form, completed.returncode, completed.stderr))
     header, _, answer = completed.stdout.partition(b"\n")
@@ -114,6 +102,23 @@ def _read(form: Form, content: bytes, names: Mapping[str, str] | None = None) ->
         raise ValueError(fault)
     (circuit,) = qpy.load(io.BytesIO(answer))
     return SizedCircuit(circuit, facts["n_gates"])
+
+
+def _run_reader(request: bytes) -> subprocess.CompletedProcess[bytes]:
+    """Return what a new process answers to the settings and the content in a request."""
+    # -P and the paths of this process: no module is imported from the folder where the files lie
+    paths = [*filter(None, sys.path), str(Path(__file__).parents[1])]
+    try:
+        return subprocess.run(  # noqa: S603 - the content goes to its input, and is no command
+            [sys.executable, "-P", "-c", _CODE],
+            input=request,
+            capture_output=True,
+            timeout=_MOST_WAITING,
+            check=False,
+            env={**os.environ, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"it is not read within {_MOST_WAITING} s") from None
 
 
 def _reason(form: Form, returncode: int, stderr: bytes) -> str:

@@ -65,6 +65,7 @@ def test_names_are_bounded_before_a_vector_is_built(names, message, monkeypatch)
         from_qasm3(f"{HEAD}input float[64] a; qubit q; rx(a) q;", names)
 
 
+@pytest.mark.usefixtures("forked_reader")
 @pytest.mark.public_report(
     case="raw_messages: circuits in files",
     source="own attack",
@@ -106,6 +107,7 @@ def test_a_text_without_a_statement_is_refused(read, text):
         read(text)
 
 
+@pytest.mark.usefixtures("forked_reader")
 def test_a_text_that_the_lexer_refuses_writes_nothing_to_the_terminal(capfd):
     with pytest.raises(ValueError, match="L3:C1"):
         from_qasm3(f'{HEAD} "open;\nqubit q;', {})
@@ -188,11 +190,13 @@ def test_statements_in_other_forms_are_those_of_the_parser():
             assert parse_statements(text) == expected
 
 
+@pytest.mark.usefixtures("forked_reader")
 def test_the_error_of_a_text_with_repeated_statements_names_its_own_line():
     with pytest.raises(ValueError, match=r"^5,0: gate 'no' is not defined"):
         from_qasm3(HEAD + "qubit q; x q; x q;\nx q; x q;\nno q;", {})
 
 
+@pytest.mark.usefixtures("forked_reader")
 def test_repeated_statements_mean_the_circuit_as_often():
     circuit = QuantumCircuit(2)
     for _ in range(3):

@@ -7,6 +7,8 @@ from qiskit.quantum_info import Statevector
 
 from qllmft_circuits import from_qasm3, from_qpy, loading_circuit, to_qasm2, to_qasm3, to_qpy
 
+pytestmark = pytest.mark.usefixtures("forked_reader")
+
 
 def check(amplitudes, n_qubits):
     expected = np.zeros(2**n_qubits)

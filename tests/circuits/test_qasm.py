@@ -28,6 +28,8 @@ from qllmft_circuits import (
 from qllmft_circuits.reading import read_qpy
 from qllmft_circuits.sizes import size_of_statements
 
+pytestmark = pytest.mark.usefixtures("forked_reader")
+
 CIRCUITS = {
     "3 qubits, 30 weights": head_circuit(3, 3, 1, 3, AnsatzOptions(connectivity=2)),
     "12 qubits, 24 weights": head_circuit(12, 2, 1, 1),  # both vectors have two-digit indices

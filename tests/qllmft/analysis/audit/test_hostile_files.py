@@ -14,6 +14,8 @@ from qllmft import UserError
 from qllmft.analysis.audit import read_circuit, read_rows
 from qllmft_circuits import reading, to_qpy
 
+pytestmark = pytest.mark.usefixtures("forked_reader")
+
 HEAD = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 INPUT = f"{HEAD}input float[64] x_0;\nqubit[1] q;\n"
 ROTATION = "rx(x_0) q[0];\n"
@@ -69,7 +71,7 @@ def test_qpy_that_can_hold_code_is_refused_before_qiskit_sees_it(
     content, message, refused, monkeypatch
 ):
     monkeypatch.setattr(reading.qpy, "load", None)
-    monkeypatch.setattr(reading.subprocess, "run", None)
+    monkeypatch.setattr(reading, "_run_reader", None)
     error = refused(content, ".qpy")
     assert error.startswith(f"circuit.qpy cannot be read as QPY: {message}")
     assert "symengine" not in error

@@ -16,6 +16,8 @@ from qllmft.analysis.audit import CHECKS, read_circuit
 from qllmft.analysis.audit.circuit import trained_circuit
 from qllmft.analysis.audit.naming import natural_order
 
+pytestmark = pytest.mark.usefixtures("forked_reader")
+
 WEIGHTS = np.random.default_rng(0).uniform(-3, 3, 12)
 ROWS = np.random.default_rng(1).uniform(-1.5, 1.5, (60, 3))
 Z0 = SparsePauliOp("IIZ")
