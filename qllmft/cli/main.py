@@ -127,7 +127,7 @@ def _options(
 
 
 @cache
-def _command() -> Any:
+def _build_command() -> Any:
     """Return the commands with their options, which Typer would build again for each call of `main`."""
     return typer.main.get_command(app)
 
@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     f"argument {number}, {argument!r}, is not UTF-8. Give text in UTF-8, or rename the file."
                 )
         with _own_warnings(errors), _lost_interrupts_repeated():
-            _command()(args=given, prog_name="qllmft")
+            _build_command()(args=given, prog_name="qllmft")
     except (SystemExit, KeyboardInterrupt, BrokenPipeError) as end:
         # typer and rich catch the latter two themselves and end silently, with 1 for a broken pipe
         causes = list(_causes(end))

@@ -20,3 +20,8 @@ def offline(tmp_path, monkeypatch):
         "WANDB_DIR": str(tmp_path),
     }.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_baselines_of_runs(short_baselines):
+    """No test here looks at the epochs of a baseline."""
