@@ -35,10 +35,18 @@ class Trained:
 def run(tmp_path_factory, tiny_body):
     folder = tmp_path_factory.mktemp("cli")
     made = Trained(folder / "run", write_reviews(folder / "reviews.tsv"), tiny_body)
-    with pytest.raises(SystemExit) as end:
-        main(made.arguments())
+    # before any fixture of a module, and compared with runs that have `short_baselines`
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qllmft.baselines.trained.MOST_EPOCHS", 60)
+        with pytest.raises(SystemExit) as end:
+            main(made.arguments())
     assert end.value.code == 0
     return made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_baselines_of_commands(short_baselines):
+    """No test here looks at the epochs of a baseline."""
 
 
 @pytest.fixture
