@@ -9,13 +9,50 @@ M, its derivative is G·M for a constant matrix G, the generator.
 import triton
 import triton.language as tl
 
-from qllmft.heads.gpu.real_kernels import partners, place
+from qllmft.heads.gpu.real_kernels import (
+    lane_partners,
+    place,
+    register_partners,
+    sample_and_block,
+    warp_partners,
+)
 
 ROW = 3  # numbers of a row
 ENTRIES = 8  # numbers of a matrix
 _ROW = tl.constexpr(ROW)
 _ENTRIES = tl.constexpr(ENTRIES)
 INTEGERS = ("first", "last", "loads", "n_rows", "n_slots", "outside", "stride", "width")
+
+
+@triton.jit
+def gate_row(rows, g):
+    """Return one row of the table of gates."""
+    return (
+        tl.load(rows + _ROW * g),
+        tl.load(rows + _ROW * g + 1),
+        tl.load(rows + _ROW * g + 2),
+    )
+
+
+@triton.jit
+def partners(xr, xi, target, L: tl.constexpr, WARPS: tl.constexpr):
+    """Return for each amplitude (2^L,), in its two parts, the one with the other value of a target."""
+    LANES: tl.constexpr = 32 if L >= 5 else 1 << L
+    pr = xr
+    pi = xi
+    if target < 5:
+        pr = lane_partners(xr, target, 1, L, LANES)
+        pi = lane_partners(xi, target, 1, L, LANES)
+    if WARPS > 1:
+        if (target >= 5) & (1 << target < 32 * WARPS):
+            pr = warp_partners(xr, target, 1, L)
+            pi = warp_partners(xi, target, 1, L)
+    for t in tl.static_range(5, L):
+        if 1 << t >= 32 * WARPS:
+            if target == t:
+                pr = register_partners(xr, t, 1, L)
+                pi = register_partners(xi, t, 1, L)
+    return pr, pi
 
 
 @triton.jit
@@ -73,8 +110,7 @@ def complex_forward(
         L: local bits.
         WARPS: of the program.
     """
-    b = (tl.program_id(0) >> outside).to(tl.int64)
-    block = tl.program_id(0) & ((1 << outside) - 1)
+    b, block = sample_and_block(outside)
     local = tl.arange(0, 1 << L)
     index = place(local, block, places, outside, L)
     imaginary = 1 << (L + outside)
@@ -85,15 +121,9 @@ def complex_forward(
         xi = tl.load(source + b * width + imaginary + index)
     bits = local + (block << L)
     for g in range(first, last):
-        control = tl.load(rows + _ROW * g)
-        target = tl.load(rows + _ROW * g + 1)
+        control, target, _slot = gate_row(rows, g)
         matrix = matrices + (b * n_rows + g) * _ENTRIES
-        pr = xr
-        pi = xi
-        for t in tl.static_range(L):
-            if target == t:
-                pr = partners(xr, t, 1, L, WARPS)
-                pi = partners(xi, t, 1, L, WARPS)
+        pr, pi = partners(xr, xi, target, L, WARPS)
         on = (bits & control) == control
         nr, ni = times_matrix(matrix, xr, xi, pr, pi, (bits >> target) & 1, False)
         xr = tl.where(on, nr, xr)
@@ -130,8 +160,7 @@ def complex_back(
         by_slot: (B, blocks, n_slots) parts of the gradients.
         n_slots: gates with an angle.
     """
-    b = (tl.program_id(0) >> outside).to(tl.int64)
-    block = tl.program_id(0) & ((1 << outside) - 1)
+    b, block = sample_and_block(outside)
     local = tl.arange(0, 1 << L)
     offset = (b << (L + outside + 1)) + place(local, block, places, outside, L)
     imaginary = 1 << (L + outside)
@@ -143,20 +172,10 @@ def complex_back(
     out = by_slot + tl.program_id(0).to(tl.int64) * n_slots
     for k in range(first, last):
         g = last - 1 - (k - first)
-        control = tl.load(rows + _ROW * g)
-        target = tl.load(rows + _ROW * g + 1)
-        slot = tl.load(rows + _ROW * g + 2)
+        control, target, slot = gate_row(rows, g)
         matrix = matrices + (b * n_rows + g) * _ENTRIES
-        pr = xr
-        pi = xi
-        qr = yr
-        qi = yi
-        for t in tl.static_range(L):
-            if target == t:
-                pr = partners(xr, t, 1, L, WARPS)
-                pi = partners(xi, t, 1, L, WARPS)
-                qr = partners(yr, t, 1, L, WARPS)
-                qi = partners(yi, t, 1, L, WARPS)
+        pr, pi = partners(xr, xi, target, L, WARPS)
+        qr, qi = partners(yr, yi, target, L, WARPS)
         on = (bits & control) == control
         bit = (bits >> target) & 1
         if slot >= 0:

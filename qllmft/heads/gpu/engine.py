@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -136,7 +137,6 @@ class TritonEngine(TorchEngine):
         self, cos: Tensor, sin: Tensor, amplitudes: Tensor | None, samples: int, keeps: bool
     ) -> tuple[Tensor, Tensor | None]:
         table, passes = self._table
-        low, middle, top, low_bits = self._string_tables
         outside = self.program.n_qubits - self._local
         blocks = 1 << outside
         states = torch.empty(samples, 1 << self.program.n_qubits, **self._kind)
@@ -162,18 +162,7 @@ class TritonEngine(TorchEngine):
                     num_warps=warps,
                 )
                 source = states
-            kernels.read_strings[grid](
-                states,
-                sums,
-                low,
-                middle,
-                top,
-                self.masks.size,
-                outside,
-                L=self._local,
-                LOW=low_bits,
-                num_warps=warps,
-            )
+            self._launch_strings(kernels.read_strings, states, sums)
         return sums.sum(dim=1), states if keeps else None
 
     # --- the sweep back
@@ -240,24 +229,27 @@ class TritonEngine(TorchEngine):
         return by_part
 
     def _make_costates(self, states: Tensor, cotangent: Tensor) -> Tensor:
-        low, middle, top, low_bits = self._string_tables
-        outside = self.program.n_qubits - self._local
         costates = torch.empty_like(states)
         if len(states):
-            kernels.make_costates[(len(states) << outside,)](
-                states,
-                cotangent,
-                costates,
-                low,
-                middle,
-                top,
-                self.masks.size,
-                outside,
-                L=self._local,
-                LOW=low_bits,
-                num_warps=warps_of(1 << self._local, NUMBERS[1]),
-            )
+            self._launch_strings(kernels.make_costates, states, cotangent, costates)
         return costates
+
+    def _launch_strings(self, kernel: Any, states: Tensor, *tensors: Tensor) -> None:
+        """Launch a kernel of the strings over the blocks of states (B, 2^Q)."""
+        low, middle, top, low_bits = self._string_tables
+        outside = self.program.n_qubits - self._local
+        kernel[(len(states) << outside,)](
+            states,
+            *tensors,
+            low,
+            middle,
+            top,
+            self.masks.size,
+            outside,
+            L=self._local,
+            LOW=low_bits,
+            num_warps=warps_of(1 << self._local, NUMBERS[1]),
+        )
 
     def _sweep_passes(
         self, tape: TorchTape, states: Tensor, costates: Tensor, by_amplitude: Tensor

@@ -1,8 +1,9 @@
 """Triton kernels of circuits of real gates: a program of the grid holds 2^L amplitudes, for several gates in turn.
 
-A tensor of amplitudes is one axis, S samples of 2^L. A gate on local qubit t reads it as (S, high, 2, 2^t) without
-moving a number: the amplitude with the other value of the qubit is then in the same thread, or in the same warp, or in
-shared memory, as Triton lays it out.
+A tensor of amplitudes is one axis, S samples of 2^L. As Triton lays it out, the lowest five bits of an index are the
+thread in its warp, the next ones the warp, and the highest the register. So the amplitude with the other value of a
+target is in the same warp, or in shared memory, or in the same thread: three kinds of exchange, of which the last has
+code for each register bit. Any other layout gives the same numbers, only slower.
 
 The gates are a table in memory and the target is chosen at run time, so that a kernel is compiled once for a number of
 qubits and not for each circuit. A row of the table is (kind, control, target, slot, before):
@@ -41,21 +42,27 @@ INTEGERS = (
 
 
 @triton.jit
-def partners(x, T: tl.constexpr, S: tl.constexpr, L: tl.constexpr, WARPS: tl.constexpr):
-    """Return for each amplitude of (S·2^L,) the one with the other value of local qubit T.
+def lane_partners(x, target, S: tl.constexpr, L: tl.constexpr, LANES: tl.constexpr):
+    """Return for each amplitude of (S·2^L,) the one with the other value of a target within LANES, by a shuffle."""
+    lines: tl.constexpr = (S << L) // LANES
+    lane = tl.broadcast_to(tl.arange(0, LANES)[None, :] ^ (1 << target), (lines, LANES))
+    return tl.reshape(tl.gather(tl.reshape(x, (lines, LANES)), lane, 1), (S << L,))
 
-    In the layout of Triton the lowest five bits of an index are the thread in its warp, the next ones the warp, and the
-    highest the register. Any other layout gives the same numbers, only slower.
-    """
-    if (1 << T) >= 32 and (1 << T) < 32 * WARPS:
-        # a sum over warps would write to the same banks of shared memory with all threads of a warp
-        y = tl.gather(x, tl.arange(0, S << L) ^ (1 << T), 0)
-    else:
-        whole: tl.constexpr = tl.int64 if x.dtype.primitive_bitwidth == 64 else tl.int32
-        bits = tl.reshape(x.to(whole, bitcast=True), (S, 1 << (L - T - 1), 2, 1 << T))
-        other = tl.sum(bits, axis=2, keep_dims=True) - bits  # exact: integers wrap around
-        y = tl.reshape(other.to(tl.int64).to(whole).to(x.dtype, bitcast=True), (S << L,))
-    return y
+
+@triton.jit
+def warp_partners(x, target, S: tl.constexpr, L: tl.constexpr):
+    """Return for each amplitude of (S·2^L,) the one with the other value of a target, through shared memory."""
+    # a sum over warps would write to the same banks of shared memory with all threads of a warp
+    return tl.gather(x, tl.arange(0, S << L) ^ (1 << target), 0)
+
+
+@triton.jit
+def register_partners(x, T: tl.constexpr, S: tl.constexpr, L: tl.constexpr):
+    """Return for each amplitude of (S·2^L,) the one with the other value of target T, which its thread holds too."""
+    whole: tl.constexpr = tl.int64 if x.dtype.primitive_bitwidth == 64 else tl.int32
+    bits = tl.reshape(x.to(whole, bitcast=True), (S, 1 << (L - T - 1), 2, 1 << T))
+    other = tl.sum(bits, axis=2, keep_dims=True) - bits  # exact: integers wrap around
+    return tl.reshape(other.to(tl.int64).to(whole).to(x.dtype, bitcast=True), (S << L,))
 
 
 @triton.jit
@@ -81,20 +88,27 @@ def half_angle(cos, sin, slot, in_batch, S: tl.constexpr):
 
 
 @triton.jit
-def half_angles(cos, sin, slot, before, in_batch, S: tl.constexpr):
-    """Return cos and sin of half the angle of a slot, and of the one before."""
+def half_angles(cos, sin, row, in_batch, S: tl.constexpr):
+    """Return cos and sin of half the angle of a row's slot, and of the one before."""
+    _kind, _control, _target, slot, before = row
     c, s = half_angle(cos, sin, slot, in_batch, S)
     c_before, s_before = half_angle(cos, sin, before, in_batch, S)
     return c, s, c_before, s_before
 
 
 @triton.jit
-def factors(c, s, c_before, s_before, on, kind, S: tl.constexpr, INVERSE: tl.constexpr):
-    """Return what an amplitude and its partner are multiplied with, (S, high, 2, low), and -1 or 1 on the axis of two.
+def signs(target, MIDDLE: tl.constexpr):
+    """Return -1 or 1 for each value of MIDDLE numbers, by their bit ``target``, on the third of four axes."""
+    return (2 * ((tl.arange(0, MIDDLE) >> target) & 1) - 1)[None, None, :, None]
 
-    R_Y X and R_Y Z are their own inverses.
+
+@triton.jit
+def factors(angles, on, side, kind, S: tl.constexpr, INVERSE: tl.constexpr):
+    """Return what an amplitude and its partner are multiplied with, in the shape of ``on``.
+
+    ``side`` is the sign of the target's value. R_Y X and R_Y Z are their own inverses.
     """
-    side = tl.reshape((2 * tl.arange(0, 2) - 1).to(c.dtype), (1, 1, 2, 1))
+    c, s, c_before, s_before = angles
     if S > 1:
         c = tl.reshape(c, (S, 1, 1, 1))
         s = tl.reshape(s, (S, 1, 1, 1))
@@ -105,11 +119,66 @@ def factors(c, s, c_before, s_before, on, kind, S: tl.constexpr, INVERSE: tl.con
     c_difference = c * c_before + s * s_before
     s_difference = s * c_before - c * s_before
     flips = kind == _FLIPS
-    signs = kind == _SIGNS
+    changes_sign = kind == _SIGNS
     across = -side * s_sum if INVERSE else side * s_sum
-    alone_on = tl.where(flips, side * s_difference, tl.where(signs, -side * c_difference, c_sum))
-    across_on = tl.where(flips, c_difference, tl.where(signs, s_difference, across))
-    return tl.where(on, alone_on, c_sum), tl.where(on, across_on, across), side
+    alone_on = tl.where(
+        flips, side * s_difference, tl.where(changes_sign, -side * c_difference, c_sum)
+    )
+    across_on = tl.where(flips, c_difference, tl.where(changes_sign, s_difference, across))
+    return tl.where(on, alone_on, c_sum), tl.where(on, across_on, across)
+
+
+@triton.jit
+def apply_gate(
+    x, others, on, side, kind, angles,
+    S: tl.constexpr, L: tl.constexpr, MIDDLE: tl.constexpr, LOW: tl.constexpr,
+):  # fmt: skip
+    """Return amplitudes (S·2^L,) behind a gate.
+
+    Args:
+        x: amplitudes.
+        others: their partners.
+        on: whether the control is 1.
+        side: signs of the target's value, for MIDDLE successive groups of LOW amplitudes.
+        kind, angles: of the gate, see `half_angles`.
+        S, L: samples and local qubits.
+        MIDDLE, LOW: see ``side``.
+    """
+    high: tl.constexpr = (1 << L) // (MIDDLE * LOW)
+    parts = tl.reshape(x, (S, high, MIDDLE, LOW))
+    partners = tl.reshape(others, (S, high, MIDDLE, LOW))
+    ons = tl.reshape(on, (S, high, MIDDLE, LOW))
+    alone, across = factors(angles, ons, side, kind, S, False)
+    return tl.reshape(alone * parts + across * partners, (S << L,))
+
+
+@triton.jit
+def undo_gate(
+    x, y, others, coothers, on, side, kind, angles,
+    S: tl.constexpr, L: tl.constexpr, MIDDLE: tl.constexpr, LOW: tl.constexpr, THREADS: tl.constexpr,
+):  # fmt: skip
+    """Return states and co-states before a gate, and each thread's part of its gradient, in all and where it is on.
+
+    Args:
+        x, y: states and co-states.
+        others, coothers: their partners.
+        on, side, kind, angles, S, L, MIDDLE, LOW: see `apply_gate`.
+        THREADS: amplitudes of a sample in different threads.
+    """
+    high: tl.constexpr = (1 << L) // (MIDDLE * LOW)
+    parts = tl.reshape(x, (S, high, MIDDLE, LOW))
+    coparts = tl.reshape(y, (S, high, MIDDLE, LOW))
+    partners = tl.reshape(others, (S, high, MIDDLE, LOW))
+    copartners = tl.reshape(coothers, (S, high, MIDDLE, LOW))
+    ons = tl.reshape(on, (S, high, MIDDLE, LOW))
+    alone, across = factors(angles, ons, side, kind, S, True)
+    terms = coparts * partners * side
+    sums = tl.sum(tl.reshape(terms, (S, (1 << L) // THREADS, THREADS)), axis=1)
+    terms = tl.where(ons, terms, 0.0)
+    sums_on = tl.sum(tl.reshape(terms, (S, (1 << L) // THREADS, THREADS)), axis=1)
+    x = tl.reshape(alone * parts + across * partners, (S << L,))
+    y = tl.reshape(alone * coparts + across * copartners, (S << L,))
+    return x, y, sums, sums_on
 
 
 @triton.jit
@@ -138,34 +207,33 @@ def apply_gates(
         L: local qubits.
         WARPS: of the program.
     """
-    kind, control, target, slot, before = gate_row(rows, first)
-    c, s, c_before, s_before = half_angles(cos, sin, slot, before, in_batch, S)
-    next_kind, next_control, next_target, next_slot, next_before = gate_row(rows, first + 1)
+    LANES: tl.constexpr = 32 if L >= 5 else 1 << L
+    row = gate_row(rows, first)
+    angles = half_angles(cos, sin, row, in_batch, S)
+    next_row = gate_row(rows, first + 1)
     for g in range(first, last):
-        next_c, next_s, next_c_before, next_s_before = half_angles(
-            cos, sin, next_slot, next_before, in_batch, S
-        )
-        later_kind, later_control, later_target, later_slot, later_before = gate_row(rows, g + 2)
+        next_angles = half_angles(cos, sin, next_row, in_batch, S)
+        later_row = gate_row(rows, g + 2)
+        kind, control, target, _slot, _before = row
         on = (index & control) == control
-        for t in tl.static_range(L):
-            if target == t:
-                parts = tl.reshape(x, (S, 1 << (L - t - 1), 2, 1 << t))
-                ons = tl.reshape(on, (S, 1 << (L - t - 1), 2, 1 << t))
-                others = tl.reshape(partners(x, t, S, L, WARPS), (S, 1 << (L - t - 1), 2, 1 << t))
-                alone, across, _side = factors(c, s, c_before, s_before, ons, kind, S, False)
-                x = tl.reshape(alone * parts + across * others, (S << L,))
-        kind = next_kind
-        control = next_control
-        target = next_target
-        c = next_c
-        s = next_s
-        c_before = next_c_before
-        s_before = next_s_before
-        next_kind = later_kind
-        next_control = later_control
-        next_target = later_target
-        next_slot = later_slot
-        next_before = later_before
+        if target < 5:
+            others = lane_partners(x, target, S, L, LANES)
+            side = signs(target, LANES)
+            x = apply_gate(x, others, on, side, kind, angles, S, L, LANES, 1)
+        if WARPS > 1:
+            if (target >= 5) & (1 << target < 32 * WARPS):
+                others = warp_partners(x, target, S, L)
+                side = signs(target - 5, WARPS)
+                x = apply_gate(x, others, on, side, kind, angles, S, L, WARPS, 32)
+        for t in tl.static_range(5, L):
+            if 1 << t >= 32 * WARPS:
+                if target == t:
+                    others = register_partners(x, t, S, L)
+                    side = signs(0, 2)
+                    x = apply_gate(x, others, on, side, kind, angles, S, L, 2, 1 << t)
+        row = next_row
+        angles = next_angles
+        next_row = later_row
     return x
 
 
@@ -197,53 +265,49 @@ def undo_gates(
             gate.
         THREADS: amplitudes of a sample in different threads.
     """
-    kind, control, target, slot, before = gate_row(rows, tl.maximum(last - 1, 0))
-    c, s, c_before, s_before = half_angles(cos, sin, slot, before, in_batch, S)
-    next_kind, next_control, next_target, next_slot, next_before = gate_row(
-        rows, tl.maximum(last - 2, 0)
-    )
+    LANES: tl.constexpr = 32 if L >= 5 else 1 << L
+    row = gate_row(rows, tl.maximum(last - 1, 0))
+    angles = half_angles(cos, sin, row, in_batch, S)
+    next_row = gate_row(rows, tl.maximum(last - 2, 0))
     for g in range(first, last):
-        next_c, next_s, next_c_before, next_s_before = half_angles(
-            cos, sin, next_slot, next_before, in_batch, S
-        )
-        ahead = tl.maximum(last - 1 - (g - first) - 2, 0)
-        later_kind, later_control, later_target, later_slot, later_before = gate_row(rows, ahead)
+        next_angles = half_angles(cos, sin, next_row, in_batch, S)
+        later_row = gate_row(rows, tl.maximum(last - 1 - (g - first) - 2, 0))
+        kind, control, target, slot, before = row
         on = (index & control) == control
         sums = tl.zeros((S, THREADS), x.dtype)
         sums_on = tl.zeros((S, THREADS), x.dtype)
-        for t in tl.static_range(L):
-            if target == t:
-                parts = tl.reshape(x, (S, 1 << (L - t - 1), 2, 1 << t))
-                coparts = tl.reshape(y, (S, 1 << (L - t - 1), 2, 1 << t))
-                ons = tl.reshape(on, (S, 1 << (L - t - 1), 2, 1 << t))
-                others = tl.reshape(partners(x, t, S, L, WARPS), (S, 1 << (L - t - 1), 2, 1 << t))
-                coothers = tl.reshape(partners(y, t, S, L, WARPS), (S, 1 << (L - t - 1), 2, 1 << t))
-                alone, across, side = factors(c, s, c_before, s_before, ons, kind, S, True)
-                terms = coparts * others * side
-                sums = tl.sum(tl.reshape(terms, (S, (1 << L) // THREADS, THREADS)), axis=1)
-                terms = tl.where(ons, terms, 0.0)
-                sums_on = tl.sum(tl.reshape(terms, (S, (1 << L) // THREADS, THREADS)), axis=1)
-                x = tl.reshape(alone * parts + across * others, (S << L,))
-                y = tl.reshape(alone * coparts + across * coothers, (S << L,))
+        if target < 5:
+            others = lane_partners(x, target, S, L, LANES)
+            coothers = lane_partners(y, target, S, L, LANES)
+            x, y, sums, sums_on = undo_gate(
+                x, y, others, coothers, on, signs(target, LANES), kind, angles, S, L, LANES, 1,
+                THREADS,
+            )  # fmt: skip
+        if WARPS > 1:
+            if (target >= 5) & (1 << target < 32 * WARPS):
+                others = warp_partners(x, target, S, L)
+                coothers = warp_partners(y, target, S, L)
+                x, y, sums, sums_on = undo_gate(
+                    x, y, others, coothers, on, signs(target - 5, WARPS), kind, angles, S, L, WARPS,
+                    32, THREADS,
+                )  # fmt: skip
+        for t in tl.static_range(5, L):
+            if 1 << t >= 32 * WARPS:
+                if target == t:
+                    others = register_partners(x, t, S, L)
+                    coothers = register_partners(y, t, S, L)
+                    x, y, sums, sums_on = undo_gate(
+                        x, y, others, coothers, on, signs(0, 2), kind, angles, S, L, 2, 1 << t,
+                        THREADS,
+                    )  # fmt: skip
         if slot >= 0:
             store_sums(by_angle + slot, sums, in_batch, S, WARPS, THREADS)
         if before >= 0:
             sums_before = tl.where(kind == 0, sums, sums - 2.0 * sums_on)
             store_sums(by_angle + before, sums_before, in_batch, S, WARPS, THREADS)
-        kind = next_kind
-        control = next_control
-        target = next_target
-        slot = next_slot
-        before = next_before
-        c = next_c
-        s = next_s
-        c_before = next_c_before
-        s_before = next_s_before
-        next_kind = later_kind
-        next_control = later_control
-        next_target = later_target
-        next_slot = later_slot
-        next_before = later_before
+        row = next_row
+        angles = next_angles
+        next_row = later_row
     return x, y
 
 
@@ -258,13 +322,21 @@ def store_sums(out, sums, in_batch, S: tl.constexpr, WARPS: tl.constexpr, THREAD
 
 
 @triton.jit
-def sample_rows(group, S: tl.constexpr):
-    """Return the numbers of a group's samples: a scalar for one, (S,) for several."""
+def whole_states(samples, S: tl.constexpr, L: tl.constexpr):
+    """Return which samples a program holds, and whether they are in the batch; then the same of each amplitude.
+
+    Returns:
+        Samples, a scalar for one and (S,) for several, and whether they are there. For each amplitude (S·2^L,) sample,
+        index, and whether it is there.
+    """
+    first = tl.program_id(0).to(tl.int64) * S
     if S == 1:
-        numbers = group.to(tl.int64)
+        b = first
     else:
-        numbers = group.to(tl.int64) * S + tl.arange(0, S)
-    return numbers
+        b = first + tl.arange(0, S)
+    local = tl.arange(0, S << L)
+    batch = first + (local >> L)
+    return b, b < samples, batch, local & ((1 << L) - 1), batch < samples
 
 
 @triton.jit
@@ -357,12 +429,7 @@ def small_forward(
     WARPS: tl.constexpr,
 ):
     """Run all gates on S whole states, and store the expectation values and, if ``stores``, the final states."""
-    b = sample_rows(tl.program_id(0), S)
-    in_batch = b < samples
-    local = tl.arange(0, S << L)
-    index = local & ((1 << L) - 1)
-    batch = tl.program_id(0).to(tl.int64) * S + (local >> L)
-    there = batch < samples
+    b, in_batch, batch, index, there = whole_states(samples, S, L)
     x = first_amplitudes(index, loads, amplitudes + batch * width, width, there)
     x = apply_gates(
         x, index, rows, 0, last, cos + b * stride, sin + b * stride, in_batch, S, L, WARPS
@@ -398,12 +465,7 @@ def small_back(
     THREADS: tl.constexpr,
 ):
     """Sweep back through all gates on S whole states; if ``stores``, store the gradient of the amplitudes too."""
-    b = sample_rows(tl.program_id(0), S)
-    in_batch = b < samples
-    local = tl.arange(0, S << L)
-    index = local & ((1 << L) - 1)
-    batch = tl.program_id(0).to(tl.int64) * S + (local >> L)
-    there = batch < samples
+    b, in_batch, batch, index, there = whole_states(samples, S, L)
     x = tl.load(states + (batch << L) + index, mask=there, other=0.0)
     y = string_weights(
         x, cotangent + b * n_strings, low, middle, top, n_strings, in_batch, S, L, LOW
@@ -440,6 +502,13 @@ def first_amplitudes(index, loads, amplitudes, width, there):
 
 
 @triton.jit
+def sample_and_block(outside):
+    """Return the sample of a program, and the bits outside of its block."""
+    program = tl.program_id(0)
+    return (program >> outside).to(tl.int64), program & ((1 << outside) - 1)
+
+
+@triton.jit
 def place(local, block, places, outside, L: tl.constexpr):
     """Return the indices in a whole state of a block's amplitudes, whose bits go to the places of a table."""
     index = local * 0
@@ -468,8 +537,7 @@ def pass_forward(
     WARPS: tl.constexpr,
 ):
     """Run the gates of one pass on 2^L amplitudes of one state, at the places of their bits."""
-    b = (tl.program_id(0) >> outside).to(tl.int64)
-    block = tl.program_id(0) & ((1 << outside) - 1)
+    b, block = sample_and_block(outside)
     local = tl.arange(0, 1 << L)
     index = place(local, block, places, outside, L)
     x = first_amplitudes(index, loads, source + b * width, width, index >= 0)
@@ -504,8 +572,7 @@ def pass_back(
     THREADS: tl.constexpr,
 ):
     """Sweep back through one pass; without anything before it, only the gradient of the amplitudes is stored."""
-    b = (tl.program_id(0) >> outside).to(tl.int64)
-    block = tl.program_id(0) & ((1 << outside) - 1)
+    b, block = sample_and_block(outside)
     local = tl.arange(0, 1 << L)
     offset = (b << (L + outside)) + place(local, block, places, outside, L)
     x = tl.load(states + offset)
@@ -542,8 +609,7 @@ def read_strings(
     states, sums, low, middle, top, n_strings, outside, L: tl.constexpr, LOW: tl.constexpr
 ):
     """Store a block's part of the expectation values of one state."""
-    b = (tl.program_id(0) >> outside).to(tl.int64)
-    block = tl.program_id(0) & ((1 << outside) - 1)
+    b, block = sample_and_block(outside)
     x = tl.load(states + (b << (L + outside)) + (block << L) + tl.arange(0, 1 << L))
     out = sums + tl.program_id(0).to(tl.int64) * n_strings
     string_sums(x, out, low, middle, top + block * n_strings, n_strings, True, 1, L, LOW)
@@ -563,8 +629,7 @@ def make_costates(
     LOW: tl.constexpr,
 ):
     """Store a block of the co-states of one state."""
-    b = (tl.program_id(0) >> outside).to(tl.int64)
-    block = tl.program_id(0) & ((1 << outside) - 1)
+    b, block = sample_and_block(outside)
     offset = (b << (L + outside)) + (block << L) + tl.arange(0, 1 << L)
     x = tl.load(states + offset)
     weights = cotangent + b * n_strings
