@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from qllmft.training import EpochMetrics
     from qllmft_backends import Backend
 
-Stage = Literal["embedding", "contrastive", "choosing", "training", "fitting"]
+Stage = Literal["embedding", "contrastive", "choosing", "compiling", "training", "fitting"]
 
 
 @dataclass(frozen=True)

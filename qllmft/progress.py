@@ -119,7 +119,7 @@ class LineListener:
                 self.message(f"continuing after epoch {done} of {total}")
             case StageStarted("contrastive", _, total, done) if 0 < done < total:
                 self.message(f"continuing the contrastive step after {done:,} of {total:,} batches")
-            case StageStarted("fitting" | "choosing", _):
+            case StageStarted("fitting" | "choosing" | "compiling"):
                 self.line(stage_text(started))
 
 
@@ -129,6 +129,7 @@ def stage_text(started: StageStarted) -> str:
         "embedding": f"embedding {count_of(started.total, 'text')} with {started.name}",
         "contrastive": "contrastive step",
         "choosing": f"choosing of {started.name}",
+        "compiling": f"compiling the circuits for {started.name}",
         "training": "training",
         "fitting": f"fitting {started.name}",
     }[started.stage]

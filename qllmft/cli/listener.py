@@ -77,7 +77,7 @@ class ConsoleListener(LineListener):
             case EpochEnded(metrics):
                 count = f"epoch {metrics.epoch}/{self._stage.total}  " if self._in_campaign else ""
                 self._show(completed=metrics.epoch, fields=count + self.epoch_text(metrics))
-            case StageEnded("fitting") if not self._in_campaign:
+            case StageEnded("fitting" | "compiling") if not self._in_campaign:
                 self._show(visible=False)
             case StageEnded() if self._in_campaign:
                 self._show(fields="")

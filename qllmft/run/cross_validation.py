@@ -31,6 +31,7 @@ from qllmft.files import write_json
 from qllmft.heads import Classifier
 from qllmft.heads.classical import KernelMachine
 from qllmft.run.bodies import FrozenBody, body_of
+from qllmft.run.device import compile_kernels
 from qllmft.run.folder import Outcome, RunFolder, folder_of
 from qllmft.run.novelty import Novelty
 from qllmft.run.record import (
@@ -181,6 +182,11 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
         own = _of_fold(setup, fold)
         body = body_of(own)
         assert isinstance(body, FrozenBody)
+        if fold == 0:
+            n_texts = own.splits.sizes
+            compile_kernels(
+                setup.config, body.dimension, setup.corpus.n_classes, n_texts, own.on_event
+            )
         epochs: list[EpochMetrics] = []
         head = make(body, epochs.append)
         sizes = body.classifier.n_parameters, body.dimension, setup.corpus.n_classes

@@ -1,16 +1,20 @@
-"""Device that is expected to train a head's circuits in the least time."""
+"""Device that is expected to train a head's circuits in the least time, and compilation for it."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
+import numpy as np
 from qiskit import QuantumCircuit
 
 from qllmft.config import RunConfig
+from qllmft.events import OnEvent, stage
 from qllmft.heads.devices import runs_kernels, torch_devices
+from qllmft.run.needs import training_step
 from qllmft.templates import encoder_template, head_template
-from qllmft_backends import UnsupportedGateError
+from qllmft.training import logits_of
+from qllmft_backends import UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint.chunks import CHUNK_BYTES, SAMPLES_PER_CHUNK
 
@@ -19,6 +23,7 @@ from qllmft_backends.adjoint.chunks import CHUNK_BYTES, SAMPLES_PER_CHUNK
 CORE_RATE = 4e9
 GPU_RATE = 6e11
 LAUNCHES_S = 1e-3  # of a circuit, with the copies of a model on the CPU: preset single-10q has two, and its step 2.1 ms
+MANY = 1024  # texts of a batch from which more have the same kernels
 CLEARLY = 0.7  # share of the CPU's time below which a GPU is recommended
 
 
@@ -76,6 +81,30 @@ def device_times(config: RunConfig) -> DeviceTimes:
     if reason := _obstacle(config):
         return DeviceTimes(cpu_s, None, gpu_s, f"the CPU trains this run: {reason}")
     return DeviceTimes(cpu_s, gpu, gpu_s)
+
+
+def compile_kernels(
+    config: RunConfig, dimension: int, n_classes: int, sizes: dict[str, int], on_event: OnEvent
+) -> None:
+    """Compile what a training runs on a GPU, in a stage of its own, so that no model's seconds include it.
+
+    Args:
+        config: of the run.
+        dimension: D, length of an embedding.
+        n_classes: k, number of labels.
+        sizes: number of texts by split.
+        on_event: receives the stage, which there is only where circuits run in kernels.
+    """
+    device = str(config.backend.options.get("device", "cpu"))
+    if not config.backend.entry.adjoint or not runs_kernels(device):
+        return
+    rows = min(config.train.batch_size, sizes["train"])
+    with stage(on_event, "compiling", device):
+        backend = create(config.backend.name, config.backend_options)
+        with training_step(config, dimension, n_classes, rows, backend) as (model, batch, _, step):
+            step()
+            n_validation = min(sizes["validation"], MANY)
+            logits_of(model, batch.x[np.arange(n_validation) % rows])
 
 
 def _circuits(config: RunConfig) -> list[tuple[int, int]]:

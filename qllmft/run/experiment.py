@@ -44,6 +44,7 @@ from qllmft.run.cross_validation import (
     HeldOut,
     cross_validate,
 )
+from qllmft.run.device import compile_kernels
 from qllmft.run.folder import Outcome, RunFolder, folder_of
 from qllmft.run.lock import sole_use
 from qllmft.run.novelty import Novelty
@@ -157,6 +158,9 @@ def _work(setup: RunSetup) -> Outcome:
     body = body_of(setup)
     if reader is None:  # a model of the hub was downloaded meanwhile
         _report_reading(setup, Reader.of(config.body))
+    if folds is None:
+        n_classes = setup.corpus.n_classes
+        compile_kernels(config, body.dimension, n_classes, setup.splits.sizes, setup.on_event)
     body.announce(folder.checkpoint.epochs_done())
     _report_choices(setup)
     folder.open_for(config)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 
 import numpy as np
 import pytest
@@ -10,6 +11,10 @@ from faulty_server import Fault
 from safetensors.numpy import load_file
 from sandbox_job import needs_aer, option_arguments
 from small_texts import write_reviews
+
+from qllmft.heads.torch_engine import TorchEngine
+from qllmft.run import device
+from qllmft_backends.adjoint import interface
 
 TRAIN, VALIDATION, TEST = 6, 2, 4  # texts: 4 of each label drawn, 75 % of these to train on
 SETTINGS = {
@@ -106,6 +111,57 @@ def test_aer_with_noise_trains_too(train, metrics):
     train("adjoint")
     (noisy,), (exact,) = metrics("noisy"), metrics("adjoint")
     assert 1e-6 < abs(noisy["train_loss"] - exact["train_loss"]) < 0.2
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """A GPU that computes on the CPU, and is the faster of the two."""
+    monkeypatch.setattr(device, "torch_devices", lambda: ["cpu", "cuda"])
+    monkeypatch.setattr(device, "runs_kernels", lambda name: name == "cuda")
+    monkeypatch.setattr(device, "CORE_RATE", 1e5)
+
+    def engines_on(name):
+        assert name == "cuda"
+        return lambda program, masks, dtype: TorchEngine(program, masks, dtype, "cpu")
+
+    monkeypatch.setattr(interface, "_providers", [engines_on])
+
+
+TIMES = r"circuits of a step: about [\d.e+-]+ ms on the CPU, [\d.e-]+ ms on cuda"
+
+
+def trained_device(path):
+    """The device in the settings of a run; None for the one that is not named."""
+    settings = tomllib.loads((path / "config.toml").read_text())
+    return settings.get("backend", {}).get("options", {}).get("device")
+
+
+def test_device_auto_says_and_records_the_gpu_that_is_expected_to_be_faster(
+    train, weights, tmp_path, stand_in
+):
+    _, messages = train("auto", "--device auto")
+    said = " ".join(messages.split())
+    assert re.search(rf"--device auto takes cuda; {TIMES}\.", said)
+    assert said.count("compiling the circuits for cuda") == 1
+    assert trained_device(tmp_path / "auto") == "cuda"
+    _, messages = train("cpu")
+    said = " ".join(messages.split())
+    assert re.search(
+        rf"A GPU is expected to be faster; {TIMES}\. Use it with --device auto\.", said
+    )
+    assert "compiling" not in said
+    assert trained_device(tmp_path / "cpu") is None
+    on_gpu, on_cpu = weights("auto"), weights("cpu")
+    for name, values in on_cpu.items():
+        np.testing.assert_allclose(on_gpu[name], values, atol=1e-4, err_msg=name)
+
+
+def test_device_auto_stays_on_the_cpu_where_that_is_faster(train, tmp_path, stand_in, monkeypatch):
+    monkeypatch.setattr(device, "CORE_RATE", 1e12)
+    _, messages = train("auto", "--device auto")
+    assert re.search(rf"--device auto takes cpu; {TIMES}\.", " ".join(messages.split()))
+    assert trained_device(tmp_path / "auto") is None
+    assert "finished already" in train("auto")[1], "the same run, which says nothing of a GPU"
 
 
 def test_a_gpu_that_is_not_there(train, tmp_path, no_work, monkeypatch):

@@ -1,10 +1,13 @@
-"""`--device auto`: the device with the least expected time, and what keeps a run from a GPU."""
+"""`--device auto`: the device with the least expected time, what keeps a run from a GPU, and compilation for it."""
 
 import pytest
+from tiny_runs import assert_same, config
 
 from qllmft.config import ModelConfig, RunConfig
 from qllmft.config.presets import load_preset
+from qllmft.events import StageEnded, StageStarted
 from qllmft.run import device as device_module
+from qllmft.run import run_experiment
 from qllmft.run.device import device_times
 
 
@@ -41,3 +44,51 @@ def test_a_run_that_a_gpu_cannot_train_has_the_reason(gpu):
     times = device_times(load_preset("odd").config({}))
     assert times.fastest == "cpu"
     assert times.text == "the CPU trains this run: train.optimizer is 'lbfgs'"
+
+
+# --- compilation
+
+
+class Stages(list):
+    """Listener that keeps the starts and ends of a run's stages."""
+
+    def __call__(self, event):
+        if isinstance(event, StageStarted | StageEnded):
+            self.append((type(event), event.stage))
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    """The CPU, as if circuits ran in kernels there."""
+    monkeypatch.setattr(device_module, "runs_kernels", lambda device: device == "cpu")
+
+
+def test_kernels_are_compiled_before_the_seconds_of_a_row_begin(corpus, tmp_path, monkeypatch):
+    whole = run_experiment(config(corpus, baselines__names=[]), tmp_path / "whole")
+    monkeypatch.setattr(device_module, "runs_kernels", lambda device: device == "cpu")
+    stages = Stages()
+    outcome = run_experiment(config(corpus, baselines__names=[]), tmp_path / "compiled", stages)
+    assert stages[:5] == [
+        (StageStarted, "embedding"),
+        (StageEnded, "embedding"),
+        (StageStarted, "compiling"),
+        (StageEnded, "compiling"),
+        (StageStarted, "training"),
+    ]
+    assert_same(outcome.folder, whole)
+
+
+def test_folds_of_the_validation_share_one_compilation(corpus, tmp_path, kernels):
+    folds = {"data__protocol": "split", "data__n_per_label": None, "data__validation_folds": 2}
+    stages = Stages()
+    names = {"train__epochs": 1, "baselines__names": [], "train__select": "last"}
+    run_experiment(config(corpus, **folds, **names), tmp_path / "run", stages)
+    starts = [stage for kind, stage in stages if kind is StageStarted]
+    assert starts.count("compiling") == 1
+    assert starts.index("compiling") < starts.index("fitting")
+
+
+def test_the_cpus_engine_has_no_such_stage(corpus, tmp_path):
+    stages = Stages()
+    run_experiment(config(corpus, train__epochs=1, baselines__names=[]), tmp_path / "run", stages)
+    assert "compiling" not in [stage for _, stage in stages]
