@@ -73,6 +73,7 @@ def info(
                 "parameters": description.parameters,
                 "settings": config.model.model_dump(mode="json"),
                 "parts": parts,
+                **_engine(config),
                 **circuit,
             }
         )
@@ -91,12 +92,24 @@ def info(
     say(shown)
     if config.body.trainable:
         console.print("The body's weights are trained too and not counted here.")
+    if engine := _engine(config):
+        say(f"Circuits run on {engine['device']}, {engine['engine']}.")
     if record is not None:
         from qllmft.run.verdict import circuit_sentences
 
         say(*circuit_sentences(record.head))
     if draw is not False:
         _draw(config.model, always=draw is True)
+
+
+def _engine(config: RunConfig) -> dict[str, str]:
+    """Return the device of torch on which a configuration's circuits run and how, if it names one."""
+    device = config.backend.options.get("device")
+    if device is None or not config.backend.entry.adjoint:
+        return {}
+    from qllmft.heads.devices import engine_text  # it imports torch
+
+    return {"device": device, "engine": engine_text(device)}
 
 
 def _draw(model: ModelConfig, *, always: bool) -> None:

@@ -99,17 +99,6 @@ def _plugins() -> Iterator[Finding]:
         yield Finding(f"{row.kind} {row.name}", f"{row.source}{error}")
 
 
-def _engine_on(kind: str) -> str:
-    """Return how circuits run on a kind of device of torch."""
-    from qllmft.heads.devices import COMPILED, runs_kernels
-
-    if runs_kernels(kind):
-        return "in Triton's kernels"
-    if kind in COMPILED:
-        return "an operation of torch a gate, because Triton is not installed (pip install triton)"
-    return "an operation of torch a gate"
-
-
 def _machine() -> Iterator[Finding]:
     """Check that the packages load together, look for a GPU of torch, and write into the cache of embeddings."""
     try:
@@ -121,10 +110,12 @@ def _machine() -> Iterator[Finding]:
     try:
         import torch
 
+        from qllmft.heads.devices import engine_text
+
         kind = torch.accelerator.current_accelerator(check_available=True)
         name = torch.cuda.get_device_name() if torch.cuda.is_available() else kind
         found = (
-            f"{name}; circuits run there with --device {kind}, {_engine_on(str(kind))}"
+            f"{name}; circuits run there with --device {kind}, {engine_text(str(kind))}"
             if kind
             else "none"
         )

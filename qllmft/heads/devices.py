@@ -74,3 +74,14 @@ class DeviceEngines:
 def runs_kernels(device: str) -> bool:
     """Return whether the circuits run in Triton's kernels on a device of torch, and not in torch operations."""
     return torch.device(device).type in COMPILED and find_spec("triton") is not None
+
+
+def engine_text(device: str) -> str:
+    """Return in words how circuits run on a device of torch."""
+    if torch.device(device).type == "cpu":
+        return "in the compiled engine"
+    if runs_kernels(device):
+        return "in Triton's kernels"
+    if torch.device(device).type in COMPILED:
+        return "an operation of torch a gate, because Triton is not installed (pip install triton)"
+    return "an operation of torch a gate"

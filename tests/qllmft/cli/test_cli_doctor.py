@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from qllmft.cli import installation
+from qllmft.heads import devices
 from qllmft.versions import version_of
 
 
@@ -39,6 +40,22 @@ def test_it_says_what_is_here(cli, cache):
     assert output.endswith(
         "nothing wrong. qllmft doctor --noise checks that noise and shots are applied.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "triton", "engine"),
+    [
+        ("cuda", True, "in Triton's kernels"),
+        ("cuda", False, "an operation of torch a gate, because Triton is not installed"),
+        ("mps", True, "an operation of torch a gate"),
+    ],
+)
+def test_it_says_how_circuits_run_on_a_gpu(cli, cache, monkeypatch, kind, triton, engine):
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: kind)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(devices, "find_spec", lambda name: triton or None)
+    found = next(row.found for row in installation._machine() if row.what == "GPU")
+    assert found.startswith(f"{kind}; circuits run there with --device {kind}, {engine}")
 
 
 def test_a_cache_that_cannot_be_written_is_wrong(cli, cache):

@@ -4,14 +4,17 @@ import re
 import shutil
 
 import pytest
+import tomli_w
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from qllmft.config.presets import load_preset, preset_names
+from qllmft.heads import devices
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import texts_of_run
+from qllmft.run import RunFolder
 from qllmft.tasks.accuracy import TextDifference
 from qllmft.templates import describe
 
@@ -22,6 +25,27 @@ def test_without_a_name_it_lists_the_presets(cli):
         assert any(line.strip().startswith(f"{name} ") for line in output.splitlines())
     refused = cli("info", "single-10q", "--from ours", code=2)[1]
     assert "--from lists presets, and 'single-10q' is one thing to show." in refused
+
+
+@pytest.mark.parametrize(
+    ("device", "triton", "engine"),
+    [
+        ("cuda:1", True, "in Triton's kernels"),
+        ("mps", True, "an operation of torch a gate"),
+        ("cpu", False, "in the compiled engine"),
+    ],
+)
+def test_it_says_how_the_circuits_of_a_run_on_another_device_run(
+    cli, tmp_path, monkeypatch, device, triton, engine
+):
+    monkeypatch.setattr(devices, "find_spec", lambda name: triton or None)
+    config = load_preset("single-10q").config({"backend.options.device": device})
+    folder = RunFolder(tmp_path)
+    folder.config_file.write_text(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
+    assert f"Circuits run on {device}, {engine}.\n" in cli("info", folder.path)[0]
+    described = cli.json("info", folder.path)
+    assert (described["device"], described["engine"]) == (device, engine)
+    assert "Circuits run" not in cli("info", "single-10q")[0]
 
 
 @pytest.mark.parametrize("preset", ["single-10q", "multi-14q", "nn-head-48", "recommended"])
