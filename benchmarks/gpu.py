@@ -278,6 +278,7 @@ VALUE_PEERS: dict[str, Callable[[Work], Run]] = {
     "Aer, GPU": aer_values("GPU"),
     "Aer, CPU": aer_values("CPU"),
 }
+KERNELS = ("fused, one graph", "fused")  # peers of a quick run
 
 
 # --- checks and times
@@ -422,9 +423,9 @@ def versions() -> dict[str, str]:
 
 
 def measure(
-    steps: list[tuple[str, int, int]], values: list[tuple[str, int, int]]
+    steps: list[tuple[str, int, int]], values: list[tuple[str, int, int]], *, quick: bool = False
 ) -> dict[str, Any]:
-    """Return the record of all rows."""
+    """Return the record of all rows, of the kernels alone if it is to be quick."""
     device = torch_devices()[-1]
     bandwidth = copy_bandwidth()
     record: dict[str, Any] = {
@@ -436,7 +437,8 @@ def measure(
         "steps": [],
         "values": [],
     }
-    for rows, peers, name in ((steps, STEP_PEERS, "steps"), (values, VALUE_PEERS, "values")):
+    for rows, all_peers, name in ((steps, STEP_PEERS, "steps"), (values, VALUE_PEERS, "values")):
+        peers = {peer: run for peer, run in all_peers.items() if peer in KERNELS or not quick}
         for circuit, n_qubits, samples in rows:
             work = Work(circuit, n_qubits, samples, device)
             row = time_peers(work, peers)
@@ -518,11 +520,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--page", action="store_true", help="only write the page of gpu.json")
     parser.add_argument("--largest", type=int, default=30, help="leave out rows of more qubits")
+    parser.add_argument("--quick", action="store_true", help="time the kernels alone")
     arguments = parser.parse_args()
     file = arguments.out / "gpu.json"
     if not arguments.page:
         chosen = ([row for row in rows if row[1] <= arguments.largest] for rows in (STEPS, VALUES))
-        file.write_text(json.dumps(measure(*chosen), indent=1) + "\n")
+        file.write_text(json.dumps(measure(*chosen, quick=arguments.quick), indent=1) + "\n")
     (arguments.out / "gpu.md").write_text(page(json.loads(file.read_text())))
 
 
