@@ -220,19 +220,14 @@ class AdjointBackend(Backend):
             (B, S) int64; bit q of an outcome is qubit q.
 
         Raises:
-            BackendError: for values of another shape, and for complex gates on another device than the CPU.
+            BackendError: for values of another shape.
             UnsupportedGateError: see `compile`.
         """
         values = check_values(circuit, values)
         engine, _ = self.compile(circuit, [SparsePauliOp("I" * circuit.num_qubits)])
-        if isinstance(engine.program, ComplexProgram) and not isinstance(engine, ComplexEngine):
-            raise BackendError(
-                f"counts of complex gates are drawn on the CPU only, got device={self.options.device!r}; set "
-                "device='cpu'."
-            )
         measuring = cast("MeasuringEngine", engine)
         angles = engine.program.angles(values)
-        if self.options.is_none or isinstance(engine, ComplexEngine):
+        if self.options.is_none or isinstance(engine.program, ComplexProgram):
             drawn = measured(measuring, angles, np.full(len(angles), shots), rng)
             return drawn.reshape(len(angles), shots)
         frames = FrameProgram.of(circuit, uploads=self.options.uploads)

@@ -96,6 +96,17 @@ class TritonComplexEngine(TensorEngine):
             by_slot = self._sweep(tape.matrices, states, self._costates(states, by_value))
         return like(by_slot @ self._angle_of_slot, cotangent), None
 
+    @torch.no_grad()
+    def probabilities(self, angles: Array) -> Any:
+        """Return probabilities (B, 2^Q) of the outcomes, all in memory. Bit q of an outcome is qubit q."""
+        tape = self._tape(angles, None)
+        with self._memory(tape.samples, "states"):
+            by_wire = self._final(tape.matrices).square_().sum(dim=1)
+            outcomes = np.arange(1 << self.program.n_qubits)
+            places = torch.from_numpy(on_wires(outcomes, self.program.wires))
+            by_qubit = by_wire[:, places.to(by_wire.device)]
+        return like(by_qubit, angles)
+
     # --- tables
 
     @cached_property

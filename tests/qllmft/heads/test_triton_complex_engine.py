@@ -102,6 +102,34 @@ def test_the_backend_runs_any_gates_and_strings_on_its_device(backend):
     np.testing.assert_allclose(got, [expected], atol=1e-12)
 
 
+@pytest.mark.parametrize("loads", [True, False])
+def test_probabilities_are_the_compiled_engines(triton, loads):  # noqa: F811
+    from qllmft.heads.gpu.complex_engine import TritonComplexEngine
+
+    program = lower_complex(mixed_circuit(3, loads=loads))
+    strings = PauliObservables.from_operators(OBSERVABLES, 3)
+    angles = np.random.default_rng(4).uniform(-3, 3, (2, program.n_angles))
+    got, expected = (
+        engine.probabilities(angles)
+        for engine in (
+            TritonComplexEngine(program, strings, "float64", DEVICE),
+            ComplexEngine(program, strings, "float64"),
+        )
+    )
+    assert got.dtype == expected.dtype
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12)
+
+
+def test_the_backend_draws_counts_of_any_gates_on_its_device(backend):
+    circuit = mixed_circuit(3, loads=False)
+    values = np.random.default_rng(0).uniform(-3, 3, (2, circuit.num_parameters))
+    cpu = create("adjoint", {"dtype": "float64"})
+    drawn = [
+        each.outcomes(circuit, values, 200, np.random.default_rng(5)) for each in (backend, cpu)
+    ]
+    np.testing.assert_array_equal(*drawn)
+
+
 def test_a_device_without_kernels_refuses_complex_gates_with_the_remedy():
     engines = devices.DeviceEngines("cpu", complex_gates=False)
     with pytest.raises(UnsupportedGateError, match=r"Set device='cpu', or use a GPU with Triton"):
