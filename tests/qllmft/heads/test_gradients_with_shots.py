@@ -105,7 +105,9 @@ DOORS = (layer, layer_in_evaluation, from_circuit, from_qnode, estimator_qnn)
 SHOTS = {"shots": 1000}
 EQUATION_2 = SHOTS | {"shot_model": "gaussian"}
 RUNS = {"trajectories": 200}
-ONE_THREAD = {"max_parallel_threads": 1}  # threads of Aer wait for each other on circuits as small as these
+ONE_THREAD = {
+    "max_parallel_threads": 1
+}  # threads of Aer wait for each other on circuits as small as these
 BACKENDS = {  # name, options, and noise of the gates or of the readout
     "adjoint, true shots": ("adjoint", SHOTS, None),
     "adjoint, eq. 2": ("adjoint", EQUATION_2, None),
