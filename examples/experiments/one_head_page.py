@@ -15,7 +15,8 @@ import numpy as np
 from examples.experiments.common import DOCS, rows_of, table, write_page
 from examples.experiments.one_head import HEAD
 from examples.experiments.one_head_runs import LR
-from qllmft.tasks import TASK_OF_SCORE, MeanInterval, PairedDifference, holm, outcome
+from qllmft.tasks import TASK_OF_SCORE, MeanInterval, PairedDifference
+from qllmft.tasks.statistics import outcome, tested
 
 RESULTS = {"better": "better", "worse": "worse", "equal": "equivalent", "open": "inconclusive"}
 QUANTUM, WITHOUT = "quantum head", "the same without its circuit"
@@ -36,11 +37,15 @@ def grouped(rows: list[dict[str, Any]], *keys: str) -> dict[tuple[str, ...], lis
 
 def compared(ours: list[float], theirs: list[float], measure: Any) -> list[str]:
     """Return the cells of a difference over seeds: its mean, interval, and the least that was to be seen."""
-    found = PairedDifference.of(ours, theirs)
-    least = found.detectable(0.05)
+    return cells_of(PairedDifference.of(ours, theirs), measure)
+
+
+def cells_of(difference: PairedDifference, measure: Any) -> list[str]:
+    """Return the cells of `compared`."""
+    least = difference.detectable(0.05)
     return [
-        measure.signed(found.mean, 2 if measure.in_percent else 3),
-        measure.brackets(found.interval, 2 if measure.in_percent else 3),
+        measure.signed(difference.mean, 2 if measure.in_percent else 3),
+        measure.brackets(difference.interval, 2 if measure.in_percent else 3),
         "–" if least is None else f"{measure.factor * least:.{2 if measure.in_percent else 3}f}",
     ]
 
@@ -49,7 +54,7 @@ def folds() -> list[list[str]]:
     """Return the rows of the comparison in five folds, the last cell from Holm's correction over all of them."""
     lines: list[list[str]] = []
     differences: list[PairedDifference] = []
-    equivalences: list[float | None] = []
+    margins: list[float] = []
     for (task, body), rows in grouped(read("one-head"), "task", "body").items():
         names = [name for name in rows[0]["scores"] if name != HEAD]
         task_scores = [name for name in rows[0]["scores"][HEAD] if name in TASK_OF_SCORE]
@@ -63,17 +68,15 @@ def folds() -> list[list[str]]:
                 mean = MeanInterval.of(theirs).mean
                 value = f"{100 * mean:.1f} %" if measure.in_percent else f"{mean:.3f}"
                 what = "" if measure.in_percent else f", {score}"
-                cells = compared(ours, theirs, measure)
-                lines.append([task, body, f"{rival}{what}", str(len(rows)), value, *cells])
                 difference = PairedDifference.of(ours, theirs)
+                cells = cells_of(difference, measure)
+                lines.append([task, body, f"{rival}{what}", str(len(rows)), value, *cells])
                 differences.append(difference)
-                equivalences.append(difference.equivalence_p(measure.margin / measure.factor))
-    tests = zip(
-        lines, differences, holm([d.p for d in differences]), holm(equivalences), strict=True
-    )
+                margins.append(measure.margin / measure.factor)
+    rows_with_tests = zip(lines, differences, tested(differences, margins), strict=True)
     return [
         [*line, RESULTS[outcome(difference.mean, p, equal_p)]]
-        for line, difference, p, equal_p in tests
+        for line, difference, (p, equal_p, _) in rows_with_tests
     ]
 
 

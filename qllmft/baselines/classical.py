@@ -14,13 +14,12 @@ from qllmft.baselines.head import MOST_SUPPORTED, Baseline, Grid, baseline
 from qllmft.config import RunConfig
 from qllmft.config.training import ThresholdChoice
 from qllmft.tasks.multilabel import best_thresholds
+from qllmft.training.search import STRENGTHS
 
 if TYPE_CHECKING:
     from qllmft.training import Examples
 
 Floats = NDArray[np.float64]
-# C of logistic regression, before a search that goes on, the most regularised first
-STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0)
 
 
 def logistic_regression(grid: Grid) -> GridBaseline:

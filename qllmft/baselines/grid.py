@@ -13,9 +13,9 @@ from threadpoolctl import threadpool_limits
 
 from qllmft.config import RunConfig
 from qllmft.randomness import drawn
-from qllmft.tasks.accuracy import is_uneven
 from qllmft.training.search import (
     DIGITS,
+    MOST_ITERATIONS,
     Judgement,
     Part,
     Settings,
@@ -23,12 +23,11 @@ from qllmft.training.search import (
     judge_outputs,
     search_settings,
     split_examples,
+    with_class_weights,
 )
 
 if TYPE_CHECKING:
     from qllmft.training import Examples
-
-MOST_ITERATIONS = 1000  # of an estimator, where a limit is none of the settings that are searched
 
 
 def n_trained(fitted: Any) -> int:
@@ -103,8 +102,8 @@ class GridBaseline:
             for settings in fitted[0].grid
             if all(settings in copy.grid for copy in fitted)
         ]
-        best = max(total.tolist() for _, total in totals)
-        self.grid = [settings for settings, total in totals if total.tolist() == best][:1]
+        best, _ = max(totals, key=lambda total: total[1].tolist())
+        self.grid = [best]
         self.by_folds = False
 
     def fit(self, train: Examples, validation: Examples) -> None:
@@ -156,8 +155,9 @@ class GridBaseline:
 
     def _search(self, train: Examples, parts: Sequence[Part]) -> None:
         """Keep the settings with the best answers to the texts that ``parts`` hold out, fitted on ``train``."""
+        weighs = self.weighs_classes and train.uneven
         trials = search_settings(
-            self._candidates(train),
+            with_class_weights(self.grid) if weighs else self.grid,
             lambda settings: self.judge(settings, train, parts),
             self.strength,
         )
@@ -166,14 +166,6 @@ class GridBaseline:
         self.grid = [trial.settings for trial in trials]
         self.scores = [(0, round(trial.judgement.score * n_held, DIGITS)) for trial in trials]
         self.estimator = fit_estimator(self.make(**self.settings), train)
-
-    def _candidates(self, train: Examples) -> list[Settings]:
-        """Return the grid, of uneven labels without and with class weights if they are searched."""
-        one_label = train.task.one_label
-        if not (self.weighs_classes and one_label and is_uneven(train.y.numpy())):
-            return self.grid
-        weights = (None, "balanced")
-        return [{**each, "class_weight": weight} for weight in weights for each in self.grid]
 
     def judge(self, settings: Settings, train: Examples, parts: Sequence[Part]) -> Judgement:
         """Return the judgement of settings on the texts that parts of the training texts ``train`` hold out."""

@@ -64,7 +64,7 @@ class Baseline:
     # parameters of the run's own head, the embedding's dimension D and the number k of labels.
     make: Callable[[RunConfig, int, int, int], Head]
     _: KW_ONLY
-    # hyperparameters are chosen on the validation texts; a trained head's epoch is not one of them
+    # hyperparameters are searched; a trained head's epoch is not one of them
     tuned: bool
     tasks: tuple[TaskName, ...] = ("classification",)  # that the head can learn
     # the head is a search over a grid, which depends on ``config.baselines`` and the seed alone

@@ -41,7 +41,7 @@ from qllmft.training import (
     logits_of_noise,
     one_torch_thread,
 )
-from qllmft.training.search import judge_outputs, split_examples
+from qllmft.training.search import MOST_ITERATIONS, judge_outputs, split_examples
 
 FEWEST_HIDDEN = 4  # units of the smallest MLP baseline
 
@@ -111,7 +111,7 @@ class TrainedHead:
     _task: Task = field(default=CLASSIFICATION, init=False)
     # divisor of the logits; None: not calibrated
     temperature: float | None = field(default=None, init=False)
-    # least probabilities of several labels (L,), chosen on the validation texts; None: 1/2
+    # least probabilities of several labels (L,), chosen as ``config.thresholds`` says; None: 1/2
     thresholds: NDArray[np.float64] | None = field(default=None, init=False)
     _predicted: _Predicted = field(default=_NO_PREDICTION, init=False)
 
@@ -384,7 +384,8 @@ def fit_without_circuit(
 ) -> FittedHead | None:
     """Fit a linear model on the latent values of a trained head.
 
-    Its penalty is chosen on the validation texts. None: the head measures no circuit behind latent values.
+    Its penalty is chosen in the folds that chose the head's, or else on the validation texts. None: the head measures
+    no circuit behind latent values.
 
     Args:
         head: after its training.
@@ -397,7 +398,9 @@ def fit_without_circuit(
     own, held = in_latent(head, train), in_latent(head, validation)
     if not isinstance(head.model.head, QuantumHead) or own is None or held is None:
         return None
-    logistic = _standardised(lambda **settings: LogisticRegression(max_iter=1000, **settings))
+    logistic = _standardised(
+        lambda **settings: LogisticRegression(max_iter=MOST_ITERATIONS, **settings)
+    )
     search: dict[str, Any] = {}
     start = None if head.selection is None else head.selection.start
     if start is not None and start.choice:

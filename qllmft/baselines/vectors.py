@@ -157,7 +157,7 @@ def _on_loaded_vectors(
         points({"C": strengths}),
         lambda fitted: n_trained(fitted.estimator),
         (lambda fitted: fitted.stored) if mapped else None,
-        strength=strength_of(config.baselines.grid, "C") if len(strengths) > 1 else None,
+        strength=strength_of(config.baselines.grid, "C"),
     )
 
 

@@ -59,7 +59,7 @@ class RowResult:
     # balanced test accuracy, in [0, 1]; empty unless a label has over 60 % of the training texts
     balanced: tuple[_Share, ...] = ()
     constant: bool = False  # whether every test text got the same answer, with every seed
-    # whether this is a baseline whose hyperparameters are chosen on the validation texts
+    # whether this is a baseline whose hyperparameters are searched
     tuned: bool = False
     tried: int | None = None  # number of settings tried with each seed; None without a budget
     chosen: tuple[dict[str, Any], ...] = ()  # the best of them, by name; empty without a budget

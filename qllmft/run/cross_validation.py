@@ -44,6 +44,7 @@ from qllmft.run.record import (
 )
 from qllmft.run.setup import RunSetup, SharedInputs
 from qllmft.run.vectors import word_vectors
+from qllmft.tasks.accuracy import balanced_accuracy
 from qllmft.training import EpochMetrics, Examples, logits_of
 
 LEAST = 1e-30  # probability whose logarithm is finite in float32
@@ -80,8 +81,8 @@ class HeldOut:
             head.calibrates_in_fit = False
             if head.converges:
                 copies = [part.fitted.head for part in self.parts]
-                selections = [each.selection for each in copies if isinstance(each, TrainedHead)]
-                head.chosen_epochs = round(median(each.epoch for each in selections if each))
+                selections = [copy.selection for copy in copies if isinstance(copy, TrainedHead)]
+                head.chosen_epochs = round(median(chosen.epoch for chosen in selections if chosen))
             if head.config.ridge_c == "validation":
                 head.config = head.config.model_copy(update={"ridge_c": self._mean_strength})
         else:
@@ -349,7 +350,6 @@ def _model(
         balanced: as in `ModelResult`.
     """
     validated = pooled.validation[name]
-    classes = pooled.task.by_class(validation, validated, len(pooled.label_names))
     found = [model for record in records if (model := record.model(name))]
     loads = [model.load for model in found if model.load is not None]
     controls = [model.without_circuit for model in found if model.without_circuit]
@@ -363,12 +363,12 @@ def _model(
         seconds=sum(model.seconds for model in found),
         test=scores.of(pooled.labels, pooled.answers_of(name)),
         load=float(np.mean(loads)) if loads else None,
-        without_circuit=_control(name, controls, pooled, validation, balanced=balanced or False)
+        without_circuit=_control(name, controls, pooled, validation, balanced=bool(balanced))
         if controlled
         else None,
         test_classes=pooled.by_class(name),
         balanced=balanced,
-        validation_balanced=classes.balanced if classes and balanced else None,
+        validation_balanced=balanced_accuracy(validation, validated) if balanced else None,
     )
 
 

@@ -63,7 +63,7 @@ from qllmft.run.record import (
 from qllmft.run.setup import RunSetup, SharedInputs, training_backend
 from qllmft.run.vectors import Vectors, word_vectors
 from qllmft.tasks import TASKS
-from qllmft.tasks.accuracy import ClassScores, confusion_of, majority_share
+from qllmft.tasks.accuracy import balanced_accuracy, majority_share
 from qllmft.tasks.calibration import Calibration, true_probabilities
 from qllmft.templates import check_classes
 from qllmft.training import Checkpoint, EpochMetrics, Examples, logits_of
@@ -136,11 +136,11 @@ class _Row(NamedTuple):
     vectors: Vectors
     held: HeldOut | None = None  # results of the folds; None without folds
 
-    def validation_balanced(self, n_labels: int) -> float:
-        """Return the balanced accuracy on the validation texts, of one of k labels per text."""
-        held = self.vectors.train if self.held else self.vectors.validation
-        answers = self.fitted.validation_answers
-        return ClassScores.of(confusion_of(held.y.numpy(), answers, n_labels)).balanced
+    @property
+    def validation_balanced(self) -> float:
+        """Return the balanced accuracy on the validation texts, of one label per text."""
+        texts = self.vectors.train if self.held else self.vectors.validation
+        return balanced_accuracy(texts.y.numpy(), self.fitted.validation_answers)
 
 
 def _work(setup: RunSetup) -> Outcome:
@@ -440,9 +440,7 @@ def _record(
                 settings=fitted.head.settings,
                 validation_exact=fitted.validation_exact,
                 balanced=data.balanced,
-                validation_balanced=row.validation_balanced(corpus.n_classes)
-                if data.balanced
-                else None,
+                validation_balanced=row.validation_balanced if data.balanced else None,
             )
             for row, fitted in ((row, row.fitted) for row in rows)
         ),
@@ -473,7 +471,7 @@ def _tested(setup: RunSetup, record: RunRecord, rows: Sequence[_Row]) -> RunReco
                 other = control.head.predict(latent.x.numpy())
                 answers.setdefault(WITHOUT_CIRCUIT, other)  # of the first row, the run's head
                 validation.setdefault(WITHOUT_CIRCUIT, control.validation_answers)
-                gain = difference(test.task, y, found, other, balanced=model.balanced or False)
+                gain = difference(test.task, y, found, other, balanced=bool(model.balanced))
                 without = WithoutCircuit(
                     parameters=head.n_encoder_parameters + control.head.n_parameters,
                     validation=control.validation,

@@ -241,9 +241,9 @@ class WithoutCircuit:
     """Result of the best linear model of a head's latent values, the same model without the head's circuit."""
 
     parameters: int  # number of trained parameters
-    validation: _Score  # on the validation texts, which chose its penalty
+    validation: _Score  # on the validation texts
     test: _Score  # on the test texts
-    settings: Mapping[str, Any]  # chosen on the validation texts, by name
+    settings: Mapping[str, Any]  # that were chosen, by name
     gain: float  # test score of the head minus its own
     gain_interval: tuple[float, float]  # 95 %, paired by text
 
@@ -256,7 +256,7 @@ class ModelResult:
     validation: _Score  # on the validation texts: accuracy of labels, or scores of real targets
     parameters: int  # number of trained parameters; for an SVC, of support vectors
     seconds: float = 0.0  # wall time of the training
-    # chosen on the validation texts, by name
+    # that were chosen, by name
     settings: Mapping[str, Any] = field(default_factory=dict)
     # share of right validation answers without the noise of the head's circuit, in [0, 1]; None if
     # the circuit has no noise

@@ -18,7 +18,6 @@ from qllmft.tasks.statistics import (
     PairedDifference,
     detectable_effect,
     holm,
-    outcome,
 )
 from qllmft.tasks.task import CLASSIFICATION, Task, TaskName
 
@@ -38,7 +37,6 @@ __all__ = [
     "TaskName",
     "detectable_effect",
     "holm",
-    "outcome",
     "percent",
     "task_of",
 ]

@@ -268,15 +268,18 @@ class Difference(Protocol):
 
 
 def tested(
-    differences: Sequence[Difference], margin: float
+    differences: Sequence[Difference], margins: float | Sequence[float]
 ) -> list[tuple[float | None, float | None, float | None]]:
     """Return the tests of each of several differences: two p after Holm's correction over all, and the least one.
 
     They are the p that there is no difference, the p of one as large as the margin, and the least true difference that
-    is found with 80 % power at `ALPHA` divided by the number of comparisons.
+    is found with 80 % power at `ALPHA` divided by the number of comparisons. ``margins`` has one of each difference, or
+    is that of all.
     """
+    of_each = np.broadcast_to(margins, len(differences)).tolist()
+    pairs = zip(differences, of_each, strict=True)
     p_values = holm([difference.p for difference in differences])
-    equal = holm([difference.equivalence_p(margin) for difference in differences])
+    equal = holm([difference.equivalence_p(margin) for difference, margin in pairs])
     least = [difference.detectable(ALPHA / len(differences)) for difference in differences]
     return list(zip(p_values, equal, least, strict=True))
 

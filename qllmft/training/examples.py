@@ -17,6 +17,7 @@ from qllmft.errors import UserError
 from qllmft.heads import Classifier
 from qllmft.randomness import torch_generator
 from qllmft.tasks import CLASSIFICATION, Task, task_of
+from qllmft.tasks.accuracy import is_uneven
 from qllmft.tasks.regression import ROBUST
 
 NORMAL = 1.4826  # deviation of a normal distribution over its median absolute deviation
@@ -46,6 +47,11 @@ class Examples:
     def relative(self) -> Tensor | None:
         """Return the weights (N,) with mean 1, or None if all are equal."""
         return None if self.weight is None else self.weight / self.weight.mean()
+
+    @property
+    def uneven(self) -> bool:
+        """Return whether texts have one label each and more than 60 % have the same one, see `is_uneven`."""
+        return self.task.one_label and is_uneven(self.y.numpy())
 
     @property
     def size(self) -> float:
@@ -111,11 +117,13 @@ def class_weighted(
     """Multiply the weights of both by `balanced_weights` of the training labels if ``config`` says so."""
     if config.class_weight != "balanced":
         return train, others
-    found = []
-    for part in (train, others):
-        factor = balanced_weights(part.y.numpy(), train.y.numpy())
-        found.append(replace(part, weight=factor if part.weight is None else part.weight * factor))
-    return found[0], found[1]
+    return weigh_classes(train, train), weigh_classes(others, train)
+
+
+def weigh_classes(examples: Examples, train: Examples) -> Examples:
+    """Return examples with their weights multiplied by `balanced_weights` of the training labels."""
+    factor = balanced_weights(examples.y.numpy(), train.y.numpy())
+    return replace(examples, weight=factor if examples.weight is None else examples.weight * factor)
 
 
 def balanced_weights(labels: NDArray[np.int64], given: NDArray[np.int64]) -> Tensor:

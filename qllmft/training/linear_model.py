@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,29 +10,28 @@ import torch
 from numpy.typing import NDArray
 
 from qllmft.tasks import Task
-from qllmft.tasks.accuracy import is_uneven
 from qllmft.tasks.multilabel import USUAL_THRESHOLD
 from qllmft.tasks.regression import Regression
-from qllmft.training.examples import Examples, balanced_weights
+from qllmft.training.examples import Examples, weigh_classes
 from qllmft.training.ridge import Floats, Strength
 from qllmft.training.search import (
     FOLDS,
+    MOST_ITERATIONS,
+    STRENGTHS,
     Judgement,
     Part,
     Settings,
     best_trial,
     judge_outputs,
     search_settings,
+    with_class_weights,
 )
 
-STRENGTHS = tuple(10.0**e for e in range(-3, 5))  # of C for targets
+OF_TARGETS = tuple(10.0**e for e in range(-3, 5))  # of C for targets
 OF_LABELS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of C for several labels, by the loss
-# of C by the score that judges before the search goes on, as of logistic regression beside the head
-SEARCHED = (0.1, 0.3, 1.0, 3.0, 10.0)
 # C of uneven labels if one has fewer texts: with C = 1 their intercept outweighs the vectors,
 # docs/decisions/0018-few-texts.md
 FEW, OF_FEW = 50, 10.0
-LOGISTIC_STEPS = 1000  # of logistic regression, at most
 
 
 class LinearSolution(NamedTuple):
@@ -68,7 +66,7 @@ def linear_solution(
     if c is None:
         counts = np.unique(labels, return_counts=True)[1]
         c = OF_FEW if counts.min() < min(FEW, counts.max()) else 1.0
-    model = LogisticRegression(C=c, max_iter=LOGISTIC_STEPS).fit(x, labels, weight)
+    model = LogisticRegression(C=c, max_iter=MOST_ITERATIONS).fit(x, labels, weight)
     weights, bias = model.coef_, model.intercept_
     if len(weights) == 1:
         weights, bias = np.concatenate([-weights, weights]) / 2, np.array([-1, 1]) * bias / 2
@@ -87,7 +85,7 @@ def _one_versus_rest(
     strengths = np.broadcast_to(np.asarray(c, np.float64), y.shape[1])
     for i, labels in enumerate(y.T):
         if len(np.unique(labels)) > 1:
-            model = LogisticRegression(C=strengths[i], max_iter=LOGISTIC_STEPS)
+            model = LogisticRegression(C=strengths[i], max_iter=MOST_ITERATIONS)
             found = model.fit(x, labels, weight)
             weights[i], bias[i] = found.coef_[0], found.intercept_[0]
         else:
@@ -118,7 +116,7 @@ def _strength(x: Floats, labels: NDArray[np.int64], weight: Floats | None) -> fl
     for rows, held in StratifiedKFold(folds).split(x, labels):
         part, rest = (None, None) if weight is None else (weight[rows], weight[held])
         for i, c in enumerate(OF_LABELS):
-            model = LogisticRegression(C=c, max_iter=LOGISTIC_STEPS)
+            model = LogisticRegression(C=c, max_iter=MOST_ITERATIONS)
             found = model.fit(x[rows], labels[rows], part).predict_proba(x[held])[:, 1]
             weighted = {"normalize": False, "sample_weight": rest, "labels": [0, 1]}
             losses[i] += log_loss(labels[held], found, **weighted)
@@ -128,7 +126,7 @@ def _strength(x: Floats, labels: NDArray[np.int64], weight: Floats | None) -> fl
 def _ridge(x: Floats, y: Floats, weight: Floats | None, c: Strength | None) -> LinearSolution:
     from sklearn.linear_model import Ridge, RidgeCV
 
-    alphas = [1.0 / each for each in STRENGTHS]
+    alphas = [1.0 / each for each in OF_TARGETS]
     model = RidgeCV(alphas, alpha_per_target=True) if c is None else Ridge(1.0 / c)
     found = model.fit(x, y, weight)
     strength = 1.0 / np.atleast_1d(found.alpha_) if c is None else c
@@ -150,7 +148,7 @@ class LinearChoice(NamedTuple):
 def choose_linear(
     examples: Examples,
     parts: Sequence[Part],
-    strengths: Sequence[Strength | None] = SEARCHED,
+    strengths: Sequence[Strength | None] = STRENGTHS,
     *,
     weighs_classes: bool = False,
     thresholds: bool = False,
@@ -170,8 +168,10 @@ def choose_linear(
     solutions: list[tuple[Settings, list[LinearSolution]]] = []
 
     def judge(settings: Settings) -> Judgement:
-        c, balanced = settings["C"], settings["class_weight"] is not None
-        fitted = [solve(weigh_classes(part.train) if balanced else part.train, c) for part in parts]
+        train_sets = [part.train for part in parts]
+        if settings.get("class_weight") is not None:
+            train_sets = [weigh_classes(train, train) for train in train_sets]
+        fitted = [solve(train, settings["C"]) for train in train_sets]
         solutions.append((settings, fitted))
         answers = [
             _answers(task, solution, part.held, thresholds=thresholds)
@@ -181,24 +181,14 @@ def choose_linear(
         usual = USUAL_THRESHOLD if thresholds else None
         return judge_outputs(task, labels, truth, answers, usual)
 
-    uneven = weighs_classes and task.one_label and is_uneven(labels)
-    grid = [
-        {"C": c, "class_weight": weight}
-        for weight in ((None, "balanced") if uneven else (None,))
-        for c in ((None,) if task.real else strengths)
-    ]
-    goes_on = len(grid) > 1
-    best = best_trial(search_settings(grid, judge, "C" if goes_on else None))
+    grid: list[Settings] = [{"C": c} for c in ((None,) if task.real else strengths)]
+    if weighs_classes and examples.uneven:
+        grid = with_class_weights(grid)
+    best = best_trial(search_settings(grid, judge, "C"))
     fitted = next(fitted for settings, fitted in solutions if settings is best.settings)
-    c, balanced = best.settings["C"], best.settings["class_weight"] is not None
+    c, balanced = best.settings["C"], best.settings.get("class_weight") is not None
     strength = solve(examples, None).c if c is None else c
     return LinearChoice(strength, balanced, best.judgement, fitted)
-
-
-def weigh_classes(examples: Examples) -> Examples:
-    """Return examples in which all labels have the same total weight."""
-    labels = examples.y.numpy()
-    return replace(examples, weight=balanced_weights(labels, labels))
 
 
 def solve(examples: Examples, c: Strength | None) -> LinearSolution:

@@ -17,18 +17,15 @@ from torch import nn
 
 from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, QuantumHead
-from qllmft.tasks.accuracy import is_uneven
-from qllmft.training.examples import Examples
+from qllmft.training.examples import Examples, weigh_classes
 from qllmft.training.linear_model import (
-    SEARCHED,
     LinearChoice,
     LinearSolution,
     choose_linear,
     solve,
-    weigh_classes,
 )
 from qllmft.training.ridge import Floats, OddMap, OddRows, Strength, loaded_vectors
-from qllmft.training.search import Part, split_examples
+from qllmft.training.search import STRENGTHS, Part, split_examples
 
 STEPS = 150  # of L-BFGS for one encoder, at most
 MEMORY = 20  # number of steps in L-BFGS' memory
@@ -101,13 +98,14 @@ def start_at_linear(
         choice = choose_linear(
             vectors,
             parts,
-            SEARCHED if searches else (c,),
+            STRENGTHS if searches else (c,),
             weighs_classes=config.class_weight == "auto",
             thresholds=task.several and config.thresholds != "half",
         )
         c = choice.c
         if choice.balanced:
-            vectors, examples = weigh_classes(vectors), weigh_classes(examples)
+            vectors = weigh_classes(vectors, vectors)
+            examples = weigh_classes(examples, examples)
         start = LinearStart(choice.c, examples, choice)
         if config.ridge_c != "validation" and getattr(model.head, "start", "") == "sines":
             folds = _latent_folds(parts, choice, model.final.in_features)
@@ -122,15 +120,14 @@ def _has_choice_beside_strength(examples: Examples, config: TrainConfig) -> bool
     """Return whether thresholds of several labels, or class weights of uneven ones, are chosen at a given C."""
     if examples.task.several:
         return config.thresholds == "auto"
-    weighs = examples.task.one_label and config.class_weight == "auto"
-    return weighs and is_uneven(examples.y.numpy())
+    return config.class_weight == "auto" and examples.uneven
 
 
 def _latent_folds(parts: Sequence[Part], choice: LinearChoice, n_values: int) -> list[Part]:
     """Return folds with the latent values that the linear models of their training texts start from."""
     folds = []
     for part, solution in zip(parts, choice.solutions, strict=True):
-        train = weigh_classes(part.train) if choice.balanced else part.train
+        train = weigh_classes(part.train, part.train) if choice.balanced else part.train
         directions = torch.from_numpy(assigned(solution.weights, n_values)[0].T)
         latent = (replace(rows, x=(rows.x @ directions).float()) for rows in (train, part.held))
         folds.append(Part(*latent))

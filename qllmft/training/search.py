@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 FOLDS = 5
 # texts above which one fold alone is held out: its thousand texts and more tell settings apart, and each fit takes long
 MOST_FOLDED = 5_000
+# of C by the score that judges before the search goes on, of the head and of logistic regression beside it
+STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0)
 FURTHER = 4  # strengths beyond each end of a grid, at most
+# of logistic regression, where a limit is none of the settings that are searched
+MOST_ITERATIONS = 1000
 DIGITS = 9  # of a score; the sums of equal ones may differ in the last bits
 Settings = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -125,6 +129,12 @@ def judge_outputs(
         thresholds = best_thresholds(outputs, truth, usual)
         outputs = outputs - thresholds
     return Judgement(round(task.judge(learnt)(truth, outputs), DIGITS), thresholds)
+
+
+def with_class_weights(grid: Sequence[Settings]) -> list[Settings]:
+    """Return all settings without class weights, and then all with scikit-learn's balanced ones."""
+    weights = (None, "balanced")
+    return [{**settings, "class_weight": weight} for weight in weights for settings in grid]
 
 
 def search_settings(

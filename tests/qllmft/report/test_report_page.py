@@ -122,6 +122,33 @@ def test_the_matrix_and_the_mistakes_by_another_route(make_run):
     assert "7 of 7 wrong answers of the quantum head to test texts." in text
 
 
+@pytest.mark.parametrize(
+    ("preset", "settings", "chosen"),
+    [
+        (
+            "sines",
+            {},
+            "; the baselines' hyperparameters were chosen in folds of the training texts",
+        ),
+        (
+            "sines",
+            {"baselines.search": "validation"},
+            "; the baselines' hyperparameters were chosen on the validation texts alone",
+        ),
+        (
+            "single-10q",
+            {},
+            "The epoch and the baselines' hyperparameters were chosen on the validation texts alone",
+        ),
+    ],
+)
+def test_the_page_says_which_texts_chose_the_hyperparameters(preset, settings, chosen, make_run):
+    folder = make_run(load_preset(preset).config({"model.n_qubits": 4, **settings}))
+    text = " ".join(" ".join(Page(render_report(folder)).text).split())
+    assert chosen in text
+    assert "the test texts were read once, for the chosen ones" in text
+
+
 def test_a_reliability_diagram_has_a_line_for_each_model_with_probabilities(make_run):
     folder = make_run()
     record = folder.read_result()
