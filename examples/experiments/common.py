@@ -93,6 +93,14 @@ class Record:
         keep(self.file, self.rows, **self.about)
 
 
+def by_keys(rows: list[dict[str, Any]], *keys: str) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+    """Return rows by the values of keys, in the order of the rows."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return groups
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, right: bool = True) -> str:
     """Return a table of Markdown; its columns but the first are on the right, or all on the left."""
     rule = ["---", *["---:" if right else "---"] * (len(head) - 1)]

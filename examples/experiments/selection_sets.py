@@ -157,6 +157,7 @@ COMPUTERS = (
 )
 VIEWS = ("talk.politics.guns", "talk.politics.misc", "talk.religion.misc", "soc.religion.christian")
 TOPICS = ("acq", "crude", "trade", "money-fx", "interest", "ship")
+UNEVEN_SETS = ("libraries", "earnings")  # most of their texts have one label
 SPEAKERS = ("Rachel", "Ross", "Monica", "Chandler", "Joey", "Phoebe")
 
 
@@ -188,4 +189,8 @@ def text_sets(wheel: Path) -> dict[str, TextSet]:
         "works-with": TextSet(False, partial(facet, "works-with", 20, 10)),
         "field": TextSet(False, partial(facet, "field", 15, 11)),
         "made-of": TextSet(False, partial(facet, "made-of", 15, 12)),
+        "interface": TextSet(False, partial(facet, "interface", 15, 21)),
+        "admin": TextSet(False, partial(facet, "admin", 15, 23)),
+        "formats": TextSet(False, partial(facet, "works-with-format", 15, 26)),
+        "protocol": TextSet(False, partial(facet, "protocol", 15, 28)),
     }
