@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 import sys
 import unicodedata
@@ -74,6 +75,19 @@ def is_missing(value: Any) -> bool:
     return pandas is not None and value is pandas.NA
 
 
+def is_empty(value: Any) -> bool:
+    """Return whether a cell is missing, or a text without a visible character."""
+    return is_missing(value) or (isinstance(value, str) and is_blank(value))
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text is a finite number."""
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def label_of(value: Any) -> str:
     """Return a label as text, "1" for 1, 1.0 and '1', and "" if it is missing."""
     if isinstance(value, float) and value.is_integer():
@@ -97,6 +111,20 @@ def list_in(text: str) -> list[Any] | None:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
     return value if isinstance(value, list) else None
+
+
+def values_in(cell: Any, separator: str | None) -> list[Any] | None:
+    """Return the values in a cell with a list, or with a text that is one or that a separator divides, else None.
+
+    >>> values_in("['home', 'bad']", ";"), values_in("home; bad;", ";"), values_in("home; bad", None)
+    (['home', 'bad'], ['home', ' bad'], None)
+    """
+    if not isinstance(cell, str):
+        return list(cell) if is_several(cell) and not isinstance(cell, dict) else None
+    values = list_in(cell)
+    if values is None and separator is not None:
+        return [part for part in cell.split(separator) if part.strip()]
+    return values
 
 
 @contextmanager

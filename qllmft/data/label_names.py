@@ -77,7 +77,7 @@ def with_counts(labels: Iterable[str], counts: Mapping[str, int]) -> str:
 
 def lists_as_text(labels: Iterable[str]) -> list[str]:
     """Return the labels that are lists in the writing of Python or JSON."""
-    return [label for label in labels if label.startswith("[") and list_in(label) is not None]
+    return [label for label in labels if list_in(label) is not None]
 
 
 def label_table(counts: Mapping[str, Sequence[int]], parts: Sequence[str]) -> tuple[str, ...]:

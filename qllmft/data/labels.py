@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.data.cells import MOST_LABEL, is_several, label_of, list_in
+from qllmft.data.cells import MOST_LABEL, is_number, label_of, values_in
 from qllmft.data.corpus import Findings, listed
 from qllmft.data.label_names import lists_as_text, similar_labels, with_counts
 from qllmft.errors import UserError
@@ -126,7 +126,7 @@ def _about_names(counts: Counter[str], config: DataConfig, findings: Findings) -
             f"The column {config.label_columns[0]!r} has {len(counts):,} labels in {rows:,} rows. Did you mean another "
             "column? Choose with --label-column."
         )
-        if all(map(_is_number, counts)):
+        if all(map(is_number, counts)):
             many = many.removesuffix(".") + ", or learn the numbers with --task regression."
     return replace(
         findings,
@@ -134,13 +134,6 @@ def _about_names(counts: Counter[str], config: DataConfig, findings: Findings) -
         first_list=lists[0] if lists else "",
         many_labels=many,
     )
-
-
-def _is_number(label: str) -> bool:
-    try:
-        return math.isfinite(float(label))
-    except ValueError:
-        return False
 
 
 def _one_each(
@@ -225,16 +218,13 @@ def _from_lists(
 
 def _labels_in(cell: Any, place: str, config: DataConfig) -> list[str]:
     """Return the labels in a cell with a list, or with a text that a separator divides."""
-    if isinstance(cell, str) and (written := list_in(cell)) is not None:
-        cell = written
-    elif isinstance(cell, str) and config.label_separator is not None:
-        cell = [part for part in cell.split(config.label_separator) if part.strip()]
-    elif isinstance(cell, str) or not is_several(cell) or isinstance(cell, dict):
+    values = values_in(cell, config.label_separator)
+    if values is None:
         raise UserError(
             f"{place}: the labels are {str(cell)[:40]!r}, expected a list. Name the character between labels with "
             '--label-separator, or the columns of 0 and 1 with --set \'data.label_column=["a", "b"]\'.'
         )
-    labels = [label_of(each) for each in cell]
+    labels = [*map(label_of, values)]
     if faulty := [label for label in labels if not label or len(label) > MOST_LABEL]:
         raise UserError(
             f"{place}: a label is {faulty[0][:40]!r}, expected 1 to {MOST_LABEL} characters. Is --label-column "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,11 @@ from qllmft.data.cells import (
     MOST_LABEL,
     MOST_TEXT,
     is_blank,
+    is_empty,
     is_missing,
     is_several,
     label_of,
-    list_in,
+    values_in,
 )
 from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, listed
 from qllmft.data.label_names import is_missing_mark, with_counts
@@ -35,10 +38,17 @@ SPLIT_NAMES = {
     "test": "test",
 }  # fmt: skip
 LAST_MONTH = 12
-_NO_STRING = ", expected a string"  # ends the fault of a text
-_LOOKS_MISSING = ", as for a missing value"  # ends the fault of a label
 # 3/4/2026, 03.04.26, 03-04-2026 12:30
 _DAY_AND_MONTH = re.compile(r"\s*(\d{1,2})[/.-](\d{1,2})[/.-]\d{2}(?:\d{2})?\b")
+
+
+@dataclass(frozen=True)
+class _RowFault:
+    """Fault of a row that may be left out."""
+
+    reason: str
+    is_no_string: bool = False  # its text is another value
+    marks: tuple[str, ...] = ()  # its labels that look missing
 
 
 def counted(frame: pd.DataFrame, first: int = 1) -> pd.DataFrame:
@@ -72,12 +82,11 @@ def _check_hidden_labels(frames: Frames, config: DataConfig) -> None:
     if not TASKS[config.task].one_label or "test" not in frames or len(frames) < 2:
         return
     (column,) = config.label_columns
-    labels = {
-        split: {*map(_plain_label, {*label_texts(frame[column].tolist())})}
-        for split, frame in frames.items()
-    }
-    hidden = labels.pop("test")
-    if hidden not in ({"-1"}, {""}) or any(hidden & others for others in labels.values()):
+    hidden = _plain_labels(frames["test"][column].tolist())
+    if hidden not in ({"-1"}, {""}):
+        return
+    others = (frame[column].tolist() for split, frame in frames.items() if split != "test")
+    if any(hidden & _plain_labels(cells) for cells in others):
         return
     what = "is -1" if hidden == {"-1"} else "is missing"
     rest = "20 % of the other rows are then the test"
@@ -91,9 +100,10 @@ def _check_hidden_labels(frames: Frames, config: DataConfig) -> None:
     )
 
 
-def _plain_label(label: str) -> str:
-    """Return a label, and "" for one that is missing."""
-    return "" if is_blank(label) or is_missing_mark(label) else label
+def _plain_labels(cells: Sequence[Any]) -> set[str]:
+    """Return the labels of cells, with "" for those that are missing."""
+    labels = {*label_texts(cells)}
+    return {"" if is_blank(label) or is_missing_mark(label) else label for label in labels}
 
 
 def _check_columns(frames: Frames, config: DataConfig) -> None:
@@ -131,13 +141,11 @@ def _without_bad_rows(
             where = f"split {split!r}, row {frame.index[place]}"
             cells = [column[place] for column in columns]
             fault = _fault_of(cells, f"{config.source}, {where}", config)
-            if fault:
+            if fault is not None:
                 sound[place] = False
-                bad.append(f"{where}: {fault}")
-                numbers += fault.endswith(_NO_STRING)
-                if fault.endswith(_LOOKS_MISSING):
-                    labels = _labels_in(cells[len(config.text_columns) :], config)
-                    marks.update(filter(is_missing_mark, labels))
+                bad.append(f"{where}: {fault.reason}")
+                numbers += fault.is_no_string
+                marks.update(fault.marks)
         kept[split] = frame if sound.all() else frame[sound]
         if numbers and not len(kept[split]):
             raise UserError(f"{config.source}, {bad[0]}. Is --text-column right?")
@@ -191,43 +199,35 @@ def _rows_to_check(columns: list[list[Any]], config: DataConfig) -> list[int]:
     """Return the places of rows that have more than plain words in texts and labels."""
     n_texts = len(config.text_columns)
     places: set[int] = set()
-    for number, cells in enumerate(columns):
-        most = MOST_TEXT if number < n_texts else MOST_LABEL
-        marks = _cells_with_marks(cells, config) if number >= n_texts else set()
-        places.update(place for place, cell in enumerate(cells if marks else ()) if cell in marks)
-        if number >= n_texts and not config.has_lists and all(type(cell) is str for cell in cells):
-            unusual = {cell for cell in set(cells) if not _is_plain(cell, most)}
-            if unusual:
-                places.update(place for place, cell in enumerate(cells) if cell in unusual)
-            continue
+    for cells in columns[:n_texts]:
         # without a call for each of a million texts
         usual = [
-            type(cell) is str and cell[:1].isalnum() and len(cell) <= most and cell.isascii()
+            type(cell) is str and cell[:1].isalnum() and len(cell) <= MOST_TEXT and cell.isascii()
             for cell in cells
         ]
         places.update(
             place
             for place in np.flatnonzero(~np.array(usual, bool)).tolist()
-            if not _is_plain(cells[place], most)
+            if not _is_plain(cells[place], MOST_TEXT)
+        )
+    for cells in columns[n_texts:]:
+        different = {cell for cell in cells if type(cell) is str}
+        plain = {
+            cell
+            for cell in different
+            if _is_plain(cell, MOST_LABEL) and not _missing_marks(cell, config)
+        }
+        places.update(
+            place for place, cell in enumerate(cells) if type(cell) is not str or cell not in plain
         )
     return sorted(places)
 
 
-def _cells_with_marks(cells: list[Any], config: DataConfig) -> set[str]:
-    """Return the texts in a column of labels that have a mark of a missing value."""
-    texts = {cell for cell in cells if type(cell) is str}
-    return {cell for cell in texts if any(map(is_missing_mark, _labels_in([cell], config)))}
-
-
-def _labels_in(cells: list[Any], config: DataConfig) -> list[str]:
-    """Return the labels of a row, from its cells in the columns of labels, as texts."""
-    if not config.has_lists:
-        return [*map(label_of, cells)]
-    (cell,) = cells
-    labels: Any = list_in(cell) if isinstance(cell, str) else cell
-    if isinstance(cell, str) and labels is None and config.label_separator is not None:
-        labels = cell.split(config.label_separator)
-    return [*map(label_of, labels if is_several(labels) else [cell])]
+def _missing_marks(cell: Any, config: DataConfig) -> list[str]:
+    """Return the labels in a cell that are marks of a missing value."""
+    values = values_in(cell, config.label_separator) if config.has_lists else None
+    labels = map(label_of, [cell] if values is None else values)
+    return [label for label in labels if is_missing_mark(label)]
 
 
 def _is_plain(cell: Any, most: int) -> bool:
@@ -240,8 +240,8 @@ def _is_plain(cell: Any, most: int) -> bool:
     )
 
 
-def _fault_of(cells: list[Any], place: str, config: DataConfig) -> str:
-    """Return what is wrong with texts and labels, or "", or raise UserError for a cell that no option leaves out."""
+def _fault_of(cells: list[Any], place: str, config: DataConfig) -> _RowFault | None:
+    """Return the fault of texts and labels, if any, or raise UserError for a cell that no option leaves out."""
     count = len(config.text_columns)
     texts, labels = cells[:count], cells[count:]
     for label in () if config.has_lists else labels:
@@ -265,17 +265,18 @@ def _fault_of(cells: list[Any], place: str, config: DataConfig) -> str:
                     f"{place}: {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8."
                 )
     for name, text in zip(("text", "second text"), texts, strict=False):
-        if not isinstance(text, str) and not is_missing(text):
-            return f"the {name} is {text!r:.60}{_NO_STRING}"
-        if is_missing(text) or is_blank(text):
-            return f"the {name} is empty"
-    written = [label for label in labels if isinstance(label, str)]
-    if any(map(is_missing, labels)) or (not config.has_lists and any(map(is_blank, written))):
-        return "the label is empty"
+        if is_empty(text):
+            return _RowFault(f"the {name} is empty")
+        if not isinstance(text, str):
+            return _RowFault(f"the {name} is {text!r:.60}, expected a string", is_no_string=True)
+    # an empty text is a list without labels
+    if any(map(is_missing if config.has_lists else is_empty, labels)):
+        return _RowFault("the label is empty")
     if config.missing_labels == "error":
-        for label in filter(is_missing_mark, _labels_in(labels, config)):
-            return f"the label is {label!r}{_LOOKS_MISSING}"
-    return ""
+        marks = tuple(mark for label in labels for mark in _missing_marks(label, config))
+        if marks:
+            return _RowFault(f"the label is {marks[0]!r}, as for a missing value", marks=marks)
+    return None
 
 
 def _keys_of(frames: Frames, config: DataConfig) -> dict[str, NDArray[Any]]:
@@ -291,7 +292,7 @@ def _keys_of(frames: Frames, config: DataConfig) -> dict[str, NDArray[Any]]:
         return {}
     for split, frame in frames.items():
         for row, cell in zip(frame.index.tolist(), frame[column].tolist(), strict=True):
-            if is_missing(cell) or (isinstance(cell, str) and is_blank(cell)):
+            if is_empty(cell):
                 raise UserError(
                     f"{config.source}, split {split!r}, row {row}: the column {column!r} is empty. Fill it in, or "
                     "leave the row out."

@@ -9,7 +9,7 @@ from operator import eq
 from typing import Any, NamedTuple
 
 from qllmft.counts import count_of
-from qllmft.data.cells import MOST_TEXT, check_columns
+from qllmft.data.cells import MOST_TEXT, check_columns, is_number
 from qllmft.data.columns import Columns, plain, position_of
 from qllmft.data.content import TextFile
 from qllmft.data.dialect import DELIMITERS, SAMPLE_LINES, find_dialect
@@ -295,7 +295,7 @@ class SeparatedTable:
         """Return whether fields have labels of other rows, or numbers among numbers."""
         for place, values in self._labels.items():
             cell = fields[place].strip()
-            numbers = _is_number(cell) and all(map(_is_number, values))
+            numbers = is_number(cell) and all(map(is_number, values))
             if not (numbers or cell in values):
                 return False
         return True
@@ -362,14 +362,6 @@ def _rest_of_row(first: str, lines: _Lines, grammar: Grammar) -> list[str]:
             break
     lines.push_back(parts[1:])
     return []
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _plain_columns(

@@ -1,5 +1,7 @@
 """Names of labels: counts before training, near-equal and missing ones, lists as text, and hidden labels."""
 
+import json
+
 import pytest
 
 from qllmft.config import DataConfig
@@ -128,6 +130,15 @@ def test_marks_in_lists_are_asked_about(tmp_path, cell):
     path = table(tmp_path / "mine.csv", ["['home']", "['home', 'bad']", cell])
     assert "'nan' (1)" in refusal(path, task="multilabel")
     assert read(path, task="multilabel", bad_rows="skip").label_names == ("bad", "home")
+
+
+def test_marks_beside_lists_are_asked_about(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    labels = [["home", "bad"], "nan", ["home"], ["bad"]]
+    records = [{"text": f"The {THINGS[i]}", "label": cell} for i, cell in enumerate(labels)]
+    path.write_text("\n".join(map(json.dumps, records)))
+    assert "'nan' (1)" in refusal(path, task="multilabel")
+    assert len(read(path, task="multilabel", bad_rows="skip").pooled()) == 3
 
 
 @pytest.mark.public_report(
