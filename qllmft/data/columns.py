@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from qllmft.config import DataConfig
 from qllmft.data.cells import is_blank
 from qllmft.errors import UserError
 
-MOST_NAMED = 12  # columns that an error lists
+MOST_BEFORE = 20  # lines or rows before the one that names the columns
+_MOST_NAMED = 12  # columns that an error lists
 _LONG_NAME = 60  # characters; longer ones are texts
 _SENTENCE = re.compile(r"\S+\s+\S+.*[.!?]")
 _VALUE = re.compile(r"[-+]?\d+([.,]\d+)?%?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*")
@@ -25,6 +27,13 @@ class Columns:
     labels: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()  # groups or times
     optional: tuple[str, ...] = ()  # read if they are there
+
+    @classmethod
+    def of(cls, config: DataConfig) -> Columns:
+        """Return the columns that a configuration reads."""
+        key = () if config.key_column is None else (config.key_column,)
+        names = (f"{config.label_columns[0]}_text",) if len(config.label_columns) == 1 else ()
+        return cls(config.text_columns, config.label_columns, key, names)
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -77,6 +86,13 @@ def has_all(columns: Sequence[str], names: Sequence[str]) -> bool:
     return all(plain(column) in plain_names for column in columns)
 
 
+def are_names(cells: Sequence[str], names: Sequence[str]) -> bool:
+    """Return whether cells are all the names, in their order and up to blanks and capitals."""
+    if len(cells) != len(names):
+        return False
+    return all(plain(cell) == plain(name) for cell, name in zip(cells, names, strict=True))
+
+
 def no_column(column: str, names: Sequence[Any], where: object, columns: Columns) -> UserError:
     """Return the error for a column that a table does not have.
 
@@ -88,9 +104,9 @@ def no_column(column: str, names: Sequence[Any], where: object, columns: Columns
     """
     ends = tuple(str(name) for name in names)
     names = [name for name in names if not any(end.startswith(f"{name}.") for end in ends)]
-    listed = ", ".join(repr(str(name)[:_LONG_NAME]) for name in names[:MOST_NAMED])
-    if len(names) > MOST_NAMED:
-        listed += f", and {len(names) - MOST_NAMED:,} more"
+    listed = ", ".join(repr(str(name)[:_LONG_NAME]) for name in names[:_MOST_NAMED])
+    if len(names) > _MOST_NAMED:
+        listed += f", and {len(names) - _MOST_NAMED:,} more"
     remedy = f"Choose with {_option(column, columns)}."
     if near := nearest(column, names):
         remedy = f"Did you mean {near!r}? {remedy}"

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qllmft.data.cells import check_columns
-from qllmft.data.columns import Columns, has_all, no_column, position_of, seems_row
+from qllmft.data.columns import MOST_BEFORE, Columns, has_all, no_column, position_of, seems_row
 from qllmft.data.fields import Grammar, Quoting
 from qllmft.errors import UserError
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 SAMPLE_LINES = 2_000
-_MOST_BEFORE = 20  # lines before the one that names the columns
 _EXCEL_LINE = re.compile(
     r"\"?sep=(.)\"?[;,\t|]*", re.IGNORECASE
 )  # by which Excel tells the delimiter
@@ -66,7 +65,7 @@ def find_dialect(
     marks = (
         [delimiter] if delimiter else [default, *(mark for mark in DELIMITERS if mark != default)]
     )
-    for number in range(start, min(len(lines), start + _MOST_BEFORE)):
+    for number in range(start, min(len(lines), start + MOST_BEFORE)):
         for mark in marks:
             names = _names(lines[number], mark)
             first = number == start or (len(names) > 1 and _is_title(lines[start:number], mark))
@@ -115,12 +114,14 @@ def _quoted(
         grammars.append(Grammar(mark, quote="'"))
     faults = {grammar: damaged_lines(lines, grammar, len(names)) for grammar in grammars}
     best = min(grammars, key=lambda grammar: faults[grammar])
-    doubles = any(_has_doubled(line, Grammar(mark)) for line in lines)
+    usual = Grammar(mark)
+    doubles = any(_has_doubled(line, usual) for line in lines)
     for grammar in grammars[1:]:
+        if best != grammars[0] or faults[best] or faults[grammar]:
+            continue
         # both fit, and quotes that stand twice or around all texts are no part of the texts
-        surely = doubles if grammar.quote == '"' else False
-        surely = surely or _all_within(grammar.quote, lines, names, columns, mark)
-        if best == grammars[0] and faults[grammar] == faults[best] == 0 and surely:
+        is_doubled = doubles and grammar.quote == usual.quote
+        if is_doubled or _all_within(grammar.quote, lines, names, columns, mark):
             best = grammar
     facts = list(facts)
     if best.quoting == "backslash":
@@ -168,7 +169,7 @@ def _has_doubled(line: str, grammar: Grammar) -> bool:
 def _all_within(
     quote: str, lines: Sequence[str], names: list[str], columns: Columns, mark: str
 ) -> bool:
-    """Return whether all texts of a table stand within single quotes."""
+    """Return whether all texts of a table stand within quotes."""
     place = position_of(columns.texts[0], names, "")
     rows = [line.split(mark) for line in lines if line.strip()]
     texts = [row[place].strip() for row in rows if len(row) == len(names)]
@@ -199,8 +200,9 @@ def _no_columns(
             f"{path}: no line names the column {missing!r}, and {both} both divide all lines. Name one of the two with "
             "--delimiter, and the columns with --text-column and --label-column."
         )
-    if seems_row(names, [_names(line, mark) for line in rows]):
-        example = mark.join(_guessed(names, rows, mark, columns))
+    cells = [_names(line, mark) for line in rows]
+    if seems_row(names, cells):
+        example = mark.join(_guessed(names, cells, columns))
         return UserError(
             f"{path}: the first line seems to be a row, not the names of columns: {lines[0][:60]!r}. "
             f"Add a first line {example!r}."
@@ -213,10 +215,9 @@ def _no_columns(
     return no_column(missing, names, path, columns)
 
 
-def _guessed(names: list[str], rows: Sequence[str], mark: str, columns: Columns) -> list[str]:
+def _guessed(names: list[str], rows: Sequence[list[str]], columns: Columns) -> list[str]:
     """Return names for a table without them: the longest column is the text, that of the fewest values the label."""
-    cells = [_names(line, mark) for line in rows]
-    cells = [row for row in cells if len(row) == len(names)] or [names]
+    cells = [row for row in rows if len(row) == len(names)] or [names]
     lengths = [sum(len(row[i]) for row in cells) for i in range(len(names))]
     values = [len({row[i] for row in cells}) for i in range(len(names))]
     text = lengths.index(max(lengths))

@@ -54,7 +54,14 @@ class Grammar:
 
     @cached_property
     def _field(self) -> str:
-        return rf"(?: *+{self.quote}{self._inside}{self.quote} *+|{self._plain})(?={self._mark}|\Z)"
+        """Return the pattern of a field with its quoted or its plain content in a group."""
+        quoted = rf" *+{self.quote}({self._inside}){self.quote} *+"
+        return rf"(?:{quoted}|({self._plain}))(?={self._mark}|\Z)"
+
+    @cached_property
+    def _open_end(self) -> str:
+        """Return the pattern of fields of which the last has an open quote."""
+        return rf"(?:{self._field}{self._mark})*+ *+{self.quote}{self._inside}"
 
     @cached_property
     def _sound(self) -> re.Pattern[str]:
@@ -62,14 +69,14 @@ class Grammar:
 
     @cached_property
     def _open(self) -> re.Pattern[str]:
-        """Pattern of a line whose last field has an open quote."""
-        return re.compile(
-            rf"(?:{self._field}{self._mark})*+ *+{self.quote}{self._inside}", re.DOTALL
-        )
+        return re.compile(self._open_end, re.DOTALL)
 
     @cached_property
     def _still_open(self) -> re.Pattern[str]:
-        return re.compile(self._inside, re.DOTALL)
+        """Pattern of a line that does not close the quote of an earlier one, or opens another at its end."""
+        return re.compile(
+            rf"{self._inside}(?:{self.quote} *+{self._mark}{self._open_end})?", re.DOTALL
+        )
 
     @cached_property
     def _closed(self) -> re.Pattern[str]:
@@ -79,25 +86,16 @@ class Grammar:
         )
 
     @cached_property
-    def _closed_and_open(self) -> re.Pattern[str]:
-        return re.compile(
-            rf"{self._inside}{self.quote} *+{self._mark}(?:{self._field}{self._mark})*+ *+{self.quote}{self._inside}",
-            re.DOTALL,
-        )
-
-    @cached_property
-    def _content(self) -> str:
-        """Return the pattern of a field with its quoted or its plain content in a group."""
-        quoted = rf" *+{self.quote}({self._inside}){self.quote} *+"
-        return rf"(?:{quoted}|({self._plain}))(?={self._mark}|\Z)"
-
-    @cached_property
     def _cell(self) -> re.Pattern[str]:
-        return re.compile(rf"(?:\A|{self._mark}){self._content}", re.DOTALL)
+        return re.compile(rf"(?:\A|{self._mark}){self._field}", re.DOTALL)
 
     @cached_property
     def _cell_at(self) -> re.Pattern[str]:
-        return re.compile(self._content, re.DOTALL)
+        return re.compile(self._field, re.DOTALL)
+
+    def has_quote(self, text: str) -> bool:
+        """Return whether a text has a quote."""
+        return self.quoting != "none" and self.quote in text
 
     def opens(self, line: str) -> bool:
         """Return whether a sound row may begin with a line and go on in the next."""
@@ -105,13 +103,13 @@ class Grammar:
 
     def goes_on(self, line: str) -> bool | None:
         """Return whether a row with an open quote goes on after a line, or None if the line does not fit it."""
-        if self._still_open.fullmatch(line) or self._closed_and_open.fullmatch(line):
+        if self._still_open.fullmatch(line):
             return True
         return False if self._closed.fullmatch(line) else None
 
     def split(self, row: str) -> list[str] | None:
         """Return the fields of a row without the end of its last line, or None if it does not fit the grammar."""
-        if self.quoting == "none" or self.quote not in row:
+        if not self.has_quote(row):
             return self.literal(row)
         simple = self.quoting == "doubled" and self.delimiter and self.quote * 2 not in row
         if simple and len(row) < csv.field_size_limit():

@@ -24,6 +24,7 @@ from qllmft.data.cells import (
     label_of,
     values_in,
 )
+from qllmft.data.columns import Columns, no_column
 from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, listed
 from qllmft.data.label_names import is_missing_mark, with_counts
 from qllmft.data.labels import Frames, label_texts, labels_of
@@ -112,20 +113,9 @@ def _check_columns(frames: Frames, config: DataConfig) -> None:
             raise UserError(
                 f"{config.source}, split {split!r}: it has no row. Fill it in, or leave it out."
             )
-        for column in (each for each in config.columns if each not in frame.columns):
-            found = list(map(str, frame.columns))
-            remedy = (
-                "Choose with --text-column and --label-column (in Python data__text_column and "
-                "data__label_column)"
-            )
-            if len(found) == 1 and any(mark in found[0] for mark in ";\t|,"):
-                remedy = "Name the character between the fields with --delimiter"
-            elif column == config.key_column:
-                remedy = "Choose with --group or --time (in Python data__group_column or data__time_column)"
-            raise UserError(
-                f"{config.source}, split {split!r}: there is no column {column!r}; its columns are "
-                f"{', '.join(found)}. {remedy}."
-            )
+        if missing := [column for column in config.columns if column not in frame.columns]:
+            where = f"{config.source}, split {split!r}"
+            raise no_column(missing[0], list(frame.columns), where, Columns.of(config))
 
 
 def _without_bad_rows(

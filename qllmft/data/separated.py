@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from qllmft.counts import count_of
 from qllmft.data.cells import MOST_TEXT, check_columns, is_number
-from qllmft.data.columns import Columns, plain, position_of
+from qllmft.data.columns import Columns, are_names, plain, position_of
 from qllmft.data.content import TextFile
 from qllmft.data.dialect import DELIMITERS, SAMPLE_LINES, find_dialect
 from qllmft.data.fields import Grammar
@@ -119,7 +119,7 @@ class SeparatedTable:
         grammar = self.dialect.grammar
         count = len(self.names)
         starts: Sequence[int] = range(first, first + len(part))
-        if grammar.quoting == "none" or grammar.quote not in content:
+        if not grammar.has_quote(content):
             columns = _plain_columns(content, part, grammar.delimiter, self.file.newline, count)
         else:
             read = grammar.split_lines(part, content, self.file.newline)
@@ -154,7 +154,7 @@ class SeparatedTable:
         grammar = self.dialect.grammar
         raw = next(lines)
         line = raw.rstrip("\r\n")
-        if grammar.quoting != "none" and grammar.quote in line:
+        if grammar.has_quote(line):
             yield from self._quoted_row(line, raw, lines)
             return
         fields = grammar.literal(line)
@@ -165,14 +165,9 @@ class SeparatedTable:
         else:
             yield self._checked(fields, lines.number)
 
-    def _is_header(self, fields: Sequence[str]) -> bool:
-        """Return whether fields are the names of the columns, up to blanks and capitals."""
-        names = zip(fields, self.names, strict=True)
-        return all(plain(field) == plain(name) for field, name in names)
-
     def _checked(self, fields: list[str], number: int) -> Row | Fault:
         """Return the row of fields, or the fault for those that are no values of their columns."""
-        if self._is_header(fields):
+        if are_names(fields, self.names):
             return Fault(number, "it names the columns again")
         if len(fields) >= _SURE and fields[0] and len({*fields}) == 1:
             return Fault(number, f"all its fields are {fields[0]!r}")
@@ -282,7 +277,9 @@ class SeparatedTable:
         """
         count = len(self.names)
         splits = map(self.dialect.grammar.split, lines)
-        rows = [row for row in splits if row and len(row) == count and not self._is_header(row)]
+        rows = [
+            row for row in splits if row and len(row) == count and not are_names(row, self.names)
+        ]
         values = [{row[place].strip() for row in rows} for place in range(count)]
         places = {self._places[name] for name in self.columns.labels} or {
             place

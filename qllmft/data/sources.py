@@ -27,7 +27,7 @@ def read_corpus(config: DataConfig) -> Corpus:
             f"the texts were given to Python ({config.source}) and are not kept. Give the same texts to "
             "qllmft.train again to resume the run, or labelled texts in a file with --data."
         )
-    columns = columns_of(config)
+    columns = Columns.of(config)
     if config.source == EMBEDDED:
         reviews = Path(str(resources.files("qllmft.data") / "reviews.tsv"))
         table = read_table(reviews, columns, None, skips=False)
@@ -42,13 +42,6 @@ def read_corpus(config: DataConfig) -> Corpus:
         )
     frames, names = _read_hub(config)
     return corpus_of(frames, names, config)
-
-
-def columns_of(config: DataConfig) -> Columns:
-    """Return the columns that a configuration reads."""
-    key = () if config.key_column is None else (config.key_column,)
-    names = (f"{config.label_columns[0]}_text",) if len(config.label_columns) == 1 else ()
-    return Columns(config.text_columns, config.label_columns, key, names)
 
 
 def _read_files(files: Mapping[str, Path], columns: Columns, config: DataConfig) -> Corpus:

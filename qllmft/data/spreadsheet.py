@@ -12,12 +12,19 @@ from typing import Any
 
 from qllmft.data import cells
 from qllmft.data.cells import MOST_TEXT, check_columns
-from qllmft.data.columns import Columns, has_all, no_column, position_of, seems_row
+from qllmft.data.columns import (
+    MOST_BEFORE,
+    Columns,
+    are_names,
+    has_all,
+    no_column,
+    position_of,
+    seems_row,
+)
 from qllmft.data.separated import Fault
 from qllmft.errors import UserError, first_line
 from qllmft.files import open_regular
 
-_MOST_BEFORE = 20  # rows before the one that names the columns
 # that openpyxl, zipfile and the parsers of XML raise for a damaged part
 _DAMAGES: tuple[type[Exception], ...] = (
     *(ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError),
@@ -44,7 +51,7 @@ class SheetTable:
         with _workbook(path) as book:
             heads = {
                 sheet.title: [
-                    _names(row) for row in islice(sheet.iter_rows(values_only=True), _MOST_BEFORE)
+                    _names(row) for row in islice(sheet.iter_rows(values_only=True), MOST_BEFORE)
                 ]
                 for sheet in book.worksheets
             }
@@ -87,7 +94,7 @@ class SheetTable:
             for number, row in enumerate(rows, start=self._header + 2):
                 if all(cell is None for cell in row):
                     yield number, []
-                elif _names(row) == self.names:
+                elif are_names(_names(row), self.names):
                     yield Fault(number, "it names the columns again")
                 else:
                     yield (

@@ -78,7 +78,10 @@ def test_rows_are_counted_from_1_and_settings_apply():
         ({"train": (TEXTS, LABELS)}, "the dict holds 'train': tuple; expected columns of one length by name, or tab"),
         (("a text", "a label"), "given as tuple; expected"),
         ({}, "given as dict; expected"),
-        ({"train": TEXTS}, "in memory: dict of 3 rows, split 'all': there is no column 'text'; its columns are train"),
+        (
+            {"train": TEXTS},
+            "in memory: dict of 3 rows, split 'all': there is no column 'text'; its columns are 'train'",
+        ),
         ((TEXTS, LABELS[:2]), "there are 3 texts and 2 labels"),
         ((TEXTS, [["yes"], ["no"], ["yes"]]), r"row 1: the label is \['yes'\], several values"),
         ((["a\ud83d", *TEXTS[1:]], LABELS), r"row 1: 'a\\ud83d' holds half of a surrogate pair; expected text"),

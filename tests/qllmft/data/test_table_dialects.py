@@ -79,7 +79,7 @@ def test_the_sheet_with_the_columns_is_taken(tmp_path):
     book = Workbook()
     book.active.append(["Notes on the export"])
     sheet = book.create_sheet("Reviews")
-    for row in [["Reviews of May"], [], ["Text", "Label "], *PAIRS, [], ["Text", "Label"]]:
+    for row in [["Reviews of May"], [], ["Text", "Label "], *PAIRS, [], ["TEXT", " label"]]:
         sheet.append(row)
     sheet.cell(8, 1).value = "a text without a label"
     path = tmp_path / "x.xlsx"
