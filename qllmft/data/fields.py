@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Literal, NamedTuple
 
 Quoting = Literal["doubled", "backslash", "none"]
 _MOST_FIELDS = 200  # of a damaged line that is read: the time grows with the square of their number
 _MOST_STEPS = 1_000  # of reading one damaged line
+_QUOTED = "\x01"  # stands for a quoted field; a content that has it is read line by line
 
 
 class Reading(NamedTuple):
@@ -24,6 +25,13 @@ class Reading(NamedTuple):
 
     fields: list[str]
     strays: frozenset[int]
+
+
+class ColumnsOfLines(NamedTuple):
+    """Columns of sound lines, and the place of the line where each row begins."""
+
+    columns: list[list[str]]
+    places: list[int] | None = None  # None: each line is a row
 
 
 @dataclass(frozen=True)
@@ -127,33 +135,34 @@ class Grammar:
             for quoted, plain in self._cell.findall(row)
         ]
 
-    def split_lines(
-        self, lines: Sequence[str], content: str, newline: str
-    ) -> tuple[list[list[str]], list[int]] | None:
-        """Return the rows of lines, ``content`` in all, and the place of each; None if a line is not sound."""
-        if self.quoting != "doubled" or not self.delimiter:
+    def columns_in(
+        self, content: str, lines: Sequence[str], newline: str, count: int
+    ) -> ColumnsOfLines | None:
+        """Return the ``count`` columns of lines, ``content`` in all, or None if a line may be blank or not sound."""
+        if not self.has_quote(content):
+            columns = _split_plain(content, lines, self.delimiter, newline, count)
+            return None if columns is None else ColumnsOfLines(columns)
+        if self.quoting != "doubled" or not self.delimiter or _QUOTED in content:
             return None
-        # what is left without the quoted fields has no quote
-        if self.quote in self._quoted.sub("", f"\n{content}"):
+        # the quotes alone divide a sound content: every second part is within quotes
+        parts = content.removesuffix(newline).split(self.quote)
+        if len(parts) % 2 == 0:
             return None
-        try:
-            rows = list(self._reader(lines))
-        except csv.Error:
+        texts, between = _join_pairs(parts[1::2], parts[::2], self.quote)
+        outside = _QUOTED.join(between)
+        rows = outside.split(newline)
+        # most rows are equal without their texts
+        columns = _split_plain(outside, {*rows}, self.delimiter, newline, count)
+        if columns is None or not _fill(columns, texts):
             return None
         if len(rows) == len(lines):
-            return rows, list(range(len(lines)))
-        ends = accumulate("".join(row).count(newline) + 1 for row in rows)
-        return rows, [0, *ends][:-1]
+            return ColumnsOfLines(columns)
+        ends = (text.count(newline) for text in texts)
+        sizes = [1 + sum(islice(ends, row.count(_QUOTED))) for row in rows]
+        return ColumnsOfLines(columns, [0, *accumulate(sizes)][:-1])
 
     def _reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
         return csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=True)
-
-    @cached_property
-    def _quoted(self) -> re.Pattern[str]:
-        """Pattern of a quoted field between marks or ends of lines."""
-        mark = re.escape(self.delimiter)
-        before = rf"(?<=[{mark}\r\n]{self.quote})"
-        return re.compile(rf"{self.quote}{before}{self._inside}{self.quote}(?=[{mark}\r\n]|\Z)")
 
     def _unescaped(self, content: str) -> str:
         if self.quoting == "backslash" and "\\" in content:
@@ -211,3 +220,62 @@ class Grammar:
     @cached_property
     def _closing(self) -> re.Pattern[str]:
         return re.compile(rf"{self.quote} *+(?={self._mark}|\Z)")
+
+
+def _split_plain(
+    content: str, lines: Collection[str], delimiter: str, newline: str, count: int
+) -> list[list[str]] | None:
+    """Return the columns of lines without quotes, or None unless each line has ``count`` fields."""
+    content = content.removesuffix(newline)
+    if newline == "\n" and "\r" in content:
+        content = content.replace("\r\n", "\n").removesuffix("\r")
+    if count == 1:
+        return [content.split(newline)]
+    if {line.count(delimiter) for line in lines} != {count - 1}:
+        return None
+    cells = content.replace(newline, delimiter).split(delimiter)
+    return [cells[place::count] for place in range(count)]
+
+
+def _join_pairs(inside: list[str], between: list[str], quote: str) -> tuple[list[str], list[str]]:
+    """Return quoted texts and what is between them, where nothing between two parts is a quote of the text."""
+    texts: list[str] = []
+    marks = between[:1]
+    start = 0
+    while (pair := _index("", between, start + 1)) < len(inside):
+        end = pair + 1
+        while end < len(inside) and not between[end]:
+            end += 1
+        texts += inside[start : pair - 1]
+        texts.append(quote.join(inside[pair - 1 : end]))
+        marks += between[start + 1 : pair]
+        marks.append(between[end])
+        start = end
+    return texts + inside[start:], marks + between[start + 1 :]
+
+
+def _index(item: str, items: list[str], start: int) -> int:
+    """Return the place of an item at or after ``start``, or the number of items without one."""
+    try:
+        return items.index(item, start)
+    except ValueError:
+        return len(items)
+
+
+def _fill(columns: list[list[str]], texts: Sequence[str]) -> bool:
+    """Put quoted texts, row by row, into the cells that stand for them, and return whether each has one."""
+    size = len(columns[0])
+    counts = [column.count(_QUOTED) for column in columns]
+    if sum(counts) != len(texts):
+        return False  # one has more than blanks beside it
+    places = [place for place, number in enumerate(counts) if number]
+    if all(counts[place] == size for place in places):
+        for first, place in enumerate(places):
+            columns[place] = list(texts[first :: len(places)])
+        return True
+    rest = iter(texts)
+    for row in range(size):
+        for place in places:
+            if columns[place][row] == _QUOTED:
+                columns[place][row] = next(rest)
+    return True

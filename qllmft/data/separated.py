@@ -116,25 +116,18 @@ class SeparatedTable:
 
     def _sound_block(self, part: Sequence[str], content: str, first: int) -> Block | None:
         """Return the rows of lines, ``content`` in all, if all of them are sound and none is blank, else None."""
-        grammar = self.dialect.grammar
-        count = len(self.names)
         starts: Sequence[int] = range(first, first + len(part))
-        if not grammar.has_quote(content):
-            columns = _plain_columns(content, part, grammar.delimiter, self.file.newline, count)
-        else:
-            read = grammar.split_lines(part, content, self.file.newline)
-            if read is None or {*map(len, read[0])} != {count}:
-                return None
-            rows, places = read
-            columns = [[row[place] for row in rows] for place in range(count)]
-            if len(rows) < len(part):
-                starts = [first + place for place in places]
-                ends = [*places[1:], len(part)]
-                for place, end in zip(places, ends, strict=True):
-                    if end - place > 1 and self._swallows_rows(part[place:end]):
-                        return None
+        read = self.dialect.grammar.columns_in(content, part, self.file.newline, len(self.names))
+        if read is None:
+            return None
+        columns, places = read
+        if places is not None:
+            starts = [first + place for place in places]
+            for place, end in zip(places, [*places[1:], len(part)], strict=True):
+                if end - place > 1 and self._may_be_rows(part[place:end]):
+                    return None
         # a mark of the encoding within a file is the beginning of another one that was appended
-        if columns is None or "\ufeff" in content or self._may_be_no_rows(columns):
+        if "\ufeff" in content or self._may_be_no_rows(columns):
             return None
         return Block(starts, [columns[place] for place in self._places.values()])
 
@@ -196,6 +189,10 @@ class SeparatedTable:
             yield self._wrong_count(line, fields, number)
         else:
             yield self._checked(fields, number)
+
+    def _may_be_rows(self, parts: Sequence[str]) -> bool:
+        """Return whether the lines of a row are too long, or rows of their own."""
+        return sum(map(len, parts)) > MOST_TEXT or self._swallows_rows(parts)
 
     def _swallows_rows(self, parts: Sequence[str]) -> bool:
         """Return whether lines within quotes are rows of their own, so that the first quote is a stray one."""
@@ -359,18 +356,3 @@ def _rest_of_row(first: str, lines: _Lines, grammar: Grammar) -> list[str]:
             break
     lines.push_back(parts[1:])
     return []
-
-
-def _plain_columns(
-    content: str, part: Sequence[str], delimiter: str, newline: str, count: int
-) -> list[list[str]] | None:
-    """Return the columns of lines without quotes, or None unless each line has ``count`` fields."""
-    content = content.removesuffix(newline)
-    if newline == "\n" and "\r" in content:
-        content = content.replace("\r\n", "\n").removesuffix("\r")
-    if count == 1:
-        return [content.split(newline)]
-    if {line.count(delimiter) for line in part} != {count - 1}:
-        return None
-    cells = content.replace(newline, delimiter).split(delimiter)
-    return [cells[place::count] for place in range(count)]

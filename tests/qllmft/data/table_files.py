@@ -6,6 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
+import pytest
+
+from qllmft.config import DataConfig
+from qllmft.data import Corpus, read_corpus
+from qllmft.errors import UserError
 
 HAS_EXCEL = find_spec("openpyxl") is not None
 FORMATS = (".tsv", ".csv", ".jsonl", ".parquet", ".txt", ".json", *([".xlsx"] if HAS_EXCEL else []))
@@ -44,3 +49,26 @@ def write_table(path: Path, rows: list[dict]) -> Path:
 def labelled(*pairs: tuple[str, object]) -> list[dict]:
     """Rows of the usual two columns."""
     return [{"text": text, "label": label} for text, label in pairs]
+
+
+def write_lines(path: Path, *lines: str) -> Path:
+    """Write lines as they are, in UTF-8."""
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode())
+    return path
+
+
+def read(path: Path, **settings) -> Corpus:
+    """Read the labelled texts of a file."""
+    return read_corpus(DataConfig(source=str(path), **settings))
+
+
+def texts_of(path: Path, **settings) -> list[str]:
+    """Return the texts of a file that is read."""
+    return read(path, **settings).pooled().texts
+
+
+def refusal(path: Path, **settings) -> str:
+    """Return the message of the error about a file."""
+    with pytest.raises(UserError) as caught:
+        read(path, **settings)
+    return str(caught.value)

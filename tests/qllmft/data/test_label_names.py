@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from table_files import read, refusal
 
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
@@ -20,18 +21,8 @@ def table(path, labels):
     return path
 
 
-def read(path, **settings):
-    return read_corpus(DataConfig(source=str(path), protocol="split", **settings))
-
-
 def findings(path, **settings):
     return " ".join(read(path, **settings).findings.sentences())
-
-
-def refusal(path, **settings):
-    with pytest.raises(UserError) as caught:
-        read(path, **settings)
-    return str(caught.value)
 
 
 @pytest.mark.public_report(

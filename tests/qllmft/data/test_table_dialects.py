@@ -6,27 +6,14 @@ import json
 
 import pandas as pd
 import pytest
-from table_files import HAS_EXCEL, labelled, write_table
+from table_files import HAS_EXCEL, labelled, read, refusal, write_table
 
-from qllmft.config import DataConfig
-from qllmft.data import read_corpus
 from qllmft.data.texts import read_texts
-from qllmft.errors import UserError
 
 PAIRS = [(f"a {word} film, {i}", i % 2) for i, word in enumerate(["fine", "dull", "good", "bad"])]
 TEXTS = [text for text, _ in PAIRS]
 CSV = "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in PAIRS)
 excel = pytest.mark.skipif(not HAS_EXCEL, reason="pip install '.[excel]'")
-
-
-def read(path, **settings):
-    return read_corpus(DataConfig(source=str(path), **settings))
-
-
-def refusal(path, **settings):
-    with pytest.raises(UserError) as caught:
-        read(path, **settings)
-    return str(caught.value)
 
 
 def assert_read(path, said):

@@ -3,9 +3,8 @@
 import json
 
 import pytest
+from table_files import read, refusal, texts_of, write_lines
 
-from qllmft.config import DataConfig
-from qllmft.data import read_corpus
 from qllmft.data.texts import read_texts
 from qllmft.errors import UserError
 
@@ -18,26 +17,6 @@ LABELS = ["good", "bad"] * 3
 ROWS = [f"{text},{label}" for text, label in zip(TEXTS, LABELS, strict=True)]
 
 
-def written(tmp_path, *lines, name="table.csv"):
-    path = tmp_path / name
-    path.write_bytes("".join(f"{line}\n" for line in lines).encode())
-    return path
-
-
-def read(path, **settings):
-    return read_corpus(DataConfig(source=str(path), **settings))
-
-
-def texts_of(path, **settings):
-    return read(path, **settings).pooled().texts
-
-
-def refusal(path, **settings):
-    with pytest.raises(UserError) as caught:
-        read(path, **settings)
-    return str(caught.value)
-
-
 @pytest.mark.public_report(
     case="excel_sep",
     source="own audit",
@@ -47,7 +26,7 @@ def refusal(path, **settings):
 @pytest.mark.parametrize("mark", [";", ",", "\t"])
 def test_excels_line_tells_the_delimiter(tmp_path, mark):
     rows = [row.replace(",", mark) for row in ROWS]
-    path = written(tmp_path, f"sep={mark}", f"text{mark}label", *rows)
+    path = write_lines(tmp_path / "table.csv", f"sep={mark}", f"text{mark}label", *rows)
     corpus = read(path)
     assert corpus.pooled().texts == TEXTS
     assert f"Excel's line 'sep={mark.strip()}" in corpus.tables[0]
@@ -63,7 +42,7 @@ def test_excels_line_tells_the_delimiter(tmp_path, mark):
 @pytest.mark.parametrize("skip", ["error", "skip"])
 def test_a_lone_carriage_return_stays_in_its_text(tmp_path, skip):
     rows = ["I sent the chair\rback,bad", *ROWS, '"The tent,\rtoo",good']
-    path = written(tmp_path, "text,label", *rows)
+    path = write_lines(tmp_path / "table.csv", "text,label", *rows)
     expected = ["I sent the chair\rback", *TEXTS, "The tent,\rtoo"]
     assert texts_of(path, bad_rows=skip) == expected
     assert list(read_texts(path, "text")) == expected
@@ -93,7 +72,7 @@ def test_carriage_returns_alone_end_lines(tmp_path):
     ],
 )
 def test_quotes_after_backslashes_are_read(tmp_path, cell, text):
-    path = written(tmp_path, "text,label", *ROWS, f"{cell},good")
+    path = write_lines(tmp_path / "table.csv", "text,label", *ROWS, f"{cell},good")
     corpus = read(path)
     assert corpus.pooled().texts == [*TEXTS, text]
     assert "quotes after backslashes" in corpus.tables[0]
@@ -111,7 +90,7 @@ def test_nested_fields_have_paths(tmp_path):
         {"id": i, "data": {"text": text}, "meta": {"label": label}}
         for i, (text, label) in enumerate(zip(TEXTS, LABELS, strict=True))
     ]
-    path = written(tmp_path, *map(json.dumps, records), name="nested.jsonl")
+    path = write_lines(tmp_path / "nested.jsonl", *map(json.dumps, records))
     assert texts_of(path, text_column="data.text", label_column="meta.label") == TEXTS
     assert list(read_texts(path, "data.text")) == TEXTS
     said = refusal(path)
@@ -123,7 +102,7 @@ def test_texts_that_are_numbers_are_counted(tmp_path):
     records = [{"text": text, "label": label} for text, label in zip(TEXTS, LABELS, strict=True)]
     records[2]["text"] = 1004
     records[4]["text"] = 7.5
-    path = written(tmp_path, *map(json.dumps, records), name="digits.jsonl")
+    path = write_lines(tmp_path / "digits.jsonl", *map(json.dumps, records))
     said = refusal(path)
     assert "of 6 rows 2 have a text that is no string: split 'all', row 3: the text is 1004" in said
     assert "Write numbers in quotes, or leave these rows out with --bad-rows skip." in said
@@ -138,7 +117,7 @@ def test_texts_that_are_numbers_are_counted(tmp_path):
 )
 @pytest.mark.parametrize("names", ["text,label,text", "text,label,label", "text,Label,LABEL"])
 def test_a_name_that_stands_twice_is_refused(tmp_path, names):
-    path = written(tmp_path, names, *(f"{row},x" for row in ROWS))
+    path = write_lines(tmp_path / "table.csv", names, *(f"{row},x" for row in ROWS))
     said = refusal(path)
     assert "has several columns named" in said
     assert said.endswith("expected one. Rename the others.")
@@ -158,13 +137,17 @@ def test_a_name_that_stands_twice_is_refused(tmp_path, names):
     ],
 )
 def test_a_table_without_names_of_columns_is_refused(tmp_path, rows, line):
-    said = refusal(written(tmp_path, *rows))
+    said = refusal(write_lines(tmp_path / "table.csv", *rows))
     assert "the first line seems to be a row, not the names of columns" in said
     assert f"Add a first line '{line}'" in said
 
 
 def test_the_first_row_is_not_lost_by_naming_its_cells(tmp_path):
-    said = refusal(written(tmp_path, *ROWS), text_column="The lamp works", label_column="good")
+    said = refusal(
+        write_lines(tmp_path / "table.csv", *ROWS),
+        text_column="The lamp works",
+        label_column="good",
+    )
     assert "'good' is a label of other rows too. Add a first line with names" in said
 
 
@@ -179,7 +162,7 @@ def test_the_first_row_is_not_lost_by_naming_its_cells(tmp_path):
 def test_the_line_of_the_names_tells_the_delimiter(tmp_path, mark, name):
     marks = "".join({",", ";", "|"} - {mark})
     rows = [f"{text} {marks}{mark}{label}" for text, label in zip(TEXTS, LABELS, strict=True)]
-    path = written(tmp_path, f"text{mark}label", *rows, name=name)
+    path = write_lines(tmp_path / name, f"text{mark}label", *rows)
     expected = [f"{text} {marks}" for text in TEXTS]
     assert texts_of(path) == expected
     assert list(read_texts(path, "text")) == expected
@@ -196,7 +179,7 @@ def test_a_lone_quote_is_named_with_its_line(tmp_path, lines):
     rows = ["text,label", *ROWS]
     for line in lines:
         rows[line - 1] = f'"{rows[line - 1]}'
-    path = written(tmp_path, *rows)
+    path = write_lines(tmp_path / "table.csv", *rows)
     said = refusal(path)
     assert (
         f"line {lines[0]}: it has a stray quote in 'text'. Write a quote within quotes twice."
@@ -217,7 +200,7 @@ def test_a_text_that_swallowed_rows_is_named(tmp_path, header):
     cells = [row.split(",") for row in rows]
     cells[1][place] = f'"{cells[1][place]}'
     cells[3][place] = f'{cells[3][place]}"'
-    path = written(tmp_path, header, *map(",".join, cells))
+    path = write_lines(tmp_path / "table.csv", header, *map(",".join, cells))
     assert "line 3: it has a stray quote in 'text'" in refusal(path)
 
 
@@ -228,7 +211,9 @@ def test_a_text_that_swallowed_rows_is_named(tmp_path, header):
     outcome="its line is named, with the command that removes it",
 )
 def test_a_nul_byte_is_named_with_its_line(tmp_path):
-    path = written(tmp_path, "text,label", *ROWS[:4], "The se\0cond,good", *ROWS[4:])
+    path = write_lines(
+        tmp_path / "table.csv", "text,label", *ROWS[:4], "The se\0cond,good", *ROWS[4:]
+    )
     said = refusal(path)
     assert "table.csv, line 6: it has a NUL byte" in said
     assert r"tr -d '\000' < table.csv" in said
@@ -246,13 +231,13 @@ def test_a_nul_byte_is_named_with_its_line(tmp_path):
     "names", ["text, label", " Text ,LABEL", '"text","label"', "\ufefftext,label"]
 )
 def test_blanks_and_capitals_around_names_do_not_matter(tmp_path, names):
-    path = written(tmp_path, names, *ROWS, name="TABLE.CSV")
+    path = write_lines(tmp_path / "TABLE.CSV", names, *ROWS)
     assert texts_of(path) == TEXTS
     assert list(read_texts(path, "text")) == TEXTS
 
 
 def test_a_name_that_is_near_is_offered(tmp_path):
-    said = refusal(written(tmp_path, "texts,lable", *ROWS))
+    said = refusal(write_lines(tmp_path / "table.csv", "texts,lable", *ROWS))
     assert (
         "there is no column 'text'; its columns are 'texts', 'lable'. Did you mean 'texts'?" in said
     )
@@ -269,6 +254,6 @@ def test_lists_that_are_written_as_text_are_lists(tmp_path, written_list):
     lists = [["home"], ["home", "bad"], ["travel", "good"], [], ["travel"], ["home", "travel"]]
     cells = [written_list(labels).replace('"', '""') for labels in lists]
     lines = [f'{text},"{cell}"' for text, cell in zip(TEXTS, cells, strict=True)]
-    corpus = read(written(tmp_path, "text,label", *lines), task="multilabel")
+    corpus = read(write_lines(tmp_path / "table.csv", "text,label", *lines), task="multilabel")
     assert corpus.label_names == ("bad", "good", "home", "travel")
     assert corpus.pooled().labels.tolist()[1] == [1, 0, 1, 0]
