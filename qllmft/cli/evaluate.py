@@ -14,6 +14,7 @@ from qllmft.cli.consent import basis
 from qllmft.cli.console import names, numbers, say, say_json, table
 from qllmft.cli.options import (
     BadRows,
+    ColumnNames,
     Count,
     Coverage,
     Delimiter,
@@ -47,6 +48,7 @@ def evaluate(
     text_column: TextColumn = None,
     label_column: str | None = None,
     delimiter: Delimiter = None,
+    columns: ColumnNames = None,
     bad_rows: BadRows = None,
     limit: Limit = None,
     sample: Count = None,
@@ -80,10 +82,11 @@ def evaluate(
         raise UserError(
             "--limit takes the first texts and --sample draws some; give one of the two."
         )
-    columns = {
+    reading = {
         "text_column": text_column,
         "label_column": label_column,
         "delimiter": delimiter,
+        "column_names": columns,
         "bad_rows": bad_rows,
     }
     if budget and choice.backend is None:
@@ -98,7 +101,7 @@ def evaluate(
     from qllmft.inference.evaluation import evaluate as evaluated
 
     decision, size = Decision(threshold, margin, coverage), limit or sample
-    other = _data(run, data, split, columns)
+    other = _data(run, data, split, reading)
     predictor, backends = choice.open(run, model, decision, _noise(run))
     task = predictor.task
     if choice.several and task.several:
@@ -152,8 +155,8 @@ def _data(
     if source is None:
         if split or any(given.values()):
             raise UserError(
-                "--split, --delimiter, --bad-rows, --text-column and --label-column describe --data, which is not "
-                "given. Without it the run's own test set is read; give --data, or omit them."
+                "--split, --delimiter, --columns, --bad-rows, --text-column and --label-column describe --data, which "
+                "is not given. Without it the run's own test set is read; give --data, or omit them."
             )
         return None
     from qllmft.config import EMBEDDED, DataConfig, parse_config

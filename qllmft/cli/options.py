@@ -43,6 +43,11 @@ TextColumn = Annotated[str | None, "Column of the texts. [default: the run's]"]
 Delimiter = Annotated[
     str | None, "Separator of fields in a .csv, .tsv or .txt file. [default: the run's, or found]"
 ]
+ColumnNames = Annotated[
+    str | None,
+    typer.Option(metavar="NAMES"),
+    "Names of all columns of a file without a line of names, such as label,text. [default: the run's]",
+]
 BadRows = Annotated[
     str | None,
     "Rows without a text or a label, and lines that are no rows: error or skip. [default: error]",
@@ -90,6 +95,7 @@ class DataOptions:
         per_label: Number of texts drawn per label; of all texts in another task than classification. [default: all; by
             the paper's protocol 256, 200 of 'reviews', 512]
         delimiter: Separator of fields in a .csv, .tsv or .txt file. [default: found]
+        columns: Names of all columns of a file without a line of names, such as label,text. [default: the first line's]
         missing_labels: Labels such as nan, None, n/a, - and ?: error, or keep them as labels. [default: error]
         merge_labels: Make one label of those that differ only in capitals, blanks or as 1 and 1.0. [default: no]
         duplicates: Repeated texts: keep, or drop all copies but one and texts with several labels. [default: keep]
@@ -111,6 +117,7 @@ class DataOptions:
     time: Annotated[str | None, typer.Option(metavar="COLUMN")] = None
     per_label: int | None = None
     delimiter: str | None = None
+    columns: Annotated[str | None, typer.Option(metavar="NAMES")] = None
     bad_rows: BadRows = None
     missing_labels: str | None = None
     merge_labels: Annotated[bool | None, typer.Option("--merge-labels")] = None
@@ -124,6 +131,7 @@ class DataOptions:
 
         other_names = {
             "data": "data.source",
+            "columns": "data.column_names",
             "per_label": "data.n_per_label",
             "group": "data.group_column",
             "time": "data.time_column",

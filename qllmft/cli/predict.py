@@ -13,6 +13,7 @@ from qllmft.cli.backend import BackendOptions
 from qllmft.cli.consent import basis
 from qllmft.cli.console import say, write_output
 from qllmft.cli.options import (
+    ColumnNames,
     Coverage,
     Delimiter,
     Limit,
@@ -44,6 +45,7 @@ def predict(
     file: Annotated[Path | None, typer.Option("--file", "-f")] = None,
     text_column: TextColumn = None,
     delimiter: Delimiter = None,
+    columns: ColumnNames = None,
     json: bool = False,
     limit: Limit = None,
     jobs: Positive = 1,
@@ -86,9 +88,9 @@ def predict(
         raise UserError(
             "give texts as arguments, or --file with one text per line ('-' is standard input): one of the two."
         )
-    if (text_column or delimiter) and not file:
+    if (text_column or delimiter or columns) and not file:
         raise UserError(
-            "--text-column and --delimiter describe the table of --file, which is not given. Omit them."
+            "--text-column, --delimiter and --columns describe the table of --file, which is not given. Omit them."
         )
 
     from qllmft.inference.decision import Decision, share_left
@@ -115,7 +117,8 @@ def predict(
     pairs = predictor.model.pair is not None
     items: Iterable[Item]
     if file:
-        items = _items_of(file, run, text_column, delimiter, pairs=pairs)
+        table = {"delimiter": delimiter, "column_names": columns}
+        items = _items_of(file, run, text_column, table, pairs=pairs)
     else:
         items = _pairs(texts or []) if pairs else list(texts or [])
     given = islice(items, limit)
@@ -172,19 +175,33 @@ def _pairs(texts: list[str]) -> list[tuple[str, str]]:
 
 
 def _items_of(
-    file: Path, run: Path, column: str | None, delimiter: str | None, *, pairs: bool
+    file: Path, run: Path, column: str | None, table: Mapping[str, str | None], *, pairs: bool
 ) -> Iterator[Item]:
-    """Return the texts or pairs of a file, with the run's columns and delimiter unless others are given."""
+    """Return the texts or pairs of a file.
+
+    Args:
+        file: with one text per line, or a table.
+        run: tells the columns and how the table is written, unless others are given.
+        column: of the texts.
+        table: settings of the data by name that say how the table is written.
+        pairs: the model compares two texts.
+    """
     from qllmft.config import parse_config
+    from qllmft.data.tables import suffix_of
     from qllmft.data.texts import read_pairs, read_texts
 
     known = run_settings(run).data
-    if delimiter is not None:
-        delimiter = parse_config({"data": {"delimiter": delimiter}}, "--delimiter").data.delimiter
-    column, delimiter = column or known.text_columns[0], delimiter or known.delimiter
+    settings = {name: value for name, value in table.items() if value is not None}
+    data = parse_config({"data": settings}, "the options of --file").data
+    column = column or known.text_columns[0]
+    delimiter = data.delimiter or known.delimiter
+    # a file of lines may have as many delimiters as the run's table by chance
+    is_table = suffix_of(file) not in ("", ".txt")
+    names = data.column_names or (known.column_names if is_table else None) or ()
     if pairs:
-        return read_pairs(file, (column, known.pair_column or "text2"), delimiter, _report)
-    return read_texts(file, column, delimiter, _report)
+        second = known.pair_column or "text2"
+        return read_pairs(file, (column, second), delimiter, _report, names)
+    return read_texts(file, column, delimiter, _report, names)
 
 
 def _report(line: str) -> None:

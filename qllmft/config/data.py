@@ -60,6 +60,8 @@ class DataConfig(Section):
     delimiter: str | None = (
         None  # separator of fields in a .csv, .tsv or .txt file; None: it is found
     )
+    # names of all columns of a file without a line of names, such as "label,text"; None: the file has that line
+    column_names: Annotated[Annotated[tuple[str, ...], Field(min_length=1)] | None, NEUTRAL] = None
     bad_rows: Literal["error", "skip"] = (
         "error"  # rows without a text or a label, and lines that are no rows
     )
@@ -106,6 +108,18 @@ class DataConfig(Section):
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
             raise ValueError("expected one character, such as ';', or \\t for the tab")
         return delimiter
+
+    @field_validator("column_names", mode="before")
+    @classmethod
+    def _divided(cls, names: Any) -> Any:
+        return tuple(map(str.strip, names.split(","))) if isinstance(names, str) else names
+
+    @field_validator("column_names")
+    @classmethod
+    def _different(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names and (len({*names}) < len(names) or not all(names)):
+            raise ValueError("expected a different name for each column, such as label,text")
+        return names
 
     def _contradictions(self) -> Iterator[str]:
         names = (*self.text_columns, *self.label_columns)

@@ -22,6 +22,7 @@ class SettingKeywords(TypedDict, total=False):
     data__time_column: str | None
     data__train_fraction: float
     data__delimiter: str | None
+    data__column_names: Sequence[str] | None
     data__bad_rows: Literal["error", "skip"]
     data__missing_labels: Literal["error", "keep"]
     data__merge_labels: bool

@@ -27,13 +27,15 @@ class Columns:
     labels: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()  # groups or times
     optional: tuple[str, ...] = ()  # read if they are there
+    names: tuple[str, ...] = ()  # of all columns, for a file without a line of names
 
     @classmethod
     def of(cls, config: DataConfig) -> Columns:
         """Return the columns that a configuration reads."""
         key = () if config.key_column is None else (config.key_column,)
         names = (f"{config.label_columns[0]}_text",) if len(config.label_columns) == 1 else ()
-        return cls(config.text_columns, config.label_columns, key, names)
+        all_names = config.column_names or ()
+        return cls(config.text_columns, config.label_columns, key, names, all_names)
 
     @property
     def required(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qllmft.data.cells import check_columns
@@ -14,6 +14,8 @@ from qllmft.errors import UserError
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 SAMPLE_LINES = 2_000
+_MOST_DAMAGED = 0.5  # share of the lines of a table without a line of names
+_QUOTINGS: tuple[Quoting, ...] = ("doubled", "none")
 _EXCEL_LINE = re.compile(
     r"\"?sep=(.)\"?[;,\t|]*", re.IGNORECASE
 )  # by which Excel tells the delimiter
@@ -28,6 +30,7 @@ class Dialect:
     header: int  # number of lines up to the one that names the columns
     doubles: bool = False  # quotes within quotes stand twice, so that a lone one is a mistake
     facts: tuple[str, ...] = ()  # what is unusual, in words
+    has_names: bool = True  # a line names the columns
 
     @property
     def in_words(self) -> str:
@@ -73,7 +76,41 @@ def find_dialect(
                 if number > start:
                     facts.append(f"the columns are named in line {number + 1}")
                 return _quoted(lines[number + 1 :], mark, names, number + 1, facts, columns, suffix)
+    if columns.names:
+        if not has_all(columns.required, columns.names):
+            missing = next(name for name in columns.required if not has_all([name], columns.names))
+            raise no_column(missing, columns.names, f"{path}, --columns", columns)
+        mark = _mark_of(lines[start:], marks, len(columns.names), path)
+        facts.append("no line of names")
+        names = list(columns.names)
+        dialect = _quoted(lines[start:], mark, names, start, facts, columns, suffix)
+        return replace(dialect, has_names=False)
     raise _no_columns(lines[start:], path, columns, marks, delimiter)
+
+
+def _mark_of(lines: Sequence[str], marks: Sequence[str], count: int, path: Path) -> str:
+    """Return the delimiter that divides lines into a number of fields, where no line names the columns."""
+    if count == 1:
+        return ""
+    damages = {
+        mark: min(damaged_lines(lines, Grammar(mark, quoting), count) for quoting in _QUOTINGS)
+        for mark in marks
+    }
+    best = min(marks, key=lambda mark: damages[mark])
+    if damages[best] > _MOST_DAMAGED * len(lines):
+        raise UserError(
+            f"{path}: the lines have not {count:,} fields, as many as the names of --columns. Name all columns, and "
+            "the character between them with --delimiter."
+        )
+    even = [mark for mark in marks if damages[mark] == damages[best]]
+    if len(even) > 1:
+        raise UserError(f"{path}: {_both(even)} both divide the lines. Name one with --delimiter.")
+    return best
+
+
+def _both(marks: Sequence[str]) -> str:
+    """Return the first two delimiters in words."""
+    return " and ".join(DELIMITERS[mark] for mark in marks[:2])
 
 
 def _names(line: str, mark: str) -> list[str]:
@@ -195,17 +232,17 @@ def _no_columns(
     names = _names(lines[0], mark)
     missing = next(column for column in columns.required if position_of(column, names, path) < 0)
     if len(even) > 1 and delimiter is None:
-        both = " and ".join(DELIMITERS[each] for each in even[:2])
         return UserError(
-            f"{path}: no line names the column {missing!r}, and {both} both divide all lines. Name one of the two with "
-            "--delimiter, and the columns with --text-column and --label-column."
+            f"{path}: no line names the column {missing!r}, and {_both(even)} both divide all lines. Name one of the "
+            "two with --delimiter, and the columns with --text-column and --label-column."
         )
     cells = [_names(line, mark) for line in rows]
     if seems_row(names, cells):
-        example = mark.join(_guessed(names, cells, columns))
+        guess = _guessed(names, cells, columns)
+        example = mark.join(guess)
         return UserError(
             f"{path}: the first line seems to be a row, not the names of columns: {lines[0][:60]!r}. "
-            f"Add a first line {example!r}."
+            f"Add a first line {example!r}, or name the columns with --columns {','.join(guess)}."
         )
     if len(names) == 1 and delimiter is None and re.search(r"\w[^\w\s\"'.-]\w", lines[0]):
         return UserError(

@@ -58,14 +58,41 @@ class SeparatedTable:
         places = {name: position_of(name, self.names, file.path) for name in columns.all}
         self._places = {name: place for name, place in places.items() if place >= 0}
         self._labels = self._labels_of(sample[self.dialect.header :])
-        for name in columns.labels:
-            label = self.names[self._places[name]]
-            if label in self._labels[self._places[name]]:
-                raise UserError(
-                    f"{file.path}: the first line seems to be a row, not the names of columns: {label!r} is a label of "
-                    f"other rows too. Add a first line with names, such as text{self.dialect.grammar.delimiter}label."
-                )
+        self._check_first_line(sample[self.dialect.header :])
         self.remarks: list[str] = []  # on lines that were read in another way than the others
+
+    def _check_first_line(self, lines: Sequence[str]) -> None:
+        """Raise UserError if a row stands in the place of the names, or names in the place of the first row.
+
+        Args:
+            lines: the first ones below the line of the names, or all if there is none.
+        """
+        labels = [self._places[name] for name in self.columns.labels]
+        if self.dialect.has_names:
+            rows = [
+                self.names[place] for place in labels if self.names[place] in self._labels[place]
+            ]
+            if rows:
+                mark = self.dialect.grammar.delimiter
+                raise UserError(
+                    f"{self.file.path}: the first line seems to be a row, not the names of columns: {rows[0]!r} is a "
+                    f"label of other rows too. Add a first line with names, such as text{mark}label, or name the "
+                    "columns with --columns."
+                )
+            return
+        first = self.dialect.grammar.split(lines[0]) or []
+        others = self._labels_of(lines[1:])
+        for place in labels if len(first) == len(self.names) else ():
+            name = first[place].strip()
+            values = others[place]
+            are_few = 0 < _ROWS_A_LABEL * len(values) < len(lines)
+            is_no_number = bool(values) and all(map(is_number, values)) and not is_number(name)
+            if name not in values and (are_few or is_no_number):
+                raise UserError(
+                    f"{self.file.path}: the first line seems to name the columns: {name!r} is no label of another "
+                    "row. Omit --columns, and choose with --text-column and --label-column. Move the line down if it "
+                    "is a row."
+                )
 
     @property
     def columns_read(self) -> list[str]:

@@ -61,10 +61,16 @@ class SheetTable:
             for number in (_header(rows, columns),)
             if number is not None
         }
+        self._has_names = bool(headers) or not columns.names
+        if not self._has_names:
+            headers = {title: -1 for title, rows in heads.items() if any(map(any, rows))}
         if len(headers) != 1:
             raise self._not_one_sheet(heads, list(headers), columns)
         ((self._title, self._header),) = headers.items()
-        self.names = heads[self._title][self._header]
+        self.names = heads[self._title][self._header] if self._has_names else list(columns.names)
+        for name in columns.required:
+            if not has_all([name], self.names):
+                raise no_column(name, self.names, f"{path}, --columns", columns)
         check_columns(len(self.names), path)
         places = {name: position_of(name, self.names, path) for name in columns.all}
         self._places = {name: place for name, place in places.items() if place >= 0}
@@ -79,7 +85,9 @@ class SheetTable:
     def in_words(self) -> str:
         """Return how the table is read."""
         several = f" of {self._n_sheets}" if self._n_sheets > 1 else ""
-        named = f", the columns are named in row {self._header + 1}" if self._header else ""
+        named = f", the columns are named in row {self._header + 1}" if self._header > 0 else ""
+        if not self._has_names:
+            named = ", no row of names"
         return f"sheet {self._title!r}{several}{named}"
 
     def place(self, number: int) -> str:
@@ -96,6 +104,11 @@ class SheetTable:
                     yield number, []
                 elif are_names(_names(row), self.names):
                     yield Fault(number, "it names the columns again")
+                elif not self._has_names and len(_names(row)) > len(self.names):
+                    yield Fault(
+                        number,
+                        f"it has {len(_names(row)):,} cells, expected {len(self.names):,}, as many as names",
+                    )
                 else:
                     yield (
                         number,
@@ -118,7 +131,8 @@ class SheetTable:
         if seems_row(rows[0], rows[1:]):
             return UserError(
                 f"{self.path}: the first row seems to be a text, not the names of columns: "
-                f"{', '.join(rows[0])[:60]!r}. Add a first row with {' and '.join(columns.required)}."
+                f"{', '.join(rows[0])[:60]!r}. Add a first row with {' and '.join(columns.required)}, or name the "
+                "columns with --columns."
             )
         missing = next(
             name for name in columns.required if position_of(name, rows[0], self.path) < 0

@@ -103,6 +103,8 @@ def open_table(
     """
     suffix, zipped = format_of(path)
     suffix = _ALIASES.get(suffix, suffix)
+    if not suffix and columns.names:
+        suffix = ".txt"
     if suffix == ".parquet":
         if zipped:
             raise UserError(
@@ -113,6 +115,11 @@ def open_table(
         if zipped:
             raise UserError(f"{path} is a zip file in gzip. Unpack it first: gunzip {path.name}.")
         return SheetTable(path, columns)
+    if not suffix:
+        raise UserError(
+            f"{path} has no suffix, expected one of {', '.join(SUFFIXES)}. Rename it, or name its columns with "
+            "--columns."
+        )
     if suffix not in SUFFIXES:
         raise UserError(f"{path} has the suffix {suffix!r}; expected one of {', '.join(SUFFIXES)}.")
     longest = MOST_JSON if suffix == ".json" else longest  # which may be one line

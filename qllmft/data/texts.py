@@ -25,18 +25,24 @@ def read_pairs(
     columns: tuple[str, str],
     delimiter: str | None = None,
     report: Report = lambda _: None,
+    names: Sequence[str] = (),
 ) -> Iterator[tuple[str, str]]:
     """Yield both texts of each row of a table lazily, as `read_texts` does, or raise UserError for a row with one."""
-    if suffix_of(path) in ("", ".txt") and _table_at(path, columns, delimiter) is None:
+    wanted = Columns(columns, names=tuple(names))
+    if suffix_of(path) in ("", ".txt") and _table_at(path, wanted, delimiter) is None:
         raise UserError(
             f"{path} has one text per line, and the model compares two. Give a {', '.join(SUFFIXES)} table with the "
             f"columns {' and '.join(columns)}, or pairs of texts as arguments."
         )
-    return ((first, second) for first, second in _filled(path, columns, delimiter, report))
+    return ((first, second) for first, second in _filled(path, wanted, delimiter, report))
 
 
 def read_texts(
-    path: Path, column: str, delimiter: str | None = None, report: Report = lambda _: None
+    path: Path,
+    column: str,
+    delimiter: str | None = None,
+    report: Report = lambda _: None,
+    names: Sequence[str] = (),
 ) -> Iterator[str]:
     """Yield the texts of a file lazily, in memory that does not depend on their number or length.
 
@@ -49,16 +55,19 @@ def read_texts(
         column: of the texts.
         delimiter: of the fields of a table; None: it is found.
         report: gets a line about how a table is read, before its rows.
+        names: of all columns of a table without a line of names.
     """
-    return (text for (text,) in _filled(path, [column], delimiter, report))
+    wanted = Columns((column,), names=tuple(names))
+    return (text for (text,) in _filled(path, wanted, delimiter, report))
 
 
 def _filled(
-    path: Path, columns: Sequence[str], delimiter: str | None, report: Report
+    path: Path, wanted: Columns, delimiter: str | None, report: Report
 ) -> Iterator[list[str]]:
     """Yield the texts of each row or line without blanks around them, or raise UserError for an empty one of a row."""
+    columns = wanted.texts
     try:
-        table = _table_at(path, columns, delimiter)
+        table = _table_at(path, wanted, delimiter)
         if table is None:
             yield from ([line.strip()] for _, line in _lines(path) if not is_blank(line))
             return
@@ -80,21 +89,22 @@ def _filled(
         raise UserError(f"the file {path} cannot be read: {error.strerror or error}.") from error
 
 
-def _table_at(path: Path, columns: Sequence[str], delimiter: str | None) -> RowSource | None:
+def _table_at(path: Path, wanted: Columns, delimiter: str | None) -> RowSource | None:
     """Return the table of a file, or None if it has one text per line."""
-    names = Columns(tuple(columns))
     suffix = suffix_of(path)
     if suffix not in ("", ".txt"):
-        return open_table(path, names, delimiter, longest=LONGEST_LINE)
+        return open_table(path, wanted, delimiter, longest=LONGEST_LINE)
     if not path.is_file():
         return None
+    if wanted.names:
+        return open_table(path, wanted, delimiter, longest=LONGEST_LINE)
     format_, zipped = format_of(path)
     if format_ in (".xlsx", ".parquet"):
-        return open_table(path, names)
+        return open_table(path, wanted)
     if zipped and not suffix:
         raise UserError(f"{path} is packed by gzip. Unpack it first: gunzip {path.name}.")
-    if suffix == ".txt" and (zipped or has_header(path, names, delimiter)):
-        return open_table(path, names, delimiter, longest=LONGEST_LINE)
+    if suffix == ".txt" and (zipped or has_header(path, wanted, delimiter)):
+        return open_table(path, wanted, delimiter, longest=LONGEST_LINE)
     return None
 
 

@@ -40,7 +40,10 @@ def draw_content(random, mark, count):
     file = io.StringIO()
     end = random.choice(["\n", "\r\n"])
     writer = csv.writer(
-        file, delimiter=mark, lineterminator=end, quoting=random.choice([csv.QUOTE_ALL, csv.QUOTE_MINIMAL])
+        file,
+        delimiter=mark,
+        lineterminator=end,
+        quoting=random.choice([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
     )
     for _ in range(random.randint(1, 4)):
         writer.writerow(

@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from table_files import read, refusal, texts_of, write_lines
+from table_files import HAS_EXCEL, read, refusal, texts_of, write_lines
 
+from qllmft.config import DataConfig
 from qllmft.data.texts import read_texts
 from qllmft.errors import UserError
 
@@ -127,7 +128,7 @@ def test_a_name_that_stands_twice_is_refused(tmp_path, names):
     case="no_header",
     source="own audit",
     seen="a table without names lost its first row by the remedy of the error",
-    outcome="the error says that the first line seems to be a row, and gives the line to add",
+    outcome="the error says that the first line seems to be a row, and --columns names its columns",
 )
 @pytest.mark.parametrize(
     ("rows", "line"),
@@ -139,7 +140,77 @@ def test_a_name_that_stands_twice_is_refused(tmp_path, names):
 def test_a_table_without_names_of_columns_is_refused(tmp_path, rows, line):
     said = refusal(write_lines(tmp_path / "table.csv", *rows))
     assert "the first line seems to be a row, not the names of columns" in said
-    assert f"Add a first line '{line}'" in said
+    assert f"Add a first line '{line}', or name the columns with --columns " in said
+    names = said.split()[-1].removesuffix(".")
+    assert texts_of(tmp_path / "table.csv", column_names=names) == TEXTS
+
+
+@pytest.mark.parametrize("name", ["SMSSpamCollection", "spam.txt", "spam.tsv", "spam.csv"])
+def test_names_of_columns_are_given_to_a_table_without_them(tmp_path, name):
+    texts = [f'{text}, "so" he, and she, said' for text in TEXTS]
+    rows = [f"{label}\t{text}" for text, label in zip(texts, LABELS, strict=True)]
+    path = write_lines(tmp_path / name, *rows)
+    corpus = read(path, column_names="label, text")
+    assert corpus.pooled().texts == texts
+    assert corpus.label_names == ("bad", "good")
+    assert "6 rows, tabs, no line of names" in corpus.tables[0]
+    assert list(read_texts(path, "text", names=("label", "text"))) == texts
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_a_line_of_names_goes_before_the_names_that_are_given(tmp_path, mark):
+    rows = [row.replace(",", mark) for row in ("Text,Label", *ROWS)]
+    path = write_lines(tmp_path / "table.csv", *rows)
+    assert texts_of(path, column_names="label,text") == TEXTS
+
+
+@pytest.mark.parametrize(
+    ("lines", "names", "message"),
+    [
+        (["v2,v1", *ROWS], "text,label", "'v1' is no label of another row. Omit --columns"),
+        (
+            ["v2,v1", *[f"{text},0.{i}" for i, text in enumerate(TEXTS)]],
+            "text,label",
+            "'v1' is no label",
+        ),
+        (ROWS, "label,text,id", "the lines have not 3 fields, as many as the names of --columns"),
+        (ROWS, "v1,v2", "--columns: there is no column 'text'; its columns are 'v1', 'v2'"),
+        ([f"a;{row}" for row in ROWS], "text,label", "commas and semicolons both divide the lines"),
+        ([*ROWS, "text,label"], "text,label", "line 7: it names the columns again"),
+        (
+            [*ROWS, "one,two,three"],
+            "text,label",
+            "line 7: it has 3 fields, expected 2 (text, label)",
+        ),
+    ],
+)
+def test_names_that_do_not_fit_the_lines_are_refused(tmp_path, lines, names, message):
+    path = write_lines(tmp_path / "table.csv", *lines)
+    assert message in refusal(path, column_names=names)
+
+
+@pytest.mark.skipif(not HAS_EXCEL, reason="pip install '.[excel]'")
+def test_a_sheet_without_names_of_columns_is_read_by_those_that_are_given(tmp_path):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for text, label in zip(TEXTS, LABELS, strict=True):
+        book.active.append([label, text])
+    path = tmp_path / "x.xlsx"
+    book.save(path)
+    assert "name the columns with --columns" in refusal(path)
+    corpus = read(path, column_names="label,text")
+    assert corpus.pooled().texts == TEXTS
+    assert "no row of names" in corpus.tables[0]
+    book.active.append(["good", "The mug works", "also"])
+    book.save(path)
+    assert "row 7: it has 3 cells, expected 2" in refusal(path, column_names="label,text")
+
+
+@pytest.mark.parametrize("names", ["text,text", "text,,label", ","])
+def test_each_column_has_a_name_of_its_own(names):
+    with pytest.raises(ValueError, match="expected a different name for each column"):
+        DataConfig(column_names=names)
 
 
 def test_the_first_row_is_not_lost_by_naming_its_cells(tmp_path):
