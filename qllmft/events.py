@@ -24,6 +24,11 @@ class Message:
 
 
 @dataclass(frozen=True)
+class TextsRead(Message):
+    """Line about texts as the language model reads them, the same for all runs on them."""
+
+
+@dataclass(frozen=True)
 class DataChecked:
     """Result of the checks of a run's texts."""
 

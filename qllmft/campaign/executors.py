@@ -11,7 +11,7 @@ import tempfile
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +24,7 @@ from qllmft.campaign.runs import FinishedRuns, Plan, PlannedRun
 from qllmft.config import DataConfig, RunConfig
 from qllmft.data import Corpus
 from qllmft.embed import locate_body
+from qllmft.embed.reading import Reader
 from qllmft.errors import UserError
 from qllmft.events import (
     CampaignAdvanced,
@@ -35,6 +36,7 @@ from qllmft.events import (
     RunEnded,
     RunStarted,
     StageStarted,
+    TextsRead,
     ignore,
 )
 from qllmft.files import stays_inside, write_bytes
@@ -42,6 +44,7 @@ from qllmft.heads import build_classifier
 from qllmft.progress import MinuteLines
 from qllmft.run import RunRecord, SharedInputs, Tracking, run_experiment, run_tracked
 from qllmft.run.lock import HOLDER, LOCK, RunBusyError, sole_use
+from qllmft.run.reading import reading_sentences
 from qllmft.workers import ProcessDiedError, Processes, RayPool, report
 from qllmft_backends import create
 from qllmft_backends.adjoint.thread_pool import thread_count
@@ -134,8 +137,8 @@ def do_run(
         if isinstance(event, StageStarted) and not started:
             started = True
             on_event(RunStarted(run.label))
-        # the runs share their texts, and each record holds the findings
-        if not isinstance(event, DataChecked):
+        # `report_texts` sends them once for all runs on the same texts, and each record holds the findings
+        if not isinstance(event, DataChecked | TextsRead):
             on_event(event)
 
     listener = ignore if run.is_finished(runs) else listen
@@ -289,6 +292,34 @@ def processes_for(configs: Sequence[RunConfig], jobs: int | None) -> int:
         fitting = psutil.virtual_memory().available // MEMORY_EACH
         jobs = 1 if alone else min(thread_count(), fitting, len(configs) // RUNS_EACH)
     return max(1, min(jobs, len(configs)))
+
+
+def report_texts(
+    configs: Iterable[RunConfig], inputs: SharedInputs, on_event: OnEvent, *, read_test: bool
+) -> None:
+    """Report the texts of planned runs, once for all runs on the same texts.
+
+    Args:
+        configs: of the runs.
+        inputs: texts that the runs share.
+        on_event: gets what a single run reports, with the split of the first run on the texts.
+        read_test: the language model's reading of the test texts too.
+    """
+    reported: set[tuple[str, str]] = set()  # texts, and the language model that reads them or ""
+    for config in configs:
+        texts = inputs.corpus(config.data).fingerprint
+        model = config.body.model
+        if (texts, "") not in reported:
+            on_event(inputs.check(config.data, config.seed))
+        reader = Reader.of(config.body) if (texts, model) not in reported else None
+        reported |= {(texts, ""), (texts, model)}
+        if reader is None:
+            continue
+        tables = inputs.splits(config.data, config.seed).tables
+        if not read_test:
+            del tables["test"]
+        for sentence in reading_sentences(tables, reader, model):
+            on_event(TextsRead(sentence))
 
 
 def check_feasible(configs: Mapping[str, RunConfig], inputs: SharedInputs) -> None:

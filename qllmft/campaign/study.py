@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.baselines import BASELINES
-from qllmft.campaign.executors import Executor, check_feasible
+from qllmft.campaign.executors import Executor, check_feasible, report_texts
 from qllmft.campaign.file import Row, Study
 from qllmft.campaign.predictions import (
     CURVE_UNIT,
@@ -92,6 +92,7 @@ def run_study(
     check_feasible(
         {f"study {study.name}, {run.label}": run.config for run in left}, executor.inputs
     )
+    report_texts((run.config for run in left), executor.inputs, executor.on_event, read_test=True)
     finished = FinishedRuns(runs)
     if tuned:
         executor.execute(Plan(tuned), runs)

@@ -278,7 +278,7 @@ def sweep(
     if list_all:
         say(_spaces())
         return
-    from qllmft.campaign.executors import check_feasible
+    from qllmft.campaign.executors import check_feasible, report_texts
     from qllmft.campaign.file import load_space
     from qllmft.campaign.sweep import estimate, make_sweep, run_sweep
     from qllmft.cli.listener import ConsoleListener
@@ -326,6 +326,7 @@ def sweep(
         return
     folder = out or Path("sweeps") / space.name
     with listener:
+        report_texts(plan.each_head().values(), executor.inputs, listener, read_test=False)
         result = run_sweep(plan, folder, executor)
     winner = folder / "runs" / result.winner.runs[0].config.identity
     say(_ranking(result), *([_best_of_rows(result)] if result.rows else []))
@@ -364,6 +365,7 @@ def search_baselines_grid(space: Space, overrides: dict[str, Any], seeds: int) -
     assert space.grid_of is not None
     measure, inputs = TASKS[first.data.task].measure, SharedInputs()
     rows = []
+    ConsoleListener()(inputs.check(first.data, first.seed))
     for seed in range(first.seed, first.seed + seeds):
         config = first.model_copy(update={"seed": seed})
         with ConsoleListener() as listener:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,6 +39,7 @@ class Reader:
     tokenizer: Any  # of the package tokenizers
     unknown: int | None  # token of all that the vocabulary lacks; None: it lacks nothing
     longest: int | None  # number of tokens of a text that are read; None: all
+    window: int = 0  # the same with its prompt and the tokens at its ends
 
     @classmethod
     def of(cls, config: BodyConfig) -> Reader | None:
@@ -62,14 +63,23 @@ class Reader:
         model = _content(path).get("model", {})
         token = model.get("unk_token")
         unknown = model.get("unk_id") if token is None else tokenizer.token_to_id(token)
-        longest = _content(folder / "sentence_bert_config.json").get("max_seq_length")
+        window = _content(folder / "sentence_bert_config.json").get("max_seq_length")
+        longest = window
         if config.long_texts == "mean":
             longest = None
         elif longest is not None:
             prompts = SimpleNamespace(**_content(folder / "config_sentence_transformers.json"))
             prompt = tokenizer.encode(prompt_of(prompts, config) or "", add_special_tokens=False)
             longest -= tokenizer.num_special_tokens_to_add(False) + len(prompt.ids)
-        return cls(tokenizer, unknown, longest)
+        return cls(tokenizer, unknown, longest, window or 0)
+
+    def count_cut(self, texts: Iterable[str]) -> int:
+        """Return the number of different texts whose end is not read."""
+        if self.longest is None:
+            return 0
+        # a token has one byte or more
+        long = [text for text in {*texts} if len(text.encode("utf-8", "replace")) > self.longest]
+        return sum(reading.cut for reading in self.read(long))
 
     def read(self, texts: Sequence[str]) -> Iterator[TextReading]:
         """Yield what is read of each text."""

@@ -35,7 +35,7 @@ from qllmft.data.corpus import listed
 from qllmft.embed import published_name, weights_hash
 from qllmft.embed.reading import Reader
 from qllmft.errors import UserError
-from qllmft.events import DataChecked, EpochEnded, Message, OnEvent, ignore, stage
+from qllmft.events import EpochEnded, Message, OnEvent, TextsRead, ignore, stage
 from qllmft.model import StoredModel, save_model
 from qllmft.run.bodies import RunBody, body_of
 from qllmft.run.cross_validation import (
@@ -118,12 +118,21 @@ def run_experiment(
         finished = _finished(folder, config, corpus, read_test)  # by another process
         if finished:
             return Outcome(folder, finished, config.train.epochs)
-        findings = splits.findings(corpus)
-        labels = splits.label_table(corpus)
-        on_event(DataChecked(findings, splits.in_words, corpus.tables, labels))
+        checked = texts.check(config.data, config.seed)
+        on_event(checked)
         backend = training_backend(config, splits, on_event, backend_options)
         outcome = _work(
-            RunSetup(config, folder, corpus, splits, findings, backend, on_event, inputs, read_test)
+            RunSetup(
+                config,
+                folder,
+                corpus,
+                splits,
+                checked.findings,
+                backend,
+                on_event,
+                inputs,
+                read_test,
+            )
         )
         folder.remove_temporaries()
     return outcome
@@ -220,7 +229,7 @@ def _report_reading(setup: RunSetup, reader: Reader | None) -> None:
     if not setup.read_test:
         del tables["test"]
     for sentence in reading_sentences(tables, reader, setup.config.body.model):
-        setup.message(sentence)
+        setup.on_event(TextsRead(sentence))
 
 
 def _remove_unneeded(folder: RunFolder, config: RunConfig) -> None:

@@ -13,7 +13,7 @@ _SHOWN = 30  # characters of a text in a message
 
 
 def reading_sentences(tables: Mapping[str, Table], reader: Reader, model: str) -> Iterator[str]:
-    """Yield sentences about the texts that a language model does not know or reads as equal ones.
+    """Yield sentences about the texts that a language model does not know, cuts or reads as equal ones.
 
     Args:
         tables: by the name of their part, such as "test".
@@ -28,6 +28,8 @@ def reading_sentences(tables: Mapping[str, Table], reader: Reader, model: str) -
     readings = dict(zip(texts, reader.read(texts), strict=True))
     if sentence := unknown_sentence(readings, model):
         yield sentence
+    if cut := sum(reading.cut for reading in readings.values()):
+        yield cut_sentence(cut, reader.window, model)
     groups: dict[bytes, list[str]] = {}
     for text, reading in readings.items():
         groups.setdefault(reading.tokens, []).append(text)
@@ -60,6 +62,18 @@ def unknown_sentence(readings: Mapping[str, TextReading], model: str) -> str:
         f"{holding} characters that {model} does not know, and {little}, such as {example}. Another language model "
         "(--body) may know them."
     )
+
+
+def cut_sentence(count: int, window: int, model: str) -> str:
+    """Return a sentence with the number of texts of which a language model does not read the end.
+
+    Args:
+        count: of the texts.
+        window: number of tokens that are read.
+        model: name of the language model.
+    """
+    text = count_of(count, "text", ("has", "have"))
+    return f"{text} more than the {window} tokens that {model} reads: the rest of them is cut off."
 
 
 def _short(text: str) -> str:

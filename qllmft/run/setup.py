@@ -15,7 +15,7 @@ from qllmft.data import Corpus, Findings, Splits, read_corpus, split_corpus
 from qllmft.embed import Embeddings, embed
 from qllmft.embed.embedder import pair_size
 from qllmft.errors import UserError
-from qllmft.events import BackendReady, Message, OnEvent
+from qllmft.events import BackendReady, DataChecked, Message, OnEvent
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.encoder import encoder_program
 from qllmft.run.folder import RunFolder
@@ -58,6 +58,13 @@ class SharedInputs:
         if key not in self._splits:
             self._splits[key] = split_corpus(self.corpus(data), data, seed)
         return self._splits[key]
+
+    def check(self, data: DataConfig, seed: int) -> DataChecked:
+        """Return the findings about the texts of ``data``, and the number of each label in the parts of the split."""
+        corpus = self.corpus(data)
+        splits = self.splits(data, seed)
+        findings = splits.findings(corpus)
+        return DataChecked(findings, splits.in_words, corpus.tables, splits.label_table(corpus))
 
     def dimension(self, config: RunConfig) -> int:
         """Return D, the length of a text's embedding or a pair's vector by the run's body, from one training text."""

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
-from qllmft.counts import count_of
 from qllmft.data import Table
 from qllmft.embed import Embeddings, check_vectors, embed
 from qllmft.embed.embedder import pair_vectors
-from qllmft.events import Message, OnEvent, stage
+from qllmft.embed.reading import Reader
+from qllmft.events import OnEvent, TextsRead, stage
+from qllmft.run.reading import cut_sentence
 from qllmft.run.setup import RunSetup, SharedInputs
 from qllmft.training import Examples, class_weighted
 
@@ -71,7 +72,13 @@ def vectors_of(setup: RunSetup, body: BodyConfig, of: str | None = None) -> Vect
         cache = setup.folder.own_embeddings
     inputs = setup.inputs if shared else None
     identity, (train, validation, *others) = embed_tables(
-        tables, body, setup.on_event, title=title, cache_folder=cache, inputs=inputs
+        tables,
+        body,
+        setup.on_event,
+        title=title,
+        cache_folder=cache,
+        inputs=inputs,
+        counts_cut=False,
     )
     weighted = class_weighted(train, validation, setup.config.train)
     parts = dict(zip(list(tables)[2:], others, strict=True))
@@ -89,6 +96,7 @@ def embed_tables(
     title: str | None = None,
     cache_folder: Path | None = None,
     inputs: SharedInputs | None = None,
+    counts_cut: bool = True,
 ) -> tuple[str, list[Examples]]:
     """Embed tables and return the body's identity and each table's examples.
 
@@ -99,6 +107,8 @@ def embed_tables(
         title: of the stage; by default the body's name.
         cache_folder: of the embeddings; by default that of `default_cache_folder`.
         inputs: embeddings that runs of one process share; None: there are none.
+        counts_cut: count the texts that the body cuts, whether it embeds them or they were embedded before; otherwise
+            those of a body without a reader alone, as `reading_sentences` counts the others.
 
     Raises:
         UserError: if the body cannot be loaded, or an embedding is zero or not finite.
@@ -119,10 +129,15 @@ def embed_tables(
 
         embeddings = inputs.embed(texts, body, compute) if inputs else compute(texts)
         advance(len(texts))
-    if embeddings.truncated:
-        text = count_of(embeddings.truncated, "text", ("has", "have"))
-        text += f" more than the {embeddings.longest} tokens that"
-        on_event(Message(f"{text} {title or body.model} reads: the rest of them is cut off."))
+    reader = Reader.of(body)
+    cut = 0
+    if reader is None:
+        cut = embeddings.truncated
+    elif counts_cut:
+        cut = reader.count_cut(texts)
+    if cut:
+        window = embeddings.longest if reader is None else reader.window
+        on_event(TextsRead(cut_sentence(cut, window, title or body.model)))
     ends = np.cumsum([len(table.to_embed) for table in tables.values()])
     parts, examples = np.split(embeddings.vectors, ends[:-1]), []
     for (name, table), vectors in zip(tables.items(), parts, strict=True):

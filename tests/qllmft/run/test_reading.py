@@ -6,7 +6,9 @@ import pytest
 from qllmft.config import BodyConfig
 from qllmft.data import Table
 from qllmft.embed.reading import Reader
+from qllmft.events import TextsRead
 from qllmft.run.reading import reading_sentences
+from qllmft.run.vectors import embed_tables
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,20 @@ def test_the_share_of_unknown_tokens_and_the_cut_are_those_of_a_text(minilm):
     # 256 tokens, two of them at the ends
     assert [reading.cut for reading in readings] == [False, False, False, False, True]
     assert readings[3].tokens == readings[4].tokens
+
+
+def test_texts_that_are_cut_are_counted_although_they_are_in_the_cache(minilm, tmp_path):
+    texts = ["lamp " * 255, "lamp " * 255, "mug " * 300, "a fine lamp"]
+    expected = (
+        "2 texts have more than the 256 tokens that minilm reads: the rest of them is cut off."
+    )
+    assert sentences(minilm, train=table(*texts)) == [expected]
+    for _ in range(2):
+        events = []
+        embed_tables(
+            {"": table(*texts)}, BodyConfig(model="minilm"), events.append, cache_folder=tmp_path
+        )
+        assert [event.text for event in events if isinstance(event, TextsRead)] == [expected]
 
 
 def test_a_prompt_takes_room():

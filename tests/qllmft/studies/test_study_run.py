@@ -19,10 +19,11 @@ from qllmft.campaign.file import Study, load_study
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import read_study
 from qllmft.campaign.study import run_study
+from qllmft.config import parse_config
 from qllmft.errors import UserError
 from qllmft.events import Message, ignore
 from qllmft.report import finish_study
-from qllmft.run import RunFolder
+from qllmft.run import RunFolder, SharedInputs
 from qllmft_backends.errors import BackendError
 
 LABELS = [f"{label}, seed {seed}" for seed in (0, 1) for label in ("Single", "Short", "NN head")]
@@ -115,6 +116,38 @@ def test_all_of_the_work_is_reported(watched):
     assert len(set(shares)) > 6 * EPOCHS
     assert {look.finished for look in watcher.looks} == set(range(7))
     assert watcher.began == watcher.ended == LABELS
+
+
+def test_the_texts_are_reported_once_before_any_training(watched):
+    (folder, _, _), watcher = watched
+    ((begun, checked),) = watcher.checks
+    assert begun == 0
+    assert checked.labels[0].split() == ["label", "rows", "training", "validation", "test"]
+    assert [line.split()[:2] for line in checked.labels[1:]] == [
+        ["negative", "35"],
+        ["positive", "35"],
+    ]
+    assert checked.tables[0].startswith("texts.tsv: 70 rows")
+    # as a run alone reports them
+    config = RunFolder(next((folder / "runs").iterdir())).read_config()
+    assert SharedInputs().check(config.data, 0).labels == checked.labels
+
+
+@pytest.mark.parametrize("read_test", [True, False])
+def test_what_the_language_model_reads_is_reported_once_for_all_runs(tmp_path, read_test):
+    for split in ("train", "test"):
+        rows = "".join(
+            f"{'👍' * i}{split} {split},good\nA dull lamp {split} {i},bad\n" for i in range(1, 9)
+        )
+        (tmp_path / f"{split}.csv").write_text(f"text,label\n{rows}")
+    tree = {"data": {"source": str(tmp_path), "protocol": "given"}, "body": {"model": "minilm"}}
+    configs = [parse_config({**tree, "seed": seed}, "the test") for seed in (0, 1)]
+    watcher = Watcher()
+    executors.report_texts(configs, SharedInputs(), watcher, read_test=read_test)
+    assert len(watcher.checks) == 1
+    unknown = [text for text in watcher.messages if "that minilm does not know" in text]
+    assert len(unknown) == 1
+    assert unknown[0].startswith(f"{16 if read_test else 8} texts hold")
 
 
 def test_rows_with_rules_and_bodies_of_their_own(texts, tmp_path, run, tiny_body):

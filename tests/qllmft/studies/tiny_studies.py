@@ -6,7 +6,7 @@ from typing import Any
 
 from qllmft.campaign.file import Study
 from qllmft.campaign.record import PaperResult, RowResult, StudyRecord
-from qllmft.events import CampaignAdvanced, Message, RunEnded, RunStarted
+from qllmft.events import CampaignAdvanced, DataChecked, Message, RunEnded, RunStarted
 from qllmft.run.record import BodyRecord, DataRecord
 
 SPLITS = ("train", "validation", "test")
@@ -38,6 +38,7 @@ class Watcher:
 
     def __init__(self):
         self.began, self.elsewhere, self.ended, self.looks, self.messages = [], [], [], [], []
+        self.checks = []  # of the texts, each with the number of runs that had begun
 
     def __call__(self, event):
         match event:
@@ -47,6 +48,8 @@ class Watcher:
                 (self.began if here else self.elsewhere).append(label)
             case RunEnded(label):
                 self.ended.append(label)
+            case DataChecked():
+                self.checks.append((len(self.began), event))
             case Message(text):
                 self.messages.append(text)
 
