@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from qllmft.config import DataConfig
+from qllmft.data import read_corpus
+from qllmft.errors import UserError
+
 ROOT = Path(__file__).parents[2]
 QUOTED = re.findall(
     r"^\| `(.+?)` \|", (ROOT / "docs" / "errors.md").read_text("utf-8"), re.MULTILINE
@@ -30,8 +34,40 @@ def written():
     return texts
 
 
+def pattern_of(message):
+    """Return the pattern of a message with varying parts."""
+    parts = [part.strip() for part in message.split("…") if part.strip()]
+    return re.compile(".*".join(re.escape(part) for part in parts), re.DOTALL)
+
+
 @pytest.mark.parametrize("message", QUOTED)
 def test_a_quoted_message_is_one_that_is_written(message, written):
-    parts = [part.strip() for part in message.split("…") if part.strip()]
-    pattern = re.compile(".*".join(re.escape(part) for part in parts), re.DOTALL)
+    pattern = pattern_of(message)
     assert any(pattern.search(text) for text in written), message
+
+
+LABELS = {
+    "merge": ["good", "Good", "bad", "bad"] * 3,
+    "missing": ["good", "nan", "bad"] * 3,
+    "lists": ["\"['home', 'bad']\"", "\"['home']\""] * 6,
+    "many": [f"kind {number}" for number in range(9)],
+}
+
+
+def messages_about(folder, labels):
+    """Return the error about labels, or what is said of them, one each line."""
+    rows = "".join(f"text {number},{label}\n" for number, label in enumerate(labels))
+    (folder / "train.csv").write_text(f"text,label\n{rows}")
+    try:
+        return list(read_corpus(DataConfig(source=str(folder))).findings.sentences())
+    except UserError as error:
+        return [str(error)]
+
+
+@pytest.mark.parametrize("case", [*LABELS, "hidden"])
+def test_every_message_about_labels_is_on_the_page(tmp_path, case):
+    if case == "hidden":
+        (tmp_path / "test.csv").write_text("text,label\na,-1\nb,-1\n")
+    messages = messages_about(tmp_path, LABELS.get(case, LABELS["lists"]))
+    (message,) = messages
+    assert any(pattern_of(row).search(message) for row in QUOTED), message
