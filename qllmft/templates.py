@@ -92,7 +92,7 @@ def _bound(circuit: QuantumCircuit) -> QuantumCircuit:
 
 def head_ansatz(config: ModelConfig) -> Ansatz:
     """Return the ansatz of the head's layers, or raise UserError as in `ansatz_named`."""
-    return _ansatz(config, config.ansatz, config.n_qubits, config.connectivity)
+    return _ansatz(config, config.ansatz, config.register_qubits, config.connectivity)
 
 
 def encoder_ansatz(config: ModelConfig) -> Ansatz:
@@ -107,11 +107,11 @@ def _ansatz(config: ModelConfig, name: str, n_qubits: int, connectivity: int) ->
 
 
 def head_template(config: ModelConfig) -> QuantumCircuit | None:
-    """Return the head's circuit, or None if the head is classical."""
+    """Return the circuit of one register of the head, or None if the head is classical."""
     if config.head != "quantum":
         return None
     layers = (config.reuploads, config.reupload_layers, config.main_layers)
-    return head_circuit(config.n_qubits, *layers, head_ansatz(config))
+    return head_circuit(config.register_qubits, *layers, head_ansatz(config))
 
 
 def encoder_template(config: ModelConfig) -> QuantumCircuit | None:
@@ -149,8 +149,9 @@ def part_parameters(config: ModelConfig, dimension: int, n_classes: int) -> dict
     parts = {"encoder": size}
     if head is None:
         return parts | {"final": (config.most_encoders * config.encoder_outputs + 1) * n_classes}
-    parts["head"] = len(weight_parameters(head))
-    values = len(readout_observables(config.n_qubits, config.measured, config.word_weight))
+    parts["head"] = config.registers * len(weight_parameters(head))
+    words = readout_observables(config.register_qubits, config.measured, config.word_weight)
+    values = config.registers * len(words)
     read = config.n_qubits + 1 if config.skip else values + 1  # with a skip there is no bias
     return parts | ({"final": read * n_classes} if config.final_linear else {})
 
@@ -173,7 +174,8 @@ def least_numbers(config: ModelConfig, dimension: int, n_classes: int) -> int:
             found += config.most_encoders * config.encoder_layers * of_layer
     if config.head == "quantum" and config.ansatz == PAPER_ANSATZ:
         lost = 0 if config.ring else sum(range(config.connectivity + 1))  # of a chain's ends
-        found += config.head_layers * (config.n_qubits * config.connectivity - lost)
+        of_register = config.register_qubits * config.connectivity - lost
+        found += config.head_layers * config.registers * of_register
     return found + n_classes * config.final_linear
 
 
@@ -254,9 +256,10 @@ def describe(config: ModelConfig, dimension: int, n_classes: int) -> ModelDescri
     if stored := config.stored_numbers(dimension):
         name = f"data map ({stored:,} numbers stored, none trained)"
         parts.append(ModelPart(name, 0, stored=stored))
+    head = "head" if config.registers == 1 else f"head ({config.registers} registers)"
     for key, name, circuit in (
         ("encoder", encoder, encoder_template(config)),
-        ("head", "head", head_template(config)),
+        ("head", head, head_template(config)),
         ("final", "final linear", None),
     ):
         if key in counts:

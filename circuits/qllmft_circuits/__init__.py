@@ -25,6 +25,7 @@ from qllmft_circuits.head import (
     head_circuit,
     outcome_observables,
     readout_observables,
+    side_by_side,
     weight_parameters,
 )
 from qllmft_circuits.inspect import CircuitCounts, count, draw_figure, draw_svg, draw_text
@@ -56,6 +57,7 @@ __all__ = [
     "loading_template",
     "outcome_observables",
     "readout_observables",
+    "side_by_side",
     "to_qasm2",
     "to_qasm3",
     "to_qpy",

@@ -64,6 +64,29 @@ def head_circuit(
     return circuit
 
 
+def side_by_side(circuit: QuantumCircuit, count: int) -> QuantumCircuit:
+    """Return ``count`` copies of a head's circuit on qubits of their own, which no gate joins.
+
+    Data and weights of copy r follow those of copy r - 1 in the vectors ``x`` and ``theta``.
+
+    >>> side_by_side(head_circuit(3), 2).num_qubits
+    6
+    """
+    if count == 1:
+        return circuit
+    width, data, weights = circuit.num_qubits, data_parameters(circuit), weight_parameters(circuit)
+    x = ParameterVector("x", count * len(data))
+    theta = ParameterVector("theta", count * len(weights))
+    joined = QuantumCircuit(count * width, name=f"{count}_registers_of_{width}q")
+    for copy in range(count):
+        own_data = x[copy * len(data) : (copy + 1) * len(data)]
+        own_weights = theta[copy * len(weights) : (copy + 1) * len(weights)]
+        pairs = zip((*data, *weights), (*own_data, *own_weights), strict=True)
+        qubits = range(copy * width, (copy + 1) * width)
+        joined.compose(circuit.assign_parameters(dict(pairs)), qubits=qubits, inplace=True)
+    return joined
+
+
 def data_parameters(circuit: QuantumCircuit) -> list:  # type: ignore[type-arg]
     """Return the parameters of the vector ``x``, by index."""
     return [p for p in circuit.parameters if p.name.startswith("x[")]

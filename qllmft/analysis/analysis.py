@@ -111,7 +111,7 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
         bond, each = BondResult.of(head.circuit, states), meyer_wallach(states)
         entangled = float(each.mean()), float(each.std())
     geometry = {}
-    if model.n_qubits <= MOST_QUBITS:
+    if model.register_qubits <= MOST_QUBITS:
         on_event(Message(f"comparing kernels on {len(test.x):,} test texts"))
         kernel, states = kernel_svm(train, validation, test, lambda x: model_states(classifier, x))
         unit = torch.nn.functional.normalize(train.x.double(), dim=1).numpy()
@@ -120,7 +120,7 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
         geometry = {name: GeometricDifference.of(own, each) for name, each in known}
     on_event(Message("drawing random weights for the variance of gradients"))
     gradients = tuple(gradient_variances(model, seed=record.seed))
-    if isinstance(head, QuantumHead) and model.n_qubits <= MOST_QUBITS:
+    if isinstance(head, QuantumHead) and model.register_qubits <= MOST_QUBITS:
         on_event(Message("searching the least bond that keeps the labels"))
         try:
             least = least_bonds(model, classifier, test.x.double())
@@ -142,10 +142,10 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
 
 @torch.no_grad()
 def model_states(classifier: Classifier, x: Floats) -> States:
-    """Return the states (N, 2^Q) whose kernel is that of a model in float64, of embeddings (N, D).
+    """Return the states whose kernel is that of a model in float64, of embeddings (N, D).
 
-    They are the head's, or the loaded amplitudes (N, m) if there is no head, since a circuit without data keeps their
-    inner products.
+    They are `head_states`, or the loaded amplitudes (N, m) if there is no head, since a circuit without data keeps
+    their inner products.
     """
     embeddings, encoder = torch.from_numpy(x), classifier.encoder
     assert encoder is not None  # the head is not a perceptron

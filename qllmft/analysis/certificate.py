@@ -25,6 +25,7 @@ class Certificate:
 def certificate_of(model: ModelConfig) -> Certificate:
     """Return the certificate of a model's structure. An encoder is in any case a quadratic form of the embedding."""
     kind = "a perceptron" if model.encoder == "mlp" else "exactly quadratic forms"
+    qubits = model.register_qubits
     encoder = f"the encoder is {kind}"
     if model.head == "none":
         one = "one linear layer on the unit embedding"
@@ -38,7 +39,7 @@ def certificate_of(model: ModelConfig) -> Certificate:
             False,
             None,
             f"No certificate for any number of qubits: {encoder}, and for the head's ansatz {model.ansatz!r} no bound "
-            f"on the Schmidt rank is given; at {model.n_qubits} qubits a state of 2^{model.n_qubits} numbers computes "
+            f"on the Schmidt rank is given; at {qubits} qubits a state of 2^{qubits} numbers computes "
             "the head exactly.",
         )
     layers = model.head_layers
@@ -53,6 +54,6 @@ def certificate_of(model: ModelConfig) -> Certificate:
         False,
         bond,
         f"No certificate for any number of qubits: {encoder}, but the bound on the Schmidt rank of the head, {shape}, "
-        f"is {base}^{layers} = {bond:,}, above the limit of {MOST_BOND:,} for a tensor network; at {model.n_qubits} "
-        f"qubits a state of 2^{model.n_qubits} numbers computes the head exactly.",
+        f"is {base}^{layers} = {bond:,}, above the limit of {MOST_BOND:,} for a tensor network; at {qubits} "
+        f"qubits a state of 2^{qubits} numbers computes the head exactly.",
     )

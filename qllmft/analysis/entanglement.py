@@ -29,9 +29,23 @@ _RANK_TWO = ("rzz", "rxx", "ryy", "rzx", "ecr")  # two products of Pauli matrice
 
 @torch.no_grad()
 def head_states(head: QuantumHead, latent: Floats) -> States:
-    """Return the states (N, 2^Q) of latent vectors (N, Q) in float64. Bit q of an index is qubit q."""
+    """Return the states (N, 2^Q) of latent vectors (N, Q) in float64. Bit q of an index is qubit q.
+
+    Those of a head of R registers are (N, R, 2^(Q/R)), since each register has a state of its own.
+    """
     connector = head.connector
     weights = connector.weight.detach().double().numpy()
+    if head.registers > 1:
+        parts = zip(
+            np.split(latent, head.registers, axis=1), np.split(weights, head.registers), strict=True
+        )
+        return np.stack([_register_states(head, *part) for part in parts], axis=1)
+    return _register_states(head, latent, weights)
+
+
+def _register_states(head: QuantumHead, latent: Floats, weights: Floats) -> States:
+    """Return the states (N, 2^Q) of one register, of its latent values (N, Q) and its weights (P,)."""
+    connector = head.connector
     engine = connector.engine
     if isinstance(engine, AdjointEngine):
         matrix, offset = (connector._constants[name] for name in ("angle_map", "angle_offset"))
@@ -74,8 +88,9 @@ class BondResult:
 
     @classmethod
     def of(cls, circuit: QuantumCircuit, states: States) -> BondResult:
-        """Return the ranks of a head's circuit and of its states (N, 2^Q)."""
-        values, qubits = schmidt_values(states), circuit.num_qubits
+        """Return the ranks of a register's circuit and of its states, of all registers together."""
+        qubits = circuit.num_qubits
+        values = schmidt_values(states.reshape(-1, 2**qubits))
         return cls(
             bounds=tuple(rank_bounds(circuit)),
             limits=tuple(2 ** min(cut, qubits - cut) for cut in range(1, qubits)),
@@ -140,8 +155,12 @@ def _operator_rank(operation: Operation, left: tuple[bool, ...]) -> int:
 def meyer_wallach(states: States) -> Floats:
     """Return Meyer and Wallach's entanglement (N,) of states (N, 2^Q): 2 - 2·mean of the purities of the qubits.
 
-    It is 0 for product states and 1 for a GHZ state.
+    It is 0 for product states and 1 for a GHZ state. That of registers (N, R, 2^Q) is their mean.
     """
+    if states.ndim == 3:
+        return np.asarray(
+            meyer_wallach(states.reshape(-1, states.shape[2])).reshape(len(states), -1).mean(axis=1)
+        )
     qubits = states.shape[1].bit_length() - 1
     purities = []
     for qubit in range(qubits):

@@ -42,7 +42,8 @@ def gradient_variances(
     found = []
     for width in (each for each in widths if each > model.connectivity):
         random = numpy_generator(seed, "gradients", width)
-        sized = model.model_copy(update={"n_qubits": width, "encoder_qubits": width})
+        size = {"n_qubits": width, "encoder_qubits": width, "registers": 1}
+        sized = model.model_copy(update=size)
         circuit, loaded = head_template(sized), None
         if circuit is None:
             circuit = encoder_template(sized)

@@ -33,7 +33,10 @@ class KernelResult:
 
 
 def fidelities(states: States, others: States) -> Floats:
-    """Return |⟨ψ_i|φ_j⟩|² (N, M) of states (N, 2^Q) and (M, 2^Q)."""
+    """Return |⟨ψ_i|φ_j⟩|² (N, M) of states (N, 2^Q) and (M, 2^Q), or of registers (N, R, 2^Q) and (M, R, 2^Q)."""
+    if states.ndim == 3:
+        registers = zip(states.swapaxes(0, 1), others.swapaxes(0, 1), strict=True)
+        return np.asarray(np.prod([fidelities(*pair) for pair in registers], axis=0))
     return np.asarray(np.abs(states.conj() @ others.T) ** 2, dtype=np.float64)
 
 
@@ -46,7 +49,7 @@ def kernel_svm(
         train: embeddings and labels to fit on.
         validation: those that choose C; of equal ones the smallest.
         test: those that are predicted once, with the chosen C.
-        states_of: maps embeddings (N, D) in float64 to states (N, 2^Q).
+        states_of: maps embeddings (N, D) in float64 to states, see `fidelities`.
     """
     known = states_of(train.x.double().numpy())
     kernel, labels = fidelities(known, known), train.y.numpy()

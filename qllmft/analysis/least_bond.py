@@ -81,14 +81,14 @@ def least_bonds(config: ModelConfig, classifier: Classifier, x: Tensor) -> Least
     """
     assert classifier.encoder is not None  # a quantum head has latent values
     assert isinstance(classifier.head, QuantumHead)
-    x = x if config.n_qubits <= ALL_QUBITS else x[:FEWER]
+    x = x if config.register_qubits <= ALL_QUBITS else x[:FEWER]
     with without_noise(classifier):
         latent = torch.cat([classifier.encoder(part) for part in torch.split(x, ROWS)])
         logits = torch.cat([classifier.from_latent(part) for part in torch.split(latent, ROWS)])
     leads = logits.topk(2, dim=1).values
     order = (leads[:, 0] - leads[:, 1]).argsort()
     latent, labels = latent[order], logits[order].argmax(dim=1)
-    total, limit = len(x), 1 << config.n_qubits // 2
+    total, limit = len(x), 1 << config.register_qubits // 2
     found: list[LeastBond] = []
     for bond in range(1, min(limit - 1, MOST_BOND) + 1):
         if len(found) == len(SHARES):

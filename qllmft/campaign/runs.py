@@ -194,7 +194,8 @@ class PlannedRun:
         if model.head != "quantum":
             return body + _CLASSICAL_STEP
         gates = (model.reuploads + model.head_layers * model.connectivity) * model.n_qubits
-        return body + _STEP + _A_MILLION_AMPLITUDES * (work + gates * 2.0**model.n_qubits) / 1e6
+        work += gates * 2.0**model.register_qubits
+        return body + _STEP + _A_MILLION_AMPLITUDES * work / 1e6
 
     def cost(self, epochs: int | None = None) -> float:
         """Return the estimated cost of the whole run, or until the end of ``epochs`` epochs, 0 before the first."""

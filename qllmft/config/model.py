@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import comb, pi
+from math import ceil, comb, pi
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -16,10 +16,15 @@ PAPER_ANSATZ = "paper"
 PAPER_MULTI_ENCODER_QUBITS = 14
 
 MOST_AUTO = 3  # limit of n_encoders "auto" without a head
-MOST_SINES = 13  # limit of qubits that follow the number of labels
+MOST_SINES = 13  # limit of qubits of one register that follow the number of labels
+# outputs per register beyond it, each with a qubit of its own beside qubit 0, and registers per circuit of a machine:
+# four registers of 9 qubits fill one of 36
+REGISTER_OUTPUTS = 8
+MACHINE_REGISTERS = 4
 MOST_QUBITS = 30  # limit of the engine: 4 GiB of amplitudes per sample
 # limit for the circuits of a part, which need 6 s and 0.6 GB then; the paper's largest has about 1,600
 MOST_GATES = 10_000
+MOST_LATENT = 4_096  # limit of a head's qubits in all registers, and of the encoders behind them
 MOST_HIDDEN = 16_384
 MOST_WORDS = 4_096  # limit of a head's observables
 MOST_ENTRIES = 2**27  # limit of a weight matrix: 0.5 GiB
@@ -31,9 +36,12 @@ class ModelConfig(Section):
     encoder: Literal["quantum", "mlp", "none"] = "quantum"
     # none: the final linear layer reads the encoders' outputs
     head: Literal["quantum", "mlp", "none"] = "quantum"
-    n_qubits: Positive = 10  # Q
+    n_qubits: Positive = 10  # Q, in all registers
+    # equal circuits of n_qubits / registers qubits side by side, which share no gate
+    registers: Annotated[Positive, NEUTRAL] = 1
     # E; auto: without a head the number of labels - 1, at most 3; else one per qubit, and as many as labels + 1, from
-    # n_qubits to 13
+    # n_qubits to 13. With more labels registers of at most 9 qubits have a qubit for each label, unless n_qubits is 13
+    # or more, or registers are given
     n_encoders: Positive | Literal["auto"] = 1
     encoder_qubits: Positive | None = None  # Q_e; None: Q if E = 1, else 14
     encoder_layers: Count = 28
@@ -150,8 +158,20 @@ class ModelConfig(Section):
             return self
         if self.head == "none":
             return self.model_copy(update={"n_encoders": max(1, min(k - 1, MOST_AUTO))})
-        qubits = max(self.n_qubits, min(k + 1, MOST_SINES))
-        return self.model_copy(update={"n_encoders": qubits, "n_qubits": qubits})
+        chosen = self.registers > 1 or self.n_qubits >= MOST_SINES
+        if k < MOST_SINES or chosen:
+            qubits = self.n_qubits if chosen else max(self.n_qubits, k + 1)
+            return self.model_copy(update={"n_encoders": qubits, "n_qubits": qubits})
+        circuits = ceil(k / (MACHINE_REGISTERS * REGISTER_OUTPUTS))  # of equal size
+        registers = circuits * ceil(ceil(k / circuits) / REGISTER_OUTPUTS)
+        qubits = registers * (1 + ceil(k / registers))
+        shape = {"n_encoders": qubits, "n_qubits": qubits, "registers": registers}
+        return self.model_copy(update=shape)
+
+    @property
+    def register_qubits(self) -> int:
+        """Return the number of qubits of one register, whose circuit is simulated or measured on its own."""
+        return self.n_qubits // self.registers
 
     @property
     def most_encoders(self) -> int:
@@ -198,20 +218,26 @@ class ModelConfig(Section):
 
     def _contradictions(self) -> Iterator[str]:
         # sizes of states and circuits, before any of them is built
-        qubits, encoded = self.n_qubits, self.latent_encoder_qubits
+        qubits, encoded = self.register_qubits, self.latent_encoder_qubits
         quantum = self.encoder == "quantum"
         if max(qubits, encoded * quantum) > MOST_QUBITS:
             most = f"at most {MOST_QUBITS}, which the engine simulates"
-            yield f"n_qubits is {qubits}, encoder_qubits {encoded}; expected {most}"
+            several = " in one register; raise registers" if qubits > MOST_QUBITS else ""
+            yield f"n_qubits is {qubits}, encoder_qubits {encoded}; expected {most}{several}"
+        if max(self.n_qubits, self.most_encoders * quantum) > MOST_LATENT:
+            yield f"n_qubits is {self.n_qubits}, n_encoders {self.n_encoders}; expected at most {MOST_LATENT:,}"
         if self.hidden_dim > MOST_HIDDEN:
             yield f"hidden_dim is {self.hidden_dim}; expected at most {MOST_HIDDEN:,}"
         head = qubits * (self.reuploads + 2 * self.head_layers * self.connectivity)
-        encoders = 2 * self.most_encoders * self.encoder_layers * encoded * quantum
+        # circuits of encoders are the same one with other angles
+        encoders = 2 * self.encoder_layers * encoded * quantum
         for part, count in {"head": head, "encoders": encoders}.items():
             if count > MOST_GATES and self.head != "mlp":
                 yield f"the circuit of the {part} would have {count:,} gates, expected at most {MOST_GATES:,}"
             wide = (qubits if part == "head" else encoded) * (self.head != "mlp")
-            if wide <= MOST_QUBITS and (sentence := excess(part, *circuit_cost(wide, count))):
+            memory, operations = circuit_cost(wide, count)
+            operations *= self.registers if part == "head" else self.most_encoders
+            if wide <= MOST_QUBITS and (sentence := excess(part, memory, operations)):
                 yield f"the circuit of the {sentence}; lower the qubits or the layers"
         if self.measured == "words":
             if self.head != "quantum" or self.word_weight > qubits:
@@ -247,6 +273,8 @@ class ModelConfig(Section):
             yield f"{', '.join(given)} would not be read: they belong to a quantum encoder, and there is none"
         if self.head == "mlp" and self.initial_angle is not None:
             yield "initial_angle is about circuits, and there is none; leave it out"
+        if self.head != "quantum" and self.registers > 1:
+            yield f"registers is {self.registers}, and they belong to a quantum head; leave them out"
         if self.head != "quantum" and self.start != "random":
             yield f"start {self.start!r} is of a quantum head, and there is none; leave it out"
         if self.odd and self.latent_scale is not None:
@@ -264,8 +292,23 @@ class ModelConfig(Section):
             if self.readout is not None:
                 yield "readout is about a quantum head, and head is 'none'; leave it out"
 
+    def _registers_fit(self) -> Iterator[str]:
+        qubits, registers = self.n_qubits, self.registers
+        if qubits % registers or self.register_qubits < max(2, self.connectivity + 1):
+            yield (
+                f"registers is {registers}, n_qubits {qubits} and connectivity {self.connectivity}; registers have the "
+                "same number of qubits, 2 or more and above the connectivity: make n_qubits a multiple of registers"
+            )
+        if self.measured == "first" or self.skip:
+            yield (
+                f"registers is {registers} and readout {self.readout!r}; several registers are read as a whole: set "
+                "readout to 'all' or to a number of qubits in a product of Z, or registers to 1"
+            )
+
     def _head_fits(self) -> Iterator[str]:
         qubits, encoders, quantum = self.n_qubits, self.most_encoders, self.encoder == "quantum"
+        if self.registers > 1:
+            yield from self._registers_fit()
         if self.n_encoders == "auto" and not quantum:
             yield "n_encoders 'auto' counts quantum encoders, and encoder is 'mlp'; give a number"
         if qubits < 2 or self.connectivity >= qubits:

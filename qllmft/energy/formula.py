@@ -122,7 +122,9 @@ def quantum_energies_j(model: ModelConfig, dimension: int, k: int) -> tuple[floa
     products += linear_energy_j(dimension, min(model.components or 0, dimension))
     simulated = products + 1000 * times * gpu_energy_kj(count(encoder))
     if head is not None:
-        gpu, qpu = gpu_energy_kj(count(head)), qpu_energy_kj(count(head))
+        of_register = count(head)
+        gpu = model.registers * gpu_energy_kj(of_register)
+        qpu = model.registers * qpu_energy_kj(of_register)
         return simulated + 1000 * gpu, simulated + 1000 * qpu
     loaded = loading_template(model.latent_encoder_qubits).compose(encoder)
     return simulated, products + 1000 * times * qpu_energy_kj(count(loaded))
@@ -147,7 +149,7 @@ def head_counts(config: ModelConfig, n_qubits: int) -> CircuitCounts:
             f"{n_qubits} qubits are too few for connectivity {config.connectivity}; "
             f"begin --qubits at {max(2, config.connectivity + 1)} or more."
         )
-    circuit = head_template(config.model_copy(update={"n_qubits": n_qubits}))
+    circuit = head_template(config.model_copy(update={"n_qubits": n_qubits, "registers": 1}))
     assert circuit is not None  # the head is quantum
     return count(circuit)
 

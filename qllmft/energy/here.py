@@ -178,16 +178,17 @@ def measure_here(config: RunConfig, device: str | None = None) -> MachineEnergy:
         raise UserError(
             f"the backend is {config.backend.name!r}; measured here is the backend 'adjoint' only."
         )
-    counts = head_counts(config.model, config.model.n_qubits)
+    counts = head_counts(config.model, config.model.register_qubits)
     device = device or str(config.backend.options.get("device", "cpu"))
     backend = create(config.backend.name, {**config.backend.options, "device": device})
     counters = find_counters(device)
     model = config.model
     circuit = head_template(model)
     assert circuit is not None  # it was counted
-    observables = readout_observables(model.n_qubits, model.measured, model.word_weight)
+    observables = readout_observables(model.register_qubits, model.measured, model.word_weight)
     random = np.random.default_rng(config.seed)
-    values = random.uniform(-np.pi, np.pi, (config.train.batch_size, circuit.num_parameters))
+    rows = config.train.batch_size * model.registers
+    values = random.uniform(-np.pi, np.pi, (rows, circuit.num_parameters))
 
     backend.expectations(circuit, values, observables)  # compiles
     idle_w = []  # by part of the rest and by counter

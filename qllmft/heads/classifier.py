@@ -134,14 +134,15 @@ def build_classifier(
         start=config.start,
         backend=backend,
         generator=torch_generator(seed, "weights", "head"),
+        registers=config.registers,
     )
     final = None
     if config.final_linear:
-        n_inputs = config.n_qubits + 1 if config.skip else len(quantum_head.observables)
+        n_inputs = config.n_qubits + 1 if config.skip else quantum_head.n_values
         generator = torch_generator(seed, "weights", "final")
         final = linear(n_inputs, n_classes, generator, bias=not config.skip)
         if config.start == "sines":
-            sine_readout(final)
+            sine_readout(final, config.registers)
     sign = not config.final_linear
     return Classifier(encoder, quantum_head, final, skip=config.skip, sign_readout=sign)
 
@@ -160,8 +161,9 @@ def _build_encoder(
     if config.encoder == "mlp":
         generator = torch_generator(seed, "weights", "encoder")
         return perceptron(config, dimension, config.n_qubits, generator)
-    encoders = [
-        QuantumEncoder(
+    encoders: list[QuantumEncoder] = []
+    for index in range(config.most_encoders):
+        encoder = QuantumEncoder(
             config.loaded_values(dimension),
             config.latent_encoder_qubits,
             config.encoder_outputs,
@@ -176,7 +178,7 @@ def _build_encoder(
             backend=adjoint_or_none(backend) if backend else None,
             noisy=config.head == "none",
             generator=torch_generator(seed, "weights", "encoder", index),
+            like=encoders[0] if encoders else None,
         )
-        for index in range(config.most_encoders)
-    ]
+        encoders.append(encoder)
     return ParallelEncoders(encoders, data_map_of(config, dimension))

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from qiskit_machine_learning.connectors import TorchConnector
+from qiskit_machine_learning.connectors.torch_connector import _TorchNNFunction
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor
 
@@ -29,7 +30,7 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
     Args:
         network: the network; ``input_gradients`` must be on if something before it learns.
         backend: backend of the network's estimator.
-        initial_weights: (P,) weights in radians.
+        initial_weights: (R·P,) weights in radians, those of R registers with the same circuit one after the other.
 
     Attributes:
         angle_map: (G, Q + P) of the engine's angles by data and weights; adjoint only, of affine angles.
@@ -40,7 +41,9 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
     angle_offset: Tensor
 
     def __init__(self, network: EstimatorQNN, backend: Backend, initial_weights: Tensor) -> None:
-        super().__init__(network, initial_weights=initial_weights.numpy())
+        first = initial_weights[: network.num_weights]
+        super().__init__(network, initial_weights=first.numpy())
+        self.registers = len(initial_weights) // max(1, len(first))
         self.weight.data = initial_weights.clone()  # in its own dtype
         self._has_input_gradients = bool(network.input_gradients)
         self._constants: dict[str, NDArray[np.float64]] = {}
@@ -70,13 +73,30 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
 
     def forward(self, input_data: Tensor | None = None) -> Tensor:
         """Return expectation values (..., O) of data angles (..., Q) in radians (see `on_rows`)."""
-        width = self.neural_network.num_inputs
+        width = self.registers * self.neural_network.num_inputs
         if input_data is None:
             raise UserError(f"data angles are None, expected (..., {width}).")
-        return on_rows(self._values, input_data, width, self.weight, "data angles")
+        compute = self._values if self.registers == 1 else self._values_of_registers
+        return on_rows(compute, input_data, width, self.weight, "data angles")
+
+    def _values_of_registers(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Return (B, R·O) of (B, R·Q): the registers of all samples are the rows of one batch."""
+        samples = len(x)
+        rows = x.reshape(samples * self.registers, self.neural_network.num_inputs)
+        weights = weight.reshape(self.registers, -1)
+        if self.engine is None and samples:
+            by_register = [
+                self._values(part, own)
+                for part, own in zip(
+                    x.reshape(samples, self.registers, -1).unbind(1), weights, strict=True
+                )
+            ]
+            return torch.cat(by_register, dim=1)
+        values = self._values(rows, weights.repeat(samples, 1))
+        return values.reshape(samples, self.registers * values.shape[1])
 
     def _values(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Return (B, O) of (B, Q)."""
+        """Return (B, O) of (B, Q), with weights (P,) or (B, P)."""
         if self.engine is None:
             if x.requires_grad and torch.is_grad_enabled() and not self._has_input_gradients:
                 raise UserError(
@@ -87,6 +107,8 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
             if not len(x):  # Qiskit's networks take one sample at least
                 none = x.new_zeros(x.shape[1], *self.neural_network.output_shape)
                 return x @ none + 0 * weight.sum()
+            if self.registers > 1:
+                return _by_jacobian(x, weight, self.neural_network)
             by_jacobian: Tensor = super().forward(x).to(x.dtype)
             return by_jacobian
         parameters = torch.cat([x, weight.expand(x.shape[0], -1)], dim=1)
@@ -116,3 +138,9 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
     def __getattr__(self, name: str) -> Any:
         """Return attributes as torch does, with ``weight`` for ``_weights``."""
         return super().__getattr__("weight" if name == "_weights" else name)
+
+
+def _by_jacobian(x: Tensor, weight: Tensor, network: EstimatorQNN) -> Tensor:
+    """Return what `TorchConnector` computes of inputs (B, Q) with the weights (P,) of one register."""
+    values: Tensor = _TorchNNFunction.apply(x, weight, network, False)
+    return values.to(x.dtype)

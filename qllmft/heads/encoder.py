@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
@@ -21,6 +22,8 @@ from qllmft_circuits import Ansatz, encoder_circuit
 UNIT = 8.0  # length of the constant amplitude over that of a usual embedding
 Pad = Literal["zeros", "bias", "constant"]
 SHORTEST = 1e-18  # length of the shortest embedding whose squares float32 can hold
+# encoders from which all are computed in one pass; fewer are computed one by one
+MANY = 14
 # rows without a larger entry are multiplied first, which is exact
 SMALL, LARGER = 2.0**-50, 2.0**100
 
@@ -137,6 +140,7 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
         backend: simulates on its device; the CPU by default.
         noisy: values have the backend's shots; else they are exact, as the paper's.
         generator: source of the initial weights; torch's default generator if None.
+        like: an encoder of the same arguments, whose compiled circuit this one shares; None: it is compiled.
 
     Raises:
         UserError: if the embedding does not fit on 2^Q_e amplitudes, or the engine does not run the ansatz.
@@ -162,6 +166,7 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
         backend: AdjointCapable | None = None,
         noisy: bool = False,
         generator: torch.Generator | None = None,
+        like: QuantumEncoder | None = None,
     ) -> None:
         super().__init__()
         check_amplitudes(dimension, n_qubits, pad)
@@ -169,11 +174,14 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
         self.pad: Pad = pad
         self.odd = odd
         self.n_qubits = n_qubits
-        self.circuit = encoder_circuit(n_qubits, layers, ansatz)
-        program = encoder_program(self.circuit)
-        masks = np.array([1 << q for q in (wires or range(n_outputs))], dtype=np.int64)
-        make = backend.engine if backend else AdjointEngine
-        self.engine: Engine = make(program, masks)
+        if like is None:
+            self.circuit = encoder_circuit(n_qubits, layers, ansatz)
+            masks = np.array([1 << q for q in (wires or range(n_outputs))], dtype=np.int64)
+            make = backend.engine if backend else AdjointEngine
+            self.engine: Engine = make(encoder_program(self.circuit), masks)
+        else:
+            self.circuit, self.engine = like.circuit, like.engine
+        program = self.engine.program
         if noisy and backend is not None:
             self._noisy_pass = backend.noisy_pass(self.circuit, self.engine)
             self.reseed(backend.seed)
@@ -196,6 +204,13 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
             plus, minus = values.chunk(2)
             values = (plus - minus) / 2
         return self.scale * values
+
+    def angles(self, thetas: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the engine's angles (..., G) of weights (..., P)."""
+        if self.is_plain:
+            return thetas
+        program = self.engine.program
+        return np.asarray(thetas @ program.angle_matrix.T + program.angle_offset)
 
     @property
     def signs(self) -> tuple[float, ...]:
@@ -222,11 +237,36 @@ class ParallelEncoders(nn.Module):
         super().__init__()
         self.encoders = nn.ModuleList(encoders)  # type: ignore[assignment]
         self.data_map = data_map
+        # of the weights with these addresses and versions, so that one text after the other is a product of a matrix
+        self._rows: tuple[list[tuple[int, int]], Tensor] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the matrix, since addresses are valid in this process only."""
+        return {**self.__dict__, "_rows": None}
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the latent vector (..., Q), the concatenated values of the encoders."""
         mapped = self.mapped(x)
+        if self.as_matrix:
+            return loaded_vector(mapped, self.encoders[0].pad) @ self.rows().to(mapped).T
         return torch.cat([encoder(mapped) for encoder in self.encoders], dim=-1)
+
+    @property
+    def as_matrix(self) -> bool:
+        """Return whether the latent values are computed by a matrix: of `MANY` odd encoders or more without noise."""
+        return stackable(self.encoders) and not any(encoder.is_noisy for encoder in self.encoders)
+
+    def rows(self) -> Tensor:
+        """Return the matrix (Q, m) from the loaded vector to the latent values of `stackable` encoders, in float64."""
+        parameters = [part for encoder in self.encoders for part in (encoder.theta, encoder.scale)]
+        state = [(part.data_ptr(), part._version) for part in parameters]
+        learns = torch.is_grad_enabled() and any(part.requires_grad for part in parameters)
+        if not learns and self._rows is not None and self._rows[0] == state:
+            return self._rows[1]
+        rows = stacked_rows(self.encoders)
+        if not learns:
+            self._rows = state, rows
+        return rows
 
     @property
     def slope(self) -> float:
@@ -246,6 +286,68 @@ class ParallelEncoders(nn.Module):
     def loaded_vector(self, x: Tensor) -> Tensor:
         """Return the vectors (B, m) of embeddings (B, D) in which odd values are linear."""
         return loaded_vector(self.mapped(x), self.encoders[0].pad)
+
+
+def stackable(encoders: Sequence[QuantumEncoder]) -> bool:
+    """Return whether encoders share a circuit on the CPU, are odd, and so many that one pass for all is worth it."""
+    first = encoders[0]
+    if len(encoders) < MANY or not isinstance(first.engine, AdjointEngine):
+        return False
+    return all(encoder.odd and encoder.engine is first.engine for encoder in encoders)
+
+
+def stacked_rows(encoders: Sequence[QuantumEncoder]) -> Tensor:
+    """Return the matrix (Q, m) in float64 from the loaded vector to the latent values of `stackable` encoders.
+
+    With V an encoder's circuit and |c⟩ the constant's basis state, a row is Vᵀ Z V |c⟩ times the scale.
+    """
+    thetas = torch.stack([encoder.theta for encoder in encoders]).double()
+    scales = torch.stack([encoder.scale for encoder in encoders]).double()
+    rows: Tensor = _StackedRows.apply(thetas, encoders[0])  # type: ignore[no-untyped-call]
+    return (rows * scales[:, None, None]).flatten(0, 1)
+
+
+class _StackedRows(torch.autograd.Function):
+    """Rows (E, T, m) of E odd encoders as a differentiable function of their weights (E, P)."""
+
+    @staticmethod
+    def forward(ctx: Any, thetas: Tensor, encoder: QuantumEncoder) -> Tensor:
+        ctx.encoder = encoder
+        ctx.save_for_backward(thetas)
+        engine, n_values = encoder.engine.double, len(encoder.engine.masks)
+        constant = np.zeros((len(thetas) * n_values, 2**encoder.n_qubits))
+        constant[:, encoder.dimension] = 1.0
+        angles = encoder.angles(thetas.detach().numpy()).repeat(n_values, axis=0)
+        _, tape = engine.forward(angles, constant)
+        _, gradient = engine.vjp(tape, np.tile(np.eye(n_values), (len(thetas), 1)), amplitudes=True)
+        rows = gradient[:, : encoder.dimension].reshape(len(thetas), n_values, -1)
+        return torch.from_numpy(np.ascontiguousarray(rows / 2))
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None]:
+        """Return the gradient (E, P).
+
+        g·a is the odd value of the vector g: half the difference of ⟨Z⟩ on (g/‖g‖, 1)/√2 and (g/‖g‖, -1)/√2, times ‖g‖.
+        """
+        (thetas,) = ctx.saved_tensors
+        encoder = ctx.encoder
+        engine, n_values = encoder.engine.double, len(encoder.engine.masks)
+        by_rows = grad_outputs[0].numpy().reshape(len(thetas) * n_values, -1)
+        lengths = np.linalg.norm(by_rows, axis=1)
+        states = np.zeros((2, len(by_rows), 2**encoder.n_qubits))
+        states[:, :, : encoder.dimension] = by_rows / np.where(lengths == 0, 1.0, lengths)[:, None]
+        states[0, :, encoder.dimension] = 1.0
+        states[1, :, encoder.dimension] = -1.0
+        angles = encoder.angles(thetas.detach().numpy()).repeat(n_values, axis=0)
+        _, tape = engine.forward(
+            np.concatenate([angles, angles]), states.reshape(2 * len(by_rows), -1) / np.sqrt(2.0)
+        )
+        half = np.tile(np.eye(n_values), (len(thetas), 1)) * (lengths / 2)[:, None]
+        by_angle, _ = engine.vjp(tape, np.concatenate([half, -half]))
+        by_angle = np.asarray(by_angle).reshape(2, len(thetas), n_values, -1).sum(axis=(0, 2))
+        if not encoder.is_plain:
+            by_angle = by_angle @ encoder.engine.program.angle_matrix
+        return torch.from_numpy(by_angle), None
 
 
 def initial_angles(

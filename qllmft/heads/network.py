@@ -27,21 +27,29 @@ class NetworkHead(nn.Module):
         options = head_ansatz(config)
         assert isinstance(options, AnsatzOptions)  # those of the paper's ansatz
         self.layers = [*[config.reupload_layers] * (config.reuploads - 1), config.main_layers]
+        self.registers = config.registers
         self.options, self.outputs = options, 1 if config.measured == "first" else config.n_qubits
-        size = sum(self.layers) * options.layer_size(config.n_qubits)
-        self.theta = nn.Parameter(torch.zeros(size))
+        size = sum(self.layers) * options.layer_size(config.register_qubits)
+        self.theta = nn.Parameter(torch.zeros(config.registers * size))
 
     def forward(self, latent: Tensor) -> Tensor:
         """Return ⟨Z⟩ (B, Q_m) of latent angles (B, Q) in radians, in their dtype."""
+        pairs = zip(
+            latent.chunk(self.registers, dim=1), self.theta.chunk(self.registers), strict=True
+        )
+        return torch.cat([self._values(*pair) for pair in pairs], dim=1)[:, : self.outputs]
+
+    def _values(self, latent: Tensor, theta: Tensor) -> Tensor:
+        """Return ⟨Z⟩ (B, Q/R) of the latent angles and the weights of one register."""
         contract = _ring if self.options.ring else _chain
         # a ring takes 2^(4L) numbers per qubit and text, and a file has one contraction for any
         # number of texts
         parts = [latent] if torch.onnx.is_in_onnx_export() else torch.split(latent, 1)
-        return torch.cat([contract(self.sites(x)) for x in parts])[:, : self.outputs]
+        return torch.cat([contract(self.sites(x, theta)) for x in parts])
 
-    def sites(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the tensor (N, 2^L left bond, 2^L right bond, 2) of each qubit, of latent angles (N, Q)."""
-        rows = self.theta.reshape(sum(self.layers), -1)
+    def sites(self, x: Tensor, theta: Tensor) -> tuple[Tensor, ...]:
+        """Return the tensor (N, 2^L left bond, 2^L right bond, 2) of each qubit, of latent angles (N, Q/R)."""
+        rows = theta.reshape(sum(self.layers), -1)
         if not self.options.ring:  # qubit 0 is no target
             rows = torch.cat([rows, rows.new_zeros(len(rows), 1)], dim=1)
         operators = iter([_operators(angles, self.options) for angles in rows])

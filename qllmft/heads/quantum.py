@@ -6,6 +6,9 @@ s_t = -sin θ and c_t = cos θ of the block U on qubit t, such a head of the pap
     ⟨Z_t⟩ = s_t sin x_t + c_t cos x_t ⟨Z_(t-1)⟩    for t = 1 .. Q-1, where cos x_0 replaces ⟨Z_0⟩.
 
 At θ = -π/2 these are sin x_t. The last block of the ring acts on qubit 0, whose ⟨Z_0⟩ is then sin x_0 sin x_1.
+
+A head of several registers is as many of these circuits side by side. No gate joins them, so each is a circuit of its
+own, and the work grows with their number and not as a power of it.
 """
 
 from __future__ import annotations
@@ -60,6 +63,7 @@ class QuantumHead(nn.Module):
             random ones.
         backend: runs the circuit; `exact_backend` by default.
         generator: source of the initial weights; torch's default generator if None.
+        registers: number of equal circuits of ``n_qubits`` / ``registers`` qubits each, with weights of their own.
 
     Raises:
         UserError: if ``start`` is ``sines`` and there are more uploads, layers or weights.
@@ -70,6 +74,7 @@ class QuantumHead(nn.Module):
     """
 
     start: Literal["random", "linear", "sines"] = "random"
+    registers: int = 1
 
     def __init__(
         self,
@@ -85,21 +90,28 @@ class QuantumHead(nn.Module):
         start: Literal["random", "linear", "sines"] = "random",
         backend: Backend | None = None,
         generator: torch.Generator | None = None,
+        registers: int = 1,
     ) -> None:
-        circuit = head_circuit(n_qubits, reuploads, reupload_layers, main_layers, ansatz)
-        observables = readout_observables(n_qubits, readout, word_weight)
+        width = n_qubits // registers
+        if registers * width != n_qubits:
+            raise UserError(
+                f"n_qubits is {n_qubits} and registers {registers}; expected a multiple of registers."
+            )
+        circuit = head_circuit(width, reuploads, reupload_layers, main_layers, ansatz)
+        observables = readout_observables(width, readout, word_weight)
         backend = backend or exact_backend(circuit)
         data, weights = data_parameters(circuit), weight_parameters(circuit)
         if start == "sines":
-            if (reuploads, main_layers, len(weights)) != (1, 1, n_qubits):
+            if (reuploads, main_layers, len(weights)) != (1, 1, width):
                 raise UserError(
                     f"start 'sines' is that of one upload and one layer with a weight per qubit, got reuploads "
                     f"{reuploads}, main_layers {main_layers} and {len(weights)} weights; set both to 1."
                 )
             initial = initial_angles(n_qubits, generator, SPREAD) + CENTRE
         else:
-            initial = initial_angles(len(weights), generator, initial_angle)
+            initial = initial_angles(registers * len(weights), generator, initial_angle)
         self._build(circuit, observables, data, weights, backend, initial)
+        self.registers = registers
         self.reuploads = reuploads
         self.start = start
 
@@ -220,8 +232,13 @@ class QuantumHead(nn.Module):
         )
         self.connector = AdjointConnector(network, backend, initial)
 
+    @property
+    def n_values(self) -> int:
+        """Return Q_m, the number of values of all registers."""
+        return self.registers * len(self.observables)
+
     def forward(self, latent: Tensor) -> Tensor:
-        """Return ⟨Z⟩ (..., Q_m) of latent angles (..., Q) in radians."""
+        """Return ⟨Z⟩ (..., Q_m) of latent angles (..., Q) in radians, those of register 0 first."""
         values: Tensor = self.connector(latent)
         return values
 
@@ -260,25 +277,37 @@ class _Network(EstimatorQNN):  # type: ignore[misc]
 
 
 @torch.no_grad()
-def sine_readout(final: nn.Linear) -> None:
+def sine_readout(final: nn.Linear, registers: int = 1) -> None:
     """Set the initial weights (k, Q) of the linear layer: value 1 for output 0, 2 for output 1 and so on, in turn.
 
-    Two outputs are two labels, and a value has opposite weights for them. Value 0 is a product of sines.
+    Two outputs are two labels, and a value has opposite weights for them. Value 0 of a register is a product of sines.
     """
     k, n_qubits = final.weight.shape
     final.weight.mul_(BESIDE)
-    for qubit in range(1, n_qubits):
+    for place, qubit in enumerate(sine_values(n_qubits, registers)):
         if k == 2:
             final.weight[:, qubit] += torch.tensor([SLOPE, -SLOPE])
         else:
-            final.weight[(qubit - 1) % k, qubit] += SLOPE
+            final.weight[place % k, qubit] += SLOPE
 
 
-def reach(theta: Tensor) -> Tensor:
+def sine_values(n_qubits: int, registers: int = 1) -> list[int]:
+    """Return the values that begin as sines: all but value 0 of each register.
+
+    >>> sine_values(6, 2)
+    [1, 2, 4, 5]
+    """
+    width = n_qubits // registers
+    return [qubit for qubit in range(n_qubits) if qubit % width]
+
+
+def reach(theta: Tensor, registers: int = 1) -> Tensor:
     """Return bounds (Q, Q) on the slopes |∂⟨Z_t⟩/∂x_j| of a layer with weights (Q,), row t and column j.
 
-    They hold at every x. Qubit 0 is bounded by 1, as every slope of an R_Y.
+    They hold at every x. Qubit 0 of a register is bounded by 1, as every slope of an R_Y.
     """
+    if registers > 1:
+        return torch.block_diag(*(reach(part) for part in theta.chunk(registers)))
     n_qubits = len(theta)
     unit = torch.eye(n_qubits, dtype=theta.dtype)
     beside = torch.sqrt(torch.cos(theta) ** 2 + SMOOTH)
@@ -289,7 +318,7 @@ def reach(theta: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-def slope_bound(weight: Tensor, theta: Tensor, rows: Tensor) -> Tensor:
+def slope_bound(weight: Tensor, theta: Tensor, rows: Tensor, registers: int = 1) -> Tensor:
     """Return (Σ_t |W_kt| Σ_j G_tj ‖B_j‖)² (k,), bounds on the squared slope of each output k at every text.
 
     If each output has one latent value of its own and the layer is at -π/2, they are ‖W_k B‖², the ridge of a linear
@@ -299,7 +328,8 @@ def slope_bound(weight: Tensor, theta: Tensor, rows: Tensor) -> Tensor:
         weight: W (k, Q) of the linear layer.
         theta: weights (Q,) of the head's layer; G is their `reach`.
         rows: B (Q, m), the linear map from the loaded vector to the latent angles.
+        registers: number of layers of equal width side by side.
     """
     lengths = torch.sqrt((rows**2).sum(dim=1) + SMOOTH**2)
     size = torch.sqrt(weight**2 + SMOOTH)
-    return (size @ (reach(theta.to(rows)) @ lengths)) ** 2
+    return (size @ (reach(theta.to(rows), registers) @ lengths)) ** 2

@@ -109,27 +109,41 @@ class GateHead(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         circuit = head_template(config)
-        words = readout_observables(config.n_qubits, config.measured, config.word_weight)
+        words = readout_observables(config.register_qubits, config.measured, config.word_weight)
         assert circuit is not None  # the head is quantum
         try:
             program = lower(circuit)
         except UnsupportedGateError as error:
             raise UserError(f"{error} A surrogate computes real gates only.") from error
-        self.n_qubits, self.outputs = config.n_qubits, len(words)
+        self.n_qubits, self.registers = config.register_qubits, config.registers
+        self.outputs = config.registers * len(words)
         self.words = [[int(q) for q in word.paulis[0].z.nonzero()[0]] for word in words]
         self.gates: list[Gate] = [tuple(op) for op in program.ops.tolist()]
         names = [p.name for p in program.parameters]
         data = [p.name for p in data_parameters(circuit)]
         weights = [name for name in names if name not in data]
         columns = [names.index(name) for name in (*data, *weights)]
-        self.theta = nn.Parameter(torch.zeros(len(weights)))
+        self.theta = nn.Parameter(torch.zeros(config.registers * len(weights)))
         by_angle, offset = program.angle_matrix[:, columns], program.angle_offset
         self.register_buffer("by_angle", torch.from_numpy(by_angle), persistent=False)
         self.register_buffer("offset", torch.from_numpy(offset), persistent=False)
 
+    def rows(self, latent: Tensor) -> Tensor:
+        """Return the latent angles (B·R, Q/R) of each text's registers, and (B, Q) of one as they are."""
+        return latent if self.registers == 1 else latent.reshape(-1, self.n_qubits)
+
+    def texts(self, values: Tensor) -> Tensor:
+        """Return the values (B, R·T) of texts, of the values (B·R, T) of registers."""
+        return values if self.registers == 1 else values.reshape(-1, self.outputs)
+
     def half_angles(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """Return cos and sin (B, rotations) of half the angles of R_Y, of latent angles (B, Q)."""
-        weights = latent[:, :1] * 0 + self.theta  # (B, P), for any B
+        """Return cos and sin (B·R, rotations) of half the angles of R_Y, of `rows` of latent angles."""
+        if self.registers == 1:
+            weights = latent[:, :1] * 0 + self.theta  # (B, P), for any B
+        else:
+            own = latent[:, :1].reshape(-1, self.registers, 1) * 0
+            own = own + self.theta.reshape(self.registers, -1)  # (B, R, P)
+            weights = own.reshape(-1, own.shape[2])
         by_angle, offset = self.by_angle.to(latent.dtype), self.offset.to(latent.dtype)
         half = (torch.cat([latent, weights], dim=1) @ by_angle.T + offset) / 2
         return torch.cos(half), torch.sin(half)
@@ -143,23 +157,25 @@ class StateHead(GateHead):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
         masks = [sum(1 << q for q in word) for word in self.words]
-        self.register_buffer("signs", string_signs(config.n_qubits, masks), persistent=False)
+        signs = string_signs(config.register_qubits, masks)
+        self.register_buffer("signs", signs, persistent=False)
 
     @property
     def flops(self) -> int:
         """Return the operations per text: three per number of the state and gate."""
-        return 3 * len(self.gates) << self.n_qubits
+        return 3 * self.registers * len(self.gates) << self.n_qubits
 
     def forward(self, latent: Tensor) -> Tensor:
         """Return ⟨Z⟩ (B, T) of latent angles (B, Q) in radians."""
-        rows = max(1, STATE_ENTRIES >> self.n_qubits)
+        rows = max(1, (STATE_ENTRIES >> self.n_qubits) // self.registers)
         if latent.shape[0] > rows:
             return torch.cat([self(part) for part in torch.split(latent, rows)])
+        latent = self.rows(latent)
         half = self.half_angles(latent)
         zero = latent[:, :1] * 0 + torch.eye(1, 2**self.n_qubits, dtype=latent.dtype)  # |0...0⟩
         squares = final_states(self.gates, zero, *half).square()
         if squares.shape[1] <= SUMMED:
-            return squares @ self.signs
+            return self.texts(squares @ self.signs)
         parts = squares.reshape(len(squares), -1, SUMMED // 16)
-        signs = self.signs.reshape(-1, SUMMED // 16, self.outputs)
-        return torch.einsum("nkc,kct->nkt", parts, signs).sum(dim=1)
+        signs = self.signs.reshape(-1, SUMMED // 16, self.signs.shape[1])
+        return self.texts(torch.einsum("nkc,kct->nkt", parts, signs).sum(dim=1))

@@ -121,7 +121,7 @@ def _head(config: ModelConfig, bond: int | None) -> StateHead | NetworkHead | Tr
         return TruncatedHead(config, bond)
     is_network = (config.ansatz, config.connectivity) == (PAPER_ANSATZ, 1)
     is_network &= config.measured != "words" or config.word_weight == 1
-    qubits = config.n_qubits
+    qubits = config.register_qubits
     is_wide = qubits > STATE_QUBITS and is_network and not state_is_cheaper(config)
     if qubits <= MOST_STATE_QUBITS and not is_wide:
         return StateHead(config)
@@ -131,7 +131,7 @@ def _head(config: ModelConfig, bond: int | None) -> StateHead | NetworkHead | Tr
         check_budget(
             f"the tensor network of {config.head_layers} layers",
             torch.float32.itemsize * numbers,
-            16 * qubits * operations,
+            16 * config.n_qubits * operations,
         )
         return NetworkHead(config)
     raise UserError(
@@ -151,6 +151,6 @@ def state_is_cheaper(config: ModelConfig) -> bool:
     >>> [state_is_cheaper(ModelConfig(n_qubits=qubits)) for qubits in (17, 18, 19, 20)]
     [True, True, False, False]
     """
-    state: int = (config.reuploads + config.head_layers) << config.n_qubits
+    state: int = (config.reuploads + config.head_layers) << config.register_qubits
     network: int = 16 << config.head_layers * (5 if config.ring else 3)
     return state * STATE_S <= network * NETWORK_S  # both per qubit

@@ -29,7 +29,7 @@ class TruncatedHead(GateHead):
         """Return the operations per text: 22·m³ per decomposition of a site, m = 2·bond (Golub, Van Loan)."""
         cuts = sum(abs(c - t) for op, c, t, _ in self.gates if op in _CONTROLLED)
         size: int = min(2 * self.bond, 1 << self.n_qubits // 2 + 1)
-        return 22 * cuts * size**3
+        return 22 * self.registers * cuts * size**3
 
     def forward(self, latent: Tensor) -> Tensor:
         """Return ⟨Z⟩ (B, T) of latent angles (B, Q) in radians."""
@@ -40,7 +40,8 @@ class TruncatedHead(GateHead):
         if len(latent) > TEXTS:
             parts = [self.measured(part) for part in torch.split(latent, TEXTS)]
             return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
-        cos, sin = (each.double() for each in self.half_angles(latent))
+        latent = self.rows(latent)
+        cos, sin = (half.double() for half in self.half_angles(latent))
         chain = _Chain(len(latent), self.n_qubits, self.bond)
         for op, control, target, slot in self.gates:
             if op in _CONTROLLED:
@@ -52,7 +53,10 @@ class TruncatedHead(GateHead):
                 chain.sites[target] = rotated(chain.sites[target], *half)
         values = chain.values([*self.words, []])
         norms = values[:, -1].clamp(min=0.0).sqrt()
-        return values[:, :-1].to(latent.dtype), (chain.error * (1 + norms)).clamp(max=2.0)
+        errors = (chain.error * (1 + norms)).clamp(max=2.0)
+        if self.registers > 1:  # the bound of a text is that of its worst register
+            errors = errors.reshape(-1, self.registers).amax(dim=1)
+        return self.texts(values[:, :-1].to(latent.dtype)), errors
 
 
 class _Chain:

@@ -89,8 +89,11 @@ def model_card(
     facts = {"record": None, "analysis": None, **(_record_facts(folder, row) if folder else {})}
     config, record, energy = model.config, facts["record"], None
     if config.head == "quantum":  # of one inference, by formula
-        counts = head_counts(config, config.n_qubits)
-        energy = {"qpu": qpu_energy_kj(counts, FORTE), "gpu": gpu_energy_kj(counts, FORTE)}
+        counts = head_counts(config, config.register_qubits)
+        energy = {
+            "qpu": config.registers * qpu_energy_kj(counts, FORTE),
+            "gpu": config.registers * gpu_energy_kj(counts, FORTE),
+        }
     environment = Environment(  # noqa: S701 - Markdown; text of others passes through `code`
         loader=PackageLoader("qllmft.inference", ""),
         undefined=StrictUndefined,

@@ -348,7 +348,7 @@ def check_logits(classifier: Classifier, config: ModelConfig, dimension: int) ->
     models, and versions with different results. None: they would take too long, or are not finite.
     """
     encoded = config.latent_encoder_qubits if config.encoder == "quantum" else 0
-    if config.head != "mlp" and max(config.n_qubits, encoded) > MOST_QUBITS:
+    if config.head != "mlp" and max(config.register_qubits, encoded) > MOST_QUBITS:
         return None
     values = torch.arange(1, dimension + 1, dtype=torch.float64).sin()
     embedding = (values / values.norm()).float()[None]

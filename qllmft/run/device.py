@@ -117,7 +117,7 @@ def _circuits(config: RunConfig) -> list[tuple[int, int]]:
         circuits += [(_operations(encoder), encoder.num_qubits)] * encoders
     head = head_template(model)
     if head is not None:
-        circuits.append((_operations(head), head.num_qubits))
+        circuits += [(_operations(head), head.num_qubits)] * model.registers
     return circuits
 
 

@@ -120,7 +120,7 @@ def run_experiment(
             return Outcome(folder, finished, config.train.epochs)
         checked = texts.check(config.data, config.seed)
         on_event(checked)
-        backend = training_backend(config, splits, on_event, backend_options)
+        backend = training_backend(config, splits, corpus.n_classes, on_event, backend_options)
         outcome = _work(
             RunSetup(
                 config,

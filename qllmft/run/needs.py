@@ -62,7 +62,7 @@ def check_memory(config: RunConfig, batch: int) -> int:
     encoders = model.most_encoders * (1 + model.odd) * (model.encoder == "quantum")
     qubits = [model.latent_encoder_qubits] * encoders
     # shots need as much again for the outcomes
-    qubits += [model.n_qubits] * (2 if config.noise.shots else 1)
+    qubits += [model.register_qubits] * model.registers * (2 if config.noise.shots else 1)
     each = 4 * sum(1 << q for q in [*qubits, max(qubits)])
     if batch * each > free:
         raise UserError(
@@ -84,7 +84,7 @@ def epoch_core_seconds(
         sizes: number of texts by split.
     """
     backend = create(config.backend.name, config.backend_options)
-    fitting = LARGE_STEP >> max(config.model.n_qubits, config.model.latent_encoder_qubits)
+    fitting = LARGE_STEP >> max(config.model.register_qubits, config.model.latent_encoder_qubits)
     rows = min(config.train.batch_size, sizes["train"], max(1, fitting))
     with training_step(config, dimension, n_classes, rows, backend) as (model, batch, way, step):
         training = _core_seconds(lambda: (way.inputs(batch.x), step()))

@@ -123,18 +123,23 @@ def check_circuits(model: ModelConfig, backend: Backend) -> None:
     if encoder is not None:
         encoder_program(encoder)
     if head is not None and adjoint is not None:
-        engine, _ = adjoint.compile(head, readout_observables(model.n_qubits, "first"))
+        engine, _ = adjoint.compile(head, readout_observables(model.register_qubits, "first"))
         adjoint.noisy_pass(head, engine)
 
 
 def training_backend(
-    config: RunConfig, splits: Splits, on_event: OnEvent, options: Mapping[str, Any] | None
+    config: RunConfig,
+    splits: Splits,
+    n_classes: int,
+    on_event: OnEvent,
+    options: Mapping[str, Any] | None,
 ) -> Backend:
     """Create the backend of the head's circuit in training, and report the number of its circuits.
 
     Args:
         config: of the run.
         splits: texts of the run, which give the number of circuits.
+        n_classes: k, number of labels.
         on_event: receives a message with this number, and the backend.
         options: of the backend, such as keys, which a configuration may not contain.
 
@@ -162,7 +167,8 @@ def training_backend(
         )
     sizes, epochs = splits.sizes, config.train.epochs
     evaluations = (epochs + 1) * sizes["validation"] + sizes["test"]
-    if note := backend.training_note(sizes["train"], epochs, evaluations):
+    circuits = config.model.for_labels(n_classes).registers  # of a text
+    if note := backend.training_note(circuits * sizes["train"], epochs, circuits * evaluations):
         on_event(Message(note))
     on_event(BackendReady(backend))
     return backend

@@ -32,7 +32,7 @@ def logits_of_noise(model: Classifier, x: Tensor) -> Tensor | None:
     None: no circuit is measured.
     """
     if isinstance(model.head, QuantumHead):
-        n_values = len(model.head.observables)
+        n_values = model.head.n_values
     elif model.head is None and model.final is not None:
         n_values = model.final.in_features
     else:

@@ -17,6 +17,7 @@ from torch import nn
 
 from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, QuantumHead
+from qllmft.heads.quantum import sine_values
 from qllmft.training.examples import Examples, weigh_classes
 from qllmft.training.linear_model import (
     LinearChoice,
@@ -108,7 +109,8 @@ def start_at_linear(
             examples = weigh_classes(examples, examples)
         start = LinearStart(choice.c, examples, choice)
         if config.ridge_c != "validation" and getattr(model.head, "start", "") == "sines":
-            folds = _latent_folds(parts, choice, model.final.in_features)
+            assert isinstance(model.head, QuantumHead)
+            folds = _latent_folds(parts, choice, model.final.in_features, model.head.registers)
             start = start._replace(latent_folds=folds)
     solution = solve(vectors, c)
     if fresh:
@@ -123,12 +125,14 @@ def _has_choice_beside_strength(examples: Examples, config: TrainConfig) -> bool
     return config.class_weight == "auto" and examples.uneven
 
 
-def _latent_folds(parts: Sequence[Part], choice: LinearChoice, n_values: int) -> list[Part]:
+def _latent_folds(
+    parts: Sequence[Part], choice: LinearChoice, n_values: int, registers: int
+) -> list[Part]:
     """Return folds with the latent values that the linear models of their training texts start from."""
     folds = []
     for part, solution in zip(parts, choice.solutions, strict=True):
         train = weigh_classes(part.train, part.train) if choice.balanced else part.train
-        directions = torch.from_numpy(assigned(solution.weights, n_values)[0].T)
+        directions = torch.from_numpy(assigned(solution.weights, n_values, registers)[0].T)
         latent = (replace(rows, x=(rows.x @ directions).float()) for rows in (train, part.held))
         folds.append(Part(*latent))
     return folds
@@ -153,7 +157,9 @@ def _put(model: Classifier, found: LinearSolution, x: Floats, slope: float, angl
     """
     assert model.final is not None
     odd_map = OddMap(model)
-    directions, readout = assigned(found.weights / slope, model.final.in_features)
+    assert isinstance(model.head, QuantumHead)
+    registers = model.head.registers
+    directions, readout = assigned(found.weights / slope, model.final.in_features, registers)
     first = 0
     for encoder, odd in zip(odd_map.encoders, odd_map.odd, strict=True):
         last = first + len(encoder.engine.masks)
@@ -171,13 +177,14 @@ def _put(model: Classifier, found: LinearSolution, x: Floats, slope: float, angl
     model.final.bias.copy_(torch.from_numpy(found.bias))
 
 
-def assigned(weights: Floats, n_values: int) -> tuple[Floats, Floats]:
+def assigned(weights: Floats, n_values: int, registers: int = 1) -> tuple[Floats, Floats]:
     """Return a direction (Q, m) for each latent value, and weights (k, Q) with which they give a linear map (k, m).
 
-    Each output has values of its own if there are enough, in turn from value 1 on; value 0 has no weight. Else the
-    values are the principal directions of the map. Two outputs of opposite weights share all values.
+    Each output has values of its own if there are enough, in turn from value 1 on; value 0 of a register has no weight,
+    and the direction of value 1. Else the values are the principal directions of the map. Two outputs of opposite
+    weights share all values.
     """
-    k, used = len(weights), np.arange(1, n_values)
+    k, used = len(weights), np.array(sine_values(n_values, registers))
     opposite = k == 2 and np.array_equal(weights[0], -weights[1])
     rows = weights[:1] if opposite else weights
     if len(rows) > len(used):
@@ -191,7 +198,12 @@ def assigned(weights: Floats, n_values: int) -> tuple[Floats, Floats]:
         readout /= np.bincount(turn, minlength=len(rows))[:, None]
     if opposite:
         readout = np.concatenate([readout, -readout])
-    return np.concatenate([directions[:1], directions]), np.pad(readout, ((0, 0), (1, 0)))
+    width = n_values // registers
+    by_register = directions.reshape(registers, width - 1, -1)
+    all_directions = np.concatenate([by_register[:, :1], by_register], axis=1)
+    all_weights = np.zeros((len(readout), n_values))
+    all_weights[:, used] = readout
+    return all_directions.reshape(n_values, -1), all_weights
 
 
 def turned(odd: OddRows, theta: Floats, directions: Floats) -> Floats:

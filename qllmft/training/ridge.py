@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, QuantumEncoder, QuantumHead
+from qllmft.heads.encoder import stackable, stacked_rows
 from qllmft.heads.quantum import slope_bound
 from qllmft.tasks import Task
 from qllmft_backends.adjoint import AdjointEngine
@@ -85,6 +86,8 @@ class OddMap:
 
     def __call__(self) -> Tensor:
         """Return B (Q, m) in float64."""
+        if stackable(self.encoders):
+            return stacked_rows(self.encoders)
         apply: Any = _Rows.apply
         pairs = zip(self.encoders, self.odd, strict=True)
         parts = [encoder.scale * apply(encoder.theta.double(), odd) for encoder, odd in pairs]
@@ -143,7 +146,8 @@ def penalty(model: Classifier, task: Task, rows: Tensor, c: Strength, size: floa
     if not isinstance(head, QuantumHead):
         sizes = ((weight @ rows) ** 2).sum()
     elif head.start == "sines":
-        sizes = slope_bound(weight, head.connector.weight, rows * model.quantum_encoders.slope)
+        slopes = rows * model.quantum_encoders.slope
+        sizes = slope_bound(weight, head.connector.weight, slopes, head.registers)
     else:
         latent = len(rows) if model.skip else 0
         sizes = head.reuploads**2 * (weight[:, latent:] ** 2).sum() * (rows**2).sum()

@@ -192,6 +192,8 @@ def can_step(model: nn.Module) -> TypeGuard[Classifier]:
         return False
     if not isinstance(model.head, QuantumHead) or not model.head.connector.is_plain:
         return False
+    if model.head.registers > 1:
+        return False
     engines: list[Any] = [part.engine for part in (*model.encoder.encoders, model.head.connector)]
     if not all(isinstance(each, AdjointEngine) and each.dtype == "float32" for each in engines):
         return False
