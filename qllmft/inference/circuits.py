@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -15,7 +16,16 @@ from torch import Tensor
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.training import checked_logits, logits_of
-from qllmft_circuits import loading_angles, loading_template, readout_observables
+from qllmft_backends import Backend
+from qllmft_backends.protocol import Capabilities, Expectations
+from qllmft_circuits import (
+    data_parameters,
+    loading_angles,
+    loading_template,
+    readout_observables,
+    side_by_side,
+    weight_parameters,
+)
 
 Floats = NDArray[np.float64]
 Vectors = NDArray[np.float32]  # embeddings (N, D)
@@ -25,9 +35,10 @@ Vectors = NDArray[np.float32]  # embeddings (N, D)
 class ModelCircuits:
     """Circuits of a model for N texts, C each, and the answers that their expectation values give.
 
-    With a quantum head C is 1, and the encoder runs here. Without one the circuits are those of the encoders, encoder
-    after encoder, each behind the gates that load a text. An odd encoder has two: with the constant and with its
-    negative.
+    With a quantum head of one register C is 1, and the encoder runs here. A head of several registers has as many
+    circuits as hold them, and no observable reads two registers. Without a head the circuits are those of the encoders,
+    encoder after encoder, each behind the gates that load a text. An odd encoder has two: with the constant and with
+    its negative.
     """
 
     classifier: Classifier
@@ -35,11 +46,12 @@ class ModelCircuits:
     observables: list[SparsePauliOp]  # O
     parameters: Floats  # (N·C, P) in the order of the circuit's parameters, text after text
     latent: Floats | None = None  # (N, Q) angles of the head in radians; None without a head
-    n_encoders: int = 1  # E; 1 with a head
+    n_encoders: int = 1  # E; with a head the number of circuits that hold its registers
     # (C/E,) coefficients of the circuits in an encoder's value
     shares: Floats = field(default_factory=lambda: np.ones(1))
     # (L,) of several labels per text; None: one label per text
     thresholds: Floats | None = None
+    registers: int = 1  # of the head in all its circuits
 
     @property
     def per_text(self) -> int:
@@ -50,6 +62,21 @@ class ModelCircuits:
     def n_texts(self) -> int:
         """Return N."""
         return len(self.parameters) // self.per_text
+
+    @property
+    def n_values(self) -> int:
+        """Return the number of values of a text. Qubits that fill up the last circuit have none."""
+        if isinstance(self.classifier.head, QuantumHead):
+            return self.classifier.head.n_values
+        return self.per_text * len(self.observables)
+
+    @property
+    def in_registers(self) -> ModelCircuits:
+        """Return the circuits with each register in one of its own, the smallest to simulate."""
+        if self.registers == 1 or self.n_encoders == self.registers:
+            return self
+        assert self.latent is not None
+        return _head_circuits(self.classifier, self.latent, self.thresholds, self.registers)
 
     def take(self, rows: NDArray[np.bool_]) -> ModelCircuits:
         """Return the circuits of some of the texts (N,)."""
@@ -66,7 +93,9 @@ class ModelCircuits:
         final = self.classifier.final.weight.detach().double().numpy()
         n_read = len(self.observables)
         # a head may read its latent values before those of its circuit
-        own = final[:, -self.n_encoders * n_read :].reshape(len(final), -1, 1, n_read)
+        unfilled = self.n_encoders * n_read - self.n_values if self.registers > 1 else 0
+        own = np.pad(final, ((0, 0), (0, unfilled)))
+        own = own[:, -self.n_encoders * n_read :].reshape(len(final), -1, 1, n_read)
         return (own * self.shares[:, None]).reshape(len(final), -1, n_read)
 
     @cached_property
@@ -82,6 +111,65 @@ class ModelCircuits:
         """Return the number of leads that decide an answer: over each other label, or over each threshold."""
         return len(self.weights) - (self.thresholds is None)
 
+    @cached_property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Return the pairs of observables within a register, whose values are correlated."""
+        of_register = len(self.observables) * self.n_encoders // self._slots
+        return [
+            pair
+            for pair in combinations(range(len(self.observables)), 2)
+            if pair[0] // of_register == pair[1] // of_register
+        ]
+
+    @property
+    def _slots(self) -> int:
+        """Return the number of registers that the circuits of a text hold, filled or not."""
+        return self.n_encoders * -(-self.registers // self.n_encoders)
+
+    @property
+    def companions(self) -> list[SparsePauliOp]:
+        """Return what is measured beside the observables for `contrast_errors`.
+
+        These are `contrast_observables`. With several registers these would be too many: the products of `pairs`.
+        """
+        if self.registers == 1:
+            return self.contrast_observables
+        read = self.observables
+        return [(read[i] @ read[j]).simplify() for i, j in self.pairs]
+
+    def contrast_errors(self, found: Expectations) -> Floats:
+        """Return the standard errors (N, J) of `contrasts`, from values of the observables and `companions`.
+
+        A label's logit is linear in ⟨O_i⟩, so the difference of two logits is itself an observable, Σ_i (w_a - w_b)_i
+        O_i. It is estimated from the same shots, so its standard error holds the correlations of the O_i; different
+        circuits are independent. With several registers it follows from the correlations of their observables, which
+        square to 1. If texts have several labels, each logit is an observable of its own.
+        """
+        n, n_read = self.n_texts, len(self.observables)
+        errors = found.standard_errors
+        if self.registers == 1:
+            shape = (n, self.per_text, self.per_text, -1)
+            # each circuit's own contrasts
+            own = np.einsum("nccj->ncj", errors[:, n_read:].reshape(shape) ** 2)
+            return np.sqrt(own.sum(axis=1))
+        values, errors = found.values[:, :n_read], errors[:, :n_read]
+        covariance = np.zeros((len(values), n_read, n_read))
+        spread = np.sqrt(np.clip(1.0 - values**2, 1e-12, None))
+        for (i, j), product in zip(self.pairs, found.values[:, n_read:].T, strict=True):
+            between = product - values[:, i] * values[:, j]
+            correlation = np.clip(between / (spread[:, i] * spread[:, j]), -1.0, 1.0)
+            shared = correlation * errors[:, i] * errors[:, j]
+            covariance[:, i, j] = covariance[:, j, i] = shared
+        covariance[:, range(n_read), range(n_read)] = errors**2
+        by_text = covariance.reshape(n, self.per_text, n_read, n_read)
+        weights = self.weights
+        of_logits = np.einsum("kco,ncop,lcp->nkl", weights, by_text, weights, optimize=True)
+        own = np.einsum("nkk->nk", of_logits)
+        if self.thresholds is None:
+            first, second = np.triu_indices(len(weights), 1)
+            own = own[:, first] + own[:, second] - 2 * of_logits[:, first, second]
+        return np.asarray(np.sqrt(np.clip(own, 0.0, None)))
+
     @property
     def contrast_observables(self) -> list[SparsePauliOp]:
         """Return the contrasts as observables, C times J, those of the first circuit first."""
@@ -91,8 +179,15 @@ class ModelCircuits:
             for row in by_contrast
         ]
 
+    def of_texts(self, values: Floats) -> Floats:
+        """Return the values (N, n_values) of texts, of expectation values (N·C, O)."""
+        return values.reshape(self.n_texts, -1)[:, : self.n_values]
+
     def logits(self, values: Floats) -> Tensor:
-        """Return the logits (N, k) for expectation values (N·C, O)."""
+        """Return the logits (N, k) for expectation values (N·C, O), or of registers also (N, n_values)."""
+        if self.registers > 1 and self.latent is not None:
+            read = torch.from_numpy(self.of_texts(values)).float()
+            return self.classifier.read(torch.from_numpy(self.latent).float(), read)
         by_circuit = values.reshape(-1, self.n_encoders, len(self.shares), len(self.observables))
         read = np.einsum("s,nesq->neq", self.shares, by_circuit).reshape(len(by_circuit), -1)
         latent = read if self.latent is None else self.latent
@@ -103,11 +198,19 @@ class ModelCircuits:
 
 @torch.no_grad()
 def model_circuits(
-    classifier: Classifier, vectors: Vectors, thresholds: Floats | None = None
+    classifier: Classifier,
+    vectors: Vectors,
+    thresholds: Floats | None = None,
+    backend: Backend | None = None,
 ) -> ModelCircuits:
     """Return the circuits for embeddings (N, D): those of the head, or of the encoders if there is no head.
 
-    ``thresholds`` (L,) are those of several labels per text.
+    Args:
+        classifier: the model.
+        vectors: embeddings (N, D).
+        thresholds: (L,) of several labels per text.
+        backend: runs them. A machine that is not here gets as few circuits as hold all registers of a head; else each
+            register has a circuit of its own.
     """
     head, encoder, x = classifier.head, classifier.encoder, torch.from_numpy(vectors)
     classifier.eval()
@@ -118,6 +221,11 @@ def model_circuits(
             "this model's head is classical; there is no circuit to run on a backend. Omit --backend."
         )
     latent = checked_logits(logits_of(encoder, x), "latent values").double().numpy()
+    if head.registers > 1:
+        per_text = head.registers
+        if backend is not None:
+            per_text = circuits_of_registers(head, backend.capabilities)
+        return _head_circuits(classifier, latent, thresholds, per_text)
     network = head.connector.neural_network
     weights = head.connector.weight.detach().double().numpy()
     columns = dict(zip(network.input_params, latent.T, strict=True))
@@ -127,6 +235,54 @@ def model_circuits(
     parameters = np.stack([columns[p] for p in head.circuit.parameters], axis=1)
     return ModelCircuits(
         classifier, head.circuit, head.observables, parameters, latent, thresholds=thresholds
+    )
+
+
+def circuits_of_registers(head: QuantumHead, capabilities: Capabilities) -> int:
+    """Return the number of circuits that hold the registers of a head on a backend."""
+    limit = capabilities.max_qubits
+    if not capabilities.remote or limit is None:
+        return head.registers
+    fitting = max(1, limit // head.circuit.num_qubits)
+    return -(-head.registers // fitting)
+
+
+def _head_circuits(
+    classifier: Classifier, latent: Floats, thresholds: Floats | None, per_text: int
+) -> ModelCircuits:
+    """Return the circuits of a head of several registers for latent values (N, Q), ``per_text`` of them a text.
+
+    Qubits of the last circuit without a register have angles of 0.
+    """
+    head = classifier.head
+    assert isinstance(head, QuantumHead)
+    together = -(-head.registers // per_text)  # registers in a circuit
+    circuit = side_by_side(head.circuit, together)
+    width = head.circuit.num_qubits
+    weights = head.connector.weight.detach().double().numpy()
+    of_text = np.broadcast_to(weights, (len(latent), len(weights)))
+    parts = []
+    for angles in (latent, of_text):
+        of_register = angles.shape[1] // head.registers
+        unfilled = per_text * together * of_register - angles.shape[1]
+        filled = np.pad(angles, ((0, 0), (0, unfilled)))
+        parts.append(filled.reshape(len(latent) * per_text, together * of_register))
+    names = [*data_parameters(circuit), *weight_parameters(circuit)]
+    column = {parameter: i for i, parameter in enumerate(names)}
+    observables = [
+        observable.apply_layout([*range(first, first + width)], circuit.num_qubits)
+        for first in range(0, circuit.num_qubits, width)
+        for observable in head.observables
+    ]
+    return ModelCircuits(
+        classifier,
+        circuit,
+        observables,
+        np.concatenate(parts, axis=1)[:, [column[name] for name in circuit.parameters]],
+        latent,
+        n_encoders=per_text,
+        thresholds=thresholds,
+        registers=head.registers,
     )
 
 

@@ -99,22 +99,14 @@ class Reading(NamedTuple):
 
 
 def read(circuits: ModelCircuits, backend: Backend) -> Reading:
-    """Run the circuits of a model on a backend.
-
-    A label's logit is linear in ⟨O_i⟩, so the difference of two logits is itself an observable, Σ_i (w_a - w_b)_i O_i.
-    It is estimated from the same shots, so its standard error holds the correlations of the O_i; different circuits
-    are independent. If texts have several labels, each logit is an observable of its own.
-    """
-    asked = [*circuits.observables, *circuits.contrast_observables]
+    """Run the circuits of a model on a backend, see `ModelCircuits.contrast_errors`."""
+    asked = [*circuits.observables, *circuits.companions]
     found = backend.expectations(circuits.circuit, circuits.parameters, asked)
-    n, n_read = circuits.n_texts, len(circuits.observables)
-    shape = (n, circuits.per_text, circuits.per_text, -1)
-    # each circuit's own contrasts
-    own = np.einsum("nccj->ncj", found.standard_errors[:, n_read:].reshape(shape) ** 2)
+    n_read = len(circuits.observables)
     values, errors = (
-        part[:, :n_read].reshape(n, -1) for part in (found.values, found.standard_errors)
+        circuits.of_texts(part[:, :n_read]) for part in (found.values, found.standard_errors)
     )
-    return Reading(values, errors, np.sqrt(own.sum(axis=1)))
+    return Reading(values, errors, circuits.contrast_errors(found))
 
 
 def answers_of(

@@ -395,7 +395,7 @@ class Predictor:
             assert probabilities is not None
             return LabelProbabilities.exact(probabilities, self._thresholds(decision))
         texts, rounds = self.with_known_texts(vectors), self._rounds(self.backend)
-        circuits = self.circuits(texts.vectors, decision)
+        circuits = self.circuits(texts.vectors, decision, self.backend)
         found = (
             measure(circuits, self.backend)
             if rounds is None
@@ -413,9 +413,15 @@ class Predictor:
         circuits = self.circuits(vectors, decision)
         return measure(circuits, exact_backend(circuits.circuit, "float64"))
 
-    def circuits(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> ModelCircuits:
-        """Return the circuits for embeddings (N, D), see `model_circuits`."""
-        return model_circuits(self.model.classifier, vectors, self._thresholds(decision))
+    def circuits(
+        self,
+        vectors: Vectors,
+        decision: Decision = MOST_PROBABLE,
+        backend: Backend | None = None,
+    ) -> ModelCircuits:
+        """Return the circuits for embeddings (N, D) on a backend, see `model_circuits`."""
+        thresholds = self._thresholds(decision)
+        return model_circuits(self.model.classifier, vectors, thresholds, backend)
 
     def _thresholds(self, decision: Decision) -> Floats | None:
         """Return the thresholds (L,) of several labels per text, or None if texts have one."""
@@ -516,7 +522,8 @@ class Predictor:
             raise UserError(
                 "a price needs a backend that sends circuits away; name one with --backend."
             )
-        circuits = self.circuits(self.with_known_texts(vectors).vectors)
+        texts = self.with_known_texts(vectors)
+        circuits = self.circuits(texts.vectors, backend=backend)
         rounds = self._rounds(backend)
         if rounds is not None and isinstance(backend, JobsBackend):
             return bound(circuits, backend, rounds, offline=offline)
@@ -524,7 +531,8 @@ class Predictor:
 
     def bootstrap(self, vectors: Vectors, repeats: int, seed: int = 0) -> Bootstrap:
         """Return the spread of the probabilities for embeddings (N, D) over bootstrap samples of the shots."""
-        return bootstrap(self.circuits(vectors), self.backend, repeats, seed, self.task)
+        circuits = self.circuits(vectors, backend=self.backend)
+        return bootstrap(circuits, self.backend, repeats, seed, self.task)
 
     def embed(self, texts: Sequence[Item]) -> Vectors:
         """Return the vectors (N, D) of texts, or of pairs of texts if the model compares two.

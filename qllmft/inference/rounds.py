@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from math import log, sqrt
 
 import numpy as np
+from qiskit.quantum_info import SparsePauliOp
 from scipy.special import ndtr
 
 from qllmft.errors import UserError
@@ -18,6 +19,7 @@ from qllmft.heads.quantum import exact_backend
 from qllmft.inference.circuits import Floats, ModelCircuits
 from qllmft.inference.measurement import LabelProbabilities, Reading, answers_of, read
 from qllmft_backends import Backend
+from qllmft_backends.protocol import Expectations
 from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.jobs import LEAST_SHOTS, JobsBackend
 
@@ -73,7 +75,7 @@ def measure_in_rounds(
         BackendError: if the backend cannot measure in rounds.
         CostRefusedError: if the price of all rounds is above a limit, or not agreed to; nothing was sent.
     """
-    n, n_values = circuits.n_texts, circuits.per_text * len(circuits.observables)
+    n, n_values = circuits.n_texts, circuits.n_values
     sizes = np.array([np.abs(each.coeffs).sum() for each in circuits.observables])
     ranges = 2 * np.sqrt(((np.abs(circuits.contrasts) @ sizes) ** 2).sum(axis=1))  # (J,)
     # sums of values times shots, and of squares of errors times shots
@@ -107,15 +109,8 @@ def measure_in_rounds(
 
 def undecided(circuits: ModelCircuits, rounds: Rounds) -> Floats:
     """Return the expected share of texts (R,) that each round measures, from exact values and normal shot noise."""
-    n, n_read, sums = circuits.n_texts, len(circuits.observables), circuits.contrast_observables
-    asked = [*circuits.observables, *sums, *((each @ each).simplify() for each in sums)]
-    backend = exact_backend(circuits.circuit, "float64")
-    found = backend.expectations(circuits.circuit, circuits.parameters, asked).values
-    values = found[:, :n_read].reshape(n, -1)
-    means, squares = np.split(found[:, n_read:], 2, axis=1)
-    shape = (n, circuits.per_text, circuits.per_text, -1)
-    variances = np.clip((squares - means**2).reshape(shape), 0.0, None)
-    per_shot = np.einsum("nccj->nj", variances)  # of a contrast
+    circuits = circuits.in_registers
+    values, per_shot = _moments(circuits)
     widths = rounds.half_widths(circuits.n_leads)
     shares = np.ones(len(widths))
     for number, (total, width) in enumerate(zip(rounds.totals[:-1], widths, strict=False)):
@@ -126,6 +121,27 @@ def undecided(circuits: ModelCircuits, rounds: Rounds) -> Floats:
         left = ndtr(width - lead) - ndtr(-width - lead)
         shares[number + 1] = min(shares[number], float(left.mean()))
     return shares
+
+
+def _moments(circuits: ModelCircuits) -> tuple[Floats, Floats]:
+    """Return exact values (N, n_values), and the variance (N, J) of each contrast in one shot."""
+    n, n_read = circuits.n_texts, len(circuits.observables)
+    backend = exact_backend(circuits.circuit, "float64")
+
+    def exact(asked: list[SparsePauliOp]) -> Floats:
+        return backend.expectations(circuits.circuit, circuits.parameters, asked).values
+
+    if circuits.registers > 1:
+        found = exact([*circuits.observables, *circuits.companions])
+        of_shot = np.sqrt(np.clip(1.0 - found**2, 0.0, None))
+        variances = circuits.contrast_errors(Expectations(found, of_shot)) ** 2
+        return circuits.of_texts(found[:, :n_read]), variances
+    sums = circuits.contrast_observables
+    found = exact([*circuits.observables, *sums, *((each @ each).simplify() for each in sums)])
+    means, squares = np.split(found[:, n_read:], 2, axis=1)
+    shape = (n, circuits.per_text, circuits.per_text, -1)
+    variances = np.clip((squares - means**2).reshape(shape), 0.0, None)
+    return found[:, :n_read].reshape(n, -1), np.einsum("nccj->nj", variances)
 
 
 def bound(

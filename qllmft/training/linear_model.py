@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from qllmft.tasks import Task
 from qllmft.tasks.multilabel import USUAL_THRESHOLD
 from qllmft.tasks.regression import Regression
 from qllmft.training.examples import Examples, weigh_classes
-from qllmft.training.ridge import Floats, Strength
+from qllmft.training.ridge import Floats, Strength, ridge_factor
 from qllmft.training.search import (
     FOLDS,
     MOST_ITERATIONS,
@@ -32,6 +34,7 @@ OF_LABELS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of C for several labels, by the los
 # C of uneven labels if one has fewer texts: with C = 1 their intercept outweighs the vectors,
 # docs/decisions/0018-few-texts.md
 FEW, OF_FEW = 50, 10.0
+LOW_RANK_STEPS = 300  # of a linear model of low rank, at most
 
 
 class LinearSolution(NamedTuple):
@@ -131,6 +134,44 @@ def _ridge(x: Floats, y: Floats, weight: Floats | None, c: Strength | None) -> L
     found = model.fit(x, y, weight)
     strength = 1.0 / np.atleast_1d(found.alpha_) if c is None else c
     return LinearSolution(np.atleast_2d(found.coef_), np.atleast_1d(found.intercept_), strength)
+
+
+def low_rank_solution(examples: Examples, solution: LinearSolution, rank: int) -> LinearSolution:
+    """Return the linear model of a rank that is trained for it, with the loss and the ridge of a solution of full rank.
+
+    It begins at the principal directions of that solution, which are far from the best ones of a small rank.
+
+    Args:
+        examples: vectors, with scaled targets if they are real.
+        solution: of full rank, on these vectors.
+        rank: number of directions, fewer than outputs.
+    """
+    k, m = solution.weights.shape
+    outputs, sizes, axes = np.linalg.svd(solution.weights, full_matrices=False)
+    roots = np.sqrt(sizes[:rank])
+    start = [outputs[:, :rank] * roots, roots[:, None] * axes[:rank], solution.bias]
+    shapes = [(k, rank), (rank, m), (k,)]
+    x, task = examples.x.double(), examples.task
+    factor = torch.as_tensor(ridge_factor(task, k, solution.c) / (2 * examples.size))
+
+    def parts(vector: Floats) -> list[torch.Tensor]:
+        ends = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
+        pieces = np.split(vector, ends)
+        return [torch.from_numpy(p.reshape(s)) for p, s in zip(pieces, shapes, strict=True)]
+
+    def objective(vector: Floats) -> tuple[float, Floats]:
+        readout, directions, bias = (part.requires_grad_() for part in parts(vector.copy()))
+        weights = readout @ directions
+        loss = task.loss(x @ directions.T @ readout.T + bias, examples.y, examples.relative)
+        loss = loss + (factor * (weights**2).sum(dim=1)).sum()
+        gradient = torch.autograd.grad(loss, (readout, directions, bias))
+        return loss.item(), np.concatenate([part.numpy().ravel() for part in gradient])
+
+    options: Any = {"maxiter": LOW_RANK_STEPS}
+    first = np.concatenate([part.ravel() for part in start])
+    found = minimize(objective, first, jac=True, method="L-BFGS-B", options=options).x
+    readout, directions, bias = (part.numpy() for part in parts(found))
+    return LinearSolution(readout @ directions, bias, solution.c)
 
 
 # --- the choice of its strength

@@ -23,6 +23,7 @@ from qllmft.training.linear_model import (
     LinearChoice,
     LinearSolution,
     choose_linear,
+    low_rank_solution,
     solve,
 )
 from qllmft.training.ridge import Floats, OddMap, OddRows, Strength, loaded_vectors
@@ -113,9 +114,33 @@ def start_at_linear(
             folds = _latent_folds(parts, choice, model.final.in_features, model.head.registers)
             start = start._replace(latent_folds=folds)
     solution = solve(vectors, c)
+    assert isinstance(model.head, QuantumHead)
+    rank = len(sine_values(model.final.in_features, model.head.registers))
+    is_narrow = rank < len(solution.weights) - _are_opposite(solution.weights)
+    if is_narrow:
+        solution = low_rank_solution(vectors, solution, rank)
     if fresh:
         _put(model, solution, x, slope, OF_TARGETS if task.real else ANGLE)
-    return start._replace(c=solution.c)
+    strength = solution.c
+    if is_narrow and model.head.start == "sines":
+        strength = _strength_of_shared_values(model, solution.weights, solution.c)
+    return start._replace(c=strength)
+
+
+@torch.no_grad()
+def _strength_of_shared_values(model: Classifier, weights: Floats, c: Strength) -> Floats:
+    """Return C of each output (k,) with which the head's ridge is that of the linear model that it starts at.
+
+    The ridge bounds a sum of slopes by the sum of their sizes. It is several times too large if outputs share values.
+    """
+    assert model.final is not None
+    assert isinstance(model.head, QuantumHead)
+    rank = len(sine_values(model.final.in_features, model.head.registers))
+    outputs, sizes, axes = np.linalg.svd(weights, full_matrices=False)
+    del axes  # of length 1
+    bounds = np.square(np.abs(outputs * sizes)[:, :rank].sum(axis=1))
+    squares = np.square(weights).sum(axis=1)
+    return np.asarray(c * bounds / np.where(squares == 0, 1.0, squares))
 
 
 def _has_choice_beside_strength(examples: Examples, config: TrainConfig) -> bool:
@@ -184,8 +209,8 @@ def assigned(weights: Floats, n_values: int, registers: int = 1) -> tuple[Floats
     and the direction of value 1. Else the values are the principal directions of the map. Two outputs of opposite
     weights share all values.
     """
-    k, used = len(weights), np.array(sine_values(n_values, registers))
-    opposite = k == 2 and np.array_equal(weights[0], -weights[1])
+    used = np.array(sine_values(n_values, registers))
+    opposite = _are_opposite(weights)
     rows = weights[:1] if opposite else weights
     if len(rows) > len(used):
         outputs, sizes, axes = np.linalg.svd(rows, full_matrices=False)
@@ -204,6 +229,11 @@ def assigned(weights: Floats, n_values: int, registers: int = 1) -> tuple[Floats
     all_weights = np.zeros((len(readout), n_values))
     all_weights[:, used] = readout
     return all_directions.reshape(n_values, -1), all_weights
+
+
+def _are_opposite(weights: Floats) -> bool:
+    """Return whether a linear map (k, m) has two outputs of opposite weights."""
+    return len(weights) == 2 and np.array_equal(weights[0], -weights[1])
 
 
 def turned(odd: OddRows, theta: Floats, directions: Floats) -> Floats:
