@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
@@ -18,6 +18,9 @@ from qllmft.cli.options import Json, Natural, Port, Positive, Row, Run, loaded
 from qllmft.counts import count_of
 from qllmft.errors import UserError
 from qllmft.serving import RequestLimits
+
+if TYPE_CHECKING:
+    from qllmft.inference.export import Export
 
 
 def verify(run: Run) -> None:
@@ -131,6 +134,7 @@ def export(
     text: str | None = None,
     part: Literal["head", "encoder"] = "head",
     encoder: int | None = None,
+    register: int | None = None,
     weights: Literal["bound", "free"] = "bound",
     decompose: bool = False,
     measure: bool = False,
@@ -147,6 +151,7 @@ def export(
         text: Text to bind the circuit to. [default: free data]
         part: Circuit of the model to write.
         encoder: Index of the encoder, from 0. [default: 0 if it is the only one]
+        register: Index of the head's register, from 0. [default: with --out all, a file each]
         weights: bound: trained weights as numbers. free: theta as parameters.
         decompose: Write the loading of an embedding as gates.
         measure: Measure the read qubits at the end.
@@ -159,13 +164,24 @@ def export(
         )
     os.environ.setdefault("MPLBACKEND", "agg")  # a drawing into a file needs no display
 
-    from qllmft.inference.export import ExportRequest, export_run
+    from qllmft.inference.export import ExportRequest, export_registers, export_run
 
-    request = ExportRequest(form, part, text, weights, encoder, decompose, measure, minus)
+    request = ExportRequest(form, part, text, weights, encoder, decompose, measure, minus, register)
+    if out is not None and part == "head" and register is None:
+        exports = export_registers(run, request)
+        for index, exported in enumerate(exports):
+            name = f"{out.stem}-register-{index}{out.suffix}"
+            _write_export(exported, out if len(exports) == 1 else out.with_name(name))
+        return
     exported = export_run(run, request)
     if out is None:
         write_output(exported.content.decode())
         return
+    _write_export(exported, out)
+
+
+def _write_export(exported: Export, out: Path) -> None:
+    """Write a circuit to a file, and say what it is."""
     written = exported.write(out)
     circuit = exported.circuit
     n_free = circuit.num_parameters

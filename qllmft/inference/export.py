@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,6 +55,8 @@ class ExportRequest:
     # measure the read qubits at the end, the i-th of them into bit i of the register ``c``
     measure: bool = False
     minus: bool = False  # of an odd encoder, the circuit with the negative constant
+    # index of a head's register from 0; needed if there are several
+    register: int | None = None
 
     def __post_init__(self) -> None:
         if self.text is not None and is_blank(self.text):
@@ -62,6 +64,10 @@ class ExportRequest:
         if self.part != "encoder" and self.encoder is not None:
             raise UserError(
                 f"--encoder {self.encoder} names an encoder, and --part is {self.part}. Add --part encoder."
+            )
+        if self.part != "head" and self.register is not None:
+            raise UserError(
+                f"--register {self.register} names a register of the head, and --part is {self.part}. Omit one of them."
             )
         if self.decompose and (self.part != "encoder" or self.text is None):
             raise UserError(
@@ -113,12 +119,20 @@ def export_run(run: Path | str, request: ExportRequest) -> Export:
     return Export(circuit, content, names)
 
 
+def export_registers(run: Path | str, request: ExportRequest) -> list[Export]:
+    """Export the circuit of each register of a run's head, in their order."""
+    RunFolder(Path(run)).unfinished()  # it raises if no epoch was trained
+    registers = load_model(Path(run)).config.registers
+    return [export_run(run, replace(request, register=index)) for index in range(registers)]
+
+
 def _numbers(model: StoredModel, **of_part: Any) -> dict[str, Any]:
     """Return the trained numbers between the circuit's values and the logits, which no circuit holds.
 
     An encoder's latent values are ``latent_scale`` times ⟨Z⟩ of ``qubits``, or times half its change if it is odd.
     Logits are ``weight`` · values + ``bias``, one per label, and without a final linear layer they are the values.
-    Values are the head's (⟨Z⟩ of its observables), or the latent values if there is no head.
+    Values are the head's (⟨Z⟩ of its observables), or the latent values if there is no head. Registers of a head have
+    their columns of ``weight`` each, and the logits are the sum over all of them, plus ``bias`` once.
     """
     labels, final = list(model.label_names), model.classifier.final
     if final is not None:
@@ -139,19 +153,40 @@ def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
             if head is None and model.surrogate is None
             else "the head of this model is classical: there is no circuit to export."
         )
+    index = _register(head, request.register)
     values = {}
     if request.text is not None:
         encoder, vector = model.classifier.encoder, embedding(model, request.text)
         with torch.no_grad():
             latent = vector if encoder is None else encoder(vector)
-        values = dict(zip(data_parameters(head.circuit), latent[0].tolist(), strict=True))
+        angles = latent[0].chunk(head.registers)[index].tolist()
+        values = dict(zip(data_parameters(head.circuit), angles, strict=True))
     if request.weights == "bound":
-        weights = head.connector.weight.detach().tolist()
+        weights = head.connector.weight.detach().chunk(head.registers)[index].tolist()
         values |= dict(zip(weight_parameters(head.circuit), weights, strict=True))
     circuit = head.circuit.assign_parameters(values)
     circuit.metadata = _numbers(model)
+    if head.registers > 1:
+        columns = np.split(np.array(circuit.metadata["weight"]), head.registers, axis=1)
+        of_register = {"weight": columns[index].tolist(), "register": index}
+        circuit.metadata |= of_register | {"registers": head.registers}
     read = np.any([observable.paulis.z.any(axis=0) for observable in head.observables], axis=0)
     return _measured(circuit, np.flatnonzero(read).tolist()) if request.measure else circuit
+
+
+def _register(head: QuantumHead, index: int | None) -> int:
+    """Return the index of the register to export, or raise UserError if it is none of the head's."""
+    if index is None and head.registers > 1:
+        raise UserError(
+            f"this head has {head.registers} registers, each a circuit of its own. Choose one with --register 0 to "
+            f"{head.registers - 1}, or name a file with --out, which writes one for each."
+        )
+    index = index or 0
+    if not 0 <= index < head.registers:
+        raise UserError(
+            f"--register is {index}, expected 0 to {head.registers - 1}, a register of this head."
+        )
+    return index
 
 
 def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:

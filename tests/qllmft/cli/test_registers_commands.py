@@ -1,0 +1,187 @@
+"""A head of several registers by the command line: two circuits a text on a machine, and a file for each register."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import Trained
+from sandbox_job import TEXTS, sandbox_job
+from small_job import arguments
+
+from qllmft.cli.main import main
+from qllmft.inference import Predictor
+from qllmft_circuits import from_qasm3, from_qpy
+
+REGISTERS = 4  # of one qubit beside qubit 0 each, two of which fit a machine of four qubits
+SETTINGS = (
+    "--set",
+    "model.registers=4",
+    "--set",
+    "model.n_qubits=8",
+    "--set",
+    "model.n_encoders=2",
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, run):
+    made = Trained(tmp_path_factory.mktemp("registers") / "run", run.data, run.body)
+    with pytest.raises(SystemExit) as end:
+        main([*arguments(run.data, run.body, made.path), *SETTINGS])
+    assert end.value.code == 0
+    return made
+
+
+@pytest.fixture
+def job(run, cli, monkeypatch, tmp_path):
+    """The run beside a mock server whose machine has four qubits."""
+    from qllmft_backends.remote.ionq import backend
+
+    monkeypatch.setitem(backend._QUBITS, "forte-1", 4)
+    with sandbox_job(run, cli, monkeypatch, tmp_path) as job:
+        yield job
+
+
+def probabilities(output):
+    records = [json.loads(line) for line in output.splitlines()]
+    found, errors = (
+        [each[name] for each in records] for name in ("probabilities", "standard_error")
+    )
+    return np.array([list(each.values()) for each in found]), np.array(errors)
+
+
+def test_info_says_the_registers(run, cli):
+    output, _ = cli("info", run.path)
+    assert "head (4 registers)" in output
+    parts = cli.json("info", run.path, "--json")["parts"]
+    assert (
+        next(part for part in parts if part["name"].startswith("head"))["circuit"]["n_qubits"] == 2
+    )
+
+
+def test_the_price_is_that_of_two_circuits_a_text(job):
+    output, _ = job.predict("--dry-run --shots 500")
+    assert "14 circuits to send" in output
+    assert "500 shots each, 7000 in all" in output
+    one = job.predict("--dry-run --shots 500 --limit 1")[0]
+    assert "2 circuits to send" in one
+
+
+def test_predictions_through_two_circuits(job, run):
+    output, messages = job.predict("--json --yes --shots 2000")
+    p, errors = probabilities(output)
+    exact = Predictor.load(run.path).predict(TEXTS)
+    q = np.array([list(each.probabilities.values()) for each in exact])
+    assert (errors > 0).all()
+    assert (np.abs(p - q).max(axis=1) < 4 * errors + 1e-4).all()
+    assert "agreement with the exact model over 7 texts" in messages
+    job.assert_paid_once(14, jobs=5)
+    assert {len(j.payload["input"]["circuits"]) for j in job.box.store.jobs.values()} <= {2, 3}
+    again, _ = job.predict("--json --shots 2000")  # the ledger has all of them
+    assert np.array_equal(probabilities(again)[0], p)
+    job.assert_paid_once(14, jobs=5)
+
+
+def test_a_simulator_that_is_not_here_answers_what_the_model_answers(job, run):
+    output, _ = job.predict("--json", backend="ionq_simulator")
+    p, errors = probabilities(output)
+    q = [list(each.probabilities.values()) for each in Predictor.load(run.path).predict(TEXTS)]
+    np.testing.assert_allclose(p, q, atol=1e-4)
+    assert not errors.any()
+    assert job.totals["circuits_submitted"] == 7, "one circuit of eight qubits holds all"
+
+
+@pytest.mark.parametrize(
+    ("backend", "options"),
+    [
+        ("adjoint", ""),
+        ("adjoint", "--shots 500 --backend-option seed=1"),
+        ("adjoint", "--shots 500 --backend-option noise=paper_low"),
+    ],
+)
+def test_backends_here(run, cli, backend, options):
+    records = cli.records("predict", run.path, *TEXTS, f"--backend {backend} {options}")
+    exact = Predictor.load(run.path).predict(TEXTS)
+    for record, each in zip(records, exact, strict=True):
+        distance = max(abs(record["probabilities"][n] - p) for n, p in each.probabilities.items())
+        assert distance < max(1e-4, 5 * record["standard_error"] + 0.05 * ("noise" in options))
+
+
+def test_rounds_stop_for_decided_texts(job):
+    output, _ = job.predict("--dry-run --rounds 3")
+    assert "at most 42 circuits to send" in output
+    _, messages = job.predict("--rounds 3 --yes")
+    assert "shots of a circuit on average" in messages
+    paid = job.totals["circuits_paid"]
+    assert 14 <= paid <= 42
+    assert paid % 2 == 0
+    job.predict("--rounds 3 --yes")
+    assert job.totals["circuits_paid"] == paid
+
+
+def test_known_texts_run_two_circuits_too(job):
+    predictor = Predictor.load(job.path)
+    texts = [f"{word} film {n}" for n in range(15) for word in ("good", "not very bad")]
+    scales = np.random.default_rng(0).uniform(0.5, 1.5, (30, 1)).astype(np.float32)
+    replace(predictor.novelty, calibration=predictor.embed(texts) * scales).save(job.path)
+    output, _ = job.predict("--dry-run --known-texts 20")
+    assert "54 circuits to send" in output
+    messages = job.predict("--known-texts 20 --yes")[1]
+    assert "undecided by 20 calibration texts" in messages
+    assert job.totals["circuits_paid"] == 54
+
+
+def test_an_evaluation_and_the_bootstrap(job):
+    found = json.loads(job.evaluate("--limit 6 --yes --json")[0])
+    assert found["agreement"]["samples"] == 6
+    assert job.totals["circuits_paid"] == 12
+    record = json.loads(job.predict("--json --yes --bootstrap 2000 --limit 1")[0])
+    label = record["label"]
+    drawn = record["bootstrap"]["standard_errors"][label]
+    assert drawn == pytest.approx(record["standard_error"], rel=0.15)
+
+
+def test_an_error_budget_is_that_of_the_registers(run, cli):
+    pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install '.[aer]'")
+    output, _ = cli("evaluate", run.path, "--limit 5 --budget --backend aer_forte --shots 500")
+    assert re.search(r"of them|No error of the machine", output)
+
+
+def test_export_writes_a_file_for_each_register(run, cli, tmp_path):
+    said, _ = cli("export", run.path, "--text", TEXTS[0], "--out", tmp_path / "head.qasm")
+    assert said.count("2 qubits") == REGISTERS
+    names = [f"head-register-{index}.qasm" for index in range(REGISTERS)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    weights, bias = [], []
+    for name in names:
+        content = (tmp_path / name).read_text(encoding="utf-8")
+        assert from_qasm3(content, {}).num_qubits == 2
+        line = next(line for line in content.splitlines() if "numbers outside" in line)
+        numbers = json.loads(line.partition(": ")[2])
+        weights.append(numbers["weight"])
+        bias.append(numbers["bias"])
+        assert numbers["registers"] == REGISTERS
+    final = Predictor.load(run.path).model.classifier.final
+    np.testing.assert_allclose(np.concatenate(weights, axis=1), final.weight.detach())
+    assert bias == [final.bias.tolist()] * REGISTERS
+
+
+def test_export_of_one_register(run, cli, tmp_path):
+    cli("export", run.path, "--register 2 --format qpy --out", tmp_path / "two.qpy")
+    assert from_qpy((tmp_path / "two.qpy").read_bytes()).num_qubits == 2
+    _, messages = cli("export", run.path, code=2)
+    assert "4 registers" in messages
+    assert "--register 0 to 3" in messages
+    _, messages = cli("export", run.path, "--register 4", code=2)
+    assert "expected 0 to 3" in messages
+    _, messages = cli("export", run.path, "--part encoder --encoder 0 --register 1", code=2)
+    assert "--part is encoder" in messages
+
+
+def test_the_run_verifies_and_has_a_report_and_an_analysis(run, cli):
+    cli("verify", run.path)
+    assert cli("report", run.path)
+    output, _ = cli("analyse", run.path, "--no-twin")
+    assert "Schmidt rank of the head at most" in output
