@@ -56,13 +56,15 @@ def sentences(file: Path) -> set[str]:
 
 
 @cache
-def classes() -> dict[str, list[str]]:
-    """Return `PER_CLASS` sentences by sub-package, the largest first.
+def classes(
+    per_class: int = PER_CLASS, packages: tuple[str, ...] = PACKAGES
+) -> dict[str, list[str]]:
+    """Return ``per_class`` sentences by sub-package, the largest first.
 
     If a sentence is in several sub-packages, it is dropped.
     """
     found: dict[str, set[str]] = defaultdict(set)
-    for package in PACKAGES:
+    for package in packages:
         spec = find_spec(package)
         assert spec is not None
         assert spec.origin is not None
@@ -74,11 +76,11 @@ def classes() -> dict[str, list[str]]:
     copies = Counter(sentence for those in found.values() for sentence in those)
     unique = {name: [each for each in those if copies[each] == 1] for name, those in found.items()}
     names = sorted(
-        (name for name in unique if len(unique[name]) >= PER_CLASS),
+        (name for name in unique if len(unique[name]) >= per_class),
         key=lambda n: (-len(unique[n]), n),
     )
     return {
-        name: sorted(unique[name], key=lambda s: sha256(s.encode()).digest())[:PER_CLASS]
+        name: sorted(unique[name], key=lambda s: sha256(s.encode()).digest())[:per_class]
         for name in names
     }
 

@@ -39,7 +39,7 @@ def head_states(head: QuantumHead, latent: Floats) -> States:
         parts = zip(
             np.split(latent, head.registers, axis=1), np.split(weights, head.registers), strict=True
         )
-        return np.stack([_register_states(head, *part) for part in parts], axis=1)
+        return cast("States", np.stack([_register_states(head, *part) for part in parts], axis=1))
     return _register_states(head, latent, weights)
 
 

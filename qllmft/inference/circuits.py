@@ -145,14 +145,16 @@ class ModelCircuits:
         circuits are independent. With several registers it follows from the correlations of their observables, which
         square to 1. If texts have several labels, each logit is an observable of its own.
         """
-        n, n_read = self.n_texts, len(self.observables)
+        n = self.n_texts
+        n_read = len(self.observables)
         errors = found.standard_errors
         if self.registers == 1:
             shape = (n, self.per_text, self.per_text, -1)
             # each circuit's own contrasts
             own = np.einsum("nccj->ncj", errors[:, n_read:].reshape(shape) ** 2)
-            return np.sqrt(own.sum(axis=1))
-        values, errors = found.values[:, :n_read], errors[:, :n_read]
+            return np.asarray(np.sqrt(own.sum(axis=1)))
+        values = found.values[:, :n_read]
+        errors = errors[:, :n_read]
         covariance = np.zeros((len(values), n_read, n_read))
         spread = np.sqrt(np.clip(1.0 - values**2, 1e-12, None))
         for (i, j), product in zip(self.pairs, found.values[:, n_read:].T, strict=True):
@@ -164,7 +166,7 @@ class ModelCircuits:
         by_text = covariance.reshape(n, self.per_text, n_read, n_read)
         weights = self.weights
         of_logits = np.einsum("kco,ncop,lcp->nkl", weights, by_text, weights, optimize=True)
-        own = np.einsum("nkk->nk", of_logits)
+        own: Floats = np.einsum("nkk->nk", of_logits)
         if self.thresholds is None:
             first, second = np.triu_indices(len(weights), 1)
             own = own[:, first] + own[:, second] - 2 * of_logits[:, first, second]
@@ -243,7 +245,7 @@ def circuits_of_registers(head: QuantumHead, capabilities: Capabilities) -> int:
     limit = capabilities.max_qubits
     if not capabilities.remote or limit is None:
         return head.registers
-    fitting = max(1, limit // head.circuit.num_qubits)
+    fitting = max(1, limit // int(head.circuit.num_qubits))
     return -(-head.registers // fitting)
 
 
