@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,6 +94,7 @@ def predict(
         )
 
     from qllmft.inference.decision import Decision, share_left
+    from qllmft.inference.files import read_items
     from qllmft.inference.predictor import RAY_WITH_BACKEND
     from qllmft.tasks.measure import percent
 
@@ -118,7 +119,8 @@ def predict(
     items: Iterable[Item]
     if file:
         table = {"delimiter": delimiter, "column_names": columns}
-        items = _items_of(file, run, text_column, table, pairs=pairs)
+        data = run_settings(run).data
+        items = read_items(file, data, text_column, table, pairs=pairs, report=_report)
     else:
         items = _pairs(texts or []) if pairs else list(texts or [])
     given = islice(items, limit)
@@ -172,36 +174,6 @@ def _pairs(texts: list[str]) -> list[tuple[str, str]]:
             f"the model compares two texts, and there are {len(texts)}; give them in pairs: first second."
         )
     return list(zip(texts[::2], texts[1::2], strict=True))
-
-
-def _items_of(
-    file: Path, run: Path, column: str | None, table: Mapping[str, str | None], *, pairs: bool
-) -> Iterator[Item]:
-    """Return the texts or pairs of a file.
-
-    Args:
-        file: with one text per line, or a table.
-        run: tells the columns and how the table is written, unless others are given.
-        column: of the texts.
-        table: settings of the data by name that say how the table is written.
-        pairs: the model compares two texts.
-    """
-    from qllmft.config import parse_config
-    from qllmft.data.tables import suffix_of
-    from qllmft.data.texts import read_pairs, read_texts
-
-    known = run_settings(run).data
-    settings = {name: value for name, value in table.items() if value is not None}
-    data = parse_config({"data": settings}, "the options of --file").data
-    column = column or known.text_columns[0]
-    delimiter = data.delimiter or known.delimiter
-    # a file of lines may have as many delimiters as the run's table by chance
-    is_table = suffix_of(file) not in ("", ".txt")
-    names = data.column_names or (known.column_names if is_table else None) or ()
-    if pairs:
-        second = known.pair_column or "text2"
-        return read_pairs(file, (column, second), delimiter, _report, names)
-    return read_texts(file, column, delimiter, _report, names)
 
 
 def _report(line: str) -> None:

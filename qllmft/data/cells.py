@@ -10,13 +10,12 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from qllmft.data.file_bytes import DataFile, open_file
 from qllmft.errors import UserError
-from qllmft.files import open_regular
 
 MOST_BYTES = 1_000_000_000  # of a table, and of a group of rows that parquet unpacks
 MOST_ROWS = 20_000_000
@@ -28,7 +27,7 @@ ROWS_AT_ONCE = 1_000
 _VARIATIONS = re.compile("[\ufe00-\ufe0f]")  # selectors of the form of the character before
 
 
-def check_columns(count: int, path: Path) -> None:
+def check_columns(count: int, path: DataFile) -> None:
     """Raise UserError for a table with too many columns."""
     if count > MOST_COLUMNS:
         raise UserError(
@@ -128,13 +127,13 @@ def values_in(cell: Any, separator: str | None) -> list[Any] | None:
 
 
 @contextmanager
-def open_parquet(path: Path, columns: Sequence[str]) -> Iterator[Any]:
+def open_parquet(path: DataFile, columns: Sequence[str]) -> Iterator[Any]:
     """Open a file as a `pyarrow.parquet.ParquetFile` whose repeated texts in ``columns`` take their memory once."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile, read_metadata
 
     try:
-        with open_regular(path, None) as opened:
+        with open_file(path, None) as opened:
             metadata = read_metadata(opened)
             check_columns(metadata.num_columns, path)
             paths = {metadata.schema.column(i).path for i in range(metadata.num_columns)}
@@ -153,7 +152,7 @@ def open_parquet(path: Path, columns: Sequence[str]) -> Iterator[Any]:
 
 
 def batches(
-    file: Any, columns: Sequence[str], path: Path, *, keeps_all: bool
+    file: Any, columns: Sequence[str], path: DataFile, *, most: int | None
 ) -> Iterator[list[list[Any]]]:
     """Yield the values of columns of `open_parquet` in batches of rows, a list per column.
 
@@ -161,7 +160,7 @@ def batches(
         file: the open file.
         columns: names of the columns.
         path: of the file, for messages.
-        keeps_all: bound the unpacked size of the whole file; else that of each of its groups of rows.
+        most: number of bytes of the whole unpacked file; None: each of its groups of rows has `MOST_BYTES`.
 
     Raises:
         UserError: if the file unpacks to more rows or bytes than the bounds.
@@ -172,11 +171,12 @@ def batches(
         chunk = metadata.row_group(i).column(j)
         if chunk.path_in_schema.split(".")[0] in columns:
             sizes[i] += chunk.total_uncompressed_size
-    size = sum(sizes) if keeps_all else max(sizes, default=0)
-    if size > MOST_BYTES or (keeps_all and metadata.num_rows > MOST_ROWS):
+    size = max(sizes, default=0) if most is None else sum(sizes)
+    bound = MOST_BYTES if most is None else most
+    if size > bound or (most is not None and metadata.num_rows > MOST_ROWS):
         raise UserError(
             f"{path} unpacks to {metadata.num_rows:,} rows and {size:,} bytes; expected at most {MOST_ROWS:,} rows and "
-            f"{MOST_BYTES:,} bytes. Split it."
+            f"{bound:,} bytes. Split it."
         )
     rows = 0
     for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns)):

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import TextIOWrapper
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from qllmft.data import cells
 from qllmft.data.cells import MOST_TEXT
+from qllmft.data.file_bytes import DataFile, open_file
 from qllmft.errors import UserError
-from qllmft.files import open_regular
 
 CHUNK = 1_000_000  # bytes that are examined at once
 MOST_LINE = 20 * MOST_TEXT  # bytes of a line of a table, which may have several texts
@@ -39,7 +38,7 @@ _MOST_FOREIGN = 0.3  # share of words without an ASCII letter, such as those of 
 class TextFile:
     """Regular file of text whose bytes were examined once."""
 
-    path: Path
+    path: DataFile
     zipped: bool = False  # by gzip
     encoding: str = "utf-8-sig"  # of Python's codecs
     newline: str = "\n"  # ends a line
@@ -57,10 +56,10 @@ class TextFile:
 
 
 @contextmanager
-def open_bytes(path: Path, *, zipped: bool, most: int | None = None) -> Iterator[BinaryIO]:
+def open_bytes(path: DataFile, *, zipped: bool, most: int | None = None) -> Iterator[BinaryIO]:
     """Open a regular file of at most ``most`` bytes, and unpack it if it is ``zipped``."""
     try:
-        with open_regular(path, most) as file:
+        with open_file(path, most) as file:
             if not zipped:
                 yield file
                 return
@@ -72,7 +71,7 @@ def open_bytes(path: Path, *, zipped: bool, most: int | None = None) -> Iterator
         ) from error
 
 
-def format_of(path: Path) -> tuple[str, bool]:
+def format_of(path: DataFile) -> tuple[str, bool]:
     """Return the suffix in small letters that fits the content of a regular file, and whether gzip packed it."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     zipped = _head(path, zipped=False).startswith(_GZIP)
@@ -101,13 +100,13 @@ def format_of(path: Path) -> tuple[str, bool]:
     return suffix, zipped
 
 
-def _head(path: Path, *, zipped: bool) -> bytes:
+def _head(path: DataFile, *, zipped: bool) -> bytes:
     with open_bytes(path, zipped=zipped) as file:
         return file.read(_HEAD)
 
 
 def examine(
-    path: Path, *, zipped: bool = False, most: int | None = None, longest: int = MOST_LINE
+    path: DataFile, *, zipped: bool = False, most: int | None = None, longest: int = MOST_LINE
 ) -> TextFile:
     """Find the encoding and the ends of lines of a regular file.
 
@@ -186,7 +185,7 @@ def _wide_encoding(head: bytes) -> str:
     return ""
 
 
-def _newline_of(path: Path, zipped: bool, encoding: str) -> str:
+def _newline_of(path: DataFile, zipped: bool, encoding: str) -> str:
     """Return the end of the lines of UTF-16, or raise UserError if it is damaged."""
     decoder = codecs.getincrementaldecoder(encoding)()
     returns = False
@@ -207,7 +206,7 @@ def _newline_of(path: Path, zipped: bool, encoding: str) -> str:
     return "\r" if returns else "\n"
 
 
-def _nul_byte(path: Path, lines: int, chunk: bytes) -> UserError:
+def _nul_byte(path: DataFile, lines: int, chunk: bytes) -> UserError:
     before = chunk[: chunk.index(0)]
     line = lines + (before.count(b"\n") or before.count(b"\r")) + 1
     return UserError(
@@ -216,7 +215,7 @@ def _nul_byte(path: Path, lines: int, chunk: bytes) -> UserError:
     )
 
 
-def _western_word(path: Path, zipped: bool) -> str:
+def _western_word(path: DataFile, zipped: bool) -> str:
     """Return a word of a file in Windows-1252, or raise UserError if its bytes are those of another encoding."""
     words = foreign = 0
     word = example = ""
@@ -236,7 +235,7 @@ def _western_word(path: Path, zipped: bool) -> str:
     return example or word
 
 
-def _not_utf8(path: Path, zipped: bool) -> UserError:
+def _not_utf8(path: DataFile, zipped: bool) -> UserError:
     """Return the error for the first byte of a file that is not UTF-8."""
     with open_bytes(path, zipped=zipped) as file:
         for number, line in enumerate(file, start=1):

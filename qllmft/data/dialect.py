@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from qllmft.data.cells import check_columns
 from qllmft.data.columns import MOST_BEFORE, Columns, has_all, no_column, position_of, seems_row
 from qllmft.data.fields import Grammar, Quoting
+from qllmft.data.file_bytes import DataFile
 from qllmft.errors import UserError
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
@@ -41,7 +41,7 @@ class Dialect:
 
 
 def find_dialect(
-    lines: Sequence[str], path: Path, columns: Columns, delimiter: str | None, *, suffix: str
+    lines: Sequence[str], path: DataFile, columns: Columns, delimiter: str | None, *, suffix: str
 ) -> Dialect:
     """Return the dialect of a table whose first lines are given.
 
@@ -88,7 +88,7 @@ def find_dialect(
     raise _no_columns(lines[start:], path, columns, marks, delimiter)
 
 
-def _mark_of(lines: Sequence[str], marks: Sequence[str], count: int, path: Path) -> str:
+def _mark_of(lines: Sequence[str], marks: Sequence[str], count: int, path: DataFile) -> str:
     """Return the delimiter that divides lines into a number of fields, where no line names the columns."""
     if count == 1:
         return ""
@@ -215,7 +215,7 @@ def _all_within(
 
 def _no_columns(
     lines: Sequence[str],
-    path: Path,
+    path: DataFile,
     columns: Columns,
     marks: list[str],
     delimiter: str | None,

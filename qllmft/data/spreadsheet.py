@@ -7,10 +7,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
-from qllmft.data import cells
 from qllmft.data.cells import MOST_TEXT, check_columns
 from qllmft.data.columns import (
     MOST_BEFORE,
@@ -21,9 +19,9 @@ from qllmft.data.columns import (
     position_of,
     seems_row,
 )
+from qllmft.data.file_bytes import DataFile, open_file
 from qllmft.data.separated import Fault
 from qllmft.errors import UserError, first_line
-from qllmft.files import open_regular
 
 # that openpyxl, zipfile and the parsers of XML raise for a damaged part
 _DAMAGES: tuple[type[Exception], ...] = (
@@ -45,10 +43,11 @@ _ERRORS = {
 class SheetTable:
     """The sheet of a workbook whose first rows name the columns."""
 
-    def __init__(self, path: Path, columns: Columns) -> None:
+    def __init__(self, path: DataFile, columns: Columns, most: int) -> None:
         self.path = path
+        self.most = most
         self.remarks: list[str] = []
-        with _workbook(path) as book:
+        with _workbook(path, most) as book:
             heads = {
                 sheet.title: [
                     _names(row) for row in islice(sheet.iter_rows(values_only=True), MOST_BEFORE)
@@ -97,7 +96,7 @@ class SheetTable:
     def items(self) -> Iterator[tuple[int, list[Any]] | Fault]:
         """Yield the number of each row below the names, and its cells; no cell for a blank row."""
         places = list(self._places.values())
-        with _workbook(self.path) as book:
+        with _workbook(self.path, self.most) as book:
             rows = book[self._title].iter_rows(min_row=self._header + 2, values_only=True)
             for number, row in enumerate(rows, start=self._header + 2):
                 if all(cell is None for cell in row):
@@ -141,7 +140,7 @@ class SheetTable:
 
 
 @contextmanager
-def _workbook(path: Path) -> Iterator[Any]:
+def _workbook(path: DataFile, most: int) -> Iterator[Any]:
     """Open a workbook whose unpacked size has a bound."""
     try:
         from openpyxl import load_workbook
@@ -149,15 +148,15 @@ def _workbook(path: Path) -> Iterator[Any]:
         raise UserError(
             f"{path} is a file of Excel, which needs the package openpyxl: pip install '.[excel]'. Or save it as .csv."
         ) from None
-    with open_regular(path, cells.MOST_BYTES) as file:
+    with open_file(path, most) as file:
         try:
             with zipfile.ZipFile(file) as archive:
                 size = sum(part.file_size for part in archive.infolist())
                 if _WORKBOOK not in archive.namelist():
                     raise UserError(f"{path} is a zip archive, expected a table. Unpack it first.")
-            if size > cells.MOST_BYTES:
+            if size > most:
                 raise UserError(
-                    f"{path} unpacks to {size:,} bytes, expected at most {cells.MOST_BYTES:,}. Split it."
+                    f"{path} unpacks to {size:,} bytes, expected at most {most:,}. Split it."
                 )
             file.seek(0)
             book = load_workbook(file, read_only=True, data_only=True)
@@ -175,7 +174,7 @@ def _workbook(path: Path) -> Iterator[Any]:
             book.close()
 
 
-def _damaged(path: Path, error: Exception) -> UserError:
+def _damaged(path: DataFile, error: Exception) -> UserError:
     return UserError(
         f"{path} cannot be read as .xlsx: {first_line(error)}. Save it again, or as .csv."
     )

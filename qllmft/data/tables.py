@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
@@ -15,6 +14,7 @@ from qllmft.data import cells
 from qllmft.data.cells import batches, open_parquet
 from qllmft.data.columns import Columns, no_column
 from qllmft.data.content import MOST_LINE, examine, format_of
+from qllmft.data.file_bytes import DataFile
 from qllmft.data.records import ABSENT, RecordTable
 from qllmft.data.separated import Block, Fault, SeparatedTable
 from qllmft.data.spreadsheet import SheetTable
@@ -58,7 +58,7 @@ class FileTable:
     description: str  # of what was taken
 
 
-def suffix_of(path: Path) -> str:
+def suffix_of(path: DataFile) -> str:
     """Return the suffix of a table by the file's name, without that of gzip, or "" if it is none of a table.
 
     >>> suffix_of(Path("a.CSV.gz")), suffix_of(Path("b.tab")), suffix_of(Path("c.md"))
@@ -72,7 +72,7 @@ def suffix_of(path: Path) -> str:
     return suffix if suffix in SUFFIXES else ""
 
 
-def stem_of(path: Path) -> str:
+def stem_of(path: DataFile) -> str:
     """Return the name of a file without the suffixes of `suffix_of`, in small letters."""
     name = path.name.lower()
     for suffix in reversed(path.suffixes[-2:]):
@@ -82,7 +82,7 @@ def stem_of(path: Path) -> str:
 
 
 def open_table(
-    path: Path,
+    path: DataFile,
     columns: Columns,
     delimiter: str | None = None,
     *,
@@ -110,11 +110,11 @@ def open_table(
             raise UserError(
                 f"{path} is a .parquet file in gzip. Unpack it first: gunzip {path.name}."
             )
-        return _ParquetTable(path, columns, keeps_all=most is not None)
+        return _ParquetTable(path, columns, most)
     if suffix == ".xlsx":
         if zipped:
             raise UserError(f"{path} is a zip file in gzip. Unpack it first: gunzip {path.name}.")
-        return SheetTable(path, columns)
+        return SheetTable(path, columns, most or cells.MOST_BYTES)
     if not suffix:
         raise UserError(
             f"{path} has no suffix, expected one of {', '.join(SUFFIXES)}. Rename it, or name its columns with "
@@ -129,7 +129,7 @@ def open_table(
     return SeparatedTable(file, columns, delimiter, suffix=suffix)
 
 
-def has_header(path: Path, columns: Columns, delimiter: str | None) -> bool:
+def has_header(path: DataFile, columns: Columns, delimiter: str | None) -> bool:
     """Return whether a file of text is a table of several columns, whose first lines name those that are read."""
     try:
         table = open_table(path, columns, delimiter)
@@ -141,9 +141,9 @@ def has_header(path: Path, columns: Columns, delimiter: str | None) -> bool:
 class _ParquetTable:
     """Table of a parquet file."""
 
-    def __init__(self, path: Path, columns: Columns, *, keeps_all: bool) -> None:
+    def __init__(self, path: DataFile, columns: Columns, most: int | None) -> None:
         self.path = path
-        self.keeps_all = keeps_all
+        self.most = most
         self.remarks: list[str] = []
         with open_parquet(path, columns.all) as file:
             names = file.schema_arrow.names
@@ -160,12 +160,14 @@ class _ParquetTable:
         """Yield blocks of rows, numbered from 1."""
         number = 0
         with open_parquet(self.path, self.columns_read) as file:
-            for batch in batches(file, self.columns_read, self.path, keeps_all=self.keeps_all):
+            for batch in batches(file, self.columns_read, self.path, most=self.most):
                 yield Block(range(number + 1, number + 1 + len(batch[0])), batch)
                 number += len(batch[0])
 
 
-def read_table(path: Path, columns: Columns, delimiter: str | None, *, skips: bool) -> FileTable:
+def read_table(
+    path: DataFile, columns: Columns, delimiter: str | None, *, skips: bool
+) -> FileTable:
     """Read all rows of a table.
 
     Args:
@@ -228,7 +230,7 @@ def _filled(column: list[Any]) -> list[Any]:
     return [None if cell is ABSENT else cell for cell in column] if ABSENT in column else column
 
 
-def _not_rows(path: Path, faults: Sequence[Fault], rows: int, table: RowSource) -> UserError:
+def _not_rows(path: DataFile, faults: Sequence[Fault], rows: int, table: RowSource) -> UserError:
     """Return the error for lines that are no rows."""
     first, *others = faults
     message = f"{path}, {table.place(first.line)}: {first.reason}."

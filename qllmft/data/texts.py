@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from qllmft.data.cells import is_blank
 from qllmft.data.columns import Columns
 from qllmft.data.content import format_of
+from qllmft.data.file_bytes import DataFile, is_file
 from qllmft.data.records import ABSENT, RecordTable
 from qllmft.data.separated import Block, Fault
 from qllmft.data.tables import SUFFIXES, RowSource, has_header, open_table, suffix_of
@@ -21,28 +23,30 @@ Report = Callable[[str], None]
 
 
 def read_pairs(
-    path: Path,
+    path: DataFile,
     columns: tuple[str, str],
     delimiter: str | None = None,
     report: Report = lambda _: None,
     names: Sequence[str] = (),
+    most: int | None = None,
 ) -> Iterator[tuple[str, str]]:
     """Yield both texts of each row of a table lazily, as `read_texts` does, or raise UserError for a row with one."""
     wanted = Columns(columns, names=tuple(names))
-    if suffix_of(path) in ("", ".txt") and _table_at(path, wanted, delimiter) is None:
+    if suffix_of(path) in ("", ".txt") and _table_at(path, wanted, delimiter, most) is None:
         raise UserError(
             f"{path} has one text per line, and the model compares two. Give a {', '.join(SUFFIXES)} table with the "
             f"columns {' and '.join(columns)}, or pairs of texts as arguments."
         )
-    return ((first, second) for first, second in _filled(path, wanted, delimiter, report))
+    return ((first, second) for first, second in _filled(path, wanted, delimiter, report, most))
 
 
 def read_texts(
-    path: Path,
+    path: DataFile,
     column: str,
     delimiter: str | None = None,
     report: Report = lambda _: None,
     names: Sequence[str] = (),
+    most: int | None = None,
 ) -> Iterator[str]:
     """Yield the texts of a file lazily, in memory that does not depend on their number or length.
 
@@ -56,18 +60,19 @@ def read_texts(
         delimiter: of the fields of a table; None: it is found.
         report: gets a line about how a table is read, before its rows.
         names: of all columns of a table without a line of names.
+        most: number of bytes of a table when it is unpacked; None: any, as it is read lazily.
     """
     wanted = Columns((column,), names=tuple(names))
-    return (text for (text,) in _filled(path, wanted, delimiter, report))
+    return (text for (text,) in _filled(path, wanted, delimiter, report, most))
 
 
 def _filled(
-    path: Path, wanted: Columns, delimiter: str | None, report: Report
+    path: DataFile, wanted: Columns, delimiter: str | None, report: Report, most: int | None
 ) -> Iterator[list[str]]:
     """Yield the texts of each row or line without blanks around them, or raise UserError for an empty one of a row."""
     columns = wanted.texts
     try:
-        table = _table_at(path, wanted, delimiter)
+        table = _table_at(path, wanted, delimiter, most)
         if table is None:
             yield from ([line.strip()] for _, line in _lines(path) if not is_blank(line))
             return
@@ -89,26 +94,28 @@ def _filled(
         raise UserError(f"the file {path} cannot be read: {error.strerror or error}.") from error
 
 
-def _table_at(path: Path, wanted: Columns, delimiter: str | None) -> RowSource | None:
+def _table_at(
+    path: DataFile, wanted: Columns, delimiter: str | None, most: int | None
+) -> RowSource | None:
     """Return the table of a file, or None if it has one text per line."""
     suffix = suffix_of(path)
     if suffix not in ("", ".txt"):
-        return open_table(path, wanted, delimiter, longest=LONGEST_LINE)
-    if not path.is_file():
+        return open_table(path, wanted, delimiter, most=most, longest=LONGEST_LINE)
+    if not is_file(path):
         return None
     if wanted.names:
-        return open_table(path, wanted, delimiter, longest=LONGEST_LINE)
+        return open_table(path, wanted, delimiter, most=most, longest=LONGEST_LINE)
     format_, zipped = format_of(path)
     if format_ in (".xlsx", ".parquet"):
-        return open_table(path, wanted)
+        return open_table(path, wanted, most=most)
     if zipped and not suffix:
         raise UserError(f"{path} is packed by gzip. Unpack it first: gunzip {path.name}.")
     if suffix == ".txt" and (zipped or has_header(path, wanted, delimiter)):
-        return open_table(path, wanted, delimiter, longest=LONGEST_LINE)
+        return open_table(path, wanted, delimiter, most=most, longest=LONGEST_LINE)
     return None
 
 
-def _rows(table: RowSource, path: Path) -> Iterator[tuple[int, list[Any]]]:
+def _rows(table: RowSource, path: DataFile) -> Iterator[tuple[int, list[Any]]]:
     """Yield the rows of a table that are not blank, or raise UserError for a line that is no row."""
     for item in table.items():
         if isinstance(item, Block):
@@ -122,13 +129,14 @@ def _rows(table: RowSource, path: Path) -> Iterator[tuple[int, list[Any]]]:
             yield item
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _lines(path: DataFile) -> Iterator[tuple[int, str]]:
     """Yield numbers and content of the lines of a file or of standard input, with their ends."""
-    if str(path) == "-" and sys.stdin is None:
+    is_input = isinstance(path, Path) and str(path) == "-"
+    if is_input and sys.stdin is None:
         raise UserError(
             "standard input is closed, expected one text per line; give a file, or a text as an argument."
         )
-    with nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb") as file:
+    with nullcontext(sys.stdin.buffer) if is_input else _open_lines(path) as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
             if len(line) > LONGEST_LINE:
                 raise UserError(
@@ -141,6 +149,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 raise UserError(
                     f"{path}, line {number}: byte {line[error.start]:#04x} is not UTF-8. Convert the file first."
                 ) from None
+
+
+def _open_lines(path: DataFile) -> BinaryIO:
+    """Open a file of lines, which may be a pipe."""
+    return path.open("rb") if isinstance(path, Path) else BytesIO(path.content)
 
 
 def _text(value: Any, table: RowSource, number: int, where: str, column: str) -> str:

@@ -6,7 +6,9 @@ import socket
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib.resources import files
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 import uvicorn
@@ -29,16 +31,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from qllmft.data.file_bytes import FileBytes
 from qllmft.errors import UserError
 from qllmft.inference.explanation import Neighbour, WordEffect
 from qllmft.inference.items import check_items
 from qllmft.serving import RequestLimits
 from qllmft.serving.batches import Batches, NotTakenError
-from qllmft.serving.guard import AT_ONCE, BoundedConnection, Guard
+from qllmft.serving.guard import AT_ONCE, FILE_PATH, BoundedConnection, Guard
 from qllmft.serving.model import ServedModel
 from qllmft.versions import versions
 from qllmft_backends.errors import BackendError, CostRefusedError
-from qllmft_backends.text import error_text, masked
+from qllmft_backends.text import error_text, masked, printable
 
 # --- bodies of requests and answers as pydantic models, which FastAPI checks and describes in its OpenAPI document
 
@@ -188,11 +191,11 @@ _PAGE: list[BaseRoute] = [
     for path, name, kind in (
         ("/", "page.html", "text/html"),
         ("/page.js", "page.js", "text/javascript"),
-        ("/texts.js", "texts.js", "text/javascript"),
         ("/page.css", "page.css", "text/css"),
     )
 ]
 _READ = (400, 408, 413, 415, 422)  # refusals of a request with a body
+_LONGEST_NAME = 100  # characters of a file's name
 _GRACE_S = 10  # for requests in work after Ctrl-C
 
 
@@ -243,6 +246,28 @@ def make_app(
         found = await _answered(lambda: batches.answer(items, name), report)
         return JSONResponse({"predictions": found})
 
+    @app.post(FILE_PATH, include_in_schema=False)
+    async def texts_of_file(
+        request: Request,
+        name: str,
+        column: str | None = None,
+        names: str | None = None,
+        delimiter: str | None = None,
+    ) -> Response:
+        file = FileBytes(PurePath(name).name[-_LONGEST_NAME:], await request.body())
+        table = {"column_names": names or None, "delimiter": delimiter or None}
+        read = partial(model.read_file, file, column or None, table, limits.unpacked_bytes)
+        try:
+            items, note = await asyncio.to_thread(read)
+        except UserError as error:
+            raise HTTPException(422, printable(str(error))) from None
+        except Exception as error:
+            report(masked(error_text(error)))
+            raise HTTPException(
+                500, "the file cannot be read; the server's messages have the reason"
+            ) from None
+        return JSONResponse({"texts": items, "note": note})
+
     async def explain(asked: one_text) -> Response:  # type: ignore[valid-type]
         name = getattr(asked, "model", None) or ""
         return JSONResponse(await _answered(lambda: batches.explain(asked.text, name), report))  # type: ignore[attr-defined]
@@ -255,7 +280,13 @@ def make_app(
             responses=refusals(*_READ, 503),
         )(explain)
 
-    facts = model.describe() | {"limits": {"texts": limits.texts, "characters": limits.characters}}
+    facts = model.describe() | {
+        "limits": {
+            "texts": limits.texts,
+            "characters": limits.characters,
+            "file_bytes": limits.file_bytes,
+        }
+    }
     registry = CollectorRegistry()
     registry.register(batches)
 

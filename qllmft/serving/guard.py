@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from qllmft.files import parse_json
 from qllmft.serving import RequestLimits
 
+FILE_PATH = "/texts"  # takes a file as it is
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -47,6 +49,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, limits: RequestLimits, names: Collection[str]) -> None:
         self._app, self._limits = app, limits
+        self._files = 0  # that are in memory
         self._names = {"localhost", *(name.lower().rstrip(".") for name in names)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,18 +66,33 @@ class Guard:
         async def receive_body() -> Message:
             return {"type": "http.request", "body": body}
 
+        is_file = scope["path"] == FILE_PATH
         try:
-            self._check(scope["method"], Headers(scope=scope))
-            if scope["method"] == "POST":
-                body, receive = await self._body(Request(scope, receive)), receive_body
+            self._check(
+                scope["method"], Headers(scope=scope), "octet-stream" if is_file else "json"
+            )
+            with self._place(is_file=is_file):
+                if scope["method"] == "POST":
+                    request = Request(scope, receive)
+                    body, receive = await self._body(request, is_file=is_file), receive_body
+                await self._app(scope, receive, send_with_headers)
         except HTTPException as refused:
-            answer = JSONResponse({"error": refused.detail}, refused.status_code)
+            answer = JSONResponse({"error": refused.detail}, refused.status_code, refused.headers)
             await answer(scope, receive, send_with_headers)
-        else:
-            await self._app(scope, receive, send_with_headers)
 
-    def _check(self, method: str, headers: Headers) -> None:
-        """Raise HTTPException for a header that is refused."""
+    @contextmanager
+    def _place(self, *, is_file: bool) -> Iterator[None]:
+        """Count a file while it is in memory, or raise HTTPException if there are as many as the limit."""
+        if is_file and self._files >= self._limits.files:
+            raise HTTPException(503, "other files are being read; try again", {"Retry-After": "5"})
+        self._files += is_file
+        try:
+            yield
+        finally:
+            self._files -= is_file
+
+    def _check(self, method: str, headers: Headers, kind: str) -> None:
+        """Raise HTTPException for a header that is refused, or a body of another kind of application data."""
         hosts = headers.getlist("host")
         try:
             name = urlsplit(f"//{hosts[0]}").hostname or ""
@@ -92,21 +110,24 @@ class Guard:
         here = [None, *(f"{scheme}://{hosts[0].lower()}" for scheme in ("http", "https"))]
         if (origin and origin.lower()) not in here or site not in ("same-origin", "none"):
             raise HTTPException(403, "the request comes from a page of another site")
-        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise HTTPException(415, "expected the header Content-Type: application/json")
+        given = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if given != f"application/{kind}":
+            raise HTTPException(415, f"expected the header Content-Type: application/{kind}")
 
-    async def _body(self, request: Request) -> bytes:
-        """Return the body of a request, or raise HTTPException."""
+    async def _body(self, request: Request, *, is_file: bool) -> bytes:
+        """Return the body of a request, any bytes of a file or else JSON, or raise HTTPException."""
         content, limits = bytearray(), self._limits
+        most = limits.file_bytes if is_file else limits.body_bytes
         try:
             async with asyncio.timeout(limits.seconds):
                 async for chunk in request.stream():
                     content += chunk
-                    if len(content) > limits.body_bytes:
+                    if len(content) > most:
                         raise HTTPException(
-                            413, f"the body has more than {limits.body_bytes:,} bytes, the limit"
+                            413, f"the body has more than {most:,} bytes, the limit"
                         )
-            parse_json(content.decode("utf-8"))
+            if not is_file:
+                parse_json(content.decode("utf-8"))
         except TimeoutError:
             raise HTTPException(408, f"the body did not arrive in {limits.seconds:g} s") from None
         except ClientDisconnect:

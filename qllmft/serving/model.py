@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from qllmft.data.file_bytes import FileBytes
 from qllmft.embed.words import OF_WORDS, is_word_body
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.inference.explanation import TrainingTexts, explain_text
+from qllmft.inference.files import read_items
 from qllmft.inference.items import Item
 from qllmft.run import RunFolder, RunRecord
 from qllmft.run.folder import BEST
@@ -87,6 +89,30 @@ class ServedModel:
         note = "the run's training texts cannot be read by this server" if found.note else ""
         return replace(found, note=note).as_dict()
 
+    def read_file(
+        self, file: FileBytes, column: str | None, table: Mapping[str, str | None], most: int
+    ) -> tuple[list[Item], str]:
+        """Return the texts of a file as `predict --file` reads it, and a line that says how its table was read.
+
+        Args:
+            file: with one text per line, or a table.
+            column: of the texts; None: the run's.
+            table: settings that say how the table is written.
+            most: number of bytes of the unpacked table.
+
+        Raises:
+            UserError: for a file that is no table, or without a text.
+        """
+        data = RunFolder(self.folder).config_or_defaults().data
+        lines: list[str] = []
+        report = lines.append
+        items = list(
+            read_items(file, data, column, table, pairs=self.pairs, report=report, most=most)
+        )
+        if not items:
+            raise UserError(f"{file} has no text. Expected one text per line, or a table.")
+        return items, " ".join(lines)
+
     def describe(self) -> dict[str, Any]:
         """Return facts for people and programs, without paths of this machine."""
         model, backend, record = self.predictor.model, self.backend, self._record
@@ -97,7 +123,6 @@ class ServedModel:
             "targets" if self.real else "labels": list(model.label_names),
             "pairs": self.pairs,
             "columns": list(data.text_columns),
-            "delimiter": data.delimiter,
             "backend": None if backend is None else backend.name,
             "shots": None if backend is None else number_of_shots(backend),
             "explains": self.explains,

@@ -16,8 +16,10 @@ function percent(value, error) {
   return `${(100 * value).toFixed(2)}${more} %`;
 }
 
-async function ask(path, body) {
-  const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+const ask = (path, body) => send(path, body && JSON.stringify(body), "json");
+
+async function send(path, body, kind) {
+  const request = { method: "POST", headers: { "Content-Type": `application/${kind}` }, body };
   const answer = await fetch(path, body === undefined ? {} : request);
   const value = await answer.json();
   if (!answer.ok) throw new Error(value.error || `status ${answer.status}`);
@@ -75,14 +77,13 @@ function showExplanation(model, row, found) {
   at("explanation").hidden = false;
 }
 
-function decoded(bytes) {
-  const [first, second] = new Uint8Array(bytes.slice(0, 2));
-  const wide = first === 0xff && second === 0xfe ? "utf-16le" : first === 0xfe && second === 0xff ? "utf-16be" : "";
-  try {
-    return new TextDecoder(wide || "utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    throw new Error("the file is not text in UTF-8 or UTF-16. Convert it first, or give it to `qllmft predict --file`.");
-  }
+// The server reads the file as `qllmft predict --file` does, and keeps nothing of it.
+async function textsOf(file, model) {
+  const most = model.limits.file_bytes;
+  if (file.size > most) throw new Error(`${file.name} has ${file.size} bytes, expected at most ${most}. Split it, or use \`qllmft predict --file\`.`);
+  const query = new URLSearchParams({ name: file.name });
+  for (const id of ["column", "names", "delimiter"]) if (at(id).value) query.set(id, at(id).value);
+  return send(`/texts?${query}`, file, "octet-stream");
 }
 
 function answerOf(found) {
@@ -153,8 +154,8 @@ async function main() {
   at("form").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) at("form").requestSubmit();
   });
-  at("column").textContent = model.columns[0];
-  const read = (file) => run(async () => classify(model, textsOf(decoded(await file.arrayBuffer()), file.name, model), row()));
+  at("column").placeholder = model.columns[0];
+  const read = (file) => run(async () => classify(model, await textsOf(file, model), row()));
   at("file").addEventListener("change", () => at("file").files[0] && read(at("file").files[0]));
   at("drop").addEventListener("dragover", (event) => event.preventDefault());
   at("drop").addEventListener("drop", (event) => {

@@ -1,173 +1,194 @@
-"""Texts of a file that is dropped on the page, as the page's own script reads them in a browser."""
+"""Files that are dropped on the page, which the server reads as `predict --file` does."""
 
+import gzip
+import io
 import json
 import shutil
-import subprocess
-from html import unescape
-from importlib.resources import files
+import threading
 
+import pandas as pd
 import pytest
-from browser import CHROMIUM, browse
 
 from qllmft.data.texts import read_texts
 from qllmft.errors import UserError
+from qllmft.serving import RequestLimits
 
-LINES = "No column “review”"  # begins the note on a file without a header
-UNKNOWN = "the file has no column “review”, that of the run's texts; its columns are"
+KIND = {"Content-Type": "application/octet-stream"}
+TABLE = 'id,review\n1,"a good, lovely film"\n2,dull\n'
+TEXTS = ["a good, lovely film", "dull"]
+RECORDS = [{"id": i, "review": text} for i, text in enumerate(TEXTS)]
 
-CASES = {
-    # name of the file, its content, the texts, and the note or the error
-    "the run's column": ("a.csv", "id,review,text\n1,good,x\n2,bad,y\n", ["good", "bad"], ""),
-    "semicolons": ("a.csv", "id;review\r\n1;good, really\r\n", ["good, really"], ""),
-    "tabs": ("a.csv", 'id\treview\n1\t"good\tfilm"\n', ["good\tfilm"], ""),
-    "the run's delimiter": ("a.csv", "id|review\n1|good; film\n", ["good; film"], ""),
-    "a .tsv without quotes": ("a.tsv", 'id\treview\n1\t"so" they say\n', ['"so" they say'], ""),
-    "quotes": (
-        "a.csv",
-        'review,id\n"two\nlines, ""so""",1\n5" disk,2\n',
-        ['two\nlines, "so"', '5" disk'],
-        "",
-    ),
-    "another case": ("a.CSV", "ID, Review \n1,good\n", ["good"], ""),
-    "blank rows": ("a.csv", "id,review\n\n1,good\n\n", ["good"], ""),
-    "one column with its name": (
-        "a.csv",
-        "review\ngood, really\nbad\n",
-        ["good, really", "bad"],
-        "",
-    ),
-    "one column": ("a.csv", 'good\n"bad, really"\n', ["good", "bad, really"], LINES),
-    "one column and a comma": ("a.csv", "good\nbad, really\n", ["good", "bad, really"], LINES),
-    "lines": ("a.txt", "id,review\n\n1,good\n", ["id,review", "1,good"], ""),
-    "another column": ("a.csv", "id;text\n1;good, really\n2;bad\n", None, f"{UNKNOWN} id, text."),
-    "no header": ("a.csv", "1,good\n2,bad\n", None, f"{UNKNOWN} 1, good."),
-    "a short row": (
-        "a.csv",
-        "id,review\n1,good\n2\n",
-        None,
-        "row 2 and the header differ in their numbers of fields: 1 and 2",
-    ),
-    "a long row": (
-        "a.csv",
-        "id,review\n1,good, really\n",
-        None,
-        "row 1 and the header differ in their numbers of fields: 3 and 2",
-    ),
-    "an open quote": ("a.csv", 'id,review\n1,"good\n2,bad\n', None, "a quote is not closed"),
-    "a stray quote": (
-        "a.csv",
-        'id,review\n1,"good" or so,\n',
-        None,
-        "line 2 has a stray quote. Write a quote within quotes twice.",
-    ),
-    "a quote that swallows a row": (
-        "a.csv",
-        'review,id\n"good,1\n"bad,2\n',
-        None,
-        "line 3 has a stray",
-    ),
-    "pipes": ("a.csv", "id|review\n1|good, really\n", ["good, really"], ""),
-    "Excel's line": ("a.csv", "sep=;\nid;review\n1;good, really\n", ["good, really"], ""),
-    "a carriage return": ("a.csv", "id,review\n1,good\rfilm\n", ["good\rfilm"], ""),
-    "carriage returns": ("a.csv", "id,review\r1,good\r2,bad\r", ["good", "bad"], ""),
-    "a blank before a quote": ("a.csv", 'id, review\n1, "good, really"\n', ["good, really"], ""),
-    "a name twice": (
-        "a.csv",
-        "review,review\na,b\n",
-        None,
-        "the file has several columns “review”",
-    ),
-    "names again": (
-        "a.csv",
-        "id,review\n1,good\nid,review\n",
-        None,
-        "row 2 names the columns again",
-    ),
-    "a NUL byte": ("a.csv", "id,review\n1,go\0od\n", None, "line 2 has a NUL byte"),
-    "records": (
-        "a.jsonl",
-        '{"review": "good"}\n',
-        None,
-        "the page reads .csv, .tsv and .txt files",
-    ),
-    "nothing": ("a.csv", "\n", None, "the file has no text"),
-    "no text": ("a.csv", "id,review\n", None, "the file has no text"),
-    "an empty text": ("a.csv", "id,review\n1,good\n2, \n", None, "row 2: “review” is empty"),
+
+def parquet():
+    content = io.BytesIO()
+    pd.DataFrame(RECORDS).to_parquet(content)
+    return content.getvalue()
+
+
+def sheet():
+    openpyxl = pytest.importorskip("openpyxl", reason="pip install '.[excel]'")
+    book = openpyxl.Workbook()
+    for row in [["id", "review"], *[[i, text] for i, text in enumerate(TEXTS)]]:
+        book.active.append(row)
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
+
+
+# name of the file, and its content or what makes it
+READ = {
+    "commas": ("a.csv", TABLE),
+    "semicolons": ("a.csv", "id;review\r\n1;a good, lovely film\r\n2;dull\r\n"),
+    "tabs": ("a.tsv", "id\treview\n1\ta good, lovely film\n2\tdull\n"),
+    "Excel's line": ("a.csv", "sep=;\nid;review\n1;a good, lovely film\n2;dull\n"),
+    "lines": ("a.txt", "a good, lovely film\n\ndull\n"),
+    "a table in a .txt": ("a.txt", "id\treview\n1\ta good, lovely film\n2\tdull\n"),
+    "UTF-16": ("a.csv", TABLE.encode("utf-16")),
+    "gzip": ("a.csv.gz", gzip.compress(TABLE.encode())),
+    "records": ("a.jsonl", "".join(f"{json.dumps(record)}\n" for record in RECORDS)),
+    "a list of records": ("a.json", json.dumps(RECORDS)),
+    "parquet": ("a.parquet", parquet),
+    "a sheet": ("a.xlsx", sheet),
+}
+REFUSED = {
+    "another column": ("a.csv", "id,text\n1,good\n"),
+    "no names": ("a.csv", "1,A good film.\n2,A dull film.\n"),
+    "a short row": ("a.csv", "id,review\n1,good\n2\n"),
+    "an open quote": ("a.csv", 'id,review\n1,"good\n2,bad\n'),
+    "a name twice": ("a.csv", "review,review\na,b\n"),
+    "names again": ("a.csv", "id,review\n1,good\nid,review\n"),
+    "a NUL byte": ("a.csv", "id,review\n1,go\0od\n"),
+    "an empty text": ("a.csv", "id,review\n1,good\n2, \n"),
+    "nothing": ("a.csv", "\n"),
+    "damaged gzip": ("a.csv.gz", gzip.compress(TABLE.encode() * 99)[:-20]),
+    "no sheet": ("a.xlsx", b"PK\x03\x04 and no more"),
+    "no parquet": ("a.parquet", b"PAR1 and no more"),
 }
 
-READ = """<!DOCTYPE html><meta charset="utf-8"><script>%s</script><pre id="seen"></pre><script>
-const seen = %s.map(([name, content]) => {
-  try { return textsOf(content, name, { columns: ["review"], delimiter: "|" }); }
-  catch (error) { return { error: error.message }; }
-});
-document.getElementById("seen").textContent = JSON.stringify(seen);
-</script>"""
 
-
-NODE = """%s
-const seen = %s.map(([name, content]) => {
-  try { return textsOf(content, name, { columns: ["review"], delimiter: "|" }); }
-  catch (error) { return { error: error.message }; }
-});
-console.log(JSON.stringify(seen));
-"""
+def content_of(made):
+    content = made() if callable(made) else made
+    return content.encode() if isinstance(content, str) else content
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory):
-    """What the script makes of each file: texts and a note, or an error."""
-    folder = tmp_path_factory.mktemp("page")
-    given = json.dumps([case[:2] for case in CASES.values()])
-    script = (files("qllmft.serving") / "texts.js").read_text("utf-8")
-    if CHROMIUM is None and (node := shutil.which("node")):
-        program = folder / "texts.js"
-        program.write_text(NODE % (script, given), "utf-8")
-        done = subprocess.run([node, program], capture_output=True, check=True, timeout=60)
-        return dict(zip(CASES, json.loads(done.stdout), strict=True))
-    page = folder / "page.html"
-    page.write_text(READ % (script, given), "utf-8")
-    dom = browse(folder, page, "--dump-dom").stdout
-    found = json.loads(unescape(dom.split('<pre id="seen">')[1].split("</pre>")[0]))
-    return dict(zip(CASES, found, strict=True))
-
-
-LENIENT = {
-    "one column",  # a file without names is taken with a note
-    "one column and a comma",
-    "lines",
-}
-
-
-@pytest.mark.parametrize("name", [name for name in CASES if name not in LENIENT])
-def test_predict_reads_the_file_as_the_page_does(tmp_path, name):
-    file, content, texts, _ = CASES[name]
-    path = tmp_path / file
-    path.write_bytes(content.encode())
-    if texts is None and not file.endswith("jsonl") and name not in ("nothing", "no text"):
-        with pytest.raises(UserError):
-            list(read_texts(path, "review"))
-    elif texts is not None:
-        assert list(read_texts(path, "review")) == texts
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_the_texts_of_a_file(seen, name):
-    _, _, texts, words = CASES[name]
-    found = seen[name]
-    if texts is None:
-        assert words in found["error"]
-    else:
-        assert found["texts"] == texts
-        assert found["note"].startswith(words)
-        assert bool(found["note"]) == bool(words)
-
-
-def test_the_page_knows_the_columns_and_the_delimiter_of_the_run(served, trained_run, tmp_path):
-    run = shutil.copytree(trained_run, tmp_path / "run")
+def reading(trained_run, tmp_path_factory):
+    """A copy of the run whose column of texts is `review`."""
+    run = shutil.copytree(trained_run, tmp_path_factory.mktemp("serving") / "run")
     config = (run / "config.toml").read_text()
-    changed = config.replace('text_column = "text"', 'text_column = "review"\ndelimiter = "|"')
-    (run / "config.toml").write_text(changed)
+    (run / "config.toml").write_text(
+        config.replace('text_column = "text"', 'text_column = "review"')
+    )
+    return run
+
+
+@pytest.fixture
+def post(served, client, reading):
+    """A function that posts a file to the server and returns the status and the answer."""
     model = served()
-    assert (model.describe()["columns"], model.describe()["delimiter"]) == (["text"], None)
-    model.folder = run
-    assert (model.describe()["columns"], model.describe()["delimiter"]) == (["review"], "|")
+    model.folder = reading
+    limits = RequestLimits(file_bytes=50_000, unpacked_bytes=100_000)
+    with client(model, limits) as page:
+
+        def call(name, content, **options):
+            answer = page.post(
+                "/texts", content=content, headers=KIND, params={"name": name, **options}
+            )
+            return answer.status_code, answer.json()
+
+        yield call
+
+
+@pytest.mark.parametrize("case", READ)
+def test_a_file_is_read_as_predict_reads_it(post, tmp_path, case):
+    name, made = READ[case]
+    content = content_of(made)
+    status, answer = post(name, content)
+    assert (status, answer["texts"]) == (200, TEXTS)
+    (tmp_path / name).write_bytes(content)
+    lines = []
+    assert list(read_texts(tmp_path / name, "review", report=lines.append)) == TEXTS
+    assert answer["note"] == " ".join(lines)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_refusal_has_the_words_of_predict(post, tmp_path, case):
+    name, made = REFUSED[case]
+    content = content_of(made)
+    status, answer = post(name, content)
+    assert status == 422
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        list(read_texts(path, "review"))
+    assert answer["error"] == str(caught.value).replace(str(path), name)
+
+
+def test_a_file_without_a_text_is_refused(post):
+    for name, content in (("a.csv", "id,review\n"), ("a.txt", "\n\n")):
+        assert post(name, content)[1]["error"].startswith(f"{name} has no text. Expected")
+
+
+def test_how_the_table_is_written_may_be_said(post):
+    assert post("a.csv", "id,text\n1,good\n", column="text")[1]["texts"] == ["good"]
+    assert post("a.csv", "1,good\n2,bad\n", names="id,review")[1]["texts"] == ["good", "bad"]
+    assert post("a.csv", "id~review\n1~good\n", delimiter="~")[1]["texts"] == ["good"]
+    status, answer = post("a.csv", TABLE, delimiter="ab")
+    assert status == 422
+    assert "expected one character" in answer["error"]
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin", "../../etc/passwd", "a.csv\0", ""])
+def test_a_name_opens_no_file_of_the_server(post, name):
+    assert post(f"{name}.txt", b"a text\n")[1]["texts"] == ["a text"]
+    status, answer = post(name, b"a text\n")
+    assert answer.get("texts", ["a text"]) == ["a text"]
+    assert status in (200, 422)
+
+
+def test_sizes_are_bounded_before_and_after_unpacking(post):
+    status, answer = post("a.csv", b"x" * 50_001)
+    assert status == 413
+    assert "more than 50,000 bytes" in answer["error"]
+    status, answer = post("a.csv.gz", gzip.compress(b"review\n" + b"good film\n" * 20_000))
+    assert status == 422
+    assert "a.csv.gz unpacks to more than 100,000 bytes" in answer["error"]
+
+
+def test_few_files_are_in_memory_at_once(served, client, monkeypatch):
+    model = served()
+    started = threading.Event()
+    ends = threading.Event()
+
+    def wait(*_):
+        started.set()
+        ends.wait(60)
+        return ["good"], ""
+
+    monkeypatch.setattr(model, "read_file", wait)
+    with client(model, RequestLimits(files=1)) as page:
+        send = lambda: page.post("/texts?name=a.txt", content=b"good", headers=KIND)  # noqa: E731
+        first = threading.Thread(target=send)
+        first.start()
+        assert started.wait(60)
+        second = send()
+        ends.set()
+        first.join()
+        assert (second.status_code, second.headers["retry-after"]) == (503, "5")
+        assert send().json()["texts"] == ["good"]
+
+
+def test_another_site_or_kind_of_body_is_refused(served, client):
+    with client(served()) as page:
+        foreign = {**KIND, "Origin": "http://evil.example"}
+        assert page.post("/texts?name=a.txt", content=b"a", headers=foreign).status_code == 403
+        plain = {"Content-Type": "text/plain"}
+        assert page.post("/texts?name=a.txt", content=b"a", headers=plain).status_code == 415
+        assert page.post("/texts", content=b"a", headers=KIND).status_code == 422
+
+
+def test_the_page_knows_the_column_of_the_run(served, reading):
+    model = served()
+    assert model.describe()["columns"] == ["text"]
+    model.folder = reading
+    assert model.describe()["columns"] == ["review"]

@@ -1,0 +1,48 @@
+"""Texts of a file for a trained model: `predict` and `serve` read them by the same rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from qllmft.config import DataConfig, parse_config
+from qllmft.data.file_bytes import DataFile
+from qllmft.data.tables import suffix_of
+from qllmft.data.texts import read_pairs, read_texts
+from qllmft.inference.items import Item
+
+
+def read_items(
+    file: DataFile,
+    data: DataConfig,
+    column: str | None,
+    table: Mapping[str, str | None],
+    *,
+    pairs: bool,
+    report: Callable[[str], None],
+    most: int | None = None,
+) -> Iterator[Item]:
+    """Return the texts or pairs of a file.
+
+    Args:
+        file: with one text per line, or a table.
+        data: of the run, which tells the columns and how a table is written unless others are given.
+        column: of the texts.
+        table: settings of the data by name that say how the table is written.
+        pairs: the model compares two texts.
+        report: gets a line about how a table is read.
+        most: number of bytes of a table when it is unpacked; None: any.
+
+    Raises:
+        UserError: as `read_texts` does, and for a wrong setting.
+    """
+    settings = {name: value for name, value in table.items() if value is not None}
+    given = parse_config({"data": settings}, "the options of the file").data
+    column = column or data.text_columns[0]
+    delimiter = given.delimiter or data.delimiter
+    # a file of lines may have as many delimiters as the run's table by chance
+    is_table = suffix_of(file) not in ("", ".txt")
+    names = given.column_names or (data.column_names if is_table else None) or ()
+    if pairs:
+        second = data.pair_column or "text2"
+        return read_pairs(file, (column, second), delimiter, report, names, most)
+    return read_texts(file, column, delimiter, report, names, most)
