@@ -61,7 +61,7 @@ class DataConfig(Section):
         None  # separator of fields in a .csv, .tsv or .txt file; None: it is found
     )
     # names of all columns of a file without a line of names, such as "label,text"; None: the file has that line
-    column_names: Annotated[Annotated[tuple[str, ...], Field(min_length=1)] | None, NEUTRAL] = None
+    column_names: Annotated[tuple[str, ...] | None, NEUTRAL] = None
     bad_rows: Literal["error", "skip"] = (
         "error"  # rows without a text or a label, and lines that are no rows
     )
@@ -117,7 +117,7 @@ class DataConfig(Section):
     @field_validator("column_names")
     @classmethod
     def _different(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if names and (len({*names}) < len(names) or not all(names)):
+        if names is not None and not (names and all(names) and len({*names}) == len(names)):
             raise ValueError("expected a different name for each column, such as label,text")
         return names
 

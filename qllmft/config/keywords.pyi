@@ -56,6 +56,7 @@ class SettingKeywords(TypedDict, total=False):
     model__encoder: Literal["quantum", "mlp", "none"]
     model__head: Literal["quantum", "mlp", "none"]
     model__n_qubits: int
+    model__registers: int
     model__n_encoders: int | Literal["auto"]
     model__encoder_qubits: int | None
     model__encoder_layers: int

@@ -30,6 +30,8 @@ def other_value(annotation: Any, value: Any) -> Any:
     choices = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
     if choices:
         return next(choice for choice in choices if choice != value)
+    if value is None and any(get_origin(kind) is tuple for kind in kinds):
+        return ("another",)
     if value is None:
         return "another" if str in kinds else 7
     return {

@@ -16,7 +16,7 @@ TRAIN = {"train.tsv": f"{HEAD}a\t0\nb\t1\n"}
 # a file and its content, or the files of a folder, and what the error says, with dots for the rest
 WRONG = [
     ("mine.md", "a", "mine.md has the suffix '.md' ... expected one of .tsv"),
-    ("mine", "a", "the suffix '' ... expected one of .tsv, .csv, .jsonl, .parquet"),
+    ("mine", "a", "has no suffix, expected one of .tsv, .csv, .jsonl, .parquet"),
     ("mine.csv", "", "mine.csv is empty; expected a first line that names the columns"),
     ("mine.tsv", HEAD, "split 'all' ... no row ... Fill it in, or leave it out"),
     ("mine.parquet", "hello", "cannot be read as parquet ... Parquet"),
