@@ -1,8 +1,8 @@
 """The head with 4 to 150 labels beside its rivals: ``python -m examples.experiments.many_labels``.
 
 Labels are sub-packages of installed packages, texts are first sentences of their docstrings: 20 a label to train on
-and 5 for the test, drawn anew by every seed. The default head has a qubit for each label. The narrow one has 13 qubits in
-one register, and logistic regression of its rank beside it. Rows of the record ``--json`` are not computed again.
+and 5 for the test, drawn anew by every seed. The default head has a qubit for each label. The narrow one has 13 qubits
+in one register, and logistic regression of its rank beside it. Rows of the record ``--json`` are not computed again.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def answers(k: int, seed: int) -> tuple[dict[str, Labels], Labels, dict[str, Any
     c = float(np.asarray(choose_linear(examples, split_examples(examples), SEARCHED).c))
     found = {"logistic regression, C = 1": logistic(x, y, held, 1.0)}
     found["logistic regression"] = logistic(x, y, held, c)
-    head = QuantumHeadClassifier(random_state=seed)
+    settings = {"train.ridge_c": c}  # one strength for all, so that it is searched once
+    head = QuantumHeadClassifier(random_state=seed, settings=settings)
     started = time.perf_counter()
     head.fit(x, y)
     seconds = time.perf_counter() - started
@@ -104,7 +105,8 @@ def answers(k: int, seed: int) -> tuple[dict[str, Labels], Labels, dict[str, Any
         "vectors": hashlib.sha256(np.round(x, 4).tobytes()).hexdigest()[:16],
     }
     if k > NARROW:
-        narrow = QuantumHeadClassifier(random_state=seed, n_qubits=NARROW).fit(x, y)
+        narrow = QuantumHeadClassifier(random_state=seed, settings=settings, n_qubits=NARROW)
+        narrow.fit(x, y)
         found["head of 13 qubits"] = np.asarray(narrow.predict(held))
         full = linear_solution(CLASSIFICATION, centred, y.astype(np.float64), None, c)
         low = low_rank_solution(examples, full, NARROW - 1)
