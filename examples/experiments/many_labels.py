@@ -26,12 +26,11 @@ from qllmft.sklearn import QuantumHeadClassifier
 from qllmft.tasks import CLASSIFICATION
 from qllmft.training import Examples
 from qllmft.training.linear_model import (
-    SEARCHED,
     choose_linear,
     linear_solution,
     low_rank_solution,
 )
-from qllmft.training.search import split_examples
+from qllmft.training.search import STRENGTHS, split_examples
 
 # packages of this project's extras, whose sub-packages are enough for 150 labels
 MORE = (
@@ -80,7 +79,7 @@ def answers(k: int, seed: int) -> tuple[dict[str, Labels], Labels, dict[str, Any
     centred = (x - x.mean(axis=0)).astype(np.float64)
     shifted = (held - x.mean(axis=0)).astype(np.float64)
     examples = Examples.from_arrays(centred, y)
-    c = float(np.asarray(choose_linear(examples, split_examples(examples), SEARCHED).c))
+    c = float(np.asarray(choose_linear(examples, split_examples(examples), STRENGTHS).c))
     found = {"logistic regression, C = 1": logistic(x, y, held, 1.0)}
     found["logistic regression"] = logistic(x, y, held, c)
     settings = {"train.ridge_c": c}  # one strength for all, so that it is searched once

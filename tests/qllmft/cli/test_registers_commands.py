@@ -185,3 +185,52 @@ def test_the_run_verifies_and_has_a_report_and_an_analysis(run, cli):
     assert cli("report", run.path)
     output, _ = cli("analyse", run.path, "--no-twin")
     assert "Schmidt rank of the head at most" in output
+
+
+def test_a_server_answers_through_a_backend(run, cli, monkeypatch):
+    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
+    from starlette.testclient import TestClient
+
+    from qllmft.serving import app
+
+    answers = []
+
+    def run_app(application, listening, ready):
+        ready("http://127.0.0.1:1")
+        with TestClient(application, base_url="http://127.0.0.1") as client:
+            answers.append(client.post("/predict", json={"texts": TEXTS[:2]}).json())
+
+    monkeypatch.setattr(app, "run_app", run_app)
+    cli("serve", run.path, "--port 0")
+    cli("serve", run.path, "--port 0 --backend adjoint --shots 4000")
+    exact, measured = (answer["predictions"] for answer in answers)
+    for ours, theirs in zip(exact, measured, strict=True):
+        label, probability = next(iter(ours["probabilities"].items()))
+        distance = abs(theirs["probabilities"][label] - probability)
+        assert distance < 5 * theirs["standard_error"]
+
+
+def test_the_card_and_the_energy_count_all_registers(run):
+    from qllmft.energy.formula import gpu_energy_kj, head_counts, quantum_energies_j
+    from qllmft.inference.sharing import model_card
+
+    stored = Predictor.load(run.path).model
+    assert "head (4 registers)" in model_card(stored, "ann/films", run.path)
+    config = stored.config
+    one = config.model_copy(update={"n_qubits": 2, "registers": 1})
+    simulated, measured = (
+        several - alone
+        for several, alone in zip(
+            quantum_energies_j(config, stored.dimension, 2),
+            quantum_energies_j(one, stored.dimension, 2),
+            strict=True,
+        )
+    )
+    assert simulated > 2.9 * 1000 * gpu_energy_kj(head_counts(config, 2))
+    assert measured > 0
+
+
+def test_a_surrogate_replaces_all_registers(run, cli, tmp_path):
+    cli("dequantise", run.path, "--out", tmp_path / "surrogate")
+    texts = cli("predict", tmp_path / "surrogate", *TEXTS)[0]
+    assert texts == cli("predict", run.path, *TEXTS)[0]

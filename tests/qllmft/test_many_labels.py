@@ -1,0 +1,91 @@
+"""More labels or targets than one register holds, through scikit-learn's and SetFit's interfaces."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression, RidgeCV
+
+from qllmft.sklearn import QuantumHeadClassifier, QuantumHeadRegressor
+
+K, D = 16, 10
+SMALL = {"model.encoder_qubits": 4, "model.encoder_layers": 6, "train.epochs": 4}
+
+
+def rows(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return vectors, K noisy linear outputs of them, and the outputs without noise."""
+    axes = np.random.default_rng(5).normal(size=(D, K))
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(count, D)).astype(np.float32)
+    clean = x @ axes
+    return x, clean + random.gumbel(size=clean.shape), clean
+
+
+def test_one_label_of_sixteen_is_as_right_as_logistic_regression():
+    x, outputs, _ = rows(320)
+    held, truth, _ = rows(300, 1)
+    labels = outputs.argmax(axis=1)
+    labels[:K] = np.arange(K)
+    model = QuantumHeadClassifier(random_state=0, settings={**SMALL, "train.ridge_c": 1.0})
+    model.fit(x, labels)
+    linear = LogisticRegression(max_iter=1000).fit(x, labels)
+    network = model._loaded()
+    assert (network.head.registers, len(network.quantum_encoders.encoders)) == (2, 18)
+    right = truth.argmax(axis=1)
+    assert model.score(held, right) > linear.score(held, right) - 0.05
+
+
+def test_several_labels_and_several_targets_have_a_qubit_each():
+    x, outputs, clean = rows(160)
+    held, _, expected = rows(80, 1)
+    several = QuantumHeadClassifier(random_state=0, settings={**SMALL, "train.ridge_c": 1.0})
+    several.fit(x, (clean > 2).astype(int))
+    assert several._loaded().head.registers == 2
+    assert ((several.predict(held) == (expected > 2)).mean()) > 0.85
+    regressor = QuantumHeadRegressor(random_state=0, settings={**SMALL, "train.ridge_c": 10.0})
+    regressor.fit(x, outputs)
+    assert regressor._loaded().head.registers == 2
+    ridge = RidgeCV().fit(x, outputs)
+    assert regressor.score(held, expected) > ridge.score(held, expected) - 0.1
+
+
+def test_training_with_shots_and_noise_draws_for_every_register():
+    x, outputs, _ = rows(64)
+    labels = outputs.argmax(axis=1)
+    labels[:K] = np.arange(K)
+    settings = {
+        **SMALL,
+        "train.epochs": 1,
+        "train.ridge_c": 1.0,
+        "noise.shots": 400,
+        "noise.gates": "explicit",
+        "noise.one_qubit_rate": 0.01,
+        "noise.two_qubit_rate": 0.02,
+    }
+    fits = [
+        QuantumHeadClassifier(random_state=0, settings=settings).fit(x, labels) for _ in range(2)
+    ]
+    exact = QuantumHeadClassifier(
+        random_state=0, settings={**SMALL, "train.epochs": 1, "train.ridge_c": 1.0}
+    ).fit(x, labels)
+    same = [fit.decision_function(x) for fit in fits]
+    assert np.array_equal(*same)
+    assert not np.allclose(same[0], exact.decision_function(x))
+
+
+def test_setfit_holds_a_head_of_several_registers():
+    pytest.importorskip("setfit")
+    from qllmft.setfit import QuantumSetFitHead
+
+    settings = {
+        "model.n_qubits": 4,
+        "model.registers": 2,
+        "model.encoder_qubits": 4,
+        "model.encoder_layers": 2,
+    }
+    head = QuantumSetFitHead(D, 3, settings={**settings, "model.n_encoders": 1}, device="cpu")
+    (quantum,) = [part for part in head.modules() if type(part).__name__ == "QuantumHead"]
+    assert quantum.registers == 2
+    x = torch.randn(5, D)
+    copy = QuantumSetFitHead(D, 3, settings={**settings, "model.n_encoders": 1}, device="cpu")
+    copy.load_state_dict(head.state_dict())
+    assert torch.equal(head.eval().predict_proba(x), copy.eval().predict_proba(x))
