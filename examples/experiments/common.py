@@ -19,8 +19,9 @@ from qllmft.embed import embed
 from qllmft.run import SharedInputs
 
 DOCS = Path(__file__).parents[2] / "docs"
-# settings of kept records of the default head in which nothing was searched in folds
+# settings of kept records of the default head, in which nothing was searched in folds
 UNSEARCHED = {"train.ridge_c": "auto", "baselines.search": "validation"}
+START_ANGLE = 0.4  # of several labels in these records, in radians
 
 
 def options(

@@ -25,7 +25,14 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.multiclass import OneVsRestClassifier
 
 from examples.experiments import debian, docstrings
-from examples.experiments.common import UNSEARCHED, Record, drawn_sst2, options, vectors
+from examples.experiments.common import (
+    START_ANGLE,
+    UNSEARCHED,
+    Record,
+    drawn_sst2,
+    options,
+    vectors,
+)
 from qllmft.config import BodyConfig
 from qllmft.embed import pair_vectors, published_name
 from qllmft.sklearn import QuantumHeadClassifier, QuantumHeadRegressor
@@ -149,11 +156,12 @@ class OfColumns:
 def compared(drawn: Drawn, seed: int, preset: str) -> dict[str, Any]:
     """Return scores and answers of the head and its rivals by name."""
     kind = QuantumHeadRegressor if drawn.task == "regression" else QuantumHeadClassifier
-    base, *settings = preset.split(",")
+    base, *changed = preset.split(",")
+    settings = [f"train.ridge_c={RIDGE_C}"]
+    if drawn.task == "multilabel":
+        settings.append(f"train.start_angle={START_ANGLE}")
     makers: dict[str, Callable[[], Any]] = {
-        HEAD: lambda: kind(
-            base, settings=[f"train.ridge_c={RIDGE_C}", *settings], random_state=seed
-        )
+        HEAD: lambda: kind(base, settings=settings + changed, random_state=seed)
     }
     for name, rival in drawn.rivals.items():
         makers[name] = partial(OfColumns if isinstance(rival, list) else clone, rival)

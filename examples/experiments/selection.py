@@ -18,7 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.experiments.common import UNSEARCHED, Record, by_keys, options, table, vectors
+from examples.experiments.common import (
+    START_ANGLE,
+    UNSEARCHED,
+    Record,
+    by_keys,
+    options,
+    table,
+    vectors,
+)
 from examples.experiments.selection_sets import UNEVEN_SETS, text_sets
 from qllmft import load_preset
 from qllmft.baselines import TrainedHead, fit_without_circuit, in_latent, make_baselines
@@ -28,10 +36,13 @@ from qllmft.tasks.measure import with_minus
 from qllmft.training import Examples
 
 PER_LABEL, VALIDATION, TEST = 80, 0.15, 0.2
-DRAWS = (0, 1, 2, 10, 11, 12)
+DRAWS = (0, 1, 10, 11, 12)
 WAYS: dict[str, dict[str, Any]] = {
     "judged": {},
-    "before": UNSEARCHED | {"train.thresholds": "half", "train.class_weight": None},
+    "before": UNSEARCHED
+    | {"train.thresholds": "half", "train.class_weight": None, "train.start_angle": START_ANGLE},
+    "angle 0.4": {"train.start_angle": 0.4},
+    "angle 0.2": {"train.start_angle": 0.2},
 }
 BASELINES = {
     "classification": ["logistic_regression_c1", "logistic_regression"],
@@ -168,7 +179,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="*", help="names of sets; all by default")
     parser.add_argument("--sizes", nargs="+", default=["few", "all"])
     parser.add_argument("--draws", nargs="+", type=int, default=DRAWS, help="seeds of the draws")
-    parser.add_argument("--ways", nargs="+", default=list(WAYS))
+    parser.add_argument("--ways", nargs="+", default=["judged"], choices=list(WAYS))
     given = parser.parse_args()
     record = Record(given.json, "texts", "size", "way", "draw")
     for name, x, y in pairs(given):

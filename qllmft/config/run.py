@@ -155,6 +155,11 @@ class RunConfig(Section):
         train, model, task = self.train, self.model, TASKS[self.data.task]
         if self.data.pair and self.body.learns:
             yield "data.text_column names pairs, and a body that learns reads single ones; leave its training out"
+        if train.start_angle is not None and model.start != "sines":
+            yield (
+                f"train.start_angle is {train.start_angle} and model.start {model.start!r}; set model.start to "
+                "'sines', or leave train.start_angle out"
+            )
         if train.loss == "huber" and not task.real:
             yield f"train.loss is 'huber' and data.task {task.name!r}; it is for 'regression', leave it out"
         if train.thresholds == "validation" and not task.several:

@@ -37,6 +37,9 @@ class TrainConfig(Section):
     # auto: 1 for one label (10 if labels are uneven and one has fewer than 50 texts), else by cross-validation of the
     # loss
     ridge_c: PositiveReal | StrengthChoice = 1.0
+    # root mean square of a latent angle at the start, in radians, for a head that starts at sines; None: 0.4 of labels,
+    # and 0.2 of real targets, whose far values need a sine that is straight
+    start_angle: Annotated[PositiveReal | None, NEUTRAL] = None
     # of real targets: task is the squared error; huber counts large errors less, for targets with outliers
     loss: Annotated[Literal["task", "huber"], NEUTRAL] = "task"
     # weights of the texts, for the head and its baselines: balanced gives all labels the same total weight; auto: it is

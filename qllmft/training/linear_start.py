@@ -120,7 +120,8 @@ def start_at_linear(
     if is_narrow:
         solution = low_rank_solution(vectors, solution, rank)
     if fresh:
-        _put(model, solution, x, slope, OF_TARGETS if task.real else ANGLE)
+        usual = OF_TARGETS if task.real else ANGLE
+        _put(model, solution, x, slope, config.start_angle or usual)
     strength = solution.c
     if is_narrow and model.head.start == "sines":
         strength = _strength_of_shared_values(model, solution.weights, solution.c)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from examples.experiments import contrastive_settings, one_head_page
+from examples.experiments import contrastive_settings, one_head_page, selection
 from qllmft.config.body import ADAPTER_RATE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +35,14 @@ def test_the_hours_of_the_papers_searches():
     said += "for one configuration of each table that was trained whole, the estimate was "
     said += f"{100 * min(ratios) - 100:.0f} to {100 * max(ratios) - 100:.0f} % too high."
     assert said in GUIDE
+
+
+def test_the_tables_of_one_rule_are_those_of_their_record():
+    page = (ROOT / "docs" / "decisions" / "0021-one-rule-for-every-row.md").read_text("utf-8")
+    content = (ROOT / "docs" / "records" / "selection.json").read_text("utf-8")
+    rows = json.loads(content)["results"]
+    assert selection.draws_table(rows) in page
+    assert selection.sets_table(rows) in page
 
 
 def test_the_errors_of_large_circuits():

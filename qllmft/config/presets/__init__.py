@@ -7,7 +7,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -39,6 +39,8 @@ class Preset:
     # the same if all weights of the body are trained, or those of an adapter
     learning: tuple[dict[str, Any], ...] = ()
     adapting: tuple[dict[str, Any], ...] = ()
+    # further settings if texts have several labels, nested; left out if they do not go with the given ones
+    several: dict[str, Any] = field(default_factory=dict)
 
     def config(self, overrides: Mapping[str, Any] | None = None) -> RunConfig:
         """Return the configuration with ``overrides`` by dotted names, such as ``{"train.epochs": 10}``.
@@ -58,6 +60,8 @@ class Preset:
         ways = [{}, *self.otherwise]
         if trained := given.get("body.trainable"):
             ways = list((self.learning if trained is True else self.adapting) or ways)
+        if task is not None and task.several and self.several:
+            ways.insert(0, self.several)
         while True:
             way = flat(ways.pop(0))
             settings = with_settings(self.settings, {**way, **given})
@@ -94,7 +98,8 @@ def load_preset(name: str) -> Preset:
     title, baseline = tree.pop("title"), tree.pop("baseline", None)
     source = tuple(tree.pop("source", ()))
     ways = (tuple(tree.pop(kind, ())) for kind in ("otherwise", "learning", "adapting"))
-    return Preset(name, title, tree, source, baseline, *ways)
+    several = tree.pop("several", {})
+    return Preset(name, title, tree, source, baseline, *ways, several=several)
 
 
 @dataclass(frozen=True)

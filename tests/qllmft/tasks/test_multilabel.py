@@ -237,11 +237,31 @@ def test_columns_and_splits_that_are_no_labels_are_refused():
         ({"train.class_weight": "balanced"}, "train.class_weight weighs one label per text; leave it out"),
         ({"model.final_linear": False}, "a sign or a skip gives no labels of their own"),
         ({"data.task": "classification", "train.thresholds": "validation"}, "train.thresholds is 'validation' and"),
+        ({"train.start_angle": 0.2}, "train.start_angle is 0.2 and model.start 'random'; set model.start to 'sines'"),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_fit_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
         load_preset("recommended").config({"data.task": "multilabel"} | settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "angle"),
+    [
+        ({}, None),
+        ({"data.task": "regression"}, None),
+        ({"data.task": "multilabel"}, 0.2),
+        ({"data.task": "multilabel", "train.start_angle": 0.4}, 0.4),
+        ({"data.task": "multilabel", "train.start_angle": None}, None),
+        ({"data.task": "multilabel", "model.start": "random"}, None),
+        ({"data.task": "multilabel", "model.main_layers": 2}, None),
+    ],
+)
+def test_the_default_head_starts_at_smaller_angles_for_several_labels(settings, angle):
+    config = load_preset("sines").config(settings)
+    assert config.train.start_angle == angle
+    unset = load_preset("sines").config(settings | {"train.start_angle": None})
+    assert (config.identity == unset.identity) == (angle is None)
 
 
 def test_a_preset_has_baselines_of_several_labels():

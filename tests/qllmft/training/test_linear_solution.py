@@ -194,11 +194,20 @@ def test_weights_stay_if_the_head_is_not_fresh():
     assert start_at_linear(net, data, fixed, fresh=False).c == 0.5
 
 
-@pytest.mark.parametrize(("name", "size"), [("3 labels", 0.4), ("several", 0.4), ("targets", 0.2)])
-def test_latent_angles_at_the_start_have_the_size_of_the_task(name, size):
+@pytest.mark.parametrize(
+    ("name", "setting", "size"),
+    [
+        ("3 labels", {}, 0.4),
+        ("several", {}, 0.2),
+        ("targets", {}, 0.2),
+        ("3 labels", {"train.start_angle": 0.3}, 0.3),
+        ("several", {"train.start_angle": None}, 0.4),
+    ],
+)
+def test_latent_angles_at_the_start_have_the_size_of_the_task(name, setting, size):
     task, y, _ = TASKS[name]
     settings = {"data.task": task.name, "model.encoder_qubits": 4, "model.encoder_layers": 10}
-    config = load_preset("sines").config(settings)
+    config = load_preset("sines").config(settings | setting)
     net = build_classifier(config.model, M, 3 if y.ndim == 1 else y.shape[1], seed=1)
     data = Examples.from_arrays(X.astype(np.float32), y)
     net.data_map.fit(data.x)

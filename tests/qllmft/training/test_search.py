@@ -249,7 +249,7 @@ def test_no_latent_angle_at_the_start_is_beyond_the_monotone_part_of_a_sine():
     y = (np.arange(400) < 8).astype(np.int64)
     x = 0.1 * random.normal(size=(400, 6)) + 2.0 * y[:, None] * np.eye(6)[0]
     train = Examples.from_arrays(x.astype(np.float32), np.stack([y, 1 - y], axis=1))
-    config = small_run("multilabel")
+    config = small_run("multilabel", **{"train.start_angle": 0.4})
     network = build_classifier(config.model, 6, 2, seed=0)
     network.data_map.fit(train.x)
     start_at_linear(network, train, config.train)
