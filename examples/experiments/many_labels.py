@@ -89,6 +89,7 @@ def answers(k: int, seed: int) -> tuple[dict[str, Labels], Labels, dict[str, Any
     seconds = time.perf_counter() - started
     found["head"] = np.asarray(head.predict(held))
     network = head._loaded()
+    assert network.encoder is not None
     with torch.no_grad():
         latent, held_latent = (
             network.encoder(torch.from_numpy(part).double()).numpy() for part in (x, held)

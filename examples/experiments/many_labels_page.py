@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,9 @@ def difference(rows: list[dict[str, Any]], name: str, other: str) -> str:
 
 def circuits(row: dict[str, Any], qubits: int) -> int:
     """Return the circuits of a text on a machine."""
-    fitting = max(1, qubits // (row["qubits"] // row["registers"]))
-    return -(-row["registers"] // fitting)
+    registers: int = row["registers"]
+    fitting = max(1, qubits // (row["qubits"] // registers))
+    return math.ceil(registers / fitting)
 
 
 def render(record: Path, file: Path) -> None:

@@ -125,7 +125,7 @@ def points(values: Sequence[float], digits: int) -> str:
     """Return the mean in points and its standard error, as ``−0.2 ± 0.1``; a dash of no values."""
     if not values:
         return "–"
-    mean = with_minus(100 * np.mean(values), f"+.{digits}f")
+    mean = with_minus(float(100 * np.mean(values)), f"+.{digits}f")
     if len(values) == 1:
         return mean
     return f"{mean} ± {100 * np.std(values, ddof=1) / np.sqrt(len(values)):.{digits}f}"

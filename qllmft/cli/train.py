@@ -242,7 +242,7 @@ def comparison_table(record: RunRecord) -> Table:
     from qllmft.run.verdict import comparison_columns, comparison_rows
 
     name, difference, p, effect, outcome = comparison_columns(record.models)
-    header = (*texts(name), *numbers(difference, p, effect), outcome)
+    header = [*texts(name), *numbers(difference, p, effect), *texts(outcome)]
     caption = "CI: confidence interval; MDE: minimum detectable effect, 80 % power"
     return table(*header, rows=comparison_rows(record.models), caption=caption)
 

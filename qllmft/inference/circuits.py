@@ -166,11 +166,12 @@ class ModelCircuits:
         by_text = covariance.reshape(n, self.per_text, n_read, n_read)
         weights = self.weights
         of_logits = np.einsum("kco,ncop,lcp->nkl", weights, by_text, weights, optimize=True)
-        own: Floats = np.einsum("nkk->nk", of_logits)
+        variances: Floats = np.einsum("nkk->nk", of_logits)
         if self.thresholds is None:
             first, second = np.triu_indices(len(weights), 1)
-            own = own[:, first] + own[:, second] - 2 * of_logits[:, first, second]
-        return np.asarray(np.sqrt(np.clip(own, 0.0, None)))
+            covariances = of_logits[:, first, second]
+            variances = variances[:, first] + variances[:, second] - 2 * covariances
+        return np.asarray(np.sqrt(np.clip(variances, 0.0, None)))
 
     @property
     def contrast_observables(self) -> list[SparsePauliOp]:

@@ -97,9 +97,11 @@ def load_preset(name: str) -> Preset:
     tree = tomllib.loads(read_named(package, name, "preset"))
     title, baseline = tree.pop("title"), tree.pop("baseline", None)
     source = tuple(tree.pop("source", ()))
-    ways = (tuple(tree.pop(kind, ())) for kind in ("otherwise", "learning", "adapting"))
+    otherwise = tuple(tree.pop("otherwise", ()))
+    learning = tuple(tree.pop("learning", ()))
+    adapting = tuple(tree.pop("adapting", ()))
     several = tree.pop("several", {})
-    return Preset(name, title, tree, source, baseline, *ways, several=several)
+    return Preset(name, title, tree, source, baseline, otherwise, learning, adapting, several)
 
 
 @dataclass(frozen=True)
