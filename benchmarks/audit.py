@@ -30,7 +30,8 @@ def seconds(n_qubits: int) -> dict[str, Any]:
             starts.append((event.text.split()[0], time.perf_counter()))
             print(f"{starts[-1][1] - starts[0][1]:6.1f} s  {event.text}", flush=True)
 
-    cpu, before = time.process_time(), time.perf_counter()
+    cpu = time.process_time()
+    before = time.perf_counter()
     found = qllmft.audit(
         model.pop("circuit"), model.pop("X"), model.pop("y"), **model, on_event=started
     )

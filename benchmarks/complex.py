@@ -29,7 +29,9 @@ from qllmft_backends.adjoint.thread_pool import thread_count
 
 from run import machine_facts
 
-BATCH, LAYERS, WARMUP_S = 16, 28, 0.2
+BATCH = 16
+LAYERS = 28
+WARMUP_S = 0.2
 ON_ONE = ("rx", "ry", "rz", "p", "u", "h", "sdg", "t", "sx")
 ON_TWO = ("cx", "cz", "crx", "cry", "crz", "cp", "rxx", "ryy", "rzz", "swap")
 WITHOUT_ANGLE = ("h", "sdg", "t", "sx", "cx", "cz", "swap")
@@ -43,8 +45,10 @@ def random_circuits(n_qubits: int, layers: int) -> tuple[QuantumCircuit, Quantum
     """
     rng = np.random.default_rng(n_qubits)
     size = layers * n_qubits * 4
-    angles, real_angles = iter(ParameterVector("t", size)), iter(ParameterVector("t", size))
-    mixed, real = QuantumCircuit(n_qubits), QuantumCircuit(n_qubits)
+    angles = iter(ParameterVector("t", size))
+    real_angles = iter(ParameterVector("t", size))
+    mixed = QuantumCircuit(n_qubits)
+    real = QuantumCircuit(n_qubits)
     for _ in range(layers):
         for q in range(n_qubits):
             name = str(rng.choice(ON_ONE))
@@ -86,7 +90,8 @@ def turns(steps: list[Step], seconds: float, rounds: int) -> list[tuple[float, f
     fastest: list[list[float]] = [[] for _ in steps]
     for r in range(rounds + 1):
         for i in np.roll(np.arange(len(steps)), r).tolist():
-            durations, stop = [], time.perf_counter() + (seconds if r else WARMUP_S)
+            durations = []
+            stop = time.perf_counter() + (seconds if r else WARMUP_S)
             while not durations or time.perf_counter() < stop:
                 start = time.perf_counter()
                 steps[i]()
@@ -108,7 +113,8 @@ def qiskit_pair(n_qubits: int) -> tuple[Step, Step, float, float]:
     observable = SparsePauliOp(
         ["Z" * n_qubits, "X" + "I" * (n_qubits - 1), "Y" * n_qubits], [1.0, 0.5, -0.75]
     )
-    backend, reference = create("adjoint", {"dtype": "float32"}), StatevectorEstimator()
+    backend = create("adjoint", {"dtype": "float32"})
+    reference = StatevectorEstimator()
     kinds = (
         (backend.estimator(), backend.gradient()),
         (reference, ParamShiftEstimatorGradient(reference)),

@@ -46,7 +46,8 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=2000, help="number of texts")
     parser.add_argument("--ray", metavar="ADDRESS", help="address of a Ray cluster, or auto")
     given = parser.parse_args()
-    texts, inside = made_texts(given.texts), 0.0
+    texts = made_texts(given.texts)
+    inside = 0.0
     with (
         tempfile.TemporaryDirectory() as folder,
         Embedder(BodyConfig(model=given.body), Path(folder)) as embedder,
@@ -80,9 +81,11 @@ def on_cluster(body: str, address: str, texts: list[str], inside: float) -> None
         Embedder(BodyConfig(model=body), Path(folder), ray=address) as embedder,
     ):
         embedder.embed(["the nodes load the body"])
-        wall, processor = time.perf_counter(), time.process_time()
+        wall = time.perf_counter()
+        processor = time.process_time()
         rows = sum(len(vectors) for vectors in embedder.chunks(texts, 256))
-        wall, processor = time.perf_counter() - wall, time.process_time() - processor
+        wall = time.perf_counter() - wall
+        processor = time.process_time() - processor
     print(
         f"on the cluster: {rows:,} texts in {wall:.1f} s; processor time here {100 * processor / inside:.1f} % of the "
         "body's time"

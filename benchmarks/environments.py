@@ -97,7 +97,8 @@ def prepare(peer: str, cache: Path, interpreter: str) -> Environment:
     if peer == PROJECT:
         return Environment(Path(sys.executable), 0.0)
     folder = cache / peer
-    python, stamp = folder / "bin" / "python", folder / "installed.json"
+    python = folder / "bin" / "python"
+    stamp = folder / "installed.json"
     wanted = fingerprint(peer, interpreter)
     if python.exists() and stamp.exists():
         content = json.loads(stamp.read_text())

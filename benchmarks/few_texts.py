@@ -113,7 +113,8 @@ SETS: dict[str, Callable[[argparse.Namespace], Texts]] = {
 def drawn(texts: Texts, n: int, seed: int) -> tuple[list[str], list[str], list[str], list[str]]:
     """Return n training texts of each label and their labels, and at most 500 test texts, the same for all n."""
     random = np.random.default_rng(seed)
-    shown, held = [], []
+    shown = []
+    held = []
     for label in sorted(texts):
         unique = sorted(set(texts[label]))
         order = random.permutation(len(unique))

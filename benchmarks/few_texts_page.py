@@ -83,7 +83,8 @@ def paired(found: Found, first: str, second: str) -> str:
 
     The number of draws of a line is named if it is below 5.
     """
-    lines, most = [], 0
+    lines = []
+    most = 0
     for models in found.values():
         seeds = models.get(first, {}).keys() & models.get(second, {}).keys()
         if seeds:

@@ -23,17 +23,16 @@ def passes(n_qubits: int, dtype: str) -> tuple[Any, Any, Any, Any, Any]:
         head_circuit(n_qubits), readout_observables(n_qubits)
     )[0]
     rng = np.random.default_rng(n_qubits)
-    angles, cotangent = (
-        rng.uniform(-np.pi, np.pi, (1, engine.program.n_angles)),
-        rng.normal(size=(1, n_qubits)),
-    )
+    angles = rng.uniform(-np.pi, np.pi, (1, engine.program.n_angles))
+    cotangent = rng.normal(size=(1, n_qubits))
     values, tape = engine.forward(angles)
     return engine, angles, cotangent, values, engine.vjp(tape, cotangent)[0]
 
 
 record: dict[str, Any] = {"machine": machine_facts(len(os.sched_getaffinity(0))), "float32": []}
 for n in (18, 20):
-    single, double = passes(n, "float32"), passes(n, "float64")
+    single = passes(n, "float32")
+    double = passes(n, "float64")
     record["float32"].append({"n_qubits": n, "value_error": float(np.abs(single[3] - double[3]).max()),
         "gradient_error": float(np.abs(single[4] - double[4]).max()),
         "largest_gradient": float(np.abs(double[4]).max())})  # fmt: skip

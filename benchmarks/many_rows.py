@@ -33,7 +33,8 @@ def table(rows: int, file: Path) -> list[str]:
     for each in packages():
         by_section[each.section].append(each.text)
     names = sorted(by_section, key=lambda name: (-len(by_section[name]), name))[:SECTIONS]
-    random, written = np.random.default_rng(0), set()
+    random = np.random.default_rng(0)
+    written = set()
     with file.open("w", encoding="utf-8", newline="") as out:
         lines = csv.writer(out)
         lines.writerow(["text", "label"])

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from qllmft.config import ModelConfig, NoiseConfig
 from qllmft.heads import QuantumHead, build_classifier, reseed
-from qllmft.training import step_of
+from qllmft.training import open_step
 from qllmft_backends import create
 from qllmft_backends.noise import PRESETS
 
@@ -32,7 +32,9 @@ from noise_table import markdown
 from run import machine_facts
 from sessions import PAUSE_S
 
-BATCH, DIMENSION, SHOTS = 16, 768, 8192
+BATCH = 16
+DIMENSION = 768
+SHOTS = 8192
 NOISES = {
     "none": NoiseConfig(),
     "paper_high": NoiseConfig(gates="paper_high"),
@@ -61,7 +63,7 @@ def make_step(n_qubits: int, noise: NoiseConfig, *, head_only: bool) -> Callable
         x = torch.randn(BATCH, DIMENSION, generator=generator)
     reseed(model, 0)
     labels = torch.arange(BATCH) % 2
-    way = ExitStack().enter_context(step_of(model))
+    way = ExitStack().enter_context(open_step(model))
     optimizer = torch.optim.Adam(way.parameters(), lr=1e-3, fused=True)
     inputs = way.inputs(x)
 
@@ -75,7 +77,8 @@ def make_step(n_qubits: int, noise: NoiseConfig, *, head_only: bool) -> Callable
 def milliseconds(step: Callable[[], None], seconds: float) -> tuple[float, float]:
     """Return the fastest wall time of a step in a burst, and its mean processor time."""
     wall: list[float] = []
-    begun, processor = time.perf_counter(), time.process_time()
+    begun = time.perf_counter()
+    processor = time.process_time()
     while not wall or time.perf_counter() - begun < seconds:
         started = time.perf_counter()
         step()
@@ -98,7 +101,8 @@ def measure(
         if baseline:
             baseline.turn(len(THEIRS) * options.burst)
             time.sleep(PAUSE_S)
-    ours, theirs = [], []
+    ours = []
+    theirs = []
     for name in NOISES:
         wall = min(r[name][0] for r in rounds)
         by_wall = wall / min(r["none"][0] for r in rounds)
@@ -193,7 +197,8 @@ def main(arguments: list[str] | None = None) -> int:
                 result["notes"] = [*NOTES, f"{check(environment, Path(name), options).sentence}."]
                 print(result["notes"][-1], flush=True)
         except NotAvailableError as failure:
-            environment, failed = None, True
+            environment = None
+            failed = True
             result["notes"] = [f"TorchQuantum is left out: {failure}"]
             print(result["notes"][-1], file=sys.stderr)
         for n_qubits in map(int, options.qubits.split(",")):

@@ -24,7 +24,9 @@ from workloads import CX, gates_of, make_inputs, save_arrays
 NAME = "torchquantum"
 MODULE = "peers.torchquantum.noise_worker"
 STRONG = GateNoise(0.02, 0.05)  # of the check: far more than the statistics of so few passes
-CHECK_QUBITS, PASSES, CHECK_SHOTS = 4, 400, 8192
+CHECK_QUBITS = 4
+PASSES = 400
+CHECK_SHOTS = 8192
 SIGMAS = 5.0
 
 
@@ -146,8 +148,11 @@ def _question(
     inputs: Mapping[str, NDArray[Any]],
 ) -> tuple[QuantumCircuit, NDArray[np.float64], list[SparsePauliOp]]:
     """Return HEAD as a circuit, its parameter values (B, P), and Z on every qubit."""
-    n_qubits, weights, data = int(inputs["n_qubits"]), inputs["weights"], inputs["data"]
-    theta, x = ParameterVector("theta", len(weights)), ParameterVector("x", n_qubits)
+    n_qubits = int(inputs["n_qubits"])
+    weights = inputs["weights"]
+    data = inputs["data"]
+    theta = ParameterVector("theta", len(weights))
+    x = ParameterVector("x", n_qubits)
     circuit = QuantumCircuit(n_qubits)
     for gate in gates_of("head", n_qubits):
         if isinstance(gate, CX):

@@ -33,7 +33,8 @@ LAYERS = 4
 
 def ring(n_qubits: int, layers: int) -> QuantumCircuit:
     """Return layers of R_Y and a ring of CNOTs."""
-    circuit, angles = QuantumCircuit(n_qubits), iter(ParameterVector("t", layers * n_qubits))
+    circuit = QuantumCircuit(n_qubits)
+    angles = iter(ParameterVector("t", layers * n_qubits))
     for _ in range(layers):
         for q in range(n_qubits):
             circuit.ry(next(angles), q)
@@ -44,7 +45,8 @@ def ring(n_qubits: int, layers: int) -> QuantumCircuit:
 
 def hadamards(n_qubits: int, layers: int) -> QuantumCircuit:
     """Return layers of H, R_Y, CZ on neighbours and SWAP on pairs: gates without an angle outnumber the others."""
-    circuit, angles = QuantumCircuit(n_qubits), iter(ParameterVector("t", layers * n_qubits))
+    circuit = QuantumCircuit(n_qubits)
+    angles = iter(ParameterVector("t", layers * n_qubits))
     for _ in range(layers):
         for q in range(n_qubits):
             circuit.h(q)
@@ -77,7 +79,8 @@ def steps_of(circuit: QuantumCircuit, batch: int) -> list[Step]:
     engines: list[Any] = [real, ComplexEngine(lower_complex(circuit), sums)]
     values = rng.uniform(-np.pi, np.pi, (batch, circuit.num_parameters))
     weights = rng.normal(size=(batch, n_qubits)).astype(np.float32)
-    steps, found = [], []
+    steps = []
+    found = []
     for engine in engines:
         angles = engine.program.angles(values)
 
@@ -103,7 +106,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("paths.json"))
     options = parser.parse_args()
-    facts, rows = machine_facts(thread_count()), []
+    facts = machine_facts(thread_count())
+    rows = []
     for n_qubits in map(int, options.qubits.split(",")):
         for batch in map(int, options.batches.split(",")):
             if batch << n_qubits > 1 << 22:  # many seconds for a step

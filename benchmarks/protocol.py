@@ -26,7 +26,7 @@ from workloads import Arrays, save_arrays
 REPLY = "@reply "
 # a longer step needs no untimed one before it: caches and threads wake in far less
 LONG_STEP_S = 1.0
-MOST_STEPS = 1000
+MAX_STEPS = 1000
 
 
 class Task(Protocol):
@@ -75,7 +75,7 @@ def burst_ms(task: Task, seconds: float, last_ms: float) -> list[float]:
     if last_ms < LONG_STEP_S * 1e3:
         task.run()
     times = [timed_ms(task)]
-    while sum(times) < seconds * 1e3 and len(times) < MOST_STEPS:
+    while sum(times) < seconds * 1e3 and len(times) < MAX_STEPS:
         times.append(timed_ms(task))
     return times
 

@@ -22,12 +22,15 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from qllmft_backends import create
 
-LAYERS, BATCH, ROUNDS = 2, 4, 3
+LAYERS = 2
+BATCH = 4
+ROUNDS = 3
 
 
 def networks(n: int) -> dict[str, EstimatorQNN]:
     """Return the network of n qubits on Qiskit's estimator, and on the engine's without and with its gradient."""
-    x, theta = ParameterVector("x", n), ParameterVector("theta", LAYERS * n)
+    x = ParameterVector("x", n)
+    theta = ParameterVector("theta", LAYERS * n)
     circuit = QuantumCircuit(n)
     for layer in range(LAYERS):
         for qubit in range(n):
@@ -56,7 +59,8 @@ def networks(n: int) -> dict[str, EstimatorQNN]:
 def row(n: int) -> dict[str, Any]:
     """Return the milliseconds of each way, and the largest difference of the gradients."""
     random = np.random.default_rng(0)
-    inputs, weights = random.normal(size=(BATCH, n)), random.normal(size=LAYERS * n)
+    inputs = random.normal(size=(BATCH, n))
+    weights = random.normal(size=LAYERS * n)
     ways = networks(n)
     found = {name: each.backward(inputs, weights) for name, each in ways.items()}
     difference = max(

@@ -26,7 +26,8 @@ from qllmft_backends.pennylane_device import AdjointDevice
 from report import with_qnodes
 from run import machine_facts
 
-LAYERS, ROUNDS = 5, 5
+LAYERS = 5
+ROUNDS = 5
 SIZES = [(n, batch) for batch in (16, 256) for n in (8, 10, 12, 14)]
 SLOWEST_S = 60.0  # of one call; a slower one is measured once
 
@@ -105,7 +106,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     os.environ["QLLMFT_THREADS"] = "1"
-    facts, rows = machine_facts(1), []
+    facts = machine_facts(1)
+    rows = []
     for n, batch in SIZES:
         rows.append(row(n, batch))
         print(rows[-1], flush=True)

@@ -40,7 +40,8 @@ def halves(state: Floats, qubit: int) -> tuple[Floats, Floats]:
 
 def apply_cx(state: Floats, control: int, target: int) -> None:
     """Apply CNOT in place. It is its own inverse."""
-    high, low = max(control, target), min(control, target)
+    high = max(control, target)
+    low = min(control, target)
     split = state.reshape(state.shape[0], -1, 2, 2 ** (high - low - 1), 2, 2**low)
     if control == high:
         flipped = split[:, :, 1]
@@ -91,7 +92,8 @@ def expectation_and_gradients(
     values = state**2 @ signs.T
     costate = state * (cotangent @ signs)
 
-    grad_weights, grad_data = np.zeros_like(weights), np.zeros_like(data)
+    grad_weights = np.zeros_like(weights)
+    grad_data = np.zeros_like(data)
     for gate in reversed(gates):
         if isinstance(gate, CX):
             for array in (state, costate):

@@ -15,8 +15,11 @@ from workloads import CX, RY, Gate
 Complex = NDArray[np.complex128]
 Floats = NDArray[np.float64]
 
-I2, ONE = np.eye(2, dtype=complex), np.diag([0j, 1])
-X, Y, Z = np.array([[0, 1], [1, 0]], complex), np.array([[0, -1j], [1j, 0]]), np.diag([1 + 0j, -1])
+I2 = np.eye(2, dtype=complex)
+ONE = np.diag([0j, 1])
+X = np.array([[0, 1], [1, 0]], complex)
+Y = np.array([[0, -1j], [1j, 0]])
+Z = np.diag([1 + 0j, -1])
 H = (X + Z) / np.sqrt(2)
 SX = np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]]) / 2
 FIXED = {
@@ -89,7 +92,8 @@ def expectation_and_gradients(
         state = apply(state, matrix(step), step[1])
     values = np.abs(state) ** 2 @ signs.T
     costate = state * (cotangent @ signs)
-    by_weights, by_data = np.zeros_like(weights), np.zeros_like(data)
+    by_weights = np.zeros_like(weights)
+    by_data = np.zeros_like(data)
     for step in reversed(steps):
         name, qubits, position, from_data = step
         if position is not None:
@@ -102,5 +106,6 @@ def expectation_and_gradients(
             else:
                 by_weights[position] += slope.sum()
         inverse = matrix(step).conj().swapaxes(-1, -2)
-        state, costate = apply(state, inverse, qubits), apply(costate, inverse, qubits)
+        state = apply(state, inverse, qubits)
+        costate = apply(costate, inverse, qubits)
     return values, by_weights, by_data

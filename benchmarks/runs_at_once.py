@@ -17,7 +17,9 @@ import time
 from itertools import chain
 from pathlib import Path
 
-STEPS, ROUNDS, BATCH = 300, 15, 16
+STEPS = 300
+ROUNDS = 15
+BATCH = 16
 
 
 def worker(preset: str, batch: int) -> None:
@@ -26,12 +28,13 @@ def worker(preset: str, batch: int) -> None:
     from qllmft.config.presets import load_preset
     from qllmft.heads import build_classifier
     from qllmft.training.loop import one_torch_thread
-    from qllmft.training.step import step_of
+    from qllmft.training.step import open_step
 
     model = build_classifier(load_preset(preset).config({}).model, 384, 2)
     generator = torch.Generator().manual_seed(0)
-    x, y = torch.randn(batch, 384, generator=generator), torch.arange(batch) % 2
-    with one_torch_thread(), step_of(model) as step:
+    x = torch.randn(batch, 384, generator=generator)
+    y = torch.arange(batch) % 2
+    with one_torch_thread(), open_step(model) as step:
         optimizer = torch.optim.Adam(step.parameters(), lr=1e-3, fused=True)
         inputs = step.inputs(x)
         for _ in sys.stdin:
@@ -68,7 +71,8 @@ def main() -> None:
 
     from run import machine_facts
 
-    threads, rows = thread_count(), []
+    threads = thread_count()
+    rows = []
     record = {"machine": machine_facts(threads), "rows": rows}
     for preset in ("single-10q", "single-12q"):
         half = max(1, threads // 2)

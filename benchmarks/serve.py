@@ -79,8 +79,8 @@ def row(
     run: Path, clients: int, place: int, seen: list[list[tuple[float, float]]]
 ) -> dict[str, object]:
     """Return the summary of a run's rounds."""
-    ratio = MeanInterval.of([each[place][0] / each[0][0] for each in seen])
-    cpu = MeanInterval.of([each[0][1] / each[place][1] for each in seen])
+    ratio = MeanInterval.from_values([each[place][0] / each[0][0] for each in seen])
+    cpu = MeanInterval.from_values([each[0][1] / each[place][1] for each in seen])
     names = {
         "run": run.name,
         "clients": clients,
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("serve.json"))
     given = parser.parse_args()
     machine = machine_facts(len(os.sched_getaffinity(0)))
-    corpus = read_corpus(DataConfig(source="reviews", n_per_label=200)).pooled().texts
+    corpus = read_corpus(DataConfig(source="reviews", n_per_label=200)).join_splits().texts
     texts = [corpus[i % len(corpus)] for i in range(given.requests)]
     servers = [started(run) for run in given.runs]
     rounds: dict[int, list[list[tuple[float, float]]]] = {clients: [] for clients in CLIENTS}

@@ -133,7 +133,8 @@ class Entrant:
 
     def drop(self, status: str, reason: str) -> None:
         """Drop out with a status and a reason."""
-        self.status, self.reason = status, reason
+        self.status = status
+        self.reason = reason
         if self.worker is not None:
             self.worker.close()
             self.worker = None
@@ -268,7 +269,8 @@ def race(entrants: Sequence[Entrant], repeats: int, seconds: float, burst_s: flo
     """
     running = [entrant for entrant in entrants if entrant.worker is not None]
     pids = [os.getpid(), *(e.worker.process.pid for e in running if e.worker is not None)]
-    before, start = busy_seconds(pids), time.monotonic()
+    before = busy_seconds(pids)
+    start = time.monotonic()
     for _ in range(repeats):
         for entrant in running:
             if entrant.worker is None or (entrant.rounds_ms and entrant.spent_s >= seconds):
@@ -282,7 +284,8 @@ def race(entrants: Sequence[Entrant], repeats: int, seconds: float, burst_s: flo
                 continue
             entrant.spent_s += time.monotonic() - turn
             entrant.rounds_ms.append(round(statistics.median(times), 4))
-    after, duration = busy_seconds(pids), time.monotonic() - start
+    after = busy_seconds(pids)
+    duration = time.monotonic() - start
     for entrant in running:
         finish(entrant)
     if before is None or after is None:
@@ -302,10 +305,8 @@ def finish(entrant: Entrant) -> None:
         return
     try:
         memory = entrant.worker.ask("quit")
-        entrant.peak_rss_mb, entrant.after_imports_mb = (
-            memory["peak_rss_mb"],
-            memory["after_imports_mb"],
-        )
+        entrant.peak_rss_mb = memory["peak_rss_mb"]
+        entrant.after_imports_mb = memory["after_imports_mb"]
     except NotAvailableError as failure:
         entrant.drop("failed", str(failure))
         return

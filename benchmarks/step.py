@@ -63,7 +63,9 @@ def show(result: dict[str, Any]) -> None:
             text = f"{row['status']}: {row['reason']}"
         print(f"  {row['label']:14s} {text}")
     if ratios := result["ratios"]:
-        low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
+        low = min(ratios)
+        middle = statistics.median(ratios)
+        high = max(ratios)
         print(f"  ratio qllmft / TorchQuantum: min {low:.5f}, median {middle:.5f}, max {high:.5f}")
         print(
             f"  TorchQuantum takes {1 / middle:.1f} times as long (median of {len(ratios)} rounds)"

@@ -76,7 +76,8 @@ def softmax_loss(logits: Floats, labels: NDArray[np.int64]) -> tuple[float, Floa
 def expected_step(model: Model, inputs: Arrays) -> dict[str, Floats]:
     """Return ``logits`` (16, 2), ``loss`` () and ``grad_<parameter>`` of every parameter, before Adam changes it."""
     arrays = {name: np.asarray(inputs[name], np.float64) for name in ("vectors", *PARAMETERS)}
-    each, scale = model.values_each, arrays["scale"]
+    each = model.values_each
+    scale = arrays["scale"]
 
     def encoder(e: int, cotangent: Floats) -> tuple[Floats, Floats]:
         padded = np.zeros((BATCH, model.encoder_qubits))

@@ -130,7 +130,9 @@ def by_aer(
 def by_quimb(qubits: int, ring: bool, limit: int, python: str) -> dict[str, object] | None:
     """Return ⟨Z⟩ of the first text, the processor seconds and the largest bond, or None if the limit ended it."""
     latent, theta = inputs(qubits, ring)
-    angles, weights, gates = latent[0].tolist(), iter(theta.tolist()), []
+    angles = latent[0].tolist()
+    weights = iter(theta.tolist())
+    gates = []
     for count in LAYERS:
         gates += [("RY", angle, q) for q, angle in enumerate(angles)]
         for _ in range(count):
@@ -154,11 +156,13 @@ def by_quimb(qubits: int, ring: bool, limit: int, python: str) -> dict[str, obje
 def state_and_network(qubits: int, main_layers: int) -> dict[str, object]:
     """Return the processor seconds of one text as a state and as a network, in float32, and their difference."""
     config = ModelConfig(n_qubits=qubits, main_layers=main_layers)
-    state, network = StateHead(config), NetworkHead(config)
+    state = StateHead(config)
+    network = NetworkHead(config)
     random = np.random.default_rng(qubits)
     weights = torch.from_numpy(random.uniform(-np.pi, np.pi, state.theta.shape)).float()
     latent = torch.from_numpy(random.uniform(-np.pi, np.pi, (1, qubits))).float()
-    seconds, values = {}, []
+    seconds = {}
+    values = []
     for name, head in (("state_s", state), ("network_s", network)):
         head.theta.copy_(weights)
         head(latent)
@@ -198,7 +202,8 @@ def main() -> None:
     if given.choice:
         choices(given.file)
         return
-    rows, kept = [], []
+    rows = []
+    kept = []
     if given.file.exists():
         kept = json.loads(given.file.read_text("utf-8")).get("choices", [])
     for qubits, ring in HEADS:
@@ -216,7 +221,8 @@ def main() -> None:
             values, row["aer_s"] = here.recv()
             row["aer_difference"] = max(abs(a - b) for a, b in zip(exact, values, strict=True))
         except EOFError:
-            row["aer_s"], row["aer_limit_s"] = None, given.limit
+            row["aer_s"] = None
+            row["aer_limit_s"] = given.limit
         process.join()
         if find_spec("opt_einsum") is not None:
             values, row["opt_einsum_s"] = by_opt_einsum(qubits, ring)

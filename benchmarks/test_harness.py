@@ -34,8 +34,11 @@ from workloads import (
     save_arrays,
 )
 
-IDENTITY, FLIP, Z = np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0]]), np.diag([1.0, -1.0])
-OFF, ON = np.diag([1.0, 0.0]), np.diag([0.0, 1.0])
+IDENTITY = np.eye(2)
+FLIP = np.array([[0.0, 1.0], [1.0, 0.0]])
+Z = np.diag([1.0, -1.0])
+OFF = np.diag([1.0, 0.0])
+ON = np.diag([0.0, 1.0])
 
 
 def on_qubits(factors: dict[int, Floats], n_qubits: int) -> Floats:
@@ -54,7 +57,8 @@ def dense_values(gates: list[Gate], state: Floats, angles: Floats) -> Floats:
             matrix = on_qubits({gate.control: OFF}, n_qubits)
             matrix = matrix + on_qubits({gate.control: ON, gate.target: FLIP}, n_qubits)
         else:
-            cos, sin = np.cos(angle / 2), np.sin(angle / 2)
+            cos = np.cos(angle / 2)
+            sin = np.sin(angle / 2)
             matrix = on_qubits({gate.qubit: np.array([[cos, -sin], [sin, cos]])}, n_qubits)
         state = matrix @ state
     return np.array([state @ on_qubits({q: Z}, n_qubits) @ state for q in range(n_qubits)])
@@ -62,16 +66,19 @@ def dense_values(gates: list[Gate], state: Floats, angles: Floats) -> Floats:
 
 @pytest.mark.parametrize("workload", ["enc", "head"])
 def test_reference_agrees_with_dense_matrices_and_parameter_shift(workload: str) -> None:
-    n_qubits, batch = 3, 2
+    n_qubits = 3
+    batch = 2
     rng = np.random.default_rng(3)
     gates = gates_of(workload, n_qubits)
     weights = rng.uniform(-3, 3, count_weights(workload, n_qubits))
-    data, cotangent = rng.uniform(-3, 3, (batch, n_qubits)), rng.standard_normal((batch, n_qubits))
+    data = rng.uniform(-3, 3, (batch, n_qubits))
+    cotangent = rng.standard_normal((batch, n_qubits))
     states = rng.standard_normal((batch, 2**n_qubits))
     states /= np.linalg.norm(states, axis=1, keepdims=True)
     result = expectation_and_gradients(gates, states, weights, data, cotangent)
 
-    grad_weights, grad_data = np.zeros_like(weights), np.zeros_like(data)
+    grad_weights = np.zeros_like(weights)
+    grad_data = np.zeros_like(data)
     for b in range(batch):
         angles = np.array(
             [
@@ -94,19 +101,20 @@ def test_reference_agrees_with_dense_matrices_and_parameter_shift(workload: str)
 
 
 def test_the_reference_of_mixed_agrees_with_qiskit() -> None:
-    n_qubits, h = 4, 1e-5
+    n_qubits = 4
+    h = 1e-5
     inputs = make_inputs("mixed", n_qubits)
-    weights, data, cotangent = inputs["weights"], inputs["data"][:2], inputs["cotangent"][:2]
+    weights = inputs["weights"]
+    data = inputs["data"][:2]
+    cotangent = inputs["cotangent"][:2]
     gates = gates_of("mixed", n_qubits)
     assert {gate.name for gate in gates if isinstance(gate, Named)} == {
         *MIXED_ON_ONE,
         *MIXED_ON_TWO,
     }
-    circuit, theta, x = (
-        QuantumCircuit(n_qubits),
-        ParameterVector("theta", len(weights)),
-        ParameterVector("x", n_qubits),
-    )
+    circuit = QuantumCircuit(n_qubits)
+    theta = ParameterVector("theta", len(weights))
+    x = ParameterVector("x", n_qubits)
     for gate in gates:
         if isinstance(gate, Named):
             getattr(circuit, gate.name)(*[theta[i] for i in gate.indices], *gate.qubits)
@@ -138,7 +146,8 @@ def test_the_reference_of_mixed_agrees_with_qiskit() -> None:
 
 
 def test_step_reference_agrees_with_finite_differences() -> None:
-    model, h = Model("small", 2, 10, 4), 1e-5
+    model = Model("small", 2, 10, 4)
+    h = 1e-5
     inputs = make_step_inputs(model)
     expected = expected_step(model, inputs)
     for name in PARAMETERS:

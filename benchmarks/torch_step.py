@@ -26,7 +26,8 @@ class StepModel(nn.Module):
             head: (weights (5·Q,), angles (B, Q)) -> <Z> (B, Q).
         """
         super().__init__()
-        self.encoder, self.head = encoder, head
+        self.encoder = encoder
+        self.head = head
         for name in PARAMETERS:
             self.register_parameter(
                 name, nn.Parameter(torch.tensor(inputs[name], dtype=torch.float32))
@@ -62,7 +63,8 @@ class TorchStep:
         loss.backward()
         self.optimizer.step()
         # a kept graph would double the next step's memory
-        self.logits, self.loss = logits.detach(), loss.detach()
+        self.logits = logits.detach()
+        self.loss = loss.detach()
 
     def outputs(self) -> Arrays:
         """Return logits, loss and gradients of the last step, as in ``steps.expected_step``."""

@@ -12,7 +12,8 @@ class TorchTask:
     """Forward and backward of sum(cotangent * <Z>); a library's worker adds `expectations`."""
 
     def __init__(self, inputs: Arrays) -> None:
-        self.workload, self.n_qubits = str(inputs["workload"]), int(inputs["n_qubits"])
+        self.workload = str(inputs["workload"])
+        self.n_qubits = int(inputs["n_qubits"])
         self.weights = torch.tensor(inputs["weights"], dtype=torch.float32, requires_grad=True)
         self.data = torch.tensor(
             inputs["data"], dtype=torch.float32, requires_grad=self.workload != "enc"

@@ -21,7 +21,8 @@ N_QUBITS = 3
 
 def model(estimator: BaseEstimatorV2, gradient: BaseEstimatorGradient) -> TorchConnector:
     """Return a layer with ZZFeatureMap for the data, EfficientSU2 for the weights and an observable with X and Y."""
-    data, weights = zz_feature_map(N_QUBITS, reps=1), efficient_su2(N_QUBITS, reps=1)
+    data = zz_feature_map(N_QUBITS, reps=1)
+    weights = efficient_su2(N_QUBITS, reps=1)
     circuit = QuantumCircuit(N_QUBITS)
     circuit.compose(data, inplace=True)
     circuit.compose(weights, inplace=True)
@@ -50,7 +51,8 @@ def main() -> None:
     """Compare the gradients of both, then train a few steps on the engine."""
     torch.manual_seed(0)
     x = torch.rand(8, N_QUBITS)
-    engine, reference = create("adjoint"), StatevectorEstimator()
+    engine = create("adjoint")
+    reference = StatevectorEstimator()
     ours = model(engine.estimator(), engine.gradient())
     qiskits = model(reference, ParamShiftEstimatorGradient(reference))
     gradient_of(ours, x)  # the first step compiles

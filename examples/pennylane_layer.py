@@ -13,7 +13,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-N_QUBITS, N_LAYERS, STEPS = 4, 2, 60
+N_QUBITS = 4
+N_LAYERS = 2
+STEPS = 60
 
 
 @qml.qnode(qml.device("qllmft.adjoint", wires=N_QUBITS), diff_method="adjoint")
@@ -33,7 +35,8 @@ def main() -> None:
     x, y = load_breast_cancer(return_X_y=True)
     x, held, y, wanted = train_test_split(x, y, test_size=0.2, stratify=y, random_state=0)
     scaler = StandardScaler().fit(x)
-    x, held = scaler.transform(x), scaler.transform(held)
+    x = scaler.transform(x)
+    held = scaler.transform(held)
 
     torch.manual_seed(0)
     model = nn.Sequential(
@@ -42,7 +45,8 @@ def main() -> None:
         nn.Linear(N_QUBITS, 2),
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
-    inputs, labels = torch.tensor(x, dtype=torch.float32), torch.tensor(y)
+    inputs = torch.tensor(x, dtype=torch.float32)
+    labels = torch.tensor(y)
     for _ in range(STEPS):
         optimizer.zero_grad()
         nn.functional.cross_entropy(model(inputs), labels).backward()

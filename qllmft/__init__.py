@@ -11,7 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from qllmft_backends.lazy import imported_on_use
+from qllmft_backends.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
     from qllmft.analysis.audit import audit as audit
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     __version__: str
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, _public = imported_on_use(__name__)
+    __all__, _public = make_lazy_imports(__name__)
 
     def __getattr__(name: str) -> Any:
         """Import a public name on first use."""

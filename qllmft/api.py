@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from qllmft.config import RunConfig
 from qllmft.config.keywords import SettingKeywords
-from qllmft.config.presets import DEFAULT, load_preset
+from qllmft.config.presets import DEFAULT_PRESET, load_preset
 from qllmft.config.run import nearest_setting
 from qllmft.data import corpus_in_memory
 from qllmft.errors import UserError
@@ -33,7 +33,7 @@ class Rows(Protocol):
 def train(
     data: str | Path | Rows | None = None,
     *,
-    preset: str = DEFAULT,
+    preset: str = DEFAULT_PRESET,
     body: GivenBody | None = None,
     out: str | Path | None = None,
     on_event: OnEvent | None = None,
@@ -70,7 +70,7 @@ def train(
     for name in settings:
         # a name within a dict of options begins with that of the dict
         if not any(
-            f"{name}__".startswith(f"{known}__") for known in SettingKeywords.__annotations__
+            f"{name}__".startswith(f"{section}__") for section in SettingKeywords.__annotations__
         ):
             near = nearest_setting(name.split("__")).replace(".", "__")
             meant = f" Did you mean {near}?" if near else ""
@@ -91,9 +91,10 @@ def train(
         overrides["data.source"] = corpus.source
     if on_event is None:
         on_event = LineListener() if hasattr(sys, "ps1") else ignore
-    config, tracking = load_preset(preset).config(overrides), Tracking.of(track, files=track_files)
+    config = load_preset(preset).config(overrides)
+    tracking = Tracking.from_names(track, files=track_files)
     inputs = SharedInputs({config.data: corpus}) if corpus else None
-    return TrainedRun.of(
+    return TrainedRun.from_outcome(
         train_and_report(config, Path(out) if out else None, on_event, tracking, inputs=inputs)
     )
 
@@ -133,11 +134,19 @@ def train_and_report(
 
         inputs = options.pop("inputs", None)
 
-        def of_fold(own: RunConfig, place: Path, texts: SharedInputs) -> Outcome:
-            given = {**options, "inputs": texts}
-            return run_tracked(own, place, on_event, tracking, finish=report, pack=pack, **given)
+        def run_fold(fold_config: RunConfig, fold_folder: Path, texts: SharedInputs) -> Outcome:
+            fold_options = {**options, "inputs": texts}
+            return run_tracked(
+                fold_config,
+                fold_folder,
+                on_event,
+                tracking,
+                finish=report,
+                pack=pack,
+                **fold_options,
+            )
 
-        return run_folds(config, out, on_event, of_fold, inputs)
+        return run_folds(config, out, on_event, run_fold, inputs)
     return run_tracked(config, out, on_event, tracking, finish=report, pack=pack, **options)
 
 
@@ -170,10 +179,12 @@ def load(
     if body is not None:
         from qllmft.embed.loading import body_name
 
-        own, name = predictor.model.body.model, body_name(body)
-        if name != own:
+        trained_body = predictor.model.body.model
+        name = body_name(body)
+        if name != trained_body:
             raise UserError(
-                f"the model was trained with the body {own!r}, and the given one is {name!r}. Give the same body, or "
+                f"the model was trained with the body {trained_body!r}, and the given one is {name!r}. Give the "
+                "same body, or "
                 "leave it out."
             )
     return predictor

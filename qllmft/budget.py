@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from qllmft.errors import UserError
 
-MOST_BYTES = 2_500_000_000  # of memory
+MAX_BYTES = 2_500_000_000  # of memory
 # such as one gate on one amplitude; the engine does about 3e9 of them in a second on one core
-MOST_OPERATIONS = 10**12
+MAX_OPERATIONS = 10**12
 BYTES_PER_GATE = 60_000  # of a circuit as objects of Qiskit and of the engine, measured
 BYTES_PER_AMPLITUDE = 8  # of a state and the one that a gate makes of it
 
 
-def excess(what: str, memory: int, operations: int = 0) -> str | None:
+def excess(subject: str, memory: int, operations: int = 0) -> str | None:
     """Return the sentence that something takes more than the budget, or None if it does not.
 
     >>> print(excess("a head", 2**40, 10))
@@ -19,17 +19,17 @@ def excess(what: str, memory: int, operations: int = 0) -> str | None:
     1,000,000,000,000
     >>> excess("a head", 1000)
     """
-    if memory <= MOST_BYTES and operations <= MOST_OPERATIONS:
+    if memory <= MAX_BYTES and operations <= MAX_OPERATIONS:
         return None
     return (
-        f"{what} would take {memory:,} bytes of memory and {operations:,} operations, expected at most "
-        f"{MOST_BYTES:,} and {MOST_OPERATIONS:,}"
+        f"{subject} would take {memory:,} bytes of memory and {operations:,} operations, expected at most "
+        f"{MAX_BYTES:,} and {MAX_OPERATIONS:,}"
     )
 
 
-def check_budget(what: str, memory: int, operations: int = 0) -> None:
+def check_budget(subject: str, memory: int, operations: int = 0) -> None:
     """Raise UserError if something takes more than the budget of bytes and operations."""
-    if sentence := excess(what, memory, operations):
+    if sentence := excess(subject, memory, operations):
         raise UserError(f"{sentence}. Give a smaller one.")
 
 

@@ -1,10 +1,10 @@
 """Counts in sentences."""
 
 
-def count_of(n: int, noun: str, verbs: tuple[str, str] = ("", "")) -> str:
+def format_count(n: int, noun: str, verbs: tuple[str, str] = ("", "")) -> str:
     """Return a number with its noun, in the plural unless it is 1, and one of two verbs, the first for 1.
 
-    >>> count_of(1, "epoch"), count_of(1200, "test text", ("is", "are"))
+    >>> format_count(1, "epoch"), format_count(1200, "test text", ("is", "are"))
     ('1 epoch', '1,200 test texts are')
     """
     verb = verbs[n != 1]

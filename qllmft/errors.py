@@ -1,13 +1,13 @@
 """Error of a user's input, which the CLI prints before it ends with exit code 2, and texts of other errors."""
 
-from qllmft_backends.text import masked, with_short_numbers
+from qllmft_backends.text import mask_credentials, shorten_numbers
 
 
 class UserError(ValueError):
     """Bad input. The message has the input, the expectation and the remedy, but no password and no very long number."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(with_short_numbers(masked(message)))
+        super().__init__(shorten_numbers(mask_credentials(message)))
 
 
 def first_line(error: BaseException) -> str:

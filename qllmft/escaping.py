@@ -79,7 +79,7 @@ def without_html(text: str) -> Markup:
 
 
 def _without_tags(text: str) -> str:
-    return _HTML.sub(lambda found: {"<": "&lt;", "&": "&amp;"}[found[0]], text)
+    return _HTML.sub(lambda match: {"<": "&lt;", "&": "&amp;"}[match[0]], text)
 
 
 def tex(value: Any) -> str:

@@ -82,7 +82,7 @@ class RunStarted:
     """Start of a run of a campaign."""
 
     label: str
-    here: bool = True  # False if another process of the command does it
+    in_this_process: bool = True  # False if another process of the command does it
 
 
 @dataclass(frozen=True)
@@ -128,21 +128,21 @@ def ignore(_event: Event) -> None:
 
 @contextmanager
 def stage(
-    on_event: OnEvent, name: Stage, of: str = "", total: int = 0, done: int = 0
+    on_event: OnEvent, name: Stage, subject: str = "", total: int = 0, done: int = 0
 ) -> Iterator[Callable[[int], None]]:
     """Send the start and the end of a stage around a block.
 
     Args:
         on_event: receives the events.
         name: of the stage.
-        of: thing that the stage works on, in words.
+        subject: thing that the stage works on, in words.
         total: number of steps; 0 if it is not known.
         done: number of steps that were done before.
 
     Yields:
         Function of the number of steps done, which sends the progress.
     """
-    on_event(StageStarted(name, of, total, done))
+    on_event(StageStarted(name, subject, total, done))
     try:
         yield lambda done: on_event(StageAdvanced(name, done))
     finally:

@@ -23,19 +23,19 @@ from qllmft_backends.files import sync_file as sync_file
 from qllmft_backends.files import write_bytes as write_bytes
 from qllmft_backends.text import HALF_PAIR
 
-MOST_BYTES = 64_000_000  # of a record in JSON, which takes about ten times as much memory
-MOST_TOML_BYTES = 200_000  # of a configuration; ours have up to 8,000
-MOST_DIGITS = 300  # of an integer in JSON; the largest float has 309
-MOST_KEY_PARTS = 32  # of a dotted key: tomllib needs time and memory that grow with the square
+MAX_BYTES = 64_000_000  # of a record in JSON, which takes about ten times as much memory
+MAX_TOML_BYTES = 200_000  # of a configuration; ours have up to 8,000
+MAX_DIGITS = 300  # of an integer in JSON; the largest float has 309
+MAX_KEY_PARTS = 32  # of a dotted key: tomllib needs time and memory that grow with the square
 
 _LONG_KEY = re.compile(
     r"""(?<![\w-])(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
-    rf"""(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')){{{MOST_KEY_PARTS}}}"""
+    rf"""(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')){{{MAX_KEY_PARTS}}}"""
 )
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def expanded(name: str) -> Path:
+def expand_home(name: str) -> Path:
     """Return ``name`` with the home folder in place of ``~``, or unchanged if there is no such user."""
     try:
         return Path(name).expanduser()
@@ -49,7 +49,7 @@ def path_near(name: str, folder: Path) -> str:
     It is ``name`` if that exists, else the path of that name in the nearest parent of ``folder`` that has one, else
     ``name``, which may also be a name on the hub.
     """
-    path = expanded(name)
+    path = expand_home(name)
     if path.is_absolute() or path.exists():
         return name
     return next(
@@ -70,7 +70,7 @@ def stays_inside(name: str) -> bool:
 
 
 @contextmanager
-def open_regular(path: Path, most: int | None = MOST_BYTES) -> Iterator[BinaryIO]:
+def open_regular(path: Path, most: int | None = MAX_BYTES) -> Iterator[BinaryIO]:
     """Open a regular file of at most ``most`` bytes to read it, or raise UserError."""
     try:
         with open_any_size(path) as file:
@@ -84,24 +84,24 @@ def open_regular(path: Path, most: int | None = MOST_BYTES) -> Iterator[BinaryIO
         ) from error
 
 
-def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
     """Read a regular file of at most ``most`` bytes, or raise as `open_regular` does."""
     with open_regular(path, most) as file:
         return file.read(most)  # the file may grow meanwhile
 
 
-def read_text(path: Path, most: int = MOST_BYTES) -> str:
+def read_text(path: Path, most: int = MAX_BYTES) -> str:
     """Read UTF-8 as `read_bytes` does, or raise ValueError if it is not UTF-8."""
     return read_bytes(path, most).decode("utf-8")
 
 
 def parse_toml(text: str) -> dict[str, Any]:
     """Parse TOML, or raise ValueError if it is malformed, or has deep nesting or integers of thousands of digits."""
-    if len(text) > MOST_TOML_BYTES:
-        raise ValueError(f"it has {len(text):,} characters, expected at most {MOST_TOML_BYTES:,}")
+    if len(text) > MAX_TOML_BYTES:
+        raise ValueError(f"it has {len(text):,} characters, expected at most {MAX_TOML_BYTES:,}")
     if long_key := _LONG_KEY.search(text):
-        raise ValueError(f"the key {long_key[0][:40]!r}... has more than {MOST_KEY_PARTS} parts")
-    return dict(_parsed(tomllib.loads, text))
+        raise ValueError(f"the key {long_key[0][:40]!r}... has more than {MAX_KEY_PARTS} parts")
+    return dict(_parse(tomllib.loads, text))
 
 
 def parse_json(text: str) -> Any:
@@ -109,19 +109,19 @@ def parse_json(text: str) -> Any:
 
     These are integers that are too large for a float, and halves of surrogate pairs.
     """
-    value = _parsed(partial(json.loads, parse_int=_integer), text)
+    value = _parse(partial(json.loads, parse_int=_integer), text)
     if _SURROGATE.search(text) and HALF_PAIR.search(json.dumps(value, ensure_ascii=False)):
         raise ValueError("a text has half of a surrogate pair")
     return value
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > MOST_DIGITS:
-        raise ValueError(f"an integer has {len(digits):,} digits, expected at most {MOST_DIGITS}")
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"an integer has {len(digits):,} digits, expected at most {MAX_DIGITS}")
     return int(digits)
 
 
-def _parsed(parse: Callable[[str], Any], text: str) -> Any:
+def _parse(parse: Callable[[str], Any], text: str) -> Any:
     try:
         return parse(text)
     except RecursionError:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from qllmft.errors import UserError
 from qllmft_backends.plugins import PluginKind, Registry
 
-_HOMES: dict[PluginKind, tuple[str, str]] = {
+_REGISTRY_PLACES: dict[PluginKind, tuple[str, str]] = {
     "adapter": ("qllmft.config.lora", "ADAPTERS"),
     "ansatz": ("qllmft.templates", "ANSATZE"),
     "backend": ("qllmft_backends", "BACKENDS"),
@@ -17,15 +17,15 @@ _HOMES: dict[PluginKind, tuple[str, str]] = {
 }
 
 
-def registry_of(kind: PluginKind) -> Registry[Any]:
+def find_registry(kind: PluginKind) -> Registry[Any]:
     """Return the registry of one kind."""
-    if kind not in _HOMES:
+    if kind not in _REGISTRY_PLACES:
         raise UserError(
             f"there is no kind {kind!r} of plug-in; expected one of {', '.join(get_args(PluginKind))}."
         )
-    module, name = _HOMES[kind]
-    found: Registry[Any] = getattr(import_module(module), name)
-    return found
+    module, name = _REGISTRY_PLACES[kind]
+    registry: Registry[Any] = getattr(import_module(module), name)
+    return registry
 
 
 def register(kind: PluginKind, name: str, thing: Any, *, replace: bool = False) -> None:
@@ -43,4 +43,4 @@ def register(kind: PluginKind, name: str, thing: Any, *, replace: bool = False) 
     Raises:
         UserError: if there is no such kind, or the name is taken.
     """
-    registry_of(kind).register(name, thing, replace=replace)
+    find_registry(kind).register(name, thing, replace=replace)

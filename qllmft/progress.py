@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.text import Text
 
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.events import (
     DataChecked,
     EpochEnded,
@@ -43,7 +43,9 @@ class MinuteLines:
         """Say a line if the event is progress and a minute has passed."""
         match event:
             case StageStarted():
-                self._stage, self._start, self._last = event, None, time.monotonic()
+                self._stage = event
+                self._start = None
+                self._last = time.monotonic()
             case StageAdvanced(stage, done) if stage == self._stage.stage:
                 now = time.monotonic()
                 if self._start is None:
@@ -52,11 +54,13 @@ class MinuteLines:
                     self._last = now
                     self._say(self._line(now - self._start[0], done, done - self._start[1]))
 
-    def _line(self, seconds: float, done: int, here: int) -> str:
-        """Return the line after ``done`` steps, of which ``here`` ones took so many seconds."""
+    def _line(self, seconds: float, done: int, new_steps: int) -> str:
+        """Return the line after ``done`` steps, of which ``new_steps`` ones took so many seconds."""
         line = f"{stage_text(self._stage)}: {done:,} of {self._stage.total:,}"
-        left = self._stage.total - done
-        return f"{line}, {left_text(seconds * left / here)}" if here > 0 else line
+        remaining_steps = self._stage.total - done
+        return (
+            f"{line}, {left_text(seconds * remaining_steps / new_steps)}" if new_steps > 0 else line
+        )
 
 
 def left_text(seconds: float | None) -> str:
@@ -70,8 +74,10 @@ class LineListener:
     """Listener that prints messages, stages and about every tenth epoch with its accuracy on the texts of ``part``."""
 
     def __init__(self, part: str = "validation", console: Console | None = None) -> None:
-        self._console, self._part = console or Console(), part
-        self._stage, self._done = StageStarted("fitting"), 0
+        self._console = console or Console()
+        self._part = part
+        self._stage = StageStarted("fitting")
+        self._done = 0
         self._minutes = MinuteLines(self.log)
 
     def __call__(self, event: Event) -> None:
@@ -84,16 +90,20 @@ class LineListener:
                 for sentence in (*tables, splits, *labels, *findings.sentences()):
                     self.message(sentence)
             case StageStarted():
-                self._stage, self._done = event, event.done
+                self._stage = event
+                self._done = event.done
                 self._start(event)
             case StageAdvanced(_, done):
                 self._done = done
             case EpochEnded(metrics):
-                epoch, epochs = metrics.epoch, self._stage.total
+                epoch = metrics.epoch
+                epochs = self._stage.total
                 if epoch == epochs or epoch % max(1, epochs // LINES) == 0:
                     self.line(f"epoch {epoch}/{epochs}  {self.epoch_text(metrics)}")
             case StageEnded("embedding") if self._done == self._stage.total:
-                self.line(f"embedded {count_of(self._stage.total, 'text')} with {self._stage.name}")
+                self.line(
+                    f"embedded {format_count(self._stage.total, 'text')} with {self._stage.name}"
+                )
 
     def message(self, text: str) -> None:
         """Print one line."""
@@ -110,8 +120,8 @@ class LineListener:
     def epoch_text(self, metrics: EpochMetrics) -> str:
         """Return the loss and the score of an epoch."""
         measure = TASK_OF_SCORE[metrics.measure].measure
-        found = measure.stated(metrics.score, measure.coarse)
-        return f"loss {metrics.train_loss:.4f}  {self._part} {found}"
+        score_text = measure.with_unit(metrics.score, measure.coarse)
+        return f"loss {metrics.train_loss:.4f}  {self._part} {score_text}"
 
     def _start(self, started: StageStarted) -> None:
         match started:
@@ -126,7 +136,7 @@ class LineListener:
 def stage_text(started: StageStarted) -> str:
     """Return a short description of a stage."""
     return {
-        "embedding": f"embedding {count_of(started.total, 'text')} with {started.name}",
+        "embedding": f"embedding {format_count(started.total, 'text')} with {started.name}",
         "contrastive": "contrastive step",
         "choosing": f"choosing of {started.name}",
         "compiling": f"compiling the circuits for {started.name}",

@@ -21,12 +21,12 @@ def derive_seed(seed: int, *names: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
 
-def drawn(size: int, count: int, seed: int, *names: str | int) -> list[int]:
+def draw_indices(size: int, count: int, seed: int, *names: str | int) -> list[int]:
     """Draw ``count`` of ``size`` indices, or all if there are fewer, in ascending order.
 
     Larger draws contain smaller ones.
 
-    >>> drawn(3, 5, 0), set(drawn(100, 2, 0)) < set(drawn(100, 4, 0))
+    >>> draw_indices(3, 5, 0), set(draw_indices(100, 2, 0)) < set(draw_indices(100, 4, 0))
     ([0, 1, 2], True)
     """
     return sorted(numpy_generator(seed, *names).permutation(size)[:count].tolist())

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from qllmft.config import ModelConfig
-from qllmft.config.presets import DEFAULT, load_preset
+from qllmft.config.presets import DEFAULT_PRESET, load_preset
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_bytes, write_bytes
 from qllmft.heads import build_classifier
@@ -28,7 +28,7 @@ except ModuleNotFoundError as error:
 
 HEAD_FILE = "quantum_head.safetensors"
 # settings of the default preset: SetFit trains from the first batch on, without a data map
-UNMAPPED = {
+UNMAPPED_SETTINGS = {
     "model.components": None,
     "model.pad": "bias",
     "model.encoder_qubits": 10,
@@ -67,7 +67,7 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
         in_features: int,
         out_features: int = 2,
         *,
-        preset: str = DEFAULT,
+        preset: str = DEFAULT_PRESET,
         settings: Mapping[str, Any] | None = None,
         temperature: float = 1.0,
         eps: float = 1e-5,
@@ -76,10 +76,15 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
         multitarget: bool = False,
     ) -> None:
         nn.Module.__init__(self)
-        self.in_features, self.out_features = in_features, out_features
-        self.temperature, self.eps, self.multitarget = temperature, eps, bool(multitarget)
-        given = (UNMAPPED if preset == DEFAULT else {}) | dict(settings or {})
-        self.structure = load_preset(preset).config(given).model
+        self.in_features = in_features
+        self.out_features = out_features
+        self.temperature = temperature
+        self.eps = eps
+        self.multitarget = bool(multitarget)
+        head_settings = (UNMAPPED_SETTINGS if preset == DEFAULT_PRESET else {}) | dict(
+            settings or {}
+        )
+        self.structure = load_preset(preset).config(head_settings).model
         # SetFitHead reads this name
         self.linear = build_classifier(self.structure, in_features, out_features, seed=seed)
         self.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -111,8 +116,8 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
 
     def to_bytes(self) -> bytes:
         """Return a safetensors file of the weights, with the structure in its metadata."""
-        own = self.linear.state_dict().items()
-        weights = {name: tensor.detach().cpu().clone() for name, tensor in own}
+        state = self.linear.state_dict().items()
+        weights = {name: tensor.detach().cpu().clone() for name, tensor in state}
         return save(weights, metadata={"qllmft": json.dumps(self.get_config_dict())})
 
     @classmethod

@@ -12,7 +12,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, ParameterVectorElement
 
 from qllmft.config import ModelConfig
-from qllmft.config.model import MOST_ENTRIES, PAPER_ANSATZ
+from qllmft.config.model import MAX_ENTRIES, PAPER_ANSATZ
 from qllmft.config.presets import Preset
 from qllmft.errors import UserError
 from qllmft_backends.plugins import Registry
@@ -50,13 +50,14 @@ def ansatz_named(name: str, n_qubits: int) -> Ansatz:
             raise UserError(f"{call} {fault}.")
         return circuit
 
-    one, two = make(n_qubits, 1), make(n_qubits, 2)
-    if not 0 < one.num_parameters < two.num_parameters:
+    one_layer, two_layers = make(n_qubits, 1), make(n_qubits, 2)
+    if not 0 < one_layer.num_parameters < two_layers.num_parameters:
         raise UserError(
-            f"{title} has {one.num_parameters} parameters for 1 layer and {two.num_parameters} for 2 on {n_qubits} "
+            f"{title} has {one_layer.num_parameters} parameters for 1 layer and {two_layers.num_parameters} for 2 "
+            f"on {n_qubits} "
             "qubits; expected at least one, and more with every layer. Give each layer angles of its own."
         )
-    if _bound(one) != _bound(make(n_qubits, 1)):
+    if _bound(one_layer) != _bound(make(n_qubits, 1)):
         raise UserError(
             f"{title} made two different circuits of the same numbers; a trained model could not be loaded. Remove its "
             "randomness, or give it a seed."
@@ -71,7 +72,8 @@ def _fault(circuit: object, n_qubits: int) -> str:
     if circuit.num_qubits != n_qubits:
         return f"made a circuit of {circuit.num_qubits} qubits"
     for instruction in circuit.data:
-        operation, width = instruction.operation, len(instruction.qubits)
+        operation = instruction.operation
+        width = len(instruction.qubits)
         if operation.name == "barrier":
             continue
         if not isinstance(operation, Gate):
@@ -118,7 +120,8 @@ def encoder_template(config: ModelConfig) -> QuantumCircuit | None:
     """Return one encoder's circuit, or None if the encoder is classical."""
     if config.encoder != "quantum":
         return None
-    qubits, layers = config.latent_encoder_qubits, config.encoder_layers
+    qubits = config.latent_encoder_qubits
+    layers = config.encoder_layers
     return encoder_circuit(qubits, layers, encoder_ansatz(config))
 
 
@@ -150,10 +153,12 @@ def part_parameters(config: ModelConfig, dimension: int, n_classes: int) -> dict
     if head is None:
         return parts | {"final": (config.most_encoders * config.encoder_outputs + 1) * n_classes}
     parts["head"] = config.registers * len(weight_parameters(head))
-    words = readout_observables(config.register_qubits, config.measured, config.word_weight)
+    words = readout_observables(config.register_qubits, config.measured_values, config.word_weight)
     values = config.registers * len(words)
-    read = config.n_qubits + 1 if config.skip else values + 1  # with a skip there is no bias
-    return parts | ({"final": read * n_classes} if config.final_linear else {})
+    n_readout_inputs = (
+        config.n_qubits + 1 if config.skip else values + 1
+    )  # with a skip there is no bias
+    return parts | ({"final": n_readout_inputs * n_classes} if config.final_linear else {})
 
 
 def least_numbers(config: ModelConfig, dimension: int, n_classes: int) -> int:
@@ -164,28 +169,30 @@ def least_numbers(config: ModelConfig, dimension: int, n_classes: int) -> int:
     if config.head == "mlp":
         return _perceptron(config, dimension, n_classes)
     config = config.for_labels(n_classes)
-    found = 0
+    total = 0
     if config.encoder == "mlp":
-        found += _perceptron(config, dimension, config.n_qubits)
+        total += _perceptron(config, dimension, config.n_qubits)
     else:
-        found += config.stored_numbers(dimension)
+        total += config.stored_numbers(dimension)
         if config.ansatz_of_encoders == PAPER_ANSATZ:
             of_layer = config.latent_encoder_qubits - (not config.ring)
-            found += config.most_encoders * config.encoder_layers * of_layer
+            total += config.most_encoders * config.encoder_layers * of_layer
     if config.head == "quantum" and config.ansatz == PAPER_ANSATZ:
-        lost = 0 if config.ring else sum(range(config.connectivity + 1))  # of a chain's ends
-        of_register = config.register_qubits * config.connectivity - lost
-        found += config.head_layers * config.registers * of_register
-    return found + n_classes * config.final_linear
+        n_missing_links = (
+            0 if config.ring else sum(range(config.connectivity + 1))
+        )  # of a chain's ends
+        of_register = config.register_qubits * config.connectivity - n_missing_links
+        total += config.head_layers * config.registers * of_register
+    return total + n_classes * config.final_linear
 
 
 def check_fits(config: ModelConfig, dimension: int, n_classes: int) -> None:
     """Raise UserError unless embedding, labels and structure fit together."""
     rows = max(config.hidden_dim, config.n_qubits, n_classes)
-    if rows * dimension > MOST_ENTRIES or rows * n_classes > MOST_ENTRIES:
+    if rows * dimension > MAX_ENTRIES or rows * n_classes > MAX_ENTRIES:
         raise UserError(
             f"embeddings of {dimension:,} values, {n_classes:,} labels and hidden_dim {config.hidden_dim:,} need a "
-            f"weight matrix of more than {MOST_ENTRIES:,} entries. Choose a smaller hidden_dim, or another body."
+            f"weight matrix of more than {MAX_ENTRIES:,} entries. Choose a smaller hidden_dim, or another body."
         )
     if config.head != "mlp":
         check_classes(config, n_classes)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # a list of runs reads no weights, and torch takes seconds
     from torch import Tensor
 
 _TYPES = {"torch.float32": "F32", "torch.float64": "F64", "torch.int64": "I64"}  # as in the file
-_MOST_FAULTS = 3
+_MAX_FAULTS = 3
 
 
 class WrongTensorsError(ValueError):
@@ -49,23 +49,25 @@ def read_tensors(
         OSError: if it cannot be read.
     """
     with open_regular(path, None), safe_open(path, framework="pt") as file:
-        there = set(file.keys())
-        absent = [] if missing else sorted(expected.keys() - there)
+        stored_names = set(file.keys())
+        absent = [] if missing else sorted(expected.keys() - stored_names)
         faults = [f"{name} is missing" for name in absent]
-        faults += [f"{name} is no weight of it" for name in sorted(there - expected.keys())]
-        wanted = sorted(there & expected.keys())
-        for name in wanted:
+        faults += [f"{name} is no weight of it" for name in sorted(stored_names - expected.keys())]
+        present_names = sorted(stored_names & expected.keys())
+        for name in present_names:
             faults += _fault(file.get_slice(name), name, expected[name], any_type=any_type)
         if faults:
-            more = f"; and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
-            raise WrongTensorsError("; ".join(faults[:_MOST_FAULTS]) + more)
-        return {name: file.get_tensor(name) for name in wanted}
+            remaining_text = (
+                f"; and {len(faults) - _MAX_FAULTS} more" if len(faults) > _MAX_FAULTS else ""
+            )
+            raise WrongTensorsError("; ".join(faults[:_MAX_FAULTS]) + remaining_text)
+        return {name: file.get_tensor(name) for name in present_names}
 
 
 def _fault(part: Any, name: str, expected: Tensor, *, any_type: bool) -> list[str]:
     """Return a sentence if a tensor in a file has another shape or type than expected."""
-    if (found := tuple(part.get_shape())) != (shape := tuple(expected.shape)):
-        return [f"{name} has the shape {found}, expected {shape}"]
-    if any_type or (kind := part.get_dtype()) == (known := _TYPES[str(expected.dtype)]):
+    if (stored_shape := tuple(part.get_shape())) != (expected_shape := tuple(expected.shape)):
+        return [f"{name} has the shape {stored_shape}, expected {expected_shape}"]
+    if any_type or (kind := part.get_dtype()) == (expected_kind := _TYPES[str(expected.dtype)]):
         return []
-    return [f"{name} is of type {kind}, expected {known}"]
+    return [f"{name} is of type {kind}, expected {expected_kind}"]

@@ -14,7 +14,7 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def version_of(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
     """Return the version of a package, or None if it is not installed."""
     try:
         return version(package)
@@ -24,8 +24,10 @@ def version_of(package: str) -> str | None:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that affect numbers, by name."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
-    return found | {package: version_of(package) or "not installed" for package in _PACKAGES}
+    system_versions = {"python": platform.python_version(), "machine": platform.machine()}
+    return system_versions | {
+        package: installed_version(package) or "not installed" for package in _PACKAGES
+    }
 
 
 def import_extra(package: str, need: str) -> Any:

@@ -22,9 +22,9 @@ from qllmft.versions import import_extra
 NODES_MAY_DIE = 100  # number of times that a task is begun again on another node
 # tasks submitted per processor, so that a node that joins finds work and an autoscaler sees demand
 PENDING_PER_CPU = 2
-FEWEST_PENDING = 4
+MIN_PENDING = 4
 CONNECT_S = 10.0
-Given = ParamSpec("Given")
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 _parent: Connection | None = None  # this end of the pipe, in a process of `Processes`
@@ -61,7 +61,7 @@ class Processes(Executor):
             self._free.put((process, ours))
 
     def submit(
-        self, fn: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs
+        self, fn: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Future[Result]:
         """Call a function in the first process that is free. ProcessDiedError if that dies."""
         return self._threads.submit(self._call, (fn, args, kwargs))
@@ -145,8 +145,11 @@ class RayPool(Executor):
         self, address: str, things: str, again_after: Sequence[type[Exception]] = ()
     ) -> None:
         self._things = things
-        again = {"max_retries": NODES_MAY_DIE, "retry_exceptions": list(again_after) or False}
-        self._options = {"num_cpus": 1, **again}
+        retry_options = {
+            "max_retries": NODES_MAY_DIE,
+            "retry_exceptions": list(again_after) or False,
+        }
+        self._options = {"num_cpus": 1, **retry_options}
         self._tasks: dict[Callable[..., Any], Any] = {}
         self._connected = ExitStack()
         self._ray = self._connected.enter_context(ray_cluster(address))
@@ -156,26 +159,26 @@ class RayPool(Executor):
         return self._ray.put(value)
 
     def submit(
-        self, fn: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs
+        self, fn: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Future[Result]:
         """Call a function on a node."""
         if fn not in self._tasks:
             self._tasks[fn] = self._ray.remote(**self._options)(fn)
-        found: Future[Result] = Future()
+        result_future: Future[Result] = Future()
 
-        def store(of_ray: Future[Result]) -> None:
-            if (error := of_ray.exception()) is not None:
-                found.set_exception(failure(error, self._things))
+        def store(ray_future: Future[Result]) -> None:
+            if (error := ray_future.exception()) is not None:
+                result_future.set_exception(failure(error, self._things))
             else:
-                found.set_result(of_ray.result())
+                result_future.set_result(ray_future.result())
 
         self._tasks[fn].remote(*args, **kwargs).future().add_done_callback(store)
-        return found
+        return result_future
 
     def room(self) -> int:
         """Return the number of tasks that the cluster, as it is now, should have at a time."""
         processors = int(self._ray.cluster_resources().get("CPU", 0))
-        return max(FEWEST_PENDING, PENDING_PER_CPU * processors)
+        return max(MIN_PENDING, PENDING_PER_CPU * processors)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
         """Leave the cluster, which ends the tasks."""

@@ -128,7 +128,7 @@ def forked_reader(request, monkeypatch):
 @pytest.fixture
 def install(tmp_path, monkeypatch):
     """A function that installs a package, version 1.0, into a folder of its own: entry points by group, and modules."""
-    from qllmft.plugins import registry_of
+    from qllmft.plugins import find_registry
     from qllmft_backends.plugins import GROUPS
 
     site, names, roots = tmp_path / "site", [], set()
@@ -152,7 +152,7 @@ def install(tmp_path, monkeypatch):
     yield put
     for kind in GROUPS:
         for name in names:
-            registry_of(kind).unregister(name)
+            find_registry(kind).unregister(name)
     for module in [module for module in sys.modules if module.partition(".")[0] in roots]:
         del sys.modules[module]
 

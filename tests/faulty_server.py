@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from qllmft_backends.sandbox import server, store
-from qllmft_backends.sandbox.api import route_of
+from qllmft_backends.sandbox.api import find_route
 from qllmft_backends.sandbox.job import StoredJob
 from qllmft_backends.sandbox.request import Request
 
@@ -157,7 +157,7 @@ class _Handler(server._Handler):
 
     def _serve_route(self, request: Request) -> None:
         mock: Any = self.server.mock
-        route, *_ = route_of(request)
+        route, *_ = find_route(request)
         with mock.store.lock:
             fault = mock.faults.take(route)
         if fault is None:

@@ -5,7 +5,7 @@ Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a ba
 
 from typing import TYPE_CHECKING
 
-from qllmft_backends.lazy import imported_on_use
+from qllmft_backends.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
     from qllmft_backends.backend import Backend as Backend
@@ -25,4 +25,4 @@ if TYPE_CHECKING:
     from qllmft_backends.registry import describe as describe
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__)
+    __all__, __getattr__ = make_lazy_imports(__name__)

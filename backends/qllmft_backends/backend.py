@@ -17,7 +17,7 @@ from qllmft_backends.gradients import BatchedParameterShift
 from qllmft_backends.noise import GateNoise
 from qllmft_backends.primitives import BackendEstimator, BackendSampler, refuse_added_gates
 from qllmft_backends.protocol import Availability, Bits, Evaluator, Floats, Ints, Sampling
-from qllmft_backends.requests import BETWEEN_ROUNDS, number_of_shots, with_options
+from qllmft_backends.requests import ROUND_SEED_STEP, number_of_shots, with_options
 
 
 class Backend(Evaluator):
@@ -112,14 +112,15 @@ class Backend(Evaluator):
             BackendError: if the backend has no shots, or cannot measure the same circuits again.
         """
         if number_of_shots(self) is None or self.capabilities.remote or self.mitigation:
-            how = f" with {self.mitigation}" if self.mitigation else ""
+            mitigation_text = f" with {self.mitigation}" if self.mitigation else ""
             raise BackendError(
-                f"backend {self.name!r}{how} cannot measure its shots in rounds. Set shots, and leave mitigation out; "
+                f"backend {self.name!r}{mitigation_text} cannot measure its shots in rounds. Set shots, and leave "
+                "mitigation out; "
                 "or omit the rounds."
             )
         seed = int(getattr(getattr(self, "options", None), "seed", 0))
-        changed = with_options(self, shots=shots, seed=seed + number * BETWEEN_ROUNDS)
-        return cast("Backend", changed)
+        changed_backend = with_options(self, shots=shots, seed=seed + number * ROUND_SEED_STEP)
+        return cast("Backend", changed_backend)
 
     def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
         """Return a line about the circuits that training through this backend sends, "" if it sends none.

@@ -16,20 +16,20 @@ from qiskit.circuit.classical import expr
 from qiskit.circuit.library import CXGate
 from qiskit.exceptions import QiskitError
 
-from qllmft_backends.definitions import definition_of, has_other_definition
+from qllmft_backends.definitions import gate_definition, has_other_definition
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.requests import has_other_meaning
 
-_DIAGONAL = frozenset(("id", "z", "s", "sdg", "t", "tdg", "rz", "p", "u1", "rzz"))
-_CX = CXGate()
-_AER = "Qiskit Aer runs it shot by shot: create('aer_statevector').sampler(), or aer_forte with gate noise."
+_DIAGONAL_GATES = frozenset(("id", "z", "s", "sdg", "t", "tdg", "rz", "p", "u1", "rzz"))
+_CX_GATE = CXGate()
+_AER_REMEDY = "Qiskit Aer runs it shot by shot: create('aer_statevector').sampler(), or aer_forte with gate noise."
 
 
 Required = Sequence[tuple[int, bool]]  # classical bits, and the value that is asked of each
 
 
 @dataclass(frozen=True)
-class Deferred:
+class DeferredCircuit:
     """Circuit of gates with the meaning of one with measurements.
 
     Attributes:
@@ -37,17 +37,17 @@ class Deferred:
         wires: wire on which each qubit ends.
         measured: wires whose qubit was measured last, so that no X or Y on them has an expectation value but 0.
         clbits: wire that holds the value of each classical bit; -1: never written, so 0.
-        added: gates or qubits were added.
+        adds_gates: gates or qubits were added.
     """
 
     circuit: QuantumCircuit
     wires: tuple[int, ...]
     measured: frozenset[int]
     clbits: tuple[int, ...]
-    added: bool
+    adds_gates: bool
 
 
-def defer(circuit: QuantumCircuit) -> Deferred:
+def defer(circuit: QuantumCircuit) -> DeferredCircuit:
     """Return a circuit of gates in place of ``circuit``, or ``circuit`` itself if it has gates and qubits only.
 
     Raises:
@@ -55,10 +55,10 @@ def defer(circuit: QuantumCircuit) -> Deferred:
             condition.
     """
     if not circuit.num_clbits and all(
-        isinstance(each.operation, Gate) or each.operation.name == "barrier"
-        for each in circuit.data
+        isinstance(instruction.operation, Gate) or instruction.operation.name == "barrier"
+        for instruction in circuit.data
     ):
-        return Deferred(circuit, tuple(range(circuit.num_qubits)), frozenset(), (), False)
+        return DeferredCircuit(circuit, tuple(range(circuit.num_qubits)), frozenset(), (), False)
     rewriting = _Rewriting(circuit)
     rewriting.add_all(circuit, range(circuit.num_qubits), range(circuit.num_clbits))
     return rewriting.finish()
@@ -70,12 +70,12 @@ class _Rewriting:
     def __init__(self, circuit: QuantumCircuit) -> None:
         self.circuit = circuit
         self.gates: list[tuple[Any, list[int]]] = []
-        self.added = False
+        self.adds_gates = False
         self.wires = list(range(circuit.num_qubits))
         self.bits = [-1] * circuit.num_clbits
         self.touched: set[int] = set()
         self.measured: set[int] = set()  # wires whose value is still to be kept
-        self.count: int = circuit.num_qubits
+        self.n_wires: int = circuit.num_qubits
 
     def add_all(
         self,
@@ -107,12 +107,13 @@ class _Rewriting:
         if name in ("barrier", "delay"):
             return
         if isinstance(operation, IfElseOp):
-            reads, (block, *other) = self._required(operation.condition), operation.blocks
-            self.add_all(block, qubits, clbits, [*required, *reads])
+            required_bits = self._find_required_bits(operation.condition)
+            (block, *other_blocks) = operation.blocks
+            self.add_all(block, qubits, clbits, [*required, *required_bits])
             # the other block runs if some bit differs: the bits before it agree and it does not
-            for i, (bit, value) in enumerate(reads if other else ()):
-                differing = [*required, *reads[:i], (bit, not value)]
-                self.add_all(other[0], qubits, clbits, differing)
+            for i, (bit, value) in enumerate(required_bits if other_blocks else ()):
+                differing = [*required, *required_bits[:i], (bit, not value)]
+                self.add_all(other_blocks[0], qubits, clbits, differing)
         elif not isinstance(
             operation, Instruction
         ):  # annotated gates and Cliffords have no definition
@@ -122,7 +123,7 @@ class _Rewriting:
         elif isinstance(operation, Gate):
             self._gate(operation, [self.wires[qubit] for qubit in qubits])
         elif required:
-            raise self._refusal(f"{name!r} inside a condition")
+            raise self._refusal_error(f"{name!r} inside a condition")
         elif name == "measure":
             self.bits[clbits[0]] = self.wires[qubits[0]]
             self.measured.add(self.wires[qubits[0]])
@@ -135,44 +136,48 @@ class _Rewriting:
     def _definition(self, operation: Any) -> QuantumCircuit:
         """Return the definition of an operation that is no gate."""
         if not has_other_definition(operation) and operation.definition is None:
-            raise self._refusal(repr(operation.name))
+            raise self._refusal_error(repr(operation.name))
         try:
-            return definition_of(operation)
+            return gate_definition(operation)
         except UnsupportedGateError as error:
             raise UnsupportedGateError(
                 f"circuit {self.circuit.name!r} has {operation.name!r}, {error}"
             ) from None
 
-    def finish(self) -> Deferred:
+    def finish(self) -> DeferredCircuit:
         """Return the circuit of all gates."""
-        circuit = QuantumCircuit(self.count, name=self.circuit.name, metadata=self.circuit.metadata)
+        circuit = QuantumCircuit(
+            self.n_wires, name=self.circuit.name, metadata=self.circuit.metadata
+        )
         for operation, wires in self.gates:
             circuit.append(operation, wires)
         measured = frozenset(self.measured)
-        return Deferred(circuit, tuple(self.wires), measured, tuple(self.bits), self.added)
+        return DeferredCircuit(
+            circuit, tuple(self.wires), measured, tuple(self.bits), self.adds_gates
+        )
 
     def _new_wire(self) -> int:
-        self.count += 1
-        self.added = True
-        return self.count - 1
+        self.n_wires += 1
+        self.adds_gates = True
+        return self.n_wires - 1
 
     def _gate(
         self, gate: Any, wires: list[int], controls: Sequence[int] = (), state: Sequence[bool] = ()
     ) -> None:
         """Append a gate, controlled by the wires ``controls`` in the values ``state``."""
-        kept = _commuting(gate)
+        diagonal_positions = _diagonal_positions(gate)
         for position, wire in enumerate(wires):
-            if position not in kept:
+            if position not in diagonal_positions:
                 self._keep_value(wire)
         if controls:
             try:
-                bits = sum(int(value) << i for i, value in enumerate(state))
-                gate = gate.control(len(controls), ctrl_state=bits, annotated=False)
+                control_state = sum(int(value) << i for i, value in enumerate(state))
+                gate = gate.control(len(controls), ctrl_state=control_state, annotated=False)
             except (QiskitError, AttributeError, TypeError) as error:
-                raise self._refusal(
+                raise self._refusal_error(
                     f"a condition on the gate {gate.name!r}, which has no controlled form"
                 ) from error
-            self.added = True
+            self.adds_gates = True
         self.gates.append((gate, [*controls, *wires]))
         self.touched.update((*controls, *wires))
 
@@ -180,11 +185,13 @@ class _Rewriting:
         """Copy the value of a measured wire to a new one, which the classical bits then name."""
         if wire not in self.measured:
             return
-        copy = self._new_wire()
-        self.gates.append((_CX, [wire, copy]))
-        self.touched.add(copy)
+        value_wire = self._new_wire()
+        self.gates.append((_CX_GATE, [wire, value_wire]))
+        self.touched.add(value_wire)
         self.measured.remove(wire)
-        self.bits = [copy if held == wire else held for held in self.bits]
+        self.bits = [
+            value_wire if measured_wire == wire else measured_wire for measured_wire in self.bits
+        ]
 
     def _conditional_gate(self, gate: Gate, qubits: Sequence[int], required: Required) -> None:
         wires = [self.wires[qubit] for qubit in qubits]
@@ -200,10 +207,10 @@ class _Rewriting:
             state[wire] = value
         self._gate(gate, wires, list(state), list(state.values()))
 
-    def _required(self, condition: Any) -> list[tuple[int, bool]]:
+    def _find_required_bits(self, condition: Any) -> list[tuple[int, bool]]:
         """Return the classical bits that a condition reads, with the value that it asks of each."""
         if isinstance(condition, expr.Expr):
-            return self._of_expression(condition)
+            return self._find_expression_bits(condition)
         target, value = condition
         bits = [target] if isinstance(target, Clbit) else list(target)
         return [(self._index(bit), bool(int(value) >> i & 1)) for i, bit in enumerate(bits)]
@@ -212,36 +219,43 @@ class _Rewriting:
         try:
             return int(self.circuit.find_bit(bit).index)
         except CircuitError as error:
-            raise self._refusal("a condition on a classical bit of an inner circuit") from error
+            raise self._refusal_error(
+                "a condition on a classical bit of an inner circuit"
+            ) from error
 
-    def _of_expression(self, condition: expr.Expr) -> list[tuple[int, bool]]:
+    def _find_expression_bits(self, condition: expr.Expr) -> list[tuple[int, bool]]:
         if isinstance(condition, expr.Var) and isinstance(condition.var, Clbit):
             return [(self._index(condition.var), True)]
         if isinstance(condition, expr.Unary) and condition.op in (
             expr.Unary.Op.LOGIC_NOT,
             expr.Unary.Op.BIT_NOT,
         ):
-            inner = self._of_expression(condition.operand)
-            if len(inner) == 1:
-                return [(inner[0][0], not inner[0][1])]
+            inner_bits = self._find_expression_bits(condition.operand)
+            if len(inner_bits) == 1:
+                return [(inner_bits[0][0], not inner_bits[0][1])]
         if isinstance(condition, expr.Binary) and condition.op == expr.Binary.Op.LOGIC_AND:
-            return [*self._of_expression(condition.left), *self._of_expression(condition.right)]
+            return [
+                *self._find_expression_bits(condition.left),
+                *self._find_expression_bits(condition.right),
+            ]
         if isinstance(condition, expr.Binary) and condition.op == expr.Binary.Op.EQUAL:
-            left, right = condition.left, condition.right
-            if isinstance(left, expr.Var) and isinstance(right, expr.Value):
-                return self._required((left.var, right.value))
-        raise self._refusal("a condition that is no comparison of bits with a number")
+            left_operand = condition.left
+            right_operand = condition.right
+            if isinstance(left_operand, expr.Var) and isinstance(right_operand, expr.Value):
+                return self._find_required_bits((left_operand.var, right_operand.value))
+        raise self._refusal_error("a condition that is no comparison of bits with a number")
 
-    def _refusal(self, thing: str) -> UnsupportedGateError:
+    def _refusal_error(self, feature: str) -> UnsupportedGateError:
         return UnsupportedGateError(
-            f"circuit {self.circuit.name!r} has {thing}; its measurements cannot be deferred to the end. {_AER}"
+            f"circuit {self.circuit.name!r} has {feature}; its measurements cannot be deferred to the end. "
+            f"{_AER_REMEDY}"
         )
 
 
-def _commuting(gate: Any) -> range:
+def _diagonal_positions(gate: Any) -> range:
     """Return the positions of the qubits on which a gate is diagonal, so that it keeps their measured value."""
     if isinstance(gate, ControlledGate):
-        inner = len(_commuting(gate.base_gate)) == gate.base_gate.num_qubits
-        return range(gate.num_qubits if inner else gate.num_ctrl_qubits)
-    diagonal = gate.name in _DIAGONAL and not has_other_meaning(gate)
-    return range(gate.num_qubits if diagonal else 0)
+        is_diagonal_inside = len(_diagonal_positions(gate.base_gate)) == gate.base_gate.num_qubits
+        return range(gate.num_qubits if is_diagonal_inside else gate.num_ctrl_qubits)
+    is_diagonal = gate.name in _DIAGONAL_GATES and not has_other_meaning(gate)
+    return range(gate.num_qubits if is_diagonal else 0)

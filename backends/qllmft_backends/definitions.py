@@ -30,9 +30,11 @@ from qiskit.transpiler.passes import HighLevelSynthesis
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.protocol import Floats
 
-_STANDARD = {name: gate.base_class for name, gate in get_standard_gate_name_mapping().items()}
-_AMPLITUDES = "ParameterizedInitialize"  # of qiskit-machine-learning's raw_feature_vector
-_WITHOUT_MATRIX = (AttributeError, QiskitError, TypeError, ValueError)  # as Qiskit says it
+_STANDARD_CLASSES = {
+    name: gate.base_class for name, gate in get_standard_gate_name_mapping().items()
+}
+_AMPLITUDES_GATE_NAME = "ParameterizedInitialize"  # of qiskit-machine-learning's raw_feature_vector
+_NO_MATRIX_ERRORS = (AttributeError, QiskitError, TypeError, ValueError)  # as Qiskit says it
 
 
 def is_idle(name: str, qubits: Sequence[int], touched: set[int]) -> bool:
@@ -53,16 +55,16 @@ def free_parameters(operation: Operation) -> set[Parameter]:
 
 
 def has_other_definition(operation: Operation) -> bool:
-    """Return whether `definition_of` an operation is another than Qiskit's, or Qiskit has none."""
+    """Return whether `gate_definition` an operation is another than Qiskit's, or Qiskit has none."""
     is_evolution = isinstance(operation, HamiltonianGate) and free_parameters(operation)
     return (
         not isinstance(operation, Instruction)
         or bool(is_evolution)
-        or operation.name == _AMPLITUDES
+        or operation.name == _AMPLITUDES_GATE_NAME
     )
 
 
-def definition_of(operation: Operation) -> QuantumCircuit:
+def gate_definition(operation: Operation) -> QuantumCircuit:
     """Return the circuit that an operation is made of.
 
     Raises:
@@ -74,16 +76,18 @@ def definition_of(operation: Operation) -> QuantumCircuit:
         if not has_other_definition(operation):
             definition = operation.definition
         elif isinstance(operation, HamiltonianGate):
-            definition = _evolution(*operation.params)
-        elif operation.name == _AMPLITUDES:
-            definition = _loading(operation.params)
+            definition = _evolution_circuit(*operation.params)
+        elif operation.name == _AMPLITUDES_GATE_NAME:
+            definition = _loading_circuit(operation.params)
         if definition is None:
-            definition = _synthesis(operation)
-    except _WITHOUT_MATRIX as error:
-        if free := sorted(parameter.name for parameter in numeric_parameters_of(operation)):
-            listed = ", ".join([*free[:4], "…"] if len(free) > 4 else free)
+            definition = _synthesize(operation)
+    except _NO_MATRIX_ERRORS as error:
+        if free_names := sorted(
+            parameter.name for parameter in operation_numeric_parameters(operation)
+        ):
+            listed_names = ", ".join([*free_names[:4], "…"] if len(free_names) > 4 else free_names)
             raise UnsupportedGateError(
-                f"which Qiskit defines for numbers only, and {listed} have none. Bind them "
+                f"which Qiskit defines for numbers only, and {listed_names} have none. Bind them "
                 "(circuit.assign_parameters) or write the gate by rx, ry, rz and cx. The primitives of a backend, "
                 "estimator() and sampler(), bind them for each sample, and qllmft.QuantumEncoder loads a sample as "
                 "amplitudes."
@@ -95,7 +99,7 @@ def definition_of(operation: Operation) -> QuantumCircuit:
     return definition
 
 
-def _evolution(hamiltonian: NDArray[Any], time: ParameterExpression) -> QuantumCircuit:
+def _evolution_circuit(hamiltonian: NDArray[Any], time: ParameterExpression) -> QuantumCircuit:
     """Return exp(-i·time·H) as H's eigenvectors around rotations of Z strings, which are exact for any time."""
     energies, vectors = np.linalg.eigh(hamiltonian)
     circuit = QuantumCircuit(len(energies).bit_length() - 1)
@@ -108,7 +112,7 @@ def _evolution(hamiltonian: NDArray[Any], time: ParameterExpression) -> QuantumC
     return circuit
 
 
-def _loading(amplitudes: Sequence[Any]) -> QuantumCircuit:
+def _loading_circuit(amplitudes: Sequence[Any]) -> QuantumCircuit:
     """Return the loading of amplitudes, brought to norm 1 in double precision, as single precision is not enough."""
     numbers = np.array([complex(amplitude) for amplitude in amplitudes])
     norm = np.linalg.norm(numbers)
@@ -119,21 +123,21 @@ def _loading(amplitudes: Sequence[Any]) -> QuantumCircuit:
     return circuit
 
 
-def _synthesis(operation: Operation) -> QuantumCircuit:
+def _synthesize(operation: Operation) -> QuantumCircuit:
     """Return the circuit of an operation without a definition: by its matrix, or by Qiskit's high-level synthesis."""
     if isinstance(operation, AnnotatedOperation):
-        operation = _flat(operation)
+        operation = _flatten_annotations(operation)
     if isinstance(operation, Gate):
         return UnitaryGate(Operator(operation)).definition
-    alone = QuantumCircuit(operation.num_qubits, operation.num_clbits)
-    alone.append(operation, alone.qubits, alone.clbits)
-    circuit = HighLevelSynthesis()(alone)
-    if circuit == alone:
+    operation_circuit = QuantumCircuit(operation.num_qubits, operation.num_clbits)
+    operation_circuit.append(operation, operation_circuit.qubits, operation_circuit.clbits)
+    circuit = HighLevelSynthesis()(operation_circuit)
+    if circuit == operation_circuit:
         raise TypeError("it is no gate")
     return circuit
 
 
-def _flat(operation: AnnotatedOperation) -> AnnotatedOperation:
+def _flatten_annotations(operation: AnnotatedOperation) -> AnnotatedOperation:
     """Return an annotated operation as Qiskit synthesizes it.
 
     Its base is no other annotated operation, and whole powers are integers, which QPY makes floating-point numbers.
@@ -151,10 +155,10 @@ def _flat(operation: AnnotatedOperation) -> AnnotatedOperation:
 
 
 def with_definitions(circuit: QuantumCircuit, names: Collection[str]) -> QuantumCircuit:
-    """Return a circuit with `definition_of` in place of operations of some names that Qiskit does not open.
+    """Return a circuit with `gate_definition` in place of operations of some names that Qiskit does not open.
 
     Raises:
-        UnsupportedGateError: see `definition_of`; names the operation and the circuit.
+        UnsupportedGateError: see `gate_definition`; names the operation and the circuit.
     """
     out = circuit.copy_empty_like()
     for position, instruction in enumerate(circuit.data):
@@ -163,7 +167,7 @@ def with_definitions(circuit: QuantumCircuit, names: Collection[str]) -> Quantum
             out.append(instruction)
             continue
         try:
-            out.compose(definition_of(operation), instruction.qubits, inplace=True)
+            out.compose(gate_definition(operation), instruction.qubits, inplace=True)
         except UnsupportedGateError as error:
             raise UnsupportedGateError(
                 f"gate {position} of circuit {circuit.name!r} is {operation.name!r}, {error}"
@@ -173,53 +177,57 @@ def with_definitions(circuit: QuantumCircuit, names: Collection[str]) -> Quantum
 
 def numeric_parameters(circuit: QuantumCircuit) -> set[Parameter]:
     """Return the free parameters of gates that Qiskit defines for numbers only, inside other gates too."""
-    numeric: set[Parameter] = set()
+    numeric_only: set[Parameter] = set()
     for instruction in circuit.data:
         if not instruction.is_parameterized():
             continue
         operation = instruction.operation
         for block in getattr(operation, "blocks", ()):
-            numeric |= numeric_parameters(block)
-        free = free_parameters(operation)
-        is_standard = getattr(operation, "base_class", None) is _STANDARD.get(
+            numeric_only |= numeric_parameters(block)
+        unbound_parameters = free_parameters(operation)
+        is_standard = getattr(operation, "base_class", None) is _STANDARD_CLASSES.get(
             operation.name, object
         )
-        if not free or is_standard:
+        if not unbound_parameters or is_standard:
             continue
         try:
-            numeric |= numeric_parameters(definition_of(operation))
+            numeric_only |= numeric_parameters(gate_definition(operation))
         except UnsupportedGateError:
-            numeric |= numeric_parameters_of(operation)
-    return numeric
+            numeric_only |= operation_numeric_parameters(operation)
+    return numeric_only
 
 
-def numeric_parameters_of(operation: Operation) -> set[Parameter]:
+def operation_numeric_parameters(operation: Operation) -> set[Parameter]:
     """Return the free parameters of an operation without a definition, none if numbers would give it none either."""
-    free = free_parameters(operation)
-    if not free:
-        return free
-    alone = QuantumCircuit(operation.num_qubits, operation.num_clbits)
-    alone.append(operation, alone.qubits, alone.clbits)
+    unbound_parameters = free_parameters(operation)
+    if not unbound_parameters:
+        return unbound_parameters
+    operation_circuit = QuantumCircuit(operation.num_qubits, operation.num_clbits)
+    operation_circuit.append(operation, operation_circuit.qubits, operation_circuit.clbits)
     try:
-        definition_of(alone.assign_parameters(dict.fromkeys(free, 0.5)).data[0].operation)
-    except _WITHOUT_MATRIX:
+        gate_definition(
+            operation_circuit.assign_parameters(dict.fromkeys(unbound_parameters, 0.5))
+            .data[0]
+            .operation
+        )
+    except _NO_MATRIX_ERRORS:
         return set()
-    return free
+    return unbound_parameters
 
 
 def bind_numbers(circuit: QuantumCircuit, numbers: Mapping[Parameter, float]) -> QuantumCircuit:
     """Return a circuit with numbers in place of some parameters, and loaded amplitudes of norm 1."""
     try:
-        bound = circuit.assign_parameters(numbers)
-    except _WITHOUT_MATRIX as error:
+        bound_circuit = circuit.assign_parameters(numbers)
+    except _NO_MATRIX_ERRORS as error:
         raise UnsupportedGateError(
             f"Qiskit does not bind the parameters of circuit {circuit.name!r} ({error}); write its annotated gates by "
             "standard gates."
         ) from None
-    return with_definitions(bound, {_AMPLITUDES})
+    return with_definitions(bound_circuit, {_AMPLITUDES_GATE_NAME})
 
 
-def bound_where_numeric(
+def bind_numeric_rows(
     circuit: QuantumCircuit, values: Floats
 ) -> Iterator[tuple[NDArray[np.int64], QuantumCircuit, Floats]]:
     """Yield groups of rows, each with numbers in place of the `numeric_parameters`.
@@ -231,14 +239,14 @@ def bound_where_numeric(
     Yields:
         Indices (b,) of the rows, the circuit of this group, and values (b, p) of the parameters that it still has.
     """
-    numeric = numeric_parameters(circuit)
-    if not numeric:
+    numeric_only = numeric_parameters(circuit)
+    if not numeric_only:
         yield np.arange(len(values)), circuit, values
         return
-    is_numeric = np.array([parameter in numeric for parameter in circuit.parameters])
-    names = [parameter for parameter in circuit.parameters if parameter in numeric]
-    points, group_of = np.unique(values[:, is_numeric], axis=0, return_inverse=True)
+    is_numeric = np.array([parameter in numeric_only for parameter in circuit.parameters])
+    names = [parameter for parameter in circuit.parameters if parameter in numeric_only]
+    points, group_by_row = np.unique(values[:, is_numeric], axis=0, return_inverse=True)
     for group, point in enumerate(points.tolist()):
-        rows = np.flatnonzero(group_of == group)
-        bound = bind_numbers(circuit, dict(zip(names, point, strict=True)))
-        yield rows, bound, values[rows][:, ~is_numeric]
+        rows = np.flatnonzero(group_by_row == group)
+        bound_circuit = bind_numbers(circuit, dict(zip(names, point, strict=True)))
+        yield rows, bound_circuit, values[rows][:, ~is_numeric]

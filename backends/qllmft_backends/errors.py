@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from qllmft_backends.text import masked, with_short_numbers
+from qllmft_backends.text import mask_credentials, shorten_numbers
 
 
 class BackendError(ValueError):
     """Request that a backend cannot serve. No address in its message shows a password."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(with_short_numbers(masked(message)))
+        super().__init__(shorten_numbers(mask_credentials(message)))
 
 
 class UnsupportedGateError(BackendError):
@@ -24,7 +24,9 @@ class MissingExtraError(BackendError):
     """Backend whose packages are not installed."""
 
     @classmethod
-    def of(cls, user: str, error: ModuleNotFoundError, extra: str) -> MissingExtraError:
+    def from_import_error(
+        cls, user: str, error: ModuleNotFoundError, extra: str
+    ) -> MissingExtraError:
         """Return the error of a ``user`` that a failed import leaves without the package of an extra."""
         return cls(
             f"{user} needs the package {error.name!r}, which is not installed: pip install '.[{extra}]'."

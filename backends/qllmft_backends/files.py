@@ -24,7 +24,7 @@ class NotRegularError(OSError):
 def open_regular(path: Path, *, append: bool = False) -> Iterator[BinaryIO]:
     """Open a regular file to read it, or to ``append`` to it unless it is a link, or raise OSError."""
 
-    def opened(name: str, flags: int) -> int:
+    def open_descriptor(name: str, flags: int) -> int:
         # otherwise a pipe waits for its writer
         flags |= getattr(os, "O_NONBLOCK", 0) | (getattr(os, "O_NOFOLLOW", 0) if append else 0)
         descriptor = os.open(name, flags, 0o666)
@@ -36,7 +36,7 @@ def open_regular(path: Path, *, append: bool = False) -> Iterator[BinaryIO]:
             )
         return descriptor
 
-    with open(path, "ab" if append else "rb", opener=opened) as file:
+    with open(path, "ab" if append else "rb", opener=open_descriptor) as file:
         yield file
 
 
@@ -76,9 +76,9 @@ def is_temporary(name: str) -> bool:
 
 def make_folder(folder: Path) -> None:
     """Make a folder and its missing parents, whose names survive a power cut as far as the file system allows it."""
-    missing = list(takewhile(lambda path: not path.exists(), (folder, *folder.parents)))
+    missing_folders = list(takewhile(lambda path: not path.exists(), (folder, *folder.parents)))
     folder.mkdir(parents=True, exist_ok=True)
-    for path in missing:
+    for path in missing_folders:
         with suppress(OSError):
             sync_folder(path.parent)
 
@@ -90,26 +90,28 @@ def new_folder(folder: Path) -> Iterator[Path]:
     A crash or a full disk leaves the old folder with all its files, the new one, or none, never a part. Beside it there
     may remain a hidden folder, which the next call deletes.
     """
-    fresh, former = (folder.with_name(f".{folder.name}.{end}") for end in ("new", "old"))
-    for path in (fresh, former):
+    fresh_folder, former_folder = (
+        folder.with_name(f".{folder.name}.{suffix}") for suffix in ("new", "old")
+    )
+    for path in (fresh_folder, former_folder):
         shutil.rmtree(path, ignore_errors=True)
-    make_folder(fresh.parent)
-    fresh.mkdir()
+    make_folder(fresh_folder.parent)
+    fresh_folder.mkdir()
     try:
-        yield fresh
-        for path in (fresh, *fresh.rglob("*")):
+        yield fresh_folder
+        for path in (fresh_folder, *fresh_folder.rglob("*")):
             sync_folder(path) if path.is_dir() else sync_file(path)
         if folder.exists():
-            folder.rename(former)
-        fresh.rename(folder)
+            folder.rename(former_folder)
+        fresh_folder.rename(folder)
     except BaseException:
-        if former.exists() and not folder.exists():
-            former.rename(folder)
-        shutil.rmtree(fresh, ignore_errors=True)
+        if former_folder.exists() and not folder.exists():
+            former_folder.rename(folder)
+        shutil.rmtree(fresh_folder, ignore_errors=True)
         raise
     with suppress(OSError):
         sync_folder(folder.parent)
-    shutil.rmtree(former, ignore_errors=True)
+    shutil.rmtree(former_folder, ignore_errors=True)
 
 
 def sync_file(path: Path) -> None:

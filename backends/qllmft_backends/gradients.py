@@ -18,7 +18,7 @@ from qiskit_machine_learning.gradients import (
 
 from qllmft_backends.definitions import bind_numbers, numeric_parameters
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.primitives import BackendEstimator, measure
+from qllmft_backends.primitives import BackendEstimator, run_expectations
 from qllmft_backends.protocol import Evaluator, Floats, Operators
 from qllmft_backends.requests import real_values
 
@@ -44,7 +44,7 @@ class _Requests(NamedTuple):
     parameters: Sequence[Sequence[Parameter]]
 
 
-def _bound_requests(
+def _bind_requests(
     circuits: Sequence[QuantumCircuit],
     values: Points,
     parameters: Sequence[Sequence[Parameter]],
@@ -54,28 +54,34 @@ def _bound_requests(
     Raises:
         UnsupportedGateError: for a derivative by a parameter of such a gate.
     """
-    distinct = {id(circuit): circuit for circuit in circuits}
-    numeric_of = {key: numeric_parameters(circuit) for key, circuit in distinct.items()}
-    bound: dict[tuple[int, bytes], QuantumCircuit] = {}
+    circuits_by_id = {id(circuit): circuit for circuit in circuits}
+    numeric_by_circuit = {
+        key: numeric_parameters(circuit) for key, circuit in circuits_by_id.items()
+    }
+    bound_circuits: dict[tuple[int, bytes], QuantumCircuit] = {}
     requests = _Requests([], [], parameters)
-    for circuit, row, wanted in zip(circuits, values, parameters, strict=True):
-        point, numeric = real_values(row), numeric_of[id(circuit)]
+    for circuit, row, wanted_parameters in zip(circuits, values, parameters, strict=True):
+        point = real_values(row)
+        numeric = numeric_by_circuit[id(circuit)]
         if not numeric:
             requests.circuits.append(circuit)
             requests.values.append(point)
             continue
-        if refused := sorted(parameter.name for parameter in numeric.intersection(wanted)):
+        if refused_names := sorted(
+            parameter.name for parameter in numeric.intersection(wanted_parameters)
+        ):
             raise UnsupportedGateError(
-                f"circuit {circuit.name!r} has no derivative by {refused[0]}: its gate is defined for numbers only. "
+                f"circuit {circuit.name!r} has no derivative by {refused_names[0]}: its gate is defined for "
+                "numbers only. "
                 "Ask for the derivatives by the other parameters (EstimatorQNN(input_gradients=False)), or write the "
                 "gate by rx, ry, rz and cx. qllmft.QuantumEncoder has derivatives by the amplitudes of a sample."
             )
         is_numeric = np.array([parameter in numeric for parameter in circuit.parameters])
         numbers = {p: v for p, v in zip(circuit.parameters, point, strict=True) if p in numeric}
         key = id(circuit), point[is_numeric].tobytes()
-        if key not in bound:
-            bound[key] = bind_numbers(circuit, numbers)
-        requests.circuits.append(bound[key])
+        if key not in bound_circuits:
+            bound_circuits[key] = bind_numbers(circuit, numbers)
+        requests.circuits.append(bound_circuits[key])
         requests.values.append(point[~is_numeric])
     return requests
 
@@ -105,27 +111,32 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
         parameters: Sequence[Sequence[Parameter]],
         **options: Any,
     ) -> EstimatorGradientResult:
-        circuits, values_of, parameters = _bound_requests(circuits, parameter_values, parameters)
-        members_of: dict[int, list[int]] = {}
+        circuits, request_values, parameters = _bind_requests(
+            circuits, parameter_values, parameters
+        )
+        members_by_circuit: dict[int, list[int]] = {}
         for i, circuit in enumerate(circuits):
-            members_of.setdefault(id(circuit), []).append(i)
+            members_by_circuit.setdefault(id(circuit), []).append(i)
         gradients: dict[int, Floats] = {}
-        for members in members_of.values():
+        for members in members_by_circuit.values():
             circuit = circuits[members[0]]
-            position = {parameter: k for k, parameter in enumerate(circuit.parameters)}
+            position_by_parameter = {parameter: k for k, parameter in enumerate(circuit.parameters)}
             operators = {id(observables[i]): observables[i] for i in members}
-            row_of = {identity: row for row, identity in enumerate(operators)}
-            points, keys = {}, {}
+            row_by_operator = {identity: row for row, identity in enumerate(operators)}
+            points = {}
+            keys = {}
             for i in members:
-                values = values_of[i]
-                columns = tuple(position[p] for p in parameters[i])
+                values = request_values[i]
+                columns = tuple(position_by_parameter[p] for p in parameters[i])
                 keys[i] = values.tobytes(), columns
                 points[keys[i]] = GradientPoint(values, columns)
-            answers = self.jacobians(
+            jacobians = self.jacobians(
                 circuit, [SparsePauliOp(o) for o in operators.values()], list(points.values())
             )
-            jacobian_at = dict(zip(points, answers, strict=True))
-            gradients |= {i: jacobian_at[keys[i]][row_of[id(observables[i])]] for i in members}
+            jacobian_by_key = dict(zip(points, jacobians, strict=True))
+            gradients |= {
+                i: jacobian_by_key[keys[i]][row_by_operator[id(observables[i])]] for i in members
+            }
         return EstimatorGradientResult(
             gradients=[gradients[i] for i in range(len(circuits))],
             metadata=[{"parameters": list(p)} for p in parameters],
@@ -151,9 +162,11 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
         for values, columns in points:
             offsets = np.pi / 2 * np.eye(len(values))[list(columns)]
             blocks.append(np.concatenate([values + offsets, values - offsets]))
-        ends = np.cumsum([len(block) for block in blocks])
-        answers = measure(self._backend, circuit, np.concatenate(blocks), observables).values
-        halves = [np.split(block, 2) for block in np.split(answers, ends[:-1])]
+        block_ends = np.cumsum([len(block) for block in blocks])
+        shifted_values = run_expectations(
+            self._backend, circuit, np.concatenate(blocks), observables
+        ).values
+        halves = [np.split(block, 2) for block in np.split(shifted_values, block_ends[:-1])]
         return [((plus - minus) / 2).T for plus, minus in halves]
 
     def _run(
@@ -165,9 +178,9 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
         **options: Any,
     ) -> EstimatorGradientResult:
         """Refuse noisy gates without a rule: Qiskit would rewrite them, and other gates carry other noise."""
-        circuits, values, parameters = _bound_requests(circuits, parameter_values, parameters)
-        noisy = circuits if self._backend.capabilities.noisy else ()
-        for circuit in {id(circuit): circuit for circuit in noisy}.values():
+        circuits, values, parameters = _bind_requests(circuits, parameter_values, parameters)
+        noisy_circuits = circuits if self._backend.capabilities.noisy else ()
+        for circuit in {id(circuit): circuit for circuit in noisy_circuits}.values():
             for gate in circuit.data:
                 if gate.is_parameterized() and gate.operation.name not in self.SUPPORTED_GATES:
                     raise BackendError(
@@ -200,16 +213,19 @@ class SpsaGradient(BackendGradient):
         self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[GradientPoint]
     ) -> Sequence[Floats]:
         """Estimate the Jacobians, with signs shared by a point's observables (see `BackendGradient.jacobians`)."""
-        shifted, signs = [], []
+        shifted_points = []
+        signs = []
         for values, columns in points:
             for _ in range(self._batch):
                 sign = self._rng.choice([-1.0, 1.0], size=len(columns))
                 step = np.zeros(len(values))
                 step[list(columns)] = self._step * sign
-                shifted += [values + step, values - step]
+                shifted_points += [values + step, values - step]
                 signs.append(sign)
-        answers = measure(self._backend, circuit, np.array(shifted), observables).values
-        slopes = (answers[0::2] - answers[1::2]) / (2 * self._step)  # (N · batch, O)
+        shifted_values = run_expectations(
+            self._backend, circuit, np.array(shifted_points), observables
+        ).values
+        slopes = (shifted_values[0::2] - shifted_values[1::2]) / (2 * self._step)  # (N · batch, O)
         estimates = [np.outer(slope, sign) for slope, sign in zip(slopes, signs, strict=True)]
         return [
             np.mean(estimates[i : i + self._batch], axis=0)

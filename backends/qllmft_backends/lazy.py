@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import Any
 
 
-def imported_on_use(package: str) -> tuple[list[str], Callable[[str], Any]]:
+def make_lazy_imports(package: str) -> tuple[list[str], Callable[[str], Any]]:
     """Return ``__all__`` and ``__getattr__`` of a package, from its imports for type checkers.
 
     Those stand under ``if TYPE_CHECKING``. Each is done on the first use of its name: commands that only show a list
     need no torch, which takes seconds to import.
     """
-    home = {
+    module_by_name = {
         name.name: str(statement.module)
         for block in ast.parse(inspect.getsource(sys.modules[package])).body
         if isinstance(block, ast.If)
@@ -26,8 +26,8 @@ def imported_on_use(package: str) -> tuple[list[str], Callable[[str], Any]]:
     }
 
     def __getattr__(name: str) -> Any:  # noqa: N807 - it becomes the package's
-        if name not in home:
+        if name not in module_by_name:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(home[name]), name)
+        return getattr(import_module(module_by_name[name]), name)
 
-    return sorted(home), __getattr__
+    return sorted(module_by_name), __getattr__

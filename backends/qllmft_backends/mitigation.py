@@ -30,8 +30,8 @@ from qllmft_backends.protocol import (
 from qllmft_backends.requests import check_values
 
 Request = tuple[Backend, QuantumCircuit, Floats]
-LONGEST = 10  # qubits of a string, whose inverse has 2^n strings
-_LEAST_CONTRAST = 0.1  # of the mean of Z between a qubit in 0 and in 1
+MAX_STRING_QUBITS = 10  # qubits of a string, whose inverse has 2^n strings
+_MIN_CONTRAST = 0.1  # of the mean of Z between a qubit in 0 and in 1
 
 
 @dataclass(frozen=True)
@@ -48,46 +48,46 @@ class Readout:
                 f"there is no readout error to mitigate: {name} read every calibration bit right."
             )
         contrast = self.means[0] - self.means[1]
-        if (worst := contrast.min()) < _LEAST_CONTRAST:
+        if (worst := contrast.min()) < _MIN_CONTRAST:
             raise BackendError(
                 f"qubit {contrast.argmin()} of {name} has a mean of Z that differs by {worst:.3f} between 0 and 1, "
-                f"expected at least {_LEAST_CONTRAST}. Its readout cannot be inverted; use more shots, or other qubits."
+                f"expected at least {_MIN_CONTRAST}. Its readout cannot be inverted; use more shots, or other qubits."
             )
 
     def inverse(self, mask: int) -> dict[int, float]:
         """Return the sum of Z strings (mask: coefficient) with the mean of an error-free string ``mask``."""
-        if mask.bit_count() > LONGEST:
+        if mask.bit_count() > MAX_STRING_QUBITS:
             raise BackendError(
-                f"a string has Z on {mask.bit_count()} qubits; readout mitigation takes up to {LONGEST}."
+                f"a string has Z on {mask.bit_count()} qubits; readout mitigation takes up to {MAX_STRING_QUBITS}."
             )
-        a, b = self._line
-        return _product(np.stack([-b / a, 1 / a]), mask)
+        a, b = self._readout_lines
+        return _expand_product(np.stack([-b / a, 1 / a]), mask)
 
     def slopes(self, mask: int) -> dict[tuple[int, int], dict[int, float]]:
         """Return the derivatives of `inverse` by each mean (state, qubit) of the string's qubits."""
-        a, b = self._line
-        found = {}
+        a, b = self._readout_lines
+        slopes_by_mean = {}
         for q in (q for q in range(len(a)) if mask >> q & 1):
             for state, slope in ((0, 0.5), (1, -0.5)):  # of a; that of b is 0.5
                 factors = np.stack([-b / a, 1 / a])
                 factors[:, q] = (slope * b[q] - 0.5 * a[q]) / a[q] ** 2, -slope / a[q] ** 2
-                found[state, q] = _product(factors, mask)
-        return found
+                slopes_by_mean[state, q] = _expand_product(factors, mask)
+        return slopes_by_mean
 
     @property
-    def _line(self) -> Floats:
+    def _readout_lines(self) -> Floats:
         """Return a and b of each qubit, (2, n): a measured mean of Z is a·⟨Z⟩ + b."""
         zeros, ones = self.means
         return np.stack([zeros - ones, zeros + ones]) / 2
 
 
-def _product(factors: Floats, mask: int) -> dict[int, float]:
+def _expand_product(factors: Floats, mask: int) -> dict[int, float]:
     """Return the product of ``factors[0, q] + factors[1, q]·Z`` over the qubits of a mask, by strings."""
     terms = {0: 1.0}
     for q in (q for q in range(factors.shape[1]) if mask >> q & 1):
-        of_i, of_z = factors[:, q].tolist()
-        terms = {key: c * of_i for key, c in terms.items()} | {
-            key | 1 << q: c * of_z for key, c in terms.items()
+        i_factor, z_factor = factors[:, q].tolist()
+        terms = {key: coefficient * i_factor for key, coefficient in terms.items()} | {
+            key | 1 << q: coefficient * z_factor for key, coefficient in terms.items()
         }
     return terms
 
@@ -102,19 +102,21 @@ class Correction:
     slopes: Floats
 
     @classmethod
-    def of(cls, sums: ZObservables, readout: Readout) -> Correction:
+    def from_readout(cls, sums: ZObservables, readout: Readout) -> Correction:
         """Return the correction of O sums of Z strings."""
         strings: list[int] = sums.masks.tolist()
         inverses = [readout.inverse(mask) for mask in strings]
         masks = sorted({0}.union(*inverses))
-        values = np.array([[inverse.get(mask, 0.0) for mask in masks] for inverse in inverses])
-        slopes = np.zeros((*readout.means.shape, *values.shape))
+        inverse_values = np.array(
+            [[inverse.get(mask, 0.0) for mask in masks] for inverse in inverses]
+        )
+        slopes = np.zeros((*readout.means.shape, *inverse_values.shape))
         for t, string in enumerate(strings):
-            for place, terms in readout.slopes(string).items():
+            for mean_index, terms in readout.slopes(string).items():
                 slope = np.array([terms.get(mask, 0.0) for mask in masks])
-                slopes[*place, t] = readout.errors[place] * slope
-        by_mean = slopes.reshape(-1, *values.shape)
-        return cls(masks, sums.coefficients @ values, sums.coefficients @ by_mean)
+                slopes[*mean_index, t] = readout.errors[mean_index] * slope
+        by_mean = slopes.reshape(-1, *inverse_values.shape)
+        return cls(masks, sums.coefficients @ inverse_values, sums.coefficients @ by_mean)
 
     def operators(self, n_qubits: int) -> list[SparsePauliOp]:
         """Return the M strings, then the O corrected observables."""
@@ -127,14 +129,14 @@ class Correction:
 
 
 @runtime_checkable
-class Compiling(Protocol):
+class CompilingBackend(Protocol):
     """Backend that compiles circuits, and chooses the qubits that they measure."""
 
-    def calibrating(self, circuit: QuantumCircuit) -> Backend:
+    def for_calibration(self, circuit: QuantumCircuit) -> Backend:
         """Return this backend with the qubits that it measures for ``circuit``."""
         ...
 
-    def merged(self, estimates: Sequence[Any]) -> Any:
+    def merge_estimates(self, estimates: Sequence[Any]) -> Any:
         """Return one estimate of several calls, with the limits on their sum."""
         ...
 
@@ -156,18 +158,19 @@ class MitigatedBackend(Backend):
     name: ClassVar[str] = "mitigated"
 
     def __init__(self, inner: Backend) -> None:
-        able, settings = inner.capabilities, getattr(inner, "options", None)
-        if able.remote and not isinstance(inner, Compiling):
+        capabilities = inner.capabilities
+        inner_options = getattr(inner, "options", None)
+        if capabilities.remote and not isinstance(inner, CompilingBackend):
             raise BackendError(
                 f"{inner.name} compiles circuits at its server, which chooses the qubits, and it mitigates errors "
                 "itself: use its option error_mitigation. Omit --mitigation."
             )
-        if not able.noisy:
+        if not capabilities.noisy:
             raise BackendError(
                 f"{inner.name} has no noise with these options, so there is nothing to mitigate. Omit --mitigation, or "
                 "choose aer_forte, qiskit, or adjoint with noise=..."
             )
-        if isinstance(settings, NoiseSettings) and settings.gate_noise.readout_error == 0:
+        if isinstance(inner_options, NoiseSettings) and inner_options.gate_noise.readout_error == 0:
             raise BackendError(
                 f"{inner.name} has no readout error to mitigate with these options. Simulate one: "
                 "--backend-option readout_error=0.01."
@@ -205,10 +208,11 @@ class MitigatedBackend(Backend):
         if self.inner.capabilities.remote:
             self._remote.authorize(self.estimate(circuit, values))
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        correction = Correction.of(sums, self._calibrated(circuit))
+        correction = Correction.from_readout(sums, self._run_calibration(circuit))
         operators = correction.operators(circuit.num_qubits)
-        found = self.inner.expectations(circuit, values, operators)
-        means, squares = found.values, found.standard_errors**2
+        estimates = self.inner.expectations(circuit, values, operators)
+        means = estimates.values
+        squares = estimates.standard_errors**2
         n_strings = len(correction.masks)
         by_calibration = np.einsum("jom,bm->jbo", correction.slopes, means[:, :n_strings])
         variances = squares[:, n_strings:] + (by_calibration**2).sum(axis=0)
@@ -237,9 +241,12 @@ class MitigatedBackend(Backend):
         self, circuit: QuantumCircuit, values: Floats, *, offline: bool = False
     ) -> Estimate:
         """Return all circuits that a call would send, with those of the calibration."""
-        requests: list[Any] = [*self._calibration(circuit), (self.inner, circuit, values)]
-        parts = [each.estimate(of, row, offline=offline) for each, of, row in requests]
-        return cast("Estimate", self._remote.merged(parts))
+        requests: list[Any] = [*self._calibration_requests(circuit), (self.inner, circuit, values)]
+        estimates = [
+            backend.estimate(request_circuit, request_values, offline=offline)
+            for backend, request_circuit, request_values in requests
+        ]
+        return cast("Estimate", self._remote.merge_estimates(estimates))
 
     def running_jobs(self) -> str:
         """Return a report of jobs that have not ended (see `RemoteBackend.running_jobs`)."""
@@ -249,23 +256,31 @@ class MitigatedBackend(Backend):
     def _remote(self) -> Any:
         return self.inner
 
-    def _calibration(self, circuit: QuantumCircuit) -> list[Request]:
+    def _calibration_requests(self, circuit: QuantumCircuit) -> list[Request]:
         """Return the requests for circuits that prepare all qubits in 0, and all in 1."""
-        inner, n = self.inner, circuit.num_qubits
-        if isinstance(inner, Compiling):
-            inner = inner.calibrating(circuit)
-        zeros, ones = QuantumCircuit(n, name="all-0"), QuantumCircuit(n, name="all-1")
-        ones.x(range(n))
-        return [(inner, prepared, np.empty((1, 0))) for prepared in (zeros, ones)]
+        inner = self.inner
+        n_qubits = circuit.num_qubits
+        if isinstance(inner, CompilingBackend):
+            inner = inner.for_calibration(circuit)
+        zeros = QuantumCircuit(n_qubits, name="all-0")
+        ones = QuantumCircuit(n_qubits, name="all-1")
+        ones.x(range(n_qubits))
+        return [(inner, prepared_circuit, np.empty((1, 0))) for prepared_circuit in (zeros, ones)]
 
-    def _calibrated(self, circuit: QuantumCircuit) -> Readout:
+    def _run_calibration(self, circuit: QuantumCircuit) -> Readout:
         """Measure the readout errors of the circuit's qubits."""
         n_qubits = circuit.num_qubits
-        z = [z_string(1 << q, n_qubits) for q in range(n_qubits)]
-        found = [
-            backend.expectations(of, row, z) for backend, of, row in self._calibration(circuit)
+        z_operators = [z_string(1 << q, n_qubits) for q in range(n_qubits)]
+        calibration_means = [
+            backend.expectations(calibration_circuit, calibration_values, z_operators)
+            for backend, calibration_circuit, calibration_values in self._calibration_requests(
+                circuit
+            )
         ]
-        means = np.concatenate([each.values for each in found])
-        readout = Readout(means, np.concatenate([each.standard_errors for each in found]))
+        means = np.concatenate([expectations.values for expectations in calibration_means])
+        readout = Readout(
+            means,
+            np.concatenate([expectations.standard_errors for expectations in calibration_means]),
+        )
         readout.check(self.name)
         return readout

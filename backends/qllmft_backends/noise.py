@@ -64,10 +64,11 @@ class GateNoise:
 
     def __post_init__(self) -> None:
         for name, n_qubits in (("one_qubit_rate", 1), ("two_qubit_rate", 2)):
-            rate, highest = getattr(self, name), 4**n_qubits / (4**n_qubits - 1)
-            if not 0 <= rate <= highest:
+            rate = getattr(self, name)
+            highest_rate = 4**n_qubits / (4**n_qubits - 1)
+            if not 0 <= rate <= highest_rate:
                 raise BackendError(
-                    f"{name} is {rate}, expected a number from 0 to {highest:.4g}: "
+                    f"{name} is {rate}, expected a number from 0 to {highest_rate:.4g}: "
                     f"the r of depolarizing_error(r, {n_qubits})."
                 )
         if not 0 <= self.readout_error <= 0.5:
@@ -124,7 +125,7 @@ class NoiseSettings(CheckedModel):
     readout_error: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
 
     @property
-    def _chosen(self) -> str:
+    def _gates_setting(self) -> str:
         """Return the choice of the gate noise as users write it."""
         return f"{type(self).model_fields['gates'].alias or 'gates'}={self.gates!r}"
 
@@ -138,10 +139,10 @@ class NoiseSettings(CheckedModel):
     def _contradictions(self) -> Iterator[str]:
         rates = (self.one_qubit_rate, self.two_qubit_rate)
         if self.gates == "explicit" and None in rates:
-            yield f"{self._chosen}, got the rates {rates}; it needs both one_qubit_rate and two_qubit_rate"
+            yield f"{self._gates_setting}, got the rates {rates}; it needs both one_qubit_rate and two_qubit_rate"
         if self.gates != "explicit" and rates != (None, None):
             yield (
-                f"the rates {rates} would not be used with {self._chosen}; choose 'explicit', or leave them out"
+                f"the rates {rates} would not be used with {self._gates_setting}; choose 'explicit', or leave them out"
             )
         _ = self.gate_noise  # raises for numbers out of bounds
 
@@ -172,16 +173,20 @@ class CircuitNoise(NoiseSettings):
     @cached_property
     def gate_noise(self) -> GateNoise:
         """Return the noise of the gates and of the readout."""
-        named = super().gate_noise
+        named_noise = super().gate_noise
         if self.rate == "aer":
-            return named
-        for n in (1, 2):
-            if not 0 <= named.rate(n) <= 1:
+            return named_noise
+        for n_qubits in (1, 2):
+            if not 0 <= named_noise.rate(n_qubits) <= 1:
                 raise BackendError(
-                    f"the rate of gates on {n} qubits is {named.rate(n)}, expected a probability, 0 to 1."
+                    f"the rate of gates on {n_qubits} qubits is {named_noise.rate(n_qubits)}, expected a "
+                    "probability, 0 to 1."
                 )
-        one, two = (named.rate(n) / pauli_error_probability(1.0, n) for n in (1, 2))
-        return GateNoise(one, two, self.readout_error)
+        one_qubit_rate, two_qubit_rate = (
+            named_noise.rate(n_qubits) / pauli_error_probability(1.0, n_qubits)
+            for n_qubits in (1, 2)
+        )
+        return GateNoise(one_qubit_rate, two_qubit_rate, self.readout_error)
 
     @property
     def model(self) -> ShotModel:
@@ -212,21 +217,27 @@ class CircuitNoise(NoiseSettings):
         yield from super()._contradictions()
         if self.rate == "nonidentity" and self.gates in ("none", "forte1"):
             yield (
-                f"rate={self.rate!r} would not be used with {self._chosen}, which has no rates or known ones; leave "
+                f"rate={self.rate!r} would not be used with {self._gates_setting}, which has no rates or known "
+                "ones; leave "
                 "it out"
             )
         if (self.model == "exact") != (not self.shots):
             yield f"shot_model is {self.model!r} with shots={self.shots}; give both, or neither"
-        gaussian, on_gates = self.model == "gaussian", self.gate_noise.is_on_gates
-        read = {
-            "renormalize": gaussian,
-            "gradient": gaussian,
-            "shot_test": gaussian or (self.model == "multinomial" and self.shot_test == "per_shot"),
-            "draw": on_gates,
-            "uploads": on_gates,
+        is_gaussian = self.model == "gaussian"
+        has_gate_noise = self.gate_noise.is_on_gates
+        is_setting_used = {
+            "renormalize": is_gaussian,
+            "gradient": is_gaussian,
+            "shot_test": is_gaussian
+            or (self.model == "multinomial" and self.shot_test == "per_shot"),
+            "draw": has_gate_noise,
+            "uploads": has_gate_noise,
         }
-        if unread := [name for name in self.given(read) if not read[name]]:
+        if unused_settings := [
+            name for name in self.non_default_names(is_setting_used) if not is_setting_used[name]
+        ]:
             yield (
-                f"{' and '.join(unread)} would not be used: renormalize, gradient and shot_test are about shots of "
+                f"{' and '.join(unused_settings)} would not be used: renormalize, gradient and shot_test are about "
+                "shots of "
                 "shot_model='gaussian', draw and uploads about gate noise. Add it, or leave them out"
             )

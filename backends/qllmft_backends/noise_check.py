@@ -25,9 +25,12 @@ from qllmft_backends.errors import MissingExtraError
 from qllmft_backends.noise import PRESETS
 from qllmft_backends.registry import create
 
-ROTATIONS, CNOTS, ANGLE = 60, 40, 0.01  # k, l, t in radians
-REPEATS, SHOTS = 500, 256
-SIGMAS = 5.0  # a sound backend fails by chance once in two million checks
+ROTATIONS = 60  # k, l, t in radians
+CNOTS = 40
+ANGLE_RAD = 0.01
+REPEATS = 500
+SHOTS = 256
+TOLERANCE_SIGMAS = 5.0  # a sound backend fails by chance once in two million checks
 _ROUNDING = 1e-6  # of float32
 
 
@@ -47,30 +50,30 @@ class NoiseCheck:
     @property
     def passed(self) -> bool:
         """Return whether the value is the expected one, and not the one without noise."""
-        near = abs(self.got - self.expected) <= self.tolerance
-        return not self.note and near and abs(self.got - self.without) > self.tolerance
+        is_near = abs(self.got - self.expected) <= self.tolerance
+        return not self.note and is_near and abs(self.got - self.without) > self.tolerance
 
 
-Make = Callable[[str, dict[str, Any]], Backend]
+BackendMaker = Callable[[str, dict[str, Any]], Backend]
 
 
-def check_noise(make: Make = create) -> list[NoiseCheck]:
+def check_noise(make: BackendMaker = create) -> list[NoiseCheck]:
     """Run all checks, in a few seconds. Those of a backend whose packages are not installed carry a note."""
-    exact = {"shots": None, "method": "density_matrix"}
-    no_gates = {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0}
+    exact_options = {"shots": None, "method": "density_matrix"}
+    no_gate_noise = {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0}
     return [
-        *(_decay(make, "adjoint", preset, {"trajectories": 20_000}) for preset in PRESETS),
-        *(_decay(make, "aer_forte", preset, exact) for preset in PRESETS),
-        _decay(make, "aer_forte", "forte1", {"shots": 5000, "method": "trajectories"}),
+        *(_check_decay(make, "adjoint", preset, {"trajectories": 20_000}) for preset in PRESETS),
+        *(_check_decay(make, "aer_forte", preset, exact_options) for preset in PRESETS),
+        _check_decay(make, "aer_forte", "forte1", {"shots": 5000, "method": "trajectories"}),
         *(
-            _scatter(make, "adjoint", model, {"shot_model": model})
+            _check_shot_variance(make, "adjoint", model, {"shot_model": model})
             for model in ("gaussian", "multinomial")
         ),
-        _scatter(make, "aer_forte", "shots", no_gates),
+        _check_shot_variance(make, "aer_forte", "shots", no_gate_noise),
     ]
 
 
-def _decay(make: Make, name: str, preset: str, options: dict[str, Any]) -> NoiseCheck:
+def _check_decay(make: BackendMaker, name: str, preset: str, options: dict[str, Any]) -> NoiseCheck:
     """Check ⟨Z₀⟩ after many gates."""
     t = Parameter("t")
     circuit = QuantumCircuit(2)
@@ -78,25 +81,30 @@ def _decay(make: Make, name: str, preset: str, options: dict[str, Any]) -> Noise
         circuit.ry(t, 0)
     for _ in range(CNOTS):
         circuit.cx(0, 1)
-    noise, ideal = PRESETS[preset], float(np.cos(ROTATIONS * ANGLE))
+    noise = PRESETS[preset]
+    ideal = float(np.cos(ROTATIONS * ANGLE_RAD))
     expected = ideal * (1 - noise.one_qubit_rate) ** ROTATIONS * (1 - noise.two_qubit_rate) ** CNOTS
-    label, quantity = f"{name}, {preset}", f"⟨Z⟩ after {ROTATIONS} rotations and {CNOTS} CNOTs"
+    label = f"{name}, {preset}"
+    quantity = f"⟨Z⟩ after {ROTATIONS} rotations and {CNOTS} CNOTs"
     try:
         backend = make(name, {"noise": preset, **options})
     except MissingExtraError as error:
         return NoiseCheck(label, quantity, float("nan"), expected, ideal, 0.0, str(error))
-    answer = backend.expectations(circuit, np.array([[ANGLE]]), [SparsePauliOp("IZ")])
-    tolerance = SIGMAS * float(answer.standard_errors[0, 0]) + _ROUNDING
+    answer = backend.expectations(circuit, np.array([[ANGLE_RAD]]), [SparsePauliOp("IZ")])
+    tolerance = TOLERANCE_SIGMAS * float(answer.standard_errors[0, 0]) + _ROUNDING
     return NoiseCheck(label, quantity, float(answer.values[0, 0]), expected, ideal, tolerance)
 
 
-def _scatter(make: Make, name: str, model: str, options: dict[str, Any]) -> NoiseCheck:
+def _check_shot_variance(
+    make: BackendMaker, name: str, model: str, options: dict[str, Any]
+) -> NoiseCheck:
     """Check the variance of ⟨Z⟩ over repeated requests, in units of (1 - z²)/S."""
     circuit = QuantumCircuit(1)
     circuit.ry(1.0, 0)
     z = float(np.cos(1.0))
-    label, quantity = f"{name}, {model}", f"variance of ⟨Z⟩ from {SHOTS} shots, by (1 - z²)/S"
-    spread = (2 / (REPEATS - 1)) ** 0.5  # of a variance from so many normal numbers
+    label = f"{name}, {model}"
+    quantity = f"variance of ⟨Z⟩ from {SHOTS} shots, by (1 - z²)/S"
+    variance_error = (2 / (REPEATS - 1)) ** 0.5  # of a variance from so many normal numbers
     try:
         backend = make(name, {"shots": SHOTS, **options})
     except MissingExtraError as error:
@@ -105,4 +113,4 @@ def _scatter(make: Make, name: str, model: str, options: dict[str, Any]) -> Nois
         :, 0
     ]
     ratio = float(values.var(ddof=1)) * SHOTS / (1 - z**2)
-    return NoiseCheck(label, quantity, ratio, 1.0, 0.0, SIGMAS * spread)
+    return NoiseCheck(label, quantity, ratio, 1.0, 0.0, TOLERANCE_SIGMAS * variance_error)

@@ -73,11 +73,11 @@ class PauliObservables(ZObservables):
             bits = ((part @ powers).tolist() for part in (operator.paulis.x, operator.paulis.z))
             for flips, mask, coefficient in zip(*bits, operator.coeffs.real, strict=True):
                 terms.setdefault((flips, mask), np.zeros(len(operators)))[o] += coefficient
-        ordered = sorted(terms, key=lambda key: key[0] != 0)
-        coefficients = np.zeros((len(operators), len(ordered)))
-        for t, key in enumerate(ordered):
+        ordered_keys = sorted(terms, key=lambda key: key[0] != 0)
+        coefficients = np.zeros((len(operators), len(ordered_keys)))
+        for t, key in enumerate(ordered_keys):
             coefficients[:, t] = terms[key]
-        flips, masks = np.array(ordered, np.int64).reshape(-1, 2).T.copy()
+        flips, masks = np.array(ordered_keys, np.int64).reshape(-1, 2).T.copy()
         return cls(masks, coefficients, flips)
 
 
@@ -129,23 +129,25 @@ def expectations_from_frequencies(
     return means, np.sqrt(variances / shots)
 
 
-def expectations_of_counts(
+def expectations_from_counts(
     counts: Iterable[Mapping[int, int]], observables: ZObservables
 ) -> Expectations:
     """Return expectation values (B, O) and standard errors (B, O) of B circuits from the counts of each.
 
     >>> z0 = ZObservables.from_operators([SparsePauliOp("IZ")], 2)
-    >>> found = expectations_of_counts([{0b00: 60, 0b11: 20, 0b10: 20}], z0)
+    >>> found = expectations_from_counts([{0b00: 60, 0b11: 20, 0b10: 20}], z0)
     >>> found.values, found.standard_errors.round(4)
     (array([[0.6]]), array([[0.0804]]))
     """
-    found = []
-    for of_circuit in counts:
-        shots = sum(of_circuit.values())
-        frequencies = {outcome: n / max(shots, 1) for outcome, n in of_circuit.items()}
-        found.append(expectations_from_frequencies(frequencies, shots, observables))
-    shape = len(found), len(observables.coefficients)
-    return Expectations(*(np.reshape([part[i] for part in found], shape) for i in (0, 1)))
+    circuit_estimates = []
+    for circuit_counts in counts:
+        shots = sum(circuit_counts.values())
+        frequencies = {outcome: n / max(shots, 1) for outcome, n in circuit_counts.items()}
+        circuit_estimates.append(expectations_from_frequencies(frequencies, shots, observables))
+    shape = len(circuit_estimates), len(observables.coefficients)
+    return Expectations(
+        *(np.reshape([estimate[i] for estimate in circuit_estimates], shape) for i in (0, 1))
+    )
 
 
 def expectations(
@@ -167,7 +169,7 @@ def expectations(
     return Expectations.exact(values) if shots is None else Expectations(values, errors)
 
 
-def draw(result: Mapping[int, float], shots: int, rng: Generator) -> dict[int, float]:
+def draw_frequencies(result: Mapping[int, float], shots: int, rng: Generator) -> dict[int, float]:
     """Return the frequencies of ``shots`` measurements drawn from exact probabilities."""
     counts = rng.multinomial(shots, distribution(result)).tolist()
     return {state: count / shots for state, count in zip(result, counts, strict=True) if count}
@@ -182,16 +184,20 @@ def single_shots(result: Mapping[int, float], shots: int, rng: Generator, *, exa
         rng: random numbers.
         exact: the result has no shots.
     """
-    p = distribution(result)
-    whole = np.zeros(len(p), np.int64) if exact else np.floor(p * shots + 1e-6).astype(np.int64)
-    rest = np.clip(p * shots - whole, 0.0, None)
-    missing = shots - int(whole.sum())
-    if missing > 0:
-        whole += rng.multinomial(missing, rest / rest.sum())
-    return rng.permutation(np.repeat(np.fromiter(result, np.int64, len(result)), whole))
+    probabilities = distribution(result)
+    shot_counts = (
+        np.zeros(len(probabilities), np.int64)
+        if exact
+        else np.floor(probabilities * shots + 1e-6).astype(np.int64)
+    )
+    remainders = np.clip(probabilities * shots - shot_counts, 0.0, None)
+    missing_shots = shots - int(shot_counts.sum())
+    if missing_shots > 0:
+        shot_counts += rng.multinomial(missing_shots, remainders / remainders.sum())
+    return rng.permutation(np.repeat(np.fromiter(result, np.int64, len(result)), shot_counts))
 
 
 def distribution(result: Mapping[int, float]) -> Floats:
     """Return the probabilities in the order of ``result``, none below 0, with sum 1: servers round them."""
-    p = np.clip(np.fromiter(result.values(), np.float64, len(result)), 0.0, None)
-    return np.asarray(p / p.sum())
+    probabilities = np.clip(np.fromiter(result.values(), np.float64, len(result)), 0.0, None)
+    return np.asarray(probabilities / probabilities.sum())

@@ -45,26 +45,26 @@ class Registry(Mapping[str, T]):
     def __init__(
         self,
         kind: PluginKind,
-        of: Any,
+        plugin_type: Any,
         built_in: Mapping[str, T | EntryPoint],
         error: type[Exception],
     ) -> None:
         self.kind = kind
-        self._of = of
+        self._plugin_type = plugin_type
         self._error = error
         # an entry point until the first use
-        self._things: dict[str, T | EntryPoint] = dict(built_in)
+        self._plugins: dict[str, T | EntryPoint] = dict(built_in)
         self._sources = dict.fromkeys(built_in, BUILT_IN)
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names, those of installed packages last."""
-        return iter(dict.fromkeys([*self._things, *sorted(self._installed())]))
+        return iter(dict.fromkeys([*self._plugins, *sorted(self._entry_points_by_name())]))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._things or name in self._installed()
+        return name in self._plugins or name in self._entry_points_by_name()
 
     def __getitem__(self, name: str) -> T:
         """Return the plug-in of a name.
@@ -72,25 +72,25 @@ class Registry(Mapping[str, T]):
         Raises:
             Exception: of the registry's class, for a name that does not exist or a package that does not load.
         """
-        if name not in self._things:
-            self._things[name], self._sources[name] = self._load(name)
-        thing = self._things[name]
-        if isinstance(thing, EntryPoint):
-            thing = self._things[name] = cast("T", thing.load())
-        return thing
+        if name not in self._plugins:
+            self._plugins[name], self._sources[name] = self._load(name)
+        plugin = self._plugins[name]
+        if isinstance(plugin, EntryPoint):
+            plugin = self._plugins[name] = cast("T", plugin.load())
+        return plugin
 
     def source(self, name: str) -> str:
         """Return the source of a name, see `PluginRow`. "" if there is none."""
         if name in self._sources:
             return self._sources[name]
-        return " and ".join(map(_package, self._installed().get(name, [])))
+        return " and ".join(map(_package_label, self._entry_points_by_name().get(name, [])))
 
-    def register(self, name: str, thing: T, *, replace: bool = False) -> None:
+    def register(self, name: str, plugin: T, *, replace: bool = False) -> None:
         """Add a plug-in for as long as this process lives.
 
         Args:
             name: its name in settings: letters, digits, ``_``, ``-`` and ``.``.
-            thing: the plug-in.
+            plugin: the plug-in.
             replace: replace one that was registered before, for cells of a notebook.
 
         Raises:
@@ -100,36 +100,40 @@ class Registry(Mapping[str, T]):
             raise self._error(
                 f"the name {name!r}: expected letters, digits, '_', '-' and '.' only."
             )
-        there = self.source(name)
-        if there and not (replace and there == REGISTERED):
-            hint = ", or give replace=True" if there == REGISTERED else ""
+        existing_source = self.source(name)
+        if existing_source and not (replace and existing_source == REGISTERED):
+            hint = ", or give replace=True" if existing_source == REGISTERED else ""
             raise self._error(
-                f"the {self.kind} {name!r} exists already ({there}), and another one ({REGISTERED}) is to have this "
+                f"the {self.kind} {name!r} exists already ({existing_source}), and another one ({REGISTERED}) is "
+                "to have this "
                 f"name. Choose another name{hint}."
             )
-        self._check(name, thing, REGISTERED)
-        self._things[name], self._sources[name] = thing, REGISTERED
+        self._check(name, plugin, REGISTERED)
+        self._plugins[name] = plugin
+        self._sources[name] = REGISTERED
 
     def unregister(self, name: str) -> None:
         """Remove a plug-in that was registered, or loaded from a package. A built-in one remains."""
         if self._sources.get(name, BUILT_IN) != BUILT_IN:
-            del self._things[name], self._sources[name]
+            del self._plugins[name], self._sources[name]
 
-    def listed(self) -> list[PluginRow]:
+    def list_plugins(self) -> list[PluginRow]:
         """List all plug-ins with their sources. Every package that offers one is imported."""
-        rows, installed = [], self._installed()
+        rows = []
+        entry_points_by_name = self._entry_points_by_name()
         for name in self:
             if name in self._sources:
                 rows.append(PluginRow(self.kind, name, self._sources[name]))
-            others = {_package(point) for point in installed.get(name, [])} - {
-                self._sources.get(name)
-            }
+            other_packages = {
+                _package_label(point) for point in entry_points_by_name.get(name, [])
+            } - {self._sources.get(name)}
             rows += [
-                PluginRow(self.kind, name, package, self._fault(name)) for package in sorted(others)
+                PluginRow(self.kind, name, package, self._loading_fault(name))
+                for package in sorted(other_packages)
             ]
         return rows
 
-    def _fault(self, name: str) -> str:
+    def _loading_fault(self, name: str) -> str:
         if name in self._sources:
             return f"the name is taken ({self._sources[name]})"
         try:
@@ -138,20 +142,20 @@ class Registry(Mapping[str, T]):
             return str(error)
         return ""
 
-    def _installed(self) -> dict[str, list[EntryPoint]]:
-        found: dict[str, list[EntryPoint]] = {}
+    def _entry_points_by_name(self) -> dict[str, list[EntryPoint]]:
+        points_by_name: dict[str, list[EntryPoint]] = {}
         for point in entry_points(group=GROUPS[self.kind]):
-            found.setdefault(point.name, []).append(point)
-        return found
+            points_by_name.setdefault(point.name, []).append(point)
+        return points_by_name
 
     def _load(self, name: str) -> tuple[T, str]:
-        points = self._installed().get(name, [])
+        points = self._entry_points_by_name().get(name, [])
         if not points:
             names = list(self)
-            close = difflib.get_close_matches(name, names, n=1)
+            close_names = difflib.get_close_matches(name, names, n=1)
             hint = (
-                f"Did you mean {close[0]!r}?"
-                if close
+                f"Did you mean {close_names[0]!r}?"
+                if close_names
                 else f"Install the package that has it, or call qllmft.register({self.kind!r}, {name!r}, ...) before."
             )
             raise self._error(
@@ -163,21 +167,22 @@ class Registry(Mapping[str, T]):
                 f"the {self.kind} {name!r} is offered by {source}. Uninstall all of them but one."
             )
         try:
-            thing = points[0].load()
+            plugin = points[0].load()
         except (Exception, SystemExit) as error:  # whatever a module may do when it is imported
             raise self._error(
                 f"the {self.kind} {name!r} of {source} does not load: {error_text(error)}. Repair that package, or "
                 "uninstall it."
             ) from error
-        self._check(name, thing, source)
-        return thing, source
+        self._check(name, plugin, source)
+        return plugin, source
 
-    def _check(self, name: str, thing: object, source: str) -> None:
-        if not isinstance(thing, self._of):
+    def _check(self, name: str, plugin: object, source: str) -> None:
+        if not isinstance(plugin, self._plugin_type):
             raise self._error(
-                f"the {self.kind} {name!r} ({source}) is a {type(thing).__name__}; expected a {self._of.__name__}."
+                f"the {self.kind} {name!r} ({source}) is a {type(plugin).__name__}; expected a "
+                f"{self._plugin_type.__name__}."
             )
 
 
-def _package(point: EntryPoint) -> str:
+def _package_label(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else "a package without a name"

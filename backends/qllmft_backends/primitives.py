@@ -28,17 +28,17 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub, EstimatorPu
 from qiskit.primitives.containers.sampler_pub import SamplerPub, SamplerPubLike
 from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
 
-from qllmft_backends.deferral import Deferred, defer
-from qllmft_backends.definitions import bound_where_numeric
+from qllmft_backends.deferral import DeferredCircuit, defer
+from qllmft_backends.definitions import bind_numeric_rows
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.protocol import Evaluator, Expectations, Floats, Operators
 from qllmft_backends.requests import (
-    at_precision,
     bound_values,
     check_values,
-    generator_of,
+    make_generator,
     number_of_shots,
     with_options,
+    with_precision,
 )
 
 DEFAULT_SHOTS = 1024  # Qiskit's
@@ -46,7 +46,7 @@ DEFAULT_SHOTS = 1024  # Qiskit's
 _SLOW_GRADIENT = "qiskit_machine_learning.gradients.param_shift.param_shift_estimator_gradient"
 
 
-def measure(
+def run_expectations(
     backend: Evaluator, circuit: QuantumCircuit, values: Floats, observables: Operators
 ) -> Expectations:
     """Return expectation values of Pauli observables, also for a circuit with measurements and resets.
@@ -66,32 +66,34 @@ def measure(
     Raises:
         UnsupportedGateError: for measurements that cannot be deferred, or complex coefficients.
     """
-    parts = [
-        (rows, _measured(backend, bound, of_rows, observables))
-        for rows, bound, of_rows in bound_where_numeric(circuit, check_values(circuit, values))
+    group_expectations = [
+        (rows, _run_defined_circuit(backend, bound_circuit, row_values, observables))
+        for rows, bound_circuit, row_values in bind_numeric_rows(
+            circuit, check_values(circuit, values)
+        )
     ]
-    if len(parts) == 1:
-        return parts[0][1]
-    answers = np.empty((2, len(values), len(observables)))
-    for rows, answer in parts:
-        answers[:, rows] = answer.values, answer.standard_errors
-    return Expectations(*answers)
+    if len(group_expectations) == 1:
+        return group_expectations[0][1]
+    values_and_errors = np.empty((2, len(values), len(observables)))
+    for rows, answer in group_expectations:
+        values_and_errors[:, rows] = answer.values, answer.standard_errors
+    return Expectations(*values_and_errors)
 
 
-def _measured(
+def _run_defined_circuit(
     backend: Evaluator, circuit: QuantumCircuit, values: Floats, observables: Operators
 ) -> Expectations:
-    """Return `measure` of a circuit whose gates are all defined."""
+    """Return `run_expectations` of a circuit whose gates are all defined."""
     deferred = defer(circuit)
     refuse_added_gates(backend, deferred)
     if deferred.circuit is not circuit:
-        observables = [_on_wires(observable, deferred) for observable in observables]
-    turned = any(observable.paulis.x.any() for observable in observables)
-    if backend.capabilities.paulis or not turned:
+        observables = [_map_to_wires(observable, deferred) for observable in observables]
+    has_x_or_y = any(observable.paulis.x.any() for observable in observables)
+    if backend.capabilities.paulis or not has_x_or_y:
         return backend.expectations(deferred.circuit, values, observables)
     means = np.zeros((len(values), len(observables)))
     variances = np.zeros_like(means)
-    for basis, parts in _by_basis(observables):
+    for basis, parts in _split_by_basis(observables):
         rotated = deferred.circuit.copy()  # ends with the rotations from the basis to that of Z
         for qubit in np.flatnonzero(basis.x).tolist():
             if basis.z[qubit]:
@@ -103,9 +105,9 @@ def _measured(
     return Expectations(means, np.sqrt(variances))
 
 
-def refuse_added_gates(backend: Evaluator, deferred: Deferred) -> None:
+def refuse_added_gates(backend: Evaluator, deferred: DeferredCircuit) -> None:
     """Refuse deferred measurements that add gates to a circuit on a noisy backend or a machine."""
-    if deferred.added and (backend.capabilities.noisy or backend.capabilities.remote):
+    if deferred.adds_gates and (backend.capabilities.noisy or backend.capabilities.remote):
         raise BackendError(
             f"circuit {deferred.circuit.name!r} has measurements, resets or conditions in the middle; {backend.name} "
             "would add gates for them, and each gate has noise. Use create('aer_forte').sampler(), in which Qiskit Aer "
@@ -113,7 +115,7 @@ def refuse_added_gates(backend: Evaluator, deferred: Deferred) -> None:
         )
 
 
-def _on_wires(observable: SparsePauliOp, deferred: Deferred) -> SparsePauliOp:
+def _map_to_wires(observable: SparsePauliOp, deferred: DeferredCircuit) -> SparsePauliOp:
     """Return an observable of the original qubits on the wires. X and Y of a measured qubit are 0."""
     wires = list(deferred.wires)
     if observable.num_qubits != len(wires):
@@ -121,25 +123,32 @@ def _on_wires(observable: SparsePauliOp, deferred: Deferred) -> SparsePauliOp:
             f"an observable acts on {observable.num_qubits} qubits, expected {len(wires)}, the circuit's number."
         )
     z, x = np.zeros((2, len(observable), deferred.circuit.num_qubits), bool)
-    z[:, wires], x[:, wires] = observable.paulis.z, observable.paulis.x
-    lost = x[:, sorted(deferred.measured)].any(axis=1)
-    coefficients = np.where(lost, 0.0, observable.coeffs)
-    z[lost], x[lost] = False, False
+    z[:, wires] = observable.paulis.z
+    x[:, wires] = observable.paulis.x
+    is_lost = x[:, sorted(deferred.measured)].any(axis=1)
+    coefficients = np.where(is_lost, 0.0, observable.coeffs)
+    z[is_lost] = False
+    x[is_lost] = False
     return SparsePauliOp(PauliList.from_symplectic(z, x), coefficients)
 
 
-def _by_basis(observables: Operators) -> Iterator[tuple[Pauli, list[SparsePauliOp]]]:
+def _split_by_basis(observables: Operators) -> Iterator[tuple[Pauli, list[SparsePauliOp]]]:
     """Yield bases, and for each one the parts of all observables in it, as sums of Z strings."""
     labels = [observable.paulis.to_labels() for observable in observables]
-    distinct = PauliList(sorted({label for each in labels for label in each}))
+    distinct = PauliList(
+        sorted({label for observable_labels in labels for label in observable_labels})
+    )
     for group in distinct.group_commuting(qubit_wise=True):
-        inside, parts = set(group.to_labels()), []
-        for observable, of_terms in zip(observables, labels, strict=True):
-            chosen = observable[np.array([label in inside for label in of_terms])]
-            acts = chosen.paulis.z | chosen.paulis.x
-            terms = PauliList.from_symplectic(acts, np.zeros_like(acts))
-            none = SparsePauliOp("I" * observable.num_qubits, 0.0)
-            parts.append(SparsePauliOp(terms, chosen.coeffs) if len(chosen) else none)
+        group_labels = set(group.to_labels())
+        parts = []
+        for observable, term_labels in zip(observables, labels, strict=True):
+            group_terms = observable[np.array([label in group_labels for label in term_labels])]
+            acts_on = group_terms.paulis.z | group_terms.paulis.x
+            terms = PauliList.from_symplectic(acts_on, np.zeros_like(acts_on))
+            zero_operator = SparsePauliOp("I" * observable.num_qubits, 0.0)
+            parts.append(
+                SparsePauliOp(terms, group_terms.coeffs) if len(group_terms) else zero_operator
+            )
         yield Pauli((np.logical_or.reduce(group.z), np.logical_or.reduce(group.x))), parts
 
 
@@ -187,8 +196,8 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
             backend = with_options(backend, seed=number)
         self._backend = backend
         self._default_precision = default_precision
-        self._seed = generator_of(backend) if seed is None else seed
-        self._warned = False
+        self._seed = make_generator(backend) if seed is None else seed
+        self._has_warned = False
 
     def run(
         self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None
@@ -198,8 +207,8 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
         Warns once if qiskit-machine-learning computes its default gradient with this estimator, as it does without
         ``gradient=``: an estimator cannot offer it another.
         """
-        if not self._warned and sys._getframe(1).f_globals.get("__name__") == _SLOW_GRADIENT:
-            self._warned = True
+        if not self._has_warned and sys._getframe(1).f_globals.get("__name__") == _SLOW_GRADIENT:
+            self._has_warned = True
             warnings.warn(
                 "qiskit-machine-learning computes the gradient by its parameter-shift rule, with a pub for every "
                 "shift, sample and observable. Add gradient=backend.gradient() of the same backend to EstimatorQNN "
@@ -208,8 +217,8 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
             )
         if precision is None:
             precision = self._default_precision
-        coerced = [_coerce(EstimatorPub, pub, precision) for pub in pubs]
-        job = PrimitiveJob(self._run, coerced)
+        coerced_pubs = [_coerce(EstimatorPub, pub, precision) for pub in pubs]
+        job = PrimitiveJob(self._run, coerced_pubs)
         job._submit()
         return job
 
@@ -222,17 +231,26 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
             groups.setdefault((id(pub.circuit), rows[i].tobytes(), precision), []).append(i)
         results: dict[int, PubResult] = {}
         for (_, _, precision), members in groups.items():
-            backend = self._backend if precision is None else at_precision(self._backend, precision)
+            backend = (
+                self._backend if precision is None else with_precision(self._backend, precision)
+            )
             # the column of each observable, and of each pub those of its array of them
-            column_of: dict[tuple[tuple[str, float], ...], int] = {}
+            column_by_terms: dict[tuple[tuple[str, float], ...], int] = {}
             columns: dict[int, NDArray[np.int_]] = {}
             for m in members:
                 array = pubs[m].observables
-                terms = [tuple(sorted(dict(each).items())) for each in array.ravel().tolist()]
-                indices = [column_of.setdefault(each, len(column_of)) for each in terms]
+                terms = [
+                    tuple(sorted(dict(observable).items())) for observable in array.ravel().tolist()
+                ]
+                indices = [
+                    column_by_terms.setdefault(observable_terms, len(column_by_terms))
+                    for observable_terms in terms
+                ]
                 columns[m] = np.array(indices, int).reshape(array.shape)
-            operators = [SparsePauliOp.from_list(list(terms)) for terms in column_of]
-            answer = measure(backend, pubs[members[0]].circuit, rows[members[0]], operators)
+            operators = [SparsePauliOp.from_list(list(terms)) for terms in column_by_terms]
+            answer = run_expectations(
+                backend, pubs[members[0]].circuit, rows[members[0]], operators
+            )
             for m in members:
                 results[m] = self._result(backend, pubs[m], columns[m], answer)
         return PrimitiveResult([results[i] for i in range(len(pubs))], metadata={"version": 2})
@@ -243,8 +261,10 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
         row, column = np.broadcast_arrays(
             np.arange(len(answer.values)).reshape(pub.parameter_values.shape), column
         )
-        values, errors = answer.values[row, column], answer.standard_errors[row, column]
-        shots, exact = number_of_shots(backend), backend.capabilities.exact
+        values = answer.values[row, column]
+        errors = answer.standard_errors[row, column]
+        shots = number_of_shots(backend)
+        exact = backend.capabilities.exact
         precision = pub.precision
         if precision is None:
             precision = 1 / np.sqrt(shots) if shots else 0.0 if exact else None
@@ -276,7 +296,7 @@ class BackendSampler(BaseSamplerV2):  # type: ignore[misc]
     ) -> None:
         self._backend = backend
         self._default_shots = default_shots
-        self._seed = generator_of(backend) if seed is None else seed
+        self._seed = make_generator(backend) if seed is None else seed
 
     @property
     def default_shots(self) -> int:
@@ -287,14 +307,14 @@ class BackendSampler(BaseSamplerV2):  # type: ignore[misc]
         """Run the pubs (see `qiskit.primitives.BaseSamplerV2.run`)."""
         if shots is None:
             shots = self.default_shots
-        coerced = [_coerce(SamplerPub, pub, shots) for pub in pubs]
-        if any(not pub.circuit.cregs for pub in coerced):
+        coerced_pubs = [_coerce(SamplerPub, pub, shots) for pub in pubs]
+        if any(not pub.circuit.cregs for pub in coerced_pubs):
             warnings.warn(
                 "a circuit has no classical registers, so its result is empty; add measurements (measure_all)",
                 UserWarning,
                 stacklevel=2,
             )
-        job = PrimitiveJob(self._run, coerced)
+        job = PrimitiveJob(self._run, coerced_pubs)
         job._submit()
         return job
 
@@ -302,21 +322,25 @@ class BackendSampler(BaseSamplerV2):  # type: ignore[misc]
         return PrimitiveResult(list(map(self._result, pubs)), metadata={"version": 2})
 
     def _result(self, pub: SamplerPub) -> SamplerPubResult:
-        circuit, own = pub.circuit, number_of_shots(self._backend)
-        if self._backend.capabilities.remote and own not in (None, pub.shots):
+        circuit = pub.circuit
+        option_shots = number_of_shots(self._backend)
+        if self._backend.capabilities.remote and option_shots not in (None, pub.shots):
             raise BackendError(
-                f"got {pub.shots} shots, expected {own}, the option shots of backend {self._backend.name!r}: each shot "
+                f"got {pub.shots} shots, expected {option_shots}, the option shots of backend "
+                f"{self._backend.name!r}: each shot "
                 "has a price. Set the option to the number that you want."
             )
         rows = bound_values(circuit, pub.parameter_values)
         rng = np.random.default_rng(self._seed)
         bits = np.empty((len(rows), pub.shots, circuit.num_clbits), np.bool_)
-        for places, bound, values in bound_where_numeric(circuit, check_values(circuit, rows)):
-            bits[places] = self._backend.bits(bound, values, pub.shots, rng)
+        for row_indices, bound_circuit, values in bind_numeric_rows(
+            circuit, check_values(circuit, rows)
+        ):
+            bits[row_indices] = self._backend.bits(bound_circuit, values, pub.shots, rng)
         registers = {}
         for register in circuit.cregs:
             columns = [circuit.find_bit(bit).index for bit in register]
-            of_register = bits[..., columns].reshape(*pub.shape, pub.shots, len(columns))
-            registers[register.name] = BitArray.from_bool_array(of_register, order="little")
+            register_bits = bits[..., columns].reshape(*pub.shape, pub.shots, len(columns))
+            registers[register.name] = BitArray.from_bool_array(register_bits, order="little")
         metadata = {"shots": pub.shots, "circuit_metadata": circuit.metadata}
         return SamplerPubResult(DataBin(**registers, shape=pub.shape), metadata=metadata)

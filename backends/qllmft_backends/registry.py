@@ -134,44 +134,49 @@ def create(
         UnknownBackendError: for a name or an option that does not exist, or a value that does not fit.
         MissingExtraError: if its packages are not installed.
     """
-    entry, options_class = BACKENDS[name], options_of(name)
+    entry = BACKENDS[name]
+    options_class = load_options_class(name)
     if backend is not None and not entry.takes_object:
         raise UnknownBackendError(
             f"backend {name!r} takes no object; expected create('qiskit', backend=...)."
         )
     try:
-        typed = options_class.model_validate(dict(options or {}))
+        typed_options = options_class.model_validate(dict(options or {}))
     except ValidationError as error:
-        found = "; ".join(
+        fault_text = "; ".join(
             f"option {fault.place} = {fault.shown_value}: {fault.message}"
             if fault.path
             else fault.message
             for fault in faults(error)
         )
-        known = [field.alias or key for key, field in options_class.model_fields.items()]
+        option_names = [field.alias or key for key, field in options_class.model_fields.items()]
         raise UnknownBackendError(
-            f"backend {name!r}: {found}. Its options are: {', '.join(known) or 'none'}."
+            f"backend {name!r}: {fault_text}. Its options are: {', '.join(option_names) or 'none'}."
         ) from None
-    given = () if backend is None else (backend,)
-    made: Backend = getattr(import_module(entry.module), entry.backend)(typed, *given)
-    return made
+    backend_arguments = () if backend is None else (backend,)
+    new_backend: Backend = getattr(import_module(entry.module), entry.backend)(
+        typed_options, *backend_arguments
+    )
+    return new_backend
 
 
-def options_of(name: str) -> type[BaseModel]:
+def load_options_class(name: str) -> type[BaseModel]:
     """Return the options class of a backend, with the errors of `create` for its packages."""
     entry = BACKENDS[name]
     try:
-        found: type[BaseModel] = getattr(import_module(entry.module), entry.options)
+        options_class: type[BaseModel] = getattr(import_module(entry.module), entry.options)
     except Exception as error:
         source = BACKENDS.source(name)
         if isinstance(error, ModuleNotFoundError) and entry.extra:
-            raise MissingExtraError.of(f"backend {name!r}", error, entry.extra) from error
+            raise MissingExtraError.from_import_error(
+                f"backend {name!r}", error, entry.extra
+            ) from error
         if source == BUILT_IN:
             raise
         raise MissingExtraError(
             f"backend {name!r} ({source}) does not load: {error_text(error)}."
         ) from error
-    return found
+    return options_class
 
 
 @dataclass(frozen=True)
@@ -196,18 +201,23 @@ def describe() -> list[BackendRow]:
     for name in BACKENDS:
         try:
             entry = BACKENDS[name]
-            made: type[Backend] = getattr(import_module(entry.module), entry.backend)
-            state = made.availability()
-            available, note = state.available, state.note
+            backend_class: type[Backend] = getattr(import_module(entry.module), entry.backend)
+            availability = backend_class.availability()
+            available = availability.available
+            note = availability.note
         except UnknownBackendError as error:
-            unread = "a plug-in that does not load"
-            entry = Entry(unread, "", "", "", device="unknown", noise="unknown")
-            available, note = False, str(error)
+            unloadable_text = "a plug-in that does not load"
+            entry = Entry(unloadable_text, "", "", "", device="unknown", noise="unknown")
+            available = False
+            note = str(error)
         except Exception as error:  # a broken package is a reason, not a traceback
-            available, note = False, f"its packages are installed and do not load: {error}"
+            available = False
+            note = f"its packages are installed and do not load: {error}"
             if isinstance(error, ModuleNotFoundError) and entry.extra:
                 note = f"{error.name!r} is not installed: pip install '.[{entry.extra}]'"
-        shared = {key: getattr(entry, key) for key in ("device", "noise", "limits", "price")}
+        shared_fields = {key: getattr(entry, key) for key in ("device", "noise", "limits", "price")}
         source = BACKENDS.source(name)
-        rows.append(BackendRow(name, entry.summary, available, note, source=source, **shared))
+        rows.append(
+            BackendRow(name, entry.summary, available, note, source=source, **shared_fields)
+        )
     return rows

@@ -21,9 +21,9 @@ from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.protocol import Evaluator, Floats
 
 # between the seeds, and the option ``repetition``, of two rounds of the same circuits
-BETWEEN_ROUNDS = 1_000_000
-_STANDARD = get_standard_gate_name_mapping()
-_OWN = "a gate with a definition of its own"
+ROUND_SEED_STEP = 1_000_000
+_STANDARD_GATES = get_standard_gate_name_mapping()
+_OWN_DEFINITION_NAME = "a gate with a definition of its own"
 
 
 def check_values(circuit: QuantumCircuit, values: Floats) -> Floats:
@@ -58,8 +58,8 @@ def real_values(values: Any) -> Floats:
 
 def bound_values(circuit: QuantumCircuit, values: BindingsArray) -> Floats:
     """Return the parameter values of a pub as (B, P), its bindings flattened."""
-    bound = real_values(values.as_array(circuit.parameters))
-    return bound.reshape(values.size, circuit.num_parameters)
+    bound_array = real_values(values.as_array(circuit.parameters))
+    return bound_array.reshape(values.size, circuit.num_parameters)
 
 
 def request_seed(seed: int, circuit: QuantumCircuit, values: Floats) -> int:
@@ -77,58 +77,69 @@ def request_seed(seed: int, circuit: QuantumCircuit, values: Floats) -> int:
     return int.from_bytes(digest.digest(), "little") >> 2
 
 
-def opened(circuit: QuantumCircuit, known: Set[str], machine: str) -> QuantumCircuit:
-    """Return a circuit with the definitions of gates in their place, until all names are ``known`` to ``machine``.
+def inline_definitions(
+    circuit: QuantumCircuit, supported_names: Set[str], machine: str
+) -> QuantumCircuit:
+    """Return a circuit whose gates are replaced by their definitions until ``supported_names`` has all names.
 
     Raises:
         UnsupportedGateError: for a gate without such a definition.
     """
-    circuit = spelled_out(circuit)
-    while nested := [name for name in circuit.count_ops() if name not in known]:
+    circuit = inline_misnamed_gates(circuit)
+    while nested_names := [name for name in circuit.count_ops() if name not in supported_names]:
         refusal = (
-            f"gate {nested[0]!r} of circuit {circuit.name!r} has no definition by gates that {machine} runs. Define "
+            f"gate {nested_names[0]!r} of circuit {circuit.name!r} has no definition by gates that {machine} runs. "
+            "Define "
             "it, or write it with standard gates."
         )
         try:
-            contents = with_definitions(circuit, nested).decompose(gates_to_decompose=nested)
+            inlined_circuit = with_definitions(circuit, nested_names).decompose(
+                gates_to_decompose=nested_names
+            )
         except QiskitError as error:
             raise UnsupportedGateError(refusal) from error
-        if contents.count_ops() == circuit.count_ops():
+        if inlined_circuit.count_ops() == circuit.count_ops():
             raise UnsupportedGateError(refusal)
-        circuit = contents
+        circuit = inlined_circuit
     return circuit
 
 
 def has_other_meaning(gate: Gate) -> bool:
     """Return whether a gate has the name of a standard one and a definition of its own."""
-    standard = _STANDARD.get(gate.name)
-    if standard is None or isinstance(gate, standard.base_class) or _is_of_qiskit(gate):
+    standard = _STANDARD_GATES.get(gate.name)
+    if standard is None or isinstance(gate, standard.base_class) or _is_qiskit_gate(gate):
         return False
     return gate.definition is not None
 
 
-def _is_of_qiskit(gate: Gate) -> bool:
+def _is_qiskit_gate(gate: Gate) -> bool:
     return str(gate.base_class.__module__).startswith("qiskit.circuit.library")
 
 
-def spelled_out(circuit: QuantumCircuit) -> QuantumCircuit:
+def inline_misnamed_gates(circuit: QuantumCircuit) -> QuantumCircuit:
     """Return a circuit with the definitions of gates that `has_other_meaning` in their place, inside others too."""
-    while places := [i for i, each in enumerate(circuit.data) if _misleads(each.operation)]:
+    while misnamed_positions := [
+        i for i, instruction in enumerate(circuit.data) if _is_misnamed(instruction.operation)
+    ]:
         circuit = circuit.copy()
-        for i in places:
+        for i in misnamed_positions:
             gate = circuit.data[i].operation.to_mutable()
-            gate.name = _OWN
+            gate.name = _OWN_DEFINITION_NAME
             circuit.data[i] = circuit.data[i].replace(operation=gate)
-        circuit = circuit.decompose(gates_to_decompose=_OWN)
+        circuit = circuit.decompose(gates_to_decompose=_OWN_DEFINITION_NAME)
     return circuit
 
 
-def _misleads(operation: Any) -> bool:
+def _is_misnamed(operation: Any) -> bool:
     """Return whether a gate, or one inside it, `has_other_meaning`."""
-    if not isinstance(operation, Gate) or _is_of_qiskit(operation) or operation.definition is None:
+    if (
+        not isinstance(operation, Gate)
+        or _is_qiskit_gate(operation)
+        or operation.definition is None
+    ):
         return False
-    inner = (each.operation for each in operation.definition.data)
-    return has_other_meaning(operation) or any(map(_misleads, inner))
+    inner_operations = (instruction.operation for instruction in operation.definition.data)
+    return has_other_meaning(operation) or any(map(_is_misnamed, inner_operations))
 
 
 def number_of_shots(backend: Evaluator) -> int | None:
@@ -137,7 +148,7 @@ def number_of_shots(backend: Evaluator) -> int | None:
     return None if shots is None else int(shots)
 
 
-def generator_of(backend: Evaluator) -> Generator:
+def make_generator(backend: Evaluator) -> Generator:
     """Return random numbers by the option ``seed`` of a backend, 0 without one."""
     return np.random.default_rng(getattr(getattr(backend, "options", None), "seed", 0))
 
@@ -151,14 +162,14 @@ def with_options(backend: Evaluator, **changes: Any) -> Evaluator:
             f"backend {backend.name!r} has no option {', '.join(unknown)}, which a precision, a seed or shots need. "
             "Leave them out of the request."
         )
-    given = options.model_dump(exclude_unset=True) | changes
+    option_values = options.model_dump(exclude_unset=True) | changes
     # a backend of an object that it was given makes the other one itself
-    make: Any = getattr(backend, "with_options", type(backend))
-    changed: Evaluator = make(type(options).model_validate(given))
-    return changed
+    make_backend: Any = getattr(backend, "with_options", type(backend))
+    changed_backend: Evaluator = make_backend(type(options).model_validate(option_values))
+    return changed_backend
 
 
-def at_precision(backend: Evaluator, precision: float) -> Evaluator:
+def with_precision(backend: Evaluator, precision: float) -> Evaluator:
     """Return a backend whose values have about the standard error ``precision`` of a Pauli string, by 1/ε² shots.
 
     Without shots it gets as many trajectories. A remote machine keeps the shots of its options, which have a price.
@@ -166,18 +177,20 @@ def at_precision(backend: Evaluator, precision: float) -> Evaluator:
     Raises:
         BackendError: for 0, or if the shots of a remote machine are too few.
     """
-    own = number_of_shots(backend)
+    option_shots = number_of_shots(backend)
     if precision == 0:
         raise BackendError(
-            f"precision is 0, the exact values; backend {backend.name!r} draws {own or 'no'} shots and has a standard "
+            f"precision is 0, the exact values; backend {backend.name!r} draws {option_shots or 'no'} shots and "
+            "has a standard "
             "error. Give no precision, as in EstimatorQNN(default_precision=None), or use a backend without noise."
         )
     shots = max(2, ceil(1 / precision**2))
     if not backend.capabilities.remote:
-        return with_options(backend, **{"trajectories" if own is None else "shots": shots})
-    if own is None or shots > own:
+        return with_options(backend, **{"trajectories" if option_shots is None else "shots": shots})
+    if option_shots is None or shots > option_shots:
         raise BackendError(
-            f"precision {precision} needs {shots} shots; the option shots of backend {backend.name!r} is {own}. Each "
+            f"precision {precision} needs {shots} shots; the option shots of backend {backend.name!r} is "
+            f"{option_shots}. Each "
             "shot has a price there: set shots, or give no precision, as in EstimatorQNN(default_precision=None)."
         )
     return backend

@@ -11,45 +11,48 @@ HIDDEN = "***"
 HALF_PAIR = re.compile("[\ud800-\udfff]")  # half of a surrogate pair, which UTF-8 cannot encode
 
 # a password may itself hold @ and /: all up to the last @ counts; a path has one slash for the two
-_USER = re.compile(r"(?<=\w\w:/)(/?)(\S*@)")
-_LONG_NUMBER = re.compile(r"(\d[\d,]{9})(?:,*+\d){40,}+")
+_CREDENTIALS_PATTERN = re.compile(r"(?<=\w\w:/)(/?)(\S*@)")
+_LONG_NUMBER_PATTERN = re.compile(r"(\d[\d,]{9})(?:,*+\d){40,}+")
 # masked already, or how to write one
-_SHOWN = re.compile(r"[^:@/\s]*:\*\*\*@|\*\*\*@|USER:PASSWORD@")
-_SECRET_OPTION = re.compile(
+_MASKED_PATTERN = re.compile(r"[^:@/\s]*:\*\*\*@|\*\*\*@|USER:PASSWORD@")
+_SECRET_OPTION_PATTERN = re.compile(
     r"([?&;][^=&;\s]*(?:password|passwd|pwd|token|key|secret|signature|credential)[^=&;\s]*=)[^&;\s'\"]+",
     re.IGNORECASE,
 )
-_ESCAPES = re.compile(
+_ESCAPES_PATTERN = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]|\x9b[0-?]*[ -/]*[@-~]"
 )
 # C0 and C1 controls, line and paragraph separators, changes of writing direction, bytes that were
 # not UTF-8
-_ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL_PATTERN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
-def masked(text: str) -> str:
+def mask_credentials(text: str) -> str:
     """Return ``text`` with three stars for the name and password of each address, and for its secret options.
 
-    >>> masked("no answer from postgresql://ann:S3cr@tPW@host/db?sslmode=require&password=x")
+    >>> mask_credentials("no answer from postgresql://ann:S3cr@tPW@host/db?sslmode=require&password=x")
     'no answer from postgresql://***@host/db?sslmode=require&password=***'
-    >>> masked("postgresql://ann:***@host/db is masked, and https://host/a has nothing to hide")
+    >>> mask_credentials("postgresql://ann:***@host/db is masked, and https://host/a has nothing to hide")
     'postgresql://ann:***@host/db is masked, and https://host/a has nothing to hide'
     """
     if ":/" not in text:
         return text
-    text = _USER.sub(
-        lambda found: found[0] if _SHOWN.fullmatch(found[2]) else f"{found[1]}{HIDDEN}@", text
+    text = _CREDENTIALS_PATTERN.sub(
+        lambda match: match[0] if _MASKED_PATTERN.fullmatch(match[2]) else f"{match[1]}{HIDDEN}@",
+        text,
     )
-    return _SECRET_OPTION.sub(rf"\1{HIDDEN}", text)
+    return _SECRET_OPTION_PATTERN.sub(rf"\1{HIDDEN}", text)
 
 
-def with_short_numbers(text: str) -> str:
+def shorten_numbers(text: str) -> str:
     """Return ``text`` with the first digits of each number that is longer than any that means something.
 
-    >>> with_short_numbers(f"seed is {'7' * 400}, expected {2**63 - 1:,}")
+    >>> shorten_numbers(f"seed is {'7' * 400}, expected {2**63 - 1:,}")
     'seed is 7777777777..., expected 9,223,372,036,854,775,807'
     """
-    return _LONG_NUMBER.sub(r"\1...", text)
+    return _LONG_NUMBER_PATTERN.sub(r"\1...", text)
 
 
 def clean(text: str) -> str:
@@ -59,15 +62,15 @@ def clean(text: str) -> str:
     'red line https://***@host/x'
     """
     if text.isascii() and text.isprintable():
-        return masked(text)
-    text = _ESCAPES.sub("", text)
+        return mask_credentials(text)
+    text = _ESCAPES_PATTERN.sub("", text)
     visible = (" " if c in "\n\r\t" else c for c in text)
     text = "".join(
         c
         for c in visible
         if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
     )
-    return masked(text)
+    return mask_credentials(text)
 
 
 def printable(text: str) -> str:
@@ -76,7 +79,9 @@ def printable(text: str) -> str:
     >>> printable("red\x1b[31m\tnext\n")
     'red\\x1b[31m\\tnext\\n'
     """
-    return _ACTING.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
+    return _CONTROL_PATTERN.sub(
+        lambda match: match.group().encode("unicode_escape").decode("ascii"), text
+    )
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
@@ -88,8 +93,8 @@ def json_text(value: Any, indent: int | None = None) -> str:
     text = json.dumps(
         value, indent=indent, ensure_ascii=False, default=lambda array: array.tolist()
     )
-    return _ACTING.sub(
-        lambda found: found.group() if found.group() == "\n" else f"\\u{ord(found.group()):04x}",
+    return _CONTROL_PATTERN.sub(
+        lambda match: match.group() if match.group() == "\n" else f"\\u{ord(match.group()):04x}",
         text,
     )
 

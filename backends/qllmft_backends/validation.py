@@ -37,7 +37,7 @@ class CheckedModel(BaseModel):
         """Yield what does not fit together in the settings, each with its remedy."""
         yield from ()
 
-    def given(self, names: Iterable[str]) -> list[str]:
+    def non_default_names(self, names: Iterable[str]) -> list[str]:
         """Return those of ``names`` whose settings differ from the defaults."""
         fields = type(self).model_fields
         return [name for name in names if getattr(self, name) != fields[name].default]
@@ -73,8 +73,8 @@ class InvalidValue:
         shows_value = (
             self.path and self.kind != "missing" and not isinstance(self.value, dict | BaseModel)
         )
-        got = f" (got {self.shown_value})" if shows_value else ""
-        return f"{self.place}{got}: {self.message}" if self.path else self.message
+        value_text = f" (got {self.shown_value})" if shows_value else ""
+        return f"{self.place}{value_text}: {self.message}" if self.path else self.message
 
 
 def _integers_in(value: Any) -> Iterator[int]:
@@ -106,12 +106,12 @@ def faults(error: ValidationError) -> list[InvalidValue]:
     """Return the faults of a validation in pydantic's order."""
     return [
         InvalidValue(
-            found["loc"],
-            found["type"],
+            fault["loc"],
+            fault["type"],
             "there is no such setting"
-            if found["type"] == "extra_forbidden"
-            else found["msg"].removeprefix("Value error, "),
-            found["input"],
+            if fault["type"] == "extra_forbidden"
+            else fault["msg"].removeprefix("Value error, "),
+            fault["input"],
         )
-        for found in error.errors()
+        for fault in error.errors()
     ]

@@ -106,13 +106,16 @@ def trainable_blocks(n_qubits: int, layers: Sequence[int], ansatz: Ansatz) -> li
         layers: number of layers of each block; if a block has none, it has no gates.
         ansatz: makes each block with layers. Its parameters become elements of ``theta`` in Qiskit's order of them.
     """
-    made = [ansatz(n_qubits, count) if count else QuantumCircuit(n_qubits) for count in layers]
-    theta = ParameterVector("theta", sum(block.num_parameters for block in made))
-    blocks, used = [], 0
-    for block in made:
-        after = used + block.num_parameters
-        blocks.append(block.assign_parameters(theta[used:after]))
-        used = after
+    unnamed_blocks = [
+        ansatz(n_qubits, count) if count else QuantumCircuit(n_qubits) for count in layers
+    ]
+    theta = ParameterVector("theta", sum(block.num_parameters for block in unnamed_blocks))
+    blocks = []
+    start = 0
+    for block in unnamed_blocks:
+        stop = start + block.num_parameters
+        blocks.append(block.assign_parameters(theta[start:stop]))
+        start = stop
     return blocks
 
 
@@ -125,10 +128,10 @@ def brickwork(n_qubits: int, n_layers: int) -> QuantumCircuit:
     angles = iter(ParameterVector("brick", 2 * (n_qubits - 1) * n_layers))
     circuit = QuantumCircuit(n_qubits)
     for _ in range(n_layers):
-        for first in (*range(0, n_qubits - 1, 2), *range(1, n_qubits - 1, 2)):
-            circuit.ry(next(angles), first)
-            circuit.ry(next(angles), first + 1)
-            circuit.cx(first, first + 1)
+        for upper_qubit in (*range(0, n_qubits - 1, 2), *range(1, n_qubits - 1, 2)):
+            circuit.ry(next(angles), upper_qubit)
+            circuit.ry(next(angles), upper_qubit + 1)
+            circuit.cx(upper_qubit, upper_qubit + 1)
     return circuit
 
 
@@ -146,7 +149,7 @@ def separable(n_qubits: int, n_layers: int) -> QuantumCircuit:
     return circuit
 
 
-def _of_qiskit(
+def _without_final_rotations(
     n_qubits: int, n_layers: int, *, make: Callable[..., QuantumCircuit]
 ) -> QuantumCircuit:
     """Return a circuit of Qiskit without its last rotations, which belong to no layer."""
@@ -157,7 +160,7 @@ _ry_cz = partial(n_local, rotation_blocks="ry", entanglement_blocks="cz", entang
 LIBRARY: dict[str, Ansatz] = {
     "brickwork": brickwork,
     "separable": separable,
-    "real_amplitudes": partial(_of_qiskit, make=real_amplitudes),
-    "n_local_ry_cz": partial(_of_qiskit, make=_ry_cz),
-    "efficient_su2": partial(_of_qiskit, make=efficient_su2),
+    "real_amplitudes": partial(_without_final_rotations, make=real_amplitudes),
+    "n_local_ry_cz": partial(_without_final_rotations, make=_ry_cz),
+    "efficient_su2": partial(_without_final_rotations, make=efficient_su2),
 }

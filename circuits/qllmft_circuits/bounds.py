@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 import struct
 
-MOST_TEXT_BYTES = 1_000_000  # of a circuit as text
-MOST_QPY_BYTES = 10_000_000
-MOST_SECONDS = 5  # of computing, beyond the imports
-MOST_MEMORY = 500_000_000  # bytes, beyond the imports
-MOST_BITS = 100_000  # qubits and classical bits; each takes 100 to 200 bytes
-MOST_GATES = 100_000  # each takes about 1,500 bytes as an object of Qiskit
-MOST_PARAMETERS = 100_000  # elements of all vectors; each takes 360 bytes
-MOST_OPERANDS = 1_000  # parameters or qubits of a gate's definition; time grows with their square
-MOST_CHARACTERS = 200  # of a name or a number
-MOST_NESTING = 200  # of brackets
+MAX_TEXT_BYTES = 1_000_000  # of a circuit as text
+MAX_QPY_BYTES = 10_000_000
+MAX_SECONDS = 5  # of computing, beyond the imports
+MAX_MEMORY_BYTES = 500_000_000  # bytes, beyond the imports
+MAX_BITS = 100_000  # qubits and classical bits; each takes 100 to 200 bytes
+MAX_GATES = 100_000  # each takes about 1,500 bytes as an object of Qiskit
+MAX_PARAMETERS = 100_000  # elements of all vectors; each takes 360 bytes
+MAX_OPERANDS = 1_000  # parameters or qubits of a gate's definition; time grows with their square
+MAX_CHARACTERS = 200  # of a name or a number
+MAX_NESTING = 200  # of brackets
 
 OLDEST_QPY = 13  # older versions can hold pickles
 _HEADER = struct.Struct(
@@ -23,10 +23,10 @@ _HEADER = struct.Struct(
 _SAFE_ENCODING = b"p"
 
 # comments and texts in quotes end with the file if nothing closes them, so the time is linear
-TOKENS = re.compile(
+TOKEN_PATTERN = re.compile(
     r"""(?P<comment>//[^\n]*+|/\*(?s:.*?)(?:\*/|\Z))|"[^"\n]*+"?|'[^'\n]*+'?|[(\[{]|[)\]}]|\w++|[^\s\w]"""
 )
-_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+_CONTROL_PATTERN = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 
 
 class CircuitTooLargeError(ValueError):
@@ -39,8 +39,8 @@ class CircuitTooLargeError(ValueError):
 
     def __init__(self, n_qubits: int, n_gates: int) -> None:
         super().__init__(
-            f"it has {n_qubits:,} qubits and {n_gates:,} gates, expected at most {MOST_BITS:,} qubits and "
-            f"{MOST_GATES:,} gates"
+            f"it has {n_qubits:,} qubits and {n_gates:,} gates, expected at most {MAX_BITS:,} qubits and "
+            f"{MAX_GATES:,} gates"
         )
         self.n_qubits = n_qubits
         self.n_gates = n_gates
@@ -54,36 +54,36 @@ def check_text(text: str) -> None:
     Traceback (most recent call last):
     ValueError: line 1 is inside of 201 brackets, expected at most 200
     """
-    if control := _CONTROL.search(text):
-        line = _line(text, control.start())
-        raise ValueError(f"line {line} has the control character U+{ord(control[0]):04X}")
+    if control_match := _CONTROL_PATTERN.search(text):
+        line = _line_number(text, control_match.start())
+        raise ValueError(f"line {line} has the control character U+{ord(control_match[0]):04X}")
     depth = 0
-    empty = True
-    for token in TOKENS.finditer(text):
+    is_empty = True
+    for token in TOKEN_PATTERN.finditer(text):
         symbol = token[0]
         if token["comment"] is not None:
             continue
-        empty = False
+        is_empty = False
         if symbol in "([{":
             depth += 1
         elif symbol in ")]}":
             depth -= 1
-        if depth > MOST_NESTING:
-            line = _line(text, token.start())
+        if depth > MAX_NESTING:
+            line = _line_number(text, token.start())
             raise ValueError(
-                f"line {line} is inside of {depth} brackets, expected at most {MOST_NESTING}"
+                f"line {line} is inside of {depth} brackets, expected at most {MAX_NESTING}"
             )
-        if len(symbol) > MOST_CHARACTERS:
-            line = _line(text, token.start())
+        if len(symbol) > MAX_CHARACTERS:
+            line = _line_number(text, token.start())
             raise ValueError(
                 f"line {line} has a name, a number or a quotation of {len(symbol):,} characters ({symbol[:20]}...), "
-                f"expected at most {MOST_CHARACTERS}"
+                f"expected at most {MAX_CHARACTERS}"
             )
-    if empty:
+    if is_empty:
         raise ValueError("it has no statement")
 
 
-def _line(text: str, position: int) -> int:
+def _line_number(text: str, position: int) -> int:
     return text.count("\n", 0, position) + 1
 
 
@@ -104,12 +104,13 @@ def check_qpy(content: bytes, newest: int) -> None:
     if len(content) < _HEADER.size:
         raise ValueError(f"it has {len(content)} bytes, and the header of QPY has {_HEADER.size}")
     _, version, _, _, _, n_circuits, encoding = _HEADER.unpack_from(content)
-    again = (
+    rewrite_hint = (
         "Read it with the Qiskit that wrote it, and write it again with qiskit.qpy.dump of Qiskit 2"
     )
     if version < OLDEST_QPY:
         raise ValueError(
-            f"it is QPY of version {version}, which can hold code, expected version {OLDEST_QPY} or newer. {again}"
+            f"it is QPY of version {version}, which can hold code, expected version {OLDEST_QPY} or newer. "
+            f"{rewrite_hint}"
         )
     if version > newest:
         raise ValueError(
@@ -117,7 +118,7 @@ def check_qpy(content: bytes, newest: int) -> None:
         )
     if encoding != _SAFE_ENCODING:
         raise ValueError(
-            f"its symbolic encoding is {encoding!r}, which can hold code, expected {_SAFE_ENCODING!r}. {again}"
+            f"its symbolic encoding is {encoding!r}, which can hold code, expected {_SAFE_ENCODING!r}. {rewrite_hint}"
         )
     if n_circuits != 1:
         raise ValueError(f"it holds {n_circuits:,} circuits, expected one")

@@ -81,12 +81,12 @@ def loading_template(n_qubits: int) -> QuantumCircuit:
     """
     angles = ParameterVector("a", 2**n_qubits - 1)
     circuit = QuantumCircuit(n_qubits, name="load")
-    used = 0
+    n_used = 0
     for target in reversed(range(n_qubits)):
         controls = n_qubits - 1 - target
         for i in range(1, 2**controls + 1):
-            circuit.ry(angles[used], target)
-            used += 1
+            circuit.ry(angles[n_used], target)
+            n_used += 1
             if controls:  # the bit that the Gray code turns next; the last one turns it back to 0
                 circuit.cx(target + 1 + min((i & -i).bit_length() - 1, controls - 1), target)
     return circuit
@@ -107,15 +107,16 @@ def loading_angles(amplitudes: NDArray[np.float64], n_qubits: int) -> NDArray[np
         raise ValueError(
             "the amplitudes are all zero, or not finite; their direction is the state, so it must exist."
         )
-    level = np.zeros((len(amplitudes), 2**n_qubits))
-    level[:, : amplitudes.shape[1]] = amplitudes / largest[:, None]
-    parts: list[NDArray[np.float64]] = []
+    level_amplitudes = np.zeros((len(amplitudes), 2**n_qubits))
+    level_amplitudes[:, : amplitudes.shape[1]] = amplitudes / largest[:, None]
+    angles_by_qubit: list[NDArray[np.float64]] = []
     for _ in range(n_qubits):  # of qubit q: one angle for every value j of the qubits above it
-        zero, one = level[:, ::2], level[:, 1::2]
-        j = np.arange(zero.shape[1])
+        even_amplitudes = level_amplitudes[:, ::2]
+        odd_amplitudes = level_amplitudes[:, 1::2]
+        j = np.arange(even_amplitudes.shape[1])
         # [j, i]: what the CNOTs make of angle i
         signs = 1.0 - 2.0 * (np.bitwise_count(j[:, None] & (j ^ j >> 1)) & 1)
         # only the first level sees signs
-        parts.append(2.0 * np.arctan2(one, zero) @ signs / len(j))
-        level = np.hypot(zero, one)
-    return np.concatenate(parts[::-1], axis=1)
+        angles_by_qubit.append(2.0 * np.arctan2(odd_amplitudes, even_amplitudes) @ signs / len(j))
+        level_amplitudes = np.hypot(even_amplitudes, odd_amplitudes)
+    return np.concatenate(angles_by_qubit[::-1], axis=1)

@@ -14,7 +14,7 @@ from qiskit.quantum_info import PauliList, SparsePauliOp
 from qllmft_circuits.ansatz import Ansatz, AnsatzOptions, trainable_blocks
 
 Readout = Literal["all", "first", "words"]
-MOST_QUBITS = 10  # 2^Q words of Z of each observable
+MAX_OUTCOME_QUBITS = 10  # 2^Q words of Z of each observable
 Interpret = Literal["outcomes", "parity"] | Callable[[int], int]
 
 
@@ -74,7 +74,9 @@ def side_by_side(circuit: QuantumCircuit, count: int) -> QuantumCircuit:
     """
     if count == 1:
         return circuit
-    width, data, weights = circuit.num_qubits, data_parameters(circuit), weight_parameters(circuit)
+    width = circuit.num_qubits
+    data = data_parameters(circuit)
+    weights = weight_parameters(circuit)
     x = ParameterVector("x", count * len(data))
     theta = ParameterVector("theta", count * len(weights))
     joined = QuantumCircuit(count * width, name=f"{count}_registers_of_{width}q")
@@ -149,43 +151,43 @@ def outcome_observables(
         ValueError: for more than 10 qubits, unless by parity, and for a label that is no integer in [0, L).
     """
     if interpret == "parity" and output_shape in (None, 2):
-        every = SparsePauliOp(["I" * n_qubits, "Z" * n_qubits], [0.5, 0.5])
-        return [every, SparsePauliOp(every.paulis, [0.5, -0.5])]
-    if n_qubits > MOST_QUBITS:
+        even_projector = SparsePauliOp(["I" * n_qubits, "Z" * n_qubits], [0.5, 0.5])
+        return [even_projector, SparsePauliOp(even_projector.paulis, [0.5, -0.5])]
+    if n_qubits > MAX_OUTCOME_QUBITS:
         raise ValueError(
-            f"got {n_qubits} qubits, expected at most {MOST_QUBITS}: all outcomes are 2^Q values. Use "
+            f"got {n_qubits} qubits, expected at most {MAX_OUTCOME_QUBITS}: all outcomes are 2^Q values. Use "
             "interpret='parity', or give observables."
         )
-    labels = _labels(n_qubits, interpret, output_shape)
+    labels = _outcome_labels(n_qubits, interpret, output_shape)
     indices = np.arange(1 << n_qubits)
     bits = indices[:, np.newaxis] >> np.arange(n_qubits) & 1
     signs = 1 - 2 * (bits @ bits.T % 2)  # (words, outcomes)
     words = PauliList.from_symplectic(bits.astype(bool), np.zeros(bits.shape, bool))
-    found = []
+    projectors = []
     for label in range(labels.max() + 1 if output_shape is None else output_shape):
         coefficients = signs[:, labels == label].sum(axis=1) / len(indices)
-        kept = np.flatnonzero(coefficients) if coefficients.any() else np.array([0])
-        found.append(SparsePauliOp(words[kept], coefficients[kept]))
-    return found
+        word_indices = np.flatnonzero(coefficients) if coefficients.any() else np.array([0])
+        projectors.append(SparsePauliOp(words[word_indices], coefficients[word_indices]))
+    return projectors
 
 
-def _labels(n_qubits: int, interpret: Interpret, output_shape: int | None) -> np.ndarray:
+def _outcome_labels(n_qubits: int, interpret: Interpret, output_shape: int | None) -> np.ndarray:
     """Return the label of each outcome, checked."""
-    named: dict[str, Callable[[int], int]] = {
+    named_functions: dict[str, Callable[[int], int]] = {
         "outcomes": int,
         "parity": lambda outcome: outcome.bit_count() % 2,
     }
-    if isinstance(interpret, str) and interpret not in named:
+    if isinstance(interpret, str) and interpret not in named_functions:
         raise ValueError(
             f"interpret is {interpret!r}, expected 'outcomes', 'parity' or a function of an outcome."
         )
-    function = named[interpret] if isinstance(interpret, str) else interpret
-    given = [function(outcome) for outcome in range(1 << n_qubits)]
-    for outcome, label in enumerate(given):
-        number = isinstance(label, int | np.integer) and not isinstance(label, bool)
-        if not number or label < 0 or (output_shape is not None and label >= output_shape):
+    function = named_functions[interpret] if isinstance(interpret, str) else interpret
+    outcome_labels = [function(outcome) for outcome in range(1 << n_qubits)]
+    for outcome, label in enumerate(outcome_labels):
+        is_integer = isinstance(label, int | np.integer) and not isinstance(label, bool)
+        if not is_integer or label < 0 or (output_shape is not None and label >= output_shape):
             limit = "" if output_shape is None else f" below output_shape={output_shape}"
             raise ValueError(
                 f"interpret gives {label!r} for outcome {outcome}, expected an integer from 0{limit}."
             )
-    return np.array(given, np.int64)
+    return np.array(outcome_labels, np.int64)

@@ -47,10 +47,10 @@ def count(circuit: QuantumCircuit) -> CircuitCounts:
     50
     """
     sizes = [len(i.qubits) for i in circuit.data if i.operation.name != "barrier"]
-    wide = sorted({size for size in sizes if size > 2})
-    if wide:
+    wide_sizes = sorted({size for size in sizes if size > 2})
+    if wide_sizes:
         raise ValueError(
-            f"the circuit has gates on {wide} qubits; decompose it to gates on one and two qubits first."
+            f"the circuit has gates on {wide_sizes} qubits; decompose it to gates on one and two qubits first."
         )
     n_data = len(data_parameters(circuit))
     return CircuitCounts(

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 
-from qllmft_circuits.bounds import MOST_CHARACTERS, MOST_PARAMETERS
+from qllmft_circuits.bounds import MAX_CHARACTERS, MAX_PARAMETERS
 
 # the name that Qiskit gives to an element of a vector
-ELEMENT = re.compile(r"(?P<vector>.+)\[(?P<index>\d+)\]")
+ELEMENT_PATTERN = re.compile(r"(?P<vector>.+)\[(?P<index>\d+)\]")
 _SHOWN = 4  # names in a sentence
 
 
@@ -33,14 +33,14 @@ def check_names(names: Mapping[str, str]) -> None:
                 f"a name is of type {type(text).__name__}, expected text; the names are a map of parameters' names to "
                 "identifiers"
             )
-        if len(text) > MOST_CHARACTERS:
+        if len(text) > MAX_CHARACTERS:
             raise ValueError(
-                f"a name has {len(text):,} characters ({text[:20]}...), expected at most {MOST_CHARACTERS}"
+                f"a name has {len(text):,} characters ({text[:20]}...), expected at most {MAX_CHARACTERS}"
             )
     n_elements = sum(vector_sizes(names).values())
-    if n_elements > MOST_PARAMETERS:
+    if n_elements > MAX_PARAMETERS:
         raise ValueError(
-            f"the names are of vectors with {n_elements:,} elements, expected at most {MOST_PARAMETERS:,}; number the "
+            f"the names are of vectors with {n_elements:,} elements, expected at most {MAX_PARAMETERS:,}; number the "
             "elements from 0 without gaps"
         )
 
@@ -53,7 +53,7 @@ def vector_sizes(names: Iterable[str]) -> dict[str, int]:
     """
     sizes: dict[str, int] = {}
     for name in names:
-        if element := ELEMENT.fullmatch(name):
+        if element := ELEMENT_PATTERN.fullmatch(name):
             vector = element["vector"]
             sizes[vector] = max(sizes.get(vector, 0), int(element["index"]) + 1)
     return sizes
@@ -78,7 +78,7 @@ def rename_inputs(circuit: QuantumCircuit, names: Mapping[str, str] | None) -> Q
     vectors = {name: ParameterVector(name, size) for name, size in vector_sizes(names).items()}
     parameters = {}
     for name, identifier in names.items():
-        element = ELEMENT.fullmatch(name)
+        element = ELEMENT_PATTERN.fullmatch(name)
         parameters[inputs[identifier]] = (
             vectors[element["vector"]][int(element["index"])] if element else Parameter(name)
         )

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from qiskit import QuantumCircuit, qasm2, qasm3, qpy
 from qiskit.circuit import Parameter, ParameterVectorElement
 
-from qllmft_circuits.names import ELEMENT, listed_names
+from qllmft_circuits.names import ELEMENT_PATTERN, listed_names
 from qllmft_circuits.reading import read_qasm2, read_qasm3, read_qpy
 
 # constants of QASM, and a first digit: Qiskit 2.0 to 2.2 write them as they are
-_NO_NAME = re.compile(r"(?=\d)|(?=(pi|tau|euler|π|τ|ℇ)$)")
+_INVALID_NAME_PATTERN = re.compile(r"(?=\d)|(?=(pi|tau|euler|π|τ|ℇ)$)")
 
 
 def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
@@ -41,29 +41,32 @@ def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
     """
     identifiers: dict[Parameter, str] = {}
     for parameter in circuit.parameters:
-        element = ELEMENT.fullmatch(parameter.name)
-        wanted = re.sub(r"\W", "_", element["vector"] if element else parameter.name)
+        element = ELEMENT_PATTERN.fullmatch(parameter.name)
+        identifier = re.sub(r"\W", "_", element["vector"] if element else parameter.name)
         if element:  # theta_03 for theta[3] of 50
-            last = int(element["index"])
+            last_index = int(element["index"])
             if isinstance(parameter, ParameterVectorElement):
-                last = len(parameter.vector) - 1
-            wanted += f"_{int(element['index']):0{len(str(last))}}"
-        elif _NO_NAME.match(wanted):
-            wanted = f"_{wanted}"
-        while wanted in identifiers.values():
-            wanted += "_"
-        identifiers[parameter] = wanted
-    renamed = circuit.assign_parameters(
+                last_index = len(parameter.vector) - 1
+            identifier += f"_{int(element['index']):0{len(str(last_index))}}"
+        elif _INVALID_NAME_PATTERN.match(identifier):
+            identifier = f"_{identifier}"
+        while identifier in identifiers.values():
+            identifier += "_"
+        identifiers[parameter] = identifier
+    renamed_circuit = circuit.assign_parameters(
         {parameter: Parameter(name) for parameter, name in identifiers.items()}
     )
-    text: str = qasm3.dumps(renamed, disable_constants=True)
+    text: str = qasm3.dumps(renamed_circuit, disable_constants=True)
     # the exporter changes a name that means something in QASM ("pi", "ry"); it declares them in the
     # circuit's order
-    declared = re.findall(r"^input float\[64\] (\w+);$", text, flags=re.MULTILINE)
-    written = {
-        parameter.name: name for parameter, name in zip(renamed.parameters, declared, strict=True)
+    declared_names = re.findall(r"^input float\[64\] (\w+);$", text, flags=re.MULTILINE)
+    identifier_by_name = {
+        parameter.name: name
+        for parameter, name in zip(renamed_circuit.parameters, declared_names, strict=True)
     }
-    return text, {parameter.name: written[name] for parameter, name in identifiers.items()}
+    return text, {
+        parameter.name: identifier_by_name[name] for parameter, name in identifiers.items()
+    }
 
 
 def from_qasm3(text: str, names: Mapping[str, str] | None = None) -> QuantumCircuit:

@@ -17,8 +17,8 @@ from qiskit import QuantumCircuit, qasm2, qpy
 from qiskit.exceptions import QiskitError
 
 from qllmft_circuits.bounds import (
-    MOST_BITS,
-    MOST_GATES,
+    MAX_BITS,
+    MAX_GATES,
     CircuitTooLargeError,
 )
 from qllmft_circuits.names import rename_inputs
@@ -26,7 +26,7 @@ from qllmft_circuits.sizes import count_gates, size_of_statements
 
 Settings: TypeAlias = dict[str, Any]
 
-_LONGEST_FAULT = 300  # characters
+_MAX_FAULT_CHARACTERS = 300  # characters
 
 
 def main() -> None:
@@ -38,18 +38,18 @@ def main() -> None:
     settings = json.loads(sys.stdin.buffer.readline())
     content = sys.stdin.buffer.read()
     try:
-        facts, circuit = _read(settings, content)
+        facts, circuit = _read_request(settings, content)
     except MemoryError:
         sys.exit("out of memory")
     with answer:
         answer.write(json.dumps(facts).encode() + b"\n" + circuit)
 
 
-def _read(settings: Settings, content: bytes) -> tuple[dict[str, Any], bytes]:
+def _read_request(settings: Settings, content: bytes) -> tuple[dict[str, Any], bytes]:
     """Return the facts and the circuit in QPY, or the fault or the size instead."""
-    read = {"qasm2": _read_qasm2, "qasm3": _read_qasm3, "qpy": _read_qpy}[settings["form"]]
+    read_circuit = {"qasm2": _read_qasm2, "qasm3": _read_qasm3, "qpy": _read_qpy}[settings["form"]]
     try:
-        circuit, n_gates = read(content, settings)
+        circuit, n_gates = read_circuit(content, settings)
         stream = io.BytesIO()
         qpy.dump(circuit, stream)
     except CircuitTooLargeError as error:
@@ -69,7 +69,7 @@ def _read_qasm3(content: bytes, settings: Settings) -> tuple[QuantumCircuit, int
         from qllmft_circuits.statements import parse_statements
     except ImportError:
         raise ValueError("reading OpenQASM 3 needs pip install '.[export]'") from None
-    _limit(settings)
+    _limit_resources(settings)
     text = content.decode()
     try:
         statements = parse_statements(text)
@@ -101,7 +101,7 @@ def _syntax_fault(error: Exception) -> str:
 
 
 def _read_qasm2(content: bytes, settings: Settings) -> tuple[QuantumCircuit, int]:
-    _limit(settings)
+    _limit_resources(settings)
     text = content.decode()
     try:
         # of files only qelib1.inc, which Qiskit has itself; the gates of its own older exporter are known
@@ -110,11 +110,11 @@ def _read_qasm2(content: bytes, settings: Settings) -> tuple[QuantumCircuit, int
         )
     except QiskitError as error:
         raise ValueError(_first_line(error)) from None
-    return circuit, _size_of(circuit)
+    return circuit, _count_checked_gates(circuit)
 
 
 def _read_qpy(content: bytes, settings: Settings) -> tuple[QuantumCircuit, int]:
-    _limit(settings)
+    _limit_resources(settings)
     try:
         (circuit,) = qpy.load(io.BytesIO(content))
     except (MemoryError, RecursionError):
@@ -123,19 +123,19 @@ def _read_qpy(content: bytes, settings: Settings) -> tuple[QuantumCircuit, int]:
         if "emory" in str(error):
             raise MemoryError from error
         raise ValueError("its content is damaged, or written by a newer Qiskit") from None
-    return circuit, _size_of(circuit)
+    return circuit, _count_checked_gates(circuit)
 
 
-def _size_of(circuit: QuantumCircuit) -> int:
-    n_gates = count_gates(circuit, MOST_GATES)
+def _count_checked_gates(circuit: QuantumCircuit) -> int:
+    n_gates = count_gates(circuit, MAX_GATES)
     _check_size(circuit.num_qubits, circuit.num_clbits, n_gates)
     return n_gates
 
 
 def _check_size(n_qubits: int, n_clbits: int, n_gates: int) -> None:
-    if n_clbits > MOST_BITS:
-        raise ValueError(f"it has {n_clbits:,} classical bits, expected at most {MOST_BITS:,}")
-    if n_qubits > MOST_BITS or n_gates > MOST_GATES:
+    if n_clbits > MAX_BITS:
+        raise ValueError(f"it has {n_clbits:,} classical bits, expected at most {MAX_BITS:,}")
+    if n_qubits > MAX_BITS or n_gates > MAX_GATES:
         raise CircuitTooLargeError(n_qubits, n_gates)
 
 
@@ -150,11 +150,13 @@ def _printable(text: str) -> str:
     >>> print(_printable("a\x1b[31m"))
     a\x1b[31m
     """
-    shown = text[:_LONGEST_FAULT] + ("..." if len(text) > _LONGEST_FAULT else "")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+    shortened_text = text[:_MAX_FAULT_CHARACTERS] + (
+        "..." if len(text) > _MAX_FAULT_CHARACTERS else ""
+    )
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shortened_text)
 
 
-def _limit(settings: Settings) -> None:
+def _limit_resources(settings: Settings) -> None:
     """Bound the time and the memory of this process from now on, where the system can."""
     if sys.platform == "win32":
         return
@@ -166,6 +168,6 @@ def _limit(settings: Settings) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     statm = Path("/proc/self/statm")
     if statm.exists():  # what is mapped counts, which is more than what is used
-        mapped = int(statm.read_text().split()[0]) * resource.getpagesize()
-        most = mapped + settings["memory"]
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        mapped_bytes = int(statm.read_text().split()[0]) * resource.getpagesize()
+        max_bytes = mapped_bytes + settings["memory"]
+        resource.setrlimit(resource.RLIMIT_AS, (max_bytes, max_bytes))

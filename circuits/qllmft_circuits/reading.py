@@ -21,10 +21,10 @@ from typing import Literal
 from qiskit import QuantumCircuit, qpy
 
 from qllmft_circuits.bounds import (
-    MOST_MEMORY,
-    MOST_QPY_BYTES,
-    MOST_SECONDS,
-    MOST_TEXT_BYTES,
+    MAX_MEMORY_BYTES,
+    MAX_QPY_BYTES,
+    MAX_SECONDS,
+    MAX_TEXT_BYTES,
     CircuitTooLargeError,
     check_qpy,
     check_text,
@@ -33,10 +33,12 @@ from qllmft_circuits.names import check_names
 
 Form = Literal["qasm2", "qasm3", "qpy"]
 
-_MOST_WAITING = 60  # s, of a process that other work slows down
-_CODE = "from qllmft_circuits.reader import main; main()"
+_TIMEOUT_S = 60  # s, of a process that other work slows down
+_READER_CODE = "from qllmft_circuits.reader import main; main()"
 # threads reserve memory that counts as used
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
+_ONE_THREAD_VARIABLES = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1"
+)
 
 
 @dataclass(frozen=True)
@@ -56,51 +58,53 @@ def read_qasm3(text: str, names: Mapping[str, str] | None) -> SizedCircuit:
     """Return the circuit of a text in OpenQASM 3; see `qllmft_circuits.from_qasm3`."""
     if names is not None:
         check_names(names)
-    return _read("qasm3", _encoded(text), names)
+    return _read_in_process("qasm3", _encode_text(text), names)
 
 
 def read_qasm2(text: str) -> SizedCircuit:
     """Return the circuit of a text in OpenQASM 2; see `qllmft_circuits.from_qasm2`."""
-    return _read("qasm2", _encoded(text))
+    return _read_in_process("qasm2", _encode_text(text))
 
 
 def read_qpy(content: bytes) -> SizedCircuit:
     """Return the circuit of QPY; see `qllmft_circuits.from_qpy`."""
-    check_qpy(_bounded(content, MOST_QPY_BYTES), qpy.QPY_VERSION)
-    return _read("qpy", content)
+    check_qpy(_check_length(content, MAX_QPY_BYTES), qpy.QPY_VERSION)
+    return _read_in_process("qpy", content)
 
 
-def _encoded(text: str) -> bytes:
-    content = _bounded(text.encode(), MOST_TEXT_BYTES)
+def _encode_text(text: str) -> bytes:
+    content = _check_length(text.encode(), MAX_TEXT_BYTES)
     check_text(text)
     return content
 
 
-def _bounded(content: bytes, most: int) -> bytes:
-    if len(content) > most:
-        raise ValueError(f"it has {len(content):,} bytes, expected at most {most:,}")
+def _check_length(content: bytes, max_bytes: int) -> bytes:
+    if len(content) > max_bytes:
+        raise ValueError(f"it has {len(content):,} bytes, expected at most {max_bytes:,}")
     return content
 
 
-def _read(form: Form, content: bytes, names: Mapping[str, str] | None = None) -> SizedCircuit:
+def _read_in_process(
+    form: Form, content: bytes, names: Mapping[str, str] | None = None
+) -> SizedCircuit:
     settings = json.dumps(
         {
             "form": form,
             "names": None if names is None else dict(names),
-            "seconds": MOST_SECONDS,
-            "memory": MOST_MEMORY,
+            "seconds": MAX_SECONDS,
+            "memory": MAX_MEMORY_BYTES,
         }
     )
-    completed = _run_reader(settings.encode() + b"\n" + content)
-    if completed.returncode:
-        raise ValueError(_reason(form, completed.returncode, completed.stderr))
-    header, _, answer = completed.stdout.partition(b"\n")
+    process_result = _run_reader(settings.encode() + b"\n" + content)
+    if process_result.returncode:
+        raise ValueError(_failure_reason(form, process_result.returncode, process_result.stderr))
+    header, _, circuit_bytes = process_result.stdout.partition(b"\n")
     facts = json.loads(header)
     if size := facts.get("too_large"):
         raise CircuitTooLargeError(*size)
     if fault := facts.get("fault"):
         raise ValueError(fault)
-    (circuit,) = qpy.load(io.BytesIO(answer))
+    (circuit,) = qpy.load(io.BytesIO(circuit_bytes))
     return SizedCircuit(circuit, facts["n_gates"])
 
 
@@ -110,23 +114,23 @@ def _run_reader(request: bytes) -> subprocess.CompletedProcess[bytes]:
     paths = [*filter(None, sys.path), str(Path(__file__).parents[1])]
     try:
         return subprocess.run(  # noqa: S603 - the content goes to its input, and is no command
-            [sys.executable, "-P", "-c", _CODE],
+            [sys.executable, "-P", "-c", _READER_CODE],
             input=request,
             capture_output=True,
-            timeout=_MOST_WAITING,
+            timeout=_TIMEOUT_S,
             check=False,
-            env={**os.environ, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**os.environ, **_ONE_THREAD_VARIABLES, "PYTHONPATH": os.pathsep.join(paths)},
         )
     except subprocess.TimeoutExpired:
-        raise ValueError(f"it is not read within {_MOST_WAITING} s") from None
+        raise ValueError(f"it is not read within {_TIMEOUT_S} s") from None
 
 
-def _reason(form: Form, returncode: int, stderr: bytes) -> str:
+def _failure_reason(form: Form, returncode: int, stderr: bytes) -> str:
     """Return why the process ended without an answer."""
     remedy = "" if form == "qpy" else ". QPY of Qiskit is read faster"
     if returncode in (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0)):
-        return f"reading it takes more than {MOST_SECONDS} s{remedy}"
+        return f"reading it takes more than {MAX_SECONDS} s{remedy}"
     if returncode < 0 or b"emory" in stderr:
-        return f"reading it takes more than {MOST_MEMORY:,} bytes of memory{remedy}"
+        return f"reading it takes more than {MAX_MEMORY_BYTES:,} bytes of memory{remedy}"
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
     return f"the process that reads it ended with exit code {returncode}: {''.join(lines[-1:])}"

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from qiskit import QuantumCircuit
 
-from qllmft_circuits.bounds import MOST_OPERANDS
+from qllmft_circuits.bounds import MAX_OPERANDS
 
 if TYPE_CHECKING:
     from openqasm3.ast import Expression
 
 _DECLARATIONS = ("Include", "ConstantDeclaration")
-MOST = 2**62  # larger powers and sizes count as this one
+MAX_SIZE = 2**62  # larger powers and sizes count as this one
 
 
 def size_of_statements(statements: Iterable[Any]) -> tuple[int, int, int]:
@@ -36,8 +36,12 @@ def size_of_statements(statements: Iterable[Any]) -> tuple[int, int, int]:
     (10, 3, 26)
     """
     size = _Size()
-    gates = size.gates(statements) + sum(size.definitions.values())
-    return min(MOST, sum(size.qubits.values())), min(MOST, size.n_clbits), min(MOST, gates)
+    gates = size.count_gates(statements) + sum(size.definitions.values())
+    return (
+        min(MAX_SIZE, sum(size.qubits.values())),
+        min(MAX_SIZE, size.n_clbits),
+        min(MAX_SIZE, gates),
+    )
 
 
 @dataclass
@@ -48,46 +52,53 @@ class _Size:
     definitions: dict[str, int] = field(default_factory=dict)  # gates of each
     n_clbits: int = 0
 
-    def gates(self, statements: Iterable[Any]) -> int:
+    def count_gates(self, statements: Iterable[Any]) -> int:
         """Return the number of gates of statements."""
-        return min(MOST, sum(self._of(statement) for statement in statements))
+        return min(
+            MAX_SIZE, sum(self._count_statement_gates(statement) for statement in statements)
+        )
 
-    def _of(self, statement: Any) -> int:
+    def _count_statement_gates(self, statement: Any) -> int:
         """Return the gates of a statement, and note what it declares."""
         kind = type(statement).__name__
         if kind == "QubitDeclaration":
-            declared = statement.size
-            self.qubits[statement.qubit.name] = 1 if declared is None else _number(declared)
+            register_size = statement.size
+            self.qubits[statement.qubit.name] = (
+                1 if register_size is None else _number_bound(register_size)
+            )
             return 0
         if kind == "QuantumGateDefinition":
             name = statement.name.name
             _check_operands(name, len(statement.arguments), len(statement.qubits))
-            self.definitions[name] = self.gates(statement.body)
+            self.definitions[name] = self.count_gates(statement.body)
             return 0
         if kind in ("ClassicalDeclaration", "IODeclaration"):
-            self.n_clbits += _bits(statement.type)
+            self.n_clbits += _count_bits(statement.type)
             return 0
         if kind in _DECLARATIONS:
             return 0
         if kind in ("QuantumGate", "QuantumPhase"):
-            return self._applied(statement)
+            return self._count_applied_gates(statement)
         if kind == "ForInLoop":
-            return min(MOST, _length(statement.set_declaration) * self.gates(statement.block))
+            return min(
+                MAX_SIZE,
+                _loop_length(statement.set_declaration) * self.count_gates(statement.block),
+            )
         if kind == "BranchingStatement":
-            return self.gates(statement.if_block) + self.gates(statement.else_block)
+            return self.count_gates(statement.if_block) + self.count_gates(statement.else_block)
         if kind == "SwitchStatement":
             blocks = [block for _, block in statement.cases] + [statement.default]
-            return sum(self.gates(block.statements) for block in blocks if block is not None)
-        for part in ("block", "body"):
-            if isinstance(inner := getattr(statement, part, None), list):
-                return self.gates(inner)
+            return sum(self.count_gates(block.statements) for block in blocks if block is not None)
+        for block_name in ("block", "body"):
+            if isinstance(inner_statements := getattr(statement, block_name, None), list):
+                return self.count_gates(inner_statements)
         return 1
 
-    def _applied(self, gate: Any) -> int:
+    def _count_applied_gates(self, gate: Any) -> int:
         name = getattr(getattr(gate, "name", None), "name", "")
         count = self.definitions.get(name, 1)
         for modifier in gate.modifiers:
-            argument = 1 if modifier.argument is None else abs(_number(modifier.argument))
+            argument = 1 if modifier.argument is None else abs(_number_bound(modifier.argument))
             if modifier.modifier.name == "pow":
                 count *= argument + 1
             elif modifier.modifier.name in ("ctrl", "negctrl"):
@@ -97,54 +108,56 @@ class _Size:
             if type(operand).__name__ == "Identifier":  # a whole register
                 sizes.append(self.qubits.get(operand.name, 1))
                 continue
-            parts = [part if isinstance(part, list) else [part] for part in operand.indices]
-            kinds = {type(each).__name__ for part in parts for each in part}
-            if kinds & {"RangeDefinition", "DiscreteSet"}:
+            index_groups = [part if isinstance(part, list) else [part] for part in operand.indices]
+            index_kinds = {type(index).__name__ for part in index_groups for index in part}
+            if index_kinds & {"RangeDefinition", "DiscreteSet"}:
                 sizes.append(sum(self.qubits.values()))
-        return min(MOST, count * max(sizes))
+        return min(MAX_SIZE, count * max(sizes))
 
 
 def _check_operands(name: str, *counts: int) -> None:
-    if max(counts) > MOST_OPERANDS:
+    if max(counts) > MAX_OPERANDS:
         raise ValueError(
-            f"the gate {name} has {max(counts):,} parameters or qubits, expected at most {MOST_OPERANDS:,}"
+            f"the gate {name} has {max(counts):,} parameters or qubits, expected at most {MAX_OPERANDS:,}"
         )
 
 
-def _bits(declared: Any) -> int:
+def _count_bits(declared: Any) -> int:
     """Return the number of classical bits of a declared type."""
     if type(declared).__name__ != "BitType":
         return 0
-    return 1 if declared.size is None else _number(declared.size)
+    return 1 if declared.size is None else _number_bound(declared.size)
 
 
-def _number(expression: Expression) -> int:
+def _number_bound(expression: Expression) -> int:
     """Return the value of a number or a product of numbers, or raise ValueError."""
-    kind, value = type(expression).__name__, getattr(expression, "value", None)
+    kind = type(expression).__name__
+    value = getattr(expression, "value", None)
     if kind in ("IntegerLiteral", "FloatLiteral") and isinstance(value, int | float):
-        return min(int(value), MOST)
+        return min(int(value), MAX_SIZE)
     if kind == "UnaryExpression":
-        return _number(expression.expression)  # type: ignore[attr-defined]
+        return _number_bound(expression.expression)  # type: ignore[attr-defined]
     if kind == "BinaryExpression" and expression.op.name in "+-*/":  # type: ignore[attr-defined]
         # more than any of them of both
-        left, right = (_number(each) for each in (expression.lhs, expression.rhs))  # type: ignore[attr-defined]
-        return min(MOST, (left + 1) * (right + 1))
+        left_bound = _number_bound(expression.lhs)  # type: ignore[attr-defined]
+        right_bound = _number_bound(expression.rhs)  # type: ignore[attr-defined]
+        return min(MAX_SIZE, (left_bound + 1) * (right_bound + 1))
     raise ValueError(f"a size or a power is of the kind {kind}, expected a number")
 
 
-def _length(values: Any) -> int:
+def _loop_length(values: Any) -> int:
     """Return the length of the range or the set of a loop."""
     if type(values).__name__ == "DiscreteSet":
         return len(values.values)
     if type(values).__name__ != "RangeDefinition" or values.start is None or values.end is None:
         raise ValueError("a loop is over no range of numbers")
-    return 1 + abs(_number(values.start)) + abs(_number(values.end))
+    return 1 + abs(_number_bound(values.start)) + abs(_number_bound(values.end))
 
 
-def count_gates(circuit: QuantumCircuit, most: int) -> int:
+def count_gates(circuit: QuantumCircuit, max_gates: int) -> int:
     """Return the number of gates of a circuit, where a gate that is defined by others counts as those.
 
-    Counting ends at the first number above ``most``.
+    Counting ends at the first number above ``max_gates``.
 
     >>> inner = QuantumCircuit(1)
     >>> _ = inner.h(0), inner.h(0)
@@ -155,7 +168,7 @@ def count_gates(circuit: QuantumCircuit, most: int) -> int:
     """
     total = 0
     circuits = [circuit]
-    while circuits and total <= most:
+    while circuits and total <= max_gates:
         for instruction in circuits.pop().data:
             operation = instruction.operation
             inner = list(getattr(operation, "blocks", ()))

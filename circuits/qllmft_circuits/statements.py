@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import openqasm3
 
-from qllmft_circuits.bounds import TOKENS
+from qllmft_circuits.bounds import TOKEN_PATTERN
 
 Statement: TypeAlias = "openqasm3.ast.Statement | openqasm3.ast.Pragma"
 
@@ -26,18 +26,18 @@ def parse_statements(text: str) -> list[Statement]:
     True
     """
     pieces = split_statements(text)
-    different = list(dict.fromkeys(pieces))
-    if len(different) == len(pieces):
+    distinct_pieces = list(dict.fromkeys(pieces))
+    if len(distinct_pieces) == len(pieces):
         return list(openqasm3.parse(text).statements)
     try:
-        parsed = openqasm3.parse("\n".join(different)).statements
+        distinct_statements = openqasm3.parse("\n".join(distinct_pieces)).statements
     except openqasm3.parser.QASM3ParsingError:
         return list(openqasm3.parse(text).statements)  # the error names a line of this text
-    starts = list(accumulate((piece.count("\n") + 1 for piece in different), initial=1))
-    statements: dict[str, list[Statement]] = {piece: [] for piece in different}
-    for statement in parsed:
+    starts = list(accumulate((piece.count("\n") + 1 for piece in distinct_pieces), initial=1))
+    statements: dict[str, list[Statement]] = {piece: [] for piece in distinct_pieces}
+    for statement in distinct_statements:
         assert statement.span is not None  # the parser sets it
-        piece = different[bisect_right(starts, statement.span.start_line) - 1]
+        piece = distinct_pieces[bisect_right(starts, statement.span.start_line) - 1]
         statements[piece].append(statement)
     return [statement for piece in pieces for statement in statements[piece]]
 
@@ -51,7 +51,7 @@ def split_statements(text: str) -> list[str]:
     pieces: list[str] = []
     depth = 0
     start = 0
-    for token in TOKENS.finditer(text):
+    for token in TOKEN_PATTERN.finditer(text):
         symbol = token[0]
         if symbol in _OTHER_GRAMMARS or (symbol == "OPENQASM" and pieces):
             return [text]
@@ -62,5 +62,5 @@ def split_statements(text: str) -> list[str]:
         elif symbol == ";" and depth == 0:
             pieces.append(text[start : token.end()].strip())
             start = token.end()
-    rest = text[start:].strip()
-    return [*pieces, rest] if rest else pieces
+    remainder = text[start:].strip()
+    return [*pieces, remainder] if remainder else pieces

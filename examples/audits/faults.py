@@ -138,8 +138,10 @@ def copied_rows(draw: int) -> Arguments:
     """Return a model with ten training rows among its test rows."""
     model = base(draw)
     held, labels = model["test"]
-    held, labels = held.copy(), labels.copy()
-    held[:10], labels[:10] = model["X"][:10], model["y"][:10]
+    held = held.copy()
+    labels = labels.copy()
+    held[:10] = model["X"][:10]
+    labels[:10] = model["y"][:10]
     return changed(model, test=(held, labels))
 
 
@@ -154,7 +156,8 @@ def rounded_copies(draw: int) -> Arguments:
 
 def shuffled_labels(draw: int) -> Arguments:
     """Return a model with labels in random order."""
-    model, random = base(draw), np.random.default_rng([2, draw])
+    model = base(draw)
+    random = np.random.default_rng([2, draw])
     held, labels = model["test"]
     return changed(
         model,
@@ -166,7 +169,8 @@ def shuffled_labels(draw: int) -> Arguments:
 
 def rare_label(draw: int) -> Arguments:
     """Return a model that gives every row the frequent one of two labels, which 92 % have, with a fitted readout."""
-    model, random = base(draw), np.random.default_rng([4, draw])
+    model = base(draw)
+    random = np.random.default_rng([4, draw])
 
     def rare(x: np.ndarray) -> np.ndarray:
         return (random.random(len(x)) < 0.08).astype(int)
@@ -197,7 +201,8 @@ def small_angles(draw: int) -> Arguments:
 
 def whole_turns(draw: int) -> Arguments:
     """Return a model of integers that are scaled to multiples of 4π, a full turn."""
-    model, random = base(draw), np.random.default_rng([6, draw])
+    model = base(draw)
+    random = np.random.default_rng([6, draw])
 
     def turns(rows: np.ndarray) -> np.ndarray:
         return 4 * np.pi * random.integers(0, 50, rows.shape)
@@ -241,7 +246,8 @@ def plateau(draw: int) -> Arguments:
 
 def linear_labels(draw: int) -> Arguments:
     """Return a model of labels that a line separates, with a fitted readout."""
-    model, mix = base(draw), np.array([1.0, -2.0, 0.5, 1.5])
+    model = base(draw)
+    mix = np.array([1.0, -2.0, 0.5, 1.5])
     held, _ = model["test"]
     return changed(
         model,
@@ -253,9 +259,11 @@ def linear_labels(draw: int) -> Arguments:
 
 def overfitted(draw: int) -> Arguments:
     """Return a model of fifteen operators that is fitted to forty rows with random labels."""
-    model, random = base(draw), np.random.default_rng([9, draw])
+    model = base(draw)
+    random = np.random.default_rng([9, draw])
     words = ["".join(word) for word in product("IZ", repeat=4)][1:]
-    x, y = model["X"][:40], random.integers(0, 2, 40)
+    x = model["X"][:40]
+    y = random.integers(0, 2, 40)
     values = values_of(model["circuit"], model["weights"], words, x)
     weight = np.linalg.lstsq(np.column_stack([values, np.ones(40)]), 2.0 * y - 1, rcond=None)[0]
     held, _ = model["test"]
@@ -277,8 +285,10 @@ def close_calls(draw: int) -> Arguments:
 def contradictions(draw: int) -> Arguments:
     """Return a model with 30 of 600 training rows twice, the second time with the other label."""
     model = base(draw)
-    x, y = model["X"].copy(), model["y"].copy()
-    x[:30], y[:30] = x[30:60], 1 - y[30:60]
+    x = model["X"].copy()
+    y = model["y"].copy()
+    x[:30] = x[30:60]
+    y[:30] = 1 - y[30:60]
     return changed(model, X=x, y=y)
 
 

@@ -41,7 +41,8 @@ def ten_qubits(draw: int) -> Arguments:
 
 def noisy_labels(draw: int) -> Arguments:
     """Return the base model with one label of twenty exchanged."""
-    model, random = base(draw, 7), np.random.default_rng([7, draw])
+    model = base(draw, 7)
+    random = np.random.default_rng([7, draw])
 
     def exchanged(y: np.ndarray) -> np.ndarray:
         return np.where(random.random(len(y)) < 0.05, 1 - y, y)
@@ -52,13 +53,16 @@ def noisy_labels(draw: int) -> Arguments:
 
 def three_labels(draw: int) -> Arguments:
     """Return a model of three labels, each with a combination of the expectation values of four qubits."""
-    circuit, random = layered(4, 2), np.random.default_rng([11, draw])
-    x, weights = random.uniform(-1.5, 1.5, (6000, 4)), random.uniform(-np.pi, np.pi, 12)
+    circuit = layered(4, 2)
+    random = np.random.default_rng([11, draw])
+    x = random.uniform(-1.5, 1.5, (6000, 4))
+    weights = random.uniform(-np.pi, np.pi, 12)
     mix = random.normal(size=(3, 4))
     scores = values_of(circuit, weights, None, x) @ mix.T
     offsets = -np.median(scores, axis=0)
     scores += offsets
-    y, ordered = scores.argmax(axis=1), np.sort(scores, axis=1)
+    y = scores.argmax(axis=1)
+    ordered = np.sort(scores, axis=1)
     clear = ordered[:, 2] - ordered[:, 1]
     by_label = [np.flatnonzero(y == label) for label in range(3)]
     kept = np.concatenate([rows[np.argsort(-clear[rows])[:330]] for rows in by_label])
@@ -72,7 +76,8 @@ def three_labels(draw: int) -> Arguments:
 
 def feature_map(draw: int) -> Arguments:
     """Return a model of Qiskit's ZZ feature map with layers of R_Y and CNOT, labels from its own parity."""
-    data, ansatz = zz_feature_map(3, reps=2), layered(3, 2)
+    data = zz_feature_map(3, reps=2)
+    ansatz = layered(3, 2)
     theta = ParameterVector("theta", 9)
     plain = ansatz.assign_parameters(
         {p: 0.0 if p.name.startswith("x[") else theta[int(p.name[6:-1])] for p in ansatz.parameters}

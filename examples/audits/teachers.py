@@ -13,7 +13,8 @@ from qllmft.analysis import trained_circuit
 
 Floats = NDArray[np.float64]
 Arguments = dict[str, Any]  # of qllmft.audit; `circuit`, `X` and `y` too
-ROWS, TESTED = 600, 400
+ROWS = 600
+TESTED = 400
 KEPT = 3  # of so many rows one is kept, with a value far from the threshold
 
 
@@ -29,7 +30,8 @@ def layered(
         entangle: ``ring`` of CNOT, ``brick`` of CZ, ``chain`` of CNOT, or ``none``.
     """
     size = n_qubits * len(gates.split()) * (layers + 1)
-    x, theta = ParameterVector("x", n_qubits), iter(ParameterVector("theta", size))
+    x = ParameterVector("x", n_qubits)
+    theta = iter(ParameterVector("theta", size))
     circuit = QuantumCircuit(n_qubits)
 
     def rotate() -> None:

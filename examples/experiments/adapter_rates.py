@@ -49,7 +49,8 @@ def main() -> None:
         shown, held = (drawn.take(np.sort(rows)) for rows in halves)
         record = Record(given.json, "seed", "adapter", "rate", of=len(held))
         for factor in (None, *FACTORS):
-            adapter, rate = factor is not None, 1 if factor is None else factor
+            adapter = factor is not None
+            rate = 1 if factor is None else factor
             if not record.lacks(seed, adapter, rate):
                 continue
             started = time.process_time()

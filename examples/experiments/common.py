@@ -82,7 +82,10 @@ class Record:
     """
 
     def __init__(self, file: Path, *keys: str, **about: Any) -> None:
-        self.file, self.keys, self.about, self.rows = file, keys, about, rows_of(file)
+        self.file = file
+        self.keys = keys
+        self.about = about
+        self.rows = rows_of(file)
 
     def lacks(self, *values: object) -> bool:
         """Return whether no row has these values of the keys."""

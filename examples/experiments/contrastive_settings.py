@@ -33,7 +33,8 @@ TRIED = (
     (20, 64, 5e-5),
 )
 NAMES = ("epochs", "batch_size", "lr")  # of the settings
-SHOWN, HELD = 16, 300  # texts of each label for the training, and most others
+SHOWN = 16  # texts of each label for the training, and most others
+HELD = 300
 Setting = tuple[int, int, float]
 
 
@@ -73,7 +74,9 @@ def draw(texts: Table, seed: int) -> tuple[Table, Table]:
 def tried(shown: Table, held: Table, settings: Setting, seed: int) -> dict[str, Any]:
     """Return the right answers after a step, its steps and its seconds."""
     epochs, batch_size, lr = settings
-    body, steps, started = TrainableBody(Body(BodyConfig(model="minilm"))), 0, time.process_time()
+    body = TrainableBody(Body(BodyConfig(model="minilm")))
+    steps = 0
+    started = time.process_time()
     if epochs:
         step = ContrastiveConfig(loss="supervised", epochs=epochs, batch_size=batch_size, lr=lr)
         fit_contrastive(body, shown, step, seed)

@@ -75,7 +75,8 @@ def pairs(n: int, seed: int) -> tuple[list[tuple[str, str]], np.ndarray]:
     for i, each in enumerate(known):
         of_section[each.section].append(i)
     random = np.random.default_rng(seed)
-    texts, similar = [], []
+    texts = []
+    similar = []
     for at in range(n):
         i = int(random.integers(len(known)))
         near = of_section[known[i].section]
@@ -84,7 +85,8 @@ def pairs(n: int, seed: int) -> tuple[list[tuple[str, str]], np.ndarray]:
             if at % 2 and len(near) > 1
             else int(random.integers(len(known)))
         )
-        first, second = known[i], known[j]
+        first = known[i]
+        second = known[j]
         texts.append((first.text, second.text))
         similar.append(len(first.tags & second.tags) / len(first.tags | second.tags))
     return texts, np.array(similar)

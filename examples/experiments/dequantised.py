@@ -68,7 +68,7 @@ def six_labels(file: Path) -> Path:
 def labels_by_onnx(python: str, run: Path, file: Path) -> dict[str, Any]:
     """Return the number of test texts with the circuit's label by an ONNX file, in another Python."""
     predictor = Predictor.load(run)
-    vectors = LabelledTexts.read(predictor, run).vectors.astype(np.float32)
+    vectors = LabelledTexts.load(predictor, run).vectors.astype(np.float32)
     with without_noise(predictor.model.classifier):
         labels = (
             finite_logits(predictor.model.classifier, torch.from_numpy(vectors))
@@ -91,10 +91,13 @@ def row(name: str, body: str, data: Path, run: Path, python: str | None) -> dict
     result = qllmft("train", *options)
     print(f"{name} on {body}: trained", file=sys.stderr, flush=True)
     analysis = qllmft("analyse", run)
-    surrogate, file = run / "surrogate", run / "surrogate.onnx"
+    surrogate = run / "surrogate"
+    file = run / "surrogate.onnx"
     shutil.rmtree(surrogate, ignore_errors=True)
     dequantised = qllmft("dequantise", run, "--onnx", file)
-    forms, bond, geometry = analysis["forms"], analysis["bond"], analysis["geometry"]
+    forms = analysis["forms"]
+    bond = analysis["bond"]
+    geometry = analysis["geometry"]
     found = {
         "head": name,
         "body": Path(body).name,
@@ -138,7 +141,7 @@ def twins(name: str, body: str, data: Path, run: Path) -> dict[str, Any]:
         "body": Path(body).name,
         "dimension": result["body"]["dimension"],
         "twins": {
-            "run": {"test": RunFolder(run).finished().head.tested.as_dict()},
+            "run": {"test": RunFolder(run).require_record().head.tested.as_dict()},
             **{
                 each: {"test": twin.test.as_dict(), "difference": twin.difference.as_dict()}
                 for each, twin in found.items()

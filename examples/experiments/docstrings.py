@@ -30,7 +30,8 @@ PACKAGES = (
     "torch",
 )
 PER_CLASS = 100  # sentences per class; a sub-package with fewer is no class
-SHORTEST, LONGEST = 25, 200  # characters of a sentence
+SHORTEST = 25  # characters of a sentence
+LONGEST = 200
 
 
 def sentences(file: Path) -> set[str]:
@@ -94,7 +95,8 @@ def drawn(k: int, n: int, seed: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    wanted, found = int(sys.argv[1]), classes()
+    wanted = int(sys.argv[1])
+    found = classes()
     if len(found) < wanted:
         sys.exit(
             f"got {len(found)} classes of {PER_CLASS} sentences, expected {wanted}; install more of the packages"

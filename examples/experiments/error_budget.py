@@ -36,9 +36,11 @@ def row(
     """Return the budget on the first of the same backends with other seeds, and what each samples."""
     model = predictor.model.classifier
     found = asdict(error_budget(model, texts.vectors, texts.labels, made[0]))
-    sampled, differ = [], []
+    sampled = []
+    differ = []
     for backend in made:
-        predictor.backend, predictor.known_texts = backend, 0
+        predictor.backend = backend
+        predictor.known_texts = 0
         result = evaluate(predictor, texts)
         assert result.agreement
         sampled.append(result.accuracy.right)

@@ -80,7 +80,8 @@ def main() -> None:
                             {"texts": name, "seed": seed, "first": many, "others": few, **found}
                         )
     keep(given.json, rows)
-    columns, lines = [*(f"{c:g}" for c in STRENGTHS), "chosen"], []
+    columns = [*(f"{c:g}" for c in STRENGTHS), "chosen"]
+    lines = []
     for name in dict.fromkeys(row["texts"] for row in rows):
         for many, few in SIZES:
             own = [r for r in rows if (r["texts"], r["first"], r["others"]) == (name, many, few)]

@@ -13,7 +13,9 @@ import torch
 from examples.experiments.common import keep, options
 from qllmft import QuantumHead
 
-REUPLOADS, BOUND, POINTS = 4, 0.1, 4096
+REUPLOADS = 4
+BOUND = 0.1
+POINTS = 4096
 
 
 @torch.no_grad()

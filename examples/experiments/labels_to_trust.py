@@ -47,15 +47,15 @@ from qllmft.inference import (
     LabelProbabilities,
     Rounds,
     Subset,
+    decide_by_known_texts,
     leads,
     measure,
     measure_in_rounds,
     texts_of_run,
-    trusted,
 )
 from qllmft.tasks import percent
 from qllmft_backends import Backend, Capabilities, create
-from qllmft_backends.observables import ZObservables, expectations_of_counts
+from qllmft_backends.observables import ZObservables, expectations_from_counts
 from qllmft_backends.protocol import Expectations, Floats, Operators
 
 BODIES: dict[str, dict[str, Any]] = {
@@ -64,7 +64,8 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 HALVES = {"data__n_per_label": 200, "data__train_fraction": 0.5}
 SEEDS = range(2)
-MOST, N_ROUNDS = 2000, 6
+MOST = 2000
+N_ROUNDS = 6
 KNOWN = 60  # calibration texts, and as many training texts
 KINDS = ("test", "validation", "training")
 DRIFTING = "readout that drifts between jobs"
@@ -79,7 +80,8 @@ class Simulated(GenericBackendV2):  # type: ignore[misc]
 
     def __init__(self, name: str, noise: Callable[[], NoiseModel]) -> None:
         super().__init__(8, seed=0)
-        self.name, self.noise = name, noise
+        self.name = name
+        self.noise = noise
         self.sent: dict[str, Any] = {}
 
     def run(self, run_input: Any, **options: Any) -> Any:
@@ -128,7 +130,7 @@ class Depolarising(Backend):
         """Return the expectation values of shots."""
         rng = np.random.default_rng(self.seed)
         counts = [self._counts(self._probabilities(circuit, row), rng) for row in values]
-        return expectations_of_counts(
+        return expectations_from_counts(
             counts, ZObservables.from_operators(observables, circuit.num_qubits)
         )
 
@@ -160,7 +162,7 @@ class Texts:
     def drawn(cls, predictor: qllmft.Predictor, run: Path, seed: int) -> Self:
         """Return drawn test texts of a run with `KNOWN` of the other kinds."""
         rng = np.random.default_rng(seed)
-        parts = [LabelledTexts.read(predictor, run, subset=Subset(TEXTS, seed)).vectors]
+        parts = [LabelledTexts.load(predictor, run, subset=Subset(TEXTS, seed)).vectors]
         _, _, splits = texts_of_run(run)
         tables = {"validation": splits.validation, "training": splits.train}
         for examples in predictor.embed_tables(tables):
@@ -182,7 +184,7 @@ def rules(measured: LabelProbabilities, exact: LabelProbabilities, texts: Texts)
 
     def decided_by(known: Rows) -> Rows:
         asked = new | known
-        return trusted(measured.take(asked), exact.take(known), known[asked]).decided
+        return decide_by_known_texts(measured.take(asked), exact.take(known), known[asked]).decided
 
     decided = {
         "shots alone": measured.decided[new],
@@ -199,7 +201,8 @@ def call(
     predictor: qllmft.Predictor, texts: Texts, backend: Backend, rounds: Rounds | None
 ) -> dict[str, Any]:
     """Return what each rule decides of one call."""
-    circuits, exact = predictor.circuits(texts.vectors), predictor.exact(texts.vectors)
+    circuits = predictor.circuits(texts.vectors)
+    exact = predictor.exact(texts.vectors)
     new = texts.kinds == 0
     mean = float(SHOTS)
     if rounds is None:
@@ -226,7 +229,7 @@ def calls(
     """Return the calls to a machine, which ``made`` makes of a seed and shots."""
     results = []
     for seed in SEEDS:
-        for shots, rounds in ((SHOTS, None), (MOST, Rounds.of(MOST, N_ROUNDS))):
+        for shots, rounds in ((SHOTS, None), (MOST, Rounds.from_total(MOST, N_ROUNDS))):
             result = call(predictor, texts[seed], made(seed, shots), rounds)
             results.append({"seed": seed} | result)
     return results
@@ -341,7 +344,8 @@ def main() -> None:
     record = Record(arguments.json, "body", "machine")
     with tempfile.TemporaryDirectory() as temporary:
         runs = arguments.runs or Path(temporary, "runs")
-        predictors, texts = {}, {}
+        predictors = {}
+        texts = {}
         for body, settings in BODIES.items():
             run = runs / body
             predictor = trained_head(arguments.sst2, run, **HALVES, **settings)

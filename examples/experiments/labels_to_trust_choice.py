@@ -20,21 +20,25 @@ from examples.experiments.common import keep, options
 from examples.experiments.machines import BACKENDS, TEXTS, trained_head
 from qllmft.inference import (
     Rounds,
-    errors_of,
+    benjamini_hochberg,
+    find_machine_errors,
     logit_moments,
     machine_variance,
     p_values,
-    selected,
 )
 from qllmft_backends import create
 
 Floats = NDArray[np.float64]
-CALLS, SENTENCES, ROUNDS = 150, 1200, Rounds.of(2000, 6)
+CALLS = 150
+SENTENCES = 1200
+ROUNDS = Rounds.from_total(2000, 6)
 
 
 def in_rounds(lead: Floats, variance: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Return measured leads and their errors, with no more shots for a lead that is decided."""
-    sums, shots, active = np.zeros_like(lead), np.zeros_like(lead), np.ones(len(lead), bool)
+    sums = np.zeros_like(lead)
+    shots = np.zeros_like(lead)
+    active = np.ones(len(lead), bool)
     for size, width in zip(ROUNDS.shots, ROUNDS.half_widths(1), strict=True):
         noise = rng.normal(size=len(lead)) * np.sqrt(variance * size)
         sums[active] += (size * lead + noise)[active]
@@ -47,7 +51,8 @@ def calls(lead: Floats, variance: Floats, true: Floats) -> Iterator[dict[str, An
     """Yield the decided share, and the wrong share of that, of each call and rule."""
     rng = np.random.default_rng(0)
     for _ in range(CALLS):
-        order, at_once = rng.permutation(len(lead)), np.sqrt(variance / 1000)
+        order = rng.permutation(len(lead))
+        at_once = np.sqrt(variance / 1000)
         measured = {
             "1,000 shots": (lead + rng.normal(size=len(lead)) * at_once, at_once),
             "rounds": in_rounds(lead, variance, rng),
@@ -56,7 +61,8 @@ def calls(lead: Floats, variance: Floats, true: Floats) -> Iterator[dict[str, An
             over = (found - true) * np.sign(found)
             wrong = np.sign(found) != np.sign(true)
             for known in (40, 60, 80):
-                old, new = order[:known], order[known : known + TEXTS]
+                old = order[:known]
+                new = order[known : known + TEXTS]
                 both = max(0.0, float(np.mean(over[old] ** 2 - errors[old] ** 2)))
                 own = machine_variance(over[old], errors[old])
                 scales = {"1": np.ones_like(errors)}
@@ -64,7 +70,7 @@ def calls(lead: Floats, variance: Floats, true: Floats) -> Iterator[dict[str, An
                 scales |= {"both, if seen": np.sqrt(errors**2 + own)}
                 for name, scale in scales.items():
                     p = p_values((np.abs(found) / scale)[new], (over / scale)[old])
-                    decided = selected(p, 0.05)
+                    decided = benjamini_hochberg(p, 0.05)
                     share = (wrong[new] & decided).sum() / max(1, decided.sum())
                     yield {"shots": how, "known": known, "scale": name} | {
                         "decided": float(decided.mean()),
@@ -102,7 +108,7 @@ def main() -> None:
     assert exact is not None
     rows = []
     for name, (kind, chosen) in BACKENDS.items():
-        errors = errors_of(create(kind, chosen | {"seed": 0}), circuits.circuit)
+        errors = find_machine_errors(create(kind, chosen | {"seed": 0}), circuits.circuit)
         logits, covariance = logit_moments(circuits, errors.probabilities(circuits.parameters))
         variance = covariance[:, 0, 0] + covariance[:, 1, 1] - 2 * covariance[:, 0, 1]
         true = exact[:, 1] - exact[:, 0]

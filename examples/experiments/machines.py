@@ -11,7 +11,8 @@ from qllmft_backends import Backend, create
 from qllmft_backends.noise import PRESETS
 from qllmft_backends.sandbox import MockServer, Store
 
-TEXTS, SHOTS = 300, 1000  # test texts, and shots of a circuit
+TEXTS = 300  # test texts, and shots of a circuit
+SHOTS = 1000
 FORTE = PRESETS["forte1"]
 RATES = {"one_qubit_rate": FORTE.one_qubit_rate, "two_qubit_rate": FORTE.two_qubit_rate}
 TIMES_3 = {"noise": "explicit"} | {name: 3 * rate for name, rate in RATES.items()}
@@ -43,7 +44,7 @@ def trained_head(sst2: str, run: Path, **settings: Any) -> qllmft.Predictor:
 
 def held_texts(predictor: qllmft.Predictor, run: Path) -> LabelledTexts:
     """Return drawn test texts of a run."""
-    return LabelledTexts.read(predictor, run, subset=Subset(TEXTS, 0))
+    return LabelledTexts.load(predictor, run, subset=Subset(TEXTS, 0))
 
 
 def mock_machine(kind: str, ledger: Path, seed: int, **options: Any) -> Backend:

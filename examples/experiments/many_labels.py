@@ -30,7 +30,7 @@ from qllmft.training.linear_model import (
     linear_solution,
     low_rank_solution,
 )
-from qllmft.training.search import STRENGTHS, split_examples
+from qllmft.training.search import LOGISTIC_STRENGTHS, split_examples
 
 # packages of this project's extras, whose sub-packages are enough for 150 labels
 MORE = (
@@ -50,7 +50,8 @@ MORE = (
     "sqlalchemy",
     "transformers",
 )
-TO_LEARN, TO_TEST = 20, 5  # texts of a label
+TO_LEARN = 20  # texts of a label
+TO_TEST = 5
 NARROW = 13  # qubits of the narrow head, 12 of whose values begin as sines
 Labels = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -63,7 +64,8 @@ def drawn(k: int, seed: int) -> tuple[Vectors, Labels, Vectors, Labels]:
     random = np.random.default_rng(seed)
     names = random.choice(sorted(classes), k, replace=False)
     texts = [text for name in names for text in random.permutation(classes[name]).tolist()]
-    x, y = vectors(texts), np.repeat(np.arange(k), per_label)
+    x = vectors(texts)
+    y = np.repeat(np.arange(k), per_label)
     learns = np.tile(np.arange(per_label) < TO_LEARN, k)
     return x[learns], y[learns], x[~learns], y[~learns]
 
@@ -79,7 +81,7 @@ def answers(k: int, seed: int) -> tuple[dict[str, Labels], Labels, dict[str, Any
     centred = (x - x.mean(axis=0)).astype(np.float64)
     shifted = (held - x.mean(axis=0)).astype(np.float64)
     examples = Examples.from_arrays(centred, y)
-    c = float(np.asarray(choose_linear(examples, split_examples(examples), STRENGTHS).c))
+    c = float(np.asarray(choose_linear(examples, split_examples(examples), LOGISTIC_STRENGTHS).c))
     found = {"logistic regression, C = 1": logistic(x, y, held, 1.0)}
     found["logistic regression"] = logistic(x, y, held, c)
     settings = {"train.ridge_c": c}  # one strength for all, so that it is searched once
@@ -88,7 +90,7 @@ def answers(k: int, seed: int) -> tuple[dict[str, Labels], Labels, dict[str, Any
     head.fit(x, y)
     seconds = time.perf_counter() - started
     found["head"] = np.asarray(head.predict(held))
-    network = head._loaded()
+    network = head._load_network()
     assert network.encoder is not None
     with torch.no_grad():
         latent, held_latent = (

@@ -11,9 +11,12 @@ import numpy as np
 
 from examples.experiments.common import DOCS, options, table, write_page
 
-HEAD, CONTROL = "head", "no circuit"
-PLAIN, SEARCHED = "logistic regression, C = 1", "logistic regression"
-NARROW, LOW_RANK = "head of 13 qubits", "logistic regression of rank 12"
+HEAD = "head"
+CONTROL = "no circuit"
+PLAIN = "logistic regression, C = 1"
+SEARCHED = "logistic regression"
+NARROW = "head of 13 qubits"
+LOW_RANK = "logistic regression of rank 12"
 COLUMNS = (HEAD, CONTROL, PLAIN, SEARCHED, NARROW, LOW_RANK)
 MACHINES = (36, 25)  # qubits
 MINUS = "−"
@@ -46,7 +49,8 @@ def difference(rows: list[dict[str, Any]], name: str, other: str) -> str:
 def circuits(row: dict[str, Any], qubits: int) -> int:
     """Return the circuits of a text on a machine."""
     registers: int = row["registers"]
-    fitting = max(1, qubits // (row["qubits"] // registers))
+    qubits_of_register: int = row["qubits"] // registers
+    fitting = max(1, qubits // qubits_of_register)
     return math.ceil(registers / fitting)
 
 

@@ -59,9 +59,10 @@ def main() -> None:
     parser.add_argument("--record", type=Path, help="JSON file to write")
     given = parser.parse_args()
     predictor = Predictor.load(given.run)
-    texts = LabelledTexts.read(predictor, given.run, subset=Subset(given.texts, seed=0))
+    texts = LabelledTexts.load(predictor, given.run, subset=Subset(given.texts, seed=0))
     exact = predictor.exact(texts.vectors)
-    rows, bare = [], np.zeros(0)
+    rows = []
+    bare = np.zeros(0)
     for method, total, readout_error in cases():
         predictor.known_texts = 0
         predictor.backend = backend_of(method, total, readout_error)

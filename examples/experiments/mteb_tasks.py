@@ -99,10 +99,13 @@ def compare(
         "estimators": {},
     }
     for name, values in accuracies.items():
-        row: dict[str, Any] = {"accuracy": asdict(MeanInterval.of(values)), "draws": values}
+        row: dict[str, Any] = {
+            "accuracy": asdict(MeanInterval.from_values(values)),
+            "draws": values,
+        }
         if name != estimators[0]:
             row["difference"] = asdict(
-                MeanInterval.of([a - b for a, b in zip(values, first, strict=True)])
+                MeanInterval.from_values([a - b for a, b in zip(values, first, strict=True)])
             )
         found["estimators"][name] = row
     return found

@@ -38,7 +38,8 @@ from qllmft.embed import pair_vectors, published_name
 from qllmft.sklearn import QuantumHeadClassifier, QuantumHeadRegressor
 from qllmft.tasks import TASKS, TaskName
 
-PER_LABEL, TEXTS = 80, 600
+PER_LABEL = 80
+TEXTS = 600
 STRENGTHS = np.logspace(-3, 4, 8)
 HEAD = "head"
 RIDGE_C = UNSEARCHED["train.ridge_c"]
@@ -62,7 +63,8 @@ def sections(k: int, body: str, seed: int) -> Drawn:
 
 def sub_packages(k: int, body: str, seed: int) -> Drawn:
     """Return first sentences of docstrings of k sub-packages."""
-    texts, labels = docstrings.drawn(k, PER_LABEL, seed), np.repeat(np.arange(k), PER_LABEL)
+    texts = docstrings.drawn(k, PER_LABEL, seed)
+    labels = np.repeat(np.arange(k), PER_LABEL)
     return Drawn(vectors(texts, body), labels, "classification", LR)
 
 
@@ -141,7 +143,8 @@ class OfColumns:
     """Linear regression of some columns alone."""
 
     def __init__(self, columns: list[int]) -> None:
-        self.columns, self.model = columns, LinearRegression()
+        self.columns = columns
+        self.model = LinearRegression()
 
     def fit(self, x: NDArray[np.float32], y: NDArray[np.float64]) -> OfColumns:
         """Fit and return it."""

@@ -16,10 +16,11 @@ from examples.experiments.common import DOCS, by_keys, rows_of, table, write_pag
 from examples.experiments.one_head import HEAD
 from examples.experiments.one_head_runs import LR
 from qllmft.tasks import TASK_OF_SCORE, MeanInterval, PairedDifference
-from qllmft.tasks.statistics import outcome, tested
+from qllmft.tasks.statistics import outcome, test_differences
 
 RESULTS = {"better": "better", "worse": "worse", "equal": "equivalent", "open": "inconclusive"}
-QUANTUM, WITHOUT = "quantum head", "the same without its circuit"
+QUANTUM = "quantum head"
+WITHOUT = "the same without its circuit"
 
 
 def read(name: str) -> list[dict[str, Any]]:
@@ -29,7 +30,7 @@ def read(name: str) -> list[dict[str, Any]]:
 
 def compared(ours: list[float], theirs: list[float], measure: Any) -> list[str]:
     """Return the cells of a difference over seeds: its mean, interval, and the least that was to be seen."""
-    return cells_of(PairedDifference.of(ours, theirs), measure)
+    return cells_of(PairedDifference.from_values(ours, theirs), measure)
 
 
 def cells_of(difference: PairedDifference, measure: Any) -> list[str]:
@@ -57,15 +58,15 @@ def folds() -> list[list[str]]:
                 ours, theirs = (
                     [row["scores"][name][score] for row in rows] for name in (HEAD, rival)
                 )
-                mean = MeanInterval.of(theirs).mean
+                mean = MeanInterval.from_values(theirs).mean
                 value = f"{100 * mean:.1f} %" if measure.in_percent else f"{mean:.3f}"
                 what = "" if measure.in_percent else f", {score}"
-                difference = PairedDifference.of(ours, theirs)
+                difference = PairedDifference.from_values(ours, theirs)
                 cells = cells_of(difference, measure)
                 lines.append([task, body, f"{rival}{what}", str(len(rows)), value, *cells])
                 differences.append(difference)
                 margins.append(measure.margin / measure.factor)
-    rows_with_tests = zip(lines, differences, tested(differences, margins), strict=True)
+    rows_with_tests = zip(lines, differences, test_differences(differences, margins), strict=True)
     return [
         [*line, RESULTS[outcome(difference.mean, p, equal_p)]]
         for line, difference, (p, equal_p, _) in rows_with_tests
@@ -84,7 +85,7 @@ def shares(rows: list[dict[str, Any]], name: str) -> list[float]:
 
 def mean(values: list[float]) -> str:
     """Return a mean in percent with half of its 95 % interval."""
-    found = MeanInterval.of(values)
+    found = MeanInterval.from_values(values)
     width = "" if found.half_width is None else f" ± {100 * found.half_width:.2f}"
     return f"{100 * found.mean:.2f}{width} %"
 
@@ -134,14 +135,15 @@ def qubits() -> tuple[list[list[str]], str, int]:
     for row in read("one-head-qubits"):
         found.setdefault(int(row["preset"].rpartition("=")[2]), []).append(row["scores"])
     measure = TASK_OF_SCORE["accuracy"].measure
-    lines, columns = [], []
+    lines = []
+    columns = []
     for n, rows in found.items():
         ours, theirs = (
             [row[name]["accuracy"] for row in rows] for name in (HEAD, "logistic regression")
         )
         columns.append(ours)
         lines.append([str(n), mean(ours), mean(theirs), *compared(ours, theirs, measure)[:2]])
-    slopes = MeanInterval.of(np.polyfit(list(found), np.array(columns), 1)[0].tolist())
+    slopes = MeanInterval.from_values(np.polyfit(list(found), np.array(columns), 1)[0].tolist())
     said = f"{measure.per_qubit(slopes.mean)} {measure.brackets(slopes.interval, 2)}"
     return lines, said, slopes.n
 

@@ -60,7 +60,7 @@ def scores(record: Any) -> dict[str, Any]:
 def measured(run: Path, backend: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return the answers of a run's model to its test texts on a backend, beside the exact ones."""
     predictor = Predictor.load(run)
-    texts = LabelledTexts.read(predictor, run, None, None, None)
+    texts = LabelledTexts.load(predictor, run, None, None, None)
     exact = predictor.exact(texts.vectors).labels
     predictor.known_texts = 0
     predictor.backend = create(backend, options)
@@ -104,7 +104,8 @@ def learning(seed: int, _given: argparse.Namespace, place: Path) -> dict[str, An
     """Return runs on Debian's descriptions of four sections with a body that learns with the head."""
     texts, names = debian.sections(4, 100, seed)
     labels = [names[i // 100] for i in range(len(texts))]
-    data, found = {"text": texts, "label": labels}, {}
+    data = {"text": texts, "label": labels}
+    found = {}
     for name, trainable in (("whole", True), ("adapter", "lora")):
         own = {"data__n_per_label": 80, "body__trainable": trainable}
         record, seconds = trained(data, place / name, seed, **own)

@@ -59,7 +59,8 @@ class Point:
         return range(self.first, self.first + self.count)
 
 
-NEIGHBOURS, SECOND = Structure(), Structure(2, 16)
+NEIGHBOURS = Structure()
+SECOND = Structure(2, 16)
 POINTS = [
     Point("c1-noise-00", NEIGHBOURS, 0.0, 1000, 60),
     Point("c1-noise-20", NEIGHBOURS, 0.2, 2000, 60),
@@ -86,7 +87,8 @@ def measured(point: Point, angles: Floats, kept: dict[str, Any] | None, file: Pa
         file: receives the record after every few seeds; None keeps none.
     """
     labels, share = teacher_labels(point.structure, angles)
-    task, training = Task(angles, labels, point.noise), min(TRAINING, len(labels) // 2)
+    task = Task(angles, labels, point.noise)
+    training = min(TRAINING, len(labels) // 2)
     record = kept or {
         **asdict(point),
         "sizes": [training, VALIDATION, len(labels) - training - VALIDATION],
@@ -121,7 +123,7 @@ def planted(structure: Structure, task: Task) -> dict[str, float]:
 
 def embeddings_of(sst2: str, body: str) -> Floats:
     """Return the embeddings (N, D) of all texts of SST-2."""
-    return vectors(read_corpus(DataConfig(source=sst2)).pooled().texts, body)
+    return vectors(read_corpus(DataConfig(source=sst2)).join_splits().texts, body)
 
 
 def main() -> None:

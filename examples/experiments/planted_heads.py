@@ -28,9 +28,13 @@ Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 DRAWS = 40  # of a teacher's angles
-TRAINING, VALIDATION = 435, 77  # texts, as in the paper's protocol
+TRAINING = 435  # texts, as in the paper's protocol
+VALIDATION = 77
 TRAIN = TrainConfig(epochs=20, lr=0.1, batch_size=145)
-HEAD, TWIN, LINEAR, KERNEL = "quantum head", "separable twin", "logistic regression", "SVC"
+HEAD = "quantum head"
+TWIN = "separable twin"
+LINEAR = "logistic regression"
+KERNEL = "SVC"
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,10 @@ class Structure:
 
     def circuit(self) -> QuantumCircuit:
         """Return the circuit, with the parameters ``x`` (Q,) and ``theta`` (one per block)."""
-        x, theta = ParameterVector("x", self.qubits), ParameterVector("theta", self.blocks)
-        circuit, angles = QuantumCircuit(self.qubits), iter(range(self.blocks))
+        x = ParameterVector("x", self.qubits)
+        theta = ParameterVector("theta", self.blocks)
+        circuit = QuantumCircuit(self.qubits)
+        angles = iter(range(self.blocks))
         for _ in range(self.reuploads):
             for qubit in range(self.qubits):
                 circuit.ry(x[qubit], qubit)
@@ -108,7 +114,8 @@ def teacher_labels(structure: Structure, angles: Floats) -> tuple[Labels, float]
     The label is whether ⟨Z⟩ of one qubit is above its median. The angles of the circuit and the qubit are those of
     `DRAWS` draws with the least separable share. A head without CNOTs has the share 1 with all, and takes the first.
     """
-    head, best = _head(structure), (2.0, 0, 0)
+    head = _head(structure)
+    best = (2.0, 0, 0)
     for draw in range(DRAWS if structure.entangled else 1):
         _turn(head, draw)
         values = head(torch.from_numpy(angles)).numpy().astype(np.float64)

@@ -13,7 +13,7 @@ from examples.experiments.common import table, write_page
 from examples.experiments.planted_heads import HEAD, KERNEL, LINEAR, TWIN
 from examples.experiments.planted_rank import BONDS, EXACT, certificates
 from examples.experiments.planted_studies import BASELINES, SEEDS, Kept, power
-from qllmft.analysis import MOST_BOND
+from qllmft.analysis import MAX_BOND
 from qllmft.report import style
 from qllmft.tasks import ALPHA, POWER, Accuracy, MeanInterval, percent
 
@@ -70,8 +70,10 @@ def accuracy(found: MeanInterval) -> str:
 
 def curve_row(point: Kept) -> list[str]:
     """Return the row of a point in the first table."""
-    record, answers = point.record, point.answers
-    gap, least = point.gaps[0], point.least[0]
+    record = point.record
+    answers = point.answers
+    gap = point.gaps[0]
+    least = point.least[0]
     exact = record["noise"] == 0.5
     return [
         name_of(point),
@@ -127,7 +129,8 @@ def certificate_rows() -> list[list[str]]:
 
 def claims(points: Sequence[Kept]) -> dict[str, str]:
     """Return the numbers of the page's sentences. A study counts once, by its comparison with the twin."""
-    curve, nulls = with_noise(points), null_studies(points)
+    curve = with_noise(points)
+    nulls = null_studies(points)
     places = [(point.gaps[0] / point.least[0], point.answers.better[0]) for point in curve]
     at_zero, at_least = (
         [value for point in curve for value in point.simulated(place)] for place in (0.0, 1.0)
@@ -158,7 +161,7 @@ def claims(points: Sequence[Kept]) -> dict[str, str]:
         "studies": str(sum(len(point.differences) // SEEDS for point in points)),
         "seeds": f"{sum(len(point.differences) for point in points):,}",
         "certificates_agree": str(
-            sum(row.given == (row.planted <= MOST_BOND) for row in certificates())
+            sum(row.given == (row.planted <= MAX_BOND) for row in certificates())
         ),
         "certificates_all": str(len(certificates())),
     }

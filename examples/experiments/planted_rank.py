@@ -10,7 +10,7 @@ import torch
 
 from examples.experiments.planted_heads import Floats
 from qllmft.analysis import (
-    certificate_of,
+    certify,
     head_states,
     rank_bounds,
     schmidt_rank,
@@ -72,7 +72,7 @@ def truncations(angles: Floats) -> list[dict[str, Any]]:
         for bond in BONDS:
             truncated = TruncatedHead(config, bond)
             truncated.load_state_dict({"theta": head.connector.weight})
-            found = truncated.measured(torch.from_numpy(angles[:TEXTS]))
+            found = truncated.values_with_bounds(torch.from_numpy(angles[:TEXTS]))
             bounds[str(bond)] = float(found[1].max())
         rows.append({"shape": shape_of(connectivity, layers, ring), "rank": rank, "bounds": bounds})
     return rows
@@ -95,7 +95,7 @@ def certificates() -> list[Deep]:
         config = config_of(connectivity, layers, ring, WIDE)
         circuit = head_template(config)
         assert circuit is not None
-        found = certificate_of(config)
+        found = certify(config)
         planted = rank_bounds(circuit)[WIDE // 2 - 1]
         rows.append(Deep(shape_of(connectivity, layers, ring), planted, found.bond, found.holds))
     return rows

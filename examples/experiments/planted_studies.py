@@ -36,7 +36,7 @@ class Kept:
 
     def mean(self, name: str) -> MeanInterval:
         """Return the mean test accuracy of a model."""
-        return MeanInterval.of(self.scores(name).tolist())
+        return MeanInterval.from_values(self.scores(name).tolist())
 
     @cached_property
     def differences(self) -> Floats:
@@ -104,13 +104,15 @@ class Kept:
     @cached_property
     def answers(self) -> Answers:
         """Return the outcomes of all studies."""
-        better, beats, least = np.zeros(len(BASELINES), np.int64), 0, []
+        better = np.zeros(len(BASELINES), np.int64)
+        beats = 0
+        least = []
         count = len(self.differences) // SEEDS
         for number in range(count):
             study = self.study(number)
             comparisons = compare(study)
             better += [each.outcome == "better" for each in comparisons]
-            rival = best(study.rows_of("baseline")).label  # of the verdict's sentence
+            rival = best(study.select_rows("baseline")).label  # of the verdict's sentence
             beats += any(c.baseline == rival and c.outcome == "better" for c in comparisons)
             least.append([each.detectable for each in comparisons])
         shares = tuple(Accuracy(int(each), count) for each in better)
@@ -154,7 +156,8 @@ def better(differences: Floats) -> NDArray[np.bool_]:
     mean = differences.mean(axis=1)
     error = differences.std(axis=1, ddof=1) / np.sqrt(n)
     p = 2 * stats.t.sf(np.abs(mean) / np.maximum(error, 1e-15), n - 1)
-    smaller, larger = p.min(axis=1), p.max(axis=1)
+    smaller = p.min(axis=1)
+    larger = p.max(axis=1)
     first = np.minimum(1.0, 2 * smaller)
     corrected = np.where(p == smaller[:, None], first[:, None], np.maximum(first, larger)[:, None])
     return np.asarray((corrected < ALPHA) & (mean > 0))

@@ -166,7 +166,7 @@ def compared(record: dict[str, Any]) -> list[dict[str, Any]]:
         others = {model: found for model, found in row["here"].items() if model != HEAD}
         best = max(others, key=lambda model: others[model]["validation"])
         ours, theirs = (right_by_point(each).tolist() for each in (row["here"][HEAD], others[best]))
-        found = PairedDifference.of(ours, theirs)
+        found = PairedDifference.from_values(ours, theirs)
         rows.append(
             {
                 "data": name,

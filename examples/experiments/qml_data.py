@@ -32,9 +32,11 @@ def linearly_separable(random: RandomState, n: int, features: int, margin: float
 
 def hidden_manifold(random: RandomState, n: int, features: int, manifold: int) -> Data:
     """Draw points on a curved manifold of ``manifold`` dimensions, labelled by a random layer of tanh at its median."""
-    embedding, points = random.normal(size=(manifold, features)), random.normal(size=(n, manifold))
+    embedding = random.normal(size=(manifold, features))
+    points = random.normal(size=(n, manifold))
     x = np.tanh(points @ embedding / np.sqrt(manifold) - (2 * random.uniform(size=features) - 1))
-    hidden, output = random.normal(size=(manifold, manifold)), random.normal(size=manifold)
+    hidden = random.normal(size=(manifold, manifold))
+    output = random.normal(size=manifold)
     values = np.tanh(points @ hidden.T) @ output / np.sqrt(manifold)
     return x, np.where(values < np.median(values), -1.0, 1.0)
 
@@ -44,7 +46,8 @@ def hyperplanes(random: RandomState, n: int, features: int, planes: int, dimensi
 
     The map to ``features`` dimensions is linear. Their labels are of the sorted points: an odd parity comes second.
     """
-    weights, biases = random.uniform(size=(planes, dimension)), random.uniform(size=planes)
+    weights = random.uniform(size=(planes, dimension))
+    biases = random.uniform(size=planes)
     points = random.normal(size=(4 * n, dimension))
     even = (points @ weights.T + biases > 0).sum(axis=1) % 2 == 0
     points = np.concatenate([points[even][: n // 2], points[~even][: n // 2]])
@@ -74,7 +77,8 @@ def two_curves(
 
 def bars_and_stripes(random: RandomState, n: int, size: int, noise: float) -> Data:
     """Draw noisy images of ``size`` x ``size``: stripes (rows, 1) or bars (columns, -1)."""
-    x, y = np.full((n, size, size), -1.0), np.empty(n)
+    x = np.full((n, size, size), -1.0)
+    y = np.empty(n)
     for image, i in zip(x, range(n), strict=True):
         stripes = random.rand() > 0.5
         lines = random.rand(size) > 0.5

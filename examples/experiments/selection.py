@@ -29,13 +29,15 @@ from examples.experiments.common import (
 )
 from examples.experiments.selection_sets import UNEVEN_SETS, text_sets
 from qllmft import load_preset
-from qllmft.baselines import TrainedHead, fit_without_circuit, in_latent, make_baselines
+from qllmft.baselines import TrainedHead, fit_without_circuit, make_baselines, to_latent
 from qllmft.config import RunConfig
 from qllmft.heads import build_classifier
 from qllmft.tasks.measure import with_minus
 from qllmft.training import Examples
 
-PER_LABEL, VALIDATION, TEST = 80, 0.15, 0.2
+PER_LABEL = 80
+VALIDATION = 0.15
+TEST = 0.2
 DRAWS = (0, 1, 10, 11, 12)
 WAYS: dict[str, dict[str, Any]] = {
     "judged": {},
@@ -94,9 +96,10 @@ def scores(
     found: dict[str, Any] = {}
     chosen: dict[str, Any] = {}
     head.fit(train, validation)
-    found["head"], chosen["head"] = judge(head.predict(test.x.numpy())), head.settings
+    found["head"] = judge(head.predict(test.x.numpy()))
+    chosen["head"] = head.settings
     control = fit_without_circuit(head, train, validation)
-    latent = in_latent(head, test)
+    latent = to_latent(head, test)
     assert control is not None
     assert latent is not None
     found["control"] = judge(control.head.predict(latent.x.numpy()))

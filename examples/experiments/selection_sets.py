@@ -43,7 +43,9 @@ class TextSet(NamedTuple):
 
 def even_texts(pairs: Sequence[tuple[str, str]], labels: Sequence[str], seed: int) -> LabelledTexts:
     """Return as many texts of each of some labels."""
-    random, texts, numbers = np.random.default_rng(seed), list[str](), list[int]()
+    random = np.random.default_rng(seed)
+    texts = list[str]()
+    numbers = list[int]()
     for number, label in enumerate(labels):
         pool = sorted({text for text, other in pairs if other == label})
         rows = random.permutation(len(pool))[: SIZE // len(labels)]

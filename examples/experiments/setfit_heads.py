@@ -24,7 +24,9 @@ from examples.experiments.docstrings import drawn
 from qllmft.setfit import QuantumSetFitHead
 
 PRESETS = ("sines",)
-EPOCHS, BATCH, RATE = 16, 2, 1e-2  # of a differentiable head, as in SetFit's TrainingArguments
+EPOCHS = 16  # of a differentiable head, as in SetFit's TrainingArguments
+BATCH = 2
+RATE = 1e-2
 PER_LABEL = 80
 LONGEST = 64  # tokens; no sentence is longer than 200 characters
 COLUMNS = ("logistic regression", "SetFitHead", *PRESETS)
@@ -60,12 +62,15 @@ def heads(k: int, seed: int) -> dict[str, SetFitHead]:
 
 def measure(k: int, seed: int, iterations: int) -> dict[str, int]:
     """Return the number of right answers of each head, and of held-out texts."""
-    texts, labels = drawn(k, PER_LABEL, seed), np.repeat(np.arange(k), PER_LABEL)
+    texts = drawn(k, PER_LABEL, seed)
+    labels = np.repeat(np.arange(k), PER_LABEL)
     split = StratifiedShuffleSplit(1, test_size=0.2, random_state=seed).split(texts, labels)
     train, held = next(split)
-    shown, given = [texts[i] for i in train], labels[train].tolist()
+    shown = [texts[i] for i in train]
+    given = labels[train].tolist()
     body = tuned(shown, given, iterations, seed)
-    x, x_held = body.encode(shown), body.encode([texts[i] for i in held])
+    x = body.encode(shown)
+    x_held = body.encode([texts[i] for i in held])
     right = {"logistic regression": LogisticRegression(max_iter=2000).fit(x, given).predict(x_held)}
     for name, head in heads(k, seed).items():
         torch.manual_seed(seed)

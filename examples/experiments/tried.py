@@ -23,7 +23,8 @@ from qllmft.baselines import OnLoadedVectors
 from qllmft.sklearn import QuantumHeadClassifier
 
 SEEDS = range(8)
-ODD, PLAIN = load_preset("odd").config({}).model, load_preset("single-10q").config({}).model
+ODD = load_preset("odd").config({}).model
+PLAIN = load_preset("single-10q").config({}).model
 
 
 def quadratic(c: float, pad: Literal["zeros", "bias"]) -> OnLoadedVectors:

@@ -99,12 +99,17 @@ def experiments(name: str, preset: str | None = None) -> dict[tuple[str, int], E
 
 def accuracy_figure(request: FigureRequest) -> AccuracyFigure:
     """Return the data of one figure. It raises the errors of `select`."""
-    name, paper, preset = request.name, published(), request.preset
+    name = request.name
+    paper = published()
+    preset = request.preset
     wanted = experiments(name, preset)
     selection = select(request, wanted)
-    points, parameters, printed = [], {}, []
+    points = []
+    parameters = {}
+    printed = []
     for (curve, x), measured in selection.measured.items():
-        chosen, tried = measured.chosen, measured.candidates
+        chosen = measured.chosen
+        tried = measured.candidates
         others = [c.test.mean for c in tried if c is not chosen]
         every = [accuracy.value for c in tried for accuracy in c.tested]
         shown = tuple(every if name in LAYERS else others)
@@ -154,13 +159,17 @@ def draw_accuracy(data: AccuracyFigure) -> Any:
     if data.name in LAYERS:
         over, curves = LAYERS[data.name]
         axes.set_xticks(over.values)
-        label, margin, columns = f"{over.words} ${over.symbol}$", 0.5, 3
+        label = f"{over.words} ${over.symbol}$"
+        margin = 0.5
+        columns = 3
         shown = f"{curves.words} ${curves.symbol}$; bars: 95 % interval over seeds{wide}; boxes: all runs"
         note = f"{data.circumstances}; {shown}"
     else:
         axes.set_xticks(list(data.parameters), [f"{q}\n{n:,}" for q, n in data.parameters.items()])
         seeds = [point.accuracy.n for point in data.points]
-        label, margin, columns = "qubits $Q$, and trained parameters", 0.7, 2
+        label = "qubits $Q$, and trained parameters"
+        margin = 0.7
+        columns = 2
         note = f"here: {data.circumstances}; {style.bars_note(seeds, wide)}"
     ticks = axes.get_xticks()
     axes.set(xlabel=label, ylabel="test accuracy (%)", xlim=(ticks[0] - margin, ticks[-1] + margin))
@@ -171,7 +180,8 @@ def draw_accuracy(data: AccuracyFigure) -> Any:
 
 def _draw_curves(axes: Any, data: AccuracyFigure) -> None:
     labels = list(dict.fromkeys(label for label, _ in experiments(data.name)))
-    several, layers = len(labels) > 1, data.name in LAYERS
+    several = len(labels) > 1
+    layers = data.name in LAYERS
     if layers:
         _draw_boxes(axes, data.points)
     for i, label in enumerate(labels):

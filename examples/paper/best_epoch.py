@@ -47,7 +47,8 @@ def drawn(config: RunConfig, inputs: SharedInputs, seed: int) -> dict[str, int]:
 
 def curves(config: RunConfig, inputs: SharedInputs) -> dict[str, Any]:
     """Train one head, and return by epoch its accuracy and loss on the validation texts, and accuracy on the others."""
-    splits, own = inputs.splits(config.data, config.seed), drawn(config, inputs, config.seed)
+    splits = inputs.splits(config.data, config.seed)
+    own = drawn(config, inputs, config.seed)
     others = {
         text: label for seed in CHOOSING for text, label in drawn(config, inputs, seed).items()
     }
@@ -98,9 +99,11 @@ def table(record: dict[str, Any]) -> str:
         name: [chosen(runs, by, RATES if swept else (LETTER,)) for runs in by_seed]
         for name, (by, swept) in CHOICES.items()
     }
-    first, lines = next(iter(results.values())), []
+    first = next(iter(results.values()))
+    lines = []
     for name, values in results.items():
-        mean, paired = MeanInterval.of(values), PairedDifference.of(values, first)
+        mean = MeanInterval.from_values(values)
+        paired = PairedDifference.from_values(values, first)
         low, high = paired.interval or (paired.mean, paired.mean)
         difference = (
             f"{100 * paired.mean:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]"

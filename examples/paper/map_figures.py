@@ -95,7 +95,8 @@ def draw_map(
     panels[0].set_ylabel("test accuracy (%)")
     wide = style.keep_in_view(panels[0], "y", [point.row.test_interval for point in shown])
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
-    record, bars = shown[0].record, style.bars_note([len(shown[0].row.test)], wide)
+    record = shown[0].record
+    bars = style.bars_note([len(shown[0].row.test)], wide)
     sources = ", ".join(dict.fromkeys(point.record.data.source for point in shown))
     style.note_below(
         figure,

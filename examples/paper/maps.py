@@ -56,7 +56,8 @@ def _along(axis: str, points: list[MapPoint]) -> Compared:
 
 
 def _is_baseline(point: MapPoint, other: MapPoint) -> bool:
-    ours, theirs = point.row, other.row
+    ours = point.row
+    theirs = other.row
     sides = (ours.side, theirs.side) == ("subject", "baseline")
     same_group = point.record is other.record and ours.group == theirs.group
     return sides and same_group and max(theirs.parameters) <= min(ours.parameters)

@@ -16,7 +16,7 @@ from typing import Any
 
 from qllmft import RunConfig, load_preset
 from qllmft.campaign import FinishedRun, SeededResult, best, collect
-from qllmft.config import differing, settings_of
+from qllmft.config import find_differing, flat_settings
 from qllmft.published import published
 from qllmft.report import train_command
 from qllmft.run import ModelResult
@@ -67,7 +67,7 @@ class Experiment:
             return None
         if self.baseline is not None:  # its result does not depend on the run's own head
             return run.record.model(self.baseline)
-        names = differing(run.config, self.config)
+        names = find_differing(run.config, self.config)
         prefixes = (*_CIRCUMSTANCES, *SWEPT, *_FREE)
         return run.record.head if all(name.startswith(prefixes) for name in names) else None
 
@@ -135,7 +135,7 @@ def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measure
     for circumstances, group in groups.items():
         candidates = collect(
             group,
-            lambda run: {name: settings_of(run.config)[name] for name in swept},
+            lambda run: {name: flat_settings(run.config)[name] for name in swept},
             experiment.result_of,
         )
         candidates.sort(key=lambda candidate: tuple(candidate.settings.values()))
@@ -147,7 +147,8 @@ def _preference(measured: Measured) -> tuple[Any, ...]:
     given = measured.circumstances
     training = given.training[1]
     effort = training if isinstance(training, int) else {"small": 0, "paper": 1}.get(training, 0)
-    own, seeds = (given.shots is None, given.as_wide_as_the_paper), measured.chosen.test.n
+    own = (given.shots is None, given.as_wide_as_the_paper)
+    seeds = measured.chosen.test.n
     return *own, effort, seeds, given.fingerprint, given.body
 
 
@@ -192,11 +193,13 @@ def parameters_of(name: str) -> int | None:
 
 def preset_counts(name: str) -> PresetCounts:
     """Return all counts of a preset."""
-    preset, parameters = load_preset(name), parameters_of(name)
+    preset = load_preset(name)
+    parameters = parameters_of(name)
     model = preset.config().model
     if preset.baseline is not None:  # the run's own head is another model
         return PresetCounts(parameters)
-    head, encoder = head_template(model), encoder_template(model)
+    head = head_template(model)
+    encoder = encoder_template(model)
     return PresetCounts(
         parameters=parameters,
         head=None if head is None else count(head),

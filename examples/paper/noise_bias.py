@@ -13,7 +13,8 @@ import numpy as np
 from qllmft_backends.adjoint import AdjointEngine, GaussianShots, lower
 from qllmft_circuits import head_circuit
 
-SAMPLES, REACH = 16, 1.5
+SAMPLES = 16
+REACH = 1.5
 
 
 def bias(n_qubits: int, shots: int, draws: int) -> tuple[float, float, float]:
@@ -31,7 +32,8 @@ def bias(n_qubits: int, shots: int, draws: int) -> tuple[float, float, float]:
         [engine.values(angles, shots=GaussianShots(shots, seed)) for seed in range(draws)],
         np.float64,
     )
-    as_printed, sums = drawn[..., :-1], drawn[..., -1:]
+    as_printed = drawn[..., :-1]
+    sums = drawn[..., -1:]
     slopes = [
         float(np.vdot(exact, z.mean(axis=0)) / np.vdot(exact, exact))
         for z in (as_printed, as_printed / sums)

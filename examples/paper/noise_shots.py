@@ -33,7 +33,7 @@ def measured(run: Path, sample: int) -> dict[str, Any] | None:
     if config.noise.gates == "none":
         return None
     predictor = Predictor.load(run, create("adjoint"))
-    texts = LabelledTexts.read(predictor, run, subset=Subset(sample, seed=0))
+    texts = LabelledTexts.load(predictor, run, subset=Subset(sample, seed=0))
     row: dict[str, Any] = {"qubits": config.model.n_qubits, "gates": config.noise.gates}
     row |= {"seed": config.seed, "epochs": config.train.epochs, "texts": len(texts.labels)}
     for name in MEASUREMENTS:
@@ -58,12 +58,12 @@ def table(rows: list[dict[str, Any]]) -> str:
         share = {
             name: [row[name]["right"] / row["texts"] for row in heads] for name in MEASUREMENTS
         }
-        paired = PairedDifference.of(share["per_shot"], share["same"])
+        paired = PairedDifference.from_values(share["per_shot"], share["same"])
         low, high = (ACCURACY.signed(end, 2) for end in paired.interval or (paired.mean,) * 2)
         total = sum(row["texts"] for row in heads)
         flips = [100 * sum(row[name]["flips"] for row in heads) / total for name in MEASUREMENTS]
         cells = [str(qubits), RATES[gates]]
-        cells += [ACCURACY.mean(MeanInterval.of(share[name])) for name in MEASUREMENTS]
+        cells += [ACCURACY.mean(MeanInterval.from_values(share[name])) for name in MEASUREMENTS]
         cells += [f"{ACCURACY.signed(paired.mean, 2)} [{low}, {high}]"]
         cells += [f"{flip:.2f} %" for flip in flips]
         lines.append(f"| {' | '.join(cells)} |")

@@ -158,7 +158,9 @@ def _difference(value: Published, found: dict[str, list[Measured]]) -> MeanInter
         ours, theirs = (dict(zip(m.chosen.seeds, m.chosen.tested, strict=True)) for m in (a, b))
         seeds = sorted(ours.keys() & theirs.keys())
         if a.circumstances.same_texts == b.circumstances.same_texts and len(training) < 2 and seeds:
-            return MeanInterval.of([ours[seed].value - theirs[seed].value for seed in seeds])
+            return MeanInterval.from_values(
+                [ours[seed].value - theirs[seed].value for seed in seeds]
+            )
     return None
 
 

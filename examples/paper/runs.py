@@ -11,7 +11,7 @@ from typing import Any
 
 from qllmft import RunConfig, UserError
 from qllmft.campaign import Curve, FinishedRun
-from qllmft.config import differing, parse_config, with_settings
+from qllmft.config import find_differing, parse_config, with_settings
 from qllmft.run import RunFolder, RunRecord
 
 FORMAT = 1
@@ -65,7 +65,8 @@ def write_runs(
 
 
 def _named(run: FinishedRun) -> FinishedRun:
-    source, config = run.config.data.source, run.config
+    source = run.config.data.source
+    config = run.config
     if Path(source).exists() or PurePath(source).is_absolute():
         data = config.data.model_copy(update={"source": PurePath(source).name})
         config = config.model_copy(update={"data": data})
@@ -86,7 +87,7 @@ def _to_json(run: FinishedRun, *, keep_curve: bool) -> dict[str, Any]:
         ),
         versions={},
     )
-    settings = differing(run.config.model_copy(update={"candidates": ()}), RunConfig())
+    settings = find_differing(run.config.model_copy(update={"candidates": ()}), RunConfig())
     if candidates := run.config.model_dump(mode="json").get("candidates"):
         settings["candidates"] = candidates  # whole, in place of their names
     return {

@@ -11,7 +11,7 @@ from typing import Any
 from examples.paper.measured import Circumstances, Experiment, Measured, measure
 from qllmft import RunConfig, UserError
 from qllmft.campaign import FinishedRun
-from qllmft.config import settings_of
+from qllmft.config import flat_settings
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class FigureRuns:
 
 def having(runs: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[FinishedRun]:
     """Return the runs with the given settings, by dotted name. UserError for an unknown name, or if none is left."""
-    known = settings_of(RunConfig()).keys()
+    known = flat_settings(RunConfig()).keys()
     kept = list(runs)
     for name, value in settings.items():
         if name not in known:
             raise UserError(
                 f"--where {name}: there is no such setting; expected one such as train.epochs=100."
             )
-        values = [settings_of(run.config).get(name) for run in kept]
+        values = [flat_settings(run.config).get(name) for run in kept]
         kept = [run for run, own in zip(kept, values, strict=True) if own == value]
         if not kept:
             found = ", ".join(sorted({str(own) for own in values}))
@@ -100,7 +100,8 @@ def _missing_text(
     rest: str = "",
 ) -> str:
     """Return an error with the commands that make the missing runs in the circumstances of ``example``."""
-    extra, seeds = "", ""
+    extra = ""
+    seeds = ""
     if example:
         run = example[0]
         words = ["--data", run.record.data.source, "--body", run.config.body.model]

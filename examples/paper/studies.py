@@ -78,11 +78,11 @@ def budgets(record: StudyRecord) -> list[Budget]:
     """Return a budget for each group of rows whose baseline is a row of the paper."""
     compared = {c.subject: c for c in compare(record)}
     found = []
-    for start in record.rows_of("baseline"):
+    for start in record.select_rows("baseline"):
         value = published().of_preset("accuracy", start.preset)
         if value is None:
             continue
-        rows = [row for row in record.rows_of("subject") if row.group == start.group]
+        rows = [row for row in record.select_rows("subject") if row.group == start.group]
         changes = tuple((row, compared[row.label]) for row in rows)
         found.append(
             Budget(
@@ -99,7 +99,7 @@ def without_head(record: StudyRecord) -> list[tuple[str, PairedDifference]]:
     rows.
     """
     settings = {row.label: flat(row.settings) for row in record.rows}
-    letter = _only(row for row in record.rows_of("baseline") if row.preset == "single-10q")
+    letter = _only(row for row in record.select_rows("baseline") if row.preset == "single-10q")
     none = _only(row for row in record.rows if row.preset == "single-10q-no-head")
     scaled = _only(row for row in record.rows if settings[row.label] == {"model.latent_scale": 1.0})
     exact = _only(row for row in record.rows if settings[row.label] == {"noise.shots": 0})
@@ -111,7 +111,9 @@ def without_head(record: StudyRecord) -> list[tuple[str, PairedDifference]]:
         "letter with exact values − letter": (exact, letter),
         "no head − letter with scale 1": (none, scaled),
     }
-    return [(words, PairedDifference.of(a.test, b.test)) for words, (a, b) in pairs.items()]
+    return [
+        (words, PairedDifference.from_values(a.test, b.test)) for words, (a, b) in pairs.items()
+    ]
 
 
 def _only(rows: Iterable[RowResult]) -> RowResult | None:
@@ -138,7 +140,7 @@ def _chosen_on_test(
         for words, chosen in choices.items()
     }
     return tuple(
-        (words, MeanInterval.of((gains[words] - np.array(start.test)).tolist()))
+        (words, MeanInterval.from_values((gains[words] - np.array(start.test)).tolist()))
         for words, chosen in choices.items()
         if chosen
     )

@@ -18,7 +18,7 @@ from qllmft.tasks.accuracy import Accuracy
 from qllmft.training import finite_logits
 
 # of probabilities in float32, from which a label is read
-ROUNDING_OF_SOFTMAX = float(np.finfo(np.float32).eps)
+SOFTMAX_ROUNDING = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,14 @@ class Pair:
         A derivative of ⟨Z⟩ by one angle is at most 1 in size, and a latent value turns R gates. ⟨Z⟩ changes by 2 at
         most, and by the head's own truncation, which depends on the text.
         """
-        latent, head = self.errors.expand(len(x), -1), self.surrogate.head
+        latent = self.errors.expand(len(x), -1)
+        head = self.surrogate.head
         if head is None:
             return logit_bounds(self.circuits, latent, latent)
         values = (self.reuploads * self.errors.sum()).expand(len(x), cast("int", head.outputs))
         if isinstance(head, TruncatedHead):
             assert self.surrogate.encoder is not None  # a surrogate has an encoder
-            values = values + head.measured(self.surrogate.encoder(x))[1][:, None]
+            values = values + head.values_with_bounds(self.surrogate.encoder(x))[1][:, None]
         return logit_bounds(self.circuits, latent, values.clamp(max=2.0))
 
     @torch.no_grad()
@@ -74,36 +75,42 @@ class Pair:
         """
         x = torch.from_numpy(vectors)
         with without_noise(self.circuits):
-            logits, circuit_s = _timed(self.circuits, x)
+            circuit_logits, circuit_s = _time_logits(self.circuits, x)
             try:
-                rounding = _distance(logits, finite_logits(self.circuits.double(), x.double()))
+                rounding = _largest_difference(
+                    circuit_logits, finite_logits(self.circuits.double(), x.double())
+                )
             finally:
                 self.circuits.float()
-        found, surrogate_s = _timed(self.surrogate, x)
-        exact = finite_logits(self.reference, x.double())
-        rounding += _distance(found, exact) + ROUNDING_OF_SOFTMAX
+        surrogate_logits, surrogate_s = _time_logits(self.surrogate, x)
+        reference_logits = finite_logits(self.reference, x.double())
+        rounding += _largest_difference(surrogate_logits, reference_logits) + SOFTMAX_ROUNDING
         bounds = self.truncation(x)
-        own, answers = (softmax(each, dim=1).argmax(dim=1).numpy() for each in (logits, found))
+        circuit_labels, surrogate_labels = (
+            softmax(model_logits, dim=1).argmax(dim=1).numpy()
+            for model_logits in (circuit_logits, surrogate_logits)
+        )
         return SurrogateAgreement(
-            same_labels=Accuracy.of(own, answers),
-            circuit=Accuracy.of(labels, own),
-            surrogate=Accuracy.of(labels, answers),
-            largest_difference=_distance(logits, found),
+            same_labels=Accuracy.from_answers(circuit_labels, surrogate_labels),
+            circuit=Accuracy.from_answers(labels, circuit_labels),
+            surrogate=Accuracy.from_answers(labels, surrogate_labels),
+            largest_difference=_largest_difference(circuit_logits, surrogate_logits),
             truncation=float(bounds.max()),
             rounding=rounding,
-            certain=int(certain(logits, bounds + rounding).sum()),
+            certain=int(mark_certain_labels(circuit_logits, bounds + rounding).sum()),
             circuit_s=circuit_s,
             surrogate_s=surrogate_s,
         )
 
 
-def certain(logits: Tensor, bounds: Tensor) -> Tensor:
+def mark_certain_labels(logits: Tensor, bounds: Tensor) -> Tensor:
     """Return True (N,) for texts whose label stays if each logit (N, k) changes by at most its bound (N, k).
 
-    >>> certain(torch.tensor([[0.0, 1.0], [0.0, 0.1]]), torch.full((2, 2), 0.2)).tolist()
+    >>> mark_certain_labels(torch.tensor([[0.0, 1.0], [0.0, 0.1]]), torch.full((2, 2), 0.2)).tolist()
     [True, False]
     """
-    best, bounds = logits.double().max(dim=1, keepdim=True), bounds.double()
+    best = logits.double().max(dim=1, keepdim=True)
+    bounds = bounds.double()
     gaps = best.values - logits - (bounds.gather(1, best.indices) + bounds)
     return (gaps.scatter(1, best.indices, 1.0) > 0).all(dim=1)
 
@@ -115,15 +122,15 @@ def logit_bounds(model: Classifier, latent: Tensor, values: Tensor) -> Tensor:
     """
     if model.final is None:
         return values.expand(-1, 2)
-    read = torch.cat([latent, values], dim=1) if model.skip else values
-    return read.double() @ model.final.weight.double().abs().T
+    layer_inputs = torch.cat([latent, values], dim=1) if model.skip else values
+    return layer_inputs.double() @ model.final.weight.double().abs().T
 
 
-def _distance(first: Tensor, second: Tensor) -> float:
+def _largest_difference(first: Tensor, second: Tensor) -> float:
     return float((first.double() - second.double()).abs().max())
 
 
-def _timed(model: nn.Module, x: Tensor) -> tuple[Tensor, float]:
+def _time_logits(model: nn.Module, x: Tensor) -> tuple[Tensor, float]:
     """Return the logits, and the processor time per text in seconds, after a first batch."""
     finite_logits(model, x[:1])
     started = time.process_time()

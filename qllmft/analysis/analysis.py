@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qllmft.analysis.certificate import Certificate, certificate_of
+from qllmft.analysis.certificate import Certificate, certify
 from qllmft.analysis.entanglement import BondResult, States, head_states, meyer_wallach
 from qllmft.analysis.forms import FormsResult
 from qllmft.analysis.gradients import GradientVariance, decay_per_qubit, gradient_variances
@@ -34,9 +34,9 @@ from qllmft.run.record import RunRecord
 
 Floats = NDArray[np.float64]
 
-STATES = 64  # training texts whose states are taken apart
-CHECKED = 256  # test texts on which the forms are compared with the circuits
-MOST_QUBITS = 18  # of states: 435 training texts take 0.9 GB
+MAX_STATE_TEXTS = 64  # training texts whose states are taken apart
+MAX_CHECKED_TEXTS = 256  # test texts on which the forms are compared with the circuits
+MAX_QUBITS = 18  # of states: 435 training texts take 0.9 GB
 
 
 @dataclass(frozen=True)
@@ -86,53 +86,59 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
     """
     predictor = Predictor.load(run)
     predictor.check_one_label("an analysis is about")
-    classifier, model = predictor.model.classifier.double(), predictor.model.config
+    classifier = predictor.model.classifier.double()
+    model = predictor.model.config
     if model.head == "mlp":
         raise UserError(
             "the model is classical: there is no circuit to analyse. Give a run with a quantum head."
         )
-    record = RunFolder(run).finished()
+    record = RunFolder(run).require_record()
     config, _, splits = texts_of_run(run)
     twins = twin_configs(config) if twin else {}
     if splits.folds is not None:
         text = "kernels are trained without the first fold of the training texts, which chooses their C"
         on_event(Message(text))
-        splits = splits.of_fold(0)
+        splits = splits.take_fold(0)
     tables = {"training": splits.train, "validation": splits.validation, "test": splits.test}
     train, validation, test = predictor.embed_tables(tables, on_event)
-    encoder, head = classifier.encoder, classifier.head
+    encoder = classifier.encoder
+    head = classifier.head
     on_event(Message("analysing the encoder's forms and the head's states"))
-    forms = bond = entangled = kernel = least = None
+    forms = bond = entanglement = kernel = least_bond_result = None
     if isinstance(encoder, ParallelEncoders):
-        forms = FormsResult.of(encoder, test.x[:CHECKED].double())
+        forms = FormsResult.compute(encoder, test.x[:MAX_CHECKED_TEXTS].double())
     if isinstance(head, QuantumHead):
-        few = STATES if head.circuit.num_qubits <= 14 else 4
-        states = model_states(classifier, train.x[:few].double().numpy())
-        bond, each = BondResult.of(head.circuit, states), meyer_wallach(states)
-        entangled = float(each.mean()), float(each.std())
+        n_state_texts = MAX_STATE_TEXTS if head.circuit.num_qubits <= 14 else 4
+        states = model_states(classifier, train.x[:n_state_texts].double().numpy())
+        bond = BondResult.compute(head.circuit, states)
+        text_entanglements = meyer_wallach(states)
+        entanglement = float(text_entanglements.mean()), float(text_entanglements.std())
     geometry = {}
-    if model.register_qubits <= MOST_QUBITS:
+    if model.register_qubits <= MAX_QUBITS:
         on_event(Message(f"comparing kernels on {len(test.x):,} test texts"))
         kernel, states = kernel_svm(train, validation, test, lambda x: model_states(classifier, x))
         unit = torch.nn.functional.normalize(train.x.double(), dim=1).numpy()
-        own = fidelities(states, states)
-        known = classical_kernels(unit).items()
-        geometry = {name: GeometricDifference.of(own, each) for name, each in known}
+        model_kernel = fidelities(states, states)
+        named_kernels = classical_kernels(unit).items()
+        geometry = {
+            name: GeometricDifference.compute(model_kernel, classical_kernel)
+            for name, classical_kernel in named_kernels
+        }
     on_event(Message("drawing random weights for the variance of gradients"))
     gradients = tuple(gradient_variances(model, seed=record.seed))
-    if isinstance(head, QuantumHead) and model.register_qubits <= MOST_QUBITS:
+    if isinstance(head, QuantumHead) and model.register_qubits <= MAX_QUBITS:
         on_event(Message("searching the least bond that keeps the labels"))
         try:
-            least = least_bonds(model, classifier, test.x.double())
+            least_bond_result = least_bonds(model, classifier, test.x.double())
         except UserError as error:
             on_event(Message(f"the least bond is not searched: {error}"))
     return Analysis(
         run=record,
-        certificate=certificate_of(model),
+        certificate=certify(model),
         forms=forms,
         bond=bond,
-        least=least,
-        entanglement=entangled,
+        least=least_bond_result,
+        entanglement=entanglement,
         kernel=kernel,
         geometry=geometry,
         gradients=gradients,
@@ -147,9 +153,10 @@ def model_states(classifier: Classifier, x: Floats) -> States:
     They are `head_states`, or the loaded amplitudes (N, m) if there is no head, since a circuit without data keeps
     their inner products.
     """
-    embeddings, encoder = torch.from_numpy(x), classifier.encoder
+    embeddings = torch.from_numpy(x)
+    encoder = classifier.encoder
     assert encoder is not None  # the head is not a perceptron
     if isinstance(classifier.head, QuantumHead):
         return head_states(classifier.head, encoder(embeddings).numpy())
-    loaded: Floats = classifier.quantum_encoders.loaded(embeddings).numpy()
-    return loaded
+    loaded_amplitudes: Floats = classifier.quantum_encoders.load_amplitudes(embeddings).numpy()
+    return loaded_amplitudes

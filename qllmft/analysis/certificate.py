@@ -9,7 +9,7 @@ from qllmft.config.model import PAPER_ANSATZ
 
 # largest bound on the Schmidt rank with a certificate, such as 4^8, 2^16 or 64^2: an environment of the network has
 # the square of it as entries, 16 GiB in float32
-MOST_BOND = 2**16
+MAX_BOND = 2**16
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Certificate:
     sentence: str
 
 
-def certificate_of(model: ModelConfig) -> Certificate:
+def certify(model: ModelConfig) -> Certificate:
     """Return the certificate of a model's structure. An encoder is in any case a quadratic form of the embedding."""
     kind = "a perceptron" if model.encoder == "mlp" else "exactly quadratic forms"
     qubits = model.register_qubits
     encoder = f"the encoder is {kind}"
     if model.head == "none":
-        one = "one linear layer on the unit embedding"
-        kind = one if model.odd else "quadratic forms of the embedding"
+        linear_layer = "one linear layer on the unit embedding"
+        kind = linear_layer if model.odd else "quadratic forms of the embedding"
         return Certificate(True, None, f"No circuit is needed: the model is exactly {kind}.")
     if model.ansatz == "separable":
         sentence = f"No circuit is needed: {encoder}, and the head's qubits are independent."
@@ -44,16 +44,17 @@ def certificate_of(model: ModelConfig) -> Certificate:
         )
     layers = model.head_layers
     crossing = model.connectivity * (model.connectivity + 1) // 2 * (2 if model.ring else 1)
-    base, bond = 2**crossing, 2 ** (crossing * layers)
+    base = 2**crossing
+    bond = 2 ** (crossing * layers)
     kind = "a ring" if model.ring else "a chain"
     shape = f"{kind} of C = {model.connectivity} and {layers} layers"
     bound = f"the Schmidt rank of the head, {shape}, is at most {base}^{layers} = {bond:,} at any number of qubits"
-    if bond <= MOST_BOND:
+    if bond <= MAX_BOND:
         return Certificate(True, bond, f"No quantum computer is needed: {encoder}, and {bound}.")
     return Certificate(
         False,
         bond,
         f"No certificate for any number of qubits: {encoder}, but the bound on the Schmidt rank of the head, {shape}, "
-        f"is {base}^{layers} = {bond:,}, above the limit of {MOST_BOND:,} for a tensor network; at {qubits} "
+        f"is {base}^{layers} = {bond:,}, above the limit of {MAX_BOND:,} for a tensor network; at {qubits} "
         f"qubits a state of 2^{qubits} numbers computes the head exactly.",
     )

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from qllmft.analysis.agreement import Pair, SurrogateAgreement
-from qllmft.analysis.certificate import Certificate, certificate_of
-from qllmft.analysis.forms import forms_of
+from qllmft.analysis.certificate import Certificate, certify
+from qllmft.analysis.forms import compute_forms
 from qllmft.config import SurrogateConfig
-from qllmft.config.body import OWN_ADAPTER, OWN_BODY
+from qllmft.config.body import ADAPTER_FOLDER, BODY_FOLDER
 from qllmft.energy.formula import (
     flops_energy_kj,
     linear_energy_j,
@@ -40,10 +40,10 @@ from qllmft.heads.surrogate import QuadraticForms, build_surrogate
 from qllmft.heads.truncated import TruncatedHead
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts
-from qllmft.model import FILE, WEIGHTS, StoredModel, save_model
+from qllmft.model import RECORD_FILE, WEIGHTS_FILE, StoredModel, save_model
 
 RECORD = "dequantised.json"  # in the surrogate's folder
-OPSET = 17  # of ONNX
+ONNX_OPSET = 17  # of ONNX
 
 
 @dataclass(frozen=True)
@@ -88,32 +88,33 @@ def dequantise(
         UserError: if the model has no surrogate, the folder holds other files, or the run's texts or body have
             changed.
     """
-    _check_free(out, rank, bond)
+    _check_folder_is_free(out, rank, bond)
     predictor = Predictor.load(run)
     predictor.check_one_label("a surrogate is compared on")
     model = predictor.model
-    surrogate, pair = surrogate_of(model, rank, bond)
-    texts = LabelledTexts.read(predictor, run, on_event=on_event)
+    surrogate, pair = make_surrogate_pair(model, rank, bond)
+    texts = LabelledTexts.load(predictor, run, on_event=on_event)
     agreement = pair.agreement(texts.vectors, texts.labels)
     numbers = sum(p.numel() for p in surrogate.classifier.state_dict().values())
-    flops, head = 0, surrogate.classifier.head
+    flops = 0
+    head = surrogate.classifier.head
     if isinstance(head, NetworkHead):
         flops = network_flops(model.config, model.config.n_qubits)
     elif isinstance(head, TruncatedHead | StateHead):
         flops = head.flops
-    kept = [
+    truncations = [
         f"{name} {value}" for name, value in (("rank", rank), ("bond", bond)) if value is not None
     ]
     kind = f"exact: {'one linear layer' if model.config.odd else 'quadratic forms'}"
-    if kept:
-        kind = f"truncated: {', '.join(kept)}"
+    if truncations:
+        kind = f"truncated: {', '.join(truncations)}"
     elif isinstance(head, StateHead):
         kind = f"an exact classical simulation of {model.config.n_qubits} qubits"
     elif isinstance(head, NetworkHead):
         kind = f"an exact tensor network of {model.config.n_qubits} qubits"
     gpu, qpu = quantum_energies_j(model.config, model.dimension, len(model.label_names))
     classical = linear_energy_j(1, numbers) + 1000 * flops_energy_kj(flops)
-    found = Dequantised(
+    record = Dequantised(
         kind=kind,
         rank=rank,
         bond=bond,
@@ -121,21 +122,27 @@ def dequantise(
         parameters=model.classifier.n_parameters,
         agreement=agreement,
         energies_j={"surrogate": classical, "gpu": gpu, "qpu": qpu},
-        certificate=certificate_of(model.config),
+        certificate=certify(model.config),
     )
-    with new_folder(out) as fresh:
-        save_model(fresh, surrogate)
-        write_json(fresh / RECORD, found.as_dict())
-    return surrogate, found
+    with new_folder(out) as new_out:
+        save_model(new_out, surrogate)
+        write_json(new_out / RECORD, record.as_dict())
+    return surrogate, record
 
 
-def _check_free(out: Path, rank: int | None, bond: int | None) -> None:
+def _check_folder_is_free(out: Path, rank: int | None, bond: int | None) -> None:
     """Raise UserError if a folder holds anything but a surrogate of this rank and bond."""
     names = {path.name for path in out.iterdir()} if out.exists() else set()
-    if RECORD in names and names <= {RECORD, FILE, WEIGHTS, OWN_BODY, OWN_ADAPTER}:
+    if RECORD in names and names <= {
+        RECORD,
+        RECORD_FILE,
+        WEIGHTS_FILE,
+        BODY_FOLDER,
+        ADAPTER_FOLDER,
+    }:
         with reading(out / RECORD, "Choose another folder with --out, or delete this one."):
-            found = parse_json(read_text(out / RECORD))
-            if (found["rank"], found["bond"]) == (rank, bond):
+            earlier_record = parse_json(read_text(out / RECORD))
+            if (earlier_record["rank"], earlier_record["bond"]) == (rank, bond):
                 return
     if names:
         raise UserError(
@@ -144,36 +151,48 @@ def _check_free(out: Path, rank: int | None, bond: int | None) -> None:
 
 
 @torch.no_grad()
-def surrogate_of(
+def make_surrogate_pair(
     model: StoredModel, rank: int | None = None, bond: int | None = None
 ) -> tuple[StoredModel, Pair]:
     """Return the surrogate of a trained model in float32, and both side by side."""
     if model.surrogate is not None:
         raise UserError("the model is a surrogate already; give the run that it was made from.")
-    classifier, chosen = model.classifier, SurrogateConfig(rank=rank, bond=bond)
+    classifier = model.classifier
+    surrogate_config = SurrogateConfig(rank=rank, bond=bond)
     sizes = model.dimension, len(model.label_names)
-    found, reference = (build_surrogate(model.config, *sizes, chosen).eval() for _ in range(2))
-    forms = forms_of(classifier.quantum_encoders)
-    state, final = reference.double().state_dict(), classifier.final
+    surrogate, reference = (
+        build_surrogate(model.config, *sizes, surrogate_config).eval() for _ in range(2)
+    )
+    forms = compute_forms(classifier.quantum_encoders)
+    state = reference.double().state_dict()
+    final = classifier.final
     if (data_map := classifier.data_map) is not None:
-        name = next(name for name, part in found.named_modules() if type(part) is type(data_map))
+        name = next(
+            name
+            for name, submodule in surrogate.named_modules()
+            if type(submodule) is type(data_map)
+        )
         state |= {f"{name}.{key}": value for key, value in data_map.state_dict().items()}
     if final is not None:
         state |= {f"final.{key}": value for key, value in final.state_dict().items()}
     errors = torch.zeros(len(forms.scales), dtype=torch.float64)
-    if isinstance(found.encoder, QuadraticForms):
-        values, vectors, errors = forms.largest(found.encoder.eigenvalues.shape[1])
+    if isinstance(surrogate.encoder, QuadraticForms):
+        values, vectors, errors = forms.largest_terms(surrogate.encoder.eigenvalues.shape[1])
         state |= {"encoder.eigenvalues": values, "encoder.vectors": vectors}
-    elif found.head is None and final is not None:  # odd encoders and a linear layer are one layer
+    elif (
+        surrogate.head is None and final is not None
+    ):  # odd encoders and a linear layer are one layer
         state["final.weight"] = final.weight.double() @ torch.from_numpy(forms.linear)
     else:
         state["encoder.1.weight"] = torch.from_numpy(forms.linear)
     if isinstance(classifier.head, QuantumHead):
         state["head.theta"] = classifier.head.connector.weight
-    for each in (found, reference):
-        each.load_state_dict(state)
-    made = model.model_copy(update={"classifier": found, "surrogate": chosen, "checked": False})
-    return made, Pair(classifier, found, reference, errors, model.config.reuploads)
+    for target in (surrogate, reference):
+        target.load_state_dict(state)
+    surrogate_model = model.model_copy(
+        update={"classifier": surrogate, "surrogate": surrogate_config, "checked": False}
+    )
+    return surrogate_model, Pair(classifier, surrogate, reference, errors, model.config.reuploads)
 
 
 def check_onnx(bond: int | None) -> None:
@@ -202,7 +221,7 @@ def write_onnx(model: StoredModel, file: Path) -> None:
             input_names=["embedding"],
             output_names=["logits"],
             dynamic_axes={"embedding": {0: "n"}, "logits": {0: "n"}},
-            opset_version=OPSET,
+            opset_version=ONNX_OPSET,
             dynamo=False,
         )
         write_bytes(file, content.read_bytes())

@@ -16,15 +16,15 @@ from qllmft.errors import UserError
 from qllmft.heads import QuantumHead
 from qllmft_backends import UnsupportedGateError
 from qllmft_backends.adjoint import AdjointEngine
-from qllmft_backends.definitions import definition_of, has_other_definition
+from qllmft_backends.definitions import gate_definition, has_other_definition
 
 Floats = NDArray[np.float64]
 States = NDArray[np.floating[Any]] | NDArray[np.complex128]
 
 # singular values below it are rounding: those of a float64 state are right to 1e-14
-SMALLEST = 1e-9
-DISCARDED = 1e-4  # weight that the truncated bond leaves out
-_RANK_TWO = ("rzz", "rxx", "ryy", "rzx", "ecr")  # two products of Pauli matrices each
+SMALLEST_COEFFICIENT = 1e-9
+DISCARDED_WEIGHT = 1e-4  # weight that the truncated bond leaves out
+_RANK_TWO_GATES = ("rzz", "rxx", "ryy", "rzx", "ecr")  # two products of Pauli matrices each
 
 
 @torch.no_grad()
@@ -61,19 +61,23 @@ def _register_states(head: QuantumHead, latent: Floats, weights: Floats) -> Stat
 def schmidt_values(states: States) -> list[Floats]:
     """Return the Schmidt coefficients of states (N, 2^Q) across the cuts after qubit 0, ..., Q-2, (N, rank) each."""
     qubits = states.shape[1].bit_length() - 1
-    parts = [states.reshape(len(states), 2 ** (qubits - cut), 2**cut) for cut in range(1, qubits)]
-    return [np.asarray(np.linalg.svd(part, compute_uv=False), dtype=np.float64) for part in parts]
+    matrices = [
+        states.reshape(len(states), 2 ** (qubits - cut), 2**cut) for cut in range(1, qubits)
+    ]
+    return [
+        np.asarray(np.linalg.svd(matrix, compute_uv=False), dtype=np.float64) for matrix in matrices
+    ]
 
 
 def schmidt_rank(values: Floats) -> int:
     """Return the largest Schmidt rank of N states with the coefficients (N, r)."""
-    return int((values > SMALLEST).sum(axis=1).max())
+    return int((values > SMALLEST_COEFFICIENT).sum(axis=1).max())
 
 
-def truncated_rank(values: Floats, discarded: float = DISCARDED) -> int:
+def truncated_rank(values: Floats, discarded: float = DISCARDED_WEIGHT) -> int:
     """Return the bond dimension that keeps 1 - ``discarded`` of the weight of each of N states."""
-    kept = np.cumsum(values**2, axis=1)
-    return int(((kept < 1 - discarded).sum(axis=1) + 1).max())
+    cumulative_weights = np.cumsum(values**2, axis=1)
+    return int(((cumulative_weights < 1 - discarded).sum(axis=1) + 1).max())
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class BondResult:
     texts: int
 
     @classmethod
-    def of(cls, circuit: QuantumCircuit, states: States) -> BondResult:
+    def compute(cls, circuit: QuantumCircuit, states: States) -> BondResult:
         """Return the ranks of a register's circuit and of its states, of all registers together."""
         qubits = circuit.num_qubits
         values = schmidt_values(states.reshape(-1, 2**qubits))
@@ -116,39 +120,43 @@ def rank_bounds(circuit: QuantumCircuit) -> list[int]:
     """
     bounds = [1] * (circuit.num_qubits - 1)
     for instruction in circuit.data:
-        places = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
-        if len(places) < 2 or instruction.operation.name == "barrier":
+        qubit_indices = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
+        if len(qubit_indices) < 2 or instruction.operation.name == "barrier":
             continue
-        for cut in range(min(places), max(places)):
-            left = tuple(place <= cut for place in places)
-            bounds[cut] *= _operator_rank(instruction.operation, left)
+        for cut in range(min(qubit_indices), max(qubit_indices)):
+            is_left = tuple(qubit_index <= cut for qubit_index in qubit_indices)
+            bounds[cut] *= _operator_rank(instruction.operation, is_left)
     return bounds
 
 
-def _operator_rank(operation: Operation, left: tuple[bool, ...]) -> int:
-    """Return the bound on the operator Schmidt rank between the qubits with True in ``left`` and the others."""
-    if len(set(left)) == 1 or operation.name == "barrier":
+def _operator_rank(operation: Operation, is_left: tuple[bool, ...]) -> int:
+    """Return the bound on the operator Schmidt rank between the qubits with True in ``is_left`` and the others."""
+    if len(set(is_left)) == 1 or operation.name == "barrier":
         return 1
-    limit: int = 4 ** min(sum(left), len(left) - sum(left))
-    if isinstance(operation, ControlledGate) and len(set(left[operation.num_ctrl_qubits :])) == 1:
+    limit: int = 4 ** min(sum(is_left), len(is_left) - sum(is_left))
+    if (
+        isinstance(operation, ControlledGate)
+        and len(set(is_left[operation.num_ctrl_qubits :])) == 1
+    ):
         return 2
-    if operation.name in _RANK_TWO:
+    if operation.name in _RANK_TWO_GATES:
         return 2
     if isinstance(operation, Gate) and (
-        len(left) == 2 or has_other_definition(operation) or operation.definition is None
+        len(is_left) == 2 or has_other_definition(operation) or operation.definition is None
     ):
         return limit
     try:
-        definition = definition_of(operation)
+        definition = gate_definition(operation)
     except UnsupportedGateError:
         raise UserError(
-            f"the head has the instruction {operation.name!r} on {len(left)} qubits, expected gates or an instruction "
+            f"the head has the instruction {operation.name!r} on {len(is_left)} qubits, expected gates or an "
+            "instruction "
             "made of gates: no bound on the Schmidt rank can be given. Decompose it in the circuit."
         ) from None
     product = 1
-    for part in definition.data:
-        sides = tuple(left[definition.find_bit(qubit).index] for qubit in part.qubits)
-        product *= _operator_rank(part.operation, sides)
+    for instruction in definition.data:
+        sides = tuple(is_left[definition.find_bit(qubit).index] for qubit in instruction.qubits)
+        product *= _operator_rank(instruction.operation, sides)
     return min(limit, product) if isinstance(operation, Gate) else product
 
 
@@ -164,7 +172,7 @@ def meyer_wallach(states: States) -> Floats:
     qubits = states.shape[1].bit_length() - 1
     purities = []
     for qubit in range(qubits):
-        parts = states.reshape(len(states), -1, 2, 2**qubit)
-        reduced = np.einsum("naib,najb->nij", parts, parts.conj(), optimize=True)
+        split_states = states.reshape(len(states), -1, 2, 2**qubit)
+        reduced = np.einsum("naib,najb->nij", split_states, split_states.conj(), optimize=True)
         purities.append((np.abs(reduced) ** 2).sum(axis=(1, 2)))
     return cast("Floats", 2.0 - 2.0 * np.mean(purities, axis=0))

@@ -16,8 +16,8 @@ from qllmft.heads.encoder import Pad, amplitudes, loaded_vector
 
 Floats = NDArray[np.float64]
 
-ROWS = 64  # basis vectors per pass: 8 MB of states at 14 qubits
-WEIGHT = 0.99  # share of Σ λ²
+BASIS_VECTORS_PER_PASS = 64  # basis vectors per pass: 8 MB of states at 14 qubits
+WEIGHT_SHARE = 0.99  # share of Σ λ²
 
 
 @dataclass(frozen=True)
@@ -46,36 +46,44 @@ class Forms:
         ]
         return np.asarray(self.scales * np.stack(values, axis=1))
 
-    def largest(self, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+    def largest_terms(self, rank: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return λ (Q, r) times the scale, v (Q, r, m), and the bound (Q,) on a latent value by what is left out."""
         values, vectors = np.linalg.eigh(self.matrices)
         order = np.argsort(-np.abs(values), axis=1)
         values = np.take_along_axis(values, order, axis=1) * self.scales[:, None]
         vectors = np.take_along_axis(vectors.transpose(0, 2, 1), order[:, :, None], axis=1)
         left_out = np.abs(values[:, rank]) if rank < values.shape[1] else np.zeros(len(values))
-        kept = torch.from_numpy(values[:, :rank]), torch.from_numpy(vectors[:, :rank])
-        return *kept, torch.from_numpy(left_out)
+        kept_tensors = torch.from_numpy(values[:, :rank]), torch.from_numpy(vectors[:, :rank])
+        return *kept_tensors, torch.from_numpy(left_out)
 
 
-def forms_of(encoders: ParallelEncoders) -> Forms:
+def compute_forms(encoders: ParallelEncoders) -> Forms:
     """Return the forms of trained encoders in float64, from the gradients of ⟨Z_q⟩ at all basis vectors."""
-    parts, matrices, scales = encoders.encoders, [], []
-    for part in parts:
-        engine, program = part.engine.double, part.engine.program
-        angles = program.angle_matrix @ part.theta.detach().double().numpy() + program.angle_offset
-        outputs, size = len(part.engine.masks), part.dimension + (part.pad != "zeros")
-        found = np.empty((outputs, size, size))
+    layers = encoders.encoders
+    matrices = []
+    scales = []
+    for encoder in layers:
+        engine = encoder.engine.double
+        program = encoder.engine.program
+        angles = (
+            program.angle_matrix @ encoder.theta.detach().double().numpy() + program.angle_offset
+        )
+        outputs = len(encoder.engine.masks)
+        size = encoder.dimension + (encoder.pad != "zeros")
+        form_matrices = np.empty((outputs, size, size))
         # the gradient of sᵀ A s by s is 2 A s, its i-th row at the i-th vector
-        for start in range(0, size, ROWS):
-            basis = np.eye(size)[start : start + ROWS]
+        for start in range(0, size, BASIS_VECTORS_PER_PASS):
+            basis = np.eye(size)[start : start + BASIS_VECTORS_PER_PASS]
             _, tape = engine.forward(angles, basis)
             for q in range(outputs):
                 cotangent = np.zeros((len(basis), outputs))
                 cotangent[:, q] = 0.5
-                found[q, start : start + ROWS] = engine.vjp(tape, cotangent, amplitudes=True)[1]
-        matrices.append((found + found.transpose(0, 2, 1)) / 2)
-        scales.append(np.full(outputs, part.scale.item()))
-    return Forms(np.concatenate(matrices), np.concatenate(scales), parts[0].pad, parts[0].odd)
+                form_matrices[q, start : start + BASIS_VECTORS_PER_PASS] = engine.vjp(
+                    tape, cotangent, amplitudes=True
+                )[1]
+        matrices.append((form_matrices + form_matrices.transpose(0, 2, 1)) / 2)
+        scales.append(np.full(outputs, encoder.scale.item()))
+    return Forms(np.concatenate(matrices), np.concatenate(scales), layers[0].pad, layers[0].odd)
 
 
 @dataclass(frozen=True)
@@ -93,19 +101,19 @@ class FormsResult:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, encoders: ParallelEncoders, x: Tensor) -> FormsResult:
+    def compute(cls, encoders: ParallelEncoders, x: Tensor) -> FormsResult:
         """Return the forms of trained encoders, compared with their circuits on embeddings (N, D) in float64."""
-        found = forms_of(encoders)
-        difference = found.latent(encoders.mapped(x).numpy()) - encoders(x).numpy()
-        spectra = np.linalg.eigvalsh(found.matrices)
+        forms = compute_forms(encoders)
+        difference = forms.latent(encoders.map_embeddings(x).numpy()) - encoders(x).numpy()
+        spectra = np.linalg.eigvalsh(forms.matrices)
         squares = np.sort(spectra**2)[:, ::-1]
-        below = np.cumsum(squares, axis=1) < WEIGHT * squares.sum(axis=1, keepdims=True)
+        below = np.cumsum(squares, axis=1) < WEIGHT_SHARE * squares.sum(axis=1, keepdims=True)
         return cls(
             dimension=spectra.shape[1],
-            linear=found.odd,
+            linear=forms.odd,
             spectra=tuple(map(tuple, spectra.tolist())),
             effective_ranks=tuple(np.exp(entropy(np.abs(spectra), axis=1)).tolist()),
             ranks_of_weight=tuple((below.sum(axis=1) + 1).tolist()),
-            largest_error=float((np.abs(difference) / np.abs(found.scales)).max()),
+            largest_error=float((np.abs(difference) / np.abs(forms.scales)).max()),
             texts=len(x),
         )

@@ -39,14 +39,15 @@ def gradient_variances(
         seed: seed of the draws.
     """
     adjoint = AdjointBackend(AdjointOptions(dtype="float64"))
-    found = []
-    for width in (each for each in widths if each > model.connectivity):
+    variances = []
+    for width in (candidate for candidate in widths if candidate > model.connectivity):
         random = numpy_generator(seed, "gradients", width)
         size = {"n_qubits": width, "encoder_qubits": width, "registers": 1}
-        sized = model.model_copy(update=size)
-        circuit, loaded = head_template(sized), None
+        sized_model = model.model_copy(update=size)
+        circuit = head_template(sized_model)
+        loaded = None
         if circuit is None:
-            circuit = encoder_template(sized)
+            circuit = encoder_template(sized_model)
             loaded = random.normal(size=(samples, 2**width))
             loaded /= np.linalg.norm(loaded, axis=1, keepdims=True)
         assert circuit is not None  # the model has a circuit
@@ -55,13 +56,13 @@ def gradient_variances(
         values = random.uniform(-np.pi, np.pi, (samples, len(program.parameters)))
         _, tape = engine.forward(program.angles(values), loaded)
         by_angle, _ = engine.vjp(tape, np.ones((samples, 1)))
-        trained = [i for i, p in enumerate(program.parameters) if p.name.startswith("theta")]
-        by_weight = by_angle @ program.angle_matrix[:, trained]
-        found.append(GradientVariance(width, float(by_weight.var(axis=0).mean())))
-    return found
+        weight_columns = [i for i, p in enumerate(program.parameters) if p.name.startswith("theta")]
+        by_weight = by_angle @ program.angle_matrix[:, weight_columns]
+        variances.append(GradientVariance(width, float(by_weight.var(axis=0).mean())))
+    return variances
 
 
-def decay_per_qubit(found: Sequence[GradientVariance]) -> float:
+def decay_per_qubit(gradients: Sequence[GradientVariance]) -> float:
     """Return the slope of log₂ of the variance per qubit: -1 if it halves with each qubit (a barren plateau)."""
-    variances = np.log2([each.variance for each in found])
-    return float(np.polyfit([each.n_qubits for each in found], variances, 1)[0])
+    variances = np.log2([gradient.variance for gradient in gradients])
+    return float(np.polyfit([gradient.n_qubits for gradient in gradients], variances, 1)[0])

@@ -17,10 +17,10 @@ from qllmft.training import Examples
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-GRID = tuple(float(c) for c in 10.0 ** np.arange(-2, 5))  # values of C
+C_GRID = tuple(float(c) for c in 10.0 ** np.arange(-2, 5))  # values of C
 RIDGES = tuple(float(r) for r in 10.0 ** np.arange(-6.0, 0.5, 0.5))  # λ
 RIDGE = 1e-2  # the λ of tables and sentences
-ROWS = 512  # texts per block of a kernel
+TEXTS_PER_BLOCK = 512  # texts per block of a kernel
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,19 @@ class KernelResult:
     test: Accuracy
 
 
-def fidelities(states: States, others: States) -> Floats:
+def fidelities(states: States, other_states: States) -> Floats:
     """Return |⟨ψ_i|φ_j⟩|² (N, M) of states (N, 2^Q) and (M, 2^Q), or of registers (N, R, 2^Q) and (M, R, 2^Q)."""
     if states.ndim == 3:
-        registers = zip(states.swapaxes(0, 1), others.swapaxes(0, 1), strict=True)
+        registers = zip(states.swapaxes(0, 1), other_states.swapaxes(0, 1), strict=True)
         return np.asarray(np.prod([fidelities(*pair) for pair in registers], axis=0))
-    return np.asarray(np.abs(states.conj() @ others.T) ** 2, dtype=np.float64)
+    return np.asarray(np.abs(states.conj() @ other_states.T) ** 2, dtype=np.float64)
 
 
 def kernel_svm(
-    train: Examples, validation: Examples, test: Examples, states_of: Callable[[Floats], States]
+    train: Examples,
+    validation: Examples,
+    test: Examples,
+    compute_states: Callable[[Floats], States],
 ) -> tuple[KernelResult, States]:
     """Fit an SVM on the fidelities of states, with C by validation, and return it with the training states.
 
@@ -49,24 +52,29 @@ def kernel_svm(
         train: embeddings and labels to fit on.
         validation: those that choose C; of equal ones the smallest.
         test: those that are predicted once, with the chosen C.
-        states_of: maps embeddings (N, D) in float64 to states, see `fidelities`.
+        compute_states: maps embeddings (N, D) in float64 to states, see `fidelities`.
     """
-    known = states_of(train.x.double().numpy())
-    kernel, labels = fidelities(known, known), train.y.numpy()
+    train_states = compute_states(train.x.double().numpy())
+    kernel = fidelities(train_states, train_states)
+    labels = train.y.numpy()
 
-    def rows(examples: Examples) -> Floats:
-        blocks = np.array_split(examples.x.double().numpy(), -(-len(examples.x) // ROWS))
-        return np.concatenate([fidelities(states_of(block), known) for block in blocks])
+    def kernel_rows(examples: Examples) -> Floats:
+        blocks = np.array_split(examples.x.double().numpy(), -(-len(examples.x) // TEXTS_PER_BLOCK))
+        return np.concatenate([fidelities(compute_states(block), train_states) for block in blocks])
 
-    machine, score = chosen_svm(kernel, labels, rows(validation), validation.y.numpy())
-    tested = Accuracy.of(test.y.numpy(), machine.predict(rows(test)))
-    return KernelResult(machine.C, score, tested), known
+    machine, score = select_svm(kernel, labels, kernel_rows(validation), validation.y.numpy())
+    test_accuracy = Accuracy.from_answers(test.y.numpy(), machine.predict(kernel_rows(test)))
+    return KernelResult(machine.C, score, test_accuracy), train_states
 
 
-def chosen_svm(kernel: Floats, labels: Ints, held: Floats, truth: Ints) -> tuple[SVC, Accuracy]:
+def select_svm(
+    kernel: Floats, labels: Ints, held_out_kernel: Floats, truth: Ints
+) -> tuple[SVC, Accuracy]:
     """Return the SVM on a kernel (N, N) with the C that is best on other rows (M, N) of it, and its accuracy there."""
-    machines = [SVC(C=c, kernel="precomputed").fit(kernel, labels) for c in GRID]
-    scores = [Accuracy.of(truth, machine.predict(held)) for machine in machines]
+    machines = [SVC(C=c, kernel="precomputed").fit(kernel, labels) for c in C_GRID]
+    scores = [
+        Accuracy.from_answers(truth, machine.predict(held_out_kernel)) for machine in machines
+    ]
     best = int(np.argmax([score.right for score in scores]))
     return machines[best], scores[best]
 
@@ -88,7 +96,7 @@ class GeometricDifference:
     training: tuple[float, ...]  # by λ; bound on the error in training that λ causes
 
     @classmethod
-    def of(
+    def compute(
         cls, quantum: Floats, classical: Floats, ridges: Sequence[float] = RIDGES
     ) -> GeometricDifference:
         """Return the difference of kernels (N, N), each scaled to trace N, for ridges λ.
@@ -100,12 +108,14 @@ class GeometricDifference:
         squares, basis = np.linalg.eigh(quantum * (n / np.trace(quantum)))
         root = (basis * np.sqrt(squares.clip(0.0))) @ basis.T
         values, vectors = np.linalg.eigh(classical * (n / np.trace(classical)))
-        values, seen = values.clip(0.0), root @ vectors
-        general, training = [], []
+        values = values.clip(0.0)
+        projected_root = root @ vectors
+        general = []
+        training = []
         for ridge in ridges:
             weights = 1.0 / (values + ridge)
-            general.append(float(np.linalg.norm(seen * (np.sqrt(values) * weights), 2)))
-            training.append(float(ridge * np.linalg.norm(seen * weights, 2)))
+            general.append(float(np.linalg.norm(projected_root * (np.sqrt(values) * weights), 2)))
+            training.append(float(ridge * np.linalg.norm(projected_root * weights, 2)))
         return cls(tuple(ridges), tuple(general), tuple(training))
 
     @property

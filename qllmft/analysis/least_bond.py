@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qllmft.analysis.agreement import certain, logit_bounds
+from qllmft.analysis.agreement import logit_bounds, mark_certain_labels
 from qllmft.config import ModelConfig
 from qllmft.heads import Classifier, QuantumHead, without_noise
 from qllmft.heads.truncated import TruncatedHead
@@ -19,13 +19,14 @@ from qllmft.tasks.accuracy import Accuracy
 Ints = NDArray[np.int64]
 States = NDArray[np.complex128]
 
-SHARES = (0.99, 1.0)  # of the texts that keep their label
-MOST_BOND = 32  # of the search: no truncation up to 11 qubits
-ALL_QUBITS = 12  # wider heads are searched on `FEWER` texts: a truncation takes 0.1 s and more
-FEWER = 512
-ROWS = 512  # texts at once in the exact head
-CHUNKS = (16, 64, 256)  # texts at once; small ones first, since most bonds fail on them
-SHARE = 0.99  # of the labels
+LABEL_SHARES = (0.99, 1.0)  # of the texts that keep their label
+MAX_BOND = 32  # of the search: no truncation up to 11 qubits
+# wider heads are searched on `N_TEXTS_OF_WIDE_HEADS` texts: a truncation takes 0.1 s and more
+MAX_QUBITS_ON_ALL_TEXTS = 12
+N_TEXTS_OF_WIDE_HEADS = 512
+TEXTS_PER_BLOCK = 512  # texts at once in the exact head
+CHUNK_SIZES = (16, 64, 256)  # texts at once; small ones first, since most bonds fail on them
+MAX_LABELS_SHARE = 0.99  # of the labels
 ROUNDING = 1e-12  # of a difference of accuracies
 
 
@@ -51,15 +52,18 @@ class LeastBonds:
     @property
     def sentence(self) -> str:
         """Return the result in one sentence."""
-        parts = [
-            f"{each.bond} for {100 * each.share:g} % of {self.texts:,} test texts ({each.same.right:,} keep theirs, "
-            f"the worst-case bound guarantees {each.certain:,})"
-            for each in self.found
+        bond_texts = [
+            f"{least_bond.bond} for {100 * least_bond.share:g} % of {self.texts:,} test texts "
+            f"({least_bond.same.right:,} keep theirs, "
+            f"the worst-case bound guarantees {least_bond.certain:,})"
+            for least_bond in self.found
         ]
-        if len(parts) < len(SHARES):
-            parts.append(f"more than {self.searched} for {100 * SHARES[len(parts)]:g} %")
+        if len(bond_texts) < len(LABEL_SHARES):
+            bond_texts.append(
+                f"more than {self.searched} for {100 * LABEL_SHARES[len(bond_texts)]:g} %"
+            )
         return (
-            f"Least bond that keeps the exact head's labels: {'; '.join(parts)}. "
+            f"Least bond that keeps the exact head's labels: {'; '.join(bond_texts)}. "
             f"A bond of {self.limit} truncates nothing."
         )
 
@@ -81,79 +85,90 @@ def least_bonds(config: ModelConfig, classifier: Classifier, x: Tensor) -> Least
     """
     assert classifier.encoder is not None  # a quantum head has latent values
     assert isinstance(classifier.head, QuantumHead)
-    x = x if config.register_qubits <= ALL_QUBITS else x[:FEWER]
+    x = x if config.register_qubits <= MAX_QUBITS_ON_ALL_TEXTS else x[:N_TEXTS_OF_WIDE_HEADS]
     with without_noise(classifier):
-        latent = torch.cat([classifier.encoder(part) for part in torch.split(x, ROWS)])
-        logits = torch.cat([classifier.from_latent(part) for part in torch.split(latent, ROWS)])
+        latent = torch.cat([classifier.encoder(block) for block in torch.split(x, TEXTS_PER_BLOCK)])
+        logits = torch.cat(
+            [classifier.from_latent(block) for block in torch.split(latent, TEXTS_PER_BLOCK)]
+        )
     leads = logits.topk(2, dim=1).values
     order = (leads[:, 0] - leads[:, 1]).argsort()
-    latent, labels = latent[order], logits[order].argmax(dim=1)
-    total, limit = len(x), 1 << config.register_qubits // 2
-    found: list[LeastBond] = []
-    for bond in range(1, min(limit - 1, MOST_BOND) + 1):
-        if len(found) == len(SHARES):
+    latent = latent[order]
+    labels = logits[order].argmax(dim=1)
+    total = len(x)
+    limit = 1 << config.register_qubits // 2
+    bonds: list[LeastBond] = []
+    for bond in range(1, min(limit - 1, MAX_BOND) + 1):
+        if len(bonds) == len(LABEL_SHARES):
             break
-        allowed = total - _least(SHARES[len(found)], total)
+        allowed = total - _least_count(LABEL_SHARES[len(bonds)], total)
         head = TruncatedHead(config, bond).double()
         head.theta.copy_(classifier.head.connector.weight)
-        compared = _compared(head, classifier, latent, labels, allowed)
-        if compared is not None:
-            wrong, sure = compared
-            found += [
-                LeastBond(share, bond, Accuracy(total - wrong, total), sure)
-                for share in SHARES[len(found) :]
-                if total - wrong >= _least(share, total)
+        counts = _count_changed_labels(head, classifier, latent, labels, allowed)
+        if counts is not None:
+            n_changed, n_certain = counts
+            bonds += [
+                LeastBond(share, bond, Accuracy(total - n_changed, total), n_certain)
+                for share in LABEL_SHARES[len(bonds) :]
+                if total - n_changed >= _least_count(share, total)
             ]
-    if limit <= MOST_BOND:  # nothing is truncated, so that every label is kept
-        everyone = Accuracy(total, total)
-        found += [LeastBond(share, limit, everyone, total) for share in SHARES[len(found) :]]
-    return LeastBonds(tuple(found), limit, min(limit, MOST_BOND), total)
+    if limit <= MAX_BOND:  # nothing is truncated, so that every label is kept
+        all_texts = Accuracy(total, total)
+        bonds += [LeastBond(share, limit, all_texts, total) for share in LABEL_SHARES[len(bonds) :]]
+    return LeastBonds(tuple(bonds), limit, min(limit, MAX_BOND), total)
 
 
-def _least(share: float, total: int) -> int:
+def _least_count(share: float, total: int) -> int:
     """Return the least number of texts with a share of ``total``, in whole numbers.
 
-    >>> _least(0.99, 100), _least(0.99, 101), _least(1.0, 7)
+    >>> _least_count(0.99, 100), _least_count(0.99, 101), _least_count(1.0, 7)
     (99, 100, 7)
     """
     return -(-round(100 * share) * total // 100)
 
 
-def _compared(
+def _count_changed_labels(
     head: TruncatedHead, model: Classifier, latent: Tensor, labels: Tensor, allowed: int
 ) -> tuple[int, int] | None:
     """Return the numbers of other labels and of certain ones, or None after more than ``allowed`` other labels."""
-    wrong, sure, start = 0, 0, 0
+    n_changed = 0
+    n_certain = 0
+    start = 0
     while start < len(latent):
-        chunk = next((size for size in CHUNKS if size > start), CHUNKS[-1])
-        part = latent[start : start + chunk]
-        values, errors = head.measured(part)
-        found = model.read(part, values)
-        wrong += int((found.argmax(dim=1) != labels[start : start + chunk]).sum())
-        if wrong > allowed:
+        chunk = next((size for size in CHUNK_SIZES if size > start), CHUNK_SIZES[-1])
+        block = latent[start : start + chunk]
+        values, errors = head.values_with_bounds(block)
+        logits = model.apply_readout(block, values)
+        n_changed += int((logits.argmax(dim=1) != labels[start : start + chunk]).sum())
+        if n_changed > allowed:
             return None
-        bounds = logit_bounds(model, part * 0, errors[:, None].expand(-1, values.shape[1]))
-        sure += int(certain(found, bounds).sum())
-        start += len(part)
-    return wrong, sure
+        bounds = logit_bounds(model, block * 0, errors[:, None].expand(-1, values.shape[1]))
+        n_certain += int(mark_certain_labels(logits, bounds).sum())
+        start += len(block)
+    return n_changed, n_certain
 
 
-def truncated(states: States, bond: int) -> States:
+def truncate_states(states: States, bond: int) -> States:
     """Return states (N, 2^Q) as matrix product states of a bond, made by one sweep, of norm 1."""
     n, dimension = states.shape
-    qubits, rest, sites = dimension.bit_length() - 1, states[:, None, :], []
+    qubits = dimension.bit_length() - 1
+    remainder = states[:, None, :]
+    sites = []
     for _ in range(qubits - 1):
-        left, right = rest.shape[1], rest.shape[2] // 2
-        matrix = rest.reshape(n, left * 2, right)
+        left_bond = remainder.shape[1]
+        right_dimension = remainder.shape[2] // 2
+        matrix = remainder.reshape(n, left_bond * 2, right_dimension)
         values, vectors = np.linalg.eigh(matrix @ matrix.conj().transpose(0, 2, 1))
-        kept = vectors[:, :, ::-1][:, :, : min(bond, right, values.shape[1])]
-        rest = kept.conj().transpose(0, 2, 1) @ matrix
-        sites.append(kept.reshape(n, left, 2, -1))
-    out = np.ones((n, 1, 1), complex)
+        kept_vectors = vectors[:, :, ::-1][:, :, : min(bond, right_dimension, values.shape[1])]
+        remainder = kept_vectors.conj().transpose(0, 2, 1) @ matrix
+        sites.append(kept_vectors.reshape(n, left_bond, 2, -1))
+    product = np.ones((n, 1, 1), complex)
     for site in sites:
-        out = np.einsum("nal,nlbr->nabr", out, site).reshape(n, -1, site.shape[-1])
-    found = np.einsum("nal,nlb->nab", out, rest.reshape(n, rest.shape[1], -1)).reshape(n, dimension)
-    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
+        product = np.einsum("nal,nlbr->nabr", product, site).reshape(n, -1, site.shape[-1])
+    full_states = np.einsum(
+        "nal,nlb->nab", product, remainder.reshape(n, remainder.shape[1], -1)
+    ).reshape(n, dimension)
+    return np.asarray(full_states / np.linalg.norm(full_states, axis=1, keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -184,20 +199,21 @@ def state_bonds(
     >>> state_bonds(lambda bond: answers * (bond > 1), answers, answers, 4, 0.7)
     StateBonds(most=2, every=2, accuracy=1, limit=4)
     """
-    full, found = float((labels == truth).mean()), dict.fromkeys(("accuracy", "most", "every"), 0)
-    tried = [1]  # all up to 8, then in steps of an eighth
-    while tried[-1] < limit:
-        tried.append(min(limit, tried[-1] + max(1, tried[-1] // 8)))
-    for bond in tried:
+    full = float((labels == truth).mean())
+    least_by_criterion = dict.fromkeys(("accuracy", "most", "every"), 0)
+    bonds = [1]  # all up to 8, then in steps of an eighth
+    while bonds[-1] < limit:
+        bonds.append(min(limit, bonds[-1] + max(1, bonds[-1] // 8)))
+    for bond in bonds:
         answers = labels if bond >= limit else labels_at(bond)
-        agreed = float((answers == labels).mean())
-        kept = {
+        agreement = float((answers == labels).mean())
+        holds_by_criterion = {
             "accuracy": full - float((answers == truth).mean()) <= tolerance + ROUNDING,
-            "most": agreed >= SHARE,
-            "every": agreed == 1.0,
+            "most": agreement >= MAX_LABELS_SHARE,
+            "every": agreement == 1.0,
         }
-        for name, holds in kept.items():
-            found[name] = found[name] or bond * holds
-        if all(found.values()):
+        for name, holds in holds_by_criterion.items():
+            least_by_criterion[name] = least_by_criterion[name] or bond * holds
+        if all(least_by_criterion.values()):
             break
-    return StateBonds(limit=limit, **found)
+    return StateBonds(limit=limit, **least_by_criterion)

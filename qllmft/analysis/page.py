@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.analysis.analysis import Analysis
-from qllmft.analysis.certificate import MOST_BOND
+from qllmft.analysis.certificate import MAX_BOND
 from qllmft.analysis.entanglement import BondResult
 from qllmft.analysis.forms import FormsResult
 from qllmft.analysis.gradients import GradientVariance
@@ -15,49 +15,52 @@ from qllmft.analysis.kernels import RIDGE, GeometricDifference
 from qllmft.files import write_json, write_text
 from qllmft.inference.sharing import ANALYSIS
 from qllmft.report import style
-from qllmft.report.pages import identified, render_template
+from qllmft.report.pages import identity_rows, render_template
 
 PAGE = "analysis.html"
 
 
-def write_analysis(run: Path, found: Analysis, figures: Path | None = None) -> Path:
+def write_analysis(run: Path, analysis: Analysis, figures: Path | None = None) -> Path:
     """Write page and record into the run's folder and figures as SVG files into ``figures``, and return the page.
 
     The page is HTML that needs no network.
     """
-    write_json(run / ANALYSIS, found.as_dict())
+    write_json(run / ANALYSIS, analysis.as_dict())
     with style.figure_style(in_a_page=True):
-        figures_of = analysis_figures(found).items()
-        drawn = {name: style.as_svg(figure, name) for name, figure in figures_of}
+        named_figures = analysis_figures(analysis).items()
+        figure_svgs = {name: style.as_svg(figure, name) for name, figure in named_figures}
     page = render_template(
         "qllmft.report",
         "analysis.html.j2",
-        verdict=found.certificate.sentence,
-        found=found,
-        figures=drawn,
+        verdict=analysis.certificate.sentence,
+        found=analysis,
+        figures=figure_svgs,
         ridge=RIDGE,
-        most_bond=MOST_BOND,
-        made_with=[*identified(found.run.data, found.run.body), *found.run.versions.items()],
+        most_bond=MAX_BOND,
+        made_with=[
+            *identity_rows(analysis.run.data, analysis.run.body),
+            *analysis.run.versions.items(),
+        ],
     )
     write_text(run / PAGE, page)
     if figures is not None:
         figures.mkdir(parents=True, exist_ok=True)
         with style.figure_style():
-            for name, figure in analysis_figures(found).items():
+            for name, figure in analysis_figures(analysis).items():
                 style.save_figure(figure, figures / f"analysis-{name}.svg")
     return run / PAGE
 
 
-def analysis_figures(found: Analysis) -> dict[str, Any]:
+def analysis_figures(analysis: Analysis) -> dict[str, Any]:
     """Return the figures of an analysis by name. Call it within a `figure_style`."""
     figures = {}
-    if found.forms is not None:
-        figures["forms"] = draw_spectra(found.forms)
-    if found.bond is not None:
-        figures["bond"] = draw_bond(found.bond)
-    if found.geometry:
-        figures["geometry"] = draw_geometry(found.geometry, found.run.data.sizes["train"])
-    figures["gradients"] = draw_gradients(found.gradients, found.decay)
+    if analysis.forms is not None:
+        figures["forms"] = draw_spectra(analysis.forms)
+    if analysis.bond is not None:
+        figures["bond"] = draw_bond(analysis.bond)
+    if analysis.geometry:
+        figures["geometry"] = draw_geometry(analysis.geometry, analysis.run.data.sizes["train"])
+    figures["gradients"] = draw_gradients(analysis.gradients, analysis.decay)
     return figures
 
 
@@ -69,7 +72,8 @@ def draw_spectra(forms: FormsResult) -> Any:
         sizes = sorted(map(abs, spectrum), reverse=True)
         color = style.COLORS[q % len(style.COLORS)]
         axes.plot(range(1, len(sizes) + 1), sizes, color=color, lw=1.0, alpha=0.8)
-        height, label = sizes[min(len(sizes), round(rank)) - 1], None if q else "effective rank"
+        height = sizes[min(len(sizes), round(rank)) - 1]
+        label = None if q else "effective rank"
         axes.plot(rank, height, "o", color=color, label=label)
     axes.set(xlabel="eigenvalue, by size", ylabel="|λ| of the form of ⟨Z⟩", ylim=(0, None))
     axes.legend()
@@ -118,7 +122,8 @@ def draw_gradients(gradients: tuple[GradientVariance, ...], decay: float) -> Any
     """Draw the variance of gradients over the number of qubits, with the rate of its fall."""
     figure = style.new_figure()
     axes = figure.subplots()
-    widths, variances = [each.n_qubits for each in gradients], [each.variance for each in gradients]
+    widths = [gradient.n_qubits for gradient in gradients]
+    variances = [gradient.variance for gradient in gradients]
     middle = sum(map(math.log2, variances)) / len(widths) - decay * sum(widths) / len(widths)
     axes.plot(widths, variances, label="over random weights", **style.SERIES[0])
     line = [2 ** (middle + decay * width) for width in widths]

@@ -15,7 +15,8 @@ from qllmft.run import RunFolder, run_experiment
 from qllmft.tasks.accuracy import Accuracy, TextDifference
 
 SEPARABLE = "separable"
-ENCODER, HEAD = "separable encoder", "separable head"  # names of the twins
+ENCODER = "separable encoder"  # names of the twins
+HEAD = "separable head"
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,19 @@ def twin_configs(config: RunConfig) -> dict[str, RunConfig]:
             f"the run was trained on the backend {config.backend.name!r}, and its twins would be too; give --no-twin."
         )
     model = config.model
-    plain = {"ring": True, "block": "cx_ry"}  # options that no part of the twin reads
+    unused_options = {"ring": True, "block": "cx_ry"}  # options that no part of the twin reads
     changes: dict[str, dict[str, Any]] = {}
     if model.encoder == "quantum" and model.ansatz_of_encoders == PAPER_ANSATZ:
         changes[ENCODER] = {"encoder_ansatz": SEPARABLE}
         if model.head != "quantum":
-            changes[ENCODER] = {"ansatz": SEPARABLE, **plain}
+            changes[ENCODER] = {"ansatz": SEPARABLE, **unused_options}
         elif model.ansatz != PAPER_ANSATZ:
-            changes[ENCODER] |= plain
+            changes[ENCODER] |= unused_options
     if model.head == "quantum" and model.ansatz == PAPER_ANSATZ:
-        kept = model.ansatz_of_encoders if model.encoder == "quantum" else None
-        changes[HEAD] = {"ansatz": SEPARABLE, "encoder_ansatz": kept, "connectivity": 1}
-        if kept != PAPER_ANSATZ:
-            changes[HEAD] |= plain
+        encoder_ansatz = model.ansatz_of_encoders if model.encoder == "quantum" else None
+        changes[HEAD] = {"ansatz": SEPARABLE, "encoder_ansatz": encoder_ansatz, "connectivity": 1}
+        if encoder_ansatz != PAPER_ANSATZ:
+            changes[HEAD] |= unused_options
         if model.start == "sines":  # of the paper's ansatz; encoders start at the same solution
             changes[HEAD]["start"] = "linear"
     if not changes:
@@ -77,15 +78,18 @@ def train_twins(run: Path, twins: Mapping[str, RunConfig], on_event: OnEvent) ->
     Raises:
         UserError: if the training of one was interrupted.
     """
-    found = {}
+    twin_results = {}
     for name, config in twins.items():
         outcome = run_experiment(config, run / name.replace(" ", "-"), on_event)
-        ours, theirs = RunFolder(run).read_predictions(), outcome.folder.read_predictions()
+        ours = RunFolder(run).read_predictions()
+        theirs = outcome.folder.read_predictions()
         if outcome.record is None or ours is None or theirs is None:
             raise UserError(
                 f"the twin in {outcome.folder.path} is not finished; the same command continues it."
             )
-        own, of_twin = (next(iter(each.answers.values())) for each in (ours, theirs))
-        difference = TextDifference.of(ours.labels, own, of_twin)
-        found[name] = Twin(Accuracy.of(theirs.labels, of_twin), difference)
-    return found
+        run_answers, twin_answers = (
+            next(iter(predictions.answers.values())) for predictions in (ours, theirs)
+        )
+        difference = TextDifference.from_answers(ours.labels, run_answers, twin_answers)
+        twin_results[name] = Twin(Accuracy.from_answers(theirs.labels, twin_answers), difference)
+    return twin_results

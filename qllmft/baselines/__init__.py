@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qllmft_backends.lazy import imported_on_use
+from qllmft_backends.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
     from qllmft.baselines.classical import WordBaseline as WordBaseline
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from qllmft.baselines.head import Head as Head
     from qllmft.baselines.head import check_baselines as check_baselines
     from qllmft.baselines.head import fit_and_score as fit_and_score
-    from qllmft.baselines.head import left_out as left_out
+    from qllmft.baselines.head import left_out_baselines as left_out_baselines
     from qllmft.baselines.head import make_baselines as make_baselines
-    from qllmft.baselines.head import score_of as score_of
-    from qllmft.baselines.head import scored as scored
+    from qllmft.baselines.head import score_answers as score_answers
+    from qllmft.baselines.head import score_head as score_head
     from qllmft.baselines.kept import as_classifier as as_classifier
     from qllmft.baselines.trained import TrainedHead as TrainedHead
     from qllmft.baselines.trained import fit_without_circuit as fit_without_circuit
-    from qllmft.baselines.trained import in_latent as in_latent
+    from qllmft.baselines.trained import to_latent as to_latent
     from qllmft.baselines.vectors import OnLoadedVectors as OnLoadedVectors
 
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__)
+    __all__, __getattr__ = make_lazy_imports(__name__)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.baselines.grid import GridBaseline, points, strength_of
-from qllmft.baselines.head import MOST_SUPPORTED, Baseline, Grid, baseline
+from qllmft.baselines.grid import GridBaseline, grid_points, searched_setting
+from qllmft.baselines.head import MAX_SUPPORT_VECTOR_TEXTS, Baseline, Grid, baseline
 from qllmft.config import RunConfig
 from qllmft.config.training import ThresholdChoice
 from qllmft.tasks.multilabel import best_thresholds
-from qllmft.training.search import STRENGTHS
+from qllmft.training.search import LOGISTIC_STRENGTHS
 
 if TYPE_CHECKING:
     from qllmft.training import Examples
@@ -26,7 +26,7 @@ def logistic_regression(grid: Grid) -> GridBaseline:
     """Return logistic regression of table IX (its rows "penalty" and "C" are printed swapped) by lbfgs."""
     from sklearn.linear_model import LogisticRegression
 
-    strengths: list[float | None] = [*STRENGTHS]
+    strengths: list[float | None] = [*LOGISTIC_STRENGTHS]
     values: dict[str, list[Any]] = {"C": strengths, "class_weight": [None], "max_iter": [200]}
     if grid == "paper":
         # None replaces an infinite C in the record, because JSON has no infinity
@@ -35,8 +35,8 @@ def logistic_regression(grid: Grid) -> GridBaseline:
     return GridBaseline(
         LOGISTIC_REGRESSION.label,
         lambda **s: LogisticRegression(**{**s, "C": np.inf if s["C"] is None else s["C"]}),
-        points(values),
-        strength=strength_of(grid, "C"),
+        grid_points(values),
+        strength=searched_setting(grid, "C"),
         weighs_classes=True,
     )
 
@@ -65,9 +65,9 @@ def support_vectors(grid: Grid, *, most: bool = False) -> GridBaseline:
     return GridBaseline(
         label,
         lambda **s: SVC(kernel="rbf", **s),
-        points(values),
+        grid_points(values),
         most=most,
-        strength=strength_of(grid, "C"),
+        strength=searched_setting(grid, "C"),
         weighs_classes=True,
     )
 
@@ -77,8 +77,8 @@ def ridge_regression(grid: Grid) -> GridBaseline:
     from sklearn.linear_model import Ridge
 
     strengths = np.logspace(2, -2, 5 if grid == "small" else 17).tolist()
-    strength = strength_of(grid, "alpha")
-    return GridBaseline(RIDGE.label, Ridge, points({"alpha": strengths}), strength=strength)
+    strength = searched_setting(grid, "alpha")
+    return GridBaseline(RIDGE.label, Ridge, grid_points({"alpha": strengths}), strength=strength)
 
 
 class ScaledSVR:
@@ -94,13 +94,13 @@ class ScaledSVR:
         self.mean_ = y.mean(axis=0)
         self.deviation_ = np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0)
         targets = ((y - self.mean_) / self.deviation_).T
-        self.estimators = [SVR(kernel="rbf", **self._settings).fit(x, each) for each in targets]
+        self.estimators = [SVR(kernel="rbf", **self._settings).fit(x, target) for target in targets]
         return self
 
     def predict(self, x: NDArray[np.float32]) -> Floats:
         """Return values (N, T)."""
-        found = np.stack([each.predict(x) for each in self.estimators], axis=1)
-        return np.asarray(found * self.deviation_ + self.mean_)
+        predictions = np.stack([estimator.predict(x) for estimator in self.estimators], axis=1)
+        return np.asarray(predictions * self.deviation_ + self.mean_)
 
 
 def support_vector_regression(grid: Grid) -> GridBaseline:
@@ -109,9 +109,9 @@ def support_vector_regression(grid: Grid) -> GridBaseline:
     if grid == "paper":
         strengths = [m * 10.0**e for e in range(-2, 2) for m in (1, 3)] + [100.0]
         values = {"C": strengths, "epsilon": [0.03, 0.1, 0.3]}
-    strength = strength_of(grid, "C")
+    strength = searched_setting(grid, "C")
     return GridBaseline(
-        SUPPORT_VECTOR_REGRESSION.label, ScaledSVR, points(values), strength=strength
+        SUPPORT_VECTOR_REGRESSION.label, ScaledSVR, grid_points(values), strength=strength
     )
 
 
@@ -132,7 +132,7 @@ class OneVersusRest:
     @property
     def n_iter_(self) -> int:
         """Return the largest number of iterations of a classifier."""
-        return max(int(np.max(each.n_iter_)) for each in self.estimators)
+        return max(int(np.max(estimator.n_iter_)) for estimator in self.estimators)
 
     @property
     def usual_threshold(self) -> float:
@@ -141,8 +141,10 @@ class OneVersusRest:
 
     def scores(self, x: NDArray[np.float32]) -> Floats:
         """Return probabilities (N, L), or distances from the boundary of classifiers without probabilities."""
-        of_labels = self._fitted.predict_proba if self.usual_threshold else self.decision_function
-        return np.asarray(of_labels(x), np.float64)
+        compute_scores = (
+            self._fitted.predict_proba if self.usual_threshold else self.decision_function
+        )
+        return np.asarray(compute_scores(x), np.float64)
 
     def decision_function(self, x: NDArray[np.float32]) -> Floats:
         """Return distances (N, L) from the boundary."""
@@ -178,8 +180,8 @@ class GridOneVersusRest(GridBaseline):
         if self.thresholds is None:
             return None
         usual = self.estimator.usual_threshold
-        found = self.thresholds if usual else 1.0 / (1.0 + np.exp(-self.thresholds))
-        return tuple(found.tolist())
+        probabilities = self.thresholds if usual else 1.0 / (1.0 + np.exp(-self.thresholds))
+        return tuple(probabilities.tolist())
 
     @property
     def usual_threshold(self) -> float | None:
@@ -207,34 +209,36 @@ class GridOneVersusRest(GridBaseline):
 
 
 def _one_versus_rest(
-    label: str, of_one_label: Callable[[Grid], GridBaseline], most_texts: int | None = None
+    label: str, make_label_baseline: Callable[[Grid], GridBaseline], most_texts: int | None = None
 ) -> Baseline:
     def make(config: RunConfig, *_: int) -> GridOneVersusRest:
-        one = of_one_label(config.baselines.grid)
+        label_baseline = make_label_baseline(config.baselines.grid)
         return GridOneVersusRest(
             label,
-            lambda **settings: OneVersusRest(one.make(**settings)),
-            one.grid,
-            strength=one.strength,
+            lambda **settings: OneVersusRest(label_baseline.make(**settings)),
+            label_baseline.grid,
+            strength=label_baseline.strength,
             choice=config.train.thresholds,
-        ).kept(config)
+        ).apply_search(config)
 
     return Baseline(label, make, tuned=True, tasks=("multilabel",), most_texts=most_texts)
 
 
 LOGISTIC_REGRESSION = Baseline.of_grid("logistic regression", logistic_regression)
-SUPPORT_VECTORS = Baseline.of_grid("SVC", support_vectors, most_texts=MOST_SUPPORTED)
+SUPPORT_VECTORS = Baseline.of_grid("SVC", support_vectors, most_texts=MAX_SUPPORT_VECTOR_TEXTS)
 FULL_SVC = Baseline.of_grid(
-    "SVC (most vectors)", lambda grid: support_vectors(grid, most=True), most_texts=MOST_SUPPORTED
+    "SVC (most vectors)",
+    lambda grid: support_vectors(grid, most=True),
+    most_texts=MAX_SUPPORT_VECTOR_TEXTS,
 )
 RIDGE = Baseline.of_grid("ridge regression", ridge_regression, ("regression",))
 SUPPORT_VECTOR_REGRESSION = Baseline.of_grid(
-    "SVR", support_vector_regression, ("regression",), MOST_SUPPORTED
+    "SVR", support_vector_regression, ("regression",), MAX_SUPPORT_VECTOR_TEXTS
 )
 LOGISTIC_REGRESSION_OVR = _one_versus_rest(
     "logistic regression, one-versus-rest", logistic_regression
 )
-SVC_OVR = _one_versus_rest("SVC, one-versus-rest", support_vectors, MOST_SUPPORTED)
+SVC_OVR = _one_versus_rest("SVC, one-versus-rest", support_vectors, MAX_SUPPORT_VECTOR_TEXTS)
 
 
 class WordBaseline(GridBaseline):
@@ -242,14 +246,14 @@ class WordBaseline(GridBaseline):
 
 
 # a vector has as many entries as there are words, so their memory is limited as that of support vectors
-@baseline("TF-IDF + logistic regression", tuned=True, most_texts=MOST_SUPPORTED)
+@baseline("TF-IDF + logistic regression", tuned=True, most_texts=MAX_SUPPORT_VECTOR_TEXTS)
 def tfidf(config: RunConfig, *_: int) -> WordBaseline:
     """Return logistic regression on words."""
-    like = logistic_regression(config.baselines.grid)
+    logistic_baseline = logistic_regression(config.baselines.grid)
     return WordBaseline(
         tfidf.label,
-        like.make,
-        like.grid,
-        strength=like.strength,
-        weighs_classes=like.weighs_classes,
-    ).kept(config)
+        logistic_baseline.make,
+        logistic_baseline.grid,
+        strength=logistic_baseline.strength,
+        weighs_classes=logistic_baseline.weighs_classes,
+    ).apply_search(config)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from qllmft.config import RunConfig
-from qllmft.randomness import drawn
+from qllmft.randomness import draw_indices
 from qllmft.training.search import (
-    DIGITS,
-    MOST_ITERATIONS,
+    MAX_ITERATIONS,
+    SCORE_DIGITS,
     Judgement,
     Part,
     Settings,
@@ -72,7 +72,7 @@ class GridBaseline:
     interrupted: bool = field(default=False, init=False)
     estimator: Any = field(default=None, init=False)  # the chosen one; None before `fit`
 
-    def kept(self, config: RunConfig) -> Self:
+    def apply_search(self, config: RunConfig) -> Self:
         """Search as ``baselines.search`` says, and keep ``baselines.points`` settings in their order.
 
         They are drawn by the seed, and all are kept if there are fewer.
@@ -81,29 +81,45 @@ class GridBaseline:
         self.body_learned = config.body.contrastive.switched_on
         self.weighs_classes = self.weighs_classes and config.train.class_weight == "auto"
         if self.by_folds and self.strength:
-            limit = {"max_iter": MOST_ITERATIONS}
-            self.grid = [{**each, **limit} if "max_iter" in each else each for each in self.grid]
-        n, count = len(self.grid), config.baselines.points
-        if count is not None:
-            rows = drawn(n, count, config.seed, "settings", self.name)
-            self.grid, self.strength = [self.grid[row] for row in rows], None
+            limit = {"max_iter": MAX_ITERATIONS}
+            self.grid = [
+                {**settings, **limit} if "max_iter" in settings else settings
+                for settings in self.grid
+            ]
+        n_settings = len(self.grid)
+        n_points = config.baselines.points
+        if n_points is not None:
+            rows = draw_indices(n_settings, n_points, config.seed, "settings", self.name)
+            self.grid = [self.grid[row] for row in rows]
+            self.strength = None
         return self
 
-    def choose(self, fitted: Sequence[Self]) -> None:
+    def choose(self, fold_copies: Sequence[Self]) -> None:
         """Keep the setting with the highest sum of scores of copies that were fitted on folds, the first of equals.
 
         A search by folds of its own chooses again, in all texts. Settings that a copy has not tried are left out.
         """
         if self.by_folds and (self.parts is not None or not self.body_learned):
             return
-        tried = [list(zip(copy.grid, copy.scores, strict=True)) for copy in fitted]
+        trials_by_copy = [list(zip(copy.grid, copy.scores, strict=True)) for copy in fold_copies]
         totals = [
-            (settings, np.sum([of for copy in tried for s, of in copy if s == settings], axis=0))
-            for settings in fitted[0].grid
-            if all(settings in copy.grid for copy in fitted)
+            (
+                settings,
+                np.sum(
+                    [
+                        copy_score
+                        for copy in trials_by_copy
+                        for copy_settings, copy_score in copy
+                        if copy_settings == settings
+                    ],
+                    axis=0,
+                ),
+            )
+            for settings in fold_copies[0].grid
+            if all(settings in copy.grid for copy in fold_copies)
         ]
-        best, _ = max(totals, key=lambda total: total[1].tolist())
-        self.grid = [best]
+        best_total, _ = max(totals, key=lambda total: total[1].tolist())
+        self.grid = [best_total]
         self.by_folds = False
 
     def fit(self, train: Examples, validation: Examples) -> None:
@@ -138,20 +154,25 @@ class GridBaseline:
 
     def _choose_on_validation(self, train: Examples, validation: Examples) -> None:
         """Fit every setting on ``train``, and keep the best on ``validation``."""
-        best, self.scores = (-1, -np.inf), []
-        judge, truth = train.task.judge(train.y.numpy()), validation.y.numpy()
-        estimator, fitted = None, {}
+        best = (-1, -np.inf)
+        self.scores = []
+        judge = train.task.judge(train.y.numpy())
+        truth = validation.y.numpy()
+        estimator = None
+        fitted = {}
         for settings in self.grid:
-            if estimator is not None and _same_again(estimator, fitted, settings):
+            if estimator is not None and _would_repeat_fit(estimator, fitted, settings):
                 self.scores.append(self.scores[-1])
                 continue
             fitted = settings
             estimator = fit_estimator(self.make(**settings), train)
             value = judge(truth, self.answers(estimator, validation.x.numpy()))
             score = (self.count(estimator) if self.most else 0, value)
-            self.scores.append((score[0], round(value * validation.size, DIGITS)))
+            self.scores.append((score[0], round(value * validation.size, SCORE_DIGITS)))
             if score > best:
-                best, self.estimator, self.settings = score, estimator, settings
+                best = score
+                self.estimator = estimator
+                self.settings = settings
 
     def _search(self, train: Examples, parts: Sequence[Part]) -> None:
         """Keep the settings with the best answers to the texts that ``parts`` hold out, fitted on ``train``."""
@@ -162,9 +183,9 @@ class GridBaseline:
             self.strength,
         )
         self.settings, self.judgement = best_trial(trials)
-        n_held = sum(len(part.held) for part in parts)
+        n_held = sum(len(part.held_out) for part in parts)
         self.grid = [trial.settings for trial in trials]
-        self.scores = [(0, round(trial.judgement.score * n_held, DIGITS)) for trial in trials]
+        self.scores = [(0, round(trial.judgement.score * n_held, SCORE_DIGITS)) for trial in trials]
         self.estimator = fit_estimator(self.make(**self.settings), train)
 
     def judge(self, settings: Settings, train: Examples, parts: Sequence[Part]) -> Judgement:
@@ -172,8 +193,8 @@ class GridBaseline:
         answers = []
         for part in parts:
             estimator = fit_estimator(self.make(**settings), part.train)
-            answers.append(self.outputs(estimator, part.held.x.numpy()))
-        labels = [part.held.y.numpy() for part in parts]
+            answers.append(self.outputs(estimator, part.held_out.x.numpy()))
+        labels = [part.held_out.y.numpy() for part in parts]
         return judge_outputs(train.task, train.y.numpy(), labels, answers, self.usual_threshold)
 
     @property
@@ -197,8 +218,8 @@ class GridBaseline:
 
     def probabilities(self, x: NDArray[np.float32]) -> NDArray[np.floating] | None:
         """Return probabilities (N, k) of embeddings (N, D), or None if the estimator has none."""
-        of_labels = getattr(self.estimator, "predict_proba", None)
-        return None if of_labels is None else np.asarray(of_labels(x))
+        predict_proba = getattr(self.estimator, "predict_proba", None)
+        return None if predict_proba is None else np.asarray(predict_proba(x))
 
     def exact_score(self, examples: Examples) -> None:
         """Return None: no circuit, no noise."""
@@ -213,12 +234,12 @@ def fit_estimator(estimator: Any, train: Examples) -> Any:
     """Return the estimator after its fit, with the weights of the texts if they have any."""
     if train.relative is None:
         return estimator.fit(train.x.numpy(), train.y.numpy())
-    last = f"{estimator.steps[-1][0]}__" if hasattr(estimator, "steps") else ""
-    weights = {f"{last}sample_weight": train.relative.numpy()}
+    step_prefix = f"{estimator.steps[-1][0]}__" if hasattr(estimator, "steps") else ""
+    weights = {f"{step_prefix}sample_weight": train.relative.numpy()}
     return estimator.fit(train.x.numpy(), train.y.numpy(), **weights)
 
 
-def _same_again(estimator: Any, fitted: dict[str, Any], settings: dict[str, Any]) -> bool:
+def _would_repeat_fit(estimator: Any, fitted: dict[str, Any], settings: dict[str, Any]) -> bool:
     """Return whether ``settings`` only raise an iteration limit that was not reached, so the fit would be the same."""
     limit = fitted.get("max_iter")
     if limit is None or fitted | {"max_iter": settings.get("max_iter")} != settings:
@@ -226,13 +247,13 @@ def _same_again(estimator: Any, fitted: dict[str, Any], settings: dict[str, Any]
     return bool(settings["max_iter"] >= limit > np.max(getattr(estimator, "n_iter_", limit)))
 
 
-def points(values: dict[str, list[Any]]) -> list[dict[str, Any]]:
+def grid_points(values: dict[str, list[Any]]) -> list[dict[str, Any]]:
     """Return the points of a grid; the value of the last setting changes first."""
     from sklearn.model_selection import ParameterGrid
 
     return list(ParameterGrid(values))
 
 
-def strength_of(grid: str, name: str) -> str | None:
+def searched_setting(grid: str, name: str) -> str | None:
     """Return the setting whose values go on, none of the paper's grid, whose ends are the paper's."""
     return None if grid == "paper" else name

@@ -91,11 +91,11 @@ class Baseline:
             most_texts: with more training texts the baseline is left out; None: never.
         """
 
-        def searched(config: RunConfig, *_: int) -> Any:
+        def make_head(config: RunConfig, *_: int) -> Any:
             head: Any = make(config.baselines.grid)
-            return head.kept(config)
+            return head.apply_search(config)
 
-        return cls(label, searched, tuned=True, tasks=tasks, is_grid=True, most_texts=most_texts)
+        return cls(label, make_head, tuned=True, tasks=tasks, is_grid=True, most_texts=most_texts)
 
 
 def baseline(
@@ -125,22 +125,22 @@ def fit_and_score(head: Head, train: Examples, validation: Examples) -> FittedHe
     """Fit a head, and score it on the validation texts."""
     started = time.perf_counter()
     head.fit(train, validation)
-    return scored(head, validation, time.perf_counter() - started)
+    return score_head(head, validation, time.perf_counter() - started)
 
 
-def scored(head: Head, validation: Examples, seconds: float) -> FittedHead:
+def score_head(head: Head, validation: Examples, seconds: float) -> FittedHead:
     """Score a head on the validation texts after ``seconds`` of training."""
     exact = head.exact_score(validation)
     answers = head.predict(validation.x.numpy())
-    return FittedHead(head, answers, score_of(validation, answers), seconds, exact)
+    return FittedHead(head, answers, score_answers(validation, answers), seconds, exact)
 
 
-def score_of(examples: Examples, answers: NDArray[Any]) -> Score:
+def score_answers(examples: Examples, answers: NDArray[Any]) -> Score:
     """Return the score of answers, see `Head.predict`."""
-    return examples.task.scores.of(examples.y.numpy(), answers)
+    return examples.task.scores.from_answers(examples.y.numpy(), answers)
 
 
-_DEFINED = {
+_BUILT_IN_PLACES = {
     "logistic_regression": "classical:LOGISTIC_REGRESSION",
     "logistic_regression_c1": "classical:plain_logistic_regression",
     "logistic_regression_same_vectors": "vectors:same_vectors",
@@ -161,7 +161,7 @@ _DEFINED = {
 }
 _BUILT_IN = {
     name: EntryPoint(name, f"qllmft.baselines.{place}", GROUPS["baseline"])
-    for name, place in _DEFINED.items()
+    for name, place in _BUILT_IN_PLACES.items()
 }
 BASELINES: Registry[Baseline] = Registry("baseline", Baseline, _BUILT_IN, UserError)
 
@@ -173,27 +173,31 @@ def check_baselines(names: Iterable[str], task: TaskName = "classification") -> 
             raise UserError(
                 f"baselines.names has {name!r}; expected some of {', '.join(BASELINES)}, or none: []."
             )
-        found = BASELINES[name]  # imports that of a package, which may fail
-        if task not in found.tasks:
-            others = [name for name in BASELINES if task in BASELINES[name].tasks]
+        named_baseline = BASELINES[name]  # imports that of a package, which may fail
+        if task not in named_baseline.tasks:
+            task_baselines = [name for name in BASELINES if task in BASELINES[name].tasks]
             raise UserError(
-                f"baselines.names has {name!r}, which is not for {task}; expected some of {', '.join(others)}."
+                f"baselines.names has {name!r}, which is not for {task}; expected some of {', '.join(task_baselines)}."
             )
 
 
-MOST_SUPPORTED = 20_000  # training texts of support vectors; fits of more take hours
+MAX_SUPPORT_VECTOR_TEXTS = 20_000  # training texts of support vectors; fits of more take hours
 
 
-def left_out(config: RunConfig, n_texts: int) -> list[str]:
+def left_out_baselines(config: RunConfig, n_texts: int) -> list[str]:
     """Return the names of a run's baselines that so many training texts leave out."""
     limits = {name: BASELINES[name].most_texts for name in config.baselines.names}
-    return [name for name, most in limits.items() if most is not None and n_texts > most]
+    return [
+        name
+        for name, most_texts in limits.items()
+        if most_texts is not None and n_texts > most_texts
+    ]
 
 
 def make_baselines(
     config: RunConfig, n_parameters: int, dimension: int, n_classes: int, n_texts: int = 0
 ) -> list[Head]:
-    """Return the baselines of a run, not yet fitted, without those that `left_out` names.
+    """Return the baselines of a run, not yet fitted, without those that `left_out_baselines` names.
 
     Args:
         config: of the run, with the names of the baselines.
@@ -206,9 +210,9 @@ def make_baselines(
         UserError: for a name that is unknown or not for the task.
     """
     check_baselines(config.baselines.names, config.data.task)
-    without = left_out(config, n_texts)
+    excluded_names = left_out_baselines(config, n_texts)
     return [
         BASELINES[name].make(config, n_parameters, dimension, n_classes)
         for name in config.baselines.names
-        if name not in without
+        if name not in excluded_names
     ]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from qllmft.baselines.classical import GridOneVersusRest, OneVersusRest
-from qllmft.baselines.grid import GridBaseline, points
+from qllmft.baselines.grid import GridBaseline, grid_points
 from qllmft.baselines.head import FittedHead, baseline, fit_and_score
 from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.data import Table
@@ -33,25 +33,25 @@ from qllmft.training import (
     EpochMetrics,
     Examples,
     Selection,
+    compute_noise_logits,
     exact_score,
     finite_logits,
     fit,
     fit_end_to_end,
     latent_vectors,
-    logits_of_noise,
     one_torch_thread,
 )
-from qllmft.training.search import MOST_ITERATIONS, judge_outputs, split_examples
+from qllmft.training.search import MAX_ITERATIONS, judge_outputs, split_examples
 
-FEWEST_HIDDEN = 4  # units of the smallest MLP baseline
+MIN_HIDDEN_UNITS = 4  # units of the smallest MLP baseline
 
 # training of a baseline to convergence: with this rate and patience, linear layers and perceptrons came within the
 # scatter of ridge and logistic regression on sentence embeddings of 100 to 2,000 training texts
 CONVERGED_RATE = 1e-2
 CONVERGED_PATIENCE = 600  # steps without a better epoch
-LEAST_PATIENCE = 5  # epochs
-MOST_PATIENCE = 50
-MOST_EPOCHS = 1_000
+MIN_PATIENCE = 5  # epochs
+MAX_PATIENCE = 50
+MAX_EPOCHS = 1_000
 
 
 def until_converged(config: TrainConfig, n_texts: int) -> TrainConfig:
@@ -64,8 +64,8 @@ def until_converged(config: TrainConfig, n_texts: int) -> TrainConfig:
         "optimizer": "adam",
         "lr": CONVERGED_RATE,
         "lr_decay": 1.0,
-        "epochs": MOST_EPOCHS,
-        "patience": min(max(LEAST_PATIENCE, CONVERGED_PATIENCE // batches), MOST_PATIENCE),
+        "epochs": MAX_EPOCHS,
+        "patience": min(max(MIN_PATIENCE, CONVERGED_PATIENCE // batches), MAX_PATIENCE),
         "select": "accuracy",
         "ridge": False,
         "ridge_c": 1.0,
@@ -73,12 +73,12 @@ def until_converged(config: TrainConfig, n_texts: int) -> TrainConfig:
     return config.model_copy(update=changes)
 
 
-ENOUGH_TO_CALIBRATE = 50  # validation texts that choose a temperature
-NAME = "linear model of the latent values"
-STRENGTHS = [10.0**e for e in range(-2, 5)]  # of C, on latent values of deviation 1
+MIN_TEMPERATURE_TEXTS = 50  # validation texts that choose a temperature
+CONTROL_NAME = "linear model of the latent values"
+CONTROL_STRENGTHS = [10.0**e for e in range(-2, 5)]  # of C, on latent values of deviation 1
 
 
-class _Predicted(NamedTuple):
+class _Prediction(NamedTuple):
     """Results of the last prediction, so that the same embeddings are not computed again."""
 
     x: torch.Tensor = torch.empty(0)  # embeddings (N, D)
@@ -86,7 +86,7 @@ class _Predicted(NamedTuple):
     logits: torch.Tensor | None = None  # (N, k)
 
 
-_NO_PREDICTION = _Predicted()
+_NO_PREDICTION = _Prediction()
 
 
 @dataclass(eq=False)
@@ -113,7 +113,7 @@ class TrainedHead:
     temperature: float | None = field(default=None, init=False)
     # least probabilities of several labels (L,), chosen as ``config.thresholds`` says; None: 1/2
     thresholds: NDArray[np.float64] | None = field(default=None, init=False)
-    _predicted: _Predicted = field(default=_NO_PREDICTION, init=False)
+    _prediction: _Prediction = field(default=_NO_PREDICTION, init=False)
 
     def fit(self, train: Examples | Table, validation: Examples | Table) -> None:
         """Train, and keep the epoch that validation selects.
@@ -121,36 +121,43 @@ class TrainedHead:
         With `end_to_end` the body is trained too, on tables of texts; `predict` then expects embeddings of the trained
         body.
         """
-        self._predicted, whole = _NO_PREDICTION, self.end_to_end
-        untrained = deepcopy(self.model.state_dict())
-        more: dict[str, Any] = {"checkpoint": self.checkpoint, "on_epoch": self.on_epoch}
-        held: Examples | None = None
+        self._prediction, end_to_end = _NO_PREDICTION, self.end_to_end
+        untrained_weights = deepcopy(self.model.state_dict())
+        fit_options: dict[str, Any] = {"checkpoint": self.checkpoint, "on_epoch": self.on_epoch}
+        held_out: Examples | None = None
         if isinstance(train, Examples) and isinstance(validation, Examples):
-            self._task, held = train.task, validation
+            self._task = train.task
+            held_out = validation
             if self.converges:
                 self.config = until_converged(self.config, len(train))
             if self.chosen_epochs is not None:
-                last = {"epochs": self.chosen_epochs, "select": "last", "patience": None}
-                self.config = self.config.model_copy(update=last)
-            self.selection = fit(self.model, train, validation, self.config, self.seed, **more)
+                last_epoch_settings = {
+                    "epochs": self.chosen_epochs,
+                    "select": "last",
+                    "patience": None,
+                }
+                self.config = self.config.model_copy(update=last_epoch_settings)
+            self.selection = fit(
+                self.model, train, validation, self.config, self.seed, **fit_options
+            )
         else:
-            assert whole is not None
+            assert end_to_end is not None
             assert isinstance(train, Table)
             assert isinstance(validation, Table)
-            given = self.config, self.seed
-            self.selection = fit_end_to_end(whole, train, validation, *given, **more)
+            settings = self.config, self.seed
+            self.selection = fit_end_to_end(end_to_end, train, validation, *settings, **fit_options)
             if self.calibrates(len(validation)):
-                held = whole.embedded(validation)
-        if held is not None and not self.interrupted:
-            if self.calibrates_in_fit and self.calibrates(len(held)):
-                self.calibrate(self._logits(held.x).numpy(), held.y.numpy())
+                held_out = end_to_end.embed_table(validation)
+        if held_out is not None and not self.interrupted:
+            if self.calibrates_in_fit and self.calibrates(len(held_out)):
+                self.calibrate(self._logits(held_out.x).numpy(), held_out.y.numpy())
             if self.config.thresholds != "half" and self._task.several:
                 assert isinstance(train, Examples)
-                self.thresholds = self._best_thresholds(train, held, untrained)
-        self._predicted = _NO_PREDICTION
+                self.thresholds = self._best_thresholds(train, held_out, untrained_weights)
+        self._prediction = _NO_PREDICTION
 
     def _best_thresholds(
-        self, train: Examples, validation: Examples, untrained: dict[str, torch.Tensor]
+        self, train: Examples, validation: Examples, untrained_weights: dict[str, torch.Tensor]
     ) -> NDArray[np.float64] | None:
         """Return the thresholds (L,) with the highest F1 of each label on texts that their model did not learn.
 
@@ -160,7 +167,7 @@ class TrainedHead:
         Args:
             train: training texts.
             validation: validation texts.
-            untrained: weights before the training.
+            untrained_weights: weights before the training.
 
         Returns:
             None if there are no folds, or if training without one was interrupted.
@@ -173,37 +180,38 @@ class TrainedHead:
         if selection.start is not None and selection.start.latent_folds:
             assert selection.start.choice is not None
             return selection.start.choice.judgement.thresholds
-        folds, trained = split_examples(train), deepcopy(self.model.state_dict())
+        folds = split_examples(train)
+        trained_weights = deepcopy(self.model.state_dict())
         # of each fold the epochs that the validation texts chose
-        last = {"epochs": selection.epoch, "select": "last", "patience": None}
-        config = self.config.model_copy(update=last)
+        last_epoch_settings = {"epochs": selection.epoch, "select": "last", "patience": None}
+        config = self.config.model_copy(update=last_epoch_settings)
         answers = []
         for fold in folds:
-            self.model.load_state_dict(untrained)
-            of_fold = fit(self.model, fold.train, fold.held, config, self.seed)
-            if not of_fold.finished:
-                self.selection = replace(selection, finished=False, signal=of_fold.signal)
+            self.model.load_state_dict(untrained_weights)
+            fold_selection = fit(self.model, fold.train, fold.held_out, config, self.seed)
+            if not fold_selection.finished:
+                self.selection = replace(selection, finished=False, signal=fold_selection.signal)
                 break
-            answers.append(MULTILABEL.probabilities(self._logits(fold.held.x)))
-        self.model.load_state_dict(trained)
+            answers.append(MULTILABEL.probabilities(self._logits(fold.held_out.x)))
+        self.model.load_state_dict(trained_weights)
         if not folds or self.interrupted:
             return None
-        labels = [fold.held.y.numpy() for fold in folds]
-        learnt = train.y.numpy()
-        return judge_outputs(MULTILABEL, learnt, labels, answers, USUAL_THRESHOLD).thresholds
+        labels = [fold.held_out.y.numpy() for fold in folds]
+        train_labels = train.y.numpy()
+        return judge_outputs(MULTILABEL, train_labels, labels, answers, USUAL_THRESHOLD).thresholds
 
     def calibrate(self, logits: NDArray[np.floating], labels: NDArray[np.int64]) -> None:
         """Divide the model's logits by the temperature that fits logits (N, k) of other texts and their labels."""
         self.temperature = best_temperature(logits, labels)
         self.model.rescale(1.0 / self.temperature)
-        self._predicted = _NO_PREDICTION
+        self._prediction = _NO_PREDICTION
 
     def calibrates(self, texts: int) -> bool:
         """Return whether so many validation texts choose a temperature."""
         if self.config.calibration != "auto":
             return self.config.calibration == "temperature"
         sign = self.model.sign_readout
-        return self._task.one_label and not sign and texts >= ENOUGH_TO_CALIBRATE
+        return self._task.one_label and not sign and texts >= MIN_TEMPERATURE_TEXTS
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Return answers for embeddings (N, D) with the circuit's noise, as `Head` does."""
@@ -219,26 +227,26 @@ class TrainedHead:
 
         They are None if the outputs are real values.
         """
-        return self._task.probabilities(self._known_logits(torch.from_numpy(x)))
+        return self._task.probabilities(self._cached_logits(torch.from_numpy(x)))
 
-    def _last(self, x: torch.Tensor) -> _Predicted:
+    def _matching_prediction(self, x: torch.Tensor) -> _Prediction:
         """Return the results of the last prediction if it was of the same embeddings, else empty ones."""
-        last = self._predicted.x
-        same = last.data_ptr() == x.data_ptr() and last.shape == x.shape
-        return self._predicted if same else _NO_PREDICTION
+        last_input = self._prediction.x
+        is_same_input = last_input.data_ptr() == x.data_ptr() and last_input.shape == x.shape
+        return self._prediction if is_same_input else _NO_PREDICTION
 
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         reseed(self.model, derive_seed(self.seed, "prediction noise"))
         with one_torch_thread():
             latent = latent_vectors(self.model, x)
             logits = finite_logits(self.model, x, latent)
-        self._predicted = _Predicted(x, latent, logits)
+        self._prediction = _Prediction(x, latent, logits)
         return logits
 
-    def _known_logits(self, x: torch.Tensor) -> torch.Tensor:
+    def _cached_logits(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits of `predict` if it had the same embeddings just before, else computed ones."""
-        known = self._last(x).logits
-        return self._logits(x) if known is None else known
+        cached_logits = self._matching_prediction(x).logits
+        return self._logits(x) if cached_logits is None else cached_logits
 
     def load(self, examples: Examples) -> float | None:
         """Return the share of answers that change if the measured circuits return only noise, see `Task.changed`.
@@ -246,26 +254,27 @@ class TrainedHead:
         None: no circuit is measured.
         """
         with one_torch_thread():
-            noise = logits_of_noise(self.model, examples.x)
+            noise = compute_noise_logits(self.model, examples.x)
         if noise is None:
             return None
-        answers = self._answers(self._known_logits(examples.x))
-        return examples.task.changed(answers, self._answers(noise))
+        answers = self._answers(self._cached_logits(examples.x))
+        return examples.task.changed_share(answers, self._answers(noise))
 
     def latent(self, x: torch.Tensor) -> torch.Tensor | None:
         """Return `latent_vectors`, from `predict` if it had the same embeddings just before."""
-        known = self._last(x).latent
+        cached_latent = self._matching_prediction(x).latent
         with one_torch_thread():
-            return latent_vectors(self.model, x) if known is None else known
+            return latent_vectors(self.model, x) if cached_latent is None else cached_latent
 
     def exact_score(self, examples: Examples) -> float | None:
         """Return the score of the task without noise of the head's circuit, or None if there is no noise.
 
         If `predict` had the same embeddings just before, its latent vectors are used.
         """
-        known, self._predicted = self._last(examples.x).latent, _NO_PREDICTION
+        cached_latent = self._matching_prediction(examples.x).latent
+        self._prediction = _NO_PREDICTION
         with one_torch_thread():
-            return exact_score(self.model, examples, known)
+            return exact_score(self.model, examples, cached_latent)
 
     @property
     def interrupted(self) -> bool:
@@ -281,8 +290,8 @@ class TrainedHead:
     def n_encoder_parameters(self) -> int:
         """Return the number of trained parameters before the head."""
         encoder = self.model.encoder
-        own = encoder.parameters() if encoder is not None else ()
-        return self._body_parameters + sum(p.numel() for p in own if p.requires_grad)
+        encoder_parameters = encoder.parameters() if encoder is not None else ()
+        return self._body_parameters + sum(p.numel() for p in encoder_parameters if p.requires_grad)
 
     @property
     def _body_parameters(self) -> int:
@@ -293,15 +302,16 @@ class TrainedHead:
         """Return the selected epoch, the number of stored numbers of a data map, temperature and thresholds, if any."""
         if self.selection is None:
             return {}
-        data_map, thresholds = self.model.data_map, self.thresholds
-        found = {
+        data_map = self.model.data_map
+        thresholds = self.thresholds
+        named_settings = {
             "epoch": self.selection.epoch,
             "stored": None if data_map is None else data_map.n_stored,
             **({} if self.selection.start is None else self.selection.start.settings),
             "temperature": self.temperature,
             "thresholds": None if thresholds is None else thresholds.tolist(),
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in named_settings.items() if value is not None}
 
 
 def _perceptron(
@@ -309,10 +319,10 @@ def _perceptron(
 ) -> TrainedHead:
     structure = ModelConfig(encoder="none", head="mlp", hidden_dim=hidden)
     model = build_classifier(structure, dimension, k, seed=config.seed)
-    return _as_configured(name, model, config)
+    return _make_trained_head(name, model, config)
 
 
-def _as_configured(name: str, model: Classifier, config: RunConfig) -> TrainedHead:
+def _make_trained_head(name: str, model: Classifier, config: RunConfig) -> TrainedHead:
     converges = config.baselines.training == "converged"
     return TrainedHead(name, model, config.train, config.seed, converges=converges)
 
@@ -335,8 +345,8 @@ def mlp(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) ->
     hidden_size = hidden * (dimension + n_classes + 1) + n_classes
     if abs(linear_size - n_parameters) <= abs(hidden_size - n_parameters):
         hidden = 0
-    if 0 < hidden < FEWEST_HIDDEN:
-        if _rank(n_parameters, dimension, n_classes) < n_classes:
+    if 0 < hidden < MIN_HIDDEN_UNITS:
+        if _lowest_rank(n_parameters, dimension, n_classes) < n_classes:
             head = low_rank.make(config, n_parameters, dimension, n_classes)
             assert isinstance(head, TrainedHead)
             head.name += " for an MLP"
@@ -358,17 +368,17 @@ def low_rank(config: RunConfig, n_parameters: int, dimension: int, n_classes: in
         dimension: D of the embeddings.
         n_classes: k, number of labels or targets.
     """
-    rank = _rank(n_parameters, dimension, n_classes)
+    rank = _lowest_rank(n_parameters, dimension, n_classes)
     if rank >= n_classes:
         return _perceptron(f"{low_rank.label}, full", config, dimension, n_classes)
     generator = torch_generator(config.seed, "weights", "head")
     first = linear(dimension, rank, generator, bias=False)
     second = linear(rank, n_classes, generator)  # the weight is a product of two matrices
     model = Classifier(None, nn.Sequential(first, second), None)
-    return _as_configured(f"{low_rank.label}, {rank}", model, config)
+    return _make_trained_head(f"{low_rank.label}, {rank}", model, config)
 
 
-def _rank(n_parameters: int, dimension: int, n_classes: int) -> int:
+def _lowest_rank(n_parameters: int, dimension: int, n_classes: int) -> int:
     """Return the least rank of a low-rank layer with at least ``n_parameters`` (from k on, the whole layer)."""
     return max(1, math.ceil((n_parameters - n_classes) / (dimension + n_classes)))
 
@@ -380,7 +390,7 @@ def linear_layer(config: RunConfig, _: int, dimension: int, n_targets: int) -> T
 
 
 def fit_without_circuit(
-    head: TrainedHead, train: Examples, validation: Examples, copies: Sequence[Any] = ()
+    head: TrainedHead, train: Examples, validation: Examples, fold_controls: Sequence[Any] = ()
 ) -> FittedHead | None:
     """Fit a linear model on the latent values of a trained head.
 
@@ -391,48 +401,53 @@ def fit_without_circuit(
         head: after its training.
         train: embeddings that the head was trained on, with unscaled targets.
         validation: embeddings of the validation texts.
-        copies: such models of folds, which choose the penalty in place of the validation texts.
+        fold_controls: such models of folds, which choose the penalty in place of the validation texts.
     """
     from sklearn.linear_model import LogisticRegression, Ridge
 
-    own, held = in_latent(head, train), in_latent(head, validation)
-    if not isinstance(head.model.head, QuantumHead) or own is None or held is None:
+    train_latent = to_latent(head, train)
+    validation_latent = to_latent(head, validation)
+    if (
+        not isinstance(head.model.head, QuantumHead)
+        or train_latent is None
+        or validation_latent is None
+    ):
         return None
-    logistic = _standardised(
-        lambda **settings: LogisticRegression(max_iter=MOST_ITERATIONS, **settings)
+    logistic = _with_standard_scaler(
+        lambda **settings: LogisticRegression(max_iter=MAX_ITERATIONS, **settings)
     )
     search: dict[str, Any] = {}
     start = None if head.selection is None else head.selection.start
     if start is not None and start.choice:
-        own = replace(own, weight=start.examples.weight)
+        train_latent = replace(train_latent, weight=start.examples.weight)
         if start.latent_folds:
             search = {"by_folds": True, "parts": start.latent_folds}
-    strengths = points({"C": STRENGTHS})
-    if own.task.real:
-        alphas = points({"alpha": [1.0 / c for c in STRENGTHS]})
-        linear = GridBaseline(NAME, _standardised(Ridge), alphas, **search)
-    elif own.task.several:
+    strengths = grid_points({"C": CONTROL_STRENGTHS})
+    if train_latent.task.real:
+        alphas = grid_points({"alpha": [1.0 / c for c in CONTROL_STRENGTHS]})
+        linear = GridBaseline(CONTROL_NAME, _with_standard_scaler(Ridge), alphas, **search)
+    elif train_latent.task.several:
         linear = GridOneVersusRest(
-            NAME,
+            CONTROL_NAME,
             lambda **settings: OneVersusRest(logistic(**settings)),
             strengths,
             choice=head.config.thresholds,
             **search,
         )
     else:
-        linear = GridBaseline(NAME, logistic, strengths, **search)
-    if copies:
-        linear.choose(copies)
-    return fit_and_score(linear, own, held)
+        linear = GridBaseline(CONTROL_NAME, logistic, strengths, **search)
+    if fold_controls:
+        linear.choose(fold_controls)
+    return fit_and_score(linear, train_latent, validation_latent)
 
 
-def in_latent(head: TrainedHead, examples: Examples) -> Examples | None:
+def to_latent(head: TrainedHead, examples: Examples) -> Examples | None:
     """Return examples with latent values in place of embeddings, or None without an encoder."""
     latent = head.latent(examples.x)
     return None if latent is None else replace(examples, x=latent)
 
 
-def _standardised(estimator: Callable[..., Any]) -> Callable[..., Any]:
+def _with_standard_scaler(estimator: Callable[..., Any]) -> Callable[..., Any]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 

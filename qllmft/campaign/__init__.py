@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qllmft_backends.lazy import imported_on_use
+from qllmft_backends.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
     from qllmft.campaign.comparison import Comparison as Comparison
@@ -25,4 +25,4 @@ if TYPE_CHECKING:
     from qllmft.tasks.statistics import ALPHA as ALPHA
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__)
+    __all__, __getattr__ = make_lazy_imports(__name__)

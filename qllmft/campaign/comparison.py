@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qllmft.campaign.file import compared_pairs
+from qllmft.campaign.file import select_pairs
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.runs import best
@@ -24,10 +24,11 @@ from qllmft.tasks.statistics import (
     PairedDifference,
     holm,
     outcome,
-    tested,
+    test_differences,
 )
 
-HALVED_FROM = 5  # numbers of qubits of a series; its upper half then has three, so that the slope has a residual
+# numbers of qubits of a series; its upper half then has three, so that the slope has a residual
+MIN_POINTS_FOR_HALVES = 5
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,10 @@ def compare(record: StudyRecord) -> list[Comparison]:
     baselines of its group. Otherwise the best subject on validation is compared with every baseline: more comparisons
     would make the correction stricter.
     """
-    subjects = record.rows_of("subject")
+    subjects = record.select_rows("subject")
     if not record.grouped:
         subjects = [best(subjects)]
-    pairs = compared_pairs(record.rows, subjects, record.contrasts)
+    pairs = select_pairs(record.rows, subjects, record.contrasts)
     return compare_pairs(pairs, record.margin, record.measure)
 
 
@@ -73,12 +74,15 @@ def compare_pairs(
     ``margin``, as the measure shows it, is that within which two heads count as equal.
     """
     differences = [
-        PairedDifference.of(subject.compared, baseline.compared) for subject, baseline in pairs
+        PairedDifference.from_values(subject.compared, baseline.compared)
+        for subject, baseline in pairs
     ]
-    found = tested(differences, margin / measure.factor)
+    test_results = test_differences(differences, margin / measure.factor)
     return [
         Comparison(subject.label, baseline.label, difference, *tests)
-        for (subject, baseline), difference, tests in zip(pairs, differences, found, strict=True)
+        for (subject, baseline), difference, tests in zip(
+            pairs, differences, test_results, strict=True
+        )
     ]
 
 
@@ -89,18 +93,26 @@ def better_than_every(points: Sequence[Sequence[Comparison]]) -> list[float | No
     one, so the largest p of a point needs no correction over its baselines (intersection-union test, Berger 1982).
     Holm's correction is over the points. A head below the mean of a baseline has p = 1.
     """
-    p_values = [[c.difference.p if c.difference.mean > 0 else 1.0 for c in each] for each in points]
-    return holm([None if None in each else max(p or 0.0 for p in each) for each in p_values])
+    p_values = [
+        [c.difference.p if c.difference.mean > 0 else 1.0 for c in point_comparisons]
+        for point_comparisons in points
+    ]
+    return holm(
+        [
+            None if None in point_p_values else max(p or 0.0 for p in point_p_values)
+            for point_p_values in p_values
+        ]
+    )
 
 
-def leading(record: StudyRecord) -> tuple[RowResult, RowResult]:
+def find_leaders(record: StudyRecord) -> tuple[RowResult, RowResult]:
     """Return the best subject on validation, and the best baseline of its group on validation.
 
     If the study has contrasts, return the rows of the first one.
     """
     if record.contrasts:
-        return compared_pairs(record.rows, (), record.contrasts)[0]
-    subject = best(record.rows_of("subject"))
+        return select_pairs(record.rows, (), record.contrasts)[0]
+    subject = best(record.select_rows("subject"))
     return subject, best_of_group(record, subject.group)[1]
 
 
@@ -108,8 +120,11 @@ def differences_by_seed(
     predictions: StudyPredictions, subject: RowResult, baseline: RowResult
 ) -> dict[int, TextDifference | BootstrapDifference]:
     """Return the difference of a subject and a baseline on the test texts of each seed."""
-    pair = subject.label, baseline.label
-    return {seed: predictions.answers["test", seed].paired(*pair) for seed in predictions.seeds}
+    row_labels = subject.label, baseline.label
+    return {
+        seed: predictions.answers["test", seed].paired_difference(*row_labels)
+        for seed in predictions.seeds
+    }
 
 
 # --- gains of bodies: the share of the paper's margin that the body explains, beside that of the kind of head
@@ -127,18 +142,26 @@ class Gain:
     @property
     def difference(self) -> PairedDifference:
         """Return the mean difference with its 95 % interval."""
-        return PairedDifference.of(self.seeds, (0.0,) * len(self.seeds))
+        return PairedDifference.from_values(self.seeds, (0.0,) * len(self.seeds))
 
     @property
     def shares(self) -> tuple[float, ...]:
         """Return mean and 95 % interval as shares of `papers_margin`, or the mean alone for one seed."""
-        difference, margin = self.difference, papers_margin()
-        return tuple(each / margin for each in (difference.mean, *(difference.interval or ())))
+        difference = self.difference
+        margin = papers_margin()
+        return tuple(gain / margin for gain in (difference.mean, *(difference.interval or ())))
 
 
 def papers_margin() -> float:
     """Return, in [0, 1], table II's best quantum head minus SVC 296, its best classical head of similar size."""
-    return next(each.value for each in published().of("difference") if each.than == "svc") / 100
+    return (
+        next(
+            printed_value.value
+            for printed_value in published().of("difference")
+            if printed_value.than == "svc"
+        )
+        / 100
+    )
 
 
 def gains(record: StudyRecord) -> list[Gain]:
@@ -149,18 +172,20 @@ def gains(record: StudyRecord) -> list[Gain]:
     groups = {body: [row for row in record.rows if row.group == body] for body in record.bodies}
     # a head has one preset on any body, and one model whether it was trained with the body or not
     keys = {row.label: (row.preset, row.model.removesuffix(" and body")) for row in record.rows}
-    before = {keys[row.label]: row for row in groups[record.bodies[0]]} if groups else {}
-    found = [
-        Gain(first.label, body, True, _differences(after, first))
+    rows_on_first_body = (
+        {keys[row.label]: row for row in groups[record.bodies[0]]} if groups else {}
+    )
+    all_gains = [
+        Gain(unchanged_row.label, body, True, _score_differences(changed_row, unchanged_row))
         for body in record.bodies[1:]
-        for after in groups[body]
-        if (first := before.get(keys[after.label]))
+        for changed_row in groups[body]
+        if (unchanged_row := rows_on_first_body.get(keys[changed_row.label]))
     ]
     for body in groups:
         pair = best_of_group(record, body)
-        names = [before.get(keys[row.label], row).label for row in pair]
-        found.append(Gain(" less ".join(names), body, False, _differences(*pair)))
-    return found
+        names = [rows_on_first_body.get(keys[row.label], row).label for row in pair]
+        all_gains.append(Gain(" less ".join(names), body, False, _score_differences(*pair)))
+    return all_gains
 
 
 def gains_of_the_papers_heads(record: StudyRecord) -> list[Gain]:
@@ -169,22 +194,24 @@ def gains_of_the_papers_heads(record: StudyRecord) -> list[Gain]:
     A head that validation prefers among the quantum ones is left out, because `gains` has it.
     """
     return [
-        Gain(f"{row.label} less {baseline.label}", body, False, _differences(row, baseline))
+        Gain(f"{row.label} less {baseline.label}", body, False, _score_differences(row, baseline))
         for body in record.bodies
         for leader, baseline in [best_of_group(record, body)]
-        for row in record.rows_of("subject")
+        for row in record.select_rows("subject")
         if row.group == body and row is not leader and published().of_preset("accuracy", row.preset)
     ]
 
 
 def best_of_group(record: StudyRecord, group: str) -> tuple[RowResult, RowResult]:
     """Return the best subject and the best baseline of a group on validation."""
-    own = [row for row in record.rows if row.group == group]
-    return best(r for r in own if r.side == "subject"), best(r for r in own if r.side == "baseline")
+    group_rows = [row for row in record.rows if row.group == group]
+    return best(r for r in group_rows if r.side == "subject"), best(
+        r for r in group_rows if r.side == "baseline"
+    )
 
 
-def _differences(row: RowResult, other: RowResult) -> tuple[float, ...]:
-    return tuple(np.subtract(row.compared, other.compared).tolist())
+def _score_differences(row: RowResult, reference: RowResult) -> tuple[float, ...]:
+    return tuple(np.subtract(row.compared, reference.compared).tolist())
 
 
 # --- slopes: change of the test score per qubit along rows of one series
@@ -212,15 +239,15 @@ def trends(record: StudyRecord) -> list[Trend]:
     for row in record.rows:
         if row.qubits is not None:
             by_series.setdefault(row.series, []).append(row)
-    found = []
+    all_trends = []
     for rows in by_series.values():
-        places = sorted({row.qubits or 0 for row in rows})
-        if len(places) > 1:
-            found.append(trend(rows))
-        if len(places) >= HALVED_FROM:
-            middle = places[len(places) // 2]
-            found.append(trend([row for row in rows if (row.qubits or 0) >= middle]))
-    return found
+        qubit_counts = sorted({row.qubits or 0 for row in rows})
+        if len(qubit_counts) > 1:
+            all_trends.append(trend(rows))
+        if len(qubit_counts) >= MIN_POINTS_FOR_HALVES:
+            middle = qubit_counts[len(qubit_counts) // 2]
+            all_trends.append(trend([row for row in rows if (row.qubits or 0) >= middle]))
+    return all_trends
 
 
 def trend(rows: list[RowResult]) -> Trend:
@@ -232,6 +259,6 @@ def trend(rows: list[RowResult]) -> Trend:
     q = np.array([row.qubits for row in rows], dtype=float)
     y = np.array([row.compared for row in rows])  # (rows, seeds)
     centred = q - q.mean()
-    slopes = MeanInterval.of((centred @ y / (centred @ centred)).tolist())
+    slopes = MeanInterval.from_values((centred @ y / (centred @ centred)).tolist())
     qubits = tuple(row.qubits or 0 for row in rows)
     return Trend(rows[0].series, qubits, slopes.n, slopes.mean, slopes.interval)

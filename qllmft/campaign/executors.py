@@ -43,15 +43,15 @@ from qllmft.files import stays_inside, write_bytes
 from qllmft.heads import build_classifier
 from qllmft.progress import MinuteLines
 from qllmft.run import RunRecord, SharedInputs, Tracking, run_experiment, run_tracked
-from qllmft.run.lock import HOLDER, LOCK, RunBusyError, sole_use
+from qllmft.run.lock import HOLDER_FILE, LOCK_FILE, RunBusyError, sole_use
 from qllmft.run.reading import reading_sentences
 from qllmft.workers import ProcessDiedError, Processes, RayPool, report
 from qllmft_backends import create
 from qllmft_backends.adjoint.thread_pool import thread_count
 
-LOOK_S = 1.0  # between two looks at the folders of the runs
-RUNS_EACH = 8  # fewer are not worth the start of a process
-MEMORY_EACH = 2 * 2**30  # bytes that a process needs with all its imports
+POLL_INTERVAL_S = 1.0  # between two looks at the folders of the runs
+MIN_RUNS_PER_PROCESS = 8  # fewer are not worth the start of a process
+MEMORY_PER_PROCESS = 2 * 2**30  # bytes that a process needs with all its imports
 
 
 class CampaignProgress:
@@ -64,8 +64,11 @@ class CampaignProgress:
         on_event: OnEvent,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._plan, self._finished, self._on_event, self._clock = plan, finished, on_event, clock
-        self._last_look = -math.inf
+        self._plan = plan
+        self._finished = finished
+        self._on_event = on_event
+        self._clock = clock
+        self._last_report = -math.inf
         # time of the first look, and the share done by then
         self._start: tuple[float, float] | None = None
 
@@ -79,16 +82,17 @@ class CampaignProgress:
 
     def report(self, *, at_once: bool = False) -> None:
         """Report progress, unless the last look was less than a second ago and ``at_once`` is False."""
-        now, folder = self._clock(), self._finished.folder
-        if not at_once and now - self._last_look < LOOK_S:
+        now = self._clock()
+        folder = self._finished.folder
+        if not at_once and now - self._last_report < POLL_INTERVAL_S:
             return
-        self._last_look = now
+        self._last_report = now
         planned = self._plan.runs(self._finished)
-        begun = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        begun_identities = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
         done = math.fsum(
             run.cost(None if self._finished.has(run) else run.folder(folder).epochs_done())
             for run in planned
-            if run.identity in begun
+            if run.identity in begun_identities
         )
         cost = math.fsum(run.cost() for run in planned)
         # runs that are not planned yet cost the mean of the others
@@ -96,19 +100,30 @@ class CampaignProgress:
         # a killed run falls back to its last checkpoint
         if self._start is None or share < self._start[1]:
             self._start = now, share
-        began, before = self._start
-        left = (now - began) * (1 - share) / (share - before) if share > before else None
-        count, task = sum(map(self._finished.has, planned)), planned[0].config.data.task
+        start_time, start_share = self._start
+        seconds_left = (
+            (now - start_time) * (1 - share) / (share - start_share)
+            if share > start_share
+            else None
+        )
+        n_finished = sum(map(self._finished.has, planned))
+        task = planned[0].config.data.task
         points: defaultdict[str, dict[str, PlannedRun]] = defaultdict(dict)
         for run in planned if self._plan.selects else ():
             points[json.dumps(run.point)][run.identity] = run
         # of points whose seeds are all finished
-        whole = [of.values() for of in points.values() if all(map(self._finished.has, of.values()))]
-        best = max(map(self._finished.mean_validation, whole), default=None)
-        self._on_event(CampaignAdvanced(self._plan.size, count, share, best, left, task))
+        complete_points = [
+            point_runs.values()
+            for point_runs in points.values()
+            if all(map(self._finished.has, point_runs.values()))
+        ]
+        best = max(map(self._finished.mean_validation, complete_points), default=None)
+        self._on_event(
+            CampaignAdvanced(self._plan.size, n_finished, share, best, seconds_left, task)
+        )
 
 
-def do_run(
+def execute_run(
     run: PlannedRun,
     runs: Path,
     on_event: OnEvent,
@@ -142,8 +157,8 @@ def do_run(
             on_event(event)
 
     listener = ignore if run.is_finished(runs) else listen
-    how: dict[str, Any] = {"read_test": run.read_test, "wait": False, "inputs": inputs}
-    outcome = run_tracked(run.config, run.folder(runs).path, listener, tracking, **how)
+    run_options: dict[str, Any] = {"read_test": run.read_test, "wait": False, "inputs": inputs}
+    outcome = run_tracked(run.config, run.folder(runs).path, listener, tracking, **run_options)
     if outcome.record is None:
         raise KeyboardInterrupt
     if started:
@@ -152,7 +167,7 @@ def do_run(
     return outcome.record
 
 
-def do_all(
+def execute_plan(
     plan: Plan,
     runs: Path,
     on_event: OnEvent,
@@ -163,7 +178,7 @@ def do_all(
     """Do every run of a plan that is not finished, and wait for those of other processes.
 
     A run that another process works on is left to it. If that process dies, this one continues the run.
-    Errors are those of `do_run`.
+    Errors are those of `execute_run`.
 
     Args:
         plan: the runs.
@@ -173,25 +188,29 @@ def do_all(
         inputs: texts and embeddings that the runs share.
         others_at_work: returns whether other processes of this command are alive, which are waited for silently.
     """
-    finished, inputs = FinishedRuns(runs), inputs or SharedInputs()
+    finished = FinishedRuns(runs)
+    inputs = inputs or SharedInputs()
     checked: set[str] = set()
-    waited_for = ""
+    last_busy_message = ""
     progress = CampaignProgress(plan, finished, on_event)
     progress.report(at_once=True)
-    while left := {r.identity: r for r in plan.runs(finished) if r.identity not in checked}:
-        before, busy = len(checked), ""
-        for run in left.values():
+    while unchecked_runs := {
+        r.identity: r for r in plan.runs(finished) if r.identity not in checked
+    }:
+        n_checked = len(checked)
+        busy_message = ""
+        for run in unchecked_runs.values():
             try:
-                do_run(run, runs, progress, tracking, inputs)
+                execute_run(run, runs, progress, tracking, inputs)
                 checked.add(run.identity)
             except RunBusyError as error:
-                busy = str(error)
-        if len(checked) == before:
-            if busy != waited_for and not others_at_work():
-                waited_for = busy
-                on_event(Message(f"{busy}; waiting for it"))
+                busy_message = str(error)
+        if len(checked) == n_checked:
+            if busy_message != last_busy_message and not others_at_work():
+                last_busy_message = busy_message
+                on_event(Message(f"{busy_message}; waiting for it"))
             progress.report()
-            time.sleep(LOOK_S)
+            time.sleep(POLL_INTERVAL_S)
     progress.report(at_once=True)
 
 
@@ -202,7 +221,7 @@ class Executor:
     on_event: OnEvent = ignore
     tracking: Tracking = field(default_factory=Tracking)
     inputs: SharedInputs = field(default_factory=SharedInputs)  # of all plans that it executes
-    jobs: int | None = 1  # processes of this command; None: see `processes_for`
+    jobs: int | None = 1  # processes of this command; None: see `count_processes`
     ray: str | None = None  # address of a Ray cluster, which does the runs instead of this machine
 
     def execute(self, plan: Plan, runs: Path) -> None:
@@ -213,21 +232,22 @@ class Executor:
         checkpoint. An error of a child is raised here.
         """
         finished = FinishedRuns(runs)
-        left = [run for run in plan.runs(finished) if not finished.has(run)]
-        if self.ray is not None and left:
-            do_all_on_cluster(plan, runs, self.ray, self.on_event, self.inputs)
+        unfinished_runs = [run for run in plan.runs(finished) if not finished.has(run)]
+        if self.ray is not None and unfinished_runs:
+            execute_plan_on_cluster(plan, runs, self.ray, self.on_event, self.inputs)
             return
-        children = processes_for([run.config for run in left], self.jobs) - 1
-        tracking, begun = replace(self.tracking, campaign=runs.parent), set()
+        children = count_processes([run.config for run in unfinished_runs], self.jobs) - 1
+        tracking = replace(self.tracking, campaign=runs.parent)
+        started_children = set()
 
         def on_value(value: int | Event) -> None:
             if isinstance(value, int):
-                begun.add(value)
+                started_children.add(value)
             else:
                 self.on_event(value)
 
-        with _shared_threads(children) as threads, Processes(children, threads, on_value) as pool:
-            tasks = [pool.submit(_work, i, plan, runs, tracking) for i in range(children)]
+        with _share_threads(children) as threads, Processes(children, threads, on_value) as pool:
+            tasks = [pool.submit(_work_on_plan, i, plan, runs, tracking) for i in range(children)]
 
             def forward(event: Event) -> None:
                 for task in tasks:
@@ -236,9 +256,9 @@ class Executor:
                 self.on_event(event)
 
             at_work = lambda: not all(task.done() for task in tasks)  # noqa: E731
-            do_all(plan, runs, forward, tracking, self.inputs, at_work)
+            execute_plan(plan, runs, forward, tracking, self.inputs, at_work)
             for i, task in enumerate(tasks):
-                if i in begun or task.done():  # the others have nothing left to do
+                if i in started_children or task.done():  # the others have nothing left to do
                     try:
                         task.result()
                     except ProcessDiedError as error:
@@ -246,19 +266,20 @@ class Executor:
 
 
 @contextmanager
-def _shared_threads(children: int) -> Iterator[int]:
+def _share_threads(children: int) -> Iterator[int]:
     """Give this process its share of the processors beside its children during a block, and yield the share."""
-    before, threads = os.environ.get("QLLMFT_THREADS"), max(1, thread_count() // (children + 1))
+    previous_threads = os.environ.get("QLLMFT_THREADS")
+    threads = max(1, thread_count() // (children + 1))
     try:
         if children:
             os.environ["QLLMFT_THREADS"] = str(threads)
         yield threads
     finally:
         os.environ.pop("QLLMFT_THREADS", None)
-        os.environ |= {} if before is None else {"QLLMFT_THREADS": before}
+        os.environ |= {} if previous_threads is None else {"QLLMFT_THREADS": previous_threads}
 
 
-def _work(number: int, plan: Plan, runs: Path, tracking: Tracking) -> None:
+def _work_on_plan(number: int, plan: Plan, runs: Path, tracking: Tracking) -> None:
     """Work on a plan in the child ``number``, which this reports after its imports, and then messages and runs."""
     # this process may be the one that embeds the texts
     lines = MinuteLines(lambda text: report(Message(text)))
@@ -266,20 +287,21 @@ def _work(number: int, plan: Plan, runs: Path, tracking: Tracking) -> None:
     def forward(event: Event) -> None:
         lines(event)
         if isinstance(event, RunStarted):
-            event = replace(event, here=False)
+            event = replace(event, in_this_process=False)
         if isinstance(event, RunStarted | RunEnded | Message):
             report(event)
 
     warnings.showwarning = lambda message, *_, **__: report(Message(f"warning: {message}"))
     report(number)
-    do_all(plan, runs, forward, tracking, others_at_work=lambda: True)
+    execute_plan(plan, runs, forward, tracking, others_at_work=lambda: True)
 
 
-def processes_for(configs: Sequence[RunConfig], jobs: int | None) -> int:
+def count_processes(configs: Sequence[RunConfig], jobs: int | None) -> int:
     """Return the number of processes that share a run of each configuration, never more than runs.
 
-    If ``jobs`` is None, there is one per processor, as far as memory allows and each has `RUNS_EACH`. Runs that share
-    something else get one process: a body that learns takes all processors, and there is one GPU and one budget.
+    If ``jobs`` is None, there is one per processor, as far as memory allows and each has `MIN_RUNS_PER_PROCESS`. Runs
+    that share something else get one process: a body that learns takes all processors, and there is one GPU and one
+    budget.
     """
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs got {jobs}, expected 1 or more.")
@@ -288,9 +310,13 @@ def processes_for(configs: Sequence[RunConfig], jobs: int | None) -> int:
             (c.body.learns, c.backend.entry.adjoint, c.backend.options.get("device", "cpu"))
             for c in configs
         }
-        alone = kinds - {(False, True, "cpu")}
-        fitting = psutil.virtual_memory().available // MEMORY_EACH
-        jobs = 1 if alone else min(thread_count(), fitting, len(configs) // RUNS_EACH)
+        exclusive_kinds = kinds - {(False, True, "cpu")}
+        fitting = psutil.virtual_memory().available // MEMORY_PER_PROCESS
+        jobs = (
+            1
+            if exclusive_kinds
+            else min(thread_count(), fitting, len(configs) // MIN_RUNS_PER_PROCESS)
+        )
     return max(1, min(jobs, len(configs)))
 
 
@@ -311,7 +337,7 @@ def report_texts(
         model = config.body.model
         if (texts, "") not in reported:
             on_event(inputs.check(config.data, config.seed))
-        reader = Reader.of(config.body) if (texts, model) not in reported else None
+        reader = Reader.for_body(config.body) if (texts, model) not in reported else None
         reported |= {(texts, ""), (texts, model)}
         if reader is None:
             continue
@@ -333,7 +359,8 @@ def check_feasible(configs: Mapping[str, RunConfig], inputs: SharedInputs) -> No
             continue
         checked.add(config.structure)
         backend = create(config.backend.name, config.backend_options)
-        dimension, n_classes = inputs.dimension(config), inputs.corpus(config.data).n_classes
+        dimension = inputs.dimension(config)
+        n_classes = inputs.corpus(config.data).n_classes
         try:
             build_classifier(config.model, dimension, n_classes, backend=backend)
         except UserError as error:
@@ -361,8 +388,9 @@ def run_on_node(config: dict[str, Any], read_test: bool, packed: bytes, corpus: 
     """
     os.environ["QLLMFT_THREADS"] = "1"
     run = RunConfig.model_validate(config)
-    with tempfile.TemporaryDirectory(prefix="qllmft-") as place:
-        folder, inputs = Path(place) / run.identity, SharedInputs({run.data: corpus})
+    with tempfile.TemporaryDirectory(prefix="qllmft-") as temporary_folder:
+        folder = Path(temporary_folder) / run.identity
+        inputs = SharedInputs({run.data: corpus})
         if packed:
             unpack(packed, folder)
         outcome = run_experiment(run, folder, read_test=read_test, inputs=inputs)
@@ -371,7 +399,7 @@ def run_on_node(config: dict[str, Any], read_test: bool, packed: bytes, corpus: 
         return pack(folder)
 
 
-def do_all_on_cluster(
+def execute_plan_on_cluster(
     plan: Plan, runs: Path, address: str, on_event: OnEvent, inputs: SharedInputs
 ) -> None:
     """Do every run of a plan that is not finished on a Ray cluster, see `Executor.execute`.
@@ -394,16 +422,20 @@ def do_all_on_cluster(
     checked: set[str] = set()
     with RayPool(address, "runs", [RunInterruptedError]) as pool, ExitStack() as locks:
         progress.report(at_once=True)
-        while left := {r.identity: r for r in plan.runs(finished) if r.identity not in checked}:
-            for run in filter(finished.has, left.values()):
-                do_run(run, runs, progress, Tracking(), inputs)
+        while unchecked_runs := {
+            r.identity: r for r in plan.runs(finished) if r.identity not in checked
+        }:
+            for run in filter(finished.has, unchecked_runs.values()):
+                execute_run(run, runs, progress, Tracking(), inputs)
                 checked.add(run.identity)
-            submitted, limit = {run.identity for run, _ in pending.values()}, pool.room()
-            for identity in left.keys() - submitted - checked:
-                run = left[identity]
-                if len(pending) == limit or not (lock := _locked(run, finished, locks)):
+            submitted = {run.identity for run, _ in pending.values()}
+            limit = pool.room()
+            for identity in unchecked_runs.keys() - submitted - checked:
+                run = unchecked_runs[identity]
+                if len(pending) == limit or not (lock := _try_lock(run, finished, locks)):
                     continue
-                data, folder = run.config.data, run.folder(runs)
+                data = run.config.data
+                folder = run.folder(runs)
                 if data not in corpora:
                     corpora[data] = pool.put(inputs.corpus(data))
                 config = run.config.model_dump(mode="json")
@@ -411,20 +443,20 @@ def do_all_on_cluster(
                 task = pool.submit(run_on_node, config, run.read_test, packed, corpora[data])
                 pending[task] = run, lock.close
             if not pending:
-                time.sleep(LOOK_S)
-            for task in wait(pending, LOOK_S, FIRST_COMPLETED).done:
+                time.sleep(POLL_INTERVAL_S)
+            for task in wait(pending, POLL_INTERVAL_S, FIRST_COMPLETED).done:
                 run, release = pending.pop(task)
                 try:
                     unpack(task.result(), run.folder(runs).path)
                 finally:
                     release()
-                score = finished.read(run).record.head.validation.value
+                score = finished.load_run(run).record.head.validation.value
                 progress(RunEnded(run.label, score, run.config.data.task))
             progress.report()
         progress.report(at_once=True)
 
 
-def _locked(run: PlannedRun, finished: FinishedRuns, locks: ExitStack) -> ExitStack | None:
+def _try_lock(run: PlannedRun, finished: FinishedRuns, locks: ExitStack) -> ExitStack | None:
     """Lock the folder of a run, or return None if another process works on it or has finished it."""
     lock = ExitStack()
     try:
@@ -444,7 +476,7 @@ def pack(folder: Path) -> bytes:
     records = ("validation.json", "result.json")
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for file in sorted(folder.rglob("*"), key=lambda file: (file.name in records, file)):
-            if file.is_file() and file.name not in (LOCK, HOLDER):
+            if file.is_file() and file.name not in (LOCK_FILE, HOLDER_FILE):
                 archive.add(file, str(PurePosixPath(file.relative_to(folder))))
     return stream.getvalue()
 
@@ -457,7 +489,9 @@ def unpack(packed: bytes, folder: Path) -> None:
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(packed), mode="r:") as archive:
-            files = [(member.name, _content(archive, member)) for member in archive.getmembers()]
+            files = [
+                (member.name, _read_member(archive, member)) for member in archive.getmembers()
+            ]
     except (tarfile.TarError, ValueError) as error:
         raise UserError(
             f"a Ray worker returned a run that is not stored in {folder}: {error}. Check the machines of the cluster, "
@@ -467,10 +501,10 @@ def unpack(packed: bytes, folder: Path) -> None:
         write_bytes(folder / name, content)
 
 
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+def _read_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     """Return the bytes of a file of an archive, or raise ValueError if it is a link or leads out of its folder."""
-    named = stays_inside(member.name) and PurePosixPath(member.name).name
-    file = archive.extractfile(member) if member.isfile() and named else None
+    has_safe_name = stays_inside(member.name) and PurePosixPath(member.name).name
+    file = archive.extractfile(member) if member.isfile() and has_safe_name else None
     if file is None:
         raise ValueError(f"the entry {member.name[:80]!r} of its archive is no file of a run")
     return file.read()

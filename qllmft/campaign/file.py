@@ -20,17 +20,17 @@ from qllmft.campaign import files
 from qllmft.campaign.grid import Parameter, grid_size
 from qllmft.config.presets import load_preset
 from qllmft.config.section import Section
-from qllmft.config.toml_files import Settings, names_in, read_chosen, validated
+from qllmft.config.toml_files import Settings, names_in, read_chosen, validate_content
 from qllmft.errors import UserError
 from qllmft_backends.plugins import BUILT_IN
 from qllmft_backends.validation import faults
 
 Side = Literal["subject", "baseline"]
 MapAxis = Literal["", "parameters", "classes", "texts"]
-Named = Mapping[str, Any]  # settings by dotted name
-_SEARCHED = {"parameters", "grid_of"}  # keys of a search space
+SettingsByName = Mapping[str, Any]  # settings by dotted name
+_SEARCH_KEYS = {"parameters", "grid_of"}  # keys of a search space
 
-OF_THE_STUDY = {  # settings that a study gives its runs itself
+STUDY_SETTINGS = {  # settings that a study gives its runs itself
     "seed": "a study draws its own seeds, from 0; choose their number with --seeds",
     "baselines.names": "a study fits the baselines that its rows name; for other ones write a study of your own in a "
     "TOML file, see `qllmft study --help`",
@@ -38,24 +38,31 @@ OF_THE_STUDY = {  # settings that a study gives its runs itself
 }
 
 
-def seed_range(given: Any) -> Any:
+def seed_range(choice: Any) -> Any:
     """Return a range of seeds: from a number, from ``{ from = 8, count = 10 }``, or from text such as ``8-17``.
 
     >>> seed_range(5), seed_range({"from": 8, "count": 10}), seed_range("8-17")
     (range(0, 5), range(8, 18), range(8, 18))
     """
-    if isinstance(given, range):
-        return given
+    if isinstance(choice, range):
+        return choice
     start: Any = 0
-    stop: Any = given
-    if isinstance(given, str) and (found := re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", given)):
-        start, stop = (0, int(found[1])) if found[2] is None else (int(found[1]), int(found[2]) + 1)
-    elif isinstance(given, dict) and given.keys() == {"from", "count"}:
-        start, count = given["from"], given["count"]
+    stop: Any = choice
+    if isinstance(choice, str) and (
+        range_match := re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", choice)
+    ):
+        start, stop = (
+            (0, int(range_match[1]))
+            if range_match[2] is None
+            else (int(range_match[1]), int(range_match[2]) + 1)
+        )
+    elif isinstance(choice, dict) and choice.keys() == {"from", "count"}:
+        start = choice["from"]
+        count = choice["count"]
         stop = start + count if type(start) is type(count) is int else None
     if any(type(value) is not int for value in (start, stop)) or not 0 <= start < stop:
         raise ValueError(
-            f"got {given!r}, expected a number of seeds of at least 1, a range such as 8-17, or in a file "
+            f"got {choice!r}, expected a number of seeds of at least 1, a range such as 8-17, or in a file "
             "{ from = 8, count = 10 }"
         )
     return range(start, stop)
@@ -101,7 +108,7 @@ class CampaignFile(Section):
             "quick": None,
             **self._small_parts(self.quick),
         }
-        return validated(type(self), {**dict(self), **changes}, f"{self.name}, quick")
+        return validate_content(type(self), {**dict(self), **changes}, f"{self.name}, quick")
 
     def _small_parts(self, quick: Quick) -> dict[str, Any]:
         raise NotImplementedError
@@ -130,13 +137,13 @@ class Row(Section):
     qubits: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
-    def _leaves_alone_the_settings_of_the_study(self) -> Row:
+    def _check_settings(self) -> Row:
         if self.qubits is not None and not self.series:
             raise ValueError(
                 f"qubits is {self.qubits}, the row's place on the line of its series; give it a series"
             )
         for name in self.settings:
-            if name in (*OF_THE_STUDY, "train.epochs") or name.startswith("data."):
+            if name in (*STUDY_SETTINGS, "train.epochs") or name.startswith("data."):
                 raise ValueError(
                     f"{name} is the same in all rows of a study; omit it from the row's settings"
                 )
@@ -148,7 +155,7 @@ class Row(Section):
         return f"{self.preset} {self.epochs} {self.space} {sorted(self.settings.items())}"
 
 
-class _Compared(Protocol):
+class _ComparableRow(Protocol):
     """Row of a study, planned or measured."""
 
     @property
@@ -159,10 +166,10 @@ class _Compared(Protocol):
     def group(self) -> str: ...
 
 
-R = TypeVar("R", bound=_Compared)
+R = TypeVar("R", bound=_ComparableRow)
 
 
-def compared_pairs(
+def select_pairs(
     rows: Sequence[R], subjects: Sequence[R], contrasts: Sequence[tuple[str, str]]
 ) -> list[tuple[R, R]]:
     """Return the rows that are compared: the contrasts, or each subject with the baselines of its group."""
@@ -205,18 +212,22 @@ class Study(CampaignFile):
     budget: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
-    def _has_sides(self) -> Study:
+    def _check_sides(self) -> Study:
         subjects, baselines = (
             {row.group for row in self.rows if row.side == side} for side in get_args(Side)
         )
-        if not subjects or (alone := subjects - baselines):
-            missing = "a subject" if not subjects else f"a baseline in the group {min(alone)!r}"
+        if not subjects or (unmatched_groups := subjects - baselines):
+            missing = (
+                "a subject"
+                if not subjects
+                else f"a baseline in the group {min(unmatched_groups)!r}"
+            )
             raise ValueError(
                 f"a study compares rows of the side 'subject' with baselines of their group; give {missing}"
             )
-        if taken := sorted(self.settings.keys() & {*OF_THE_STUDY, "train.epochs"}):
+        if forbidden_settings := sorted(self.settings.keys() & {*STUDY_SETTINGS, "train.epochs"}):
             raise ValueError(
-                f"settings has {', '.join(taken)}, which a study gives its runs itself; omit that"
+                f"settings has {', '.join(forbidden_settings)}, which a study gives its runs itself; omit that"
             )
         if self.bodies and (len(self.bodies) < 2 or set(self.bodies) - (subjects & baselines)):
             raise ValueError(
@@ -229,20 +240,20 @@ class Study(CampaignFile):
         return self
 
     @model_validator(mode="after")
-    def _names_its_rows(self) -> Study:
+    def _check_row_labels(self) -> Study:
         labels = [row.label for row in self.rows]
-        if twice := {label for label in labels if labels.count(label) > 1}:
+        if repeated_labels := {label for label in labels if labels.count(label) > 1}:
             raise ValueError(
-                f"rows need labels of their own, and several are {', '.join(map(repr, sorted(twice)))}"
+                f"rows need labels of their own, and several are {', '.join(map(repr, sorted(repeated_labels)))}"
             )
-        named = {
+        label_references = {
             "contrasts names": {label for pair in self.contrasts for label in pair},
             "quick.without has": self.quick.without if self.quick else (),
         }
-        for words, given in named.items():
-            if unknown := set(given) - set(labels):
+        for source, referenced_labels in label_references.items():
+            if unknown := set(referenced_labels) - set(labels):
                 raise ValueError(
-                    f"{words} {', '.join(map(repr, sorted(unknown)))}, which is no row's label"
+                    f"{source} {', '.join(map(repr, sorted(unknown)))}, which is no row's label"
                 )
         if len(set(map(frozenset, self.contrasts))) < len(self.contrasts):
             raise ValueError("contrasts has the same two rows more than once")
@@ -251,14 +262,17 @@ class Study(CampaignFile):
         return self
 
     @model_validator(mode="after")
-    def _reports_on_other_seeds_than_it_chose_on(self) -> Study:
+    def _check_choosing_seeds(self) -> Study:
         if self.choosing_seeds is None:
             return self
         last = self.choosing_seeds[-1]
-        both = range(max(self.seeds[0], self.choosing_seeds[0]), min(self.seeds[-1], last) + 1)
-        if both:  # two ranges meet in a range
+        shared_seeds = range(
+            max(self.seeds[0], self.choosing_seeds[0]), min(self.seeds[-1], last) + 1
+        )
+        if shared_seeds:  # two ranges meet in a range
             raise ValueError(
-                f"{seeds_text(both)} would be both chosen and reported on; report on other ones, such as --seeds "
+                f"{seeds_text(shared_seeds)} would be both chosen and reported on; report on other ones, such as "
+                "--seeds "
                 f"{last + 1}-{last + len(self.seeds)}"
             )
         if not self.rule:
@@ -282,7 +296,7 @@ class Study(CampaignFile):
         subjects = [row for row in self.rows if row.side == "subject"]
         grouped = any(row.group for row in self.rows)
         # without groups validation chooses one of them
-        return len(compared_pairs(self.rows, subjects if grouped else subjects[:1], self.contrasts))
+        return len(select_pairs(self.rows, subjects if grouped else subjects[:1], self.contrasts))
 
 
 class Space(CampaignFile):
@@ -297,15 +311,15 @@ class Space(CampaignFile):
     grid_of: str | None = None
 
     @model_validator(mode="after")
-    def _has_something_to_search(self) -> Space:
+    def _check_search(self) -> Space:
         if self.grid_of is None:
             if not (self.preset and self.parameters):
                 raise ValueError(
                     "a search needs a preset and [[parameters]], each with a setting and its values"
                 )
         elif self.grid_of not in BASELINES or not BASELINES[self.grid_of].is_grid:
-            own = [name for name in BASELINES if BASELINES.source(name) == BUILT_IN]
-            grids = [name for name in own if BASELINES[name].is_grid]
+            built_in_baselines = [name for name in BASELINES if BASELINES.source(name) == BUILT_IN]
+            grids = [name for name in built_in_baselines if BASELINES[name].is_grid]
             raise ValueError(f"grid_of is {self.grid_of!r}; expected one of {', '.join(grids)}")
         names = [parameter.name for parameter in self.parameters]
         if len(set(names)) < len(names):
@@ -328,8 +342,10 @@ class Space(CampaignFile):
             "name": f"{self.name}-quick",
             "title": f"{self.title}, in small",
             "parameters": [
-                each.with_values(quick.values[each.name]) if each.name in quick.values else each
-                for each in self.parameters
+                parameter.with_values(quick.values[parameter.name])
+                if parameter.name in quick.values
+                else parameter
+                for parameter in self.parameters
             ],
         }
 
@@ -337,23 +353,25 @@ class Space(CampaignFile):
 def campaign_names(kind: type[CampaignFile]) -> list[str]:
     """Return the sorted names of the studies or of the search spaces of the package."""
     names = names_in(files.__name__)
-    return [name for name in names if ("subject" in _read(name)[1]) == (kind is Study)]
+    return [
+        name for name in names if ("subject" in _read_campaign_file(name)[1]) == (kind is Study)
+    ]
 
 
 def load_study(choice: str) -> Study:
     """Load a study of the package by its name, or one's own by the path of its TOML file."""
-    name, tree = _read(choice)
-    if _SEARCHED & tree.keys():
+    name, tree = _read_campaign_file(choice)
+    if _SEARCH_KEYS & tree.keys():
         raise UserError(f"{choice} is a search space and no study; use `qllmft sweep {choice}`.")
-    return validated(Study, {"name": name, **tree}, f"study {choice}")
+    return validate_content(Study, {"name": name, **tree}, f"study {choice}")
 
 
 def load_space(choice: str) -> Space:
     """Load a search space of the package by its name, or one's own by the path of its TOML file."""
-    name, tree = _read(choice)
+    name, tree = _read_campaign_file(choice)
     if "subject" in tree:
         raise UserError(f"{choice} is a study and no search space; use `qllmft study {choice}`.")
-    space = validated(Space, {"name": name, **tree}, f"sweep {choice}")
+    space = validate_content(Space, {"name": name, **tree}, f"sweep {choice}")
     try:
         if space.quick:
             space.in_small()
@@ -366,5 +384,5 @@ def load_space(choice: str) -> Space:
     return space
 
 
-def _read(choice: str) -> tuple[str, dict[str, Any]]:
+def _read_campaign_file(choice: str) -> tuple[str, dict[str, Any]]:
     return read_chosen(files.__name__, choice, "campaign")

@@ -14,7 +14,7 @@ from qllmft.config.section import Section
 from qllmft.errors import UserError
 
 # of a campaign: each is checked before the first run; the largest table of the paper has 1,500
-MOST_POINTS = 20_000
+MAX_POINTS = 20_000
 
 Value = None | bool | int | float | str
 # the label of a level, or a number between the levels, by the parameter's name
@@ -34,7 +34,7 @@ class Parameter(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _short_form(cls, tree: Any) -> Any:
+    def _expand_short_form(cls, tree: Any) -> Any:
         """Expand ``setting = "a.b"`` with plain values."""
         if isinstance(tree, dict) and "setting" in tree:
             tree = {"name": tree["setting"], "settings": [tree["setting"]], **tree}
@@ -44,7 +44,7 @@ class Parameter(Section):
         return tree
 
     @model_validator(mode="after")
-    def _one_value_per_setting(self) -> Parameter:
+    def _check_values(self) -> Parameter:
         if any(len(row) != len(self.settings) for row in self.values):
             raise ValueError(
                 f"{self.name}: each value needs {len(self.settings)} entries, one per setting"
@@ -55,8 +55,10 @@ class Parameter(Section):
                 raise ValueError(
                     f"{self.name}: a value is {str(value)[:20]}, expected a finite number below 1.8e308"
                 )
-        found = itertools.chain(*self.values)
-        positive = [each for each in found if isinstance(each, int | float) and each > 0]
+        all_values = itertools.chain(*self.values)
+        positive = [
+            number for number in all_values if isinstance(number, int | float) and number > 0
+        ]
         if self.scale == "log" and (len(self.settings) > 1 or len(positive) < len(self.values)):
             raise ValueError(
                 f"{self.name}: a logarithmic scale needs one setting with positive numbers"
@@ -78,8 +80,8 @@ class Parameter(Section):
 
     def settings_at(self, label: Value) -> dict[str, Value]:
         """Return the settings by dotted name at a level, or at a number between the levels."""
-        for known, row in zip(self.labels, self.values, strict=True):
-            if known == label and isinstance(known, bool) == isinstance(label, bool):
+        for level, row in zip(self.labels, self.values, strict=True):
+            if level == label and isinstance(level, bool) == isinstance(label, bool):
                 return dict(zip(self.settings, row, strict=True))
         if self.scale == "log":
             return {self.settings[0]: label}
@@ -100,10 +102,12 @@ class Parameter(Section):
         return Parameter.model_validate({**self.model_dump(), "values": rows})
 
 
-def check_size(count: int, what: str) -> None:
-    """Raise UserError if a campaign has more than `MOST_POINTS` points or runs."""
-    if count > MOST_POINTS:
-        raise UserError(f"{what}: got {count:,}, expected at most {MOST_POINTS:,}; leave some out.")
+def check_size(count: int, description: str) -> None:
+    """Raise UserError if a campaign has more than `MAX_POINTS` points or runs."""
+    if count > MAX_POINTS:
+        raise UserError(
+            f"{description}: got {count:,}, expected at most {MAX_POINTS:,}; leave some out."
+        )
 
 
 def grid_size(parameters: Sequence[Parameter]) -> int:

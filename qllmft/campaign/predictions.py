@@ -31,10 +31,10 @@ from qllmft_backends.validation import faults
 
 FILE = "predictions.npz"
 FORMAT = 1
-MOST_BYTES = 512 * 2**20  # of all arrays, once decompressed
+MAX_BYTES = 512 * 2**20  # of all arrays, once decompressed
 CURVE_UNIT = 1e-4  # of losses and of scores
 
-_FAULTS = (
+_READ_ERRORS = (
     ValueError, KeyError, TypeError, IndexError, EOFError, OSError, MemoryError, OverflowError, RecursionError,
     BadZipFile, zlib.error,
     TokenError,  # of numpy, for a header of many brackets on Python 3.12 and later
@@ -45,7 +45,7 @@ Split = Literal["validation", "test"]
 Arrays = Mapping[str, NDArray[Any]]  # of the file, by name
 
 
-class _About(BaseModel):
+class _Header(BaseModel):
     """Array ``about`` of the file, in JSON."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -83,45 +83,49 @@ class StudyPredictions:
     curves: Mapping[str, NDArray[np.int64]]
     score: ScoreName = "accuracy"  # by which rows are compared
     # (P,) whether a choosing seed drew the text; None without such seeds, and in older files
-    drawn: NDArray[np.bool_] | None = None
+    choosing_mask: NDArray[np.bool_] | None = None
 
     def write(self, folder: Path) -> Path:
         """Write the file and return its path. The same content gives the same bytes."""
-        one = self.score == "accuracy"
-        k = int(self.labels.max()) + 1 if one and len(self.labels) else 1
-        smallest = np.uint8 if k <= 256 else np.uint16
+        is_accuracy = self.score == "accuracy"
+        n_labels = int(self.labels.max()) + 1 if is_accuracy and len(self.labels) else 1
+        label_type = np.uint8 if n_labels <= 256 else np.uint16
         about = {
             "format": FORMAT,
             "rows": self.rows,
             "seeds": self.seeds,
-            "labels": k,
+            "labels": n_labels,
             "settings": self.settings,
             "curves": list(self.curves),
-            **({} if one else {"score": self.score}),
+            **({} if is_accuracy else {"score": self.score}),
         }
         arrays: dict[str, NDArray[Any]] = {
             "about": np.frombuffer(json.dumps(about, ensure_ascii=False).encode(), np.uint8),
             "hashes": self.hashes,
-            "labels": self.labels.astype(smallest if one else np.float64),
+            "labels": self.labels.astype(label_type if is_accuracy else np.float64),
         }
-        for (split, seed), found in self.answers.items():
+        for (split, seed), split_answers in self.answers.items():
             # steps between texts, and differences from the true labels, are mostly one number, which compresses well
-            arrays[f"{split}-{seed}-steps"] = np.diff(found.texts, prepend=0).astype(np.uint32)
-            given = np.stack([found.answers[row] for row in self.rows], axis=1)
-            if one:
-                given = ((given - found.labels[:, None]) % k).astype(smallest)
-            arrays[f"{split}-{seed}"] = given
+            arrays[f"{split}-{seed}-steps"] = np.diff(split_answers.texts, prepend=0).astype(
+                np.uint32
+            )
+            stacked_answers = np.stack([split_answers.answers[row] for row in self.rows], axis=1)
+            if is_accuracy:
+                stacked_answers = (
+                    (stacked_answers - split_answers.labels[:, None]) % n_labels
+                ).astype(label_type)
+            arrays[f"{split}-{seed}"] = stacked_answers
         for index, curve in enumerate(self.curves.values()):
             arrays[f"curve-{index}"] = np.diff(curve, prepend=0).astype(np.int32)
-        if self.drawn is not None:
-            arrays["drawn"] = np.packbits(self.drawn)
+        if self.choosing_mask is not None:
+            arrays["drawn"] = np.packbits(self.choosing_mask)
         file = io.BytesIO()
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
         write_bytes(folder / FILE, file.getvalue())
         return folder / FILE
 
     @classmethod
-    def read(cls, folder: Path) -> StudyPredictions:
+    def from_folder(cls, folder: Path) -> StudyPredictions:
         """Read the file. UserError if it is missing or has another form."""
         path = folder / FILE
         remedy = "The study's own command makes it again."
@@ -130,63 +134,86 @@ class StudyPredictions:
         try:
             content = read_bytes(path)
             with ZipFile(io.BytesIO(content)) as archive:
-                if (size := sum(part.file_size for part in archive.infolist())) > MOST_BYTES:
+                if (size := sum(member.file_size for member in archive.infolist())) > MAX_BYTES:
                     raise ValueError(
-                        f"its arrays have {size:,} bytes, expected at most {MOST_BYTES:,}"
+                        f"its arrays have {size:,} bytes, expected at most {MAX_BYTES:,}"
                     )
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                return cls._of(arrays)
-        except _FAULTS as error:
+                return cls._from_arrays(arrays)
+        except _READ_ERRORS as error:
             raise UserError(
                 f"{path} cannot be read: {str(error)[:_LONGEST_REASON]}. {remedy}"
             ) from error
 
     @classmethod
-    def _of(cls, arrays: Arrays) -> StudyPredictions:
+    def _from_arrays(cls, arrays: Arrays) -> StudyPredictions:
         try:
-            about = _About.model_validate_json(arrays["about"].tobytes())
+            about = _Header.model_validate_json(arrays["about"].tobytes())
         except ValidationError as error:
             raise ValueError(f"its array 'about': {faults(error)[0]}") from None
         for name in ("rows", "seeds", "curves"):
             entries = getattr(about, name)
             if len(set(entries)) < len(entries):  # each would be read again and again
                 raise ValueError(f"its array 'about' has an entry of {name} twice")
-        labels, hashes = _labels(arrays, about), arrays["hashes"]
+        labels = _read_labels(arrays, about)
+        hashes = arrays["hashes"]
         if hashes.shape != labels.shape[:1] or hashes.dtype != np.uint64:
             raise ValueError(
                 f"it has {hashes.shape} hashes of type {hashes.dtype} for {labels.shape} labels"
             )
-        found: dict[tuple[Split, int], SplitAnswers] = {}
+        answers_by_split: dict[tuple[Split, int], SplitAnswers] = {}
         for split in get_args(Split):
             for seed in about.seeds:
-                name, one = f"{split}-{seed}", labels.ndim == 1
-                texts = _array(arrays, f"{name}-steps", 1, "iu").cumsum()
-                given = _array(arrays, name, 2 if one else 3, "iu" if one else "f")
+                name = f"{split}-{seed}"
+                one_label = labels.ndim == 1
+                texts = _read_array(arrays, f"{name}-steps", 1, "iu").cumsum()
+                stacked_answers = _read_array(
+                    arrays, name, 2 if one_label else 3, "iu" if one_label else "f"
+                )
                 shape = (len(texts), len(about.rows), *labels.shape[1:])
-                if given.shape != shape or not len(texts) or texts.min() < 0:
-                    raise ValueError(f"its array {name!r} has answers of shape {given.shape}")
-                true = labels[texts]
-                given = (given + true[:, None]) % about.labels if one else given
-                by_row = dict(zip(about.rows, np.moveaxis(given, 1, 0), strict=True))
-                found[split, seed] = SplitAnswers(TASK_OF_SCORE[about.score], true, by_row, texts)
+                if stacked_answers.shape != shape or not len(texts) or texts.min() < 0:
+                    raise ValueError(
+                        f"its array {name!r} has answers of shape {stacked_answers.shape}"
+                    )
+                true_labels = labels[texts]
+                stacked_answers = (
+                    (stacked_answers + true_labels[:, None]) % about.labels
+                    if one_label
+                    else stacked_answers
+                )
+                by_row = dict(zip(about.rows, np.moveaxis(stacked_answers, 1, 0), strict=True))
+                answers_by_split[split, seed] = SplitAnswers(
+                    TASK_OF_SCORE[about.score], true_labels, by_row, texts
+                )
         curves = {
-            row: _array(arrays, f"curve-{i}", 2, "iu").cumsum(axis=1)
+            row: _read_array(arrays, f"curve-{i}", 2, "iu").cumsum(axis=1)
             for i, row in enumerate(about.curves)
         }
         if any(len(curve) != 2 for curve in curves.values()):
             raise ValueError("it has a curve without two rows")
-        drawn = None
+        choosing_mask = None
         if "drawn" in arrays:
-            packed = _array(arrays, "drawn", 1, "u")
+            packed = _read_array(arrays, "drawn", 1, "u")
             if arrays["drawn"].dtype != np.uint8 or len(packed) != -(-len(hashes) // 8):
                 raise ValueError(f"its array 'drawn' has the shape {packed.shape}")
-            drawn = np.unpackbits(arrays["drawn"], count=len(hashes)).astype(bool)
-            if drawn.all():
+            choosing_mask = np.unpackbits(arrays["drawn"], count=len(hashes)).astype(bool)
+            if choosing_mask.all():
                 raise ValueError("its array 'drawn' marks every text, which leaves none to test on")
-        settings, score = about.settings, about.score
-        return cls(about.rows, about.seeds, hashes, labels, found, settings, curves, score, drawn)
+        settings = about.settings
+        score = about.score
+        return cls(
+            about.rows,
+            about.seeds,
+            hashes,
+            labels,
+            answers_by_split,
+            settings,
+            curves,
+            score,
+            choosing_mask,
+        )
 
-    def recomputed(self, record: StudyRecord) -> StudyRecord:
+    def recompute(self, record: StudyRecord) -> StudyRecord:
         """Return a record whose scores are computed from these answers.
 
         Numbers without answers stay: parameters, epochs, losses and scores without noise.
@@ -207,10 +234,10 @@ class StudyPredictions:
     @property
     def test_drawn(self) -> tuple[float, ...]:
         """Return the share of each seed's test texts that a choosing seed drew; () if these are not marked."""
-        if self.drawn is None:
+        if self.choosing_mask is None:
             return ()
         texts = (self.answers["test", seed].texts for seed in self.seeds)
-        return tuple(float(self.drawn[each].mean()) for each in texts)
+        return tuple(float(self.choosing_mask[text_indices].mean()) for text_indices in texts)
 
     def scores(self, row: str, data: DataRecord) -> dict[str, Any]:
         """Return the scores of a row, the fields of its `RowResult` that follow from answers.
@@ -226,33 +253,44 @@ class StudyPredictions:
         validation, tests = (
             [self.answers[split, seed] for seed in self.seeds] for split in get_args(Split)
         )
-        values = [task.values(found.labels, found.answers[row]) for found in tests]
-        by_name = {name: tuple(each[name] for each in values) for name in values[0]}
-        kept = [] if self.drawn is None else [~self.drawn[found.texts] for found in tests]
-        apart = [
-            task.values(found.labels[rows], found.answers[row][rows])[self.score]
-            for found, rows in zip(tests if kept else (), kept, strict=True)
+        values = [
+            task.values(split_answers.labels, split_answers.answers[row]) for split_answers in tests
+        ]
+        by_name = {name: tuple(seed_scores[name] for seed_scores in values) for name in values[0]}
+        unchosen_masks = (
+            []
+            if self.choosing_mask is None
+            else [~self.choosing_mask[split_answers.texts] for split_answers in tests]
+        )
+        unchosen_scores = [
+            task.values(split_answers.labels[rows], split_answers.answers[row][rows])[self.score]
+            for split_answers, rows in zip(
+                tests if unchosen_masks else (), unchosen_masks, strict=True
+            )
             if rows.any()
         ]
         scores: dict[str, Any] = {
             "validation": tuple(
-                task.values(found.labels, found.answers[row])[self.score] for found in validation
+                task.values(split_answers.labels, split_answers.answers[row])[self.score]
+                for split_answers in validation
             ),
             "test": by_name.pop(self.score),
             "others": by_name,
-            "test_apart": tuple(apart) if len(apart) == len(tests) else (),
+            "test_apart": tuple(unchosen_scores) if len(unchosen_scores) == len(tests) else (),
         }
         by_class = [task.by_class(t.labels, t.answers[row], len(data.labels)) for t in tests]
-        classes = [each for each in by_class if each is not None]
+        classes = [class_scores for class_scores in by_class if class_scores is not None]
         if classes:
             balanced = data.balanced
             if balanced is None:
-                balanced = any(each.uneven for each in classes)
-            scores["balanced"] = tuple(each.balanced for each in classes) if balanced else ()
-            scores["constant"] = all(each.constant for each in classes)
+                balanced = any(class_scores.uneven for class_scores in classes)
+            scores["balanced"] = (
+                tuple(class_scores.balanced for class_scores in classes) if balanced else ()
+            )
+            scores["constant"] = all(class_scores.is_constant for class_scores in classes)
         return scores
 
-    def with_drawn_texts(self, record: StudyRecord, source: str) -> StudyPredictions:
+    def with_choosing_mask(self, record: StudyRecord, source: str) -> StudyPredictions:
         """Return the answers with the texts that the record's choosing seeds drew from the data ``source``.
 
         Raises:
@@ -263,19 +301,25 @@ class StudyPredictions:
                 f"--data {source} marks the texts on which settings were chosen, and the study {record.study} chose "
                 "none on seeds of its own; omit --data."
             )
-        first = self.settings[self.rows[0]]
-        given = with_settings({}, {**first, **record.settings, "data.source": source})
-        data, inputs = parse_config(given, f"settings of {record.study}").data, SharedInputs()
-        found = inputs.corpus(data).fingerprint
-        if found != record.data.fingerprint:
+        first_row_settings = self.settings[self.rows[0]]
+        data_settings = with_settings(
+            {}, {**first_row_settings, **record.settings, "data.source": source}
+        )
+        data = parse_config(data_settings, f"settings of {record.study}").data
+        inputs = SharedInputs()
+        fingerprint = inputs.corpus(data).fingerprint
+        if fingerprint != record.data.fingerprint:
             raise UserError(
-                f"--data {source} has the fingerprint {found}, and the study's data {record.data.fingerprint}; give "
+                f"--data {source} has the fingerprint {fingerprint}, and the study's data "
+                f"{record.data.fingerprint}; give "
                 "the same texts."
             )
-        return replace(self, drawn=drawn_by(record.choosing_seeds, data, inputs, self.hashes))
+        return replace(
+            self, choosing_mask=mask_drawn_texts(record.choosing_seeds, data, inputs, self.hashes)
+        )
 
 
-def drawn_by(
+def mask_drawn_texts(
     seeds: Iterable[int], data: DataConfig, inputs: SharedInputs, hashes: NDArray[np.uint64]
 ) -> NDArray[np.bool_]:
     """Return whether each text is a training or validation text of one of the seeds.
@@ -290,13 +334,16 @@ def drawn_by(
         (P,) marks.
     """
     splits = [inputs.splits(data, seed) for seed in seeds]
-    drawn = [
-        key for each in splits for table in (each.train, each.validation) for key in _hashes(table)
+    drawn_hashes = [
+        key
+        for split in splits
+        for table in (split.train, split.validation)
+        for key in _text_hashes(table)
     ]
-    return np.isin(hashes, np.array(drawn, np.uint64))
+    return np.isin(hashes, np.array(drawn_hashes, np.uint64))
 
 
-def _hashes(table: Table) -> list[int]:
+def _text_hashes(table: Table) -> list[int]:
     """Return the first 8 bytes of the SHA-256 of each text."""
     items = (item.encode("utf-8", "surrogatepass") for item in table.items)
     return [int.from_bytes(hashlib.sha256(item).digest()[:8], "big") for item in items]
@@ -304,32 +351,36 @@ def _hashes(table: Table) -> list[int]:
 
 def text_keys(table: Table) -> list[tuple[int, Any]]:
     """Return the hash of each text with its label, or with its targets or labels of 0 and 1 as a tuple."""
-    found = table.labels.tolist()
-    labels = found if table.labels.ndim == 1 else map(tuple, found)
-    return list(zip(_hashes(table), labels, strict=True))
+    label_list = table.labels.tolist()
+    labels = label_list if table.labels.ndim == 1 else map(tuple, label_list)
+    return list(zip(_text_hashes(table), labels, strict=True))
 
 
-def _labels(arrays: Arrays, about: _About) -> NDArray[Any]:
+def _read_labels(arrays: Arrays, about: _Header) -> NDArray[Any]:
     """Return the true labels of the texts, or raise ValueError if they are not of the score's kind."""
     if about.score == "accuracy":
-        labels, most = _array(arrays, "labels", 1, "iu"), about.labels - 1
+        labels = _read_array(arrays, "labels", 1, "iu")
+        largest_label = about.labels - 1
     else:
-        found, most = _array(arrays, "labels", 2, "f"), 1
+        raw_labels = _read_array(arrays, "labels", 2, "f")
+        largest_label = 1
         if about.score == "R²":
-            return found
-        labels = found.astype(np.int64)
-        if not np.array_equal(labels, found):
+            return raw_labels
+        labels = raw_labels.astype(np.int64)
+        if not np.array_equal(labels, raw_labels):
             raise ValueError("its labels are neither 0 nor 1")
-    if len(labels) and not 0 <= labels.min() <= labels.max() <= most:
-        raise ValueError(f"its labels are {labels.min()} to {labels.max()}, expected 0 to {most}")
+    if len(labels) and not 0 <= labels.min() <= labels.max() <= largest_label:
+        raise ValueError(
+            f"its labels are {labels.min()} to {labels.max()}, expected 0 to {largest_label}"
+        )
     return labels
 
 
-def _array(arrays: Arrays, name: str, axes: int, kinds: str) -> NDArray[Any]:
+def _read_array(arrays: Arrays, name: str, axes: int, kinds: str) -> NDArray[Any]:
     """Return an array of integers or of finite real numbers, or raise ValueError if it is of another kind."""
-    found = arrays[name]
-    if found.ndim != axes or found.dtype.kind not in kinds:
-        raise ValueError(f"its array {name!r} has the shape {found.shape} and type {found.dtype}")
-    if kinds == "f" and not np.isfinite(found).all():
+    array = arrays[name]
+    if array.ndim != axes or array.dtype.kind not in kinds:
+        raise ValueError(f"its array {name!r} has the shape {array.shape} and type {array.dtype}")
+    if kinds == "f" and not np.isfinite(array).all():
         raise ValueError(f"its array {name!r} has numbers that are not finite")
-    return found if kinds == "f" else found.astype(np.int64)
+    return array if kinds == "f" else array.astype(np.int64)

@@ -15,7 +15,7 @@ from qllmft.files import parse_json, read_text, reading, write_text
 from qllmft.published import published
 from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.tasks import TASK_OF_SCORE
-from qllmft.tasks.measure import LOWEST, Measure, ScoreName
+from qllmft.tasks.measure import LOWEST_R2, Measure, ScoreName
 from qllmft.tasks.statistics import MeanInterval
 
 FORMAT = 1
@@ -23,8 +23,8 @@ FILE = "study.json"
 NOT_REGISTERED = "not registered"
 
 _Share = Annotated[float, Field(ge=0, le=1)]
-_Score = Annotated[float, Field(ge=LOWEST, le=1)]  # larger numbers would overflow in a mean
-_Other = Annotated[float, Field(ge=-1e100, le=1e100)]
+_Score = Annotated[float, Field(ge=LOWEST_R2, le=1)]  # larger numbers would overflow in a mean
+_OtherScore = Annotated[float, Field(ge=-1e100, le=1e100)]
 _Loss = Annotated[float, Field(ge=0, le=1e9)]
 
 
@@ -69,7 +69,7 @@ class RowResult:
     qubits: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     # scores beside that of the study on the test texts, by name; none beside accuracy
-    others: dict[str, tuple[_Other, ...]] = field(default_factory=dict)
+    others: dict[str, tuple[_OtherScore, ...]] = field(default_factory=dict)
     # score on the test texts that no choosing seed drew; () if these are not marked
     test_apart: tuple[_Score, ...] = ()
 
@@ -81,12 +81,12 @@ class RowResult:
     @property
     def test_interval(self) -> MeanInterval:
         """Return the mean test score with its interval."""
-        return MeanInterval.of(self.test)
+        return MeanInterval.from_values(self.test)
 
     @property
     def validation_interval(self) -> MeanInterval:
         """Return the mean validation score with its interval."""
-        return MeanInterval.of(self.validation)
+        return MeanInterval.from_values(self.validation)
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class StudyRecord:
         """Return whether the paper prints a number for any row."""
         return any(row.published for row in self.rows)
 
-    def rows_of(self, side: Side) -> list[RowResult]:
+    def select_rows(self, side: Side) -> list[RowResult]:
         """Return the rows of one side."""
         return [row for row in self.rows if row.side == side]
 
@@ -157,15 +157,17 @@ _ADAPTER = TypeAdapter(StudyRecord)
 
 def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> Path:
     """Write ``study.json`` and return its path. ``derived`` is for people who read the file."""
-    hidden: dict[str, Any] = {} if record.contrasts else {"contrasts": True}
-    of_rows: set[str] = set()
+    hidden_fields: dict[str, Any] = {} if record.contrasts else {"contrasts": True}
+    hidden_row_fields: set[str] = set()
     if record.score == "accuracy":  # as in records that know no other score
-        hidden, of_rows = {**hidden, "score": True}, {"others"}
+        hidden_fields = {**hidden_fields, "score": True}
+        hidden_row_fields = {"others"}
     if not record.test_drawn:  # as in records without choosing seeds
-        hidden, of_rows = {**hidden, "test_drawn": True}, {*of_rows, "test_apart"}
-    hidden["rows"] = {"__all__": of_rows}
-    own = _ADAPTER.dump_python(record, mode="json", exclude=hidden)
-    content = {"format": FORMAT, **derived, **own}
+        hidden_fields = {**hidden_fields, "test_drawn": True}
+        hidden_row_fields = {*hidden_row_fields, "test_apart"}
+    hidden_fields["rows"] = {"__all__": hidden_row_fields}
+    record_tree = _ADAPTER.dump_python(record, mode="json", exclude=hidden_fields)
+    content = {"format": FORMAT, **derived, **record_tree}
     write_text(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return folder / FILE
 
@@ -188,12 +190,13 @@ def read_study(folder: Path) -> StudyRecord:
             scores = (row.validation, row.test, row.test_exact, row.test_apart)
             by_seed = (row.runs, row.parameters, row.validation, row.test, *row.others.values())
             optional = (*scores[2:], row.validation_loss, row.epochs, row.balanced, row.chosen)
-            numbers = {len(values) for values in (*by_seed, *filter(None, optional))}
-            if len(numbers) > 1 or 0 in numbers:
+            seed_counts = {len(values) for values in (*by_seed, *filter(None, optional))}
+            if len(seed_counts) > 1 or 0 in seed_counts:
                 raise ValueError(
-                    f"row {row.label!r} has {sorted(numbers)} values by seed, expected one number"
+                    f"row {row.label!r} has {sorted(seed_counts)} values by seed, expected one number"
                 )
-            lowest, measure = min(map(min, filter(None, scores))), record.measure
+            lowest = min(map(min, filter(None, scores)))
+            measure = record.measure
             if lowest < measure.lowest:
                 raise ValueError(
                     f"row {row.label!r} has the {measure.name} {lowest:g}, expected {measure.lowest:g} to 1"

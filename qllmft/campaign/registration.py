@@ -23,7 +23,7 @@ from qllmft.tasks import TASKS
 from qllmft.tasks.statistics import ALPHA, PairedDifference
 
 FILE = "registration.json"  # in the study's folder: the registration that its runs were begun with
-_NOT_OF_THE_PLAN = {"notes", "quick"}  # words on the page, and another study
+_FIELDS_OUTSIDE_PLAN = {"notes", "quick"}  # words on the page, and another study
 
 
 @dataclass(frozen=True)
@@ -44,22 +44,22 @@ class Registration:
         )
 
 
-def with_names(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def with_published_names(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """Return settings with a published name in place of a body's folder."""
     return {k: names.get(v, v) if k == "body.model" else v for k, v in settings.items()}
 
 
-def plan_of(
+def describe_plan(
     study: Study, settings: Mapping[str, Any], planned: Sequence[StudyRun]
 ) -> dict[str, Any]:
     """Return all that a study's results depend on, as JSON values."""
     names = {run.config.body.model: published_name(run.config.body) for run in planned}
-    found = {
-        "study": study.model_dump(mode="json", exclude=_NOT_OF_THE_PLAN),
-        "settings": with_names(settings, names),
+    content = {
+        "study": study.model_dump(mode="json", exclude=_FIELDS_OUTSIDE_PLAN),
+        "settings": with_published_names(settings, names),
         "runs": [run.identity for run in planned],
     }
-    return dict(json.loads(json.dumps(found, sort_keys=True)))
+    return dict(json.loads(json.dumps(content, sort_keys=True)))
 
 
 def register_study(
@@ -87,23 +87,23 @@ def register_study(
             f"{file} exists already; a registration is never written twice. Give another name, or run the study with "
             f"--registered {file}."
         )
-    _check_unreported(_root(file), planned, SharedInputs(), but_of="")
+    _check_unreported(_repository_root(file), planned, SharedInputs(), excepted_hash="")
     n = len(study.seeds)
-    scattered = PairedDifference(0.0, None, None, study.scatter if n > 1 else None, n)
-    least = scattered.detectable(ALPHA / study.n_comparisons)
+    assumed_difference = PairedDifference(0.0, None, None, study.scatter if n > 1 else None, n)
+    detectable_difference = assumed_difference.detectable(ALPHA / study.n_comparisons)
     file.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "least_seen": least,
+        "least_seen": detectable_difference,
         "comparisons": study.n_comparisons,
-        "plan": plan_of(study, settings, planned),
+        "plan": describe_plan(study, settings, planned),
     }
     write_json(file, content)
     unit = TASKS[planned[0].config.data.task].measure.unit
-    return None if least is None else (least, unit)
+    return None if detectable_difference is None else (detectable_difference, unit)
 
 
-def begin(
+def verify_registration(
     file: Path,
     folder: Path,
     plan: Mapping[str, Any],
@@ -115,7 +115,7 @@ def begin(
     Args:
         file: the committed registration.
         folder: of the study; its runs are in ``runs``.
-        plan: plan of the study as it would be run (see `plan_of`).
+        plan: plan of the study as it would be run (see `describe_plan`).
         planned: runs of the study.
         inputs: reads the data.
 
@@ -123,48 +123,52 @@ def begin(
         UserError: unless a commit holds the file as it is, its plan is ``plan``, no run was done before, and no other
             kept record has reported a seed of it on the same body and data.
     """
-    found = _committed(file)
+    registration = _read_committed(file)
     with reading(f"the registration {file}", "Restore the file of its commit."):
-        registered = dict(parse_json(read_text(file))["plan"])
-    if registered != plan:
+        registered_plan = dict(parse_json(read_text(file))["plan"])
+    if registered_plan != plan:
         raise UserError(
-            f"the study registered in {file} has another plan; changed: {_changes(registered, plan)}. Give the "
+            f"the study registered in {file} has another plan; changed: {_changes(registered_plan, plan)}. Give the "
             "registered settings, or run the changed plan without --registered."
         )
-    kept = folder / FILE
-    if not kept.exists() and any((folder / "runs").glob("*/result.json")):
+    kept_file = folder / FILE
+    if not kept_file.exists() and any((folder / "runs").glob("*/result.json")):
         raise UserError(
             f"{folder / 'runs'} has runs from before the registration {file}. Give a folder of its own with --out."
         )
-    _check_unreported(_root(file), planned, inputs, but_of=found.hash)
-    if not kept.exists():
+    _check_unreported(_repository_root(file), planned, inputs, excepted_hash=registration.hash)
+    if not kept_file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(kept, asdict(found))
-        return found
+        write_json(kept_file, asdict(registration))
+        return registration
     remedy = "Restore the file; without it, run the study in another folder with --out."
-    with reading(kept, remedy):
-        content = parse_json(read_text(kept))
+    with reading(kept_file, remedy):
+        content = parse_json(read_text(kept_file))
         names = Registration.__dataclass_fields__
-        before = Registration(**{name: str(content[name]) for name in names})
-    if before != found:
+        earlier_registration = Registration(**{name: str(content[name]) for name in names})
+    if earlier_registration != registration:
         raise UserError(
-            f"the runs in {folder} were begun with {before.file} (SHA-256 {before.hash[:12]}, commit "
-            f"{before.commit[:12]}), and {found.file} is {found.hash[:12]}, commit {found.commit[:12]}. Give that "
+            f"the runs in {folder} were begun with {earlier_registration.file} (SHA-256 "
+            f"{earlier_registration.hash[:12]}, commit "
+            f"{earlier_registration.commit[:12]}), and {registration.file} is {registration.hash[:12]}, commit "
+            f"{registration.commit[:12]}. Give that "
             "registration, or another folder with --out."
         )
-    return found
+    return registration
 
 
 def _changes(registered: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
     """Return the differences of two plans in words."""
     changes = []
-    for old, new in ((registered.get(part, {}), plan[part]) for part in ("study", "settings")):
+    for old, new in (
+        (registered.get(section, {}), plan[section]) for section in ("study", "settings")
+    ):
         for name in (name for name in {**old, **new} if old.get(name) != new.get(name)):
-            values = [json.dumps(each.get(name), ensure_ascii=False) for each in (old, new)]
+            values = [json.dumps(tree.get(name), ensure_ascii=False) for tree in (old, new)]
             short = max(map(len, values)) <= 60
             changes.append(f"{name} ({values[0]}, now {values[1]})" if short else name)
-    others = "the runs' configurations (another version of qllmft, or of its presets)"
-    return ", ".join(changes) or others
+    other_changes = "the runs' configurations (another version of qllmft, or of its presets)"
+    return ", ".join(changes) or other_changes
 
 
 # --- the repository
@@ -174,7 +178,7 @@ def _git(file: Path, *words: str) -> str:
     """Return the output of git in the file's folder. UserError if it fails."""
     folder = next(parent for parent in file.absolute().parents if parent.is_dir())
     try:
-        done = subprocess.run(  # noqa: S603
+        process = subprocess.run(  # noqa: S603
             ["git", "-C", str(folder), *words],  # noqa: S607
             capture_output=True,
             text=True,
@@ -182,19 +186,19 @@ def _git(file: Path, *words: str) -> str:
         )
     except OSError as error:
         raise UserError(f"a registration is a commit, and git does not run: {error}.") from None
-    if done.returncode:
+    if process.returncode:
         raise UserError(
             f"a registration is a file that a git commit brings in, and git says of {file}: "
-            f"{done.stderr.strip() or 'nothing'}. Make a repository (git init), or run the study unregistered."
+            f"{process.stderr.strip() or 'nothing'}. Make a repository (git init), or run the study unregistered."
         )
-    return done.stdout.strip()
+    return process.stdout.strip()
 
 
-def _root(file: Path) -> Path:
+def _repository_root(file: Path) -> Path:
     return Path(_git(file, "rev-parse", "--show-toplevel"))
 
 
-def _committed(file: Path) -> Registration:
+def _read_committed(file: Path) -> Registration:
     """Return the registration in ``file``, which a commit brought in and none has changed since."""
     if not file.is_file():
         raise UserError(f"there is no registration {file}; `--register {file}` writes the plan.")
@@ -214,12 +218,12 @@ def _committed(file: Path) -> Registration:
             "nothing. Write the plan into a new file with --register."
         )
     commit, day = commits[0].split()
-    name = file.resolve().relative_to(_root(file).resolve()).as_posix()
+    name = file.resolve().relative_to(_repository_root(file).resolve()).as_posix()
     return Registration(name, commit, day, hashlib.sha256(file.read_bytes()).hexdigest())
 
 
 def _check_unreported(
-    root: Path, planned: Sequence[StudyRun], inputs: SharedInputs, *, but_of: str
+    root: Path, planned: Sequence[StudyRun], inputs: SharedInputs, *, excepted_hash: str
 ) -> None:
     """Raise UserError if a record of the repository has reported a seed of the plan on the same body and data."""
     seeds = {run.config.seed for run in planned}
@@ -227,14 +231,15 @@ def _check_unreported(
     data = inputs.corpus(planned[0].config.data).fingerprint
     for name in _git(root / RECORD, "ls-files", "--", f"*{RECORD}").splitlines():
         record = read_study((root / name).parent)
-        if but_of and but_of[:12] in record.registered:
+        if excepted_hash and excepted_hash[:12] in record.registered:
             continue
-        both = sorted(seeds.intersection(record.seeds))
+        shared_seeds = sorted(seeds.intersection(record.seeds))
         # without the words on their training in brackets
-        reported = {name.split(" (")[0] for name in record.body.model.split(", ")}
-        if both and record.data.fingerprint == data and bodies & reported:
+        reported_bodies = {name.split(" (")[0] for name in record.body.model.split(", ")}
+        if shared_seeds and record.data.fingerprint == data and bodies & reported_bodies:
             raise UserError(
-                f"{name} has reported {seeds_text(tuple(both))} on the same body and data, so a plan with them is not "
+                f"{name} has reported {seeds_text(tuple(shared_seeds))} on the same body and data, so a plan with "
+                "them is not "
                 f"written before its test texts were read. Give other seeds, such as --seeds {max(record.seeds) + 1}-"
                 f"{max(record.seeds) + len(seeds)}, or leave the registration out."
             )

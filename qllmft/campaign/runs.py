@@ -11,13 +11,13 @@ from statistics import fmean
 from typing import Any, Protocol, TypeVar
 
 from qllmft.config import RunConfig
-from qllmft.config.settings import settings_of
+from qllmft.config.settings import flat_settings
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.tasks import TASKS
 from qllmft.tasks.measure import Measure, Score
 from qllmft.tasks.statistics import MeanInterval
 
-DIGITS = 12  # of a mean score: those of (0.7, 0.8) and (0.75, 0.75) are equal
+SCORE_DIGITS = 12  # of a mean score: those of (0.7, 0.8) and (0.75, 0.75) are equal
 
 
 class _Selectable(Protocol):
@@ -56,7 +56,8 @@ class FinishedRun:
     @classmethod
     def read(cls, folder: RunFolder) -> FinishedRun:
         """Read a run, with its test results if it has any. UserError if it is not finished."""
-        record, metrics = folder.finished(tested=False), folder.metrics()
+        record = folder.require_record(tested=False)
+        metrics = folder.metrics()
         losses = {m.epoch: m.validation_loss for m in metrics}
         epochs = [(m.epoch, m.train_loss, m.score) for m in metrics]
         curve = Curve(*zip(*epochs, strict=True)) if epochs else Curve((), (), ())
@@ -86,8 +87,8 @@ class SeededResult:
         """Return the validation losses of the task, empty for a baseline, or if one was not kept."""
         pairs = zip(self.runs, self.models, strict=True)
         losses = [run.validation_loss for run, model in pairs if model is run.record.head]
-        found = tuple(loss for loss in losses if loss is not None)
-        return found if len(found) == len(self.runs) else ()
+        kept_losses = tuple(loss for loss in losses if loss is not None)
+        return kept_losses if len(kept_losses) == len(self.runs) else ()
 
     @property
     def parameters(self) -> tuple[int, ...]:
@@ -107,7 +108,7 @@ class SeededResult:
     @property
     def test(self) -> MeanInterval:
         """Return the mean test score with its interval over the seeds."""
-        return MeanInterval.of([score.value for score in self.tested])
+        return MeanInterval.from_values([score.value for score in self.tested])
 
 
 def collect(
@@ -120,49 +121,54 @@ def collect(
     If several runs have the same settings and seed, the first one counts. A run without a ``model`` is left out.
     By default, the settings are all but the seed, by dotted name.
     """
-    own = settings or (
-        lambda run: {k: v for k, v in settings_of(run.config).items() if k != "seed"}
+    read_settings = settings or (
+        lambda run: {k: v for k, v in flat_settings(run.config).items() if k != "seed"}
     )
     groups: dict[str, dict[int, tuple[FinishedRun, ModelResult, Mapping[str, Any]]]] = {}
     for run in runs:
-        if (found := model(run)) is not None:
-            given = own(run)
-            by_seed = groups.setdefault(json.dumps(given, sort_keys=True), {})
-            by_seed.setdefault(run.config.seed, (run, found, given))
+        if (model_result := model(run)) is not None:
+            run_settings = read_settings(run)
+            by_seed = groups.setdefault(json.dumps(run_settings, sort_keys=True), {})
+            by_seed.setdefault(run.config.seed, (run, model_result, run_settings))
     results = []
     for by_seed in groups.values():
-        ours, models, given = zip(*(by_seed[seed] for seed in sorted(by_seed)), strict=True)
-        results.append(SeededResult(given[0], ours, models))
+        group_runs, models, run_settings = zip(
+            *(by_seed[seed] for seed in sorted(by_seed)), strict=True
+        )
+        results.append(SeededResult(run_settings[0], group_runs, models))
     return results
 
 
-def ranked(results: Iterable[Result]) -> list[Result]:
+def rank(results: Iterable[Result]) -> list[Result]:
     """Sort results by mean validation score, then validation loss, then parameters, the best first.
 
     Equal ones keep their order. The loss is compared only if every result has one.
     """
-    found = list(results)
-    with_loss = all(result.validation_loss for result in found)
+    candidates = list(results)
+    with_loss = all(result.validation_loss for result in candidates)
 
     def key(result: Result) -> tuple[float, float, float]:
         loss = fmean(result.validation_loss) if with_loss else 0.0
-        return -round(fmean(result.validation), DIGITS), loss, fmean(result.parameters)
+        return -round(fmean(result.validation), SCORE_DIGITS), loss, fmean(result.parameters)
 
-    return sorted(found, key=key)
+    return sorted(candidates, key=key)
 
 
 def best(results: Iterable[Result]) -> Result:
     """Return the first of the ranked results."""
-    return ranked(results)[0]
+    return rank(results)[0]
 
 
 # milliseconds of a training step of 16 on one core, fitted to single-10q, single-12q, multi-10q and
 # multi-14q
-_STEP, _A_MILLION_AMPLITUDES, _CLASSICAL_STEP = 0.4, 2.2, 0.2
-_BODY_STEP = 430.0  # the same step through minilm and back, if the body learns with the head
-_TEST_SET = 7  # reading the test set of table II costs as much as this many epochs
+_STEP_MS = 0.4
+_MILLION_AMPLITUDES_MS = 2.2
+_CLASSICAL_STEP_MS = 0.2
+_BODY_STEP_MS = 430.0  # the same step through minilm and back, if the body learns with the head
+_TEST_SET_EPOCHS = 7  # reading the test set of table II costs as much as this many epochs
 # reading texts and embeddings; a grid of table VIII or IX; in epochs of cost 1
-_BEGINNING, _BASELINE_GRID = 50.0, 70.0
+_START_COST = 50.0
+_BASELINE_GRID_COST = 70.0
 
 
 # --- plans
@@ -186,23 +192,24 @@ class PlannedRun:
     @cached_property
     def epoch_cost(self) -> float:
         """Return the estimated cost of an epoch, which grows with the gates times amplitudes of its circuits."""
-        model, work = self.config.model, 0.0
+        model = self.config.model
+        encoder_work = 0.0
         if model.encoder == "quantum":
             qubits = model.latent_encoder_qubits
-            work += model.most_encoders * model.encoder_layers * qubits * 2.0**qubits
-        body = _BODY_STEP if self.config.body.trainable else 0.0
+            encoder_work += model.most_encoders * model.encoder_layers * qubits * 2.0**qubits
+        body = _BODY_STEP_MS if self.config.body.trainable else 0.0
         if model.head != "quantum":
-            return body + _CLASSICAL_STEP
+            return body + _CLASSICAL_STEP_MS
         gates = (model.reuploads + model.head_layers * model.connectivity) * model.n_qubits
-        work += gates * 2.0**model.register_qubits
-        return body + _STEP + _A_MILLION_AMPLITUDES * work / 1e6
+        encoder_work += gates * 2.0**model.register_qubits
+        return body + _STEP_MS + _MILLION_AMPLITUDES_MS * encoder_work / 1e6
 
     def cost(self, epochs: int | None = None) -> float:
         """Return the estimated cost of the whole run, or until the end of ``epochs`` epochs, 0 before the first."""
         if epochs is not None:
-            return _BEGINNING + epochs * self.epoch_cost if epochs else 0.0
-        whole = self.config.train.epochs + (_TEST_SET if self.read_test else 0)
-        return self.cost(whole) + len(self.config.baselines.names) * _BASELINE_GRID
+            return _START_COST + epochs * self.epoch_cost if epochs else 0.0
+        total_epochs = self.config.train.epochs + (_TEST_SET_EPOCHS if self.read_test else 0)
+        return self.cost(total_epochs) + len(self.config.baselines.names) * _BASELINE_GRID_COST
 
     def folder(self, runs: Path) -> RunFolder:
         """Return the run's folder below ``runs``."""
@@ -221,26 +228,26 @@ class FinishedRuns:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._found: set[tuple[str, bool]] = set()
-        self._read: dict[tuple[str, bool], FinishedRun] = {}
+        self._finished_keys: set[tuple[str, bool]] = set()
+        self._runs_by_key: dict[tuple[str, bool], FinishedRun] = {}
 
     def has(self, run: PlannedRun) -> bool:
         """Return whether the run is finished."""
         key = (run.identity, run.read_test)
-        if key not in self._found and run.is_finished(self.folder):
-            self._found.add(key)
-        return key in self._found
+        if key not in self._finished_keys and run.is_finished(self.folder):
+            self._finished_keys.add(key)
+        return key in self._finished_keys
 
-    def read(self, run: PlannedRun) -> FinishedRun:
+    def load_run(self, run: PlannedRun) -> FinishedRun:
         """Return the configuration and outcome of a finished run."""
         key = (run.identity, run.read_test)
-        if key not in self._read:
-            self._read[key] = FinishedRun.read(run.folder(self.folder))
-        return self._read[key]
+        if key not in self._runs_by_key:
+            self._runs_by_key[key] = FinishedRun.read(run.folder(self.folder))
+        return self._runs_by_key[key]
 
     def mean_validation(self, runs: Collection[PlannedRun]) -> float:
         """Return the mean validation score of the heads of finished runs."""
-        return fmean(self.read(run).record.head.validation.value for run in runs)
+        return fmean(self.load_run(run).record.head.validation.value for run in runs)
 
 
 @dataclass

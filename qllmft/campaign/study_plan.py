@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qllmft.baselines import BASELINES, GridBaseline, check_baselines
-from qllmft.campaign.file import OF_THE_STUDY, Named, Row, Study, load_space
+from qllmft.campaign.file import STUDY_SETTINGS, Row, SettingsByName, Study, load_space
 from qllmft.campaign.grid import check_size, grid, point_text
 from qllmft.campaign.runs import FinishedRuns, PlannedRun, best, collect
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
-from qllmft.randomness import drawn
+from qllmft.randomness import draw_indices
 from qllmft.tasks import TASKS
 
 
@@ -26,14 +26,14 @@ class StudyRun(PlannedRun):
     tried: int | None = None
 
 
-def study_runs(study: Study, settings: Named) -> list[StudyRun]:
+def study_runs(study: Study, settings: SettingsByName) -> list[StudyRun]:
     """Return every run of a study, seed by seed. ``settings`` win over presets and rows.
 
     Raises:
         UserError: if settings do not fit, two rows are the same run, or rows read different texts.
     """
-    for name in OF_THE_STUDY.keys() & settings.keys():
-        raise UserError(f"--set {name} does not go with a study: {OF_THE_STUDY[name]}.")
+    for name in STUDY_SETTINGS.keys() & settings.keys():
+        raise UserError(f"--set {name} does not go with a study: {STUDY_SETTINGS[name]}.")
     check_size(
         len(study.rows) * len(study.seeds), f"rows of the study {study.name} times its seeds"
     )
@@ -45,35 +45,41 @@ def study_runs(study: Study, settings: Named) -> list[StudyRun]:
         for seed in study.seeds
     ]
     first = by_seed[0][0]
-    of_result: dict[tuple[str, str | None], Row] = {}
+    row_by_result: dict[tuple[str, str | None], Row] = {}
     for run in by_seed[0]:
         for row in (study.rows[index] for index in run.rows):
-            other = of_result.setdefault((run.config.identity, row.classical), row)
-            if other is not row:
+            earlier_row = row_by_result.setdefault((run.config.identity, row.classical), row)
+            if earlier_row is not row:
                 raise UserError(
-                    f"the rows {other.label!r} and {row.label!r} are the same run. Change one of them, or omit "
+                    f"the rows {earlier_row.label!r} and {row.label!r} are the same run. Change one of them, or omit "
                     "the --set that makes them equal."
                 )
         # features of pairs change nothing if texts are single
-        unread = None if first.config.data.pair_column else {"pair_features"}
-        ours, theirs = (each.config.data.model_dump(exclude=unread) for each in (first, run))
+        excluded_fields = None if first.config.data.pair_column else {"pair_features"}
+        ours, theirs = (
+            compared_run.config.data.model_dump(exclude=excluded_fields)
+            for compared_run in (first, run)
+        )
         differences = [
             f"data.{k} {ours[k]!r} and {theirs[k]!r}" for k in ours if ours[k] != theirs[k]
         ]
         if differences:
-            labels = " and ".join(repr(study.rows[each.rows[0]].label) for each in (first, run))
+            labels = " and ".join(
+                repr(study.rows[compared_run.rows[0]].label) for compared_run in (first, run)
+            )
             raise UserError(
                 f"the rows {labels} read different texts or splits, and a study compares on the same ones: "
                 f"{', '.join(differences)}. Give --data, or --set for all rows."
             )
-    task, parts = first.config.data.task, {"x": study.x, "bodies": study.bodies}
-    for name, value in parts.items() if not TASKS[task].measure.in_percent else ():
+    task = first.config.data.task
+    accuracy_only_fields = {"x": study.x, "bodies": study.bodies}
+    for name, value in accuracy_only_fields.items() if not TASKS[task].measure.in_percent else ():
         if value:
             raise UserError(
                 f"study {study.name}: {name} is {value!r}, and maps and gains of bodies are in points of accuracy; "
                 f"data.task {task!r} is compared by {TASKS[task].measure.name}. Leave {name} out."
             )
-    return [run for of_seed in by_seed for run in of_seed]
+    return [run for seed_runs in by_seed for run in seed_runs]
 
 
 def with_margin(study: Study, runs: Sequence[StudyRun]) -> Study:
@@ -83,7 +89,7 @@ def with_margin(study: Study, runs: Sequence[StudyRun]) -> Study:
 
 
 def study_run(
-    study: Study, indices: Sequence[int], settings: Named, seed: int, point: Named
+    study: Study, indices: Sequence[int], settings: SettingsByName, seed: int, point: SettingsByName
 ) -> StudyRun:
     """Return the run of one seed that several rows share.
 
@@ -98,9 +104,9 @@ def study_run(
         UserError: if settings or baselines do not fit the rows' preset; the message names study and row.
     """
     rows = [study.rows[index] for index in indices]
-    named = next((row for row in rows if not row.classical), rows[0])
+    label_row = next((row for row in rows if not row.classical), rows[0])
     baselines = [row.classical for row in rows if row.classical]
-    own = {
+    run_settings = {
         "data.protocol": "paper",
         **study.settings,
         "baselines.names": baselines,
@@ -108,27 +114,29 @@ def study_run(
         **point,
     }
     if study.budget is not None and baselines:
-        own["baselines.points"] = study.budget
+        run_settings["baselines.points"] = study.budget
     try:
         preset = load_preset(rows[0].preset)
-        if preset.config(own).train.optimizer == "adam":
-            own["train.epochs"] = rows[0].epochs or study.epochs
-        config = preset.config({**own, **settings, "seed": seed})
+        if preset.config(run_settings).train.optimizer == "adam":
+            run_settings["train.epochs"] = rows[0].epochs or study.epochs
+        config = preset.config({**run_settings, **settings, "seed": seed})
         check_baselines(baselines, config.data.task)
     except UserError as error:
         raise UserError(f"study {study.name}, row {rows[0].label!r}: {error}") from None
-    return StudyRun(config, f"{named.label}, seed {seed}", point=point, rows=tuple(indices))
+    return StudyRun(config, f"{label_row.label}, seed {seed}", point=point, rows=tuple(indices))
 
 
 # --- a budget: every row tries equally many settings with each seed, selected on validation
 
 
-def tuning_runs(study: Study, planned: Sequence[StudyRun], settings: Named) -> list[StudyRun]:
+def tuning_runs(
+    study: Study, planned: Sequence[StudyRun], settings: SettingsByName
+) -> list[StudyRun]:
     """Return the runs that try settings of heads.
 
     A baseline tries its own settings in the run that reads the test set.
     """
-    tuned: list[StudyRun] = []
+    trials: list[StudyRun] = []
     for run in planned:
         heads = [index for index in run.rows if not study.rows[index].classical]
         for row in (study.rows[index] for index in run.rows if index not in heads):
@@ -138,22 +146,22 @@ def tuning_runs(study: Study, planned: Sequence[StudyRun], settings: Named) -> l
                     "settings of the head beside it and has none of its own to try. Give it a row with a preset of its "
                     "own, such as nn-head-48, or omit --budget."
                 )
-        points = _points(study, study.rows[heads[0]], run.config, settings) if heads else []
-        check_size(len(tuned) + len(points), f"settings that the study {study.name} tries")
+        points = _draw_points(study, study.rows[heads[0]], run.config, settings) if heads else []
+        check_size(len(trials) + len(points), f"settings that the study {study.name} tries")
         for point in points:
             trial = study_run(study, heads, settings, run.config.seed, point)
             label = ", ".join([trial.label, point_text(point)] if point else [trial.label])
-            tuned.append(
+            trials.append(
                 replace(trial, label=label, read_test=False, rows=run.rows, tried=len(points))
             )
-    return tuned
+    return trials
 
 
-def chosen_runs(
+def select_runs(
     study: Study,
     planned: Sequence[StudyRun],
-    settings: Named,
-    tuned: Sequence[StudyRun],
+    settings: SettingsByName,
+    tuning_trials: Sequence[StudyRun],
     finished: FinishedRuns,
 ) -> list[StudyRun]:
     """Return the runs of ``planned`` with the best of the settings that were tried, see `best`.
@@ -162,22 +170,26 @@ def chosen_runs(
         study: the study.
         planned: its runs, with the settings of their presets.
         settings: of all runs, by dotted name.
-        tuned: finished runs that tried settings, see `tuning_runs`.
+        tuning_trials: finished runs that tried settings, see `tuning_runs`.
         finished: reads them.
     """
-    chosen = []
+    selected_runs = []
     for run in planned:
         trials = {
-            t.identity: t for t in tuned if (t.rows, t.config.seed) == (run.rows, run.config.seed)
+            t.identity: t
+            for t in tuning_trials
+            if (t.rows, t.config.seed) == (run.rows, run.config.seed)
         }
         if trials:
-            read = [finished.read(trial) for trial in trials.values()]
-            found = best(collect(read, lambda each: {"run": each.config.identity}))
-            trial = trials[found.settings["run"]]
+            finished_trials = [finished.load_run(trial) for trial in trials.values()]
+            best_result = best(
+                collect(finished_trials, lambda trial_run: {"run": trial_run.config.identity})
+            )
+            trial = trials[best_result.settings["run"]]
             run = study_run(study, run.rows, settings, run.config.seed, trial.point)
             run = replace(run, tried=trial.tried)
-        chosen.append(run)
-    return chosen
+        selected_runs.append(run)
+    return selected_runs
 
 
 def n_settings(baseline: str, config: RunConfig) -> int | None:
@@ -186,7 +198,9 @@ def n_settings(baseline: str, config: RunConfig) -> int | None:
     return len(head.grid) if isinstance(head, GridBaseline) else None
 
 
-def _points(study: Study, row: Row, config: RunConfig, settings: Named) -> list[dict[str, Any]]:
+def _draw_points(
+    study: Study, row: Row, config: RunConfig, settings: SettingsByName
+) -> list[dict[str, Any]]:
     """Draw settings of a row's head from its space by the seed.
 
     If the space has no more settings, all of them are tried. Rows of one space try the same ones.
@@ -208,15 +222,23 @@ def _points(study: Study, row: Row, config: RunConfig, settings: Named) -> list[
         raise UserError(
             f"study {study.name}, row {row.label!r}: the space {name} is that of a baseline, not of a head."
         )
-    given, of_training = {*row.settings, *settings}, ("train.", "model.batch_norm")
+    fixed_settings = {*row.settings, *settings}
+    training_prefixes = ("train.", "model.batch_norm")
     parameters = [
-        each
-        for each in space.parameters
-        if not given & set(each.settings)
-        and (row.space or all(setting.startswith(of_training) for setting in each.settings))
+        parameter
+        for parameter in space.parameters
+        if not fixed_settings & set(parameter.settings)
+        and (
+            row.space
+            or all(setting.startswith(training_prefixes) for setting in parameter.settings)
+        )
     ]
-    found, count = list(grid(parameters)), study.budget or 1
-    points = [found[index] for index in drawn(len(found), count, config.seed, "settings", name)]
+    grid_points = list(grid(parameters))
+    count = study.budget or 1
+    points = [
+        grid_points[index]
+        for index in draw_indices(len(grid_points), count, config.seed, "settings", name)
+    ]
     return [
         {k: v for p in parameters for k, v in p.settings_at(point[p.name]).items()}
         for point in points

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy.stats import qmc
 
-from qllmft.baselines import BASELINES, check_baselines, fit_and_score, score_of
+from qllmft.baselines import BASELINES, check_baselines, fit_and_score, score_answers
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import Space
 from qllmft.campaign.grid import Parameter, Point, Value, check_size, grid, grid_size, point_text
-from qllmft.campaign.runs import FinishedRuns, Plan, PlannedRun, SeededResult, collect, ranked
+from qllmft.campaign.runs import FinishedRuns, Plan, PlannedRun, SeededResult, collect, rank
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.presets import load_preset
-from qllmft.config.settings import differing, with_settings
+from qllmft.config.settings import find_differing, with_settings
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, stage
 from qllmft.published import published
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 Sampler = Literal["grid", "tpe", "qmc"]
 DEFAULT_TRIALS = 32  # of tpe and qmc
-LONGEST_SEQUENCE = 20  # quasi-Monte Carlo points looked at for each one that is new
+MAX_POINTS_PER_NEW_ONE = 20  # quasi-Monte Carlo points looked at for each one that is new
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class Sweep:
     @property
     def rows(self) -> list[str]:
         """Return the names of parameters; the best of each combination of their values is tested too."""
-        return [each.name for each in self.parameters if each.name in self.space.rows]
+        return [
+            parameter.name for parameter in self.parameters if parameter.name in self.space.rows
+        ]
 
     @property
     def is_list(self) -> bool:
@@ -75,19 +77,24 @@ class Sweep:
     @cached_property
     def points(self) -> dict[str, Point]:
         """Return the points of a list by the identity of their first seed's configuration, in order."""
-        found: dict[str, Point] = {}
+        points_by_identity: dict[str, Point] = {}
         if self.sampler == "grid":
-            wanted, points = grid_size(self.parameters), grid(self.parameters)
+            most_points = grid_size(self.parameters)
+            points = grid(self.parameters)
         else:
-            wanted, points = self.trials or DEFAULT_TRIALS, self._sobol_points()
+            most_points = self.trials or DEFAULT_TRIALS
+            points = self._sobol_points()
             if all(parameter.scale is None for parameter in self.parameters):
-                wanted = min(wanted, grid_size(self.parameters))
-        for looked, point in enumerate(points):
-            found.setdefault(self.configurations(point)[0].identity, point)
+                most_points = min(most_points, grid_size(self.parameters))
+        for n_tried, point in enumerate(points):
+            points_by_identity.setdefault(self.configurations(point)[0].identity, point)
             # few levels have fewer points
-            if len(found) == wanted or looked > LONGEST_SEQUENCE * wanted:
+            if (
+                len(points_by_identity) == most_points
+                or n_tried > MAX_POINTS_PER_NEW_ONE * most_points
+            ):
                 break
-        return found
+        return points_by_identity
 
     def _sobol_points(self) -> Iterator[Point]:
         """Yield points of a scrambled Sobol' sequence without end.
@@ -100,7 +107,10 @@ class Sweep:
         while True:
             (row,) = sequence.random(1)
             pairs = zip(self.parameters, row, strict=True)
-            yield {each.name: each.at_fraction(float(fraction)) for each, fraction in pairs}
+            yield {
+                parameter.name: parameter.at_fraction(float(fraction))
+                for parameter, fraction in pairs
+            }
 
     def configurations(self, point: Point) -> list[RunConfig]:
         """Return a point's configurations, one per seed, or raise a UserError if settings do not fit together."""
@@ -125,18 +135,18 @@ class Sweep:
         ]
 
     @property
-    def listed(self) -> Iterable[Point]:
+    def listed_points(self) -> Iterable[Point]:
         """Return all points of a list, or those at the levels, since tpe has numbers between the levels too."""
         return self.points.values() if self.is_list else grid(self.parameters)
 
-    def each_head(self) -> dict[str, RunConfig]:
+    def head_configs(self) -> dict[str, RunConfig]:
         """Return a configuration of every head, body and backend of the listed points, by its name in errors."""
-        found: dict[str, tuple[str, RunConfig]] = {}
-        for point in self.listed:
+        configs_by_head: dict[str, tuple[str, RunConfig]] = {}
+        for point in self.listed_points:
             config = self.configurations(point)[0]
             key = config.model_dump_json(include={"model", "body", "backend"})
-            found.setdefault(key, (self._origin(point), config))
-        return dict(found.values())
+            configs_by_head.setdefault(key, (self._origin(point), config))
+        return dict(configs_by_head.values())
 
     def plan(self) -> Plan:
         """Return the plan of the search's runs, which do not read the test set."""
@@ -176,12 +186,13 @@ def make_sweep(
         )
     parameters = []
     for parameter in space.parameters:
-        given = overrides.keys() & set(parameter.settings)
-        if not given:
+        fixed_settings = overrides.keys() & set(parameter.settings)
+        if not fixed_settings:
             parameters.append(parameter)
-        elif len(given) < len(parameter.settings):
+        elif len(fixed_settings) < len(parameter.settings):
             raise UserError(
-                f"--set {', '.join(sorted(given))} fixes a part of {parameter.name!r}, whose settings go together: "
+                f"--set {', '.join(sorted(fixed_settings))} fixes a part of {parameter.name!r}, whose settings go "
+                "together: "
                 f"{', '.join(parameter.settings)}. Give all of them, or none."
             )
     if not parameters:
@@ -196,7 +207,7 @@ def make_sweep(
     points = grid_size(parameters) if sampler == "grid" else trials or DEFAULT_TRIALS
     check_size(points * seeds, "points of the search times --seeds")
     # raises if settings do not fit together
-    _ = sweep.points if sweep.is_list else sweep.each_head()
+    _ = sweep.points if sweep.is_list else sweep.head_configs()
     return sweep
 
 
@@ -214,7 +225,7 @@ class TpePlan(Plan):
         self._trials: list[Trial] = []
         # of each trial; a configuration that is proposed again repeats them
         self._runs: list[list[PlannedRun]] = []
-        self._told = 0  # number of trials whose value the sampler has
+        self._n_told = 0  # number of trials whose value the sampler has
 
     def __reduce__(self) -> tuple[type[TpePlan], tuple[Sweep]]:
         """Pickle the search alone: a child process repeats the proposals."""
@@ -227,16 +238,16 @@ class TpePlan(Plan):
 
     def runs(self, finished: FinishedRuns) -> Sequence[PlannedRun]:
         """Propose as many trials as the results allow, and return the runs of all."""
-        found = True
-        while found and len(self._runs) < self._sweep.size:
+        can_propose = True
+        while can_propose and len(self._runs) < self._sweep.size:
             # the sampler gets the results that the next proposal depends on
-            while found and self._told <= len(self._runs) - self._sweep.in_flight:
-                runs = self._runs[self._told]
-                if found := all(map(finished.has, runs)):
+            while can_propose and self._n_told <= len(self._runs) - self._sweep.in_flight:
+                runs = self._runs[self._n_told]
+                if can_propose := all(map(finished.has, runs)):
                     assert self._study is not None
-                    self._study.tell(self._trials[self._told], finished.mean_validation(runs))
-                    self._told += 1
-            if found:
+                    self._study.tell(self._trials[self._n_told], finished.mean_validation(runs))
+                    self._n_told += 1
+            if can_propose:
                 self._propose()
         return [run for runs in self._runs for run in runs]
 
@@ -255,11 +266,13 @@ class TpePlan(Plan):
         trial = self._study.ask()
         self._trials.append(trial)
         point: Point = {}
-        for each in self._sweep.parameters:
-            if each.scale == "log" and len(each.values) > 1:
-                point[each.name] = trial.suggest_float(each.name, *each.limits, log=True)
+        for parameter in self._sweep.parameters:
+            if parameter.scale == "log" and len(parameter.values) > 1:
+                point[parameter.name] = trial.suggest_float(
+                    parameter.name, *parameter.limits, log=True
+                )
             else:
-                point[each.name] = trial.suggest_categorical(each.name, each.labels)
+                point[parameter.name] = trial.suggest_categorical(parameter.name, parameter.labels)
         self._runs.append(self._sweep.runs(point))
 
 
@@ -294,67 +307,88 @@ class SweepResult:
 def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
     """Do the runs of a sweep in ``folder`` that are not finished, and test the winners."""
     runs = folder / "runs"
-    plan, finished = sweep.plan(), FinishedRuns(runs)
+    plan = sweep.plan()
+    finished = FinishedRuns(runs)
 
     def execute(plan: Plan) -> list[SeededResult]:
         executor.execute(plan, runs)
-        distinct = {run.identity: run for run in plan.runs(finished)}
-        read = [finished.read(run) for run in distinct.values()]
-        return collect(read, settings=lambda run: dict(distinct[run.config.identity].point))
+        runs_by_identity = {run.identity: run for run in plan.runs(finished)}
+        finished_runs = [finished.load_run(run) for run in runs_by_identity.values()]
+        return collect(
+            finished_runs, settings=lambda run: dict(runs_by_identity[run.config.identity].point)
+        )
 
-    found = execute(plan)
-    ranking = ranked(found)
+    seeded_results = execute(plan)
+    ranking = rank(seeded_results)
     # the first of each row of the paper, in the order of the levels
     row_bests: dict[tuple[Value, ...], SeededResult] = {}
-    for each in ranking if sweep.rows else ():
-        row_bests.setdefault(tuple(each.settings[name] for name in sweep.rows), each)
-    labels = [each.labels for each in sweep.parameters if each.name in sweep.rows]
+    for seeded_result in ranking if sweep.rows else ():
+        row_bests.setdefault(
+            tuple(seeded_result.settings[name] for name in sweep.rows), seeded_result
+        )
+    labels = [parameter.labels for parameter in sweep.parameters if parameter.name in sweep.rows]
     bests = {row: row_bests[row] for row in product(*labels) if row in row_bests}
-    chosen = {_key(each): each for each in (ranking[0], *bests.values())}
+    winners = {
+        _result_identity(seeded_result): seeded_result
+        for seeded_result in (ranking[0], *bests.values())
+    }
     tests = [
-        run for each in chosen.values() for run in sweep.runs(dict(each.settings), read_test=True)
+        run
+        for seeded_result in winners.values()
+        for run in sweep.runs(dict(seeded_result.settings), read_test=True)
     ]
-    tested = {_key(each): each for each in execute(Plan(tests))}
+    tested_winners = {
+        _result_identity(seeded_result): seeded_result for seeded_result in execute(Plan(tests))
+    }
     rows = []
-    for row, each in bests.items():
-        best, named = tested[_key(each)], dict(zip(sweep.rows, row, strict=True))
-        rows.append(RowWinner(named, best, _published_accuracy(sweep, best.runs[0].config)))
-    repeats = plan.size // sweep.seeds - len(found)
-    return SweepResult(sweep, tuple(ranking), tested[_key(ranking[0])], tuple(rows), repeats)
+    for row, seeded_result in bests.items():
+        best = tested_winners[_result_identity(seeded_result)]
+        row_levels = dict(zip(sweep.rows, row, strict=True))
+        rows.append(RowWinner(row_levels, best, _published_accuracy(sweep, best.runs[0].config)))
+    repeats = plan.size // sweep.seeds - len(seeded_results)
+    return SweepResult(
+        sweep, tuple(ranking), tested_winners[_result_identity(ranking[0])], tuple(rows), repeats
+    )
 
 
 def _published_accuracy(sweep: Sweep, config: RunConfig) -> float | None:
     """Return the paper's best accuracy of its sweep with the head of a configuration, in percent."""
     for value in published().of("accuracy") if TASKS[config.data.task].one_label else ():
         if value.sweep == f"Table {sweep.space.table}" and value.preset is not None:
-            names = differing(config, load_preset(value.preset).config())
+            names = find_differing(config, load_preset(value.preset).config())
             if {n for n in names if n.startswith(("model.", "noise."))} <= {"model.batch_norm"}:
                 return value.value
     return None
 
 
-def _key(result: SeededResult) -> str:
+def _result_identity(result: SeededResult) -> str:
     """Return the identity of the first seed's run."""
     return result.runs[0].config.identity
 
 
-def estimate(sweep: Sweep, inputs: SharedInputs) -> list[tuple[RunConfig, float, float]]:
+def estimate_epoch_times(
+    sweep: Sweep, inputs: SharedInputs
+) -> list[tuple[RunConfig, float, float]]:
     """Return for each structure its first configuration, all its epochs, and the processor seconds of one epoch."""
-    points = list(sweep.listed)
-    alike: dict[str, list[RunConfig]] = {}
+    points = list(sweep.listed_points)
+    configs_by_structure: dict[str, list[RunConfig]] = {}
     for config in (sweep.configurations(point)[0] for point in points):
-        adjoint, adam = config.backend.entry.adjoint, config.train.optimizer == "adam"
+        adjoint = config.backend.entry.adjoint
+        adam = config.train.optimizer == "adam"
         if config.body.learns or not (adjoint and adam):
             raise UserError("only frozen bodies, Adam and the backend adjoint are timed.")
-        alike.setdefault(f"{config.structure} {config.train.batch_size}", []).append(config)
-    timed = []
-    for configs in alike.values():
-        first, epochs = configs[0], sum(config.train.epochs for config in configs)
+        configs_by_structure.setdefault(f"{config.structure} {config.train.batch_size}", []).append(
+            config
+        )
+    epoch_times = []
+    for configs in configs_by_structure.values():
+        first = configs[0]
+        epochs = sum(config.train.epochs for config in configs)
         n_classes = inputs.corpus(first.data).n_classes
         sizes = inputs.splits(first.data, first.seed).sizes
         seconds = epoch_core_seconds(first, inputs.dimension(first), n_classes, sizes)
-        timed.append((first, epochs * sweep.size * sweep.seeds / len(points), seconds))
-    return timed
+        epoch_times.append((first, epochs * sweep.size * sweep.seeds / len(points), seconds))
+    return epoch_times
 
 
 def search_baseline(
@@ -384,8 +418,8 @@ def search_baseline(
     head = BASELINES[name].make(config, 0, train.x.shape[1], n_classes)
     with stage(on_event, "fitting", head.name):
         fitted = fit_and_score(head, train, validation)
-    chosen = ModelResult(
+    model_result = ModelResult(
         head.name, fitted.validation, head.n_parameters, fitted.seconds, head.settings
     )
     _, (test,) = embed_tables({"test": splits.test}, config.body, on_event, inputs=inputs)
-    return replace(chosen, test=score_of(test, head.predict(test.x.numpy())))
+    return replace(model_result, test=score_answers(test, head.predict(test.x.numpy())))

@@ -10,13 +10,13 @@ from qllmft.campaign.comparison import (
     Gain,
     best_of_group,
     compare,
+    find_leaders,
     gains,
     gains_of_the_papers_heads,
-    leading,
     papers_margin,
 )
 from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.tasks.measure import ACCURACY, Measure, percent
 from qllmft.tasks.statistics import PairedDifference, p_value
 
@@ -26,45 +26,50 @@ def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None
 
     If the study has several bodies, a sentence on these comes first. If it has contrasts, the sentence is about them.
     """
-    found = compare(record) if comparisons is None else comparisons
-    sentence = _of_contrasts(record, found) if record.contrasts else _of_pair(record, found)
-    return f"{': '.join(_of_bodies(record))} {sentence}" if record.bodies else sentence
+    all_comparisons = compare(record) if comparisons is None else comparisons
+    sentence = (
+        _contrasts_sentence(record, all_comparisons)
+        if record.contrasts
+        else _pair_sentence(record, all_comparisons)
+    )
+    return f"{': '.join(_bodies_sentences(record))} {sentence}" if record.bodies else sentence
 
 
 def headline(record: StudyRecord, comparisons: Sequence[Comparison] | None = None) -> str:
     """Return the title of a study's page, which implies no more than `verdict`."""
-    found = compare(record) if comparisons is None else comparisons
+    all_comparisons = compare(record) if comparisons is None else comparisons
     if record.bodies:
-        return _of_bodies(record)[0]
+        return _bodies_sentences(record)[0]
     if record.contrasts:
-        count = Counter(c.outcome for c in found)
+        count = Counter(c.outcome for c in all_comparisons)
         return (
-            f"Of {count_of(len(found), 'comparison')}: {count['better']} higher, {count['worse']} lower, "
+            f"Of {format_count(len(all_comparisons), 'comparison')}: {count['better']} higher, {count['worse']} lower, "
             f"{count['equal']} equal, {count['open']} open"
         )
-    subject, baseline = leading(record)
-    return _finding(record, found, subject.label, baseline.label)[1]
+    subject, baseline = find_leaders(record)
+    return _finding(record, all_comparisons, subject.label, baseline.label)[1]
 
 
-def _of_contrasts(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
+def _contrasts_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     """Return the count of the outcomes of the comparisons that the study names, and the largest that is decided."""
-    measure, count = record.measure, Counter(c.outcome for c in comparisons)
+    measure = record.measure
+    count = Counter(c.outcome for c in comparisons)
     sentence = (
         f"Of the {len(comparisons)} comparisons that the study names, {count['better']} find a higher test score, "
         f"{count['worse']} a lower one, {count['equal']} equal ones within {measure.within(record.margin)}, and "
         f"{count['open']} are open ({len(record.seeds)} seeds, paired t-tests after Holm's correction)."
     )
-    decided = [c for c in comparisons if c.outcome in ("better", "worse")]
-    if not decided:
+    significant = [c for c in comparisons if c.outcome in ("better", "worse")]
+    if not significant:
         return sentence
-    largest = max(decided, key=lambda c: abs(c.difference.mean))
+    largest = max(significant, key=lambda c: abs(c.difference.mean))
     return (
         f"{sentence} The largest difference is that of {largest.subject} and {largest.baseline}: "
         f"{measure.signed(largest.difference.mean)} {measure.unit} {measure.brackets(largest.difference.interval)}."
     )
 
 
-def _of_bodies(record: StudyRecord) -> tuple[str, str]:
+def _bodies_sentences(record: StudyRecord) -> tuple[str, str]:
     """Return whether the body or the kind of head gains more test accuracy, and the numbers, paired by seed.
 
     The gains are that of the first body's best classical head on validation from the second body, and those of the
@@ -72,25 +77,33 @@ def _of_bodies(record: StudyRecord) -> tuple[str, str]:
     """
     first, second = record.bodies[:2]
     _, baseline = best_of_group(record, first)
-    found = {(gain.of_body, gain.body, gain.heads): gain for gain in gains(record)}
-    body = found[True, second, baseline.label]
-    kinds = {gain.body: gain for gain in found.values() if not gain.of_body}
-    ends = PairedDifference.of(body.seeds, kinds[first].seeds).interval
-    more = "Whether the body or the kind of head gives more is open"
+    gains_by_key = {(gain.of_body, gain.body, gain.heads): gain for gain in gains(record)}
+    body = gains_by_key[True, second, baseline.label]
+    head_gains = {gain.body: gain for gain in gains_by_key.values() if not gain.of_body}
+    ends = PairedDifference.from_values(body.seeds, head_gains[first].seeds).interval
+    body_verdict = "Whether the body or the kind of head gives more is open"
     if ends and ends[0] > 0.0:
-        more = "For the heads that validation prefers, the body gives more than the kind of head"
+        body_verdict = (
+            "For the heads that validation prefers, the body gives more than the kind of head"
+        )
     elif ends and ends[1] < 0.0:
-        more = "For the heads that validation prefers, the kind of head gives more than the body"
+        body_verdict = (
+            "For the heads that validation prefers, the kind of head gives more than the body"
+        )
     margin = f" of the paper's margin of {percent(papers_margin(), 2)} points"
-    parts = [
+    gain_texts = [
         f"on the {gain.body}, {gain.heads} {'gains' if gain.of_body else 'is'} {gain_points(gain)} points "
         f"({gain_share(gain)}{margin if gain is body else ''})"
-        for gain in (body, kinds[first], kinds[second])
+        for gain in (body, head_gains[first], head_gains[second])
     ]
-    of_paper = [gain for gain in gains_of_the_papers_heads(record) if gain.body == first]
-    own = "; ".join(f"{gain.heads} is {gain_points(gain)} points" for gain in of_paper)
-    papers = f" The paper's own heads on the {first}: {own}." if own else ""
-    return more, f"{'; '.join(parts)}.{papers}"
+    paper_gains = [gain for gain in gains_of_the_papers_heads(record) if gain.body == first]
+    paper_heads_text = "; ".join(
+        f"{gain.heads} is {gain_points(gain)} points" for gain in paper_gains
+    )
+    paper_sentence = (
+        f" The paper's own heads on the {first}: {paper_heads_text}." if paper_heads_text else ""
+    )
+    return body_verdict, f"{'; '.join(gain_texts)}.{paper_sentence}"
 
 
 def gain_points(gain: Gain) -> str:
@@ -105,72 +118,90 @@ def gain_share(gain: Gain) -> str:
     return f"{mean} % [{', '.join(ends)}]" if ends else f"{mean} %"
 
 
-def _of_pair(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
+def _pair_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     """Return the sentence on the two rows that validation prefers."""
-    leaders, n, measure = leading(record), len(record.seeds), record.measure
-    pair, found = _finding(record, comparisons, *(_name(row, record) for row in leaders))
+    leaders = find_leaders(record)
+    n = len(record.seeds)
+    measure = record.measure
+    comparison, finding = _finding(
+        record, comparisons, *(_describe_row(row, record) for row in leaders)
+    )
     if leaders[0].constant:
-        return f"{found}, so it beats nothing."
-    difference = f"{found}: the difference is {measure.signed(pair.difference.mean)} {_unit(leaders[0], measure)}"
+        return f"{finding}, so it beats nothing."
+    difference = (
+        f"{finding}: the difference is {measure.signed(comparison.difference.mean)} "
+        f"{_unit(leaders[0], measure)}"
+    )
     if n == 1:
         return f"{difference} on the test texts, and there is no scatter to judge it by."
-    count = _count(record, comparisons)
-    if pair.difference.interval is None or pair.p_holm is None:
+    count = _outcome_counts(record, comparisons)
+    if comparison.difference.interval is None or comparison.p_holm is None:
         return (
             f"{difference} with each of {n} seeds alike, and the paired test is not defined{count}."
         )
-    several = f" after Holm's correction over {len(comparisons)} comparisons"
-    corrected = several if len(comparisons) > 1 else ""
-    tried, others = (row.tried for row in leaders)
-    numbers = "each" if tried == others else f"and of {others}"
-    seeds = f"{n} seeds, " + (f"best of {tried} settings {numbers}, " if tried is not None else "")
-    test, least = f"paired t-test, {p_value(pair.p_holm)}", ""
-    if pair.outcome == "equal":
-        test = f"two one-sided t-tests, {p_value(pair.p_equal)}"
-    elif pair.outcome == "open" and pair.detectable is not None:
-        least = (
-            f"; a true difference of {measure.size(pair.detectable)} {measure.unit} would have been found in four of "
+    holm_text = f" after Holm's correction over {len(comparisons)} comparisons"
+    correction_text = holm_text if len(comparisons) > 1 else ""
+    subject_tried, baseline_tried = (row.tried for row in leaders)
+    numbers = "each" if subject_tried == baseline_tried else f"and of {baseline_tried}"
+    seeds = f"{n} seeds, " + (
+        f"best of {subject_tried} settings {numbers}, " if subject_tried is not None else ""
+    )
+    test = f"paired t-test, {p_value(comparison.p_holm)}"
+    detectable_text = ""
+    if comparison.outcome == "equal":
+        test = f"two one-sided t-tests, {p_value(comparison.p_equal)}"
+    elif comparison.outcome == "open" and comparison.detectable is not None:
+        detectable_text = (
+            f"; a true difference of {measure.size(comparison.detectable)} {measure.unit} would have been found in "
+            "four of "
             "five cases"
         )
-    if pair.outcome in ("equal", "open"):
-        found = f"{difference} {measure.brackets(pair.difference.interval)}"
-    return f"{found} on the test texts ({seeds}{test}{corrected}){least}{count}."
+    if comparison.outcome in ("equal", "open"):
+        finding = f"{difference} {measure.brackets(comparison.difference.interval)}"
+    return f"{finding} on the test texts ({seeds}{test}{correction_text}){detectable_text}{count}."
 
 
 def _finding(
     record: StudyRecord, comparisons: Sequence[Comparison], subject: str, baseline: str
 ) -> tuple[Comparison, str]:
     """Return the comparison of the rows that validation prefers, and what it finds: ``Q beats SVC by 5.9 points``."""
-    leaders, measure = leading(record), record.measure
-    (pair,) = (c for c in comparisons if [c.subject, c.baseline] == [row.label for row in leaders])
+    leaders = find_leaders(record)
+    measure = record.measure
+    (comparison,) = (
+        c for c in comparisons if [c.subject, c.baseline] == [row.label for row in leaders]
+    )
     if leaders[0].constant:
-        return pair, f"{subject} gives the same answer to every test text"
-    if pair.outcome == "equal":
+        return comparison, f"{subject} gives the same answer to every test text"
+    if comparison.outcome == "equal":
         within = measure.within(record.margin)
-        return pair, f"{subject} and {baseline} are equal within {within}"
-    if pair.outcome == "open":
+        return comparison, f"{subject} and {baseline} are equal within {within}"
+    if comparison.outcome == "open":
         seeds = " from one seed" if len(record.seeds) == 1 else ""
-        return pair, f"Nothing can be said{seeds} about {subject} against {baseline}"
-    verb = "beats" if pair.outcome == "better" else "loses to"
-    size = f"{measure.size(pair.difference.mean)} {_unit(leaders[0], measure)}"
+        return comparison, f"Nothing can be said{seeds} about {subject} against {baseline}"
+    verb = "beats" if comparison.outcome == "better" else "loses to"
+    size = f"{measure.size(comparison.difference.mean)} {_unit(leaders[0], measure)}"
     # both ends have the same sign: the corrected p is below 5 %, so the 95 % interval excludes 0
-    near, far = map(measure.size, sorted(pair.difference.interval or (), key=abs))
-    return pair, f"{subject} {verb} {baseline} by {size} [{near}, {far}]"
+    near, far = map(measure.size, sorted(comparison.difference.interval or (), key=abs))
+    return comparison, f"{subject} {verb} {baseline} by {size} [{near}, {far}]"
 
 
 def _unit(subject: RowResult, measure: Measure) -> str:
     return "points of balanced accuracy" if subject.balanced else measure.unit
 
 
-def _name(row: RowResult, record: StudyRecord) -> str:
+def _describe_row(row: RowResult, record: StudyRecord) -> str:
     """Return ``Multi sQE 14Q (the quantum head that validation prefers)``, or the label alone without a choice."""
     word = record.subject if row.side == "subject" else record.baseline
-    of_side = record.rows_of(row.side)
-    choice = [each for each in of_side if row.side == "subject" or each.group == row.group]
-    return f"{row.label} (the {word} that validation prefers)" if len(choice) > 1 else row.label
+    side_rows = record.select_rows(row.side)
+    candidates = [
+        candidate
+        for candidate in side_rows
+        if row.side == "subject" or candidate.group == row.group
+    ]
+    return f"{row.label} (the {word} that validation prefers)" if len(candidates) > 1 else row.label
 
 
-def _count(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
+def _outcome_counts(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     """Return the outcomes of all comparisons, or "" if there is only one."""
     if len(comparisons) < 2:
         return ""

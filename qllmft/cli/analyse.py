@@ -62,12 +62,12 @@ def analyse(
     from qllmft.cli.listener import ConsoleListener
 
     with ConsoleListener() as listener:
-        found = analysed(run, listener, twin=twin)
-    page = write_analysis(run, found, figures)
+        analysis = analysed(run, listener, twin=twin)
+    page = write_analysis(run, analysis, figures)
     if json:
-        say_json(found.as_dict())
+        say_json(analysis.as_dict())
     else:
-        say(*_summary(found), f"The page is {page}.")
+        say(*_summary(analysis), f"The page is {page}.")
 
 
 def _audit(circuit: Path, data: Path, shots: int, *, json: bool) -> None:
@@ -77,61 +77,72 @@ def _audit(circuit: Path, data: Path, shots: int, *, json: bool) -> None:
     from qllmft_circuits.names import listed_names
 
     with ConsoleListener() as listener:
-        found = audit(circuit, **read_rows(data), shots=shots, on_event=listener)
+        circuit_audit = audit(circuit, **read_rows(data), shots=shots, on_event=listener)
     if json:
-        say_json(found.as_dict())
+        say_json(circuit_audit.as_dict())
         return
-    findings = [(check, found.findings[check.code]) for check in CHECKS]
-    rows = [(check.code, each.status, check.title, each.figure) for check, each in findings]
+    findings = [(check, circuit_audit.findings[check.code]) for check in CHECKS]
+    rows = [
+        (check.code, finding.status, check.title, finding.figure) for check, finding in findings
+    ]
     say(
-        f"{found.n_qubits} qubits, {found.weights} weights, {found.rows[0]:,} training and {found.rows[1]:,} test "
-        f"rows; readout: {found.readout}",
-        f"The columns of X fill {listed_names(found.data_names)}.",
-        f"The order of the weights: {listed_names(found.weight_names)}.",
-        f"accuracy on the test rows: {found.accuracy}",
+        f"{circuit_audit.n_qubits} qubits, {circuit_audit.weights} weights, {circuit_audit.rows[0]:,} training and "
+        f"{circuit_audit.rows[1]:,} test "
+        f"rows; readout: {circuit_audit.readout}",
+        f"The columns of X fill {listed_names(circuit_audit.data_names)}.",
+        f"The order of the weights: {listed_names(circuit_audit.weight_names)}.",
+        f"accuracy on the test rows: {circuit_audit.accuracy}",
         table(*names("check", "status"), *texts("what is checked"), *names("figure"), rows=rows),
         *(
-            f"{check.code}: {each.sentence} ({check.page})"
-            for check, each in findings
-            if each.status in ("issue", "inconclusive")
+            f"{check.code}: {finding.sentence} ({check.page})"
+            for check, finding in findings
+            if finding.status in ("issue", "inconclusive")
         ),
-        found.sentence,
+        circuit_audit.sentence,
     )
 
 
-def _summary(found: Analysis) -> Iterator[str]:
+def _summary(analysis: Analysis) -> Iterator[str]:
     """Yield the lines of the summary."""
     from qllmft.tasks import ACCURACY
     from qllmft.tasks.statistics import p_value
 
-    yield found.certificate.sentence
-    forms, bond = found.forms, found.bond
+    yield analysis.certificate.sentence
+    forms = analysis.forms
+    bond = analysis.bond
     if forms is not None:
         ranks = forms.effective_ranks
         yield (
             f"{len(ranks)} forms of {forms.dimension} values, effective ranks {min(ranks):.0f} to {max(ranks):.0f}. "
             f"Forms and circuits differ by {forms.largest_error:.1e} at most on {forms.texts} test texts."
         )
-    if bond is not None and found.entanglement is not None:
+    if bond is not None and analysis.entanglement is not None:
         yield (
             f"Schmidt rank of the head at most {max(bond.ranks)} on {bond.texts} training texts, "
-            f"{max(bond.truncated)} without 1e-4 of the weight; Meyer-Wallach entanglement {found.entanglement[0]:.3f}."
+            f"{max(bond.truncated)} without 1e-4 of the weight; Meyer-Wallach entanglement "
+            f"{analysis.entanglement[0]:.3f}."
         )
-    if found.least is not None:
-        yield found.least.sentence
-    yield f"{found.run.head.name}: {found.run.head.tested}"
-    if found.kernel is not None:
-        yield f"SVM on its own states: {found.kernel.test} (C = {found.kernel.c:g} by validation)"
-    for name, twin in found.twins.items():
-        less = twin.difference
+    if analysis.least is not None:
+        yield analysis.least.sentence
+    yield f"{analysis.run.head.name}: {analysis.run.head.tested}"
+    if analysis.kernel is not None:
+        yield f"SVM on its own states: {analysis.kernel.test} (C = {analysis.kernel.c:g} by validation)"
+    for name, twin in analysis.twins.items():
+        test_difference = twin.difference
         yield (
-            f"{name}: {twin.test}; the run has {ACCURACY.signed(less.value, 2)} points more "
-            f"{ACCURACY.brackets(less.interval, 2)} (McNemar's test, {p_value(less.p)})"
+            f"{name}: {twin.test}; the run has {ACCURACY.signed(test_difference.value, 2)} points more "
+            f"{ACCURACY.brackets(test_difference.interval, 2)} (McNemar's test, {p_value(test_difference.p)})"
         )
-    if found.geometry:
-        parts = [f"{each.at_ridge:.2f} to {name}" for name, each in found.geometry.items()]
-        yield f"geometric difference at λ = 0.01, √N = {found.run.data.sizes['train'] ** 0.5:.1f}: {', '.join(parts)}"
-    yield f"variance of gradients: 2^({found.decay:.2f}) per qubit"
+    if analysis.geometry:
+        difference_texts = [
+            f"{geometric_difference.at_ridge:.2f} to {name}"
+            for name, geometric_difference in analysis.geometry.items()
+        ]
+        yield (
+            f"geometric difference at λ = 0.01, √N = {analysis.run.data.sizes['train'] ** 0.5:.1f}: "
+            f"{', '.join(difference_texts)}"
+        )
+    yield f"variance of gradients: 2^({analysis.decay:.2f}) per qubit"
 
 
 def dequantise(
@@ -164,26 +175,26 @@ def dequantise(
         check_onnx(bond)
     folder = out or run / "surrogate"
     with ConsoleListener() as listener:
-        surrogate, found = dequantised(run, folder, rank, bond, listener)
+        surrogate, record = dequantised(run, folder, rank, bond, listener)
     if onnx is not None:
         write_onnx(surrogate, onnx)
     if json:
-        say_json(found.as_dict())
+        say_json(record.as_dict())
         return
-    agreed = found.agreement
+    agreement = record.agreement
     say(
-        found.certificate.sentence,
-        f"The surrogate ({found.kind}) gives the circuit's label to {agreed.same_labels.right:,} of "
-        f"{agreed.same_labels.total:,} test texts: {agreed.same_labels}",
-        f"accuracy: circuits {agreed.circuit}, surrogate {agreed.surrogate}",
-        f"logits differ by {agreed.largest_difference:.1e} at most; bound on a logit's change: "
-        f"{agreed.truncation:.3g} by truncation and {agreed.rounding:.1e} by rounding, "
-        f"which guarantee the label of {agreed.certain:,} texts",
-        f"it stores {found.numbers:,} numbers; the model has {found.parameters:,} parameters",
-        f"processor time per text: circuits {1e3 * agreed.circuit_s:.3f} ms, "
-        f"surrogate {1e3 * agreed.surrogate_s:.3f} ms",
+        record.certificate.sentence,
+        f"The surrogate ({record.kind}) gives the circuit's label to {agreement.same_labels.right:,} of "
+        f"{agreement.same_labels.total:,} test texts: {agreement.same_labels}",
+        f"accuracy: circuits {agreement.circuit}, surrogate {agreement.surrogate}",
+        f"logits differ by {agreement.largest_difference:.1e} at most; bound on a logit's change: "
+        f"{agreement.truncation:.3g} by truncation and {agreement.rounding:.1e} by rounding, "
+        f"which guarantee the label of {agreement.certain:,} texts",
+        f"it stores {record.numbers:,} numbers; the model has {record.parameters:,} parameters",
+        f"processor time per text: circuits {1e3 * agreement.circuit_s:.3f} ms, "
+        f"surrogate {1e3 * agreement.surrogate_s:.3f} ms",
         "energy of one inference by the paper's constants: "
-        + ", ".join(f"{name} {value:.2g} J" for name, value in found.energies_j.items()),
+        + ", ".join(f"{name} {value:.2g} J" for name, value in record.energies_j.items()),
         f"The surrogate is in {folder}. Use it: qllmft predict {folder} 'your text'",
     )
     if onnx is not None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from qllmft.cli.consent import Load, attend, remote_of, show_estimate
+from qllmft.cli.consent import Load, find_remote_backend, set_terminal_callbacks, show_estimate
 from qllmft.cli.console import say
-from qllmft.cli.options import Count, Positive, loaded
+from qllmft.cli.options import Count, Positive, load_predictor
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ Options = Annotated[
 ]
 Yes = Annotated[bool, "Send paid circuits without confirmation."]
 # options of the command line that are options of a backend
-_PASSED = (
+_BACKEND_FLAGS = (
     *("shots", "max_cost", "session_max_cost", "session_max_minutes"),
     *("symmetry_verification", "yes", "token_file"),
 )
@@ -96,7 +96,7 @@ class BackendOptions(CircuitOptions):
     token_file: Path | None = None
 
     @property
-    def several(self) -> bool:
+    def names_several_backends(self) -> bool:
         """Return whether several backends are named."""
         return self.backend is not None and "," in self.backend
 
@@ -107,18 +107,19 @@ class BackendOptions(CircuitOptions):
         decision: Decision,
         noise_options: Mapping[str, Any] | None = None,
     ) -> tuple[Predictor, dict[str, Backend]]:
-        """Return a model of a run, and the backends that are to answer, see `make`.
+        """Return a model of a run, and the backends that are to answer, see `make_backends`.
 
         Args:
             run: folder of the run or the model.
             row: of the run's table; None for the head.
             decision: what is asked of the answers.
-            noise_options: see `make`.
+            noise_options: see `make_backends`.
 
         Raises:
             UserError: if model, decision and options do not fit together.
         """
-        backends, predictor = self.make(run, noise_options), self.loaded(run, row)
+        backends = self.make_backends(run, noise_options)
+        predictor = self.load_model(run, row)
         if backends and decision.coverage is not None:
             raise UserError(
                 "--coverage is that of probabilities computed here, and a backend is given. Omit one of the two."
@@ -132,24 +133,28 @@ class BackendOptions(CircuitOptions):
             )
         return predictor, backends
 
-    def loaded(self, run: Path, row: str | None) -> Predictor:
+    def load_model(self, run: Path, row: str | None) -> Predictor:
         """Load a model of a run, to be measured with the known texts and the rounds of the options."""
         from qllmft.inference.trust import check_known_texts
 
-        predictor = loaded(run, row)
+        predictor = load_predictor(run, row)
         check_known_texts(self.known_texts or 0)
         if self.known_texts:
             predictor.calibration_texts()  # or raise before a text is embedded or a server started
-        several = "several values of --aggregation" if "," in (self.aggregation or "") else ""
-        if self.rounds > 1 and (several or self.mitigation):
+        several_aggregations = (
+            "several values of --aggregation" if "," in (self.aggregation or "") else ""
+        )
+        if self.rounds > 1 and (several_aggregations or self.mitigation):
             raise UserError(
-                f"--rounds and {several or '--mitigation'} are given: a round follows from the answers before it. Omit "
+                f"--rounds and {several_aggregations or '--mitigation'} are given: a round follows from the "
+                "answers before it. Omit "
                 "one of the two."
             )
-        predictor.known_texts, predictor.rounds = self.known_texts, self.rounds
+        predictor.known_texts = self.known_texts
+        predictor.rounds = self.rounds
         return predictor
 
-    def each(
+    def attach_each_backend(
         self,
         predictor: Predictor,
         vectors: NDArray[np.float32],
@@ -168,26 +173,32 @@ class BackendOptions(CircuitOptions):
         """
         from qllmft.tasks.measure import percent
 
-        paid = any(remote_of(each) and each.capabilities.paid for each in backends.values())
-        load = Load.of(predictor, vectors, decision) if paid else None
-        attend(backends.values(), load)
+        paid = any(
+            find_remote_backend(candidate) and candidate.capabilities.paid
+            for candidate in backends.values()
+        )
+        load = Load.look_up(predictor, vectors, decision) if paid else None
+        set_terminal_callbacks(backends.values(), load)
         for name, backend in backends.items():
             predictor.backend = backend
-            mixed = predictor.with_known_texts(vectors)
-            if (known := mixed.known).any():
+            mixed_texts = predictor.with_known_texts(vectors)
+            if (calibration_mask := mixed_texts.known_mask).any():
                 say(
-                    f"{known.sum()} calibration texts, which trained nothing, are measured too: "
-                    f"{percent(float(known.mean()))} % of the circuits and of the price (--known-texts 0 omits them)",
+                    f"{calibration_mask.sum()} calibration texts, which trained nothing, are measured too: "
+                    f"{percent(float(calibration_mask.mean()))} % of the circuits and of the price (--known-texts "
+                    "0 omits them)",
                     err=True,
                 )
-            if mixed.shortage:
-                say(mixed.shortage, err=True)
+            if mixed_texts.shortage:
+                say(mixed_texts.shortage, err=True)
             if self.dry_run:
                 show_estimate(predictor.estimate(vectors, offline=self.offline), load)
                 return
             yield name
 
-    def make(self, run: Path, noise_options: Mapping[str, Any] | None = None) -> dict[str, Backend]:
+    def make_backends(
+        self, run: Path, noise_options: Mapping[str, Any] | None = None
+    ) -> dict[str, Backend]:
         """Return the backends for a run by name, or by aggregation; none unless one was named.
 
         They share a ledger, so the others read the jobs that the first has paid for. A backend with a run's section
@@ -199,41 +210,50 @@ class BackendOptions(CircuitOptions):
         settings = parse_settings(self.backend_option or [], "--backend-option")
         flags = {
             name: value
-            for name in _PASSED
+            for name in _BACKEND_FLAGS
             if (value := getattr(self, name)) is not None and value is not False
         }
-        given = flags | ({"aggregation": self.aggregation} if self.aggregation else {})
-        if twice := sorted(given.keys() & settings.keys()):
-            raise UserError(_twice(twice[0], f"--{twice[0].replace('_', '-')}"))
+        described_options = flags | ({"aggregation": self.aggregation} if self.aggregation else {})
+        if conflicting_options := sorted(described_options.keys() & settings.keys()):
+            raise UserError(
+                _conflict_message(
+                    conflicting_options[0], f"--{conflicting_options[0].replace('_', '-')}"
+                )
+            )
         options: dict[str, dict[str, Any]] = {}
         if self.backend is None:
-            given |= settings | ({"mitigation": True} if self.mitigation else {})
-            given |= {} if self.known_texts is None else {"known_texts": self.known_texts}
-            given |= {} if self.rounds == 1 else {"rounds": self.rounds}
-            if given:
+            described_options |= settings | ({"mitigation": True} if self.mitigation else {})
+            described_options |= (
+                {} if self.known_texts is None else {"known_texts": self.known_texts}
+            )
+            described_options |= {} if self.rounds == 1 else {"rounds": self.rounds}
+            if described_options:
                 raise UserError(
-                    f"{', '.join('--' + key.replace('_', '-') for key in given)} describe a backend, and none is "
+                    f"{', '.join('--' + key.replace('_', '-') for key in described_options)} describe a backend, "
+                    "and none is "
                     "named. Add --backend; `qllmft backends` lists them."
                 )
-        elif self.several:
-            options = self._of_each(flags, settings)
+        elif self.names_several_backends:
+            options = self._options_by_backend(flags, settings)
         elif self.aggregation is None:
             options[""] = flags | settings
         else:
             for name in map(str.strip, self.aggregation.split(",")):
                 options[name] = flags | {"aggregation": name} | settings
         backends = {}
-        for name, own in options.items():
-            label = name if self.several else str(self.backend)
-            backends[name] = self._created(label, own, ledger, noise_options or {})
-        self._check(backends, ledger)
+        for name, backend_options in options.items():
+            label = name if self.names_several_backends else str(self.backend)
+            backends[name] = self._create_backend(
+                label, backend_options, ledger, noise_options or {}
+            )
+        self._check_options(backends, ledger)
         return backends
 
-    def _of_each(
+    def _options_by_backend(
         self, flags: Mapping[str, Any], settings: Mapping[str, Any]
     ) -> dict[str, dict[str, Any]]:
         """Return the options of several backends by name: flags for those that take them, ``NAME.option=`` for one."""
-        from qllmft_backends.registry import options_of
+        from qllmft_backends.registry import load_options_class
 
         labels = [label.strip() for label in (self.backend or "").split(",")]
         if self.aggregation or self.resume or self.dry_run or len(set(labels)) != len(labels):
@@ -247,50 +267,60 @@ class BackendOptions(CircuitOptions):
                     f"--backend-option {name}: expected an option of all, or NAME.option with a name of --backend: "
                     f"{', '.join(labels)}."
                 )
-        found: dict[str, dict[str, Any]] = {}
+        options_by_label: dict[str, dict[str, Any]] = {}
         for label in labels:
-            known = options_of(label.partition(":")[0]).model_fields
-            found[label] = {flag: value for flag, value in flags.items() if flag in known}
-            for place in ("", label):  # of all, then its own
-                found[label] |= {
+            option_fields = load_options_class(label.partition(":")[0]).model_fields
+            options_by_label[label] = {
+                flag: value for flag, value in flags.items() if flag in option_fields
+            }
+            for prefix in ("", label):  # of all, then its own
+                options_by_label[label] |= {
                     option.rpartition(".")[2]: value
                     for option, value in settings.items()
-                    if option.rpartition(".")[0] == place
+                    if option.rpartition(".")[0] == prefix
                 }
-        return found
+        return options_by_label
 
-    def _created(
-        self, label: str, given: dict[str, Any], ledger: Path, noise_options: Mapping[str, Any]
+    def _create_backend(
+        self, label: str, options: dict[str, Any], ledger: Path, noise_options: Mapping[str, Any]
     ) -> Backend:
         """Return the backend of ``NAME`` or ``NAME:PROVIDER`` with its options."""
         from qllmft_backends import BACKENDS, create
 
         name, separator, provider = label.partition(":")
-        if separator and "provider" in given:
-            raise UserError(_twice("provider", f"--backend {label}"))
-        given |= {"provider": provider} if separator else {}
+        if separator and "provider" in options:
+            raise UserError(_conflict_message("provider", f"--backend {label}"))
+        options |= {"provider": provider} if separator else {}
         entry = BACKENDS[name]
         if entry.keeps_ledger:
-            if "ledger" in given:
+            if "ledger" in options:
                 raise UserError(
-                    f"--backend-option ledger={given['ledger']} would be overwritten by {ledger}, the folder of this "
-                    f"command. Nothing was sent. Name it with --ledger {given['ledger']}."
+                    f"--backend-option ledger={options['ledger']} would be overwritten by {ledger}, the folder of this "
+                    f"command. Nothing was sent. Name it with --ledger {options['ledger']}."
                 )
-            given["ledger"] = ledger
+            options["ledger"] = ledger
         if entry.noise_section:
             # they are of another noise
-            other = {"one_qubit_rate", "two_qubit_rate"} if "noise" in given else set()
-            other |= {"shot_test"} if "trajectories" in given else set()
-            given = {key: value for key, value in noise_options.items() if key not in other} | given
-        backend = create(name, given)
+            overridden_noise_options = (
+                {"one_qubit_rate", "two_qubit_rate"} if "noise" in options else set()
+            )
+            overridden_noise_options |= {"shot_test"} if "trajectories" in options else set()
+            options = {
+                key: value
+                for key, value in noise_options.items()
+                if key not in overridden_noise_options
+            } | options
+        backend = create(name, options)
         # the table names those that take it
-        if self.mitigation is None or (self.several and not backend.capabilities.noisy):
+        if self.mitigation is None or (
+            self.names_several_backends and not backend.capabilities.noisy
+        ):
             return backend
         from qllmft_backends.mitigation import MitigatedBackend
 
         return MitigatedBackend(backend)
 
-    def _check(self, backends: Mapping[str, Backend], ledger: Path) -> None:
+    def _check_options(self, backends: Mapping[str, Backend], ledger: Path) -> None:
         """Raise UserError if an option about mitigation, price or ledger has nothing to work on."""
         if self.mitigation and not any(backend.mitigation for backend in backends.values()):
             raise UserError(
@@ -305,7 +335,7 @@ class BackendOptions(CircuitOptions):
             return
         flag = "--dry-run" if self.dry_run else "--resume"
         backend = next(iter(backends.values()), None)
-        remote = remote_of(backend)
+        remote = find_remote_backend(backend)
         if remote is None:
             name = backend.name if backend else "no backend"
             raise UserError(
@@ -317,6 +347,9 @@ class BackendOptions(CircuitOptions):
             )
 
 
-def _twice(option: str, other: str) -> str:
-    """Return the error of an ``option`` of a backend that an ``other`` part of the command line gives too."""
-    return f"--backend-option {option} beside {other}: expected one of the two. Nothing was sent. Omit one of them."
+def _conflict_message(option: str, other_source: str) -> str:
+    """Return the error of an ``option`` of a backend that an ``other_source`` part of the command line gives too."""
+    return (
+        f"--backend-option {option} beside {other_source}: expected one of the two. Nothing was sent. Omit one "
+        "of them."
+    )

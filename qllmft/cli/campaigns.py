@@ -21,9 +21,9 @@ from qllmft.cli.options import (
     Settings,
     command_line,
 )
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.errors import UserError
-from qllmft.files import expanded
+from qllmft.files import expand_home
 
 if TYPE_CHECKING:
     from qllmft.campaign.file import Space, Study
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from qllmft.campaign.sweep import SweepResult
 
 
-OTHERS_SHOWN = 2  # scores beside that of the study; table.md and the page have all
+MAX_OTHER_SCORES = 2  # scores beside that of the study; table.md and the page have all
 # what `qllmft study noise` stands for; the first by default
-NOISE, NOISE_STUDIES = "noise", ("fig11-small", "fig11")
+NOISE_STUDY = "noise"
+NOISE_STUDIES = ("fig11-small", "fig11")
 
 
 def study(
@@ -43,7 +44,7 @@ def study(
     *,
     preset: str | None = None,
     quick: bool = False,
-    texts: DataOptions,
+    data_options: DataOptions,
     seeds: str | None = None,
     budget: Count = None,
     epochs: int | None = None,
@@ -52,7 +53,7 @@ def study(
     register: Path | None = None,
     registered: Path | None = None,
     from_predictions: Path | None = None,
-    place: CampaignOptions,
+    campaign_options: CampaignOptions,
     list_all: Annotated[bool, typer.Option("--list")] = False,
 ) -> None:
     """Train rows of heads over several seeds, compare them on the same splits, and print a verdict.
@@ -84,7 +85,7 @@ def study(
         list_all: List the studies with their rows.
     """
     if list_all:
-        say(_studies())
+        say(_studies_table())
         return
     if name is None:
         raise UserError(
@@ -93,59 +94,72 @@ def study(
     from qllmft.report import finish_from_predictions, finish_study
 
     if from_predictions is not None:
-        given = {
+        other_options = {
             "--quick": quick,
             "--seeds": seeds,
             "--budget": budget,
             "--epochs": epochs,
             "--set": settings,
         }
-        _check_kept(name, from_predictions, [option for option, value in given.items() if value])
-        _show(*finish_from_predictions(from_predictions, out or from_predictions, texts.data))
+        _check_options_for_predictions(
+            name, from_predictions, [option for option, value in other_options.items() if value]
+        )
+        _print_study(
+            *finish_from_predictions(from_predictions, out or from_predictions, data_options.data)
+        )
         return
-    plan = planned(name, preset, quick=quick, seeds=seeds, budget=budget)
+    plan = plan_study(name, preset, quick=quick, seeds=seeds, budget=budget)
     folder = out or Path("studies") / (plan.name if name.endswith(".toml") else name)
     # the record's command is the same on one machine and on a cluster, with any number of jobs
     context.params |= {"out": folder, "jobs": None, "ray": None}
-    overrides = texts.overrides(settings, train__epochs=epochs)
-    place.check(context)
+    overrides = data_options.overrides(settings, train__epochs=epochs)
+    campaign_options.check(context)
 
     from qllmft.campaign.registration import register_study
     from qllmft.campaign.study import run_study
     from qllmft.cli.listener import ConsoleListener
 
     if register:
-        least = register_study(plan, register, overrides)
-        seen = f" The least difference that it sees is {least[0]:.3g} {least[1]}." if least else ""
-        say(f"The plan of the study {plan.name} is {register}.{seen} Commit it before any run.")
+        detectable_difference = register_study(plan, register, overrides)
+        detectable_sentence = (
+            f" The least difference that it sees is {detectable_difference[0]:.3g} {detectable_difference[1]}."
+            if detectable_difference
+            else ""
+        )
+        say(
+            f"The plan of the study {plan.name} is {register}.{detectable_sentence} Commit it before any run."
+        )
         return
     try:
         with ConsoleListener(campaign=True) as listener:
-            command, executor = shlex.join(command_line(context)), place.executor(listener)
+            command = shlex.join(command_line(context))
+            executor = campaign_options.executor(listener)
             record = run_study(plan, folder, overrides, command, executor, registered)
     except KeyboardInterrupt:
         say(f"Interrupted. The same command continues; the runs are in {folder / 'runs'}.")
         raise typer.Exit(130) from None
-    _show(record, finish_study(folder, record))
+    _print_study(record, finish_study(folder, record))
 
 
-def _check_kept(name: str, folder: Path, others: list[str]) -> None:
+def _check_options_for_predictions(name: str, folder: Path, other_options: list[str]) -> None:
     """Raise UserError if other options are given with kept answers, or these are of another study."""
     from qllmft.campaign.record import read_study
 
-    if others:
+    if other_options:
         raise UserError(
-            f"--from-predictions trains nothing, so {', '.join(others)} cannot change anything; omit that."
+            f"--from-predictions trains nothing, so {', '.join(other_options)} cannot change anything; omit that."
         )
-    found = read_study(folder).study
-    given = Path(name).stem if name.endswith(".toml") else name
-    if given != found and not (given == NOISE and found in NOISE_STUDIES):
+    recorded_study = read_study(folder).study
+    requested_study = Path(name).stem if name.endswith(".toml") else name
+    if requested_study != recorded_study and not (
+        requested_study == NOISE_STUDY and recorded_study in NOISE_STUDIES
+    ):
         raise UserError(
-            f"{folder} holds the predictions of the study {found}, and not of {name}; give that name."
+            f"{folder} holds the predictions of the study {recorded_study}, and not of {name}; give that name."
         )
 
 
-def _show(record: StudyRecord, page: Path) -> None:
+def _print_study(record: StudyRecord, page: Path) -> None:
     """Print the table and the verdict."""
     from qllmft.campaign.verdict import verdict
 
@@ -154,7 +168,7 @@ def _show(record: StudyRecord, page: Path) -> None:
     say(f"The report is {page}; every comparison is in {page.with_name('table.md')}.")
 
 
-def planned(
+def plan_study(
     name: str, preset: str | None, *, quick: bool, seeds: str | None, budget: int | None
 ) -> Study:
     """Return a study with the changes of the options.
@@ -170,9 +184,9 @@ def planned(
         UserError: if they do not fit together.
     """
     from qllmft.campaign.file import load_study, seed_range
-    from qllmft.config.toml_files import validated
+    from qllmft.config.toml_files import validate_content
 
-    if name == NOISE:
+    if name == NOISE_STUDY:
         name = preset or NOISE_STUDIES[0]
         if name not in NOISE_STUDIES:
             raise UserError(
@@ -182,29 +196,29 @@ def planned(
         raise UserError(f"--preset is for the study noise; {name} has presets of its own. Omit it.")
     plan = load_study(name)
     plan = plan.in_small() if quick else plan
-    chosen = plan.seeds
+    study_seeds = plan.seeds
     if seeds is not None:
         try:
-            chosen = seed_range(seeds)
+            study_seeds = seed_range(seeds)
         except ValueError as error:
             raise UserError(
                 f"--seeds is {seeds}: {error} (with 1 seed there are no intervals)."
             ) from None
         if "-" not in seeds:
-            chosen = range(plan.seeds[0], plan.seeds[0] + len(chosen))
-    given = {"seeds": chosen, "budget": budget or plan.budget}
-    return validated(type(plan), {**dict(plan), **given}, f"study {plan.name}")
+            study_seeds = range(plan.seeds[0], plan.seeds[0] + len(study_seeds))
+    changes = {"seeds": study_seeds, "budget": budget or plan.budget}
+    return validate_content(type(plan), {**dict(plan), **changes}, f"study {plan.name}")
 
 
-def _studies() -> Table:
+def _studies_table() -> Table:
     """Return a table of the studies of the package."""
     from qllmft.campaign.file import Study, campaign_names, load_study
 
     rows = []
     for name in campaign_names(Study):
-        found = load_study(name)
-        small = str(len(found.in_small().rows)) if found.quick else ""
-        rows.append((name, str(len(found.rows)), small, found.title))
+        loaded_study = load_study(name)
+        quick_row_count = str(len(loaded_study.in_small().rows)) if loaded_study.quick else ""
+        rows.append((name, str(len(loaded_study.rows)), quick_row_count, loaded_study.title))
     caption = f"`noise` is {' or '.join(NOISE_STUDIES)}; see --preset."
     return table(*names("study"), *numbers("rows", "--quick"), "what", rows=rows, caption=caption)
 
@@ -213,24 +227,38 @@ def study_table(record: StudyRecord) -> Table:
     """Return the table at the end: means over the seeds, and the paper's numbers."""
     from qllmft.report import study_table as cells
 
-    n, measure = len(record.seeds), record.measure
-    others = list(record.rows[0].others)[:OTHERS_SHOWN]
-    over = f"{n} seeds, mean ± 95 % interval" if n > 1 else "1 seed, no interval"
-    tried = [] if record.budget is None else ["settings"]
-    printed = ["paper, %", "paper's"] if record.published else []
+    n_seeds = len(record.seeds)
+    measure = record.measure
+    other_score_names = list(record.rows[0].others)[:MAX_OTHER_SCORES]
+    seeds_text = f"{n_seeds} seeds, mean ± 95 % interval" if n_seeds > 1 else "1 seed, no interval"
+    settings_column = [] if record.budget is None else ["settings"]
+    paper_columns = ["paper, %", "paper's"] if record.published else []
     rows = []
     for row in record.rows:
-        shown = [row.label, *([str(row.tried)] if tried else []), cells.parameters(row)]
-        shown += [cells.measured(row, measure), *(cells.other(row.others[name]) for name in others)]
-        if printed:
-            shown += [cells.published_accuracy(row, record), cells.published_parameters(row)]
-        rows.append(shown)
+        row_cells = [
+            row.label,
+            *([str(row.tried)] if settings_column else []),
+            cells.parameters(row),
+        ]
+        row_cells += [
+            cells.measured(row, measure),
+            *(cells.other(row.others[name]) for name in other_score_names),
+        ]
+        if paper_columns:
+            row_cells += [cells.published_accuracy(row, record), cells.published_parameters(row)]
+        rows.append(row_cells)
     return table(
         *names("model"),
-        *numbers(*tried, "parameters", measure.column("test"), *others, *printed),
+        *numbers(
+            *settings_column,
+            "parameters",
+            measure.column("test"),
+            *other_score_names,
+            *paper_columns,
+        ),
         rows=rows,
         title=f"{cells.about(record)}\n{record.data.source}: {record.data.counts}\n"
-        f"body {record.body}, D = {record.body.dimension}; {count_of(record.epochs, 'epoch')}; {over}",
+        f"body {record.body}, D = {record.body.dimension}; {format_count(record.epochs, 'epoch')}; {seeds_text}",
         caption=cells.published_note(record) or None,
     )
 
@@ -238,8 +266,8 @@ def study_table(record: StudyRecord) -> Table:
 # --- searches
 
 IN_FLIGHT_ON_RAY = 4  # trials of tpe at a time, unless --jobs gives a number
-BEST_SHOWN = 10
-COLUMNS = 4  # parameters that have columns of their own; more of them share one
+MAX_CONFIGURATIONS = 10
+MAX_PARAMETER_COLUMNS = 4  # parameters that have columns of their own; more of them share one
 
 
 def sweep(
@@ -251,11 +279,11 @@ def sweep(
     trials: Count = None,
     seeds: Positive = 1,
     epochs: Epochs = None,
-    texts: DataOptions,
+    data_options: DataOptions,
     settings: Settings = None,
     out: Path | None = None,
     plan_only: bool = False,
-    place: CampaignOptions,
+    campaign_options: CampaignOptions,
     list_all: Annotated[bool, typer.Option("--list")] = False,
 ) -> None:
     """Search over settings by the validation score; test the winner, and the best of each row of the paper's table.
@@ -276,11 +304,11 @@ def sweep(
         list_all: List the searches with their tables of the paper.
     """
     if list_all:
-        say(_spaces())
+        say(_spaces_table())
         return
     from qllmft.campaign.executors import check_feasible, report_texts
     from qllmft.campaign.file import load_space
-    from qllmft.campaign.sweep import estimate, make_sweep, run_sweep
+    from qllmft.campaign.sweep import estimate_epoch_times, make_sweep, run_sweep
     from qllmft.cli.listener import ConsoleListener
     from qllmft_backends.adjoint.thread_pool import thread_count
 
@@ -289,60 +317,70 @@ def sweep(
             "got no sweep; `qllmft sweep --list` lists them. Example: `qllmft sweep table-06 --quick`."
         )
     # calls on other machines may be in another folder
-    if texts.data is not None and expanded(texts.data).exists():
-        texts = replace(texts, data=str(expanded(texts.data).resolve()))
-    overrides = texts.overrides(settings, train__epochs=epochs)
+    if data_options.data is not None and expand_home(data_options.data).exists():
+        data_options = replace(data_options, data=str(expand_home(data_options.data).resolve()))
+    overrides = data_options.overrides(settings, train__epochs=epochs)
     space = load_space(name)
     if space.grid_of is not None:
-        if sampler != "grid" or place.ray or plan_only or place.track:
+        if sampler != "grid" or campaign_options.ray or plan_only or campaign_options.track:
             raise UserError(
                 f"{name} is a grid of seconds in one process. Give --data, --body, --seeds and --set only."
             )
         search_baselines_grid(space, overrides, seeds)
         return
-    if plan_only and place.track:
+    if plan_only and campaign_options.track:
         raise UserError("--track sends runs, and --plan-only does none. Omit one of them.")
-    place.check(context, jobs_with_ray=sampler == "tpe")
+    campaign_options.check(context, jobs_with_ray=sampler == "tpe")
     space = space.in_small() if quick else space
-    in_flight = place.jobs or (IN_FLIGHT_ON_RAY if place.ray else 1) if sampler == "tpe" else 1
+    in_flight = (
+        campaign_options.jobs or (IN_FLIGHT_ON_RAY if campaign_options.ray else 1)
+        if sampler == "tpe"
+        else 1
+    )
     plan = make_sweep(space, sampler, overrides, trials=trials, seeds=seeds, in_flight=in_flight)
     listener = ConsoleListener(campaign=True)
-    executor = place.executor(listener)
-    check_feasible(plan.each_head(), executor.inputs)
-    of_table = "" if space.table == "none" else f"table {space.table}, "
-    each = f", {seeds} seeds each" if seeds > 1 else ""
-    say(f"{space.name}: {of_table}{space.title}; {sampler}, {count_of(plan.size, 'trial')}{each}")
+    executor = campaign_options.executor(listener)
+    check_feasible(plan.head_configs(), executor.inputs)
+    table_prefix = "" if space.table == "none" else f"table {space.table}, "
+    seeds_text = f", {seeds} seeds each" if seeds > 1 else ""
+    say(
+        f"{space.name}: {table_prefix}{space.title}; {sampler}, {format_count(plan.size, 'trial')}{seeds_text}"
+    )
     if plan_only:
         try:
-            found, cores = estimate(plan, executor.inputs), thread_count()
+            structure_costs = estimate_epoch_times(plan, executor.inputs)
+            cores = thread_count()
         except UserError as error:
             say(f"Its time cannot be estimated: {error}")
             return
-        hours = sum(epochs * seconds for _, epochs, seconds in found) / 3600 / cores
+        hours = sum(epochs * seconds for _, epochs, seconds in structure_costs) / 3600 / cores
         say(
-            f"On {cores} such cores its epochs take about {hours:.2g} h, by a few timed steps of {len(found)} "
+            f"On {cores} such cores its epochs take about {hours:.2g} h, by a few timed steps of "
+            f"{len(structure_costs)} "
             "structures."
         )
         return
     folder = out or Path("sweeps") / space.name
     with listener:
-        report_texts(plan.each_head().values(), executor.inputs, listener, read_test=False)
+        report_texts(plan.head_configs().values(), executor.inputs, listener, read_test=False)
         result = run_sweep(plan, folder, executor)
     winner = folder / "runs" / result.winner.runs[0].config.identity
-    say(_ranking(result), *([_best_of_rows(result)] if result.rows else []))
+    say(_ranking_table(result), *([_row_winners_table(result)] if result.rows else []))
     say(*winner_sentences(result), f"The winner's run is {winner}.")
 
 
-def _spaces() -> Table:
+def _spaces_table() -> Table:
     """Return a table of all search spaces."""
     from qllmft.campaign.file import Space, campaign_names, load_space
 
     rows = []
     for name in campaign_names(Space):
         space = load_space(name)
-        size, small = f"{space.size:,}", f"{space.in_small().size:,}" if space.quick else ""
+        size = f"{space.size:,}"
+        small = f"{space.in_small().size:,}" if space.quick else ""
         if space.grid_of is not None:
-            size, small = "its own", ""
+            size = "its own"
+            small = ""
         rows.append((name, "" if space.table == "none" else space.table, size, small, space.title))
     return table(*names("sweep"), "table", *numbers("grid", "--quick"), "what", rows=rows)
 
@@ -361,70 +399,87 @@ def search_baselines_grid(space: Space, overrides: dict[str, Any], seeds: int) -
     from qllmft.run import SharedInputs
     from qllmft.tasks import TASKS
 
-    first = load_preset("nn-head-0").config(overrides)
+    first_config = load_preset("nn-head-0").config(overrides)
     assert space.grid_of is not None
-    measure, inputs = TASKS[first.data.task].measure, SharedInputs()
+    measure = TASKS[first_config.data.task].measure
+    inputs = SharedInputs()
     rows = []
-    ConsoleListener()(inputs.check(first.data, first.seed))
-    for seed in range(first.seed, first.seed + seeds):
-        config = first.model_copy(update={"seed": seed})
+    ConsoleListener()(inputs.check(first_config.data, first_config.seed))
+    for seed in range(first_config.seed, first_config.seed + seeds):
+        config = first_config.model_copy(update={"seed": seed})
         with ConsoleListener() as listener:
-            found = search_baseline(space.grid_of, config, listener, inputs)
-        chosen = ", ".join(f"{name} = {value}" for name, value in found.settings.items())
-        validation = measure.percent(found.validation.value)
-        rows.append((str(seed), validation, f"{found.tested}", f"{found.parameters:,}", chosen))
-    where = "" if space.table == "none" else f" of table {space.table}"
-    title = f"{space.title}, the whole grid{where}, chosen on validation"
+            best_baseline = search_baseline(space.grid_of, config, listener, inputs)
+        settings_text = ", ".join(
+            f"{name} = {value}" for name, value in best_baseline.settings.items()
+        )
+        validation = measure.percent(best_baseline.validation.value)
+        rows.append(
+            (
+                str(seed),
+                validation,
+                f"{best_baseline.tested}",
+                f"{best_baseline.parameters:,}",
+                settings_text,
+            )
+        )
+    table_text = "" if space.table == "none" else f" of table {space.table}"
+    title = f"{space.title}, the whole grid{table_text}, chosen on validation"
     validation, test = map(measure.in_column, ("validation", "test"))
     columns = numbers("seed", validation, f"{test} [95 % interval]", "parameters")
     say(table(*columns, "chosen", rows=rows, title=title))
 
 
-def _ranking(result: SweepResult) -> Table:
+def _ranking_table(result: SweepResult) -> Table:
     """Return the best configurations by validation, without results on the test set."""
     from qllmft.campaign.grid import level_text, point_text, short_name
     from qllmft.tasks.statistics import MeanInterval
 
-    shown = result.ranking[:BEST_SHOWN]
-    searched = [parameter.name for parameter in result.sweep.parameters]
-    few, rows = len(searched) <= COLUMNS, []
-    columns = [Column(short_name(name), justify="right") for name in searched]
-    for each in shown:
-        loss = f"{MeanInterval.of(each.validation_loss).mean:.4f}"
-        levels = [level_text(each.settings[name]) for name in searched]
-        cells = levels if few else [point_text(each.settings)]
-        rows.append((_validation(each), loss, f"{each.parameters[0]:,}", *cells))
+    best_configurations = result.ranking[:MAX_CONFIGURATIONS]
+    parameter_names = [parameter.name for parameter in result.sweep.parameters]
+    columns_fit = len(parameter_names) <= MAX_PARAMETER_COLUMNS
+    rows = []
+    columns = [Column(short_name(name), justify="right") for name in parameter_names]
+    for configuration in best_configurations:
+        loss = f"{MeanInterval.from_values(configuration.validation_loss).mean:.4f}"
+        levels = [level_text(configuration.settings[name]) for name in parameter_names]
+        cells = levels if columns_fit else [point_text(configuration.settings)]
+        rows.append(
+            (_validation_text(configuration), loss, f"{configuration.parameters[0]:,}", *cells)
+        )
     return table(
         *numbers(result.measure.in_column("validation"), "loss", "parameters"),
-        *(columns if few else ["settings"]),
+        *(columns if columns_fit else ["settings"]),
         rows=rows,
-        title=f"the best {len(shown)} of {len(result.ranking)} configurations, by validation",
+        title=f"the best {len(best_configurations)} of {len(result.ranking)} configurations, by validation",
     )
 
 
-def _best_of_rows(result: SweepResult) -> Table:
+def _row_winners_table(result: SweepResult) -> Table:
     """Return the best of each row of the paper by validation, its test accuracy, and the paper's."""
     from qllmft.campaign.grid import level_text, point_text, short_name
     from qllmft.published import published
 
     paper = published()
-    printed = any(row.published is not None for row in result.rows)
+    has_paper_values = any(row.published is not None for row in result.rows)
     validation, test = map(result.measure.in_column, ("validation", "test"))
     headers = [*map(short_name, result.sweep.rows), validation, f"{test} [95 % interval]"]
     rows = []
     for row in result.rows:
-        best, cells = row.best, [*map(level_text, row.row.values())]
-        cells += [_validation(best), _tested(best)]
-        cells += [f"{row.published:.2f} %" if row.published else ""] if printed else []
-        chosen = {name: label for name, label in best.settings.items() if name not in row.row}
-        rows.append((*cells, point_text(chosen)))
+        best = row.best
+        cells = [*map(level_text, row.row.values())]
+        cells += [_validation_text(best), _test_text(best)]
+        cells += [f"{row.published:.2f} %" if row.published else ""] if has_paper_values else []
+        selected_settings = {
+            name: label for name, label in best.settings.items() if name not in row.row
+        }
+        rows.append((*cells, point_text(selected_settings)))
     note = f"paper: the best test accuracy of its sweep, body {paper.body} on {paper.data}"
     return table(
-        *numbers(*headers, *(["paper"] if printed else [])),
+        *numbers(*headers, *(["paper"] if has_paper_values else [])),
         "chosen",
         rows=rows,
         title="the best of each row by validation, tested",
-        caption=note if printed else None,
+        caption=note if has_paper_values else None,
     )
 
 
@@ -436,31 +491,32 @@ def winner_sentences(result: SweepResult) -> Iterator[str]:
 
     winner = result.winner
     settings = ", ".join(f"{name} = {level_text(label)}" for name, label in winner.settings.items())
-    over = "" if len(winner.runs) == 1 else f", mean of {len(winner.runs)} seeds"
+    seeds_text = "" if len(winner.runs) == 1 else f", mean of {len(winner.runs)} seeds"
     yield f"Winner by validation: {settings}."
     yield (
-        f"Its test {result.measure.name}: {_tested(winner, '95 % interval ')}{over}; "
-        f"validation {_validation(winner)}, the highest of {len(result.ranking)} and so too high an "
+        f"Its test {result.measure.name}: {_test_text(winner, '95 % interval ')}{seeds_text}; "
+        f"validation {_validation_text(winner)}, the highest of {len(result.ranking)} and so too high an "
         "estimate."
     )
-    if all(beside := [score.beside for score in winner.tested]):
+    if all(other_scores := [score.beside for score in winner.tested]):
         means = [
-            f"{parts[0].name} {with_minus(MeanInterval.of([part.value for part in parts]).mean, '.3g')}"
-            for parts in zip(*beside, strict=True)
+            f"{scores_by_seed[0].name} "
+            f"{with_minus(MeanInterval.from_values([seed_score.value for seed_score in scores_by_seed]).mean, '.3g')}"
+            for scores_by_seed in zip(*other_scores, strict=True)
         ]
         yield f"On the same texts: {', '.join(means)}."
     if result.repeats:
         yield f"{result.repeats} trials repeated a configuration and took its value."
 
 
-def _validation(result: SeededResult) -> str:
+def _validation_text(result: SeededResult) -> str:
     """Return the mean validation score."""
     from qllmft.tasks.statistics import MeanInterval
 
-    return result.measure.percent(MeanInterval.of(result.validation).mean)
+    return result.measure.percent(MeanInterval.from_values(result.validation).mean)
 
 
-def _tested(result: SeededResult, words: str = "") -> str:
+def _test_text(result: SeededResult, interval_name: str = "") -> str:
     """Return the mean test score with its 95 % interval: Student's over several seeds, else of its test texts."""
     ends = result.measure.ends(result.test.interval or result.tested[0].interval)
-    return f"{result.measure.percent(result.test.mean)} [{words}{ends}]"
+    return f"{result.measure.percent(result.test.mean)} [{interval_name}{ends}]"

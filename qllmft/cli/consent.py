@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qllmft.cli.console import confirmed, say
+from qllmft.cli.console import confirm, say
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from qllmft.inference.decision import Decision
     from qllmft_backends import Backend, Estimate, RemoteBackend
 
-LEAST_LOAD = 0.05  # below it, sending circuits is asked about
-FEWEST_TEXTS = 20  # whose load says something about a model without a record
+LOW_LOAD = 0.05  # below it, sending circuits is asked about
+MIN_TEXTS = 20  # whose load says something about a model without a record
 
 
-def remote_of(backend: Backend | None) -> RemoteBackend | None:
+def find_remote_backend(backend: Backend | None) -> RemoteBackend | None:
     """Return a backend that sends circuits away, or None."""
     if backend is None:
         return None
@@ -31,27 +31,32 @@ def remote_of(backend: Backend | None) -> RemoteBackend | None:
     return remote_or_none(backend)
 
 
-def attend_unasked(
-    backend: Backend, report: Callable[[str], None], doing: str, more: str = ".", *, yes: bool
+def set_unattended_callbacks(
+    backend: Backend,
+    report: Callable[[str], None],
+    activity: str,
+    sentence_end: str = ".",
+    *,
+    yes: bool,
 ) -> None:
     """Report the price of each sending of paid circuits, and ask for none.
 
     Args:
         backend: one that may send paid circuits; others are left alone.
         report: gets a line before each sending.
-        doing: what sends the circuits, in words.
-        more: end of the sentence that names ``--yes``.
+        activity: what sends the circuits, in words.
+        sentence_end: end of the sentence that names ``--yes``.
         yes: whether the user has consented on the command line.
 
     Raises:
         UserError: without consent.
     """
-    remote = remote_of(backend)
+    remote = find_remote_backend(backend)
     if remote is None or not backend.capabilities.paid:
         return
     if not (yes or remote.consented):
         raise UserError(
-            f"{doing}, without confirmation in between. Nothing was sent. Add --yes to send them{more}"
+            f"{activity}, without confirmation in between. Nothing was sent. Add --yes to send them{sentence_end}"
         )
     remote.attend(
         confirm=(lambda _: True) if yes else None, announce=lambda estimate: report(str(estimate))
@@ -66,7 +71,7 @@ class Load:
     sentence: str
 
     @classmethod
-    def of(
+    def look_up(
         cls, predictor: Predictor, vectors: NDArray[np.float32], decision: Decision
     ) -> Load | None:
         """Return the load of a run's record, or of the given texts if there is none and they are 20 or more.
@@ -82,8 +87,8 @@ class Load:
         record = RunFolder(folder).read_result() if folder and folder.is_dir() else None
         if record is not None:
             share = record.head.load
-        elif len(vectors) >= FEWEST_TEXTS:
-            share = predictor.load_of(vectors, decision)
+        elif len(vectors) >= MIN_TEXTS:
+            share = predictor.compute_load(vectors, decision)
         else:
             return None
         if share is None:
@@ -92,23 +97,23 @@ class Load:
 
     def __str__(self) -> str:
         """Return the sentence, with a warning if the answers hardly depend on the machine."""
-        if self.share >= LEAST_LOAD:
+        if self.share >= LOW_LOAD:
             return self.sentence
         return f"{self.sentence} The answers hardly depend on the device."
 
 
-def attend(backends: Iterable[Backend], load: Load | None = None) -> None:
+def set_terminal_callbacks(backends: Iterable[Backend], load: Load | None = None) -> None:
     """Show the states of jobs, prices and the load of circuits, and ask before paid circuits are sent.
 
     Args:
         backends: those that may send circuits away; others are left alone.
         load: of the circuits, if it is known; a small one is asked about.
     """
-    shown: dict[str, str] = {}
+    last_states: dict[str, str] = {}
 
     def on_progress(job: str, status: str) -> None:
-        if shown.get(job) != status:
-            shown[job] = status
+        if last_states.get(job) != status:
+            last_states[job] = status
             say(f"job {job}: {status}", err=True)
 
     def ask(estimate: Estimate) -> bool:
@@ -117,19 +122,19 @@ def attend(backends: Iterable[Backend], load: Load | None = None) -> None:
                 f"{estimate}. Nothing was sent, because standard input is not a terminal. "
                 "Add --yes to send paid circuits without confirmation."
             )
-        if load is not None and load.share >= LEAST_LOAD:
+        if load is not None and load.share >= LOW_LOAD:
             say(str(load), err=True)
-        elif load is not None and not confirmed(f"{load} Go on?"):
+        elif load is not None and not confirm(f"{load} Go on?"):
             return False
-        return confirmed(f"{estimate}. Send?")
+        return confirm(f"{estimate}. Send?")
 
     def announce(estimate: Estimate) -> None:
         say(str(estimate), *([] if load is None else [str(load)]), err=True)
 
-    for remote in filter(None, map(remote_of, backends)):
+    for remote in filter(None, map(find_remote_backend, backends)):
         # without consent the question shows the price
-        said = announce if remote.consented else None
-        remote.attend(confirm=ask, announce=said, on_progress=on_progress)
+        price_callback = announce if remote.consented else None
+        remote.attend(confirm=ask, announce=price_callback, on_progress=on_progress)
 
 
 def show_estimate(estimate: Estimate, load: Load | None = None) -> None:
@@ -152,7 +157,7 @@ def show_estimate(estimate: Estimate, load: Load | None = None) -> None:
     )
 
 
-def basis(backend: Backend | None, known_texts: int, shortage: str) -> str:
+def decided_labels_caveat(backend: Backend | None, known_texts: int, shortage: str) -> str:
     """Return the end of a sentence on decided labels: the errors that they leave out, or why they are few.
 
     It is "" if they include all errors, and enough texts decide them.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 # seconds between two drawings of a bar, which take as long as an epoch of a small circuit
-DRAWN_EVERY_S = 1.0
+REFRESH_INTERVAL_S = 1.0
 
 PIPE_WIDTH = 160  # characters; a pipe or a file has no width, and a table in it is not cut
 
@@ -35,7 +35,9 @@ class PlainConsole(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print as rich does; an error of the system names the stream."""
-        with _named("the standard error" if self.stderr else "the standard output"):
+        with _naming_stream_in_errors(
+            "the standard error" if self.stderr else "the standard output"
+        ):
             super().print(*objects, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
@@ -44,7 +46,7 @@ class PlainConsole(Console):
 
 
 @contextmanager
-def _named(stream: str) -> Iterator[None]:
+def _naming_stream_in_errors(stream: str) -> Iterator[None]:
     """Give an error of the system, such as a full disk, the name of the stream."""
     try:
         yield
@@ -70,7 +72,7 @@ def say(*parts: str | Table, err: bool = False, console: Console | None = None) 
             console.print(part)
 
 
-def confirmed(question: str) -> bool:
+def confirm(question: str) -> bool:
     """Return whether a person at the terminal says yes; the question is on standard error."""
     console = PlainConsole(stderr=True)
     console.soft_wrap = True  # a path is not broken
@@ -89,7 +91,7 @@ def say_json(value: Any) -> None:
 
 def write_output(text: str) -> None:
     """Write text to the standard output as it is."""
-    with _named("the standard output"):
+    with _naming_stream_in_errors("the standard output"):
         sys.stdout.write(text)
         sys.stdout.flush()
 
@@ -108,7 +110,7 @@ def table(
         title: above the table.
         caption: below it.
     """
-    found = Table(
+    rich_table = Table(
         *columns,
         title=title,
         title_justify="left",
@@ -120,8 +122,8 @@ def table(
         caption_justify="left",
     )
     for row in rows:
-        found.add_row(*row)
-    return found
+        rich_table.add_row(*row)
+    return rich_table
 
 
 def names(*headers: str) -> list[Column]:
@@ -157,7 +159,9 @@ def progress_bars(console: Console, *, counted: bool = True) -> Progress:
         """Progress bars with the columns that fit into the terminal."""
 
         def make_tasks_table(self, tasks: Iterable[progress.Task]) -> Table:
-            self.columns = tuple(column for column, least in columns if console.width >= least)
+            self.columns = tuple(
+                column for column, min_width in columns if console.width >= min_width
+            )
             return super().make_tasks_table(tasks)
 
     # and the narrowest terminal that has them, in characters
@@ -175,5 +179,5 @@ def progress_bars(console: Console, *, counted: bool = True) -> Progress:
             (progress.TimeRemainingColumn(), 30),
         ]
     return Bars(
-        console=console, disable=not console.is_terminal, refresh_per_second=1 / DRAWN_EVERY_S
+        console=console, disable=not console.is_terminal, refresh_per_second=1 / REFRESH_INTERVAL_S
     )

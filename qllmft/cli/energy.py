@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from qllmft.config import ModelConfig
     from qllmft.energy.curve import EnergyCurve
 
-QUBITS = "10-60"
-ROWS = 16  # rows of the table; JSON has every number of qubits
+DEFAULT_QUBITS = "10-60"
+MAX_TABLE_ROWS = 16  # rows of the table; JSON has every number of qubits
 
 
 def energy(
     *,
     preset: str | None = None,
     config: Path | None = None,
-    qubits: str = QUBITS,
+    qubits: str = DEFAULT_QUBITS,
     model: Literal["paper", "measured", "follow-up"] = "paper",
     calibration: Path | None = None,
     against: Literal["state-vector", "tensor-network"] = "state-vector",
@@ -50,12 +50,16 @@ def energy(
         figure: File to draw figure 5 into, .svg, .pdf or .png.
     """
     from qllmft.config.settings import parse_settings
-    from qllmft.energy.curve import MOST_QUBITS, energy_curve
+    from qllmft.energy.curve import MAX_QUBITS, energy_curve
     from qllmft.energy.formula import read_gate_times
 
     run_config = build_config(preset, config, parse_settings(settings or []), default="single-10q")
     if here:
-        if figure or calibration or (qubits, model, against) != (QUBITS, "paper", "state-vector"):
+        if (
+            figure
+            or calibration
+            or (qubits, model, against) != (DEFAULT_QUBITS, "paper", "state-vector")
+        ):
             raise UserError(
                 "--here measures the head with its own number of qubits; omit --qubits, --model, --figure, "
                 "--calibration and --against."
@@ -63,19 +67,19 @@ def energy(
         import qllmft.heads  # noqa: F401  provides the engines of other devices
         from qllmft.energy.here import measure_here
 
-        found = measure_here(run_config, device)
+        measurement = measure_here(run_config, device)
         if json:
-            say_json(found.as_dict())
+            say_json(measurement.as_dict())
             return
-        counts = found.counts
+        counts = measurement.counts
         say(
             f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates, backend adjoint on "
-            f"{found.device}: "
-            f"{found.samples:,} inferences in {found.seconds:.1f} s at {found.power_w:.1f} W",
-            f"one inference: {found.energy_kj:.3g} kJ in all, {found.net_energy_kj:.3g} kJ above idling",
+            f"{measurement.device}: "
+            f"{measurement.samples:,} inferences in {measurement.seconds:.1f} s at {measurement.power_w:.1f} W",
+            f"one inference: {measurement.energy_kj:.3g} kJ in all, {measurement.net_energy_kj:.3g} kJ above idling",
             *(
                 f"  {c.name}: {c.energy_j:.1f} J; idle {c.idle_power_w:.1f} W"
-                for c in found.counters
+                for c in measurement.counters
             ),
         )
         return
@@ -93,9 +97,9 @@ def energy(
         widths = range(int(first), int(last if separator else first) + 1)
     except ValueError:
         widths = range(0)
-    if not widths or widths[0] < 2 or widths[-1] > MOST_QUBITS:
+    if not widths or widths[0] < 2 or widths[-1] > MAX_QUBITS:
         raise UserError(
-            f"--qubits is {qubits!r}, expected a number or a range from 2 to {MOST_QUBITS}, such as 10-60."
+            f"--qubits is {qubits!r}, expected a number or a range from 2 to {MAX_QUBITS}, such as 10-60."
         )
     curve = energy_curve(run_config.model, widths, model, constants, against)
     if figure is not None:
@@ -112,19 +116,22 @@ def energy(
 
 def _print_curve(head: ModelConfig, curve: EnergyCurve) -> None:
     """Print a table of some numbers of qubits, and the crossover with and without a tensor network."""
-    from qllmft.energy.curve import MOST_QUBITS, crossover_qubits
+    from qllmft.energy.curve import MAX_QUBITS, crossover_qubits
     from qllmft.energy.formula import has_network
 
-    points, met = curve.points, curve.crossover_qubits
-    qpu, gpu = [p.qpu for p in points], [p.gpu for p in points]
+    points = curve.points
+    crossover = curve.crossover_qubits
+    qpu = [p.qpu for p in points]
+    gpu = [p.gpu for p in points]
     ratio = [p.qpu / p.gpu for p in points]
-    values = zip(points, *map(same_format, (qpu, gpu, ratio)), strict=True)
-    step, rows = -(-len(points) // ROWS), []
+    values = zip(points, *map(format_alike, (qpu, gpu, ratio)), strict=True)
+    step = -(-len(points) // MAX_TABLE_ROWS)
+    rows = []
     for i, (point, *energies) in enumerate(values):
         counts = point.counts
-        if i % step == 0 or counts.n_qubits == met or i + 1 == len(points):
+        if i % step == 0 or counts.n_qubits == crossover or i + 1 == len(points):
             gates = (f"{counts.one_qubit_gates:,}", f"{counts.two_qubit_gates:,}")
-            arrow = " ←" if counts.n_qubits == met else "  "
+            arrow = " ←" if counts.n_qubits == crossover else "  "
             rows.append((f"{counts.n_qubits}{arrow}", *gates, *energies))
     say(
         f"one inference; R = {head.reuploads}, N = {head.reupload_layers}, M = {head.main_layers}, "
@@ -137,24 +144,37 @@ def _print_curve(head: ModelConfig, curve: EnergyCurve) -> None:
             f"{c.shots:,} shots, {c.qpu_power_w:g} W per qubit; GPU {c.gpu_power_w:g} W, {c.gpu_flops:g} FLOPS. "
             "Gates as written, before any transpilation."
         )
-    alone = curve.against == "state-vector"
-    simulation = "a state vector" if alone else "the cheaper of a state vector and a tensor network"
-    found = f"No crossover up to {MOST_QUBITS} qubits against {simulation} on a GPU."
-    if met:
-        found = f"Crossover (←): from {met} qubits on, {simulation} on a GPU needs more energy than the QPU."
-    if alone and has_network(head):
-        other = crossover_qubits(head, curve.constants, "tensor-network")
-        there = f"from {other} qubits on" if other else f"at no number up to {MOST_QUBITS} qubits"
-        found += f" With a tensor network (--against tensor-network) it does so {there}."
-    elif alone:
-        found += " The operations of a tensor network are counted for the ansatz 'paper' with C = 1 only."
-    say(curve.source, found)
+    against_state_vector = curve.against == "state-vector"
+    simulation = (
+        "a state vector"
+        if against_state_vector
+        else "the cheaper of a state vector and a tensor network"
+    )
+    crossover_text = f"No crossover up to {MAX_QUBITS} qubits against {simulation} on a GPU."
+    if crossover:
+        crossover_text = (
+            f"Crossover (←): from {crossover} qubits on, {simulation} on a GPU needs more energy than the "
+            "QPU."
+        )
+    if against_state_vector and has_network(head):
+        network_crossover = crossover_qubits(head, curve.constants, "tensor-network")
+        network_text = (
+            f"from {network_crossover} qubits on"
+            if network_crossover
+            else f"at no number up to {MAX_QUBITS} qubits"
+        )
+        crossover_text += (
+            f" With a tensor network (--against tensor-network) it does so {network_text}."
+        )
+    elif against_state_vector:
+        crossover_text += " The operations of a tensor network are counted for the ansatz 'paper' with C = 1 only."
+    say(curve.source, crossover_text)
 
 
-def same_format(column: Sequence[float]) -> list[str]:
+def format_alike(column: Sequence[float]) -> list[str]:
     """Return positive numbers in one format, with at least three digits each.
 
-    >>> same_format([0.5, 1100.0]), same_format([0.001, 2e6])
+    >>> format_alike([0.5, 1100.0]), format_alike([0.001, 2e6])
     (['0.500', '1,100.000'], ['1.00e-03', '2.00e+06'])
     """
     if max(column) >= 1e5 * min(column):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Column, Table
 
 from qllmft.cli.backend import BackendOptions
-from qllmft.cli.consent import basis
+from qllmft.cli.consent import decided_labels_caveat
 from qllmft.cli.console import names, numbers, say, say_json, table
 from qllmft.cli.options import (
     BadRows,
@@ -28,7 +28,7 @@ from qllmft.cli.options import (
     Threshold,
     run_settings,
 )
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def evaluate(
     coverage: Coverage = None,
     budget: bool = False,
     json: Json = False,
-    choice: BackendOptions,
+    backend_options: BackendOptions,
 ) -> None:
     """Print the accuracy with its 95 % interval, scores per label and the confusion matrix on labelled texts.
 
@@ -89,7 +89,7 @@ def evaluate(
         "column_names": columns,
         "bad_rows": bad_rows,
     }
-    if budget and choice.backend is None:
+    if budget and backend_options.backend is None:
         raise UserError(
             "--budget predicts the accuracy on a backend, and none is named. Add --backend."
         )
@@ -100,44 +100,49 @@ def evaluate(
     from qllmft.inference.evaluation import LabelledTexts, Subset
     from qllmft.inference.evaluation import evaluate as evaluated
 
-    decision, size = Decision(threshold, margin, coverage), limit or sample
-    other = _data(run, data, split, reading)
-    predictor, backends = choice.open(run, model, decision, _noise(run))
+    decision = Decision(threshold, margin, coverage)
+    n_texts = limit or sample
+    data_config = _data_config(run, data, split, reading)
+    predictor, backends = backend_options.open(run, model, decision, _noise_options(run))
     task = predictor.task
-    if choice.several and task.several:
+    if backend_options.names_several_backends and task.several:
         raise UserError(
             "several backends are compared on one label per text, and the model gives several. Name one."
         )
     with ConsoleListener() as listener:
-        subset = Subset(size, sample_seed if sample else None) if size else None
-        texts = LabelledTexts.read(predictor, run, other, split, subset, listener)
+        subset = Subset(n_texts, sample_seed if sample else None) if n_texts else None
+        texts = LabelledTexts.load(predictor, run, data_config, split, subset, listener)
     if budget:
         _show_budget(predictor, texts, decision, backends, json=json)
         return
-    found: dict[str, Evaluation] = {}
+    evaluations: dict[str, Evaluation] = {}
     try:
-        for name in choice.each(predictor, texts.vectors, decision, backends) if backends else [""]:
-            found[name] = evaluated(predictor, texts, decision)
+        for name in (
+            backend_options.attach_each_backend(predictor, texts.vectors, decision, backends)
+            if backends
+            else [""]
+        ):
+            evaluations[name] = evaluated(predictor, texts, decision)
     finally:
-        if choice.several:  # those before one that fails, too
-            _show_backends(found, backends, json=json)
-    if choice.several or not found:
+        if backend_options.names_several_backends:  # those before one that fails, too
+            _show_backends(evaluations, backends, json=json)
+    if backend_options.names_several_backends or not evaluations:
         return
     if json:
-        several = len(found) > 1
+        names_aggregation = len(evaluations) > 1
         records = [
-            each.as_dict() | ({"aggregation": name} if several else {})
-            for name, each in found.items()
+            evaluation.as_dict() | ({"aggregation": name} if names_aggregation else {})
+            for name, evaluation in evaluations.items()
         ]
-        say_json(records if several else records[0])
+        say_json(records if names_aggregation else records[0])
         return
-    for name, each in found.items():
-        shown = _parts_of_targets if each.confusion is None else _parts
-        heading = [f"aggregation {name}:"] if len(found) > 1 else []
-        say(*heading, *shown(each, backends.get(name)))
+    for name, evaluation in evaluations.items():
+        make_report = _target_report if evaluation.confusion is None else _label_report
+        heading = [f"aggregation {name}:"] if len(evaluations) > 1 else []
+        say(*heading, *make_report(evaluation, backends.get(name)))
 
 
-def _noise(run: Path) -> dict[str, Any]:
+def _noise_options(run: Path) -> dict[str, Any]:
     """Return the run's noise as options of ``adjoint``, with an error trajectory per shot, or no options."""
     noise = run_settings(run).noise
     options = dict(noise.backend_options)
@@ -148,116 +153,130 @@ def _noise(run: Path) -> dict[str, Any]:
     return options
 
 
-def _data(
-    run: Path, source: str | None, split: str | None, given: Mapping[str, str | None]
+def _data_config(
+    run: Path, source: str | None, split: str | None, columns: Mapping[str, str | None]
 ) -> DataConfig | None:
     """Return the settings of the texts, with those of the run unless others are given; None for its own test set."""
     if source is None:
-        if split or any(given.values()):
+        if split or any(columns.values()):
             raise UserError(
                 "--split, --delimiter, --columns, --bad-rows, --text-column and --label-column describe --data, which "
                 "is not given. Without it the run's own test set is read; give --data, or omit them."
             )
         return None
-    from qllmft.config import EMBEDDED, DataConfig, parse_config
+    from qllmft.config import BUILT_IN_CORPUS, DataConfig, parse_config
 
-    known = DataConfig() if source == EMBEDDED else run_settings(run).data
-    kept = ("task", "label_separator", "pair_column", "pair_features", "missing_labels")
-    settings = {name: getattr(known, name) for name in (*kept, *given)}
-    settings |= {name: value for name, value in given.items() if value}
+    run_data = DataConfig() if source == BUILT_IN_CORPUS else run_settings(run).data
+    inherited_names = ("task", "label_separator", "pair_column", "pair_features", "missing_labels")
+    settings = {name: getattr(run_data, name) for name in (*inherited_names, *columns)}
+    settings |= {name: value for name, value in columns.items() if value}
     return parse_config({"data": {"source": source, **settings}}, "the options of --data").data
 
 
-def _parts(found: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
+def _label_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
     """Yield the lines and tables on the answers of one label per text."""
-    from qllmft.inference.decision import share_left
+    from qllmft.inference.decision import abstention_sentence
     from qllmft.tasks.measure import percent
 
-    accuracy, scores = found.accuracy, found.classes
+    accuracy = evaluation.accuracy
+    scores = evaluation.classes
     low, high = map(percent, accuracy.interval)
     yield (
-        f"{found.source}: {percent(accuracy.value, 2)} % of {count_of(accuracy.total, 'text', ('is', 'are'))} right "
+        f"{evaluation.source}: {percent(accuracy.value, 2)} % of "
+        f"{format_count(accuracy.total, 'text', ('is', 'are'))} right "
         f"(95 % interval {low} to {high} %)."
     )
-    if found.only_label is not None:
-        yield f"Balanced accuracy and F1 need two labels: every text has the label {found.only_label!r}."
+    if evaluation.only_label is not None:
+        yield f"Balanced accuracy and F1 need two labels: every text has the label {evaluation.only_label!r}."
     else:
         low, high = map(percent, scores.interval)
         yield (
             f"Balanced accuracy {percent(scores.balanced, 2)} % ({low} to {high} %), macro-F1 "
             f"{percent(scores.macro_f1, 2)} %; the most frequent label has {percent(scores.majority)} % of the texts"
-            f"{', and every text got the same answer' * scores.constant}."
+            f"{', and every text got the same answer' * scores.is_constant}."
         )
         if scores.bound:
             yield scores.bound
-    if found.margin:
-        left = share_left(found.unsure, accuracy.total, found.margin)
-        right = f"{found.sure} are right" if found.sure else "there are none"
-        yield f"{left}; of the other answers {right}."
-    if found.covered:
+    if evaluation.margin:
+        abstentions = abstention_sentence(evaluation.unsure, accuracy.total, evaluation.margin)
+        right_answers = f"{evaluation.sure} are right" if evaluation.sure else "there are none"
+        yield f"{abstentions}; of the other answers {right_answers}."
+    if evaluation.covered:
         yield (
-            f"Sets of labels for a coverage of {found.coverage:g}: {found.covered} contain the true label, "
-            f"and {found.single:,} of {accuracy.total:,} have one label."
+            f"Sets of labels for a coverage of {evaluation.coverage:g}: {evaluation.covered} contain the true label, "
+            f"and {evaluation.single:,} of {accuracy.total:,} have one label."
         )
-    if found.calibration:
-        yield f"Expected calibration error of the probabilities: {found.calibration}."
-    yield from _notes(found, backend)
-    if found.only_label is None:
+    if evaluation.calibration:
+        yield f"Expected calibration error of the probabilities: {evaluation.calibration}."
+    yield from _evaluation_notes(evaluation, backend)
+    if evaluation.only_label is None:
         rows = []
-        for name, one in found.by_label.items():
-            shares = (one.precision, one.recall, one.f1)
+        for name, label_scores in evaluation.by_label.items():
+            shares = (label_scores.precision, label_scores.recall, label_scores.f1)
             cells = ("–" if share is None else f"{percent(share)} %" for share in shares)
-            rows.append((name, f"{one.texts:,}", *cells))
+            rows.append((name, f"{label_scores.texts:,}", *cells))
         yield table("label", *numbers("texts", "precision", "recall", "F1"), rows=rows)
     yield "Confusion matrix: rows are the true label, columns the predicted."
-    predicted = [Column(name, justify="right") for name in found.names]
-    counts = zip(found.names, found.confusion or [], strict=True)
+    predicted = [Column(name, justify="right") for name in evaluation.names]
+    counts = zip(evaluation.names, evaluation.confusion or [], strict=True)
     yield table("", *predicted, rows=[(name, *(f"{n:,}" for n in row)) for name, row in counts])
 
 
-def _parts_of_targets(found: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
+def _target_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
     """Yield the lines and tables on real values, or on several labels per text."""
     from qllmft.tasks.multilabel import LabelSetScores
     from qllmft.tasks.regression import TargetScores
 
-    scores, names = found.scores, found.names
-    yield f"{found.source}: {count_of(scores.total, 'text')}; in brackets 95 % intervals of a bootstrap over the texts."
+    scores = evaluation.scores
+    names = evaluation.names
+    yield (
+        f"{evaluation.source}: {format_count(scores.total, 'text')}; in brackets 95 % intervals of a bootstrap "
+        "over the texts."
+    )
     if isinstance(scores, LabelSetScores):
-        rows = [(part.name, part.with_interval) for part in scores.parts]
+        rows = [(score.name, score.with_interval) for score in scores.parts]
         yield table("score", *numbers("value [95 % interval]"), rows=rows)
         headers = ("texts", "precision", "recall", "F1", "average precision")
         by_label = []
-        for name, one in zip(names, scores.by_label, strict=True):
-            shares = (one.precision, one.recall, one.f1, one.average_precision)
+        for name, label_scores in zip(names, scores.by_label, strict=True):
+            shares = (
+                label_scores.precision,
+                label_scores.recall,
+                label_scores.f1,
+                label_scores.average_precision,
+            )
             cells = ("–" if share is None else f"{share:.3f}" for share in shares)
-            by_label.append((name, f"{one.texts:,}", *cells))
+            by_label.append((name, f"{label_scores.texts:,}", *cells))
         yield table("label", *numbers(*headers), rows=by_label)
     elif isinstance(scores, TargetScores):
-        of_all = "mean" if len(names) > 1 else names[0]
-        lines = [(of_all, *(part.with_interval for part in scores.parts))]
+        mean_name = "mean" if len(names) > 1 else names[0]
+        lines = [(mean_name, *(score.with_interval for score in scores.parts))]
         if len(names) > 1:
             pairs = zip(names, scores.by_target, strict=True)
             lines += [(name, *(f"{value:.3g}" for value in values)) for name, values in pairs]
-        yield table("target", *numbers(*(part.name for part in scores.parts)), rows=lines)
-    yield from _notes(found, backend)
+        yield table("target", *numbers(*(score.name for score in scores.parts)), rows=lines)
+    yield from _evaluation_notes(evaluation, backend)
 
 
-def _notes(found: Evaluation, backend: Backend | None) -> Iterator[str]:
+def _evaluation_notes(evaluation: Evaluation, backend: Backend | None) -> Iterator[str]:
     """Yield a warning about texts of the training, and the agreement of a backend with the exact model."""
-    if found.trained_on is None:
+    if evaluation.trained_on is None:
         yield (
             "warning: the run's own texts cannot be read or have changed, so it was not checked how many of these "
             "texts it was trained on."
         )
-    elif found.trained_on:
+    elif evaluation.trained_on:
         yield (
-            f"warning: the run was trained or validated on {found.trained_on:,} of these {found.scores.total:,} texts, "
+            f"warning: the run was trained or validated on {evaluation.trained_on:,} of these "
+            f"{evaluation.scores.total:,} texts, "
             "so this accuracy is not that of new texts. Leave them out."
         )
-    if found.agreement is not None:
-        how = f", {found.measured}" if found.measured else ""
-        without = basis(backend, found.agreement.known_texts, found.agreement.shortage)
-        yield f"{found.backend}{how}: {found.agreement}{without}"
+    if evaluation.agreement is not None:
+        conditions = f", {evaluation.measured}" if evaluation.measured else ""
+        caveat = decided_labels_caveat(
+            backend, evaluation.agreement.known_texts, evaluation.agreement.shortage
+        )
+        yield f"{evaluation.backend}{conditions}: {evaluation.agreement}{caveat}"
 
 
 def _show_budget(
@@ -274,43 +293,48 @@ def _show_budget(
 
     predictor.check_one_label("--budget predicts")
     classifier = predictor.model.classifier
-    found = {
+    budgets = {
         name: error_budget(classifier, texts.vectors, texts.labels, backend, decision)
         for name, backend in backends.items()
     }
     if json:
-        records = [asdict(each) | {"name": name} for name, each in found.items()]
+        records = [asdict(budget) | {"name": name} for name, budget in budgets.items()]
         say_json(records if len(records) > 1 else records[0])
         return
-    for name, each in found.items():
-        own = "" if each.shots is None else f", {each.shots:,} shots of a circuit"
-        first, rows = each.rows[0], []
-        for row in each.rows:
+    for name, budget in budgets.items():
+        shots_text = "" if budget.shots is None else f", {budget.shots:,} shots of a circuit"
+        first = budget.rows[0]
+        rows = []
+        for row in budget.rows:
             low, high = map(percent, row.interval)
             right = f"{percent(row.accuracy)} [{low}, {high}]"
             change = "" if row is first else ACCURACY.signed(row.accuracy - first.accuracy)
             rows.append((row.errors, right, change, percent(row.differ)))
         say(
-            f"{name or backends[name].name}: predicted for {count_of(each.texts, 'text')}{own}; nothing was sent. The "
-            f"exact model has {percent(each.exact)} % right.",
+            f"{name or backends[name].name}: predicted for {format_count(budget.texts, 'text')}{shots_text}; "
+            "nothing was sent. The "
+            f"exact model has {percent(budget.exact)} % right.",
             table(*names("errors"), *numbers("right, % [95 %]", "points", "differ, %"), rows=rows),
             "Labels that differ from the exact model's, means over draws of the shots.",
-            each.sentence,
+            budget.sentence,
         )
 
 
 def _show_backends(
-    found: Mapping[str, Evaluation], backends: Mapping[str, Backend], *, json: bool
+    evaluations: Mapping[str, Evaluation], backends: Mapping[str, Backend], *, json: bool
 ) -> None:
     """Print the table of a model on several backends."""
     from qllmft.tasks.measure import percent
 
     if json:
-        say_json([each.as_dict() | {"name": label} for label, each in found.items()])
+        say_json(
+            [evaluation.as_dict() | {"name": label} for label, evaluation in evaluations.items()]
+        )
         return
     rows = []
-    for label, each in found.items():
-        accuracy, agreement = each.accuracy, each.agreement
+    for label, evaluation in evaluations.items():
+        accuracy = evaluation.accuracy
+        agreement = evaluation.agreement
         assert agreement is not None
         low, high = (percent(end, 0) for end in accuracy.interval)
         rows.append(
@@ -328,7 +352,7 @@ def _show_backends(
     if rows:
         headers = ("right", "95 %", "differ", "unsure", "|Δ⟨Z⟩|", "error", "shots")
         say(
-            f"{each.source}: {count_of(accuracy.total, 'text')}.",
+            f"{evaluation.source}: {format_count(accuracy.total, 'text')}.",
             table(*names("backend"), *numbers(*headers), rows=rows),
             "Labels that differ from the exact model's, and labels unsure at these shots;",
             "mean |Δ⟨Z⟩| from the exact model, and the mean standard error of ⟨Z⟩.",

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import typer
 
 from qllmft.cli.backend import BackendOptions
-from qllmft.cli.consent import attend, attend_unasked
+from qllmft.cli.consent import set_terminal_callbacks, set_unattended_callbacks
 from qllmft.cli.console import numbers, say, say_json, table, texts, write_output
-from qllmft.cli.options import Json, Natural, Port, Positive, Row, Run, loaded
-from qllmft.counts import count_of
+from qllmft.cli.options import Json, Natural, Port, Positive, Row, Run, load_predictor
+from qllmft.counts import format_count
 from qllmft.errors import UserError
 from qllmft.serving import RequestLimits
 
@@ -48,14 +48,14 @@ def report(run: Path, *, table: Path | None = None, explain: Natural = 0) -> Non
     """
     from qllmft.report import write_report, write_study_report, write_study_table
 
-    of_study = (run / "study.json").exists()
-    if explain and of_study:
+    is_study = (run / "study.json").exists()
+    if explain and is_study:
         raise UserError(
             "--explain is about the texts of a run, and this is the folder of a study. Omit it."
         )
     if table is not None:
         say(str(write_study_table(run, table)))
-    elif of_study:
+    elif is_study:
         say(str(write_study_report(run)))
     else:
         say(str(write_report(run, explained=explain)))
@@ -102,7 +102,7 @@ def push(
     """
     from qllmft.inference.sharing import CARD, check_name
 
-    predictor = loaded(run, model)
+    predictor = load_predictor(run, model)
     fields: dict[str, Any] = {
         "license": card.license,
         "languages": tuple(card.language or ()),
@@ -115,8 +115,8 @@ def push(
         say(address)
         return
     check_name(name)
-    with TemporaryDirectory() as place:
-        folder = predictor.save_pretrained(Path(place) / "model", name, **fields)
+    with TemporaryDirectory() as temporary_folder:
+        folder = predictor.save_pretrained(Path(temporary_folder) / "model", name, **fields)
         write_output((folder / CARD).read_text("utf-8"))
         say(f"Nothing was sent. Files of {name}, in bytes:", err=True)
         for file in sorted(folder.rglob("*")):
@@ -185,10 +185,10 @@ def _write_export(exported: Export, out: Path) -> None:
     written = exported.write(out)
     circuit = exported.circuit
     n_free = circuit.num_parameters
-    free = f", {count_of(n_free, 'free parameter')}" if n_free else ""
+    free = f", {format_count(n_free, 'free parameter')}" if n_free else ""
     say(
-        f"{' and '.join(map(str, written))}: {count_of(circuit.num_qubits, 'qubit')}, "
-        f"{count_of(circuit.size(), 'operation')}{free}."
+        f"{' and '.join(map(str, written))}: {format_count(circuit.num_qubits, 'qubit')}, "
+        f"{format_count(circuit.size(), 'operation')}{free}."
     )
 
 
@@ -215,26 +215,29 @@ def explain(
     from qllmft.inference.explanation import TrainingTexts, explain_text
     from qllmft.tasks.measure import with_minus
 
-    predictor = loaded(run, model)
+    predictor = load_predictor(run, model)
     with ConsoleListener() as listener:
-        trained = partial(TrainingTexts.of, predictor, run, listener)
-        found = explain_text(predictor, text, trained, nearest)
+        load_training_texts = partial(TrainingTexts.load, predictor, run, listener)
+        explanation = explain_text(predictor, text, load_training_texts, nearest)
     if json:
-        say_json(found.as_dict())
+        say_json(explanation.as_dict())
         return
-    answer = found.prediction
+    answer = explanation.prediction
     say(f"{answer.label}, probability {answer.probabilities[answer.label]:.4f}")
-    if words and found.words:
+    if words and explanation.words:
         effects = [
             (word.word, f"{word.position}", with_minus(100 * word.effect, "+.2f"), word.label)
-            for word in found.words[:words]
+            for word in explanation.words[:words]
         ]
-        counted = numbers("position", "effect")
-        say(table(*texts("word"), *counted, "answer without it", rows=effects))
-    if found.note:
-        say(f"no nearest texts: {found.note}")
-    elif found.neighbours:
-        neighbours = [(f"{each.cosine:.3f}", each.label, each.text) for each in found.neighbours]
+        number_columns = numbers("position", "effect")
+        say(table(*texts("word"), *number_columns, "answer without it", rows=effects))
+    if explanation.note:
+        say(f"no nearest texts: {explanation.note}")
+    elif explanation.neighbours:
+        neighbours = [
+            (f"{neighbour.cosine:.3f}", neighbour.label, neighbour.text)
+            for neighbour in explanation.neighbours
+        ]
         say(table(*numbers("cosine"), "label", *texts("training text"), rows=neighbours))
 
 
@@ -269,7 +272,7 @@ def serve(
     model: Row = None,
     network: NetworkOptions,
     explain: bool | None = None,
-    choice: BackendOptions,
+    backend_options: BackendOptions,
 ) -> None:
     """Serve a trained model: a page that classifies a typed text, and JSON for programs.
 
@@ -297,14 +300,20 @@ def serve(
         raise UserError(
             f"--queue is {network.queue}, and --max-texts {network.max_texts} in one request; expected as many or more."
         )
-    if choice.several or choice.dry_run or choice.resume or "," in (choice.aggregation or ""):
+    if (
+        backend_options.names_several_backends
+        or backend_options.dry_run
+        or backend_options.resume
+        or "," in (backend_options.aggregation or "")
+    ):
         raise UserError(
             "a server takes one --backend and one --aggregation, without --dry-run and --resume: a text whose circuits "
             "are in the ledger is answered from it. Omit them."
         )
 
-    message, here = partial(say, err=True), is_loopback(network.host)
-    backend = next(iter(choice.make(run).values()), None)
+    message = partial(say, err=True)
+    is_local = is_loopback(network.host)
+    backend = next(iter(backend_options.make_backends(run).values()), None)
     if backend is not None:
         options = getattr(backend, "options", None)
         if backend.capabilities.paid and getattr(options, "max_cost", None) is None:
@@ -312,20 +321,22 @@ def serve(
                 f"each text that {backend.name} measures costs money, and there is no ceiling. Nothing was sent. Add "
                 "--max-cost, a limit on the price of all jobs of the ledger, and --yes."
             )
-        attend([backend])
-        doing = f"a server on {backend.name} sends paid circuits for each text"
-        attend_unasked(backend, message, doing, yes=choice.yes)
-    predictor = choice.loaded(run, model)
-    served = ServedModel(predictor, run, backend, here if explain is None else explain)
+        set_terminal_callbacks([backend])
+        activity = f"a server on {backend.name} sends paid circuits for each text"
+        set_unattended_callbacks(backend, message, activity, yes=backend_options.yes)
+    predictor = backend_options.load_model(run, model)
+    served_model = ServedModel(predictor, run, backend, is_local if explain is None else explain)
     limits = RequestLimits(
         network.max_texts, network.max_characters, network.max_bytes, network.queue
     )
-    with open_port(network.host, network.port) as listening:
-        served.load()
+    with open_port(network.host, network.port) as server_socket:
+        served_model.load()
         names = [network.host, *(network.allowed_host or [])]
-        app = make_app(served, limits, names=names, report=message)
-        if not here:
+        app = make_app(served_model, limits, names=names, report=message)
+        if not is_local:
             message(
                 f"warning: every machine that reaches {network.host} can use the model; there is no password"
             )
-        run_app(app, listening, lambda address: say(f"Serving {run} at {address}. Ctrl-C ends it."))
+        run_app(
+            app, server_socket, lambda address: say(f"Serving {run} at {address}. Ctrl-C ends it.")
+        )

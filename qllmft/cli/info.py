@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from qllmft.run.record import RunRecord
 
 
-PAPER_DIMENSION, PAPER_CLASSES = 768, 2
-OURS = "ours"
+PAPER_DIMENSION = 768
+PAPER_CLASSES = 2
+OWN_PRESETS = "ours"
 
 
 def info(
@@ -50,11 +51,16 @@ def info(
         )
     from qllmft.templates import describe
 
-    config, title, record, sizes = _find(name)
-    assumed = [] if sizes else [n for n, v in (("D", dimension), ("k", classes)) if v is None]
-    note = f" (the paper's {' and '.join(assumed)}; the run has no model yet)" if assumed else ""
-    own_dimension, own_classes = sizes or (PAPER_DIMENSION, PAPER_CLASSES)
-    dimension, classes = dimension or own_dimension, classes or own_classes
+    config, title, record, sizes = _load_preset_or_run(name)
+    assumed_sizes = [] if sizes else [n for n, v in (("D", dimension), ("k", classes)) if v is None]
+    note = (
+        f" (the paper's {' and '.join(assumed_sizes)}; the run has no model yet)"
+        if assumed_sizes
+        else ""
+    )
+    default_dimension, default_classes = sizes or (PAPER_DIMENSION, PAPER_CLASSES)
+    dimension = dimension or default_dimension
+    classes = classes or default_classes
     description = describe(config.model, dimension, classes)
     if json:
         parts = [
@@ -86,10 +92,10 @@ def info(
         counts = (c.n_qubits, c.one_qubit_gates, c.two_qubit_gates, c.depth) if c else ()
         rows.append((part.name, f"{part.parameters:,}", *(f"{n:,}" for n in counts)))
     columns = numbers("parameters", "qubits", "1Q gates", "2Q gates", "depth")
-    shown = table("part", *columns, rows=rows, title=f"D = {dimension}, k = {classes}{note}")
-    shown.add_section()
-    shown.add_row("all", f"{description.parameters:,}")
-    say(shown)
+    parts_table = table("part", *columns, rows=rows, title=f"D = {dimension}, k = {classes}{note}")
+    parts_table.add_section()
+    parts_table.add_row("all", f"{description.parameters:,}")
+    say(parts_table)
     if config.body.trainable:
         console.print("The body's weights are trained too and not counted here.")
     if engine := _engine(config):
@@ -117,7 +123,8 @@ def _draw(model: ModelConfig, *, always: bool) -> None:
     from qllmft.templates import head_template
     from qllmft_circuits import draw_text
 
-    console, circuit = PlainConsole(), head_template(model)
+    console = PlainConsole()
+    circuit = head_template(model)
     if circuit is None:
         return
     drawing = draw_text(circuit, max_columns=console.width - 2)
@@ -128,7 +135,9 @@ def _draw(model: ModelConfig, *, always: bool) -> None:
         say(f"The drawing of the head's circuit has {lines} lines: --draw prints it.")
 
 
-def _find(name: str) -> tuple[RunConfig, str, RunRecord | None, tuple[int, int] | None]:
+def _load_preset_or_run(
+    name: str,
+) -> tuple[RunConfig, str, RunRecord | None, tuple[int, int] | None]:
     """Return configuration and title of a preset or a run, a finished run's record, and D and k if they are known."""
     from qllmft.config.presets import load_preset, preset_names
 
@@ -137,7 +146,8 @@ def _find(name: str) -> tuple[RunConfig, str, RunRecord | None, tuple[int, int] 
         return preset.config(), f"{name}: {preset.title}", None, (PAPER_DIMENSION, PAPER_CLASSES)
     from qllmft.run import RunFolder
 
-    folder, sizes = RunFolder(Path(name)), None
+    folder = RunFolder(Path(name))
+    sizes = None
     config = folder.read_config()
     record = folder.read_result() or folder.read_validation()
     if record is not None:
@@ -155,38 +165,43 @@ def _list_presets(source: str | None, *, json: bool) -> None:
     from qllmft.config.presets import load_preset, preset_names
     from qllmft.templates import preset_parameters
 
-    numbered = {  # 48 before 144
+    sort_keys = {  # 48 before 144
         name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
         for name in preset_names()
     }
-    listed = [load_preset(name) for name in sorted(numbered, key=numbered.__getitem__)]
+    presets = [load_preset(name) for name in sorted(sort_keys, key=sort_keys.__getitem__)]
     if source is not None:
-        sources = sorted({part for preset in listed for part in preset.source} | {OURS})
-        by_fold = {known.casefold(): known for known in sources}
-        wanted = by_fold.get(source.casefold())
-        if wanted is None:
+        sources = sorted({part for preset in presets for part in preset.source} | {OWN_PRESETS})
+        by_fold = {source_name.casefold(): source_name for source_name in sources}
+        chosen_source = by_fold.get(source.casefold())
+        if chosen_source is None:
             raise UserError(
                 f"no preset comes from {source!r}; expected one of {', '.join(sources)}."
             )
-        listed = [preset for preset in listed if wanted in (preset.source or (OURS,))]
-    parameters = [preset_parameters(each, PAPER_DIMENSION, PAPER_CLASSES) for each in listed]
+        presets = [
+            preset for preset in presets if chosen_source in (preset.source or (OWN_PRESETS,))
+        ]
+    parameters = [
+        preset_parameters(listed_preset, PAPER_DIMENSION, PAPER_CLASSES)
+        for listed_preset in presets
+    ]
     if json:
         say_json(
             [
                 {"name": p.name, "title": p.title, "source": list(p.source), "parameters": count}
-                for p, count in zip(listed, parameters, strict=True)
+                for p, count in zip(presets, parameters, strict=True)
             ]
         )
         return
     rows = [
         (
             preset.name,
-            re.sub("(?<=Table )(.*?), Table ", r"\1, ", ", ".join(preset.source)) or OURS,
+            re.sub("(?<=Table )(.*?), Table ", r"\1, ", ", ".join(preset.source)) or OWN_PRESETS,
             "by training" if count is None else f"{count:,}",
             # its tables have a column
             preset.title.rpartition(" (")[0] if preset.source else preset.title,
         )
-        for preset, count in zip(listed, parameters, strict=True)
+        for preset, count in zip(presets, parameters, strict=True)
     ]
     say(
         table(

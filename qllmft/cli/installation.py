@@ -12,9 +12,9 @@ from typing import get_args
 
 from packaging.requirements import Requirement
 
-from qllmft.versions import version_of
+from qllmft.versions import installed_version
 
-_FOR_DEVELOPERS = "dev"
+_DEVELOPERS_EXTRA = "dev"
 
 
 @dataclass(frozen=True)
@@ -31,66 +31,81 @@ def examine() -> list[Finding]:
     system = f"{platform.python_version()} on {platform.system()}, {platform.machine()}"
     return [
         Finding("python", system),
-        Finding("qllmft", version_of("qllmft") or "not installed as a package"),
-        *_packages(),
-        *_plugins(),
-        *_machine(),
+        Finding("qllmft", installed_version("qllmft") or "not installed as a package"),
+        *_check_packages(),
+        *_list_plugins(),
+        *_check_machine(),
     ]
 
 
-def _packages() -> Iterator[Finding]:
+def _check_packages() -> Iterator[Finding]:
     """Check the required packages and their versions, then the extras, which may be missing."""
-    if not version_of("qllmft"):
+    if not installed_version("qllmft"):
         return
-    listed = [Requirement(line) for line in requires("qllmft") or []]
-    needed = [requirement for requirement in listed if _is_of(requirement, "")]
-    for requirement in needed:
-        fault, text = _fault(requirement), _version(requirement)
+    requirements = [Requirement(line) for line in requires("qllmft") or []]
+    required_packages = [
+        requirement for requirement in requirements if _applies_to(requirement, "")
+    ]
+    for requirement in required_packages:
+        fault = _find_fault(requirement)
+        text = _installed_version(requirement)
         if fault:
             text = f"{fault}: pip install '{requirement.name}{requirement.specifier}'"
         yield Finding(requirement.name, text, wrong=bool(fault))
     for extra in metadata("qllmft").get_all("Provides-Extra") or []:
-        if extra == _FOR_DEVELOPERS:
+        if extra == _DEVELOPERS_EXTRA:
             continue
-        parts = [each for each in listed if each not in needed and _is_of(each, extra)]
-        missing = [f"{part.name}: {fault}" for part in parts if (fault := _fault(part))]
-        found = ", ".join(f"{part.name} {_version(part)}" for part in parts)
+        extra_requirements = [
+            candidate
+            for candidate in requirements
+            if candidate not in required_packages and _applies_to(candidate, extra)
+        ]
+        missing = [
+            f"{package.name}: {fault}"
+            for package in extra_requirements
+            if (fault := _find_fault(package))
+        ]
+        versions_text = ", ".join(
+            f"{package.name} {_installed_version(package)}" for package in extra_requirements
+        )
         remedy = f"pip install '.[{extra}]'"
-        if extra == "gpu" and version_of("qiskit-aer"):
+        if extra == "gpu" and installed_version("qiskit-aer"):
             # two packages of one Python module
             remedy = f"pip uninstall qiskit-aer, then {remedy}"
-        yield Finding(f"extra {extra}", f"{'; '.join(missing)}: {remedy}" if missing else found)
+        yield Finding(
+            f"extra {extra}", f"{'; '.join(missing)}: {remedy}" if missing else versions_text
+        )
 
 
-def _is_of(requirement: Requirement, extra: str) -> bool:
+def _applies_to(requirement: Requirement, extra: str) -> bool:
     """Return whether a requirement applies on this machine to an extra, or without extras for ""."""
     return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
-def _version(requirement: Requirement) -> str:
-    return version_of(requirement.name) or ""
+def _installed_version(requirement: Requirement) -> str:
+    return installed_version(requirement.name) or ""
 
 
-def _fault(requirement: Requirement) -> str:
+def _find_fault(requirement: Requirement) -> str:
     """Return the reason why what is installed does not satisfy a requirement, or ""."""
-    found = _version(requirement)
-    if not found:
+    version = _installed_version(requirement)
+    if not version:
         return "not installed"
-    allowed = requirement.specifier.contains(found, prereleases=True)
-    return "" if allowed else f"{found} is installed, expected {requirement.specifier}"
+    allowed = requirement.specifier.contains(version, prereleases=True)
+    return "" if allowed else f"{version} is installed, expected {requirement.specifier}"
 
 
-def _plugins() -> Iterator[Finding]:
+def _list_plugins() -> Iterator[Finding]:
     """List backends, the built-in names of each kind, and the plug-ins of other packages with their error."""
-    from qllmft.plugins import registry_of
+    from qllmft.plugins import find_registry
     from qllmft_backends.plugins import BUILT_IN, PluginKind
     from qllmft_backends.registry import describe
 
     for backend in (row for row in describe() if row.source == BUILT_IN):
         state = "available" if backend.available else "not available"
-        found = f"{state}; {backend.note}" if backend.note else state
-        yield Finding(f"backend {backend.name}", found)
-    rows = [row for kind in get_args(PluginKind) for row in registry_of(kind).listed()]
+        availability = f"{state}; {backend.note}" if backend.note else state
+        yield Finding(f"backend {backend.name}", availability)
+    rows = [row for kind in get_args(PluginKind) for row in find_registry(kind).list_plugins()]
     for kind in dict.fromkeys(row.kind for row in rows if row.kind != "backend"):
         names = [row.name for row in rows if row.kind == kind and row.source == BUILT_IN]
         yield Finding(f"{kind}, built-in", ", ".join(names))
@@ -99,7 +114,7 @@ def _plugins() -> Iterator[Finding]:
         yield Finding(f"{row.kind} {row.name}", f"{row.source}{error}")
 
 
-def _machine() -> Iterator[Finding]:
+def _check_machine() -> Iterator[Finding]:
     """Check that the packages load together, look for a GPU of torch, and write into the cache of embeddings."""
     try:
         import_module("qllmft.run")
@@ -114,14 +129,14 @@ def _machine() -> Iterator[Finding]:
 
         kind = torch.accelerator.current_accelerator(check_available=True)
         name = torch.cuda.get_device_name() if torch.cuda.is_available() else kind
-        found = (
+        gpu_text = (
             f"{name}; circuits run there with --device {kind}, {engine_text(str(kind))}"
             if kind
             else "none"
         )
     except Exception as error:  # a broken driver, or a broken torch, which does not load above
-        found = f"none: {error}"
-    yield Finding("GPU", found)
+        gpu_text = f"none: {error}"
+    yield Finding("GPU", gpu_text)
     from qllmft.embed.cache import default_cache_folder
 
     folder = default_cache_folder()

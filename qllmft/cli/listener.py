@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from qllmft.cli.consent import attend_unasked
+from qllmft.cli.consent import set_unattended_callbacks
 from qllmft.cli.console import PlainConsole, progress_bars, say
 from qllmft.events import (
     BackendReady,
@@ -30,10 +30,13 @@ class ConsoleListener(LineListener):
 
     def __init__(self, *, yes: bool = False, campaign: bool = False) -> None:
         super().__init__(console=PlainConsole(stderr=True))
-        self._yes, self._in_campaign = yes, campaign
+        self._yes = yes
+        self._in_campaign = campaign
         self._bars = progress_bars(self._console, counted=not campaign)
-        self._all = self._bars.add_task("starting", total=None, fields="", visible=campaign)
-        self._one = self._bars.add_task("", total=None, fields="", visible=False)
+        self._campaign_bar = self._bars.add_task(
+            "starting", total=None, fields="", visible=campaign
+        )
+        self._run_bar = self._bars.add_task("", total=None, fields="", visible=False)
         self._campaign: CampaignAdvanced | None = None
         self._running: set[str] = set()  # labels
 
@@ -49,38 +52,47 @@ class ConsoleListener(LineListener):
         super().__call__(event)
         match event:
             case BackendReady(backend) if not self._in_campaign:
-                doing = f"training through {backend.name} sends paid circuits at every step"
-                more = ", and limits: --backend-option max_cost=..., circuit_budget=..."
-                attend_unasked(backend, self.message, doing, more, yes=self._yes)
+                activity = f"training through {backend.name} sends paid circuits at every step"
+                limits_hint = ", and limits: --backend-option max_cost=..., circuit_budget=..."
+                set_unattended_callbacks(
+                    backend, self.message, activity, limits_hint, yes=self._yes
+                )
             case CampaignAdvanced(runs, finished):
                 if self._campaign is None:
                     done = f", {finished} of them finished already" if finished else ""
                     self.message(f"{runs} runs{done}")
                 self._campaign = event
-                words, count = self._words(), f"{finished} of {runs} runs"
+                remaining_text = self._remaining_text()
+                count = f"{finished} of {runs} runs"
                 self._bars.update(
-                    self._all, description=count, total=1.0, completed=event.share, fields=words
+                    self._campaign_bar,
+                    description=count,
+                    total=1.0,
+                    completed=event.share,
+                    fields=remaining_text,
                 )
             case RunStarted(label, here):
                 if here:
-                    self._bars.reset(self._one, description=label, fields="", visible=True)
+                    self._bars.reset(self._run_bar, description=label, fields="", visible=True)
                 if self._campaign and not self._console.is_terminal:
                     number = self._campaign.finished + len(self._running) + 1
-                    begun = f"run {number} of {self._campaign.runs}: {label}"
-                    self.message("; ".join(filter(None, [begun, self._words()])))
+                    run_text = f"run {number} of {self._campaign.runs}: {label}"
+                    self.message("; ".join(filter(None, [run_text, self._remaining_text()])))
                 self._running.add(label)
             case RunEnded(label, validation, task):
                 self._running.discard(label)
-                self.log(f"{label}: validation {TASKS[task].measure.stated(validation)}")
+                self.log(f"{label}: validation {TASKS[task].measure.with_unit(validation)}")
             case StageAdvanced(_, done):
-                self._show(completed=done)
+                self._update_run_bar(completed=done)
             case EpochEnded(metrics):
                 count = f"epoch {metrics.epoch}/{self._stage.total}  " if self._in_campaign else ""
-                self._show(completed=metrics.epoch, fields=count + self.epoch_text(metrics))
+                self._update_run_bar(
+                    completed=metrics.epoch, fields=count + self.epoch_text(metrics)
+                )
             case StageEnded("fitting" | "compiling") if not self._in_campaign:
-                self._show(visible=False)
+                self._update_run_bar(visible=False)
             case StageEnded() if self._in_campaign:
-                self._show(fields="")
+                self._update_run_bar(fields="")
 
     def message(self, text: str) -> None:
         """Print one line above the bars."""
@@ -98,22 +110,26 @@ class ConsoleListener(LineListener):
 
     def _start(self, started: StageStarted) -> None:
         super()._start(started)
-        words, total = stage_text(started), started.total
+        stage_name = stage_text(started)
+        total = started.total
         if not self._in_campaign:
-            self._one = self._bars.add_task(
-                words, total=total or 1, completed=started.done, fields=""
+            self._run_bar = self._bars.add_task(
+                stage_name, total=total or 1, completed=started.done, fields=""
             )
         else:  # None leaves the bar as it is
-            self._show(fields=words, total=total or None, completed=started.done if total else None)
+            self._update_run_bar(
+                fields=stage_name, total=total or None, completed=started.done if total else None
+            )
 
-    def _show(self, **changes: Any) -> None:
-        self._bars.update(self._one, **changes)
+    def _update_run_bar(self, **changes: Any) -> None:
+        self._bars.update(self._run_bar, **changes)
 
-    def _words(self) -> str:
+    def _remaining_text(self) -> str:
         """Return the time left and the best score of a campaign, as far as they are known."""
         if self._campaign is None:
             return ""
-        words, best = [left_text(self._campaign.seconds_left)], self._campaign.best
+        words = [left_text(self._campaign.seconds_left)]
+        best = self._campaign.best
         if best is not None:
-            words.append(f"best {TASKS[self._campaign.task].measure.stated(best)}")
+            words.append(f"best {TASKS[self._campaign.task].measure.with_unit(best)}")
         return ", ".join(filter(None, words))

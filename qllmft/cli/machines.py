@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from qllmft_backends.remote import IonQConnection, Job
 
-_ACTIONS = ("list", "wait", "cancel")
+_JOB_ACTIONS = ("list", "wait", "cancel")
 
 
 def backends(*, json: Json = False) -> None:
@@ -82,10 +82,10 @@ def jobs(
     from qllmft_backends import remote
     from qllmft_backends.validation import faults
 
-    if action not in _ACTIONS:
+    if action not in _JOB_ACTIONS:
         if run is not None or not Path(action).is_dir():
             raise UserError(
-                f"got {action!r}, expected {', '.join(_ACTIONS)}, or the folder of a run to list."
+                f"got {action!r}, expected {', '.join(_JOB_ACTIONS)}, or the folder of a run to list."
             )
         action, run = "list", Path(action)
     if server and action != "list":
@@ -114,15 +114,19 @@ def jobs(
     elif action == "wait":
         rows = [row for folder in folders for row in remote.wait(folder, connection)]
     else:
-        asked = None if offline else connection
+        queried_connection = None if offline else connection
         try:
-            rows = [row for folder in folders for row in remote.ledger_jobs(folder, ask=asked)]
+            rows = [
+                row
+                for folder in folders
+                for row in remote.ledger_jobs(folder, ask=queried_connection)
+            ]
         except remote.RemoteError as error:
             raise UserError(f"{error} --offline lists the jobs of the ledger.") from None
     if json:
         say_json([asdict(row) for row in rows])
         return
-    say(*_table_of(rows, priced=not server))
+    say(*_jobs_table(rows, priced=not server))
     if not server:
         say(*_energy_lines(rows), f"total: {remote.job_total(rows)}")
 
@@ -135,27 +139,30 @@ def _cancel(folders: Sequence[Path], only: Sequence[str], connection: IonQConnec
         say(*remote.cancel(only, connection))
         return
     if only:
-        known = {row.job_id for folder in folders for row in remote.ledger_jobs(folder)}
-        if strange := [each for each in only if each not in known]:
+        ledger_job_ids = {row.job_id for folder in folders for row in remote.ledger_jobs(folder)}
+        if unknown_job_ids := [job_id for job_id in only if job_id not in ledger_job_ids]:
             raise UserError(
-                f"{', '.join(map(str, folders))}: no job {', '.join(strange)} in this ledger. Without a folder --job "
+                f"{', '.join(map(str, folders))}: no job {', '.join(unknown_job_ids)} in this ledger. Without a "
+                "folder --job "
                 "names a job of IonQ."
             )
     for folder in folders:
         say(*remote.cancel_ledger(folder, connection, only))
 
 
-def _table_of(rows: Sequence[Job], *, priced: bool) -> Iterator[str | Table]:
+def _jobs_table(rows: Sequence[Job], *, priced: bool) -> Iterator[str | Table]:
     """Yield a table of jobs and their notes; a note is as long as a server's message, and so not a column."""
-    shown, price = table(), ["price"] if priced else []
-    shown.padding, shown.show_edge = (0, 0, 0, 0), False  # fits into 80 characters
+    jobs_table = table()
+    price = ["price"] if priced else []
+    jobs_table.padding = (0, 0, 0, 0)  # fits into 80 characters
+    jobs_table.show_edge = False
     for column in ("job", "state", "machine", "circuits", "shots", *price):
-        shown.add_column(column, no_wrap=column != "machine", overflow="fold")
+        jobs_table.add_column(column, no_wrap=column != "machine", overflow="fold")
     for row in rows:
         cells = [row.job_id, row.state, row.machine, row.circuits_text, row.shots]
         cells += [row.amount_text] if price else []
-        shown.add_row(*("" if cell is None else str(cell) for cell in cells))
-    yield shown
+        jobs_table.add_row(*("" if cell is None else str(cell) for cell in cells))
+    yield jobs_table
     yield from (f"{row.job_id or row.chunk}: {row.note}" for row in rows if row.note)
 
 
@@ -163,22 +170,24 @@ def _energy_lines(rows: Sequence[Job]) -> Iterator[str]:
     """Yield the energy that the server measured per paid circuit, and that of the formula."""
     from qllmft.energy.formula import formula_kj
 
-    if not (measured := [row for row in rows if row.kwh is not None]):
+    if not (measured_jobs := [row for row in rows if row.kwh is not None]):
         return
-    circuits = sum(row.circuits + row.known_circuits for row in measured)
-    kilojoules = 3600 * sum(row.kwh or 0.0 for row in measured)
-    billed = [row.billed_us for row in measured if row.billed_us is not None]
-    powers = sorted({row.machine_kw for row in measured if row.machine_kw is not None})
-    mock = "mock " * any(row.mock for row in measured)
+    circuits = sum(row.circuits + row.known_circuits for row in measured_jobs)
+    kilojoules = 3600 * sum(row.kwh or 0.0 for row in measured_jobs)
+    billed_us = [row.billed_us for row in measured_jobs if row.billed_us is not None]
+    powers = sorted({row.machine_kw for row in measured_jobs if row.machine_kw is not None})
+    mock = "mock " * any(row.mock for row in measured_jobs)
     yield (
         f"energy measured by the {mock}server: {kilojoules:.4g} kJ for {circuits} circuits, "
         f"{kilojoules / circuits:.4g} kJ each"
-        + (f"; billed time: {sum(billed) / 1e6:.3g} s" if billed else "")
+        + (f"; billed time: {sum(billed_us) / 1e6:.3g} s" if billed_us else "")
         + (f"; power of the machine: {', '.join(f'{kw:g}' for kw in powers)} kW" if powers else "")
     )
-    formula = [kj * row.circuits for row in measured if (kj := formula_kj(row)) is not None]
-    if len(formula) == len(measured):
-        mean = sum(formula) / sum(row.circuits for row in measured)
+    formula_energies_kj = [
+        kj * row.circuits for row in measured_jobs if (kj := formula_kj(row)) is not None
+    ]
+    if len(formula_energies_kj) == len(measured_jobs):
+        mean = sum(formula_energies_kj) / sum(row.circuits for row in measured_jobs)
         yield f"energy by formula, with Forte's gate times and the gates as sent: {mean:.4g} kJ per circuit"
 
 

@@ -71,11 +71,11 @@ class PanelCommand(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments, then options."""
-        for kind, title in {"argument": "Arguments", "option": "Options"}.items():
+        for param_type, title in {"argument": "Arguments", "option": "Options"}.items():
             rows = [
                 (getattr(param, "rich_help_panel", None), param.get_help_record(ctx))
                 for param in self.get_params(ctx)
-                if param.param_type_name == kind
+                if param.param_type_name == param_type
             ]
             _write_panels(formatter, title, rows)
 
@@ -86,9 +86,12 @@ class PanelGroup(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write each command with the first paragraph of its help."""
         rows = [
-            (getattr(each, "rich_help_panel", None), (name, (each.help or "").partition("\n")[0]))
+            (
+                getattr(command, "rich_help_panel", None),
+                (name, (command.help or "").partition("\n")[0]),
+            )
             for name in self.list_commands(ctx)
-            if (each := self.get_command(ctx, name))
+            if (command := self.get_command(ctx, name))
         ]
         _write_panels(formatter, "Commands", rows)
 
@@ -106,8 +109,8 @@ for _panel, _commands in PANELS.items():
         app.command(cls=PanelCommand, rich_help_panel=_panel)(as_command(_command))
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         from qllmft import __version__
 
         say(f"qllmft {__version__}")
@@ -136,21 +139,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line, and exit with 2 for bad input and 130 for Ctrl-C."""
     _open_closed_streams()
     errors = PlainConsole(stderr=True)
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    command_words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        for number, argument in enumerate(given, start=1):
+        for number, argument in enumerate(command_words, start=1):
             if HALF_PAIR.search(argument):
                 raise UserError(
                     f"argument {number}, {argument!r}, is not UTF-8. Give text in UTF-8, or rename the file."
                 )
-        with _own_warnings(errors), _lost_interrupts_repeated():
-            _build_command()(args=given, prog_name="qllmft")
-    except (SystemExit, KeyboardInterrupt, BrokenPipeError) as end:
+        with _short_warnings(errors), _repeat_lost_interrupts():
+            _build_command()(args=command_words, prog_name="qllmft")
+    except (SystemExit, KeyboardInterrupt, BrokenPipeError) as exit_cause:
         # typer and rich catch the latter two themselves and end silently, with 1 for a broken pipe
-        causes = list(_causes(end))
+        causes = list(_causes(exit_cause))
         interrupts = [cause for cause in causes if isinstance(cause, KeyboardInterrupt)]
         if interrupts:
-            _end_interrupted(interrupts, given, errors)
+            _exit_interrupted(interrupts, command_words, errors)
         if any(isinstance(cause, BrokenPipeError) for cause in causes):
             # the reader (head, less) has closed the pipe, which is no error
             _drop_output()
@@ -158,9 +161,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise
     except Exception as error:
         # pydantic turns a Ctrl-C in a serialiser into an error of its own
-        lost = (str(e) for e in _causes(error) if type(e).__name__ == "PydanticSerializationError")
-        if any("KeyboardInterrupt" in message for message in lost):
-            _end_interrupted([], given, errors)
+        serialization_errors = (
+            str(e) for e in _causes(error) if type(e).__name__ == "PydanticSerializationError"
+        )
+        if any("KeyboardInterrupt" in message for message in serialization_errors):
+            _exit_interrupted([], command_words, errors)
         # an OSError is a full disk, a folder without permission, a name that is too long
         if not isinstance(error, UserError | BackendError | OSError | MemoryError):
             raise
@@ -201,15 +206,15 @@ def _open_closed_streams() -> None:
 
 
 @contextmanager
-def _own_warnings(console: PlainConsole) -> Iterator[None]:
+def _short_warnings(console: PlainConsole) -> Iterator[None]:
     """Print the warnings of qllmft's packages without the line of the source."""
-    usual = warnings.showwarning
+    original_showwarning = warnings.showwarning
 
-    def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+    def show(message: Any, category: type[Warning], *location: Any, **options: Any) -> None:
         if category.__module__.startswith("qllmft"):
             say(f"warning: {message}", console=console)
         else:
-            usual(message, category, *where, **more)
+            original_showwarning(message, category, *location, **options)
 
     with warnings.catch_warnings():
         warnings.showwarning = show
@@ -217,13 +222,14 @@ def _own_warnings(console: PlainConsole) -> Iterator[None]:
 
 
 @contextmanager
-def _lost_interrupts_repeated() -> Iterator[None]:
+def _repeat_lost_interrupts() -> Iterator[None]:
     """Repeat a Ctrl-C in a destructor or a callback from C, which Python prints and ignores."""
-    before, timers = sys.unraisablehook, list[threading.Timer]()
+    original_hook = sys.unraisablehook
+    timers = list[threading.Timer]()
 
     def hook(unraisable: sys.UnraisableHookArgs) -> None:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
-            before(unraisable)
+            original_hook(unraisable)
             return
         # delayed, to be raised outside of this hook
         timers.append(threading.Timer(0.01, _thread.interrupt_main))
@@ -234,31 +240,31 @@ def _lost_interrupts_repeated() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.unraisablehook = before
+        sys.unraisablehook = original_hook
         for timer in timers:
             timer.cancel()
 
 
-def _end_interrupted(
-    interrupts: Sequence[KeyboardInterrupt], given: Sequence[str], console: PlainConsole
+def _exit_interrupted(
+    interrupts: Sequence[KeyboardInterrupt], command_words: Sequence[str], console: PlainConsole
 ) -> NoReturn:
     """Exit with 130, and report jobs that are still running remotely with the command that collects them."""
     jobs = next((str(interrupt) for interrupt in interrupts if str(interrupt)), None)
     if jobs is None:
         say("interrupted", console=console)
     else:
-        command, *rest = given
-        resume = command in ("predict", "evaluate") and "--resume" not in rest
-        words = ["qllmft", command, *(["--resume"] if resume else []), *rest]
+        command, *arguments = command_words
+        resume = command in ("predict", "evaluate") and "--resume" not in arguments
+        words = ["qllmft", command, *(["--resume"] if resume else []), *arguments]
         say(*jobs.splitlines(), f"resume: {shlex.join(words)}", console=console)
     sys.exit(INTERRUPTED)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an exception and its causes, each once, since an error that was raised again may be its own cause."""
-    seen = []
-    while error is not None and error not in seen:
-        seen.append(error)
+    visited_causes = []
+    while error is not None and error not in visited_causes:
+        visited_causes.append(error)
         yield error
         error = error.__cause__ or error.__context__
 

@@ -124,12 +124,12 @@ class DataOptions:
     duplicates: str | None = None
     body: str | None = None
 
-    def overrides(self, pairs: list[str] | None, **others: Any) -> dict[str, Any]:
-        """Return the given settings by dotted names: these, ``others`` (a__b is a.b), then ``--set``."""
-        from qllmft.config.data import OF_ALL_ROWS
+    def overrides(self, pairs: list[str] | None, **extra_settings: Any) -> dict[str, Any]:
+        """Return the given settings by dotted names: these, ``extra_settings`` (a__b is a.b), then ``--set``."""
+        from qllmft.config.data import ALL_ROWS_SETTINGS
         from qllmft.config.settings import parse_settings
 
-        other_names = {
+        setting_names = {
             "data": "data.source",
             "columns": "data.column_names",
             "per_label": "data.n_per_label",
@@ -137,13 +137,17 @@ class DataOptions:
             "time": "data.time_column",
             "body": "body.model",
         }
-        given = {other_names.get(name, f"data.{name}"): value for name, value in vars(self).items()}
-        given |= {name.replace("__", "."): value for name, value in others.items()}
-        own = any(given.get(f"data.{name}") is not None for name in OF_ALL_ROWS)
-        if given["data.protocol"] is None and own:
-            given["data.protocol"] = "split"
-        found = {name: value for name, value in given.items() if value is not None}
-        return found | parse_settings(pairs or [])
+        values_by_name = {
+            setting_names.get(name, f"data.{name}"): value for name, value in vars(self).items()
+        }
+        values_by_name |= {name.replace("__", "."): value for name, value in extra_settings.items()}
+        splits_all_rows = any(
+            values_by_name.get(f"data.{name}") is not None for name in ALL_ROWS_SETTINGS
+        )
+        if values_by_name["data.protocol"] is None and splits_all_rows:
+            values_by_name["data.protocol"] = "split"
+        settings = {name: value for name, value in values_by_name.items() if value is not None}
+        return settings | parse_settings(pairs or [])
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,7 @@ class TrackOptions:
         """Return the trackers, or raise `UserError` if one cannot be used."""
         from qllmft.run import Tracking
 
-        return Tracking.of(self.track or (), files=self.track_files)
+        return Tracking.from_names(self.track or (), files=self.track_files)
 
 
 @dataclass(frozen=True)
@@ -211,34 +215,46 @@ def as_command(function: Callable[..., None]) -> Callable[..., None]:
     its annotation if several commands share it, and may end with the default in words. A parameter of a dataclass
     stands for its fields, in the panel of the dataclass.
     """
-    help_, texts = _described(function)
-    declared: dict[str, list[inspect.Parameter]] = {}
+    help_, texts = _parse_docstring(function)
+    typer_parameters: dict[str, list[inspect.Parameter]] = {}
     groups: dict[str, type] = {}
-    for name, each in inspect.signature(function, eval_str=True).parameters.items():
-        if not (isinstance(each.annotation, type) and is_dataclass(each.annotation)):
-            declared[name] = [_declared(each, texts)]
+    for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
+        if not (isinstance(parameter.annotation, type) and is_dataclass(parameter.annotation)):
+            typer_parameters[name] = [_declare_for_typer(parameter, texts)]
             continue
-        groups[name], declared[name] = each.annotation, []
-        fields = inspect.signature(each.annotation, eval_str=True).parameters
-        owners: list[Any] = [cls for cls in reversed(each.annotation.__mro__) if is_dataclass(cls)]
+        groups[name] = parameter.annotation
+        typer_parameters[name] = []
+        fields = inspect.signature(parameter.annotation, eval_str=True).parameters
+        owners: list[Any] = [
+            cls for cls in reversed(parameter.annotation.__mro__) if is_dataclass(cls)
+        ]
         for owner in owners:  # each field is in the panel of the class that adds it
-            own = [fields[field] for field in owner.__annotations__ if field in fields]
-            of_owner = _described(owner)[1]
-            declared[name] += [_declared(field, of_owner, owner.panel) for field in own]
+            owner_fields = [fields[field] for field in owner.__annotations__ if field in fields]
+            owner_texts = _parse_docstring(owner)[1]
+            typer_parameters[name] += [
+                _declare_for_typer(field, owner_texts, owner.panel) for field in owner_fields
+            ]
 
     @wraps(function)
-    def run(**given: Any) -> None:
+    def run(**arguments: Any) -> None:
         for name, group in groups.items():
-            given[name] = group(**{each.name: given.pop(each.name) for each in declared[name]})
-        function(**given)
+            arguments[name] = group(
+                **{
+                    parameter.name: arguments.pop(parameter.name)
+                    for parameter in typer_parameters[name]
+                }
+            )
+        function(**arguments)
 
     run.__doc__ = help_
-    keyword, every = inspect.Parameter.KEYWORD_ONLY, chain.from_iterable(declared.values())
-    run.__signature__ = inspect.Signature([each.replace(kind=keyword) for each in every])  # type: ignore[attr-defined]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    all_parameters = chain.from_iterable(typer_parameters.values())
+    parameters = [parameter.replace(kind=keyword) for parameter in all_parameters]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return run
 
 
-def _described(owner: object) -> tuple[str, dict[str, str]]:
+def _parse_docstring(owner: object) -> tuple[str, dict[str, str]]:
     """Return a docstring without its list of parameters, a line for each paragraph, and their texts by name."""
     above, *lists = re.split(r"\n\n(?:Args|Attributes):\n", inspect.getdoc(owner) or "")
     entries = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", "".join(lists), re.MULTILINE)
@@ -246,28 +262,31 @@ def _described(owner: object) -> tuple[str, dict[str, str]]:
     return "\n\n".join(paragraphs), {name: " ".join(text.split()) for name, text in entries}
 
 
-def _declared(
+def _declare_for_typer(
     parameter: inspect.Parameter, texts: Mapping[str, str], panel: str | None = None
 ) -> inspect.Parameter:
     """Return a parameter of a command or a group of options as typer declares it."""
     if parameter.annotation is typer.Context:
         return parameter
-    kind, *parts = get_args(Annotated[parameter.annotation, texts.get(parameter.name, "")])
-    text, _, default = next(each for each in parts if isinstance(each, str)).partition(
-        " [default: "
-    )
-    if infos := [copy.copy(each) for each in parts if not isinstance(each, str)]:
+    value_type, *metadata = get_args(Annotated[parameter.annotation, texts.get(parameter.name, "")])
+    text, _, default = next(
+        annotation for annotation in metadata if isinstance(annotation, str)
+    ).partition(" [default: ")
+    if infos := [
+        copy.copy(annotation) for annotation in metadata if not isinstance(annotation, str)
+    ]:
         (info,) = infos
     elif parameter.kind is not inspect.Parameter.KEYWORD_ONLY and panel is None:
         info = typer.Argument()
-    elif kind is bool and parameter.default is False:
+    elif value_type is bool and parameter.default is False:
         info = typer.Option(f"--{parameter.name.replace('_', '-')}")  # without its opposite
     else:
         info = typer.Option()
-    info.help, info.rich_help_panel = text, panel
+    info.help = text
+    info.rich_help_panel = panel
     if default:
         info.show_default = default.removesuffix("]")
-    return parameter.replace(annotation=Annotated[kind, info])
+    return parameter.replace(annotation=Annotated[value_type, info])
 
 
 def command_line(context: typer.Context) -> list[str]:
@@ -279,7 +298,7 @@ def command_line(context: typer.Context) -> list[str]:
             continue
         option = [] if parameter.param_type_name == "argument" else [parameter.opts[0]]
         values = value if isinstance(value, list | tuple) else [value]
-        pairs = [word for each in values for word in (*option, str(each))]
+        pairs = [word for element in values for word in (*option, str(element))]
         words += option if value is True else pairs
     return words
 
@@ -293,16 +312,16 @@ def build_config(
         UserError: for a preset and a file.
     """
     from qllmft.config import parse_config
-    from qllmft.config.presets import DEFAULT, load_preset
+    from qllmft.config.presets import DEFAULT_PRESET, load_preset
     from qllmft.config.settings import with_settings
     from qllmft.config.toml_files import read_toml
 
     if file is None:
-        return load_preset(preset or default or DEFAULT).config(overrides)
+        return load_preset(preset or default or DEFAULT_PRESET).config(overrides)
     if preset is not None:
         raise UserError("--config holds every setting, and --preset too. Omit one of them.")
-    checked = parse_config(read_toml(file, "configuration"), str(file))
-    tree = checked.model_dump(mode="json", exclude_none=True)
+    file_config = parse_config(read_toml(file, "configuration"), str(file))
+    tree = file_config.model_dump(mode="json", exclude_none=True)
     return parse_config(with_settings(tree, overrides), str(file))
 
 
@@ -313,13 +332,13 @@ def run_settings(run: Path) -> RunConfig:
     return RunFolder(run).config_or_defaults()
 
 
-def loaded(run: Path, row: str | None) -> Predictor:
+def load_predictor(run: Path, row: str | None) -> Predictor:
     """Load a model of a run, and print its name, or how far an unfinished one was trained."""
     from qllmft.inference import Predictor
-    from qllmft.run.folder import BEST
+    from qllmft.run.folder import BEST_ROW
 
     predictor = Predictor.load(run, model=row)
-    if row == BEST:
+    if row == BEST_ROW:
         say(f"best on the validation texts: {predictor.row or 'the head'}", err=True)
     if predictor.unfinished:
         say(f"{predictor.unfinished}.", err=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.backend import BackendOptions
-from qllmft.cli.consent import basis
+from qllmft.cli.consent import decided_labels_caveat
 from qllmft.cli.console import say, write_output
 from qllmft.cli.options import (
     ColumnNames,
@@ -25,7 +25,7 @@ from qllmft.cli.options import (
     Threshold,
     run_settings,
 )
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.errors import UserError
 from qllmft_backends.text import json_text, printable
 
@@ -55,7 +55,7 @@ def predict(
     coverage: Coverage = None,
     novelty: float | None = None,
     bootstrap: Annotated[int | None, typer.Option(min=2)] = None,
-    choice: BackendOptions,
+    backend_options: BackendOptions,
 ) -> None:
     """Classify texts with a trained model.
 
@@ -93,28 +93,29 @@ def predict(
             "--text-column, --delimiter and --columns describe the table of --file, which is not given. Omit them."
         )
 
-    from qllmft.inference.decision import Decision, share_left
+    from qllmft.inference.decision import Decision, abstention_sentence
     from qllmft.inference.files import read_items
     from qllmft.inference.predictor import RAY_WITH_BACKEND
     from qllmft.tasks.measure import percent
 
-    if ray and choice.backend:
+    if ray and backend_options.backend:
         raise UserError(RAY_WITH_BACKEND)
-    if choice.several:
+    if backend_options.names_several_backends:
         raise UserError(
-            f"--backend {choice.backend} names several; predict takes one. `qllmft evaluate` compares them."
+            f"--backend {backend_options.backend} names several; predict takes one. `qllmft evaluate` compares them."
         )
-    if bootstrap and choice.backend is None:
+    if bootstrap and backend_options.backend is None:
         raise UserError(
             "--bootstrap draws measured shots again, and without --backend there are none. Omit it."
         )
-    if bootstrap and choice.rounds > 1:
+    if bootstrap and backend_options.rounds > 1:
         raise UserError(
             "--bootstrap draws the shots of one measurement again, and --rounds asks for several. Omit one of the two."
         )
     decision = Decision(threshold, margin, coverage, novelty)
-    predictor, backends = choice.open(run, model, decision)
-    predictor.jobs, predictor.ray = jobs, ray
+    predictor, backends = backend_options.open(run, model, decision)
+    predictor.jobs = jobs
+    predictor.ray = ray
     pairs = predictor.model.pair is not None
     items: Iterable[Item]
     if file:
@@ -123,31 +124,45 @@ def predict(
         items = read_items(file, data, text_column, table, pairs=pairs, report=_report)
     else:
         items = _pairs(texts or []) if pairs else list(texts or [])
-    given = islice(items, limit)
+    limited_items = islice(items, limit)
     if predictor.task.real:
-        for found in predictor.values(given):
-            cells = [f"{value:.6g}" for value in found.values.values()]
-            _print({"text": found.text, "values": found.values}, cells, json=json)
+        for target_prediction in predictor.values(limited_items):
+            cells = [f"{value:.6g}" for value in target_prediction.values.values()]
+            _print(
+                {"text": target_prediction.text, "values": target_prediction.values},
+                cells,
+                json=json,
+            )
         return
     if backends:
-        _measure(predictor, backends, list(given), choice, decision, json=json, repeats=bootstrap)
+        _predict_on_backends(
+            predictor,
+            backends,
+            list(limited_items),
+            backend_options,
+            decision,
+            json=json,
+            repeats=bootstrap,
+        )
         return
-    total = unsure = unlike = unknown = mostly = cut = 0
-    for prediction in predictor.stream(given, **vars(decision)):
-        _print(*_shown(prediction), json=json)
-        unknown += prediction.unknown > 0
-        mostly += prediction.mostly_unknown
-        cut += prediction.cut
-        total, unsure = total + 1, unsure + prediction.unsure
-        unlike += prediction.unlike
-    if unknown or cut:
-        say(_reading_note(unknown, mostly, cut, total), err=True)
+    total = n_unsure = n_unlike = n_unknown = n_mostly_unknown = n_cut = 0
+    for prediction in predictor.stream(limited_items, **vars(decision)):
+        _print(*_format_prediction(prediction), json=json)
+        n_unknown += prediction.unknown > 0
+        n_mostly_unknown += prediction.mostly_unknown
+        n_cut += prediction.cut
+        total = total + 1
+        n_unsure = n_unsure + prediction.unsure
+        n_unlike += prediction.unlike
+    if n_unknown or n_cut:
+        say(_reading_note(n_unknown, n_mostly_unknown, n_cut, total), err=True)
     if margin and total:
-        say(share_left(unsure, total, margin), err=True)
+        say(abstention_sentence(n_unsure, total, margin), err=True)
     if novelty and total:
         say(
-            f"Unlike the training texts are {unlike:,} of {count_of(total, 'text')} ({percent(unlike / total)} %); of "
-            f"the validation texts {percent(predictor.novelty.marked(novelty))} %.",
+            f"Unlike the training texts are {n_unlike:,} of {format_count(total, 'text')} "
+            f"({percent(n_unlike / total)} %); of "
+            f"the validation texts {percent(predictor.novelty.marked_share(novelty))} %.",
             err=True,
         )
 
@@ -156,13 +171,13 @@ def _reading_note(unknown: int, mostly: int, cut: int, total: int) -> str:
     """Return sentences about the texts that the language model does not know or cuts."""
     sentences = []
     if mostly:
-        holding = count_of(unknown, "text", ("holds", "hold"))
+        holding = format_count(unknown, "text", ("holds", "hold"))
         sentences.append(
             f"{holding} characters that the language model does not know, of {total:,}; {mostly:,} of them little else."
         )
     if cut:
         sentences.append(
-            f"The end of {count_of(cut, 'text', ('is', 'are'))} not read, as the language model cuts long texts."
+            f"The end of {format_count(cut, 'text', ('is', 'are'))} not read, as the language model cuts long texts."
         )
     return " ".join(sentences)
 
@@ -181,58 +196,65 @@ def _report(line: str) -> None:
     say(line, err=True)
 
 
-def _measure(
+def _predict_on_backends(
     predictor: Predictor,
     backends: Mapping[str, Backend],
     texts: list[Item],
-    choice: BackendOptions,
+    backend_options: BackendOptions,
     decision: Decision,
     *,
     json: bool,
     repeats: int | None,
 ) -> None:
     """Measure all texts in one request, so that a remote backend fills its jobs, and report the agreement."""
-    from qllmft.inference.decision import share_left
+    from qllmft.inference.decision import abstention_sentence
 
     if not texts:
         return
     vectors = predictor.embed(texts)
     predictor.close()
-    for name in choice.each(predictor, vectors, decision, backends):
+    for name in backend_options.attach_each_backend(predictor, vectors, decision, backends):
         answers = predictor.answer(vectors, decision)
-        spread = predictor.bootstrap(vectors, repeats) if repeats else None
-        several = name if len(backends) > 1 else ""
+        bootstrap = predictor.bootstrap(vectors, repeats) if repeats else None
+        aggregation = name if len(backends) > 1 else ""
         unlike = predictor.unlike(vectors, decision)
-        if several and not json:
+        if aggregation and not json:
             say(f"aggregation {name}:")
-        for row, each in enumerate(predictor.predictions(texts, answers, decision, unlike)):
-            record, cells = _shown(each, measured=True)
-            if several:
+        for index, prediction in enumerate(predictor.predictions(texts, answers, decision, unlike)):
+            record, cells = _format_prediction(prediction, measured=True)
+            if aggregation:
                 record["aggregation"] = name
-            if spread is not None:
-                drawn = _spread_of(spread, row, each, digits=6 if json else 15)
-                record["bootstrap"], error = drawn, drawn["standard_errors"][each.label]
-                low, high = drawn["intervals"][each.label]
+            if bootstrap is not None:
+                text_bootstrap = _bootstrap_record(
+                    bootstrap, index, prediction, digits=6 if json else 15
+                )
+                record["bootstrap"] = text_bootstrap
+                error = text_bootstrap["standard_errors"][prediction.label]
+                low, high = text_bootstrap["intervals"][prediction.label]
                 cells.append(f"bootstrap {error:.4f} [{low:.4f}, {high:.4f}]")
             _print(record, cells, json=json)
-        if spread is not None:
+        if bootstrap is not None:
             counts = "the counts; per_shot=true reads the single shots"
-            source = "the single shots" if spread.single_shots else counts
-            say(f"bootstrap: {spread.repeats} draws from {source}", err=True)
+            source = "the single shots" if bootstrap.single_shots else counts
+            say(f"bootstrap: {bootstrap.repeats} draws from {source}", err=True)
         if decision.margin:
             unsure = int(decision.unsure(answers.probabilities).sum())
-            say(share_left(unsure, len(texts), decision.margin), err=True)
+            say(abstention_sentence(unsure, len(texts), decision.margin), err=True)
         backend = backends[name]
-        named = ", ".join(filter(None, (backend.name, several, backend.mitigation)))
+        backend_text = ", ".join(filter(None, (backend.name, aggregation, backend.mitigation)))
         agreement = predictor.agreement(vectors, answers)
         say(
-            f"{named}: {agreement}{basis(backend, answers.known_texts, answers.shortage)}", err=True
+            f"{backend_text}: {agreement}{decided_labels_caveat(backend, answers.known_texts, answers.shortage)}",
+            err=True,
         )
 
 
-def _shown(prediction: Prediction, *, measured: bool = False) -> tuple[dict[str, Any], list[str]]:
+def _format_prediction(
+    prediction: Prediction, *, measured: bool = False
+) -> tuple[dict[str, Any], list[str]]:
     """Return an answer as a record and as cells of a line, with its standard error if it was ``measured``."""
-    label, probability = prediction.label, prediction.probabilities[prediction.label]
+    label = prediction.label
+    probability = prediction.probabilities[prediction.label]
     if prediction.several or prediction.coverage is not None:
         label = ", ".join(prediction.labels) or "none"
     mark = "" if prediction.decided else "?"
@@ -245,14 +267,16 @@ def _shown(prediction: Prediction, *, measured: bool = False) -> tuple[dict[str,
     return {"text": prediction.text, **prediction.as_dict(measured=measured)}, cells
 
 
-def _spread_of(spread: Bootstrap, row: int, prediction: Prediction, digits: int) -> dict[str, Any]:
+def _bootstrap_record(
+    bootstrap: Bootstrap, index: int, prediction: Prediction, digits: int
+) -> dict[str, Any]:
     """Return the spread of one text's probabilities by label, rounded to a number of digits."""
     labels = prediction.probabilities
-    parts = (spread.standard_errors, spread.low, spread.high)
-    errors, low, high = (part[row].round(digits).tolist() for part in parts)
+    statistics = (bootstrap.standard_errors, bootstrap.low, bootstrap.high)
+    errors, low, high = (statistic[index].round(digits).tolist() for statistic in statistics)
     return {
-        "repeats": spread.repeats,
-        "drawn_from": "shots" if spread.single_shots else "counts",
+        "repeats": bootstrap.repeats,
+        "drawn_from": "shots" if bootstrap.single_shots else "counts",
         "standard_errors": dict(zip(labels, errors, strict=True)),
         "intervals": {name: list(ends) for name, *ends in zip(labels, low, high, strict=True)},
     }

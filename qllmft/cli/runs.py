@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qllmft.cli.console import confirmed, numbers, say, say_json, table, texts
+from qllmft.cli.console import confirm, numbers, say, say_json, table, texts
 from qllmft.cli.options import Json
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from qllmft.tasks.accuracy import TextDifference
 
 # names of heads without qubits
-_HEADS = {"none": "linear", "mlp": "network"}
+_HEAD_NAMES = {"none": "linear", "mlp": "network"}
 
 
 def runs(
@@ -44,10 +44,10 @@ def runs(
     if compare and delete:
         raise UserError("--compare and --delete are two tasks; give one of the two.")
     if compare:
-        first, second = (_run(path, folder) for path in compare)
+        first, second = (_find_run(path, folder) for path in compare)
         _compare(first, second, json=json)
     elif delete:
-        _delete([_run(path, folder) for path in delete], yes=yes)
+        _delete([_find_run(path, folder) for path in delete], yes=yes)
     else:
         _list(folder, json=json)
 
@@ -60,15 +60,18 @@ def _list(folder: Path, *, json: bool) -> None:
         raise UserError(
             f"there is no folder {folder}. Name the folder of your runs, or train one: qllmft train"
         )
-    places = [RunFolder(path) for path in (folder, *folder.iterdir())]
+    run_folders = [RunFolder(path) for path in (folder, *folder.iterdir())]
     # the folds of the folder itself are listed one by one
-    places = [
-        run for run in places if run.config_file.is_file() or (run.path != folder and run.folds)
+    run_folders = [
+        run
+        for run in run_folders
+        if run.config_file.is_file() or (run.path != folder and run.folds)
     ]
-    rows, faults = [], []
-    for found in sorted(places, key=_changed, reverse=True):
+    rows = []
+    faults = []
+    for run_folder in sorted(run_folders, key=_last_change, reverse=True):
         try:
-            rows.append(_row(found))
+            rows.append(_run_row(run_folder))
         except UserError as error:
             faults.append(str(error))
     if json:
@@ -89,15 +92,15 @@ def _list(folder: Path, *, json: bool) -> None:
     say(*faults, err=True)
 
 
-def _changed(run: RunFolder) -> float:
+def _last_change(run: RunFolder) -> float:
     """Return the time of the run's end, or of its last epoch."""
     if folds := run.folds:
-        return max(map(_changed, folds))
+        return max(map(_last_change, folds))
     files = (run.result_file, run.validation_file, run.metrics_file, run.config_file)
     return next(file.stat().st_mtime for file in files if file.exists())
 
 
-def _row(run: RunFolder) -> dict[str, str]:
+def _run_row(run: RunFolder) -> dict[str, str]:
     """Return a run's row: kind and size of its head, nearest preset with the number of other settings, accuracies."""
     from qllmft.config.presets import describe_settings
 
@@ -105,38 +108,42 @@ def _row(run: RunFolder) -> dict[str, str]:
     config = (folds or [run])[0].read_config()
     source = Path(config.data.source).name
     if folds:
-        record, count = run.read_pooled(), config.data.folds
+        record = run.read_pooled()
+        count = config.data.folds
         test = f"{sum(fold.result_file.exists() for fold in folds)} of {count} folds"
         source += f", {count} folds"
         config = config.model_copy(update={"data": config.data.model_copy(update={"fold": None})})
     else:
-        progress = f"{run.epochs_done()} of {count_of(config.train.epochs, 'epoch')}"
-        record, test = run.read_result(), "not tested" if run.missing else progress
-    nearest, model, best = describe_settings(config), config.model, ""
+        progress = f"{run.epochs_done()} of {format_count(config.train.epochs, 'epoch')}"
+        record = run.read_result()
+        test = "not tested" if run.missing_parts else progress
+    nearest = describe_settings(config)
+    model = config.model
+    best = ""
     if record is not None:
-        scores = [each.test for each in record.models if each.test]
+        scores = [model_record.test for model_record in record.models if model_record.test]
         test = scores[0].plain.removesuffix(" %") if scores else "not read"
         if scores[1:]:
             best = max(scores[1:], key=lambda score: score.value).plain.removesuffix(" %")
     changes = f" + {len(nearest.differing)}" if nearest.differing else ""
     return {
         "name": run.path.name,
-        "what": f"{model.n_qubits} qubits" if model.head == "quantum" else _HEADS[model.head],
+        "what": f"{model.n_qubits} qubits" if model.head == "quantum" else _HEAD_NAMES[model.head],
         "data": source,
         "preset": nearest.preset + changes,
         "test": test,
         "baseline": best,
-        "when": datetime.fromtimestamp(_changed(run)).astimezone().strftime("%Y-%m-%d %H:%M"),
+        "when": datetime.fromtimestamp(_last_change(run)).astimezone().strftime("%Y-%m-%d %H:%M"),
     }
 
 
-def _run(path: Path, folder: Path) -> RunFolder:
+def _find_run(path: Path, folder: Path) -> RunFolder:
     """Return a run, or a cross-validation, by its folder, or by its name in ``folder``."""
     from qllmft.run import RunFolder
 
-    for place in map(RunFolder, (path, folder / path)):
-        if place.config_file.is_file() or place.folds:
-            return place
+    for candidate in map(RunFolder, (path, folder / path)):
+        if candidate.config_file.is_file() or candidate.folds:
+            return candidate
     raise UserError(
         f"there is no run {path}, and none of that name in {folder}. qllmft runs FOLDER lists them."
     )
@@ -144,21 +151,22 @@ def _run(path: Path, folder: Path) -> RunFolder:
 
 def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
     """Print the settings that differ, and the difference of the heads text by text, of two finished runs."""
-    from qllmft.config.settings import differing
+    from qllmft.config.settings import find_differing
     from qllmft.tasks import ACCURACY
     from qllmft.tasks.statistics import p_value
 
     configs = first.read_config(), second.read_config()
-    ours, theirs = differing(*configs), differing(*reversed(configs))
-    records = first.finished(), second.finished()
-    found = _paired(first, second)
+    ours = find_differing(*configs)
+    theirs = find_differing(*reversed(configs))
+    records = first.require_record(), second.require_record()
+    difference = _paired_difference(first, second)
     if json:
         say_json(
             {
                 "runs": [record.identity for record in records],
                 "settings": {name: [ours[name], theirs[name]] for name in ours},
-                "difference": None if isinstance(found, str) else found.as_dict(),
-                "reason": found if isinstance(found, str) else None,
+                "difference": None if isinstance(difference, str) else difference.as_dict(),
+                "reason": difference if isinstance(difference, str) else None,
             }
         )
         return
@@ -166,27 +174,33 @@ def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
         head = record.head
         say(f"{name}: {head.name} {head.tested}, {head.parameters:,} parameters")
     rows = [
-        [name, *("not set" if each is None else str(each) for each in (ours[name], theirs[name]))]
+        [
+            name,
+            *(
+                "not set" if setting is None else str(setting)
+                for setting in (ours[name], theirs[name])
+            ),
+        ]
         for name in ours
     ]
     columns = texts("setting", first.path.name, second.path.name)
     say(table(*columns, rows=rows) if rows else "no setting differs")
-    if isinstance(found, str):
-        say(f"no paired difference: {found}")
+    if isinstance(difference, str):
+        say(f"no paired difference: {difference}")
         return
     say(
-        f"first minus second on the same {found.total:,} texts: {ACCURACY.signed(found.value, 2)} points "
-        f"{ACCURACY.brackets(found.interval, 2)}, {p_value(found.p)} (McNemar); only the first is right on "
-        f"{found.only_first:,} texts, only the second on {found.only_second:,}. One seed each: other "
+        f"first minus second on the same {difference.total:,} texts: {ACCURACY.signed(difference.value, 2)} points "
+        f"{ACCURACY.brackets(difference.interval, 2)}, {p_value(difference.p)} (McNemar); only the first is right on "
+        f"{difference.only_first:,} texts, only the second on {difference.only_second:,}. One seed each: other "
         "seeds may give another sign."
     )
 
 
-def _paired(*folders: RunFolder) -> TextDifference | str:
+def _paired_difference(*folders: RunFolder) -> TextDifference | str:
     """Return the difference of two heads on the same test texts, or the reason for which there is none."""
     from qllmft.tasks.accuracy import TextDifference
 
-    ours, theirs = records = [folder.finished() for folder in folders]
+    ours, theirs = records = [folder.require_record() for folder in folders]
     configs = [folder.read_config() for folder in folders]
     data = [config.data.model_copy(update={"source": ""}) for config in configs]
     if (ours.data.fingerprint, ours.data.labels) != (theirs.data.fingerprint, theirs.data.labels):
@@ -195,13 +209,18 @@ def _paired(*folders: RunFolder) -> TextDifference | str:
         return "the runs split their texts in other ways"
     if data[0].protocol != "given" and ours.seed != theirs.seed:
         return "the runs have other seeds, and so other test texts"
-    answers = [each for run in folders if (each := run.read_predictions()) and each.task.one_label]
+    answers = [
+        predictions
+        for run in folders
+        if (predictions := run.read_predictions()) and predictions.task.one_label
+    ]
     if len(answers) < 2 or answers[0].labels.tolist() != answers[1].labels.tolist():
         return "the answers in predictions.json are missing, or are those to other texts"
-    of_heads = (
-        given.answers_of(record.head.name) for given, record in zip(answers, records, strict=True)
+    head_labels = (
+        run_predictions.model_answers(record.head.name)
+        for run_predictions, record in zip(answers, records, strict=True)
     )
-    return TextDifference.of(answers[0].labels, *of_heads)
+    return TextDifference.from_answers(answers[0].labels, *head_labels)
 
 
 def _delete(folders: list[RunFolder], *, yes: bool) -> None:
@@ -216,8 +235,8 @@ def _delete(folders: list[RunFolder], *, yes: bool) -> None:
                 )
             if run.path.is_symlink():
                 raise UserError(f"{run.path} is a link; delete the folder to which it leads.")
-    named = ", ".join(str(folder.path) for folder in folders)
-    if not yes and not confirmed(f"Delete {named}?"):
+    names_text = ", ".join(str(folder.path) for folder in folders)
+    if not yes and not confirm(f"Delete {names_text}?"):
         raise UserError("nothing was deleted.")
     for folder in folders:
         runs = folder.folds or [folder]
@@ -232,5 +251,7 @@ def _delete(folders: list[RunFolder], *, yes: bool) -> None:
         folder.folds_file.unlink(missing_ok=True)
         with suppress(OSError):  # the folder of folds has other files
             folder.path.rmdir()
-        kept = "the folds in " if folder.path.exists() else ""
-        say(f"deleted {kept}{folder.path}{'; its other files were kept' if kept else ''}")
+        kept_files_text = "the folds in " if folder.path.exists() else ""
+        say(
+            f"deleted {kept_files_text}{folder.path}{'; its other files were kept' if kept_files_text else ''}"
+        )

@@ -52,8 +52,8 @@ class CircuitTraining:
         options = parse_settings(self.backend_option or [], "--backend-option")
         options |= {} if self.device in (None, "auto") else {"device": self.device}
         personal = {name: options.pop(name) for name in PERSONAL_OPTIONS if name in options}
-        given = {"backend__name": self.backend, "backend__options": options or None}
-        return given | {"noise__gates": self.noise, "noise__shots": self.shots}, personal
+        backend_settings = {"backend__name": self.backend, "backend__options": options or None}
+        return backend_settings | {"noise__gates": self.noise, "noise__shots": self.shots}, personal
 
 
 def train(
@@ -96,13 +96,13 @@ def train(
         baselines: Train classical heads on the same split, too.
         out: Folder of the run; an interrupted training is continued in it. [default: runs/<identity>]
     """
-    given, personal = circuit.settings()
+    circuit_settings, personal = circuit.settings()
 
-    def configuration(**device: Any) -> RunConfig:
-        options = {**(given["backend__options"] or {}), **device}
+    def make_config(**device: Any) -> RunConfig:
+        options = {**(circuit_settings["backend__options"] or {}), **device}
         overrides = data.overrides(
             settings,
-            **{**given, "backend__options": options or None},
+            **{**circuit_settings, "backend__options": options or None},
             train__epochs=epochs,
             train__lr=lr,
             train__batch_size=batch_size,
@@ -114,9 +114,9 @@ def train(
         )
         return build_config(preset, config, overrides)
 
-    run_config = configuration()
+    run_config = make_config()
     if (device := _faster_device(run_config, circuit.device)) is not None:
-        run_config = configuration(device=device)
+        run_config = make_config(device=device)
 
     from qllmft.api import train_and_report
     from qllmft.cli.listener import ConsoleListener
@@ -130,11 +130,12 @@ def train(
     except KeyboardInterrupt as stop:
         if str(stop):  # jobs that continue at a service
             raise
-        outcome = _interrupted(run_config, out)
-    folder, record = outcome.folder, outcome.record
+        outcome = _interrupted_outcome(run_config, out)
+    folder = outcome.folder
+    record = outcome.record
     if record is None:
-        _end_interrupted(outcome, run_config, personal, err=json)
-    step = next_step(record, run_config, str(folder.path), folder.kept_rows(record))
+        _exit_interrupted(outcome, run_config, personal, err=json)
+    step = next_step(record, run_config, str(folder.path), folder.stored_rows(record))
     lines = verdict(record.models, record.data.folds, step)
     if json:
         say_json({**record.to_json(), "verdict": lines.as_dict(record.models)})
@@ -179,22 +180,22 @@ def _faster_device(config: RunConfig, option: str | None) -> str | None:
     return None if times.fastest == "cpu" else times.fastest
 
 
-def _interrupted(config: RunConfig, out: Path | None) -> Outcome:
+def _interrupted_outcome(config: RunConfig, out: Path | None) -> Outcome:
     """Return the outcome of a run that Ctrl-C ended outside of its epochs."""
     from qllmft.run import Outcome
-    from qllmft.run.folder import folder_of
+    from qllmft.run.folder import run_folder
 
-    folder = folder_of(config, out)
+    folder = run_folder(config, out)
     return Outcome(folder, None, folder.epochs_done())
 
 
-def _end_interrupted(
+def _exit_interrupted(
     outcome: Outcome, config: RunConfig, personal: dict[str, Any], *, err: bool
 ) -> NoReturn:
     """Print what an interrupted run left, how to continue it and its running jobs, and exit with the signal's code."""
     from qllmft_backends import BACKENDS, create, remote_or_none
 
-    say(_left(outcome, config), err=err)
+    say(_describe_interruption(outcome, config), err=err)
     if outcome.folder.model_folder.exists() and BACKENDS[config.backend.name].keeps_ledger:
         remote = remote_or_none(create(config.backend.name, config.backend.options | personal))
         if remote is not None:
@@ -202,24 +203,28 @@ def _end_interrupted(
     raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
 
 
-def _left(outcome: Outcome, config: RunConfig) -> str:
+def _describe_interruption(outcome: Outcome, config: RunConfig) -> str:
     """Return what an interrupted run left, and where the same command continues."""
     folder = outcome.folder
-    again = "the same command continues"
+    continuation = "the same command continues"
     if folder.folds:
-        done = sum(fold.result_file.exists() for fold in folder.folds)
-        return f"Interrupted after {done} of {config.data.folds} folds; {again} where it stopped."
+        n_finished_folds = sum(fold.result_file.exists() for fold in folder.folds)
+        return f"Interrupted after {n_finished_folds} of {config.data.folds} folds; {continuation} where it stopped."
     if folder.result_file.exists():
-        return f"Interrupted; {again} with the report."
+        return f"Interrupted; {continuation} with the report."
     if not folder.model_folder.exists():
-        where = f"{again} where it stopped" if folder.config_file.exists() else ""
-        return f"Interrupted; {where or 'the same command starts again where it can'}."
-    missing = f"; missing: {folder.missing}" if folder.missing else ""
+        next_step = f"{continuation} where it stopped" if folder.config_file.exists() else ""
+        return f"Interrupted; {next_step or 'the same command starts again where it can'}."
+    missing = f"; missing: {folder.missing_parts}" if folder.missing_parts else ""
     starts_again = config.train.optimizer == "lbfgs"
-    where = "the same command starts again" if starts_again else f"{again} from the last checkpoint"
+    next_step = (
+        "the same command starts again"
+        if starts_again
+        else f"{continuation} from the last checkpoint"
+    )
     return (
         f"Interrupted after epoch {outcome.epochs_done} of {config.train.epochs}{missing}. The best model so far is in "
-        f"{folder.model_folder}; {where}."
+        f"{folder.model_folder}; {next_step}."
     )
 
 

@@ -12,21 +12,21 @@ from pydantic import Field, field_validator
 from qllmft.config.lora import MOVED, LoraConfig
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Revision, Section
 
-OWN_BODY = "body"  # folder of a trained body in the folder of its model
-ROWS = "models"  # folder of the other rows of a run's table, in the folder of the run
-OWN_ADAPTER = "adapter"  # folder of a trained adapter there
+BODY_FOLDER = "body"  # folder of a trained body in the folder of its model
+ROWS_FOLDER = "models"  # folder of the other rows of a run's table, in the folder of the run
+ADAPTER_FOLDER = "adapter"  # folder of a trained adapter there
 LONGEST_PROMPT = 10_000  # characters; it is read anew with each text
 # chosen on one half of the drawn texts of SST-2 for use on the other half:
 # docs/decisions/0012-contrastive-step.md
-SUPERVISED = {"epochs": 8, "batch_size": 64, "lr": 1e-4}
-TEMPERATURE = 0.1  # of the supervised loss, chosen with them
+SUPERVISED_DEFAULTS = {"epochs": 8, "batch_size": 64, "lr": 1e-4}
+SUPERVISED_TEMPERATURE = 0.1  # of the supervised loss, chosen with them
 
 # learning rate of an adapter in the step, as a multiple of that of all weights:
 # docs/decisions/0019-large-bodies.md
-ADAPTER_RATE = 3.0
+ADAPTER_LR_FACTOR = 3.0
 # of a body that the supervised step trains whole: weights, gradients and two moments take 16 bytes
 # each
-MOST_WEIGHTS = 300_000_000
+MAX_FULLY_TRAINED_WEIGHTS = 300_000_000
 
 
 DISTRIBUTIONS = ("auto", "balanced", "balanced_low_0", "sequential")  # of accelerate
@@ -43,7 +43,7 @@ class ContrastiveConfig(Section):
 
     Loss "cosine" is SetFit's: the target of a pair's cosine similarity is 1 if the labels agree and 0 if they differ.
     Loss "supervised" (arXiv 2004.11362, eq. 2) takes all pairs of texts in a batch. It has no iterations, and its
-    defaults are those of `SUPERVISED`.
+    defaults are those of `SUPERVISED_DEFAULTS`.
     """
 
     # R, pairs with equal labels and pairs with different labels per text; 0 omits the step
@@ -59,32 +59,33 @@ class ContrastiveConfig(Section):
     weights: Annotated[Literal["all", "lora"] | None, NEUTRAL] = None
 
     @classmethod
-    def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
+    def translate_earlier(cls, tree: dict[str, Any]) -> dict[str, Any]:
         """Return settings with the defaults of the loss."""
         supervised = tree.get("loss") == "supervised"
-        expected = TEMPERATURE if supervised else None
+        expected = SUPERVISED_TEMPERATURE if supervised else None
         if (temperature := tree.pop("temperature", expected)) != expected:
             raise ValueError(
-                f"temperature is {temperature}, and this version computes with {TEMPERATURE} in the supervised loss "
+                f"temperature is {temperature}, and this version computes with {SUPERVISED_TEMPERATURE} in the "
+                "supervised loss "
                 "only; leave temperature out"
             )
-        return {**SUPERVISED, **tree} if supervised else tree
+        return {**SUPERVISED_DEFAULTS, **tree} if supervised else tree
 
     def identifying(self) -> dict[str, Any]:
         """Return the settings that name a run; see `Section.identifying`."""
-        temperature = TEMPERATURE if self.loss == "supervised" else None
+        temperature = SUPERVISED_TEMPERATURE if self.loss == "supervised" else None
         return super().identifying() | {"temperature": temperature}
 
     def adapts(self, n_weights: int) -> bool:
         """Return whether the step trains an adapter of a body with ``n_weights`` weights."""
         if self.weights is None:
-            return self.loss == "supervised" and n_weights > MOST_WEIGHTS
+            return self.loss == "supervised" and n_weights > MAX_FULLY_TRAINED_WEIGHTS
         return self.weights == "lora"
 
     @property
-    def of_adapter(self) -> Self:
+    def for_adapter(self) -> Self:
         """Return the settings of a step that trains an adapter."""
-        return self.model_copy(update={"lr": ADAPTER_RATE * self.lr})
+        return self.model_copy(update={"lr": ADAPTER_LR_FACTOR * self.lr})
 
     @property
     def switched_on(self) -> bool:
@@ -101,8 +102,10 @@ class ContrastiveConfig(Section):
             if self.batch_size < 2:
                 yield "loss 'supervised' compares the texts of a batch: set batch_size to 2 or more"
             return
-        if not self.iterations and (given := self.given(type(self).model_fields)):
-            yield f"iterations is 0, so {', '.join(given)} would not be read; set iterations (SetFit's is 20)"
+        if not self.iterations and (
+            unread_settings := self.non_default_names(type(self).model_fields)
+        ):
+            yield f"iterations is 0, so {', '.join(unread_settings)} would not be read; set iterations (SetFit's is 20)"
 
 
 class BodyConfig(Section):
@@ -138,34 +141,35 @@ class BodyConfig(Section):
     contrastive: ContrastiveConfig = ContrastiveConfig()
 
     @classmethod
-    def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
+    def translate_earlier(cls, tree: dict[str, Any]) -> dict[str, Any]:
         """Return settings with a distribution over devices as the device, and without those of `EARLIER`."""
         if tree.get("trainable") == "quantum_adapter":
             raise ValueError(f"trainable is 'quantum_adapter'. {MOVED}")
-        if (spread := tree.pop("device_map", None)) is not None:
+        if (distribution := tree.pop("device_map", None)) is not None:
             if tree.get("device") is not None:
                 raise ValueError(
-                    f"device is {tree['device']!r} and device_map {spread!r}; leave one out"
+                    f"device is {tree['device']!r} and device_map {distribution!r}; leave one out"
                 )
-            tree["device"] = spread
+            tree["device"] = distribution
         for name, value in EARLIER.items():
-            if (given := tree.pop(name, value)) != value:
+            if (earlier_value := tree.pop(name, value)) != value:
                 raise ValueError(
-                    f"{name} is {given!r}, and this version computes with {value!r} only; leave {name} out, or use "
+                    f"{name} is {earlier_value!r}, and this version computes with {value!r} only; leave {name} "
+                    "out, or use "
                     "the version that made the file"
                 )
         return tree
 
     def identifying(self) -> dict[str, Any]:
         """Return the settings that name a run; see `Section.identifying`."""
-        kept = super().identifying() | {"contrastive": self.contrastive.identifying()}
-        return {name: each for name, each in kept.items() if name not in WITHOUT_EFFECT}
+        settings = super().identifying() | {"contrastive": self.contrastive.identifying()}
+        return {name: setting for name, setting in settings.items() if name not in WITHOUT_EFFECT}
 
     @field_validator("device")
     @classmethod
     def _device_with_memory(cls, device: str | None) -> str | None:
-        one = re.fullmatch(r"(cpu|cuda|hpu|mps|npu|xpu)(:\d{1,3})?", device or "")
-        if device not in (None, *DISTRIBUTIONS) and one is None:
+        single_device = re.fullmatch(r"(cpu|cuda|hpu|mps|npu|xpu)(:\d{1,3})?", device or "")
+        if device not in (None, *DISTRIBUTIONS) and single_device is None:
             raise ValueError(
                 f"expected cpu, cuda, cuda:1 or another device of torch with memory, or {', '.join(DISTRIBUTIONS)}"
             )
@@ -184,7 +188,7 @@ class BodyConfig(Section):
         if self.learns and self.long_texts == "mean":
             yield "a body that learns reads one window of a text, and long_texts is 'mean'; set it to 'cut'"
         step = self.contrastive.switched_on and self.contrastive.weights != "all"
-        unread = self.lora.given(LoraConfig.model_fields)
+        unread = self.lora.non_default_names(LoraConfig.model_fields)
         if unread and not (self.adapts or step):
             yield (
                 f"lora.{unread[0]} would not be read, because trainable is {str(self.trainable).lower()}; set "
@@ -217,15 +221,21 @@ class BodyConfig(Section):
     def reading(self) -> dict[str, Any]:
         """Return the settings beside model and revision that change an embedding and have no default value."""
         names = ("dtype", "pooling", "prompt", "prompt_name", "long_texts")
-        return {name: getattr(self, name) for name in self.given(names)}
+        return {name: getattr(self, name) for name in self.non_default_names(names)}
 
     def with_adapter(self, folder: Path) -> BodyConfig:
         """Return the same body, frozen in the precision of training, with the trained adapter of ``folder``."""
-        frozen = {"trainable": False, "lora": LoraConfig(), "contrastive": ContrastiveConfig()}
-        given = {"adapter": str(folder), "dtype": "float32"}
-        return BodyConfig.model_validate({**dict(self), **frozen, **given})
+        frozen_settings = {
+            "trainable": False,
+            "lora": LoraConfig(),
+            "contrastive": ContrastiveConfig(),
+        }
+        adapter_settings = {"adapter": str(folder), "dtype": "float32"}
+        return BodyConfig.model_validate({**dict(self), **frozen_settings, **adapter_settings})
 
-    def saved_in(self, folder: Path) -> BodyConfig:
+    def with_folder(self, folder: Path) -> BodyConfig:
         """Return a frozen body of ``folder`` with the same prompt, device and batches."""
-        kept = ("batch_size", "batch_tokens", "device", "prompt", "prompt_name")
-        return BodyConfig(model=str(folder), **{name: getattr(self, name) for name in kept})
+        shared_settings = ("batch_size", "batch_tokens", "device", "prompt", "prompt_name")
+        return BodyConfig(
+            model=str(folder), **{name: getattr(self, name) for name in shared_settings}
+        )

@@ -10,16 +10,17 @@ from pydantic import Field, field_validator
 from qllmft.config.section import NEUTRAL, Count, Fraction, Positive, Revision, Section
 from qllmft.tasks import TASKS, TaskName
 
-EMBEDDED = "reviews"  # corpus in the package
+BUILT_IN_CORPUS = "reviews"  # corpus in the package
 # prefix of the source of texts that were no file; their kind, size and hash follow
 IN_MEMORY = "in memory: "
 PAPER_PER_LABEL = 256
-PAPER_DRAWN = 512  # of texts with real targets or several labels: as many as of two labels
+PAPER_TEXTS = 512  # of texts with real targets or several labels: as many as of two labels
 PairFeatures = Literal["all", "both", "difference", "product"]
-EMBEDDED_PER_LABEL = 200
+BUILT_IN_PER_LABEL = 200
 # settings of the protocol "split"
-FEWEST_KNOWN = 19  # calibration texts; fewer decide no label at a share of 5 % of wrong ones, see `qllmft.inference`
-OF_ALL_ROWS = ("test_size", "folds", "validation_folds", "group_column", "time_column")
+# calibration texts; fewer decide no label at a share of 5 % of wrong ones, see `qllmft.inference`
+MIN_CALIBRATION_TEXTS = 19
+ALL_ROWS_SETTINGS = ("test_size", "folds", "validation_folds", "group_column", "time_column")
 
 
 class DataConfig(Section):
@@ -50,7 +51,7 @@ class DataConfig(Section):
     validation_folds: Annotated[Annotated[int, Field(ge=2)] | None, NEUTRAL] = None
     # number of texts kept apart, which neither train nor validate: the calibration texts of --known-texts; None: the
     # validation texts, none with validation_folds
-    known_texts: Annotated[Annotated[int, Field(ge=FEWEST_KNOWN)] | None, NEUTRAL] = None
+    known_texts: Annotated[Annotated[int, Field(ge=MIN_CALIBRATION_TEXTS)] | None, NEUTRAL] = None
     # column of groups, such as authors, each in one part alone
     group_column: Annotated[str | None, NEUTRAL] = None
     # column of dates or numbers: the earliest rows train, the latest are the test
@@ -82,24 +83,24 @@ class DataConfig(Section):
     label_separator: Annotated[str | None, NEUTRAL] = None
 
     @classmethod
-    def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
+    def translate_earlier(cls, tree: dict[str, Any]) -> dict[str, Any]:
         """Return settings with the columns of pairs and of several targets in those of texts and labels."""
         first = tree.get("text_column", "text")
         if (second := tree.pop("pair_column", None)) is not None:
-            both = isinstance(first, list | tuple) and first
-            tree["text_column"] = [first[0] if both else first, second]
+            has_both = isinstance(first, list | tuple) and first
+            tree["text_column"] = [first[0] if has_both else first, second]
         if targets := tree.pop("targets", ()):
             tree["label_column"] = targets
         return tree
 
     def identifying(self) -> dict[str, Any]:
         """Return the settings that name a run; see `Section.identifying`."""
-        kept = super().identifying() | {"text_column": self.text_columns[0]}
+        settings = super().identifying() | {"text_column": self.text_columns[0]}
         if self.pair_column is not None:
-            kept["pair_column"] = self.pair_column
+            settings["pair_column"] = self.pair_column
         if self.targets:
-            kept |= {"label_column": "label", "targets": list(self.targets)}
-        return kept
+            settings |= {"label_column": "label", "targets": list(self.targets)}
+        return settings
 
     @field_validator("delimiter")
     @classmethod
@@ -125,7 +126,7 @@ class DataConfig(Section):
         names = (*self.text_columns, *self.label_columns)
         if len(set(names)) < len(names):
             yield f"the columns of texts and labels are {', '.join(names)}; expected different ones"
-        if fault := TASKS[self.task].misnamed(self.targets):
+        if fault := TASKS[self.task].column_fault(self.targets):
             yield fault
         if self.label_separator is not None and not self.has_lists:
             yield (
@@ -136,9 +137,12 @@ class DataConfig(Section):
             yield f"label_separator is {self.label_separator!r}, expected a character such as ','"
         if self.pair is None and self.pair_features not in ("all", "both"):
             yield f"pair_features is {self.pair_features!r} and texts are single; give text_column both columns"
-        own = self.given(OF_ALL_ROWS)
-        if own and self.protocol != "split":
-            yield f"{own[0]} is for the protocol 'split', and protocol is {self.protocol!r}; leave one of the two out"
+        all_rows_settings = self.non_default_names(ALL_ROWS_SETTINGS)
+        if all_rows_settings and self.protocol != "split":
+            yield (
+                f"{all_rows_settings[0]} is for the protocol 'split', and protocol is {self.protocol!r}; leave "
+                "one of the two out"
+            )
         if self.group_column is not None and self.time_column is not None:
             yield "group_column and time_column are both given; choose one"
         if self.known_texts is not None and self.key_column is not None:
@@ -155,14 +159,16 @@ class DataConfig(Section):
             )
         if self.validation_folds is not None and not TASKS[self.task].one_label:
             yield f"validation_folds is {self.validation_folds} and task {self.task!r}; it is for one label per text"
-        if self.folds is not None and "test_size" in own:
+        if self.folds is not None and "test_size" in all_rows_settings:
             yield f"test_size is {self.test_size:g}, and each of {self.folds} folds is the test once; leave one out"
         if self.fold is not None and (self.folds is None or self.fold >= self.folds):
             yield f"fold is {self.fold} and folds {self.folds}; expected a number of folds above it"
 
-    def unchanged(self) -> set[str]:
+    def neutral_settings(self) -> set[str]:
         """Return the names of settings that change no result, features of pairs among them if texts are single."""
-        return super().unchanged() | ({"pair_features"} if self.pair_column is None else set())
+        return super().neutral_settings() | (
+            {"pair_features"} if self.pair_column is None else set()
+        )
 
     @property
     def text_columns(self) -> tuple[str, ...]:
@@ -214,5 +220,5 @@ class DataConfig(Section):
         if self.n_per_label is not None or self.protocol != "paper":
             return self.n_per_label
         if not TASKS[self.task].one_label:
-            return PAPER_DRAWN
-        return EMBEDDED_PER_LABEL if self.source == EMBEDDED else PAPER_PER_LABEL
+            return PAPER_TEXTS
+        return BUILT_IN_PER_LABEL if self.source == BUILT_IN_CORPUS else PAPER_PER_LABEL

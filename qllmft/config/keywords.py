@@ -25,16 +25,18 @@ class SettingKeywords(TypedDict, total=False):
 '''
 
 
-def _given(kind: Any) -> Any:
+def _keyword_type(kind: Any) -> Any:
     if get_origin(kind) is Annotated:
-        return _given(get_args(kind)[0])
+        return _keyword_type(get_args(kind)[0])
     if get_origin(kind) in (Union, types.UnionType):
-        return Union[tuple(map(_given, get_args(kind)))]  # noqa: UP007 - of any number
+        return Union[tuple(map(_keyword_type, get_args(kind)))]  # noqa: UP007 - of any number
     return {dict: Mapping[str, Any], tuple: Sequence[str]}.get(get_origin(kind), kind)
 
 
 # without bounds, and with what a call may give
-_TYPES = {"__".join(path): _given(field.annotation) for path, field in settings_in(RunConfig)}
+_TYPES = {
+    "__".join(path): _keyword_type(field.annotation) for path, field in settings_in(RunConfig)
+}
 SettingKeywords = TypedDict("SettingKeywords", _TYPES, total=False)
 
 
@@ -50,8 +52,8 @@ def _text(kind: Any) -> str:
     if get_origin(kind) is Literal:
         values = (json.dumps(v) if isinstance(v, str) else repr(v) for v in get_args(kind))
         return f"Literal[{', '.join(values)}]"
-    given = {Sequence[str]: "Sequence[str]", Mapping[str, Any]: "Mapping[str, Any]"}
-    return "None" if kind is types.NoneType else given.get(kind) or kind.__name__
+    names_of_types = {Sequence[str]: "Sequence[str]", Mapping[str, Any]: "Mapping[str, Any]"}
+    return "None" if kind is types.NoneType else names_of_types.get(kind) or kind.__name__
 
 
 if __name__ == "__main__":

@@ -10,21 +10,21 @@ from pydantic import Field, field_validator
 
 from qllmft.config.section import PositiveReal, Section
 from qllmft.errors import UserError
-from qllmft.files import expanded, parse_json, read_text
+from qllmft.files import expand_home, parse_json, read_text
 from qllmft_backends.plugins import Registry
 
-MOST_RANK = 4096
-MOST_NAMES = 2_000  # of modules; PEFT compares each with all others
-_SIZES = {"r", "lora_alpha", "alpha"}
-_NUMBERS = _SIZES | {"projection_prng_key", "decompose_factor"}
-_SHARES = {"lora_dropout", "vera_dropout", "rank_dropout", "module_dropout", "d_initial"}
-_SWITCHES = {
+MAX_RANK = 4096
+MAX_NAMES = 2_000  # of modules; PEFT compares each with all others
+_SIZE_SETTINGS = {"r", "lora_alpha", "alpha"}
+_NUMBER_SETTINGS = _SIZE_SETTINGS | {"projection_prng_key", "decompose_factor"}
+_SHARE_SETTINGS = {"lora_dropout", "vera_dropout", "rank_dropout", "module_dropout", "d_initial"}
+_SWITCH_SETTINGS = {
     "use_rslora", "use_dora", "lora_bias", "fan_in_fan_out", "save_projection", "init_weights", "init_lora_weights",
     "init_ia3_weights", "decompose_both", "use_effective_conv2d",
 }  # fmt: skip
-_NAMES = {"target_modules", "exclude_modules", "feedforward_modules"}
+_NAME_SETTINGS = {"target_modules", "exclude_modules", "feedforward_modules"}
 # other keys of PEFT's files, which describe no adapter
-_UNREAD = {
+_UNREAD_SETTINGS = {
     "task_type", "auto_mapping", "peft_version", "revision", "inference_mode", "megatron_core", "qalora_group_size",
 }  # fmt: skip
 # adapters without code, paths or other weights
@@ -56,52 +56,54 @@ def peft_settings(text: str) -> dict[str, Any]:
         ) from None
     if not isinstance(content, dict):
         content = {"peft_type": type(content).__name__}
-    found: object = content.get("peft_type")
-    if isinstance(found, str) and found in ADAPTERS:
+    peft_type: object = content.get("peft_type")
+    if isinstance(peft_type, str) and peft_type in ADAPTERS:
         return content
-    if found not in METHODS:
+    if peft_type not in METHODS:
         moved = content.get("adapter_type") == "quantum_adapter"
         raise UserError(
-            f"a PEFT configuration got peft_type {found!r}, expected one of {', '.join([*METHODS, *ADAPTERS])}, or "
+            f"a PEFT configuration got peft_type {peft_type!r}, expected one of {', '.join([*METHODS, *ADAPTERS])}, or "
             f"that of a package to install.{f' {MOVED}.' * moved}"
         )
-    kept = {}
+    known_settings = {}
     for name, value in content.items():
-        empty = value in (None, False, {}, []) and not (name in _SIZES and value == 0)
-        if empty or name in _UNREAD or (name, value) == ("bias", "none"):
-            if name in _SWITCHES and value is False:
-                kept[name] = value
+        empty = value in (None, False, {}, []) and not (name in _SIZE_SETTINGS and value == 0)
+        if empty or name in _UNREAD_SETTINGS or (name, value) == ("bias", "none"):
+            if name in _SWITCH_SETTINGS and value is False:
+                known_settings[name] = value
             continue
         if not _fits(name, value):
             raise UserError(
                 f"a PEFT configuration has {name[:40]} = {json.dumps(value)[:60]}, which is not known. Expected ranks, "
                 f"scales, dropout and lists of modules' names of {', '.join(METHODS)}; leave it out."
             )
-        kept[name] = value
-    return kept
+        known_settings[name] = value
+    return known_settings
 
 
 def _fits(name: str, value: Any) -> bool:
     """Return whether a setting is known and has a value of its kind and size."""
-    if name in _NAMES:
-        names = isinstance(value, list) and all(isinstance(each, str) for each in value)
-        return value == "all-linear" or (names and len(value) <= MOST_NAMES)
-    if name in _SWITCHES:
-        drawn = name == "init_lora_weights" and value in ("gaussian", "orthogonal")
-        return isinstance(value, bool) or drawn
-    if name in _SHARES:
+    if name in _NAME_SETTINGS:
+        names = isinstance(value, list) and all(
+            isinstance(module_name, str) for module_name in value
+        )
+        return value == "all-linear" or (names and len(value) <= MAX_NAMES)
+    if name in _SWITCH_SETTINGS:
+        is_random_start = name == "init_lora_weights" and value in ("gaussian", "orthogonal")
+        return isinstance(value, bool) or is_random_start
+    if name in _SHARE_SETTINGS:
         return type(value) in (int, float) and 0 <= value <= 1
-    if name in _NUMBERS:
-        return type(value) in (int, float) and 0 < value <= MOST_RANK
+    if name in _NUMBER_SETTINGS:
+        return type(value) in (int, float) and 0 < value <= MAX_RANK
     if name == "layers_to_transform":
-        return all(type(each) is int for each in (value if isinstance(value, list) else [value]))
+        return all(type(layer) is int for layer in (value if isinstance(value, list) else [value]))
     return name in ("peft_type", "base_model_name_or_path") and isinstance(value, str)
 
 
 class LoraConfig(Section):
     """Adapter of a body with `trainable = "lora"`, by the package peft."""
 
-    rank: Annotated[int, Field(ge=1, le=MOST_RANK)] = 8
+    rank: Annotated[int, Field(ge=1, le=MAX_RANK)] = 8
     alpha: PositiveReal = 16.0  # the adapter's product is scaled by alpha / rank
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0  # in front of the adapter, in training
     # last parts of the names of adapted modules, such as "query"; empty: all linear layers
@@ -112,13 +114,13 @@ class LoraConfig(Section):
 
     @field_validator("peft")
     @classmethod
-    def _content(cls, given: str | None) -> str | None:
+    def _content(cls, path_or_json: str | None) -> str | None:
         """Return the JSON of a file's known settings, which names the run by what is in the file."""
-        if given is None:
+        if path_or_json is None:
             return None
-        text = given
-        if not given.lstrip().startswith("{"):
-            path = expanded(given)
+        text = path_or_json
+        if not path_or_json.lstrip().startswith("{"):
+            path = expand_home(path_or_json)
             if not path.is_file():
                 raise ValueError(
                     f"there is no file {path}; give the path of a PEFT configuration in JSON"
@@ -127,8 +129,10 @@ class LoraConfig(Section):
         return json.dumps(peft_settings(text), sort_keys=True)
 
     def _contradictions(self) -> Iterator[str]:
-        if self.peft is not None and (given := self.given(("rank", "alpha", "dropout", "targets"))):
-            yield f"peft has all settings of the adapter, so {', '.join(given)} would not be read"
+        if self.peft is not None and (
+            unread_settings := self.non_default_names(("rank", "alpha", "dropout", "targets"))
+        ):
+            yield f"peft has all settings of the adapter, so {', '.join(unread_settings)} would not be read"
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -15,19 +15,19 @@ PAPER_ANSATZ = "paper"
 # with E = 2 an encoder has 14 qubits for every Q (from the published counts)
 PAPER_MULTI_ENCODER_QUBITS = 14
 
-MOST_AUTO = 3  # limit of n_encoders "auto" without a head
-MOST_SINES = 13  # limit of qubits of one register that follow the number of labels
+MAX_AUTO_ENCODERS = 3  # limit of n_encoders "auto" without a head
+MAX_SINE_QUBITS = 13  # limit of qubits of one register that follow the number of labels
 # outputs per register beyond it, each with a qubit of its own beside qubit 0, and registers per circuit of a machine:
 # four registers of 9 qubits fill one of 36
 REGISTER_OUTPUTS = 8
 MACHINE_REGISTERS = 4
-MOST_QUBITS = 30  # limit of the engine: 4 GiB of amplitudes per sample
+MAX_QUBITS = 30  # limit of the engine: 4 GiB of amplitudes per sample
 # limit for the circuits of a part, which need 6 s and 0.6 GB then; the paper's largest has about 1,600
-MOST_GATES = 10_000
-MOST_LATENT = 4_096  # limit of a head's qubits in all registers, and of the encoders behind them
-MOST_HIDDEN = 16_384
-MOST_WORDS = 4_096  # limit of a head's observables
-MOST_ENTRIES = 2**27  # limit of a weight matrix: 0.5 GiB
+MAX_GATES = 10_000
+MAX_LATENT = 4_096  # limit of a head's qubits in all registers, and of the encoders behind them
+MAX_HIDDEN = 16_384
+MAX_WORDS = 4_096  # limit of a head's observables
+MAX_ENTRIES = 2**27  # limit of a weight matrix: 0.5 GiB
 
 
 class ModelConfig(Section):
@@ -78,21 +78,24 @@ class ModelConfig(Section):
     batch_norm: bool = False
 
     @classmethod
-    def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
+    def translate_earlier(cls, tree: dict[str, Any]) -> dict[str, Any]:
         """Return settings with the hidden layer, the mean and the readout in one setting each."""
-        layers, dim = tree.pop("hidden_layers", None), tree.get("hidden_dim", 0)
+        layers = tree.pop("hidden_layers", None)
+        dim = tree.get("hidden_dim", 0)
         if layers is not None and layers != int(bool(dim)):
             raise ValueError(
                 f"hidden_layers is {layers} and hidden_dim is {dim}; leave hidden_layers out: hidden_dim 0 is no "
                 "hidden layer"
             )
-        centre, components = tree.pop("centre", None), tree.get("components")
+        centre = tree.pop("centre", None)
+        components = tree.get("components")
         if centre is not None and centre != (components is not None):
             raise ValueError(
                 f"centre is {str(centre).lower()} and components is {components}, and this version subtracts the mean "
                 "for principal axes only; leave centre out"
             )
-        weight, skip = tree.pop("word_weight", 2), tree.pop("skip", None)
+        weight = tree.pop("word_weight", 2)
+        skip = tree.pop("skip", None)
         if tree.get("readout") == "words":
             tree["readout"] = weight
         elif weight != 2:
@@ -109,7 +112,7 @@ class ModelConfig(Section):
 
     def identifying(self) -> dict[str, Any]:
         """Return the settings that name a run; see `Section.identifying`."""
-        words = self.measured == "words"
+        words = self.measured_values == "words"
         return super().identifying() | {
             "hidden_layers": int(self.hidden_dim > 0),
             "centre": self.centre,
@@ -131,7 +134,8 @@ class ModelConfig(Section):
         """Return the size of the encoders' data map for D values: a mean (D,), axes (D, m) and a unit, or 0."""
         if self.encoder != "quantum":
             return 0
-        mean, unit = dimension * self.centre, self.pad == "constant"
+        mean = dimension * self.centre
+        unit = self.pad == "constant"
         return mean * (1 + self.loaded_values(dimension)) + unit
 
     @property
@@ -145,21 +149,21 @@ class ModelConfig(Section):
         return self.readout if isinstance(self.readout, int) else 1
 
     @property
-    def measured(self) -> Literal["all", "first", "words"]:
+    def measured_values(self) -> Literal["all", "first", "words"]:
         """Return the values that are measured, of each qubit, of the first or of words, which are products of Z."""
         if isinstance(self.readout, int):
             return "words"
-        of_all = self.final_linear if self.readout is None else self.readout == "all"
-        return "all" if of_all else "first"
+        measures_all = self.final_linear if self.readout is None else self.readout == "all"
+        return "all" if measures_all else "first"
 
     def for_labels(self, k: int) -> ModelConfig:
         """Return the configuration with the numbers of encoders and qubits for ``k`` labels or targets."""
         if self.n_encoders != "auto":
             return self
         if self.head == "none":
-            return self.model_copy(update={"n_encoders": max(1, min(k - 1, MOST_AUTO))})
-        chosen = self.registers > 1 or self.n_qubits >= MOST_SINES
-        if k < MOST_SINES or chosen:
+            return self.model_copy(update={"n_encoders": max(1, min(k - 1, MAX_AUTO_ENCODERS))})
+        chosen = self.registers > 1 or self.n_qubits >= MAX_SINE_QUBITS
+        if k < MAX_SINE_QUBITS or chosen:
             qubits = self.n_qubits if chosen else max(self.n_qubits, k + 1)
             return self.model_copy(update={"n_encoders": qubits, "n_qubits": qubits})
         circuits = ceil(k / (MACHINE_REGISTERS * REGISTER_OUTPUTS))  # of equal size
@@ -178,7 +182,7 @@ class ModelConfig(Section):
         """Return E, or its limit for few labels if it depends on them."""
         if self.n_encoders != "auto":
             return self.n_encoders
-        return MOST_AUTO if self.head == "none" else self.n_qubits
+        return MAX_AUTO_ENCODERS if self.head == "none" else self.n_qubits
 
     @property
     def encoder_outputs(self) -> int:
@@ -218,50 +222,54 @@ class ModelConfig(Section):
 
     def _contradictions(self) -> Iterator[str]:
         # sizes of states and circuits, before any of them is built
-        qubits, encoded = self.register_qubits, self.latent_encoder_qubits
+        qubits = self.register_qubits
+        encoded = self.latent_encoder_qubits
         quantum = self.encoder == "quantum"
-        if max(qubits, encoded * quantum) > MOST_QUBITS:
-            most = f"at most {MOST_QUBITS}, which the engine simulates"
-            several = " in one register; raise registers" if qubits > MOST_QUBITS else ""
+        if max(qubits, encoded * quantum) > MAX_QUBITS:
+            most = f"at most {MAX_QUBITS}, which the engine simulates"
+            several = " in one register; raise registers" if qubits > MAX_QUBITS else ""
             yield f"n_qubits is {qubits}, encoder_qubits {encoded}; expected {most}{several}"
-        if max(self.n_qubits, self.most_encoders * quantum) > MOST_LATENT:
-            yield f"n_qubits is {self.n_qubits}, n_encoders {self.n_encoders}; expected at most {MOST_LATENT:,}"
-        if self.hidden_dim > MOST_HIDDEN:
-            yield f"hidden_dim is {self.hidden_dim}; expected at most {MOST_HIDDEN:,}"
+        if max(self.n_qubits, self.most_encoders * quantum) > MAX_LATENT:
+            yield f"n_qubits is {self.n_qubits}, n_encoders {self.n_encoders}; expected at most {MAX_LATENT:,}"
+        if self.hidden_dim > MAX_HIDDEN:
+            yield f"hidden_dim is {self.hidden_dim}; expected at most {MAX_HIDDEN:,}"
         head = qubits * (self.reuploads + 2 * self.head_layers * self.connectivity)
         # circuits of encoders are the same one with other angles
         encoders = 2 * self.encoder_layers * encoded * quantum
         for part, count in {"head": head, "encoders": encoders}.items():
-            if count > MOST_GATES and self.head != "mlp":
-                yield f"the circuit of the {part} would have {count:,} gates, expected at most {MOST_GATES:,}"
+            if count > MAX_GATES and self.head != "mlp":
+                yield f"the circuit of the {part} would have {count:,} gates, expected at most {MAX_GATES:,}"
             wide = (qubits if part == "head" else encoded) * (self.head != "mlp")
             memory, operations = circuit_cost(wide, count)
             operations *= self.registers if part == "head" else self.most_encoders
-            if wide <= MOST_QUBITS and (sentence := excess(part, memory, operations)):
+            if wide <= MAX_QUBITS and (sentence := excess(part, memory, operations)):
                 yield f"the circuit of the {sentence}; lower the qubits or the layers"
-        if self.measured == "words":
+        if self.measured_values == "words":
             if self.head != "quantum" or self.word_weight > qubits:
                 yield f"readout is {self.readout}; products of Z are of a quantum head's {qubits} qubits at most"
             count = sum(comb(qubits, weight) for weight in range(1, self.word_weight + 1))
-            if count > MOST_WORDS:
-                yield f"{count:,} products of Z would be read, expected at most {MOST_WORDS:,}; lower readout"
+            if count > MAX_WORDS:
+                yield f"{count:,} products of Z would be read, expected at most {MAX_WORDS:,}; lower readout"
         yield from self._parts_fit()
         if self.head == "quantum":
             yield from self._head_fits()
 
     def _parts_fit(self) -> Iterator[str]:
-        quantum, encoded = self.encoder == "quantum", self.latent_encoder_qubits
+        quantum = self.encoder == "quantum"
+        encoded = self.latent_encoder_qubits
         if self.encoder_ansatz is not None and not quantum:
             pair = f"encoder_ansatz is {self.encoder_ansatz!r} and encoder {self.encoder!r}"
             yield f"{pair}, which has no circuit; leave it out"
         if self.encoder_ansatz is not None and self.head != "quantum":
             yield f"encoder_ansatz is {self.encoder_ansatz!r} and there is no head with another one; give it as ansatz"
-        given = self.given(("connectivity", "ring", "block"))
+        unread_settings = self.non_default_names(("connectivity", "ring", "block"))
         if self.ansatz_of_encoders == PAPER_ANSATZ:  # with connectivity 1
-            given = [name for name in given if name == "connectivity"]
-        if given and self.ansatz != PAPER_ANSATZ:
-            defaults = (f"{name} to {type(self).model_fields[name].default}" for name in given)
-            unread = f"{', '.join(given)} would not be read: the ansatz 'paper' has them"
+            unread_settings = [name for name in unread_settings if name == "connectivity"]
+        if unread_settings and self.ansatz != PAPER_ANSATZ:
+            defaults = (
+                f"{name} to {type(self).model_fields[name].default}" for name in unread_settings
+            )
+            unread = f"{', '.join(unread_settings)} would not be read: the ansatz 'paper' has them"
             yield f"ansatz is {self.ansatz!r}, and {unread}; set {', '.join(defaults)}"
         if (self.head == "mlp") != (self.encoder == "none"):
             yield "head 'mlp' reads the embedding itself: encoder 'none' belongs to it, and to no other"
@@ -269,8 +277,8 @@ class ModelConfig(Section):
             yield "hidden_dim and batch_norm belong to a classical encoder or head, and encoder is 'quantum'"
         if not quantum and (self.components or self.odd):
             yield "components and odd belong to a quantum encoder, and there is none"
-        if not quantum and (given := self.given(("latent_scale", "wires"))):
-            yield f"{', '.join(given)} would not be read: they belong to a quantum encoder, and there is none"
+        if not quantum and (unread_settings := self.non_default_names(("latent_scale", "wires"))):
+            yield f"{', '.join(unread_settings)} would not be read: they belong to a quantum encoder, and there is none"
         if self.head == "mlp" and self.initial_angle is not None:
             yield "initial_angle is about circuits, and there is none; leave it out"
         if self.head != "quantum" and self.registers > 1:
@@ -293,20 +301,23 @@ class ModelConfig(Section):
                 yield "readout is about a quantum head, and head is 'none'; leave it out"
 
     def _registers_fit(self) -> Iterator[str]:
-        qubits, registers = self.n_qubits, self.registers
+        qubits = self.n_qubits
+        registers = self.registers
         if qubits % registers or self.register_qubits < max(2, self.connectivity + 1):
             yield (
                 f"registers is {registers}, n_qubits {qubits} and connectivity {self.connectivity}; registers have the "
                 "same number of qubits, 2 or more and above the connectivity: make n_qubits a multiple of registers"
             )
-        if self.measured == "first" or self.skip:
+        if self.measured_values == "first" or self.skip:
             yield (
                 f"registers is {registers} and readout {self.readout!r}; several registers are read as a whole: set "
                 "readout to 'all' or to a number of qubits in a product of Z, or registers to 1"
             )
 
     def _head_fits(self) -> Iterator[str]:
-        qubits, encoders, quantum = self.n_qubits, self.most_encoders, self.encoder == "quantum"
+        qubits = self.n_qubits
+        encoders = self.most_encoders
+        quantum = self.encoder == "quantum"
         if self.registers > 1:
             yield from self._registers_fit()
         if self.n_encoders == "auto" and not quantum:
@@ -333,12 +344,14 @@ class ModelConfig(Section):
             if many:
                 counts = ", ".join(f"{name} is {getattr(self, name)}" for name in many)
                 yield f"start 'sines' is that of one upload and one layer, and {counts}; set each to 1"
-            if self.ansatz != PAPER_ANSATZ or self.given(("connectivity", "ring", "block")):
+            if self.ansatz != PAPER_ANSATZ or self.non_default_names(
+                ("connectivity", "ring", "block")
+            ):
                 yield (
                     "start 'sines' is that of the ansatz 'paper' on a ring with connectivity 1 and block 'cx_ry'; "
                     "leave ansatz, ring, connectivity and block out, or set start to 'random'"
                 )
-            if self.measured != "all" or self.initial_angle is not None:
+            if self.measured_values != "all" or self.initial_angle is not None:
                 yield "start 'sines' reads all qubits and has angles of its own; leave readout and initial_angle out"
         if not self.final_linear and self.readout not in (None, "first"):
             yield "without a final linear layer one qubit is read: set readout to 'first'"
@@ -352,11 +365,11 @@ class SurrogateConfig(Section):
     bond: Positive | None = None
 
 
-MOST_SUPPORT = 200_000  # support vectors of a kept model
+MAX_SUPPORT = 200_000  # support vectors of a kept model
 
 
 class KernelConfig(Section):
     """Support vectors with RBF kernels in place of a model's structure."""
 
-    support: Annotated[int, Field(ge=1, le=MOST_SUPPORT)]  # number of support vectors
+    support: Annotated[int, Field(ge=1, le=MAX_SUPPORT)]  # number of support vectors
     votes: bool = False  # the sums are of pairs of labels, and each gives a vote

@@ -91,9 +91,10 @@ class BackendConfig(Section):
     @field_validator("options")
     @classmethod
     def _nothing_personal(cls, options: dict[str, Any]) -> dict[str, Any]:
-        if given := [name for name in PERSONAL_OPTIONS if name in options]:
+        if personal_options := [name for name in PERSONAL_OPTIONS if name in options]:
             raise ValueError(
-                f"it holds {', '.join(given)}. An address, a key, an agreement to a price and its limits are no part "
+                f"it holds {', '.join(personal_options)}. An address, a key, an agreement to a price and its "
+                "limits are no part "
                 "of a configuration: remove them and give them on the command line with --backend-option, or the "
                 "address and the key in the environment (QISKIT_IONQ_API_URL, QISKIT_IONQ_API_TOKEN)"
             )
@@ -121,12 +122,12 @@ class BaselinesConfig(Section):
         The training of baselines is one of them if some are trained, and not as earlier versions trained them.
         """
         content = super().identifying()
-        if self.training == "head" or not TRAINED.intersection(self.names):
+        if self.training == "head" or not TRAINED_BASELINES.intersection(self.names):
             del content["training"]
         return content
 
 
-TRAINED = {"mlp", "low_rank", "linear"}  # baselines that the training loop trains
+TRAINED_BASELINES = {"mlp", "low_rank", "linear"}  # baselines that the training loop trains
 
 _SYNONYMS = {"learning_rate": "lr"}  # names of other libraries
 
@@ -144,7 +145,7 @@ class RunConfig(Section):
     baselines: BaselinesConfig = BaselinesConfig()
 
     @classmethod
-    def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
+    def translate_earlier(cls, tree: dict[str, Any]) -> dict[str, Any]:
         """Return settings without the structures that an earlier version chose from: ``model`` is the chosen one."""
         tree.pop("candidates", None)
         return tree
@@ -152,7 +153,9 @@ class RunConfig(Section):
     def _contradictions(self) -> Iterator[str]:
         yield from self._noise_fits()
         yield from self._can_be_trained()
-        train, model, task = self.train, self.model, TASKS[self.data.task]
+        train = self.train
+        model = self.model
+        task = TASKS[self.data.task]
         if self.data.pair and self.body.learns:
             yield "data.text_column names pairs, and a body that learns reads single ones; leave its training out"
         if train.start_angle is not None and model.start != "sines":
@@ -166,29 +169,35 @@ class RunConfig(Section):
             yield f"train.thresholds is {train.thresholds!r} and data.task {task.name!r}; they are for 'multilabel'"
         if task.one_label:
             return
-        each = "one label per text" if task.several else "labels"
-        of_one = " of one label per text" * task.several
+        needed_labels = "one label per text" if task.several else "labels"
+        one_label_suffix = " of one label per text" * task.several
         unread = {
-            f"train.optimizer 'lbfgs' minimises a cross-entropy{of_one}": (
+            f"train.optimizer 'lbfgs' minimises a cross-entropy{one_label_suffix}": (
                 train.optimizer == "lbfgs" and model.head == "none"
             ),
-            f"train.class_weight weighs {each}": train.class_weight == "balanced",
-            f"train.calibration is about probabilities{of_one}": train.calibration == "temperature",
-            f"body.trainable and body.contrastive need {each}": self.body.learns,
+            f"train.class_weight weighs {needed_labels}": train.class_weight == "balanced",
+            f"train.calibration is about probabilities{one_label_suffix}": train.calibration
+            == "temperature",
+            f"body.trainable and body.contrastive need {needed_labels}": self.body.learns,
             f"a sign or a skip gives no {'labels of their own' if task.several else 'real value'}": (
                 model.head != "mlp" and (not model.final_linear or model.skip)
             ),
         }
-        if found := [fault for fault, present in unread.items() if present]:
-            yield f"data.task is {task.name!r}, and {found[0]}; leave it out, or choose the preset 'sines'"
+        if task_faults := [fault for fault, present in unread.items() if present]:
+            yield f"data.task is {task.name!r}, and {task_faults[0]}; leave it out, or choose the preset 'sines'"
 
     def _noise_fits(self) -> Iterator[str]:
         """Yield what is against a noise of the measured circuit: the head, or encoders without a head."""
-        noise, model, backend = self.noise, self.model, self.backend
-        own = {"noise", *NoiseConfig.model_fields} - {"gates"}
-        given = sorted(own & backend.options.keys())
-        if given and backend.entry.noise_section:
-            yield f"noise of training belongs to the section noise; move {', '.join(given)} of the backend there"
+        noise = self.noise
+        model = self.model
+        backend = self.backend
+        noise_options = {"noise", *NoiseConfig.model_fields} - {"gates"}
+        misplaced_options = sorted(noise_options & backend.options.keys())
+        if misplaced_options and backend.entry.noise_section:
+            yield (
+                f"noise of training belongs to the section noise; move {', '.join(misplaced_options)} of the "
+                "backend there"
+            )
         if noise.is_none:
             return
         if not backend.entry.noise_section:
@@ -204,7 +213,7 @@ class RunConfig(Section):
                 "without a head, noise is the shots of eq. 2 on encoders that are not odd; give noise.shots alone, or "
                 "a quantum head"
             )
-        shared = model.measured == "words" and model.word_weight > 1
+        shared = model.measured_values == "words" and model.word_weight > 1
         if shared and noise.readout_error and noise.shots and noise.shot_model == "gaussian":
             yield (
                 "readout error with shot_model 'gaussian' needs observables on disjoint qubits, and products of Z "
@@ -212,7 +221,10 @@ class RunConfig(Section):
             )
 
     def _can_be_trained(self) -> Iterator[str]:
-        train, model, body, backend = self.train, self.model, self.body, self.backend
+        train = self.train
+        model = self.model
+        body = self.body
+        backend = self.backend
         if model.batch_norm and train.batch_size == 1:
             yield (
                 "model.batch_norm normalises over the texts of a batch, and train.batch_size is 1; set it to 2 or "
@@ -248,7 +260,7 @@ class RunConfig(Section):
                     "train.optimizer 'lbfgs' needs exact values of the engine on the CPU; leave noise, backend and "
                     "device out, or choose the optimizer adam"
                 )
-            trained = [name for name in self.baselines.names if name in TRAINED]
+            trained = [name for name in self.baselines.names if name in TRAINED_BASELINES]
             if trained and self.baselines.training == "head":
                 yield (
                     f"baselines.training is 'head', and lbfgs trains no head such as the baseline {trained[0]!r}; set "
@@ -301,7 +313,7 @@ def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
             sentence = str(fault)
             if fault.kind == "extra_forbidden":  # an unknown setting, with the nearest one and all
                 path = [*map(str, fault.path)]
-                section, _ = _section_of(path)
+                section, _ = _innermost_section(path)
                 near = nearest_setting(path)
                 meant = f" did you mean {near}?" if near else ""
                 sentence += f";{meant} expected one of {', '.join(section.model_fields)}"
@@ -317,15 +329,15 @@ def nearest_setting(path: Sequence[str]) -> str:
     >>> nearest_setting(["train", "learning_rate"]), nearest_setting(["epochs"])
     ('train.lr', 'train.epochs')
     """
-    section, depth = _section_of(path)
+    section, depth = _innermost_section(path)
     name = _SYNONYMS.get(path[depth], path[depth])
-    if near := get_close_matches(name, section.model_fields, 1):
-        return ".".join([*path[:depth], *near])
-    found = [place for place, _ in settings_in(RunConfig) if place[-1] == name and not depth]
-    return ".".join(sorted(found, key=len)[0]) if found else ""
+    if close_names := get_close_matches(name, section.model_fields, 1):
+        return ".".join([*path[:depth], *close_names])
+    places = [place for place, _ in settings_in(RunConfig) if place[-1] == name and not depth]
+    return ".".join(sorted(places, key=len)[0]) if places else ""
 
 
-def _section_of(path: Sequence[str]) -> tuple[type[Section], int]:
+def _innermost_section(path: Sequence[str]) -> tuple[type[Section], int]:
     """Return the innermost section that a dotted name begins with, and the number of its parts up to there."""
     section: Any = RunConfig
     for depth, part in enumerate(path[:-1]):

@@ -37,24 +37,24 @@ class Section(CheckedModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_this_version(cls, tree: Any) -> Any:
+    def _translate_versions(cls, tree: Any) -> Any:
         """Drop or rename settings of earlier versions, or raise ValueError if this version cannot compute with them."""
-        return cls.renamed(dict(tree)) if isinstance(tree, dict) else tree
+        return cls.translate_earlier(dict(tree)) if isinstance(tree, dict) else tree
 
     @classmethod
-    def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
+    def translate_earlier(cls, tree: dict[str, Any]) -> dict[str, Any]:
         """Return settings, some of which may have the names of earlier versions, with their names in this one."""
         return tree
 
     def identifying(self) -> dict[str, Any]:
         """Return the settings that name a run, as the earliest version had them, so that names stay as they were."""
-        return self.model_dump(mode="json", exclude=self.unchanged())
+        return self.model_dump(mode="json", exclude=self.neutral_settings())
 
-    def unchanged(self) -> set[str]:
+    def neutral_settings(self) -> set[str]:
         """Return the names of settings marked `NEUTRAL` that have their defaults."""
         fields = type(self).model_fields.items()
-        marked = {name for name, field in fields if NEUTRAL in field.metadata}
-        return marked - set(self.given(marked))
+        neutral_names = {name for name, field in fields if NEUTRAL in field.metadata}
+        return neutral_names - set(self.non_default_names(neutral_names))
 
 
 def settings_in(section: type[Section]) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
@@ -62,6 +62,6 @@ def settings_in(section: type[Section]) -> Iterator[tuple[tuple[str, ...], Field
     for name, field in section.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Section):
-            yield from (((name, *path), each) for path, each in settings_in(kind))
+            yield from (((name, *path), inner_field) for path, inner_field in settings_in(kind))
         else:
             yield (name,), field

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Tree = dict[str, Any]  # sections and values as in TOML
 
-MOST_SECTIONS = 8  # limit for the name of a setting; the deepest in a configuration has three
+MAX_SECTIONS = 8  # limit for the name of a setting; the deepest in a configuration has three
 
 _EXAMPLES = {
     "--set": "--set train.lr=0.003",
@@ -44,9 +44,9 @@ def with_settings(tree: Tree, settings: Mapping[str, Any]) -> Tree:
     {'train': {'lr': 0.2, 'epochs': 5}, 'seed': 1}
     """
     for name, value in settings.items():
-        if name.count(".") > MOST_SECTIONS:
+        if name.count(".") > MAX_SECTIONS:
             raise UserError(
-                f"setting {name[:40]!r}...: a name has at most {MOST_SECTIONS} sections."
+                f"setting {name[:40]!r}...: a name has at most {MAX_SECTIONS} sections."
             )
         tree = _with(tree, name.split("."), value, name)
     return tree
@@ -61,14 +61,15 @@ def _with(tree: Tree, path: list[str], value: Any, name: str) -> Tree:
     return {**tree, path[0]: _with(branch, path[1:], value, name)}
 
 
-def settings_of(config: RunConfig) -> Tree:
+def flat_settings(config: RunConfig) -> Tree:
     """Return all settings of a configuration by dotted names, with values as in JSON."""
     return flat(config.model_dump(mode="json"))
 
 
-def differing(config: RunConfig, other: RunConfig) -> Tree:
-    """Return the settings of ``config`` that differ from ``other``, by dotted names in alphabetical order."""
-    ours, theirs = settings_of(config), settings_of(other)
+def find_differing(config: RunConfig, reference: RunConfig) -> Tree:
+    """Return the settings of ``config`` that differ from ``reference``, by dotted names in alphabetical order."""
+    ours = flat_settings(config)
+    theirs = flat_settings(reference)
     names = sorted(ours.keys() | theirs.keys())
     return {name: ours.get(name) for name in names if ours.get(name) != theirs.get(name)}
 

@@ -23,7 +23,7 @@ from qllmft.config.run import RunConfig
 from qllmft.config.section import Section
 from qllmft.config.settings import flat
 from qllmft.errors import UserError
-from qllmft.files import MOST_TOML_BYTES, expanded, parse_toml, read_text
+from qllmft.files import MAX_TOML_BYTES, expand_home, parse_toml, read_text
 from qllmft_backends.validation import CheckedModel, faults
 
 # settings by dotted names; a file may write "train.lr" = 0.1, or lr = 0.1 in a section train
@@ -61,14 +61,14 @@ def read_chosen(package: str, choice: str, kind: str) -> tuple[str, dict[str, An
     """Return name and content of a file: of the package by its name, or of the user by a path that ends with .toml."""
     if not choice.endswith(".toml"):
         return choice, parse_toml(read_named(package, choice, kind))
-    path = expanded(choice)
+    path = expand_home(choice)
     return path.stem, read_toml(path, kind)
 
 
 def read_toml(path: Path, kind: str) -> dict[str, Any]:
     """Read a user's file, or raise UserError with the name of its ``kind``."""
     try:
-        return parse_toml(read_text(path, MOST_TOML_BYTES))
+        return parse_toml(read_text(path, MAX_TOML_BYTES))
     except UserError:
         raise
     except OSError as error:
@@ -77,7 +77,7 @@ def read_toml(path: Path, kind: str) -> dict[str, Any]:
         raise UserError(f"the {kind} {path} is not TOML: {error}.") from error
 
 
-def validated(model: type[Model], tree: dict[str, Any], origin: str) -> Model:
+def validate_content(model: type[Model], tree: dict[str, Any], origin: str) -> Model:
     """Validate the content of a file."""
     try:
         return model.model_validate(tree)
@@ -93,7 +93,8 @@ def commented_toml(config: RunConfig) -> str:
 
 def _lines(section: Section, path: str) -> Iterator[str]:
     """Yield the lines of a section, those of its parts last."""
-    fields, notes = type(section).model_fields, _notes(type(section))
+    fields = type(section).model_fields
+    notes = _notes(type(section))
     parts = [name for name in fields if isinstance(getattr(section, name), Section)]
     if path:
         yield f"\n[{path}]"
@@ -105,10 +106,10 @@ def _lines(section: Section, path: str) -> Iterator[str]:
         yield from (f"# {note.replace('None', 'not set')}" for note in notes.get(name, ()))
         if choices := _choices(fields[name].annotation):
             yield f"# {'one of ' if choices[1:] else 'a number or '}{', '.join(choices)}"
-        given = getattr(section, name) != fields[name].get_default(
+        is_changed = getattr(section, name) != fields[name].get_default(
             call_default_factory=True, validated_data={}
         )
-        yield _setting(name, value) if given else f"# {_setting(name, value)}"
+        yield _setting(name, value) if is_changed else f"# {_setting(name, value)}"
     for name in parts:
         yield from _lines(getattr(section, name), f"{path}.{name}".lstrip("."))
 
@@ -118,28 +119,34 @@ def _setting(name: str, value: Any) -> str:
     if value is None:
         return f"{name} =  # not set"
     if isinstance(value, dict):  # in one line, not as a section
-        return f"{name} = {{{', '.join(_setting(key, each) for key, each in value.items())}}}"
+        return f"{name} = {{{', '.join(_setting(key, entry) for key, entry in value.items())}}}"
     return re.sub(r",?\s+(?=\]$)|(?<=\[)\s+", "", " ".join(tomli_w.dumps({name: value}).split()))
 
 
-def _choices(of: Any) -> list[str]:
+def _choices(annotation: Any) -> list[str]:
     """Return the values that a type allows, as in TOML, or none if it is no choice among words."""
-    if get_origin(of) is Literal:
-        return [json.dumps(value) for value in get_args(of)]
-    return [choice for part in get_args(of) if part is not type(None) for choice in _choices(part)]
+    if get_origin(annotation) is Literal:
+        return [json.dumps(value) for value in get_args(annotation)]
+    return [
+        choice
+        for part in get_args(annotation)
+        if part is not type(None)
+        for choice in _choices(part)
+    ]
 
 
 def _notes(section: type[Section]) -> dict[str, list[str]]:
     """Return the comments of the fields in the source of a section: above a field, and at the end of its line."""
-    models = [each for each in section.__mro__ if issubclass(each, CheckedModel)]
-    found: dict[str, list[str]] = {}
+    models = [base for base in section.__mro__ if issubclass(base, CheckedModel)]
+    comments_by_field: dict[str, list[str]] = {}
     for model in models[::-1]:
-        source, above = inspect.getsource(model), list[str]()
+        source = inspect.getsource(model)
+        comments_above = list[str]()
         tokens = tokenize.generate_tokens(io.StringIO(source).readline)
         comments = {t.start[0]: t.string[1:].strip() for t in tokens if t.type == tokenize.COMMENT}
         for number, line in enumerate(source.splitlines(), 1):
-            own = [comments[number]] if number in comments else []
+            line_comments = [comments[number]] if number in comments else []
             if field := _FIELD.match(line):
-                found[field[1]] = above + own
-            above = above + own if own and not field else []
-    return found
+                comments_by_field[field[1]] = comments_above + line_comments
+            comments_above = comments_above + line_comments if line_comments and not field else []
+    return comments_by_field

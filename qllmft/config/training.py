@@ -56,9 +56,10 @@ class TrainConfig(Section):
     thresholds: Annotated[ThresholdChoice, NEUTRAL] = "half"
 
     @classmethod
-    def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
+    def translate_earlier(cls, tree: dict[str, Any]) -> dict[str, Any]:
         """Return settings with the schedule in lr_decay."""
-        schedule, decay = tree.pop("schedule", None), tree.get("lr_decay", 1.0)
+        schedule = tree.pop("schedule", None)
+        decay = tree.get("lr_decay", 1.0)
         if schedule == "cosine" and decay not in (1.0, "cosine"):
             raise ValueError(f"lr_decay is {decay} and schedule 'cosine'; choose one of the two")
         if schedule == "cosine" or (schedule == "exponential" and decay == "cosine"):
@@ -71,18 +72,18 @@ class TrainConfig(Section):
 
     def identifying(self) -> dict[str, Any]:
         """Return the settings that name a run; see `Section.identifying`."""
-        own: dict[str, Any] = {"schedule": "exponential"}
+        schedule_settings: dict[str, Any] = {"schedule": "exponential"}
         if self.lr_decay == "cosine":
-            own = {"schedule": "cosine", "lr_decay": 1.0}
-        return super().identifying() | own
+            schedule_settings = {"schedule": "cosine", "lr_decay": 1.0}
+        return super().identifying() | schedule_settings
 
     def _contradictions(self) -> Iterator[str]:
         if self.optimizer == "lbfgs":
             if self.ridge:
                 yield "optimizer 'lbfgs' always has a ridge: leave ridge out"
             unread = ("batch_size", "lr", "lr_decay", "weight_decay", "embedding_noise", "body_lr")
-            if given := self.given(unread):
-                yield f"optimizer 'lbfgs' takes all texts at once and finds its steps: leave {given} out"
+            if unread_settings := self.non_default_names(unread):
+                yield f"optimizer 'lbfgs' takes all texts at once and finds its steps: leave {unread_settings} out"
             if self.select != "last":
                 yield "optimizer 'lbfgs' ends at its last point: set select to 'last'"
         elif self.ridge_c != 1.0 and not self.ridge:

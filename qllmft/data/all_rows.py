@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.counts import count_of
-from qllmft.data.corpus import Corpus, Table, listed
+from qllmft.counts import format_count
+from qllmft.data.corpus import Corpus, Table, join_first
 from qllmft.errors import UserError
 from qllmft.tasks import TASKS
 
 Rows = NDArray[np.int64]
 
-PARTS = 3  # training, validation, test; each has a text of each label
+N_PARTS = 3  # training, validation, test; each has a text of each label
 
 
 def split_off_test(
@@ -39,10 +39,10 @@ def split_off_test(
                 f"data.folds is {config.folds} and data.fold is not given; expected 0 to {config.folds - 1}. "
                 "`qllmft train --folds` trains on all of them."
             )
-        held = folds_of(table, corpus, config, random, config.folds) == config.fold
+        held_out = assign_folds(table, corpus, config, random, config.folds) == config.fold
     else:
-        held = _held(table, corpus, config, random, config.test_size, PARTS)
-    return _divided(table, corpus, held, "the test")
+        held_out = _hold_out_rows(table, corpus, config, random, config.test_size, N_PARTS)
+    return _divide_rows(table, corpus, held_out, "the test")
 
 
 def split_off_validation(
@@ -59,21 +59,25 @@ def split_off_validation(
     Raises:
         UserError: if there are too few rows of a label or groups, or a part is empty.
     """
-    held = _held(table, corpus, config, random, 1.0 - config.train_fraction, PARTS - 1)
-    return _divided(table, corpus, held, "validation")
+    held_out = _hold_out_rows(
+        table, corpus, config, random, 1.0 - config.train_fraction, N_PARTS - 1
+    )
+    return _divide_rows(table, corpus, held_out, "validation")
 
 
-def _divided(
-    table: Table, corpus: Corpus, held: NDArray[np.bool_], purpose: str
+def _divide_rows(
+    table: Table, corpus: Corpus, held_out: NDArray[np.bool_], purpose: str
 ) -> tuple[Table, Table]:
     """Return the rows that are not held out, and those that are for a purpose."""
-    train, rest = table.take(np.flatnonzero(~held)), table.take(np.flatnonzero(held))
-    if not len(train) or not len(rest):
+    train = table.take(np.flatnonzero(~held_out))
+    held_out_table = table.take(np.flatnonzero(held_out))
+    if not len(train) or not len(held_out_table):
         raise UserError(
-            f"{corpus.source}: {len(table)} rows leave {len(train)} for training and {len(rest)} for {purpose}. "
+            f"{corpus.source}: {len(table)} rows leave {len(train)} for training and {len(held_out_table)} for "
+            f"{purpose}. "
             "Add rows, or change --test-size or data.train_fraction."
         )
-    return train, rest
+    return train, held_out_table
 
 
 def in_words(config: DataConfig) -> str:
@@ -89,7 +93,7 @@ def in_words(config: DataConfig) -> str:
     return f"{first}, drawn by chance{' within each label' * TASKS[config.task].one_label}"
 
 
-def _held(
+def _hold_out_rows(
     table: Table,
     corpus: Corpus,
     config: DataConfig,
@@ -115,12 +119,12 @@ def _held(
     if config.group_column is not None:
         assert table.keys is not None
         groups = len(np.unique(table.keys))
-        fold = folds_of(table, corpus, config, random, max(2, min(groups, round(1.0 / share))))
+        fold = assign_folds(table, corpus, config, random, max(2, min(groups, round(1.0 / share))))
         return np.asarray(fold == np.abs(np.bincount(fold) / len(fold) - share).argmin())
-    held = np.zeros(len(table), bool)
+    held_out = np.zeros(len(table), bool)
     for rows in _by_label(table, corpus, config, parts):
-        held[random.permutation(rows)[: max(1, round(share * len(rows)))]] = True
-    return held
+        held_out[random.permutation(rows)[: max(1, round(share * len(rows)))]] = True
+    return held_out
 
 
 def _by_label(table: Table, corpus: Corpus, config: DataConfig, least: int) -> Iterator[Rows]:
@@ -128,24 +132,24 @@ def _by_label(table: Table, corpus: Corpus, config: DataConfig, least: int) -> I
     if not TASKS[config.task].one_label:
         yield np.arange(len(table))
         return
-    found = [np.flatnonzero(table.labels == label) for label in range(corpus.n_classes)]
-    sizes = [(name, len(rows)) for name, rows in zip(corpus.label_names, found, strict=True)]
+    label_rows = [np.flatnonzero(table.labels == label) for label in range(corpus.n_classes)]
+    sizes = [(name, len(rows)) for name, rows in zip(corpus.label_names, label_rows, strict=True)]
     if few := [f"{name!r} {size}" for name, size in sizes if 0 < size < least]:
         raise UserError(
             f"{corpus.source}: each label needs {least} texts or more, one for each part or fold; there are fewer of "
-            f"{listed(few)}{_where(table, corpus)}. Add texts, or leave the rows of these labels out."
+            f"{join_first(few)}{_where_text(table, corpus)}. Add texts, or leave the rows of these labels out."
             f"{corpus.findings.label_remedy}"
         )
-    yield from (rows for rows in found if len(rows))
+    yield from (rows for rows in label_rows if len(rows))
 
 
-def _where(table: Table, corpus: Corpus) -> str:
+def _where_text(table: Table, corpus: Corpus) -> str:
     """Return the rows that a count is of, or "" for all of the corpus."""
-    whole = sum(map(len, corpus.splits.values()))
-    return " in the rows that are not the test" if len(table) < whole else ""
+    total = sum(map(len, corpus.splits.values()))
+    return " in the rows that are not the test" if len(table) < total else ""
 
 
-def folds_of(
+def assign_folds(
     table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator, count: int
 ) -> NDArray[np.int64]:
     """Return the fold (N,) of each row, with equal shares of labels if a text has one.
@@ -171,8 +175,9 @@ def folds_of(
     assert table.keys is not None
     if (groups := len(np.unique(table.keys))) < count:
         raise UserError(
-            f"{corpus.source}: the column {config.group_column!r} has {count_of(groups, 'value')}"
-            f"{_where(table, corpus)}, and the split needs {count} or more. Choose another column with --group, or "
+            f"{corpus.source}: the column {config.group_column!r} has {format_count(groups, 'value')}"
+            f"{_where_text(table, corpus)}, and the split needs {count} or more. Choose another column with "
+            "--group, or "
             "leave it out."
         )
     shuffled: dict[str, Any] = {"shuffle": True, "random_state": int(random.integers(2**31))}

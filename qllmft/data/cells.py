@@ -17,11 +17,11 @@ import numpy as np
 from qllmft.data.file_bytes import DataFile, open_file
 from qllmft.errors import UserError
 
-MOST_BYTES = 1_000_000_000  # of a table, and of a group of rows that parquet unpacks
-MOST_ROWS = 20_000_000
-MOST_COLUMNS = 10_000  # each costs pandas about 1 ms
+MAX_BYTES = 1_000_000_000  # of a table, and of a group of rows that parquet unpacks
+MAX_ROWS = 20_000_000
+MAX_COLUMNS = 10_000  # each costs pandas about 1 ms
 # bytes or characters of a cell; a body tokenises a text as a whole before it cuts it
-MOST_TEXT = 1_000_000
+MAX_TEXT = 1_000_000
 MOST_LABEL = 200  # characters; int() refuses numbers of more than 4,300 digits
 ROWS_AT_ONCE = 1_000
 _VARIATIONS = re.compile("[\ufe00-\ufe0f]")  # selectors of the form of the character before
@@ -29,9 +29,9 @@ _VARIATIONS = re.compile("[\ufe00-\ufe0f]")  # selectors of the form of the char
 
 def check_columns(count: int, path: DataFile) -> None:
     """Raise UserError for a table with too many columns."""
-    if count > MOST_COLUMNS:
+    if count > MAX_COLUMNS:
         raise UserError(
-            f"{path} has {count:,} columns, expected at most {MOST_COLUMNS:,}; leave out the unread ones."
+            f"{path} has {count:,} columns, expected at most {MAX_COLUMNS:,}; leave out the unread ones."
         )
 
 
@@ -87,7 +87,7 @@ def is_number(text: str) -> bool:
         return False
 
 
-def label_of(value: Any) -> str:
+def label_text(value: Any) -> str:
     """Return a label as text, "1" for 1, 1.0 and '1', and "" if it is missing."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -103,7 +103,7 @@ def list_in(text: str) -> list[Any] | None:
     (['home', 'bad'], ['home'], None)
     """
     text = text.strip()
-    if not (text.startswith("[") and text.endswith("]")) or len(text) > MOST_TEXT:
+    if not (text.startswith("[") and text.endswith("]")) or len(text) > MAX_TEXT:
         return None
     try:
         value = ast.literal_eval(text)
@@ -142,8 +142,8 @@ def open_parquet(path: DataFile, columns: Sequence[str]) -> Iterator[Any]:
                 raise UserError(
                     f"{path} has several columns named {twice[0]!r}, expected one. Rename the others."
                 )
-            read = sorted(paths & set(columns))
-            with ParquetFile(opened, metadata=metadata, read_dictionary=read) as file:
+            read_columns = sorted(paths & set(columns))
+            with ParquetFile(opened, metadata=metadata, read_dictionary=read_columns) as file:
                 yield file
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -160,7 +160,7 @@ def batches(
         file: the open file.
         columns: names of the columns.
         path: of the file, for messages.
-        most: number of bytes of the whole unpacked file; None: each of its groups of rows has `MOST_BYTES`.
+        most: number of bytes of the whole unpacked file; None: each of its groups of rows has `MAX_BYTES`.
 
     Raises:
         UserError: if the file unpacks to more rows or bytes than the bounds.
@@ -172,10 +172,10 @@ def batches(
         if chunk.path_in_schema.split(".")[0] in columns:
             sizes[i] += chunk.total_uncompressed_size
     size = max(sizes, default=0) if most is None else sum(sizes)
-    bound = MOST_BYTES if most is None else most
-    if size > bound or (most is not None and metadata.num_rows > MOST_ROWS):
+    bound = MAX_BYTES if most is None else most
+    if size > bound or (most is not None and metadata.num_rows > MAX_ROWS):
         raise UserError(
-            f"{path} unpacks to {metadata.num_rows:,} rows and {size:,} bytes; expected at most {MOST_ROWS:,} rows and "
+            f"{path} unpacks to {metadata.num_rows:,} rows and {size:,} bytes; expected at most {MAX_ROWS:,} rows and "
             f"{bound:,} bytes. Split it."
         )
     rows = 0
@@ -196,9 +196,9 @@ def _values(column: Any, place: str) -> list[Any]:
     kind = column.type.value_type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
         longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
-        if longest > MOST_TEXT:
+        if longest > MAX_TEXT:
             raise UserError(
-                f"{place}: a cell has {longest:,} bytes, expected at most {MOST_TEXT:,}. Split it."
+                f"{place}: a cell has {longest:,} bytes, expected at most {MAX_TEXT:,}. Split it."
             )
     values = column.dictionary.to_pylist()
     return [None if index is None else values[index] for index in column.indices.to_pylist()]

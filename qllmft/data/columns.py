@@ -12,8 +12,8 @@ from qllmft.config import DataConfig
 from qllmft.data.cells import is_blank
 from qllmft.errors import UserError
 
-MOST_BEFORE = 20  # lines or rows before the one that names the columns
-_MOST_NAMED = 12  # columns that an error lists
+MAX_BEFORE = 20  # lines or rows before the one that names the columns
+_MAX_NAMED = 12  # columns that an error lists
 _LONG_NAME = 60  # characters; longer ones are texts
 _SENTENCE = re.compile(r"\S+\s+\S+.*[.!?]")
 _VALUE = re.compile(r"[-+]?\d+([.,]\d+)?%?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*")
@@ -62,7 +62,7 @@ def plain(name: object) -> str:
     return text.casefold()
 
 
-def position_of(column: str, names: Sequence[str], where: object) -> int:
+def find_position(column: str, names: Sequence[str], where: object) -> int:
     """Return the position of a column, or -1 if there is none.
 
     A name that is exactly the column goes before one that differs in blanks or capitals.
@@ -73,9 +73,9 @@ def position_of(column: str, names: Sequence[str], where: object) -> int:
     for form in (str, plain):
         places = [place for place, name in enumerate(names) if form(name) == form(column)]
         if len(places) > 1:
-            same = names[places[0]]
+            column_name = names[places[0]]
             raise UserError(
-                f"{where} has several columns named {same!r}, expected one. Rename the others."
+                f"{where} has several columns named {column_name!r}, expected one. Rename the others."
             )
         if places:
             return places[0]
@@ -106,9 +106,9 @@ def no_column(column: str, names: Sequence[Any], where: object, columns: Columns
     """
     ends = tuple(str(name) for name in names)
     names = [name for name in names if not any(end.startswith(f"{name}.") for end in ends)]
-    listed = ", ".join(repr(str(name)[:_LONG_NAME]) for name in names[:_MOST_NAMED])
-    if len(names) > _MOST_NAMED:
-        listed += f", and {len(names) - _MOST_NAMED:,} more"
+    listed = ", ".join(repr(str(name)[:_LONG_NAME]) for name in names[:_MAX_NAMED])
+    if len(names) > _MAX_NAMED:
+        listed += f", and {len(names) - _MAX_NAMED:,} more"
     remedy = f"Choose with {_option(column, columns)}."
     if near := nearest(column, names):
         remedy = f"Did you mean {near!r}? {remedy}"

@@ -13,15 +13,18 @@ from io import TextIOWrapper
 from typing import BinaryIO, cast
 
 from qllmft.data import cells
-from qllmft.data.cells import MOST_TEXT
+from qllmft.data.cells import MAX_TEXT
 from qllmft.data.file_bytes import DataFile, open_file
 from qllmft.errors import UserError
 
-CHUNK = 1_000_000  # bytes that are examined at once
-MOST_LINE = 20 * MOST_TEXT  # bytes of a line of a table, which may have several texts
+CHUNK_BYTES = 1_000_000  # bytes that are examined at once
+MAX_LINE_CHARACTERS = 20 * MAX_TEXT  # bytes of a line of a table, which may have several texts
 _HEAD = 4_096  # bytes that tell the format
-_GZIP, _ZIP, _OLD_EXCEL, _PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1"
-_LEAST_SHARE = 0.3  # of NUL bytes at even or odd places of UTF-16, whose letters are mostly Latin
+_GZIP = b"\x1f\x8b"
+_ZIP = b"PK\x03\x04"
+_OLD_EXCEL = b"\xd0\xcf\x11\xe0"
+_PARQUET = b"PAR1"
+_MIN_SHARE = 0.3  # of NUL bytes at even or odd places of UTF-16, whose letters are mostly Latin
 
 # bytes of a word with a letter beyond ASCII
 _WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
@@ -31,7 +34,7 @@ _SIGNS = "«»¡¿£€¢¥¤§©®™·´ªº†‡‰½¼¾²³°±×÷µ¶¨�
 # small letter.
 _WESTERN = re.compile(rf"[{_SIGNS}‹›„‚]*(?:[{_LETTERS}]|[“”‘’–—…•\xad/])*[{_SIGNS}‹›„‚]*")
 _MIXED_CASE = re.compile(r"[a-zß-ÿ][À-ÜŒŠŽŸ]")
-_MOST_FOREIGN = 0.3  # share of words without an ASCII letter, such as those of Cyrillic or Greek
+_MAX_FOREIGN = 0.3  # share of words without an ASCII letter, such as those of Cyrillic or Greek
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def open_bytes(path: DataFile, *, zipped: bool, most: int | None = None) -> Iter
         ) from error
 
 
-def format_of(path: DataFile) -> tuple[str, bool]:
+def detect_format(path: DataFile) -> tuple[str, bool]:
     """Return the suffix in small letters that fits the content of a regular file, and whether gzip packed it."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     zipped = _head(path, zipped=False).startswith(_GZIP)
@@ -106,7 +109,11 @@ def _head(path: DataFile, *, zipped: bool) -> bytes:
 
 
 def examine(
-    path: DataFile, *, zipped: bool = False, most: int | None = None, longest: int = MOST_LINE
+    path: DataFile,
+    *,
+    zipped: bool = False,
+    most: int | None = None,
+    longest: int = MAX_LINE_CHARACTERS,
 ) -> TextFile:
     """Find the encoding and the ends of lines of a regular file.
 
@@ -122,7 +129,7 @@ def examine(
     head = _head(path, zipped=zipped)
     facts = ("gzip",) if zipped else ()
     if wide := _wide_encoding(head):
-        newline = _newline_of(path, zipped, wide)
+        newline = _find_newline(path, zipped, wide)
         return TextFile(path, zipped, wide, newline, (*facts, "UTF-16"))
     has_newline = False
     size = lines = 0
@@ -130,7 +137,7 @@ def examine(
     decoder = codecs.getincrementaldecoder("utf-8")()
     valid = True
     with open_bytes(path, zipped=zipped, most=most) as file:
-        while chunk := file.read(CHUNK):
+        while chunk := file.read(CHUNK_BYTES):
             size += len(chunk)
             if most is not None and size > most:
                 raise UserError(
@@ -147,7 +154,7 @@ def examine(
             run += len(chunk) if first < 0 else first
             if run > longest:
                 raise UserError(
-                    f"{path}, line {lines + 1}: it has more than {longest:,} bytes, expected at most {MOST_TEXT:,} "
+                    f"{path}, line {lines + 1}: it has more than {longest:,} bytes, expected at most {MAX_TEXT:,} "
                     "in a text. Is this a table?"
                 )
             run = run if first < 0 else len(chunk) - chunk.rfind(mark) - 1
@@ -178,21 +185,21 @@ def _wide_encoding(head: bytes) -> str:
     pairs = len(head) // 2
     even = head[::2].count(0)
     odd = head[1::2].count(0)
-    if pairs and odd > _LEAST_SHARE * pairs and not even:
+    if pairs and odd > _MIN_SHARE * pairs and not even:
         return "utf-16-le"
-    if pairs and even > _LEAST_SHARE * pairs and not odd:
+    if pairs and even > _MIN_SHARE * pairs and not odd:
         return "utf-16-be"
     return ""
 
 
-def _newline_of(path: DataFile, zipped: bool, encoding: str) -> str:
+def _find_newline(path: DataFile, zipped: bool, encoding: str) -> str:
     """Return the end of the lines of UTF-16, or raise UserError if it is damaged."""
     decoder = codecs.getincrementaldecoder(encoding)()
     returns = False
-    with open_bytes(path, zipped=zipped, most=cells.MOST_BYTES) as file:
+    with open_bytes(path, zipped=zipped, most=cells.MAX_BYTES) as file:
         final = False
         while not final:
-            chunk = file.read(CHUNK)
+            chunk = file.read(CHUNK_BYTES)
             final = not chunk
             try:
                 text = decoder.decode(chunk, final)
@@ -207,8 +214,8 @@ def _newline_of(path: DataFile, zipped: bool, encoding: str) -> str:
 
 
 def _nul_byte(path: DataFile, lines: int, chunk: bytes) -> UserError:
-    before = chunk[: chunk.index(0)]
-    line = lines + (before.count(b"\n") or before.count(b"\r")) + 1
+    bytes_before = chunk[: chunk.index(0)]
+    line = lines + (bytes_before.count(b"\n") or bytes_before.count(b"\r")) + 1
     return UserError(
         f"{path}, line {line}: it has a NUL byte, expected text. Remove all of them: "
         f"tr -d '\\000' < {path.name} > clean-{path.name}."
@@ -230,7 +237,7 @@ def _western_word(path: DataFile, zipped: bool) -> str:
                 words += 1
                 foreign += word.isalpha() and not any(letter.isascii() for letter in word)
                 example = example or (word if word.isalpha() and len(word) > 2 else "")
-    if foreign > _MOST_FOREIGN * words:
+    if foreign > _MAX_FOREIGN * words:
         raise _not_utf8(path, zipped)
     return example or word
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config.data import PairFeatures
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.data.cells import visible_text
 from qllmft.errors import UserError
 
@@ -31,7 +31,7 @@ class Findings:
     )
     first_skipped: tuple[str, ...] = ()  # names of the first of them
     dropped_rows: int = 0  # duplicates that were left out; see `Corpus.without_duplicates`
-    repeated_texts: int = 0  # different texts that occur more than once, see `copies_of`
+    repeated_texts: int = 0  # different texts that occur more than once, see `find_copies`
     crossing_texts: int = 0  # repeated texts in more than one of training, validation and test
     contradictory_texts: int = 0  # repeated texts with more than one label
     # number of drawn texts, by name of each label that has fewer than requested
@@ -63,35 +63,35 @@ class Findings:
         """Yield the findings in words."""
         yield from self._label_sentences()
         if self.skipped_rows:
-            first = listed(self.first_skipped, self.skipped_rows, "; ")
+            first = join_first(self.first_skipped, self.skipped_rows, "; ")
             yield f"{_rows(self.skipped_rows)} left out: {first}."
         if self.dropped_rows:
             yield f"{_rows(self.dropped_rows)} left out as duplicates."
         if self.repeated_texts:
             yield (
-                f"Duplicates: {count_of(self.repeated_texts, 'text', ('occurs', 'occur'))} more than once, "
+                f"Duplicates: {format_count(self.repeated_texts, 'text', ('occurs', 'occur'))} more than once, "
                 f"{self.crossing_texts:,} of them in more than one of training, validation and test, "
                 f"{self.contradictory_texts:,} with different labels. --duplicates drop leaves them out."
             )
         counts = [(name, count, self.tested.get(name, 0)) for name, count in self.drawn.items()]
         if few := [
-            f"{count_of(count + tested, 'text')} of {name!r} ({count} train and validate, {tested} test)"
+            f"{format_count(count + tested, 'text')} of {name!r} ({count} train and validate, {tested} test)"
             for name, count, tested in counts
         ]:
-            yield f"{listed(few)}: {self.requested} per label are requested."
+            yield f"{join_first(few)}: {self.requested} per label are requested."
 
     def _label_sentences(self) -> Iterator[str]:
         """Yield the findings about the names of labels."""
         if self.merged_labels:
-            yield f"Labels merged: {listed(self.merged_labels, between='; ')}."
+            yield f"Labels merged: {join_first(self.merged_labels, between='; ')}."
         if self.similar_labels:
             yield (
-                f"Labels that differ only in writing: {listed(self.similar_labels, between='; ')}. --merge-labels "
+                f"Labels that differ only in writing: {join_first(self.similar_labels, between='; ')}. --merge-labels "
                 "makes one label of each group."
             )
         if self.listed_labels:
             yield (
-                f"{count_of(self.listed_labels, 'label', ('is a list', 'are lists'))} written as text, such as "
+                f"{format_count(self.listed_labels, 'label', ('is a list', 'are lists'))} written as text, such as "
                 f"{self.first_list!r}: each list is one label here. --task multilabel reads lists."
             )
         if self.many_labels:
@@ -99,17 +99,20 @@ class Findings:
 
 
 def _rows(count: int) -> str:
-    return count_of(count, "row", ("is", "are"))
+    return format_count(count, "row", ("is", "are"))
 
 
-def listed(parts: Sequence[str], total: int | None = None, between: str = ", ") -> str:
+def join_first(parts: Sequence[str], total: int | None = None, between: str = ", ") -> str:
     """Join the first of the parts, ``total`` of them or all that are given, and add the number of the others.
 
-    >>> listed(["row 2", "row 5"], 9)
+    >>> join_first(["row 2", "row 5"], 9)
     'row 2, row 5, and 7 more'
     """
-    shown, total = list(parts[:FIRST_ROWS]), len(parts) if total is None else total
-    return between.join(shown + [f"and {total - len(shown):,} more"] * (total > len(shown)))
+    first_parts = list(parts[:FIRST_ROWS])
+    total = len(parts) if total is None else total
+    return between.join(
+        first_parts + [f"and {total - len(first_parts):,} more"] * (total > len(first_parts))
+    )
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,7 @@ class Corpus:
         """Return k, the number of labels or targets."""
         return len(self.label_names)
 
-    def pooled(self) -> Table:
+    def join_splits(self) -> Table:
         """Return all splits in one table, in their order."""
         first, *_ = tables = list(self.splits.values())
         keys = [table.keys for table in tables if table.keys is not None]
@@ -185,24 +188,24 @@ class Corpus:
     def without_duplicates(self) -> Corpus:
         """Return the corpus with every text once, without texts that have several labels.
 
-        Copies are those of `copies_of`. The first copy is kept: test before validation before the
+        Copies are those of `find_copies`. The first copy is kept: test before validation before the
         other splits.
         """
         rank = {name: place for place, name in enumerate(_KEPT_FIRST)}
         order = sorted(self.splits, key=lambda name: rank.get(name, len(rank)))
-        kept = {name: np.ones(len(table), bool) for name, table in self.splits.items()}
-        for found in copies_of(self.splits).values():
-            first = min(found, key=lambda copy: (order.index(copy[0]), copy[1]))
-            several = len({label for _, _, label in found}) > 1
-            for name, row, _ in found:
-                kept[name][row] = not several and (name, row) == first[:2]
-        if empty := [name for name, rows in kept.items() if not rows.any()]:
+        keeps_rows = {name: np.ones(len(table), bool) for name, table in self.splits.items()}
+        for copies in find_copies(self.splits).values():
+            first = min(copies, key=lambda copy: (order.index(copy[0]), copy[1]))
+            several = len({label for _, _, label in copies}) > 1
+            for name, row, _ in copies:
+                keeps_rows[name][row] = not several and (name, row) == first[:2]
+        if empty := [name for name, rows in keeps_rows.items() if not rows.any()]:
             raise UserError(
                 f"{self.source}: every text of the split {empty[0]!r} is in another split, or has several labels. "
                 "Leave the split out, or keep duplicates (data.duplicates)."
             )
-        tables = {n: table.take(np.flatnonzero(kept[n])) for n, table in self.splits.items()}
-        dropped = sum(int((~rows).sum()) for rows in kept.values())
+        tables = {n: table.take(np.flatnonzero(keeps_rows[n])) for n, table in self.splits.items()}
+        dropped = sum(int((~rows).sum()) for rows in keeps_rows.values())
         return replace(self, splits=tables, findings=replace(self.findings, dropped_rows=dropped))
 
     @cached_property
@@ -220,21 +223,21 @@ class Corpus:
 
     @cached_property
     def repeated(self) -> frozenset[str]:
-        """Return the texts that have a copy, as `copies_of` compares them."""
-        copies = copies_of(self.splits).values()
+        """Return the texts that have a copy, as `find_copies` compares them."""
+        copies = find_copies(self.splits).values()
         return frozenset(
-            self.splits[split].items[row] for found in copies for split, row, _ in found
+            self.splits[split].items[row] for text_copies in copies for split, row, _ in text_copies
         )
 
 
-def copies_of(splits: Mapping[str, Table]) -> dict[str, list[tuple[str, int, Any]]]:
+def find_copies(splits: Mapping[str, Table]) -> dict[str, list[tuple[str, int, Any]]]:
     """Return split, row and label or targets of all copies of each repeated text.
 
     Texts that differ only in capitals, white space or invisible characters are copies.
     """
-    found: dict[str, list[tuple[str, int, Any]]] = defaultdict(list)
+    places_by_text: dict[str, list[tuple[str, int, Any]]] = defaultdict(list)
     for name, table in splits.items():
         for row, (text, label) in enumerate(zip(table.items, table.labels.tolist(), strict=True)):
             value = tuple(label) if isinstance(label, list) else label
-            found[visible_text(text.casefold())].append((name, row, value))
-    return {text: copies for text, copies in found.items() if len(copies) > 1}
+            places_by_text[visible_text(text.casefold())].append((name, row, value))
+    return {text: copies for text, copies in places_by_text.items() if len(copies) > 1}

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from qllmft.data.cells import check_columns
-from qllmft.data.columns import MOST_BEFORE, Columns, has_all, no_column, position_of, seems_row
+from qllmft.data.columns import MAX_BEFORE, Columns, find_position, has_all, no_column, seems_row
 from qllmft.data.fields import Grammar, Quoting
 from qllmft.data.file_bytes import DataFile
 from qllmft.errors import UserError
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 SAMPLE_LINES = 2_000
-_MOST_DAMAGED = 0.5  # share of the lines of a table without a line of names
+_MAX_DAMAGED = 0.5  # share of the lines of a table without a line of names
 _QUOTINGS: tuple[Quoting, ...] = ("doubled", "none")
 _EXCEL_LINE = re.compile(
     r"\"?sep=(.)\"?[;,\t|]*", re.IGNORECASE
@@ -55,7 +55,8 @@ def find_dialect(
     Raises:
         UserError: if no line names the columns, or two delimiters fit.
     """
-    start, facts = 0, list[str]()
+    start = 0
+    facts = list[str]()
     while start < len(lines) and not lines[start].strip():
         start += 1
     if start < len(lines) and (excel := _EXCEL_LINE.fullmatch(lines[start].strip(" "))):
@@ -68,14 +69,16 @@ def find_dialect(
     marks = (
         [delimiter] if delimiter else [default, *(mark for mark in DELIMITERS if mark != default)]
     )
-    for number in range(start, min(len(lines), start + MOST_BEFORE)):
+    for number in range(start, min(len(lines), start + MAX_BEFORE)):
         for mark in marks:
             names = _names(lines[number], mark)
             first = number == start or (len(names) > 1 and _is_title(lines[start:number], mark))
             if first and has_all(columns.required, names):
                 if number > start:
                     facts.append(f"the columns are named in line {number + 1}")
-                return _quoted(lines[number + 1 :], mark, names, number + 1, facts, columns, suffix)
+                return _choose_quotes(
+                    lines[number + 1 :], mark, names, number + 1, facts, columns, suffix
+                )
     if columns.names:
         if not has_all(columns.required, columns.names):
             missing = next(name for name in columns.required if not has_all([name], columns.names))
@@ -83,7 +86,7 @@ def find_dialect(
         mark = _mark_of(lines[start:], marks, len(columns.names), path)
         facts.append("no line of names")
         names = list(columns.names)
-        dialect = _quoted(lines[start:], mark, names, start, facts, columns, suffix)
+        dialect = _choose_quotes(lines[start:], mark, names, start, facts, columns, suffix)
         return replace(dialect, has_names=False)
     raise _no_columns(lines[start:], path, columns, marks, delimiter)
 
@@ -97,7 +100,7 @@ def _mark_of(lines: Sequence[str], marks: Sequence[str], count: int, path: DataF
         for mark in marks
     }
     best = min(marks, key=lambda mark: damages[mark])
-    if damages[best] > _MOST_DAMAGED * len(lines):
+    if damages[best] > _MAX_DAMAGED * len(lines):
         raise UserError(
             f"{path}: the lines have not {count:,} fields, as many as the names of --columns. Name all columns, and "
             "the character between them with --delimiter."
@@ -129,7 +132,7 @@ def _is_title(lines: Sequence[str], mark: str) -> bool:
     return all(sum(bool(name) for name in _names(line, mark)) <= 1 for line in lines)
 
 
-def _quoted(
+def _choose_quotes(
     lines: Sequence[str],
     mark: str,
     names: list[str],
@@ -207,7 +210,7 @@ def _all_within(
     quote: str, lines: Sequence[str], names: list[str], columns: Columns, mark: str
 ) -> bool:
     """Return whether all texts of a table stand within quotes."""
-    place = position_of(columns.texts[0], names, "")
+    place = find_position(columns.texts[0], names, "")
     rows = [line.split(mark) for line in lines if line.strip()]
     texts = [row[place].strip() for row in rows if len(row) == len(names)]
     return bool(texts) and all(len(text) > 1 and text[0] == text[-1] == quote for text in texts)
@@ -230,7 +233,7 @@ def _no_columns(
     ]
     mark = even[0] if even else max(marks, key=lambda mark: counts[mark])
     names = _names(lines[0], mark)
-    missing = next(column for column in columns.required if position_of(column, names, path) < 0)
+    missing = next(column for column in columns.required if find_position(column, names, path) < 0)
     if len(even) > 1 and delimiter is None:
         return UserError(
             f"{path}: no line names the column {missing!r}, and {_both(even)} both divide all lines. Name one of the "
@@ -238,7 +241,7 @@ def _no_columns(
         )
     cells = [_names(line, mark) for line in rows]
     if seems_row(names, cells):
-        guess = _guessed(names, cells, columns)
+        guess = _guess_names(names, cells, columns)
         example = mark.join(guess)
         return UserError(
             f"{path}: the first line seems to be a row, not the names of columns: {lines[0][:60]!r}. "
@@ -252,7 +255,7 @@ def _no_columns(
     return no_column(missing, names, path, columns)
 
 
-def _guessed(names: list[str], rows: Sequence[list[str]], columns: Columns) -> list[str]:
+def _guess_names(names: list[str], rows: Sequence[list[str]], columns: Columns) -> list[str]:
     """Return names for a table without them: the longest column is the text, that of the fewest values the label."""
     cells = [row for row in rows if len(row) == len(names)] or [names]
     lengths = [sum(len(row[i]) for row in cells) for i in range(len(names))]
@@ -260,7 +263,7 @@ def _guessed(names: list[str], rows: Sequence[list[str]], columns: Columns) -> l
     text = lengths.index(max(lengths))
     guess = [f"column{i + 1}" for i in range(len(names))]
     guess[text] = columns.texts[0]
-    others = [i for i in range(len(names)) if i != text]
-    if others and columns.labels:
-        guess[min(others, key=lambda i: values[i])] = columns.labels[0]
+    other_columns = [i for i in range(len(names)) if i != text]
+    if other_columns and columns.labels:
+        guess[min(other_columns, key=lambda i: values[i])] = columns.labels[0]
     return guess

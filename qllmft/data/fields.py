@@ -15,8 +15,8 @@ from itertools import accumulate, islice
 from typing import Literal, NamedTuple
 
 Quoting = Literal["doubled", "backslash", "none"]
-_MOST_FIELDS = 200  # of a damaged line that is read: the time grows with the square of their number
-_MOST_STEPS = 1_000  # of reading one damaged line
+_MAX_FIELDS = 200  # of a damaged line that is read: the time grows with the square of their number
+_MAX_STEPS = 1_000  # of reading one damaged line
 _QUOTED = "\x01"  # stands for a quoted field; a content that has it is read line by line
 
 
@@ -176,13 +176,13 @@ class Grammar:
 
     def readings(self, line: str, count: int) -> list[Reading]:
         """Return the ways to read a damaged line as a number of fields, where some quotes are characters."""
-        if self.quoting == "none" or count > _MOST_FIELDS:
+        if self.quoting == "none" or count > _MAX_FIELDS:
             return []
         readings: list[Reading] = []
         # states are read from the last one, so that the likeliest reading of a field comes first
         states: list[tuple[int, tuple[str, ...], frozenset[int]]] = [(0, (), frozenset())]
         steps = 0
-        while states and steps < _MOST_STEPS:
+        while states and steps < _MAX_STEPS:
             steps += 1
             start, fields, strays = states.pop()
             for end, field, is_stray in reversed(list(self._fields_at(line, start))):

@@ -14,8 +14,8 @@ from qllmft_backends.text import printable
 MISSING_MARKS = frozenset(
     ("nan", "none", "null", "na", "n/a", "n.a.", "<na>", "#n/a", "nat", "-", "--", "–", "—", "?")
 )
-MOST_LINES = 10  # of a table of labels
-MOST_SHOWN = 40  # characters of a name in it
+MAX_LINES = 10  # of a table of labels
+MAX_SHOWN = 40  # characters of a name in it
 _NUMBER = re.compile(r"([-+]?)0*([0-9]+)(?:\.([0-9]*?)0*)?")
 
 
@@ -81,17 +81,17 @@ def lists_as_text(labels: Iterable[str]) -> list[str]:
 
 
 def label_table(counts: Mapping[str, Sequence[int]], parts: Sequence[str]) -> tuple[str, ...]:
-    """Return lines with the number of rows of each label, largest first, at most `MOST_LINES` with their heading.
+    """Return lines with the number of rows of each label, largest first, at most `MAX_LINES` with their heading.
 
     >>> label_table({"bad": [3, 1], "good": [5, 2]}, ["training", "test"])
     ('label  rows  training  test', 'good      7         5     2', 'bad       4         3     1')
     """
     order = sorted(counts, key=lambda label: (-sum(counts[label]), label))
-    shown = order if len(order) < MOST_LINES else order[: MOST_LINES - 2]
+    shown = order if len(order) < MAX_LINES else order[: MAX_LINES - 2]
     rows = [("label", "rows", *parts)]
     for label in shown:
         name = printable(label)
-        short = name if len(name) <= MOST_SHOWN else f"{name[: MOST_SHOWN - 1]}…"
+        short = name if len(name) <= MAX_SHOWN else f"{name[: MAX_SHOWN - 1]}…"
         rows.append((short, f"{sum(counts[label]):,}", *(f"{n:,}" for n in counts[label])))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []

@@ -13,21 +13,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.data.cells import MOST_LABEL, is_number, label_of, values_in
-from qllmft.data.corpus import Findings, listed
+from qllmft.data.cells import MOST_LABEL, is_number, label_text, values_in
+from qllmft.data.corpus import Findings, join_first
 from qllmft.data.label_names import lists_as_text, similar_labels, with_counts
 from qllmft.errors import UserError
 from qllmft.tasks import TASKS
 
 Frames = Mapping[str, pd.DataFrame]  # tables with numbered rows, by split
 
-MOST_LABELS = 1_000
+MAX_LABELS = 1_000
 ROWS_PER_LABEL = 4  # with fewer, the column may be another one than that of the labels
-LARGEST = 1e15  # size of a target; squares of larger ones would overflow in training
+LARGEST_TARGET = 1e15  # size of a target; squares of larger ones would overflow in training
 _INDICATORS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 
-def labels_of(
+def read_labels(
     frames: Frames, declared: Sequence[str] | None, config: DataConfig, findings: Findings
 ) -> tuple[tuple[str, ...], dict[str, NDArray[Any]], Findings]:
     """Return the names of the labels or targets, the labels of each table as in `Table.labels`, and the findings.
@@ -44,10 +44,11 @@ def labels_of(
     if config.has_lists:
         names, tables, findings = _from_lists(frames, declared, config, findings)
     else:
-        names, tables = config.targets, _by_column(frames, config, _indicator)
+        names = config.targets
+        tables = _by_column(frames, config, _indicator)
     if not any(table.any() for table in tables.values()):
         raise UserError(
-            f"{config.source}: no text has any of the labels {listed(names)}. Are the columns of the "
+            f"{config.source}: no text has any of the labels {join_first(names)}. Are the columns of the "
             "labels right?"
         )
     return names, tables, findings
@@ -69,11 +70,17 @@ def _by_column(
 ) -> dict[str, NDArray[Any]]:
     """Return the numbers (N, T) of T label columns of each table."""
     columns = [
-        {s: [number(cell, column, place) for place, cell in cells] for s, cells in found.items()}
+        {
+            s: [number(cell, column, place) for place, cell in cells]
+            for s, cells in column_cells.items()
+        }
         for column in config.label_columns
-        for found in (_cells(frames, column, config),)
+        for column_cells in (_cells(frames, column, config),)
     ]
-    return {split: np.array([each[split] for each in columns]).T.copy() for split in frames}
+    return {
+        split: np.array([column_numbers[split] for column_numbers in columns]).T.copy()
+        for split in frames
+    }
 
 
 def _target(cell: Any, column: str, place: str) -> float:
@@ -86,22 +93,23 @@ def _target(cell: Any, column: str, place: str) -> float:
             f"{place}: the target {column!r} is {str(cell)[:40]!r}, expected a finite number. Choose another column "
             "with --label-column, or omit --task for labels."
         )
-    if abs(number) > LARGEST:
+    if abs(number) > LARGEST_TARGET:
         raise UserError(
-            f"{place}: the target {column!r} is {number:g}, expected a number of at most {LARGEST:g} in size. Correct "
+            f"{place}: the target {column!r} is {number:g}, expected a number of at most {LARGEST_TARGET:g} in "
+            "size. Correct "
             "it, or use another unit."
         )
     return number
 
 
 def _indicator(cell: Any, column: str, place: str) -> int:
-    found = _INDICATORS.get(label_of(cell).lower())
-    if found is None:
+    indicator = _INDICATORS.get(label_text(cell).lower())
+    if indicator is None:
         raise UserError(
             f"{place}: {column!r} is {str(cell)[:40]!r}, expected 0 or 1. Are the columns in data.label_column right? "
             "For a column of lists, give --label-column instead."
         )
-    return found
+    return indicator
 
 
 def _writings(
@@ -153,7 +161,8 @@ def _one_each(
     for split, frame in frames.items():
         if declared is None and f"{column}_text" in frame.columns:
             names.update(zip(raw[split], map(str, frame[f"{column}_text"].tolist()), strict=True))
-    index_of, tables = {value: i for i, value in enumerate(values)}, {}
+    index_of = {value: i for i, value in enumerate(values)}
+    tables = {}
     for split, labels in raw.items():
         unknown = next((row for row, label in enumerate(labels) if label not in index_of), None)
         if unknown is not None:
@@ -167,20 +176,20 @@ def _one_each(
 
 def label_texts(cells: Sequence[Any]) -> list[str]:
     """Return the labels of cells as texts; equal texts of a million rows are one object."""
-    forms = {cell: label_of(cell) for cell in {cell for cell in cells if type(cell) is str}}
-    return [forms[cell] if type(cell) is str else label_of(cell) for cell in cells]
+    forms = {cell: label_text(cell) for cell in {cell for cell in cells if type(cell) is str}}
+    return [forms[cell] if type(cell) is str else label_text(cell) for cell in cells]
 
 
-def _values(found: set[str], declared: Sequence[str] | None) -> list[str]:
+def _values(label_set: set[str], declared: Sequence[str] | None) -> list[str]:
     """Return all labels as texts, those of ``declared`` names as their indices.
 
     Numbers are sorted by value and words by alphabet, without the empty label.
     """
     if declared is not None:
         return [str(i) for i in range(len(declared))]
-    kept = [label for label in found if label]
-    numbers = all(label.removeprefix("-").isdecimal() for label in kept)
-    return sorted(kept, key=int if numbers else None)
+    labels = [label for label in label_set if label]
+    numbers = all(label.removeprefix("-").isdecimal() for label in labels)
+    return sorted(labels, key=int if numbers else None)
 
 
 def _from_lists(
@@ -199,16 +208,17 @@ def _from_lists(
             split: [[merged.get(label, label) for label in labels] for labels in sets]
             for split, sets in lists.items()
         }
-    found = {label for sets in lists.values() for labels in sets for label in labels}
-    values = _values(found, declared)
-    if unknown := sorted(found - {*values}):
+    label_set = {label for sets in lists.values() for labels in sets for label in labels}
+    values = _values(label_set, declared)
+    if unknown := sorted(label_set - {*values}):
         raise UserError(
             f"{config.source}: a text has the label {unknown[0]!r}, expected 0 to {len(values) - 1} for "
-            f"{listed(declared or ())}."
+            f"{join_first(declared or ())}."
         )
     names = tuple(values if declared is None else declared)
     _check_names(names, config)
-    tables, index_of = {}, {value: i for i, value in enumerate(values)}
+    tables = {}
+    index_of = {value: i for i, value in enumerate(values)}
     for split, sets in lists.items():
         tables[split] = np.zeros((len(sets), len(values)), np.int64)
         for row, labels in enumerate(sets):
@@ -224,7 +234,7 @@ def _labels_in(cell: Any, place: str, config: DataConfig) -> list[str]:
             f"{place}: the labels are {str(cell)[:40]!r}, expected a list. Name the character between labels with "
             '--label-separator, or the columns of 0 and 1 with --set \'data.label_column=["a", "b"]\'.'
         )
-    labels = [*map(label_of, values)]
+    labels = [*map(label_text, values)]
     if faulty := [label for label in labels if not label or len(label) > MOST_LABEL]:
         raise UserError(
             f"{place}: a label is {faulty[0][:40]!r}, expected 1 to {MOST_LABEL} characters. Is --label-column "
@@ -244,7 +254,7 @@ def _check_names(names: Sequence[str], config: DataConfig) -> None:
             f"{config.source}: {names[0]!r} is the only label, expected two or more. Is {column} right? For texts with "
             "it or without it, omit --task and give a column with two values."
         )
-    if len(names) > MOST_LABELS:
+    if len(names) > MAX_LABELS:
         raise UserError(
-            f"{config.source}: there are {len(names):,} labels, expected at most {MOST_LABELS:,}. Is the column right?"
+            f"{config.source}: there are {len(names):,} labels, expected at most {MAX_LABELS:,}. Is the column right?"
         )

@@ -9,17 +9,22 @@ from typing import Any
 import numpy as np
 
 from qllmft.config import DataConfig
-from qllmft.data.all_rows import Rows, folds_of, in_words, split_off_test, split_off_validation
-from qllmft.data.corpus import Corpus, Findings, Table, copies_of, listed
+from qllmft.data.all_rows import Rows, assign_folds, in_words, split_off_test, split_off_validation
+from qllmft.data.corpus import Corpus, Findings, Table, find_copies, join_first
 from qllmft.data.label_names import label_table
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
-from qllmft.tasks import TASKS, task_of
+from qllmft.tasks import TASKS, infer_task
 
 # share drawn of a label with fewer texts than requested; the rest is for the test
-FEW_TO_LEARN_FROM = 0.7
+RARE_LABEL_SHARE = 0.7
 # names of tables for people
-_PARTS = {"train": "training", "validation": "validation", "test": "test", "known": "calibration"}
+_PART_NAMES = {
+    "train": "training",
+    "validation": "validation",
+    "test": "test",
+    "known": "calibration",
+}
 
 
 @dataclass(frozen=True)
@@ -32,22 +37,27 @@ class Splits:
     train: Table
     validation: Table
     test: Table
-    drawn: Mapping[str, int] = field(default_factory=dict)  # see `Findings.drawn`
+    rare_counts: Mapping[str, int] = field(default_factory=dict)  # see `Findings.rare_counts`
     requested: int = 0  # see `Findings.requested`
     rule: str = ""  # of the split, in words
     folds: Rows | None = None  # (N,) of the training rows; None: no cross-validation
-    known: Table | None = None  # kept apart as calibration texts; None: the validation texts are
+    calibration: Table | None = (
+        None  # kept apart as calibration texts; None: the validation texts are
+    )
 
     @property
     def in_words(self) -> str:
         """Return the number of rows of each part, and the rule of the split."""
         sizes = {name: len(table) for name, table in self._disjoint.items()}
-        known = f", {sizes['known']:,} kept apart as calibration texts" if self.known else ""
+        calibration_text = (
+            f", {sizes['known']:,} kept apart as calibration texts" if self.calibration else ""
+        )
         validation = f"which validate in {self.n_folds} folds"
         if self.folds is None:
             validation = f"{sizes['validation']:,} for validation"
         return (
-            f"{sum(sizes.values()):,} rows: {sizes['train']:,} for training, {validation}{known}, {sizes['test']:,} "
+            f"{sum(sizes.values()):,} rows: {sizes['train']:,} for training, {validation}{calibration_text}, "
+            f"{sizes['test']:,} "
             f"for the test ({self.rule})"
         )
 
@@ -56,11 +66,11 @@ class Splits:
         """Return the number of folds that validate, 0 without folds."""
         return 0 if self.folds is None else int(self.folds.max()) + 1
 
-    def of_fold(self, fold: int) -> Splits:
+    def take_fold(self, fold: int) -> Splits:
         """Return the splits of a fold: the others train, and it validates."""
-        held = self.folds == fold
-        train, validation = (self.train.take(np.flatnonzero(rows)) for rows in (~held, held))
-        return replace(self, train=train, validation=validation, folds=None, known=None)
+        in_fold = self.folds == fold
+        train, validation = (self.train.take(np.flatnonzero(rows)) for rows in (~in_fold, in_fold))
+        return replace(self, train=train, validation=validation, folds=None, calibration=None)
 
     @property
     def _disjoint(self) -> dict[str, Table]:
@@ -68,19 +78,19 @@ class Splits:
         tables = self.tables
         if self.folds is not None:
             del tables["validation"]
-        return tables if self.known is None else {**tables, "known": self.known}
+        return tables if self.calibration is None else {**tables, "known": self.calibration}
 
     def label_table(self, corpus: Corpus) -> tuple[str, ...]:
         """Return lines with the number of texts of each label in each part, or none for real targets."""
         tables = self._disjoint
-        if task_of(self.train.labels).real:
+        if infer_task(self.train.labels).real:
             return ()
         labels = [table.labels for table in tables.values()]
         counts = {
             label: [int(((y == i) if y.ndim == 1 else y[:, i]).sum()) for y in labels]
             for i, label in enumerate(corpus.label_names)
         }
-        return label_table(counts, [_PARTS[name] for name in tables])
+        return label_table(counts, [_PART_NAMES[name] for name in tables])
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -98,16 +108,22 @@ class Splits:
             name: table.take(np.flatnonzero([item in corpus.repeated for item in table.items]))
             for name, table in self._disjoint.items()
         }
-        copies = copies_of(repeated).values()
+        copies = find_copies(repeated).values()
         number_of = {name: label for label, name in enumerate(corpus.label_names)}
         return replace(
             corpus.findings,
             repeated_texts=len(copies),
-            crossing_texts=sum(len({split for split, _, _ in found}) > 1 for found in copies),
-            contradictory_texts=sum(len({label for _, _, label in found}) > 1 for found in copies),
-            drawn=self.drawn,
-            tested={name: int((self.test.labels == number_of[name]).sum()) for name in self.drawn},
-            requested=self.requested if self.drawn else 0,
+            crossing_texts=sum(
+                len({split for split, _, _ in text_copies}) > 1 for text_copies in copies
+            ),
+            contradictory_texts=sum(
+                len({label for _, _, label in text_copies}) > 1 for text_copies in copies
+            ),
+            drawn=self.rare_counts,
+            tested={
+                name: int((self.test.labels == number_of[name]).sum()) for name in self.rare_counts
+            },
+            requested=self.requested if self.rare_counts else 0,
         )
 
 
@@ -125,28 +141,32 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     if one_label:
         _check_two_labels(corpus)
     own_test = {"train", "test"} <= corpus.splits.keys() and not config.key_column
-    whole = config.protocol == "split" and (config.given(("folds", "test_size")) or not own_test)
-    few: Mapping[str, int] = {}
-    validation, rule = None, "the data's own test"
+    splits_all_rows = config.protocol == "split" and (
+        config.non_default_names(("folds", "test_size")) or not own_test
+    )
+    rare_counts: Mapping[str, int] = {}
+    validation = None
+    rule = "the data's own test"
     if config.protocol == "paper":
-        learned, test, few, rule = _drawn_apart(corpus, config, random)
-    elif whole:
-        learned, test = split_off_test(corpus.pooled(), corpus, config, random)
+        learning, test, rare_counts, rule = _draw_for_paper(corpus, config, random)
+    elif splits_all_rows:
+        learning, test = split_off_test(corpus.join_splits(), corpus, config, random)
         if config.n_per_label is not None:
             if one_label:  # earlier versions drew it, and the next depend on it
-                random.permutation(len(learned))
-            rows, few, _ = _draw(learned, corpus, config, random)
-            learned = learned.take(np.sort(rows))
+                random.permutation(len(learning))
+            rows, rare_counts, _ = _draw(learning, corpus, config, random)
+            learning = learning.take(np.sort(rows))
         rule = in_words(config)
     else:
-        learned, validation, test = _given(corpus, config)
+        learning, validation, test = _take_given_splits(corpus, config)
         if config.drawn_per_label is not None:
-            rows, few, _ = _draw(learned, corpus, config, random)
-            learned = learned.take(rows)
-    known = None
+            rows, rare_counts, _ = _draw(learning, corpus, config, random)
+            learning = learning.take(rows)
+    calibration = None
     if config.known_texts is not None:
-        learned, known = _kept_apart(learned, corpus, config.known_texts, seed)
-    train, folds = learned, None
+        learning, calibration = _set_calibration_apart(learning, corpus, config.known_texts, seed)
+    train = learning
+    folds = None
     if config.validation_folds is not None:
         if validation is not None:
             raise UserError(
@@ -154,16 +174,22 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
                 "leave the setting out, or add the rows of that split to those of train."
             )
         validation = train
-        folds = folds_of(train, corpus, config, random, config.validation_folds)
+        folds = assign_folds(train, corpus, config, random, config.validation_folds)
     elif validation is None:
-        cut = split_off_validation if whole or (config.protocol == "split" and one_label) else _cut
-        train, validation = cut(learned, corpus, config, random)
+        cut = (
+            split_off_validation
+            if splits_all_rows or (config.protocol == "split" and one_label)
+            else _cut
+        )
+        train, validation = cut(learning, corpus, config, random)
     if not one_label:
-        least = 1 if whole else 5 if config.protocol == "paper" else 2
+        least = 1 if splits_all_rows else 5 if config.protocol == "paper" else 2
         _check_rows((train, validation, test), corpus, config, least)
-    elif whole:
+    elif splits_all_rows:
         _check_every_label(train, corpus)
-    return Splits(train, validation, test, few, config.drawn_per_label or 0, rule, folds, known)
+    return Splits(
+        train, validation, test, rare_counts, config.drawn_per_label or 0, rule, folds, calibration
+    )
 
 
 def _check_two_labels(corpus: Corpus) -> None:
@@ -176,7 +202,9 @@ def _check_two_labels(corpus: Corpus) -> None:
         )
 
 
-def _kept_apart(table: Table, corpus: Corpus, count: int, seed: int) -> tuple[Table, Table]:
+def _set_calibration_apart(
+    table: Table, corpus: Corpus, count: int, seed: int
+) -> tuple[Table, Table]:
     """Return the texts that train and validate, and the calibration texts, which are drawn by chance."""
     if 2 * count > len(table):
         raise UserError(
@@ -184,63 +212,73 @@ def _kept_apart(table: Table, corpus: Corpus, count: int, seed: int) -> tuple[Ta
             "expected at most half of them. Take more texts with --per-label, or keep fewer apart."
         )
     rows = numpy_generator(seed, "known texts").permutation(len(table))
-    known, others = (np.sort(part) for part in np.split(rows, [count]))
-    return table.take(others), table.take(known)
+    calibration_rows, other_rows = (np.sort(part) for part in np.split(rows, [count]))
+    return table.take(other_rows), table.take(calibration_rows)
 
 
-def _drawn_apart(
+def _draw_for_paper(
     corpus: Corpus, config: DataConfig, random: np.random.Generator
 ) -> tuple[Table, Table, dict[str, int], str]:
     """Return the texts that the paper's protocol draws, the other texts, and what `_draw` says of them."""
-    pooled = corpus.pooled()
-    drawn, few, rule = _draw(pooled, corpus, config, random)
-    rest = np.setdiff1d(np.arange(len(pooled)), drawn)
-    if not len(rest) and TASKS[config.task].one_label:
+    pooled = corpus.join_splits()
+    drawn_rows, rare_counts, rule = _draw(pooled, corpus, config, random)
+    test_rows = np.setdiff1d(np.arange(len(pooled)), drawn_rows)
+    if not len(test_rows) and TASKS[config.task].one_label:
         raise UserError(
             f"{corpus.source}: {config.drawn_per_label} texts per label leave none of {len(pooled)} for the test. "
             "Draw fewer with --per-label, or use --protocol given with splits of your own."
         )
-    return pooled.take(drawn), pooled.take(rest), few, rule
+    return pooled.take(drawn_rows), pooled.take(test_rows), rare_counts, rule
 
 
-def _given(corpus: Corpus, config: DataConfig) -> tuple[Table, Table | None, Table]:
+def _take_given_splits(corpus: Corpus, config: DataConfig) -> tuple[Table, Table | None, Table]:
     """Return the corpus' own splits: training, validation if there is one, and test."""
-    given = corpus.splits
-    if not {"train", "test"} <= given.keys():
+    splits = corpus.splits
+    if not {"train", "test"} <= splits.keys():
         raise UserError(
-            f"{corpus.source} has the splits {', '.join(given)}; the protocol 'given' needs train and test. Add the "
+            f"{corpus.source} has the splits {', '.join(splits)}; the protocol 'given' needs train and test. Add the "
             "missing file, or use --protocol split, which takes the test from all rows."
         )
     if TASKS[config.task].one_label:
-        _check_every_label(given["train"], corpus)
-    return given["train"], given.get("validation"), given["test"]
+        _check_every_label(splits["train"], corpus)
+    return splits["train"], splits.get("validation"), splits["test"]
 
 
 def _draw(
     table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator
 ) -> tuple[Rows, dict[str, int], str]:
     """Return the drawn rows, their number by name for labels that have fewer than requested, and the rule in words."""
-    wanted, paper = config.drawn_per_label or 0, config.protocol == "paper"
+    n_requested = config.drawn_per_label or 0
+    paper = config.protocol == "paper"
     if not TASKS[config.task].one_label:
-        count = min(wanted, int(FEW_TO_LEARN_FROM * len(table))) if paper else wanted
-        drawn = random.permutation(len(table))[:count]
-        return drawn, {}, f"{count} drawn by chance, the rest is the test"
+        count = min(n_requested, int(RARE_LABEL_SHARE * len(table))) if paper else n_requested
+        drawn_rows = random.permutation(len(table))[:count]
+        return drawn_rows, {}, f"{count} drawn by chance, the rest is the test"
     counts = np.bincount(table.labels, minlength=corpus.n_classes)
-    once = [f"{name!r}" for name, n in zip(corpus.label_names, counts, strict=True) if n < 2]
-    if once and paper:
+    single_text_labels = [
+        f"{name!r}" for name, n in zip(corpus.label_names, counts, strict=True) if n < 2
+    ]
+    if single_text_labels and paper:
         raise UserError(
-            f"{corpus.source}: there is no second text of the label {listed(once)}; a label needs one "
+            f"{corpus.source}: there is no second text of the label {join_first(single_text_labels)}; a label "
+            "needs one "
             "to train on and one to validate on. Add texts of it, or leave its rows out."
             f"{corpus.findings.label_remedy}"
         )
-    rows, few = [], {}
+    rows = []
+    rare_counts = {}
     for label, name in enumerate(corpus.label_names):
-        of_label, size = np.flatnonzero(table.labels == label), wanted
-        if len(of_label) < wanted:
-            part = max(2, int(FEW_TO_LEARN_FROM * len(of_label)))
-            size = few[name] = part if paper else len(of_label)
-        rows.append(random.choice(of_label, size, replace=False))
-    return np.concatenate(rows), few, f"{wanted} drawn of each label, the rest is the test"
+        label_rows = np.flatnonzero(table.labels == label)
+        size = n_requested
+        if len(label_rows) < n_requested:
+            part = max(2, int(RARE_LABEL_SHARE * len(label_rows)))
+            size = rare_counts[name] = part if paper else len(label_rows)
+        rows.append(random.choice(label_rows, size, replace=False))
+    return (
+        np.concatenate(rows),
+        rare_counts,
+        f"{n_requested} drawn of each label, the rest is the test",
+    )
 
 
 def _cut(
@@ -291,12 +329,14 @@ def _check_rows(
             f"{corpus.source}: the target {name!r} has one value in all training texts, so there is nothing to learn. "
             "Is --label-column right?"
         )
-    every = bool(labels[0, constant[0]])
+    all_have_label = bool(labels[0, constant[0]])
     columns = (table.labels[:, constant[0]] for table in corpus.splits.values())
-    others = sum(int((column != every).sum()) for column in columns)
+    n_other_texts = sum(int((column != all_have_label).sum()) for column in columns)
     raise UserError(
-        f"{corpus.source}: {'all' if every else 'none'} of the {train:,} training texts have the label {name!r}, and "
-        f"{others:,} of the other texts {'do not have it' if every else 'have it'}, so it cannot be learned. Train on "
+        f"{corpus.source}: {'all' if all_have_label else 'none'} of the {train:,} training texts have the label "
+        f"{name!r}, and "
+        f"{n_other_texts:,} of the other texts {'do not have it' if all_have_label else 'have it'}, so it cannot "
+        "be learned. Train on "
         "more texts with --per-label, or leave the label out."
     )
 

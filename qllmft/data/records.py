@@ -10,7 +10,7 @@ from qllmft.data.cells import check_columns
 from qllmft.data.columns import Columns, no_column, plain
 from qllmft.data.content import TextFile
 from qllmft.errors import UserError
-from qllmft.files import MOST_BYTES, parse_json
+from qllmft.files import MAX_BYTES, parse_json
 
 ABSENT = object()  # cell of a record without the field
 
@@ -72,15 +72,15 @@ class RecordTable:
             with self.file.lines() as lines:
                 for number, line in enumerate(lines, start=1):
                     if line.strip():
-                        yield number, self._named(parse_object(line, f"{path}, line {number}"))
+                        yield number, self._note_paths(parse_object(line, f"{path}, line {number}"))
             return
         content = ""
         with self.file.lines() as lines:
             for line in lines:
                 content += line
-                if len(content) > MOST_BYTES:
+                if len(content) > MAX_BYTES:
                     raise UserError(
-                        f"{path} is one list of more than {MOST_BYTES:,} characters. Write it as .jsonl, one object "
+                        f"{path} is one list of more than {MAX_BYTES:,} characters. Write it as .jsonl, one object "
                         "per line."
                     )
         try:
@@ -92,9 +92,9 @@ class RecordTable:
         for number, record in enumerate(records, start=1):
             if not isinstance(record, dict):
                 raise _no_object(record, f"{path}, record {number}")
-            yield number, self._named(record)
+            yield number, self._note_paths(record)
 
-    def _named(self, record: dict[str, Any]) -> dict[str, Any]:
+    def _note_paths(self, record: dict[str, Any]) -> dict[str, Any]:
         """Return a record, and note the paths of its nested fields for errors if it is the first."""
         if not self._names:
             self._names.update(dict.fromkeys(_paths(record)))
@@ -142,10 +142,10 @@ def _value(record: dict[str, Any], column: str) -> Any:
     return value
 
 
-def _paths(record: dict[str, Any], before: str = "") -> Iterator[str]:
+def _paths(record: dict[str, Any], prefix: str = "") -> Iterator[str]:
     """Yield the paths of all fields of a record."""
     for name, value in record.items():
         if isinstance(value, dict) and value:
-            yield from _paths(value, f"{before}{name}.")
+            yield from _paths(value, f"{prefix}{name}.")
         else:
-            yield f"{before}{name}"
+            yield f"{prefix}{name}"

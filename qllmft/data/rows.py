@@ -13,23 +13,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qllmft.config import IN_MEMORY, DataConfig
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.data.cells import (
+    MAX_TEXT,
     MOST_LABEL,
-    MOST_TEXT,
     is_blank,
     is_empty,
     is_missing,
     is_several,
-    label_of,
+    label_text,
     values_in,
 )
 from qllmft.data.columns import Columns, no_column
-from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, listed
+from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, join_first
 from qllmft.data.label_names import is_missing_mark, with_counts
-from qllmft.data.labels import Frames, label_texts, labels_of
+from qllmft.data.labels import Frames, label_texts, read_labels
 from qllmft.errors import UserError
-from qllmft.files import expanded
+from qllmft.files import expand_home
 from qllmft.tasks import TASKS
 from qllmft_backends.text import HALF_PAIR
 
@@ -52,27 +52,27 @@ class _RowFault:
     marks: tuple[str, ...] = ()  # its labels that look missing
 
 
-def counted(frame: pd.DataFrame, first: int = 1) -> pd.DataFrame:
+def number_rows(frame: pd.DataFrame, first: int = 1) -> pd.DataFrame:
     """Index the rows of a table from ``first``, for errors."""
     return frame.set_axis(range(first, first + len(frame)))
 
 
-def corpus_of(frames: Frames, names: list[str] | None, config: DataConfig) -> Corpus:
+def make_corpus(frames: Frames, names: list[str] | None, config: DataConfig) -> Corpus:
     """Convert tables by split, with numbered rows, to a corpus.
 
     If ``names`` of labels are given, the labels are indices into them.
     """
     _check_columns(frames, config)
     _check_hidden_labels(frames, config)
-    kept, found = _without_bad_rows(frames, config)
-    label_names, labels, found = labels_of(kept, names, config, found)
-    keys = _keys_of(kept, config)
+    good_frames, findings = _without_bad_rows(frames, config)
+    label_names, labels, findings = read_labels(good_frames, names, config, findings)
+    keys = _read_keys(good_frames, config)
     tables = {}
-    for split, frame in kept.items():
+    for split, frame in good_frames.items():
         texts, *second = (frame[column].tolist() for column in config.text_columns)
         seconds = second[0] if second else None
         tables[split] = Table(texts, labels[split], seconds, config.pair_features, keys.get(split))
-    corpus = Corpus(config.source, label_names, tables, found)
+    corpus = Corpus(config.source, label_names, tables, findings)
     if config.duplicates == "drop":
         corpus = corpus.without_duplicates()
     return corpus
@@ -92,7 +92,7 @@ def _check_hidden_labels(frames: Frames, config: DataConfig) -> None:
     what = "is -1" if hidden == {"-1"} else "is missing"
     rest = "20 % of the other rows are then the test"
     remedy = f"Leave that split out; {rest}."
-    if expanded(config.source).is_dir():
+    if expand_home(config.source).is_dir():
         remedy = f"Take the file of that split out of the folder; {rest}."
     elif not config.source.startswith(IN_MEMORY):
         remedy = f"Save the other splits as files, and give their folder with --data; {rest}."
@@ -122,7 +122,9 @@ def _without_bad_rows(
     frames: Frames, config: DataConfig
 ) -> tuple[dict[str, pd.DataFrame], Findings]:
     """Return the rows with text and label, and the number of the others, which are errors unless they are skipped."""
-    kept, bad, numbers = {}, [], 0
+    good_frames = {}
+    bad = []
+    numbers = 0
     marks: Counter[str] = Counter()  # labels that look missing
     for split, frame in frames.items():
         columns = [frame[name].tolist() for name in (*config.text_columns, *config.label_columns)]
@@ -130,23 +132,23 @@ def _without_bad_rows(
         for place in _rows_to_check(columns, config):
             where = f"split {split!r}, row {frame.index[place]}"
             cells = [column[place] for column in columns]
-            fault = _fault_of(cells, f"{config.source}, {where}", config)
+            fault = _find_fault(cells, f"{config.source}, {where}", config)
             if fault is not None:
                 sound[place] = False
                 bad.append(f"{where}: {fault.reason}")
                 numbers += fault.is_no_string
                 marks.update(fault.marks)
-        kept[split] = frame if sound.all() else frame[sound]
-        if numbers and not len(kept[split]):
+        good_frames[split] = frame if sound.all() else frame[sound]
+        if numbers and not len(good_frames[split]):
             raise UserError(f"{config.source}, {bad[0]}. Is --text-column right?")
-        if config.bad_rows == "skip" and not len(kept[split]):
+        if config.bad_rows == "skip" and not len(good_frames[split]):
             raise UserError(
                 f"{config.source}, split {split!r}: no row has a text and a label. Are the columns right?"
             )
     if bad and config.bad_rows == "error":
         total = sum(map(len, frames.values()))
-        raise _bad_rows(bad, numbers, marks, count_of(total, "row"), config)
-    return kept, Findings(skipped_rows=len(bad), first_skipped=tuple(bad[:FIRST_ROWS]))
+        raise _bad_rows(bad, numbers, marks, format_count(total, "row"), config)
+    return good_frames, Findings(skipped_rows=len(bad), first_skipped=tuple(bad[:FIRST_ROWS]))
 
 
 def _bad_rows(
@@ -161,7 +163,7 @@ def _bad_rows(
         rows: number of all rows, in words.
         config: names the source.
     """
-    named = listed(bad, between="; ")
+    named = join_first(bad, between="; ")
     has = "has" if len(bad) == 1 else "have"
     if numbers == len(bad):
         return UserError(
@@ -192,13 +194,13 @@ def _rows_to_check(columns: list[list[Any]], config: DataConfig) -> list[int]:
     for cells in columns[:n_texts]:
         # without a call for each of a million texts
         usual = [
-            type(cell) is str and cell[:1].isalnum() and len(cell) <= MOST_TEXT and cell.isascii()
+            type(cell) is str and cell[:1].isalnum() and len(cell) <= MAX_TEXT and cell.isascii()
             for cell in cells
         ]
         places.update(
             place
             for place in np.flatnonzero(~np.array(usual, bool)).tolist()
-            if not _is_plain(cells[place], MOST_TEXT)
+            if not _is_plain(cells[place], MAX_TEXT)
         )
     for cells in columns[n_texts:]:
         different = {cell for cell in cells if type(cell) is str}
@@ -216,7 +218,7 @@ def _rows_to_check(columns: list[list[Any]], config: DataConfig) -> list[int]:
 def _missing_marks(cell: Any, config: DataConfig) -> list[str]:
     """Return the labels in a cell that are marks of a missing value."""
     values = values_in(cell, config.label_separator) if config.has_lists else None
-    labels = map(label_of, [cell] if values is None else values)
+    labels = map(label_text, [cell] if values is None else values)
     return [label for label in labels if is_missing_mark(label)]
 
 
@@ -230,19 +232,20 @@ def _is_plain(cell: Any, most: int) -> bool:
     )
 
 
-def _fault_of(cells: list[Any], place: str, config: DataConfig) -> _RowFault | None:
+def _find_fault(cells: list[Any], place: str, config: DataConfig) -> _RowFault | None:
     """Return the fault of texts and labels, if any, or raise UserError for a cell that no option leaves out."""
     count = len(config.text_columns)
-    texts, labels = cells[:count], cells[count:]
+    texts = cells[:count]
+    labels = cells[count:]
     for label in () if config.has_lists else labels:
         if is_several(label):
             raise UserError(
                 f"{place}: the label is {label!r}, several values; expected one label per text. Choose another column "
                 "with --label-column, or --task multilabel for lists of labels."
             )
-    sizes = [("text", len(text), MOST_TEXT) for text in texts if isinstance(text, str)]
+    sizes = [("text", len(text), MAX_TEXT) for text in texts if isinstance(text, str)]
     if not config.has_lists:
-        sizes += [("label", len(label_of(label)), MOST_LABEL) for label in labels]
+        sizes += [("label", len(label_text(label)), MOST_LABEL) for label in labels]
     for name, size, most in sizes:
         if size > most:
             raise UserError(
@@ -269,7 +272,7 @@ def _fault_of(cells: list[Any], place: str, config: DataConfig) -> _RowFault | N
     return None
 
 
-def _keys_of(frames: Frames, config: DataConfig) -> dict[str, NDArray[Any]]:
+def _read_keys(frames: Frames, config: DataConfig) -> dict[str, NDArray[Any]]:
     """Return the numbers of the rows' groups, or their times, of each table; nothing if no column is named.
 
     Groups have equal numbers in all tables. Times are nanoseconds of dates, or numbers as they are.
@@ -323,9 +326,9 @@ def _day_first(frames: Frames, column: str, config: DataConfig) -> bool:
     open_ones = []
     for frame in frames.values():
         for cell in frame[column].tolist():
-            if not isinstance(cell, str) or not (found := _DAY_AND_MONTH.match(cell)):
+            if not isinstance(cell, str) or not (match := _DAY_AND_MONTH.match(cell)):
                 continue
-            first, second = map(int, found.groups())
+            first, second = map(int, match.groups())
             if (first > LAST_MONTH) != (second > LAST_MONTH):
                 firsts.setdefault(first > LAST_MONTH, cell)
             elif first != second:

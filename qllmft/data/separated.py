@@ -8,16 +8,16 @@ from itertools import islice
 from operator import eq
 from typing import Any, NamedTuple
 
-from qllmft.counts import count_of
-from qllmft.data.cells import MOST_TEXT, check_columns, is_number
-from qllmft.data.columns import Columns, are_names, plain, position_of
+from qllmft.counts import format_count
+from qllmft.data.cells import MAX_TEXT, check_columns, is_number
+from qllmft.data.columns import Columns, are_names, find_position, plain
 from qllmft.data.content import TextFile
 from qllmft.data.dialect import DELIMITERS, SAMPLE_LINES, find_dialect
 from qllmft.data.fields import Grammar
 from qllmft.errors import UserError
 
 Row = tuple[int, list[str]]  # line where it begins, and its cells; no cell for a blank line
-MOST_SAMPLE = 4_000_000  # characters of the lines that tell the dialect
+MAX_SAMPLE = 4_000_000  # characters of the lines that tell the dialect
 _AT_ONCE = 2_000  # lines
 _SURE = 3  # fields that a line seldom has by chance
 _ROWS_A_LABEL = 3  # at least, of a column that has the part of the labels
@@ -55,7 +55,7 @@ class SeparatedTable:
         self.dialect = find_dialect(sample, file.path, columns, delimiter, suffix=suffix)
         self.names = self.dialect.names
         check_columns(len(self.names), file.path)
-        places = {name: position_of(name, self.names, file.path) for name in columns.all}
+        places = {name: find_position(name, self.names, file.path) for name in columns.all}
         self._places = {name: place for name, place in places.items() if place >= 0}
         self._labels = self._labels_of(sample[self.dialect.header :])
         self._check_first_line(sample[self.dialect.header :])
@@ -200,10 +200,10 @@ class SeparatedTable:
         fields = grammar.split(line)
         if fields is None and grammar.opens(line):
             parts = _rest_of_row(raw, lines, grammar)
-            if sum(map(len, parts)) > MOST_TEXT:
+            if sum(map(len, parts)) > MAX_TEXT:
                 lines.push_back(parts[1:])
                 yield Fault(
-                    number, f"its row has more than {MOST_TEXT:,} characters. Is a quote not closed"
+                    number, f"its row has more than {MAX_TEXT:,} characters. Is a quote not closed"
                 )
                 return
             fields = grammar.split("".join(parts).rstrip("\r\n")) if parts else None
@@ -219,7 +219,7 @@ class SeparatedTable:
 
     def _may_be_rows(self, parts: Sequence[str]) -> bool:
         """Return whether the lines of a row are too long, or rows of their own."""
-        return sum(map(len, parts)) > MOST_TEXT or self._swallows_rows(parts)
+        return sum(map(len, parts)) > MAX_TEXT or self._swallows_rows(parts)
 
     def _swallows_rows(self, parts: Sequence[str]) -> bool:
         """Return whether lines within quotes are rows of their own, so that the first quote is a stray one."""
@@ -272,7 +272,9 @@ class SeparatedTable:
         if row is not None:
             return row
         named = ", ".join(self.names[:_SURE]) + (", …" if len(self.names) > _SURE else "")
-        reason = f"it has {count_of(len(fields), 'field')}, expected {len(self.names):,} ({named})"
+        reason = (
+            f"it has {format_count(len(fields), 'field')}, expected {len(self.names):,} ({named})"
+        )
         if "\r" in line:
             reason += ", and a carriage return"
         return Fault(number, reason)
@@ -360,7 +362,7 @@ def _sample(file: TextFile) -> list[str]:
     with file.lines() as lines:
         for line in islice(lines, SAMPLE_LINES):
             size += len(line)
-            if sample and size > MOST_SAMPLE:
+            if sample and size > MAX_SAMPLE:
                 break
             sample.append(line.rstrip("\r\n"))
     return sample
@@ -377,7 +379,7 @@ def _rest_of_row(first: str, lines: _Lines, grammar: Grammar) -> list[str]:
         parts.append(raw)
         size += len(raw)
         goes_on = grammar.goes_on(raw.rstrip("\r\n"))
-        if goes_on is False or size > MOST_TEXT:
+        if goes_on is False or size > MAX_TEXT:
             return parts
         if goes_on is None:
             break

@@ -10,14 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from qllmft.config import EMBEDDED, IN_MEMORY, DataConfig
+from qllmft.config import BUILT_IN_CORPUS, IN_MEMORY, DataConfig
 from qllmft.data.columns import Columns
 from qllmft.data.corpus import FIRST_ROWS, Corpus
-from qllmft.data.rows import SPLIT_NAMES, corpus_of, counted
+from qllmft.data.rows import SPLIT_NAMES, make_corpus, number_rows
 from qllmft.data.tables import SUFFIXES as SUFFIXES
-from qllmft.data.tables import read_table, stem_of, suffix_of
+from qllmft.data.tables import read_table, table_stem, table_suffix
 from qllmft.errors import UserError, first_line
-from qllmft.files import expanded
+from qllmft.files import expand_home
 
 
 def read_corpus(config: DataConfig) -> Corpus:
@@ -28,20 +28,20 @@ def read_corpus(config: DataConfig) -> Corpus:
             "qllmft.train again to resume the run, or labelled texts in a file with --data."
         )
     columns = Columns.of(config)
-    if config.source == EMBEDDED:
+    if config.source == BUILT_IN_CORPUS:
         reviews = Path(str(resources.files("qllmft.data") / "reviews.tsv"))
         table = read_table(reviews, columns, None, skips=False)
-        return corpus_of({"all": table.frame}, ["negative", "positive"], config)
-    path = expanded(config.source)
+        return make_corpus({"all": table.frame}, ["negative", "positive"], config)
+    path = expand_home(config.source)
     if path.exists():
         return _read_files(_files(path), columns, config)
-    if path.is_absolute() or config.source.startswith((".", "~")) or suffix_of(path):
+    if path.is_absolute() or config.source.startswith((".", "~")) or table_suffix(path):
         raise UserError(
             f"there is no file or folder {path}. Give a {', '.join(SUFFIXES)} file, a folder of such files named "
-            f"train, validation and test, a data set's name on the hub (SetFit/sst2), or {EMBEDDED!r}."
+            f"train, validation and test, a data set's name on the hub (SetFit/sst2), or {BUILT_IN_CORPUS!r}."
         )
     frames, names = _read_hub(config)
-    return corpus_of(frames, names, config)
+    return make_corpus(frames, names, config)
 
 
 def _read_files(files: Mapping[str, Path], columns: Columns, config: DataConfig) -> Corpus:
@@ -53,7 +53,7 @@ def _read_files(files: Mapping[str, Path], columns: Columns, config: DataConfig)
             tables[split] = read_table(file, columns, config.delimiter, skips=skips)
         except OSError as error:
             raise UserError(f"{file} cannot be read: {error.strerror or error}.") from error
-    corpus = corpus_of({split: table.frame for split, table in tables.items()}, None, config)
+    corpus = make_corpus({split: table.frame for split, table in tables.items()}, None, config)
     lines = [
         f"split {split!r}, line {fault.line}: {fault.reason}"
         for split, table in tables.items()
@@ -74,12 +74,14 @@ def _files(path: Path) -> dict[str, Path]:
         return {"all": path}
     files: dict[str, Path] = {}
     for file in sorted(path.iterdir()):
-        split = SPLIT_NAMES.get(stem_of(file))
-        if split is None or not suffix_of(file):
+        split = SPLIT_NAMES.get(table_stem(file))
+        if split is None or not table_suffix(file):
             continue
-        if split in files and ".txt" in (suffix_of(file), suffix_of(files[split])):
+        if split in files and ".txt" in (table_suffix(file), table_suffix(files[split])):
             # beside a table of another format, it is a list of texts
-            files[split] = min(file, files[split], key=lambda one: suffix_of(one) == ".txt")
+            files[split] = min(
+                file, files[split], key=lambda candidate: table_suffix(candidate) == ".txt"
+            )
         elif split in files:
             raise UserError(
                 f"the folder {path} has two files of the split {split!r}: {files[split].name}, {file.name}."
@@ -103,7 +105,7 @@ def _read_hub(config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | 
     except Exception as error:
         raise UserError(
             f"the data set {config.source!r} could not be loaded from the hub: {first_line(error)}. "
-            f"Check the name and the network, or give a local file or folder, or {EMBEDDED!r} (in the package)."
+            f"Check the name and the network, or give a local file or folder, or {BUILT_IN_CORPUS!r} (in the package)."
         ) from error
     return frames_in_memory(loaded, config)
 
@@ -119,7 +121,7 @@ def corpus_in_memory(data: Any, config: DataConfig) -> Corpus:
     frames, names = frames_in_memory(data, config)
     kind = "texts and labels" if isinstance(data, tuple | list) else type(data).__name__
     source = f"{IN_MEMORY}{kind} of {sum(map(len, frames.values()))} rows"
-    corpus = corpus_of(frames, names, config.model_copy(update={"source": source}))
+    corpus = make_corpus(frames, names, config.model_copy(update={"source": source}))
     return replace(corpus, source=f"{source} ({corpus.fingerprint})")
 
 
@@ -143,11 +145,11 @@ def frames_in_memory(
             for name, each in columns.items()
         }
         if len({*lengths.values()}) > 1 or any(isinstance(each, str) for each in lengths.values()):
-            held = ", ".join(f"{name!r}: {each}" for name, each in lengths.items())
+            lengths_text = ", ".join(f"{name!r}: {each}" for name, each in lengths.items())
             raise UserError(
-                f"the dict holds {held}; expected columns of one length by name, or tables by split."
+                f"the dict holds {lengths_text}; expected columns of one length by name, or tables by split."
             )
-        lists = {name: list(each) for name, each in columns.items()}
+        lists = {name: list(values) for name, values in columns.items()}
         splits = {"all": pd.DataFrame(lists, dtype=object)}
     frames = {}
     for name, part in splits.items():
@@ -157,7 +159,7 @@ def frames_in_memory(
                 "Dataset or DatasetDict, a dict of columns, or two lists: train((texts, labels))."
             )
         frame = part if isinstance(part, pd.DataFrame) else part.to_pandas()
-        frames[SPLIT_NAMES.get(str(name), str(name))] = counted(frame)
+        frames[SPLIT_NAMES.get(str(name), str(name))] = number_rows(frame)
     first = next(iter(splits.values()))
     declared = None if isinstance(first, pd.DataFrame) else getattr(first, "features", None)
     feature: Any = (declared or {}).get(config.label_columns[0])

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from qllmft.data.cells import MOST_TEXT, check_columns
+from qllmft.data.cells import MAX_TEXT, check_columns
 from qllmft.data.columns import (
-    MOST_BEFORE,
+    MAX_BEFORE,
     Columns,
     are_names,
+    find_position,
     has_all,
     no_column,
-    position_of,
     seems_row,
 )
 from qllmft.data.file_bytes import DataFile, open_file
@@ -24,7 +24,7 @@ from qllmft.data.separated import Fault
 from qllmft.errors import UserError, first_line
 
 # that openpyxl, zipfile and the parsers of XML raise for a damaged part
-_DAMAGES: tuple[type[Exception], ...] = (
+_DAMAGE_ERRORS: tuple[type[Exception], ...] = (
     *(ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError),
     *(SyntaxError, TypeError, ValueError, zipfile.BadZipFile, zlib.error),
 )
@@ -50,7 +50,7 @@ class SheetTable:
         with _workbook(path, most) as book:
             heads = {
                 sheet.title: [
-                    _names(row) for row in islice(sheet.iter_rows(values_only=True), MOST_BEFORE)
+                    _names(row) for row in islice(sheet.iter_rows(values_only=True), MAX_BEFORE)
                 ]
                 for sheet in book.worksheets
             }
@@ -71,7 +71,7 @@ class SheetTable:
             if not has_all([name], self.names):
                 raise no_column(name, self.names, f"{path}, --columns", columns)
         check_columns(len(self.names), path)
-        places = {name: position_of(name, self.names, path) for name in columns.all}
+        places = {name: find_position(name, self.names, path) for name in columns.all}
         self._places = {name: place for name, place in places.items() if place >= 0}
         self._n_sheets = len(heads)
 
@@ -134,7 +134,7 @@ class SheetTable:
                 "columns with --columns."
             )
         missing = next(
-            name for name in columns.required if position_of(name, rows[0], self.path) < 0
+            name for name in columns.required if find_position(name, rows[0], self.path) < 0
         )
         return no_column(missing, rows[0], self.path, columns)
 
@@ -163,18 +163,18 @@ def _workbook(path: DataFile, most: int) -> Iterator[Any]:
         except UserError:
             raise
         except Exception as error:  # openpyxl has no error of its own for a damaged part
-            raise _damaged(path, error) from error
+            raise _damage_error(path, error) from error
         try:
             yield book
         except UserError:
             raise
-        except _DAMAGES as error:
-            raise _damaged(path, error) from error
+        except _DAMAGE_ERRORS as error:
+            raise _damage_error(path, error) from error
         finally:
             book.close()
 
 
-def _damaged(path: DataFile, error: Exception) -> UserError:
+def _damage_error(path: DataFile, error: Exception) -> UserError:
     return UserError(
         f"{path} cannot be read as .xlsx: {first_line(error)}. Save it again, or as .csv."
     )
@@ -203,8 +203,8 @@ def _cell(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     text = str(value)
-    if len(text) > MOST_TEXT:
+    if len(text) > MAX_TEXT:
         raise UserError(
-            f"a cell has {len(text):,} characters, expected at most {MOST_TEXT:,}. Split it."
+            f"a cell has {len(text):,} characters, expected at most {MAX_TEXT:,}. Split it."
         )
     return None if text in _ERRORS else text

@@ -9,24 +9,24 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.data import cells
 from qllmft.data.cells import batches, open_parquet
 from qllmft.data.columns import Columns, no_column
-from qllmft.data.content import MOST_LINE, examine, format_of
+from qllmft.data.content import MAX_LINE_CHARACTERS, detect_format, examine
 from qllmft.data.file_bytes import DataFile
 from qllmft.data.records import ABSENT, RecordTable
 from qllmft.data.separated import Block, Fault, SeparatedTable
 from qllmft.data.spreadsheet import SheetTable
 from qllmft.errors import UserError
-from qllmft.files import MOST_BYTES as MOST_JSON
+from qllmft.files import MAX_BYTES as MAX_JSON
 
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet", ".txt", ".json", ".xlsx")
 _ALIASES = {".tab": ".tsv", ".ndjson": ".jsonl", ".xlsm": ".xlsx"}
 _RECORDS = (".jsonl", ".json")
 _PACKED = (".gz", ".gzip")
-_MOST_NUMBERS = 4  # lines that an error names after the first
-_MOST_REMARKS = 3
+_MAX_NUMBERS = 4  # lines that an error names after the first
+_MAX_REMARKS = 3
 
 
 class RowSource(Protocol):
@@ -58,10 +58,10 @@ class FileTable:
     description: str  # of what was taken
 
 
-def suffix_of(path: DataFile) -> str:
+def table_suffix(path: DataFile) -> str:
     """Return the suffix of a table by the file's name, without that of gzip, or "" if it is none of a table.
 
-    >>> suffix_of(Path("a.CSV.gz")), suffix_of(Path("b.tab")), suffix_of(Path("c.md"))
+    >>> table_suffix(Path("a.CSV.gz")), table_suffix(Path("b.tab")), table_suffix(Path("c.md"))
     ('.csv', '.tsv', '')
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
@@ -72,8 +72,8 @@ def suffix_of(path: DataFile) -> str:
     return suffix if suffix in SUFFIXES else ""
 
 
-def stem_of(path: DataFile) -> str:
-    """Return the name of a file without the suffixes of `suffix_of`, in small letters."""
+def table_stem(path: DataFile) -> str:
+    """Return the name of a file without the suffixes of `table_suffix`, in small letters."""
     name = path.name.lower()
     for suffix in reversed(path.suffixes[-2:]):
         if suffix.lower() in (*_PACKED, *SUFFIXES, *_ALIASES):
@@ -87,7 +87,7 @@ def open_table(
     delimiter: str | None = None,
     *,
     most: int | None = None,
-    longest: int = MOST_LINE,
+    longest: int = MAX_LINE_CHARACTERS,
 ) -> RowSource:
     """Open a table, whose content and not its name alone tells how it is read.
 
@@ -101,7 +101,7 @@ def open_table(
     Raises:
         UserError: if the file is no table, or has not the columns.
     """
-    suffix, zipped = format_of(path)
+    suffix, zipped = detect_format(path)
     suffix = _ALIASES.get(suffix, suffix)
     if not suffix and columns.names:
         suffix = ".txt"
@@ -114,7 +114,7 @@ def open_table(
     if suffix == ".xlsx":
         if zipped:
             raise UserError(f"{path} is a zip file in gzip. Unpack it first: gunzip {path.name}.")
-        return SheetTable(path, columns, most or cells.MOST_BYTES)
+        return SheetTable(path, columns, most or cells.MAX_BYTES)
     if not suffix:
         raise UserError(
             f"{path} has no suffix, expected one of {', '.join(SUFFIXES)}. Rename it, or name its columns with "
@@ -122,7 +122,7 @@ def open_table(
         )
     if suffix not in SUFFIXES:
         raise UserError(f"{path} has the suffix {suffix!r}; expected one of {', '.join(SUFFIXES)}.")
-    longest = MOST_JSON if suffix == ".json" else longest  # which may be one line
+    longest = MAX_JSON if suffix == ".json" else longest  # which may be one line
     file = examine(path, zipped=zipped, most=most, longest=longest)
     if suffix in _RECORDS:
         return RecordTable(file, columns)
@@ -179,7 +179,7 @@ def read_table(
     Raises:
         UserError: as `open_table` does, and for lines that are no rows unless they are left out.
     """
-    table = open_table(path, columns, delimiter, most=cells.MOST_BYTES)
+    table = open_table(path, columns, delimiter, most=cells.MAX_BYTES)
     names = table.columns_read
     numbers = array("q")
     values: list[list[Any]] = [[] for _ in names]
@@ -210,39 +210,39 @@ def read_table(
         raise _not_rows(path, faults, rows, table)
     frame = pd.DataFrame(
         {
-            name: pd.Series(_filled(column[:rows]), dtype=object)
+            name: pd.Series(_fill_absent(column[:rows]), dtype=object)
             for name, column in zip(names, values, strict=True)
             if name not in absent
         }
     )
     frame.index = pd.Index(numbers[:rows], dtype="int64")
     named = f"column{'s' if len(frame.columns) != 1 else ''} {', '.join(frame.columns)}"
-    parts = [count_of(rows, "row"), table.in_words, named]
+    parts = [format_count(rows, "row"), table.in_words, named]
     description = f"{path.name}: {', '.join(part for part in parts if part)}"
-    remarks = table.remarks[:_MOST_REMARKS]
-    if len(table.remarks) > _MOST_REMARKS:
-        remarks.append(f"{len(table.remarks) - _MOST_REMARKS:,} more lines are like that")
+    remarks = table.remarks[:_MAX_REMARKS]
+    if len(table.remarks) > _MAX_REMARKS:
+        remarks.append(f"{len(table.remarks) - _MAX_REMARKS:,} more lines are like that")
     return FileTable(frame, tuple(faults), "; ".join([description, *remarks]))
 
 
-def _filled(column: list[Any]) -> list[Any]:
+def _fill_absent(column: list[Any]) -> list[Any]:
     """Return the cells of a column with None for the fields that records do not have."""
     return [None if cell is ABSENT else cell for cell in column] if ABSENT in column else column
 
 
 def _not_rows(path: DataFile, faults: Sequence[Fault], rows: int, table: RowSource) -> UserError:
     """Return the error for lines that are no rows."""
-    first, *others = faults
+    first, *other_faults = faults
     message = f"{path}, {table.place(first.line)}: {first.reason}."
-    if others:
-        numbers = [str(fault.line) for fault in others[:_MOST_NUMBERS]]
-        if len(others) > _MOST_NUMBERS:
-            numbers.append(f"and {len(others) - _MOST_NUMBERS:,} more")
-        message += f" {count_of(len(others), 'more line')}: {', '.join(numbers)}."
+    if other_faults:
+        numbers = [str(fault.line) for fault in other_faults[:_MAX_NUMBERS]]
+        if len(other_faults) > _MAX_NUMBERS:
+            numbers.append(f"and {len(other_faults) - _MAX_NUMBERS:,} more")
+        message += f" {format_count(len(other_faults), 'more line')}: {', '.join(numbers)}."
     if len(faults) > rows:
         return UserError(
             f"{message} Quote the texts that hold the delimiter ({table.in_words}), name another one with --delimiter, "
             "or name every column in the first line."
         )
-    lines = "the line" if not others else "these lines"
+    lines = "the line" if not other_faults else "these lines"
     return UserError(f"{message} Correct {lines}, or leave {lines} out with --bad-rows skip.")

@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 
 from qllmft.data.cells import is_blank
 from qllmft.data.columns import Columns
-from qllmft.data.content import format_of
+from qllmft.data.content import detect_format
 from qllmft.data.file_bytes import DataFile, is_file
 from qllmft.data.records import ABSENT, RecordTable
 from qllmft.data.separated import Block, Fault
-from qllmft.data.tables import SUFFIXES, RowSource, has_header, open_table, suffix_of
+from qllmft.data.tables import SUFFIXES, RowSource, has_header, open_table, table_suffix
 from qllmft.errors import UserError
 
 LONGEST_LINE = 1_000_000  # bytes
@@ -32,12 +32,14 @@ def read_pairs(
 ) -> Iterator[tuple[str, str]]:
     """Yield both texts of each row of a table lazily, as `read_texts` does, or raise UserError for a row with one."""
     wanted = Columns(columns, names=tuple(names))
-    if suffix_of(path) in ("", ".txt") and _table_at(path, wanted, delimiter, most) is None:
+    if table_suffix(path) in ("", ".txt") and _table_at(path, wanted, delimiter, most) is None:
         raise UserError(
             f"{path} has one text per line, and the model compares two. Give a {', '.join(SUFFIXES)} table with the "
             f"columns {' and '.join(columns)}, or pairs of texts as arguments."
         )
-    return ((first, second) for first, second in _filled(path, wanted, delimiter, report, most))
+    return (
+        (first, second) for first, second in _filled_rows(path, wanted, delimiter, report, most)
+    )
 
 
 def read_texts(
@@ -63,10 +65,10 @@ def read_texts(
         most: number of bytes of a table when it is unpacked; None: any, as it is read lazily.
     """
     wanted = Columns((column,), names=tuple(names))
-    return (text for (text,) in _filled(path, wanted, delimiter, report, most))
+    return (text for (text,) in _filled_rows(path, wanted, delimiter, report, most))
 
 
-def _filled(
+def _filled_rows(
     path: DataFile, wanted: Columns, delimiter: str | None, report: Report, most: int | None
 ) -> Iterator[list[str]]:
     """Yield the texts of each row or line without blanks around them, or raise UserError for an empty one of a row."""
@@ -98,14 +100,14 @@ def _table_at(
     path: DataFile, wanted: Columns, delimiter: str | None, most: int | None
 ) -> RowSource | None:
     """Return the table of a file, or None if it has one text per line."""
-    suffix = suffix_of(path)
+    suffix = table_suffix(path)
     if suffix not in ("", ".txt"):
         return open_table(path, wanted, delimiter, most=most, longest=LONGEST_LINE)
     if not is_file(path):
         return None
     if wanted.names:
         return open_table(path, wanted, delimiter, most=most, longest=LONGEST_LINE)
-    format_, zipped = format_of(path)
+    format_, zipped = detect_format(path)
     if format_ in (".xlsx", ".parquet"):
         return open_table(path, wanted, most=most)
     if zipped and not suffix:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qllmft_backends.lazy import imported_on_use
+from qllmft_backends.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
     from qllmft.embed.body import Body as Body
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from qllmft.embed.location import BodyLocation as BodyLocation
     from qllmft.embed.location import body_identity as body_identity
     from qllmft.embed.location import locate_body as locate_body
-    from qllmft.embed.location import pinned as pinned
+    from qllmft.embed.location import pin_revision as pin_revision
     from qllmft.embed.location import published_name as published_name
     from qllmft.embed.location import weights_hash as weights_hash
     from qllmft.embed.trainable import TrainableBody as TrainableBody
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__)
+    __all__, __getattr__ = make_lazy_imports(__name__)

@@ -21,9 +21,10 @@ from qllmft.files import new_folder, read_text
 from qllmft.tensors import read_tensors
 from qllmft_backends.files import FULL_DISK
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"  # PEFT's names
-_LINEAR = ("Linear", "Conv1D")  # Conv1D is the linear layer of GPT-2
-_MOST_NAMES = 8  # in an error
+ADAPTER_CONFIG = "adapter_config.json"  # PEFT's names
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_LINEAR_LAYERS = ("Linear", "Conv1D")  # Conv1D is the linear layer of GPT-2
+_MAX_SHOWN_NAMES = 8  # in an error
 
 
 class Adapter(Protocol):
@@ -50,25 +51,27 @@ class PeftAdapter:
         self.settings = settings
         self._device = next(model.parameters()).device
         unread = ("peft_type", "base_model_name_or_path")
-        given = {name: value for name, value in settings.items() if name not in unread}
+        peft_options = {name: value for name, value in settings.items() if name not in unread}
         kind = peft.PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(settings["peft_type"])]
         with warnings.catch_warnings():
             # PEFT calls names that transformers 6 will drop
             warnings.simplefilter("ignore", FutureWarning)
             self._view: Any = peft.get_peft_model(
-                cast("Any", model), kind(**given), low_cpu_mem_usage=empty
+                cast("Any", model), kind(**peft_options), low_cpu_mem_usage=empty
             )
 
     def weights(self) -> dict[str, Tensor]:
         """Return the trained weights by PEFT's names."""
-        found: dict[str, Tensor] = self._peft.get_peft_model_state_dict(self._view)
-        return found
+        state: dict[str, Tensor] = self._peft.get_peft_model_state_dict(self._view)
+        return state
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Set the trained weights."""
         kinds = {name: weight.dtype for name, weight in self.weights().items()}
-        given = {name: weight.to(self._device, kinds[name]) for name, weight in weights.items()}
-        self._peft.set_peft_model_state_dict(self._view, given, low_cpu_mem_usage=True)
+        converted_weights = {
+            name: weight.to(self._device, kinds[name]) for name, weight in weights.items()
+        }
+        self._peft.set_peft_model_state_dict(self._view, converted_weights, low_cpu_mem_usage=True)
 
 
 def put_adapter(
@@ -111,9 +114,9 @@ def put_adapter(
         layers = {
             name.rpartition(".")[2]
             for name, part in model.named_modules()
-            if type(part).__name__ in _LINEAR
+            if type(part).__name__ in _LINEAR_LAYERS
         }
-        names = [*sorted(layers)[:_MOST_NAMES], *["..."] * (len(layers) > _MOST_NAMES)]
+        names = [*sorted(layers)[:_MAX_SHOWN_NAMES], *["..."] * (len(layers) > _MAX_SHOWN_NAMES)]
         raise UserError(
             f"an adapter cannot be put into the body {config.model!r}: {str(error).split('. ')[0].rstrip('.')}. Its "
             f"linear layers are {', '.join(names)}; name some of them in body.lora.targets or in target_modules of the "
@@ -129,14 +132,14 @@ def adapter_bytes(model: nn.Module, settings: Mapping[str, Any]) -> int:
     sizes = [
         sum(part.weight.shape)
         for name, part in model.named_modules()
-        if type(part).__name__ in _LINEAR
-        and (names is None or any(f".{name}".endswith(f".{each}") for each in names))
+        if type(part).__name__ in _LINEAR_LAYERS
+        and (names is None or any(f".{name}".endswith(f".{target}") for target in names))
     ]
     return int(settings.get("r", 0) * sum(sizes) * factors // 2 * 4)
 
 
 @contextmanager
-def replaced(folder: Path, kind: str) -> Iterator[Path]:
+def replace_folder(folder: Path, kind: str) -> Iterator[Path]:
     """Give a fresh folder, which takes the place of ``folder`` if the block ends without an error.
 
     Raises:
@@ -171,10 +174,10 @@ def load_adapter(transformer: Any, config: BodyConfig) -> None:
     assert config.adapter is not None
     folder = checked_adapter(Path(config.adapter))
     adapter = put_adapter(
-        transformer, peft_settings(read_text(folder / CONFIG)), config, empty=True
+        transformer, peft_settings(read_text(folder / ADAPTER_CONFIG)), config, empty=True
     )
     try:
-        adapter.load(read_tensors(folder / WEIGHTS, adapter.weights(), any_type=True))
+        adapter.load(read_tensors(folder / ADAPTER_WEIGHTS, adapter.weights(), any_type=True))
     except Exception as error:
         raise UserError(
             f"the adapter in {folder} is not of the body {config.model!r}: {first_line(error)}. Name the model "
@@ -186,7 +189,7 @@ def load_adapter(transformer: Any, config: BodyConfig) -> None:
 def adapter_hash(folder: Path) -> str:
     """Return the hash of an adapter's two files."""
     digest = hashlib.sha256()
-    for name in (CONFIG, WEIGHTS):
+    for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
         with (checked_adapter(folder) / name).open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
@@ -194,7 +197,7 @@ def adapter_hash(folder: Path) -> str:
 
 def checked_adapter(folder: Path) -> Path:
     """Return the folder of an adapter, or raise UserError if a file of it is missing, a link or too large."""
-    for name in (CONFIG, WEIGHTS):
+    for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
         if folder.is_symlink() or (folder / name).is_symlink() or not (folder / name).is_file():
             raise UserError(
                 f"there is no adapter in {folder}: {name} is missing or a link. Give a folder that PEFT or a run saved."

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
 from qllmft.embed.adapter import load_adapter
-from qllmft.embed.loading import downloaded, no_loading_bar, transformer_of
+from qllmft.embed.loading import download_model, load_transformer, no_loading_bar
 from qllmft.embed.location import BodyLocation, locate_body
 from qllmft.errors import UserError, first_line
 
-_MARKS = 8  # limit of tokens per text that mark its start and end
+_MAX_MARK_TOKENS = 8  # limit of tokens per text that mark its start and end
 
 Progress = Callable[[int], None]  # called with the number of texts done since the last call
 # embeddings (N, D), number of texts that were cut, tokens read
@@ -44,9 +44,9 @@ class Body:
         try:
             with no_loading_bar():
                 if not folder.exists():
-                    folder = downloaded(config, location.identity)
+                    folder = download_model(config, location.identity)
                     location = BodyLocation(location.path, folder.name)
-                self.transformer: Any = transformer_of(config, folder, light=light)
+                self.transformer: Any = load_transformer(config, folder, light=light)
                 if config.adapter is not None:
                     load_adapter(self.transformer, config)
         except UserError:
@@ -59,12 +59,12 @@ class Body:
                 "Give a name that exists on the hub and a network to reach it, a local folder, or --body minilm."
             ) from error
         self.location = location
-        self.prompt = prompt_of(self.transformer, config)
+        self.prompt = find_prompt(self.transformer, config)
 
     @property
     def n_weights(self) -> int:
         """Return the number of weights."""
-        return sum(each.numel() for each in self.transformer.parameters())
+        return sum(parameter.numel() for parameter in self.transformer.parameters())
 
     @property
     def dimension(self) -> int:
@@ -77,14 +77,14 @@ class Body:
         limit = getattr(self.transformer, "max_seq_length", None)
         return int(limit) if limit and limit < sys.maxsize else 0
 
-    def truncated(self, texts: Sequence[str]) -> int:
+    def count_truncated(self, texts: Sequence[str]) -> int:
         """Return the number of ``texts`` with more tokens than it reads, which are cut in their embeddings."""
-        return 0 if self.config.long_texts == "mean" else len(self._long(texts))
+        return 0 if self.config.long_texts == "mean" else len(self._long_rows(texts))
 
-    def _long(self, texts: Sequence[str]) -> list[int]:
+    def _long_rows(self, texts: Sequence[str]) -> list[int]:
         """Return the rows of ``texts`` with more tokens than it reads."""
         # a token has one byte or more, except for the few at start and end
-        room = self.longest - _MARKS - len((self.prompt or "").encode())
+        room = self.longest - _MAX_MARK_TOKENS - len((self.prompt or "").encode())
         rows = [
             row for row, text in enumerate(texts) if len(text.encode("utf-8", "replace")) > room
         ]
@@ -112,21 +112,22 @@ class Body:
 
         A text with more tokens than a batch may have is a batch of its own.
         """
-        size, most = self.config.batch_size, self.config.batch_tokens
-        if most is None:
+        size = self.config.batch_size
+        max_tokens = self.config.batch_tokens
+        if max_tokens is None:
             order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
             return [order[start : start + size] for start in range(0, len(texts), size)]
         counts = [min(count, self.longest or sys.maxsize) for count in self.token_counts(texts)]
         batches: list[list[int]] = []  # texts times the longest one's tokens are at most `most`
         for row in sorted(range(len(counts)), key=lambda i: counts[i]):
-            if not batches or (len(batches[-1]) + 1) * counts[row] > most:
+            if not batches or (len(batches[-1]) + 1) * counts[row] > max_tokens:
                 batches.append([])
             batches[-1].append(row)
         return batches
 
-    def encoded(self, texts: Sequence[str], progress: Progress | None = None) -> Encoded:
+    def encode_with_counts(self, texts: Sequence[str], progress: Progress | None = None) -> Encoded:
         """Return embeddings (N, D) of texts, the number of texts that were cut, and of tokens that the body reads."""
-        return self.encode(texts, progress), self.truncated(texts), self.longest
+        return self.encode(texts, progress), self.count_truncated(texts), self.longest
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """Return embeddings (N, D) float32 of ``texts``, in batches of texts of like length.
@@ -135,22 +136,26 @@ class Body:
         """
         if self.config.long_texts == "cut":
             return self._windows(texts, progress)
-        long, tokenizer = self._long(texts), getattr(self.transformer, "tokenizer", None)
+        long_rows = self._long_rows(texts)
+        tokenizer = getattr(self.transformer, "tokenizer", None)
         with self._failures():
             parts = [
-                parts_of(texts[row], tokenizer, self.longest, self.prompt or "") for row in long
+                split_text(texts[row], tokenizer, self.longest, self.prompt or "")
+                for row in long_rows
             ]
-        flat = [part for found in parts for part, _ in found]
-        short = [row for row in range(len(texts)) if row not in set(long)]
-        vectors = self._windows([*(texts[row] for row in short), *flat], None)
+        all_parts = [part for text_parts in parts for part, _ in text_parts]
+        short_rows = [row for row in range(len(texts)) if row not in set(long_rows)]
+        vectors = self._windows([*(texts[row] for row in short_rows), *all_parts], None)
         out = np.empty((len(texts), self.dimension), np.float32)
-        out[short] = vectors[: len(short)]
-        unit, start = type(self.transformer[-1]).__name__ == "Normalize", len(short)
-        for row, found in zip(long, parts, strict=True):
-            own, counts = vectors[start : start + len(found)], [count for _, count in found]
-            mean = np.average(own.astype(np.float64), axis=0, weights=counts)
+        out[short_rows] = vectors[: len(short_rows)]
+        unit = type(self.transformer[-1]).__name__ == "Normalize"
+        start = len(short_rows)
+        for row, text_parts in zip(long_rows, parts, strict=True):
+            part_vectors = vectors[start : start + len(text_parts)]
+            counts = [count for _, count in text_parts]
+            mean = np.average(part_vectors.astype(np.float64), axis=0, weights=counts)
             out[row] = mean / (np.linalg.norm(mean) or 1.0) if unit else mean
-            start += len(found)
+            start += len(text_parts)
         if progress:
             progress(len(texts))
         return out
@@ -190,7 +195,7 @@ class Body:
             ) from error
 
 
-def prompt_of(model: Any, config: BodyConfig) -> str | None:
+def find_prompt(model: Any, config: BodyConfig) -> str | None:
     """Return the beginning that is put before each text, or None if there is none."""
     prompts: dict[str, str] = {
         name: text for name, text in (getattr(model, "prompts", None) or {}).items() if text
@@ -200,15 +205,16 @@ def prompt_of(model: Any, config: BodyConfig) -> str | None:
     if config.prompt_name is None:
         return prompts.get(getattr(model, "default_prompt_name", None) or "")
     if config.prompt_name not in prompts:
-        there = f"it has {', '.join(map(repr, prompts))}" if prompts else "it has none"
+        available = f"it has {', '.join(map(repr, prompts))}" if prompts else "it has none"
         raise UserError(
-            f"body.prompt_name is {config.prompt_name!r}, and the body {config.model!r} has no such prompt: {there}. "
+            f"body.prompt_name is {config.prompt_name!r}, and the body {config.model!r} has no such prompt: "
+            f"{available}. "
             "Choose one of its names, or set body.prompt to the words themselves."
         )
     return prompts[config.prompt_name]
 
 
-def parts_of(text: str, tokenizer: Any, window: int, prompt: str) -> list[tuple[str, int]]:
+def split_text(text: str, tokenizer: Any, window: int, prompt: str) -> list[tuple[str, int]]:
     """Return a text in parts that fit into a window of tokens, each with its number of tokens.
 
     A part ends between two words if there is a place in it.
@@ -220,8 +226,8 @@ def parts_of(text: str, tokenizer: Any, window: int, prompt: str) -> list[tuple[
         prompt: beginning put before each part.
     """
     prompts = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    room = window - tokenizer.num_special_tokens_to_add() - len(prompts)
-    if room < 1:
+    part_size = window - tokenizer.num_special_tokens_to_add() - len(prompts)
+    if part_size < 1:
         raise UserError(
             f"the prompt fills the {window} tokens that the body reads. Shorten body.prompt."
         )
@@ -230,13 +236,15 @@ def parts_of(text: str, tokenizer: Any, window: int, prompt: str) -> list[tuple[
             "body.long_texts is 'mean', and the body's tokenizer has no positions in the text. Set it to 'cut', or "
             "choose a body with a tokenizer.json."
         )
-    found = tokenizer(
+    tokens = tokenizer(
         text, add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False
     )
-    places, words = found["offset_mapping"], found.word_ids()
-    parts, start = [], 0
+    places = tokens["offset_mapping"]
+    words = tokens.word_ids()
+    parts = []
+    start = 0
     while start < len(words):
-        end = min(start + room, len(words))
+        end = min(start + part_size, len(words))
         if end < len(words):  # back to the end of a word, if one ends in these tokens
             end = next((i for i in range(end, start, -1) if words[i] != words[i - 1]), end)
         parts.append((text[places[start][0] : places[end - 1][1]], end - start))

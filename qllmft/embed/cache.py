@@ -23,8 +23,12 @@ _BATCH = 500  # SQLite allows at least 999 variables per statement
 
 def default_cache_folder() -> Path:
     """Return ``QLLMFT_CACHE``, or the cache folder of the user."""
-    chosen = os.environ.get("QLLMFT_CACHE")
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("qllmft", appauthor=False))
+    folder_setting = os.environ.get("QLLMFT_CACHE")
+    return (
+        Path(folder_setting)
+        if folder_setting
+        else Path(platformdirs.user_cache_dir("qllmft", appauthor=False))
+    )
 
 
 class EmbeddingCache:
@@ -36,7 +40,7 @@ class EmbeddingCache:
         self.path = (
             folder / f"embeddings-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.sqlite"
         )
-        with self._explained():
+        with self._explain_errors():
             folder.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self.path, timeout=60.0)
             try:
@@ -55,27 +59,27 @@ class EmbeddingCache:
 
     def sole_use(self) -> AbstractContextManager[object]:
         """Wait until no other process writes, and lock the file."""
-        with self._explained():
+        with self._explain_errors():
             return FileLock(f"{self.path}.lock").acquire()
 
     def get(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return the cached embeddings (D,) by text."""
-        found: dict[str, NDArray[np.float32]] = {}
+        vectors: dict[str, NDArray[np.float32]] = {}
         key_to_text = {self._key(text): text for text in texts}
         keys = list(key_to_text)
         for start in range(0, len(keys), _BATCH):
             part = keys[start : start + _BATCH]
             marks = ",".join("?" * len(part))
             query = f"SELECT key, vector, checksum FROM embeddings WHERE key IN ({marks})"  # noqa: S608 - question marks only
-            with self._explained():
+            with self._explain_errors():
                 for key, vector, checksum in self._connection.execute(query, part):
-                    found[key_to_text[key]] = self._vector(key, vector, checksum)
-        lengths = sorted({len(vector) for vector in found.values()})
+                    vectors[key_to_text[key]] = self._vector(key, vector, checksum)
+        lengths = sorted({len(vector) for vector in vectors.values()})
         if len(lengths) > 1:
             raise self._fault(
                 f"it holds embeddings of {' and '.join(map(str, lengths))} numbers by one body"
             )
-        return found
+        return vectors
 
     def check_length(self, length: int, dimension: int) -> None:
         """Raise UserError unless the length of an embedding of `get` is the body's D."""
@@ -102,11 +106,11 @@ class EmbeddingCache:
         )
         rows = [(key, stored, _checksum(key, stored)) for key, stored in pairs]
         insert = "INSERT OR REPLACE INTO embeddings (key, vector, checksum) VALUES (?, ?, ?)"
-        with self._explained(), self._connection:
+        with self._explain_errors(), self._connection:
             self._connection.executemany(insert, rows)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explain_errors(self) -> Iterator[None]:
         """Turn errors of the file system and of SQLite into UserError with the remedy."""
         try:
             yield

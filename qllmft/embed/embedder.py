@@ -22,7 +22,7 @@ from qllmft.errors import UserError
 if TYPE_CHECKING:
     from qllmft.embed.body import Body, Encoded, Progress
 
-CHUNK = 1024  # texts between two writes to the cache, which an interruption may lose
+CHUNK_TEXTS = 1024  # texts between two writes to the cache, which an interruption may lose
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,11 @@ class Embedder:
                 raise UserError(
                     f"--ray embeds on processors, and body.device of the model is {config.device!r}. Omit --ray."
                 )
-        self._config, self._jobs, self._ray = config, jobs, ray
+        self._config = config
+        self._jobs = jobs
+        self._ray = ray
         self._pool: Executor | None = None
-        self._sent: Any = None  # reference to the body on a cluster
+        self._body_reference: Any = None  # reference to the body on a cluster
         self._location = locate_body(config)
         self._body: Body | None = None
         if not self._location.identity:  # the download determines a hub model's commit
@@ -101,11 +103,13 @@ class Embedder:
         if self._body is None:  # texts that are all in the cache need no body, nor its packages
             from qllmft.embed.body import Body
 
-            known = bool(self._location.identity)
-            self._body = Body(self._config, self._location, light=known)
+            has_identity = bool(self._location.identity)
+            self._body = Body(self._config, self._location, light=has_identity)
         return self._body
 
-    def chunks(self, texts: Iterable[str], size: int = CHUNK) -> Iterator[NDArray[np.float32]]:
+    def chunks(
+        self, texts: Iterable[str], size: int = CHUNK_TEXTS
+    ) -> Iterator[NDArray[np.float32]]:
         """Yield the embeddings of texts in their order, ``size`` at a time, in constant memory."""
         iterator = iter(texts)
         return self.parts(iter(lambda: list(islice(iterator, size)), []))
@@ -115,55 +119,55 @@ class Embedder:
 
         Several processes or nodes embed several parts at a time. A part is cached as it is yielded.
         """
-        if not self._elsewhere:
+        if not self._is_distributed:
             for texts in parts:
                 yield self.embed(texts).vectors
             return
-        for part, found in self._embedded(parts):
-            yield np.stack([found[text] for text in part.texts])
+        for part, vectors in self._embed_parts(parts):
+            yield np.stack([vectors[text] for text in part.texts])
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Embeddings:
         """Return the embeddings of texts in their order; those that are missing are cached chunk by chunk."""
         vectors = np.empty((len(texts), 0), np.float32)
         missing: dict[str, list[int]] = {}  # rows of texts that are not in the cache
-        for start in range(0, len(texts), CHUNK):
-            rows = range(start, min(start + CHUNK, len(texts)))
-            found = self._cached([texts[row] for row in rows])
-            vectors = self._room(vectors)
+        for start in range(0, len(texts), CHUNK_TEXTS):
+            rows = range(start, min(start + CHUNK_TEXTS, len(texts)))
+            vectors_by_text = self._read_cache([texts[row] for row in rows])
+            vectors = self._resize(vectors)
             for row in rows:
-                if (vector := found.get(texts[row])) is None:
+                if (vector := vectors_by_text.get(texts[row])) is None:
                     missing.setdefault(texts[row], []).append(row)
                 else:
                     vectors[row] = vector
         if progress:
             progress(len(texts) - len(missing))  # from the cache, or the same text again
-        before = self.truncated
+        truncated_before = self.truncated
         if missing:
-            size = min(CHUNK, -(-len(missing) // self._jobs))
+            size = min(CHUNK_TEXTS, -(-len(missing) // self._jobs))
             unread = iter(missing)
             parts = iter(lambda: list(islice(unread, size)), [])
             with self._cache.sole_use():  # another process may be embedding the same texts
-                for part, found in self._embedded(parts, progress):
-                    vectors = self._room(vectors)
+                for part, vectors_by_text in self._embed_parts(parts, progress):
+                    vectors = self._resize(vectors)
                     for text in part.texts:
-                        vectors[missing[text]] = found[text]
-        return Embeddings(vectors, self.identity, self.truncated - before, self.longest)
+                        vectors[missing[text]] = vectors_by_text[text]
+        return Embeddings(vectors, self.identity, self.truncated - truncated_before, self.longest)
 
     @property
-    def _elsewhere(self) -> bool:
+    def _is_distributed(self) -> bool:
         """Return whether other processes compute the embeddings."""
         return self._jobs > 1 or self._ray is not None
 
-    def _embedded(
+    def _embed_parts(
         self, parts: Iterable[Sequence[str]], progress: Progress | None = None
     ) -> Iterator[tuple[_Part, dict[str, NDArray[np.float32]]]]:
         """Yield each part with its embeddings (D,) by text, and cache those that were missing."""
-        cached = ((texts, self._cached(texts)) for texts in parts)
-        found = (
+        cached = ((texts, self._read_cache(texts)) for texts in parts)
+        looked_up_parts = (
             _Part(texts, hits, [text for text in dict.fromkeys(texts) if text not in hits])
             for texts, hits in cached
         )
-        for part, encoded in self._encoded(found, progress):
+        for part, encoded in self._encode_parts(looked_up_parts, progress):
             if progress and part.cached:
                 progress(len(part.cached))
             if encoded is None:
@@ -173,16 +177,20 @@ class Embedder:
             self._cache.check_length(self._length or vectors.shape[1], vectors.shape[1])
             self._length = vectors.shape[1]
             self._cache.put(part.missing, vectors)
-            self.truncated, self.longest = self.truncated + cut, longest
+            self.truncated = self.truncated + cut
+            self.longest = longest
             yield part, part.cached | dict(zip(part.missing, vectors, strict=True))
 
-    def _encoded(
+    def _encode_parts(
         self, parts: Iterable[_Part], progress: Progress | None
     ) -> Iterator[tuple[_Part, Encoded | None]]:
         """Yield each part in order with the embeddings of its missing texts, None if there are none."""
-        if not self._elsewhere:
+        if not self._is_distributed:
             for part in parts:
-                yield part, self.body.encoded(part.missing, progress) if part.missing else None
+                yield (
+                    part,
+                    self.body.encode_with_counts(part.missing, progress) if part.missing else None,
+                )
             return
         from qllmft.embed.workers import in_order
         from qllmft.workers import ProcessDiedError, RayPool
@@ -215,21 +223,21 @@ class Embedder:
             )
         if not isinstance(self._pool, RayPool):
             self._pool = RayPool(self._ray, "texts")
-        if self._sent is None:
-            sent = workers.sent_body(self._pool, self._config, self._location)
-            self._sent = self._pool.put(sent)
-        return self._pool.submit(workers.encode_on_node, self._sent, part.missing)
+        if self._body_reference is None:
+            node_body = workers.sent_body(self._pool, self._config, self._location)
+            self._body_reference = self._pool.put(node_body)
+        return self._pool.submit(workers.encode_on_node, self._body_reference, part.missing)
 
-    def _cached(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    def _read_cache(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return the embeddings (D,) in the cache by text, of the length of all others."""
-        found = self._cache.get(texts)
-        if found:
-            length = len(next(iter(found.values())))
+        cached_vectors = self._cache.get(texts)
+        if cached_vectors:
+            length = len(next(iter(cached_vectors.values())))
             self._length = self._length or length
             self._cache.check_length(length, self._length)
-        return found
+        return cached_vectors
 
-    def _room(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _resize(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return an array (N, D), which is ``vectors`` if it has D."""
         if vectors.shape[1] == self._length:
             return vectors
@@ -263,16 +271,18 @@ def embed(
 
 def check_vectors(vectors: NDArray[np.float32], body: BodyConfig, kind: str = "") -> None:
     """Raise UserError with the number of the first text, from 1, if an embedding (N, D) is not finite, or zero."""
-    finite, zero = np.isfinite(vectors), (vectors == 0).all(axis=1)
+    finite = np.isfinite(vectors)
+    zero = (vectors == 0).all(axis=1)
     faulty = ~finite.all(axis=1) | zero
     if faulty.any():
         row = int(faulty.argmax())
-        texts, held = f"{kind} text" if kind else "text", "zeros alone, which have no direction"
+        texts = f"{kind} text" if kind else "text"
+        fault_text = "zeros alone, which have no direction"
         if not zero[row]:
-            held = str(vectors[row][~finite[row]][0])
+            fault_text = str(vectors[row][~finite[row]][0])
         raise UserError(
             f"the embedding of {texts} {row + 1} of {len(vectors)} by the body {body.model!r} holds "
-            f"{held}, expected finite numbers. Delete the cache of embeddings "
+            f"{fault_text}, expected finite numbers. Delete the cache of embeddings "
             "(the folder that QLLMFT_CACHE names, or the user's own), or choose another body with --body."
         )
 

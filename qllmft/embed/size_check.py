@@ -10,17 +10,23 @@ from typing import Any, cast
 
 import torch
 
-from qllmft.embed.folder_check import LARGEST_JSON, fault_of, modules_of
+from qllmft.embed.folder_check import LARGEST_JSON_BYTES, folder_error, read_modules
 from qllmft.embed.known_keys import MODULES
 from qllmft.files import parse_json, read_text
 
-MOST_GROWTH = 10_000  # of a text by the steps before the words, in bytes
-MOST_STEPS = 30
+MAX_GROWTH = 10_000  # of a text by the steps before the words, in bytes
+MAX_STEPS = 30
 LONGEST_PIECE = 100  # characters that replace one, or that precede a part of a word
-MOST_WORD_CHARACTERS = 1_000  # the time for a word grows with the square
-MOST_TEMPLATE_CHARACTERS = 10_000  # of special tokens around a text
-_SIZED = ("Transformer", "Dense", "LSTM", "CNN", "LayerNorm")  # modules with weights of a size
-_SPARE = 2**24  # parameters; the weights of a body may lack its pooler
+MAX_WORD_CHARACTERS = 1_000  # the time for a word grows with the square
+MAX_TEMPLATE_CHARACTERS = 10_000  # of special tokens around a text
+_MODULES_WITH_SIZES = (
+    "Transformer",
+    "Dense",
+    "LSTM",
+    "CNN",
+    "LayerNorm",
+)  # modules with weights of a size
+_SPARE_PARAMETERS = 2**24  # parameters; the weights of a body may lack its pooler
 
 # growth of a text, in bytes, by steps that can lengthen it
 _GROWTH = {
@@ -35,33 +41,39 @@ def check_sizes(folder: Path) -> None:
     A size without weights of that size would be filled with random numbers, and a tokenizer could lengthen a text a
     billion times.
     """
-    for kind, place in modules_of(folder):
-        given = sum(path.stat().st_size for path in place.glob("*.safetensors"))
+    for kind, place in read_modules(folder):
+        weight_bytes = sum(path.stat().st_size for path in place.glob("*.safetensors"))
         # a parameter has two bytes or more, and a part of a body may be left out
-        most = 2 * given + _SPARE
+        max_parameters = 2 * weight_bytes + _SPARE_PARAMETERS
         tokenizer = place / "tokenizer.json"
         if tokenizer.exists():
             try:
-                _check_tokenizer(parse_json(read_text(tokenizer, LARGEST_JSON)))
+                _check_tokenizer(parse_json(read_text(tokenizer, LARGEST_JSON_BYTES)))
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-                raise fault_of(folder, tokenizer, str(error)) from None
+                raise folder_error(folder, tokenizer, str(error)) from None
         file = place / (MODULES[kind][0] if kind in MODULES else "config.json")
-        if kind in _SIZED and file.exists() and (parameters := _described(kind, file)) > most:
-            reason = f"it describes {parameters:,} parameters, and the weights beside it have {given:,} bytes"
-            raise fault_of(folder, file, reason)
+        if (
+            kind in _MODULES_WITH_SIZES
+            and file.exists()
+            and (parameters := _count_parameters(kind, file)) > max_parameters
+        ):
+            reason = f"it describes {parameters:,} parameters, and the weights beside it have {weight_bytes:,} bytes"
+            raise folder_error(folder, file, reason)
 
 
-def _described(kind: str, file: Path) -> int:
+def _count_parameters(kind: str, file: Path) -> int:
     """Return the number of parameters of a module by its configuration. Values that are no integers count as 0."""
     if kind == "Transformer":
         # transformers imports it late, and torch 2.6 cannot import it with the device below
         from torch import _dynamo  # noqa: F401
         from transformers import AutoConfig, AutoModel
 
-        config, models = AutoConfig.from_pretrained(file.parent, local_files_only=True), AutoModel
+        config = AutoConfig.from_pretrained(file.parent, local_files_only=True)
+        models = AutoModel
         with torch.random.fork_rng(devices=[]), torch.device("meta"):  # without their memory
             return sum(
-                each.numel() for each in cast("Any", models).from_config(config).parameters()
+                parameter.numel()
+                for parameter in cast("Any", models).from_config(config).parameters()
             )
     content = parse_json(read_text(file))
 
@@ -75,8 +87,8 @@ def _described(kind: str, file: Path) -> int:
         return 4 * size("num_layers") * hidden * (size("word_embedding_dimension") + hidden)
     if kind == "CNN":
         lengths = content.get("kernel_sizes")
-        given = lengths if isinstance(lengths, list) else []
-        length = sum(each for each in given if isinstance(each, int))
+        kernel_sizes = lengths if isinstance(lengths, list) else []
+        length = sum(kernel_size for kernel_size in kernel_sizes if isinstance(kernel_size, int))
         return size("in_word_embedding_dimension") * size("out_channels") * length
     return size("dimension")
 
@@ -85,23 +97,21 @@ def _check_tokenizer(state: Mapping[str, Any]) -> None:
     """Raise ValueError if a tokenizer lengthens texts a lot, or takes long for a word."""
     steps = [step for name in ("normalizer", "pre_tokenizer") for step in _steps(state.get(name))]
     growth = 1.0
-    for step in steps[:MOST_STEPS]:
+    for step in steps[:MAX_STEPS]:
         growth *= _growth(step)
-    if len(steps) > MOST_STEPS or growth > MOST_GROWTH:
+    if len(steps) > MAX_STEPS or growth > MAX_GROWTH:
         raise ValueError(
-            f"its {len(steps)} steps can lengthen a text {growth:.3g} times; expected at most {MOST_STEPS} steps and "
-            f"{MOST_GROWTH:,} times"
+            f"its {len(steps)} steps can lengthen a text {growth:.3g} times; expected at most {MAX_STEPS} steps and "
+            f"{MAX_GROWTH:,} times"
         )
     model = state.get("model") or {}
-    if not 0 <= int(model.get("max_input_chars_per_word") or 0) <= MOST_WORD_CHARACTERS:
-        raise ValueError(f"words of more than {MOST_WORD_CHARACTERS:,} characters take too long")
+    if not 0 <= int(model.get("max_input_chars_per_word") or 0) <= MAX_WORD_CHARACTERS:
+        raise ValueError(f"words of more than {MAX_WORD_CHARACTERS:,} characters take too long")
     for name in ("continuing_subword_prefix", "end_of_word_suffix"):
         if len(model.get(name) or "") > LONGEST_PIECE:
             raise ValueError(f"its {name} has more than {LONGEST_PIECE} characters")
-    if len(json.dumps(state.get("post_processor"))) > MOST_TEMPLATE_CHARACTERS:
-        raise ValueError(
-            f"its post_processor has more than {MOST_TEMPLATE_CHARACTERS:,} characters"
-        )
+    if len(json.dumps(state.get("post_processor"))) > MAX_TEMPLATE_CHARACTERS:
+        raise ValueError(f"its post_processor has more than {MAX_TEMPLATE_CHARACTERS:,} characters")
 
 
 def _steps(step: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
@@ -119,10 +129,11 @@ def _growth(step: Mapping[str, Any]) -> float:
     """Return the largest ratio of the lengths after and before a step, in bytes."""
     kind = step["type"]
     if kind == "Replace":
-        found, new = step["pattern"], len(step["content"].encode())
-        if "String" not in found:
-            return 1.0 + new
-        return max(1.0, new / max(1, len(found["String"].encode())))
+        pattern = step["pattern"]
+        new_bytes = len(step["content"].encode())
+        if "String" not in pattern:
+            return 1.0 + new_bytes
+        return max(1.0, new_bytes / max(1, len(pattern["String"].encode())))
     if kind == "Prepend" and len(step["prepend"]) > LONGEST_PIECE:
         raise ValueError(f"it prepends more than {LONGEST_PIECE} characters")
     if kind == "Precompiled":  # SentencePiece's table: after a trie, texts that end in 0

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from qllmft.config import BodyConfig
-from qllmft.embed.adapter import CONFIG, WEIGHTS, put_adapter, replaced
+from qllmft.embed.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, put_adapter, replace_folder
 from qllmft.embed.body import Body
 from qllmft.embed.loading import no_loading_bar
 from qllmft.errors import UserError
@@ -37,7 +37,7 @@ class TrainableBody(nn.Module):
         self.adapted = config.adapts
         if self.adapted:
             # a tuple, because a module would have all weights a second time
-            with self.seeded(seed):
+            with self.seed_dropout(seed):
                 self._views = (put_adapter(self.transformer, config.lora.settings, config),)
         else:
             self.transformer.requires_grad_(True)
@@ -51,14 +51,14 @@ class TrainableBody(nn.Module):
     @property
     def n_parameters(self) -> int:
         """Return the number of trainable weights."""
-        return sum(p.numel() for p in self.trained())
+        return sum(p.numel() for p in self.trainable_parameters())
 
     @property
     def n_frozen(self) -> int:
         """Return the number of weights that are not trained."""
         return sum(p.numel() for p in self.transformer.parameters()) - self.n_parameters
 
-    def trained(self) -> list[nn.Parameter]:
+    def trainable_parameters(self) -> list[nn.Parameter]:
         """Return the trainable weights."""
         return [parameter for parameter in self.transformer.parameters() if parameter.requires_grad]
 
@@ -84,18 +84,18 @@ class TrainableBody(nn.Module):
     def save(self, folder: Path) -> None:
         """Write the body as sentence-transformers does (safetensors), or its adapter alone, whole or not at all."""
         if self.adapted:
-            with replaced(folder, "adapter") as fresh:  # in the form of PEFT
+            with replace_folder(folder, "adapter") as fresh:  # in the form of PEFT
                 weights = self._views[0].weights().items()
-                own = {name: each.contiguous().clone() for name, each in weights}
-                write_bytes(fresh / WEIGHTS, save(own))
-                write_json(fresh / CONFIG, self._views[0].settings)
+                adapter_weights = {name: tensor.contiguous().clone() for name, tensor in weights}
+                write_bytes(fresh / ADAPTER_WEIGHTS, save(adapter_weights))
+                write_json(fresh / ADAPTER_CONFIG, self._views[0].settings)
             return
         self.features(["a"])  # a tokenizer's file has the truncation and padding of its last call
-        with replaced(folder, "body") as fresh, no_loading_bar():
+        with replace_folder(folder, "body") as fresh, no_loading_bar():
             self.body.transformer.save(str(fresh), create_model_card=False)
 
     @contextmanager
-    def seeded(self, seed: int) -> Iterator[None]:
+    def seed_dropout(self, seed: int) -> Iterator[None]:
         """Derive dropout inside the block from ``seed``, and restore torch's own generators afterwards."""
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
@@ -103,21 +103,21 @@ class TrainableBody(nn.Module):
             yield
 
 
-def _frozen(body: TrainableBody) -> set[str]:
+def _frozen_names(body: TrainableBody) -> set[str]:
     """Return the names of the frozen weights of a body with an adapter."""
     named = body.named_parameters() if body.adapted else ()
-    return {name for name, each in named if not each.requires_grad}
+    return {name for name, parameter in named if not parameter.requires_grad}
 
 
 def _without_frozen(
     body: TrainableBody, weights: dict[str, Any], prefix: str, _metadata: dict[str, Any]
 ) -> None:
     """Remove frozen weights from a `state_dict` of the body or of a model with the body."""
-    for name in _frozen(body):
+    for name in _frozen_names(body):
         weights.pop(f"{prefix}{name}", None)
 
 
 def _add_frozen(body: TrainableBody, weights: dict[str, Any], prefix: str, *_others: Any) -> None:
     """Add the frozen weights as they are to a `state_dict` that is loaded."""
-    own = dict(body.named_parameters())
-    weights.update({f"{prefix}{name}": own[name] for name in _frozen(body)})
+    body_weights = dict(body.named_parameters())
+    weights.update({f"{prefix}{name}": body_weights[name] for name in _frozen_names(body)})

@@ -11,10 +11,11 @@ from pathlib import Path
 from qllmft.config import BodyConfig
 from qllmft.embed.loading import no_loading_bar
 
-OF_WORDS = "TF-IDF of the training texts"  # the body's name for people
-MOST_WORDS = 4_096  # entries of a vector, the words of the most texts
+WORD_BODY_NAME = "TF-IDF of the training texts"  # the body's name for people
+MAX_WORDS = 4_096  # entries of a vector, the words of the most texts
 # every text begins with this word of next to no weight, because a text without a known word would be a zero vector
-_ALWAYS, _WEIGHT = "[text]", 1e-6
+_CONSTANT_WORD = "[text]"
+_CONSTANT_WEIGHT = 1e-6
 
 
 def word_body(texts: Sequence[str], folder: Path) -> BodyConfig:
@@ -30,18 +31,20 @@ def word_body(texts: Sequence[str], folder: Path) -> BodyConfig:
     from sentence_transformers.sentence_transformer.modules import BoW, Normalize
 
     counts = Counter(word for text in texts for word in _words(text))
-    kept = sorted(sorted(counts), key=lambda word: -counts[word])[: MOST_WORDS - 1]
-    weights = {word: 1.0 + math.log((1 + len(texts)) / (1 + counts[word])) for word in kept}
-    words = BoW([_ALWAYS, *kept], {_ALWAYS: _WEIGHT, **weights})
+    frequent_words = sorted(sorted(counts), key=lambda word: -counts[word])[: MAX_WORDS - 1]
+    weights = {
+        word: 1.0 + math.log((1 + len(texts)) / (1 + counts[word])) for word in frequent_words
+    }
+    words = BoW([_CONSTANT_WORD, *frequent_words], {_CONSTANT_WORD: _CONSTANT_WEIGHT, **weights})
     with no_loading_bar():
         model = SentenceTransformer(modules=[words, Normalize()], device="cpu")
         model.save(str(folder), create_model_card=False)
-    return BodyConfig(model=str(folder), prompt=f"{_ALWAYS} ", device="cpu")
+    return BodyConfig(model=str(folder), prompt=f"{_CONSTANT_WORD} ", device="cpu")
 
 
 def is_word_body(body: BodyConfig) -> bool:
     """Return whether a body is one by `word_body`."""
-    return body.prompt == f"{_ALWAYS} "
+    return body.prompt == f"{_CONSTANT_WORD} "
 
 
 def _words(text: str) -> set[str]:

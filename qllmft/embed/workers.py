@@ -17,19 +17,19 @@ from filelock import FileLock
 from qllmft.config import BodyConfig
 from qllmft.embed.body import Body, Encoded
 from qllmft.embed.cache import default_cache_folder
-from qllmft.embed.location import BodyLocation, locate_body, located_folder
+from qllmft.embed.location import BodyLocation, locate_body, locate_folder
 from qllmft.errors import UserError
 from qllmft.files import writing
 from qllmft.workers import Processes
 from qllmft_backends.adjoint.thread_pool import thread_count
 
-LOOK_S = 1.0  # time between two looks at the number of workers
-PIECE = 2**24  # bytes of a file that are sent at a time
+LOOK_INTERVAL_S = 1.0  # time between two looks at the number of workers
+PIECE_BYTES = 2**24  # bytes of a file that are sent at a time
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
-_on_node: tuple[BodyConfig, BodyLocation] | None = None  # body of a node, as it was sent
-_here: tuple[BodyConfig, BodyLocation] | None = None  # that body with the folders of the node
+_sent_body: tuple[BodyConfig, BodyLocation] | None = None  # body of a node, as it was sent
+_local_body: tuple[BodyConfig, BodyLocation] | None = None  # that body with the folders of the node
 
 
 def worker_pool(jobs: int) -> Processes:
@@ -38,7 +38,7 @@ def worker_pool(jobs: int) -> Processes:
 
 
 @lru_cache(maxsize=1)  # a process keeps its body for the next task
-def loaded(config: BodyConfig, location: BodyLocation, threads: int) -> Body:
+def load_worker_body(config: BodyConfig, location: BodyLocation, threads: int) -> Body:
     """Return the body of this worker."""
     import torch
 
@@ -48,7 +48,7 @@ def loaded(config: BodyConfig, location: BodyLocation, threads: int) -> Body:
 
 def encode_part(config: BodyConfig, location: BodyLocation, texts: Sequence[str]) -> Encoded:
     """Return the embeddings of texts by a body in a process of `worker_pool`."""
-    return loaded(config, location, thread_count()).encoded(texts)
+    return load_worker_body(config, location, thread_count()).encode_with_counts(texts)
 
 
 def in_order(
@@ -59,18 +59,20 @@ def in_order(
     Parts are read as there is room, which may grow meanwhile. If reading fails, the error is raised after the parts
     before it.
     """
-    unread, failure = iter(parts), None
+    unread = iter(parts)
+    failure = None
     waiting: deque[tuple[Part, Future[Result] | None]] = deque()
-    more = True
+    has_more = True
     try:
-        while more or waiting:
-            while more and len(waiting) < room():
+        while has_more or waiting:
+            while has_more and len(waiting) < room():
                 try:
                     part = next(unread)
                 except StopIteration:
-                    more = False
+                    has_more = False
                 except Exception as error:
-                    more, failure = False, error
+                    has_more = False
+                    failure = error
                 else:
                     waiting.append((part, submit(part)))
             if not waiting:
@@ -79,7 +81,7 @@ def in_order(
             if task is None:
                 waiting.popleft()
                 yield part, None
-            elif wait([task], LOOK_S).done:
+            elif wait([task], LOOK_INTERVAL_S).done:
                 waiting.popleft()
                 yield part, task.result()
     finally:
@@ -111,12 +113,13 @@ class SentBody:
 
 def encode_on_node(body: SentBody, texts: Sequence[str]) -> Encoded:
     """Return the embeddings of texts on a node of a Ray cluster, in a process that loads the body once."""
-    global _on_node, _here  # Ray keeps the process for the next task
-    if _here is None or _on_node != (body.config, body.location):
+    global _sent_body, _local_body  # Ray keeps the process for the next task
+    if _local_body is None or _sent_body != (body.config, body.location):
         import ray
 
-        _here, _on_node = _on_this_node(body, ray), (body.config, body.location)
-    return loaded(*_here, 1).encoded(texts)
+        _local_body = _on_this_node(body, ray)
+        _sent_body = (body.config, body.location)
+    return load_worker_body(*_local_body, 1).encode_with_counts(texts)
 
 
 def sent_body(ray: Any, config: BodyConfig, location: BodyLocation) -> SentBody:
@@ -134,57 +137,59 @@ def sent_body(ray: Any, config: BodyConfig, location: BodyLocation) -> SentBody:
 def _sent_folder(ray: Any, folder: Path, identity: str = "") -> SentFolder:
     """Put the files of a folder on the cluster, in pieces, so that no file must fit into memory."""
     files: dict[str, list[Any]] = {}
-    for path in (each for each in sorted(folder.rglob("*")) if each.is_file()):
+    for path in (candidate for candidate in sorted(folder.rglob("*")) if candidate.is_file()):
         with path.open("rb") as file:
-            pieces = [ray.put(piece) for piece in iter(partial(file.read, PIECE), b"")]
+            pieces = [ray.put(piece) for piece in iter(partial(file.read, PIECE_BYTES), b"")]
         files[path.relative_to(folder).as_posix()] = pieces
-    return SentFolder(str(folder), identity or located_folder(folder).identity, files)
+    return SentFolder(str(folder), identity or locate_folder(folder).identity, files)
 
 
 def _on_this_node(body: SentBody, ray: Any) -> tuple[BodyConfig, BodyLocation]:
     """Return settings and location of a body with the folders of this node."""
-    config, location = body.config, body.location
+    config = body.config
+    location = body.location
     if body.adapter is not None:
-        config = config.model_copy(update={"adapter": str(_received(body.adapter, ray))})
+        config = config.model_copy(update={"adapter": str(_receive_folder(body.adapter, ray))})
     if body.folder is not None:
-        return config, BodyLocation(str(_received(body.folder, ray)), location.identity)
+        return config, BodyLocation(str(_receive_folder(body.folder, ray)), location.identity)
     if config.model != "minilm":
         return config, location
-    here = locate_body(config)
-    if here.identity != location.identity:
+    local_location = locate_body(config)
+    if local_location.identity != location.identity:
         raise UserError(
-            f"a node of the Ray cluster has another version of the body {config.model!r} (got {here.identity}, "
+            f"a node of the Ray cluster has another version of the body {config.model!r} (got "
+            f"{local_location.identity}, "
             f"expected {location.identity}). Install the version of this machine on every node."
         )
-    return config, here
+    return config, local_location
 
 
-def _received(sent: SentFolder, ray: Any) -> Path:
+def _receive_folder(sent_folder: SentFolder, ray: Any) -> Path:
     """Return a folder of this node with the same content, which is written into the cache if there is none."""
-    own = Path(sent.path)
-    if own.is_dir() and located_folder(own).identity == sent.identity:
-        return own
-    place = default_cache_folder() / "bodies" / sent.identity
+    original_folder = Path(sent_folder.path)
+    if original_folder.is_dir() and locate_folder(original_folder).identity == sent_folder.identity:
+        return original_folder
+    place = default_cache_folder() / "bodies" / sent_folder.identity
     with writing(f"the folder {place.parent}"):
         place.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{place}.lock"):
-            if not place.is_dir() or located_folder(place).identity != sent.identity:
+            if not place.is_dir() or locate_folder(place).identity != sent_folder.identity:
                 rmtree(place, ignore_errors=True)
-                _write(sent, place, ray)
+                _write(sent_folder, place, ray)
     return place
 
 
-def _write(sent: SentFolder, place: Path, ray: Any) -> None:
+def _write(sent_folder: SentFolder, place: Path, ray: Any) -> None:
     """Write the files of a folder, all of them or none."""
     with tempfile.TemporaryDirectory(dir=place.parent) as unnamed:
         folder = Path(unnamed) / "body"
-        for name, pieces in sent.files.items():
+        for name, pieces in sent_folder.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             with (folder / name).open("wb") as file:
                 for piece in pieces:
                     file.write(ray.get(piece))
-        if located_folder(folder).identity != sent.identity:
+        if locate_folder(folder).identity != sent_folder.identity:
             raise UserError(
-                f"the folder {sent.path} changed while it was sent to a node. Run the command again."
+                f"the folder {sent_folder.path} changed while it was sent to a node. Run the command again."
             )
         folder.rename(place)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qllmft_backends.lazy import imported_on_use
+from qllmft_backends.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
     from qllmft.energy.curve import EnergyCurve as EnergyCurve
@@ -14,4 +14,4 @@ if TYPE_CHECKING:
     from qllmft.energy.formula import quantum_energies_j as quantum_energies_j
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__)
+    __all__, __getattr__ = make_lazy_imports(__name__)

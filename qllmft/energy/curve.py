@@ -24,7 +24,7 @@ from qllmft_circuits import CircuitCounts
 ModelName = Literal["paper", "measured", "follow-up"]
 Against = Literal["state-vector", "tensor-network"]
 FOLLOW_UP_BREAK_EVEN = 34  # qubits; arXiv 2605.02798 (May 2026), abstract: "around 34"
-MOST_QUBITS = 100  # of a curve, and of the search for a crossover
+MAX_QUBITS = 100  # of a curve, and of the search for a crossover
 
 SOURCES: dict[ModelName, str] = {
     "paper": (
@@ -110,9 +110,13 @@ def energy_curve(
     Raises:
         UserError: if no tensor network is known for the head; it needs the paper's ansatz with C = 1.
     """
-    used = None if model == "follow-up" else constants or (PAPER if model == "paper" else FORTE)
-    points = tuple(_point(config, q, used, against) for q in qubits)
-    return EnergyCurve(model, used, points, crossover_qubits(config, used, against), against)
+    used_constants = (
+        None if model == "follow-up" else constants or (PAPER if model == "paper" else FORTE)
+    )
+    points = tuple(_energy_point(config, q, used_constants, against) for q in qubits)
+    return EnergyCurve(
+        model, used_constants, points, crossover_qubits(config, used_constants, against), against
+    )
 
 
 def crossover_qubits(
@@ -121,8 +125,8 @@ def crossover_qubits(
     against: Against = "state-vector",
 ) -> int | None:
     """Return the least number of qubits with more energy on the GPU than on the QPU, or None up to 100."""
-    for q in range(max(2, config.connectivity + 1), MOST_QUBITS + 1):
-        point = _point(config, q, constants, against)
+    for q in range(max(2, config.connectivity + 1), MAX_QUBITS + 1):
+        point = _energy_point(config, q, constants, against)
         if point.gpu >= point.qpu:
             return q
     return None
@@ -131,15 +135,16 @@ def crossover_qubits(
 def crossing(points: Sequence[EnergyPoint]) -> tuple[float, float] | None:
     """Return the drawn curves' intersection (qubits, energy), by straight lines on a logarithmic axis."""
     for a, b in pairwise(points):
-        before, after = math.log(a.gpu / a.qpu), math.log(b.gpu / b.qpu)
-        if before < 0 <= after:
-            share = before / (before - after)
+        log_ratio_before = math.log(a.gpu / a.qpu)
+        log_ratio_after = math.log(b.gpu / b.qpu)
+        if log_ratio_before < 0 <= log_ratio_after:
+            share = log_ratio_before / (log_ratio_before - log_ratio_after)
             at = a.counts.n_qubits + share * (b.counts.n_qubits - a.counts.n_qubits)
             return at, a.qpu ** (1 - share) * b.qpu**share
     return None
 
 
-def _point(
+def _energy_point(
     config: ModelConfig, q: int, constants: EnergyConstants | None, against: Against
 ) -> EnergyPoint:
     counts = head_counts(config, q)

@@ -52,9 +52,10 @@ def read_gate_times(file: Path) -> EnergyConstants:
     """
     try:
         content: Any = parse_json(read_text(file))
-        timing, names = content.get("timing", {}), {"one_qubit_s": "1q", "two_qubit_s": "2q"}
-        found = [content.get(name, timing.get(short)) for name, short in names.items()]
-        one_qubit_s, two_qubit_s = (None if value is None else float(value) for value in found)
+        timing = content.get("timing", {})
+        names = {"one_qubit_s": "1q", "two_qubit_s": "2q"}
+        gate_times = [content.get(name, timing.get(short)) for name, short in names.items()]
+        one_qubit_s, two_qubit_s = (None if value is None else float(value) for value in gate_times)
     except OSError as error:
         raise UserError(f"the calibration {file} cannot be read: {error.strerror}.") from error
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -114,20 +115,21 @@ def quantum_energies_j(model: ModelConfig, dimension: int, k: int) -> tuple[floa
     the QPU instead, with their loading as R_Y and CNOT; odd ones run twice. The embedding itself is not included.
     """
     model = model.for_labels(k)
-    encoder, head = encoder_template(model), head_template(model)
+    encoder = encoder_template(model)
+    head = head_template(model)
     assert encoder is not None
-    times = model.most_encoders * (2 if model.odd else 1)
-    read = model.n_qubits if head else model.most_encoders * model.encoder_outputs
-    products = linear_energy_j(k, read)
-    products += linear_energy_j(dimension, min(model.components or 0, dimension))
-    simulated = products + 1000 * times * gpu_energy_kj(count(encoder))
+    n_encodings = model.most_encoders * (2 if model.odd else 1)
+    n_read_values = model.n_qubits if head else model.most_encoders * model.encoder_outputs
+    products_j = linear_energy_j(k, n_read_values)
+    products_j += linear_energy_j(dimension, min(model.components or 0, dimension))
+    simulated_j = products_j + 1000 * n_encodings * gpu_energy_kj(count(encoder))
     if head is not None:
         of_register = count(head)
         gpu = model.registers * gpu_energy_kj(of_register)
         qpu = model.registers * qpu_energy_kj(of_register)
-        return simulated + 1000 * gpu, simulated + 1000 * qpu
-    loaded = loading_template(model.latent_encoder_qubits).compose(encoder)
-    return simulated, products + 1000 * times * qpu_energy_kj(count(loaded))
+        return simulated_j + 1000 * gpu, simulated_j + 1000 * qpu
+    loaded_encoder = loading_template(model.latent_encoder_qubits).compose(encoder)
+    return simulated_j, products_j + 1000 * n_encodings * qpu_energy_kj(count(loaded_encoder))
 
 
 @lru_cache(maxsize=1024)

@@ -185,7 +185,9 @@ def measure_here(config: RunConfig, device: str | None = None) -> MachineEnergy:
     model = config.model
     circuit = head_template(model)
     assert circuit is not None  # it was counted
-    observables = readout_observables(model.register_qubits, model.measured, model.word_weight)
+    observables = readout_observables(
+        model.register_qubits, model.measured_values, model.word_weight
+    )
     random = np.random.default_rng(config.seed)
     rows = config.train.batch_size * model.registers
     values = random.uniform(-np.pi, np.pi, (rows, circuit.num_parameters))
@@ -193,16 +195,16 @@ def measure_here(config: RunConfig, device: str | None = None) -> MachineEnergy:
     backend.expectations(circuit, values, observables)  # compiles
     idle_w = []  # by part of the rest and by counter
     for _ in range(IDLE_PARTS):
-        idle_j, rested, _ = _counted(counters, lambda: time.sleep(IDLE_S / IDLE_PARTS))
-        idle_w.append([joules / rested for joules in idle_j])
+        idle_j, rest_s, _ = _count_energy(counters, lambda: time.sleep(IDLE_S / IDLE_PARTS))
+        idle_w.append([joules / rest_s for joules in idle_j])
     work = partial(backend.expectations, circuit, values, observables)
-    energy_j, worked, batches = _counted(counters, work, WORK_S)
-    _check_power(sum(energy_j) / worked, [sum(powers) for powers in idle_w])
+    energy_j, work_s, batches = _count_energy(counters, work, WORK_S)
+    _check_power(sum(energy_j) / work_s, [sum(powers) for powers in idle_w])
     readings = tuple(
         CounterReading(counter.name, used, float(np.mean(powers)))
         for counter, used, powers in zip(counters, energy_j, zip(*idle_w, strict=True), strict=True)
     )
-    return MachineEnergy(counts, batches * len(values), worked, readings, device)
+    return MachineEnergy(counts, batches * len(values), work_s, readings, device)
 
 
 def _check_power(working_w: float, idle_w: Sequence[float]) -> None:
@@ -216,15 +218,16 @@ def _check_power(working_w: float, idle_w: Sequence[float]) -> None:
         )
 
 
-def _counted(
+def _count_energy(
     counters: Sequence[EnergyCounter], work: Callable[[], object], least_s: float = 0.0
 ) -> tuple[list[float], float, int]:
     """Return joules by counter, seconds and number of calls of ``work``, repeated for at least ``least_s``."""
     before_j = [counter.read_j() for counter in counters]
-    started, times = time.perf_counter(), 0
-    while not times or time.perf_counter() < started + least_s:
+    started = time.perf_counter()
+    n_calls = 0
+    while not n_calls or time.perf_counter() < started + least_s:
         work()
-        times += 1
+        n_calls += 1
     seconds = time.perf_counter() - started
     used_j = [c.used_j(b, c.read_j()) for c, b in zip(counters, before_j, strict=True)]
-    return used_j, seconds, times
+    return used_j, seconds, n_calls

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from qllmft.heads.devices import engines_on
 from qllmft_backends.adjoint import provide_engines
-from qllmft_backends.lazy import imported_on_use
+from qllmft_backends.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
     from qllmft.heads.classical import linear as linear
@@ -23,6 +23,6 @@ if TYPE_CHECKING:
     from qllmft.heads.truncated import TruncatedHead as TruncatedHead
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__)
+    __all__, __getattr__ = make_lazy_imports(__name__)
 
 provide_engines(engines_on)  # of the backend adjoint with a device of torch

@@ -97,9 +97,9 @@ class KernelMachine(nn.Module):
             return self.scale * sums
         if len(self.pairs) == 1:  # two labels: the sum itself, so that its size counts
             return self.scale * torch.cat([sums, -sums], dim=1) / 2
-        found = x.new_zeros(len(x), 1 + self.pairs[-1][1])
+        vote_counts = x.new_zeros(len(x), 1 + self.pairs[-1][1])
         for column, (first, second) in enumerate(self.pairs):
             won = (sums[:, column] > 0).to(x.dtype)
-            found[:, first] += won
-            found[:, second] += 1.0 - won
-        return self.scale * found
+            vote_counts[:, first] += won
+            vote_counts[:, second] += 1.0 - won
+        return self.scale * vote_counts

@@ -48,9 +48,9 @@ class Classifier(nn.Module):
 
     def from_latent(self, latent: Tensor) -> Tensor:
         """Return logits (B, k) of latent vectors (B, Q)."""
-        return self.read(latent, latent if self.head is None else self.head(latent))
+        return self.apply_readout(latent, latent if self.head is None else self.head(latent))
 
-    def read(self, latent: Tensor, values: Tensor) -> Tensor:
+    def apply_readout(self, latent: Tensor, values: Tensor) -> Tensor:
         """Return logits (B, k) of the latent vector (B, Q) and the head's values (B, Q_m) from any backend.
 
         Without a head, its values are the latent vector.
@@ -68,12 +68,12 @@ class Classifier(nn.Module):
 
         A sign readout has no such layer.
         """
-        last = self.final or (self.head[-1] if isinstance(self.head, nn.Sequential) else None)
-        if not isinstance(last, nn.Linear):
+        last_layer = self.final or (self.head[-1] if isinstance(self.head, nn.Sequential) else None)
+        if not isinstance(last_layer, nn.Linear):
             raise ValueError("the outputs are not those of a linear layer.")
-        last.weight.copy_(last.weight * torch.as_tensor(factor).reshape(-1, 1))
-        if last.bias is not None:
-            last.bias.copy_(last.bias * factor + shift)
+        last_layer.weight.copy_(last_layer.weight * torch.as_tensor(factor).reshape(-1, 1))
+        if last_layer.bias is not None:
+            last_layer.bias.copy_(last_layer.bias * factor + shift)
 
     @property
     def quantum_encoders(self) -> ParallelEncoders:
@@ -128,7 +128,7 @@ def build_classifier(
         config.reupload_layers,
         config.main_layers,
         ansatz=head_ansatz(config),
-        readout=config.measured,
+        readout=config.measured_values,
         word_weight=config.word_weight,
         initial_angle=config.initial_angle,
         start=config.start,
@@ -147,7 +147,7 @@ def build_classifier(
     return Classifier(encoder, quantum_head, final, skip=config.skip, sign_readout=sign)
 
 
-def data_map_of(config: ModelConfig, dimension: int) -> DataMap | None:
+def make_data_map(config: ModelConfig, dimension: int) -> DataMap | None:
     """Return the data map of a model on embeddings of D values before it is fitted, or None if it has none."""
     scaled = config.pad == "constant"
     if config.components is None and not scaled:
@@ -181,4 +181,4 @@ def _build_encoder(
             like=encoders[0] if encoders else None,
         )
         encoders.append(encoder)
-    return ParallelEncoders(encoders, data_map_of(config, dimension))
+    return ParallelEncoders(encoders, make_data_map(config, dimension))

@@ -47,7 +47,8 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
         self.weight.data = initial_weights.clone()  # in its own dtype
         self._has_input_gradients = bool(network.input_gradients)
         self._constants: dict[str, NDArray[np.float64]] = {}
-        circuit, adjoint = network.circuit, adjoint_or_none(backend)
+        circuit = network.circuit
+        adjoint = adjoint_or_none(backend)
         if adjoint is None or numeric_parameters(circuit):
             return
         self.engine, sums = adjoint.compile(circuit, network.observables)

@@ -13,7 +13,7 @@ from qllmft_backends import BackendError, UnsupportedGateError
 from qllmft_backends.adjoint import Engine, Program
 from qllmft_backends.adjoint.program import ComplexProgram
 
-COMPILED = ("cuda", "xpu")  # kinds of devices for which torch's wheels bring Triton
+TRITON_DEVICE_KINDS = ("cuda", "xpu")  # kinds of devices for which torch's wheels bring Triton
 
 
 def torch_devices() -> list[str]:
@@ -73,7 +73,7 @@ class DeviceEngines:
 
 def runs_kernels(device: str) -> bool:
     """Return whether the circuits run in Triton's kernels on a device of torch, and not in torch operations."""
-    return torch.device(device).type in COMPILED and find_spec("triton") is not None
+    return torch.device(device).type in TRITON_DEVICE_KINDS and find_spec("triton") is not None
 
 
 def engine_text(device: str) -> str:
@@ -82,6 +82,6 @@ def engine_text(device: str) -> str:
         return "in the compiled engine"
     if runs_kernels(device):
         return "in Triton's kernels"
-    if torch.device(device).type in COMPILED:
+    if torch.device(device).type in TRITON_DEVICE_KINDS:
         return "an operation of torch a gate, because Triton is not installed (pip install triton)"
     return "an operation of torch a gate"

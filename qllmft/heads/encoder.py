@@ -19,13 +19,14 @@ from qllmft_backends import UnsupportedGateError
 from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, Program, lower
 from qllmft_circuits import Ansatz, encoder_circuit
 
-UNIT = 8.0  # length of the constant amplitude over that of a usual embedding
+CONSTANT_LENGTH_RATIO = 8.0  # length of the constant amplitude over that of a usual embedding
 Pad = Literal["zeros", "bias", "constant"]
-SHORTEST = 1e-18  # length of the shortest embedding whose squares float32 can hold
+SHORTEST_LENGTH = 1e-18  # length of the shortest embedding whose squares float32 can hold
 # encoders from which all are computed in one pass; fewer are computed one by one
 MANY = 14
 # rows without a larger entry are multiplied first, which is exact
-SMALL, LARGER = 2.0**-50, 2.0**100
+SMALL_ENTRY = 2.0**-50
+SMALL_ENTRY_FACTOR = 2.0**100
 
 
 class DataMap(nn.Module):
@@ -36,7 +37,8 @@ class DataMap(nn.Module):
     Args:
         dimension: D.
         components: number of principal axes, at most D; None keeps the embedding as it is.
-        scaled: divide by `UNIT` times the root mean square of the lengths of the training embeddings' (x - mean).
+        scaled: divide by `CONSTANT_LENGTH_RATIO` times the root mean square of the lengths of the training
+            embeddings' (x - mean).
 
     Attributes:
         mean: (D,) of the training embeddings; None without principal axes.
@@ -52,7 +54,8 @@ class DataMap(nn.Module):
         super().__init__()
         mean = axes = None
         if components is not None:
-            mean, axes = torch.zeros(dimension), torch.eye(dimension, min(components, dimension))
+            mean = torch.zeros(dimension)
+            axes = torch.eye(dimension, min(components, dimension))
         self.register_buffer("mean", mean)
         self.register_buffer("axes", axes)
         self.register_buffer("unit", torch.ones(()) if scaled else None)
@@ -71,7 +74,7 @@ class DataMap(nn.Module):
             largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))
             self.axes.copy_(vectors * largest.sign())  # an eigenvector's sign is free
         if self.unit is not None:
-            length = UNIT * x.square().sum(dim=1).mean().sqrt()
+            length = CONSTANT_LENGTH_RATIO * x.square().sum(dim=1).mean().sqrt()
             self.unit.copy_(length if length > 0 else torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,10 +106,12 @@ def amplitudes(x: Tensor, pad: Pad, constant: float = 1.0) -> Tensor:
         (B, D), or (B, D + 1) with ``bias`` and ``constant``.
     """
     if pad == "constant":
-        beside = torch.full_like(x[:, :1], constant)
-        return nn.functional.normalize(torch.cat([x, beside], dim=1), dim=1)
-    small = x.abs().amax(dim=1, keepdim=True) < SMALL
-    unit = nn.functional.normalize(torch.where(small, x * LARGER, x), dim=1, eps=SHORTEST)
+        constant_column = torch.full_like(x[:, :1], constant)
+        return nn.functional.normalize(torch.cat([x, constant_column], dim=1), dim=1)
+    small = x.abs().amax(dim=1, keepdim=True) < SMALL_ENTRY
+    unit = nn.functional.normalize(
+        torch.where(small, x * SMALL_ENTRY_FACTOR, x), dim=1, eps=SHORTEST_LENGTH
+    )
     if pad == "zeros":
         return unit
     return torch.cat([unit, torch.full_like(unit[:, :1], constant)], dim=1) / math.sqrt(2.0)
@@ -180,7 +185,8 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
             make = backend.engine if backend else AdjointEngine
             self.engine: Engine = make(encoder_program(self.circuit), masks)
         else:
-            self.circuit, self.engine = like.circuit, like.engine
+            self.circuit = like.circuit
+            self.engine = like.engine
         program = self.engine.program
         if noisy and backend is not None:
             self._noisy_pass = backend.noisy_pass(self.circuit, self.engine)
@@ -246,7 +252,7 @@ class ParallelEncoders(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the latent vector (..., Q), the concatenated values of the encoders."""
-        mapped = self.mapped(x)
+        mapped = self.map_embeddings(x)
         if self.as_matrix:
             return loaded_vector(mapped, self.encoders[0].pad) @ self.rows().to(mapped).T
         return torch.cat([encoder(mapped) for encoder in self.encoders], dim=-1)
@@ -274,18 +280,18 @@ class ParallelEncoders(nn.Module):
         unit = None if self.data_map is None else self.data_map.unit
         return 1.0 if unit is None else 2.0 / float(unit)
 
-    def mapped(self, x: Tensor) -> Tensor:
+    def map_embeddings(self, x: Tensor) -> Tensor:
         """Return the encoders' input for embeddings (..., D), before normalisation."""
-        found: Tensor = x if self.data_map is None else self.data_map(x)
-        return found
+        mapped: Tensor = x if self.data_map is None else self.data_map(x)
+        return mapped
 
-    def loaded(self, x: Tensor, sign: float = 1.0) -> Tensor:
+    def load_amplitudes(self, x: Tensor, sign: float = 1.0) -> Tensor:
         """Return the `amplitudes` of embeddings (B, D), with a constant of a sign."""
-        return amplitudes(self.mapped(x), self.encoders[0].pad, sign)
+        return amplitudes(self.map_embeddings(x), self.encoders[0].pad, sign)
 
     def loaded_vector(self, x: Tensor) -> Tensor:
         """Return the vectors (B, m) of embeddings (B, D) in which odd values are linear."""
-        return loaded_vector(self.mapped(x), self.encoders[0].pad)
+        return loaded_vector(self.map_embeddings(x), self.encoders[0].pad)
 
 
 def stackable(encoders: Sequence[QuantumEncoder]) -> bool:
@@ -314,7 +320,8 @@ class _StackedRows(torch.autograd.Function):
     def forward(ctx: Any, thetas: Tensor, encoder: QuantumEncoder) -> Tensor:
         ctx.encoder = encoder
         ctx.save_for_backward(thetas)
-        engine, n_values = encoder.engine.double, len(encoder.engine.masks)
+        engine = encoder.engine.double
+        n_values = len(encoder.engine.masks)
         constant = np.zeros((len(thetas) * n_values, 2**encoder.n_qubits))
         constant[:, encoder.dimension] = 1.0
         angles = encoder.angles(thetas.detach().numpy()).repeat(n_values, axis=0)
@@ -331,7 +338,8 @@ class _StackedRows(torch.autograd.Function):
         """
         (thetas,) = ctx.saved_tensors
         encoder = ctx.encoder
-        engine, n_values = encoder.engine.double, len(encoder.engine.masks)
+        engine = encoder.engine.double
+        n_values = len(encoder.engine.masks)
         by_rows = grad_outputs[0].numpy().reshape(len(thetas) * n_values, -1)
         lengths = np.linalg.norm(by_rows, axis=1)
         states = np.zeros((2, len(by_rows), 2**encoder.n_qubits))

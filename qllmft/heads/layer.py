@@ -32,7 +32,9 @@ class _Expectations(torch.autograd.Function):
         Returns:
             (B, T) in the dtype and on the device of ``angles``.
         """
-        values, ctx.tape = engine.forward(_given(engine, angles), _given(engine, amplitudes))
+        values, ctx.tape = engine.forward(
+            _to_engine_array(engine, angles), _to_engine_array(engine, amplitudes)
+        )
         ctx.engine = engine
         return torch.as_tensor(values).to(angles)
 
@@ -45,13 +47,13 @@ class _Expectations(torch.autograd.Function):
                 "second derivatives as differences of the gradients at two points, with the layer in .double()."
             )
         cotangent: Tensor = grad_outputs[0]
-        _, of_angles, of_amplitudes = ctx.needs_input_grad
+        _, wants_angles, wants_amplitudes = ctx.needs_input_grad
         by_angle, by_amplitude = ctx.engine.vjp(
-            ctx.tape, _given(ctx.engine, cotangent), amplitudes=of_amplitudes
+            ctx.tape, _to_engine_array(ctx.engine, cotangent), amplitudes=wants_amplitudes
         )
         return (
             None,
-            torch.as_tensor(by_angle).to(cotangent) if of_angles else None,
+            torch.as_tensor(by_angle).to(cotangent) if wants_angles else None,
             None if by_amplitude is None else torch.as_tensor(by_amplitude).to(cotangent),
         )
 
@@ -62,18 +64,19 @@ class CircuitAngles(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, program: AngleMap, parameters: Tensor) -> Tensor:
         """Return angles (B, G) of parameters (B, P)."""
-        ctx.program, ctx.values = program, parameters.double().numpy(force=True)
+        ctx.program = program
+        ctx.values = parameters.double().numpy(force=True)
         return torch.as_tensor(program.angles(ctx.values)).to(parameters)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[None, Tensor]:
         """Return the gradient (B, P) of the parameters."""
         (cotangent,) = grad_outputs
-        found = ctx.program.by_parameter(cotangent.double().numpy(force=True), ctx.values)
-        return None, torch.as_tensor(found).to(cotangent)
+        by_parameter = ctx.program.by_parameter(cotangent.double().numpy(force=True), ctx.values)
+        return None, torch.as_tensor(by_parameter).to(cotangent)
 
 
-def _given(engine: Differentiable, tensor: Tensor | None) -> Any:
+def _to_engine_array(engine: Differentiable, tensor: Tensor | None) -> Any:
     """Return a tensor as an engine takes it: as it is by an engine of torch, as an array of NumPy by others."""
     if tensor is None or isinstance(engine, TensorEngine):
         return tensor
@@ -103,7 +106,9 @@ def expectations(
         engine = engine.double
     wants_gradient = angles.requires_grad or (amplitudes is not None and amplitudes.requires_grad)
     if not (torch.is_grad_enabled() and wants_gradient):
-        values = engine.values(_given(engine, angles), _given(engine, amplitudes))
+        values = engine.values(
+            _to_engine_array(engine, angles), _to_engine_array(engine, amplitudes)
+        )
         return torch.as_tensor(values).to(angles)
     result: Tensor = _Expectations.apply(engine, angles, amplitudes)  # type: ignore[no-untyped-call]
     return result
@@ -112,7 +117,7 @@ def expectations(
 Rows = Callable[[Tensor, Tensor], Tensor]
 
 
-def on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, what: str) -> Tensor:
+def on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, input_name: str) -> Tensor:
     """Apply a layer to an input with any leading axes, in the precision of its weights.
 
     `torch.compile` breaks its graph here, and automatic mixed precision ends here, because a circuit supports neither.
@@ -122,7 +127,7 @@ def on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, what: str) -> 
         x: (..., width) with any dtype that converts to the weights' without loss, such as half precision or integers.
         width: expected last axis of ``x``.
         weight: weights in the layer's dtype, float32 or float64.
-        what: name of ``x`` in messages.
+        input_name: name of ``x`` in messages.
 
     Returns:
         (..., T) in the dtype of ``weight``.
@@ -130,21 +135,21 @@ def on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, what: str) -> 
     if not isinstance(x, Tensor) or x.is_complex():
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise UserError(
-            f"{what} are {kind}, expected a real tensor of torch: torch.as_tensor(x, dtype={weight.dtype})."
+            f"{input_name} are {kind}, expected a real tensor of torch: torch.as_tensor(x, dtype={weight.dtype})."
         )
     if torch.compiler.is_compiling():
         # disabled here, because a decorator imports the compiler, which takes a second
-        result: Tensor = torch.compiler.disable(_on_rows)(compute, x, width, weight, what)  # type: ignore[no-untyped-call]
+        result: Tensor = torch.compiler.disable(_on_rows)(compute, x, width, weight, input_name)  # type: ignore[no-untyped-call]
         return result
-    return _on_rows(compute, x, width, weight, what)
+    return _on_rows(compute, x, width, weight, input_name)
 
 
-def _on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, what: str) -> Tensor:
+def _on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, input_name: str) -> Tensor:
     if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
         with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-            return _on_rows(compute, x, width, weight, what)
+            return _on_rows(compute, x, width, weight, input_name)
     if x.shape[-1:] != (width,):
-        raise UserError(f"{what} are {tuple(x.shape)}, expected (..., {width}).")
+        raise UserError(f"{input_name} are {tuple(x.shape)}, expected (..., {width}).")
     if not x.dtype == weight.dtype == torch.float32:
         if weight.dtype not in (torch.float32, torch.float64):
             raise UserError(
@@ -153,7 +158,8 @@ def _on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, what: str) ->
             )
         if torch.promote_types(x.dtype, weight.dtype) != weight.dtype:
             raise UserError(
-                f"{what} are {x.dtype}, the layer's weights {weight.dtype}: call .double() on the layer or .float() on "
+                f"{input_name} are {x.dtype}, the layer's weights {weight.dtype}: call .double() on the layer or "
+                ".float() on "
                 "its input."
             )
         x = x.to(weight.dtype)
@@ -184,7 +190,8 @@ class NoisyCircuit:
 
     def reseed(self, seed: int) -> None:
         """Derive the seeds of the next passes from ``seed``."""
-        self._seed, self._passes = seed, 0
+        self._seed = seed
+        self._passes = 0
 
     def next_pass(self) -> Differentiable:
         """Return the engine, or the next noisy pass."""
@@ -192,8 +199,8 @@ class NoisyCircuit:
         if self._noisy_pass is None or not self.noise_on:
             return self.engine
         self._passes += 1
-        drawn = self._noisy_pass(derive_seed(self._seed, "pass", self._passes))
-        return drawn if self.training else drawn.in_evaluation
+        noisy_pass = self._noisy_pass(derive_seed(self._seed, "pass", self._passes))
+        return noisy_pass if self.training else noisy_pass.in_evaluation
 
 
 def noisy_circuits(model: nn.Module) -> list[NoisyCircuit]:
@@ -210,11 +217,11 @@ def reseed(model: nn.Module, seed: int) -> None:
 @contextmanager
 def without_noise(model: nn.Module) -> Iterator[None]:
     """Compute exact values inside the block, without any draw."""
-    silenced = [part for part in noisy_circuits(model) if part.noise_on]
-    for part in silenced:
+    noisy_parts = [part for part in noisy_circuits(model) if part.noise_on]
+    for part in noisy_parts:
         part.noise_on = False
     try:
         yield
     finally:
-        for part in silenced:
+        for part in noisy_parts:
             part.noise_on = True

@@ -28,7 +28,8 @@ class NetworkHead(nn.Module):
         assert isinstance(options, AnsatzOptions)  # those of the paper's ansatz
         self.layers = [*[config.reupload_layers] * (config.reuploads - 1), config.main_layers]
         self.registers = config.registers
-        self.options, self.outputs = options, 1 if config.measured == "first" else config.n_qubits
+        self.options = options
+        self.outputs = 1 if config.measured_values == "first" else config.n_qubits
         size = sum(self.layers) * options.layer_size(config.register_qubits)
         self.theta = nn.Parameter(torch.zeros(config.registers * size))
 
@@ -41,7 +42,7 @@ class NetworkHead(nn.Module):
 
     def _values(self, latent: Tensor, theta: Tensor) -> Tensor:
         """Return ⟨Z⟩ (B, Q/R) of the latent angles and the weights of one register."""
-        contract = _ring if self.options.ring else _chain
+        contract = _contract_ring if self.options.ring else _contract_chain
         # a ring takes 2^(4L) numbers per qubit and text, and a file has one contraction for any
         # number of texts
         parts = [latent] if torch.onnx.is_in_onnx_export() else torch.split(latent, 1)
@@ -53,7 +54,7 @@ class NetworkHead(nn.Module):
         if not self.options.ring:  # qubit 0 is no target
             rows = torch.cat([rows, rows.new_zeros(len(rows), 1)], dim=1)
         operators = iter([_operators(angles, self.options) for angles in rows])
-        encoding = _turns(x)
+        encoding = _rotation_matrices(x)
         sites = torch.stack([torch.ones_like(x), torch.zeros_like(x)], dim=-1)[:, :, None, None]
         for count in self.layers:
             sites = torch.einsum("nqlrs,nqts->nqlrt", sites, encoding)
@@ -66,10 +67,11 @@ class NetworkHead(nn.Module):
 
 def _operators(angles: Tensor, options: AnsatzOptions) -> Tensor:
     """Return the tensors (Q, 2, 2, 2, 2) of one layer: left bond, right bond, qubit after it, qubit before it."""
-    turns = _turns(angles.roll(1, 0))  # of each qubit as a target
-    flips, projectors = turns.new_tensor(_FLIPS), turns.new_tensor(_PROJECTORS)
+    rotations = _rotation_matrices(angles.roll(1, 0))  # of each qubit as a target
+    flips = rotations.new_tensor(_FLIPS)
+    projectors = rotations.new_tensor(_PROJECTORS)
     order = "qtu,aus->qats" if options.block == "cx_ry" else "atu,qus->qats"
-    pair = (turns, flips) if options.block == "cx_ry" else (flips, turns)
+    pair = (rotations, flips) if options.block == "cx_ry" else (flips, rotations)
     target = torch.einsum(order, *pair)
     layer = torch.einsum("btu,qaus->qabts", projectors, target)
     if options.ring:  # qubit 0 is a control before it is a target
@@ -79,48 +81,59 @@ def _operators(angles: Tensor, options: AnsatzOptions) -> Tensor:
     return torch.cat([layer[:-1], last])
 
 
-def _turns(angles: Tensor) -> Tensor:
+def _rotation_matrices(angles: Tensor) -> Tensor:
     """Return R_Y (..., 2, 2) of angles."""
-    cos, sin = torch.cos(angles / 2), torch.sin(angles / 2)
+    cos = torch.cos(angles / 2)
+    sin = torch.sin(angles / 2)
     return torch.stack([torch.stack([cos, -sin], dim=-1), torch.stack([sin, cos], dim=-1)], dim=-2)
 
 
-def _chain(sites: Sequence[Tensor]) -> Tensor:
+def _contract_chain(sites: Sequence[Tensor]) -> Tensor:
     """Return ⟨Z⟩ (N, Q) of an open chain, whose outer bonds are at 0."""
     corner = torch.eye(sites[0].shape[1], dtype=sites[0].dtype)[0]
     edge = torch.outer(corner, corner)[None]
-    right = [edge]
+    right_environments = [edge]
     for site in sites[:0:-1]:
-        right.append(torch.einsum("nlrs,nrt,nmts->nlm", site, right[-1], site))
-    left, values = edge, []
-    for site, after in zip(sites, reversed(right), strict=True):
-        parts = torch.einsum("nlrs,nlm,nmts->nsrt", site, left, site)
-        values.append(((parts[:, 0] - parts[:, 1]) * after).sum(dim=(1, 2)))
-        left = parts[:, 0] + parts[:, 1]
+        right_environments.append(
+            torch.einsum("nlrs,nrt,nmts->nlm", site, right_environments[-1], site)
+        )
+    left_environment = edge
+    values = []
+    for site, right_environment in zip(sites, reversed(right_environments), strict=True):
+        parts = torch.einsum("nlrs,nlm,nmts->nsrt", site, left_environment, site)
+        values.append(((parts[:, 0] - parts[:, 1]) * right_environment).sum(dim=(1, 2)))
+        left_environment = parts[:, 0] + parts[:, 1]
     return torch.stack(values, dim=1)
 
 
-def _ring(sites: Sequence[Tensor]) -> Tensor:
+def _contract_ring(sites: Sequence[Tensor]) -> Tensor:
     """Return ⟨Z⟩ (N, Q) of a ring. An environment is (N, bond, bond, w, w): open bond and ring's, ket and bra."""
     bond = sites[0].shape[1]
     identity = torch.eye(bond, dtype=sites[0].dtype)
     start = torch.einsum("lw,mv->lmwv", identity, identity).reshape(1, bond, bond, -1)
-    right = [start]
+    right_environments = [start]
     for site in sites[:0:-1]:
-        right.append(_step(site[..., 0], right[-1]) + _step(site[..., 1], right[-1]))
-    left, values = start, []
-    for site, after in zip(sites, reversed(right), strict=True):
-        parts = [_step(site[..., s].transpose(1, 2), left) for s in range(2)]
-        left = parts[0] + parts[1]
-        values.append(((parts[0] - parts[1]) * after).sum(dim=(1, 2, 3)))
+        right_environments.append(
+            _extend_environment(site[..., 0], right_environments[-1])
+            + _extend_environment(site[..., 1], right_environments[-1])
+        )
+    left_environment = start
+    values = []
+    for site, right_environment in zip(sites, reversed(right_environments), strict=True):
+        parts = [
+            _extend_environment(site[..., s].transpose(1, 2), left_environment) for s in range(2)
+        ]
+        left_environment = parts[0] + parts[1]
+        values.append(((parts[0] - parts[1]) * right_environment).sum(dim=(1, 2, 3)))
     return torch.stack(values, dim=1)
 
 
-def _step(site: Tensor, environment: Tensor) -> Tensor:
+def _extend_environment(site: Tensor, environment: Tensor) -> Tensor:
     """Return the environment (N, l, m, W) behind one more site (N, l, r) with one value of its qubit.
 
     The environment before it is (N, r, t, W), or (1, r, t, W) at the start.
     """
-    bond, width = site.shape[1], environment.shape[3]
+    bond = site.shape[1]
+    width = environment.shape[3]
     half = (site @ environment.flatten(2)).reshape(-1, bond, bond, width)  # (N, l, t, W)
     return torch.matmul(site[:, None], half)

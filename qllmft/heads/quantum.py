@@ -42,11 +42,13 @@ from qllmft_circuits import (
     weight_parameters,
 )
 
-CENTRE = -math.pi / 2  # of the initial angles of a head that starts at sines
-SPREAD = 0.05  # largest distance from the centre, at which itself some derivatives vanish
-SLOPE = 0.5  # initial weight of a value for its output
-BESIDE = 0.02  # factor of all other initial weights
-SMOOTH = 1e-8  # added to a square under a root, whose derivative at 0 would be infinite
+SINE_START_CENTRE = -math.pi / 2  # of the initial angles of a head that starts at sines
+SINE_START_SPREAD = (
+    0.05  # largest distance from the centre, at which itself some derivatives vanish
+)
+INITIAL_READOUT_WEIGHT = 0.5  # initial weight of a value for its output
+OTHER_WEIGHTS_FACTOR = 0.02  # factor of all other initial weights
+SQUARE_SMOOTHING = 1e-8  # added to a square under a root, whose derivative at 0 would be infinite
 
 
 class QuantumHead(nn.Module):
@@ -59,8 +61,8 @@ class QuantumHead(nn.Module):
         readout: ``all`` qubits, the ``first``, or all Z ``words`` of 1 to ``word_weight`` qubits.
         word_weight: largest number of qubits in a word.
         initial_angle: largest initial angle; see `initial_angles`.
-        start: ``sines`` for one upload and one layer of the paper's ansatz with weights near `CENTRE` in place of
-            random ones.
+        start: ``sines`` for one upload and one layer of the paper's ansatz with weights near `SINE_START_CENTRE` in
+            place of random ones.
         backend: runs the circuit; `exact_backend` by default.
         generator: source of the initial weights; torch's default generator if None.
         registers: number of equal circuits of ``n_qubits`` / ``registers`` qubits each, with weights of their own.
@@ -100,14 +102,15 @@ class QuantumHead(nn.Module):
         circuit = head_circuit(width, reuploads, reupload_layers, main_layers, ansatz)
         observables = readout_observables(width, readout, word_weight)
         backend = backend or exact_backend(circuit)
-        data, weights = data_parameters(circuit), weight_parameters(circuit)
+        data = data_parameters(circuit)
+        weights = weight_parameters(circuit)
         if start == "sines":
             if (reuploads, main_layers, len(weights)) != (1, 1, width):
                 raise UserError(
                     f"start 'sines' is that of one upload and one layer with a weight per qubit, got reuploads "
                     f"{reuploads}, main_layers {main_layers} and {len(weights)} weights; set both to 1."
                 )
-            initial = initial_angles(n_qubits, generator, SPREAD) + CENTRE
+            initial = initial_angles(n_qubits, generator, SINE_START_SPREAD) + SINE_START_CENTRE
         else:
             initial = initial_angles(registers * len(weights), generator, initial_angle)
         self._build(circuit, observables, data, weights, backend, initial)
@@ -148,7 +151,8 @@ class QuantumHead(nn.Module):
                 gate of a weight for numbers only.
         """
         by_name = {parameter.name: parameter for parameter in circuit.parameters}
-        data_names, weight_names = _names(data), _names(weights)
+        data_names = _names(data)
+        weight_names = _names(weights)
         if sorted([*data_names, *weight_names]) != sorted(by_name):
             raise UserError(
                 f"data and weights name the parameters {[*data_names, *weight_names]}, expected each of the circuit's "
@@ -163,7 +167,8 @@ class QuantumHead(nn.Module):
                 observables = outcome_observables(circuit.num_qubits, interpret, output_shape)
             except ValueError as error:
                 raise UserError(str(error)) from None
-        head, initial = cls.__new__(cls), initial_angles(len(weights), generator)
+        head = cls.__new__(cls)
+        initial = initial_angles(len(weights), generator)
         observables = observables or readout_observables(circuit.num_qubits)
         inputs, trained = (
             [by_name[name] for name in names] for names in (data_names, weight_names)
@@ -195,9 +200,17 @@ class QuantumHead(nn.Module):
         """
         from qllmft_backends.pennylane_device.capture import capture
 
-        found, head = capture(qnode, *example), cls.__new__(cls)
-        initial = torch.from_numpy(found.initial).to(dtype or torch.get_default_dtype())
-        head._build(found.circuit, found.observables, found.data, found.weights, backend, initial)
+        captured = capture(qnode, *example)
+        head = cls.__new__(cls)
+        initial = torch.from_numpy(captured.initial).to(dtype or torch.get_default_dtype())
+        head._build(
+            captured.circuit,
+            captured.observables,
+            captured.data,
+            captured.weights,
+            backend,
+            initial,
+        )
         return head
 
     def _build(
@@ -211,7 +224,8 @@ class QuantumHead(nn.Module):
     ) -> None:
         super().__init__()
         backend = backend or create("adjoint")
-        self.circuit, self.observables = circuit, list(observables)
+        self.circuit = circuit
+        self.observables = list(observables)
         numeric = numeric_parameters(circuit)
         if refused := [parameter.name for parameter in weights if parameter in numeric]:
             raise UnsupportedGateError(
@@ -283,12 +297,14 @@ def sine_readout(final: nn.Linear, registers: int = 1) -> None:
     Two outputs are two labels, and a value has opposite weights for them. Value 0 of a register is a product of sines.
     """
     k, n_qubits = final.weight.shape
-    final.weight.mul_(BESIDE)
+    final.weight.mul_(OTHER_WEIGHTS_FACTOR)
     for place, qubit in enumerate(sine_values(n_qubits, registers)):
         if k == 2:
-            final.weight[:, qubit] += torch.tensor([SLOPE, -SLOPE])
+            final.weight[:, qubit] += torch.tensor(
+                [INITIAL_READOUT_WEIGHT, -INITIAL_READOUT_WEIGHT]
+            )
         else:
-            final.weight[place % k, qubit] += SLOPE
+            final.weight[place % k, qubit] += INITIAL_READOUT_WEIGHT
 
 
 def sine_values(n_qubits: int, registers: int = 1) -> list[int]:
@@ -301,20 +317,21 @@ def sine_values(n_qubits: int, registers: int = 1) -> list[int]:
     return [qubit for qubit in range(n_qubits) if qubit % width]
 
 
-def reach(theta: Tensor, registers: int = 1) -> Tensor:
+def value_slope_bounds(theta: Tensor, registers: int = 1) -> Tensor:
     """Return bounds (Q, Q) on the slopes |∂⟨Z_t⟩/∂x_j| of a layer with weights (Q,), row t and column j.
 
     They hold at every x. Qubit 0 of a register is bounded by 1, as every slope of an R_Y.
     """
     if registers > 1:
-        bounds: Tensor = torch.block_diag(*map(reach, theta.chunk(registers)))  # type: ignore[no-untyped-call]
+        bounds: Tensor = torch.block_diag(*map(value_slope_bounds, theta.chunk(registers)))  # type: ignore[no-untyped-call]
         return bounds
     n_qubits = len(theta)
     unit = torch.eye(n_qubits, dtype=theta.dtype)
-    beside = torch.sqrt(torch.cos(theta) ** 2 + SMOOTH)
-    rows, row = [torch.ones(n_qubits, dtype=theta.dtype)], unit[0]
+    cosine_bounds = torch.sqrt(torch.cos(theta) ** 2 + SQUARE_SMOOTHING)
+    rows = [torch.ones(n_qubits, dtype=theta.dtype)]
+    row = unit[0]
     for qubit in range(1, n_qubits):
-        row = row * beside[qubit - 1] + unit[qubit]
+        row = row * cosine_bounds[qubit - 1] + unit[qubit]
         rows.append(row)
     return torch.stack(rows)
 
@@ -327,10 +344,10 @@ def slope_bound(weight: Tensor, theta: Tensor, rows: Tensor, registers: int = 1)
 
     Args:
         weight: W (k, Q) of the linear layer.
-        theta: weights (Q,) of the head's layer; G is their `reach`.
+        theta: weights (Q,) of the head's layer; G is their `value_slope_bounds`.
         rows: B (Q, m), the linear map from the loaded vector to the latent angles.
         registers: number of layers of equal width side by side.
     """
-    lengths = torch.sqrt((rows**2).sum(dim=1) + SMOOTH**2)
-    size = torch.sqrt(weight**2 + SMOOTH)
-    return (size @ (reach(theta.to(rows), registers) @ lengths)) ** 2
+    lengths = torch.sqrt((rows**2).sum(dim=1) + SQUARE_SMOOTHING**2)
+    size = torch.sqrt(weight**2 + SQUARE_SMOOTHING)
+    return (size @ (value_slope_bounds(theta.to(rows), registers) @ lengths)) ** 2

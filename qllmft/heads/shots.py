@@ -19,13 +19,13 @@ def frequencies(states: Tensor, shots: GaussianShots, first: int) -> Tensor:
         shots: of the pass.
         first: number of the first sample in its batch, whose normal numbers differ from those of others.
     """
-    return _unrectified(states, _normals(states, shots, first), shots).clamp_(min=0)
+    return _raw_frequencies(states, _normals(states, shots, first), shots).clamp_(min=0)
 
 
 def costates(states: Tensor, weights: Tensor, shots: GaussianShots) -> Tensor:
     """Return the gradient (B, D) by the final states (B, D) of Σ weights · frequencies, with weights (B, D)."""
     normals = _normals(states, shots, 0)
-    positive = weights * (_unrectified(states, normals, shots) > 0)
+    positive = weights * (_raw_frequencies(states, normals, shots) > 0)
     gradient: Tensor = 2 * states * positive
     if not shots.reparametrised:
         return gradient
@@ -43,7 +43,7 @@ def _normals(states: Tensor, shots: GaussianShots, first: int) -> Tensor:
     return torch.randn(states.shape, generator=generator, dtype=states.dtype, device=states.device)
 
 
-def _unrectified(states: Tensor, normals: Tensor, shots: GaussianShots) -> Tensor:
+def _raw_frequencies(states: Tensor, normals: Tensor, shots: GaussianShots) -> Tensor:
     squares = states.square()
     scaled = states * normals
     noise = scaled - squares * scaled.sum(dim=1, keepdim=True)

@@ -19,15 +19,15 @@ from qllmft_backends.adjoint.program.lowering import Op
 from qllmft_circuits import data_parameters, readout_observables
 
 FLIPS = (Op.X, Op.CX, Op.CX_ROT)  # they exchange amplitudes; Z and CZ change signs
-STATE_ENTRIES = 2**24  # amplitudes at once
+MAX_STATE_AMPLITUDES = 2**24  # amplitudes at once
 # amplitudes in one sum of float32: in a single text's sum over 2^20 the rounding is 2e-4
-SUMMED = 2**16
+MAX_SUMMED_AMPLITUDES = 2**16
 
 # an `Op`, its control, its target and the slot of its angle; -1 without one
 Gate = tuple[int, int, int, int]
 
 
-def moved(states: Tensor, op: int, control: int, target: int) -> Tensor:
+def apply_fixed_part(states: Tensor, op: int, control: int, target: int) -> Tensor:
     """Return the states behind the part of a gate without an angle, which is its own inverse.
 
     Args:
@@ -38,31 +38,32 @@ def moved(states: Tensor, op: int, control: int, target: int) -> Tensor:
     """
     if op == Op.ROT:
         return states
-    size, flips = states.shape[1], op in FLIPS
+    size = states.shape[1]
+    flips = op in FLIPS
     if control < 0:
         parts = states.reshape(-1, size >> target + 1, 2, 2**target)
-        return acted(parts, 2, flips=flips).reshape(-1, size)
+        return apply_x_or_z(parts, 2, flips=flips).reshape(-1, size)
     low, high = sorted((control, target))
     parts = states.reshape(-1, size >> high + 1, 2, 2 ** (high - low - 1), 2, 2**low)
     axis_of = {high: 2, low: 4}
     off, on = parts.unbind(axis_of[control])  # the axes behind the control's move up by one
-    on = acted(on, axis_of[target] - (control > target), flips=flips)
+    on = apply_x_or_z(on, axis_of[target] - (control > target), flips=flips)
     return torch.stack([off, on], dim=axis_of[control]).reshape(-1, size)
 
 
-def acted(parts: Tensor, axis: int, *, flips: bool) -> Tensor:
+def apply_x_or_z(parts: Tensor, axis: int, *, flips: bool) -> Tensor:
     """Return numbers behind X, if it ``flips``, or Z on an axis of two."""
     low, high = parts.unbind(axis)
     return torch.stack([high, low] if flips else [low, -high], dim=axis)
 
 
-def rotated(parts: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def rotate_pairs(parts: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Return numbers (B, i, 2, j) behind R_Y on the axis of two, with cos and sin (B, 1, 1) of half its angle."""
     low, high = parts.unbind(2)
     return torch.stack([cos * low - sin * high, sin * low + cos * high], dim=2)
 
 
-def turned(states: Tensor, target: int, cos: Tensor, sin: Tensor) -> Tensor:
+def apply_ry(states: Tensor, target: int, cos: Tensor, sin: Tensor) -> Tensor:
     """Return the states behind R_Y on one qubit.
 
     Args:
@@ -72,7 +73,9 @@ def turned(states: Tensor, target: int, cos: Tensor, sin: Tensor) -> Tensor:
         sin: the same.
     """
     parts = states.reshape(-1, states.shape[1] >> target + 1, 2, 2**target)
-    return rotated(parts, cos.reshape(-1, 1, 1), sin.reshape(-1, 1, 1)).reshape(-1, states.shape[1])
+    return rotate_pairs(parts, cos.reshape(-1, 1, 1), sin.reshape(-1, 1, 1)).reshape(
+        -1, states.shape[1]
+    )
 
 
 def final_states(gates: Iterable[Gate], states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -85,9 +88,9 @@ def final_states(gates: Iterable[Gate], states: Tensor, cos: Tensor, sin: Tensor
         sin: the same.
     """
     for op, control, target, slot in gates:
-        states = moved(states, op, control, target)
+        states = apply_fixed_part(states, op, control, target)
         if slot >= 0:
-            states = turned(states, target, cos[:, slot], sin[:, slot])
+            states = apply_ry(states, target, cos[:, slot], sin[:, slot])
     return states
 
 
@@ -109,13 +112,16 @@ class GateHead(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         circuit = head_template(config)
-        words = readout_observables(config.register_qubits, config.measured, config.word_weight)
+        words = readout_observables(
+            config.register_qubits, config.measured_values, config.word_weight
+        )
         assert circuit is not None  # the head is quantum
         try:
             program = lower(circuit)
         except UnsupportedGateError as error:
             raise UserError(f"{error} A surrogate computes real gates only.") from error
-        self.n_qubits, self.registers = config.register_qubits, config.registers
+        self.n_qubits = config.register_qubits
+        self.registers = config.registers
         self.outputs = config.registers * len(words)
         self.words = [[int(q) for q in word.paulis[0].z.nonzero()[0]] for word in words]
         self.gates: list[Gate] = [tuple(op) for op in program.ops.tolist()]
@@ -124,7 +130,8 @@ class GateHead(nn.Module):
         weights = [name for name in names if name not in data]
         columns = [names.index(name) for name in (*data, *weights)]
         self.theta = nn.Parameter(torch.zeros(config.registers * len(weights)))
-        by_angle, offset = program.angle_matrix[:, columns], program.angle_offset
+        by_angle = program.angle_matrix[:, columns]
+        offset = program.angle_offset
         self.register_buffer("by_angle", torch.from_numpy(by_angle), persistent=False)
         self.register_buffer("offset", torch.from_numpy(offset), persistent=False)
 
@@ -144,7 +151,8 @@ class GateHead(nn.Module):
             own = latent[:, :1].reshape(-1, self.registers, 1) * 0
             own = own + self.theta.reshape(self.registers, -1)  # (B, R, P)
             weights = own.reshape(-1, own.shape[2])
-        by_angle, offset = self.by_angle.to(latent.dtype), self.offset.to(latent.dtype)
+        by_angle = self.by_angle.to(latent.dtype)
+        offset = self.offset.to(latent.dtype)
         half = (torch.cat([latent, weights], dim=1) @ by_angle.T + offset) / 2
         return torch.cos(half), torch.sin(half)
 
@@ -167,15 +175,15 @@ class StateHead(GateHead):
 
     def forward(self, latent: Tensor) -> Tensor:
         """Return ⟨Z⟩ (B, T) of latent angles (B, Q) in radians."""
-        rows = max(1, (STATE_ENTRIES >> self.n_qubits) // self.registers)
+        rows = max(1, (MAX_STATE_AMPLITUDES >> self.n_qubits) // self.registers)
         if latent.shape[0] > rows:
             return torch.cat([self(part) for part in torch.split(latent, rows)])
         latent = self.rows(latent)
         half = self.half_angles(latent)
         zero = latent[:, :1] * 0 + torch.eye(1, 2**self.n_qubits, dtype=latent.dtype)  # |0...0⟩
         squares = final_states(self.gates, zero, *half).square()
-        if squares.shape[1] <= SUMMED:
+        if squares.shape[1] <= MAX_SUMMED_AMPLITUDES:
             return self.texts(squares @ self.signs)
-        parts = squares.reshape(len(squares), -1, SUMMED // 16)
-        signs = self.signs.reshape(-1, SUMMED // 16, self.signs.shape[1])
+        parts = squares.reshape(len(squares), -1, MAX_SUMMED_AMPLITUDES // 16)
+        signs = self.signs.reshape(-1, MAX_SUMMED_AMPLITUDES // 16, self.signs.shape[1])
         return self.texts(torch.einsum("nkc,kct->nkt", parts, signs).sum(dim=1))

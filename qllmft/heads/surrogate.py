@@ -7,19 +7,20 @@ from torch import Tensor, nn
 
 from qllmft.budget import check_budget
 from qllmft.config import ModelConfig, SurrogateConfig
-from qllmft.config.model import MOST_ENTRIES, PAPER_ANSATZ
+from qllmft.config.model import MAX_ENTRIES, PAPER_ANSATZ
 from qllmft.errors import UserError
-from qllmft.heads.classifier import Classifier, data_map_of
+from qllmft.heads.classifier import Classifier, make_data_map
 from qllmft.heads.encoder import DataMap, Pad, amplitudes, loaded_vector
 from qllmft.heads.network import NetworkHead
 from qllmft.heads.state import StateHead
 from qllmft.heads.truncated import TruncatedHead
 
 STATE_QUBITS = 16  # up to here a head is its state, whose texts are computed together
-MOST_STATE_QUBITS = 20  # of a state: its signs take 84 MB
+MAX_STATE_QUBITS = 20  # of a state: its signs take 84 MB
 # seconds of one core, for the choice between a state and a network from 17 qubits on: per gate and
 # amplitude, and per operation of the network (benchmarks/tensor_networks.json)
-STATE_S, NETWORK_S = 6e-9, 3.3e-11
+STATE_COST_S = 6e-9
+NETWORK_COST_S = 3.3e-11
 
 
 class LoadedVector(nn.Module):
@@ -27,7 +28,8 @@ class LoadedVector(nn.Module):
 
     def __init__(self, data_map: DataMap | None, pad: Pad) -> None:
         super().__init__()
-        self.data_map, self.pad = data_map, pad
+        self.data_map = data_map
+        self.pad = pad
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, m) of embeddings (B, D)."""
@@ -41,7 +43,8 @@ class QuadraticForms(nn.Module):
         self, data_map: DataMap | None, pad: Pad, dimension: int, outputs: int, rank: int
     ) -> None:
         super().__init__()
-        self.data_map, self.pad = data_map, pad
+        self.data_map = data_map
+        self.pad = pad
         self.eigenvalues = nn.Parameter(torch.zeros(outputs, rank))
         self.vectors = nn.Parameter(torch.zeros(outputs, rank, dimension))
 
@@ -77,7 +80,7 @@ def build_surrogate(
             f"the model has no head, and a bond of {surrogate.bond} is one of its state; give no bond."
         )
     config = config.for_labels(n_classes)
-    data_map = data_map_of(config, dimension)
+    data_map = make_data_map(config, dimension)
     size = config.loaded_values(dimension)
     if config.head == "none" and config.odd:
         return Classifier(LoadedVector(data_map, config.pad), None, nn.Linear(size, n_classes))
@@ -88,18 +91,19 @@ def build_surrogate(
     else:
         size += config.pad != "zeros"
         rank = size if surrogate.rank is None else surrogate.rank
-        if rank > size or outputs * rank * size > MOST_ENTRIES:
+        if rank > size or outputs * rank * size > MAX_ENTRIES:
             raise UserError(
                 f"{outputs} forms of rank {rank} on {size} amplitudes; expected a rank of at most {size}, and at most "
-                f"{MOST_ENTRIES:,} entries in all. Choose a smaller rank."
+                f"{MAX_ENTRIES:,} entries in all. Choose a smaller rank."
             )
         encoder = QuadraticForms(data_map, config.pad, size, outputs, rank)
     if config.head == "none":
         return Classifier(encoder, None, nn.Linear(outputs, n_classes))
-    head = _head(config, surrogate.bond)
-    final, read = None, head.outputs + config.skip * config.n_qubits
+    head = _build_head(config, surrogate.bond)
+    final = None
+    n_readout_inputs = head.outputs + config.skip * config.n_qubits
     if config.final_linear:
-        final = nn.Linear(read, n_classes, bias=not config.skip)
+        final = nn.Linear(n_readout_inputs, n_classes, bias=not config.skip)
     return Classifier(encoder, head, final, skip=config.skip, sign_readout=not config.final_linear)
 
 
@@ -108,7 +112,8 @@ def least_surrogate_numbers(
 ) -> int:
     """Return a lower bound of the numbers that the weights of `build_surrogate` hold, without building it."""
     config = config.for_labels(n_classes)
-    width, stored = config.loaded_values(dimension), config.stored_numbers(dimension)
+    width = config.loaded_values(dimension)
+    stored = config.stored_numbers(dimension)
     outputs = config.most_encoders * config.encoder_outputs
     if config.odd:
         return stored + width * (n_classes if config.head == "none" else outputs)
@@ -116,14 +121,14 @@ def least_surrogate_numbers(
     return stored + outputs * rank * width
 
 
-def _head(config: ModelConfig, bond: int | None) -> StateHead | NetworkHead | TruncatedHead:
+def _build_head(config: ModelConfig, bond: int | None) -> StateHead | NetworkHead | TruncatedHead:
     if bond is not None:
         return TruncatedHead(config, bond)
     is_network = (config.ansatz, config.connectivity) == (PAPER_ANSATZ, 1)
-    is_network &= config.measured != "words" or config.word_weight == 1
+    is_network &= config.measured_values != "words" or config.word_weight == 1
     qubits = config.register_qubits
     is_wide = qubits > STATE_QUBITS and is_network and not state_is_cheaper(config)
-    if qubits <= MOST_STATE_QUBITS and not is_wide:
+    if qubits <= MAX_STATE_QUBITS and not is_wide:
         return StateHead(config)
     if is_network:
         bond = 2**config.head_layers
@@ -136,7 +141,8 @@ def _head(config: ModelConfig, bond: int | None) -> StateHead | NetworkHead | Tr
         return NetworkHead(config)
     raise UserError(
         f"the head has {qubits} qubits, ansatz {config.ansatz!r}, C = {config.connectivity} and readout "
-        f"{config.measured!r}. Above {MOST_STATE_QUBITS} qubits there is an exact surrogate for single qubits of the "
+        f"{config.measured_values!r}. Above {MAX_STATE_QUBITS} qubits there is an exact surrogate for single "
+        "qubits of the "
         "ansatz 'paper' with C = 1 only. "
         "Give a bond: the head is then truncated, and each text has a bound on the error."
     )
@@ -153,4 +159,4 @@ def state_is_cheaper(config: ModelConfig) -> bool:
     """
     state: int = (config.reuploads + config.head_layers) << config.register_qubits
     network: int = 16 << config.head_layers * (5 if config.ring else 3)
-    return state * STATE_S <= network * NETWORK_S  # both per qubit
+    return state * STATE_COST_S <= network * NETWORK_COST_S  # both per qubit

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qllmft.heads import shots as shots_of_states
-from qllmft.heads.state import Gate, final_states, moved, string_signs, turned
+from qllmft.heads.state import Gate, apply_fixed_part, apply_ry, final_states, string_signs
 from qllmft_backends import BackendError
 from qllmft_backends.adjoint import GaussianShots, Program
 from qllmft_backends.adjoint.interface import EngineBase
@@ -85,13 +85,14 @@ class TensorEngine(EngineBase):
         return block
 
     @contextmanager
-    def _memory(self, samples: int, what: str) -> Iterator[None]:
+    def _memory(self, samples: int, contents: str) -> Iterator[None]:
         """Turn a lack of memory on the device into a message with the remedy."""
         try:
             yield
         except torch.OutOfMemoryError as error:
             raise BackendError(
-                f"{what} of {samples} samples on {self.program.n_qubits} qubits, {self._state_bytes / 2**20:.1f} MiB "
+                f"{contents} of {samples} samples on {self.program.n_qubits} qubits, "
+                f"{self._state_bytes / 2**20:.1f} MiB "
                 f"a state, do not fit into the memory of device {self.device!r}. Take a smaller batch, fewer qubits, "
                 "or device='cpu'."
             ) from error
@@ -131,7 +132,7 @@ class TorchEngine(TensorEngine):
         tape = self._tape(angles, amplitudes, shots)
         with self._memory(tape.samples, "state and co-state"):
             values, tape.states = self._measure(tape, slice(None), keeps=True)
-        return like(values, angles), tape
+        return convert_like(values, angles), tape
 
     @torch.no_grad()
     def values(
@@ -149,7 +150,7 @@ class TorchEngine(TensorEngine):
             for start in range(0, tape.samples, step):
                 values, _ = self._measure(tape, slice(start, start + step), keeps=False)
                 parts.append(values)
-        return like(torch.cat(parts), angles)
+        return convert_like(torch.cat(parts), angles)
 
     @torch.no_grad()
     def vjp(
@@ -160,7 +161,8 @@ class TorchEngine(TensorEngine):
         with self._memory(tape.samples, "state and co-state"):
             if tape.states is None:
                 _, tape.states = self._run(tape, slice(None), keeps=True)
-            states, tape.states = tape.states, None
+            states = tape.states
+            tape.states = None
             assert states is not None
             by_value = torch.as_tensor(cotangent).to(**self._kind)
             if tape.shots is None:
@@ -170,10 +172,10 @@ class TorchEngine(TensorEngine):
                 by_angle, by_amplitude = self._sweep_costates(
                     tape, states, costates, amplitudes=amplitudes
                 )
-        found = by_angle.sum(dim=0) if tape.shared else by_angle
+        angle_gradient = by_angle.sum(dim=0) if tape.shared else by_angle
         return (
-            like(found, cotangent),
-            None if by_amplitude is None else like(by_amplitude, cotangent),
+            convert_like(angle_gradient, cotangent),
+            None if by_amplitude is None else convert_like(by_amplitude, cotangent),
         )
 
     @torch.no_grad()
@@ -183,7 +185,7 @@ class TorchEngine(TensorEngine):
         with self._memory(tape.samples, "states"):
             _, states = self._run(tape, slice(None), keeps=True)
         assert states is not None
-        return like(states.square_(), angles)
+        return convert_like(states.square_(), angles)
 
     @cached_property
     def with_total(self) -> Self:
@@ -217,34 +219,35 @@ class TorchEngine(TensorEngine):
         self, tape: TorchTape, states: Tensor, costates: Tensor, *, amplitudes: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Return the gradients as `_sweep` does, from the co-states behind the circuit."""
-        both = torch.cat([states, costates])
+        stacked_states = torch.cat([states, costates])
         del states, costates
-        by_angle, both = self._back(tape, both)
+        by_angle, stacked_states = self._back(tape, stacked_states)
         if not amplitudes:
             return by_angle, None
         width = 0 if tape.amplitudes is None else tape.amplitudes.shape[1]
-        return by_angle, both[tape.samples :, :width].contiguous()
+        return by_angle, stacked_states[tape.samples :, :width].contiguous()
 
-    def _back(self, tape: TorchTape, both: Tensor) -> tuple[Tensor, Tensor]:
+    def _back(self, tape: TorchTape, stacked_states: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient (B, G) of the angles, and states and co-states (2B, 2^Q) before the first gate."""
-        size, samples = both.shape[1], tape.samples
+        size = stacked_states.shape[1]
+        samples = tape.samples
         repeats = 1 if len(tape.cos) == 1 else 2
         cos, sin = (part.repeat(repeats, 1) for part in (tape.cos, -tape.sin))
-        by_angle = both.new_zeros(samples, self.program.n_angles)
+        by_angle = stacked_states.new_zeros(samples, self.program.n_angles)
         for op, control, target, slot in reversed(self._gates if samples else []):
             if slot >= 0:
-                pairs = both.reshape(2, samples, size >> target + 1, 2, 2**target)
+                pairs = stacked_states.reshape(2, samples, size >> target + 1, 2, 2**target)
                 (low, by_low), (high, by_high) = pairs[:, :, :, 0], pairs[:, :, :, 1]
                 by_angle[:, slot] = 0.5 * (by_high * low - by_low * high).sum(dim=(1, 2))
-                both = turned(both, target, cos[:, slot], sin[:, slot])
-            both = moved(both, op, control, target)
-        return by_angle, both
+                stacked_states = apply_ry(stacked_states, target, cos[:, slot], sin[:, slot])
+            stacked_states = apply_fixed_part(stacked_states, op, control, target)
+        return by_angle, stacked_states
 
     def _tape(
         self, angles: Array, amplitudes: Array | None, shots: GaussianShots | None = None
     ) -> TorchTape:
         """Return the tape of a request, or raise `BackendError` if its shapes do not fit."""
-        self._samples(angles, amplitudes)
+        self._count_samples(angles, amplitudes)
         half = torch.as_tensor(angles if angles.ndim == 2 else angles[None]) / 2
         # reduced before rounding, which would cost a large angle its digits
         if half.dtype != self._kind["dtype"]:
@@ -271,6 +274,6 @@ class TorchEngine(TensorEngine):
         return string_signs(self.program.n_qubits, self.masks.tolist()).to(**self._kind)
 
 
-def like(result: Tensor, given: Array) -> Any:
-    """Return a result as an array of NumPy if ``given`` is one, else on its device."""
-    return result.to(given.device) if isinstance(given, Tensor) else result.numpy(force=True)
+def convert_like(result: Tensor, template: Array) -> Any:
+    """Return a result as an array of NumPy if ``template`` is one, else on its device."""
+    return result.to(template.device) if isinstance(template, Tensor) else result.numpy(force=True)

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from qllmft.config import ModelConfig
-from qllmft.heads.state import GateHead, acted, rotated
+from qllmft.heads.state import GateHead, apply_x_or_z, rotate_pairs
 from qllmft_backends.adjoint.program.lowering import Op
 
-TEXTS = 256  # at once
+TEXTS_AT_ONCE = 256  # at once
 _CONTROLLED = (Op.CX, Op.CX_ROT, Op.CZ)
 
 
@@ -33,12 +33,12 @@ class TruncatedHead(GateHead):
 
     def forward(self, latent: Tensor) -> Tensor:
         """Return ⟨Z⟩ (B, T) of latent angles (B, Q) in radians."""
-        return self.measured(latent)[0]
+        return self.values_with_bounds(latent)[0]
 
-    def measured(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+    def values_with_bounds(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Return ⟨Z⟩ (B, T) of latent angles (B, Q) in radians, and the bound (B,) on the error of each."""
-        if len(latent) > TEXTS:
-            parts = [self.measured(part) for part in torch.split(latent, TEXTS)]
+        if len(latent) > TEXTS_AT_ONCE:
+            parts = [self.values_with_bounds(part) for part in torch.split(latent, TEXTS_AT_ONCE)]
             return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
         latent = self.rows(latent)
         cos, sin = (half.double() for half in self.half_angles(latent))
@@ -47,10 +47,10 @@ class TruncatedHead(GateHead):
             if op in _CONTROLLED:
                 chain.entangle(control, target, flip=op != Op.CZ)
             elif op in (Op.X, Op.Z):
-                chain.sites[target] = acted(chain.sites[target], 2, flips=op == Op.X)
+                chain.sites[target] = apply_x_or_z(chain.sites[target], 2, flips=op == Op.X)
             if slot >= 0:
                 half = cos[:, slot, None, None], sin[:, slot, None, None]
-                chain.sites[target] = rotated(chain.sites[target], *half)
+                chain.sites[target] = rotate_pairs(chain.sites[target], *half)
         values = chain.values([*self.words, []])
         norms = values[:, -1].clamp(min=0.0).sqrt()
         errors = (chain.error * (1 + norms)).clamp(max=2.0)
@@ -66,12 +66,14 @@ class _Chain:
         zero = torch.zeros(texts, 1, 2, 1, dtype=torch.float64)
         zero[:, :, 0] = 1.0
         self.sites = [zero] * qubits  # (B, left bond, 2, right bond) each
-        self.bond, self.centre = bond, 0
+        self.bond = bond
+        self.centre = 0
         self.error = torch.zeros(texts, dtype=torch.float64)  # distance to the exact state, at most
 
     def entangle(self, control: int, target: int, *, flip: bool) -> None:
         """Apply CNOT (``flip``) or CZ: the sum over b of P_b on the control and X^b or Z^b on the target."""
-        first, last = min(control, target), max(control, target)
+        first = min(control, target)
+        last = max(control, target)
         while self.centre < first:
             self._pass_right()
         while self.centre > last:
@@ -83,7 +85,7 @@ class _Chain:
                 pair = [torch.stack([part, part * 0], dim=2) for part in site.unbind(2)]
                 pair[1] = pair[1].flip(2)
             elif qubit == target:
-                pair[1] = acted(site, 2, flips=flip)
+                pair[1] = apply_x_or_z(site, 2, flips=flip)
             if first < qubit < last:  # b is in both bonds, on their diagonal
                 rows = [(pair[0], pair[1] * 0), (pair[0] * 0, pair[1])]
                 self.sites[qubit] = torch.cat([torch.cat(row, dim=3) for row in rows], dim=1)
@@ -96,32 +98,36 @@ class _Chain:
             self._pass_left(truncate=True)
 
     def _pass_right(self) -> None:
-        site, after = self.sites[self.centre], self.sites[self.centre + 1]
+        site = self.sites[self.centre]
+        next_site = self.sites[self.centre + 1]
         q, r = torch.linalg.qr(site.flatten(1, 2))
         self.sites[self.centre] = q.reshape(len(site), site.shape[1], 2, -1)
-        self.sites[self.centre + 1] = torch.einsum("nab,nbsr->nasr", r, after)
+        self.sites[self.centre + 1] = torch.einsum("nab,nbsr->nasr", r, next_site)
         self.centre += 1
 
     def _pass_left(self, *, truncate: bool) -> None:
-        site, before = self.sites[self.centre], self.sites[self.centre - 1]
+        site = self.sites[self.centre]
+        previous_site = self.sites[self.centre - 1]
         rows = site.flatten(2)
         if truncate and min(rows.shape[1:]) > self.bond:
             u, s, v = torch.linalg.svd(rows, full_matrices=False)
             self.error = self.error + s[:, self.bond :].square().sum(dim=1).sqrt()
-            v, left = v[:, : self.bond], u[:, :, : self.bond] * s[:, None, : self.bond]
+            v = v[:, : self.bond]
+            left_factor = u[:, :, : self.bond] * s[:, None, : self.bond]
         else:  # nothing is left out, and this takes a third of the time
             q, r = torch.linalg.qr(rows.mT)
-            v, left = q.mT, r.mT
+            v = q.mT
+            left_factor = r.mT
         self.sites[self.centre] = v.reshape(len(site), v.shape[1], 2, -1)
-        self.sites[self.centre - 1] = torch.einsum("nlsa,nab->nlsb", before, left)
+        self.sites[self.centre - 1] = torch.einsum("nlsa,nab->nlsb", previous_site, left_factor)
         self.centre -= 1
 
     def values(self, words: list[list[int]]) -> Tensor:
         """Return ⟨φ|Z…Z|φ⟩ (B, T) of words of qubits; an empty word gives the squared norm."""
-        found = self.error.new_ones(len(self.error), len(words), 1, 1)
+        environment = self.error.new_ones(len(self.error), len(words), 1, 1)
         for qubit, site in enumerate(self.sites):
             rows = [[1.0, -1.0 if qubit in word else 1.0] for word in words]
             signs = torch.tensor(rows, dtype=site.dtype)
-            half = torch.einsum("ntlm,nlsr,ts->ntmsr", found, site, signs)
-            found = torch.einsum("ntmsr,nmsk->ntrk", half, site)
-        return found[:, :, 0, 0]
+            half = torch.einsum("ntlm,nlsr,ts->ntmsr", environment, site, signs)
+            environment = torch.einsum("ntmsr,nmsk->ntrk", half, site)
+        return environment[:, :, 0, 0]

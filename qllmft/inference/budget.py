@@ -16,7 +16,7 @@ from qllmft.inference.circuits import Floats, ModelCircuits, model_circuits
 from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.randomness import numpy_generator
 from qllmft.tasks import ACCURACY
-from qllmft.tasks.statistics import ENDS
+from qllmft.tasks.statistics import INTERVAL_QUANTILES
 from qllmft.training import finite_logits
 from qllmft_backends import Backend
 from qllmft_backends.aer.machine_errors import MachineErrors, Part
@@ -24,13 +24,14 @@ from qllmft_backends.observables import ZObservables
 from qllmft_backends.remote.machines.backend import QiskitBackend
 from qllmft_backends.requests import number_of_shots
 
-DRAWS = 400  # of the shots of all texts
-PARTS: dict[Part, str] = {
+N_SHOT_DRAWS = 400  # of the shots of all texts
+HALVED_ERROR_NAMES: dict[Part, str] = {
     "one_qubit": "one-qubit errors halved",
     "two_qubit": "two-qubit errors halved",
     "readout": "readout errors halved",
 }
-STATED, MORE_SHOTS = "errors as stated", "shots doubled"
+STATED_ERRORS = "errors as stated"
+DOUBLED_SHOTS = "shots doubled"
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,14 @@ class ErrorBudget:
     @property
     def sentence(self) -> str:
         """Return the change after which most labels are the exact model's, and its worth."""
-        first, *others = self.rows
-        best = min(others, key=lambda row: row.differ, default=first)
-        if best.differ >= first.differ:
+        stated_row, *smaller_error_rows = self.rows
+        best = min(smaller_error_rows, key=lambda row: row.differ, default=stated_row)
+        if best.differ >= stated_row.differ:
             return "No error of the machine changes these labels."
         return (
-            f"Most labels become the exact model's with {best.errors}: {100 * (first.differ - best.differ):.1f} % of "
-            f"them, and {ACCURACY.signed(best.accuracy - first.accuracy)} points of accuracy."
+            f"Most labels become the exact model's with {best.errors}: "
+            f"{100 * (stated_row.differ - best.differ):.1f} % of "
+            f"them, and {ACCURACY.signed(best.accuracy - stated_row.accuracy)} points of accuracy."
         )
 
 
@@ -89,32 +91,44 @@ def error_budget(
         BackendError: if a density matrix of the circuit does not fit.
     """
     circuits = model_circuits(classifier, vectors)
-    errors, shots = errors_of(backend, circuits.circuit), number_of_shots(backend)
-    shape = DRAWS, len(labels), len(circuits.weights)
-    normal = numpy_generator(0, "error budget").standard_normal(shape)
+    errors = find_machine_errors(backend, circuits.circuit)
+    shots = number_of_shots(backend)
+    shape = N_SHOT_DRAWS, len(labels), len(circuits.weights)
+    standard_normals = numpy_generator(0, "error budget").standard_normal(shape)
     logits = finite_logits(classifier, torch.from_numpy(vectors)).double().numpy()
-    exact = decision.labels(softmax(logits, axis=1))
+    exact_labels = decision.labels(softmax(logits, axis=1))
 
-    def row(words: str, part: Part | None = None, shots: int | None = shots) -> BudgetRow:
+    def predict_row(words: str, part: Part | None = None, shots: int | None = shots) -> BudgetRow:
         outcomes = errors.probabilities(circuits.parameters, part=part, factor=0.5)
         logits, covariance = logit_moments(circuits, outcomes)
-        drawn = logits[None]
+        sampled_logits = logits[None]
         if shots is not None:
-            drawn = logits + np.einsum("nkl,mnl->mnk", _root(covariance / shots), normal)
-        found = decision.labels(softmax(drawn.reshape(-1, drawn.shape[-1]), axis=1))
-        found = found.reshape(len(drawn), -1)
-        right = (found == labels).mean(axis=1)
-        low, high = np.quantile(right, ENDS)
-        differ = float((found != exact).mean())
-        return BudgetRow(words, float(right.mean()), (float(low), float(high)), differ)
+            sampled_logits = logits + np.einsum(
+                "nkl,mnl->mnk", _matrix_root(covariance / shots), standard_normals
+            )
+        sampled_labels = decision.labels(
+            softmax(sampled_logits.reshape(-1, sampled_logits.shape[-1]), axis=1)
+        )
+        sampled_labels = sampled_labels.reshape(len(sampled_logits), -1)
+        accuracies = (sampled_labels == labels).mean(axis=1)
+        low, high = np.quantile(accuracies, INTERVAL_QUANTILES)
+        differ = float((sampled_labels != exact_labels).mean())
+        return BudgetRow(words, float(accuracies.mean()), (float(low), float(high)), differ)
 
-    rows = [row(STATED), *(row(words, part) for part, words in PARTS.items() if errors.has(part))]
+    rows = [
+        predict_row(STATED_ERRORS),
+        *(
+            predict_row(words, part)
+            for part, words in HALVED_ERROR_NAMES.items()
+            if errors.has_errors(part)
+        ),
+    ]
     if shots is not None:
-        rows.append(row(MORE_SHOTS, shots=2 * shots))
-    return ErrorBudget(len(labels), shots, float((exact == labels).mean()), tuple(rows))
+        rows.append(predict_row(DOUBLED_SHOTS, shots=2 * shots))
+    return ErrorBudget(len(labels), shots, float((exact_labels == labels).mean()), tuple(rows))
 
 
-def errors_of(backend: Backend, circuit: QuantumCircuit) -> MachineErrors:
+def find_machine_errors(backend: Backend, circuit: QuantumCircuit) -> MachineErrors:
     """Return the errors of a circuit on a backend, or raise UserError if they are unknown."""
     if isinstance(backend, QiskitBackend):
         return backend.machine_errors(circuit)
@@ -124,7 +138,7 @@ def errors_of(backend: Backend, circuit: QuantumCircuit) -> MachineErrors:
             f"{' behind its mitigation' if backend.mitigation else ''}. Name a machine of Qiskit, or a backend with "
             "gate noise such as aer_forte, without --mitigation."
         )
-    return MachineErrors.of_noise(circuit, backend.gate_noise)
+    return MachineErrors.from_noise(circuit, backend.gate_noise)
 
 
 def logit_moments(circuits: ModelCircuits, outcomes: Floats) -> tuple[Floats, Floats]:
@@ -139,15 +153,17 @@ def logit_moments(circuits: ModelCircuits, outcomes: Floats) -> tuple[Floats, Fl
     table = (1 - 2 * parity) @ sums.coefficients.T  # (2ⁿ, O)
     values = outcomes @ table
     square = np.einsum("bs,so,sp->bop", outcomes, table, table, optimize=True)
-    own = square - values[:, :, None] * values[:, None, :]
+    observable_covariance = square - values[:, :, None] * values[:, None, :]
     weights = circuits.weights  # (k, C, O)
-    by_circuit = own.reshape(-1, weights.shape[1], *own.shape[1:])
+    by_circuit = observable_covariance.reshape(
+        -1, weights.shape[1], *observable_covariance.shape[1:]
+    )
     covariance = np.einsum("kco,ncop,lcp->nkl", weights, by_circuit, weights, optimize=True)
     logits = circuits.logits(values).detach().double().numpy()
     return logits, covariance
 
 
-def _root(covariance: Floats) -> Floats:
+def _matrix_root(covariance: Floats) -> Floats:
     """Return matrices R (N, k, k) with R·Rᵀ the given ones, which may be singular."""
-    found, axes = np.linalg.eigh(covariance)
-    return np.asarray(axes * np.sqrt(np.clip(found, 0.0, None))[:, None, :])
+    eigenvalues, eigenvectors = np.linalg.eigh(covariance)
+    return np.asarray(eigenvectors * np.sqrt(np.clip(eigenvalues, 0.0, None))[:, None, :])

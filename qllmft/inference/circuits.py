@@ -15,7 +15,7 @@ from torch import Tensor
 
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
-from qllmft.training import checked_logits, logits_of
+from qllmft.training import checked_logits, compute_logits
 from qllmft_backends import Backend
 from qllmft_backends.protocol import Capabilities, Expectations
 from qllmft_circuits import (
@@ -81,8 +81,8 @@ class ModelCircuits:
     def take(self, rows: NDArray[np.bool_]) -> ModelCircuits:
         """Return the circuits of some of the texts (N,)."""
         latent = None if self.latent is None else self.latent[rows]
-        own = self.parameters[np.repeat(rows, self.per_text)]
-        return replace(self, latent=latent, parameters=own)
+        parameters = self.parameters[np.repeat(rows, self.per_text)]
+        return replace(self, latent=latent, parameters=parameters)
 
     @cached_property
     def weights(self) -> Floats:
@@ -91,12 +91,14 @@ class ModelCircuits:
             return np.array([[[1.0]], [[-1.0]]])
         assert self.classifier.final is not None
         final = self.classifier.final.weight.detach().double().numpy()
-        n_read = len(self.observables)
+        n_observables = len(self.observables)
         # a head may read its latent values before those of its circuit
-        unfilled = self.n_encoders * n_read - self.n_values if self.registers > 1 else 0
-        own = np.pad(final, ((0, 0), (0, unfilled)))
-        own = own[:, -self.n_encoders * n_read :].reshape(len(final), -1, 1, n_read)
-        return (own * self.shares[:, None]).reshape(len(final), -1, n_read)
+        unfilled = self.n_encoders * n_observables - self.n_values if self.registers > 1 else 0
+        circuit_weights = np.pad(final, ((0, 0), (0, unfilled)))
+        circuit_weights = circuit_weights[:, -self.n_encoders * n_observables :].reshape(
+            len(final), -1, 1, n_observables
+        )
+        return (circuit_weights * self.shares[:, None]).reshape(len(final), -1, n_observables)
 
     @cached_property
     def contrasts(self) -> Floats:
@@ -189,13 +191,17 @@ class ModelCircuits:
     def logits(self, values: Floats) -> Tensor:
         """Return the logits (N, k) for expectation values (N·C, O), or of registers also (N, n_values)."""
         if self.registers > 1 and self.latent is not None:
-            read = torch.from_numpy(self.of_texts(values)).float()
-            return self.classifier.read(torch.from_numpy(self.latent).float(), read)
+            circuit_values = torch.from_numpy(self.of_texts(values)).float()
+            return self.classifier.apply_readout(
+                torch.from_numpy(self.latent).float(), circuit_values
+            )
         by_circuit = values.reshape(-1, self.n_encoders, len(self.shares), len(self.observables))
-        read = np.einsum("s,nesq->neq", self.shares, by_circuit).reshape(len(by_circuit), -1)
-        latent = read if self.latent is None else self.latent
-        return self.classifier.read(
-            torch.from_numpy(latent).float(), torch.from_numpy(read).float()
+        circuit_values = np.einsum("s,nesq->neq", self.shares, by_circuit).reshape(
+            len(by_circuit), -1
+        )
+        latent = circuit_values if self.latent is None else self.latent
+        return self.classifier.apply_readout(
+            torch.from_numpy(latent).float(), torch.from_numpy(circuit_values).float()
         )
 
 
@@ -215,7 +221,9 @@ def model_circuits(
         backend: runs them. A machine that is not here gets as few circuits as hold all registers of a head; else each
             register has a circuit of its own.
     """
-    head, encoder, x = classifier.head, classifier.encoder, torch.from_numpy(vectors)
+    head = classifier.head
+    encoder = classifier.encoder
+    x = torch.from_numpy(vectors)
     classifier.eval()
     if head is None and isinstance(encoder, ParallelEncoders):
         return _encoder_circuits(classifier, encoder, x, thresholds)
@@ -223,7 +231,7 @@ def model_circuits(
         raise UserError(
             "this model's head is classical; there is no circuit to run on a backend. Omit --backend."
         )
-    latent = checked_logits(logits_of(encoder, x), "latent values").double().numpy()
+    latent = checked_logits(compute_logits(encoder, x), "latent values").double().numpy()
     if head.registers > 1:
         per_text = head.registers
         if backend is not None:
@@ -292,15 +300,18 @@ def _head_circuits(
 def _encoder_circuits(
     classifier: Classifier, encoders: ParallelEncoders, x: Tensor, thresholds: Floats | None
 ) -> ModelCircuits:
-    parts, first = encoders.encoders, encoders.encoders[0]
-    circuit = loading_template(first.n_qubits)
-    names = [*circuit.parameters, *first.engine.program.parameters]
-    circuit.compose(first.circuit, inplace=True)
-    states = [encoders.loaded(x.double(), sign).numpy() for sign in first.signs]
+    encoder_list = encoders.encoders
+    first_encoder = encoders.encoders[0]
+    circuit = loading_template(first_encoder.n_qubits)
+    names = [*circuit.parameters, *first_encoder.engine.program.parameters]
+    circuit.compose(first_encoder.circuit, inplace=True)
+    states = [encoders.load_amplitudes(x.double(), sign).numpy() for sign in first_encoder.signs]
     # (N, S, 2^Q - 1)
-    loads = np.stack([loading_angles(state, first.n_qubits) for state in states], axis=1)
-    thetas = np.stack([part.theta.detach().double().numpy() for part in parts])  # (E, G)
-    shape = (len(x), len(parts), len(states))
+    loads = np.stack([loading_angles(state, first_encoder.n_qubits) for state in states], axis=1)
+    thetas = np.stack(
+        [encoder.theta.detach().double().numpy() for encoder in encoder_list]
+    )  # (E, G)
+    shape = (len(x), len(encoder_list), len(states))
     loads = np.broadcast_to(loads[:, None], (*shape, loads.shape[2]))
     thetas = np.broadcast_to(thetas[None, :, None], (*shape, thetas.shape[1]))
     angles = np.concatenate([loads, thetas], axis=3).reshape(-1, len(names))
@@ -308,9 +319,11 @@ def _encoder_circuits(
     return ModelCircuits(
         classifier,
         circuit,
-        readout_observables(first.n_qubits),
+        readout_observables(first_encoder.n_qubits),
         angles[:, [column[parameter] for parameter in circuit.parameters]],
-        n_encoders=len(parts),
-        shares=first.scale.item() * np.array(first.signs) / len(first.signs),
+        n_encoders=len(encoder_list),
+        shares=first_encoder.scale.item()
+        * np.array(first_encoder.signs)
+        / len(first_encoder.signs),
         thresholds=thresholds,
     )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.counts import count_of
-from qllmft.embed.reading import MOSTLY
+from qllmft.counts import format_count
+from qllmft.embed.reading import MOSTLY_UNKNOWN_SHARE
 from qllmft.errors import UserError
 from qllmft.tasks.calibration import fewest_texts, least_probability
 from qllmft.tasks.measure import percent
@@ -43,24 +43,24 @@ class Prediction:
     @property
     def mostly_unknown(self) -> bool:
         """Return whether the language model does not know half of the text's tokens or more."""
-        return self.unknown >= MOSTLY
+        return self.unknown >= MOSTLY_UNKNOWN_SHARE
 
     def as_dict(self, *, measured: bool = False) -> dict[str, Any]:
         """Return label or labels and probabilities for JSON, and if ``measured`` the statistical error."""
         labels = list(self.labels)
-        found: dict[str, Any] = {"labels": labels} if self.several else {"label": self.label}
+        record: dict[str, Any] = {"labels": labels} if self.several else {"label": self.label}
         if self.coverage is not None:
-            found |= {"set": labels, "coverage": self.coverage}
+            record |= {"set": labels, "coverage": self.coverage}
         if self.unlike:
-            found["unlike"] = True
+            record["unlike"] = True
         if self.unknown:
-            found["unknown"] = round(self.unknown, 6)
+            record["unknown"] = round(self.unknown, 6)
         if self.cut:
-            found["cut"] = True
-        found["probabilities"] = {name: round(p, 6) for name, p in self.probabilities.items()}
+            record["cut"] = True
+        record["probabilities"] = {name: round(p, 6) for name, p in self.probabilities.items()}
         if measured:
-            found |= {"standard_error": round(self.standard_error, 6), "decided": self.decided}
-        return found | ({"unsure": True} if self.unsure else {})
+            record |= {"standard_error": round(self.standard_error, 6), "decided": self.decided}
+        return record | ({"unsure": True} if self.unsure else {})
 
 
 @dataclass(frozen=True)
@@ -113,25 +113,25 @@ class Decision:
             )
 
     def sets(
-        self, probabilities: NDArray[np.floating], kept: Sequence[float] | None
+        self, probabilities: NDArray[np.floating], true_probabilities: Sequence[float] | None
     ) -> NDArray[np.bool_]:
         """Return the labels (N, k) in the set of each text; the most probable one is in it always.
 
         Args:
             probabilities: (N, k).
-            kept: see `true_probabilities`; None if the model has none.
+            true_probabilities: see `true_probabilities`; None if the model has none.
 
         Raises:
             UserError: if the model has none, or too few for the coverage.
         """
         coverage = float(self.coverage or 0.0)
-        if kept is None or len(kept) < fewest_texts(coverage):
-            found = "none" if kept is None else f"{len(kept)}"
+        if true_probabilities is None or len(true_probabilities) < fewest_texts(coverage):
+            count_text = "none" if true_probabilities is None else f"{len(true_probabilities)}"
             raise UserError(
                 f"a coverage of {coverage:g} needs the probabilities of {fewest_texts(coverage)} validation texts or "
-                f"more, and the model has {found}. Train it with more texts, or ask for a lower coverage."
+                f"more, and the model has {count_text}. Train it with more texts, or ask for a lower coverage."
             )
-        within = probabilities >= least_probability(kept, coverage)
+        within = probabilities >= least_probability(true_probabilities, coverage)
         within[np.arange(len(within)), probabilities.argmax(axis=1)] = True
         return np.asarray(within)
 
@@ -141,11 +141,11 @@ class Decision:
             return np.asarray(probabilities.argmax(axis=1), np.int64)
         return (probabilities[:, 1] >= self.threshold).astype(np.int64)
 
-    def answers(self, found: LabelProbabilities) -> NDArray[Any]:
+    def answers(self, label_probabilities: LabelProbabilities) -> NDArray[Any]:
         """Return the index (N,) of each answer, or the leads (N, L) over the thresholds of several labels per text."""
-        if found.thresholds is None:
-            return self.labels(found.probabilities)
-        return np.asarray(found.probabilities - found.thresholds)
+        if label_probabilities.thresholds is None:
+            return self.labels(label_probabilities.probabilities)
+        return np.asarray(label_probabilities.probabilities - label_probabilities.thresholds)
 
     def unsure(self, probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Return whether (N,) the lead of the answer is below the margin."""
@@ -161,11 +161,11 @@ class Decision:
 MOST_PROBABLE = Decision()
 
 
-def share_left(unsure: int, total: int, margin: float) -> str:
+def abstention_sentence(unsure: int, total: int, margin: float) -> str:
     """Return the sentence on the texts without an answer.
 
-    >>> share_left(3, 20, 0.2)
+    >>> abstention_sentence(3, 20, 0.2)
     'No answer to 3 of 20 texts (15.0 %), whose lead is below 0.2'
     """
-    of_all = f"{unsure:,} of {count_of(total, 'text')} ({percent(unsure / total)} %)"
-    return f"No answer to {of_all}, whose lead is below {margin:g}"
+    share_text = f"{unsure:,} of {format_count(total, 'text')} ({percent(unsure / total)} %)"
+    return f"No answer to {share_text}, whose lead is below {margin:g}"

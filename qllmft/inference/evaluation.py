@@ -11,25 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.config import EMBEDDED, DataConfig, RunConfig
-from qllmft.counts import count_of
+from qllmft.config import BUILT_IN_CORPUS, DataConfig, RunConfig
+from qllmft.counts import format_count
 from qllmft.data import Corpus, Splits, Table, read_corpus, split_corpus
-from qllmft.data.corpus import listed
+from qllmft.data.corpus import join_first
 from qllmft.data.label_names import comparison_key
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.files import json_values, path_near
 from qllmft.inference.decision import MOST_PROBABLE, Decision
-from qllmft.inference.measurement import BackendAgreement, trajectories_of
+from qllmft.inference.measurement import BackendAgreement, describe_sampling
 from qllmft.inference.predictor import Predictor
 from qllmft.randomness import numpy_generator
 from qllmft.run.folder import RunFolder
-from qllmft.tasks.accuracy import Accuracy, ClassScores, LabelScores, confusion_of
+from qllmft.tasks.accuracy import Accuracy, ClassScores, LabelScores, confusion_matrix
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import Score
 from qllmft.tasks.multilabel import LabelSetScores
 
-FEWEST = 5  # texts to evaluate real values on
+MIN_TARGET_TEXTS = 5  # texts to evaluate real values on
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Evaluation:
     @property
     def classes(self) -> ClassScores:
         """Return the scores per label of one label per text."""
-        return ClassScores.of(np.array(self.confusion))
+        return ClassScores.from_confusion(np.array(self.confusion))
 
     @property
     def only_label(self) -> str | None:
@@ -89,14 +89,14 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result for JSON."""
-        found: dict[str, Any] = {"source": self.source, "trained_on": self.trained_on}
+        record: dict[str, Any] = {"source": self.source, "trained_on": self.trained_on}
         if self.confusion is None:
             kind = "labels" if isinstance(self.scores, LabelSetScores) else "targets"
-            found |= {kind: self.names, "scores": self.scores}
+            record |= {kind: self.names, "scores": self.scores}
             if self.agreement:
-                found |= {"backend": self.backend, "agreement": self.agreement}
-            return dict(json_values(found))
-        found |= {
+                record |= {"backend": self.backend, "agreement": self.agreement}
+            return dict(json_values(record))
+        record |= {
             "accuracy": self.accuracy,
             "classes": None if self.only_label else self.classes,
             "labels": self.names,
@@ -107,12 +107,12 @@ class Evaluation:
             "calibration": self.calibration,
         }
         if self.margin:
-            found |= {"margin": self.margin, "unsure": self.unsure}
+            record |= {"margin": self.margin, "unsure": self.unsure}
         if self.sure:
-            found["sure"] = self.sure
+            record["sure"] = self.sure
         if self.covered:
-            found |= {"coverage": self.coverage, "single": self.single, "covered": self.covered}
-        return dict(json_values(found | {"agreement": self.agreement}))
+            record |= {"coverage": self.coverage, "single": self.single, "covered": self.covered}
+        return dict(json_values(record | {"agreement": self.agreement}))
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Subset:
     size: int  # number of texts
     seed: int | None = None  # seed of a random draw; None takes the first texts
 
-    def of(self, table: Table) -> Table:
+    def select(self, table: Table) -> Table:
         """Return the subset of a table, or all of it if it is not larger."""
         size = min(self.size, len(table))
         if self.seed is None:
@@ -148,7 +148,7 @@ class LabelledTexts:
     trained_on: int | None  # see `Evaluation`
 
     @classmethod
-    def read(
+    def load(
         cls,
         predictor: Predictor,
         run: Path,
@@ -171,7 +171,8 @@ class LabelledTexts:
             UserError: if the texts cannot be read, or have another task, split or label than the model's, or the body
                 on this machine is not the model's.
         """
-        names, real = predictor.model.label_names, predictor.task.real
+        names = predictor.model.label_names
+        real = predictor.task.real
         if data is not None and data.task != predictor.task.name:
             raise UserError(
                 f"data.task is {data.task!r}, and the model's is {predictor.task.name!r}. Give texts of that task."
@@ -181,19 +182,20 @@ class LabelledTexts:
                 f"the columns of targets are {', '.join(data.label_columns)}, and the model has the targets "
                 f"{', '.join(names)}. Give the run's own columns, or --label-column."
             )
-        corpus, table, source = _given_texts(run, data, split)
+        corpus, table, source = _select_texts(run, data, split)
         for line in corpus.tables if data is not None else ():
             on_event(Message(line))
         if subset is not None:
-            table, source = subset.of(table), f"{source}, {subset}"
+            table = subset.select(table)
+            source = f"{source}, {subset}"
         labels = table.labels
         if not real:
-            model_names = _model_names(corpus, table, names)
-            if renamed := [f"{a!r} as {b!r}" for a, b in model_names.items() if a != b]:
-                on_event(Message(f"Labels are read as the model's: {listed(renamed)}."))
-            labels = _labels_of_model(corpus, table, names, model_names)
+            model_names = _match_label_names(corpus, table, names)
+            if renamed_labels := [f"{a!r} as {b!r}" for a, b in model_names.items() if a != b]:
+                on_event(Message(f"Labels are read as the model's: {join_first(renamed_labels)}."))
+            labels = _model_labels(corpus, table, names, model_names)
         (examples,) = predictor.embed_tables({"": table}, on_event)
-        trained_on = 0 if data is None else _trained_on(run, table)
+        trained_on = 0 if data is None else _count_trained_on(run, table)
         return cls(source, labels, examples.x.numpy(), trained_on)
 
 
@@ -202,50 +204,60 @@ def evaluate(
 ) -> Evaluation:
     """Compare a model's answers, or its real values, with the labels or targets of the texts.
 
-    With a margin, the accuracy is that of all answers, and ``sure`` that of answers with the lead. With a coverage,
-    ``covered`` counts the texts whose set of labels contains the true one.
+    With a margin, the accuracy is that of all answers, and ``has_answer`` that of answers with the lead. With a
+    coverage, ``covered`` counts the texts whose set of labels contains the true one.
 
     Raises:
         UserError: if the rule does not fit the model's labels, or there are too few texts for a correlation.
     """
-    task, backend, labels = predictor.task, predictor.backend, texts.labels
-    names, score = predictor.model.label_names, task.scores.of
+    task = predictor.task
+    backend = predictor.backend
+    labels = texts.labels
+    names = predictor.model.label_names
+    compute_scores = task.scores.from_answers
     if task.real:
-        if len(labels) < FEWEST:
+        if len(labels) < MIN_TARGET_TEXTS:
             raise UserError(
-                f"{texts.source}: there are {len(labels)} texts; expected at least {FEWEST} for a correlation."
+                f"{texts.source}: there are {len(labels)} texts; expected at least {MIN_TARGET_TEXTS} for a "
+                "correlation."
             )
         values = predictor.target_values(texts.vectors)
-        return Evaluation(texts.source, names, score(labels, values), texts.trained_on)
+        return Evaluation(texts.source, names, compute_scores(labels, values), texts.trained_on)
     predictor.check_decision(decision)
     answers = predictor.answer(texts.vectors, decision)
-    p, given = answers.probabilities, decision.answers(answers)
-    found = Evaluation(texts.source, names, score(labels, given), texts.trained_on)
+    p = answers.probabilities
+    answer_labels = decision.answers(answers)
+    evaluation = Evaluation(
+        texts.source, names, compute_scores(labels, answer_labels), texts.trained_on
+    )
     if task.one_label:
-        sure = ~decision.unsure(p) & (decision.margin > 0)
-        found = replace(
-            found,
-            confusion=confusion_of(labels, given, len(names)).tolist(),
-            calibration=Calibration.of(p, labels),
+        has_answer = ~decision.unsure(p) & (decision.margin > 0)
+        evaluation = replace(
+            evaluation,
+            confusion=confusion_matrix(labels, answer_labels, len(names)).tolist(),
+            calibration=Calibration.from_probabilities(p, labels),
             margin=decision.margin,
-            sure=Accuracy.of(labels[sure], given[sure]) if sure.any() else None,
+            sure=Accuracy.from_answers(labels[has_answer], answer_labels[has_answer])
+            if has_answer.any()
+            else None,
         )
     if decision.coverage is not None:
         sets = decision.sets(p, predictor.model.true_probabilities)
-        true = sets[np.arange(len(sets)), labels]
-        found = replace(
-            found,
-            covered=Accuracy(int(true.sum()), len(true)),
+        true_label_covered = sets[np.arange(len(sets)), labels]
+        evaluation = replace(
+            evaluation,
+            covered=Accuracy(int(true_label_covered.sum()), len(true_label_covered)),
             coverage=decision.coverage,
             single=int((sets.sum(axis=1) == 1).sum()),
         )
     if backend is None:
-        return found
-    agreement, measured = predictor.agreement(texts.vectors, answers), trajectories_of(backend)
-    return replace(found, backend=backend.name, agreement=agreement, measured=measured)
+        return evaluation
+    agreement = predictor.agreement(texts.vectors, answers)
+    measured = describe_sampling(backend)
+    return replace(evaluation, backend=backend.name, agreement=agreement, measured=measured)
 
 
-def _given_texts(
+def _select_texts(
     run: Path, data: DataConfig | None, split: str | None
 ) -> tuple[Corpus, Table, str]:
     """Return all texts of the data, those of the split, and their source; without ``data``, the run's test set."""
@@ -255,7 +267,7 @@ def _given_texts(
     corpus = read_corpus(data)
     name = split or ("test" if "test" in corpus.splits else None)
     if name is None:
-        return corpus, corpus.pooled(), corpus.source
+        return corpus, corpus.join_splits(), corpus.source
     if name not in corpus.splits:
         raise UserError(
             f"{corpus.source} has no split {name!r}; it has {', '.join(corpus.splits)}. Choose with --split."
@@ -270,8 +282,9 @@ def texts_of_run(run: Path) -> tuple[RunConfig, Corpus, Splits]:
         UserError: if the texts have changed since the run, because its training texts may be in the test set now.
     """
     folder = RunFolder(run)
-    config, result = folder.read_config(), folder.read_result()
-    if config.data.source != EMBEDDED:
+    config = folder.read_config()
+    result = folder.read_result()
+    if config.data.source != BUILT_IN_CORPUS:
         data = config.data.model_copy(update={"source": path_near(config.data.source, run)})
         config = config.model_copy(update={"data": data})
     corpus = read_corpus(config.data)
@@ -283,17 +296,17 @@ def texts_of_run(run: Path) -> tuple[RunConfig, Corpus, Splits]:
     return config, corpus, split_corpus(corpus, config.data, config.seed)
 
 
-def _trained_on(run: Path, table: Table) -> int | None:
+def _count_trained_on(run: Path, table: Table) -> int | None:
     """Return the number of texts that training or validation used, or None if the run's texts cannot be read."""
     try:
         _, _, splits = texts_of_run(run)
     except UserError:
         return None
-    used = {*splits.train.items, *splits.validation.items}
-    return sum(text in used for text in table.items)
+    used_texts = {*splits.train.items, *splits.validation.items}
+    return sum(text in used_texts for text in table.items)
 
 
-def _model_names(corpus: Corpus, table: Table, names: tuple[str, ...]) -> dict[str, str]:
+def _match_label_names(corpus: Corpus, table: Table, names: tuple[str, ...]) -> dict[str, str]:
     """Return the model's label by each label of the table, up to differences of writing that name one label.
 
     Raises:
@@ -305,23 +318,24 @@ def _model_names(corpus: Corpus, table: Table, names: tuple[str, ...]) -> dict[s
     model_names = {}
     unknown = []
     for index, name in enumerate(corpus.label_names):
-        near = [name] if name in names else by_key.get(comparison_key(name), [])
+        matches = [name] if name in names else by_key.get(comparison_key(name), [])
         rows = table.labels == index if table.labels.ndim == 1 else table.labels[:, index]
         count = int(rows.sum())
-        if len(near) == 1:
-            model_names[name] = near[0]
+        if len(matches) == 1:
+            model_names[name] = matches[0]
         elif count:
-            unknown.append(f"{name!r} ({count_of(count, 'text')})")
+            unknown.append(f"{name!r} ({format_count(count, 'text')})")
     if unknown:
         raise UserError(
-            f"{corpus.source}: the model has no label {listed(unknown)}; its labels are "
-            f"{listed([f'{name!r}' for name in names])}. Evaluate on texts with the labels that it was trained on, or "
+            f"{corpus.source}: the model has no label {join_first(unknown)}; its labels are "
+            f"{join_first([f'{name!r}' for name in names])}. Evaluate on texts with the labels that it was trained "
+            "on, or "
             "choose another column with --label-column."
         )
     return model_names
 
 
-def _labels_of_model(
+def _model_labels(
     corpus: Corpus, table: Table, names: tuple[str, ...], model_names: Mapping[str, str]
 ) -> NDArray[np.int64]:
     """Return the table's labels as indices into the model's label names, or 0 and 1 for each of several."""

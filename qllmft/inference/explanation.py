@@ -65,7 +65,7 @@ class TrainingTexts:
     vectors: NDArray[np.float64]  # (N, D)
 
     @classmethod
-    def of(cls, predictor: Predictor, run: Path, on_event: OnEvent = ignore) -> TrainingTexts:
+    def load(cls, predictor: Predictor, run: Path, on_event: OnEvent = ignore) -> TrainingTexts:
         """Read and embed the training texts of a run.
 
         Raises:
@@ -78,22 +78,25 @@ class TrainingTexts:
 
     def nearest(self, vector: NDArray[np.float32], count: int) -> tuple[Neighbour, ...]:
         """Return the ``count`` texts that are nearest to an embedding (D,)."""
-        given = vector.astype(np.float64)
-        lengths = np.linalg.norm(self.vectors, axis=1) * np.linalg.norm(given)
-        cosines = self.vectors @ given / lengths
+        query = vector.astype(np.float64)
+        lengths = np.linalg.norm(self.vectors, axis=1) * np.linalg.norm(query)
+        cosines = self.vectors @ query / lengths
         best = np.argsort(-cosines, kind="stable")[:count].tolist()
         return tuple(Neighbour(self.texts[i], self.labels[i], float(cosines[i])) for i in best)
 
 
 def explain_text(
-    predictor: Predictor, text: str, trained: Callable[[], TrainingTexts], nearest: int = 5
+    predictor: Predictor,
+    text: str,
+    load_training_texts: Callable[[], TrainingTexts],
+    nearest: int = 5,
 ) -> Explanation:
     """Explain the answer of a model for a text.
 
     Args:
         predictor: the model.
         text: the text.
-        trained: returns the training texts; its UserError becomes the explanation's note.
+        load_training_texts: returns the training texts; its UserError becomes the explanation's note.
         nearest: number of training texts in the explanation.
 
     Raises:
@@ -101,17 +104,26 @@ def explain_text(
     """
     predictor.check_one_label("an explanation is about")
     words = text.split()
-    places = range(len(words) if len(words) > 1 else 0)  # of words that can be left out
-    shorter = [" ".join(words[:i] + words[i + 1 :]) for i in places]
-    whole, *others = predictor.predict([text, *shorter])
-    probability = whole.probabilities[whole.label]
+    word_indices = range(len(words) if len(words) > 1 else 0)  # of words that can be left out
+    shorter_texts = [" ".join(words[:i] + words[i + 1 :]) for i in word_indices]
+    full_prediction, *shorter_predictions = predictor.predict([text, *shorter_texts])
+    probability = full_prediction.probabilities[full_prediction.label]
     effects = [
-        WordEffect(word, position, probability - other.probabilities[whole.label], other.label)
-        for position, (word, other) in enumerate(zip(words, others, strict=False), start=1)
+        WordEffect(
+            word,
+            position,
+            probability - shorter_prediction.probabilities[full_prediction.label],
+            shorter_prediction.label,
+        )
+        for position, (word, shorter_prediction) in enumerate(
+            zip(words, shorter_predictions, strict=False), start=1
+        )
     ]
     effects.sort(key=lambda effect: -abs(effect.effect))
     try:
-        neighbours, note = trained().nearest(predictor.embed([text])[0], nearest), ""
+        neighbours = load_training_texts().nearest(predictor.embed([text])[0], nearest)
+        note = ""
     except UserError as error:
-        neighbours, note = (), str(error)
-    return Explanation(whole, tuple(effects), neighbours, note)
+        neighbours = ()
+        note = str(error)
+    return Explanation(full_prediction, tuple(effects), neighbours, note)

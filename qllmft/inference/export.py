@@ -34,8 +34,10 @@ from qllmft_circuits import (
 Format = Literal["qasm3", "qasm2", "qpy", "svg", "txt"]
 Part = Literal["head", "encoder"]
 Weights = Literal["bound", "free"]
-_NUMBERS = "numbers outside the circuit"  # mark of a line of JSON
-_MINUS = "--minus changes the constant that is loaded with a text into an odd encoder; omit it."
+_NUMBERS_LABEL = "numbers outside the circuit"  # mark of a line of JSON
+_MINUS_MESSAGE = (
+    "--minus changes the constant that is loaded with a text into an odd encoder; omit it."
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class ExportRequest:
                 "--decompose spells out the gate that loads a text into an encoder. Add --part encoder --text '...'."
             )
         if self.minus and (self.part != "encoder" or self.text is None):
-            raise UserError(_MINUS)
+            raise UserError(_MINUS_MESSAGE)
         if self.format == "qasm2" and self.weights == "free":
             raise UserError(
                 "QASM 2 has no parameters, so --weights free needs --format qasm3 or qpy."
@@ -112,21 +114,23 @@ def export_run(run: Path | str, request: ExportRequest) -> Export:
 
     The body is loaded only if there is a text.
     """
-    RunFolder(Path(run)).unfinished()  # it raises if no epoch was trained
+    RunFolder(Path(run)).unfinished_note()  # it raises if no epoch was trained
     model = load_model(Path(run))
-    circuit = head_of(model, request) if request.part == "head" else encoder_of(model, request)
-    content, names = _rendered(circuit, request.format)
+    circuit = (
+        export_head(model, request) if request.part == "head" else export_encoder(model, request)
+    )
+    content, names = _render(circuit, request.format)
     return Export(circuit, content, names)
 
 
 def export_registers(run: Path | str, request: ExportRequest) -> list[Export]:
     """Export the circuit of each register of a run's head, in their order."""
-    RunFolder(Path(run)).unfinished()  # it raises if no epoch was trained
+    RunFolder(Path(run)).unfinished_note()  # it raises if no epoch was trained
     registers = load_model(Path(run)).config.registers
     return [export_run(run, replace(request, register=index)) for index in range(registers)]
 
 
-def _numbers(model: StoredModel, **of_part: Any) -> dict[str, Any]:
+def _numbers_outside_circuit(model: StoredModel, **part_numbers: Any) -> dict[str, Any]:
     """Return the trained numbers between the circuit's values and the logits, which no circuit holds.
 
     An encoder's latent values are ``latent_scale`` times ⟨Z⟩ of ``qubits``, or times half its change if it is odd.
@@ -134,14 +138,15 @@ def _numbers(model: StoredModel, **of_part: Any) -> dict[str, Any]:
     Values are the head's (⟨Z⟩ of its observables), or the latent values if there is no head. Registers of a head have
     their columns of ``weight`` each, and the logits are the sum over all of them, plus ``bias`` once.
     """
-    labels, final = list(model.label_names), model.classifier.final
+    labels = list(model.label_names)
+    final = model.classifier.final
     if final is not None:
-        of_part["weight"] = final.weight.tolist()
-        of_part["bias"] = [0.0] * len(labels) if final.bias is None else final.bias.tolist()
-    return {"labels": labels, **of_part}
+        part_numbers["weight"] = final.weight.tolist()
+        part_numbers["bias"] = [0.0] * len(labels) if final.bias is None else final.bias.tolist()
+    return {"labels": labels, **part_numbers}
 
 
-def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
+def export_head(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
     """Return the head's circuit, free in ``x`` without a text and in ``theta`` if weights are free.
 
     If it is measured, then on the qubits that the head's observables read, in their order.
@@ -156,7 +161,8 @@ def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
     index = _register(head, request.register)
     values = {}
     if request.text is not None:
-        encoder, vector = model.classifier.encoder, embedding(model, request.text)
+        encoder = model.classifier.encoder
+        vector = embedding(model, request.text)
         with torch.no_grad():
             latent = vector if encoder is None else encoder(vector)
         angles = latent[0].chunk(head.registers)[index].tolist()
@@ -165,13 +171,19 @@ def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
         weights = head.connector.weight.detach().chunk(head.registers)[index].tolist()
         values |= dict(zip(weight_parameters(head.circuit), weights, strict=True))
     circuit = head.circuit.assign_parameters(values)
-    circuit.metadata = _numbers(model)
+    circuit.metadata = _numbers_outside_circuit(model)
     if head.registers > 1:
         columns = np.split(np.array(circuit.metadata["weight"]), head.registers, axis=1)
         of_register = {"weight": columns[index].tolist(), "register": index}
         circuit.metadata |= of_register | {"registers": head.registers}
-    read = np.any([observable.paulis.z.any(axis=0) for observable in head.observables], axis=0)
-    return _measured(circuit, np.flatnonzero(read).tolist()) if request.measure else circuit
+    reads_qubit = np.any(
+        [observable.paulis.z.any(axis=0) for observable in head.observables], axis=0
+    )
+    return (
+        _add_measurements(circuit, np.flatnonzero(reads_qubit).tolist())
+        if request.measure
+        else circuit
+    )
 
 
 def _register(head: QuantumHead, index: int | None) -> int:
@@ -189,7 +201,7 @@ def _register(head: QuantumHead, index: int | None) -> int:
     return index
 
 
-def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
+def export_encoder(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
     """Return one encoder's circuit, behind the loaded embedding if there is a text.
 
     The q-th latent value, q < Q/E, is ⟨Z⟩ of qubit q times the encoder's scale. For an odd encoder ⟨Z⟩ is half the
@@ -211,11 +223,11 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
         )
     encoder = encoders[index]
     if request.minus and not encoder.odd:
-        raise UserError(_MINUS)
+        raise UserError(_MINUS_MESSAGE)
     circuit = QuantumCircuit(template.num_qubits, name=template.name)
     if request.text is not None:
         vector = embedding(model, request.text)
-        state = parallel.loaded(vector, encoder.signs[request.minus])[0].tolist()
+        state = parallel.load_amplitudes(vector, encoder.signs[request.minus])[0].tolist()
         load = loading_circuit(state, template.num_qubits)
         circuit.compose(load if request.decompose else load.to_gate(), inplace=True)
     circuit.compose(template, inplace=True)
@@ -223,8 +235,10 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
         pairs = zip(weight_parameters(template), encoder.theta.detach().tolist(), strict=True)
         circuit = circuit.assign_parameters(dict(pairs))
     wires = model.config.measured_wires
-    circuit.metadata = _numbers(model, latent_scale=encoder.scale.item(), qubits=wires)
-    return _measured(circuit, wires) if request.measure else circuit
+    circuit.metadata = _numbers_outside_circuit(
+        model, latent_scale=encoder.scale.item(), qubits=wires
+    )
+    return _add_measurements(circuit, wires) if request.measure else circuit
 
 
 def embedding(model: StoredModel, text: str) -> Tensor:
@@ -232,7 +246,7 @@ def embedding(model: StoredModel, text: str) -> Tensor:
     return torch.from_numpy(Predictor(model).embed([text]))
 
 
-def _measured(circuit: QuantumCircuit, qubits: list[int]) -> QuantumCircuit:
+def _add_measurements(circuit: QuantumCircuit, qubits: list[int]) -> QuantumCircuit:
     """Measure qubits into the register ``c``, and return the circuit."""
     register = ClassicalRegister(len(qubits), "c")
     circuit.add_register(register)
@@ -240,7 +254,7 @@ def _measured(circuit: QuantumCircuit, qubits: list[int]) -> QuantumCircuit:
     return circuit
 
 
-def _rendered(circuit: QuantumCircuit, form: Format) -> tuple[bytes, dict[str, str]]:
+def _render(circuit: QuantumCircuit, form: Format) -> tuple[bytes, dict[str, str]]:
     """Return a file's content and the identifiers of free parameters in it."""
     if form == "qpy":
         return to_qpy(circuit), {}
@@ -248,10 +262,10 @@ def _rendered(circuit: QuantumCircuit, form: Format) -> tuple[bytes, dict[str, s
     numbers = json_text(circuit.metadata)
     if form in ("qasm3", "qasm2"):
         text, names = to_qasm3(circuit) if form == "qasm3" else (to_qasm2(circuit), {})
-        version, _, rest = text.partition("\n")
-        text = f"{version}\n// {_NUMBERS}: {numbers}\n{rest}"
+        version, _, statements = text.partition("\n")
+        text = f"{version}\n// {_NUMBERS_LABEL}: {numbers}\n{statements}"
     elif form == "txt":
-        text = f"{draw_text(circuit)}\n{_NUMBERS}: {numbers}\n"
+        text = f"{draw_text(circuit)}\n{_NUMBERS_LABEL}: {numbers}\n"
     else:
         try:
             text = draw_svg(circuit)

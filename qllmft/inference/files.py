@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from qllmft.config import DataConfig, parse_config
 from qllmft.data.file_bytes import DataFile
-from qllmft.data.tables import suffix_of
+from qllmft.data.tables import table_suffix
 from qllmft.data.texts import read_pairs, read_texts
 from qllmft.inference.items import Item
 
@@ -40,7 +40,7 @@ def read_items(
     column = column or data.text_columns[0]
     delimiter = given.delimiter or data.delimiter
     # a file of lines may have as many delimiters as the run's table by chance
-    is_table = suffix_of(file) not in ("", ".txt")
+    is_table = table_suffix(file) not in ("", ".txt")
     names = given.column_names or (data.column_names if is_table else None) or ()
     if pairs:
         second = data.pair_column or "text2"

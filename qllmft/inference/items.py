@@ -20,7 +20,7 @@ from qllmft.model import StoredModel
 from qllmft_backends.text import HALF_PAIR
 
 Item = str | tuple[str, str]  # a text, or two to compare
-BATCHES = 4  # of the body per part of a stream; texts of like length share a batch
+BATCHES_PER_PART = 4  # of the body per part of a stream; texts of like length share a batch
 
 
 def item_text(item: Item) -> str:
@@ -90,31 +90,35 @@ class ItemVectors:
         pair = isinstance(items, tuple) and len(items) == 2 and self._model.pair is not None
         if isinstance(items, str) or (pair and all(isinstance(text, str) for text in items)):
             items = [cast("Item", items)]
-        parts = batches(items, BATCHES * self._model.body.batch_size)
+        parts = batches(items, BATCHES_PER_PART * self._model.body.batch_size)
         if jobs == 1 and ray is None:
             for part in parts:
-                yield part, self.of(part, jobs, ray)
+                yield part, self.compute_vectors(part, jobs, ray)
             return
-        shown, read = tee(parts)
-        for vectors in self._several(jobs, ray).parts(map(self._texts, read)):
-            yield next(shown), self._checked(vectors)
+        parts_to_yield, parts_to_embed = tee(parts)
+        for vectors in self._start_embedder(jobs, ray).parts(
+            map(self._flatten_texts, parts_to_embed)
+        ):
+            yield next(parts_to_yield), self._item_vectors(vectors)
 
-    def of(self, items: Sequence[Item], jobs: int, ray: str | None) -> NDArray[np.float32]:
+    def compute_vectors(
+        self, items: Sequence[Item], jobs: int, ray: str | None
+    ) -> NDArray[np.float32]:
         """Return the vectors (N, D) of items."""
-        texts = self._texts(items)
+        texts = self._flatten_texts(items)
         if jobs == 1 and ray is None:
-            return self._checked(self._here().encode(texts))
-        return self._checked(self._several(jobs, ray).embed(texts).vectors)
+            return self._item_vectors(self._load_body().encode(texts))
+        return self._item_vectors(self._start_embedder(jobs, ray).embed(texts).vectors)
 
     @cached_property
     def _reader(self) -> Reader | None:
-        return Reader.of(self._model.body)
+        return Reader.for_body(self._model.body)
 
     def readings(self, items: Sequence[Item]) -> list[TextReading]:
         """Return what the body reads of each item; of a pair, the text that it reads worse."""
         if self._reader is None:
             return [TextReading(0.0, False, b"")] * len(items)
-        readings = list(self._reader.read(self._texts(items)))
+        readings = list(self._reader.read_texts(self._flatten_texts(items)))
         if self._model.pair is None:
             return readings
         return [
@@ -145,19 +149,19 @@ class ItemVectors:
                 f"(got {identity}, expected {self._model.body_identity}). Train again, or install that version of it."
             )
 
-    def _texts(self, items: Sequence[Item]) -> list[str]:
+    def _flatten_texts(self, items: Sequence[Item]) -> list[str]:
         """Return the texts of items, two of each pair."""
         check_items(items, pairs=self._model.pair is not None)
         return [part for item in items for part in ((item,) if isinstance(item, str) else item)]
 
-    def _checked(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _item_vectors(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the vectors of items from those of their texts."""
         check_vectors(vectors, self._model.body)
         if self._model.pair is None:
             return vectors
         return pair_vectors(vectors[::2], vectors[1::2], self._model.pair)
 
-    def _here(self) -> Body:
+    def _load_body(self) -> Body:
         if self.body is None:
             self.check_located()
             body = Body(self._model.body, light=True)
@@ -165,7 +169,7 @@ class ItemVectors:
             self.body = body
         return self.body
 
-    def _several(self, jobs: int, ray: str | None) -> Embedder:
+    def _start_embedder(self, jobs: int, ray: str | None) -> Embedder:
         if self.embedder is None:
             self.check_located()
             self.embedder = Embedder(self._model.body, jobs=jobs, ray=ray)

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit, logit, softmax
 
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.errors import UserError
 from qllmft.inference.circuits import Floats, ModelCircuits
 from qllmft.tasks import Task
-from qllmft.tasks.statistics import ENDS, Z95
+from qllmft.tasks.statistics import INTERVAL_QUANTILES, Z95
 from qllmft.training import checked_logits
 from qllmft_backends import Backend
 
@@ -43,8 +43,11 @@ class LabelProbabilities:
         cls, probabilities: NDArray[np.floating], thresholds: Floats | None = None
     ) -> LabelProbabilities:
         """Return answers (N, k) without statistical error."""
-        errors, none = np.zeros(probabilities.shape), np.empty((len(probabilities), 0))
-        return cls(probabilities, errors, np.ones(len(none), bool), none, none, thresholds)
+        errors = np.zeros(probabilities.shape)
+        no_values = np.empty((len(probabilities), 0))
+        return cls(
+            probabilities, errors, np.ones(len(no_values), bool), no_values, no_values, thresholds
+        )
 
     @property
     def sets(self) -> NDArray[np.bool_]:
@@ -66,31 +69,33 @@ class LabelProbabilities:
 
     def take(self, rows: NDArray[np.bool_]) -> LabelProbabilities:
         """Return the answers to some of the samples."""
-        parts: dict[str, Any] = {
-            each.name: part[rows]
-            for each in fields(self)
-            if each.name != "thresholds"
-            and isinstance(part := getattr(self, each.name), np.ndarray)
+        selected_arrays: dict[str, Any] = {
+            field.name: array[rows]
+            for field in fields(self)
+            if field.name != "thresholds"
+            and isinstance(array := getattr(self, field.name), np.ndarray)
         }
-        return replace(self, **parts)
+        return replace(self, **selected_arrays)
 
 
-def leads(logits: Floats, given: NDArray[np.bool_], thresholds: Floats | None = None) -> Floats:
+def leads(
+    logits: Floats, answer_mask: NDArray[np.bool_], thresholds: Floats | None = None
+) -> Floats:
     """Return the leads (N, k) of given answers in logits: over each other label, or over the thresholds.
 
     An answer is that of the logits if all its leads are positive. The lead of a label over itself is infinite.
 
     Args:
         logits: (N, k).
-        given: (N, k) labels of the answers, see `LabelProbabilities.sets`.
+        answer_mask: (N, k) labels of the answers, see `LabelProbabilities.sets`.
         thresholds: (k,) of several labels per text.
     """
     if thresholds is not None:
-        return np.asarray(np.where(given, 1.0, -1.0) * (logits - logit(thresholds)))
-    return np.where(given, np.inf, logits[given][:, None] - logits)
+        return np.asarray(np.where(answer_mask, 1.0, -1.0) * (logits - logit(thresholds)))
+    return np.where(answer_mask, np.inf, logits[answer_mask][:, None] - logits)
 
 
-class Reading(NamedTuple):
+class MeasuredValues(NamedTuple):
     """Expectation values of C circuits for each of N texts, and the errors of the leads that follow from them."""
 
     values: Floats  # (N, C·O)
@@ -98,19 +103,20 @@ class Reading(NamedTuple):
     contrast_errors: Floats  # (N, J) of `ModelCircuits.contrasts`
 
 
-def read(circuits: ModelCircuits, backend: Backend) -> Reading:
+def run_circuits(circuits: ModelCircuits, backend: Backend) -> MeasuredValues:
     """Run the circuits of a model on a backend, see `ModelCircuits.contrast_errors`."""
-    asked = [*circuits.observables, *circuits.companions]
-    found = backend.expectations(circuits.circuit, circuits.parameters, asked)
-    n_read = len(circuits.observables)
+    observables = [*circuits.observables, *circuits.companions]
+    expectations = backend.expectations(circuits.circuit, circuits.parameters, observables)
+    n_observables = len(circuits.observables)
     values, errors = (
-        circuits.of_texts(part[:, :n_read]) for part in (found.values, found.standard_errors)
+        circuits.of_texts(statistic[:, :n_observables])
+        for statistic in (expectations.values, expectations.standard_errors)
     )
-    return Reading(values, errors, circuits.contrast_errors(found))
+    return MeasuredValues(values, errors, circuits.contrast_errors(expectations))
 
 
-def answers_of(
-    circuits: ModelCircuits, reading: Reading, half_width: float | Floats = Z95
+def derive_answers(
+    circuits: ModelCircuits, measured_values: MeasuredValues, half_width: float | Floats = Z95
 ) -> LabelProbabilities:
     """Return the answers that follow from expectation values.
 
@@ -118,30 +124,38 @@ def answers_of(
     several labels per text it is p·(1 - p) times the standard error of the logit. An answer is decided if all its leads
     exceed ``half_width``, one or (N, 1), in standard errors.
     """
-    found, thresholds = circuits.logits(reading.values), circuits.thresholds
-    logits = checked_logits(found.detach()).double().numpy()
+    logit_tensor = circuits.logits(measured_values.values)
+    thresholds = circuits.thresholds
+    logits = checked_logits(logit_tensor.detach()).double().numpy()
     n, k = logits.shape
     if thresholds is not None:
-        probabilities, between = expit(logits), reading.contrast_errors
-        errors = probabilities * (1.0 - probabilities) * between
-        given = probabilities >= thresholds
+        probabilities = expit(logits)
+        difference_errors = measured_values.contrast_errors
+        errors = probabilities * (1.0 - probabilities) * difference_errors
+        answer_mask = probabilities >= thresholds
     else:
         probabilities = softmax(logits, axis=1)
-        of_pairs = np.zeros((n, k, k))  # standard error of the difference of two logits
+        pair_errors = np.zeros((n, k, k))  # standard error of the difference of two logits
         first, second = np.triu_indices(k, 1)
-        of_pairs[:, first, second] = of_pairs[:, second, first] = reading.contrast_errors
-        errors = probabilities * np.einsum("nb,nab->na", probabilities, of_pairs)
-        top = logits.argmax(axis=1)
-        between, given = of_pairs[np.arange(n), top], np.arange(k) == top[:, None]
-    lead = leads(logits, given, thresholds)
-    decided = np.all(lead > half_width * between, axis=1)
-    least, values = between[np.arange(n), lead.argmin(axis=1)], (reading.values, reading.errors)
-    return LabelProbabilities(probabilities, errors, decided, *values, thresholds, logits, least)
+        pair_errors[:, first, second] = pair_errors[:, second, first] = (
+            measured_values.contrast_errors
+        )
+        errors = probabilities * np.einsum("nb,nab->na", probabilities, pair_errors)
+        best_labels = logits.argmax(axis=1)
+        difference_errors = pair_errors[np.arange(n), best_labels]
+        answer_mask = np.arange(k) == best_labels[:, None]
+    lead = leads(logits, answer_mask, thresholds)
+    decided = np.all(lead > half_width * difference_errors, axis=1)
+    least_lead_errors = difference_errors[np.arange(n), lead.argmin(axis=1)]
+    values = (measured_values.values, measured_values.errors)
+    return LabelProbabilities(
+        probabilities, errors, decided, *values, thresholds, logits, least_lead_errors
+    )
 
 
 def measure(circuits: ModelCircuits, backend: Backend) -> LabelProbabilities:
     """Run the circuits of a model on a backend, all shots at once; an answer is decided by its 95 % interval."""
-    return answers_of(circuits, read(circuits, backend))
+    return derive_answers(circuits, run_circuits(circuits, backend))
 
 
 @dataclass(frozen=True)
@@ -170,10 +184,10 @@ class BackendAgreement:
             shots += f"; {self.shots:,} shots of a circuit on average, {self.most_shots:,} at most"
         by = "at this number of shots"
         if self.known_texts or self.shortage:
-            by = f"by {count_of(self.known_texts, 'calibration text')}"
+            by = f"by {format_count(self.known_texts, 'calibration text')}"
         return (
-            f"agreement with the exact model over {count_of(self.samples, 'text')}: "
-            f"{count_of(self.flips, 'label', ('differs', 'differ'))}, {self.undecided} undecided "
+            f"agreement with the exact model over {format_count(self.samples, 'text')}: "
+            f"{format_count(self.flips, 'label', ('differs', 'differ'))}, {self.undecided} undecided "
             f"{by}; of the {self.samples - self.undecided} decided {self.decided_flips} differ; mean |Δ⟨Z⟩| "
             f"= {self.mean_abs_difference:.4f} ({shots})"
         )
@@ -196,8 +210,8 @@ def compare(
     """
     sigma = measured.value_errors if mitigated else np.zeros_like(exact.values)
     if shots is not None and not mitigated:
-        each = np.reshape(shots, (-1, 1))
-        sigma = np.sqrt(np.clip(1.0 - exact.values**2, 0.0, None) / each)
+        shots_by_text = np.reshape(shots, (-1, 1))
+        sigma = np.sqrt(np.clip(1.0 - exact.values**2, 0.0, None) / shots_by_text)
     errors = measured.value_errors
     differs = (measured.sets != exact.sets).any(axis=1)
     return BackendAgreement(
@@ -248,16 +262,22 @@ def bootstrap(
             f"a bootstrap draws the shots of each circuit again, and {backend.name if backend else 'no backend'} keeps "
             "none. Use it with ionq_forte or ionq_simulator and shots, or omit it."
         )
-    drawn = remote.resample(
+    resampled_values = remote.resample(
         circuits.circuit, circuits.parameters, circuits.observables, repeats, seed
     )
-    logits = [checked_logits(circuits.logits(values)).double() for values in drawn.values]
-    probabilities = np.stack([np.asarray(task.probabilities(each)) for each in logits])  # (R, N, k)
-    low, high = np.quantile(probabilities, ENDS, axis=0)
-    return Bootstrap(repeats, probabilities.std(axis=0, ddof=1), low, high, drawn.single_shots)
+    logits = [
+        checked_logits(circuits.logits(values)).double() for values in resampled_values.values
+    ]
+    probabilities = np.stack(
+        [np.asarray(task.probabilities(draw_logits)) for draw_logits in logits]
+    )  # (R, N, k)
+    low, high = np.quantile(probabilities, INTERVAL_QUANTILES, axis=0)
+    return Bootstrap(
+        repeats, probabilities.std(axis=0, ddof=1), low, high, resampled_values.single_shots
+    )
 
 
-def trajectories_of(backend: Backend) -> str:
+def describe_sampling(backend: Backend) -> str:
     """Describe the mitigation, and the shots and error trajectories behind an answer, "" without gate noise."""
     parts = (backend.mitigation, str(backend.sampling or ""))
     return ", ".join(part for part in parts if part)

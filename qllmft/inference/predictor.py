@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qllmft.config.body import OWN_ADAPTER, OWN_BODY
-from qllmft.config.data import FEWEST_KNOWN
-from qllmft.counts import count_of
+from qllmft.config.body import ADAPTER_FOLDER, BODY_FOLDER
+from qllmft.config.data import MIN_CALIBRATION_TEXTS
+from qllmft.counts import format_count
 from qllmft.data import Table
 from qllmft.embed import check_body_folder
 from qllmft.errors import UserError
@@ -34,24 +34,24 @@ from qllmft.inference.measurement import (
     compare,
     measure,
 )
-from qllmft.inference.rounds import Rounds, bound, measure_in_rounds
+from qllmft.inference.rounds import Rounds, bound_cost, measure_in_rounds
 from qllmft.inference.sharing import (
     CARD,
     CardFields,
     download,
     hub_errors,
     is_hub_name,
+    make_portable,
     model_card,
-    portable,
 )
 from qllmft.inference.trust import (
-    FEWEST_TEXTS,
     KNOWN_TEXTS,
+    MIN_TEXTS,
     MixedTexts,
     check_known_texts,
-    mixed,
-    shortage_of,
-    trusted,
+    decide_by_known_texts,
+    mix_known_texts,
+    shortage_sentence,
 )
 from qllmft.model import StoredModel, load_model, save_model
 from qllmft.run.folder import RunFolder
@@ -59,7 +59,7 @@ from qllmft.run.novelty import Novelty
 from qllmft.run.vectors import embed_tables
 from qllmft.tasks import TASKS, Task
 from qllmft.tasks.multilabel import USUAL_THRESHOLD
-from qllmft.training import Examples, finite_logits, logits_of_noise
+from qllmft.training import Examples, compute_noise_logits, finite_logits
 from qllmft_backends import Backend, Estimate, remote_or_none
 from qllmft_backends.remote.jobs import JobsBackend
 from qllmft_backends.requests import number_of_shots
@@ -83,7 +83,7 @@ class Predictor:
     row: str = ""  # name in the run's table; "" of the head
     unfinished: str = ""  # how far an unfinished run was trained; "" of a finished one
     # calibration texts that a noisy backend measures too; None: `KNOWN_TEXTS` of them, or as many
-    # as the run has, if there are `FEWEST_TEXTS` texts or more
+    # as the run has, if there are `MIN_TEXTS` texts or more
     known_texts: int | None = None
     rounds: int = 1  # in which a backend measures the shots of undecided texts
 
@@ -91,19 +91,23 @@ class Predictor:
     def _vectors(self) -> ItemVectors:
         return ItemVectors(self.model)
 
-    def share_body(self, others: Iterable[Predictor]) -> None:
+    def share_body(self, predictors: Iterable[Predictor]) -> None:
         """Use the body of the first of other models with the same one, so that it is loaded once."""
-        own = self.model
-        for other in others:
-            if (other.model.body_identity, other.model.pair) == (own.body_identity, own.pair):
-                self._vectors = other._vectors
+        model = self.model
+        for predictor in predictors:
+            if (predictor.model.body_identity, predictor.model.pair) == (
+                model.body_identity,
+                model.pair,
+            ):
+                self._vectors = predictor._vectors
                 return
 
     def __repr__(self) -> str:
         """Return source, parameters, body and labels."""
         source = "" if self.folder is None else f" of {self.folder}"
         source += f" ({self.row})" if self.row else ""
-        size, labels = self.model.classifier.n_parameters, ", ".join(self.model.label_names)
+        size = self.model.classifier.n_parameters
+        labels = ", ".join(self.model.label_names)
         return f"<Predictor{source}: {size:,} parameters on {self.model.body.model}; {labels}>"
 
     @classmethod
@@ -121,12 +125,12 @@ class Predictor:
             UserError: if there is none, it is damaged, or it was not trained for one epoch.
         """
         folder = RunFolder(Path(run))
-        unfinished = folder.unfinished()
+        unfinished = folder.unfinished_note()
         if model is None:
             return cls(load_model(folder.path), backend, folder.path, unfinished=unfinished)
-        place, row = folder.model_of(model)
-        row = row if place != folder.model_folder else ""
-        return cls(load_model(place), backend, folder.path, row=row)
+        model_folder, row = folder.find_model(model)
+        row = row if model_folder != folder.model_folder else ""
+        return cls(load_model(model_folder), backend, folder.path, row=row)
 
     @classmethod
     def from_pretrained(
@@ -144,13 +148,13 @@ class Predictor:
             UserError: if there is no model, or it fails the checks of `load_model` and `check_body_folder`; no code of
                 it has run then.
         """
-        here = isinstance(name_or_path, Path) or Path(name_or_path).exists()
-        if here or not is_hub_name(str(name_or_path)):
+        is_local = isinstance(name_or_path, Path) or Path(name_or_path).exists()
+        if is_local or not is_hub_name(str(name_or_path)):
             return cls.load(name_or_path, backend)
-        found = cls.load(download(str(name_or_path), token), backend)
-        if found.model.own_body:
-            check_body_folder(Path(found.model.body.model))
-        return found
+        predictor = cls.load(download(str(name_or_path), token), backend)
+        if predictor.model.own_body:
+            check_body_folder(Path(predictor.model.body.model))
+        return predictor
 
     def save_pretrained(
         self, folder: str | Path, name: str | None = None, **fields: Unpack[CardFields]
@@ -174,7 +178,7 @@ class Predictor:
         self._vectors.check_located()
         name = name or folder.resolve().name
         with new_folder(folder) as fresh:
-            save_model(fresh, portable(self.model, fresh))
+            save_model(fresh, make_portable(self.model, fresh))
             write_text(fresh / CARD, model_card(self.model, name, self.folder, self.row, **fields))
         return folder
 
@@ -204,8 +208,8 @@ class Predictor:
         from huggingface_hub import HfApi
 
         remedy = "Log in with `hf auth login`, or set HF_TOKEN to a token with write access, and give owner/name."
-        with TemporaryDirectory() as place:
-            saved = self.save_pretrained(Path(place) / "model", repo_id, **card)
+        with TemporaryDirectory() as temporary_folder:
+            saved = self.save_pretrained(Path(temporary_folder) / "model", repo_id, **card)
             with hub_errors(f"the model could not be uploaded to {repo_id}", remedy, token):
                 api = HfApi(token=token, library_name="qllmft")
                 api.create_repo(repo_id, private=private, exist_ok=True)
@@ -215,7 +219,7 @@ class Predictor:
                     repo_id=repo_id,
                     folder_path=saved,
                     commit_message="A model of qllmft",
-                    delete_patterns=[f"{OWN_BODY}/*", f"{OWN_ADAPTER}/*"],
+                    delete_patterns=[f"{BODY_FOLDER}/*", f"{ADAPTER_FOLDER}/*"],
                     revision=revision,
                     create_pr=pull_request or None,
                 )
@@ -262,8 +266,9 @@ class Predictor:
         decision = Decision(**rule)
         self.check_decision(decision)
         with closing(self):
-            for part, vectors in self._embedded(texts):
-                answers, unlike = self.answer(vectors, decision), self.unlike(vectors, decision)
+            for part, vectors in self._embed_in_parts(texts):
+                answers = self.answer(vectors, decision)
+                unlike = self.unlike(vectors, decision)
                 yield from self.predictions(part, answers, decision, unlike)
 
     def values(self, texts: Iterable[Item]) -> Iterator[TargetPrediction]:
@@ -276,11 +281,11 @@ class Predictor:
         if self.backend is not None:
             raise UserError("real values are computed here, and a backend is given; leave it out.")
         with closing(self):
-            for part, vectors in self._embedded(texts):
+            for part, vectors in self._embed_in_parts(texts):
                 for text, row in zip(part, self.target_values(vectors).tolist(), strict=True):
                     yield TargetPrediction(item_text(text), dict(zip(names, row, strict=True)))
 
-    def _embedded(self, texts: Iterable[Item]) -> Iterator[tuple[list[Item], Vectors]]:
+    def _embed_in_parts(self, texts: Iterable[Item]) -> Iterator[tuple[list[Item], Vectors]]:
         """Return parts of the texts, or the one text or pair that is given, with their vectors."""
         if self.ray is not None and self.backend is not None:
             raise UserError(RAY_WITH_BACKEND)
@@ -314,7 +319,7 @@ class Predictor:
                     "a coverage is that of probabilities computed here, and a backend is given. Omit one of the two."
                 )
         if decision.novelty is not None:
-            self.novelty.limit(decision.novelty)
+            self.novelty.distance_limit(decision.novelty)
 
     @cached_property
     def novelty(self) -> Novelty:
@@ -326,7 +331,11 @@ class Predictor:
 
     def unlike(self, vectors: Vectors, decision: Decision) -> NDArray[np.bool_] | None:
         """Return whether the texts of embeddings (N, D) differ from the training texts, or None without a mark."""
-        return None if decision.novelty is None else self.novelty.unlike(vectors, decision.novelty)
+        return (
+            None
+            if decision.novelty is None
+            else self.novelty.out_of_distribution(vectors, decision.novelty)
+        )
 
     def predictions(
         self,
@@ -348,9 +357,11 @@ class Predictor:
         Raises:
             UserError: if the model has too few probabilities of validation texts for the coverage.
         """
-        names, several, p = self.model.label_names, self.task.several, answers.probabilities
-        labels = answers.labels if several else decision.labels(p)
-        sets = answers.sets if several else labels[:, None] == np.arange(len(names))
+        names = self.model.label_names
+        has_several_labels = self.task.several
+        p = answers.probabilities
+        labels = answers.labels if has_several_labels else decision.labels(p)
+        sets = answers.sets if has_several_labels else labels[:, None] == np.arange(len(names))
         if decision.coverage is not None:
             sets = decision.sets(p, self.model.true_probabilities)
         unsure = decision.unsure(p)
@@ -364,7 +375,7 @@ class Predictor:
                 bool(answers.decided[i]),
                 bool(unsure[i]),
                 tuple(name for name, has in zip(names, sets[i], strict=True) if has),
-                several,
+                has_several_labels,
                 decision.coverage,
                 unlike is not None and bool(unlike[i]),
                 readings[i].unknown,
@@ -394,19 +405,20 @@ class Predictor:
             probabilities = self.task.probabilities(logits)
             assert probabilities is not None
             return LabelProbabilities.exact(probabilities, self._thresholds(decision))
-        texts, rounds = self.with_known_texts(vectors), self._rounds(self.backend)
+        texts = self.with_known_texts(vectors)
+        rounds = self._rounds(self.backend)
         circuits = self.circuits(texts.vectors, decision, self.backend)
-        found = (
+        answers = (
             measure(circuits, self.backend)
             if rounds is None
             else measure_in_rounds(circuits, self.backend, rounds)
         )
-        if texts.known.any():
-            exact = self.exact(texts.vectors[texts.known], decision)
-            found = trusted(found, exact, texts.known)
+        if texts.known_mask.any():
+            exact = self.exact(texts.vectors[texts.known_mask], decision)
+            answers = decide_by_known_texts(answers, exact, texts.known_mask)
         elif texts.shortage:
-            found = replace(found, decided=np.zeros(len(vectors), bool))
-        return replace(found, shortage=texts.shortage)
+            answers = replace(answers, decided=np.zeros(len(vectors), bool))
+        return replace(answers, shortage=texts.shortage)
 
     def exact(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> LabelProbabilities:
         """Return exact answers for embeddings (N, D), with the expectation values of the circuits."""
@@ -441,7 +453,7 @@ class Predictor:
                 f"--rounds divides the shots of a circuit, and {backend.name} has none with these options. Give "
                 "--shots, or omit --rounds."
             )
-        return Rounds.of(shots, self.rounds)
+        return Rounds.from_total(shots, self.rounds)
 
     def with_known_texts(self, vectors: Vectors) -> MixedTexts:
         """Return embeddings (N, D) with those of calibration texts, whose answers show the backend's errors.
@@ -449,21 +461,26 @@ class Predictor:
         Raises:
             UserError: if a number of them is asked for, and the model has too few to decide a label.
         """
-        asked = self.known_texts
-        check_known_texts(asked or 0)
-        without = MixedTexts(vectors, np.zeros(len(vectors), bool))
+        requested_count = self.known_texts
+        check_known_texts(requested_count or 0)
+        unmixed_texts = MixedTexts(vectors, np.zeros(len(vectors), bool))
         noisy = self.backend is not None and self.backend.capabilities.noisy
-        if asked == 0 or (asked is None and not (noisy and len(vectors) >= FEWEST_TEXTS)):
-            return without
+        if requested_count == 0 or (
+            requested_count is None and not (noisy and len(vectors) >= MIN_TEXTS)
+        ):
+            return unmixed_texts
         try:
             candidates = self.calibration_texts()
         except UserError as problem:
-            if asked:
+            if requested_count:
                 raise
-            return replace(without, shortage=f"No label is decided: {problem}")
-        wanted = KNOWN_TEXTS if asked is None else asked
-        shortage = shortage_of(len(candidates), wanted)
-        return replace(mixed(vectors, candidates, min(wanted, len(candidates))), shortage=shortage)
+            return replace(unmixed_texts, shortage=f"No label is decided: {problem}")
+        wanted_count = KNOWN_TEXTS if requested_count is None else requested_count
+        shortage = shortage_sentence(len(candidates), wanted_count)
+        return replace(
+            mix_known_texts(vectors, candidates, min(wanted_count, len(candidates))),
+            shortage=shortage,
+        )
 
     def calibration_texts(self) -> Vectors:
         """Return the embeddings (K, D) of the run's calibration texts, or raise UserError if they decide no label."""
@@ -479,9 +496,10 @@ class Predictor:
                 f"{self.folder} is a run of an earlier version, which kept no calibration texts. Train again, or "
                 f"{remedy}."
             )
-        if len(texts) < FEWEST_KNOWN:
+        if len(texts) < MIN_CALIBRATION_TEXTS:
             raise UserError(
-                f"{self.folder} has {count_of(len(texts), 'calibration text')}; expected {FEWEST_KNOWN} or more texts "
+                f"{self.folder} has {format_count(len(texts), 'calibration text')}; expected "
+                f"{MIN_CALIBRATION_TEXTS} or more texts "
                 "that trained nothing. Train with more validation texts, or set data.known_texts, which keeps texts "
                 f"apart. Or {remedy}."
             )
@@ -495,22 +513,28 @@ class Predictor:
         shots = number_of_shots(self.backend) if answers.shots is None else answers.shots
         return compare(answers, exact, shots, mitigated=bool(self.backend.mitigation))
 
-    def load_of(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> float | None:
+    def compute_load(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> float | None:
         """Return the share of answers for embeddings (N, D) that change if the measured circuits return only noise.
 
         See `Task.changed`. None: the model measures no circuit.
         """
         x = torch.from_numpy(vectors)
-        noise = logits_of_noise(self.model.classifier, x)
+        noise = compute_noise_logits(self.model.classifier, x)
         if noise is None:
             return None
 
         answers = []
         for logits in (finite_logits(self.model.classifier, x), noise):
             p = self.task.probabilities(logits)
-            found = None if p is None else LabelProbabilities.exact(p, self._thresholds(decision))
-            answers.append(self.task.answers(logits) if found is None else decision.answers(found))
-        return self.task.changed(*answers)
+            label_probabilities = (
+                None if p is None else LabelProbabilities.exact(p, self._thresholds(decision))
+            )
+            answers.append(
+                self.task.answers(logits)
+                if label_probabilities is None
+                else decision.answers(label_probabilities)
+            )
+        return self.task.changed_share(*answers)
 
     def estimate(self, vectors: Vectors, *, offline: bool = False) -> Estimate:
         """Return the circuits that the remote backend would be sent for embeddings (N, D), and their price.
@@ -526,7 +550,7 @@ class Predictor:
         circuits = self.circuits(texts.vectors, backend=backend)
         rounds = self._rounds(backend)
         if rounds is not None and isinstance(backend, JobsBackend):
-            return bound(circuits, backend, rounds, offline=offline)
+            return bound_cost(circuits, backend, rounds, offline=offline)
         return remote.estimate(circuits.circuit, circuits.parameters, offline=offline)
 
     def bootstrap(self, vectors: Vectors, repeats: int, seed: int = 0) -> Bootstrap:
@@ -539,7 +563,7 @@ class Predictor:
 
         The first call loads the body.
         """
-        return self._vectors.of(texts, self.jobs, self.ray)
+        return self._vectors.compute_vectors(texts, self.jobs, self.ray)
 
     def close(self) -> None:
         """End the processes of several ``jobs``, and leave the cluster; the next text starts them again."""

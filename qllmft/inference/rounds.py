@@ -17,14 +17,21 @@ from scipy.special import ndtr
 from qllmft.errors import UserError
 from qllmft.heads.quantum import exact_backend
 from qllmft.inference.circuits import Floats, ModelCircuits
-from qllmft.inference.measurement import LabelProbabilities, Reading, answers_of, read
+from qllmft.inference.measurement import (
+    LabelProbabilities,
+    MeasuredValues,
+    derive_answers,
+    run_circuits,
+)
 from qllmft_backends import Backend
 from qllmft_backends.protocol import Expectations
 from qllmft_backends.remote.cost import CostEstimate
-from qllmft_backends.remote.jobs import LEAST_SHOTS, JobsBackend
+from qllmft_backends.remote.jobs import MIN_CHECKED_SHOTS, JobsBackend
 
-ERROR = 0.05  # probability that an interval fails at any round, at most
-_FIRST = 2.0  # the first round's shots times the variance of the mixture, in units of a shot's
+ERROR_PROBABILITY = 0.05  # probability that an interval fails at any round, at most
+_FIRST_ROUND_VARIANCE = (
+    2.0  # the first round's shots times the variance of the mixture, in units of a shot's
+)
 
 
 @dataclass(frozen=True)
@@ -34,16 +41,17 @@ class Rounds:
     shots: tuple[int, ...]  # (R,)
 
     @classmethod
-    def of(cls, shots: int, rounds: int) -> Rounds:
+    def from_total(cls, shots: int, rounds: int) -> Rounds:
         """Return the rounds that end with a number of shots.
 
         Raises:
-            UserError: if the first one would have fewer than `LEAST_SHOTS`.
+            UserError: if the first one would have fewer than `MIN_SHOTS`.
         """
-        totals = [round(shots / 2**left) for left in reversed(range(rounds))]
-        if totals[0] < LEAST_SHOTS:
+        totals = [round(shots / 2**remaining) for remaining in reversed(range(rounds))]
+        if totals[0] < MIN_CHECKED_SHOTS:
             raise UserError(
-                f"{rounds} rounds that end with {shots:,} shots begin with {totals[0]}; expected {LEAST_SHOTS} or "
+                f"{rounds} rounds that end with {shots:,} shots begin with {totals[0]}; expected "
+                f"{MIN_CHECKED_SHOTS} or "
                 "more. Ask for fewer rounds, or more shots."
             )
         return cls((totals[0], *np.diff(totals).tolist()))
@@ -58,9 +66,9 @@ class Rounds:
 
         ``comparisons`` leads share the probability of an error.
         """
-        grown = [_FIRST * total / self.shots[0] for total in self.totals]
-        share = ERROR / comparisons
-        return tuple(sqrt(2 * (1 + 1 / m) * log(sqrt(1 + m) / share)) for m in grown)
+        mixture_variances = [_FIRST_ROUND_VARIANCE * total / self.shots[0] for total in self.totals]
+        share = ERROR_PROBABILITY / comparisons
+        return tuple(sqrt(2 * (1 + 1 / m) * log(sqrt(1 + m) / share)) for m in mixture_variances)
 
 
 def measure_in_rounds(
@@ -75,57 +83,66 @@ def measure_in_rounds(
         BackendError: if the backend cannot measure in rounds.
         CostRefusedError: if the price of all rounds is above a limit, or not agreed to; nothing was sent.
     """
-    n, n_values = circuits.n_texts, circuits.n_values
+    n = circuits.n_texts
+    n_values = circuits.n_values
     sizes = np.array([np.abs(each.coeffs).sum() for each in circuits.observables])
     ranges = 2 * np.sqrt(((np.abs(circuits.contrasts) @ sizes) ** 2).sum(axis=1))  # (J,)
     # sums of values times shots, and of squares of errors times shots
-    sums = Reading(np.zeros((n, n_values)), np.zeros((n, n_values)), np.zeros((n, len(ranges))))
-    shots, half_width = np.zeros((n, 1), np.int64), np.zeros((n, 1))
-    active, agreed = np.ones(n, bool), False
+    sums = MeasuredValues(
+        np.zeros((n, n_values)), np.zeros((n, n_values)), np.zeros((n, len(ranges)))
+    )
+    shots = np.zeros((n, 1), np.int64)
+    half_width = np.zeros((n, 1))
+    active = np.ones(n, bool)
+    has_consent = False
     widths = rounds.half_widths(circuits.n_leads)
     for number, (size, width) in enumerate(zip(rounds.shots, widths, strict=True)):
-        part = circuits.take(active)
-        if not agreed and isinstance(backend, JobsBackend) and backend.jobs is not None:
-            own = backend.in_round(size, number)
-            agreed = own.estimate(part.circuit, part.parameters).circuits > 0
-            if agreed:
-                backend.authorize(bound(part, backend, rounds, first=number))
-        measured = read(part, backend.in_round(size, number))
-        for total, of_round, power in zip(sums, measured, (1, 2, 2), strict=True):
-            total[active] += (size * of_round) ** power
+        active_circuits = circuits.take(active)
+        if not has_consent and isinstance(backend, JobsBackend) and backend.jobs is not None:
+            round_backend = backend.in_round(size, number)
+            has_consent = (
+                round_backend.estimate(active_circuits.circuit, active_circuits.parameters).circuits
+                > 0
+            )
+            if has_consent:
+                backend.authorize(bound_cost(active_circuits, backend, rounds, first=number))
+        round_values = run_circuits(active_circuits, backend.in_round(size, number))
+        for total, round_statistic, power in zip(sums, round_values, (1, 2, 2), strict=True):
+            total[active] += (size * round_statistic) ** power
         shots[active] += size
         half_width[active] = width
         errors, contrast_errors = (np.sqrt(each) / shots for each in sums[1:])
         # the error if all shots agreed but for one more at the other end of the range: without it, a
         # text whose few shots agree would have none, and be decided
         contrast_errors = np.maximum(contrast_errors, ranges / (shots + 1))
-        reading = Reading(sums.values / shots, errors, contrast_errors)
-        found = answers_of(circuits, reading, half_width)
-        active = ~found.decided
+        measured_values = MeasuredValues(sums.values / shots, errors, contrast_errors)
+        answers = derive_answers(circuits, measured_values, half_width)
+        active = ~answers.decided
         if not active.any():
             break
-    return replace(found, shots=shots[:, 0])
+    return replace(answers, shots=shots[:, 0])
 
 
-def undecided(circuits: ModelCircuits, rounds: Rounds) -> Floats:
+def expected_shares(circuits: ModelCircuits, rounds: Rounds) -> Floats:
     """Return the expected share of texts (R,) that each round measures, from exact values and normal shot noise."""
     circuits = circuits.in_registers
     values, per_shot = _moments(circuits)
     widths = rounds.half_widths(circuits.n_leads)
     shares = np.ones(len(widths))
     for number, (total, width) in enumerate(zip(rounds.totals[:-1], widths, strict=False)):
-        reading = Reading(values, np.zeros_like(values), np.sqrt(per_shot / total))
-        answers = answers_of(circuits, reading)
+        measured_values = MeasuredValues(values, np.zeros_like(values), np.sqrt(per_shot / total))
+        answers = derive_answers(circuits, measured_values)
         assert answers.lead_errors is not None
         lead = answers.least_lead / np.maximum(answers.lead_errors, 1e-12)
-        left = ndtr(width - lead) - ndtr(-width - lead)
-        shares[number + 1] = min(shares[number], float(left.mean()))
+        undecided_probability = ndtr(width - lead) - ndtr(-width - lead)
+        shares[number + 1] = min(shares[number], float(undecided_probability.mean()))
     return shares
 
 
 def _moments(circuits: ModelCircuits) -> tuple[Floats, Floats]:
     """Return exact values (N, n_values), and the variance (N, J) of each contrast in one shot."""
-    n, n_read = circuits.n_texts, len(circuits.observables)
+    n = circuits.n_texts
+    n_read = len(circuits.observables)
     backend = exact_backend(circuits.circuit, "float64")
 
     def exact(asked: list[SparsePauliOp]) -> Floats:
@@ -144,7 +161,7 @@ def _moments(circuits: ModelCircuits) -> tuple[Floats, Floats]:
     return found[:, :n_read].reshape(n, -1), np.einsum("nccj->nj", variances)
 
 
-def bound(
+def bound_cost(
     circuits: ModelCircuits,
     backend: JobsBackend,
     rounds: Rounds,
@@ -161,14 +178,20 @@ def bound(
         first: index of the first round to count.
         offline: see `RemoteBackend.estimate`.
     """
-    circuit, values, left = circuits.circuit, circuits.parameters, rounds.shots[first:]
-    parts = [
+    circuit = circuits.circuit
+    values = circuits.parameters
+    round_shots = rounds.shots[first:]
+    round_estimates = [
         backend.in_round(size, number).estimate(circuit, values, offline=offline)
-        for number, size in enumerate(left, start=first)
+        for number, size in enumerate(round_shots, start=first)
     ]
-    shares = undecided(circuits, rounds)[first:]
-    prices = [part.price for part in parts if part.price is not None]
+    shares = expected_shares(circuits, rounds)[first:]
+    prices = [
+        round_estimate.price
+        for round_estimate in round_estimates
+        if round_estimate.price is not None
+    ]
     expected = None
-    if len(prices) == len(parts):
+    if len(prices) == len(round_estimates):
         expected = float(np.dot(prices, shares / max(shares[0], 1e-12)))
-    return replace(backend.merged(parts), rounds=left, expected=expected)
+    return replace(backend.merge_estimates(round_estimates), rounds=round_shots, expected=expected)

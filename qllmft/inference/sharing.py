@@ -15,17 +15,17 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from qllmft.config import EMBEDDED, DataConfig
-from qllmft.config.body import OWN_ADAPTER, OWN_BODY
-from qllmft.data.protocol import FEW_TO_LEARN_FROM
-from qllmft.embed import BODY_FILES, body_identity, check_body_folder, locate_body, pinned
-from qllmft.embed.adapter import CONFIG, WEIGHTS
+from qllmft.config import BUILT_IN_CORPUS, DataConfig
+from qllmft.config.body import ADAPTER_FOLDER, BODY_FOLDER
+from qllmft.data.protocol import RARE_LABEL_SHARE
+from qllmft.embed import BODY_FILES, body_identity, check_body_folder, locate_body, pin_revision
+from qllmft.embed.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from qllmft.embed.loading import check_torch_weights
-from qllmft.embed.words import OF_WORDS, is_word_body
+from qllmft.embed.words import WORD_BODY_NAME, is_word_body
 from qllmft.energy.formula import FORTE, gpu_energy_kj, head_counts, qpu_energy_kj
 from qllmft.errors import UserError
 from qllmft.escaping import code, one_line
-from qllmft.files import expanded, parse_json, path_near, read_bytes, read_text
+from qllmft.files import expand_home, parse_json, path_near, read_bytes, read_text
 from qllmft.model import StoredModel
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord
@@ -81,13 +81,15 @@ def model_card(
     """
     if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
         return read_bytes(folder / CARD).decode("utf-8", "replace")
-    for given in filter(None, (fields.get("license"), *fields.get("languages", ()))):
-        if not _IDENTIFIER.fullmatch(given):
+    for identifier in filter(None, (fields.get("license"), *fields.get("languages", ()))):
+        if not _IDENTIFIER.fullmatch(identifier):
             raise UserError(
-                f"got {given!r}, expected an identifier of the hub, such as apache-2.0 or en."
+                f"got {identifier!r}, expected an identifier of the hub, such as apache-2.0 or en."
             )
     facts = {"record": None, "analysis": None, **(_record_facts(folder, row) if folder else {})}
-    config, record, energy = model.config, facts["record"], None
+    config = model.config
+    record = facts["record"]
+    energy = None
     if config.head == "quantum":  # of one inference, by formula
         counts = head_counts(config, config.register_qubits)
         energy = {
@@ -130,17 +132,28 @@ def _record_facts(folder: Path, row: str) -> dict[str, Any]:
     record = run.read_result() if run.model_folder.is_dir() else None
     if record is None:
         return {}
-    data, answers = run.read_config().data, run.read_predictions()
+    data = run.read_config().data
+    answers = run.read_predictions()
     if row:
-        answers, record = answers and answers.led_by(row), record.led_by(row)
-    found = {model.name: answers.by_class(model.name) for model in record.models} if answers else {}
-    scores = {name: each for name, each in found.items() if each is not None}
+        answers = answers and answers.with_model_first(row)
+        record = record.with_model_first(row)
+    scores_by_model = (
+        {model.name: answers.by_class(model.name) for model in record.models} if answers else {}
+    )
+    scores = {
+        name: class_scores
+        for name, class_scores in scores_by_model.items()
+        if class_scores is not None
+    }
     majority = None
     if answers and scores:
         majority = Accuracy(int(np.bincount(answers.labels).max()), len(answers.labels))
     # without folders of this machine
-    here = data.source != EMBEDDED and expanded(path_near(data.source, run.path)).exists()
-    sentence, analysis = None, run.path / ANALYSIS
+    source_exists = (
+        data.source != BUILT_IN_CORPUS and expand_home(path_near(data.source, run.path)).exists()
+    )
+    sentence = None
+    analysis = run.path / ANALYSIS
     if analysis.exists() and not row:
         try:
             sentence = one_line(str(parse_json(read_text(analysis))["sentence"]))
@@ -149,12 +162,14 @@ def _record_facts(folder: Path, row: str) -> dict[str, Any]:
                 f"{analysis} cannot be read: {error!r}. Delete it, or make it again: qllmft analyse."
             ) from error
     return {
-        "record": record.compared(answers),
+        "record": record.with_differences(answers),
         "data": data,
-        "source": one_line(expanded(data.source).name) if here else _public(data.source),
+        "source": one_line(expand_home(data.source).name)
+        if source_exists
+        else _public_name(data.source),
         "scores": scores,
         "majority": majority,
-        "drawn_of_a_label": _drawn_of_a_label(data, record) if data.drawn_per_label else "",
+        "drawn_of_a_label": _drawn_per_label_text(data, record) if data.drawn_per_label else "",
         "analysis": sentence,
     }
 
@@ -162,8 +177,8 @@ def _record_facts(folder: Path, row: str) -> dict[str, Any]:
 def _body_name(model: StoredModel, record: RunRecord | None, row: str) -> str:
     """Return the body's name, and how it was trained if the run's record is known."""
     if is_word_body(model.body):
-        return OF_WORDS
-    name = _public(record.body.model if record else model.body.model)
+        return WORD_BODY_NAME
+    name = _public_name(record.body.model if record else model.body.model)
     learned = record.body.learned if record else None
     # a baseline's body is the one before the training with the head
     if record is None or (row and learned is not None and learned.with_head):
@@ -173,18 +188,24 @@ def _body_name(model: StoredModel, record: RunRecord | None, row: str) -> str:
 
 def _settings(model: ModelResult) -> list[str]:
     """Return the settings of a baseline, without those that the card states elsewhere."""
-    others = ("temperature", "thresholds", "stored")
-    given = {name: each for name, each in model.settings.items() if name not in others}
-    return [f"{code(name)} = {code(f'{each}')}" for name, each in given.items() if each is not None]
+    stated_elsewhere = ("temperature", "thresholds", "stored")
+    shown_settings = {
+        name: setting for name, setting in model.settings.items() if name not in stated_elsewhere
+    }
+    return [
+        f"{code(name)} = {code(f'{setting}')}"
+        for name, setting in shown_settings.items()
+        if setting is not None
+    ]
 
 
-def _drawn_of_a_label(data: DataConfig, record: RunRecord) -> str:
+def _drawn_per_label_text(data: DataConfig, record: RunRecord) -> str:
     """Return how many texts of a label were drawn, in words. Labels with fewer than requested give a share."""
-    few = record.data.findings.drawn if record.data.findings else {}
-    share = f"{percent(FEW_TO_LEARN_FROM, 0)} % of the texts"
-    if not few:
+    labels_with_fewer = record.data.findings.drawn if record.data.findings else {}
+    share = f"{percent(RARE_LABEL_SHARE, 0)} % of the texts"
+    if not labels_with_fewer:
         return f"{data.drawn_per_label:,} of each label"
-    if set(few) == set(record.data.labels):
+    if set(labels_with_fewer) == set(record.data.labels):
         return f"{share} of each label"
     return f"{data.drawn_per_label:,} of each label, or {share} of a label with fewer,"
 
@@ -194,28 +215,30 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: Card
     from huggingface_hub import EvalResult, ModelCardData
 
     record: RunRecord | None = facts["record"]
-    source, values = facts.get("source", ""), dict[str, float]()
+    source = facts.get("source", "")
+    values = dict[str, float]()
     if record:
-        tested = record.head.tested
-        parts = {tested.measure.name: tested.value} | {
-            each.name: each.value for each in tested.beside
+        test_score = record.head.tested
+        scores_by_name = {test_score.measure.name: test_score.value} | {
+            score.name: score.value for score in test_score.beside
         }
-        values = {name: value for name, value in parts.items() if name in _METRICS}
+        values = {name: value for name, value in scores_by_name.items() if name in _METRICS}
         if scores := facts["scores"].get(record.head.name):
             values |= {"balanced accuracy": scores.balanced, "macro-F1": scores.macro_f1}
-    task, of_test = "text-classification", "test"
+    task = "text-classification"
+    test_split = "test"
     results = [
-        EvalResult(task, source, source, _METRICS[m], x, metric_name=m, dataset_split=of_test)
+        EvalResult(task, source, source, _METRICS[m], x, metric_name=m, dataset_split=test_split)
         for m, x in values.items()
     ]
-    body = MINILM if model.body.model == "minilm" else _public(model.body.model)
-    own = body if _HUB_NAME.fullmatch(body) and not model.own_body else None
+    body = MINILM if model.body.model == "minilm" else _public_name(model.body.model)
+    hub_base_model = body if _HUB_NAME.fullmatch(body) and not model.own_body else None
     quantum = ["quantum-machine-learning"] if model.config.head != "mlp" else []
     return ModelCardData(
         library_name="qllmft",
         pipeline_tag=task,
         tags=["sentence-transformers", *quantum],
-        base_model=fields.get("base_model") or own,
+        base_model=fields.get("base_model") or hub_base_model,
         datasets=source if _HUB_NAME.fullmatch(source) else None,
         metrics=list(dict.fromkeys(_METRICS[metric] for metric in values)) or None,
         model_name=one_line(name.rpartition("/")[2]),
@@ -225,7 +248,7 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: Card
     ).to_yaml(line_break="\n")
 
 
-def _public(name: str) -> str:
+def _public_name(name: str) -> str:
     """Return a name on the hub unchanged, and only the last part of a path."""
     if _HUB_NAME.fullmatch(name):
         return name
@@ -235,8 +258,8 @@ def _public(name: str) -> str:
 # --- upload and download
 
 _NAME = re.compile(_HUB_NAME.pattern + "(@[^@]+)?")
-_FILES = ["model.json", "model.safetensors", CARD, *(f"{OWN_BODY}/{pattern}" for pattern in BODY_FILES),
-          f"{OWN_ADAPTER}/{CONFIG}", f"{OWN_ADAPTER}/{WEIGHTS}"]  # fmt: skip
+_FILES = ["model.json", "model.safetensors", CARD, *(f"{BODY_FOLDER}/{pattern}" for pattern in BODY_FILES),
+          f"{ADAPTER_FOLDER}/{ADAPTER_CONFIG}", f"{ADAPTER_FOLDER}/{ADAPTER_WEIGHTS}"]  # fmt: skip
 
 
 def is_hub_name(name: str) -> bool:
@@ -248,7 +271,7 @@ def is_hub_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def portable(model: StoredModel, folder: Path) -> StoredModel:
+def make_portable(model: StoredModel, folder: Path) -> StoredModel:
     """Return the model without folders and devices of this machine.
 
     A local body is copied to ``body`` in ``folder``, without pickles and code; a body of the hub gets its commit as
@@ -259,21 +282,21 @@ def portable(model: StoredModel, folder: Path) -> StoredModel:
         return model.model_copy(update={"body": body})
     source = Path(locate_body(body).path)
     if not source.is_dir():
-        body, identity = pinned(body, model.body_identity)
+        body, identity = pin_revision(body, model.body_identity)
         return model.model_copy(update={"body": body, "body_identity": identity})
     check_body_folder(source)
     check_torch_weights(source, "Train with the backend 'torch' to save or upload the model.")
-    shutil.copytree(source, folder / OWN_BODY, ignore=_other_files)
-    body = body.model_copy(update={"model": str(folder / OWN_BODY), "revision": None})
+    shutil.copytree(source, folder / BODY_FOLDER, ignore=_other_files)
+    body = body.model_copy(update={"model": str(folder / BODY_FOLDER), "revision": None})
     identity = body_identity(body, locate_body(body))
     return model.model_copy(update={"body": body, "body_identity": identity, "own_body": True})
 
 
 def _other_files(folder: str, names: list[str]) -> list[str]:
     """Return the entries of a body's folder that are not copied, such as pickles, code and hidden folders."""
-    kept = {name for name in names if Path(folder, name).is_dir()}
-    kept |= {name for name in names for pattern in BODY_FILES if fnmatch(name, pattern)}
-    return [name for name in names if name.startswith(".") or name not in kept]
+    copied_names = {name for name in names if Path(folder, name).is_dir()}
+    copied_names |= {name for name in names for pattern in BODY_FILES if fnmatch(name, pattern)}
+    return [name for name in names if name.startswith(".") or name not in copied_names]
 
 
 def download(name: str, token: str | None = None) -> Path:
@@ -283,9 +306,9 @@ def download(name: str, token: str | None = None) -> Path:
     repository, _, revision = name.partition("@")
     problem = f"there is no folder {name}, and the hub's model {name} could not be downloaded"
     remedy = "Give the folder of a finished run, or owner/name of a model on the hub."
-    of_model: Any = {"revision": revision or None, "allow_patterns": _FILES}
+    download_options: Any = {"revision": revision or None, "allow_patterns": _FILES}
     with hub_errors(problem, remedy, token):
-        return Path(snapshot_download(repository, token=token, **of_model))
+        return Path(snapshot_download(repository, token=token, **download_options))
 
 
 def check_name(name: str) -> None:

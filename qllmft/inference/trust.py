@@ -15,28 +15,30 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.config.data import FEWEST_KNOWN  # the least p-value of fewer is above the share below
+from qllmft.config.data import (
+    MIN_CALIBRATION_TEXTS,  # the least p-value of fewer is above the share below
+)
 from qllmft.errors import UserError
 from qllmft.inference.measurement import LabelProbabilities, leads
 
 KNOWN_TEXTS = 60  # of 60, one may overstate a lead by more if two thirds of the texts are decided
-FEWEST_TEXTS = 4 * KNOWN_TEXTS  # of a call, of which known texts are then a fifth of the circuits
+MIN_TEXTS = 4 * KNOWN_TEXTS  # of a call, of which known texts are then a fifth of the circuits
 WRONG_SHARE = 0.05  # expected share of decided labels that differ from the exact model's, at most
 
 
-def check_known_texts(known: int) -> None:
+def check_known_texts(count: int) -> None:
     """Raise UserError for a number of known texts that cannot decide a label."""
-    if known != 0 and known < FEWEST_KNOWN:
+    if count != 0 and count < MIN_CALIBRATION_TEXTS:
         raise UserError(
-            f"--known-texts is {known}; expected {FEWEST_KNOWN} or more, because fewer decide no label at "
+            f"--known-texts is {count}; expected {MIN_CALIBRATION_TEXTS} or more, because fewer decide no label at "
             f"{WRONG_SHARE:.0%}, or 0 for none. The usual number is {KNOWN_TEXTS}."
         )
 
 
-def shortage_of(available: int, wanted: int) -> str:
+def shortage_sentence(available: int, wanted: int) -> str:
     """Return why fewer labels are decided than with the wanted number of known texts, "" if there are as many.
 
-    >>> shortage_of(30, 60)
+    >>> shortage_sentence(30, 60)
     'Fewer labels are decided: the run has 30 of 60 calibration texts.'
     """
     if available >= wanted:
@@ -49,11 +51,13 @@ class MixedTexts:
     """Texts to answer, with texts of known answers at random places among them."""
 
     vectors: NDArray[np.float32]  # (N + K, D)
-    known: NDArray[np.bool_]  # (N + K,)
+    known_mask: NDArray[np.bool_]  # (N + K,)
     shortage: str = ""  # why there are fewer known texts than wanted; "" if there are as many
 
 
-def mixed(vectors: NDArray[np.float32], candidates: NDArray[np.float32], count: int) -> MixedTexts:
+def mix_known_texts(
+    vectors: NDArray[np.float32], candidates: NDArray[np.float32], count: int
+) -> MixedTexts:
     """Return texts with known ones among them, one in each of ``count`` parts of equal size.
 
     The choice and the places follow from the texts: the same call has the same, another one others.
@@ -65,16 +69,19 @@ def mixed(vectors: NDArray[np.float32], candidates: NDArray[np.float32], count: 
     """
     content = np.ascontiguousarray(vectors).tobytes()
     rng = np.random.default_rng(list(sha256(content).digest()))
-    chosen = rng.permutation(len(candidates))[:count]
-    known = np.zeros(len(vectors) + count, bool)
-    known[[rng.choice(part) for part in np.array_split(np.arange(len(known)), count)]] = True
-    together = np.empty((len(known), vectors.shape[1]), np.float32)
-    together[known], together[~known] = candidates[chosen], vectors
-    return MixedTexts(together, known)
+    candidate_rows = rng.permutation(len(candidates))[:count]
+    known_mask = np.zeros(len(vectors) + count, bool)
+    known_mask[[rng.choice(part) for part in np.array_split(np.arange(len(known_mask)), count)]] = (
+        True
+    )
+    mixed_vectors = np.empty((len(known_mask), vectors.shape[1]), np.float32)
+    mixed_vectors[known_mask] = candidates[candidate_rows]
+    mixed_vectors[~known_mask] = vectors
+    return MixedTexts(mixed_vectors, known_mask)
 
 
-def trusted(
-    measured: LabelProbabilities, exact: LabelProbabilities, known: NDArray[np.bool_]
+def decide_by_known_texts(
+    measured: LabelProbabilities, exact: LabelProbabilities, known_mask: NDArray[np.bool_]
 ) -> LabelProbabilities:
     """Return the answers to the texts that are not known, decided by those that are.
 
@@ -85,18 +92,21 @@ def trusted(
     Args:
         measured: answers to N + K texts.
         exact: exact answers to the K known ones.
-        known: (N + K,) whether a text is known.
+        known_mask: (N + K,) whether a text is known.
     """
-    lead, errors = measured.least_lead, measured.lead_errors
+    lead = measured.least_lead
+    errors = measured.lead_errors
     assert errors is not None
     assert exact.logits is not None
-    true = leads(exact.logits, measured.sets[known], measured.thresholds).min(axis=1)
-    overstated = lead[known] - true
-    scale = np.sqrt(errors**2 + machine_variance(overstated, errors[known]))
+    true_leads = leads(exact.logits, measured.sets[known_mask], measured.thresholds).min(axis=1)
+    overstated = lead[known_mask] - true_leads
+    scale = np.sqrt(errors**2 + machine_variance(overstated, errors[known_mask]))
     scale = np.where(scale > 0, scale, 1.0)
-    p = p_values(lead[~known] / scale[~known], overstated / scale[known])
-    found = measured.take(~known)
-    return replace(found, decided=selected(p, WRONG_SHARE), known_texts=int(known.sum()))
+    p = p_values(lead[~known_mask] / scale[~known_mask], overstated / scale[known_mask])
+    answers = measured.take(~known_mask)
+    return replace(
+        answers, decided=benjamini_hochberg(p, WRONG_SHARE), known_texts=int(known_mask.sum())
+    )
 
 
 def machine_variance(overstated: NDArray[np.float64], errors: NDArray[np.float64]) -> float:
@@ -120,14 +130,14 @@ def p_values(leads: NDArray[np.float64], overstated: NDArray[np.float64]) -> NDA
     >>> p_values(np.array([0.1, 0.5]), np.array([0.0, 0.2, 0.3]))
     array([0.75, 0.25])
     """
-    above = len(overstated) - np.searchsorted(np.sort(overstated), leads, side="left")
-    return np.asarray((1 + above) / (len(overstated) + 1))
+    n_above = len(overstated) - np.searchsorted(np.sort(overstated), leads, side="left")
+    return np.asarray((1 + n_above) / (len(overstated) + 1))
 
 
-def selected(p: NDArray[np.float64], share: float) -> NDArray[np.bool_]:
+def benjamini_hochberg(p: NDArray[np.float64], share: float) -> NDArray[np.bool_]:
     """Return the hypotheses (N,) that the procedure of Benjamini and Hochberg rejects at a false discovery rate.
 
-    >>> selected(np.array([0.04, 0.6, 0.01]), 0.05), selected(np.array([0.04, 0.03, 0.01]), 0.05)
+    >>> benjamini_hochberg(np.array([0.04, 0.6, 0.01]), 0.05), benjamini_hochberg(np.array([0.04, 0.03, 0.01]), 0.05)
     (array([False, False,  True]), array([ True,  True,  True]))
     """
     ordered = np.sort(p)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.embed import body_identity, check_body_folder, locate_body
 from qllmft.errors import UserError
 from qllmft.files import read_bytes
@@ -36,17 +36,17 @@ def verify_run(path: Path) -> Iterator[Check]:
         )
     folder = RunFolder(path)
     folder.check_is_one_run()
-    parts: dict[str, Callable[[RunFolder], str]] = {
+    checks: dict[str, Callable[[RunFolder], str]] = {
         "configuration": lambda folder: f"identity {folder.read_config().identity}",
-        "record": _checked_record,
-        "metrics": _metrics,
-        "predictions": _predictions,
-        "model": _model,
-        "body": _body,
+        "record": _check_record,
+        "metrics": _check_metrics,
+        "predictions": _check_predictions,
+        "model": _check_model,
+        "body": _check_body,
     }
     if (folder.ledger / "ledger.jsonl").exists():
-        parts["ledger"] = _ledger
-    for name, check in parts.items():
+        checks["ledger"] = _check_ledger
+    for name, check in checks.items():
         try:
             yield Check(name, True, check(folder))
         # `UserError` is a ValueError
@@ -54,15 +54,16 @@ def verify_run(path: Path) -> Iterator[Check]:
             yield Check(name, False, str(error))
 
 
-def _check_same(name: str, found: object, expected: object, whose: str, part: str) -> None:
-    if found != expected:
+def _check_same(name: str, actual: object, expected: object, whose: str, part: str) -> None:
+    if actual != expected:
         raise UserError(
-            f"{name} is {found!r}, and {whose} is {expected!r}: the {part} belongs to another run."
+            f"{name} is {actual!r}, and {whose} is {expected!r}: the {part} belongs to another run."
         )
 
 
-def _checked_record(folder: RunFolder) -> str:
-    record, config = folder.finished(tested=False), folder.read_config()
+def _check_record(folder: RunFolder) -> str:
+    record = folder.require_record(tested=False)
+    config = folder.read_config()
     if not folder.chose_structure:
         _check_same("identity", record.identity, config.identity, "the configuration's", "record")
     _check_same("seed", record.seed, config.seed, "the configuration's", "record")
@@ -75,74 +76,89 @@ def _checked_record(folder: RunFolder) -> str:
                 )
     test = record.head.test
     if test is None:
-        return count_of(len(record.models), "model")
-    shown = test.measure.percent(test.value) if test.measure.in_percent else test
-    return f"{count_of(len(record.models), 'model')}, test {test.measure.name} {shown}"
+        return format_count(len(record.models), "model")
+    score_text = test.measure.percent(test.value) if test.measure.in_percent else test
+    return f"{format_count(len(record.models), 'model')}, test {test.measure.name} {score_text}"
 
 
-def _metrics(folder: RunFolder) -> str:
+def _check_metrics(folder: RunFolder) -> str:
     lines = read_bytes(folder.metrics_file).splitlines() if folder.metrics_file.exists() else []
-    metrics, train = folder.metrics(), folder.read_config().train
-    if [each.epoch for each in metrics] != list(range(1, len(lines) + 1)):
+    metrics = folder.metrics()
+    train = folder.read_config().train
+    if [epoch_metrics.epoch for epoch_metrics in metrics] != list(range(1, len(lines) + 1)):
         raise UserError(
             f"line {len(metrics) + 1} of {folder.metrics_file.name} cannot be read, or its epochs are not 1, 2, 3, ..."
         )
     ends_early = bool(metrics) and (train.optimizer == "lbfgs" or train.patience)
     if len(metrics) != train.epochs and not (ends_early and len(metrics) < train.epochs):
         raise UserError(
-            f"{folder.metrics_file.name} has {count_of(len(metrics), 'epoch')}, and the configuration {train.epochs}."
+            f"{folder.metrics_file.name} has {format_count(len(metrics), 'epoch')}, and the configuration "
+            f"{train.epochs}."
         )
-    values = [(each.train_loss, each.validation_loss, each.score) for each in metrics]
+    values = [
+        (epoch_metrics.train_loss, epoch_metrics.validation_loss, epoch_metrics.score)
+        for epoch_metrics in metrics
+    ]
     if not np.isfinite(np.array(values, np.float64)).all():
         raise UserError(f"{folder.metrics_file.name} holds a loss or a score that is not finite.")
-    selected = folder.finished(tested=False).selected_epoch
+    selected = folder.require_record(tested=False).selected_epoch
     if not 1 <= selected <= len(metrics):
         raise UserError(f"the record's selected epoch is {selected}, of {len(metrics)}.")
-    return f"{count_of(len(metrics), 'epoch')}, the selected one is {selected}"
+    return f"{format_count(len(metrics), 'epoch')}, the selected one is {selected}"
 
 
-def _predictions(folder: RunFolder) -> str:
+def _check_predictions(folder: RunFolder) -> str:
     """Compute the scores of the record again from the answers."""
-    record, answers = folder.finished(tested=False), folder.read_predictions()
+    record = folder.require_record(tested=False)
+    answers = folder.read_predictions()
     if record.head.test is None:
         return "none: the test set was not read"
     if answers is None:
         raise UserError(f"there is no {folder.predictions_file.name}.")
     if len(answers.labels) != record.data.sizes.get("test"):
         raise UserError(
-            f"they have {count_of(len(answers.labels), 'text')}, and the record {record.data.sizes.get('test')}."
+            f"they have {format_count(len(answers.labels), 'text')}, and the record {record.data.sizes.get('test')}."
         )
     if answers.label_names != record.data.labels:
         raise UserError(
             f"their labels are {answers.label_names}, and the record's {record.data.labels}."
         )
     for model in record.models:
-        found = answers.task.scores.of(answers.labels, answers.answers_of(model.name))
-        recorded = model.tested
-        if type(found) is not type(recorded) or abs(found.value - recorded.value) > ROUNDING:
+        recomputed_score = answers.task.scores.from_answers(
+            answers.labels, answers.model_answers(model.name)
+        )
+        recorded_score = model.tested
+        if (
+            type(recomputed_score) is not type(recorded_score)
+            or abs(recomputed_score.value - recorded_score.value) > ROUNDING
+        ):
             raise UserError(
-                f"{model.name!r} has {found.exactly}, and the record has {recorded.exactly}."
+                f"{model.name!r} has {recomputed_score.exactly}, and the record has {recorded_score.exactly}."
             )
-    models = count_of(len(record.models), "model")
-    texts = count_of(len(answers.labels), "text")
+    models = format_count(len(record.models), "model")
+    texts = format_count(len(answers.labels), "text")
     return f"{models} x {texts} give the record's {answers.task.measure.plural}"
 
 
-def _model(folder: RunFolder) -> str:
+def _check_model(folder: RunFolder) -> str:
     model = load_model(folder.model_folder)
-    record, config = folder.finished(tested=False), folder.read_config()
-    found, expected = (
-        each.for_labels(len(record.data.labels)) for each in (model.config, config.model)
+    record = folder.require_record(tested=False)
+    config = folder.read_config()
+    stored_structure, run_structure = (
+        model_config.for_labels(len(record.data.labels))
+        for model_config in (model.config, config.model)
     )
-    _check_same("its structure", found, expected, "the run's", "model")
+    _check_same("its structure", stored_structure, run_structure, "the run's", "model")
     _check_same("its label names", model.label_names, record.data.labels, "the run's", "model")
     _check_same("its dimension", model.dimension, record.body.dimension, "the run's", "model")
     _check_same("its body", model.body_identity, record.body.identity, "the run's", "model")
-    checked = "gives the logits that it was saved with" if model.checked else "has no check logits"
-    return f"{model.classifier.n_parameters} parameters, {checked}"
+    check_text = (
+        "gives the logits that it was saved with" if model.checked else "has no check logits"
+    )
+    return f"{model.classifier.n_parameters} parameters, {check_text}"
 
 
-def _body(folder: RunFolder) -> str:
+def _check_body(folder: RunFolder) -> str:
     model = load_model(folder.model_folder)
     location = locate_body(model.body)
     if not location.identity:
@@ -153,17 +169,18 @@ def _body(folder: RunFolder) -> str:
     return f"{model.body.model} is the one that the model was trained on"
 
 
-def _ledger(folder: RunFolder) -> str:
+def _check_ledger(folder: RunFolder) -> str:
     try:
         from qllmft_backends.remote import Ledger
     except ModuleNotFoundError as error:
         raise UserError(f"it needs the package {error.name!r}: pip install '.[ionq]'.") from None
     ledger = Ledger(folder.ledger)
     ledger.refresh()
-    if ledger.damaged:
+    if ledger.damaged_line:
         raise UserError(
-            f"the ledger {ledger.path} ends in a damaged record of {len(ledger.damaged)} bytes, which is not used. "
+            f"the ledger {ledger.path} ends in a damaged record of {len(ledger.damaged_line)} bytes, which is not "
+            "used. "
             f"`qllmft jobs wait {folder.path}` sets it aside."
         )
     jobs = [chunk for chunk in ledger.chunks.values() if chunk.job_id is not None]
-    return f"{count_of(len(jobs), 'job')}, {count_of(sum(len(chunk.values) for chunk in jobs), 'circuit')}"
+    return f"{format_count(len(jobs), 'job')}, {format_count(sum(len(chunk.values) for chunk in jobs), 'circuit')}"

@@ -23,7 +23,7 @@ from safetensors.torch import save
 
 from qllmft.budget import check_budget
 from qllmft.config import BodyConfig, KernelConfig, ModelConfig, SurrogateConfig
-from qllmft.config.body import OWN_ADAPTER, OWN_BODY, ROWS
+from qllmft.config.body import ADAPTER_FOLDER, BODY_FOLDER, ROWS_FOLDER
 from qllmft.config.data import PairFeatures
 from qllmft.config.section import NEUTRAL, Section
 from qllmft.errors import UserError
@@ -33,19 +33,20 @@ from qllmft.heads.classical import KernelMachine
 from qllmft.tasks import TASKS, TaskName
 from qllmft.templates import ANSATZE, least_numbers
 from qllmft.tensors import WrongTensorsError, numbers_in, read_tensors
-from qllmft.training import logits_of
+from qllmft.training import compute_logits
 from qllmft.versions import versions
 from qllmft_backends import BackendError
 from qllmft_backends.plugins import BUILT_IN
 from qllmft_backends.validation import faults
 
-FILE, WEIGHTS = "model.json", "model.safetensors"
+RECORD_FILE = "model.json"
+WEIGHTS_FILE = "model.safetensors"
 FORMAT: Final = 1
-MOST_QUBITS = 20  # with more qubits the logits take more than a second
+MAX_CHECKED_QUBITS = 20  # with more qubits the logits take more than a second
 # relative to the largest logit, or to 1; float32 over a thousand gates differs by 1e-5 by machine
-TOLERANCE = 1e-3
+LOGIT_TOLERANCE = 1e-3
 # of a body, which belongs to the run
-_TRAINING = {"trainable", "contrastive", "lora", "quantum_adapter"}
+_TRAINING_SETTINGS = {"trainable", "contrastive", "lora", "quantum_adapter"}
 _Logit = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _Probability = Annotated[float, Field(strict=True, ge=0.0, le=1.0)]
 
@@ -97,7 +98,8 @@ class ModelRecord(Section):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        names, task = self.label_names, TASKS[self.task]
+        names = self.label_names
+        task = TASKS[self.task]
         if len(names) < task.fewest_names or len(set(names)) != len(names):
             raise ValueError(
                 f"label_names has {names}, expected {task.fewest_names} or more different names"
@@ -115,7 +117,8 @@ class ModelRecord(Section):
     @property
     def least_numbers(self) -> int:
         """Return a lower bound of the numbers in the file of weights, without building the classifier."""
-        d, k = self.dimension, len(self.label_names)
+        d = self.dimension
+        k = len(self.label_names)
         if self.kernel is not None:
             sums = k * (k - 1) // 2 if self.kernel.votes else k
             return self.kernel.support * (d + 1 + sums)
@@ -161,29 +164,31 @@ def save_model(folder: Path, model: StoredModel, *, with_body: bool = True) -> N
         with_body: copy the folder of a trained body or adapter. If False, as for other rows of a run's table,
             the body is left in the folder of the head.
     """
-    body, classifier = model.body, model.classifier
+    body = model.body
+    classifier = model.classifier
     if model.own_body:
-        if with_body and Path(body.model) != folder / OWN_BODY:
-            shutil.copytree(body.model, folder / OWN_BODY, dirs_exist_ok=True)
-        body = body.model_copy(update={"model": OWN_BODY})
+        if with_body and Path(body.model) != folder / BODY_FOLDER:
+            shutil.copytree(body.model, folder / BODY_FOLDER, dirs_exist_ok=True)
+        body = body.model_copy(update={"model": BODY_FOLDER})
     if body.adapter is not None:
-        if with_body and Path(body.adapter) != folder / OWN_ADAPTER:
+        if with_body and Path(body.adapter) != folder / ADAPTER_FOLDER:
             from qllmft.embed import adapter
 
-            (folder / OWN_ADAPTER).mkdir(parents=True, exist_ok=True)
-            for name in (adapter.CONFIG, adapter.WEIGHTS):
-                shutil.copyfile(Path(body.adapter, name), folder / OWN_ADAPTER / name)
-        body = body.model_copy(update={"adapter": OWN_ADAPTER})
+            (folder / ADAPTER_FOLDER).mkdir(parents=True, exist_ok=True)
+            for name in (adapter.ADAPTER_CONFIG, adapter.ADAPTER_WEIGHTS):
+                shutil.copyfile(Path(body.adapter, name), folder / ADAPTER_FOLDER / name)
+        body = body.model_copy(update={"adapter": ADAPTER_FOLDER})
     weights = {
         name: tensor.contiguous().clone() for name, tensor in classifier.state_dict().items()
     }
-    write_bytes(folder / WEIGHTS, save(weights))
+    write_bytes(folder / WEIGHTS_FILE, save(weights))
     # on no backend
     exact = model.structure()
     exact.load_state_dict(weights)
     logits = check_logits(exact, model.config, model.dimension)
-    data_map, quantum = classifier.data_map, model.config.head == "quantum"
-    saved = {
+    data_map = classifier.data_map
+    quantum = model.config.head == "quantum"
+    record_fields = {
         "body": body,
         "n_parameters": classifier.n_parameters,
         "data_map": None if data_map is None else StoredNumbers(stored=data_map.n_stored),
@@ -191,10 +196,12 @@ def save_model(folder: Path, model: StoredModel, *, with_body: bool = True) -> N
         "check": None if logits is None else CheckLogits(logits=tuple(logits)),
         "versions": versions(),
     }
-    record = model.model_copy(update=saved)
-    hidden: dict[str, Any] = dict.fromkeys(record.unchanged(), True)
-    hidden["body"] = _TRAINING | record.body.unchanged()
-    write_json(folder / FILE, record.model_dump(mode="json", by_alias=True, exclude=hidden))
+    record = model.model_copy(update=record_fields)
+    excluded_fields: dict[str, Any] = dict.fromkeys(record.neutral_settings(), True)
+    excluded_fields["body"] = _TRAINING_SETTINGS | record.body.neutral_settings()
+    write_json(
+        folder / RECORD_FILE, record.model_dump(mode="json", by_alias=True, exclude=excluded_fields)
+    )
 
 
 def load_model(folder: Path) -> StoredModel:
@@ -208,22 +215,22 @@ def load_model(folder: Path) -> StoredModel:
     """
     folder = folder / "model" if (folder / "model").is_dir() else folder
     record = _read_record(folder)
-    least = record.least_numbers
+    fewest_numbers = record.least_numbers
     try:
-        check_budget("its classifier", torch.float32.itemsize * least)
+        check_budget("its classifier", torch.float32.itemsize * fewest_numbers)
     except UserError as error:
-        raise misfit(folder, error) from None
+        raise misfit_error(folder, error) from None
     with _weights(folder) as path:  # nothing but the file's header is read
-        found = numbers_in(path)
-        if found < least:
+        n_numbers = numbers_in(path)
+        if n_numbers < fewest_numbers:
             raise WrongTensorsError(
-                f"{path.name} has {found:,} numbers, expected {least:,} or more"
+                f"{path.name} has {n_numbers:,} numbers, expected {fewest_numbers:,} or more"
             )
     try:
         classifier = record.structure()
-        body = _located_body(record, folder)
+        body = _locate_body(record, folder)
     except (BackendError, UserError) as error:
-        raise misfit(folder, error) from error
+        raise misfit_error(folder, error) from error
     with _weights(folder) as path:
         weights = read_tensors(path, classifier.state_dict())
     for name, tensor in weights.items():
@@ -238,19 +245,19 @@ def load_model(folder: Path) -> StoredModel:
         logits = check_logits(classifier, record.config, record.dimension)
         if logits is not None:
             _compare_logits(logits, record.check.logits, record.versions, folder)
-    here = {"body": body, "classifier": classifier, "checked": logits is not None}
-    return StoredModel(**(vars(record) | here))
+    loaded_parts = {"body": body, "classifier": classifier, "checked": logits is not None}
+    return StoredModel(**(vars(record) | loaded_parts))
 
 
 def _read_record(folder: Path) -> ModelRecord:
     """Return the record of the model in a folder, or raise UserError if it is missing, damaged or of another format."""
     try:
-        found: Any = parse_json(read_text(folder / FILE))
+        content: Any = parse_json(read_text(folder / RECORD_FILE))
     except FileNotFoundError:
-        raise no_model(folder, FILE) from None
+        raise no_model_error(folder, RECORD_FILE) from None
     except (ValueError, OSError) as error:  # not JSON, or not UTF-8
-        raise UserError(f"the model in {folder} cannot be read: {FILE}: {error}.") from error
-    record: dict[str, Any] = found if isinstance(found, dict) else {}
+        raise UserError(f"the model in {folder} cannot be read: {RECORD_FILE}: {error}.") from error
+    record: dict[str, Any] = content if isinstance(content, dict) else {}
     if type(record.get("format")) is not int or record["format"] != FORMAT:
         raise UserError(
             f"the model in {folder} has format {record.get('format')!r}; this version reads {FORMAT}. "
@@ -268,10 +275,10 @@ def _read_record(folder: Path) -> ModelRecord:
     try:
         return ModelRecord.model_validate(record)
     except ValidationError as error:
-        raise misfit(folder, f"{faults(error)[0]}.") from None
+        raise misfit_error(folder, f"{faults(error)[0]}.") from None
 
 
-def no_model(folder: Path, missing: str) -> UserError:
+def no_model_error(folder: Path, missing: str) -> UserError:
     """Return the error about a file that is missing."""
     return UserError(
         f"there is no trained model in {folder} ({missing} is missing). "
@@ -279,7 +286,7 @@ def no_model(folder: Path, missing: str) -> UserError:
     )
 
 
-def misfit(folder: Path, reason: object) -> UserError:
+def misfit_error(folder: Path, reason: object) -> UserError:
     """Return the error about a record that has unknown values, or not those of the weights."""
     return UserError(f"the model in {folder} does not fit its record: {reason}")
 
@@ -287,20 +294,20 @@ def misfit(folder: Path, reason: object) -> UserError:
 @contextmanager
 def _weights(folder: Path) -> Iterator[Path]:
     """Give the path of a model's weights, and raise UserError if they are missing, damaged or do not fit."""
-    path = folder / WEIGHTS
+    path = folder / WEIGHTS_FILE
     if not path.exists():
-        raise no_model(folder, path.name)
+        raise no_model_error(folder, path.name)
     try:
         check_budget("its file of weights", path.stat().st_size)
         yield path
     except WrongTensorsError as error:
-        raise misfit(
+        raise misfit_error(
             folder,
             f"{error}. The weights are of another structure or of another number of labels. "
             "Copy the folder again, or train it again.",
         ) from None
     except UserError as error:
-        raise misfit(folder, error) from None
+        raise misfit_error(folder, error) from None
     except (ValueError, SafetensorError, OSError) as error:
         raise UserError(
             f"the model in {folder} cannot be read: {path.name} is damaged or was cut short ({error}). Copy the folder "
@@ -308,35 +315,35 @@ def _weights(folder: Path) -> Iterator[Path]:
         ) from error
 
 
-def _located_body(record: ModelRecord, folder: Path) -> BodyConfig:
+def _locate_body(record: ModelRecord, folder: Path) -> BodyConfig:
     """Return the body of the record with its paths from here."""
     body = record.body
     if body.adapter is not None:
-        if body.adapter != OWN_ADAPTER:
+        if body.adapter != ADAPTER_FOLDER:
             raise UserError(
-                f"its adapter is {body.adapter!r}, expected {OWN_ADAPTER!r} in the model's own folder."
+                f"its adapter is {body.adapter!r}, expected {ADAPTER_FOLDER!r} in the model's own folder."
             )
-        body = body.model_copy(update={"adapter": str(_own(folder, OWN_ADAPTER))})
+        body = body.model_copy(update={"adapter": str(_trained_folder(folder, ADAPTER_FOLDER))})
     if not record.own_body:
         name = body.model if body.model == "minilm" else path_near(body.model, folder)
         return body.model_copy(update={"model": name})
-    path = _own(folder, OWN_BODY)
+    path = _trained_folder(folder, BODY_FOLDER)
     if not path.is_dir():
         raise UserError(
-            f"the model in {folder} was trained together with its body, and the folder {OWN_BODY} is missing. "
+            f"the model in {folder} was trained together with its body, and the folder {BODY_FOLDER} is missing. "
             "Copy the model folder whole, or train again."
         )
     if path.is_symlink():
         raise UserError(
-            f"the folder {OWN_BODY} of the model in {folder} is a link. Copy the model folder whole."
+            f"the folder {BODY_FOLDER} of the model in {folder} is a link. Copy the model folder whole."
         )
     return body.model_copy(update={"model": str(path)})
 
 
-def _own(folder: Path, name: str) -> Path:
+def _trained_folder(folder: Path, name: str) -> Path:
     """Return the absolute path of a model's folder of trained weights, which the rows of a run's table share."""
     path = (folder / name).absolute()
-    if not path.exists() and folder.parent.name == ROWS:
+    if not path.exists() and folder.parent.name == ROWS_FOLDER:
         return (folder.parent.parent / "model" / name).absolute()
     return path
 
@@ -348,34 +355,37 @@ def check_logits(classifier: Classifier, config: ModelConfig, dimension: int) ->
     models, and versions with different results. None: they would take too long, or are not finite.
     """
     encoded = config.latent_encoder_qubits if config.encoder == "quantum" else 0
-    if config.head != "mlp" and max(config.register_qubits, encoded) > MOST_QUBITS:
+    if config.head != "mlp" and max(config.register_qubits, encoded) > MAX_CHECKED_QUBITS:
         return None
     values = torch.arange(1, dimension + 1, dtype=torch.float64).sin()
     embedding = (values / values.norm()).float()[None]
     with torch.no_grad():
-        logits = logits_of(classifier, embedding)[0]
+        logits = compute_logits(classifier, embedding)[0]
     return [float(value) for value in logits] if logits.isfinite().all() else None
 
 
 def _compare_logits(
-    found: Sequence[float], expected: Sequence[float], then: dict[str, str], folder: Path
+    logits: Sequence[float],
+    expected: Sequence[float],
+    record_versions: dict[str, str],
+    folder: Path,
 ) -> None:
-    """Raise UserError if logits differ from the record's, with the versions that differ from those of ``then``."""
+    """Raise UserError if logits differ from the record's, with the versions that differ from ``record_versions``."""
     scale = max(1.0, *(abs(value) for value in expected))
-    if max(abs(a - b) for a, b in zip(found, expected, strict=True)) <= TOLERANCE * scale:
+    if max(abs(a - b) for a, b in zip(logits, expected, strict=True)) <= LOGIT_TOLERANCE * scale:
         return
-    here = versions()
+    own_versions = versions()
     differing = [
-        f"{name} {then.get(name)} then, {here[name]} here"
-        for name in here
-        if then.get(name) != here[name]
+        f"{name} {record_versions.get(name)} then, {own_versions[name]} here"
+        for name in own_versions
+        if record_versions.get(name) != own_versions[name]
     ]
-    shown = [
+    logit_texts = [
         f"({', '.join(f'{value:.4f}' for value in values[:8])}{', ...' * (len(values) > 8)})"
-        for values in (found, expected)
+        for values in (logits, expected)
     ]
     raise UserError(
-        f"the model in {folder} is not what was saved: its logits of the check embedding are {shown[0]}, and its "
-        f"record has {shown[1]}. Its weights or its record were changed, or a version has other results "
+        f"the model in {folder} is not what was saved: its logits of the check embedding are {logit_texts[0]}, and its "
+        f"record has {logit_texts[1]}. Its weights or its record were changed, or a version has other results "
         f"({'; '.join(differing) or 'all versions are the same'}). Copy the folder again, or train again."
     )

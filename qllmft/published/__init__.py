@@ -59,7 +59,8 @@ def published() -> Paper:
     tree = tomllib.loads((resources.files(__name__) / "published.toml").read_text(encoding="utf-8"))
     values = []
     for entry in tree["results"]:
-        accuracy, parameters = entry.pop("accuracy"), entry.pop("parameters", None)
+        accuracy = entry.pop("accuracy")
+        parameters = entry.pop("parameters", None)
         sweep = entry.pop("sweep")
         values.append(Published("accuracy", value=accuracy, sweep=sweep, **entry))
         if parameters is not None:

@@ -20,7 +20,7 @@ from qllmft.published import published
 from qllmft.tasks.measure import Measure, percent, with_minus
 from qllmft.tasks.statistics import MeanInterval
 
-APART = "test texts drawn by no such seed"
+UNCHOSEN_COLUMN = "test texts drawn by no such seed"
 OUTCOMES = {"better": "wins", "worse": "loses", "equal": "equal", "open": "open"}
 
 
@@ -31,7 +31,7 @@ def about(record: StudyRecord) -> str:
 
 def mean(scores: Sequence[float], measure: Measure) -> str:
     """Return ``76.40 ± 0.85``, the mean of scores by seed, or "" if there are none."""
-    return measure.mean(MeanInterval.of(scores)) if scores else ""
+    return measure.mean(MeanInterval.from_values(scores)) if scores else ""
 
 
 def measured(row: RowResult, measure: Measure) -> str:
@@ -44,26 +44,27 @@ def chosen_on(record: StudyRecord) -> str:
     """Return a sentence on the share of the test texts on which settings were chosen, or "" if it is not known."""
     if not record.test_drawn:
         return ""
-    share = sum(record.test_drawn) / len(record.test_drawn)
+    chosen_share = sum(record.test_drawn) / len(record.test_drawn)
     seeds = seeds_text(record.choosing_seeds)
     return (
-        f"{percent(share, 0)} % of a seed's test texts are drawn texts of {seeds}, so settings were chosen on "
-        f'them; the column "{APART}" has the other {percent(1 - share, 0)} %.'
+        f"{percent(chosen_share, 0)} % of a seed's test texts are drawn texts of {seeds}, so settings were chosen on "
+        f'them; the column "{UNCHOSEN_COLUMN}" has the other {percent(1 - chosen_share, 0)} %.'
     )
 
 
 def other(values: Sequence[float]) -> str:
     """Return ``0.612 ± 0.034``, the mean of a score beside that of the study, with two digits of its interval."""
-    found = MeanInterval.of(values)
-    if not found.half_width:
-        return with_minus(found.mean, ".3g")
-    digits = min(max(0, 1 - floor(log10(found.half_width))), 3)
-    return f"{with_minus(found.mean, f',.{digits}f')} ± {found.half_width:,.{digits}f}"
+    interval = MeanInterval.from_values(values)
+    if not interval.half_width:
+        return with_minus(interval.mean, ".3g")
+    digits = min(max(0, 1 - floor(log10(interval.half_width))), 3)
+    return f"{with_minus(interval.mean, f',.{digits}f')} ± {interval.half_width:,.{digits}f}"
 
 
 def parameters(row: RowResult) -> str:
     """Return ``634``, or ``331–352`` if it depends on the seed, as an SVC's support vectors do."""
-    low, high = min(row.parameters), max(row.parameters)
+    low = min(row.parameters)
+    high = max(row.parameters)
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
@@ -144,7 +145,7 @@ def tables(record: StudyRecord) -> dict[str, Any]:
         "rows": record.rows,
         "stored": any(row.stored for row in record.rows),
         "exact": any(row.test_exact for row in record.rows),
-        "apart_name": APART if record.test_drawn else "",
+        "apart_name": UNCHOSEN_COLUMN if record.test_drawn else "",
         "chosen_on": chosen_on(record),
         "comparisons": comparisons,
         "outcomes": OUTCOMES,

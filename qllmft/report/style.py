@@ -20,8 +20,15 @@ from qllmft.tasks.statistics import MeanInterval, PairedDifference
 Interval = MeanInterval | PairedDifference  # of scores of at most 1
 
 FORMATS = (".svg", ".pdf", ".png")
-BLUE, ORANGE, GREEN, PURPLE = "#0b5fa5", "#c2410c", "#009e73", "#cc79a7"
-INK, SLATE, GREY, GRID, PALE = "#1f2937", "#4b5563", "#9ca3af", "#d1d5db", "#f3f4f6"
+BLUE = "#0b5fa5"
+ORANGE = "#c2410c"
+GREEN = "#009e73"
+PURPLE = "#cc79a7"
+INK = "#1f2937"
+SLATE = "#4b5563"
+GREY = "#9ca3af"
+GRID = "#d1d5db"
+PALE = "#f3f4f6"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, "#0891b2", "#be185d", SLATE, "#a16207")
 DASHES = ("-", "--", "-.", ":")
 SERIES: tuple[dict[str, Any], ...] = tuple(  # styles of up to four curves
@@ -33,11 +40,13 @@ MARKERS = "os^Dp"
 PUBLISHED: dict[str, Any] = {"mfc": "white", "mec": INK, "mew": 1.2, "ms": 6, "ls": "", "zorder": 4}
 BARS: dict[str, Any] = {"capsize": 2.5, "elinewidth": 1.0, "capthick": 1.0}
 
-COLUMN_INCHES, WIDE_INCHES, HEIGHT_INCHES = 4.6, 7.0, 3.3
+COLUMN_INCHES = 4.6
+WIDE_INCHES = 7.0
+HEIGHT_INCHES = 3.3
 PNG_DPI = 300
 CHARACTERS_PER_INCH = 18  # of the note below the axes
 # on either side of a mean; wider intervals do not set a figure's scale
-WIDEST = 0.2
+MAX_HALF_WIDTH = 0.2
 
 _RC: Any = {  # matplotlib types every setting's name
     "font.family": "sans-serif",
@@ -89,7 +98,8 @@ def look(place: int) -> dict[str, str]:
 
 def bars_note(counts: Sequence[int], wide: str = "") -> str:
     """Return a note's words on the bars of means over these numbers of seeds, with the words of `keep_in_view`."""
-    low, high = min(counts), max(counts)
+    low = min(counts)
+    high = max(counts)
     if high == 1:
         return f"one seed, so no intervals{wide}"
     seeds = str(high) if low == high else f"{low} to {high}"
@@ -136,29 +146,30 @@ def draw_means(
         factor: number that scores are multiplied by; 100 for percent.
         look: settings of the markers, as in `SERIES`.
     """
-    values, bars = [factor * m.mean for m in means], [factor * (m.half_width or 0.0) for m in means]
+    values = [factor * m.mean for m in means]
+    bars = [factor * (m.half_width or 0.0) for m in means]
     axes.errorbar(places, values, bars, **BARS, **look)
 
 
 def runs_out(intervals: Sequence[Interval]) -> bool:
-    """Return whether one of the intervals is wider than `WIDEST`."""
-    return any(_half_width(interval) > WIDEST for interval in intervals)
+    """Return whether one of the intervals is wider than `MAX_HALF_WIDTH`."""
+    return any(_half_width(interval) > MAX_HALF_WIDTH for interval in intervals)
 
 
 def keep_in_view(
     axes: Any,
     axis: Literal["x", "y"],
     intervals: Sequence[Interval],
-    others: Sequence[float] = (),
+    more_values: Sequence[float] = (),
     factor: float = 100,
 ) -> str:
-    """Set the limits of an axis by all values but intervals wider than `WIDEST`, which run out of the axes.
+    """Set the limits of an axis by all values but intervals wider than `MAX_HALF_WIDTH`, which run out of the axes.
 
     Args:
         axes: axes of matplotlib, whose values are scores times ``factor``.
         axis: the one whose limits are set.
         intervals: intervals of scores.
-        others: more values in view, scores times ``factor``.
+        more_values: more values in view, scores times ``factor``.
         factor: number that scores are multiplied by; 100 for percent.
 
     Returns:
@@ -166,10 +177,11 @@ def keep_in_view(
     """
     if not runs_out(intervals):
         return ""
-    halves = [factor * min(_half_width(each), WIDEST) for each in intervals]
-    means = [factor * each.mean for each in intervals]
-    spans = [*zip(means, halves, strict=True), *((x, 0.0) for x in others)]
-    low, high = min(mean - half for mean, half in spans), max(mean + half for mean, half in spans)
+    halves = [factor * min(_half_width(interval), MAX_HALF_WIDTH) for interval in intervals]
+    means = [factor * interval.mean for interval in intervals]
+    spans = [*zip(means, halves, strict=True), *((x, 0.0) for x in more_values)]
+    low = min(mean - half for mean, half in spans)
+    high = max(mean + half for mean, half in spans)
     margin = 0.04 * (high - low)
     axes.set(**{f"{axis}lim": (low - margin, high + margin)})
     return ", wider than shown where it runs out of the axes"
@@ -189,7 +201,7 @@ def check_format(file: Path) -> None:
         )
 
 
-def _clean(figure: Any) -> None:
+def _clean_texts(figure: Any) -> None:
     """Replace the control characters in all texts of a figure but ticks, which come from records of others."""
     from matplotlib.text import Text
 
@@ -202,17 +214,17 @@ def save_figure(figure: Any, file: Path) -> None:
     """Write a figure in the format of the file's ending. Equal figures give equal bytes."""
     check_format(file)
     metadata = {"Date": None} if file.suffix.lower() == ".svg" else None
-    _clean(figure)
+    _clean_texts(figure)
     with writing(f"the figure {file}"), figure_style():
         figure.savefig(file, dpi=PNG_DPI, metadata=metadata)
 
 
 def as_svg(figure: Any, name: str) -> Markup:
     """Return the SVG element, as wide as its place in the page. Call it within a page's `figure_style`."""
-    _clean(figure)
+    _clean_texts(figure)
     file = io.StringIO()
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(file, format="svg", metadata=nothing)
+    no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(file, format="svg", metadata=no_metadata)
     svg = file.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     for size in ("height", "width"):

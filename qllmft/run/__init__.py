@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qllmft_backends.lazy import imported_on_use
+from qllmft_backends.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
     from qllmft.run.experiment import run_experiment as run_experiment
@@ -18,4 +18,4 @@ if TYPE_CHECKING:
     from qllmft.run.tracking import run_tracked as run_tracked
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__)
+    __all__, __getattr__ = make_lazy_imports(__name__)

@@ -17,24 +17,33 @@ import torch
 
 from qllmft import embed, training  # what a body needs to learn is imported on its first use
 from qllmft.config import BodyConfig
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.data import Table
 from qllmft.embed import body_identity, default_cache_folder, locate_body
 from qllmft.events import stage
 from qllmft.randomness import derive_seed
 from qllmft.run.lock import sole_use
-from qllmft.run.needs import GB, LARGE, check_memory, duration_text, epoch_core_seconds, seconds_of
+from qllmft.run.needs import (
+    GB,
+    LARGE_STATES_BYTES,
+    check_memory,
+    duration_text,
+    epoch_core_seconds,
+    time_value_and_gradient,
+)
 from qllmft.run.setup import RunSetup
-from qllmft.run.vectors import Vectors, vectors_of
+from qllmft.run.vectors import Vectors, embed_splits
 from qllmft.training import Checkpoint, EndToEnd, Examples
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 
 def tuned_body(setup: RunSetup) -> BodyConfig:
     """Return the body after the contrastive step, which continues from its checkpoint and is made once."""
-    config, folder, train = setup.config, setup.folder, setup.splits.train
+    config = setup.config
+    folder = setup.folder
+    train = setup.splits.train
     if config.body.contrastive.loss == "cosine":
-        return _tuned_in(setup, folder.contrastive_body, folder.contrastive_checkpoint)
+        return _load_or_tune_body(setup, folder.contrastive_body, folder.contrastive_checkpoint)
     location = locate_body(config.body)
     # a download tells the hub's commit
     location = location if location.identity else embed.Body(config.body, location).location
@@ -46,7 +55,7 @@ def tuned_body(setup: RunSetup) -> BodyConfig:
         train.labels.tolist(),
         [torch.__version__, torch.get_num_threads(), config.body.device],
     ]
-    if "lora" not in config.body.unchanged():
+    if "lora" not in config.body.neutral_settings():
         content.append(config.body.lora.model_dump(mode="json"))
     name = hashlib.sha256(json.dumps(content).encode("utf-8", "surrogatepass")).hexdigest()[:16]
     shared = default_cache_folder() / f"contrastive-{name}"
@@ -55,58 +64,72 @@ def tuned_body(setup: RunSetup) -> BodyConfig:
         setup.message(f"contrastive step: made before on these texts, kept in {shared}")
     with sole_use(shared, setup.message):
         checkpoint = Checkpoint(shared / folder.contrastive_checkpoint.path.name)
-        return _tuned_in(setup, tuned, checkpoint)
+        return _load_or_tune_body(setup, tuned, checkpoint)
 
 
-def _tuned_in(setup: RunSetup, place: Path, checkpoint: Checkpoint) -> BodyConfig:
-    """Return the tuned body in the folder ``place``, and train it unless the folder exists."""
-    config, train = setup.config, setup.splits.train
+def _load_or_tune_body(setup: RunSetup, tuned_folder: Path, checkpoint: Checkpoint) -> BodyConfig:
+    """Return the tuned body in the folder ``tuned_folder``, and train it unless the folder exists."""
+    config = setup.config
+    train = setup.splits.train
     settings = config.body.contrastive
-    if not place.is_dir():
+    if not tuned_folder.is_dir():
         loaded = embed.Body(config.body)
         adapter = config.body.model_copy(update={"trainable": "lora"})
-        own = adapter if settings.adapts(loaded.n_weights) else None
-        body = embed.TrainableBody(loaded, derive_seed(config.seed, "adapter"), config=own)
+        adapter_config = adapter if settings.adapts(loaded.n_weights) else None
+        body = embed.TrainableBody(
+            loaded, derive_seed(config.seed, "adapter"), config=adapter_config
+        )
         setup.classifier(body.body.dimension)  # raises if the head does not fit on the body
         setup.folder.open_for(config)
-        total, done = training.contrastive_steps(len(train), settings), checkpoint.epochs_done()
-        _announce(setup, body, total - done, place)
+        total = training.contrastive_steps(len(train), settings)
+        done = checkpoint.epochs_done()
+        _announce_contrastive_step(setup, body, total - done, tuned_folder)
         started = time.perf_counter()
         with stage(setup.on_event, "contrastive", total=total, done=done) as advance:
-            how = settings.of_adapter if body.adapted else settings
+            step_settings = settings.for_adapter if body.adapted else settings
             loss = training.fit_contrastive(
-                body, train, how, config.seed, checkpoint=checkpoint, on_step=advance
+                body, train, step_settings, config.seed, checkpoint=checkpoint, on_step=advance
             )
         name = "squared error" if settings.loss == "cosine" else "loss"
         end = "" if math.isnan(loss) else f", {name} at the end {loss:.4f}"  # NaN: no step was left
         setup.message(f"contrastive step: {time.perf_counter() - started:.0f} s{end}")
-        body.save(place)
+        body.save(tuned_folder)
         checkpoint.path.unlink(missing_ok=True)
-    from qllmft.embed.adapter import CONFIG
+    from qllmft.embed.adapter import ADAPTER_CONFIG
 
     # all weights of the body, or an adapter alone
-    adapted = (place / CONFIG).exists()
-    return config.body.with_adapter(place) if adapted else config.body.saved_in(place)
+    adapted = (tuned_folder / ADAPTER_CONFIG).exists()
+    return (
+        config.body.with_adapter(tuned_folder) if adapted else config.body.with_folder(tuned_folder)
+    )
 
 
-def _announce(setup: RunSetup, body: embed.TrainableBody, steps: int, place: Path) -> None:
+def _announce_contrastive_step(
+    setup: RunSetup, body: embed.TrainableBody, steps: int, place: Path
+) -> None:
     """Report the duration of the contrastive step, from a few texts, and its memory and disk space."""
-    settings, train = setup.config.body.contrastive, setup.splits.train
-    cosine, n_pairs = settings.loss == "cosine", training.contrastive_pairs(len(train), settings)
+    settings = setup.config.body.contrastive
+    train = setup.splits.train
+    cosine = settings.loss == "cosine"
+    n_pairs = training.contrastive_pairs(len(train), settings)
     texts = train.texts[: settings.batch_size] if cosine else training.typical_texts(train)
-    of_a_text = sum(seconds_of(lambda: body(texts).sum(), body, repeats=2)) / len(texts)
-    embedded = 2 * n_pairs if cosine else len(train)  # texts of an epoch
-    left = steps / training.contrastive_steps(len(train), settings)
-    duration = duration_text(left * settings.epochs * embedded * of_a_text)
+    seconds_per_text = sum(
+        time_value_and_gradient(lambda: body(texts).sum(), body, repeats=2)
+    ) / len(texts)
+    texts_per_epoch = 2 * n_pairs if cosine else len(train)  # texts of an epoch
+    remaining_share = steps / training.contrastive_steps(len(train), settings)
+    duration = duration_text(remaining_share * settings.epochs * texts_per_epoch * seconds_per_text)
     weights = 4 * body.n_parameters
     memory = (4 * weights + 4 * body.n_frozen) / GB
     learning = f"an adapter of {body.n_parameters:,} weights learns, with " if body.adapted else ""
     place_text = "" if cosine else f", in {place.parent}, for all heads on these texts"
-    again = f", and about as long for each of {setup.steps - 1} others" if setup.steps > 1 else ""
+    repetition_text = (
+        f", and about as long for each of {setup.steps - 1} others" if setup.steps > 1 else ""
+    )
     setup.message(
         f"{setup.config.body.model}: contrastive step on {n_pairs:,} pairs of training "
-        f"texts{'' if cosine else ' an epoch'}, {count_of(settings.epochs, 'epoch')}: about "
-        f"{duration}{again}, {learning}{memory:.1f} GB of memory for "
+        f"texts{'' if cosine else ' an epoch'}, {format_count(settings.epochs, 'epoch')}: about "
+        f"{duration}{repetition_text}, {learning}{memory:.1f} GB of memory for "
         f"weights, gradients and moments; {'it' if body.adapted else 'the tuned body'} takes {weights / GB:.2f} GB on "
         f"disk{place_text}."
     )
@@ -120,43 +143,52 @@ class FrozenBody:
 
     def __init__(self, setup: RunSetup, body: BodyConfig) -> None:
         self.start = body
-        self.head_vectors = self.baseline_vectors = vectors_of(setup, body)
+        self.head_vectors = self.baseline_vectors = embed_splits(setup, body)
         self.dimension = self.head_vectors.dimension  # D
         self._setup = setup
         self.classifier = setup.classifier(self.dimension)  # with its initial weights
 
     def announce(self, epochs_done: int) -> None:
         """Report the duration of a long training, from one batch, and the memory of the engine's states."""
-        config, backend, sizes = self._setup.config, self._setup.backend, self._setup.splits.sizes
-        epochs, size = config.train.epochs - epochs_done, config.train.batch_size
+        config = self._setup.config
+        backend = self._setup.backend
+        sizes = self._setup.splits.sizes
+        epochs = config.train.epochs - epochs_done
+        size = config.train.batch_size
         if config.model.head != "quantum" or backend.capabilities.remote:
             return
         if backend.capabilities.adjoint:
             memory = check_memory(config, min(size, sizes["train"]))
             trajectories = config.noise.shot_test == "per_shot"
-            if not epochs or not (trajectories or memory >= LARGE):
+            if not epochs or not (trajectories or memory >= LARGE_STATES_BYTES):
                 return
-            cores, n_classes = thread_count(), self._setup.corpus.n_classes
+            cores = thread_count()
+            n_classes = self._setup.corpus.n_classes
             epoch = epoch_core_seconds(config, self.dimension, n_classes, sizes) / cores
-            states = f"{memory / GB:.2g} GB for states, and " if memory >= LARGE else ""
+            states = (
+                f"{memory / GB:.2g} GB for states, and " if memory >= LARGE_STATES_BYTES else ""
+            )
             shots = ", with error trajectories for each shot of a validation text" * trajectories
             self._setup.message(
                 f"Training takes {states}about {duration_text(epoch)} an epoch, "
                 f"{duration_text(config.train.epochs * epoch)} in all on {cores} free cores{shots}."
             )
         elif epochs:
-            batch, model = self.head_vectors.train.x[:size], self.classifier
-            forward, backward = seconds_of(lambda: model(batch).sum(), model, repeats=1)
+            batch = self.head_vectors.train.x[:size]
+            model = self.classifier
+            forward, backward = time_value_and_gradient(
+                lambda: model(batch).sum(), model, repeats=1
+            )
             work = (forward + backward) * sizes["train"] + forward * sizes["validation"]
             seconds = work / len(batch)
             self._setup.message(
-                f"{backend.name}: an epoch will take about {seconds:.0f} s, {count_of(epochs, 'epoch')} "
+                f"{backend.name}: an epoch will take about {seconds:.0f} s, {format_count(epochs, 'epoch')} "
                 f"{epochs * seconds / 60:.0f} min. The backend adjoint computes the same gradients faster, with "
                 "--noise and --shots too."
             )
 
     @property
-    def learnt(self) -> tuple[Examples, Examples]:
+    def training_inputs(self) -> tuple[Examples, Examples]:
         """Return the training and validation texts for `TrainedHead.fit`."""
         return self.head_vectors.train, self.head_vectors.validation
 
@@ -164,7 +196,7 @@ class FrozenBody:
         """Return the seconds of the training, whose last call took ``wall``."""
         return wall
 
-    def saved(self) -> tuple[BodyConfig, str]:
+    def save_body(self) -> tuple[BodyConfig, str]:
         """Return the body of the trained head and its identity."""
         return self.start, self.head_vectors.identity
 
@@ -177,8 +209,8 @@ class LearningBody:
     def __init__(self, setup: RunSetup, start: BodyConfig) -> None:
         self._setup = setup
         self._place = setup.folder.trained_body(start)
-        kept = start.with_adapter if start.adapts else start.saved_in
-        self._trained = kept(self._place)
+        make_config = start.with_adapter if start.adapts else start.with_folder
+        self._trained = make_config(self._place)
         self._start = start
         # body of the baselines; None: the contrastive step made it, and the head's is another
         self.start = None if setup.config.body.contrastive.switched_on else start
@@ -189,29 +221,36 @@ class LearningBody:
 
     def announce(self, epochs_done: int) -> None:
         """Report the duration of training, from one batch, and its memory and disk space."""
-        config, splits, body = self._setup.config, self._setup.splits, self.end_to_end.body
+        config = self._setup.config
+        splits = self._setup.splits
+        body = self.end_to_end.body
         if not (epochs := config.train.epochs - epochs_done):
             return
         batch = splits.train.texts[: config.train.batch_size]
-        forward, backward = seconds_of(lambda: self.end_to_end(batch).sum(), self.end_to_end)
+        forward, backward = time_value_and_gradient(
+            lambda: self.end_to_end(batch).sum(), self.end_to_end
+        )
         work = (forward + backward) * len(splits.train) + forward * len(splits.validation)
-        epoch, weights, frozen = work / len(batch), 4 * body.n_parameters, 4 * body.n_frozen
+        epoch = work / len(batch)
+        weights = 4 * body.n_parameters
+        frozen = 4 * body.n_frozen
         learning = (
             f"an adapter of {body.n_parameters:,} weights learns too, beside {body.n_frozen / 1e6:.1f} million "
             "frozen ones."
             if body.adapted
             else f"its {body.n_parameters / 1e6:.1f} million weights learn too."
         )
-        memory, saving = (5 * weights + frozen) / GB, (13 * weights + frozen) / GB
+        memory = (5 * weights + frozen) / GB
+        saving = (13 * weights + frozen) / GB
         self._setup.message(
             f"{config.body.model}: {learning} An epoch will take about {duration_text(epoch)}, "
-            f"{count_of(epochs, 'epoch')} {duration_text(epochs * epoch)}; {memory:.1f} GB of memory for weights, "
+            f"{format_count(epochs, 'epoch')} {duration_text(epochs * epoch)}; {memory:.1f} GB of memory for weights, "
             f"gradients, moments and the best weights ({saving:.1f} GB when a checkpoint is written); "
             f"{4 * weights / GB:.1f} GB on disk until the run is finished, then {weights / GB:.2f} GB."
         )
 
     @property
-    def learnt(self) -> tuple[Table, Table]:
+    def training_inputs(self) -> tuple[Table, Table]:
         """Return the training and validation texts for `TrainedHead.fit`."""
         return self._setup.splits.train, self._setup.splits.validation
 
@@ -220,7 +259,7 @@ class LearningBody:
         del wall
         return sum(metrics.seconds for metrics in self._setup.folder.metrics())
 
-    def saved(self) -> tuple[BodyConfig, str]:
+    def save_body(self) -> tuple[BodyConfig, str]:
         """Save the body of the selected epoch in the model's folder and return it with its identity."""
         self.end_to_end.body.save(self._place)
         return self._trained, body_identity(self._trained, locate_body(self._trained))
@@ -228,18 +267,18 @@ class LearningBody:
     @cached_property
     def head_vectors(self) -> Vectors:
         """Return the texts as the trained body embeds them."""
-        return vectors_of(self._setup, self._trained)
+        return embed_splits(self._setup, self._trained)
 
     @cached_property
     def baseline_vectors(self) -> Vectors:
         """Return the texts as the body embedded them before training."""
-        return vectors_of(self._setup, self._start)
+        return embed_splits(self._setup, self._start)
 
 
 RunBody = FrozenBody | LearningBody
 
 
-def body_of(setup: RunSetup) -> RunBody:
+def make_body(setup: RunSetup) -> RunBody:
     """Return the run's body, after its contrastive step if it has one."""
     start = tuned_body(setup) if setup.config.body.contrastive.switched_on else setup.config.body
     return LearningBody(setup, start) if setup.config.body.trainable else FrozenBody(setup, start)

@@ -21,7 +21,7 @@ from qllmft.baselines import (
     fit_and_score,
     fit_without_circuit,
     make_baselines,
-    score_of,
+    score_answers,
 )
 from qllmft.config import RunConfig
 from qllmft.config.training import StrengthChoice
@@ -30,9 +30,9 @@ from qllmft.events import BackendReady, EpochEnded, Event, Message, OnEvent, sta
 from qllmft.files import write_json
 from qllmft.heads import Classifier
 from qllmft.heads.classical import KernelMachine
-from qllmft.run.bodies import FrozenBody, body_of
+from qllmft.run.bodies import FrozenBody, make_body
 from qllmft.run.device import compile_kernels
-from qllmft.run.folder import Outcome, RunFolder, folder_of
+from qllmft.run.folder import Outcome, RunFolder, run_folder
 from qllmft.run.novelty import Novelty
 from qllmft.run.record import (
     WITHOUT_CIRCUIT,
@@ -45,9 +45,9 @@ from qllmft.run.record import (
 from qllmft.run.setup import RunSetup, SharedInputs
 from qllmft.run.vectors import word_vectors
 from qllmft.tasks.accuracy import balanced_accuracy
-from qllmft.training import EpochMetrics, Examples, logits_of
+from qllmft.training import EpochMetrics, Examples, compute_logits
 
-LEAST = 1e-30  # probability whose logarithm is finite in float32
+MIN_PROBABILITY = 1e-30  # probability whose logarithm is finite in float32
 
 
 class FoldInterruptedError(Exception):
@@ -59,7 +59,7 @@ class FoldInterruptedError(Exception):
 
 
 @dataclass(frozen=True)
-class _OfFold:
+class _FoldModel:
     """Model of a row of the table that was trained without a fold."""
 
     fitted: FittedHead  # with its answers to the fold's texts
@@ -69,13 +69,13 @@ class _OfFold:
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutResults:
     """Results of a row's models for the training texts, each by the model that was trained without the text's fold."""
 
-    parts: Sequence[_OfFold]  # by fold
+    parts: Sequence[_FoldModel]  # by fold
     rows: Sequence[NDArray[np.int64]]  # of the training table, by fold
 
-    def settle(self, head: Head) -> None:
+    def choose_settings(self, head: Head) -> None:
         """Prepare a head for its training on all texts: its settings are those that are best over all folds."""
         if isinstance(head, TrainedHead):
             head.calibrates_in_fit = False
@@ -92,64 +92,78 @@ class HeldOut:
     def _mean_strength(self) -> float | StrengthChoice:
         """Return the geometric mean of the C that each fold chose, or the rule of `linear_solution` if none did."""
         settings = [part.fitted.head.settings for part in self.parts]
-        logarithms = [math.log(each["C"]) for each in settings if "C" in each]
+        logarithms = [
+            math.log(fold_settings["C"]) for fold_settings in settings if "C" in fold_settings
+        ]
         return math.exp(fmean(logarithms)) if logarithms else "auto"
 
-    def fitted(self, head: Head, train: Examples, seconds: float) -> FittedHead:
+    def calibrate_and_score(self, head: Head, train: Examples, seconds: float) -> FittedHead:
         """Calibrate a head that was trained on all texts, and return it with the folds' answers and all seconds."""
-        found = self.probabilities
-        if found is not None and isinstance(head, TrainedHead) and head.calibrates(len(train)):
-            head.calibrate(np.log(np.maximum(found, LEAST)), train.y.numpy())
-        answers = self._of_texts([part.fitted.validation_answers for part in self.parts])
+        probabilities = self.probabilities
+        if (
+            probabilities is not None
+            and isinstance(head, TrainedHead)
+            and head.calibrates(len(train))
+        ):
+            head.calibrate(np.log(np.maximum(probabilities, MIN_PROBABILITY)), train.y.numpy())
+        answers = self._in_text_order([part.fitted.validation_answers for part in self.parts])
         exact = [part.fitted.validation_exact for part in self.parts]
         share = [len(rows) / len(train) for rows in self.rows]
         mean = None if None in exact else float(np.dot(np.array(exact, np.float64), share))
         seconds += sum(part.fitted.seconds for part in self.parts)
-        return FittedHead(head, answers, score_of(train, answers), seconds, mean)
+        return FittedHead(head, answers, score_answers(train, answers), seconds, mean)
 
     def control(self, head: TrainedHead, train: Examples) -> FittedHead | None:
         """Return the model of a head without its circuit, its penalty chosen over all folds."""
-        copies = [part.control for part in self.parts if part.control]
-        if not copies:
+        fold_controls = [part.control for part in self.parts if part.control]
+        if not fold_controls:
             return None
-        found = fit_without_circuit(head, train, train, [each.head for each in copies])
-        answers = self._of_texts([each.validation_answers for each in copies])
-        return found and replace(
-            found, validation_answers=answers, validation=score_of(train, answers)
+        control = fit_without_circuit(
+            head, train, train, [fold_control.head for fold_control in fold_controls]
+        )
+        answers = self._in_text_order(
+            [fold_control.validation_answers for fold_control in fold_controls]
+        )
+        return control and replace(
+            control, validation_answers=answers, validation=score_answers(train, answers)
         )
 
     @property
     def probabilities(self) -> NDArray[np.floating] | None:
         """Return probabilities (N, k) of the training texts, or None if the models have none."""
-        found = [part.probabilities for part in self.parts]
-        return None if any(each is None for each in found) else self._of_texts(found)
+        fold_probabilities = [part.probabilities for part in self.parts]
+        return (
+            None
+            if any(probabilities is None for probabilities in fold_probabilities)
+            else self._in_text_order(fold_probabilities)
+        )
 
-    def probabilities_of(self, head: Head) -> NDArray[np.floating] | None:
+    def calibrated_probabilities(self, head: Head) -> NDArray[np.floating] | None:
         """Return `probabilities`, calibrated as a head that was trained on all texts is."""
-        found = self.probabilities
+        probabilities = self.probabilities
         temperature = getattr(head, "temperature", None)
-        if found is None or temperature is None:
-            return found
-        powers = np.maximum(found, LEAST) ** (1.0 / temperature)
+        if probabilities is None or temperature is None:
+            return probabilities
+        powers = np.maximum(probabilities, MIN_PROBABILITY) ** (1.0 / temperature)
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
     def rescale(self, classifier: Classifier) -> None:
         """Give support vectors the geometric mean of the scales that the folds chose for their outputs, in place."""
-        found = [part.scale for part in self.parts if part.scale is not None]
-        if found and isinstance(classifier.head, KernelMachine):
-            classifier.head.scale.fill_(math.exp(fmean(map(math.log, found))))
+        scales = [part.scale for part in self.parts if part.scale is not None]
+        if scales and isinstance(classifier.head, KernelMachine):
+            classifier.head.scale.fill_(math.exp(fmean(map(math.log, scales))))
 
-    def _of_texts(self, found: Sequence[Any]) -> NDArray[Any]:
+    def _in_text_order(self, fold_results: Sequence[Any]) -> NDArray[Any]:
         """Return results by fold in the order of the training texts."""
-        together = np.concatenate(found)
-        return together[np.argsort(np.concatenate(self.rows), kind="stable")]
+        fold_ordered = np.concatenate(fold_results)
+        return fold_ordered[np.argsort(np.concatenate(self.rows), kind="stable")]
 
 
 @dataclass(frozen=True)
 class CrossValidation:
     """Results of all folds."""
 
-    rows: Sequence[HeldOut]  # the head, then its baselines
+    rows: Sequence[HeldOutResults]  # the head, then its baselines
     metrics: Sequence[Sequence[EpochMetrics]]  # of the head, by fold
     distances: NDArray[np.float32]  # ascending, of texts from the training texts of the other folds
 
@@ -178,78 +192,89 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
     """
     splits = setup.splits
     assert splits.folds is not None
-    found, metrics, distances = [], [], []
+    fold_models = []
+    metrics = []
+    distances = []
     for fold in range(splits.n_folds):
-        own = _of_fold(setup, fold)
-        body = body_of(own)
+        fold_setup = _make_fold_setup(setup, fold)
+        body = make_body(fold_setup)
         assert isinstance(body, FrozenBody)
         if fold == 0:
-            n_texts = own.splits.sizes
+            n_texts = fold_setup.splits.sizes
             compile_kernels(
-                setup.config, body.dimension, setup.corpus.n_classes, n_texts, own.on_event
+                setup.config, body.dimension, setup.corpus.n_classes, n_texts, fold_setup.on_event
             )
         epochs: list[EpochMetrics] = []
         head = make(body, epochs.append)
         sizes = body.classifier.n_parameters, body.dimension, setup.corpus.n_classes
         heads = [head, *make_baselines(setup.config, *sizes, len(splits.train))]
-        for each in heads:
-            if isinstance(each, TrainedHead):
-                each.calibrates_in_fit = False
-            elif not hasattr(each, "choose"):
+        for head_or_baseline in heads:
+            if isinstance(head_or_baseline, TrainedHead):
+                head_or_baseline.calibrates_in_fit = False
+            elif not hasattr(head_or_baseline, "choose"):
                 raise UserError(
-                    f"the baseline {each.name!r} has no method `choose`, which takes the settings that are best over "
+                    f"the baseline {head_or_baseline.name!r} has no method `choose`, which takes the settings that "
+                    "are best over "
                     "folds. Leave it out of baselines.names, or leave data.validation_folds out."
                 )
-        found.append([_fit(own, each, body, fold) for each in heads])
+        fold_models.append(
+            [
+                _fit_without_fold(fold_setup, head_or_baseline, body, fold)
+                for head_or_baseline in heads
+            ]
+        )
         metrics.append(epochs)
-        distances.append(Novelty.of(body.head_vectors, setup.config.seed).distances)
+        distances.append(Novelty.from_vectors(body.head_vectors, setup.config.seed).distances)
     rows = [np.flatnonzero(splits.folds == fold) for fold in range(splits.n_folds)]
-    held = [HeldOut(parts, rows) for parts in zip(*found, strict=True)]
-    return CrossValidation(held, metrics, np.sort(np.concatenate(distances)))
+    row_results = [HeldOutResults(parts, rows) for parts in zip(*fold_models, strict=True)]
+    return CrossValidation(row_results, metrics, np.sort(np.concatenate(distances)))
 
 
-def _of_fold(setup: RunSetup, fold: int) -> RunSetup:
+def _make_fold_setup(setup: RunSetup, fold: int) -> RunSetup:
     """Return the setup of a fold; messages are those of the first one."""
-    left_out = BackendReady | EpochEnded | Message if fold else BackendReady | EpochEnded
+    dropped_events = BackendReady | EpochEnded | Message if fold else BackendReady | EpochEnded
 
     def on_event(event: Event) -> None:
-        if not isinstance(event, left_out):
+        if not isinstance(event, dropped_events):
             setup.on_event(event)
 
     return replace(
         setup,
         folder=RunFolder(setup.folder.checkpoint.path.parent).fold(fold),
-        splits=setup.splits.of_fold(fold),
+        splits=setup.splits.take_fold(fold),
         on_event=on_event,
         read_test=False,
         steps=setup.splits.n_folds + 1 - fold,
     )
 
 
-def _fit(setup: RunSetup, head: Head, body: FrozenBody, fold: int) -> _OfFold:
+def _fit_without_fold(setup: RunSetup, head: Head, body: FrozenBody, fold: int) -> _FoldModel:
     """Train a head without a fold, and answer the fold's texts."""
     vectors = word_vectors(setup) if isinstance(head, WordBaseline) else body.head_vectors
-    train, held = vectors.train, vectors.validation
+    train = vectors.train
+    held_out = vectors.validation
     title = f"{head.name}, fold {fold + 1} of {setup.steps + fold - 1}"
     with stage(setup.on_event, "fitting", title):
-        fitted = fit_and_score(head, train, held)
+        fitted = fit_and_score(head, train, held_out)
     if head.interrupted:
         selection = head.selection if isinstance(head, TrainedHead) else None
         raise FoldInterruptedError(selection.signal if selection else None)
     if isinstance(head, TrainedHead):
-        control = fit_without_circuit(head, train, held)
-        return _OfFold(fitted, control, head.probabilities(held.x.numpy()), None)
-    kept = as_classifier(head, held, setup.corpus.n_classes)
-    if kept is None:
-        return _OfFold(fitted, None, None, None)
-    found = held.task.probabilities(logits_of(kept.classifier, held.x))
-    machine = kept.classifier.head
+        control = fit_without_circuit(head, train, held_out)
+        return _FoldModel(fitted, control, head.probabilities(held_out.x.numpy()), None)
+    stored_classifier = as_classifier(head, held_out, setup.corpus.n_classes)
+    if stored_classifier is None:
+        return _FoldModel(fitted, None, None, None)
+    probabilities = held_out.task.probabilities(
+        compute_logits(stored_classifier.classifier, held_out.x)
+    )
+    machine = stored_classifier.classifier.head
     scale = float(machine.scale) if isinstance(machine, KernelMachine) else None
-    return _OfFold(fitted, None, found, scale)
+    return _FoldModel(fitted, None, probabilities, scale)
 
 
 # does the run of a configuration in a folder with shared texts
-RunOfFold = Callable[[RunConfig, Path, SharedInputs], Outcome]
+RunFold = Callable[[RunConfig, Path, SharedInputs], Outcome]
 
 
 # --- one run for each fold, and a record of all rows, each tested once
@@ -259,7 +284,7 @@ def run_folds(
     config: RunConfig,
     out: Path | None,
     on_event: OnEvent,
-    run: RunOfFold,
+    run: RunFold,
     inputs: SharedInputs | None,
 ) -> Outcome:
     """Do a run for each fold, and return the outcome with the record of all rows.
@@ -279,61 +304,80 @@ def run_folds(
     Raises:
         UserError: if the folder is that of a run, the texts are too few for the folds, or a fold has lost its answers.
     """
-    folder, texts = folder_of(config, out), inputs or SharedInputs()
+    folder = run_folder(config, out)
+    texts = inputs or SharedInputs()
     if folder.config_file.exists():
         raise UserError(
             f"{folder.path} holds a run, and folds are runs in a folder of their own. Choose another folder with --out."
         )
     corpus = texts.corpus(config.data)
     outcomes: list[Outcome] = []
-    of_folds = [
+    fold_data = [
         config.data.model_copy(update={"fold": fold}) for fold in range(config.data.folds or 0)
     ]
-    held = []  # labels of the validation texts
-    for data in of_folds:  # before a fold begins
+    validation_labels = []  # labels of the validation texts
+    for data in fold_data:  # before a fold begins
         texts.add(data, corpus)
-        held.append(texts.splits(data, config.seed).validation.labels)
-    for fold, data in enumerate(of_folds):
-        own = config.model_copy(update={"data": data})
+        validation_labels.append(texts.splits(data, config.seed).validation.labels)
+    for fold, data in enumerate(fold_data):
+        fold_config = config.model_copy(update={"data": data})
         on_event(Message(f"fold {fold + 1} of {config.data.folds}"))
-        outcome = run(own, folder.fold(fold).path, texts)
+        outcome = run(fold_config, folder.fold(fold).path, texts)
         if outcome.record is None:
             return replace(outcome, folder=folder)
         outcomes.append(outcome)
-    record = _pooled(config.identity, outcomes, np.concatenate(held))
+    record = _pool_records(config.identity, outcomes, np.concatenate(validation_labels))
     write_json(folder.folds_file, record.to_json())
     return Outcome(folder, record, config.train.epochs)
 
 
-def _pooled(identity: str, outcomes: Sequence[Outcome], validation: NDArray[Any]) -> RunRecord:
+def _pool_records(
+    identity: str, outcomes: Sequence[Outcome], validation: NDArray[Any]
+) -> RunRecord:
     """Return the record of all test rows of the folds, with differences paired by text."""
     records = [outcome.record for outcome in outcomes if outcome.record]
-    kept = []
+    fold_predictions = []
     for folder in (outcome.folder for outcome in outcomes):
-        if (found := folder.read_predictions()) is None:
+        if (stored_predictions := folder.read_predictions()) is None:
             raise UserError(
                 f"{folder.predictions_file} is missing. Delete {folder.result_file}; the same command makes both again."
             )
-        kept.append(found)
-    first, *others = kept
-    common = [name for name in first.answers if all(name in each.answers for each in others)]
-    labels = np.concatenate([each.labels for each in kept])
-    answers = {name: np.concatenate([each.answers[name] for each in kept]) for name in common}
-    validated = {name: np.concatenate([each.validation[name] for each in kept]) for name in common}
-    pooled = Predictions(first.task, labels, answers, first.label_names, validation=validated)
-    names = [name for name in common if name != WITHOUT_CIRCUIT]
+        fold_predictions.append(stored_predictions)
+    first_predictions, *other_predictions = fold_predictions
+    common_names = [
+        name
+        for name in first_predictions.answers
+        if all(name in each.answers for each in other_predictions)
+    ]
+    labels = np.concatenate([each.labels for each in fold_predictions])
+    answers = {
+        name: np.concatenate([each.answers[name] for each in fold_predictions])
+        for name in common_names
+    }
+    validation_answers = {
+        name: np.concatenate([each.validation[name] for each in fold_predictions])
+        for name in common_names
+    }
+    pooled = Predictions(
+        first_predictions.task,
+        labels,
+        answers,
+        first_predictions.label_names,
+        validation=validation_answers,
+    )
+    names = [name for name in common_names if name != WITHOUT_CIRCUIT]
     data = records[0].data
     sizes = {part: sum(record.data.sizes[part] for record in records) for part in data.sizes}
     data = replace(data, sizes=sizes, findings=None, split=None, folds=len(records))
     shares = [record.data.majority for record in records if record.data.majority is not None]
     if len(shares) == len(records):
         data = replace(data, majority=float(np.mean(shares)))
-    models = tuple(_model(name, records, pooled, validation, data.balanced) for name in names)
+    models = tuple(_pool_model(name, records, pooled, validation, data.balanced) for name in names)
     record = replace(records[0], identity=identity, data=data, models=models)
-    return record.compared(pooled)
+    return record.with_differences(pooled)
 
 
-def _model(
+def _pool_model(
     name: str,
     records: Sequence[RunRecord],
     pooled: Predictions,
@@ -349,30 +393,30 @@ def _model(
         validation: labels of the validation texts of all folds.
         balanced: as in `ModelResult`.
     """
-    validated = pooled.validation[name]
-    found = [model for record in records if (model := record.model(name))]
-    loads = [model.load for model in found if model.load is not None]
-    controls = [model.without_circuit for model in found if model.without_circuit]
+    validation_answers = pooled.validation[name]
+    fold_models = [model for record in records if (model := record.model(name))]
+    loads = [model.load for model in fold_models if model.load is not None]
+    controls = [model.without_circuit for model in fold_models if model.without_circuit]
     is_head = name == records[0].head.name  # kept are the answers of its control alone
     controlled = is_head and WITHOUT_CIRCUIT in pooled.answers and len(controls) == len(records)
     scores = pooled.task.scores
     return ModelResult(
         name=name,
-        validation=scores.of(validation, validated),
-        parameters=max(model.parameters for model in found),
-        seconds=sum(model.seconds for model in found),
-        test=scores.of(pooled.labels, pooled.answers_of(name)),
+        validation=scores.from_answers(validation, validation_answers),
+        parameters=max(model.parameters for model in fold_models),
+        seconds=sum(model.seconds for model in fold_models),
+        test=scores.from_answers(pooled.labels, pooled.model_answers(name)),
         load=float(np.mean(loads)) if loads else None,
-        without_circuit=_control(name, controls, pooled, validation, balanced=bool(balanced))
+        without_circuit=_pool_control(name, controls, pooled, validation, balanced=bool(balanced))
         if controlled
         else None,
         test_classes=pooled.by_class(name),
         balanced=balanced,
-        validation_balanced=balanced_accuracy(validation, validated) if balanced else None,
+        validation_balanced=balanced_accuracy(validation, validation_answers) if balanced else None,
     )
 
 
-def _control(
+def _pool_control(
     name: str,
     controls: Sequence[WithoutCircuit],
     pooled: Predictions,
@@ -381,12 +425,13 @@ def _control(
     balanced: bool,
 ) -> WithoutCircuit:
     """Return the result over all folds of a model without its circuit, with its gain paired by text."""
-    scores, answers = pooled.task.scores, map(pooled.answers_of, (name, WITHOUT_CIRCUIT))
+    scores = pooled.task.scores
+    answers = map(pooled.model_answers, (name, WITHOUT_CIRCUIT))
     gain = difference(pooled.task, pooled.labels, *answers, balanced=balanced)
     return WithoutCircuit(
         parameters=max(control.parameters for control in controls),
-        validation=scores.of(validation, pooled.validation[WITHOUT_CIRCUIT]),
-        test=scores.of(pooled.labels, pooled.answers_of(WITHOUT_CIRCUIT)),
+        validation=scores.from_answers(validation, pooled.validation[WITHOUT_CIRCUIT]),
+        test=scores.from_answers(pooled.labels, pooled.model_answers(WITHOUT_CIRCUIT)),
         settings={},
         gain=gain.value,
         gain_interval=gain.interval,

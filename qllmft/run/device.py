@@ -13,7 +13,7 @@ from qllmft.events import OnEvent, stage
 from qllmft.heads.devices import runs_kernels, torch_devices
 from qllmft.run.needs import training_step
 from qllmft.templates import encoder_template, head_template
-from qllmft.training import logits_of
+from qllmft.training import compute_logits
 from qllmft_backends import UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint.chunks import CHUNK_BYTES, SAMPLES_PER_CHUNK
@@ -22,9 +22,10 @@ from qllmft_backends.adjoint.chunks import CHUNK_BYTES, SAMPLES_PER_CHUNK
 # core has 2e9 to 6e9, and an H200 5e11 to 8e11
 CORE_RATE = 4e9
 GPU_RATE = 6e11
-LAUNCHES_S = 1e-3  # of a circuit, with the copies of a model on the CPU: preset single-10q has two, and its step 2.1 ms
+# of a circuit, with the copies of a model on the CPU: preset single-10q has two, and its step 2.1 ms
+LAUNCHES_PER_CIRCUIT_S = 1e-3
 MANY = 1024  # texts of a batch from which more have the same kernels
-CLEARLY = 0.7  # share of the CPU's time below which a GPU is recommended
+CLEARLY_FASTER_SHARE = 0.7  # share of the CPU's time below which a GPU is recommended
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class DeviceTimes:
     @property
     def gpu_is_clearly_faster(self) -> bool:
         """Return whether a GPU is worth a line."""
-        return self.gpu is not None and self.gpu_s < CLEARLY * self.cpu_s
+        return self.gpu is not None and self.gpu_s < CLEARLY_FASTER_SHARE * self.cpu_s
 
     @property
     def text(self) -> str:
@@ -67,7 +68,7 @@ class DeviceTimes:
 def device_times(config: RunConfig) -> DeviceTimes:
     """Return the expected times of a configuration's circuits on the devices of this machine."""
     gpu = next((device for device in torch_devices() if runs_kernels(device)), None)
-    circuits = _circuits(config)
+    circuits = _circuit_sizes(config)
     batch = config.train.batch_size
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cpu_s = gpu_s = 0.0
@@ -75,7 +76,7 @@ def device_times(config: RunConfig) -> DeviceTimes:
         work = batch * gates << n_qubits
         chunk = max(1, min(SAMPLES_PER_CHUNK, CHUNK_BYTES >> (n_qubits + 2)))
         cpu_s += work / (CORE_RATE * min(cores or 1, -(-batch // chunk)))
-        gpu_s += LAUNCHES_S + work / GPU_RATE
+        gpu_s += LAUNCHES_PER_CIRCUIT_S + work / GPU_RATE
     if gpu is None:
         return DeviceTimes(cpu_s, None, gpu_s)
     if reason := _obstacle(config):
@@ -104,24 +105,24 @@ def compile_kernels(
         with training_step(config, dimension, n_classes, rows, backend) as (model, batch, _, step):
             step()
             n_validation = min(sizes["validation"], MANY)
-            logits_of(model, batch.x[np.arange(n_validation) % rows])
+            compute_logits(model, batch.x[np.arange(n_validation) % rows])
 
 
-def _circuits(config: RunConfig) -> list[tuple[int, int]]:
+def _circuit_sizes(config: RunConfig) -> list[tuple[int, int]]:
     """Return the gates and qubits of each circuit of a text."""
     model = config.model
     circuits = []
     encoder = encoder_template(model)
     if encoder is not None:
         encoders = model.most_encoders * (1 + model.odd)
-        circuits += [(_operations(encoder), encoder.num_qubits)] * encoders
+        circuits += [(_count_gates(encoder), encoder.num_qubits)] * encoders
     head = head_template(model)
     if head is not None:
-        circuits += [(_operations(head), head.num_qubits)] * model.registers
+        circuits += [(_count_gates(head), head.num_qubits)] * model.registers
     return circuits
 
 
-def _operations(circuit: QuantumCircuit) -> int:
+def _count_gates(circuit: QuantumCircuit) -> int:
     """Return the gates of a circuit as the engine runs them."""
     try:
         return len(lower(circuit).ops)

@@ -23,29 +23,29 @@ from qllmft.baselines import (
     check_baselines,
     fit_and_score,
     fit_without_circuit,
-    in_latent,
-    left_out,
+    left_out_baselines,
     make_baselines,
-    score_of,
-    scored,
+    score_answers,
+    score_head,
+    to_latent,
 )
 from qllmft.config import RunConfig
 from qllmft.data import Corpus, Findings
-from qllmft.data.corpus import listed
+from qllmft.data.corpus import join_first
 from qllmft.embed import published_name, weights_hash
 from qllmft.embed.reading import Reader
 from qllmft.errors import UserError
 from qllmft.events import EpochEnded, Message, OnEvent, TextsRead, ignore, stage
 from qllmft.model import StoredModel, save_model
-from qllmft.run.bodies import RunBody, body_of
+from qllmft.run.bodies import RunBody, make_body
 from qllmft.run.cross_validation import (
     CrossValidation,
     FoldInterruptedError,
-    HeldOut,
+    HeldOutResults,
     cross_validate,
 )
 from qllmft.run.device import compile_kernels
-from qllmft.run.folder import Outcome, RunFolder, folder_of
+from qllmft.run.folder import Outcome, RunFolder, run_folder
 from qllmft.run.lock import sole_use
 from qllmft.run.novelty import Novelty
 from qllmft.run.reading import reading_sentences
@@ -66,7 +66,7 @@ from qllmft.tasks import TASKS
 from qllmft.tasks.accuracy import balanced_accuracy, majority_share
 from qllmft.tasks.calibration import Calibration, true_probabilities
 from qllmft.templates import check_classes
-from qllmft.training import Checkpoint, EpochMetrics, Examples, logits_of
+from qllmft.training import Checkpoint, EpochMetrics, Examples, compute_logits
 from qllmft.training.linear_model import fold_counts
 from qllmft.training.search import FOLDS
 from qllmft.versions import versions
@@ -101,13 +101,13 @@ def run_experiment(
         RunBusyError: if another process works on the run and ``wait`` is off.
     """
     check_baselines(config.baselines.names, config.data.task)
-    folder = folder_of(config, out)
+    folder = run_folder(config, out)
     folder.check_can_be_made()
     texts = inputs or SharedInputs()
     corpus = texts.corpus(config.data)
     splits = texts.splits(config.data, config.seed)
     check_classes(config.model, corpus.n_classes)
-    finished = _finished(folder, config, corpus, read_test)
+    finished = _read_finished_record(folder, config, corpus, read_test)
     if finished:
         on_event(Message(f"This run is finished already; its record is {folder.result_file}."))
         if read_test:  # the process that finished it may have died before
@@ -115,13 +115,13 @@ def run_experiment(
         folder.remove_temporaries()
         return Outcome(folder, finished, config.train.epochs)
     with sole_use(folder.path, (lambda text: on_event(Message(text))) if wait else None):
-        finished = _finished(folder, config, corpus, read_test)  # by another process
+        finished = _read_finished_record(folder, config, corpus, read_test)  # by another process
         if finished:
             return Outcome(folder, finished, config.train.epochs)
         checked = texts.check(config.data, config.seed)
         on_event(checked)
         backend = training_backend(config, splits, corpus.n_classes, on_event, backend_options)
-        outcome = _work(
+        outcome = _train_and_test(
             RunSetup(
                 config,
                 folder,
@@ -143,30 +143,31 @@ class _Row(NamedTuple):
 
     fitted: FittedHead
     vectors: Vectors
-    held: HeldOut | None = None  # results of the folds; None without folds
+    fold_results: HeldOutResults | None = None  # results of the folds; None without folds
 
     @property
     def validation_balanced(self) -> float:
         """Return the balanced accuracy on the validation texts, of one label per text."""
-        texts = self.vectors.train if self.held else self.vectors.validation
+        texts = self.vectors.train if self.fold_results else self.vectors.validation
         return balanced_accuracy(texts.y.numpy(), self.fitted.validation_answers)
 
 
-def _work(setup: RunSetup) -> Outcome:
+def _train_and_test(setup: RunSetup) -> Outcome:
     """Embed the texts, train the head, fit its baselines and write the record."""
-    folder, config = setup.folder, setup.config
-    reader = Reader.of(config.body)
+    folder = setup.folder
+    config = setup.config
+    reader = Reader.for_body(config.body)
     _report_reading(setup, reader)
     folds = None
     if setup.splits.folds is not None:
         folder.open_for(config)  # the folds have folders there
         try:
-            folds = cross_validate(setup, partial(_head, config))
+            folds = cross_validate(setup, partial(_make_head, config))
         except FoldInterruptedError as stop:
             return Outcome(folder, None, folder.checkpoint.epochs_done(), stop.signal)
-    body = body_of(setup)
+    body = make_body(setup)
     if reader is None:  # a model of the hub was downloaded meanwhile
-        _report_reading(setup, Reader.of(config.body))
+        _report_reading(setup, Reader.for_body(config.body))
     if folds is None:
         n_classes = setup.corpus.n_classes
         compile_kernels(config, body.dimension, n_classes, setup.splits.sizes, setup.on_event)
@@ -181,40 +182,45 @@ def _work(setup: RunSetup) -> Outcome:
         folder.write_metrics(metrics)
         setup.on_event(EpochEnded(metrics))
 
-    head = _head(config, body, on_epoch, folder.checkpoint)
-    held = folds.rows[0] if folds else None
-    if held:
-        held.settle(head)
+    head = _make_head(config, body, on_epoch, folder.checkpoint)
+    head_results = folds.rows[0] if folds else None
+    if head_results:
+        head_results.choose_settings(head)
     with stage(setup.on_event, "training", head.name, config.train.epochs, done):
         started = time.perf_counter()
-        head.fit(*body.learnt)
+        head.fit(*body.training_inputs)
         seconds = body.seconds(time.perf_counter() - started)
     selection = head.selection
     assert selection is not None  # it was trained
     if head.interrupted:
         _save_head(setup, body, head, None)
         return Outcome(folder, None, selection.epochs_done, selection.signal)
-    if held:
-        fitted = held.fitted(head, body.head_vectors.train, seconds)
+    if head_results:
+        fitted = head_results.calibrate_and_score(head, body.head_vectors.train, seconds)
         identity = _save_head(setup, body, head, folds)
     else:  # saved first: the vectors of a trained body are computed from its folder
         identity = _save_head(setup, body, head, None)
-        fitted = scored(head, body.head_vectors.validation, seconds)
-    rows = [_Row(fitted, body.head_vectors, held)]
+        fitted = score_head(head, body.head_vectors.validation, seconds)
+    rows = [_Row(fitted, body.head_vectors, head_results)]
     sizes = body.classifier.n_parameters, body.dimension, setup.corpus.n_classes
     baselines = make_baselines(config, *sizes, len(setup.splits.train))
     for i, baseline in enumerate(baselines, 1):
         with stage(setup.on_event, "fitting", baseline.name):
             words = isinstance(baseline, WordBaseline)
             vectors = word_vectors(setup) if words else body.baseline_vectors
-            rows.append(_fitted(baseline, vectors, folds.rows[i] if folds else None))
+            rows.append(_fit_baseline(baseline, vectors, folds.rows[i] if folds else None))
         if baseline.interrupted:
-            stopped = baseline.selection if isinstance(baseline, TrainedHead) else None
-            return Outcome(folder, None, selection.epochs_done, stopped.signal if stopped else None)
-    record = _record(setup, body, identity, selection.epoch, rows)
+            baseline_selection = baseline.selection if isinstance(baseline, TrainedHead) else None
+            return Outcome(
+                folder,
+                None,
+                selection.epochs_done,
+                baseline_selection.signal if baseline_selection else None,
+            )
+    record = _make_record(setup, body, identity, selection.epoch, rows)
     if setup.read_test:
         _save_baselines(setup, body, rows[1:])
-        record = _tested(setup, record, rows)
+        record = _test_models(setup, record, rows)
     folder.write_result(record)
     if setup.read_test:
         _remove_unneeded(folder, config)
@@ -241,7 +247,7 @@ def _remove_unneeded(folder: RunFolder, config: RunConfig) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _head(
+def _make_head(
     config: RunConfig,
     body: RunBody,
     on_epoch: Callable[[EpochMetrics], None],
@@ -265,20 +271,23 @@ def _head(
     )
 
 
-def _fitted(baseline: Head, vectors: Vectors, held: HeldOut | None) -> _Row:
+def _fit_baseline(baseline: Head, vectors: Vectors, fold_results: HeldOutResults | None) -> _Row:
     """Return the row of a baseline after its fit."""
-    if held is None:
+    if fold_results is None:
         return _Row(fit_and_score(baseline, vectors.train, vectors.validation), vectors)
-    held.settle(baseline)
+    fold_results.choose_settings(baseline)
     started = time.perf_counter()
     baseline.fit(vectors.train, vectors.train)
     seconds = time.perf_counter() - started
-    return _Row(held.fitted(baseline, vectors.train, seconds), vectors, held)
+    return _Row(
+        fold_results.calibrate_and_score(baseline, vectors.train, seconds), vectors, fold_results
+    )
 
 
 def _report_choices(setup: RunSetup) -> None:
     """Report a start at random, few folds of the start's C, and baselines that are left out."""
-    config, train = setup.config, setup.splits.train
+    config = setup.config
+    train = setup.splits.train
     if config.model.start == "linear":
         setup.message(
             "The given settings leave no start at sines: the head's weights start at random, behind encoders that "
@@ -288,28 +297,31 @@ def _report_choices(setup: RunSetup) -> None:
     several = TASKS[config.data.task].several
     if strength == "folds" and not several and (single := _labels_of_one_text(setup)):
         setup.message(
-            f"{listed(single)} {'has' if len(single) == 1 else 'have'} one training text, which leaves no folds. C of "
+            f"{join_first(single)} {'has' if len(single) == 1 else 'have'} one training text, which leaves no "
+            "folds. C of "
             "the head follows from the numbers of texts, and validation texts choose the settings of its baselines."
         )
     if several and strength in ("auto", "folds"):
         counts = fold_counts(train.labels).tolist()
-        few = {
+        small_counts = {
             repr(name): count
             for name, count in zip(setup.corpus.label_names, counts, strict=True)
             if count < FOLDS
         }
-        if few and strength == "folds":
-            numbers = listed([f"{name} {count}" for name, count in few.items()])
+        if small_counts and strength == "folds":
+            numbers = join_first([f"{name} {count}" for name, count in small_counts.items()])
             setup.message(
                 f"Fewer than {FOLDS} training texts have or lack a label: {numbers}. Its threshold rests on these few."
             )
-        elif few:
-            numbers = listed([f"{name} {'none, C = 1' if n < 2 else n}" for name, n in few.items()])
+        elif small_counts:
+            numbers = join_first(
+                [f"{name} {'none, C = 1' if n < 2 else n}" for name, n in small_counts.items()]
+            )
             setup.message(
                 f"C of each label is chosen by cross-validation in {FOLDS} folds; fewer of {numbers}, which too few "
                 "training texts have or lack."
             )
-    for name in left_out(config, len(train)):
+    for name in left_out_baselines(config, len(train)):
         setup.message(
             f"{BASELINES[name].label} is left out: its time grows with the square of the {len(train):,} training "
             "texts. Compare it on fewer with --per-label."
@@ -329,20 +341,21 @@ def _save_head(
     setup: RunSetup, body: RunBody, head: TrainedHead, folds: CrossValidation | None
 ) -> str:
     """Save the selected model, with its body if that was trained, and return the identity of the body."""
-    trained, identity = body.saved()
-    held, probabilities = None, None
+    trained, identity = body.save_body()
+    validation_examples = None
+    probabilities = None
     if not head.interrupted:
-        held = body.head_vectors.validation
-        novelty = Novelty.of(body.head_vectors, setup.config.seed)
+        validation_examples = body.head_vectors.validation
+        novelty = Novelty.from_vectors(body.head_vectors, setup.config.seed)
         if folds:
             novelty = novelty.with_distances(folds.distances)
-            probabilities = folds.rows[0].probabilities_of(head)
+            probabilities = folds.rows[0].calibrated_probabilities(head)
         else:
-            probabilities = head.probabilities(held.x.numpy())
+            probabilities = head.probabilities(validation_examples.x.numpy())
         novelty.save(setup.folder.path)
-    model = _stored(
+    model = _make_stored_model(
         setup,
-        held,
+        validation_examples,
         probabilities,
         classifier=body.classifier,
         config=setup.config.model.for_labels(setup.corpus.n_classes),
@@ -362,20 +375,24 @@ def _save_baselines(setup: RunSetup, body: RunBody, rows: Sequence[_Row]) -> Non
         return
     for row in rows:
         words = isinstance(row.fitted.head, WordBaseline)
-        held = row.vectors.validation
-        found = as_classifier(row.fitted.head, held, setup.corpus.n_classes)
-        if found is None:
+        validation_examples = row.vectors.validation
+        baseline_classifier = as_classifier(
+            row.fitted.head, validation_examples, setup.corpus.n_classes
+        )
+        if baseline_classifier is None:
             continue
-        if row.held:
-            row.held.rescale(found.classifier)
-            probabilities = row.held.probabilities_of(row.fitted.head)
+        if row.fold_results:
+            row.fold_results.rescale(baseline_classifier.classifier)
+            probabilities = row.fold_results.calibrated_probabilities(row.fitted.head)
         else:
-            probabilities = held.task.probabilities(logits_of(found.classifier, held.x))
-        model = _stored(
+            probabilities = validation_examples.task.probabilities(
+                compute_logits(baseline_classifier.classifier, validation_examples.x)
+            )
+        model = _make_stored_model(
             setup,
-            held,
+            validation_examples,
             probabilities,
-            **found._asdict(),
+            **baseline_classifier._asdict(),
             body=row.vectors.body if words else start,
             body_identity=row.vectors.identity,
             dimension=row.vectors.dimension,
@@ -385,20 +402,27 @@ def _save_baselines(setup: RunSetup, body: RunBody, rows: Sequence[_Row]) -> Non
         save_model(place, model, with_body=words)
 
 
-def _stored(
-    setup: RunSetup, held: Examples | None, probabilities: NDArray[np.floating] | None, **parts: Any
+def _make_stored_model(
+    setup: RunSetup,
+    validation_examples: Examples | None,
+    probabilities: NDArray[np.floating] | None,
+    **parts: Any,
 ) -> StoredModel:
     """Return a model with the parts of its record that follow from the run.
 
     Args:
         setup: of the run.
-        held: validation texts; None if training was interrupted.
+        validation_examples: validation texts; None if training was interrupted.
         probabilities: of the labels of these texts, or None if the model has none.
         **parts: other fields of the model.
     """
     truths = None
-    if held is not None and probabilities is not None and held.task.one_label:
-        truths = true_probabilities(probabilities, held.y.numpy())
+    if (
+        validation_examples is not None
+        and probabilities is not None
+        and validation_examples.task.one_label
+    ):
+        truths = true_probabilities(probabilities, validation_examples.y.numpy())
     return StoredModel(
         label_names=setup.corpus.label_names,
         task=setup.config.data.task,
@@ -408,11 +432,13 @@ def _stored(
     )
 
 
-def _record(
+def _make_record(
     setup: RunSetup, body: RunBody, identity: str, epoch: int, rows: Sequence[_Row]
 ) -> RunRecord:
     """Return the record without the test set, with the seconds of the call that trained."""
-    config, corpus, splits = setup.config, setup.corpus, setup.splits
+    config = setup.config
+    corpus = setup.corpus
+    splits = setup.splits
     earlier = setup.folder.read_validation()
     seconds = {model.name: model.seconds for model in earlier.models} if earlier else {}
     learned = None
@@ -455,73 +481,85 @@ def _record(
         ),
         versions=versions(),
         noise=None if config.noise.is_none else config.noise,
-        started=(earlier and earlier.started) or setup.folder.started,
+        started=(earlier and earlier.started) or setup.folder.start_time,
     )
 
 
-def _tested(setup: RunSetup, record: RunRecord, rows: Sequence[_Row]) -> RunRecord:
+def _test_models(setup: RunSetup, record: RunRecord, rows: Sequence[_Row]) -> RunRecord:
     """Add the test set to the record and keep all answers. No other function reads the test set."""
     # fitted before the test set is read; see `fit_without_circuit`
-    controls = [_control(row) for row in rows]
-    task, names = TASKS[setup.config.data.task], setup.corpus.label_names
-    answers, models = {}, []
+    controls = [_fit_control(row) for row in rows]
+    task = TASKS[setup.config.data.task]
+    names = setup.corpus.label_names
+    answers = {}
+    models = []
     validation = {row.fitted.head.name: row.fitted.validation_answers for row in rows}
     for model, control, row in zip(record.models, controls, rows, strict=True):
-        head, test = row.fitted.head, row.vectors.test
+        head = row.fitted.head
+        test = row.vectors.test
         assert test is not None  # the run reads it
-        x, y = test.x.numpy(), test.y.numpy()
-        found = answers[head.name] = head.predict(x)
-        load = without = probabilities = None
+        x = test.x.numpy()
+        y = test.y.numpy()
+        test_answers = answers[head.name] = head.predict(x)
+        load = control_result = probabilities = None
         if test.task.one_label and hasattr(head, "probabilities"):
             probabilities = head.probabilities(x)  # None of labels alone
         if isinstance(head, TrainedHead):
             load = head.load(test)
-            if control and (latent := in_latent(head, test)):
-                other = control.head.predict(latent.x.numpy())
-                answers.setdefault(WITHOUT_CIRCUIT, other)  # of the first row, the run's head
+            if control and (latent := to_latent(head, test)):
+                control_answers = control.head.predict(latent.x.numpy())
+                answers.setdefault(
+                    WITHOUT_CIRCUIT, control_answers
+                )  # of the first row, the run's head
                 validation.setdefault(WITHOUT_CIRCUIT, control.validation_answers)
-                gain = difference(test.task, y, found, other, balanced=bool(model.balanced))
-                without = WithoutCircuit(
+                gain = difference(
+                    test.task, y, test_answers, control_answers, balanced=bool(model.balanced)
+                )
+                control_result = WithoutCircuit(
                     parameters=head.n_encoder_parameters + control.head.n_parameters,
                     validation=control.validation,
-                    test=score_of(test, other),
+                    test=score_answers(test, control_answers),
                     settings=control.head.settings,
                     gain=gain.value,
                     gain_interval=gain.interval,
                 )
-        tested = replace(
+        tested_model = replace(
             model,
-            test=score_of(test, found),
+            test=score_answers(test, test_answers),
             test_exact=head.exact_score(test),
             load=load,
-            without_circuit=without,
-            test_classes=task.by_class(y, found, len(names)),
-            test_calibration=None if probabilities is None else Calibration.of(probabilities, y),
+            without_circuit=control_result,
+            test_classes=task.by_class(y, test_answers, len(names)),
+            test_calibration=None
+            if probabilities is None
+            else Calibration.from_probabilities(probabilities, y),
         )
-        models.append(tested)
-    predictions = Predictions.of(task, names, setup.splits.test, answers, validation)
+        models.append(tested_model)
+    predictions = Predictions.from_answers(task, names, setup.splits.test, answers, validation)
     setup.folder.write_predictions(predictions)
-    return replace(record, models=tuple(models)).compared(predictions)
+    return replace(record, models=tuple(models)).with_differences(predictions)
 
 
-def _control(row: _Row) -> FittedHead | None:
+def _fit_control(row: _Row) -> FittedHead | None:
     """Return the model of a row without its circuit, or None if it has none."""
-    head, vectors = row.fitted.head, row.vectors
+    head = row.fitted.head
+    vectors = row.vectors
     if not isinstance(head, TrainedHead):
         return None
-    if row.held:
-        return row.held.control(head, vectors.train)
+    if row.fold_results:
+        return row.fold_results.control(head, vectors.train)
     return fit_without_circuit(head, vectors.train, vectors.validation)
 
 
-def _finished(
+def _read_finished_record(
     folder: RunFolder, config: RunConfig, corpus: Corpus, read_test: bool
 ) -> RunRecord | None:
     """Return the record of the finished run, without the test set unless it is to be read."""
     if not folder.path.exists():
         return None
     folder.check_holds(config)
-    result, validation = folder.read_result(), folder.read_validation()
+    result = folder.read_result()
+    validation = folder.read_validation()
     for record in (result, validation):
         if record and record.data.fingerprint != corpus.fingerprint:
             raise UserError(

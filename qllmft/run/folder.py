@@ -18,9 +18,9 @@ import psutil
 import tomli_w
 
 from qllmft.config import BodyConfig, RunConfig, parse_config
-from qllmft.config.body import OWN_ADAPTER, OWN_BODY, ROWS
-from qllmft.config.settings import differing
-from qllmft.counts import count_of
+from qllmft.config.body import ADAPTER_FOLDER, BODY_FOLDER, ROWS_FOLDER
+from qllmft.config.settings import find_differing
+from qllmft.counts import format_count
 from qllmft.errors import UserError
 from qllmft.files import (
     is_temporary,
@@ -34,17 +34,19 @@ from qllmft.files import (
     write_text,
     writing,
 )
-from qllmft.run.lock import HOLDER, LOCK
+from qllmft.run.lock import HOLDER_FILE, LOCK_FILE
 from qllmft.run.record import Predictions, RunRecord
 from qllmft.run.verdict import table_html
 from qllmft.tasks import TASK_OF_SCORE, TASKS
 from qllmft.training import Checkpoint, EpochMetrics
 from qllmft_backends.files import open_regular
 
-BEST = "best"  # name of the row with the highest validation score
-NOVELTY = "novelty.safetensors"  # in the folder of a run, and not among the files of a shared model
-_MOST_PID_DIGITS = 10
-LARGEST = 1e300  # of a line's numbers: axes of a figure multiply them
+BEST_ROW = "best"  # name of the row with the highest validation score
+NOVELTY_FILE = (
+    "novelty.safetensors"  # in the folder of a run, and not among the files of a shared model
+)
+_MAX_PID_DIGITS = 10
+LARGEST_METRIC = 1e300  # of a line's numbers: axes of a figure multiply them
 
 
 class RunFolder:
@@ -56,12 +58,12 @@ class RunFolder:
         # time of the first call, until a record holds it
         self.started_file = path / ".started"
         self.metrics_file = path / "metrics.jsonl"  # one JSON object per epoch; see `EpochMetrics`
-        self.novelty_file = path / NOVELTY  # exists only when the head is trained
+        self.novelty_file = path / NOVELTY_FILE  # exists only when the head is trained
         self.model_folder = path / "model"  # the selected model
-        self.rows_folder = path / ROWS  # models of the other rows of the table
-        self.model_body = self.model_folder / OWN_BODY  # its body, if that was trained
+        self.rows_folder = path / ROWS_FOLDER  # models of the other rows of the table
+        self.model_body = self.model_folder / BODY_FOLDER  # its body, if that was trained
         # its body's adapter, if that was trained
-        self.model_adapter = self.model_folder / OWN_ADAPTER
+        self.model_adapter = self.model_folder / ADAPTER_FOLDER
         # record of a run that has not read the test set
         self.validation_file = path / "validation.json"
         self.predictions_file = path / "predictions.json"  # see `Predictions`
@@ -105,15 +107,16 @@ class RunFolder:
         # list the files first: another process may be writing the configuration, which precedes all
         # other files
         files = {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
-        others = {name for name in files if not is_temporary(name)} - {LOCK, HOLDER}
+        run_files = {name for name in files if not is_temporary(name)} - {LOCK_FILE, HOLDER_FILE}
         if self.config_file.exists():
-            held = self.read_config()
-            if held.identity != config.identity:
+            stored_config = self.read_config()
+            if stored_config.identity != config.identity:
                 raise UserError(
                     f"the folder {self.path} holds a run of another configuration; they differ in "
-                    f"{', '.join(differing(held, config))}. Choose another folder with --out, or delete that one."
+                    f"{', '.join(find_differing(stored_config, config))}. Choose another folder with --out, or "
+                    "delete that one."
                 )
-        elif not self.path.is_dir() or others:
+        elif not self.path.is_dir() or run_files:
             raise UserError(
                 f"{self.path} exists and holds no run. Choose another folder with --out."
             )
@@ -124,7 +127,7 @@ class RunFolder:
             if not is_temporary(path.name) or not (path.is_symlink() or path.is_file()):
                 continue
             digits = path.name.rpartition(".")[2]
-            is_process = len(digits) < _MOST_PID_DIGITS and psutil.pid_exists(int(digits))
+            is_process = len(digits) < _MAX_PID_DIGITS and psutil.pid_exists(int(digits))
             if not is_process or int(digits) == os.getpid():
                 with suppress(OSError):
                     path.unlink()
@@ -153,7 +156,7 @@ class RunFolder:
                 write_text(self.started_file, datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
-    def started(self) -> str | None:
+    def start_time(self) -> str | None:
         """Return the time at which the first call of an unfinished run began, in ISO 8601 and UTC, or None."""
         if not self.started_file.exists():
             return None
@@ -186,7 +189,7 @@ class RunFolder:
     def write_metrics(self, metrics: EpochMetrics) -> None:
         """Append one epoch."""
         with writing(str(self.metrics_file)), open_regular(self.metrics_file, append=True) as file:
-            file.write(_line(metrics).encode())
+            file.write(_metrics_line(metrics).encode())
 
     def trained_body(self, body: BodyConfig) -> Path:
         """Return the folder of a body that the run trains: the body itself, or its adapter alone."""
@@ -194,7 +197,7 @@ class RunFolder:
 
     def metrics(self) -> list[EpochMetrics]:
         """Read all complete lines, since a crash may have cut the last one short."""
-        found: list[EpochMetrics] = []
+        complete_epochs: list[EpochMetrics] = []
         content = read_bytes(self.metrics_file) if self.metrics_file.exists() else b""
         for line in content.splitlines():
             try:
@@ -204,20 +207,20 @@ class RunFolder:
                 if numbers["score_exact"] is None:
                     del numbers["score_exact"]
                 # NaN compares as False, and integers of hundreds of digits have no float
-                ordinary = all(abs(number) <= LARGEST for number in numbers.values())
+                ordinary = all(abs(number) <= LARGEST_METRIC for number in numbers.values())
                 if measure not in TASK_OF_SCORE or not ordinary:
                     break
             except (ValueError, KeyError, TypeError):
                 break
-            found.append(metrics)
-        return found
+            complete_epochs.append(metrics)
+        return complete_epochs
 
     def epochs_done(self) -> int:
         """Return the number of epochs with a line, which may be ahead of the checkpoint."""
         return read_bytes(self.metrics_file).count(b"\n") if self.metrics_file.exists() else 0
 
     @property
-    def missing(self) -> str:
+    def missing_parts(self) -> str:
         """Return the parts that an unfinished run lacks although its head is trained, or "" of any other run."""
         finished = self.result_file.exists() or self.validation_file.exists()
         if finished or not self.novelty_file.exists():
@@ -226,12 +229,14 @@ class RunFolder:
 
     def progress(self) -> str:
         """Return the progress of an unfinished run: ``3 of 20 epochs``, with the parts that are missing after them."""
-        missing = f"; missing: {self.missing}" if self.missing else ""
-        return f"{len(self.metrics())} of {count_of(self.read_config().train.epochs, 'epoch')}{missing}"
+        missing = f"; missing: {self.missing_parts}" if self.missing_parts else ""
+        return f"{len(self.metrics())} of {format_count(self.read_config().train.epochs, 'epoch')}{missing}"
 
     def keep_metrics_until(self, epoch: int) -> None:
         """Drop the epochs after the checkpoint, which are trained again to the same bits."""
-        write_text(self.metrics_file, "".join(_line(m) for m in self.metrics() if m.epoch <= epoch))
+        write_text(
+            self.metrics_file, "".join(_metrics_line(m) for m in self.metrics() if m.epoch <= epoch)
+        )
 
     def write_predictions(self, answers: Predictions) -> None:
         """Write the answers on the test set."""
@@ -261,13 +266,13 @@ class RunFolder:
         """
         return self.rows_folder / "-".join(re.findall(r"[a-z0-9]+", name.lower()))
 
-    def kept_rows(self, record: RunRecord) -> dict[str, Path]:
+    def stored_rows(self, record: RunRecord) -> dict[str, Path]:
         """Return the folders of the models of the run's record that were kept, by the name of the row."""
         folders = {model.name: self.row_folder(model.name) for model in record.models}
         folders[record.head.name] = self.model_folder
         return {name: folder for name, folder in folders.items() if folder.is_dir()}
 
-    def model_of(self, name: str) -> tuple[Path, str]:
+    def find_model(self, name: str) -> tuple[Path, str]:
         """Return the folder of the model of a row of the table, and the row's name.
 
         Args:
@@ -276,27 +281,27 @@ class RunFolder:
         Raises:
             UserError: if there is no such row, or its model was not kept.
         """
-        record = self.finished(tested=False)
+        record = self.require_record(tested=False)
         scores = {model.name: model.compared_validation for model in record.models}
-        kept = self.kept_rows(record)
-        if not kept:
+        row_folders = self.stored_rows(record)
+        if not row_folders:
             raise UserError(
                 f"the run in {self.path} has kept no model. Copy the folder again, or train it again."
             )
-        if name == BEST:
-            name = max(kept, key=lambda each: scores[each])
-        if name not in kept:
-            there = "is not kept" if name in scores else "is no row of its table"
+        if name == BEST_ROW:
+            name = max(row_folders, key=lambda row_name: scores[row_name])
+        if name not in row_folders:
+            problem = "is not kept" if name in scores else "is no row of its table"
             raise UserError(
-                f"the run in {self.path}: {name!r} {there}; expected best or one of {', '.join(kept)}."
+                f"the run in {self.path}: {name!r} {problem}; expected best or one of {', '.join(row_folders)}."
             )
-        return kept[name], name
+        return row_folders[name], name
 
     def read_result(self) -> RunRecord | None:
         """Read the record, or return None if the run is not finished."""
         return _read_record(self.result_file)
 
-    def finished(self, *, tested: bool = True) -> RunRecord:
+    def require_record(self, *, tested: bool = True) -> RunRecord:
         """Return the record, also of a run that has not read the test set unless ``tested``, or raise UserError."""
         record = self.read_result() or (None if tested else self.read_validation())
         if record is None:
@@ -307,7 +312,7 @@ class RunFolder:
             )
         return record
 
-    def unfinished(self) -> str:
+    def unfinished_note(self) -> str:
         """Return how far an unfinished run was trained, in words, or "" of a finished run and of a model's folder.
 
         Raises:
@@ -319,7 +324,7 @@ class RunFolder:
         if finished or not self.config_file.is_file():
             return ""
         if not self.metrics():
-            self.finished()
+            self.require_record()
         return (
             f"the run in {self.path} is not finished: its model was trained for {self.progress()}"
         )
@@ -346,10 +351,11 @@ class Outcome:
 
     def __repr__(self) -> str:
         """Return the folder, the score of the head, and the best model on the validation texts."""
-        facts = self._stopped
+        facts = self._interruption_text
         if self.record is not None:
-            head, best = self.record.head, max(self.record.models, key=lambda m: m.validation.value)
-            facts = f"best on the validation texts: {best.name} {best.validation.plain}"
+            head = self.record.head
+            best_model = max(self.record.models, key=lambda m: m.validation.value)
+            facts = f"best on the validation texts: {best_model.name} {best_model.validation.plain}"
             if head.test is not None:
                 name = head.test.measure.name
                 facts = f"{head.name} {head.test} {name} on the test texts; {facts}"
@@ -357,10 +363,10 @@ class Outcome:
 
     def _repr_html_(self) -> str:
         """Return the table of its models, for a notebook."""
-        return table_html(self.record) if self.record else self._stopped
+        return table_html(self.record) if self.record else self._interruption_text
 
     @property
-    def _stopped(self) -> str:
+    def _interruption_text(self) -> str:
         return f"interrupted after epoch {self.epochs_done}"
 
 
@@ -371,7 +377,7 @@ class TrainedRun(Outcome):
     record: RunRecord  # content of ``result.json``
 
     @classmethod
-    def of(cls, outcome: Outcome) -> Self:
+    def from_outcome(cls, outcome: Outcome) -> Self:
         """Return a finished run's outcome.
 
         Raises:
@@ -385,12 +391,12 @@ class TrainedRun(Outcome):
         raise KeyboardInterrupt(f"after epoch {outcome.epochs_done}; the same call resumes the run")
 
 
-def folder_of(config: RunConfig, out: Path | None) -> RunFolder:
+def run_folder(config: RunConfig, out: Path | None) -> RunFolder:
     """Return the folder of a run: ``out``, or ``runs/<identity>`` if that is None."""
     return RunFolder(out or Path("runs") / config.identity)
 
 
-def _line(metrics: EpochMetrics) -> str:
+def _metrics_line(metrics: EpochMetrics) -> str:
     return json.dumps(asdict(metrics), allow_nan=False, ensure_ascii=False) + "\n"
 
 

@@ -17,8 +17,9 @@ from filelock import FileLock, Timeout
 from qllmft.errors import UserError
 from qllmft.files import make_folder, open_regular, read_text, write_text
 
-LOCK, HOLDER = ".lock", ".lock-holder"  # files of a run's folder
-MOST_HOLDER_BYTES = 1_000
+LOCK_FILE = ".lock"  # files of a run's folder
+HOLDER_FILE = ".lock-holder"
+MAX_HOLDER_BYTES = 1_000
 
 
 class RunBusyError(Exception):
@@ -33,14 +34,14 @@ def sole_use(folder: Path, on_wait: Callable[[str], None] | None) -> Iterator[No
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()] or [folder]
     try:
-        lock = _acquired(folder, on_wait)
+        lock = _acquire_lock(folder, on_wait)
     except UserError:
         _delete_lock(folder, missing)
         raise
     try:
         since = datetime.now().astimezone().isoformat(timespec="seconds")
         write_text(
-            folder / HOLDER, f"process {os.getpid()} on {socket.gethostname()} since {since}\n"
+            folder / HOLDER_FILE, f"process {os.getpid()} on {socket.gethostname()} since {since}\n"
         )
         yield
     finally:
@@ -48,27 +49,27 @@ def sole_use(folder: Path, on_wait: Callable[[str], None] | None) -> Iterator[No
         lock.release()
 
 
-def _delete_lock(folder: Path, made: list[Path]) -> None:
+def _delete_lock(folder: Path, new_folders: list[Path]) -> None:
     with suppress(OSError):  # an empty file remains if the system cannot delete open files
-        (folder / HOLDER).unlink(missing_ok=True)
-        (folder / LOCK).unlink()
-        for path in made:  # fails unless they are empty
+        (folder / HOLDER_FILE).unlink(missing_ok=True)
+        (folder / LOCK_FILE).unlink()
+        for path in new_folders:  # fails unless they are empty
             path.rmdir()
 
 
-def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
+def _acquire_lock(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
     """Return the lock on a file that still exists: the holder deletes the file before it releases the lock."""
     while True:
         try:
             make_folder(folder)
-            if (folder / LOCK).is_symlink():  # it could create or empty a file elsewhere
+            if (folder / LOCK_FILE).is_symlink():  # it could create or empty a file elsewhere
                 raise UserError(
-                    f"{folder / LOCK} is a link, expected a file of this folder; delete it."
+                    f"{folder / LOCK_FILE} is a link, expected a file of this folder; delete it."
                 )
-            (folder / LOCK).touch()
+            (folder / LOCK_FILE).touch()
             _check_flock(folder)
-            before = (folder / LOCK).stat().st_ino
-            lock = _locked(folder, on_wait)
+            inode = (folder / LOCK_FILE).stat().st_ino
+            lock = _wait_for_lock(folder, on_wait)
         except FileNotFoundError:  # another process has deleted the empty folder
             continue
         # another process did so between the attempt to make it and the check of its kind
@@ -78,7 +79,7 @@ def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
                     raise
             continue
         with suppress(FileNotFoundError):
-            if (folder / LOCK).stat().st_ino == before:
+            if (folder / LOCK_FILE).stat().st_ino == inode:
                 return lock
         lock.release()
 
@@ -89,7 +90,7 @@ def _check_flock(folder: Path) -> None:
         return
     import fcntl
 
-    with open_regular(folder / LOCK) as file:
+    with open_regular(folder / LOCK_FILE) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_UN)  # nothing is locked yet, so this has no effect
         except OSError as error:
@@ -99,8 +100,8 @@ def _check_flock(folder: Path) -> None:
             ) from error
 
 
-def _locked(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
-    lock = FileLock(folder / LOCK)
+def _wait_for_lock(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
+    lock = FileLock(folder / LOCK_FILE)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -108,7 +109,7 @@ def _locked(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
         # half a second: a process that has just acquired the lock is about to write its name
         for _ in range(20):
             with suppress(OSError, ValueError):  # UserError and broken UTF-8 are ValueErrors
-                holder = read_text(folder / HOLDER, MOST_HOLDER_BYTES).strip()
+                holder = read_text(folder / HOLDER_FILE, MAX_HOLDER_BYTES).strip()
                 break
             time.sleep(0.025)
         busy = f"the run {folder} is worked on by {holder}"

@@ -15,27 +15,37 @@ from torch import Tensor, nn
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
-from qllmft.training import Examples, exact_score, logits_of, one_torch_thread, ridge_of, step_of
+from qllmft.training import (
+    Examples,
+    compute_logits,
+    exact_score,
+    make_ridge_loss,
+    one_torch_thread,
+    open_step,
+)
 from qllmft.training.step import TrainingStep
 from qllmft_backends import Backend, create
 
 GB = 1e9
-LARGE = 48e6  # bytes of states from which training is announced: 18 qubits with a batch of 16
-LARGE_STEP = 2**22  # largest number of amplitudes in a timed batch
+LARGE_STATES_BYTES = (
+    48e6  # bytes of states from which training is announced: 18 qubits with a batch of 16
+)
+MAX_TIMED_AMPLITUDES = 2**22  # largest number of amplitudes in a timed batch
 
 
-def seconds_of(
-    value: Callable[[], Tensor], module: nn.Module, repeats: int = 3
+def time_value_and_gradient(
+    compute_value: Callable[[], Tensor], module: nn.Module, repeats: int = 3
 ) -> tuple[float, float]:
-    """Measure the wall time of ``value``, one number, and of its gradient, in seconds, without a change of the weights.
+    """Measure the wall time of ``compute_value``, one number, and of its gradient, in seconds.
 
-    The fastest repetition counts, since the first one compiles and other processes may delay any.
+    The weights stay as they are. The fastest repetition counts: the first one compiles, and other processes may
+    delay any.
     """
     module.eval()
     best = (float("inf"), float("inf"))
     for _ in range(repeats):
         started = time.perf_counter()
-        result = value()
+        result = compute_value()
         forward = time.perf_counter() - started
         result.backward()  # type: ignore[no-untyped-call]
         best = min(best, (forward, time.perf_counter() - started - forward), key=sum)
@@ -58,18 +68,21 @@ def check_memory(config: RunConfig, batch: int) -> int:
     """Return the bytes of a training step: states of all circuits and the co-states of one."""
     if config.backend.options.get("device", "cpu") != "cpu":
         return 0
-    model, free = config.model, int(psutil.virtual_memory().available)
+    model = config.model
+    free_bytes = int(psutil.virtual_memory().available)
     encoders = model.most_encoders * (1 + model.odd) * (model.encoder == "quantum")
     qubits = [model.latent_encoder_qubits] * encoders
     # shots need as much again for the outcomes
     qubits += [model.register_qubits] * model.registers * (2 if config.noise.shots else 1)
-    each = 4 * sum(1 << q for q in [*qubits, max(qubits)])
-    if batch * each > free:
+    bytes_per_text = 4 * sum(1 << q for q in [*qubits, max(qubits)])
+    if batch * bytes_per_text > free_bytes:
         raise UserError(
-            f"training on {max(qubits)} qubits needs {batch * each / GB:.1f} GB for the states of {batch} texts, and "
-            f"{free / GB:.1f} GB are free: {free // each} texts fit. Set train.batch_size, or take fewer qubits."
+            f"training on {max(qubits)} qubits needs {batch * bytes_per_text / GB:.1f} GB for the states of "
+            f"{batch} texts, and "
+            f"{free_bytes / GB:.1f} GB are free: {free_bytes // bytes_per_text} texts fit. Set train.batch_size, "
+            "or take fewer qubits."
         )
-    return batch * each
+    return batch * bytes_per_text
 
 
 def epoch_core_seconds(
@@ -84,15 +97,29 @@ def epoch_core_seconds(
         sizes: number of texts by split.
     """
     backend = create(config.backend.name, config.backend_options)
-    fitting = LARGE_STEP >> max(config.model.register_qubits, config.model.latent_encoder_qubits)
-    rows = min(config.train.batch_size, sizes["train"], max(1, fitting))
-    with training_step(config, dimension, n_classes, rows, backend) as (model, batch, way, step):
-        training = _core_seconds(lambda: (way.inputs(batch.x), step()))
-        judged = batch  # one text is enough where each shot has a trajectory
+    max_rows = MAX_TIMED_AMPLITUDES >> max(
+        config.model.register_qubits, config.model.latent_encoder_qubits
+    )
+    rows = min(config.train.batch_size, sizes["train"], max(1, max_rows))
+    with training_step(config, dimension, n_classes, rows, backend) as (
+        model,
+        batch,
+        gradient_step,
+        step,
+    ):
+        training = _core_seconds(lambda: (gradient_step.inputs(batch.x), step()))
+        validation_batch = batch  # one text is enough where each shot has a trajectory
         if config.noise.shot_test == "per_shot":
-            judged = batch.take(np.arange(1))
-        validation = _core_seconds(lambda: (logits_of(model, judged.x), exact_score(model, judged)))
-    return training * sizes["train"] / rows + validation * sizes["validation"] / len(judged)
+            validation_batch = batch.take(np.arange(1))
+        validation = _core_seconds(
+            lambda: (
+                compute_logits(model, validation_batch.x),
+                exact_score(model, validation_batch),
+            )
+        )
+    return training * sizes["train"] / rows + validation * sizes["validation"] / len(
+        validation_batch
+    )
 
 
 @contextmanager
@@ -117,23 +144,23 @@ def training_step(
     model = build_classifier(config.model, dimension, n_classes, seed=config.seed, backend=backend)
     x = torch.randn(batch_size, dimension, generator=torch.Generator().manual_seed(0))
     batch = Examples(x, torch.arange(batch_size) % n_classes)
-    ridge = ridge_of(model, batch.task, config.train, batch_size, 1.0)
-    with one_torch_thread(), step_of(model, ridge=ridge) as way:
-        optimizer = torch.optim.Adam(way.parameters(), lr=config.train.lr, fused=True)
-        inputs = way.inputs(batch.x)
+    ridge = make_ridge_loss(model, batch.task, config.train, batch_size, 1.0)
+    with one_torch_thread(), open_step(model, ridge=ridge) as gradient_step:
+        optimizer = torch.optim.Adam(gradient_step.parameters(), lr=config.train.lr, fused=True)
+        inputs = gradient_step.inputs(batch.x)
 
         def step() -> None:
-            way.gradient(inputs, batch.y)
-            way.move(optimizer)
+            gradient_step.gradient(inputs, batch.y)
+            gradient_step.move(optimizer)
 
-        yield model, batch, way, step
+        yield model, batch, gradient_step, step
 
 
 def _core_seconds(work: Callable[[], object]) -> float:
     """Return the median processor time of at least two repetitions, after one that compiles."""
-    found: list[float] = []
-    while len(found) < 3 or sum(found[1:]) < 0.5:
-        before = time.process_time()
+    durations: list[float] = []
+    while len(durations) < 3 or sum(durations[1:]) < 0.5:
+        started = time.process_time()
         work()
-        found.append(time.process_time() - before)
-    return statistics.median(found[1:])
+        durations.append(time.process_time() - started)
+    return statistics.median(durations[1:])

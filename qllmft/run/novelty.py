@@ -14,13 +14,13 @@ from safetensors.torch import load_file, save
 
 from qllmft.errors import UserError
 from qllmft.files import open_regular, write_bytes
-from qllmft.randomness import drawn
-from qllmft.run.folder import NOVELTY as FILE
+from qllmft.randomness import draw_indices
+from qllmft.run.folder import NOVELTY_FILE as FILE
 from qllmft.run.vectors import Vectors
 
-REFERENCES = 1_000  # training texts that are kept, drawn by the run's seed
-DISTANCES = 2_000  # of validation texts that are kept
-_BODY = "body_identity"
+MAX_REFERENCES = 1_000  # training texts that are kept, drawn by the run's seed
+MAX_DISTANCES = 2_000  # of validation texts that are kept
+_BODY_KEY = "body_identity"
 
 
 @dataclass(frozen=True)
@@ -38,31 +38,32 @@ class Novelty:
     calibration: NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, vectors: Vectors, seed: int) -> Self:
-        """Return the directions of a run's training texts, and its calibration texts, at most `REFERENCES` each."""
-        train, validation = vectors.train.x.numpy(), vectors.validation.x.numpy()
-        rows = drawn(len(train), REFERENCES, seed, "novelty")
+    def from_vectors(cls, vectors: Vectors, seed: int) -> Self:
+        """Return the directions of a run's training texts, and its calibration texts, at most `MAX_REFERENCES` each."""
+        train = vectors.train.x.numpy()
+        validation = vectors.validation.x.numpy()
+        rows = draw_indices(len(train), MAX_REFERENCES, seed, "novelty")
         references = cls(_directions(train[rows]), np.zeros(0, np.float32), vectors.identity)
         distances = np.sort(references.distance(validation))
         calibration = validation if vectors.calibration is None else vectors.calibration
-        rows = drawn(len(calibration), REFERENCES, seed, "calibration texts")
+        rows = draw_indices(len(calibration), MAX_REFERENCES, seed, "calibration texts")
         with_distances = references.with_distances(distances)
         return replace(with_distances, calibration=calibration[rows])
 
     def with_distances(self, distances: NDArray[np.float32]) -> Self:
-        """Return the same texts with these distances of other ones, ascending, at most `DISTANCES` of them."""
-        rows = np.linspace(0, len(distances) - 1, min(DISTANCES, len(distances)))
+        """Return the same texts with these distances of other ones, ascending, at most `MAX_DISTANCES` of them."""
+        rows = np.linspace(0, len(distances) - 1, min(MAX_DISTANCES, len(distances)))
         return replace(self, distances=distances[rows.round().astype(np.int64)])
 
     def distance(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return 1 - the largest cosine similarity of embeddings (N, D) to a training text, (N,)."""
         return np.asarray(1.0 - (_directions(x) @ self.references.T).max(axis=1), np.float32)
 
-    def unlike(self, x: NDArray[np.float32], share: float) -> NDArray[np.bool_]:
+    def out_of_distribution(self, x: NDArray[np.float32], share: float) -> NDArray[np.bool_]:
         """Return whether embeddings (N, D) are further than all but a share of the validation texts, (N,)."""
-        return np.asarray(self.distance(x) > self.limit(share))
+        return np.asarray(self.distance(x) > self.distance_limit(share))
 
-    def limit(self, share: float) -> float:
+    def distance_limit(self, share: float) -> float:
         """Return the distance that at most ``share`` of the validation texts exceed."""
         if not 0.0 < share < 1.0:
             raise UserError(
@@ -71,16 +72,16 @@ class Novelty:
         above = int(share * len(self.distances))
         return float(self.distances[len(self.distances) - 1 - above])
 
-    def marked(self, share: float) -> float:
+    def marked_share(self, share: float) -> float:
         """Return the share of the validation texts that are marked."""
-        return float((self.distances > self.limit(share)).mean())
+        return float((self.distances > self.distance_limit(share)).mean())
 
     def save(self, run: Path) -> None:
         """Write the file of a run."""
         parts = {"references": self.references, "distances": self.distances}
         parts |= {} if self.calibration is None else {"calibration": self.calibration}
         tensors = {name: torch.from_numpy(part).contiguous() for name, part in parts.items()}
-        write_bytes(run / FILE, save(tensors, {_BODY: self.body_identity}))
+        write_bytes(run / FILE, save(tensors, {_BODY_KEY: self.body_identity}))
 
     @classmethod
     def load(
@@ -103,20 +104,20 @@ class Novelty:
         try:
             with open_regular(path, None), safe_open(path, framework="pt") as file:
                 shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-                identity = (file.metadata() or {}).get(_BODY, "")
+                identity = (file.metadata() or {}).get(_BODY_KEY, "")
             (m, d), (v,) = shapes["references"], shapes["distances"]
             k, calibration_d = shapes.get("calibration", (0, d))
             if not (
                 # lengths of the training texts are read by no version, and written by earlier ones
                 shapes.keys() <= {"references", "distances", "lengths", "calibration"}
-                and 0 < m <= REFERENCES
+                and 0 < m <= MAX_REFERENCES
                 and d == calibration_d == dimension
-                and 0 < v <= DISTANCES
-                and k <= REFERENCES
+                and 0 < v <= MAX_DISTANCES
+                and k <= MAX_REFERENCES
                 and shapes.get("lengths", (m,)) == (m,)
             ):
                 raise ValueError(f"its shapes are {shapes}")
-            found = load_file(path)
+            tensors = load_file(path)
         except (ValueError, KeyError, SafetensorError, OSError) as error:
             if isinstance(error, UserError):
                 raise
@@ -125,7 +126,7 @@ class Novelty:
             raise UserError(
                 f"{path} is of another body than the model. Take the run's head, or {remedy}."
             )
-        parts = {name: tensor.numpy() for name, tensor in found.items()}
+        parts = {name: tensor.numpy() for name, tensor in tensors.items()}
         return cls(parts["references"], parts["distances"], identity, parts.get("calibration"))
 
 

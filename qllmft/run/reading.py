@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.data import Table
 from qllmft.data.cells import visible_text
 from qllmft.embed.reading import Reader, TextReading
 
-_SHOWN = 30  # characters of a text in a message
+_MAX_SHOWN_CHARACTERS = 30  # characters of a text in a message
 
 
 def reading_sentences(tables: Mapping[str, Table], reader: Reader, model: str) -> Iterator[str]:
@@ -20,12 +20,12 @@ def reading_sentences(tables: Mapping[str, Table], reader: Reader, model: str) -
         reader: of the language model.
         model: its name.
     """
-    parts_of: dict[str, set[str]] = {}
+    parts_by_text: dict[str, set[str]] = {}
     for name, table in tables.items():
         for text in table.to_embed:
-            parts_of.setdefault(text, set()).add(name)
-    texts = list(parts_of)
-    readings = dict(zip(texts, reader.read(texts), strict=True))
+            parts_by_text.setdefault(text, set()).add(name)
+    texts = list(parts_by_text)
+    readings = dict(zip(texts, reader.read_texts(texts), strict=True))
     if sentence := unknown_sentence(readings, model):
         yield sentence
     if cut := sum(reading.cut for reading in readings.values()):
@@ -33,14 +33,18 @@ def reading_sentences(tables: Mapping[str, Table], reader: Reader, model: str) -
     groups: dict[bytes, list[str]] = {}
     for text, reading in readings.items():
         groups.setdefault(reading.tokens, []).append(text)
-    equal = [group for group in groups.values() if _are_different(group)]
-    if equal:
-        crossing = sum(len(set().union(*(parts_of[text] for text in group))) > 1 for group in equal)
-        first, second = _different(equal[0])
-        same = count_of(sum(map(len, equal)), "different text", ("is", "are"))
+    equal_groups = [group for group in groups.values() if _are_different(group)]
+    if equal_groups:
+        crossing_groups = sum(
+            len(set().union(*(parts_by_text[text] for text in group))) > 1 for group in equal_groups
+        )
+        first, second = _different_pair(equal_groups[0])
+        count_text = format_count(sum(map(len, equal_groups)), "different text", ("is", "are"))
         yield (
-            f"{same} equal to another one for {model}, such as {_short(first)} and {_short(second)}. "
-            f"{count_of(crossing, 'group', ('is', 'are'))} in more than one of training, validation and test."
+            f"{count_text} equal to another one for {model}, such as {_quote_beginning(first)} and "
+            f"{_quote_beginning(second)}. "
+            f"{format_count(crossing_groups, 'group', ('is', 'are'))} in more than one of training, validation and "
+            "test."
         )
 
 
@@ -51,15 +55,18 @@ def unknown_sentence(readings: Mapping[str, TextReading], model: str) -> str:
         readings: by text.
         model: name of the language model.
     """
-    unknown = [text for text, reading in readings.items() if reading.unknown]
-    mostly = [text for text in unknown if readings[text].mostly_unknown]
-    if not mostly:
+    texts_with_unknown = [text for text, reading in readings.items() if reading.unknown]
+    mostly_unknown = [text for text in texts_with_unknown if readings[text].mostly_unknown]
+    if not mostly_unknown:
         return ""
-    example = _short(max(unknown, key=lambda text: (readings[text].unknown, -len(text))))
-    holding = count_of(len(unknown), "text", ("holds", "hold"))
-    little = f"{len(mostly):,} of them {'holds' if len(mostly) == 1 else 'hold'} little else"
+    example = _quote_beginning(
+        max(texts_with_unknown, key=lambda text: (readings[text].unknown, -len(text)))
+    )
+    holding_text = format_count(len(texts_with_unknown), "text", ("holds", "hold"))
+    mostly_text = f"{len(mostly_unknown):,} of them {'holds' if len(mostly_unknown) == 1 else 'hold'} little else"
     return (
-        f"{holding} characters that {model} does not know, and {little}, such as {example}. Another language model "
+        f"{holding_text} characters that {model} does not know, and {mostly_text}, such as {example}. Another "
+        "language model "
         "(--body) may know them."
     )
 
@@ -72,13 +79,15 @@ def cut_sentence(count: int, window: int, model: str) -> str:
         window: number of tokens that are read.
         model: name of the language model.
     """
-    text = count_of(count, "text", ("has", "have"))
+    text = format_count(count, "text", ("has", "have"))
     return f"{text} more than the {window} tokens that {model} reads: the rest of them is cut off."
 
 
-def _short(text: str) -> str:
+def _quote_beginning(text: str) -> str:
     """Return the beginning of a text in quotes."""
-    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…")
+    return repr(
+        text if len(text) <= _MAX_SHOWN_CHARACTERS else f"{text[: _MAX_SHOWN_CHARACTERS - 1]}…"
+    )
 
 
 def _are_different(texts: Sequence[str]) -> bool:
@@ -86,7 +95,7 @@ def _are_different(texts: Sequence[str]) -> bool:
     return len(texts) > 1 and len({visible_text(text.casefold()) for text in texts}) > 1
 
 
-def _different(texts: Sequence[str]) -> tuple[str, str]:
+def _different_pair(texts: Sequence[str]) -> tuple[str, str]:
     """Return two texts that are no copies of each other."""
     first = texts[0]
     key = visible_text(first.casefold())

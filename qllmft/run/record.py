@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 from pydantic import GetPydanticSchema, PlainSerializer, TypeAdapter, ValidationError
 
 from qllmft.config import NoiseConfig
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.data import Findings, Table
 from qllmft.errors import UserError
 from qllmft.tasks import Task
 from qllmft.tasks.accuracy import (
-    UNEVEN,
+    UNEVEN_SHARE,
     Accuracy,
     BalancedDifference,
     ClassScores,
     TextDifference,
-    confusion_of,
+    confusion_matrix,
 )
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import Score
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
-from qllmft.tasks.statistics import BootstrapDifference, deviation_of, normal_effect
+from qllmft.tasks.statistics import BootstrapDifference, interval_deviation, normal_effect
 from qllmft_backends.protocol import Sampling
 from qllmft_backends.validation import faults
 
@@ -55,8 +55,8 @@ def difference(
         balanced: compare balanced accuracies, of one label per text.
     """
     if balanced:
-        return BalancedDifference.of(labels, first, second)
-    return task.paired(labels, first, second)
+        return BalancedDifference.from_answers(labels, first, second)
+    return task.paired_difference(labels, first, second)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Answers:
     labels: NDArray[Any]  # (N,) or (N, k) true labels or targets
     answers: ByModel  # in the shape of ``labels``
 
-    def answers_of(self, model: str) -> NDArray[Any]:
+    def model_answers(self, model: str) -> NDArray[Any]:
         """Return the answers of a model, or raise UserError if there are none."""
         if model not in self.answers:
             raise UserError(
@@ -75,9 +75,11 @@ class Answers:
             )
         return self.answers[model]
 
-    def paired(self, first: str, second: str) -> TextDifference | BootstrapDifference:
+    def paired_difference(self, first: str, second: str) -> TextDifference | BootstrapDifference:
         """Return the difference of two models on the same texts."""
-        return self.task.paired(self.labels, self.answers_of(first), self.answers_of(second))
+        return self.task.paired_difference(
+            self.labels, self.model_answers(first), self.model_answers(second)
+        )
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Predictions(Answers):
     validation: ByModel = field(default_factory=dict)  # answers to the validation texts
 
     @classmethod
-    def of(
+    def from_answers(
         cls,
         task: Task,
         names: tuple[str, ...],
@@ -115,11 +117,14 @@ class Predictions(Answers):
             answers: those of the models for the test texts, the run's head first.
             validation: those for the validation texts.
         """
-        head, items = next(iter(answers.values())), test.items
+        head_answers = next(iter(answers.values()))
+        items = test.items
         mistakes = []
-        for i in task.mistakes(head, test.labels):
-            shown = (task.shown(names, given[i]) for given in (test.labels, head))
-            mistakes.append(Mistake(items[i][:LONGEST_TEXT], *shown))
+        for i in task.mistakes(head_answers, test.labels):
+            label_and_answer = (
+                task.describe_answer(names, outputs[i]) for outputs in (test.labels, head_answers)
+            )
+            mistakes.append(Mistake(items[i][:LONGEST_TEXT], *label_and_answer))
         labels = np.asarray(test.labels)
         return cls(task, labels, answers, names, tuple(mistakes), validation or {})
 
@@ -140,22 +145,29 @@ class Predictions(Answers):
         k = len(names)
         labels = task.labels_from_json(record["labels"], k)
         answers, validation = (
-            {name: task.answers_from_json(given, k) for name, given in record[part].items()}
+            {
+                name: task.answers_from_json(json_answers, k)
+                for name, json_answers in record[part].items()
+            }
             for part in ("answers", "validation")
         )
-        if any(len(given) != len(labels) for given in answers.values()):
+        if any(len(model_answers) != len(labels) for model_answers in answers.values()):
             raise ValueError(f"a model does not have one answer for each of {len(labels)} labels")
         mistakes = []
-        for each in record["mistakes"]:
-            shown = (task.shown_from_json(each[part]) for part in ("label", "answer"))
-            mistakes.append(Mistake(each["text"], *shown))
-        if not all(isinstance(text, str) for text in [*names, *(each.text for each in mistakes)]):
+        for mistake in record["mistakes"]:
+            label_and_answer = (
+                task.description_from_json(mistake[part]) for part in ("label", "answer")
+            )
+            mistakes.append(Mistake(mistake["text"], *label_and_answer))
+        if not all(
+            isinstance(text, str) for text in [*names, *(mistake.text for mistake in mistakes)]
+        ):
             raise TypeError("the names of the labels and the mistakes are not all text")
         return cls(task, labels, answers, names, tuple(mistakes), validation)
 
-    def led_by(self, model: str) -> Predictions:
+    def with_model_first(self, model: str) -> Predictions:
         """Return the predictions with another model first, without the head's mistakes."""
-        first = {model: self.answers_of(model)}
+        first = {model: self.model_answers(model)}
         return replace(self, answers=first | dict(self.answers), mistakes=())
 
     def against_head(
@@ -167,16 +179,18 @@ class Predictions(Answers):
             model: the other one.
             balanced: compare balanced accuracies.
         """
-        head = self.answers_of(next(iter(self.answers)))
-        return difference(self.task, self.labels, head, self.answers_of(model), balanced=balanced)
+        head_answers = self.model_answers(next(iter(self.answers)))
+        return difference(
+            self.task, self.labels, head_answers, self.model_answers(model), balanced=balanced
+        )
 
     def confusion(self, model: str) -> NDArray[np.int64]:
         """Return the counts (k, k) of a model of one label per text: true label by predicted label."""
-        return confusion_of(self.labels, self.answers_of(model), len(self.label_names))
+        return confusion_matrix(self.labels, self.model_answers(model), len(self.label_names))
 
     def by_class(self, model: str) -> ClassScores | None:
         """Return the scores of a model class by class, or None unless each text has one label."""
-        return self.task.by_class(self.labels, self.answers_of(model), len(self.label_names))
+        return self.task.by_class(self.labels, self.model_answers(model), len(self.label_names))
 
 
 # --- the record
@@ -186,7 +200,7 @@ WITHOUT_CIRCUIT = (
     "no circuit (ablation)"  # row of a table: the best linear model of the latent values
 )
 
-_OF_THE_TEST = (  # fields of a model
+_TEST_FIELDS = (  # fields of a model
     *("test", "test_exact", "load", "against_head", "without_circuit"),
     *("test_classes", "test_calibration"),
 )
@@ -217,7 +231,7 @@ class AgainstHead:
     @property
     def deviation(self) -> float:
         """Return the standard deviation of the value over draws of the texts, from the interval."""
-        return deviation_of(self.interval)
+        return interval_deviation(self.interval)
 
     def equivalence_p(self, margin: float) -> float | None:
         """Return the p of two one-sided tests that the true difference is less than ``margin`` (Schuirmann 1987).
@@ -299,9 +313,9 @@ class ModelResult:
         return classes if (classes.uneven if self.balanced is None else self.balanced) else None
 
     @property
-    def constant(self) -> bool:
+    def is_constant(self) -> bool:
         """Return whether every test text got the same answer."""
-        return self.test_classes is not None and self.test_classes.constant
+        return self.test_classes is not None and self.test_classes.is_constant
 
     @property
     def compared_value(self) -> float:
@@ -348,22 +362,22 @@ class DataRecord:
     @property
     def balanced(self) -> bool | None:
         """Return whether models are compared by balanced accuracy, or None if the training labels are not known."""
-        return None if self.majority is None else self.majority > UNEVEN
+        return None if self.majority is None else self.majority > UNEVEN_SHARE
 
     @property
     def counts(self) -> str:
         """Return ``130 training, 24 validation, 9,101 test texts``."""
         if self.folds:
             mean = {part: round(size / self.folds) for part, size in self.sizes.items()}
-            of_fold = replace(self, folds=None, sizes=mean).counts
-            return f"{self.sizes['test']:,} texts, each tested once, in {self.folds} folds of about {of_fold}"
+            fold_counts = replace(self, folds=None, sizes=mean).counts
+            return f"{self.sizes['test']:,} texts, each tested once, in {self.folds} folds of about {fold_counts}"
         train, validation, test = (self.sizes[part] for part in ("train", "validation", "test"))
         if self.validation_folds:
             return f"{train:,} training (cross-validated in {self.validation_folds} folds), {test:,} test texts"
-        return f"{train:,} training, {validation:,} validation, {count_of(test, 'test text')}"
+        return f"{train:,} training, {validation:,} validation, {format_count(test, 'test text')}"
 
     @property
-    def validated(self) -> str:
+    def validation_heading(self) -> str:
         """Return the heading of validation scores: ``validation``, or ``validation, 3 folds``."""
         folds = self.validation_folds
         return f"validation, {folds} folds" if folds else "validation"
@@ -437,23 +451,30 @@ class RunRecord:
 
     def without_test(self) -> RunRecord:
         """Return the record without any value of the test texts."""
-        nothing: dict[str, Any] = dict.fromkeys(_OF_THE_TEST)
-        return replace(self, models=tuple(replace(model, **nothing) for model in self.models))
+        empty_fields: dict[str, Any] = dict.fromkeys(_TEST_FIELDS)
+        return replace(self, models=tuple(replace(model, **empty_fields) for model in self.models))
 
-    def compared(self, answers: Predictions | None) -> RunRecord:
+    def with_differences(self, answers: Predictions | None) -> RunRecord:
         """Return the record with the differences of the kept answers, if it has none."""
-        head, *others = self.models
-        if answers is None or all(model.against_head for model in others):
+        head, *baselines = self.models
+        if answers is None or all(model.against_head for model in baselines):
             return self
         balanced = head.uneven is not None
-        found = [(model, answers.against_head(model.name, balanced=balanced)) for model in others]
+        head_differences = [
+            (model, answers.against_head(model.name, balanced=balanced)) for model in baselines
+        ]
         models = (
-            replace(model, against_head=AgainstHead(each.value, each.interval, each.p))
-            for model, each in found
+            replace(
+                model,
+                against_head=AgainstHead(
+                    head_difference.value, head_difference.interval, head_difference.p
+                ),
+            )
+            for model, head_difference in head_differences
         )
         return replace(self, models=(head, *models))
 
-    def led_by(self, name: str) -> RunRecord:
+    def with_model_first(self, name: str) -> RunRecord:
         """Return the record with another model first, and no differences to it."""
         models = sorted(self.models, key=lambda model: model.name != name)
         return replace(self, models=tuple(replace(model, against_head=None) for model in models))
@@ -465,9 +486,9 @@ class RunRecord:
     @classmethod
     def from_json(cls, content: Any, origin: str) -> RunRecord:
         """Read a record, or raise UserError if it has another format."""
-        if isinstance(content, dict) and (found := content.get("format", FORMAT)) != FORMAT:
+        if isinstance(content, dict) and (format_number := content.get("format", FORMAT)) != FORMAT:
             raise UserError(
-                f"{origin} has format {found!r}; this version reads {FORMAT}. Install a later qllmft."
+                f"{origin} has format {format_number!r}; this version reads {FORMAT}. Install a later qllmft."
             )
         try:
             record = _ADAPTER.validate_python(content)

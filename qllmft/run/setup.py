@@ -24,7 +24,7 @@ from qllmft_backends import Backend, create
 from qllmft_backends.adjoint import adjoint_or_none
 from qllmft_circuits import readout_observables
 
-MOST_BYTES = 512 * 2**20  # of the embeddings in memory; the disk has them too
+MAX_MEMORY_BYTES = 512 * 2**20  # of the embeddings in memory; the disk has them too
 
 Embed = Callable[[Sequence[str]], Embeddings]
 
@@ -71,23 +71,24 @@ class SharedInputs:
         if config.body not in self._dimensions:
             text = self.splits(config.data, config.seed).train.texts[:1]
             self._dimensions[config.body] = embed(text, config.body).vectors.shape[1]
-        single = self._dimensions[config.body]
-        return pair_size(single, config.data.pair)
+        text_dimension = self._dimensions[config.body]
+        return pair_size(text_dimension, config.data.pair)
 
     def embed(self, texts: Sequence[str], body: BodyConfig, compute: Embed) -> Embeddings:
         """Return the embeddings of N texts; ``compute`` embeds those not in memory, or all if the body has changed."""
-        identity, known = self._embedded.get(body, ("", {}))
-        missing = list(dict.fromkeys(text for text in texts if text not in known))
+        identity, cached_vectors = self._embedded.get(body, ("", {}))
+        missing = list(dict.fromkeys(text for text in texts if text not in cached_vectors))
         if not missing:
-            return Embeddings(np.stack([known[text] for text in texts]), identity)
-        found = compute(missing)
-        if known and found.identity != identity:
-            known, missing = {}, list(dict.fromkeys(texts))
-            found = compute(missing)
-        vectors = known | dict(zip(missing, found.vectors, strict=True))
-        if sum(vector.nbytes for vector in vectors.values()) <= MOST_BYTES:
-            self._embedded[body] = found.identity, vectors
-        return replace(found, vectors=np.stack([vectors[text] for text in texts]))
+            return Embeddings(np.stack([cached_vectors[text] for text in texts]), identity)
+        embeddings = compute(missing)
+        if cached_vectors and embeddings.identity != identity:
+            cached_vectors = {}
+            missing = list(dict.fromkeys(texts))
+            embeddings = compute(missing)
+        vectors = cached_vectors | dict(zip(missing, embeddings.vectors, strict=True))
+        if sum(vector.nbytes for vector in vectors.values()) <= MAX_MEMORY_BYTES:
+            self._embedded[body] = embeddings.identity, vectors
+        return replace(embeddings, vectors=np.stack([vectors[text] for text in texts]))
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,9 @@ class RunSetup:
 
 def check_circuits(model: ModelConfig, backend: Backend) -> None:
     """Check that the engine runs the circuits of an ansatz other than the paper's."""
-    encoder, head, adjoint = encoder_template(model), head_template(model), adjoint_or_none(backend)
+    encoder = encoder_template(model)
+    head = head_template(model)
+    adjoint = adjoint_or_none(backend)
     if encoder is not None:
         encoder_program(encoder)
     if head is not None and adjoint is not None:
@@ -152,20 +155,21 @@ def training_backend(
         return backend
     if {config.model.ansatz, config.model.ansatz_of_encoders} != {PAPER_ANSATZ}:
         check_circuits(config.model, backend)
-    there = backend.capabilities
-    if config.body.trainable and (there.remote or there.paid):
+    capabilities = backend.capabilities
+    if config.body.trainable and (capabilities.remote or capabilities.paid):
         raise UserError(
             f"body.trainable is true and the backend is {backend.name!r}, which sends circuits away; a body needs the "
             "gradient of every latent value in every step. Train with the backend 'adjoint' and use the model with "
             f"--backend {backend.name}, or set body.trainable to false."
         )
-    if splits.folds is not None and (there.remote or there.paid):
+    if splits.folds is not None and (capabilities.remote or capabilities.paid):
         raise UserError(
             f"data.validation_folds is {splits.n_folds} and the backend is {backend.name!r}, which sends circuits "
             f"away: it would train {splits.n_folds + 1} times. Train with the backend 'adjoint' and use the model with "
             f"--backend {backend.name}, or leave data.validation_folds out."
         )
-    sizes, epochs = splits.sizes, config.train.epochs
+    sizes = splits.sizes
+    epochs = config.train.epochs
     evaluations = (epochs + 1) * sizes["validation"] + sizes["test"]
     circuits = config.model.for_labels(n_classes).registers  # of a text
     if note := backend.training_note(circuits * sizes["train"], epochs, circuits * evaluations):

@@ -11,21 +11,21 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from qllmft.config import RunConfig
-from qllmft.config.settings import settings_of
+from qllmft.config.settings import flat_settings
 from qllmft.errors import UserError
 from qllmft.events import EpochEnded, Event, Message, OnEvent, StageStarted
 from qllmft.files import parse_json, read_text, write_json
 from qllmft.run.experiment import run_experiment
-from qllmft.run.folder import Outcome, folder_of
+from qllmft.run.folder import Outcome, run_folder
 from qllmft.run.record import RunRecord
 from qllmft.tasks import TASKS
 from qllmft.trackers import TrackedRun, Tracker, make_tracker
 from qllmft.training import EpochMetrics
-from qllmft_backends.text import error_text, masked
+from qllmft_backends.text import error_text, mask_credentials
 
 # writes the model of a run's folder, with its body, into a new folder
 Pack = Callable[[Path, Path], object]
-LARGEST_FILE = 10_000_000  # bytes; larger files are not sent
+MAX_FILE_BYTES = 10_000_000  # bytes; larger files are not sent
 
 
 class TrackerWarning(UserWarning):
@@ -41,15 +41,17 @@ class Tracking:
     campaign: Path | None = None  # folder of the study or the sweep of the runs
 
     @classmethod
-    def of(cls, names: str | Iterable[str], *, files: bool = False) -> Tracking:
+    def from_names(cls, names: str | Iterable[str], *, files: bool = False) -> Tracking:
         """Check the names of trackers, each of which may be several with commas between them."""
         parts = ",".join([names] if isinstance(names, str) else names).split(",")
-        found = tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
-        for name in found:
+        names_without_duplicates = tuple(
+            dict.fromkeys(part.strip() for part in parts if part.strip())
+        )
+        for name in names_without_duplicates:
             make_tracker(name)
-        if files and not found:
+        if files and not names_without_duplicates:
             raise UserError("--track-files needs a tracker; add one, such as --track mlflow.")
-        return cls(found, files)
+        return cls(names_without_duplicates, files)
 
 
 class TrackingListener:
@@ -63,9 +65,11 @@ class TrackingListener:
     def __init__(
         self, config: RunConfig, out: Path | None, tracking: Tracking, on_event: OnEvent
     ) -> None:
-        self._config, self._tracking, self._on_event = config, tracking, on_event
-        self._folder = folder_of(config, out)
-        self._new = {name: make_tracker(name) for name in tracking.names}
+        self._config = config
+        self._tracking = tracking
+        self._on_event = on_event
+        self._folder = run_folder(config, out)
+        self._waiting = {name: make_tracker(name) for name in tracking.names}
         self._running: dict[str, Tracker] = {}
         self._state: dict[str, dict[str, Any]] = {}  # content of trackers.json
 
@@ -74,13 +78,13 @@ class TrackingListener:
 
     def __exit__(self, *_: object) -> None:
         for name, tracker in list(self._running.items()):
-            with self._or_left_out(name):
+            with self._drop_on_error(name):
                 tracker.aborted()
 
     def __call__(self, event: Event) -> None:
         """Start the trackers with the training, send each epoch, first those they missed, and pass the event on."""
         match event:
-            case StageStarted("training") if self._new:
+            case StageStarted("training") if self._waiting:
                 self._start()
                 for metrics in self._folder.metrics():
                     self._send(metrics)
@@ -90,36 +94,39 @@ class TrackingListener:
 
     def end(self, record: RunRecord, pack: Pack | None = None) -> None:
         """Send the record of the finished run, and its files and its model by ``pack`` if the user asked for it."""
-        sent = self._tracking.files and bool(self._running)
-        takers = [
-            each for each in self._running if type(self._running[each]).model is not Tracker.model
+        sends_files = self._tracking.files and bool(self._running)
+        model_trackers = [
+            tracker_name
+            for tracker_name in self._running
+            if type(self._running[tracker_name]).model is not Tracker.model
         ]
-        if pack is not None and sent and takers:
+        if pack is not None and sends_files and model_trackers:
             with TemporaryDirectory() as place:
                 folder = Path(place) / "model"
                 try:
                     pack(self._folder.path, folder)
                 except (UserError, OSError) as error:
                     self._on_event(Message(f"The model is not logged: {error}"))
-                    takers = []
-                for name in takers:
-                    with self._or_left_out(name):
+                    model_trackers = []
+                for name in model_trackers:
+                    with self._drop_on_error(name):
                         self._running[name].model(folder)
-        files = self.files() if sent else []
+        files = self.files_to_send() if sends_files else []
         for name, tracker in list(self._running.items()):
-            with self._or_left_out(name):
+            with self._drop_on_error(name):
                 tracker.end(record.to_json(), files)
         self._running.clear()
 
     def _start(self) -> None:
-        self._running, self._new = self._new, {}
+        self._running = self._waiting
+        self._waiting = {}
         self._state = read_state(self._folder.trackers_file)
         measure = TASKS[self._config.data.task].measure.name
-        settings = {**settings_of(self._config), "measure": measure}  # of the score
+        settings = {**flat_settings(self._config), "measure": measure}  # of the score
         for name, tracker in list(self._running.items()):
             state = self._state.setdefault(name, {"key": None, "epoch": 0})
             place = self._folder.path, settings, state["key"], self._tracking.campaign
-            with self._or_left_out(name):
+            with self._drop_on_error(name):
                 state["key"] = tracker.start(TrackedRun(self._config.identity, *place))
                 write_json(self._folder.trackers_file, self._state)
 
@@ -130,13 +137,13 @@ class TrackingListener:
         del numbers["measure"]
         for name, tracker in list(self._running.items()):
             if self._state[name]["epoch"] < epoch:
-                with self._or_left_out(name):
+                with self._drop_on_error(name):
                     self._state[name]["epoch"] = epoch
                     write_json(self._folder.trackers_file, self._state)
                     tracker.epoch(epoch, numbers)
 
     @contextmanager
-    def _or_left_out(self, name: str) -> Iterator[None]:
+    def _drop_on_error(self, name: str) -> Iterator[None]:
         """Drop a tracker, with a warning, if the block raises."""
         try:
             yield
@@ -145,21 +152,21 @@ class TrackingListener:
             text = (
                 f"the tracker {name!r} is left out of the rest of the run {self._config.identity}: "
             )
-            warnings.warn(masked(text + error_text(error)), TrackerWarning, stacklevel=4)
+            warnings.warn(mask_credentials(text + error_text(error)), TrackerWarning, stacklevel=4)
 
-    def files(self) -> list[Path]:
+    def files_to_send(self) -> list[Path]:
         """Return the files of the run that are small enough, and report the others."""
         folder = self._folder
-        found = [
+        candidates = [
             *(folder.config_file, folder.metrics_file, folder.validation_file),
             *(folder.predictions_file, folder.result_file, folder.report_file),
             *sorted(folder.model_folder.glob("*")),
         ]
         small = []
         # a link in a run from elsewhere could name any file of this user
-        for file in (each for each in found if each.is_file() and not each.is_symlink()):
-            if (size := file.stat().st_size) > LARGEST_FILE:
-                text = f"{file} has {size:,} bytes and is not sent; trackers get up to {LARGEST_FILE:,}."
+        for file in (path for path in candidates if path.is_file() and not path.is_symlink()):
+            if (size := file.stat().st_size) > MAX_FILE_BYTES:
+                text = f"{file} has {size:,} bytes and is not sent; trackers get up to {MAX_FILE_BYTES:,}."
                 self._on_event(Message(text))
             else:
                 small.append(file)
@@ -199,6 +206,9 @@ def read_state(file: Path) -> dict[str, dict[str, Any]]:
     """Read ``trackers.json``, or return an empty state if it is missing or malformed."""
     try:
         content = parse_json(read_text(file))
-        return {k: {"key": kept["key"], "epoch": int(kept["epoch"])} for k, kept in content.items()}
+        return {
+            k: {"key": tracker_state["key"], "epoch": int(tracker_state["epoch"])}
+            for k, tracker_state in content.items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return {}

@@ -17,7 +17,7 @@ from qllmft.embed.reading import Reader
 from qllmft.events import OnEvent, TextsRead, stage
 from qllmft.run.reading import cut_sentence
 from qllmft.run.setup import RunSetup, SharedInputs
-from qllmft.training import Examples, class_weighted
+from qllmft.training import Examples, weigh_by_class
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,16 @@ class Vectors:
 
 def word_vectors(setup: RunSetup) -> Vectors:
     """Return the run's splits as vectors of the words of the training texts, see `word_body`."""
-    from qllmft.embed.adapter import replaced
+    from qllmft.embed.adapter import replace_folder
     from qllmft.embed.words import word_body
 
-    with replaced(setup.folder.words, "body") as fresh:
+    with replace_folder(setup.folder.words, "body") as fresh:
         body = word_body(setup.splits.train.to_embed, fresh)
     body = body.model_copy(update={"model": str(setup.folder.words)})
-    return vectors_of(setup, body, "TF-IDF")
+    return embed_splits(setup, body, "TF-IDF")
 
 
-def vectors_of(setup: RunSetup, body: BodyConfig, of: str | None = None) -> Vectors:
+def embed_splits(setup: RunSetup, body: BodyConfig, stage_title: str | None = None) -> Vectors:
     """Embed the run's splits.
 
     Embeddings by a tuned body are cached in its parent folder, or in the run's folder if the head was trained with it.
@@ -57,21 +57,26 @@ def vectors_of(setup: RunSetup, body: BodyConfig, of: str | None = None) -> Vect
     Args:
         setup: of the run.
         body: the language model.
-        of: title of the stage if the body is none that the run trains.
+        stage_title: title of the stage if the body is none that the run trains.
     """
-    splits, name = setup.splits, setup.config.body.model
+    splits = setup.splits
+    name = setup.config.body.model
     tables = {"training": splits.train, "validation": splits.validation}
     if setup.read_test:
         tables["test"] = splits.test
-    if splits.known is not None:
-        tables["calibration"] = splits.known
-    shared = body.model == name and body.adapter == setup.config.body.adapter
-    trained = Path(body.adapter or body.model)
-    title, cache = (name, None) if shared else (of or f"the trained {name}", trained.parent)
-    if trained in (setup.folder.model_body, setup.folder.model_adapter):
+    if splits.calibration is not None:
+        tables["calibration"] = splits.calibration
+    is_untrained_body = body.model == name and body.adapter == setup.config.body.adapter
+    body_path = Path(body.adapter or body.model)
+    title, cache = (
+        (name, None)
+        if is_untrained_body
+        else (stage_title or f"the trained {name}", body_path.parent)
+    )
+    if body_path in (setup.folder.model_body, setup.folder.model_adapter):
         cache = setup.folder.own_embeddings
-    inputs = setup.inputs if shared else None
-    identity, (train, validation, *others) = embed_tables(
+    inputs = setup.inputs if is_untrained_body else None
+    identity, (train, validation, *other_examples) = embed_tables(
         tables,
         body,
         setup.on_event,
@@ -80,10 +85,10 @@ def vectors_of(setup: RunSetup, body: BodyConfig, of: str | None = None) -> Vect
         inputs=inputs,
         counts_cut=False,
     )
-    weighted = class_weighted(train, validation, setup.config.train)
-    parts = dict(zip(list(tables)[2:], others, strict=True))
+    weighted = weigh_by_class(train, validation, setup.config.train)
+    parts = dict(zip(list(tables)[2:], other_examples, strict=True))
     calibration = parts.get("calibration", validation).x.numpy()
-    if splits.folds is not None and splits.known is None:
+    if splits.folds is not None and splits.calibration is None:
         calibration = calibration[:0]  # every validation text trains
     return Vectors(body, identity, *weighted, parts.get("test"), calibration)
 
@@ -129,7 +134,7 @@ def embed_tables(
 
         embeddings = inputs.embed(texts, body, compute) if inputs else compute(texts)
         advance(len(texts))
-    reader = Reader.of(body)
+    reader = Reader.for_body(body)
     cut = 0
     if reader is None:
         cut = embeddings.truncated
@@ -139,11 +144,13 @@ def embed_tables(
         window = embeddings.longest if reader is None else reader.window
         on_event(TextsRead(cut_sentence(cut, window, title or body.model)))
     ends = np.cumsum([len(table.to_embed) for table in tables.values()])
-    parts, examples = np.split(embeddings.vectors, ends[:-1]), []
+    parts = np.split(embeddings.vectors, ends[:-1])
+    examples = []
     for (name, table), vectors in zip(tables.items(), parts, strict=True):
         check_vectors(vectors, body, name)
         if table.second is not None:
-            n, features = len(table), table.features
+            n = len(table)
+            features = table.features
             vectors = pair_vectors(vectors[:n], vectors[n:], features)
         examples.append(Examples.from_arrays(vectors, table.labels))
     return embeddings.identity, examples

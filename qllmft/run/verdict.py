@@ -9,13 +9,13 @@ from html import escape
 from typing import Any, NamedTuple
 
 from qllmft.config import RunConfig
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.run.record import WITHOUT_CIRCUIT, AgainstHead, ModelResult, RunRecord
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import percent
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
-from qllmft.tasks.statistics import Outcome, outcome, p_value, tested
+from qllmft.tasks.statistics import Outcome, outcome, p_value, test_differences
 
 # baselines that differ in their settings alone, and the name of their family
 FAMILIES = {
@@ -73,18 +73,20 @@ def compare(models: Sequence[ModelResult]) -> list[Comparison]:
             continue
         name = model.name.strip("`")  # a model card shows names as code
         family = FAMILIES.get(name, name)
-        rival = families.setdefault(family, model)
-        if model.compared_validation > rival.compared_validation:
+        representative = families.setdefault(family, model)
+        if model.compared_validation > representative.compared_validation:
             families[family] = model
     pairs = [(model, model.against_head) for model in families.values() if model.against_head]
     if not pairs:
         return []
     measure = models[0].tested.measure
-    tests = tested([difference for _, difference in pairs], measure.margin / measure.factor)
+    tests = test_differences(
+        [difference for _, difference in pairs], measure.margin / measure.factor
+    )
     return [Comparison(*pair, *results) for pair, results in zip(pairs, tests, strict=True)]
 
 
-def unbeaten(models: Sequence[ModelResult]) -> list[str]:
+def find_unbeaten(models: Sequence[ModelResult]) -> list[str]:
     """Return the names of the models that keep the first one from beating its baselines, none if it beats them.
 
     It beats them if it is significantly better than every baseline of at most its size, than the baseline with the
@@ -92,19 +94,21 @@ def unbeaten(models: Sequence[ModelResult]) -> list[str]:
     no further correction, since each of them must be significantly worse (intersection-union test, Berger 1982).
     """
     head = models[0]
-    rivals = [model for model in models[1:] if model.against_head]
-    if not rivals:
+    baselines = [model for model in models[1:] if model.against_head]
+    if not baselines:
         return []
-    best = max(rivals, key=lambda model: model.compared_value)
+    best_baseline = max(baselines, key=lambda model: model.compared_value)
     outcomes = {comparison.model.name: comparison.outcome for comparison in compare(models)}
     names = []
-    for rival in rivals:
-        difference = rival.against_head
+    for baseline in baselines:
+        difference = baseline.against_head
         assert difference is not None
         # the rest of a family is tested by itself
-        rival_outcome = outcomes.get(rival.name, outcome(difference.value, difference.p, None))
-        if rival_outcome != "better" and (rival is best or rival.parameters <= head.parameters):
-            names.append(rival.name)
+        rival_outcome = outcomes.get(baseline.name, outcome(difference.value, difference.p, None))
+        if rival_outcome != "better" and (
+            baseline is best_baseline or baseline.parameters <= head.parameters
+        ):
+            names.append(baseline.name)
     control = head.without_circuit
     if control is not None and control.gain_interval[0] <= 0:
         names.append(WITHOUT_CIRCUIT)
@@ -155,18 +159,18 @@ def verdict(
     label, balanced accuracies are compared by the differences of each label. R² and macro-F1 have a bootstrap. p is
     corrected over the baselines, of which a family is one. A difference without significance is "equivalent" if two
     one-sided tests place it within the margin of the score, and otherwise inconclusive. The head is "better" in the
-    headline only if `unbeaten` names no model. A head that gives every text the same answer is never better.
+    headline only if `find_unbeaten` names no model. A head that gives every text the same answer is never better.
     """
     head = models[0]
     comparisons = compare(models)
-    if head.constant:
+    if head.is_constant:
         headline = f"{_capital(head.subject)} gives every text the same answer"
-        texts = count_of(head.tested.total, "test text")
+        texts = format_count(head.tested.total, "test text")
         result = f"It got {percent(head.tested.value)} % of {texts} right, the share of that label."
     elif not comparisons:
         headline = "No baseline to compare with"
         reason = "The baselines' answers were not kept" if len(models) > 1 else "None was trained"
-        result = f"{reason}, so the {head.subject}'s {_score(head)} stands alone."
+        result = f"{reason}, so the {head.subject}'s {_score_text(head)} stands alone."
     else:
         headline, result = _compared(models, comparisons)
     return Verdict(headline, result, _limits(head, folds), _circuit(head), next_step)
@@ -177,13 +181,13 @@ def _compared(models: Sequence[ModelResult], comparisons: Sequence[Comparison]) 
     head = models[0]
     measure = head.tested.measure
     groups = Comparisons.by_outcome(comparisons)
-    missing = unbeaten(models)
-    total = count_of(len(comparisons), "baseline")
-    texts = count_of(head.tested.total, "test text")
+    missing = find_unbeaten(models)
+    total = format_count(len(comparisons), "baseline")
+    texts = format_count(head.tested.total, "test text")
     sentences = []
     if groups.worse:
         headline = f"{_capital(head.subject)} is worse than {_share(groups.worse, comparisons)}"
-        sentences.append(_higher(_listed(_names(groups.worse)), head, len(groups.worse)))
+        sentences.append(_higher(_join_with_and(_names(groups.worse)), head, len(groups.worse)))
     elif groups.better and not missing:
         headline = f"{_capital(head.subject)} is better than {_share(groups.better, comparisons)}"
     elif len(groups.equal) == len(comparisons):
@@ -199,16 +203,16 @@ def _compared(models: Sequence[ModelResult], comparisons: Sequence[Comparison]) 
     if groups.better:
         subject = "It" if not groups.worse else f"The {head.subject}"
         higher = _higher(subject, head, 1).removesuffix(".")
-        sentences.append(f"{higher} than {_listed(_names(groups.better))}.")
+        sentences.append(f"{higher} than {_join_with_and(_names(groups.better))}.")
         if missing and not groups.worse:
             sentences.append(
-                f"It is not significantly better than {_listed(list(map(_with_article, missing)))}."
+                f"It is not significantly better than {_join_with_and(list(map(_with_article, missing)))}."
             )
     if groups.equal and len(groups.equal) < len(comparisons):
         within = measure.within(measure.margin)
         verb = "is" if len(groups.equal) == 1 else "are"
         sentences.append(
-            f"{_capital(_listed(_names(groups.equal)))} {verb} equivalent within {within}."
+            f"{_capital(_join_with_and(_names(groups.equal)))} {verb} equivalent within {within}."
         )
     if groups.open and len(groups.open) < len(comparisons):
         sentences.append(_inconclusive(len(groups.open), others=bool(groups.worse)))
@@ -219,10 +223,10 @@ def _inconclusive(count: int, *, others: bool) -> str:
     """Return the sentence on comparisons without a result: ``The other 2 comparisons are inconclusive.``."""
     verb = "is" if count == 1 else "are"
     if not others:
-        return f"{count_of(count, 'comparison')} {verb} inconclusive."
+        return f"{format_count(count, 'comparison')} {verb} inconclusive."
     if count == 1:
         return "The other comparison is inconclusive."
-    return f"The other {count_of(count, 'comparison')} are inconclusive."
+    return f"The other {format_count(count, 'comparison')} are inconclusive."
 
 
 def _higher(subject: str, head: ModelResult, count: int) -> str:
@@ -262,9 +266,9 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _score(head: ModelResult) -> str:
+def _score_text(head: ModelResult) -> str:
     """Return ``accuracy of 75.0 % on 200 test texts``, or ``R² of 0.764 on 200 test texts``."""
-    texts = count_of(head.tested.total, "test text")
+    texts = format_count(head.tested.total, "test text")
     return f"{_measure_name(head)} of {head.compared_score} on {texts}"
 
 
@@ -323,43 +327,46 @@ def comparison_rows(models: Sequence[ModelResult]) -> Iterator[tuple[str, ...]]:
         yield WITHOUT_CIRCUIT, gain, "", "", ""
 
 
-def advice(models: Sequence[ModelResult], kept: Collection[str]) -> tuple[str, str]:
+def advice(models: Sequence[ModelResult], stored_names: Collection[str]) -> tuple[str, str]:
     """Return a sentence on the model to use, and that model's name, or two empty strings.
 
-    The model is the baseline in ``kept`` with the highest validation score, if that is at least the head's and the head
-    is not significantly better. If validation prefers the head, and baselines are significantly better on the test
-    texts, it is the one of them with the highest validation score, and the sentence says that the test texts chose. It
-    gives more than one answer.
+    The model is the baseline in ``stored_names`` with the highest validation score, if that is at least the head's
+    and the head is not significantly better. If validation prefers the head, and baselines are significantly better
+    on the test texts, it is the one of them with the highest validation score, and the sentence says that the test
+    texts chose. It gives more than one answer.
     """
     head = models[0]
     comparisons = [
         comparison
         for comparison in compare(models)
-        if comparison.model.name in kept and not comparison.model.constant
+        if comparison.model.name in stored_names and not comparison.model.is_constant
     ]
     candidates = [comparison for comparison in comparisons if comparison.outcome != "better"]
     if not candidates:
         return "", ""
-    best = max(candidates, key=lambda comparison: comparison.model.compared_validation).model
-    if best.compared_validation >= head.compared_validation:
-        if best.compared_validation == head.compared_validation:
-            return f"{best.name} is as good as the {head.subject} on validation.", best.name
-        scores = f"{_validated(best)} against {_validated(head)}"
-        return f"{best.name} is best on validation: {scores}.", best.name
+    best_model = max(candidates, key=lambda comparison: comparison.model.compared_validation).model
+    if best_model.compared_validation >= head.compared_validation:
+        if best_model.compared_validation == head.compared_validation:
+            return (
+                f"{best_model.name} is as good as the {head.subject} on validation.",
+                best_model.name,
+            )
+        scores = f"{_validation_text(best_model)} against {_validation_text(head)}"
+        return f"{best_model.name} is best on validation: {scores}.", best_model.name
     losses = [comparison for comparison in candidates if comparison.outcome == "worse"]
     if not losses:
         return "", ""
-    better = max(losses, key=lambda comparison: comparison.model.compared_validation).model
+    better_model = max(losses, key=lambda comparison: comparison.model.compared_validation).model
     return (
-        f"Only the test texts prefer {better.name} to the {head.subject}. Confirm it on other texts.",
-        better.name,
+        f"Only the test texts prefer {better_model.name} to the {head.subject}. Confirm it on other texts.",
+        better_model.name,
     )
 
 
 def next_step(record: RunRecord, config: RunConfig, run: str, kept: Collection[str]) -> str:
     """Return what to do next with a run, whose other models in ``kept`` can be used."""
     groups = Comparisons.by_outcome(compare(record.models))
-    if groups.worse or record.head.constant:
+    if groups.worse or record.head.is_constant:
         sentence, name = advice(record.models, kept)
         if name:
             choice = f"--model {shlex.quote(name)} 'your text'"
@@ -370,19 +377,19 @@ def next_step(record: RunRecord, config: RunConfig, run: str, kept: Collection[s
     total = sum(record.data.sizes.values())
     if data.folds or data.protocol != "split" or data.time_column or not record.data.split:
         return "Next: confirm it over several seeds with qllmft study."
-    if groups.better and not unbeaten(record.models):
+    if groups.better and not find_unbeaten(record.models):
         return "Next: confirm it over several seeds with qllmft study."
     return f"Next: test all {total:,} texts with --folds 5."
 
 
-def _validated(model: ModelResult) -> str:
+def _validation_text(model: ModelResult) -> str:
     """Return the validation score by which models are compared: ``84.7 %``, or ``balanced 64.7 %``."""
     measure = model.validation.measure
     balanced = "" if model.validation_balanced is None else "balanced "
     return f"{balanced}{measure.percent(model.compared_validation, measure.coarse)}"
 
 
-def _listed(parts: Sequence[str]) -> str:
+def _join_with_and(parts: Sequence[str]) -> str:
     """Return ``a, b and c``."""
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
@@ -402,18 +409,21 @@ def title(record: RunRecord) -> str:
 def columns(record: RunRecord) -> tuple[str, ...]:
     """Return the headers, with the measure if it is no accuracy."""
     in_column = record.head.validation.measure.in_column
-    validation, test = in_column(record.data.validated), in_column("test")
+    validation = in_column(record.data.validation_heading)
+    test = in_column("test")
     return "model", "parameters", validation, f"{test} [95 % interval]", "seconds"
 
 
 def rows(record: RunRecord) -> Iterator[tuple[str, ...]]:
     """Yield a row of cells for each model, with an empty test if the test texts were not read."""
     for model in record.models:
-        parameters, seconds = f"{model.parameters:,}", f"{model.seconds:.1f}"
+        parameters = f"{model.parameters:,}"
+        seconds = f"{model.seconds:.1f}"
         test = "" if model.test is None else "\n".join([f"{model.test}", *_second_line(model)])
         yield model.name, parameters, model.validation.plain, test, seconds
         if control := model.without_circuit:
-            parameters, validation = f"{control.parameters:,}", control.validation.plain
+            parameters = f"{control.parameters:,}"
+            validation = control.validation.plain
             yield WITHOUT_CIRCUIT, parameters, validation, str(control.test), ""
 
 
@@ -466,7 +476,7 @@ def notes(record: RunRecord) -> Iterator[str]:
     if (scores := record.head.test_classes) and any(_second_line(record.head)):
         yield f"balanced accuracy and macro-F1: means over the labels; one label has {percent(scores.majority)} %"
     for model in record.models:
-        if model.constant:
+        if model.is_constant:
             yield f"{model.name} gives the same answer to every text"
     if record.body.learned and record.body.learned.with_head and len(record.models) > 1:
         yield "baselines use the body before it was trained with the head"

@@ -37,11 +37,11 @@ from qllmft.inference.explanation import Neighbour, WordEffect
 from qllmft.inference.items import check_items
 from qllmft.serving import RequestLimits
 from qllmft.serving.batches import Batches, NotTakenError
-from qllmft.serving.guard import AT_ONCE, FILE_PATH, BoundedConnection, Guard
+from qllmft.serving.guard import ACCEPT_BACKLOG, FILE_PATH, BoundedConnection, Guard
 from qllmft.serving.model import ServedModel
 from qllmft.versions import versions
 from qllmft_backends.errors import BackendError, CostRefusedError
-from qllmft_backends.text import error_text, masked, printable
+from qllmft_backends.text import error_text, mask_credentials, printable
 
 # --- bodies of requests and answers as pydantic models, which FastAPI checks and describes in its OpenAPI document
 
@@ -70,19 +70,22 @@ class _Body(_Object):
 
     @model_validator(mode="before")
     @classmethod
-    def _has_one_key(cls, value: Any) -> Any:
+    def _check_keys(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             raise ValueError(f"the body is a JSON {type(value).__name__}, expected an object")
-        own, known = value.keys() - {"model"}, cls.model_fields.keys()
-        if len(own) != 1 or not value.keys() <= known:
+        request_keys = value.keys() - {"model"}
+        model_keys = cls.model_fields.keys()
+        if len(request_keys) != 1 or not value.keys() <= model_keys:
             names = ", ".join(sorted(value)) or "nothing"
-            expected = [name for name in known if name != "model"]
+            expected = [name for name in model_keys if name != "model"]
             either = "either " * (len(expected) > 1)
             raise ValueError(f"got {names[:100]}, expected {either}{' or '.join(expected)}")
         return value
 
 
-def bodies(limits: RequestLimits, *, pairs: bool, names: Sequence[str]) -> tuple[Any, Any]:
+def make_request_models(
+    limits: RequestLimits, *, pairs: bool, names: Sequence[str]
+) -> tuple[Any, Any]:
     """Return the models of the bodies of requests to predict, with texts or pairs, and to explain.
 
     Args:
@@ -91,11 +94,11 @@ def bodies(limits: RequestLimits, *, pairs: bool, names: Sequence[str]) -> tuple
         names: those of models that a request may name as ``model``.
     """
 
-    def checked(item: Any) -> Any:
+    def check_item(item: Any) -> Any:
         check_items([item], pairs=pairs)
         return item
 
-    def few(text: str) -> str:
+    def check_word_count(text: str) -> str:
         if len(text.split()) > limits.words:
             raise ValueError(
                 f"the text has more than {limits.words} words, the limit of an explanation"
@@ -103,32 +106,36 @@ def bodies(limits: RequestLimits, *, pairs: bool, names: Sequence[str]) -> tuple
         return text
 
     text: Any = Annotated[str, StringConstraints(min_length=1, max_length=limits.characters)]
-    item: Any = Annotated[tuple[text, text] if pairs else text, BeforeValidator(checked)]
+    item: Any = Annotated[tuple[text, text] if pairs else text, BeforeValidator(check_item)]
     texts: Any = Annotated[list[item], Field(min_length=1, max_length=limits.texts)]
-    named: dict[str, Any] = {"model": (Literal[tuple(names)], None)} if names else {}
-    one: Any = Annotated[item, AfterValidator(few)]
+    model_field: dict[str, Any] = {"model": (Literal[tuple(names)], None)} if names else {}
+    short_item: Any = Annotated[item, AfterValidator(check_word_count)]
     return (
-        create_model("Texts", __base__=_Body, text=(item, None), texts=(texts, None), **named),
-        create_model("Text", __base__=_Body, text=(one, ...), **named),
+        create_model(
+            "Texts", __base__=_Body, text=(item, None), texts=(texts, None), **model_field
+        ),
+        create_model("Text", __base__=_Body, text=(short_item, ...), **model_field),
     )
 
 
-def fault_of(error: dict[str, Any]) -> str:
+def describe_fault(error: dict[str, Any]) -> str:
     """Return one of pydantic's errors as a sentence with what was got and what was expected."""
-    context, given = error.get("ctx", {}), error["input"]
-    where, most = ".".join(map(str, error["loc"][1:])), context.get("max_length", 0)
+    context = error.get("ctx", {})
+    received_value = error["input"]
+    location = ".".join(map(str, error["loc"][1:]))
+    limit = context.get("max_length", 0)
     match error["type"]:
         case "string_too_long":
-            return f"a text has {len(given):,} characters, expected at most {most:,}"
+            return f"a text has {len(received_value):,} characters, expected at most {limit:,}"
         case "too_long":
-            return f"got {len(given):,} texts, expected at most {most:,} in a request"
+            return f"got {len(received_value):,} texts, expected at most {limit:,} in a request"
         case "too_short" | "list_type":
             return "texts is not a list of one text or more"
         case "literal_error":
-            return f"{where}: got {str(given)[:100]!r}, expected {context['expected']}"
+            return f"{location}: got {str(received_value)[:100]!r}, expected {context['expected']}"
         case "value_error":
             return str(context["error"])
-    return f"{where}: {error['msg']}"
+    return f"{location}: {error['msg']}"
 
 
 class Refusal(_Object):
@@ -156,10 +163,11 @@ class Health(BaseModel):
     model: dict[str, Any]
 
 
-def predictions_of(model: ServedModel) -> Any:
+def make_answer_model(model: ServedModel) -> Any:
     """Return the model of the answers to a request to predict."""
     name: Any = Literal[tuple(model.predictor.model.label_names)]
-    task, fields = model.predictor.task, dict[str, Any]()
+    task = model.predictor.task
+    fields = dict[str, Any]()
     if task.real:
         fields["values"] = (dict[name, float], ...)
     else:
@@ -194,7 +202,7 @@ _PAGE: list[BaseRoute] = [
         ("/page.css", "page.css", "text/css"),
     )
 ]
-_READ = (400, 408, 413, 415, 422)  # refusals of a request with a body
+_BODY_REFUSALS = (400, 408, 413, 415, 422)  # refusals of a request with a body
 _LONGEST_NAME = 100  # characters of a file's name
 _GRACE_S = 10  # for requests in work after Ctrl-C
 
@@ -229,22 +237,22 @@ def make_app(
         redoc_url=None,
         routes=_PAGE,
         middleware=[Middleware(Guard, limits=limits, names=names)],
-        exception_handlers=dict.fromkeys((HTTPException, RequestValidationError), _refused),
+        exception_handlers=dict.fromkeys((HTTPException, RequestValidationError), _answer_refusal),
         lifespan=lifespan,
     )
-    texts, one_text = bodies(limits, pairs=model.pairs, names=list(model.named))
+    texts, one_text = make_request_models(limits, pairs=model.pairs, names=list(model.predictors))
 
     @app.post(
         "/predict",
         summary="Predict one text or a list of texts",
-        response_model=predictions_of(model),
-        responses=refusals(*_READ, 402, 502, 503),
+        response_model=make_answer_model(model),
+        responses=refusals(*_BODY_REFUSALS, 402, 502, 503),
     )
     async def predict(request: texts) -> Response:  # type: ignore[valid-type]
         items = request.texts or [request.text]  # type: ignore[attr-defined]
         name = getattr(request, "model", None) or ""
-        found = await _answered(lambda: batches.answer(items, name), report)
-        return JSONResponse({"predictions": found})
+        predictions = await _await_answer(lambda: batches.answer(items, name), report)
+        return JSONResponse({"predictions": predictions})
 
     @app.post(FILE_PATH, include_in_schema=False)
     async def texts_of_file(
@@ -262,22 +270,23 @@ def make_app(
         except UserError as error:
             raise HTTPException(422, printable(str(error))) from None
         except Exception as error:
-            report(masked(error_text(error)))
+            report(mask_credentials(error_text(error)))
             raise HTTPException(
                 500, "the file cannot be read; the server's messages have the reason"
             ) from None
         return JSONResponse({"texts": items, "note": note})
 
-    async def explain(asked: one_text) -> Response:  # type: ignore[valid-type]
-        name = getattr(asked, "model", None) or ""
-        return JSONResponse(await _answered(lambda: batches.explain(asked.text, name), report))  # type: ignore[attr-defined]
+    async def explain(request: one_text) -> Response:  # type: ignore[valid-type]
+        name = getattr(request, "model", None) or ""
+        text = request.text  # type: ignore[attr-defined]
+        return JSONResponse(await _await_answer(lambda: batches.explain(text, name), report))
 
     if model.explains:
         app.post(
             "/explain",
             summary="Explain one answer",
             response_model=ExplainedAnswer,
-            responses=refusals(*_READ, 503),
+            responses=refusals(*_BODY_REFUSALS, 503),
         )(explain)
 
     facts = model.describe() | {
@@ -305,27 +314,30 @@ def make_app(
     return app
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _answer_refusal(_: Request, error: Exception) -> Response:
     if isinstance(error, RequestValidationError):
-        return JSONResponse({"error": fault_of(error.errors()[0])}, 422)
+        return JSONResponse({"error": describe_fault(error.errors()[0])}, 422)
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
 
 
-async def _answered(ask: Callable[[], Future[Any]], report: Callable[[str], None]) -> Any:
+async def _await_answer(ask: Callable[[], Future[Any]], report: Callable[[str], None]) -> Any:
     """Return the result of the model's thread, or raise HTTPException, whose text has no detail of this machine."""
     try:
         return await asyncio.wrap_future(ask())
     except NotTakenError as error:
-        after = {} if error.retry_s is None else {"Retry-After": str(error.retry_s)}
-        raise HTTPException(503, str(error), after) from None
+        retry_header = {} if error.retry_s is None else {"Retry-After": str(error.retry_s)}
+        raise HTTPException(503, str(error), retry_header) from None
     except Exception as error:
-        report(masked(error_text(error)))
-        status, words = 500, "the model gave no answer; the server's messages have the reason"
+        report(mask_credentials(error_text(error)))
+        status = 500
+        words = "the model gave no answer; the server's messages have the reason"
         if isinstance(error, CostRefusedError):
-            status, words = 402, "the server's cost limit refuses the circuits; nothing was sent"
+            status = 402
+            words = "the server's cost limit refuses the circuits; nothing was sent"
         elif isinstance(error, BackendError):
-            status, words = 502, "the backend gave no answer; the server's messages have the reason"
+            status = 502
+            words = "the backend gave no answer; the server's messages have the reason"
         raise HTTPException(status, words) from None
 
 
@@ -341,7 +353,7 @@ def open_port(host: str, port: int) -> socket.socket:
     """Return a listening socket, or raise UserError."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.create_server(address[:2], family=family, backlog=AT_ONCE)
+        server_socket = socket.create_server(address[:2], family=family, backlog=ACCEPT_BACKLOG)
     except (OSError, UnicodeError) as error:  # the second of a host that is no name
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(
@@ -349,18 +361,18 @@ def open_port(host: str, port: int) -> socket.socket:
             "free one."
         ) from None
     # connections inherit it: small answers are sent at once, not after the client's delayed acknowledgement
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening
+    server_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return server_socket
 
 
-def run_app(app: Any, listening: socket.socket, ready: Callable[[str], None]) -> None:
+def run_app(app: Any, server_socket: socket.socket, ready: Callable[[str], None]) -> None:
     """Serve an application until Ctrl-C, which lets requests in work end. ``ready`` gets the address."""
     config = uvicorn.Config(
         app,
         lifespan="on",
         loop="asyncio",
         http=BoundedConnection,
-        backlog=AT_ONCE,
+        backlog=ACCEPT_BACKLOG,
         ws="none",
         log_config=None,
         log_level="error",
@@ -369,7 +381,7 @@ def run_app(app: Any, listening: socket.socket, ready: Callable[[str], None]) ->
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    host, port = listening.getsockname()[:2]
+    host, port = server_socket.getsockname()[:2]
     ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after its end
-        uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(config).run(sockets=[server_socket])

@@ -58,14 +58,18 @@ class Batches(Collector):
         waiting: number of texts that may wait; an explained text counts as one and its words.
     """
 
-    def __init__(self, model: ServedModel, most: int, waiting: int) -> None:
-        self._model, self._most, self._waiting = model, most, waiting
+    def __init__(self, model: ServedModel, most_texts: int, waiting: int) -> None:
+        self._model = model
+        self._most_texts = most_texts
+        self._most_waiting = waiting
         self._queue: deque[_Request] = deque()
-        self._changed = threading.Condition()
+        self._queue_changed = threading.Condition()
         self._stopped = False
-        self._seconds_each = 0.01  # of one text, from the last batches
-        self._begun: float | None = None  # start of the batch in work
-        self.batches, self.texts, self.seconds = 0, 0, 0.0  # begun so far, and of finished ones
+        self._seconds_per_text = 0.01  # of one text, from the last batches
+        self._batch_start: float | None = None  # start of the batch in work
+        self.batches = 0  # begun so far, and of finished ones
+        self.texts = 0
+        self.seconds = 0.0
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
     def __enter__(self) -> Batches:
@@ -73,12 +77,12 @@ class Batches(Collector):
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._changed:
+        with self._queue_changed:
             self._stopped = True
-            left = list(self._queue)
+            unanswered_requests = list(self._queue)
             self._queue.clear()
-            self._changed.notify()
-        for request in left:
+            self._queue_changed.notify()
+        for request in unanswered_requests:
             if request.done.set_running_or_notify_cancel():
                 request.done.set_exception(NotTakenError())
         self._thread.join(_LAST_BATCH_S)
@@ -90,20 +94,20 @@ class Batches(Collector):
             return "stopped"
         backend = self._model.backend
         remote = backend is not None and backend.capabilities.remote
-        late = self.stuck_s > max(_STUCK_S, 10 * self._most * self._seconds_each)
-        return "stuck" if late and self.waiting and not remote else "ok"
+        is_late = self.stuck_s > max(_STUCK_S, 10 * self._most_texts * self._seconds_per_text)
+        return "stuck" if is_late and self.waiting and not remote else "ok"
 
     @property
     def waiting(self) -> int:
         """Return the number of texts that wait."""
-        with self._changed:
+        with self._queue_changed:
             return sum(request.weight for request in self._queue)
 
     @property
     def stuck_s(self) -> float:
         """Return the seconds since the model began its batch, or 0 if it has none."""
-        begun = self._begun
-        return 0.0 if begun is None else time.monotonic() - begun
+        batch_start = self._batch_start
+        return 0.0 if batch_start is None else time.monotonic() - batch_start
 
     def answer(self, items: Sequence[Item], name: str = "") -> Future[list[dict[str, Any]]]:
         """Return the coming answers for texts or pairs, by the model of a name, or raise NotTakenError."""
@@ -125,59 +129,63 @@ class Batches(Collector):
         yield GaugeMetricFamily("qllmft_up", "1 if requests are answered.", int(up))
 
     def _put(self, request: _Request) -> Future[Any]:
-        with self._changed:
+        with self._queue_changed:
             if self._stopped:
                 raise NotTakenError
-            before = self.waiting
-            if self._queue and before + request.weight > self._waiting:
-                seconds = math.ceil((before + self._most) * self._seconds_each)
+            n_waiting = self.waiting
+            if self._queue and n_waiting + request.weight > self._most_waiting:
+                seconds = math.ceil((n_waiting + self._most_texts) * self._seconds_per_text)
                 raise NotTakenError(min(max(seconds, 1), _LONGEST_RETRY_S))
             self._queue.append(request)
-            self._changed.notify()
+            self._queue_changed.notify()
         return request.done
 
     def _run(self) -> None:
-        while batch := self._next():
+        while batch := self._next_batch():
             running = [request for request in batch if request.done.set_running_or_notify_cancel()]
             if not running:
                 continue
-            begun = self._begun = time.monotonic()
+            batch_start = self._batch_start = time.monotonic()
             self.batches += 1
             self.texts += sum(len(request.items) for request in running)
             self._answer(running)
-            self._begun, took = None, time.monotonic() - begun
-            self.seconds += took
-            each = took / sum(request.weight for request in running)
-            self._seconds_each = 0.5 * (self._seconds_each + each)
+            self._batch_start = None
+            batch_seconds = time.monotonic() - batch_start
+            self.seconds += batch_seconds
+            seconds_per_text = batch_seconds / sum(request.weight for request in running)
+            self._seconds_per_text = 0.5 * (self._seconds_per_text + seconds_per_text)
 
-    def _next(self) -> list[_Request]:
+    def _next_batch(self) -> list[_Request]:
         """Wait for requests and return the next batch, one explanation or texts for one model; none at the end."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._stopped)
+        with self._queue_changed:
+            self._queue_changed.wait_for(lambda: self._queue or self._stopped)
             batch: list[_Request] = []
             texts = 0
             while self._queue:
-                following = self._queue[0]
-                texts += len(following.items)
-                alone = following.explained or any(request.explained for request in batch)
-                others = any(request.name != following.name for request in batch)
-                if batch and (texts > self._most or alone or others):
+                next_request = self._queue[0]
+                texts += len(next_request.items)
+                needs_own_batch = next_request.explained or any(
+                    request.explained for request in batch
+                )
+                names_other_model = any(request.name != next_request.name for request in batch)
+                if batch and (texts > self._most_texts or needs_own_batch or names_other_model):
                     break
                 batch.append(self._queue.popleft())
             return batch
 
     def _answer(self, requests: list[_Request]) -> None:
         """Answer requests together; after an error that one of them may have caused, one at a time."""
-        first, items = requests[0], [item for request in requests for item in request.items]
+        first = requests[0]
+        items = [item for request in requests for item in request.items]
         try:
             if first.explained:
                 first.done.set_result(self._model.explain(str(items[0]), first.name))
                 return
             answers = self._model.answer(items, first.name)
         except Exception as error:
-            of_all = isinstance(error, BackendError) and not isinstance(error, CostRefusedError)
+            fails_all = isinstance(error, BackendError) and not isinstance(error, CostRefusedError)
             for request in requests:
-                if of_all or len(requests) == 1:
+                if fails_all or len(requests) == 1:
                     request.done.set_exception(error)
                 else:
                     self._answer([request])

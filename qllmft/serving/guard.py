@@ -48,7 +48,8 @@ class Guard:
     """
 
     def __init__(self, app: ASGIApp, limits: RequestLimits, names: Collection[str]) -> None:
-        self._app, self._limits = app, limits
+        self._app = app
+        self._limits = limits
         self._files = 0  # that are in memory
         self._names = {"localhost", *(name.lower().rstrip(".") for name in names)}
 
@@ -68,13 +69,14 @@ class Guard:
 
         is_file = scope["path"] == FILE_PATH
         try:
-            self._check(
+            self._check_headers(
                 scope["method"], Headers(scope=scope), "octet-stream" if is_file else "json"
             )
             with self._place(is_file=is_file):
                 if scope["method"] == "POST":
                     request = Request(scope, receive)
-                    body, receive = await self._body(request, is_file=is_file), receive_body
+                    body = await self._read_body(request, is_file=is_file)
+                    receive = receive_body
                 await self._app(scope, receive, send_with_headers)
         except HTTPException as refused:
             answer = JSONResponse({"error": refused.detail}, refused.status_code, refused.headers)
@@ -91,32 +93,34 @@ class Guard:
         finally:
             self._files -= is_file
 
-    def _check(self, method: str, headers: Headers, kind: str) -> None:
+    def _check_headers(self, method: str, headers: Headers, kind: str) -> None:
         """Raise HTTPException for a header that is refused, or a body of another kind of application data."""
         hosts = headers.getlist("host")
         try:
             name = urlsplit(f"//{hosts[0]}").hostname or ""
-            ours = name.rstrip(".") in self._names or bool(ipaddress.ip_address(name))
+            is_own_host = name.rstrip(".") in self._names or bool(ipaddress.ip_address(name))
         except (ValueError, IndexError):
-            ours = False
-        if not ours or len(hosts) > 1:
+            is_own_host = False
+        if not is_own_host or len(hosts) > 1:
             raise HTTPException(
                 403,
                 "the header Host names another server; use localhost, an address, or a name of --allowed-host",
             )
         if method in ("GET", "HEAD"):
             return
-        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
-        here = [None, *(f"{scheme}://{hosts[0].lower()}" for scheme in ("http", "https"))]
-        if (origin and origin.lower()) not in here or site not in ("same-origin", "none"):
+        origin = headers.get("origin")
+        site = headers.get("sec-fetch-site", "same-origin")
+        own_origins = [None, *(f"{scheme}://{hosts[0].lower()}" for scheme in ("http", "https"))]
+        if (origin and origin.lower()) not in own_origins or site not in ("same-origin", "none"):
             raise HTTPException(403, "the request comes from a page of another site")
         given = headers.get("content-type", "").partition(";")[0].strip().lower()
         if given != f"application/{kind}":
             raise HTTPException(415, f"expected the header Content-Type: application/{kind}")
 
-    async def _body(self, request: Request, *, is_file: bool) -> bytes:
+    async def _read_body(self, request: Request, *, is_file: bool) -> bytes:
         """Return the body of a request, any bytes of a file or else JSON, or raise HTTPException."""
-        content, limits = bytearray(), self._limits
+        content = bytearray()
+        limits = self._limits
         most = limits.file_bytes if is_file else limits.body_bytes
         try:
             async with asyncio.timeout(limits.seconds):
@@ -140,10 +144,10 @@ class Guard:
 
 # --- connections: their number, and the time of a client to send its request or to read its answer
 
-CONNECTIONS = 500  # in all; with some times AT_ONCE, fewer than the usual 1,024 open files
-PER_ADDRESS = 256
-AT_ONCE = 100  # that wait to be accepted, and that are accepted together
-SLOW_S = 10.0
+MAX_CONNECTIONS = 500  # in all; with some times AT_ONCE, fewer than the usual 1,024 open files
+MAX_PER_ADDRESS = 256
+ACCEPT_BACKLOG = 100  # that wait to be accepted, and that are accepted together
+CLIENT_TIMEOUT_S = 10.0
 
 
 class BoundedConnection(H11Protocol):
@@ -151,64 +155,78 @@ class BoundedConnection(H11Protocol):
 
     A connection is closed without an answer
 
-    - if there are more than `CONNECTIONS` in all, or than `PER_ADDRESS` from an address: of these, the one that has
-      waited longest for a header;
-    - `SLOW_S` seconds after its begin or its last answer if the header of the next request is not complete, or if the
-      rest of a request that was answered already has not arrived;
-    - if for `SLOW_S` seconds the client reads so little that the answer stays in memory.
+    - if there are more than `MAX_CONNECTIONS` in all, or than `MAX_PER_ADDRESS` from an address: of these, the one
+      that has waited longest for a header;
+    - `CLIENT_TIMEOUT_S` seconds after its begin or its last answer if the header of the next request is not complete,
+      or if the rest of a request that was answered already has not arrived;
+    - if for `CLIENT_TIMEOUT_S` seconds the client reads so little that the answer stays in memory.
 
     The time of a request's body has the limit `RequestLimits.seconds`.
     """
 
-    _receiving: asyncio.TimerHandle | None = None
-    _sending: asyncio.TimerHandle | None = None
+    _receive_timer: asyncio.TimerHandle | None = None
+    _send_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begin, or close the connection if there are too many."""
         super().connection_made(transport)
-        own = [each for each in self.connections if isinstance(each, BoundedConnection)]
-        present = [each for each in own if not each.transport.is_closing()]
-        from_here = [each for each in present if _host(each) == _host(self)]
-        self._expect()
-        if len(from_here) > PER_ADDRESS or len(present) > CONNECTIONS:
-            crowded = from_here if len(from_here) > PER_ADDRESS else present
-            waiting = [(each._receiving.when(), each) for each in crowded if each._receiving]
+        bounded_connections = [
+            connection
+            for connection in self.connections
+            if isinstance(connection, BoundedConnection)
+        ]
+        open_connections = [
+            connection
+            for connection in bounded_connections
+            if not connection.transport.is_closing()
+        ]
+        same_host = [
+            connection for connection in open_connections if _host(connection) == _host(self)
+        ]
+        self._update_receive_timer()
+        if len(same_host) > MAX_PER_ADDRESS or len(open_connections) > MAX_CONNECTIONS:
+            candidates = same_host if len(same_host) > MAX_PER_ADDRESS else open_connections
+            waiting = [
+                (connection._receive_timer.when(), connection)
+                for connection in candidates
+                if connection._receive_timer
+            ]
             min(waiting, key=itemgetter(0))[1].transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Handle bytes of the client."""
         super().data_received(data)
-        self._expect()
+        self._update_receive_timer()
 
     def on_response_complete(self) -> None:
         """Handle the end of an answer."""
         super().on_response_complete()
-        self._expect()
+        self._update_receive_timer()
 
     def pause_writing(self) -> None:
         """Limit the time until the client reads on. asyncio calls it if much of an answer is not sent yet."""
         self.flow.pause_writing()
-        self._sending = self.loop.call_later(SLOW_S, self.transport.abort)
+        self._send_timer = self.loop.call_later(CLIENT_TIMEOUT_S, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Lift the limit of `pause_writing`."""
         self.flow.resume_writing()
-        self._sending = _cancel(self._sending)
+        self._send_timer = _cancel(self._send_timer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End without a timer."""
         super().connection_lost(exc)
-        self._receiving = _cancel(self._receiving)
-        self._sending = _cancel(self._sending)
+        self._receive_timer = _cancel(self._receive_timer)
+        self._send_timer = _cancel(self._send_timer)
 
-    def _expect(self) -> None:
+    def _update_receive_timer(self) -> None:
         """Begin or end the time for the rest of a request; more bytes of the same request do not prolong it."""
         state = self.conn.their_state
         answered = self.cycle is not None and self.cycle.response_complete
         if not (state is h11.IDLE or (state is h11.SEND_BODY and answered)):
-            self._receiving = _cancel(self._receiving)
-        elif self._receiving is None and not self.transport.is_closing():
-            self._receiving = self.loop.call_later(SLOW_S, self.transport.abort)
+            self._receive_timer = _cancel(self._receive_timer)
+        elif self._receive_timer is None and not self.transport.is_closing():
+            self._receive_timer = self.loop.call_later(CLIENT_TIMEOUT_S, self.transport.abort)
 
 
 def _host(connection: BoundedConnection) -> str | None:

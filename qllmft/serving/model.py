@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.data.file_bytes import FileBytes
-from qllmft.embed.words import OF_WORDS, is_word_body
+from qllmft.embed.words import WORD_BODY_NAME, is_word_body
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.inference.explanation import TrainingTexts, explain_text
 from qllmft.inference.files import read_items
 from qllmft.inference.items import Item
 from qllmft.run import RunFolder, RunRecord
-from qllmft.run.folder import BEST
+from qllmft.run.folder import BEST_ROW
 from qllmft_backends import Backend
 from qllmft_backends.requests import number_of_shots
 
@@ -30,15 +30,17 @@ class ServedModel:
     backend: Backend | None = None  # of the head's circuit; None computes it here, exactly
     shows_training: bool = True  # an explanation may show training texts
     # models by the names that a request may give, see `load`; none of an unfinished run
-    named: dict[str, Predictor] = field(default_factory=dict, init=False)
+    predictors: dict[str, Predictor] = field(default_factory=dict, init=False)
     # training texts by the identity of the body that embedded them
-    _trained: dict[str, TrainingTexts] = field(default_factory=dict, init=False)
+    _texts_by_body: dict[str, TrainingTexts] = field(default_factory=dict, init=False)
 
     @property
     def rows(self) -> list[str]:
         """Return the names of the other rows of the run's table that answer."""
-        others = (name for name, found in self.named.items() if found is not self.predictor)
-        return [name for name in others if name != BEST]
+        other_names = (
+            name for name, predictor in self.predictors.items() if predictor is not self.predictor
+        )
+        return [name for name in other_names if name != BEST_ROW]
 
     @property
     def pairs(self) -> bool:
@@ -60,34 +62,35 @@ class ServedModel:
         if self.real and self.backend is not None:
             raise UserError("--backend is about labels, and the model gives real values. Omit it.")
         self._answers(self.predictor, [("text", "text") if self.pairs else "text"])
-        folder, record = RunFolder(self.folder), self._record
+        folder = RunFolder(self.folder)
+        record = self._record
         if record is None:
             return
-        own = self.predictor.row or record.head.name
-        self.named[own] = self.predictor
-        kept = folder.kept_rows(record) if self.backend is None else ()  # the head's alone
-        for name in kept:
-            if name != own:
-                found = Predictor.load(self.folder, model=name)
-                found.share_body(self.named.values())
-                self.named[name] = found
-        _, best = folder.model_of(BEST)
-        if best in self.named:
-            self.named[BEST] = self.named[best]
+        own_name = self.predictor.row or record.head.name
+        self.predictors[own_name] = self.predictor
+        kept_names = folder.stored_rows(record) if self.backend is None else ()  # the head's alone
+        for name in kept_names:
+            if name != own_name:
+                predictor = Predictor.load(self.folder, model=name)
+                predictor.share_body(self.predictors.values())
+                self.predictors[name] = predictor
+        _, best = folder.find_model(BEST_ROW)
+        if best in self.predictors:
+            self.predictors[BEST_ROW] = self.predictors[best]
 
     def answer(self, items: Sequence[Item], name: str = "") -> list[dict[str, Any]]:
         """Return the answer for each text or pair, by the model itself or the one of a name."""
-        predictor = self.named.get(name, self.predictor)
+        predictor = self.predictors.get(name, self.predictor)
         return self._answers(predictor, items, self.backend)
 
     def explain(self, text: str, name: str = "") -> dict[str, Any]:
         """Return the explanation of the exact answer for a text, by the model itself or the one of a name."""
-        predictor = self.named.get(name, self.predictor)
+        predictor = self.predictors.get(name, self.predictor)
         predictor.backend = None
-        found = explain_text(predictor, text, lambda: self._training_texts(predictor))
+        explanation = explain_text(predictor, text, lambda: self._training_texts(predictor))
         # without its paths
-        note = "the run's training texts cannot be read by this server" if found.note else ""
-        return replace(found, note=note).as_dict()
+        note = "the run's training texts cannot be read by this server" if explanation.note else ""
+        return replace(explanation, note=note).as_dict()
 
     def read_file(
         self, file: FileBytes, column: str | None, table: Mapping[str, str | None], most: int
@@ -115,7 +118,9 @@ class ServedModel:
 
     def describe(self) -> dict[str, Any]:
         """Return facts for people and programs, without paths of this machine."""
-        model, backend, record = self.predictor.model, self.backend, self._record
+        model = self.predictor.model
+        backend = self.backend
+        record = self._record
         data = RunFolder(self.folder).config_or_defaults().data
         return {
             "run": self.folder.resolve().name,
@@ -126,7 +131,7 @@ class ServedModel:
             "backend": None if backend is None else backend.name,
             "shots": None if backend is None else number_of_shots(backend),
             "explains": self.explains,
-            **self._facts(next(iter(self.named), None)),
+            **self._facts(next(iter(self.predictors), None)),
             "rows": [self._facts(name) for name in self.rows],
         }
 
@@ -137,9 +142,12 @@ class ServedModel:
 
     def _facts(self, name: str | None) -> dict[str, Any]:
         """Return facts on a row of the run's table, or on a model without one."""
-        body = self.named.get(name or "", self.predictor).model.body
-        shown = Path(body.model).name if Path(body.model).is_absolute() else body.model
-        facts: dict[str, Any] = {"model": name, "body": OF_WORDS if is_word_body(body) else shown}
+        body = self.predictors.get(name or "", self.predictor).model.body
+        body_name = Path(body.model).name if Path(body.model).is_absolute() else body.model
+        facts: dict[str, Any] = {
+            "model": name,
+            "body": WORD_BODY_NAME if is_word_body(body) else body_name,
+        }
         row = self._record.model(name) if self._record and name else None
         if row is None:
             return facts
@@ -160,11 +168,11 @@ class ServedModel:
             rows = predictor.target_values(vectors).tolist()
             return [{"values": dict(zip(names, row, strict=True))} for row in rows]
         predictor.backend = backend
-        found = predictor.predictions(items, predictor.answer(vectors))
-        return [prediction.as_dict(measured=backend is not None) for prediction in found]
+        predictions = predictor.predictions(items, predictor.answer(vectors))
+        return [prediction.as_dict(measured=backend is not None) for prediction in predictions]
 
     def _training_texts(self, predictor: Predictor) -> TrainingTexts:
         body = predictor.model.body_identity
-        if body not in self._trained:
-            self._trained[body] = TrainingTexts.of(predictor, self.folder)
-        return self._trained[body]
+        if body not in self._texts_by_body:
+            self._texts_by_body[body] = TrainingTexts.load(predictor, self.folder)
+        return self._texts_by_body[body]

@@ -19,7 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from qllmft.config import RunConfig, TrainConfig
 from qllmft.config.model import ModelConfig
-from qllmft.config.presets import DEFAULT, load_preset
+from qllmft.config.presets import DEFAULT_PRESET, load_preset
 from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
 from qllmft.events import EpochEnded, ignore, stage
@@ -28,14 +28,14 @@ from qllmft.progress import LineListener
 from qllmft.randomness import derive_seed
 from qllmft.tasks.calibration import best_temperature
 from qllmft.templates import least_numbers
-from qllmft.training import EpochMetrics, Examples, Scaling, class_weighted, finite_logits, fit
+from qllmft.training import EpochMetrics, Examples, Scaling, finite_logits, fit, weigh_by_class
 from qllmft_backends import create
 from qllmft_backends.validation import faults
 
 Rows = NDArray[np.int64]
 Weights = NDArray[np.float64] | None
-_NOT_PICKLED = ("_network", "_learning")
-_PARAMETERS = {  # of an estimator, and the settings that they are
+_UNPICKLED_ATTRIBUTES = ("_network", "_learning")
+_PARAMETER_SETTINGS = {  # of an estimator, and the settings that they are
     "epochs": "train.epochs",
     "lr": "train.lr",
     "ridge_c": "train.ridge_c",
@@ -47,7 +47,7 @@ _PARAMETERS = {  # of an estimator, and the settings that they are
     "device": "backend.options.device",
 }
 # of the default preset in partial_fit: the first rows are too few for principal axes, and a call makes few steps
-_PARTLY = {
+_PARTIAL_FIT_SETTINGS = {
     "train.lr": 1e-2,
     "train.batch_size": 16,
     "model.components": None,
@@ -65,7 +65,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
     # of the configuration, in ``settings``
     _sections: ClassVar[tuple[str, ...]] = ("model", "train", "noise", "backend")
 
-    preset: str = field(default=DEFAULT, kw_only=False)
+    preset: str = field(default=DEFAULT_PRESET, kw_only=False)
     settings: Mapping[str, Any] | Iterable[str] | None = None
     epochs: int | None = None
     random_state: Any = None
@@ -84,32 +84,38 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
     def latent_values(self, X: Any) -> NDArray[np.float64]:  # noqa: N803 - scikit-learn's name
         """Return the encoder's values (N, Q), in radians, one per qubit of the head."""
         check_is_fitted(self)
-        network, vectors = self._loaded(), torch.from_numpy(self._vectors(X).astype(np.float64))
+        network = self._load_network()
+        vectors = torch.from_numpy(self._vectors(X).astype(np.float64))
         with torch.no_grad():
             latent = vectors if network.encoder is None else network.encoder(vectors)
         return np.asarray(latent.numpy())
 
-    def _configuration(self, *, partly: bool = False, **given: Any) -> RunConfig:
-        """Return the configuration of the preset, then ``settings``, then other parameters and ``given`` ones.
+    def _configuration(self, *, partly: bool = False, **parameters: Any) -> RunConfig:
+        """Return the configuration of the preset, then ``settings``, then other parameters and ``parameters`` ones.
 
         In `partial_fit`, ``partly``, the default preset has settings of its own.
         """
-        overrides = self._chosen
-        if others := [name for name in overrides if name.partition(".")[0] not in self._sections]:
+        overrides = self._user_settings
+        if other_settings := [
+            name for name in overrides if name.partition(".")[0] not in self._sections
+        ]:
             raise UserError(
-                f"settings holds {', '.join(others)}; expected settings of {', '.join(self._sections)}. The seed is "
+                f"settings holds {', '.join(other_settings)}; expected settings of {', '.join(self._sections)}. "
+                "The seed is "
                 "random_state, the rows are those of fit, and baselines are other estimators."
             )
-        given = {name.replace("__", "."): value for name, value in given.items()}
-        given |= {setting: getattr(self, name) for name, setting in _PARAMETERS.items()}
+        parameters = {name.replace("__", "."): value for name, value in parameters.items()}
+        parameters |= {
+            setting: getattr(self, name) for name, setting in _PARAMETER_SETTINGS.items()
+        }
         # a search draws numpy's numbers
         overrides |= {
             name: value.item() if isinstance(value, np.generic) else value
-            for name, value in given.items()
+            for name, value in parameters.items()
             if value is not None
         }
-        if partly and self.preset == DEFAULT:
-            overrides = _PARTLY | overrides
+        if partly and self.preset == DEFAULT_PRESET:
+            overrides = _PARTIAL_FIT_SETTINGS | overrides
         config = load_preset(self.preset).config(overrides)
         if config.body.learns:
             raise UserError(
@@ -117,13 +123,15 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 "Choose another preset, or train with qllmft.train."
             )
         # the weights of classes are a parameter of the estimator, and `predict` takes probability 1/2
-        unused = {"class_weight": None, "thresholds": "half"}
+        neutral_values = {"class_weight": None, "thresholds": "half"}
         train = config.train
-        of_rows = {name: value for name, value in unused.items() if getattr(train, name) == "auto"}
-        return config.model_copy(update={"train": train.model_copy(update=of_rows)})
+        replaced_settings = {
+            name: value for name, value in neutral_values.items() if getattr(train, name) == "auto"
+        }
+        return config.model_copy(update={"train": train.model_copy(update=replaced_settings)})
 
     @property
-    def _chosen(self) -> dict[str, Any]:
+    def _user_settings(self) -> dict[str, Any]:
         """Return ``settings`` by dotted names, from a mapping or from ``NAME=VALUE`` texts."""
         if isinstance(self.settings, str):
             raise UserError(
@@ -136,47 +144,50 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
     @property
     def _seed(self) -> int:
         """Return the seed of a fit: ``random_state`` itself, or a number drawn from that generator."""
-        given = self.random_state
-        if isinstance(given, int | np.integer) and given >= 0:
-            return int(given)
-        return int(check_random_state(given).randint(2**31 - 1))
+        random_state = self.random_state
+        if isinstance(random_state, int | np.integer) and random_state >= 0:
+            return int(random_state)
+        return int(check_random_state(random_state).randint(2**31 - 1))
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return the outputs (N, k), computed row by row in float64 without noise."""
         check_is_fitted(self)
         vectors = torch.from_numpy(self._vectors(X).astype(np.float64))
-        return finite_logits(self._loaded(), vectors).numpy()
+        return finite_logits(self._load_network(), vectors).numpy()
 
-    def _loaded(self) -> Classifier:
+    def _load_network(self) -> Classifier:
         """Return the trained network, which a pickle does not hold."""
         if "_network" not in self.__dict__:
-            self._network = self._fitted_network(create("adjoint", {"dtype": "float64"})).double()
+            self._network = self._build_fitted_network(
+                create("adjoint", {"dtype": "float64"})
+            ).double()
         return self._network
 
-    def _fitted_network(self, backend: Any) -> Classifier:
+    def _build_fitted_network(self, backend: Any) -> Classifier:
         """Return the network of the fitted attributes, or raise UserError if they were changed and do not fit."""
-        given, (d, k) = _shapes(self.weights_), (self.n_inputs_, self.n_outputs_)
+        shapes = _shapes(self.weights_)
+        (d, k) = (self.n_inputs_, self.n_outputs_)
         try:
             if not (isinstance(d, int) and isinstance(k, int) and d > 0 and k > 0):
                 raise ValueError(f"n_inputs_ is {d!r} and n_outputs_ {k!r}")
             structure = ModelConfig.model_validate(self.structure_)
-            found = sum(map(math.prod, given.values()))
-            if found < (least := least_numbers(structure, d, k)):
-                raise ValueError(f"weights_ has {found:,} numbers, expected {least:,} or more")
+            n_numbers = sum(map(math.prod, shapes.values()))
+            if n_numbers < (least := least_numbers(structure, d, k)):
+                raise ValueError(f"weights_ has {n_numbers:,} numbers, expected {least:,} or more")
             network = build_classifier(structure, d, k, backend=backend)
         except ValueError as error:  # of pydantic and UserError, too
             reason = faults(error)[0] if isinstance(error, ValidationError) else error
-            raise _changed(str(reason).rstrip(".")) from None
-        wanted = _shapes(_arrays(network.state_dict()))
-        for name in sorted(given.keys() | wanted.keys()):
-            if given.get(name) != wanted.get(name):
-                raise _changed(
-                    f"weights_ has {name} of the shape {given.get(name)}, expected {wanted.get(name)}"
+            raise _changed_error(str(reason).rstrip(".")) from None
+        expected_shapes = _shapes(_arrays(network.state_dict()))
+        for name in sorted(shapes.keys() | expected_shapes.keys()):
+            if shapes.get(name) != expected_shapes.get(name):
+                raise _changed_error(
+                    f"weights_ has {name} of the shape {shapes.get(name)}, expected {expected_shapes.get(name)}"
                 )
         network.load_state_dict(_tensors(self.weights_))
         return network
 
-    def _checked(
+    def _check_rows(
         self,
         X: Any,  # noqa: N803
         y: Any,
@@ -202,23 +213,25 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
 
         ``strata`` (N,) are the labels whose shares a validation part keeps, or None.
         """
-        seed, fresh = self._seed, not (self.warm_start and "weights_" in self.__dict__)
-        network, structure = self._untrained(config, rows, n_outputs, seed)
+        seed = self._seed
+        fresh = not (self.warm_start and "weights_" in self.__dict__)
+        network, structure = self._build_untrained(config, rows, n_outputs, seed)
         if not fresh:  # start from the weights of the last fit
-            given = _shapes(self.weights_)
-            if given != (wanted := _shapes(_arrays(network.state_dict()))):
+            last_shapes = _shapes(self.weights_)
+            if last_shapes != (expected_shapes := _shapes(_arrays(network.state_dict()))):
                 raise ValueError(
-                    f"warm_start is True, and the last fit had weights of the shapes {given}, expected {wanted}: the "
+                    f"warm_start is True, and the last fit had weights of the shapes {last_shapes}, expected "
+                    f"{expected_shapes}: the "
                     "columns, the targets or the settings have changed. Fit a new estimator, or set warm_start to "
                     "False."
                 )
             network.load_state_dict(_tensors(self.weights_))
             if rows.task.real:  # training starts with scaled values
-                Scaling.of(rows).restore(network, inverse=True)
-        train, validation, settings = self._parts(len(rows), strata, config.train, seed)
-        parts = class_weighted(rows.take(train), rows.take(validation), config.train)
-        shown = "training" if train is validation else "validation"
-        on_event = LineListener(shown) if self.verbose else ignore
+                Scaling.from_examples(rows).restore(network, inverse=True)
+        train, validation, settings = self._split_rows(len(rows), strata, config.train, seed)
+        parts = weigh_by_class(rows.take(train), rows.take(validation), config.train)
+        loss_texts = "training" if train is validation else "validation"
+        on_event = LineListener(loss_texts) if self.verbose else ignore
         losses: list[float] = []
 
         def on_epoch(metrics: EpochMetrics) -> None:
@@ -229,17 +242,19 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             selection = fit(network, *parts, settings, seed, on_epoch=on_epoch, fresh=fresh)
         if not selection.finished:
             raise KeyboardInterrupt
-        self.best_epoch_, self.n_iter_ = selection.epoch, selection.epochs_done
-        self.loss_curve_, self.seen_ = losses, rows.size
+        self.best_epoch_ = selection.epoch
+        self.n_iter_ = selection.epochs_done
+        self.loss_curve_ = losses
+        self.seen_ = rows.size
         self.__dict__.pop("moments_", None)
         self.__dict__.pop("_learning", None)
-        self._keep(network, structure, rows, n_outputs)
+        self._set_fitted_attributes(network, structure, rows, n_outputs)
         if settings.calibration == "temperature":
-            held = rows.take(validation)
-            logits = finite_logits(self._loaded(), held.x.double()).numpy()
-            network.rescale(1.0 / best_temperature(logits, held.y.numpy()))
-            self._keep(network, structure, rows, n_outputs)
-        self._loaded()
+            held_out = rows.take(validation)
+            logits = finite_logits(self._load_network(), held_out.x.double()).numpy()
+            network.rescale(1.0 / best_temperature(logits, held_out.y.numpy()))
+            self._set_fitted_attributes(network, structure, rows, n_outputs)
+        self._load_network()
 
     def _fit_partly(self, rows: Examples, n_outputs: int, config: RunConfig) -> None:
         """Train one epoch from the weights and moments of the last call, and set the fitted attributes."""
@@ -248,41 +263,51 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 f"the preset {self.preset!r} is trained by L-BFGS, which takes all rows at once. Choose one with Adam, "
                 "such as 'sines', for partial_fit."
             )
-        kept, first, seed = self.__dict__, "weights_" not in self.__dict__, self._seed
+        attributes = self.__dict__
+        first = "weights_" not in self.__dict__
+        seed = self._seed
         if first:
-            self.n_iter_, self.loss_curve_ = 0, list[float]()
-            network, structure = self._untrained(config, rows, n_outputs, seed)
+            self.n_iter_ = 0
+            self.loss_curve_ = list[float]()
+            network, structure = self._build_untrained(config, rows, n_outputs, seed)
         else:
             structure = ModelConfig.model_validate(self.structure_)
-            network = kept.get("_learning") or self._fitted_network(self._backend(config))
-        moments = {at: _tensors(of) for at, of in kept.get("moments_", {}).items()}
-        self.seen_ = rows.size + (0.0 if first else kept.get("seen_", 0.0))
+            network = attributes.get("_learning") or self._build_fitted_network(
+                self._backend(config)
+            )
+        moments = {
+            place: _tensors(arrays_or_tensors)
+            for place, arrays_or_tensors in attributes.get("moments_", {}).items()
+        }
+        self.seen_ = rows.size + (0.0 if first else attributes.get("seen_", 0.0))
         strength = config.train.ridge_c
         if strength in ("folds", "validation"):  # of all rows, and a call has a part of them
             strength = "auto"
         if not first:  # the ridge of all rows so far, in place of that of the rows of this call
             strength = (1.0 if isinstance(strength, str) else strength) * self.seen_ / rows.size
-        changed = {"epochs": 1, "select": "last", "patience": None, "ridge_c": strength}
+        epoch_settings = {"epochs": 1, "select": "last", "patience": None, "ridge_c": strength}
         losses: list[float] = []
         selection = fit(
             network,
             rows,
             rows,
-            config.train.model_copy(update=changed),
+            config.train.model_copy(update=epoch_settings),
             derive_seed(seed, "partial fit", self.n_iter_),
             on_epoch=lambda metrics: losses.append(metrics.train_loss),
             moments=moments,
         )
         if not selection.finished:
             raise KeyboardInterrupt
-        self.moments_ = {at: _arrays(of) for at, of in moments.items()}
+        self.moments_ = {
+            place: _arrays(arrays_or_tensors) for place, arrays_or_tensors in moments.items()
+        }
         self.n_iter_ += 1
         self.best_epoch_ = self.n_iter_
         self.loss_curve_ = [*self.loss_curve_, *losses]
-        self._keep(network, structure, rows, n_outputs)
+        self._set_fitted_attributes(network, structure, rows, n_outputs)
         self._learning = network
 
-    def _untrained(
+    def _build_untrained(
         self, config: RunConfig, rows: Examples, n_outputs: int, seed: int
     ) -> tuple[Classifier, ModelConfig]:
         """Return an untrained network, and its structure with room for the rows.
@@ -290,18 +315,20 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         If the preset's encoders have too few amplitudes, each gets the fewest qubits Q_e with 2^Q_e ≥ D, or ≥ D + 1
         with ``model.pad = "bias"``, unless ``settings`` gives a number.
         """
-        structure, width = config.model, rows.x.shape[1]
+        structure = config.model
+        width = rows.x.shape[1]
         needed = min(width, structure.components or width) + (structure.pad != "zeros")
         small = structure.encoder == "quantum" and needed > 2**structure.latent_encoder_qubits
-        if small and "model.encoder_qubits" not in self._chosen:
+        if small and "model.encoder_qubits" not in self._user_settings:
             structure = structure.model_copy(update={"encoder_qubits": (needed - 1).bit_length()})
         backend = self._backend(config)
         return build_classifier(structure, width, n_outputs, seed=seed, backend=backend), structure
 
-    def _keep(
+    def _set_fitted_attributes(
         self, network: Classifier, structure: ModelConfig, rows: Examples, n_outputs: int
     ) -> None:
-        self.n_inputs_, self.n_outputs_ = rows.x.shape[1], n_outputs
+        self.n_inputs_ = rows.x.shape[1]
+        self.n_outputs_ = n_outputs
         self.structure_ = structure.model_dump(mode="json")
         self.weights_ = _arrays(network.state_dict())
         self.n_parameters_ = network.n_parameters
@@ -316,14 +343,15 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             )
         return backend
 
-    def _parts(
+    def _split_rows(
         self, n: int, strata: Rows | None, config: TrainConfig, seed: int
     ) -> tuple[Rows, Rows, TrainConfig]:
         """Split N rows into training and validation, and return the settings of the training.
 
         All rows are in both parts if the last epoch is kept and nothing is calibrated.
         """
-        rows, calibrated = np.arange(n), config.calibration == "temperature"
+        rows = np.arange(n)
+        calibrated = config.calibration == "temperature"
         share = self.validation_fraction
         if not (isinstance(share, float) and 0.0 < share < 1.0):
             raise UserError(
@@ -332,10 +360,10 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         choosing = config.ridge_c == "validation"
         if config.select == "last" and not calibrated and not choosing:
             return rows, rows, config
-        held = math.ceil(share * n)
+        n_held_out = math.ceil(share * n)
         counts = np.ones(1, int) if strata is None else np.bincount(strata)
         rare = strata is not None and counts.min() < 2
-        if rare or min(held, n - held) < len(counts):
+        if rare or min(n_held_out, n - n_held_out) < len(counts):
             if calibrated:
                 raise UserError(
                     f"{n} samples of {len(counts)} classes are too few to calibrate on a share of them. Give more, "
@@ -350,17 +378,17 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             )
             return rows, rows, config.model_copy(update={"select": "last", "patience": None})
         train, validation = train_test_split(
-            rows, test_size=held, stratify=strata, random_state=seed % 2**32
+            rows, test_size=n_held_out, stratify=strata, random_state=seed % 2**32
         )
         return train, validation, config
 
     def __getstate__(self) -> dict[str, Any]:
         """Return parameters and fitted attributes, without networks."""
         state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in _NOT_PICKLED}
+        return {name: value for name, value in state.items() if name not in _UNPICKLED_ATTRIBUTES}
 
 
-def _changed(reason: str) -> UserError:
+def _changed_error(reason: str) -> UserError:
     return UserError(
         f"the fitted attributes were changed, and do not fit each other: {reason}. Fit again, or load the object again."
     )
@@ -369,11 +397,13 @@ def _changed(reason: str) -> UserError:
 def _shapes(arrays: Any) -> dict[str, tuple[int, ...]]:
     """Return the shapes of trained arrays by name, or raise UserError if one is no array of numbers."""
     if not isinstance(arrays, Mapping):
-        raise _changed(f"weights_ is {type(arrays).__name__}, expected arrays by name")
+        raise _changed_error(f"weights_ is {type(arrays).__name__}, expected arrays by name")
     for name, values in arrays.items():
         if not (isinstance(values, np.ndarray) and values.dtype.kind in "fiu"):
             kind = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
-            raise _changed(f"weights_ has {name} of the type {kind}, expected an array of numbers")
+            raise _changed_error(
+                f"weights_ has {name} of the type {kind}, expected an array of numbers"
+            )
     return {name: values.shape for name, values in arrays.items()}
 
 
@@ -385,18 +415,18 @@ def _arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
     return {name: values.detach().numpy().copy() for name, values in tensors.items()}
 
 
-def with_weights(rows: Examples, given: Any, of_classes: Weights = None) -> Examples:
+def with_weights(rows: Examples, sample_weight: Any, class_weights: Weights = None) -> Examples:
     """Return the rows with the weights of ``sample_weight`` times those of classes, without rows of weight 0."""
-    if given is None and of_classes is None:
+    if sample_weight is None and class_weights is None:
         return rows
     weights = np.ones(len(rows))
-    if given is not None:
-        weights = _check_sample_weight(given, rows.x.numpy(), dtype=np.float64)
+    if sample_weight is not None:
+        weights = _check_sample_weight(sample_weight, rows.x.numpy(), dtype=np.float64)
     if (weights < 0).any():
         raise ValueError(
             f"sample_weight has {weights.min():g}; expected no negative weight. Leave such rows out."
         )
     if not weights.any():
         raise ValueError("sample_weight is 0 everywhere; expected at least one non-zero number.")
-    weights = weights if of_classes is None else weights * of_classes
+    weights = weights if class_weights is None else weights * class_weights
     return replace(rows, weight=torch.from_numpy(weights)).take(np.flatnonzero(weights))

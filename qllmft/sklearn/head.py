@@ -38,9 +38,9 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         left out. Principal axes, in the presets that load them, and the split of validation rows do not depend on the
         weights.
         """
-        if (several := label_sets_of(y)) is not None:
+        if (several := convert_label_sets(y)) is not None:
             config = self._configuration(data__task="multilabel")
-            vectors, y = self._checked(X, several, config, labels=False)
+            vectors, y = self._check_rows(X, several, config, labels=False)
             if self.class_weight is not None:
                 raise ValueError(
                     f"class_weight is {self.class_weight!r}, which weighs one label per row, and y has the shape "
@@ -53,12 +53,13 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
                 )
             rows = with_weights(Examples.from_arrays(vectors, y), sample_weight)
             self._fit_head(rows, None, y.shape[1], config)
-            self.classes_, self.multilabel_ = np.arange(y.shape[1]), True
+            self.classes_ = np.arange(y.shape[1])
+            self.multilabel_ = True
             return self
         config = self._configuration()
-        vectors, y = self._checked(X, y, config, labels=True)
+        vectors, y = self._check_rows(X, y, config, labels=True)
         classes = np.unique(y)
-        rows = self._labelled(vectors, y, classes, sample_weight)
+        rows = self._make_examples(vectors, y, classes, sample_weight)
         # rows of weight 0 are left out, and with them the classes of no other rows
         present, labels = np.unique(rows.y.numpy(), return_inverse=True)
         if len(present) < 2:
@@ -68,7 +69,8 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
             )
         rows = replace(rows, y=torch.from_numpy(labels.astype(np.int64)))
         self._fit_head(rows, rows.y.numpy(), len(present), config)
-        self.classes_, self.multilabel_ = classes[present], False
+        self.classes_ = classes[present]
+        self.multilabel_ = False
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
@@ -87,31 +89,39 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         Raises:
             ValueError: if ``classes`` are missing in the first call or others than then, or do not hold a label.
         """
-        config, known = self._configuration(partly=True), self.__dict__.get("classes_")
+        config = self._configuration(partly=True)
+        known_classes = self.__dict__.get("classes_")
         counted = config.train.class_weight or self.class_weight
         if isinstance(counted, str):
             raise ValueError(
                 f"class_weight is {counted!r}, which counts all labels, and partial_fit sees a part of them. Give a "
                 "dict of weights, or sample_weight."
             )
-        vectors, y = self._checked(X, y, config, labels=True, first="weights_" not in self.__dict__)
-        if known is None and classes is None:
+        vectors, y = self._check_rows(
+            X, y, config, labels=True, first="weights_" not in self.__dict__
+        )
+        if known_classes is None and classes is None:
             raise ValueError(
                 "classes must be passed on the first call to partial_fit: all labels that will occur."
             )
-        given: NDArray[Any] = np.asarray(known) if classes is None else np.unique(classes)
-        if known is not None and not np.array_equal(known, given):
+        all_classes: NDArray[Any] = (
+            np.asarray(known_classes) if classes is None else np.unique(classes)
+        )
+        if known_classes is not None and not np.array_equal(known_classes, all_classes):
             raise ValueError(
-                f"classes is {given.tolist()}, and the first call had {known.tolist()}. Give the same."
+                f"classes is {all_classes.tolist()}, and the first call had {known_classes.tolist()}. Give the same."
             )
-        if len(given) < 2:
-            raise ValueError(f"classes is {given.tolist()}; expected at least 2 classes.")
-        if unknown := sorted(set(np.unique(y).tolist()) - set(given.tolist())):
+        if len(all_classes) < 2:
+            raise ValueError(f"classes is {all_classes.tolist()}; expected at least 2 classes.")
+        if unknown := sorted(set(np.unique(y).tolist()) - set(all_classes.tolist())):
             raise ValueError(
-                f"y has the labels {unknown}, and classes are {given.tolist()}. Name all in the first call."
+                f"y has the labels {unknown}, and classes are {all_classes.tolist()}. Name all in the first call."
             )
-        self._fit_partly(self._labelled(vectors, y, given, sample_weight), len(given), config)
-        self.classes_, self.multilabel_ = given, False
+        self._fit_partly(
+            self._make_examples(vectors, y, all_classes, sample_weight), len(all_classes), config
+        )
+        self.classes_ = all_classes
+        self.multilabel_ = False
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
@@ -119,7 +129,8 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
 
         It is the most probable class unless ``threshold`` or ``margin`` are given.
         """
-        outputs, decision = self._outputs(X), Decision(self.threshold, self.margin)
+        outputs = self._outputs(X)
+        decision = Decision(self.threshold, self.margin)
         decision.check(list(map(str, self.classes_)), several=self.multilabel_)
         if self.multilabel_:
             least = 0.0 if self.threshold is None else logit(self.threshold)
@@ -127,17 +138,19 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         if self.threshold is None and not self.margin:
             return np.asarray(self.classes_[outputs.argmax(axis=1)])
         probabilities = softmax(outputs, axis=1)
-        found: NDArray[Any] = np.asarray(self.classes_[decision.labels(probabilities)])
+        predicted: NDArray[Any] = np.asarray(self.classes_[decision.labels(probabilities)])
         if not self.margin:
-            return found
+            return predicted
         if self.unsure_label is None:
             raise UserError(
                 f"margin is {self.margin:g} and unsure_label is None; give the label of rows without an answer as "
                 "unsure_label, such as -1 or 'unknown'."
             )
         label: NDArray[Any] = np.asarray(self.unsure_label)
-        found = found if found.dtype.kind == label.dtype.kind else found.astype(object)
-        return np.where(decision.unsure(probabilities), label, found)
+        predicted = (
+            predicted if predicted.dtype.kind == label.dtype.kind else predicted.astype(object)
+        )
+        return np.where(decision.unsure(probabilities), label, predicted)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return probabilities (N, k) in the order of `classes_`, which add up to 1 unless rows have several labels.
@@ -150,8 +163,8 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
     def decision_function(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return the logits (N, k), or for two classes the lead (N,) of the second over the first."""
         logits = self._outputs(X)
-        two = logits.shape[1] == 2 and not self.multilabel_
-        return logits[:, 1] - logits[:, 0] if two else logits
+        is_binary = logits.shape[1] == 2 and not self.multilabel_
+        return logits[:, 1] - logits[:, 0] if is_binary else logits
 
     def __sklearn_tags__(self) -> Any:
         """Return tags with several labels per row."""
@@ -159,14 +172,18 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _labelled(
-        self, vectors: NDArray[np.float32], y: NDArray[Any], classes: NDArray[Any], given: Any
+    def _make_examples(
+        self,
+        vectors: NDArray[np.float32],
+        y: NDArray[Any],
+        classes: NDArray[Any],
+        sample_weight: Any,
     ) -> Examples:
         """Return rows (N, D) with the places of their labels (N,) in ``classes``, and with their weights."""
         rows = Examples.from_arrays(vectors, np.searchsorted(classes, y).astype(np.int64))
         weights = self.class_weight
-        of_classes = None if weights is None else compute_sample_weight(weights, y)
-        return with_weights(rows, given, of_classes)
+        class_weights = None if weights is None else compute_sample_weight(weights, y)
+        return with_weights(rows, sample_weight, class_weights)
 
 
 class TrainedRegressor(RegressorMixin, TrainedEstimator):  # type: ignore[misc]
@@ -175,7 +192,7 @@ class TrainedRegressor(RegressorMixin, TrainedEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on rows (N, D), or N texts, their targets (N,) or (N, T), and weights (N,) of the rows."""
         config = self._configuration(data__task="regression")
-        vectors, y = self._checked(X, y, config, labels=False)
+        vectors, y = self._check_rows(X, y, config, labels=False)
         targets: NDArray[np.float64] = np.asarray(y, np.float64)
         examples = Examples.from_arrays(vectors, targets.reshape(len(targets), -1))
         rows = with_weights(examples, sample_weight)
@@ -189,25 +206,25 @@ class TrainedRegressor(RegressorMixin, TrainedEstimator):  # type: ignore[misc]
         return values[:, 0] if self.one_target_ else values
 
 
-def label_sets_of(y: Any) -> NDArray[np.int64] | None:
+def convert_label_sets(y: Any) -> NDArray[np.int64] | None:
     """Return several labels per row (N, L) as 0 and 1, dense or sparse, or None if there is one label per row."""
     shape: tuple[int, ...] = getattr(y, "shape", None) or np.asarray(y).shape
     if len(shape) != 2 or shape[1] < 2:
         return None
     checked = check_array(y, accept_sparse="csr", dtype=None, input_name="y")
-    given: NDArray[Any] = getattr(checked, "toarray", lambda: checked)()  # sparse or dense
-    if not np.isin(given, (0, 1)).all():
+    indicators: NDArray[Any] = getattr(checked, "toarray", lambda: checked)()  # sparse or dense
+    if not np.isin(indicators, (0, 1)).all():
         raise ValueError(
             f"y has the shape {shape} and values other than 0 and 1; expected 0 or 1 for each of {shape[1]} labels, or "
             "one label per row, (N,). MultiLabelBinarizer makes such a table of lists."
         )
-    return np.asarray(given, np.int64)
+    return np.asarray(indicators, np.int64)
 
 
-class OfVectors(TrainedEstimator):
+class VectorEstimator(TrainedEstimator):
     """Estimator of rows that are vectors."""
 
-    def _checked(
+    def _check_rows(
         self,
         X: Any,  # noqa: N803 - scikit-learn's name
         y: Any,
@@ -216,8 +233,8 @@ class OfVectors(TrainedEstimator):
         labels: bool,
         first: bool = True,
     ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-        how = {} if labels else {"multi_output": True, "y_numeric": True}
-        rows, outputs = validate_data(self, X, y, dtype=np.float32, reset=first, **how)
+        output_checks = {} if labels else {"multi_output": True, "y_numeric": True}
+        rows, outputs = validate_data(self, X, y, dtype=np.float32, reset=first, **output_checks)
         if labels:
             check_classification_targets(outputs)
         return rows, outputs
@@ -226,7 +243,7 @@ class OfVectors(TrainedEstimator):
         return np.asarray(validate_data(self, X, dtype=np.float32, reset=False))
 
 
-class QuantumHeadClassifier(OfVectors, TrainedClassifier):
+class QuantumHeadClassifier(VectorEstimator, TrainedClassifier):
     """The head of a preset on vectors: embeddings, or any table of numbers.
 
     A quantum encoder loads a row as amplitudes, so scale columns of different units first. With the default preset a
@@ -276,7 +293,7 @@ class QuantumHeadClassifier(OfVectors, TrainedClassifier):
     """
 
 
-class QuantumHeadRegressor(OfVectors, TrainedRegressor):
+class QuantumHeadRegressor(VectorEstimator, TrainedRegressor):
     """The head of a preset on vectors, with one or several real targets.
 
     Targets are scaled to mean 0 and deviation 1 for the training, which minimises the squared error. Arguments and

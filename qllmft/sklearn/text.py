@@ -26,18 +26,18 @@ from qllmft.sklearn.head import QuantumHeadClassifier, TrainedClassifier, Traine
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class OfTexts(TrainedEstimator):
+class TextEstimator(TrainedEstimator):
     """Estimator of texts, by a frozen language model."""
 
     _sections: ClassVar[tuple[str, ...]] = (*TrainedEstimator._sections, "body")
 
     body: GivenBody = "minilm"
 
-    def _configuration(self, **given: Any) -> RunConfig:
+    def _configuration(self, **parameters: Any) -> RunConfig:
         """Return the configuration, see `TrainedEstimator._configuration`."""
-        return super()._configuration(body__model=body_name(self.body), **given)
+        return super()._configuration(body__model=body_name(self.body), **parameters)
 
-    def _checked(
+    def _check_rows(
         self,
         X: Any,  # noqa: N803 - scikit-learn's name
         y: Any,
@@ -51,13 +51,13 @@ class OfTexts(TrainedEstimator):
             check_classification_targets(outputs)
         else:
             outputs = check_array(y, ensure_2d=False, dtype=(np.float64, np.int64), input_name="y")
-        texts = texts_of(X)
+        texts = check_texts(X)
         check_consistent_length(texts, outputs)
-        vectors, self.body_identity_ = embedded(texts, config.body)
+        vectors, self.body_identity_ = embed_rows(texts, config.body)
         return vectors, outputs
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        return embedded(X, self._configuration().body, self.body_identity_)[0]
+        return embed_rows(X, self._configuration().body, self.body_identity_)[0]
 
     def __sklearn_tags__(self) -> Any:
         """Return tags for texts in one dimension."""
@@ -68,7 +68,7 @@ class OfTexts(TrainedEstimator):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class QuantumTextClassifier(OfTexts, TrainedClassifier):
+class QuantumTextClassifier(TextEstimator, TrainedClassifier):
     """The head of a preset on embeddings of texts by a frozen sentence transformer.
 
     Embeddings are cached on disk by a hash of the text, so the folds and settings of a search share them. Arguments and
@@ -84,7 +84,7 @@ class QuantumTextClassifier(OfTexts, TrainedClassifier):
     """
 
 
-class QuantumTextRegressor(OfTexts, TrainedRegressor):
+class QuantumTextRegressor(TextEstimator, TrainedRegressor):
     """The head of a preset on embeddings of texts, with one or several real targets.
 
     Arguments and attributes are those of `QuantumHeadRegressor`, with ``body`` and ``body_identity_`` of
@@ -114,7 +114,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Identify the body, and fit ``head`` on the embeddings of N texts and their labels (N,)."""
-        vectors, self.body_identity_ = embedded(X, BodyConfig(model=body_name(self.body)))
+        vectors, self.body_identity_ = embed_rows(X, BodyConfig(model=body_name(self.body)))
         self.head_ = None
         if self.head is not None:
             if y is None:
@@ -129,7 +129,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return the embeddings (N, D) of N texts, or their latent values (N, Q)."""
         check_is_fitted(self)
         body = BodyConfig(model=body_name(self.body))
-        return self._values(embedded(X, body, self.body_identity_)[0])
+        return self._values(embed_rows(X, body, self.body_identity_)[0])
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:  # noqa: ARG002 - scikit-learn's
         """Return the names of the values, (n_values_,)."""
@@ -149,7 +149,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def texts_of(rows: Any) -> list[str]:
+def check_texts(rows: Any) -> list[str]:
     """Return N texts of a list, an array, a Series, or a table of one column."""
     shape: tuple[int, ...] = getattr(rows, "shape", (1,))
     if len(shape) == 2 and shape[1] == 1:  # a column, as ColumnTransformer passes it
@@ -168,13 +168,13 @@ def texts_of(rows: Any) -> list[str]:
     return [str(text) for text in texts]
 
 
-def embedded(rows: Any, body: BodyConfig, expected: str = "") -> tuple[NDArray[np.float32], str]:
+def embed_rows(rows: Any, body: BodyConfig, expected: str = "") -> tuple[NDArray[np.float32], str]:
     """Return the embeddings (N, D) of texts, by the cache on disk, and the identity of the body.
 
     Raises:
         UserError: if the rows are no texts, or the body is not the ``expected`` one.
     """
-    embeddings = embed(texts_of(rows), body)
+    embeddings = embed(check_texts(rows), body)
     check_vectors(embeddings.vectors, body)
     if expected and embeddings.identity != expected:
         raise UserError(

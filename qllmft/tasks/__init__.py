@@ -37,8 +37,8 @@ __all__ = [
     "TaskName",
     "detectable_effect",
     "holm",
+    "infer_task",
     "percent",
-    "task_of",
 ]
 
 TASKS: Mapping[TaskName, Task] = {
@@ -47,7 +47,7 @@ TASKS: Mapping[TaskName, Task] = {
 TASK_OF_SCORE: Mapping[ScoreName, Task] = {task.measure.name: task for task in TASKS.values()}
 
 
-def task_of(labels: NDArray[Any]) -> Task:
+def infer_task(labels: NDArray[Any]) -> Task:
     """Return the task of labels (N,), real targets (N, T) or integers 0 and 1 (N, L)."""
     if labels.ndim == 1:
         return CLASSIFICATION

@@ -13,14 +13,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qllmft.counts import count_of
+from qllmft.counts import format_count
 from qllmft.tasks.measure import ACCURACY, Score
-from qllmft.tasks.statistics import LEVEL, Z95, normal_p
+from qllmft.tasks.statistics import CONFIDENCE_LEVEL, Z95, normal_p
 
 Counts = ArrayLike
 Floats = NDArray[np.float64]
-UNEVEN = 0.6  # share of the largest class above which accuracy alone says little
-FEW_OF_LABEL = (
+UNEVEN_SHARE = 0.6  # share of the largest class above which accuracy alone says little
+FEW_LABEL_TEXTS = (
     15  # texts of a label below which the interval of its share of right answers is wide and uneven
 )
 
@@ -28,14 +28,14 @@ FEW_OF_LABEL = (
 def majority_share(labels: NDArray[np.int64]) -> float:
     """Return the share of the most frequent of labels (N,), in [0, 1].
 
-    Above `UNEVEN` of the training texts, the models of a run are compared by balanced accuracy.
+    Above `UNEVEN_SHARE` of the training texts, the models of a run are compared by balanced accuracy.
     """
     return float(np.bincount(labels).max() / len(labels))
 
 
 def is_uneven(labels: NDArray[np.int64]) -> bool:
     """Return whether more than 60 % of the labels (N,) are the same one. Balanced accuracies are then compared."""
-    return majority_share(labels) > UNEVEN
+    return majority_share(labels) > UNEVEN_SHARE
 
 
 def balanced_accuracy(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> float:
@@ -45,7 +45,7 @@ def balanced_accuracy(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> 
     0.8333...
     """
     k = 1 + max(int(labels.max()), int(answers.max()))
-    return ClassScores.of(confusion_of(labels, answers, k)).balanced
+    return ClassScores.from_confusion(confusion_matrix(labels, answers, k)).balanced
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Accuracy(Score):
             raise ValueError(f"{counts}; expected 0 ≤ right ≤ total, total at least 1.")
 
     @classmethod
-    def of(cls, labels: NDArray[np.int64], answers: NDArray[np.int64]) -> Accuracy:
+    def from_answers(cls, labels: NDArray[np.int64], answers: NDArray[np.int64]) -> Accuracy:
         """Return the accuracy of answers (N,) for true labels (N,)."""
         return cls(int((answers == labels).sum()), len(labels))
 
@@ -83,7 +83,9 @@ class Accuracy(Score):
         """Return the limits of the 95 % interval, in [0, 1]. It covers only the sampling of the test set."""
         from scipy import stats
 
-        interval = stats.binomtest(self.right, self.total).proportion_ci(LEVEL, method="wilson")
+        interval = stats.binomtest(self.right, self.total).proportion_ci(
+            CONFIDENCE_LEVEL, method="wilson"
+        )
         return float(interval.low), float(interval.high)
 
     @property
@@ -109,12 +111,17 @@ class TextDifference:
     total: int  # number of texts
 
     @classmethod
-    def of(
+    def from_answers(
         cls, labels: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]
     ) -> TextDifference:
         """Return the difference of two heads' answers (N,) for true labels (N,)."""
-        right, other = first == labels, second == labels
-        return cls(int((right & ~other).sum()), int((other & ~right).sum()), len(labels))
+        first_right = first == labels
+        second_right = second == labels
+        return cls(
+            int((first_right & ~second_right).sum()),
+            int((second_right & ~first_right).sum()),
+            len(labels),
+        )
 
     @property
     def value(self) -> float:
@@ -128,7 +135,8 @@ class TextDifference:
         One more text of either kind keeps it from vanishing if the heads differ on no text.
         """
         n = self.total + 2
-        first, second = (self.only_first + 1) / n, (self.only_second + 1) / n
+        first = (self.only_first + 1) / n
+        second = (self.only_second + 1) / n
         error = Z95 * math.sqrt((first + second - (first - second) ** 2) / n)
         return first - second - error, first - second + error
 
@@ -158,12 +166,12 @@ class BalancedDifference:
     parts: tuple[TextDifference, ...]  # by label, of the texts with that label
 
     @classmethod
-    def of(
+    def from_answers(
         cls, labels: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]
     ) -> BalancedDifference:
         """Return the difference of two heads' answers (N,) for true labels (N,)."""
         rows = [labels == label for label in np.unique(labels)]
-        return cls(tuple(TextDifference.of(labels[i], first[i], second[i]) for i in rows))
+        return cls(tuple(TextDifference.from_answers(labels[i], first[i], second[i]) for i in rows))
 
     @property
     def value(self) -> float:
@@ -187,13 +195,14 @@ def mean_interval(parts: Sequence[tuple[float, float, float]]) -> tuple[float, f
     Args:
         parts: value, lower and upper limit of each.
     """
-    n, mean = len(parts), math.fsum(value for value, _, _ in parts) / len(parts)
+    n = len(parts)
+    mean = math.fsum(value for value, _, _ in parts) / len(parts)
     below = math.sqrt(math.fsum((value - low) ** 2 for value, low, _ in parts)) / n
     above = math.sqrt(math.fsum((value - high) ** 2 for value, _, high in parts)) / n
     return mean - below, mean + above
 
 
-def confusion_of(
+def confusion_matrix(
     labels: NDArray[np.int64], answers: NDArray[np.int64], k: int
 ) -> NDArray[np.int64]:
     """Return counts (k, k) of true label by predicted label, from true labels (N,) and answers (N,)."""
@@ -208,8 +217,12 @@ def f1(right: Counts, texts: Counts, answers: Counts) -> Floats:
         texts: numbers of texts with the label.
         answers: numbers of answers with the label. Without both it is 0.
     """
-    both = np.add(texts, answers)
-    return np.where(both > 0, 2 * np.asarray(right) / np.where(both > 0, both, 1), 0.0)
+    texts_and_answers = np.add(texts, answers)
+    return np.where(
+        texts_and_answers > 0,
+        2 * np.asarray(right) / np.where(texts_and_answers > 0, texts_and_answers, 1),
+        0.0,
+    )
 
 
 def mean_f1(right: Counts, texts: Counts, answers: Counts) -> Floats:
@@ -239,8 +252,8 @@ class LabelScores:
     @property
     def f1(self) -> float | None:
         """Return the harmonic mean of precision and recall, in [0, 1]."""
-        given = self.texts + self.answers
-        return float(f1(self.right, self.texts, self.answers)) if given else None
+        texts_and_answers = self.texts + self.answers
+        return float(f1(self.right, self.texts, self.answers)) if texts_and_answers else None
 
     def as_dict(self) -> dict[str, float | None]:
         """Return the scores for JSON."""
@@ -265,14 +278,14 @@ class ClassScores:
             )
 
     @classmethod
-    def of(cls, confusion: NDArray[np.int64]) -> ClassScores:
-        """Return the scores of counts (k, k), see `confusion_of`.
+    def from_confusion(cls, confusion: NDArray[np.int64]) -> ClassScores:
+        """Return the scores of counts (k, k), see `confusion_matrix`.
 
-        >>> ClassScores.of(np.array([[0, 2], [0, 8]])).balanced
+        >>> ClassScores.from_confusion(np.array([[0, 2], [0, 8]])).balanced
         0.5
         """
         counts = (confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion))
-        return cls(*(tuple(map(int, of_class)) for of_class in counts))
+        return cls(*(tuple(map(int, class_counts)) for class_counts in counts))
 
     @property
     def majority(self) -> float:
@@ -282,20 +295,20 @@ class ClassScores:
     @property
     def uneven(self) -> bool:
         """Return whether more than 60 % of the texts have one label."""
-        return self.majority > UNEVEN
+        return self.majority > UNEVEN_SHARE
 
     @property
     def bound(self) -> str:
         """Return the sentence on an interval that a label of fewer than 15 texts makes a bound, or ""."""
-        if (rarest := min(self.texts)) >= FEW_OF_LABEL:
+        if (rarest := min(self.texts)) >= FEW_LABEL_TEXTS:
             return ""
         return (
             "The interval of the balanced accuracy is only a bound: a label has "
-            f"{count_of(rarest, 'text')}, fewer than {FEW_OF_LABEL}."
+            f"{format_count(rarest, 'text')}, fewer than {FEW_LABEL_TEXTS}."
         )
 
     @property
-    def constant(self) -> bool:
+    def is_constant(self) -> bool:
         """Return whether every text got the same answer."""
         return sum(map(bool, self.answers)) == 1
 

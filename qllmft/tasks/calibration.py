@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from qllmft.tasks.measure import percent
 
-KEPT = 2_000  # of the validation texts' probabilities, at most
+MAX_TRUE_PROBABILITIES = 2_000  # of the validation texts' probabilities, at most
 BINS = 10  # of equal width, on [0, 1]
-LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.05, 20.0
+MIN_TEMPERATURE = 0.05
+MAX_TEMPERATURE = 20.0
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,18 @@ class Calibration:
     variance: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if {len(each) for each in vars(self).values()} != {BINS} or not sum(self.texts):
+        if {len(bin_numbers) for bin_numbers in vars(self).values()} != {BINS} or not sum(
+            self.texts
+        ):
             raise ValueError(f"expected {BINS} numbers of each kind, and a text")
 
     @classmethod
-    def of(cls, probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> Calibration:
+    def from_probabilities(
+        cls, probabilities: NDArray[np.floating], labels: NDArray[np.int64]
+    ) -> Calibration:
         """Return the calibration of probabilities (N, k) for true labels (N,).
 
-        >>> Calibration.of(np.array([[0.8, 0.2], [0.7, 0.3]]), np.array([0, 1])).error
+        >>> Calibration.from_probabilities(np.array([[0.8, 0.2], [0.7, 0.3]]), np.array([0, 1])).error
         0.449...
         """
         answers = probabilities.argmax(axis=1)
@@ -87,29 +92,38 @@ def best_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) ->
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
-    rows, given = np.arange(len(labels)), logits.astype(np.float64)
+    rows = np.arange(len(labels))
+    double_logits = logits.astype(np.float64)
 
     def loss(log_temperature: float) -> float:
-        return float(-log_softmax(given / math.exp(log_temperature), axis=1)[rows, labels].mean())
+        return float(
+            -log_softmax(double_logits / math.exp(log_temperature), axis=1)[rows, labels].mean()
+        )
 
-    limits = math.log(LEAST_TEMPERATURE), math.log(MOST_TEMPERATURE)
-    found = minimize_scalar(loss, bounds=limits, method="bounded", options={"xatol": 1e-6})
-    return math.exp(float(found.x))
+    limits = math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)
+    optimum = minimize_scalar(loss, bounds=limits, method="bounded", options={"xatol": 1e-6})
+    return math.exp(float(optimum.x))
 
 
 def true_probabilities(
     probabilities: NDArray[np.floating], labels: NDArray[np.int64]
 ) -> tuple[float, ...]:
-    """Return the probabilities of the true labels in ascending order, of N texts or of `KEPT` quantiles of more.
+    """Return the probabilities of the true labels in ascending order.
+
+    Of more than `MAX_TRUE_PROBABILITIES` texts they are as many quantiles.
 
     Args:
         probabilities: (N, k) of validation texts.
         labels: (N,) their true labels.
     """
-    found = np.sort(probabilities[np.arange(len(labels)), labels].astype(np.float64))
-    if len(found) > KEPT:
-        found = found[np.linspace(0, len(found) - 1, KEPT).round().astype(np.int64)]
-    return tuple(found.tolist())
+    sorted_probabilities = np.sort(probabilities[np.arange(len(labels)), labels].astype(np.float64))
+    if len(sorted_probabilities) > MAX_TRUE_PROBABILITIES:
+        sorted_probabilities = sorted_probabilities[
+            np.linspace(0, len(sorted_probabilities) - 1, MAX_TRUE_PROBABILITIES)
+            .round()
+            .astype(np.int64)
+        ]
+    return tuple(sorted_probabilities.tolist())
 
 
 def fewest_texts(coverage: float) -> int:
@@ -121,18 +135,22 @@ def fewest_texts(coverage: float) -> int:
     return math.ceil(round(coverage / (1.0 - coverage), 9))
 
 
-def least_probability(kept: Sequence[float], coverage: float) -> float:
+def least_probability(calibration_probabilities: Sequence[float], coverage: float) -> float:
     """Return the least probability of a label in a set.
 
     New texts' sets contain the true label with a probability of ``coverage`` or more, over draws of both the kept and
     the new texts, if these are exchangeable.
 
     Args:
-        kept: n values of `true_probabilities`.
+        calibration_probabilities: n values of `true_probabilities`.
         coverage: above 0 and below 1.
 
     Returns:
         The probability; 0 if n is below `fewest_texts`, so that sets are all labels.
     """
-    rank = math.ceil(round((len(kept) + 1) * coverage, 9))
-    return 0.0 if rank > len(kept) else kept[len(kept) - rank]
+    rank = math.ceil(round((len(calibration_probabilities) + 1) * coverage, 9))
+    return (
+        0.0
+        if rank > len(calibration_probabilities)
+        else calibration_probabilities[len(calibration_probabilities) - rank]
+    )

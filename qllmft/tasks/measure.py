@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.tasks.statistics import ENDS, MeanInterval
+from qllmft.tasks.statistics import INTERVAL_QUANTILES, MeanInterval
 
 ScoreName = Literal["accuracy", "R²", "macro-F1"]
-LOWEST = -1e9  # R² of values far from their targets; lower ones would overflow in a mean
+LOWEST_R2 = -1e9  # R² of values far from their targets; lower ones would overflow in a mean
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -68,9 +68,9 @@ class Measure:
     def mean(self, interval: MeanInterval, digits: int | None = None) -> str:
         """Return ``76.40 ± 0.85``, or ``76.40`` for one seed."""
         values = (interval.mean, interval.half_width)
-        return " ± ".join(self._number(each, digits) for each in values if each is not None)
+        return " ± ".join(self._number(number, digits) for number in values if number is not None)
 
-    def stated(self, value: float, digits: int | None = None) -> str:
+    def with_unit(self, value: float, digits: int | None = None) -> str:
         """Return ``76.40 %``, or ``R² 0.764``."""
         number = self._number(value, digits)
         return f"{number} %" if self.in_percent else f"{self.name} {number}"
@@ -114,7 +114,7 @@ class Measure:
 
 
 ACCURACY = Measure("accuracy", "accuracies", margin=0.5, factor=100, digits=2, coarse=1)
-R2 = Measure("R²", "R²", lowest=LOWEST)
+R2 = Measure("R²", "R²", lowest=LOWEST_R2)
 MACRO_F1 = Measure("macro-F1", "macro-F1")
 
 
@@ -146,7 +146,7 @@ class Score(ABC):
 
     @classmethod
     @abstractmethod
-    def of(cls, labels: NDArray[Any], answers: NDArray[Any]) -> Self:
+    def from_answers(cls, labels: NDArray[Any], answers: NDArray[Any]) -> Self:
         """Return the score of a model's answers for true labels or targets; see `Task.answers`."""
 
     @property
@@ -172,7 +172,7 @@ class Score(ABC):
     @property
     def exactly(self) -> str:
         """Return the score for a comparison: ``170 of 200 right answers``, or ``R² 0.764321``."""
-        return self.measure.stated(self.value, 6)
+        return self.measure.with_unit(self.value, 6)
 
     def __str__(self) -> str:
         """Return the score with its interval."""
@@ -195,10 +195,10 @@ class BootstrapScore(Score):
 
     @classmethod
     def with_intervals(
-        cls, values: NDArray[np.float64], drawn: NDArray[np.float64]
+        cls, values: NDArray[np.float64], sampled_scores: NDArray[np.float64]
     ) -> dict[str, Any]:
         """Return the fields of scores (S,) and of their intervals, from scores (B, S) of bootstrap samples."""
-        ends = np.quantile(drawn, ENDS, axis=0).T.tolist()
+        ends = np.quantile(sampled_scores, INTERVAL_QUANTILES, axis=0).T.tolist()
         intervals = zip((f"{field}_interval" for field in cls.NAMES), map(tuple, ends), strict=True)
         return dict(zip(cls.NAMES, values.tolist(), strict=True)) | dict(intervals)
 

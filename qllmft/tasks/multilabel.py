@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from qllmft.tasks.accuracy import LabelScores, f1, mean_f1
 from qllmft.tasks.measure import MACRO_F1, BootstrapScore
 from qllmft.tasks.statistics import resampled_rows
-from qllmft.tasks.task import Real, Task, evenly
+from qllmft.tasks.task import Real, Task, evenly_spaced_places
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST_NUMBERS = 4_000_000  # counts of bootstrap samples in memory at once
+MAX_SAMPLE_COUNTS = 4_000_000  # counts of bootstrap samples in memory at once
 USUAL_THRESHOLD = 0.5  # of the probability of a label
 
 Floats = NDArray[np.float64]
@@ -63,26 +63,30 @@ class LabelSetScores(BootstrapScore):
     by_label: tuple[OneLabel, ...]  # L
 
     @classmethod
-    def of(cls, labels: Integers, leads: Floats) -> LabelSetScores:
+    def from_answers(cls, labels: Integers, leads: Floats) -> LabelSetScores:
         """Return the scores for true labels (N, L), 0 or 1, of leads (N, L): scores of labels over their thresholds.
 
         A text gets the labels whose lead is not negative.
         """
-        n, answers, once = len(labels), leads >= 0, np.ones((1, len(labels)), np.int32)
-        size = max(1, MOST_NUMBERS // n)
+        n = len(labels)
+        answers = leads >= 0
+        unit_counts = np.ones((1, len(labels)), np.int32)
+        size = max(1, MAX_SAMPLE_COUNTS // n)
         samples = [np.bincount(rows, minlength=n).astype(np.int32) for rows in resampled_rows(n)]
         parts = [np.stack(samples[at : at + size]) for at in range(0, len(samples), size)]
-        drawn = np.concatenate([_scores(part, labels, leads) for part in parts])
+        sampled_scores = np.concatenate([_score_samples(part, labels, leads) for part in parts])
         by_label = tuple(
             OneLabel(
-                int(own.sum()),
-                int(given.sum()),
-                int((given * own).sum()),
-                float(_average_precision(once, own, lead)[0]) if own.any() else None,
+                int(label_column.sum()),
+                int(answer_column.sum()),
+                int((answer_column * label_column).sum()),
+                float(_average_precision(unit_counts, label_column, lead)[0])
+                if label_column.any()
+                else None,
             )
-            for own, given, lead in zip(labels.T, answers.T, leads.T, strict=True)
+            for label_column, answer_column, lead in zip(labels.T, answers.T, leads.T, strict=True)
         )
-        fields = cls.with_intervals(_scores(once, labels, leads)[0], drawn)
+        fields = cls.with_intervals(_score_samples(unit_counts, labels, leads)[0], sampled_scores)
         return cls(n, **fields, by_label=by_label)
 
 
@@ -99,37 +103,46 @@ def best_thresholds(scores: Floats, labels: Integers, usual: float) -> Floats:
     They lie halfway between two neighbouring scores. The usual one is kept if none is better, and among equals the
     nearest to it is taken.
     """
-    found = np.full(scores.shape[1], usual)
+    thresholds = np.full(scores.shape[1], usual)
     for i in range(scores.shape[1]):
         order = np.argsort(scores[:, i])
         ordered = scores[order, i]
-        own = np.unique(ordered)
-        tried = np.concatenate([[usual], (own[1:] + own[:-1]) / 2])
-        below = np.searchsorted(ordered, tried)  # number of texts under each threshold
-        missed = np.concatenate([[0], np.cumsum(labels[order, i])])[below]
+        distinct_scores = np.unique(ordered)
+        candidates = np.concatenate([[usual], (distinct_scores[1:] + distinct_scores[:-1]) / 2])
+        below = np.searchsorted(ordered, candidates)  # number of texts under each threshold
+        missed_texts = np.concatenate([[0], np.cumsum(labels[order, i])])[below]
         texts = labels[:, i].sum()
-        found_f1 = f1(texts - missed, texts, len(ordered) - below)
-        best = np.flatnonzero(found_f1 == found_f1.max())
-        found[i] = tried[best[np.abs(tried[best] - usual).argmin()]]
-    return found
+        candidate_f1 = f1(texts - missed_texts, texts, len(ordered) - below)
+        best_candidates = np.flatnonzero(candidate_f1 == candidate_f1.max())
+        thresholds[i] = candidates[
+            best_candidates[np.abs(candidates[best_candidates] - usual).argmin()]
+        ]
+    return thresholds
 
 
-def _scores(counts: NDArray[np.int32], labels: Integers, leads: Floats) -> Floats:
+def _score_samples(counts: NDArray[np.int32], labels: Integers, leads: Floats) -> Floats:
     """Return the five scores (S, 5) of S samples, each with the number of times (S, N) that it holds a text."""
     answers = (leads >= 0).astype(np.float64)
-    n_labels, weights = labels.shape[1], counts.astype(np.float64)
-    of_texts = answers * labels, labels.astype(np.float64), answers
-    right, texts, given = (weights @ part for part in of_texts)
+    n_labels = labels.shape[1]
+    weights = counts.astype(np.float64)
+    decisions = answers * labels, labels.astype(np.float64), answers
+    right_counts, text_counts, answer_counts = (weights @ part for part in decisions)
     wrong = answers != labels
     size = weights.sum(axis=1)
     exact = weights @ ~wrong.any(axis=1) / size
     hamming = weights @ wrong.sum(axis=1) / (size * n_labels)
-    micro = mean_f1(*(part.sum(axis=1, keepdims=True) for part in (right, texts, given)))
-    each = [_average_precision(counts, labels[:, i], leads[:, i]) for i in range(n_labels)]
-    precision = np.stack(each, axis=1)
-    present = texts > 0
+    micro = mean_f1(
+        *(part.sum(axis=1, keepdims=True) for part in (right_counts, text_counts, answer_counts))
+    )
+    average_precisions = [
+        _average_precision(counts, labels[:, i], leads[:, i]) for i in range(n_labels)
+    ]
+    precision = np.stack(average_precisions, axis=1)
+    present = text_counts > 0
     mean = np.where(present, precision, 0.0).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
-    return np.stack([mean_f1(right, texts, given), micro, mean, exact, hamming], axis=1)
+    return np.stack(
+        [mean_f1(right_counts, text_counts, answer_counts), micro, mean, exact, hamming], axis=1
+    )
 
 
 def _average_precision(counts: NDArray[np.int32], labels: Integers, leads: Floats) -> Floats:
@@ -140,14 +153,14 @@ def _average_precision(counts: NDArray[np.int32], labels: Integers, leads: Float
     order = np.argsort(-leads, kind="stable")
     ordered = leads[order]
     last = np.searchsorted(-ordered, -ordered, side="right") - 1  # last row of equal leads
-    own = np.flatnonzero(labels[order])
-    taken = counts[:, order]
-    above = np.cumsum(taken, axis=1)[:, last[own]]  # texts with at least that lead
-    hits = np.pad(np.cumsum(taken[:, own], axis=1), ((0, 0), (1, 0)))
-    right = hits[:, np.searchsorted(own, last[own], side="right")]
+    label_rows = np.flatnonzero(labels[order])
+    ordered_counts = counts[:, order]
+    above = np.cumsum(ordered_counts, axis=1)[:, last[label_rows]]  # texts with at least that lead
+    hits = np.pad(np.cumsum(ordered_counts[:, label_rows], axis=1), ((0, 0), (1, 0)))
+    right = hits[:, np.searchsorted(label_rows, last[label_rows], side="right")]
     total = hits[:, -1]
-    found = (taken[:, own] * right / np.maximum(above, 1)).sum(axis=1)
-    return np.asarray(found / np.maximum(total, 1))
+    precision_sums = (ordered_counts[:, label_rows] * right / np.maximum(above, 1)).sum(axis=1)
+    return np.asarray(precision_sums / np.maximum(total, 1))
 
 
 class MultiLabel(Task):
@@ -173,7 +186,8 @@ class MultiLabel(Task):
     def gradient(self, outputs: Real, y: Tensor, weight: Tensor | None = None) -> float:
         from scipy.special import expit
 
-        logits, labels = outputs.astype(np.float64), y.numpy()
+        logits = outputs.astype(np.float64)
+        labels = y.numpy()
         share = 1.0 if weight is None else weight.numpy()[:, None]
         losses = np.logaddexp(0.0, logits) - labels * logits
         outputs[:] = share * (expit(logits) - labels) / logits.size
@@ -193,19 +207,19 @@ class MultiLabel(Task):
         return self.probabilities(outputs) - USUAL_THRESHOLD
 
     def values(self, labels: Integers, answers: Floats) -> dict[str, float]:
-        each = _scores(np.ones((1, len(labels)), np.int32), labels, answers)[0]
-        return LabelSetScores.by_name(each)
+        scores = _score_samples(np.ones((1, len(labels)), np.int32), labels, answers)[0]
+        return LabelSetScores.by_name(scores)
 
     def value(self, labels: Integers, answers: Floats) -> float:
         return macro_f1(labels, answers >= 0)
 
-    def changed(self, first: Floats, second: Floats) -> float:
+    def changed_share(self, first: Floats, second: Floats) -> float:
         return float(((first >= 0) != (second >= 0)).any(axis=1).mean())
 
     def gives(self, names: Sequence[str]) -> str:
         return f"any number of the labels {', '.join(names)}"
 
-    def misnamed(self, targets: Sequence[str]) -> str:
+    def column_fault(self, targets: Sequence[str]) -> str:
         if len(targets) != 1:
             return ""
         return (
@@ -214,17 +228,17 @@ class MultiLabel(Task):
         )
 
     def mistakes(self, answers: Floats, labels: Integers) -> list[int]:
-        return evenly(((answers >= 0) != labels).any(axis=1))
+        return evenly_spaced_places(((answers >= 0) != labels).any(axis=1))
 
-    def shown(self, names: Sequence[str], given: Any) -> tuple[str, ...]:
-        has = given >= (0 if given.dtype.kind == "f" else 1)  # leads, or labels
+    def describe_answer(self, names: Sequence[str], answer: Any) -> tuple[str, ...]:
+        has = answer >= (0 if answer.dtype.kind == "f" else 1)  # leads, or labels
         return tuple(name for name, flag in zip(names, has.tolist(), strict=True) if flag)
 
-    def shown_from_json(self, given: Any) -> tuple[str, ...]:
-        return tuple(map(str, given))
+    def description_from_json(self, json_answer: Any) -> tuple[str, ...]:
+        return tuple(map(str, json_answer))
 
-    def labels_from_json(self, given: Any, k: int) -> Integers:
-        labels = self.answers_from_json(given, k)
+    def labels_from_json(self, json_labels: Any, k: int) -> Integers:
+        labels = self.answers_from_json(json_labels, k)
         if not np.isin(labels, (0.0, 1.0)).all():
             raise ValueError("a label is neither 0 nor 1")
         return np.asarray(labels, np.int64)

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from qllmft.tasks.measure import R2, BootstrapScore
 from qllmft.tasks.statistics import resampled_rows
-from qllmft.tasks.task import MOST_MISTAKES, Real, Task
+from qllmft.tasks.task import MAX_MISTAKES, Real, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Floats = NDArray[np.float64]
 
-DELTA = 1.35  # scaled error from which Huber's loss is linear, as in scikit-learn
+HUBER_DELTA = 1.35  # scaled error from which Huber's loss is linear, as in scikit-learn
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,15 @@ class TargetScores(BootstrapScore):
     by_target: tuple[tuple[float, float, float], ...]
 
     @classmethod
-    def of(cls, targets: Floats, values: Floats) -> TargetScores:
+    def from_answers(cls, targets: Floats, values: Floats) -> TargetScores:
         """Return the scores of values (N, T) for true targets (N, T)."""
-        each, samples = _scores(targets, values), resampled_rows(len(targets))
-        drawn = [_scores(targets[rows], values[rows]).mean(axis=0) for rows in samples]
-        parts = cls.with_intervals(each.mean(axis=0), np.array(drawn))
-        return cls(len(targets), **parts, by_target=tuple(map(tuple, each.tolist())))
+        target_scores = _score_targets(targets, values)
+        samples = resampled_rows(len(targets))
+        sampled_scores = [
+            _score_targets(targets[rows], values[rows]).mean(axis=0) for rows in samples
+        ]
+        parts = cls.with_intervals(target_scores.mean(axis=0), np.array(sampled_scores))
+        return cls(len(targets), **parts, by_target=tuple(map(tuple, target_scores.tolist())))
 
 
 def r2(targets: Floats, values: Floats, weights: Floats | None = None) -> Floats:
@@ -63,19 +66,20 @@ def r2(targets: Floats, values: Floats, weights: Floats | None = None) -> Floats
     """
     share = 1.0 if weights is None else weights[:, None]
     mean = np.average(targets, axis=-2, weights=weights, keepdims=True)
-    spread = (share * (targets - mean) ** 2).sum(axis=-2)
+    squared_deviations = (share * (targets - mean) ** 2).sum(axis=-2)
     errors = (share * (targets - values) ** 2).sum(axis=-2)
-    found = 1.0 - errors / np.where(spread > 0, spread, 1.0)
-    return np.asarray(np.where(spread > 0, found, errors == 0))
+    scores = 1.0 - errors / np.where(squared_deviations > 0, squared_deviations, 1.0)
+    return np.asarray(np.where(squared_deviations > 0, scores, errors == 0))
 
 
-def _scores(targets: Floats, values: Floats) -> Floats:
+def _score_targets(targets: Floats, values: Floats) -> Floats:
     """Return R², mean absolute error and Spearman's rank correlation (T, 3) of values (N, T)."""
     from scipy.stats import rankdata
 
-    targets, values = targets.astype(np.float64), values.astype(np.float64)
-    ranks = [rankdata(each, axis=0) for each in (targets, values)]
-    ranks = [each - each.mean(axis=0) for each in ranks]
+    targets = targets.astype(np.float64)
+    values = values.astype(np.float64)
+    ranks = [rankdata(columns, axis=0) for columns in (targets, values)]
+    ranks = [rank_columns - rank_columns.mean(axis=0) for rank_columns in ranks]
     norms = np.sqrt((ranks[0] ** 2).sum(axis=0) * (ranks[1] ** 2).sum(axis=0))
     spearman = (ranks[0] * ranks[1]).sum(axis=0) / np.where(norms > 0, norms, np.inf)
     return np.stack([r2(targets, values), np.abs(targets - values).mean(axis=0), spearman], axis=-1)
@@ -104,13 +108,15 @@ class Regression(Task):
     fewest_names: ClassVar = 1
 
     def __init__(self, delta: float, farthest: float, loss_name: str) -> None:
-        self.delta, self.farthest, self.loss_name = delta, farthest, loss_name
+        self.delta = delta
+        self.farthest = farthest
+        self.loss_name = loss_name
 
     def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         from torch.nn.functional import huber_loss
 
-        each = 2.0 * huber_loss(outputs, y.to(outputs.dtype), reduction="none", delta=self.delta)
-        return (each if weight is None else each * weight[:, None]).mean()
+        losses = 2.0 * huber_loss(outputs, y.to(outputs.dtype), reduction="none", delta=self.delta)
+        return (losses if weight is None else losses * weight[:, None]).mean()
 
     def gradient(self, outputs: Real, y: Tensor, weight: Tensor | None = None) -> float:
         errors = outputs.astype(np.float64) - y.numpy()
@@ -127,16 +133,19 @@ class Regression(Task):
         return np.asarray(outputs.double().numpy())
 
     def values(self, labels: Floats, answers: Floats) -> dict[str, float]:
-        return TargetScores.by_name(_scores(labels, answers).mean(axis=0))
+        return TargetScores.by_name(_score_targets(labels, answers).mean(axis=0))
 
     def value(self, labels: Floats, answers: Floats) -> float:
         return float(r2(labels.astype(np.float64), answers.astype(np.float64)).mean())
 
-    def changed(self, first: Floats, second: Floats) -> float:
+    def changed_share(self, first: Floats, second: Floats) -> float:
         """See `Task`; it is the mean over targets of the variance of the difference over that of the first values."""
-        lost, whole = (first - second).var(axis=0), first.var(axis=0)
-        shares = np.minimum(1.0, lost / np.where(whole > 0, whole, 1.0))
-        return float(np.where(whole > 0, shares, 0.0).mean())
+        changed_variance = (first - second).var(axis=0)
+        total_variance = first.var(axis=0)
+        shares = np.minimum(
+            1.0, changed_variance / np.where(total_variance > 0, total_variance, 1.0)
+        )
+        return float(np.where(total_variance > 0, shares, 0.0).mean())
 
     def gives(self, names: Sequence[str]) -> str:
         return f"real values ({', '.join(names)}) and no labels"
@@ -145,15 +154,15 @@ class Regression(Task):
         """See `Task`; the errors are in deviations of a target."""
         unit = labels.std(axis=0) + np.finfo(float).tiny
         largest = (np.abs(answers - labels) / unit).max(axis=1)
-        return [int(i) for i in np.argsort(-largest, kind="stable")[:MOST_MISTAKES]]
+        return [int(i) for i in np.argsort(-largest, kind="stable")[:MAX_MISTAKES]]
 
-    def shown(self, names: Sequence[str], given: Any) -> tuple[float, ...]:
+    def describe_answer(self, names: Sequence[str], answer: Any) -> tuple[float, ...]:
         del names
-        return tuple(given.tolist())
+        return tuple(answer.tolist())
 
-    def shown_from_json(self, given: Any) -> tuple[float, ...]:
-        return tuple(map(float, given))
+    def description_from_json(self, json_answer: Any) -> tuple[float, ...]:
+        return tuple(map(float, json_answer))
 
 
 REGRESSION = Regression(math.inf, math.inf, "squared error, scaled")
-ROBUST = Regression(DELTA, 3.0, "Huber's loss, scaled")
+ROBUST = Regression(HUBER_DELTA, 3.0, "Huber's loss, scaled")

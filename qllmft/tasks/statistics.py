@@ -14,16 +14,20 @@ from numpy.typing import NDArray
 
 from qllmft.randomness import numpy_generator
 
-LEVEL = 0.95
+CONFIDENCE_LEVEL = 0.95
 ALPHA = 0.05  # of a test, after Holm's correction over all comparisons
-ENDS = (0.025, 0.975)  # of an interval, as quantiles
-Z95 = NormalDist().inv_cdf(ENDS[1])  # half width of an interval, in standard deviations
-REPEATS = 1_000  # bootstrap samples of the texts
-LEAST_P = 1 / (REPEATS + 1)  # of a resampled difference (Davison and Hinkley 1997, section 4.2)
-FEW = 10  # texts with other answers, below which a bootstrap of them is too narrow
+INTERVAL_QUANTILES = (0.025, 0.975)  # of an interval, as quantiles
+Z95 = NormalDist().inv_cdf(
+    INTERVAL_QUANTILES[1]
+)  # half width of an interval, in standard deviations
+BOOTSTRAP_SAMPLES = 1_000  # bootstrap samples of the texts
+SMALLEST_BOOTSTRAP_P = 1 / (
+    BOOTSTRAP_SAMPLES + 1
+)  # of a resampled difference (Davison and Hinkley 1997, section 4.2)
+FEW_DIFFERING_TEXTS = 10  # texts with other answers, below which a bootstrap of them is too narrow
 POWER = 0.8  # chance to find a difference that counts as detectable
 # differences this close are equal, as accuracies are multiples of 1/N with N below 1e9
-NO_SCATTER = 1e-12
+EQUAL_TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,10 @@ class MeanInterval:
     n: int  # number of values
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> MeanInterval:
+    def from_values(cls, values: Sequence[float]) -> MeanInterval:
         """Return the mean of values.
 
-        >>> MeanInterval.of([0.7, 0.8, 0.9]).half_width
+        >>> MeanInterval.from_answers([0.7, 0.8, 0.9]).half_width
         0.248...
         """
         n = len(values)
@@ -48,7 +52,9 @@ class MeanInterval:
             return cls(mean, None, n)
         from scipy import stats
 
-        return cls(mean, float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * stats.sem(values)), n)
+        return cls(
+            mean, float(stats.t.ppf((1 + CONFIDENCE_LEVEL) / 2, n - 1) * stats.sem(values)), n
+        )
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -71,7 +77,7 @@ class PairedDifference:
     n: int = 1  # number of seeds
 
     @classmethod
-    def of(cls, a: Sequence[float], b: Sequence[float]) -> PairedDifference:
+    def from_values(cls, a: Sequence[float], b: Sequence[float]) -> PairedDifference:
         """Return the difference of values given by seed."""
         differences = np.subtract(a, b) if len(a) == len(b) else np.empty(0)
         if not len(differences):
@@ -80,12 +86,13 @@ class PairedDifference:
         mean = math.fsum(differences) / len(differences)
         if len(differences) < 2:
             return cls(mean, None, None)
-        if np.ptp(differences) < NO_SCATTER:
+        if np.ptp(differences) < EQUAL_TOLERANCE:
             return cls(mean, (mean, mean), None, None, len(differences))
         from scipy import stats
 
-        test, deviation = stats.ttest_rel(a, b), float(np.std(differences, ddof=1))
-        interval = test.confidence_interval(LEVEL)
+        test = stats.ttest_rel(a, b)
+        deviation = float(np.std(differences, ddof=1))
+        interval = test.confidence_interval(CONFIDENCE_LEVEL)
         ends = float(interval.low), float(interval.high)
         return cls(mean, ends, float(test.pvalue), deviation, len(differences))
 
@@ -98,7 +105,8 @@ class PairedDifference:
             return None
         from scipy import stats
 
-        error, freedom = self.deviation / math.sqrt(self.n), self.n - 1
+        error = self.deviation / math.sqrt(self.n)
+        freedom = self.n - 1
         # of the hypothesis that it is -margin or less
         below = stats.t.sf((self.mean + margin) / error, freedom)
         above = stats.t.cdf((self.mean - margin) / error, freedom)
@@ -132,11 +140,11 @@ def detectable_effect(level: float, degrees_of_freedom: int) -> float:
         stats.chi2.ppf(shares, degrees_of_freedom) / degrees_of_freedom
     )
 
-    def missing(effect: float) -> float:
-        found = special.ndtr(effect - scatter) + special.ndtr(-effect - scatter)
-        return float(found.mean() - POWER)
+    def missing_power(effect: float) -> float:
+        powers = special.ndtr(effect - scatter) + special.ndtr(-effect - scatter)
+        return float(powers.mean() - POWER)
 
-    return float(optimize.brentq(missing, 0.0, scatter[-1] + 10.0))
+    return float(optimize.brentq(missing_power, 0.0, scatter[-1] + 10.0))
 
 
 def normal_effect(level: float) -> float:
@@ -148,18 +156,18 @@ def normal_effect(level: float) -> float:
 def resampled_rows(n: int) -> Iterator[NDArray[np.int64]]:
     """Yield rows (n,) of 1,000 bootstrap samples of n texts, the same ones for every model."""
     random = numpy_generator(0, "bootstrap of texts")
-    for _ in range(REPEATS):
+    for _ in range(BOOTSTRAP_SAMPLES):
         yield random.integers(n, size=n)
 
 
-def deviation_of(interval: tuple[float, float]) -> float:
+def interval_deviation(interval: tuple[float, float]) -> float:
     """Return the standard deviation of a value from its 95 % interval."""
     return (interval[1] - interval[0]) / (2 * Z95)
 
 
 def normal_p(value: float, interval: tuple[float, float]) -> float:
     """Return the two-sided p of 0, by the normal distribution with the deviation of the 95 % interval of a value."""
-    if not (deviation := deviation_of(interval)):
+    if not (deviation := interval_deviation(interval)):
         return 1.0 if not value else 0.0
     return float(2 * NormalDist().cdf(-abs(value) / deviation))
 
@@ -173,7 +181,7 @@ class BootstrapDifference:
     total: int  # number of texts
 
     @classmethod
-    def of(
+    def from_answers(
         cls,
         score: Callable[[NDArray[Any], NDArray[Any]], float],
         labels: NDArray[Any],
@@ -193,19 +201,21 @@ class BootstrapDifference:
             true = labels[rows]
             return score(true, first[rows]) - score(true, second[rows])
 
-        drawn = [value(rows) for rows in resampled_rows(len(labels))]
-        found, (low, high) = value(slice(None)), np.quantile(drawn, ENDS)
-        if (least := _least_half_width(first, second)) is not None:
-            low, high = min(low, found - least), max(high, found + least)
-        return cls(found, (float(low), float(high)), len(labels))
+        resampled_values = [value(rows) for rows in resampled_rows(len(labels))]
+        observed = value(slice(None))
+        (low, high) = np.quantile(resampled_values, INTERVAL_QUANTILES)
+        if (least_half_width := _least_half_width(first, second)) is not None:
+            low = min(low, observed - least_half_width)
+            high = max(high, observed + least_half_width)
+        return cls(observed, (float(low), float(high)), len(labels))
 
     @property
     def p(self) -> float:
         """Return the two-sided p of no difference, by the normal distribution with the deviation of the interval.
 
-        So many samples show no smaller p than `LEAST_P`.
+        So many samples show no smaller p than `SMALLEST_BOOTSTRAP_P`.
         """
-        return max(LEAST_P, normal_p(self.value, self.interval))
+        return max(SMALLEST_BOOTSTRAP_P, normal_p(self.value, self.interval))
 
     def as_dict(self) -> dict[str, object]:
         """Return the difference as JSON values."""
@@ -219,8 +229,8 @@ def _least_half_width(first: NDArray[Any], second: NDArray[Any]) -> float | None
     Price's, each model is right alone for one more text.
     """
     n = len(first)
-    differ = int((first != second).reshape(n, -1).any(axis=1).sum())
-    return Z95 * math.sqrt(differ + 2) / (n + 2) if differ < FEW else None
+    n_differing = int((first != second).reshape(n, -1).any(axis=1).sum())
+    return Z95 * math.sqrt(n_differing + 2) / (n + 2) if n_differing < FEW_DIFFERING_TEXTS else None
 
 
 def p_value(p: float | None) -> str:
@@ -267,7 +277,7 @@ class Difference(Protocol):
     def detectable(self, level: float) -> float | None: ...
 
 
-def tested(
+def test_differences(
     differences: Sequence[Difference], margins: float | Sequence[float]
 ) -> list[tuple[float | None, float | None, float | None]]:
     """Return the tests of each of several differences: two p after Holm's correction over all, and the least one.
@@ -279,9 +289,11 @@ def tested(
     of_each = np.broadcast_to(margins, len(differences)).tolist()
     pairs = zip(differences, of_each, strict=True)
     p_values = holm([difference.p for difference in differences])
-    equal = holm([difference.equivalence_p(margin) for difference, margin in pairs])
-    least = [difference.detectable(ALPHA / len(differences)) for difference in differences]
-    return list(zip(p_values, equal, least, strict=True))
+    equivalence_p_values = holm([difference.equivalence_p(margin) for difference, margin in pairs])
+    detectable_differences = [
+        difference.detectable(ALPHA / len(differences)) for difference in differences
+    ]
+    return list(zip(p_values, equivalence_p_values, detectable_differences, strict=True))
 
 
 def outcome(value: float, p: float | None, equal_p: float | None) -> Outcome:

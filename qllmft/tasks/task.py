@@ -14,7 +14,7 @@ from qllmft.tasks.accuracy import (
     ClassScores,
     TextDifference,
     balanced_accuracy,
-    confusion_of,
+    confusion_matrix,
     is_uneven,
 )
 from qllmft.tasks.measure import ACCURACY, Measure, Score, percent
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TaskName = Literal["classification", "regression", "multilabel"]
-MOST_MISTAKES = 20
+MAX_MISTAKES = 20
 
 Real = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -44,7 +44,7 @@ class Task(ABC):
     loss_name: str  # with its unit
     dependence: ClassVar[
         str
-    ]  # sentence on the share of `changed`, with places for it and for the circuit
+    ]  # sentence on the share of `changed_share`, with places for it and for the circuit
     baselines: ClassVar[tuple[str, ...]]  # names of those that are fitted unless others are given
     one_label: ClassVar[bool] = False  # each text has one label
     several: ClassVar[bool] = False  # each text has any number of labels
@@ -76,11 +76,11 @@ class Task(ABC):
         """Return the scores of answers for true labels or targets by name, without intervals."""
         return {self.measure.name: self.value(labels, answers)}
 
-    def paired(
+    def paired_difference(
         self, labels: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
     ) -> TextDifference | BootstrapDifference:
         """Return the difference of two models' answers on the same texts, with its interval over the texts."""
-        return BootstrapDifference.of(self.value, labels, first, second)
+        return BootstrapDifference.from_answers(self.value, labels, first, second)
 
     @abstractmethod
     def value(self, labels: NDArray[Any], answers: NDArray[Any]) -> float:
@@ -96,7 +96,7 @@ class Task(ABC):
         return self.value
 
     @abstractmethod
-    def changed(self, first: NDArray[Any], second: NDArray[Any]) -> float:
+    def changed_share(self, first: NDArray[Any], second: NDArray[Any]) -> float:
         """Return the share of texts with other answers, or of the answers' variance that is lost, in [0, 1]."""
 
     def by_class(self, labels: NDArray[Any], answers: NDArray[Any], k: int) -> ClassScores | None:
@@ -105,7 +105,7 @@ class Task(ABC):
         return None
 
     def circuit_dependence(self, share: float, circuit: str = "it") -> str:
-        """Return the share of answers, see `changed`, that depends on the circuit, as a sentence."""
+        """Return the share of answers, see `changed_share`, that depends on the circuit, as a sentence."""
         digits = 0 if share >= 0.1 else 1
         return self.dependence.format(share=f"{percent(share, digits)} %", circuit=circuit)
 
@@ -113,7 +113,7 @@ class Task(ABC):
     def gives(self, names: Sequence[str]) -> str:
         """Return the answers of a model with these labels or targets in words."""
 
-    def misnamed(self, targets: Sequence[str]) -> str:
+    def column_fault(self, targets: Sequence[str]) -> str:
         """Return the fault and the remedy of several columns of labels, or "" if the columns suit the task."""
         del targets
         return ""
@@ -123,30 +123,30 @@ class Task(ABC):
         """Return the places of up to 20 texts with wrong answers, or with the largest errors."""
 
     @abstractmethod
-    def shown(self, names: Sequence[str], given: Any) -> Any:
+    def describe_answer(self, names: Sequence[str], answer: Any) -> Any:
         """Return one label or answer as a mistake has it: a name, names, or values."""
 
     @abstractmethod
-    def shown_from_json(self, given: Any) -> Any:
+    def description_from_json(self, json_answer: Any) -> Any:
         """Return that from JSON, or raise ValueError or TypeError."""
 
-    def answers_from_json(self, given: Any, k: int) -> NDArray[Any]:
+    def answers_from_json(self, json_answers: Any, k: int) -> NDArray[Any]:
         """Return the answers (N, k) or (N,) of a model with k names from JSON, or raise ValueError or TypeError."""
-        values = np.array(given, np.float64)
+        values = np.array(json_answers, np.float64)
         if values.ndim != 2 or values.shape[1] != k or not np.isfinite(values).all():
             raise ValueError(f"expected {k} finite numbers per text")
         return values
 
-    def labels_from_json(self, given: Any, k: int) -> NDArray[Any]:
+    def labels_from_json(self, json_labels: Any, k: int) -> NDArray[Any]:
         """Return true labels or targets from JSON, or raise ValueError or TypeError."""
-        return self.answers_from_json(given, k)
+        return self.answers_from_json(json_labels, k)
 
 
-def evenly(wrong: NDArray[np.bool_]) -> list[int]:
-    """Return up to `MOST_MISTAKES` places of the wrong answers, evenly spaced."""
+def evenly_spaced_places(wrong: NDArray[np.bool_]) -> list[int]:
+    """Return up to `MAX_MISTAKES` places of the wrong answers, evenly spaced."""
     places = np.flatnonzero(wrong)
-    chosen = np.linspace(0, len(places) - 1, min(MOST_MISTAKES, len(places))).round()
-    return [int(place) for place in places[chosen.astype(np.int64)]]
+    positions = np.linspace(0, len(places) - 1, min(MAX_MISTAKES, len(places))).round()
+    return [int(place) for place in places[positions.astype(np.int64)]]
 
 
 class Classification(Task):
@@ -175,11 +175,13 @@ class Classification(Task):
             return float(layers.cross_entropy(outputs, y.numpy()))
         from scipy.special import softmax
 
-        rows, labels, share = np.arange(len(y)), y.numpy(), weight.numpy() / len(y)
-        found = softmax(outputs.astype(np.float64), axis=1)
-        loss = float(-(np.log(found[rows, labels]) * share).sum())
-        found[rows, labels] -= 1.0
-        outputs[:] = found * share[:, None]
+        rows = np.arange(len(y))
+        labels = y.numpy()
+        share = weight.numpy() / len(y)
+        probabilities = softmax(outputs.astype(np.float64), axis=1)
+        loss = float(-(np.log(probabilities[rows, labels]) * share).sum())
+        probabilities[rows, labels] -= 1.0
+        outputs[:] = probabilities * share[:, None]
         return loss
 
     def score(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
@@ -193,24 +195,24 @@ class Classification(Task):
         return np.asarray(outputs.argmax(dim=1).numpy(), np.int64)
 
     def value(self, labels: Labels, answers: Labels) -> float:
-        return Accuracy.of(labels, answers).value
+        return Accuracy.from_answers(labels, answers).value
 
     def judge(self, labels: Labels) -> Judge:
         return balanced_accuracy if is_uneven(labels) else self.value
 
-    def changed(self, first: Labels, second: Labels) -> float:
+    def changed_share(self, first: Labels, second: Labels) -> float:
         return float((first != second).mean())
 
-    def paired(self, labels: Labels, first: Labels, second: Labels) -> TextDifference:
-        return TextDifference.of(labels, first, second)
+    def paired_difference(self, labels: Labels, first: Labels, second: Labels) -> TextDifference:
+        return TextDifference.from_answers(labels, first, second)
 
     def by_class(self, labels: Labels, answers: Labels, k: int) -> ClassScores:
-        return ClassScores.of(confusion_of(labels, answers, k))
+        return ClassScores.from_confusion(confusion_matrix(labels, answers, k))
 
     def gives(self, names: Sequence[str]) -> str:
         return f"one of the labels {', '.join(names)}"
 
-    def misnamed(self, targets: Sequence[str]) -> str:
+    def column_fault(self, targets: Sequence[str]) -> str:
         if not targets:
             return ""
         return (
@@ -219,23 +221,23 @@ class Classification(Task):
         )
 
     def mistakes(self, answers: Labels, labels: Labels) -> list[int]:
-        return evenly(answers != labels)
+        return evenly_spaced_places(answers != labels)
 
-    def shown(self, names: Sequence[str], given: Any) -> str:
-        return names[int(given)]
+    def describe_answer(self, names: Sequence[str], answer: Any) -> str:
+        return names[int(answer)]
 
-    def shown_from_json(self, given: Any) -> str:
-        if not isinstance(given, str):
+    def description_from_json(self, json_answer: Any) -> str:
+        if not isinstance(json_answer, str):
             raise TypeError("the names of the labels and the mistakes are not all text")
-        return given
+        return json_answer
 
-    def answers_from_json(self, given: Any, k: int) -> Labels:
-        if not isinstance(given, list) or not given:
+    def answers_from_json(self, json_answers: Any, k: int) -> Labels:
+        if not isinstance(json_answers, list) or not json_answers:
             raise ValueError("expected a label or an answer for each text")
-        wrong = [value for value in given if type(value) is not int or not 0 <= value < k]
+        wrong = [value for value in json_answers if type(value) is not int or not 0 <= value < k]
         if wrong:
             raise ValueError(f"{str(wrong[0])[:40]!r} is not one of the {k} labels")
-        return np.array(given, np.int64)
+        return np.array(json_answers, np.int64)
 
 
 CLASSIFICATION = Classification()

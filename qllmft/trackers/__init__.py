@@ -63,13 +63,13 @@ def final_numbers(record: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-_DEFINED = {"tensorboard": "TensorBoard", "mlflow": "MLflow", "wandb": "WeightsAndBiases"}
+_SERVICE_CLASSES = {"tensorboard": "TensorBoard", "mlflow": "MLflow", "wandb": "WeightsAndBiases"}
 TRACKERS: Registry[Callable[[], Tracker]] = Registry(
     "tracker",
     Callable,
     {
         name: EntryPoint(name, f"qllmft.trackers.services:{tracker}", GROUPS["tracker"])
-        for name, tracker in _DEFINED.items()
+        for name, tracker in _SERVICE_CLASSES.items()
     },
     UserError,
 )

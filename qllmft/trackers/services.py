@@ -19,7 +19,7 @@ from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text
 from qllmft.trackers import TrackedRun, Tracker, final_numbers
 
-_OF_WANDB = {
+_WANDB_SETTINGS = {
     # send no printed lines, program, machine, user, code or installed packages
     "console": "off",
     "disable_git": True,
@@ -102,7 +102,9 @@ class MLflow(Tracker):
         from mlflow.entities import Metric, Param
         from mlflow.tracking import is_tracking_uri_set
 
-        self._connect, self._metric, self._param = MlflowClient, Metric, Param
+        self._connect = MlflowClient
+        self._metric = Metric
+        self._param = Param
         self._store = get_tracking_uri() if is_tracking_uri_set() else "sqlite:///mlflow.db"
         allowed = getattr(environment_variables, "MLFLOW_ALLOW_FILE_STORE", None)
         is_folder = re.match(r"file:|(?!databricks)[^:]*$", self._store)
@@ -124,9 +126,11 @@ class MLflow(Tracker):
         number = experiment.experiment_id if experiment else self._client.create_experiment(name)
         tags = {"folder": str(run.folder.absolute())}
         if run.campaign is not None:
-            tags["mlflow.parentRunId"] = self._parent(str(number), run.campaign.absolute())
-        made = self._client.create_run(number, run_name=run.identity, tags=tags)
-        self._run = str(made.info.run_id)
+            tags["mlflow.parentRunId"] = self._find_or_make_parent(
+                str(number), run.campaign.absolute()
+            )
+        created_run = self._client.create_run(number, run_name=run.identity, tags=tags)
+        self._run = str(created_run.info.run_id)
         settings = [self._param(name, str(value)) for name, value in run.settings.items()]
         self._client.log_batch(self._run, params=settings)
         return self._run
@@ -170,18 +174,20 @@ class MLflow(Tracker):
         """Mark the run as killed."""
         self._client.set_terminated(self._run, "KILLED")
 
-    def _parent(self, experiment: str, campaign: Path) -> str:
+    def _find_or_make_parent(self, experiment: str, campaign: Path) -> str:
         """Return the run above those of a study or a sweep, which its first run makes."""
         name = hashlib.sha256(str(campaign).encode()).hexdigest()[:16]
         # processes that share the runs start at the same time
         with FileLock(campaign / ".mlflow.lock"):
-            same = f"tags.campaign = '{name}'"
-            if found := self._client.search_runs([experiment], same, max_results=1):
-                return str(found[0].info.run_id)
+            campaign_filter = f"tags.campaign = '{name}'"
+            if existing_runs := self._client.search_runs(
+                [experiment], campaign_filter, max_results=1
+            ):
+                return str(existing_runs[0].info.run_id)
             tags = {"campaign": name, "folder": str(campaign)}
-            made = self._client.create_run(experiment, run_name=campaign.name, tags=tags)
-            self._client.set_terminated(made.info.run_id, "FINISHED")
-            return str(made.info.run_id)
+            created_run = self._client.create_run(experiment, run_name=campaign.name, tags=tags)
+            self._client.set_terminated(created_run.info.run_id, "FINISHED")
+            return str(created_run.info.run_id)
 
     def _log(self, numbers: Mapping[str, float], step: int = 0) -> None:
         now_ms = int(1000 * time.time())
@@ -216,7 +222,7 @@ class WeightsAndBiases(Tracker):
             group=run.campaign.absolute().name if run.campaign else None,
             notes=str(run.folder.absolute()),
             config=dict(run.settings),
-            settings=self._wandb.Settings(**_OF_WANDB),
+            settings=self._wandb.Settings(**_WANDB_SETTINGS),
         )
         return str(self._run.id)
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qllmft_backends.lazy import imported_on_use
+from qllmft_backends.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
     from qllmft.training.checkpoint import Checkpoint as Checkpoint
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from qllmft.training.contrastive import fit_contrastive as fit_contrastive
     from qllmft.training.contrastive import typical_texts as typical_texts
     from qllmft.training.evaluation import checked_logits as checked_logits
+    from qllmft.training.evaluation import compute_logits as compute_logits
+    from qllmft.training.evaluation import compute_noise_logits as compute_noise_logits
     from qllmft.training.evaluation import evaluate as evaluate
     from qllmft.training.evaluation import exact_score as exact_score
     from qllmft.training.evaluation import finite_logits as finite_logits
     from qllmft.training.evaluation import latent_vectors as latent_vectors
-    from qllmft.training.evaluation import logits_of as logits_of
-    from qllmft.training.evaluation import logits_of_noise as logits_of_noise
     from qllmft.training.examples import Examples as Examples
     from qllmft.training.examples import Scaling as Scaling
-    from qllmft.training.examples import class_weighted as class_weighted
+    from qllmft.training.examples import weigh_by_class as weigh_by_class
     from qllmft.training.examples import with_loss as with_loss
     from qllmft.training.loop import EndToEnd as EndToEnd
     from qllmft.training.loop import fit as fit
     from qllmft.training.loop import fit_end_to_end as fit_end_to_end
     from qllmft.training.loop import one_torch_thread as one_torch_thread
-    from qllmft.training.ridge import ridge_of as ridge_of
-    from qllmft.training.step import step_of as step_of
+    from qllmft.training.ridge import make_ridge_loss as make_ridge_loss
+    from qllmft.training.step import open_step as open_step
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__)
+    __all__, __getattr__ = make_lazy_imports(__name__)

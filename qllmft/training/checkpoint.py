@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from qllmft.training.linear_start import LinearStart
 
 Weights: TypeAlias = "dict[str, Tensor]"
-MOST_EPOCHS = 2**53
+MAX_EPOCHS = 2**53
 PARTS = ("model", "best")  # of the file, beside Adam's moments
 
 
@@ -54,12 +54,12 @@ class EpochMetrics:
             KeyError: if its task is unknown.
             TypeError: if a field is missing or unknown.
         """
-        found = dict(line)
-        if "validation_accuracy" in found:
-            found["score"] = found.pop("validation_accuracy")
-            found["score_exact"] = found.pop("validation_accuracy_exact", None)
-            found["measure"] = TASKS[found.pop("task", CLASSIFICATION.name)].measure.name
-        return cls(**found)
+        fields = dict(line)
+        if "validation_accuracy" in fields:
+            fields["score"] = fields.pop("validation_accuracy")
+            fields["score_exact"] = fields.pop("validation_accuracy_exact", None)
+            fields["measure"] = TASKS[fields.pop("task", CLASSIFICATION.name)].measure.name
+        return cls(**fields)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,9 @@ class State:
         A higher validation score wins, then lower validation loss, then the earlier epoch. If ``select`` is "last",
         the later epoch wins.
         """
-        epoch, score, loss = metrics.epoch, metrics.score, metrics.validation_loss
+        epoch = metrics.epoch
+        score = metrics.score
+        loss = metrics.validation_loss
         if select == "last" or (score, -loss) > (self.best_score, -self.best_loss):
             return State(epoch, epoch, score, loss, _copy(model), metrics.measure)
         return replace(self, epoch=epoch)
@@ -134,8 +136,8 @@ class Checkpoint:
         """Return the number of epochs in the file, 0 if there is none."""
         if not self.path.exists():
             return 0
-        with self._opened() as file:
-            return int(_progress(file)["epoch"])
+        with self._open_file() as file:
+            return int(_read_progress(file)["epoch"])
 
     def load(self, model: nn.Module, optimizer: torch.optim.Adam) -> State | None:
         """Restore model and optimizer from the file, if there is one."""
@@ -144,18 +146,22 @@ class Checkpoint:
         import torch
 
         weights = model.state_dict()
-        parameters = [each for group in optimizer.param_groups for each in group["params"]]
-        expected = {f"{part}/{name}": each for part in PARTS for name, each in weights.items()}
+        parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
+        expected = {f"{part}/{name}": weight for part in PARTS for name, weight in weights.items()}
         for i, parameter in enumerate(parameters):
-            own = {"step": torch.zeros(()), "exp_avg": parameter, "exp_avg_sq": parameter}
-            expected |= {f"adam/{i}/{key}": each for key, each in own.items()}
-        with self._opened() as file:
-            progress = _progress(file)
+            adam_templates = {
+                "step": torch.zeros(()),
+                "exp_avg": parameter,
+                "exp_avg_sq": parameter,
+            }
+            expected |= {f"adam/{i}/{key}": template for key, template in adam_templates.items()}
+        with self._open_file() as file:
+            progress = _read_progress(file)
             parts: dict[str, Weights] = {"model": {}, "adam": {}, "best": {}}
-            found = read_tensors(self.path, expected, any_type=True, missing=True)
-            for name, tensor in found.items():
-                part, rest = name.split("/", 1)
-                parts[part][rest] = tensor
+            tensors = read_tensors(self.path, expected, any_type=True, missing=True)
+            for name, tensor in tensors.items():
+                part, tensor_name = name.split("/", 1)
+                parts[part][tensor_name] = tensor
             model.load_state_dict(parts["model"])
             moments: dict[int, Weights] = {}
             for name, tensor in parts["adam"].items():
@@ -167,7 +173,7 @@ class Checkpoint:
             return State(**progress, best_weights=parts["best"])
 
     @contextmanager
-    def _opened(self) -> Iterator[Any]:
+    def _open_file(self) -> Iterator[Any]:
         """Open the file, and turn faults of its content inside the block into UserError."""
         try:
             with open_regular(self.path, None), safe_open(self.path, framework="pt") as file:
@@ -185,20 +191,20 @@ class Checkpoint:
             ) from error
 
 
-def _progress(file: Any) -> dict[str, Any]:
+def _read_progress(file: Any) -> dict[str, Any]:
     """Return the numbers of a `State`, or raise ValueError, KeyError or TypeError if they are none."""
-    found = parse_json(file.metadata()["progress"])
+    content = parse_json(file.metadata()["progress"])
     # versions that wrote every score as an accuracy had its name
-    old = {"best_score": found["best_accuracy"]} if "best_accuracy" in found else {}
+    renamed_fields = {"best_score": content["best_accuracy"]} if "best_accuracy" in content else {}
     names = ("epoch", "best_epoch", "best_score", "best_loss")
-    numbers = {name: (old | found)[name] for name in names}
+    numbers = {name: (renamed_fields | content)[name] for name in names}
     for name, value in numbers.items():
         epoch = name.endswith("epoch")
-        most = MOST_EPOCHS if epoch else sys.float_info.max
-        if type(value) not in ((int,) if epoch else (int, float)) or not abs(value) <= most:
+        largest = MAX_EPOCHS if epoch else sys.float_info.max
+        if type(value) not in ((int,) if epoch else (int, float)) or not abs(value) <= largest:
             raise ValueError(f"its {name} is {str(value)[:40]}, expected a number of ordinary size")
-    measure = found.get("measure", "")
+    measure = content.get("measure", "")
     if measure not in ("", *TASK_OF_SCORE):
-        known = ", ".join(TASK_OF_SCORE)
-        raise ValueError(f"its measure is {str(measure)[:40]!r}, expected {known}")
+        known_measures = ", ".join(TASK_OF_SCORE)
+        raise ValueError(f"its measure is {str(measure)[:40]!r}, expected {known_measures}")
     return numbers | {"measure": measure}

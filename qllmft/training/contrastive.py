@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qllmft.config import ContrastiveConfig
-from qllmft.config.body import TEMPERATURE
+from qllmft.config.body import SUPERVISED_TEMPERATURE
 from qllmft.data import Table
 from qllmft.embed import TrainableBody
 from qllmft.randomness import derive_seed, numpy_generator, torch_generator
@@ -24,9 +24,9 @@ from qllmft.training.checkpoint import Checkpoint, State
 from qllmft.training.interruption import interruptible
 
 CHECKPOINT_EVERY_S = 60.0
-WARM_UP = 0.1  # share of the steps, as in SetFit
+WARM_UP_SHARE = 0.1  # share of the steps, as in SetFit
 WEIGHT_DECAY = 0.01  # default of sentence-transformers, like the next
-LONGEST_GRADIENT = 1.0
+LARGEST_GRADIENT_NORM = 1.0
 TEXTS_AT_ONCE = 16
 
 
@@ -36,10 +36,10 @@ class Pairs:
 
     first: NDArray[np.int64]  # (P,) rows of the training table
     second: NDArray[np.int64]  # (P,) rows of the training table
-    same: NDArray[np.float32]  # (P,) 1 if the labels agree, else 0
+    same_label: NDArray[np.float32]  # (P,) 1 if the labels agree, else 0
 
     def __len__(self) -> int:
-        return len(self.same)
+        return len(self.same_label)
 
 
 def draw_pairs(labels: NDArray[np.int64], iterations: int, seed: int) -> Pairs:
@@ -50,17 +50,20 @@ def draw_pairs(labels: NDArray[np.int64], iterations: int, seed: int) -> Pairs:
     random = numpy_generator(seed, "contrastive pairs")
     parts: list[tuple[NDArray[np.int64], NDArray[np.int64], float]] = []
     for label in np.unique(labels):
-        alike, others = np.flatnonzero(labels == label), np.flatnonzero(labels != label)
+        label_rows = np.flatnonzero(labels == label)
+        other_rows = np.flatnonzero(labels != label)
         for _ in range(iterations):
-            if len(alike) > 1:
-                place = random.integers(len(alike) - 1, size=len(alike))
-                place += place >= np.arange(len(alike))  # excludes the text itself
-                parts.append((alike, alike[place], 1.0))
-            if len(others):
-                parts.append((alike, random.choice(others, len(alike)), 0.0))
+            if len(label_rows) > 1:
+                partner_places = random.integers(len(label_rows) - 1, size=len(label_rows))
+                partner_places += partner_places >= np.arange(
+                    len(label_rows)
+                )  # excludes the text itself
+                parts.append((label_rows, label_rows[partner_places], 1.0))
+            if len(other_rows):
+                parts.append((label_rows, random.choice(other_rows, len(label_rows)), 0.0))
     first, second = (np.concatenate([part[side] for part in parts]) for side in (0, 1))
-    same = np.concatenate([np.full(len(part[0]), part[2], np.float32) for part in parts])
-    return Pairs(first, second, same)
+    same_label = np.concatenate([np.full(len(part[0]), part[2], np.float32) for part in parts])
+    return Pairs(first, second, same_label)
 
 
 def fit_contrastive(
@@ -90,12 +93,12 @@ def fit_contrastive(
     Raises:
         KeyboardInterrupt: by Ctrl-C or SIGTERM after finished steps are saved, or by a second signal at once.
     """
-    n_items, loss_of = _loss(body, train, config, seed)
+    n_items, batch_loss = _make_loss(body, train, config, seed)
     weights = body.parameters()
     optimizer = torch.optim.AdamW(weights, lr=config.lr, weight_decay=WEIGHT_DECAY, fused=True)
     state = checkpoint.load(body, optimizer) if checkpoint else None
     done = state.epoch if state else 0
-    batches = _order(n_items, config, seed)
+    batches = _draw_batches(n_items, config, seed)
     losses: list[float] = []
 
     def save() -> None:
@@ -109,12 +112,12 @@ def fit_contrastive(
         ):
             for group in optimizer.param_groups:
                 group["lr"] = config.lr * warm_up(step, len(batches))
-            with body.seeded(derive_seed(seed, "contrastive dropout", step)):
+            with body.seed_dropout(derive_seed(seed, "contrastive dropout", step)):
                 body.train()
-                loss = loss_of(batches[step - 1])
+                loss = batch_loss(batches[step - 1])
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(body.parameters(), LONGEST_GRADIENT)
+                torch.nn.utils.clip_grad_norm_(body.parameters(), LARGEST_GRADIENT_NORM)
                 optimizer.step()
                 losses.append(float(loss.detach()))
             if on_step:
@@ -122,40 +125,44 @@ def fit_contrastive(
     return float(np.mean(losses[-max(1, len(batches) // 10) :])) if losses else float("nan")
 
 
-def _loss(
+def _make_loss(
     body: TrainableBody, train: Table, config: ContrastiveConfig, seed: int
 ) -> tuple[int, Callable[[NDArray[np.int64]], Tensor]]:
     """Return the number of pairs, or texts, in an epoch, and the loss by their rows."""
     if config.loss == "supervised":
 
-        def supervised(rows: NDArray[np.int64]) -> Tensor:
-            rows = _by_length(train, rows)  # in parts: less padding, half of the time
+        def supervised_batch_loss(rows: NDArray[np.int64]) -> Tensor:
+            rows = _sort_by_length(train, rows)  # in parts: less padding, half of the time
             parts = np.split(rows, range(TEXTS_AT_ONCE, len(rows), TEXTS_AT_ONCE))
             embeddings = torch.cat([body([train.texts[row] for row in part]) for part in parts])
-            return supervised_loss(embeddings, torch.from_numpy(train.labels[rows]), TEMPERATURE)
+            return supervised_loss(
+                embeddings, torch.from_numpy(train.labels[rows]), SUPERVISED_TEMPERATURE
+            )
 
-        return len(train), supervised
+        return len(train), supervised_batch_loss
     from sentence_transformers.sentence_transformer.losses import CosineSimilarityLoss
 
     pairs = draw_pairs(train.labels, config.iterations, seed)
-    of_pairs = CosineSimilarityLoss(body.transformer)
+    cosine_loss = CosineSimilarityLoss(body.transformer)
 
-    def loss_of(rows: NDArray[np.int64]) -> Tensor:
+    def pair_batch_loss(rows: NDArray[np.int64]) -> Tensor:
         sides = [side[rows].tolist() for side in (pairs.first, pairs.second)]
         features = [body.features([train.texts[i] for i in side]) for side in sides]
-        loss: Tensor = of_pairs(features, torch.from_numpy(pairs.same[rows]).to(body.device))
+        loss: Tensor = cosine_loss(
+            features, torch.from_numpy(pairs.same_label[rows]).to(body.device)
+        )
         return loss
 
-    return len(pairs), loss_of
+    return len(pairs), pair_batch_loss
 
 
-def _by_length(train: Table, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def _sort_by_length(train: Table, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.array(sorted(rows.tolist(), key=lambda row: len(train.texts[row])))
 
 
 def typical_texts(train: Table) -> list[str]:
     """Return texts that the supervised step embeds at once, those of median length, to estimate its duration."""
-    rows = _by_length(train, np.arange(len(train)))
+    rows = _sort_by_length(train, np.arange(len(train)))
     first = max(0, (len(rows) - TEXTS_AT_ONCE) // 2)
     return [train.texts[row] for row in rows[first : first + TEXTS_AT_ONCE]]
 
@@ -187,8 +194,8 @@ def contrastive_pairs(n_texts: int, config: ContrastiveConfig) -> int:
     """Return the number of pairs per epoch of `fit_contrastive` for N texts with partners of both kinds."""
     if config.loss == "cosine":
         return 2 * config.iterations * n_texts
-    whole, rest = divmod(n_texts, config.batch_size)
-    return whole * comb(config.batch_size, 2) + comb(rest, 2)
+    full_batches, remaining_texts = divmod(n_texts, config.batch_size)
+    return full_batches * comb(config.batch_size, 2) + comb(remaining_texts, 2)
 
 
 def contrastive_steps(n_texts: int, config: ContrastiveConfig) -> int:
@@ -197,7 +204,7 @@ def contrastive_steps(n_texts: int, config: ContrastiveConfig) -> int:
     return config.epochs * -(-items // config.batch_size)
 
 
-def _order(n_items: int, config: ContrastiveConfig, seed: int) -> list[NDArray[np.int64]]:
+def _draw_batches(n_items: int, config: ContrastiveConfig, seed: int) -> list[NDArray[np.int64]]:
     """Return the rows of every step's pairs or texts over all epochs."""
     steps: list[NDArray[np.int64]] = []
     for epoch in range(1, config.epochs + 1):
@@ -209,5 +216,5 @@ def _order(n_items: int, config: ContrastiveConfig, seed: int) -> list[NDArray[n
 
 def warm_up(step: int, steps: int) -> float:
     """Return the share of the highest learning rate at ``step``, from 1: a rise over a tenth, then a fall to 0."""
-    rising = max(1, round(WARM_UP * steps))
+    rising = max(1, round(WARM_UP_SHARE * steps))
     return step / rising if step <= rising else (steps - step + 1) / (steps - rising + 1)

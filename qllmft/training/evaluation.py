@@ -26,7 +26,7 @@ def latent_vectors(model: nn.Module, x: Tensor) -> Tensor | None:
 
 
 @torch.no_grad()
-def logits_of_noise(model: Classifier, x: Tensor) -> Tensor | None:
+def compute_noise_logits(model: Classifier, x: Tensor) -> Tensor | None:
     """Return logits (N, k) of embeddings (N, D) if the measured circuits return only noise, so that all ⟨Z⟩ are 0.
 
     None: no circuit is measured.
@@ -39,11 +39,11 @@ def logits_of_noise(model: Classifier, x: Tensor) -> Tensor | None:
         return None
     values = x.new_zeros(len(x), n_values)
     latent = latent_vectors(model, x) if model.skip else None
-    return model.read(values if latent is None else latent, values)
+    return model.apply_readout(values if latent is None else latent, values)
 
 
 @torch.no_grad()
-def logits_of(model: nn.Module, x: Tensor, latent: Tensor | None = None) -> Tensor:
+def compute_logits(model: nn.Module, x: Tensor, latent: Tensor | None = None) -> Tensor:
     """Return logits (N, k) of embeddings (N, D) in evaluation mode, from `latent_vectors` if it is given."""
     model.eval()
     if latent is not None and isinstance(model, Classifier):
@@ -54,7 +54,7 @@ def logits_of(model: nn.Module, x: Tensor, latent: Tensor | None = None) -> Tens
 
 def finite_logits(model: nn.Module, x: Tensor, latent: Tensor | None = None) -> Tensor:
     """Return the logits of a trained model, or raise UserError if one is not finite."""
-    return checked_logits(logits_of(model, x, latent))
+    return checked_logits(compute_logits(model, x, latent))
 
 
 def checked_logits(logits: Tensor, name: str = "logits") -> Tensor:
@@ -73,7 +73,8 @@ def evaluate(
     model: nn.Module, examples: Examples, latent: Tensor | None = None
 ) -> tuple[float, float]:
     """Return loss and score by the task of the examples: cross-entropy in nats and accuracy in [0, 1] of labels."""
-    outputs, task = logits_of(model, examples.x, latent), examples.task
+    outputs = compute_logits(model, examples.x, latent)
+    task = examples.task
     loss = task.loss(outputs, examples.y, examples.relative)
     return float(loss), task.score(outputs, examples.y, examples.relative)
 

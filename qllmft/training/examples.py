@@ -16,11 +16,13 @@ from qllmft.config import TrainConfig
 from qllmft.errors import UserError
 from qllmft.heads import Classifier
 from qllmft.randomness import torch_generator
-from qllmft.tasks import CLASSIFICATION, Task, task_of
+from qllmft.tasks import CLASSIFICATION, Task, infer_task
 from qllmft.tasks.accuracy import is_uneven
 from qllmft.tasks.regression import ROBUST
 
-NORMAL = 1.4826  # deviation of a normal distribution over its median absolute deviation
+MEDIAN_TO_DEVIATION = (
+    1.4826  # deviation of a normal distribution over its median absolute deviation
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Examples:
     def from_arrays(cls, vectors: NDArray[np.float32], labels: NDArray[Any]) -> Examples:
         """Return examples of vectors (N, D), and labels (N,), targets (N, T) or several labels (N, L)."""
         x = torch.from_numpy(np.ascontiguousarray(vectors, np.float32))
-        return cls(x, torch.from_numpy(labels.copy()), task=task_of(labels))
+        return cls(x, torch.from_numpy(labels.copy()), task=infer_task(labels))
 
     def take(self, rows: Tensor | NDArray[np.int64]) -> Examples:
         """Return ``rows`` in that order."""
@@ -75,7 +77,7 @@ class Scaling:
     deviation: Tensor  # (T,) float64, above 0
 
     @classmethod
-    def of(cls, examples: Examples) -> Scaling:
+    def from_examples(cls, examples: Examples) -> Scaling:
         """Return the scaling by the targets (N, T) of training examples. A constant target keeps its unit.
 
         For Huber's loss it is by medians: that of the targets, and that of their distances to it in units of a normal
@@ -84,7 +86,7 @@ class Scaling:
         y = examples.y.double()
         if examples.task is ROBUST:
             middle = y.median(dim=0).values
-            distance = NORMAL * (y - middle).abs().median(dim=0).values
+            distance = MEDIAN_TO_DEVIATION * (y - middle).abs().median(dim=0).values
             return cls(middle, torch.where(distance > 0, distance, 1.0))
         weight = examples.weight
         if weight is None:
@@ -94,7 +96,7 @@ class Scaling:
         deviation = (share * (y - mean).square()).sum(dim=0).sqrt()
         return cls(mean, torch.where(deviation > 0, deviation, 1.0))
 
-    def scaled(self, examples: Examples) -> Examples:
+    def scale_targets(self, examples: Examples) -> Examples:
         """Return examples with scaled targets, float32."""
         y = ((examples.y.double() - self.mean) / self.deviation).float()
         return replace(examples, y=y)
@@ -102,22 +104,24 @@ class Scaling:
     def restore(self, model: nn.Module, *, inverse: bool = False) -> None:
         """Give a model of scaled targets the unit of the examples, or with ``inverse`` the other way round."""
         if not isinstance(model, Classifier):
-            found = f"the model is {type(model).__name__}"
-            raise UserError(f"{found}; expected one by build_classifier for real targets.")
-        factor, shift = self.deviation, self.mean
+            got_text = f"the model is {type(model).__name__}"
+            raise UserError(f"{got_text}; expected one by build_classifier for real targets.")
+        factor = self.deviation
+        shift = self.mean
         if inverse:
-            factor, shift = 1.0 / self.deviation, -self.mean / self.deviation
-        last = next(model.parameters()).dtype
-        model.rescale(factor.to(last), shift.to(last))
+            factor = 1.0 / self.deviation
+            shift = -self.mean / self.deviation
+        dtype = next(model.parameters()).dtype
+        model.rescale(factor.to(dtype), shift.to(dtype))
 
 
-def class_weighted(
-    train: Examples, others: Examples, config: TrainConfig
+def weigh_by_class(
+    train: Examples, validation: Examples, config: TrainConfig
 ) -> tuple[Examples, Examples]:
     """Multiply the weights of both by `balanced_weights` of the training labels if ``config`` says so."""
     if config.class_weight != "balanced":
-        return train, others
-    return weigh_classes(train, train), weigh_classes(others, train)
+        return train, validation
+    return weigh_classes(train, train), weigh_classes(validation, train)
 
 
 def weigh_classes(examples: Examples, train: Examples) -> Examples:
@@ -126,14 +130,14 @@ def weigh_classes(examples: Examples, train: Examples) -> Examples:
     return replace(examples, weight=factor if examples.weight is None else examples.weight * factor)
 
 
-def balanced_weights(labels: NDArray[np.int64], given: NDArray[np.int64]) -> Tensor:
-    """Return weights (N,) of labels (N,) such that all labels in ``given`` have the same total weight there.
+def balanced_weights(labels: NDArray[np.int64], reference_labels: NDArray[np.int64]) -> Tensor:
+    """Return weights (N,) of labels (N,) such that all labels in ``reference_labels`` have the same total weight there.
 
-    They are M / (k·n), as in scikit-learn: M texts in ``given``, k labels, n texts with this label.
+    They are M / (k·n), as in scikit-learn: M texts in ``reference_labels``, k labels, n texts with this label.
     """
-    counts = np.bincount(given, minlength=int(labels.max()) + 1)
-    of_label = counts.sum() / ((counts > 0).sum() * np.maximum(counts, 1))
-    return torch.from_numpy(of_label[labels])
+    counts = np.bincount(reference_labels, minlength=int(labels.max()) + 1)
+    label_weights = counts.sum() / ((counts > 0).sum() * np.maximum(counts, 1))
+    return torch.from_numpy(label_weights[labels])
 
 
 def shuffled_batches(n: int, size: int, seed: int, epoch: int) -> list[Tensor]:
@@ -164,6 +168,6 @@ def with_noise(x: Tensor, sigma: float, generator: torch.Generator, sizes: Seque
     """
     if not sigma:
         return x
-    drawn = torch.cat([torch.randn(size, x.shape[1], generator=generator) for size in sizes])
-    noisy: Tensor = x + sigma * x.norm(dim=1, keepdim=True) * drawn
+    noise = torch.cat([torch.randn(size, x.shape[1], generator=generator) for size in sizes])
+    noisy: Tensor = x + sigma * x.norm(dim=1, keepdim=True) * noise
     return noisy

@@ -22,7 +22,7 @@ from qllmft.heads import Classifier, QuantumHead
 from qllmft.training.checkpoint import EpochMetrics, Selection
 from qllmft.training.examples import Examples
 from qllmft.training.interruption import interruptible
-from qllmft.training.linear_start import MEMORY
+from qllmft.training.linear_start import LBFGS_MEMORY
 from qllmft.training.ridge import Floats, OddMap, RidgeLoss, Strength, loaded_vectors, ridge_factor
 
 
@@ -37,8 +37,10 @@ class LinearObjective:
     def __init__(self, model: Classifier, examples: Examples, c: Strength) -> None:
         assert model.final is not None
         assert isinstance(c, float)
-        self._map, self._final = OddMap(model), model.final
-        self.x, self._y = loaded_vectors(model, examples.x), examples.y.numpy()
+        self._map = OddMap(model)
+        self._final = model.final
+        self.x = loaded_vectors(model, examples.x)
+        self._y = examples.y.numpy()
         relative = examples.relative
         self._weights = None if relative is None else relative.double().numpy()
         factor = float(ridge_factor(examples.task, len(self._final.weight), c))
@@ -51,9 +53,9 @@ class LinearObjective:
         return np.concatenate([part.detach().double().numpy().ravel() for part in parts])
 
     @torch.no_grad()
-    def keep(self, vector: Floats) -> None:
+    def copy_to_model(self, vector: Floats) -> None:
         """Copy the parameters in ``vector`` to the model."""
-        thetas, _, weight, bias = self._parts(vector)
+        thetas, _, weight, bias = self._split_vector(vector)
         for encoder, theta in zip(self._map.encoders, thetas, strict=True):
             encoder.theta.copy_(torch.from_numpy(theta))
         self._final.weight.copy_(torch.from_numpy(weight))
@@ -61,13 +63,14 @@ class LinearObjective:
 
     def logits(self, vector: Floats, x: Floats) -> Floats:
         """Return logits (N, k) of loaded vectors (N, m)."""
-        _, rows, weight, bias = self._parts(vector)
+        _, rows, weight, bias = self._split_vector(vector)
         return x @ (weight @ rows).T + bias
 
     def __call__(self, vector: Floats) -> tuple[float, Floats]:
         """Return the value and its gradient."""
-        thetas, rows, weight, bias = self._parts(vector)
-        values, linear = self.x @ rows.T, weight @ rows
+        thetas, rows, weight, bias = self._split_vector(vector)
+        values = self.x @ rows.T
+        linear = weight @ rows
         logits = values @ weight.T + bias
         loss = cross_entropy(logits, self._y, self._weights)
         loss += self._ridge / 2 * float((linear**2).sum())
@@ -83,9 +86,10 @@ class LinearObjective:
         by_theta = [odd.gradient(theta, share) for odd, theta, share in parts]
         return loss, np.concatenate([*by_theta, by_weight.ravel(), by_logits.sum(axis=0)])
 
-    def _parts(self, vector: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    def _split_vector(self, vector: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         """Return angles (E, G), rows of the encoders (T, m), weight (k, T) and bias (k,)."""
-        weight, bias = self._final.weight, self._final.bias
+        weight = self._final.weight
+        bias = self._final.bias
         thetas, weights, biases = np.split(vector, [-weight.numel() - len(bias), -len(bias)])
         thetas = thetas.reshape(len(self._map.odd), -1)
         rows = [odd.rows(theta) for odd, theta in zip(self._map.odd, thetas, strict=True)]
@@ -96,7 +100,7 @@ class ReuploadingObjective:
     """`RidgeLoss` of N texts, as a function of one vector of all parameters.
 
     With one latent value and a linear head of slope R, the ridge is that of `LinearObjective`.
-    The model has float64 weights until `keep`.
+    The model has float64 weights until `copy_to_model`.
 
     Args:
         model: odd encoders, a quantum head and a linear layer.
@@ -105,18 +109,20 @@ class ReuploadingObjective:
     """
 
     def __init__(self, model: Classifier, examples: Examples, c: Strength) -> None:
-        self._dtype, self._model = next(model.parameters()).dtype, model.double()
+        self._dtype = next(model.parameters()).dtype
+        self._model = model.double()
         self._loss = RidgeLoss(model, examples.task, c, examples.size)
-        self.x, self._examples = loaded_vectors(model, examples.x), examples
+        self.x = loaded_vectors(model, examples.x)
+        self._examples = examples
         self._parameters = list(model.parameters())
 
     def parameters(self) -> Floats:
         """Return the model's parameters in one vector."""
         return np.concatenate([part.detach().numpy().ravel() for part in self._parameters])
 
-    def keep(self, vector: Floats) -> None:
+    def copy_to_model(self, vector: Floats) -> None:
         """Copy the parameters in ``vector`` to the model, in its own precision."""
-        self._put(vector)
+        self._set_parameters(vector)
         for parameter in self._parameters:
             parameter.grad = None
         self._model.to(self._dtype)
@@ -124,19 +130,20 @@ class ReuploadingObjective:
     @torch.no_grad()
     def logits(self, vector: Floats, x: Floats) -> Floats:
         """Return logits (N, k) of loaded vectors (N, m)."""
-        self._put(vector)
+        self._set_parameters(vector)
         return np.asarray(self._loss.outputs(torch.from_numpy(x)).numpy())
 
     def __call__(self, vector: Floats) -> tuple[float, Floats]:
         """Return the value and its gradient."""
-        self._put(vector)
-        loaded, given = torch.from_numpy(self.x), self._examples
-        loss = self._loss.of_loaded(loaded, given.y, given.relative)
+        self._set_parameters(vector)
+        loaded = torch.from_numpy(self.x)
+        examples = self._examples
+        loss = self._loss.loss_from_loaded(loaded, examples.y, examples.relative)
         gradient = torch.autograd.grad(loss, self._parameters)
         return loss.item(), np.concatenate([part.numpy().ravel() for part in gradient])
 
     @torch.no_grad()
-    def _put(self, vector: Floats) -> None:
+    def _set_parameters(self, vector: Floats) -> None:
         at = 0
         for parameter in self._parameters:
             values = vector[at : at + parameter.numel()]
@@ -173,32 +180,42 @@ def fit_full_batch(
     """
     quantum = isinstance(model.head, QuantumHead)
     objective = (ReuploadingObjective if quantum else LinearObjective)(model, train, c)
-    held_out, task = loaded_vectors(model, validation.x), train.task
-    done, score, vector = 0, 0.0, objective.parameters()
+    held_out = loaded_vectors(model, validation.x)
+    task = train.task
+    done = 0
+    score = 0.0
+    vector = objective.parameters()
     started = time.perf_counter()
 
-    def after(xk: Floats) -> None:
+    def record_iteration(iterate: Floats) -> None:
         nonlocal done, score, vector, started
-        outputs = torch.from_numpy(objective.logits(xk, held_out))
-        done, vector = done + 1, xk.copy()
+        outputs = torch.from_numpy(objective.logits(iterate, held_out))
+        done = done + 1
+        vector = iterate.copy()
         score = task.score(outputs, validation.y, validation.relative)
-        began, started = started, time.perf_counter()
+        iteration_start = started
+        started = time.perf_counter()
         if on_epoch:
             held_loss = float(task.loss(outputs, validation.y, validation.relative))
-            learnt = torch.from_numpy(objective.logits(xk, objective.x))
-            loss, measure = float(task.loss(learnt, train.y, train.relative)), task.measure.name
-            seconds = started - began
+            train_outputs = torch.from_numpy(objective.logits(iterate, objective.x))
+            loss = float(task.loss(train_outputs, train.y, train.relative))
+            measure = task.measure.name
+            seconds = started - iteration_start
             on_epoch(EpochMetrics(done, loss, held_loss, score, 1.0, seconds, measure=measure))
 
     finished = True
     with interruptible() as interruption:
-        options = {"maxiter": config.epochs, "maxcor": MEMORY}
-        given: dict[str, Any] = {"method": "L-BFGS-B", "callback": after, "options": options}
+        options = {"maxiter": config.epochs, "maxcor": LBFGS_MEMORY}
+        minimize_options: dict[str, Any] = {
+            "method": "L-BFGS-B",
+            "callback": record_iteration,
+            "options": options,
+        }
         try:
-            found = minimize(objective, vector, jac=True, **given)
+            optimum = minimize(objective, vector, jac=True, **minimize_options)
             if not done:  # the gradient was zero at the start
-                after(found.x)
+                record_iteration(optimum.x)
         except KeyboardInterrupt:
             finished = False
-    objective.keep(vector)
+    objective.copy_to_model(vector)
     return Selection(done, score, done, finished, interruption.signal)

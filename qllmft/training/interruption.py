@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-_TAKEN_OVER: dict[int, Any] = {
+_DEFAULT_HANDLERS: dict[int, Any] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
 }
@@ -28,7 +28,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._held = False
+        self._has_unsaved_steps = False
 
     def steps(
         self,
@@ -51,24 +51,26 @@ class Interruption:
         Raises:
             KeyboardInterrupt: after a signal, once finished steps are saved.
         """
-        saved, saved_at = steps.start - 1, time.monotonic()
+        saved = steps.start - 1
+        saved_at = time.monotonic()
         for step in steps:
             if done():
                 break
-            self._held = save is not None and step - 1 > saved
+            self._has_unsaved_steps = save is not None and step - 1 > saved
             yield step
             last = step == steps[-1] or done()
             due = save_last if last else time.monotonic() - saved_at > every_s
             if save and (due or self.signal):
                 save()
-                saved, saved_at = step, time.monotonic()
-            self._held = False
+                saved = step
+                saved_at = time.monotonic()
+            self._has_unsaved_steps = False
             if self.signal is not None:
                 raise KeyboardInterrupt
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """Handle SIGINT or SIGTERM."""
-        waits = self._held and self.signal is None
+        waits = self._has_unsaved_steps and self.signal is None
         self.signal = self.signal or number
         if not waits:
             raise KeyboardInterrupt
@@ -82,14 +84,16 @@ def interruptible() -> Iterator[Interruption]:
     handler: an ignored signal stays ignored.
     """
     interruption = Interruption()
-    before: dict[int, Any] = {}
+    replaced_handlers: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        taken = _TAKEN_OVER.items()
-        before = {number: usual for number, usual in taken if signal.getsignal(number) == usual}
+        default_handlers = _DEFAULT_HANDLERS.items()
+        replaced_handlers = {
+            number: usual for number, usual in default_handlers if signal.getsignal(number) == usual
+        }
     try:
-        for number in before:
+        for number in replaced_handlers:
             signal.signal(number, interruption.on_signal)
         yield interruption
     finally:
-        for number, handler in before.items():
+        for number, handler in replaced_handlers.items():
             signal.signal(number, handler)

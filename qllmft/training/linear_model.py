@@ -17,8 +17,8 @@ from qllmft.training.examples import Examples, weigh_classes
 from qllmft.training.ridge import Floats, Strength, ridge_factor
 from qllmft.training.search import (
     FOLDS,
-    MOST_ITERATIONS,
-    STRENGTHS,
+    LOGISTIC_STRENGTHS,
+    MAX_ITERATIONS,
     Judgement,
     Part,
     Settings,
@@ -29,10 +29,11 @@ from qllmft.training.search import (
 )
 
 OF_TARGETS = tuple(10.0**e for e in range(-3, 5))  # of C for targets
-OF_LABELS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of C for several labels, by the loss
+LABEL_STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of C for several labels, by the loss
 # C of uneven labels if one has fewer texts: with C = 1 their intercept outweighs the vectors,
 # docs/decisions/0018-few-texts.md
-FEW, OF_FEW = 50, 10.0
+FEW_TEXTS_PER_LABEL = 50
+FEW_TEXTS_STRENGTH = 10.0
 LOW_RANK_STEPS = 300  # of a linear model of low rank, at most
 
 
@@ -54,42 +55,46 @@ def linear_solution(
         x: vectors (N, m).
         y: labels (N,), scaled targets (N, T) or several labels (N, L).
         weight: (N,) of the rows, or None for equal ones.
-        c: C of scikit-learn; None: 1 for one label, or `OF_FEW` if labels are uneven and one has fewer than `FEW`
-            texts; by cross-validation of the loss for several labels, and by generalised cross-validation for real
-            targets.
+        c: C of scikit-learn; None: 1 for one label, or `FEW_TEXTS_STRENGTH` if labels are uneven and one has fewer
+            than `FEW_TEXTS_PER_LABEL` texts; by cross-validation of the loss for several labels, and by generalised
+            cross-validation for real targets.
     """
     if isinstance(task, Regression):
-        return _ridge(x, np.clip(y, -task.farthest, task.farthest), weight, c)
+        return _fit_ridge(x, np.clip(y, -task.farthest, task.farthest), weight, c)
     if task.several:
-        return _one_versus_rest(x, y.astype(np.int64), weight, c)
+        return _fit_one_versus_rest(x, y.astype(np.int64), weight, c)
     from sklearn.linear_model import LogisticRegression
 
     labels = y.astype(np.int64)
     if c is None:
         counts = np.unique(labels, return_counts=True)[1]
-        c = OF_FEW if counts.min() < min(FEW, counts.max()) else 1.0
-    model = LogisticRegression(C=c, max_iter=MOST_ITERATIONS).fit(x, labels, weight)
-    weights, bias = model.coef_, model.intercept_
+        c = FEW_TEXTS_STRENGTH if counts.min() < min(FEW_TEXTS_PER_LABEL, counts.max()) else 1.0
+    model = LogisticRegression(C=c, max_iter=MAX_ITERATIONS).fit(x, labels, weight)
+    weights = model.coef_
+    bias = model.intercept_
     if len(weights) == 1:
-        weights, bias = np.concatenate([-weights, weights]) / 2, np.array([-1, 1]) * bias / 2
+        weights = np.concatenate([-weights, weights]) / 2
+        bias = np.array([-1, 1]) * bias / 2
     return LinearSolution(weights, bias, c)
 
 
-def _one_versus_rest(
+def _fit_one_versus_rest(
     x: Floats, y: NDArray[np.int64], weight: Floats | None, c: Strength | None
 ) -> LinearSolution:
     """Return a row for each label; a label that all rows have, or none, has no weights."""
     from sklearn.linear_model import LogisticRegression
 
-    weights, bias = np.zeros((y.shape[1], x.shape[1])), np.zeros(y.shape[1])
+    weights = np.zeros((y.shape[1], x.shape[1]))
+    bias = np.zeros(y.shape[1])
     if c is None:
-        c = np.array([_strength(x, labels, weight) for labels in y.T])
+        c = np.array([_choose_strength(x, labels, weight) for labels in y.T])
     strengths = np.broadcast_to(np.asarray(c, np.float64), y.shape[1])
     for i, labels in enumerate(y.T):
         if len(np.unique(labels)) > 1:
-            model = LogisticRegression(C=strengths[i], max_iter=MOST_ITERATIONS)
-            found = model.fit(x, labels, weight)
-            weights[i], bias[i] = found.coef_[0], found.intercept_[0]
+            model = LogisticRegression(C=strengths[i], max_iter=MAX_ITERATIONS)
+            fitted_model = model.fit(x, labels, weight)
+            weights[i] = fitted_model.coef_[0]
+            bias[i] = fitted_model.intercept_[0]
         else:
             share = (labels.sum() + 0.5) / (len(labels) + 1)
             bias[i] = np.log(share / (1 - share))
@@ -105,7 +110,7 @@ def fold_counts(y: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray(np.minimum(FOLDS, np.minimum(with_label, len(y) - with_label)))
 
 
-def _strength(x: Floats, labels: NDArray[np.int64], weight: Floats | None) -> float:
+def _choose_strength(x: Floats, labels: NDArray[np.int64], weight: Floats | None) -> float:
     """Return C of one label's least cross-validated loss, or 1 if there are not two folds."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
@@ -114,25 +119,31 @@ def _strength(x: Floats, labels: NDArray[np.int64], weight: Floats | None) -> fl
     (folds,) = fold_counts(labels[:, None])
     if folds < 2:
         return 1.0
-    losses = np.zeros(len(OF_LABELS))
-    for rows, held in StratifiedKFold(folds).split(x, labels):
-        part, rest = (None, None) if weight is None else (weight[rows], weight[held])
-        for i, c in enumerate(OF_LABELS):
-            model = LogisticRegression(C=c, max_iter=MOST_ITERATIONS)
-            found = model.fit(x[rows], labels[rows], part).predict_proba(x[held])[:, 1]
-            weighted = {"normalize": False, "sample_weight": rest, "labels": [0, 1]}
-            losses[i] += log_loss(labels[held], found, **weighted)
-    return OF_LABELS[int(losses.argmin())]
+    losses = np.zeros(len(LABEL_STRENGTHS))
+    for fit_rows, held_out_rows in StratifiedKFold(folds).split(x, labels):
+        fit_weights, held_out_weights = (
+            (None, None) if weight is None else (weight[fit_rows], weight[held_out_rows])
+        )
+        for i, c in enumerate(LABEL_STRENGTHS):
+            model = LogisticRegression(C=c, max_iter=MAX_ITERATIONS)
+            probabilities = model.fit(x[fit_rows], labels[fit_rows], fit_weights).predict_proba(
+                x[held_out_rows]
+            )[:, 1]
+            loss_options = {"normalize": False, "sample_weight": held_out_weights, "labels": [0, 1]}
+            losses[i] += log_loss(labels[held_out_rows], probabilities, **loss_options)
+    return LABEL_STRENGTHS[int(losses.argmin())]
 
 
-def _ridge(x: Floats, y: Floats, weight: Floats | None, c: Strength | None) -> LinearSolution:
+def _fit_ridge(x: Floats, y: Floats, weight: Floats | None, c: Strength | None) -> LinearSolution:
     from sklearn.linear_model import Ridge, RidgeCV
 
-    alphas = [1.0 / each for each in OF_TARGETS]
+    alphas = [1.0 / c_value for c_value in OF_TARGETS]
     model = RidgeCV(alphas, alpha_per_target=True) if c is None else Ridge(1.0 / c)
-    found = model.fit(x, y, weight)
-    strength = 1.0 / np.atleast_1d(found.alpha_) if c is None else c
-    return LinearSolution(np.atleast_2d(found.coef_), np.atleast_1d(found.intercept_), strength)
+    fitted_model = model.fit(x, y, weight)
+    strength = 1.0 / np.atleast_1d(fitted_model.alpha_) if c is None else c
+    return LinearSolution(
+        np.atleast_2d(fitted_model.coef_), np.atleast_1d(fitted_model.intercept_), strength
+    )
 
 
 def low_rank_solution(examples: Examples, solution: LinearSolution, rank: int) -> LinearSolution:
@@ -150,7 +161,8 @@ def low_rank_solution(examples: Examples, solution: LinearSolution, rank: int) -
     roots = np.sqrt(sizes[:rank])
     start = [outputs[:, :rank] * roots, roots[:, None] * axes[:rank], solution.bias]
     shapes = [(k, rank), (rank, m), (k,)]
-    x, task = examples.x.double(), examples.task
+    x = examples.x.double()
+    task = examples.task
     factor = torch.as_tensor(ridge_factor(task, k, solution.c) / (2 * examples.size))
 
     def parts(vector: Floats) -> list[torch.Tensor]:
@@ -188,7 +200,7 @@ class LinearChoice(NamedTuple):
 def choose_linear(
     examples: Examples,
     parts: Sequence[Part],
-    strengths: Sequence[Strength | None] = STRENGTHS,
+    strengths: Sequence[Strength | None] = LOGISTIC_STRENGTHS,
     *,
     weighs_classes: bool = False,
     thresholds: bool = False,
@@ -204,43 +216,45 @@ def choose_linear(
         weighs_classes: search class weights, too, if labels are uneven.
         thresholds: of several labels, those of the highest F1 count in place of the usual ones.
     """
-    task, labels = examples.task, examples.y.numpy()
+    task = examples.task
+    labels = examples.y.numpy()
     solutions: list[tuple[Settings, list[LinearSolution]]] = []
 
     def judge(settings: Settings) -> Judgement:
         train_sets = [part.train for part in parts]
         if settings.get("class_weight") is not None:
             train_sets = [weigh_classes(train, train) for train in train_sets]
-        fitted = [solve(train, settings["C"]) for train in train_sets]
+        fitted = [solve_linear(train, settings["C"]) for train in train_sets]
         solutions.append((settings, fitted))
         answers = [
-            _answers(task, solution, part.held, thresholds=thresholds)
+            _answer_held_out(task, solution, part.held_out, thresholds=thresholds)
             for solution, part in zip(fitted, parts, strict=True)
         ]
-        truth = [part.held.y.numpy() for part in parts]
-        usual = USUAL_THRESHOLD if thresholds else None
-        return judge_outputs(task, labels, truth, answers, usual)
+        truth = [part.held_out.y.numpy() for part in parts]
+        usual_threshold = USUAL_THRESHOLD if thresholds else None
+        return judge_outputs(task, labels, truth, answers, usual_threshold)
 
     grid: list[Settings] = [{"C": c} for c in ((None,) if task.real else strengths)]
     if weighs_classes and examples.uneven:
         grid = with_class_weights(grid)
     best = best_trial(search_settings(grid, judge, "C"))
     fitted = next(fitted for settings, fitted in solutions if settings is best.settings)
-    c, balanced = best.settings["C"], best.settings.get("class_weight") is not None
-    strength = solve(examples, None).c if c is None else c
+    c = best.settings["C"]
+    balanced = best.settings.get("class_weight") is not None
+    strength = solve_linear(examples, None).c if c is None else c
     return LinearChoice(strength, balanced, best.judgement, fitted)
 
 
-def solve(examples: Examples, c: Strength | None) -> LinearSolution:
+def solve_linear(examples: Examples, c: Strength | None) -> LinearSolution:
     """Return the `linear_solution` of vectors, with their weights if they have any."""
     weight = None if examples.relative is None else examples.relative.double().numpy()
     return linear_solution(examples.task, examples.x.numpy(), examples.y.numpy(), weight, c)
 
 
-def _answers(
-    task: Task, solution: LinearSolution, held: Examples, *, thresholds: bool
+def _answer_held_out(
+    task: Task, solution: LinearSolution, held_out: Examples, *, thresholds: bool
 ) -> NDArray[np.generic]:
     """Return a solution's answers to held-out vectors, or probabilities of several labels for thresholds."""
-    outputs = torch.from_numpy(held.x.numpy() @ solution.weights.T + solution.bias)
+    outputs = torch.from_numpy(held_out.x.numpy() @ solution.weights.T + solution.bias)
     probabilities = task.probabilities(outputs) if thresholds else None
     return task.answers(outputs) if probabilities is None else probabilities

@@ -24,19 +24,20 @@ from qllmft.training.linear_model import (
     LinearSolution,
     choose_linear,
     low_rank_solution,
-    solve,
+    solve_linear,
 )
 from qllmft.training.ridge import Floats, OddMap, OddRows, Strength, loaded_vectors
-from qllmft.training.search import STRENGTHS, Part, split_examples
+from qllmft.training.search import LOGISTIC_STRENGTHS, Part, split_examples
 
-STEPS = 150  # of L-BFGS for one encoder, at most
-MEMORY = 20  # number of steps in L-BFGS' memory
+MAX_ENCODER_STEPS = 150  # of L-BFGS for one encoder, at most
+LBFGS_MEMORY = 20  # number of steps in L-BFGS' memory
 # root mean square of a latent angle at the start, in radians: labels need few shots, and targets a
 # sine that is straight for far values too
-ANGLE, OF_TARGETS = 0.4, 0.2
+LABEL_START_ANGLE = 0.4
+TARGET_START_ANGLE = 0.2
 # largest latent angle of a training text at the start, in radians: a sine falls again beyond it, and the texts of a
 # rare label are far from the others
-FARTHEST = np.pi / 2
+LARGEST_START_ANGLE = np.pi / 2
 
 
 class LinearStart(NamedTuple):
@@ -83,24 +84,26 @@ def start_at_linear(
     if not starts_at_sines(model):
         return start
     assert model.final is not None
-    labels, task = examples.y.numpy(), examples.task
+    labels = examples.y.numpy()
+    task = examples.task
     if task.one_label and len(np.unique(labels)) < model.final.out_features:
         return start
-    slope, x = model.quantum_encoders.slope, loaded_vectors(model, examples.x)
+    slope = model.quantum_encoders.slope
+    x = loaded_vectors(model, examples.x)
     vectors = replace(examples, x=torch.from_numpy(x / slope))
     searches = config.ridge_c in ("folds", "validation")
     parts: list[Part] = []
     if config.ridge_c == "validation":
         if validation is not None:
-            held = torch.from_numpy(loaded_vectors(model, validation.x) / slope)
-            parts = [Part(vectors, replace(validation, x=held))]
+            held_out_vectors = torch.from_numpy(loaded_vectors(model, validation.x) / slope)
+            parts = [Part(vectors, replace(validation, x=held_out_vectors))]
     elif config.ridge_c == "folds" or _has_choice_beside_strength(examples, config):
         parts = split_examples(vectors)
     if parts:
         choice = choose_linear(
             vectors,
             parts,
-            STRENGTHS if searches else (c,),
+            LOGISTIC_STRENGTHS if searches else (c,),
             weighs_classes=config.class_weight == "auto",
             thresholds=task.several and config.thresholds != "half",
         )
@@ -113,15 +116,15 @@ def start_at_linear(
             assert isinstance(model.head, QuantumHead)
             folds = _latent_folds(parts, choice, model.final.in_features, model.head.registers)
             start = start._replace(latent_folds=folds)
-    solution = solve(vectors, c)
+    solution = solve_linear(vectors, c)
     assert isinstance(model.head, QuantumHead)
     rank = len(sine_values(model.final.in_features, model.head.registers))
     is_narrow = rank < len(solution.weights) - _are_opposite(solution.weights)
     if is_narrow:
         solution = low_rank_solution(vectors, solution, rank)
     if fresh:
-        usual = OF_TARGETS if task.real else ANGLE
-        _put(model, solution, x, slope, config.start_angle or usual)
+        usual = TARGET_START_ANGLE if task.real else LABEL_START_ANGLE
+        _load_solution(model, solution, x, slope, config.start_angle or usual)
     strength = solution.c
     if is_narrow and model.head.start == "sines":
         strength = _strength_of_shared_values(model, solution.weights, solution.c)
@@ -158,8 +161,10 @@ def _latent_folds(
     folds = []
     for part, solution in zip(parts, choice.solutions, strict=True):
         train = weigh_classes(part.train, part.train) if choice.balanced else part.train
-        directions = torch.from_numpy(assigned(solution.weights, n_values, registers)[0].T)
-        latent = (replace(rows, x=(rows.x @ directions).float()) for rows in (train, part.held))
+        directions = torch.from_numpy(
+            split_into_directions(solution.weights, n_values, registers)[0].T
+        )
+        latent = (replace(rows, x=(rows.x @ directions).float()) for rows in (train, part.held_out))
         folds.append(Part(*latent))
     return folds
 
@@ -171,12 +176,14 @@ def starts_at_sines(model: nn.Module) -> TypeGuard[Classifier]:
 
 
 @torch.no_grad()
-def _put(model: Classifier, found: LinearSolution, x: Floats, slope: float, angle: float) -> None:
+def _load_solution(
+    model: Classifier, solution: LinearSolution, x: Floats, slope: float, angle: float
+) -> None:
     """Put a linear model of vectors into encoders and final layer, in place.
 
     Args:
         model: odd encoders, a quantum head and a linear layer.
-        found: the linear model, of x / ``slope``.
+        solution: the linear model, of x / ``slope``.
         x: loaded vectors (N, m).
         slope: of the loaded vector by the mapped embedding.
         angle: root mean square of a latent angle at the start, in radians.
@@ -185,50 +192,63 @@ def _put(model: Classifier, found: LinearSolution, x: Floats, slope: float, angl
     odd_map = OddMap(model)
     assert isinstance(model.head, QuantumHead)
     registers = model.head.registers
-    directions, readout = assigned(found.weights / slope, model.final.in_features, registers)
+    directions, readout = split_into_directions(
+        solution.weights / slope, model.final.in_features, registers
+    )
     first = 0
     for encoder, odd in zip(odd_map.encoders, odd_map.odd, strict=True):
         last = first + len(encoder.engine.masks)
-        wanted = directions[first:last]
-        encoder.theta.copy_(torch.from_numpy(turned(odd, encoder.theta.double().numpy(), wanted)))
-        size = float(np.sqrt(np.square(x @ wanted.T).mean()))
-        farthest = float(np.abs(x @ wanted.T).max())
-        scale = min(angle / size, FARTHEST / farthest) if size > 0 else 1.0
+        target_directions = directions[first:last]
+        encoder.theta.copy_(
+            torch.from_numpy(
+                fit_encoder_angles(odd, encoder.theta.double().numpy(), target_directions)
+            )
+        )
+        mean_product = float(np.sqrt(np.square(x @ target_directions.T).mean()))
+        largest_product = float(np.abs(x @ target_directions.T).max())
+        scale = (
+            min(angle / mean_product, LARGEST_START_ANGLE / largest_product)
+            if mean_product > 0
+            else 1.0
+        )
         encoder.scale.fill_(scale)
         readout[:, first:last] /= float(encoder.scale)
         first = last
     if getattr(model.head, "start", "") == "linear":
         return
     model.final.weight.copy_(torch.from_numpy(readout))
-    model.final.bias.copy_(torch.from_numpy(found.bias))
+    model.final.bias.copy_(torch.from_numpy(solution.bias))
 
 
-def assigned(weights: Floats, n_values: int, registers: int = 1) -> tuple[Floats, Floats]:
+def split_into_directions(
+    weights: Floats, n_values: int, registers: int = 1
+) -> tuple[Floats, Floats]:
     """Return a direction (Q, m) for each latent value, and weights (k, Q) with which they give a linear map (k, m).
 
     Each output has values of its own if there are enough, in turn from value 1 on; value 0 of a register has no weight,
     and the direction of value 1. Else the values are the principal directions of the map. Two outputs of opposite
     weights share all values.
     """
-    used = np.array(sine_values(n_values, registers))
+    value_indices = np.array(sine_values(n_values, registers))
     opposite = _are_opposite(weights)
     rows = weights[:1] if opposite else weights
-    if len(rows) > len(used):
+    if len(rows) > len(value_indices):
         outputs, sizes, axes = np.linalg.svd(rows, full_matrices=False)
-        directions, readout = axes[: len(used)], (outputs * sizes)[:, : len(used)]
+        directions = axes[: len(value_indices)]
+        readout = (outputs * sizes)[:, : len(value_indices)]
     else:
-        turn = np.arange(len(used)) % len(rows)
+        output_indices = np.arange(len(value_indices)) % len(rows)
         lengths = np.linalg.norm(rows, axis=1)
-        directions = (rows / np.where(lengths == 0, 1.0, lengths)[:, None])[turn]
-        readout = (turn == np.arange(len(rows))[:, None]) * lengths[:, None]
-        readout /= np.bincount(turn, minlength=len(rows))[:, None]
+        directions = (rows / np.where(lengths == 0, 1.0, lengths)[:, None])[output_indices]
+        readout = (output_indices == np.arange(len(rows))[:, None]) * lengths[:, None]
+        readout /= np.bincount(output_indices, minlength=len(rows))[:, None]
     if opposite:
         readout = np.concatenate([readout, -readout])
     width = n_values // registers
     by_register = directions.reshape(registers, width - 1, -1)
     all_directions = np.concatenate([by_register[:, :1], by_register], axis=1)
     all_weights = np.zeros((len(readout), n_values))
-    all_weights[:, used] = readout
+    all_weights[:, value_indices] = readout
     return all_directions.reshape(n_values, -1), all_weights
 
 
@@ -237,14 +257,16 @@ def _are_opposite(weights: Floats) -> bool:
     return len(weights) == 2 and np.array_equal(weights[0], -weights[1])
 
 
-def turned(odd: OddRows, theta: Floats, directions: Floats) -> Floats:
+def fit_encoder_angles(odd: OddRows, theta: Floats, directions: Floats) -> Floats:
     """Return weights (P,) of an encoder whose rows have the largest scalar products with directions (T, m).
 
     A row has a norm of 1 at most, so that a product of 1 is the direction itself.
     """
 
-    def missed(vector: Floats) -> tuple[float, Floats]:
+    def negative_products(vector: Floats) -> tuple[float, Floats]:
         return -float((odd.rows(vector) * directions).sum()), -odd.gradient(vector, directions)
 
-    options: Any = {"maxiter": STEPS, "maxcor": MEMORY}
-    return np.asarray(minimize(missed, theta, jac=True, method="L-BFGS-B", options=options).x)
+    options: Any = {"maxiter": MAX_ENCODER_STEPS, "maxcor": LBFGS_MEMORY}
+    return np.asarray(
+        minimize(negative_products, theta, jac=True, method="L-BFGS-B", options=options).x
+    )

@@ -36,8 +36,8 @@ from qllmft.training.examples import (
 )
 from qllmft.training.interruption import interruptible
 from qllmft.training.linear_start import start_at_linear, starts_at_sines
-from qllmft.training.ridge import Strength, ridge_of
-from qllmft.training.step import TrainingStep, step_of
+from qllmft.training.ridge import Strength, make_ridge_loss
+from qllmft.training.step import TrainingStep, open_step
 
 if TYPE_CHECKING:
     from qllmft.embed import TrainableBody
@@ -86,25 +86,27 @@ def fit(
     scaling = None
     if train.task.real:
         train, validation = (with_loss(part, config) for part in (train, validation))
-        scaling = Scaling.of(train)
-        train, validation = scaling.scaled(train), scaling.scaled(validation)
+        scaling = Scaling.from_examples(train)
+        train = scaling.scale_targets(train)
+        validation = scaling.scale_targets(validation)
     c: Strength = 1.0 if isinstance(config.ridge_c, str) else config.ridge_c
     start = None
     with one_torch_thread():
         if not moments:
             if isinstance(model, Classifier) and model.data_map is not None:
                 model.data_map.fit(train.x)
-            held = None if validation is train else validation
-            start = start_at_linear(model, train, config, validation=held, fresh=fresh)
-            c, train = start.c, start.examples
+            held_out = None if validation is train else validation
+            start = start_at_linear(model, train, config, validation=held_out, fresh=fresh)
+            c = start.c
+            train = start.examples
         if config.optimizer == "lbfgs":
             from qllmft.training.full_batch import fit_full_batch
 
             assert isinstance(model, Classifier)
             selection = fit_full_batch(model, train, validation, config, c, on_epoch)
         else:
-            ridge = ridge_of(model, train.task, config, train.size, c)
-            with step_of(model, train.task, ridge) as step:
+            ridge = make_ridge_loss(model, train.task, config, train.size, c)
+            with open_step(model, train.task, ridge) as step:
                 rates: Any = {"lr": config.lr, "weight_decay": config.weight_decay}
                 optimizer = torch.optim.Adam(step.parameters(), fused=True, **rates)
                 if moments:
@@ -112,16 +114,21 @@ def fit(
 
                 def train_on(epoch: int, batches: list[Tensor]) -> float:
                     noise = torch_generator(seed, "embedding noise", epoch)
-                    total, weights = 0.0, train.relative
+                    total = 0.0
+                    weights = train.relative
                     # inputs of many batches are prepared at once
-                    for at in range(0, len(batches), BATCHES_AT_ONCE):
-                        sizes = [len(rows) for rows in batches[at : at + BATCHES_AT_ONCE]]
-                        block = torch.cat(batches[at : at + BATCHES_AT_ONCE])
+                    for first_batch in range(0, len(batches), BATCHES_AT_ONCE):
+                        sizes = [
+                            len(rows)
+                            for rows in batches[first_batch : first_batch + BATCHES_AT_ONCE]
+                        ]
+                        block = torch.cat(batches[first_batch : first_batch + BATCHES_AT_ONCE])
                         x = with_noise(train.x[block], config.embedding_noise, noise, sizes)
                         parts: Sequence[Tensor | None] = [None] * len(sizes)
                         if weights is not None:
                             parts = torch.split(weights[block], sizes)
-                        inputs, start = step.inputs(x), 0
+                        inputs = step.inputs(x)
+                        start = 0
                         labels = torch.split(train.y[block], sizes)
                         for y, weight in zip(labels, parts, strict=True):
                             loss = step.gradient(inputs[start : start + len(y)], y, weight)
@@ -130,8 +137,16 @@ def fit(
                             start += len(y)
                     return total
 
-                given = optimizer, len(train), train_on, lambda: validation, CHECKPOINT_EVERY_S
-                selection = Training(model, model, *given).run(config, seed, checkpoint, on_epoch)
+                training_parts = (
+                    optimizer,
+                    len(train),
+                    train_on,
+                    lambda: validation,
+                    CHECKPOINT_EVERY_S,
+                )
+                selection = Training(model, model, *training_parts).run(
+                    config, seed, checkpoint, on_epoch
+                )
                 if moments is not None:
                     moments.update(optimizer.state_dict()["state"])
     if scaling:
@@ -181,19 +196,23 @@ class Training:
         Raises:
             UserError: if a loss is not finite, or the checkpoint is damaged.
         """
-        model, head, optimizer = self.model, self.head, self.optimizer
+        model = self.model
+        head = self.head
+        optimizer = self.optimizer
         state = (checkpoint.load(model, optimizer) if checkpoint else None) or State.initial(model)
 
         def out_of_patience() -> bool:
             return config.patience is not None and state.epoch - state.best_epoch >= config.patience
 
         save = (lambda: checkpoint.save(state, model, optimizer)) if checkpoint else None
-        epochs, every_s = range(state.epoch + 1, config.epochs + 1), self.checkpoint_every_s
+        epochs = range(state.epoch + 1, config.epochs + 1)
+        every_s = self.checkpoint_every_s
         finished = True
         with interruptible() as interruption:
             try:
                 for epoch in interruption.steps(epochs, save, every_s, done=out_of_patience):
-                    started, lr = time.perf_counter(), learning_rate(config, epoch)
+                    started = time.perf_counter()
+                    lr = learning_rate(config, epoch)
                     for group in optimizer.param_groups:
                         group["lr"] = lr * group.get("scale", 1.0)
                     model.train()
@@ -206,8 +225,10 @@ class Training:
                     latent = latent_vectors(head, examples.x)
                     loss, score = evaluate(head, examples, latent)
                     _check_loss("validation", loss, epoch, config)
-                    exact, measure = exact_score(head, examples, latent), examples.task.measure.name
-                    losses, seconds = (train_loss, loss), time.perf_counter() - started
+                    exact = exact_score(head, examples, latent)
+                    measure = examples.task.measure.name
+                    losses = (train_loss, loss)
+                    seconds = time.perf_counter() - started
                     metrics = EpochMetrics(epoch, *losses, score, lr, seconds, exact, measure)
                     state = state.after(metrics, model, select=config.select)
                     if on_epoch:
@@ -215,8 +236,8 @@ class Training:
             except KeyboardInterrupt:
                 finished = False
         model.load_state_dict(state.best_weights)
-        best = state.best_epoch, state.best_score
-        return Selection(*best, state.epoch, finished, interruption.signal)
+        best_epoch_and_score = state.best_epoch, state.best_score
+        return Selection(*best_epoch_and_score, state.epoch, finished, interruption.signal)
 
 
 def _check_loss(kind: str, loss: float, epoch: int, config: TrainConfig) -> None:
@@ -234,19 +255,19 @@ def one_torch_thread() -> Iterator[None]:
     Its tensors have a few thousand numbers: a thread costs more than it saves, and next to a busy core torch's threads
     wait for each other by spinning (measured: 15 times slower). The engine has its own threads for circuits.
     """
-    before = torch.get_num_threads()
+    previous_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(previous_threads)
 
 
 def learning_rate(config: TrainConfig, epoch: int) -> float:
     """Return the learning rate of ``epoch`` (from 1): L·γ^(epoch-1), or a half cosine from L to 0."""
     if config.lr_decay == "cosine":
-        turn = torch.tensor((epoch - 1) / config.epochs, dtype=torch.float64)
-        return config.lr * 0.5 * float(1.0 + torch.cos(torch.pi * turn))
+        phase = torch.tensor((epoch - 1) / config.epochs, dtype=torch.float64)
+        return config.lr * 0.5 * float(1.0 + torch.cos(torch.pi * phase))
     return float(config.lr * config.lr_decay ** (epoch - 1))
 
 
@@ -266,7 +287,7 @@ class EndToEnd(nn.Module):
         logits: Tensor = self.classifier(self.body(texts))
         return logits
 
-    def embedded(self, table: Table, weight: Tensor | None = None) -> Examples:
+    def embed_table(self, table: Table, weight: Tensor | None = None) -> Examples:
         """Embed ``table`` with the current weights, without gradients and without dropout."""
         vectors = self.body.body.encode(table.texts)
         return replace(Examples.from_arrays(vectors, table.labels), weight=weight)
@@ -298,26 +319,35 @@ def fit_end_to_end(
         checkpoint: source and target of the progress, saved at most once per minute; None saves nothing.
         on_epoch: called after every epoch.
     """
-    classifier, weights, held_weights = model.classifier, None, None
+    classifier = model.classifier
+    weights = None
+    validation_weights = None
     if config.class_weight == "balanced":
         weights = balanced_weights(train.labels, train.labels)
-        held_weights = balanced_weights(validation.labels, train.labels)
+        validation_weights = balanced_weights(validation.labels, train.labels)
     c: Strength = 1.0 if isinstance(config.ridge_c, str) else config.ridge_c
     if classifier.data_map is not None or starts_at_sines(classifier):
         # of the first embeddings, also in a training that continues, since C follows from them
-        examples = model.embedded(train, weights)
+        examples = model.embed_table(train, weights)
         with one_torch_thread():
             if classifier.data_map is not None:
                 classifier.data_map.fit(examples.x)
-            held = (
-                model.embedded(validation, held_weights) if config.ridge_c == "validation" else None
+            held_out = (
+                model.embed_table(validation, validation_weights)
+                if config.ridge_c == "validation"
+                else None
             )
-            start = start_at_linear(classifier, examples, config, validation=held)
-            c, weights = start.c, start.examples.weight
-    ridge = ridge_of(classifier, CLASSIFICATION, config, len(train), c)
-    step, labels = TrainingStep(classifier, CLASSIFICATION, ridge), torch.from_numpy(train.labels)
+            start = start_at_linear(classifier, examples, config, validation=held_out)
+            c = start.c
+            weights = start.examples.weight
+    ridge = make_ridge_loss(classifier, CLASSIFICATION, config, len(train), c)
+    step = TrainingStep(classifier, CLASSIFICATION, ridge)
+    labels = torch.from_numpy(train.labels)
     groups: list[dict[str, Any]] = [
-        {"params": model.body.trained(), "scale": (config.body_lr or config.lr) / config.lr},
+        {
+            "params": model.body.trainable_parameters(),
+            "scale": (config.body_lr or config.lr) / config.lr,
+        },
         {"params": list(classifier.parameters())},
     ]
     optimizer = torch.optim.Adam(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
@@ -325,7 +355,7 @@ def fit_end_to_end(
     def train_on(epoch: int, batches: list[Tensor]) -> float:
         noise = torch_generator(seed, "embedding noise", epoch)
         total = 0.0
-        with model.body.seeded(derive_seed(seed, "dropout", epoch)):
+        with model.body.seed_dropout(derive_seed(seed, "dropout", epoch)):
             for rows in batches:
                 x = model.body([train.texts[i] for i in rows.tolist()])  # (B, D)
                 x = with_noise(x, config.embedding_noise, noise, [len(rows)])
@@ -336,6 +366,6 @@ def fit_end_to_end(
                 total += float(loss.detach()) * len(rows)
         return total
 
-    validated = partial(model.embedded, validation, held_weights)
-    given = optimizer, len(train), train_on, validated, BODY_CHECKPOINT_EVERY_S
-    return Training(model, classifier, *given).run(config, seed, checkpoint, on_epoch)
+    embed_validation = partial(model.embed_table, validation, validation_weights)
+    training_parts = optimizer, len(train), train_on, embed_validation, BODY_CHECKPOINT_EVERY_S
+    return Training(model, classifier, *training_parts).run(config, seed, checkpoint, on_epoch)

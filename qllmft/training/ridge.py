@@ -39,7 +39,8 @@ class OddRows:
         self._engine = AdjointEngine(program, encoder.engine.masks, "float64")
         self._matrix: Floats | None = None if encoder.is_plain else program.angle_matrix
         self._offset: Floats = program.angle_offset
-        self._width, self._size = encoder.dimension, 2**encoder.n_qubits
+        self._width = encoder.dimension
+        self._size = 2**encoder.n_qubits
 
     def rows(self, theta: Floats) -> Floats:
         """Return rows a (T, m) for weights (P,): half of ⟨Z⟩'s derivative by amplitudes at the constant's state."""
@@ -60,7 +61,8 @@ class OddRows:
         lengths = np.linalg.norm(by_rows, axis=1)
         states = np.zeros((2, n_values, self._size))
         states[:, :, :m] = by_rows / np.where(lengths == 0, 1.0, lengths)[:, None]
-        states[0, :, m], states[1, :, m] = 1.0, -1.0
+        states[0, :, m] = 1.0
+        states[1, :, m] = -1.0
         states = states.reshape(-1, self._size) / np.sqrt(2.0)
         _, tape = self._engine.forward(self._angles(theta), states)
         half = np.diag(lengths / 2)
@@ -82,7 +84,7 @@ class OddMap:
 
     def __init__(self, model: Classifier) -> None:
         self.encoders = model.quantum_encoders.encoders
-        self.odd = [OddRows(each) for each in self.encoders]
+        self.odd = [OddRows(encoder) for encoder in self.encoders]
 
     def __call__(self) -> Tensor:
         """Return B (Q, m) in float64."""
@@ -142,7 +144,8 @@ def penalty(model: Classifier, task: Task, rows: Tensor, c: Strength, size: floa
         size: N, the number of texts.
     """
     assert model.final is not None
-    weight, head = model.final.weight.to(rows), model.head
+    weight = model.final.weight.to(rows)
+    head = model.head
     if not isinstance(head, QuantumHead):
         sizes = ((weight @ rows) ** 2).sum()
     elif head.start == "sines":
@@ -171,14 +174,17 @@ class RidgeLoss:
     """
 
     def __init__(self, model: Classifier, task: Task, c: Strength, size: float) -> None:
-        self._model, self._task, self._c, self._size = model, task, c, size
+        self._model = model
+        self._task = task
+        self._c = c
+        self._size = size
         self._map = OddMap(model)
 
     def __call__(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the loss of embeddings (B, D), labels or targets (B,), and weights (B,)."""
-        return self.of_loaded(self._model.quantum_encoders.loaded_vector(x), y, weight)
+        return self.loss_from_loaded(self._model.quantum_encoders.loaded_vector(x), y, weight)
 
-    def of_loaded(self, loaded: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    def loss_from_loaded(self, loaded: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the loss of loaded vectors (B, m)."""
         rows = self._map()
         outputs = self._model.from_latent(loaded @ rows.T.to(loaded))
@@ -190,7 +196,7 @@ class RidgeLoss:
         return self._model.from_latent(loaded @ self._map().T.to(loaded))
 
 
-def ridge_of(
+def make_ridge_loss(
     model: nn.Module, task: Task, config: TrainConfig, size: float, c: Strength
 ) -> RidgeLoss | None:
     """Return the loss with a ridge, or None if there is none.

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 # texts above which one fold alone is held out: its thousand texts and more tell settings apart, and each fit takes long
-MOST_FOLDED = 5_000
+MAX_FOLDED_TEXTS = 5_000
 # of C by the score that judges before the search goes on, of the head and of logistic regression beside it
-STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0)
-FURTHER = 4  # strengths beyond each end of a grid, at most
+LOGISTIC_STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0)
+MAX_EXTRA_STRENGTHS = 4  # strengths beyond each end of a grid, at most
 # of logistic regression, where a limit is none of the settings that are searched
-MOST_ITERATIONS = 1000
-DIGITS = 9  # of a score; the sums of equal ones may differ in the last bits
+MAX_ITERATIONS = 1000
+SCORE_DIGITS = 9  # of a score; the sums of equal ones may differ in the last bits
 Settings = dict[str, Any]
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -35,7 +35,7 @@ class Part(NamedTuple):
     """Texts to fit on, and other texts to judge the fitted model on."""
 
     train: Examples
-    held: Examples
+    held_out: Examples
 
 
 class Judgement(NamedTuple):
@@ -55,8 +55,8 @@ class Trial(NamedTuple):
 def split_rows(task: Task, y: NDArray[Any]) -> list[tuple[Rows, Rows]]:
     """Return rows to fit on and rows to hold out, for each fold of the training texts.
 
-    Each label has its share of the texts in every fold. More than `MOST_FOLDED` texts have one fold. There is none if
-    a label has fewer than two texts, or there are fewer than two texts.
+    Each label has its share of the texts in every fold. More than `MAX_FOLDED_TEXTS` texts have one fold. There is
+    none if a label has fewer than two texts, or there are fewer than two texts.
 
     Args:
         task: meaning of ``y``.
@@ -78,7 +78,7 @@ def split_rows(task: Task, y: NDArray[Any]) -> list[tuple[Rows, Rows]]:
             count, shuffle=True, random_state=0
         )
         rows = list(splitter.split(y, y if task.one_label else None))
-    return rows[:1] if len(y) > MOST_FOLDED else rows
+    return rows[:1] if len(y) > MAX_FOLDED_TEXTS else rows
 
 
 def deal_rows(y: NDArray[np.int64], count: int) -> Rows:
@@ -94,41 +94,44 @@ def deal_rows(y: NDArray[np.int64], count: int) -> Rows:
         for row in order[(has_label & (folds < 0))[order]]:
             folds[row] = sizes.argmin()
             sizes[folds[row]] += 1
-    rest = order[folds[order] < 0]
-    folds[rest] = np.arange(len(rest)) % count
+    remaining_rows = order[folds[order] < 0]
+    folds[remaining_rows] = np.arange(len(remaining_rows)) % count
     return folds
 
 
 def split_examples(examples: Examples) -> list[Part]:
     """Return the parts of `split_rows`."""
     rows = split_rows(examples.task, examples.y.numpy())
-    return [Part(examples.take(fitted), examples.take(held)) for fitted, held in rows]
+    return [
+        Part(examples.take(fit_rows), examples.take(held_out_rows))
+        for fit_rows, held_out_rows in rows
+    ]
 
 
 def judge_outputs(
     task: Task,
-    learnt: NDArray[Any],
+    train_labels: NDArray[Any],
     labels: Sequence[NDArray[Any]],
     answers: Sequence[NDArray[Any]],
-    usual: float | None = None,
+    usual_threshold: float | None = None,
 ) -> Judgement:
     """Return the judgement on held-out answers.
 
     Args:
         task: meaning of labels and answers.
-        learnt: all training labels or targets, which decide on the measure.
+        train_labels: all training labels or targets, which decide on the measure.
         labels: true labels or targets of each part.
         answers: to the texts of each part; of several labels the scores, such as probabilities.
-        usual: the threshold of several labels if no other one is better; None: answers are leads, and no threshold is
-            chosen.
+        usual_threshold: the threshold of several labels if no other one is better; None: answers are leads, and no
+            threshold is chosen.
     """
     truth = np.concatenate(labels)
     outputs = np.concatenate(answers)
     thresholds = None
-    if task.several and usual is not None:
-        thresholds = best_thresholds(outputs, truth, usual)
+    if task.several and usual_threshold is not None:
+        thresholds = best_thresholds(outputs, truth, usual_threshold)
         outputs = outputs - thresholds
-    return Judgement(round(task.judge(learnt)(truth, outputs), DIGITS), thresholds)
+    return Judgement(round(task.judge(train_labels)(truth, outputs), SCORE_DIGITS), thresholds)
 
 
 def with_class_weights(grid: Sequence[Settings]) -> list[Settings]:
@@ -149,8 +152,8 @@ def search_settings(
     Args:
         grid: settings, the most regularised first.
         judge: returns the judgement of settings.
-        strength: setting whose values go on in their steps, up to `FURTHER` of them, while an end of the values is
-            better than all others; None: none.
+        strength: setting whose values go on in their steps, up to `MAX_EXTRA_STRENGTHS` of them, while an end of the
+            values is better than all others; None: none.
     """
     if strength is None:
         return [Trial(settings, judge(settings)) for settings in grid]
@@ -161,7 +164,11 @@ def search_settings(
             families.append(family)
     trials = []
     for family in families:
-        values = [each[strength] for each in grid if {**each, strength: None} == family]
+        values = [
+            grid_settings[strength]
+            for grid_settings in grid
+            if {**grid_settings, strength: None} == family
+        ]
         trials += _search_family(family, strength, values, judge)
     return trials
 
@@ -185,9 +192,9 @@ def _search_family(
 
     trials = [try_value(value) for value in values]
     for _ in ("upwards", "downwards"):
-        for _ in range(FURTHER if len(trials) > 1 else 0):
-            *others, last = [trial.judgement.score for trial in trials]
-            if last <= max(others):
+        for _ in range(MAX_EXTRA_STRENGTHS if len(trials) > 1 else 0):
+            *inner_scores, end_score = [trial.judgement.score for trial in trials]
+            if end_score <= max(inner_scores):
                 break
             trials.append(try_value(next_strength([each.settings[strength] for each in trials])))
         trials.reverse()
@@ -200,7 +207,7 @@ def next_strength(strengths: Sequence[float]) -> float:
     >>> next_strength([1.0, 3.0, 10.0]), next_strength([3.0, 10.0, 30.0]), next_strength([1.0, 10.0])
     (30.0, 100.0, 100.0)
     """
-    *_, before, last = strengths
+    *_, previous, last = strengths
     if len(strengths) > 2:  # two steps together are a constant factor
-        return float(f"{before * last / strengths[-3]:.6g}")
-    return float(f"{last * last / before:.6g}")
+        return float(f"{previous * last / strengths[-3]:.6g}")
+    return float(f"{last * last / previous:.6g}")

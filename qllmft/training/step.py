@@ -26,7 +26,9 @@ class TrainingStep:
     def __init__(
         self, model: nn.Module, task: Task = CLASSIFICATION, ridge: RidgeLoss | None = None
     ) -> None:
-        self._model, self._task, self._ridge = model, task, ridge
+        self._model = model
+        self._task = task
+        self._ridge = ridge
 
     def parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the optimizer, whose ``grad`` is set by `gradient`."""
@@ -90,7 +92,8 @@ class DirectStep(TrainingStep):
         self._thetas = [(values[e.theta], gradients[e.theta]) for e in self._encoders]
         self._scales = [(values[e.scale], gradients[e.scale]) for e in self._encoders]
         weight = self._connector.weight
-        self._weights, self._weights_gradient = values[weight], gradients[weight]
+        self._weights = values[weight]
+        self._weights_gradient = gradients[weight]
         by_parameter = self._connector.angle_map.numpy()
         width = by_parameter.shape[1] - len(self._weights)
         self._by_latent = by_parameter[:, :width].copy()  # (G, Q)
@@ -99,7 +102,8 @@ class DirectStep(TrainingStep):
         none = np.empty(0, np.float32)
         self._final = self._bias = None
         if model.final is not None:
-            weight, bias = model.final.weight, model.final.bias
+            weight = model.final.weight
+            bias = model.final.bias
             self._final = values[weight], gradients[weight]
             self._bias = (none, none) if bias is None else (values[bias], gradients[bias])
 
@@ -109,7 +113,8 @@ class DirectStep(TrainingStep):
 
     def move(self, optimizer: torch.optim.Adam) -> None:
         """Apply Adam to the vector, with its moments in the optimizer, whose own step takes as long as the head."""
-        moments, group = optimizer.state[self._vector], optimizer.param_groups[0]
+        moments = optimizer.state[self._vector]
+        group = optimizer.param_groups[0]
         if not moments:
             optimizer.step()  # creates them
             return
@@ -134,7 +139,7 @@ class DirectStep(TrainingStep):
 
     def inputs(self, x: Tensor) -> Real:
         """Return the loaded amplitudes, (N, D) or (N, D + 1)."""
-        return self._model.quantum_encoders.loaded(x).numpy()
+        return self._model.quantum_encoders.load_amplitudes(x).numpy()
 
     def gradient(self, inputs: Real, y: Tensor, weight: Tensor | None = None) -> float:
         """See `TrainingStep`."""
@@ -149,13 +154,13 @@ class DirectStep(TrainingStep):
             latent, self._weights, self._by_latent, self._by_weight, self._offset
         )
         values, tape = head.forward(angles)
-        loss, beside, by_values = self._read(latent, values, y, weight)
+        loss, by_latent_direct, by_values = self._loss_and_gradients(latent, values, y, weight)
         by_angle, _ = head.vjp(tape, by_values)
         by_latent = layers.back_through_angles(
             by_angle, self._by_latent, self._by_weight, self._weights_gradient
         )
-        if beside is not None:
-            by_latent += beside
+        if by_latent_direct is not None:
+            by_latent += by_latent_direct
         start = 0
         for encoder, (z, z_tape), (scale, by_scale), (_, by_theta) in zip(
             self._encoders, passes, self._scales, self._thetas, strict=True
@@ -166,7 +171,7 @@ class DirectStep(TrainingStep):
             by_theta[:] = encoder.engine.vjp(z_tape, part * scale)[0]
         return loss
 
-    def _read(
+    def _loss_and_gradients(
         self, latent: Real, values: Real, y: Tensor, weights: Tensor | None
     ) -> tuple[float, Real | None, Real]:
         """Return the loss and its gradients by the latent vector (None: only through the head) and the values."""
@@ -174,14 +179,16 @@ class DirectStep(TrainingStep):
             logits = np.concatenate([values, -values], axis=1)
             loss = self._task.gradient(logits, y, weights)
             return loss, None, logits[:, :1] - logits[:, 1:]
-        seen = np.concatenate([latent, values], axis=1) if self._model.skip else values
+        final_inputs = np.concatenate([latent, values], axis=1) if self._model.skip else values
         (weight, by_weight), (bias, by_bias) = self._final, self._bias
-        logits = layers.linear(seen, weight, bias)
+        logits = layers.linear(final_inputs, weight, bias)
         loss = self._task.gradient(logits, y, weights)
-        by_seen = layers.back_through_linear(logits, seen, weight, by_weight, by_bias)
+        by_final_inputs = layers.back_through_linear(
+            logits, final_inputs, weight, by_weight, by_bias
+        )
         if not self._model.skip:
-            return loss, None, by_seen
-        return loss, by_seen[:, : latent.shape[1]], by_seen[:, latent.shape[1] :]
+            return loss, None, by_final_inputs
+        return loss, by_final_inputs[:, : latent.shape[1]], by_final_inputs[:, latent.shape[1] :]
 
 
 def can_step(model: nn.Module) -> TypeGuard[Classifier]:
@@ -195,14 +202,16 @@ def can_step(model: nn.Module) -> TypeGuard[Classifier]:
     if model.head.registers > 1:
         return False
     engines: list[Any] = [part.engine for part in (*model.encoder.encoders, model.head.connector)]
-    if not all(isinstance(each, AdjointEngine) and each.dtype == "float32" for each in engines):
+    if not all(
+        isinstance(engine, AdjointEngine) and engine.dtype == "float32" for engine in engines
+    ):
         return False
     kinds = {(p.requires_grad, p.dtype, p.device.type) for p in model.parameters()}
     return kinds == {(True, torch.float32, "cpu")}
 
 
 @contextmanager
-def step_of(
+def open_step(
     model: nn.Module, task: Task = CLASSIFICATION, ridge: RidgeLoss | None = None
 ) -> Iterator[TrainingStep]:
     """Give the faster step of a model: `DirectStep` if it is supported, else `TrainingStep`."""

@@ -9,4 +9,4 @@ collect_ignore = ["conftest.py"]
 @pytest.fixture
 def prompt_lists(monkeypatch):
     """Services whose lists of jobs are late by a second at most: ``settle_s`` may be as short."""
-    monkeypatch.setattr("qllmft_backends.remote.send.LEAST_SETTLE_S", 0.0)
+    monkeypatch.setattr("qllmft_backends.remote.send.MIN_SETTLE_S", 0.0)

@@ -130,7 +130,7 @@ def test_a_group_ends_where_its_block_ends():
         chain.ry(0.1, q + 1)
     program = lower(chain)
     for border, lengths in ((4, [2, 3, 1]), (8, [3, 3])):
-        cut = schedule_module.grouped(program.ops, register_bits=1, longest=3, border=border)
+        cut = schedule_module.group_gates(program.ops, register_bits=1, longest=3, border=border)
         assert [length for _, _, length, _ in cut] == lengths
 
 

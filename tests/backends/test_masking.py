@@ -7,7 +7,7 @@ import pytest
 from qllmft.errors import UserError
 from qllmft_backends import create
 from qllmft_backends.errors import BackendError, UnknownBackendError
-from qllmft_backends.text import clean, masked
+from qllmft_backends.text import clean, mask_credentials
 
 PASSWORDS = [
     "S3cret",
@@ -28,7 +28,12 @@ PASSWORDS = [
                                   "a https://host/1 b https://ann:{}@host/2?x=1"])  # fmt: skip
 def test_a_password_is_nowhere(password, form):
     text = form.format(password)
-    for shown in (masked(text), clean(text), str(UserError(text)), str(BackendError(text))):
+    for shown in (
+        mask_credentials(text),
+        clean(text),
+        str(UserError(text)),
+        str(BackendError(text)),
+    ):
         assert "***@host" in shown
         assert not any(part in shown for part in ("S3", "PW", "ret", "%40"))
         assert shown.startswith(text.split(":/")[0])
@@ -38,7 +43,7 @@ def test_a_password_is_nowhere(password, form):
     "name", ["password", "api_key", "X-Amz-Signature", "TOKEN", "client_secret"]
 )
 def test_an_option_that_holds_a_secret(name):
-    shown = masked(f"https://host/a?page=2&{name}=S3cret&more=1 was refused")
+    shown = mask_credentials(f"https://host/a?page=2&{name}=S3cret&more=1 was refused")
     assert shown == f"https://host/a?page=2&{name}=***&more=1 was refused"
 
 
@@ -54,8 +59,8 @@ def test_an_option_that_holds_a_secret(name):
     ],
 )
 def test_other_texts_are_as_they_were(text):
-    assert masked(text) == text
-    assert masked(f"{text} at ftp://a:***@b") == f"{text} at ftp://a:***@b"
+    assert mask_credentials(text) == text
+    assert mask_credentials(f"{text} at ftp://a:***@b") == f"{text} at ftp://a:***@b"
 
 
 def test_an_error_survives_a_process(tmp_path):

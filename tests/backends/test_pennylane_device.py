@@ -108,9 +108,9 @@ def layers(x, w):
 
 def test_gates_of_a_circuit_are_gathered_and_lowered_once(monkeypatch):
     lowered = []
-    original = tapes.BuiltTape.of
+    original = tapes.BuiltTape.from_structure
     monkeypatch.setattr(
-        tapes.BuiltTape, "of", lambda *given: lowered.append(given) or original(*given)
+        tapes.BuiltTape, "from_structure", lambda *given: lowered.append(given) or original(*given)
     )
     device = AdjointDevice(wires=["a", "b", "c"])
     node = qml.QNode(layers, device, interface="torch")

@@ -22,7 +22,7 @@ def test_a_package_s_thing_is_imported_when_it_is_asked_for(numbers, install):
     assert numbers.source("two") == "two-package 1.0"
     assert "two_module" not in sys.modules
     assert (numbers["one"], numbers["two"]) == (1, 2)
-    assert numbers.listed() == [
+    assert numbers.list_plugins() == [
         PluginRow("baseline", "one", BUILT_IN),
         PluginRow("baseline", "two", "two-package 1.0"),
     ]
@@ -43,7 +43,7 @@ def test_a_broken_package_is_an_error_of_its_own_name_alone(numbers, install, mo
     with pytest.raises(ValueError, match=message):
         numbers["two"]
     assert numbers["one"] == 1
-    first, second = numbers.listed()
+    first, second = numbers.list_plugins()
     assert (first.error, second.name, second.source) == ("", "two", "bad 1.0")
     assert "\n" not in second.error
     with pytest.raises(ValueError, match=message):
@@ -56,7 +56,7 @@ def test_one_name_in_two_packages_is_nobody_s(numbers, install):
     match = r"offered by (first 1.0 and second|second 1.0 and first) 1.0\. Uninstall all"
     with pytest.raises(ValueError, match=match):
         numbers["two"]
-    assert [(row.source, "offered by" in row.error) for row in numbers.listed()] == [
+    assert [(row.source, "offered by" in row.error) for row in numbers.list_plugins()] == [
         (BUILT_IN, False), ("first 1.0", True), ("second 1.0", True),
     ]  # fmt: skip
 
@@ -65,7 +65,7 @@ def test_a_built_in_name_stays_built_in(numbers, install):
     install("thief", {GROUP: {"one": "thief_module:TWO"}}, {"thief_module.py": "TWO = 2"})
     assert numbers["one"] == 1
     row = PluginRow("baseline", "one", "thief 1.0", "the name is taken (built-in)")
-    assert numbers.listed()[1] == row
+    assert numbers.list_plugins()[1] == row
     assert "thief_module" not in sys.modules
 
 

@@ -15,11 +15,11 @@ from reference_circuits import reuploading
 from qllmft_backends.adjoint import AdjointEngine, lower, thread_pool
 from qllmft_backends.adjoint.compiled import work_queue
 from qllmft_backends.adjoint.compiled.work_queue import (
-    ARGUMENTS,
-    CLAIMS,
-    COUNT,
-    DONE,
-    FUNCTION,
+    ARGUMENTS_WORD,
+    CLAIMS_WORD,
+    COUNT_WORD,
+    DONE_WORD,
+    FUNCTION_WORD,
     QUEUE_WORDS,
     all_done,
     job_number,
@@ -92,7 +92,7 @@ def test_the_caller_works_from_below_and_a_helper_from_above():
     assert order[:5].tolist() == [0, 1, 2, 3, 4]
     order[99] = 0
     # a job put there, on which no caller works
-    queue[CLAIMS], queue[DONE] = (job_number(queue) + 1) << 44 | 5, 0
+    queue[CLAIMS_WORD], queue[DONE_WORD] = (job_number(queue) + 1) << 44 | 5, 0
     serve(queue, 0, job_number(queue) - 1, 1, 1)
     assert order[:5].tolist() == [4, 3, 2, 1, 0]
     assert all_done(queue, 5)
@@ -109,8 +109,12 @@ def test_a_late_helper_takes_nothing_of_a_job_that_is_over():
 def test_a_helper_leaves_a_job_alone_that_has_no_chunk_for_it():
     visits = np.zeros(100, np.int64)
     queue = np.zeros(QUEUE_WORDS, np.int64)
-    queue[FUNCTION], queue[ARGUMENTS], queue[COUNT] = count_visits.address, visits.ctypes.data, 2
-    queue[CLAIMS] = 1 << 44 | 2
+    queue[FUNCTION_WORD], queue[ARGUMENTS_WORD], queue[COUNT_WORD] = (
+        count_visits.address,
+        visits.ctypes.data,
+        2,
+    )
+    queue[CLAIMS_WORD] = 1 << 44 | 2
     serve(queue, 1, 0, 1, 1)
     assert visits.sum() == 0
     serve(queue, 0, 0, 1, 1)

@@ -117,9 +117,9 @@ def test_a_text_that_the_lexer_refuses_writes_nothing_to_the_terminal(capfd):
 @pytest.mark.parametrize(
     ("limit", "text", "message"),
     [
-        ("MOST_SECONDS", "qubit q; rx(" + "-" * 50_000 + "1) q;", "reading it takes more than 0 s"),
+        ("MAX_SECONDS", "qubit q; rx(" + "-" * 50_000 + "1) q;", "reading it takes more than 0 s"),
         (
-            "MOST_MEMORY",
+            "MAX_MEMORY",
             "".join(f"qubit q{i}; " for i in range(5000)),
             "reading it takes more than 0 bytes of memory",
         ),
@@ -136,7 +136,7 @@ def test_the_next_large_text_is_refused_by_the_process_that_reads_it(
 
 
 def test_time_is_bounded_where_the_system_has_no_limits(monkeypatch):
-    monkeypatch.setattr(reading, "_MOST_WAITING", 0.01)
+    monkeypatch.setattr(reading, "_TIMEOUT_S", 0.01)
     with pytest.raises(ValueError, match=r"it is not read within 0\.01 s"):
         from_qasm3(HEAD + "qubit q; x q;", {})
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from examples.experiments import contrastive_settings, one_head_page, selection
-from qllmft.config.body import ADAPTER_RATE
+from qllmft.config.body import ADAPTER_LR_FACTOR
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "guide.md").read_text("utf-8")
@@ -200,7 +200,7 @@ def test_the_rates_of_an_adapter_are_those_of_the_record():
         )
         assert f"| {count} | {100 * count / total:.1f} |" in line
     assert f"of {total} texts" in page
-    assert max((key for key in right if key[0]), key=right.get) == (True, ADAPTER_RATE)
+    assert max((key for key in right if key[0]), key=right.get) == (True, ADAPTER_LR_FACTOR)
 
 
 def test_predicted_accuracies_are_those_of_the_record_and_near_the_sampled_ones():

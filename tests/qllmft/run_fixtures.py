@@ -40,4 +40,4 @@ def out(tmp_path) -> Path:
 def evaluate_run(run, data=None, split=None, *, backend=None, subset=None) -> Evaluation:
     """The evaluation of a run's model of one label per text, by default on the run's own test set."""
     predictor = Predictor.load(run, backend)
-    return evaluate(predictor, LabelledTexts.read(predictor, run, data, split, subset))
+    return evaluate(predictor, LabelledTexts.load(predictor, run, data, split, subset))

@@ -8,13 +8,13 @@ from typing import Any, Literal, Union, get_type_hints
 import pytest
 
 from qllmft import api
-from qllmft.config import RunConfig, keywords, settings_of
+from qllmft.config import RunConfig, flat_settings, keywords
 from qllmft.run import Outcome, RunFolder
 
 
 def test_every_setting_is_a_keyword_with_its_type():
     hints = get_type_hints(keywords.SettingKeywords)
-    names = {name.replace(".", "__") for name in settings_of(RunConfig())}
+    names = {name.replace(".", "__") for name in flat_settings(RunConfig())}
     assert hints.keys() == names | {"backend__options"}
     assert hints["train__lr"] is float
     assert hints["data__label_column"] == Union[str, Sequence[str]]  # noqa: UP007

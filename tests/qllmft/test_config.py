@@ -117,7 +117,7 @@ def test_texts_drawn_a_label(settings, n):
 def test_qubits_of_an_encoder_and_the_readout(settings, qubits, measured):
     config = ModelConfig(**settings)
     assert config.latent_encoder_qubits == qubits
-    assert config.measured == measured
+    assert config.measured_values == measured
 
 
 TOO_LARGE = {
@@ -153,8 +153,8 @@ def test_the_bound_counts_the_gates_that_there_are(options):
     # encoders share their circuit
     most = max(len(head_template(config).data), len(encoder_template(config).data))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model_config, "MOST_GATES", most)
+        patch.setattr(model_config, "MAX_GATES", most)
         ModelConfig(n_qubits=4, encoder_layers=3, **options)
-        patch.setattr(model_config, "MOST_GATES", most - 1)
+        patch.setattr(model_config, "MAX_GATES", most - 1)
         with pytest.raises(ValidationError, match=f"would have {most:,} gates"):
             ModelConfig(n_qubits=4, encoder_layers=3, **options)

@@ -3,7 +3,7 @@
 import pytest
 from config_errors import refused, tree_of
 
-from qllmft.config import parse_config, settings_of
+from qllmft.config import flat_settings, parse_config
 
 # settings of one section, and what is said of them
 CONTRADICTIONS = {
@@ -67,7 +67,7 @@ def test_a_contradiction_is_refused_with_its_section(settings):
 def test_what_lies_just_beside_a_contradiction_is_accepted(settings):
     tree = tree_of(settings)
     ((section, chosen),) = tree.items()
-    found = settings_of(parse_config(tree, "my.toml"))
+    found = flat_settings(parse_config(tree, "my.toml"))
     assert {name: found[f"{section}.{name}"] for name in chosen} == chosen
 
 

@@ -112,7 +112,7 @@ def test_a_pipe_a_device_and_a_large_file_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "zeros").symlink_to("/dev/zero")
     with (tmp_path / "large").open("wb") as file:
-        file.truncate(files.MOST_BYTES + 1)  # a hole, without a byte on the disk
+        file.truncate(files.MAX_BYTES + 1)  # a hole, without a byte on the disk
     for name, message in {
         "pipe": "is a pipe",
         "zeros": "or a device",

@@ -28,7 +28,7 @@ def test_one_label_of_sixteen_is_as_right_as_logistic_regression():
     model = QuantumHeadClassifier(random_state=0, settings={**SMALL, "train.ridge_c": 1.0})
     model.fit(x, labels)
     linear = LogisticRegression(max_iter=1000).fit(x, labels)
-    network = model._loaded()
+    network = model._load_network()
     assert (network.head.registers, len(network.quantum_encoders.encoders)) == (2, 18)
     right = truth.argmax(axis=1)
     assert model.score(held, right) > linear.score(held, right) - 0.05
@@ -39,11 +39,11 @@ def test_several_labels_and_several_targets_have_a_qubit_each():
     held, _, expected = rows(80, 1)
     several = QuantumHeadClassifier(random_state=0, settings={**SMALL, "train.ridge_c": 1.0})
     several.fit(x, (clean > 2).astype(int))
-    assert several._loaded().head.registers == 2
+    assert several._load_network().head.registers == 2
     assert ((several.predict(held) == (expected > 2)).mean()) > 0.85
     regressor = QuantumHeadRegressor(random_state=0, settings={**SMALL, "train.ridge_c": 10.0})
     regressor.fit(x, outputs)
-    assert regressor._loaded().head.registers == 2
+    assert regressor._load_network().head.registers == 2
     ridge = RidgeCV().fit(x, outputs)
     assert regressor.score(held, expected) > ridge.score(held, expected) - 0.1
 

@@ -16,7 +16,7 @@ from qllmft.config import (
     RunConfig,
     parse_config,
 )
-from qllmft.config.presets import DEFAULT, load_preset, preset_names
+from qllmft.config.presets import DEFAULT_PRESET, load_preset, preset_names
 from qllmft.errors import UserError
 from qllmft.templates import describe
 
@@ -59,14 +59,14 @@ def test_an_earlier_preset_is_read_by_its_name_alone(name):
     ],
 )
 def test_the_default_preset_takes_other_circuits_bodies_tasks_and_backends(settings, expected):
-    config = load_preset(DEFAULT).config(settings)
+    config = load_preset(DEFAULT_PRESET).config(settings)
     train = config.train
     assert (config.model.start, train.epochs, train.ridge, train.body_lr) == expected
 
 
 @pytest.mark.parametrize(("k", "qubits"), [(1, 7), (2, 7), (6, 7), (7, 8), (12, 13), (40, 13)])
 def test_the_default_preset_has_a_value_for_each_label(k, qubits):
-    config = load_preset(DEFAULT).config().model
+    config = load_preset(DEFAULT_PRESET).config().model
     parts = describe(config, dimension=384, n_classes=k).parameters
     # an encoder has 34 layers of 8 angles and a factor, the head an angle per qubit, the last layer k rows
     assert parts == qubits * (34 * 8 + 1) + qubits + (qubits + 1) * k
@@ -132,8 +132,8 @@ def test_the_defaults_are_the_papers_quantum_encoder_and_head():
     assert layers == (4, 1, 2, 1)
     assert (model.head, model.ring, model.block, model.skip) == ("quantum", True, "cx_ry", False)
     assert {STRUCTURES[name].latent_encoder_qubits for name in MULTI} == {14}
-    assert STRUCTURES["single-14q"].measured == "all"
-    assert STRUCTURES["single-14q-no-linear"].measured == "first"
+    assert STRUCTURES["single-14q"].measured_values == "all"
+    assert STRUCTURES["single-14q-no-linear"].measured_values == "first"
 
 
 def test_the_upper_bound_is_table_xvi():

@@ -19,7 +19,7 @@ from qllmft.config import ModelConfig, TrainConfig
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.sklearn import QuantumHeadClassifier
-from qllmft.training import Examples, fit, logits_of
+from qllmft.training import Examples, compute_logits, fit
 from qllmft_backends import BackendError
 
 SMALL = {
@@ -65,7 +65,7 @@ def test_the_numbers_are_those_of_the_training_loop(iris):
     rows = Examples.from_arrays(x.astype(np.float32), y)
     fit(network, rows, rows, config, 0)
     with torch.no_grad():
-        logits = logits_of(network, rows.x)
+        logits = compute_logits(network, rows.x)
     np.testing.assert_allclose(model.decision_function(x), logits, atol=1e-5)
     np.testing.assert_allclose(model.predict_proba(x), logits.softmax(dim=1), atol=1e-5)
     assert model.predict(x).tolist() == words[logits.argmax(dim=1)].tolist()
@@ -145,7 +145,7 @@ def test_calibrated_logits_are_divided_by_the_temperature_of_the_held_out_rows(i
     calibrated = chosen | {"train.calibration": "temperature"}
     model = small(settings=calibrated, validation_fraction=0.3).fit(x, y)
     config = TrainConfig(select=select, calibration="temperature")
-    train, held, _ = model._parts(len(x), y, config, 0)
+    train, held, _ = model._split_rows(len(x), y, config, 0)
     assert len(held) == 45
     if select == "accuracy":
         plain = small(settings=chosen, validation_fraction=0.3).fit(x, y)

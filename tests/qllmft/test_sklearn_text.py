@@ -96,7 +96,7 @@ def test_what_is_no_text_is_refused(small, texts, message):
 
 def test_a_search_over_texts_is_near_logistic_regression():
     corpus = read_corpus(DataConfig(source="reviews"))
-    table = corpus.pooled().take(np.arange(0, 600, 10))
+    table = corpus.join_splits().take(np.arange(0, 600, 10))
     labels = np.array(corpus.label_names)[table.labels]
     model = QuantumTextClassifier("sines", body="minilm", epochs=60, random_state=0)
     search = GridSearchCV(model, {"settings": [{"train.lr": 3e-3}, {"train.lr": 1e-2}]}, cv=3)
@@ -127,7 +127,7 @@ def test_latent_values_are_those_of_the_encoder(tiny_body):
     vectors = embed(TEXTS, BodyConfig(model=str(tiny_body))).vectors
     fitted = clone(head).fit(vectors, LABELS)
     # the rest of the network
-    logits = fitted._loaded().from_latent(torch.from_numpy(values)).detach().numpy()
+    logits = fitted._load_network().from_latent(torch.from_numpy(values)).detach().numpy()
     lead = logits[:, 1] - logits[:, 0]
     np.testing.assert_allclose(lead, fitted.decision_function(vectors), atol=1e-9)
     assert values.shape == (len(TEXTS), 4) == (len(TEXTS), len(latent.get_feature_names_out()))

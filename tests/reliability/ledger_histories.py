@@ -85,7 +85,7 @@ class Machine(JobsBackend):
         own = self.options
         setup = Setup(URL, "qpu.simulated", TEMPLATE.sha256, QUBITS, own.shots, own.repetition)
         batch = CircuitBatch(
-            TEMPLATE, values, setup, "simulated", own.circuits_per_job, known=known
+            TEMPLATE, values, setup, "simulated", own.circuits_per_job, known_answer_template=known
         )
         self.jobs.find(batch)
         return batch
@@ -93,7 +93,7 @@ class Machine(JobsBackend):
     def measured(self, texts: Sequence[int]) -> list[dict[int, float]]:
         """The result of each text."""
         values = np.array([[text, 0.5] for text in texts])
-        return self._measured(None, values)[1]
+        return self._run_circuits(None, values)[1]
 
 
 KINDS = [
@@ -314,6 +314,6 @@ def histories(patch: Any, folder: Path) -> type[Histories]:
     Prepared.folder, Prepared.clock, Prepared.met = folder, Clock(), Counter()
     install(patch, Prepared.clock)
     patch.setattr(os, "fsync", lambda descriptor: sync(descriptor, Prepared.current))
-    patch.setattr(listing, "_ionq", lambda connection: connection.route)
+    patch.setattr(listing, "_open_ionq_route", lambda connection: connection.route)
     warnings.simplefilter("ignore")
     return Prepared

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from forked_commands import CONTEXT, PATIENCE_S, Preparation, run
 
-MOST_S = 120  # no try takes so long; SIGALRM ends one that hangs
+MAX_S = 120  # no try takes so long; SIGALRM ends one that hangs
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _serve(pipe: multiprocessing.connection.Connection, first: tuple[Any, ...]) 
         sys.stdout.flush()
         child = os.fork()
         if child == 0:
-            signal.alarm(MOST_S)
+            signal.alarm(MAX_S)
             code = 1
             try:
                 code = _code(task)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from qllmft_backends.remote.batch import Template, known_circuit
+from qllmft_backends.remote.batch import Template, known_answer_circuit
 from qllmft_backends.remote.errors import (
     NOT_FOUND,
     IonQQuotaError,
@@ -84,7 +84,7 @@ class SmallTemplate(Template):
         return [("text", int(row[0])) for row in values]
 
 
-TEMPLATE = SmallTemplate(known_circuit(QUBITS), "0" * 64, 1, 1)
+TEMPLATE = SmallTemplate(known_answer_circuit(QUBITS), "0" * 64, 1, 1)
 
 
 def known(state: int) -> SmallTemplate:
@@ -326,7 +326,7 @@ class SimulatedRoute(Route):
         status = self.service.status(job)
         return RemoteJob(status, status != "ready", status == "completed", status, job.token, job)
 
-    def read(self, chunk: Chunk, job: RemoteJob) -> list[dict[int, float] | None]:
+    def read_results(self, chunk: Chunk, job: RemoteJob) -> list[dict[int, float] | None]:
         """The results of a job that has ended."""
         circuits = job.content.circuits
         return [{answer(circuit): 1.0} if job.completed else None for circuit in circuits]

@@ -48,7 +48,7 @@ def test_faults_of_a_provider(table, monkeypatch, tmp_path, exact):
         "a call through `--backend qiskit` with errors of the provider's package, lost answers, late lists and the "
         "end of the process, all at random",
     )
-    monkeypatch.setattr("qllmft_backends.remote.send.LEAST_SETTLE_S", 0.0)
+    monkeypatch.setattr("qllmft_backends.remote.send.MIN_SETTLE_S", 0.0)
     for number in table.tries(100):
         with row.attempt() as rng, monkeypatch.context() as patch:
             lost = {i for i in range(6) if rng.random() < 0.4}

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 
 from qllmft.config import ModelConfig
-from qllmft.embed.adapter import WEIGHTS
+from qllmft.embed.adapter import ADAPTER_WEIGHTS
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.model import load_model
@@ -19,7 +19,7 @@ from qllmft.tensors import WrongTensorsError, read_tensors
 from qllmft.training.checkpoint import Checkpoint, State
 
 pytestmark = pytest.mark.slow
-MOST_MORE_MB = 200
+MAX_MORE_MB = 200
 LARGE = (
     -1,
     0,
@@ -127,7 +127,7 @@ def loaders(undisturbed, tmp_path):
     checkpoint = Checkpoint(tmp_path / "state.safetensors")
     state = replace(State.initial(classifier), epoch=1, best_epoch=1, best_score=0.5, best_loss=0.5)
     checkpoint.save(state, classifier, optimizer)
-    adapter = tmp_path / WEIGHTS
+    adapter = tmp_path / ADAPTER_WEIGHTS
     adapter.write_bytes((undisturbed.run / "model" / "model.safetensors").read_bytes())
     weights = model.classifier.state_dict()
     return {
@@ -168,4 +168,4 @@ def test_headers_are_changed_at_random(table, loaders):
     more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
     row.met["MB more at most"] = more
     row.assert_survived()
-    assert more < MOST_MORE_MB
+    assert more < MAX_MORE_MB

@@ -28,14 +28,14 @@ from qllmft_backends.adjoint.interface import (
     engine_maker,
 )
 from qllmft_backends.adjoint.noisy import NoisyPass, NoisySampler
-from qllmft_backends.adjoint.outcomes import measured, noisy_outcomes
+from qllmft_backends.adjoint.outcomes import noisy_outcomes, sample_outcomes
 from qllmft_backends.adjoint.program import ComplexProgram, Program, lower, lower_complex
 from qllmft_backends.adjoint.qiskit_backend import EngineBackend
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.gradients import BackendGradient, GradientPoint
 from qllmft_backends.noise import TRAJECTORIES, CircuitNoise, GateNoise
-from qllmft_backends.observables import PauliObservables, ZObservables, expectations_of_counts
+from qllmft_backends.observables import PauliObservables, ZObservables, expectations_from_counts
 from qllmft_backends.protocol import Capabilities, Expectations, Floats, Ints, Sampling
 from qllmft_backends.requests import check_values, request_seed
 
@@ -69,19 +69,22 @@ class AdjointBackend(Backend):
 
     def __init__(self, options: AdjointOptions | None = None) -> None:
         self.options = options or AdjointOptions()
-        self._compiled: deque[tuple[QuantumCircuit, Any, Engine]] = deque(maxlen=4)
+        self._engine_cache: deque[tuple[QuantumCircuit, Any, Engine]] = deque(maxlen=4)
         device = self.options.device
-        self._make: EngineMaker = AdjointEngine if device == "cpu" else engine_maker(device)
-        self._make_complex: EngineMaker = ComplexEngine if device == "cpu" else self._make
+        self._make_engine: EngineMaker = AdjointEngine if device == "cpu" else engine_maker(device)
+        self._make_complex_engine: EngineMaker = (
+            ComplexEngine if device == "cpu" else self._make_engine
+        )
 
     @property
     def capabilities(self) -> Capabilities:
         """Return the abilities. Readout error leaves the means exact, but shots and gate noise do not."""
-        shots, noisy = self.options.shots is not None, self.options.gate_noise.is_on_gates
+        has_shots = self.options.shots is not None
+        has_gate_noise = self.options.gate_noise.is_on_gates
         return Capabilities(
-            exact=not (shots or noisy),
-            shots=shots,
-            noisy=noisy or self.options.gate_noise.readout_error > 0,
+            exact=not (has_shots or has_gate_noise),
+            shots=has_shots,
+            noisy=has_gate_noise or self.options.gate_noise.readout_error > 0,
             paulis=self.options.is_none and self._runs_complex_gates,
             adjoint=True,
             max_qubits=MAX_QUBITS,
@@ -108,7 +111,7 @@ class AdjointBackend(Backend):
 
     def engine(self, program: Program, masks: Ints) -> Engine:
         """Return an engine on this backend's device for a lowered circuit and (T,) Z strings."""
-        return self._make(program, masks, self.options.dtype)
+        return self._make_engine(program, masks, self.options.dtype)
 
     def compile(
         self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]
@@ -136,17 +139,19 @@ class AdjointBackend(Backend):
     @property
     def _runs_complex_gates(self) -> bool:
         """Return whether this backend's device computes complex states."""
-        return self.options.device == "cpu" or bool(getattr(self._make, "complex_gates", False))
+        return self.options.device == "cpu" or bool(
+            getattr(self._make_engine, "complex_gates", False)
+        )
 
     def _complex_engine(self, circuit: QuantumCircuit, strings: PauliObservables) -> Engine:
         """Return an engine for any gates. The last ones are kept, because Qiskit's networks compile in every step."""
         bits = strings.masks.tolist(), strings.flips.tolist()
-        for known, of_strings, engine in self._compiled:
-            if of_strings == bits and known == circuit:
+        for cached_circuit, cached_bits, engine in self._engine_cache:
+            if cached_bits == bits and cached_circuit == circuit:
                 return engine
-        engine = self._make_complex(lower_complex(circuit), strings, self.options.dtype)
+        engine = self._make_complex_engine(lower_complex(circuit), strings, self.options.dtype)
         # a copy: the caller may change his own
-        self._compiled.append((deepcopy(circuit), bits, engine))
+        self._engine_cache.append((deepcopy(circuit), bits, engine))
         return engine
 
     def noisy_pass(
@@ -155,7 +160,7 @@ class AdjointBackend(Backend):
         """Return a function from a seed to a pass of training (see `AdjointCapable.noisy_pass`)."""
         if self.options.is_none:
             return None
-        frames = FrameProgram.of(circuit, uploads=self.options.uploads)
+        frames = FrameProgram.from_circuit(circuit, uploads=self.options.uploads)
         return partial(NoisyPass, cast("MeasuringEngine", engine), frames, self.options)
 
     def expectations(
@@ -167,13 +172,13 @@ class AdjointBackend(Backend):
         try:
             engine, sums = self.compile(circuit, observables)
         except UnsupportedGateError:
-            gates = noise.gate_noise
-            if noise.model != "multinomial" or gates.is_on_gates or gates.readout_error:
+            gate_noise = noise.gate_noise
+            if noise.model != "multinomial" or gate_noise.is_on_gates or gate_noise.readout_error:
                 raise
-            return self._counted(circuit, values, observables)
+            return self._sample_expectations(circuit, values, observables)
         if self.options.is_none:
-            answers = engine.values(engine.program.angles(values)).astype(np.float64)
-            return Expectations.exact(answers @ sums.coefficients.T)
+            string_values = engine.values(engine.program.angles(values)).astype(np.float64)
+            return Expectations.exact(string_values @ sums.coefficients.T)
         if noise.draw == "batch":
             raise BackendError(
                 "draw='batch' is about the passes of a training; expectation values of a sample come from "
@@ -182,27 +187,27 @@ class AdjointBackend(Backend):
         if noise.gate_noise.is_on_gates and self.options.trajectories is None:
             noise = noise.model_copy(update={"trajectories": TRAJECTORIES})
         angles = engine.program.angles(values)
-        frames = FrameProgram.of(circuit, uploads=noise.uploads)
+        frames = FrameProgram.from_circuit(circuit, uploads=noise.uploads)
         # equal requests get the same bits
         content = repr((self.seed, frames.gates.shape, angles.shape)).encode()
         digest = blake2b(content, digest_size=8)
         digest.update(frames.gates.tobytes())
         digest.update(np.ascontiguousarray(angles).tobytes())
         seed = int.from_bytes(digest.digest(), "little")
-        measuring = cast("MeasuringEngine", engine)
-        return NoisySampler(measuring, frames, noise, sums).expectations(angles, seed)
+        measuring_engine = cast("MeasuringEngine", engine)
+        return NoisySampler(measuring_engine, frames, noise, sums).expectations(angles, seed)
 
-    def _counted(
+    def _sample_expectations(
         self, circuit: QuantumCircuit, values: Floats, observables: Sequence[SparsePauliOp]
     ) -> Expectations:
         """Return means over true shots of a circuit of any gates, drawn from its exact probabilities."""
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         rng = np.random.default_rng(request_seed(self.seed, circuit, values))
-        drawn = self._exact.outcomes(circuit, values, self.options.shots or 0, rng)
-        return expectations_of_counts(map(Counter, drawn.tolist()), sums)
+        outcomes = self._noiseless_backend.outcomes(circuit, values, self.options.shots or 0, rng)
+        return expectations_from_counts(map(Counter, outcomes.tolist()), sums)
 
     @cached_property
-    def _exact(self) -> AdjointBackend:
+    def _noiseless_backend(self) -> AdjointBackend:
         """Return this backend without noise, with the engines that it keeps."""
         return AdjointBackend(AdjointOptions(dtype=self.options.dtype))
 
@@ -225,13 +230,13 @@ class AdjointBackend(Backend):
         """
         values = check_values(circuit, values)
         engine, _ = self.compile(circuit, [SparsePauliOp("I" * circuit.num_qubits)])
-        measuring = cast("MeasuringEngine", engine)
+        measuring_engine = cast("MeasuringEngine", engine)
         angles = engine.program.angles(values)
         if self.options.is_none or isinstance(engine.program, ComplexProgram):
-            drawn = measured(measuring, angles, np.full(len(angles), shots), rng)
-            return drawn.reshape(len(angles), shots)
-        frames = FrameProgram.of(circuit, uploads=self.options.uploads)
-        return noisy_outcomes(measuring, frames, self.options.gate_noise, angles, shots, rng)
+            outcomes = sample_outcomes(measuring_engine, angles, np.full(len(angles), shots), rng)
+            return outcomes.reshape(len(angles), shots)
+        frames = FrameProgram.from_circuit(circuit, uploads=self.options.uploads)
+        return noisy_outcomes(measuring_engine, frames, self.options.gate_noise, angles, shots, rng)
 
     def gradient(self) -> BaseEstimatorGradient:
         """Return gradients for `EstimatorQNN`: by reverse sweeps, or of noisy values by the parameter-shift rule."""

@@ -26,14 +26,14 @@ SAMPLES_PER_CHUNK = 8
 # third-level cache.
 CHUNK_BYTES = 4 * 2**20
 EVALUATION_BYTES = 64 * 2**20  # of states held at once in a pass without gradient
-KEPT_BYTES = 16 * 2**20  # of states of other batch sizes that are kept for their next pass
+REUSED_BYTES = 16 * 2**20  # of states of other batch sizes that are kept for their next pass
 # The amplitudes that a gate on high qubits combines lie whole pages apart, in one set of a
 # first-level cache. State and co-state half a page apart take two sets; in one they would evict
 # each other.
 COSTATE_SHIFT = 2048
 # A core that works on one chunk prefetches the line behind it. If that were the next chunk's first
 # line, it would be taken from the core that works on that chunk, at every gate.
-GAP = PAGE
+CHUNK_GAP = PAGE
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class ChunkPlan:
     words: tuple[Ints, ...]
 
     @classmethod
-    def of(cls, batch: int, *arrays: PlanArrays | ComplexPlanArrays) -> ChunkPlan:
+    def for_directions(cls, batch: int, *arrays: PlanArrays | ComplexPlanArrays) -> ChunkPlan:
         """Return the plan of both directions."""
         return cls(batch, arrays, tuple(map(plan_words, arrays)))
 
@@ -96,18 +96,19 @@ class ChunkedEngine(EngineBase, ABC):
     """
 
     device: ClassVar[str] = "cpu"
-    _numbers: ClassVar[int]  # real ones per amplitude
+    _reals_per_amplitude: ClassVar[int]  # real ones per amplitude
     _passes: ClassVar[tuple[Any, Any]]  # forward and backward, of `compiled.passes`
 
     def _prepare(self, functions: tuple[int, int]) -> None:
         """Set what passes share. ``functions``: addresses of those of one chunk, forward and backward."""
         self._check_circuit()
-        self._n_qubits, self._functions = self.program.n_qubits, functions
+        self._n_qubits = self.program.n_qubits
+        self._functions = functions
         itemsize = np.dtype(self.dtype).itemsize
         self._width = lanes(itemsize)
-        self._state_bytes = self._numbers * itemsize << self._n_qubits  # of one sample
+        self._state_bytes = self._reals_per_amplitude * itemsize << self._n_qubits  # of one sample
         self._plans: dict[int, ChunkPlan] = {}
-        self._free: list[Real] = []
+        self._free_states: list[Real] = []
         self._with_shots = False
 
     @abstractmethod
@@ -115,7 +116,7 @@ class ChunkedEngine(EngineBase, ABC):
         """Plan the program for chunks of ``batch`` samples."""
 
     @abstractmethod
-    def _tape(self, angles: Any, amplitudes: Any, shots: GaussianShots | None) -> Any:
+    def _make_tape(self, angles: Any, amplitudes: Any, shots: GaussianShots | None) -> Any:
         """Return the tape of a pass that is to be run."""
 
     @abstractmethod
@@ -149,20 +150,20 @@ class ChunkedEngine(EngineBase, ABC):
         Returns:
             Values (B, T) of the strings in the engine's dtype, and the tape.
         """
-        tape = self._tape(angles, amplitudes, shots)
+        tape = self._make_tape(angles, amplitudes, shots)
         return self._run(tape, for_gradient=True), tape
 
     def values(
         self, angles: Any, amplitudes: Any = None, *, shots: GaussianShots | None = None
     ) -> Real:
         """Return the expectation values (B, T) of `forward`, without a tape and in bounded memory."""
-        samples = self._samples(angles, amplitudes)
+        samples = self._count_samples(angles, amplitudes)
         batch = self._samples_per_chunk(samples)
-        step = batch * max(2, EVALUATION_BYTES // (batch * self._state_bytes + GAP))
+        step = batch * max(2, EVALUATION_BYTES // (batch * self._state_bytes + CHUNK_GAP))
         out = np.empty((samples, self.masks.size), self.dtype)
         for start in range(0, samples, step):
             part = slice(start, start + step)
-            tape = self._tape(
+            tape = self._make_tape(
                 angles if angles.ndim == 1 else angles[part],
                 None if amplitudes is None else amplitudes[part],
                 replace(shots, first_chunk=shots.first_chunk + start // batch) if shots else None,
@@ -187,20 +188,21 @@ class ChunkedEngine(EngineBase, ABC):
         self._check_cotangent(cotangent, tape.samples)
         if tape.states is None:
             self._run(tape, for_gradient=True)
-        states, tape.states = tape.states, None
-        costates = self._take(len(states), tape.plan.batch, shift=COSTATE_SHIFT)
+        states = tape.states
+        tape.states = None
+        costates = self._take_states(len(states), tape.plan.batch, shift=COSTATE_SHIFT)
         weights = np.ascontiguousarray(cotangent, self.dtype)
-        found = self._sweep(tape, states, costates, weights, amplitudes)
-        self._give(states, costates)
-        return found
+        gradients = self._sweep(tape, states, costates, weights, amplitudes)
+        self._return_states(states, costates)
+        return gradients
 
     # --- one pass
 
     def _samples_per_chunk(self, samples: int) -> int:
         """Return L: a power of two up to 8 that fits the cache, and large enough to fill one register."""
-        fitting = max(1, CHUNK_BYTES // self._state_bytes)
-        wanted = min(SAMPLES_PER_CHUNK, fitting, 1 << max(0, samples - 1).bit_length())
-        return int(max(wanted, self._width >> self._n_qubits))
+        cache_samples = max(1, CHUNK_BYTES // self._state_bytes)
+        chunk_samples = min(SAMPLES_PER_CHUNK, cache_samples, 1 << max(0, samples - 1).bit_length())
+        return int(max(chunk_samples, self._width >> self._n_qubits))
 
     def _plan(self, samples: int) -> ChunkPlan:
         batch = self._samples_per_chunk(samples)
@@ -216,40 +218,45 @@ class ChunkedEngine(EngineBase, ABC):
             plan: of the tape.
             arrays: those of `compiled.arguments`; the first one has a row per chunk.
         """
-        function, chunk_function = self._passes[direction], self._functions[direction]
+        function = self._passes[direction]
+        chunk_function = self._functions[direction]
         # held until the job is done, because a late worker still reads them
         words = plan.words[direction].copy()
 
         def run(queue: Queue, spins: int) -> bool:
-            done: bool = function(queue, spins, chunk_function, words, *arrays)
-            return done
+            is_done: bool = function(queue, spins, chunk_function, words, *arrays)
+            return is_done
 
         if len(arrays[0]):
             run_job(len(arrays[0]), run)
 
     # --- memory
 
-    def _take(self, chunks: int, batch: int, shift: int = 0, *, for_gradient: bool = False) -> Real:
+    def _take_states(
+        self, chunks: int, batch: int, shift: int = 0, *, for_gradient: bool = False
+    ) -> Real:
         """Return states for ``chunks``, reused if possible, ``shift`` bytes past a page's begin."""
-        row = batch * self._state_bytes + GAP
+        row = batch * self._state_bytes + CHUNK_GAP
         shape = (chunks, row // np.dtype(self.dtype).itemsize)
-        for i, states in enumerate(self._free):
+        for i, states in enumerate(self._free_states):
             if states.shape == shape and states.ctypes.data % PAGE == shift:
-                return self._free.pop(i)
-        each = (2 if for_gradient else 1) * self._state_bytes
-        needed, available = chunks * batch * each, psutil.virtual_memory().available
+                return self._free_states.pop(i)
+        sample_bytes = (2 if for_gradient else 1) * self._state_bytes
+        needed = chunks * batch * sample_bytes
+        available = psutil.virtual_memory().available
         if needed > available:
-            what = "state and co-state" if for_gradient else "states"
+            array_names = "state and co-state" if for_gradient else "states"
             raise BackendError(
-                f"{what} of {chunks * batch} samples on {self._n_qubits} qubits need {needed / 2**30:.1f} GiB, "
-                f"{available / 2**30:.1f} GiB are free: {available // each} samples fit. Take a smaller batch, or "
+                f"{array_names} of {chunks * batch} samples on {self._n_qubits} qubits need {needed / 2**30:.1f} GiB, "
+                f"{available / 2**30:.1f} GiB are free: {available // sample_bytes} samples fit. Take a smaller "
+                "batch, or "
                 "fewer qubits."
             )
-        raw = np.empty(chunks * row + 2 * PAGE, np.uint8)
-        offset = -raw.ctypes.data % PAGE + shift
-        return raw[offset : offset + chunks * row].view(self.dtype).reshape(shape)
+        raw_bytes = np.empty(chunks * row + 2 * PAGE, np.uint8)
+        offset = -raw_bytes.ctypes.data % PAGE + shift
+        return raw_bytes[offset : offset + chunks * row].view(self.dtype).reshape(shape)
 
-    def _give(self, *arrays: Real | None) -> None:
+    def _return_states(self, *arrays: Real | None) -> None:
         """Keep states for the next pass.
 
         One forward and one backward need two sets, and a third for shots. A training also has a smaller last batch and
@@ -257,13 +264,13 @@ class ChunkedEngine(EngineBase, ABC):
         """
         for states in arrays:
             if states is not None and states.size:
-                self._free.append(states)
+                self._free_states.append(states)
             while (
-                len(self._free) > (3 if self._with_shots else 2)
-                and sum(s.nbytes for s in self._free) > KEPT_BYTES
+                len(self._free_states) > (3 if self._with_shots else 2)
+                and sum(s.nbytes for s in self._free_states) > REUSED_BYTES
             ):
-                del self._free[0]
+                del self._free_states[0]
 
     def _release(self, tape: Any) -> None:
-        self._give(tape.states, tape.kept)
-        tape.states = tape.kept = None
+        self._return_states(tape.states, tape.costate_factors)
+        tape.states = tape.costate_factors = None

@@ -31,7 +31,7 @@ class ComplexTape:
     sin: Floats  # (F, B) of the factors' angles, of half of them for turns; `cos` too
     cos: Floats
     states: Real | None = None
-    kept: None = None
+    costate_factors: None = None
 
     @property
     def samples(self) -> int:
@@ -47,7 +47,7 @@ class ComplexEngine(ChunkedEngine):
     initial state, and no shots of eq. 2 are drawn.
     """
 
-    _numbers: ClassVar[int] = 2
+    _reals_per_amplitude: ClassVar[int] = 2
     _passes: ClassVar[tuple[Any, Any]] = (passes.complex_forward, passes.complex_backward)
     program: ComplexProgram
     strings: PauliObservables
@@ -68,18 +68,21 @@ class ComplexEngine(ChunkedEngine):
         self._constants = np.sin(offsets), np.cos(offsets)
         order = np.argsort(self._slots, kind="stable")
         # the factors with a parameter, slot after slot
-        self._by_slot = order[np.count_nonzero(self._slots < 0) :]
-        self._slot_starts = np.searchsorted(self._slots[self._by_slot], np.arange(program.n_angles))
+        self._parametrised_factors = order[np.count_nonzero(self._slots < 0) :]
+        self._slot_starts = np.searchsorted(
+            self._slots[self._parametrised_factors], np.arange(program.n_angles)
+        )
 
     def amplitudes(self, angles: Real) -> np.ndarray[Any, np.dtype[np.complexfloating]]:
         """Return amplitudes (B, 2^Q), all in memory. Bit q of an index is qubit q.
 
         The circuit's standard gates count as their parts in `gates.PARTS`, which are equal to them up to a phase.
         """
-        tape = self._tape(angles, None, None)
+        tape = self._make_tape(angles, None, None)
         self._run(tape)
         assert tape.states is not None
-        plan, phases = tape.plan, np.zeros(tape.samples)
+        plan = tape.plan
+        phases = np.zeros(tape.samples)
         arrays = plan.arrays[0]
         assert isinstance(arrays, ComplexPlanArrays)
         add_removed_phases(arrays.gates, arrays.factors, tape.sin, tape.cos, phases)
@@ -89,7 +92,7 @@ class ComplexEngine(ChunkedEngine):
         by_chunk = (rows[:, :, 0] + 1j * rows[:, :, 1]).reshape(len(rows), -1, plan.batch)
         self._release(tape)
         by_wire = by_chunk.transpose(0, 2, 1).reshape(len(rows) * plan.batch, -1)[: tape.samples]
-        places = on_wires(np.arange(1 << self._n_qubits), self.program.wires)
+        places = move_to_wires(np.arange(1 << self._n_qubits), self.program.wires)
         return np.asarray(by_wire[:, places] * np.exp(1j * phases)[:, np.newaxis])
 
     def probabilities(self, angles: Real) -> Real:
@@ -99,17 +102,21 @@ class ComplexEngine(ChunkedEngine):
     # --- one pass
 
     def _make_plan(self, batch: int) -> ChunkPlan:
-        program, width, dtype = self.program, self._width, np.dtype(self.dtype)
+        program = self.program
+        width = self._width
+        dtype = np.dtype(self.dtype)
         register_bits = (width // batch).bit_length() - 1
-        z, x = (on_wires(bits, program.wires) for bits in (self.masks, self.strings.flips))
+        z, x = (move_to_wires(bits, program.wires) for bits in (self.masks, self.strings.flips))
         turns = np.bitwise_count(z & x).astype(np.int64) & 3
-        inside = (1 << register_bits) - 1
+        lane_mask = (1 << register_bits) - 1
         strings = np.stack(
-            [x >> register_bits, (x & inside) * batch, z >> register_bits, turns], axis=1
+            [x >> register_bits, (x & lane_mask) * batch, z >> register_bits, turns], axis=1
         )
         lane = np.arange(width) // batch
-        signs = 1.0 - 2.0 * (np.bitwise_count(z[:, None] & inside & lane) & 1)
-        factors = [(each.kind, each.slot >= 0) for gate in program.gates for each in gate.factors]
+        signs = 1.0 - 2.0 * (np.bitwise_count(z[:, None] & lane_mask & lane) & 1)
+        factors = [
+            (factor.kind, factor.slot >= 0) for gate in program.gates for factor in gate.factors
+        ]
         n_diagonal = np.count_nonzero(self.strings.flips == 0)
         arrays = ComplexPlanArrays(
             *make_plan(program, batch, width, dtype.itemsize),
@@ -118,28 +125,28 @@ class ComplexEngine(ChunkedEngine):
             lane_signs=signs.astype(dtype).reshape(-1),
             sizes=np.array([batch, 2 * batch << program.n_qubits, n_diagonal]),
         )
-        return ChunkPlan.of(batch, arrays, arrays)  # the same in both directions
+        return ChunkPlan.for_directions(batch, arrays, arrays)  # the same in both directions
 
-    def _tape(self, angles: Any, amplitudes: Any, shots: GaussianShots | None) -> ComplexTape:
+    def _make_tape(self, angles: Any, amplitudes: Any, shots: GaussianShots | None) -> ComplexTape:
         assert shots is None  # eq. 2 is written for real states
         if amplitudes is not None:
             raise BackendError(
                 "amplitudes are given to a circuit of complex gates; expected None. Load them with initialize, or use "
                 "only gates of real circuits (ry, cx, x, z, h, cz, swap)."
             )
-        self._samples(angles, None)
+        self._count_samples(angles, None)
         angles = np.asarray(angles, np.float64)
         sin, cos = (
             np.repeat(constant[:, np.newaxis], len(angles), axis=1) for constant in self._constants
         )
-        turned = self._by_slot
-        halves = angles.T[self._slots[turned]] * self._half_slopes[turned, np.newaxis]
-        sin[turned], cos[turned] = np.sin(halves), np.cos(halves)
+        parametrised = self._parametrised_factors
+        halves = angles.T[self._slots[parametrised]] * self._half_slopes[parametrised, np.newaxis]
+        sin[parametrised], cos[parametrised] = np.sin(halves), np.cos(halves)
         return ComplexTape(self._plan(len(angles)), sin, cos)
 
     def _run(self, tape: ComplexTape, *, for_gradient: bool = False) -> Real:
         batch = tape.plan.batch
-        tape.states = self._take(-(-tape.samples // batch), batch, for_gradient=for_gradient)
+        tape.states = self._take_states(-(-tape.samples // batch), batch, for_gradient=for_gradient)
         out = np.empty((tape.samples, self.masks.size), self.dtype)
         arrays = ComplexForward(tape.states, self._initial, out, tape.sin, tape.cos)
         self._pass(0, tape.plan, arrays)
@@ -154,13 +161,13 @@ class ComplexEngine(ChunkedEngine):
         self._pass(1, tape.plan, arrays)
         out = np.zeros((self.program.n_angles, tape.samples), self.dtype)
         if out.size:
-            turned = self._by_slot
-            slopes = self._slopes[turned, np.newaxis].astype(self.dtype)
-            np.add.reduceat(by_factor[turned] * slopes, self._slot_starts, axis=0, out=out)
+            parametrised = self._parametrised_factors
+            slopes = self._slopes[parametrised, np.newaxis].astype(self.dtype)
+            np.add.reduceat(by_factor[parametrised] * slopes, self._slot_starts, axis=0, out=out)
         return np.ascontiguousarray(out.T), None
 
 
-def on_wires(masks: Ints, wires: tuple[int, ...]) -> Ints:
+def move_to_wires(masks: Ints, wires: tuple[int, ...]) -> Ints:
     """Return masks with the bit of each qubit moved to its wire."""
     moved = np.zeros_like(masks)
     for qubit, wire in enumerate(wires):

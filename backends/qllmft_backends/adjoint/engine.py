@@ -17,7 +17,7 @@ from qllmft_backends.adjoint.program.schedule import make_schedule
 from qllmft_backends.errors import BackendError
 from qllmft_backends.protocol import Ints
 
-SMALLEST = 1e-15  # of an amplitude, in `AdjointEngine.amplitudes_vjp`
+MIN_AMPLITUDE = 1e-15  # of an amplitude, in `AdjointEngine.amplitudes_vjp`
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Tape:
     product: Real
     shots: GaussianShots | None  # of the pass; None: exact values
     states: Real | None = None
-    kept: Real | None = None
+    costate_factors: Real | None = None
 
     @property
     def samples(self) -> int:
@@ -61,7 +61,7 @@ class AdjointEngine(ChunkedEngine):
         BackendError: for more than 30 qubits, or a mask that reaches past the circuit.
     """
 
-    _numbers: ClassVar[int] = 1
+    _reals_per_amplitude: ClassVar[int] = 1
     _passes: ClassVar[tuple[Any, Any]] = (passes.forward, passes.backward)
     program: Program
     masks: Ints
@@ -77,16 +77,16 @@ class AdjointEngine(ChunkedEngine):
 
     def states(self, angles: Real, amplitudes: Real | None = None) -> Real:
         """Return final amplitudes (B, 2^Q), all in memory. Bit q of an index is qubit q; a state's sign is free."""
-        tape = self._tape(angles, amplitudes, None)
+        tape = self._make_tape(angles, amplitudes, None)
         self._run(tape)
-        out = self._final(tape)
+        out = self._final_amplitudes(tape)
         self._release(tape)
         return out
 
     def probabilities(self, angles: Real, amplitudes: Real | None = None) -> Real:
         """Return probabilities (B, 2^Q) of the outcomes, all in memory. Bit q of an outcome is qubit q."""
-        amplitudes_ = self.states(angles, amplitudes)
-        return np.square(amplitudes_, out=amplitudes_)
+        final_amplitudes = self.states(angles, amplitudes)
+        return np.square(final_amplitudes, out=final_amplitudes)
 
     # --- amplitudes
 
@@ -97,51 +97,56 @@ class AdjointEngine(ChunkedEngine):
 
     def amplitudes(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, Tape]:
         """Return the final amplitudes (B, 2^Q) with their signs, and a tape for `amplitudes_vjp`."""
-        tape = self.with_norm._tape(angles, amplitudes, None)
+        tape = self.with_norm._make_tape(angles, amplitudes, None)
         self.with_norm._run(tape, for_gradient=True)
-        return self._final(tape) * _signs(tape), tape
+        return self._final_amplitudes(tape) * _state_signs(tape), tape
 
     def amplitudes_vjp(self, tape: Tape, cotangent: Real) -> Real:
         """Return the gradient of Σ cotangent · amplitudes by the angles, (G,) or (B, G) as they came in.
 
         The sweep of `vjp` begins with the co-state ψ · ``kept``, here with g/ψ for the cotangent g (B, 2^Q). So an
-        amplitude of zero is first moved to `SMALLEST`, far below the rounding of a state.
+        amplitude of zero is first moved to `MIN_AMPLITUDE`, far below the rounding of a state.
         """
-        engine, expected = self.with_norm, (tape.samples, 1 << self._n_qubits)
-        if cotangent.shape != expected:
+        engine = self.with_norm
+        expected_shape = (tape.samples, 1 << self._n_qubits)
+        if cotangent.shape != expected_shape:
             raise BackendError(
-                f"the cotangent is {tuple(cotangent.shape)}, expected {expected}: (B, 2^Q)."
+                f"the cotangent is {tuple(cotangent.shape)}, expected {expected_shape}: (B, 2^Q)."
             )
         if tape.states is None:
             engine._run(tape, for_gradient=True)
         assert tape.states is not None
         chunks, batch = tape.product.shape
         size = batch << self._n_qubits
-        given = np.zeros((chunks * batch, 1 << self._n_qubits), self.dtype)
-        given[: tape.samples] = cotangent * _signs(tape)
+        signed_cotangent = np.zeros((chunks * batch, 1 << self._n_qubits), self.dtype)
+        signed_cotangent[: tape.samples] = cotangent * _state_signs(tape)
         # samples inside, as in a chunk
-        by_place = given.reshape(chunks, batch, -1).transpose(0, 2, 1)
+        by_place = signed_cotangent.reshape(chunks, batch, -1).transpose(0, 2, 1)
         states = tape.states[:, :size].reshape(chunks, -1, batch)
-        states[np.abs(states) < SMALLEST] = SMALLEST
-        tape.kept = engine._take(chunks, batch)
-        tape.kept[:, :size] = (by_place / (states * tape.product[:, None, :])).reshape(chunks, size)
+        states[np.abs(states) < MIN_AMPLITUDE] = MIN_AMPLITUDE
+        tape.costate_factors = engine._take_states(chunks, batch)
+        tape.costate_factors[:, :size] = (by_place / (states * tape.product[:, None, :])).reshape(
+            chunks, size
+        )
         return engine.vjp(tape, np.full((tape.samples, 1), 0.5))[0]
 
-    def _final(self, tape: Tape) -> Real:
+    def _final_amplitudes(self, tape: Tape) -> Real:
         """Return the final amplitudes (B, 2^Q) of a tape, up to the sign of each state."""
         assert tape.states is not None
         chunks, batch = tape.product.shape
-        stored = tape.states[:, : batch << self._n_qubits].reshape(chunks, -1, batch)
-        final = stored * tape.product[:, None, :]
-        return final.transpose(0, 2, 1).reshape(chunks * batch, -1)[: tape.samples]
+        chunk_states = tape.states[:, : batch << self._n_qubits].reshape(chunks, -1, batch)
+        final_states = chunk_states * tape.product[:, None, :]
+        return final_states.transpose(0, 2, 1).reshape(chunks * batch, -1)[: tape.samples]
 
     # --- one pass
 
     def _make_plan(self, batch: int) -> ChunkPlan:
-        width, dtype = self._width, np.dtype(self.dtype)
-        lane, register_bits = np.arange(width), (width // batch).bit_length() - 1
-        inside = lane // batch  # bits of the qubits inside a register, by lane
-        odd = np.bitwise_count(self.masks[:, None] & inside) & 1
+        width = self._width
+        dtype = np.dtype(self.dtype)
+        lane = np.arange(width)
+        register_bits = (width // batch).bit_length() - 1
+        inside_bits = lane // batch  # bits of the qubits inside a register, by lane
+        parities = np.bitwise_count(self.masks[:, None] & inside_bits) & 1
         signs = np.concatenate([np.where(lane & d, 1, -1) for d in (1, 2, 4, 8)])
 
         def arrays(*, backward: bool) -> PlanArrays:
@@ -150,27 +155,29 @@ class AdjointEngine(ChunkedEngine):
                 *make_schedule(self.program, batch, width, dtype.itemsize, backward=backward),
                 signs=signs.astype(dtype),
                 row_masks=(self.masks >> register_bits).astype(np.int64),
-                lane_signs=np.where(odd.reshape(-1), -1, 1).astype(dtype),
+                lane_signs=np.where(parities.reshape(-1), -1, 1).astype(dtype),
                 sizes=np.array([batch, batch << self._n_qubits]),
             )
 
-        return ChunkPlan.of(batch, arrays(backward=False), arrays(backward=True))
+        return ChunkPlan.for_directions(batch, arrays(backward=False), arrays(backward=True))
 
-    def _tape(self, angles: Any, amplitudes: Any, shots: GaussianShots | None) -> Tape:
-        samples = self._samples(angles, amplitudes)
-        loaded = np.empty((samples, 0)) if amplitudes is None else amplitudes
-        half = np.multiply(np.atleast_2d(angles), 0.5, order="C")
+    def _make_tape(self, angles: Any, amplitudes: Any, shots: GaussianShots | None) -> Tape:
+        samples = self._count_samples(angles, amplitudes)
+        initial_amplitudes = np.empty((samples, 0)) if amplitudes is None else amplitudes
+        half_angles = np.multiply(np.atleast_2d(angles), 0.5, order="C")
         # reduced before rounding, which would cost a large angle its digits
-        if half.dtype != self.dtype:
-            half = (half - 2 * np.pi * np.rint(half * (0.5 / np.pi))).astype(self.dtype)
+        if half_angles.dtype != self.dtype:
+            half_angles = (half_angles - 2 * np.pi * np.rint(half_angles * (0.5 / np.pi))).astype(
+                self.dtype
+            )
         plan = self._plan(samples)
         chunks = -(-samples // plan.batch)
         return Tape(
             plan=plan,
             shared=angles.ndim == 1,
-            amplitudes=np.ascontiguousarray(loaded, self.dtype),
-            sin=np.sin(half),
-            cos=np.cos(half),
+            amplitudes=np.ascontiguousarray(initial_amplitudes, self.dtype),
+            sin=np.sin(half_angles),
+            cos=np.cos(half_angles),
             is_full=np.empty((chunks, self.program.n_angles), np.bool_),
             product=np.empty((chunks, plan.batch), self.dtype),
             shots=shots,
@@ -178,44 +185,55 @@ class AdjointEngine(ChunkedEngine):
 
     def _run(self, tape: Tape, *, for_gradient: bool = False) -> Real:
         (chunks, batch), shots = tape.product.shape, tape.shots
-        states = self._take(chunks, batch, for_gradient=for_gradient)
+        states = self._take_states(chunks, batch, for_gradient=for_gradient)
         self._with_shots |= shots is not None
-        noise = self._take(chunks, batch) if shots else self._none(states)
+        noise = self._take_states(chunks, batch) if shots else self._empty_rows(states)
         out = np.empty((tape.samples, self.masks.size), self.dtype)
         arrays = ForwardArrays(
-            states, *tape.arrays, tape.amplitudes, noise, *_of_shots(shots, self.dtype), out
+            states, *tape.arrays, tape.amplitudes, noise, *_shot_arrays(shots, self.dtype), out
         )
         self._pass(0, tape.plan, arrays)
-        tape.states, tape.kept = states, noise if shots else None
+        tape.states = states
+        tape.costate_factors = noise if shots else None
         return out
 
     def _sweep(
         self, tape: Tape, states: Real, costates: Real, weights: Real, amplitudes: bool
     ) -> tuple[Real, Real | None]:
         samples, dimension = tape.amplitudes.shape
-        kept, tape.kept = self._none(states) if tape.kept is None else tape.kept, None
+        costate_factors = (
+            self._empty_rows(states) if tape.costate_factors is None else tape.costate_factors
+        )
+        tape.costate_factors = None
         shots = tape.shots if tape.shots is not None and tape.shots.reparametrised else None
         gradient = np.empty((samples, self.program.n_angles), self.dtype)
         by_amplitude = np.empty((samples, dimension if amplitudes else 0), self.dtype)
-        of_shots = _of_shots(shots, self.dtype)
+        shot_arrays = _shot_arrays(shots, self.dtype)
         arrays = BackwardArrays(
-            states, *tape.arrays, costates, kept, *of_shots, weights, gradient, by_amplitude
+            states,
+            *tape.arrays,
+            costates,
+            costate_factors,
+            *shot_arrays,
+            weights,
+            gradient,
+            by_amplitude,
         )
         self._pass(1, tape.plan, arrays)
-        self._give(kept)
+        self._return_states(costate_factors)
         by_angle = gradient.sum(axis=0) if tape.shared else gradient
         return by_angle, by_amplitude if amplitudes else None
 
-    def _none(self, states: Real) -> Real:
+    def _empty_rows(self, states: Real) -> Real:
         return np.empty((len(states), 0), self.dtype)
 
 
-def _of_shots(shots: GaussianShots | None, dtype: str) -> tuple[Real, Ints]:
+def _shot_arrays(shots: GaussianShots | None, dtype: str) -> tuple[Real, Ints]:
     """Return the arrays ``scale`` and ``stream`` of a pass."""
     scale = np.array([shots.count**-0.5 if shots else 0.0], dtype)
     return scale, np.array(shots.stream if shots else (), np.int64)
 
 
-def _signs(tape: Tape) -> Real:
+def _state_signs(tape: Tape) -> Real:
     """Return (1 or B, 1) the signs that the states of a tape lack (see `rotations`)."""
     return np.asarray(np.where(tape.cos > 0, 1, -1).prod(axis=1, keepdims=True), tape.cos.dtype)

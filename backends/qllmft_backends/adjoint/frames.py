@@ -26,14 +26,14 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Operation, ParameterExpression
 
 from qllmft_backends.adjoint.compiled import frames as kernels
-from qllmft_backends.adjoint.program.walk import walk
+from qllmft_backends.adjoint.program.walk import walk_circuit
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import GateNoise, pauli_error_probability
 from qllmft_backends.protocol import Floats, Ints
 
-DATA = "x"  # the parameter vector of a head's data, as `head_circuit` names it
+DATA_VECTOR = "x"  # the parameter vector of a head's data, as `head_circuit` names it
 
-_KINDS = {
+_FRAME_KINDS = {
     "ry": kernels.RY,
     "h": kernels.H,
     "cx": kernels.CX,
@@ -54,7 +54,7 @@ class Trajectories:
     # (K,): the qubits that their frames flip at the end; bit q is qubit q
     flips: Ints
 
-    def repeated(self, times: int) -> Trajectories:
+    def repeat(self, times: int) -> Trajectories:
         """Return the same runs ``times`` over, as a whole."""
         rows = (self.count * np.arange(times)[:, None] + self.rows).reshape(-1)
         return Trajectories(
@@ -77,7 +77,9 @@ class Trajectories:
 def _reads_data(operation: Operation) -> bool:
     angles = (angle for angle in operation.params if isinstance(angle, ParameterExpression))
     return any(
-        parameter.name.startswith(f"{DATA}[") for angle in angles for parameter in angle.parameters
+        parameter.name.startswith(f"{DATA_VECTOR}[")
+        for angle in angles
+        for parameter in angle.parameters
     )
 
 
@@ -92,45 +94,52 @@ class FrameProgram:
     is_noisy: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, circuit: QuantumCircuit, *, uploads: bool = True) -> FrameProgram:
+    def from_circuit(cls, circuit: QuantumCircuit, *, uploads: bool = True) -> FrameProgram:
         """Read a circuit of `SUPPORTED_GATES`.
 
-        With ``uploads``, the rotations by data, of the parameter vector `DATA`, have errors too; without, a circuit
-        that has no such vector is an error.
+        With ``uploads``, the rotations by data, of the parameter vector `DATA_VECTOR`, have errors too; without, a
+        circuit that has no such vector is an error.
         """
-        gates, is_noisy, slots = [], [], 0
-        for operation, qubits, _ in walk(circuit, real=True):
+        gates = []
+        is_noisy = []
+        slots = 0
+        for operation, qubits, _ in walk_circuit(circuit, real=True):
             name = operation.name
             gates.append(
-                (_KINDS.get(name, kernels.PAULI), *qubits, *[-1] * (2 - len(qubits)), slots)
+                (_FRAME_KINDS.get(name, kernels.PAULI), *qubits, *[-1] * (2 - len(qubits)), slots)
             )
             # H is Z, then R_Y(π/2), to the engine; a frame passes it as the Clifford gate
             slots += name in ("ry", "h")
             is_noisy.append(uploads or not _reads_data(operation))
         if not uploads and all(is_noisy):
             raise BackendError(
-                f"uploads is false, and no rotation of the circuit reads the parameter vector {DATA!r}, got "
+                f"uploads is false, and no rotation of the circuit reads the parameter vector {DATA_VECTOR!r}, got "
                 f"{sorted({p.name.partition('[')[0] for p in circuit.parameters})}. Name the vector of the data "
-                f"{DATA!r}, or leave uploads out."
+                f"{DATA_VECTOR!r}, or leave uploads out."
             )
         return cls(np.array(gates, np.int32).reshape(-1, 4), slots, np.array(is_noisy, np.bool_))
 
-    def errors(self, noise: GateNoise, count: int, seed: int) -> tuple[Ints, Ints, Ints]:
+    def draw_errors(self, noise: GateNoise, count: int, seed: int) -> tuple[Ints, Ints, Ints]:
         """Draw the errors of ``count`` runs: after each gate, with the noise's probability, a Pauli but the identity.
 
         Equal ``seed`` of 64 bits give equal errors: (E,) runs, gates and Paulis (see `compiled.frames.walk`).
         """
-        one, two = (pauli_error_probability(noise.rate(width), width) for width in (1, 2))
-        probabilities = np.where(self.gates[:, 2] >= 0, two, one)
+        one_qubit_rate, two_qubit_rate = (
+            pauli_error_probability(noise.rate(width), width) for width in (1, 2)
+        )
+        probabilities = np.where(self.gates[:, 2] >= 0, two_qubit_rate, one_qubit_rate)
         thresholds = np.rint(probabilities * 2.0**32).astype(np.int64) * self.is_noisy
-        low, high = np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32 & 0xFFFFFFFF)
-        rows, places, paulis = kernels.draw_errors(self.gates, thresholds, count, low, high)
+        low_word = np.uint32(seed & 0xFFFFFFFF)
+        high_word = np.uint32(seed >> 32 & 0xFFFFFFFF)
+        rows, places, paulis = kernels.draw_errors(
+            self.gates, thresholds, count, low_word, high_word
+        )
         return rows, places, paulis
 
     def draw(self, noise: GateNoise, count: int, seed: int) -> Trajectories:
-        """Draw ``count`` random runs (see `errors`)."""
+        """Draw ``count`` random runs (see `draw_errors`)."""
         if not noise.is_on_gates:
-            none = np.empty(0, np.int64)
-            return Trajectories(count, none, np.empty((0, self.n_angles), np.int8), none)
-        errors = self.errors(noise, count, seed)
-        return Trajectories(count, *kernels.push(self.gates, self.n_angles, *errors))
+            no_rows = np.empty(0, np.int64)
+            return Trajectories(count, no_rows, np.empty((0, self.n_angles), np.int8), no_rows)
+        errors = self.draw_errors(noise, count, seed)
+        return Trajectories(count, *kernels.push_errors(self.gates, self.n_angles, *errors))

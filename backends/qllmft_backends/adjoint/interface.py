@@ -177,7 +177,8 @@ class EngineBase:
 
     def _check_circuit(self) -> None:
         """Refuse too many qubits, and strings that reach past them."""
-        n_qubits, masks = self.program.n_qubits, self.masks
+        n_qubits = self.program.n_qubits
+        masks = self.masks
         if not 1 <= n_qubits <= MAX_QUBITS:
             raise BackendError(
                 f"the circuit has {n_qubits} qubits; the adjoint engine runs 1 to {MAX_QUBITS}."
@@ -187,9 +188,10 @@ class EngineBase:
                 f"observable masks {masks.tolist()} reach past the circuit's {n_qubits} qubits."
             )
 
-    def _samples(self, angles: Any, amplitudes: Any) -> int:
+    def _count_samples(self, angles: Any, amplitudes: Any) -> int:
         """Return B of angles (G,) or (B, G) and amplitudes (B, D), or None for |0...0⟩. Other shapes are an error."""
-        n_angles, n_qubits = self.program.n_angles, self.program.n_qubits
+        n_angles = self.program.n_angles
+        n_qubits = self.program.n_qubits
         if tuple(angles.shape[-1:]) != (n_angles,) or angles.ndim > 2:
             raise BackendError(
                 f"angles are {tuple(angles.shape)}, expected ({n_angles},) or (B, {n_angles}): one a rotation."
@@ -213,10 +215,10 @@ class EngineBase:
 
     def _check_cotangent(self, cotangent: Any, samples: int) -> None:
         """Refuse a cotangent that is not (B, T)."""
-        expected = (samples, self.masks.size)
-        if tuple(cotangent.shape) != expected:
+        expected_shape = (samples, self.masks.size)
+        if tuple(cotangent.shape) != expected_shape:
             raise BackendError(
-                f"the cotangent is {tuple(cotangent.shape)}, expected {expected}: (B, T)."
+                f"the cotangent is {tuple(cotangent.shape)}, expected {expected_shape}: (B, T)."
             )
 
 

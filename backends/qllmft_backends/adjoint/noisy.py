@@ -17,20 +17,20 @@ from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram, Trajectories
 from qllmft_backends.adjoint.interface import MeasuringEngine
 from qllmft_backends.adjoint.outcomes import (
-    SITES,
+    GATES_AT_ONCE,
     draw_outcomes,
+    find_distinct_angles,
     flip_bits,
     flip_probabilities,
-    patterns,
-    read_outcomes,
+    measure_trajectories,
 )
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import CircuitNoise
-from qllmft_backends.observables import ZObservables, expectations_of_counts, readout_factors
+from qllmft_backends.observables import ZObservables, expectations_from_counts, readout_factors
 from qllmft_backends.protocol import Expectations, Floats
 
 
-def stream(seed: int, *place: int) -> Generator:
+def spawn_generator(seed: int, *place: int) -> Generator:
     """Return a generator of its own for one use of a seed."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=place))
 
@@ -102,20 +102,22 @@ class NoisyPass:
         """Return noisy ⟨Z-string⟩ (B, T)."""
         if self.evaluates and self.noise.shot_test == "per_shot":
             self._check(angles, amplitudes)
-            return self._of_each_shot(angles)
-        drawn, runs = self._drawn(angles, amplitudes)
+            return self._values_per_shot(angles)
+        signed_angles, runs = self._draw_runs(angles, amplitudes)
         if self.noise.model == "multinomial":
-            return self._means(self._counted(drawn, runs))
-        measured = self._measuring.values(drawn, amplitudes, shots=self._shots)
-        return self._read(measured, runs)[0]
+            return self._average_runs(self._values_by_outcomes(signed_angles, runs))
+        engine_values = self._measuring_engine.values(signed_angles, amplitudes, shots=self._shots)
+        return self._apply_readout(engine_values, runs)[0]
 
     def forward(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, NoisyTape]:
         """Return noisy ⟨Z-string⟩ (B, T), and a tape for one backward sweep."""
         if self.noise.model == "multinomial":
             return self.values(angles, amplitudes), NoisyTape(angles)
-        drawn, runs = self._drawn(angles, amplitudes)
-        measured, tape = self._measuring.forward(drawn, amplitudes, shots=self._shots)
-        values, normal = self._read(measured, runs)
+        signed_angles, runs = self._draw_runs(angles, amplitudes)
+        engine_values, tape = self._measuring_engine.forward(
+            signed_angles, amplitudes, shots=self._shots
+        )
+        values, normal = self._apply_readout(engine_values, runs)
         return values, NoisyTape(angles, tape, runs, normal)
 
     def vjp(
@@ -139,7 +141,9 @@ class NoisyPass:
             weights = weights / sums  # of v/s: 1/s by v, -v/s² by s
             by_sum = -(weights * values).sum(axis=1, keepdims=True)
             weights = np.concatenate([weights, by_sum], axis=1)
-        gradient, by_amplitude = self._measuring.vjp(tape.engine, weights, amplitudes=amplitudes)
+        gradient, by_amplitude = self._measuring_engine.vjp(
+            tape.engine, weights, amplitudes=amplitudes
+        )
         if tape.runs is not None:
             tape.runs.sign_angles(gradient)
         if count > 1:
@@ -151,9 +155,9 @@ class NoisyPass:
     @property
     def _loads_amplitudes(self) -> bool:
         """Return whether the noise is that of eq. 2 alone, which any state can have."""
-        gates = self.noise.gate_noise
-        other = gates.is_on_gates or gates.readout_error
-        return self.noise.model == "gaussian" and self.noise.runs == 1 and not other
+        gate_noise = self.noise.gate_noise
+        has_gate_noise = gate_noise.is_on_gates or gate_noise.readout_error
+        return self.noise.model == "gaussian" and self.noise.runs == 1 and not has_gate_noise
 
     def _check(self, angles: Real, amplitudes: Real | None) -> None:
         if (amplitudes is not None or angles.ndim != 2) and not self._loads_amplitudes:
@@ -162,25 +166,26 @@ class NoisyPass:
                 "only noise is that of shot_model='gaussian'."
             )
 
-    def _drawn(self, angles: Real, amplitudes: Real | None) -> tuple[Real, Trajectories | None]:
+    def _draw_runs(self, angles: Real, amplitudes: Real | None) -> tuple[Real, Trajectories | None]:
         """Return angles (B·N, G) of N trajectories per sample, one sample after the other."""
         self._check(angles, amplitudes)
-        noise, count = self.noise.gate_noise, self.noise.runs
-        drawn = angles if count == 1 else np.repeat(angles, count, axis=0)
+        noise = self.noise.gate_noise
+        count = self.noise.runs
+        signed_angles = angles if count == 1 else np.repeat(angles, count, axis=0)
         if not noise.is_on_gates:
-            return drawn, None
+            return signed_angles, None
         if self.noise.draw == "batch":
-            runs = self.frames.draw(noise, count, self.seed).repeated(len(angles))
+            runs = self.frames.draw(noise, count, self.seed).repeat(len(angles))
         else:
-            runs = self.frames.draw(noise, len(drawn), self.seed)
+            runs = self.frames.draw(noise, len(signed_angles), self.seed)
         if not runs.rows.size:
-            return drawn, None
-        drawn = np.array(drawn)
-        runs.sign_angles(drawn)
-        return drawn, runs
+            return signed_angles, None
+        signed_angles = np.array(signed_angles)
+        runs.sign_angles(signed_angles)
+        return signed_angles, runs
 
     @property
-    def _measuring(self) -> MeasuringEngine:
+    def _measuring_engine(self) -> MeasuringEngine:
         """Return the engine, which also measures the sum of the frequencies if they are divided by it."""
         return self.engine.with_total if self.noise.renormalize else self.engine
 
@@ -191,7 +196,7 @@ class NoisyPass:
         reparametrised = self.noise.gradient == "reparametrised"
         return GaussianShots(self.noise.shots, self.seed, reparametrised=reparametrised)
 
-    def _read(
+    def _apply_readout(
         self, values: Real, runs: Trajectories | None
     ) -> tuple[Real, tuple[Real, Real] | None]:
         """Return ⟨Z-string⟩ (B, T) as read, and `NoisyTape.normal`, from the values of the engine (B·N, T or T + 1).
@@ -211,27 +216,28 @@ class NoisyPass:
             factors = readout_factors(self.noise.gate_noise, self.engine.masks)
             values *= factors
             if self.noise.shots is not None:
-                scatter = np.sqrt((1 - factors**2) / self.noise.shots)
-                values += scatter * stream(self.seed, 2).standard_normal(values.shape)
-        return self._means(values), normal
+                readout_std = np.sqrt((1 - factors**2) / self.noise.shots)
+                values += readout_std * spawn_generator(self.seed, 2).standard_normal(values.shape)
+        return self._average_runs(values), normal
 
-    def _counted(self, angles: Real, runs: Trajectories | None) -> Real:
+    def _values_by_outcomes(self, angles: Real, runs: Trajectories | None) -> Real:
         """Return ⟨Z-string⟩ (B·N, T) from true shots."""
-        shots, n_qubits = self.noise.shots or 0, self.engine.program.n_qubits
+        shots = self.noise.shots or 0
+        n_qubits = self.engine.program.n_qubits
         flips = np.zeros(len(angles), np.int64)
         if runs is not None:
             flips[runs.rows] = runs.flips
         out = np.empty((len(angles), self.engine.masks.size), self.engine.dtype)
-        rng = stream(self.seed, 1)
+        rng = spawn_generator(self.seed, 1)
         step = max(1, min(EVALUATION_BYTES // 8 >> n_qubits, EVALUATION_BYTES // (8 * shots)))
         for start in range(0, len(angles), step):
             part = slice(start, start + step)
             probabilities = self.engine.probabilities(angles[part])
             outcomes = draw_outcomes(probabilities, np.full(len(probabilities), shots), rng)
-            read = flip_bits(outcomes, n_qubits, self.noise.readout_error, rng)
-            read = read.reshape(-1, shots) ^ flips[part, None]
+            measured_bits = flip_bits(outcomes, n_qubits, self.noise.readout_error, rng)
+            measured_bits = measured_bits.reshape(-1, shots) ^ flips[part, None]
             for t, mask in enumerate(self.engine.masks):
-                out[part, t] = 1 - 2 * (np.bitwise_count(read & mask) & 1).mean(axis=1)
+                out[part, t] = 1 - 2 * (np.bitwise_count(measured_bits & mask) & 1).mean(axis=1)
         return out
 
     def _gradient_by_shifts(self, angles: Real, cotangent: Real) -> Real:
@@ -241,13 +247,13 @@ class NoisyPass:
         """
         gradient = np.zeros(angles.shape, self.engine.dtype)
         samples, slots = map(np.ravel, np.indices(angles.shape))
-        step = max(1, SITES // (2 * self.noise.runs * max(1, len(self.frames.gates))))
+        step = max(1, GATES_AT_ONCE // (2 * self.noise.runs * max(1, len(self.frames.gates))))
         for start in range(0, len(slots), step):
             sample = samples[start : start + step]
             slot = slots[start : start + step]
             shifted = np.repeat(angles[np.newaxis, sample], 2, axis=0)  # plus and minus π/2
             shifted[:, np.arange(len(slot)), slot] += np.array([[np.pi / 2], [-np.pi / 2]])
-            seed = int(stream(self.seed, 5, start).integers(2**63))
+            seed = int(spawn_generator(self.seed, 5, start).integers(2**63))
             values = replace(self, seed=seed)._values_by_counts(
                 shifted.reshape(-1, angles.shape[1])
             )
@@ -261,42 +267,45 @@ class NoisyPass:
         The number of each outcome is drawn, which takes the same time for any number of shots.
         """
         if self.evaluates and self.noise.shot_test == "per_shot":
-            return self._of_each_shot(angles)
-        drawn, runs = self._drawn(angles, None)
+            return self._values_per_shot(angles)
+        signed_angles, runs = self._draw_runs(angles, None)
         shots = self.noise.shots or 0
         n_qubits = self.engine.program.n_qubits
         masks = self.engine.masks
         signs = 1.0 - 2 * (np.bitwise_count(np.arange(1 << n_qubits)[:, None] & masks) & 1)
-        out = np.empty((len(drawn), masks.size), self.engine.dtype)
-        rng = stream(self.seed, 1)
+        out = np.empty((len(signed_angles), masks.size), self.engine.dtype)
+        rng = spawn_generator(self.seed, 1)
         step = max(1, EVALUATION_BYTES // 8 >> n_qubits)
-        for start in range(0, len(drawn), step):
+        for start in range(0, len(signed_angles), step):
             part = slice(start, start + step)
-            probabilities = self.engine.probabilities(drawn[part]).astype(np.float64)
+            probabilities = self.engine.probabilities(signed_angles[part]).astype(np.float64)
             probabilities /= probabilities.sum(axis=1, keepdims=True)
-            read = flip_probabilities(probabilities, self.noise.readout_error)
-            out[part] = rng.multinomial(shots, read) @ signs / shots
+            read_probabilities = flip_probabilities(probabilities, self.noise.readout_error)
+            out[part] = rng.multinomial(shots, read_probabilities) @ signs / shots
         if runs is not None:
             runs.sign_strings(out, masks)
-        return self._means(out)
+        return self._average_runs(out)
 
-    def _of_each_shot(self, angles: Real) -> Real:
+    def _values_per_shot(self, angles: Real) -> Real:
         """Return ⟨Z-string⟩ (B, T) from true shots with a trajectory each."""
-        shots, noise = self.noise.shots or 0, self.noise.gate_noise
+        shots = self.noise.shots or 0
+        noise = self.noise.gate_noise
         out = np.empty((len(angles), self.engine.masks.size), self.engine.dtype)
-        step = max(1, SITES // (shots * max(1, len(self.frames.gates))))
+        step = max(1, GATES_AT_ONCE // (shots * max(1, len(self.frames.gates))))
         for start in range(0, len(angles), step):
             part = angles[start : start + step]
-            seed = int(stream(self.seed, 3, start).integers(2**63))
-            drawn = self.frames.draw(noise, len(part) * shots, seed)
-            rng = stream(self.seed, 4, start)
-            owners, read = read_outcomes(self.engine, part, drawn, noise.readout_error, rng)
+            seed = int(spawn_generator(self.seed, 3, start).integers(2**63))
+            trajectories = self.frames.draw(noise, len(part) * shots, seed)
+            rng = spawn_generator(self.seed, 4, start)
+            owners, measured_bits = measure_trajectories(
+                self.engine, part, trajectories, noise.readout_error, rng
+            )
             for t, mask in enumerate(self.engine.masks):
-                ones = np.bincount(owners, np.bitwise_count(read & mask) & 1, len(part))
+                ones = np.bincount(owners, np.bitwise_count(measured_bits & mask) & 1, len(part))
                 out[start : start + step, t] = 1 - 2 * ones / shots
         return out
 
-    def _means(self, values: Real) -> Real:
+    def _average_runs(self, values: Real) -> Real:
         if self.noise.runs == 1:
             return values
         return np.asarray(values.reshape(-1, self.noise.runs, values.shape[1]).mean(axis=1))
@@ -324,63 +333,81 @@ class NoisySampler:
 
     def expectations(self, angles: Floats, seed: int) -> Expectations:
         """Return expectation values (B, O) for ``angles`` (B, G) in radians."""
-        step = max(1, SITES // max(1, self.runs * len(self.frames.gates)))
+        step = max(1, GATES_AT_ONCE // max(1, self.runs * len(self.frames.gates)))
         means = [np.empty((0, len(self.sums.coefficients)))]
         errors = list(means)
         for number, start in enumerate(range(0, len(angles), step)):
             part = angles[start : start + step]
             if self.noise.model == "gaussian":
-                found = self._by_passes(part, int(stream(seed, number).integers(2**63)))
+                part_expectations = self._by_passes(
+                    part, int(spawn_generator(seed, number).integers(2**63))
+                )
             else:
-                first = int(stream(seed, number, 0).integers(2**63))
-                drawn = self.frames.draw(self.noise.gate_noise, len(part) * self.runs, first)
+                trajectory_seed = int(spawn_generator(seed, number, 0).integers(2**63))
+                trajectories = self.frames.draw(
+                    self.noise.gate_noise, len(part) * self.runs, trajectory_seed
+                )
                 if self.noise.model == "multinomial":
-                    found = self._by_counts(part, drawn, stream(seed, number, 1))
+                    part_expectations = self._by_counts(
+                        part, trajectories, spawn_generator(seed, number, 1)
+                    )
                 else:
-                    found = self._by_trajectories(part, drawn)
-            means.append(found[0])
-            errors.append(found[1])
+                    part_expectations = self._by_trajectories(part, trajectories)
+            means.append(part_expectations[0])
+            errors.append(part_expectations[1])
         return Expectations(np.concatenate(means), np.concatenate(errors))
 
-    def _by_trajectories(self, angles: Floats, drawn: Trajectories) -> tuple[Floats, Floats]:
-        runs, masks, coefficients = self.runs, self.engine.masks, self.sums.coefficients
-        distinct, which = patterns(angles, drawn, runs)
+    def _by_trajectories(self, angles: Floats, trajectories: Trajectories) -> tuple[Floats, Floats]:
+        runs = self.runs
+        masks = self.engine.masks
+        coefficients = self.sums.coefficients
+        distinct, pattern_rows = find_distinct_angles(angles, trajectories, runs)
         strings = self.engine.values(distinct).astype(np.float64)
         strings = strings * readout_factors(self.noise.gate_noise, masks)
         ideal = strings[: len(angles)] @ coefficients.T  # (B, O)
-        samples = drawn.rows // runs
+        samples = trajectories.rows // runs
         # (K, O)
-        changes = strings[which] * drawn.string_signs(masks) @ coefficients.T - ideal[samples]
+        changes = (
+            strings[pattern_rows] * trajectories.string_signs(masks) @ coefficients.T
+            - ideal[samples]
+        )
         # moments of the change, nothing in most runs
-        first, second = np.zeros_like(ideal), np.zeros_like(ideal)
-        np.add.at(first, samples, changes / runs)
-        np.add.at(second, samples, changes**2 / runs)
+        mean_change = np.zeros_like(ideal)
+        mean_square_change = np.zeros_like(ideal)
+        np.add.at(mean_change, samples, changes / runs)
+        np.add.at(mean_square_change, samples, changes**2 / runs)
         if not self.noise.gate_noise.is_on_gates:
             return ideal, np.zeros_like(ideal)
         if runs == 1:
-            return ideal + first, np.full_like(ideal, np.inf)
-        return ideal + first, np.sqrt(np.maximum(second - first**2, 0) / (runs - 1))
+            return ideal + mean_change, np.full_like(ideal, np.inf)
+        return ideal + mean_change, np.sqrt(
+            np.maximum(mean_square_change - mean_change**2, 0) / (runs - 1)
+        )
 
     def _by_counts(
-        self, angles: Floats, drawn: Trajectories, rng: Generator
+        self, angles: Floats, trajectories: Trajectories, rng: Generator
     ) -> tuple[Floats, Floats]:
         """Estimate from shots, each on a trajectory of its own."""
-        n_qubits, error = self.engine.program.n_qubits, self.noise.readout_error
-        owners, read = read_outcomes(self.engine, angles, drawn, error, rng)
-        places, counts = np.unique(owners << n_qubits | read, return_counts=True)
+        n_qubits = self.engine.program.n_qubits
+        error = self.noise.readout_error
+        owners, measured_bits = measure_trajectories(self.engine, angles, trajectories, error, rng)
+        places, counts = np.unique(owners << n_qubits | measured_bits, return_counts=True)
         bounds = np.searchsorted(places, np.arange(len(angles) + 1) << n_qubits)
-        states, numbers = (places & (1 << n_qubits) - 1).tolist(), counts.tolist()
-        of_samples = (
-            dict(zip(states[i:j], numbers[i:j], strict=True)) for i, j in pairwise(bounds.tolist())
+        states = (places & (1 << n_qubits) - 1).tolist()
+        shot_counts = counts.tolist()
+        counts_by_sample = (
+            dict(zip(states[i:j], shot_counts[i:j], strict=True))
+            for i, j in pairwise(bounds.tolist())
         )
-        found = expectations_of_counts(of_samples, self.sums)
-        return found.values, found.standard_errors
+        estimates = expectations_from_counts(counts_by_sample, self.sums)
+        return estimates.values, estimates.standard_errors
 
     def _by_passes(self, angles: Floats, seed: int) -> tuple[Floats, Floats]:
         """Estimate from passes of eq. 2, one per trajectory."""
-        runs, one = self.runs, self.noise.model_copy(update={"trajectories": 1})
-        single = NoisyPass(self.engine, self.frames, one, seed)
-        strings = single.values(np.repeat(angles, runs, axis=0)).astype(np.float64)
+        runs = self.runs
+        one_run_noise = self.noise.model_copy(update={"trajectories": 1})
+        one_run_pass = NoisyPass(self.engine, self.frames, one_run_noise, seed)
+        strings = one_run_pass.values(np.repeat(angles, runs, axis=0)).astype(np.float64)
         values = (strings @ self.sums.coefficients.T).reshape(len(angles), runs, -1)
         means = values.mean(axis=1)
         if runs > 1:
@@ -394,14 +421,15 @@ class NoisySampler:
 
         The product of two Z strings is the string of their XOR.
         """
-        engine, coefficients = self.engine, self.sums.coefficients
+        engine = self.engine
+        coefficients = self.sums.coefficients
         pairs = engine.masks[:, None] ^ engine.masks
         products = np.unique(np.concatenate([engine.masks, pairs.reshape(-1)]))
-        measuring = AdjointEngine(engine.program, products, engine.dtype)
-        moments = measuring.values(angles).astype(np.float64)
+        product_engine = AdjointEngine(engine.program, products, engine.dtype)
+        moments = product_engine.values(angles).astype(np.float64)
         moments *= readout_factors(self.noise.gate_noise, products)
-        first = moments[:, np.searchsorted(products, engine.masks)]  # (B, T)
-        second = moments[:, np.searchsorted(products, pairs)]  # (B, T, T)
-        covariance = second - first[:, :, None] * first[:, None, :]
+        first_moments = moments[:, np.searchsorted(products, engine.masks)]  # (B, T)
+        second_moments = moments[:, np.searchsorted(products, pairs)]  # (B, T, T)
+        covariance = second_moments - first_moments[:, :, None] * first_moments[:, None, :]
         variances = np.einsum("ot,btu,ou->bo", coefficients, covariance, coefficients)
         return np.asarray(np.sqrt(np.maximum(variances, 0) / (self.noise.shots or 1)))

@@ -7,19 +7,21 @@ from numpy.random import Generator
 
 from qllmft_backends.adjoint.chunks import EVALUATION_BYTES
 from qllmft_backends.adjoint.chunks import Real as Reals
-from qllmft_backends.adjoint.compiled.frames import outcomes_at
+from qllmft_backends.adjoint.compiled.frames import find_outcomes
 from qllmft_backends.adjoint.complex_engine import ComplexEngine
 from qllmft_backends.adjoint.frames import FrameProgram, Trajectories
 from qllmft_backends.adjoint.interface import MeasuringEngine
 from qllmft_backends.noise import GateNoise
 from qllmft_backends.protocol import Ints
 
-SITES = 4_000_000  # gates of all trajectories that errors are drawn on at once: bounds memory
+GATES_AT_ONCE = (
+    4_000_000  # gates of all trajectories that errors are drawn on at once: bounds memory
+)
 
 
 def draw_outcomes(probabilities: Reals, shots: Ints, rng: Generator) -> Ints:
     """Draw (Σ shots,) true multinomial outcomes, row after row, from ``probabilities`` (N, 2^Q) and ``shots`` (N,)."""
-    return np.asarray(outcomes_at(probabilities, shots, rng.random(int(shots.sum()))))
+    return np.asarray(find_outcomes(probabilities, shots, rng.random(int(shots.sum()))))
 
 
 def flip_bits(outcomes: Ints, n_qubits: int, readout_error: float, rng: Generator) -> Ints:
@@ -41,11 +43,13 @@ def flip_bits(outcomes: Ints, n_qubits: int, readout_error: float, rng: Generato
 
 def flip_probabilities(probabilities: Reals, readout_error: float) -> Reals:
     """Return the probabilities (N, 2^Q) of outcomes as read, with every bit flipped with a probability."""
-    read = probabilities
+    flipped_probabilities = probabilities
     for qubit in range(probabilities.shape[1].bit_length() - 1):
-        bits = read.reshape(len(read), -1, 2, 1 << qubit)
-        read = ((1 - readout_error) * bits + readout_error * bits[:, :, ::-1]).reshape(read.shape)
-    return read
+        bits = flipped_probabilities.reshape(len(flipped_probabilities), -1, 2, 1 << qubit)
+        flipped_probabilities = (
+            (1 - readout_error) * bits + readout_error * bits[:, :, ::-1]
+        ).reshape(flipped_probabilities.shape)
+    return flipped_probabilities
 
 
 def noisy_outcomes(
@@ -67,21 +71,23 @@ def noisy_outcomes(
         rng: random numbers of the trajectories and the shots.
     """
     out = np.empty((len(angles), shots), np.int64)
-    step = max(1, SITES // max(1, shots * len(frames.gates)))
+    step = max(1, GATES_AT_ONCE // max(1, shots * len(frames.gates)))
     for start in range(0, len(angles), step):
         part = angles[start : start + step]
         seed = int(rng.integers(2**63)) if noise.is_on_gates else 0
-        drawn = frames.draw(noise, len(part) * shots, seed)
-        owners, read = read_outcomes(engine, part, drawn, noise.readout_error, rng)
-        ordered = read[np.argsort(owners, kind="stable")].reshape(len(part), shots)
+        trajectories = frames.draw(noise, len(part) * shots, seed)
+        owners, measured_bits = measure_trajectories(
+            engine, part, trajectories, noise.readout_error, rng
+        )
+        ordered = measured_bits[np.argsort(owners, kind="stable")].reshape(len(part), shots)
         out[start : start + step] = rng.permuted(ordered, axis=1)  # shots with an error come last
     return out
 
 
-def read_outcomes(
+def measure_trajectories(
     engine: MeasuringEngine,
     angles: Reals,
-    drawn: Trajectories,
+    trajectories: Trajectories,
     readout_error: float,
     rng: Generator,
 ) -> tuple[Ints, Ints]:
@@ -90,42 +96,48 @@ def read_outcomes(
     Args:
         engine: of the circuit.
         angles: (B, G) in radians.
-        drawn: N trajectories, the same number per sample, one sample after the other.
+        trajectories: N trajectories, the same number per sample, one sample after the other.
         readout_error: probability that a bit is read flipped.
         rng: random numbers of the shots.
 
     Returns:
         (N,) the sample of each outcome, and (N,) outcomes as read; bit q is qubit q.
     """
-    runs = drawn.count // max(1, len(angles))
-    distinct, which = patterns(angles, drawn, runs)
-    shots = np.bincount(which, minlength=len(distinct))
-    shots[: len(angles)] = runs - np.bincount(drawn.rows // runs, minlength=len(angles))
+    runs = trajectories.count // max(1, len(angles))
+    distinct, pattern_rows = find_distinct_angles(angles, trajectories, runs)
+    shots = np.bincount(pattern_rows, minlength=len(distinct))
+    shots[: len(angles)] = runs - np.bincount(trajectories.rows // runs, minlength=len(angles))
     # shots row after row of `distinct`: whose sample each is, and what its frame flips at the end
     owners = np.repeat(np.arange(len(angles)), shots[: len(angles)])
-    order = np.argsort(which, kind="stable")
-    owners = np.concatenate([owners, (drawn.rows // runs)[order]])
-    flips = np.concatenate([np.zeros(len(owners) - len(order), np.int64), drawn.flips[order]])
-    outcomes = measured(engine, distinct, shots, rng) ^ flips
+    order = np.argsort(pattern_rows, kind="stable")
+    owners = np.concatenate([owners, (trajectories.rows // runs)[order]])
+    flips = np.concatenate(
+        [np.zeros(len(owners) - len(order), np.int64), trajectories.flips[order]]
+    )
+    outcomes = sample_outcomes(engine, distinct, shots, rng) ^ flips
     return owners, flip_bits(outcomes, engine.program.n_qubits, readout_error, rng)
 
 
-def patterns(angles: Reals, drawn: Trajectories, runs: int) -> tuple[Reals, Ints]:
-    """Return the distinct angles, and the row of them of each run with an error. ``drawn`` has ``runs`` per sample.
+def find_distinct_angles(
+    angles: Reals, trajectories: Trajectories, runs: int
+) -> tuple[Reals, Ints]:
+    """Return the distinct angles, and the row of them of each run with an error.
+
+    ``trajectories`` has ``runs`` per sample.
 
     Returns:
         (B + D, G) angles, the first B those without errors; (K,) rows of it.
     """
-    samples = drawn.rows // runs
+    samples = trajectories.rows // runs
     keys = np.concatenate(
-        [samples[:, None].view(np.uint8), np.packbits(drawn.signs < 0, axis=1)], axis=1
+        [samples[:, None].view(np.uint8), np.packbits(trajectories.signs < 0, axis=1)], axis=1
     )
-    _, first, which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    distinct = angles[samples[first]] * drawn.signs[first]
-    return np.concatenate([angles, distinct]), len(angles) + which.reshape(-1)
+    _, first_rows, pattern_rows = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    distinct = angles[samples[first_rows]] * trajectories.signs[first_rows]
+    return np.concatenate([angles, distinct]), len(angles) + pattern_rows.reshape(-1)
 
 
-def measured(
+def sample_outcomes(
     engine: MeasuringEngine | ComplexEngine, angles: Reals, shots: Ints, rng: Generator
 ) -> Ints:
     """Return outcomes (Σ shots,) of the final states for angles (N, G) and ``shots`` (N,), row after row.

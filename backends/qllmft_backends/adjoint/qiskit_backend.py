@@ -19,13 +19,13 @@ from qiskit.result.models import ExperimentResult, ExperimentResultData
 from qiskit.transpiler import Target
 
 from qllmft_backends.adjoint.interface import MAX_QUBITS
-from qllmft_backends.adjoint.program.gates import CLASSES
+from qllmft_backends.adjoint.program.gates import GATE_CLASSES
 from qllmft_backends.errors import BackendError
 from qllmft_backends.primitives import DEFAULT_SHOTS
 from qllmft_backends.protocol import Evaluator
 
 # former names, of p, u and cp, which a transpiler would choose, are left out
-_GATES = [name for name in CLASSES if name not in ("u1", "u3", "cu1")]
+_GATE_NAMES = [name for name in GATE_CLASSES if name not in ("u1", "u3", "cu1")]
 
 
 class EngineBackend(BackendV2):  # type: ignore[misc]
@@ -37,15 +37,17 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
 
     def __init__(self, measurable: Evaluator) -> None:
         try:
-            number = version("qllmft")
+            package_version = version("qllmft")
         except PackageNotFoundError:
-            number = ""
+            package_version = ""
         super().__init__(
-            name=f"qllmft_{measurable.name}", description="qllmft's engine", backend_version=number
+            name=f"qllmft_{measurable.name}",
+            description="qllmft's engine",
+            backend_version=package_version,
         )
         self._measurable = measurable
         self._target = Target.from_configuration(
-            [*_GATES, "measure", "reset", "if_else"],
+            [*_GATE_NAMES, "measure", "reset", "if_else"],
             num_qubits=MAX_QUBITS,
             custom_name_mapping={"if_else": IfElseOp},
         )
@@ -75,13 +77,15 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
                 also every single shot).
         """
         circuits = [run_input] if isinstance(run_input, QuantumCircuit) else list(run_input)
-        known = dict(self.options)
-        if unknown := sorted(set(options) - set(known)):
+        run_options = dict(self.options)
+        if unknown := sorted(set(options) - set(run_options)):
             raise BackendError(
-                f"got the options {', '.join(unknown)}, expected some of {', '.join(known)}."
+                f"got the options {', '.join(unknown)}, expected some of {', '.join(run_options)}."
             )
-        known |= {name: value for name, value in options.items() if value is not None}
-        shots, seed, memory = int(known["shots"]), known["seed_simulator"], bool(known["memory"])
+        run_options |= {name: value for name, value in options.items() if value is not None}
+        shots = int(run_options["shots"])
+        seed = run_options["seed_simulator"]
+        memory = bool(run_options["memory"])
         rng = np.random.default_rng(self._measurable.seed if seed is None else seed)  # type: ignore[attr-defined]
         results = [self._run(circuit, shots, memory, rng) for circuit in circuits]
         job_id = str(uuid.uuid4())
@@ -106,8 +110,8 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
         if shots < 1:
             raise BackendError(f"got {shots} shots, expected one or more.")
         bits = self._measurable.bits(circuit, np.empty((1, 0)), shots, rng)[0]
-        packed = np.packbits(bits, axis=1, bitorder="little")  # bit c is classical bit c
-        words = [hex(int.from_bytes(row.tobytes(), "little")) for row in packed]
+        packed_bits = np.packbits(bits, axis=1, bitorder="little")  # bit c is classical bit c
+        words = [hex(int.from_bytes(row.tobytes(), "little")) for row in packed_bits]
         data = {"counts": dict(Counter(words)), **({"memory": words} if memory else {})}
         header = {
             "name": circuit.name,

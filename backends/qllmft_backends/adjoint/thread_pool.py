@@ -23,8 +23,8 @@ from qllmft_backends.errors import BackendError
 Queue = NDArray[np.int64]  # (QUEUE_WORDS,); see `work_queue`
 SPIN_S = 500e-6  # how long a worker spins; longer than what a training step does between two passes
 NO_SPIN_S = 0.1  # for how long a worker that shared its core does not spin
-_OWN_SHARE = 0.8  # of the time, without which a core counts as shared
-_JOBS = 200  # after which a worker looks at that
+_FULL_CORE_SHARE = 0.8  # of the time, without which a core counts as shared
+_JOBS_PER_CHECK = 200  # after which a worker looks at that
 _POLL_S = 50e-6  # between two looks at a chunk that a worker has begun and not finished
 
 
@@ -50,7 +50,8 @@ def _thread_count(text: str) -> int:
 class _Worker(threading.Thread):
     def __init__(self, queue: Queue, rank: int) -> None:
         super().__init__(name="qllmft", daemon=True)
-        self._queue, self._rank = queue, rank
+        self._queue = queue
+        self._rank = rank
         self._asleep = False
         self._wake_up = threading.Lock()  # held, but for the moment in which it wakes the worker
         self._wake_up.acquire()
@@ -64,16 +65,23 @@ class _Worker(threading.Thread):
 
     def run(self) -> None:
         """Serve and sleep, without an end."""
-        spins, seen, spin_from = _spins(), int(job_number(self._queue)), 0.0
+        spins = _count_spins()
+        last_job = int(job_number(self._queue))
+        spin_from = 0.0
         while True:
-            start, own = time.perf_counter(), time.thread_time()
+            start = time.perf_counter()
+            thread_time_start = time.thread_time()
             may_spin = start >= spin_from
-            seen_before = seen
-            seen = int(serve(self._queue, self._rank, seen, _JOBS, spins if may_spin else 1))
+            first_job = last_job
+            last_job = int(
+                serve(self._queue, self._rank, last_job, _JOBS_PER_CHECK, spins if may_spin else 1)
+            )
             stop = time.perf_counter()
-            if may_spin and time.thread_time() - own < _OWN_SHARE * (stop - start):
+            if may_spin and time.thread_time() - thread_time_start < _FULL_CORE_SHARE * (
+                stop - start
+            ):
                 spin_from = stop + NO_SPIN_S
-            elif may_spin and seen - seen_before >= _JOBS:
+            elif may_spin and last_job - first_job >= _JOBS_PER_CHECK:
                 continue
             self._asleep = True
             self._wake_up.acquire()
@@ -83,7 +91,7 @@ class _Pool:
     def __init__(self, workers: int) -> None:
         self.queue = np.zeros(QUEUE_WORDS, np.int64)
         self.lock = threading.Lock()  # held by the thread whose job is in the queue
-        _spins()
+        _count_spins()
         self.workers = [_Worker(self.queue, rank) for rank in range(workers)]
 
 
@@ -95,8 +103,9 @@ def _pool(process: int, workers: int) -> _Pool:
 
 
 @cache
-def _spins() -> int:
-    queue, spins = np.zeros(QUEUE_WORDS, np.int64), 2000
+def _count_spins() -> int:
+    queue = np.zeros(QUEUE_WORDS, np.int64)
+    spins = 2000
     serve(queue, 0, 0, 1, 1)  # compiles
     seconds = []
     for _ in range(5):
@@ -121,7 +130,7 @@ def run_job(count: int, job: Callable[[Queue, int], bool]) -> None:
     try:
         for worker in pool.workers[: count - 1]:
             worker.wake()
-        done = job(pool.queue, _spins())
+        done = job(pool.queue, _count_spins())
         while not done:
             try:
                 time.sleep(_POLL_S)

@@ -17,15 +17,15 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, QuantumError, depolarizing_error
 from qiskit_aer.noise.device import basic_device_gate_errors, basic_device_readout_errors
 
-from qllmft_backends.aer.noisy import as_written, gate_widths
+from qllmft_backends.aer.noisy import gate_widths, inline_nested_circuits
 from qllmft_backends.aer.simulator import run
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import GateNoise
 from qllmft_backends.protocol import Floats, Ints
 
 Part = Literal["one_qubit", "two_qubit", "readout"]
-MOST_QUBITS = 12  # of a density matrix: 4¹² numbers are 268 MB
-_LABEL = "outcomes"
+MAX_DENSITY_MATRIX_QUBITS = 12  # of a density matrix: 4¹² numbers are 268 MB
+_OUTCOMES_LABEL = "outcomes"
 
 
 @dataclass(frozen=True)
@@ -47,32 +47,37 @@ class MachineErrors:
     measured: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if self.circuit.num_qubits > MOST_QUBITS:
+        if self.circuit.num_qubits > MAX_DENSITY_MATRIX_QUBITS:
             raise BackendError(
                 f"circuit {self.circuit.name!r} has gates on {self.circuit.num_qubits} qubits; a density matrix holds "
-                f"at most {MOST_QUBITS} here. Use fewer qubits, or evaluate on the backend itself."
+                f"at most {MAX_DENSITY_MATRIX_QUBITS} here. Use fewer qubits, or evaluate on the backend itself."
             )
 
     @classmethod
-    def of_noise(cls, circuit: QuantumCircuit, noise: GateNoise) -> MachineErrors:
+    def from_noise(cls, circuit: QuantumCircuit, noise: GateNoise) -> MachineErrors:
         """Return the errors of a circuit as it is written under depolarizing noise.
 
         Raises:
-            BackendError: if the circuit has more than `MOST_QUBITS` qubits, gates on more than two, or gates that Aer
-                does not know.
+            BackendError: if the circuit has more than `MAX_DENSITY_MATRIX_QUBITS` qubits, gates on more than two, or
+                gates that Aer does not know.
         """
-        circuit, n = as_written(circuit, AerSimulator(method="density_matrix")), circuit.num_qubits
+        circuit, n_qubits = (
+            inline_nested_circuits(circuit, AerSimulator(method="density_matrix")),
+            circuit.num_qubits,
+        )
         gates = [
             (key, (), depolarizing_error(noise.rate(width), width))
             for key, width in gate_widths(circuit).items()
         ]
-        e = noise.readout_error
-        readouts = np.tile([[1 - e, e], [e, 1 - e]], (n, 1, 1))
+        error_rate = noise.readout_error
+        readouts = np.tile(
+            [[1 - error_rate, error_rate], [error_rate, 1 - error_rate]], (n_qubits, 1, 1)
+        )
         columns = np.arange(circuit.num_parameters)
-        return cls(circuit, columns, gates, readouts, tuple(range(n)))
+        return cls(circuit, columns, gates, readouts, tuple(range(n_qubits)))
 
     @classmethod
-    def of_target(
+    def from_target(
         cls,
         circuit: QuantumCircuit,
         columns: Ints,
@@ -91,32 +96,51 @@ class MachineErrors:
                 of the target, alike for both.
 
         Raises:
-            BackendError: if the machine states no error, or more than `MOST_QUBITS` qubits carry gates.
+            BackendError: if the machine states no error, or more than `MAX_DENSITY_MATRIX_QUBITS` qubits carry gates.
         """
-        bare = circuit.remove_final_measurements(inplace=False)
-        used = {circuit.find_bit(qubit).index for each in bare.data for qubit in each.qubits}
-        place = {qubit: i for i, qubit in enumerate(sorted(used | set(measured)))}
-        compact = QuantumCircuit(len(place), name=circuit.name, global_phase=bare.global_phase)
-        for each in bare.data:
-            if each.operation.name != "barrier":
-                qubits = [place[bare.find_bit(qubit).index] for qubit in each.qubits]
-                compact.append(each.operation, qubits)
+        unmeasured_circuit = circuit.remove_final_measurements(inplace=False)
+        used_qubits = {
+            circuit.find_bit(qubit).index
+            for instruction in unmeasured_circuit.data
+            for qubit in instruction.qubits
+        }
+        position_by_qubit = {
+            qubit: i for i, qubit in enumerate(sorted(used_qubits | set(measured)))
+        }
+        compact_circuit = QuantumCircuit(
+            len(position_by_qubit), name=circuit.name, global_phase=unmeasured_circuit.global_phase
+        )
+        for instruction in unmeasured_circuit.data:
+            if instruction.operation.name != "barrier":
+                qubits = [
+                    position_by_qubit[unmeasured_circuit.find_bit(qubit).index]
+                    for qubit in instruction.qubits
+                ]
+                compact_circuit.append(instruction.operation, qubits)
         gates = [
-            (name, tuple(place[q] for q in qubits), error)
+            (name, tuple(position_by_qubit[q] for q in qubits), error)
             for name, qubits, error in basic_device_gate_errors(target=target)
-            if place.keys() >= set(qubits)
+            if position_by_qubit.keys() >= set(qubits)
         ]
-        of_bits = basic_device_readout_errors(properties, None if properties else target)
-        stated = {qubits[0]: np.asarray(error.probabilities) for qubits, error in of_bits}
-        if not gates and not stated:
+        readout_errors = basic_device_readout_errors(properties, None if properties else target)
+        readout_by_qubit = {
+            qubits[0]: np.asarray(error.probabilities) for qubits, error in readout_errors
+        }
+        if not gates and not readout_by_qubit:
             raise BackendError(
                 "the machine states no errors of its gates and readouts, so nothing can be predicted. Evaluate on it, "
                 "or give a backend with known noise, such as aer_forte."
             )
-        readouts = np.stack([stated.get(qubit, np.eye(2)) for qubit in measured])
-        return cls(compact, columns, gates, readouts, tuple(place[qubit] for qubit in measured))
+        readouts = np.stack([readout_by_qubit.get(qubit, np.eye(2)) for qubit in measured])
+        return cls(
+            compact_circuit,
+            columns,
+            gates,
+            readouts,
+            tuple(position_by_qubit[qubit] for qubit in measured),
+        )
 
-    def has(self, part: Part) -> bool:
+    def has_errors(self, part: Part) -> bool:
         """Return whether there are errors of a part."""
         if part == "readout":
             return bool((self.readouts != np.eye(2)).any())
@@ -137,28 +161,35 @@ class MachineErrors:
         for name, qubits, error in self.gates:
             width = len(qubits) or error.num_qubits
             if part == ("one_qubit" if width == 1 else "two_qubit"):
-                nothing = QuantumCircuit(error.num_qubits)
-                nothing.id(range(error.num_qubits))
-                parts = zip(error.circuits, factor * np.asarray(error.probabilities), strict=True)
-                error = QuantumError([*parts, (nothing, 1.0 - factor)])
+                identity_circuit = QuantumCircuit(error.num_qubits)
+                identity_circuit.id(range(error.num_qubits))
+                scaled_parts = zip(
+                    error.circuits, factor * np.asarray(error.probabilities), strict=True
+                )
+                error = QuantumError([*scaled_parts, (identity_circuit, 1.0 - factor)])
             if qubits:
                 model.add_quantum_error(error, name, qubits)
             else:
                 model.add_all_qubit_quantum_error(error, name)
-        saved = self.circuit.copy()
-        saved.save_probabilities(list(self.measured), label=_LABEL)
+        saved_circuit = self.circuit.copy()
+        saved_circuit.save_probabilities(list(self.measured), label=_OUTCOMES_LABEL)
         simulator = AerSimulator(method="density_matrix")
-        result = run(simulator, saved, values[:, self.columns], noise_model=model)
-        found = np.array([result.data(b)[_LABEL] for b in range(len(values))])
+        result = run(simulator, saved_circuit, values[:, self.columns], noise_model=model)
+        state_probabilities = np.array(
+            [result.data(b)[_OUTCOMES_LABEL] for b in range(len(values))]
+        )
         weight = factor if part == "readout" else 1.0
-        return read(found, weight * self.readouts + (1 - weight) * np.eye(2))
+        return apply_readout(state_probabilities, weight * self.readouts + (1 - weight) * np.eye(2))
 
 
-def read(probabilities: Floats, readouts: Floats) -> Floats:
+def apply_readout(probabilities: Floats, readouts: Floats) -> Floats:
     """Return the probabilities (B, 2ⁿ) of bits as read, from those of states (B, 2ⁿ) and ``readouts`` (n, 2, 2)."""
-    b, n = len(probabilities), len(readouts)
-    found = probabilities.reshape(b, *(2,) * n)
+    n_rows = len(probabilities)
+    n_qubits = len(readouts)
+    read_probabilities = probabilities.reshape(n_rows, *(2,) * n_qubits)
     for qubit, matrix in enumerate(readouts):
-        axis = n - qubit  # the first axis is the row, the second the last qubit
-        found = np.moveaxis(np.tensordot(found, matrix, axes=(axis, 0)), -1, axis)
-    return found.reshape(b, -1)
+        axis = n_qubits - qubit  # the first axis is the row, the second the last qubit
+        read_probabilities = np.moveaxis(
+            np.tensordot(read_probabilities, matrix, axes=(axis, 0)), -1, axis
+        )
+    return read_probabilities.reshape(n_rows, -1)

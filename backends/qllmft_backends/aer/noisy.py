@@ -28,10 +28,10 @@ from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import TRAJECTORIES, GateNoise, NoiseSettings
 from qllmft_backends.observables import ZObservables, readout_factors, z_string
 from qllmft_backends.protocol import Bits, Capabilities, Expectations, Floats, Operators
-from qllmft_backends.requests import opened, request_seed
+from qllmft_backends.requests import inline_definitions, request_seed
 
-_STANDARD = frozenset(get_standard_gate_name_mapping())
-_MATRIX_PER_RUN = 3  # qubits up to which a density matrix takes no longer than a trajectory
+_STANDARD_GATE_NAMES = frozenset(get_standard_gate_name_mapping())
+_MATRIX_PER_RUN_QUBITS = 3  # qubits up to which a density matrix takes no longer than a trajectory
 Method = Literal["density_matrix", "trajectories"]
 
 
@@ -72,17 +72,17 @@ def cheaper_method(
     """Return the cheaper of one density matrix (4^n numbers per gate) and ``runs`` trajectories (2^n per gate and run).
 
     Measured with the paper's head on one thread: equal at 180 runs for 8 qubits, 500 for 9, 2,000 for 10 and 3,500 for
-    11, about 2 · 2^n in that range. With ``every_run`` a density matrix for each run, see `runs_anew`: equal at 3
-    qubits, and 30 times the time at 6.
+    11, about 2 · 2^n in that range. With ``every_run`` a density matrix for each run, see `reruns_every_shot`: equal
+    at 3 qubits, and 30 times the time at 6.
     The memory holds a density matrix of ``density_matrix_qubits`` at most.
     """
     if n_qubits > density_matrix_qubits:
         return "trajectories"
-    cheap = n_qubits <= _MATRIX_PER_RUN if every_run else 2 * 2**n_qubits <= runs
-    return "density_matrix" if cheap else "trajectories"
+    matrix_is_cheaper = n_qubits <= _MATRIX_PER_RUN_QUBITS if every_run else 2 * 2**n_qubits <= runs
+    return "density_matrix" if matrix_is_cheaper else "trajectories"
 
 
-def runs_anew(circuit: QuantumCircuit) -> bool:
+def reruns_every_shot(circuit: QuantumCircuit) -> bool:
     """Return whether Aer runs a circuit anew for every shot, in place of drawing all shots from one final state.
 
     It does if a measurement depends on an operation after another measurement, on a qubit of that one or by a
@@ -93,20 +93,22 @@ def runs_anew(circuit: QuantumCircuit) -> bool:
         operation.name != "measure" and _contains(operation, "measure") for operation in operations
     ):
         return True
-    needed: set[Qubit] = set()  # qubits on which a later measurement depends
-    causes: list[CircuitInstruction] = []  # of measurements, the last one first
+    needed_qubits: set[Qubit] = set()  # qubits on which a later measurement depends
+    measurement_causes: list[CircuitInstruction] = []  # of measurements, the last one first
     for instruction in reversed(circuit.data):
         name = instruction.operation.name
         qubits = set(instruction.qubits)
-        if name == "measure" or (qubits & needed and name not in ("barrier", "delay")):
-            needed |= qubits
-            causes.append(instruction)
-    measured: set[Qubit] = set()
-    for instruction in reversed(causes):
+        if name == "measure" or (qubits & needed_qubits and name not in ("barrier", "delay")):
+            needed_qubits |= qubits
+            measurement_causes.append(instruction)
+    measured_qubits: set[Qubit] = set()
+    for instruction in reversed(measurement_causes):
         qubits = set(instruction.qubits)
         if instruction.operation.name == "measure":
-            measured |= qubits
-        elif measured & qubits or (measured and isinstance(instruction.operation, ControlFlowOp)):
+            measured_qubits |= qubits
+        elif measured_qubits & qubits or (
+            measured_qubits and isinstance(instruction.operation, ControlFlowOp)
+        ):
             return True
     return False
 
@@ -159,7 +161,9 @@ class AerForteBackend(Backend):
             exact=options.shots is None and options.method == "density_matrix",
             shots=options.shots is not None,
             noisy=True,
-            max_qubits=self._qubits("trajectories" if options.method == "auto" else options.method),
+            max_qubits=self._qubit_limit(
+                "trajectories" if options.method == "auto" else options.method
+            ),
         )
 
     @property
@@ -174,8 +178,8 @@ class AerForteBackend(Backend):
         if any(_contains(instruction.operation, "initialize") for instruction in circuit.data):
             return "trajectories"  # Aer's density matrix has no such instruction
         runs = shots or self.options.shots or self.options.trajectories
-        limit = self._qubits("density_matrix")
-        return cheaper_method(circuit.num_qubits, runs, limit, every_run=runs_anew(circuit))
+        limit = self._qubit_limit("density_matrix")
+        return cheaper_method(circuit.num_qubits, runs, limit, every_run=reruns_every_shot(circuit))
 
     def expectations(
         self, circuit: QuantumCircuit, values: Floats, observables: Operators
@@ -190,22 +194,23 @@ class AerForteBackend(Backend):
         simulator, circuit, model = self._with_noise(circuit)
         if len(values) == 0:
             return Expectations.exact(np.empty((0, len(observables))))
-        seed, shots = request_seed(self.options.seed, circuit, values), self.options.shots
+        seed = request_seed(self.options.seed, circuit, values)
+        shots = self.options.shots
         options = {"noise_model": model, "seed_simulator": seed}
         if shots is not None:
             return sample(simulator, circuit, values, sums, shots=shots, **options)
-        exact = simulator is self._simulators["density_matrix"]
-        runs = 1 if exact else self.options.trajectories  # the density matrix is the only one
+        is_exact = simulator is self._simulators["density_matrix"]
+        runs = 1 if is_exact else self.options.trajectories  # the density matrix is the only one
         operators = [z_string(mask, circuit.num_qubits) for mask in sums.masks.tolist()]
         strings = saved_means(
-            simulator, circuit, values, operators, shots=runs, pershot=not exact, **options
+            simulator, circuit, values, operators, shots=runs, pershot=not is_exact, **options
         )
         weights = sums.coefficients * readout_factors(self.gate_noise, sums.masks)
-        observed = weights @ strings.reshape(len(values), len(operators), runs)  # (B, O, runs)
-        means = observed.mean(axis=2)
-        if exact:
+        run_values = weights @ strings.reshape(len(values), len(operators), runs)  # (B, O, runs)
+        means = run_values.mean(axis=2)
+        if is_exact:
             return Expectations.exact(means)
-        return Expectations(means, observed.std(axis=2, ddof=1) / np.sqrt(runs))
+        return Expectations(means, run_values.std(axis=2, ddof=1) / np.sqrt(runs))
 
     def bits(self, circuit: QuantumCircuit, values: Floats, shots: int, rng: Generator) -> Bits:
         """Return classical bits of a circuit with noise after every gate, run with its measurements and conditions.
@@ -231,27 +236,27 @@ class AerForteBackend(Backend):
     def _with_noise(
         self, circuit: QuantumCircuit, shots: int | None = None
     ) -> tuple[AerSimulator, QuantumCircuit, NoiseModel]:
-        """Return a simulator for a circuit and shots, that as `as_written`, and its noise."""
+        """Return a simulator for a circuit and shots, that as `inline_nested_circuits`, and its noise."""
         simulator = self._simulators[self.method_for(circuit, shots)]
-        circuit = as_written(circuit, simulator)
+        circuit = inline_nested_circuits(circuit, simulator)
         model = noise_model(circuit, self.gate_noise)
         check_coverage(circuit, model, self.gate_noise)
         return simulator, circuit, model
 
-    def _qubits(self, method: Method) -> int:
+    def _qubit_limit(self, method: Method) -> int:
         return int(self._simulators[method].configuration().n_qubits)
 
 
-def as_written(circuit: QuantumCircuit, simulator: AerSimulator) -> QuantumCircuit:
+def inline_nested_circuits(circuit: QuantumCircuit, simulator: AerSimulator) -> QuantumCircuit:
     """Return a circuit with the contents of nested circuits in their place.
 
     A nested circuit is no gate of a machine: the gates in it carry the noise. A standard gate that Aer does not know is
     refused, because to rewrite it would move its noise to the gates that it becomes.
     """
-    known = native_names(simulator)
-    circuit = opened(circuit, known | _STANDARD, "Aer")
+    supported_names = native_names(simulator)
+    circuit = inline_definitions(circuit, supported_names | _STANDARD_GATE_NAMES, "Aer")
     for name in circuit.count_ops():
-        if name not in known:
+        if name not in supported_names:
             raise UnsupportedGateError(
                 f"gate {name!r} of circuit {circuit.name!r} is none that Aer runs as it is written. Write it with "
                 "the gates that hardware would run, so that each of them carries its noise (ry, cx, x, z, h, cz, "
@@ -272,14 +277,16 @@ def noise_model(circuit: QuantumCircuit, noise: GateNoise) -> NoiseModel:
                 f"Aer takes no noise on {n_qubits}-qubit gates {key!r}: {fault}"
             ) from fault
     if noise.readout_error:
-        e = noise.readout_error
-        model.add_all_qubit_readout_error(ReadoutError([[1 - e, e], [e, 1 - e]]))
+        error_rate = noise.readout_error
+        model.add_all_qubit_readout_error(
+            ReadoutError([[1 - error_rate, error_rate], [error_rate, 1 - error_rate]])
+        )
     return model
 
 
 def gate_widths(circuit: QuantumCircuit) -> dict[str, int]:
     """Return the number of qubits of each gate by its label, without one by its name, as Aer finds its noise."""
-    return {_key(gate): len(gate.qubits) for gate in _gates(circuit)}
+    return {_noise_key(gate): len(gate.qubits) for gate in _all_gates(circuit)}
 
 
 def check_coverage(circuit: QuantumCircuit, model: NoiseModel, noise: GateNoise) -> None:
@@ -297,27 +304,31 @@ def check_coverage(circuit: QuantumCircuit, model: NoiseModel, noise: GateNoise)
         if error["type"] == "qerror"
         for key in error["operations"]
     }
-    for position, gate in enumerate(_gates(circuit)):
+    for position, gate in enumerate(_all_gates(circuit)):
         if noise.rate(len(gate.qubits)) == 0:
             continue
-        if widths.get(_key(gate)) != len(gate.qubits):
-            covered = ", ".join(f"{key} ({n})" for key, n in sorted(widths.items())) or "no gate"
+        if widths.get(_noise_key(gate)) != len(gate.qubits):
+            covered_gates = (
+                ", ".join(f"{key} ({n})" for key, n in sorted(widths.items())) or "no gate"
+            )
             raise UnsupportedGateError(
-                f"gate {position} of circuit {circuit.name!r} is {_key(gate)!r} on {len(gate.qubits)} qubits and would "
-                f"run without noise; the noise model covers {covered}. Build the noise from the circuit that is run."
+                f"gate {position} of circuit {circuit.name!r} is {_noise_key(gate)!r} on {len(gate.qubits)} qubits "
+                "and would "
+                f"run without noise; the noise model covers {covered_gates}. Build the noise from the circuit that "
+                "is run."
             )
 
 
-def _gates(circuit: QuantumCircuit) -> list[CircuitInstruction]:
+def _all_gates(circuit: QuantumCircuit) -> list[CircuitInstruction]:
     """Return the gates of a circuit, those inside conditions and loops too."""
     gates = []
     for instruction in circuit.data:
         if isinstance(instruction.operation, ControlFlowOp):
-            gates += [gate for block in instruction.operation.blocks for gate in _gates(block)]
+            gates += [gate for block in instruction.operation.blocks for gate in _all_gates(block)]
         elif isinstance(instruction.operation, Gate):
             gates.append(instruction)
     return gates
 
 
-def _key(gate: CircuitInstruction) -> str:
+def _noise_key(gate: CircuitInstruction) -> str:
     return str(getattr(gate.operation, "label", None) or gate.operation.name)

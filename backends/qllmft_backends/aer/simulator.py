@@ -14,12 +14,12 @@ from qiskit_aer import AerError, AerSimulator
 
 from qllmft_backends.definitions import is_idle
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.observables import ZObservables, expectations_of_counts
+from qllmft_backends.observables import ZObservables, expectations_from_counts
 from qllmft_backends.protocol import Bits, Expectations, Floats, Operators
 from qllmft_backends.requests import check_values
 
 # operations beside gates that Aer runs as they are
-NO_GATES = {
+NON_GATE_NAMES = {
     *("barrier", "measure", "reset", "initialize", "delay", "store"),
     *("if_else", "for_loop", "while_loop", "switch_case", "break_loop", "continue_loop"),
 }
@@ -30,7 +30,7 @@ def native_names(simulator: AerSimulator) -> set[str]:
 
     Qiskit's `UCGate` has the name of Aer's multiplexer, but real matrices too, whose bytes Aer reads as complex ones.
     """
-    return {*simulator.configuration().basis_gates, *NO_GATES} - {"multiplexer"}
+    return {*simulator.configuration().basis_gates, *NON_GATE_NAMES} - {"multiplexer"}
 
 
 def check_request(circuit: QuantumCircuit, values: Floats, max_qubits: int | None) -> Floats:
@@ -80,16 +80,18 @@ def run(simulator: AerSimulator, circuit: QuantumCircuit, values: Floats, **opti
         circuit.global_phase = 0  # nobody measures it, and Aer refuses one with a parameter
     # Aer leaves the parameters of these unbound, and would run another angle in silence: it binds operations whose
     # `is_parameterized` is true, which is false for cry, crx, crz and cp in Qiskit 2.6, though true for the instruction
-    hidden = any(
+    has_unbound_parameters = any(
         isinstance(i.operation, ControlFlowOp)
         or (i.is_parameterized() and not i.operation.is_parameterized())
         for i in circuit.data
     )
-    if circuit.num_parameters and not hidden:
-        circuits, binds = [circuit], [{p: columns[p] for p in circuit.parameters}]
+    if circuit.num_parameters and not has_unbound_parameters:
+        circuits = [circuit]
+        binds = [{p: columns[p] for p in circuit.parameters}]
     else:  # without parameters to bind, Aer would run one sample whatever the number of rows
         rows = ({p: columns[p][b] for p in circuit.parameters} for b in range(len(values)))
-        circuits, binds = [circuit.assign_parameters(row) for row in rows], None
+        circuits = [circuit.assign_parameters(row) for row in rows]
+        binds = None
     try:
         result = simulator.run(circuits, parameter_binds=binds, **options).result()
     except (AerError, RuntimeError, ValueError) as error:
@@ -123,13 +125,14 @@ def saved_means(
         pershot: keep each trajectory's mean.
         options: of `run`.
     """
-    measured, qubits = circuit.copy(), range(circuit.num_qubits)
+    measured_circuit = circuit.copy()
+    qubits = range(circuit.num_qubits)
     labels = [f"operator {o}" for o in range(len(operators))]
     for label, operator in zip(labels, operators, strict=True):
-        measured.save_expectation_value(operator, qubits, label=label, pershot=pershot)
-    result = run(simulator, measured, values, shots=shots, **options)
-    data = (result.data(b) for b in range(len(values)))
-    return np.array([[answer[label] for label in labels] for answer in data])
+        measured_circuit.save_expectation_value(operator, qubits, label=label, pershot=pershot)
+    result = run(simulator, measured_circuit, values, shots=shots, **options)
+    saved_data = (result.data(b) for b in range(len(values)))
+    return np.array([[saved_values[label] for label in labels] for saved_values in saved_data])
 
 
 def sample(
@@ -151,11 +154,11 @@ def sample(
     Returns:
         Values and standard errors (B, O).
     """
-    measured = circuit.copy()
-    measured.measure_all()
-    result = run(simulator, measured, values, **options)
+    measured_circuit = circuit.copy()
+    measured_circuit.measure_all()
+    result = run(simulator, measured_circuit, values, **options)
     counts = (result.get_counts(b).int_outcomes() for b in range(len(values)))
-    return expectations_of_counts(counts, observables)
+    return expectations_from_counts(counts, observables)
 
 
 def measured_bits(
@@ -171,14 +174,14 @@ def measured_bits(
         options: of `run`.
     """
     values = check_values(circuit, values)
-    out = np.zeros((len(values), shots, circuit.num_clbits), np.bool_)
-    if not out.size or not any(instruction.clbits for instruction in circuit.data):
-        return out
+    bits = np.zeros((len(values), shots, circuit.num_clbits), np.bool_)
+    if not bits.size or not any(instruction.clbits for instruction in circuit.data):
+        return bits
     result = run(simulator, circuit, values, shots=shots, memory=True, **options)
     for b in range(len(values)):
-        read = BitArray.from_samples(result.data(b)["memory"], circuit.num_clbits)
-        out[b] = read.to_bool_array("little")
-    return out
+        bit_array = BitArray.from_samples(result.data(b)["memory"], circuit.num_clbits)
+        bits[b] = bit_array.to_bool_array("little")
+    return bits
 
 
 def gpu_obstacle() -> str | None:

@@ -29,7 +29,7 @@ from qllmft_backends.protocol import (
     Floats,
     Operators,
 )
-from qllmft_backends.requests import opened, request_seed
+from qllmft_backends.requests import inline_definitions, request_seed
 from qllmft_backends.validation import CheckedModel
 
 _THREADS_SHARE_A_SAMPLE_ABOVE = 14  # qubits; Aer's default statevector_parallel_threshold
@@ -100,7 +100,8 @@ class AerStatevectorBackend(Backend):
         PauliObservables.from_operators(observables, circuit.num_qubits)  # or raise
         if len(values) == 0:
             return Expectations.exact(np.empty((0, len(observables))))
-        runnable, batching = self._runnable(circuit), self._batching(circuit.num_qubits)
+        runnable = self._to_aer_gates(circuit)
+        batching = self._batch_options(circuit.num_qubits)
         if self.options.shots is None:
             means = saved_means(self._simulator, runnable, values, observables, **batching)
             return Expectations.exact(means)
@@ -125,17 +126,18 @@ class AerStatevectorBackend(Backend):
             BackendError: for values of another shape, or if Aer refuses the circuit.
             UnsupportedGateError: for a gate without a definition by gates that Aer runs.
         """
-        seed, batching = int(rng.integers(2**31)), self._batching(circuit.num_qubits)
-        runnable = self._runnable(circuit)
+        seed = int(rng.integers(2**31))
+        batching = self._batch_options(circuit.num_qubits)
+        runnable = self._to_aer_gates(circuit)
         return measured_bits(
             self._simulator, runnable, values, shots, seed_simulator=seed, **batching
         )
 
-    def _runnable(self, circuit: QuantumCircuit) -> QuantumCircuit:
+    def _to_aer_gates(self, circuit: QuantumCircuit) -> QuantumCircuit:
         """Return a circuit in gates of Aer. Without noise, opened gates change no measurement."""
-        return opened(circuit, native_names(self._simulator), "Aer")
+        return inline_definitions(circuit, native_names(self._simulator), "Aer")
 
-    def _batching(self, n_qubits: int) -> dict[str, Any]:
+    def _batch_options(self, n_qubits: int) -> dict[str, Any]:
         """Return run options for a batch of parameter sets, which change the time and not the values.
 
         On a GPU the sets are one batch; on several GPUs Aer mixes them up (qiskit-aer issue 2244), so it gets one. On a

@@ -15,11 +15,11 @@ from qiskit import QuantumCircuit
 from qllmft_backends.backend import Backend
 from qllmft_backends.definitions import is_idle
 from qllmft_backends.errors import UnsupportedGateError
-from qllmft_backends.observables import ZObservables, expectations_of_counts
+from qllmft_backends.observables import ZObservables, expectations_from_counts
 from qllmft_backends.pennylane_device.device import AdjointDevice
-from qllmft_backends.pennylane_device.gates import GATES, gate
+from qllmft_backends.pennylane_device.gates import GATES, make_operation
 from qllmft_backends.protocol import Capabilities, Expectations, Floats, Ints, Operators
-from qllmft_backends.requests import check_values, opened, request_seed
+from qllmft_backends.requests import check_values, inline_definitions, request_seed
 from qllmft_backends.validation import CheckedModel
 
 # PennyLane's operation for each gate of Qiskit; GATES has the first choice first
@@ -28,7 +28,7 @@ _OPERATIONS = {
     for operation, (name, order) in reversed(GATES.items())
     if list(order) == sorted(order)
 }
-_NO_GATES = ("barrier", "id", "delay", "reset")
+_SKIPPED_NAMES = ("barrier", "id", "delay", "reset")
 
 
 class PennyLaneOptions(CheckedModel):
@@ -56,8 +56,8 @@ class PennyLaneBackend(Backend):
     @property
     def capabilities(self) -> Capabilities:
         """Return the abilities. Values are exact without shots."""
-        shots = self.options.shots is not None
-        return Capabilities(exact=not shots, shots=shots)
+        has_shots = self.options.shots is not None
+        return Capabilities(exact=not has_shots, shots=has_shots)
 
     def expectations(
         self, circuit: QuantumCircuit, values: Floats, observables: Operators
@@ -70,13 +70,15 @@ class PennyLaneBackend(Backend):
         if self.options.shots is not None:
             rng = np.random.default_rng(self.options.seed)
             outcomes = self.outcomes(circuit, values, self.options.shots, rng)
-            return expectations_of_counts(map(Counter, outcomes.tolist()), sums)
-        of_strings = []
+            return expectations_from_counts(map(Counter, outcomes.tolist()), sums)
+        string_measurements = []
         for mask in sums.masks.tolist():
-            z = [qml.PauliZ(wire) for wire in range(circuit.num_qubits) if mask >> wire & 1]
-            of_strings.append(qml.expval(qml.prod(*z) if z else qml.Identity(0)))
-        found = self._run(circuit, values, of_strings, None)
-        columns = [np.broadcast_to(column, len(values)) for column in found]
+            z_factors = [qml.PauliZ(wire) for wire in range(circuit.num_qubits) if mask >> wire & 1]
+            string_measurements.append(
+                qml.expval(qml.prod(*z_factors) if z_factors else qml.Identity(0))
+            )
+        string_values = self._run(circuit, values, string_measurements, None)
+        columns = [np.broadcast_to(column, len(values)) for column in string_values]
         return Expectations.exact(np.stack(columns, axis=1) @ sums.coefficients.T)
 
     def outcomes(self, circuit: QuantumCircuit, values: Floats, shots: int, rng: Generator) -> Ints:
@@ -101,8 +103,8 @@ class PennyLaneBackend(Backend):
         (bits,) = self._run(
             circuit, check_values(circuit, values), [qml.sample(wires=wires)], shots, seed
         )
-        read = np.asarray(bits, np.int64).reshape(len(values), shots, circuit.num_qubits)
-        return np.asarray(read @ (1 << np.arange(circuit.num_qubits)))
+        shot_bits = np.asarray(bits, np.int64).reshape(len(values), shots, circuit.num_qubits)
+        return np.asarray(shot_bits @ (1 << np.arange(circuit.num_qubits)))
 
     def _run(
         self,
@@ -113,18 +115,25 @@ class PennyLaneBackend(Backend):
         seed: int = 0,
     ) -> Sequence[Any]:
         """Return the result of each measurement for all rows of ``values`` (B, P)."""
-        given = {"wires": circuit.num_qubits, "seed": request_seed(seed, circuit, values) % 2**31}
-        ours = self.options.device == "qllmft.adjoint"
-        device = AdjointDevice(**given) if ours else qml.device(self.options.device, **given)
+        device_options = {
+            "wires": circuit.num_qubits,
+            "seed": request_seed(seed, circuit, values) % 2**31,
+        }
+        uses_engine = self.options.device == "qllmft.adjoint"
+        device = (
+            AdjointDevice(**device_options)
+            if uses_engine
+            else qml.device(self.options.device, **device_options)
+        )
         tape = qml.tape.QuantumScript(_operations(circuit, values), measurements, shots=shots)
-        (found,) = qml.execute([tape], device, diff_method=None)
-        return [found] if len(measurements) == 1 else list(found)
+        (tape_results,) = qml.execute([tape], device, diff_method=None)
+        return [tape_results] if len(measurements) == 1 else list(tape_results)
 
 
 def _operations(circuit: QuantumCircuit, values: Floats) -> list[Any]:
     """Return the operations of a circuit with angles (B,) of all rows."""
-    column = {parameter: i for i, parameter in enumerate(circuit.parameters)}
-    circuit = opened(circuit, {*_OPERATIONS, *_NO_GATES}, "PennyLane")
+    column_by_parameter = {parameter: i for i, parameter in enumerate(circuit.parameters)}
+    circuit = inline_definitions(circuit, {*_OPERATIONS, *_SKIPPED_NAMES}, "PennyLane")
     operations: list[Any] = []
     touched: set[int] = set()
     for position, instruction in enumerate(circuit.data):
@@ -138,15 +147,20 @@ def _operations(circuit: QuantumCircuit, values: Floats) -> list[Any]:
                 f"instruction {position} of circuit {circuit.name!r} is a reset of a qubit after a gate; PennyLane's "
                 "circuits have none. Use estimator() or sampler(), which continue on a new qubit."
             )
-        angles = [_angles(parameter, column, values) for parameter in instruction.operation.params]
-        operations.append(gate(_OPERATIONS[name], angles, wires))
+        angles = [
+            _row_angles(parameter, column_by_parameter, values)
+            for parameter in instruction.operation.params
+        ]
+        operations.append(make_operation(_OPERATIONS[name], angles, wires))
     return operations
 
 
-def _angles(expression: Any, column: dict[Any, int], values: Floats) -> Any:
+def _row_angles(expression: Any, column_by_parameter: dict[Any, int], values: Floats) -> Any:
     """Return the angle of each row (B,), or one number for all."""
-    free = list(getattr(expression, "parameters", ()))
-    if not free:
+    free_parameters = list(getattr(expression, "parameters", ()))
+    if not free_parameters:
         return float(expression)
-    bound = [expression.bind({p: row[column[p]] for p in free}) for row in values]
-    return np.array([float(angle) for angle in bound])
+    bound_angles = [
+        expression.bind({p: row[column_by_parameter[p]] for p in free_parameters}) for row in values
+    ]
+    return np.array([float(angle) for angle in bound_angles])

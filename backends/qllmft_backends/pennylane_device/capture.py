@@ -19,19 +19,19 @@ from qiskit.quantum_info import SparsePauliOp
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.pennylane_device.gates import GATES
 from qllmft_backends.pennylane_device.symbols import (
-    parts_of,
+    decompose_operation,
     register_functions,
     symbolic_gate,
 )
 from qllmft_backends.pennylane_device.tapes import (
-    as_qiskit,
-    differentiable,
+    is_differentiable,
     is_supported,
     pauli_sum,
+    to_qiskit_circuit,
 )
 from qllmft_backends.protocol import Floats
 
-_LONGEST_REASON = 200  # characters of another library's message
+_MAX_REASON_CHARACTERS = 200  # characters of another library's message
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,22 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
             f"got {type(qnode).__name__} with {len(example)} arguments; expected a QNode of PennyLane and an example "
             "of each argument: one sample, then the weights."
         )
-    plain = (each.detach() if hasattr(each, "detach") else each for each in example)
-    values = [np.asarray(each, np.float64) for each in plain]
+    detached = (
+        argument.detach() if hasattr(argument, "detach") else argument for argument in example
+    )
+    values = [np.asarray(argument, np.float64) for argument in detached]
     symbols = [
-        np.array(list(ParameterVector(f"argument{i}", each.size)), dtype=object).reshape(each.shape)
-        for i, each in enumerate(values)
+        np.array(list(ParameterVector(f"argument{i}", array.size)), dtype=object).reshape(
+            array.shape
+        )
+        for i, array in enumerate(values)
     ]
     register_functions()
-    tape = _standard(qnode, _traced(function, symbols))
-    if not differentiable(tape):
-        kinds = ", ".join(type(each).__name__ for each in tape.measurements) or "nothing"
+    tape = _decompose_tape(qnode, _trace_call(function, symbols))
+    if not is_differentiable(tape):
+        kinds = (
+            ", ".join(type(measurement).__name__ for measurement in tape.measurements) or "nothing"
+        )
         raise BackendError(
             f"the QNode returns {kinds}; expected expectation values of Pauli words and their sums (qml.expval)."
         )
@@ -92,37 +98,40 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
         for parameter in operation.data
     ]
     try:
-        circuit = as_qiskit(tape, n_qubits, angles)
+        circuit = to_qiskit_circuit(tape, n_qubits, angles)
     except (TypeError, ValueError) as error:  # for a matrix of symbols
         if isinstance(error, BackendError):
             raise
-        raise _refusal(error) from error
-    data, *weights = ([*each.flat] for each in symbols)
-    unused = [p.name for p in data if p not in circuit.parameters]
-    if unused:
+        raise _capture_error(error) from error
+    data, *weights = ([*symbol_array.flat] for symbol_array in symbols)
+    unused_names = [p.name for p in data if p not in circuit.parameters]
+    if unused_names:
         raise BackendError(
-            f"the circuit does not read {', '.join(unused)} of the sample. Give a sample of the values that it reads."
+            f"the circuit does not read {', '.join(unused_names)} of the sample. Give a sample of the values that "
+            "it reads."
         )
-    observables = [pauli_sum(each.obs, n_qubits) for each in tape.measurements]
-    pairs = zip(chain(*weights), chain(*(each.flat for each in values[1:])), strict=True)
-    used = {parameter: value for parameter, value in pairs if parameter in circuit.parameters}
-    initial = np.array([*used.values()], np.float64)
-    return CapturedCircuit(circuit, observables, data, list(used), initial)
+    observables = [pauli_sum(measurement.obs, n_qubits) for measurement in tape.measurements]
+    pairs = zip(chain(*weights), chain(*(array.flat for array in values[1:])), strict=True)
+    used_weights = {
+        parameter: value for parameter, value in pairs if parameter in circuit.parameters
+    }
+    initial = np.array([*used_weights.values()], np.float64)
+    return CapturedCircuit(circuit, observables, data, list(used_weights), initial)
 
 
-def _traced(function: Any, symbols: Sequence[NDArray[Any]]) -> QuantumScript:
+def _trace_call(function: Any, symbols: Sequence[NDArray[Any]]) -> QuantumScript:
     """Return the tape of a call with symbols."""
     try:
         with qml.queuing.AnnotatedQueue() as queue:
             function(*symbols)
         return QuantumScript.from_queue(queue)
     except Exception as error:  # of the user's function
-        raise _refusal(error) from error
+        raise _capture_error(error) from error
 
 
-def _refusal(error: Exception) -> BackendError:
+def _capture_error(error: Exception) -> BackendError:
     """Return the error about a QNode that does not run with symbols."""
-    reason = (str(error).splitlines() or [""])[0][:_LONGEST_REASON].rstrip(".")
+    reason = (str(error).splitlines() or [""])[0][:_MAX_REASON_CHARACTERS].rstrip(".")
     return BackendError(
         f"the QNode cannot be captured: {type(error).__name__}: {reason}. It is called once, with symbols as "
         "arguments, so angles are sums, products and functions of them, such as qml.math.sin. Decisions by "
@@ -130,7 +139,7 @@ def _refusal(error: Exception) -> BackendError:
     )
 
 
-def _standard(qnode: Any, tape: QuantumScript) -> QuantumScript:
+def _decompose_tape(qnode: Any, tape: QuantumScript) -> QuantumScript:
     """Return a tape on wires 0, 1, ... of operations that the engine runs."""
     if len(qnode.compile_pipeline):
         raise BackendError(
@@ -141,21 +150,21 @@ def _standard(qnode: Any, tape: QuantumScript) -> QuantumScript:
         raise BackendError(
             f"the QNode has {shots.total_shots} shots, and the layer computes exact values. Leave the shots out."
         )
-    own = getattr(qnode.device, "wires", None) or tape.wires
-    (tape,), _ = qml.map_wires(tape, {wire: i for i, wire in enumerate(own)})
+    device_wires = getattr(qnode.device, "wires", None) or tape.wires
+    (tape,), _ = qml.map_wires(tape, {wire: i for i, wire in enumerate(device_wires)})
     try:
         (tape,), _ = decompose(
             tape,
             stopping_condition=_is_captured,
             skip_initial_state_prep=False,
-            decomposer=parts_of,
+            decomposer=decompose_operation,
             name="qllmft",
             error=UnsupportedGateError,
         )
     except BackendError:
         raise
     except Exception as error:  # of PennyLane's decompositions, for symbols
-        raise _refusal(error) from error
+        raise _capture_error(error) from error
     return tape
 
 

@@ -33,12 +33,12 @@ from qllmft_backends.pennylane_device.gates import GATES
 from qllmft_backends.pennylane_device.tapes import (
     BuiltTape,
     build,
-    differentiable,
-    gathered,
+    gather_gates,
+    is_differentiable,
     is_supported,
 )
 
-_SAMPLED = (
+_SAMPLED_MEASUREMENTS = (
     qml.measurements.SampleMeasurement,
     qml.measurements.ClassicalShadowMP,
     qml.measurements.ShadowExpvalMP,
@@ -69,7 +69,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
             raise DeviceError(f"dtype is {dtype!r}, expected 'float32' or 'float64'.")
         self._dtype = dtype
         self._rng = np.random.default_rng(np.random.randint(2**31) if seed == "global" else seed)  # noqa: NPY002
-        self._built: dict[Any, BuiltTape] = {}
+        self._built_tapes: dict[Any, BuiltTape] = {}
 
     @property
     def name(self) -> str:
@@ -85,7 +85,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
             "best",
         ):
             return False
-        return circuit is None or (not circuit.shots and differentiable(circuit))
+        return circuit is None or (not circuit.shots and is_differentiable(circuit))
 
     supports_vjp = supports_derivatives
 
@@ -126,7 +126,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
         sweeps = config.gradient_method != "adjoint" or bool(config.use_device_jacobian_product)
         pipeline = qml.CompilePipeline()
         if config.gradient_method == "adjoint":
-            pipeline.add_transform(_check)
+            pipeline.add_transform(_refuse_undefined_gradients)
         stacks = config.gradient_method == "adjoint" and sweeps
         pipeline.add_transform(_gather, sweeps=sweeps, stacks=stacks)
         if config.mcm_config.mcm_method == "deferred":
@@ -143,7 +143,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
         pipeline.add_transform(
             validate_measurements,
             analytic_measurements=lambda m: isinstance(m, qml.measurements.StateMeasurement),
-            sample_measurements=lambda m: isinstance(m, _SAMPLED),
+            sample_measurements=lambda m: isinstance(m, _SAMPLED_MEASUREMENTS),
             name=self.name,
         )
         pipeline.add_transform(_expand_batch, sweeps=sweeps)
@@ -154,8 +154,12 @@ class AdjointDevice(Device):  # type: ignore[misc]
         self, circuits: Sequence[QuantumScript], execution_config: ExecutionConfig | None = None
     ) -> tuple[Any, ...]:
         """Return the results of circuits."""
-        gradient = execution_config is not None and execution_config.gradient_method == "adjoint"
-        return tuple(self._execute(circuit, before_gradient=gradient) for circuit in circuits)
+        before_gradient = (
+            execution_config is not None and execution_config.gradient_method == "adjoint"
+        )
+        return tuple(
+            self._execute(circuit, before_gradient=before_gradient) for circuit in circuits
+        )
 
     def compute_vjp(
         self,
@@ -177,36 +181,40 @@ class AdjointDevice(Device):  # type: ignore[misc]
         """
         _check_order(execution_config)
         jacobians = []
-        for given in circuits:
-            if given.batch_size is not None:
+        for user_circuit in circuits:
+            if user_circuit.batch_size is not None:
                 raise DeviceError(
                     "the whole Jacobian of a batch of parameters is not computed; use vector-Jacobian products "
                     "(device_vjp=True), or one circuit per sample (qml.transforms.broadcast_expand)."
                 )
-            circuit = _standard(given)
-            built, count = self._tape(circuit), len(circuit.measurements)
-            gradients = (built.vjp(circuit, row[np.newaxis]) for row in np.eye(count))
-            arrays = (tuple(map(np.asarray, each)) for each in gradients)
-            rows = [each[0] if len(each) == 1 else each for each in arrays]
-            jacobians.append(rows[0] if count == 1 else tuple(rows))
+            circuit = _on_standard_wires(user_circuit)
+            built = self._built_tape(circuit)
+            n_measurements = len(circuit.measurements)
+            gradients = (built.vjp(circuit, row[np.newaxis]) for row in np.eye(n_measurements))
+            arrays = (tuple(map(np.asarray, circuit_gradients)) for circuit_gradients in gradients)
+            rows = [
+                circuit_arrays[0] if len(circuit_arrays) == 1 else circuit_arrays
+                for circuit_arrays in arrays
+            ]
+            jacobians.append(rows[0] if n_measurements == 1 else tuple(rows))
         return tuple(jacobians)
 
     # --- one circuit
 
     def _execute(self, circuit: QuantumScript, *, before_gradient: bool) -> Any:
-        circuit = _standard(circuit)
-        batched = circuit.batch_size is not None
-        if not circuit.shots and differentiable(circuit):
-            values = self._tape(circuit).values(circuit, before_gradient=before_gradient)
-            results = tuple(values.T if batched else values[0])
+        circuit = _on_standard_wires(circuit)
+        is_batched = circuit.batch_size is not None
+        if not circuit.shots and is_differentiable(circuit):
+            values = self._built_tape(circuit).values(circuit, before_gradient=before_gradient)
+            results = tuple(values.T if is_batched else values[0])
             return results[0] if len(circuit.measurements) == 1 else results
-        state = self._tape(circuit, states=True).state(circuit)
+        state = self._built_tape(circuit, states=True).state(circuit)
         if circuit.shots:
             results = measure_with_samples(
                 circuit.measurements,
                 state,
                 shots=circuit.shots,
-                is_state_batched=batched,
+                is_state_batched=is_batched,
                 rng=self._rng,
             )
             if len(circuit.measurements) > 1:
@@ -216,25 +224,29 @@ class AdjointDevice(Device):  # type: ignore[misc]
                 if circuit.shots.has_partitioned_shots
                 else results[0]
             )
-        results = tuple(measure(m, state, is_state_batched=batched) for m in circuit.measurements)
+        results = tuple(
+            measure(m, state, is_state_batched=is_batched) for m in circuit.measurements
+        )
         return results[0] if len(results) == 1 else results
 
     def _vjp(self, circuit: QuantumScript, cotangent: Any) -> Any:
-        circuit = _standard(circuit)
-        single = len(circuit.measurements) == 1
-        each = (cotangent,) if single else cotangent
-        rows = np.array([np.asarray(c, np.float64) for c in each])  # (O, ...)
+        circuit = _on_standard_wires(circuit)
+        is_single = len(circuit.measurements) == 1
+        cotangents = (cotangent,) if is_single else cotangent
+        rows = np.array(
+            [np.asarray(measurement_cotangent, np.float64) for measurement_cotangent in cotangents]
+        )  # (O, ...)
         if circuit.batch_size is None and rows.ndim == 2:  # a batch of cotangents
-            by_row = [self._vjp(circuit, row[0] if single else tuple(row)) for row in rows.T]
+            by_row = [self._vjp(circuit, row[0] if is_single else tuple(row)) for row in rows.T]
             return Gradients(np.array(column) for column in zip(*by_row, strict=True))
         weights = rows.reshape(len(rows), -1).T  # (B, O)
-        return Gradients(self._tape(circuit).vjp(circuit, weights))
+        return Gradients(self._built_tape(circuit).vjp(circuit, weights))
 
-    def _tape(self, circuit: QuantumScript, *, states: bool = False) -> BuiltTape:
+    def _built_tape(self, circuit: QuantumScript, *, states: bool = False) -> BuiltTape:
         """Return the engine for the structure of a circuit, kept for its next values."""
-        built = build(circuit, self._dtype, states=states, known=self._built)
-        if len(self._built) > 64:
-            self._built.pop(next(iter(self._built)))
+        built = build(circuit, self._dtype, states=states, built_tapes=self._built_tapes)
+        if len(self._built_tapes) > 64:
+            self._built_tapes.pop(next(iter(self._built_tapes)))
         return built
 
 
@@ -254,7 +266,7 @@ class Gradients(tuple[Any, ...]):
         return out
 
 
-def _standard(circuit: QuantumScript) -> QuantumScript:
+def _on_standard_wires(circuit: QuantumScript) -> QuantumScript:
     """Return a circuit on wires 0, 1, ...; one of gathered gates has any."""
     is_gathered = bool(circuit.operations) and circuit.operations[0].name == "GateSequence"
     return circuit if is_gathered else circuit.map_to_standard_wires()
@@ -270,20 +282,22 @@ def _is_batch(circuit: QuantumScript) -> bool:
 
 
 @qml.transform  # type: ignore[untyped-decorator]
-def _check(tape: QuantumScript) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
+def _refuse_undefined_gradients(
+    tape: QuantumScript,
+) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
     """Refuse a tape if a parameter is differentiated whose gradient by the reverse sweep would be zero or NaN.
 
     Raises:
         DeviceError: for coefficients of an observable, and for amplitudes of which one is zero.
     """
     for measurement in tape.measurements:
-        if measurement.obs is not None and any(map(_differentiated, measurement.obs.data)):
+        if measurement.obs is not None and any(map(_requires_gradient, measurement.obs.data)):
             raise DeviceError(
                 "gradients by the coefficients of an observable are not computed by the reverse sweep. Measure each "
                 "term and take the sum outside of the QNode, or detach the coefficients."
             )
     for operation in tape.operations:
-        if isinstance(operation, qml.StatePrep) and any(map(_differentiated, operation.data)):
+        if isinstance(operation, qml.StatePrep) and any(map(_requires_gradient, operation.data)):
             (amplitudes,) = qml.math.unwrap(operation.data)
             zeros = int(np.count_nonzero(np.asarray(qml.math.toarray(amplitudes)) == 0))
             if zeros:
@@ -295,7 +309,7 @@ def _check(tape: QuantumScript) -> tuple[Sequence[QuantumScript], Callable[..., 
     return (tape,), lambda results: results[0]
 
 
-def _differentiated(parameter: Any) -> bool:
+def _requires_gradient(parameter: Any) -> bool:
     """Return whether a gradient by a parameter is asked for; PennyLane's own arrays say so even outside of one."""
     if qml.math.get_interface(parameter) == "autograd":
         return bool(isbox(parameter))
@@ -311,10 +325,10 @@ def _check_order(config: ExecutionConfig | None) -> None:
     interface = "" if config is None or config.interface is None else config.interface.value
     if interface == "torch":
         # in a backward pass it means create_graph=True
-        second = sys.modules["torch"].is_grad_enabled()
+        is_second_order = sys.modules["torch"].is_grad_enabled()
     else:
-        second = interface == "autograd" and trace_stack.top >= 0
-    if second:
+        is_second_order = interface == "autograd" and trace_stack.top >= 0
+    if is_second_order:
         raise DeviceError(
             "second derivatives (create_graph=True, a Hessian) are not computed by the reverse sweep, and would be "
             "zero. Use diff_method='parameter-shift' with max_diff=2."
@@ -332,8 +346,8 @@ def _gather(
         sweeps: no whole Jacobian is wanted; with one, a batch is expanded first.
         stacks: gradients are vector-Jacobian products of the device, which may be those of stacked angles.
     """
-    found = gathered(tape, stacks=stacks) if sweeps or not _is_batch(tape) else None
-    return (tape if found is None else found,), lambda results: results[0]
+    gathered_tape = gather_gates(tape, stacks=stacks) if sweeps or not _is_batch(tape) else None
+    return (tape if gathered_tape is None else gathered_tape,), lambda results: results[0]
 
 
 @qml.transform  # type: ignore[untyped-decorator]
@@ -346,9 +360,9 @@ def _expand_batch(
         tape: the circuit; batches of prepared states and of matrices are expanded.
         sweeps: no whole Jacobian is wanted, which a batch does not have.
     """
-    batches = (op.name for op in tape.operations if op.batch_size is not None)
+    batched_names = (op.name for op in tape.operations if op.batch_size is not None)
     angles_only = not {"StatePrep", "BasisState", "QubitUnitary", "DiagonalQubitUnitary"} & {
-        *batches
+        *batched_names
     }
     if tape.batch_size is None or (sweeps and angles_only):
         return (tape,), lambda results: results[0]

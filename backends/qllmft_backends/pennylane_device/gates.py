@@ -12,7 +12,7 @@ from pennylane.ops.functions import bind_new_parameters
 from pennylane.resource import Resources, ResourcesOperation
 
 # Qiskit's gate of each operation without angles, and with one
-_PLAIN = {
+_FIXED_GATES = {
     "PauliX": "x",
     "PauliY": "y",
     "PauliZ": "z",
@@ -30,7 +30,7 @@ _PLAIN = {
     "CH": "ch",
     "SWAP": "swap",
 }
-_TURNED = {
+_ONE_ANGLE_GATES = {
     "RX": "rx",
     "RY": "ry",
     "RZ": "rz",
@@ -46,8 +46,8 @@ _TURNED = {
 }
 # and of each operation the order of its angles
 GATES: dict[str, tuple[str, tuple[int, ...]]] = {
-    **{name: (gate, ()) for name, gate in _PLAIN.items()},
-    **{name: (gate, (0,)) for name, gate in _TURNED.items()},
+    **{name: (gate, ()) for name, gate in _FIXED_GATES.items()},
+    **{name: (gate, (0,)) for name, gate in _ONE_ANGLE_GATES.items()},
     "U3": ("u", (0, 1, 2)),
     "Rot": ("u", (1, 2, 0)),  # RZ(ω) RY(θ) RZ(φ), up to a phase
 }
@@ -80,8 +80,15 @@ class GateSequence(ResourcesOperation):  # type: ignore[misc]
     @property
     def batch_size(self) -> int | None:
         """Return the size of the batch, or None for numbers."""
-        (own, *_) = self.ndim_params or (0,)
-        return next((np.shape(each)[-1] for each in self.data if np.ndim(each) > own), None)
+        (parameter_ndim, *_) = self.ndim_params or (0,)
+        return next(
+            (
+                np.shape(parameter)[-1]
+                for parameter in self.data
+                if np.ndim(parameter) > parameter_ndim
+            ),
+            None,
+        )
 
     @property
     def angles(self) -> list[Any]:
@@ -98,9 +105,13 @@ class GateSequence(ResourcesOperation):  # type: ignore[misc]
 
     def decomposition(self) -> list[Any]:
         """Return the gates."""
-        left = iter(self.angles)
+        remaining_angles = iter(self.angles)
         return [
-            gate(name, [next(left) for _ in GATES[name][1]], [self.wires[i] for i in places])
+            make_operation(
+                name,
+                [next(remaining_angles) for _ in GATES[name][1]],
+                [self.wires[i] for i in places],
+            )
             for name, places in self.hyperparameters["gates"]
         ]
 
@@ -121,12 +132,12 @@ class GateSequence(ResourcesOperation):  # type: ignore[misc]
 
 
 @bind_new_parameters.register  # type: ignore[untyped-decorator]
-def bound(op: GateSequence, params: Sequence[Any]) -> GateSequence:
+def rebind_angles(op: GateSequence, params: Sequence[Any]) -> GateSequence:
     """Return the gates with other angles."""
     return GateSequence(*params, wires=op.wires, **op.hyperparameters)
 
 
-def gate(name: str, angles: Iterable[Any], wires: Sequence[Any]) -> Any:
+def make_operation(name: str, angles: Iterable[Any], wires: Sequence[Any]) -> Any:
     """Return an operation by its name in `GATES`."""
     base = getattr(qml, name.removeprefix("Adjoint(").removesuffix(")"))(*angles, wires=wires)
     return qml.adjoint(base) if name.startswith("Adjoint(") else base

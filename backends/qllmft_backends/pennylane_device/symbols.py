@@ -22,13 +22,13 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.pennylane_device.gates import GATES
 
-_CLASSES = get_standard_gate_name_mapping()
-_IMAGINARY = 1e-12  # largest imaginary part of an angle
+_STANDARD_GATES = get_standard_gate_name_mapping()
+_MAX_IMAGINARY = 1e-12  # largest imaginary part of an angle
 # qubits of a sum of Pauli words that do not commute, whose matrix is diagonalized
-_MOST_DENSE_QUBITS = 8
-_METHODS = ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "exp", "log", "abs", "sign")
+_MAX_DENSE_QUBITS = 8
+_FUNCTION_METHODS = ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "exp", "log", "abs", "sign")
 _FUNCTIONS: dict[str, Callable[[ParameterExpression], Any]] = {
-    **{name: methodcaller(name) for name in _METHODS},
+    **{name: methodcaller(name) for name in _FUNCTION_METHODS},
     "absolute": methodcaller("abs"),
     "sqrt": lambda angle: angle**0.5,
     "square": lambda angle: angle**2,
@@ -43,7 +43,7 @@ def register_functions() -> None:
 
 def has_symbols(operation: Any) -> bool:
     """Return whether an operation has angles that are expressions of parameters."""
-    return any(isinstance(_expression(angle), ParameterExpression) for angle in operation.data)
+    return any(isinstance(_unwrap_angle(angle), ParameterExpression) for angle in operation.data)
 
 
 def symbolic_gate(operation: Any) -> Gate | None:
@@ -54,34 +54,35 @@ def symbolic_gate(operation: Any) -> Gate | None:
     if not has_symbols(operation):
         return None
     if isinstance(operation, Controlled):
-        base = symbolic_gate(operation.base)
-        if base is None or isinstance(operation.base, Exp):
+        base_gate = symbolic_gate(operation.base)
+        if base_gate is None or isinstance(operation.base, Exp):
             return None
         values = operation.control_values
-        state = sum(int(value) << i for i, value in enumerate(values))
-        return base.control(len(values), ctrl_state=state, annotated=False)
+        control_state = sum(int(value) << i for i, value in enumerate(values))
+        return base_gate.control(len(values), ctrl_state=control_state, annotated=False)
     if isinstance(operation, Adjoint):
-        base = symbolic_gate(operation.base)
-        return None if base is None else base.inverse()
+        base_gate = symbolic_gate(operation.base)
+        return None if base_gate is None else base_gate.inverse()
     if isinstance(operation, Exp):
-        return _evolution(operation)
-    angles = [_expression(angle) for angle in operation.data]
+        return _evolution_gate(operation)
+    angles = [_unwrap_angle(angle) for angle in operation.data]
     if operation.name == "U2":
         return U2Gate(*angles)
     if operation.name in GATES and operation.name != "Rot":
         name, order = GATES[operation.name]
-        return _CLASSES[name].base_class(*(angles[i] for i in order))
+        return _STANDARD_GATES[name].base_class(*(angles[i] for i in order))
     return None
 
 
-def _expression(angle: Any) -> Any:
+def _unwrap_angle(angle: Any) -> Any:
     """Return an angle in an array without axes as the number or the expression that it is."""
     return angle.item() if isinstance(angle, np.ndarray) and angle.ndim == 0 else angle
 
 
-def _evolution(operation: Exp) -> Gate | None:
+def _evolution_gate(operation: Exp) -> Gate | None:
     """Return exp(-i·time·H) of a sum of Pauli words, exactly; None if it is no such evolution."""
-    time, words = _time(operation), operation.base.pauli_rep
+    time = _evolution_time(operation)
+    words = operation.base.pauli_rep
     if words is None or not _is_real(time):
         return None
     n_qubits = len(operation.wires)
@@ -95,16 +96,16 @@ def _evolution(operation: Exp) -> Gate | None:
         return None
     if len(hamiltonian.paulis.group_commuting()) == 1:
         return PauliEvolutionGate(hamiltonian, time)
-    if n_qubits > _MOST_DENSE_QUBITS:
+    if n_qubits > _MAX_DENSE_QUBITS:
         return None
     return HamiltonianGate(hamiltonian.to_matrix(), time)
 
 
-def _time(operation: Exp) -> Any:
+def _evolution_time(operation: Exp) -> Any:
     """Return the time t of exp(-i·t·H)."""
     if isinstance(operation, Evolution):
-        return _expression(operation.param)
-    return _expression(operation.coeff) * 1j
+        return _unwrap_angle(operation.param)
+    return _unwrap_angle(operation.coeff) * 1j
 
 
 def _is_real(expression: ParameterExpression) -> bool:
@@ -114,12 +115,12 @@ def _is_real(expression: ParameterExpression) -> bool:
     for _ in range(2):
         values = random.uniform(0.1, 1.0, len(parameters)).tolist()
         value = complex(expression.bind(dict(zip(parameters, values, strict=True))).numeric())
-        if abs(value.imag) > _IMAGINARY:
+        if abs(value.imag) > _MAX_IMAGINARY:
             return False
     return True
 
 
-def parts_of(operation: Any) -> Sequence[Any]:
+def decompose_operation(operation: Any) -> Sequence[Any]:
     """Return the operations that one is made of, without a matrix of symbols."""
     # of a phase, PennyLane makes a gate on the controls
     is_phase = isinstance(operation, Controlled) and operation.base.name == "GlobalPhase"

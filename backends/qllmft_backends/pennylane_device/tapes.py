@@ -17,23 +17,23 @@ from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import StatePreparation, UnitaryGate, get_standard_gate_name_mapping
 from qiskit.quantum_info import SparsePauliOp
 
-from qllmft_backends.adjoint.chunks import KEPT_BYTES
+from qllmft_backends.adjoint.chunks import REUSED_BYTES
 from qllmft_backends.adjoint.complex_engine import ComplexEngine
 from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.program import lower, lower_complex
-from qllmft_backends.adjoint.program.gates import PARTS
+from qllmft_backends.adjoint.program.gates import GATE_PARTS
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.observables import PauliObservables, ZObservables
 from qllmft_backends.pennylane_device.gates import GATES, GateSequence
 from qllmft_backends.pennylane_device.symbols import symbolic_gate
 from qllmft_backends.protocol import Floats
 
-_CLASSES = get_standard_gate_name_mapping()
+_STANDARD_GATES = get_standard_gate_name_mapping()
 _WITHOUT_EFFECT = ("GlobalPhase", "Barrier", "Snapshot")  # on a measurement
 # of a gate, beside its parts on the engine
-_PHASES = {"x": pi / 2, "y": pi / 2, "sx": pi / 4, "sxdg": -pi / 4}
+_OMITTED_PHASES = {"x": pi / 2, "y": pi / 2, "sx": pi / 4, "sxdg": -pi / 4}
 _HALF_ANGLES = ("rz", "rxx", "ryy", "rzz")  # minus half their angle
-_ADDED = ("RX", "RY", "RZ", "PhaseShift", "U1")  # two by a and b are one by a + b
+_ADDITIVE_GATES = ("RX", "RY", "RZ", "PhaseShift", "U1")  # two by a and b are one by a + b
 _MATRICES = ("QubitUnitary", "DiagonalQubitUnitary")
 
 
@@ -52,7 +52,7 @@ def _is_gate(name: str, wires: Any) -> bool:
     return name in GATES and (name != "Identity" or len(wires) == 1)
 
 
-def differentiable(circuit: QuantumScript) -> bool:
+def is_differentiable(circuit: QuantumScript) -> bool:
     """Return whether all measurements are expectation values of real sums of Pauli words."""
     return bool(circuit.measurements) and all(
         isinstance(m, qml.measurements.ExpectationMP)
@@ -62,40 +62,54 @@ def differentiable(circuit: QuantumScript) -> bool:
     )
 
 
-def gathered(tape: QuantumScript, *, stacks: bool) -> QuantumScript | None:
+def gather_gates(tape: QuantumScript, *, stacks: bool) -> QuantumScript | None:
     """Return a tape with all gates as one operation, and None if it has other operations, shots or measurements.
 
     Args:
         tape: the circuit.
         stacks: stack angles that are tensors of torch, as PennyLane takes time for each parameter.
     """
-    place: dict[Any, int] = {}
-    gates, angles = [], []
+    position_by_wire: dict[Any, int] = {}
+    gates = []
+    angles = []
     for operation in tape.operations:
-        name, wires = operation.name, operation.wires
+        name = operation.name
+        wires = operation.wires
         if not _is_gate(name, wires):
             return None
-        gates.append((name, tuple([place.setdefault(wire, len(place)) for wire in wires])))
+        gates.append(
+            (
+                name,
+                tuple([position_by_wire.setdefault(wire, len(position_by_wire)) for wire in wires]),
+            )
+        )
         angles += operation.data
     sizes = {np.shape(angle) for angle in angles} - {()}
-    if not gates or len(sizes) > 1 or tape.shots or not differentiable(tape):
+    if not gates or len(sizes) > 1 or tape.shots or not is_differentiable(tape):
         return None
     for measurement in tape.measurements:
         for wire in measurement.wires:
-            place.setdefault(wire, len(place))
-    found = stacked(angles) if stacks else None
-    if found is not None:
+            position_by_wire.setdefault(wire, len(position_by_wire))
+    stacks_by_numbers = stack_angles(angles) if stacks else None
+    if stacks_by_numbers is not None:
         sequence = GateSequence(
-            *found.values(), wires=list(place), gates=tuple(gates), columns=tuple(found)
+            *stacks_by_numbers.values(),
+            wires=list(position_by_wire),
+            gates=tuple(gates),
+            columns=tuple(stacks_by_numbers),
         )
-        trained = set(tape.trainable_params)
-        trainable = [i for i, numbers in enumerate(found) if not trained.isdisjoint(numbers)]
+        trained_parameters = set(tape.trainable_params)
+        trainable = [
+            i
+            for i, numbers in enumerate(stacks_by_numbers)
+            if not trained_parameters.isdisjoint(numbers)
+        ]
         return QuantumScript([sequence], tape.measurements, trainable_params=trainable)
-    sequence = GateSequence(*angles, wires=list(place), gates=tuple(gates))
+    sequence = GateSequence(*angles, wires=list(position_by_wire), gates=tuple(gates))
     return QuantumScript([sequence], tape.measurements, trainable_params=tape.trainable_params)
 
 
-def stacked(angles: list[Any]) -> dict[tuple[int, ...], Any] | None:
+def stack_angles(angles: list[Any]) -> dict[tuple[int, ...], Any] | None:
     """Return a stack (n,) of the angles () and one (n, B) of the angles (B,), each by the numbers of its angles.
 
     None: they are not tensors of torch of one kind and device. Beside float64, they may be numbers.
@@ -104,17 +118,20 @@ def stacked(angles: list[Any]) -> dict[tuple[int, ...], Any] | None:
     if torch is None:
         return None
     tensors = [angle for angle in angles if isinstance(angle, torch.Tensor)]
-    kinds = {(angle.dtype, angle.device) for angle in tensors}
-    if len(kinds) != 1:
+    dtypes_and_devices = {(angle.dtype, angle.device) for angle in tensors}
+    if len(dtypes_and_devices) != 1:
         return None
-    ((dtype, device),) = kinds
+    ((dtype, device),) = dtypes_and_devices
     if len(tensors) < len(angles) and dtype != torch.float64:
         return None  # a number would be rounded
     by_shape: dict[Any, dict[int, Any]] = {}
     for number, angle in enumerate(angles):
         tensor = torch.as_tensor(angle, dtype=dtype, device=device)
         by_shape.setdefault(tensor.shape, {})[number] = tensor
-    return {tuple(each): torch.stack(list(each.values())) for each in by_shape.values()}
+    return {
+        tuple(tensor_by_number): torch.stack(list(tensor_by_number.values()))
+        for tensor_by_number in by_shape.values()
+    }
 
 
 def build(
@@ -122,38 +139,43 @@ def build(
     dtype: Literal["float32", "float64"],
     *,
     states: bool,
-    known: dict[Any, BuiltTape],
+    built_tapes: dict[Any, BuiltTape],
 ) -> BuiltTape:
-    """Return the engine for a circuit, from ``known`` if it has this structure.
+    """Return the engine for a circuit, from ``built_tapes`` if it has this structure.
 
     Args:
-        circuit: on wires 0, 1, ..., or `gathered` on any.
+        circuit: on wires 0, 1, ..., or `gather_gates` on any.
         dtype: ``float64`` or ``float32``.
         states: final states are asked for, and no expectation values.
-        known: engines by the structure of their circuits; a new one is added.
+        built_tapes: engines by the structure of their circuits; a new one is added.
     """
-    shape: Any
+    structure: Any
     if isinstance(circuit.operations[0] if circuit.operations else None, GateSequence):
         sequence = circuit.operations[0]
-        shape, wires = sequence.hyperparameters["gates"], sequence.wires.labels
+        structure = sequence.hyperparameters["gates"]
+        wires = sequence.wires.labels
     else:
         wires = tuple(range(max(1, circuit.num_wires)))
-        shape = tuple((op.name, tuple(op.wires), _constants(op)) for op in circuit.operations)
-    place = {wire: i for i, wire in enumerate(wires)}
-    measured = () if states else tuple(_terms(m.obs, place) for m in circuit.measurements)
-    key = (len(wires), dtype, shape, states, measured)
-    if key not in known:
-        gates = [each for op in circuit.operations for each in _opened(op, place)]
-        observables = [_sum(terms, len(wires)) for terms in measured]
-        known[key] = BuiltTape.of(QuantumScript(gates), len(wires), dtype, observables)
-    return known[key]
+        structure = tuple((op.name, tuple(op.wires), _constants(op)) for op in circuit.operations)
+    position_by_wire = {wire: i for i, wire in enumerate(wires)}
+    measured_terms = (
+        () if states else tuple(_pauli_terms(m.obs, position_by_wire) for m in circuit.measurements)
+    )
+    key = (len(wires), dtype, structure, states, measured_terms)
+    if key not in built_tapes:
+        gates = [gate for op in circuit.operations for gate in _map_gates(op, position_by_wire)]
+        observables = [_to_sparse_pauli(terms, len(wires)) for terms in measured_terms]
+        built_tapes[key] = BuiltTape.from_structure(
+            QuantumScript(gates), len(wires), dtype, observables
+        )
+    return built_tapes[key]
 
 
-def _opened(operation: Any, place: dict[Any, int]) -> list[Any]:
+def _map_gates(operation: Any, position_by_wire: dict[Any, int]) -> list[Any]:
     """Return the gates of an operation on wires 0, 1, ..."""
     if not isinstance(operation, GateSequence):
         return [operation]
-    return [each.map_wires(place) for each in operation.decomposition()]
+    return [gate.map_wires(position_by_wire) for gate in operation.decomposition()]
 
 
 def _constants(operation: Any) -> bytes:
@@ -167,24 +189,24 @@ def _constants(operation: Any) -> bytes:
 
 def pauli_sum(observable: Any, n_qubits: int) -> SparsePauliOp:
     """Return a sum of Pauli words on wires 0, 1, ... as one of Qiskit's."""
-    return _sum(_terms(observable, {i: i for i in range(n_qubits)}), n_qubits)
+    return _to_sparse_pauli(_pauli_terms(observable, {i: i for i in range(n_qubits)}), n_qubits)
 
 
-def _terms(
-    observable: Any, place: dict[Any, int]
+def _pauli_terms(
+    observable: Any, position_by_wire: dict[Any, int]
 ) -> tuple[tuple[str, tuple[int, ...], complex], ...]:
     """Return letters, places and coefficient of each word of a sum."""
     return tuple(
         (
             "".join(word.values()),
-            tuple([place[wire] for wire in word]),
+            tuple([position_by_wire[wire] for wire in word]),
             complex(qml.math.toarray(coefficient)),
         )
         for word, coefficient in observable.pauli_rep.items()
     )
 
 
-def _sum(terms: Any, n_qubits: int) -> SparsePauliOp:
+def _to_sparse_pauli(terms: Any, n_qubits: int) -> SparsePauliOp:
     return SparsePauliOp.from_sparse_list(list(terms) or [("", [], 0.0)], n_qubits)
 
 
@@ -196,10 +218,10 @@ class BuiltTape:
     sums: ZObservables
     n_qubits: int
     # the last forward pass for a gradient, by the bytes of its angles
-    _kept: dict[bytes, Any] = field(default_factory=dict, init=False)
+    _tape_by_angles: dict[bytes, Any] = field(default_factory=dict, init=False)
 
     @classmethod
-    def of(
+    def from_structure(
         cls,
         circuit: QuantumScript,
         n_qubits: int,
@@ -214,12 +236,14 @@ class BuiltTape:
             dtype: ``float64`` or ``float32``.
             observables: O sums of Pauli words; none: the engine gives final states.
         """
-        angles = ParameterVector("angle", len(_angles(circuit)))
-        gates = as_qiskit(circuit, n_qubits, list(angles))
+        angles = ParameterVector("angle", len(_gate_parameters(circuit)))
+        gates = to_qiskit_circuit(circuit, n_qubits, list(angles))
         if observables:
             try:
-                real = ZObservables.from_operators(observables, n_qubits)
-                return cls(AdjointEngine(lower(gates), real.masks, dtype), real, n_qubits)
+                z_observables = ZObservables.from_operators(observables, n_qubits)
+                return cls(
+                    AdjointEngine(lower(gates), z_observables.masks, dtype), z_observables, n_qubits
+                )
             except UnsupportedGateError:
                 pass  # the other engine runs any gates and strings
         strings = PauliObservables.from_operators(
@@ -229,10 +253,10 @@ class BuiltTape:
 
     def values(self, circuit: QuantumScript, *, before_gradient: bool) -> Floats:
         """Return expectation values (B, O). Before a gradient, states of moderate size are kept for it."""
-        angles = self.engine.program.angles(_parameters(circuit))
-        self._kept.clear()
-        if before_gradient and len(angles) << self.n_qubits <= KEPT_BYTES // 16:
-            values, self._kept[angles.tobytes()] = self.engine.forward(angles)
+        angles = self.engine.program.angles(_parameter_values(circuit))
+        self._tape_by_angles.clear()
+        if before_gradient and len(angles) << self.n_qubits <= REUSED_BYTES // 16:
+            values, self._tape_by_angles[angles.tobytes()] = self.engine.forward(angles)
         else:
             values = self.engine.values(angles)
         return np.asarray(values.astype(np.float64) @ self.sums.coefficients.T)
@@ -240,38 +264,44 @@ class BuiltTape:
     def state(self, circuit: QuantumScript) -> NDArray[np.complex128]:
         """Return final states (2, ..., 2), or (B, 2, ..., 2) of a batch, with wire 0 first as in PennyLane."""
         assert isinstance(self.engine, ComplexEngine)
-        angles = self.engine.program.angles(_parameters(circuit))
-        flat = self.engine.amplitudes(angles).astype(np.complex128)
-        flat *= np.exp(1j * np.reshape(_phase(circuit), (-1, 1)))
-        states = flat.reshape(-1, *[2] * self.n_qubits)
-        ordered = states.transpose(0, *range(self.n_qubits, 0, -1))
-        return ordered if circuit.batch_size is not None else ordered[0]
+        angles = self.engine.program.angles(_parameter_values(circuit))
+        amplitudes = self.engine.amplitudes(angles).astype(np.complex128)
+        amplitudes *= np.exp(1j * np.reshape(_omitted_phase(circuit), (-1, 1)))
+        states = amplitudes.reshape(-1, *[2] * self.n_qubits)
+        ordered_states = states.transpose(0, *range(self.n_qubits, 0, -1))
+        return ordered_states if circuit.batch_size is not None else ordered_states[0]
 
     def vjp(self, circuit: QuantumScript, weights: Floats) -> list[Any]:
         """Return the gradient of Σ weights (B, O) · values by each trainable parameter, in the parameter's shape."""
-        values = _parameters(circuit)
+        values = _parameter_values(circuit)
         angles = self.engine.program.angles(values)
-        tape: Any = self._kept.pop(angles.tobytes(), None) or self.engine.forward(angles)[1]
+        tape: Any = (
+            self._tape_by_angles.pop(angles.tobytes(), None) or self.engine.forward(angles)[1]
+        )
         by_angle, _ = self.engine.vjp(tape, weights @ self.sums.coefficients)
         columns = self.engine.program.by_parameter(by_angle, values)  # (B, P)
         if stacks := _stacks(circuit):
-            of_stacks = [stacks[index] for index in circuit.trainable_params]
+            trainable_stacks = [stacks[index] for index in circuit.trainable_params]
             return [
                 columns[:, numbers].T if stack.ndim == 2 else columns[:, numbers].sum(axis=0)
-                for stack, numbers in of_stacks
+                for stack, numbers in trainable_stacks
             ]
-        parameters, out = circuit.get_parameters(trainable_only=False), []
-        position = {index: column for column, (index, _) in enumerate(_angles(circuit))}
+        parameters = circuit.get_parameters(trainable_only=False)
+        gradients = []
+        column_by_index = {
+            index: column for column, (index, _) in enumerate(_gate_parameters(circuit))
+        }
         for index in circuit.trainable_params:
-            known = index in position
-            column = columns[:, position[index]] if known else np.zeros(len(columns))
-            out.append(column if np.shape(parameters[index]) else column.sum())
-        return out
+            is_gate_angle = index in column_by_index
+            column = columns[:, column_by_index[index]] if is_gate_angle else np.zeros(len(columns))
+            gradients.append(column if np.shape(parameters[index]) else column.sum())
+        return gradients
 
 
-def _angles(circuit: QuantumScript) -> list[tuple[int, Any]]:
+def _gate_parameters(circuit: QuantumScript) -> list[tuple[int, Any]]:
     """Return each parameter of the gates with its index among all parameters of the circuit."""
-    out, index = [], 0
+    out = []
+    index = 0
     for operation in circuit.operations:
         if operation.name in GATES or operation.name == "GateSequence":
             out += [(index + i, parameter) for i, parameter in enumerate(operation.data)]
@@ -291,21 +321,23 @@ def _stacks(circuit: QuantumScript) -> list[tuple[Floats, list[int]]]:
     return []
 
 
-def _parameters(circuit: QuantumScript) -> Floats:
+def _parameter_values(circuit: QuantumScript) -> Floats:
     """Return the parameters of the gates (B, P)."""
     if stacks := _stacks(circuit):
         out = np.empty((circuit.batch_size or 1, sum(len(numbers) for _, numbers in stacks)))
         for stack, numbers in stacks:
             out[:, numbers] = stack.T
         return out
-    angles = _angles(circuit)
+    angles = _gate_parameters(circuit)
     out = np.empty((circuit.batch_size or 1, len(angles)))
     for k, (_, angle) in enumerate(angles):
         out[:, k] = angle if type(angle) is np.ndarray else qml.math.toarray(angle)
     return out
 
 
-def as_qiskit(circuit: QuantumScript, n_qubits: int, angles: Iterable[Any]) -> QuantumCircuit:
+def to_qiskit_circuit(
+    circuit: QuantumScript, n_qubits: int, angles: Iterable[Any]
+) -> QuantumCircuit:
     """Return a circuit on wires 0, 1, ... with Qiskit's gates, up to a phase.
 
     Rotations of a wire about one axis that follow each other, as an encoding and the weights after it do, become one
@@ -319,39 +351,47 @@ def as_qiskit(circuit: QuantumScript, n_qubits: int, angles: Iterable[Any]) -> Q
     Raises:
         UnsupportedGateError: for an operation that the engine does not run.
     """
-    out, left = QuantumCircuit(n_qubits), iter(angles)
-    last: dict[int, tuple[str, int]] = {}  # operation on each wire, and its place in the circuit
+    qiskit_circuit = QuantumCircuit(n_qubits)
+    remaining_angles = iter(angles)
+    last_operation: dict[
+        int, tuple[str, int]
+    ] = {}  # operation on each wire, and its place in the circuit
     for operation in circuit.operations:
-        name, wires = operation.name, [int(wire) for wire in operation.wires]
-        place = len(out.data)
+        name = operation.name
+        wires = [int(wire) for wire in operation.wires]
+        place = len(qiskit_circuit.data)
         if name in GATES:
             gate, order = GATES[name]
-            given = [next(left) for _ in order]
-            if name in _ADDED and name == last.get(wires[0], ("", 0))[0]:
-                place = last[wires[0]][1]
-                total = given[0] + out.data[place].operation.params[0]
-                turned = _CLASSES[gate].base_class(total)
-                out.data[place] = out.data[place].replace(operation=turned)
+            gate_angles = [next(remaining_angles) for _ in order]
+            if name in _ADDITIVE_GATES and name == last_operation.get(wires[0], ("", 0))[0]:
+                place = last_operation[wires[0]][1]
+                total_angle = gate_angles[0] + qiskit_circuit.data[place].operation.params[0]
+                merged_gate = _STANDARD_GATES[gate].base_class(total_angle)
+                qiskit_circuit.data[place] = qiskit_circuit.data[place].replace(
+                    operation=merged_gate
+                )
             else:
-                out.append(_CLASSES[gate].base_class(*(given[i] for i in order)), wires)
+                qiskit_circuit.append(
+                    _STANDARD_GATES[gate].base_class(*(gate_angles[i] for i in order)), wires
+                )
         elif name in _MATRICES:
             matrix = np.asarray(qml.math.toarray(qml.matrix(operation, wire_order=operation.wires)))
             # PennyLane's first wire is the most significant
-            out.append(UnitaryGate(matrix), wires[::-1])
+            qiskit_circuit.append(UnitaryGate(matrix), wires[::-1])
         elif name == "StatePrep":
             amplitudes = np.asarray(operation.state_vector(wire_order=operation.wires)).reshape(-1)
-            out.append(StatePreparation(amplitudes), wires[::-1])
+            qiskit_circuit.append(StatePreparation(amplitudes), wires[::-1])
         elif (symbolic := symbolic_gate(operation)) is not None:
-            out.append(symbolic, wires)
+            qiskit_circuit.append(symbolic, wires)
         elif name not in _WITHOUT_EFFECT:
             raise UnsupportedGateError(
                 f"operation {name} on wires {wires} is none that the engine runs."
             )
-        last |= dict.fromkeys(wires, (name, place))
-    return out
+        last_operation |= dict.fromkeys(wires, (name, place))
+    return qiskit_circuit
 
 
-def _phase(circuit: QuantumScript) -> Any:
+def _omitted_phase(circuit: QuantumScript) -> Any:
     """Return the phase that the engine leaves out, () or (B,): its gates are those of PennyLane up to a phase."""
     total: Any = 0.0
     for operation in circuit.operations:
@@ -362,19 +402,23 @@ def _phase(circuit: QuantumScript) -> Any:
             total = total - (data[0] + data[2]) / 2
         elif operation.name in GATES:
             gate = GATES[operation.name][0]
-            half = data[0] * -0.5 if gate in _HALF_ANGLES else 0.0
-            total = total + _PHASES.get(gate, 0.0) + half
+            half_angle_phase = data[0] * -0.5 if gate in _HALF_ANGLES else 0.0
+            total = total + _OMITTED_PHASES.get(gate, 0.0) + half_angle_phase
         elif operation.name in _MATRICES:
-            total = total + _phase_of(UnitaryGate(qml.math.toarray(qml.matrix(operation))))
+            total = total + _omitted_gate_phase(
+                UnitaryGate(qml.math.toarray(qml.matrix(operation)))
+            )
     return total
 
 
-def _phase_of(operation: Any) -> float:
+def _omitted_gate_phase(operation: Any) -> float:
     """Return the same of one of Qiskit's gates with numbers as angles."""
-    if operation.name in PARTS:
-        half = -0.5 * float(operation.params[0]) if operation.name in _HALF_ANGLES else 0.0
-        return _PHASES.get(operation.name, 0.0) + half
+    if operation.name in GATE_PARTS:
+        half_angle_phase = (
+            -0.5 * float(operation.params[0]) if operation.name in _HALF_ANGLES else 0.0
+        )
+        return _OMITTED_PHASES.get(operation.name, 0.0) + half_angle_phase
     definition = operation.definition
     return float(definition.global_phase) + sum(
-        _phase_of(inner.operation) for inner in definition.data
+        _omitted_gate_phase(inner.operation) for inner in definition.data
     )

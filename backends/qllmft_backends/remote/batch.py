@@ -14,10 +14,10 @@ from qllmft_backends.observables import ZObservables, distribution, outcome_valu
 from qllmft_backends.protocol import Floats
 from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.errors import JobFailedError, RemoteRequestError
-from qllmft_backends.remote.ledger.chunk import KNOWN_ANSWER, Chunk, Setup
+from qllmft_backends.remote.ledger.chunk import KNOWN_ANSWER_NAME, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger, Place
-from qllmft_backends.remote.ledger.payload import Probabilities, known_state
-from qllmft_backends.remote.rows import under_way
+from qllmft_backends.remote.ledger.payload import Probabilities, known_answer_state
+from qllmft_backends.remote.rows import unfinished_jobs
 
 Circuits = Sequence[QuantumCircuit]
 
@@ -51,9 +51,9 @@ class Template:
         """Return one circuit per row of ``values`` (b, P), in radians, with the given ``names``."""
         circuits = []
         for row, name in zip(values, names, strict=True):
-            bound = self.circuit.assign_parameters(row)
-            bound.name = name
-            circuits.append(bound)
+            bound_circuit = self.circuit.assign_parameters(row)
+            bound_circuit.name = name
+            circuits.append(bound_circuit)
         return circuits
 
 
@@ -66,15 +66,16 @@ def check_unmeasured(circuit: QuantumCircuit) -> None:
         )
 
 
-def known_circuit(n_qubits: int, state: int = 0) -> QuantumCircuit:
+def known_answer_circuit(n_qubits: int, state: int = 0) -> QuantumCircuit:
     """Return the circuit with the answer ``state`` (qubit 0 the least significant bit), without measurements.
 
     It detects faulty hardware or software, with a gate on every qubit and CNOT gates along them (see `known_state`).
     All its gates are there for every answer.
     """
-    circuit, flips = QuantumCircuit(n_qubits, name=KNOWN_ANSWER), state ^ state << 1
+    circuit = QuantumCircuit(n_qubits, name=KNOWN_ANSWER_NAME)
+    ry_flips = state ^ state << 1
     for qubit in range(n_qubits):
-        circuit.ry(np.pi * (flips >> qubit & 1), qubit)
+        circuit.ry(np.pi * (ry_flips >> qubit & 1), qubit)
     for control in range(n_qubits - 1):
         circuit.cx(control, control + 1)
     return circuit
@@ -91,7 +92,7 @@ class CircuitBatch:
         machine: its name, for people.
         circuits_per_job: greatest number of circuits per job, without the one with a known answer.
         most_circuits, most_gates: the server's limits on a job, with that circuit.
-        known: circuit with a given known answer; None: the machine's jobs have none.
+        known_answer_template: circuit with a given known answer; None: the machine's jobs have none.
         checked: whether a circuit with a known answer goes first in each job.
         places: for each row of ``values`` its place in the ledger; None: still to be sent.
     """
@@ -103,7 +104,7 @@ class CircuitBatch:
     circuits_per_job: int
     most_circuits: float = inf
     most_gates: float = inf
-    known: Callable[[int], Template] | None = None
+    known_answer_template: Callable[[int], Template] | None = None
     checked: bool = False
     places: list[Place | None] = field(default_factory=list)
 
@@ -119,33 +120,42 @@ class CircuitBatch:
 
     def circuits(self, chunk: Chunk, token: str) -> list[QuantumCircuit]:
         """Return the bound, measured circuits of a chunk's job in its order, with names from its client token."""
-        bound = self.template.bind(chunk.values, chunk.names(token)[chunk.known_circuits :])
+        bound_circuits = self.template.bind(
+            chunk.values, chunk.names(token)[chunk.known_circuits :]
+        )
         if not chunk.checked:
-            return bound
-        assert self.known is not None
-        return [self.known(known_state(token, chunk.setup.n_qubits)).circuit, *bound]
+            return bound_circuits
+        assert self.known_answer_template is not None
+        return [
+            self.known_answer_template(known_answer_state(token, chunk.setup.n_qubits)).circuit,
+            *bound_circuits,
+        ]
 
-    def parts(self) -> list[list[int]]:
+    def missing_rows_by_job(self) -> list[list[int]]:
         """Return the missing rows divided into jobs, as the options ask and within the server's limits on a job."""
-        circuits, gates = self.most_circuits, self.most_gates
-        if self.checked and self.known is not None:
-            circuits, gates = circuits - 1, gates - self.known(0).gates
-        size = min(self.circuits_per_job, circuits, gates // max(1, self.template.gates))
-        missing, size = self.missing, int(max(1, size))
+        circuit_limit = self.most_circuits
+        gate_limit = self.most_gates
+        if self.checked and self.known_answer_template is not None:
+            circuit_limit = circuit_limit - 1
+            gate_limit = gate_limit - self.known_answer_template(0).gates
+        size = min(self.circuits_per_job, circuit_limit, gate_limit // max(1, self.template.gates))
+        missing = self.missing
+        size = int(max(1, size))
         return [missing[start : start + size] for start in range(0, len(missing), size)]
 
     def estimate(self) -> CostEstimate:
         """Return the cost of sending the missing circuits, without a price."""
-        missing, jobs = len(self.missing), len(self.parts())
+        n_missing = len(self.missing)
+        n_jobs = len(self.missing_rows_by_job())
         return CostEstimate(
             machine=self.machine,
-            circuits=missing,
-            known=len(self.places) - missing,
-            jobs=jobs,
+            circuits=n_missing,
+            known=len(self.places) - n_missing,
+            jobs=n_jobs,
             shots=self.setup.shots,
             gates=str(self.template),
-            known_answers=jobs if self.checked else 0,
-            can_check=self.known is not None,
+            known_answers=n_jobs if self.checked else 0,
+            can_check=self.known_answer_template is not None,
         )
 
 
@@ -163,7 +173,7 @@ class Submission:
 
 
 @dataclass(frozen=True)
-class Resampled:
+class BootstrapSamples:
     """Bootstrap samples of the shots of some circuits.
 
     Attributes:
@@ -177,52 +187,54 @@ class Resampled:
 
 def check_answers(chunks: Iterable[Chunk], ledger: Ledger) -> None:
     """Raise `JobFailedError` for jobs with a wrong known answer. It lists the jobs that are under way."""
-    wrong = [chunk for chunk in chunks if chunk.integrity_error]
-    if not wrong:
+    wrong_chunks = [chunk for chunk in chunks if chunk.integrity_error]
+    if not wrong_chunks:
         return
-    jobs = [job.job_id or f"chunk {job.chunk}" for job in under_way(ledger)]
-    running = (
-        f"{len(jobs)} job(s): {', '.join(jobs)}; stop them with `qllmft jobs cancel`"
-        if jobs
+    job_names = [job.job_id or f"chunk {job.chunk}" for job in unfinished_jobs(ledger)]
+    running_text = (
+        f"{len(job_names)} job(s): {', '.join(job_names)}; stop them with `qllmft jobs cancel`"
+        if job_names
         else "none"
     )
     raise JobFailedError(
-        "; ".join(f"{chunk.label}: {chunk.integrity_error}" for chunk in wrong)
-        + f". The results of {sum(len(chunk.values) for chunk in wrong)} circuits are in the ledger and are not used; "
-        f"no further job was sent. Still running at the server: {running}. Check the machine's status, and wait; then "
+        "; ".join(f"{chunk.label}: {chunk.integrity_error}" for chunk in wrong_chunks)
+        + f". The results of {sum(len(chunk.values) for chunk in wrong_chunks)} circuits are in the ledger "
+        "and are not used; "
+        f"no further job was sent. Still running at the server: {running_text}. Check the machine's status, and "
+        "wait; then "
         "retry_wrong=true sends these circuits again, and they are paid again."
     )
 
 
-def results_of(
-    batch: CircuitBatch, read: Callable[[Chunk, int], Probabilities | None], ledger: Path
+def results_from_ledger(
+    batch: CircuitBatch, read_result: Callable[[Chunk, int], Probabilities | None], ledger: Path
 ) -> list[Probabilities]:
-    """Return the result of each circuit, which ``read`` finds at its place, or raise `RemoteError` if one has none."""
+    """Return the result of each circuit, as ``read_result`` finds it. RemoteError if one has none."""
     if batch.missing:
         raise RemoteRequestError(
             f"{len(batch.missing)} of {len(batch.places)} samples are not in the ledger {ledger}: never accepted. "
             "Submit them first; `expectations` does both."
         )
-    found = [read(*place) for place in batch.places if place is not None]
-    results = [result for result in found if result is not None]
-    if len(results) < len(found):
-        failed = [chunk for chunk in batch.chunks if chunk.state == "failed"]
+    optional_results = [read_result(*place) for place in batch.places if place is not None]
+    results = [result for result in optional_results if result is not None]
+    if len(results) < len(optional_results):
+        failed_chunks = [chunk for chunk in batch.chunks if chunk.state == "failed"]
         raise JobFailedError(
-            f"{len(found) - len(results)} of {len(found)} circuits have no result: "
-            + "; ".join(f"{chunk.label}: {chunk.failure}" for chunk in failed)
+            f"{len(optional_results) - len(results)} of {len(optional_results)} circuits have no result: "
+            + "; ".join(f"{chunk.label}: {chunk.failure}" for chunk in failed_chunks)
             + f". The others are in the ledger. {batch.setup.after_failure}"
         )
     return results
 
 
-def resampled(
+def resample_shots(
     batch: CircuitBatch,
     results: Sequence[Probabilities],
     shots: int,
     observables: ZObservables,
     repeats: int,
     seed: int,
-) -> Resampled:
+) -> BootstrapSamples:
     """Return R = ``repeats`` bootstrap samples of the shots of each of B circuits, drawn with replacement.
 
     Without single shots the draws are from a multinomial distribution with the shots' frequencies, which is the same.
@@ -238,19 +250,25 @@ def resampled(
     """
     rng = np.random.default_rng(seed)
     values = np.empty((repeats, len(results), len(observables.coefficients)))
-    measured = [chunk.shots[i] for chunk, i in filter(None, batch.places) if chunk.shots]
-    single = [each for each in measured if each]
-    if len(single) == len(results):
-        for b, states_of_shots in enumerate(single):
-            states, index = np.unique(np.array(states_of_shots, np.int64), return_inverse=True)
+    ledger_shots = [chunk.shots[i] for chunk, i in filter(None, batch.places) if chunk.shots]
+    single_shots = [circuit_shots for circuit_shots in ledger_shots if circuit_shots]
+    if len(single_shots) == len(results):
+        for b, states_of_shots in enumerate(single_shots):
+            states, state_index = np.unique(
+                np.array(states_of_shots, np.int64), return_inverse=True
+            )
             outcomes = outcome_values(states, observables)  # (K, O)
             for r in range(repeats):
-                drawn = index[rng.integers(len(index), size=len(index))]
-                values[r, b] = np.bincount(drawn, minlength=len(states)) / len(index) @ outcomes
-        return Resampled(values, single_shots=True)
-    for b, result in enumerate(results):
-        counts = rng.multinomial(shots, distribution(result), size=repeats)  # (R, K)
+                drawn_indices = state_index[rng.integers(len(state_index), size=len(state_index))]
+                values[r, b] = (
+                    np.bincount(drawn_indices, minlength=len(states)) / len(state_index) @ outcomes
+                )
+        return BootstrapSamples(values, single_shots=True)
+    for b, probabilities in enumerate(results):
+        counts = rng.multinomial(shots, distribution(probabilities), size=repeats)  # (R, K)
         values[:, b] = (
-            counts / shots @ outcome_values(np.fromiter(result, np.int64, len(result)), observables)
+            counts
+            / shots
+            @ outcome_values(np.fromiter(probabilities, np.int64, len(probabilities)), observables)
         )
-    return Resampled(values, single_shots=False)
+    return BootstrapSamples(values, single_shots=False)

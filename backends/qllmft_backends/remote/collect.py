@@ -32,7 +32,7 @@ def collect(
         RemoteError: if the server cannot be asked.
     """
     pending = {chunk.id: chunk for chunk in chunks if chunk.state == "submitted"}
-    status: dict[str, str] = {}
+    statuses: dict[str, str] = {}
     problems: dict[str, RemoteError] = {}
     waits = index.route.waits
     deadline = Deadline(waits.deadline_s)
@@ -40,19 +40,19 @@ def collect(
         while pending:
             for chunk in list(pending.values()):
                 try:
-                    status[chunk.id] = poll(index, chunk, on_progress)
+                    statuses[chunk.id] = poll(index, chunk, on_progress)
                 except RemoteError as error:
                     if isinstance(error, JobFailedError) or error.status == NOT_FOUND:
                         problems[chunk.id] = error  # of this job alone
-                    elif error.transient and deadline.left() == 0:
-                        status.setdefault(chunk.id, "no answer")
+                    elif error.transient and deadline.seconds_left() == 0:
+                        statuses.setdefault(chunk.id, "no answer")
                     else:
                         raise
                 if chunk.state != "submitted" or chunk.id in problems:
                     del pending[chunk.id]
-            if pending and deadline.left() == 0:
+            if pending and deadline.seconds_left() == 0:
                 jobs = ", ".join(
-                    f"{chunk.job_id} ({status[chunk.id]})" for chunk in pending.values()
+                    f"{chunk.job_id} ({statuses[chunk.id]})" for chunk in pending.values()
                 )
                 raise JobTimeoutError(
                     f"after {deadline.seconds:g} s {len(pending)} job(s) have not ended: {jobs}. They continue at "
@@ -60,7 +60,7 @@ def collect(
                     "nothing is paid twice. A larger deadline_s waits longer here."
                 )
             if pending:
-                time.sleep(min(waits.poll_interval_s, deadline.left()))
+                time.sleep(min(waits.poll_interval_s, deadline.seconds_left()))
     return problems
 
 
@@ -70,32 +70,33 @@ def poll(index: JobIndex, chunk: Chunk, on_progress: OnProgress | None = None) -
     The results of a job with a wrong known answer are read once more: one wrong reading condemns no paid job. Those of
     a collected one are recorded again only if the answer is right now.
     """
-    job, ledger = own_job(index, chunk), index.ledger
+    job = find_chunk_job(index, chunk)
+    ledger = index.ledger
     if on_progress is not None:
         on_progress(str(chunk.job_id), job.status)
     if not job.ended:
         return job.status
-    results = index.route.read(chunk, job)
+    results = index.route.read_results(chunk, job)
     if chunk.wrong_answer(results):
         if chunk.integrity_error:
             return job.status
-        results = index.route.read(chunk, job)
+        results = index.route.read_results(chunk, job)
     if job.completed:
-        charged = {} if chunk.setup.free else index.route.charges(chunk, job)
-        ledger.record("collected", chunk.id, results=results, **charged)
+        charges = {} if chunk.setup.free else index.route.charges(chunk, job)
+        ledger.record("collected", chunk.id, results=results, **charges)
     else:
         ledger.record("failed", chunk.id, reason=job.reason, results=results)
     return job.status
 
 
-def own_job(index: JobIndex, chunk: Chunk) -> RemoteJob:
+def find_chunk_job(index: JobIndex, chunk: Chunk) -> RemoteJob:
     """Return the chunk's job, found by the client token if the recorded id is another's."""
     problem: RemoteError
     try:
         job = index.route.describe(str(chunk.job_id))
         token = job.token
         if not index.route.carries_tokens or (
-            token and any(own.startswith(token) for own in chunk.tokens)
+            token and any(chunk_token.startswith(token) for chunk_token in chunk.tokens)
         ):
             return job
         problem = JobFailedError(
@@ -108,7 +109,7 @@ def own_job(index: JobIndex, chunk: Chunk) -> RemoteJob:
         problem = error
     if index.searches:
         index.refresh(complete=True)
-        if found := index.find(chunk.tokens, [chunk.job_id]):
-            index.adopt(chunk, found[0])
+        if matching_jobs := index.find(chunk.tokens, [chunk.job_id]):
+            index.adopt(chunk, matching_jobs[0])
             return index.route.describe(str(chunk.job_id))
     raise problem

@@ -61,14 +61,16 @@ class CostEstimate:
         return self.price_each * self.circuits + self.known_price * self.known_answers
 
     def __str__(self) -> str:
-        each, most = f"{self.shots} shots each, {self.circuits * self.shots} in all", ""
+        shots_text = f"{self.shots} shots each, {self.circuits * self.shots} in all"
+        bound_text = ""
         if self.rounds:
-            each = f"{len(self.rounds)} rounds of {', '.join(map(str, self.rounds))} shots"
-            most = "at most "
+            shots_text = f"{len(self.rounds)} rounds of {', '.join(map(str, self.rounds))} shots"
+            bound_text = "at most "
         price = "unknown" if self.price is None else amount_text(self.price, self.unit)
         text = (
-            f"{self.machine}: {most}{self.circuits} circuits to send in {self.jobs} jobs ({self.known} known to the "
-            f"ledger), {each}; {self.gates}; estimated price: {most}{price}"
+            f"{self.machine}: {bound_text}{self.circuits} circuits to send in {self.jobs} jobs ({self.known} known "
+            "to the "
+            f"ledger), {shots_text}; {self.gates}; estimated price: {bound_text}{price}"
         )
         if self.expected is not None:
             text += f", {amount_text(self.expected, self.unit)} expected"
@@ -80,29 +82,31 @@ class CostEstimate:
         return f"{text}; {self.native}" if self.native else text
 
 
-def together(estimates: Sequence[CostEstimate]) -> CostEstimate:
+def sum_estimates(estimates: Sequence[CostEstimate]) -> CostEstimate:
     """Return one estimate of several calls. Gates, shots and unit are those of the last one."""
-    circuits = [each.circuits for each in estimates]
-    checks = [each.known_answers for each in estimates]
+    circuit_counts = [estimate.circuits for estimate in estimates]
+    known_answer_counts = [estimate.known_answers for estimate in estimates]
     return replace(
         estimates[-1],
-        circuits=sum(circuits),
-        known=sum(each.known for each in estimates),
-        jobs=sum(each.jobs for each in estimates),
-        known_answers=sum(checks),
-        price_each=_mean([each.price_each for each in estimates], circuits),
-        known_price=_mean([each.known_price for each in estimates], checks),
+        circuits=sum(circuit_counts),
+        known=sum(estimate.known for estimate in estimates),
+        jobs=sum(estimate.jobs for estimate in estimates),
+        known_answers=sum(known_answer_counts),
+        price_each=_mean_price([estimate.price_each for estimate in estimates], circuit_counts),
+        known_price=_mean_price(
+            [estimate.known_price for estimate in estimates], known_answer_counts
+        ),
     )
 
 
-def _mean(prices: Sequence[float | None], counts: Sequence[int]) -> float | None:
+def _mean_price(prices: Sequence[float | None], counts: Sequence[int]) -> float | None:
     """Return the mean price of a circuit over all that are counted; that of the last call if none is."""
-    paid = [(price, count) for price, count in zip(prices, counts, strict=True) if count]
-    if not paid:
+    priced_counts = [(price, count) for price, count in zip(prices, counts, strict=True) if count]
+    if not priced_counts:
         return prices[-1]
-    if any(price is None for price, _ in paid):
+    if any(price is None for price, _ in priced_counts):
         return None
-    return sum(float(price or 0) * count for price, count in paid) / sum(counts)
+    return sum(float(price or 0) * count for price, count in priced_counts) / sum(counts)
 
 
 Announce = Callable[[CostEstimate], None]
@@ -110,7 +114,7 @@ Confirm = Callable[[CostEstimate], bool]
 
 
 @dataclass(frozen=True)
-class Spent:
+class LedgerCharges:
     """Charges for the jobs of a ledger, or their estimates if the server reported no charge.
 
     Attributes:
@@ -126,9 +130,12 @@ class Spent:
     circuits: int = 0
 
     @classmethod
-    def of(cls, chunks: Iterable[Chunk], url: str) -> Spent:
+    def from_chunks(cls, chunks: Iterable[Chunk], url: str) -> LedgerCharges:
         """Return the charges for the jobs at the server ``url``, including doubtful jobs and duplicates."""
-        price, unit, unknown, circuits = 0.0, None, 0, 0
+        price = 0.0
+        unit = None
+        unknown = 0
+        circuits = 0
         for chunk in chunks:
             if chunk.setup.url != url:
                 continue
@@ -149,30 +156,41 @@ def amount_text(amount: float, unit: str | None) -> str:
     return f"{amount:.2f} {unit or ''}".rstrip()
 
 
-def refusal(estimate: CostEstimate, options: JobOptions, sent: int, before: Spent) -> str:
+def refusal(
+    estimate: CostEstimate, options: JobOptions, circuits_sent: int, spent_before: LedgerCharges
+) -> str:
     """Return why the ceilings of the options refuse a call, "" if they do not.
 
     Args:
         estimate: of the call.
         options: with the ceilings.
-        sent: circuits that the backend object has sent.
-        before: charges for the ledger's jobs.
+        circuits_sent: circuits that the backend object has sent.
+        spent_before: charges for the ledger's jobs.
     """
     if estimate.circuits == 0:
         return ""
-    more = estimate.circuits + estimate.known_answers
-    checks = f" and {estimate.known_answers} of known answer" if estimate.known_answers else ""
-    for name, most, total, place in (
-        ("circuit_budget", options.circuit_budget, sent + more, ""),
-        ("max_circuits", options.max_circuits, before.circuits + more, " in the ledger"),
+    new_circuits = estimate.circuits + estimate.known_answers
+    known_answer_text = (
+        f" and {estimate.known_answers} of known answer" if estimate.known_answers else ""
+    )
+    for name, limit, total, place_text in (
+        ("circuit_budget", options.circuit_budget, circuits_sent + new_circuits, ""),
+        (
+            "max_circuits",
+            options.max_circuits,
+            spent_before.circuits + new_circuits,
+            " in the ledger",
+        ),
     ):
-        if most is not None and total > most:
+        if limit is not None and total > limit:
             return (
-                f"{estimate.circuits} more circuits{checks} make {total}{place}, above {name} = {most}. Nothing of "
+                f"{estimate.circuits} more circuits{known_answer_text} make {total}{place_text}, above {name} = "
+                f"{limit}. Nothing of "
                 "this call was sent. Raise the budget, or take fewer samples"
-                + (", or set known_answer_shots=0." if checks else ".")
+                + (", or set known_answer_shots=0." if known_answer_text else ".")
             )
-    ceiling, unit = options.max_cost, estimate.unit or ""
+    cost_limit = options.max_cost
+    unit = estimate.unit or ""
     if not options.paid:
         return ""
     if estimate.price is None and options.needs_max_circuits and options.max_circuits is None:
@@ -180,24 +198,28 @@ def refusal(estimate: CostEstimate, options: JobOptions, sent: int, before: Spen
             f"the price of {estimate.circuits} circuits on {estimate.machine} is not known, so max_circuits is needed, "
             "or price_per_circuit and price_per_shot of your contract. Nothing was sent."
         )
-    if ceiling is None:
+    if cost_limit is None:
         return ""
     if estimate.price is None:
         return (
-            f"the price is unknown ({estimate.note}), so max_cost = {ceiling:g} cannot be kept. "
+            f"the price is unknown ({estimate.note}), so max_cost = {cost_limit:g} cannot be kept. "
             "Nothing was sent. To send without a price, omit max_cost and set yes."
         )
-    if before.unknown or (before.price and before.unit != estimate.unit):
+    if spent_before.unknown or (spent_before.price and spent_before.unit != estimate.unit):
         return (
-            f"{before.unknown or 'the'} circuits of the ledger have no price in {unit or 'the unit of the estimate'}, "
-            f"so max_cost = {ceiling:g}, a ceiling on all jobs of the ledger, cannot be kept. Nothing was sent. "
+            f"{spent_before.unknown or 'the'} circuits of the ledger have no price in "
+            f"{unit or 'the unit of the estimate'}, "
+            f"so max_cost = {cost_limit:g}, a ceiling on all jobs of the ledger, cannot be kept. Nothing was sent. "
             "Omit max_cost, or name another ledger."
         )
-    if before.price + estimate.price <= ceiling:
+    if spent_before.price + estimate.price <= cost_limit:
         return ""
-    spent = f" on top of {before.price:.2f} for the ledger's jobs" if before.price else ""
+    spent_text = (
+        f" on top of {spent_before.price:.2f} for the ledger's jobs" if spent_before.price else ""
+    )
     return (
-        f"the estimated price is {estimate.price:.2f} {unit}{spent}, above max_cost = {ceiling:g}. Nothing of this "
+        f"the estimated price is {estimate.price:.2f} {unit}{spent_text}, above max_cost = {cost_limit:g}. Nothing "
+        "of this "
         "call was sent. Take fewer samples or shots, or raise max_cost."
     )
 

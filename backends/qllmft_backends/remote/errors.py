@@ -6,7 +6,7 @@ from qllmft_backends.errors import BackendError
 
 NOT_FOUND = 404  # HTTP status
 # errors of reading a value of another form than expected
-MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+PARSE_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class RemoteError(BackendError):
@@ -37,7 +37,7 @@ class RemoteError(BackendError):
         self.unsent = unsent
         self.status = status
 
-    def reworded(self, message: str) -> RemoteError:
+    def with_message(self, message: str) -> RemoteError:
         """Return the same error with another message."""
         error = type(self)(message)
         error.__dict__.update(self.__dict__)

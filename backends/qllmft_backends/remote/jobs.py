@@ -26,17 +26,17 @@ from qllmft_backends.remote.batch import (
     Submission,
     Template,
     check_answers,
-    results_of,
+    results_from_ledger,
 )
 from qllmft_backends.remote.collect import OnProgress, collect, poll
 from qllmft_backends.remote.cost import (
     Announce,
     Confirm,
     CostEstimate,
-    Spent,
+    LedgerCharges,
     authorize,
     refusal,
-    together,
+    sum_estimates,
 )
 from qllmft_backends.remote.errors import (
     DuplicateJobWarning,
@@ -49,17 +49,17 @@ from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.options import Deadline, JobOptions, KnownAnswerOptions
 from qllmft_backends.remote.route import JobIndex, Route
-from qllmft_backends.remote.rows import JobsInterrupt, under_way
-from qllmft_backends.remote.send import check_patience, send, settle
-from qllmft_backends.requests import BETWEEN_ROUNDS
+from qllmft_backends.remote.rows import JobsInterrupt, unfinished_jobs
+from qllmft_backends.remote.send import check_patience, resolve_doubtful_chunk, send
+from qllmft_backends.requests import ROUND_SEED_STEP
 
 # fields of a `CostEstimate`; ``price_each`` is the price
-PriceOf = Callable[[Setup, Template], dict[str, Any]]
+PriceFunction = Callable[[Setup, Template], dict[str, Any]]
 
 # the circuit with a known answer adds more than a tenth to the price of a job of fewer
-_LEAST_CIRCUITS = 10
+_MIN_CHECKED_CIRCUITS = 10
 # with fewer, the noise of a good machine can turn a known answer on one qubit in 36
-LEAST_SHOTS = 20
+MIN_CHECKED_SHOTS = 20
 
 
 class Jobs:
@@ -74,32 +74,33 @@ class Jobs:
     def __init__(
         self, options: JobOptions, ledger: Ledger, open_route: Callable[[], Route]
     ) -> None:
-        self.options, self.ledger = options, ledger
+        self.options = options
+        self.ledger = ledger
         self.confirm: Confirm | None = None
         self.announce: Announce | None = None
         self.on_progress: OnProgress | None = None
         self._open_route = open_route
-        self._opened: Route | None = None
-        self._one_at_a_time = threading.Lock()  # Qiskit's primitives run in threads
+        self._current_route: Route | None = None
+        self._call_lock = threading.Lock()  # Qiskit's primitives run in threads
         self._circuits_sent = 0
-        self._allowed = 0  # circuits of later calls that were consented to
+        self._consented_circuits = 0  # circuits of later calls that were consented to
         self._cached_index: JobIndex | None = None
         self._machine_checked = False
 
     @property
     def route(self) -> Route:
         """Return the route to the server, opened at the first use."""
-        if self._opened is None:
-            self._opened = self._open_route()
-        return self._opened
+        if self._current_route is None:
+            self._current_route = self._open_route()
+        return self._current_route
 
     @property
     def index(self) -> JobIndex:
         """Return the index of the server's jobs, as far as it was read."""
-        now = self.route.server_time()
-        sent = any(c.attempts for c in self.ledger.chunks.values())
-        if now is not None and not sent and self.ledger.identity.created_at is None:
-            self.ledger.identity.set_created_at(now)
+        server_time = self.route.server_time()
+        has_attempts = any(c.attempts for c in self.ledger.chunks.values())
+        if server_time is not None and not has_attempts and self.ledger.identity.created_at is None:
+            self.ledger.identity.set_created_at(server_time)
         if self._cached_index is None:
             self._cached_index = self.route.index(self.ledger)
         return self._cached_index
@@ -107,18 +108,18 @@ class Jobs:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Read the ledger for one call."""
-        with self._one_at_a_time:
+        with self._call_lock:
             self.ledger.refresh()
             yield
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the ledger. Ctrl-C while jobs are under way becomes a `JobsInterrupt` that lists them."""
-        with self._one_at_a_time, self.ledger.lock():
+        with self._call_lock, self.ledger.lock():
             try:
                 yield
             except KeyboardInterrupt:
-                jobs = under_way(self.ledger)
+                jobs = unfinished_jobs(self.ledger)
                 if jobs:
                     raise JobsInterrupt(jobs, self.ledger.folder) from None
                 raise
@@ -132,25 +133,25 @@ class Jobs:
             retry_wrong=self._retries_wrong,
         )
 
-    def estimate(self, batch: CircuitBatch, price_of: PriceOf) -> CostEstimate:
+    def estimate(self, batch: CircuitBatch, price_function: PriceFunction) -> CostEstimate:
         """Return the cost of sending the missing circuits, with the reason for which the limits would refuse it."""
-        return self.limited(self._priced(batch, price_of), batch.setup.url)
+        return self.with_refusal(self._price_batch(batch, price_function), batch.setup.url)
 
-    def limited(self, estimate: CostEstimate, url: str) -> CostEstimate:
+    def with_refusal(self, estimate: CostEstimate, url: str) -> CostEstimate:
         """Return an estimate with the reason for which the limits would refuse it at the server ``url``."""
-        before = Spent.of(self.ledger.chunks.values(), url)
-        reason = refusal(estimate, self.options, self._circuits_sent, before)
+        spent_before = LedgerCharges.from_chunks(self.ledger.chunks.values(), url)
+        reason = refusal(estimate, self.options, self._circuits_sent, spent_before)
         return replace(estimate, refusal=reason)
 
-    def allow(self, estimate: CostEstimate, url: str) -> None:
+    def ask_consent(self, estimate: CostEstimate, url: str) -> None:
         """Ask for consent to circuits that are about to be sent to ``url``, or raise `CostRefusedError`.
 
         Later calls within the estimate ask for none.
         """
-        authorize(self.limited(estimate, url), self.options, self.confirm)
+        authorize(self.with_refusal(estimate, url), self.options, self.confirm)
         if estimate.circuits and self.options.paid and self.announce is not None:
             self.announce(estimate)
-        self._allowed = estimate.circuits
+        self._consented_circuits = estimate.circuits
 
     def submit(self, batch: CircuitBatch) -> Submission:
         """Send the circuits that the ledger lacks.
@@ -160,15 +161,15 @@ class Jobs:
             JobFailedError: if a known answer is wrong or missing; no further job was sent.
             RemoteError: if sending failed; accepted jobs are in the ledger.
         """
-        self._look_up(batch)
+        self._resolve_doubtful(batch)
         check_answers(batch.chunks, self.ledger)
         estimate = batch.estimate()
         if batch.missing and self.options.paid:
-            estimate = self._priced(batch, self.route.price)
+            estimate = self._price_batch(batch, self.route.price)
         url = batch.setup.url
-        if self.limited(estimate, url).refusal or estimate.circuits > self._allowed:
-            self.allow(estimate, url)
-        self._allowed -= estimate.circuits
+        if self.with_refusal(estimate, url).refusal or estimate.circuits > self._consented_circuits:
+            self.ask_consent(estimate, url)
+        self._consented_circuits -= estimate.circuits
         if batch.missing:
             with self.route.until(Deadline(self.options.deadline_s)):
                 self._send_missing(batch, estimate)
@@ -181,16 +182,16 @@ class Jobs:
         Raises:
             RemoteError: if a job cannot be read or a known answer is wrong. The others are in the ledger.
         """
-        self._look_up(batch)
+        self._resolve_doubtful(batch)
         chunks = batch.chunks
-        if waiting := [chunk for chunk in chunks if chunk.state == "submitted"]:
-            problems = collect(self.index, waiting, self.on_progress)
-            self.route.end_sessions(self.ledger, {chunk.session for chunk in waiting})
+        if waiting_chunks := [chunk for chunk in chunks if chunk.state == "submitted"]:
+            problems = collect(self.index, waiting_chunks, self.on_progress)
+            self.route.end_sessions(self.ledger, {chunk.session for chunk in waiting_chunks})
             for problem in problems.values():
                 raise problem
         check_answers(chunks, self.ledger)
-        alike = (c for c in self.ledger.chunks.values() if c.setup == batch.setup)
-        if any(chunk.doubtful for chunk in alike) and self.index.searches:
+        same_setup_chunks = (c for c in self.ledger.chunks.values() if c.setup == batch.setup)
+        if any(chunk.may_have_duplicate for chunk in same_setup_chunks) and self.index.searches:
             try:
                 self.index.refresh()
             except RemoteError as error:  # the results are in the ledger all the same
@@ -199,45 +200,52 @@ class Jobs:
             else:
                 self.index.reconcile()
 
-    def _look_up(self, batch: CircuitBatch) -> None:
+    def _resolve_doubtful(self, batch: CircuitBatch) -> None:
         """Find out which of the doubtful chunks were accepted, and read jobs with a wrong known answer again.
 
         That is free, and the first reading may be wrong.
         """
         chunks = self.ledger.chunks.values()
-        doubtful = [chunk for chunk in batch.chunks if chunk.state == "sent"]
-        for chunk in doubtful:
-            settle(self.index, chunk)
-        wrong = [c for c in chunks if c.integrity_error and c.setup == batch.setup]
-        for chunk in wrong:
+        doubtful_chunks = [chunk for chunk in batch.chunks if chunk.state == "sent"]
+        for chunk in doubtful_chunks:
+            resolve_doubtful_chunk(self.index, chunk)
+        wrong_chunks = [c for c in chunks if c.integrity_error and c.setup == batch.setup]
+        for chunk in wrong_chunks:
             try:
                 poll(self.index, chunk)
             except RemoteError:
                 if self._retries_wrong:  # its circuits would be paid again
                     raise
-        if doubtful or wrong:
+        if doubtful_chunks or wrong_chunks:
             self.find(batch)
 
-    def _priced(self, batch: CircuitBatch, price_of: PriceOf) -> CostEstimate:
+    def _price_batch(self, batch: CircuitBatch, price_function: PriceFunction) -> CostEstimate:
         """Return the cost of sending the missing circuits, including those with a known answer."""
-        price = price_of(batch.setup, batch.template)
+        price = price_function(batch.setup, batch.template)
         batch.checked = self._wants_known_answers(batch)
         estimate = replace(batch.estimate(), **price)
-        if not batch.checked or batch.known is None:
+        if not batch.checked or batch.known_answer_template is None:
             return estimate
-        circuit = batch.known(0)
-        checked = price_of(replace(batch.setup, circuit_sha256=circuit.sha256), circuit)
-        if checked.get("unit") != price.get("unit"):
+        known_answer_template = batch.known_answer_template(0)
+        known_answer_price = price_function(
+            replace(batch.setup, circuit_sha256=known_answer_template.sha256), known_answer_template
+        )
+        if known_answer_price.get("unit") != price.get("unit"):
             raise RemoteRequestError(
                 f"the server's price of a circuit is in {price.get('unit')!r}, and that of the circuit with a known "
-                f"answer in {checked.get('unit')!r}; expected one unit. Nothing was sent. Set known_answer_shots=0."
+                f"answer in {known_answer_price.get('unit')!r}; expected one unit. Nothing was sent. Set "
+                "known_answer_shots=0."
             )
-        return replace(estimate, known_price=checked["price_each"])
+        return replace(estimate, known_price=known_answer_price["price_each"])
 
     def _wants_known_answers(self, batch: CircuitBatch) -> bool:
         """Return whether a circuit with a known answer goes first in each job of a call."""
         options = self.options
-        if not (isinstance(options, KnownAnswerOptions) and batch.known and batch.missing):
+        if not (
+            isinstance(options, KnownAnswerOptions)
+            and batch.known_answer_template
+            and batch.missing
+        ):
             return False
         if options.known_answer_shots is not None:
             return options.known_answer_shots > 0
@@ -246,9 +254,11 @@ class Jobs:
             for c in self.ledger.chunks.values()
         ):  # sent again as they were, so that the server can recognise them by their client tokens
             return True
-        enough = batch.setup.shots >= LEAST_SHOTS and len(batch.values) >= _LEAST_CIRCUITS
-        mock = self._opened is not None and self._opened.is_mock
-        return enough and batch.most_circuits > 1 and not mock
+        is_worth_checking = (
+            batch.setup.shots >= MIN_CHECKED_SHOTS and len(batch.values) >= _MIN_CHECKED_CIRCUITS
+        )
+        is_mock = self._current_route is not None and self._current_route.is_mock
+        return is_worth_checking and batch.most_circuits > 1 and not is_mock
 
     @property
     def _retries_wrong(self) -> bool:
@@ -256,7 +266,9 @@ class Jobs:
 
     def _send_missing(self, batch: CircuitBatch, estimate: CostEstimate) -> None:
         """Send the missing circuits, unless the server holds them under our client tokens."""
-        route, ledger, setup = self.route, self.ledger, batch.setup
+        route = self.route
+        ledger = self.ledger
+        setup = batch.setup
         if not self._machine_checked:
             route.check(setup)
             self._machine_checked = True
@@ -267,10 +279,10 @@ class Jobs:
             index.refresh(complete=any(c.attempts and not c.job_id for c in ledger.chunks.values()))
             if index.reconcile():
                 self.find(batch)
-        parts = batch.parts()
-        planned = [batch.values[rows] for rows in parts]
-        index.check_orphans(ledger.tokens(setup, planned, batch.checked))
-        if not parts:  # the server had all of it
+        rows_by_job = batch.missing_rows_by_job()
+        planned_values = [batch.values[rows] for rows in rows_by_job]
+        index.check_orphans(ledger.tokens(setup, planned_values, batch.checked))
+        if not rows_by_job:  # the server had all of it
             return
         self._await_answers(batch.chunks)
         facts = {  # for people
@@ -284,13 +296,13 @@ class Jobs:
         }
         session = route.open_session(setup.backend, estimate.unit)
         try:
-            for number, rows in enumerate(parts):
+            for number, rows in enumerate(rows_by_job):
                 chunk = ledger.plan(setup, batch.values[rows], checked=batch.checked, **facts)
                 send(index, chunk, batch, session)
                 self._circuits_sent += chunk.circuits
                 for i, row in enumerate(rows):
                     batch.places[row] = (chunk, i)
-                if number == 0 and len(parts) > 1:
+                if number == 0 and len(rows_by_job) > 1:
                     self._await_answers([chunk])
         finally:
             if not isinstance(sys.exception(), KeyboardInterrupt):  # which waits for no server
@@ -298,13 +310,13 @@ class Jobs:
 
     def _await_answers(self, chunks: Iterable[Chunk]) -> None:
         """Wait for the chunks that are under way with a known answer, and check their answers."""
-        awaited = [chunk for chunk in chunks if chunk.checked and chunk.state == "submitted"]
-        if not awaited:
+        awaited_chunks = [chunk for chunk in chunks if chunk.checked and chunk.state == "submitted"]
+        if not awaited_chunks:
             return
-        for problem in collect(self.index, awaited, self.on_progress).values():
+        for problem in collect(self.index, awaited_chunks, self.on_progress).values():
             raise problem
-        check_answers(awaited, self.ledger)
-        for chunk in awaited:
+        check_answers(awaited_chunks, self.ledger)
+        for chunk in awaited_chunks:
             if chunk.state == "failed":
                 raise JobFailedError(
                     f"{chunk.label}, whose known answer was waited for, failed: {chunk.failure}. No further job was "
@@ -333,7 +345,7 @@ class JobsBackend(Backend):
     def _batch(self, circuit: QuantumCircuit, values: Floats) -> CircuitBatch:
         """Return the circuits of a call, checked and compiled, with their places in the ledger."""
 
-    def _measured(
+    def _run_circuits(
         self, circuit: QuantumCircuit, values: Floats, *, send: bool = True
     ) -> tuple[CircuitBatch, list[Probabilities]]:
         """Return the circuits of a call and the result of each, after sending those that the ledger lacks."""
@@ -344,10 +356,10 @@ class JobsBackend(Backend):
                 self.jobs.submit(batch)
             self.jobs.collect(batch)
             for chunk in batch.chunks:
-                self._read_more(chunk)
-            return batch, results_of(batch, self._result, self.jobs.ledger.folder)
+                self._read_extras(chunk)
+            return batch, results_from_ledger(batch, self._result, self.jobs.ledger.folder)
 
-    def _read_more(self, chunk: Chunk) -> None:
+    def _read_extras(self, chunk: Chunk) -> None:
         """Read what the options ask for beside a collected chunk's results into the ledger."""
 
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
@@ -370,20 +382,28 @@ class JobsBackend(Backend):
                 f"a round has {shots} shots, and {self.name} takes {self.fewest_shots} or more with these options. "
                 "Nothing was sent. Ask for fewer rounds, or more shots."
             )
-        changed, own = copy(self), self.options
-        new = {"shots": shots, "repetition": own.repetition + number * BETWEEN_ROUNDS}
-        changed.options = own.model_copy(update=new)
-        return changed
+        round_backend = copy(self)
+        options = self.options
+        round_options = {
+            "shots": shots,
+            "repetition": options.repetition + number * ROUND_SEED_STEP,
+        }
+        round_backend.options = options.model_copy(update=round_options)
+        return round_backend
 
-    def merged(self, estimates: Sequence[CostEstimate]) -> CostEstimate:
+    def merge_estimates(self, estimates: Sequence[CostEstimate]) -> CostEstimate:
         """Return one estimate of several calls, with the reason for which the limits would refuse it."""
-        total = together(estimates)
-        return total if self.jobs is None else self.jobs.limited(total, self.address)
+        total_estimate = sum_estimates(estimates)
+        return (
+            total_estimate
+            if self.jobs is None
+            else self.jobs.with_refusal(total_estimate, self.address)
+        )
 
     def authorize(self, estimate: CostEstimate) -> None:
         """Ask for consent to the circuits of several calls, or raise `CostRefusedError`."""
         if self.jobs is not None:
-            self.jobs.allow(estimate, self.address)
+            self.jobs.ask_consent(estimate, self.address)
 
     @property
     def consented(self) -> bool:
@@ -414,5 +434,5 @@ class JobsBackend(Backend):
         # of its own: another thread may be using the one of the jobs
         ledger = Ledger(self.jobs.ledger.folder)
         ledger.refresh()
-        jobs = under_way(ledger)
+        jobs = unfinished_jobs(ledger)
         return str(JobsInterrupt(jobs, ledger.folder)) if jobs else ""

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING
 from qllmft_backends.errors import BackendError, MissingExtraError
 from qllmft_backends.remote.errors import NOT_FOUND, RemoteError, RemoteRequestError
 from qllmft_backends.remote.ionq.options import IonQConnection
-from qllmft_backends.remote.ledger.chunk import PROVIDERS_URL, UNDER_WAY, Chunk, sessions_under_way
+from qllmft_backends.remote.ledger.chunk import (
+    PROVIDERS_URL,
+    UNDER_WAY_STATES,
+    Chunk,
+    sessions_under_way,
+)
 from qllmft_backends.remote.ledger.ledger import Ledger
-from qllmft_backends.remote.ledger.payload import at
-from qllmft_backends.remote.rows import ENDED_FREE, Job, duplicate_of, rows_of
+from qllmft_backends.remote.ledger.payload import value_at_path
+from qllmft_backends.remote.rows import UNCHARGED_STATES, Job, duplicate_row, job_rows
 
 if TYPE_CHECKING:
     from qllmft_backends.remote.collect import OnProgress
@@ -33,34 +38,37 @@ def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
         RemoteRequestError: if ``folder`` holds none.
         RemoteError: if the server cannot be asked.
     """
-    ledger = _open(folder)
-    asked = [chunk for chunk in ledger.chunks.values() if chunk.open]
-    if ask is None or not asked or asked[0].setup.url == PROVIDERS_URL:
-        return rows_of(ledger)
-    index = _route(ledger, asked, ask).index(ledger)
+    ledger = _open_ledger(folder)
+    open_chunks = [chunk for chunk in ledger.chunks.values() if chunk.may_change_at_server]
+    if ask is None or not open_chunks or open_chunks[0].setup.url == PROVIDERS_URL:
+        return job_rows(ledger)
+    index = _open_route(ledger, open_chunks, ask).index(ledger)
     index.refresh()
-    chunks, rows = {chunk.id: chunk for chunk in asked}, []
-    for row in rows_of(ledger):
-        chunk = chunks.get(row.chunk or "")
+    chunk_by_id = {chunk.id: chunk for chunk in open_chunks}
+    rows = []
+    for row in job_rows(ledger):
+        chunk = chunk_by_id.get(row.chunk or "")
         if chunk is None or row.state == "duplicate":
             rows.append(row)
             continue
-        listed = {job.job_id: job.status for job in index.find(chunk.tokens)}
-        own = chunk.job_id or next(iter(listed), None)
-        if own is not None and row.state in ("planned", *UNDER_WAY):
-            row = replace(row, job_id=own)
+        status_by_job = {job.job_id: job.status for job in index.find(chunk.tokens)}
+        chunk_job_id = chunk.job_id or next(iter(status_by_job), None)
+        if chunk_job_id is not None and row.state in ("planned", *UNDER_WAY_STATES):
+            row = replace(row, job_id=chunk_job_id)
             try:
-                state = listed.get(own) or index.route.describe(own).status
+                state = status_by_job.get(chunk_job_id) or index.route.describe(chunk_job_id).status
                 row = replace(row, state=state)
             except RemoteError as error:
                 if error.status != NOT_FOUND:
                     raise
                 row = replace(row, state="missing", note=str(error))
-        known = (own, *chunk.duplicates)
-        late = [
-            job for job, state in listed.items() if job not in known and state not in ENDED_FREE
+        known_job_ids = (chunk_job_id, *chunk.duplicates)
+        late_job_ids = [
+            job
+            for job, state in status_by_job.items()
+            if job not in known_job_ids and state not in UNCHARGED_STATES
         ]
-        rows += [row, *(duplicate_of(row, chunk, job_id) for job_id in late)]
+        rows += [row, *(duplicate_row(row, chunk, job_id) for job_id in late_job_ids)]
     return rows
 
 
@@ -72,11 +80,11 @@ def server_jobs(
     ``backend`` is the API's name of a machine, ``simulator`` or ``qpu.forte-1``; None: all.
     """
     rows = []
-    for job in islice(_ionq(connection).client.jobs(backend), limit):
+    for job in islice(_open_ionq_route(connection).client.jobs(backend), limit):
         failure, shots, submitted_at = (job.get(k) for k in ("failure", "shots", "submitted_at"))
         if isinstance(failure, dict):
             failure = failure.get("message") or failure.get("error")
-        circuits = at(job, "stats", "circuits")
+        circuits = value_at_path(job, "stats", "circuits")
         row = Job(
             job_id=str(job.get("id")),
             state=str(job.get("status")),
@@ -103,27 +111,28 @@ def wait(
         JobTimeoutError: at ``connection.deadline_s``; jobs that ended before are in the ledger.
         RemoteError: see `qllmft_backends.remote.errors`.
     """
-    ledger = _open(folder)
+    ledger = _open_ledger(folder)
     with ledger.lock():
-        chunks = [chunk for chunk in ledger.chunks.values() if chunk.open]
+        chunks = [chunk for chunk in ledger.chunks.values() if chunk.may_change_at_server]
         problems: dict[str, RemoteError] = {}
         if chunks:
             from qllmft_backends.remote.collect import collect
-            from qllmft_backends.remote.send import settle
+            from qllmft_backends.remote.send import resolve_doubtful_chunk
 
-            route = _route(ledger, chunks, connection)
-            index, sessions = route.index(ledger), sessions_under_way(chunks)
+            route = _open_route(ledger, chunks, connection)
+            index = route.index(ledger)
+            sessions = sessions_under_way(chunks)
             if not index.searches:  # a doubtful job then is an error
                 problems = collect(index, chunks, on_progress)
             for chunk in chunks:
-                settle(index, chunk)
-            if index.searches and any(chunk.doubtful for chunk in chunks):
+                resolve_doubtful_chunk(index, chunk)
+            if index.searches and any(chunk.may_have_duplicate for chunk in chunks):
                 index.refresh()
                 index.reconcile()
             problems |= collect(index, chunks, on_progress)
             route.end_sessions(ledger, sessions)
         rows = []
-        for row in rows_of(ledger):
+        for row in job_rows(ledger):
             problem = problems.get(row.chunk or "")
             if problem is not None and row.state == "submitted":
                 state = "missing" if problem.status == NOT_FOUND else row.state
@@ -134,7 +143,7 @@ def wait(
 
 def cancel(job_ids: Iterable[str], connection: IonQConnection) -> list[str]:
     """Cancel jobs at IonQ's server and return one line per job. A job that has ended stays as it is."""
-    return _canceled(_ionq(connection), job_ids)
+    return _cancel_jobs(_open_ionq_route(connection), job_ids)
 
 
 def cancel_ledger(
@@ -149,24 +158,27 @@ def cancel_ledger(
         connection: to IonQ's server, for jobs that were sent there.
         only: ids of the jobs to cancel, whose sessions go on; empty: all.
     """
-    ledger = _open(folder)
+    ledger = _open_ledger(folder)
     chunks = list(ledger.chunks.values())
     if only:
-        sent = (job for c in chunks for job in (c.job_id, *c.duplicates))
-        jobs, sessions = [job for job in sent if job and job in only], []
+        sent_job_ids = (job for c in chunks for job in (c.job_id, *c.duplicates))
+        job_ids = [job for job in sent_job_ids if job and job in only]
+        sessions = []
     else:
-        chunks = [c for c in chunks if c.state in UNDER_WAY or c.duplicates]
-        jobs = [str(c.job_id) for c in chunks if c.state == "submitted"]
-        jobs += [job for c in chunks for job in c.duplicates]
+        chunks = [c for c in chunks if c.state in UNDER_WAY_STATES or c.duplicates]
+        job_ids = [str(c.job_id) for c in chunks if c.state == "submitted"]
+        job_ids += [job for c in chunks for job in c.duplicates]
         sessions = sorted(sessions_under_way(chunks))
-    if not jobs and not sessions:
+    if not job_ids and not sessions:
         return []
-    route = _route(ledger, chunks, connection)
-    ended = [f"session {session}: ended" for session in sessions if route.end_session(session)]
-    return [*_canceled(route, jobs), *ended]
+    route = _open_route(ledger, chunks, connection)
+    ended_lines = [
+        f"session {session}: ended" for session in sessions if route.end_session(session)
+    ]
+    return [*_cancel_jobs(route, job_ids), *ended_lines]
 
 
-def _canceled(route: Route, job_ids: Iterable[str]) -> list[str]:
+def _cancel_jobs(route: Route, job_ids: Iterable[str]) -> list[str]:
     lines = []
     for job_id in job_ids:
         try:
@@ -176,7 +188,7 @@ def _canceled(route: Route, job_ids: Iterable[str]) -> list[str]:
     return lines
 
 
-def _open(folder: Path) -> Ledger:
+def _open_ledger(folder: Path) -> Ledger:
     ledger = Ledger(folder)
     if not ledger.path.exists():
         raise RemoteRequestError(
@@ -186,24 +198,24 @@ def _open(folder: Path) -> Ledger:
     return ledger
 
 
-def _route(ledger: Ledger, chunks: Sequence[Chunk], connection: IonQConnection) -> Route:
+def _open_route(ledger: Ledger, chunks: Sequence[Chunk], connection: IonQConnection) -> Route:
     """Return the route to the machine of a ledger's chunks. The key goes to no server that a file names."""
     if chunks[0].setup.url == PROVIDERS_URL:
-        from qllmft_backends.remote.machines.backend import route_of
+        from qllmft_backends.remote.machines.backend import open_route
 
-        return route_of(ledger, chunks[0])
+        return open_route(ledger, chunks[0])
     for chunk in chunks:
         if chunk.setup.url != connection.address():
             raise RemoteRequestError(
                 f"{chunk.label} was sent to {chunk.setup.url}, and the options name {connection.address()}. "
                 "Name that server: option url, or the environment variable QISKIT_IONQ_API_URL."
             )
-    return _ionq(connection)
+    return _open_ionq_route(connection)
 
 
-def _ionq(connection: IonQConnection) -> IonQRoute:
+def _open_ionq_route(connection: IonQConnection) -> IonQRoute:
     try:
         from qllmft_backends.remote.ionq.route import IonQRoute
     except ModuleNotFoundError as error:
-        raise MissingExtraError.of("a job of IonQ", error, "ionq") from error
+        raise MissingExtraError.from_import_error("a job of IonQ", error, "ionq") from error
     return IonQRoute(connection)

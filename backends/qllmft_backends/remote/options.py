@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-LONGEST_S = 31_536_000.0  # a year; the system's own waits end near 9e9 seconds
+MAX_WAIT_S = 31_536_000.0  # a year; the system's own waits end near 9e9 seconds
 
 
 class Waits(BaseModel):
@@ -27,10 +27,10 @@ class Waits(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    retry_s: float = Field(120.0, ge=0, le=LONGEST_S)
-    deadline_s: float = Field(3600.0, gt=0, le=LONGEST_S)
-    poll_interval_s: float = Field(5.0, gt=0, le=LONGEST_S)
-    settle_s: float = Field(300.0, ge=0, le=LONGEST_S)
+    retry_s: float = Field(120.0, ge=0, le=MAX_WAIT_S)
+    deadline_s: float = Field(3600.0, gt=0, le=MAX_WAIT_S)
+    poll_interval_s: float = Field(5.0, gt=0, le=MAX_WAIT_S)
+    settle_s: float = Field(300.0, ge=0, le=MAX_WAIT_S)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -106,12 +106,12 @@ class Deadline:
     seconds: float
     _start: float = field(default_factory=time.monotonic)
 
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Return the seconds that are left. 0 once it has passed."""
         return max(0.0, self._start + self.seconds - time.monotonic())
 
 
-class Deadlined:
+class DeadlineMixin:
     """Base of classes that repeat reads, at most until the deadline of a block."""
 
     deadline = Deadline(inf)
@@ -119,8 +119,9 @@ class Deadlined:
     @contextmanager
     def until(self, deadline: Deadline) -> Iterator[None]:
         """Stop repeating reads at ``deadline``."""
-        outer, self.deadline = self.deadline, deadline
+        outer_deadline = self.deadline
+        self.deadline = deadline
         try:
             yield
         finally:
-            self.deadline = outer
+            self.deadline = outer_deadline

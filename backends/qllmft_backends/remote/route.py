@@ -13,8 +13,8 @@ from qllmft_backends.remote.errors import DuplicateJobWarning
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup, sessions_under_way
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
-from qllmft_backends.remote.options import Deadlined, Waits
-from qllmft_backends.remote.rows import ENDED_FREE, duplicate_text
+from qllmft_backends.remote.options import DeadlineMixin, Waits
+from qllmft_backends.remote.rows import UNCHARGED_STATES, duplicate_text
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ class JobIndex:
     searches = False
 
     def __init__(self, route: Route, ledger: Ledger) -> None:
-        self.route, self.ledger = route, ledger
+        self.route = route
+        self.ledger = ledger
 
     def refresh(self, *, complete: bool = False) -> None:
         """Ask the server, or raise `RemoteError`. Before a second sending the answer has to be ``complete``."""
@@ -71,16 +72,20 @@ class JobIndex:
         del tokens
         return []
 
-    def check_orphans(self, planned: Iterable[str]) -> None:
-        """Raise `LedgerError` if jobs of this ledger are neither in it nor ``planned`` (tokens)."""
+    def check_orphans(self, planned_tokens: Iterable[str]) -> None:
+        """Raise `LedgerError` if jobs of this ledger are neither in it nor ``planned_tokens`` (tokens)."""
 
-    def find(self, tokens: Iterable[str], known: Iterable[str | None] = ()) -> list[ListedJob]:
-        """Return the jobs that carry one of ``tokens`` except for the ids in ``known``. Uncharged ones come last."""
-        excluded = set(known)
-        found = [job for job in self.with_tokens(tokens) if job.job_id not in excluded]
-        return sorted(found, key=lambda job: job.status in ENDED_FREE)
+    def find(
+        self, tokens: Iterable[str], known_job_ids: Iterable[str | None] = ()
+    ) -> list[ListedJob]:
+        """Return the jobs that carry one of ``tokens``, without ``known_job_ids``. Uncharged ones come last."""
+        excluded_job_ids = set(known_job_ids)
+        matching_jobs = [
+            job for job in self.with_tokens(tokens) if job.job_id not in excluded_job_ids
+        ]
+        return sorted(matching_jobs, key=lambda job: job.status in UNCHARGED_STATES)
 
-    def to_reconcile(self) -> list[Chunk]:
+    def chunks_to_reconcile(self) -> list[Chunk]:
         """Return the chunks for which the server may hold a job that the ledger lacks."""
         return list(self.ledger.chunks.values())
 
@@ -90,44 +95,48 @@ class JobIndex:
         A chunk that counted as never accepted becomes submitted. A second job of a chunk becomes a duplicate, with a
         `DuplicateJobWarning`.
         """
-        adopted = False
-        for chunk in self.to_reconcile():
-            found = self.find(chunk.tokens, [chunk.job_id, *chunk.duplicates])
-            if found and chunk.job_id is None:
-                self.adopt(chunk, found.pop(0))
-                adopted = True
+        has_adopted = False
+        for chunk in self.chunks_to_reconcile():
+            unrecorded_jobs = self.find(chunk.tokens, [chunk.job_id, *chunk.duplicates])
+            if unrecorded_jobs and chunk.job_id is None:
+                self.adopt(chunk, unrecorded_jobs.pop(0))
+                has_adopted = True
             for job in self.find(chunk.tokens):
-                if job.job_id in chunk.duplicates and job.status in ENDED_FREE:
+                if job.job_id in chunk.duplicates and job.status in UNCHARGED_STATES:
                     self.ledger.record("duplicate", chunk.id, job_id=job.job_id, charged=False)
-            for job in found:
-                if job.status not in ENDED_FREE:
+            for job in unrecorded_jobs:
+                if job.status not in UNCHARGED_STATES:
                     self.ledger.record("duplicate", chunk.id, job_id=job.job_id, charged=True)
                     warnings.warn(
                         duplicate_text(chunk, job.job_id), DuplicateJobWarning, stacklevel=2
                     )
-        return adopted
+        return has_adopted
 
     def adopt(self, chunk: Chunk, job: ListedJob) -> None:
         """Record ``job``, which carries a token of the chunk, as the chunk's.
 
         If the server answered another chunk with the id of this job, that chunk gets the job with its own token first.
         """
-        holder = self.ledger.holder(job.job_id)
+        holder = self.ledger.find_holder(job.job_id)
         if holder is not None and holder is not chunk and holder.state == "submitted":
-            own = next(iter(self.find(holder.tokens, [job.job_id])), None)
-            if own is not None and own.job_id in holder.duplicates:  # it counted as one before
-                self.ledger.record("duplicate", holder.id, job_id=own.job_id, charged=False)
-            if own is not None and self.ledger.holder(own.job_id) is None:
-                self._record(holder, own)
+            holder_job = next(iter(self.find(holder.tokens, [job.job_id])), None)
+            if (
+                holder_job is not None and holder_job.job_id in holder.duplicates
+            ):  # it counted as one before
+                self.ledger.record("duplicate", holder.id, job_id=holder_job.job_id, charged=False)
+            if holder_job is not None and self.ledger.find_holder(holder_job.job_id) is None:
+                self._record(holder, holder_job)
         self._record(chunk, job)
 
     def _record(self, chunk: Chunk, job: ListedJob) -> None:
         token = next(token for token in chunk.tokens if token.startswith(job.token))
         mock = self.route.is_mock
-        self.ledger.submitted(chunk, job.job_id, token, found_by="client token", sandbox=mock)
+        self.ledger.record_submission(
+            chunk, job.job_id, token, found_by="client token", sandbox=mock
+        )
 
 
-class Route(Deadlined, ABC):
+class Route(DeadlineMixin, ABC):
     """Route to the machines of one provider. Reads are repeated until the deadline of `until`.
 
     Attributes:
@@ -179,7 +188,7 @@ class Route(Deadlined, ABC):
         """Return a job as the server describes it, or raise `RemoteError`."""
 
     @abstractmethod
-    def read(self, chunk: Chunk, job: RemoteJob) -> Sequence[Probabilities | None]:
+    def read_results(self, chunk: Chunk, job: RemoteJob) -> Sequence[Probabilities | None]:
         """Return the results of a job that has ended in the order of its circuits; None: a circuit has none."""
 
     @abstractmethod

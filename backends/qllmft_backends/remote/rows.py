@@ -8,11 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qllmft_backends.remote.cost import MOCK_UNIT, amount_text
-from qllmft_backends.remote.ledger.chunk import OBJECT, PROVIDERS_URL, UNDER_WAY, Chunk
+from qllmft_backends.remote.ledger.chunk import (
+    OBJECT_PREFIX,
+    PROVIDERS_URL,
+    UNDER_WAY_STATES,
+    Chunk,
+)
 from qllmft_backends.remote.ledger.ledger import Ledger
 
-ENDED_FREE = ("failed", "canceled")  # not charged by IonQ
-_OF_CHUNKS = (  # fields of a row that are those of its chunk
+UNCHARGED_STATES = ("failed", "canceled")  # not charged by IonQ
+_CHUNK_FIELDS = (  # fields of a row that are those of its chunk
     *("job_id", "state", "known_circuits", "cost", "unit"),
     *("one_qubit_gates", "two_qubit_gates", "kwh", "billed_us", "machine_kw"),
 )
@@ -113,10 +118,13 @@ class Total:
 
 def job_total(jobs: Iterable[Job]) -> Total:
     """Return the sum of the prices of ``jobs``."""
-    rows = [job for job in jobs if job.state not in ("planned", "sent", *ENDED_FREE) or job.cost]
+    rows = [
+        job for job in jobs if job.state not in ("planned", "sent", *UNCHARGED_STATES) or job.cost
+    ]
     total = Total(len(rows), sum(job.circuits for job in rows), {}, {}, 0)
     for job in rows:
-        amount, unit = job.price if job.cost is None else job.cost, job.unit or ""
+        amount = job.price if job.cost is None else job.cost
+        unit = job.unit or ""
         sums = total.estimated if job.cost is None else total.charged
         if amount:
             sums[unit] = sums.get(unit, 0.0) + amount
@@ -127,17 +135,19 @@ class JobsInterrupt(KeyboardInterrupt):
     """Ctrl-C while jobs are under way. Its text lists them with their prices and the commands that collect them."""
 
     def __init__(self, jobs: Sequence[Job], folder: Path) -> None:
-        self.jobs, self.folder = list(jobs), folder
+        self.jobs = list(jobs)
+        self.folder = folder
         lines = [f"interrupted. {len(self.jobs)} job(s) continue at the server, and are paid:"]
         for job in self.jobs:
-            name, price = job.job_id, "price unknown"
+            name = job.job_id
+            price = "price unknown"
             if name is None:
                 name = f"chunk {job.chunk} (perhaps accepted: the server is asked by the next call)"
             if job.price is not None:
                 price = f"about {amount_text(job.price, job.unit)}"
             lines.append(f"  {name}: {job.circuits} circuits, {price}")
         path = shlex.quote(str(folder))
-        if any(job.backend.startswith(OBJECT) for job in self.jobs):
+        if any(job.backend.startswith(OBJECT_PREFIX) for job in self.jobs):
             lines.append("collect them: the same call with the same object of Python")
         else:
             lines += [
@@ -147,12 +157,12 @@ class JobsInterrupt(KeyboardInterrupt):
         super().__init__("\n".join(lines))
 
 
-def under_way(ledger: Ledger) -> list[Job]:
+def unfinished_jobs(ledger: Ledger) -> list[Job]:
     """Return the jobs of ``ledger`` that were sent and have not ended as far as it is known."""
-    return [row for row in rows_of(ledger) if row.state in UNDER_WAY]
+    return [row for row in job_rows(ledger) if row.state in UNDER_WAY_STATES]
 
 
-def rows_of(ledger: Ledger) -> list[Job]:
+def job_rows(ledger: Ledger) -> list[Job]:
     """Return the jobs of a ledger, each followed by its duplicates."""
     rows = []
     for chunk in ledger.chunks.values():
@@ -165,13 +175,13 @@ def rows_of(ledger: Ledger) -> list[Job]:
             note="; ".join(filter(None, (chunk.failure, chunk.integrity_error))),
             price=0.0 if chunk.setup.free else chunk.estimate,
             qubits=chunk.setup.n_qubits,
-            **{name: getattr(chunk, name) for name in _OF_CHUNKS},
+            **{name: getattr(chunk, name) for name in _CHUNK_FIELDS},
         )
-        rows += [row, *(duplicate_of(row, chunk, job_id) for job_id in chunk.duplicates)]
+        rows += [row, *(duplicate_row(row, chunk, job_id) for job_id in chunk.duplicates)]
     return rows
 
 
-def duplicate_of(row: Job, chunk: Chunk, job_id: str) -> Job:
+def duplicate_row(row: Job, chunk: Chunk, job_id: str) -> Job:
     """Return a row for a second job of a chunk."""
     note = duplicate_text(chunk, job_id)
     row = replace(row, cost=None, kwh=None, billed_us=None)

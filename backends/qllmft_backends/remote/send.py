@@ -12,7 +12,7 @@ from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import JobIndex, Route
 from qllmft_backends.remote.silence import Silence
 
-LEAST_SETTLE_S = 60.0  # longer than a service's list of jobs is usually behind
+MIN_SETTLE_S = 60.0  # longer than a service's list of jobs is usually behind
 _FIRST_PAUSE_S = 1.0
 _CLOCK_RESOLUTION_S = 1.0  # of the header Date
 
@@ -20,15 +20,15 @@ _CLOCK_RESOLUTION_S = 1.0  # of the header Date
 def check_patience(route: Route, setup: Setup) -> None:
     """Raise `RemoteRequestError` if ``settle_s`` may be less than the time for which a paid job is not yet listed."""
     settle_s = route.waits.settle_s
-    if settle_s < LEAST_SETTLE_S and not (setup.free or route.is_mock):
+    if settle_s < MIN_SETTLE_S and not (setup.free or route.is_mock):
         raise RemoteRequestError(
-            f"settle_s is {settle_s:g} s, expected {LEAST_SETTLE_S:g} s or more: {route.name} may list a job that it "
+            f"settle_s is {settle_s:g} s, expected {MIN_SETTLE_S:g} s or more: {route.name} may list a job that it "
             "accepted only later, and its circuits would be sent and paid again. Nothing was sent. Omit settle_s "
             f"({type(route.waits).model_fields['settle_s'].default:g} s)."
         )
 
 
-def settle(index: JobIndex, chunk: Chunk, ambiguous: bool = True) -> None:
+def resolve_doubtful_chunk(index: JobIndex, chunk: Chunk, ambiguous: bool = True) -> None:
     """Find out whether a doubtful chunk (sent, no job id) was accepted: look up its client token among the jobs.
 
     Afterwards the chunk is ``submitted``, or ``planned`` again. It counts as never accepted if the server does not
@@ -50,18 +50,18 @@ def settle(index: JobIndex, chunk: Chunk, ambiguous: bool = True) -> None:
                 "provider has no search by tags. Nothing more was sent. Look for the job in the provider's list; if it "
                 "is not there, retry_doubtful=true sends its circuits again."
             )
-        _forget(index.ledger, chunk, "retry_doubtful")
+        _record_refusals(index.ledger, chunk, "retry_doubtful")
         return
     patience_s = route.waits.settle_s if ambiguous else 0.0
-    wait = None if patience_s else Deadline(0.0)
+    deadline = None if patience_s else Deadline(0.0)
     while True:
         # before the list, which is then that of a settled server
-        settled = wait is not None and wait.left() == 0
+        is_settled = deadline is not None and deadline.seconds_left() == 0
         try:
-            index.refresh(complete=settled)
+            index.refresh(complete=is_settled)
             index.reconcile()
         except RemoteError as error:
-            raise error.reworded(
+            raise error.with_message(
                 f"{error} Chunk {chunk.id} may have been accepted before; it is not sent again until the server has "
                 "been asked for its client token. Run again later: nothing is paid twice."
             ) from None
@@ -69,18 +69,23 @@ def settle(index: JobIndex, chunk: Chunk, ambiguous: bool = True) -> None:
             return
         if ambiguous:
             check_patience(route, chunk.setup)
-        if settled:
-            _forget(index.ledger, chunk, f"not among the server's jobs after {patience_s:g} s")
+        if is_settled:
+            _record_refusals(
+                index.ledger, chunk, f"not among the server's jobs after {patience_s:g} s"
+            )
             return
-        if wait is None:
+        if deadline is None:
             # since the last attempt by the server's clock: this machine's may be wrong
-            left, now = patience_s, route.server_time()
-            times = [attempt.server_at for attempt in chunk.attempts if not attempt.refused]
-            if now is not None and None not in times:
-                last = max(moment for moment in times if moment is not None)
-                left = min(left, max(0.0, left - (now - last - _CLOCK_RESOLUTION_S)))
-            wait = Deadline(left)
-        time.sleep(min(route.waits.poll_interval_s, wait.left()))
+            wait_s = patience_s
+            server_now = route.server_time()
+            attempt_times = [attempt.server_at for attempt in chunk.attempts if not attempt.refused]
+            if server_now is not None and None not in attempt_times:
+                last_attempt = max(moment for moment in attempt_times if moment is not None)
+                wait_s = min(
+                    wait_s, max(0.0, wait_s - (server_now - last_attempt - _CLOCK_RESOLUTION_S))
+                )
+            deadline = Deadline(wait_s)
+        time.sleep(min(route.waits.poll_interval_s, deadline.seconds_left()))
 
 
 def send(index: JobIndex, chunk: Chunk, batch: CircuitBatch, session: str | None) -> None:
@@ -99,15 +104,16 @@ def send(index: JobIndex, chunk: Chunk, batch: CircuitBatch, session: str | None
     Raises:
         RemoteError: says whether the chunk was not accepted, or is doubtful.
     """
-    route, ledger = index.route, index.ledger
+    route = index.route
+    ledger = index.ledger
     patience = Deadline(route.waits.retry_s)
     silence = Silence(route.waits.retry_s)
     pause = min(_FIRST_PAUSE_S, route.waits.poll_interval_s)
     while True:
         (token,) = ledger.tokens(chunk.setup, [chunk.values], chunk.checked)
-        if found := index.find([token]):  # lost from the ledger, or accepted late
-            ledger.sending(chunk, route.server_time())
-            index.adopt(chunk, found[0])
+        if matching_jobs := index.find([token]):  # lost from the ledger, or accepted late
+            ledger.record_sending(chunk, route.server_time())
+            index.adopt(chunk, matching_jobs[0])
             return
         failure = _post(index, chunk, token, batch, session)
         if failure is None:
@@ -115,23 +121,23 @@ def send(index: JobIndex, chunk: Chunk, batch: CircuitBatch, session: str | None
         if failure.unsent:
             ledger.record("refused", chunk.id, client_token=token, reason=str(failure))
         elif not index.searches:
-            raise failure.reworded(
+            raise failure.with_message(
                 f"sending {chunk.label} to {route.name} failed: {failure} The same call finds out whether it was "
                 f"accepted before it sends anything; jobs accepted before are in the ledger {ledger.folder}."
             )
         else:
-            settle(index, chunk, failure.ambiguous)
+            resolve_doubtful_chunk(index, chunk, failure.ambiguous)
             if chunk.job_id is not None:
                 return
-        wait = max(pause, failure.retry_after_s or 0.0)
-        if not failure.transient or wait > patience.left():
-            raise failure.reworded(
+        wait_s = max(pause, failure.retry_after_s or 0.0)
+        if not failure.transient or wait_s > patience.seconds_left():
+            raise failure.with_message(
                 f"{failure} Chunk {chunk.id} ({chunk.circuits} circuits) was not accepted and costs nothing; jobs "
                 "accepted before are in the ledger. Run again to continue from there."
             )
         answer = "no answer" if failure.status is None else f"answer {failure.status}"
-        silence.before_pause(wait, f"{route.name} does not accept {chunk.label} ({answer})")
-        time.sleep(wait)
+        silence.warn_before_pause(wait_s, f"{route.name} does not accept {chunk.label} ({answer})")
+        time.sleep(wait_s)
         pause *= 2
         index.refresh()
 
@@ -140,23 +146,24 @@ def _post(
     index: JobIndex, chunk: Chunk, token: str, batch: CircuitBatch, session: str | None
 ) -> RemoteError | None:
     """Send a planned chunk once, and return the error, or None if it was accepted."""
-    route, ledger = index.route, index.ledger
+    route = index.route
+    ledger = index.ledger
     circuits = batch.circuits(chunk, token)
-    ledger.sending(chunk, route.server_time(), session)
+    ledger.record_sending(chunk, route.server_time(), session)
     try:
         job_id = route.post(circuits, chunk.setup, token, ledger.identity.id, session)
     except RemoteError as error:
         return error
-    if (other := ledger.holder(job_id)) is not None:
+    if (other_chunk := ledger.find_holder(job_id)) is not None:
         return RemoteTransientError(
-            f"POST jobs for chunk {chunk.id} answered the id of another job, that of {other.label}.",
+            f"POST jobs for chunk {chunk.id} answered the id of another job, that of {other_chunk.label}.",
             transient=True,
             ambiguous=True,
         )
-    ledger.submitted(chunk, job_id, token, sandbox=route.is_mock)
+    ledger.record_submission(chunk, job_id, token, sandbox=route.is_mock)
     return None
 
 
-def _forget(ledger: Ledger, chunk: Chunk, reason: str) -> None:
+def _record_refusals(ledger: Ledger, chunk: Chunk, reason: str) -> None:
     for token in {a.client_token for a in chunk.attempts if not a.refused}:
         ledger.record("refused", chunk.id, client_token=token, reason=reason)

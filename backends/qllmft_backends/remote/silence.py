@@ -20,18 +20,18 @@ class Silence:
     def __init__(self, patience_s: float) -> None:
         self._patience_s = patience_s
         self._begin = time.monotonic()
-        self._is_said = False
+        self._has_warned = False
 
-    def before_pause(self, pause_s: float, fault: str) -> None:
+    def warn_before_pause(self, pause_s: float, fault: str) -> None:
         """Warn once, before the pause that ends after `QUIET_S`.
 
         Args:
             pause_s: seconds until the next repetition.
             fault: the server and what is wrong, such as "http://localhost does not answer".
         """
-        if self._is_said or time.monotonic() - self._begin + pause_s < QUIET_S:
+        if self._has_warned or time.monotonic() - self._begin + pause_s < QUIET_S:
             return
-        self._is_said = True
+        self._has_warned = True
         warnings.warn(
             f"{fault}. The request is repeated for up to {self._patience_s:.0f} s.",
             NoAnswerWarning,

@@ -7,15 +7,15 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from qllmft_backends.remote.errors import MALFORMED
+from qllmft_backends.remote.errors import PARSE_ERRORS
 from qllmft_backends.sandbox import shapes
-from qllmft_backends.sandbox.circuits import compiled
+from qllmft_backends.sandbox.circuits import compile_to_native
 from qllmft_backends.sandbox.job import ACCOUNT, StoredJob
 from qllmft_backends.sandbox.request import RefusedError, Request
 from qllmft_backends.sandbox.shapes import SHARPENING, ResultsForm
 from qllmft_backends.sandbox.store import BACKENDS, Store
 
-_PAGE = 25
+_PAGE_SIZE = 25
 # (name that requests are counted by, method and path below the version, handler); the groups of a path are the
 # arguments of the handler
 _ROUTES = [
@@ -50,13 +50,13 @@ _ROUTES = [
 ]
 
 
-def route_of(request: Request) -> tuple[str, str, tuple[Any, ...]]:
+def find_route(request: Request) -> tuple[str, str, tuple[Any, ...]]:
     """Return the route's name, the name of its handler and the handler's arguments. "other" is no route."""
     target = f"{request.method} {request.path.removeprefix('/v0.4/').rstrip('/')}"
     for name, pattern, handler in _ROUTES:
-        found = re.fullmatch(pattern, target)
-        if found and request.path.startswith("/v0.4/"):
-            return name, handler, found.groups()
+        path_match = re.fullmatch(pattern, target)
+        if path_match and request.path.startswith("/v0.4/"):
+            return name, handler, path_match.groups()
     return "other", "", ()
 
 
@@ -75,13 +75,13 @@ class Api:
 
     def answer(self, request: Request) -> tuple[int, Any]:
         """Return HTTP status and JSON value, or raise `RefusedError`."""
-        _, handler, arguments = route_of(request)
+        _, handler, arguments = find_route(request)
         if not handler:
             raise RefusedError(f"no {request.method} {request.path}; the API is below /v0.4", 404)
         try:
             with self._store.lock:
                 answer = getattr(self, f"_{handler}")(request, *arguments)
-        except MALFORMED as problem:
+        except PARSE_ERRORS as problem:
             reason = f"{type(problem).__name__}: {problem}"
             raise RefusedError(f"malformed request ({reason[:200]})") from None
         return 201 if handler in ("open_session", "submit", "resubmit") else 200, answer
@@ -94,22 +94,28 @@ class Api:
             raise RefusedError(f"no backend {name}", 404)
         return shapes.backend(name)
 
-    def _characterizations(self, request: Request, name: str, own: str | None) -> dict[str, Any]:
+    def _characterizations(
+        self, request: Request, name: str, characterization_id: str | None
+    ) -> dict[str, Any]:
         self._backend(request, name)
-        former = self.results_form == "url"
-        found = [shapes.characterization(name, former=former)] if name != "simulator" else []
-        if own is None:
-            return {"characterizations": found, "pages": 0}
-        if not found or found[0]["id"] != own:
-            raise RefusedError(f"no characterization {own} of {name}", 404)
-        return found[0]
+        with_former_names = self.results_form == "url"
+        characterizations = (
+            [shapes.characterization(name, with_former_names=with_former_names)]
+            if name != "simulator"
+            else []
+        )
+        if characterization_id is None:
+            return {"characterizations": characterizations, "pages": 0}
+        if not characterizations or characterizations[0]["id"] != characterization_id:
+            raise RefusedError(f"no characterization {characterization_id} of {name}", 404)
+        return characterizations[0]
 
     def _whoami(self, _: Request) -> dict[str, Any]:
         return {"key_id": ACCOUNT, "key_name": shapes.LABEL, "project_id": ACCOUNT}
 
     def _usage(self, request: Request, organization: str) -> dict[str, Any]:
-        with_price = [job for job in self._store.jobs.values() if job.parent is None]
-        return shapes.usage(with_price, organization, request.query)
+        parent_jobs = [job for job in self._store.jobs.values() if job.parent is None]
+        return shapes.usage(parent_jobs, organization, request.query)
 
     def _format(self, _: Request, name: str) -> dict[str, Any]:
         if name not in shapes.FORMATS:
@@ -118,10 +124,15 @@ class Api:
         return {"$schema": schema, "$id": name, "type": shapes.FORMATS[name]}
 
     def _sessions(self, request: Request) -> dict[str, Any]:
-        now, active = self._store.now(), request.query.get("active")
-        found = [session.describe(now) for session in self._store.sessions.values()]
-        found = [session for session in found if active in (None, str(session["active"]).lower())]
-        return {"organization_id": ACCOUNT, "sessions": found}
+        now = self._store.now()
+        active = request.query.get("active")
+        session_descriptions = [session.describe(now) for session in self._store.sessions.values()]
+        session_descriptions = [
+            session
+            for session in session_descriptions
+            if active in (None, str(session["active"]).lower())
+        ]
+        return {"organization_id": ACCOUNT, "sessions": session_descriptions}
 
     def _session_jobs(self, request: Request, session_id: str) -> dict[str, Any]:
         self._store.session(session_id)
@@ -131,22 +142,23 @@ class Api:
         return self._store.open_session(request.json())
 
     def _session(self, _: Request, session_id: str, end: str = "") -> dict[str, Any]:
-        session, now = self._store.session(session_id), self._store.now()
+        session = self._store.session(session_id)
+        now = self._store.now()
         if end and session.ended_at is None:
             session.ended_at = now
         return session.describe(now)
 
     def _submit(self, request: Request) -> dict[str, Any]:
-        return _accepted(self._store.submit(request.json()))
+        return _submission_answer(self._store.submit(request.json()))
 
     def _resubmit(self, request: Request, job_id: str, verb: str) -> dict[str, Any]:
         """Send the circuits of a job again, with the settings of the body; ``move`` cancels the job before."""
-        former = self._store.get(job_id)
-        if former.parent:
+        former_job = self._store.get(job_id)
+        if former_job.parent:
             raise RefusedError(f"job {job_id} is a child")
         if verb == "move":
             self._store.cancel(job_id)
-        return _accepted(self._store.submit({**former.payload, **request.json()}))
+        return _submission_answer(self._store.submit({**former_job.payload, **request.json()}))
 
     def _list(self, request: Request) -> dict[str, Any]:
         query = request.query
@@ -159,15 +171,16 @@ class Api:
             and query.get("parent_job_id") in (None, j.parent)
             and query.get("status") in (None, j.status)
         ]
-        start, size = int(query.get("next", "0")), min(_PAGE, int(query.get("limit", _PAGE)))
-        following = str(start + size) if start + size < len(jobs) else None
+        start = int(query.get("next", "0"))
+        size = min(_PAGE_SIZE, int(query.get("limit", _PAGE_SIZE)))
+        next_start = str(start + size) if start + size < len(jobs) else None
         page = [shapes.job_description(j, self.results_form) for j in jobs[start : start + size]]
         for job in page:
             del job["child_job_ids"]  # only GET jobs/{id} has them
-        return {"jobs": page, "next": following}
+        return {"jobs": page, "next": next_start}
 
     def _estimate(self, request: Request) -> dict[str, Any]:
-        return shapes.estimate(request.query, former=self.results_form == "url")
+        return shapes.estimate(request.query, with_former_names=self.results_form == "url")
 
     def _job(self, _: Request, job_id: str) -> dict[str, Any]:
         return shapes.job_description(self._store.get(job_id), self.results_form)
@@ -179,14 +192,17 @@ class Api:
         if job_id is not None:
             return {"id": job_id, "status": self._store.cancel(job_id).status}
         ids = list(request.json()["ids"])
-        return {"ids": [self._store.cancel(each).id for each in ids], "status": "canceled"}
+        return {
+            "ids": [self._store.cancel(listed_id).id for listed_id in ids],
+            "status": "canceled",
+        }
 
     def _delete(self, request: Request, job_id: str | None) -> dict[str, Any]:
         ids = list(request.json()["ids"]) if job_id is None else [job_id]
-        for each in ids:
-            self._store.delete(each)
-        named = {"ids": ids} if job_id is None else {"id": job_id}
-        return {**named, "status": "deleted"}
+        for deleted_id in ids:
+            self._store.delete(deleted_id)
+        id_fields = {"ids": ids} if job_id is None else {"id": job_id}
+        return {**id_fields, "status": "deleted"}
 
     def _shots(self, _: Request, job_id: str, version: str | None) -> Any:
         """Return single shots, as decimal states or, in version 2, as bits."""
@@ -196,32 +212,34 @@ class Api:
         shots = job.single_shots()
         if version is None:
             return shots
-        return {"shots": [_of_register(list(map(int, _bits(state, job)))) for state in shots]}
+        return {"shots": [_as_register(list(map(int, _to_bits(state, job)))) for state in shots]}
 
-    def _results(self, request: Request, job_id: str, aggregated: str | None) -> dict[str, Any]:
-        job, how = self._store.get(job_id), request.query.get("aggregation", "average")
-        if job.status != "completed" or (job.children and not aggregated):
+    def _results(self, request: Request, job_id: str, aggregate_path: str | None) -> dict[str, Any]:
+        job = self._store.get(job_id)
+        aggregation = request.query.get("aggregation", "average")
+        if job.status != "completed" or (job.children and not aggregate_path):
             raise RefusedError(f"job {job.id} has no such result (it is {job.status})", 404)
         if not job.children:
-            return _sharpened(job, how)
-        return {child: _sharpened(self._store.jobs[child], how) for child in job.children}
+            return _sharpen(job, aggregation)
+        return {child: _sharpen(self._store.jobs[child], aggregation) for child in job.children}
 
     def _registers(self, request: Request, job_id: str, artifact: str) -> dict[str, Any]:
         """Return results in version 2 of their form: bits by register, qubit 0 first."""
-        how, job = artifact.removeprefix("aggregation-"), self._store.get(job_id)
-        query = {"aggregation": how} if how != artifact else {}
+        aggregation = artifact.removeprefix("aggregation-")
+        job = self._store.get(job_id)
+        query = {"aggregation": aggregation} if aggregation != artifact else {}
         result = self._results(replace(request, query=query), job_id, None)
-        bits = {_bits(state, job): p for state, p in result.items()}
+        bits = {_to_bits(state, job): probability for state, probability in result.items()}
         if not query:
-            return {"probabilities": _of_register(bits)}
-        counts = {state: p * job.shots for state, p in bits.items()}
-        return {"histogram": _of_register(counts)}
+            return {"probabilities": _as_register(bits)}
+        counts = {state: probability * job.shots for state, probability in bits.items()}
+        return {"histogram": _as_register(counts)}
 
     def _variant(self, _: Request, job_id: str, number: str) -> dict[str, Any]:
         """Return the counts of one variant of a debiased circuit."""
         job = self._store.get(job_id)
-        counts = Counter(_bits(state, job) for state in job.shots_of_variants()[int(number)])
-        return {"histogram": _of_register(dict(counts))}
+        counts = Counter(_to_bits(state, job) for state in job.variant_shots()[int(number)])
+        return {"histogram": _as_register(dict(counts))}
 
     def _native(self, _: Request, job_id: str) -> dict[str, Any]:
         """Return the compiled circuit of a dry run."""
@@ -229,28 +247,28 @@ class Api:
         if not job.dry_run or job.children:
             raise RefusedError(f"job {job.id} is no dry run of a circuit", 404)
         gateset = str(job.payload["input"].get("gateset", "qis"))
-        return compiled(job.circuits[0], job.qubits, gateset)
+        return compile_to_native(job.circuits[0], job.qubits, gateset)
 
 
-def _accepted(job: StoredJob) -> dict[str, Any]:
+def _submission_answer(job: StoredJob) -> dict[str, Any]:
     return {"id": job.id, "status": job.status, "session_id": job.payload.get("session_id")}
 
 
-def _of_register(values: Any) -> dict[str, Any]:
+def _as_register(values: Any) -> dict[str, Any]:
     return {"registers": {"output_all": values}}
 
 
-def _bits(state: str, job: StoredJob) -> str:
+def _to_bits(state: str, job: StoredJob) -> str:
     """Return a decimal state as bits, qubit 0 first."""
     return f"{int(state):0{job.qubits}b}"[::-1]
 
 
-def _sharpened(job: StoredJob, how: str) -> dict[str, float]:
-    """Return a circuit's probabilities, sharpened by ``how`` with debiasing."""
+def _sharpen(job: StoredJob, aggregation: str) -> dict[str, float]:
+    """Return a circuit's probabilities, sharpened by ``aggregation`` with debiasing."""
     results = dict(job.results or {})
-    if how not in SHARPENING:
-        raise RefusedError(f"aggregation {how!r}")
-    if how == "average" or not job.debiased:
+    if aggregation not in SHARPENING:
+        raise RefusedError(f"aggregation {aggregation!r}")
+    if aggregation == "average" or not job.debiased:
         return results
-    powers = {state: p ** SHARPENING[how] for state, p in results.items()}
-    return {state: p / sum(powers.values()) for state, p in powers.items()}
+    sharpened = {state: p ** SHARPENING[aggregation] for state, p in results.items()}
+    return {state: p / sum(sharpened.values()) for state, p in sharpened.items()}

@@ -48,78 +48,97 @@ NOISE: dict[str, GateNoise] = {
 MAX_QUBITS_IDEAL = 20
 MAX_QUBITS_NOISY = 14
 _BATCH_BITS = 8  # 2**8 trajectories at a time
-_STANDARD = get_standard_gate_name_mapping()
+_STANDARD_GATES = get_standard_gate_name_mapping()
 # Qiskit's name by the API's
-_NAMES = {name: name for name in ("x", "y", "z", "h", "s", "t", "swap", "rx", "ry", "rz")}
-_NAMES |= {"si": "sdg", "ti": "tdg", "v": "sx", "vi": "sxdg", "xx": "rxx", "yy": "ryy", "zz": "rzz"}
-_API_NAMES = {name: api_name for api_name, name in _NAMES.items()} | {"p": "z"}
-_NAMES |= {"not": "x", "cnot": "x", "nop": "id"}
+_QISKIT_NAMES = {name: name for name in ("x", "y", "z", "h", "s", "t", "swap", "rx", "ry", "rz")}
+_QISKIT_NAMES |= {
+    "si": "sdg",
+    "ti": "tdg",
+    "v": "sx",
+    "vi": "sxdg",
+    "xx": "rxx",
+    "yy": "ryy",
+    "zz": "rzz",
+}
+_API_NAMES = {name: api_name for api_name, name in _QISKIT_NAMES.items()} | {"p": "z"}
+_QISKIT_NAMES |= {"not": "x", "cnot": "x", "nop": "id"}
 _NATIVE_NAMES = ("gpi", "gpi2", "ms")
 _MAX_GATES = 10_000  # of a program, with those of its definitions
 # a register of a billion qubits is a line of 20 characters
-_LARGE = re.compile(r"\d[\d_]{3,}\s*\]|\*\*|\bpow\b|\bfor\b|\bwhile\b")
+_LARGE_PATTERN = re.compile(r"\d[\d_]{3,}\s*\]|\*\*|\bpow\b|\bfor\b|\bwhile\b")
 
 
-def circuit_of(circuit: Sequence[Gate], n_qubits: int) -> QuantumCircuit:
+def to_qiskit_circuit(circuit: Sequence[Gate], n_qubits: int) -> QuantumCircuit:
     """Return a list of the API's gates as Qiskit's circuit, one instruction per gate, or raise `RefusedError`."""
     converted = QuantumCircuit(n_qubits)
     for position, gate in enumerate(circuit):
-        controls, targets = qubits_of(gate)
-        used, operation = controls + targets, _operation(gate)
+        controls, targets = controls_and_targets(gate)
+        acted_on = controls + targets
+        operation = _to_qiskit_gate(gate)
         if operation is None or len(targets) != operation.num_qubits:
             raise RefusedError(
                 f"gate {position} is {gate.get('gate')!r} with the fields {', '.join(sorted(gate))}, which the mock "
-                f"server does not have; expected one of {', '.join([*_NAMES, 'pauliexp', *_NATIVE_NAMES])}"
+                f"server does not have; expected one of {', '.join([*_QISKIT_NAMES, 'pauliexp', *_NATIVE_NAMES])}"
             )
-        if not targets or len(set(used)) != len(used) or not all(0 <= q < n_qubits for q in used):
+        if (
+            not targets
+            or len(set(acted_on)) != len(acted_on)
+            or not all(0 <= q < n_qubits for q in acted_on)
+        ):
             raise RefusedError(
-                f"gate {position} ({gate.get('gate')!r}) acts on {used}, expected qubits below {n_qubits}"
+                f"gate {position} ({gate.get('gate')!r}) acts on {acted_on}, expected qubits below {n_qubits}"
             )
         if controls:
             operation = operation.control(len(controls), annotated=False)
-        converted.append(operation, used)
+        converted.append(operation, acted_on)
     return converted
 
 
-def qubits_of(gate: Gate) -> tuple[list[int], list[int]]:
+def controls_and_targets(gate: Gate) -> tuple[list[int], list[int]]:
     """Return the controls and the targets of a gate."""
     controls = gate.get("controls", [gate["control"]] if "control" in gate else [])
     targets = gate.get("targets", [gate["target"]] if "target" in gate else [])
     return [int(q) for q in controls], [int(q) for q in targets]
 
 
-def _operation(gate: Gate) -> QiskitGate | None:
+def _to_qiskit_gate(gate: Gate) -> QiskitGate | None:
     """Return the gate on its targets, or None if it is unknown. Phases are in turns, native angles in units of 2π."""
-    name, angles = str(gate.get("gate")), [gate["rotation"]] if "rotation" in gate else []
-    native = [gate.get("phase", 0.0), gate.get("angle", 0.25), *gate.get("phases", [0.0, 0.0])]
-    if len(native) != 4 or not all(map(math.isfinite, (*angles, *native))):
+    name = str(gate.get("gate"))
+    angles = [gate["rotation"]] if "rotation" in gate else []
+    native_angles = [
+        gate.get("phase", 0.0),
+        gate.get("angle", 0.25),
+        *gate.get("phases", [0.0, 0.0]),
+    ]
+    if len(native_angles) != 4 or not all(map(math.isfinite, (*angles, *native_angles))):
         return None
-    phase, angle, *axes = (2 * np.pi * value for value in native)
+    phase, angle, *axes = (2 * np.pi * value for value in native_angles)
     if name in ("gpi", "gpi2"):
         return RGate(np.pi if name == "gpi" else np.pi / 2, phase)
     if name == "zz" and "angle" in gate:
         return RZZGate(angle)
     if name == "ms":  # RXX with its axes turned about Z
-        turned = QuantumCircuit(2, name="ms")
+        ms_circuit = QuantumCircuit(2, name="ms")
         for sign in (-1, 1):
             for qubit, axis in enumerate(axes):
-                turned.rz(sign * axis, qubit)
+                ms_circuit.rz(sign * axis, qubit)
             if sign < 0:
-                turned.rxx(angle, 0, 1)
-        return turned.to_gate()
+                ms_circuit.rxx(angle, 0, 1)
+        return ms_circuit.to_gate()
     if name == "pauliexp":
-        return _evolution(gate)
+        return _evolution_gate(gate)
     if name == "z" and angles:  # a phase, as qiskit-ionq sends p, cp and mcphase
         return PhaseGate(*angles)
-    standard = _STANDARD.get(_NAMES.get(name, ""))
+    standard = _STANDARD_GATES.get(_QISKIT_NAMES.get(name, ""))
     if standard is None or len(standard.params) != len(angles):
         return None
     return standard.base_class(*angles)
 
 
-def _evolution(gate: Gate) -> QiskitGate | None:
+def _evolution_gate(gate: Gate) -> QiskitGate | None:
     """Return exp(-i·time·Σ coefficient·term), or None without terms. A term's last letter is of the first target."""
-    terms, time = [str(term) for term in gate.get("terms", [])], float(gate.get("time", 1.0))
+    terms = [str(term) for term in gate.get("terms", [])]
+    time = float(gate.get("time", 1.0))
     coefficients = [float(coefficient) for coefficient in gate.get("coefficients", [])]
     widths = {len(term) for term in terms}
     if len(widths) != 1 or len(coefficients) != len(terms):
@@ -146,47 +165,49 @@ class ActiveCircuit:
     qubits: tuple[int, ...]  # (m,) qubit of the API's circuit, ascending
 
     @classmethod
-    def of(cls, circuit: Sequence[Gate], n_qubits: int) -> Self:
+    def from_gates(cls, circuit: Sequence[Gate], n_qubits: int) -> Self:
         """Return the active part of a list of the API's gates, or raise `RefusedError`."""
-        whole = circuit_of(circuit, n_qubits)
+        full_circuit = to_qiskit_circuit(circuit, n_qubits)
         acted_on = [
-            [whole.find_bit(qubit).index for qubit in instruction.qubits]
-            for instruction in whole.data
+            [full_circuit.find_bit(qubit).index for qubit in instruction.qubits]
+            for instruction in full_circuit.data
         ]
         qubits = tuple(sorted({qubit for gate_qubits in acted_on for qubit in gate_qubits})) or (0,)
-        place = {qubit: position for position, qubit in enumerate(qubits)}
-        active = QuantumCircuit(len(qubits))
-        for instruction, gate_qubits in zip(whole.data, acted_on, strict=True):
-            active.append(instruction.operation, [place[qubit] for qubit in gate_qubits])
-        return cls(active, qubits)
+        position_by_qubit = {qubit: position for position, qubit in enumerate(qubits)}
+        active_circuit = QuantumCircuit(len(qubits))
+        for instruction, gate_qubits in zip(full_circuit.data, acted_on, strict=True):
+            active_circuit.append(
+                instruction.operation, [position_by_qubit[qubit] for qubit in gate_qubits]
+            )
+        return cls(active_circuit, qubits)
 
     def basis_state(self, index: int) -> int:
         """Return the basis state of all qubits with this index among the active ones."""
         return sum(1 << qubit for place, qubit in enumerate(self.qubits) if index >> place & 1)
 
-    def by_basis_state(self, values: Floats | Ints, least: float) -> dict[int, Any]:
-        """Return the values (2**m,) above ``least`` by the basis state of all qubits."""
-        present = np.flatnonzero(values > least).tolist()
-        return {self.basis_state(index): values[index].item() for index in present}
+    def by_basis_state(self, values: Floats | Ints, threshold: float) -> dict[int, Any]:
+        """Return the values (2**m,) above ``threshold`` by the basis state of all qubits."""
+        state_indices = np.flatnonzero(values > threshold).tolist()
+        return {self.basis_state(index): values[index].item() for index in state_indices}
 
 
-def check(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
+def check_circuit(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
     """Raise `RefusedError` unless `probabilities` and `counts` can run a circuit."""
     if noise not in NOISE:
         raise RefusedError(f"there is no noise model {noise!r}; expected one of {', '.join(NOISE)}")
     limit = MAX_QUBITS_IDEAL if noise == "ideal" else MAX_QUBITS_NOISY
     if n_qubits < 1:
         raise RefusedError(f"{n_qubits} qubits; expected 1 or more")
-    active = len(ActiveCircuit.of(circuit, n_qubits).qubits)
-    if active > limit:
+    n_active = len(ActiveCircuit.from_gates(circuit, n_qubits).qubits)
+    if n_active > limit:
         raise RefusedError(
-            f"gates act on {active} qubits; the mock server simulates up to {limit} with noise {noise!r}"
+            f"gates act on {n_active} qubits; the mock server simulates up to {limit} with noise {noise!r}"
         )
 
 
 def probabilities(circuit: Sequence[Gate], n_qubits: int) -> dict[int, float]:
     """Return the exact probabilities without noise, by basis state; those of the others are 0 up to rounding."""
-    active = ActiveCircuit.of(circuit, n_qubits)
+    active = ActiveCircuit.from_gates(circuit, n_qubits)
     return active.by_basis_state(_ideal_probabilities(active.circuit), 1e-14)
 
 
@@ -204,50 +225,56 @@ def counts(
         noise: one of `NOISE`.
         rng: random numbers of errors and shots.
     """
-    active = ActiveCircuit.of(circuit, n_qubits)
-    simulated = active.circuit if noise == "ideal" else _narrowed(active.circuit)
-    widths = [len(instruction.qubits) for instruction in simulated.data]
+    active = ActiveCircuit.from_gates(circuit, n_qubits)
+    simulated_circuit = active.circuit if noise == "ideal" else _split_wide_gates(active.circuit)
+    widths = [len(instruction.qubits) for instruction in simulated_circuit.data]
     rates = [
         0.0 if noise == "ideal" else pauli_error_probability(NOISE[noise].rate(w), w)
         for w in widths
     ]
-    hit = rng.random((shots, len(widths))) < np.array(rates)  # (shots, gates)
-    hit = hit[hit.any(axis=1)]
-    ideal = _ideal_probabilities(active.circuit)
-    result = rng.multinomial(shots - len(hit), ideal / ideal.sum())
-    for start in range(0, len(hit), 2**_BATCH_BITS):
-        np.add.at(result, _outcomes(simulated, hit[start : start + 2**_BATCH_BITS], rng), 1)
-    return active.by_basis_state(result, 0)
+    has_error = rng.random((shots, len(widths))) < np.array(rates)  # (shots, gates)
+    has_error = has_error[has_error.any(axis=1)]
+    ideal_probabilities = _ideal_probabilities(active.circuit)
+    state_counts = rng.multinomial(
+        shots - len(has_error), ideal_probabilities / ideal_probabilities.sum()
+    )
+    for start in range(0, len(has_error), 2**_BATCH_BITS):
+        np.add.at(
+            state_counts,
+            _draw_outcomes(simulated_circuit, has_error[start : start + 2**_BATCH_BITS], rng),
+            1,
+        )
+    return active.by_basis_state(state_counts, 0)
 
 
-def _narrowed(circuit: QuantumCircuit) -> QuantumCircuit:
+def _split_wide_gates(circuit: QuantumCircuit) -> QuantumCircuit:
     """Return the same circuit with gates on one and two qubits in the place of wider ones."""
-    narrow = circuit.copy_empty_like()
+    narrow_circuit = circuit.copy_empty_like()
     for instruction in circuit.data:
         width = len(instruction.qubits)
         if width <= 2:
-            narrow.append(instruction)
+            narrow_circuit.append(instruction)
             continue
         gate = QuantumCircuit(width)
         gate.append(instruction.operation, range(width))
-        parts = transpile(gate, basis_gates=["u", "cx"], optimization_level=0)
-        narrow.compose(parts, instruction.qubits, inplace=True)
-    return narrow
+        narrow_gates = transpile(gate, basis_gates=["u", "cx"], optimization_level=0)
+        narrow_circuit.compose(narrow_gates, instruction.qubits, inplace=True)
+    return narrow_circuit
 
 
 def _ideal_probabilities(circuit: QuantumCircuit) -> Floats:
     state = np.zeros(2**circuit.num_qubits, np.complex128)
     state[0] = 1
     for instruction in circuit.data:
-        state = _evolved(state, instruction.operation, _indices(circuit, instruction))
+        state = _evolve_state(state, instruction.operation, _qubit_indices(circuit, instruction))
     return np.asarray(np.abs(state) ** 2)
 
 
-def _indices(circuit: QuantumCircuit, instruction: CircuitInstruction) -> list[int]:
+def _qubit_indices(circuit: QuantumCircuit, instruction: CircuitInstruction) -> list[int]:
     return [circuit.find_bit(qubit).index for qubit in instruction.qubits]
 
 
-def _evolved(state: Complexes, operation: QiskitGate, qubits: Sequence[int]) -> Complexes:
+def _evolve_state(state: Complexes, operation: QiskitGate, qubits: Sequence[int]) -> Complexes:
     """Return a state (2**k,) after a gate whose controls, if it has any, act on 1.
 
     Controls choose a part of the state, because the matrix of a gate with 12 of them has 1 GB.
@@ -258,36 +285,42 @@ def _evolved(state: Complexes, operation: QiskitGate, qubits: Sequence[int]) -> 
     n_qubits = len(state).bit_length() - 1
     tensor = state.reshape((2,) * n_qubits).copy()  # qubit q is axis n - 1 - q
     axes = set((n_qubits - 1 - controls).tolist())
-    part = tuple(1 if axis in axes else slice(None) for axis in range(n_qubits))
-    places = [int(target - (controls < target).sum()) for target in targets]
-    evolved = Statevector(tensor[part].ravel()).evolve(operation.base_gate, places)
-    tensor[part] = evolved.data.reshape(tensor[part].shape)
+    control_slice = tuple(1 if axis in axes else slice(None) for axis in range(n_qubits))
+    target_positions = [int(target - (controls < target).sum()) for target in targets]
+    evolved = Statevector(tensor[control_slice].ravel()).evolve(
+        operation.base_gate, target_positions
+    )
+    tensor[control_slice] = evolved.data.reshape(tensor[control_slice].shape)
     return tensor.ravel()
 
 
-def _outcomes(circuit: QuantumCircuit, hit: Bits, rng: Generator) -> Ints:
-    """Return one outcome of each trajectory; ``hit`` (T, gates): it has an error after a gate."""
-    bits = max(1, len(hit) - 1).bit_length()  # the trajectories are the values of further qubits
+def _draw_outcomes(circuit: QuantumCircuit, has_error: Bits, rng: Generator) -> Ints:
+    """Return one outcome of each trajectory; ``has_error`` (T, gates): it has an error after a gate."""
+    bits = max(
+        1, len(has_error) - 1
+    ).bit_length()  # the trajectories are the values of further qubits
     n_states = 2**circuit.num_qubits
     states = np.zeros((2**bits, n_states), np.complex128)
     states[:, 0] = 1
-    for instruction, hit_here in zip(circuit.data, hit.T, strict=True):
-        qubits = _indices(circuit, instruction)
-        evolved = _evolved(states.ravel(), instruction.operation, qubits)
+    for instruction, has_error_here in zip(circuit.data, has_error.T, strict=True):
+        qubits = _qubit_indices(circuit, instruction)
+        evolved = _evolve_state(states.ravel(), instruction.operation, qubits)
         states = evolved.reshape(2**bits, -1)
-        for row in np.flatnonzero(hit_here):
-            n = len(qubits)
-            drawn = int(rng.integers(1, 4**n))  # an error, uniformly
-            parts = [drawn >> i & 1 == 1 for i in range(2 * n)]
-            error = Pauli((parts[:n], parts[n:]))
+        for row in np.flatnonzero(has_error_here):
+            n_qubits = len(qubits)
+            pauli_number = int(rng.integers(1, 4**n_qubits))  # an error, uniformly
+            pauli_bits = [pauli_number >> i & 1 == 1 for i in range(2 * n_qubits)]
+            error = Pauli((pauli_bits[:n_qubits], pauli_bits[n_qubits:]))
             states[row] = Statevector(states[row]).evolve(error, qubits).data
-    p = np.abs(states[: len(hit)]) ** 2
-    draws = rng.random((len(hit), 1)) * p.sum(axis=1, keepdims=True)
-    return np.asarray(np.minimum((np.cumsum(p, axis=1) < draws).sum(axis=1), n_states - 1))
+    state_probabilities = np.abs(states[: len(has_error)]) ** 2
+    draws = rng.random((len(has_error), 1)) * state_probabilities.sum(axis=1, keepdims=True)
+    return np.asarray(
+        np.minimum((np.cumsum(state_probabilities, axis=1) < draws).sum(axis=1), n_states - 1)
+    )
 
 
 @lru_cache(maxsize=64)
-def gates_of_program(program: str) -> tuple[int, list[dict[str, Any]]]:
+def parse_program(program: str) -> tuple[int, list[dict[str, Any]]]:
     """Return the width and the API's gates of an OpenQASM 3 program whose measurements are its end.
 
     A gate that the API lacks is the gates of its definition.
@@ -295,8 +328,10 @@ def gates_of_program(program: str) -> tuple[int, list[dict[str, Any]]]:
     Raises:
         RefusedError: if it cannot be read, has other operations, has gates after a measurement, or may be large.
     """
-    if large := _LARGE.search(program):
-        raise RefusedError(f"the mock server takes no loops, powers or registers like {large[0]!r}")
+    if large_match := _LARGE_PATTERN.search(program):
+        raise RefusedError(
+            f"the mock server takes no loops, powers or registers like {large_match[0]!r}"
+        )
     try:
         circuit = qasm3.loads(program)
     except MissingOptionalLibraryError:
@@ -306,22 +341,22 @@ def gates_of_program(program: str) -> tuple[int, list[dict[str, Any]]]:
     except Exception as error:  # the parser raises errors of many kinds
         raise RefusedError(f"the program cannot be read: {str(error)[:200]}") from None
     gates: list[dict[str, Any]] = []
-    measured: set[int] = set()
-    pending = _operations(circuit, range(circuit.num_qubits))
+    measured_qubits: set[int] = set()
+    pending = _operations_in_reverse(circuit, range(circuit.num_qubits))
     for _ in range(_MAX_GATES):
         if not pending:
             return circuit.num_qubits, gates
         operation, qubits = pending.pop()
         if operation.name in ("measure", "barrier", "id", "global_phase"):
-            measured |= set(qubits) if operation.name == "measure" else set()
-        elif measured & set(qubits):
+            measured_qubits |= set(qubits) if operation.name == "measure" else set()
+        elif measured_qubits & set(qubits):
             raise RefusedError(
                 f"the mock server does not have {operation.name!r} at this place of the program, after a measurement"
             )
         elif (gate := _api_gate(operation, qubits)) is not None:
             gates.append(gate)
         elif (definition := _definition(operation)) is not None:
-            pending += _operations(definition, qubits)
+            pending += _operations_in_reverse(definition, qubits)
         else:
             raise RefusedError(f"the mock server does not have {operation.name!r} of the program")
     raise RefusedError(
@@ -329,12 +364,12 @@ def gates_of_program(program: str) -> tuple[int, list[dict[str, Any]]]:
     )
 
 
-def _operations(
+def _operations_in_reverse(
     circuit: QuantumCircuit, qubits: Sequence[int]
 ) -> list[tuple[Operation, list[int]]]:
     """Return the operations of a circuit on these qubits, the last one first."""
     return [
-        (instruction.operation, [qubits[place] for place in _indices(circuit, instruction)])
+        (instruction.operation, [qubits[place] for place in _qubit_indices(circuit, instruction)])
         for instruction in reversed(circuit.data)
     ]
 
@@ -350,12 +385,14 @@ def _definition(operation: Operation) -> QuantumCircuit | None:
 
 def _api_gate(operation: Operation, qubits: list[int]) -> dict[str, Any] | None:
     """Return an operation as a gate of the API, or None if it has no such gate."""
-    n_controls, base = 0, operation
+    n_controls = 0
+    base = operation
     if isinstance(operation, ControlledGate):
-        n_controls, base = operation.num_ctrl_qubits, operation.base_gate
+        n_controls = operation.num_ctrl_qubits
+        base = operation.base_gate
         if operation.ctrl_state != 2**n_controls - 1:
             return None
-    standard = _STANDARD.get(base.name)
+    standard = _STANDARD_GATES.get(base.name)
     if base.name not in _API_NAMES or base.base_class is not standard.base_class:
         return None  # a program can define a gate of this name
     gate: dict[str, Any] = {"gate": _API_NAMES[base.name], "targets": qubits[n_controls:]}
@@ -366,7 +403,7 @@ def _api_gate(operation: Operation, qubits: list[int]) -> dict[str, Any] | None:
     return gate
 
 
-def compiled(circuit: Sequence[Gate], n_qubits: int, gateset: str) -> dict[str, Any]:
+def compile_to_native(circuit: Sequence[Gate], n_qubits: int, gateset: str) -> dict[str, Any]:
     """Return a circuit in the form ``ionq.native.v1``, as a dry run returns it: GPI2 and ZZ, gate by gate.
 
     Rotations about Z are frames: they change the phases of later pulses, and measurements do not see the last ones.
@@ -374,18 +411,19 @@ def compiled(circuit: Sequence[Gate], n_qubits: int, gateset: str) -> dict[str, 
     if gateset == "native":
         return {"qubits": n_qubits, "circuit": [dict(gate) for gate in circuit]}
     basis = transpile(
-        circuit_of(circuit, n_qubits), basis_gates=["rz", "sx", "rzz"], optimization_level=0
+        to_qiskit_circuit(circuit, n_qubits), basis_gates=["rz", "sx", "rzz"], optimization_level=0
     )
-    frames, found = np.zeros(n_qubits), list[dict[str, Any]]()  # in turns
+    frame_turns = np.zeros(n_qubits)  # in turns
+    native_gates = list[dict[str, Any]]()
     for instruction in basis.data:
         qubits = [basis.find_bit(q).index for q in instruction.qubits]
         turns = [float(angle) / (2 * np.pi) for angle in instruction.operation.params]
         match instruction.operation.name:
             case "rz":
-                frames[qubits[0]] += turns[0]
+                frame_turns[qubits[0]] += turns[0]
             case "sx":
-                phase = -float(frames[qubits[0]]) % 1.0
-                found.append({"gate": "gpi2", "target": qubits[0], "phase": phase})
+                phase = -float(frame_turns[qubits[0]]) % 1.0
+                native_gates.append({"gate": "gpi2", "target": qubits[0], "phase": phase})
             case _:
-                found.append({"gate": "zz", "targets": qubits, "angle": turns[0] % 1.0})
-    return {"qubits": n_qubits, "circuit": found}
+                native_gates.append({"gate": "zz", "targets": qubits, "angle": turns[0] % 1.0})
+    return {"qubits": n_qubits, "circuit": native_gates}

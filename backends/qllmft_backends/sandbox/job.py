@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qllmft_backends.remote.cost import MOCK_UNIT
-from qllmft_backends.remote.ledger.payload import at
-from qllmft_backends.remote.rows import ENDED_FREE
-from qllmft_backends.sandbox.circuits import gates_of_program, qubits_of
+from qllmft_backends.remote.ledger.payload import value_at_path
+from qllmft_backends.remote.rows import UNCHARGED_STATES
+from qllmft_backends.sandbox.circuits import controls_and_targets, parse_program
 from qllmft_backends.sandbox.request import RefusedError, iso_time
 
 # Invented, per gate and shot, so that estimates have a shape; no relation to IonQ's prices.
-PRICE_ONE_QUBIT, PRICE_TWO_QUBITS, PRICE_UNIT = 1e-6, 1e-5, MOCK_UNIT
-_NATIVE_ONLY = ("gpi", "gpi2", "ms", "nop")
+PRICE_ONE_QUBIT = 1e-6
+PRICE_TWO_QUBITS = 1e-5
+PRICE_UNIT = MOCK_UNIT
+_NATIVE_ONLY_GATES = ("gpi", "gpi2", "ms", "nop")
 ACCOUNT = "00000000-0000-4000-8000-000000000000"  # organization, project and key
-_VARIANTS = 10  # of a debiased circuit
-_CAPS = ("duration_limit_min", "cost_limit", "job_count_limit")
+_N_VARIANTS = 10  # of a debiased circuit
+_CAP_NAMES = ("duration_limit_min", "cost_limit", "job_count_limit")
 
 
 @dataclass
@@ -60,7 +62,7 @@ class StoredJob:
     def qubits(self) -> int:
         """Return the width of the circuits."""
         body = self.payload["input"]
-        return gates_of_program(body["data"])[0] if "data" in body else int(body.get("qubits", 1))
+        return parse_program(body["data"])[0] if "data" in body else int(body.get("qubits", 1))
 
     @property
     def dry_run(self) -> bool:
@@ -70,21 +72,25 @@ class StoredJob:
     @property
     def debiased(self) -> bool:
         """Return whether the job asks for debiasing."""
-        return bool(at(self.payload, "settings", "error_mitigation", "debiasing"))
+        return bool(value_at_path(self.payload, "settings", "error_mitigation", "debiasing"))
 
     @property
     def gate_counts(self) -> dict[str, int]:
         """Return the numbers of gates on one qubit and on more, over all circuits, as sent."""
-        widths = [sum(map(len, qubits_of(gate))) for each in self.circuits for gate in each]
-        wide = sum(width > 1 for width in widths)
-        return {"1q": len(widths) - wide, "2q": wide}
+        widths = [
+            sum(map(len, controls_and_targets(gate)))
+            for circuit in self.circuits
+            for gate in circuit
+        ]
+        n_wide = sum(width > 1 for width in widths)
+        return {"1q": len(widths) - n_wide, "2q": n_wide}
 
     @property
     def price(self) -> float:
         """Return the invented price of all circuits."""
         counts = self.gate_counts
-        each = circuit_price(self.backend, counts["1q"], counts["2q"], self.shots)
-        return 0.0 if self.dry_run else each
+        full_price = circuit_price(self.backend, counts["1q"], counts["2q"], self.shots)
+        return 0.0 if self.dry_run else full_price
 
     @property
     def noise(self) -> Mapping[str, Any]:
@@ -98,16 +104,16 @@ class StoredJob:
 
     def single_shots(self) -> list[str]:
         """Return the shots behind its results, decimal, in a reproducible random order."""
-        found = [
+        states = [
             state for state, p in (self.results or {}).items() for _ in range(round(p * self.shots))
         ]
-        random.Random(self.number).shuffle(found)  # noqa: S311 - a simulated machine's
-        return found
+        random.Random(self.number).shuffle(states)  # noqa: S311 - a simulated machine's
+        return states
 
-    def shots_of_variants(self) -> list[list[str]]:
+    def variant_shots(self) -> list[list[str]]:
         """Return the shots of each variant of a debiased circuit."""
         shots = self.single_shots()
-        return [shots[number::_VARIANTS] for number in range(_VARIANTS)]
+        return [shots[number::_N_VARIANTS] for number in range(_N_VARIANTS)]
 
     def child(self, n: int, child_id: str) -> StoredJob:
         """Return the job of the ``n``-th circuit of a multi-circuit job."""
@@ -122,12 +128,13 @@ class StoredJob:
         )
 
 
-def circuits_of(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
+def parse_circuits(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
     """Return the circuits of a payload, or raise `RefusedError`."""
-    kind, body = payload.get("type"), payload.get("input")
+    kind = payload.get("type")
+    body = payload.get("input")
     body = body if isinstance(body, dict) else {}
     if kind == "ionq.qasm3.v1" and isinstance(body.get("data"), str):
-        return [gates_of_program(body["data"])[1]]
+        return [parse_program(body["data"])[1]]
     entries = body.get("circuits", []) if kind == "ionq.multi-circuit.v1" else [body]
     if kind not in ("ionq.circuit.v1", "ionq.multi-circuit.v1") or not entries or not body:
         raise RefusedError(f"type {kind!r} is not supported, or its input is not complete")
@@ -136,7 +143,7 @@ def circuits_of(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
         if gateset not in ("qis", "native"):
             raise RefusedError(f"gateset {gateset!r}; the mock server takes 'qis' and 'native'")
         if any(
-            (gate.get("gate") in _NATIVE_ONLY or "angle" in gate) != (gateset == "native")
+            (gate.get("gate") in _NATIVE_ONLY_GATES or "angle" in gate) != (gateset == "native")
             for gate in entry["circuit"]
             if gate.get("gate") != "zz" or "angle" in gate
         ):
@@ -170,7 +177,7 @@ class Session:
     jobs: int = 0
 
     def __post_init__(self) -> None:
-        if set(self.caps) - set(_CAPS):
+        if set(self.caps) - set(_CAP_NAMES):
             raise RefusedError(f"settings {self.caps!r}")
         unit = (self.caps.get("cost_limit") or {}).get("unit", PRICE_UNIT)
         if unit != PRICE_UNIT:
@@ -185,7 +192,8 @@ class Session:
 
     def describe(self, now: float) -> dict[str, Any]:
         """Return the answer of POST /sessions and GET /sessions/{id}."""
-        ended_at, created_at = self.end_by(now), iso_time(self.created_at)
+        ended_at = self.end_by(now)
+        created_at = iso_time(self.created_at)
         return {
             "id": self.id,
             "backend": self.backend,
@@ -201,15 +209,22 @@ class Session:
             "settings": self.caps,
         }
 
-    def admit(self, job: StoredJob, others: Sequence[StoredJob], now: float) -> None:
-        """Admit ``job`` beside the ``others`` in it, or raise `RefusedError`."""
+    def admit(self, job: StoredJob, session_jobs: Sequence[StoredJob], now: float) -> None:
+        """Admit ``job`` beside the ``session_jobs`` in it, or raise `RefusedError`."""
         if self.end_by(now) is not None or self.backend != job.backend:
             raise RefusedError(f"session {self.id} is over, or of another machine")
-        charged = [other for other in others if other.status not in ENDED_FREE]
-        if len(charged) >= self.caps.get("job_count_limit", float("inf")):
-            raise RefusedError(f"session {self.id} has its {len(charged)} jobs")
+        charged_jobs = [
+            session_job
+            for session_job in session_jobs
+            if session_job.status not in UNCHARGED_STATES
+        ]
+        if len(charged_jobs) >= self.caps.get("job_count_limit", float("inf")):
+            raise RefusedError(f"session {self.id} has its {len(charged_jobs)} jobs")
         cap = self.caps.get("cost_limit")
-        if cap is not None and sum(each.price for each in (*charged, job)) > cap["value"]:
+        if (
+            cap is not None
+            and sum(paid_job.price for paid_job in (*charged_jobs, job)) > cap["value"]
+        ):
             raise RefusedError(
                 f"session {self.id} would cost more than {cap['value']:g} {cap['unit']}"
             )

@@ -18,13 +18,13 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from qllmft_backends.remote.ionq.options import MOCK_HEADER
-from qllmft_backends.sandbox.api import Api, route_of
+from qllmft_backends.sandbox.api import Api, find_route
 from qllmft_backends.sandbox.request import RefusedError, Request
 from qllmft_backends.sandbox.shapes import LABEL, ResultsForm
 from qllmft_backends.sandbox.store import Store
 
 MAX_BODY_BYTES = 1 << 26
-_DRAIN_S = 0.2  # for a body that is not read
+_DRAIN_TIMEOUT_S = 0.2  # for a body that is not read
 
 
 class _Server(ThreadingHTTPServer):
@@ -57,19 +57,19 @@ class _Handler(BaseHTTPRequestHandler):
             if request.path == "/sandbox/state":  # no real server has it
                 self._answer(200, mock.store.totals())
                 return
-            route, *_ = route_of(request)
+            route, *_ = find_route(request)
             if route != "backends":
                 self._check_key()
             body = self.rfile.read(self._length())
             with mock.store.lock:
                 mock.store.requests[route] += 1
             self._serve_route(replace(request, body=body))
-        except RefusedError as refused:
+        except RefusedError as refusal:
             # hang up after some of an unread body is thrown away: otherwise the answer may be lost
-            self._error(refused.status, str(refused), {"Connection": "close"})
+            self._error(refusal.status, str(refusal), {"Connection": "close"})
             with suppress(OSError):
                 self.connection.shutdown(socket.SHUT_WR)
-                self.connection.settimeout(_DRAIN_S)
+                self.connection.settimeout(_DRAIN_TIMEOUT_S)
                 for _ in range(16):
                     if not self.connection.recv(1 << 16):
                         break
@@ -77,8 +77,12 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the names that the standard library calls
 
     def _check_key(self) -> None:
-        given, expected = self.headers.get("Authorization", ""), self.server.mock.token
-        if not given.startswith("apiKey ") or expected not in (None, given[len("apiKey ") :]):
+        authorization = self.headers.get("Authorization", "")
+        expected_token = self.server.mock.token
+        if not authorization.startswith("apiKey ") or expected_token not in (
+            None,
+            authorization[len("apiKey ") :],
+        ):
             raise RefusedError("Invalid key provided", 401)
 
     def _length(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from qllmft_backends.noise import pauli_error_probability
-from qllmft_backends.remote.rows import ENDED_FREE
+from qllmft_backends.remote.rows import UNCHARGED_STATES
 from qllmft_backends.sandbox.circuits import NOISE
 from qllmft_backends.sandbox.job import (
     ACCOUNT,
@@ -22,23 +22,25 @@ from qllmft_backends.sandbox.store import BACKENDS
 
 SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0, "majority": 4.0}  # powers; invented
 _PRICES = {"cost_1q_gate": PRICE_ONE_QUBIT, "cost_2q_gate": PRICE_TWO_QUBITS}
-_RATE = {"sku": "sandbox", "unit": "gates", **_PRICES}
-_KINDS = {"probabilities": "object", "histogram": "object", "shots": "array"}
+_RATE_CARD = {"sku": "sandbox", "unit": "gates", **_PRICES}
+_JSON_TYPES = {"probabilities": "object", "histogram": "object", "shots": "array"}
 FORMATS = {  # JSON type of each format
-    **{f"ionq.result.{name}.json.v1": kind for name, kind in _KINDS.items()},
-    **{f"ionq.result.{name}.json.v2": "object" for name in _KINDS},
+    **{f"ionq.result.{name}.json.v1": kind for name, kind in _JSON_TYPES.items()},
+    **{f"ionq.result.{name}.json.v2": "object" for name in _JSON_TYPES},
     "ionq.result.probabilities-aggregate.json.v1": "object",
     "ionq.native.v1": "object",
 }
 ResultsForm = Literal["url", "artifacts", "v2"]  # of a job's results; see `Api`
-GATE_US, MACHINE_KW = (130, 970), 20.0  # of one gate on one qubit and on two; invented power
-_TIMING = {"readout": 150e-6, "reset": 50e-6, "1q": 130e-6, "2q": 970e-6, "t1": 100, "t2": 1}
+GATE_US = (130, 970)  # of one gate on one qubit and on two; invented power
+MACHINE_KW = 20.0
+_GATE_TIMES = {"readout": 150e-6, "reset": 50e-6, "1q": 130e-6, "2q": 970e-6, "t1": 100, "t2": 1}
 LABEL = "local mock server of qllmft: no ions, no IonQ, no money"
 
 
 def job_description(job: StoredJob, form: ResultsForm) -> dict[str, Any]:
     """Return a job as GET /jobs/{id} and the list describe it."""
-    failure, waiting = job.failure, job.status in ("submitted", "ready")
+    failure = job.failure
+    is_waiting = job.status in ("submitted", "ready")
     if failure and form == "url":
         failure = {**failure, "error": failure["message"]}  # the older name
     return {
@@ -57,7 +59,7 @@ def job_description(job: StoredJob, form: ResultsForm) -> dict[str, Any]:
         "submitted_at": job.submitted_at,
         "started_at": job.started_at,
         "completed_at": job.completed_at,
-        "predicted_wait_time_ms": 0 if waiting else None,
+        "predicted_wait_time_ms": 0 if is_waiting else None,
         "predicted_execution_duration_ms": 0,
         "shots": job.shots,
         **({"noise": {"model": "ideal", **job.noise}} if job.backend == "simulator" else {}),
@@ -90,16 +92,16 @@ def _results(job: StoredJob, form: ResultsForm) -> dict[str, Any] | None:
         names = {"probabilities-aggregate": "/probabilities/aggregated"}
     elif job.sampled:
         names["shots"] = "/shots"
-    found = {}
+    result_artifacts = {}
     for name, path in names.items():
         if form == "url":
             url = {"url": f"/v0.4/jobs/{job.id}/results{path}"}
-            found[name.removesuffix("-aggregate")] = url | _artifact(name, _format(name))
+            result_artifacts[name.removesuffix("-aggregate")] = url | _artifact(name, _format(name))
         else:
-            v2 = form == "v2" and not job.children
-            identity = _format(name, "v2" if v2 else "v1")
-            found[identity] = _artifact(f"{name}-v2" if v2 else name, identity)
-    return found
+            is_v2 = form == "v2" and not job.children
+            identity = _format(name, "v2" if is_v2 else "v1")
+            result_artifacts[identity] = _artifact(f"{name}-v2" if is_v2 else name, identity)
+    return result_artifacts
 
 
 def _output(job: StoredJob, form: ResultsForm) -> dict[str, Any]:
@@ -119,11 +121,11 @@ def _output(job: StoredJob, form: ResultsForm) -> dict[str, Any]:
             "shots": len(shots),
             "results": {histogram: _artifact(f"variant-{number}", histogram)},
         }
-        for number, shots in enumerate(job.shots_of_variants())
+        for number, shots in enumerate(job.variant_shots())
     ]
-    combined = {name: _artifact(f"aggregation-{name}", histogram) for name in SHARPENING}
+    combined_artifacts = {name: _artifact(f"aggregation-{name}", histogram) for name in SHARPENING}
     debiasing = {"variants": variants, "aggregation_method": "average"}
-    return {"error_mitigation": {"debiasing": debiasing, "aggregations": combined}}
+    return {"error_mitigation": {"debiasing": debiasing, "aggregations": combined_artifacts}}
 
 
 def _format(name: str, version: str = "v1") -> str:
@@ -149,40 +151,46 @@ def backend(name: str) -> dict[str, Any]:
     }
 
 
-def characterization(name: str, *, former: bool) -> dict[str, Any]:
+def characterization(name: str, *, with_former_names: bool) -> dict[str, Any]:
     """Return process fidelities of the noise model (F = 1 - 3r/4 and 1 - 15r/16).
 
-    ``former`` adds Forte's gate times in seconds, which are whole numbers in the form published in 2026.
+    ``with_former_names`` adds Forte's gate times in seconds, which are whole numbers in the form published in 2026.
     """
     noise = NOISE[name.removeprefix("qpu.")]
-    one, two = (1 - pauli_error_probability(noise.rate(n), n) for n in (1, 2))
+    one_qubit_fidelity, two_qubit_fidelity = (
+        1 - pauli_error_probability(noise.rate(n), n) for n in (1, 2)
+    )
     return {
         "id": "00000000-0000-4000-8000-000000000001",
         "backend": name,
         "date": iso_time(time.time()),
         "qubits": BACKENDS[name],
         "connectivity": [],
-        "fidelity": {"spam": {"median": 1.0}, "1q": {"median": one}, "2q": {"median": two}},
-        **({"timing": _TIMING} if former else {}),
+        "fidelity": {
+            "spam": {"median": 1.0},
+            "1q": {"median": one_qubit_fidelity},
+            "2q": {"median": two_qubit_fidelity},
+        },
+        **({"timing": _GATE_TIMES} if with_former_names else {}),
         "sandbox": LABEL,
     }
 
 
-def estimate(query: Mapping[str, str], *, former: bool) -> dict[str, Any]:
-    """Return the answer of GET /jobs/estimate. ``former`` adds the names of the form before 2026."""
+def estimate(query: Mapping[str, str], *, with_former_names: bool) -> dict[str, Any]:
+    """Return the answer of GET /jobs/estimate. ``with_former_names`` adds the names of the form before 2026."""
     names = ("qubits", "shots", "1q_gates", "2q_gates")
     numbers = {name: int(query[name]) for name in names if name in query}
-    one, two = (numbers.get(name, 0) for name in ("1q_gates", "2q_gates"))
+    one_qubit_gates, two_qubit_gates = (numbers.get(name, 0) for name in ("1q_gates", "2q_gates"))
     machine = query.get("backend", "simulator")
-    amount = circuit_price(machine, one, two, numbers.get("shots", 1000))
-    added: dict[str, Any] = {
+    amount = circuit_price(machine, one_qubit_gates, two_qubit_gates, numbers.get("shots", 1000))
+    former_fields: dict[str, Any] = {
         "input_values": dict(query),
         "cost_unit": PRICE_UNIT,
         "estimated_cost": amount,
         "rate_information": {},
     }
     return {
-        **(added if former else {}),
+        **(former_fields if with_former_names else {}),
         "estimate_context": {
             "backend": machine,
             "type": query.get("type", "ionq.circuit.v1"),
@@ -196,23 +204,23 @@ def estimate(query: Mapping[str, str], *, former: bool) -> dict[str, Any]:
         "estimated_total_cost": amount,
         "estimated_execution_time": 0,
         "current_predicted_queue_time": 0,
-        "rate_card": {"rates": [_RATE], "id": "sandbox"},
+        "rate_card": {"rates": [_RATE_CARD], "id": "sandbox"},
     }
 
 
 def cost(job: StoredJob) -> dict[str, Any]:
     """Return the answer of GET /jobs/{id}/cost: the estimate, and the charge once the job has ended."""
-    charged = {"completed": job.price, **dict.fromkeys(ENDED_FREE, 0.0)}.get(job.status)
+    charge = {"completed": job.price, **dict.fromkeys(UNCHARGED_STATES, 0.0)}.get(job.status)
     return {
         "dry_run": job.dry_run,
         "estimated_cost": {"value": job.price, "unit": PRICE_UNIT},
-        **({} if charged is None else {"cost": {"value": charged, "unit": PRICE_UNIT}}),
+        **({} if charge is None else {"cost": {"value": charge, "unit": PRICE_UNIT}}),
     }
 
 
 def usage(jobs: Sequence[StoredJob], organization: str, query: Mapping[str, str]) -> dict[str, Any]:
     """Return the answer of GET /organizations/{id}/usage, its days in one sum."""
-    total = sum(job.price for job in jobs if job.status not in ENDED_FREE)
+    total = sum(job.price for job in jobs if job.status not in UNCHARGED_STATES)
     return {
         "organization": organization,
         "modality": query.get("modality", "daily"),

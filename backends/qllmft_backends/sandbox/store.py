@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from qllmft_backends.remote.rows import ENDED_FREE
+from qllmft_backends.remote.rows import UNCHARGED_STATES
 from qllmft_backends.sandbox import circuits
-from qllmft_backends.sandbox.job import Session, StoredJob, circuits_of
+from qllmft_backends.sandbox.job import Session, StoredJob, parse_circuits
 from qllmft_backends.sandbox.request import RefusedError, iso_time
 
 # API name -> qubits
 BACKENDS = {"simulator": 29, "qpu.forte-1": 36, "qpu.forte-enterprise-1": 36, "qpu.tempo-1": 100}
 MAX_SHOTS = {name: 1_000_000 if name == "simulator" else 10_000 for name in BACKENDS}
-_SUBMITTED = ("id", "payload", "submitted_at", "number", "name", "children")
-_CHANGEABLE = ("status", "results", "failure", "started_at", "completed_at")
+_SUBMITTED_FIELDS = ("id", "payload", "submitted_at", "number", "name", "children")
+_CHANGEABLE_FIELDS = ("status", "results", "failure", "started_at", "completed_at")
 
 
 class Journal:
@@ -36,7 +36,7 @@ class Journal:
     def __init__(self, file: Path | None) -> None:
         self._file = file
 
-    def read(self) -> dict[str, StoredJob]:
+    def read_jobs(self) -> dict[str, StoredJob]:
         """Return the jobs by id. An unfinished last line is left out."""
         jobs: dict[str, StoredJob] = {}
         if self._file is None or not self._file.exists():
@@ -47,15 +47,17 @@ class Journal:
             except ValueError:
                 continue
             if "changed" in record:
-                for name in _CHANGEABLE:
+                for name in _CHANGEABLE_FIELDS:
                     setattr(jobs[record["changed"]], name, record[name])
             elif "deleted" in record:
                 for name in record["deleted"]:
                     del jobs[name]
             else:
-                kept = {name: record[name] for name in _SUBMITTED}
-                job = StoredJob(circuits=circuits_of(record["payload"]), **kept)
-                children = {each: job.child(n, each) for n, each in enumerate(job.children)}
+                submitted_fields = {name: record[name] for name in _SUBMITTED_FIELDS}
+                job = StoredJob(circuits=parse_circuits(record["payload"]), **submitted_fields)
+                children = {
+                    child_id: job.child(n, child_id) for n, child_id in enumerate(job.children)
+                }
                 jobs |= {job.id: job, **children}
         return jobs
 
@@ -88,9 +90,11 @@ class Store:
         state_file: Path | None = None,
         latency_s: float = 0.0,
     ) -> None:
-        self._seed, self._qpu_noise, self._latency_s = seed, qpu_noise, latency_s
+        self._seed = seed
+        self._qpu_noise = qpu_noise
+        self._latency_s = latency_s
         self._journal = Journal(state_file)
-        self.jobs = self._journal.read()
+        self.jobs = self._journal.read_jobs()
         self.sessions: dict[str, Session] = {}
         self.requests: Counter[str] = Counter()
         self.lock = threading.RLock()
@@ -111,7 +115,7 @@ class Store:
 
     def submit(self, payload: dict[str, Any]) -> StoredJob:
         """Accept a job as posted, or raise `RefusedError`."""
-        job = StoredJob(str(uuid.uuid4()), payload, circuits_of(payload), self._timestamp(), 0)
+        job = StoredJob(str(uuid.uuid4()), payload, parse_circuits(payload), self._timestamp(), 0)
         job.name = payload.get("name")
         backend = payload.get("backend")
         if backend not in BACKENDS:
@@ -123,32 +127,37 @@ class Store:
         if not 1 <= job.shots <= MAX_SHOTS[backend]:
             raise RefusedError(f"TooManyShots: {job.shots}, expected 1 to {MAX_SHOTS[backend]:,}")
         for circuit in job.circuits:
-            circuits.check(circuit, job.qubits, self._noise(job))
+            circuits.check_circuit(circuit, job.qubits, self._noise(job))
         self._rng(job)  # or raise for its seed
         with self.lock:
             if (session_id := payload.get("session_id")) is not None:
                 jobs = self.jobs.values()
-                others = [j for j in jobs if j.payload.get("session_id") == session_id]
-                own = [other for other in others if not other.parent]
-                self.session(session_id).admit(job, own, self.now())
-            job.number = 1 + max((other.number for other in self.jobs.values()), default=-1)
+                session_jobs = [j for j in jobs if j.payload.get("session_id") == session_id]
+                parent_jobs = [stored_job for stored_job in session_jobs if not stored_job.parent]
+                self.session(session_id).admit(job, parent_jobs, self.now())
+            job.number = 1 + max(
+                (stored_job.number for stored_job in self.jobs.values()), default=-1
+            )
             self.jobs[job.id] = job
             if payload["type"] == "ionq.multi-circuit.v1":
                 job.children = [str(uuid.uuid4()) for _ in job.circuits]
-                self.jobs |= {each: job.child(n, each) for n, each in enumerate(job.children)}
-            self._journal.append(**{name: getattr(job, name) for name in _SUBMITTED})
+                self.jobs |= {
+                    child_id: job.child(n, child_id) for n, child_id in enumerate(job.children)
+                }
+            self._journal.append(**{name: getattr(job, name) for name in _SUBMITTED_FIELDS})
         self._worker.submit(self._work, job)
         return job
 
     def open_session(self, body: dict[str, Any]) -> dict[str, Any]:
         """Open a session and describe it, or raise `RefusedError`."""
-        backend, caps = body.get("backend"), body.get("settings") or {}
+        backend = body.get("backend")
+        caps = body.get("settings") or {}
         if not isinstance(backend, str) or backend not in BACKENDS:
             raise RefusedError(f"no sessions on {backend!r}, expected one of {', '.join(BACKENDS)}")
         session = Session(str(uuid.uuid4()), backend, caps, self.now())
-        described = session.describe(self.now())
+        description = session.describe(self.now())
         self.sessions[session.id] = session
-        return described
+        return description
 
     def session(self, session_id: str) -> Session:
         """Return a session, or raise `RefusedError`."""
@@ -168,8 +177,8 @@ class Store:
             job = self.get(job_id)
             if job.status in ("completed", "failed"):
                 raise RefusedError(f"job {job_id} is {job.status} and cannot be canceled")
-            for each in (job, *(self.jobs[c] for c in job.children)):
-                self._change(each, "canceled")
+            for canceled_job in (job, *(self.jobs[c] for c in job.children)):
+                self._change(canceled_job, "canceled")
             return job
 
     def delete(self, job_id: str) -> None:
@@ -178,12 +187,12 @@ class Store:
             job = self.get(job_id)
             if job.parent:
                 raise RefusedError(f"job {job_id} is a child of {job.parent}; delete that one")
-            if job.status not in ("completed", *ENDED_FREE):
+            if job.status not in ("completed", *UNCHARGED_STATES):
                 self.cancel(job_id)
-            gone = [job_id, *job.children]
-            for name in gone:
-                del self.jobs[name]
-            self._journal.append(deleted=gone)
+            deleted_ids = [job_id, *job.children]
+            for deleted_id in deleted_ids:
+                del self.jobs[deleted_id]
+            self._journal.append(deleted=deleted_ids)
 
     def totals(self) -> dict[str, Any]:
         """Return the numbers of submitted and paid jobs, circuits and shots.
@@ -194,19 +203,19 @@ class Store:
         times: Counter[str] = Counter()
         with self.lock:
             parents = [j for j in self.jobs.values() if j.parent is None]
-            paid = [
+            paid_jobs = [
                 job
                 for job in self.jobs.values()
-                if not (job.children or job.status in ENDED_FREE or job.dry_run)
+                if not (job.children or job.status in UNCHARGED_STATES or job.dry_run)
             ]
-            for job in paid:
+            for job in paid_jobs:
                 text = json.dumps([job.circuits[0], job.shots, job.backend], sort_keys=True)
                 times[sha256(text.encode()).hexdigest()] += 1
             return {
                 "jobs": len(parents),
                 "circuits_submitted": sum(len(j.circuits) for j in parents),
-                "circuits_paid": len(paid),
-                "shots_paid": sum(job.shots for job in paid),
+                "circuits_paid": len(paid_jobs),
+                "shots_paid": sum(job.shots for job in paid_jobs),
                 "times": dict(times),
                 "statuses": {j.id: j.status for j in parents},
                 "requests": dict(self.requests),
@@ -223,10 +232,10 @@ class Store:
             job.status = status
             if status == "started":
                 job.started_at = self._timestamp()
-            if status in ("completed", *ENDED_FREE):
+            if status in ("completed", *UNCHARGED_STATES):
                 job.completed_at = self._timestamp()
-            kept = {name: getattr(job, name) for name in _CHANGEABLE}
-            self._journal.append(changed=job.id, **kept)
+            changed_fields = {name: getattr(job, name) for name in _CHANGEABLE_FIELDS}
+            self._journal.append(changed=job.id, **changed_fields)
             return True
 
     def _noise(self, job: StoredJob) -> str:
@@ -267,7 +276,9 @@ class Store:
         return True
 
     def _simulate(self, job: StoredJob) -> dict[str, float]:
-        circuit, noise, shots = job.circuits[0], self._noise(job), job.shots
+        circuit = job.circuits[0]
+        noise = self._noise(job)
+        shots = job.shots
         if job.backend == "simulator" and noise == "ideal":
             p = circuits.probabilities(circuit, job.qubits)
             return {str(state): value for state, value in p.items()}

@@ -28,7 +28,8 @@ class FlagQuantumTask(TorchTask):
 
     def circuit(self, data: torch.Tensor) -> fq.Circuit:
         """Return the circuit on the samples of ``data`` (B, D)."""
-        start, batch = None, data.shape[0]
+        start = None
+        batch = data.shape[0]
         if self.workload == "enc":
             start = torch.nn.functional.pad(data, (0, 2**self.n_qubits - data.shape[1])).to(
                 torch.complex64

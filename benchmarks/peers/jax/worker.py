@@ -15,7 +15,8 @@ from workloads import ENCODER_LAYERS, REUPLOADS, Arrays
 
 def rotate(zero: jax.Array, one: jax.Array, angle: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Apply R_Y(angle) to a pair of amplitude arrays, with ``angle`` () in radians."""
-    cos, sin = jnp.cos(angle / 2), jnp.sin(angle / 2)
+    cos = jnp.cos(angle / 2)
+    sin = jnp.sin(angle / 2)
     return cos * zero - sin * one, sin * zero + cos * one
 
 
@@ -27,7 +28,8 @@ def ry(state: jax.Array, qubit: int, angle: jax.Array) -> jax.Array:
 
 def cx_ry(state: jax.Array, control: int, target: int, angle: jax.Array) -> jax.Array:
     """Apply CNOT and then R_Y on its target, in one pass over one state (2^Q,)."""
-    high, low = max(control, target), min(control, target)
+    high = max(control, target)
+    low = min(control, target)
     split = state.reshape(-1, 2, 2 ** (high - low - 1), 2, 2**low)
     control_axis, target_axis = (1, 3) if control == high else (3, 1)
     off, on = (jnp.take(split, bit, axis=control_axis) for bit in (0, 1))
@@ -81,10 +83,8 @@ def head(weights: jax.Array, angles: jax.Array, n_qubits: int) -> jax.Array:
 
 def prepare(inputs: Arrays, _variant: str) -> JaxTask:
     """Prepare ENC or HEAD. Qubits are little-endian like this project's, so nothing is converted."""
-    n_qubits, circuit = (
-        int(inputs["n_qubits"]),
-        encoder if str(inputs["workload"]) == "enc" else head,
-    )
+    n_qubits = int(inputs["n_qubits"])
+    circuit = encoder if str(inputs["workload"]) == "enc" else head
     return JaxTask(inputs, lambda weights, sample: circuit(weights, sample, n_qubits))
 
 

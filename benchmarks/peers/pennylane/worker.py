@@ -25,8 +25,10 @@ class PennyLaneTask(TorchTask):
 
     def __init__(self, inputs: Arrays, variant: str) -> None:
         super().__init__(inputs)
-        workload, n_qubits = self.workload, self.n_qubits
-        gates, wires = gates_of(workload, n_qubits), list(range(n_qubits))[::-1]
+        workload = self.workload
+        n_qubits = self.n_qubits
+        gates = gates_of(workload, n_qubits)
+        wires = list(range(n_qubits))[::-1]
 
         def circuit(data: torch.Tensor, weights: torch.Tensor) -> list[object]:
             if workload == "enc":

@@ -26,7 +26,8 @@ class QiskitTask:
         self.data, self.weights, self.cotangent = (
             np.asarray(inputs[name], np.float64) for name in ("data", "weights", "cotangent")
         )
-        x, theta = ParameterVector("x", n_qubits), ParameterVector("theta", len(self.weights))
+        x = ParameterVector("x", n_qubits)
+        theta = ParameterVector("theta", len(self.weights))
         circuit = QuantumCircuit(n_qubits)
         for gate in gates_of("head", n_qubits):
             if isinstance(gate, CX):

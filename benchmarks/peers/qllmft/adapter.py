@@ -20,7 +20,8 @@ class EngineCircuit:
     """Circuit on the float32 engine: values and gradients of <Z_q> for all qubits, little-endian."""
 
     def __init__(self, gates: Sequence[Gate], n_qubits: int, n_weights: int, n_data: int) -> None:
-        theta, x = ParameterVector("theta", n_weights), ParameterVector("x", n_data)
+        theta = ParameterVector("theta", n_weights)
+        x = ParameterVector("x", n_data)
         circuit = QuantumCircuit(n_qubits)
         for gate in gates:
             if isinstance(gate, CX):
@@ -29,7 +30,8 @@ class EngineCircuit:
                 circuit.ry((x if gate.from_data else theta)[gate.index], gate.qubit)
             else:
                 getattr(circuit, gate.name)(*[theta[i] for i in gate.indices], *gate.qubits)
-        self.n_weights, self.n_data = n_weights, n_data
+        self.n_weights = n_weights
+        self.n_data = n_data
         z = [SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], n_qubits) for q in range(n_qubits)]
         self.engine, strings = create("adjoint").compile(circuit, z)
         self.program = self.engine.program

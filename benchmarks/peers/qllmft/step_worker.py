@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from qllmft.config.presets import load_preset
 from qllmft.heads import build_classifier
-from qllmft.training import step_of
+from qllmft.training import open_step
 from torch import Tensor
 
 from protocol import serve
@@ -43,7 +43,7 @@ class ProjectStep:
                 ):
                     tensor.copy_(value.reshape(tensor.shape))
         self.model = model
-        self.step = ExitStack().enter_context(step_of(model))
+        self.step = ExitStack().enter_context(open_step(model))
         self.optimizer = torch.optim.Adam(self.step.parameters(), lr=LEARNING_RATE, fused=True)
         self.loss = 0.0
         with torch.no_grad():

@@ -14,7 +14,8 @@ class EngineTask:
     """ENC, HEAD or MIXED; little-endian, so nothing is converted."""
 
     def __init__(self, inputs: Arrays, _variant: str) -> None:
-        workload, n_qubits = str(inputs["workload"]), int(inputs["n_qubits"])
+        workload = str(inputs["workload"])
+        n_qubits = int(inputs["n_qubits"])
         self.weights, data, self.cotangent = (
             np.asarray(inputs[name], np.float32) for name in ("weights", "data", "cotangent")
         )

@@ -28,7 +28,9 @@ def rotations(gate: Gate) -> Iterator[Rotation]:
         yield f"Y {gate.qubit}", 1.0, f"{'x' if gate.from_data else 'w'}{gate.index}"
         return
     assert not isinstance(gate, CX)
-    keys, first, last = [f"w{i}" for i in gate.indices], gate.qubits[0], gate.qubits[-1]
+    keys = [f"w{i}" for i in gate.indices]
+    first = gate.qubits[0]
+    last = gate.qubits[-1]
     if gate.name == "u":
         theta, phi, lam = keys
         yield from ((f"Z {first}", 1.0, lam), (f"Y {first}", 1.0, theta), (f"Z {first}", 1.0, phi))
@@ -69,7 +71,8 @@ class ScaluqTask:
     """ENC, HEAD or MIXED; little-endian, so nothing is converted."""
 
     def __init__(self, inputs: Arrays, _variant: str) -> None:
-        self.with_data, self.n_qubits = str(inputs["workload"]) != "enc", int(inputs["n_qubits"])
+        self.with_data = str(inputs["workload"]) != "enc"
+        self.n_qubits = int(inputs["n_qubits"])
         self.circuit = build(gates_of(str(inputs["workload"]), self.n_qubits))
         self.weights, self.data, self.cotangent = (
             inputs[name] for name in ("weights", "data", "cotangent")

@@ -25,7 +25,8 @@ class TensorCircuitTask(JaxTask):
     """ENC, HEAD or MIXED. Its qubit 0 is the most significant bit, so qubit q becomes Q-1-q."""
 
     def __init__(self, inputs: Arrays, variant: str) -> None:
-        self.workload, self.n_qubits = str(inputs["workload"]), int(inputs["n_qubits"])
+        self.workload = str(inputs["workload"])
+        self.n_qubits = int(inputs["n_qubits"])
         circuit = self.scanned if variant == "scan" else self.unrolled
         super().__init__(inputs, lambda weights, sample: self.z_values(circuit(weights, sample)))
 
@@ -33,7 +34,8 @@ class TensorCircuitTask(JaxTask):
         self, gates: Sequence[Gate], state: jax.Array, weights: jax.Array, angles: jax.Array
     ) -> jax.Array:
         """Return the state (2^Q,) after ``gates``."""
-        circuit, top = tc.Circuit(self.n_qubits, inputs=state), self.n_qubits - 1
+        circuit = tc.Circuit(self.n_qubits, inputs=state)
+        top = self.n_qubits - 1
         for gate in gates:
             if isinstance(gate, CX):
                 circuit.cnot(top - gate.control, top - gate.target)
@@ -67,9 +69,11 @@ class TensorCircuitTask(JaxTask):
 
         HEAD's four blocks are encoding and layer, and one layer follows.
         """
-        ring, enc = ring_layer(self.n_qubits, 0), self.workload == "enc"
+        ring = ring_layer(self.n_qubits, 0)
+        enc = self.workload == "enc"
         block = ring if enc else [*(RY(q, q, from_data=True) for q in range(self.n_qubits)), *ring]
-        layers, rounds = weights.reshape(-1, self.n_qubits), ENCODER_LAYERS if enc else REUPLOADS
+        layers = weights.reshape(-1, self.n_qubits)
+        rounds = ENCODER_LAYERS if enc else REUPLOADS
         body = lambda state, layer: (self.apply(block, state, layer, sample), None)  # noqa: E731
         state, _ = jax.lax.scan(body, self.start(sample), layers[:rounds])
         return state if enc else self.apply(ring, state, layers[rounds], sample)

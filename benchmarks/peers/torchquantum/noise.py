@@ -50,7 +50,8 @@ class Depolarizing(tq.NoiseModelTQ):
         self.p_v_reg_mapping = {"v2p": same, "p2v": same}
         self.noise_total_prob = self.factor = None
         self.noise_counter = NoiseCounter()
-        self.mode, self.is_add_noise = "train", True
+        self.mode = "train"
+        self.is_add_noise = True
 
 
 def placed(paulis: list[dict[str, Any]], wires: tuple[int, ...]) -> list[dict[str, Any]]:
@@ -69,7 +70,9 @@ class NoisyPart(QuantumPart):
 
     def __init__(self, n_qubits: int, noise: Depolarizing, shots: int) -> None:
         super().__init__(n_qubits)
-        self.ry, self.cnot, self.shots = tq.RY(), tq.CNOT(), shots
+        self.ry = tq.RY()
+        self.cnot = tq.CNOT()
+        self.shots = shots
         for operator in (self.ry, self.cnot):
             operator.set_noise_model_tq(noise)
         outcomes = torch.arange(2**n_qubits)[:, None]

@@ -34,7 +34,8 @@ class Steps:
     """The three kinds of step, one after another; the durations in milliseconds are kept."""
 
     def __init__(self, inputs: Arrays) -> None:
-        encoder, n_qubits = QuantumPart(int(inputs["encoder_qubits"])), int(inputs["head_qubits"])
+        encoder = QuantumPart(int(inputs["encoder_qubits"]))
+        n_qubits = int(inputs["head_qubits"])
         noise = noise_of(inputs, n_qubits)
         heads = {
             "none": QuantumPart(n_qubits),

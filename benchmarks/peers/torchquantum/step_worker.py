@@ -25,7 +25,8 @@ def ring(device: tq.QuantumDevice, layer_weights: torch.Tensor) -> None:
     """
     last = device.n_wires - 1
     for i in range(device.n_wires):
-        control, target = last - i, last - (i + 1) % device.n_wires
+        control = last - i
+        target = last - (i + 1) % device.n_wires
         tqf.cnot(device, wires=[control, target])
         tqf.ry(device, wires=target, params=layer_weights[i])
 
@@ -35,7 +36,8 @@ class QuantumPart:
 
     def __init__(self, n_qubits: int) -> None:
         self.n_qubits = n_qubits
-        self.load, self.measure = tq.AmplitudeEncoder(), tq.MeasureAll(tq.PauliZ)
+        self.load = tq.AmplitudeEncoder()
+        self.measure = tq.MeasureAll(tq.PauliZ)
 
     def encoder(self, weights: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
         """Compute ENC: (28·Q,), (B, 768) -> <Z> (B, Q)."""
@@ -59,10 +61,8 @@ class QuantumPart:
 
 def prepare(inputs: Arrays, _variant: str) -> TorchStep:
     """Return the step on TorchQuantum's circuits."""
-    encoder, head = (
-        QuantumPart(int(inputs["encoder_qubits"])),
-        QuantumPart(int(inputs["head_qubits"])),
-    )
+    encoder = QuantumPart(int(inputs["encoder_qubits"]))
+    head = QuantumPart(int(inputs["head_qubits"]))
     return TorchStep(inputs, encoder.encoder, head.head)
 
 

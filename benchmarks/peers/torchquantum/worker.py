@@ -27,7 +27,8 @@ class TorchQuantumTask(TorchTask):
     def __init__(self, inputs: Arrays, _variant: str) -> None:
         super().__init__(inputs)
         self.gates = gates_of(self.workload, self.n_qubits)
-        self.load, self.measure = tq.AmplitudeEncoder(), tq.MeasureAll(tq.PauliZ)
+        self.load = tq.AmplitudeEncoder()
+        self.measure = tq.MeasureAll(tq.PauliZ)
 
     def wire(self, qubit: int) -> int:
         """Return TorchQuantum's name of a qubit."""

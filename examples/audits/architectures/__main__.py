@@ -17,7 +17,7 @@ from examples.audits.architectures.claqs import CLAQS
 from examples.audits.architectures.discocat import DisCoCat
 from examples.audits.architectures.model import QuantumTextModel, audited, train
 from examples.audits.architectures.texts import (
-    MOST_TOKENS,
+    MAX_TOKENS,
     Task,
     kitchen_or_computer,
     reduced,
@@ -33,7 +33,7 @@ RECORD = "architectures.json"
 OF_TOKENS: dict[str, tuple[Callable[[], QuantumTextModel], int, dict[str, Any]]] = {
     "QSANN": (lambda: QSANN(6), 18, {"rate": 0.02, "epochs": 40}),
     "QMSAN": (lambda: QMSAN(6), 6, {"rate": 0.02, "epochs": 40}),
-    "CLAQS": (lambda: CLAQS(8, 16, MOST_TOKENS), 16, {"rate": 0.02, "epochs": 15, "decay": 0.01}),
+    "CLAQS": (lambda: CLAQS(8, 16, MAX_TOKENS), 16, {"rate": 0.02, "epochs": 15, "decay": 0.01}),
 }
 
 

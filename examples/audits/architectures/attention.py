@@ -39,7 +39,8 @@ class QuantumSelfAttention(QuantumTextModel):
         self, circuit: QuantumCircuit, asked: list[SparsePauliOp], told: list[SparsePauliOp]
     ) -> None:
         super().__init__()
-        row, weights = np.zeros(len(told)), np.zeros(circuit.num_parameters - len(told))
+        row = np.zeros(len(told))
+        weights = np.zeros(circuit.num_parameters - len(told))
         self.circuits = [
             trained_circuit(circuit, row, observables=each, weights=weights)
             for each in (asked, asked, told)
@@ -124,7 +125,8 @@ def qsann_circuit(n_qubits: int) -> QuantumCircuit:
 
     The template is R_X, R_Y, a chain of CNOT, and R_Y on all qubits.
     """
-    circuit, qubits = QuantumCircuit(n_qubits), range(n_qubits)
+    circuit = QuantumCircuit(n_qubits)
+    qubits = range(n_qubits)
     circuit.h(qubits)
     for angles in (iter(ParameterVector(name, 3 * n_qubits)) for name in ("x", "theta")):
         for qubit in qubits:
@@ -160,8 +162,10 @@ class QMSAN(QuantumSelfAttention):
 
 def qmsan_circuit(n_qubits: int) -> QuantumCircuit:
     """Return the circuit of a token: R_X of the data, a chain of R_ZZ, R_Y of weights, and R_X of the data again."""
-    circuit, qubits = QuantumCircuit(n_qubits), range(n_qubits)
-    x, angles = ParameterVector("x", n_qubits), iter(ParameterVector("theta", 2 * n_qubits - 1))
+    circuit = QuantumCircuit(n_qubits)
+    qubits = range(n_qubits)
+    x = ParameterVector("x", n_qubits)
+    angles = iter(ParameterVector("theta", 2 * n_qubits - 1))
     for qubit in qubits:
         circuit.rx(x[qubit], qubit)
     for qubit in qubits[1:]:

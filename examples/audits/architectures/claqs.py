@@ -13,7 +13,8 @@ from examples.audits.architectures.model import (
     paulis,
 )
 
-DEGREE, HIDDEN = 5, 16
+DEGREE = 5
+HIDDEN = 16
 
 
 class CLAQS(QuantumTextModel):
@@ -29,7 +30,8 @@ class CLAQS(QuantumTextModel):
 
     def __init__(self, n_qubits: int, size: int, tokens: int) -> None:
         super().__init__()
-        self.n_qubits, self.observables = n_qubits, matrices(paulis(n_qubits, "XYZ"))
+        self.n_qubits = n_qubits
+        self.observables = matrices(paulis(n_qubits, "XYZ"))
         self.angles = nn.Linear(size, 4 * n_qubits, bias=False)
         self.mixing = nn.Parameter(torch.tensor([0.1, 0.0]) + 0.05 * torch.randn(tokens, 2))
         self.polynomial = nn.Parameter(0.1 * torch.randn(DEGREE + 1))
@@ -42,7 +44,8 @@ class CLAQS(QuantumTextModel):
     def vectors(self, x: Tensor) -> Tensor:
         """Return the states (N, 2^Q) of texts."""
         mask = (x != 0).any(dim=2)
-        texts, angles = mask.nonzero()[:, 0], self.angles(x[mask])
+        texts = mask.nonzero()[:, 0]
+        angles = self.angles(x[mask])
         mixing = torch.view_as_complex(self.mixing)[: x.shape[1]] * mask
         mixing = (mixing / mixing.abs().sum(dim=1, keepdim=True))[mask]
         power = torch.zeros(len(x), 2**self.n_qubits, dtype=torch.complex128)
@@ -82,7 +85,8 @@ def ansatz_14(states: Tensor, angles: Tensor) -> Tensor:
 
     It is R_Y on all qubits and a ring of controlled R_X, then the same with a ring in the other direction.
     """
-    qubits, slots = angles.shape[1] // 4, iter(angles.unbind(1))
+    qubits = angles.shape[1] // 4
+    slots = iter(angles.unbind(1))
     found = states.view(-1, *[2] * qubits)
     forward = [(i, (i + 1) % qubits) for i in reversed(range(qubits))]
     back = [(i, (i - 1) % qubits) for i in (qubits - 1, *range(qubits - 1))]
@@ -100,7 +104,8 @@ def _rotated(states: Tensor, angles: Tensor, phase: complex, axis: int) -> Tenso
     """Return states (n, 2, ..., 2) behind R_Y (``phase`` 1) or R_X (1j) of angles (n,) or (1,) on an axis."""
     half = angles.view(-1, *[1] * (states.dim() - 2)) / 2
     low, high = states.unbind(axis)
-    cos, up = torch.cos(half), phase * torch.sin(half)
+    cos = torch.cos(half)
+    up = phase * torch.sin(half)
     down = up if phase == 1.0 else -up
     # R_Y has -sin and sin beside its diagonal, R_X -i sin twice
     return torch.stack([cos * low - up * high, down * low + cos * high], axis)

@@ -75,7 +75,8 @@ class DisCoCat(QuantumTextModel):
         self.form = torch.tensor([forms.index(each) for each in kinds])  # of each sentence
         self.circuits = [sentence_circuit(each) for each in forms]
         self.heads = [_head(*each) for each in self.circuits]
-        by_word, total = {}, 0
+        by_word = {}
+        total = 0
         for word, kind in dict.fromkeys(pair for sentence in sentences for pair in sentence):
             by_word[word] = range(total, total + ANGLES[kind])
             total += ANGLES[kind]

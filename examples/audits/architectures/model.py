@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor, nn
 
-from qllmft.analysis import state_bonds, truncated
+from qllmft.analysis import state_bonds, truncate_states
 
 Ints = NDArray[np.int64]
 States = NDArray[np.complex128]
@@ -84,7 +84,9 @@ def audited(
     n_qubits = max(each.shape[1].bit_length() - 1 for each in exact)
 
     def labels_at(bond: int) -> Ints:
-        return model.labels(test, model.values(test, [truncated(each, bond) for each in exact]))
+        return model.labels(
+            test, model.values(test, [truncate_states(each, bond) for each in exact])
+        )
 
     gap = max(0.0, shown - accuracy)
     bonds = state_bonds(labels_at, labels, y_test, 1 << n_qubits // 2, gap)

@@ -19,15 +19,17 @@ from qllmft.embed import Body
 from qllmft.run import SharedInputs
 
 Floats = NDArray[np.float64]
-MOST_WORDS, TESTED = 10, 200  # of SST-2
+MAX_WORDS = 10  # of SST-2
+TESTED = 200
 TRAINED = 70  # of 162 sentences; as the task MC of Lorenz et al.
-MOST_TOKENS = 10
+MAX_TOKENS = 10
 
 # sentences with the grammar of MC and other words: subjects and one verb are shared by both labels
 SUBJECTS = ("student", "neighbour", "guest")
 VERBS = (("makes", "boils", "tastes"), ("makes", "compiles", "installs"))
 OBJECTS = (("soup", "pudding", "salad"), ("script", "driver", "database"))
-SUBJECT_ADJECTIVE, OBJECT_ADJECTIVES = "clever", ("fresh", "fast")
+SUBJECT_ADJECTIVE = "clever"
+OBJECT_ADJECTIVES = ("fresh", "fast")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Task:
 
 def sentences() -> tuple[list[list[tuple[str, str]]], Ints]:
     """Return sentences about a kitchen (label 0) or a computer (1), as pairs of a word and its kind."""
-    found, labels = [], []
+    found = []
+    labels = []
     for label, (verbs, objects) in enumerate(zip(VERBS, OBJECTS, strict=True)):
         for subject, verb, thing in product(SUBJECTS, verbs, objects):
             plain = [(subject, "noun"), (verb, "verb"), (thing, "noun")]
@@ -59,7 +62,8 @@ def kitchen_or_computer(seed: int) -> Task:
     every, y = sentences()
     texts = [" ".join(word for word, _ in sentence) for sentence in every]
     order = np.random.default_rng(seed).permutation(len(texts))
-    train, test = order[:TRAINED], order[TRAINED:]
+    train = order[:TRAINED]
+    test = order[TRAINED:]
     numbers = torch.from_numpy(train), torch.from_numpy(test)
     return Task([texts[i] for i in train], y[train], [texts[i] for i in test], y[test], numbers)
 
@@ -70,14 +74,15 @@ def sst2(folder: str, seed: int) -> Task:
     splits = SharedInputs().splits(data, seed)
     shown = [*splits.train.texts, *splits.validation.texts]
     y = np.concatenate([splits.train.labels, splits.validation.labels])
-    train, test = _short(shown), _short(splits.test.texts)
+    train = _short(shown)
+    test = _short(splits.test.texts)
     test = np.random.default_rng(seed).permutation(test)[:TESTED]
     held = [splits.test.texts[i] for i in test]
     return Task([shown[i] for i in train], y[train], held, splits.test.labels[test])
 
 
 def _short(texts: Sequence[str]) -> Ints:
-    return np.flatnonzero([len(text.split()) <= MOST_WORDS for text in texts])
+    return np.flatnonzero([len(text.split()) <= MAX_WORDS for text in texts])
 
 
 def token_vectors(texts: Sequence[str]) -> list[Floats]:
@@ -85,7 +90,7 @@ def token_vectors(texts: Sequence[str]) -> list[Floats]:
     transformer = Body(BodyConfig(model="minilm")).transformer
     found = transformer.encode(list(texts), output_value="token_embeddings")
     vectors = [np.asarray(each.cpu().numpy(), np.float64) for each in found]
-    return [each[1:-1][:MOST_TOKENS] for each in vectors]
+    return [each[1:-1][:MAX_TOKENS] for each in vectors]
 
 
 def reduced(train: list[Floats], test: list[Floats], size: int) -> tuple[Tensor, Tensor]:
@@ -97,7 +102,7 @@ def reduced(train: list[Floats], test: list[Floats], size: int) -> tuple[Tensor,
     scale = float(components.explained_variance_[0]) ** 0.5
 
     def packed(texts: list[Floats]) -> Tensor:
-        x = torch.zeros(len(texts), MOST_TOKENS, size, dtype=torch.float64)
+        x = torch.zeros(len(texts), MAX_TOKENS, size, dtype=torch.float64)
         for row, tokens in enumerate(texts):
             x[row, : len(tokens)] = torch.from_numpy(components.transform(tokens) / scale)
         return x

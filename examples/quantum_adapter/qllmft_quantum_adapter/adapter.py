@@ -51,7 +51,8 @@ class CircuitColumns(nn.Module):
 
     def __init__(self, dimension: int, rank: int, n_layers: int) -> None:
         super().__init__()
-        self.dimension, self.rank = dimension, rank
+        self.dimension = dimension
+        self.rank = rank
         self.engine = column_engine(qubits_of(dimension), n_layers)
         self.angles = nn.Parameter((2 * torch.rand(self.engine.program.n_angles) - 1) * np.pi)
 

@@ -14,7 +14,7 @@ from qiskit import QuantumCircuit
 from threadpoolctl import threadpool_limits
 
 from qllmft.analysis.audit import data, rivals, states
-from qllmft.analysis.audit.case import AuditFinding, Case, LinearReadout, rows_of
+from qllmft.analysis.audit.case import AuditFinding, Case, LinearReadout, split_rows
 from qllmft.analysis.audit.circuit import Floats, TrainedCircuit, as_rows, trained_circuit
 from qllmft.analysis.audit.files import read_circuit
 from qllmft.errors import UserError
@@ -23,8 +23,8 @@ from qllmft.tasks.accuracy import Accuracy
 from qllmft_circuits.names import listed_names
 
 PAGE = "docs/audit.md"
-MOST_QUBITS = 14
-MOST_AMPLITUDES = 1 << 25  # of all rows' states: 0.5 GB
+MAX_QUBITS = 14
+MAX_AMPLITUDES = 1 << 25  # of all rows' states: 0.5 GB
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,17 @@ class Audit:
     @property
     def issues(self) -> list[str]:
         """Return the codes of the checks that found an issue."""
-        return [code for code, found in self.findings.items() if found.status == "issue"]
+        return [code for code, finding in self.findings.items() if finding.status == "issue"]
 
     @property
     def sentence(self) -> str:
         """Return the number of checks by status in one sentence."""
-        by_status = [found.status for found in self.findings.values()]
+        statuses = [finding.status for finding in self.findings.values()]
         order = ("issue", "holds", "inconclusive", "not applicable")
-        parts = [f"{by_status.count(each)} {each}" for each in order if each in by_status]
-        return f"{len(by_status)} checks: {', '.join(parts)}."
+        count_texts = [
+            f"{statuses.count(status)} {status}" for status in order if status in statuses
+        ]
+        return f"{len(statuses)} checks: {', '.join(count_texts)}."
 
     def as_dict(self) -> dict[str, Any]:
         """Return values for JSON."""
@@ -158,46 +160,52 @@ def audit(
     >>> "QA203" in found.issues  # logistic regression is better
     True
     """
-    trained, seen = as_rows(X, "X"), _labels(y, "y")
-    held = None if test is None else (as_rows(test[0], "test[0]"), _labels(test[1], "test[1]"))
-    _check_lengths(trained, seen, held)
-    given = read_circuit(Path(circuit)) if isinstance(circuit, str | Path) else circuit
-    audited = trained_circuit(
-        given, trained[0], observables=observables, data=data, weights=weights
+    train_x = as_rows(X, "X")
+    train_labels = _as_labels(y, "y")
+    test_set = (
+        None if test is None else (as_rows(test[0], "test[0]"), _as_labels(test[1], "test[1]"))
+    )
+    _check_lengths(train_x, train_labels, test_set)
+    source_circuit = read_circuit(Path(circuit)) if isinstance(circuit, str | Path) else circuit
+    audited_circuit = trained_circuit(
+        source_circuit, train_x[0], observables=observables, data=data, weights=weights
     )
     if isinstance(circuit, QuantumCircuit) and not isinstance(weights, Mapping):
-        _say_order(circuit, [parameter.name for parameter in audited.weights])
-    _check_size(audited, len(trained) + (0 if held is None else len(held[0])))
-    classes, y_train = np.unique(seen, return_inverse=True)
+        _warn_of_order(circuit, [parameter.name for parameter in audited_circuit.weights])
+    _check_size(audited_circuit, len(train_x) + (0 if test_set is None else len(test_set[0])))
+    classes, y_train = np.unique(train_labels, return_inverse=True)
     if len(classes) < 2:
         raise UserError(f"all rows have the label {classes[0]}, expected two labels or more.")
     test_rows = None
-    if held is not None:
-        if unknown := sorted(set(held[1].tolist()) - set(classes.tolist())):
+    if test_set is not None:
+        if unknown := sorted(set(test_set[1].tolist()) - set(classes.tolist())):
             raise UserError(f"test rows have the labels {unknown[:3]}, which no training row has.")
-        test_rows = held[0], np.searchsorted(classes, held[1]).astype(np.int64)
-    read = trained if inputs is None else as_rows(inputs, "inputs")
-    read_test = None if test_inputs is None else as_rows(test_inputs, "test_inputs")
-    one_alone = held is not None and (inputs is None) != (test_inputs is None)
-    if len(read) != len(trained) or one_alone:
+        test_rows = test_set[0], np.searchsorted(classes, test_set[1]).astype(np.int64)
+    rival_inputs = train_x if inputs is None else as_rows(inputs, "inputs")
+    rival_test_inputs = None if test_inputs is None else as_rows(test_inputs, "test_inputs")
+    inputs_incomplete = test_set is not None and (inputs is None) != (test_inputs is None)
+    if len(rival_inputs) != len(train_x) or inputs_incomplete:
         raise UserError(
-            f"inputs have {len(read)} rows and X {len(trained)}; give inputs= of every row, and test_inputs= beside "
+            f"inputs have {len(rival_inputs)} rows and X {len(train_x)}; give inputs= of every row, and "
+            "test_inputs= beside "
             "test=."
         )
-    rows = rows_of(trained, y_train.astype(np.int64), test_rows, read, read_test, seed)
+    train_and_test = split_rows(
+        train_x, y_train.astype(np.int64), test_rows, rival_inputs, rival_test_inputs, seed
+    )
     case = Case(
-        audited,
-        *rows,
-        split_here=held is None,
-        given_readout=_readout(readout, len(classes), len(audited.observables)),
+        audited_circuit,
+        *train_and_test,
+        split_here=test_set is None,
+        given_readout=_make_readout(readout, len(classes), len(audited_circuit.observables)),
         shots=shots,
         margin=margin,
         seed=seed,
     )
-    return _audited(case, on_event)
+    return _run_checks(case, on_event)
 
 
-def _audited(case: Case, on_event: OnEvent) -> Audit:
+def _run_checks(case: Case, on_event: OnEvent) -> Audit:
     findings = {}
     with threadpool_limits(1):  # of many small fits: threads cost more; the engine has its own
         for number, check in enumerate(CHECKS, 1):
@@ -216,20 +224,23 @@ def _audited(case: Case, on_event: OnEvent) -> Audit:
     )
 
 
-def _say_order(circuit: QuantumCircuit, names: Sequence[str]) -> None:
+def _warn_of_order(circuit: QuantumCircuit, names: Sequence[str]) -> None:
     """Warn if a list of weights is read in another order than that of `QuantumCircuit.parameters`."""
-    trained = set(names)
-    qiskits = [parameter.name for parameter in circuit.parameters if parameter.name in trained]
+    weight_names = set(names)
+    qiskit_order = [
+        parameter.name for parameter in circuit.parameters if parameter.name in weight_names
+    ]
     # without qiskits, the weights are numbers that the audit made parameters
-    if qiskits and qiskits != list(names):
+    if qiskit_order and qiskit_order != list(names):
         warnings.warn(
-            f"weights are read in the order {listed_names(names)}, and circuit.parameters has {listed_names(qiskits)}. "
+            f"weights are read in the order {listed_names(names)}, and circuit.parameters has "
+            f"{listed_names(qiskit_order)}. "
             "Give them by name if they have Qiskit's order: dict(zip(parameters, weights)).",
             stacklevel=3,
         )
 
 
-def _labels(values: ArrayLike, name: str) -> Any:
+def _as_labels(values: ArrayLike, name: str) -> Any:
     labels = np.asarray(values)
     if labels.ndim != 1 or labels.dtype.kind not in "biufUS":
         raise UserError(
@@ -252,31 +263,31 @@ def _check_lengths(x: Floats, y: Any, test: Any) -> None:
 
 
 def _check_size(circuit: TrainedCircuit, rows: int) -> None:
-    if circuit.n_qubits > MOST_QUBITS:
+    if circuit.n_qubits > MAX_QUBITS:
         raise UserError(
-            f"the circuit has {circuit.n_qubits} qubits, expected at most {MOST_QUBITS}; audit a narrower one of the "
+            f"the circuit has {circuit.n_qubits} qubits, expected at most {MAX_QUBITS}; audit a narrower one of the "
             "same structure."
         )
-    if rows << circuit.n_qubits > MOST_AMPLITUDES:
+    if rows << circuit.n_qubits > MAX_AMPLITUDES:
         raise UserError(
             f"{rows:,} rows on {circuit.n_qubits} qubits are {rows << circuit.n_qubits:,} amplitudes, expected at most "
-            f"{MOST_AMPLITUDES:,}; give {MOST_AMPLITUDES >> circuit.n_qubits:,} rows or fewer."
+            f"{MAX_AMPLITUDES:,}; give {MAX_AMPLITUDES >> circuit.n_qubits:,} rows or fewer."
         )
 
 
-def _readout(given: Any, k: int, values: int) -> LinearReadout | None:
-    if given is None:
+def _make_readout(readout: Any, k: int, values: int) -> LinearReadout | None:
+    if readout is None:
         return None
-    if isinstance(given, str):
-        fits = {"sign": (2, 1), "argmax": (values, values)}
-        if given not in fits or (k, values) != fits[given]:
+    if isinstance(readout, str):
+        sizes_by_name = {"sign": (2, 1), "argmax": (values, values)}
+        if readout not in sizes_by_name or (k, values) != sizes_by_name[readout]:
             raise UserError(
-                f"readout is {given!r} for {k} labels and {values} operators, expected 'sign' for two labels and one "
+                f"readout is {readout!r} for {k} labels and {values} operators, expected 'sign' for two labels and one "
                 "operator, 'argmax' for as many of both, or (weights, biases) of a linear layer."
             )
-        weight = np.array([[0.0], [1.0]]) if given == "sign" else np.eye(k)
-        return LinearReadout(weight, np.zeros(k), given)
-    weight, bias = (np.asarray(each, np.float64) for each in given)
+        weight = np.array([[0.0], [1.0]]) if readout == "sign" else np.eye(k)
+        return LinearReadout(weight, np.zeros(k), readout)
+    weight, bias = (np.asarray(array, np.float64) for array in readout)
     if weight.shape != (k, values) or bias.shape != (k,):
         raise UserError(
             f"readout has weights {weight.shape} and biases {bias.shape}, expected ({k}, {values}) and ({k},): labels "

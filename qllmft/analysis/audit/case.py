@@ -26,7 +26,8 @@ Ints = NDArray[np.int64]
 Status = Literal["holds", "issue", "inconclusive", "not applicable"]
 
 ALPHA = 0.01  # of a paired test; about six rivals are compared
-DRAWS, PROBED = 4, 32  # draws of weights, and rows, on which an effect is sought
+N_WEIGHT_DRAWS = 4  # draws of weights, and rows, on which an effect is sought
+N_PROBED_ROWS = 32
 STRENGTHS = tuple(float(c) for c in 10.0 ** np.arange(-2, 5))  # C of logistic regression
 
 
@@ -39,7 +40,7 @@ class AuditFinding:
     sentence: str  # what was compared, and the remedy of an issue
 
     @classmethod
-    def of(cls, holds: bool, figure: str, good: str, bad: str) -> AuditFinding:
+    def from_condition(cls, holds: bool, figure: str, good: str, bad: str) -> AuditFinding:
         """Return the finding of a check that holds or not, with the sentence of either case."""
         return cls("holds", figure, good) if holds else cls("issue", figure, bad)
 
@@ -76,28 +77,38 @@ class LinearReadout:
 def linear_model(x: Floats, y: Ints, seed: int) -> Any:
     """Return logistic regression on standardised columns, with C by cross-validation, fitted on rows (N, M)."""
     folds = min(5, int(np.bincount(y)[np.unique(y)].min()))
-    logistic, best = partial(LogisticRegression, max_iter=2000), 1.0
+    logistic = partial(LogisticRegression, max_iter=2000)
+    best = 1.0
     if folds >= 2:
-        cut = StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y)
+        folds_of_rows = StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y)
         scores = []
-        for shown, held in cut:  # the rows are scaled once, and not for each C
-            scaler = StandardScaler().fit(x[shown])
-            train, test = scaler.transform(x[shown]), scaler.transform(x[held])
-            models = [logistic(C=strength).fit(train, y[shown]) for strength in STRENGTHS]
-            scores.append([float((model.predict(test) == y[held]).mean()) for model in models])
+        for (
+            fit_rows,
+            held_out_rows,
+        ) in folds_of_rows:  # the rows are scaled once, and not for each C
+            scaler = StandardScaler().fit(x[fit_rows])
+            train = scaler.transform(x[fit_rows])
+            test = scaler.transform(x[held_out_rows])
+            models = [logistic(C=strength).fit(train, y[fit_rows]) for strength in STRENGTHS]
+            scores.append(
+                [float((model.predict(test) == y[held_out_rows]).mean()) for model in models]
+            )
         best = STRENGTHS[int(np.mean(scores, axis=0).argmax())]
     return make_pipeline(StandardScaler(), logistic(C=best)).fit(x, y)
 
 
-def fitted_readout(values: Floats, y: Ints, k: int, seed: int) -> LinearReadout:
+def fit_readout(values: Floats, y: Ints, k: int, seed: int) -> LinearReadout:
     """Return the readout of `linear_model` on expectation values (N, T)."""
     scaler, model = linear_model(values, y, seed)
     slopes = model.coef_ / scaler.scale_
     bias = model.intercept_ - slopes @ scaler.mean_
     if len(model.classes_) == 2:
-        slopes, bias = np.vstack([0 * slopes, slopes]), np.append(0.0, bias)
-    weight, offset = np.zeros((k, values.shape[1])), np.full(k, -np.inf)
-    weight[model.classes_], offset[model.classes_] = slopes, bias
+        slopes = np.vstack([0 * slopes, slopes])
+        bias = np.append(0.0, bias)
+    weight = np.zeros((k, values.shape[1]))
+    offset = np.full(k, -np.inf)
+    weight[model.classes_] = slopes
+    offset[model.classes_] = bias
     return LinearReadout(weight, offset, "logistic regression, fitted here on the training rows")
 
 
@@ -126,11 +137,11 @@ class RivalComparison:
         return f"{100 * self.difference.value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
 
     @property
-    def least(self) -> float:
+    def detectable_difference(self) -> float:
         """Return the true difference that four of five such test sets would have shown."""
-        found = self.difference
-        share = (found.only_first + found.only_second + 1) / found.total
-        return least_difference(share, found.total)
+        difference = self.difference
+        share = (difference.only_first + difference.only_second + 1) / difference.total
+        return least_difference(share, difference.total)
 
 
 @dataclass(frozen=True)
@@ -179,7 +190,7 @@ class Case:
     @cached_property
     def readout(self) -> LinearReadout:
         """Return the readout, fitted if none was given."""
-        return self.given_readout or fitted_readout(
+        return self.given_readout or fit_readout(
             self.train_values, self.train.y, self.n_labels, self.seed
         )
 
@@ -191,12 +202,12 @@ class Case:
     @cached_property
     def accuracy(self) -> Accuracy:
         """Return the accuracy on the test rows."""
-        return Accuracy.of(self.test.y, self.answers)
+        return Accuracy.from_answers(self.test.y, self.answers)
 
     @cached_property
     def train_accuracy(self) -> Accuracy:
         """Return the accuracy on the training rows."""
-        return Accuracy.of(self.train.y, self.readout.labels(self.train_values))
+        return Accuracy.from_answers(self.train.y, self.readout.labels(self.train_values))
 
     @cached_property
     def train_states(self) -> States:
@@ -216,14 +227,16 @@ class Case:
     @cached_property
     def derivatives(self) -> tuple[Floats, Floats]:
         """Return the largest derivatives of all operators by weights (P,) and by inputs (D,), of several draws."""
-        head, random = self.circuit.head(), self.random("effects")
-        by_weight, by_input = np.zeros(len(self.circuit.weights)), np.zeros(len(self.circuit.data))
-        rows = torch.from_numpy(self.train.x[:PROBED])
-        for draw in range(DRAWS):
+        head = self.circuit.head()
+        random = self.random("effects")
+        by_weight = np.zeros(len(self.circuit.weights))
+        by_input = np.zeros(len(self.circuit.data))
+        rows = torch.from_numpy(self.train.x[:N_PROBED_ROWS])
+        for draw in range(N_WEIGHT_DRAWS):
             if draw:
                 with torch.no_grad():
-                    drawn = random.uniform(-np.pi, np.pi, len(self.circuit.weights))
-                    head.connector.weight.copy_(torch.from_numpy(drawn))
+                    random_weights = random.uniform(-np.pi, np.pi, len(self.circuit.weights))
+                    head.connector.weight.copy_(torch.from_numpy(random_weights))
             head.zero_grad()
             x = rows.clone().requires_grad_()
             values = head(x)
@@ -238,55 +251,65 @@ class Case:
     def linear(self) -> RivalComparison:
         """Return the comparison with logistic regression (C by cross-validation) on the same inputs."""
         model = linear_model(self.train.inputs, self.train.y, self.seed)
-        return self.compared(model.predict(self.test.inputs))
+        return self.compare_with_rival(model.predict(self.test.inputs))
 
-    def compared(self, answers: Ints) -> RivalComparison:
+    def compare_with_rival(self, answers: Ints) -> RivalComparison:
         """Return the comparison with a rival's answers (N,) on the test rows."""
-        difference = TextDifference.of(self.test.y, self.answers, answers)
+        difference = TextDifference.from_answers(self.test.y, self.answers, answers)
         low, high = difference.interval
         verdict: Outcome = "open"
         if difference.p < ALPHA:
             verdict = "better" if difference.value > 0 else "worse"
         elif -self.margin < low and high < self.margin:
             verdict = "equal"
-        return RivalComparison(Accuracy.of(self.test.y, answers), difference, verdict)
+        return RivalComparison(Accuracy.from_answers(self.test.y, answers), difference, verdict)
 
-    def against(self, found: RivalComparison, rival: str, remedy: str) -> AuditFinding:
+    def judge_against_rival(
+        self, comparison: RivalComparison, rival: str, remedy: str
+    ) -> AuditFinding:
         """Return the finding that the circuit must be better than a rival.
 
         Args:
-            found: the comparison.
+            comparison: the comparison.
             rival: its name in a sentence.
             remedy: end of the sentence if the rival is as good or better.
         """
-        beside = f"{rival} gets {found.rival} beside {self.accuracy}"
-        if found.verdict == "open":
-            least = f"a true difference of {100 * found.least:.1f} points would have been found in four of five cases"
-            sentence = f"{beside}; {least}. Give more test rows."
-            return AuditFinding("inconclusive", found.figure, sentence)
-        better = found.verdict == "better"
-        return AuditFinding.of(better, found.figure, f"{beside}.", f"{beside}. {remedy}")
+        accuracies_text = f"{rival} gets {comparison.rival} beside {self.accuracy}"
+        if comparison.verdict == "open":
+            detectable_text = (
+                f"a true difference of {100 * comparison.detectable_difference:.1f} points would have been "
+                "found in four of five cases"
+            )
+            sentence = f"{accuracies_text}; {detectable_text}. Give more test rows."
+            return AuditFinding("inconclusive", comparison.figure, sentence)
+        better = comparison.verdict == "better"
+        return AuditFinding.from_condition(
+            better, comparison.figure, f"{accuracies_text}.", f"{accuracies_text}. {remedy}"
+        )
 
 
-def rows_of(
+def split_rows(
     x: Floats,
     y: Ints,
     test: tuple[Floats, Ints] | None,
     inputs: Floats,
-    held: Floats | None,
+    test_inputs: Floats | None,
     seed: int,
 ) -> tuple[LabelledRows, LabelledRows]:
     """Return training and test rows; without test rows, 30 % of each label are drawn."""
     if test is not None:
-        read = test[0] if held is None else held
-        return LabelledRows(x, inputs, y), LabelledRows(test[0], read, test[1])
-    random, drawn = numpy_generator(seed, "audit", "split"), np.zeros(len(y), bool)
+        rival_inputs = test[0] if test_inputs is None else test_inputs
+        return LabelledRows(x, inputs, y), LabelledRows(test[0], rival_inputs, test[1])
+    random = numpy_generator(seed, "audit", "split")
+    test_mask = np.zeros(len(y), bool)
     for label in np.unique(y):
-        places = np.flatnonzero(y == label)
-        drawn[random.permutation(places)[: max(1, round(0.3 * len(places)))]] = True
-    if drawn.all():
+        label_rows = np.flatnonzero(y == label)
+        test_mask[random.permutation(label_rows)[: max(1, round(0.3 * len(label_rows)))]] = True
+    if test_mask.all():
         raise UserError(
             f"there are {len(y)} rows, too few to hold a test set back; give two of each label, or test="
         )
-    train, held_back = (LabelledRows(x[own], inputs[own], y[own]) for own in (~drawn, drawn))
-    return train, held_back
+    train, test_rows = (
+        LabelledRows(x[mask], inputs[mask], y[mask]) for mask in (~test_mask, test_mask)
+    )
+    return train, test_rows

@@ -18,7 +18,7 @@ from qiskit.quantum_info import Pauli, SparsePauliOp
 from qllmft.analysis.audit.naming import (
     data_parameters,
     natural_order,
-    some_of,
+    parameter_names_text,
     weights_by_name,
 )
 from qllmft.errors import UserError, first_line
@@ -69,16 +69,18 @@ class TrainedCircuit:
         """Return gate angles (N, G) of rows (N, D)."""
         program = self._compiled[0].program
         names = [p.name for p in (*self.data, *self.weights)]
-        given = self.values if weights is None else weights
-        rows = np.concatenate([x, np.broadcast_to(given, (len(x), len(self.weights)))], axis=1)
+        weight_values = self.values if weights is None else weights
+        rows = np.concatenate(
+            [x, np.broadcast_to(weight_values, (len(x), len(self.weights)))], axis=1
+        )
         order = [names.index(parameter.name) for parameter in program.parameters]
         return cast("Floats", program.angles(rows[:, order]))
 
     def expectations(self, x: Floats, weights: Floats | None = None) -> Floats:
         """Return expectation values (N, T) of rows (N, D), with the trained weights or others (P,)."""
         engine, sums = self._compiled
-        found = engine.values(self._angles(x, weights))
-        return np.asarray(found if sums.is_plain else found @ sums.coefficients.T)
+        term_values = engine.values(self._angles(x, weights))
+        return np.asarray(term_values if sums.is_plain else term_values @ sums.coefficients.T)
 
     def states(self, x: Floats) -> States:
         """Return states (N, 2^Q) of rows (N, D). Bit q of an index is qubit q."""
@@ -95,9 +97,14 @@ class TrainedCircuit:
     @property
     def noise_values(self) -> Floats:
         """Return the expectation values (T,) of the completely mixed state."""
-        identities = [~(each.paulis.x | each.paulis.z).any(axis=1) for each in self.observables]
+        identities = [
+            ~(observable.paulis.x | observable.paulis.z).any(axis=1)
+            for observable in self.observables
+        ]
         pairs = zip(self.observables, identities, strict=True)
-        return np.array([float(each.coeffs[identity].real.sum()) for each, identity in pairs])
+        return np.array(
+            [float(observable.coeffs[identity].real.sum()) for observable, identity in pairs]
+        )
 
     def head(self) -> QuantumHead:
         """Return the circuit as a torch layer in float64 with its trained weights."""
@@ -109,27 +116,29 @@ class TrainedCircuit:
 
     def with_circuit(self, circuit: QuantumCircuit) -> tuple[TrainedCircuit, list[int]]:
         """Return another circuit of some of the parameters, and the columns of a row that it reads."""
-        used = {parameter.name for parameter in circuit.parameters}
-        columns = [i for i, parameter in enumerate(self.data) if parameter.name in used]
-        kept = [i for i, parameter in enumerate(self.weights) if parameter.name in used]
-        found = replace(
+        used_names = {parameter.name for parameter in circuit.parameters}
+        columns = [i for i, parameter in enumerate(self.data) if parameter.name in used_names]
+        weight_indices = [
+            i for i, parameter in enumerate(self.weights) if parameter.name in used_names
+        ]
+        reduced_circuit = replace(
             self,
             circuit=circuit,
             data=[self.data[i] for i in columns],
-            weights=[self.weights[i] for i in kept],
-            values=self.values[kept],
+            weights=[self.weights[i] for i in weight_indices],
+            values=self.values[weight_indices],
         )
-        return found, columns
+        return reduced_circuit, columns
 
 
-def without(circuit: QuantumCircuit, drop: Any) -> QuantumCircuit:
+def without_instructions(circuit: QuantumCircuit, drop: Any) -> QuantumCircuit:
     """Return a circuit without the instructions on the qubits for which ``drop(instruction, qubits)`` is true."""
-    found = circuit.copy_empty_like()
+    reduced_circuit = circuit.copy_empty_like()
     for instruction in circuit.data:
-        places = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
-        if not drop(instruction, places):
-            found.append(instruction)
-    return found
+        qubit_indices = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
+        if not drop(instruction, qubit_indices):
+            reduced_circuit.append(instruction)
+    return reduced_circuit
 
 
 def trained_circuit(
@@ -162,10 +171,17 @@ def trained_circuit(
             )
         from qllmft_backends.pennylane_device.capture import capture
 
-        given = weights if isinstance(weights, tuple) else () if weights is None else (weights,)
-        found = capture(circuit, sample, *given)
-        parts = found.circuit, found.observables, found.data, found.weights
-        return TrainedCircuit(*parts, np.asarray(found.initial))
+        weight_arguments = (
+            weights if isinstance(weights, tuple) else () if weights is None else (weights,)
+        )
+        captured_circuit = capture(circuit, sample, *weight_arguments)
+        captured_fields = (
+            captured_circuit.circuit,
+            captured_circuit.observables,
+            captured_circuit.data,
+            captured_circuit.weights,
+        )
+        return TrainedCircuit(*captured_fields, np.asarray(captured_circuit.initial))
     if not isinstance(circuit, QuantumCircuit):
         raise UserError(
             f"circuit is {type(circuit).__name__}, expected a QuantumCircuit, a QNode or the path of a QASM 3 or QPY "
@@ -175,29 +191,31 @@ def trained_circuit(
     inputs = data_parameters(circuit.parameters, data)
     if len(inputs) != len(sample):
         raise UserError(
-            f"a row has {len(sample)} values, and the circuit reads {len(inputs)} ({some_of(inputs)}); give data= the "
+            f"a row has {len(sample)} values, and the circuit reads {len(inputs)} "
+            f"({parameter_names_text(inputs)}); give data= the "
             "parameters that the columns of X fill, in this order."
         )
-    others = [parameter for parameter in circuit.parameters if parameter not in inputs]
+    weight_parameters = [parameter for parameter in circuit.parameters if parameter not in inputs]
     if not isinstance(weights, Mapping):
-        others = natural_order(others, "weights")
-    if not others:
+        weight_parameters = natural_order(weight_parameters, "weights")
+    if not weight_parameters:
         if weights is not None and len(np.atleast_1d(weights)):
             raise UserError(
                 "weights are given, and the circuit has no parameters but the data's; leave them out."
             )
-        circuit, others, values = _with_weights(circuit)
+        circuit, weight_parameters, values = _parametrise_rotations(circuit)
     else:
-        values = _trained(others, weights)
-    measured = _observables(observables, circuit.num_qubits)
-    return TrainedCircuit(circuit, measured, inputs, others, values)
+        values = _weight_values(weight_parameters, weights)
+    measured_observables = _parse_observables(observables, circuit.num_qubits)
+    return TrainedCircuit(circuit, measured_observables, inputs, weight_parameters, values)
 
 
-def _trained(parameters: Sequence[Parameter], weights: Any) -> Floats:
+def _weight_values(parameters: Sequence[Parameter], weights: Any) -> Floats:
     """Return the trained values of the parameters."""
     if weights is None:
         raise UserError(
-            f"the circuit has {len(parameters)} parameters besides the data ({some_of(parameters)}), and weights are "
+            f"the circuit has {len(parameters)} parameters besides the data ({parameter_names_text(parameters)}), "
+            "and weights are "
             "None; give weights= their trained values."
         )
     if isinstance(weights, Mapping):
@@ -205,14 +223,17 @@ def _trained(parameters: Sequence[Parameter], weights: Any) -> Floats:
     values = real_numbers(weights, "weights").ravel()
     if len(values) != len(parameters) or not np.isfinite(values).all():
         raise UserError(
-            f"weights are {len(values)} values, expected {len(parameters)} finite ones, of {some_of(parameters)}."
+            f"weights are {len(values)} values, expected {len(parameters)} finite ones, of "
+            f"{parameter_names_text(parameters)}."
         )
     return values
 
 
-def _with_weights(circuit: QuantumCircuit) -> tuple[QuantumCircuit, list[Parameter], Floats]:
+def _parametrise_rotations(
+    circuit: QuantumCircuit,
+) -> tuple[QuantumCircuit, list[Parameter], Floats]:
     """Return the circuit with a parameter for each number that is an angle of a rotation, and the numbers."""
-    places = [
+    angle_positions = [
         (i, j)
         for i, instruction in enumerate(circuit.data)
         if instruction.operation.name in ROTATIONS
@@ -222,36 +243,39 @@ def _with_weights(circuit: QuantumCircuit) -> tuple[QuantumCircuit, list[Paramet
     name = "theta"
     while any(parameter.name.startswith(f"{name}[") for parameter in circuit.parameters):
         name += "_"
-    vector = ParameterVector(name, len(places))
-    found = circuit.copy()
-    values = np.zeros(len(places))
-    for k, (i, j) in enumerate(places):
-        instruction = found.data[i]
+    vector = ParameterVector(name, len(angle_positions))
+    parametrised_circuit = circuit.copy()
+    values = np.zeros(len(angle_positions))
+    for k, (i, j) in enumerate(angle_positions):
+        instruction = parametrised_circuit.data[i]
         operation = instruction.operation.to_mutable()
         values[k] = float(operation.params[j])
         operation.params = [*operation.params[:j], vector[k], *operation.params[j + 1 :]]
-        found.data[i] = instruction.replace(operation=operation)
-    return found, list(vector), values
+        parametrised_circuit.data[i] = instruction.replace(operation=operation)
+    return parametrised_circuit, list(vector), values
 
 
-def _observables(given: Sequence[Any] | None, n_qubits: int) -> list[SparsePauliOp]:
-    if given is None:
+def _parse_observables(observables: Sequence[Any] | None, n_qubits: int) -> list[SparsePauliOp]:
+    if observables is None:
         return list(readout_observables(n_qubits))
-    listed = [given] if isinstance(given, str | SparsePauliOp) else given
+    observable_list = [observables] if isinstance(observables, str | SparsePauliOp) else observables
     try:
         measured = [
-            each if isinstance(each, SparsePauliOp) else SparsePauliOp(Pauli(str(each)))
-            for each in listed
+            observable
+            if isinstance(observable, SparsePauliOp)
+            else SparsePauliOp(Pauli(str(observable)))
+            for observable in observable_list
         ]
     except QiskitError as error:
         raise UserError(
             f"observables hold another thing than Pauli strings ({first_line(error)}); give strings such as 'IIZ' or a "
             "SparsePauliOp."
         ) from None
-    wrong = [each for each in measured if each.num_qubits != n_qubits]
+    wrong = [observable for observable in measured if observable.num_qubits != n_qubits]
     if wrong or not measured:
         raise UserError(
-            f"got observables of {[each.num_qubits for each in measured]} qubits, expected one or more of {n_qubits}."
+            f"got observables of {[observable.num_qubits for observable in measured]} qubits, expected one or more "
+            f"of {n_qubits}."
         )
     return measured
 
@@ -262,7 +286,8 @@ def expectations_of_states(observables: Sequence[SparsePauliOp], states: States)
     columns = []
     for observable in observables:
         weights = 1 << np.arange(observable.num_qubits)
-        flips, signs = observable.paulis.x @ weights, observable.paulis.z @ weights
+        flips = observable.paulis.x @ weights
+        signs = observable.paulis.z @ weights
         phases = observable.coeffs * 1j ** (observable.paulis.x & observable.paulis.z).sum(axis=1)
         column = np.zeros(len(states))
         for flip in np.unique(flips):

@@ -9,25 +9,27 @@ from sklearn.neighbors import NearestNeighbors
 from qllmft.analysis.audit.case import AuditFinding, Case, least_difference, not_applicable
 from qllmft.tasks.statistics import p_value
 
-NEAR = 1e-3  # of the median distance between neighbours: a copy with rounding or noise
-CONFLICTS = 0.01  # share of training rows
+COPY_DISTANCE = 1e-3  # of the median distance between neighbours: a copy with rounding or noise
+CONFLICT_SHARE = 0.01  # share of training rows
 SHIFT_P = 1e-3  # of Kolmogorov and Smirnov's test, corrected over the columns
-COARSE = 0.10  # least difference to be found, in accuracy
-DISCORDANT = 0.2  # share of rows that one of two models has right
-GAP = 0.05  # of training and test accuracy
+LARGEST_DETECTABLE_DIFFERENCE = 0.10  # least difference to be found, in accuracy
+DISCORDANT_SHARE = 0.2  # share of rows that one of two models has right
+MAX_GAP = 0.05  # of training and test accuracy
 
 
 def copies(case: Case) -> AuditFinding:
     """Check that no test row is a training row, or one within a thousandth of a usual distance."""
     neighbours = NearestNeighbors(n_neighbors=2).fit(case.train.inputs)
-    usual = float(np.median(neighbours.kneighbors(case.train.inputs)[0][:, 1]))
+    typical_distance = float(np.median(neighbours.kneighbors(case.train.inputs)[0][:, 1]))
     nearest = neighbours.kneighbors(case.test.inputs, n_neighbors=1)[0][:, 0]
-    found, exact = int((nearest <= NEAR * usual).sum()), int((nearest == 0).sum())
-    return AuditFinding.of(
-        not found,
-        f"{found} of {len(case.test)} rows",
+    n_copies = int((nearest <= COPY_DISTANCE * typical_distance).sum())
+    n_exact_copies = int((nearest == 0).sum())
+    return AuditFinding.from_condition(
+        not n_copies,
+        f"{n_copies} of {len(case.test)} rows",
         "No test row is a copy of a training row.",
-        f"{found} test rows are copies of training rows, {exact} of them exactly. Leave them out of one part.",
+        f"{n_copies} test rows are copies of training rows, {n_exact_copies} of them exactly. Leave them out of "
+        "one part.",
     )
 
 
@@ -39,12 +41,13 @@ def conflicts(case: Case) -> AuditFinding:
     high = np.full(len(low), -1)
     np.minimum.at(low, group, case.train.y)
     np.maximum.at(high, group, case.train.y)
-    found = int((low != high)[group].sum())
-    return AuditFinding.of(
-        found <= CONFLICTS * len(group),
-        f"{found} of {len(group)} rows",
+    n_conflicts = int((low != high)[group].sum())
+    return AuditFinding.from_condition(
+        n_conflicts <= CONFLICT_SHARE * len(group),
+        f"{n_conflicts} of {len(group)} rows",
         "Equal training rows have equal labels.",
-        f"{found} training rows equal another with another label, which no model can separate. Add inputs, or relabel.",
+        f"{n_conflicts} training rows equal another with another label, which no model can separate. Add inputs, "
+        "or relabel.",
     )
 
 
@@ -56,7 +59,7 @@ def shift(case: Case) -> AuditFinding:
     p = [stats.ks_2samp(train, test).pvalue for train, test in pairs]
     worst = int(np.argmin(p))
     corrected = min(1.0, len(p) * float(p[worst]))
-    return AuditFinding.of(
+    return AuditFinding.from_condition(
         corrected >= SHIFT_P,
         p_value(corrected),
         "Training and test rows have the same distribution, input by input.",
@@ -66,11 +69,16 @@ def shift(case: Case) -> AuditFinding:
 
 def power(case: Case) -> AuditFinding:
     """Check that a difference of ten points to a rival would be found if a fifth of the rows differ."""
-    least = least_difference(DISCORDANT, len(case.test))
-    figure = f"{100 * least:.1f} points"
+    detectable_difference = least_difference(DISCORDANT_SHARE, len(case.test))
+    figure = f"{100 * detectable_difference:.1f} points"
     sentence = f"{len(case.test)} test rows show a difference of {figure} in four of five cases"
     remedy = ", and no smaller one. Give more test rows."
-    return AuditFinding.of(least <= COARSE, figure, f"{sentence}.", sentence + remedy)
+    return AuditFinding.from_condition(
+        detectable_difference <= LARGEST_DETECTABLE_DIFFERENCE,
+        figure,
+        f"{sentence}.",
+        sentence + remedy,
+    )
 
 
 def gap(case: Case) -> AuditFinding:
@@ -79,13 +87,20 @@ def gap(case: Case) -> AuditFinding:
         return not_applicable(
             "The test rows were drawn from the rows given; give test= rows that did not train the circuit."
         )
-    ours, held = case.train_accuracy, case.accuracy
-    error = sum(each.value * (1 - each.value) / each.total for each in (ours, held)) ** 0.5
-    found = ours.value - held.value
-    sentence = f"Accuracy on training rows {ours}, on test rows {held}"
-    return AuditFinding.of(
-        found - 1.96 * error <= GAP,
-        f"{100 * found:+.1f} points",
+    train_accuracy = case.train_accuracy
+    test_accuracy = case.accuracy
+    error = (
+        sum(
+            accuracy.value * (1 - accuracy.value) / accuracy.total
+            for accuracy in (train_accuracy, test_accuracy)
+        )
+        ** 0.5
+    )
+    difference = train_accuracy.value - test_accuracy.value
+    sentence = f"Accuracy on training rows {train_accuracy}, on test rows {test_accuracy}"
+    return AuditFinding.from_condition(
+        difference - 1.96 * error <= MAX_GAP,
+        f"{100 * difference:+.1f} points",
         f"{sentence}.",
         f"{sentence}: the circuit is overfitted. Use fewer weights or more rows.",
     )

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from qiskit import QuantumCircuit
 
-from qllmft.analysis.audit.arrays import ARRAYS, MOST_ROWS_BYTES, check_arrays
+from qllmft.analysis.audit.arrays import ARRAYS, MAX_ROWS_BYTES, check_arrays
 from qllmft.budget import check_budget, circuit_cost
 from qllmft.errors import UserError, first_line
 from qllmft.files import open_regular, parse_json, read_bytes, read_text, reading
 from qllmft_circuits.bounds import (
-    MOST_QPY_BYTES,
-    MOST_TEXT_BYTES,
-    TOKENS,
+    MAX_QPY_BYTES,
+    MAX_TEXT_BYTES,
+    TOKEN_PATTERN,
     CircuitTooLargeError,
 )
 from qllmft_circuits.names import check_names
@@ -33,7 +33,7 @@ def read_circuit(path: Path) -> QuantumCircuit:
     Raises:
         UserError: if it cannot be read within the bounds of `qllmft_circuits.bounds` and of `qllmft.budget`.
     """
-    content = _content(path)
+    content = _read_content(path)
     if not content.strip():
         raise UserError(
             f"{path} is empty, expected a circuit; write it again by qiskit.qasm3.dumps or qiskit.qpy.dump."
@@ -42,11 +42,11 @@ def read_circuit(path: Path) -> QuantumCircuit:
     try:
         if form == "QPY":
             sized = read_qpy(content)
-        elif _is_qasm2(text := _decoded(content)):
+        elif _is_qasm2(text := _decode(content)):
             form = "OpenQASM 2"
             sized = read_qasm2(text)
         else:
-            sized = read_qasm3(text, _names_beside(path))
+            sized = read_qasm3(text, _read_names_file(path))
     except UserError:
         raise
     except CircuitTooLargeError as error:
@@ -70,34 +70,34 @@ def _check_size(path: Path, n_qubits: int, gates: int) -> None:
     check_budget(f"the circuit in {path}", *circuit_cost(n_qubits, gates))
 
 
-def _decoded(content: bytes) -> str:
+def _decode(content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         raise ValueError(f"byte {error.start + 1:,} is not UTF-8") from None
 
 
-def _names_beside(path: Path) -> dict[str, str] | None:
+def _read_names_file(path: Path) -> dict[str, str] | None:
     """Return the names in the file beside a circuit, or None if there is none."""
     file = path.with_name(f"{path.name}.names.json")
     if not file.exists():
         return None
     with reading(file, "Write it again with qllmft export."):
-        names = parse_json(read_text(file, MOST_TEXT_BYTES))
+        names = parse_json(read_text(file, MAX_TEXT_BYTES))
         check_names(names)
     return dict(names)
 
 
 def _is_qasm2(text: str) -> bool:
     """Return whether a text says in its first statement that it is OpenQASM 2."""
-    words = (token[0] for token in TOKENS.finditer(text) if token["comment"] is None)
+    words = (token[0] for token in TOKEN_PATTERN.finditer(text) if token["comment"] is None)
     return [*islice(words, 2)] == ["OPENQASM", "2"]
 
 
-def _content(path: Path) -> bytes:
+def _read_content(path: Path) -> bytes:
     if not path.is_file():
         raise UserError(f"{path} is no file; give a circuit in OpenQASM 3 (.qasm) or QPY (.qpy).")
-    return read_bytes(path, MOST_QPY_BYTES if path.suffix == ".qpy" else MOST_TEXT_BYTES)
+    return read_bytes(path, MAX_QPY_BYTES if path.suffix == ".qpy" else MAX_TEXT_BYTES)
 
 
 def read_rows(path: Path) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def read_rows(path: Path) -> dict[str, Any]:
             f"{', '.join(ARRAYS[2:])}."
         )
     try:
-        with open_regular(path, MOST_ROWS_BYTES) as file:
+        with open_regular(path, MAX_ROWS_BYTES) as file:
             check_arrays(path, file)
             file.seek(0)
             with np.load(file, allow_pickle=False) as stored:
@@ -124,22 +124,28 @@ def read_rows(path: Path) -> dict[str, Any]:
             f"{path} cannot be read: {first_line(error)}. Write it again, with plain numbers and texts."
         ) from None
     pairs = {"test": ("X_test", "y_test"), "readout": ("readout_weight", "readout_bias")}
-    found: dict[str, Any] = {"X": arrays["X"], "y": arrays["y"]}
+    arguments: dict[str, Any] = {"X": arrays["X"], "y": arrays["y"]}
     for argument, names in pairs.items():
-        given = [name for name in names if name in arrays]
-        if len(given) == 1:
-            raise UserError(f"{path} has {given[0]}, expected {' and '.join(names)} or neither.")
-        if given:
-            found[argument] = tuple(arrays[name] for name in names)
+        present_names = [name for name in names if name in arrays]
+        if len(present_names) == 1:
+            raise UserError(
+                f"{path} has {present_names[0]}, expected {' and '.join(names)} or neither."
+            )
+        if present_names:
+            arguments[argument] = tuple(arrays[name] for name in names)
     if "weight_names" in arrays:
         arrays["weights"] = _named_weights(path, arrays)
     if "data" in arrays:
-        found["data"] = [str(name) for name in np.atleast_1d(arrays["data"])]
-    renamed = {"weights": "weights", "inputs": "inputs", "inputs_test": "test_inputs"}
-    found |= {argument: arrays[name] for name, argument in renamed.items() if name in arrays}
+        arguments["data"] = [str(name) for name in np.atleast_1d(arrays["data"])]
+    argument_names = {"weights": "weights", "inputs": "inputs", "inputs_test": "test_inputs"}
+    arguments |= {
+        argument: arrays[name] for name, argument in argument_names.items() if name in arrays
+    }
     if "observables" in arrays:
-        found["observables"] = [str(each) for each in np.atleast_1d(arrays["observables"])]
-    return found
+        arguments["observables"] = [
+            str(observable) for observable in np.atleast_1d(arrays["observables"])
+        ]
+    return arguments
 
 
 def _named_weights(path: Path, arrays: dict[str, Any]) -> dict[str, float]:

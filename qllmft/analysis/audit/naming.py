@@ -18,7 +18,7 @@ from qllmft_circuits.names import listed_names
 
 # vectors of the data angles in a circuit without ``data=``; a QNode's first argument is argument0
 DATA_VECTORS = ("x", "inputs", "data", "argument0")
-_PART = re.compile(r"\d+|[^\W\d_]+")
+_NAME_PART = re.compile(r"\d+|[^\W\d_]+")
 
 # number of digits and digits of a number without zeros in front, or -1 and a word
 Part: TypeAlias = tuple[int, str]
@@ -30,7 +30,7 @@ def name_parts(name: str) -> tuple[Part, ...]:
     >>> name_parts("w[10][2]") > name_parts("w[9][3]"), name_parts("_x_3_") == name_parts("x[03]")
     (True, True)
     """
-    return tuple(_part(text) for text in _PART.findall(name)) or ((-1, name),)
+    return tuple(_part(text) for text in _NAME_PART.findall(name)) or ((-1, name),)
 
 
 def _part(text: str) -> Part:
@@ -101,11 +101,13 @@ class ParameterIndex:
             return self.by_name[name]
         matches = self._by_parts.get(name_parts(name), [])
         if len(matches) > 1:
-            raise UserError(f"the name {name} fits {some_of(matches)}; give the whole name.")
+            raise UserError(
+                f"the name {name} fits {parameter_names_text(matches)}; give the whole name."
+            )
         return matches[0] if matches else None
 
 
-def named_parameters(names: Any, parameters: Sequence[Parameter], argument: str) -> list[Parameter]:
+def find_parameters(names: Any, parameters: Sequence[Parameter], argument: str) -> list[Parameter]:
     """Return the parameters of several names, each once.
 
     Args:
@@ -117,25 +119,26 @@ def named_parameters(names: Any, parameters: Sequence[Parameter], argument: str)
         UserError: for a name that the circuit does not have, or has twice here.
     """
     index = ParameterIndex(parameters)
-    chosen: dict[str, Parameter] = {}
+    selected_parameters: dict[str, Parameter] = {}
     for value in names:
         name = getattr(value, "name", value)
         if not isinstance(name, str):
             raise UserError(
                 f"{argument} holds {value!r}, expected parameters of the circuit or their names: "
-                f"{some_of(parameters)}."
+                f"{parameter_names_text(parameters)}."
             )
         parameter = index.find(name)
         if parameter is None:
             raise UserError(
-                f"{argument} names {name}, which the circuit does not have; its parameters are {some_of(parameters)}."
+                f"{argument} names {name}, which the circuit does not have; its parameters are "
+                f"{parameter_names_text(parameters)}."
             )
-        if parameter.name in chosen:
+        if parameter.name in selected_parameters:
             raise UserError(
                 f"{argument} names {parameter.name} twice, expected each parameter once."
             )
-        chosen[parameter.name] = parameter
-    return list(chosen.values())
+        selected_parameters[parameter.name] = parameter
+    return list(selected_parameters.values())
 
 
 def data_parameters(parameters: Sequence[Parameter], data: Any) -> list[Parameter]:
@@ -160,11 +163,12 @@ def data_parameters(parameters: Sequence[Parameter], data: Any) -> list[Paramete
     if data is None:
         present = [vector for vector in DATA_VECTORS if vector in vectors]
         if len(present) != 1:
-            which = f"of the vectors {' and '.join(present)} each may be the data"
+            problem = f"of the vectors {' and '.join(present)} each may be the data"
             if not present:
-                which = "none is of a vector x, inputs or data"
+                problem = "none is of a vector x, inputs or data"
             raise UserError(
-                f"the circuit's parameters are {some_of(parameters)}, and {which}; give data= the parameters that a "
+                f"the circuit's parameters are {parameter_names_text(parameters)}, and {problem}; give data= the "
+                "parameters that a "
                 "row fills."
             )
         return natural_order(vectors[present[0]], "data")
@@ -177,7 +181,7 @@ def data_parameters(parameters: Sequence[Parameter], data: Any) -> list[Paramete
                 f"data is {data!r}, expected a vector of the circuit's parameters: {', '.join(vectors) or 'none'}."
             )
         return [single]
-    return named_parameters([data] if isinstance(data, Parameter) else data, parameters, "data")
+    return find_parameters([data] if isinstance(data, Parameter) else data, parameters, "data")
 
 
 def weights_by_name(weights: Mapping[Any, Any], parameters: Sequence[Parameter]) -> list[Any]:
@@ -186,16 +190,18 @@ def weights_by_name(weights: Mapping[Any, Any], parameters: Sequence[Parameter])
     Raises:
         UserError: unless each parameter has one value.
     """
-    named = named_parameters(weights, parameters, "weights")
-    values = dict(zip((parameter.name for parameter in named), weights.values(), strict=True))
+    weight_parameters = find_parameters(weights, parameters, "weights")
+    values = dict(
+        zip((parameter.name for parameter in weight_parameters), weights.values(), strict=True)
+    )
     if missing := [parameter.name for parameter in parameters if parameter.name not in values]:
         raise UserError(
             f"weights have no value of {listed_names(missing)}; expected each of "
-            f"{some_of(parameters)} once."
+            f"{parameter_names_text(parameters)} once."
         )
     return [values[parameter.name] for parameter in parameters]
 
 
-def some_of(parameters: Iterable[Parameter]) -> str:
+def parameter_names_text(parameters: Iterable[Parameter]) -> str:
     """Return the names of the first parameters and the last one for a sentence."""
     return listed_names(parameter.name for parameter in parameters)

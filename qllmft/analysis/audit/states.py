@@ -11,42 +11,48 @@ from qiskit.quantum_info import SparsePauliOp
 from sklearn.metrics import pairwise_distances
 
 from qllmft.analysis.audit.case import AuditFinding, Case, Ints, not_applicable
-from qllmft.analysis.audit.circuit import Floats, expectations_of_states, without
-from qllmft.analysis.audit.naming import some_of
+from qllmft.analysis.audit.circuit import Floats, expectations_of_states, without_instructions
+from qllmft.analysis.audit.naming import parameter_names_text
 from qllmft.analysis.entanglement import rank_bounds
-from qllmft.analysis.least_bond import state_bonds, truncated
+from qllmft.analysis.least_bond import state_bonds, truncate_states
 
-MOST_ROWS = 256  # test rows of the least bond
+MAX_ROWS = 256  # test rows of the least bond
 NO_EFFECT = 1e-9  # of a derivative, or of an expectation value
-SAME = 1 - 1e-6  # fidelity of equal states
-COLLISIONS = 0.01  # share of training rows
-LOAD = 0.05  # share of the labels
-FLIPPED = 0.05  # share of the labels that shots may change
-DRAWS = 5  # of shots
+SAME_STATE_FIDELITY = 1 - 1e-6  # fidelity of equal states
+MAX_COLLISION_SHARE = 0.01  # share of training rows
+MIN_LOAD = 0.05  # share of the labels
+MAX_FLIPPED_SHARE = 0.05  # share of the labels that shots may change
+N_SHOT_DRAWS = 5  # of shots
 NO_GRADIENT = 1e-6  # ratio to the noise that rounding alone gives
-STARTS, ROWS, MEASURED = 10, 16, 8  # draws of weights, rows and operators of gradients
+N_WEIGHT_DRAWS = 10  # draws of weights, rows and operators of gradients
+N_GRADIENT_ROWS = 16
+N_GRADIENT_OPERATORS = 8
 
 
 def least_bond(case: Case) -> AuditFinding:
     """Check that no product state keeps the labels: the least bond χ* of 99 % of them is above 1."""
     if case.circuit.n_qubits == 1:
         return not_applicable("One qubit has no bond.")
-    states, labels = case.test_states[:MOST_ROWS], case.answers[:MOST_ROWS]
+    states = case.test_states[:MAX_ROWS]
+    labels = case.answers[:MAX_ROWS]
 
     def labels_at(bond: int) -> Ints:
-        kept = truncated(states, bond)
-        return case.readout.labels(expectations_of_states(case.circuit.observables, kept))
+        truncated_states = truncate_states(states, bond)
+        return case.readout.labels(
+            expectations_of_states(case.circuit.observables, truncated_states)
+        )
 
-    gap, limit = case.train_accuracy.value - case.accuracy.value, 1 << case.circuit.n_qubits // 2
-    found = state_bonds(labels_at, labels, case.test.y[:MOST_ROWS], limit, max(0.0, gap))
+    gap = case.train_accuracy.value - case.accuracy.value
+    limit = 1 << case.circuit.n_qubits // 2
+    bonds = state_bonds(labels_at, labels, case.test.y[:MAX_ROWS], limit, max(0.0, gap))
     sentence = (
-        f"The states of {len(labels)} test rows, truncated to a bond, keep 99 % of the labels from χ* = {found.most}, "
-        f"all from {found.every}, and the accuracy within the gap to the training rows from {found.accuracy}; "
-        f"{found.limit} truncates nothing"
+        f"The states of {len(labels)} test rows, truncated to a bond, keep 99 % of the labels from χ* = {bonds.most}, "
+        f"all from {bonds.every}, and the accuracy within the gap to the training rows from {bonds.accuracy}; "
+        f"{bonds.limit} truncates nothing"
     )
-    return AuditFinding.of(
-        found.most > 1,
-        f"χ* = {found.most} of {found.limit}",
+    return AuditFinding.from_condition(
+        bonds.most > 1,
+        f"χ* = {bonds.most} of {bonds.limit}",
         f"{sentence}.",
         f"{sentence}. Product states give these labels.",
     )
@@ -60,7 +66,7 @@ def certificate(case: Case) -> AuditFinding:
     bounds = rank_bounds(case.circuit.circuit)
     limits = [2 ** min(cut, qubits - cut) for cut in range(1, qubits)]
     bound = max(min(pair) for pair in zip(bounds, limits, strict=True))
-    return AuditFinding.of(
+    return AuditFinding.from_condition(
         bound >= max(limits),
         f"rank {bound} of {max(limits)}",
         "The gates bound no Schmidt rank below that of any state.",
@@ -74,42 +80,51 @@ def idle_weights(case: Case) -> AuditFinding:
     if not len(case.circuit.weights):
         return not_applicable("The circuit has no weights.")
     remedy = "Leave them out, or measure other operators."
-    return _idle(case.derivatives[0], case.circuit.weights, "weight", remedy)
+    return _idle_finding(case.derivatives[0], case.circuit.weights, "weight", remedy)
 
 
 def idle_inputs(case: Case) -> AuditFinding:
     """Check that each input has an effect on an operator, at some weights and some row."""
     remedy = "Encode them by gates that change what is measured."
-    return _idle(case.derivatives[1], case.circuit.data, "input", remedy)
+    return _idle_finding(case.derivatives[1], case.circuit.data, "input", remedy)
 
 
-def _idle(derivatives: Floats, of: Sequence[Parameter], noun: str, remedy: str) -> AuditFinding:
+def _idle_finding(
+    derivatives: Floats, parameters: Sequence[Parameter], noun: str, remedy: str
+) -> AuditFinding:
     """Return the finding that each of several parameters has an effect."""
     idle = np.flatnonzero(derivatives < NO_EFFECT).tolist()
-    return AuditFinding.of(
+    return AuditFinding.from_condition(
         not idle,
-        f"{len(idle)} of {len(of)} {noun}s",
+        f"{len(idle)} of {len(parameters)} {noun}s",
         f"Each {noun} has an effect.",
-        f"No operator depends on {some_of(of[i] for i in idle)}. {remedy}",
+        f"No operator depends on {parameter_names_text(parameters[i] for i in idle)}. {remedy}",
     )
 
 
 def idle_qubits(case: Case) -> AuditFinding:
     """Check that each qubit has an effect: without its gates an expectation value changes."""
-    circuit, random = case.circuit, case.random("qubits")
+    circuit = case.circuit
+    random = case.random("qubits")
     x = case.train.x[:8]
     draws = [circuit.values, *(random.uniform(-np.pi, np.pi, (2, len(circuit.weights))))]
-    whole = [circuit.expectations(x, weights) for weights in draws]
+    full_values = [circuit.expectations(x, weights) for weights in draws]
     idle = []
     for qubit in range(circuit.n_qubits):
-        rest, columns = circuit.with_circuit(
-            without(circuit.circuit, lambda _, places, q=qubit: q in places)
+        smaller_circuit, columns = circuit.with_circuit(
+            without_instructions(circuit.circuit, lambda _, places, q=qubit: q in places)
         )
-        kept = [circuit.weights.index(weight) for weight in rest.weights]
-        found = [rest.expectations(x[:, columns], weights[kept]) for weights in draws]
-        if max(np.abs(a - b).max() for a, b in zip(found, whole, strict=True)) < NO_EFFECT:
+        weight_indices = [circuit.weights.index(weight) for weight in smaller_circuit.weights]
+        reduced_values = [
+            smaller_circuit.expectations(x[:, columns], weights[weight_indices])
+            for weights in draws
+        ]
+        if (
+            max(np.abs(a - b).max() for a, b in zip(reduced_values, full_values, strict=True))
+            < NO_EFFECT
+        ):
             idle.append(str(qubit))
-    return AuditFinding.of(
+    return AuditFinding.from_condition(
         not idle,
         f"{len(idle)} of {circuit.n_qubits} qubits",
         "Each qubit has an effect.",
@@ -120,14 +135,16 @@ def idle_qubits(case: Case) -> AuditFinding:
 def collisions(case: Case) -> AuditFinding:
     """Check that different training rows have different states."""
     kernel = case.train_kernel
-    near = np.argwhere(np.triu(kernel > SAME, 1))
-    if len(near):
-        apart = pairwise_distances(case.train.x[np.unique(near)]).max()
-        distances = np.linalg.norm(case.train.x[near[:, 0]] - case.train.x[near[:, 1]], axis=1)
-        near = near[distances > 1e-3 * max(float(apart), 1e-12)]
-    rows = len(np.unique(near))
-    return AuditFinding.of(
-        rows <= COLLISIONS * len(kernel),
+    colliding_pairs = np.argwhere(np.triu(kernel > SAME_STATE_FIDELITY, 1))
+    if len(colliding_pairs):
+        largest_distance = pairwise_distances(case.train.x[np.unique(colliding_pairs)]).max()
+        distances = np.linalg.norm(
+            case.train.x[colliding_pairs[:, 0]] - case.train.x[colliding_pairs[:, 1]], axis=1
+        )
+        colliding_pairs = colliding_pairs[distances > 1e-3 * max(float(largest_distance), 1e-12)]
+    rows = len(np.unique(colliding_pairs))
+    return AuditFinding.from_condition(
+        rows <= MAX_COLLISION_SHARE * len(kernel),
         f"{rows} of {len(kernel)} rows",
         "Different training rows have different states.",
         f"{rows} training rows have the state of a different row, such as angles that differ by 2π. Scale the inputs "
@@ -137,10 +154,10 @@ def collisions(case: Case) -> AuditFinding:
 
 def load(case: Case) -> AuditFinding:
     """Check that labels change if the circuit returns only noise: all operators have the mixed state's value."""
-    blank = case.readout.labels(case.circuit.noise_values[None, :])[0]
-    share = float((case.answers != blank).mean())
-    return AuditFinding.of(
-        share >= LOAD,
+    noise_label = case.readout.labels(case.circuit.noise_values[None, :])[0]
+    share = float((case.answers != noise_label).mean())
+    return AuditFinding.from_condition(
+        share >= MIN_LOAD,
         f"{100 * share:.1f} % of labels",
         "These labels change if the machine returns only noise.",
         "Almost no label changes if the machine returns only noise: the readout's constants decide, not the circuit.",
@@ -149,29 +166,32 @@ def load(case: Case) -> AuditFinding:
 
 def gradient(case: Case) -> AuditFinding:
     """Check that the gradient at random weights is above its shot noise by the parameter-shift rule."""
-    circuit, random = case.circuit, case.random("gradients")
+    circuit = case.circuit
+    random = case.random("gradients")
     if not len(circuit.weights):
         return not_applicable("The circuit has no weights.")
     head = circuit.head()
-    bound = np.array([float(np.abs(each.coeffs).sum()) for each in circuit.observables])
-    x = torch.from_numpy(case.train.x[:ROWS])
-    signals, noises = [], []
-    measured = range(min(MEASURED, len(circuit.observables)))
-    for _ in range(STARTS):
+    bound = np.array([float(np.abs(observable.coeffs).sum()) for observable in circuit.observables])
+    x = torch.from_numpy(case.train.x[:N_GRADIENT_ROWS])
+    signals = []
+    noises = []
+    operator_indices = range(min(N_GRADIENT_OPERATORS, len(circuit.observables)))
+    for _ in range(N_WEIGHT_DRAWS):
         with torch.no_grad():
-            drawn = random.uniform(-np.pi, np.pi, len(circuit.weights))
-            head.connector.weight.copy_(torch.from_numpy(drawn))
-        values, squares = head(x), []
-        for t in measured:
+            weight_draw = random.uniform(-np.pi, np.pi, len(circuit.weights))
+            head.connector.weight.copy_(torch.from_numpy(weight_draw))
+        values = head(x)
+        squares = []
+        for t in operator_indices:
             (by_weight,) = torch.autograd.grad(
                 values[:, t].mean(), head.connector.weight, retain_graph=True
             )
             squares.append(float(by_weight.square().mean()))
         signals.append(squares)
         # variance of one shot (N, T) at these weights
-        mean = circuit.expectations(case.train.x[:ROWS], drawn)
+        mean = circuit.expectations(case.train.x[:N_GRADIENT_ROWS], weight_draw)
         variance = np.maximum(bound**2 - mean**2, 0.0)
-        noises.append(variance[:, list(measured)].mean(axis=0))
+        noises.append(variance[:, list(operator_indices)].mean(axis=0))
     # the gradient of a mean over rows; each row and each of two shifted circuits has all shots
     noise = np.sqrt(np.mean(noises, axis=0) / (2 * case.shots * len(x)))
     signal = np.sqrt(np.mean(signals, axis=0))
@@ -187,19 +207,28 @@ def gradient(case: Case) -> AuditFinding:
             f"On a machine it takes {case.shots / ratio**2:,.0f} shots for a ratio of 1; use fewer qubits or layers, "
             "or operators on single qubits."
         )
-    return AuditFinding.of(ratio >= 1, figure, f"{sentence}.", f"{sentence}. {remedy}")
+    return AuditFinding.from_condition(ratio >= 1, figure, f"{sentence}.", f"{sentence}. {remedy}")
 
 
 def labels_at_shots(case: Case) -> AuditFinding:
     """Check that shot noise changes few labels."""
-    random, mean = case.random("shots"), case.test_values
-    squared = [SparsePauliOp((each @ each).simplify()) for each in case.circuit.observables]
-    squares = expectations_of_states(squared, case.test_states)
-    spread = np.sqrt(np.maximum(squares - mean**2, 0.0) / case.shots)
-    drawn = [mean + spread * random.normal(size=mean.shape) for _ in range(DRAWS)]
-    changed = [float((case.readout.labels(each) != case.answers).mean()) for each in drawn]
-    share = float(np.mean(changed))
+    random = case.random("shots")
+    mean = case.test_values
+    squared_observables = [
+        SparsePauliOp((each @ each).simplify()) for each in case.circuit.observables
+    ]
+    squares = expectations_of_states(squared_observables, case.test_states)
+    standard_errors = np.sqrt(np.maximum(squares - mean**2, 0.0) / case.shots)
+    sampled_values = [
+        mean + standard_errors * random.normal(size=mean.shape) for _ in range(N_SHOT_DRAWS)
+    ]
+    changed_shares = [
+        float((case.readout.labels(each) != case.answers).mean()) for each in sampled_values
+    ]
+    share = float(np.mean(changed_shares))
     sentence = f"These labels change by shot noise at {case.shots:,} shots."
     remedy = "Take more shots, or train for larger expectation values."
     figure = f"{100 * share:.1f} % of labels"
-    return AuditFinding.of(share <= FLIPPED, figure, sentence, f"{sentence} {remedy}")
+    return AuditFinding.from_condition(
+        share <= MAX_FLIPPED_SHARE, figure, sentence, f"{sentence} {remedy}"
+    )

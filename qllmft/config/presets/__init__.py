@@ -12,14 +12,14 @@ from functools import lru_cache
 from typing import Any
 
 from qllmft.config import RunConfig, parse_config
-from qllmft.config.settings import flat, settings_of, with_settings
+from qllmft.config.settings import flat, flat_settings, with_settings
 from qllmft.config.toml_files import names_in, read_named
 from qllmft.errors import UserError
 from qllmft.tasks import CLASSIFICATION, TASKS
 
 # folder of presets of earlier versions, which kept studies name; lists leave them out
-EARLIER = f"{__name__}.earlier"
-DEFAULT = "sines"  # preset of a run without one
+EARLIER_PACKAGE = f"{__name__}.earlier"
+DEFAULT_PRESET = "sines"  # preset of a run without one
 
 
 @dataclass(frozen=True)
@@ -50,52 +50,61 @@ class Preset:
         Raises:
             UserError: if the settings contradict each other, with the contradiction of the last of `otherwise`.
         """
-        given = dict(overrides or {})
-        if given.get("noise.shots") == 0:  # the preset's choice about shots goes with them
-            given.setdefault("noise.shot_test", "same")
-        named: Any = str(given.get("data.task", CLASSIFICATION.name))
-        task = TASKS.get(named)
+        user_settings = dict(overrides or {})
+        if user_settings.get("noise.shots") == 0:  # the preset's choice about shots goes with them
+            user_settings.setdefault("noise.shot_test", "same")
+        task_name: Any = str(user_settings.get("data.task", CLASSIFICATION.name))
+        task = TASKS.get(task_name)
         if task is not None and not task.one_label:
-            given = {"baselines.names": list(task.baselines), **given}
-        ways = [{}, *self.otherwise]
-        if trained := given.get("body.trainable"):
-            ways = list((self.learning if trained is True else self.adapting) or ways)
+            user_settings = {"baselines.names": list(task.baselines), **user_settings}
+        alternatives = [{}, *self.otherwise]
+        if trained := user_settings.get("body.trainable"):
+            alternatives = list(
+                (self.learning if trained is True else self.adapting) or alternatives
+            )
         if task is not None and task.several and self.several:
-            ways.insert(0, self.several)
+            alternatives.insert(0, self.several)
         while True:
-            way = flat(ways.pop(0))
-            settings = with_settings(self.settings, {**way, **given})
+            alternative = flat(alternatives.pop(0))
+            settings = with_settings(self.settings, {**alternative, **user_settings})
             try:
                 return parse_config(settings, f"preset {self.name!r}")
             except UserError as error:
-                if not ways:
-                    own = {**flat(self.settings), **way}
-                    unasked = {name: value for name, value in own.items() if name not in given}
-                    raise UserError(f"{error}{_stated(unasked, str(error))}") from None
+                if not alternatives:
+                    preset_settings = {**flat(self.settings), **alternative}
+                    preset_choices = {
+                        name: value
+                        for name, value in preset_settings.items()
+                        if name not in user_settings
+                    }
+                    raise UserError(
+                        f"{error}{_preset_sentence(preset_choices, str(error))}"
+                    ) from None
 
 
-def _stated(settings: Mapping[str, Any], message: str) -> str:
+def _preset_sentence(settings: Mapping[str, Any], message: str) -> str:
     """Return a sentence about those of a preset's settings that a message states with their values, or ""."""
-    found = [
+    stated_settings = [
         name
         for name, value in settings.items()
         if re.search(
             rf"(?<!\w){name.rpartition('.')[2]} (is )?{re.escape(repr(value))}(?!\w)", message
         )
     ]
-    return f" The preset sets {', '.join(found)}." if found else ""
+    return f" The preset sets {', '.join(stated_settings)}." if stated_settings else ""
 
 
 def preset_names() -> list[str]:
-    """Return the names of all presets but those of `EARLIER`, sorted."""
+    """Return the names of all presets but those of `EARLIER_PACKAGE`, sorted."""
     return names_in(__name__)
 
 
 def load_preset(name: str) -> Preset:
     """Read a preset."""
-    package = EARLIER if name in names_in(EARLIER) else __name__
+    package = EARLIER_PACKAGE if name in names_in(EARLIER_PACKAGE) else __name__
     tree = tomllib.loads(read_named(package, name, "preset"))
-    title, baseline = tree.pop("title"), tree.pop("baseline", None)
+    title = tree.pop("title")
+    baseline = tree.pop("baseline", None)
     source = tuple(tree.pop("source", ()))
     otherwise = tuple(tree.pop("otherwise", ()))
     learning = tuple(tree.pop("learning", ()))
@@ -139,21 +148,22 @@ def train_command(preset: str, settings: Mapping[str, Any]) -> str:
 
 def describe_settings(config: RunConfig) -> Configuration:
     """Compare a run's settings with those of the nearest preset, which has the fewest different ones."""
-    ours, presets = settings_of(config), _preset_settings()
+    ours = flat_settings(config)
+    presets = _preset_settings()
     distances = {
         name: sum(ours.get(key) != theirs.get(key) for key in ours.keys() | theirs.keys())
         for name, theirs in presets.items()
     }
     nearest = min(presets, key=lambda name: (distances[name], name))
     theirs = presets[nearest]
-    listed = [Setting(name, ours.get(name), theirs.get(name)) for name in ours | theirs]
-    changed = tuple(setting for setting in listed if setting.value != setting.default)
-    same = tuple(setting for setting in listed if setting.value == setting.default)
-    return Configuration(nearest, load_preset(nearest).title, changed, same)
+    all_settings = [Setting(name, ours.get(name), theirs.get(name)) for name in ours | theirs]
+    changed = tuple(setting for setting in all_settings if setting.value != setting.default)
+    equal_settings = tuple(setting for setting in all_settings if setting.value == setting.default)
+    return Configuration(nearest, load_preset(nearest).title, changed, equal_settings)
 
 
 @lru_cache(maxsize=1)
 def _preset_settings() -> dict[str, dict[str, Any]]:
     """Return the settings of all presets, read once for a list of many runs."""
-    names = [*preset_names(), *names_in(EARLIER)]
-    return {name: settings_of(load_preset(name).config()) for name in names}
+    names = [*preset_names(), *names_in(EARLIER_PACKAGE)]
+    return {name: flat_settings(load_preset(name).config()) for name in names}

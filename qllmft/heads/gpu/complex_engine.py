@@ -11,20 +11,20 @@ import torch
 from torch import Tensor
 
 from qllmft.heads.gpu import complex_kernels as kernels
-from qllmft.heads.gpu.engine import TablePass, warps_of
-from qllmft.heads.gpu.matrices import entries, turned_gates
+from qllmft.heads.gpu.engine import TablePass, count_warps
+from qllmft.heads.gpu.matrices import entries, one_angle_gates
 from qllmft.heads.gpu.passes import MergedGate, Pass, split_into_passes
 from qllmft.heads.state import string_signs
-from qllmft.heads.torch_engine import EVALUATION_BYTES, Array, TensorEngine, like
+from qllmft.heads.torch_engine import EVALUATION_BYTES, Array, TensorEngine, convert_like
 from qllmft_backends import BackendError
-from qllmft_backends.adjoint.complex_engine import on_wires
+from qllmft_backends.adjoint.complex_engine import move_to_wires
 from qllmft_backends.adjoint.program import ComplexProgram
 from qllmft_backends.observables import PauliObservables
 
-WHOLE = 11  # qubits of a state that one program of the grid holds
-LOCAL = 10  # qubits of a pass over larger states
-LOWEST = 4  # of them those of successive amplitudes
-NUMBERS = 8  # amplitudes in a thread's registers
+WHOLE_STATE_QUBITS = 11  # qubits of a state that one program of the grid holds
+PASS_QUBITS = 10  # qubits of a pass over larger states
+CONTIGUOUS_QUBITS = 4  # of them those of successive amplitudes
+AMPLITUDES_PER_THREAD = 8  # amplitudes in a thread's registers
 
 
 @dataclass
@@ -66,9 +66,9 @@ class TritonComplexEngine(TensorEngine):
         """Return the values (B, T), and a tape for one backward sweep (see `ComplexEngine`)."""
         tape = self._tape(angles, amplitudes)
         with self._memory(tape.samples, "state and co-state"):
-            tape.states = self._final(tape.matrices)
-            values = self._read(tape.states)
-        return like(values, angles), tape
+            tape.states = self._final_states(tape.matrices)
+            values = self._string_values(tape.states)
+        return convert_like(values, angles), tape
 
     @torch.no_grad()
     def values(self, angles: Array, amplitudes: Array | None = None) -> Any:
@@ -78,9 +78,9 @@ class TritonComplexEngine(TensorEngine):
         parts = [torch.empty(0, self.masks.size, **self._kind)]
         with self._memory(min(step, tape.samples), "states"):
             for matrices in torch.split(tape.matrices, step):
-                states = self._final(matrices)
-                parts.append(self._read(states))
-        return like(torch.cat(parts), angles)
+                states = self._final_states(matrices)
+                parts.append(self._string_values(states))
+        return convert_like(torch.cat(parts), angles)
 
     @torch.no_grad()
     def vjp(
@@ -90,28 +90,28 @@ class TritonComplexEngine(TensorEngine):
         del amplitudes  # the circuit has none
         self._check_cotangent(cotangent, tape.samples)
         with self._memory(tape.samples, "state and co-state"):
-            states = self._final(tape.matrices) if tape.states is None else tape.states
+            states = self._final_states(tape.matrices) if tape.states is None else tape.states
             tape.states = None
             by_value = torch.as_tensor(cotangent).to(**self._kind)
             by_slot = self._sweep(tape.matrices, states, self._costates(states, by_value))
-        return like(by_slot @ self._angle_of_slot, cotangent), None
+        return convert_like(by_slot @ self._angle_of_slot, cotangent), None
 
     @torch.no_grad()
     def probabilities(self, angles: Array) -> Any:
         """Return probabilities (B, 2^Q) of the outcomes, all in memory. Bit q of an outcome is qubit q."""
         tape = self._tape(angles, None)
         with self._memory(tape.samples, "states"):
-            by_wire = self._final(tape.matrices).square_().sum(dim=1)
+            by_wire = self._final_states(tape.matrices).square_().sum(dim=1)
             outcomes = np.arange(1 << self.program.n_qubits)
-            places = torch.from_numpy(on_wires(outcomes, self.program.wires))
+            places = torch.from_numpy(move_to_wires(outcomes, self.program.wires))
             by_qubit = by_wire[:, places.to(by_wire.device)]
-        return like(by_qubit, angles)
+        return convert_like(by_qubit, angles)
 
     # --- tables
 
     @cached_property
     def _gates(self) -> list[Any]:
-        return turned_gates(self.program)
+        return one_angle_gates(self.program)
 
     @cached_property
     def _table(self) -> tuple[Tensor, list[TablePass], list[int]]:
@@ -119,8 +119,8 @@ class TritonComplexEngine(TensorEngine):
         n_qubits = self.program.n_qubits
         gates = [MergedGate(g, gate.control, gate.target, -1) for g, gate in enumerate(self._gates)]
         parts = [Pass(tuple(gates), tuple(range(n_qubits)))]
-        if n_qubits > WHOLE:
-            parts = split_into_passes(gates, n_qubits, LOCAL, LOWEST)
+        if n_qubits > WHOLE_STATE_QUBITS:
+            parts = split_into_passes(gates, n_qubits, PASS_QUBITS, CONTIGUOUS_QUBITS)
         slots = iter(range(len(gates)))
         rows: list[tuple[int, int, int]] = []
         passes = []
@@ -181,19 +181,23 @@ class TritonComplexEngine(TensorEngine):
                 "amplitudes are given to a circuit of complex gates; expected None. Load them with initialize, or use "
                 "only gates of real circuits (ry, cx, x, z, h, cz, swap)."
             )
-        self._samples(angles, None)
+        self._count_samples(angles, None)
         slots, slopes, offsets = self._angles_of_rows
         constant, by_cos, by_sin, _ = self._constants
-        given = torch.as_tensor(angles).to(slopes)
-        of_rows = given[:, slots] if self.program.n_angles else given.new_zeros(len(given), 1)
-        turned = of_rows * slopes + offsets
-        cos = torch.cos(turned).to(**self._kind)[..., None]
-        sin = torch.sin(turned).to(**self._kind)[..., None]
+        angle_rows = torch.as_tensor(angles).to(slopes)
+        row_angles = (
+            angle_rows[:, slots]
+            if self.program.n_angles
+            else angle_rows.new_zeros(len(angle_rows), 1)
+        )
+        row_phases = row_angles * slopes + offsets
+        cos = torch.cos(row_phases).to(**self._kind)[..., None]
+        sin = torch.sin(row_phases).to(**self._kind)[..., None]
         return ComplexTape((constant + cos * by_cos + sin * by_sin).contiguous())
 
     @cached_property
     def _local(self) -> int:
-        return self.program.n_qubits if self.program.n_qubits <= WHOLE else LOCAL
+        return self.program.n_qubits if self.program.n_qubits <= WHOLE_STATE_QUBITS else PASS_QUBITS
 
     @cached_property
     def _initial(self) -> Tensor | None:
@@ -205,15 +209,16 @@ class TritonComplexEngine(TensorEngine):
             torch.from_numpy(np.stack([initial.real, initial.imag])).to(**self._kind).contiguous()
         )
 
-    def _final(self, matrices: Tensor) -> Tensor:
+    def _final_states(self, matrices: Tensor) -> Tensor:
         """Return the final states (B, 2, 2^Q)."""
         table, passes, _ = self._table
         samples, n_rows, _ = matrices.shape
         outside = self.program.n_qubits - self._local
         states = torch.empty(samples, 2, 1 << self.program.n_qubits, **self._kind)
         source = states if self._initial is None else self._initial
-        loads, width = int(self._initial is not None), 0
-        warps = warps_of(1 << self._local, NUMBERS)
+        loads = int(self._initial is not None)
+        width = 0
+        warps = count_warps(1 << self._local, AMPLITUDES_PER_THREAD)
         if samples:
             with self._current_device:
                 for part in passes:
@@ -233,7 +238,7 @@ class TritonComplexEngine(TensorEngine):
         outside = self.program.n_qubits - self._local
         n_slots = len(self._angle_of_slot)
         by_slot = torch.empty(samples, 1 << outside, n_slots, **self._kind)
-        warps = warps_of(1 << self._local, NUMBERS)
+        warps = count_warps(1 << self._local, AMPLITUDES_PER_THREAD)
         if samples:
             with self._current_device:
                 for part in reversed(passes):
@@ -249,7 +254,9 @@ class TritonComplexEngine(TensorEngine):
     def _wire_masks(self) -> tuple[list[int], list[int]]:
         """Return (T,) the wires with Z or Y, and those with X or Y, of each string."""
         wires = self.program.wires
-        return on_wires(self.masks, wires).tolist(), on_wires(self.strings.flips, wires).tolist()
+        return move_to_wires(self.masks, wires).tolist(), move_to_wires(
+            self.strings.flips, wires
+        ).tolist()
 
     @cached_property
     def _signs(self) -> Tensor:
@@ -261,12 +268,12 @@ class TritonComplexEngine(TensorEngine):
         """Return (T,) i to the number of Y of each string."""
         return [1j ** (z & x).bit_count() for z, x in zip(*self._wire_masks, strict=True)]
 
-    def _flipped(self, states: Tensor, flips: int) -> Tensor:
+    def _flip_bits(self, states: Tensor, flips: int) -> Tensor:
         """Return amplitudes with the bits of a mask flipped."""
         index = torch.arange(states.shape[-1], device=states.device) ^ flips
         return states[..., index]
 
-    def _read(self, states: Tensor) -> Tensor:
+    def _string_values(self, states: Tensor) -> Tensor:
         """Return the values (B, T) of states (B, 2, 2^Q)."""
         values = states.square().sum(dim=1) @ self._signs
         for t, flips in enumerate(self._wire_masks[1]):
@@ -277,7 +284,7 @@ class TritonComplexEngine(TensorEngine):
 
     def _string_on(self, states: Tensor, t: int, flips: int) -> tuple[Tensor, Tensor]:
         """Return real and imaginary parts of a string times states: P|j⟩ = i^y (-1)^(j·z) |j ^ x⟩."""
-        signed = self._flipped(states * self._signs[:, t], flips)
+        signed = self._flip_bits(states * self._signs[:, t], flips)
         phase = self._phases[t]
         real = phase.real * signed[:, 0] - phase.imag * signed[:, 1]
         return real, phase.real * signed[:, 1] + phase.imag * signed[:, 0]

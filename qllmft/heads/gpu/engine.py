@@ -20,14 +20,16 @@ from qllmft.heads.state import FLIPS, string_signs
 from qllmft.heads.torch_engine import TorchEngine, TorchTape
 from qllmft_backends.adjoint.program.lowering import Op
 
-SMALL = 13  # qubits of a state in the registers of one program of the grid
-LOCAL = 10  # qubits of a pass over larger states
-LOWEST = 4  # of them those of successive amplitudes, which are read together
-THREADS = 32  # of a warp
-FEWEST = 256  # amplitudes in a program; smaller states share one
-FEW = 512  # states; more fill the device, and then fewer threads a state wait less for each other
-NUMBERS = (8, 16)  # amplitudes in a thread's registers, with few and with many states
-MOST_WARPS = 16
+SMALL_STATE_QUBITS = 13  # qubits of a state in the registers of one program of the grid
+PASS_QUBITS = 10  # qubits of a pass over larger states
+CONTIGUOUS_QUBITS = 4  # of them those of successive amplitudes, which are read together
+WARP_THREADS = 32  # of a warp
+MIN_PROGRAM_AMPLITUDES = 256  # amplitudes in a program; smaller states share one
+FEW_STATES = (
+    512  # states; more fill the device, and then fewer threads a state wait less for each other
+)
+AMPLITUDES_PER_THREAD = (8, 16)  # amplitudes in a thread's registers, with few and with many states
+MAX_WARPS = 16
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,11 @@ class TritonEngine(TorchEngine):
 
     @cached_property
     def _is_small(self) -> bool:
-        return self.program.n_qubits <= SMALL
+        return self.program.n_qubits <= SMALL_STATE_QUBITS
 
     @cached_property
     def _local(self) -> int:
-        return self.program.n_qubits if self._is_small else LOCAL
+        return self.program.n_qubits if self._is_small else PASS_QUBITS
 
     @cached_property
     def _table(self) -> tuple[Tensor, list[TablePass]]:
@@ -66,7 +68,9 @@ class TritonEngine(TorchEngine):
             places = torch.arange(n_qubits, dtype=torch.int32, device=device)
             passes.append(TablePass(0, len(rows), places))
         else:
-            for part in split_into_passes(gates, n_qubits, LOCAL, min(LOWEST, LOCAL)):
+            for part in split_into_passes(
+                gates, n_qubits, PASS_QUBITS, min(CONTIGUOUS_QUBITS, PASS_QUBITS)
+            ):
                 outside = [q for q in range(n_qubits) if q not in part.qubits]
                 qubits = (*part.qubits, *outside)
                 places = torch.tensor(qubits, dtype=torch.int32, device=device)
@@ -141,7 +145,7 @@ class TritonEngine(TorchEngine):
         blocks = 1 << outside
         states = torch.empty(samples, 1 << self.program.n_qubits, **self._kind)
         sums = torch.empty(samples, blocks, self.masks.size, **self._kind)
-        warps = warps_of(1 << self._local, NUMBERS[1])
+        warps = count_warps(1 << self._local, AMPLITUDES_PER_THREAD[1])
         grid = (samples * blocks,)
         source = amplitudes
         if samples:
@@ -248,7 +252,7 @@ class TritonEngine(TorchEngine):
             outside,
             L=self._local,
             LOW=low_bits,
-            num_warps=warps_of(1 << self._local, NUMBERS[1]),
+            num_warps=count_warps(1 << self._local, AMPLITUDES_PER_THREAD[1]),
         )
 
     def _sweep_passes(
@@ -257,7 +261,7 @@ class TritonEngine(TorchEngine):
         table, passes = self._table
         outside = self.program.n_qubits - self._local
         blocks = 1 << outside
-        warps = warps_of(1 << self._local, NUMBERS[1])
+        warps = count_warps(1 << self._local, AMPLITUDES_PER_THREAD[1])
         parts, threads = self._parts(warps)
         by_part = torch.empty(tape.samples, blocks * parts, self.program.n_angles, **self._kind)
         grid = (tape.samples * blocks,)
@@ -292,13 +296,15 @@ class TritonEngine(TorchEngine):
     def _shape(self, samples: int) -> tuple[int, int]:
         """Return the samples of a program for small states, and its warps."""
         size = 1 << self._local
-        per_program = max(1, FEWEST // size)
-        return per_program, 1 if per_program > 1 else warps_of(size, NUMBERS[samples > FEW])
+        per_program = max(1, MIN_PROGRAM_AMPLITUDES // size)
+        return per_program, 1 if per_program > 1 else count_warps(
+            size, AMPLITUDES_PER_THREAD[samples > FEW_STATES]
+        )
 
     def _parts(self, warps: int) -> tuple[int, int]:
         """Return the parts of a gradient's sum, and the amplitudes of a sample in different threads."""
-        threads = min(THREADS * warps, 1 << self._local)
-        return max(1, threads // THREADS), threads
+        threads = min(WARP_THREADS * warps, 1 << self._local)
+        return max(1, threads // WARP_THREADS), threads
 
 
 def _sum_of_parts(by_part: Tensor) -> Tensor:
@@ -312,12 +318,12 @@ def _row(gate: MergedGate, qubits: Sequence[int]) -> tuple[int, ...]:
     if gate.op == Op.ROT:
         kind = 0
     control = 0 if gate.control < 0 else 1 << qubits.index(gate.control)
-    return kind, control, qubits.index(gate.target), gate.slot, gate.before
+    return kind, control, qubits.index(gate.target), gate.slot, gate.rotation_slot
 
 
-def warps_of(size: int, numbers: int) -> int:
+def count_warps(size: int, numbers: int) -> int:
     """Return the warps of a program of ``size`` amplitudes."""
-    return max(1, min(MOST_WARPS, size // (THREADS * numbers)))
+    return max(1, min(MAX_WARPS, size // (WARP_THREADS * numbers)))
 
 
 def _source(amplitudes: Tensor | None, states: Tensor) -> tuple[int, Tensor, int]:

@@ -13,7 +13,7 @@ from qllmft_backends.adjoint.program.gates import FactorKind
 
 Complexes = NDArray[np.complex128]
 
-_ONE = np.eye(2, dtype=complex)
+_IDENTITY = np.eye(2, dtype=complex)
 _NOTHING = np.zeros((2, 2), complex)
 _X = np.array([[0, 1], [1, 0]], complex)
 _Y = np.array([[0, -1j], [1j, 0]])
@@ -22,7 +22,7 @@ _UNIT = np.diag([0, 1]).astype(complex)  # projector on 1
 
 
 @dataclass(frozen=True)
-class TurnedGate:
+class OneAngleGate:
     """Gate with the matrix ``constant + by_cos · cos(φ) + by_sin · sin(φ)`` for φ = ``slope`` · angle + ``offset``.
 
     The derivative of the matrix by the angle is ``generator`` times the matrix. Without a slot there is no angle.
@@ -39,68 +39,68 @@ class TurnedGate:
     generator: Complexes
 
 
-def turned_gates(program: ComplexProgram) -> list[TurnedGate]:
+def one_angle_gates(program: ComplexProgram) -> list[OneAngleGate]:
     """Return a program's gates, with constant factors in the matrix of the factor with an angle beside them."""
     gates = []
     for gate in program.gates:
-        gates += _split(gate.control, gate.target, gate.factors)
+        gates += _split_factors(gate.control, gate.target, gate.factors)
     return gates
 
 
-def _split(control: int, target: int, factors: Sequence[Factor]) -> list[TurnedGate]:
+def _split_factors(control: int, target: int, factors: Sequence[Factor]) -> list[OneAngleGate]:
     """Return gates with one angle at most whose product is that of the factors."""
-    gates: list[TurnedGate] = []
-    before = _ONE  # constant factors since the last angle
+    gates: list[OneAngleGate] = []
+    constant_prefix = _IDENTITY  # constant factors since the last angle
     for factor in factors:
         if factor.slot < 0:
-            before = _constant(factor) @ before
+            constant_prefix = _constant_matrix(factor) @ constant_prefix
             continue
-        constant, by_cos, by_sin, generator, half = _parts(factor.kind)
+        constant, by_cos, by_sin, generator, half = _factor_matrices(factor.kind)
         gates.append(
-            TurnedGate(
+            OneAngleGate(
                 control,
                 target,
                 factor.slot,
                 half * factor.scale,
                 half * factor.offset,
-                constant @ before,
-                by_cos @ before,
-                by_sin @ before,
+                constant @ constant_prefix,
+                by_cos @ constant_prefix,
+                by_sin @ constant_prefix,
                 factor.scale * generator,
             )
         )
-        before = _ONE
+        constant_prefix = _IDENTITY
     if not gates:
-        parts = (before, _NOTHING, _NOTHING, _NOTHING)
-        return [TurnedGate(control, target, -1, 0.0, 0.0, *parts)]
+        parts = (constant_prefix, _NOTHING, _NOTHING, _NOTHING)
+        return [OneAngleGate(control, target, -1, 0.0, 0.0, *parts)]
     last = gates[-1]
-    gates[-1] = TurnedGate(
+    gates[-1] = OneAngleGate(
         control,
         target,
         last.slot,
         last.slope,
         last.offset,
-        before @ last.constant,
-        before @ last.by_cos,
-        before @ last.by_sin,
-        before @ last.generator @ before.conj().T,
+        constant_prefix @ last.constant,
+        constant_prefix @ last.by_cos,
+        constant_prefix @ last.by_sin,
+        constant_prefix @ last.generator @ constant_prefix.conj().T,
     )
     return gates
 
 
-def _parts(kind: FactorKind) -> tuple[Complexes, Complexes, Complexes, Complexes, float]:
+def _factor_matrices(kind: FactorKind) -> tuple[Complexes, Complexes, Complexes, Complexes, float]:
     """Return a factor's constant, its cosine's and sine's matrix, the generator, and the share of the angle in them."""
     if kind == FactorKind.Z:
         return _ZERO, _UNIT, 1j * _UNIT, 1j * _UNIT, 1.0
     pauli = _X if kind == FactorKind.X else _Y
-    return _NOTHING, _ONE, -1j * pauli, -0.5j * pauli, 0.5
+    return _NOTHING, _IDENTITY, -1j * pauli, -0.5j * pauli, 0.5
 
 
-def _constant(factor: Factor) -> Complexes:
+def _constant_matrix(factor: Factor) -> Complexes:
     """Return the matrix of a factor without a parameter."""
     if factor.kind == FactorKind.FLIP:
         return _X
-    constant, by_cos, by_sin, _, half = _parts(factor.kind)
+    constant, by_cos, by_sin, _, half = _factor_matrices(factor.kind)
     angle = half * factor.offset
     return np.asarray(constant + np.cos(angle) * by_cos + np.sin(angle) * by_sin)
 

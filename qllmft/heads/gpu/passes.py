@@ -18,7 +18,7 @@ class MergedGate(NamedTuple):
     control: int  # -1: none
     target: int
     slot: int  # of the angle of the gate's own rotation, -1 without one
-    before: int = -1  # of the angle of the rotation before
+    rotation_slot: int = -1  # of the angle of the rotation before
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,16 @@ def merge_rotations(gates: Iterable[Gate]) -> list[MergedGate]:
     rotation_on: dict[int, int] = {}  # by qubit: the last gate on it, a rotation alone
     for op, control, target, slot in gates:
         position = rotation_on.pop(target, None)
-        before = -1
+        rotation_slot = -1
         if position is not None:
             rotation = merged[position]
             assert rotation is not None
-            before = rotation.slot
+            rotation_slot = rotation.slot
             merged[position] = None
         rotation_on.pop(control, None)
-        if op == Op.ROT and before < 0:
+        if op == Op.ROT and rotation_slot < 0:
             rotation_on[target] = len(merged)
-        merged.append(MergedGate(op, control, target, slot, before))
+        merged.append(MergedGate(op, control, target, slot, rotation_slot))
     return [gate for gate in merged if gate is not None]
 
 

@@ -72,8 +72,8 @@ def gate_row(rows, g):
     control = tl.load(rows + _ROW * g + 1)
     target = tl.load(rows + _ROW * g + 2)
     slot = tl.load(rows + _ROW * g + 3)
-    before = tl.load(rows + _ROW * g + 4)
-    return kind, control, target, slot, before
+    slot_before = tl.load(rows + _ROW * g + 4)
+    return kind, control, target, slot, slot_before
 
 
 @triton.jit
@@ -90,9 +90,9 @@ def half_angle(cos, sin, slot, in_batch, S: tl.constexpr):
 @triton.jit
 def half_angles(cos, sin, row, in_batch, S: tl.constexpr):
     """Return cos and sin of half the angle of a row's slot, and of the one before."""
-    _kind, _control, _target, slot, before = row
+    _kind, _control, _target, slot, slot_before = row
     c, s = half_angle(cos, sin, slot, in_batch, S)
-    c_before, s_before = half_angle(cos, sin, before, in_batch, S)
+    c_before, s_before = half_angle(cos, sin, slot_before, in_batch, S)
     return c, s, c_before, s_before
 
 
@@ -217,20 +217,20 @@ def apply_gates(
         kind, control, target, _slot, _before = row
         on = (index & control) == control
         if target < 5:
-            others = lane_partners(x, target, S, L, LANES)
+            partner_parts = lane_partners(x, target, S, L, LANES)
             side = signs(target, LANES)
-            x = apply_gate(x, others, on, side, kind, angles, S, L, LANES, 1)
+            x = apply_gate(x, partner_parts, on, side, kind, angles, S, L, LANES, 1)
         if WARPS > 1:
             if (target >= 5) & (1 << target < 32 * WARPS):
-                others = warp_partners(x, target, S, L)
+                partner_parts = warp_partners(x, target, S, L)
                 side = signs(target - 5, WARPS)
-                x = apply_gate(x, others, on, side, kind, angles, S, L, WARPS, 32)
+                x = apply_gate(x, partner_parts, on, side, kind, angles, S, L, WARPS, 32)
         for t in tl.static_range(5, L):
             if 1 << t >= 32 * WARPS:
                 if target == t:
-                    others = register_partners(x, t, S, L)
+                    partner_parts = register_partners(x, t, S, L)
                     side = signs(0, 2)
-                    x = apply_gate(x, others, on, side, kind, angles, S, L, 2, 1 << t)
+                    x = apply_gate(x, partner_parts, on, side, kind, angles, S, L, 2, 1 << t)
         row = next_row
         angles = next_angles
         next_row = later_row
@@ -272,39 +272,39 @@ def undo_gates(
     for g in range(first, last):
         next_angles = half_angles(cos, sin, next_row, in_batch, S)
         later_row = gate_row(rows, tl.maximum(last - 1 - (g - first) - 2, 0))
-        kind, control, target, slot, before = row
+        kind, control, target, slot, slot_before = row
         on = (index & control) == control
         sums = tl.zeros((S, THREADS), x.dtype)
         sums_on = tl.zeros((S, THREADS), x.dtype)
         if target < 5:
-            others = lane_partners(x, target, S, L, LANES)
+            partner_parts = lane_partners(x, target, S, L, LANES)
             coothers = lane_partners(y, target, S, L, LANES)
             x, y, sums, sums_on = undo_gate(
-                x, y, others, coothers, on, signs(target, LANES), kind, angles, S, L, LANES, 1,
+                x, y, partner_parts, coothers, on, signs(target, LANES), kind, angles, S, L, LANES, 1,
                 THREADS,
             )  # fmt: skip
         if WARPS > 1:
             if (target >= 5) & (1 << target < 32 * WARPS):
-                others = warp_partners(x, target, S, L)
+                partner_parts = warp_partners(x, target, S, L)
                 coothers = warp_partners(y, target, S, L)
                 x, y, sums, sums_on = undo_gate(
-                    x, y, others, coothers, on, signs(target - 5, WARPS), kind, angles, S, L, WARPS,
+                    x, y, partner_parts, coothers, on, signs(target - 5, WARPS), kind, angles, S, L, WARPS,
                     32, THREADS,
                 )  # fmt: skip
         for t in tl.static_range(5, L):
             if 1 << t >= 32 * WARPS:
                 if target == t:
-                    others = register_partners(x, t, S, L)
+                    partner_parts = register_partners(x, t, S, L)
                     coothers = register_partners(y, t, S, L)
                     x, y, sums, sums_on = undo_gate(
-                        x, y, others, coothers, on, signs(0, 2), kind, angles, S, L, 2, 1 << t,
+                        x, y, partner_parts, coothers, on, signs(0, 2), kind, angles, S, L, 2, 1 << t,
                         THREADS,
                     )  # fmt: skip
         if slot >= 0:
             store_sums(by_angle + slot, sums, in_batch, S, WARPS, THREADS)
-        if before >= 0:
+        if slot_before >= 0:
             sums_before = tl.where(kind == 0, sums, sums - 2.0 * sums_on)
-            store_sums(by_angle + before, sums_before, in_batch, S, WARPS, THREADS)
+            store_sums(by_angle + slot_before, sums_before, in_batch, S, WARPS, THREADS)
         row = next_row
         angles = next_angles
         next_row = later_row
@@ -429,13 +429,13 @@ def small_forward(
     WARPS: tl.constexpr,
 ):
     """Run all gates on S whole states, and store the expectation values and, if ``stores``, the final states."""
-    b, in_batch, batch, index, there = whole_states(samples, S, L)
-    x = first_amplitudes(index, loads, amplitudes + batch * width, width, there)
+    b, in_batch, batch, index, amplitude_in_batch = whole_states(samples, S, L)
+    x = first_amplitudes(index, loads, amplitudes + batch * width, width, amplitude_in_batch)
     x = apply_gates(
         x, index, rows, 0, last, cos + b * stride, sin + b * stride, in_batch, S, L, WARPS
     )
     if stores != 0:
-        tl.store(states + (batch << L) + index, x, mask=there)
+        tl.store(states + (batch << L) + index, x, mask=amplitude_in_batch)
     string_sums(x, values + b * n_strings, low, middle, top, n_strings, in_batch, S, L, LOW)
 
 
@@ -465,8 +465,8 @@ def small_back(
     THREADS: tl.constexpr,
 ):
     """Sweep back through all gates on S whole states; if ``stores``, store the gradient of the amplitudes too."""
-    b, in_batch, batch, index, there = whole_states(samples, S, L)
-    x = tl.load(states + (batch << L) + index, mask=there, other=0.0)
+    b, in_batch, batch, index, amplitude_in_batch = whole_states(samples, S, L)
+    x = tl.load(states + (batch << L) + index, mask=amplitude_in_batch, other=0.0)
     y = string_weights(
         x, cotangent + b * n_strings, low, middle, top, n_strings, in_batch, S, L, LOW
     )
@@ -489,15 +489,15 @@ def small_back(
         THREADS,
     )
     if stores != 0:
-        tl.store(by_amplitude + batch * width + index, y, mask=there & (index < width))
+        tl.store(by_amplitude + batch * width + index, y, mask=amplitude_in_batch & (index < width))
 
 
 @triton.jit
-def first_amplitudes(index, loads, amplitudes, width, there):
+def first_amplitudes(index, loads, amplitudes, width, in_batch):
     """Return the amplitudes before the first gate: those in memory if it ``loads``, else |0...0>."""
     x = tl.where(index == 0, 1.0, 0.0).to(amplitudes.dtype.element_ty)
     if loads != 0:
-        x = tl.load(amplitudes + index, mask=there & (index < width), other=0.0)
+        x = tl.load(amplitudes + index, mask=in_batch & (index < width), other=0.0)
     return x
 
 

@@ -16,7 +16,7 @@ from qllmft_backends import (
     UnsupportedGateError,
     create,
 )
-from qllmft_backends.aer.noisy import cheaper_method, runs_anew
+from qllmft_backends.aer.noisy import cheaper_method, reruns_every_shot
 from qllmft_backends.aer.simulator import gpu_obstacle
 from qllmft_backends.noise import PRESETS
 from qllmft_circuits import head_circuit, readout_observables
@@ -190,8 +190,8 @@ def test_the_circuits_that_run_anew_for_each_shot_are_those_of_aer():
         result = simulator.run(circuit, shots=5).result()
         if not result.success:  # Aer fails on some conditions on which no measurement depends
             continue
-        assert runs_anew(circuit) is not result.results[0].metadata["measure_sampling"]
-        counts[runs_anew(circuit)] += 1
+        assert reruns_every_shot(circuit) is not result.results[0].metadata["measure_sampling"]
+        counts[reruns_every_shot(circuit)] += 1
     assert min(counts.values()) > 20
 
 

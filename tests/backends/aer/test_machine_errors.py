@@ -9,7 +9,7 @@ from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends import create
-from qllmft_backends.aer.machine_errors import MachineErrors, read
+from qllmft_backends.aer.machine_errors import MachineErrors, apply_readout
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import GateNoise
 from qllmft_backends.remote.machines.backend import QiskitBackend
@@ -54,7 +54,7 @@ def nested():
     "asked", [circuit(), circuit("mine"), nested()], ids=["plain", "labels", "nested"]
 )
 def test_outcomes_have_the_means_of_aer(asked):
-    found = MachineErrors.of_noise(asked, NOISE).probabilities(VALUES)
+    found = MachineErrors.from_noise(asked, NOISE).probabilities(VALUES)
     assert found.shape == (3, 16)
     np.testing.assert_allclose(found.sum(axis=1), 1.0)
     np.testing.assert_allclose(means(found), on_aer(NOISE, asked), atol=1e-12)
@@ -69,12 +69,12 @@ def test_outcomes_have_the_means_of_aer(asked):
     ],
 )
 def test_half_of_a_part_is_half_of_its_rate(part, smaller):
-    found = MachineErrors.of_noise(circuit(), NOISE)
+    found = MachineErrors.from_noise(circuit(), NOISE)
     np.testing.assert_allclose(
         means(found.probabilities(VALUES, part=part, factor=0.5)), on_aer(smaller), atol=1e-12
     )
-    assert found.has(part)
-    assert not MachineErrors.of_noise(circuit(), GateNoise(0, 0)).has(part)
+    assert found.has_errors(part)
+    assert not MachineErrors.from_noise(circuit(), GateNoise(0, 0)).has_errors(part)
 
 
 def test_bits_are_read_by_the_matrix_of_each_qubit():
@@ -82,7 +82,7 @@ def test_bits_are_read_by_the_matrix_of_each_qubit():
     states = random.dirichlet(np.ones(8), size=2)
     readouts = np.stack([[[1 - a, a], [b, 1 - b]] for a, b in random.uniform(0, 0.3, (3, 2))])
     whole = np.kron(np.kron(readouts[2], readouts[1]), readouts[0])
-    np.testing.assert_allclose(read(states, readouts), states @ whole, atol=1e-15)
+    np.testing.assert_allclose(apply_readout(states, readouts), states @ whole, atol=1e-15)
 
 
 def test_a_machines_own_errors_give_what_it_samples():
@@ -103,4 +103,4 @@ def test_a_machines_own_errors_give_what_it_samples():
 
 def test_a_density_matrix_that_does_not_fit_is_refused():
     with pytest.raises(BackendError, match="at most 12 here"):
-        MachineErrors.of_noise(QuantumCircuit(13), NOISE)
+        MachineErrors.from_noise(QuantumCircuit(13), NOISE)

@@ -207,11 +207,11 @@ def test_gates_that_qiskit_ionq_sends_as_they_are(ideal, monkeypatch):
 def own_answers(box, folder, circuits):
     """Our backend's exact ⟨Z⟩ of each qubit and ⟨ZZ⟩ of each pair, after decomposition into what it sends."""
     from qllmft_backends import create
-    from qllmft_backends.remote.ionq.compile import NATIVE
+    from qllmft_backends.remote.ionq.compile import NATIVE_GATE_COUNTS
 
     backend = create("ionq_simulator", {"url": box.url, "ledger": folder, "poll_interval_s": 0.01})
     for circuit in circuits:
-        compiled = transpile(circuit, basis_gates=list(NATIVE), optimization_level=1)
+        compiled = transpile(circuit, basis_gates=list(NATIVE_GATE_COUNTS), optimization_level=1)
         observables = z_strings(circuit.num_qubits)
         yield backend.expectations(compiled, np.empty((1, 0)), observables).values[0]
 

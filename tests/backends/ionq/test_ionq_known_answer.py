@@ -24,8 +24,8 @@ from qllmft_backends.remote import (
     RemoteError,
     ledger_jobs,
 )
-from qllmft_backends.remote.batch import known_circuit
-from qllmft_backends.remote.ledger.payload import known_state
+from qllmft_backends.remote.batch import known_answer_circuit
+from qllmft_backends.remote.ledger.payload import known_answer_state
 
 EACH, CHECK = 1000 * (12e-6 + 6e-5), 1000 * (3e-6 + 2e-5)  # the mock server's prices of a circuit
 
@@ -43,10 +43,10 @@ def jobs_of(box):
 
 @pytest.mark.parametrize("n_qubits", range(1, 11))
 def test_the_answer_against_qiskit(n_qubits):
-    states = {known_state(f"token {n}", n_qubits) for n in range(20)}
+    states = {known_answer_state(f"token {n}", n_qubits) for n in range(20)}
     assert len(states) > 1, "another job has another answer"
     state = states.pop()
-    circuit = known_circuit(n_qubits, state)
+    circuit = known_answer_circuit(n_qubits, state)
     assert Statevector(circuit).probabilities()[state] == pytest.approx(1)
     assert n_qubits == 1 or f"{state:0{n_qubits}b}" != f"{state:0{n_qubits}b}"[::-1]
     assert circuit.count_ops().get("cx", 0) == n_qubits - 1

@@ -51,7 +51,7 @@ def read(folder):
 
 def accepted(ledger, values, job_id):
     chunk = ledger.plan(SETUP, values)
-    ledger.submitted(chunk, job_id, ledger.sending(chunk))
+    ledger.record_submission(chunk, job_id, ledger.record_sending(chunk))
     return chunk
 
 
@@ -69,12 +69,12 @@ def test_a_life(tmp_path):
     with ledger.lock():
         chunk = ledger.plan(SETUP, VALUES, versions={"qiskit": "x"})
         states.append(chunk.state)
-        token = ledger.sending(chunk)
+        token = ledger.record_sending(chunk)
         states.append(chunk.state)
         ledger.record("refused", chunk.id, client_token=token, reason="429")
         states.append(chunk.state)
-        second = ledger.sending(chunk)
-        ledger.submitted(chunk, "job-1", second)
+        second = ledger.record_sending(chunk)
+        ledger.record_submission(chunk, "job-1", second)
         states.append(chunk.state)
         ledger.record("collected", chunk.id, results=RESULTS)
         states.append(chunk.state)
@@ -118,7 +118,7 @@ def test_what_is_about_to_be_sent_is_on_disk_before_it_is_sent(
 def test_a_torn_line_is_forgotten(tmp_path):
     ledger = Ledger(tmp_path)
     with ledger.lock():
-        ledger.sending(ledger.plan(SETUP, VALUES))
+        ledger.record_sending(ledger.plan(SETUP, VALUES))
     whole = ledger.path.read_bytes()
     for cut in (1, 5, 30):
         ledger.path.write_bytes(whole[:-cut])
@@ -126,7 +126,7 @@ def test_a_torn_line_is_forgotten(tmp_path):
         assert reader.chunks["0001"].state == "planned"
         assert ledger.path.read_bytes() == whole[:-cut]
         with reader.lock():
-            reader.sending(reader.chunks["0001"])
+            reader.record_sending(reader.chunks["0001"])
         assert read(tmp_path).chunks["0001"].state == "sent"
 
 
@@ -160,7 +160,7 @@ def test_matching_prefers_what_has_a_result(tmp_path):
         again = ledger.plan(SETUP, VALUES[:1])
         # planned is not sent
         assert ledger.find(SETUP, VALUES, retry_failed=True) == [None, (failed, 1)]
-        ledger.submitted(again, "b", ledger.sending(again))
+        ledger.record_submission(again, "b", ledger.record_sending(again))
         ledger.record("collected", again.id, results=RESULTS[:1])
         assert ledger.find(SETUP, VALUES) == [(again, 0), (failed, 1)]
 
@@ -241,11 +241,11 @@ def test_a_damaged_last_record_is_set_aside(tmp_path, event, damage):
         ledger.record("collected", accepted(ledger, VALUES, "a").id, results=RESULTS)
         chunk = ledger.plan(SETUP, VALUES + 1)
         if event != "planned":
-            token = ledger.sending(chunk)
+            token = ledger.record_sending(chunk)
         if event == "refused":
             ledger.record("refused", chunk.id, client_token=token, reason="429")
         if event in ("submitted", "collected"):
-            ledger.submitted(chunk, "b", token)
+            ledger.record_submission(chunk, "b", token)
         if event == "collected":
             ledger.record("collected", chunk.id, results=RESULTS)
     *others, last = ledger.path.read_bytes().splitlines(keepends=True)
@@ -307,17 +307,17 @@ def test_a_chunk_that_was_not_accepted_is_planned_again_under_its_name(tmp_path)
     ledger = Ledger(tmp_path)
     with ledger.lock():
         first = ledger.plan(SETUP, VALUES)
-        token = ledger.sending(first)
+        token = ledger.record_sending(first)
         ledger.record("refused", first.id, client_token=token, reason="429")
         again = ledger.plan(SETUP, VALUES, price_each=2.0)
         facts = (again.id, again.tokens, again.state, again.price_each)
         assert facts == (first.id, {token}, "planned", 2.0)
         assert ledger.plan(SETUP, VALUES[:1]).id == "0002"
-        assert ledger.sending(again) == token
-        ledger.submitted(again, "a", token)
+        assert ledger.record_sending(again) == token
+        ledger.record_submission(again, "a", token)
         other = ledger.plan(SETUP, VALUES)
         assert other.id == "0003"
-        assert ledger.sending(other) != token, "another job of the same content"
+        assert ledger.record_sending(other) != token, "another job of the same content"
 
 
 @pytest.mark.parametrize(
@@ -341,7 +341,7 @@ def test_a_pipe_or_a_device_in_the_place_of_a_file(tmp_path, make, name):
 
 
 def test_a_line_without_end_is_not_read_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr("qllmft_backends.remote.ledger.ledger.MOST_LINE_BYTES", 100_000)
+    monkeypatch.setattr("qllmft_backends.remote.ledger.ledger.MAX_LINE_BYTES", 100_000)
     path = full_ledger(tmp_path).path
     size = path.stat().st_size
     with path.open("ab") as file:
@@ -357,9 +357,9 @@ def test_the_job_of_another_chunk_is_not_recorded(tmp_path):
     with ledger.lock():
         accepted(ledger, VALUES, "job-1")
         second = ledger.plan(SETUP, VALUES + 1)
-        token = ledger.sending(second)
+        token = ledger.record_sending(second)
         with pytest.raises(LedgerError, match="the id job-1 of another job, that of chunk 0001"):
-            ledger.submitted(second, "job-1", token)
+            ledger.record_submission(second, "job-1", token)
         assert second.state == "sent", "it is looked up by its token"
 
 
@@ -371,11 +371,11 @@ def test_a_record_that_could_not_be_read_again_is_not_written(tmp_path, results)
     ledger = Ledger(tmp_path)
     with ledger.lock():
         chunk = ledger.plan(SETUP, VALUES)
-        token = ledger.sending(chunk)
+        token = ledger.record_sending(chunk)
         match = r"'submitted' of chunk 0001 cannot be recorded: .*id is ''"
         with pytest.raises(LedgerError, match=match):
-            ledger.submitted(chunk, "", token)
-        ledger.submitted(chunk, "job-1", token)
+            ledger.record_submission(chunk, "", token)
+        ledger.record_submission(chunk, "job-1", token)
         with pytest.raises(LedgerError, match="'collected' of chunk 0001 cannot be recorded"):
             ledger.record("collected", chunk.id, results=results)
         assert chunk.state == "submitted"

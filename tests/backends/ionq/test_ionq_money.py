@@ -357,7 +357,9 @@ def test_simulations_have_no_energy(simulator, problem, folder):
 
 def test_the_price_names_its_rates(box, forte, problem, monkeypatch):
     assert "not binding; billed by gates" in str(priced(forte(), problem))
-    monkeypatch.setattr(shapes, "_RATE", {"sku": "a", "unit": "compute_second", "unit_cost": 2.0})
+    monkeypatch.setattr(
+        shapes, "_RATE_CARD", {"sku": "a", "unit": "compute_second", "unit_cost": 2.0}
+    )
     answer, timed = shapes.estimate, {"estimated_quantum_compute_time_us": 7_380_000}
     monkeypatch.setattr(shapes, "estimate", lambda *a, **b: answer(*a, **b) | timed)
     text = str(priced(forte(), problem))

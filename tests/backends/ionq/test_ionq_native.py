@@ -22,7 +22,7 @@ def test_the_compiler_of_the_mock_server_keeps_probabilities():
             {"gate": "swap", "targets": [a, b]},
         ]
         circuit.append(kinds[rng.integers(len(kinds))])
-    native = circuits.compiled(circuit, 4, "qis")["circuit"]
+    native = circuits.compile_to_native(circuit, 4, "qis")["circuit"]
     assert {gate["gate"] for gate in native} == {"gpi2", "zz"}
     found, expected = (
         [circuits.probabilities(gates, 4).get(state, 0.0) for state in range(16)]
@@ -67,6 +67,6 @@ def test_a_server_that_would_run_the_dry_run_has_it_canceled(box, forte, problem
 )
 def test_a_compiled_circuit_that_cannot_be_read(box, forte, problem, monkeypatch, gates):
     answer = {"qubits": 3, "circuit": gates}
-    monkeypatch.setattr("qllmft_backends.sandbox.api.compiled", lambda *a: answer)
+    monkeypatch.setattr("qllmft_backends.sandbox.api.compile_to_native", lambda *a: answer)
     with pytest.raises(JobFailedError, match=r"cannot be read: .*Omit compiled_estimate"):
         forte(compiled_estimate=True).estimate(problem.circuit, problem.values)

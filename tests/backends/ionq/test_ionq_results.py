@@ -69,14 +69,14 @@ def test_combined_results_with_exchanged_qubits_are_not_used(box, forte, problem
     box.api.results_form = "v2"
     options = DEBIASED | {"known_answer_shots": 1000}
     ask(forte(**options), problem)
-    read = payload.flat
+    read = payload.flatten_registers
 
     def exchanged(given, n):
         return {f"{int(f'{int(s):0{n}b}'[::-1], 2)}": p for s, p in read(given, n).items()}
 
     voting = options | {"aggregation": "voting"}
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "flat", exchanged)
+        patch.setattr(reading, "flatten_registers", exchanged)
         match = r"combined by 'voting', are not used: .*wrong on the qubits"
         assert_fails(forte(**voting), problem, JobFailedError, match)
     ask(forte(**voting), problem)
@@ -96,9 +96,9 @@ def test_combined_results_with_exchanged_qubits_are_not_used(box, forte, problem
 )  # fmt: skip
 def test_results_by_register_that_cannot_be_read(given, message):
     with pytest.raises(ValueError, match=message):
-        payload.flat(given, 3)
+        payload.flatten_registers(given, 3)
     right = {"histogram": {"registers": {"output_all": {"110": 3, "001": 1}}}}
-    assert payload.flat(right, 3) == {"3": 0.75, "4": 0.25}
+    assert payload.flatten_registers(right, 3) == {"3": 0.75, "4": 0.25}
 
 
 def test_aggregations_of_a_server_that_cannot_be_asked_for_them(box, forte, problem):
@@ -156,7 +156,7 @@ def test_errors_of_the_machine_between_variants_count(box, forte, problem, monke
     def two(job):
         return [sorted(job.single_shots())[i:][:500] for i in (0, 500)]
 
-    monkeypatch.setattr(StoredJob, "shots_of_variants", two)
+    monkeypatch.setattr(StoredJob, "variant_shots", two)
     answer, plain = ask(forte(**VARIANTS), problem), ask(forte(**DEBIASED), problem)
     assert (answer.standard_errors > 3 * plain.standard_errors).any()
 

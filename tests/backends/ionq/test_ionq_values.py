@@ -23,7 +23,7 @@ from ionq.helpers import (
     refused,
 )
 from qllmft_backends import BACKENDS, BackendError, UnsupportedGateError, create
-from qllmft_backends.observables import draw
+from qllmft_backends.observables import draw_frequencies
 from qllmft_backends.remote import Ledger, RemoteRequestError, ledger_jobs
 from qllmft_backends.remote.ionq import library
 from qllmft_backends.remote.ledger.payload import parse_probabilities
@@ -116,7 +116,7 @@ def test_one_shot_decides_nothing(forte, problem):
 
 def test_drawn_shots_are_multinomial():
     p = {0: 0.7, 3: 0.2, 6: 0.1}
-    drawn = draw(p, 100_000, np.random.default_rng(0))
+    drawn = draw_frequencies(p, 100_000, np.random.default_rng(0))
     assert sum(drawn.values()) == pytest.approx(1)
     for state, probability in p.items():
         error = np.sqrt(probability * (1 - probability) / 100_000)

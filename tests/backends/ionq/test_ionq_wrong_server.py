@@ -209,7 +209,9 @@ def test_a_job_accepted_late_while_our_clock_jumps(service, forte, problem, monk
         accepted.set() or answer if number == 0 else answer
     )
     with monkeypatch.context() as patch:
-        patch.setattr(send, "settle", lambda *given: (_ for _ in ()).throw(SystemExit))
+        patch.setattr(
+            send, "resolve_doubtful_chunk", lambda *given: (_ for _ in ()).throw(SystemExit)
+        )
         assert_fails(forte(request_timeout_s=0.3), problem, SystemExit)
     right = time.time
     monkeypatch.setattr(time, "time", lambda: right() + ahead_s)

@@ -72,7 +72,9 @@ GATES = [
 ]
 
 
-TWO_AT_MOST = [(gate, append) for gate, append in GATES if sum(map(len, sim.qubits_of(gate))) <= 2]
+TWO_AT_MOST = [
+    (gate, append) for gate, append in GATES if sum(map(len, sim.controls_and_targets(gate))) <= 2
+]
 
 
 # Qiskit's own exponential of a sparse matrix warns of its form
@@ -111,7 +113,7 @@ def test_noisy_shots_against_the_density_matrix(monkeypatch):
         step = QuantumCircuit(3)
         append(step)
         state = state.evolve(step)
-        controls, targets = sim.qubits_of(gate)
+        controls, targets = sim.controls_and_targets(gate)
         qubits = controls + targets
         n = len(qubits)
         r = rates[n - 1]
@@ -154,7 +156,7 @@ def test_without_errors_shots_are_multinomial():
 def test_idle_qubits_are_not_simulated(n_qubits, noise):
     first, second = n_qubits - 3, n_qubits - 1
     bell = [{"gate": "h", "target": first}, {"gate": "cnot", "control": first, "target": second}]
-    sim.check(bell, n_qubits, noise)
+    sim.check_circuit(bell, n_qubits, noise)
     both = 2**first + 2**second
     assert sim.probabilities(bell, n_qubits) == pytest.approx({0: 0.5, both: 0.5})
     counts = sim.counts(bell, n_qubits, 2000, noise, np.random.default_rng(3))
@@ -168,7 +170,7 @@ def test_a_wide_gate_has_the_errors_of_its_parts(monkeypatch):
     monkeypatch.setitem(sim.NOISE, "two qubits", GateNoise(0.0, 0.05))
     flips = [{"gate": "x", "targets": [q]} for q in (0, 1)]
     toffoli = [*flips, {"gate": "x", "controls": [0, 1], "targets": [2]}]
-    sim.check(toffoli, 3, "two qubits")
+    sim.check_circuit(toffoli, 3, "two qubits")
     counts = dense(sim.counts(toffoli, 3, 20_000, "two qubits", np.random.default_rng(2)))
     untouched = (1 - 0.05 * 15 / 16) ** 6
     assert untouched < counts[0b111] / 20_000 < untouched + 0.12, "a few errors change no bit"
@@ -209,4 +211,4 @@ NOT_COMMUTING |= {"coefficients": [1.0, 0.5], "time": 1.0}
 )
 def test_what_cannot_run_is_refused(circuit, n, noise, match):
     with pytest.raises(RefusedError, match=match):
-        sim.check(circuit, n, noise)
+        sim.check_circuit(circuit, n, noise)

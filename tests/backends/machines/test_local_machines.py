@@ -46,7 +46,7 @@ def test_a_machine_without_noise_gives_the_exact_values_within_its_errors(level)
     given = {"shots": 4000, "optimization_level": level, "local": True}
     backend = create("qiskit", given, backend=machine)
     assert not backend.capabilities.remote
-    compiled = backend.compiled(circuit())
+    compiled = backend.compile_for_machine(circuit())
     assert compiled.circuit.num_qubits == 6  # Qiskit widens circuits to the machine
     assert_close(backend.expectations(circuit(), VALUES, OBSERVABLES))
 
@@ -167,7 +167,7 @@ def test_an_offline_provider_runs_the_head(case):
         warnings.simplefilter("ignore")  # of the provider's packages
         backend = create("qiskit", {"provider": name, "shots": 4000, **OFFLINE[case]})
         answer = backend.expectations(circuit(), VALUES, OBSERVABLES)
-        compiled = backend.compiled(circuit())
+        compiled = backend.compile_for_machine(circuit())
     noise = 0.0 if name == "braket-local" else 0.4
     assert_close(answer, bias=noise)
     if name == "braket-local":

@@ -68,7 +68,7 @@ def test_the_errors_are_those_of_repeated_measurements():
     options = NOISE | {"shots": 60, "readout_error": 0.05, "max_parallel_threads": 1}
     backend = mitigated("aer_forte", options)
     readout = Readout(np.array([[0.9] * 3, [-0.9] * 3]), np.zeros((2, 3)))
-    backend._calibrated = lambda circuit: readout
+    backend._run_calibration = lambda circuit: readout
     found = backend.expectations(circuit(), rows, OBSERVABLES)
     stated = found.standard_errors.mean(axis=0)
     np.testing.assert_allclose(found.values.std(axis=0), stated, rtol=0.15)
@@ -78,13 +78,15 @@ def test_the_error_of_the_calibration_is_that_of_drawn_calibrations():
     sums = ZObservables.from_operators(OBSERVABLES, 3)
     means, errors = np.array([[0.95, 0.9, 0.8], [-0.9, -0.85, -0.95]]), np.full((2, 3), 0.01)
     measured = np.array([0.3, -0.5, 0.4, 0.2, -0.1, 0.7, 0.25])
-    correction = Correction.of(sums, Readout(means, errors))
+    correction = Correction.from_readout(sums, Readout(means, errors))
     strings = np.array([1.0 if mask == 0 else measured[mask - 1] for mask in correction.masks])
     stated = np.sqrt(((correction.slopes @ strings) ** 2).sum(axis=0))
     rng = np.random.default_rng(0)
     drawn = []
     for _ in range(80):
-        one = Correction.of(sums, Readout(means + rng.normal(0, errors), np.zeros((2, 3))))
+        one = Correction.from_readout(
+            sums, Readout(means + rng.normal(0, errors), np.zeros((2, 3)))
+        )
         drawn.append(one.coefficients @ strings)
     np.testing.assert_allclose(np.std(drawn, axis=0), stated, rtol=0.3)
 
@@ -108,7 +110,7 @@ def test_the_calibration_measures_the_same_qubits(monkeypatch):
 
     monkeypatch.setattr(type(machine), "run", counted)
     found = backend.expectations(circuit(), VALUES, OBSERVABLES)
-    plain = backend.inner.compiled(circuit())
+    plain = backend.inner.compile_for_machine(circuit())
     places = [
         [c.find_bit(i.qubits[0]).index for i in c.data if i.operation.name == "measure"]
         for (c, *_) in sent

@@ -66,7 +66,7 @@ def noisy_pass(
 ) -> NoisyPass:
     masks = 1 << np.arange(circuit.num_qubits) if masks is None else np.asarray(masks)
     return NoisyPass(
-        AdjointEngine(lower(circuit), masks, dtype), FrameProgram.of(circuit), noise, seed
+        AdjointEngine(lower(circuit), masks, dtype), FrameProgram.from_circuit(circuit), noise, seed
     )
 
 

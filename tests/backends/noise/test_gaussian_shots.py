@@ -14,7 +14,7 @@ from noisy_circuits import (
 from scipy.stats import chi2
 
 from qllmft_backends.adjoint import AdjointEngine, lower
-from qllmft_backends.adjoint.compiled.frames import outcomes_at
+from qllmft_backends.adjoint.compiled.frames import find_outcomes
 from qllmft_backends.adjoint.engine import GaussianShots, Tape
 from qllmft_backends.adjoint.outcomes import draw_outcomes, flip_bits
 from qllmft_backends.noise import GateNoise
@@ -31,7 +31,7 @@ def engine_of(n_qubits: int, dtype: str = "float64") -> AdjointEngine:
 
 def marks(engine: AdjointEngine, tape: Tape) -> np.ndarray:
     """(chunks, 2^Q · L) which outcomes were not rectified."""
-    return tape.kept[:, : tape.product.shape[1] << engine.program.n_qubits]
+    return tape.costate_factors[:, : tape.product.shape[1] << engine.program.n_qubits]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -142,7 +142,7 @@ def test_amplitudes_have_the_masked_gradient_too():
     angles, draw = random_angles(circuit, 2), GaussianShots(30, seed=2)
     weights = rng.normal(size=(2, 8))
     _, tape = engine.forward(angles, loaded, shots=draw)
-    kept = marks(engine, tape).reshape(len(tape.kept), 8, -1).transpose(0, 2, 1).reshape(-1, 8)[:2]
+    kept = marks(engine, tape).reshape(len(tape.costate_factors), 8, -1).transpose(0, 2, 1).reshape(-1, 8)[:2]
     _, got = engine.vjp(tape, weights, amplitudes=True)
     worth, step = kept * (weights @ signs(3)), 1e-6
     for i in range(6):
@@ -196,5 +196,7 @@ def test_outcomes_are_numpys_places_among_the_cumulated_probabilities(dtype):
         np.searchsorted(steps[row], place * steps[row, -1], side="right")
         for row, place in zip(rows, places, strict=True)
     ]
-    np.testing.assert_array_equal(outcomes_at(p, shots, places), expected)
-    assert (outcomes_at(p, shots, np.ones_like(places)) == 7).all()  # rounding above the last step
+    np.testing.assert_array_equal(find_outcomes(p, shots, places), expected)
+    assert (
+        find_outcomes(p, shots, np.ones_like(places)) == 7
+    ).all()  # rounding above the last step

@@ -132,7 +132,9 @@ def test_a_rate_is_the_share_of_gates_with_an_error_and_uploads_have_none(n_qubi
     circuit, runs = head_circuit(n_qubits), 3000
     noise = create("adjoint", {"noise": "paper_high", "rate": "nonidentity"}).gate_noise
     for uploads in (True, False):
-        _, places, _ = FrameProgram.of(circuit, uploads=uploads).errors(noise, runs, seed=1)
+        _, places, _ = FrameProgram.from_circuit(circuit, uploads=uploads).draw_errors(
+            noise, runs, seed=1
+        )
         hits = np.bincount(places, minlength=len(circuit.data)) / runs
         is_data = np.array(["x[" in str(gate.operation.params) for gate in circuit.data])
         on_two = np.array([len(gate.qubits) == 2 for gate in circuit.data])

@@ -46,7 +46,7 @@ def test_distinct_trajectories_are_simulated_once(monkeypatch):
 def test_parts_that_fit_the_memory_are_drawn_apart(monkeypatch):
     circuit, values, observables = ask(head_circuit(3), 1)
     asked = circuit, values.repeat(7, axis=0), observables
-    monkeypatch.setattr(noisy_module, "SITES", 300 * 100)
+    monkeypatch.setattr(noisy_module, "GATES_AT_ONCE", 300 * 100)
     gaussian = {"shots": 300, "shot_model": "gaussian", "trajectories": 300}
     for way in ({"trajectories": 300}, {"shots": 300}, gaussian):
         got = create("adjoint", RATES | way).expectations(*asked)

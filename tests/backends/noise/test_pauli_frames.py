@@ -41,10 +41,13 @@ def by_frames(
 ) -> np.ndarray:
     """(K, 2^n) values of all strings in trajectories with the given errors, each at least one."""
     masks = all_strings(circuit.num_qubits)
-    frames, engine = FrameProgram.of(circuit), AdjointEngine(lower(circuit), masks, "float64")
+    frames, engine = (
+        FrameProgram.from_circuit(circuit),
+        AdjointEngine(lower(circuit), masks, "float64"),
+    )
     flat = [(k, g, pauli) for k, of_run in enumerate(errors) for g, pauli in of_run.items()]
     ordered = (np.array(column, np.int64) for column in zip(*sorted(flat), strict=True))
-    runs = Trajectories(len(errors), *kernels.push(frames.gates, frames.n_angles, *ordered))
+    runs = Trajectories(len(errors), *kernels.push_errors(frames.gates, frames.n_angles, *ordered))
     np.testing.assert_array_equal(runs.rows, np.arange(len(errors)))
     assert set(np.unique(runs.signs)) <= {-1, 1}
     return engine.values(engine.program.angles(values[None]) * runs.signs) * runs.string_signs(
@@ -81,7 +84,7 @@ def test_many_paulis_in_one_run(n_qubits):
 
 def test_gates_carry_noise_as_the_circuit_has_them_written():
     circuit = head_circuit(4)
-    frames = FrameProgram.of(circuit)
+    frames = FrameProgram.from_circuit(circuit)
     assert len(frames.gates) == sum(i.operation.name != "barrier" for i in circuit.data)
     assert frames.n_angles == lower(circuit).n_angles
     fused = lower(circuit).ops
@@ -93,7 +96,7 @@ def test_gates_carry_noise_as_the_circuit_has_them_written():
     circuit.barrier()
     circuit.swap(0, 2)
     circuit.ry(0.3, 1)
-    frames = FrameProgram.of(circuit)
+    frames = FrameProgram.from_circuit(circuit)
     assert frames.gates[:, 3].tolist()[0] == 0
     assert (len(frames.gates), frames.n_angles, lower(circuit).n_angles) == (4, 2, 2)
     assert frames.gates[3, 3] == 1
@@ -101,8 +104,8 @@ def test_gates_carry_noise_as_the_circuit_has_them_written():
 
 def captured(circuit, noise, count, seed=0):
     """What `draw` draws, before it is pushed."""
-    frames = FrameProgram.of(circuit)
-    return frames, *frames.errors(noise, count, seed)
+    frames = FrameProgram.from_circuit(circuit)
+    return frames, *frames.draw_errors(noise, count, seed)
 
 
 @pytest.mark.parametrize("rates", [(0.03, 0.08), (2e-4, 2e-3), (1.0, 0.5)])
@@ -135,7 +138,7 @@ def test_errors_come_as_often_as_the_channel_says_and_no_pauli_is_preferred(rate
 def test_the_extremes_of_the_rates():
     frames, rows, _, _ = captured(head_circuit(3), GateNoise(4 / 3, 16 / 15), 50)
     assert len(rows) == 50 * len(frames.gates)  # every gate is hit
-    runs = FrameProgram.of(head_circuit(3)).draw(GateNoise(0, 0), 50, seed=0)
+    runs = FrameProgram.from_circuit(head_circuit(3)).draw(GateNoise(0, 0), 50, seed=0)
     assert (runs.count, len(runs.rows), runs.signs.shape) == (
         50,
         0,

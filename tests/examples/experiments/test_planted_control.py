@@ -21,7 +21,7 @@ from examples.experiments.planted_heads import (
 from examples.experiments.planted_page import planted_page
 from examples.experiments.planted_rank import EXACT, certificates, truncations
 from examples.experiments.planted_studies import LEVEL, SEEDS, Kept, better, power
-from qllmft.analysis import MOST_BOND
+from qllmft.analysis import MAX_BOND
 from qllmft.heads import QuantumHead
 from qllmft.tasks import ALPHA, PairedDifference, detectable_effect, holm
 from qllmft_circuits import AnsatzOptions
@@ -121,7 +121,7 @@ def test_the_rule_on_drawn_studies_is_that_of_a_study():
     studies = random.normal([0.7, 1.3], 1.0, size=(400, 5, 2))
     one_by_one = []
     for study in studies:
-        differences = [PairedDifference.of(column, np.zeros(5)) for column in study.T]
+        differences = [PairedDifference.from_values(column, np.zeros(5)) for column in study.T]
         corrected = holm([each.p for each in differences])
         one_by_one.append(
             [p < ALPHA and d.mean > 0 for p, d in zip(corrected, differences, strict=True)]
@@ -158,6 +158,6 @@ def test_a_bond_is_exact_where_it_reaches_the_planted_rank():
 
 def test_the_certificate_is_absent_where_the_planted_rank_exceeds_its_limit():
     rows = certificates()
-    assert [row.given for row in rows] == [row.planted <= MOST_BOND for row in rows]
+    assert [row.given for row in rows] == [row.planted <= MAX_BOND for row in rows]
     assert [row.bond for row in rows] == [row.planted for row in rows]
     assert {row.given for row in rows} == {True, False}

@@ -20,7 +20,7 @@ def test_seeds_are_one_point(made_run, measured):
     for seed, right in enumerate((800, 820, 870)):
         made_run("single-10q", right, seed=seed)
     (found,) = measured("single-10q")
-    assert found.chosen.test == MeanInterval.of([0.8, 0.82, 0.87])
+    assert found.chosen.test == MeanInterval.from_values([0.8, 0.82, 0.87])
 
 
 def test_validation_chooses_the_learning_rate_and_the_test_set_does_not(made_run, measured):

@@ -6,7 +6,7 @@ from qiskit.circuit import Instruction
 from qiskit.circuit.library import HamiltonianGate, MCXGate, RYGate, UnitaryGate
 from qiskit.quantum_info import Statevector, entropy, partial_trace, random_unitary
 
-from qllmft.analysis.certificate import certificate_of
+from qllmft.analysis.certificate import certify
 from qllmft.analysis.entanglement import (
     head_states,
     meyer_wallach,
@@ -81,8 +81,8 @@ def test_ranks_are_within_their_bound(ring, connectivity, base, layers):
     shape = ModelConfig(
         n_qubits=8, reuploads=1, main_layers=layers, ring=ring, connectivity=connectivity
     )
-    assert certificate_of(shape).bond == base**layers
-    assert certificate_of(shape).holds  # each of these bonds is below the limit of 65,536
+    assert certify(shape).bond == base**layers
+    assert certify(shape).holds  # each of these bonds is below the limit of 65,536
 
 
 def wide_gates():
@@ -145,12 +145,12 @@ def test_an_instruction_that_is_no_gate_has_no_bound():
 def test_certificates_of_other_models():
     linear = ModelConfig(head="none", encoder_qubits=4, odd=True, pad="bias")
     assert (
-        certificate_of(linear).sentence
+        certify(linear).sentence
         == "No circuit is needed: the model is exactly one linear layer on the unit embedding."
     )
-    assert not certificate_of(ModelConfig(ansatz="efficient_su2")).holds
-    assert certificate_of(ModelConfig(ansatz="separable")).bond == 1
-    deep = certificate_of(ModelConfig(reupload_layers=3, main_layers=3))  # twelve layers
+    assert not certify(ModelConfig(ansatz="efficient_su2")).holds
+    assert certify(ModelConfig(ansatz="separable")).bond == 1
+    deep = certify(ModelConfig(reupload_layers=3, main_layers=3))  # twelve layers
     assert (deep.holds, deep.bond) == (False, 4**12)
 
 
@@ -158,7 +158,7 @@ def test_certificates_of_other_models():
 @pytest.mark.parametrize("ring", [False, True])
 def test_a_certificate_is_refused_above_the_limit_only(connectivity, ring):
     for layers in range(1, 10):
-        found = certificate_of(
+        found = certify(
             ModelConfig(reuploads=1, main_layers=layers, ring=ring, connectivity=connectivity)
         )
         assert found.holds == (found.bond <= 65_536)

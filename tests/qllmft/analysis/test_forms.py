@@ -3,7 +3,7 @@ import pytest
 import torch
 from qiskit.quantum_info import Operator, SparsePauliOp
 
-from qllmft.analysis.forms import FormsResult, forms_of
+from qllmft.analysis.forms import FormsResult, compute_forms
 from qllmft.heads import DataMap, ParallelEncoders, QuantumEncoder
 
 D, QUBITS = 6, 4
@@ -22,7 +22,7 @@ def encoders(pad, odd=False, data_map=None):
 def test_forms_give_the_latent_vector(pad, odd):
     model = encoders(pad, odd)
     x = torch.randn(20, D, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    found = forms_of(model).latent(x.numpy())
+    found = compute_forms(model).latent(x.numpy())
     assert found.shape == (20, 5)
     np.testing.assert_allclose(found, model(x).detach().numpy(), atol=1e-12)
 
@@ -34,7 +34,7 @@ def test_a_form_is_the_observable_in_the_heisenberg_picture():
     for q in range(3):
         z = SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], num_qubits=QUBITS).to_matrix()
         expected = (unitary.conj().T @ z @ unitary)[: D + 1, : D + 1]
-        np.testing.assert_allclose(forms_of(model).matrices[q], expected, atol=1e-12)
+        np.testing.assert_allclose(compute_forms(model).matrices[q], expected, atol=1e-12)
 
 
 def test_an_odd_encoder_is_linear_in_the_unit_embedding():
@@ -42,20 +42,20 @@ def test_an_odd_encoder_is_linear_in_the_unit_embedding():
     data_map.fit(torch.randn(30, D, generator=torch.Generator().manual_seed(2)))
     model = encoders("bias", odd=True, data_map=data_map)
     x = torch.randn(9, D, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
-    unit = torch.nn.functional.normalize(model.mapped(x), dim=1).numpy()
+    unit = torch.nn.functional.normalize(model.map_embeddings(x), dim=1).numpy()
     np.testing.assert_allclose(
-        unit @ forms_of(model).linear.T, model(x).detach().numpy(), atol=1e-12
+        unit @ compute_forms(model).linear.T, model(x).detach().numpy(), atol=1e-12
     )
 
 
 def test_spectra_are_those_of_a_restricted_reflection():
     model = encoders("zeros")
     x = torch.randn(20, D, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    found = FormsResult.of(model, x)
+    found = FormsResult.compute(model, x)
     assert (found.dimension, found.linear, found.texts) == (D, False, 20)
     assert found.largest_error < 1e-12
     rows = zip(found.spectra, found.effective_ranks, found.ranks_of_weight, strict=True)
-    for matrix, (spectrum, rank, count) in zip(forms_of(model).matrices, rows, strict=True):
+    for matrix, (spectrum, rank, count) in zip(compute_forms(model).matrices, rows, strict=True):
         sizes = np.linalg.svd(matrix, compute_uv=False)
         np.testing.assert_allclose(sorted(map(abs, spectrum), reverse=True), sizes, atol=1e-12)
         assert sizes[0] <= 1 + 1e-12

@@ -4,7 +4,7 @@ import torch
 
 from qllmft.analysis.gradients import GradientVariance, decay_per_qubit, gradient_variances
 from qllmft.analysis.kernels import (
-    GRID,
+    C_GRID,
     GeometricDifference,
     classical_kernels,
     fidelities,
@@ -21,7 +21,7 @@ def kernel(seed, n=12):
 
 def test_the_difference_is_that_of_the_definition():
     quantum, classical = kernel(0), kernel(1)
-    found = GeometricDifference.of(quantum, classical, [1e-12, 0.1])
+    found = GeometricDifference.compute(quantum, classical, [1e-12, 0.1])
     quantum, classical = (k * 12 / np.trace(k) for k in (quantum, classical))
     expected = np.abs(np.linalg.eigvals(np.linalg.inv(classical) @ quantum)).max() ** 0.5
     assert found.general[0] == pytest.approx(expected, rel=1e-6)
@@ -32,7 +32,7 @@ def test_the_difference_is_that_of_the_definition():
 
 
 def test_a_kernel_does_not_differ_from_itself():
-    assert GeometricDifference.of(kernel(2), 7 * kernel(2), [1e-12]).general == pytest.approx(
+    assert GeometricDifference.compute(kernel(2), 7 * kernel(2), [1e-12]).general == pytest.approx(
         (1.0,), rel=1e-6
     )
 
@@ -59,7 +59,7 @@ def test_the_machine_learns_states_that_differ():
     parts = [examples(n, seed) for seed, n in enumerate((60, 30, 1100))]  # the last in blocks
     found, known = kernel_svm(*parts, states)
     assert known.shape == (60, 2)
-    assert found.c in GRID
+    assert found.c in C_GRID
     assert found.test.total == 1100
     assert found.test.value > 0.95
 

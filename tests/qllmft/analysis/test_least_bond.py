@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from qllmft.analysis.least_bond import SHARES, least_bonds
+from qllmft.analysis.least_bond import LABEL_SHARES, least_bonds
 from qllmft.config import ModelConfig
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
@@ -79,7 +79,7 @@ def test_the_least_bonds_are_those_of_dense_truncated_states(settings):
     assert (found.limit, found.searched, found.texts) == (limit, limit, len(X))
     by_bond = {bond: same_labels(classifier, bond) for bond in range(1, limit + 1)}
     assert by_bond[limit] == len(X)
-    for share, each in zip(SHARES, found.found, strict=True):
+    for share, each in zip(LABEL_SHARES, found.found, strict=True):
         assert each.bond == min(b for b, same in by_bond.items() if same >= share * len(X))
         assert each.same.right == by_bond[each.bond]
         assert each.certain <= each.same.right
@@ -96,7 +96,7 @@ def test_a_product_head_needs_a_bond_of_one():
 
 
 def test_a_search_that_ends_below_the_least_bond_says_so(monkeypatch):
-    monkeypatch.setattr("qllmft.analysis.least_bond.MOST_BOND", 1)
+    monkeypatch.setattr("qllmft.analysis.least_bond.MAX_BOND", 1)
     config, classifier = model(n_qubits=6, reuploads=3, main_layers=2)
     found = least_bonds(config, classifier, X)
     assert (found.found, found.searched, found.limit) == ((), 1, 8)

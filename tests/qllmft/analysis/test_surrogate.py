@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import qllmft
-from qllmft.analysis.dequantise import surrogate_of
+from qllmft.analysis.dequantise import make_surrogate_pair
 from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
 from qllmft.errors import UserError
 from qllmft.heads import QuantumHead, build_classifier
@@ -59,7 +59,7 @@ X = torch.randn(40, D, generator=torch.Generator().manual_seed(1))
 def test_a_surrogate_gives_the_logits_of_the_circuits(name, tmp_path):
     k = 2 if name == "sign" else 3
     model = stored(k, **STRUCTURES[name])
-    surrogate, bounds = surrogate_of(model)
+    surrogate, bounds = make_surrogate_pair(model)
     assert not bounds.truncation(X).any()
     expected = model.classifier(X)
     torch.testing.assert_close(surrogate.classifier(X), expected, atol=2e-5, rtol=1e-4)
@@ -69,13 +69,13 @@ def test_a_surrogate_gives_the_logits_of_the_circuits(name, tmp_path):
     assert found.surrogate == surrogate.surrogate
     torch.testing.assert_close(found.classifier(X), surrogate.classifier(X), atol=1e-6, rtol=1e-5)
     with pytest.raises(UserError, match="surrogate already"):
-        surrogate_of(found)
+        make_surrogate_pair(found)
     with pytest.raises(UserError, match="is classical: there is no circuit to export"):
         export_run(tmp_path, ExportRequest())
 
 
 def test_odd_encoders_and_their_layer_are_one_matrix():
-    surrogate, _ = surrogate_of(stored(3, **STRUCTURES["odd"]))
+    surrogate, _ = make_surrogate_pair(stored(3, **STRUCTURES["odd"]))
     assert {name: tuple(p.shape) for name, p in surrogate.classifier.named_parameters()} == {
         "final.weight": (3, 7),
         "final.bias": (3,),
@@ -87,7 +87,7 @@ def test_odd_encoders_and_their_layer_are_one_matrix():
 def test_truncation_stays_within_its_bound(name):
     model = stored(2, **STRUCTURES[name])
     for rank in (3, 6):
-        surrogate, bounds = surrogate_of(model, rank)
+        surrogate, bounds = make_surrogate_pair(model, rank)
         assert surrogate.classifier.encoder.vectors.shape[1] == rank
         change = (surrogate.classifier(X) - model.classifier(X)).abs().max(dim=0).values
         assert (change <= bounds.truncation(X).max(dim=0).values + 1e-5).all()
@@ -109,11 +109,11 @@ def test_a_truncated_bond_stays_within_the_bound_of_each_text(name):
     # states of less entanglement, whose bounds are below 2
     model.classifier.head.connector.weight.mul_(0.02)
     model.classifier.encoder.encoders[0].scale.mul_(0.05)
-    full, bounds = surrogate_of(model, bond=8)  # of every cut of six qubits
+    full, bounds = make_surrogate_pair(model, bond=8)  # of every cut of six qubits
     assert bounds.truncation(X).max() < 1e-12
     expected = model.classifier(X)
     torch.testing.assert_close(full.classifier(X), expected, atol=2e-5, rtol=1e-4)
-    surrogate, bounds = surrogate_of(model, bond=2)
+    surrogate, bounds = make_surrogate_pair(model, bond=2)
     change, bound = (surrogate.classifier(X) - expected).abs(), bounds.truncation(X)
     assert (change <= bound + 1e-5).all()
     assert bound.min() > 1e-8  # it is truncated
@@ -122,14 +122,14 @@ def test_a_truncated_bond_stays_within_the_bound_of_each_text(name):
 
 
 def test_a_bond_makes_a_model_of_a_wide_head_without_certificate(monkeypatch, tmp_path):
-    monkeypatch.setattr("qllmft.heads.surrogate.MOST_STATE_QUBITS", 3)
-    surrogate, _ = surrogate_of(stored(2, **WIDER["two neighbours"]), bond=4)
+    monkeypatch.setattr("qllmft.heads.surrogate.MAX_STATE_QUBITS", 3)
+    surrogate, _ = make_surrogate_pair(stored(2, **WIDER["two neighbours"]), bond=4)
     save_model(tmp_path, surrogate)
     found = load_model(tmp_path)
     assert (found.surrogate.bond, found.classifier.head.bond) == (4, 4)
     torch.testing.assert_close(found.classifier(X), surrogate.classifier(X))
     with pytest.raises(UserError, match="the model has no head"):
-        surrogate_of(stored(3, **STRUCTURES["odd"]), bond=4)
+        make_surrogate_pair(stored(3, **STRUCTURES["odd"]), bond=4)
 
 
 @pytest.mark.parametrize("ring", [False, True])
@@ -146,16 +146,16 @@ def test_a_network_gives_the_values_of_the_state(ring, block):
 
 @torch.no_grad()
 def test_a_wide_head_is_a_network(monkeypatch):
-    monkeypatch.setattr("qllmft.heads.surrogate.MOST_STATE_QUBITS", 3)
+    monkeypatch.setattr("qllmft.heads.surrogate.MAX_STATE_QUBITS", 3)
     for name in ("single", "multi", "sign"):
         model = stored(2, **STRUCTURES[name], reuploads=2, main_layers=1)
-        surrogate, _ = surrogate_of(model)
+        surrogate, _ = make_surrogate_pair(model)
         assert type(surrogate.classifier.head).__name__ == "NetworkHead"
         torch.testing.assert_close(
             surrogate.classifier(X), model.classifier(X), atol=2e-5, rtol=1e-4
         )
     with pytest.raises(UserError, match=r"Above 3 qubits .* with C = 1 only\. Give a bond"):
-        surrogate_of(stored(2, **STRUCTURES["single"], connectivity=2))
+        make_surrogate_pair(stored(2, **STRUCTURES["single"], connectivity=2))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_single_text_of_a_wide_state_has_float32s_digits(monkeypatch):
     small = StateHead(ModelConfig(n_qubits=6))
     small.theta.uniform_(-3, 3, generator=random)
     whole = small(latent[:, :6])
-    monkeypatch.setattr("qllmft.heads.state.SUMMED", 32)
+    monkeypatch.setattr("qllmft.heads.state.MAX_SUMMED_AMPLITUDES", 32)
     torch.testing.assert_close(small(latent[:, :6]), whole, atol=1e-6, rtol=0)
 
 
@@ -210,7 +210,7 @@ def test_labels_that_rounding_changes_are_not_certain():
     model = stored(2, n_qubits=6, encoder_layers=3)
     logits = model.classifier(X)
     model.classifier.final.bias[0] -= (logits[:, 0] - logits[:, 1]).median()  # both labels occur
-    _, bounds = surrogate_of(model)
+    _, bounds = make_surrogate_pair(model)
     pairs = [between(model.classifier, *X[[i, j]]) for i in range(20) for j in range(20, 30)]
     pairs = [pair for pair in pairs if pair is not None]
     assert len(pairs) > 40
@@ -227,7 +227,7 @@ def test_labels_that_rounding_changes_are_not_certain():
 @torch.no_grad()
 def test_the_rounding_of_a_truncated_surrogate_has_no_truncation_in_it():
     model = stored(2, **STRUCTURES["multi"])
-    found = surrogate_of(model, 3)[1].agreement(X.numpy(), np.zeros(len(X), dtype=int))
+    found = make_surrogate_pair(model, 3)[1].agreement(X.numpy(), np.zeros(len(X), dtype=int))
     assert found.largest_difference > 1e-3
     assert 0 < found.rounding < 1e-4
     assert next(model.classifier.parameters()).dtype == torch.float32
@@ -235,9 +235,9 @@ def test_the_rounding_of_a_truncated_surrogate_has_no_truncation_in_it():
 
 def test_a_rank_above_the_dimension_is_refused():
     with pytest.raises(UserError, match="a rank of at most 8"):
-        surrogate_of(stored(2, **STRUCTURES["single"]), 9)
+        make_surrogate_pair(stored(2, **STRUCTURES["single"]), 9)
     with pytest.raises(UserError, match="encoder is classical"):
-        surrogate_of(stored(2, encoder="mlp", n_qubits=4))
+        make_surrogate_pair(stored(2, encoder="mlp", n_qubits=4))
 
 
 def test_a_run_is_dequantised(run, cli, tmp_path):
@@ -297,8 +297,8 @@ def test_an_onnx_file_gives_the_logits(widest_state, structure, tmp_path, monkey
     pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[export]'")
     from qllmft.analysis.dequantise import write_onnx
 
-    monkeypatch.setattr("qllmft.heads.surrogate.MOST_STATE_QUBITS", widest_state)
-    surrogate, _ = surrogate_of(stored(3, **STRUCTURES[structure]))
+    monkeypatch.setattr("qllmft.heads.surrogate.MAX_STATE_QUBITS", widest_state)
+    surrogate, _ = make_surrogate_pair(stored(3, **STRUCTURES[structure]))
     write_onnx(surrogate, tmp_path / "model.onnx")
     (found,) = runtime.InferenceSession(str(tmp_path / "model.onnx")).run(
         None, {"embedding": X[:7].numpy()}

@@ -176,8 +176,8 @@ def test_a_limit_that_was_not_reached_is_not_raised(scale, fits, monkeypatch):
         Examples(e.x * torch.logspace(-scale, scale, 30), e.y) for e in (train, validation)
     )
     found = []
-    for look in (grid._same_again, lambda *_: False):
-        monkeypatch.setattr(grid, "_same_again", look)
+    for look in (grid._would_repeat_fit, lambda *_: False):
+        monkeypatch.setattr(grid, "_would_repeat_fit", look)
         chosen, made = logistic_regression("paper"), []
         make = chosen.make
         chosen.make = lambda made=made, make=make, **settings: (

@@ -9,7 +9,7 @@ from qllmft.baselines import BASELINES, as_classifier, fit_and_score
 from qllmft.config import parse_config
 from qllmft.model import StoredModel, load_model, save_model
 from qllmft.tasks import TASKS
-from qllmft.training import Examples, logits_of
+from qllmft.training import Examples, compute_logits
 
 D = 12
 NAMES = {
@@ -69,7 +69,7 @@ def test_a_kept_baseline_gives_the_same_answers(task, name, k, tmp_path):
     )
     save_model(tmp_path, model)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["model.json", "model.safetensors"]
-    logits = logits_of(load_model(tmp_path).classifier, fresh.x)
+    logits = compute_logits(load_model(tmp_path).classifier, fresh.x)
     if task == "regression":
         np.testing.assert_allclose(logits.numpy(), wanted, rtol=1e-3, atol=1e-3)
     elif task == "classification":
@@ -84,7 +84,7 @@ def test_a_kept_baseline_gives_the_same_answers(task, name, k, tmp_path):
 def test_probabilities_of_a_kept_logistic_regression_are_scikit_learns(k):
     head, found = fitted("logistic_regression", "classification", k)
     x = examples("classification", k, 50, 4).x
-    given = softmax(logits_of(found.classifier, x).double().numpy(), axis=1)
+    given = softmax(compute_logits(found.classifier, x).double().numpy(), axis=1)
     np.testing.assert_allclose(given, head.probabilities(x.numpy()), atol=1e-5)
 
 

@@ -2,8 +2,14 @@
 
 import pytest
 
-from qllmft.baselines import BASELINES, check_baselines, fit_and_score, left_out, make_baselines
-from qllmft.baselines.head import MOST_SUPPORTED
+from qllmft.baselines import (
+    BASELINES,
+    check_baselines,
+    fit_and_score,
+    left_out_baselines,
+    make_baselines,
+)
+from qllmft.baselines.head import MAX_SUPPORT_VECTOR_TEXTS
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
 from qllmft.training import Examples
@@ -94,7 +100,7 @@ def test_an_unknown_name_is_refused_with_the_list_of_the_known_ones():
 
 def test_support_vectors_are_left_out_beyond_what_their_time_allows():
     config = parse_config({"baselines": {"names": ["svc", "logistic_regression_c1"]}}, "the test")
-    assert left_out(config, MOST_SUPPORTED) == []
-    assert left_out(config, MOST_SUPPORTED + 1) == ["svc"]
-    names = [head.name for head in make_baselines(config, 9, 4, 2, MOST_SUPPORTED + 1)]
+    assert left_out_baselines(config, MAX_SUPPORT_VECTOR_TEXTS) == []
+    assert left_out_baselines(config, MAX_SUPPORT_VECTOR_TEXTS + 1) == ["svc"]
+    names = [head.name for head in make_baselines(config, 9, 4, 2, MAX_SUPPORT_VECTOR_TEXTS + 1)]
     assert names == ["logistic regression (C = 1)"]

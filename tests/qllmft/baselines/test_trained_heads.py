@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from qllmft.baselines import BASELINES, TrainedHead, fit_and_score, score_of
+from qllmft.baselines import BASELINES, TrainedHead, fit_and_score, score_answers
 from qllmft.baselines.trained import linear_layer, low_rank, mlp
 from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.config.presets import load_preset
@@ -203,7 +203,7 @@ def test_a_trained_baseline_comes_level_with_the_optimum_of_its_class(task, name
         config = sines.model_copy(update={"baselines": baselines})
         head = BASELINES[name].make(config, 600, 48, parts[0].y.shape[1])
         fit_and_score(head, *parts[:2])
-        return score_of(parts[2], head.predict(parts[2].x.numpy())).value
+        return score_answers(parts[2], head.predict(parts[2].x.numpy())).value
 
     best = test_score(optimum, "converged")
     scores = {name: test_score(name, "converged") for name in names}

@@ -37,7 +37,7 @@ def run(tmp_path_factory, tiny_body):
     made = Trained(folder / "run", write_reviews(folder / "reviews.tsv"), tiny_body)
     # before any fixture of a module, and compared with runs that have `short_baselines`
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qllmft.baselines.trained.MOST_EPOCHS", 60)
+        patch.setattr("qllmft.baselines.trained.MAX_EPOCHS", 60)
         with pytest.raises(SystemExit) as end:
             main(made.arguments())
     assert end.value.code == 0

@@ -169,13 +169,13 @@ def test_any_ledger(data, name, command, paid):
 @example(route="results", status=200, answer={"0": float("inf")})
 def test_any_answer_of_the_service(route, status, answer, run, cli, monkeypatch, tmp_path_factory):
     from qllmft_backends.sandbox import server
-    from qllmft_backends.sandbox.api import route_of
+    from qllmft_backends.sandbox.api import find_route
 
     content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     serve = server._Handler._serve_route
 
     def answered(handler, request):
-        name, *_ = route_of(request)
+        name, *_ = find_route(request)
         if name != route:
             return serve(handler, request)
         return handler._send(status, content)

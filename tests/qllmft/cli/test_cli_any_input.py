@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import qllmft.inference
 import qllmft.run
 from qllmft.config import RunConfig
-from qllmft.config.settings import settings_of
+from qllmft.config.settings import flat_settings
 from qllmft.data.cells import is_blank
 from qllmft.errors import UserError
 from qllmft.inference import Prediction
@@ -22,7 +22,13 @@ from qllmft.tasks import CLASSIFICATION
 
 QUICK = examples(20)
 NAMES = st.sampled_from(
-    [*settings_of(RunConfig()), "backend.options", "backend.options.x", "model", "baselines.grid.x"]
+    [
+        *flat_settings(RunConfig()),
+        "backend.options",
+        "backend.options.x",
+        "model",
+        "baselines.grid.x",
+    ]
 )
 VALUES = st.one_of(
     st.text(max_size=12),

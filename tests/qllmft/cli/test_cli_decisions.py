@@ -42,7 +42,7 @@ def test_calibrated_probabilities_are_those_of_logits_divided_by_the_temperature
     expected = softmax(logits(plain, test) / temperature, axis=1)
     np.testing.assert_allclose(warm.answer(test.x.numpy()).probabilities, expected, atol=1e-4)
     assert [p.label for p in warm.predict(TEXTS)] == [p.label for p in plain.predict(TEXTS)]
-    error = Calibration.of(expected, test.y.numpy()).error
+    error = Calibration.from_probabilities(expected, test.y.numpy()).error
     assert record["test_calibration"]["error"] == pytest.approx(error, abs=1e-4)
     page = render_report(RunFolder(tmp_path / "run"))
     assert "divided by the temperature" in page
@@ -105,7 +105,7 @@ def test_a_threshold_moves_labels_and_a_margin_leaves_texts(run, cli):
 
 def test_evaluation_of_sure_answers_is_that_of_a_loop(run, cli):
     predictor = Predictor.load(run.path)
-    texts = LabelledTexts.read(predictor, run.path)
+    texts = LabelledTexts.load(predictor, run.path)
     p = predictor.answer(texts.vectors).probabilities
     lead = abs(p[:, 1] - p[:, 0])
     margin = float(np.median(lead))

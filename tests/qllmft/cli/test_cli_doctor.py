@@ -10,7 +10,7 @@ import torch
 
 from qllmft.cli import installation
 from qllmft.heads import devices
-from qllmft.versions import version_of
+from qllmft.versions import installed_version
 
 
 @pytest.fixture
@@ -28,7 +28,9 @@ def test_it_says_what_is_here(cli, cache):
     assert found["qllmft"]["found"] == version("qllmft")
     assert found["torch"]["found"] == version("torch")
     assert found["extra ionq"]["found"].count("qiskit-ionq") == 1
-    if version_of("qiskit-aer") and not version_of("qiskit-aer-gpu"):  # one module, never both
+    if installed_version("qiskit-aer") and not installed_version(
+        "qiskit-aer-gpu"
+    ):  # one module, never both
         assert "pip uninstall qiskit-aer, then pip install '.[gpu]'" in found["extra gpu"]["found"]
     assert found["backend adjoint"]["found"].startswith("available")
     device = torch.accelerator.current_accelerator(check_available=True)
@@ -54,7 +56,7 @@ def test_it_says_how_circuits_run_on_a_gpu(cli, cache, monkeypatch, kind, triton
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: kind)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(devices, "find_spec", lambda name: triton or None)
-    found = next(row.found for row in installation._machine() if row.what == "GPU")
+    found = next(row.found for row in installation._check_machine() if row.what == "GPU")
     assert found.startswith(f"{kind}; circuits run there with --device {kind}, {engine}")
 
 
@@ -93,7 +95,9 @@ def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(cli, cache, monke
 
 def test_a_version_that_is_too_old_is_wrong(cli, cache, monkeypatch):
     old = {"numpy": "1.21.0", "torch": "1.9.0+cpu"}
-    monkeypatch.setattr(installation, "version_of", lambda name: old.get(name) or version_of(name))
+    monkeypatch.setattr(
+        installation, "installed_version", lambda name: old.get(name) or installed_version(name)
+    )
     found = findings(cli, code=1)
     assert [what for what, row in found.items() if row["wrong"]] == ["numpy", "torch"]
     assert re.fullmatch(

@@ -16,7 +16,7 @@ from small_job import EPOCHS
 
 import qllmft.training.loop
 from qllmft.config.model import Section
-from qllmft.embed.adapter import replaced
+from qllmft.embed.adapter import replace_folder
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.run import RunFolder
@@ -56,7 +56,9 @@ def test_ctrl_c_that_falls_into_a_destructor_is_not_lost(run, cli, monkeypatch):
 
 def test_ctrl_c_that_falls_into_what_pydantic_calls_is_not_lost(run, cli, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(Section, "given", stopped)  # called in serialising a configuration
+        patch.setattr(
+            Section, "non_default_names", stopped
+        )  # called in serialising a configuration
         assert cli("report", run.path, code=130) == ("", "interrupted\n")
     cli("report", run.path)
 
@@ -252,6 +254,6 @@ def test_a_full_output_is_named(option, run, cli, monkeypatch):
 def test_only_a_full_disk_is_said_to_be_full(fault, message, tmp_path):
     with (
         pytest.raises(UserError, match=f"body cannot be written into .*: {message}"),
-        replaced(tmp_path / "body", "body"),
+        replace_folder(tmp_path / "body", "body"),
     ):
         raise fault

@@ -6,7 +6,7 @@ from qllmft import UserError
 from qllmft.config import RunConfig
 from qllmft.config.section import settings_in
 from qllmft.config.settings import with_settings
-from qllmft.config.toml_files import validated
+from qllmft.config.toml_files import validate_content
 
 DIGITS = "7" * 400
 EXPECTED = "is 7777777777..., expected an integer of at most 9,223,372,036,854,775,807."
@@ -52,12 +52,12 @@ def test_an_integer_of_400_digits_is_refused_with_its_first_digits(
 @pytest.mark.parametrize("number", [10**400, -(10**5000)], ids=["large", "negative"])
 def test_each_setting_of_a_configuration_is_bounded(name, number):
     with pytest.raises(UserError) as caught:
-        validated(RunConfig, with_settings({}, {name: number}), "here")
+        validate_content(RunConfig, with_settings({}, {name: number}), "here")
     assert len(str(caught.value)) < 500
     assert "0" * 12 not in str(caught.value)
 
 
 def test_the_largest_integer_is_a_seed():
-    assert validated(RunConfig, {"seed": 2**63 - 1}, "here").seed == 2**63 - 1
+    assert validate_content(RunConfig, {"seed": 2**63 - 1}, "here").seed == 2**63 - 1
     with pytest.raises(UserError, match="seed is 9223372036854775808, expected an integer of at"):
-        validated(RunConfig, {"seed": 2**63}, "here")
+        validate_content(RunConfig, {"seed": 2**63}, "here")

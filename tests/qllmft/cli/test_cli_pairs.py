@@ -101,7 +101,7 @@ def test_pairs_with_one_text_and_copies_of_pairs():
     skipped = corpus_in_memory(
         data, config.model_copy(update={"bad_rows": "skip", "duplicates": "drop"})
     )
-    assert skipped.pooled().items == ["a ‖ x", "b ‖ x"]
+    assert skipped.join_splits().items == ["a ‖ x", "b ‖ x"]
     with pytest.raises(UserError, match="there is no column 'second'"):
         corpus_in_memory({"text": ["a"], "label": [0]}, config)
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from qllmft.campaign.runs import FinishedRun, collect, ranked
+from qllmft.campaign.runs import FinishedRun, collect, rank
 from qllmft.run import RunFolder
 
 SMALL = {
@@ -22,7 +22,7 @@ SETTINGS = [part for name, value in SMALL.items() for part in ("--set", f"{name}
 
 def results(folder):
     """The ranking of a sweep, from the folders of its runs alone."""
-    return ranked(collect(FinishedRun.read(RunFolder(path)) for path in folder.glob("runs/*")))
+    return rank(collect(FinishedRun.read(RunFolder(path)) for path in folder.glob("runs/*")))
 
 
 @pytest.fixture

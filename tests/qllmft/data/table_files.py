@@ -64,7 +64,7 @@ def read(path: Path, **settings) -> Corpus:
 
 def texts_of(path: Path, **settings) -> list[str]:
     """Return the texts of a file that is read."""
-    return read(path, **settings).pooled().texts
+    return read(path, **settings).join_splits().texts
 
 
 def refusal(path: Path, **settings) -> str:

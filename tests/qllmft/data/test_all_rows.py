@@ -231,7 +231,7 @@ def test_folds_validate_all_rows_but_those_of_the_test(settings):
     assert sorted([*rows(found.train), *rows(found.test)]) == list(range(N))
     held = []
     for fold in range(found.n_folds):
-        part = found.of_fold(fold)
+        part = found.take_fold(fold)
         assert sorted([*rows(part.train), *rows(part.validation)]) == sorted(rows(found.train))
         authors = [set(table["author"].iloc[rows(each)]) for each in (part.train, part.validation)]
         assert not settings or not authors[0] & authors[1]

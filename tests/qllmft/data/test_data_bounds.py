@@ -53,10 +53,10 @@ def test_parquet_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):
         "a cell has 2,000,000 bytes, expected at most 1,0",
     )
     many = repeated(tmp_path / "y.parquet", "a" * 1_000, 4)
-    monkeypatch.setattr("qllmft.data.cells.MOST_BYTES", 1_000)
+    monkeypatch.setattr("qllmft.data.cells.MAX_BYTES", 1_000)
     refused(many, r"unpacks to 4 rows and 3,\d+ bytes; expected at most")
-    monkeypatch.setattr("qllmft.data.cells.MOST_BYTES", 10_000)
-    monkeypatch.setattr("qllmft.data.cells.MOST_ROWS", 3)
+    monkeypatch.setattr("qllmft.data.cells.MAX_BYTES", 10_000)
+    monkeypatch.setattr("qllmft.data.cells.MAX_ROWS", 3)
     refused(many, "unpacks to 4 rows", predict=False)
 
 
@@ -80,7 +80,7 @@ def test_a_line_without_an_end_is_no_table(tmp_path):
 
 def test_a_long_list_of_records_is_to_be_lines(tmp_path, monkeypatch):
     path = write_table(tmp_path / "x.json", labelled(*[("a" * 90, 0), ("b", 1)] * 20))
-    monkeypatch.setattr("qllmft.data.records.MOST_BYTES", 1_000)
+    monkeypatch.setattr("qllmft.data.records.MAX_BYTES", 1_000)
     refused(path, "one list of more than 1,000 characters. Write it as .jsonl")
 
 

@@ -6,13 +6,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from qllmft.config import EMBEDDED, DataConfig
+from qllmft.config import BUILT_IN_CORPUS, DataConfig
 from qllmft.data import read_corpus, split_corpus
 
 
 @pytest.fixture(scope="module")
 def corpus():
-    return read_corpus(DataConfig(source=EMBEDDED))
+    return read_corpus(DataConfig(source=BUILT_IN_CORPUS))
 
 
 def test_it_has_600_texts_in_balance(corpus):
@@ -47,6 +47,8 @@ def test_its_labels_mean_what_they_say(corpus):
 
 
 def test_its_split_is_200_a_label_and_another_for_another_seed(corpus):
-    first, other = (split_corpus(corpus, DataConfig(source=EMBEDDED), seed) for seed in (0, 1))
+    first, other = (
+        split_corpus(corpus, DataConfig(source=BUILT_IN_CORPUS), seed) for seed in (0, 1)
+    )
     assert first.sizes == {"train": 340, "validation": 60, "test": 200}
     assert set(first.test.texts) != set(other.test.texts)

@@ -99,7 +99,7 @@ def test_a_folder_may_mix_formats_and_hold_other_files(tmp_path):
     assert corpus.label_names == ("no", "yes")
     assert corpus.splits["test"].labels.tolist() == [0]
     assert corpus.splits["validation"].labels.tolist() == [1]
-    assert (corpus.pooled().texts, corpus.pooled().labels.tolist()) == (
+    assert (corpus.join_splits().texts, corpus.join_splits().labels.tolist()) == (
         ["c", "d", "a", "b"],
         [1, 0, 0, 1],
     )

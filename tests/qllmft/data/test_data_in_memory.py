@@ -42,8 +42,11 @@ TABLE = {"text": TEXTS, "label": LABELS}
 def test_objects_are_read_as_a_file_is(tmp_path, data, kind):
     config = DataConfig(source=str(write_table(tmp_path / "mine.csv", labelled(*PAIRS))))
     corpus, file = corpus_in_memory(data, config), read_corpus(config)
-    assert (corpus.label_names, corpus.pooled().texts) == (file.label_names, file.pooled().texts)
-    assert corpus.pooled().labels.tolist() == file.pooled().labels.tolist()
+    assert (corpus.label_names, corpus.join_splits().texts) == (
+        file.label_names,
+        file.join_splits().texts,
+    )
+    assert corpus.join_splits().labels.tolist() == file.join_splits().labels.tolist()
     assert corpus.source == f"in memory: {kind} of 3 rows ({file.fingerprint})"
 
 
@@ -67,7 +70,7 @@ def test_rows_are_counted_from_1_and_settings_apply():
         UserError, match=r"in memory: DataFrame of 4 rows: .* split 'all', row 4: the text is empty"
     ):
         corpus_in_memory(frame, DataConfig())
-    assert corpus_in_memory(frame, DataConfig(bad_rows="skip")).pooled().texts == TEXTS
+    assert corpus_in_memory(frame, DataConfig(bad_rows="skip")).join_splits().texts == TEXTS
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,9 @@ def test_the_papers_protocol_draws_cuts_and_leaves_the_rest(seed, n_per_label, f
     splits = split_corpus(data, config, seed)
     assert tuple(len(t) for t in three(splits)) == sizes
     assert splits.sizes == dict(zip(("train", "validation", "test"), sizes, strict=True))
-    assert pairs(*three(splits)) == pairs(data.pooled()), "a partition: nothing twice, nothing lost"
+    assert pairs(*three(splits)) == pairs(data.join_splits()), (
+        "a partition: nothing twice, nothing lost"
+    )
     drawn = np.concatenate([splits.train.labels, splits.validation.labels])
     assert np.bincount(drawn).tolist() == [n_per_label] * 3
     for part in (splits.train, splits.validation):
@@ -187,7 +189,7 @@ def test_what_cannot_be_split_is_refused(splits, settings, message):
 )
 def test_of_a_label_with_few_texts_those_are_drawn_and_it_is_said(data, settings, drawn, sizes):
     splits = split_corpus(corpus(**data), DataConfig(**settings), 0)
-    assert (dict(splits.drawn), tuple(splits.sizes.values())) == (drawn, sizes)
+    assert (dict(splits.rare_counts), tuple(splits.sizes.values())) == (drawn, sizes)
     ((name, count),) = drawn.items()
     learned = np.concatenate([splits.train.labels, splits.validation.labels])
     assert np.count_nonzero(learned == NAMES.index(name)) == count

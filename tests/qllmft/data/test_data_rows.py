@@ -27,8 +27,8 @@ def test_bad_rows_are_all_counted_or_left_out(tmp_path, suffix):
     words = f"of 9 rows 6 have no text or no label: {'; '.join(parts)}; and 1 more. Fill them in, or leave them out"
     assert words in str(caught.value)
     corpus = read_corpus(DataConfig(source=source, bad_rows="skip"))
-    assert corpus.pooled().texts == ["a", "b", "d"]
-    assert corpus.pooled().labels.tolist() == [1, 0, 1]
+    assert corpus.join_splits().texts == ["a", "b", "d"]
+    assert corpus.join_splits().labels.tolist() == [1, 0, 1]
     assert corpus.findings == Findings(skipped_rows=6, first_skipped=tuple(parts))
     assert list(corpus.findings.sentences()) == [
         f"6 rows are left out: {'; '.join(parts)}; and 1 more."
@@ -53,9 +53,9 @@ def test_the_delimiter_is_a_setting(tmp_path, name, delimiter):
     quote = '"' if file.suffix == ".csv" else ""
     file.write_text(f"text{mark}label\n{quote}one, two{quote}{mark}1\nb{mark}0\n", encoding="utf-8")
     config = DataConfig(source=str(file), delimiter=delimiter)
-    assert read_corpus(config).pooled().texts == ["one, two", "b"]
+    assert read_corpus(config).join_splits().texts == ["one, two", "b"]
     assert list(read_texts(file, "text", config.delimiter)) == ["one, two", "b"]
-    assert read_corpus(DataConfig(source=str(file))).pooled().texts == ["one, two", "b"]
+    assert read_corpus(DataConfig(source=str(file))).join_splits().texts == ["one, two", "b"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
@@ -64,7 +64,7 @@ def test_utf_16_is_read_and_said(tmp_path, encoding, suffix):
     file = tmp_path / f"mine{suffix}"
     file.write_bytes("text\tlabel\ngood\t1\nbad\t0\n".encode(encoding))
     corpus = read_corpus(DataConfig(source=str(file)))
-    assert corpus.pooled().texts == ["good", "bad"]
+    assert corpus.join_splits().texts == ["good", "bad"]
     assert corpus.tables == (f"mine{suffix}: 2 rows, tabs, UTF-16, columns text, label",)
 
 
@@ -152,4 +152,4 @@ def test_duplicates_are_dropped_where_they_are_read(tmp_path):
         tmp_path / "mine.csv"
     )
     corpus = read_corpus(DataConfig(source=str(tmp_path / "mine.csv"), duplicates="drop"))
-    assert corpus.pooled().texts == ["a", "b", "c"]
+    assert corpus.join_splits().texts == ["a", "b", "c"]

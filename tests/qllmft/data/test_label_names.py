@@ -7,7 +7,7 @@ from table_files import read, refusal
 
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
-from qllmft.data.label_names import MOST_LINES, label_table
+from qllmft.data.label_names import MAX_LINES, label_table
 from qllmft.errors import UserError
 from qllmft.events import DataChecked
 from qllmft.progress import LineListener
@@ -113,7 +113,7 @@ def test_empty_and_marked_labels_are_counted_together(tmp_path):
     assert "of 5 rows 3 have no text or no label" in said
     assert "row 3: the label is empty; split 'all', row 4: the label is 'nan'" in said
     assert "Labels that look missing are 'nan' (1)." in said
-    assert len(read(path, bad_rows="skip").pooled()) == 2
+    assert len(read(path, bad_rows="skip").join_splits()) == 2
 
 
 @pytest.mark.parametrize("cell", ["['home', 'nan']", "nan"])
@@ -129,7 +129,7 @@ def test_marks_beside_lists_are_asked_about(tmp_path):
     records = [{"text": f"The {THINGS[i]}", "label": cell} for i, cell in enumerate(labels)]
     path.write_text("\n".join(map(json.dumps, records)))
     assert "'nan' (1)" in refusal(path, task="multilabel")
-    assert len(read(path, task="multilabel", bad_rows="skip").pooled()) == 3
+    assert len(read(path, task="multilabel", bad_rows="skip").join_splits()) == 3
 
 
 @pytest.mark.public_report(
@@ -211,6 +211,6 @@ def test_counts_of_labels_are_printed_before_training(tmp_path, capsys, protocol
 def test_a_table_of_many_labels_has_ten_lines():
     counts = {f"label {i}": [i + 1, 1] for i in range(30)}
     lines = label_table(counts, ["training", "test"])
-    assert len(lines) == MOST_LINES
+    assert len(lines) == MAX_LINES
     assert lines[1].split() == ["label", "29", "31", "30", "1"]
     assert lines[-1] == "and 22 more labels with 275 rows"

@@ -14,14 +14,14 @@ from qllmft.data import read_corpus
 from qllmft.data.texts import read_texts
 from qllmft.errors import UserError
 
-MOST_SILENT = 0.005  # share of the tables
-LEAST_RIGHT = 0.3
+MAX_SILENT = 0.005  # share of the tables
+MIN_RIGHT = 0.3
 
 
 def pairs_of(path, **settings):
     """The texts with their labels as they are read, and the lines that say how."""
     corpus = read_corpus(DataConfig(source=str(path), **settings))
-    table = corpus.pooled()
+    table = corpus.join_splits()
     labels = [corpus.label_names[label] for label in table.labels]
     return Counter(zip(table.texts, labels, strict=True)), corpus
 
@@ -75,5 +75,5 @@ def test_few_polluted_tables_are_read_silently_wrong(tmp_path):
         outcomes[result] += 1
         if result == "silent":
             silent.append(kind)
-    assert outcomes["silent"] <= MOST_SILENT * total, Counter(silent)
-    assert outcomes["right"] >= LEAST_RIGHT * total
+    assert outcomes["silent"] <= MAX_SILENT * total, Counter(silent)
+    assert outcomes["right"] >= MIN_RIGHT * total

@@ -19,7 +19,7 @@ excel = pytest.mark.skipif(not HAS_EXCEL, reason="pip install '.[excel]'")
 def assert_read(path, said):
     """Both doors give the texts, and a line says how the table was read."""
     corpus = read(path)
-    assert corpus.pooled().texts == TEXTS
+    assert corpus.join_splits().texts == TEXTS
     assert corpus.tables == (f"{path.name}: 4 rows, {said}",)
     lines = []
     assert list(read_texts(path, "text", report=lines.append)) == TEXTS
@@ -34,7 +34,7 @@ def test_gzip_is_found_by_its_bytes(tmp_path, suffix, packed_name):
     path = tmp_path / f"y{suffix}{'.gz' * packed_name}"
     path.write_bytes(content)
     corpus = read(path)
-    assert corpus.pooled().texts == TEXTS
+    assert corpus.join_splits().texts == TEXTS
     assert "gzip" in corpus.tables[0]
     assert list(read_texts(path, "text")) == TEXTS
 
@@ -48,7 +48,7 @@ def test_damaged_gzip_is_refused(tmp_path):
 def test_gzip_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "x.csv.gz"
     path.write_bytes(gzip.compress(CSV.encode() + b"a,1\n" * 5_000))
-    monkeypatch.setattr("qllmft.data.cells.MOST_BYTES", 10_000)
+    monkeypatch.setattr("qllmft.data.cells.MAX_BYTES", 10_000)
     assert "unpacks to more than 10,000 bytes" in refusal(path)
 
 
@@ -74,7 +74,7 @@ def test_the_sheet_with_the_columns_is_taken(tmp_path):
     said = refusal(path)
     assert "row 9: it names the columns again" in said
     corpus = read(path, bad_rows="skip")
-    assert corpus.pooled().texts == TEXTS
+    assert corpus.join_splits().texts == TEXTS
     assert corpus.findings.skipped_rows == 2
     assert "sheet 'Reviews' of 2, the columns are named in row 3" in corpus.tables[0]
     book.copy_worksheet(sheet)
@@ -112,7 +112,7 @@ def test_encodings_are_found_and_said(tmp_path, encoding, said):
     path = tmp_path / "x.csv"
     path.write_bytes(content.encode(encoding))
     corpus = read(path)
-    assert corpus.pooled().texts == [*TEXTS, "“a naïve café’s film”"]
+    assert corpus.join_splits().texts == [*TEXTS, "“a naïve café’s film”"]
     assert corpus.tables == (f"x.csv: 5 rows, {said}, columns text, label",)
 
 
@@ -143,11 +143,11 @@ def test_a_tsv_with_quotes_is_read_by_what_its_lines_need(tmp_path):
         writer = csv.writer(file, delimiter="\t")
         writer.writerows([("text", "label"), *rows])
     corpus = read(path)
-    assert corpus.pooled().texts == [text for text, _ in rows]
+    assert corpus.join_splits().texts == [text for text, _ in rows]
     assert "tabs, texts in quotes" in corpus.tables[0]
     path.write_text('text\tlabel\n"so" they say\t1\nit \'s "good\t0\n')
     corpus = read(path)
-    assert corpus.pooled().texts == ['"so" they say', "it 's \"good"]
+    assert corpus.join_splits().texts == ['"so" they say', "it 's \"good"]
     assert "quotes are characters" in corpus.tables[0]
 
 
@@ -155,14 +155,14 @@ def test_single_quotes_around_texts_are_found(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("text,label\n'a fine, good film',1\n'a dull film',0\n")
     corpus = read(path)
-    assert corpus.pooled().texts == ["a fine, good film", "a dull film"]
+    assert corpus.join_splits().texts == ["a fine, good film", "a dull film"]
     assert "single quotes" in corpus.tables[0]
 
 
 def test_blanks_before_quotes_do_not_matter(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text('label, text\n1, "a fine, good film"\n0, "a ""dull"" film"\n')
-    assert read(path).pooled().texts == ["a fine, good film", 'a "dull" film']
+    assert read(path).join_splits().texts == ["a fine, good film", 'a "dull" film']
 
 
 def test_a_title_above_the_names_is_said(tmp_path):
@@ -189,7 +189,7 @@ def test_what_is_no_row_is_named_and_left_out_alone(tmp_path, added, said):
     assert said in refusal(path)
     assert "--bad-rows skip" in refusal(path)
     corpus = read(path, bad_rows="skip")
-    assert corpus.pooled().texts in (TEXTS, TEXTS * 2)
+    assert corpus.join_splits().texts in (TEXTS, TEXTS * 2)
     assert said.split(": ")[-1] in " ".join(corpus.findings.sentences())
 
 
@@ -197,7 +197,7 @@ def test_a_row_with_another_delimiter_is_read_if_its_label_is_one(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text(CSV + "a strange film;1\n")
     corpus = read(path)
-    assert corpus.pooled().texts == [*TEXTS, "a strange film"]
+    assert corpus.join_splits().texts == [*TEXTS, "a strange film"]
     assert corpus.tables[0].endswith("; line 6 has semicolons between its fields")
     path.write_text(CSV + "a strange; odd film\n")
     assert "line 6: it has 1 field" in refusal(path)
@@ -210,7 +210,7 @@ def test_a_stray_quote_in_a_column_that_is_not_read_is_said(tmp_path):
     rows[2] = rows[2].replace("2,", '",', 1)
     path.write_text("\n".join(["id,text,label", *rows]))
     corpus = read(path)
-    assert corpus.pooled().texts == TEXTS
+    assert corpus.join_splits().texts == TEXTS
     assert "line 3 has a stray quote in 'id', which is not read" in corpus.tables[0]
 
 
@@ -223,7 +223,7 @@ def test_a_stray_quote_in_a_label_is_named(tmp_path):
 def test_inches_are_characters_of_a_text(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text('text,label\na 5" disk,1\nshe said "fine",0\n')
-    assert read(path).pooled().texts == ['a 5" disk', 'she said "fine"']
+    assert read(path).join_splits().texts == ['a 5" disk', 'she said "fine"']
 
 
 def test_two_delimiters_that_fit_ask_for_one(tmp_path):
@@ -239,7 +239,7 @@ def test_an_unusual_delimiter_is_named_by_its_option(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("text^label\na^1\nb^0\n")
     assert "Name the character between the fields with --delimiter" in refusal(path)
-    assert read(path, delimiter="^").pooled().texts == ["a", "b"]
+    assert read(path, delimiter="^").join_splits().texts == ["a", "b"]
 
 
 @pytest.mark.parametrize("content", ["one line", '[{"text": "a"', "lines"])
@@ -253,7 +253,7 @@ def test_json_is_a_list_or_lines(tmp_path, content):
     else:
         path.write_text(json.dumps(records, indent=2))
     corpus = read(path)
-    assert corpus.pooled().texts == TEXTS
+    assert corpus.join_splits().texts == TEXTS
     assert ("a record per line" if content == "lines" else "a list of records") in corpus.tables[0]
 
 

@@ -29,7 +29,7 @@ def test_excels_line_tells_the_delimiter(tmp_path, mark):
     rows = [row.replace(",", mark) for row in ROWS]
     path = write_lines(tmp_path / "table.csv", f"sep={mark}", f"text{mark}label", *rows)
     corpus = read(path)
-    assert corpus.pooled().texts == TEXTS
+    assert corpus.join_splits().texts == TEXTS
     assert f"Excel's line 'sep={mark.strip()}" in corpus.tables[0]
     assert list(read_texts(path, "text")) == TEXTS
 
@@ -53,7 +53,7 @@ def test_carriage_returns_alone_end_lines(tmp_path):
     path = tmp_path / "table.csv"
     path.write_bytes("\r".join(["text,label", *ROWS, '"two\rlines",bad']).encode())
     corpus = read(path)
-    assert corpus.pooled().texts == [*TEXTS, "two\rlines"]
+    assert corpus.join_splits().texts == [*TEXTS, "two\rlines"]
     assert "carriage returns as ends of lines" in corpus.tables[0]
 
 
@@ -75,7 +75,7 @@ def test_carriage_returns_alone_end_lines(tmp_path):
 def test_quotes_after_backslashes_are_read(tmp_path, cell, text):
     path = write_lines(tmp_path / "table.csv", "text,label", *ROWS, f"{cell},good")
     corpus = read(path)
-    assert corpus.pooled().texts == [*TEXTS, text]
+    assert corpus.join_splits().texts == [*TEXTS, text]
     assert "quotes after backslashes" in corpus.tables[0]
     assert list(read_texts(path, "text")) == [*TEXTS, text]
 
@@ -151,7 +151,7 @@ def test_names_of_columns_are_given_to_a_table_without_them(tmp_path, name):
     rows = [f"{label}\t{text}" for text, label in zip(texts, LABELS, strict=True)]
     path = write_lines(tmp_path / name, *rows)
     corpus = read(path, column_names="label, text")
-    assert corpus.pooled().texts == texts
+    assert corpus.join_splits().texts == texts
     assert corpus.label_names == ("bad", "good")
     assert "6 rows, tabs, no line of names" in corpus.tables[0]
     assert list(read_texts(path, "text", names=("label", "text"))) == texts
@@ -200,7 +200,7 @@ def test_a_sheet_without_names_of_columns_is_read_by_those_that_are_given(tmp_pa
     book.save(path)
     assert "name the columns with --columns" in refusal(path)
     corpus = read(path, column_names="label,text")
-    assert corpus.pooled().texts == TEXTS
+    assert corpus.join_splits().texts == TEXTS
     assert "no row of names" in corpus.tables[0]
     book.active.append(["good", "The mug works", "also"])
     book.save(path)
@@ -327,4 +327,4 @@ def test_lists_that_are_written_as_text_are_lists(tmp_path, written_list):
     lines = [f'{text},"{cell}"' for text, cell in zip(TEXTS, cells, strict=True)]
     corpus = read(write_lines(tmp_path / "table.csv", "text,label", *lines), task="multilabel")
     assert corpus.label_names == ("bad", "good", "home", "travel")
-    assert corpus.pooled().labels.tolist()[1] == [1, 0, 1, 0]
+    assert corpus.join_splits().labels.tolist()[1] == [1, 0, 1, 0]

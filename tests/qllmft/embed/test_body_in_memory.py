@@ -99,7 +99,7 @@ class OnnxBody(SentenceTransformer):
 def on_onnx(tiny_body, tmp_path, monkeypatch):
     """A run with such a body, and the body."""
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(loading, "GIVEN", given := {})
+    monkeypatch.setattr(loading, "BODIES_IN_MEMORY", given := {})
     body = OnnxBody(tiny_body)
     settings = {"train__epochs": 2, "data__n_per_label": 6, "baselines__names": []}
     run = qllmft.train(

@@ -95,8 +95,8 @@ def test_a_prompt_of_the_models_own_is_asked_for_by_name(tiny_bert, tmp_path):
         Body(body_of(folder, **each)) for each in ({"prompt_name": "review"}, {"prompt": "a good "})
     )
     np.testing.assert_array_equal(named.encode(["film"]), spelled.encode(["film"]))
-    assert named.truncated(["film " * 15]) == 1, "the prompt takes room"
-    assert Body(body_of(folder)).truncated(["film " * 15]) == 0
+    assert named.count_truncated(["film " * 15]) == 1, "the prompt takes room"
+    assert Body(body_of(folder)).count_truncated(["film " * 15]) == 0
     with pytest.raises(
         UserError,
         match=r"'other', and the body .* has no such prompt: it has 'review'\. Choose one",

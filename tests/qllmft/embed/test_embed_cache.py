@@ -160,7 +160,7 @@ def test_the_batch_size_is_no_part_of_the_key(body, tmp_path, no_model):
 
 def test_an_interruption_keeps_what_was_done(body, tmp_path, monkeypatch, encoded):
     texts = [f"good film {i}" for i in range(20)]
-    monkeypatch.setattr(embedder, "CHUNK", 4)
+    monkeypatch.setattr(embedder, "CHUNK_TEXTS", 4)
     original = Body.encode
 
     def encode(self, part, progress=None):

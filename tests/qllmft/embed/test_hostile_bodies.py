@@ -20,9 +20,9 @@ from hostile import (
 )
 
 from qllmft.config import BodyConfig, RunConfig
-from qllmft.config.toml_files import validated
+from qllmft.config.toml_files import validate_content
 from qllmft.embed import TrainableBody
-from qllmft.embed.location import pinned
+from qllmft.embed.location import pin_revision
 from qllmft.errors import UserError
 
 ELSEWHERE = "../../weights.dat"
@@ -191,15 +191,15 @@ def test_the_name_of_a_module_is_a_word(body, name):
 @pytest.mark.parametrize("section", ["body", "data"])
 def test_a_revision_is_the_name_of_a_branch(section, revision):
     with pytest.raises(UserError, match=rf"{section}.revision .* expected the name of a branch"):
-        validated(RunConfig, {section: {"revision": revision}}, "model.json")
-    assert validated(RunConfig, {section: {"revision": "refs/pr/1"}}, "model.json")
+        validate_content(RunConfig, {section: {"revision": revision}}, "model.json")
+    assert validate_content(RunConfig, {section: {"revision": "refs/pr/1"}}, "model.json")
 
 
 @pytest.mark.parametrize("commit", ["../../x", "/x", "a b"])
 def test_the_commit_of_a_models_record_is_no_path(commit):
     identity = json.dumps(["org/name", "main", commit])
     with pytest.raises(UserError, match="which is no identity; train again"):
-        pinned(BodyConfig(model="org/name"), identity)
+        pin_revision(BodyConfig(model="org/name"), identity)
 
 
 def test_a_pickle_that_an_index_names_is_not_read(body, tmp_path):

@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, Embedder, embed, embedder, workers
-from qllmft.embed.location import located_folder
+from qllmft.embed.location import locate_folder
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.workers import ProcessDiedError, failure
@@ -57,8 +57,8 @@ def test_a_long_text_is_the_mean_of_its_parts_by_their_tokens(folder):
     expected = (14 * vectors[0] + 14 * vectors[1] + 11 * vectors[2]) / 39
     np.testing.assert_allclose(found[1], expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found[0], vectors[3], rtol=1e-5, atol=1e-6)
-    assert body.truncated([" ".join(WORDS)]) == 0
-    assert Body(body_of(folder)).truncated([" ".join(WORDS), "bad"]) == 1
+    assert body.count_truncated([" ".join(WORDS)]) == 0
+    assert Body(body_of(folder)).count_truncated([" ".join(WORDS), "bad"]) == 1
 
 
 def test_the_mean_has_norm_one_if_the_body_has(tiny_bert, tmp_path):
@@ -117,7 +117,7 @@ def test_several_processes_give_the_same_vectors_in_order_and_keep_them(
     tiny_body, tmp_path, monkeypatch, pool
 ):
     texts = [f"good film {'very ' * (i % 7)}{i}" for i in range(300)]
-    monkeypatch.setattr(embedder, "CHUNK", 64)
+    monkeypatch.setattr(embedder, "CHUNK_TEXTS", 64)
     monkeypatch.setattr(workers, "worker_pool", pool)
     one = embed(texts, body_of(tiny_body), cache_folder=tmp_path / "one")
     done = []
@@ -184,7 +184,7 @@ class Nodes:
 
 
 def test_parts_are_yielded_in_order_and_no_more_are_read_than_the_cluster_has_room_for(monkeypatch):
-    monkeypatch.setattr(workers, "LOOK_S", 0.0)
+    monkeypatch.setattr(workers, "LOOK_INTERVAL_S", 0.0)
     nodes, read = Nodes(), []
 
     def numbers():
@@ -215,7 +215,7 @@ def test_tasks_are_cancelled_if_one_fails():
 
 def test_a_node_writes_the_folder_that_was_sent_once(tiny_body, tmp_path, monkeypatch):
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path))
-    monkeypatch.setattr(workers, "PIECE", 100)
+    monkeypatch.setattr(workers, "PIECE_BYTES", 100)
     ray = SimpleNamespace(put=lambda piece: piece, get=lambda piece: piece)
     config, location = body_of(tiny_body), embedder.locate_body(body_of(tiny_body))
     sent = workers.sent_body(ray, config, location)
@@ -224,7 +224,7 @@ def test_a_node_writes_the_folder_that_was_sent_once(tiny_body, tmp_path, monkey
     place = tmp_path / "bodies" / location.identity
     for _ in range(2):
         assert workers._on_this_node(elsewhere, ray)[1].path == str(place)
-        assert located_folder(place).identity == location.identity
+        assert locate_folder(place).identity == location.identity
         (place / "modules.json").write_text("[]")  # and it is written again
     pieces = {**sent.folder.files, "modules.json": [b"[]"]}
     changed = replace(sent, folder=replace(elsewhere.folder, files=pieces))

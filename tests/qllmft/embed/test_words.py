@@ -11,7 +11,7 @@ from small_bodies import run_config, write_corpus
 
 from qllmft.data import read_corpus, split_corpus
 from qllmft.embed import Body, check_body_folder
-from qllmft.embed.words import MOST_WORDS, is_word_body, word_body
+from qllmft.embed.words import MAX_WORDS, is_word_body, word_body
 from qllmft.inference import Predictor
 from qllmft.run import run_experiment
 
@@ -48,9 +48,9 @@ def test_a_text_without_a_known_word_has_a_vector(tmp_path):
 
 
 def test_the_words_of_the_most_texts_are_kept(tmp_path):
-    texts = [f"common word{i}" for i in range(MOST_WORDS + 5)]
+    texts = [f"common word{i}" for i in range(MAX_WORDS + 5)]
     body = Body(word_body(texts, tmp_path / "body"))
-    assert body.dimension == MOST_WORDS
+    assert body.dimension == MAX_WORDS
     assert np.linalg.norm(body.encode(["common"])[0, 1:]) == pytest.approx(1.0, abs=1e-5)
     check_body_folder(tmp_path / "body")
 
@@ -116,7 +116,7 @@ def test_folds_build_words_of_their_own_texts(tiny_bert, tmp_path, monkeypatch):
     splits = split_corpus(read_corpus(config.data), config.data, config.seed)
     right, best = 0, record.model(NAME).settings["C"]
     for fold in range(3):
-        part = splits.of_fold(fold)
+        part = splits.take_fold(fold)
         vectors = TfidfVectorizer(analyzer=words).fit(part.train.texts)
         scores = {}
         for c in (0.1, 0.3, 1.0, 3.0, 10.0):

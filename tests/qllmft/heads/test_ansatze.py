@@ -19,7 +19,7 @@ from qllmft.heads import build_classifier
 from qllmft.model import StoredModel, load_model, save_model
 from qllmft.run.setup import check_circuits
 from qllmft.templates import ANSATZE, ansatz_named, describe, encoder_template, head_template
-from qllmft.training import logits_of
+from qllmft.training import compute_logits
 from qllmft_backends import UnsupportedGateError, create
 from qllmft_circuits import LIBRARY, readout_observables
 
@@ -167,7 +167,7 @@ def test_a_model_is_saved_with_its_ansatz_and_read_again(name, settings, tmp_pat
     assert record["model"]["ansatz"] == name
     assert record.get("ansatz_source") == (None if name == "brickwork" else "registered in Python")
     assert torch.equal(
-        logits_of(load_model(tmp_path).classifier, X), logits_of(model.classifier, X)
+        compute_logits(load_model(tmp_path).classifier, X), compute_logits(model.classifier, X)
     )
 
 

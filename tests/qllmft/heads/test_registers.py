@@ -13,7 +13,7 @@ from qllmft.config import SurrogateConfig
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.heads import QuantumHead, build_classifier
-from qllmft.heads.quantum import reach, sine_values
+from qllmft.heads.quantum import sine_values, value_slope_bounds
 from qllmft.heads.surrogate import build_surrogate
 from qllmft.templates import describe
 from qllmft.training.ridge import OddRows
@@ -117,9 +117,9 @@ def test_shots_of_a_head_scatter_around_its_values():
 
 def test_slopes_are_bounded_within_a_register():
     theta = torch.linspace(-2, 2, 6)
-    bounds = reach(theta, 2)
-    torch.testing.assert_close(bounds[:3, :3], reach(theta[:3]))
-    torch.testing.assert_close(bounds[3:, 3:], reach(theta[3:]))
+    bounds = value_slope_bounds(theta, 2)
+    torch.testing.assert_close(bounds[:3, :3], value_slope_bounds(theta[:3]))
+    torch.testing.assert_close(bounds[3:, 3:], value_slope_bounds(theta[3:]))
     assert not bounds[:3, 3:].any()
     assert not bounds[3:, :3].any()
 
@@ -200,7 +200,7 @@ def test_encoders_in_one_pass_have_the_rows_and_gradients_of_each():
         )
         np.testing.assert_allclose(encoder.theta.grad.numpy(), gradient, atol=1e-6)
     x = torch.randn(6, 15)
-    mapped = encoders.mapped(x)
+    mapped = encoders.map_embeddings(x)
     one_by_one = torch.cat([encoder(mapped) for encoder in encoders.encoders], dim=1)
     torch.testing.assert_close(encoders(x), one_by_one, rtol=0, atol=1e-5)
 

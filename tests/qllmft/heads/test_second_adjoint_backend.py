@@ -7,11 +7,11 @@ from types import ModuleType
 import pytest
 from pydantic import ValidationError
 
-from qllmft.campaign.executors import processes_for
+from qllmft.campaign.executors import count_processes
 from qllmft.config import RunConfig
 from qllmft.energy import here
 from qllmft.heads import build_classifier
-from qllmft.inference.measurement import trajectories_of
+from qllmft.inference.measurement import describe_sampling
 from qllmft.plugins import register
 from qllmft_backends import BACKENDS, create
 from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
@@ -30,7 +30,7 @@ def entry(request, monkeypatch):
     module = ModuleType("twin_package")
     module.Twin, module.TwinOptions = Twin, AdjointOptions
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(BACKENDS, "_things", dict(BACKENDS._things))
+    monkeypatch.setattr(BACKENDS, "_plugins", dict(BACKENDS._plugins))
     monkeypatch.setattr(BACKENDS, "_sources", dict(BACKENDS._sources))
     twin = Entry(
         "a twin", module.__name__, "Twin", "TwinOptions", adjoint=True, noise_section=request.param
@@ -79,9 +79,9 @@ def test_the_section_noise_is_its_own_if_it_takes_it(entry):
 def test_runs_on_it_share_the_processors(entry, monkeypatch):
     monkeypatch.setenv("QLLMFT_THREADS", "3")
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("", (), {"available": 2**40}))
-    assert processes_for([config()] * 99, None) == 3
-    assert processes_for([config(backend={"name": "aer_statevector"})] * 99, None) == 1
-    assert processes_for([config(backend={"name": "not installed"})] * 99, None) == 1
+    assert count_processes([config()] * 99, None) == 3
+    assert count_processes([config(backend={"name": "aer_statevector"})] * 99, None) == 1
+    assert count_processes([config(backend={"name": "not installed"})] * 99, None) == 1
 
 
 def test_its_energy_is_measured_here(entry, monkeypatch):
@@ -98,4 +98,4 @@ def test_heads_on_it_have_its_engine_and_its_trajectories(entry):
     backend = create("twin", {"noise": "forte1", "shots": 100})
     head = build_classifier(RunConfig().model, 1024, 2, backend=backend).head
     assert (head.connector.engine.device, head.connector.is_noisy) == ("cpu", True)
-    assert trajectories_of(backend) == "100 shots, one error trajectory each"
+    assert describe_sampling(backend) == "100 shots, one error trajectory each"

@@ -12,7 +12,7 @@ from qllmft.config import ModelConfig, TrainConfig
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.heads import QuantumHead, build_classifier
-from qllmft.heads.quantum import reach, slope_bound
+from qllmft.heads.quantum import slope_bound, value_slope_bounds
 from qllmft.tasks import CLASSIFICATION
 from qllmft.training import Examples, fit
 from qllmft.training.linear_start import start_at_linear
@@ -80,9 +80,9 @@ def test_no_slope_is_above_its_bound_and_the_start_attains_it():
             head.connector.weight.copy_(theta)
         x = (torch.rand(4, generator=random, dtype=torch.float64) - 0.5) * 6
         slopes = torch.autograd.functional.jacobian(lambda v: head(v[None])[0], x).abs()
-        assert (slopes <= reach(theta) + 1e-9).all()
+        assert (slopes <= value_slope_bounds(theta) + 1e-9).all()
     theta = torch.full((4,), -math.pi / 2, dtype=torch.float64)
-    assert reach(theta)[1:].numpy() == pytest.approx(np.eye(4)[1:], abs=2e-4)
+    assert value_slope_bounds(theta)[1:].numpy() == pytest.approx(np.eye(4)[1:], abs=2e-4)
 
 
 @pytest.mark.parametrize("k", [2, 3, 5])
@@ -133,7 +133,7 @@ def test_the_circuit_carries_the_answers_of_a_linear_task(k):
     linear = LogisticRegression().fit(unit[0].numpy(), train.y.numpy())
     accuracy = (exact == test.y).double().mean().item()
     assert accuracy > linear.score(unit[1].numpy(), test.y.numpy()) - 0.03
-    depolarised = net.read(latent, torch.zeros_like(latent)).argmax(dim=1)
+    depolarised = net.apply_readout(latent, torch.zeros_like(latent)).argmax(dim=1)
     assert len(depolarised.unique()) == 1
 
 

@@ -72,8 +72,8 @@ def test_small_states_share_a_program_of_the_grid(triton, n_qubits, start, dtype
 
 
 def test_a_state_has_several_warps(triton, monkeypatch):
-    monkeypatch.setattr(triton, "FEWEST", 1)
-    monkeypatch.setattr(triton, "NUMBERS", (1, 1))
+    monkeypatch.setattr(triton, "MIN_PROGRAM_AMPLITUDES", 1)
+    monkeypatch.setattr(triton, "AMPLITUDES_PER_THREAD", (1, 1))
     circuit = encoder_circuit(7, 1)
     program, masks, arguments, cotangent = request(
         circuit, "fewer amplitudes", 1, masks=np.array([1, 64, 99])
@@ -174,8 +174,8 @@ def test_the_passes_of_a_circuit_give_its_state(circuit):
         assert part.qubits[:2] == (0, 1)
         assert len(set(part.qubits)) == 4
         for gate in part.gates:
-            if gate.before >= 0:
-                reordered.append((Op.ROT, -1, gate.target, gate.before))
+            if gate.rotation_slot >= 0:
+                reordered.append((Op.ROT, -1, gate.target, gate.rotation_slot))
             reordered.append(tuple(gate[:4]))
     assert len(reordered) == len(gates)
     got, expected = (

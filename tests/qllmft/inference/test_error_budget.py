@@ -7,7 +7,13 @@ import torch
 from qllmft.config import ModelConfig
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.inference.budget import STATED, BudgetRow, ErrorBudget, error_budget, logit_moments
+from qllmft.inference.budget import (
+    STATED_ERRORS,
+    BudgetRow,
+    ErrorBudget,
+    error_budget,
+    logit_moments,
+)
 from qllmft.inference.circuits import model_circuits
 from qllmft.inference.measurement import measure
 from qllmft_backends import create
@@ -33,7 +39,7 @@ def model(k):
 def test_the_spread_of_the_logits_is_that_of_sampled_outcomes():
     classifier, shots, repeats = model(3), 50, 20_000
     circuits = model_circuits(classifier, VECTORS[:2])
-    outcomes = MachineErrors.of_noise(circuits.circuit, NOISE).probabilities(circuits.parameters)
+    outcomes = MachineErrors.from_noise(circuits.circuit, NOISE).probabilities(circuits.parameters)
     logits, covariance = logit_moments(circuits, outcomes)
     random = np.random.default_rng(0)
     bits = 1 - 2 * (np.arange(16)[:, None] >> np.arange(4) & 1)
@@ -65,20 +71,20 @@ def test_the_accuracy_is_that_of_evaluations(k):
     assert budget.exact == (exact == labels).mean()
     assert len(budget.rows) == 5
     better = {row.errors: row.differ for row in budget.rows}
-    assert max(better["two-qubit errors halved"], better["shots doubled"]) < better[STATED]
+    assert max(better["two-qubit errors halved"], better["shots doubled"]) < better[STATED_ERRORS]
 
 
 def test_a_backend_without_shots_or_errors_has_no_rows_for_them():
     labels = np.zeros(N, np.int64)
     exact = create("adjoint", {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.02})
     rows = error_budget(model(2), VECTORS, labels, exact).rows
-    assert [row.errors for row in rows] == [STATED, "two-qubit errors halved"]
+    assert [row.errors for row in rows] == [STATED_ERRORS, "two-qubit errors halved"]
     assert rows[0].interval == (rows[0].accuracy,) * 2
 
 
 def test_the_sentence_names_the_change_that_is_worth_most():
     rows = (
-        BudgetRow(STATED, 0.70, (0.6, 0.8), 0.10),
+        BudgetRow(STATED_ERRORS, 0.70, (0.6, 0.8), 0.10),
         BudgetRow("two-qubit errors halved", 0.713, (0.6, 0.8), 0.06),
         BudgetRow("shots doubled", 0.701, (0.6, 0.8), 0.09),
     )

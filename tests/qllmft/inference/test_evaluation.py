@@ -13,7 +13,7 @@ from qllmft.errors import UserError
 from qllmft.inference import evaluation
 from qllmft.model import load_model
 from qllmft.run import run_experiment
-from qllmft.training import logits_of
+from qllmft.training import compute_logits
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def run(corpus, out, body) -> Path:
 
 def confusion_by_hand(run: Path, rows: list[tuple[str, str]], names=LABELS) -> list[list[int]]:
     x = torch.from_numpy(np.stack([vector(text) for text, _ in rows]))
-    predicted = logits_of(load_model(run).classifier, x).argmax(dim=1).tolist()
+    predicted = compute_logits(load_model(run).classifier, x).argmax(dim=1).tolist()
     counts = [[0] * len(names) for _ in names]
     for (_, label), answer in zip(rows, predicted, strict=True):
         counts[names.index(label)][answer] += 1
@@ -51,8 +51,8 @@ def test_labels_are_matched_by_name_whatever_their_order_in_the_file(run, tmp_pa
     assert model.label_names == ("bad", "good")
     corpus = evaluation.Corpus("here", ("good",), {})
     table = evaluation.Table(["good a", "good b"], np.array([0, 0]))
-    names = evaluation._model_names(corpus, table, model.label_names)
-    labels = evaluation._labels_of_model(corpus, table, model.label_names, names)
+    names = evaluation._match_label_names(corpus, table, model.label_names)
+    labels = evaluation._model_labels(corpus, table, model.label_names, names)
     assert labels.tolist() == [1, 1]
 
 

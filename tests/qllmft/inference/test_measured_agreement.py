@@ -110,7 +110,7 @@ def test_a_prediction_from_shots_has_the_error_of_its_label(run):
 def test_an_evaluation_through_a_backend_is_that_of_its_answers(run):
     backend = backend_named("aer_statevector", shots=60)
     found, model = evaluate_run(run, backend=backend), Predictor.load(run, backend)
-    texts = LabelledTexts.read(model, run)
+    texts = LabelledTexts.load(model, run)
     measured, exact = model.answer(texts.vectors), model.exact(texts.vectors)
     confusion = np.zeros((2, 2), int)
     np.add.at(confusion, (texts.labels, measured.labels), 1)
@@ -133,9 +133,9 @@ def table(n: int) -> Table:
 
 
 def test_a_subset_is_the_first_texts_or_drawn_by_its_seed():
-    some = Subset(4).of(table(10))
+    some = Subset(4).select(table(10))
     assert (some.texts, some.labels.tolist()) == ([f"text {i}" for i in range(4)], [0, 1, 0, 1])
-    drawn = [Subset(5, seed).of(table(40)) for seed in (0, 0, 1)]
+    drawn = [Subset(5, seed).select(table(40)) for seed in (0, 0, 1)]
     assert drawn[0].texts == drawn[1].texts != drawn[2].texts
     for some in drawn:
         rows = [int(text.removeprefix("text ")) for text in some.texts]
@@ -143,7 +143,7 @@ def test_a_subset_is_the_first_texts_or_drawn_by_its_seed():
         assert some.labels.tolist() == [row % 2 for row in rows]
         assert rows != list(range(5))
     for whole in (Subset(40), Subset(99), Subset(40, 0), Subset(99, 0)):
-        assert whole.of(table(40)).texts == table(40).texts
+        assert whole.select(table(40)).texts == table(40).texts
     assert (str(Subset(4)), str(Subset(5, 7))) == ("the first 4", "5 drawn with seed 7")
 
 
@@ -154,7 +154,7 @@ def test_only_the_subset_is_embedded_and_counted(run, corpus, body, seed):
     found = evaluate_run(run, data, backend=backend, subset=chosen)
     rows = [tuple(line.split("\t")) for line in corpus.read_text().splitlines()[1:]]
     labels = np.array([LABELS.index(label) for _, label in rows])
-    expected = chosen.of(Table([text for text, _ in rows], labels))
+    expected = chosen.select(Table([text for text, _ in rows], labels))
     assert body.calls == [expected.texts]
     counts = np.bincount(expected.labels, minlength=2)
     assert np.sum(found.confusion, axis=1).tolist() == counts.tolist()

@@ -13,7 +13,7 @@ from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
 from qllmft.inference.circuits import model_circuits
 from qllmft.inference.measurement import measure
-from qllmft.training import logits_of
+from qllmft.training import compute_logits
 from qllmft_backends import create
 from qllmft_backends.requests import number_of_shots
 
@@ -93,7 +93,7 @@ def test_exact_backends_answer_what_the_model_answers(structure, k, name):
     answers = measure(request, backend_named(name, **options))
     with torch.no_grad():
         own = model.head(torch.from_numpy(request.latent).float()).numpy()
-        logits = logits_of(model, torch.from_numpy(VECTORS)).double().numpy()
+        logits = compute_logits(model, torch.from_numpy(VECTORS)).double().numpy()
     expected = z_values(model, named)
     np.testing.assert_allclose(answers.values, expected, atol=1e-9)
     np.testing.assert_allclose(answers.values, own, atol=1e-6)

@@ -13,7 +13,7 @@ from scipy.special import softmax
 
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
-from qllmft.inference.export import ExportRequest, _rendered, embedding, export_run
+from qllmft.inference.export import ExportRequest, _render, embedding, export_run
 from qllmft.model import load_model
 from qllmft_circuits import from_qasm3, from_qpy
 
@@ -261,7 +261,7 @@ def test_other_formats_hold_the_numbers_too(trained_run):
 def test_labels_do_not_act_on_the_terminal(form):
     circuit = QuantumCircuit(1)
     circuit.metadata = {"labels": ["red\x9b31m", "\u202eright", "schön"]}
-    text = _rendered(circuit, form)[0].decode()
+    text = _render(circuit, form)[0].decode()
     assert not {"\x9b", "\u202e"} & set(text)
     (line,) = (line for line in text.splitlines() if "labels" in line)
     assert json.loads(line[line.index("{") :])["labels"] == circuit.metadata["labels"]

@@ -11,7 +11,7 @@ from qllmft.errors import UserError
 from qllmft.inference import Predictor, items
 from qllmft.inference.measurement import LabelProbabilities
 from qllmft.run import run_experiment
-from qllmft.training import logits_of
+from qllmft.training import compute_logits
 
 TEXTS = [f"{label} new text {i}" for i in range(5) for label in LABELS]
 
@@ -26,7 +26,7 @@ def test_probabilities_are_the_softmax_of_the_logits(trained):
     answers = trained.predict(TEXTS)
     assert [answer.text for answer in answers] == TEXTS
     x = torch.from_numpy(np.stack([vector(text) for text in TEXTS]))
-    logits = logits_of(trained.model.classifier, x).double().numpy()
+    logits = compute_logits(trained.model.classifier, x).double().numpy()
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     for answer, row in zip(answers, expected, strict=True):
         assert list(answer.probabilities) == list(LABELS)

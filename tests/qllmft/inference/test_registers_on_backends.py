@@ -14,9 +14,9 @@ from qllmft.config import ModelConfig
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.quantum import exact_backend
 from qllmft.inference.circuits import model_circuits
-from qllmft.inference.measurement import measure, read
-from qllmft.inference.rounds import Rounds, measure_in_rounds, undecided
-from qllmft.training import logits_of
+from qllmft.inference.measurement import measure, run_circuits
+from qllmft.inference.rounds import Rounds, expected_shares, measure_in_rounds
+from qllmft.training import compute_logits
 from qllmft_backends import create
 from qllmft_backends.protocol import Capabilities
 
@@ -54,7 +54,7 @@ def test_a_machine_gets_as_few_circuits_as_hold_all_registers(structure, qubits)
     apart = measure(circuits.in_registers, exact_backend(model.head.circuit, "float64"))
     np.testing.assert_allclose(answers.values, apart.values, atol=1e-9)
     np.testing.assert_allclose(answers.logits, apart.logits, atol=1e-6)
-    logits = logits_of(model, torch.from_numpy(VECTORS)).double().numpy()
+    logits = compute_logits(model, torch.from_numpy(VECTORS)).double().numpy()
     np.testing.assert_allclose(answers.logits, logits, atol=1e-5)
     assert not answers.standard_errors.any()
 
@@ -81,7 +81,7 @@ def test_errors_of_leads_are_those_of_repeated_shots(qubits, thresholds):
     found = []
     for seed in range(repeats):
         options = {"shots": shots, "shot_model": "multinomial", "seed": seed}
-        found.append(read(circuits, create("adjoint", options)))
+        found.append(run_circuits(circuits, create("adjoint", options)))
     logits = np.array([circuits.logits(each.values).detach().double().numpy() for each in found])
     contrasts = logits
     if thresholds is None:
@@ -99,13 +99,13 @@ def test_rounds_stop_for_texts_that_are_decided():
         model.final.weight.mul_(20)
     circuits = model_circuits(model, VECTORS, backend=machine(4))
     backend = create("adjoint", {"shots": 4000, "shot_model": "multinomial"})
-    rounds = Rounds.of(4000, 3)
+    rounds = Rounds.from_total(4000, 3)
     answers = measure_in_rounds(circuits, backend, rounds)
     exact = measure(circuits.in_registers, exact_backend(model.head.circuit, "float64"))
     assert (answers.labels == exact.labels)[answers.decided].all()
     assert answers.decided.any()
     assert answers.shots.min() < 4000
-    shares = undecided(circuits, rounds)
+    shares = expected_shares(circuits, rounds)
     assert shares[0] == 1.0
     assert (np.diff(shares) <= 0).all()
 
@@ -117,7 +117,7 @@ def test_backends_here_run_each_register_alone(name):
     circuits = model_circuits(model, VECTORS, backend=backend)
     assert circuits.per_text == 5
     answers = measure(circuits, backend)
-    logits = logits_of(model, torch.from_numpy(VECTORS)).double().numpy()
+    logits = compute_logits(model, torch.from_numpy(VECTORS)).double().numpy()
     np.testing.assert_allclose(answers.logits, logits, atol=1e-4)
 
 

@@ -8,23 +8,23 @@ from test_measured_errors import WEIGHTS, classifier, request_for
 
 from qllmft.errors import UserError
 from qllmft.inference.measurement import measure
-from qllmft.inference.rounds import Rounds, bound, measure_in_rounds, undecided
+from qllmft.inference.rounds import Rounds, bound_cost, expected_shares, measure_in_rounds
 from qllmft_backends import BackendError, create
 from qllmft_backends.errors import CostRefusedError
-from qllmft_backends.remote.cost import Spent
+from qllmft_backends.remote.cost import LedgerCharges
 
 
 def test_the_shots_double_up_to_the_total():
-    assert Rounds.of(1000, 4).shots == (125, 125, 250, 500)
-    assert Rounds.of(2400, 6).totals == (75, 150, 300, 600, 1200, 2400)
-    assert Rounds.of(1001, 3).totals == (250, 500, 1001)
+    assert Rounds.from_total(1000, 4).shots == (125, 125, 250, 500)
+    assert Rounds.from_total(2400, 6).totals == (75, 150, 300, 600, 1200, 2400)
+    assert Rounds.from_total(1001, 3).totals == (250, 500, 1001)
     with pytest.raises(UserError, match=r"begin with 10; expected 20 or more"):
-        Rounds.of(320, 6)
+        Rounds.from_total(320, 6)
 
 
 def test_an_interval_holds_at_all_rounds_together():
     """Means of shots around 0 leave it in at most 5 % of 20,000 sequences; with 1.96 errors a look, in far more."""
-    rounds, rng = Rounds.of(2560, 7), np.random.default_rng(0)
+    rounds, rng = Rounds.from_total(2560, 7), np.random.default_rng(0)
     sums, total = np.zeros(20_000), 0
     out = np.zeros((2, 20_000), bool)
     for shots, width in zip(rounds.shots, rounds.half_widths(1), strict=True):
@@ -43,7 +43,7 @@ def test_all_rounds_give_the_mean_of_all_shots(weights):
     model = classifier(WEIGHTS[weights])
     circuits = request_for(model, spread=1.2, samples=30)
     backend = create("aer_forte", {"seed": 3})
-    rounds = Rounds.of(1600, 5)
+    rounds = Rounds.from_total(1600, 5)
     found = measure_in_rounds(circuits, backend, rounds)
     shots = found.shots
     assert shots is not None
@@ -65,8 +65,8 @@ def test_all_rounds_give_the_mean_of_all_shots(weights):
 
 def test_the_expected_share_is_the_one_that_is_measured():
     model = classifier(WEIGHTS["errors add up"])
-    circuits, rounds = request_for(model, spread=1.2, samples=400), Rounds.of(1600, 5)
-    expected = undecided(circuits, rounds)
+    circuits, rounds = request_for(model, spread=1.2, samples=400), Rounds.from_total(1600, 5)
+    expected = expected_shares(circuits, rounds)
     found = measure_in_rounds(circuits, create("adjoint", {"shots": 1600}), rounds)
     measured = [(found.shots >= total).mean() for total in rounds.totals]
     np.testing.assert_allclose(expected, measured, atol=0.06)
@@ -79,7 +79,7 @@ def test_few_shots_that_agree_decide_nothing():
     model = classifier([[0.02, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.01]])
     circuits = request_for(model, spread=0.0, samples=2)
     circuits.parameters[:] = 0.0  # every shot is 0000
-    found = measure_in_rounds(circuits, create("aer_forte", {}), Rounds.of(20, 1))
+    found = measure_in_rounds(circuits, create("aer_forte", {}), Rounds.from_total(20, 1))
     assert found.lead_errors.min() > 0
 
 
@@ -128,11 +128,11 @@ def forte(box, tmp_path, **options):
 def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
     """The circuits paid are those of each round's undecided texts, and a call killed in a round continues in it."""
     model = classifier(WEIGHTS["errors add up"])
-    circuits, rounds = request_for(model, spread=1.2, samples=30), Rounds.of(1600, 5)
+    circuits, rounds = request_for(model, spread=1.2, samples=30), Rounds.from_total(1600, 5)
     asked = []
     backend = forte(box, tmp_path)
     backend.attend(confirm=lambda estimate: asked.append(estimate) or True)
-    estimate = bound(circuits, backend, rounds)
+    estimate = bound_cost(circuits, backend, rounds)
     assert estimate.circuits == 30 * 5
     assert "at most 150 circuits to send" in str(estimate)
 
@@ -152,7 +152,7 @@ def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
     assert box.store.totals()["circuits_paid"] == expected < 150
     assert len(asked) == 1, "consent is to the price of all rounds"
     assert asked[0].price == pytest.approx(estimate.price)
-    paid = Spent.of(later.jobs.ledger.chunks.values(), later.address).price
+    paid = LedgerCharges.from_chunks(later.jobs.ledger.chunks.values(), later.address).price
     assert paid <= estimate.price
     assert estimate.expected == pytest.approx(paid, rel=0.35)
     again = measure_in_rounds(circuits, forte(box, tmp_path), rounds)
@@ -162,8 +162,8 @@ def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
 
 def test_a_ceiling_below_the_bound_sends_nothing(box, tmp_path):
     model = classifier(WEIGHTS["errors add up"])
-    circuits, rounds = request_for(model, samples=10), Rounds.of(1600, 5)
-    price = bound(circuits, forte(box, tmp_path), rounds).price
+    circuits, rounds = request_for(model, samples=10), Rounds.from_total(1600, 5)
+    price = bound_cost(circuits, forte(box, tmp_path), rounds).price
     for options in ({"max_cost": price * 0.99}, {}):
         with pytest.raises(CostRefusedError):
             measure_in_rounds(circuits, forte(box, tmp_path, **options), rounds)
@@ -178,7 +178,7 @@ def test_a_machine_measures_all_rounds_on_the_same_qubits():
     circuits = request_for(classifier(WEIGHTS["errors add up"]), spread=1.2, samples=3)
     request = circuits.circuit, circuits.parameters, circuits.observables
     rounds = [backend.in_round(100, number) for number in (0, 1)]
-    assert len({each.compiled(circuits.circuit).sha256 for each in (backend, *rounds)}) == 1
+    assert len({each.compile_for_machine(circuits.circuit).sha256 for each in (backend, *rounds)}) == 1
     first, second = (each.expectations(*request).values for each in rounds)
     assert (first != second).any()
     np.testing.assert_allclose(first, second, atol=0.6)

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import softmax
 
 from qllmft.inference.measurement import LabelProbabilities
-from qllmft.inference.trust import KNOWN_TEXTS, WRONG_SHARE, mixed, trusted
+from qllmft.inference.trust import KNOWN_TEXTS, WRONG_SHARE, decide_by_known_texts, mix_known_texts
 
 N = 200
 
@@ -45,7 +45,7 @@ def test_few_decided_labels_differ_from_the_exact_model(name):
     wrong, by_shots, decided = [], [], []
     for seed in range(100):
         exact, measured, known, right = a_call(np.random.default_rng(seed), MACHINES[name])
-        found = trusted(measured, exact.take(known), known)
+        found = decide_by_known_texts(measured, exact.take(known), known)
         assert found.known_texts == KNOWN_TEXTS
         assert len(found.probabilities) == len(found.decided) == N
         assert (found.logits == measured.logits[~known]).all()
@@ -75,7 +75,9 @@ def test_a_machine_that_depolarises_under_a_tuned_body(depolarisation):
             noise = rng.normal(size=exact.shape) * 0.05
             measured = (1 - depolarisation) * exact + readout + noise
             exact_answers = answers(exact, 0.0)
-            decided = trusted(answers(measured, 0.07), exact_answers.take(known), known).decided
+            decided = decide_by_known_texts(
+                answers(measured, 0.07), exact_answers.take(known), known
+            ).decided
             differs = (exact.argmax(axis=1) != measured.argmax(axis=1))[~known]
             shares.append((differs & decided).sum() / max(1, decided.sum()))
     assert np.mean(wrong["new texts"]) <= WRONG_SHARE
@@ -85,7 +87,7 @@ def test_a_machine_that_depolarises_under_a_tuned_body(depolarisation):
 def test_a_machine_of_noise_decides_nothing():
     rng = np.random.default_rng(0)
     exact, measured, known, _ = a_call(rng, lambda exact: rng.normal(size=exact.shape))
-    assert not trusted(measured, exact.take(known), known).decided.any()
+    assert not decide_by_known_texts(measured, exact.take(known), known).decided.any()
 
 
 def test_several_labels_of_a_text():
@@ -103,7 +105,7 @@ def test_several_labels_of_a_text():
 
     for shift, share in ((0.0, 1.0), (0.8, 0.5)):
         measured = of(exact + np.array([shift, 0.0, 0.0]))
-        found = trusted(measured, of(exact).take(known), known)
+        found = decide_by_known_texts(measured, of(exact).take(known), known)
         differs = (measured.sets != of(exact).sets).any(axis=1)[~known]
         assert (differs & found.decided).sum() <= WRONG_SHARE * found.decided.sum()
         assert found.decided.mean() <= share
@@ -113,13 +115,13 @@ def test_known_texts_are_in_every_part_and_follow_from_the_texts():
     rng = np.random.default_rng(2)
     texts, others = rng.normal(size=(300, 5)), rng.normal(size=(90, 5))
     texts, others = texts.astype(np.float32), others.astype(np.float32)
-    found = mixed(texts, others, 40)
-    assert (found.vectors[~found.known] == texts).all()
+    found = mix_known_texts(texts, others, 40)
+    assert (found.vectors[~found.known_mask] == texts).all()
     rows = {row.tobytes() for row in others}
-    chosen = {row.tobytes() for row in found.vectors[found.known]}
+    chosen = {row.tobytes() for row in found.vectors[found.known_mask]}
     assert len(chosen) == 40
     assert chosen < rows
-    assert [part.sum() for part in np.array_split(found.known, 40)] == [1] * 40
-    again = mixed(texts, others, 40)
+    assert [part.sum() for part in np.array_split(found.known_mask, 40)] == [1] * 40
+    again = mix_known_texts(texts, others, 40)
     assert (again.vectors == found.vectors).all()
-    assert (mixed(texts[:299], others, 40).known != found.known[:339]).any()
+    assert (mix_known_texts(texts[:299], others, 40).known_mask != found.known_mask[:339]).any()

@@ -209,7 +209,7 @@ def test_a_file_of_another_model_is_refused(finished, tiny_bert, tmp_path):
 
 
 def test_without_the_package_runs_and_settings_name_it(finished, monkeypatch):
-    monkeypatch.setattr(ADAPTERS, "_things", {})
+    monkeypatch.setattr(ADAPTERS, "_plugins", {})
     adapter = BodyConfig(adapter=str(finished[0].folder.model_adapter), model="minilm")
     with pytest.raises(
         UserError, match=r"got peft_type 'QUANTUM_ADAPTER', expected one of LORA, VERA"

@@ -45,15 +45,15 @@ def trained(corpus, body, out, **changes):
 @pytest.mark.parametrize("way", WAYS)
 def test_calibration_texts_trained_nothing(corpus, tiny_bert, tmp_path, way):
     predictor, splits = trained(corpus, tiny_bert, tmp_path / "run", **WAYS[way])
-    held_out = splits.validation if splits.known is None else splits.known
+    held_out = splits.validation if splits.calibration is None else splits.calibration
     assert not {*held_out.texts} & {*splits.train.texts}, "texts of the corpus differ"
-    assert (len(held_out), splits.known is None) == (
+    assert (len(held_out), splits.calibration is None) == (
         (20, True) if "apart" not in way else (19, False)
     )
     predictor.known_texts = 19
     texts = predictor.with_known_texts(predictor.embed(NEW))
-    assert texts.known.sum() == 19
-    rows = texts.vectors[texts.known]
+    assert texts.known_mask.sum() == 19
+    rows = texts.vectors[texts.known_mask]
     possible = predictor.embed(held_out.texts)
     distances = np.abs(rows[:, None] - possible[None]).max(axis=2).min(axis=1)
     assert distances.max() < 1e-5
@@ -72,7 +72,7 @@ def test_texts_are_kept_apart_from_all_others(corpus, tiny_bert):
     splits = split_corpus(read_corpus(config.data), config.data, config.seed)
     plain = run_config(corpus, tiny_bert)
     without = split_corpus(read_corpus(plain.data), plain.data, plain.seed)
-    parts = [splits.train, splits.validation, splits.known, splits.test]
+    parts = [splits.train, splits.validation, splits.calibration, splits.test]
     texts = [text for part in parts for text in part.texts]
     assert len({*texts}) == len(texts)
     assert {*without.test.texts} == {*splits.test.texts}

@@ -26,11 +26,11 @@ def test_every_text_has_as_many_partners_of_its_label_as_of_others(labels, itera
     labels = np.array(labels)
     pairs = draw_pairs(labels, iterations, seed=1)
     assert len(pairs) == 2 * iterations * len(labels)
-    assert np.array_equal(labels[pairs.first] == labels[pairs.second], pairs.same == 1.0)
-    assert set(np.unique(pairs.same)) == {0.0, 1.0}
+    assert np.array_equal(labels[pairs.first] == labels[pairs.second], pairs.same_label == 1.0)
+    assert set(np.unique(pairs.same_label)) == {0.0, 1.0}
     assert (pairs.first != pairs.second).all()
     for row in range(len(labels)):
-        assert np.bincount(pairs.same[pairs.first == row].astype(int)).tolist() == [
+        assert np.bincount(pairs.same_label[pairs.first == row].astype(int)).tolist() == [
             iterations,
             iterations,
         ]
@@ -38,8 +38,8 @@ def test_every_text_has_as_many_partners_of_its_label_as_of_others(labels, itera
 
 def test_partners_are_drawn_evenly():
     pairs = draw_pairs(np.array([0, 0, 0, 1, 1, 1, 1]), 3000, seed=0)
-    first_alike = pairs.second[(pairs.first == 0) & (pairs.same == 1)]
-    first_other = pairs.second[(pairs.first == 0) & (pairs.same == 0)]
+    first_alike = pairs.second[(pairs.first == 0) & (pairs.same_label == 1)]
+    first_other = pairs.second[(pairs.first == 0) & (pairs.same_label == 0)]
     # five standard deviations of a count
     assert np.bincount(first_alike, minlength=7)[1:3] == pytest.approx(
         1500, abs=5 * np.sqrt(3000 / 4)
@@ -51,8 +51,8 @@ def test_partners_are_drawn_evenly():
 
 def test_a_text_alone_with_its_label_has_no_partner_of_it():
     pairs = draw_pairs(np.array([0, 0, 1]), 2, seed=0)
-    assert not ((pairs.first == 2) & (pairs.same == 1)).any()
-    assert ((pairs.first == 2) & (pairs.same == 0)).sum() == 2
+    assert not ((pairs.first == 2) & (pairs.same_label == 1)).any()
+    assert ((pairs.first == 2) & (pairs.same_label == 0)).sum() == 2
 
 
 def test_pairs_follow_from_the_seed():
@@ -109,7 +109,7 @@ def test_with_more_pairs_the_real_body_tells_labels_apart_better():
 
 def on_the_reviews(n, settings):
     """`similarities` of 60 held-out texts of the embedded corpus, before and after a step on n others."""
-    corpus = read_corpus(DataConfig(source="reviews")).pooled()
+    corpus = read_corpus(DataConfig(source="reviews")).join_splits()
     rows = numpy_generator(0, "test").permutation(len(corpus))
     train, held_out = corpus.take(rows[:n]), corpus.take(rows[540:])
     body = TrainableBody(Body(BodyConfig(model="minilm", device="cpu")))

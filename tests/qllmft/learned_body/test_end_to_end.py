@@ -47,7 +47,7 @@ def test_it_learns_and_every_weight_that_the_loss_sees_moves(tiny_bert, head):
     ), unmoved
     assert metrics[-1].train_loss < 0.7 * metrics[0].train_loss
     assert selection.score >= 0.8
-    assert evaluate(model.classifier, model.embedded(VALIDATION))[1] == selection.score
+    assert evaluate(model.classifier, model.embed_table(VALIDATION))[1] == selection.score
 
 
 def test_the_body_has_a_learning_rate_of_its_own(tiny_bert):

@@ -9,7 +9,7 @@ from small_bodies import DIMENSION, HEADS, table, trainable
 from torch.nn.functional import cross_entropy
 
 from qllmft.config import BodyConfig, ModelConfig
-from qllmft.embed.body import prompt_of
+from qllmft.embed.body import find_prompt
 from qllmft.heads import build_classifier
 from qllmft.training import EndToEnd
 from qllmft_backends import create
@@ -71,7 +71,7 @@ def test_the_bodys_own_prompt_comes_before_the_texts(tiny_bert):
     with_prompt = SimpleNamespace(
         prompts={"other": "no ", "ask": "not "}, default_prompt_name="ask"
     )
-    body.body.prompt = prompt_of(with_prompt, BodyConfig(model="minilm"))
+    body.body.prompt = find_prompt(with_prompt, BodyConfig(model="minilm"))
     assert body.body.prompt == "not "
     with torch.no_grad():
         assert not torch.allclose(body(["a good film"]), plain, atol=1e-3)

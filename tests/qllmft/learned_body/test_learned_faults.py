@@ -130,7 +130,7 @@ def test_a_full_disk_ends_a_run_of_a_learned_body_which_continues(
         sync(descriptor)
 
     def put(cache, texts, vectors):
-        with cache._explained():
+        with cache._explain_errors():
             raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as patch:

@@ -163,7 +163,7 @@ def test_a_configuration_of_peft_by_file(tiny_bert, tmp_path, given, expected):
     )
     body = TrainableBody(Body(body_of(tiny_bert, peft=str(file))), 3)
     assert body.n_parameters == expected
-    for parameter in body.trained():
+    for parameter in body.trainable_parameters():
         parameter.data += 0.1
     body.save(tmp_path / "adapter")
     again = BodyConfig(model=str(tiny_bert), device="cpu", adapter=str(tmp_path / "adapter"))

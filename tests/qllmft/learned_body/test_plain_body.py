@@ -64,7 +64,7 @@ def test_the_bits_are_those_of_sentence_transformers(tiny_bert, tmp_path, unit):
     assert isinstance(light.transformer, PlainBody)
     np.testing.assert_array_equal(light.encode(texts), whole.encode(texts))
     assert (light.dimension, light.longest) == (whole.dimension, whole.longest) == (8, 6)
-    assert light.truncated(texts) == whole.truncated(texts) > 0
+    assert light.count_truncated(texts) == whole.count_truncated(texts) > 0
 
 
 @pytest.mark.parametrize(

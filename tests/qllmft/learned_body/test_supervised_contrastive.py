@@ -9,8 +9,8 @@ import torch
 from small_bodies import run_config, table, trainable, write_corpus
 from stopped_runs import without_seconds
 
-from qllmft.config import SUPERVISED, ContrastiveConfig, RunConfig, parse_config
-from qllmft.config.body import MOST_WEIGHTS, TEMPERATURE
+from qllmft.config import SUPERVISED_DEFAULTS, ContrastiveConfig, RunConfig, parse_config
+from qllmft.config.body import MAX_FULLY_TRAINED_WEIGHTS, SUPERVISED_TEMPERATURE
 from qllmft.embed import Body
 from qllmft.events import StageAdvanced
 from qllmft.inference import Predictor
@@ -61,8 +61,10 @@ def test_texts_are_embedded_in_parts_of_like_length_to_the_same_loss(tiny_bert, 
     losses = []
     for size in (1, 4, 64):
         monkeypatch.setattr(module, "TEXTS_AT_ONCE", size)
-        losses.append(module._loss(body, TRAIN, SETTINGS, 0)[1](rows).item())
-    whole = supervised_loss(body(TRAIN.texts), torch.from_numpy(TRAIN.labels), TEMPERATURE)
+        losses.append(module._make_loss(body, TRAIN, SETTINGS, 0)[1](rows).item())
+    whole = supervised_loss(
+        body(TRAIN.texts), torch.from_numpy(TRAIN.labels), SUPERVISED_TEMPERATURE
+    )
     assert losses == pytest.approx([whole.item()] * 3)
 
 
@@ -90,7 +92,7 @@ def test_settings_that_are_not_given_are_the_chosen_ones():
         {"body": {"contrastive": {"loss": "supervised", "epochs": 2}}}, "the test"
     )
     assert config.body.contrastive == ContrastiveConfig(
-        **{**SUPERVISED, "loss": "supervised", "epochs": 2}
+        **{**SUPERVISED_DEFAULTS, "loss": "supervised", "epochs": 2}
     )
     assert config.body.learns
     assert (
@@ -132,7 +134,7 @@ def test_the_duration_that_is_announced_is_that_of_all_texts_of_all_epochs(
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
     texts = len(module.typical_texts(table(34)))
     monkeypatch.setattr(
-        of_runs, "seconds_of", lambda *_, **__: (texts / 4, 3 * texts / 4)
+        of_runs, "time_value_and_gradient", lambda *_, **__: (texts / 4, 3 * texts / 4)
     )  # 1 s each
     run_experiment(
         run_config(corpus, tiny_bert, body__contrastive=step),
@@ -201,11 +203,11 @@ def test_a_step_of_an_adapter_that_was_stopped_ends_in_the_same_bits(
 @pytest.mark.parametrize(
     ("given", "n_weights", "adapts"),
     [
-        ({"loss": "supervised"}, MOST_WEIGHTS, False),
-        ({"loss": "supervised"}, MOST_WEIGHTS + 1, True),
-        ({"loss": "supervised", "weights": "all"}, MOST_WEIGHTS + 1, False),
+        ({"loss": "supervised"}, MAX_FULLY_TRAINED_WEIGHTS, False),
+        ({"loss": "supervised"}, MAX_FULLY_TRAINED_WEIGHTS + 1, True),
+        ({"loss": "supervised", "weights": "all"}, MAX_FULLY_TRAINED_WEIGHTS + 1, False),
         ({"loss": "supervised", "weights": "lora"}, 1, True),
-        ({"iterations": 1}, MOST_WEIGHTS + 1, False),
+        ({"iterations": 1}, MAX_FULLY_TRAINED_WEIGHTS + 1, False),
     ],
 )
 def test_a_large_body_has_an_adapter_in_the_supervised_step(given, n_weights, adapts):

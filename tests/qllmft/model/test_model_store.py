@@ -14,7 +14,7 @@ from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.heads.surrogate import build_surrogate, least_surrogate_numbers
 from qllmft.model import StoredModel, load_model, save_model
-from qllmft.training import logits_of
+from qllmft.training import compute_logits
 from qllmft.versions import versions
 
 D = 8
@@ -68,13 +68,15 @@ def test_the_logits_are_the_same_to_the_last_bit(structure, tmp_path):
     model = stored(structure)
     save_model(tmp_path / "model", model)
     read = load_model(tmp_path)  # the run's folder; its folder ``model`` in the other tests
-    assert torch.equal(logits_of(read.classifier, X), logits_of(model.classifier, X))
+    assert torch.equal(compute_logits(read.classifier, X), compute_logits(model.classifier, X))
     assert not read.classifier.training
     for field in ("config", "body", "body_identity", "dimension", "label_names"):
         assert getattr(read, field) == getattr(model, field)
     # and they are not those of fresh weights
     fresh = build_classifier(model.config, D, len(model.label_names), seed=1)
-    assert not torch.allclose(logits_of(fresh, X), logits_of(model.classifier, X), atol=1e-2)
+    assert not torch.allclose(
+        compute_logits(fresh, X), compute_logits(model.classifier, X), atol=1e-2
+    )
 
 
 def test_what_is_on_disk(folder):
@@ -257,8 +259,8 @@ def test_what_differs_is_told(folder):
 
 def test_a_large_model_is_not_computed_on_loading(tmp_path, monkeypatch):
     save_model(tmp_path, stored())
-    monkeypatch.setattr("qllmft.model.MOST_QUBITS", 3)
-    monkeypatch.setattr("qllmft.model.logits_of", None)
+    monkeypatch.setattr("qllmft.model.MAX_CHECKED_QUBITS", 3)
+    monkeypatch.setattr("qllmft.model.compute_logits", None)
     load_model(tmp_path)
     save_model(tmp_path, stored())
     assert "check" not in json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))

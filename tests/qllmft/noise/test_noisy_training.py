@@ -11,7 +11,7 @@ from qllmft.config import ModelConfig, NoiseConfig
 from qllmft.heads import build_classifier, noisy_circuits, reseed, without_noise
 from qllmft.inference.circuits import model_circuits
 from qllmft.randomness import derive_seed
-from qllmft.training import Checkpoint, exact_score, fit, latent_vectors, logits_of, loop
+from qllmft.training import Checkpoint, compute_logits, exact_score, fit, latent_vectors, loop
 from qllmft.training.evaluation import evaluate
 from qllmft_backends import create
 
@@ -241,7 +241,7 @@ def test_the_encoder_is_asked_once_for_noisy_and_exact_answers(name, monkeypatch
     data = examples(1100, seed=3)  # more than one batch of an evaluation
     head = TrainedHead("head", model(NOISES[name]), SETTINGS, SEED)
     reseed(head.model, derive_seed(SEED, "prediction noise"))
-    noisy, exact = logits_of(head.model, data.x), exact_score(head.model, data)
+    noisy, exact = compute_logits(head.model, data.x), exact_score(head.model, data)
     asked, encoder = [], head.model.encoder.encoders[0]
     latent = encoder._latent
     monkeypatch.setattr(
@@ -254,4 +254,6 @@ def test_the_encoder_is_asked_once_for_noisy_and_exact_answers(name, monkeypatch
     # of other embeddings than those of the last prediction
     assert head.exact_score(data) == exact
     reseed(head.model, derive_seed(SEED, "prediction noise"))
-    assert torch.equal(logits_of(head.model, data.x, latent_vectors(head.model, data.x)), noisy)
+    assert torch.equal(
+        compute_logits(head.model, data.x, latent_vectors(head.model, data.x)), noisy
+    )

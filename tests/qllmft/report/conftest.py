@@ -46,7 +46,9 @@ def make_run(tmp_path):
         table = Table(tuple(texts or [f"{HOSTILE} {i}" for i in range(60)]), labels)
         others = {name: labels for name, _ in baselines}
         folder.write_predictions(
-            Predictions.of(CLASSIFICATION, LABELS, table, {"quantum head": answers, **others})
+            Predictions.from_answers(
+                CLASSIFICATION, LABELS, table, {"quantum head": answers, **others}
+            )
         )
         folder.write_result(
             RunRecord(

@@ -21,13 +21,13 @@ from qllmft.run.verdict import (
     advice,
     compare,
     comparison_rows,
-    unbeaten,
+    find_unbeaten,
     verdict,
 )
 from qllmft.tasks import CLASSIFICATION, REGRESSION
 from qllmft.tasks.accuracy import Accuracy, ClassScores, majority_share
 from qllmft.tasks.regression import TargetScores
-from qllmft.tasks.statistics import LEAST_P, BootstrapDifference, p_value
+from qllmft.tasks.statistics import SMALLEST_BOOTSTRAP_P, BootstrapDifference, p_value
 
 TOTAL = 10_000
 HEAD = 6_440  # right answers
@@ -87,7 +87,7 @@ BELOW = model("logistic regression (C = 1)", 6_200, 800, p=1e-4)
 def test_a_win_needs_every_baseline_of_its_size_and_the_best_one(baselines, gain, missing):
     head = HEAD_ROW if gain is None else replace(HEAD_ROW, without_circuit=control(gain))
     models = [head, *baselines]
-    assert unbeaten(models) == missing
+    assert find_unbeaten(models) == missing
     lines = verdict(models)
     assert lines.headline.startswith("Quantum head is better than ") == (not missing)
     if baselines[0] is SEARCHED and missing and BETTER_SVC not in baselines:
@@ -115,11 +115,13 @@ def simulated(random, n_texts, skills):
     answers = {f"M{i}": np.where(each, 0, 1) for i, each in enumerate(right)}
     rows = tuple(
         ModelResult(name, accuracy, 1, test=accuracy)
-        for name, accuracy in ((n, Accuracy.of(labels, a)) for n, a in answers.items())
+        for name, accuracy in ((n, Accuracy.from_answers(labels, a)) for n, a in answers.items())
     )
     data = DataRecord("a", "b", ("no", "yes"), {"test": n_texts})
     record = RunRecord("i", 0, data, BodyRecord("m", "i", 3), 1, rows)
-    return record.compared(Predictions(CLASSIFICATION, labels, answers, ("no", "yes"))).models
+    return record.with_differences(
+        Predictions(CLASSIFICATION, labels, answers, ("no", "yes"))
+    ).models
 
 
 @pytest.mark.parametrize(
@@ -149,12 +151,12 @@ def test_a_better_head_is_found():
 def test_a_small_p_is_below_a_thousandth_and_a_resampled_one_has_a_floor():
     labels = np.linspace(0, 1, 80)[:, None]
     other = np.random.default_rng(0).normal(size=labels.shape)
-    found = BootstrapDifference.of(REGRESSION.value, labels, labels, other)
-    assert found.p == LEAST_P == 1 / 1001
-    shown = [p_value(p) for p in (0.0, 7e-14, LEAST_P, 0.0012, 0.0498, 0.05, 0.0502)]
+    found = BootstrapDifference.from_answers(REGRESSION.value, labels, labels, other)
+    assert found.p == SMALLEST_BOOTSTRAP_P == 1 / 1001
+    shown = [p_value(p) for p in (0.0, 7e-14, SMALLEST_BOOTSTRAP_P, 0.0012, 0.0498, 0.05, 0.0502)]
     small = ["p < 0.001"] * 3
     assert shown == [*small, "p = 0.001", "p = 0.0498", "p = 0.050", "p = 0.050"]
-    scores = TargetScores.of(labels, labels), TargetScores.of(labels, other)
+    scores = TargetScores.from_answers(labels, labels), TargetScores.from_answers(labels, other)
     models = [
         ModelResult("quantum head", scores[0], 1, test=scores[0]),
         ModelResult(
@@ -178,16 +180,16 @@ def recorded(train_majority, few=40, many=60):
     models = tuple(
         ModelResult(
             name,
-            Accuracy.of(labels, given),
+            Accuracy.from_answers(labels, given),
             1,
-            test=Accuracy.of(labels, given),
+            test=Accuracy.from_answers(labels, given),
             test_classes=CLASSIFICATION.by_class(labels, given, 2),
             balanced=data.balanced,
         )
         for name, given in answers.items()
     )
     record = RunRecord("i", 0, data, BodyRecord("m", "i", 3), 1, models)
-    return record.compared(Predictions(CLASSIFICATION, labels, answers, ("no", "yes")))
+    return record.with_differences(Predictions(CLASSIFICATION, labels, answers, ("no", "yes")))
 
 
 @pytest.mark.public_report(

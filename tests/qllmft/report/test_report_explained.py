@@ -20,7 +20,7 @@ def test_a_page_explains_as_many_mistakes_as_were_asked_for(trained_run, tmp_pat
         json.dumps(answers | {"mistakes": [mistake, mistake | {"text": "other"}]}), encoding="utf-8"
     )
     model = Predictor.load(run)
-    found = explain_text(model, TEXT, lambda: TrainingTexts.of(model, run))
+    found = explain_text(model, TEXT, lambda: TrainingTexts.load(model, run))
     assert "nearest training text" not in write_report(run).read_text(encoding="utf-8")
     cli("report", run, "--explain 1")
     page = (run / "report.html").read_text(encoding="utf-8")

@@ -153,7 +153,7 @@ def test_a_reliability_diagram_has_a_line_for_each_model_with_probabilities(make
     folder = make_run()
     record = folder.read_result()
     certain = np.array([[0.9, 0.1, 0.0], [0.2, 0.6, 0.2]])
-    found = Calibration.of(certain, np.array([0, 0]))
+    found = Calibration.from_probabilities(certain, np.array([0, 0]))
     head = replace(record.head, test_calibration=found, settings={"temperature": 1.5})
     first, *others = record.models[1:]
     folder.write_result(
@@ -180,7 +180,9 @@ def test_the_note_names_the_intervals_of_uneven_labels(make_run):
 def test_mistakes_are_bounded_and_spread():
     labels = np.zeros(101, np.int64)
     table = Table(tuple(f"{i} " + "x" * 5000 for i in range(101)), labels)
-    answers = Predictions.of(CLASSIFICATION, ("a", "b"), table, {"head": np.ones(101, np.int64)})
+    answers = Predictions.from_answers(
+        CLASSIFICATION, ("a", "b"), table, {"head": np.ones(101, np.int64)}
+    )
     shown = [int(mistake.text.split()[0]) for mistake in answers.mistakes]
     assert len(shown) == len(set(shown)) == 20
     assert (shown[0], shown[-1]) == (0, 100)

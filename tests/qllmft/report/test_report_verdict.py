@@ -194,12 +194,12 @@ def recorded(**answers):
     kept = {name: given for name, (_, given) in answers.items()}
     models = []
     for name, given in kept.items():
-        accuracy = Accuracy.of(labels, given)
+        accuracy = Accuracy.from_answers(labels, given)
         classes = CLASSIFICATION.by_class(labels, given, 2)
         models.append(ModelResult(name, accuracy, 1, test=accuracy, test_classes=classes))
     data = DataRecord("a", "b", ("no", "yes"), {"test": len(labels)})
     record = RunRecord("i", 0, data, BodyRecord("m", "i", 3), 1, tuple(models))
-    return record.compared(Predictions(CLASSIFICATION, labels, kept, ("no", "yes")))
+    return record.with_differences(Predictions(CLASSIFICATION, labels, kept, ("no", "yes")))
 
 
 def test_uneven_labels_are_compared_by_balanced_accuracy():

@@ -27,5 +27,8 @@ if __name__ == "__main__":
     loop.CHECKPOINT_EVERY_S = -1.0  # after every epoch
     vectors.embed = HashBody()
     run_tracked(
-        config(Path(sys.argv[1])), Path(sys.argv[2]), within_the_epoch, Tracking.of(sys.argv[4:])
+        config(Path(sys.argv[1])),
+        Path(sys.argv[2]),
+        within_the_epoch,
+        Tracking.from_names(sys.argv[4:]),
     )

@@ -62,11 +62,11 @@ def test_scores_class_by_class_are_scikit_learns(confusion):
     true, predicted = np.nonzero(counts)
     repeats = counts[true, predicted]
     y_true, y_pred = np.repeat(true, repeats), np.repeat(predicted, repeats)
-    scores = ClassScores.of(counts)
+    scores = ClassScores.from_confusion(counts)
     assert scores.balanced == pytest.approx(balanced_accuracy_score(y_true, y_pred))
     assert scores.macro_f1 == pytest.approx(f1_score(y_true, y_pred, average="macro"))
     assert scores.majority == np.bincount(y_true).max() / len(y_true)
-    assert scores.constant == (len(set(y_pred)) == 1)
+    assert scores.is_constant == (len(set(y_pred)) == 1)
     assert scores.uneven == (scores.majority > 0.6)
 
 
@@ -96,7 +96,7 @@ def test_the_balanced_difference_is_that_of_scikit_learns_scores():
     random = np.random.default_rng(3)
     labels, first, second = random.integers(3, size=(3, 90))
     expected = balanced_accuracy_score(labels, first) - balanced_accuracy_score(labels, second)
-    assert BalancedDifference.of(labels, first, second).value == pytest.approx(expected)
+    assert BalancedDifference.from_answers(labels, first, second).value == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("texts", [(8, 2), (100, 20), (300, 60, 20)])
@@ -117,7 +117,7 @@ def test_a_bootstrap_with_few_other_answers_is_no_narrower_than_that_of_accuraci
     labels = np.zeros((50, 2), dtype=np.int64)
     other = labels.copy()
     other[:differ, 0] = 1
-    low, high = BootstrapDifference.of(
+    low, high = BootstrapDifference.from_answers(
         lambda true, given: float((true == given).all(axis=1).mean()), labels, labels, other
     ).interval
     least = TextDifference(differ - differ // 2, differ // 2, 50).interval

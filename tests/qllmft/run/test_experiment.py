@@ -25,7 +25,7 @@ from qllmft.heads import build_classifier
 from qllmft.model import load_model
 from qllmft.run import RunFolder, run_experiment, vectors
 from qllmft.tasks.accuracy import Accuracy
-from qllmft.training import logits_of
+from qllmft.training import compute_logits
 from qllmft.versions import versions
 
 TEST_SIZE = 2 * 35 - 2 * PER_LABEL
@@ -116,7 +116,9 @@ def test_its_figures_can_be_had_again_from_what_is_on_disk(corpus, out):
         == (2 * 3 + 1) + 3 * 3 + 4 * 2
     )
     for name in ("validation", "test"):
-        predicted = logits_of(model.classifier, torch.from_numpy(x[name])).argmax(dim=1).numpy()
+        predicted = (
+            compute_logits(model.classifier, torch.from_numpy(x[name])).argmax(dim=1).numpy()
+        )
         assert head[name]["right"] == (predicted == getattr(splits, name).labels).sum()
     by_hand = SVC(**svc["settings"]).fit(x["train"], splits.train.labels)
     for name in ("validation", "test"):

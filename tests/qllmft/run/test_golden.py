@@ -11,7 +11,7 @@ from qllmft.errors import UserError
 from qllmft.inference.verification import verify_run
 from qllmft.model import load_model
 from qllmft.run import RunFolder
-from qllmft.training import logits_of
+from qllmft.training import compute_logits
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"
 LOGITS = [  # of sin j·i at sample j, entry i, both from 1; when the folder was written
@@ -24,7 +24,9 @@ LOGITS = [  # of sin j·i at sample j, entry i, both from 1; when the folder was
 def test_the_model_gives_the_logits_that_it_gave():
     model = load_model(GOLDEN)
     x = torch.from_numpy(np.sin(np.outer([1, 2, 3], np.arange(1, 9)))).float()
-    np.testing.assert_allclose(logits_of(model.classifier, x).detach().numpy(), LOGITS, atol=1e-5)
+    np.testing.assert_allclose(
+        compute_logits(model.classifier, x).detach().numpy(), LOGITS, atol=1e-5
+    )
     assert (model.label_names, model.dimension, model.checked) == (("bad", "good"), 8, False)
     assert model.classifier.n_parameters == 26
 
@@ -53,4 +55,4 @@ def test_a_row_of_a_run_whose_models_are_gone_is_refused_with_the_remedy(name, t
     run = RunFolder(shutil.copytree(GOLDEN, tmp_path / "run"))
     shutil.rmtree(run.model_folder)
     with pytest.raises(UserError, match=r"has kept no model\. Copy the folder again"):
-        run.model_of(name)
+        run.find_model(name)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from qllmft.campaign.file import load_space
-from qllmft.campaign.sweep import estimate, make_sweep
+from qllmft.campaign.sweep import estimate_epoch_times, make_sweep
 from qllmft.config import parse_config
 from qllmft.errors import UserError
 from qllmft.run import SharedInputs, needs
@@ -43,7 +43,7 @@ def test_a_search_is_the_sum_of_its_structures(monkeypatch, tiny_body, tmp_path)
         "body.model": str(tiny_body),
     }
     plan = make_sweep(load_space("table-06"), "grid", overrides, seeds=2)
-    found = estimate(plan, SharedInputs())
+    found = estimate_epoch_times(plan, SharedInputs())
     assert [config.model.n_qubits for config, _, _ in found] == [10, 12, 14, 16, 18]
     assert {(epochs, seconds) for _, epochs, seconds in found} == {(6 * 2 * 800, 2.0)}
     assert {(d, k, sizes["train"]) for d, k, sizes in timed} == {(16, 2, 17)}

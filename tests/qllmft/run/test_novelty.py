@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from qllmft.config import BodyConfig
 from qllmft.errors import UserError
-from qllmft.run.novelty import DISTANCES, FILE, REFERENCES, Novelty
+from qllmft.run.novelty import FILE, MAX_DISTANCES, MAX_REFERENCES, Novelty
 from qllmft.run.vectors import Vectors
 from qllmft.training import Examples
 
@@ -26,28 +26,31 @@ def vectors(n=60, held=40, d=6, seed=0):
 
 def test_the_distance_is_that_of_the_nearest_training_text():
     given = vectors()
-    found = Novelty.of(given, 0)
+    found = Novelty.from_vectors(given, 0)
     x = np.random.default_rng(3).normal(size=(9, 6)).astype(np.float32)
     nearest = cosine_similarity(x, given.train.x.numpy()).max(axis=1)
     np.testing.assert_allclose(found.distance(x), 1 - nearest, atol=1e-5)
-    assert found.unlike(-given.train.x.numpy()[:5], 0.05).all(), "opposite directions"
-    assert not found.unlike(given.train.x.numpy(), 0.05).any()
+    assert found.out_of_distribution(-given.train.x.numpy()[:5], 0.05).all(), "opposite directions"
+    assert not found.out_of_distribution(given.train.x.numpy(), 0.05).any()
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.25, 0.5])
 def test_at_most_the_share_of_the_validation_texts_is_marked(share):
-    found = Novelty.of(vectors(), 0)
-    marked = found.unlike(vectors().validation.x.numpy(), share).mean()
-    assert marked == found.marked(share)
+    found = Novelty.from_vectors(vectors(), 0)
+    marked = found.out_of_distribution(vectors().validation.x.numpy(), share).mean()
+    assert marked == found.marked_share(share)
     assert share - 1 / 40 < marked <= share
 
 
 def test_many_texts_are_drawn_and_the_file_is_small(tmp_path):
-    found = Novelty.of(vectors(3_000, 5_000), 1)
-    assert (found.references.shape, found.distances.shape) == ((REFERENCES, 6), (DISTANCES,))
+    found = Novelty.from_vectors(vectors(3_000, 5_000), 1)
+    assert (found.references.shape, found.distances.shape) == (
+        (MAX_REFERENCES, 6),
+        (MAX_DISTANCES,),
+    )
     found.save(tmp_path)
     read = Novelty.load(tmp_path, "a body", 6)
-    assert read.calibration.shape == (REFERENCES, 6)
+    assert read.calibration.shape == (MAX_REFERENCES, 6)
     for name in ("references", "distances", "calibration"):
         np.testing.assert_array_equal(getattr(read, name), getattr(found, name))
 
@@ -55,10 +58,12 @@ def test_many_texts_are_drawn_and_the_file_is_small(tmp_path):
 def test_calibration_texts_are_the_validation_texts_unless_others_are_kept_apart():
     texts = vectors()
     validation = texts.validation.x.numpy()
-    np.testing.assert_array_equal(Novelty.of(texts, 0).calibration, validation)
+    np.testing.assert_array_equal(Novelty.from_vectors(texts, 0).calibration, validation)
     apart = replace(texts, calibration=-validation[:25])
-    np.testing.assert_array_equal(Novelty.of(apart, 0).calibration, -validation[:25])
-    assert Novelty.of(replace(texts, calibration=validation[:0]), 0).calibration.shape == (0, 6)
+    np.testing.assert_array_equal(Novelty.from_vectors(apart, 0).calibration, -validation[:25])
+    assert Novelty.from_vectors(
+        replace(texts, calibration=validation[:0]), 0
+    ).calibration.shape == (0, 6)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +71,7 @@ def test_calibration_texts_are_the_validation_texts_unless_others_are_kept_apart
     [("another", 6, "of another body"), ("a body", 7, "cannot be read: its shapes are")],
 )
 def test_a_file_of_another_body_is_refused(tmp_path, identity, dimension, message):
-    Novelty.of(vectors(), 0).save(tmp_path)
+    Novelty.from_vectors(vectors(), 0).save(tmp_path)
     with pytest.raises(UserError, match=message):
         Novelty.load(tmp_path, identity, dimension)
 
@@ -74,7 +79,7 @@ def test_a_file_of_another_body_is_refused(tmp_path, identity, dimension, messag
 def test_a_file_that_is_missing_or_cut_short_is_named(tmp_path):
     with pytest.raises(UserError, match="leave --novelty out"):
         Novelty.load(tmp_path, "a body", 6)
-    Novelty.of(vectors(), 0).save(tmp_path)
+    Novelty.from_vectors(vectors(), 0).save(tmp_path)
     file = tmp_path / FILE
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(UserError, match=f"{FILE} cannot be read"):

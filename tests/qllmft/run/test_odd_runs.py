@@ -13,13 +13,13 @@ from qllmft.config import ModelConfig
 from qllmft.heads import build_classifier
 from qllmft.inference import Predictor, export, verification
 from qllmft.inference.circuits import model_circuits
-from qllmft.inference.export import ExportRequest, encoder_of
+from qllmft.inference.export import ExportRequest, export_encoder
 from qllmft.inference.measurement import measure
 from qllmft.inference.verification import verify_run
 from qllmft.model import load_model
 from qllmft.report import write_report
 from qllmft.run import RunFolder, run_experiment
-from qllmft.training import logits_of
+from qllmft.training import compute_logits
 from qllmft_backends import Expectations, create
 
 MODEL = {
@@ -96,7 +96,7 @@ def test_exact_backends_run_two_circuits_a_text_and_encoder_and_answer_as_the_mo
     assert request.parameters.shape == (2 * len(X), 7 + 18)
     options = {"dtype": "float64"} if name == "adjoint" else {}
     found = measure(request, backend_named(name, **options))
-    expected = torch.softmax(logits_of(model, torch.from_numpy(X)), dim=1)
+    expected = torch.softmax(compute_logits(model, torch.from_numpy(X)), dim=1)
     np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
     assert found.values.shape == (len(X), 2 * 3)
     bound = [Statevector(request.circuit.assign_parameters(row)) for row in request.parameters]
@@ -195,7 +195,7 @@ def test_both_circuits_of_a_text_are_exported(run, monkeypatch):
     model = load_model(run)
     monkeypatch.setattr(export, "embedding", lambda *_: torch.from_numpy(X[:1]))
     asked = [ExportRequest(part="encoder", text="a text", minus=minus) for minus in (False, True)]
-    states = [Statevector(encoder_of(model, each)).probabilities() for each in asked]
+    states = [Statevector(export_encoder(model, each)).probabilities() for each in asked]
     signs = 1 - 2 * (np.arange(8)[None] >> np.arange(3)[:, None] & 1)
     with torch.no_grad():
         expected = model.classifier.encoder(torch.from_numpy(X[:1]))[0]

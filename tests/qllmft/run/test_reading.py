@@ -13,7 +13,7 @@ from qllmft.run.vectors import embed_tables
 
 @pytest.fixture(scope="module")
 def minilm():
-    return Reader.of(BodyConfig(model="minilm"))
+    return Reader.for_body(BodyConfig(model="minilm"))
 
 
 def table(*texts):
@@ -69,17 +69,17 @@ def test_texts_that_are_cut_are_counted_although_they_are_in_the_cache(minilm, t
 
 
 def test_a_prompt_takes_room():
-    prompted = Reader.of(BodyConfig(model="minilm", prompt="query: "))
-    assert [reading.cut for reading in prompted.read(["lamp " * 252, "lamp " * 253])] == [
+    prompted = Reader.for_body(BodyConfig(model="minilm", prompt="query: "))
+    assert [reading.cut for reading in prompted.read_texts(["lamp " * 252, "lamp " * 253])] == [
         False,
         True,
     ]
 
 
 def test_nothing_is_cut_from_means_over_parts():
-    whole = Reader.of(BodyConfig(model="minilm", long_texts="mean"))
-    assert not next(whole.read(["lamp " * 999])).cut
+    whole = Reader.for_body(BodyConfig(model="minilm", long_texts="mean"))
+    assert not next(whole.read_texts(["lamp " * 999])).cut
 
 
 def test_a_body_that_is_not_on_this_machine_has_no_reader():
-    assert Reader.of(BodyConfig(model="no-such/body")) is None
+    assert Reader.for_body(BodyConfig(model="no-such/body")) is None

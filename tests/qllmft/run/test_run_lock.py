@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qllmft.errors import UserError
-from qllmft.run.lock import HOLDER, RunBusyError, sole_use
+from qllmft.run.lock import HOLDER_FILE, RunBusyError, sole_use
 
 
 def test_a_second_one_is_told_who_has_the_run(tmp_path):
@@ -45,7 +45,7 @@ def test_a_folder_that_is_taken_away_while_it_is_made_is_made_again(tmp_path, mo
 
     monkeypatch.setattr(Path, "mkdir", mkdir)
     with sole_use(tmp_path / "run", None):
-        assert (tmp_path / "run" / HOLDER).exists()
+        assert (tmp_path / "run" / HOLDER_FILE).exists()
 
 
 @pytest.mark.parametrize("occupy", [Path.touch, lambda path: path.symlink_to("nowhere")])
@@ -104,7 +104,7 @@ def test_the_system_takes_the_lock_back_from_the_dead(tmp_path):
     thread = threading.Timer(0.3, process.kill)
     thread.start()
     with sole_use(tmp_path / "run", waited.append):
-        assert (tmp_path / "run" / HOLDER).exists()
+        assert (tmp_path / "run" / HOLDER_FILE).exists()
     process.join()
     assert waited == [f"{waited[0].partition('; ')[0]}; waiting for it"]
     assert f"process {process.pid} on" in waited[0]
@@ -127,8 +127,8 @@ def test_a_pipe_or_a_device_in_the_place_of_a_lock_is_an_error_at_once(tmp_path,
 )
 def test_the_holder_of_a_lock_is_not_read_from_a_pipe_or_a_device(tmp_path, make):
     with sole_use(tmp_path, None):
-        (tmp_path / HOLDER).unlink()
-        make(tmp_path / HOLDER)
+        (tmp_path / HOLDER_FILE).unlink()
+        make(tmp_path / HOLDER_FILE)
         with (
             pytest.raises(RunBusyError, match="worked on by another process"),
             sole_use(tmp_path, None),

@@ -45,7 +45,7 @@ def test_a_body_that_changed_embeds_all_texts_again(corpus):
 
 
 def test_embeddings_beyond_the_limit_are_not_kept(corpus, monkeypatch):
-    monkeypatch.setattr(setup, "MOST_BYTES", 7)
+    monkeypatch.setattr(setup, "MAX_MEMORY_BYTES", 7)
     shared, body, compute = SharedInputs(), config(corpus).body, HashBody()
     for _ in range(2):
         assert len(shared.embed(["a"], body, lambda texts: compute(texts, body)).vectors) == 1

@@ -19,7 +19,7 @@ def two_tracked_runs(corpus, tmp_path):
     """Return a function that does two runs of a campaign's folder with one tracker."""
 
     def do(name):
-        tracking = Tracking.of(name)
+        tracking = Tracking.from_names(name)
         runs = tmp_path / "table2" / "runs"
         changed = [config(corpus), config(corpus).model_copy(update={"seed": 1})]
         plan = Plan([PlannedRun(each, f"run {each.seed}") for each in changed])
@@ -60,7 +60,7 @@ def test_tensorboard_has_hyperparameters_and_final_numbers(corpus, out, tmp_path
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-    outcome = run_tracked(config(corpus), out, ignore, Tracking.of("tensorboard"))
+    outcome = run_tracked(config(corpus), out, ignore, Tracking.from_names("tensorboard"))
     events = EventAccumulator(str(out / "tensorboard")).Reload()
     content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     start = HParamsPluginData.FromString(content).session_start_info.hparams
@@ -84,7 +84,7 @@ def test_mlflow_has_a_database_by_default_and_a_folder_is_refused_before_any_wor
     with pytest.raises(
         UserError, match="refuses; set MLFLOW_TRACKING_URI to a database, such as sq"
     ):
-        Tracking.of("mlflow")
+        Tracking.from_names("mlflow")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.chdir(tmp_path)
     # of an older MLflow, which would be taken as the store

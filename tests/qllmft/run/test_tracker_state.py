@@ -35,4 +35,4 @@ def test_a_link_in_a_run_is_not_sent(tmp_path):
     listener = tracking.TrackingListener(
         RunConfig(), tmp_path / "run", Tracking(files=True), ignore
     )
-    assert listener.files() == [tmp_path / "run" / "result.json"]
+    assert listener.files_to_send() == [tmp_path / "run" / "result.json"]

@@ -12,7 +12,7 @@ from tiny_runs import assert_same, config, settings
 from wandb_file import wandb_records
 
 from qllmft.api import train
-from qllmft.campaign.executors import do_run
+from qllmft.campaign.executors import execute_run
 from qllmft.campaign.runs import PlannedRun
 from qllmft.config.settings import flat
 from qllmft.errors import UserError
@@ -115,8 +115,8 @@ def assert_told_once(name, tmp_path, outcome):
 
 @pytest.mark.parametrize("name", REAL)
 def test_an_interrupted_run_goes_on_as_one_run_of_the_tracker(corpus, out, tmp_path, name):
-    assert run_tracked(config(corpus), out, Stop(2), Tracking.of(name)).record is None
-    outcome = run_tracked(config(corpus), out, ignore, Tracking.of(name))
+    assert run_tracked(config(corpus), out, Stop(2), Tracking.from_names(name)).record is None
+    outcome = run_tracked(config(corpus), out, ignore, Tracking.from_names(name))
     assert_told_once(name, tmp_path, outcome)
     untracked = run_experiment(config(corpus), tmp_path / "untracked")
     assert without_seconds(outcome.record.to_json()) == without_seconds(untracked.record.to_json())
@@ -134,7 +134,7 @@ def test_a_killed_run_goes_on_to_the_same_bits_and_no_epoch_is_told_twice(
     assert ([m.epoch for m in folder.metrics()], folder.checkpoint.epochs_done()) == ([1, 2, 3], 2)
     with folder.metrics_file.open("a") as file:
         file.write('{"epoch": 4, "train_lo')  # as if it had been killed within the next line
-    outcome = run_tracked(config(corpus), out, ignore, Tracking.of(names))
+    outcome = run_tracked(config(corpus), out, ignore, Tracking.from_names(names))
     for name in names:
         assert_told_once(name, tmp_path, outcome)
     assert_same(folder, run_experiment(config(corpus), tmp_path / "whole"))
@@ -147,7 +147,7 @@ def test_a_failing_tracker_costs_a_warning_and_no_other_tracker(
     register("tracker", "failing", type("Failing", (Noted,), {"calls": [], "fails_at": fails_at}))
     try:
         with pytest.warns(TrackerWarning) as warned:
-            outcome = run_tracked(config(corpus), out, ignore, Tracking.of("failing,noted"))
+            outcome = run_tracked(config(corpus), out, ignore, Tracking.from_names("failing,noted"))
     finally:
         TRACKERS.unregister("failing")
     (text,) = [str(warning.message) for warning in warned]
@@ -161,8 +161,8 @@ def test_a_failing_tracker_costs_a_warning_and_no_other_tracker(
 
 def test_a_tracker_that_comes_later_is_told_what_it_missed(corpus, out, noted):
     run_experiment(config(corpus), out, Stop(2))
-    run_tracked(config(corpus), out, Stop(2), Tracking.of("noted"))
-    run_tracked(config(corpus), out, ignore, Tracking.of("noted"))
+    run_tracked(config(corpus), out, Stop(2), Tracking.from_names("noted"))
+    run_tracked(config(corpus), out, ignore, Tracking.from_names("noted"))
     assert noted.calls == [
         *(("start", None), ("epoch", 1), ("epoch", 2), ("aborted",)),
         *(("start", "a key"), ("epoch", 3), ("epoch", 4), ("end", True, [])),
@@ -172,7 +172,7 @@ def test_a_tracker_that_comes_later_is_told_what_it_missed(corpus, out, noted):
 def test_runs_of_a_queue_and_the_test_of_a_winner(corpus, tmp_path, noted):
     for read_test in (False, True, True):
         planned = PlannedRun(config(corpus), "a run", read_test)
-        do_run(planned, tmp_path, ignore, Tracking.of(["noted"]))
+        execute_run(planned, tmp_path, ignore, Tracking.from_names(["noted"]))
     assert noted.calls == [
         *(("start", None), *EPOCHS, ("end", False, [])),
         *(("start", "a key"), ("end", True, [])),
@@ -180,7 +180,7 @@ def test_runs_of_a_queue_and_the_test_of_a_winner(corpus, tmp_path, noted):
 
 
 def test_files_are_sent_where_asked_for_and_small(corpus, out, noted, monkeypatch):
-    monkeypatch.setattr(tracking, "LARGEST_FILE", 20_000)
+    monkeypatch.setattr(tracking, "MAX_FILE_BYTES", 20_000)
     events = []
     tree = flat(settings(corpus)) | {"baselines.names": []}
     given = {name.replace(".", "__"): v for name, v in tree.items() if name != "data.source"}
@@ -207,7 +207,7 @@ def test_what_is_refused_before_any_work(monkeypatch, asked, files, message):
     for name in REAL:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UserError) as error:
-        Tracking.of(asked, files=files)
+        Tracking.from_names(asked, files=files)
     assert message in str(error.value)
 
 
@@ -228,14 +228,16 @@ def test_a_tracker_that_takes_models_gets_one_if_files_are_asked_for(corpus, out
 
     register("tracker", "models", Models)
     try:
-        sent = Tracking.of("models", files=True)
+        sent = Tracking.from_names("models", files=True)
         run_tracked(config(corpus), out, ignore, sent, pack=pack)
         assert [call[0] for call in Models.calls[-2:]] == ["model", "end"]
         assert Models.calls[-2] == ("model", ["model.json"])
         events = []
         run_tracked(config(corpus), tmp_path / "b", events.append, sent, pack=fail)
         assert Message("The model is not logged: the body is gone.") in events
-        run_tracked(config(corpus), tmp_path / "c", ignore, Tracking.of("models"), pack=pack)
+        run_tracked(
+            config(corpus), tmp_path / "c", ignore, Tracking.from_names("models"), pack=pack
+        )
         assert [call[0] for call in Models.calls].count("model") == 1
     finally:
         TRACKERS.unregister("models")

@@ -78,7 +78,7 @@ def test_scores_and_probabilities_of_the_head_are_those_of_the_runs_of_its_folds
     log_p = np.zeros((len(splits.train), 2))
     distances = []
     for fold in range(FOLDS):
-        part = splits.of_fold(fold)
+        part = splits.take_fold(fold)
         place = tmp_path / f"data-{fold}"
         place.mkdir()
         for name, table in (
@@ -155,7 +155,7 @@ def test_support_vectors_have_the_scale_of_their_folds(corpus, outcome):
     splits, scales = splits_of(corpus), []
     c = outcome.record.model("SVC").settings["C"]
     for fold in range(FOLDS):
-        part, best = splits.of_fold(fold), None
+        part, best = splits.take_fold(fold), None
         for strength in (0.5, 1.0, 5.0):
             fitted = SVC(C=strength).fit(vectors_of(part.train), part.train.labels)
             score = fitted.score(vectors_of(part.validation), part.validation.labels)

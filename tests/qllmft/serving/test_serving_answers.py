@@ -114,7 +114,7 @@ def test_without_its_texts_a_run_explains_by_words_and_names_no_path(
     def missing(*_):
         raise UserError(f"there is no file in {trained_run}.")
 
-    monkeypatch.setattr(TrainingTexts, "of", missing)
+    monkeypatch.setattr(TrainingTexts, "load", missing)
     with client(served()) as page:
         found = checked(page, "/explain", {"text": "a good film"})
         facts = page.get("/health").text

@@ -47,7 +47,7 @@ def begun(batches, model, first="first"):
 
 
 def test_requests_that_wait_are_one_batch(slow):
-    with Batches(slow, most=4, waiting=100) as batches:
+    with Batches(slow, most_texts=4, waiting=100) as batches:
         first = begun(batches, slow)
         others = [batches.answer([f"{i}", f"{i}'"]) for i in range(3)]
         explained = batches.explain("why")
@@ -65,7 +65,7 @@ def test_requests_that_wait_are_one_batch(slow):
 )
 def test_an_error_is_that_of_the_request_that_caused_it(error, failing):
     model = Slow(error)
-    with Batches(model, most=10, waiting=100) as batches:
+    with Batches(model, most_texts=10, waiting=100) as batches:
         first = begun(batches, model)
         others = [batches.answer([text]) for text in ("a", "bad", "c")]
         model.go.set()
@@ -76,7 +76,7 @@ def test_an_error_is_that_of_the_request_that_caused_it(error, failing):
 
 
 def test_more_than_may_wait_is_refused_and_the_end_answers_those_that_wait(slow):
-    with Batches(slow, most=4, waiting=3) as batches:
+    with Batches(slow, most_texts=4, waiting=3) as batches:
         first = begun(batches, slow)
         waits = [batches.answer(["a"]), batches.answer(["b", "c"])]
         with pytest.raises(NotTakenError, match="too many texts wait") as full:
@@ -100,8 +100,8 @@ def test_a_batch_without_end_makes_the_state_stuck_unless_a_service_is_slow(monk
     model = Slow()
     model.backend = None
     monkeypatch.setattr("qllmft.serving.batches._STUCK_S", 0.05)
-    with Batches(model, most=1, waiting=10) as batches:
-        monkeypatch.setattr(batches, "_seconds_each", 0.0)
+    with Batches(model, most_texts=1, waiting=10) as batches:
+        monkeypatch.setattr(batches, "_seconds_per_text", 0.0)
         first = begun(batches, model)
         time.sleep(0.1)
         assert batches.status == "ok"  # nobody waits

@@ -74,10 +74,10 @@ def test_the_readme_has_the_numbers_of_the_records():
         name: [row["right"][name] / row["texts"] for row in runs]
         for name in ("quantum head", "logistic regression (C = 1)")
     }
-    mean = MeanInterval.of(shares["quantum head"])
+    mean = MeanInterval.from_values(shares["quantum head"])
     assert default[1] == f"{runs[0]['parameters']:,}"
     assert default[2] == f"{100 * mean.mean:.2f} ± {100 * mean.half_width:.2f} %"
-    found = PairedDifference.of(*shares.values())
+    found = PairedDifference.from_values(*shares.values())
     low, high = sorted(-100 * end for end in found.interval)
     said = f"{-100 * found.mean:.2f} points below logistic regression on its own seeds [{low:.2f}, {high:.2f}]"
     assert said in "\n".join(lines)
@@ -221,7 +221,7 @@ def test_low_rank_is_named_as_the_weak_baseline_that_it_is():
 @pytest.mark.parametrize("name", ["paper-size", "paper-size-tuned", "accuracy", "frozen-or-tuned"])
 def test_the_page_has_the_texts_on_which_no_setting_was_chosen_in_a_column_of_their_own(name):
     """A seed's drawn texts are independent, so that 8 of 512 leave a share of (1 - 512 / 9613)^8."""
-    record, predictions = read_study(RECORDS / name), StudyPredictions.read(RECORDS / name)
+    record, predictions = read_study(RECORDS / name), StudyPredictions.from_folder(RECORDS / name)
     page = (ROOT / "docs" / "results" / f"{name}.md").read_text("utf-8")
     assert "No test text was read" not in page
     share = 1 - (1 - 512 / 9613) ** len(record.choosing_seeds)
@@ -232,7 +232,7 @@ def test_the_page_has_the_texts_on_which_no_setting_was_chosen_in_a_column_of_th
         for seed in record.seeds:
             test = predictions.answers["test", seed]
             pairs = zip(test.texts.tolist(), test.labels, test.answers[row.label], strict=True)
-            right = [int(a == b) for text, a, b in pairs if not predictions.drawn[text]]
+            right = [int(a == b) for text, a, b in pairs if not predictions.choosing_mask[text]]
             scores.append(sum(right) / len(right))
         assert row.test_apart == pytest.approx(scores)
         (line,) = [each for each in page.splitlines() if each.startswith(f"| {row.label} | ")][:1]

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from qllmft.campaign.runs import FinishedRun, best, collect, ranked
+from qllmft.campaign.runs import FinishedRun, best, collect, rank
 from qllmft.run import RunFolder
 
 
@@ -30,7 +30,7 @@ def result(name, validation, loss=(0.5,), parameters=(100,)):
     ],
 )  # fmt: skip
 def test_accuracy_then_loss_then_parameters_then_order(results, order):
-    assert [each.name for each in ranked(results)] == order
+    assert [each.name for each in rank(results)] == order
     assert best(results).name == order[0]
 
 

@@ -14,7 +14,7 @@ from qllmft.campaign.file import load_study
 from qllmft.campaign.record import read_study, write_record
 from qllmft.campaign.study_plan import study_runs
 from qllmft.campaign.verdict import verdict
-from qllmft.config import SUPERVISED
+from qllmft.config import SUPERVISED_DEFAULTS
 from qllmft.report import write_study_table
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -123,7 +123,7 @@ def test_the_chosen_settings_are_the_best_that_were_tried():
         "tried"
     ]
     best = max(tried, key=lambda each: each["right"])
-    assert {name: best[name] for name in SUPERVISED} == SUPERVISED
+    assert {name: best[name] for name in SUPERVISED_DEFAULTS} == SUPERVISED_DEFAULTS
     page = (DOCS / "decisions" / "0012-contrastive-step.md").read_text("utf-8").replace("**", "")
     for each in tried:
         cells = [each[name] for name in ("epochs", "batch_size", "lr", "temperature", "right")]

@@ -19,15 +19,15 @@ def marked(finished):
     """(predictions, record) of the tiny study as if settings were chosen on two other seeds."""
     folder, record, _ = finished
     record = replace(record, choosing_seeds=SEEDS, rule="The best.")
-    kept = StudyPredictions.read(folder)
-    return kept.with_drawn_texts(record, str(folder / "texts.tsv")), record
+    kept = StudyPredictions.from_folder(folder)
+    return kept.with_choosing_mask(record, str(folder / "texts.tsv")), record
 
 
 def test_the_column_leaves_out_the_texts_that_the_choosing_seeds_drew(finished, marked, tmp_path):
     """Compare with the texts themselves, by a set of them in place of their hashes."""
     predictions, record = marked
     predictions.write(tmp_path)
-    predictions = StudyPredictions.read(tmp_path)
+    predictions = StudyPredictions.from_folder(tmp_path)
     data = DataConfig(source=str(finished[0] / "texts.tsv"), n_per_label=20)
     corpus = read_corpus(data)
     drawn = {
@@ -39,20 +39,20 @@ def test_the_column_leaves_out_the_texts_that_the_choosing_seeds_drew(finished, 
         )
         for text in table.texts
     }
-    found = predictions.recomputed(record)
+    found = predictions.recompute(record)
     shares = []
     for seed in record.seeds:
         test = split_corpus(corpus, data, seed).test
         shares.append(np.mean([text in drawn for text in test.texts]))
         left = sum(text not in drawn for text in test.texts)
-        marks = predictions.drawn[predictions.answers["test", seed].texts]
+        marks = predictions.choosing_mask[predictions.answers["test", seed].texts]
         assert (~marks).sum() == left < len(test)
     assert found.test_drawn == pytest.approx(shares)
     for row, before in zip(found.rows, record.rows, strict=True):
         assert row.test == before.test
         for place, seed in enumerate(record.seeds):
             test = predictions.answers["test", seed]
-            apart = [i for i, text in enumerate(test.texts) if not predictions.drawn[text]]
+            apart = [i for i, text in enumerate(test.texts) if not predictions.choosing_mask[text]]
             right = sum(int(test.answers[row.label][i] == test.labels[i]) for i in apart)
             assert row.test_apart[place] == pytest.approx(right / len(apart))
     words = chosen_on(found)
@@ -68,14 +68,14 @@ def test_data_that_does_not_fit_is_refused(finished, marked, tmp_path):
     with pytest.raises(
         UserError, match="the study tiny chose none on seeds of its own; omit --data"
     ):
-        predictions.with_drawn_texts(plain, str(folder / "texts.tsv"))
+        predictions.with_choosing_mask(plain, str(folder / "texts.tsv"))
     lines = (folder / "texts.tsv").read_text().splitlines()
     other = tmp_path / "other.tsv"
     other.write_text("\n".join([*lines[:-1], lines[-1] + " and more"]))
     with pytest.raises(
         UserError, match=r"has the fingerprint \w+, and the study's data \w+; give the same"
     ):
-        predictions.with_drawn_texts(record, str(other))
+        predictions.with_choosing_mask(record, str(other))
 
 
 @pytest.mark.parametrize("wrong", [np.zeros(1, np.uint8), np.zeros(3), "all"])
@@ -87,4 +87,4 @@ def test_marks_of_another_form_are_refused(marked, tmp_path, wrong):
     arrays["drawn"] = np.packbits(np.ones(n, bool)) if isinstance(wrong, str) else wrong
     np.savez_compressed(file, **arrays)
     with pytest.raises(UserError, match="its array 'drawn'"):
-        StudyPredictions.read(tmp_path)
+        StudyPredictions.from_folder(tmp_path)

@@ -44,7 +44,7 @@ def test_all_files_from_the_answers_are_those_from_the_runs(finished, kept, tmp_
 def test_the_answers_are_those_of_the_runs(finished):
     """Compare with the runs' own files, text by text, by another way: as bags of (label, answer)."""
     folder, record, _ = finished
-    predictions = StudyPredictions.read(folder)
+    predictions = StudyPredictions.from_folder(folder)
     for row in record.rows:
         for seed in record.seeds:
             answers = RunFolder(folder / "runs" / row.runs[seed]).read_predictions()
@@ -65,7 +65,7 @@ def test_the_answers_are_those_of_the_runs(finished):
 
 
 def test_a_changed_answer_changes_the_page(finished, kept):
-    predictions = StudyPredictions.read(kept)
+    predictions = StudyPredictions.from_folder(kept)
     test = predictions.answers["test", 0]
     # the first row is right everywhere
     answers = {**test.answers, predictions.rows[0]: test.labels}
@@ -87,7 +87,9 @@ def test_no_text_and_no_folder_is_kept(finished, kept):
         )
     assert not any(text.encode() in content for text in texts)
     body = next(
-        v for k, v in StudyPredictions.read(kept).settings["Single"].items() if k == "body.model"
+        v
+        for k, v in StudyPredictions.from_folder(kept).settings["Single"].items()
+        if k == "body.model"
     )
     assert body == record.body.model == record.settings["body.model"]
     assert "/" not in body
@@ -149,7 +151,7 @@ def small(tmp_path):
 
 def unreadable(folder):
     with pytest.raises(UserError, match=r"predictions\.npz cannot be read") as caught:
-        StudyPredictions.read(folder)
+        StudyPredictions.from_folder(folder)
     assert len(str(caught.value)) < 500
 
 
@@ -193,7 +195,7 @@ def test_any_predictions(data, small, tmp_path_factory):
     np.savez(folder / "whole", **small)
     (folder / FILE).write_bytes(data.draw(damaged((folder / "whole.npz").read_bytes())))
     with contextlib.suppress(UserError):
-        StudyPredictions.read(folder)
+        StudyPredictions.from_folder(folder)
 
 
 @examples(6)
@@ -225,9 +227,9 @@ def test_a_row_with_another_number_of_values_is_refused(kept, tmp_path, name):
 
 def test_predictions_of_other_rows_are_refused(kept):
     record = read_study(kept)
-    predictions = StudyPredictions.read(kept)
+    predictions = StudyPredictions.from_folder(kept)
     with pytest.raises(UserError, match="Keep both files of one study together"):
-        replace(predictions, rows=("A", *predictions.rows[1:])).recomputed(record)
+        replace(predictions, rows=("A", *predictions.rows[1:])).recompute(record)
 
 
 def test_ten_seeds_of_twenty_rows_on_sst2_take_less_than_two_megabytes(tmp_path):
@@ -243,7 +245,7 @@ def test_ten_seeds_of_twenty_rows_on_sst2_take_less_than_two_megabytes(tmp_path)
     hashes = np.sort(rng.integers(0, 2**63, pool, dtype=np.uint64))
     written = StudyPredictions(names, tuple(range(seeds)), hashes, labels, found, {}, {})
     assert written.write(tmp_path).stat().st_size < 1_000_000
-    again = StudyPredictions.read(tmp_path)
+    again = StudyPredictions.from_folder(tmp_path)
     assert all(
         (again.answers[key].answers[name] == found[key].answers[name]).all()
         for key in found

@@ -13,7 +13,7 @@ from small_texts import write_corpus
 from tiny_studies import COMMAND, STUDY, Watcher, settings
 
 from qllmft.campaign import executors
-from qllmft.campaign.comparison import differences_by_seed, leading
+from qllmft.campaign.comparison import differences_by_seed, find_leaders
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import Study, load_study
 from qllmft.campaign.predictions import StudyPredictions
@@ -72,9 +72,9 @@ def test_rows_of_a_seed_have_the_same_split_and_seeds_have_others(finished):
 
 def test_discordant_answers_add_up_to_the_difference_of_accuracies(finished):
     folder, record, page = finished
-    subject, baseline = leading(record)
+    subject, baseline = find_leaders(record)
     for seed, found in differences_by_seed(
-        StudyPredictions.read(folder), subject, baseline
+        StudyPredictions.from_folder(folder), subject, baseline
     ).items():
         assert found.total == len(
             RunFolder(folder / "runs" / subject.runs[seed]).read_predictions().labels

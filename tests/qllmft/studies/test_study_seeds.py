@@ -5,7 +5,7 @@ from tiny_studies import STUDY
 
 from qllmft.campaign.file import Study, campaign_names, load_study
 from qllmft.campaign.study_plan import study_runs
-from qllmft.cli.campaigns import planned
+from qllmft.cli.campaigns import plan_study
 from qllmft.errors import UserError
 
 
@@ -56,8 +56,10 @@ def test_studies_with_chosen_heads_report_on_other_seeds():
 
 
 def test_the_option():
-    assert planned("accuracy", None, quick=False, seeds="3", budget=None).seeds == range(8, 11)
-    assert planned("accuracy", None, quick=False, seeds="20-29", budget=None).seeds == range(20, 30)
-    assert planned("table2", None, quick=True, seeds=None, budget=2).seeds == range(5)
+    assert plan_study("accuracy", None, quick=False, seeds="3", budget=None).seeds == range(8, 11)
+    assert plan_study("accuracy", None, quick=False, seeds="20-29", budget=None).seeds == range(
+        20, 30
+    )
+    assert plan_study("table2", None, quick=True, seeds=None, budget=2).seeds == range(5)
     with pytest.raises(UserError, match="would be both chosen and reported on"):
-        planned("accuracy", None, quick=False, seeds="0-4", budget=None)
+        plan_study("accuracy", None, quick=False, seeds="0-4", budget=None)

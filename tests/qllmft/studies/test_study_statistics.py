@@ -15,7 +15,7 @@ from qllmft.tasks.statistics import MeanInterval, PairedDifference, detectable_e
 @pytest.mark.parametrize("n", [2, 3, 5, 12])
 def test_the_interval_of_a_mean_is_students(n):
     values = np.random.default_rng(n).normal(0.8, 0.02, n)
-    found = MeanInterval.of(values)
+    found = MeanInterval.from_values(values)
     low, high = stats.t.interval(0.95, n - 1, values.mean(), values.std(ddof=1) / n**0.5)
     assert (found.mean - found.half_width, found.mean + found.half_width) == pytest.approx(
         (low, high), abs=1e-12
@@ -24,9 +24,9 @@ def test_the_interval_of_a_mean_is_students(n):
 
 
 def test_one_value_has_no_interval():
-    assert MeanInterval.of([0.8]) == MeanInterval(0.8, None, 1)
-    assert PairedDifference.of([0.8], [0.7]).interval is None
-    assert PairedDifference.of([0.8], [0.7]).p is None
+    assert MeanInterval.from_values([0.8]) == MeanInterval(0.8, None, 1)
+    assert PairedDifference.from_values([0.8], [0.7]).interval is None
+    assert PairedDifference.from_values([0.8], [0.7]).p is None
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 12])
@@ -34,26 +34,26 @@ def test_the_paired_test_is_a_t_test_of_the_differences(n):
     rng = np.random.default_rng(100 + n)
     splits = rng.normal(0, 0.1, n)  # shared by both sides: pairing takes it out
     a, b = 0.8 + splits + rng.normal(0, 0.01, n), 0.79 + splits + rng.normal(0, 0.01, n)
-    found = PairedDifference.of(a, b)
+    found = PairedDifference.from_values(a, b)
     d = a - b
     t = d.mean() / (d.std(ddof=1) / n**0.5)
     half = stats.t.ppf(0.975, n - 1) * d.std(ddof=1) / n**0.5
     assert found.p == pytest.approx(2 * stats.t.sf(abs(t), n - 1))
     assert found.interval == pytest.approx((d.mean() - half, d.mean() + half))
-    back = PairedDifference.of(b, a)
+    back = PairedDifference.from_values(b, a)
     assert (back.mean, back.p) == pytest.approx((-found.mean, found.p))
 
 
 def test_differences_without_scatter_have_no_test():
-    assert PairedDifference.of([0.8, 0.9, 0.7], [0.7, 0.8, 0.6]) == PairedDifference(
+    assert PairedDifference.from_values([0.8, 0.9, 0.7], [0.7, 0.8, 0.6]) == PairedDifference(
         pytest.approx(0.1), (pytest.approx(0.1), pytest.approx(0.1)), None, None, 3
     )
-    assert PairedDifference.of([0.5, 0.6], [0.5, 0.6]).p is None
+    assert PairedDifference.from_values([0.5, 0.6], [0.5, 0.6]).p is None
 
 
 def test_unequal_numbers_of_seeds_are_refused():
     with pytest.raises(ValueError, match="got 2 and 3 values"):
-        PairedDifference.of([1, 2], [1, 2, 3])
+        PairedDifference.from_values([1, 2], [1, 2, 3])
 
 
 def closed_testing(p):
@@ -95,7 +95,7 @@ DIFFERENCES = (0.004, -0.001, 0.003, 0.0005, 0.002, -0.002)
 
 
 def paired(differences):
-    return PairedDifference.of([0.8 + d for d in differences], [0.8] * len(differences))
+    return PairedDifference.from_values([0.8 + d for d in differences], [0.8] * len(differences))
 
 
 @pytest.mark.parametrize("margin", [0.001, 0.005, 0.02])

@@ -65,7 +65,7 @@ def tiny_study(task, **changes):
 def few_samples():
     """A tenth of the bootstrap samples, which take the most time here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qllmft.tasks.statistics.REPEATS", 100)
+        patch.setattr("qllmft.tasks.statistics.BOOTSTRAP_SAMPLES", 100)
         yield
 
 
@@ -133,7 +133,7 @@ def test_the_same_files_come_from_the_answers(done, tmp_path):
 
 def test_every_answer_is_kept_in_single_precision(done):
     task, folder, found, _ = done
-    kept = StudyPredictions.read(folder)
+    kept = StudyPredictions.from_folder(folder)
     test = kept.answers["test", 0]
     assert test.answers.keys() == {each.label for each in found.rows}
     for answers in test.answers.values():
@@ -141,7 +141,7 @@ def test_every_answer_is_kept_in_single_precision(done):
     assert test.labels.shape == (30, 1 if task == "regression" else 2)
     assert test.labels.dtype == (np.float64 if task == "regression" else np.int64)
     with pytest.raises(UserError, match=r"seeds \(0, 1\) and .*, and the record of"):
-        kept.recomputed(replace(found, score="accuracy"))
+        kept.recompute(replace(found, score="accuracy"))
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.zeros((30, 1, 1)), np.zeros((30, 3), np.int64)])
@@ -151,7 +151,7 @@ def test_odd_arrays_are_refused(done, tmp_path, odd):
     content["test-0"] = np.full_like(content["test-0"], odd) if np.isscalar(odd) else odd
     np.savez(tmp_path / "predictions.npz", **content)
     with pytest.raises(UserError, match="cannot be read: its array 'test-0' has"):
-        StudyPredictions.read(tmp_path)
+        StudyPredictions.from_folder(tmp_path)
 
 
 def test_tables_page_and_verdict_name_the_score(done):
@@ -232,11 +232,11 @@ def test_a_study_reads_pairs(given, tmp_path):
 
 
 def test_the_difference_of_two_models_has_the_interval_of_the_jackknife(monkeypatch):
-    monkeypatch.setattr("qllmft.tasks.statistics.REPEATS", 1000)
+    monkeypatch.setattr("qllmft.tasks.statistics.BOOTSTRAP_SAMPLES", 1000)
     random = np.random.default_rng(0)
     y = random.normal(size=(300, 1))
     first, second = y + 0.5 * random.normal(size=y.shape), y + 0.6 * random.normal(size=y.shape)
-    found = REGRESSION.paired(y, first, second)
+    found = REGRESSION.paired_difference(y, first, second)
     assert found.value == pytest.approx(r2_score(y, first) - r2_score(y, second))
     left = [
         r2_score(*(np.delete(part, i, 0) for part in (y, first)))

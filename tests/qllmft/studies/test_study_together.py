@@ -11,7 +11,7 @@ from test_study_run import bits
 from tiny_studies import COMMAND, STUDY, Watcher, settings
 
 from qllmft.campaign import executors
-from qllmft.campaign.executors import Executor, processes_for
+from qllmft.campaign.executors import Executor, count_processes
 from qllmft.campaign.runs import PlannedRun
 from qllmft.campaign.study import run_study
 from qllmft.config import RunConfig
@@ -30,7 +30,7 @@ class Pair(Watcher):
         self.folder = folder
 
     def __call__(self, event):
-        if isinstance(event, RunStarted) and event.here:
+        if isinstance(event, RunStarted) and event.in_this_process:
             until = time.monotonic() + PATIENCE_S
             while not self.began and not self.child_at_work() and time.monotonic() < until:
                 time.sleep(0.02)
@@ -133,7 +133,7 @@ def test_an_error_of_a_child_ends_the_work_here_or_is_raised_after_it(
         while at_once:
             on_event(Message("an epoch"))
 
-    monkeypatch.setattr(executors, "do_all", work_here)
+    monkeypatch.setattr(executors, "execute_plan", work_here)
     watcher = Pair(tmp_path)
     with pytest.raises(UserError, match="the label 'x' is missing"):
         Executor(watcher, jobs=2).execute(Faulty(), tmp_path)
@@ -144,7 +144,7 @@ def test_how_many_processes(monkeypatch):
     monkeypatch.setenv("QLLMFT_THREADS", "3")
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("", (), {"available": 2**40}))
     plain, learns = RunConfig(), RunConfig.model_validate({"body": {"trainable": True}})
-    assert [processes_for([plain] * runs, None) for runs in (0, 2, 15, 16, 99)] == [1, 1, 1, 2, 3]
-    assert [processes_for([plain] * 98 + [learns], asked) for asked in (None, 5)] == [1, 5]
+    assert [count_processes([plain] * runs, None) for runs in (0, 2, 15, 16, 99)] == [1, 1, 1, 2, 3]
+    assert [count_processes([plain] * 98 + [learns], asked) for asked in (None, 5)] == [1, 5]
     with pytest.raises(UserError, match="--jobs got 0"):
-        processes_for([plain], 0)
+        count_processes([plain], 0)

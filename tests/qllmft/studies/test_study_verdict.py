@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tiny_studies import record, row
 
-from qllmft.campaign.comparison import compare, leading
+from qllmft.campaign.comparison import compare, find_leaders
 from qllmft.campaign.verdict import headline, limits, verdict
 from qllmft.report.study_table import measured
 from qllmft.tasks.measure import ACCURACY
@@ -85,7 +85,7 @@ def test_validation_chooses_the_pair_and_the_test_set_does_not():
     baseline = row("SVC", "baseline", HIGH, validation=(0.8,) * 5)
     weak = row("NN", "baseline", LOW, validation=(0.7,) * 5)
     found = record(lucky, chosen, baseline, weak)
-    assert [r.label for r in leading(found)] == ["Chosen", "SVC"]
+    assert [r.label for r in find_leaders(found)] == ["Chosen", "SVC"]
     assert verdict(found).startswith(
         "Chosen (the quantum head that validation prefers) loses to SVC (the classical head that validation prefers) by"
     )
@@ -95,7 +95,7 @@ def test_of_equal_validation_the_smaller_one_is_taken():
     same = (0.8,) * 5
     large = row("Large", "subject", LOW, validation=same, parameters=900)
     small = row("Small", "subject", LOW, validation=same, parameters=300)
-    assert leading(record(large, small, row("SVC", "baseline", HIGH)))[0].label == "Small"
+    assert find_leaders(record(large, small, row("SVC", "baseline", HIGH)))[0].label == "Small"
 
 
 def test_the_count_is_over_all_comparisons():

@@ -68,7 +68,7 @@ class Trainings:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(executors, "LOOK_S", 0.02)
+    monkeypatch.setattr(executors, "POLL_INTERVAL_S", 0.02)
 
 
 @pytest.fixture
@@ -163,7 +163,9 @@ def test_many_workers_share_a_sweep(tmp_path, trainings, sampler, in_flight):
 
     def work():
         try:
-            executors.do_all(sweep.plan(), tmp_path / "four" / "runs", lambda _: None, Tracking())
+            executors.execute_plan(
+                sweep.plan(), tmp_path / "four" / "runs", lambda _: None, Tracking()
+            )
         except BaseException as error:
             errors.append(error)
 

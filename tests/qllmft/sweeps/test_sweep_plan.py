@@ -8,7 +8,7 @@ from small_sweeps import settings
 
 from qllmft.campaign.file import Space, load_space
 from qllmft.campaign.sweep import make_sweep
-from qllmft.config.toml_files import validated
+from qllmft.config.toml_files import validate_content
 from qllmft.errors import UserError
 
 
@@ -87,7 +87,7 @@ def large(*sizes, **changes):
         for name, size in zip(names, sizes, strict=False)
     ]
     tree = {"name": "large", "title": "t", "preset": "single-10q", "parameters": parameters}
-    return validated(Space, tree | changes, "large")
+    return validate_content(Space, tree | changes, "large")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from ray_nodes import finished, start, until
 from small_sweeps import arguments, scores
 
-from qllmft.run.lock import LOCK
+from qllmft.run.lock import LOCK_FILE
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("optuna", reason="the extra sweep is not installed")
@@ -37,7 +37,7 @@ def trains(node):
     for process in raylet.children(recursive=True):
         with contextlib.suppress(psutil.Error):
             for file in map(Path, (each.path for each in process.open_files())):
-                if file.name == LOCK and (file.parent / "metrics.jsonl").exists():
+                if file.name == LOCK_FILE and (file.parent / "metrics.jsonl").exists():
                     return process
     return None
 

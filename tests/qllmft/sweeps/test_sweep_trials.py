@@ -5,7 +5,7 @@ import json
 import pytest
 from small_sweeps import settings
 
-from qllmft.campaign.executors import do_run
+from qllmft.campaign.executors import execute_run
 from qllmft.campaign.runs import FinishedRuns, PlannedRun
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
@@ -37,8 +37,8 @@ def embedded(monkeypatch):
 def trial(config, runs, on_event=ignore):
     """Do the run as a trial, and return all of its folder."""
     run = PlannedRun(config, "a run", read_test=False)
-    do_run(run, runs, on_event, Tracking())
-    return FinishedRuns(runs).read(run)
+    execute_run(run, runs, on_event, Tracking())
+    return FinishedRuns(runs).load_run(run)
 
 
 def keys(content) -> set[str]:

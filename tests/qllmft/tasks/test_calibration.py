@@ -25,15 +25,17 @@ def test_the_error_is_that_of_a_sum_over_the_texts():
         (bins == b).mean() * abs(top[bins == b].mean() - right[bins == b].mean())
         for b in np.unique(bins)
     )
-    assert Calibration.of(probabilities, labels).error == pytest.approx(expected, abs=1e-12)
+    assert Calibration.from_probabilities(probabilities, labels).error == pytest.approx(
+        expected, abs=1e-12
+    )
 
 
 def test_by_chance_is_the_mean_error_of_calibrated_probabilities():
     logits, _ = drawn(300)
     probabilities, random = softmax(logits, axis=1), np.random.default_rng(1)
     labels = [np.array([random.choice(3, p=p) for p in probabilities]) for _ in range(150)]
-    errors = [Calibration.of(probabilities, each).error for each in labels]
-    assert Calibration.of(probabilities, labels[0]).by_chance == pytest.approx(
+    errors = [Calibration.from_probabilities(probabilities, each).error for each in labels]
+    assert Calibration.from_probabilities(probabilities, labels[0]).by_chance == pytest.approx(
         np.mean(errors), rel=0.1
     )
 

@@ -8,7 +8,12 @@ from sklearn.linear_model import LogisticRegression
 
 from qllmft.errors import UserError
 from qllmft.inference.decision import Decision
-from qllmft.tasks.calibration import KEPT, fewest_texts, least_probability, true_probabilities
+from qllmft.tasks.calibration import (
+    MAX_TRUE_PROBABILITIES,
+    fewest_texts,
+    least_probability,
+    true_probabilities,
+)
 
 
 @given(st.integers(1, 60), st.floats(0.05, 0.98), st.integers(0, 99))
@@ -54,7 +59,7 @@ def test_of_many_texts_quantiles_are_kept():
     probabilities = np.concatenate([probabilities, 1 - probabilities], axis=1)
     labels = np.zeros(50_000, np.int64)
     kept = true_probabilities(probabilities, labels)
-    assert len(kept) == KEPT
+    assert len(kept) == MAX_TRUE_PROBABILITIES
     exact = np.quantile(probabilities[:, 0], 0.1)
     assert least_probability(kept, 0.9) == pytest.approx(exact, abs=2e-3)
 

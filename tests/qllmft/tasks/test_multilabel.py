@@ -20,9 +20,9 @@ from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.sklearn import QuantumHeadClassifier, QuantumTextClassifier
 from qllmft.tasks import MULTILABEL
-from qllmft.tasks.multilabel import LabelSetScores, _scores, best_thresholds
+from qllmft.tasks.multilabel import LabelSetScores, _score_samples, best_thresholds
 from qllmft.tasks.statistics import resampled_rows
-from qllmft.training import Examples, fit, logits_of
+from qllmft.training import Examples, compute_logits, fit
 from qllmft.training.step import DirectStep, TrainingStep
 
 SMALL = {
@@ -46,7 +46,7 @@ def test_the_scores_are_scikit_learns():
     random = np.random.default_rng(0)
     y = (random.random((90, 4)) < 0.3).astype(np.int64)
     leads = np.round(0.4 * y + 0.4 * random.normal(size=y.shape) - 0.2, 1)  # with ties
-    found, answers = LabelSetScores.of(y, leads), leads >= 0
+    found, answers = LabelSetScores.from_answers(y, leads), leads >= 0
     assert found.macro_f1 == pytest.approx(f1_score(y, answers, average="macro"))
     assert found.micro_f1 == pytest.approx(f1_score(y, answers, average="micro"))
     assert found.average_precision == pytest.approx(average_precision_score(y, leads))
@@ -63,7 +63,7 @@ def test_the_scores_of_drawn_texts_are_scikit_learns_with_their_numbers_as_weigh
     leads = np.round(0.4 * y + 0.4 * random.normal(size=y.shape) - 0.2, 1)
     drawn = list(resampled_rows(60))
     counts = np.stack([np.bincount(rows, minlength=60) for rows in drawn[:5]]).astype(np.int32)
-    found, answers = _scores(counts, y, leads), leads >= 0
+    found, answers = _score_samples(counts, y, leads), leads >= 0
     for row, n in zip(found, counts, strict=True):
         assert row.tolist() == pytest.approx(
             [
@@ -76,14 +76,14 @@ def test_the_scores_of_drawn_texts_are_scikit_learns_with_their_numbers_as_weigh
         )
     right = [(answers == y)[rows].all(axis=1).mean() for rows in drawn]
     ends = np.quantile(right, [0.025, 0.975])
-    assert LabelSetScores.of(y, leads).subset_accuracy_interval == pytest.approx(ends)
+    assert LabelSetScores.from_answers(y, leads).subset_accuracy_interval == pytest.approx(ends)
 
 
 def test_a_label_without_texts_counts_only_if_it_is_given():
     y = np.array([[1, 0], [0, 0], [1, 0]])
     leads = np.array([[1.0, -1.0], [1.0, -1.0], [-1.0, -1.0]])
-    assert LabelSetScores.of(y, leads).macro_f1 == 0.5
-    given = LabelSetScores.of(y, leads + np.array([[0.0, 2.0]]))
+    assert LabelSetScores.from_answers(y, leads).macro_f1 == 0.5
+    given = LabelSetScores.from_answers(y, leads + np.array([[0.0, 2.0]]))
     assert given.macro_f1 == 0.25
     assert given.by_label[1].average_precision is None
 
@@ -93,7 +93,7 @@ def test_the_direct_step_is_autograds_and_the_loss_that_of_a_formula(rows, weigh
     found = []
     for kind in (TrainingStep, DirectStep):
         model = build_classifier(STRUCTURE, 6, 3, seed=1)
-        p = 1.0 / (1.0 + np.exp(-logits_of(model, rows.x).double().numpy()))
+        p = 1.0 / (1.0 + np.exp(-compute_logits(model, rows.x).double().numpy()))
         step = kind(model, MULTILABEL)
         loss = step.gradient(step.inputs(rows.x), rows.y, weight)
         found.append((loss, np.concatenate([q.grad.numpy().ravel() for q in step.parameters()])))
@@ -276,7 +276,7 @@ def test_the_estimator_takes_several_labels_as_scikit_learn_has_them(rows):
     config = load_preset("sines").config(settings)
     network = build_classifier(config.model, 6, 3, seed=0)
     fit(network, rows, rows, config.train, 0)
-    logits = logits_of(network, rows.x).double().numpy()
+    logits = compute_logits(network, rows.x).double().numpy()
     np.testing.assert_allclose(model.decision_function(x), logits, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(model.predict_proba(x), 1 / (1 + np.exp(-logits)), rtol=1e-4)
     assert (model.predict(x) == (model.predict_proba(x) >= 0.5)).all()

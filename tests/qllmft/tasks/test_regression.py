@@ -25,7 +25,7 @@ from qllmft.sklearn import QuantumHeadRegressor, QuantumTextRegressor
 from qllmft.tasks import REGRESSION
 from qllmft.tasks.measure import ScorePart
 from qllmft.tasks.regression import TargetScores, r2
-from qllmft.training import Examples, Scaling, fit, logits_of
+from qllmft.training import Examples, Scaling, compute_logits, fit
 from qllmft.training.step import DirectStep, TrainingStep
 
 SMALL = {
@@ -57,13 +57,13 @@ def test_the_scores_are_scikit_learns_and_scipys():
     random = np.random.default_rng(0)
     targets = random.normal(size=(80, 2))
     values = targets + 0.5 * random.normal(size=(80, 2))
-    found = TargetScores.of(targets, values)
+    found = TargetScores.from_answers(targets, values)
     assert found.r2 == pytest.approx(r2_score(targets, values))
     assert found.mae == pytest.approx(mean_absolute_error(targets, values))
     ranks = [spearmanr(targets[:, i], values[:, i]).statistic for i in range(2)]
     assert found.spearman == pytest.approx(np.mean(ranks))
     assert [each[2] for each in found.by_target] == pytest.approx(ranks)
-    assert TargetScores.of(targets, np.zeros((80, 2))).spearman == 0
+    assert TargetScores.from_answers(targets, np.zeros((80, 2))).spearman == 0
 
 
 def test_a_rank_below_zero_has_the_sign_of_all_numbers():
@@ -92,7 +92,7 @@ def test_the_interval_of_an_error_is_that_of_its_mean():
     targets, values = random.normal(size=(300, 1)), random.normal(size=(300, 1))
     errors = np.abs(targets - values)
     half = 1.96 * errors.std(ddof=1) / np.sqrt(300)
-    low, high = TargetScores.of(targets, values).mae_interval
+    low, high = TargetScores.from_answers(targets, values).mae_interval
     assert (low, high) == pytest.approx(
         (errors.mean() - half, errors.mean() + half), abs=0.1 * half
     )
@@ -100,7 +100,7 @@ def test_the_interval_of_an_error_is_that_of_its_mean():
 
 @pytest.mark.parametrize("weight", [None, torch.linspace(0.5, 1.5, 60, dtype=torch.float64)])
 def test_the_direct_step_is_autograds(rows, weight):
-    rows = Scaling.of(rows).scaled(rows)
+    rows = Scaling.from_examples(rows).scale_targets(rows)
     found = []
     for kind in (TrainingStep, DirectStep):
         step = kind(build_classifier(STRUCTURE, 6, 2, seed=1), REGRESSION)
@@ -115,17 +115,19 @@ def test_a_trained_model_gives_the_targets_in_their_units(rows):
     config = TrainConfig(epochs=30, lr=0.05, select="last")
     model, scaled = (build_classifier(STRUCTURE, 6, 2, seed=1) for _ in range(2))
     fit(model, rows, rows, config, 0)
-    scaling = Scaling.of(rows)
-    fit(scaled, scaling.scaled(rows), scaling.scaled(rows), config, 0)
-    by_hand = logits_of(scaled, rows.x).double() * rows.y.std(dim=0, correction=0) + rows.y.mean(
-        dim=0
-    )
-    np.testing.assert_allclose(logits_of(model, rows.x), by_hand, rtol=1e-4)
-    assert REGRESSION.score(logits_of(model, rows.x), rows.y) == pytest.approx(
-        r2_score(rows.y.numpy(), logits_of(model, rows.x).numpy()), abs=1e-4
+    scaling = Scaling.from_examples(rows)
+    fit(scaled, scaling.scale_targets(rows), scaling.scale_targets(rows), config, 0)
+    by_hand = compute_logits(scaled, rows.x).double() * rows.y.std(
+        dim=0, correction=0
+    ) + rows.y.mean(dim=0)
+    np.testing.assert_allclose(compute_logits(model, rows.x), by_hand, rtol=1e-4)
+    assert REGRESSION.score(compute_logits(model, rows.x), rows.y) == pytest.approx(
+        r2_score(rows.y.numpy(), compute_logits(model, rows.x).numpy()), abs=1e-4
     )
     scaling.restore(model, inverse=True)
-    np.testing.assert_allclose(logits_of(model, rows.x), logits_of(scaled, rows.x), atol=1e-3)
+    np.testing.assert_allclose(
+        compute_logits(model, rows.x), compute_logits(scaled, rows.x), atol=1e-3
+    )
 
 
 def test_baselines_are_scikit_learns_best_on_validation(rows):
@@ -235,7 +237,7 @@ def test_the_numbers_are_those_of_the_training_loop():
     network = build_classifier(config.model, 10, 1, seed=0)
     rows = Examples.from_arrays(x, y[:, None])
     fit(network, rows, rows, config.train, 0)
-    np.testing.assert_allclose(model.predict(x), logits_of(network, rows.x)[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(model.predict(x), compute_logits(network, rows.x)[:, 0], rtol=1e-4)
     again = pickle.loads(pickle.dumps(model))
     assert again.predict(x).tobytes() == model.predict(x).tobytes()
 

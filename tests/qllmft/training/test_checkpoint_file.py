@@ -15,7 +15,7 @@ from torch import nn
 from qllmft.errors import UserError
 from qllmft.training import Checkpoint, fit
 from qllmft.training.evaluation import evaluate
-from qllmft.training.step import step_of
+from qllmft.training.step import open_step
 
 VALIDATION = examples(5, seed=1)
 
@@ -34,7 +34,7 @@ def file(whole, tmp_path) -> Path:
 
 def loaded(path: Path, head: nn.Module | None = None):
     head = head or model(seed=7)
-    with step_of(head) as step:
+    with open_step(head) as step:
         optimizer = torch.optim.Adam(step.parameters(), lr=0.123, weight_decay=0.4)
         return Checkpoint(path).load(head, optimizer), head, optimizer
 

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import build_classifier
-from qllmft.training import Examples, fit, logits_of
+from qllmft.training import Examples, compute_logits, fit
 from qllmft.training.full_batch import LinearObjective
 from qllmft.training.ridge import OddRows
 from qllmft_backends import create
@@ -92,7 +92,9 @@ def test_circuits_with_enough_angles_reach_logistic_regression(k):
     assert ours == pytest.approx(best, abs=2e-4)
     assert ours > best - 1e-6, "no linear map is better"
     theirs = baseline.predict_proba(x)
-    np.testing.assert_allclose(torch.softmax(logits_of(head, data.x), 1).numpy(), theirs, atol=0.02)
+    np.testing.assert_allclose(
+        torch.softmax(compute_logits(head, data.x), 1).numpy(), theirs, atol=0.02
+    )
 
 
 def test_metrics_selection_and_bits():
@@ -114,7 +116,7 @@ def test_metrics_selection_and_bits():
     assert lines[-1][1] < lines[0][1] < np.log(2) + 1
     assert again[:2] == (selection, lines)
     assert all(torch.equal(weights[name], again[2][name]) for name in weights)
-    correct = logits_of(head, examples(2, 30, 1).x).argmax(dim=1) == examples(2, 30, 1).y
+    correct = compute_logits(head, examples(2, 30, 1).x).argmax(dim=1) == examples(2, 30, 1).y
     assert selection.score == float(correct.double().mean())
 
 
@@ -142,5 +144,7 @@ def test_ctrl_c_ends_it_with_the_last_point():
         2,
         signal.SIGINT,
     )
-    loss = float(torch.nn.functional.cross_entropy(logits_of(head, examples(2).x), examples(2).y))
+    loss = float(
+        torch.nn.functional.cross_entropy(compute_logits(head, examples(2).x), examples(2).y)
+    )
     assert loss == pytest.approx(lines[-1].train_loss, abs=1e-5)

@@ -7,7 +7,7 @@ from small_training import STRUCTURES, D, Recorder, examples, model
 
 from qllmft.config import TrainConfig
 from qllmft.errors import UserError
-from qllmft.training import Checkpoint, Examples, fit, logits_of
+from qllmft.training import Checkpoint, Examples, compute_logits, fit
 from qllmft.training.evaluation import evaluate
 from qllmft.training.loop import learning_rate
 
@@ -83,7 +83,7 @@ def test_evaluation_in_nats_and_shares():
     assert loss == pytest.approx(-np.log(p).mean(), rel=1e-5)
     assert accuracy == pytest.approx((p > 0.5).mean(), abs=1e-12)
     assert len(recorder.seen) > 1
-    np.testing.assert_allclose(logits_of(recorder, data.x), logits, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(compute_logits(recorder, data.x), logits, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)

@@ -10,9 +10,9 @@ from qllmft.config import TrainConfig
 from qllmft.config.presets import load_preset
 from qllmft.heads import build_classifier
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
-from qllmft.tasks.regression import DELTA, ROBUST
-from qllmft.training import Examples, fit, logits_of
-from qllmft.training.linear_model import FEW, OF_FEW, linear_solution
+from qllmft.tasks.regression import HUBER_DELTA, ROBUST
+from qllmft.training import Examples, compute_logits, fit
+from qllmft.training.linear_model import FEW_TEXTS_PER_LABEL, FEW_TEXTS_STRENGTH, linear_solution
 from qllmft.training.linear_start import start_at_linear
 from qllmft.training.ridge import ridge_factor
 
@@ -81,8 +81,8 @@ def test_penalties_are_chosen_as_scikit_learn_chooses_them():
     np.testing.assert_allclose(1 / ridge.c, cv.alpha_)
     np.testing.assert_allclose(ridge.weights, cv.coef_)
     one = linear_solution(CLASSIFICATION, X, LABELS[3].astype(np.float64), WEIGHT, None)
-    expected = LogisticRegression(C=OF_FEW, max_iter=1000).fit(X, LABELS[3], WEIGHT)
-    assert one.c == OF_FEW, "labels are few and uneven"
+    expected = LogisticRegression(C=FEW_TEXTS_STRENGTH, max_iter=1000).fit(X, LABELS[3], WEIGHT)
+    assert one.c == FEW_TEXTS_STRENGTH, "labels are few and uneven"
     np.testing.assert_allclose(one.weights, expected.coef_)
 
 
@@ -108,12 +108,12 @@ def test_outputs_at_the_start_are_those_of_the_linear_model_and_training_keeps_t
     shifted = X - X.mean(axis=0)
     linear = linear_solution(task, shifted, y.astype(np.float64), None, start.c)
     expected = shifted @ linear.weights.T + linear.bias
-    started = logits_of(net, data.x).numpy()
+    started = compute_logits(net, data.x).numpy()
     for column, other in zip(started.T, expected.T, strict=True):
         assert np.corrcoef(column, other)[0, 1] > 0.97
         assert 0.7 < column.std() / other.std() < 1.2
     fit(net, data, data, config.train, 0)
-    trained = logits_of(net, data.x).numpy()
+    trained = compute_logits(net, data.x).numpy()
     if task.real:
         assert r2_score(y, trained) > r2_score(y, expected) - 0.03
     else:
@@ -136,7 +136,7 @@ def test_more_labels_than_qubits_keep_the_largest_directions():
     net = build_classifier(config.model, 20, 15, seed=0)
     fit(net, data, data, config.train, 0)
     linear = LogisticRegression(max_iter=1000).fit(x, data.y.numpy())
-    found = (logits_of(net, data.x).argmax(dim=1) == data.y).double().mean()
+    found = (compute_logits(net, data.x).argmax(dim=1) == data.y).double().mean()
     assert found > linear.score(x, data.y.numpy()) - 0.12
     assert found > 0.5
 
@@ -145,7 +145,7 @@ def test_hubers_loss_is_quadratic_and_then_linear_with_that_gradient():
     outputs = torch.linspace(-4, 4, 24).reshape(12, 2).requires_grad_()
     y, weight = torch.zeros(12, 2), torch.linspace(0.5, 1.5, 12)
     e = outputs.detach().abs().numpy()
-    by_hand = np.where(e <= DELTA, e**2, 2 * DELTA * e - DELTA**2)
+    by_hand = np.where(e <= HUBER_DELTA, e**2, 2 * HUBER_DELTA * e - HUBER_DELTA**2)
     for share in (None, weight):
         loss = ROBUST.loss(outputs, y, share)
         factor = 1.0 if share is None else share.numpy()[:, None]
@@ -173,7 +173,7 @@ def test_hubers_loss_leaves_far_targets_behind():
         net = build_classifier(config.model, M, 1, seed=0)
         data = Examples.from_arrays(X.astype(np.float32), targets)
         fit(net, data, data, config.train, 0)
-        scores[loss] = r2_score(SCORES[:, 0], logits_of(net, data.x).numpy()[:, 0])
+        scores[loss] = r2_score(SCORES[:, 0], compute_logits(net, data.x).numpy()[:, 0])
     assert scores["huber"] > 0.5
     assert scores["task"] < 0
 
@@ -220,11 +220,11 @@ def test_latent_angles_at_the_start_have_the_size_of_the_task(name, setting, siz
 @pytest.mark.parametrize(
     ("counts", "c"),
     [
-        ((7, 6), OF_FEW),
+        ((7, 6), FEW_TEXTS_STRENGTH),
         ((8, 8), 1.0),
-        ((90, FEW - 1), OF_FEW),
-        ((90, FEW), 1.0),
-        ((9, 5, 9), OF_FEW),
+        ((90, FEW_TEXTS_PER_LABEL - 1), FEW_TEXTS_STRENGTH),
+        ((90, FEW_TEXTS_PER_LABEL), 1.0),
+        ((9, 5, 9), FEW_TEXTS_STRENGTH),
     ],
 )
 def test_few_uneven_labels_have_a_weaker_ridge(counts, c):

@@ -9,7 +9,7 @@ from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.tasks import CLASSIFICATION
-from qllmft.training import Examples, fit, ridge_of
+from qllmft.training import Examples, fit, make_ridge_loss
 from qllmft.training.full_batch import LinearObjective
 from qllmft.training.ridge import RidgeLoss
 from qllmft_backends import create
@@ -111,9 +111,9 @@ def test_adam_on_all_texts_ends_near_the_minimum_of_l_bfgs():
 def test_a_model_without_odd_encoders_has_no_ridge():
     perceptron = build_classifier(ModelConfig(encoder="none", head="mlp"), D, K)
     config = TrainConfig(ridge=True)
-    assert ridge_of(perceptron, CLASSIFICATION, config, N, 1.0) is None
-    assert ridge_of(model(head="none"), CLASSIFICATION, TrainConfig(), N, 1.0) is None
-    assert ridge_of(model(head="none"), CLASSIFICATION, config, N, 1.0) is not None
+    assert make_ridge_loss(perceptron, CLASSIFICATION, config, N, 1.0) is None
+    assert make_ridge_loss(model(head="none"), CLASSIFICATION, TrainConfig(), N, 1.0) is None
+    assert make_ridge_loss(model(head="none"), CLASSIFICATION, config, N, 1.0) is not None
 
 
 @pytest.mark.parametrize(

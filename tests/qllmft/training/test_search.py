@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from qllmft.baselines import TrainedHead, fit_without_circuit, in_latent, make_baselines
+from qllmft.baselines import TrainedHead, fit_without_circuit, make_baselines, to_latent
 from qllmft.baselines.classical import logistic_regression
 from qllmft.baselines.grid import GridBaseline
 from qllmft.config import RunConfig
@@ -16,10 +16,10 @@ from qllmft.heads import build_classifier
 from qllmft.run.record import Predictions
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
 from qllmft.tasks.statistics import ALPHA, holm
-from qllmft.training import Examples, logits_of
+from qllmft.training import Examples, compute_logits
 from qllmft.training.linear_start import start_at_linear
 from qllmft.training.search import (
-    MOST_FOLDED,
+    MAX_FOLDED_TEXTS,
     Judgement,
     best_trial,
     deal_rows,
@@ -72,7 +72,7 @@ def test_each_label_has_its_share_of_texts_in_every_fold():
         (CLASSIFICATION, np.repeat([0, 1], [7, 3]), 3),
         (CLASSIFICATION, np.repeat([0, 1], [7, 1]), 0),
         (CLASSIFICATION, np.repeat([0, 1], [30, 20]), 5),
-        (CLASSIFICATION, np.repeat([0, 1], [MOST_FOLDED, 1000]), 1),
+        (CLASSIFICATION, np.repeat([0, 1], [MAX_FOLDED_TEXTS, 1000]), 1),
         (MULTILABEL, np.eye(8, dtype=np.int64), 5),
         (REGRESSION, np.zeros((3, 1)), 3),
         (REGRESSION, np.zeros((1, 1)), 0),
@@ -188,7 +188,7 @@ def test_the_strength_of_the_head_is_searched_as_its_baselines_is():
     train, test = linear_texts(6, 420, 3, size=12.0), linear_texts(6, 1500, 3, size=12.0)
     test = Examples(test.x[420:], test.y[420:])
     config = small_run("classification", **{"train.epochs": 20})
-    searched = logistic_regression("small").kept(config)
+    searched = logistic_regression("small").apply_search(config)
     searched.fit(train, train)
     assert searched.settings["C"] > 3.0, "the data need a weak ridge"
     accuracy = {}
@@ -224,7 +224,7 @@ def test_thresholds_of_every_row_are_chosen_in_the_same_folds():
     head = fit_head(config, train, train.take(np.arange(100)), 4)
     control = fit_without_circuit(head, train, train.take(np.arange(100)))
     assert control is not None
-    rows = {"head": (head, test.x), "control": (control.head, in_latent(head, test).x)}
+    rows = {"head": (head, test.x), "control": (control.head, to_latent(head, test).x)}
     for baseline in make_baselines(config, head.n_parameters, 12, 4):
         baseline.fit(train, train.take(np.arange(100)))
         rows[baseline.name.partition(",")[0]] = (baseline, test.x)
@@ -232,7 +232,7 @@ def test_thresholds_of_every_row_are_chosen_in_the_same_folds():
     for name, (row, x) in rows.items():
         assert len(row.settings["thresholds"]) == 4, name
         f1[name] = f1_score(y, row.predict(x.numpy()) >= 0, average="macro", zero_division=0)
-    half = MULTILABEL.probabilities(logits_of(head.model, test.x)) >= 0.5
+    half = MULTILABEL.probabilities(compute_logits(head.model, test.x)) >= 0.5
     assert f1["head"] > f1_score(y, half, average="macro", zero_division=0) + 0.01
     assert f1["head"] > f1["logistic regression"] - 0.02
     assert abs(f1["head"] - f1["control"]) < 0.02
@@ -241,7 +241,7 @@ def test_thresholds_of_every_row_are_chosen_in_the_same_folds():
 
 
 def logits_of_rows(head: TrainedHead, examples: Examples) -> np.ndarray:
-    return logits_of(head.model, examples.x).numpy()
+    return compute_logits(head.model, examples.x).numpy()
 
 
 def test_no_latent_angle_at_the_start_is_beyond_the_monotone_part_of_a_sine():

@@ -7,7 +7,7 @@ import torch
 from qllmft.config import ModelConfig
 from qllmft.heads import build_classifier
 from qllmft.heads.layer import reseed
-from qllmft.training.step import DirectStep, TrainingStep, can_step, step_of
+from qllmft.training.step import DirectStep, TrainingStep, can_step, open_step
 from qllmft_backends import create
 
 D = 12
@@ -43,7 +43,7 @@ def test_loss_and_gradient_are_autograds(structure):
     x, y = batch()
     expected_loss, expected = by_autograd(model_of(**structure), x, y)
     model = model_of(**structure)
-    with step_of(model) as step:
+    with open_step(model) as step:
         assert isinstance(step, DirectStep)
         loss = step.gradient(step.inputs(x), y)
         (vector,) = step.parameters()
@@ -66,7 +66,7 @@ def test_noise_is_drawn_as_by_autograd(options):
     for model in models:
         reseed(model, 17)
     expected_loss, expected = by_autograd(models[0], x, y)
-    with step_of(models[1]) as step:
+    with open_step(models[1]) as step:
         assert isinstance(step, DirectStep)
         assert step.gradient(step.inputs(x), y) == pytest.approx(expected_loss, abs=1e-6)
         flat = np.concatenate([g.reshape(-1) for g in expected.values()])
@@ -77,7 +77,7 @@ def test_noise_is_drawn_as_by_autograd(options):
 def test_adam_moves_as_torchs_own_step_does(weight_decay):
     x, y = batch()
     models = [model_of(), model_of()]
-    with step_of(models[0]) as step, step_of(models[1]) as other:
+    with open_step(models[0]) as step, open_step(models[1]) as other:
         optimizers = [
             torch.optim.Adam(s.parameters(), lr=0.01, weight_decay=weight_decay, fused=True)
             for s in (step, other)
@@ -102,7 +102,7 @@ def test_adam_moves_as_torchs_own_step_does(weight_decay):
 def test_parameters_share_one_vector_only_inside():
     model = model_of()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    with step_of(model) as step:
+    with open_step(model) as step:
         (vector,) = step.parameters()
         with torch.no_grad():
             vector += 1
@@ -127,5 +127,5 @@ def test_what_it_does_not_cover_goes_by_autograd():
     }
     for name, model in models.items():
         assert not can_step(model), name
-        with step_of(model) as step:
+        with open_step(model) as step:
             assert type(step) is TrainingStep, name

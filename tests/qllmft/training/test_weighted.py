@@ -15,7 +15,7 @@ from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.tasks import CLASSIFICATION
-from qllmft.training import Checkpoint, class_weighted, fit, loop
+from qllmft.training import Checkpoint, fit, loop, weigh_by_class
 from qllmft.training.full_batch import LinearObjective, ReuploadingObjective
 from qllmft.training.step import DirectStep, TrainingStep, can_step
 
@@ -82,11 +82,11 @@ def test_loss_and_score_are_torchs_and_scikit_learns(rows):
 def test_balanced_weights_are_scikit_learns_and_those_of_training_weigh_validation():
     train, others = examples(40), examples(20, seed=1)
     config = TrainConfig(class_weight="balanced")
-    ours, theirs = class_weighted(train, others, config)
+    ours, theirs = weigh_by_class(train, others, config)
     np.testing.assert_allclose(ours.weight, compute_sample_weight("balanced", train.y.numpy()))
     of_label = {int(y): float(w) for y, w in zip(ours.y, ours.weight, strict=True)}
     assert [of_label[int(y)] for y in theirs.y] == pytest.approx(theirs.weight.tolist())
-    assert class_weighted(train, others, TrainConfig()) == (train, others)
+    assert weigh_by_class(train, others, TrainConfig()) == (train, others)
 
 
 def test_a_baseline_has_the_weights_too(rows):

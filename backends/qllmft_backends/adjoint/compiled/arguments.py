@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.compiled.simd import element_pointer
 
-EACH = 3  # words that describe an array: address, rows, columns
+WORDS_PER_ARRAY = 3  # words that describe an array: address, rows, columns
 
 
 class ArraySpec(NamedTuple):
@@ -89,7 +89,7 @@ class BackwardArrays(NamedTuple):
     # (chunks, 2^Q · L and a gap), overwritten
     costates: RealTable
     # ``noise`` of the forward pass, or (chunks, 0); overwritten with ε if there is a ``stream``
-    kept: RealTable
+    costate_factors: RealTable
     scale: Reals  # (1,) 1/sqrt(n) of n shots
     # source of ε if the gradient passes through it; else (0,)
     stream: Ints
@@ -144,11 +144,11 @@ class ComplexBackward(NamedTuple):
 _PLANS = (PlanArrays, ComplexPlanArrays)
 _PASSES = (ForwardArrays, BackwardArrays, ComplexForward, ComplexBackward)
 # first word of a pass's own arrays, after those of its plan
-OWN = EACH * max(len(layout._fields) for layout in _PLANS)
-WORDS = OWN + EACH * max(len(layout._fields) for layout in _PASSES)
+PASS_OFFSET = WORDS_PER_ARRAY * max(len(layout._fields) for layout in _PLANS)
+TOTAL_WORDS = PASS_OFFSET + WORDS_PER_ARRAY * max(len(layout._fields) for layout in _PASSES)
 
 
-def _types(layout: type[Any], real: types.Type) -> list[types.Array]:
+def _array_types(layout: type[Any], real: types.Type) -> list[types.Array]:
     specs = [get_args(hint)[1] for hint in get_type_hints(layout, include_extras=True).values()]
     return [
         types.Array(from_dtype(np.dtype(spec.dtype)) if spec.dtype else real, spec.ndim, "C")
@@ -156,10 +156,10 @@ def _types(layout: type[Any], real: types.Type) -> list[types.Array]:
     ]
 
 
-def _word(context, builder, signature, args, at):
-    """Return a pointer to the word ``at`` places behind the first one."""
+def _word_pointer(context, builder, signature, args, word_index):
+    """Return a pointer to the word ``word_index`` places behind the first one."""
     first = element_pointer(context, builder, signature.args[0], args[0], args[1])
-    return builder.gep(first, [ir.Constant(ir.IntType(64), at)])
+    return builder.gep(first, [ir.Constant(ir.IntType(64), word_index)])
 
 
 @intrinsic
@@ -179,7 +179,7 @@ def pack(typingctx, words, first, arrays):
     """
     real = next(array.dtype for array in arrays.types if isinstance(array.dtype, types.Float))
     for name, got, expected in zip(
-        arrays.fields, arrays.types, _types(arrays.instance_class, real), strict=True
+        arrays.fields, arrays.types, _array_types(arrays.instance_class, real), strict=True
     ):
         if (got.dtype, got.ndim, got.layout) != (expected.dtype, expected.ndim, expected.layout):
             raise TypingError(f"{name} is {got}, expected {expected}")
@@ -194,7 +194,10 @@ def pack(typingctx, words, first, arrays):
             for i, value in enumerate(
                 (builder.ptrtoint(array.data, ir.IntType(64)), rows, lengths[-1])
             ):
-                builder.store(value, _word(context, builder, signature, args, EACH * number + i))
+                builder.store(
+                    value,
+                    _word_pointer(context, builder, signature, args, WORDS_PER_ARRAY * number + i),
+                )
         return context.get_dummy_value()
 
     return types.void(words, types.intp, arrays), codegen
@@ -217,14 +220,18 @@ def unpacker(layout):
             A named tuple of contiguous arrays on the memory of the packed ones, which must outlive
             it.
         """
-        result = types.NamedTuple(_types(layout, real.instance_type), layout)
+        result = types.NamedTuple(_array_types(layout, real.instance_type), layout)
 
         def codegen(context, builder, signature, args):
             members = []
             for number, array_type in enumerate(result.types):
                 address, rows, columns = (
-                    builder.load(_word(context, builder, signature, args, EACH * number + i))
-                    for i in range(EACH)
+                    builder.load(
+                        _word_pointer(
+                            context, builder, signature, args, WORDS_PER_ARRAY * number + i
+                        )
+                    )
+                    for i in range(WORDS_PER_ARRAY)
                 )
                 itemsize = context.get_constant(
                     types.intp, context.get_abi_sizeof(context.get_data_type(array_type.dtype))
@@ -248,13 +255,9 @@ def unpacker(layout):
     return unpack
 
 
-plan_arrays, forward_arrays, backward_arrays = (
-    unpacker(PlanArrays),
-    unpacker(ForwardArrays),
-    unpacker(BackwardArrays),
-)
+plan_arrays = unpacker(PlanArrays)
+forward_arrays = unpacker(ForwardArrays)
+backward_arrays = unpacker(BackwardArrays)
 complex_plan_arrays = unpacker(ComplexPlanArrays)
-complex_forward_arrays, complex_backward_arrays = (
-    unpacker(ComplexForward),
-    unpacker(ComplexBackward),
-)
+complex_forward_arrays = unpacker(ComplexForward)
+complex_backward_arrays = unpacker(ComplexBackward)

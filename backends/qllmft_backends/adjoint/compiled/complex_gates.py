@@ -16,97 +16,98 @@ from qllmft_backends.adjoint.compiled.gates import exchange
 from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, store, sub
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
-_part = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+_inlined_part = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 # part of the functions that are cached
 _inlined = njit(nogil=True, error_model="numpy", forceinline=True)
 
 
-@_part
-def opened(k, low, high):
+@_inlined_part
+def insert_zero_bits(k, low, high):
     """Return the k-th number whose bits at two strides, powers of two, are zero."""
     k += k & -low
     return k + (k & -high)
 
 
-@_part
+@_inlined_part
 def _product(a, b):
     return sub(mul(a[0], b[0]), mul(a[1], b[1])), add(mul(a[0], b[1]), mul(a[1], b[0]))
 
 
-@_part
+@_inlined_part
 def _sum_of_products(a, x, b, y):
     real = sub(add(sub(mul(a[0], x[0]), mul(a[1], x[1])), mul(b[0], y[0])), mul(b[1], y[1]))
     imaginary = add(add(add(mul(a[0], x[1]), mul(a[1], x[0])), mul(b[0], y[1])), mul(b[1], y[0]))
     return real, imaginary
 
 
-@_part
+@_inlined_part
 def _mix(a, x, b, y):
     return add(mul(a, x), mul(b, y))
 
 
-@_part
-def _row(s, k):
+@_inlined_part
+def _load_row(s, k):
     width = lanes(s.itemsize)
     return load(s, k), load(s, k + width)
 
 
-@_part
-def _put(s, k, x):
+@_inlined_part
+def _store_row(s, k, x):
     width = lanes(s.itemsize)
     store(s, k, x[0])
     store(s, k + width, x[1])
 
 
-@_part
+@_inlined_part
 def _imaginary(a, b):
     return sub(mul(a[0], b[1]), mul(a[1], b[0]))
 
 
-@_part
+@_inlined_part
 def _real(a, b):
     return add(mul(a[0], b[0]), mul(a[1], b[1]))
 
 
-@_part
+@_inlined_part
 def _cross_sum(l0, l1, p0, p1):
     """Return Im(l0*·p1 + l1*·p0)."""
     return sub(add(sub(mul(l0[0], p1[1]), mul(l0[1], p1[0])), mul(l1[0], p0[1])), mul(l1[1], p0[0]))
 
 
-@_part
+@_inlined_part
 def _turn_sum(l0, l1, p0, p1):
     """Return Re(l0*·p1 − l1*·p0)."""
     return sub(sub(add(mul(l0[0], p1[0]), mul(l0[1], p1[1])), mul(l1[0], p0[0])), mul(l1[1], p0[1]))
 
 
-@_part
+@_inlined_part
 def _general_pair(s, i, j, a, b, m):
     """Apply a full matrix m, its first entry real, to the rows i and j of content a and b."""
     real = sub(add(mul(m[0], a[0]), mul(m[2], b[0])), mul(m[3], b[1]))
-    _put(s, i, (real, add(add(mul(m[0], a[1]), mul(m[2], b[1])), mul(m[3], b[0]))))
-    _put(s, j, _sum_of_products((m[4], m[5]), a, (m[6], m[7]), b))
+    _store_row(s, i, (real, add(add(mul(m[0], a[1]), mul(m[2], b[1])), mul(m[3], b[0]))))
+    _store_row(s, j, _sum_of_products((m[4], m[5]), a, (m[6], m[7]), b))
 
 
-@_part
+@_inlined_part
 def _real_pair(s, i, j, a, b, m):
-    _put(s, i, (_mix(m[0], a[0], m[2], b[0]), _mix(m[0], a[1], m[2], b[1])))
-    _put(s, j, (_mix(m[4], a[0], m[6], b[0]), _mix(m[4], a[1], m[6], b[1])))
+    _store_row(s, i, (_mix(m[0], a[0], m[2], b[0]), _mix(m[0], a[1], m[2], b[1])))
+    _store_row(s, j, (_mix(m[4], a[0], m[6], b[0]), _mix(m[4], a[1], m[6], b[1])))
 
 
-@_part
+@_inlined_part
 def _cross_pair(s, i, j, a, b, m):
-    _put(s, i, (sub(mul(m[0], a[0]), mul(m[3], b[1])), _mix(m[0], a[1], m[3], b[0])))
-    _put(s, j, (sub(mul(m[6], b[0]), mul(m[5], a[1])), _mix(m[6], b[1], m[5], a[0])))
+    _store_row(s, i, (sub(mul(m[0], a[0]), mul(m[3], b[1])), _mix(m[0], a[1], m[3], b[0])))
+    _store_row(s, j, (sub(mul(m[6], b[0]), mul(m[5], a[1])), _mix(m[6], b[1], m[5], a[0])))
 
 
-@_part
-def _matrix(coefficients, at):
+@_inlined_part
+def _matrix(coefficients, start):
     width = lanes(coefficients.itemsize)
     return (
-        load(coefficients, at), load(coefficients, at + width), load(coefficients, at + 2 * width),
-        load(coefficients, at + 3 * width), load(coefficients, at + 4 * width), load(coefficients, at + 5 * width),
-        load(coefficients, at + 6 * width), load(coefficients, at + 7 * width),
+        load(coefficients, start), load(coefficients, start + width), load(coefficients, start + 2 * width),
+        load(coefficients, start + 3 * width), load(coefficients, start + 4 * width),
+        load(coefficients, start + 5 * width),
+        load(coefficients, start + 6 * width), load(coefficients, start + 7 * width),
     )  # fmt: skip
 
 
@@ -115,63 +116,78 @@ def _matrix(coefficients, at):
 
 
 @_inlined
-def _on_pairs(pair, s, step, m):
+def _apply_to_pairs(pair, s, step, m):
     """Apply a matrix to pairs of rows. ``step`` is a row of `ComplexPlan.steps`, ``m`` the gate's registers."""
-    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    size = step[2]
+    low = step[3]
+    high = step[4]
+    offset = step[5]
+    stride = step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
-        i = opened(k, low, high) + offset
+        i = insert_zero_bits(k, low, high) + offset
         j = i + stride
-        pair(s, i, j, _row(s, i), _row(s, j), m)
+        pair(s, i, j, _load_row(s, i), _load_row(s, j), m)
 
 
 @_jit
-def inside(s, step, m):
+def apply_to_lanes(s, step, m):
     """Apply a matrix to a qubit inside registers: x becomes m₀x + m₁x', with x' the lanes' partners."""
     distance = step[7]
-    size, low, high, offset = step[2], step[3], step[4], step[5]
+    size = step[2]
+    low = step[3]
+    high = step[4]
+    offset = step[5]
     for k in range(0, size, 2 * lanes(s.itemsize)):
-        i = opened(k, low, high) + offset
-        x = _row(s, i)
+        i = insert_zero_bits(k, low, high) + offset
+        x = _load_row(s, i)
         y = exchange(x[0], distance), exchange(x[1], distance)
-        _put(s, i, _sum_of_products((m[0], m[1]), x, (m[2], m[3]), y))
+        _store_row(s, i, _sum_of_products((m[0], m[1]), x, (m[2], m[3]), y))
 
 
 @_jit
-def phase(s, step, m):
+def apply_phase(s, step, m):
     """Multiply the rows whose bits are set."""
-    size, low, high, offset = step[2], step[3], step[4], step[5] + step[6]
+    size = step[2]
+    low = step[3]
+    high = step[4]
+    offset = step[5] + step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
-        i = opened(k, low, high) + offset
-        _put(s, i, _product((m[0], m[1]), _row(s, i)))
+        i = insert_zero_bits(k, low, high) + offset
+        _store_row(s, i, _product((m[0], m[1]), _load_row(s, i)))
 
 
 @_jit
-def flip(s, step):
+def exchange_rows(s, step):
     """Exchange pairs of rows."""
-    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    size = step[2]
+    low = step[3]
+    high = step[4]
+    offset = step[5]
+    stride = step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
-        i = opened(k, low, high) + offset
+        i = insert_zero_bits(k, low, high) + offset
         j = i + stride
-        a, b = _row(s, i), _row(s, j)
-        _put(s, i, b)
-        _put(s, j, a)
+        a = _load_row(s, i)
+        b = _load_row(s, j)
+        _store_row(s, i, b)
+        _store_row(s, j, a)
 
 
 # --- the way back: ``m`` undoes the gate, ``sums`` are K, X, Y
 # -------------------------------------------------------
 
 
-@_part
+@_inlined_part
 def _add_turn(sums, p, q, a, b):
     return sums[0], sums[1], add(sums[2], _turn_sum(p, q, a, b))
 
 
-@_part
+@_inlined_part
 def _add_cross(sums, p, q, a, b):
     return sums[0], add(sums[1], _cross_sum(p, q, a, b)), sums[2]
 
 
-@_part
+@_inlined_part
 def _add_all(sums, p, q, a, b):
     return _add_turn(
         _add_cross((add(sums[0], _imaginary(q, b)), sums[1], sums[2]), p, q, a, b), p, q, a, b
@@ -180,12 +196,19 @@ def _add_all(sums, p, q, a, b):
 
 @_inlined
 def _undo_pairs(pair, add_sums, s, c, step, m, sums):
-    """Undo `_on_pairs`."""
-    size, low, high, offset, stride = step[2], step[3], step[4], step[5], step[6]
+    """Undo `_apply_to_pairs`."""
+    size = step[2]
+    low = step[3]
+    high = step[4]
+    offset = step[5]
+    stride = step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
-        i = opened(k, low, high) + offset
+        i = insert_zero_bits(k, low, high) + offset
         j = i + stride
-        a, b, p, q = _row(s, i), _row(s, j), _row(c, i), _row(c, j)
+        a = _load_row(s, i)
+        b = _load_row(s, j)
+        p = _load_row(c, i)
+        q = _load_row(c, j)
         sums = add_sums(sums, p, q, a, b)
         pair(s, i, j, a, b, m)
         pair(c, i, j, p, q, m)
@@ -193,8 +216,8 @@ def _undo_pairs(pair, add_sums, s, c, step, m, sums):
 
 
 @_jit
-def undo_inside(s, c, step, m, sums):
-    """Undo `inside`. A lane whose bit is set adds to Y with the other sign.
+def undo_on_lanes(s, c, step, m, sums):
+    """Undo `apply_to_lanes`. A lane whose bit is set adds to Y with the other sign.
 
     Args:
         s: state, contiguous rows of two registers; changed in place.
@@ -207,25 +230,29 @@ def undo_inside(s, c, step, m, sums):
         Registers (K, X, Y) with this gate's terms; the sign of Y's lanes is left to
         `add_derivatives`.
     """
-    by_one, by_cross, by_turn = sums
+    identity_sum, cross_sum, turn_sum = sums
     distance = step[7]
-    size, low, high, offset = step[2], step[3], step[4], step[5]
+    size = step[2]
+    low = step[3]
+    high = step[4]
+    offset = step[5]
     for k in range(0, size, 2 * lanes(s.itemsize)):
-        i = opened(k, low, high) + offset
-        x, z = _row(s, i), _row(c, i)
+        i = insert_zero_bits(k, low, high) + offset
+        x = _load_row(s, i)
+        z = _load_row(c, i)
         y = exchange(x[0], distance), exchange(x[1], distance)
-        by_one = add(by_one, _imaginary(z, x))
-        by_cross = add(by_cross, _imaginary(z, y))
-        by_turn = add(by_turn, _real(z, y))
-        _put(s, i, _sum_of_products((m[0], m[1]), x, (m[2], m[3]), y))
+        identity_sum = add(identity_sum, _imaginary(z, x))
+        cross_sum = add(cross_sum, _imaginary(z, y))
+        turn_sum = add(turn_sum, _real(z, y))
+        _store_row(s, i, _sum_of_products((m[0], m[1]), x, (m[2], m[3]), y))
         partner = exchange(z[0], distance), exchange(z[1], distance)
-        _put(c, i, _sum_of_products((m[0], m[1]), z, (m[2], m[3]), partner))
-    return by_one, by_cross, by_turn
+        _store_row(c, i, _sum_of_products((m[0], m[1]), z, (m[2], m[3]), partner))
+    return identity_sum, cross_sum, turn_sum
 
 
 @_jit
 def undo_phase(s, c, step, m, sums):
-    """Undo `phase`.
+    """Undo `apply_phase`.
 
     Args:
         s: state, contiguous rows of two registers; changed in place.
@@ -237,15 +264,19 @@ def undo_phase(s, c, step, m, sums):
     Returns:
         Registers (K, X, Y); only K has terms of this gate.
     """
-    by_one = sums[0]
-    size, low, high, offset = step[2], step[3], step[4], step[5] + step[6]
+    identity_sum = sums[0]
+    size = step[2]
+    low = step[3]
+    high = step[4]
+    offset = step[5] + step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
-        i = opened(k, low, high) + offset
-        x, z = _row(s, i), _row(c, i)
-        by_one = add(by_one, _imaginary(z, x))
-        _put(s, i, _product((m[0], m[1]), x))
-        _put(c, i, _product((m[0], m[1]), z))
-    return by_one, sums[1], sums[2]
+        i = insert_zero_bits(k, low, high) + offset
+        x = _load_row(s, i)
+        z = _load_row(c, i)
+        identity_sum = add(identity_sum, _imaginary(z, x))
+        _store_row(s, i, _product((m[0], m[1]), x))
+        _store_row(c, i, _product((m[0], m[1]), z))
+    return identity_sum, sums[1], sums[2]
 
 
 # --- steps one after the other
@@ -258,19 +289,20 @@ def forward_steps(s, steps, coefficients):
     width = lanes(s.itemsize)
     for n in range(steps.shape[0]):
         step = steps[n]
-        path, m = step[0], _matrix(coefficients, 8 * width * step[1])
+        path = step[0]
+        m = _matrix(coefficients, 8 * width * step[1])
         if path == 0:
-            _on_pairs(_general_pair, s, step, m)
+            _apply_to_pairs(_general_pair, s, step, m)
         elif path == 1:
-            _on_pairs(_real_pair, s, step, m)
+            _apply_to_pairs(_real_pair, s, step, m)
         elif path == 2:
-            _on_pairs(_cross_pair, s, step, m)
+            _apply_to_pairs(_cross_pair, s, step, m)
         elif path == 3:
-            inside(s, step, m)
+            apply_to_lanes(s, step, m)
         elif path == 4:
-            phase(s, step, m)
+            apply_phase(s, step, m)
         else:
-            flip(s, step)
+            exchange_rows(s, step)
 
 
 @_jit
@@ -293,8 +325,14 @@ def backward_steps(s, c, steps, gates, coefficients, by_lane):
             forward_steps(c, steps[n : n + 1], coefficients)
             continue
         step = steps[n]
-        path, m, at = step[0], _matrix(coefficients, 8 * width * step[1]), 3 * width * step[1]
-        sums = load(by_lane, at), load(by_lane, at + width), load(by_lane, at + 2 * width)
+        path = step[0]
+        m = _matrix(coefficients, 8 * width * step[1])
+        sums_start = 3 * width * step[1]
+        sums = (
+            load(by_lane, sums_start),
+            load(by_lane, sums_start + width),
+            load(by_lane, sums_start + 2 * width),
+        )
         if path == 0:
             sums = _undo_pairs(_general_pair, _add_all, s, c, step, m, sums)
         elif path == 1:
@@ -302,9 +340,9 @@ def backward_steps(s, c, steps, gates, coefficients, by_lane):
         elif path == 2:
             sums = _undo_pairs(_cross_pair, _add_cross, s, c, step, m, sums)
         elif path == 3:
-            sums = undo_inside(s, c, step, m, sums)
+            sums = undo_on_lanes(s, c, step, m, sums)
         else:
             sums = undo_phase(s, c, step, m, sums)
-        store(by_lane, at, sums[0])
-        store(by_lane, at + width, sums[1])
-        store(by_lane, at + 2 * width, sums[2])
+        store(by_lane, sums_start, sums[0])
+        store(by_lane, sums_start + width, sums[1])
+        store(by_lane, sums_start + 2 * width, sums[2])

@@ -18,7 +18,7 @@ from qllmft_backends.adjoint.compiled.complex_observables import (
     measure_paulis,
     start_complex_costate,
 )
-from qllmft_backends.adjoint.compiled.simd import aligned, lanes, load, store
+from qllmft_backends.adjoint.compiled.simd import aligned_empty, lanes, load, store
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 # part of the functions that are cached
@@ -26,7 +26,7 @@ _inlined = njit(nogil=True, error_model="numpy", forceinline=True)
 
 
 @_jit
-def _places(strides, bits, row, out):
+def _compute_row_offsets(strides, bits, row, out):
     """Compute the offsets of a block's rows from its first one. ``row`` is the length of a row."""
     for i in range(1 << bits):
         place = 0
@@ -37,7 +37,7 @@ def _places(strides, bits, row, out):
 
 
 @_jit
-def _begin(number, strides, bits, row):
+def _block_offset(number, strides, bits, row):
     """Return the offset of block ``number``, whose other row bits spell the number."""
     for b in range(bits):
         number += number & -strides[b]
@@ -45,10 +45,10 @@ def _begin(number, strides, bits, row):
 
 
 @_inlined
-def _copy_row(source, k, target, at):
+def _copy_row(source, k, target, target_start):
     width = lanes(source.itemsize)
-    store(target, at, load(source, k))
-    store(target, at + width, load(source, k + width))
+    store(target, target_start, load(source, k))
+    store(target, target_start + width, load(source, k + width))
 
 
 @_jit
@@ -68,17 +68,19 @@ def run_forward(s, plan, coefficients):
     """Run all steps on a chunk ``s``."""
     row = 2 * lanes(s.itemsize)
     largest = 1 << plan.strides.shape[1]
-    part, places = aligned(s, largest * row), np.empty(largest, np.int64)
+    part = aligned_empty(s, largest * row)
+    places = np.empty(largest, np.int64)
     for n in range(plan.blocks.shape[0]):
         first, stop, bits = plan.blocks[n]
-        steps, strides = plan.steps[first:stop], plan.strides[n]
+        steps = plan.steps[first:stop]
+        strides = plan.strides[n]
         if bits == 0:
             forward_steps(s, steps, coefficients)
             continue
         count = 1 << bits
-        _places(strides, bits, row, places)
+        _compute_row_offsets(strides, bits, row, places)
         for number in range(s.size // (count * row)):
-            begin = _begin(number, strides, bits, row)
+            begin = _block_offset(number, strides, bits, row)
             _gather(s, begin, places, count, part)
             forward_steps(part, steps, coefficients)
             _scatter(s, begin, places, count, part)
@@ -98,44 +100,47 @@ def run_backward(s, c, plan, coefficients, by_lane):
     """
     row = 2 * lanes(s.itemsize)
     largest = 1 << plan.strides.shape[1]
-    part, other = aligned(s, largest * row), aligned(s, largest * row)
+    part = aligned_empty(s, largest * row)
+    costate_part = aligned_empty(s, largest * row)
     places = np.empty(largest, np.int64)
     for n in range(plan.blocks.shape[0] - 1, -1, -1):
         first, stop, bits = plan.blocks[n]
-        steps, strides = plan.steps[first:stop], plan.strides[n]
+        steps = plan.steps[first:stop]
+        strides = plan.strides[n]
         if bits == 0:
             backward_steps(s, c, steps, plan.gates, coefficients, by_lane)
             continue
         count = 1 << bits
-        _places(strides, bits, row, places)
+        _compute_row_offsets(strides, bits, row, places)
         for number in range(s.size // (count * row)):
-            begin = _begin(number, strides, bits, row)
+            begin = _block_offset(number, strides, bits, row)
             _gather(s, begin, places, count, part)
-            _gather(c, begin, places, count, other)
-            backward_steps(part, other, steps, plan.gates, coefficients, by_lane)
+            _gather(c, begin, places, count, costate_part)
+            backward_steps(part, costate_part, steps, plan.gates, coefficients, by_lane)
             _scatter(s, begin, places, count, part)
-            _scatter(c, begin, places, count, other)
+            _scatter(c, begin, places, count, costate_part)
 
 
 @_jit
-def _load(s, batch, initial, count):
+def _load_initial(s, batch, initial, count):
     """Load the initial amplitudes into a chunk. Samples past ``count`` stay zero."""
     width = lanes(s.itemsize)
     s[:] = 0
     for i in range(max(1, initial.shape[1])):
         for sample in range(count):
             place = i * batch + sample
-            at = place // width * 2 * width + place % width
-            s[at] = initial[0, i] if initial.shape[1] else 1
-            s[at + width] = initial[1, i] if initial.shape[1] else 0
+            real_index = place // width * 2 * width + place % width
+            s[real_index] = initial[0, i] if initial.shape[1] else 1
+            s[real_index + width] = initial[1, i] if initial.shape[1] else 0
 
 
 @_jit
-def _coefficients(plan, arrays, start, inverse):
-    n_gates, batch = plan.gates.shape[0], plan.sizes[0]
+def _make_coefficients(plan, arrays, start, inverse):
+    n_gates = plan.gates.shape[0]
+    batch = plan.sizes[0]
     matrices = np.empty((8 * n_gates, min(batch, arrays.sin.shape[1] - start)))
     make_matrices(plan.gates, plan.factors, arrays.sin, arrays.cos, start, matrices)
-    out = aligned(arrays.states, 8 * n_gates * lanes(arrays.states.itemsize))
+    out = aligned_empty(arrays.states, 8 * n_gates * lanes(arrays.states.itemsize))
     spread_matrices(plan.gates, matrices, batch, inverse, out)
     return out
 
@@ -143,12 +148,16 @@ def _coefficients(plan, arrays, start, inverse):
 @_jit
 def forward(plan, arrays, chunk):
     """Run a program on one chunk and measure (see `ComplexPlanArrays` and `ComplexForward`)."""
-    batch, size, n_diagonal = plan.sizes[0], plan.sizes[1], plan.sizes[2]
-    start, out = chunk * batch, arrays.out
+    batch = plan.sizes[0]
+    size = plan.sizes[1]
+    n_diagonal = plan.sizes[2]
+    start = chunk * batch
+    out = arrays.out
     s = arrays.states[chunk, :size]
-    width, count = lanes(s.itemsize), min(batch, out.shape[0] - start)
-    _load(s, batch, arrays.initial, count)
-    run_forward(s, plan, _coefficients(plan, arrays, start, False))
+    width = lanes(s.itemsize)
+    count = min(batch, out.shape[0] - start)
+    _load_initial(s, batch, arrays.initial, count)
+    run_forward(s, plan, _make_coefficients(plan, arrays, start, False))
     by_lane = np.empty(out.shape[1] * width, s.dtype)
     measure_paulis(s, plan.strings, n_diagonal, by_lane)
     for sample in range(count):
@@ -162,9 +171,13 @@ def forward(plan, arrays, chunk):
 @_jit
 def backward(plan, arrays, chunk):
     """Undo a program on one chunk and collect the derivatives (see `ComplexPlanArrays` and `ComplexBackward`)."""
-    batch, size, n_diagonal = plan.sizes[0], plan.sizes[1], plan.sizes[2]
-    start, strings = chunk * batch, plan.strings
-    s, c = arrays.states[chunk, :size], arrays.costates[chunk, :size]
+    batch = plan.sizes[0]
+    size = plan.sizes[1]
+    n_diagonal = plan.sizes[2]
+    start = chunk * batch
+    strings = plan.strings
+    s = arrays.states[chunk, :size]
+    c = arrays.costates[chunk, :size]
     width = lanes(s.itemsize)
     by_lane = np.zeros(strings.shape[0] * width, s.dtype)
     for t in range(strings.shape[0]):
@@ -174,9 +187,9 @@ def backward(plan, arrays, chunk):
                 sign = plan.lane_signs[t * width + (lane ^ strings[t, 1])]
                 by_lane[t * width + lane] = sign * arrays.weights[sample, t]
     start_complex_costate(s, c, strings, n_diagonal, by_lane)
-    sums = aligned(s, 3 * plan.gates.shape[0] * width)
+    sums = aligned_empty(s, 3 * plan.gates.shape[0] * width)
     sums[:] = 0
-    run_backward(s, c, plan, _coefficients(plan, arrays, start, True), sums)
+    run_backward(s, c, plan, _make_coefficients(plan, arrays, start, True), sums)
     add_derivatives(
         plan.gates, plan.factors, arrays.sin, arrays.cos, start, batch, sums, arrays.gradient
     )

@@ -18,22 +18,30 @@ def _turn(m, i, j, cos, sin, imaginary):
     """
     for k in range(0, 4, 2):
         for sample in range(m.shape[1]):
-            c, s = cos[sample], sin[sample]
-            ar, ai = m[i + k, sample], m[i + k + 1, sample]
-            br, bi = m[j + k, sample], m[j + k + 1, sample]
+            c = cos[sample]
+            s = sin[sample]
+            ar = m[i + k, sample]
+            ai = m[i + k + 1, sample]
+            br = m[j + k, sample]
+            bi = m[j + k + 1, sample]
             if imaginary:
-                m[i + k, sample], m[i + k + 1, sample] = c * ar + s * bi, c * ai - s * br
-                m[j + k, sample], m[j + k + 1, sample] = c * br + s * ai, c * bi - s * ar
+                m[i + k, sample] = c * ar + s * bi
+                m[i + k + 1, sample] = c * ai - s * br
+                m[j + k, sample] = c * br + s * ai
+                m[j + k + 1, sample] = c * bi - s * ar
             else:
-                m[i + k, sample], m[i + k + 1, sample] = c * ar - s * br, c * ai - s * bi
-                m[j + k, sample], m[j + k + 1, sample] = c * br + s * ar, c * bi + s * ai
+                m[i + k, sample] = c * ar - s * br
+                m[i + k + 1, sample] = c * ai - s * bi
+                m[j + k, sample] = c * br + s * ar
+                m[j + k + 1, sample] = c * bi + s * ai
 
 
 @_jit
 def _phase(m, i, cos, sin):
     for k in range(0, 4, 2):
         for sample in range(m.shape[1]):
-            real, imaginary = m[i + k, sample], m[i + k + 1, sample]
+            real = m[i + k, sample]
+            imaginary = m[i + k + 1, sample]
             m[i + k, sample] = cos[sample] * real - sin[sample] * imaginary
             m[i + k + 1, sample] = cos[sample] * imaginary + sin[sample] * real
 
@@ -42,7 +50,8 @@ def _phase(m, i, cos, sin):
 def _multiply(m, gate, factors, sin, cos, start):
     """Overwrite m (8, S) with the product of a gate's factors, for the samples from ``start`` on."""
     m[:] = 0
-    m[0], m[6] = 1, 1
+    m[0] = 1
+    m[6] = 1
     stop = start + m.shape[1]
     for f in range(gate[3], gate[4]):
         axis = factors[f, 0]
@@ -51,7 +60,10 @@ def _multiply(m, gate, factors, sin, cos, start):
         elif axis == 2:
             _phase(m, 4, cos[f, start:stop], sin[f, start:stop])
         else:
-            m[0], m[2], m[4], m[6] = 0, 1, 1, 0  # CNOT has no other factor
+            m[0] = 0  # CNOT has no other factor
+            m[2] = 1
+            m[4] = 1
+            m[6] = 0
 
 
 @_jit
@@ -60,10 +72,13 @@ def _turn_back(m):
     for sample in range(m.shape[1]):
         length = np.hypot(m[0, sample], m[1, sample])
         if length > 0:
-            c, s = m[0, sample] / length, m[1, sample] / length
+            c = m[0, sample] / length
+            s = m[1, sample] / length
             for k in range(0, 8, 2):
-                real, imaginary = m[k, sample], m[k + 1, sample]
-                m[k, sample], m[k + 1, sample] = c * real + s * imaginary, c * imaginary - s * real
+                real = m[k, sample]
+                imaginary = m[k + 1, sample]
+                m[k, sample] = c * real + s * imaginary
+                m[k + 1, sample] = c * imaginary - s * real
 
 
 @_jit
@@ -119,60 +134,80 @@ def spread_matrices(gates, matrices, batch, inverse, out):
             which PHASE uses the first two and LANES the first four.
     """
     width = lanes(out.itemsize)
-    of_lane = np.empty(width, np.int64)
+    sample_by_lane = np.empty(width, np.int64)
     for lane in range(width):
-        of_lane[lane] = min(lane % batch, matrices.shape[1] - 1)
+        sample_by_lane[lane] = min(lane % batch, matrices.shape[1] - 1)
     for n in range(gates.shape[0]):
-        path, need, distance = gates[n, 0], gates[n, 1], gates[n, 2]
+        path = gates[n, 0]
+        need = gates[n, 1]
+        distance = gates[n, 2]
         for i in range(2 if path == 4 else 4 if path == 3 else 8):
             is_diagonal = i < 2 if path == 3 else i not in (2, 3, 4, 5)
-            one = 1 if i == 0 or (i == 6 and path != 4) else 0  # of the identity
-            here, there = i, i  # the entry, and the one of lanes whose bit is set
+            identity_entry = 1 if i == 0 or (i == 6 and path != 4) else 0  # of the identity
+            entry = i  # the entry, and the one of lanes whose bit is set
+            set_entry = i
             if path == 4:
-                here = there = 6 + i
+                entry = set_entry = 6 + i
             elif path == 3:
-                there = 6 + i if is_diagonal else 2 + i
+                set_entry = 6 + i if is_diagonal else 2 + i
             if inverse and not is_diagonal:
-                here, there = here ^ 6, there ^ 6
+                entry = entry ^ 6
+                set_entry = set_entry ^ 6
             sign = -1 if inverse and i & 1 else 1
             row = out[(8 * n + i) * width : (8 * n + i + 1) * width]
-            x, y = matrices[8 * n + here], matrices[8 * n + there]
+            x = matrices[8 * n + entry]
+            y = matrices[8 * n + set_entry]
             for lane in range(width):
-                row[lane] = sign * x[of_lane[lane]]
+                row[lane] = sign * x[sample_by_lane[lane]]
             if need or (distance and path == 3):
                 for lane in range(width):
                     if lane & need != need:
-                        row[lane] = one
+                        row[lane] = identity_entry
                     elif lane & distance and path == 3:
-                        row[lane] = sign * y[of_lane[lane]]
+                        row[lane] = sign * y[sample_by_lane[lane]]
 
 
 @_jit
 def _sum_lanes(by_lane, gate, n, batch, width, out):
     """Sum K, X and Y of one gate into the rows of ``out`` (3, S) (see `complex_gates`)."""
-    path, need, distance = gate[0], gate[1], gate[2]
+    path = gate[0]
+    need = gate[1]
+    distance = gate[2]
     for sample in range(out.shape[1]):
-        one, cross, turn = 0.0, 0.0, 0.0
+        identity_sum = 0.0
+        cross_sum = 0.0
+        turn_sum = 0.0
         for lane in range(sample, width, batch):
             if lane & need != need:
                 continue
-            at = 3 * n * width + lane
+            lane_index = 3 * n * width + lane
             is_set = lane & distance != 0
             if path == 4 or distance == 0 or is_set:
-                one += by_lane[at]
-            cross += by_lane[at + width]
-            turn += -by_lane[at + 2 * width] if is_set else by_lane[at + 2 * width]
-        out[0, sample], out[1, sample], out[2, sample] = one, cross, turn
+                identity_sum += by_lane[lane_index]
+            cross_sum += by_lane[lane_index + width]
+            turn_sum += (
+                -by_lane[lane_index + 2 * width] if is_set else by_lane[lane_index + 2 * width]
+            )
+        out[0, sample] = identity_sum
+        out[1, sample] = cross_sum
+        out[2, sample] = turn_sum
 
 
 @_jit
 def _add_factor(v, axis, sums, out):
     """Compute the derivative by one factor, V (8, S) being the product of the factors after it."""
     for i in range(v.shape[1]):
-        pr, pi, qr, qi = v[0, i], v[1, i], v[4, i], v[5, i]  # V is held by columns
-        rr, ri, sr, si = v[2, i], v[3, i], v[6, i], v[7, i]
+        pr = v[0, i]  # V is held by columns
+        pi = v[1, i]
+        qr = v[4, i]
+        qi = v[5, i]
+        rr = v[2, i]
+        ri = v[3, i]
+        sr = v[6, i]
+        si = v[7, i]
         if axis == 2:  # h = q s*, h₀₀ − h₁₁ = |q|² − |s|²
-            real, imaginary = qr * sr + qi * si, qi * sr - qr * si
+            real = qr * sr + qi * si
+            imaginary = qi * sr - qr * si
             diagonal = qr * qr + qi * qi - sr * sr - si * si
         elif axis == 0:  # h = −(q r* + p s*)/2, h₀₀ − h₁₁ = 2 Re s r*
             real = -0.5 * (qr * rr + qi * ri + pr * sr + pi * si)
@@ -205,11 +240,13 @@ def add_derivatives(gates, factors, sin, cos, start, batch, by_lane, out):
     """
     stop = min(start + batch, out.shape[1])
     width = by_lane.size // max(1, 3 * gates.shape[0])
-    sums, v = np.empty((3, stop - start)), np.empty((8, stop - start))
+    sums = np.empty((3, stop - start))
+    v = np.empty((8, stop - start))
     for n in range(gates.shape[0]):
         _sum_lanes(by_lane, gates[n], n, batch, width, sums)
         v[:] = 0
-        v[0], v[6] = 1, 1
+        v[0] = 1
+        v[6] = 1
         for f in range(gates[n, 4] - 1, gates[n, 3] - 1, -1):
             axis = factors[f, 0]
             if factors[f, 1]:

@@ -10,7 +10,12 @@ import numpy as np
 from numba import njit
 
 from qllmft_backends.adjoint.compiled.gates import exchange
-from qllmft_backends.adjoint.compiled.observables import BLOCK_BITS, add_strings, odd, sign_block
+from qllmft_backends.adjoint.compiled.observables import (
+    BLOCK_BITS,
+    add_strings,
+    has_odd_parity,
+    sign_block,
+)
 from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, store, sub
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
@@ -45,20 +50,27 @@ def measure_paulis(s, strings, n_diagonal, by_lane):
     for first in range(0, rows if n_diagonal else 0, count):
         for i in range(count):
             k = 2 * width * (first + i)
-            a, b = load(s, k), load(s, k + width)
+            a = load(s, k)
+            b = load(s, k + width)
             store(block, i * width, add(mul(a, a), mul(b, b)))
         add_strings(block, count, width, first, masks, by_lane)
     for t in range(n_diagonal, strings.shape[0]):
-        x_row, x_lane, z_row, turns = strings[t, 0], strings[t, 1], strings[t, 2], strings[t, 3]
+        x_row = strings[t, 0]
+        x_lane = strings[t, 1]
+        z_row = strings[t, 2]
+        turns = strings[t, 3]
         total = load(by_lane, t * width)
         zero = total
         for row in range(rows):
-            j, k = 2 * width * row, 2 * width * (row ^ x_row)
-            a, b = _partner(load(s, k), x_lane), _partner(load(s, k + width), x_lane)
-            c, d = load(s, j), load(s, j + width)
+            j = 2 * width * row
+            k = 2 * width * (row ^ x_row)
+            a = _partner(load(s, k), x_lane)
+            b = _partner(load(s, k + width), x_lane)
+            c = load(s, j)
+            d = load(s, j + width)
             # Re i q, or Re q, of q = (a + ib)* (c + id)
             part = sub(mul(b, c), mul(a, d)) if turns & 1 else add(mul(a, c), mul(b, d))
-            total = sub(total, part) if odd(z_row & row) else add(total, part)
+            total = sub(total, part) if has_odd_parity(z_row & row) else add(total, part)
         store(by_lane, t * width, sub(zero, total) if turns & 2 else total)
 
 
@@ -76,7 +88,8 @@ def start_complex_costate(s, c, strings, n_diagonal, weights):
     width = lanes(s.itemsize)
     rows = s.size // (2 * width)
     count = min(rows, 1 << BLOCK_BITS)
-    block, masks = np.empty(count * width, s.dtype), strings[:n_diagonal, 2].copy()
+    block = np.empty(count * width, s.dtype)
+    masks = strings[:n_diagonal, 2].copy()
     for first in range(0, rows, count):
         sign_block(block, count, width, first, masks, weights)
         for i in range(count):
@@ -85,14 +98,18 @@ def start_complex_costate(s, c, strings, n_diagonal, weights):
             store(c, k, mul(w, load(s, k)))
             store(c, k + width, mul(w, load(s, k + width)))
     for t in range(n_diagonal, strings.shape[0]):
-        x_row, x_lane, z_row, turns = strings[t, 0], strings[t, 1], strings[t, 2], strings[t, 3]
+        x_row = strings[t, 0]
+        x_lane = strings[t, 1]
+        z_row = strings[t, 2]
+        turns = strings[t, 3]
         w = load(weights, t * width)
         negative = sub(sub(w, w), w)
         for row in range(rows):
-            j, k = row ^ x_row, 2 * width * row
+            j = row ^ x_row
+            k = 2 * width * row
             a = _partner(load(s, 2 * width * j), x_lane)
             b = _partner(load(s, 2 * width * j + width), x_lane)
-            v = negative if odd(z_row & j) != (turns >= 2) else w
+            v = negative if has_odd_parity(z_row & j) != (turns >= 2) else w
             if turns & 1:
                 store(c, k, sub(load(c, k), mul(v, b)))
                 store(c, k + width, add(load(c, k + width), mul(v, a)))

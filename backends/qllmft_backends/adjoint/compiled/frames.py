@@ -6,12 +6,17 @@ import numpy as np
 from numba import njit
 
 from qllmft_backends.adjoint.compiled.normals import threefry, u32
-from qllmft_backends.adjoint.compiled.observables import odd
+from qllmft_backends.adjoint.compiled.observables import has_odd_parity
 
 # PAULI: X, Z and the identity, which leave every frame as it is
-RY, H, CX, CZ, SWAP, PAULI = 0, 1, 2, 3, 4, 5
+RY = 0
+H = 1
+CX = 2
+CZ = 3
+SWAP = 4
+PAULI = 5
 
-STREAM = u32(0xFFFFFFFF)  # of a seed's random words; shots have those from 0 up
+ERROR_STREAM = u32(0xFFFFFFFF)  # of a seed's random words; shots have those from 0 up
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -21,7 +26,7 @@ def draw_errors(gates, thresholds, count, key_0, key_1):
     """Draw the errors of ``count`` runs of ``gates``, in the order of runs and gates.
 
     Args:
-        gates: (N, 4) int32, see `walk`.
+        gates: (N, 4) int32, see `push_frames`.
         thresholds: (N,) int64, 2^32 times the probability of an error after each gate.
         count: number of runs; ``count`` · N must be below 2^32, or draws repeat.
         key_0: uint32, the lower word of the seed.
@@ -32,50 +37,54 @@ def draw_errors(gates, thresholds, count, key_0, key_1):
         likely).
     """
     n_gates = len(gates)
-    x, y = np.empty(count * n_gates, np.uint32), np.empty(count * n_gates, np.uint32)
+    x = np.empty(count * n_gates, np.uint32)
+    y = np.empty(count * n_gates, np.uint32)
     for i in range(x.size):
-        x[i], y[i] = threefry(key_0, key_1, u32(i), STREAM)
+        x[i], y[i] = threefry(key_0, key_1, u32(i), ERROR_STREAM)
     hits = 0
     for run in range(count):
         for g in range(n_gates):
             hits += np.int64(x[run * n_gates + g]) < thresholds[g]
     rows, places, paulis = np.empty((3, hits), np.int64)
-    found = 0
+    n_errors = 0
     for run in range(count):
         for g in range(n_gates):
             i = run * n_gates + g
             if np.int64(x[i]) < thresholds[g]:
-                rows[found], places[found] = run, g
-                paulis[found] = 1 + np.int64(y[i]) % (15 if gates[g, 2] >= 0 else 3)
-                found += 1
+                rows[n_errors] = run
+                places[n_errors] = g
+                paulis[n_errors] = 1 + np.int64(y[i]) % (15 if gates[g, 2] >= 0 else 3)
+                n_errors += 1
     return rows, places, paulis
 
 
 @_jit
-def push(gates, n_angles, rows, places, paulis):
+def push_errors(gates, n_angles, rows, places, paulis):
     """Push errors, in the order of runs and gates, to the end of the circuit.
 
     Args:
-        gates: (N, 4) int32, see `walk`.
+        gates: (N, 4) int32, see `push_frames`.
         n_angles: G, number of rotation slots.
         rows: (E,) int64 run of each error, ascending.
         places: (E,) int64 gate before each error, ascending within a run.
-        paulis: (E,) int64, see `walk`.
+        paulis: (E,) int64, see `push_frames`.
 
     Returns:
-        (K,) int64 runs with an error, (K, G) int8 signs and (K,) int64 flips as in `walk`.
+        (K,) int64 runs with an error, (K, G) int8 signs and (K,) int64 flips as in `push_frames`.
     """
     starts = np.empty(len(rows) + 1, np.int64)
-    hit = np.empty(len(rows), np.int64)
-    found = 0
+    runs_with_error = np.empty(len(rows), np.int64)
+    n_runs = 0
     for e in range(len(rows)):
         if e == 0 or rows[e] != rows[e - 1]:
-            starts[found], hit[found] = e, rows[e]
-            found += 1
-    starts[found] = len(rows)
-    signs, flips = np.ones((found, n_angles), np.int8), np.zeros(found, np.int64)
-    walk(gates, starts[: found + 1], places, paulis, signs, flips)
-    return hit[:found].copy(), signs, flips
+            starts[n_runs] = e
+            runs_with_error[n_runs] = rows[e]
+            n_runs += 1
+    starts[n_runs] = len(rows)
+    signs = np.ones((n_runs, n_angles), np.int8)
+    flips = np.zeros(n_runs, np.int64)
+    push_frames(gates, starts[: n_runs + 1], places, paulis, signs, flips)
+    return runs_with_error[:n_runs].copy(), signs, flips
 
 
 @_jit
@@ -93,17 +102,17 @@ def sign_strings(values, rows, flips, masks):
     Args:
         values: (B, T) of a floating dtype, one row per run.
         rows: (K,) int64 runs with an error.
-        flips: (K,) int64 qubits that their frames flip, of `push`; bit q is qubit q.
+        flips: (K,) int64 qubits that their frames flip, of `push_errors`; bit q is qubit q.
         masks: (T,) int64; bit q of a mask is Z on qubit q.
     """
     for k in range(len(rows)):
         for t in range(len(masks)):
-            if odd(flips[k] & masks[t]):
+            if has_odd_parity(flips[k] & masks[t]):
                 values[rows[k], t] = -values[rows[k], t]
 
 
 @_jit
-def walk(gates, starts, places, paulis, signs, flips):
+def push_frames(gates, starts, places, paulis, signs, flips):
     """Push the errors of K trajectories to the end of the circuit.
 
     Args:
@@ -115,10 +124,13 @@ def walk(gates, starts, places, paulis, signs, flips):
         flips: (K,) int64, overwritten with the qubits that the frame flips at the end; bit q is qubit q.
     """
     for k in range(starts.size - 1):
-        x, z = 0, 0
+        x = 0
+        z = 0
         event = starts[k]
         for g in range(places[event] if event < starts[k + 1] else gates.shape[0], gates.shape[0]):
-            kind, a, b = gates[g, 0], gates[g, 1], gates[g, 2]
+            kind = gates[g, 0]
+            a = gates[g, 1]
+            b = gates[g, 2]
             if kind == RY:
                 if (x ^ z) >> a & 1:
                     signs[k, gates[g, 3]] = -1
@@ -148,7 +160,7 @@ def walk(gates, starts, places, paulis, signs, flips):
 
 
 @_jit
-def outcomes_at(probabilities, shots, places):
+def find_outcomes(probabilities, shots, places):
     """Return (S,) int64 the outcomes whose cumulated probabilities hold ``places`` (S,) in [0, 1), row after row.
 
     Row r of ``probabilities`` (N, D) has ``shots[r]`` of them. Its sum need not be 1.
@@ -156,7 +168,7 @@ def outcomes_at(probabilities, shots, places):
     n_rows, size = probabilities.shape
     out = np.empty(places.size, np.int64)
     steps = np.empty(size, np.float64)
-    at = 0
+    shot = 0
     for row in range(n_rows):
         if shots[row] == 0:
             continue
@@ -165,14 +177,15 @@ def outcomes_at(probabilities, shots, places):
             total += np.float64(probabilities[row, i])
             steps[i] = total
         for _ in range(shots[row]):
-            place = places[at] * total  # rounding may put it above the last step
-            low, high = 0, size - 1
+            place = places[shot] * total  # rounding may put it above the last step
+            low = 0
+            high = size - 1
             while low < high:
                 middle = (low + high) // 2
                 if steps[middle] > place:
                     high = middle
                 else:
                     low = middle + 1
-            out[at] = low
-            at += 1
+            out[shot] = low
+            shot += 1
     return out

@@ -25,7 +25,7 @@ from qllmft_backends.adjoint.program.schedule import HALF
 CONTRACT = ("contract",)
 
 
-def outside(gates):
+def count_outside_qubits(gates):
     """Return the number of a group's qubits outside registers."""
     return 1 + max(q for gate in gates for q in gate if q is not None)
 
@@ -54,24 +54,24 @@ class _Block:
         for pointer, value in zip(self._pointers, self.values, strict=True):
             self._builder.store(value, pointer).align = self._align
 
-    def halves_exchanged(self, x):
+    def exchange_halves(self, x):
         half = self._lanes // 2
         order = [(i + half) % self._lanes for i in range(self._lanes)]
         return self._builder.shuffle_vector(
             x, x, ir.Constant(ir.VectorType(ir.IntType(32), self._lanes), order)
         )
 
-    def lower_and_upper(self, x, y):
+    def join_halves(self, x, y):
         """Return the lower half of x with the upper half of y."""
         order = [i if i < self._lanes // 2 else i + self._lanes for i in range(self._lanes)]
         return self._builder.shuffle_vector(
             x, y, ir.Constant(ir.VectorType(ir.IntType(32), self._lanes), order)
         )
 
-    def crossed(self, low, high, control):
+    def apply_cnot(self, low, high, control):
         """Return the pair (low, high) after a CNOT (see `_pairs` for ``control``)."""
         if control == "half":
-            return self.lower_and_upper(low, high), self.lower_and_upper(high, low)
+            return self.join_halves(low, high), self.join_halves(high, low)
         return (high, low) if control else (low, high)
 
 
@@ -94,7 +94,7 @@ def _multiply_subtract(builder, x, y, z):
 
 def forward_group(gates):
     """Return an intrinsic ``group(s, base, strides, tangents)``: the gates on the registers at ``base``."""
-    n_qubits = outside(gates)
+    n_qubits = count_outside_qubits(gates)
 
     @intrinsic
     def group(typingctx, s, base, strides, tangents):
@@ -128,11 +128,11 @@ def forward_group(gates):
                 if target == HALF:
                     for i in range(1 << n_qubits):
                         is_set = control is not None and bool(i >> control & 1)
-                        a, b = block.crossed(x[i], block.halves_exchanged(x[i]), is_set)
+                        a, b = block.apply_cnot(x[i], block.exchange_halves(x[i]), is_set)
                         x[i] = _multiply_add(builder, t, b, a)
                     continue
                 for low, high, is_set in _pairs(n_qubits, control, target):
-                    a, b = block.crossed(x[low], x[high], is_set)
+                    a, b = block.apply_cnot(x[low], x[high], is_set)
                     x[low], x[high] = (
                         _multiply_subtract(builder, t, b, a),
                         _multiply_add(builder, t, a, b),
@@ -147,7 +147,7 @@ def forward_group(gates):
 
 def backward_group(gates):
     """Return an intrinsic ``group(s, c, base, strides, tangents, sums)`` that undoes a group, last gate first."""
-    n_qubits = outside(gates)
+    n_qubits = count_outside_qubits(gates)
 
     @intrinsic
     def group(typingctx, s, c, base, strides, tangents, sums):
@@ -185,35 +185,39 @@ def backward_group(gates):
             block = _Block(
                 context, builder, signature.args[0], state, base_value, stride_values, n_qubits
             )
-            other = _Block(
+            costate_block = _Block(
                 context, builder, signature.args[1], costate, base_value, stride_values, n_qubits
             )
-            x, y = block.values, other.values
+            x = block.values
+            y = costate_block.values
             totals = [builder.extract_value(sum_values, i) for i in range(2 * len(gates))]
             for number in reversed(range(len(gates))):
                 control, target = gates[number]
                 t = builder.extract_value(tangent_values, number)
                 if target == HALF:
                     for i in range(1 << n_qubits):
-                        exchanged = block.halves_exchanged(x[i])
+                        partner = block.exchange_halves(x[i])
                         totals[2 * number] = _multiply_add(
-                            builder, y[i], exchanged, totals[2 * number]
+                            builder, y[i], partner, totals[2 * number]
                         )
-                        x[i] = _multiply_subtract(builder, t, exchanged, x[i])
-                        y[i] = _multiply_subtract(builder, t, block.halves_exchanged(y[i]), y[i])
+                        x[i] = _multiply_subtract(builder, t, partner, x[i])
+                        y[i] = _multiply_subtract(builder, t, block.exchange_halves(y[i]), y[i])
                         if control is not None and i >> control & 1:
-                            x[i], y[i] = block.halves_exchanged(x[i]), block.halves_exchanged(y[i])
+                            x[i], y[i] = block.exchange_halves(x[i]), block.exchange_halves(y[i])
                     continue
                 for low, high, is_set in _pairs(n_qubits, control, target):
-                    a, b, p, q = x[low], x[high], y[low], y[high]
+                    a = x[low]
+                    b = x[high]
+                    p = y[low]
+                    q = y[high]
                     totals[2 * number] = _multiply_add(builder, q, a, totals[2 * number])
                     totals[2 * number + 1] = _multiply_add(builder, p, b, totals[2 * number + 1])
                     a, b = _multiply_add(builder, t, b, a), _multiply_subtract(builder, t, a, b)
                     p, q = _multiply_add(builder, t, q, p), _multiply_subtract(builder, t, p, q)
-                    x[low], x[high] = block.crossed(a, b, is_set)
-                    y[low], y[high] = block.crossed(p, q, is_set)
+                    x[low], x[high] = block.apply_cnot(a, b, is_set)
+                    y[low], y[high] = block.apply_cnot(p, q, is_set)
             block.store()
-            other.store()
+            costate_block.store()
             result = ir.Constant(context.get_value_type(sums), ir.Undefined)
             for i, total in enumerate(totals):
                 result = builder.insert_value(result, total, i)

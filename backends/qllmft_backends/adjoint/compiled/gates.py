@@ -54,17 +54,21 @@ def bit_sign(signs, distance):
 
 
 @_jit
-def _rows(s, c, start, stop, step, cos, sin, swapped, gradient):
+def _rotate_rows(s, c, start, stop, step, cos, sin, swapped, gradient):
     """Apply R_Y to the pairs (k, k + step), k in [start, stop). ``swapped``: after an X on the target."""
     width = lanes(s.itemsize)
     first, second = (step, 0) if swapped else (0, step)
     for k in range(start, stop, width):
         if c is None:
-            a, b = load(s, k + first), load(s, k + second)
+            a = load(s, k + first)
+            b = load(s, k + second)
             store(s, k, sub(mul(cos, a), mul(sin, b)))
             store(s, k + step, add(mul(sin, a), mul(cos, b)))
         else:
-            a, b, p, q = load(s, k), load(s, k + step), load(c, k), load(c, k + step)
+            a = load(s, k)
+            b = load(s, k + step)
+            p = load(c, k)
+            q = load(c, k + step)
             gradient = add(gradient, sub(mul(q, a), mul(p, b)))
             store(s, k + first, add(mul(cos, a), mul(sin, b)))
             store(s, k + second, sub(mul(cos, b), mul(sin, a)))
@@ -74,9 +78,10 @@ def _rows(s, c, start, stop, step, cos, sin, swapped, gradient):
 
 
 @_jit
-def _lanes(s, c, start, stop, distance, cos, sin, sign, swapped, gradient):
+def _rotate_lanes(s, c, start, stop, distance, cos, sin, sign, swapped, gradient):
     """Apply R_Y to a qubit inside registers. ``sign`` is -1 on lanes of bit 0 and +1 on lanes of bit 1."""
-    width, signed_sin = lanes(s.itemsize), mul(sin, sign)
+    width = lanes(s.itemsize)
+    signed_sin = mul(sin, sign)
     for k in range(start, stop, width):
         x = load(s, k)
         y = exchange(x, distance)
@@ -88,9 +93,11 @@ def _lanes(s, c, start, stop, distance, cos, sin, sign, swapped, gradient):
             p = load(c, k)
             q = exchange(p, distance)
             gradient = add(gradient, mul(sign, mul(p, y)))
-            x, p = sub(mul(cos, x), mul(signed_sin, y)), sub(mul(cos, p), mul(signed_sin, q))
+            x = sub(mul(cos, x), mul(signed_sin, y))
+            p = sub(mul(cos, p), mul(signed_sin, q))
             if swapped:
-                x, p = exchange(x, distance), exchange(p, distance)
+                x = exchange(x, distance)
+                p = exchange(p, distance)
             store(s, k, x)
             store(c, k, p)
     return gradient
@@ -114,11 +121,12 @@ def rot(s, c, step, cos, sin, signs, gradient):
     Returns:
         The register of the sum; None: forward.
     """
-    size, width = s.size, lanes(s.itemsize)
+    size = s.size
+    width = lanes(s.itemsize)
     if step < width:
-        return _lanes(s, c, 0, size, step, cos, sin, bit_sign(signs, step), False, gradient)
+        return _rotate_lanes(s, c, 0, size, step, cos, sin, bit_sign(signs, step), False, gradient)
     for block in range(0, size, 2 * step):
-        gradient = _rows(s, c, block, block + step, step, cos, sin, False, gradient)
+        gradient = _rotate_rows(s, c, block, block + step, step, cos, sin, False, gradient)
     return gradient
 
 
@@ -139,46 +147,54 @@ def cx_rot(s, c, control, step, cos, sin, signs, gradient):
     Returns:
         The register of the sum; None: forward.
     """
-    size, width = s.size, lanes(s.itemsize)
+    size = s.size
+    width = lanes(s.itemsize)
     if control < width:
         return _cx_rot_inside(s, c, bit_sign(signs, control), step, cos, sin, signs, gradient)
     if step < width:
         sign = bit_sign(signs, step)
         for block in range(0, size, 2 * control):
-            middle, stop = block + control, block + 2 * control
-            gradient = _lanes(s, c, block, middle, step, cos, sin, sign, False, gradient)
-            gradient = _lanes(s, c, middle, stop, step, cos, sin, sign, True, gradient)
+            middle = block + control
+            stop = block + 2 * control
+            gradient = _rotate_lanes(s, c, block, middle, step, cos, sin, sign, False, gradient)
+            gradient = _rotate_lanes(s, c, middle, stop, step, cos, sin, sign, True, gradient)
     elif control < step:
         for block in range(0, size, 2 * step):
             for run in range(block, block + step, 2 * control):
-                middle, stop = run + control, run + 2 * control
-                gradient = _rows(s, c, run, middle, step, cos, sin, False, gradient)
-                gradient = _rows(s, c, middle, stop, step, cos, sin, True, gradient)
+                middle = run + control
+                stop = run + 2 * control
+                gradient = _rotate_rows(s, c, run, middle, step, cos, sin, False, gradient)
+                gradient = _rotate_rows(s, c, middle, stop, step, cos, sin, True, gradient)
     else:
         for block in range(0, size, 2 * control):
             for run in range(block, block + control, 2 * step):
-                gradient = _rows(s, c, run, run + step, step, cos, sin, False, gradient)
+                gradient = _rotate_rows(s, c, run, run + step, step, cos, sin, False, gradient)
             for run in range(block + control, block + 2 * control, 2 * step):
-                gradient = _rows(s, c, run, run + step, step, cos, sin, True, gradient)
+                gradient = _rotate_rows(s, c, run, run + step, step, cos, sin, True, gradient)
     return gradient
 
 
 @_jit
 def _cx_rot_inside(s, c, is_set, step, cos, sin, signs, gradient):
     """Do `cx_rot` with the control inside registers: ``is_set`` is positive on the lanes whose bit is set."""
-    size, width = s.size, lanes(s.itemsize)
+    size = s.size
+    width = lanes(s.itemsize)
     if step >= width:
         for block in range(0, size, 2 * step):
             for k in range(block, block + step, width):
-                x, y = load(s, k), load(s, k + step)
+                x = load(s, k)
+                y = load(s, k + step)
                 if c is None:
-                    a, b = select_positive(is_set, y, x), select_positive(is_set, x, y)
+                    a = select_positive(is_set, y, x)
+                    b = select_positive(is_set, x, y)
                     store(s, k, sub(mul(cos, a), mul(sin, b)))
                     store(s, k + step, add(mul(sin, a), mul(cos, b)))
                 else:
-                    p, q = load(c, k), load(c, k + step)
+                    p = load(c, k)
+                    q = load(c, k + step)
                     gradient = add(gradient, sub(mul(q, x), mul(p, y)))
-                    a, b = add(mul(cos, x), mul(sin, y)), sub(mul(cos, y), mul(sin, x))
+                    a = add(mul(cos, x), mul(sin, y))
+                    b = sub(mul(cos, y), mul(sin, x))
                     p, q = add(mul(cos, p), mul(sin, q)), sub(mul(cos, q), mul(sin, p))
                     store(s, k, select_positive(is_set, b, a))
                     store(s, k + step, select_positive(is_set, a, b))
@@ -187,12 +203,13 @@ def _cx_rot_inside(s, c, is_set, step, cos, sin, signs, gradient):
         return gradient
     sign = bit_sign(signs, step)
     if c is not None:
-        gradient = _lanes(s, c, 0, size, step, cos, sin, sign, False, gradient)
+        gradient = _rotate_lanes(s, c, 0, size, step, cos, sin, sign, False, gradient)
     for k in range(0, size, width):
         x = load(s, k)
         y = exchange(x, step)
         if c is None:
-            p, q = select_positive(is_set, y, x), select_positive(is_set, x, y)
+            p = select_positive(is_set, y, x)
+            q = select_positive(is_set, x, y)
             store(s, k, add(mul(cos, p), mul(mul(sin, sign), q)))
         else:
             store(s, k, select_positive(is_set, y, x))
@@ -206,7 +223,7 @@ def _cx_rot_inside(s, c, is_set, step, cos, sin, signs, gradient):
 
 
 @_jit
-def _opened(k, low, high):
+def _insert_zero_bits(k, low, high):
     """Return the k-th number whose bits at two strides, powers of two or 0, are zero."""
     k += k & -low
     return k + (k & -high)
@@ -225,26 +242,30 @@ def fixed_gate(s, batch, kind, control, target, signs):
         signs: (4·width,) table of lane bits, see `bit_sign`.
     """
     width = lanes(s.itemsize)
-    step, other = batch << target, batch << control if control >= 0 else 0
+    step = batch << target
+    control_step = batch << control if control >= 0 else 0
     # strides of the qubits outside registers, 0 if there is none
-    row, control_row = step if step >= width else 0, other if other >= width else 0
-    low, high = min(row, control_row), max(row, control_row)
+    row = step if step >= width else 0
+    control_row = control_step if control_step >= width else 0
+    low = min(row, control_row)
+    high = max(row, control_row)
     count = s.size
     if low:
         count //= 2
     if high:
         count //= 2
-    one = mul(bit_sign(signs, 1), bit_sign(signs, 1))
-    minus_one = sub(sub(one, one), one)
-    is_set = bit_sign(signs, other) if 0 < other < width else one
-    is_one = one if row else bit_sign(signs, step)
-    factor = select_positive(is_set, select_positive(is_one, minus_one, one), one)
+    plus_one = mul(bit_sign(signs, 1), bit_sign(signs, 1))
+    minus_one = sub(sub(plus_one, plus_one), plus_one)
+    is_set = bit_sign(signs, control_step) if 0 < control_step < width else plus_one
+    is_one = plus_one if row else bit_sign(signs, step)
+    factor = select_positive(is_set, select_positive(is_one, minus_one, plus_one), plus_one)
     for k in range(0, count, width):
-        i = _opened(k, low, high) + control_row
+        i = _insert_zero_bits(k, low, high) + control_row
         if kind in (Z, CZ):
             store(s, i + row, mul(load(s, i + row), factor))
         elif row:
-            a, b = load(s, i), load(s, i + row)
+            a = load(s, i)
+            b = load(s, i + row)
             store(s, i, select_positive(is_set, b, a))
             store(s, i + row, select_positive(is_set, a, b))
         else:

@@ -12,14 +12,14 @@ from numba import njit
 
 from qllmft_backends.adjoint.compiled.normals import fill_normal
 from qllmft_backends.adjoint.compiled.observables import (
-    keep,
-    measure,
     measure_shots,
+    measure_strings,
+    multiply_costate,
     start_costate,
-    start_reparametrised,
+    start_reparametrised_costate,
 )
 from qllmft_backends.adjoint.compiled.rotations import compute_coefficients
-from qllmft_backends.adjoint.compiled.simd import aligned, lanes
+from qllmft_backends.adjoint.compiled.simd import aligned_empty, lanes
 from qllmft_backends.adjoint.compiled.steps import run
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
@@ -42,23 +42,29 @@ def _load_amplitudes(s, batch, amplitudes, start):
 @_jit
 def forward(plan, arrays, chunk):
     """Run a program on one chunk and measure (see `PlanArrays` and `ForwardArrays`)."""
-    batch, size = plan.sizes[0], plan.sizes[1]
+    batch = plan.sizes[0]
+    size = plan.sizes[1]
     start = chunk * batch
-    s, noise, stream = arrays.states[chunk, :size], arrays.noise[chunk, :size], arrays.stream
-    is_full, product = arrays.is_full[chunk], arrays.product[chunk]
+    s = arrays.states[chunk, :size]
+    noise = arrays.noise[chunk, :size]
+    stream = arrays.stream
+    is_full = arrays.is_full[chunk]
+    product = arrays.product[chunk]
     if stream.size:
         fill_normal(np.uint32(stream[0]), np.uint32(stream[1]), np.uint32(stream[2] + chunk), noise)
     width = lanes(s.itemsize)
-    coefficients = aligned(s, 2 * width * (is_full.size + 2))
+    coefficients = aligned_empty(s, 2 * width * (is_full.size + 2))
     compute_coefficients(arrays.sin, arrays.cos, start, coefficients, is_full, product, None)
     _load_amplitudes(s, batch, arrays.amplitudes, start)
     run(s, None, batch, plan, coefficients, is_full, None)
-    row_masks, signs, out = plan.row_masks, plan.lane_signs, arrays.out
+    row_masks = plan.row_masks
+    signs = plan.lane_signs
+    out = arrays.out
     by_lane = np.empty(row_masks.size * width, s.dtype)
     if noise.size:
         measure_shots(s, noise, product, arrays.scale[0], row_masks, by_lane)
     else:
-        measure(s, row_masks, by_lane)
+        measure_strings(s, row_masks, by_lane)
     for sample in range(min(batch, out.shape[0] - start)):
         square = 1.0 if noise.size else product[sample] * product[sample]
         for t in range(row_masks.size):
@@ -71,33 +77,42 @@ def forward(plan, arrays, chunk):
 @_jit
 def backward(plan, arrays, chunk):
     """Undo a program on one chunk and collect the gradient (see `PlanArrays` and `BackwardArrays`)."""
-    batch, size = plan.sizes[0], plan.sizes[1]
+    batch = plan.sizes[0]
+    size = plan.sizes[1]
     start = chunk * batch
-    s, c = arrays.states[chunk, :size], arrays.costates[chunk, :size]
-    kept, stream = arrays.kept[chunk, :size], arrays.stream
-    is_full, product = arrays.is_full[chunk], arrays.product[chunk]
-    gradient, by_amplitude = arrays.gradient, arrays.by_amplitude
+    s = arrays.states[chunk, :size]
+    c = arrays.costates[chunk, :size]
+    costate_factors = arrays.costate_factors[chunk, :size]
+    stream = arrays.stream
+    is_full = arrays.is_full[chunk]
+    product = arrays.product[chunk]
+    gradient = arrays.gradient
+    by_amplitude = arrays.by_amplitude
     width = lanes(s.itemsize)
     samples, count = gradient.shape
     row_masks = plan.row_masks
-    twice = np.zeros(row_masks.size * width, s.dtype)
+    doubled_weights = np.zeros(row_masks.size * width, s.dtype)
     for t in range(row_masks.size):
         for lane in range(width):
             sample = start + lane % batch
             if sample < samples:
-                at = t * width + lane
-                twice[at] = 2 * arrays.weights[sample, t] * plan.lane_signs[at]
+                lane_index = t * width + lane
+                doubled_weights[lane_index] = (
+                    2 * arrays.weights[sample, t] * plan.lane_signs[lane_index]
+                )
     if stream.size:
         key = np.uint32(stream[0]), np.uint32(stream[1]), np.uint32(stream[2] + chunk)
-        start_reparametrised(s, c, product, row_masks, twice, key, kept, arrays.scale[0])
+        start_reparametrised_costate(
+            s, c, product, row_masks, doubled_weights, key, costate_factors, arrays.scale[0]
+        )
     else:
-        start_costate(s, c, product, row_masks, twice)
-    coefficients = aligned(s, 2 * width * (count + 2))
-    squares = aligned(s, width * count)
+        start_costate(s, c, product, row_masks, doubled_weights)
+    coefficients = aligned_empty(s, 2 * width * (count + 2))
+    squares = aligned_empty(s, width * count)
     compute_coefficients(arrays.sin, arrays.cos, start, coefficients, is_full, product, squares)
-    if kept.size and not stream.size:
-        keep(c, kept)
-    by_lane = aligned(s, width * (count + 1))
+    if costate_factors.size and not stream.size:
+        multiply_costate(c, costate_factors)
+    by_lane = aligned_empty(s, width * (count + 1))
     by_lane[:] = 0
     run(s, c, batch, plan, coefficients, is_full, by_lane)
     for sample in range(min(batch, samples - start)):

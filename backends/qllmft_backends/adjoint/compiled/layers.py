@@ -22,7 +22,8 @@ def head_angles(latent, weights, by_latent, by_weight, offset):
         by_weight: A_θ (G, P).
         offset: a (G,), in radians.
     """
-    batch, n_angles = len(latent), len(offset)
+    batch = len(latent)
+    n_angles = len(offset)
     angles = np.empty((batch, n_angles), np.float32)
     for g in range(n_angles):
         shared = offset[g]
@@ -67,7 +68,7 @@ def cross_entropy(logits, y):
     loss = 0.0
     for b in range(batch):
         highest = logits[b].max()
-        right = logits[b, y[b]] - highest
+        label_logit = logits[b, y[b]] - highest
         total = 0.0
         for c in range(n_classes):
             logits[b, c] = np.exp(logits[b, c] - highest)
@@ -75,44 +76,45 @@ def cross_entropy(logits, y):
         for c in range(n_classes):
             logits[b, c] /= total * batch
         logits[b, y[b]] -= 1 / batch
-        loss += np.log(total) - right
+        loss += np.log(total) - label_logit
     return loss / batch
 
 
 @_jit
-def linear(seen, weight, bias):
+def linear(inputs, weight, bias):
     """Return logits W v + b (B, k) of v (B, n), W (k, n) and b (k,). An empty b adds nothing."""
-    batch, n_classes = len(seen), len(weight)
+    batch = len(inputs)
+    n_classes = len(weight)
     logits = np.empty((batch, n_classes), np.float32)
     for b in range(batch):
         for c in range(n_classes):
             total = bias[c] if len(bias) else np.float32(0)
-            for i in range(seen.shape[1]):
-                total += weight[c, i] * seen[b, i]
+            for i in range(inputs.shape[1]):
+                total += weight[c, i] * inputs[b, i]
             logits[b, c] = total
     return logits
 
 
 @_jit
-def back_through_linear(by_logit, seen, weight, by_weight, by_bias):
+def back_through_linear(by_logit, inputs, weight, by_weight, by_bias):
     """Return the gradient of v (B, n) of `linear`. Those of W (k, n) and b (k,) are overwritten.
 
     Args:
         by_logit: (B, k) gradient of the logits.
-        seen: v (B, n).
+        inputs: v (B, n).
         weight: W (k, n).
         by_weight: (k, n), overwritten with the sum over the batch.
         by_bias: (k,), overwritten with the sum over the batch; (0,) without a bias.
     """
-    gradient = np.zeros(seen.shape, np.float32)
+    gradient = np.zeros(inputs.shape, np.float32)
     by_weight[:] = 0
     by_bias[:] = 0
-    for b in range(len(seen)):
+    for b in range(len(inputs)):
         for c in range(len(weight)):
             share = by_logit[b, c]
-            for i in range(seen.shape[1]):
+            for i in range(inputs.shape[1]):
                 gradient[b, i] += share * weight[c, i]
-                by_weight[c, i] += share * seen[b, i]
+                by_weight[c, i] += share * inputs[b, i]
             if len(by_bias):
                 by_bias[c] += share
     return gradient
@@ -134,7 +136,8 @@ def adam(weights, gradient, mean, square, step, lr, beta1, beta2, eps, weight_de
         eps: ε, added to the root of the corrected second moment.
         weight_decay: ρ; ρ·θ is added to the gradient.
     """
-    size, root = lr / (1 - beta1**step), np.sqrt(1 - beta2**step)
+    size = lr / (1 - beta1**step)
+    root = np.sqrt(1 - beta2**step)
     for p in range(len(weights)):
         slope = gradient[p] + weight_decay * weights[p]
         mean[p] += (1 - beta1) * (slope - mean[p])

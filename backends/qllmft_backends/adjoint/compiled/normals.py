@@ -14,7 +14,9 @@ from numba import njit
 _jit = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 
 # numba widens sums of 32 bits to 64: each is narrowed again
-u32, i32, f32 = np.uint32, np.int32, np.float32
+u32 = np.uint32
+i32 = np.int32
+f32 = np.float32
 _PARITY = u32(0x1BD11BDA)
 _SQRT_HALF_BITS = i32(0x3F3504F3)  # of the float32 sqrt(1/2)
 _LN_2 = f32(np.log(2))
@@ -45,15 +47,20 @@ def threefry(key_0, key_1, x, y):
         y: second word of the counter.
     """
     key_2 = u32(key_0 ^ key_1 ^ _PARITY)
-    x, y = u32(x + key_0), u32(y + key_1)
+    x = u32(x + key_0)
+    y = u32(y + key_1)
     x, y = _rounds(x, y, u32(13), u32(15), u32(26), u32(6))
-    x, y = u32(x + key_1), u32(y + key_2 + u32(1))
+    x = u32(x + key_1)
+    y = u32(y + key_2 + u32(1))
     x, y = _rounds(x, y, u32(17), u32(29), u32(16), u32(24))
-    x, y = u32(x + key_2), u32(y + key_0 + u32(2))
+    x = u32(x + key_2)
+    y = u32(y + key_0 + u32(2))
     x, y = _rounds(x, y, u32(13), u32(15), u32(26), u32(6))
-    x, y = u32(x + key_0), u32(y + key_1 + u32(3))
+    x = u32(x + key_0)
+    y = u32(y + key_1 + u32(3))
     x, y = _rounds(x, y, u32(17), u32(29), u32(16), u32(24))
-    x, y = u32(x + key_1), u32(y + key_2 + u32(4))
+    x = u32(x + key_1)
+    y = u32(y + key_2 + u32(4))
     x, y = _rounds(x, y, u32(13), u32(15), u32(26), u32(6))
     return u32(x + key_2), u32(y + key_0 + u32(5))
 
@@ -101,7 +108,8 @@ def fill_normal(key_0, key_1, stream, out):
         out: (n,) with n even; in float64 it gets the numbers of float32.
     """
     half = out.size // 2
-    first, second = out[:half], out[half:]
+    first = out[:half]
+    second = out[half:]
     for i in range(half):
         x, y = threefry(key_0, key_1, u32(i), stream)
         first[i], second[i] = box_muller(x, y)

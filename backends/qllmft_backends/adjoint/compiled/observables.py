@@ -20,7 +20,7 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_jit
-def odd(bits):
+def has_odd_parity(bits):
     """Return whether ``bits`` has an odd number of ones."""
     for shift in (32, 16, 8, 4, 2, 1):
         bits ^= bits >> shift
@@ -34,14 +34,15 @@ def transform(block, count, width):
     while step < count * width:
         for start in range(0, count * width, 2 * step):
             for k in range(start, start + step, width):
-                a, b = load(block, k), load(block, k + step)
+                a = load(block, k)
+                b = load(block, k + step)
                 store(block, k, add(a, b))
                 store(block, k + step, sub(a, b))
         step *= 2
 
 
 @_jit
-def measure(s, row_masks, out):
+def measure_strings(s, row_masks, out):
     """Compute Σ ±ψ² by lane into ``out`` (T·width), with the sign of each Z string over the registers.
 
     ``s`` are the amplitudes (2^Q · L), ``row_masks`` (T,) the Z strings, shifted past the qubits inside registers.
@@ -75,7 +76,11 @@ def add_strings(block, count, width, first, row_masks, out):
     for t in range(row_masks.size):
         part = load(block, (row_masks[t] & (count - 1)) * width)
         total = load(out, t * width)
-        store(out, t * width, sub(total, part) if odd(first & row_masks[t]) else add(total, part))
+        store(
+            out,
+            t * width,
+            sub(total, part) if has_odd_parity(first & row_masks[t]) else add(total, part),
+        )
 
 
 @_jit
@@ -93,8 +98,11 @@ def sign_block(block, count, width, first, row_masks, weights):
     block[:] = 0
     for t in range(row_masks.size):
         place = (row_masks[t] & (count - 1)) * width
-        w, total = load(weights, t * width), load(block, place)
-        store(block, place, sub(total, w) if odd(first & row_masks[t]) else add(total, w))
+        w = load(weights, t * width)
+        total = load(block, place)
+        store(
+            block, place, sub(total, w) if has_odd_parity(first & row_masks[t]) else add(total, w)
+        )
     transform(block, count, width)
 
 
@@ -132,8 +140,10 @@ def measure_shots(s, noise, product, scale, row_masks, out):
             table[width + lane] = scale
             table[2 * width + lane] = product[sample]
             table[3 * width + lane] = 1
-    u, v = load(table, 0), load(table, width)
-    factor, one = load(table, 2 * width), load(table, 3 * width)
+    u = load(table, 0)
+    v = load(table, width)
+    factor = load(table, 2 * width)
+    unit = load(table, 3 * width)
     out[:] = 0
     for first in range(0, rows, count):
         for i in range(count):
@@ -141,16 +151,16 @@ def measure_shots(s, noise, product, scale, row_masks, out):
             psi = mul(load(s, k), factor)
             frequency = mul(psi, add(mul(psi, u), mul(load(noise, k), v)))
             store(block, i * width, select_positive(frequency, frequency, zero))
-            store(noise, k, select_positive(frequency, one, zero))
+            store(noise, k, select_positive(frequency, unit, zero))
         add_strings(block, count, width, first, row_masks, out)
 
 
 @_jit
-def keep(c, kept):
+def multiply_costate(c, factors):
     """Multiply a co-state with the marks of `measure_shots`."""
     width = lanes(c.itemsize)
     for k in range(0, c.size, width):
-        store(c, k, mul(load(c, k), load(kept, k)))
+        store(c, k, mul(load(c, k), load(factors, k)))
 
 
 @_jit
@@ -181,7 +191,7 @@ def start_costate(s, c, product, row_masks, weights):
 
 
 @_jit
-def start_reparametrised(s, c, product, row_masks, weights, key, noise, scale):
+def start_reparametrised_costate(s, c, product, row_masks, weights, key, noise, scale):
     """Compute the co-state of the rectified frequencies of eq. 2 with ε fixed into ``c`` (see `GaussianShots`).
 
     Args:
@@ -199,17 +209,20 @@ def start_reparametrised(s, c, product, row_masks, weights, key, noise, scale):
     start_costate(noise, c, np.ones_like(product), row_masks, weights)  # 2 Σ_t w_t Z_t
     fill_normal(key[0], key[1], key[2], noise)
     # Σ ψ ε, and Σ w ψ² of positive outcomes
-    overlap, kept = np.zeros(batch, s.dtype), np.zeros(batch, s.dtype)
+    overlap = np.zeros(batch, s.dtype)
+    positive_weights = np.zeros(batch, s.dtype)
     for k in range(s.size):
         s[k] *= product[k % batch]
         overlap[k % batch] += s[k] * noise[k]
     for k in range(s.size):
         sample = k % batch
-        u, psi, w = 1 - scale * overlap[sample], s[k], c[k] / 2
+        u = 1 - scale * overlap[sample]
+        psi = s[k]
+        w = c[k] / 2
         if psi * (psi * u + scale * noise[k]) > 0:
             c[k] = w * (2 * psi * u + scale * noise[k])
-            kept[sample] += w * psi * psi
+            positive_weights[sample] += w * psi * psi
         else:
             c[k] = 0
     for k in range(s.size):
-        c[k] -= kept[k % batch] * scale * noise[k]
+        c[k] -= positive_weights[k % batch] * scale * noise[k]

@@ -9,21 +9,21 @@ from numba import carray, cfunc, njit, types
 
 from qllmft_backends.adjoint.compiled import arguments as layouts
 from qllmft_backends.adjoint.compiled import complex_kernels, kernels, work_queue
-from qllmft_backends.adjoint.compiled.arguments import OWN, WORDS, pack
+from qllmft_backends.adjoint.compiled.arguments import PASS_OFFSET, TOTAL_WORDS, pack
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
-_chunk = cfunc(types.void(types.voidptr, types.int64), cache=True, error_model="numpy")
+_chunk_function = cfunc(types.void(types.voidptr, types.int64), cache=True, error_model="numpy")
 
 
 @_jit
 def plan_words(plan):
     """Return (WORDS,) int64 that describe a plan's arrays, with room for those of a pass."""
-    words = np.zeros(WORDS, np.int64)
+    words = np.zeros(TOTAL_WORDS, np.int64)
     pack(words, 0, plan)
     return words
 
 
-def _pass(layout):
+def _make_pass(layout):
     @_jit
     def run(queue, spins, function, words, *arrays):
         """Run a pass over all chunks and return whether all are done (see `work_queue.run`).
@@ -37,14 +37,16 @@ def _pass(layout):
             *arrays: those of the layout in its order; the first has a row per chunk. numba takes
                 them one by one faster than as a named tuple.
         """
-        pack(words, OWN, layout(*arrays))
+        pack(words, PASS_OFFSET, layout(*arrays))
         return work_queue.run(queue, function, words, arrays[0].shape[0], spins)
 
     return run
 
 
-forward, backward = _pass(layouts.ForwardArrays), _pass(layouts.BackwardArrays)
-complex_forward, complex_backward = _pass(layouts.ComplexForward), _pass(layouts.ComplexBackward)
+forward = _make_pass(layouts.ForwardArrays)
+backward = _make_pass(layouts.BackwardArrays)
+complex_forward = _make_pass(layouts.ComplexForward)
+complex_backward = _make_pass(layouts.ComplexBackward)
 
 
 @cache
@@ -53,18 +55,22 @@ def chunk_functions(dtype: str) -> tuple[int, int]:
     real = np.dtype(dtype).type
 
     def forward_chunk(arguments, chunk):
-        words = carray(arguments, (WORDS,), np.int64)
+        words = carray(arguments, (TOTAL_WORDS,), np.int64)
         kernels.forward(
-            layouts.plan_arrays(words, 0, real), layouts.forward_arrays(words, OWN, real), chunk
+            layouts.plan_arrays(words, 0, real),
+            layouts.forward_arrays(words, PASS_OFFSET, real),
+            chunk,
         )
 
     def backward_chunk(arguments, chunk):
-        words = carray(arguments, (WORDS,), np.int64)
+        words = carray(arguments, (TOTAL_WORDS,), np.int64)
         kernels.backward(
-            layouts.plan_arrays(words, 0, real), layouts.backward_arrays(words, OWN, real), chunk
+            layouts.plan_arrays(words, 0, real),
+            layouts.backward_arrays(words, PASS_OFFSET, real),
+            chunk,
         )
 
-    return int(_chunk(forward_chunk).address), int(_chunk(backward_chunk).address)
+    return int(_chunk_function(forward_chunk).address), int(_chunk_function(backward_chunk).address)
 
 
 @cache
@@ -73,13 +79,17 @@ def complex_chunk_functions(dtype: str) -> tuple[int, int]:
     real = np.dtype(dtype).type
 
     def forward_chunk(arguments, chunk):
-        words = carray(arguments, (WORDS,), np.int64)
+        words = carray(arguments, (TOTAL_WORDS,), np.int64)
         plan = layouts.complex_plan_arrays(words, 0, real)
-        complex_kernels.forward(plan, layouts.complex_forward_arrays(words, OWN, real), chunk)
+        complex_kernels.forward(
+            plan, layouts.complex_forward_arrays(words, PASS_OFFSET, real), chunk
+        )
 
     def backward_chunk(arguments, chunk):
-        words = carray(arguments, (WORDS,), np.int64)
+        words = carray(arguments, (TOTAL_WORDS,), np.int64)
         plan = layouts.complex_plan_arrays(words, 0, real)
-        complex_kernels.backward(plan, layouts.complex_backward_arrays(words, OWN, real), chunk)
+        complex_kernels.backward(
+            plan, layouts.complex_backward_arrays(words, PASS_OFFSET, real), chunk
+        )
 
-    return int(_chunk(forward_chunk).address), int(_chunk(backward_chunk).address)
+    return int(_chunk_function(forward_chunk).address), int(_chunk_function(backward_chunk).address)

@@ -49,40 +49,42 @@ def spread(row, offset, by_sample, width):
 
 
 @_jit
-def _by_lane(row, offset, table, gate, start, batch, beyond):
-    """Spread column ``gate`` of a (1, G) or (B, G) table over a register. Samples past B get ``beyond``."""
+def _spread_column(row, offset, table, gate, start, batch, padding):
+    """Spread column ``gate`` of a (1, G) or (B, G) table over a register. Samples past B get ``padding``."""
     width = lanes(row.itemsize)
     samples = table.shape[0]
     if samples == 1:
         for lane in range(width):
             row[offset + lane] = table[0, gate]
         return
-    inside = min(batch, samples - start)
+    n_inside = min(batch, samples - start)
     for i in range(batch):
-        value = table[start + i, gate] if i < inside else beyond
+        value = table[start + i, gate] if i < n_inside else padding
         for lane in range(i, width, batch):
             row[offset + lane] = value
 
 
 @_jit
-def _positive(c, s):
+def _make_cos_positive(c, s):
     """Return the registers (cos, sin), negated on lanes of negative cos."""
     zero = sub(c, c)
     return select_positive(c, c, sub(zero, c)), select_positive(c, s, sub(zero, s))
 
 
 @_jit
-def _place(coefficients, at, full, c, s, total, ones):
+def _write_coefficients(coefficients, start, is_full, c, s, total, ones):
     """Write the two registers of a rotation (cos c, sin s), and update the product ``total``."""
-    width, before, one = lanes(total.itemsize), load(total, 0), load(ones, 0)
-    if full:
-        store(coefficients, at, mul(before, c))
-        store(coefficients, at + width, mul(before, s))
-        store(total, 0, one)
+    width = lanes(total.itemsize)
+    product_before = load(total, 0)
+    unit = load(ones, 0)
+    if is_full:
+        store(coefficients, start, mul(product_before, c))
+        store(coefficients, start + width, mul(product_before, s))
+        store(total, 0, unit)
     else:
-        store(coefficients, at, one)
-        store(coefficients, at + width, div(s, c))
-        store(total, 0, mul(before, c))
+        store(coefficients, start, unit)
+        store(coefficients, start + width, div(s, c))
+        store(total, 0, mul(product_before, c))
 
 
 @_jit
@@ -104,23 +106,29 @@ def compute_coefficients(sin, cos, start, coefficients, is_full, product, square
         squares: (G·width,), overwritten with the factor of λ·ψ at gate g: the product squared
             before the gate is undone. None: forward.
     """
-    width, n_gates = lanes(sin.itemsize), sin.shape[1]
+    width = lanes(sin.itemsize)
+    n_gates = sin.shape[1]
     batch = product.size
-    one, zero = sin.dtype.type(1), sin.dtype.type(0)
+    unit = sin.dtype.type(1)
+    zero = sin.dtype.type(0)
     smallest_cos = sin.dtype.type(1 / LARGEST_TANGENT)
     smallest_product = sin.dtype.type(1 / LARGEST_GROWTH)
     ones = np.ones(width, sin.dtype)
     total = ones.copy()
     for i in range(n_gates):
         g = i if squares is None else n_gates - 1 - i
-        at = 2 * g * width
-        _by_lane(coefficients, at, cos, g, start, batch, one)
-        _by_lane(coefficients, at + width, sin, g, start, batch, zero)
-        c, s = _positive(load(coefficients, at), load(coefficients, at + width))
-        before = load(total, 0)
+        position = 2 * g * width
+        _spread_column(coefficients, position, cos, g, start, batch, unit)
+        _spread_column(coefficients, position + width, sin, g, start, batch, zero)
+        c, s = _make_cos_positive(
+            load(coefficients, position), load(coefficients, position + width)
+        )
+        product_before = load(total, 0)
         if squares is None:
-            is_full[g] = any_below(c, smallest_cos) or any_below(mul(before, c), smallest_product)
+            is_full[g] = any_below(c, smallest_cos) or any_below(
+                mul(product_before, c), smallest_product
+            )
         else:
-            store(squares, g * width, mul(before, before))
-        _place(coefficients, at, is_full[g], c, s, total, ones)
+            store(squares, g * width, mul(product_before, product_before))
+        _write_coefficients(coefficients, position, is_full[g], c, s, total, ones)
     product[:] = total[:batch]

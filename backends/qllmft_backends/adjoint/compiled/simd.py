@@ -23,7 +23,7 @@ def lanes(itemsize: int) -> int:
 
 
 @register_jitable
-def aligned(like, size):
+def aligned_empty(like, size):
     """Return an array of ``size`` numbers of the dtype of ``like``, aligned to a register."""
     width = lanes(like.itemsize)
     raw = np.empty(size + width, like.dtype)

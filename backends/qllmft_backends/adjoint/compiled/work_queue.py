@@ -20,35 +20,39 @@ from numba.extending import intrinsic
 from qllmft_backends.adjoint.compiled.simd import element_pointer
 
 # places in the queue; what changes has its own cache line
-CLAIMS, DONE, FUNCTION, ARGUMENTS, COUNT = 0, 8, 16, 17, 18
+CLAIMS_WORD = 0
+DONE_WORD = 8
+FUNCTION_WORD = 16
+ARGUMENTS_WORD = 17
+COUNT_WORD = 18
 QUEUE_WORDS = 24
 # CLAIMS is the job's number, the first chunk left, the chunk after the last one left
 CHUNK_BITS = 22
-_CHUNKS = (1 << CHUNK_BITS) - 1
-_JOBS = (1 << 63 - 2 * CHUNK_BITS) - 1
+_CHUNK_MASK = (1 << CHUNK_BITS) - 1
+_JOB_MASK = (1 << 63 - 2 * CHUNK_BITS) - 1
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
-def _place(context, builder, signature, args):
+def _word_pointer(context, builder, signature, args):
     """Return a pointer to the place args[1] of the queue args[0]."""
     return element_pointer(context, builder, signature.args[0], args[0], args[1])
 
 
 @intrinsic
-def _read(typingctx, queue, place):
+def _read_word(typingctx, queue, place):
     """Read a place with all earlier writes of other threads."""
 
     def codegen(context, builder, *call):
-        return builder.load_atomic(_place(context, builder, *call), "acquire", 8)
+        return builder.load_atomic(_word_pointer(context, builder, *call), "acquire", 8)
 
     return types.int64(queue, types.intp), codegen
 
 
 @intrinsic
-def _write(typingctx, queue, place, value):
+def _write_word(typingctx, queue, place, value):
     def codegen(context, builder, signature, args):
-        place = _place(context, builder, signature, args)
+        place = _word_pointer(context, builder, signature, args)
         builder.store_atomic(args[2], place, "release", 8)
         return context.get_dummy_value()
 
@@ -56,23 +60,23 @@ def _write(typingctx, queue, place, value):
 
 
 @intrinsic
-def _count_up(typingctx, queue, place):
+def _increment(typingctx, queue, place):
     def codegen(context, builder, *call):
-        one = ir.Constant(ir.IntType(64), 1)
-        builder.atomic_rmw("add", _place(context, builder, *call), one, "acq_rel")
+        increment = ir.Constant(ir.IntType(64), 1)
+        builder.atomic_rmw("add", _word_pointer(context, builder, *call), increment, "acq_rel")
         return context.get_dummy_value()
 
     return types.void(queue, types.intp), codegen
 
 
 @intrinsic
-def _replace(typingctx, queue, place, old, new):
+def _compare_and_swap(typingctx, queue, place, old, new):
     """Write ``new`` if ``old`` is still there, and return whether it was."""
 
     def codegen(context, builder, signature, args):
-        place = _place(context, builder, signature, args)
-        found = builder.cmpxchg(place, args[2], args[3], "acq_rel", "acquire")
-        return builder.extract_value(found, 1)
+        place = _word_pointer(context, builder, signature, args)
+        exchange_result = builder.cmpxchg(place, args[2], args[3], "acq_rel", "acquire")
+        return builder.extract_value(exchange_result, 1)
 
     return types.boolean(queue, types.intp, types.int64, types.int64), codegen
 
@@ -94,7 +98,8 @@ def _pause(typingctx):
 
     def codegen(context, builder, signature, args):
         if platform.machine().lower() in ("x86_64", "amd64"):
-            shape, name = ir.FunctionType(ir.VoidType(), []), "llvm.x86.sse2.pause"
+            shape = ir.FunctionType(ir.VoidType(), [])
+            name = "llvm.x86.sse2.pause"
             builder.call(cgutils.get_or_insert_function(builder.module, shape, name), [])
         return context.get_dummy_value()
 
@@ -104,54 +109,57 @@ def _pause(typingctx):
 @_jit
 def _run_chunks(queue, job, from_below):
     while True:
-        claims = _read(queue, CLAIMS)
-        first, stop = claims >> CHUNK_BITS & _CHUNKS, claims & _CHUNKS
+        claims = _read_word(queue, CLAIMS_WORD)
+        first = claims >> CHUNK_BITS & _CHUNK_MASK
+        stop = claims & _CHUNK_MASK
         if claims >> 2 * CHUNK_BITS != job or first == stop:
             return
-        if _replace(queue, CLAIMS, claims, claims + _CHUNKS + 1 if from_below else claims - 1):
-            _call(queue[FUNCTION], queue[ARGUMENTS], first if from_below else stop - 1)
-            _count_up(queue, DONE)
+        if _compare_and_swap(
+            queue, CLAIMS_WORD, claims, claims + _CHUNK_MASK + 1 if from_below else claims - 1
+        ):
+            _call(queue[FUNCTION_WORD], queue[ARGUMENTS_WORD], first if from_below else stop - 1)
+            _increment(queue, DONE_WORD)
 
 
 @_jit
 def job_number(queue):
     """Return the number of the queue's current or last job."""
-    return _read(queue, CLAIMS) >> 2 * CHUNK_BITS
+    return _read_word(queue, CLAIMS_WORD) >> 2 * CHUNK_BITS
 
 
 @_jit
-def serve(queue, rank, seen, jobs, spins):
+def serve(queue, rank, last_job, jobs, spins):
     """Run chunks of new jobs, up to ``jobs`` of them, until none has come for ``spins`` turns of the waiting loop.
 
     Args:
         queue: (QUEUE_WORDS,) int64, shared with the caller and the other workers.
         rank: number of the worker, from 0; it ignores jobs of ``rank`` + 1 chunks or fewer.
-        seen: number of the last job seen, which is not run.
+        last_job: number of the last job seen, which is not run.
         jobs: number of new jobs after which it returns, ignored ones among them.
         spins: turns without a new job after which it returns.
 
     Returns:
         The number of the last job seen.
     """
-    left = spins
-    while left > 0:
+    spins_left = spins
+    while spins_left > 0:
         job = job_number(queue)
-        if job == seen:
-            left -= 1
+        if job == last_job:
+            spins_left -= 1
             _pause()
         else:
-            seen = job
-            if rank + 1 < queue[COUNT]:
+            last_job = job
+            if rank + 1 < queue[COUNT_WORD]:
                 _run_chunks(queue, job, False)
             jobs -= 1
-            left = spins if jobs else 0
-    return seen
+            spins_left = spins if jobs else 0
+    return last_job
 
 
 @_jit
 def all_done(queue, count):
     """Return whether ``count`` chunks of the job are done."""
-    return _read(queue, DONE) == count
+    return _read_word(queue, DONE_WORD) == count
 
 
 @_jit
@@ -168,10 +176,12 @@ def run(queue, function, arguments, count, spins):
     Returns:
         Whether all are done; if not, call `all_done` until they are.
     """
-    job = (job_number(queue) + 1) & _JOBS
-    queue[FUNCTION], queue[ARGUMENTS], queue[COUNT] = function, arguments.ctypes.data, count
-    _write(queue, DONE, 0)
-    _write(queue, CLAIMS, job << 2 * CHUNK_BITS | count)
+    job = (job_number(queue) + 1) & _JOB_MASK
+    queue[FUNCTION_WORD] = function
+    queue[ARGUMENTS_WORD] = arguments.ctypes.data
+    queue[COUNT_WORD] = count
+    _write_word(queue, DONE_WORD, 0)
+    _write_word(queue, CLAIMS_WORD, job << 2 * CHUNK_BITS | count)
     _run_chunks(queue, job, True)
     for _ in range(spins):
         if all_done(queue, count):

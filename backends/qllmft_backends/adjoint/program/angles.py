@@ -27,7 +27,7 @@ class AngleMap:
     angle_offset: Floats  # (G,)
     # the angles that are not affine; None if all are
     expressions: CompiledExpressions | None
-    curved: NDArray[np.int64]  # their slots
+    nonaffine_slots: NDArray[np.int64]  # their slots
 
     @property
     def n_angles(self) -> int:
@@ -60,7 +60,7 @@ class AngleMap:
         values = np.asarray(values, np.float64)
         angles = np.asarray(values @ self.slopes.T + self.angle_offset)
         if self.expressions is not None:
-            angles[:, self.curved] = self.expressions.angles(values)
+            angles[:, self.nonaffine_slots] = self.expressions.angles(values)
         return angles
 
     def by_parameter(self, by_angle: NDArray[np.floating], values: Floats) -> Floats:
@@ -69,7 +69,7 @@ class AngleMap:
         return (
             out
             if self.expressions is None
-            else out + self.expressions.pull_back(by_angle[:, self.curved], values)
+            else out + self.expressions.pull_back(by_angle[:, self.nonaffine_slots], values)
         )
 
 
@@ -77,36 +77,39 @@ def angle_map(
     angles: Sequence[float | ParameterExpression], parameters: tuple[Parameter, ...]
 ) -> AngleMap:
     """Return the map from a circuit's parameters to ``angles``."""
-    index_of = {parameter: i for i, parameter in enumerate(parameters)}
-    slopes, offsets = np.zeros((len(angles), len(parameters))), np.zeros(len(angles))
-    curved = []
+    parameter_indices = {parameter: i for i, parameter in enumerate(parameters)}
+    slopes = np.zeros((len(angles), len(parameters)))
+    offsets = np.zeros(len(angles))
+    nonaffine_slots = []
     for slot, angle in enumerate(angles):
-        row = _affine(angle, index_of)
+        row = _affine(angle, parameter_indices)
         if row is None:
-            curved.append(slot)
+            nonaffine_slots.append(slot)
         else:
             slopes[slot], offsets[slot] = row
     expressions = (
-        compile_expressions(tuple(angles[slot] for slot in curved), parameters) if curved else None
+        compile_expressions(tuple(angles[slot] for slot in nonaffine_slots), parameters)
+        if nonaffine_slots
+        else None
     )
-    return AngleMap(parameters, slopes, offsets, expressions, np.array(curved, np.int64))
+    return AngleMap(parameters, slopes, offsets, expressions, np.array(nonaffine_slots, np.int64))
 
 
 def _affine(
-    angle: float | ParameterExpression, index_of: dict[Parameter, int]
+    angle: float | ParameterExpression, parameter_indices: dict[Parameter, int]
 ) -> tuple[Floats, float] | None:
     """Return the slopes (P,) and the constant of an angle, None if it is not affine."""
-    slopes = np.zeros(len(index_of))
+    slopes = np.zeros(len(parameter_indices))
     if not isinstance(angle, ParameterExpression):
         return slopes, float(angle)
     if isinstance(angle, Parameter):  # most angles; the general way takes four times as long
-        slopes[index_of[angle]] = 1.0
+        slopes[parameter_indices[angle]] = 1.0
         return slopes, 0.0
     for parameter in angle.parameters:
         slope = angle.gradient(parameter)
         if isinstance(slope, ParameterExpression) and slope.parameters:
             return None
-        slopes[index_of[parameter]] = _number(slope)
+        slopes[parameter_indices[parameter]] = _number(slope)
     return slopes, _number(angle.bind(dict.fromkeys(angle.parameters, 0.0)))
 
 
@@ -164,7 +167,8 @@ def compile_expressions(
         for parameter, symbol in zip(parameters, symbols, strict=True)
     }
     terms = [sympy.sympify(expression.sympify()).xreplace(names) for expression in expressions]
-    places, slopes = [], []
+    places = []
+    slopes = []
     for i, term in enumerate(terms):
         for j in (j for j, symbol in enumerate(symbols) if symbol in term.free_symbols):
             places.append((i, j))

@@ -14,8 +14,8 @@ from qiskit.circuit import ParameterExpression
 from qiskit.quantum_info import Statevector
 
 from qllmft_backends.adjoint.program.angles import AngleMap, angle_map
-from qllmft_backends.adjoint.program.gates import PARTS, FactorKind, GatePart
-from qllmft_backends.adjoint.program.walk import LOADS, walk
+from qllmft_backends.adjoint.program.gates import GATE_PARTS, FactorKind, GatePart
+from qllmft_backends.adjoint.program.walk import LOAD_GATES, walk_circuit
 
 
 class MatrixForm(IntEnum):
@@ -72,9 +72,9 @@ class _Builder:
     def __init__(self, circuit: QuantumCircuit) -> None:
         self.wires = list(range(circuit.num_qubits))
         self.gates: list[Gate | None] = []
-        self.slot_of: dict[ParameterExpression, int] = {}
-        self._held: list[list[Factor]] = [[] for _ in self.wires]
-        self._last = [-1] * circuit.num_qubits  # the last gate on each wire
+        self.slot_by_expression: dict[ParameterExpression, int] = {}
+        self._pending_factors: list[list[Factor]] = [[] for _ in self.wires]
+        self._last_gate = [-1] * circuit.num_qubits  # the last gate on each wire
 
     def add(self, parts: Sequence[GatePart], qubits: list[int], parameters: Sequence[Any]) -> None:
         """Add one gate of the circuit by its parts."""
@@ -84,68 +84,81 @@ class _Builder:
                 a, b = (qubits[q] for q in part.qubits)
                 self.wires[a], self.wires[b] = self.wires[b], self.wires[a]
             elif part.name == "flip":
-                self._flip(*wires)
+                self._append_cnot(*wires)
             else:
-                factor = self._factor(part, parameters)
+                factor = self._make_factor(part, parameters)
                 if part.name == "turn":
-                    self._held[wires[0]].append(factor)
+                    self._pending_factors[wires[0]].append(factor)
                     continue
                 control, target = wires
-                self._settle(control, FactorKind.Z)
-                self._settle(target, factor.kind)
-                self._append(Gate(_form((factor,)), control, target, (factor,)))
+                self._flush_factors(control, FactorKind.Z)
+                self._flush_factors(target, factor.kind)
+                self._append_gate(Gate(_matrix_form((factor,)), control, target, (factor,)))
 
     def finish(self) -> tuple[Gate, ...]:
         """Return all gates."""
         for wire in range(len(self.wires)):
-            self._settle(wire)
+            self._flush_factors(wire)
         return tuple(gate for gate in self.gates if gate is not None)
 
-    def _factor(self, part: GatePart, parameters: Sequence[Any]) -> Factor:
+    def _make_factor(self, part: GatePart, parameters: Sequence[Any]) -> Factor:
         if part.parameter is None:
             return Factor(part.kind, -1, 0.0, part.scale)
         angle = parameters[part.parameter]
         if isinstance(angle, ParameterExpression) and angle.parameters:
             return Factor(
-                part.kind, self.slot_of.setdefault(angle, len(self.slot_of)), part.scale, 0.0
+                part.kind,
+                self.slot_by_expression.setdefault(angle, len(self.slot_by_expression)),
+                part.scale,
+                0.0,
             )
         return Factor(part.kind, -1, 0.0, part.scale * float(angle))
 
-    def _flip(self, control: int, target: int) -> None:
+    def _append_cnot(self, control: int, target: int) -> None:
         """Append a CNOT, or phases in its place if an equal one precedes it with only phases between."""
-        last, between = self._last[control], self._held[target]
-        all_phases = all(factor.kind == FactorKind.Z for factor in (*between, *self._held[control]))
-        if last >= 0 and last == self._last[target] and all_phases:
-            before = self.gates[last]
-            if before is not None and before[:3] == (MatrixForm.FLIP, control, target):
-                self.gates[last] = None
-                self._held[control] += between
-                for factor in between:
-                    twice = factor._replace(scale=-2 * factor.scale, offset=-2 * factor.offset)
-                    self._append(Gate(MatrixForm.PHASE, control, target, (twice,)))
+        last_gate = self._last_gate[control]
+        pending_factors = self._pending_factors[target]
+        all_phases = all(
+            factor.kind == FactorKind.Z
+            for factor in (*pending_factors, *self._pending_factors[control])
+        )
+        if last_gate >= 0 and last_gate == self._last_gate[target] and all_phases:
+            previous_gate = self.gates[last_gate]
+            if previous_gate is not None and previous_gate[:3] == (
+                MatrixForm.FLIP,
+                control,
+                target,
+            ):
+                self.gates[last_gate] = None
+                self._pending_factors[control] += pending_factors
+                for factor in pending_factors:
+                    phase_factor = factor._replace(
+                        scale=-2 * factor.scale, offset=-2 * factor.offset
+                    )
+                    self._append_gate(Gate(MatrixForm.PHASE, control, target, (phase_factor,)))
                 return
-        self._settle(control, FactorKind.Z)
-        self._settle(target, FactorKind.X)
-        self._append(
+        self._flush_factors(control, FactorKind.Z)
+        self._flush_factors(target, FactorKind.X)
+        self._append_gate(
             Gate(MatrixForm.FLIP, control, target, (Factor(FactorKind.FLIP, -1, 0.0, 0.0),))
         )
 
-    def _settle(self, wire: int, commuting: FactorKind | None = None) -> None:
+    def _flush_factors(self, wire: int, commuting: FactorKind | None = None) -> None:
         """Append the factors held back on a wire as one gate, unless all are of the kind ``commuting``."""
-        factors = self._held[wire]
+        factors = self._pending_factors[wire]
         if all(factor.kind == commuting for factor in factors):
             return
-        self._append(Gate(_form(factors), -1, wire, tuple(factors)))
-        self._held[wire] = []
+        self._append_gate(Gate(_matrix_form(factors), -1, wire, tuple(factors)))
+        self._pending_factors[wire] = []
 
-    def _append(self, gate: Gate) -> None:
+    def _append_gate(self, gate: Gate) -> None:
         for wire in (gate.control, gate.target):
             if wire >= 0:
-                self._last[wire] = len(self.gates)
+                self._last_gate[wire] = len(self.gates)
         self.gates.append(gate)
 
 
-def _form(factors: Sequence[Factor]) -> MatrixForm:
+def _matrix_form(factors: Sequence[Factor]) -> MatrixForm:
     kinds = {f.kind for f in factors if f.slot >= 0 or f.kind != FactorKind.Z or f.offset % np.pi}
     if all(factor.kind == FactorKind.Z for factor in factors):
         return MatrixForm.PHASE
@@ -158,14 +171,14 @@ def lower_complex(circuit: QuantumCircuit) -> ComplexProgram:
     """Lower a circuit of standard gates, gates defined by them, matrices, and ``initialize`` of untouched qubits."""
     builder = _Builder(circuit)
     loads = QuantumCircuit(circuit.num_qubits)
-    for operation, qubits, _ in walk(circuit, real=False):
-        if operation.name in LOADS:
+    for operation, qubits, _ in walk_circuit(circuit, real=False):
+        if operation.name in LOAD_GATES:
             loads.append(operation, qubits)
         else:
-            builder.add(PARTS[operation.name], qubits, operation.params)
+            builder.add(GATE_PARTS[operation.name], qubits, operation.params)
     gates = builder.finish()
     return ComplexProgram(
-        **vars(angle_map(list(builder.slot_of), tuple(circuit.parameters))),
+        **vars(angle_map(list(builder.slot_by_expression), tuple(circuit.parameters))),
         n_qubits=circuit.num_qubits,
         gates=gates,
         wires=tuple(builder.wires),

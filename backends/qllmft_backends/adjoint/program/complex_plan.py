@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram, Gate, MatrixForm
-from qllmft_backends.adjoint.program.schedule import table
+from qllmft_backends.adjoint.program.schedule import int_table
 
 # of a block, whose state and co-state then stay in the caches of one core
 BLOCK_BYTES = 128 * 2**10
-_SHORTEST = 3  # gates; fewer are not worth a copy
-_NEVER = 1 << 62  # a stride beyond every array
+_MIN_BLOCK_GATES = 3  # gates; fewer are not worth a copy
+_UNREACHED_STRIDE = 1 << 62  # a stride beyond every array
 
 
 class ComplexPlan(NamedTuple):
@@ -62,33 +62,36 @@ def make_plan(program: ComplexProgram, batch: int, width: int, itemsize: int) ->
     """
     register_bits = (width // batch).bit_length() - 1
     all_bits = program.n_qubits - register_bits
-    places = [_place(gate, register_bits, batch) for gate in program.gates]
+    places = [_locate_gate(gate, register_bits, batch) for gate in program.gates]
     capacity = max(3, (BLOCK_BYTES // (2 * width * itemsize)).bit_length() - 1)
     steps: list[tuple[int, ...]] = []
-    blocks, strides = [], []
+    blocks = []
+    strides = []
     wires = [{gate.control, gate.target} - {-1} for gate in program.gates]
-    for members, bits in _blocks([place.rows for place in places], wires, capacity, all_bits):
-        local = (
+    for members, bits in _group_into_blocks(
+        [place.rows for place in places], wires, capacity, all_bits
+    ):
+        local_bits = (
             {bit: i for i, bit in enumerate(bits)}
             if bits
             else {bit: bit for bit in range(all_bits)}
         )
         blocks.append((len(steps), len(steps) + len(members), len(bits)))
         strides.append([1 << bit for bit in bits] + [0] * (capacity - len(bits)))
-        steps += [_step(places[g], g, local, 2 * width) for g in members]
-    ends = np.cumsum([0] + [len(gate.factors) for gate in program.gates])
-    turned = [any(factor.slot >= 0 for factor in gate.factors) for gate in program.gates]
+        steps += [_make_step(places[g], g, local_bits, 2 * width) for g in members]
+    factor_ends = np.cumsum([0] + [len(gate.factors) for gate in program.gates])
+    has_parameter = [any(factor.slot >= 0 for factor in gate.factors) for gate in program.gates]
     masks = [p.control_lane | (p.target_lane if p.path == MatrixForm.PHASE else 0) for p in places]
     gates = [
-        (p.path, masks[g], p.target_lane, ends[g], ends[g + 1], turned[g])
+        (p.path, masks[g], p.target_lane, factor_ends[g], factor_ends[g + 1], has_parameter[g])
         for g, p in enumerate(places)
     ]
     return ComplexPlan(
-        *(table(t, n) for t, n in ((gates, 6), (steps, 8), (blocks, 3), (strides, capacity)))
+        *(int_table(t, n) for t, n in ((gates, 6), (steps, 8), (blocks, 3), (strides, capacity)))
     )
 
 
-def _place(gate: Gate, register_bits: int, batch: int) -> _Place:
+def _locate_gate(gate: Gate, register_bits: int, batch: int) -> _Place:
     (control, control_lane), (target, target_lane) = (
         (None, 0) if q < 0 else (None, batch << q) if q < register_bits else (q - register_bits, 0)
         for q in (gate.control, gate.target)
@@ -101,44 +104,45 @@ def _place(gate: Gate, register_bits: int, batch: int) -> _Place:
     return _Place(path, control, target, control_lane, target_lane)
 
 
-def _step(place: _Place, gate: int, local: dict[int, int], row: int) -> tuple[int, ...]:
+def _make_step(place: _Place, gate: int, local_bits: dict[int, int], row: int) -> tuple[int, ...]:
     """Return a row of `ComplexPlan.steps`. ``row``: numbers in a row."""
-    strides = sorted(row << local[bit] for bit in place.rows)
-    size = row << len(local) >> len(strides)
-    low, high = [*strides, _NEVER, _NEVER][:2]
-    offset = 0 if place.control is None else row << local[place.control]
-    stride = 0 if place.target is None else row << local[place.target]
+    strides = sorted(row << local_bits[bit] for bit in place.rows)
+    size = row << len(local_bits) >> len(strides)
+    low, high = [*strides, _UNREACHED_STRIDE, _UNREACHED_STRIDE][:2]
+    offset = 0 if place.control is None else row << local_bits[place.control]
+    stride = 0 if place.target is None else row << local_bits[place.target]
     return (place.path, gate, size, low, high, offset, stride, place.target_lane)
 
 
-def _blocks(
-    needs: list[set[int]], wires: list[set[int]], capacity: int, all_bits: int
+def _group_into_blocks(
+    row_bits: list[set[int]], wires: list[set[int]], capacity: int, all_bits: int
 ) -> list[tuple[list[int], list[int]]]:
     """Return (gates, row bits) of each block, without bits if all rows are in place.
 
     Args:
-        needs: row bits of each gate.
+        row_bits: row bits of each gate.
         wires: of each gate; gates that share one keep their order.
         capacity: row bits of a block, at most.
         all_bits: number of row bits.
     """
     if all_bits <= capacity:
-        return [(list(range(len(needs))), [])]
+        return [(list(range(len(row_bits))), [])]
     blocks: list[tuple[list[int], list[int]]] = []
-    left = list(range(len(needs)))
-    while left:
+    remaining_gates = list(range(len(row_bits)))
+    while remaining_gates:
         bits: set[int] = set()
         blocked: set[int] = set()
-        members, later = [], []
-        for gate in left:
-            if wires[gate].isdisjoint(blocked) and len(bits | needs[gate]) <= capacity:
-                bits |= needs[gate]
+        members = []
+        postponed_gates = []
+        for gate in remaining_gates:
+            if wires[gate].isdisjoint(blocked) and len(bits | row_bits[gate]) <= capacity:
+                bits |= row_bits[gate]
                 members.append(gate)
             else:
                 blocked |= wires[gate]
-                later.append(gate)
-        left = later
-        if len(members) < _SHORTEST:
+                postponed_gates.append(gate)
+        remaining_gates = postponed_gates
+        if len(members) < _MIN_BLOCK_GATES:
             blocks.append((members, []))
             continue
         for bit in range(all_bits):  # low bits make longer pieces to copy

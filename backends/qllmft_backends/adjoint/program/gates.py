@@ -41,7 +41,9 @@ def _turn_by(kind: FactorKind, parameter: int = 0, qubit: int = 0, scale: float 
     return GatePart("turn", (qubit,), kind, parameter, scale)
 
 
-_X, _Y, _Z = FactorKind.X, FactorKind.Y, FactorKind.Z
+_X = FactorKind.X
+_Y = FactorKind.Y
+_Z = FactorKind.Z
 _U = (_turn_by(_Z, 2), _turn_by(_Y, 0), _turn_by(_Z, 1))
 _FLIP = GatePart("flip", (0, 1))
 _CZ = GatePart("phase", (0, 1), scale=pi)
@@ -49,13 +51,15 @@ _CP = GatePart("phase", (0, 1), parameter=0)
 _RZZ = (_turn_by(_Z), _turn_by(_Z, qubit=1), GatePart("phase", (0, 1), parameter=0, scale=-2.0))
 
 
-def _in_basis(kind: FactorKind) -> tuple[GatePart, ...]:
+def _conjugated_rzz(kind: FactorKind) -> tuple[GatePart, ...]:
     """Return R_ZZ between quarter turns of both qubits and their inverses: R_XX or R_YY."""
-    before, after = (tuple(_turn(kind, angle, q) for q in (0, 1)) for angle in (-pi / 2, pi / 2))
-    return (*before, *_RZZ, *after)
+    first_turns, last_turns = (
+        tuple(_turn(kind, angle, q) for q in (0, 1)) for angle in (-pi / 2, pi / 2)
+    )
+    return (*first_turns, *_RZZ, *last_turns)
 
 
-PARTS: dict[str, tuple[GatePart, ...]] = {  # up to a global phase
+GATE_PARTS: dict[str, tuple[GatePart, ...]] = {  # up to a global phase
     "id": (),
     "rx": (_turn_by(_X),),
     "ry": (_turn_by(_Y),),
@@ -85,12 +89,12 @@ PARTS: dict[str, tuple[GatePart, ...]] = {  # up to a global phase
     "crz": (_turn_by(_Z, scale=-0.5), _CP),
     "swap": (GatePart("exchange", (0, 1)),),
     "rzz": _RZZ,
-    "rxx": _in_basis(_Y),
-    "ryy": _in_basis(_X),
+    "rxx": _conjugated_rzz(_Y),
+    "ryy": _conjugated_rzz(_X),
 }
 REAL_GATES = ("ry", "cx", "x", "z", "h", "cz", "swap", "id")  # matrices of real numbers
-CLASSES = {
+GATE_CLASSES = {
     name: gate.base_class
     for name, gate in get_standard_gate_name_mapping().items()
-    if name in PARTS
+    if name in GATE_PARTS
 }

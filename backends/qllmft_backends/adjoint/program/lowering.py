@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
 from qllmft_backends.adjoint.program.angles import AngleMap, angle_map
-from qllmft_backends.adjoint.program.gates import PARTS, FactorKind
-from qllmft_backends.adjoint.program.walk import walk
+from qllmft_backends.adjoint.program.gates import GATE_PARTS, FactorKind
+from qllmft_backends.adjoint.program.walk import walk_circuit
 from qllmft_backends.errors import UnsupportedGateError
 
 
@@ -42,35 +42,40 @@ def lower(circuit: QuantumCircuit) -> Program:
     ops: list[tuple[int, int, int, int]] = []
     angles: list[Any] = []
     positions: list[int] = []  # of the gate of each angle
-    for operation, qubits, position in walk(circuit, real=True):
-        for part in PARTS[operation.name]:
-            first, last = qubits[part.qubits[0]], qubits[part.qubits[-1]]
+    for operation, qubits, position in walk_circuit(circuit, real=True):
+        for part in GATE_PARTS[operation.name]:
+            first_qubit = qubits[part.qubits[0]]
+            last_qubit = qubits[part.qubits[-1]]
             if part.name == "exchange":
                 ops += [
-                    (Op.CX, first, last, -1),
-                    (Op.CX, last, first, -1),
-                    (Op.CX, first, last, -1),
+                    (Op.CX, first_qubit, last_qubit, -1),
+                    (Op.CX, last_qubit, first_qubit, -1),
+                    (Op.CX, first_qubit, last_qubit, -1),
                 ]
             elif part.name in ("flip", "phase"):
-                ops.append((Op.CX if part.name == "flip" else Op.CZ, first, last, -1))
+                ops.append((Op.CX if part.name == "flip" else Op.CZ, first_qubit, last_qubit, -1))
             elif part.kind != FactorKind.Y:  # by π
-                ops.append((Op.X if part.kind == FactorKind.X else Op.Z, -1, first, -1))
+                ops.append((Op.X if part.kind == FactorKind.X else Op.Z, -1, first_qubit, -1))
             else:
-                op, control = (Op.ROT, -1)
-                if ops and ops[-1][0] == Op.CX and ops[-1][2] == first:
-                    op, control = Op.CX_ROT, ops.pop()[1]
-                ops.append((op, control, first, len(angles)))
+                op = Op.ROT
+                control = -1
+                if ops and ops[-1][0] == Op.CX and ops[-1][2] == first_qubit:
+                    op = Op.CX_ROT
+                    control = ops.pop()[1]
+                ops.append((op, control, first_qubit, len(angles)))
                 angles.append(
                     part.scale if part.parameter is None else operation.params[part.parameter]
                 )
                 positions.append(position)
-    found = angle_map(angles, tuple(circuit.parameters))
-    if found.expressions is not None:
-        slot = int(found.curved[0])
+    program_angles = angle_map(angles, tuple(circuit.parameters))
+    if program_angles.expressions is not None:
+        slot = int(program_angles.nonaffine_slots[0])
         raise UnsupportedGateError(
             f"the angle of gate {positions[slot]} is {angles[slot]}; the adjoint engine takes angles that are affine "
             "in the parameters (a·x + b). Compute the expression before the circuit and pass its value as a parameter."
         )
     return Program(
-        **vars(found), n_qubits=circuit.num_qubits, ops=np.array(ops, np.int32).reshape(-1, 4)
+        **vars(program_angles),
+        n_qubits=circuit.num_qubits,
+        ops=np.array(ops, np.int32).reshape(-1, 4),
     )

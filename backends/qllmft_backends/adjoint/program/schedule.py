@@ -20,7 +20,7 @@ from qllmft_backends.protocol import Ints
 # what a run on small blocks may hold; two thirds of a usual first-level cache
 L1_BYTES = 32 * 2**10
 L2_BYTES = 512 * 2**10  # the same for the second level
-_SHORTEST_RUN = 3  # steps; a shorter run on small blocks is not worth its loop
+_MIN_RUN_STEPS = 3  # steps; a shorter run on small blocks is not worth its loop
 
 
 class Shape(IntEnum):
@@ -41,7 +41,7 @@ class Shape(IntEnum):
 
 HALF = -1  # the qubit that divides a register into its upper and lower half
 # (control, target) by the group's qubits; the longest come first
-GATES: dict[Shape, list[tuple[int | None, int]]] = {
+GROUP_GATES: dict[Shape, list[tuple[int | None, int]]] = {
     Shape.CHAIN_3: [(0, 1), (1, 2), (2, 3)],
     Shape.ROTATIONS_3: [(None, 0), (None, 1), (None, 2)],
     Shape.HALF_CHAIN_3: [(HALF, 0), (0, 1), (1, 2)],
@@ -78,31 +78,38 @@ def make_schedule(
         backward: last gate first. Two arrays are then in cache, and groups have two gates at most.
     """
     register_bits = (width // batch).bit_length() - 1
-    held = itemsize * batch * (2 if backward else 1)
-    small, large = ((bytes_ // held).bit_length() - 1 for bytes_ in (L1_BYTES, L2_BYTES))
-    groups = grouped(program.ops, register_bits, longest=2 if backward else 3, border=small)
+    sample_bytes = itemsize * batch * (2 if backward else 1)
+    small, large = (
+        (cache_bytes // sample_bytes).bit_length() - 1 for cache_bytes in (L1_BYTES, L2_BYTES)
+    )
+    groups = group_gates(program.ops, register_bits, longest=2 if backward else 3, border=small)
     if backward:
         groups.reverse()
     steps = np.zeros((len(groups), 7), np.int64)
     for row, (shape, first, length, qubits) in zip(steps, groups, strict=True):
         row[:3] = shape, first, length
         row[3 : 3 + len(qubits)] = [batch << q for q in qubits]
-    tops = [_top(program.ops[first : first + length]) for _, first, length, _ in groups]
+    highest_qubits = [
+        _highest_qubit(program.ops[first : first + length]) for _, first, length, _ in groups
+    ]
     runs: list[tuple[int, int, int]] = []
     outer: list[tuple[int, int, int]] = []
-    for bits, start, stop in _cut(tops, large, program.n_qubits):
+    for bits, start, stop in _cut_into_runs(highest_qubits, large, program.n_qubits):
         first_run = len(runs)
-        runs += [(b, start + i, start + j) for b, i, j in _cut(tops[start:stop], small, bits)]
+        runs += [
+            (b, start + i, start + j)
+            for b, i, j in _cut_into_runs(highest_qubits[start:stop], small, bits)
+        ]
         outer.append((bits, first_run, len(runs)))
-    return Schedule(steps, table(runs, 3), table(outer, 3))
+    return Schedule(steps, int_table(runs, 3), int_table(outer, 3))
 
 
-def table(rows: Sequence[Sequence[int]], columns: int) -> Ints:
+def int_table(rows: Sequence[Sequence[int]], columns: int) -> Ints:
     """Return rows of numbers as an array, also if there are none."""
     return np.array(rows, dtype=np.int64).reshape(-1, columns)
 
 
-def grouped(
+def group_gates(
     ops: NDArray[np.int32], register_bits: int, longest: int, border: int
 ) -> list[tuple[Shape, int, int, list[int]]]:
     """Return shape, first gate, number of gates and qubits outside registers of steps that cover all gates in order.
@@ -118,21 +125,23 @@ def grouped(
     groups: list[tuple[Shape, int, int, list[int]]] = []
     first = 0
     while first < len(ops):
-        found: tuple[Shape, int, int, list[int]] = (Shape.SINGLE, first, 1, [])
-        for shape, gates in GATES.items():
-            chosen = ops[first : first + len(gates)]
-            straddles = len(gates) == 3 and _top(chosen[:2]) < border <= _top(chosen)
+        group: tuple[Shape, int, int, list[int]] = (Shape.SINGLE, first, 1, [])
+        for shape, gates in GROUP_GATES.items():
+            group_ops = ops[first : first + len(gates)]
+            straddles = len(gates) == 3 and _highest_qubit(
+                group_ops[:2]
+            ) < border <= _highest_qubit(group_ops)
             if len(gates) > longest or straddles:
                 continue
-            if qubits := _qubits_of(gates, chosen, register_bits):
-                found = (shape, first, len(gates), qubits)
+            if qubits := _match_group_qubits(gates, group_ops, register_bits):
+                group = (shape, first, len(gates), qubits)
                 break
-        groups.append(found)
-        first += found[2]
+        groups.append(group)
+        first += group[2]
     return groups
 
 
-def _qubits_of(
+def _match_group_qubits(
     gates: list[tuple[int | None, int]], ops: NDArray[np.int32], register_bits: int
 ) -> list[int]:
     """Return the qubits of a group's gates in their order, but for `HALF`; none if operations do not fit them."""
@@ -146,25 +155,27 @@ def _qubits_of(
             if name is not None and qubits.setdefault(name, qubit) != qubit:
                 return []
     _, *outside = qubits.values()
-    distinct = len(set(outside)) == len(outside) and min(outside) >= register_bits
-    return outside if distinct else []
+    is_distinct = len(set(outside)) == len(outside) and min(outside) >= register_bits
+    return outside if is_distinct else []
 
 
-def _top(ops: NDArray[np.int32]) -> int:
+def _highest_qubit(ops: NDArray[np.int32]) -> int:
     return int(ops[:, 1:3].max())
 
 
-def _cut(tops: list[int], bits: int, all_bits: int) -> list[tuple[int, int, int]]:
+def _cut_into_runs(
+    highest_qubits: list[int], bits: int, all_bits: int
+) -> list[tuple[int, int, int]]:
     """Cut steps into runs (b, first, after the last), on blocks of 2^bits if enough steps in a row allow it."""
     if bits >= all_bits:
-        return [(all_bits, 0, len(tops))]
+        return [(all_bits, 0, len(highest_qubits))]
     runs: list[tuple[int, int, int]] = []
     start = 0
-    while start < len(tops):
+    while start < len(highest_qubits):
         stop = start
-        while stop < len(tops) and tops[stop] < bits:
+        while stop < len(highest_qubits) and highest_qubits[stop] < bits:
             stop += 1
-        if stop - start >= _SHORTEST_RUN:
+        if stop - start >= _MIN_RUN_STEPS:
             runs.append((bits, start, stop))
         else:
             stop = max(stop, start + 1)

@@ -9,13 +9,13 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ControlFlowOp
 from qiskit.circuit.library import Initialize
 
-from qllmft_backends.adjoint.program.gates import CLASSES, REAL_GATES
-from qllmft_backends.definitions import definition_of, is_idle
+from qllmft_backends.adjoint.program.gates import GATE_CLASSES, REAL_GATES
+from qllmft_backends.definitions import gate_definition, is_idle
 from qllmft_backends.errors import UnsupportedGateError
 
 SUPPORTED_GATES = (*REAL_GATES, "barrier")
-_REAL = {name: CLASSES[name] for name in REAL_GATES}
-LOADS = ("initialize", "state_preparation")
+_REAL_CLASSES = {name: GATE_CLASSES[name] for name in REAL_GATES}
+LOAD_GATES = ("initialize", "state_preparation")
 _REAL_REMEDY = (
     f"the adjoint engine runs {', '.join(SUPPORTED_GATES)}. Rewrite it with these gates, or use a backend for any gate "
     "(aer_statevector)."
@@ -30,14 +30,14 @@ _REMEDY = (
 class CircuitStep(NamedTuple):
     """Operation of a circuit."""
 
-    # a standard gate of `PARTS`, or one of `LOADS`
+    # a standard gate of `PARTS`, or one of `LOAD_GATES`
     operation: Any
     qubits: list[int]  # indices of its qubits in the circuit
     # index in the circuit, of the gate that was opened to reach it if it is inside another one
     position: int
 
 
-def walk(circuit: QuantumCircuit, *, real: bool) -> Iterator[CircuitStep]:
+def walk_circuit(circuit: QuantumCircuit, *, real: bool) -> Iterator[CircuitStep]:
     """Yield the operations of a circuit in order, without barriers, delays and resets of qubits in |0>.
 
     Args:
@@ -53,15 +53,17 @@ def walk(circuit: QuantumCircuit, *, real: bool) -> Iterator[CircuitStep]:
             continue
         step = CircuitStep(operation, qubits, position)
         if not real:
-            yield from _opened(step, bool(instruction.clbits), circuit.name, touched)
-        elif getattr(operation, "base_class", None) is _REAL.get(operation.name, object):
+            yield from _decompose_step(step, bool(instruction.clbits), circuit.name, touched)
+        elif getattr(operation, "base_class", None) is _REAL_CLASSES.get(operation.name, object):
             touched.update(qubits)
             yield step
         else:
-            raise unsupported_gate(step, circuit.name, real=True)
+            raise unsupported_gate_error(step, circuit.name, real=True)
 
 
-def unsupported_gate(step: CircuitStep, name: str, *, real: bool = False) -> UnsupportedGateError:
+def unsupported_gate_error(
+    step: CircuitStep, name: str, *, real: bool = False
+) -> UnsupportedGateError:
     """Return the error about an operation of the circuit ``name``."""
     return UnsupportedGateError(
         f"gate {step.position} of circuit {name!r} is {step.operation.name!r} on qubits {step.qubits}; "
@@ -69,22 +71,22 @@ def unsupported_gate(step: CircuitStep, name: str, *, real: bool = False) -> Uns
     )
 
 
-def _opened(
+def _decompose_step(
     step: CircuitStep, has_clbits: bool, name: str, touched: set[int]
 ) -> Iterator[CircuitStep]:
     """Yield the standard gates and loads that an operation is made of, and note the qubits that they touch."""
     operation = step.operation
-    is_standard = getattr(operation, "base_class", None) is CLASSES.get(operation.name, object)
-    is_load = operation.name in LOADS and touched.isdisjoint(step.qubits)
+    is_standard = getattr(operation, "base_class", None) is GATE_CLASSES.get(operation.name, object)
+    is_load = operation.name in LOAD_GATES and touched.isdisjoint(step.qubits)
     if is_standard or is_load:
         touched.update(step.qubits)
         yield step
         return
     is_reset = operation.name == "reset" or isinstance(operation, Initialize)
     if has_clbits or is_reset or isinstance(operation, ControlFlowOp):
-        raise unsupported_gate(step, name)
+        raise unsupported_gate_error(step, name)
     try:
-        definition = definition_of(operation)
+        definition = gate_definition(operation)
     except UnsupportedGateError as error:
         raise UnsupportedGateError(
             f"gate {step.position} of circuit {name!r} is {operation.name!r} on qubits {step.qubits}, {error}"
@@ -93,4 +95,4 @@ def _opened(
         qubits = [step.qubits[definition.find_bit(q).index] for q in inner.qubits]
         if not is_idle(inner.operation.name, qubits, touched):
             inner_step = CircuitStep(inner.operation, qubits, step.position)
-            yield from _opened(inner_step, bool(inner.clbits), name, touched)
+            yield from _decompose_step(inner_step, bool(inner.clbits), name, touched)

@@ -13,7 +13,7 @@ from qiskit import QuantumCircuit
 
 from qllmft_backends.gradients import SpsaGradient
 from qllmft_backends.noise import GateNoise
-from qllmft_backends.observables import ZObservables, draw, expectations, single_shots
+from qllmft_backends.observables import ZObservables, draw_frequencies, expectations, single_shots
 from qllmft_backends.protocol import (
     Availability,
     Capabilities,
@@ -23,21 +23,21 @@ from qllmft_backends.protocol import (
     Operators,
 )
 from qllmft_backends.remote.batch import (
+    BootstrapSamples,
     CircuitBatch,
-    Resampled,
     Submission,
     check_answers,
-    known_circuit,
-    resampled,
-    results_of,
+    known_answer_circuit,
+    resample_shots,
+    results_from_ledger,
 )
-from qllmft_backends.remote.collect import own_job
+from qllmft_backends.remote.collect import find_chunk_job
 from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.errors import IonQAuthError, RemoteError, RemoteRequestError
 from qllmft_backends.remote.ionq.compile import (
     PUBLISHED_ON,
+    compile_at_server,
     compile_template,
-    compile_there,
     published_price,
 )
 from qllmft_backends.remote.ionq.options import (
@@ -58,7 +58,7 @@ from qllmft_backends.remote.ledger.chunk import FREE_MACHINE, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities, standard_errors
 from qllmft_backends.remote.options import Deadline, KnownAnswerOptions
-from qllmft_backends.requests import BETWEEN_ROUNDS, check_values
+from qllmft_backends.requests import ROUND_SEED_STEP, check_values
 
 # of another machine, the server says it before it is sent
 _QUBITS = {"forte-1": 36, "forte-enterprise-1": 36}
@@ -104,10 +104,10 @@ class IonQBase(JobsBackend):
 
     def in_round(self, shots: int, number: int) -> Self:
         """Return this backend with other shots; the simulator's noise has another seed in each round."""
-        changed = super().in_round(shots, number)
-        seed = changed.options.seed + number * BETWEEN_ROUNDS
-        changed.options = changed.options.model_copy(update={"seed": seed})
-        return changed
+        round_backend = super().in_round(shots, number)
+        seed = round_backend.options.seed + number * ROUND_SEED_STEP
+        round_backend.options = round_backend.options.model_copy(update={"seed": seed})
+        return round_backend
 
     def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
         """Return the number of circuits of training by SPSA (see `Backend.training_note`)."""
@@ -118,7 +118,7 @@ class IonQBase(JobsBackend):
         return f"training by SPSA on {self.name} sends up to {circuits:,} circuits{limit}"
 
     @abstractmethod
-    def _machine(self) -> dict[str, Any]:
+    def _setup_fields(self) -> dict[str, Any]:
         """Return the fields of `Setup` for the machine, shots, mitigation, noise and seed."""
 
     def estimate(
@@ -139,15 +139,17 @@ class IonQBase(JobsBackend):
                 if estimate.price is None:
                     raise RemoteRequestError(f"{estimate.note}.")
             except RemoteError as error:
-                raise error.reworded(
+                raise error.with_message(
                     f"no price: {error} Without the server there is a dated estimate from the prices of "
                     f"{PUBLISHED_ON}: --offline beside --dry-run, in Python estimate(..., offline=True)."
                 ) from None
-            own = self.options
-            if not (isinstance(own, IonQForteOptions) and own.compiled_estimate and len(values)):
+            options = self.options
+            if not (
+                isinstance(options, IonQForteOptions) and options.compiled_estimate and len(values)
+            ):
                 return estimate
-            (first,) = batch.template.bind(batch.values[:1], ["dry run"])
-            native = compile_there(self._route, batch.setup, first)
+            (first_circuit,) = batch.template.bind(batch.values[:1], ["dry run"])
+            native = compile_at_server(self._route, batch.setup, first_circuit)
             return replace(estimate, native=native)
 
     def submit(self, circuit: QuantumCircuit, values: Floats) -> Submission:
@@ -164,25 +166,26 @@ class IonQBase(JobsBackend):
             RemoteRequestError: if a sample was never submitted.
             JobTimeoutError, JobFailedError, RemoteError: see `qllmft_backends.remote.errors`.
         """
-        return self._collect(circuit, values, observables, send=False)
+        return self._measure_expectations(circuit, values, observables, send=False)
 
     def expectations(
         self, circuit: QuantumCircuit, values: Floats, observables: Operators
     ) -> Expectations:
         """Submit and collect (see `Backend.expectations`). The estimator is `counts.expectations`."""
-        return self._collect(circuit, values, observables, send=True)
+        return self._measure_expectations(circuit, values, observables, send=True)
 
-    def _collect(
+    def _measure_expectations(
         self, circuit: QuantumCircuit, values: Floats, observables: Operators, *, send: bool
     ) -> Expectations:
-        sums, own = ZObservables.from_operators(observables, circuit.num_qubits), self.options
-        batch, results = self._measured(circuit, values, send=send)
-        answer = expectations(results, own.shots, sums)
-        if isinstance(own, IonQForteOptions) and own.variants:
+        z_observables = ZObservables.from_operators(observables, circuit.num_qubits)
+        options = self.options
+        batch, results = self._run_circuits(circuit, values, send=send)
+        estimates = expectations(results, options.shots, z_observables)
+        if isinstance(options, IonQForteOptions) and options.variants:
             for b, (chunk, i) in enumerate(place for place in batch.places if place is not None):
                 if chunk.variants and (variants := chunk.variants[i]):
-                    answer.standard_errors[b] = standard_errors(variants, sums)
-        return answer
+                    estimates.standard_errors[b] = standard_errors(variants, z_observables)
+        return estimates
 
     def outcomes(self, circuit: QuantumCircuit, values: Floats, shots: int, rng: Generator) -> Ints:
         """Submit, collect, and return outcomes with the measured frequencies (see `Backend.outcomes`).
@@ -202,10 +205,10 @@ class IonQBase(JobsBackend):
             UnsupportedGateError: for a gate that IonQ's backends do not send.
             CostRefusedError, RemoteError: see `Jobs.submit` and `Jobs.collect`.
         """
-        _, results = self._measured(circuit, values)
+        _, results = self._run_circuits(circuit, values)
         exact = self.options.shots is None
-        read = [single_shots(result, shots, rng, exact=exact) for result in results]
-        return np.array(read, np.int64).reshape(len(values), shots)
+        outcomes_by_row = [single_shots(result, shots, rng, exact=exact) for result in results]
+        return np.array(outcomes_by_row, np.int64).reshape(len(values), shots)
 
     def resample(
         self,
@@ -214,7 +217,7 @@ class IonQBase(JobsBackend):
         observables: Operators,
         repeats: int,
         seed: int = 0,
-    ) -> Resampled:
+    ) -> BootstrapSamples:
         """Return R = ``repeats`` bootstrap samples of the result of `expectations` (see `resampled`). Nothing is sent.
 
         Single shots are drawn if the ledger has those of all circuits (``per_shot``), otherwise counts.
@@ -234,12 +237,12 @@ class IonQBase(JobsBackend):
             raise RemoteRequestError(
                 "exact probabilities have no shots to draw again. Set shots, or omit bootstrap."
             )
-        sums = ZObservables.from_operators(observables, circuit.num_qubits)
+        z_observables = ZObservables.from_operators(observables, circuit.num_qubits)
         with self.jobs.reading():
             batch = self._batch(circuit, values)
             check_answers(batch.chunks, self.jobs.ledger)
-            results = results_of(batch, self._result, self.options.ledger)
-            return resampled(batch, results, self.options.shots, sums, repeats, seed)
+            results = results_from_ledger(batch, self._result, self.options.ledger)
+            return resample_shots(batch, results, self.options.shots, z_observables, repeats, seed)
 
     def gradient(self) -> SpsaGradient:
         """Return an SPSA gradient, which sends `IonQOptions.training_circuits`.
@@ -247,12 +250,13 @@ class IonQBase(JobsBackend):
         Raises:
             PaidTrainingError: through a paid backend, unless ``allow_paid_training``.
         """
-        own = self.options
-        own.check_training()
-        return SpsaGradient(self, own.spsa_step_rad, own.spsa_batch, own.seed)
+        options = self.options
+        options.check_training()
+        return SpsaGradient(self, options.spsa_step_rad, options.spsa_batch, options.seed)
 
     def _batch(self, circuit: QuantumCircuit, values: Floats) -> CircuitBatch:
-        n_qubits, limit = circuit.num_qubits, self.capabilities.max_qubits
+        n_qubits = circuit.num_qubits
+        limit = self.capabilities.max_qubits
         if limit is not None and n_qubits > limit:
             raise RemoteRequestError(
                 f"the circuit has {n_qubits} qubits and {self.name} takes {limit}. Nothing was sent. "
@@ -264,10 +268,12 @@ class IonQBase(JobsBackend):
             circuit_sha256=template.sha256,
             n_qubits=n_qubits,
             repetition=self.options.repetition,
-            **self._machine(),
+            **self._setup_fields(),
         )
-        checked = isinstance(self.options, KnownAnswerOptions)
-        known = cache(lambda state: compile_template(known_circuit(n_qubits, state)))
+        has_known_answers = isinstance(self.options, KnownAnswerOptions)
+        known_answer_template = cache(
+            lambda state: compile_template(known_answer_circuit(n_qubits, state))
+        )
         batch = CircuitBatch(
             template,
             check_values(circuit, values),
@@ -276,18 +282,18 @@ class IonQBase(JobsBackend):
             self.options.circuits_per_job,
             JOB_MAX_CIRCUITS,
             JOB_MAX_GATES,
-            known if checked else None,
+            known_answer_template if has_known_answers else None,
         )
         self.jobs.find(batch)
         return batch
 
-    def _read_more(self, chunk: Chunk) -> None:
+    def _read_extras(self, chunk: Chunk) -> None:
         if self.options.per_shot and chunk.shots is None and any(chunk.results or ()):
-            self.jobs.ledger.record("shots", chunk.id, shots=self._at_server(chunk).shots())
+            self.jobs.ledger.record("shots", chunk.id, shots=self._job_results(chunk).shots())
 
-    def _at_server(self, chunk: Chunk) -> JobResults:
+    def _job_results(self, chunk: Chunk) -> JobResults:
         """Return the results of a chunk's own job at the server."""
-        job = own_job(self.jobs.index, chunk)
+        job = find_chunk_job(self.jobs.index, chunk)
         return JobResults(self._route.client, chunk, job.content)
 
     @property
@@ -318,7 +324,7 @@ class IonQSimulator(IonQBase):
         """Return the simulated noise, None for a machine whose rates IonQ does not publish."""
         return self.options.simulated_noise
 
-    def _machine(self) -> dict[str, Any]:
+    def _setup_fields(self) -> dict[str, Any]:
         ideal = self.options.cloud_model == "ideal"
         return {
             "backend": FREE_MACHINE,
@@ -334,7 +340,7 @@ class IonQSimulator(IonQBase):
         # The server's answer is exact; the same circuit of the same ledger always gives the same
         # shots.
         rng = np.random.default_rng([self.options.seed, int(chunk.id), index, self.options.shots])
-        return draw(result, self.options.shots, rng)
+        return draw_frequencies(result, self.options.shots, rng)
 
 
 class IonQForte(IonQBase):
@@ -361,21 +367,22 @@ class IonQForte(IonQBase):
         """Return the noise of IonQ's simulator for the machine, None if its rates are not published."""
         return CLOUD_NOISE.get(self.options.target)
 
-    def _read_more(self, chunk: Chunk) -> None:
-        super()._read_more(chunk)
-        name, ledger = self.options.aggregation, self.jobs.ledger
+    def _read_extras(self, chunk: Chunk) -> None:
+        super()._read_extras(chunk)
+        name = self.options.aggregation
+        ledger = self.jobs.ledger
         if name != "average" and chunk.state == "collected" and name not in chunk.aggregations:
-            results = self._at_server(chunk).aggregated(name)
+            results = self._job_results(chunk).combined_probabilities(name)
             ledger.record("aggregated", chunk.id, aggregation=name, results=results)
         if self.options.variants and chunk.variants is None and any(chunk.results or ()):
-            ledger.record("variants", chunk.id, variants=self._at_server(chunk).variants())
+            ledger.record("variants", chunk.id, variants=self._job_results(chunk).variants())
 
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
         if self.options.aggregation != "average" and chunk.state == "collected":
             return chunk.aggregations[self.options.aggregation][index]
         return super()._result(chunk, index)
 
-    def _machine(self) -> dict[str, Any]:
+    def _setup_fields(self) -> dict[str, Any]:
         return {
             "backend": f"qpu.{self.options.target}",
             "shots": self.options.shots,

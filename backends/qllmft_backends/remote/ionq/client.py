@@ -16,11 +16,11 @@ from qllmft_backends.remote.ionq.token import load_token
 from qllmft_backends.remote.ionq.transport import Transport
 from qllmft_backends.remote.ledger.chunk import TOKEN_IN_NAME
 from qllmft_backends.remote.ledger.ledger import Ledger
-from qllmft_backends.remote.ledger.payload import at
+from qllmft_backends.remote.ledger.payload import value_at_path
 from qllmft_backends.remote.route import JobIndex, ListedJob, Route
-from qllmft_backends.remote.rows import ENDED_FREE
+from qllmft_backends.remote.rows import UNCHARGED_STATES
 
-_PAGE = 25  # jobs per page, the API's maximum
+_PAGE_SIZE = 25  # jobs per page, the API's maximum
 _SERVER_CLOCKS_S = 600.0  # possible difference between the clocks of the server's own machines
 
 
@@ -37,7 +37,7 @@ class Client:
 
     def get(self, *path: str, **query: Any) -> Any:
         """Return the answer to a GET, repeated while the server is busy or away (see `Transport.repeated`)."""
-        return self.transport.repeated("GET", self.address(*path), params=query)
+        return self.transport.send_with_retries("GET", self.address(*path), params=query)
 
     def get_object(self, *path: str, **query: Any) -> dict[str, Any]:
         """Return the answer to a GET, or raise `RemoteTransientError` if it is no JSON object."""
@@ -52,18 +52,20 @@ class Client:
     def get_once(self, *path: str) -> Any:
         """Return the answer to a GET, None if there is none at once: results do not wait for it."""
         try:
-            return self.transport.once("GET", self.address(*path))
+            return self.transport.send_once("GET", self.address(*path))
         except RemoteError:
             return None
 
     def post(self, *path: str, body: str | None = None) -> Any:
         """Return the answer to a POST of a JSON text, sent once (see `Transport.once`)."""
-        return self.transport.once("POST", self.address(*path), body=body)
+        return self.transport.send_once("POST", self.address(*path), body=body)
 
     def cancel(self, job_id: str) -> str:
         """Cancel a job, and return its status. Repeating it does no harm."""
-        answer = self.transport.repeated("PUT", self.address("jobs", job_id, "status", "cancel"))
-        return str(at(answer, "status") or "canceled")
+        answer = self.transport.send_with_retries(
+            "PUT", self.address("jobs", job_id, "status", "cancel")
+        )
+        return str(value_at_path(answer, "status") or "canceled")
 
     def job(self, job_id: str) -> dict[str, Any]:
         """Return the server's description of a job."""
@@ -76,26 +78,27 @@ class Client:
 
     def jobs(self, backend: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the jobs of this key's project, page by page, without children of multi-circuit jobs."""
-        query: dict[str, Any] = {"limit": _PAGE} | ({"target": backend} if backend else {})
-        seen = set()
+        query: dict[str, Any] = {"limit": _PAGE_SIZE} | ({"target": backend} if backend else {})
+        seen_pages = set()
         while True:
             page = self.get_object("jobs", **query)
-            jobs, following = page.get("jobs") or [], page.get("next")
+            jobs = page.get("jobs") or []
+            next_page = page.get("next")
             if not isinstance(jobs, list) or not all(
-                isinstance(at(job, "id"), str) for job in jobs
+                isinstance(value_at_path(job, "id"), str) for job in jobs
             ):
                 raise RemoteTransientError(
                     f"GET {self.address('jobs')} answered a list of jobs that cannot be read. Run again later."
                 )
             yield from (job for job in jobs if not job.get("parent_job_id"))
-            if not following:
+            if not next_page:
                 return
-            if str(following) in seen or self.transport.deadline.left() == 0:
+            if str(next_page) in seen_pages or self.transport.deadline.seconds_left() == 0:
                 raise RemoteTransientError(
                     "the server's list of jobs does not come to an end. Run again later."
                 )
-            seen.add(str(following))
-            query["next"] = following
+            seen_pages.add(str(next_page))
+            query["next"] = next_page
 
 
 class IonQJobs(JobIndex):
@@ -121,26 +124,33 @@ class IonQJobs(JobIndex):
         If it is not ``complete``, reading stops as described above. Before a second POST it has to be complete: the
         times in the list may differ from the server's clock.
         """
-        began, bound = self.route.server_time(), None if complete else self._bound()
-        newest_first, last = True, float("inf")
+        started_at = self.route.server_time()
+        earliest_unseen = None if complete else self._earliest_unseen_time()
+        newest_first = True
+        last_moment = float("inf")
         for job in self._client.jobs():
             if not {"metadata", "name"} & job.keys():
                 raise RemoteTransientError(
                     f"the server lists job {job['id']} without metadata and name, so that jobs of this ledger cannot "
                     "be recognised. Nothing was sent. Run again later."
                 )
-            token, ledger = token_of(job), at(job, "metadata", "ledger")
+            token = find_client_token(job)
+            ledger = value_at_path(job, "metadata", "ledger")
             if token is not None:
                 ledger = ledger if isinstance(ledger, str) else None
-                listed = ListedJob(job["id"], token, ledger, str(job.get("status")))
-                self._by_token[token[:TOKEN_IN_NAME]][job["id"]] = listed
+                listed_job = ListedJob(job["id"], token, ledger, str(job.get("status")))
+                self._by_token[token[:TOKEN_IN_NAME]][job["id"]] = listed_job
             moment = _timestamp(job.get("submitted_at"))
-            newest_first = newest_first and moment is not None and moment <= last
+            newest_first = newest_first and moment is not None and moment <= last_moment
             if moment is not None:
-                last = moment
-                if newest_first and bound is not None and moment < bound - _SERVER_CLOCKS_S:
+                last_moment = moment
+                if (
+                    newest_first
+                    and earliest_unseen is not None
+                    and moment < earliest_unseen - _SERVER_CLOCKS_S
+                ):
                     break
-        self._read_at = began
+        self._read_at = started_at
 
     def with_tokens(self, tokens: Iterable[str]) -> list[ListedJob]:
         """Return the jobs that carry one of ``tokens``."""
@@ -151,16 +161,18 @@ class IonQJobs(JobIndex):
             if token.startswith(job.token)
         ]
 
-    def check_orphans(self, planned: Iterable[str]) -> None:
-        """Refuse to send while the server holds jobs of this ledger that are neither in it nor ``planned`` (tokens)."""
-        known = set(planned).union(*(chunk.tokens for chunk in self.ledger.chunks.values()))
+    def check_orphans(self, planned_tokens: Iterable[str]) -> None:
+        """Refuse to send while the server has jobs of this ledger that are neither in it nor in ``planned_tokens``."""
+        known_tokens = set(planned_tokens).union(
+            *(chunk.tokens for chunk in self.ledger.chunks.values())
+        )
         orphans = [
             job.job_id
             for jobs in self._by_token.values()
             for job in jobs.values()
-            if job.token not in known
+            if job.token not in known_tokens
             and job.ledger == self.ledger.identity.id
-            and job.status not in ENDED_FREE
+            and job.status not in UNCHARGED_STATES
         ]
         if orphans:
             raise LedgerError(
@@ -171,13 +183,13 @@ class IonQJobs(JobIndex):
                 "found. Or start another ledger in another folder (which pays anew)."
             )
 
-    def _bound(self) -> float | None:
+    def _earliest_unseen_time(self) -> float | None:
         """Return the earliest possible time of a job that was not seen, by the server's clock, or None if unknown."""
         if self._read_at is None:
             return self.ledger.identity.created_at
         times = [self._read_at]
         for chunk in self.ledger.chunks.values():
-            if chunk.doubtful or not chunk.job_id:
+            if chunk.may_have_duplicate or not chunk.job_id:
                 for attempt in chunk.attempts:
                     if attempt.server_at is None:
                         return None
@@ -185,13 +197,13 @@ class IonQJobs(JobIndex):
         return min(times)
 
 
-def token_of(job: Mapping[str, Any]) -> str | None:
+def find_client_token(job: Mapping[str, Any]) -> str | None:
     """Return the client token in a job's metadata, or its beginning in the job's name, or None."""
-    token = at(job, "metadata", "client_token")
+    token = value_at_path(job, "metadata", "client_token")
     if isinstance(token, str) and len(token) >= TOKEN_IN_NAME:
         return token
-    found = re.fullmatch(rf"qllmft ([0-9a-f]{{{TOKEN_IN_NAME}}})", str(job.get("name")))
-    return found[1] if found and token is None else None
+    name_match = re.fullmatch(rf"qllmft ([0-9a-f]{{{TOKEN_IN_NAME}}})", str(job.get("name")))
+    return name_match[1] if name_match and token is None else None
 
 
 def _timestamp(text: Any) -> float | None:

@@ -16,22 +16,22 @@ from qiskit import QuantumCircuit
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.remote.batch import Template, check_unmeasured
 from qllmft_backends.remote.errors import (
-    MALFORMED,
+    PARSE_ERRORS,
     JobFailedError,
     JobTimeoutError,
     RemoteRequestError,
 )
-from qllmft_backends.remote.ionq.reading import native_gates_of
+from qllmft_backends.remote.ionq.reading import fetch_native_gates
 from qllmft_backends.remote.ionq.route import IonQRoute
 from qllmft_backends.remote.ledger.chunk import Setup
 from qllmft_backends.remote.options import Deadline
-from qllmft_backends.remote.rows import ENDED_FREE
-from qllmft_backends.requests import spelled_out
+from qllmft_backends.remote.rows import UNCHARGED_STATES
+from qllmft_backends.requests import inline_misnamed_gates
 
 # Gates that qiskit-ionq sends untranspiled ("qis") and that the API knows by the same matrix, with the native gates of
 # each: (GPI and GPI2 pulses, ZZ gates of any angle). Rotations about Z only change phases. Left out: p, cp and csx,
 # which the library renames to z, cz and v ("todo fix alias bug" in its source), and gates on three qubits or more.
-NATIVE = {
+NATIVE_GATE_COUNTS = {
     **dict.fromkeys(("z", "s", "sdg", "t", "tdg", "rz"), (0, 0)),
     **dict.fromkeys(("x", "y", "h", "sx", "sxdg"), (1, 0)),
     **dict.fromkeys(("rx", "ry"), (2, 0)),
@@ -42,18 +42,21 @@ NATIVE = {
 }
 
 # IonQ itself publishes no prices: they are part of each contract. Azure's are public.
-PUBLISHED_ON, PUBLISHED_AT = "2024-12-05", "https://learn.microsoft.com/azure/quantum/pricing"
-_ONE_QUBIT_GATE, _ZZ_GATE = 0.000220, 0.000975  # usd per shot
-_LEAST, _LEAST_MITIGATED = 12.4166, 97.50  # usd per circuit without error mitigation, and with it
+PUBLISHED_ON = "2024-12-05"
+PUBLISHED_AT = "https://learn.microsoft.com/azure/quantum/pricing"
+_ONE_QUBIT_GATE = 0.000220  # usd per shot
+_ZZ_GATE = 0.000975
+_MIN_PRICE = 12.4166  # usd per circuit without error mitigation, and with it
+_MIN_MITIGATED_PRICE = 97.50
 
 _WIDTHS = {"gpi": 1, "gpi2": 1, "ms": 2, "zz": 2}  # qubits of each compiled gate; "nop" is none
-_OMIT = "Omit compiled_estimate."
+_OMIT_HINT = "Omit compiled_estimate."
 
 
 def compile_template(circuit: QuantumCircuit) -> Template:
     """Check that ``circuit`` can be sent, and measure every qubit."""
     check_unmeasured(circuit)
-    circuit = spelled_out(circuit)
+    circuit = inline_misnamed_gates(circuit)
     lines = [f"{circuit.num_qubits} qubits", ",".join(p.name for p in circuit.parameters)]
     counts = {1: 0, 2: 0}
     for position, instruction in enumerate(circuit.data):
@@ -61,10 +64,13 @@ def compile_template(circuit: QuantumCircuit) -> Template:
         if operation.name in ("barrier", "id"):
             continue
         qubits = [circuit.find_bit(q).index for q in instruction.qubits]
-        if operation.name not in NATIVE or getattr(operation, "condition", None) is not None:
+        if (
+            operation.name not in NATIVE_GATE_COUNTS
+            or getattr(operation, "condition", None) is not None
+        ):
             raise UnsupportedGateError(
                 f"gate {position} of circuit {circuit.name!r} is {operation.name!r} on qubits {qubits}; the IonQ "
-                f"backends send {', '.join(NATIVE)}. Decompose it into these, or use aer_statevector."
+                f"backends send {', '.join(NATIVE_GATE_COUNTS)}. Decompose it into these, or use aer_statevector."
             )
         counts[len(qubits)] += 1
         lines.append(f"{operation.name} {qubits} {[str(p) for p in operation.params]}")
@@ -79,21 +85,23 @@ def compile_template(circuit: QuantumCircuit) -> Template:
 def published_price(setup: Setup, template: Template) -> dict[str, Any]:
     """Return the price of one circuit as published on `PUBLISHED_ON`, without asking the server.
 
-    A circuit costs least + shots · (one · n1 + two · n2), its gates counted as the ions run them: those of `NATIVE`,
-    gate by gate; a compiler merges some.
+    A circuit costs least + shots · (one · n1 + two · n2), its gates counted as the ions run them: those of
+    `NATIVE_GATE_COUNTS`, gate by gate; a compiler merges some.
     """
     if setup.free:
         return {"price_each": 0.0, "note": "IonQ's simulator is free; the server was not asked"}
     counts = template.circuit.count_ops()
-    one, two = (
-        sum(counts.get(name, 0) * native[n] for name, native in NATIVE.items()) for n in (0, 1)
+    one_qubit_gates, zz_gates = (
+        sum(counts.get(name, 0) * native[n] for name, native in NATIVE_GATE_COUNTS.items())
+        for n in (0, 1)
     )
-    least = _LEAST if setup.error_mitigation == "none" else _LEAST_MITIGATED
+    min_price = _MIN_PRICE if setup.error_mitigation == "none" else _MIN_MITIGATED_PRICE
     return {
-        "price_each": least + setup.shots * (_ONE_QUBIT_GATE * one + _ZZ_GATE * two),
+        "price_each": min_price
+        + setup.shots * (_ONE_QUBIT_GATE * one_qubit_gates + _ZZ_GATE * zz_gates),
         "unit": "usd",
         "note": f"a dated estimate, not the server's price: Azure's prices of {PUBLISHED_ON}, {PUBLISHED_AT}, "
-        f"{one} native one-qubit and {two} ZZ gates a circuit; yours may differ",
+        f"{one_qubit_gates} native one-qubit and {zz_gates} ZZ gates a circuit; yours may differ",
     }
 
 
@@ -119,7 +127,7 @@ class NativeSize:
         )
 
 
-def compile_there(route: IonQRoute, setup: Setup, circuit: QuantumCircuit) -> NativeSize:
+def compile_at_server(route: IonQRoute, setup: Setup, circuit: QuantumCircuit) -> NativeSize:
     """Send a bound, measured circuit as a dry run, which is free, wait for it, and return its native size.
 
     Raises:
@@ -128,29 +136,30 @@ def compile_there(route: IonQRoute, setup: Setup, circuit: QuantumCircuit) -> Na
         JobFailedError: if it was not compiled.
         RemoteError: if the server cannot be asked.
     """
-    job_id = route.post_with([circuit], setup, {}, name="qllmft dry run", dry_run=True)
-    client, deadline = route.client, Deadline(route.waits.deadline_s)
+    job_id = route.post_job([circuit], setup, {}, name="qllmft dry run", dry_run=True)
+    client = route.client
+    deadline = Deadline(route.waits.deadline_s)
     while True:
         job = client.job(job_id)
         if job.get("dry_run") is not True:
             client.cancel(job_id)
             raise RemoteRequestError(
                 f"the server took the dry run {job_id} for a job to run; it was canceled. Check its charge with "
-                f"`qllmft jobs list`. {_OMIT}"
+                f"`qllmft jobs list`. {_OMIT_HINT}"
             )
         status = str(job.get("status"))
         if status == "completed":
-            return _native_size(job_id, native_gates_of(client, job), setup.n_qubits)
-        if status in ENDED_FREE:
+            return _native_size(job_id, fetch_native_gates(client, job), setup.n_qubits)
+        if status in UNCHARGED_STATES:
             raise JobFailedError(
-                f"the dry run {job_id} is {status}: {str(job.get('failure'))[:300]}. {_OMIT}"
+                f"the dry run {job_id} is {status}: {str(job.get('failure'))[:300]}. {_OMIT_HINT}"
             )
-        if deadline.left() == 0:
+        if deadline.seconds_left() == 0:
             client.cancel(job_id)
             raise JobTimeoutError(
-                f"the dry run {job_id} was {status} after {deadline.seconds:g} s and was canceled. {_OMIT}"
+                f"the dry run {job_id} was {status} after {deadline.seconds:g} s and was canceled. {_OMIT_HINT}"
             )
-        time.sleep(min(route.waits.poll_interval_s, deadline.left()))
+        time.sleep(min(route.waits.poll_interval_s, deadline.seconds_left()))
 
 
 def _native_size(job_id: str, gates: Any, n_qubits: int) -> NativeSize:
@@ -158,7 +167,8 @@ def _native_size(job_id: str, gates: Any, n_qubits: int) -> NativeSize:
     try:
         if not isinstance(gates, list):
             raise TypeError("it has no list of gates")
-        counts, layers = {1: 0, 2: 0}, [0] * n_qubits
+        counts = {1: 0, 2: 0}
+        layers = [0] * n_qubits
         for gate in gates:
             if gate["gate"] == "nop":
                 continue
@@ -172,8 +182,9 @@ def _native_size(job_id: str, gates: Any, n_qubits: int) -> NativeSize:
             layer = 1 + max(layers[int(q)] for q in qubits)
             for qubit in qubits:
                 layers[int(qubit)] = layer
-    except MALFORMED as error:
+    except PARSE_ERRORS as error:
         raise JobFailedError(
-            f"the compiled circuit of the dry run {job_id} cannot be read: {type(error).__name__}: {error}. {_OMIT}"
+            f"the compiled circuit of the dry run {job_id} cannot be read: {type(error).__name__}: {error}. "
+            f"{_OMIT_HINT}"
         ) from None
     return NativeSize(job_id, counts[1], counts[2], max(layers, default=0))

@@ -34,21 +34,23 @@ __all__ = [
     "IonQBackend",
     "MSGate",
     "add_equivalences",
-    "body_of",
     "get_user_agent",
+    "job_body",
     "library_version",
     "qiskit_to_ionq",
 ]
 
 
-def body_of(circuits: Circuits, setup: Setup, metadata: Mapping[str, str], **more: Any) -> str:
+def job_body(
+    circuits: Circuits, setup: Setup, metadata: Mapping[str, str], **job_options: Any
+) -> str:
     """Return the body of a job as the library writes it.
 
     Args:
         circuits: bound and measured, in the job's order; several make a multi-circuit job.
         setup: machine, width and shots; on the simulator noise and seed, else the mitigation.
         metadata: of the job, besides the library's own.
-        more: other options of the library's `run`, such as ``name``.
+        job_options: other options of the library's `run`, such as ``name``.
     """
     name = "ionq_simulator" if setup.free else f"ionq_{setup.backend}"
     with warnings.catch_warnings():
@@ -71,7 +73,7 @@ def body_of(circuits: Circuits, setup: Setup, metadata: Mapping[str, str], **mor
         mitigation = {"debiasing": setup.error_mitigation == "debiasing"}
         if setup.symmetry_verification:
             mitigation["symmetry_verification"] = True
-        more["job_settings"] = {"error_mitigation": mitigation}
-    given = circuits[0] if len(circuits) == 1 else list(circuits)
-    passed = {**backend.options, "shots": setup.shots, **more}
-    return str(qiskit_to_ionq(given, backend, passed, {}, dict(metadata)))
+        job_options["job_settings"] = {"error_mitigation": mitigation}
+    job_circuits = circuits[0] if len(circuits) == 1 else list(circuits)
+    library_options = {**backend.options, "shots": setup.shots, **job_options}
+    return str(qiskit_to_ionq(job_circuits, backend, library_options, {}, dict(metadata)))

@@ -43,7 +43,7 @@ CLOUD_NOISE: dict[str, GateNoise] = {
     "aria-2": GateNoise(0.0006573333333333332, 0.01856),
     "forte-1": PRESETS["forte1"],
 }
-_SAME_RATE = 1e-3  # relative: rates may be printed with four digits
+_RATE_TOLERANCE = 1e-3  # relative: rates may be printed with four digits
 
 
 class IonQConnection(Waits):
@@ -90,10 +90,10 @@ def check_url(url: str) -> str:
         raise ValueError(
             "url holds a user or a password; expected none: the API key comes from the environment"
         )
-    here = parts.hostname == "localhost"
+    is_loopback = parts.hostname == "localhost"
     with suppress(ValueError):
-        here |= ipaddress.ip_address(parts.hostname or "").is_loopback
-    if parts.scheme != "https" and not (parts.scheme == "http" and here):
+        is_loopback |= ipaddress.ip_address(parts.hostname or "").is_loopback
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback):
         raise ValueError(
             f"url is {url!r}; expected https://..., or http:// on this machine (127.0.0.1) for the mock server: "
             "elsewhere the API key would be sent unencrypted"
@@ -163,17 +163,21 @@ class IonQSimulatorOptions(NoiseSettings, IonQOptions):
         """Return the server's name for the simulated noise, or raise `BackendError` if it has none with its rates."""
         if self.noise_model is not None:
             return self.noise_model
-        noise, known = self.gate_noise, []
-        for name, named in CLOUD_NOISE.items():
-            rates = [(noise.rate(n), named.rate(n)) for n in (1, 2)]
-            same = all(math.isclose(a, b, rel_tol=_SAME_RATE) for a, b in rates)
-            if same and not noise.readout_error:
+        noise = self.gate_noise
+        known_models = []
+        for name, cloud_noise in CLOUD_NOISE.items():
+            rates = [(noise.rate(n), cloud_noise.rate(n)) for n in (1, 2)]
+            has_same_rates = all(math.isclose(a, b, rel_tol=_RATE_TOLERANCE) for a, b in rates)
+            if has_same_rates and not noise.readout_error:
                 return name
-            known.append(f"{name} ({named.one_qubit_rate:.4g}, {named.two_qubit_rate:.4g})")
+            known_models.append(
+                f"{name} ({cloud_noise.one_qubit_rate:.4g}, {cloud_noise.two_qubit_rate:.4g})"
+            )
         readout = f" and readout error {noise.readout_error:g}" if noise.readout_error else ""
         raise BackendError(
             f"IonQ's cloud simulator has no noise with the rates {noise.one_qubit_rate:.4g} and "
-            f"{noise.two_qubit_rate:.4g}{readout}: it takes a name, no numbers, and has {', '.join(known)}, without "
+            f"{noise.two_qubit_rate:.4g}{readout}: it takes a name, no numbers, and has {', '.join(known_models)}, "
+            "without "
             "readout error. Set noise='forte1' or noise_model, or run this noise on this machine with the backend "
             "adjoint or aer_forte."
         )
@@ -181,10 +185,13 @@ class IonQSimulatorOptions(NoiseSettings, IonQOptions):
     def _contradictions(self) -> Iterator[str]:
         yield from super()._contradictions()
         fields = NoiseSettings.model_fields
-        named = sorted(fields[name].alias or name for name in fields.keys() & self.model_fields_set)
-        if self.noise_model is not None and named:
+        noise_options = sorted(
+            fields[name].alias or name for name in fields.keys() & self.model_fields_set
+        )
+        if self.noise_model is not None and noise_options:
             yield (
-                f"noise_model is {self.noise_model!r} beside {', '.join(named)}; expected one way to name the noise"
+                f"noise_model is {self.noise_model!r} beside {', '.join(noise_options)}; expected one way to name "
+                "the noise"
             )
         model = self.cloud_model  # raises if the server has no such noise
         if self.shots is None and model != "ideal":

@@ -18,21 +18,23 @@ from qllmft_backends.remote.ledger.chunk import Chunk
 from qllmft_backends.remote.ledger.payload import (
     Probabilities,
     Shots,
-    at,
-    flat,
+    flatten_registers,
     parse_probabilities,
     parse_shots,
     parse_variant,
+    value_at_path,
 )
 
 T = TypeVar("T")
 Json = Mapping[str, Any]
-_KEPT = "Its result stays at the server and its id in the ledger; nothing is sent again."
+_RESULT_AT_SERVER = (
+    "Its result stays at the server and its id in the ledger; nothing is sent again."
+)
 _PROBABILITIES = ("ionq.result.probabilities.json.v1", "ionq.result.probabilities.json.v2")
-_OF_CHILDREN = "ionq.result.probabilities-aggregate.json.v1"
+_CHILD_PROBABILITIES = "ionq.result.probabilities-aggregate.json.v1"
 _SHOTS = ("ionq.result.shots.json.v1", "ionq.result.shots.json.v2")
-_OF_VARIANTS = ("ionq.result.histogram.json.v2", *reversed(_PROBABILITIES))
-_NATIVE = "ionq.native.v1"
+_VARIANT_RESULTS = ("ionq.result.histogram.json.v2", *reversed(_PROBABILITIES))
+_NATIVE_CIRCUIT = "ionq.native.v1"
 
 
 @dataclass(frozen=True)
@@ -58,131 +60,158 @@ class JobResults:
         ``aggregation`` is the combination of a debiased job's variants, an artifact of each circuit or a parameter of
         the address; None: the server's default.
         """
-        chunk, keys, job = self.chunk, self._circuits(), self.job
-        payload: Any = self._combined(keys, aggregation) if aggregation else None
+        chunk = self.chunk
+        circuit_ids = self._circuit_ids()
+        job = self.job
+        payload: Any = self._fetch_combined(circuit_ids, aggregation) if aggregation else None
         if payload is None:
-            forms = (_OF_CHILDREN,) if chunk.circuits > 1 else _PROBABILITIES
-            address = self._address(job, "probabilities", () if aggregation else forms)
-            if aggregation and address is None:
+            formats = (_CHILD_PROBABILITIES,) if chunk.circuits > 1 else _PROBABILITIES
+            result_path = self._result_path(job, "probabilities", () if aggregation else formats)
+            if aggregation and result_path is None:
                 raise RemoteRequestError(
                     f"job {job['id']} names neither results of the aggregation {aggregation!r} nor an address at which "
                     "the server can be asked for them. Nothing is lost: aggregation='average' reads the server's own."
                 )
-            if address is None:
-                payload = {key: self._of_circuit(key) for key in keys}
+            if result_path is None:
+                payload = {
+                    circuit_id: self._fetch_probabilities(circuit_id) for circuit_id in circuit_ids
+                }
             else:
                 payload = self.client.get(
-                    *address, **({"aggregation": aggregation} if aggregation else {})
+                    *result_path, **({"aggregation": aggregation} if aggregation else {})
                 )
-                payload = payload if chunk.circuits > 1 else {keys[0]: payload}
+                payload = payload if chunk.circuits > 1 else {circuit_ids[0]: payload}
         if not isinstance(payload, dict):
             raise JobFailedError(
                 f"the results of job {self.job['id']} are a JSON {type(payload).__name__}, expected an object with one "
                 "entry per circuit. They stay at the server and the job's id in the ledger; nothing is sent again."
             )
-        if set(payload) != set(keys):
+        if set(payload) != set(circuit_ids):
             raise JobFailedError(
                 f"the results of {chunk.label} are for {sorted(payload)[:3]}..., expected one for each of "
-                f"{keys[:3]}... {_KEPT}"
+                f"{circuit_ids[:3]}... {_RESULT_AT_SERVER}"
             )
-        return [self._parsed(payload[key], f"{chunk.label}, circuit {key}") for key in keys]
+        return [
+            self._parse_probabilities(payload[circuit_id], f"{chunk.label}, circuit {circuit_id}")
+            for circuit_id in circuit_ids
+        ]
 
-    def _combined(self, keys: Sequence[str], aggregation: str) -> dict[str, Any] | None:
+    def _fetch_combined(
+        self, circuit_ids: Sequence[str], aggregation: str
+    ) -> dict[str, Any] | None:
         """Return the artifacts that combine a debiased job's variants, by circuit, or None if a circuit has none."""
-        found = {}
-        for key in keys:
-            named = at(self._described(key), "output", "error_mitigation", "aggregations")
-            artifact = _artifact(key, named, (aggregation,))
-            if artifact is None:
-                return None
-            found[key] = self.client.get(*artifact)
-        return found
-
-    def aggregated(self, name: str) -> list[Probabilities]:
-        """Return the results of a debiased job, its variants combined by ``name``, if its known answer is right."""
-        found = self.probabilities(name)
-        if error := self.chunk.wrong_answer(found):
-            raise JobFailedError(
-                f"the results of {self.chunk.label}, combined by {name!r}, are not used: {error}. {_KEPT}"
+        payloads = {}
+        for circuit_id in circuit_ids:
+            artifacts = value_at_path(
+                self._describe_circuit(circuit_id), "output", "error_mitigation", "aggregations"
             )
-        return found
+            artifact_path = _artifact_path(circuit_id, artifacts, (aggregation,))
+            if artifact_path is None:
+                return None
+            payloads[circuit_id] = self.client.get(*artifact_path)
+        return payloads
 
-    def completed(self) -> list[Probabilities | None]:
+    def combined_probabilities(self, aggregation: str) -> list[Probabilities]:
+        """Return the results of a debiased job, combined by ``aggregation``, if its known answer is right."""
+        combined = self.probabilities(aggregation)
+        if error := self.chunk.wrong_answer(combined):
+            raise JobFailedError(
+                f"the results of {self.chunk.label}, combined by {aggregation!r}, are not used: {error}. "
+                f"{_RESULT_AT_SERVER}"
+            )
+        return combined
+
+    def completed_probabilities(self) -> list[Probabilities | None]:
         """Return the results of a failed job's circuits that ended well: they were paid.
 
         If one cannot be read, the failure is not recorded, and the next call reads again, so that a paid circuit is not
         sent again.
         """
-        children = self._children()
-        found: list[Probabilities | None] = [None] * self.chunk.circuits
-        if len(children) != len(found):
-            return found
-        for i, child in enumerate(children):
-            if self.client.job(child).get("status") == "completed":
-                found[i] = self._parsed(self._of_circuit(child), f"circuit {child}")
-        return found
+        child_ids = self._child_ids()
+        probabilities: list[Probabilities | None] = [None] * self.chunk.circuits
+        if len(child_ids) != len(probabilities):
+            return probabilities
+        for i, child_id in enumerate(child_ids):
+            if self.client.job(child_id).get("status") == "completed":
+                probabilities[i] = self._parse_probabilities(
+                    self._fetch_probabilities(child_id), f"circuit {child_id}"
+                )
+        return probabilities
 
     def shots(self) -> list[Shots | None]:
         """Return the single shots behind the results of each circuit, None for one without a result."""
         setup = self.chunk.setup
 
-        def read(circuit: Json, result: Probabilities) -> Shots:
-            address = self._address(circuit, "shots", _SHOTS)
-            if address is None:
+        def read_shots(circuit: Json, result: Probabilities) -> Shots:
+            result_path = self._result_path(circuit, "shots", _SHOTS)
+            if result_path is None:
                 raise ValueError(f"job {circuit['id']} names no single shots among its results")
-            return parse_shots(self.client.get(*address), setup.n_qubits, setup.shot_counts, result)
+            return parse_shots(
+                self.client.get(*result_path), setup.n_qubits, setup.shot_counts, result
+            )
 
         remedy = "its frequencies are in the ledger. Run again to read the shots, or omit per_shot."
-        return self._of_circuits(read, "single shots", remedy)
+        return self._read_circuits(read_shots, "single shots", remedy)
 
     def variants(self) -> list[list[dict[str, Any]] | None]:
         """Return the variants of each circuit of a debiased job, None for one without a result."""
         n_qubits = self.chunk.setup.n_qubits
 
-        def read(circuit: Json, _: Probabilities) -> list[dict[str, Any]]:
-            named = at(circuit, "output", "error_mitigation", "debiasing", "variants")
-            found = []
-            for variant in named if isinstance(named, list) else ():
-                artifact = _artifact(circuit["id"], at(variant, "results"), _OF_VARIANTS)
-                results = None if artifact is None else self.client.get(*artifact)
-                described = {name: at(variant, name) for name in ("shots", "qubit_map")}
-                parsed = parse_variant(described | {"results": results}, n_qubits)
-                found.append(asdict(parsed))
-            if len(found) < 2:
-                raise ValueError(f"the server names {len(found)}, expected two or more")
-            return found
+        def read_variants(circuit: Json, _: Probabilities) -> list[dict[str, Any]]:
+            variant_descriptions = value_at_path(
+                circuit, "output", "error_mitigation", "debiasing", "variants"
+            )
+            variant_fields = []
+            for variant in variant_descriptions if isinstance(variant_descriptions, list) else ():
+                artifact_path = _artifact_path(
+                    circuit["id"], value_at_path(variant, "results"), _VARIANT_RESULTS
+                )
+                results = None if artifact_path is None else self.client.get(*artifact_path)
+                description = {
+                    name: value_at_path(variant, name) for name in ("shots", "qubit_map")
+                }
+                parsed_variant = parse_variant(description | {"results": results}, n_qubits)
+                variant_fields.append(asdict(parsed_variant))
+            if len(variant_fields) < 2:
+                raise ValueError(f"the server names {len(variant_fields)}, expected two or more")
+            return variant_fields
 
         remedy = "the combined results are in the ledger. Run again to read the variants, or omit variants."
-        return self._of_circuits(read, "variants", remedy)
+        return self._read_circuits(read_variants, "variants", remedy)
 
-    def _of_circuits(
-        self, read: Callable[[Json, Probabilities], T], what: str, remedy: str
+    def _read_circuits(
+        self, read_circuit: Callable[[Json, Probabilities], T], subject: str, remedy: str
     ) -> list[T | None]:
         """Return a reading of each circuit in the order of ``chunk.values``, None for one without a result."""
-        found: list[T | None] = []
-        circuits = self._circuits()[self.chunk.known_circuits :]
-        for circuit, result in zip(circuits, self.chunk.results or (), strict=True):
+        readings: list[T | None] = []
+        circuit_ids = self._circuit_ids()[self.chunk.known_circuits :]
+        for circuit_id, result in zip(circuit_ids, self.chunk.results or (), strict=True):
             try:
-                found.append(None if result is None else read(self._described(circuit), result))
+                readings.append(
+                    None
+                    if result is None
+                    else read_circuit(self._describe_circuit(circuit_id), result)
+                )
             except (ValueError, RemoteRequestError) as error:
                 raise JobFailedError(
-                    f"the {what} of {self.chunk.label}, circuit {circuit}, cannot be read: {error}. Nothing is lost: "
+                    f"the {subject} of {self.chunk.label}, circuit {circuit_id}, cannot be read: {error}. Nothing "
+                    "is lost: "
                     f"{remedy}"
                 ) from None
-        return found
+        return readings
 
-    def _described(self, circuit: str) -> Json:
+    def _describe_circuit(self, circuit_id: str) -> Json:
         """Return the description of a circuit's own job."""
-        return self.job if circuit == self.job["id"] else self.client.job(circuit)
+        return self.job if circuit_id == self.job["id"] else self.client.job(circuit_id)
 
-    def _of_circuit(self, circuit: str) -> Any:
+    def _fetch_probabilities(self, circuit_id: str) -> Any:
         """Return raw probabilities of one circuit, whose job names none."""
-        return self.client.get("jobs", circuit, "results", "probabilities")
+        return self.client.get("jobs", circuit_id, "results", "probabilities")
 
-    def _parsed(self, payload: Any, label: str) -> Probabilities:
+    def _parse_probabilities(self, payload: Any, label: str) -> Probabilities:
         setup = self.chunk.setup
         try:
-            states = flat(payload, setup.n_qubits)
+            states = flatten_registers(payload, setup.n_qubits)
             return parse_probabilities(states, setup.n_qubits, setup.counted_shots)
         except ValueError as error:
             raise JobFailedError(
@@ -190,24 +219,27 @@ class JobResults:
                 "its result stays at the server; run again to read it again."
             ) from None
 
-    def _circuits(self) -> list[str]:
+    def _circuit_ids(self) -> list[str]:
         """Return the ids of the job's circuits: those of its children, or its own if it has one circuit."""
-        n, children = self.chunk.circuits, self._children()
-        if n > 1 and (len(children) != n or len(set(children)) != n):
+        n_circuits = self.chunk.circuits
+        child_ids = self._child_ids()
+        if n_circuits > 1 and (len(child_ids) != n_circuits or len(set(child_ids)) != n_circuits):
             raise JobFailedError(
-                f"{self.chunk.label} has {len(set(children))} children, expected {n}, one per circuit. {_KEPT}"
+                f"{self.chunk.label} has {len(set(child_ids))} children, expected {n_circuits}, one per circuit. "
+                f"{_RESULT_AT_SERVER}"
             )
-        return children if n > 1 else [str(self.job["id"])]
+        return child_ids if n_circuits > 1 else [str(self.job["id"])]
 
-    def _children(self) -> list[str]:
+    def _child_ids(self) -> list[str]:
         children = self.job.get("child_job_ids") or self.job.get("children") or []
         return [str(child) for child in children] if isinstance(children, list) else []
 
-    def _address(self, job: Json, kind: str, forms: Sequence[str]) -> tuple[str, ...] | None:
-        """Return the path of results that a job names by an address, or as an artifact of ``forms``, None without."""
-        url, version = at(job, "results", kind, "url"), self.client.url.rsplit("/", 1)[1]
+    def _result_path(self, job: Json, kind: str, formats: Sequence[str]) -> tuple[str, ...] | None:
+        """Return the path of results that a job names by an address, or as an artifact of ``formats``, None without."""
+        url = value_at_path(job, "results", kind, "url")
+        version = self.client.url.rsplit("/", 1)[1]
         if not isinstance(url, str):
-            return _artifact(str(job["id"]), job.get("results"), forms)
+            return _artifact_path(str(job["id"]), job.get("results"), formats)
         if not re.fullmatch(rf"/{re.escape(version)}/[\w/.-]*", url) or ".." in url:
             raise JobFailedError(
                 f"job {job['id']} names {url!r} as the address of its results; expected one below /{version}/. "
@@ -216,19 +248,28 @@ class JobResults:
         return (url.removeprefix(f"/{version}/"),)
 
 
-def native_gates_of(client: Client, job: Json) -> Any:
+def fetch_native_gates(client: Client, job: Json) -> Any:
     """Return the native gates of a completed dry run of one circuit, as sent."""
-    named = at(job, "output", "compilation", "compiled_circuits")
-    artifact = _artifact(str(job["id"]), named, (_NATIVE,))
-    if artifact is None:
+    artifacts = value_at_path(job, "output", "compilation", "compiled_circuits")
+    artifact_path = _artifact_path(str(job["id"]), artifacts, (_NATIVE_CIRCUIT,))
+    if artifact_path is None:
         raise RemoteRequestError(
-            f"job {job['id']} names no compiled circuit {_NATIVE}. Omit compiled_estimate."
+            f"job {job['id']} names no compiled circuit {_NATIVE_CIRCUIT}. Omit compiled_estimate."
         )
-    return at(client.get(*artifact), "circuit")
+    return value_at_path(client.get(*artifact_path), "circuit")
 
 
-def _artifact(job_id: str, named: Any, forms: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the path of the first of the artifacts ``forms`` that are ``named``, or None."""
-    ids = (at(named, form, "id") for form in forms)
-    found = next((each for each in ids if isinstance(each, str) and each), None)
-    return None if found is None else ("jobs", job_id, "artifacts", quote(found, safe=""))
+def _artifact_path(job_id: str, artifacts: Any, formats: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the path of the first of the artifacts ``formats`` that are ``artifacts``, or None."""
+    candidate_ids = (value_at_path(artifacts, format_name, "id") for format_name in formats)
+    artifact_id = next(
+        (
+            candidate_id
+            for candidate_id in candidate_ids
+            if isinstance(candidate_id, str) and candidate_id
+        ),
+        None,
+    )
+    return (
+        None if artifact_id is None else ("jobs", job_id, "artifacts", quote(artifact_id, safe=""))
+    )

@@ -20,21 +20,21 @@ from qllmft_backends.remote.errors import (
     RemoteTransientError,
     SessionWarning,
 )
-from qllmft_backends.remote.ionq.client import Client, IonQJobs, token_of
-from qllmft_backends.remote.ionq.library import body_of, library_version
+from qllmft_backends.remote.ionq.client import Client, IonQJobs, find_client_token
+from qllmft_backends.remote.ionq.library import job_body, library_version
 from qllmft_backends.remote.ionq.options import JOB_MAX_BYTES, IonQConnection, IonQForteOptions
 from qllmft_backends.remote.ionq.reading import JobResults
 from qllmft_backends.remote.ledger.chunk import TOKEN_IN_NAME, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
-from qllmft_backends.remote.ledger.payload import Probabilities, at, is_amount
+from qllmft_backends.remote.ledger.payload import Probabilities, is_amount, value_at_path
 from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import RemoteJob, Route
-from qllmft_backends.remote.rows import ENDED_FREE
+from qllmft_backends.remote.rows import UNCHARGED_STATES
 
 _MAX_REASON = 300  # characters of the server's text
 _UNAUTHORIZED = 401
 _DEFAULT_UNIT = "usd"  # of a session's cap
-_TIME = "estimated_quantum_compute_time_us"
+_COMPUTE_TIME_FIELD = "estimated_quantum_compute_time_us"
 
 
 class IonQRoute(Route):
@@ -45,7 +45,8 @@ class IonQRoute(Route):
     carries_tokens = True
 
     def __init__(self, connection: IonQConnection) -> None:
-        self.client, self.waits = Client(connection), connection
+        self.client = Client(connection)
+        self.waits = connection
 
     @property
     def is_mock(self) -> bool:
@@ -70,7 +71,7 @@ class IonQRoute(Route):
             "qubits": setup.n_qubits,
             "shots": setup.shots,
             "error_mitigation": str(setup.error_mitigation != "none").lower(),
-            "session": str(bool(self._caps())).lower(),
+            "session": str(bool(self._session_caps())).lower(),
         }
         try:
             estimate = self.client.get_object("jobs", "estimate", **query)
@@ -79,8 +80,8 @@ class IonQRoute(Route):
                 raise
             return {"price_each": None, "note": str(error)}
         # v0.4 renamed its fields in 2026: both forms are read.
-        price = _first(estimate, "estimated_total_cost", "estimated_cost")
-        unit = _first(estimate, "estimated_unit", "cost_unit")
+        price = _first_value(estimate, "estimated_total_cost", "estimated_cost")
+        unit = _first_value(estimate, "estimated_unit", "cost_unit")
         if price is not None and not is_amount(price):
             raise RemoteRequestError(
                 f"the server's price of a circuit is {str(price)[:80]!r}, expected a finite number of 0 or more. "
@@ -91,7 +92,7 @@ class IonQRoute(Route):
             "unit": None if unit is None else str(unit),
             "note": "the server gives no price"
             if price is None
-            else f"one circuit's estimate times their number; not binding{_rates(estimate)}",
+            else f"one circuit's estimate times their number; not binding{_rates_text(estimate)}",
         }
 
     def post(
@@ -112,31 +113,32 @@ class IonQRoute(Route):
         """
         name = f"qllmft {token[:TOKEN_IN_NAME]}"  # the API allows letters, digits, spaces, - and _
         metadata = {"client_token": token, "ledger": ledger}
-        return self.post_with(circuits, setup, metadata, name=name, session_id=session)
+        return self.post_job(circuits, setup, metadata, name=name, session_id=session)
 
-    def post_with(
-        self, circuits: Circuits, setup: Setup, metadata: Mapping[str, str], **more: Any
+    def post_job(
+        self, circuits: Circuits, setup: Setup, metadata: Mapping[str, str], **job_options: Any
     ) -> str:
-        """Send circuits as one job with ``metadata`` and ``more`` options of qiskit-ionq, once, and return its id."""
-        body = body_of(circuits, setup, metadata, **more)
+        """Send circuits as one job, with ``metadata`` and ``job_options`` of qiskit-ionq, and return its id."""
+        body = job_body(circuits, setup, metadata, **job_options)
         if (size := len(body.encode())) > JOB_MAX_BYTES:
             raise RemoteRequestError(
                 f"the job has {size:,} bytes, and IonQ takes up to {JOB_MAX_BYTES:,}. Nothing was sent. "
                 "Send fewer circuits per job: circuits_per_job.",
                 unsent=True,
             )
-        given = json.loads(body)["input"]
-        sent = (given.get("qubits"), len(given.get("circuits") or [None]))
-        expected = (max(circuit.num_qubits for circuit in circuits), len(circuits))
-        if sent != expected:
+        job_input = json.loads(body)["input"]
+        written_size = (job_input.get("qubits"), len(job_input.get("circuits") or [None]))
+        expected_size = (max(circuit.num_qubits for circuit in circuits), len(circuits))
+        if written_size != expected_size:
             raise RemoteRequestError(
-                f"qiskit-ionq {library_version} wrote a job of {sent[1]} circuits on {sent[0]} qubits for "
-                f"{expected[1]} circuits on {expected[0]}. Nothing was sent. Install the tested version: "
+                f"qiskit-ionq {library_version} wrote a job of {written_size[1]} circuits on {written_size[0]} "
+                "qubits for "
+                f"{expected_size[1]} circuits on {expected_size[0]}. Nothing was sent. Install the tested version: "
                 "pip install '.[ionq]'.",
                 unsent=True,
             )
         answer = self.client.post("jobs", body=body)
-        job_id = at(answer, "id")
+        job_id = value_at_path(answer, "id")
         if not isinstance(job_id, str) or not job_id:
             raise RemoteTransientError(
                 f"POST {self.client.address('jobs')} answered without a job's id: "
@@ -149,37 +151,43 @@ class IonQRoute(Route):
     def describe(self, job_id: str) -> RemoteJob:
         """Return a job (see `Route`)."""
         job = self.client.job(job_id)
-        status, failure = str(job.get("status")), job.get("failure")
+        status = str(job.get("status"))
+        failure = job.get("failure")
         # submitted, ready, started, or one that this version does not have: it has not ended
-        completed, ended = status == "completed", status in ("completed", *ENDED_FREE)
-        said = [failure]
+        completed = status == "completed"
+        ended = status in ("completed", *UNCHARGED_STATES)
+        failure_parts = [failure]
         if isinstance(failure, dict):
-            said = [failure.get(name) for name in ("code", "message", "error")]
-        texts = dict.fromkeys(str(text)[:_MAX_REASON] for text in said if text)
-        reason = f"{status} ({': '.join(texts)})" if texts else status
-        return RemoteJob(status, ended, completed, reason, token_of(job), job)
+            failure_parts = [failure.get(name) for name in ("code", "message", "error")]
+        reason_texts = dict.fromkeys(str(text)[:_MAX_REASON] for text in failure_parts if text)
+        reason = f"{status} ({': '.join(reason_texts)})" if reason_texts else status
+        return RemoteJob(status, ended, completed, reason, find_client_token(job), job)
 
-    def read(self, chunk: Chunk, job: RemoteJob) -> Sequence[Probabilities | None]:
+    def read_results(self, chunk: Chunk, job: RemoteJob) -> Sequence[Probabilities | None]:
         """Return the results of a job that has ended (see `Route`)."""
         results = JobResults(self.client, chunk, job.content)
-        return results.probabilities() if job.completed else results.completed()
+        return results.probabilities() if job.completed else results.completed_probabilities()
 
     def charges(self, chunk: Chunk, job: RemoteJob) -> dict[str, Any]:
         """Return the charge of a completed job, and the server's measurements: ``kwh``, ``billed_us``, ``kw``.
 
         Those that the server does not report are left out.
         """
-        found: dict[str, Any] = {}
-        charge = at(self.client.get_once("jobs", str(chunk.job_id), "cost"), "cost")
-        if is_amount(at(charge, "value")):
+        charge_fields: dict[str, Any] = {}
+        charge = value_at_path(self.client.get_once("jobs", str(chunk.job_id), "cost"), "cost")
+        if is_amount(value_at_path(charge, "value")):
             unit = str(charge.get("unit") or "") or None
-            found = {"cost": float(charge["value"]), "cost_unit": unit}
+            charge_fields = {"cost": float(charge["value"]), "cost_unit": unit}
         names = {"kwh": "kwh", "billed_us": "billed_quantum_compute_time_us"}
-        measured = {ours: at(job.content, "stats", name) for ours, name in names.items()}
-        if any(is_amount(value) for value in measured.values()):
+        measurements = {
+            field: value_at_path(job.content, "stats", name) for field, name in names.items()
+        }
+        if any(is_amount(value) for value in measurements.values()):
             machine = self.client.get_once("backends", str(job.content.get("backend")))
-            measured["kw"] = at(machine, "kw")
-        return found | {name: float(v) for name, v in measured.items() if is_amount(v)}
+            measurements["kw"] = value_at_path(machine, "kw")
+        return charge_fields | {
+            name: float(amount) for name, amount in measurements.items() if is_amount(amount)
+        }
 
     def cancel(self, job_id: str) -> str:
         """Cancel a job, and return its status."""
@@ -192,19 +200,31 @@ class IonQRoute(Route):
         except RemoteRequestError as error:
             if error.status != NOT_FOUND:
                 raise
-            listed = self.client.get("backends")
-            rows = listed if isinstance(listed, list) else at(listed, "backends") or []
-            names = [str(at(row, "backend")) for row in rows]
-            known = [name.removeprefix("qpu.") for name in names if name.startswith("qpu.")]
-            raise error.reworded(
+            backends_answer = self.client.get("backends")
+            rows = (
+                backends_answer
+                if isinstance(backends_answer, list)
+                else value_at_path(backends_answer, "backends") or []
+            )
+            backend_names = [str(value_at_path(row, "backend")) for row in rows]
+            known_mitigations = [
+                name.removeprefix("qpu.") for name in backend_names if name.startswith("qpu.")
+            ]
+            raise error.with_message(
                 f"the server has no machine {setup.backend}. Nothing was sent. Name one of its machines with the "
-                f"option target: {', '.join(known) or 'none'}."
+                f"option target: {', '.join(known_mitigations) or 'none'}."
             ) from None
-        offered, qubits = machine.get("supported_error_mitigations"), machine.get("qubits")
-        known = offered if isinstance(offered, list) else ["symmetry_verification"]
-        if setup.symmetry_verification and "symmetry_verification" not in known:
+        offered_mitigations = machine.get("supported_error_mitigations")
+        qubits = machine.get("qubits")
+        known_mitigations = (
+            offered_mitigations
+            if isinstance(offered_mitigations, list)
+            else ["symmetry_verification"]
+        )
+        if setup.symmetry_verification and "symmetry_verification" not in known_mitigations:
             raise RemoteRequestError(
-                f"{setup.backend} offers no symmetry_verification, but {', '.join(map(str, known)) or 'none'}. "
+                f"{setup.backend} offers no symmetry_verification, but "
+                f"{', '.join(map(str, known_mitigations)) or 'none'}. "
                 "Nothing was sent. Omit symmetry_verification, or name another machine."
             )
         if isinstance(qubits, int) and setup.n_qubits > qubits:
@@ -230,7 +250,7 @@ class IonQRoute(Route):
             RemoteRequestError: if the server has no sessions, or confirms other caps. Nothing was sent.
             RemoteError: if it cannot be asked.
         """
-        caps = self._caps(unit)
+        caps = self._session_caps(unit)
         if not caps:
             return None
         try:
@@ -240,25 +260,28 @@ class IonQRoute(Route):
         except RemoteError as error:
             if error.status == _UNAUTHORIZED:
                 raise
-            refused = error.status is not None and error.status < 500
-            kind = RemoteRequestError if refused else type(error)
-            raise kind(
+            is_refused = error.status is not None and error.status < 500
+            error_class = RemoteRequestError if is_refused else type(error)
+            raise error_class(
                 f"no session was opened: {error} No circuit was sent. Sessions are in beta and IonQ opens them to some "
                 "customers only: omit session_max_cost and session_max_minutes, and set max_cost, which is kept here.",
                 status=error.status,
             ) from None
-        session = at(answer, "id")
+        session = value_at_path(answer, "id")
         if not isinstance(session, str) or not session or "/" in session:
             raise RemoteRequestError(
                 f"POST {self.client.address('sessions')} answered without a session's id. No circuit was sent. Run "
                 "again later."
             )
-        kept = {name: at(answer, "settings", name) for name in caps}
-        wrong = [name for name, cap in caps.items() if not _confirmed(kept[name], cap)]
-        if wrong:
+        server_caps = {name: value_at_path(answer, "settings", name) for name in caps}
+        unconfirmed_caps = [
+            name for name, cap in caps.items() if not _keeps_cap(server_caps[name], cap)
+        ]
+        if unconfirmed_caps:
             self.end_session(session)
             raise RemoteRequestError(
-                f"the server opened the session {session} without the caps that were asked for ({', '.join(wrong)}): "
+                f"the server opened the session {session} without the caps that were asked for "
+                f"({', '.join(unconfirmed_caps)}): "
                 "no circuit was sent. Omit session_max_cost and session_max_minutes, and set max_cost, kept here."
             )
         return session
@@ -275,7 +298,7 @@ class IonQRoute(Route):
             return False
         return True
 
-    def _caps(self, unit: str | None = None) -> dict[str, Any]:
+    def _session_caps(self, unit: str | None = None) -> dict[str, Any]:
         """Return the field ``settings`` of a new session, empty without caps; ``unit`` is that of the prices."""
         caps: dict[str, Any] = {}
         options = self.waits
@@ -286,23 +309,24 @@ class IonQRoute(Route):
         return caps
 
 
-def _confirmed(kept: Any, cap: Any) -> bool:
+def _keeps_cap(server_cap: Any, cap: Any) -> bool:
     """Return whether the server kept a cap. It may describe it by more names."""
-    if isinstance(cap, dict) and isinstance(kept, dict):
-        return cap.items() <= kept.items()
-    return bool(kept == cap)
+    if isinstance(cap, dict) and isinstance(server_cap, dict):
+        return cap.items() <= server_cap.items()
+    return bool(server_cap == cap)
 
 
-def _rates(estimate: Mapping[str, Any]) -> str:
+def _rates_text(estimate: Mapping[str, Any]) -> str:
     """Return the units of the estimate's rate card and the predicted compute time of a circuit, for people."""
-    card, time_us = at(estimate, "rate_card", "rates"), estimate.get(_TIME)
+    card = value_at_path(estimate, "rate_card", "rates")
+    time_us = estimate.get(_COMPUTE_TIME_FIELD)
     rates = card if isinstance(card, list) else []
-    units = {str(at(rate, "unit"))[:40] for rate in rates} - {"None"}
+    units = {str(value_at_path(rate, "unit"))[:40] for rate in rates} - {"None"}
     text = f"; billed by {', '.join(sorted(units))}" if units else ""
     if is_amount(time_us):
         text += f"; {time_us / 1e6:.3g} s of quantum compute time per circuit"
     return text
 
 
-def _first(values: Mapping[str, Any], *names: str) -> Any:
+def _first_value(values: Mapping[str, Any], *names: str) -> Any:
     return next((values[name] for name in names if values.get(name) is not None), None)

@@ -49,11 +49,11 @@ class ApiToken:
         """
         key = self._reveal()
         text = clean(text)
-        for written in {key, quote(key, safe=""), b64encode(key.encode()).decode()}:
+        for encoded_key in {key, quote(key, safe=""), b64encode(key.encode()).decode()}:
             if len(key) >= _LONG_KEY:
-                text = text.replace(written, HIDDEN)
+                text = text.replace(encoded_key, HIDDEN)
             else:
-                text = re.sub(rf"(?<![\w-]){re.escape(written)}(?![\w-])", HIDDEN, text)
+                text = re.sub(rf"(?<![\w-]){re.escape(encoded_key)}(?![\w-])", HIDDEN, text)
         return text
 
 

@@ -32,40 +32,43 @@ from qllmft_backends.remote.errors import (
 from qllmft_backends.remote.ionq.library import get_user_agent
 from qllmft_backends.remote.ionq.options import MOCK_HEADER, IonQConnection
 from qllmft_backends.remote.ionq.token import TOKEN_VARIABLES, ApiToken
-from qllmft_backends.remote.ledger.payload import at
-from qllmft_backends.remote.options import Deadline, Deadlined
+from qllmft_backends.remote.ledger.payload import value_at_path
+from qllmft_backends.remote.options import Deadline, DeadlineMixin
 from qllmft_backends.remote.silence import Silence
 
 _MAX_WAIT_S = 30.0
-_PIECE = 1 << 16  # bytes read at a time
-_BAD_ADDRESS = (  # checks of an address, before anything is sent
+_READ_BYTES = 1 << 16  # bytes read at a time
+_BAD_ADDRESS_ERRORS = (  # checks of an address, before anything is sent
     requests.exceptions.InvalidHeader,
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
 )
 _HEADERS = {"Content-Type": "application/json", "User-Agent": get_user_agent()}
-_UNCONNECTED = (requests.ConnectTimeout, requests.exceptions.SSLError)
+_UNCONNECTED_ERRORS = (requests.ConnectTimeout, requests.exceptions.SSLError)
 
 
 _SLOW_S = 8.0  # without an answer to one request, after which its address is named
 _TEXT_BYTES = 1 << 14
 _MAX_TEXT = 300  # characters of a server's message that go into an error
-_NO_KEY = (
+_BAD_KEY_TEXT = (
     "The API key was not accepted: this request had no effect. Check the key "
     f"({', '.join(TOKEN_VARIABLES)} or token_file) and that it belongs to this server."
 )
-_NO_CREDIT = "No credit is left: this request had no effect. Add credit, then run again."
-_BUSY = (
+_NO_CREDIT_TEXT = "No credit is left: this request had no effect. Add credit, then run again."
+_BUSY_TEXT = (
     "The server takes no more requests for now. Accepted jobs are in the ledger: wait, then run again; a larger "
     "retry_s waits here."
 )
-_FAILED = "The server failed. Accepted jobs are in the ledger: run again later; https://status.ionq.co reports outages."
-_REFUSED = "The server refuses the request: check the option url and the options of the call."
-_NO_JSON = "A proxy or a login page may be in between; check the option url."
+_SERVER_FAILED_TEXT = (
+    "The server failed. Accepted jobs are in the ledger: run again later; https://status.ionq.co reports "
+    "outages."
+)
+_REFUSED_TEXT = "The server refuses the request: check the option url and the options of the call."
+_NO_JSON_TEXT = "A proxy or a login page may be in between; check the option url."
 
 
-class Transport(Deadlined):
+class Transport(DeadlineMixin):
     """Requests to one server with one key.
 
     Attributes:
@@ -78,22 +81,24 @@ class Transport(Deadlined):
         self.mock_server = False
         self._clock: tuple[float, float] | None = None  # the server's time, and ours at that moment
 
-    def repeated(self, method: str, url: str, *, params: Mapping[str, Any] | None = None) -> Any:
+    def send_with_retries(
+        self, method: str, url: str, *, params: Mapping[str, Any] | None = None
+    ) -> Any:
         """Return the JSON value of the answer to a GET or PUT. Repeat the request while the server is busy or away.
 
         Raises:
-            IonQAuthError, IonQQuotaError, RemoteRequestError, RemoteTransientError: as `once`, after the last
+            IonQAuthError, IonQQuotaError, RemoteRequestError, RemoteTransientError: as `send_once`, after the last
                 repetition.
         """
-        seconds = min(self._connection.retry_s, self.deadline.left())
+        seconds = min(self._connection.retry_s, self.deadline.seconds_left())
         backoff = tenacity.wait_random_exponential(
             multiplier=min(1.0, self._connection.poll_interval_s), max=_MAX_WAIT_S
         )
 
         def wait(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
-            asked = error.retry_after_s if isinstance(error, RemoteError) else None
-            return max(backoff(state), asked or 0.0)
+            requested_wait_s = error.retry_after_s if isinstance(error, RemoteError) else None
+            return max(backoff(state), requested_wait_s or 0.0)
 
         silence = Silence(seconds)
 
@@ -102,7 +107,7 @@ class Transport(Deadlined):
             status = error.status if isinstance(error, RemoteError) else None
             fault = "does not answer" if status is None else f"answers {status}"
             pause_s = state.next_action.sleep if state.next_action else 0.0
-            silence.before_pause(pause_s, f"{self.scrub(url)} {fault}")
+            silence.warn_before_pause(pause_s, f"{self.scrub(url)} {fault}")
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda e: isinstance(e, RemoteError) and e.transient),
@@ -110,9 +115,9 @@ class Transport(Deadlined):
             stop=tenacity.stop_before_delay(seconds),
             before_sleep=name_server,
             reraise=True,
-        )(self.once, method, url, params=params)
+        )(self.send_once, method, url, params=params)
 
-    def once(
+    def send_once(
         self,
         method: str,
         url: str,
@@ -137,16 +142,16 @@ class Transport(Deadlined):
                 trusted with the key.
             RemoteTransientError: no answer, 5xx, or a body that is not JSON; ``ambiguous`` if it may have had effect.
         """
-        seconds = min(self._connection.request_timeout_s, max(0.05, self.deadline.left()))
+        seconds = min(self._connection.request_timeout_s, max(0.05, self.deadline.seconds_left()))
         outcome: list[Answer | RemoteError] = []
 
         def exchange() -> None:
             # A failure is kept as a text: an exception would keep the frames of requests alive, and
             # with them the header that holds the key.
             try:
-                outcome.append(self._exchange(method, url, seconds, params=params, data=body))
+                outcome.append(self._exchange_once(method, url, seconds, params=params, data=body))
             except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
-                outcome.append(self._no_answer(method, url, error))
+                outcome.append(self._no_answer_error(method, url, error))
 
         # In a thread, because no timeout of a socket bounds a server that sends a byte now and
         # then.
@@ -160,7 +165,7 @@ class Transport(Deadlined):
                 stacklevel=2,
             )
             thread.join(seconds - _SLOW_S)
-        result: Any = outcome[0] if outcome else self._late(method, url, seconds)
+        result: Any = outcome[0] if outcome else self._late_answer_error(method, url, seconds)
         if isinstance(result, Answer):
             self.mock_server = MOCK_HEADER in result.headers
             with suppress(TypeError, ValueError):
@@ -177,39 +182,44 @@ class Transport(Deadlined):
 
     def scrub(self, text: str) -> str:
         """Return ``text`` shortened, without the key and without terminal codes."""
-        return shortened(self._token.scrub(text))
+        return shorten(self._token.scrub(text))
 
-    def _exchange(self, method: str, url: str, seconds: float, **sent: Any) -> Answer | RemoteError:
-        deadline, limit = Deadline(seconds), self._connection.max_answer_bytes
+    def _exchange_once(
+        self, method: str, url: str, seconds: float, **request_options: Any
+    ) -> Answer | RemoteError:
+        deadline = Deadline(seconds)
+        max_bytes = self._connection.max_answer_bytes
         with requests.Session() as session:
             # http is this machine's own: past any proxy
             session.trust_env = urlsplit(url).scheme == "https"
-            sent |= {
+            request_options |= {
                 "auth": _KeyAuth(self._token),
                 "headers": _HEADERS,
                 "timeout": seconds,
                 "allow_redirects": False,
                 "stream": True,
             }
-            with session.request(method, url, **sent) as response:
+            with session.request(method, url, **request_options) as response:
                 content = bytearray()
-                while piece := response.raw.read1(_PIECE, decode_content=True):
+                while piece := response.raw.read1(_READ_BYTES, decode_content=True):
                     content += piece
-                    if len(content) > limit:
+                    if len(content) > max_bytes:
                         return RemoteRequestError(
-                            f"{method} {self.scrub(response.url)} answered more than {limit:,} bytes: they were not "
+                            f"{method} {self.scrub(response.url)} answered more than {max_bytes:,} bytes: they "
+                            "were not "
                             "read. Nothing is lost at the server. Raise max_answer_bytes, or send fewer circuits a "
                             "job.",
                             ambiguous=True,
                         )
-                    if deadline.left() == 0:
-                        return self._late(method, url, seconds)
+                    if deadline.seconds_left() == 0:
+                        return self._late_answer_error(method, url, seconds)
                 request = f"{method} {self._token.scrub(response.url)}"
-                status, reason = response.status_code, response.reason or ""
+                status = response.status_code
+                reason = response.reason or ""
                 body = bytes(content)
                 return Answer(request, status, reason, response.headers, body, self._token.scrub)
 
-    def _late(self, method: str, url: str, seconds: float) -> RemoteError:
+    def _late_answer_error(self, method: str, url: str, seconds: float) -> RemoteError:
         return RemoteTransientError(
             f"{method} {self.scrub(url)} was not answered whole within {seconds:.3g} s. Check the network, or raise "
             "request_timeout_s, then run again.",
@@ -217,17 +227,17 @@ class Transport(Deadlined):
             ambiguous=True,
         )
 
-    def _no_answer(self, method: str, url: str, error: Exception) -> RemoteError:
+    def _no_answer_error(self, method: str, url: str, error: Exception) -> RemoteError:
         request = f"{method} {self.scrub(url)}"
         text = self.scrub(f"{type(error).__name__}: {error}")
-        if isinstance(error, _BAD_ADDRESS):
+        if isinstance(error, _BAD_ADDRESS_ERRORS):
             return RemoteRequestError(
                 f"{request} cannot be sent: {text}. Nothing was sent; check the option url.",
                 unsent=True,
             )
         reason = getattr(error.args[0], "reason", None) if error.args else None
         refused = isinstance(reason, urllib3.exceptions.NewConnectionError)
-        unsent = refused or isinstance(error, _UNCONNECTED)
+        unsent = refused or isinstance(error, _UNCONNECTED_ERRORS)
         return RemoteTransientError(
             f"{request} got no answer: {text}. {'The server was not reached' if unsent else 'The connection was lost'}."
             " Check the network and the option url, then run again.",
@@ -273,60 +283,66 @@ class Answer:
 
         A body with a key twice is no JSON, nor one that is nested too deeply to be the API's.
         """
-        text, code = f"{self.request} answered {self.status}", self.status
-        words = self.scrub(self.content[:_TEXT_BYTES].decode("utf-8", errors="replace"))
-        message = words or self.scrub(self.reason) or "no message"
+        text = f"{self.request} answered {self.status}"
+        code = self.status
+        scrubbed_text = self.scrub(self.content[:_TEXT_BYTES].decode("utf-8", errors="replace"))
+        message = scrubbed_text or self.scrub(self.reason) or "no message"
         try:
-            body = self._scrubbed(json.loads(self.content, object_pairs_hook=_unique))
+            body = self._scrub_strings(
+                json.loads(self.content, object_pairs_hook=_reject_repeated_keys)
+            )
         except (ValueError, RecursionError):
             if 200 <= code < 300:
-                text = f"{text} with a body that is not JSON: {shortened(words)!r}. {_NO_JSON}"
+                text = f"{text} with a body that is not JSON: {shorten(scrubbed_text)!r}. {_NO_JSON_TEXT}"
                 return RemoteTransientError(text, transient=True, ambiguous=True, status=code)
         else:
             if 200 <= code < 300:
                 return body
-            nested = at(body, "error", "message") or at(body, "error")
-            message = str(at(body, "message") or nested or body)
-        return self._refusal(f"{text}: {shortened(message)}.")
+            nested_message = value_at_path(body, "error", "message") or value_at_path(body, "error")
+            message = str(value_at_path(body, "message") or nested_message or body)
+        return self._refusal_error(f"{text}: {shorten(message)}.")
 
-    def _refusal(self, message: str) -> RemoteError:
-        code, wait_s = self.status, retry_after_s(self.headers.get("Retry-After"))
+    def _refusal_error(self, message: str) -> RemoteError:
+        code = self.status
+        wait_s = retry_after_s(self.headers.get("Retry-After"))
         if code in (401, 403):
-            return IonQAuthError(f"{message} {_NO_KEY}", status=code)
+            return IonQAuthError(f"{message} {_BAD_KEY_TEXT}", status=code)
         if code == 402:
-            return IonQQuotaError(f"{message} {_NO_CREDIT}", status=code)
+            return IonQQuotaError(f"{message} {_NO_CREDIT_TEXT}", status=code)
         if code == 429:
-            text = f"{message} {_BUSY}"
+            text = f"{message} {_BUSY_TEXT}"
             return IonQQuotaError(text, retry_after_s=wait_s, transient=True, status=code)
         if code >= 500 or code in (408, 409):
             return RemoteTransientError(
-                f"{message} {_FAILED}",
+                f"{message} {_SERVER_FAILED_TEXT}",
                 retry_after_s=wait_s,
                 transient=True,
                 ambiguous=True,
                 status=code,
             )
         # below 400: after a success it may redirect
-        return RemoteRequestError(f"{message} {_REFUSED}", ambiguous=code < 400, status=code)
+        return RemoteRequestError(f"{message} {_REFUSED_TEXT}", ambiguous=code < 400, status=code)
 
-    def _scrubbed(self, value: Any) -> Any:
+    def _scrub_strings(self, value: Any) -> Any:
         if isinstance(value, str):
             return value if value.isdecimal() else self.scrub(value)
         if isinstance(value, list):
-            return [self._scrubbed(item) for item in value]
+            return [self._scrub_strings(item) for item in value]
         if isinstance(value, dict):
-            return {self._scrubbed(key): self._scrubbed(item) for key, item in value.items()}
+            return {
+                self._scrub_strings(key): self._scrub_strings(item) for key, item in value.items()
+            }
         return value
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _reject_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         raise ValueError("a key is there twice")
-    return found
+    return fields
 
 
-def shortened(text: str) -> str:
+def shorten(text: str) -> str:
     """Return ``text`` cut to the length of an error."""
     return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "..."
 

@@ -16,12 +16,12 @@ from qllmft_backends.protocol import Floats
 from qllmft_backends.remote.ledger.payload import Probabilities, Shots, Variant
 
 State = Literal["planned", "sent", "submitted", "collected", "failed"]
-UNDER_WAY: tuple[State, ...] = ("sent", "submitted")
+UNDER_WAY_STATES: tuple[State, ...] = ("sent", "submitted")
 FREE_MACHINE = "simulator"  # its jobs cost nothing
 PROVIDERS_URL = "qiskit"  # in the place of an address, for machines behind Qiskit's interfaces
-KNOWN_ANSWER = "known answer"  # name of a circuit with one
+KNOWN_ANSWER_NAME = "known answer"  # name of a circuit with one
 TOKEN_IN_NAME = 12  # characters of the client token in a name
-OBJECT = "object:"  # begins the names of those that only an object of Python opens
+OBJECT_PREFIX = "object:"  # begins the names of those that only an object of Python opens
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,18 @@ class Setup:
     @property
     def after_failure(self) -> str:
         """Return the remedy for a failed job."""
-        free = "" if self.url == PROVIDERS_URL else "Failed jobs are not charged by IonQ. "
-        return f"{free}Set retry_failed to send its circuits again."
+        charge_text = "" if self.url == PROVIDERS_URL else "Failed jobs are not charged by IonQ. "
+        return f"{charge_text}Set retry_failed to send its circuits again."
 
     @property
     def counted_shots(self) -> int | None:
         """Return the shots whose counts make up a result, or None if results are no plain frequencies."""
-        plain = (
+        is_plain = (
             self.error_mitigation == "none"
             and not self.symmetry_verification
             and self.noise_model != "ideal"
         )
-        return self.shots if plain else None
+        return self.shots if is_plain else None
 
     @property
     def shot_counts(self) -> range:
@@ -185,14 +185,14 @@ class Chunk:
         return frozenset(a.client_token for a in self.attempts)
 
     @property
-    def doubtful(self) -> bool:
+    def may_have_duplicate(self) -> bool:
         """Return whether the server may hold another job: the chunk was sent again, or counts as never accepted."""
         return len(self.attempts) > 1 or any(a.refused for a in self.attempts)
 
     @property
-    def open(self) -> bool:
+    def may_change_at_server(self) -> bool:
         """Return whether the server may know more of the chunk: its job is under way, or it is doubtful."""
-        return self.state in UNDER_WAY or self.doubtful
+        return self.state in UNDER_WAY_STATES or self.may_have_duplicate
 
     @property
     def price(self) -> float | None:
@@ -219,29 +219,33 @@ class Chunk:
         The answer is compared qubit by qubit: noise flips some of the shots. The right ones must be more than a half
         by three standard errors of chance, or by a tenth. Without an expected answer there is no error.
         """
-        expected, n_qubits = self.known_answer, self.setup.n_qubits
-        if expected is None or not any(results[1:]):
+        expected_state = self.known_answer
+        n_qubits = self.setup.n_qubits
+        if expected_state is None or not any(results[1:]):
             return None
         if not results[0]:
             return "the circuit with a known answer has no result"
-        differing = [(state ^ expected, p) for state, p in results[0].items()]
-        right = [sum(p for bits, p in differing if not bits >> q & 1) for q in range(n_qubits)]
-        least = 0.5 + min(1.5 / sqrt(self.setup.shots), 0.1)
-        wrong = [q for q, share in enumerate(right) if share <= least]
-        if not wrong:
+        weighted_flips = [(state ^ expected_state, p) for state, p in results[0].items()]
+        right_shares = [
+            sum(p for bits, p in weighted_flips if not bits >> q & 1) for q in range(n_qubits)
+        ]
+        min_share = 0.5 + min(1.5 / sqrt(self.setup.shots), 0.1)
+        wrong_qubits = [q for q, share in enumerate(right_shares) if share <= min_share]
+        if not wrong_qubits:
             return None
-        shares = ", ".join(f"{right[q]:.2f}" for q in wrong[:5])
+        shares_text = ", ".join(f"{right_shares[q]:.2f}" for q in wrong_qubits[:5])
         return (
-            f"the circuit with a known answer came back wrong on the qubits {wrong}: the right value in a share of "
-            f"{shares} of the shots, expected more than {least:.2f}"
+            f"the circuit with a known answer came back wrong on the qubits {wrong_qubits}: the right value in a "
+            "share of "
+            f"{shares_text} of the shots, expected more than {min_share:.2f}"
         )
 
     def names(self, token: str) -> list[str]:
         """Return the names of the job's circuits in its order, if it has this client ``token``."""
-        own = [f"{token[:TOKEN_IN_NAME]}-{i}" for i in range(len(self.values))]
-        return [KNOWN_ANSWER] * self.known_circuits + own
+        circuit_names = [f"{token[:TOKEN_IN_NAME]}-{i}" for i in range(len(self.values))]
+        return [KNOWN_ANSWER_NAME] * self.known_circuits + circuit_names
 
-    def lost(self, index: int) -> bool:
+    def is_lost(self, index: int) -> bool:
         """Return whether circuit ``index`` will never get a result because its job failed."""
         return self.state == "failed" and (self.results is None or self.results[index] is None)
 
@@ -253,7 +257,7 @@ class Chunk:
 
 def sessions_under_way(chunks: Iterable[Chunk]) -> set[str]:
     """Return the ids of the sessions in which jobs are under way."""
-    return {chunk.session for chunk in chunks if chunk.session and chunk.state in UNDER_WAY}
+    return {chunk.session for chunk in chunks if chunk.session and chunk.state in UNDER_WAY_STATES}
 
 
 def content_hash(setup: Setup, values: Floats, checked: bool) -> str:

@@ -42,11 +42,11 @@ import numpy as np
 from qllmft_backends.errors import LedgerError
 from qllmft_backends.files import open_regular, sync_path
 from qllmft_backends.protocol import Floats
-from qllmft_backends.remote.errors import MALFORMED, DamagedRecordWarning
+from qllmft_backends.remote.errors import PARSE_ERRORS, DamagedRecordWarning
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup, content_hash, values_hash
 from qllmft_backends.remote.ledger.records import (
     FORMAT,
-    HASHED,
+    HASHED_FIELDS,
     Identity,
     apply_record,
     json_hash,
@@ -58,15 +58,15 @@ from qllmft_backends.remote.ledger.records import (
 # below the noise of 10,000 shots (1e-2).
 ANGLE_TOLERANCE_RAD = 1e-6
 
-MOST_LINE_BYTES = 400_000_000  # of a job's results
+MAX_LINE_BYTES = 400_000_000  # of a job's results
 
 Place = tuple[Chunk, int]  # a circuit in the ledger: its chunk, and its index in the chunk
-_FILE = "ledger.jsonl"
+_FILE_NAME = "ledger.jsonl"
 
 
 def ledgers_in(folder: Path) -> list[Path]:
     """Return the folders of ledgers: ``folder`` itself, and those of single machines in it."""
-    files = (folder / _FILE, *sorted(folder.glob(f"*/{_FILE}")))
+    files = (folder / _FILE_NAME, *sorted(folder.glob(f"*/{_FILE_NAME}")))
     return [file.parent for file in files if file.is_file()]
 
 
@@ -75,11 +75,11 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.expanduser()
-        self.path = self.folder / _FILE
+        self.path = self.folder / _FILE_NAME
         self.chunks: dict[str, Chunk] = {}
         self.damaged_path = self.folder / "ledger.damaged"
         self.identity = Identity(self.folder)
-        self.damaged = b""  # last line of the file, if it cannot be read
+        self.damaged_line = b""  # last line of the file, if it cannot be read
         self.fresh = False  # created by the current `lock`: no server can have a client token of it
         self._path_synced = False
         self._bytes_read = 0
@@ -94,8 +94,8 @@ class Ledger:
             LedgerError: if another process, or another backend of this one, holds the ledger, or a file is a link.
         """
         owner = self.folder / "ledger.owner"
-        own = [self.path, self.damaged_path, self.identity.path, self.identity.count_path]
-        for path in (*own, Path(self._lock.lock_file)):
+        ledger_files = [self.path, self.damaged_path, self.identity.path, self.identity.count_path]
+        for path in (*ledger_files, Path(self._lock.lock_file)):
             # through a link the lines of a ledger from elsewhere would go into any file of this user
             if path.is_symlink():
                 raise LedgerError(
@@ -157,19 +157,20 @@ class Ledger:
             self._raise_lost(
                 f"{self._bytes_read} bytes of it were read before, and it has become shorter"
             )
-        lines, damaged = self._lines(), b""
+        lines = self._lines()
+        damaged_line = b""
         for line in lines:
             try:
                 record = json.loads(line, parse_constant=_refuse_constant)
                 apply_record(self.chunks, record)
-            except MALFORMED as error:
-                self._leave_out(line, error, last=next(lines, None) is None)
-                damaged = line
+            except PARSE_ERRORS as error:
+                self._report_damaged_line(line, error, last=next(lines, None) is None)
+                damaged_line = line
                 break
             self._bytes_read += len(line)
             self._last_chunk = record["chunk"]
-        self.damaged = damaged
-        if self._accepted_jobs() + bool(damaged) < former_jobs:
+        self.damaged_line = damaged_line
+        if self._accepted_jobs() + bool(damaged_line) < former_jobs:
             self._raise_lost(
                 f"it holds {self._accepted_jobs()} accepted jobs, and once held {former_jobs}"
             )
@@ -180,7 +181,9 @@ class Ledger:
         Raises:
             LedgerError: if it could not be read again, or not be written; the ledger is as it was.
         """
-        hashes = {f"{name}_sha256": json_hash(fields[name]) for name in HASHED if name in fields}
+        hashes = {
+            f"{name}_sha256": json_hash(fields[name]) for name in HASHED_FIELDS if name in fields
+        }
         record = {
             "event": event,
             "chunk": chunk_id,
@@ -190,10 +193,14 @@ class Ledger:
         }
         try:
             line = json.dumps(record, allow_nan=False).encode() + b"\n"
-            before = {n: deepcopy(self.chunks[n]) for n in [chunk_id] if n in self.chunks}
-            plain = json.loads(line)
-            apply_record(before, plain)
-        except MALFORMED as error:
+            chunk_copies = {
+                copied_id: deepcopy(self.chunks[copied_id])
+                for copied_id in [chunk_id]
+                if copied_id in self.chunks
+            }
+            stored_record = json.loads(line)
+            apply_record(chunk_copies, stored_record)
+        except PARSE_ERRORS as error:
             raise LedgerError(
                 f"event {event!r} of chunk {chunk_id} cannot be recorded: {type(error).__name__}: {error}. The ledger "
                 f"{self.path} is as it was; run again to ask the server again."
@@ -217,7 +224,7 @@ class Ledger:
                 f"the ledger {self.path} cannot be written: {error}. Event {event!r} of chunk {chunk_id} is not in it; "
                 "make room and run again: accepted jobs are found by their client tokens."
             ) from None
-        apply_record(self.chunks, plain)
+        apply_record(self.chunks, stored_record)
         self._bytes_read += len(line)
         self._last_chunk = chunk_id
 
@@ -228,10 +235,10 @@ class Ledger:
         """
         rows = np.ascontiguousarray(values, np.float64)
         content = content_hash(setup, rows, checked)
-        waiting = [
+        waiting_ids = [
             c.id for c in self.chunks.values() if c.state == "planned" and c.content == content
         ]
-        chunk_id = waiting[0] if waiting else f"{len(self.chunks) + 1:04d}"
+        chunk_id = waiting_ids[0] if waiting_ids else f"{len(self.chunks) + 1:04d}"
         self.record(
             "planned",
             chunk_id,
@@ -244,22 +251,24 @@ class Ledger:
         )
         return self.chunks[chunk_id]
 
-    def tokens(self, setup: Setup, parts: Sequence[Floats], checked: bool = False) -> list[str]:
-        """Return the client tokens of chunks of ``parts`` (b, P) sent in this order, the same in every process.
+    def tokens(
+        self, setup: Setup, chunk_values: Sequence[Floats], checked: bool = False
+    ) -> list[str]:
+        """Return the client tokens of chunks of ``chunk_values`` (b, P) sent in this order, the same in every process.
 
         A token follows from the ledger's identity, the chunk's content, and the number of accepted chunks before it
         with the same content (equal samples; circuits of a failed job, sent again).
         """
-        before = Counter(c.content for c in self.chunks.values() if c.job_id is not None)
+        accepted_counts = Counter(c.content for c in self.chunks.values() if c.job_id is not None)
         tokens = []
-        for part in parts:
-            content = content_hash(setup, part, checked)
-            text = f"{self.identity.id} {content} {before[content]}"
+        for values in chunk_values:
+            content = content_hash(setup, values, checked)
+            text = f"{self.identity.id} {content} {accepted_counts[content]}"
             tokens.append(sha256(text.encode()).hexdigest()[:32])
-            before[content] += 1
+            accepted_counts[content] += 1
         return tokens
 
-    def sending(
+    def record_sending(
         self, chunk: Chunk, server_at: float | None = None, session: str | None = None
     ) -> str:
         """Record the client token of a planned chunk before the POST that carries it, and return the token.
@@ -270,25 +279,25 @@ class Ledger:
         self.record("sent", chunk.id, client_token=token, server_at=server_at, session=session)
         return token
 
-    def holder(self, job_id: str) -> Chunk | None:
+    def find_holder(self, job_id: str) -> Chunk | None:
         """Return the chunk that has job ``job_id`` as its own or as a duplicate, or None."""
         chunks = self.chunks.values()
         return next((c for c in chunks if job_id in (c.job_id, *c.duplicates)), None)
 
-    def submitted(self, chunk: Chunk, job_id: str, client_token: str, **facts: Any) -> None:
+    def record_submission(self, chunk: Chunk, job_id: str, client_token: str, **facts: Any) -> None:
         """Record that the server accepted the chunk as job ``job_id`` under ``client_token``.
 
         Raises:
             LedgerError: if that is the job of another chunk, whose results would pass for the chunk's.
         """
-        other = self.holder(job_id)
-        if other is not None and other is not chunk:
+        other_chunk = self.find_holder(job_id)
+        if other_chunk is not None and other_chunk is not chunk:
             raise LedgerError(
-                f"the server answered {chunk.label} with the id {job_id} of another job, that of {other.label}. "
+                f"the server answered {chunk.label} with the id {job_id} of another job, that of {other_chunk.label}. "
                 f"{chunk.label} may have been accepted under another id: run again to look for it."
             )
         self.record("submitted", chunk.id, job_id=job_id, client_token=client_token, **facts)
-        self.identity.count(self._accepted_jobs())
+        self.identity.record_count(self._accepted_jobs())
 
     def find(
         self, setup: Setup, values: Floats, *, retry_failed: bool = False, retry_wrong: bool = False
@@ -308,25 +317,27 @@ class Ledger:
         chunks = [c for c in self.chunks.values() if c.setup == setup and c.state != "planned"]
         chunks = [c for c in chunks if not (c.integrity_error and retry_wrong)]
         chunks.sort(key=lambda chunk: chunk.integrity_error is not None)
-        stored = [(c, i) for c in chunks for i in range(len(c.values))]
-        stored = [(c, i) for c, i in stored if not (retry_failed and c.lost(i))]
-        stored.sort(key=lambda place: place[0].lost(place[1]))
+        stored_places = [(c, i) for c in chunks for i in range(len(c.values))]
+        stored_places = [(c, i) for c, i in stored_places if not (retry_failed and c.is_lost(i))]
+        stored_places.sort(key=lambda place: place[0].is_lost(place[1]))
         places: list[Place | None] = [None] * len(values)
-        if not stored:
+        if not stored_places:
             return places
-        table = np.array([chunk.values[i] for chunk, i in stored])  # (N, P)
-        free = np.ones(len(stored), bool)
+        stored_values = np.array([chunk.values[i] for chunk, i in stored_places])  # (N, P)
+        is_free = np.ones(len(stored_places), bool)
         for b, row in enumerate(values):
-            same = np.flatnonzero((np.abs(table - row) <= ANGLE_TOLERANCE_RAD).all(axis=1) & free)
-            if same.size:
-                free[same[0]] = False
-                places[b] = stored[same[0]]
+            matching_indices = np.flatnonzero(
+                (np.abs(stored_values - row) <= ANGLE_TOLERANCE_RAD).all(axis=1) & is_free
+            )
+            if matching_indices.size:
+                is_free[matching_indices[0]] = False
+                places[b] = stored_places[matching_indices[0]]
         return places
 
     def _accepted_jobs(self) -> int:
         return sum(chunk.job_id is not None for chunk in self.chunks.values())
 
-    def _leave_out(self, line: bytes, error: Exception, *, last: bool) -> None:
+    def _report_damaged_line(self, line: bytes, error: Exception, *, last: bool) -> None:
         """Warn of a damaged ``line`` if it is the ``last`` one, otherwise raise `LedgerError`."""
         reason = f"{type(error).__name__}: {error}"
         if not last:
@@ -334,7 +345,7 @@ class Ledger:
                 f"the ledger {self.path} cannot be read near byte {self._bytes_read}: {reason}. Nothing was sent. "
                 "Restore the file, or start another ledger (which pays anew)."
             ) from None
-        if line == self.damaged:  # known from the last call
+        if line == self.damaged_line:  # known from the last call
             return
         warnings.warn(
             f"the last record of the ledger {self.path}, {len(line)} bytes from byte {self._bytes_read} on, is damaged "
@@ -349,12 +360,12 @@ class Ledger:
 
         Such a record follows another one of its chunk, so that this chunk counts as sent.
         """
-        if not self.damaged:
+        if not self.damaged_line:
             return
-        self.identity.count(self._accepted_jobs(), lower=True)
+        self.identity.record_count(self._accepted_jobs(), lower=True)
         try:
             with open_regular(self.damaged_path, append=True) as file:
-                file.write(self.damaged)
+                file.write(self.damaged_line)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -363,10 +374,10 @@ class Ledger:
                 "sent. Make room, or move that file away, and run again."
             ) from None
         self._drop_torn_line()
-        self.damaged = b""
+        self.damaged_line = b""
         chunk = self.chunks.get(self._last_chunk)
         if chunk is not None and chunk.state == "planned":
-            self.sending(chunk)
+            self.record_sending(chunk)
 
     def _raise_lost(self, evidence: str) -> NoReturn:
         raise LedgerError(
@@ -381,11 +392,11 @@ class Ledger:
             return
         with open_regular(self.path) as file:
             file.seek(self._bytes_read)
-            while (line := file.readline(MOST_LINE_BYTES)).endswith(b"\n"):
+            while (line := file.readline(MAX_LINE_BYTES)).endswith(b"\n"):
                 yield line
-        if len(line) == MOST_LINE_BYTES:
+        if len(line) == MAX_LINE_BYTES:
             raise LedgerError(
-                f"the ledger {self.path} has a line of more than {MOST_LINE_BYTES:,} bytes. Nothing was sent. Restore "
+                f"the ledger {self.path} has a line of more than {MAX_LINE_BYTES:,} bytes. Nothing was sent. Restore "
                 "the file, or start another ledger (which pays anew)."
             )
 

@@ -17,7 +17,7 @@ from qllmft_backends.protocol import Floats
 
 _SUM_TOLERANCE = 1e-3  # servers round probabilities
 _COUNT_TOLERANCE = 0.02  # of one shot
-_DECIMAL = re.compile("[0-9]{1,20}")
+_DECIMAL_PATTERN = re.compile("[0-9]{1,20}")
 _REGISTER = "output_all"  # every qubit, in the API's version 2 of results
 
 Probabilities = dict[int, float]  # basis state (qubit 0 the least significant bit) -> probability
@@ -55,7 +55,7 @@ def parse_probabilities(payload: Any, n_qubits: int, shots: int | None = None) -
     return probabilities
 
 
-def flat(payload: Any, n_qubits: int) -> Any:
+def flatten_registers(payload: Any, n_qubits: int) -> Any:
     """Return probabilities keyed by decimal states from a payload with registers, or another payload as it is.
 
     The forms are ``{"histogram": {"registers": {"output_all": {"01": 3}}}}`` (version 2 of the API's histograms) and
@@ -64,10 +64,13 @@ def flat(payload: Any, n_qubits: int) -> Any:
     Raises:
         ValueError: if it has no register ``output_all``, or a state that is not ``n_qubits`` bits.
     """
-    kinds = [name for name in ("histogram", "probabilities") if at(payload, name) is not None]
+    kinds = [
+        name for name in ("histogram", "probabilities") if value_at_path(payload, name) is not None
+    ]
     if not kinds:
         return payload
-    kind, states = kinds[0], at(payload, kinds[0], "registers", _REGISTER)
+    kind = kinds[0]
+    states = value_at_path(payload, kinds[0], "registers", _REGISTER)
     if not isinstance(states, dict) or not all(_is_number(value) for value in states.values()):
         raise ValueError(f"it has no numbers in the register {_REGISTER!r}")
     if not all(len(bits) == n_qubits and not set(bits) - {"0", "1"} for bits in states):
@@ -96,20 +99,20 @@ def parse_shots(payload: Any, n_qubits: int, counts: range, result: Probabilitie
     if isinstance(payload, dict) and "shots" in payload:
         payload = payload["shots"]
         if isinstance(payload, list):
-            payload = [_state_of_bits(at(shot, "registers", _REGISTER)) for shot in payload]
+            payload = [_parse_bits(value_at_path(shot, "registers", _REGISTER)) for shot in payload]
     if not isinstance(payload, list):
         raise ValueError(
             f"they are a JSON {type(payload).__name__}, expected a list of decimal states"
         )
     if len(payload) not in counts:
         raise ValueError(f"there are {len(payload)}, expected {counts[-1]}")
-    shots = [_state(text, n_qubits) for text in payload]
-    found = Counter(shots)
-    for state in sorted({*found, *result}):
+    shots = [_parse_state(text, n_qubits) for text in payload]
+    state_counts = Counter(shots)
+    for state in sorted({*state_counts, *result}):
         share = result.get(state, 0.0)
-        if abs(found[state] - share * len(shots)) >= 0.5:
+        if abs(state_counts[state] - share * len(shots)) >= 0.5:
             raise ValueError(
-                f"state {state} is in {found[state]} of {len(shots)}, and its frequency is {share:.6g}"
+                f"state {state} is in {state_counts[state]} of {len(shots)}, and its frequency is {share:.6g}"
             )
     return shots
 
@@ -131,7 +134,8 @@ class Variant:
 
 def parse_variant(payload: Mapping[str, Any], n_qubits: int) -> Variant:
     """Return a variant from the API's description, with its results in it, or from a ledger's record."""
-    shots, qubit_map = payload.get("shots"), payload.get("qubit_map")
+    shots = payload.get("shots")
+    qubit_map = payload.get("qubit_map")
     if type(shots) is not int or shots < 1:
         raise ValueError(f"a variant has {str(shots)[:40]} shots, expected a whole number")
     if qubit_map is not None and not (
@@ -141,7 +145,9 @@ def parse_variant(payload: Mapping[str, Any], n_qubits: int) -> Variant:
         raise ValueError(
             f"the qubit map of a variant is {str(qubit_map)[:80]}, expected qubits or null"
         )
-    results = parse_probabilities(flat(payload.get("results"), n_qubits), n_qubits, shots)
+    results = parse_probabilities(
+        flatten_registers(payload.get("results"), n_qubits), n_qubits, shots
+    )
     return Variant(shots, None if qubit_map is None else tuple(int(q) for q in qubit_map), results)
 
 
@@ -168,10 +174,10 @@ def is_amount(value: Any) -> TypeGuard[float]:
     return _is_number(value) and 0 <= value <= sys.float_info.max
 
 
-def at(value: Any, *path: str) -> Any:
+def value_at_path(value: Any, *path: str) -> Any:
     """Return the value at a path of names in JSON objects, None if a name is missing or a part is no object.
 
-    >>> at({"stats": {"kwh": 2.0}}, "stats", "kwh"), at({"stats": []}, "stats", "kwh")
+    >>> value_at_path({"stats": {"kwh": 2.0}}, "stats", "kwh"), value_at_path({"stats": []}, "stats", "kwh")
     (2.0, None)
     """
     for name in path:
@@ -179,7 +185,7 @@ def at(value: Any, *path: str) -> Any:
     return value
 
 
-def _state(value: Any, n_qubits: int) -> int:
+def _parse_state(value: Any, n_qubits: int) -> int:
     text = str(value) if type(value) is int else value
     if not _is_state(text):
         raise ValueError(f"{str(value)[:40]!r} is no decimal state")
@@ -188,7 +194,7 @@ def _state(value: Any, n_qubits: int) -> int:
     return int(text)
 
 
-def _state_of_bits(bits: Any) -> int:
+def _parse_bits(bits: Any) -> int:
     """Return the basis state of a list of bits, qubit 0 first."""
     if not isinstance(bits, list) or not all(_is_number(bit) and bit in (0, 1) for bit in bits):
         raise ValueError(f"{str(bits)[:40]} in the register {_REGISTER!r} are no bits")
@@ -196,23 +202,23 @@ def _state_of_bits(bits: Any) -> int:
 
 
 def _is_state(value: Any) -> bool:
-    return isinstance(value, str) and _DECIMAL.fullmatch(value) is not None
+    return isinstance(value, str) and _DECIMAL_PATTERN.fullmatch(value) is not None
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def known_state(client_token: str, n_qubits: int) -> int:
+def known_answer_state(client_token: str, n_qubits: int) -> int:
     """Return the answer of a job's circuit with a known answer (qubit 0 the least significant bit).
 
     It follows from the job's client token, so that the results of another job do not pass for its own, and differs from
     its mirror image, so that a reversed order of qubits shows.
 
-    >>> [f"{known_state('a token', n):0{n}b}" for n in (1, 2, 4, 7)]
+    >>> [f"{known_answer_state('a token', n):0{n}b}" for n in (1, 2, 4, 7)]
     ['1', '01', '0111', '0111111']
     """
     state: int = int(sha256(client_token.encode()).hexdigest(), 16) % 2**n_qubits
     text = f"{state:0{n_qubits}b}"
-    mirrored = n_qubits > 1 and text == text[::-1]
-    return state ^ (1 << (n_qubits - 1) if mirrored else 0)
+    is_palindrome = n_qubits > 1 and text == text[::-1]
+    return state ^ (1 << (n_qubits - 1) if is_palindrome else 0)

@@ -16,20 +16,20 @@ import numpy as np
 
 from qllmft_backends.errors import LedgerError
 from qllmft_backends.files import open_regular, sync_folder, write_bytes
-from qllmft_backends.remote.errors import MALFORMED
+from qllmft_backends.remote.errors import PARSE_ERRORS
 from qllmft_backends.remote.ledger.chunk import Attempt, Chunk, Setup, values_hash
 from qllmft_backends.remote.ledger.payload import (
     Probabilities,
     is_amount,
-    known_state,
+    known_answer_state,
     parse_probabilities,
     parse_shots,
     parse_variant,
 )
 
 FORMAT = 1
-_MOST_BYTES = 10_000  # of a file of `Identity`; ours have up to 100
-HASHED = ("results", "shots", "variants")  # fields of JSON that have their hash beside them
+_MAX_FILE_BYTES = 10_000  # of a file of `Identity`; ours have up to 100
+HASHED_FIELDS = ("results", "shots", "variants")  # fields of JSON that have their hash beside them
 
 
 def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
@@ -38,17 +38,19 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
     Raises:
         ValueError, KeyError, TypeError: if it differs from the records that `Ledger` writes. ``chunks`` are as before.
     """
-    event, chunk_id = record["event"], record["chunk"]
+    event = record["event"]
+    chunk_id = record["chunk"]
     if event == "planned":
-        planned = _planned(record)
+        planned_chunk = _parse_planned_chunk(record)
         if chunk_id in chunks:  # planned again
-            planned.attempts = chunks[chunk_id].attempts
-        chunks[chunk_id] = planned
+            planned_chunk.attempts = chunks[chunk_id].attempts
+        chunks[chunk_id] = planned_chunk
         return
     chunk = chunks[chunk_id]
     match event:
         case "sent":
-            token, session = _text(record, "client_token"), _optional_text(record, "session")
+            token = _required_text(record, "client_token")
+            session = _optional_text(record, "session")
             server_at = record["server_at"]
             if server_at is not None and not is_amount(server_at):
                 raise ValueError(f"server_at is {str(server_at)[:40]}, expected seconds or null")
@@ -57,41 +59,55 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
             for attempt in chunk.attempts:
                 attempt.refused |= attempt.client_token == record["client_token"]
         case "submitted":
-            job_id, token = _text(record, "job_id", "the job's id"), _text(record, "client_token")
+            job_id = _required_text(record, "job_id", "the job's id")
+            token = _required_text(record, "client_token")
             chunk.job_id = job_id
-            chunk.known_answer = known_state(token, chunk.setup.n_qubits) if chunk.checked else None
+            chunk.known_answer = (
+                known_answer_state(token, chunk.setup.n_qubits) if chunk.checked else None
+            )
         case "duplicate":
-            job_id = _text(record, "job_id", "the job's id")
-            others = [job for job in chunk.duplicates if job != job_id]
-            chunk.duplicates = [*others, job_id] if record["charged"] else others
+            job_id = _required_text(record, "job_id", "the job's id")
+            other_duplicates = [job for job in chunk.duplicates if job != job_id]
+            chunk.duplicates = (
+                [*other_duplicates, job_id] if record["charged"] else other_duplicates
+            )
         case "collected" | "failed":
-            results = _results(record, chunk)
+            results = _parse_results(record, chunk)
             unit = _optional_text(record, "cost_unit") or chunk.unit
             chunk.failure = str(record["reason"]) if event == "failed" else None
             chunk.results = results[chunk.known_circuits :]
             chunk.integrity_error = chunk.wrong_answer(results)
-            chunk.aggregations, chunk.shots, chunk.variants = {}, None, None
+            chunk.aggregations = {}
+            chunk.shots = None
+            chunk.variants = None
             if is_amount(record.get("cost")):
-                chunk.cost, chunk.unit = float(record["cost"]), unit
+                chunk.cost = float(record["cost"])
+                chunk.unit = unit
             chunk.kwh, chunk.billed_us, chunk.machine_kw = (
                 float(record[name]) if is_amount(record.get(name)) else None
                 for name in ("kwh", "billed_us", "kw")
             )
         case "aggregated":
-            results = _results(record, chunk)[chunk.known_circuits :]
+            results = _parse_results(record, chunk)[chunk.known_circuits :]
             chunk.aggregations[str(record["aggregation"])] = [r for r in results if r is not None]
         case "shots":
-            n_qubits, counts = chunk.setup.n_qubits, chunk.setup.shot_counts
+            n_qubits = chunk.setup.n_qubits
+            counts = chunk.setup.shot_counts
             chunk.shots = [
-                None if r is None else parse_shots(each, n_qubits, counts, r)
-                for each, r in _beside_results(record, "shots", chunk)
+                None if r is None else parse_shots(shots_payload, n_qubits, counts, r)
+                for shots_payload, r in _pair_with_results(record, "shots", chunk)
             ]
         case "variants":
             variants = [
-                None if r is None else [parse_variant(v, chunk.setup.n_qubits) for v in each]
-                for each, r in _beside_results(record, "variants", chunk)
+                None
+                if r is None
+                else [parse_variant(v, chunk.setup.n_qubits) for v in variant_payloads]
+                for variant_payloads, r in _pair_with_results(record, "variants", chunk)
             ]
-            if any(each is not None and len(each) < 2 for each in variants):
+            if any(
+                circuit_variants is not None and len(circuit_variants) < 2
+                for circuit_variants in variants
+            ):
                 raise ValueError("a circuit has one variant, expected several")
             chunk.variants = variants
         case _:
@@ -99,11 +115,11 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
 
 
 def json_hash(value: Any) -> str:
-    """Return the hash of a field of `HASHED`, as JSON."""
+    """Return the hash of a field of `HASHED_FIELDS`, as JSON."""
     return sha256(json.dumps(value).encode()).hexdigest()
 
 
-def _planned(record: Mapping[str, Any]) -> Chunk:
+def _parse_planned_chunk(record: Mapping[str, Any]) -> Chunk:
     if record["format"] != FORMAT:
         raise ValueError(f"format {record['format']}, expected {FORMAT}")
     setup = Setup(**record["setup"])
@@ -129,12 +145,12 @@ def _planned(record: Mapping[str, Any]) -> Chunk:
         unit=_optional_text(record, "price_unit"),
         checked=record["checked"],
         known_price=record.get("known_price") or 0.0,
-        one_qubit_gates=_number(record.get("one_qubit_gates")),
-        two_qubit_gates=_number(record.get("two_qubit_gates")),
+        one_qubit_gates=_optional_count(record.get("one_qubit_gates")),
+        two_qubit_gates=_optional_count(record.get("two_qubit_gates")),
     )
 
 
-def _results(record: Mapping[str, Any], chunk: Chunk) -> list[Probabilities | None]:
+def _parse_results(record: Mapping[str, Any], chunk: Chunk) -> list[Probabilities | None]:
     """Return the results in the job's order. That of a known answer comes first."""
     results = record["results"]
     if len(results) != chunk.circuits:
@@ -145,24 +161,25 @@ def _results(record: Mapping[str, Any], chunk: Chunk) -> list[Probabilities | No
     return [None if r is None else parse_probabilities(r, chunk.setup.n_qubits) for r in results]
 
 
-def _beside_results(
+def _pair_with_results(
     record: Mapping[str, Any], name: str, chunk: Chunk
 ) -> Iterator[tuple[Any, Probabilities | None]]:
     """Return a record's field ``name`` of each circuit beside its result; both are None for a circuit without one."""
-    found, results = record[name], chunk.results or []
+    payloads = record[name]
+    results = chunk.results or []
     _check_hash(record, name)
-    if [each is None for each in found] != [result is None for result in results]:
+    if [payload is None for payload in payloads] != [result is None for result in results]:
         raise ValueError(
-            f"{name} of {len(found)} circuits, expected those of {len(results)} results"
+            f"{name} of {len(payloads)} circuits, expected those of {len(results)} results"
         )
-    return zip(found, results, strict=True)
+    return zip(payloads, results, strict=True)
 
 
-def _number(value: Any) -> int | None:
+def _optional_count(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _text(record: Mapping[str, Any], name: str, label: str = "") -> str:
+def _required_text(record: Mapping[str, Any], name: str, label: str = "") -> str:
     text = record[name]
     if not isinstance(text, str) or not text:
         raise ValueError(f"{label or name} is {text!r}, expected a text")
@@ -170,7 +187,7 @@ def _text(record: Mapping[str, Any], name: str, label: str = "") -> str:
 
 
 def _optional_text(record: Mapping[str, Any], name: str) -> str | None:
-    return None if record.get(name) is None else _text(record, name)
+    return None if record.get(name) is None else _required_text(record, name)
 
 
 def _check_hash(record: Mapping[str, Any], name: str) -> None:
@@ -198,19 +215,19 @@ class Identity:
     def save(self) -> None:
         """Write a newly chosen name, before anything is sent under it."""
         if self._unsaved is not None:
-            self._write(self.path, self._unsaved)
+            self._write_file(self.path, self._unsaved)
             self._unsaved = None
 
     @property
     def id(self) -> str:
         """Return the ledger's name."""
-        return str((self._unsaved or self._read(self.path, "id", str))["id"])
+        return str((self._unsaved or self._read_file(self.path, "id", str))["id"])
 
     @property
     def created_at(self) -> float | None:
         """Return the server's time before the ledger's first job, in seconds since 1970, or None if unknown."""
         kind = int | float | None
-        at = (self._unsaved or self._read(self.path, "created_at", kind))["created_at"]
+        at = (self._unsaved or self._read_file(self.path, "created_at", kind))["created_at"]
         return None if at is None else float(at)
 
     def set_created_at(self, server_time: float) -> None:
@@ -219,20 +236,20 @@ class Identity:
         if self._unsaved is not None:
             self._unsaved = content
         else:
-            self._write(self.path, content)
+            self._write_file(self.path, content)
 
     def jobs(self) -> int:
         """Return the number of accepted jobs that the ledger has held, or 0 if none was counted."""
         if not self.count_path.exists():
             return 0
-        return int(self._read(self.count_path, "jobs", int)["jobs"])
+        return int(self._read_file(self.count_path, "jobs", int)["jobs"])
 
-    def count(self, jobs: int, *, lower: bool = False) -> None:
+    def record_count(self, jobs: int, *, lower: bool = False) -> None:
         """Record the number of accepted jobs, if it is higher than before or may be ``lower``."""
         if jobs > self.jobs() or lower:
-            self._write(self.count_path, {"jobs": jobs})
+            self._write_file(self.count_path, {"jobs": jobs})
 
-    def _read(self, path: Path, key: str, kind: Any) -> dict[str, Any]:
+    def _read_file(self, path: Path, key: str, kind: Any) -> dict[str, Any]:
         """Return the content of one of the files, whose ``key`` is of a ``kind``."""
         try:
             content: dict[str, Any] = json.loads(read_small(path))
@@ -241,14 +258,14 @@ class Identity:
                 raise TypeError(f"{key} is {value!r}")
             if isinstance(value, int | float) and not is_amount(value):
                 raise ValueError(f"{key} is {str(value)[:40]}")
-        except (OSError, *MALFORMED) as error:
+        except (OSError, *PARSE_ERRORS) as error:
             raise LedgerError(
                 f"{path} cannot be read: {type(error).__name__}: {error}. Nothing was sent. It belongs to the ledger "
                 "in this folder: restore it, or start another ledger in another folder (which pays anew)."
             ) from None
         return content
 
-    def _write(self, path: Path, content: dict[str, Any]) -> None:
+    def _write_file(self, path: Path, content: dict[str, Any]) -> None:
         try:
             write_bytes(path, json.dumps(content).encode(), path.with_name(path.name + ".new"))
             sync_folder(path.parent)  # or raise: without it a power cut could lose the name
@@ -261,4 +278,4 @@ class Identity:
 def read_small(path: Path) -> str:
     """Read the text of a regular file of at most some kilobytes; OSError or ValueError if that is not possible."""
     with open_regular(path) as file:
-        return file.read(_MOST_BYTES).decode("utf-8")
+        return file.read(_MAX_FILE_BYTES).decode("utf-8")

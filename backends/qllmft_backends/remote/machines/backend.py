@@ -24,16 +24,21 @@ from qllmft_backends.protocol import (
     Ints,
     Operators,
 )
-from qllmft_backends.remote.batch import CircuitBatch, known_circuit
+from qllmft_backends.remote.batch import CircuitBatch, known_answer_circuit
 from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.jobs import Jobs, JobsBackend
 from qllmft_backends.remote.ledger.chunk import PROVIDERS_URL, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
-from qllmft_backends.remote.machines.compiled import Compiled, compile_circuit
+from qllmft_backends.remote.machines.compiled import CompiledCircuit, compile_circuit
 from qllmft_backends.remote.machines.options import QiskitOptions
-from qllmft_backends.remote.machines.providers import PROVIDERS, Machine, machine_of, open_machine
-from qllmft_backends.remote.machines.route import ENDED_BADLY, MachineRoute, check_names, status_of
+from qllmft_backends.remote.machines.providers import PROVIDERS, Machine, open_machine, wrap_machine
+from qllmft_backends.remote.machines.route import (
+    FAILED_STATUSES,
+    MachineRoute,
+    check_names,
+    job_status,
+)
 from qllmft_backends.remote.route import Route
 from qllmft_backends.requests import check_values, request_seed
 
@@ -41,7 +46,9 @@ if TYPE_CHECKING:
     from qllmft_backends.aer.machine_errors import MachineErrors
 
 
-_OBJECTS: dict[Path, object] = {}  # of Python, by the folder of the ledger that they had first
+_OBJECT_BY_LEDGER: dict[
+    Path, object
+] = {}  # of Python, by the folder of the ledger that they had first
 
 
 class QiskitBackend(JobsBackend):
@@ -64,21 +71,28 @@ class QiskitBackend(JobsBackend):
                 )
             self._machine = open_machine(self.options)
         else:
-            own = self.options
-            if own.provider not in ("object", "generic") or own.machine is not None:
+            object_options = self.options
+            if (
+                object_options.provider not in ("object", "generic")
+                or object_options.machine is not None
+            ):
                 raise BackendError(
                     "got an object beside the options provider or machine; omit them."
                 )
-            self.options = own.model_copy(update={"provider": "object"})
-            self._machine = machine_of(backend, local=own.local, name=own.object_name)
-        self.jobs = jobs_of(self._machine, self.options)
+            self.options = object_options.model_copy(update={"provider": "object"})
+            self._machine = wrap_machine(
+                backend, local=object_options.local, name=object_options.object_name
+            )
+        self.jobs = open_jobs(self._machine, self.options)
         if self.jobs is None or backend is None:
             return
-        folder, machine = self.jobs.ledger.folder, self._machine
-        first = _OBJECTS.setdefault(folder.resolve(), machine.thing)
-        if first is not machine.thing and self.options.object_name is None:
+        folder = self.jobs.ledger.folder
+        machine = self._machine
+        first_object = _OBJECT_BY_LEDGER.setdefault(folder.resolve(), machine.qiskit_object)
+        if first_object is not machine.qiskit_object and self.options.object_name is None:
             raise BackendError(
-                f"another object of the class {type(first).__name__} named {machine.name!r} has the ledger {folder} in "
+                f"another object of the class {type(first_object).__name__} named {machine.name!r} has the ledger "
+                f"{folder} in "
                 "this process, and nothing shows whether both are the same machine: each would get the other's "
                 "results. Give each a name of its own, create('qiskit', {'object_name': ...}, backend=...); or "
                 f"{machine.name!r}, if they are the same."
@@ -96,7 +110,8 @@ class QiskitBackend(JobsBackend):
     @property
     def capabilities(self) -> Capabilities:
         """Return the machine's limits. Shots are always measured."""
-        target, remote = self._machine.target, self._machine.remote
+        target = self._machine.target
+        remote = self._machine.remote
         return Capabilities(
             shots=True,
             noisy=True,
@@ -116,7 +131,7 @@ class QiskitBackend(JobsBackend):
         """Return the provider and the name of the machine."""
         return self._machine.address
 
-    def compiled(self, circuit: QuantumCircuit) -> Compiled:
+    def compile_for_machine(self, circuit: QuantumCircuit) -> CompiledCircuit:
         """Return a circuit as it is sent, with free parameters."""
         return compile_circuit(circuit, self._machine.target, self.options)
 
@@ -133,10 +148,16 @@ class QiskitBackend(JobsBackend):
             raise BackendError(
                 f"{self._machine.name} has no target, so the errors of its gates are unknown. Give its backend."
             )
-        found = self.compiled(circuit)
-        properties = getattr(self._machine.thing, "properties", None)  # of IBM's machines
-        stated = properties() if properties else None
-        return MachineErrors.of_target(found.circuit, found.columns, found.measured, target, stated)
+        compiled_circuit = self.compile_for_machine(circuit)
+        properties = getattr(self._machine.qiskit_object, "properties", None)  # of IBM's machines
+        stated_properties = properties() if properties else None
+        return MachineErrors.from_target(
+            compiled_circuit.circuit,
+            compiled_circuit.columns,
+            compiled_circuit.measured,
+            target,
+            stated_properties,
+        )
 
     def expectations(
         self, circuit: QuantumCircuit, values: Floats, observables: Operators
@@ -144,12 +165,17 @@ class QiskitBackend(JobsBackend):
         """Return measured expectation values (see `Backend.expectations`)."""
         values = check_values(circuit, values)
         if self._machine.estimator is None:
-            sums = ZObservables.from_operators(observables, circuit.num_qubits)
-            return expectations(self._frequencies(circuit, values), self.options.shots, sums)
+            z_observables = ZObservables.from_operators(observables, circuit.num_qubits)
+            return expectations(
+                self._frequencies(circuit, values), self.options.shots, z_observables
+            )
         compiled = compile_circuit(circuit, self._machine.target, self.options, measure=False)
-        layout, precision = compiled.circuit.layout, 1 / sqrt(self.options.shots)
-        placed = observables if layout is None else [o.apply_layout(layout) for o in observables]
-        pub = (compiled.circuit, list(placed), values[:, np.newaxis, compiled.columns])
+        layout = compiled.circuit.layout
+        precision = 1 / sqrt(self.options.shots)
+        placed_observables = (
+            observables if layout is None else [o.apply_layout(layout) for o in observables]
+        )
+        pub = (compiled.circuit, list(placed_observables), values[:, np.newaxis, compiled.columns])
         data = self._machine.estimator.run([pub], precision=precision).result()[0].data
         shape = (len(values), len(observables))
         errors = np.asarray(data.stds, np.float64).reshape(shape)
@@ -184,9 +210,11 @@ class QiskitBackend(JobsBackend):
             return self.with_options(self.options.model_copy(update={"shots": shots})).outcomes(
                 circuit, values, shots, rng
             )
-        found = self._frequencies(circuit, check_values(circuit, values))
-        drawn = [single_shots(frequencies, shots, rng, exact=False) for frequencies in found]
-        return np.array(drawn, np.int64).reshape(len(values), shots)
+        frequencies_by_row = self._frequencies(circuit, check_values(circuit, values))
+        outcomes_by_row = [
+            single_shots(frequencies, shots, rng, exact=False) for frequencies in frequencies_by_row
+        ]
+        return np.array(outcomes_by_row, np.int64).reshape(len(values), shots)
 
     def gradient(self) -> BaseEstimatorGradient:
         """Return gradients by the parameter-shift rule, of a machine in this process only."""
@@ -210,27 +238,27 @@ class QiskitBackend(JobsBackend):
                 f"got {options.shots} shots, expected {self.options.shots}, the option shots of {self._machine.name}: "
                 "each shot has a price. Set the option to the number that you want."
             )
-        changed = copy(self)
-        changed.options = options
-        return changed
+        changed_backend = copy(self)
+        changed_backend.options = options
+        return changed_backend
 
     @property
     def fewest_shots(self) -> int:
         """Return the machine's lower limit on the shots of a circuit."""
         return self._machine.fewest_shots
 
-    def calibrating(self, circuit: QuantumCircuit) -> QiskitBackend:
+    def for_calibration(self, circuit: QuantumCircuit) -> QiskitBackend:
         """Return this machine with the qubits that it measures for ``circuit``, to measure their readout errors."""
         if self._machine.runner is None:
             raise BackendError(
                 "an estimator gives no counts to correct. Give its backend, or a sampler."
             )
-        changed = copy(self)
+        changed_backend = copy(self)
         if self._machine.target is not None:
-            changed.options = self.options.model_copy(
-                update={"layout": self.compiled(circuit).measured}
+            changed_backend.options = self.options.model_copy(
+                update={"layout": self.compile_for_machine(circuit).measured}
             )
-        return changed
+        return changed_backend
 
     def estimate(
         self, circuit: QuantumCircuit, values: Floats, *, offline: bool = False
@@ -241,16 +269,19 @@ class QiskitBackend(JobsBackend):
             with self.jobs.reading():
                 batch = self._batch(circuit, values)
                 return self.jobs.estimate(batch, self.jobs.route.price)
-        count, gates = len(check_values(circuit, values)), str(self.compiled(circuit))
-        shots, unit = self.options.shots, self.options.price_unit
+        count = len(check_values(circuit, values))
+        gates = str(self.compile_for_machine(circuit))
+        shots = self.options.shots
+        unit = self.options.price_unit
         return CostEstimate(
             self._machine.name, count, 0, 1, shots, gates, price_each=0.0, unit=unit
         )
 
     def _batch(self, circuit: QuantumCircuit, values: Floats) -> CircuitBatch:
         assert self.jobs is not None
-        target, n_qubits = self._machine.target, circuit.num_qubits
-        compiled = self.compiled(circuit)
+        target = self._machine.target
+        n_qubits = circuit.num_qubits
+        compiled = self.compile_for_machine(circuit)
         setup = Setup(
             url=PROVIDERS_URL,
             backend=self._machine.address,
@@ -261,7 +292,7 @@ class QiskitBackend(JobsBackend):
         )
         # the circuit with a known answer is on the qubits that the others measure
         layout = {"layout": None if target is None else compiled.measured}
-        beside = self.options.model_copy(update=layout)
+        known_answer_options = self.options.model_copy(update=layout)
         batch = CircuitBatch(
             compiled,
             check_values(circuit, values),
@@ -269,8 +300,10 @@ class QiskitBackend(JobsBackend):
             self._machine.name,
             self.options.circuits_per_job,
             self._machine.max_circuits,
-            known=cache(
-                lambda state: compile_circuit(known_circuit(n_qubits, state), target, beside)
+            known_answer_template=cache(
+                lambda state: compile_circuit(
+                    known_answer_circuit(n_qubits, state), target, known_answer_options
+                )
             ),
         )
         self.jobs.find(batch)
@@ -281,25 +314,33 @@ class QiskitBackend(JobsBackend):
         if len(values) == 0:
             return []
         if self.jobs is not None:
-            return self._measured(circuit, values)[1]
-        compiled, runner, shots = self.compiled(circuit), self._machine.runner, self.options.shots
+            return self._run_circuits(circuit, values)[1]
+        compiled = self.compile_for_machine(circuit)
+        runner = self._machine.runner
+        shots = self.options.shots
         assert runner is not None
         seed = self.options.seed + self.options.repetition  # which each round changes
         seed = request_seed(seed, circuit, values) % 2**31
         names = [f"{circuit.name}-{b}" for b in range(len(values))]
         job = runner.start(compiled.bind(values, names), shots, seed, "")
-        measured = runner.measured(job, len(names))
+        named_counts = runner.fetch_counts(job, len(names))
         if self.options.compare_names:
-            check_names(measured, [names], self._machine.name)
-        counts, status = [each.counts for each in measured], status_of(job)
-        if status in ENDED_BADLY or any(sum(each.values()) != shots for each in counts):
+            check_names(named_counts, [names], self._machine.name)
+        counts = [measurement.counts for measurement in named_counts]
+        status = job_status(job)
+        if status in FAILED_STATUSES or any(
+            sum(circuit_counts.values()) != shots for circuit_counts in counts
+        ):
             raise BackendError(
                 f"{self._machine.name} did not finish circuit {circuit.name!r}: its status is {status}."
             )
-        return [{state: number / shots for state, number in each.items()} for each in counts]
+        return [
+            {state: number / shots for state, number in circuit_counts.items()}
+            for circuit_counts in counts
+        ]
 
 
-def jobs_of(machine: Machine, options: QiskitOptions) -> Jobs | None:
+def open_jobs(machine: Machine, options: QiskitOptions) -> Jobs | None:
     """Return the jobs of a machine in a ledger of its own, or None if nothing leaves this process."""
     runner = machine.runner
     if not machine.remote or runner is None:
@@ -308,7 +349,7 @@ def jobs_of(machine: Machine, options: QiskitOptions) -> Jobs | None:
     return Jobs(options, ledger, lambda: MachineRoute(options, machine.name, runner))
 
 
-def route_of(ledger: Ledger, chunk: Chunk) -> Route:
+def open_route(ledger: Ledger, chunk: Chunk) -> Route:
     """Return the route to the machine that ``chunk`` was sent to.
 
     Raises:
@@ -324,7 +365,7 @@ def route_of(ledger: Ledger, chunk: Chunk) -> Route:
     options = QiskitOptions.model_validate(
         {"provider": provider, "machine": machine, "ledger": ledger.folder.parent}
     )
-    jobs = jobs_of(open_machine(options), options)
+    jobs = open_jobs(open_machine(options), options)
     if jobs is None:
         raise BackendError(f"{address} has no jobs to read.")
     if jobs.ledger.folder != ledger.folder:

@@ -18,11 +18,11 @@ from qllmft_backends.errors import BackendError, MissingExtraError, UnsupportedG
 from qllmft_backends.protocol import Floats, Ints
 from qllmft_backends.remote.batch import Template, check_unmeasured
 from qllmft_backends.remote.machines.options import QiskitOptions
-from qllmft_backends.requests import spelled_out
+from qllmft_backends.requests import inline_misnamed_gates
 
 
 @dataclass(frozen=True)
-class Compiled(Template):
+class CompiledCircuit(Template):
     """Circuit for a machine, with the machine's gates on its qubits; an estimator's is not measured.
 
     Attributes:
@@ -50,7 +50,7 @@ class Compiled(Template):
 
 def compile_circuit(
     circuit: QuantumCircuit, target: Target | None, options: QiskitOptions, *, measure: bool = True
-) -> Compiled:
+) -> CompiledCircuit:
     """Measure every qubit, and compile to a machine.
 
     Args:
@@ -63,51 +63,61 @@ def compile_circuit(
         BackendError: if the circuit does not fit the machine, or the compiled one measures other qubits.
         UnsupportedGateError: if the gates cannot be expressed by the machine's.
     """
-    level, layout, seed = options.optimization_level, options.layout, options.seed
+    level = options.optimization_level
+    layout = options.layout
+    seed = options.seed
     ionq_gates = options.native == "ionq"
     check_unmeasured(circuit)
-    _check_fit(circuit, target, layout)
-    found = spelled_out(circuit)
+    _check_width(circuit, target, layout)
+    compiled_circuit = inline_misnamed_gates(circuit)
     if measure:
-        found = found.measure_all(inplace=False)
+        compiled_circuit = compiled_circuit.measure_all(inplace=False)
     if target is not None:
         target = ionq_target(target) if ionq_gates else target
-        initial = None if layout is None else list(layout)
+        initial_layout = None if layout is None else list(layout)
         manager = generate_preset_pass_manager(
-            level, target=target, initial_layout=initial, seed_transpiler=seed
+            level, target=target, initial_layout=initial_layout, seed_transpiler=seed
         )
         try:
-            found = manager.run(found)
+            compiled_circuit = manager.run(compiled_circuit)
         except QiskitError as error:
             raise UnsupportedGateError(
                 f"circuit {circuit.name!r} cannot be compiled to the machine: {error}"
             ) from error
-    found = _without_labels(found)
-    measures = [i for i in found.data if i.operation.name == "measure"]
-    places = sorted(
-        (found.find_bit(i.clbits[0]).index, found.find_bit(i.qubits[0]).index) for i in measures
+    compiled_circuit = _without_labels(compiled_circuit)
+    measures = [i for i in compiled_circuit.data if i.operation.name == "measure"]
+    measured_places = sorted(
+        (compiled_circuit.find_bit(i.clbits[0]).index, compiled_circuit.find_bit(i.qubits[0]).index)
+        for i in measures
     )
-    bits, width = [bit for bit, _ in places], _width(target)
+    bits = [bit for bit, _ in measured_places]
+    width = _width(target)
     n_bits = circuit.num_qubits if measure else 0
-    if found.num_qubits > width or bits != list(range(n_bits)):
+    if compiled_circuit.num_qubits > width or bits != list(range(n_bits)):
         raise BackendError(
-            f"the compiled circuit has {found.num_qubits} qubits and measures the bits {bits}; expected at "
+            f"the compiled circuit has {compiled_circuit.num_qubits} qubits and measures the bits {bits}; expected at "
             f"most {width:g} qubits, and each of {n_bits} bits once. Nothing was sent. Choose another "
             "optimization_level or layout."
         )
-    order = {parameter: i for i, parameter in enumerate(circuit.parameters)}
-    gates = [i for i in found.data if i.operation.name not in ("barrier", "measure", "delay")]
-    content = repr((level, layout, seed, ionq_gates, _lines(found)))
-    used = {qubit for i in found.data if i.operation.name != "barrier" for qubit in i.qubits}
-    return Compiled(
-        circuit=found,
-        columns=np.array([order[parameter] for parameter in found.parameters], np.int64),
+    parameter_indices = {parameter: i for i, parameter in enumerate(circuit.parameters)}
+    gates = [
+        i for i in compiled_circuit.data if i.operation.name not in ("barrier", "measure", "delay")
+    ]
+    content = repr((level, layout, seed, ionq_gates, _gate_lines(compiled_circuit)))
+    used_qubits = {
+        qubit for i in compiled_circuit.data if i.operation.name != "barrier" for qubit in i.qubits
+    }
+    return CompiledCircuit(
+        circuit=compiled_circuit,
+        columns=np.array(
+            [parameter_indices[parameter] for parameter in compiled_circuit.parameters], np.int64
+        ),
         sha256=sha256(content.encode()).hexdigest(),
-        qubits=len(used),
+        qubits=len(used_qubits),
         one_qubit_gates=sum(len(i.qubits) == 1 for i in gates),
         two_qubit_gates=sum(len(i.qubits) == 2 for i in gates),
-        depth=found.depth(),
-        measured=tuple(qubit for _, qubit in places),
+        depth=compiled_circuit.depth(),
+        measured=tuple(qubit for _, qubit in measured_places),
     )
 
 
@@ -116,7 +126,7 @@ def ionq_target(target: Target) -> Target:
     try:
         from qllmft_backends.remote.ionq.library import GPI2Gate, GPIGate, MSGate, add_equivalences
     except ModuleNotFoundError as error:
-        raise MissingExtraError.of("native='ionq'", error, "ionq") from error
+        raise MissingExtraError.from_import_error("native='ionq'", error, "ionq") from error
     add_equivalences()
     gates = [
         GPIGate(Parameter("φ")),
@@ -133,11 +143,12 @@ def ionq_target(target: Target) -> Target:
     return native
 
 
-def _check_fit(
+def _check_width(
     circuit: QuantumCircuit, target: Target | None, layout: tuple[int, ...] | None
 ) -> None:
     """Refuse a circuit that is wider than the machine, and a layout that does not fit both."""
-    n_qubits, width = circuit.num_qubits, _width(target)
+    n_qubits = circuit.num_qubits
+    width = _width(target)
     if n_qubits > width:
         raise BackendError(
             f"circuit {circuit.name!r} has {n_qubits} qubits and the machine has {width:g}. Nothing was sent. Use a "
@@ -153,20 +164,20 @@ def _check_fit(
 
 def _without_labels(circuit: QuantumCircuit) -> QuantumCircuit:
     """Return a circuit whose gates have names alone: by a label Aer finds no noise of the machine."""
-    found = circuit.copy()
-    for i, each in enumerate(circuit.data):
-        if isinstance(each.operation, Gate) and each.operation.label is not None:
-            gate = each.operation.to_mutable()
+    unlabelled_circuit = circuit.copy()
+    for i, instruction in enumerate(circuit.data):
+        if isinstance(instruction.operation, Gate) and instruction.operation.label is not None:
+            gate = instruction.operation.to_mutable()
             gate.label = None
-            found.data[i] = each.replace(operation=gate)
-    return found
+            unlabelled_circuit.data[i] = instruction.replace(operation=gate)
+    return unlabelled_circuit
 
 
 def _width(target: Target | None) -> float:
     return inf if target is None or target.num_qubits is None else target.num_qubits
 
 
-def _lines(circuit: QuantumCircuit) -> list[Any]:
+def _gate_lines(circuit: QuantumCircuit) -> list[Any]:
     lines = []
     for i in circuit.data:
         qubits = [circuit.find_bit(q).index for q in i.qubits]

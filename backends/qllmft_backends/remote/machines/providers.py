@@ -18,8 +18,8 @@ from qllmft_backends.remote.machines.options import QiskitOptions
 from qllmft_backends.remote.machines.route import BackendRunner, Runner, SamplerRunner
 from qllmft_backends.text import error_text
 
-_FAKE = "fake_montreal"  # 27 qubits; larger snapshots take Aer minutes
-_LOCAL = (  # beginnings of classes that run in this process
+_DEFAULT_FAKE_NAME = "fake_montreal"  # 27 qubits; larger snapshots take Aer minutes
+_LOCAL_CLASS_PREFIXES = (  # beginnings of classes that run in this process
     *("qiskit_aer.", "qllmft_backends.", "qiskit.providers.", "qiskit.primitives.statevector"),
     *(
         "qiskit_ibm_runtime.fake_provider.",
@@ -35,7 +35,7 @@ class Machine:
     Attributes:
         name: for people and the ledger.
         address: its provider and name, so that results of one machine never pass for those of another.
-        thing: object of Python that describes it, a `BackendV2` or a primitive.
+        qiskit_object: object of Python that describes it, a `BackendV2` or a primitive.
         runner: way to run circuits; None for an estimator.
         remote: circuits leave this machine.
         estimator: V2 estimator that computes expectation values itself; None otherwise.
@@ -43,7 +43,7 @@ class Machine:
 
     name: str
     address: str
-    thing: Any
+    qiskit_object: Any
     runner: Runner | None
     remote: bool = False
     estimator: BaseEstimatorV2 | None = None
@@ -51,18 +51,18 @@ class Machine:
     @property
     def target(self) -> Target | None:
         """Return its gates and qubits; None if unknown, and circuits are then sent as they are."""
-        return getattr(self.thing, "target", None)
+        return getattr(self.qiskit_object, "target", None)
 
     @property
     def max_circuits(self) -> float:
         """Return its limit on the circuits of a job."""
-        limit = getattr(self.thing, "max_circuits", None)
+        limit = getattr(self.qiskit_object, "max_circuits", None)
         return limit if isinstance(limit, int) and limit > 0 else inf
 
     @property
     def fewest_shots(self) -> int:
         """Return the least shots of a circuit that a device of Amazon Braket states, 1 for others."""
-        service = self.thing
+        service = self.qiskit_object
         for name in ("_device", "properties", "service", "shotsRange"):
             service = getattr(service, name, None)
         return int(service[0]) if isinstance(service, tuple | list) and service else 1
@@ -99,7 +99,7 @@ def open_machine(options: QiskitOptions) -> Machine:
         return provider.open(options)
     except ModuleNotFoundError as error:
         user = f"provider {options.provider!r}"
-        raise MissingExtraError.of(user, error, provider.extra) from error
+        raise MissingExtraError.from_import_error(user, error, provider.extra) from error
     except BackendError:
         raise
     # a provider's own error: no account, no credentials, no such machine
@@ -110,37 +110,44 @@ def open_machine(options: QiskitOptions) -> Machine:
         ) from error
 
 
-def machine_of(thing: object, *, local: bool, name: str | None = None) -> Machine:
+def wrap_machine(qiskit_object: object, *, local: bool, name: str | None = None) -> Machine:
     """Return a machine of a `BackendV2` or of a V2 primitive. An unknown class is remote, unless ``local``.
 
     Its ``name`` is the object's own by default.
     """
-    primitive = isinstance(thing, BaseSamplerV2 | BaseEstimatorV2)
-    inner = getattr(thing, "_backend", thing) if primitive else thing
-    kind, inner_kind = (f"{type(t).__module__}.{type(t).__qualname__}" for t in (thing, inner))
-    remote = not (local or inner_kind.startswith(_LOCAL))
-    name = name or str(getattr(inner, "name", None) or type(inner).__name__)
-    address, estimator = f"object:{kind}:{name}", None
+    is_primitive = isinstance(qiskit_object, BaseSamplerV2 | BaseEstimatorV2)
+    inner_object = (
+        getattr(qiskit_object, "_backend", qiskit_object) if is_primitive else qiskit_object
+    )
+    class_name, inner_class_name = (
+        f"{type(instance).__module__}.{type(instance).__qualname__}"
+        for instance in (qiskit_object, inner_object)
+    )
+    remote = not (local or inner_class_name.startswith(_LOCAL_CLASS_PREFIXES))
+    name = name or str(getattr(inner_object, "name", None) or type(inner_object).__name__)
+    address = f"object:{class_name}:{name}"
+    estimator = None
     runner: Runner | None = None
-    if isinstance(thing, BaseEstimatorV2):
+    if isinstance(qiskit_object, BaseEstimatorV2):
         if remote:
             raise BackendError(
-                f"{kind} is a remote estimator, whose results have no counts to keep in the ledger. Give its backend, "
+                f"{class_name} is a remote estimator, whose results have no counts to keep in the ledger. Give its "
+                "backend, "
                 "or a sampler; or local=True if it runs in this process."
             )
-        estimator = thing
-    elif isinstance(thing, BaseSamplerV2):
-        runner = SamplerRunner(thing)
-    elif isinstance(thing, BackendV2):
-        runner = BackendRunner(thing)
+        estimator = qiskit_object
+    elif isinstance(qiskit_object, BaseSamplerV2):
+        runner = SamplerRunner(qiskit_object)
+    elif isinstance(qiskit_object, BackendV2):
+        runner = BackendRunner(qiskit_object)
     else:
         raise BackendError(
-            f"got {kind}; expected a BackendV2, a BaseSamplerV2 or a BaseEstimatorV2 of Qiskit."
+            f"got {class_name}; expected a BackendV2, a BaseSamplerV2 or a BaseEstimatorV2 of Qiskit."
         )
-    return Machine(name, address, inner, runner, remote, estimator)
+    return Machine(name, address, inner_object, runner, remote, estimator)
 
 
-def _in_aer(backend: BackendV2, provider: str) -> Machine:
+def _wrap_in_aer(backend: BackendV2, provider: str) -> Machine:
     from qiskit_aer import AerSimulator
 
     runner = BackendRunner(AerSimulator.from_backend(backend))
@@ -150,12 +157,12 @@ def _in_aer(backend: BackendV2, provider: str) -> Machine:
 def _generic(options: QiskitOptions) -> Machine:
     from qiskit.providers.fake_provider import GenericBackendV2
 
-    given = options.machine or "12"
-    if not given.isdecimal() or not 1 <= int(given) <= 40:
+    size_text = options.machine or "12"
+    if not size_text.isdecimal() or not 1 <= int(size_text) <= 40:
         raise BackendError(
-            f"machine is {given!r}; expected the number of qubits of a generic machine, 1 to 40."
+            f"machine is {size_text!r}; expected the number of qubits of a generic machine, 1 to 40."
         )
-    return _in_aer(GenericBackendV2(int(given), seed=0), "generic")
+    return _wrap_in_aer(GenericBackendV2(int(size_text), seed=0), "generic")
 
 
 def _fake_backend(options: QiskitOptions) -> BackendV2:
@@ -163,13 +170,15 @@ def _fake_backend(options: QiskitOptions) -> BackendV2:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about snapshots that no setting names
-        known = {backend.name: backend for backend in FakeProviderForBackendV2().backends()}
-    name = options.machine or _FAKE
-    if name not in known:
+        backends_by_name = {
+            backend.name: backend for backend in FakeProviderForBackendV2().backends()
+        }
+    name = options.machine or _DEFAULT_FAKE_NAME
+    if name not in backends_by_name:
         raise BackendError(
-            f"there is no snapshot {name!r}; qiskit-ibm-runtime has {', '.join(sorted(known))}."
+            f"there is no snapshot {name!r}; qiskit-ibm-runtime has {', '.join(sorted(backends_by_name))}."
         )
-    return known[name]
+    return backends_by_name[name]
 
 
 def _with_ibm_sampler(backend: BackendV2, provider: str, service: Any = None) -> Machine:
@@ -207,18 +216,24 @@ def _braket(options: QiskitOptions) -> Machine:
     from qiskit_braket_provider import BraketProvider
 
     backend = BraketProvider().get_backend(options.machine)  # by the credentials that boto3 finds
-    address, runner = f"braket:{backend.name}", BackendRunner(backend)
+    address = f"braket:{backend.name}"
+    runner = BackendRunner(backend)
     return Machine(backend.name, address, backend, runner, remote=True)
 
 
-_IBM, _BRAKET = ("ibm", "qiskit_ibm_runtime"), ("braket", "qiskit_braket_provider")
+_IBM_EXTRA_AND_PACKAGE = ("ibm", "qiskit_ibm_runtime")
+_BRAKET_EXTRA_AND_PACKAGE = ("braket", "qiskit_braket_provider")
 PROVIDERS: dict[str, Provider] = {
     "generic": Provider(_generic, "aer", "qiskit_aer"),
-    "ibm-fake": Provider(lambda given: _with_ibm_sampler(_fake_backend(given), "ibm-fake"), *_IBM),
-    "aer-from-backend": Provider(
-        lambda given: _in_aer(_fake_backend(given), "aer-from-backend"), *_IBM
+    "ibm-fake": Provider(
+        lambda options: _with_ibm_sampler(_fake_backend(options), "ibm-fake"),
+        *_IBM_EXTRA_AND_PACKAGE,
     ),
-    "braket-local": Provider(_braket_local, *_BRAKET),
-    "ibm": Provider(_ibm, *_IBM, remote=True),
-    "braket": Provider(_braket, *_BRAKET, remote=True),
+    "aer-from-backend": Provider(
+        lambda options: _wrap_in_aer(_fake_backend(options), "aer-from-backend"),
+        *_IBM_EXTRA_AND_PACKAGE,
+    ),
+    "braket-local": Provider(_braket_local, *_BRAKET_EXTRA_AND_PACKAGE),
+    "ibm": Provider(_ibm, *_IBM_EXTRA_AND_PACKAGE, remote=True),
+    "braket": Provider(_braket, *_BRAKET_EXTRA_AND_PACKAGE, remote=True),
 }

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from qllmft_backends.errors import BackendError
 from qllmft_backends.remote.batch import Circuits, Template
-from qllmft_backends.remote.errors import MALFORMED, JobFailedError, RemoteTransientError
+from qllmft_backends.remote.errors import PARSE_ERRORS, JobFailedError, RemoteTransientError
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
@@ -20,14 +20,14 @@ from qllmft_backends.remote.silence import Silence
 from qllmft_backends.text import error_text
 
 T = TypeVar("T")
-_ENDED_WELL = ("DONE", "COMPLETED")
+_COMPLETED_STATUSES = ("DONE", "COMPLETED")
 Counts = dict[int, int]  # basis state (qubit 0 the least significant bit) -> number of shots
-_NAME = "name"  # of a circuit, in its metadata and in the header of its result
-ENDED_BADLY = ("ERROR", "CANCELLED", "FAILED")
+_NAME_FIELD = "name"  # of a circuit, in its metadata and in the header of its result
+FAILED_STATUSES = ("ERROR", "CANCELLED", "FAILED")
 
 
 @dataclass(frozen=True)
-class Measured:
+class NamedCounts:
     """Counts of one circuit, and its name in the machine's answer. None: the answer has no names."""
 
     name: str | None
@@ -55,23 +55,23 @@ class BackendRunner:
             tag: not sent.
         """
         del tag
-        seeded = hasattr(self._backend.options, "seed_simulator")
-        options = {"seed_simulator": seed} if seeded else {}
+        takes_seed = hasattr(self._backend.options, "seed_simulator")
+        options = {"seed_simulator": seed} if takes_seed else {}
         return self._backend.run(list(circuits), shots=shots, **options)
 
-    def measured(self, job: Any, circuits: int) -> list[Measured]:
+    def fetch_counts(self, job: Any, circuits: int) -> list[NamedCounts]:
         """Wait for a job and return the counts of its circuits."""
         result = job.result()
-        found = []
+        named_counts = []
         for i in range(circuits):
             counts = {
                 int(str(bits).replace(" ", ""), 2): int(number)
                 for bits, number in result.get_counts(i).items()
             }
-            circuits_of = getattr(result, "results", None)  # of Qiskit's own class of results
-            header = getattr(circuits_of[i], "header", None) if circuits_of else None
-            found.append(Measured(_name(header), counts))
-        return found
+            circuit_results = getattr(result, "results", None)  # of Qiskit's own class of results
+            header = getattr(circuit_results[i], "header", None) if circuit_results else None
+            named_counts.append(NamedCounts(_name(header), counts))
+        return named_counts
 
     def fetch(self, job_id: str) -> Any:
         """Return the job of an identity, in any process."""
@@ -89,7 +89,8 @@ class SamplerRunner:
     """`BaseSamplerV2.run`. With a service as IBM's, each job has one tag; without one, a simulator gets the seed."""
 
     def __init__(self, sampler: Any, service: Any = None) -> None:
-        self._sampler, self._service = sampler, service
+        self._sampler = sampler
+        self._service = service
         self.searches = service is not None
 
     def start(self, circuits: Circuits, shots: int, seed: int, tag: str) -> Any:
@@ -100,17 +101,17 @@ class SamplerRunner:
         elif hasattr(simulator, "seed_simulator"):
             simulator.seed_simulator = seed
         for circuit in circuits:
-            circuit.metadata = {**(circuit.metadata or {}), _NAME: circuit.name}
+            circuit.metadata = {**(circuit.metadata or {}), _NAME_FIELD: circuit.name}
         return self._sampler.run([(circuit,) for circuit in circuits], shots=shots)
 
-    def measured(self, job: Any, circuits: int) -> list[Measured]:
+    def fetch_counts(self, job: Any, circuits: int) -> list[NamedCounts]:
         """Wait for a job and return the counts of its circuits."""
         result = job.result()
         if len(result) != circuits:
             raise JobFailedError(f"the sampler answered {len(result)} of {circuits} circuits.")
         names = [_name((pub.metadata or {}).get("circuit_metadata")) for pub in result]
         counts = [dict(pub.data.meas.get_int_counts()) for pub in result]
-        return [Measured(*pair) for pair in zip(names, counts, strict=True)]
+        return [NamedCounts(*pair) for pair in zip(names, counts, strict=True)]
 
     def fetch(self, job_id: str) -> Any:
         """Return the job of an identity, in any process."""
@@ -130,18 +131,24 @@ Runner = BackendRunner | SamplerRunner
 
 
 def check_names(
-    measured: Sequence[Measured], expected: Sequence[Sequence[str]], label: str
+    named_counts: Sequence[NamedCounts], expected: Sequence[Sequence[str]], label: str
 ) -> None:
     """Raise `JobFailedError` unless the names in an answer are those of one of the lists ``expected``."""
-    found = [each.name for each in measured]
+    answered_names = [measurement.name for measurement in named_counts]
     if any(
-        all(name in (None, own) for name, own in zip(found, names, strict=True))
+        all(
+            name in (None, answered_name)
+            for name, answered_name in zip(answered_names, names, strict=True)
+        )
         for names in expected
     ):
         return
-    first = next(i for i, name in enumerate(found) if name not in (None, expected[0][i]))
+    first_wrong = next(
+        i for i, name in enumerate(answered_names) if name not in (None, expected[0][i])
+    )
     raise JobFailedError(
-        f"{label} answered circuits named {found[first]!r} ..., expected {expected[0][first]!r} ...: results of other "
+        f"{label} answered circuits named {answered_names[first_wrong]!r} ..., expected "
+        f"{expected[0][first_wrong]!r} ...: results of other "
         "circuits, or in another order. They are not used. Ask the provider; if it renames circuits, "
         "compare_names=false reads them as they are."
     )
@@ -149,11 +156,13 @@ def check_names(
 
 def _name(source: Any) -> str | None:
     """Return the name in a header or in metadata, or None if there is none."""
-    name = source.get(_NAME) if isinstance(source, dict) else getattr(source, _NAME, None)
+    name = (
+        source.get(_NAME_FIELD) if isinstance(source, dict) else getattr(source, _NAME_FIELD, None)
+    )
     return None if name is None else str(name)
 
 
-def status_of(job: Any) -> str:
+def job_status(job: Any) -> str:
     """Return the status of a job in capitals, such as ``DONE``."""
     status = job.status()
     return str(getattr(status, "name", status)).upper()
@@ -171,9 +180,11 @@ class MachineRoute(Route):
     waits: QiskitOptions
 
     def __init__(self, options: QiskitOptions, name: str, runner: Runner) -> None:
-        self.waits, self.name, self.runner = options, name, runner
+        self.waits = options
+        self.name = name
+        self.runner = runner
         self.resends_doubtful = options.retry_doubtful
-        self._started: dict[str, Any] = {}  # the provider's jobs, by id
+        self._jobs_by_id: dict[str, Any] = {}  # the provider's jobs, by id
 
     def index(self, ledger: Ledger) -> JobIndex:
         """Return the jobs by their tags, if the provider has such a search (see `Route`)."""
@@ -182,8 +193,11 @@ class MachineRoute(Route):
     def price(self, setup: Setup, template: Template) -> dict[str, Any]:
         """Return the price of the options."""
         del setup, template
-        each = self.waits.price_each
-        return {"price_each": each, "unit": None if each is None else self.waits.price_unit}
+        price_each = self.waits.price_each
+        return {
+            "price_each": price_each,
+            "unit": None if price_each is None else self.waits.price_unit,
+        }
 
     def post(
         self, circuits: Circuits, setup: Setup, token: str, ledger: str, session: str | None
@@ -204,45 +218,52 @@ class MachineRoute(Route):
         del ledger, session
         try:
             job = self.runner.start(circuits, setup.shots, self.waits.seed, token)
-            job_id = _id_of(job.job_id())
+            job_id = _check_job_id(job.job_id())
         except Exception as error:  # of a provider's package
             raise RemoteTransientError(f"{error_text(error)}.", ambiguous=True) from error
-        self._started[job_id] = job
+        self._jobs_by_id[job_id] = job
         return job_id
 
     def describe(self, job_id: str) -> RemoteJob:
         """Return a job (see `Route`)."""
         job = self._job(job_id)
-        status = self.asked("the status of a job", lambda: status_of(job))
-        completed, badly = status in _ENDED_WELL, status in ENDED_BADLY
-        reason = f"the provider says {status}" if badly else ""
-        return RemoteJob(status, completed or badly, completed, reason, None, job)
+        status = self.ask_provider("the status of a job", lambda: job_status(job))
+        completed = status in _COMPLETED_STATUSES
+        is_failed = status in FAILED_STATUSES
+        reason = f"the provider says {status}" if is_failed else ""
+        return RemoteJob(status, completed or is_failed, completed, reason, None, job)
 
-    def read(self, chunk: Chunk, job: RemoteJob) -> Sequence[Probabilities | None]:
+    def read_results(self, chunk: Chunk, job: RemoteJob) -> Sequence[Probabilities | None]:
         """Return the frequencies of a job's counts, or None for each circuit of a failed job."""
         if not job.completed:
             return [None] * chunk.circuits
-        found = self.asked(
-            "the results of a job", lambda: self.runner.measured(job.content, chunk.circuits)
+        named_counts = self.ask_provider(
+            "the results of a job", lambda: self.runner.fetch_counts(job.content, chunk.circuits)
         )
         if self.waits.compare_names:
             # an earlier version named them by the chunk
-            check_names(found, [chunk.names(t) for t in (*chunk.tokens, chunk.id)], chunk.label)
-        return [_frequencies(chunk, each.counts) for each in found]
+            check_names(
+                named_counts, [chunk.names(t) for t in (*chunk.tokens, chunk.id)], chunk.label
+            )
+        return [_frequencies(chunk, measurement.counts) for measurement in named_counts]
 
     def cancel(self, job_id: str) -> str:
         """Cancel a job, and return its status."""
         job = self._job(job_id)
-        self.asked("the cancellation of a job", lambda: job.cancel(), final=MALFORMED)
+        self.ask_provider("the cancellation of a job", lambda: job.cancel(), final=PARSE_ERRORS)
         return "canceled"
 
     def find(self, token: str) -> list[str]:
         """Return the ids of the jobs that carry a client token."""
         assert isinstance(self.runner, SamplerRunner)
         search = self.runner.find
-        return self.asked("a search by tags", lambda: list(map(_id_of, search(token))))
+        return self.ask_provider(
+            "a search by tags", lambda: list(map(_check_job_id, search(token)))
+        )
 
-    def asked(self, what: str, call: Callable[[], T], final: tuple[type[Exception], ...] = ()) -> T:
+    def ask_provider(
+        self, what: str, call: Callable[[], T], final: tuple[type[Exception], ...] = ()
+    ) -> T:
         """Return the provider's answer to a question that may be repeated.
 
         Args:
@@ -263,20 +284,24 @@ class MachineRoute(Route):
             except BackendError:
                 raise
             except Exception as error:  # of a provider's package
-                if isinstance(error, final) or pause > min(patience.left(), self.deadline.left()):
+                if isinstance(error, final) or pause > min(
+                    patience.seconds_left(), self.deadline.seconds_left()
+                ):
                     text = f"{self.name} did not answer {what}: {error_text(error).rstrip('.')}. Nothing is lost: the "
                     text += "job's id is in the ledger; run again later."
-                    if isinstance(error, MALFORMED):  # of this job alone
+                    if isinstance(error, PARSE_ERRORS):  # of this job alone
                         raise JobFailedError(text) from error
                     raise RemoteTransientError(text, transient=True) from error
-            silence.before_pause(pause, f"{self.name} does not answer {what}")
+            silence.warn_before_pause(pause, f"{self.name} does not answer {what}")
             time.sleep(pause)
             pause *= 2
 
     def _job(self, job_id: str) -> Any:
-        if job_id not in self._started:
-            self._started[job_id] = self.asked("a job's id", lambda: self.runner.fetch(job_id))
-        return self._started[job_id]
+        if job_id not in self._jobs_by_id:
+            self._jobs_by_id[job_id] = self.ask_provider(
+                "a job's id", lambda: self.runner.fetch(job_id)
+            )
+        return self._jobs_by_id[job_id]
 
 
 class TaggedJobs(JobIndex):
@@ -287,30 +312,30 @@ class TaggedJobs(JobIndex):
 
     def __init__(self, route: MachineRoute, ledger: Ledger) -> None:
         super().__init__(route, ledger)
-        self._found: dict[str, list[ListedJob]] = {}  # by token
+        self._jobs_by_token: dict[str, list[ListedJob]] = {}  # by token
 
     def refresh(self, *, complete: bool = False) -> None:
         """Forget the answers so far."""
         del complete
-        self._found.clear()
+        self._jobs_by_token.clear()
 
     def with_tokens(self, tokens: Iterable[str]) -> list[ListedJob]:
         """Return the jobs that carry one of ``tokens``."""
-        found = []
+        tagged_jobs = []
         for token in tokens:
-            if token not in self._found:
+            if token not in self._jobs_by_token:
                 ids = self.route.find(token)
-                self._found[token] = [ListedJob(job_id, token, None, "") for job_id in ids]
-            found += self._found[token]
-        return found
+                self._jobs_by_token[token] = [ListedJob(job_id, token, None, "") for job_id in ids]
+            tagged_jobs += self._jobs_by_token[token]
+        return tagged_jobs
 
-    def to_reconcile(self) -> list[Chunk]:
+    def chunks_to_reconcile(self) -> list[Chunk]:
         """Return the chunks that were sent more than once, or without an answer."""
         chunks = self.ledger.chunks.values()
-        return [c for c in chunks if c.attempts and (c.job_id is None or c.doubtful)]
+        return [c for c in chunks if c.attempts and (c.job_id is None or c.may_have_duplicate)]
 
 
-def _id_of(job_id: Any) -> str:
+def _check_job_id(job_id: Any) -> str:
     """Return a job's id, or raise ValueError if it is none."""
     if not isinstance(job_id, str) or not job_id:
         raise ValueError(f"the job's id is {job_id!r}, expected a text")
@@ -319,7 +344,8 @@ def _id_of(job_id: Any) -> str:
 
 def _frequencies(chunk: Chunk, counts: Counts) -> Probabilities:
     """Return the frequencies of one circuit's counts, or raise `JobFailedError`."""
-    setup, total = chunk.setup, sum(counts.values())
+    setup = chunk.setup
+    total = sum(counts.values())
     fits = all(0 <= s < 2**setup.n_qubits and number >= 0 for s, number in counts.items())
     if total != setup.shots or not fits:
         raise JobFailedError(

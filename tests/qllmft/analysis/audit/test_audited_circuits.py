@@ -13,7 +13,7 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 from qllmft import UserError
 from qllmft.analysis.audit import read_circuit, read_rows
 from qllmft.analysis.audit.circuit import expectations_of_states, trained_circuit
-from qllmft.analysis.least_bond import truncated
+from qllmft.analysis.least_bond import truncate_states
 from qllmft_circuits import head_circuit, to_qasm3
 
 ROWS = np.random.default_rng(0).uniform(-2, 2, (5, 3))
@@ -76,9 +76,9 @@ def test_truncation_is_that_of_dense_singular_values_and_exact_at_the_limit():
     random = np.random.default_rng(1)
     states = random.normal(size=(3, 16)) + 1j * random.normal(size=(3, 16))
     states /= np.linalg.norm(states, axis=1, keepdims=True)
-    assert truncated(states, 4) == pytest.approx(states, abs=1e-9)
+    assert truncate_states(states, 4) == pytest.approx(states, abs=1e-9)
     for bond in (1, 2, 3):
-        for state, found in zip(states, truncated(states, bond), strict=True):
+        for state, found in zip(states, truncate_states(states, bond), strict=True):
             rest, kept = state.reshape(1, -1), np.ones((1, 1))
             for cut in range(1, 4):
                 u, s, v = np.linalg.svd(rest.reshape(rest.shape[0] * 2, -1), full_matrices=False)

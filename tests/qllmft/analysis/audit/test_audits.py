@@ -16,7 +16,7 @@ from examples.audits.page import PAGE, page
 from examples.audits.teachers import base
 from qllmft import UserError
 from qllmft.analysis.audit import CHECKS
-from qllmft.analysis.audit.case import ALPHA, LinearReadout, fitted_readout, least_difference
+from qllmft.analysis.audit.case import ALPHA, LinearReadout, fit_readout, least_difference
 
 ROOT = Path(__file__).parents[4]
 FAST = ("training rows in the test", "a qubit of its own", "labels exchanged")
@@ -79,8 +79,8 @@ def test_a_fitted_readout_gives_the_labels_of_its_model():
     random = np.random.default_rng(0)
     values = random.normal(size=(90, 3))
     y = (values @ [[1.0, 0, -1], [0, 1, 1], [-1, 0, 1]]).argmax(axis=1)
-    assert (fitted_readout(values, y, 3, 0).labels(values) == y).mean() > 0.9
-    two = fitted_readout(values, (values[:, 0] > 0).astype(int), 2, 0)
+    assert (fit_readout(values, y, 3, 0).labels(values) == y).mean() > 0.9
+    two = fit_readout(values, (values[:, 0] > 0).astype(int), 2, 0)
     assert (two.labels(values) == (values[:, 0] > 0)).mean() > 0.95
 
 
