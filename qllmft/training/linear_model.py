@@ -157,9 +157,13 @@ def low_rank_solution(examples: Examples, solution: LinearSolution, rank: int) -
         rank: number of directions, fewer than outputs.
     """
     k, m = solution.weights.shape
-    outputs, sizes, axes = np.linalg.svd(solution.weights, full_matrices=False)
+    outputs, sizes, axes = np.linalg.svd(solution.weights.astype(np.float64), full_matrices=False)
     roots = np.sqrt(sizes[:rank])
-    start = [outputs[:, :rank] * roots, roots[:, None] * axes[:rank], solution.bias]
+    start = [
+        outputs[:, :rank] * roots,
+        roots[:, None] * axes[:rank],
+        solution.bias.astype(np.float64),
+    ]
     shapes = [(k, rank), (rank, m), (k,)]
     x = examples.x.double()
     task = examples.task

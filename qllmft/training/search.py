@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FOLDS = 5
 # texts above which one fold alone is held out: its thousand texts and more tell settings apart, and each fit takes long
 MAX_FOLDED_TEXTS = 5_000
+# texts times labels above which it is one fold too: a fit with 150 labels takes seconds
+MAX_FOLDED_OUTPUTS = 200_000
 # of C by the score that judges before the search goes on, of the head and of logistic regression beside it
 LOGISTIC_STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0)
 MAX_EXTRA_STRENGTHS = 4  # strengths beyond each end of a grid, at most
@@ -55,8 +57,9 @@ class Trial(NamedTuple):
 def split_rows(task: Task, y: NDArray[Any]) -> list[tuple[Rows, Rows]]:
     """Return rows to fit on and rows to hold out, for each fold of the training texts.
 
-    Each label has its share of the texts in every fold. More than `MAX_FOLDED_TEXTS` texts have one fold. There is
-    none if a label has fewer than two texts, or there are fewer than two texts.
+    Each label has its share of the texts in every fold. More than `MAX_FOLDED_TEXTS` texts have one fold, and so have
+    more than `MAX_FOLDED_OUTPUTS` for all labels together. There is none if a label has fewer than two texts, or there
+    are fewer than two texts.
 
     Args:
         task: meaning of ``y``.
@@ -78,7 +81,11 @@ def split_rows(task: Task, y: NDArray[Any]) -> list[tuple[Rows, Rows]]:
             count, shuffle=True, random_state=0
         )
         rows = list(splitter.split(y, y if task.one_label else None))
-    return rows[:1] if len(y) > MAX_FOLDED_TEXTS else rows
+    labels = y.shape[1] if task.several else 1
+    if task.one_label:
+        labels = len(np.unique(y))
+    is_large = len(y) > MAX_FOLDED_TEXTS or len(y) * labels > MAX_FOLDED_OUTPUTS
+    return rows[:1] if is_large else rows
 
 
 def deal_rows(y: NDArray[np.int64], count: int) -> Rows:

@@ -142,7 +142,12 @@ def test_amplitudes_have_the_masked_gradient_too():
     angles, draw = random_angles(circuit, 2), GaussianShots(30, seed=2)
     weights = rng.normal(size=(2, 8))
     _, tape = engine.forward(angles, loaded, shots=draw)
-    kept = marks(engine, tape).reshape(len(tape.costate_factors), 8, -1).transpose(0, 2, 1).reshape(-1, 8)[:2]
+    kept = (
+        marks(engine, tape)
+        .reshape(len(tape.costate_factors), 8, -1)
+        .transpose(0, 2, 1)
+        .reshape(-1, 8)[:2]
+    )
     _, got = engine.vjp(tape, weights, amplitudes=True)
     worth, step = kept * (weights @ signs(3)), 1e-6
     for i in range(6):

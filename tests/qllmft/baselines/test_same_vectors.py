@@ -59,7 +59,9 @@ def test_logistic_regression_sees_exactly_the_loaded_vectors(odd, k):
 
     classifier = build_classifier(config(**model).model, D, k)
     classifier.data_map.fit(train.x)
-    loaded = np.sqrt(2) * amplitudes(classifier.encoder.map_embeddings(test.x), "bias").numpy()[:, :AXES]
+    loaded = (
+        np.sqrt(2) * amplitudes(classifier.encoder.map_embeddings(test.x), "bias").numpy()[:, :AXES]
+    )
     # an axis has no sign
     np.testing.assert_allclose(abs(loaded), abs(unit(test.x.double().numpy())), atol=1e-5)
 

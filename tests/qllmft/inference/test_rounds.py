@@ -178,7 +178,9 @@ def test_a_machine_measures_all_rounds_on_the_same_qubits():
     circuits = request_for(classifier(WEIGHTS["errors add up"]), spread=1.2, samples=3)
     request = circuits.circuit, circuits.parameters, circuits.observables
     rounds = [backend.in_round(100, number) for number in (0, 1)]
-    assert len({each.compile_for_machine(circuits.circuit).sha256 for each in (backend, *rounds)}) == 1
+    assert (
+        len({each.compile_for_machine(circuits.circuit).sha256 for each in (backend, *rounds)}) == 1
+    )
     first, second = (each.expectations(*request).values for each in rounds)
     assert (first != second).any()
     np.testing.assert_allclose(first, second, atol=0.6)

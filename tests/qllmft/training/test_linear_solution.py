@@ -12,7 +12,12 @@ from qllmft.heads import build_classifier
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
 from qllmft.tasks.regression import HUBER_DELTA, ROBUST
 from qllmft.training import Examples, compute_logits, fit
-from qllmft.training.linear_model import FEW_TEXTS_PER_LABEL, FEW_TEXTS_STRENGTH, linear_solution
+from qllmft.training.linear_model import (
+    FEW_TEXTS_PER_LABEL,
+    FEW_TEXTS_STRENGTH,
+    linear_solution,
+    low_rank_solution,
+)
 from qllmft.training.linear_start import start_at_linear
 from qllmft.training.ridge import ridge_factor
 
@@ -139,6 +144,31 @@ def test_more_labels_than_qubits_keep_the_largest_directions():
     found = (compute_logits(net, data.x).argmax(dim=1) == data.y).double().mean()
     assert found > linear.score(x, data.y.numpy()) - 0.12
     assert found > 0.5
+
+
+def test_fewer_values_than_labels_start_at_a_model_trained_for_its_rank():
+    """Fifteen labels on six values: principal directions lose far more than a linear model of rank 6 does."""
+    random = np.random.default_rng(0)
+    axes = random.normal(size=(20, 15))
+    x = random.normal(size=(600, 20)).astype(np.float32)
+    data = Examples.from_arrays(x, (3 * x @ axes + random.gumbel(size=(600, 15))).argmax(axis=1))
+    full = linear_solution(data.task, x, data.y.numpy().astype(np.float64), None, 1.0)
+    low = low_rank_solution(data, full, 6)
+    assert np.linalg.matrix_rank(low.weights) == 6
+    outputs, sizes, directions = np.linalg.svd(full.weights, full_matrices=False)
+    principal = (outputs[:, :6] * sizes[:6]) @ directions[:6]
+
+    def right(weights):
+        return float(((x @ weights.T + low.bias).argmax(axis=1) == data.y.numpy()).mean())
+
+    assert right(low.weights) > right(principal) + 0.05
+    settings = {"model.n_qubits": 7, "model.n_encoders": 7, "train.ridge_c": 1.0}
+    small = {"model.encoder_qubits": 6, "model.encoder_layers": 20}
+    config = load_preset("sines").config(settings | small)
+    net = build_classifier(config.model, 20, 15, seed=0)
+    fit(net, data, data, config.train, 0)
+    found = (logits_of(net, data.x).argmax(dim=1) == data.y).double().mean()
+    assert found > right(low.weights) - 0.03
 
 
 def test_hubers_loss_is_quadratic_and_then_linear_with_that_gradient():

@@ -73,6 +73,8 @@ def test_each_label_has_its_share_of_texts_in_every_fold():
         (CLASSIFICATION, np.repeat([0, 1], [7, 1]), 0),
         (CLASSIFICATION, np.repeat([0, 1], [30, 20]), 5),
         (CLASSIFICATION, np.repeat([0, 1], [MAX_FOLDED_TEXTS, 1000]), 1),
+        (CLASSIFICATION, np.tile(np.arange(77), 17), 5),
+        (CLASSIFICATION, np.tile(np.arange(150), 17), 1),
         (MULTILABEL, np.eye(8, dtype=np.int64), 5),
         (REGRESSION, np.zeros((3, 1)), 3),
         (REGRESSION, np.zeros((1, 1)), 0),
