@@ -7,12 +7,14 @@ has one of its directions and the last layer has their lengths.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from qllmft.config import TrainConfig
@@ -195,15 +197,14 @@ def _load_solution(
     directions, readout = split_into_directions(
         solution.weights / slope, model.final.in_features, registers
     )
+    # a step of L-BFGS is so small that threads of BLAS take ten times its time; with one register they are left as they
+    # are, since results could differ in the last bit
+    with threadpool_limits(1, user_api="blas") if registers > 1 else nullcontext():
+        _fit_encoders(odd_map, directions)
     first = 0
-    for encoder, odd in zip(odd_map.encoders, odd_map.odd, strict=True):
+    for encoder in odd_map.encoders:
         last = first + len(encoder.engine.masks)
         target_directions = directions[first:last]
-        encoder.theta.copy_(
-            torch.from_numpy(
-                fit_encoder_angles(odd, encoder.theta.double().numpy(), target_directions)
-            )
-        )
         mean_product = float(np.sqrt(np.square(x @ target_directions.T).mean()))
         largest_product = float(np.abs(x @ target_directions.T).max())
         scale = (
@@ -218,6 +219,16 @@ def _load_solution(
         return
     model.final.weight.copy_(torch.from_numpy(readout))
     model.final.bias.copy_(torch.from_numpy(solution.bias))
+
+
+def _fit_encoders(odd_map: OddMap, directions: Floats) -> None:
+    """Fit the angles of each encoder until its rows are its directions (Q, m), in place."""
+    first = 0
+    for encoder, odd in zip(odd_map.encoders, odd_map.odd, strict=True):
+        last = first + len(encoder.engine.masks)
+        theta = fit_encoder_angles(odd, encoder.theta.double().numpy(), directions[first:last])
+        encoder.theta.copy_(torch.from_numpy(theta))
+        first = last
 
 
 def split_into_directions(
