@@ -43,7 +43,7 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
     def __init__(self, network: EstimatorQNN, backend: Backend, initial_weights: Tensor) -> None:
         first = initial_weights[: network.num_weights]
         super().__init__(network, initial_weights=first.numpy())
-        self.registers = len(initial_weights) // max(1, len(first))
+        self.registers = len(initial_weights) // len(first) if len(first) else 1
         self.weight.data = initial_weights.clone()  # in its own dtype
         self._has_input_gradients = bool(network.input_gradients)
         self._constants: dict[str, NDArray[np.float64]] = {}

@@ -64,7 +64,7 @@ def test_the_default_preset_takes_other_circuits_bodies_tasks_and_backends(setti
     assert (config.model.start, train.epochs, train.ridge, train.body_lr) == expected
 
 
-@pytest.mark.parametrize(("k", "qubits"), [(1, 7), (2, 7), (6, 7), (7, 8), (12, 13), (40, 13)])
+@pytest.mark.parametrize(("k", "qubits"), [(1, 7), (2, 7), (6, 7), (7, 8), (12, 13), (40, 48)])
 def test_the_default_preset_has_a_value_for_each_label(k, qubits):
     config = load_preset(DEFAULT_PRESET).config().model
     parts = describe(config, dimension=384, n_classes=k).parameters
