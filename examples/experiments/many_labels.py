@@ -24,13 +24,14 @@ from examples.experiments.common import Record, options, vectors
 from qllmft.heads import QuantumHead
 from qllmft.sklearn import QuantumHeadClassifier
 from qllmft.tasks import CLASSIFICATION
-from qllmft.training import Examples
-from qllmft.training.linear_model import (
+from qllmft.training import (
+    LOGISTIC_STRENGTHS,
+    Examples,
     choose_linear,
     linear_solution,
     low_rank_solution,
+    split_examples,
 )
-from qllmft.training.search import LOGISTIC_STRENGTHS, split_examples
 
 # packages of this project's extras, whose sub-packages are enough for 150 labels
 MORE = (

@@ -15,8 +15,13 @@ import numpy as np
 from examples.experiments.common import DOCS, by_keys, rows_of, table, write_page
 from examples.experiments.one_head import HEAD
 from examples.experiments.one_head_runs import LR
-from qllmft.tasks import TASK_OF_SCORE, MeanInterval, PairedDifference
-from qllmft.tasks.statistics import outcome, test_differences
+from qllmft.tasks import (
+    TASK_OF_SCORE,
+    MeanInterval,
+    PairedDifference,
+    outcome,
+    test_differences,
+)
 
 RESULTS = {"better": "better", "worse": "worse", "equal": "equivalent", "open": "inconclusive"}
 QUANTUM = "quantum head"

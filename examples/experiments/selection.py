@@ -32,7 +32,7 @@ from qllmft import load_preset
 from qllmft.baselines import TrainedHead, fit_without_circuit, make_baselines, to_latent
 from qllmft.config import RunConfig
 from qllmft.heads import build_classifier
-from qllmft.tasks.measure import with_minus
+from qllmft.tasks import with_minus
 from qllmft.training import Examples
 
 PER_LABEL = 80

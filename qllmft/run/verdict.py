@@ -136,8 +136,8 @@ class Verdict:
     @property
     def lines(self) -> list[str]:
         """Return the lines that apply, in their order."""
-        lines = (self.headline, self.result, self.limits, self.circuit, self.next_step)
-        return [line for line in lines if line]
+        sentences = (self.headline, self.result, self.limits, self.circuit)
+        return [*filter(None, sentences), *self.next_step.splitlines()]
 
     def as_dict(self, models: Sequence[ModelResult]) -> dict[str, Any]:
         """Return the lines by their names, and the rows of the table of comparisons of the models."""

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from qllmft.tasks.accuracy import Accuracy
-from qllmft.tasks.measure import ACCURACY, ScoreName, percent
+from qllmft.tasks.measure import ACCURACY, ScoreName, percent, with_minus
 from qllmft.tasks.multilabel import MULTILABEL
 from qllmft.tasks.regression import REGRESSION
 from qllmft.tasks.statistics import (
@@ -18,6 +18,8 @@ from qllmft.tasks.statistics import (
     PairedDifference,
     detectable_effect,
     holm,
+    outcome,
+    test_differences,
 )
 from qllmft.tasks.task import CLASSIFICATION, Task, TaskName
 
@@ -38,7 +40,10 @@ __all__ = [
     "detectable_effect",
     "holm",
     "infer_task",
+    "outcome",
     "percent",
+    "test_differences",
+    "with_minus",
 ]
 
 TASKS: Mapping[TaskName, Task] = {

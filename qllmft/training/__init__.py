@@ -23,11 +23,16 @@ if TYPE_CHECKING:
     from qllmft.training.examples import Scaling as Scaling
     from qllmft.training.examples import weigh_by_class as weigh_by_class
     from qllmft.training.examples import with_loss as with_loss
+    from qllmft.training.linear_model import choose_linear as choose_linear
+    from qllmft.training.linear_model import linear_solution as linear_solution
+    from qllmft.training.linear_model import low_rank_solution as low_rank_solution
     from qllmft.training.loop import EndToEnd as EndToEnd
     from qllmft.training.loop import fit as fit
     from qllmft.training.loop import fit_end_to_end as fit_end_to_end
     from qllmft.training.loop import one_torch_thread as one_torch_thread
     from qllmft.training.ridge import make_ridge_loss as make_ridge_loss
+    from qllmft.training.search import LOGISTIC_STRENGTHS as LOGISTIC_STRENGTHS
+    from qllmft.training.search import split_examples as split_examples
     from qllmft.training.step import open_step as open_step
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

@@ -44,7 +44,7 @@ def test_the_next_process_asks_for_the_job_of_an_earlier_call_before_it_sends(
     """The first process ends while the doubtful job is not yet accepted."""
     service = Service({0}, late_s=0.6)
     make = ibm(monkeypatch, tmp_path, service)
-    dies(monkeypatch, "send.settle", lambda: measured(make()))
+    dies(monkeypatch, "send.resolve_doubtful_chunk", lambda: measured(make()))
     assert service.accepted == {}
     measured(make(settle_s=3.0, circuits_per_job=4))
     assert service.paid()[0] == [1] * 12
@@ -64,7 +64,7 @@ def test_a_doubtful_job_is_not_counted_out_by_a_patience_below_the_lag(monkeypat
     """It was sent with more patience, or by an earlier version."""
     service = Service({0}, lag_s=0.5)
     make = ibm(monkeypatch, tmp_path, service)
-    dies(monkeypatch, "send.settle", lambda: measured(make()))
+    dies(monkeypatch, "send.resolve_doubtful_chunk", lambda: measured(make()))
     with pytest.raises(RemoteError, match=r"settle_s is 0\.05 s, expected 60 s or more"):
         measured(make(settle_s=0.05))
     time.sleep(0.5)

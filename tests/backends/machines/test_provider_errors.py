@@ -40,7 +40,7 @@ def asking(monkeypatch, tmp_path, prompt_lists):
     def prepared(question):
         service = Service({0} if question == "jobs" else ())
         make = ibm(monkeypatch, tmp_path, service)
-        place = "send.settle" if question == "jobs" else "jobs.collect"
+        place = "send.resolve_doubtful_chunk" if question == "jobs" else "jobs.collect"
         dies(monkeypatch, place, lambda: measured(make()))
         assert len(service.accepted) == 1
         return service, make

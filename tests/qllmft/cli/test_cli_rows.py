@@ -16,7 +16,7 @@ from qllmft.cli.main import main
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import texts_of_run
 from qllmft.run.lock import sole_use
-from qllmft.run.verdict import advice
+from qllmft.run.verdict import next_step
 
 TEXTS = ["a good and lovely film", "an awful , dull plot"]
 
@@ -87,14 +87,15 @@ def test_the_card_of_a_row_has_neither_epoch_nor_parts_of_the_head(run, cli, nam
 
 def test_training_ends_with_the_model_to_use(run, cli, tmp_path):
     output, _ = cli(*run.arguments(tmp_path / "again"))
-    record = qllmft.run.RunFolder(tmp_path / "again").read_result()
-    sentence, name = advice(record.models, [model.name for model in record.models])
-    last = output.splitlines()[-1]
-    if name:
-        assert last.startswith(sentence)
-        assert f"--model '{name}'" in last or f"--model {name}" in last
-    else:
-        assert "Use it: qllmft predict" in last
+    folder = qllmft.run.RunFolder(tmp_path / "again")
+    record = folder.read_result()
+    path = str(tmp_path / "again")
+    rows = [model.name for model in record.models]
+    step = next_step(record, folder.read_config(), path, rows)
+    assert step.startswith("Next: ")
+    for line in step.splitlines():
+        assert line in output.splitlines()
+    assert output.splitlines()[-1] == f"Predict: qllmft predict {path} 'your text'"
 
 
 def test_sets_of_labels_have_those_of_the_most_probable_ones(run, cli):

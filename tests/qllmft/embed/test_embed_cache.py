@@ -284,7 +284,7 @@ import os, signal, sys
 import qllmft.embed.embedder as module
 from qllmft.config import BodyConfig
 
-module.CHUNK = 4
+module.CHUNK_TEXTS = 4
 done = 0
 
 def progress(n):

@@ -55,10 +55,10 @@ def test_an_empty_folder_may_become_a_run_and_is_opened_again(folder, settings):
     folder.open_for(settings)  # an unfinished run goes on: nothing is lost
     assert folder.metrics() == [epoch(1)]
     assert {p.name for p in folder.path.iterdir()} == {".started", "config.toml", "metrics.jsonl"}
-    assert folder.started == "2026-01-02T03:04:05+00:00"
+    assert folder.start_time == "2026-01-02T03:04:05+00:00"
     folder.started_file.write_text("yesterday")
     with pytest.raises(UserError, match=r"\.started cannot be read: .* Delete it; the record is"):
-        _ = folder.started
+        _ = folder.start_time
 
 
 @pytest.mark.parametrize(
