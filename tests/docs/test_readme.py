@@ -31,16 +31,39 @@ def test_the_order_is_purpose_command_output_table_and_places_to_go():
     assert 1 <= first.partition("```")[0].count(".\n") <= 5
     assert first.index("```sh") < first.index("```text")
     assert not re.search(r"^\|", first, re.MULTILINE)
-    assert re.findall(r"^## (.*)$", README, re.MULTILINE)[:2] == ["Results", "Where to go"]
-    results = README.split("\n## ")[1]
+    sections = re.findall(r"^## (.*)$", README, re.MULTILINE)
+    assert sections == ["Install", "Results", "Speed", "Where to go"]
+    results = README.partition("\n## Results\n")[2].partition("\n## ")[0]
     assert len(re.findall(r"^\|-", results, re.MULTILINE)) == 1
-    assert "|" not in results.partition("\n")[2].partition("\n|")[0]
+    assert len(re.findall(r"^\|", results, re.MULTILINE)) == 2 + 4
+    assert "|" not in results.partition("\n|")[0]
 
 
-def test_words_are_explained_before_the_table_uses_them():
-    before, _, table = README.partition("\n## Results")[2].partition("\n\n|")
-    assert "the paper's letter" not in table.partition("\n\n")[0] or "the paper's letter" in before
+def test_the_readme_is_short():
+    assert len(README) <= 7000
+
+
+def test_the_readme_and_the_first_page_show_the_same_output():
+    first_page = (ROOT / "docs" / "index.md").read_text("utf-8")
+    assert re.search(r"^```text\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[0] in first_page
+
+
+def test_words_of_the_readme_are_in_the_glossary():
+    words = ("No-circuit ablation", "Circuit dependence", "Minimum detectable effect", "Baseline")
+    glossary = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    assert [word for word in words if f"### {word}\n" not in glossary] == []
     assert not re.search("odd readout", README)
+
+
+def test_old_addresses_of_the_guide_lead_to_rows_of_pages():
+    guide = (ROOT / "docs" / "guide.md").read_text("utf-8")
+    anchors = set(re.findall(r'<a id="([^"]+)"></a>', guide))
+    links = {
+        (page.name, anchor)
+        for page in PAGES
+        for anchor in re.findall(r"guide\.md#([^)\s]+)\)", page.read_text("utf-8"))
+    }
+    assert [link for link in links if link[1] not in anchors] == []
 
 
 @pytest.mark.parametrize("words", UNCLEAR)

@@ -55,9 +55,7 @@ def test_the_table_in_latex_has_the_cells_of_the_page_and_no_bare_special_charac
 
 
 IN_README = (  # rows of the studies, in the order of the readme's table
-    "Single sQE 10Q",
     "Multi sQE 10Q",
-    "Re-uploading head on an odd encoder",
     "Logistic regression, C = 1",
     "SVC, the paper's grid",
 )
