@@ -19,9 +19,12 @@ from qllmft.run.verdict import verdict
 
 
 def without_verdict(output):
-    """The record that ``--json`` prints, after its sentence was checked."""
+    """The record that ``--json`` prints, after its verdict was checked."""
     found = json.loads(output)
-    assert found.pop("verdict") == verdict(RunRecord.from_json(found, "the output").models)
+    printed = found.pop("verdict")
+    models = RunRecord.from_json(found, "the output").models
+    assert printed["next_step"].startswith("Next: ")
+    assert printed == verdict(models, next_step=printed["next_step"]).as_dict(models)
     return found
 
 
