@@ -163,7 +163,7 @@ def count_gates(circuit: QuantumCircuit, max_gates: int) -> int:
     >>> _ = inner.h(0), inner.h(0)
     >>> circuit = QuantumCircuit(2)
     >>> _ = circuit.cx(0, 1), circuit.append(inner.to_gate(), [0])
-    >>> count_gates(circuit, most=100)
+    >>> count_gates(circuit, max_gates=100)
     3
     """
     total = 0

@@ -19,8 +19,8 @@ from qllmft.tasks import (
     TASK_OF_SCORE,
     MeanInterval,
     PairedDifference,
+    judge_differences,
     outcome,
-    test_differences,
 )
 
 RESULTS = {"better": "better", "worse": "worse", "equal": "equivalent", "open": "inconclusive"}
@@ -71,7 +71,7 @@ def folds() -> list[list[str]]:
                 lines.append([task, body, f"{rival}{what}", str(len(rows)), value, *cells])
                 differences.append(difference)
                 margins.append(measure.margin / measure.factor)
-    rows_with_tests = zip(lines, differences, test_differences(differences, margins), strict=True)
+    rows_with_tests = zip(lines, differences, judge_differences(differences, margins), strict=True)
     return [
         [*line, RESULTS[outcome(difference.mean, p, equal_p)]]
         for line, difference, (p, equal_p, _) in rows_with_tests

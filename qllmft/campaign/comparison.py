@@ -23,8 +23,8 @@ from qllmft.tasks.statistics import (
     Outcome,
     PairedDifference,
     holm,
+    judge_differences,
     outcome,
-    test_differences,
 )
 
 # numbers of qubits of a series; its upper half then has three, so that the slope has a residual
@@ -77,7 +77,7 @@ def compare_pairs(
         PairedDifference.from_values(subject.compared, baseline.compared)
         for subject, baseline in pairs
     ]
-    test_results = test_differences(differences, margin / measure.factor)
+    test_results = judge_differences(differences, margin / measure.factor)
     return [
         Comparison(subject.label, baseline.label, difference, *tests)
         for (subject, baseline), difference, tests in zip(

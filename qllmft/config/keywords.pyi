@@ -90,6 +90,7 @@ class SettingKeywords(TypedDict, total=False):
     train__optimizer: Literal["adam", "lbfgs"]
     train__ridge: bool
     train__ridge_c: float | Literal["auto", "folds", "validation"]
+    train__start_angle: float | None
     train__loss: Literal["task", "huber"]
     train__class_weight: Literal["balanced", "auto"] | None
     train__patience: int | None

@@ -61,6 +61,7 @@ class FileTable:
 def table_suffix(path: DataFile) -> str:
     """Return the suffix of a table by the file's name, without that of gzip, or "" if it is none of a table.
 
+    >>> from pathlib import Path
     >>> table_suffix(Path("a.CSV.gz")), table_suffix(Path("b.tab")), table_suffix(Path("c.md"))
     ('.csv', '.tsv', '')
     """

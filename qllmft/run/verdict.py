@@ -15,7 +15,7 @@ from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import percent
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
-from qllmft.tasks.statistics import Outcome, outcome, p_value, test_differences
+from qllmft.tasks.statistics import Outcome, judge_differences, outcome, p_value
 
 # baselines that differ in their settings alone, and the name of their family
 FAMILIES = {
@@ -80,7 +80,7 @@ def compare(models: Sequence[ModelResult]) -> list[Comparison]:
     if not pairs:
         return []
     measure = models[0].tested.measure
-    tests = test_differences(
+    tests = judge_differences(
         [difference for _, difference in pairs], measure.margin / measure.factor
     )
     return [Comparison(*pair, *results) for pair, results in zip(pairs, tests, strict=True)]

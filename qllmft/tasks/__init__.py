@@ -18,8 +18,8 @@ from qllmft.tasks.statistics import (
     PairedDifference,
     detectable_effect,
     holm,
+    judge_differences,
     outcome,
-    test_differences,
 )
 from qllmft.tasks.task import CLASSIFICATION, Task, TaskName
 
@@ -40,9 +40,9 @@ __all__ = [
     "detectable_effect",
     "holm",
     "infer_task",
+    "judge_differences",
     "outcome",
     "percent",
-    "test_differences",
     "with_minus",
 ]
 

@@ -43,7 +43,7 @@ class MeanInterval:
     def from_values(cls, values: Sequence[float]) -> MeanInterval:
         """Return the mean of values.
 
-        >>> MeanInterval.from_answers([0.7, 0.8, 0.9]).half_width
+        >>> MeanInterval.from_values([0.7, 0.8, 0.9]).half_width
         0.248...
         """
         n = len(values)
@@ -277,7 +277,7 @@ class Difference(Protocol):
     def detectable(self, level: float) -> float | None: ...
 
 
-def test_differences(
+def judge_differences(
     differences: Sequence[Difference], margins: float | Sequence[float]
 ) -> list[tuple[float | None, float | None, float | None]]:
     """Return the tests of each of several differences: two p after Holm's correction over all, and the least one.

@@ -134,7 +134,7 @@ def test_a_prompt_sees_lines_and_a_notebook_a_table(tmp_path, monkeypatch, capsy
     )
     assert f"<td>{head.parameters}</td><td>{100 * head.validation.value:.1f} %</td>" in table
     assert f"<td>{100 * head.test.value:.2f} % [" in table
-    assert table.count("<tr>") == 4
+    assert table.count("<tr>") == 4 + 3, "models and comparisons"
     assert "DataFrame of 80 rows" in table
 
 

@@ -23,7 +23,7 @@ def pairs(table):
 def test_the_three_files_are_read_whole(corpus):
     sizes = {name: len(table) for name, table in corpus.splits.items()}
     assert sizes == {"train": 6920, "validation": 872, "test": 1821}
-    assert len(corpus.pooled()) == 9613
+    assert len(corpus.join_splits()) == 9613
     assert corpus.label_names == ("0", "1")
     balance = {name: np.bincount(table.labels).tolist() for name, table in corpus.splits.items()}
     assert balance == {"train": [3310, 3610], "validation": [428, 444], "test": [912, 909]}
@@ -34,7 +34,7 @@ def test_the_papers_protocol_gives_435_77_9101(corpus, seed):
     splits = split_corpus(corpus, DataConfig(), seed)
     assert splits.sizes == {"train": 435, "validation": 77, "test": 9101}
     parts = (splits.train, splits.validation, splits.test)
-    assert sum(map(pairs, parts), Counter()) == pairs(corpus.pooled()), "a partition"
+    assert sum(map(pairs, parts), Counter()) == pairs(corpus.join_splits()), "a partition"
     assert np.bincount(
         np.concatenate([splits.train.labels, splits.validation.labels])
     ).tolist() == [256, 256]

@@ -46,7 +46,7 @@ def test_usual_texts_and_their_copies_have_no_line(minilm):
 
 def test_the_share_of_unknown_tokens_and_the_cut_are_those_of_a_text(minilm):
     texts = ["👍👍👍", "a lovely 👍 mug", "a fine lamp", "lamp " * 254, "lamp " * 255]
-    readings = list(minilm.read(texts))
+    readings = list(minilm.read_texts(texts))
     assert [reading.unknown for reading in readings] == [1.0, 0.25, 0.0, 0.0, 0.0]
     assert [reading.mostly_unknown for reading in readings] == [True, False, False, False, False]
     # 256 tokens, two of them at the ends

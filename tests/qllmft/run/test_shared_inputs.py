@@ -13,7 +13,7 @@ def test_four_runs_read_and_embed_once_and_have_the_same_bits(corpus, tmp_path, 
     configs = [config(corpus, seed=seed, train__lr=lr) for seed in (3, 4) for lr in (0.05, 0.1)]
     alone = [run_experiment(each, tmp_path / "alone" / each.identity) for each in configs]
     calls, shared = [], SharedInputs()
-    for module, name in ((setup, "read_corpus"), (data, "copies_of")):
+    for module, name in ((setup, "read_corpus"), (data, "find_copies")):
         real = getattr(module, name)
         monkeypatch.setattr(
             module, name, lambda *a, _real=real, _name=name: calls.append(_name) or _real(*a)
@@ -24,7 +24,7 @@ def test_four_runs_read_and_embed_once_and_have_the_same_bits(corpus, tmp_path, 
         assert_same(RunFolder(outcome.folder.path), whole)
         assert outcome.record.data.findings.repeated_texts == 2
         assert outcome.record.data.findings.contradictory_texts == 1
-    assert calls == ["read_corpus", "copies_of"]
+    assert calls == ["read_corpus", "find_copies"]
     assert len(body.calls) == 1
 
 

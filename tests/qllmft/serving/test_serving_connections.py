@@ -29,7 +29,11 @@ def address(monkeypatch):
     from qllmft.serving import guard
     from qllmft.serving.app import open_port
 
-    for name, value in {"CONNECTIONS": 6, "PER_ADDRESS": 4, "SLOW_S": 0.4}.items():
+    for name, value in {
+        "MAX_CONNECTIONS": 6,
+        "MAX_PER_ADDRESS": 4,
+        "CLIENT_TIMEOUT_S": 0.4,
+    }.items():
         monkeypatch.setattr(guard, name, value)
     config = uvicorn.Config(
         answer, http=guard.BoundedConnection, lifespan="off", log_config=None, ws="none"
