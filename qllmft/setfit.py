@@ -156,9 +156,9 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
             ) from None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return restored, (self.to_bytes(),)
+        return restore_head, (self.to_bytes(),)
 
 
-def restored(content: bytes) -> QuantumSetFitHead:
+def restore_head(content: bytes) -> QuantumSetFitHead:
     """Return the head of a pickle, which names this function and nothing else."""
     return QuantumSetFitHead.from_bytes(content)

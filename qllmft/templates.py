@@ -50,7 +50,8 @@ def ansatz_named(name: str, n_qubits: int) -> Ansatz:
             raise UserError(f"{call} {fault}.")
         return circuit
 
-    one_layer, two_layers = make(n_qubits, 1), make(n_qubits, 2)
+    one_layer = make(n_qubits, 1)
+    two_layers = make(n_qubits, 2)
     if not 0 < one_layer.num_parameters < two_layers.num_parameters:
         raise UserError(
             f"{title} has {one_layer.num_parameters} parameters for 1 layer and {two_layers.num_parameters} for 2 "
@@ -112,8 +113,13 @@ def head_template(config: ModelConfig) -> QuantumCircuit | None:
     """Return the circuit of one register of the head, or None if the head is classical."""
     if config.head != "quantum":
         return None
-    layers = (config.reuploads, config.reupload_layers, config.main_layers)
-    return head_circuit(config.register_qubits, *layers, head_ansatz(config))
+    return head_circuit(
+        config.register_qubits,
+        config.reuploads,
+        config.reupload_layers,
+        config.main_layers,
+        head_ansatz(config),
+    )
 
 
 def encoder_template(config: ModelConfig) -> QuantumCircuit | None:
@@ -213,9 +219,12 @@ def check_amplitudes(
     dimension: int, n_qubits: int, pad: Literal["zeros", "bias", "constant"]
 ) -> None:
     """Raise UserError if ``n_qubits`` have fewer amplitudes than a loaded vector of ``dimension`` values needs."""
-    needed = dimension + (pad != "zeros")
+    has_constant = pad != "zeros"
+    needed = dimension + has_constant
     if needed > 2**n_qubits:
-        values = f"{dimension} values" + f" and a constant (pad = {pad!r})" * (pad != "zeros")
+        values = f"{dimension} values"
+        if has_constant:
+            values += f" and a constant (pad = {pad!r})"
         raise UserError(
             f"the body's embedding has {values}; {n_qubits} encoder qubits hold {2**n_qubits} amplitudes. "
             f"Set model.encoder_qubits to {math.ceil(math.log2(needed))} or more, or take a smaller body."

@@ -11,7 +11,7 @@ from examples.paper.measured import Experiment, parameters_of
 from examples.paper.selection import FigureRequest, select
 from qllmft import load_preset
 from qllmft.campaign import StudyRecord
-from qllmft.published import published
+from qllmft.published import paper_numbers
 from qllmft.report import style
 from qllmft.tasks import MeanInterval
 
@@ -100,7 +100,7 @@ def experiments(name: str, preset: str | None = None) -> dict[tuple[str, int], E
 def accuracy_figure(request: FigureRequest) -> AccuracyFigure:
     """Return the data of one figure. It raises the errors of `select`."""
     name = request.name
-    paper = published()
+    paper = paper_numbers()
     preset = request.preset
     wanted = experiments(name, preset)
     selection = select(request, wanted)
@@ -118,7 +118,9 @@ def accuracy_figure(request: FigureRequest) -> AccuracyFigure:
         parameters = {q: parameters_of(e.preset) or 0 for (_, q), e in wanted.items()}
         # its points mean nothing for other texts
         if paper.names(selection.circumstances.data):
-            values = [(q, paper.of_preset("accuracy", e.preset)) for (_, q), e in wanted.items()]
+            values = [
+                (q, paper.value_for_preset("accuracy", e.preset)) for (_, q), e in wanted.items()
+            ]
             printed = [(q, value.value) for q, value in values if value is not None]
     missing = tuple(experiment.name for experiment in selection.missing)
     circumstances = (

@@ -13,7 +13,7 @@ from examples.paper.selection import FigureRequest
 from qllmft import UserError
 from qllmft.config import ModelConfig
 from qllmft.energy import energy_curve
-from qllmft.published import published
+from qllmft.published import paper_numbers
 from qllmft.report import draw_energy
 
 
@@ -34,7 +34,9 @@ FIGURES = {
     "5": PaperFigure(
         "energy of one inference over qubits",
         lambda _: energy_curve(ModelConfig(), range(10, 61)),
-        lambda data: draw_energy(data, published=int(published().of("crossover")[0].value)),
+        lambda data: draw_energy(
+            data, published=int(paper_numbers().values_for("crossover")[0].value)
+        ),
         needs_runs=False,
     ),
     "6": PaperFigure(

@@ -17,7 +17,7 @@ from typing import Any
 from qllmft import RunConfig, load_preset
 from qllmft.campaign import FinishedRun, SeededResult, best, collect
 from qllmft.config import find_differing, flat_settings
-from qllmft.published import published
+from qllmft.published import paper_numbers
 from qllmft.report import train_command
 from qllmft.run import ModelResult
 from qllmft.tasks import TASKS
@@ -93,7 +93,7 @@ class Circumstances:
     @property
     def as_wide_as_the_paper(self) -> bool:
         """Return whether the body has the dimension of the paper's."""
-        return self.dimension == published().dimension
+        return self.dimension == paper_numbers().dimension
 
     def __str__(self) -> str:
         key, value = self.training
@@ -188,7 +188,7 @@ class PresetCounts:
 
 def parameters_of(name: str) -> int | None:
     """Return the trained parameters of a preset for D = 768 and two labels, or None for an SVC."""
-    return preset_parameters(load_preset(name), published().dimension, CLASSES)
+    return preset_parameters(load_preset(name), paper_numbers().dimension, CLASSES)
 
 
 def preset_counts(name: str) -> PresetCounts:

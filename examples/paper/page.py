@@ -19,7 +19,7 @@ from qllmft import load_preset, preset_names
 from qllmft.campaign import FinishedRun, StudyRecord
 from qllmft.config import ModelConfig
 from qllmft.energy import crossover_qubits, gpu_energy_kj, qpu_energy_kj
-from qllmft.published import Published, published
+from qllmft.published import Published, paper_numbers
 from qllmft.report import OUTCOMES, parameters, render_template
 from qllmft.tasks import ACCURACY, MeanInterval
 
@@ -38,13 +38,15 @@ def render_page(
     ``studies`` add sections of their own, see `examples.paper.studies`. If ``measured_only``, accuracies that no run
     has are left out. Equal runs and studies give equal text.
     """
-    paper = published()
-    presets = sorted({value.preset for value in paper.of("accuracy") if value.preset is not None})
+    paper = paper_numbers()
+    presets = sorted(
+        {value.preset for value in paper.values_for("accuracy") if value.preset is not None}
+    )
     found = {
         preset: measured for preset in presets if (measured := measure(Experiment(preset), runs))
     }
     tables = [
-        (table, [value for value in paper.of("accuracy") if value.where == table])
+        (table, [value for value in paper.values_for("accuracy") if value.where == table])
         for table in RESULT_TABLES
     ]
     shown = {table: _of_one_training(values, found) for table, values in tables}
@@ -71,15 +73,15 @@ def render_page(
         accuracy=ACCURACY.mean,
         differences=[
             (value, ours)
-            for value in paper.of("difference")
+            for value in paper.values_for("difference")
             if (ours := _difference(value, found)) or not measured_only
         ],
-        parameters=[_parameters(value, counts, first) for value in paper.of("parameters")],
+        parameters=[_parameters(value, counts, first) for value in paper.values_for("parameters")],
         circuits=_circuits(counts),
         qpu_energy_kj=qpu_energy_kj,
         gpu_energy_kj=gpu_energy_kj,
-        crossover=(paper.of("crossover")[0], crossover_qubits(ModelConfig())),
-        times=paper.of("training_time"),
+        crossover=(paper.values_for("crossover")[0], crossover_qubits(ModelConfig())),
+        times=paper.values_for("training_time"),
         circumstances=letters,
         bodies=sorted({m.circumstances.body for m in on_page}),
         wide=sorted(
@@ -199,7 +201,9 @@ def _circuits(counts: dict[str, PresetCounts]) -> dict[PresetCounts, list[str]]:
 
 def of_the_paper(runs: Sequence[FinishedRun]) -> tuple[list[FinishedRun], list[FinishedRun]]:
     """Return the runs of the paper's experiments, each once, by preset and seed, and those whose curves are kept."""
-    presets = {value.preset for value in published().of("accuracy") if value.preset is not None}
+    presets = {
+        value.preset for value in paper_numbers().values_for("accuracy") if value.preset is not None
+    }
     listed = [Experiment(preset) for preset in sorted(presets)]
     listed += [
         experiment for figure in (*PRESETS, *LAYERS) for experiment in experiments(figure).values()

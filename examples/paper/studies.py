@@ -11,7 +11,7 @@ import numpy as np
 from qllmft import UserError, load_preset
 from qllmft.campaign import Comparison, RowResult, StudyRecord, Trend, compare, trends
 from qllmft.config import flat
-from qllmft.published import published
+from qllmft.published import paper_numbers
 from qllmft.tasks import MeanInterval, PairedDifference
 
 STUDIES = ("paper-size", "budget", "figure8", "which-part", "epochs")
@@ -65,7 +65,7 @@ def sections(records: Sequence[StudyRecord]) -> dict[str, Any]:
 
 def printed_accuracy(row: RowResult) -> float | None:
     """Return the paper's accuracy of a row's head or baseline on its frozen body, in percent, or None without one."""
-    for value in published().of("accuracy"):
+    for value in paper_numbers().values_for("accuracy"):
         baseline = load_preset(value.preset).baseline if value.preset else None
         # only a head has selected epochs
         is_head = row.preset == value.preset and bool(row.epochs) and not row.settings
@@ -79,7 +79,7 @@ def budgets(record: StudyRecord) -> list[Budget]:
     compared = {c.subject: c for c in compare(record)}
     found = []
     for start in record.select_rows("baseline"):
-        value = published().of_preset("accuracy", start.preset)
+        value = paper_numbers().value_for_preset("accuracy", start.preset)
         if value is None:
             continue
         rows = [row for row in record.select_rows("subject") if row.group == start.group]
@@ -155,7 +155,7 @@ def printed_slope(record: StudyRecord, line: Trend) -> tuple[float, tuple[int, .
         row.qubits: value.value / 100
         for row in record.rows
         if row.series == line.series and not row.settings and row.qubits in line.qubits
-        if (value := published().of_preset("accuracy", row.preset)) is not None
+        if (value := paper_numbers().value_for_preset("accuracy", row.preset)) is not None
         and row.qubits is not None
     }
     if len(points) < 2:

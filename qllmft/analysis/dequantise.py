@@ -159,9 +159,11 @@ def make_surrogate_pair(
         raise UserError("the model is a surrogate already; give the run that it was made from.")
     classifier = model.classifier
     surrogate_config = SurrogateConfig(rank=rank, bond=bond)
-    sizes = model.dimension, len(model.label_names)
     surrogate, reference = (
-        build_surrogate(model.config, *sizes, surrogate_config).eval() for _ in range(2)
+        build_surrogate(
+            model.config, model.dimension, len(model.label_names), surrogate_config
+        ).eval()
+        for _ in range(2)
     )
     forms = compute_forms(classifier.quantum_encoders)
     state = reference.double().state_dict()

@@ -39,7 +39,11 @@ def head_states(head: QuantumHead, latent: Floats) -> States:
         parts = zip(
             np.split(latent, head.registers, axis=1), np.split(weights, head.registers), strict=True
         )
-        return cast("States", np.stack([_register_states(head, *part) for part in parts], axis=1))
+        states = [
+            _register_states(head, register_latent, register_weights)
+            for register_latent, register_weights in parts
+        ]
+        return cast("States", np.stack(states, axis=1))
     return _register_states(head, latent, weights)
 
 

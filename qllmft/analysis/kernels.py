@@ -36,7 +36,8 @@ def fidelities(states: States, other_states: States) -> Floats:
     """Return |⟨ψ_i|φ_j⟩|² (N, M) of states (N, 2^Q) and (M, 2^Q), or of registers (N, R, 2^Q) and (M, R, 2^Q)."""
     if states.ndim == 3:
         registers = zip(states.swapaxes(0, 1), other_states.swapaxes(0, 1), strict=True)
-        return np.asarray(np.prod([fidelities(*pair) for pair in registers], axis=0))
+        by_register = [fidelities(rows, columns) for rows, columns in registers]
+        return np.asarray(np.prod(by_register, axis=0))
     return np.asarray(np.abs(states.conj() @ other_states.T) ** 2, dtype=np.float64)
 
 

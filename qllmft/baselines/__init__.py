@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qllmft.baselines.head import make_baselines as make_baselines
     from qllmft.baselines.head import score_answers as score_answers
     from qllmft.baselines.head import score_head as score_head
-    from qllmft.baselines.kept import as_classifier as as_classifier
+    from qllmft.baselines.stored_baseline import as_classifier as as_classifier
     from qllmft.baselines.trained import TrainedHead as TrainedHead
     from qllmft.baselines.trained import fit_without_circuit as fit_without_circuit
     from qllmft.baselines.trained import to_latent as to_latent

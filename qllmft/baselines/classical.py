@@ -224,15 +224,15 @@ def _one_versus_rest(
     return Baseline(label, make, tuned=True, tasks=("multilabel",), most_texts=most_texts)
 
 
-LOGISTIC_REGRESSION = Baseline.of_grid("logistic regression", logistic_regression)
-SUPPORT_VECTORS = Baseline.of_grid("SVC", support_vectors, most_texts=MAX_SUPPORT_VECTOR_TEXTS)
-FULL_SVC = Baseline.of_grid(
+LOGISTIC_REGRESSION = Baseline.from_grid("logistic regression", logistic_regression)
+SUPPORT_VECTORS = Baseline.from_grid("SVC", support_vectors, most_texts=MAX_SUPPORT_VECTOR_TEXTS)
+FULL_SVC = Baseline.from_grid(
     "SVC (most vectors)",
     lambda grid: support_vectors(grid, most=True),
     most_texts=MAX_SUPPORT_VECTOR_TEXTS,
 )
-RIDGE = Baseline.of_grid("ridge regression", ridge_regression, ("regression",))
-SUPPORT_VECTOR_REGRESSION = Baseline.of_grid(
+RIDGE = Baseline.from_grid("ridge regression", ridge_regression, ("regression",))
+SUPPORT_VECTOR_REGRESSION = Baseline.from_grid(
     "SVR", support_vector_regression, ("regression",), MAX_SUPPORT_VECTOR_TEXTS
 )
 LOGISTIC_REGRESSION_OVR = _one_versus_rest(

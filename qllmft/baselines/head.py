@@ -73,7 +73,7 @@ class Baseline:
     most_texts: int | None = None
 
     @classmethod
-    def of_grid(
+    def from_grid(
         cls,
         label: str,
         make: Callable[[Grid], Head],
@@ -151,7 +151,7 @@ _BUILT_IN_PLACES = {
     "low_rank": "trained:low_rank",
     "pca": "vectors:principal_axes",
     "random_projection": "vectors:random_axes",
-    "quantised": "vectors:quantised",
+    "quantised": "vectors:quantised_regression",
     "ridge": "classical:RIDGE",
     "svr": "classical:SUPPORT_VECTOR_REGRESSION",
     "linear": "trained:linear_layer",

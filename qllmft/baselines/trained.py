@@ -121,7 +121,8 @@ class TrainedHead:
         With `end_to_end` the body is trained too, on tables of texts; `predict` then expects embeddings of the trained
         body.
         """
-        self._prediction, end_to_end = _NO_PREDICTION, self.end_to_end
+        self._prediction = _NO_PREDICTION
+        end_to_end = self.end_to_end
         untrained_weights = deepcopy(self.model.state_dict())
         fit_options: dict[str, Any] = {"checkpoint": self.checkpoint, "on_epoch": self.on_epoch}
         held_out: Examples | None = None
@@ -144,8 +145,9 @@ class TrainedHead:
             assert end_to_end is not None
             assert isinstance(train, Table)
             assert isinstance(validation, Table)
-            settings = self.config, self.seed
-            self.selection = fit_end_to_end(end_to_end, train, validation, *settings, **fit_options)
+            self.selection = fit_end_to_end(
+                end_to_end, train, validation, self.config, self.seed, **fit_options
+            )
             if self.calibrates(len(validation)):
                 held_out = end_to_end.embed_table(validation)
         if held_out is not None and not self.interrupted:

@@ -96,11 +96,11 @@ class QuantisedRegression:
 
 
 @baseline("quantised logistic regression")
-def quantised(config: RunConfig, n_parameters: int, *_: int) -> GridBaseline:
+def quantised_regression(config: RunConfig, n_parameters: int, *_: int) -> GridBaseline:
     """Return logistic regression with weights from a codebook, of at most as many words as parameters."""
     seed = derive_seed(config.seed, "codebook") % 2**32  # limit of NumPy's legacy generators
     make = partial(QuantisedRegression, most=n_parameters, seed=seed)
-    return _regression_at_c1(quantised, make, lambda fitted: fitted.words)
+    return _regression_at_c1(quantised_regression, make, lambda fitted: fitted.words)
 
 
 def _count_axes(n_parameters: int, dimension: int, n_classes: int) -> int:

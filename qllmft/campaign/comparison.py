@@ -14,7 +14,7 @@ from qllmft.campaign.file import select_pairs
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.runs import best
-from qllmft.published import published
+from qllmft.published import paper_numbers
 from qllmft.tasks.accuracy import TextDifference
 from qllmft.tasks.measure import ACCURACY, Measure
 from qllmft.tasks.statistics import (
@@ -157,7 +157,7 @@ def papers_margin() -> float:
     return (
         next(
             printed_value.value
-            for printed_value in published().of("difference")
+            for printed_value in paper_numbers().values_for("difference")
             if printed_value.than == "svc"
         )
         / 100
@@ -198,7 +198,9 @@ def gains_of_the_papers_heads(record: StudyRecord) -> list[Gain]:
         for body in record.bodies
         for leader, baseline in [best_of_group(record, body)]
         for row in record.select_rows("subject")
-        if row.group == body and row is not leader and published().of_preset("accuracy", row.preset)
+        if row.group == body
+        and row is not leader
+        and paper_numbers().value_for_preset("accuracy", row.preset)
     ]
 
 

@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 from qllmft.campaign.file import MapAxis, Side
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, reading, write_text
-from qllmft.published import published
+from qllmft.published import paper_numbers
 from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import LOWEST_R2, Measure, ScoreName
@@ -135,7 +135,7 @@ class StudyRecord:
     @property
     def as_published(self) -> bool:
         """Return whether body and texts are the paper's, so that its numbers are comparable."""
-        return (str(self.body), self.data.source) == (published().body, published().data)
+        return (str(self.body), self.data.source) == (paper_numbers().body, paper_numbers().data)
 
     @property
     def grouped(self) -> bool:

@@ -39,7 +39,7 @@ from qllmft.config.settings import find_differing
 from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.events import Message
-from qllmft.published import published
+from qllmft.published import paper_numbers
 from qllmft.run import SharedInputs
 from qllmft.run.record import BodyRecord
 from qllmft.tasks import TASKS
@@ -120,7 +120,7 @@ def _report_protocol(config: RunConfig, settings: Mapping[str, Any], executor: E
     """Report the sizes of the paper's protocol, if texts other than the paper's have it without being asked for."""
     data = config.data
     protocol_is_expected = "data.protocol" in settings or data.protocol != "paper"
-    if protocol_is_expected or published().names(data.source):
+    if protocol_is_expected or paper_numbers().names(data.source):
         return
     sizes = executor.inputs.splits(data, config.seed).sizes
     scope_text = "of a label" if TASKS[data.task].one_label else "in all"
@@ -324,7 +324,9 @@ def _row_result(
     first_run = result.runs[0]
     models = result.models
     one_label = TASKS[first_run.config.data.task].one_label
-    comparable = published().names(first_run.record.data.source)  # other texts have another level
+    comparable = paper_numbers().names(
+        first_run.record.data.source
+    )  # other texts have another level
     if study.budget is not None:  # a baseline tries settings of its own grid
         budget_fields = {
             "tried": finished_row.plans[0].tried,
@@ -353,10 +355,10 @@ def _row_result(
 def paper_result(row: Row) -> PaperResult | None:
     """Return the printed result of a row's preset or baseline, or None if its settings are changed."""
     preset = row.classical.replace("_", "-") if row.classical else row.preset
-    paper = published()
-    accuracy = paper.of_preset("accuracy", preset)
-    parameters = paper.of_preset("parameters", preset)
-    if row.settings or accuracy is None or paper.of_preset("accuracy", row.preset) is None:
+    paper = paper_numbers()
+    accuracy = paper.value_for_preset("accuracy", preset)
+    parameters = paper.value_for_preset("parameters", preset)
+    if row.settings or accuracy is None or paper.value_for_preset("accuracy", row.preset) is None:
         return None
     count = None if parameters is None else int(parameters.value)
     return PaperResult(accuracy.value, count, accuracy.where.removeprefix("Table "))

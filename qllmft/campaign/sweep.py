@@ -25,7 +25,7 @@ from qllmft.config.presets import load_preset
 from qllmft.config.settings import find_differing, with_settings
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, stage
-from qllmft.published import published
+from qllmft.published import paper_numbers
 from qllmft.randomness import derive_seed
 from qllmft.run import ModelResult, SharedInputs
 from qllmft.run.needs import epoch_core_seconds
@@ -353,7 +353,9 @@ def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
 
 def _published_accuracy(sweep: Sweep, config: RunConfig) -> float | None:
     """Return the paper's best accuracy of its sweep with the head of a configuration, in percent."""
-    for value in published().of("accuracy") if TASKS[config.data.task].one_label else ():
+    for value in (
+        paper_numbers().values_for("accuracy") if TASKS[config.data.task].one_label else ()
+    ):
         if value.sweep == f"Table {sweep.space.table}" and value.preset is not None:
             names = find_differing(config, load_preset(value.preset).config())
             if {n for n in names if n.startswith(("model.", "noise."))} <= {"model.batch_norm"}:

@@ -65,7 +65,7 @@ def _contrasts_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) 
     largest = max(significant, key=lambda c: abs(c.difference.mean))
     return (
         f"{sentence} The largest difference is that of {largest.subject} and {largest.baseline}: "
-        f"{measure.signed(largest.difference.mean)} {measure.unit} {measure.brackets(largest.difference.interval)}."
+        f"{measure.with_sign(largest.difference.mean)} {measure.unit} {measure.brackets(largest.difference.interval)}."
     )
 
 
@@ -109,7 +109,9 @@ def _bodies_sentences(record: StudyRecord) -> tuple[str, str]:
 def gain_points(gain: Gain) -> str:
     """Return ``+3.9 [+2.5, +5.3]``, in points, or the mean alone for one seed."""
     difference = gain.difference
-    return f"{ACCURACY.signed(difference.mean)} {ACCURACY.brackets(difference.interval)}".rstrip()
+    return (
+        f"{ACCURACY.with_sign(difference.mean)} {ACCURACY.brackets(difference.interval)}".rstrip()
+    )
 
 
 def gain_share(gain: Gain) -> str:
@@ -129,7 +131,7 @@ def _pair_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> st
     if leaders[0].constant:
         return f"{finding}, so it beats nothing."
     difference = (
-        f"{finding}: the difference is {measure.signed(comparison.difference.mean)} "
+        f"{finding}: the difference is {measure.with_sign(comparison.difference.mean)} "
         f"{_unit(leaders[0], measure)}"
     )
     if n == 1:

@@ -130,7 +130,7 @@ def _summary(analysis: Analysis) -> Iterator[str]:
     for name, twin in analysis.twins.items():
         test_difference = twin.difference
         yield (
-            f"{name}: {twin.test}; the run has {ACCURACY.signed(test_difference.value, 2)} points more "
+            f"{name}: {twin.test}; the run has {ACCURACY.with_sign(test_difference.value, 2)} points more "
             f"{ACCURACY.brackets(test_difference.interval, 2)} (McNemar's test, {p_value(test_difference.p)})"
         )
     if analysis.geometry:

@@ -457,9 +457,9 @@ def _ranking_table(result: SweepResult) -> Table:
 def _row_winners_table(result: SweepResult) -> Table:
     """Return the best of each row of the paper by validation, its test accuracy, and the paper's."""
     from qllmft.campaign.grid import level_text, point_text, short_name
-    from qllmft.published import published
+    from qllmft.published import paper_numbers
 
-    paper = published()
+    paper = paper_numbers()
     has_paper_values = any(row.published is not None for row in result.rows)
     validation, test = map(result.measure.in_column, ("validation", "test"))
     headers = [*map(short_name, result.sweep.rows), validation, f"{test} [95 % interval]"]

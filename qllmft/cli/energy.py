@@ -65,7 +65,7 @@ def energy(
                 "--calibration and --against."
             )
         import qllmft.heads  # noqa: F401  provides the engines of other devices
-        from qllmft.energy.here import measure_here
+        from qllmft.energy.measurement import measure_here
 
         measurement = measure_here(run_config, device)
         if json:

@@ -190,10 +190,11 @@ def _label_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[s
         yield f"Balanced accuracy and F1 need two labels: every text has the label {evaluation.only_label!r}."
     else:
         low, high = map(percent, scores.interval)
+        constant_note = ", and every text got the same answer" if scores.is_constant else ""
         yield (
             f"Balanced accuracy {percent(scores.balanced, 2)} % ({low} to {high} %), macro-F1 "
             f"{percent(scores.macro_f1, 2)} %; the most frequent label has {percent(scores.majority)} % of the texts"
-            f"{', and every text got the same answer' * scores.is_constant}."
+            f"{constant_note}."
         )
         if scores.bound:
             yield scores.bound
@@ -308,7 +309,7 @@ def _show_budget(
         for row in budget.rows:
             low, high = map(percent, row.interval)
             right = f"{percent(row.accuracy)} [{low}, {high}]"
-            change = "" if row is first else ACCURACY.signed(row.accuracy - first.accuracy)
+            change = "" if row is first else ACCURACY.with_sign(row.accuracy - first.accuracy)
             rows.append((row.errors, right, change, percent(row.differ)))
         say(
             f"{name or backends[name].name}: predicted for {format_count(budget.texts, 'text')}{shots_text}; "

@@ -87,7 +87,8 @@ def jobs(
             raise UserError(
                 f"got {action!r}, expected {', '.join(_JOB_ACTIONS)}, or the folder of a run to list."
             )
-        action, run = "list", Path(action)
+        run = Path(action)
+        action = "list"
     if server and action != "list":
         raise UserError(f"--server lists; to {action} jobs name a run or a --ledger.")
     if (server and (run or ledger)) or (run and ledger):
@@ -176,9 +177,9 @@ def _energy_lines(rows: Sequence[Job]) -> Iterator[str]:
     kilojoules = 3600 * sum(row.kwh or 0.0 for row in measured_jobs)
     billed_us = [row.billed_us for row in measured_jobs if row.billed_us is not None]
     powers = sorted({row.machine_kw for row in measured_jobs if row.machine_kw is not None})
-    mock = "mock " * any(row.mock for row in measured_jobs)
+    server = "mock server" if any(row.mock for row in measured_jobs) else "server"
     yield (
-        f"energy measured by the {mock}server: {kilojoules:.4g} kJ for {circuits} circuits, "
+        f"energy measured by the {server}: {kilojoules:.4g} kJ for {circuits} circuits, "
         f"{kilojoules / circuits:.4g} kJ each"
         + (f"; billed time: {sum(billed_us) / 1e6:.3g} s" if billed_us else "")
         + (f"; power of the machine: {', '.join(f'{kw:g}' for kw in powers)} kW" if powers else "")

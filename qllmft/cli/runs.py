@@ -189,7 +189,7 @@ def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
         say(f"no paired difference: {difference}")
         return
     say(
-        f"first minus second on the same {difference.total:,} texts: {ACCURACY.signed(difference.value, 2)} points "
+        f"first minus second on the same {difference.total:,} texts: {ACCURACY.with_sign(difference.value, 2)} points "
         f"{ACCURACY.brackets(difference.interval, 2)}, {p_value(difference.p)} (McNemar); only the first is right on "
         f"{difference.only_first:,} texts, only the second on {difference.only_second:,}. One seed each: other "
         "seeds may give another sign."

@@ -112,12 +112,12 @@ class DataConfig(Section):
 
     @field_validator("column_names", mode="before")
     @classmethod
-    def _divided(cls, names: Any) -> Any:
+    def _split_names(cls, names: Any) -> Any:
         return tuple(map(str.strip, names.split(","))) if isinstance(names, str) else names
 
     @field_validator("column_names")
     @classmethod
-    def _different(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    def _check_different(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if names is not None and not (names and all(names) and len({*names}) == len(names)):
             raise ValueError("expected a different name for each column, such as label,text")
         return names

@@ -60,10 +60,10 @@ def peft_settings(text: str) -> dict[str, Any]:
     if isinstance(peft_type, str) and peft_type in ADAPTERS:
         return content
     if peft_type not in METHODS:
-        moved = content.get("adapter_type") == "quantum_adapter"
+        remedy = f" {MOVED}." if content.get("adapter_type") == "quantum_adapter" else ""
         raise UserError(
             f"a PEFT configuration got peft_type {peft_type!r}, expected one of {', '.join([*METHODS, *ADAPTERS])}, or "
-            f"that of a package to install.{f' {MOVED}.' * moved}"
+            f"that of a package to install.{remedy}"
         )
     known_settings = {}
     for name, value in content.items():

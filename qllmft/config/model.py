@@ -162,9 +162,9 @@ class ModelConfig(Section):
             return self
         if self.head == "none":
             return self.model_copy(update={"n_encoders": max(1, min(k - 1, MAX_AUTO_ENCODERS))})
-        chosen = self.registers > 1 or self.n_qubits >= MAX_SINE_QUBITS
-        if k < MAX_SINE_QUBITS or chosen:
-            qubits = self.n_qubits if chosen else max(self.n_qubits, k + 1)
+        has_user_shape = self.registers > 1 or self.n_qubits >= MAX_SINE_QUBITS
+        if k < MAX_SINE_QUBITS or has_user_shape:
+            qubits = self.n_qubits if has_user_shape else max(self.n_qubits, k + 1)
             return self.model_copy(update={"n_encoders": qubits, "n_qubits": qubits})
         circuits = ceil(k / (MACHINE_REGISTERS * REGISTER_OUTPUTS))  # of equal size
         registers = circuits * ceil(ceil(k / circuits) / REGISTER_OUTPUTS)

@@ -170,7 +170,7 @@ class RunConfig(Section):
         if task.one_label:
             return
         needed_labels = "one label per text" if task.several else "labels"
-        one_label_suffix = " of one label per text" * task.several
+        one_label_suffix = " of one label per text" if task.several else ""
         unread = {
             f"train.optimizer 'lbfgs' minimises a cross-entropy{one_label_suffix}": (
                 train.optimizer == "lbfgs" and model.head == "none"

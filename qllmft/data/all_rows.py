@@ -90,7 +90,9 @@ def in_words(config: DataConfig) -> str:
         return f"{first}, the latest rows by {config.time_column!r}"
     if config.group_column is not None:
         return f"{first}, no {config.group_column!r} in two parts"
-    return f"{first}, drawn by chance{' within each label' * TASKS[config.task].one_label}"
+    if TASKS[config.task].one_label:
+        return f"{first}, drawn by chance within each label"
+    return f"{first}, drawn by chance"
 
 
 def _hold_out_rows(

@@ -30,7 +30,7 @@ class Columns:
     names: tuple[str, ...] = ()  # of all columns, for a file without a line of names
 
     @classmethod
-    def of(cls, config: DataConfig) -> Columns:
+    def from_config(cls, config: DataConfig) -> Columns:
         """Return the columns that a configuration reads."""
         key = () if config.key_column is None else (config.key_column,)
         names = (f"{config.label_columns[0]}_text",) if len(config.label_columns) == 1 else ()

@@ -83,7 +83,7 @@ def find_dialect(
         if not has_all(columns.required, columns.names):
             missing = next(name for name in columns.required if not has_all([name], columns.names))
             raise no_column(missing, columns.names, f"{path}, --columns", columns)
-        mark = _mark_of(lines[start:], marks, len(columns.names), path)
+        mark = _infer_delimiter(lines[start:], marks, len(columns.names), path)
         facts.append("no line of names")
         names = list(columns.names)
         dialect = _choose_quotes(lines[start:], mark, names, start, facts, columns, suffix)
@@ -91,7 +91,7 @@ def find_dialect(
     raise _no_columns(lines[start:], path, columns, marks, delimiter)
 
 
-def _mark_of(lines: Sequence[str], marks: Sequence[str], count: int, path: DataFile) -> str:
+def _infer_delimiter(lines: Sequence[str], marks: Sequence[str], count: int, path: DataFile) -> str:
     """Return the delimiter that divides lines into a number of fields, where no line names the columns."""
     if count == 1:
         return ""

@@ -131,8 +131,7 @@ class Grammar:
         if not self._sound.fullmatch(row):
             return None
         return [
-            self._unescaped(quoted) if quoted else plain
-            for quoted, plain in self._cell.findall(row)
+            self._unescape(quoted) if quoted else plain for quoted, plain in self._cell.findall(row)
         ]
 
     def columns_in(
@@ -164,7 +163,7 @@ class Grammar:
     def _reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
         return csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=True)
 
-    def _unescaped(self, content: str) -> str:
+    def _unescape(self, content: str) -> str:
         if self.quoting == "backslash" and "\\" in content:
             content = re.sub(rf"\\([\\{self.quote}])", r"\1", content)
             return content.replace(self.quote * 2, self.quote)
@@ -186,12 +185,12 @@ class Grammar:
             steps += 1
             start, fields, strays = states.pop()
             for end, field, is_stray in reversed(list(self._fields_at(line, start))):
-                read = (*fields, field)
+                fields_to_end = (*fields, field)
                 marks = strays | {len(fields)} if is_stray else strays
-                if end == len(line) and len(read) == count:
-                    readings.append(Reading(list(read), marks))
-                elif end < len(line) and len(read) < count:
-                    states.append((end + 1, read, marks))
+                if end == len(line) and len(fields_to_end) == count:
+                    readings.append(Reading(list(fields_to_end), marks))
+                elif end < len(line) and len(fields_to_end) < count:
+                    states.append((end + 1, fields_to_end, marks))
         return readings
 
     def _fields_at(self, line: str, start: int) -> Iterator[tuple[int, str, bool]]:
@@ -200,7 +199,7 @@ class Grammar:
         sound = self._cell_at.match(line, start)
         if sound:
             quoted, plain = sound.groups()
-            yield sound.end(), self._unescaped(quoted) if quoted else plain or "", False
+            yield sound.end(), self._unescape(quoted) if quoted else plain or "", False
             if opening is None:
                 return
         elif opening is not None:
@@ -273,9 +272,9 @@ def _fill(columns: list[list[str]], texts: Sequence[str]) -> bool:
         for first, place in enumerate(places):
             columns[place] = list(texts[first :: len(places)])
         return True
-    rest = iter(texts)
+    remaining_texts = iter(texts)
     for row in range(size):
         for place in places:
             if columns[place][row] == _QUOTED:
-                columns[place][row] = next(rest)
+                columns[place][row] = next(remaining_texts)
     return True

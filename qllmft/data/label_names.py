@@ -41,9 +41,9 @@ def comparison_key(label: str) -> str:
     number = _NUMBER.fullmatch(key)
     if number is None:
         return key
-    sign, whole, fraction = number.groups()
-    minus = "-" if sign == "-" and (whole != "0" or fraction) else ""
-    return f"{minus}{whole}.{fraction}" if fraction else f"{minus}{whole}"
+    sign, integer, fraction = number.groups()
+    minus = "-" if sign == "-" and (integer != "0" or fraction) else ""
+    return f"{minus}{integer}.{fraction}" if fraction else f"{minus}{integer}"
 
 
 def similar_labels(counts: Mapping[str, int]) -> list[list[str]]:
@@ -87,9 +87,9 @@ def label_table(counts: Mapping[str, Sequence[int]], parts: Sequence[str]) -> tu
     ('label  rows  training  test', 'good      7         5     2', 'bad       4         3     1')
     """
     order = sorted(counts, key=lambda label: (-sum(counts[label]), label))
-    shown = order if len(order) < MAX_LINES else order[: MAX_LINES - 2]
+    listed = order if len(order) < MAX_LINES else order[: MAX_LINES - 2]
     rows = [("label", "rows", *parts)]
-    for label in shown:
+    for label in listed:
         name = printable(label)
         short = name if len(name) <= MAX_SHOWN else f"{name[: MAX_SHOWN - 1]}…"
         rows.append((short, f"{sum(counts[label]):,}", *(f"{n:,}" for n in counts[label])))
@@ -98,7 +98,8 @@ def label_table(counts: Mapping[str, Sequence[int]], parts: Sequence[str]) -> tu
     for name, *numbers in rows:
         cells = [cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True)]
         lines.append("  ".join([name.ljust(widths[0]), *cells]))
-    if len(shown) < len(order):
-        rest = sum(sum(counts[label]) for label in order[len(shown) :])
-        lines.append(f"and {len(order) - len(shown):,} more labels with {rest:,} rows")
+    unlisted = order[len(listed) :]
+    if unlisted:
+        n_rows = sum(sum(counts[label]) for label in unlisted)
+        lines.append(f"and {len(unlisted):,} more labels with {n_rows:,} rows")
     return tuple(lines)

@@ -117,11 +117,11 @@ def _writings(
 ) -> tuple[dict[str, str], Findings]:
     """Return the label of each label that differs only in writing, if they are merged, and the findings about them."""
     groups = similar_labels(counts)
-    shown = tuple(with_counts(group, counts) for group in groups)
+    group_texts = tuple(with_counts(group, counts) for group in groups)
     if not config.merge_labels:
-        return {}, replace(findings, similar_labels=shown)
+        return {}, replace(findings, similar_labels=group_texts)
     merged = {label: group[0] for group in groups for label in group}
-    return merged, replace(findings, merged_labels=shown)
+    return merged, replace(findings, merged_labels=group_texts)
 
 
 def _about_names(counts: Counter[str], config: DataConfig, findings: Findings) -> Findings:

@@ -86,16 +86,16 @@ def _check_hidden_labels(frames: Frames, config: DataConfig) -> None:
     hidden = _plain_labels(frames["test"][column].tolist())
     if hidden not in ({"-1"}, {""}):
         return
-    others = (frame[column].tolist() for split, frame in frames.items() if split != "test")
-    if any(hidden & _plain_labels(cells) for cells in others):
+    other_cells = (frame[column].tolist() for split, frame in frames.items() if split != "test")
+    if any(hidden & _plain_labels(cells) for cells in other_cells):
         return
     what = "is -1" if hidden == {"-1"} else "is missing"
-    rest = "20 % of the other rows are then the test"
-    remedy = f"Leave that split out; {rest}."
+    effect = "20 % of the other rows are then the test"
+    remedy = f"Leave that split out; {effect}."
     if expand_home(config.source).is_dir():
-        remedy = f"Take the file of that split out of the folder; {rest}."
+        remedy = f"Take the file of that split out of the folder; {effect}."
     elif not config.source.startswith(IN_MEMORY):
-        remedy = f"Save the other splits as files, and give their folder with --data; {rest}."
+        remedy = f"Save the other splits as files, and give their folder with --data; {effect}."
     raise UserError(
         f"{config.source}, split 'test': every label {what}, as in data sets of contests, which hide them. {remedy}"
     )
@@ -115,7 +115,7 @@ def _check_columns(frames: Frames, config: DataConfig) -> None:
             )
         if missing := [column for column in config.columns if column not in frame.columns]:
             where = f"{config.source}, split {split!r}"
-            raise no_column(missing[0], list(frame.columns), where, Columns.of(config))
+            raise no_column(missing[0], list(frame.columns), where, Columns.from_config(config))
 
 
 def _without_bad_rows(

@@ -81,10 +81,10 @@ class SeparatedTable:
                 )
             return
         first = self.dialect.grammar.split(lines[0]) or []
-        others = self._labels_of(lines[1:])
+        values_by_place = self._sample_labels(lines[1:])
         for place in labels if len(first) == len(self.names) else ():
             name = first[place].strip()
-            values = others[place]
+            values = values_by_place[place]
             are_few = 0 < _ROWS_A_LABEL * len(values) < len(lines)
             is_no_number = bool(values) and all(map(is_number, values)) and not is_number(name)
             if name not in values and (are_few or is_no_number):
@@ -113,10 +113,11 @@ class SeparatedTable:
         with self.file.lines() as opened:
             lines = _Lines(opened, self.dialect.header)
             while part := lines.take(_AT_ONCE):
-                more = self._to_even_quotes(content := "".join(part), lines)
-                if more:
-                    part += more
-                    content += "".join(more)
+                content = "".join(part)
+                closing_lines = self._to_even_quotes(content, lines)
+                if closing_lines:
+                    part += closing_lines
+                    content += "".join(closing_lines)
                 end = lines.number
                 block = self._sound_block(part, content, end - len(part) + 1)
                 if block is not None:
@@ -129,25 +130,27 @@ class SeparatedTable:
     def _to_even_quotes(self, content: str, lines: _Lines) -> list[str]:
         """Return the lines that close a quote which is open at the end of a content, if there are few."""
         grammar = self.dialect.grammar
-        more: list[str] = []
+        closing_lines: list[str] = []
         if grammar.quoting == "none":
-            return more
+            return closing_lines
         count = content.count(grammar.quote)
-        while count % 2 and len(more) < _AT_ONCE:
+        while count % 2 and len(closing_lines) < _AT_ONCE:
             new = lines.take(1)
             if not new:
                 break
-            more += new
+            closing_lines += new
             count += new[0].count(grammar.quote)
-        return more
+        return closing_lines
 
     def _sound_block(self, part: Sequence[str], content: str, first: int) -> Block | None:
         """Return the rows of lines, ``content`` in all, if all of them are sound and none is blank, else None."""
         starts: Sequence[int] = range(first, first + len(part))
-        read = self.dialect.grammar.columns_in(content, part, self.file.newline, len(self.names))
-        if read is None:
+        sound_columns = self.dialect.grammar.columns_in(
+            content, part, self.file.newline, len(self.names)
+        )
+        if sound_columns is None:
             return None
-        columns, places = read
+        columns, places = sound_columns
         if places is not None:
             starts = [first + place for place in places]
             for place, end in zip(places, [*places[1:], len(part)], strict=True):
@@ -183,9 +186,9 @@ class SeparatedTable:
         elif len(fields) != len(self.names):
             yield self._wrong_count(line, fields, lines.number)
         else:
-            yield self._checked(fields, lines.number)
+            yield self._row_or_fault(fields, lines.number)
 
-    def _checked(self, fields: list[str], number: int) -> Row | Fault:
+    def _row_or_fault(self, fields: list[str], number: int) -> Row | Fault:
         """Return the row of fields, or the fault for those that are no values of their columns."""
         if are_names(fields, self.names):
             return Fault(number, "it names the columns again")
@@ -211,11 +214,11 @@ class SeparatedTable:
                 fields = None
                 lines.push_back(parts[1:])
         if fields is None:
-            yield self._damaged(line, number)
+            yield self._repair_row(line, number)
         elif len(fields) != len(self.names):
             yield self._wrong_count(line, fields, number)
         else:
-            yield self._checked(fields, number)
+            yield self._row_or_fault(fields, number)
 
     def _may_be_rows(self, parts: Sequence[str]) -> bool:
         """Return whether the lines of a row are too long, or rows of their own."""
@@ -233,7 +236,7 @@ class SeparatedTable:
             return len(labelled) > 1
         return len(rows) == len(parts) >= _SURE and len(self.names) >= _SURE
 
-    def _damaged(self, line: str, number: int) -> Row | Fault:
+    def _repair_row(self, line: str, number: int) -> Row | Fault:
         """Return the row of a line with a quote at a wrong place, or a fault if its texts or labels are not certain."""
         if len(self.names) == 1 and not self.dialect.grammar.opens(line):
             return number, [line]
@@ -244,12 +247,12 @@ class SeparatedTable:
         cells = [[fields[i] for i in self._places.values()] for fields, _ in readings]
         strays = {i for _, marks in readings for i in marks}
         names = [name for name, place in self._places.items() if place in strays]
-        same = all(row == cells[0] for row in cells)
-        if same and not names:
+        agree = all(row == cells[0] for row in cells)
+        if agree and not names:
             column = self.names[min(strays)]
             self.remarks.append(f"line {number} has a stray quote in {column!r}, which is not read")
             return number, cells[0]
-        if same and self._is_plain_text(names, cells[0]):
+        if agree and self._is_plain_text(names, cells[0]):
             return number, cells[0]
         column = f" in {names[0]!r}" if names else ""
         return Fault(number, f"it has a stray quote{column}. {_QUOTES}")
@@ -296,7 +299,7 @@ class SeparatedTable:
         self.remarks.append(f"line {number} has {DELIMITERS[mark]} between its fields")
         return number, [fields[place] for place in self._places.values()]
 
-    def _labels_of(self, lines: Sequence[str]) -> dict[int, set[str]]:
+    def _sample_labels(self, lines: Sequence[str]) -> dict[int, set[str]]:
         """Return the labels in the sound lines of a sample, by the place of their column.
 
         If no column of labels is read, those of few values take its part.

@@ -27,7 +27,7 @@ def read_corpus(config: DataConfig) -> Corpus:
             f"the texts were given to Python ({config.source}) and are not kept. Give the same texts to "
             "qllmft.train again to resume the run, or labelled texts in a file with --data."
         )
-    columns = Columns.of(config)
+    columns = Columns.from_config(config)
     if config.source == BUILT_IN_CORPUS:
         reviews = Path(str(resources.files("qllmft.data") / "reviews.tsv"))
         table = read_table(reviews, columns, None, skips=False)
@@ -139,13 +139,15 @@ def frames_in_memory(
         data = {config.text_columns[0]: texts, config.label_columns[0]: labels}
     splits = data if isinstance(data, Mapping) and data else {"all": data}
     if splits is data and not any(map(_is_table, data.values())):
-        columns = {str(name): each for name, each in data.items()}
+        columns = {str(name): column for name, column in data.items()}
         lengths = {
-            name: type(each).__name__ if isinstance(each, str | tuple) else len(list(each))
-            for name, each in columns.items()
+            name: type(column).__name__ if isinstance(column, str | tuple) else len(list(column))
+            for name, column in columns.items()
         }
-        if len({*lengths.values()}) > 1 or any(isinstance(each, str) for each in lengths.values()):
-            lengths_text = ", ".join(f"{name!r}: {each}" for name, each in lengths.items())
+        if len({*lengths.values()}) > 1 or any(
+            isinstance(length, str) for length in lengths.values()
+        ):
+            lengths_text = ", ".join(f"{name!r}: {length}" for name, length in lengths.items())
             raise UserError(
                 f"the dict holds {lengths_text}; expected columns of one length by name, or tables by split."
             )

@@ -31,14 +31,18 @@ def read_pairs(
     most: int | None = None,
 ) -> Iterator[tuple[str, str]]:
     """Yield both texts of each row of a table lazily, as `read_texts` does, or raise UserError for a row with one."""
-    wanted = Columns(columns, names=tuple(names))
-    if table_suffix(path) in ("", ".txt") and _table_at(path, wanted, delimiter, most) is None:
+    columns_to_read = Columns(columns, names=tuple(names))
+    if (
+        table_suffix(path) in ("", ".txt")
+        and _table_at(path, columns_to_read, delimiter, most) is None
+    ):
         raise UserError(
             f"{path} has one text per line, and the model compares two. Give a {', '.join(SUFFIXES)} table with the "
             f"columns {' and '.join(columns)}, or pairs of texts as arguments."
         )
     return (
-        (first, second) for first, second in _filled_rows(path, wanted, delimiter, report, most)
+        (first, second)
+        for first, second in _filled_rows(path, columns_to_read, delimiter, report, most)
     )
 
 
@@ -64,17 +68,21 @@ def read_texts(
         names: of all columns of a table without a line of names.
         most: number of bytes of a table when it is unpacked; None: any, as it is read lazily.
     """
-    wanted = Columns((column,), names=tuple(names))
-    return (text for (text,) in _filled_rows(path, wanted, delimiter, report, most))
+    columns_to_read = Columns((column,), names=tuple(names))
+    return (text for (text,) in _filled_rows(path, columns_to_read, delimiter, report, most))
 
 
 def _filled_rows(
-    path: DataFile, wanted: Columns, delimiter: str | None, report: Report, most: int | None
+    path: DataFile,
+    columns_to_read: Columns,
+    delimiter: str | None,
+    report: Report,
+    most: int | None,
 ) -> Iterator[list[str]]:
     """Yield the texts of each row or line without blanks around them, or raise UserError for an empty one of a row."""
-    columns = wanted.texts
+    columns = columns_to_read.texts
     try:
-        table = _table_at(path, wanted, delimiter, most)
+        table = _table_at(path, columns_to_read, delimiter, most)
         if table is None:
             yield from ([line.strip()] for _, line in _lines(path) if not is_blank(line))
             return
@@ -97,23 +105,23 @@ def _filled_rows(
 
 
 def _table_at(
-    path: DataFile, wanted: Columns, delimiter: str | None, most: int | None
+    path: DataFile, columns_to_read: Columns, delimiter: str | None, most: int | None
 ) -> RowSource | None:
     """Return the table of a file, or None if it has one text per line."""
     suffix = table_suffix(path)
     if suffix not in ("", ".txt"):
-        return open_table(path, wanted, delimiter, most=most, longest=LONGEST_LINE)
+        return open_table(path, columns_to_read, delimiter, most=most, longest=LONGEST_LINE)
     if not is_file(path):
         return None
-    if wanted.names:
-        return open_table(path, wanted, delimiter, most=most, longest=LONGEST_LINE)
+    if columns_to_read.names:
+        return open_table(path, columns_to_read, delimiter, most=most, longest=LONGEST_LINE)
     format_, zipped = detect_format(path)
     if format_ in (".xlsx", ".parquet"):
-        return open_table(path, wanted, most=most)
+        return open_table(path, columns_to_read, most=most)
     if zipped and not suffix:
         raise UserError(f"{path} is packed by gzip. Unpack it first: gunzip {path.name}.")
-    if suffix == ".txt" and (zipped or has_header(path, wanted, delimiter)):
-        return open_table(path, wanted, delimiter, most=most, longest=LONGEST_LINE)
+    if suffix == ".txt" and (zipped or has_header(path, columns_to_read, delimiter)):
+        return open_table(path, columns_to_read, delimiter, most=most, longest=LONGEST_LINE)
     return None
 
 

@@ -52,8 +52,8 @@ class Body:
         except UserError:
             raise
         except Exception as error:
-            is_set = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
-            offline = " (HF_HUB_OFFLINE is set)" * is_set
+            is_offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
+            offline = " (HF_HUB_OFFLINE is set)" if is_offline else ""
             raise UserError(
                 f"the body {config.model!r} could not be loaded{offline}: {first_line(error)}. "
                 "Give a name that exists on the hub and a network to reach it, a local folder, or --body minilm."

@@ -152,7 +152,8 @@ def _energy_point(
     if against == "tensor-network":
         flops = min(flops, network_flops(config, q))
     if constants is not None:
-        energies = qpu_energy_kj(counts, constants), flops_energy_kj(flops, constants)
-        return EnergyPoint(counts, *energies)
+        return EnergyPoint(
+            counts, qpu_energy_kj(counts, constants), flops_energy_kj(flops, constants)
+        )
     unit = amplitude_flops(head_counts(config, FOLLOW_UP_BREAK_EVEN)) * 2**FOLLOW_UP_BREAK_EVEN
     return EnergyPoint(counts, q / FOLLOW_UP_BREAK_EVEN, flops / unit)

@@ -87,8 +87,8 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
         weights = weight.reshape(self.registers, -1)
         if self.engine is None and samples:
             by_register = [
-                self._values(part, own)
-                for part, own in zip(
+                self._values(register_x, register_weights)
+                for register_x, register_weights in zip(
                     x.reshape(samples, self.registers, -1).unbind(1), weights, strict=True
                 )
             ]

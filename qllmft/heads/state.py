@@ -148,9 +148,9 @@ class GateHead(nn.Module):
         if self.registers == 1:
             weights = latent[:, :1] * 0 + self.theta  # (B, P), for any B
         else:
-            own = latent[:, :1].reshape(-1, self.registers, 1) * 0
-            own = own + self.theta.reshape(self.registers, -1)  # (B, R, P)
-            weights = own.reshape(-1, own.shape[2])
+            by_register = latent[:, :1].reshape(-1, self.registers, 1) * 0
+            by_register = by_register + self.theta.reshape(self.registers, -1)  # (B, R, P)
+            weights = by_register.reshape(-1, by_register.shape[2])
         by_angle = self.by_angle.to(latent.dtype)
         offset = self.offset.to(latent.dtype)
         half = (torch.cat([latent, weights], dim=1) @ by_angle.T + offset) / 2
@@ -179,9 +179,9 @@ class StateHead(GateHead):
         if latent.shape[0] > rows:
             return torch.cat([self(part) for part in torch.split(latent, rows)])
         latent = self.rows(latent)
-        half = self.half_angles(latent)
+        cos, sin = self.half_angles(latent)
         zero = latent[:, :1] * 0 + torch.eye(1, 2**self.n_qubits, dtype=latent.dtype)  # |0...0⟩
-        squares = final_states(self.gates, zero, *half).square()
+        squares = final_states(self.gates, zero, cos, sin).square()
         if squares.shape[1] <= MAX_SUMMED_AMPLITUDES:
             return self.texts(squares @ self.signs)
         parts = squares.reshape(len(squares), -1, MAX_SUMMED_AMPLITUDES // 16)

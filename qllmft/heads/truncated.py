@@ -49,8 +49,9 @@ class TruncatedHead(GateHead):
             elif op in (Op.X, Op.Z):
                 chain.sites[target] = apply_x_or_z(chain.sites[target], 2, flips=op == Op.X)
             if slot >= 0:
-                half = cos[:, slot, None, None], sin[:, slot, None, None]
-                chain.sites[target] = rotate_pairs(chain.sites[target], *half)
+                chain.sites[target] = rotate_pairs(
+                    chain.sites[target], cos[:, slot, None, None], sin[:, slot, None, None]
+                )
         values = chain.values([*self.words, []])
         norms = values[:, -1].clamp(min=0.0).sqrt()
         errors = (chain.error * (1 + norms)).clamp(max=2.0)

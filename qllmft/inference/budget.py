@@ -63,7 +63,7 @@ class ErrorBudget:
         return (
             f"Most labels become the exact model's with {best.errors}: "
             f"{100 * (stated_row.differ - best.differ):.1f} % of "
-            f"them, and {ACCURACY.signed(best.accuracy - stated_row.accuracy)} points of accuracy."
+            f"them, and {ACCURACY.with_sign(best.accuracy - stated_row.accuracy)} points of accuracy."
         )
 
 

@@ -136,10 +136,10 @@ class ModelCircuits:
         """
         if self.registers == 1:
             return self.contrast_observables
-        read = self.observables
-        return [(read[i] @ read[j]).simplify() for i, j in self.pairs]
+        observables = self.observables
+        return [(observables[i] @ observables[j]).simplify() for i, j in self.pairs]
 
-    def contrast_errors(self, found: Expectations) -> Floats:
+    def contrast_errors(self, expectations: Expectations) -> Floats:
         """Return the standard errors (N, J) of `contrasts`, from values of the observables and `companions`.
 
         A label's logit is linear in ⟨O_i⟩, so the difference of two logits is itself an observable, Σ_i (w_a - w_b)_i
@@ -149,17 +149,17 @@ class ModelCircuits:
         """
         n = self.n_texts
         n_read = len(self.observables)
-        errors = found.standard_errors
+        errors = expectations.standard_errors
         if self.registers == 1:
             shape = (n, self.per_text, self.per_text, -1)
             # each circuit's own contrasts
-            own = np.einsum("nccj->ncj", errors[:, n_read:].reshape(shape) ** 2)
-            return np.asarray(np.sqrt(own.sum(axis=1)))
-        values = found.values[:, :n_read]
+            variances_by_circuit = np.einsum("nccj->ncj", errors[:, n_read:].reshape(shape) ** 2)
+            return np.asarray(np.sqrt(variances_by_circuit.sum(axis=1)))
+        values = expectations.values[:, :n_read]
         errors = errors[:, :n_read]
         covariance = np.zeros((len(values), n_read, n_read))
         spread = np.sqrt(np.clip(1.0 - values**2, 1e-12, None))
-        for (i, j), product in zip(self.pairs, found.values[:, n_read:].T, strict=True):
+        for (i, j), product in zip(self.pairs, expectations.values[:, n_read:].T, strict=True):
             between = product - values[:, i] * values[:, j]
             correlation = np.clip(between / (spread[:, i] * spread[:, j]), -1.0, 1.0)
             shared = correlation * errors[:, i] * errors[:, j]
@@ -184,14 +184,14 @@ class ModelCircuits:
             for row in by_contrast
         ]
 
-    def of_texts(self, values: Floats) -> Floats:
+    def values_by_text(self, values: Floats) -> Floats:
         """Return the values (N, n_values) of texts, of expectation values (N·C, O)."""
         return values.reshape(self.n_texts, -1)[:, : self.n_values]
 
     def logits(self, values: Floats) -> Tensor:
         """Return the logits (N, k) for expectation values (N·C, O), or of registers also (N, n_values)."""
         if self.registers > 1 and self.latent is not None:
-            circuit_values = torch.from_numpy(self.of_texts(values)).float()
+            circuit_values = torch.from_numpy(self.values_by_text(values)).float()
             return self.classifier.apply_readout(
                 torch.from_numpy(self.latent).float(), circuit_values
             )

@@ -36,12 +36,12 @@ def read_items(
         UserError: as `read_texts` does, and for a wrong setting.
     """
     settings = {name: value for name, value in table.items() if value is not None}
-    given = parse_config({"data": settings}, "the options of the file").data
+    table_settings = parse_config({"data": settings}, "the options of the file").data
     column = column or data.text_columns[0]
-    delimiter = given.delimiter or data.delimiter
+    delimiter = table_settings.delimiter or data.delimiter
     # a file of lines may have as many delimiters as the run's table by chance
     is_table = table_suffix(file) not in ("", ".txt")
-    names = given.column_names or (data.column_names if is_table else None) or ()
+    names = table_settings.column_names or (data.column_names if is_table else None) or ()
     if pairs:
         second = data.pair_column or "text2"
         return read_pairs(file, (column, second), delimiter, report, names, most)

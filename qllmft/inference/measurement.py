@@ -109,7 +109,7 @@ def run_circuits(circuits: ModelCircuits, backend: Backend) -> MeasuredValues:
     expectations = backend.expectations(circuits.circuit, circuits.parameters, observables)
     n_observables = len(circuits.observables)
     values, errors = (
-        circuits.of_texts(statistic[:, :n_observables])
+        circuits.values_by_text(statistic[:, :n_observables])
         for statistic in (expectations.values, expectations.standard_errors)
     )
     return MeasuredValues(values, errors, circuits.contrast_errors(expectations))
@@ -147,9 +147,15 @@ def derive_answers(
     lead = leads(logits, answer_mask, thresholds)
     decided = np.all(lead > half_width * difference_errors, axis=1)
     least_lead_errors = difference_errors[np.arange(n), lead.argmin(axis=1)]
-    values = (measured_values.values, measured_values.errors)
     return LabelProbabilities(
-        probabilities, errors, decided, *values, thresholds, logits, least_lead_errors
+        probabilities,
+        errors,
+        decided,
+        measured_values.values,
+        measured_values.errors,
+        thresholds,
+        logits,
+        least_lead_errors,
     )
 
 

@@ -85,7 +85,7 @@ def measure_in_rounds(
     """
     n = circuits.n_texts
     n_values = circuits.n_values
-    sizes = np.array([np.abs(each.coeffs).sum() for each in circuits.observables])
+    sizes = np.array([np.abs(observable.coeffs).sum() for observable in circuits.observables])
     ranges = 2 * np.sqrt(((np.abs(circuits.contrasts) @ sizes) ** 2).sum(axis=1))  # (J,)
     # sums of values times shots, and of squares of errors times shots
     sums = MeasuredValues(
@@ -111,7 +111,7 @@ def measure_in_rounds(
             total[active] += (size * round_statistic) ** power
         shots[active] += size
         half_width[active] = width
-        errors, contrast_errors = (np.sqrt(each) / shots for each in sums[1:])
+        errors, contrast_errors = (np.sqrt(squares) / shots for squares in sums[1:])
         # the error if all shots agreed but for one more at the other end of the range: without it, a
         # text whose few shots agree would have none, and be decided
         contrast_errors = np.maximum(contrast_errors, ranges / (shots + 1))
@@ -149,16 +149,17 @@ def _moments(circuits: ModelCircuits) -> tuple[Floats, Floats]:
         return backend.expectations(circuits.circuit, circuits.parameters, asked).values
 
     if circuits.registers > 1:
-        found = exact([*circuits.observables, *circuits.companions])
-        of_shot = np.sqrt(np.clip(1.0 - found**2, 0.0, None))
-        variances = circuits.contrast_errors(Expectations(found, of_shot)) ** 2
-        return circuits.of_texts(found[:, :n_read]), variances
+        values = exact([*circuits.observables, *circuits.companions])
+        shot_errors = np.sqrt(np.clip(1.0 - values**2, 0.0, None))
+        variances = circuits.contrast_errors(Expectations(values, shot_errors)) ** 2
+        return circuits.values_by_text(values[:, :n_read]), variances
     sums = circuits.contrast_observables
-    found = exact([*circuits.observables, *sums, *((each @ each).simplify() for each in sums)])
-    means, squares = np.split(found[:, n_read:], 2, axis=1)
+    squared_sums = [(observable @ observable).simplify() for observable in sums]
+    values = exact([*circuits.observables, *sums, *squared_sums])
+    means, squares = np.split(values[:, n_read:], 2, axis=1)
     shape = (n, circuits.per_text, circuits.per_text, -1)
     variances = np.clip((squares - means**2).reshape(shape), 0.0, None)
-    return found[:, :n_read].reshape(n, -1), np.einsum("nccj->nj", variances)
+    return values[:, :n_read].reshape(n, -1), np.einsum("nccj->nj", variances)
 
 
 def bound_cost(

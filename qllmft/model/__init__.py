@@ -364,6 +364,14 @@ def check_logits(classifier: Classifier, config: ModelConfig, dimension: int) ->
     return [float(value) for value in logits] if logits.isfinite().all() else None
 
 
+def _short_list(values: Sequence[float]) -> str:
+    """Return the first eight numbers in brackets."""
+    texts = [f"{value:.4f}" for value in values[:8]]
+    if len(values) > len(texts):
+        texts.append("...")
+    return f"({', '.join(texts)})"
+
+
 def _compare_logits(
     logits: Sequence[float],
     expected: Sequence[float],
@@ -380,10 +388,7 @@ def _compare_logits(
         for name in own_versions
         if record_versions.get(name) != own_versions[name]
     ]
-    logit_texts = [
-        f"({', '.join(f'{value:.4f}' for value in values[:8])}{', ...' * (len(values) > 8)})"
-        for values in (logits, expected)
-    ]
+    logit_texts = [_short_list(values) for values in (logits, expected)]
     raise UserError(
         f"the model in {folder} is not what was saved: its logits of the check embedding are {logit_texts[0]}, and its "
         f"record has {logit_texts[1]}. Its weights or its record were changed, or a version has other results "

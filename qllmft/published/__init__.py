@@ -35,18 +35,18 @@ class Paper:
     values: tuple[Published, ...]  # in the order of the paper
     figures: dict[str, str]  # the printed numbers of each figure, in words
 
-    def of(self, quantity: Quantity) -> list[Published]:
+    def values_for(self, quantity: Quantity) -> list[Published]:
         """Return the values of one quantity."""
         return [value for value in self.values if value.quantity == quantity]
 
-    def of_preset(self, quantity: Quantity, preset: str) -> Published | None:
+    def value_for_preset(self, quantity: Quantity, preset: str) -> Published | None:
         """Return the printed value of a quantity for a preset, or None if there is none."""
-        return next((value for value in self.of(quantity) if value.preset == preset), None)
+        return next((value for value in self.values_for(quantity) if value.preset == preset), None)
 
     def names(self, source: str) -> bool:
         """Return whether a data set has the name of the paper's: its last part, in any case of letters.
 
-        >>> [published().names(source) for source in ("SetFit/sst2", "SST2", "reviews.csv")]
+        >>> [paper_numbers().names(source) for source in ("SetFit/sst2", "SST2", "reviews.csv")]
         [True, True, False]
         """
         last = self.data.rpartition("/")[2]
@@ -54,7 +54,7 @@ class Paper:
 
 
 @cache
-def published() -> Paper:
+def paper_numbers() -> Paper:
     """Read ``published.toml``."""
     tree = tomllib.loads((resources.files(__name__) / "published.toml").read_text(encoding="utf-8"))
     values = []

@@ -214,7 +214,8 @@ def accuracies_svg(record: StudyRecord) -> Markup:
     factor = record.measure.factor
     figure, axes = _make_labelled_axes([row.label for row in rows], record.measure.axis("test"))
     for place, row in enumerate(rows):
-        (color, marker), interval = _SIDES[row.side], row.test_interval
+        color, marker = _SIDES[row.side]
+        interval = row.test_interval
         seeds = [factor * value for value in row.test]
         axes.plot(seeds, [place] * len(seeds), "|", color=color, ms=6, mew=0.8, alpha=0.6)
         if interval.half_width is not None:
@@ -246,7 +247,7 @@ def differences_svg(
         name: of the figure, for the identifiers in the SVG.
         measure: score of the differences; accuracies are drawn in points.
     """
-    unit = " (points)" * measure.in_percent
+    unit = " (points)" if measure.in_percent else ""
     factor = measure.factor
     figure, axes = _make_labelled_axes(labels, f"difference of test {measure.plural}{unit}")
     axes.axvline(0, color=style.INK, lw=0.8)

@@ -16,7 +16,7 @@ from qllmft.campaign.comparison import (
 from qllmft.campaign.file import seeds_text
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.verdict import gain_points, gain_share, headline, limits, verdict
-from qllmft.published import published
+from qllmft.published import paper_numbers
 from qllmft.tasks.measure import Measure, percent, with_minus
 from qllmft.tasks.statistics import MeanInterval
 
@@ -34,7 +34,7 @@ def mean(scores: Sequence[float], measure: Measure) -> str:
     return measure.mean(MeanInterval.from_values(scores)) if scores else ""
 
 
-def measured(row: RowResult, measure: Measure) -> str:
+def format_test_score(row: RowResult, measure: Measure) -> str:
     """Return a row's test score, with its balanced accuracy if the labels are uneven."""
     balanced = f" (balanced {mean(row.balanced, measure)})" if row.balanced else ""
     return mean(row.test, measure) + balanced
@@ -52,7 +52,7 @@ def chosen_on(record: StudyRecord) -> str:
     )
 
 
-def other(values: Sequence[float]) -> str:
+def other_score(values: Sequence[float]) -> str:
     """Return ``0.612 ± 0.034``, the mean of a score beside that of the study, with two digits of its interval."""
     interval = MeanInterval.from_values(values)
     if not interval.half_width:
@@ -93,7 +93,7 @@ def published_note(record: StudyRecord) -> str:
     )
     if record.as_published:
         return note
-    paper = published()
+    paper = paper_numbers()
     level = (
         "the bodies have one dimension, and the columns are those of two similar experiments"
         if record.body.dimension == paper.dimension
@@ -126,7 +126,7 @@ def selection_note(record: StudyRecord) -> str:
 
 
 _FUNCTIONS: tuple[Callable[..., str], ...] = (
-    *(measured, mean, other, published_accuracy),
+    *(format_test_score, mean, other_score, published_accuracy),
     *(parameters, published_parameters, gain_points, gain_share),
 )
 

@@ -168,7 +168,11 @@ class FrozenBody:
             states = (
                 f"{memory / GB:.2g} GB for states, and " if memory >= LARGE_STATES_BYTES else ""
             )
-            shots = ", with error trajectories for each shot of a validation text" * trajectories
+            shots = (
+                ", with error trajectories for each shot of a validation text"
+                if trajectories
+                else ""
+            )
             self._setup.message(
                 f"Training takes {states}about {duration_text(epoch)} an epoch, "
                 f"{duration_text(config.train.epochs * epoch)} in all on {cores} free cores{shots}."

@@ -82,7 +82,9 @@ class HeldOutResults:
             if head.converges:
                 copies = [part.fitted.head for part in self.parts]
                 selections = [copy.selection for copy in copies if isinstance(copy, TrainedHead)]
-                head.chosen_epochs = round(median(chosen.epoch for chosen in selections if chosen))
+                head.chosen_epochs = round(
+                    median(selection.epoch for selection in selections if selection)
+                )
             if head.config.ridge_c == "validation":
                 head.config = head.config.model_copy(update={"ridge_c": self._mean_strength})
         else:
@@ -169,13 +171,13 @@ class CrossValidation:
 
     def with_validation(self, metrics: EpochMetrics) -> EpochMetrics:
         """Return the metrics of an epoch on all texts with the mean validation of the folds after that epoch."""
-        folds = [each[min(metrics.epoch, len(each)) - 1] for each in self.metrics]
-        exact = [each.score_exact for each in folds if each.score_exact is not None]
+        fold_epochs = [epochs[min(metrics.epoch, len(epochs)) - 1] for epochs in self.metrics]
+        exact_scores = [epoch.score_exact for epoch in fold_epochs if epoch.score_exact is not None]
         return replace(
             metrics,
-            validation_loss=fmean(each.validation_loss for each in folds),
-            score=fmean(each.score for each in folds),
-            score_exact=fmean(exact) if exact else None,
+            validation_loss=fmean(epoch.validation_loss for epoch in fold_epochs),
+            score=fmean(epoch.score for epoch in fold_epochs),
+            score_exact=fmean(exact_scores) if exact_scores else None,
         )
 
 
@@ -206,8 +208,14 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
             )
         epochs: list[EpochMetrics] = []
         head = make(body, epochs.append)
-        sizes = body.classifier.n_parameters, body.dimension, setup.corpus.n_classes
-        heads = [head, *make_baselines(setup.config, *sizes, len(splits.train))]
+        baselines = make_baselines(
+            setup.config,
+            body.classifier.n_parameters,
+            body.dimension,
+            setup.corpus.n_classes,
+            len(splits.train),
+        )
+        heads = [head, *baselines]
         for head_or_baseline in heads:
             if isinstance(head_or_baseline, TrainedHead):
                 head_or_baseline.calibrates_in_fit = False
@@ -347,15 +355,15 @@ def _pool_records(
     common_names = [
         name
         for name in first_predictions.answers
-        if all(name in each.answers for each in other_predictions)
+        if all(name in predictions.answers for predictions in other_predictions)
     ]
-    labels = np.concatenate([each.labels for each in fold_predictions])
+    labels = np.concatenate([predictions.labels for predictions in fold_predictions])
     answers = {
-        name: np.concatenate([each.answers[name] for each in fold_predictions])
+        name: np.concatenate([predictions.answers[name] for predictions in fold_predictions])
         for name in common_names
     }
     validation_answers = {
-        name: np.concatenate([each.validation[name] for each in fold_predictions])
+        name: np.concatenate([predictions.validation[name] for predictions in fold_predictions])
         for name in common_names
     }
     pooled = Predictions(
@@ -426,8 +434,13 @@ def _pool_control(
 ) -> WithoutCircuit:
     """Return the result over all folds of a model without its circuit, with its gain paired by text."""
     scores = pooled.task.scores
-    answers = map(pooled.model_answers, (name, WITHOUT_CIRCUIT))
-    gain = difference(pooled.task, pooled.labels, *answers, balanced=balanced)
+    gain = difference(
+        pooled.task,
+        pooled.labels,
+        pooled.model_answers(name),
+        pooled.model_answers(WITHOUT_CIRCUIT),
+        balanced=balanced,
+    )
     return WithoutCircuit(
         parameters=max(control.parameters for control in controls),
         validation=scores.from_answers(validation, pooled.validation[WITHOUT_CIRCUIT]),

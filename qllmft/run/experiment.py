@@ -202,8 +202,13 @@ def _train_and_test(setup: RunSetup) -> Outcome:
         identity = _save_head(setup, body, head, None)
         fitted = score_head(head, body.head_vectors.validation, seconds)
     rows = [_Row(fitted, body.head_vectors, head_results)]
-    sizes = body.classifier.n_parameters, body.dimension, setup.corpus.n_classes
-    baselines = make_baselines(config, *sizes, len(setup.splits.train))
+    baselines = make_baselines(
+        config,
+        body.classifier.n_parameters,
+        body.dimension,
+        setup.corpus.n_classes,
+        len(setup.splits.train),
+    )
     for i, baseline in enumerate(baselines, 1):
         with stage(setup.on_event, "fitting", baseline.name):
             words = isinstance(baseline, WordBaseline)

@@ -105,7 +105,8 @@ class Novelty:
             with open_regular(path, None), safe_open(path, framework="pt") as file:
                 shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
                 identity = (file.metadata() or {}).get(_BODY_KEY, "")
-            (m, d), (v,) = shapes["references"], shapes["distances"]
+            m, d = shapes["references"]
+            (v,) = shapes["distances"]
             k, calibration_d = shapes.get("calibration", (0, d))
             if not (
                 # lengths of the training texts are read by no version, and written by earlier ones

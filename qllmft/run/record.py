@@ -121,10 +121,9 @@ class Predictions(Answers):
         items = test.items
         mistakes = []
         for i in task.mistakes(head_answers, test.labels):
-            label_and_answer = (
-                task.describe_answer(names, outputs[i]) for outputs in (test.labels, head_answers)
-            )
-            mistakes.append(Mistake(items[i][:LONGEST_TEXT], *label_and_answer))
+            label = task.describe_answer(names, test.labels[i])
+            answer = task.describe_answer(names, head_answers[i])
+            mistakes.append(Mistake(items[i][:LONGEST_TEXT], label, answer))
         labels = np.asarray(test.labels)
         return cls(task, labels, answers, names, tuple(mistakes), validation or {})
 
@@ -155,10 +154,9 @@ class Predictions(Answers):
             raise ValueError(f"a model does not have one answer for each of {len(labels)} labels")
         mistakes = []
         for mistake in record["mistakes"]:
-            label_and_answer = (
-                task.description_from_json(mistake[part]) for part in ("label", "answer")
-            )
-            mistakes.append(Mistake(mistake["text"], *label_and_answer))
+            label = task.description_from_json(mistake["label"])
+            answer = task.description_from_json(mistake["answer"])
+            mistakes.append(Mistake(mistake["text"], label, answer))
         if not all(
             isinstance(text, str) for text in [*names, *(mistake.text for mistake in mistakes)]
         ):

@@ -125,9 +125,15 @@ class TrackingListener:
         settings = {**flat_settings(self._config), "measure": measure}  # of the score
         for name, tracker in list(self._running.items()):
             state = self._state.setdefault(name, {"key": None, "epoch": 0})
-            place = self._folder.path, settings, state["key"], self._tracking.campaign
+            tracked_run = TrackedRun(
+                self._config.identity,
+                self._folder.path,
+                settings,
+                state["key"],
+                self._tracking.campaign,
+            )
             with self._drop_on_error(name):
-                state["key"] = tracker.start(TrackedRun(self._config.identity, *place))
+                state["key"] = tracker.start(tracked_run)
                 write_json(self._folder.trackers_file, self._state)
 
     def _send(self, metrics: EpochMetrics) -> None:

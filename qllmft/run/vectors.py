@@ -85,12 +85,12 @@ def embed_splits(setup: RunSetup, body: BodyConfig, stage_title: str | None = No
         inputs=inputs,
         counts_cut=False,
     )
-    weighted = weigh_by_class(train, validation, setup.config.train)
+    train, weighted_validation = weigh_by_class(train, validation, setup.config.train)
     parts = dict(zip(list(tables)[2:], other_examples, strict=True))
     calibration = parts.get("calibration", validation).x.numpy()
     if splits.folds is not None and splits.calibration is None:
         calibration = calibration[:0]  # every validation text trains
-    return Vectors(body, identity, *weighted, parts.get("test"), calibration)
+    return Vectors(body, identity, train, weighted_validation, parts.get("test"), calibration)
 
 
 def embed_tables(

@@ -83,7 +83,10 @@ def compare(models: Sequence[ModelResult]) -> list[Comparison]:
     tests = judge_differences(
         [difference for _, difference in pairs], measure.margin / measure.factor
     )
-    return [Comparison(*pair, *results) for pair, results in zip(pairs, tests, strict=True)]
+    return [
+        Comparison(model, difference, *results)
+        for (model, difference), results in zip(pairs, tests, strict=True)
+    ]
 
 
 def find_unbeaten(models: Sequence[ModelResult]) -> list[str]:
@@ -172,11 +175,13 @@ def verdict(
         reason = "The baselines' answers were not kept" if len(models) > 1 else "None was trained"
         result = f"{reason}, so the {head.subject}'s {_score_text(head)} stands alone."
     else:
-        headline, result = _compared(models, comparisons)
+        headline, result = _describe_comparisons(models, comparisons)
     return Verdict(headline, result, _limits(head, folds), _circuit(head), next_step)
 
 
-def _compared(models: Sequence[ModelResult], comparisons: Sequence[Comparison]) -> tuple[str, str]:
+def _describe_comparisons(
+    models: Sequence[ModelResult], comparisons: Sequence[Comparison]
+) -> tuple[str, str]:
     """Return headline and sentences on the result of comparisons."""
     head = models[0]
     measure = head.tested.measure
@@ -297,7 +302,7 @@ def circuit_sentences(head: ModelResult) -> Iterator[str]:
         yield dependence
     if control := head.without_circuit:
         measure = head.tested.measure
-        difference = f"{measure.signed(control.gain)} {measure.brackets(control.gain_interval)}"
+        difference = f"{measure.with_sign(control.gain)} {measure.brackets(control.gain_interval)}"
         unit = "balanced points" if head.uneven else measure.unit
         yield f"Head minus no-circuit ablation: {difference} {unit}."
 
@@ -317,13 +322,13 @@ def comparison_rows(models: Sequence[ModelResult]) -> Iterator[tuple[str, ...]]:
         effect = "" if comparison.detectable is None else measure.size(comparison.detectable)
         yield (
             comparison.model.name,
-            f"{measure.signed(difference.value)} {measure.brackets(difference.interval)}",
+            f"{measure.with_sign(difference.value)} {measure.brackets(difference.interval)}",
             p_value(comparison.p).removeprefix("p = ").removeprefix("p "),
             effect,
             RESULTS[comparison.outcome],
         )
     if control := models[0].without_circuit:
-        gain = f"{measure.signed(control.gain)} {measure.brackets(control.gain_interval)}"
+        gain = f"{measure.with_sign(control.gain)} {measure.brackets(control.gain_interval)}"
         yield WITHOUT_CIRCUIT, gain, "", "", ""
 
 

@@ -78,7 +78,7 @@ class _Body(_Object):
         if len(request_keys) != 1 or not value.keys() <= model_keys:
             names = ", ".join(sorted(value)) or "nothing"
             expected = [name for name in model_keys if name != "model"]
-            either = "either " * (len(expected) > 1)
+            either = "either " if len(expected) > 1 else ""
             raise ValueError(f"got {names[:100]}, expected {either}{' or '.join(expected)}")
         return value
 
@@ -264,9 +264,9 @@ def make_app(
     ) -> Response:
         file = FileBytes(PurePath(name).name[-_LONGEST_NAME:], await request.body())
         table = {"column_names": names or None, "delimiter": delimiter or None}
-        read = partial(model.read_file, file, column or None, table, limits.unpacked_bytes)
+        read_file = partial(model.read_file, file, column or None, table, limits.unpacked_bytes)
         try:
-            items, note = await asyncio.to_thread(read)
+            items, note = await asyncio.to_thread(read_file)
         except UserError as error:
             raise HTTPException(422, printable(str(error))) from None
         except Exception as error:

@@ -166,7 +166,8 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
     def _build_fitted_network(self, backend: Any) -> Classifier:
         """Return the network of the fitted attributes, or raise UserError if they were changed and do not fit."""
         shapes = _shapes(self.weights_)
-        (d, k) = (self.n_inputs_, self.n_outputs_)
+        d = self.n_inputs_
+        k = self.n_outputs_
         try:
             if not (isinstance(d, int) and isinstance(k, int) and d > 0 and k > 0):
                 raise ValueError(f"n_inputs_ is {d!r} and n_outputs_ {k!r}")
@@ -229,7 +230,9 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             if rows.task.real:  # training starts with scaled values
                 Scaling.from_examples(rows).restore(network, inverse=True)
         train, validation, settings = self._split_rows(len(rows), strata, config.train, seed)
-        parts = weigh_by_class(rows.take(train), rows.take(validation), config.train)
+        weighted_train, weighted_validation = weigh_by_class(
+            rows.take(train), rows.take(validation), config.train
+        )
         loss_texts = "training" if train is validation else "validation"
         on_event = LineListener(loss_texts) if self.verbose else ignore
         losses: list[float] = []
@@ -239,7 +242,15 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             on_event(EpochEnded(metrics))
 
         with stage(on_event, "training", total=settings.epochs):
-            selection = fit(network, *parts, settings, seed, on_epoch=on_epoch, fresh=fresh)
+            selection = fit(
+                network,
+                weighted_train,
+                weighted_validation,
+                settings,
+                seed,
+                on_epoch=on_epoch,
+                fresh=fresh,
+            )
         if not selection.finished:
             raise KeyboardInterrupt
         self.best_epoch_ = selection.epoch

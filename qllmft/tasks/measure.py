@@ -63,7 +63,7 @@ class Measure:
 
     def axis(self, split: str) -> str:
         """Return the label of an axis: ``test accuracy (%)``, or ``test R²``."""
-        return f"{split} {self.name}{' (%)' * self.in_percent}"
+        return f"{split} {self.name} (%)" if self.in_percent else f"{split} {self.name}"
 
     def mean(self, interval: MeanInterval, digits: int | None = None) -> str:
         """Return ``76.40 ± 0.85``, or ``76.40`` for one seed."""
@@ -77,24 +77,24 @@ class Measure:
 
     def percent(self, value: float, digits: int | None = None) -> str:
         """Return ``76.40 %``, or ``0.764`` in a column of its own."""
-        return self._number(value, digits) + " %" * self.in_percent
+        return self._number(value, digits) + (" %" if self.in_percent else "")
 
     def size(self, difference: float) -> str:
         """Return a difference without its sign: ``1.2``, or ``0.012``."""
         return self._number(abs(difference), self.coarse)
 
-    def signed(self, difference: float, digits: int | None = None) -> str:
+    def with_sign(self, difference: float, digits: int | None = None) -> str:
         """Return a difference with its sign: ``+1.2``, ``−1.2``."""
         text = self._number(difference, digits or self.coarse)
         return f"+{text}" if difference > 0 and float(text) else text
 
     def per_qubit(self, slope: float) -> str:
         """Return a slope with the digits of a mean: ``+0.71``."""
-        return self.signed(slope, self.digits)
+        return self.with_sign(slope, self.digits)
 
     def brackets(self, ends: tuple[float, float] | None, digits: int | None = None) -> str:
         """Return the interval of a difference: ``[+2.5, +5.3]``, or "" if there is none."""
-        return "" if ends is None else f"[{', '.join(self.signed(end, digits) for end in ends)}]"
+        return "" if ends is None else f"[{', '.join(self.with_sign(end, digits) for end in ends)}]"
 
     def ends(self, interval: tuple[float, float]) -> str:
         """Return the limits of an interval of scores: ``76.1, 78.0``."""
@@ -212,8 +212,8 @@ class BootstrapScore(Score):
     def parts(self) -> list[ScorePart]:
         """Return all scores."""
         return [
-            ScorePart(*names, getattr(self, field), getattr(self, f"{field}_interval"))
-            for field, names in self.NAMES.items()
+            ScorePart(short, name, getattr(self, field), getattr(self, f"{field}_interval"))
+            for field, (short, name) in self.NAMES.items()
         ]
 
     @property

@@ -93,8 +93,8 @@ class LabelSetScores(BootstrapScore):
 def macro_f1(labels: Integers, answers: NDArray[np.bool_], weights: Floats | None = None) -> float:
     """Return the mean F1 of the labels with texts or answers, of texts (N,) with weights or without."""
     share = np.ones(len(labels)) if weights is None else weights
-    counts = share @ (answers * labels), share @ labels, share @ answers.astype(np.float64)
-    return float(mean_f1(*counts))
+    right = share @ (answers * labels)
+    return float(mean_f1(right, share @ labels, share @ answers.astype(np.float64)))
 
 
 def best_thresholds(scores: Floats, labels: Integers, usual: float) -> Floats:

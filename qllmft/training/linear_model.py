@@ -184,8 +184,8 @@ def low_rank_solution(examples: Examples, solution: LinearSolution, rank: int) -
 
     options: Any = {"maxiter": LOW_RANK_STEPS}
     first = np.concatenate([part.ravel() for part in start])
-    found = minimize(objective, first, jac=True, method="L-BFGS-B", options=options).x
-    readout, directions, bias = (part.numpy() for part in parts(found))
+    solution_vector = minimize(objective, first, jac=True, method="L-BFGS-B", options=options).x
+    readout, directions, bias = (part.numpy() for part in parts(solution_vector))
     return LinearSolution(readout @ directions, bias, solution.c)
 
 

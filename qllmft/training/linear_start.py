@@ -166,8 +166,10 @@ def _latent_folds(
         directions = torch.from_numpy(
             split_into_directions(solution.weights, n_values, registers)[0].T
         )
-        latent = (replace(rows, x=(rows.x @ directions).float()) for rows in (train, part.held_out))
-        folds.append(Part(*latent))
+        train, held_out = (
+            replace(rows, x=(rows.x @ directions).float()) for rows in (train, part.held_out)
+        )
+        folds.append(Part(train, held_out))
     return folds
 
 

@@ -137,16 +137,16 @@ def fit(
                             start += len(y)
                     return total
 
-                training_parts = (
+                training = Training(
+                    model,
+                    model,
                     optimizer,
                     len(train),
                     train_on,
                     lambda: validation,
                     CHECKPOINT_EVERY_S,
                 )
-                selection = Training(model, model, *training_parts).run(
-                    config, seed, checkpoint, on_epoch
-                )
+                selection = training.run(config, seed, checkpoint, on_epoch)
                 if moments is not None:
                     moments.update(optimizer.state_dict()["state"])
     if scaling:
@@ -227,17 +227,19 @@ class Training:
                     _check_loss("validation", loss, epoch, config)
                     exact = exact_score(head, examples, latent)
                     measure = examples.task.measure.name
-                    losses = (train_loss, loss)
                     seconds = time.perf_counter() - started
-                    metrics = EpochMetrics(epoch, *losses, score, lr, seconds, exact, measure)
+                    metrics = EpochMetrics(
+                        epoch, train_loss, loss, score, lr, seconds, exact, measure
+                    )
                     state = state.after(metrics, model, select=config.select)
                     if on_epoch:
                         on_epoch(metrics)
             except KeyboardInterrupt:
                 finished = False
         model.load_state_dict(state.best_weights)
-        best_epoch_and_score = state.best_epoch, state.best_score
-        return Selection(*best_epoch_and_score, state.epoch, finished, interruption.signal)
+        return Selection(
+            state.best_epoch, state.best_score, state.epoch, finished, interruption.signal
+        )
 
 
 def _check_loss(kind: str, loss: float, epoch: int, config: TrainConfig) -> None:
@@ -367,5 +369,13 @@ def fit_end_to_end(
         return total
 
     embed_validation = partial(model.embed_table, validation, validation_weights)
-    training_parts = optimizer, len(train), train_on, embed_validation, BODY_CHECKPOINT_EVERY_S
-    return Training(model, classifier, *training_parts).run(config, seed, checkpoint, on_epoch)
+    training = Training(
+        model,
+        classifier,
+        optimizer,
+        len(train),
+        train_on,
+        embed_validation,
+        BODY_CHECKPOINT_EVERY_S,
+    )
+    return training.run(config, seed, checkpoint, on_epoch)

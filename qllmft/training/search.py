@@ -203,7 +203,8 @@ def _search_family(
             *inner_scores, end_score = [trial.judgement.score for trial in trials]
             if end_score <= max(inner_scores):
                 break
-            trials.append(try_value(next_strength([each.settings[strength] for each in trials])))
+            strengths = [trial.settings[strength] for trial in trials]
+            trials.append(try_value(next_strength(strengths)))
         trials.reverse()
     return trials
 

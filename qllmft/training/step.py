@@ -180,7 +180,8 @@ class DirectStep(TrainingStep):
             loss = self._task.gradient(logits, y, weights)
             return loss, None, logits[:, :1] - logits[:, 1:]
         final_inputs = np.concatenate([latent, values], axis=1) if self._model.skip else values
-        (weight, by_weight), (bias, by_bias) = self._final, self._bias
+        weight, by_weight = self._final
+        bias, by_bias = self._bias
         logits = layers.linear(final_inputs, weight, bias)
         loss = self._task.gradient(logits, y, weights)
         by_final_inputs = layers.back_through_linear(

@@ -3,19 +3,19 @@
 import pytest
 
 from qllmft.config.presets import load_preset, preset_names
-from qllmft.published import published
+from qllmft.published import paper_numbers
 
-PAPER = published()
+PAPER = paper_numbers()
 
 
 def test_every_row_of_tables_ii_to_iv_is_there():
     def rows(quantity):
-        tables = [value.where for value in PAPER.of(quantity)]
+        tables = [value.where for value in PAPER.values_for(quantity)]
         return {table: tables.count(table) for table in tables}
 
     assert rows("accuracy") == {"Table II": 14, "Table III": 7, "Table IV": 2, "Table XVI": 1}
     assert rows("parameters") == {"Table II": 14, "Table III": 7}
-    assert max(value.value for value in PAPER.of("accuracy")) == 93.62
+    assert max(value.value for value in PAPER.values_for("accuracy")) == 93.62
 
 
 @pytest.mark.parametrize(
@@ -37,15 +37,16 @@ def test_every_table_and_figure_of_a_preset_is_named_in_its_title():
 
 
 def test_printed_differences_are_those_of_the_printed_accuracies():
-    for difference in PAPER.of("difference"):
+    for difference in PAPER.values_for("difference"):
         a, b = (
-            PAPER.of_preset("accuracy", preset) for preset in (difference.preset, difference.than)
+            PAPER.value_for_preset("accuracy", preset)
+            for preset in (difference.preset, difference.than)
         )
         assert difference.value == pytest.approx(a.value - b.value)
 
 
 def test_a_model_printed_twice_is_printed_alike():
-    for values in (PAPER.of("accuracy"), PAPER.of("parameters")):
+    for values in (PAPER.values_for("accuracy"), PAPER.values_for("parameters")):
         by_preset = {}
         for value in values:
             if value.preset is not None:

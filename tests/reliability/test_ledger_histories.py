@@ -18,18 +18,18 @@ QUICK, ALL, FEW = 2_000, 100_000, 1_000
 PARTS = 10  # of the long run, each with other histories
 MUTANTS = {  # name: function of `send`, a piece of it, and what takes its place
     "no patience": (
-        "settle",
+        "resolve_doubtful_chunk",
         "patience_s = route.waits.settle_s if ambiguous else 0.0",
         "patience_s = 0.0",
     ),
     "a lost answer is a refusal": ("send", "chunk, failure.ambiguous)", "chunk, False)"),
     "sent before it is written": (
         "_post",
-        "    ledger.sending(chunk, route.server_time(), session)\n    try:\n"
+        "    ledger.record_sending(chunk, route.server_time(), session)\n    try:\n"
         "        job_id = route.post(circuits, chunk.setup, token, ledger.identity.id, session)\n",
         "    try:\n"
         "        job_id = route.post(circuits, chunk.setup, token, ledger.identity.id, session)\n"
-        "        ledger.sending(chunk, route.server_time(), session)\n",
+        "        ledger.record_sending(chunk, route.server_time(), session)\n",
     ),
 }
 

@@ -184,7 +184,8 @@ class AdjointEngine(ChunkedEngine):
         )
 
     def _run(self, tape: Tape, *, for_gradient: bool = False) -> Real:
-        (chunks, batch), shots = tape.product.shape, tape.shots
+        chunks, batch = tape.product.shape
+        shots = tape.shots
         states = self._take_states(chunks, batch, for_gradient=for_gradient)
         self._with_shots |= shots is not None
         noise = self._take_states(chunks, batch) if shots else self._empty_rows(states)

@@ -141,5 +141,6 @@ class FrameProgram:
         if not noise.is_on_gates:
             no_rows = np.empty(0, np.int64)
             return Trajectories(count, no_rows, np.empty((0, self.n_angles), np.int8), no_rows)
-        errors = self.draw_errors(noise, count, seed)
-        return Trajectories(count, *kernels.push_errors(self.gates, self.n_angles, *errors))
+        rows, places, paulis = self.draw_errors(noise, count, seed)
+        trajectory_arrays = kernels.push_errors(self.gates, self.n_angles, rows, places, paulis)
+        return Trajectories(count, *trajectory_arrays)

@@ -61,10 +61,8 @@ class MachineErrors:
             BackendError: if the circuit has more than `MAX_DENSITY_MATRIX_QUBITS` qubits, gates on more than two, or
                 gates that Aer does not know.
         """
-        circuit, n_qubits = (
-            inline_nested_circuits(circuit, AerSimulator(method="density_matrix")),
-            circuit.num_qubits,
-        )
+        n_qubits = circuit.num_qubits
+        circuit = inline_nested_circuits(circuit, AerSimulator(method="density_matrix"))
         gates = [
             (key, (), depolarizing_error(noise.rate(width), width))
             for key, width in gate_widths(circuit).items()

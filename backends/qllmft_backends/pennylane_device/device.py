@@ -169,7 +169,10 @@ class AdjointDevice(Device):  # type: ignore[misc]
     ) -> tuple[Any, ...]:
         """Return vector-Jacobian products by the trainable parameters, one reverse sweep for each circuit."""
         _check_order(execution_config)
-        return tuple(self._vjp(*pair) for pair in zip(circuits, cotangents, strict=True))
+        return tuple(
+            self._vjp(circuit, cotangent)
+            for circuit, cotangent in zip(circuits, cotangents, strict=True)
+        )
 
     def compute_derivatives(
         self, circuits: Sequence[QuantumScript], execution_config: ExecutionConfig | None = None

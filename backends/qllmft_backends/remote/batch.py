@@ -215,7 +215,7 @@ def results_from_ledger(
             f"{len(batch.missing)} of {len(batch.places)} samples are not in the ledger {ledger}: never accepted. "
             "Submit them first; `expectations` does both."
         )
-    optional_results = [read_result(*place) for place in batch.places if place is not None]
+    optional_results = [read_result(chunk, index) for chunk, index in filter(None, batch.places)]
     results = [result for result in optional_results if result is not None]
     if len(results) < len(optional_results):
         failed_chunks = [chunk for chunk in batch.chunks if chunk.state == "failed"]

@@ -424,7 +424,8 @@ class JobsBackend(Backend):
     ) -> None:
         """Set the callbacks of later calls (see `RemoteBackend.attend`)."""
         if self.jobs is not None:
-            self.jobs.confirm, self.jobs.announce = confirm, announce
+            self.jobs.confirm = confirm
+            self.jobs.announce = announce
             self.jobs.on_progress = on_progress
 
     def running_jobs(self) -> str:

@@ -14,4 +14,4 @@ def nearest_mean(grid: str) -> GridBaseline:
     )
 
 
-NEAREST_MEAN = Baseline.of_grid("nearest mean", nearest_mean)
+NEAREST_MEAN = Baseline.from_grid("nearest mean", nearest_mean)

@@ -1,4 +1,4 @@
-"""Audit of any trained circuit: numbered checks on the circuit, its data and its rivals."""
+"""Audit of any trained circuit: numbered checks on the circuit, its data and its baselines."""
 
 from qllmft.analysis.audit.audit import CHECKS, Audit, AuditCheck, audit
 from qllmft.analysis.audit.case import AuditFinding

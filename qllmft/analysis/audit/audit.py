@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from qiskit import QuantumCircuit
 from threadpoolctl import threadpool_limits
 
-from qllmft.analysis.audit import data, rivals, states
+from qllmft.analysis.audit import baselines, data, states
 from qllmft.analysis.audit.case import AuditFinding, Case, LinearReadout, split_rows
 from qllmft.analysis.audit.circuit import Floats, TrainedCircuit, as_rows, trained_circuit
 from qllmft.analysis.audit.files import read_circuit
@@ -47,14 +47,14 @@ CHECKS = (
     AuditCheck("QA103", "test rows are distributed as training rows", data.shift),
     AuditCheck("QA104", "the test rows can show ten points", data.power),
     AuditCheck("QA105", "test accuracy is that of training rows", data.gap),
-    AuditCheck("QA201", "better than a constant", rivals.constant),
-    AuditCheck("QA202", "better than one input alone", rivals.one_input),
-    AuditCheck("QA203", "better than logistic regression", rivals.same_inputs),
-    AuditCheck("QA204", "gain over the angles alone", rivals.gain),
-    AuditCheck("QA205", "no linear map of the inputs", rivals.linear_outputs),
-    AuditCheck("QA206", "readout as good as the own kernel", rivals.own_kernel),
-    AuditCheck("QA207", "better than its separable twin", rivals.separable_twin),
-    AuditCheck("QA208", "better than random weights", rivals.random_weights),
+    AuditCheck("QA201", "better than a constant", baselines.constant),
+    AuditCheck("QA202", "better than one input alone", baselines.one_input),
+    AuditCheck("QA203", "better than logistic regression", baselines.same_inputs),
+    AuditCheck("QA204", "gain over the angles alone", baselines.gain),
+    AuditCheck("QA205", "no linear map of the inputs", baselines.linear_outputs),
+    AuditCheck("QA206", "readout as good as the own kernel", baselines.own_kernel),
+    AuditCheck("QA207", "better than its separable twin", baselines.separable_twin),
+    AuditCheck("QA208", "better than random weights", baselines.random_weights),
     AuditCheck("QA301", "no product state keeps the labels (χ*)", states.least_bond),
     AuditCheck("QA302", "structure allows any entanglement", states.certificate),
     AuditCheck("QA303", "each weight has an effect", states.idle_weights),
@@ -142,7 +142,7 @@ def audit(
         observables: measured operators or Pauli strings; None for Z of every qubit. A QNode returns its own.
         readout: labels from T expectation values: ``sign`` (positive is the larger label), ``argmax`` (operator i is
             label i), or weights (k, T) and biases (k,) of a linear layer; None fits one on the training rows.
-        inputs: (N, M) inputs of classical rivals, such as embeddings; None for X.
+        inputs: (N, M) inputs of classical baselines, such as embeddings; None for X.
         test_inputs: (M, ·) those of the test rows.
         shots: number of measurements per circuit on a machine.
         margin: difference of accuracies within which two models are equal.

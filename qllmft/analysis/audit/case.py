@@ -25,7 +25,7 @@ from qllmft.tasks.statistics import Outcome, normal_effect
 Ints = NDArray[np.int64]
 Status = Literal["holds", "issue", "inconclusive", "not applicable"]
 
-ALPHA = 0.01  # of a paired test; about six rivals are compared
+ALPHA = 0.01  # of a paired test; about six baselines are compared
 N_WEIGHT_DRAWS = 4  # draws of weights, and rows, on which an effect is sought
 N_PROBED_ROWS = 32
 STRENGTHS = tuple(float(c) for c in 10.0 ** np.arange(-2, 5))  # C of logistic regression

@@ -215,7 +215,8 @@ def labels_at_shots(case: Case) -> AuditFinding:
     random = case.random("shots")
     mean = case.test_values
     squared_observables = [
-        SparsePauliOp((each @ each).simplify()) for each in case.circuit.observables
+        SparsePauliOp((observable @ observable).simplify())
+        for observable in case.circuit.observables
     ]
     squares = expectations_of_states(squared_observables, case.test_states)
     standard_errors = np.sqrt(np.maximum(squares - mean**2, 0.0) / case.shots)
@@ -223,7 +224,7 @@ def labels_at_shots(case: Case) -> AuditFinding:
         mean + standard_errors * random.normal(size=mean.shape) for _ in range(N_SHOT_DRAWS)
     ]
     changed_shares = [
-        float((case.readout.labels(each) != case.answers).mean()) for each in sampled_values
+        float((case.readout.labels(values) != case.answers).mean()) for values in sampled_values
     ]
     share = float(np.mean(changed_shares))
     sentence = f"These labels change by shot noise at {case.shots:,} shots."

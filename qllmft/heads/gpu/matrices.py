@@ -71,8 +71,11 @@ def _split_factors(control: int, target: int, factors: Sequence[Factor]) -> list
         )
         constant_prefix = _IDENTITY
     if not gates:
-        parts = (constant_prefix, _NOTHING, _NOTHING, _NOTHING)
-        return [OneAngleGate(control, target, -1, 0.0, 0.0, *parts)]
+        return [
+            OneAngleGate(
+                control, target, -1, 0.0, 0.0, constant_prefix, _NOTHING, _NOTHING, _NOTHING
+            )
+        ]
     last = gates[-1]
     gates[-1] = OneAngleGate(
         control,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from examples.paper.page import render_page
 from examples.paper.runs import read_runs
-from qllmft.published import published
+from qllmft.published import paper_numbers
 from qllmft.run.record import BodyRecord
 
 
@@ -23,17 +23,17 @@ def rows(page):
 
 def test_every_published_number_is_on_the_page():
     page = rows(render_page([]))
-    for value in published().of("accuracy"):
+    for value in paper_numbers().values_for("accuracy"):
         assert page[value.where, value.label][:3] == [f"{value.value:.2f}", "—", "—"]
-    for value in published().of("parameters"):
+    for value in paper_numbers().values_for("parameters"):
         counted = page["Trained parameters", value.label]
         assert counted[1] == f"{value.value:,}"
         assert counted[-1] == (
             "training decides" if value.label in ("SVC 296", "SVC 435") else "equal"
         )
-    for value in published().of("difference"):
+    for value in paper_numbers().values_for("difference"):
         assert page["Differences, percentage points", value.label][0] == f"+{value.value:.2f}"
-    for value in published().of("training_time"):
+    for value in paper_numbers().values_for("training_time"):
         assert page["Training time, 800 epochs", value.label][0] == f"{value.value:g}"
     assert "published 46 qubits (Figure 5, caption), here 46" in render_page([])
     assert "Row SVC 435 has the setting with the most support vectors" in render_page([])
@@ -67,11 +67,11 @@ def test_another_body_is_said_and_the_papers_own_is_not(made_run, tmp_path):
     made_run("single-10q")
     (record,) = read_runs([tmp_path])
     assert "Ours are not that experiment" in render_page([record])
-    body = record.config.body.model_copy(update={"model": published().body})
+    body = record.config.body.model_copy(update={"model": paper_numbers().body})
     same = replace(record, config=record.config.model_copy(update={"body": body}))
     text = render_page([same])
     assert "Ours are not that experiment" not in text
-    assert f"- a: sst2, body {published().body} (384-d), 800 epochs" in text
+    assert f"- a: sst2, body {paper_numbers().body} (384-d), 800 epochs" in text
 
 
 def test_the_longest_training_is_on_the_page_and_the_rest_is_counted(made_run, tmp_path):

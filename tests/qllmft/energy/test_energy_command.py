@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from qllmft.energy.here import find_counters
+from qllmft.energy.measurement import find_counters
 from qllmft.errors import UserError
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from qllmft.campaign.executors import count_processes
 from qllmft.config import RunConfig
-from qllmft.energy import here
+from qllmft.energy import measurement
 from qllmft.heads import build_classifier
 from qllmft.inference.measurement import describe_sampling
 from qllmft.plugins import register
@@ -87,11 +87,11 @@ def test_runs_on_it_share_the_processors(entry, monkeypatch):
 def test_its_energy_is_measured_here(entry, monkeypatch):
     head = config(model={"n_qubits": 3, "reuploads": 1})
     # a processor that takes one watt while it works, and none at rest
-    counters = [here.EnergyCounter("x", time.process_time)]
-    monkeypatch.setattr(here, "find_counters", lambda device: counters)
-    monkeypatch.setattr(here, "WORK_S", 0.0)
-    monkeypatch.setattr(here, "IDLE_S", 0.2)
-    assert here.measure_here(head).samples == head.train.batch_size
+    counters = [measurement.EnergyCounter("x", time.process_time)]
+    monkeypatch.setattr(measurement, "find_counters", lambda device: counters)
+    monkeypatch.setattr(measurement, "WORK_S", 0.0)
+    monkeypatch.setattr(measurement, "IDLE_S", 0.2)
+    assert measurement.measure_here(head).samples == head.train.batch_size
 
 
 def test_heads_on_it_have_its_engine_and_its_trajectories(entry):

@@ -7,7 +7,7 @@ from tiny_studies import record, row
 
 from qllmft.campaign.comparison import compare, find_leaders
 from qllmft.campaign.verdict import headline, limits, verdict
-from qllmft.report.study_table import measured
+from qllmft.report.study_table import format_test_score
 from qllmft.tasks.measure import ACCURACY
 from qllmft.tasks.statistics import holm, p_value
 
@@ -185,7 +185,7 @@ def test_uneven_labels_are_compared_by_balanced_accuracy():
         verdict(record(constant, baseline))
         == "Multi gives the same answer to every test text, so it beats nothing."
     )
-    assert measured(subject, ACCURACY) == "76.32 ± 0.56 (balanced 70.46 ± 0.71)"
+    assert format_test_score(subject, ACCURACY) == "76.32 ± 0.56 (balanced 70.46 ± 0.71)"
 
 
 def test_equal_within_the_margin_and_open_are_told_apart():

@@ -111,7 +111,10 @@ class SamplerRunner:
             raise JobFailedError(f"the sampler answered {len(result)} of {circuits} circuits.")
         names = [_name((pub.metadata or {}).get("circuit_metadata")) for pub in result]
         counts = [dict(pub.data.meas.get_int_counts()) for pub in result]
-        return [NamedCounts(*pair) for pair in zip(names, counts, strict=True)]
+        return [
+            NamedCounts(name, counts_by_key)
+            for name, counts_by_key in zip(names, counts, strict=True)
+        ]
 
     def fetch(self, job_id: str) -> Any:
         """Return the job of an identity, in any process."""

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from qllmft.config import ModelConfig, RunConfig
-from qllmft.energy import here
-from qllmft.energy.here import EnergyCounter, find_counters, measure_here
+from qllmft.energy import measurement
+from qllmft.energy.measurement import EnergyCounter, find_counters, measure_here
 from qllmft.errors import UserError
 
 
@@ -19,7 +19,7 @@ class NVMLError(Exception):
 @pytest.fixture(autouse=True)
 def powercap(monkeypatch, tmp_path):
     """A machine without counters: an empty folder of zones, and NVML without a driver."""
-    monkeypatch.setattr(here, "POWERCAP", tmp_path)
+    monkeypatch.setattr(measurement, "POWERCAP", tmp_path)
     monkeypatch.setitem(sys.modules, "pynvml", nvml())
     return tmp_path
 
@@ -123,7 +123,7 @@ def pretended(monkeypatch, read_j):
     counters = [EnergyCounter("pretended", read_j)]
     patches = {"find_counters": lambda device: counters, "WORK_S": 0.3, "IDLE_S": 0.2}
     for name, value in patches.items():
-        monkeypatch.setattr(here, name, value)
+        monkeypatch.setattr(measurement, name, value)
     return RunConfig(model=ModelConfig(n_qubits=4))
 
 

@@ -1,4 +1,4 @@
-"""Checks against rivals: a constant, one input, linear models, the own kernel, the circuit without entanglement."""
+"""Checks against baselines: a constant, one input, linear models, the own kernel, the circuit without entanglement."""
 
 from __future__ import annotations
 

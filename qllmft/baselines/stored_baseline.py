@@ -138,7 +138,7 @@ def _kernel_classifier(
     weights = block_diag(*(fitted_machine.dual_coef_ for fitted_machine in machines))
     if votes:  # of the pairs of labels (k·(k - 1)/2, n), from libsvm's (k - 1, n)
         label_slices = [
-            slice(*bounds) for bounds in pairwise(np.cumsum([0, *machines[0].n_support_]))
+            slice(start, stop) for start, stop in pairwise(np.cumsum([0, *machines[0].n_support_]))
         ]
         pairs = list(combinations(range(k), 2))
         libsvm_weights = weights
