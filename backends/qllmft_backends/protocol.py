@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, cast
+from typing import ClassVar, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.random import Generator
@@ -215,6 +215,35 @@ class RemoteBackend(Evaluator, Protocol):
 
     def running_jobs(self) -> str:
         """Return a report of jobs that are still running remotely and how to collect them, "" if there are none."""
+        ...
+
+
+@runtime_checkable
+class RoundsBackend(RemoteBackend, Protocol):
+    """Remote backend that measures in rounds, and prices and authorizes several of them at once."""
+
+    def in_round(self, shots: int, number: int) -> RoundsBackend:
+        """Return this backend with other shots, for the round of a number (see `Backend.in_round`)."""
+        ...
+
+    def merge_estimates(
+        self,
+        estimates: Sequence[Estimate],
+        *,
+        rounds: tuple[int, ...] = (),
+        expected: float | None = None,
+    ) -> Estimate:
+        """Return one estimate of several calls, with the reason for which the limits would refuse it.
+
+        Args:
+            estimates: of this backend.
+            rounds: shots of a circuit in each round, if the calls are rounds.
+            expected: price of the rounds that are likely to be measured; None if unknown.
+        """
+        ...
+
+    def authorize(self, estimate: Estimate) -> None:
+        """Ask for consent to an estimate, or raise `CostRefusedError`. Later calls within it ask for none."""
         ...
 
 

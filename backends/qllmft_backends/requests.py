@@ -22,6 +22,8 @@ from qllmft_backends.protocol import Evaluator, Floats
 
 # between the seeds, and the option ``repetition``, of two rounds of the same circuits
 ROUND_SEED_STEP = 1_000_000
+# with fewer, the noise of a good machine can turn a known answer on one qubit in 36
+MIN_CHECKED_SHOTS = 20
 _STANDARD_GATES = get_standard_gate_name_mapping()
 _OWN_DEFINITION_NAME = "a gate with a definition of its own"
 

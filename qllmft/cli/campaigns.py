@@ -225,7 +225,7 @@ def _studies_table() -> Table:
 
 def study_table(record: StudyRecord) -> Table:
     """Return the table at the end: means over the seeds, and the paper's numbers."""
-    from qllmft.report import study_table as cells
+    from qllmft.report.studies import table as cells
 
     n_seeds = len(record.seeds)
     measure = record.measure

@@ -1,4 +1,4 @@
-"""Commands on the folder of a finished run: `qllmft verify`, `report`, `explain`, `export`, `push` and `serve`."""
+"""Commands on the folder of a finished run: `qllmft verify`, `report`, `explain`, `export` and `push`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from qllmft.cli.backend import BackendOptions
-from qllmft.cli.consent import set_terminal_callbacks, set_unattended_callbacks
 from qllmft.cli.console import numbers, say, say_json, table, texts, write_output
-from qllmft.cli.options import Json, Natural, Port, Positive, Row, Run, load_predictor
+from qllmft.cli.options import Json, Natural, Row, Run, load_predictor
 from qllmft.counts import format_count
 from qllmft.errors import UserError
-from qllmft.serving import RequestLimits
 
 if TYPE_CHECKING:
     from qllmft.inference.export import Export
@@ -239,104 +236,3 @@ def explain(
             for neighbour in explanation.neighbours
         ]
         say(table(*numbers("cosine"), "label", *texts("training text"), rows=neighbours))
-
-
-@dataclass(frozen=True)
-class NetworkOptions:
-    """Options of `qllmft serve` about addresses and requests.
-
-    Attributes:
-        host: Address to listen on; 0.0.0.0 lets other machines in.
-        port: Port to listen on; 0 for a free one.
-        allowed_host: Name of this server in requests, beside localhost and addresses; may be repeated.
-        max_texts: Number of texts in one request.
-        max_characters: Number of characters of one text.
-        max_bytes: Number of bytes of one request.
-        queue: Number of texts that may wait; more are refused.
-    """
-
-    panel: ClassVar = "Network and limits"
-
-    host: str = "127.0.0.1"
-    port: Port = 8000
-    allowed_host: Annotated[list[str] | None, typer.Option(metavar="NAME")] = None
-    max_texts: Positive = RequestLimits.texts
-    max_characters: Positive = RequestLimits.characters
-    max_bytes: Annotated[int, typer.Option(min=100)] = RequestLimits.body_bytes
-    queue: Positive = RequestLimits.waiting
-
-
-def serve(
-    run: Run,
-    *,
-    model: Row = None,
-    network: NetworkOptions,
-    explain: bool | None = None,
-    backend_options: BackendOptions,
-) -> None:
-    """Serve a trained model: a page that classifies a typed text, and JSON for programs.
-
-    POST /predict takes {"text": "..."} or {"texts": ["...", ...]}, of a model of pairs ["first", "second"] in the place
-    of a text; /openapi.json describes it, and /health gives the state. Ctrl-C ends the server.
-
-    There is no password: every program that reaches the port can use the model. A backend that costs money needs
-    --max-cost, a ceiling on all jobs of its ledger, and --yes.
-
-    Args:
-        explain: Explain answers, which shows training texts. [default: --explain on this machine only]
-    """
-    try:
-        from qllmft.serving.app import is_loopback, make_app, open_port, run_app
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in ("fastapi", "starlette", "uvicorn"):
-            raise
-        raise UserError(
-            f"a server needs the package {package}, which is not installed: pip install '.[serve]'."
-        ) from None
-    from qllmft.serving.model import ServedModel
-
-    if network.queue < network.max_texts:
-        raise UserError(
-            f"--queue is {network.queue}, and --max-texts {network.max_texts} in one request; expected as many or more."
-        )
-    if (
-        backend_options.names_several_backends
-        or backend_options.dry_run
-        or backend_options.resume
-        or "," in (backend_options.aggregation or "")
-    ):
-        raise UserError(
-            "a server takes one --backend and one --aggregation, without --dry-run and --resume: a text whose circuits "
-            "are in the ledger is answered from it. Omit them."
-        )
-
-    message = partial(say, err=True)
-    is_local = is_loopback(network.host)
-    backend = next(iter(backend_options.make_backends(run).values()), None)
-    if backend is not None:
-        options = getattr(backend, "options", None)
-        if backend.capabilities.paid and getattr(options, "max_cost", None) is None:
-            raise UserError(
-                f"each text that {backend.name} measures costs money, and there is no ceiling. Nothing was sent. Add "
-                "--max-cost, a limit on the price of all jobs of the ledger, and --yes."
-            )
-        set_terminal_callbacks([backend])
-        activity = f"a server on {backend.name} sends paid circuits for each text"
-        set_unattended_callbacks(backend, message, activity, yes=backend_options.yes)
-    predictor = backend_options.load_model(run, model)
-    served_model = ServedModel(predictor, run, backend, is_local if explain is None else explain)
-    limits = RequestLimits(
-        network.max_texts, network.max_characters, network.max_bytes, network.queue
-    )
-    with open_port(network.host, network.port) as server_socket:
-        served_model.load()
-        names = [network.host, *(network.allowed_host or [])]
-        app = make_app(served_model, limits, names=names, report=message)
-        if not is_local:
-            message(
-                f"warning: every machine that reaches {network.host} can use the model; there is no password"
-            )
-        run_app(
-            app, server_socket, lambda address: say(f"Serving {run} at {address}. Ctrl-C ends it.")
-        )

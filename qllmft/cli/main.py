@@ -22,12 +22,13 @@ from qllmft.cli.campaigns import study, sweep
 from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
-from qllmft.cli.finished import explain, export, push, report, serve, verify
+from qllmft.cli.finished import explain, export, push, report, verify
 from qllmft.cli.info import doctor, info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.options import as_command
 from qllmft.cli.predict import predict
 from qllmft.cli.runs import runs
+from qllmft.cli.serve import serve
 from qllmft.cli.train import init, train
 from qllmft.errors import UserError
 from qllmft_backends.errors import BackendError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,7 +22,6 @@ from qllmft.training import finite_logits
 from qllmft_backends import Backend
 from qllmft_backends.aer.machine_errors import MachineErrors, Part
 from qllmft_backends.observables import ZObservables
-from qllmft_backends.remote.machines.backend import QiskitBackend
 from qllmft_backends.requests import number_of_shots
 
 N_SHOT_DRAWS = 400  # of the shots of all texts
@@ -128,9 +128,18 @@ def error_budget(
     return ErrorBudget(len(labels), shots, float((exact_labels == labels).mean()), tuple(rows))
 
 
+@runtime_checkable
+class StatesErrors(Protocol):
+    """Backend that states the errors of gates and readouts of its machine."""
+
+    def machine_errors(self, circuit: QuantumCircuit) -> MachineErrors:
+        """Return the errors of a circuit as the machine runs it."""
+        ...
+
+
 def find_machine_errors(backend: Backend, circuit: QuantumCircuit) -> MachineErrors:
     """Return the errors of a circuit on a backend, or raise UserError if they are unknown."""
-    if isinstance(backend, QiskitBackend):
+    if isinstance(backend, StatesErrors):
         return backend.machine_errors(circuit)
     if backend.mitigation or backend.gate_noise is None:
         raise UserError(

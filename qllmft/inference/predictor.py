@@ -61,7 +61,7 @@ from qllmft.tasks import TASKS, Task
 from qllmft.tasks.multilabel import USUAL_THRESHOLD
 from qllmft.training import Examples, compute_noise_logits, finite_logits
 from qllmft_backends import Backend, Estimate, remote_or_none
-from qllmft_backends.remote.jobs import JobsBackend
+from qllmft_backends.protocol import RoundsBackend
 from qllmft_backends.requests import number_of_shots
 
 RAY_WITH_BACKEND = (
@@ -549,7 +549,7 @@ class Predictor:
         texts = self.with_known_texts(vectors)
         circuits = self.circuits(texts.vectors, backend=backend)
         rounds = self._rounds(backend)
-        if rounds is not None and isinstance(backend, JobsBackend):
+        if rounds is not None and isinstance(backend, RoundsBackend):
             return bound_cost(circuits, backend, rounds, offline=offline)
         return remote.estimate(circuits.circuit, circuits.parameters, offline=offline)
 

@@ -24,9 +24,8 @@ from qllmft.inference.measurement import (
     run_circuits,
 )
 from qllmft_backends import Backend
-from qllmft_backends.protocol import Expectations
-from qllmft_backends.remote.cost import CostEstimate
-from qllmft_backends.remote.jobs import MIN_CHECKED_SHOTS, JobsBackend
+from qllmft_backends.protocol import Estimate, Expectations, RoundsBackend, remote_or_none
+from qllmft_backends.requests import MIN_CHECKED_SHOTS
 
 ERROR_PROBABILITY = 0.05  # probability that an interval fails at any round, at most
 _FIRST_ROUND_VARIANCE = (
@@ -98,7 +97,7 @@ def measure_in_rounds(
     widths = rounds.half_widths(circuits.n_leads)
     for number, (size, width) in enumerate(zip(rounds.shots, widths, strict=True)):
         active_circuits = circuits.take(active)
-        if not has_consent and isinstance(backend, JobsBackend) and backend.jobs is not None:
+        if not has_consent and isinstance(backend, RoundsBackend) and remote_or_none(backend):
             round_backend = backend.in_round(size, number)
             has_consent = (
                 round_backend.estimate(active_circuits.circuit, active_circuits.parameters).circuits
@@ -164,12 +163,12 @@ def _moments(circuits: ModelCircuits) -> tuple[Floats, Floats]:
 
 def bound_cost(
     circuits: ModelCircuits,
-    backend: JobsBackend,
+    backend: RoundsBackend,
     rounds: Rounds,
     *,
     first: int = 0,
     offline: bool = False,
-) -> CostEstimate:
+) -> Estimate:
     """Return the circuits and the price of all rounds if no text is decided early, and the expected price.
 
     Args:
@@ -195,4 +194,4 @@ def bound_cost(
     expected = None
     if len(prices) == len(round_estimates):
         expected = float(np.dot(prices, shares / max(shares[0], 1e-12)))
-    return replace(backend.merge_estimates(round_estimates), rounds=round_shots, expected=expected)
+    return backend.merge_estimates(round_estimates, rounds=round_shots, expected=expected)

@@ -22,7 +22,6 @@ from qllmft.embed import BODY_FILES, body_identity, check_body_folder, locate_bo
 from qllmft.embed.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from qllmft.embed.loading import check_torch_weights
 from qllmft.embed.words import WORD_BODY_NAME, is_word_body
-from qllmft.energy.formula import FORTE, gpu_energy_kj, head_counts, qpu_energy_kj
 from qllmft.errors import UserError
 from qllmft.escaping import code, one_line
 from qllmft.files import expand_home, parse_json, path_near, read_bytes, read_text
@@ -89,6 +88,8 @@ def model_card(
     facts = {"record": None, "analysis": None, **(_record_facts(folder, row) if folder else {})}
     config = model.config
     record = facts["record"]
+    from qllmft.energy.formula import FORTE, gpu_energy_kj, head_counts, qpu_energy_kj
+
     energy = None
     if config.head == "quantum":  # of one inference, by formula
         counts = head_counts(config, config.register_qubits)

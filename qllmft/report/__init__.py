@@ -6,16 +6,16 @@ from qllmft_backends.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
     from qllmft.config.presets import train_command as train_command
-    from qllmft.report.figures import draw_energy as draw_energy
-    from qllmft.report.pages import finish_from_predictions as finish_from_predictions
-    from qllmft.report.pages import finish_study as finish_study
+    from qllmft.report.energy import draw_energy as draw_energy
     from qllmft.report.pages import render_report as render_report
     from qllmft.report.pages import render_template as render_template
     from qllmft.report.pages import write_report as write_report
-    from qllmft.report.pages import write_study_report as write_study_report
-    from qllmft.report.pages import write_study_table as write_study_table
-    from qllmft.report.study_table import OUTCOMES as OUTCOMES
-    from qllmft.report.study_table import parameters as parameters
+    from qllmft.report.studies.pages import finish_from_predictions as finish_from_predictions
+    from qllmft.report.studies.pages import finish_study as finish_study
+    from qllmft.report.studies.pages import write_study_report as write_study_report
+    from qllmft.report.studies.pages import write_study_table as write_study_table
+    from qllmft.report.studies.table import OUTCOMES as OUTCOMES
+    from qllmft.report.studies.table import parameters as parameters
     from qllmft.run.verdict import verdict as verdict
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

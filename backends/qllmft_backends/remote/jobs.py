@@ -51,15 +51,13 @@ from qllmft_backends.remote.options import Deadline, JobOptions, KnownAnswerOpti
 from qllmft_backends.remote.route import JobIndex, Route
 from qllmft_backends.remote.rows import JobsInterrupt, unfinished_jobs
 from qllmft_backends.remote.send import check_patience, resolve_doubtful_chunk, send
-from qllmft_backends.requests import ROUND_SEED_STEP
+from qllmft_backends.requests import MIN_CHECKED_SHOTS, ROUND_SEED_STEP
 
 # fields of a `CostEstimate`; ``price_each`` is the price
 PriceFunction = Callable[[Setup, Template], dict[str, Any]]
 
 # the circuit with a known answer adds more than a tenth to the price of a job of fewer
 _MIN_CHECKED_CIRCUITS = 10
-# with fewer, the noise of a good machine can turn a known answer on one qubit in 36
-MIN_CHECKED_SHOTS = 20
 
 
 class Jobs:
@@ -391,16 +389,22 @@ class JobsBackend(Backend):
         round_backend.options = options.model_copy(update=round_options)
         return round_backend
 
-    def merge_estimates(self, estimates: Sequence[CostEstimate]) -> CostEstimate:
-        """Return one estimate of several calls, with the reason for which the limits would refuse it."""
-        total_estimate = sum_estimates(estimates)
+    def merge_estimates(
+        self,
+        estimates: Sequence[Any],
+        *,
+        rounds: tuple[int, ...] = (),
+        expected: float | None = None,
+    ) -> CostEstimate:
+        """Return one estimate of several calls (see `RoundsBackend.merge_estimates`)."""
+        total_estimate = replace(sum_estimates(estimates), rounds=rounds, expected=expected)
         return (
             total_estimate
             if self.jobs is None
             else self.jobs.with_refusal(total_estimate, self.address)
         )
 
-    def authorize(self, estimate: CostEstimate) -> None:
+    def authorize(self, estimate: Any) -> None:
         """Ask for consent to the circuits of several calls, or raise `CostRefusedError`."""
         if self.jobs is not None:
             self.jobs.ask_consent(estimate, self.address)

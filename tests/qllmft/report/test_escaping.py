@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.report.pages import render_template
-from qllmft.report.study_table import tables
+from qllmft.report.studies.table import tables
 from qllmft.run.record import BodyRecord, DataRecord
 
 HOSTILE = "# a|b <script>c</script> `d` [e](javascript:f) **g** \x1b[31m \x9b \u202e\n\n\\input{h} &lt; %\n    [5cm]"

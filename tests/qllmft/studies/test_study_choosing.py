@@ -9,7 +9,7 @@ from qllmft.campaign.predictions import StudyPredictions
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
-from qllmft.report.study_table import chosen_on
+from qllmft.report.studies.table import chosen_on
 
 SEEDS = (5, 6)
 

@@ -12,8 +12,9 @@ from qllmft.campaign.record import PaperResult
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
 from qllmft.report import finish_study, write_study_report, write_study_table
-from qllmft.report.figures import accuracies_svg, curves_svg
-from qllmft.report.study_table import published_accuracy, published_note, selection_note
+from qllmft.report.figures import curves_svg
+from qllmft.report.studies.figures import accuracies_svg
+from qllmft.report.studies.table import published_accuracy, published_note, selection_note
 from qllmft.run.record import BodyRecord
 
 HEADINGS = ["Results", "Comparisons", "Training", "Configuration", "Circuits", "Run it again"]

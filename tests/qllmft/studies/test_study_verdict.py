@@ -7,7 +7,7 @@ from tiny_studies import record, row
 
 from qllmft.campaign.comparison import compare, find_leaders
 from qllmft.campaign.verdict import headline, limits, verdict
-from qllmft.report.study_table import format_test_score
+from qllmft.report.studies.table import format_test_score
 from qllmft.tasks.measure import ACCURACY
 from qllmft.tasks.statistics import holm, p_value
 
