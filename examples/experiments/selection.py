@@ -29,11 +29,11 @@ from examples.experiments.common import (
 )
 from examples.experiments.selection_sets import UNEVEN_SETS, text_sets
 from qllmft import load_preset
-from qllmft.baselines import TrainedHead, fit_without_circuit, make_baselines, to_latent
+from qllmft.baselines import fit_without_circuit, make_baselines
 from qllmft.config import RunConfig
 from qllmft.heads import build_classifier
 from qllmft.tasks import with_minus
-from qllmft.training import Examples
+from qllmft.training import Examples, TrainedHead, to_latent
 
 PER_LABEL = 80
 VALIDATION = 0.15

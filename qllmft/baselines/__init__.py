@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from qllmft.baselines.head import score_answers as score_answers
     from qllmft.baselines.head import score_head as score_head
     from qllmft.baselines.stored_baseline import as_classifier as as_classifier
-    from qllmft.baselines.trained import TrainedHead as TrainedHead
-    from qllmft.baselines.trained import fit_without_circuit as fit_without_circuit
-    from qllmft.baselines.trained import to_latent as to_latent
     from qllmft.baselines.vectors import OnLoadedVectors as OnLoadedVectors
+    from qllmft.baselines.without_circuit import fit_without_circuit as fit_without_circuit
 
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

@@ -15,12 +15,11 @@ from torch import Tensor, nn
 from qllmft.baselines.classical import GridOneVersusRest, ScaledSVR
 from qllmft.baselines.grid import GridBaseline
 from qllmft.baselines.head import Head
-from qllmft.baselines.trained import TrainedHead
 from qllmft.config import KernelConfig, ModelConfig
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.classical import KernelMachine
 from qllmft.tasks.calibration import best_temperature
-from qllmft.training import Examples, compute_logits
+from qllmft.training import Examples, TrainedHead, compute_logits
 
 Floats = NDArray[np.float64]
 RELATIVE_TOLERANCE = 1e-4  # relative, of the answers of a kept model and of the fitted one

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from qllmft.baselines import (
     FittedHead,
     Head,
-    TrainedHead,
     WordBaseline,
     as_classifier,
     fit_and_score,
@@ -45,7 +44,7 @@ from qllmft.run.record import (
 from qllmft.run.setup import RunSetup, SharedInputs
 from qllmft.run.vectors import word_vectors
 from qllmft.tasks.accuracy import balanced_accuracy
-from qllmft.training import EpochMetrics, Examples, compute_logits
+from qllmft.training import EpochMetrics, Examples, TrainedHead, compute_logits
 
 MIN_PROBABILITY = 1e-30  # probability whose logarithm is finite in float32
 

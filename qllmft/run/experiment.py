@@ -17,7 +17,6 @@ from qllmft.baselines import (
     BASELINES,
     FittedHead,
     Head,
-    TrainedHead,
     WordBaseline,
     as_classifier,
     check_baselines,
@@ -27,7 +26,6 @@ from qllmft.baselines import (
     make_baselines,
     score_answers,
     score_head,
-    to_latent,
 )
 from qllmft.config import RunConfig
 from qllmft.data import Corpus, Findings
@@ -66,7 +64,14 @@ from qllmft.tasks import TASKS
 from qllmft.tasks.accuracy import balanced_accuracy, majority_share
 from qllmft.tasks.calibration import Calibration, true_probabilities
 from qllmft.templates import check_classes
-from qllmft.training import Checkpoint, EpochMetrics, Examples, compute_logits
+from qllmft.training import (
+    Checkpoint,
+    EpochMetrics,
+    Examples,
+    TrainedHead,
+    compute_logits,
+    to_latent,
+)
 from qllmft.training.linear_model import fold_counts
 from qllmft.training.search import FOLDS
 from qllmft.versions import versions

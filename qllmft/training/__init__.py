@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from qllmft.training.examples import Scaling as Scaling
     from qllmft.training.examples import weigh_by_class as weigh_by_class
     from qllmft.training.examples import with_loss as with_loss
+    from qllmft.training.head import TrainedHead as TrainedHead
+    from qllmft.training.head import to_latent as to_latent
     from qllmft.training.linear_model import choose_linear as choose_linear
     from qllmft.training.linear_model import linear_solution as linear_solution
     from qllmft.training.linear_model import low_rank_solution as low_rank_solution

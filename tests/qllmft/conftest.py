@@ -23,7 +23,7 @@ def one_torch_thread():
 def short_baselines():
     """Baselines end after a few epochs: on so few texts their validation loss falls for a thousand."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qllmft.baselines.trained.MAX_EPOCHS", 60)
+        patch.setattr("qllmft.training.head.MAX_EPOCHS", 60)
         yield
 
 

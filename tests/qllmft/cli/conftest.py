@@ -37,7 +37,7 @@ def run(tmp_path_factory, tiny_body):
     made = Trained(folder / "run", write_reviews(folder / "reviews.tsv"), tiny_body)
     # before any fixture of a module, and compared with runs that have `short_baselines`
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qllmft.baselines.trained.MAX_EPOCHS", 60)
+        patch.setattr("qllmft.training.head.MAX_EPOCHS", 60)
         with pytest.raises(SystemExit) as end:
             main(made.arguments())
     assert end.value.code == 0
@@ -90,5 +90,5 @@ def no_work(monkeypatch):
     def forbidden(*arguments, **options):
         raise AssertionError("work was done")
 
-    monkeypatch.setattr("qllmft.baselines.trained.fit", forbidden)
+    monkeypatch.setattr("qllmft.training.head.fit", forbidden)
     monkeypatch.setattr("sentence_transformers.SentenceTransformer", forbidden)

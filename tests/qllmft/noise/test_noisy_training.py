@@ -6,12 +6,19 @@ import torch
 from noisy_training import NOISES, SEED, SETTINGS, STRUCTURE, D, examples, model
 from stopped_runs import same_bits
 
-from qllmft.baselines import TrainedHead
 from qllmft.config import ModelConfig, NoiseConfig
 from qllmft.heads import build_classifier, noisy_circuits, reseed, without_noise
 from qllmft.inference.circuits import model_circuits
 from qllmft.randomness import derive_seed
-from qllmft.training import Checkpoint, compute_logits, exact_score, fit, latent_vectors, loop
+from qllmft.training import (
+    Checkpoint,
+    TrainedHead,
+    compute_logits,
+    exact_score,
+    fit,
+    latent_vectors,
+    loop,
+)
 from qllmft.training.evaluation import evaluate
 from qllmft_backends import create
 

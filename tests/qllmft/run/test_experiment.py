@@ -13,7 +13,6 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.svm import SVC
 from tiny_runs import LABELS, PER_LABEL, D, config, vector, write_corpus
 
-from qllmft.baselines import TrainedHead
 from qllmft.baselines.grid import GridBaseline
 from qllmft.cli.console import PlainConsole
 from qllmft.cli.train import result_table
@@ -25,7 +24,7 @@ from qllmft.heads import build_classifier
 from qllmft.model import load_model
 from qllmft.run import RunFolder, run_experiment, vectors
 from qllmft.tasks.accuracy import Accuracy
-from qllmft.training import compute_logits
+from qllmft.training import TrainedHead, compute_logits
 from qllmft.versions import versions
 
 TEST_SIZE = 2 * 35 - 2 * PER_LABEL

@@ -100,7 +100,7 @@ def test_study_json_holds_what_the_page_says_and_can_be_read_again(finished):
 
 def test_a_finished_study_trains_nothing_again(finished, run, monkeypatch):
     folder, record, _ = finished
-    monkeypatch.setattr("qllmft.baselines.trained.fit", None)
+    monkeypatch.setattr("qllmft.training.head.fit", None)
     watcher = Watcher()
     assert run(folder, folder / "texts.tsv", watcher) == record
     assert {(s.runs, s.finished, s.share) for s in watcher.looks} == {(6, 6, 1.0)}

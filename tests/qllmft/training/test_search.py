@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from qllmft.baselines import TrainedHead, fit_without_circuit, make_baselines, to_latent
+from qllmft.baselines import fit_without_circuit, make_baselines
 from qllmft.baselines.classical import logistic_regression
 from qllmft.baselines.grid import GridBaseline
 from qllmft.config import RunConfig
@@ -16,7 +16,7 @@ from qllmft.heads import build_classifier
 from qllmft.run.record import Predictions
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
 from qllmft.tasks.statistics import ALPHA, holm
-from qllmft.training import Examples, compute_logits
+from qllmft.training import Examples, TrainedHead, compute_logits, to_latent
 from qllmft.training.linear_start import start_at_linear
 from qllmft.training.search import (
     MAX_FOLDED_TEXTS,

@@ -1,12 +1,9 @@
-"""Heads of the training loop: the quantum one with its control, and classical ones of comparable size.
-
-The control is the best linear model of the same latent values, without the head's circuit.
-"""
+"""Head that the training loop fits: the quantum one, and classical networks beside it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, NamedTuple
@@ -14,36 +11,24 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from qllmft.baselines.classical import GridOneVersusRest, OneVersusRest
-from qllmft.baselines.grid import GridBaseline, grid_points
-from qllmft.baselines.head import FittedHead, baseline, fit_and_score
-from qllmft.config import ModelConfig, RunConfig, TrainConfig
+from qllmft.config import TrainConfig
 from qllmft.data import Table
-from qllmft.heads import Classifier, QuantumHead, build_classifier, reseed
-from qllmft.heads.classical import linear
-from qllmft.randomness import derive_seed, torch_generator
-from qllmft.tasks import CLASSIFICATION, MULTILABEL, TASKS, Task
+from qllmft.heads import Classifier, reseed
+from qllmft.randomness import derive_seed
+from qllmft.tasks import CLASSIFICATION, MULTILABEL, Task
 from qllmft.tasks.calibration import best_temperature
 from qllmft.tasks.multilabel import USUAL_THRESHOLD, best_thresholds
-from qllmft.training import (
-    Checkpoint,
-    EndToEnd,
-    EpochMetrics,
-    Examples,
-    Selection,
+from qllmft.training.checkpoint import Checkpoint, EpochMetrics, Selection
+from qllmft.training.evaluation import (
     compute_noise_logits,
     exact_score,
     finite_logits,
-    fit,
-    fit_end_to_end,
     latent_vectors,
-    one_torch_thread,
 )
-from qllmft.training.search import MAX_ITERATIONS, judge_outputs, split_examples
-
-MIN_HIDDEN_UNITS = 4  # units of the smallest MLP baseline
+from qllmft.training.examples import Examples
+from qllmft.training.loop import EndToEnd, fit, fit_end_to_end, one_torch_thread
+from qllmft.training.search import judge_outputs, split_examples
 
 # training of a baseline to convergence: with this rate and patience, linear layers and perceptrons came within the
 # scatter of ridge and logistic regression on sentence embeddings of 100 to 2,000 training texts
@@ -74,8 +59,6 @@ def until_converged(config: TrainConfig, n_texts: int) -> TrainConfig:
 
 
 MIN_TEMPERATURE_TEXTS = 50  # validation texts that choose a temperature
-CONTROL_NAME = "linear model of the latent values"
-CONTROL_STRENGTHS = [10.0**e for e in range(-2, 5)]  # of C, on latent values of deviation 1
 
 
 class _Prediction(NamedTuple):
@@ -316,141 +299,7 @@ class TrainedHead:
         return {name: value for name, value in named_settings.items() if value is not None}
 
 
-def _perceptron(
-    name: str, config: RunConfig, dimension: int, k: int, hidden: int = 0
-) -> TrainedHead:
-    structure = ModelConfig(encoder="none", head="mlp", hidden_dim=hidden)
-    model = build_classifier(structure, dimension, k, seed=config.seed)
-    return _make_trained_head(name, model, config)
-
-
-def _make_trained_head(name: str, model: Classifier, config: RunConfig) -> TrainedHead:
-    converges = config.baselines.training == "converged"
-    return TrainedHead(name, model, config.train, config.seed, converges=converges)
-
-
-@baseline("MLP", tasks=tuple(TASKS))
-def mlp(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> TrainedHead:
-    """Return a perceptron with nearly ``n_parameters``, trained by the head's loop as ``baselines.training`` says.
-
-    With fewer than 4 hidden units, a ReLU on one or two projections would lose the labels, so a linear layer replaces
-    the perceptron, of low rank or whole as in `low_rank`.
-
-    Args:
-        config: of the compared head's run.
-        n_parameters: number of trained parameters of that head.
-        dimension: D of the embeddings.
-        n_classes: k, number of labels or targets.
-    """
-    hidden = max(1, round((n_parameters - n_classes) / (dimension + n_classes + 1)))
-    linear_size = (dimension + 1) * n_classes
-    hidden_size = hidden * (dimension + n_classes + 1) + n_classes
-    if abs(linear_size - n_parameters) <= abs(hidden_size - n_parameters):
-        hidden = 0
-    if 0 < hidden < MIN_HIDDEN_UNITS:
-        if _lowest_rank(n_parameters, dimension, n_classes) < n_classes:
-            head = low_rank.make(config, n_parameters, dimension, n_classes)
-            assert isinstance(head, TrainedHead)
-            head.name += " for an MLP"
-            return head
-        hidden = 0
-    name = f"{mlp.label}, {f'{hidden} hidden' if hidden else 'no hidden layer'}"
-    return _perceptron(name, config, dimension, n_classes, hidden)
-
-
-@baseline("low rank", tasks=tuple(TASKS))
-def low_rank(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> TrainedHead:
-    """Return a linear head of the lowest rank with at least ``n_parameters``.
-
-    Rank k is the linear layer itself with (D + 1)·k parameters, the largest.
-
-    Args:
-        config: of the compared head's run.
-        n_parameters: number of trained parameters of that head.
-        dimension: D of the embeddings.
-        n_classes: k, number of labels or targets.
-    """
-    rank = _lowest_rank(n_parameters, dimension, n_classes)
-    if rank >= n_classes:
-        return _perceptron(f"{low_rank.label}, full", config, dimension, n_classes)
-    generator = torch_generator(config.seed, "weights", "head")
-    first = linear(dimension, rank, generator, bias=False)
-    second = linear(rank, n_classes, generator)  # the weight is a product of two matrices
-    model = Classifier(None, nn.Sequential(first, second), None)
-    return _make_trained_head(f"{low_rank.label}, {rank}", model, config)
-
-
-def _lowest_rank(n_parameters: int, dimension: int, n_classes: int) -> int:
-    """Return the least rank of a low-rank layer with at least ``n_parameters`` (from k on, the whole layer)."""
-    return max(1, math.ceil((n_parameters - n_classes) / (dimension + n_classes)))
-
-
-@baseline("linear layer", tasks=tuple(TASKS))
-def linear_layer(config: RunConfig, _: int, dimension: int, n_targets: int) -> TrainedHead:
-    """Return a linear layer, trained by the head's loop as ``baselines.training`` says."""
-    return _perceptron(linear_layer.label, config, dimension, n_targets)
-
-
-def fit_without_circuit(
-    head: TrainedHead, train: Examples, validation: Examples, fold_controls: Sequence[Any] = ()
-) -> FittedHead | None:
-    """Fit a linear model on the latent values of a trained head.
-
-    Its penalty is chosen in the folds that chose the head's, or else on the validation texts. None: the head measures
-    no circuit behind latent values.
-
-    Args:
-        head: after its training.
-        train: embeddings that the head was trained on, with unscaled targets.
-        validation: embeddings of the validation texts.
-        fold_controls: such models of folds, which choose the penalty in place of the validation texts.
-    """
-    from sklearn.linear_model import LogisticRegression, Ridge
-
-    train_latent = to_latent(head, train)
-    validation_latent = to_latent(head, validation)
-    if (
-        not isinstance(head.model.head, QuantumHead)
-        or train_latent is None
-        or validation_latent is None
-    ):
-        return None
-    logistic = _with_standard_scaler(
-        lambda **settings: LogisticRegression(max_iter=MAX_ITERATIONS, **settings)
-    )
-    search: dict[str, Any] = {}
-    start = None if head.selection is None else head.selection.start
-    if start is not None and start.choice:
-        train_latent = replace(train_latent, weight=start.examples.weight)
-        if start.latent_folds:
-            search = {"by_folds": True, "parts": start.latent_folds}
-    strengths = grid_points({"C": CONTROL_STRENGTHS})
-    if train_latent.task.real:
-        alphas = grid_points({"alpha": [1.0 / c for c in CONTROL_STRENGTHS]})
-        linear = GridBaseline(CONTROL_NAME, _with_standard_scaler(Ridge), alphas, **search)
-    elif train_latent.task.several:
-        linear = GridOneVersusRest(
-            CONTROL_NAME,
-            lambda **settings: OneVersusRest(logistic(**settings)),
-            strengths,
-            choice=head.config.thresholds,
-            **search,
-        )
-    else:
-        linear = GridBaseline(CONTROL_NAME, logistic, strengths, **search)
-    if fold_controls:
-        linear.choose(fold_controls)
-    return fit_and_score(linear, train_latent, validation_latent)
-
-
 def to_latent(head: TrainedHead, examples: Examples) -> Examples | None:
     """Return examples with latent values in place of embeddings, or None without an encoder."""
     latent = head.latent(examples.x)
     return None if latent is None else replace(examples, x=latent)
-
-
-def _with_standard_scaler(estimator: Callable[..., Any]) -> Callable[..., Any]:
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return lambda **settings: make_pipeline(StandardScaler(), estimator(**settings))

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from qllmft.baselines import BASELINES, TrainedHead, fit_and_score, score_answers
-from qllmft.baselines.trained import linear_layer, low_rank, mlp
+from qllmft.baselines import BASELINES, fit_and_score, score_answers
+from qllmft.baselines.networks import linear_layer, low_rank, mlp
 from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.config.presets import load_preset
 from qllmft.config.run import BaselinesConfig
 from qllmft.heads import build_classifier
-from qllmft.training import Checkpoint, Examples, fit
+from qllmft.training import Checkpoint, Examples, TrainedHead, fit
 from qllmft_backends import create
 
 CONFIG = TrainConfig(epochs=3, batch_size=8, lr=0.05)
