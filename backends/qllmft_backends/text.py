@@ -102,3 +102,13 @@ def json_text(value: Any, indent: int | None = None) -> str:
 def error_text(error: BaseException) -> str:
     """Return kind and text of an error, without line ends."""
     return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def format_count(n: int, noun: str, verbs: tuple[str, str] = ("", "")) -> str:
+    """Return a number with its noun, in the plural unless it is 1, and one of two verbs, the first for 1.
+
+    >>> format_count(1, "epoch"), format_count(1200, "test text", ("is", "are"))
+    ('1 epoch', '1,200 test texts are')
+    """
+    verb = verbs[n != 1]
+    return f"{n:,} {noun}{'' if n == 1 else 's'}{verb and f' {verb}'}"

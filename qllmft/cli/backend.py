@@ -12,6 +12,7 @@ import typer
 from qllmft.cli.consent import Load, find_remote_backend, set_terminal_callbacks, show_estimate
 from qllmft.cli.console import say
 from qllmft.cli.options import Count, Positive, load_predictor
+from qllmft.counts import format_count
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from qllmft.inference import Predictor
     from qllmft.inference.decision import Decision
+    from qllmft.inference.trust import MixedTexts
     from qllmft_backends import Backend
 
 BACKEND = "Backend of the head's circuit"  # panel of the help
@@ -41,10 +43,10 @@ class CircuitOptions:
     """Options of `qllmft predict` and `qllmft evaluate` about the backend of the head's circuit.
 
     Attributes:
-        backend: Backend of the head's circuit; see `qllmft backends`. evaluate takes several, separated by commas;
-            qiskit:NAME is qiskit with provider=NAME. [default: exact]
+        backend: Backend of the head's circuit, from `qllmft backends`. `qllmft evaluate` takes several, separated by
+            commas. qiskit:NAME is qiskit with provider=NAME. [default: exact]
         shots: Number of measurements per circuit.
-        mitigation: Mitigation of errors on a noisy backend: readout measures its readout errors and inverts them.
+        mitigation: Error mitigation on a noisy backend. readout: measure the readout errors, and invert them.
             [default: none]
     """
 
@@ -64,16 +66,16 @@ class BackendOptions(CircuitOptions):
         max_cost: Cost limit of all jobs of the ledger, in the server's unit.
         session_max_cost: Cost limit of an IonQ session for the jobs, in IonQ's unit (beta at IonQ).
         session_max_minutes: Time limit of an IonQ session for the jobs.
-        aggregation: Combination of the variants of a debiased job: average, voting or dnl. Several, separated by
-            commas, give a set of results each from one paid job. [default: average]
+        aggregation: Combination of the variants of a debiased job: average, voting or dnl. Several values, separated
+            by commas, share one paid job. [default: average]
         symmetry_verification: Discard measurements that violate symmetries, at IonQ.
-        known_texts: Number of calibration texts that are measured too, which the run did not train on: their answers
-            show the errors of the machine, and at most 5 % of the labels that are decided by them are expected to
-            differ from the exact model's. [default: 60 on a noisy backend if there are 240 texts or more, else 0]
-        rounds: Number of rounds in which the shots are measured: after each, the texts whose labels are decided get no
-            more. The shots of a circuit double from round to round, up to --shots.
-        dry_run: Count and price the circuits; send nothing.
-        offline: With --dry-run: estimate the price without the server.
+        known_texts: Number of calibration texts, which the run did not train on. They are measured too and show the
+            errors of the device. Then at most 5 % of the reliable labels are expected to differ from a noiseless
+            simulation. [default: 60 on a noisy backend from 240 texts on, else 0]
+        rounds: Number of rounds of measurement. Texts with a reliable label get no more shots. The shots of a circuit
+            double from round to round, up to --shots.
+        dry_run: Count and price the circuits. Nothing is sent. Without an API key, the price is a dated estimate.
+        offline: With --dry-run: use published prices, and do not ask the server.
         resume: Collect the jobs of an interrupted call first.
         ledger: Folder of the ledger of paid jobs. [default: RUN/ledger]
         token_file: File with the API key. [default: the environment's key]
@@ -122,13 +124,13 @@ class BackendOptions(CircuitOptions):
         predictor = self.load_model(run, row)
         if backends and decision.coverage is not None:
             raise UserError(
-                "--coverage is that of probabilities computed here, and a backend is given. Omit one of the two."
+                "--coverage needs exact probabilities, and --backend measures them. Omit one of the two."
             )
         if not predictor.task.real:
             predictor.check_decision(decision)
         elif backends or decision != type(decision)():
             raise UserError(
-                "--backend, --threshold, --margin, --coverage and --novelty are about labels, and the model gives real "
+                "--backend, --threshold, --margin, --coverage and --novelty need labels, and this model predicts real "
                 "values. Omit them."
             )
         return predictor, backends
@@ -146,9 +148,7 @@ class BackendOptions(CircuitOptions):
         )
         if self.rounds > 1 and (several_aggregations or self.mitigation):
             raise UserError(
-                f"--rounds and {several_aggregations or '--mitigation'} are given: a round follows from the "
-                "answers before it. Omit "
-                "one of the two."
+                f"--rounds does not work with {several_aggregations or '--mitigation'}. Omit one of the two."
             )
         predictor.known_texts = self.known_texts
         predictor.rounds = self.rounds
@@ -171,8 +171,6 @@ class BackendOptions(CircuitOptions):
             decision: threshold and margin of the answers.
             backends: by name.
         """
-        from qllmft.tasks.measure import percent
-
         paid = any(
             find_remote_backend(candidate) and candidate.capabilities.paid
             for candidate in backends.values()
@@ -182,15 +180,7 @@ class BackendOptions(CircuitOptions):
         for name, backend in backends.items():
             predictor.backend = backend
             mixed_texts = predictor.with_known_texts(vectors)
-            if (calibration_mask := mixed_texts.known_mask).any():
-                say(
-                    f"{calibration_mask.sum()} calibration texts, which trained nothing, are measured too: "
-                    f"{percent(float(calibration_mask.mean()))} % of the circuits and of the price (--known-texts "
-                    "0 omits them)",
-                    err=True,
-                )
-            if mixed_texts.shortage:
-                say(mixed_texts.shortage, err=True)
+            report_calibration_texts(mixed_texts)
             if self.dry_run:
                 show_estimate(predictor.estimate(vectors, offline=self.offline), load)
                 return
@@ -328,23 +318,49 @@ class BackendOptions(CircuitOptions):
             )
         if self.offline and not self.dry_run:
             raise UserError(
-                "--offline estimates a price without the server, and without --dry-run circuits are sent there. Add "
-                "--dry-run, or omit --offline."
+                "--offline is for --dry-run, which is missing. Add --dry-run, or omit --offline."
             )
         if not self.dry_run and not self.resume:
+            _check_access(backends)
             return
         flag = "--dry-run" if self.dry_run else "--resume"
         backend = next(iter(backends.values()), None)
         remote = find_remote_backend(backend)
         if remote is None:
-            name = backend.name if backend else "no backend"
+            reason = f"{backend.name} sends none" if backend else "no --backend is named"
             raise UserError(
-                f"{flag} is about circuits that are sent away, and {name} sends none. Omit it."
+                f"{flag} is for backends that send circuits away, and {reason}. Omit {flag}."
             )
         if self.resume and not remote.has_ledger:
             raise UserError(
-                f"there is nothing to resume: no ledger in {ledger}. Omit --resume, or name the folder with --ledger."
+                f"there is nothing to resume, because {ledger} has no ledger. Omit --resume, or name the folder with "
+                "--ledger."
             )
+
+
+def report_calibration_texts(mixed_texts: MixedTexts) -> None:
+    """Print the number of calibration texts that are measured too, and why labels may be unreliable without them."""
+    from qllmft.tasks.measure import percent
+
+    calibration_mask = mixed_texts.known_mask
+    if calibration_mask.any():
+        say(
+            f"{format_count(int(calibration_mask.sum()), 'calibration text', ('is', 'are'))} measured too: "
+            f"{percent(float(calibration_mask.mean()))} % of the circuits and of the price. "
+            "To omit them, add --known-texts 0.",
+            err=True,
+        )
+    if mixed_texts.shortage:
+        say(mixed_texts.shortage, err=True)
+
+
+def _check_access(backends: Mapping[str, Backend]) -> None:
+    """Raise a BackendError at once if circuits cannot be sent. The answers in a ledger need no access."""
+    from qllmft_backends.remote.jobs import JobsBackend
+
+    for backend in backends.values():
+        if isinstance(backend, JobsBackend) and not backend.has_ledger:
+            backend.check_access()
 
 
 def _conflict_message(option: str, other_source: str) -> str:

@@ -93,7 +93,7 @@ class Load:
             return None
         if share is None:
             return None
-        return cls(share, predictor.task.circuit_dependence(share, "the device"))
+        return cls(share, f"Effect of the device: {predictor.task.circuit_dependence(share)}")
 
     def __str__(self) -> str:
         """Return the sentence, with a warning if the answers hardly depend on the machine."""
@@ -119,14 +119,14 @@ def set_terminal_callbacks(backends: Iterable[Backend], load: Load | None = None
     def ask(estimate: Estimate) -> bool:
         if sys.stdin is None or not sys.stdin.isatty():
             raise UserError(
-                f"{estimate}. Nothing was sent, because standard input is not a terminal. "
+                f"nobody can confirm the price, because standard input is not a terminal. Nothing was sent. {estimate} "
                 "Add --yes to send paid circuits without confirmation."
             )
         if load is not None and load.share >= LOW_LOAD:
             say(str(load), err=True)
         elif load is not None and not confirm(f"{load} Go on?"):
             return False
-        return confirm(f"{estimate}. Send?")
+        return confirm(f"{estimate} Send?")
 
     def announce(estimate: Estimate) -> None:
         say(str(estimate), *([] if load is None else [str(load)]), err=True)
@@ -145,16 +145,14 @@ def show_estimate(estimate: Estimate, load: Load | None = None) -> None:
     from qllmft_backends.remote.cost import MOCK_UNIT
 
     if estimate.unit == MOCK_UNIT:
-        say(
-            "The sandbox's credits are not dollars: --offline estimates the price from published ones."
-        )
+        say("The sandbox's credits are not dollars. For a price in dollars, add --offline.")
     say(str(estimate), *([] if load is None else [str(load)]))
     if estimate.refusal:
         raise UserError(f"dry run: the call would be refused: {estimate.refusal}")
-    compiled = getattr(estimate, "native", None) is not None
-    say(
-        f"dry run: {'one circuit was sent to be compiled, and nothing is charged' if compiled else 'nothing was sent'}"
-    )
+    if getattr(estimate, "native", None) is None:
+        say("dry run: nothing was sent")
+    else:
+        say("dry run: one circuit was sent to be compiled, and nothing is charged")
 
 
 def decided_labels_caveat(backend: Backend | None, known_texts: int, shortage: str) -> str:
@@ -166,4 +164,4 @@ def decided_labels_caveat(backend: Backend | None, known_texts: int, shortage: s
         return f". {shortage.removesuffix('.')}"
     if known_texts or backend is None or not backend.capabilities.noisy:
         return ""
-    return "; decided by shot noise alone (--known-texts 60 includes the machine's errors)"
+    return ". The device's errors are not included: add --known-texts 60"

@@ -27,6 +27,7 @@ from qllmft.cli.info import doctor, info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.options import as_command
 from qllmft.cli.predict import predict
+from qllmft.cli.price import price
 from qllmft.cli.runs import runs
 from qllmft.cli.serve import serve
 from qllmft.cli.train import init, train
@@ -43,7 +44,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Compare over seeds and settings": (study, sweep),
     "Look up": (info, backends, energy),
     "Measure what is quantum": (analyse, dequantise),
-    "Quantum hardware": (jobs, ionq_sandbox),
+    "Quantum hardware": (price, jobs, ionq_sandbox),
     "Share a model": (export, push),
     "This installation": (doctor,),
 }

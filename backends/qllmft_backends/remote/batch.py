@@ -18,6 +18,7 @@ from qllmft_backends.remote.ledger.chunk import KNOWN_ANSWER_NAME, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger, Place
 from qllmft_backends.remote.ledger.payload import Probabilities, known_answer_state
 from qllmft_backends.remote.rows import unfinished_jobs
+from qllmft_backends.text import format_count
 
 Circuits = Sequence[QuantumCircuit]
 
@@ -38,9 +39,8 @@ class Template:
     two_qubit_gates: int
 
     def __str__(self) -> str:
-        return (
-            f"{self.one_qubit_gates} one-qubit and {self.two_qubit_gates} two-qubit gates a circuit"
-        )
+        two_qubit_gates = format_count(self.two_qubit_gates, "two-qubit gate")
+        return f"{self.one_qubit_gates:,} one-qubit and {two_qubit_gates}"
 
     @property
     def gates(self) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from qllmft_backends.errors import CostRefusedError
 from qllmft_backends.remote.ledger.chunk import Chunk
 from qllmft_backends.remote.options import JobOptions
+from qllmft_backends.text import format_count
 
 MOCK_UNIT = "sandbox-credit"  # of the mock server's prices
+_CURRENCY_LETTERS = 3  # of a code by ISO 4217
 
 
 @dataclass(frozen=True)
@@ -19,17 +21,17 @@ class CostEstimate:
 
     Attributes:
         machine: its name.
-        circuits: number to send, without those with a known answer.
+        circuits: number to send, without check circuits.
         known: circuits that the ledger holds or waits for; they cost nothing more.
         jobs: number of jobs that carry them.
         shots: measurements of one circuit.
-        gates: description of one circuit as sent.
+        gates: gates of one circuit as sent, in words.
         price_each: price of one circuit, in ``unit``; None if unknown.
         unit: ``usd``, ``credit``, ...; None if unknown.
-        note: how the price was found, or why it is unknown.
-        known_answers: number of circuits with a known answer, one per job; 0 without them.
+        note: sentences on the source of the price, or on the reason for which it is unknown.
+        known_answers: number of check circuits, whose answers are known, one per job; 0 without them.
         known_price: price of such a circuit, in ``unit``; None if unknown.
-        can_check: whether an option adds circuits with a known answer.
+        can_check: whether an option adds check circuits.
         refusal: why the limits of the options would refuse the call; "" if they would not.
         native: size of the first circuit after the server's compiler; None: not asked.
         rounds: shots of a circuit in each round, if the circuits are those of all rounds; () otherwise.
@@ -61,25 +63,44 @@ class CostEstimate:
         return self.price_each * self.circuits + self.known_price * self.known_answers
 
     def __str__(self) -> str:
-        shots_text = f"{self.shots} shots each, {self.circuits * self.shots} in all"
-        bound_text = ""
+        sentences = (self._headline(), *self._job_sentences(), self.note, self._native_sentence())
+        return " ".join(filter(None, sentences))
+
+    def _headline(self) -> str:
+        """Return the price with the circuits that it pays for."""
+        bound_text = "at most " if self.rounds else ""
+        price = "unknown" if self.price is None else amount_text(self.price, self.unit)
+        if self.expected is not None:
+            price += f", {amount_text(self.expected, self.unit)} expected,"
+        circuits = format_count(self.circuits, "circuit")
+        if self.known_answers:
+            circuits += f" and {format_count(self.known_answers, 'check circuit')}"
+        shots_text = f"{format_count(self.shots, 'shot')} each"
         if self.rounds:
             shots_text = f"{len(self.rounds)} rounds of {', '.join(map(str, self.rounds))} shots"
-            bound_text = "at most "
-        price = "unknown" if self.price is None else amount_text(self.price, self.unit)
-        text = (
-            f"{self.machine}: {bound_text}{self.circuits} circuits to send in {self.jobs} jobs ({self.known} known "
-            "to the "
-            f"ledger), {shots_text}; {self.gates}; estimated price: {bound_text}{price}"
+        return (
+            f"Estimated price: {bound_text}{price} for {bound_text}{circuits} on {self.machine}, "
+            f"{shots_text}."
         )
-        if self.expected is not None:
-            text += f", {amount_text(self.expected, self.unit)} expected"
+
+    def _job_sentences(self) -> Iterator[str]:
+        """Yield sentences on jobs, circuits of the ledger, gates and check circuits."""
+        if self.circuits:
+            yield f"Sent as {format_count(self.jobs, 'job')}."
+        if self.known:
+            yield f"{format_count(self.known, 'circuit', ('is', 'are'))} in the ledger and free."
+        yield f"One circuit has {self.gates}."
         if self.known_answers:
-            text += ", with a circuit of known answer first in each job"
+            yield "Each job begins with a check circuit, whose answer is known."
         elif self.circuits and self.can_check:
-            text += ", without a circuit of known answer (known_answer_shots adds one to each job)"
-        text += f" ({self.note})" if self.note else ""
-        return f"{text}; {self.native}" if self.native else text
+            yield (
+                "No check circuit is sent: by default only calls of 10 circuits or more have them. "
+                "Set known_answer_shots to add one to each job."
+            )
+
+    def _native_sentence(self) -> str:
+        """Return the size of the first circuit after the server's compiler, "" if it was not asked."""
+        return f"{self.native}." if self.native else ""
 
 
 def sum_estimates(estimates: Sequence[CostEstimate]) -> CostEstimate:
@@ -153,7 +174,17 @@ class LedgerCharges:
 
 def amount_text(amount: float, unit: str | None) -> str:
     """Return an amount with its unit."""
-    return f"{amount:.2f} {unit or ''}".rstrip()
+    return f"{amount:,.2f} {unit_text(unit)}".rstrip()
+
+
+def unit_text(unit: str | None) -> str:
+    """Return a unit of prices as people write it: a currency's code in capitals.
+
+    >>> unit_text("usd"), unit_text("credit"), unit_text(None)
+    ('USD', 'credit', '')
+    """
+    unit = unit or ""
+    return unit.upper() if len(unit) == _CURRENCY_LETTERS else unit
 
 
 def refusal(
@@ -170,9 +201,9 @@ def refusal(
     if estimate.circuits == 0:
         return ""
     new_circuits = estimate.circuits + estimate.known_answers
-    known_answer_text = (
-        f" and {estimate.known_answers} of known answer" if estimate.known_answers else ""
-    )
+    circuits_text = format_count(estimate.circuits, "more circuit")
+    if estimate.known_answers:
+        circuits_text += f" and {format_count(estimate.known_answers, 'check circuit')}"
     for name, limit, total, place_text in (
         ("circuit_budget", options.circuit_budget, circuits_sent + new_circuits, ""),
         (
@@ -183,44 +214,47 @@ def refusal(
         ),
     ):
         if limit is not None and total > limit:
+            omission = ", or set known_answer_shots=0" if estimate.known_answers else ""
             return (
-                f"{estimate.circuits} more circuits{known_answer_text} make {total}{place_text}, above {name} = "
-                f"{limit}. Nothing of "
-                "this call was sent. Raise the budget, or take fewer samples"
-                + (", or set known_answer_shots=0." if known_answer_text else ".")
+                f"{circuits_text} make {total}{place_text}, above {name} = {limit}. Nothing of this call was sent. "
+                f"Raise {name}, or take fewer samples{omission}."
             )
     cost_limit = options.max_cost
-    unit = estimate.unit or ""
+    unit = unit_text(estimate.unit)
     if not options.paid:
         return ""
     if estimate.price is None and options.needs_max_circuits and options.max_circuits is None:
         return (
-            f"the price of {estimate.circuits} circuits on {estimate.machine} is not known, so max_circuits is needed, "
-            "or price_per_circuit and price_per_shot of your contract. Nothing was sent."
+            f"the price of {format_count(estimate.circuits, 'circuit')} on {estimate.machine} is not known. "
+            "Nothing was sent. Set max_circuits, or price_per_circuit and price_per_shot of your contract."
         )
     if cost_limit is None:
         return ""
     if estimate.price is None:
         return (
-            f"the price is unknown ({estimate.note}), so max_cost = {cost_limit:g} cannot be kept. "
-            "Nothing was sent. To send without a price, omit max_cost and set yes."
+            f"the price is unknown, so max_cost = {cost_limit:g} cannot be kept. Nothing was sent. {estimate.note} "
+            "To send without a price, omit max_cost and set yes."
         )
     if spent_before.unknown or (spent_before.price and spent_before.unit != estimate.unit):
+        unpriced_text = (
+            format_count(spent_before.unknown, "circuit", ("has", "have"))
+            if spent_before.unknown
+            else "its circuits have"
+        )
         return (
-            f"{spent_before.unknown or 'the'} circuits of the ledger have no price in "
-            f"{unit or 'the unit of the estimate'}, "
-            f"so max_cost = {cost_limit:g}, a ceiling on all jobs of the ledger, cannot be kept. Nothing was sent. "
-            "Omit max_cost, or name another ledger."
+            f"max_cost = {cost_limit:g} is a limit on all jobs of the ledger, and {unpriced_text} no price in "
+            f"{unit or 'the unit of the estimate'}. Nothing was sent. Omit max_cost, or name another ledger."
         )
     if spent_before.price + estimate.price <= cost_limit:
         return ""
     spent_text = (
-        f" on top of {spent_before.price:.2f} for the ledger's jobs" if spent_before.price else ""
+        f" on top of {amount_text(spent_before.price, None)} for the ledger's jobs"
+        if spent_before.price
+        else ""
     )
     return (
-        f"the estimated price is {estimate.price:.2f} {unit}{spent_text}, above max_cost = {cost_limit:g}. Nothing "
-        "of this "
-        "call was sent. Take fewer samples or shots, or raise max_cost."
+        f"the estimated price is {amount_text(estimate.price, unit)}{spent_text}, above max_cost = {cost_limit:g}. "
+        "Nothing of this call was sent. Take fewer samples or shots, or raise max_cost."
     )
 
 
@@ -241,8 +275,8 @@ def authorize(estimate: CostEstimate, options: JobOptions, confirm: Confirm | No
         return
     if confirm is None:
         raise CostRefusedError(
-            f"{estimate}. Nothing was sent, because nobody agreed to the price: set yes, or give the backend a confirm "
-            "function that asks a person. A limit, such as max_cost, is a ceiling, not an agreement."
+            f"nobody agreed to the price, so nothing was sent. {estimate} A limit such as max_cost is no agreement. "
+            "Set yes, or give the backend a confirm function that asks a person."
         )
     if confirm(estimate) is not True:
-        raise CostRefusedError(f"not confirmed: {estimate}. Nothing was sent.")
+        raise CostRefusedError(f"not confirmed, so nothing was sent. {estimate}")

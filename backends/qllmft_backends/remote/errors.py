@@ -56,6 +56,10 @@ class IonQAuthError(RemoteError):
     """Missing API key, or one that the server does not accept (401, 403)."""
 
 
+class IonQKeyMissingError(IonQAuthError):
+    """No API key was given, neither in the environment nor in a file."""
+
+
 class IonQQuotaError(RemoteError):
     """Too many requests (429), or no credit left (402)."""
 

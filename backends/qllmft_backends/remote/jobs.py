@@ -230,9 +230,8 @@ class Jobs:
         )
         if known_answer_price.get("unit") != price.get("unit"):
             raise RemoteRequestError(
-                f"the server's price of a circuit is in {price.get('unit')!r}, and that of the circuit with a known "
-                f"answer in {known_answer_price.get('unit')!r}; expected one unit. Nothing was sent. Set "
-                "known_answer_shots=0."
+                f"the server's price of a circuit is in {price.get('unit')!r}, and of a check circuit in "
+                f"{known_answer_price.get('unit')!r}, expected one unit. Nothing was sent. Set known_answer_shots=0."
             )
         return replace(estimate, known_price=known_answer_price["price_each"])
 
@@ -418,6 +417,10 @@ class JobsBackend(Backend):
     def has_ledger(self) -> bool:
         """Return whether the ledger's folder holds one. A call that sent nothing leaves an empty folder."""
         return self.jobs is not None and self.jobs.ledger.path.exists()
+
+    def check_access(self) -> None:
+        """Raise `RemoteError` if the server cannot be asked at all, such as without an API key."""
+        return
 
     def attend(
         self,

@@ -57,7 +57,7 @@ def test_it_is_the_first_circuit_of_each_job_and_priced(box, careful, problem, f
     assert (estimate.circuits, estimate.jobs, estimate.known_answers) == (7, 3, 3)
     assert estimate.price == pytest.approx(7 * EACH + 3 * CHECK)
     assert (estimate.price_each, estimate.known_price) == pytest.approx((EACH, CHECK))
-    assert "a circuit of known answer first in each job" in str(estimate)
+    assert "Each job begins with a check circuit" in str(estimate)
     assert_right(ask(careful(), problem), problem)
     assert [len(job.circuits) for job in jobs_of(box)] == [4, 4, 2]
     assert all(has_known_answer(job.circuits[0]) for job in jobs_of(box))
@@ -160,7 +160,7 @@ def test_a_first_job_that_failed_stops_too(box, careful, problem, fate):
 
 
 def test_ceilings_count_it(box, careful, problem):
-    with pytest.raises(CostRefusedError, match="7 more circuits and 3 of known answer make 10"):
+    with pytest.raises(CostRefusedError, match="7 more circuits and 3 check circuits make 10"):
         ask(careful(circuit_budget=9), problem)
     with pytest.raises(CostRefusedError, match="above max_cost"):
         ask(careful(max_cost=7 * EACH + 2 * CHECK), problem)

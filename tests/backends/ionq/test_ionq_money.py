@@ -51,9 +51,9 @@ def priced(backend, problem, **more):
 def test_a_dry_run_counts_and_prices_and_sends_nothing(box, forte, problem, folder):
     estimate = priced(forte(yes=False), problem)
     assert (estimate.circuits, estimate.known, estimate.jobs, estimate.shots) == (7, 0, 3, 1000)
-    assert estimate.gates == "12 one-qubit and 6 two-qubit gates a circuit"
+    assert estimate.gates == "12 one-qubit and 6 two-qubit gates"
     assert (estimate.price, estimate.unit) == (pytest.approx(7 * EACH), "sandbox-credit")
-    assert "7 circuits to send in 3 jobs" in str(estimate)
+    assert "for 7 circuits on" in str(estimate)
     assert box.store.totals()["requests"] == {"estimate": 1}
     assert not folder.exists()
 
@@ -124,10 +124,10 @@ def test_a_dated_estimate_needs_no_server(box, forte, simulator, monkeypatch):
     estimate = dated(forte(yes=False, known_answer_shots=0))
     assert (estimate.circuits, estimate.unit) == (2, "usd")
     assert estimate.price == pytest.approx(2 * (12.4166 + 1000 * (0.000220 * 11 + 0.000975 * 4)))
-    said = "a dated estimate, not the server's price", "11 native one-qubit and 4 ZZ"
+    said = "a dated estimate from Azure's prices", "11 native one-qubit and 4 ZZ"
     assert all(part in str(estimate) for part in (*said, "2024-12-05", "https://"))
     first = dated(forte(known_answer_shots=1000))
-    assert "with a circuit of known answer first in each job" in str(first)
+    assert "Each job begins with a check circuit" in str(first)
     check = 12.4166 + 1000 * (0.000220 * (6 + 4) + 0.000975 * 2)
     assert first.price == pytest.approx(estimate.price + check)
     mitigated = dated(forte(error_mitigation="debiasing", known_answer_shots=0))
@@ -274,7 +274,7 @@ def test_a_ceiling_over_circuits_without_a_price(box, forte, simulator, problem)
     box.faults.arm(Fault("status", "cost", code=404, times=-1))
     ask(forte(), problem)
     problem.values += 0.1
-    match = r"7 circuits of the ledger have no price in sandbox-credit"
+    match = r"7 circuits have no price in sandbox-credit"
     assert_fails(forte(max_cost=1e9), problem, CostRefusedError, match)
     assert_paid_once(box, 14)
 

@@ -258,7 +258,7 @@ def test_the_price_is_asked_at_each_call(service, forte, problem):
     backend = forte(max_cost=20)
     ask(backend, problem)
     service.after["estimate"] = lambda _, answer: answer | {"estimated_total_cost": 100.0}
-    match = r"estimated price is 200\.00 usd on top of 0\.07"
+    match = r"estimated price is 200\.00 USD on top of 0\.07"
     assert_fails(backend, make_problem(2, seed=3), CostRefusedError, match)
     assert_paid_once(service, problem)
 
@@ -267,7 +267,7 @@ def test_prices_in_two_units_are_not_added(service, forte, problem):
     service.after["estimate"] = lambda number, answer: (
         answer | {"estimated_unit": ("usd", "kusd")[number % 2]}
     )
-    match = r"is in 'usd', and that of the circuit with a known answer in 'kusd'"
+    match = r"is in 'usd', and of a check circuit in 'kusd'"
     assert_fails(forte(**KNOWN), problem, RemoteRequestError, match)
     assert not service.jobs
 

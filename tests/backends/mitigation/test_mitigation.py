@@ -136,7 +136,7 @@ def test_all_circuits_are_priced_before_one_is_sent_and_paid_once(tmp_path, monk
     assert (checked.circuits, checked.known_answers, checked.price) == (4, 3, 3.5)
     limits = (
         ({"max_circuits": 3}, r"4 (more )?circuits"),
-        ({"max_cost": 1.9}, r"price is 2\.00 usd, above max_cost = 1\.9"),
+        ({"max_cost": 1.9}, r"price is 2\.00 USD, above max_cost = 1\.9"),
     )
     for limit, message in limits:
         with pytest.raises(CostRefusedError, match=message):

@@ -12,6 +12,7 @@ from faulty_server import Fault, MockServer
 from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments
 
 from qllmft_backends.remote.errors import NoAnswerWarning
+from qllmft_backends.text import format_count
 
 # The head of the run, 4 qubits: 4 re-uploads of 4 angles, 3 + 2 layers of 4 blocks (one R_Y and one
 # CNOT each).
@@ -31,16 +32,27 @@ def terminal(monkeypatch):
     return lambda answer: monkeypatch.setattr(sys, "stdin", Terminal(answer))
 
 
-NO_KNOWN_ANSWER = ", without a circuit of known answer (known_answer_shots adds one to each job)"
-ONE_EACH = " (one circuit's estimate times their number; not binding; billed by gates)"
+GATES = f"One circuit has {ONE_QUBIT_GATES} one-qubit and {TWO_QUBIT_GATES} two-qubit gates."
+NO_CHECK_CIRCUIT = (
+    "No check circuit is sent: by default only calls of 10 circuits or more have them. "
+    "Set known_answer_shots to add one to each job."
+)
+SOURCE = (
+    "The price is the server's estimate of one circuit, times their number. It is not binding. "
+    "IonQ bills by gates."
+)
 
 
 def announced(circuits, jobs, known=0, shots=1000):
-    return (
-        f"qpu.forte-1: {circuits} circuits to send in {jobs} jobs ({known} known to the ledger), {shots} shots each, "
-        f"{circuits * shots} in all; {ONE_QUBIT_GATES} one-qubit and {TWO_QUBIT_GATES} two-qubit gates a circuit; "
-        f"estimated price: {circuits * shots * EACH:.2f} sandbox-credit"
+    price = (
+        f"Estimated price: {circuits * shots * EACH:.2f} sandbox-credit for {format_count(circuits, 'circuit')} on "
+        f"qpu.forte-1, {shots:,} shots each."
     )
+    sent = f"Sent as {format_count(jobs, 'job')}." if circuits else ""
+    paid = (
+        f"{format_count(known, 'circuit', ('is', 'are'))} in the ledger and free." if known else ""
+    )
+    return " ".join(filter(None, (price, sent, paid, GATES)))
 
 
 def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
@@ -48,8 +60,8 @@ def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
     for call, circuits, jobs in ((job.predict, 7, 3), (job.evaluate, 40, 14)):
         output, messages = call("--dry-run")
         assert output.splitlines()[-3:] == [
-            f"{announced(circuits, jobs)}{NO_KNOWN_ANSWER}{ONE_EACH}",
-            f"{100 * load:.0f} % of predicted labels change if the device returns pure noise.",
+            f"{announced(circuits, jobs)} {NO_CHECK_CIRCUIT} {SOURCE}",
+            f"Effect of the device: {100 * load:.0f} % of predicted labels change if it returns pure noise.",
             "dry run: nothing was sent",
         ]
         assert messages == "" or messages.startswith("embedded 40 texts")
@@ -77,7 +89,7 @@ def test_a_dry_run_says_that_its_ceiling_would_refuse_the_call(job):
 def test_with_yes_the_price_is_said_before_anything_is_sent(job):
     _, messages = job.predict("--yes --limit 4")
     assert messages.index(announced(4, 2)) < messages.index("job ")
-    assert messages.count("circuits to send") == 1
+    assert messages.count("Estimated price") == 1
     assert announced(4, 2) not in job.predict("--yes --limit 4")[1], "nothing is sent again"
 
 
@@ -91,7 +103,7 @@ def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
         warnings.simplefilter("always", NoAnswerWarning)
         _, messages = call("--dry-run --limit 4 --backend-option retry_s=600", code=2)
     assert "jobs/estimate does not answer. The request is repeated for up to" in messages
-    why = r"^error: no price: GET http://127.* The server was not reached\..*--offline beside --dry-run"
+    why = r"^error: no price: GET http://127.* The server was not reached\..*add --offline"
     assert re.search(why, messages, re.MULTILINE)
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
     estimate, _, note = call("--dry-run --offline --limit 4")[0].splitlines()[-3:]
@@ -99,27 +111,58 @@ def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
     # of that day
     price = 4 * (12.4166 + 1000 * (112 * 0.000220 + 20 * 0.000975))
     for part in (
-        f"estimated price: {price:.2f} usd, without a circuit of known answer",
-        "a dated estimate, not the server's price: Azure's prices of 2024-12-05, https://learn.microsoft",
-        "112 native one-qubit and 20 ZZ gates a circuit",
+        f"Estimated price: {price:.2f} USD for 4 circuits on qpu.forte-1",
+        "This is a dated estimate from Azure's prices of 2024-12-05 (https://learn.microsoft",
+        "112 native one-qubit and 20 ZZ gates per circuit",
     ):
         assert part in estimate
     assert note == "dry run: nothing was sent"
     assert job.totals["requests"] == {}
 
 
-def test_a_dry_run_without_a_key_or_with_one_that_is_not_accepted_says_why_there_is_no_price(
-    job, monkeypatch
-):
+@pytest.mark.public_report(
+    case="messages",
+    source="own audit",
+    seen="a dry run without a key printed no price",
+    outcome="it prints the published price and its date, and says that the server was not asked",
+)
+def test_a_dry_run_without_a_key_has_the_published_price(job, monkeypatch):
+    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
+    output, _ = job.predict("--dry-run")
+    priced = output.splitlines()[-3]
+    assert priced.startswith("Estimated price: ")
+    assert (
+        "There is no IonQ API key, so the server was not asked. This is a dated estimate" in priced
+    )
+    assert priced.split("There is")[0] in job.predict("--dry-run --offline")[0]
+    assert "there is no IonQ API key" in job.predict("--yes", code=2)[1]
+    assert job.totals["requests"] == {}
+
+
+def test_price_is_that_of_an_offline_dry_run(job, monkeypatch):
+    """Of as many texts, and without an API key."""
+    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
+    options = " ".join(option_arguments())
+    dry_run = job.predict("--dry-run --offline")[0].splitlines()[-3:]
+    assert job("price", job.path, "--texts 7", options)[0].splitlines() == dry_run
+    for_one_text = job("price", job.path, "--shots 100")[0]
+    assert re.search(
+        r"^Estimated price: [\d.]+ USD for 1 circuit on qpu.forte-1, 100 sh", for_one_text
+    )
+    assert "Sent as 1 job." in for_one_text
+    assert job.totals["requests"] == {}
+
+
+def test_price_needs_a_backend_that_sends_circuits(job):
+    messages = job("price", job.path, "--backend adjoint", code=2)[1]
+    assert "--backend adjoint sends no circuits, so there is no price. Name the backend" in messages
+
+
+def test_a_dry_run_with_a_key_that_is_not_accepted_says_why_there_is_no_price(job):
     job.box.faults.arm(Fault("status", "estimate", code=401, times=-1))
     _, messages = job.predict("--dry-run", code=2)
     why = r"^error: no price: GET .* answered 401.*The API key was not accepted.*--offline"
     assert re.search(why, messages)
-    job.box.store.requests.clear()
-    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    _, messages = job.predict("--dry-run", code=2)
-    assert "no price: there is no IonQ API key. Nothing was sent. Set one of" in messages
-    assert job.totals["requests"] == {}
 
 
 def test_a_cap_that_the_service_keeps(job):
@@ -158,10 +201,8 @@ def test_without_a_terminal_somebody_must_have_said_yes(job, command):
     call = getattr(job, command)
     _, messages = call("--limit 4", code=2)
     assert announced(4, 2) in messages
-    assert messages.endswith(
-        "Nothing was sent, because standard input is not a terminal. Add --yes to send paid circuits "
-        "without confirmation.\n"
-    )
+    assert "nobody can confirm the price, because standard input is not a terminal" in messages
+    assert messages.endswith("Add --yes to send paid circuits without confirmation.\n")
     assert job.totals["requests"] == {"estimate": 1}
     call("--limit 4 --yes")
     job.assert_paid_once(4, jobs=2)
@@ -171,16 +212,16 @@ def test_without_a_terminal_somebody_must_have_said_yes(job, command):
 def test_at_a_terminal_no_sends_nothing(job, terminal, answer):
     terminal(answer)
     _, messages = job.predict(code=2)
-    assert "not confirmed: qpu.forte-1: 7 circuits to send" in messages
+    assert "not confirmed, so nothing was sent. Estimated price: " in messages
     assert job.totals["jobs"] == 0
 
 
 def test_at_a_terminal_yes_sends(job, terminal):
     terminal("y\n")
     output, messages = job.predict()
-    question = f"{announced(7, 3)}{NO_KNOWN_ANSWER}{ONE_EACH}. Send? [y/n] (n): job"
+    question = f"{announced(7, 3)} {NO_CHECK_CIRCUIT} {SOURCE} Send? [y/n] (n): job"
     assert question in " ".join(messages.split())
-    assert messages.count("circuits to send") == 1, "the question says it"
+    assert messages.count("Estimated price") == 1, "the question says it"
     assert len(output.splitlines()) == 7
     assert "Send?" not in output, "answers can be piped on"
     job.assert_paid_once(7, jobs=3)
@@ -195,7 +236,7 @@ def test_circuits_that_hardly_matter_are_asked_about_before_their_price(job, ter
     record["models"][0]["load"] = 0.01
     file.write_text(json.dumps(record))
     said = (
-        "1.0 % of predicted labels change if the device returns pure noise. "
+        "Effect of the device: 1.0 % of predicted labels change if it returns pure noise. "
         "The answers hardly depend on the device."
     )
     assert said in job.predict("--dry-run")[0]
@@ -219,9 +260,7 @@ def test_the_key_may_come_from_a_file(job, monkeypatch, tmp_path):
     for name in VARIABLES[2:]:
         monkeypatch.delenv(name, raising=False)
     _, messages = job.predict("--yes", code=2)
-    said = (
-        "there is no IonQ API key. Nothing was sent. Set one of QISKIT_IONQ_API_TOKEN, IONQ_API_KEY"
-    )
+    said = "there is no IonQ API key. Nothing was sent. Set QISKIT_IONQ_API_TOKEN (or IONQ_API_KEY"
     assert said in messages
     assert job.totals["requests"] == {}
     file = key_file(tmp_path, f"{TOKEN}\n")

@@ -64,7 +64,8 @@ def test_ctrl_c_while_waiting(job, interrupted, run, cli, monkeypatch, tmp_path)
     """All three jobs are accepted, and none is done."""
     job.hold()
     lines = interrupted(lambda: job.box.store.requests["poll"] >= 2)
-    assert lines[0].startswith("qpu.forte-1: 7 circuits to send in 3 jobs")
+    assert lines[0].startswith("Estimated price: ")
+    assert "for 7 circuits on qpu.forte-1, 1,000 shots each. Sent as 3 jobs." in lines[0]
     told = lines[lines.index("interrupted. 3 job(s) continue at the server, and are paid:") :]
     for line, (job_id, n) in zip(
         told[1:4], zip(job.totals["statuses"], (3, 3, 1), strict=True), strict=True
@@ -110,7 +111,8 @@ def test_resuming_twice_and_with_more_texts(job):
     four, _ = job.predict("--resume --limit 4")  # all is paid: nobody has to agree
     job.assert_paid_once(4, jobs=2)
     seven, messages = job.predict("--resume", code=2)
-    assert "3 circuits to send in 1 jobs (4 known to the ledger)" in messages
+    assert "for 3 circuits on" in messages
+    assert "Sent as 1 job. 4 circuits are in the ledger and free." in messages
     seven, _ = job.predict("--resume --yes")
     assert seven.splitlines()[:4] == four.splitlines()
     job.assert_paid_once(7, jobs=3)

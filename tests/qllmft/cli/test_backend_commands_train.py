@@ -241,7 +241,7 @@ def test_paid_training_stops_at_its_budget_and_goes_on_where_it_stopped(job, tra
     given = ["budget", *ASKED_FOR, "--backend-option circuit_budget=12"]
     _, messages = train(*given, code=2)
     assert "it stops at circuit_budget = 12" in " ".join(messages.split())
-    told = "12 more circuits make 18, above circuit_budget = 12. Nothing of this call was sent. Raise the budget, or"
+    told = "12 more circuits make 18, above circuit_budget = 12. Nothing of this call was sent. Raise circuit_budget, or"
     assert messages.splitlines()[-1].startswith(f"error: {told}"), "and no traceback"
     job.assert_paid_once(TRAIN, jobs=2)
     assert not (tmp_path / "budget" / "result.json").exists()
@@ -251,7 +251,7 @@ def test_paid_training_stops_at_its_budget_and_goes_on_where_it_stopped(job, tra
     train(*given)
     job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
     straight = train("straight", *ASKED_FOR, "--backend-option circuit_budget=24")
-    assert " circuits to send" not in "".join(straight), "all is known"
+    assert "Estimated price" not in "".join(straight), "all is known"
     job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
     once, twice = (result_of(tmp_path / name)["models"] for name in ("straight", "budget"))
     assert [row | {"seconds": 0} for row in once] == [row | {"seconds": 0} for row in twice]

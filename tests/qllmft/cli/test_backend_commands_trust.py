@@ -15,10 +15,10 @@ DEBIASED = ("--backend-option", "error_mitigation=debiasing")
 def test_known_texts_are_counted_priced_and_said(calibrated):
     job = calibrated
     output, messages = job.predict("--dry-run --known-texts 20")
-    said = "20 calibration texts, which trained nothing, are measured too: 74.1 % of the circuits"
+    said = "20 calibration texts are measured too: 74.1 % of the circuits"
     assert said in messages
     assert "Fewer labels" not in messages
-    assert "27 circuits to send" in output
+    assert "for 27 circuits on" in output
     job.predict("--known-texts 20 --yes")
     assert job.totals["circuits_paid"] == 27
     messages = job.predict("--known-texts 20 --yes")[1]
@@ -30,12 +30,12 @@ def test_known_texts_are_counted_priced_and_said(calibrated):
 def test_rounds_have_a_bound_and_an_expected_price(job):
     output, _ = job.predict("--dry-run --rounds 4")
     found = re.search(
-        r"at most 28 circuits to send in 12 jobs .*4 rounds of 125, 125, 250, 500 shots; .* "
-        r"estimated price: at most ([\d.]+) sandbox-credit, ([\d.]+) sandbox-credit expected",
+        r"Estimated price: at most ([\d.]+) sandbox-credit, ([\d.]+) sandbox-credit expected, for at most 28 circuits "
+        r"on qpu.forte-1, 4 rounds of 125, 125, 250, 500 shots. Sent as 12 jobs.",
         output,
     )
     assert found, output
-    assert "without a circuit of known answer" in output, "as in one round"
+    assert "No check circuit is sent" in output, "as in one round"
     most, expected = map(float, found.groups())
     assert 0 < expected <= most
     assert most == pytest.approx(float(_price(job.predict("--dry-run")[0])), abs=0.005), (
@@ -50,7 +50,7 @@ def test_rounds_have_a_bound_and_an_expected_price(job):
 
 
 def _price(output):
-    return re.search(r"estimated price: ([\d.]+)", output).group(1)
+    return re.search(r"Estimated price: ([\d.]+)", output).group(1)
 
 
 def test_fewer_calibration_texts_than_asked_for_are_said_before_and_after(calibrated):

@@ -63,10 +63,10 @@ def test_info_says_the_registers(run, cli):
 
 def test_the_price_is_that_of_two_circuits_a_text(job):
     output, _ = job.predict("--dry-run --shots 500")
-    assert "14 circuits to send" in output
+    assert "for 14 circuits on" in output
     assert "500 shots each, 7000 in all" in output
     one = job.predict("--dry-run --shots 500 --limit 1")[0]
-    assert "2 circuits to send" in one
+    assert "for 2 circuits on" in one
 
 
 def test_predictions_through_two_circuits(job, run):
@@ -111,7 +111,7 @@ def test_backends_here(run, cli, backend, options):
 
 def test_rounds_stop_for_decided_texts(job):
     output, _ = job.predict("--dry-run --rounds 3")
-    assert "at most 42 circuits to send" in output
+    assert "for at most 42 circuits on" in output
     _, messages = job.predict("--rounds 3 --yes")
     assert "shots of a circuit on average" in messages
     paid = job.totals["circuits_paid"]
@@ -127,7 +127,7 @@ def test_known_texts_run_two_circuits_too(job):
     scales = np.random.default_rng(0).uniform(0.5, 1.5, (30, 1)).astype(np.float32)
     replace(predictor.novelty, calibration=predictor.embed(texts) * scales).save(job.path)
     output, _ = job.predict("--dry-run --known-texts 20")
-    assert "54 circuits to send" in output
+    assert "for 54 circuits on" in output
     messages = job.predict("--known-texts 20 --yes")[1]
     assert "undecided by 20 calibration texts" in messages
     assert job.totals["circuits_paid"] == 54

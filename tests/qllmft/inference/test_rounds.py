@@ -134,7 +134,7 @@ def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
     backend.attend(confirm=lambda estimate: asked.append(estimate) or True)
     estimate = bound_cost(circuits, backend, rounds)
     assert estimate.circuits == 30 * 5
-    assert "at most 150 circuits to send" in str(estimate)
+    assert "for at most 150 circuits on" in str(estimate)
 
     class Killed(BaseException):
         pass

@@ -33,7 +33,12 @@ from qllmft_backends.remote.batch import (
 )
 from qllmft_backends.remote.collect import find_chunk_job
 from qllmft_backends.remote.cost import CostEstimate
-from qllmft_backends.remote.errors import IonQAuthError, RemoteError, RemoteRequestError
+from qllmft_backends.remote.errors import (
+    IonQAuthError,
+    IonQKeyMissingError,
+    RemoteError,
+    RemoteRequestError,
+)
 from qllmft_backends.remote.ionq.compile import (
     PUBLISHED_ON,
     compile_at_server,
@@ -66,6 +71,7 @@ _SIMULATOR_QUBITS = 29
 # sent with an ideal simulation, which ignores it ("shots is ignored by ideal simulator backend")
 _IDEAL_SHOTS = 1000
 _PRICE_PATIENCE_S = 5.0  # for the price of a dry run
+_NO_KEY_NOTE = "There is no IonQ API key, so the server was not asked."
 
 
 class IonQBase(JobsBackend):
@@ -90,6 +96,10 @@ class IonQBase(JobsBackend):
             return Availability(False, str(error))
         note = "an API key is set; whether it is valid shows at the first request"
         return Availability(True, note)
+
+    def check_access(self) -> None:
+        """Raise `IonQAuthError` without an API key (see `JobsBackend.check_access`)."""
+        load_token(self.options.token_file)
 
     @property
     def address(self) -> str:
@@ -126,6 +136,8 @@ class IonQBase(JobsBackend):
     ) -> CostEstimate:
         """Return the cost of a call (see `RemoteBackend.estimate`). Nothing is written.
 
+        Without an API key, the price is the published one, and the note says so.
+
         Raises:
             RemoteError: if the server gives no price within a few seconds.
         """
@@ -137,11 +149,14 @@ class IonQBase(JobsBackend):
                 with self._route.until(Deadline(_PRICE_PATIENCE_S)):
                     estimate = self.jobs.estimate(batch, self._route.price)
                 if estimate.price is None:
-                    raise RemoteRequestError(f"{estimate.note}.")
+                    raise RemoteRequestError(estimate.note)
+            except IonQKeyMissingError:
+                estimate = self.jobs.estimate(batch, published_price)
+                return replace(estimate, note=f"{_NO_KEY_NOTE} {estimate.note}")
             except RemoteError as error:
                 raise error.with_message(
-                    f"no price: {error} Without the server there is a dated estimate from the prices of "
-                    f"{PUBLISHED_ON}: --offline beside --dry-run, in Python estimate(..., offline=True)."
+                    f"no price: {error} For a dated estimate from prices of {PUBLISHED_ON}, add --offline, or in "
+                    "Python offline=True."
                 ) from None
             options = self.options
             if not (

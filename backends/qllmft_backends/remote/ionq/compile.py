@@ -27,6 +27,7 @@ from qllmft_backends.remote.ledger.chunk import Setup
 from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.rows import UNCHARGED_STATES
 from qllmft_backends.requests import inline_misnamed_gates
+from qllmft_backends.text import format_count
 
 # Gates that qiskit-ionq sends untranspiled ("qis") and that the API knows by the same matrix, with the native gates of
 # each: (GPI and GPI2 pulses, ZZ gates of any angle). Rotations about Z only change phases. Left out: p, cp and csx,
@@ -89,7 +90,7 @@ def published_price(setup: Setup, template: Template) -> dict[str, Any]:
     `NATIVE_GATE_COUNTS`, gate by gate; a compiler merges some.
     """
     if setup.free:
-        return {"price_each": 0.0, "note": "IonQ's simulator is free; the server was not asked"}
+        return {"price_each": 0.0, "note": "IonQ's simulator is free. The server was not asked."}
     counts = template.circuit.count_ops()
     one_qubit_gates, zz_gates = (
         sum(counts.get(name, 0) * native[n] for name, native in NATIVE_GATE_COUNTS.items())
@@ -100,8 +101,9 @@ def published_price(setup: Setup, template: Template) -> dict[str, Any]:
         "price_each": min_price
         + setup.shots * (_ONE_QUBIT_GATE * one_qubit_gates + _ZZ_GATE * zz_gates),
         "unit": "usd",
-        "note": f"a dated estimate, not the server's price: Azure's prices of {PUBLISHED_ON}, {PUBLISHED_AT}, "
-        f"{one_qubit_gates} native one-qubit and {zz_gates} ZZ gates a circuit; yours may differ",
+        "note": f"This is a dated estimate from Azure's prices of {PUBLISHED_ON} ({PUBLISHED_AT}). IonQ publishes none, "
+        f"and your price may differ. The device runs {one_qubit_gates:,} native one-qubit and "
+        f"{format_count(zz_gates, 'ZZ gate')} per circuit.",
     }
 
 
@@ -122,7 +124,7 @@ class NativeSize:
 
     def __str__(self) -> str:
         return (
-            f"compiled by IonQ, the first circuit has {self.one_qubit_gates} GPI and GPI2 gates, "
+            f"IonQ compiled the first circuit to {self.one_qubit_gates} GPI and GPI2 gates, "
             f"{self.two_qubit_gates} MS and ZZ gates and depth {self.depth} (dry run {self.job_id}, not charged)"
         )
 

@@ -90,9 +90,10 @@ class IonQRoute(Route):
         return {
             "price_each": None if price is None else float(price),
             "unit": None if unit is None else str(unit),
-            "note": "the server gives no price"
+            "note": "The server gives no price."
             if price is None
-            else f"one circuit's estimate times their number; not binding{_rates_text(estimate)}",
+            else "The price is the server's estimate of one circuit, times their number. It is not binding."
+            + _rates_text(estimate),
         }
 
     def post(
@@ -322,9 +323,9 @@ def _rates_text(estimate: Mapping[str, Any]) -> str:
     time_us = estimate.get(_COMPUTE_TIME_FIELD)
     rates = card if isinstance(card, list) else []
     units = {str(value_at_path(rate, "unit"))[:40] for rate in rates} - {"None"}
-    text = f"; billed by {', '.join(sorted(units))}" if units else ""
+    text = f" IonQ bills by {', '.join(sorted(units))}." if units else ""
     if is_amount(time_us):
-        text += f"; {time_us / 1e6:.3g} s of quantum compute time per circuit"
+        text += f" A circuit takes about {time_us / 1e6:.3g} s of quantum compute time."
     return text
 
 

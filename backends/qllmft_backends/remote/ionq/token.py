@@ -8,7 +8,7 @@ from base64 import b64encode
 from pathlib import Path
 from urllib.parse import quote
 
-from qllmft_backends.remote.errors import IonQAuthError
+from qllmft_backends.remote.errors import IonQAuthError, IonQKeyMissingError
 from qllmft_backends.text import HIDDEN, clean
 
 _MAX_BYTES = 1 << 12  # read of a token file
@@ -82,10 +82,11 @@ def load_token(token_file: Path | None = None) -> ApiToken:
         )
         source = f"the environment variable {name}"
         if not text:
-            raise IonQAuthError(
-                "there is no IonQ API key. Nothing was sent. Set one of "
-                f"{', '.join(TOKEN_VARIABLES)} (the first that is set counts), or name a file with token_file. "
-                "Keys are made at https://cloud.ionq.com; the mock server takes any (qllmft ionq-sandbox)."
+            first_name, *other_names = TOKEN_VARIABLES
+            raise IonQKeyMissingError(
+                f"there is no IonQ API key. Nothing was sent. Set {first_name} (or {' or '.join(other_names)}), or "
+                "name a file with --token-file, in Python token_file. "
+                "Keys are made at https://cloud.ionq.com. The mock server takes any key: qllmft ionq-sandbox."
             )
     if len(text) < 4 or not (text.isascii() and text.isprintable()) or " " in text:
         raise IonQAuthError(
