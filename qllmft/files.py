@@ -80,7 +80,7 @@ def open_regular(path: Path, most: int | None = MAX_BYTES) -> Iterator[BinaryIO]
             yield file
     except NotRegularError as error:
         raise UserError(
-            f"{error.filename} is a pipe or a device, expected a regular file; copy its content into one."
+            f"{error.filename} is a pipe or a device, expected a regular file. Copy its content into one."
         ) from error
 
 
@@ -135,7 +135,7 @@ def writing(name: str) -> Iterator[None]:
         yield
     except NotRegularError as error:
         raise UserError(
-            f"{error.filename} is a pipe or a device, expected a regular file; delete it."
+            f"{error.filename} is a pipe or a device, expected a regular file. Delete it."
         ) from error
     except OSError as error:
         raise UserError(f"{name} cannot be written: {error.strerror}.") from error

@@ -21,7 +21,7 @@ def find_registry(kind: PluginKind) -> Registry[Any]:
     """Return the registry of one kind."""
     if kind not in _REGISTRY_PLACES:
         raise UserError(
-            f"there is no kind {kind!r} of plug-in; expected one of {', '.join(get_args(PluginKind))}."
+            f"there is no kind {kind!r} of plug-in, expected one of {', '.join(get_args(PluginKind))}."
         )
     module, name = _REGISTRY_PLACES[kind]
     registry: Registry[Any] = getattr(import_module(module), name)

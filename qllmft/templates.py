@@ -56,11 +56,11 @@ def ansatz_named(name: str, n_qubits: int) -> Ansatz:
         raise UserError(
             f"{title} has {one_layer.num_parameters} parameters for 1 layer and {two_layers.num_parameters} for 2 "
             f"on {n_qubits} "
-            "qubits; expected at least one, and more with every layer. Give each layer angles of its own."
+            "qubits, expected at least one, and more with every layer. Give each layer angles of its own."
         )
     if _bound(one_layer) != _bound(make(n_qubits, 1)):
         raise UserError(
-            f"{title} made two different circuits of the same numbers; a trained model could not be loaded. Remove its "
+            f"{title} made two different circuits of the same numbers. A trained model could not be loaded. Remove its "
             "randomness, or give it a seed."
         )
     return make
@@ -69,7 +69,7 @@ def ansatz_named(name: str, n_qubits: int) -> Ansatz:
 def _fault(circuit: object, n_qubits: int) -> str:
     """Describe the fault of a circuit by an ansatz, or return ""."""
     if not isinstance(circuit, QuantumCircuit):
-        return f"made a {type(circuit).__name__}; expected a qiskit.QuantumCircuit"
+        return f"made a {type(circuit).__name__}, expected a qiskit.QuantumCircuit"
     if circuit.num_qubits != n_qubits:
         return f"made a circuit of {circuit.num_qubits} qubits"
     for instruction in circuit.data:
@@ -78,13 +78,13 @@ def _fault(circuit: object, n_qubits: int) -> str:
         if operation.name == "barrier":
             continue
         if not isinstance(operation, Gate):
-            return f"has a {operation.name!r}; expected gates only: measurements are a setting of the model"
+            return f"has a {operation.name!r}, expected gates only: measurements are a setting of the model"
         if width > 2:
-            return f"has the gate {operation.name!r} on {width} qubits; write it as gates on one and two (decompose())"
+            return f"has the gate {operation.name!r} on {width} qubits. Write it as gates on one and two (decompose())"
     vectors = {p.vector for p in circuit.parameters if isinstance(p, ParameterVectorElement)}
     for parameter in (parameter for vector in vectors for parameter in vector):
         if parameter not in circuit.parameters:
-            return f"does not use the parameter {parameter.name}; make the vector as long as there are angles"
+            return f"does not use the parameter {parameter.name}. Make the vector as long as there are angles"
     return ""
 
 
@@ -210,7 +210,7 @@ def check_classes(config: ModelConfig, n_classes: int) -> None:
     """Raise UserError if the readout cannot represent ``n_classes`` labels."""
     if config.head != "mlp" and not config.final_linear and n_classes != 2:
         raise UserError(
-            f"the data has {n_classes} labels; the sign of one qubit (final_linear = false) separates two. "
+            f"the data has {n_classes} labels. The sign of one qubit (final_linear = false) separates two. "
             "Set model.final_linear to true."
         )
 

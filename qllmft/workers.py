@@ -192,7 +192,7 @@ def failure(error: BaseException, things: str) -> BaseException:
         return cause
     return UserError(
         f"the Ray cluster gave up a part of the {things}: {first_line(error)}. Look at its nodes, "
-        f"then run the command again; finished {things} are kept."
+        f"then run the command again. Finished {things} are kept."
     )
 
 

@@ -94,7 +94,7 @@ def gate_definition(operation: Operation) -> QuantumCircuit:
             ) from None
         reason = str(error).strip("'\"").rstrip(".")
         raise UnsupportedGateError(
-            f"which has no definition ({reason}); write it by standard gates."
+            f"which has no definition ({reason}). Write it by standard gates."
         ) from None
     return definition
 
@@ -221,7 +221,7 @@ def bind_numbers(circuit: QuantumCircuit, numbers: Mapping[Parameter, float]) ->
         bound_circuit = circuit.assign_parameters(numbers)
     except _NO_MATRIX_ERRORS as error:
         raise UnsupportedGateError(
-            f"Qiskit does not bind the parameters of circuit {circuit.name!r} ({error}); write its annotated gates by "
+            f"Qiskit does not bind the parameters of circuit {circuit.name!r} ({error}). Write its annotated gates by "
             "standard gates."
         ) from None
     return with_definitions(bound_circuit, {_AMPLITUDES_GATE_NAME})

@@ -185,7 +185,7 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
                 if gate.is_parameterized() and gate.operation.name not in self.SUPPORTED_GATES:
                     raise BackendError(
                         f"gate {gate.operation.name!r} of circuit {circuit.name!r} has a parameter and no "
-                        f"parameter-shift rule; expected {', '.join(self.SUPPORTED_GATES)}. Write it with these, "
+                        f"parameter-shift rule, expected {', '.join(self.SUPPORTED_GATES)}. Write it with these, "
                         "so that its gradient sees the noise that its value does."
                     )
         return super()._run(circuits, observables, values, parameters, **options)

@@ -51,14 +51,14 @@ class Readout:
         if (worst := contrast.min()) < _MIN_CONTRAST:
             raise BackendError(
                 f"qubit {contrast.argmin()} of {name} has a mean of Z that differs by {worst:.3f} between 0 and 1, "
-                f"expected at least {_MIN_CONTRAST}. Its readout cannot be inverted; use more shots, or other qubits."
+                f"expected at least {_MIN_CONTRAST}. Its readout cannot be inverted. Use more shots, or other qubits."
             )
 
     def inverse(self, mask: int) -> dict[int, float]:
         """Return the sum of Z strings (mask: coefficient) with the mean of an error-free string ``mask``."""
         if mask.bit_count() > MAX_STRING_QUBITS:
             raise BackendError(
-                f"a string has Z on {mask.bit_count()} qubits; readout mitigation takes up to {MAX_STRING_QUBITS}."
+                f"a string has Z on {mask.bit_count()} qubits. Readout mitigation takes up to {MAX_STRING_QUBITS}."
             )
         a, b = self._readout_lines
         return _expand_product(np.stack([-b / a, 1 / a]), mask)

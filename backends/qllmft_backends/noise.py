@@ -95,7 +95,7 @@ class GateNoise:
         """Return the r of a gate on one or two qubits. Others are an error."""
         if n_qubits not in (1, 2):
             raise BackendError(
-                f"a gate acts on {n_qubits} qubits; noise is defined for gates on one and two qubits."
+                f"a gate acts on {n_qubits} qubits. Noise is defined for gates on one and two qubits."
             )
         return self.one_qubit_rate if n_qubits == 1 else self.two_qubit_rate
 
@@ -142,7 +142,7 @@ class NoiseSettings(CheckedModel):
             yield f"{self._gates_setting}, got the rates {rates}; it needs both one_qubit_rate and two_qubit_rate"
         if self.gates != "explicit" and rates != (None, None):
             yield (
-                f"the rates {rates} would not be used with {self._gates_setting}; choose 'explicit', or leave them out"
+                f"the rates {rates} would not be used with {self._gates_setting}. Choose 'explicit', or leave them out"
             )
         _ = self.gate_noise  # raises for numbers out of bounds
 
@@ -218,11 +218,11 @@ class CircuitNoise(NoiseSettings):
         if self.rate == "nonidentity" and self.gates in ("none", "forte1"):
             yield (
                 f"rate={self.rate!r} would not be used with {self._gates_setting}, which has no rates or known "
-                "ones; leave "
+                "ones. Leave "
                 "it out"
             )
         if (self.model == "exact") != (not self.shots):
-            yield f"shot_model is {self.model!r} with shots={self.shots}; give both, or neither"
+            yield f"shot_model is {self.model!r} with shots={self.shots}. Give both, or neither"
         is_gaussian = self.model == "gaussian"
         has_gate_noise = self.gate_noise.is_on_gates
         is_setting_used = {

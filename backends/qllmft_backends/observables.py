@@ -39,7 +39,7 @@ class ZObservables:
         for o, operator in enumerate(operators):
             if operator.paulis.x.any():
                 raise UnsupportedGateError(
-                    f"observable {o} is {operator.paulis.to_labels()}; expected strings of I and Z only. "
+                    f"observable {o} is {operator.paulis.to_labels()}, expected strings of I and Z only. "
                     "Rotate the basis in the circuit (H for X), or use aer_statevector without shots."
                 )
         return cls(sums.masks, sums.coefficients)
@@ -68,7 +68,7 @@ class PauliObservables(ZObservables):
                 )
             if np.abs(operator.coeffs.imag).max(initial=0.0) > 0:
                 raise UnsupportedGateError(
-                    f"observable {o} has complex coefficients; expected real ones."
+                    f"observable {o} has complex coefficients, expected real ones."
                 )
             bits = ((part @ powers).tolist() for part in (operator.paulis.x, operator.paulis.z))
             for flips, mask, coefficient in zip(*bits, operator.coeffs.real, strict=True):

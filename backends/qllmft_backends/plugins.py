@@ -159,7 +159,7 @@ class Registry(Mapping[str, T]):
                 else f"Install the package that has it, or call qllmft.register({self.kind!r}, {name!r}, ...) before."
             )
             raise self._error(
-                f"there is no {self.kind} {name!r}; expected one of {', '.join(names)}. {hint}"
+                f"there is no {self.kind} {name!r}, expected one of {', '.join(names)}. {hint}"
             )
         source = self.source(name)
         if len(points) > 1:
@@ -179,7 +179,7 @@ class Registry(Mapping[str, T]):
     def _check(self, name: str, plugin: object, source: str) -> None:
         if not isinstance(plugin, self._plugin_type):
             raise self._error(
-                f"the {self.kind} {name!r} ({source}) is a {type(plugin).__name__}; expected a "
+                f"the {self.kind} {name!r} ({source}) is a {type(plugin).__name__}, expected a "
                 f"{self._plugin_type.__name__}."
             )
 

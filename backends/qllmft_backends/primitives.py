@@ -160,7 +160,7 @@ def _coerce(kind: Any, pub: Any, accuracy: float | None) -> Any:
         if not str(error).startswith("float() argument"):
             raise
         raise BackendError(
-            f"parameter values are no real numbers ({error}). Give angles in radians; real and imaginary parts are "
+            f"parameter values are no real numbers ({error}). Give angles in radians. Real and imaginary parts are "
             "angles of their own."
         ) from None
 
@@ -310,7 +310,7 @@ class BackendSampler(BaseSamplerV2):  # type: ignore[misc]
         coerced_pubs = [_coerce(SamplerPub, pub, shots) for pub in pubs]
         if any(not pub.circuit.cregs for pub in coerced_pubs):
             warnings.warn(
-                "a circuit has no classical registers, so its result is empty; add measurements (measure_all)",
+                "a circuit has no classical registers, so its result is empty. Add measurements (measure_all)",
                 UserWarning,
                 stacklevel=2,
             )

@@ -63,7 +63,7 @@ class Expectations:
     def __post_init__(self) -> None:
         if self.values.shape != self.standard_errors.shape or self.values.ndim != 2:
             raise ValueError(
-                f"values are {self.values.shape}, standard errors {self.standard_errors.shape}; "
+                f"values are {self.values.shape}, standard errors {self.standard_errors.shape}, "
                 "expected one shape (B, O) for both."
             )
 

@@ -138,7 +138,7 @@ def create(
     options_class = load_options_class(name)
     if backend is not None and not entry.takes_object:
         raise UnknownBackendError(
-            f"backend {name!r} takes no object; expected create('qiskit', backend=...)."
+            f"backend {name!r} takes no object, expected create('qiskit', backend=...)."
         )
     try:
         typed_options = options_class.model_validate(dict(options or {}))

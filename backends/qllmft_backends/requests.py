@@ -182,7 +182,7 @@ def with_precision(backend: Evaluator, precision: float) -> Evaluator:
     option_shots = number_of_shots(backend)
     if precision == 0:
         raise BackendError(
-            f"precision is 0, the exact values; backend {backend.name!r} draws {option_shots or 'no'} shots and "
+            f"precision is 0, the exact values. Backend {backend.name!r} draws {option_shots or 'no'} shots and "
             "has a standard "
             "error. Give no precision, as in EstimatorQNN(default_precision=None), or use a backend without noise."
         )
@@ -191,7 +191,7 @@ def with_precision(backend: Evaluator, precision: float) -> Evaluator:
         return with_options(backend, **{"trajectories" if option_shots is None else "shots": shots})
     if option_shots is None or shots > option_shots:
         raise BackendError(
-            f"precision {precision} needs {shots} shots; the option shots of backend {backend.name!r} is "
+            f"precision {precision} needs {shots} shots. The option shots of backend {backend.name!r} is "
             f"{option_shots}. Each "
             "shot has a price there: set shots, or give no precision, as in EstimatorQNN(default_precision=None)."
         )

@@ -105,7 +105,7 @@ def loading_angles(amplitudes: NDArray[np.float64], n_qubits: int) -> NDArray[np
     largest = np.abs(amplitudes).max(axis=1)
     if not (np.isfinite(largest) & (largest > 0)).all():
         raise ValueError(
-            "the amplitudes are all zero, or not finite; their direction is the state, so it must exist."
+            "the amplitudes are all zero, or not finite. Their direction is the state, so it must exist."
         )
     level_amplitudes = np.zeros((len(amplitudes), 2**n_qubits))
     level_amplitudes[:, : amplitudes.shape[1]] = amplitudes / largest[:, None]

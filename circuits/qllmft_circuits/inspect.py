@@ -50,7 +50,7 @@ def count(circuit: QuantumCircuit) -> CircuitCounts:
     wide_sizes = sorted({size for size in sizes if size > 2})
     if wide_sizes:
         raise ValueError(
-            f"the circuit has gates on {wide_sizes} qubits; decompose it to gates on one and two qubits first."
+            f"the circuit has gates on {wide_sizes} qubits. Decompose it to gates on one and two qubits first."
         )
     n_data = len(data_parameters(circuit))
     return CircuitCounts(

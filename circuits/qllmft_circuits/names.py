@@ -30,7 +30,7 @@ def check_names(names: Mapping[str, str]) -> None:
     for text in (*names, *names.values()):
         if not isinstance(text, str):
             raise ValueError(
-                f"a name is of type {type(text).__name__}, expected text; the names are a map of parameters' names to "
+                f"a name is of type {type(text).__name__}, expected text. The names are a map of parameters' names to "
                 "identifiers"
             )
         if len(text) > MAX_CHARACTERS:
@@ -40,7 +40,7 @@ def check_names(names: Mapping[str, str]) -> None:
     n_elements = sum(vector_sizes(names).values())
     if n_elements > MAX_PARAMETERS:
         raise ValueError(
-            f"the names are of vectors with {n_elements:,} elements, expected at most {MAX_PARAMETERS:,}; number the "
+            f"the names are of vectors with {n_elements:,} elements, expected at most {MAX_PARAMETERS:,}. Number the "
             "elements from 0 without gaps"
         )
 
@@ -72,7 +72,7 @@ def rename_inputs(circuit: QuantumCircuit, names: Mapping[str, str] | None) -> Q
     inputs = {parameter.name: parameter for parameter in circuit.parameters}
     if sorted(inputs) != sorted(names.values()):
         raise ValueError(
-            f"the text's inputs are {listed_names(inputs)}; the identifiers in names are "
+            f"the text's inputs are {listed_names(inputs)}. The identifiers in names are "
             f"{listed_names(names.values())}. They must be the same: give the map that was written with this text."
         )
     vectors = {name: ParameterVector(name, size) for name, size in vector_sizes(names).items()}

@@ -79,10 +79,10 @@ def figure(
     given = parse_settings(where or [], "--where")
     if (not chosen.needs_runs or study) and (runs or given or partial):
         source = "without runs" if study is None else f"from {study}"
-        raise UserError(f"figure {name} is computed {source}; omit --runs, --where and --partial.")
+        raise UserError(f"figure {name} is computed {source}. Omit --runs, --where and --partial.")
     if preset is not None and name not in ("9", "10", "12"):
         raise UserError(
-            f"--preset is for figures 9, 10 and 12, which have one head; omit it for figure {name}."
+            f"--preset is for figures 9, 10 and 12, which have one head. Omit it for figure {name}."
         )
     folders = runs or [Path("runs")]
     if study is not None:
@@ -105,7 +105,7 @@ def _figure_of_study(name: str, folder: Path) -> Any:
     from examples.paper.accuracy import noise_figure
 
     if name != "11":
-        raise UserError(f"--study is for figure 11; omit it for figure {name}.")
+        raise UserError(f"--study is for figure 11. Omit it for figure {name}.")
     return noise_figure(read_study(folder))
 
 
@@ -135,7 +135,7 @@ def page(
     from examples.paper.runs import write_runs
 
     if records is not None and records.suffix != ".json":
-        raise UserError(f"--records is {records.name!r}; expected a file name that ends in .json.")
+        raise UserError(f"--records is {records.name!r}, expected a file name that ends in .json.")
     found, with_curves = of_the_paper(_read(runs or []))
     text = render_page(
         found, [read_study(folder) for folder in study or []], measured_only=measured

@@ -59,5 +59,5 @@ FIGURES = {
 def find_figure(name: str) -> PaperFigure:
     """Return a figure by its number. UserError for an unknown one."""
     if name not in FIGURES:
-        raise UserError(f"there is no figure {name!r} here; expected one of {', '.join(FIGURES)}.")
+        raise UserError(f"there is no figure {name!r} here, expected one of {', '.join(FIGURES)}.")
     return FIGURES[name]

@@ -103,7 +103,7 @@ def _read_summary(file: Path) -> list[FinishedRun]:
         content = json.loads(file.read_text("utf-8"))
         if content["format"] != FORMAT:
             raise UserError(
-                f"{file} has format {content['format']}, expected {FORMAT}; write it again."
+                f"{file} has format {content['format']}, expected {FORMAT}. Write it again."
             )
         return [
             _from_json(entry, f"{file}, run {i + 1}") for i, entry in enumerate(content["runs"])

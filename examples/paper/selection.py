@@ -42,13 +42,13 @@ def having(runs: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[Fin
     for name, value in settings.items():
         if name not in known:
             raise UserError(
-                f"--where {name}: there is no such setting; expected one such as train.epochs=100."
+                f"--where {name}: there is no such setting, expected one such as train.epochs=100."
             )
         values = [flat_settings(run.config).get(name) for run in kept]
         kept = [run for run, own in zip(kept, values, strict=True) if own == value]
         if not kept:
             found = ", ".join(sorted({str(own) for own in values}))
-            raise UserError(f"--where {name}={value}: no run has it; the runs have {found}.")
+            raise UserError(f"--where {name}={value}: no run has it. The runs have {found}.")
     return kept
 
 

@@ -41,7 +41,7 @@ def sections(records: Sequence[StudyRecord]) -> dict[str, Any]:
         if record.study not in STUDIES or record.study in found or record.score != "accuracy":
             problem = "was given twice" if record.study in found else "has no section on this page"
             raise UserError(
-                f"the study {record.study} {problem}; expected each of {', '.join(STUDIES)} at most once."
+                f"the study {record.study} {problem}, expected each of {', '.join(STUDIES)} at most once."
             )
         found[record.study] = record
     size, budget, figure8, part, epochs = (found.get(name) for name in STUDIES)

@@ -156,7 +156,7 @@ def make_surrogate_pair(
 ) -> tuple[StoredModel, Pair]:
     """Return the surrogate of a trained model in float32, and both side by side."""
     if model.surrogate is not None:
-        raise UserError("the model is a surrogate already; give the run that it was made from.")
+        raise UserError("the model is a surrogate already. Give the run that it was made from.")
     classifier = model.classifier
     surrogate_config = SurrogateConfig(rank=rank, bond=bond)
     surrogate, reference = (

@@ -37,7 +37,7 @@ def twin_configs(config: RunConfig) -> dict[str, RunConfig]:
     """
     if not config.backend.entry.adjoint:
         raise UserError(
-            f"the run was trained on the backend {config.backend.name!r}, and its twins would be too; give --no-twin."
+            f"the run was trained on the backend {config.backend.name!r}, and its twins would be too. Give --no-twin."
         )
     model = config.model
     unused_options = {"ring": True, "block": "cx_ry"}  # options that no part of the twin reads
@@ -57,7 +57,7 @@ def twin_configs(config: RunConfig) -> dict[str, RunConfig]:
             changes[HEAD]["start"] = "linear"
     if not changes:
         raise UserError(
-            f"the ansatz is {model.ansatz!r}, and only 'paper' has separable twins; give --no-twin."
+            f"the ansatz is {model.ansatz!r}, and only 'paper' has separable twins. Give --no-twin."
         )
     twins = {}
     for name, change in changes.items():
@@ -85,7 +85,7 @@ def train_twins(run: Path, twins: Mapping[str, RunConfig], on_event: OnEvent) ->
         theirs = outcome.folder.read_predictions()
         if outcome.record is None or ours is None or theirs is None:
             raise UserError(
-                f"the twin in {outcome.folder.path} is not finished; the same command continues it."
+                f"the twin in {outcome.folder.path} is not finished. The same command continues it."
             )
         run_answers, twin_answers = (
             next(iter(predictions.answers.values())) for predictions in (ours, theirs)

@@ -171,13 +171,13 @@ def check_baselines(names: Iterable[str], task: TaskName = "classification") -> 
     for name in names:
         if name not in BASELINES:
             raise UserError(
-                f"baselines.names has {name!r}; expected some of {', '.join(BASELINES)}, or none: []."
+                f"baselines.names has {name!r}, expected some of {', '.join(BASELINES)}, or none: []."
             )
         named_baseline = BASELINES[name]  # imports that of a package, which may fail
         if task not in named_baseline.tasks:
             task_baselines = [name for name in BASELINES if task in BASELINES[name].tasks]
             raise UserError(
-                f"baselines.names has {name!r}, which is not for {task}; expected some of {', '.join(task_baselines)}."
+                f"baselines.names has {name!r}, which is not for {task}, expected some of {', '.join(task_baselines)}."
             )
 
 

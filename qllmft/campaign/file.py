@@ -31,10 +31,10 @@ SettingsByName = Mapping[str, Any]  # settings by dotted name
 _SEARCH_KEYS = {"parameters", "grid_of"}  # keys of a search space
 
 STUDY_SETTINGS = {  # settings that a study gives its runs itself
-    "seed": "a study draws its own seeds, from 0; choose their number with --seeds",
+    "seed": "a study draws its own seeds, from 0. Choose their number with --seeds",
     "baselines.names": "a study fits the baselines that its rows name; for other ones write a study of your own in a "
     "TOML file, see `qllmft study --help`",
-    "baselines.points": "a study says how many settings every row has; choose their number with --budget",
+    "baselines.points": "a study says how many settings every row has. Choose their number with --budget",
 }
 
 
@@ -140,12 +140,12 @@ class Row(Section):
     def _check_settings(self) -> Row:
         if self.qubits is not None and not self.series:
             raise ValueError(
-                f"qubits is {self.qubits}, the row's place on the line of its series; give it a series"
+                f"qubits is {self.qubits}, the row's place on the line of its series. Give it a series"
             )
         for name in self.settings:
             if name in (*STUDY_SETTINGS, "train.epochs") or name.startswith("data."):
                 raise ValueError(
-                    f"{name} is the same in all rows of a study; omit it from the row's settings"
+                    f"{name} is the same in all rows of a study. Omit it from the row's settings"
                 )
         return self
 
@@ -223,19 +223,19 @@ class Study(CampaignFile):
                 else f"a baseline in the group {min(unmatched_groups)!r}"
             )
             raise ValueError(
-                f"a study compares rows of the side 'subject' with baselines of their group; give {missing}"
+                f"a study compares rows of the side 'subject' with baselines of their group. Give {missing}"
             )
         if forbidden_settings := sorted(self.settings.keys() & {*STUDY_SETTINGS, "train.epochs"}):
             raise ValueError(
-                f"settings has {', '.join(forbidden_settings)}, which a study gives its runs itself; omit that"
+                f"settings has {', '.join(forbidden_settings)}, which a study gives its runs itself. Omit that"
             )
         if self.bodies and (len(self.bodies) < 2 or set(self.bodies) - (subjects & baselines)):
             raise ValueError(
-                f"bodies names {list(self.bodies)}; expected two or more groups with rows of both sides"
+                f"bodies names {list(self.bodies)}, expected two or more groups with rows of both sides"
             )
         if self.x and not any(row.series for row in self.rows):
             raise ValueError(
-                f"a study with x {self.x!r} is a map, whose curves are its rows' series; give rows a series"
+                f"a study with x {self.x!r} is a map, whose curves are its rows' series. Give rows a series"
             )
         return self
 
@@ -271,13 +271,13 @@ class Study(CampaignFile):
         )
         if shared_seeds:  # two ranges meet in a range
             raise ValueError(
-                f"{seeds_text(shared_seeds)} would be both chosen and reported on; report on other ones, such as "
+                f"{seeds_text(shared_seeds)} would be both chosen and reported on. Report on other ones, such as "
                 "--seeds "
                 f"{last + 1}-{last + len(self.seeds)}"
             )
         if not self.rule:
             raise ValueError(
-                "choosing_seeds has no rule; say in `rule` how the choice was made on them"
+                "choosing_seeds has no rule. Say in `rule` how the choice was made on them"
             )
         return self
 
@@ -320,10 +320,10 @@ class Space(CampaignFile):
         elif self.grid_of not in BASELINES or not BASELINES[self.grid_of].is_grid:
             built_in_baselines = [name for name in BASELINES if BASELINES.source(name) == BUILT_IN]
             grids = [name for name in built_in_baselines if BASELINES[name].is_grid]
-            raise ValueError(f"grid_of is {self.grid_of!r}; expected one of {', '.join(grids)}")
+            raise ValueError(f"grid_of is {self.grid_of!r}, expected one of {', '.join(grids)}")
         names = [parameter.name for parameter in self.parameters]
         if len(set(names)) < len(names):
-            raise ValueError(f"two parameters have the same name; there are {', '.join(names)}")
+            raise ValueError(f"two parameters have the same name. There are {', '.join(names)}")
         if unknown := set(self.rows) - {p.name for p in self.parameters if p.scale is None}:
             raise ValueError(
                 f"rows of {', '.join(sorted(unknown))}, which is no parameter without a scale"
@@ -362,7 +362,7 @@ def load_study(choice: str) -> Study:
     """Load a study of the package by its name, or one's own by the path of its TOML file."""
     name, tree = _read_campaign_file(choice)
     if _SEARCH_KEYS & tree.keys():
-        raise UserError(f"{choice} is a search space and no study; use `qllmft sweep {choice}`.")
+        raise UserError(f"{choice} is a search space and no study. Use `qllmft sweep {choice}`.")
     return validate_content(Study, {"name": name, **tree}, f"study {choice}")
 
 
@@ -370,7 +370,7 @@ def load_space(choice: str) -> Space:
     """Load a search space of the package by its name, or one's own by the path of its TOML file."""
     name, tree = _read_campaign_file(choice)
     if "subject" in tree:
-        raise UserError(f"{choice} is a study and no search space; use `qllmft study {choice}`.")
+        raise UserError(f"{choice} is a study and no search space. Use `qllmft study {choice}`.")
     space = validate_content(Space, {"name": name, **tree}, f"sweep {choice}")
     try:
         if space.quick:

@@ -106,7 +106,7 @@ def check_size(count: int, description: str) -> None:
     """Raise UserError if a campaign has more than `MAX_POINTS` points or runs."""
     if count > MAX_POINTS:
         raise UserError(
-            f"{description}: got {count:,}, expected at most {MAX_POINTS:,}; leave some out."
+            f"{description}: got {count:,}, expected at most {MAX_POINTS:,}. Leave some out."
         )
 
 

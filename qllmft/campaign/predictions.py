@@ -299,7 +299,7 @@ class StudyPredictions:
         if not record.choosing_seeds:
             raise UserError(
                 f"--data {source} marks the texts on which settings were chosen, and the study {record.study} chose "
-                "none on seeds of its own; omit --data."
+                "none on seeds of its own. Omit --data."
             )
         first_row_settings = self.settings[self.rows[0]]
         data_settings = with_settings(
@@ -311,7 +311,7 @@ class StudyPredictions:
         if fingerprint != record.data.fingerprint:
             raise UserError(
                 f"--data {source} has the fingerprint {fingerprint}, and the study's data "
-                f"{record.data.fingerprint}; give "
+                f"{record.data.fingerprint}. Give "
                 "the same texts."
             )
         return replace(

@@ -84,7 +84,7 @@ def register_study(
     study = with_margin(study, planned)
     if file.exists():
         raise UserError(
-            f"{file} exists already; a registration is never written twice. Give another name, or run the study with "
+            f"{file} exists already. A registration is never written twice. Give another name, or run the study with "
             f"--registered {file}."
         )
     _check_unreported(_repository_root(file), planned, SharedInputs(), excepted_hash="")
@@ -128,7 +128,7 @@ def verify_registration(
         registered_plan = dict(parse_json(read_text(file))["plan"])
     if registered_plan != plan:
         raise UserError(
-            f"the study registered in {file} has another plan; changed: {_changes(registered_plan, plan)}. Give the "
+            f"the study registered in {file} has another plan. Changed: {_changes(registered_plan, plan)}. Give the "
             "registered settings, or run the changed plan without --registered."
         )
     kept_file = folder / FILE

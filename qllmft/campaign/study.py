@@ -81,7 +81,7 @@ def run_study(
     tuning_trials = tuning_runs(study, planned, settings) if study.budget is not None else []
     if folder.exists() and not folder.is_dir():
         raise UserError(
-            f"--out {folder} is a file; expected a folder, or a name that does not exist."
+            f"--out {folder} is a file, expected a folder, or a name that does not exist."
         )
     runs = folder / "runs"
     sentence = NOT_REGISTERED
@@ -215,7 +215,7 @@ def _row_answers(
     if name not in answers_by_model or len(answers_by_model[name]) != n:
         raise UserError(
             f"{folder.predictions_file} has no answers of {name!r} on the {n} {split} texts. Delete the "
-            "folder; the study's own command makes it again."
+            "folder. The study's own command makes it again."
         )
     return (
         answers_by_model[name]

@@ -197,7 +197,7 @@ def make_sweep(
             )
     if not parameters:
         raise UserError(
-            f"--set fixes every parameter of {space.name}; nothing is left to search. Use `qllmft train`."
+            f"--set fixes every parameter of {space.name}. Nothing is left to search. Use `qllmft train`."
         )
     base = load_preset(space.preset).config({"baselines.names": [], **space.settings, **overrides})
     # settings without a value are omitted, so that a default that depends on others keeps depending
@@ -411,7 +411,7 @@ def search_baseline(
     if config.data.validation_folds is not None:
         raise UserError(
             f"data.validation_folds is {config.data.validation_folds}, and a search of baselines chooses on texts that "
-            "are not trained on; leave it out."
+            "are not trained on. Leave it out."
         )
     splits = inputs.splits(config.data, config.seed)
     tables = {"training": splits.train, "validation": splits.validation}

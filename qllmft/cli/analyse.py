@@ -47,16 +47,16 @@ def analyse(
     if circuit is not None or data is not None or shots is not None:
         if run is not None or circuit is None or data is None:
             raise UserError(
-                "an audit needs --circuit FILE and --data FILE.npz, and no run; give both, or a run alone."
+                "an audit needs --circuit FILE and --data FILE.npz, and no run. Give both, or a run alone."
             )
         if figures is not None or not twin:
             raise UserError(
-                "--figures and --no-twin are about a run, and an audit has none; omit them."
+                "--figures and --no-twin are about a run, and an audit has none. Omit them."
             )
         _audit(circuit, data, shots or 1000, json=json)
         return
     if run is None:
-        raise UserError("there is no run; give its folder, or --circuit FILE --data FILE.npz.")
+        raise UserError("there is no run. Give its folder, or --circuit FILE --data FILE.npz.")
     from qllmft.analysis.analysis import analyse as analysed
     from qllmft.analysis.page import write_analysis
     from qllmft.cli.listener import ConsoleListener

@@ -136,7 +136,7 @@ def study(
             executor = campaign_options.executor(listener)
             record = run_study(plan, folder, overrides, command, executor, registered)
     except KeyboardInterrupt:
-        say(f"Interrupted. The same command continues; the runs are in {folder / 'runs'}.")
+        say(f"Interrupted. The same command continues. The runs are in {folder / 'runs'}.")
         raise typer.Exit(130) from None
     _print_study(record, finish_study(folder, record))
 
@@ -147,7 +147,7 @@ def _check_options_for_predictions(name: str, folder: Path, other_options: list[
 
     if other_options:
         raise UserError(
-            f"--from-predictions trains nothing, so {', '.join(other_options)} cannot change anything; omit that."
+            f"--from-predictions trains nothing, so {', '.join(other_options)} cannot change anything. Omit that."
         )
     recorded_study = read_study(folder).study
     requested_study = Path(name).stem if name.endswith(".toml") else name
@@ -155,7 +155,7 @@ def _check_options_for_predictions(name: str, folder: Path, other_options: list[
         requested_study == NOISE_STUDY and recorded_study in NOISE_STUDIES
     ):
         raise UserError(
-            f"{folder} holds the predictions of the study {recorded_study}, and not of {name}; give that name."
+            f"{folder} holds the predictions of the study {recorded_study}, and not of {name}. Give that name."
         )
 
 
@@ -165,7 +165,7 @@ def _print_study(record: StudyRecord, page: Path) -> None:
 
     say(study_table(record))
     PlainConsole().print(f"{verdict(record)}\n")
-    say(f"The report is {page}; every comparison is in {page.with_name('table.md')}.")
+    say(f"The report is {page}. Every comparison is in {page.with_name('table.md')}.")
 
 
 def plan_study(
@@ -190,7 +190,7 @@ def plan_study(
         name = preset or NOISE_STUDIES[0]
         if name not in NOISE_STUDIES:
             raise UserError(
-                f"there is no noise study {name!r}; expected one of {', '.join(NOISE_STUDIES)}."
+                f"there is no noise study {name!r}, expected one of {', '.join(NOISE_STUDIES)}."
             )
     elif preset is not None:
         raise UserError(f"--preset is for the study noise; {name} has presets of its own. Omit it.")

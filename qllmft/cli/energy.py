@@ -61,7 +61,7 @@ def energy(
             or (qubits, model, against) != (DEFAULT_QUBITS, "paper", "state-vector")
         ):
             raise UserError(
-                "--here measures the head with its own number of qubits; omit --qubits, --model, --figure, "
+                "--here measures the head with its own number of qubits. Omit --qubits, --model, --figure, "
                 "--calibration and --against."
             )
         import qllmft.heads  # noqa: F401  provides the engines of other devices
@@ -85,11 +85,11 @@ def energy(
         return
     if device is not None:
         raise UserError(
-            f"--device is of the measured machine; got --device {device}, expected --here with it."
+            f"--device is of the measured machine. Got --device {device}, expected --here with it."
         )
     if calibration is not None and model != "measured":
         raise UserError(
-            f"--calibration gives real gate times; got --model {model}, expected --model measured."
+            f"--calibration gives real gate times. Got --model {model}, expected --model measured."
         )
     constants = None if calibration is None else read_gate_times(calibration)
     first, separator, last = qubits.partition("-")

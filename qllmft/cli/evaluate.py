@@ -80,7 +80,7 @@ def evaluate(
     """
     if limit and sample:
         raise UserError(
-            "--limit takes the first texts and --sample draws some; give one of the two."
+            "--limit takes the first texts and --sample draws some. Give one of the two."
         )
     reading = {
         "text_column": text_column,
@@ -161,7 +161,7 @@ def _data_config(
         if split or any(columns.values()):
             raise UserError(
                 "--split, --delimiter, --columns, --bad-rows, --text-column and --label-column describe --data, which "
-                "is not given. Without it the run's own test set is read; give --data, or omit them."
+                "is not given. Without it the run's own test set is read. Give --data, or omit them."
             )
         return None
     from qllmft.config import BUILT_IN_CORPUS, DataConfig, parse_config
@@ -312,8 +312,8 @@ def _show_budget(
             change = "" if row is first else ACCURACY.with_sign(row.accuracy - first.accuracy)
             rows.append((row.errors, right, change, percent(row.differ)))
         say(
-            f"{name or backends[name].name}: predicted for {format_count(budget.texts, 'text')}{shots_text}; "
-            "nothing was sent. The "
+            f"{name or backends[name].name}: predicted for {format_count(budget.texts, 'text')}{shots_text}. "
+            "Nothing was sent. The "
             f"exact model has {percent(budget.exact)} % right.",
             table(*names("errors"), *numbers("right, % [95 %]", "points", "differ, %"), rows=rows),
             "Labels that differ from the exact model's, means over draws of the shots.",

@@ -176,7 +176,7 @@ def _list_presets(source: str | None, *, json: bool) -> None:
         chosen_source = by_fold.get(source.casefold())
         if chosen_source is None:
             raise UserError(
-                f"no preset comes from {source!r}; expected one of {', '.join(sources)}."
+                f"no preset comes from {source!r}, expected one of {', '.join(sources)}."
             )
         presets = [
             preset for preset in presets if chosen_source in (preset.source or (OWN_PRESETS,))

@@ -90,7 +90,7 @@ def jobs(
         run = Path(action)
         action = "list"
     if server and action != "list":
-        raise UserError(f"--server lists; to {action} jobs name a run or a --ledger.")
+        raise UserError(f"--server lists. To {action} jobs name a run or a --ledger.")
     if (server and (run or ledger)) or (run and ledger):
         raise UserError("a run, --ledger and --server are three places of jobs. Name one of them.")
     if limit is not None and not server:
@@ -98,7 +98,7 @@ def jobs(
     if offline and (server or action != "list"):
         raise UserError("--offline lists a ledger's jobs without asking the server. Omit it.")
     if job and action != "cancel":
-        raise UserError(f"--job names jobs to cancel; to {action} jobs omit it.")
+        raise UserError(f"--job names jobs to cancel. To {action} jobs omit it.")
     try:
         connection = remote.IonQConnection(token_file=token_file, url=url)
     except ValidationError as error:  # an address is not repeated, because it may hold a password

@@ -102,7 +102,7 @@ def predict(
         raise UserError(RAY_WITH_BACKEND)
     if backend_options.names_several_backends:
         raise UserError(
-            f"--backend {backend_options.backend} names several; predict takes one. `qllmft evaluate` compares them."
+            f"--backend {backend_options.backend} names several. Predict takes one. `qllmft evaluate` compares them."
         )
     if bootstrap and backend_options.backend is None:
         raise UserError(
@@ -186,7 +186,7 @@ def _pairs(texts: list[str]) -> list[tuple[str, str]]:
     """Return the texts of the command line two by two."""
     if len(texts) % 2:
         raise UserError(
-            f"the model compares two texts, and there are {len(texts)}; give them in pairs: first second."
+            f"the model compares two texts, and there are {len(texts)}. Give them in pairs: first second."
         )
     return list(zip(texts[::2], texts[1::2], strict=True))
 

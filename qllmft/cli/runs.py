@@ -42,7 +42,7 @@ def runs(
         yes: Delete without confirmation.
     """
     if compare and delete:
-        raise UserError("--compare and --delete are two tasks; give one of the two.")
+        raise UserError("--compare and --delete are two tasks. Give one of the two.")
     if compare:
         first, second = (_find_run(path, folder) for path in compare)
         _compare(first, second, json=json)

@@ -73,7 +73,7 @@ def serve(
 
     if network.queue < network.max_texts:
         raise UserError(
-            f"--queue is {network.queue}, and --max-texts {network.max_texts} in one request; expected as many or more."
+            f"--queue is {network.queue}, and --max-texts {network.max_texts} in one request, expected as many or more."
         )
     if (
         backend_options.names_several_backends
@@ -110,7 +110,7 @@ def serve(
         app = make_app(served_model, limits, names=names, report=message)
         if not is_local:
             message(
-                f"warning: every machine that reaches {network.host} can use the model; there is no password"
+                f"warning: every machine that reaches {network.host} can use the model. There is no password"
             )
         run_app(
             app, server_socket, lambda address: say(f"Serving {run} at {address}. Ctrl-C ends it.")

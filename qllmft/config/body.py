@@ -67,7 +67,7 @@ class ContrastiveConfig(Section):
             raise ValueError(
                 f"temperature is {temperature}, and this version computes with {SUPERVISED_TEMPERATURE} in the "
                 "supervised loss "
-                "only; leave temperature out"
+                "only. Leave temperature out"
             )
         return {**SUPERVISED_DEFAULTS, **tree} if supervised else tree
 
@@ -96,7 +96,7 @@ class ContrastiveConfig(Section):
         if self.loss == "supervised":
             if self.iterations:
                 yield (
-                    f"iterations is {self.iterations} and loss 'supervised', which takes all pairs of a batch; leave "
+                    f"iterations is {self.iterations} and loss 'supervised', which takes all pairs of a batch. Leave "
                     "iterations out, or set loss to 'cosine'"
                 )
             if self.batch_size < 2:
@@ -105,7 +105,7 @@ class ContrastiveConfig(Section):
         if not self.iterations and (
             unread_settings := self.non_default_names(type(self).model_fields)
         ):
-            yield f"iterations is 0, so {', '.join(unread_settings)} would not be read; set iterations (SetFit's is 20)"
+            yield f"iterations is 0, so {', '.join(unread_settings)} would not be read. Set iterations (SetFit's is 20)"
 
 
 class BodyConfig(Section):
@@ -148,13 +148,13 @@ class BodyConfig(Section):
         if (distribution := tree.pop("device_map", None)) is not None:
             if tree.get("device") is not None:
                 raise ValueError(
-                    f"device is {tree['device']!r} and device_map {distribution!r}; leave one out"
+                    f"device is {tree['device']!r} and device_map {distribution!r}. Leave one out"
                 )
             tree["device"] = distribution
         for name, value in EARLIER.items():
             if (earlier_value := tree.pop(name, value)) != value:
                 raise ValueError(
-                    f"{name} is {earlier_value!r}, and this version computes with {value!r} only; leave {name} "
+                    f"{name} is {earlier_value!r}, and this version computes with {value!r} only. Leave {name} "
                     "out, or use "
                     "the version that made the file"
                 )
@@ -177,30 +177,30 @@ class BodyConfig(Section):
 
     def _contradictions(self) -> Iterator[str]:
         if self.prompt is not None and self.prompt_name is not None:
-            yield f"prompt is {self.prompt!r} and prompt_name {self.prompt_name!r}; leave one of the two out"
+            yield f"prompt is {self.prompt!r} and prompt_name {self.prompt_name!r}. Leave one of the two out"
         if self.device_map is not None and self.learns:
             yield (
-                f"device {self.device!r} distributes a frozen body over all devices; leave it out, or set trainable "
+                f"device {self.device!r} distributes a frozen body over all devices. Leave it out, or set trainable "
                 "to false and leave contrastive out"
             )
         if self.learns and self.dtype not in (None, "float32"):
-            yield f"a body is trained in float32, and dtype is {self.dtype!r}; leave dtype out"
+            yield f"a body is trained in float32, and dtype is {self.dtype!r}. Leave dtype out"
         if self.learns and self.long_texts == "mean":
-            yield "a body that learns reads one window of a text, and long_texts is 'mean'; set it to 'cut'"
+            yield "a body that learns reads one window of a text, and long_texts is 'mean'. Set it to 'cut'"
         step = self.contrastive.switched_on and self.contrastive.weights != "all"
         unread = self.lora.non_default_names(LoraConfig.model_fields)
         if unread and not (self.adapts or step):
             yield (
-                f"lora.{unread[0]} would not be read, because trainable is {str(self.trainable).lower()}; set "
+                f"lora.{unread[0]} would not be read, because trainable is {str(self.trainable).lower()}. Set "
                 "trainable to 'lora'"
             )
         if self.adapts and self.contrastive.switched_on:
             yield (
-                f"trainable {self.trainable!r} adapts the model as it is, and contrastive trains it before; leave "
+                f"trainable {self.trainable!r} adapts the model as it is, and contrastive trains it before. Leave "
                 "one out (contrastive.weights 'lora' trains an adapter in the contrastive step)"
             )
         if self.adapter is not None and self.learns:
-            yield "adapter names a trained one, and this body learns; leave adapter or the training out"
+            yield "adapter names a trained one, and this body learns. Leave adapter or the training out"
 
     @property
     def device_map(self) -> str | None:

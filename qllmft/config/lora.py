@@ -75,7 +75,7 @@ def peft_settings(text: str) -> dict[str, Any]:
         if not _fits(name, value):
             raise UserError(
                 f"a PEFT configuration has {name[:40]} = {json.dumps(value)[:60]}, which is not known. Expected ranks, "
-                f"scales, dropout and lists of modules' names of {', '.join(METHODS)}; leave it out."
+                f"scales, dropout and lists of modules' names of {', '.join(METHODS)}. Leave it out."
             )
         known_settings[name] = value
     return known_settings
@@ -123,7 +123,7 @@ class LoraConfig(Section):
             path = expand_home(path_or_json)
             if not path.is_file():
                 raise ValueError(
-                    f"there is no file {path}; give the path of a PEFT configuration in JSON"
+                    f"there is no file {path}. Give the path of a PEFT configuration in JSON"
                 )
             text = read_text(path)
         return json.dumps(peft_settings(text), sort_keys=True)

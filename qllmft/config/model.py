@@ -84,7 +84,7 @@ class ModelConfig(Section):
         dim = tree.get("hidden_dim", 0)
         if layers is not None and layers != int(bool(dim)):
             raise ValueError(
-                f"hidden_layers is {layers} and hidden_dim is {dim}; leave hidden_layers out: hidden_dim 0 is no "
+                f"hidden_layers is {layers} and hidden_dim is {dim}. Leave hidden_layers out: hidden_dim 0 is no "
                 "hidden layer"
             )
         centre = tree.pop("centre", None)
@@ -92,7 +92,7 @@ class ModelConfig(Section):
         if centre is not None and centre != (components is not None):
             raise ValueError(
                 f"centre is {str(centre).lower()} and components is {components}, and this version subtracts the mean "
-                "for principal axes only; leave centre out"
+                "for principal axes only. Leave centre out"
             )
         weight = tree.pop("word_weight", 2)
         skip = tree.pop("skip", None)
@@ -100,7 +100,7 @@ class ModelConfig(Section):
             tree["readout"] = weight
         elif weight != 2:
             raise ValueError(
-                f"word_weight is {weight} and readout is no 'words'; set readout to {weight}"
+                f"word_weight is {weight} and readout is no 'words'. Set readout to {weight}"
             )
         if skip and tree.get("readout") not in (None, "first", "latent"):
             raise ValueError(
@@ -228,11 +228,11 @@ class ModelConfig(Section):
         if max(qubits, encoded * quantum) > MAX_QUBITS:
             most = f"at most {MAX_QUBITS}, which the engine simulates"
             several = " in one register; raise registers" if qubits > MAX_QUBITS else ""
-            yield f"n_qubits is {qubits}, encoder_qubits {encoded}; expected {most}{several}"
+            yield f"n_qubits is {qubits}, encoder_qubits {encoded}, expected {most}{several}"
         if max(self.n_qubits, self.most_encoders * quantum) > MAX_LATENT:
-            yield f"n_qubits is {self.n_qubits}, n_encoders {self.n_encoders}; expected at most {MAX_LATENT:,}"
+            yield f"n_qubits is {self.n_qubits}, n_encoders {self.n_encoders}, expected at most {MAX_LATENT:,}"
         if self.hidden_dim > MAX_HIDDEN:
-            yield f"hidden_dim is {self.hidden_dim}; expected at most {MAX_HIDDEN:,}"
+            yield f"hidden_dim is {self.hidden_dim}, expected at most {MAX_HIDDEN:,}"
         head = qubits * (self.reuploads + 2 * self.head_layers * self.connectivity)
         # circuits of encoders are the same one with other angles
         encoders = 2 * self.encoder_layers * encoded * quantum
@@ -259,9 +259,9 @@ class ModelConfig(Section):
         encoded = self.latent_encoder_qubits
         if self.encoder_ansatz is not None and not quantum:
             pair = f"encoder_ansatz is {self.encoder_ansatz!r} and encoder {self.encoder!r}"
-            yield f"{pair}, which has no circuit; leave it out"
+            yield f"{pair}, which has no circuit. Leave it out"
         if self.encoder_ansatz is not None and self.head != "quantum":
-            yield f"encoder_ansatz is {self.encoder_ansatz!r} and there is no head with another one; give it as ansatz"
+            yield f"encoder_ansatz is {self.encoder_ansatz!r} and there is no head with another one. Give it as ansatz"
         unread_settings = self.non_default_names(("connectivity", "ring", "block"))
         if self.ansatz_of_encoders == PAPER_ANSATZ:  # with connectivity 1
             unread_settings = [name for name in unread_settings if name == "connectivity"]
@@ -270,7 +270,7 @@ class ModelConfig(Section):
                 f"{name} to {type(self).model_fields[name].default}" for name in unread_settings
             )
             unread = f"{', '.join(unread_settings)} would not be read: the ansatz 'paper' has them"
-            yield f"ansatz is {self.ansatz!r}, and {unread}; set {', '.join(defaults)}"
+            yield f"ansatz is {self.ansatz!r}, and {unread}. Set {', '.join(defaults)}"
         if (self.head == "mlp") != (self.encoder == "none"):
             yield "head 'mlp' reads the embedding itself: encoder 'none' belongs to it, and to no other"
         if quantum and (self.hidden_dim or self.batch_norm):
@@ -280,13 +280,13 @@ class ModelConfig(Section):
         if not quantum and (unread_settings := self.non_default_names(("latent_scale", "wires"))):
             yield f"{', '.join(unread_settings)} would not be read: they belong to a quantum encoder, and there is none"
         if self.head == "mlp" and self.initial_angle is not None:
-            yield "initial_angle is about circuits, and there is none; leave it out"
+            yield "initial_angle is about circuits, and there is none. Leave it out"
         if self.head != "quantum" and self.registers > 1:
-            yield f"registers is {self.registers}, and they belong to a quantum head; leave them out"
+            yield f"registers is {self.registers}, and they belong to a quantum head. Leave them out"
         if self.head != "quantum" and self.start != "random":
-            yield f"start {self.start!r} is of a quantum head, and there is none; leave it out"
+            yield f"start {self.start!r} is of a quantum head, and there is none. Leave it out"
         if self.odd and self.latent_scale is not None:
-            yield "latent_scale would change the ridge of odd values, whose factor is 1; leave it out"
+            yield "latent_scale would change the ridge of odd values, whose factor is 1. Leave it out"
         if self.odd and self.pad == "zeros":
             yield "odd turns the sign of the constant among the amplitudes: set pad to 'constant' or 'bias'"
         if self.wires == "last" and self.encoder_outputs == encoded:
@@ -298,7 +298,7 @@ class ModelConfig(Section):
                     "encoder_qubits, and final_linear to true"
                 )
             if self.readout is not None:
-                yield "readout is about a quantum head, and head is 'none'; leave it out"
+                yield "readout is about a quantum head, and head is 'none'. Leave it out"
 
     def _registers_fit(self) -> Iterator[str]:
         qubits = self.n_qubits
@@ -321,7 +321,7 @@ class ModelConfig(Section):
         if self.registers > 1:
             yield from self._registers_fit()
         if self.n_encoders == "auto" and not quantum:
-            yield "n_encoders 'auto' counts quantum encoders, and encoder is 'mlp'; give a number"
+            yield "n_encoders 'auto' counts quantum encoders, and encoder is 'mlp'. Give a number"
         if qubits < 2 or self.connectivity >= qubits:
             yield (
                 f"n_qubits is {qubits}, connectivity {self.connectivity}; a head needs 2 qubits or more, and a "
@@ -329,7 +329,7 @@ class ModelConfig(Section):
             )
         if qubits % encoders:
             yield (
-                f"{encoders} encoders cannot share {qubits} latent values evenly; make n_qubits a multiple of "
+                f"{encoders} encoders cannot share {qubits} latent values evenly. Make n_qubits a multiple of "
                 "n_encoders"
             )
         if self.encoder == "mlp" and encoders != 1:
@@ -343,16 +343,16 @@ class ModelConfig(Section):
             many = [name for name in ("reuploads", "main_layers") if getattr(self, name) != 1]
             if many:
                 counts = ", ".join(f"{name} is {getattr(self, name)}" for name in many)
-                yield f"start 'sines' is that of one upload and one layer, and {counts}; set each to 1"
+                yield f"start 'sines' is that of one upload and one layer, and {counts}. Set each to 1"
             if self.ansatz != PAPER_ANSATZ or self.non_default_names(
                 ("connectivity", "ring", "block")
             ):
                 yield (
-                    "start 'sines' is that of the ansatz 'paper' on a ring with connectivity 1 and block 'cx_ry'; "
-                    "leave ansatz, ring, connectivity and block out, or set start to 'random'"
+                    "start 'sines' is that of the ansatz 'paper' on a ring with connectivity 1 and block 'cx_ry'. "
+                    "Leave ansatz, ring, connectivity and block out, or set start to 'random'"
                 )
             if self.measured_values != "all" or self.initial_angle is not None:
-                yield "start 'sines' reads all qubits and has angles of its own; leave readout and initial_angle out"
+                yield "start 'sines' reads all qubits and has angles of its own. Leave readout and initial_angle out"
         if not self.final_linear and self.readout not in (None, "first"):
             yield "without a final linear layer one qubit is read: set readout to 'first'"
 

@@ -66,7 +66,7 @@ class NoiseConfig(CircuitNoise, Section):
 
     def _contradictions(self) -> Iterator[str]:
         if self.shots == 1:
-            yield "shots is 1; give 2 or more, or 0 for exact values"
+            yield "shots is 1. Give 2 or more, or 0 for exact values"
         yield from super()._contradictions()
 
 
@@ -157,10 +157,10 @@ class RunConfig(Section):
         model = self.model
         task = TASKS[self.data.task]
         if self.data.pair and self.body.learns:
-            yield "data.text_column names pairs, and a body that learns reads single ones; leave its training out"
+            yield "data.text_column names pairs, and a body that learns reads single ones. Leave its training out"
         if train.start_angle is not None and model.start != "sines":
             yield (
-                f"train.start_angle is {train.start_angle} and model.start {model.start!r}; set model.start to "
+                f"train.start_angle is {train.start_angle} and model.start {model.start!r}. Set model.start to "
                 "'sines', or leave train.start_angle out"
             )
         if train.loss == "huber" and not task.real:
@@ -184,7 +184,7 @@ class RunConfig(Section):
             ),
         }
         if task_faults := [fault for fault, present in unread.items() if present]:
-            yield f"data.task is {task.name!r}, and {task_faults[0]}; leave it out, or choose the preset 'sines'"
+            yield f"data.task is {task.name!r}, and {task_faults[0]}. Leave it out, or choose the preset 'sines'"
 
     def _noise_fits(self) -> Iterator[str]:
         """Yield what is against a noise of the measured circuit: the head, or encoders without a head."""
@@ -203,21 +203,21 @@ class RunConfig(Section):
         if not backend.entry.noise_section:
             yield (
                 f"the section noise configures the backend 'adjoint', and {backend.name!r} has its own noise and "
-                "shots; set them in backend.options and noise.shots to 0, or choose the backend 'adjoint'"
+                "shots. Set them in backend.options and noise.shots to 0, or choose the backend 'adjoint'"
             )
         if model.head == "mlp":
-            yield "noise acts on a quantum head, and the head is 'mlp'; leave it out"
+            yield "noise acts on a quantum head, and the head is 'mlp'. Leave it out"
         shots_alone = NoiseConfig(shots=noise.shots, gradient=noise.gradient)
         if model.head == "none" and (model.odd or noise != shots_alone):
             yield (
-                "without a head, noise is the shots of eq. 2 on encoders that are not odd; give noise.shots alone, or "
+                "without a head, noise is the shots of eq. 2 on encoders that are not odd. Give noise.shots alone, or "
                 "a quantum head"
             )
         shared = model.measured_values == "words" and model.word_weight > 1
         if shared and noise.readout_error and noise.shots and noise.shot_model == "gaussian":
             yield (
                 "readout error with shot_model 'gaussian' needs observables on disjoint qubits, and products of Z "
-                "share qubits; set noise.shot_model to 'multinomial', noise.shots to 0, or model.readout to 'all'"
+                "share qubits. Set noise.shot_model to 'multinomial', noise.shots to 0, or model.readout to 'all'"
             )
 
     def _can_be_trained(self) -> Iterator[str]:
@@ -227,60 +227,60 @@ class RunConfig(Section):
         backend = self.backend
         if model.batch_norm and train.batch_size == 1:
             yield (
-                "model.batch_norm normalises over the texts of a batch, and train.batch_size is 1; set it to 2 or "
+                "model.batch_norm normalises over the texts of a batch, and train.batch_size is 1. Set it to 2 or "
                 "more, or model.batch_norm to false"
             )
         if train.body_lr is not None and not body.trainable:
             yield (
-                f"train.body_lr is {train.body_lr:g} and the body is frozen; set body.trainable to true, or leave it "
+                f"train.body_lr is {train.body_lr:g} and the body is frozen. Set body.trainable to true, or leave it "
                 "out (the contrastive step has body.contrastive.lr)"
             )
         if model.head == "none" and not backend.entry.adjoint:
             yield (
-                f"the backend is {backend.name!r}, and encoders are trained on the project's engine; set it to "
+                f"the backend is {backend.name!r}, and encoders are trained on the project's engine. Set it to "
                 f"'adjoint', and use the trained model with --backend {backend.name}"
             )
         if train.ridge_c in ("folds", "validation") and model.start == "random":
             yield (
-                f"train.ridge_c is {train.ridge_c!r}, chosen with a linear start, and model.start is 'random'; give "
+                f"train.ridge_c is {train.ridge_c!r}, chosen with a linear start, and model.start is 'random'. Give "
                 "a number, or set model.start to 'sines'"
             )
         if train.ridge and not (model.odd and model.final_linear):
-            yield "train.ridge is on the linear map of odd encoders and a final linear layer; set model.odd"
+            yield "train.ridge is on the linear map of odd encoders and a final linear layer. Set model.odd"
         if train.optimizer == "lbfgs":
             linear = model.odd and model.final_linear and not model.skip
             if model.head == "mlp" or not linear:
                 yield (
-                    "train.optimizer 'lbfgs' trains odd encoders with a final linear layer and no skip; set model.odd, "
+                    "train.optimizer 'lbfgs' trains odd encoders with a final linear layer and no skip. Set model.odd, "
                     "or choose 'adam'"
                 )
             on_cpu = backend.options.get("device", "cpu") == "cpu"
             if not (self.noise.is_none and backend.entry.adjoint and on_cpu):
                 yield (
-                    "train.optimizer 'lbfgs' needs exact values of the engine on the CPU; leave noise, backend and "
+                    "train.optimizer 'lbfgs' needs exact values of the engine on the CPU. Leave noise, backend and "
                     "device out, or choose the optimizer adam"
                 )
             trained = [name for name in self.baselines.names if name in TRAINED_BASELINES]
             if trained and self.baselines.training == "head":
                 yield (
-                    f"baselines.training is 'head', and lbfgs trains no head such as the baseline {trained[0]!r}; set "
+                    f"baselines.training is 'head', and lbfgs trains no head such as the baseline {trained[0]!r}. Set "
                     "it to 'converged', or remove the baseline from baselines.names"
                 )
             if body.trainable:
-                yield "train.optimizer 'lbfgs' needs a frozen body; set body.trainable to false"
+                yield "train.optimizer 'lbfgs' needs a frozen body. Set body.trainable to false"
         if (folds := self.data.validation_folds) is not None and body.trainable:
             yield (
-                f"data.validation_folds is {folds}, and body.trainable trains the body with the head once; set it to "
+                f"data.validation_folds is {folds}, and body.trainable trains the body with the head once. Set it to "
                 "false (body.contrastive tunes the body before the head), or leave data.validation_folds out"
             )
         if folds is not None and train.select != "last":
             yield (
-                f"data.validation_folds is {folds}, so that no text is left to select the epoch; set train.select to "
+                f"data.validation_folds is {folds}, so that no text is left to select the epoch. Set train.select to "
                 "'last', or leave data.validation_folds out"
             )
         if train.calibration == "temperature" and model.head != "mlp" and not model.final_linear:
             yield (
-                "train.calibration 'temperature' divides the logits of a final linear layer, and there is none; set "
+                "train.calibration 'temperature' divides the logits of a final linear layer, and there is none. Set "
                 "model.final_linear to true, or leave calibration out"
             )
 
@@ -318,7 +318,7 @@ def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
                 meant = f" did you mean {near}?" if near else ""
                 sentence += f";{meant} expected one of {', '.join(section.model_fields)}"
             sentences.append(sentence)
-        raise UserError(f"{origin}: {'; '.join(sentences)}.") from None
+        raise UserError(f"{origin}: {'. '.join(sentences)}.") from None
 
 
 def nearest_setting(path: Sequence[str]) -> str:

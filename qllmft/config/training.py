@@ -61,12 +61,12 @@ class TrainConfig(Section):
         schedule = tree.pop("schedule", None)
         decay = tree.get("lr_decay", 1.0)
         if schedule == "cosine" and decay not in (1.0, "cosine"):
-            raise ValueError(f"lr_decay is {decay} and schedule 'cosine'; choose one of the two")
+            raise ValueError(f"lr_decay is {decay} and schedule 'cosine'. Choose one of the two")
         if schedule == "cosine" or (schedule == "exponential" and decay == "cosine"):
             tree["lr_decay"] = "cosine" if schedule == "cosine" else 1.0
         elif schedule not in (None, "exponential"):
             raise ValueError(
-                f"schedule is {schedule!r}; leave it out, and set lr_decay to a factor or to 'cosine'"
+                f"schedule is {schedule!r}. Leave it out, and set lr_decay to a factor or to 'cosine'"
             )
         return tree
 
@@ -87,9 +87,9 @@ class TrainConfig(Section):
             if self.select != "last":
                 yield "optimizer 'lbfgs' ends at its last point: set select to 'last'"
         elif self.ridge_c != 1.0 and not self.ridge:
-            yield f"ridge_c is {self.ridge_c} and Adam has no ridge; set ridge to true, or optimizer to 'lbfgs'"
+            yield f"ridge_c is {self.ridge_c} and Adam has no ridge. Set ridge to true, or optimizer to 'lbfgs'"
         if self.patience is not None and self.select != "accuracy":
             yield (
-                f"patience is {self.patience} and select 'last' keeps the last epoch; set select to 'accuracy', which "
+                f"patience is {self.patience} and select 'last' keeps the last epoch. Set select to 'accuracy', which "
                 "needs the optimizer 'adam', or leave patience out"
             )

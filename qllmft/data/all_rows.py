@@ -36,7 +36,7 @@ def split_off_test(
     if config.folds is not None:
         if config.fold is None:
             raise UserError(
-                f"data.folds is {config.folds} and data.fold is not given; expected 0 to {config.folds - 1}. "
+                f"data.folds is {config.folds} and data.fold is not given, expected 0 to {config.folds - 1}. "
                 "`qllmft train --folds` trains on all of them."
             )
         held_out = assign_folds(table, corpus, config, random, config.folds) == config.fold
@@ -138,7 +138,7 @@ def _by_label(table: Table, corpus: Corpus, config: DataConfig, least: int) -> I
     sizes = [(name, len(rows)) for name, rows in zip(corpus.label_names, label_rows, strict=True)]
     if few := [f"{name!r} {size}" for name, size in sizes if 0 < size < least]:
         raise UserError(
-            f"{corpus.source}: each label needs {least} texts or more, one for each part or fold; there are fewer of "
+            f"{corpus.source}: each label needs {least} texts or more, one for each part or fold. There are fewer of "
             f"{join_first(few)}{_where_text(table, corpus)}. Add texts, or leave the rows of these labels out."
             f"{corpus.findings.label_remedy}"
         )

@@ -31,7 +31,7 @@ def check_columns(count: int, path: DataFile) -> None:
     """Raise UserError for a table with too many columns."""
     if count > MAX_COLUMNS:
         raise UserError(
-            f"{path} has {count:,} columns, expected at most {MAX_COLUMNS:,}; leave out the unread ones."
+            f"{path} has {count:,} columns, expected at most {MAX_COLUMNS:,}. Leave out the unread ones."
         )
 
 
@@ -175,7 +175,7 @@ def batches(
     bound = MAX_BYTES if most is None else most
     if size > bound or (most is not None and metadata.num_rows > MAX_ROWS):
         raise UserError(
-            f"{path} unpacks to {metadata.num_rows:,} rows and {size:,} bytes; expected at most {MAX_ROWS:,} rows and "
+            f"{path} unpacks to {metadata.num_rows:,} rows and {size:,} bytes, expected at most {MAX_ROWS:,} rows and "
             f"{bound:,} bytes. Split it."
         )
     rows = 0

@@ -112,7 +112,7 @@ def no_column(column: str, names: Sequence[Any], where: object, columns: Columns
     remedy = f"Choose with {_option(column, columns)}."
     if near := nearest(column, names):
         remedy = f"Did you mean {near!r}? {remedy}"
-    return UserError(f"{where}: there is no column {column!r}; its columns are {listed}. {remedy}")
+    return UserError(f"{where}: there is no column {column!r}. Its columns are {listed}. {remedy}")
 
 
 def _option(column: str, columns: Columns) -> str:

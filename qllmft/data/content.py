@@ -70,7 +70,7 @@ def open_bytes(path: DataFile, *, zipped: bool, most: int | None = None) -> Iter
                 yield cast("BinaryIO", unpacked)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(
-            f"{path} cannot be unpacked: {error}. Expected a whole gzip file; copy or download it again."
+            f"{path} cannot be unpacked: {error}. Expected a whole gzip file. Copy or download it again."
         ) from error
 
 

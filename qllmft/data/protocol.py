@@ -170,8 +170,8 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     if config.validation_folds is not None:
         if validation is not None:
             raise UserError(
-                f"{corpus.source} has a validation split, and data.validation_folds is {config.validation_folds}; "
-                "leave the setting out, or add the rows of that split to those of train."
+                f"{corpus.source} has a validation split, and data.validation_folds is {config.validation_folds}. "
+                "Leave the setting out, or add the rows of that split to those of train."
             )
         validation = train
         folds = assign_folds(train, corpus, config, random, config.validation_folds)
@@ -197,7 +197,7 @@ def _check_two_labels(corpus: Corpus) -> None:
     present = sorted({int(y) for table in corpus.splits.values() for y in np.unique(table.labels)})
     if len(present) < 2:
         raise UserError(
-            f"{corpus.source}: every text has the label {corpus.label_names[present[0]]!r}; a classifier needs two "
+            f"{corpus.source}: every text has the label {corpus.label_names[present[0]]!r}. A classifier needs two "
             "labels or more. Is --label-column right?"
         )
 
@@ -208,7 +208,7 @@ def _set_calibration_apart(
     """Return the texts that train and validate, and the calibration texts, which are drawn by chance."""
     if 2 * count > len(table):
         raise UserError(
-            f"{corpus.source}: data.known_texts is {count}, and there are {len(table)} texts to train and validate on; "
+            f"{corpus.source}: data.known_texts is {count}, and there are {len(table)} texts to train and validate on, "
             "expected at most half of them. Take more texts with --per-label, or keep fewer apart."
         )
     rows = numpy_generator(seed, "known texts").permutation(len(table))
@@ -236,7 +236,7 @@ def _take_given_splits(corpus: Corpus, config: DataConfig) -> tuple[Table, Table
     splits = corpus.splits
     if not {"train", "test"} <= splits.keys():
         raise UserError(
-            f"{corpus.source} has the splits {', '.join(splits)}; the protocol 'given' needs train and test. Add the "
+            f"{corpus.source} has the splits {', '.join(splits)}. The protocol 'given' needs train and test. Add the "
             "missing file, or use --protocol split, which takes the test from all rows."
         )
     if TASKS[config.task].one_label:
@@ -260,7 +260,7 @@ def _draw(
     ]
     if single_text_labels and paper:
         raise UserError(
-            f"{corpus.source}: there is no second text of the label {join_first(single_text_labels)}; a label "
+            f"{corpus.source}: there is no second text of the label {join_first(single_text_labels)}. A label "
             "needs one "
             "to train on and one to validate on. Add texts of it, or leave its rows out."
             f"{corpus.findings.label_remedy}"
@@ -301,7 +301,7 @@ def _cut(
         halves = ", or cut them in halves: --set data.train_fraction=0.5"
         raise UserError(
             f"{corpus.source}: {len(table)} texts cut at {config.train_fraction:g} give {n_train} for training and "
-            f"{len(table) - n_train} for validation; each needs at least one of the {n_classes} labels. "
+            f"{len(table) - n_train} for validation. Each needs at least one of the {n_classes} labels. "
             f"Take more texts with --per-label{halves * (len(table) >= 2 * n_classes)}."
         )
     cut: dict[str, Any] = {"train_size": n_train, "random_state": int(random.integers(2**31))}
@@ -316,7 +316,7 @@ def _check_rows(
     train, validation, test = map(len, parts)
     if min(train, validation, test) < least:
         raise UserError(
-            f"{corpus.source}: {train} texts to train on, {validation} to validate on, {test} to test are too few; "
+            f"{corpus.source}: {train} texts to train on, {validation} to validate on, {test} to test are too few, "
             f"expected at least {least} each. Add texts, or change --per-label and data.train_fraction."
         )
     labels = parts[0].labels

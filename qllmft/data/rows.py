@@ -240,7 +240,7 @@ def _find_fault(cells: list[Any], place: str, config: DataConfig) -> _RowFault |
     for label in () if config.has_lists else labels:
         if is_several(label):
             raise UserError(
-                f"{place}: the label is {label!r}, several values; expected one label per text. Choose another column "
+                f"{place}: the label is {label!r}, several values, expected one label per text. Choose another column "
                 "with --label-column, or --task multilabel for lists of labels."
             )
     sizes = [("text", len(text), MAX_TEXT) for text in texts if isinstance(text, str)]
@@ -255,7 +255,7 @@ def _find_fault(cells: list[Any], place: str, config: DataConfig) -> _RowFault |
         for text in cell if is_several(cell) else (cell,):
             if isinstance(text, str) and HALF_PAIR.search(text):
                 raise UserError(
-                    f"{place}: {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8."
+                    f"{place}: {text[:40]!r} holds half of a surrogate pair, expected text in UTF-8."
                 )
     for name, text in zip(("text", "second text"), texts, strict=False):
         if is_empty(text):

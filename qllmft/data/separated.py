@@ -50,7 +50,7 @@ class SeparatedTable:
         sample = _sample(file)
         if not any(map(str.strip, sample)):
             raise UserError(
-                f"{file.path} is empty; expected a first line that names the columns, and one row per text."
+                f"{file.path} is empty, expected a first line that names the columns, and one row per text."
             )
         self.dialect = find_dialect(sample, file.path, columns, delimiter, suffix=suffix)
         self.names = self.dialect.names

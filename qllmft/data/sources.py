@@ -134,7 +134,7 @@ def frames_in_memory(
         texts, labels = map(list, data)
         if len(texts) != len(labels):
             raise UserError(
-                f"there are {len(texts)} texts and {len(labels)} labels; expected one label per text."
+                f"there are {len(texts)} texts and {len(labels)} labels, expected one label per text."
             )
         data = {config.text_columns[0]: texts, config.label_columns[0]: labels}
     splits = data if isinstance(data, Mapping) and data else {"all": data}
@@ -149,7 +149,7 @@ def frames_in_memory(
         ):
             lengths_text = ", ".join(f"{name!r}: {length}" for name, length in lengths.items())
             raise UserError(
-                f"the dict holds {lengths_text}; expected columns of one length by name, or tables by split."
+                f"the dict holds {lengths_text}, expected columns of one length by name, or tables by split."
             )
         lists = {name: list(values) for name, values in columns.items()}
         splits = {"all": pd.DataFrame(lists, dtype=object)}
@@ -157,7 +157,7 @@ def frames_in_memory(
     for name, part in splits.items():
         if not _is_table(part):
             raise UserError(
-                f"the texts are given as {type(part).__name__}; expected a path, a DataFrame of pandas or polars, a "
+                f"the texts are given as {type(part).__name__}, expected a path, a DataFrame of pandas or polars, a "
                 "Dataset or DatasetDict, a dict of columns, or two lists: train((texts, labels))."
             )
         frame = part if isinstance(part, pd.DataFrame) else part.to_pandas()

@@ -121,12 +121,12 @@ class SheetTable:
         if titles:
             sheets = " and ".join(map(repr, titles[:2]))
             return UserError(
-                f"{self.path}: the sheets {sheets} both have the columns. Expected one such sheet; save it as .csv."
+                f"{self.path}: the sheets {sheets} both have the columns. Expected one such sheet. Save it as .csv."
             )
         rows = next((rows for rows in heads.values() if any(map(any, rows))), [])
         rows = [row for row in rows if any(row)]
         if not rows:
-            return UserError(f"{self.path} is empty; expected a first row that names the columns.")
+            return UserError(f"{self.path} is empty, expected a first row that names the columns.")
         if seems_row(rows[0], rows[1:]):
             return UserError(
                 f"{self.path}: the first row seems to be a text, not the names of columns: "

@@ -122,7 +122,7 @@ def open_table(
             "--columns."
         )
     if suffix not in SUFFIXES:
-        raise UserError(f"{path} has the suffix {suffix!r}; expected one of {', '.join(SUFFIXES)}.")
+        raise UserError(f"{path} has the suffix {suffix!r}, expected one of {', '.join(SUFFIXES)}.")
     longest = MAX_JSON if suffix == ".json" else longest  # which may be one line
     file = examine(path, zipped=zipped, most=most, longest=longest)
     if suffix in _RECORDS:

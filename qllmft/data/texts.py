@@ -144,14 +144,14 @@ def _lines(path: DataFile) -> Iterator[tuple[int, str]]:
     is_input = isinstance(path, Path) and str(path) == "-"
     if is_input and sys.stdin is None:
         raise UserError(
-            "standard input is closed, expected one text per line; give a file, or a text as an argument."
+            "standard input is closed, expected one text per line. Give a file, or a text as an argument."
         )
     with nullcontext(sys.stdin.buffer) if is_input else _open_lines(path) as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
             if len(line) > LONGEST_LINE:
                 raise UserError(
-                    f"{path}, line {number}: it has more than {LONGEST_LINE:,} bytes. Expected one text per line; "
-                    "split it."
+                    f"{path}, line {number}: it has more than {LONGEST_LINE:,} bytes. Expected one text per line. "
+                    "Split it."
                 )
             try:
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")

@@ -119,7 +119,7 @@ def put_adapter(
         names = [*sorted(layers)[:_MAX_SHOWN_NAMES], *["..."] * (len(layers) > _MAX_SHOWN_NAMES)]
         raise UserError(
             f"an adapter cannot be put into the body {config.model!r}: {str(error).split('. ')[0].rstrip('.')}. Its "
-            f"linear layers are {', '.join(names)}; name some of them in body.lora.targets or in target_modules of the "
+            f"linear layers are {', '.join(names)}. Name some of them in body.lora.targets or in target_modules of the "
             "PEFT file."
         ) from error
 

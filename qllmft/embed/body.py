@@ -102,7 +102,7 @@ class Body:
         tokens: Any = getattr(self.transformer, "tokenizer", None)
         if not callable(tokens):
             raise UserError(
-                f"body.batch_tokens is set, and the body {self.config.model!r} reads no tokens; leave it out."
+                f"body.batch_tokens is set, and the body {self.config.model!r} reads no tokens. Leave it out."
             )
         texts = [f"{self.prompt or ''}{text}" for text in texts]
         return [len(ids) for ids in tokens(texts, truncation=False, verbose=False)["input_ids"]]

@@ -206,7 +206,7 @@ class Embedder:
         except ProcessDiedError:
             raise UserError(
                 "a process that embeds texts ended, perhaps for want of memory: each has a body of its own. Take fewer "
-                "--jobs; finished texts are kept."
+                "--jobs. Finished texts are kept."
             ) from None
 
     def _submit(self, part: _Part) -> Future[Encoded] | None:

@@ -108,7 +108,7 @@ def load_sentence_transformer(config: BodyConfig, folder: Path) -> Any:
         _set_pooling(model, config)
     elif config.pooling is not None:
         raise UserError(
-            f"body.pooling is {config.pooling!r}, and the body {config.model!r} has a pooling of its own; leave "
+            f"body.pooling is {config.pooling!r}, and the body {config.model!r} has a pooling of its own. Leave "
             "body.pooling out."
         )
     _set_pad_token(model, config)
@@ -127,8 +127,8 @@ def _set_pooling(model: Any, config: BodyConfig) -> None:
         model.tokenizer.padding_side = "right"
     if config.pooling == "cls" and decoder:
         raise UserError(
-            f"body.pooling is 'cls', and the first token of a text in the body {config.model!r} reads no other token; "
-            "set body.pooling to 'lasttoken' or 'mean'."
+            f"body.pooling is 'cls', and the first token of a text in the body {config.model!r} reads no other token. "
+            "Set body.pooling to 'lasttoken' or 'mean'."
         )
     if config.pooling is not None:
         model[1] = Pooling(model[0].get_embedding_dimension(), config.pooling)
@@ -142,8 +142,8 @@ def _set_pad_token(model: Any, config: BodyConfig) -> None:
     token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.unk_token
     if token is None:
         raise UserError(
-            f"the tokenizer of the body {config.model!r} has no pad token, and no eos, bos or unk token in its place; "
-            "name one as pad_token in its tokenizer_config.json."
+            f"the tokenizer of the body {config.model!r} has no pad token, and no eos, bos or unk token in its place. "
+            "Name one as pad_token in its tokenizer_config.json."
         )
     tokenizer.pad_token = token
 

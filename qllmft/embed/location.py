@@ -130,7 +130,7 @@ def pin_revision(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
             checked_revision(commit)
     except (ValueError, TypeError):
         raise UserError(
-            f"the model's body_identity is {identity[:60]!r}, which is no identity; train again."
+            f"the model's body_identity is {identity[:60]!r}, which is no identity. Train again."
         ) from None
     if not commit:
         return config, identity

@@ -101,7 +101,7 @@ def _check_tokenizer(state: Mapping[str, Any]) -> None:
         growth *= _growth(step)
     if len(steps) > MAX_STEPS or growth > MAX_GROWTH:
         raise ValueError(
-            f"its {len(steps)} steps can lengthen a text {growth:.3g} times; expected at most {MAX_STEPS} steps and "
+            f"its {len(steps)} steps can lengthen a text {growth:.3g} times, expected at most {MAX_STEPS} steps and "
             f"{MAX_GROWTH:,} times"
         )
     model = state.get("model") or {}

@@ -64,7 +64,7 @@ def read_gate_times(file: Path) -> EnergyConstants:
         ) from error
     if one_qubit_s is None or two_qubit_s is None:
         raise UserError(
-            f"the calibration has gate times of {one_qubit_s} s (1Q) and {two_qubit_s} s (2Q); both are needed."
+            f"the calibration has gate times of {one_qubit_s} s (1Q) and {two_qubit_s} s (2Q). Both are needed."
         )
     return replace(FORTE, one_qubit_gate_s=one_qubit_s, two_qubit_gate_s=two_qubit_s)
 
@@ -148,8 +148,8 @@ def head_counts(config: ModelConfig, n_qubits: int) -> CircuitCounts:
         )
     if n_qubits <= config.connectivity or n_qubits < 2:
         raise UserError(
-            f"{n_qubits} qubits are too few for connectivity {config.connectivity}; "
-            f"begin --qubits at {max(2, config.connectivity + 1)} or more."
+            f"{n_qubits} qubits are too few for connectivity {config.connectivity}. "
+            f"Begin --qubits at {max(2, config.connectivity + 1)} or more."
         )
     circuit = head_template(config.model_copy(update={"n_qubits": n_qubits, "registers": 1}))
     assert circuit is not None  # the head is quantum
@@ -174,7 +174,7 @@ def network_flops(config: ModelConfig, n_qubits: int) -> int:
     if not has_network(config):
         crossing = config.connectivity * (config.connectivity + 1) // 2 * (2 if config.ring else 1)
         raise UserError(
-            f"the head is {config.head!r}, its ansatz {config.ansatz!r}, C = {config.connectivity}; the operations of "
+            f"the head is {config.head!r}, its ansatz {config.ansatz!r}, C = {config.connectivity}. The operations of "
             "a tensor network are counted for the paper's ansatz with C = 1 only (with this C the bound on the Schmidt "
             f"rank is {2**crossing}^{config.head_layers}). Omit --against, or set model.connectivity to 1."
         )

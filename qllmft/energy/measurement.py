@@ -176,7 +176,7 @@ def measure_here(config: RunConfig, device: str | None = None) -> MachineEnergy:
     """
     if not config.backend.entry.adjoint:
         raise UserError(
-            f"the backend is {config.backend.name!r}; measured here is the backend 'adjoint' only."
+            f"the backend is {config.backend.name!r}. Measured here is the backend 'adjoint' only."
         )
     counts = head_counts(config.model, config.model.register_qubits)
     device = device or str(config.backend.options.get("device", "cpu"))

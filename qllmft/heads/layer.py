@@ -43,7 +43,7 @@ class _Expectations(torch.autograd.Function):
         # true with create_graph only; the second derivative would silently be zero
         if torch.is_grad_enabled():
             raise RuntimeError(
-                "create_graph is on, but a circuit's gradient cannot be differentiated again; leave it off, and take "
+                "create_graph is on, but a circuit's gradient cannot be differentiated again. Leave it off, and take "
                 "second derivatives as differences of the gradients at two points, with the layer in .double()."
             )
         cotangent: Tensor = grad_outputs[0]
@@ -154,7 +154,7 @@ def _on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, input_name: s
         if weight.dtype not in (torch.float32, torch.float64):
             raise UserError(
                 f"the layer's weights are {weight.dtype}, and circuits are simulated in float32 or float64: call "
-                ".float() on the layer; its input may be in half precision."
+                ".float() on the layer. Its input may be in half precision."
             )
         if torch.promote_types(x.dtype, weight.dtype) != weight.dtype:
             raise UserError(

@@ -97,7 +97,7 @@ class QuantumHead(nn.Module):
         width = n_qubits // registers
         if registers * width != n_qubits:
             raise UserError(
-                f"n_qubits is {n_qubits} and registers {registers}; expected a multiple of registers."
+                f"n_qubits is {n_qubits} and registers {registers}, expected a multiple of registers."
             )
         circuit = head_circuit(width, reuploads, reupload_layers, main_layers, ansatz)
         observables = readout_observables(width, readout, word_weight)
@@ -108,7 +108,7 @@ class QuantumHead(nn.Module):
             if (reuploads, main_layers, len(weights)) != (1, 1, width):
                 raise UserError(
                     f"start 'sines' is that of one upload and one layer with a weight per qubit, got reuploads "
-                    f"{reuploads}, main_layers {main_layers} and {len(weights)} weights; set both to 1."
+                    f"{reuploads}, main_layers {main_layers} and {len(weights)} weights. Set both to 1."
                 )
             initial = initial_angles(n_qubits, generator, SINE_START_SPREAD) + SINE_START_CENTRE
         else:
@@ -161,7 +161,7 @@ class QuantumHead(nn.Module):
         if interpret is not None:
             if observables is not None:
                 raise UserError(
-                    "got observables and interpret, expected one of them; leave one out."
+                    "got observables and interpret, expected one of them. Leave one out."
                 )
             try:
                 observables = outcome_observables(circuit.num_qubits, interpret, output_shape)

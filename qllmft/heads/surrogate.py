@@ -73,11 +73,11 @@ def build_surrogate(
     """
     if config.head == "mlp" or config.encoder != "quantum":
         raise UserError(
-            "the model's encoder is classical, and a surrogate replaces quantum ones; give another run."
+            "the model's encoder is classical, and a surrogate replaces quantum ones. Give another run."
         )
     if config.head == "none" and surrogate.bond is not None:
         raise UserError(
-            f"the model has no head, and a bond of {surrogate.bond} is one of its state; give no bond."
+            f"the model has no head, and a bond of {surrogate.bond} is one of its state. Give no bond."
         )
     config = config.for_labels(n_classes)
     data_map = make_data_map(config, dimension)
@@ -93,7 +93,7 @@ def build_surrogate(
         rank = size if surrogate.rank is None else surrogate.rank
         if rank > size or outputs * rank * size > MAX_ENTRIES:
             raise UserError(
-                f"{outputs} forms of rank {rank} on {size} amplitudes; expected a rank of at most {size}, and at most "
+                f"{outputs} forms of rank {rank} on {size} amplitudes, expected a rank of at most {size}, and at most "
                 f"{MAX_ENTRIES:,} entries in all. Choose a smaller rank."
             )
         encoder = QuadraticForms(data_map, config.pad, size, outputs, rank)

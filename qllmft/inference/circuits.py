@@ -229,7 +229,7 @@ def model_circuits(
         return _encoder_circuits(classifier, encoder, x, thresholds)
     if not isinstance(head, QuantumHead) or encoder is None:
         raise UserError(
-            "this model's head is classical; there is no circuit to run on a backend. Omit --backend."
+            "this model's head is classical. There is no circuit to run on a backend. Omit --backend."
         )
     latent = checked_logits(compute_logits(encoder, x), "latent values").double().numpy()
     if head.registers > 1:

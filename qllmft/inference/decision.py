@@ -95,7 +95,7 @@ class Decision:
             )
         if not 0.0 <= self.margin < 1.0:
             raise UserError(
-                f"the margin is {self.margin:g}; expected a difference of probabilities, from 0 to below 1."
+                f"the margin is {self.margin:g}, expected a difference of probabilities, from 0 to below 1."
             )
         if several and self.coverage is not None:
             raise UserError(
@@ -105,7 +105,7 @@ class Decision:
             value = getattr(self, name)
             if value is not None and not 0.0 < value < 1.0:
                 raise UserError(
-                    f"the {name} is {value:g}; expected a probability above 0 and below 1."
+                    f"the {name} is {value:g}, expected a probability above 0 and below 1."
                 )
         if self.threshold is not None and len(label_names) != 2 and not several:
             raise UserError(

@@ -218,7 +218,7 @@ def evaluate(
     if task.real:
         if len(labels) < MIN_TARGET_TEXTS:
             raise UserError(
-                f"{texts.source}: there are {len(labels)} texts; expected at least {MIN_TARGET_TEXTS} for a "
+                f"{texts.source}: there are {len(labels)} texts, expected at least {MIN_TARGET_TEXTS} for a "
                 "correlation."
             )
         values = predictor.target_values(texts.vectors)
@@ -270,7 +270,7 @@ def _select_texts(
         return corpus, corpus.join_splits(), corpus.source
     if name not in corpus.splits:
         raise UserError(
-            f"{corpus.source} has no split {name!r}; it has {', '.join(corpus.splits)}. Choose with --split."
+            f"{corpus.source} has no split {name!r}. It has {', '.join(corpus.splits)}. Choose with --split."
         )
     return corpus, corpus.splits[name], f"{corpus.source}, split {name}"
 
@@ -327,7 +327,7 @@ def _match_label_names(corpus: Corpus, table: Table, names: tuple[str, ...]) -> 
             unknown.append(f"{name!r} ({format_count(count, 'text')})")
     if unknown:
         raise UserError(
-            f"{corpus.source}: the model has no label {join_first(unknown)}; its labels are "
+            f"{corpus.source}: the model has no label {join_first(unknown)}. Its labels are "
             f"{join_first([f'{name!r}' for name in names])}. Evaluate on texts with the labels that it was trained "
             "on, or "
             "choose another column with --label-column."

@@ -36,7 +36,7 @@ Part = Literal["head", "encoder"]
 Weights = Literal["bound", "free"]
 _NUMBERS_LABEL = "numbers outside the circuit"  # mark of a line of JSON
 _MINUS_MESSAGE = (
-    "--minus changes the constant that is loaded with a text into an odd encoder; omit it."
+    "--minus changes the constant that is loaded with a text into an odd encoder. Omit it."
 )
 
 
@@ -62,7 +62,7 @@ class ExportRequest:
 
     def __post_init__(self) -> None:
         if self.text is not None and is_blank(self.text):
-            raise UserError("--text is empty; there is nothing in it to bind the circuit to.")
+            raise UserError("--text is empty. There is nothing in it to bind the circuit to.")
         if self.part != "encoder" and self.encoder is not None:
             raise UserError(
                 f"--encoder {self.encoder} names an encoder, and --part is {self.part}. Add --part encoder."
@@ -219,7 +219,7 @@ def export_encoder(model: StoredModel, request: ExportRequest) -> QuantumCircuit
     index = request.encoder or 0
     if not 0 <= index < len(encoders):
         raise UserError(
-            f"--encoder is {index}; this model's encoders are {', '.join(map(str, range(len(encoders))))}."
+            f"--encoder is {index}. This model's encoders are {', '.join(map(str, range(len(encoders))))}."
         )
     encoder = encoders[index]
     if request.minus and not encoder.odd:

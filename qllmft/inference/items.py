@@ -33,21 +33,21 @@ def check_items(items: Sequence[Any], *, pairs: bool) -> None:
     for item in items:
         if pairs and not (isinstance(item, tuple | list) and len(item) == 2):
             raise UserError(
-                f"the model compares two texts, and got {str(item)[:60]!r}; expected pairs: "
+                f"the model compares two texts, and got {str(item)[:60]!r}, expected pairs: "
                 'predict([("a text", "another text")]).'
             )
         if not pairs and isinstance(item, tuple):
             raise UserError(
-                f"the model reads single texts, and got the pair {str(item)[:60]}; expected strings."
+                f"the model reads single texts, and got the pair {str(item)[:60]}, expected strings."
             )
         for text in item if pairs else (item,):
             if not isinstance(text, str):
                 raise UserError(f"a text is {text!r}, expected a string.")
             if is_blank(text):
-                raise UserError("a text is empty; there is nothing to classify in it.")
+                raise UserError("a text is empty. There is nothing to classify in it.")
             if HALF_PAIR.search(text):
                 raise UserError(
-                    f"the text {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8."
+                    f"the text {text[:40]!r} holds half of a surrogate pair, expected text in UTF-8."
                 )
 
 

@@ -276,10 +276,10 @@ class Predictor:
         names = self.model.label_names
         if not self.task.real:
             raise UserError(
-                f"the model has the labels {', '.join(names)} and gives no real values; use predict."
+                f"the model has the labels {', '.join(names)} and gives no real values. Use predict."
             )
         if self.backend is not None:
-            raise UserError("real values are computed here, and a backend is given; leave it out.")
+            raise UserError("real values are computed here, and a backend is given. Leave it out.")
         with closing(self):
             for part, vectors in self._embed_in_parts(texts):
                 for text, row in zip(part, self.target_values(vectors).tolist(), strict=True):
@@ -291,7 +291,7 @@ class Predictor:
             raise UserError(RAY_WITH_BACKEND)
         if not isinstance(texts, Iterable):
             raise UserError(
-                f"the texts are given as {type(texts).__name__}; expected a string, or a list of them: "
+                f"the texts are given as {type(texts).__name__}, expected a string, or a list of them: "
                 'predict(["a text"]).'
             )
         return self._vectors.stream(texts, self.jobs, self.ray)
@@ -498,7 +498,7 @@ class Predictor:
             )
         if len(texts) < MIN_CALIBRATION_TEXTS:
             raise UserError(
-                f"{self.folder} has {format_count(len(texts), 'calibration text')}; expected "
+                f"{self.folder} has {format_count(len(texts), 'calibration text')}, expected "
                 f"{MIN_CALIBRATION_TEXTS} or more texts "
                 "that trained nothing. Train with more validation texts, or set data.known_texts, which keeps texts "
                 f"apart. Or {remedy}."
@@ -544,7 +544,7 @@ class Predictor:
         backend = self.backend
         if backend is None or (remote := remote_or_none(backend)) is None:
             raise UserError(
-                "a price needs a backend that sends circuits away; name one with --backend."
+                "a price needs a backend that sends circuits away. Name one with --backend."
             )
         texts = self.with_known_texts(vectors)
         circuits = self.circuits(texts.vectors, backend=backend)

@@ -49,7 +49,7 @@ class Rounds:
         totals = [round(shots / 2**remaining) for remaining in reversed(range(rounds))]
         if totals[0] < MIN_CHECKED_SHOTS:
             raise UserError(
-                f"{rounds} rounds that end with {shots:,} shots begin with {totals[0]}; expected "
+                f"{rounds} rounds that end with {shots:,} shots begin with {totals[0]}, expected "
                 f"{MIN_CHECKED_SHOTS} or "
                 "more. Ask for fewer rounds, or more shots."
             )

@@ -30,7 +30,7 @@ def check_known_texts(count: int) -> None:
     """Raise UserError for a number of known texts that cannot decide a label."""
     if count != 0 and count < MIN_CALIBRATION_TEXTS:
         raise UserError(
-            f"--known-texts is {count}; expected {MIN_CALIBRATION_TEXTS} or more, because fewer decide no label at "
+            f"--known-texts is {count}, expected {MIN_CALIBRATION_TEXTS} or more, because fewer decide no label at "
             f"{WRONG_SHARE:.0%}, or 0 for none. The usual number is {KNOWN_TEXTS}."
         )
 

@@ -260,7 +260,7 @@ def _read_record(folder: Path) -> ModelRecord:
     record: dict[str, Any] = content if isinstance(content, dict) else {}
     if type(record.get("format")) is not int or record["format"] != FORMAT:
         raise UserError(
-            f"the model in {folder} has format {record.get('format')!r}; this version reads {FORMAT}. "
+            f"the model in {folder} has format {record.get('format')!r}. This version reads {FORMAT}. "
             "Install the version of qllmft that wrote it, or train it again."
         )
     model: Any = record.get("model")
@@ -269,7 +269,7 @@ def _read_record(folder: Path) -> ModelRecord:
         if isinstance(name, str) and name not in ANSATZE:  # its package is not imported for it
             raise UserError(
                 f"the model in {folder} was trained with the ansatz {name!r} "
-                f"({record.get('ansatz_source', 'of unknown source')}), which is not installed; there are "
+                f"({record.get('ansatz_source', 'of unknown source')}), which is not installed. There are "
                 f"{', '.join(ANSATZE)}. Install its package, or call qllmft.register('ansatz', {name!r}, ...) first."
             )
     try:

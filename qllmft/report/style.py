@@ -197,7 +197,7 @@ def check_format(file: Path) -> None:
     """Check that the name ends in one of `FORMATS`."""
     if file.suffix.lower() not in FORMATS:
         raise UserError(
-            f"the figure is {file.name!r}; expected a name that ends in {', '.join(FORMATS)}."
+            f"the figure is {file.name!r}, expected a name that ends in {', '.join(FORMATS)}."
         )
 
 

@@ -347,7 +347,7 @@ def _pool_records(
     for folder in (outcome.folder for outcome in outcomes):
         if (stored_predictions := folder.read_predictions()) is None:
             raise UserError(
-                f"{folder.predictions_file} is missing. Delete {folder.result_file}; the same command makes both again."
+                f"{folder.predictions_file} is missing. Delete {folder.result_file}. The same command makes both again."
             )
         fold_predictions.append(stored_predictions)
     first_predictions, *other_predictions = fold_predictions

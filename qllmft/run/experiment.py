@@ -114,7 +114,7 @@ def run_experiment(
     check_classes(config.model, corpus.n_classes)
     finished = _read_finished_record(folder, config, corpus, read_test)
     if finished:
-        on_event(Message(f"This run is finished already; its record is {folder.result_file}."))
+        on_event(Message(f"This run is finished already. Its record is {folder.result_file}."))
         if read_test:  # the process that finished it may have died before
             _remove_unneeded(folder, config)
         folder.remove_temporaries()

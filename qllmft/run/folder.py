@@ -112,7 +112,7 @@ class RunFolder:
             stored_config = self.read_config()
             if stored_config.identity != config.identity:
                 raise UserError(
-                    f"the folder {self.path} holds a run of another configuration; they differ in "
+                    f"the folder {self.path} holds a run of another configuration. They differ in "
                     f"{', '.join(find_differing(stored_config, config))}. Choose another folder with --out, or "
                     "delete that one."
                 )
@@ -293,7 +293,7 @@ class RunFolder:
         if name not in row_folders:
             problem = "is not kept" if name in scores else "is no row of its table"
             raise UserError(
-                f"the run in {self.path}: {name!r} {problem}; expected best or one of {', '.join(row_folders)}."
+                f"the run in {self.path}: {name!r} {problem}, expected best or one of {', '.join(row_folders)}."
             )
         return row_folders[name], name
 
@@ -388,7 +388,7 @@ class TrainedRun(Outcome):
             return cls(outcome.folder, outcome.record, outcome.epochs_done)
         if outcome.signal == signal.SIGTERM:
             raise SystemExit(128 + signal.SIGTERM)
-        raise KeyboardInterrupt(f"after epoch {outcome.epochs_done}; the same call resumes the run")
+        raise KeyboardInterrupt(f"after epoch {outcome.epochs_done}. The same call resumes the run")
 
 
 def run_folder(config: RunConfig, out: Path | None) -> RunFolder:
@@ -403,6 +403,6 @@ def _metrics_line(metrics: EpochMetrics) -> str:
 def _read_record(path: Path) -> RunRecord | None:
     if not path.exists():
         return None
-    with reading(path, "Delete it; the same command makes it again."):
+    with reading(path, "Delete it. The same command makes it again."):
         content = parse_json(read_text(path))
     return RunRecord.from_json(content, str(path))

@@ -64,7 +64,7 @@ def _acquire_lock(folder: Path, on_wait: Callable[[str], None] | None) -> FileLo
             make_folder(folder)
             if (folder / LOCK_FILE).is_symlink():  # it could create or empty a file elsewhere
                 raise UserError(
-                    f"{folder / LOCK_FILE} is a link, expected a file of this folder; delete it."
+                    f"{folder / LOCK_FILE} is a link, expected a file of this folder. Delete it."
                 )
             (folder / LOCK_FILE).touch()
             _check_flock(folder)
@@ -95,8 +95,8 @@ def _check_flock(folder: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_UN)  # nothing is locked yet, so this has no effect
         except OSError as error:
             raise UserError(
-                f"{folder} cannot be locked ({error.strerror}), which keeps two processes from writing the same run; "
-                "choose a folder on another file system, or mount this one with flock."
+                f"{folder} cannot be locked ({error.strerror}), which keeps two processes from writing the same run. "
+                "Choose a folder on another file system, or mount this one with flock."
             ) from error
 
 

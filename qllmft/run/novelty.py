@@ -67,7 +67,7 @@ class Novelty:
         """Return the distance that at most ``share`` of the validation texts exceed."""
         if not 0.0 < share < 1.0:
             raise UserError(
-                f"the share of --novelty is {share:g}; expected one above 0 and below 1."
+                f"the share of --novelty is {share:g}, expected one above 0 and below 1."
             )
         above = int(share * len(self.distances))
         return float(self.distances[len(self.distances) - 1 - above])

@@ -486,7 +486,7 @@ class RunRecord:
         """Read a record, or raise UserError if it has another format."""
         if isinstance(content, dict) and (format_number := content.get("format", FORMAT)) != FORMAT:
             raise UserError(
-                f"{origin} has format {format_number!r}; this version reads {FORMAT}. Install a later qllmft."
+                f"{origin} has format {format_number!r}. This version reads {FORMAT}. Install a later qllmft."
             )
         try:
             record = _ADAPTER.validate_python(content)
@@ -497,7 +497,7 @@ class RunRecord:
             ) from None
         if not record.models:
             raise UserError(
-                f"{origin} is a run's record without a model; expected the head and its baselines."
+                f"{origin} is a run's record without a model, expected the head and its baselines."
             )
         return record
 

@@ -158,7 +158,7 @@ def training_backend(
     capabilities = backend.capabilities
     if config.body.trainable and (capabilities.remote or capabilities.paid):
         raise UserError(
-            f"body.trainable is true and the backend is {backend.name!r}, which sends circuits away; a body needs the "
+            f"body.trainable is true and the backend is {backend.name!r}, which sends circuits away. A body needs the "
             "gradient of every latent value in every step. Train with the backend 'adjoint' and use the model with "
             f"--backend {backend.name}, or set body.trainable to false."
         )

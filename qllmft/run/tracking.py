@@ -50,7 +50,7 @@ class Tracking:
         for name in names_without_duplicates:
             make_tracker(name)
         if files and not names_without_duplicates:
-            raise UserError("--track-files needs a tracker; add one, such as --track mlflow.")
+            raise UserError("--track-files needs a tracker. Add one, such as --track mlflow.")
         return cls(names_without_duplicates, files)
 
 

@@ -104,7 +104,7 @@ class Guard:
         if not is_own_host or len(hosts) > 1:
             raise HTTPException(
                 403,
-                "the header Host names another server; use localhost, an address, or a name of --allowed-host",
+                "the header Host names another server. Use localhost, an address, or a name of --allowed-host",
             )
         if method in ("GET", "HEAD"):
             return

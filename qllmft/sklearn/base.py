@@ -100,7 +100,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             name for name in overrides if name.partition(".")[0] not in self._sections
         ]:
             raise UserError(
-                f"settings holds {', '.join(other_settings)}; expected settings of {', '.join(self._sections)}. "
+                f"settings holds {', '.join(other_settings)}, expected settings of {', '.join(self._sections)}. "
                 "The seed is "
                 "random_state, the rows are those of fit, and baselines are other estimators."
             )
@@ -135,7 +135,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         """Return ``settings`` by dotted names, from a mapping or from ``NAME=VALUE`` texts."""
         if isinstance(self.settings, str):
             raise UserError(
-                f"settings is the text {self.settings!r}; expected a dict, or a list of 'NAME=VALUE' texts."
+                f"settings is the text {self.settings!r}, expected a dict, or a list of 'NAME=VALUE' texts."
             )
         if isinstance(self.settings, Mapping):
             return dict(self.settings)
@@ -366,7 +366,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         share = self.validation_fraction
         if not (isinstance(share, float) and 0.0 < share < 1.0):
             raise UserError(
-                f"validation_fraction is {share!r}; expected a number above 0 and below 1."
+                f"validation_fraction is {share!r}, expected a number above 0 and below 1."
             )
         choosing = config.ridge_c == "validation"
         if config.select == "last" and not calibrated and not choosing:
@@ -382,7 +382,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 )
             warnings.warn(
                 f"{n} samples{'' if strata is None else f' of {len(counts)} classes'} are too few to choose the epoch "
-                "on a share of them; all are trained on, and the last epoch is kept. Give more, another "
+                "on a share of them. All are trained on, and the last epoch is kept. Give more, another "
                 "validation_fraction, or settings={'train.select': 'last'}.",
                 UserWarning,
                 stacklevel=4,
@@ -435,9 +435,9 @@ def with_weights(rows: Examples, sample_weight: Any, class_weights: Weights = No
         weights = _check_sample_weight(sample_weight, rows.x.numpy(), dtype=np.float64)
     if (weights < 0).any():
         raise ValueError(
-            f"sample_weight has {weights.min():g}; expected no negative weight. Leave such rows out."
+            f"sample_weight has {weights.min():g}, expected no negative weight. Leave such rows out."
         )
     if not weights.any():
-        raise ValueError("sample_weight is 0 everywhere; expected at least one non-zero number.")
+        raise ValueError("sample_weight is 0 everywhere, expected at least one non-zero number.")
     weights = weights if class_weights is None else weights * class_weights
     return replace(rows, weight=torch.from_numpy(weights)).take(np.flatnonzero(weights))

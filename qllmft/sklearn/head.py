@@ -112,7 +112,7 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
                 f"classes is {all_classes.tolist()}, and the first call had {known_classes.tolist()}. Give the same."
             )
         if len(all_classes) < 2:
-            raise ValueError(f"classes is {all_classes.tolist()}; expected at least 2 classes.")
+            raise ValueError(f"classes is {all_classes.tolist()}, expected at least 2 classes.")
         if unknown := sorted(set(np.unique(y).tolist()) - set(all_classes.tolist())):
             raise ValueError(
                 f"y has the labels {unknown}, and classes are {all_classes.tolist()}. Name all in the first call."
@@ -143,7 +143,7 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
             return predicted
         if self.unsure_label is None:
             raise UserError(
-                f"margin is {self.margin:g} and unsure_label is None; give the label of rows without an answer as "
+                f"margin is {self.margin:g} and unsure_label is None. Give the label of rows without an answer as "
                 "unsure_label, such as -1 or 'unknown'."
             )
         label: NDArray[Any] = np.asarray(self.unsure_label)
@@ -215,7 +215,7 @@ def convert_label_sets(y: Any) -> NDArray[np.int64] | None:
     indicators: NDArray[Any] = getattr(checked, "toarray", lambda: checked)()  # sparse or dense
     if not np.isin(indicators, (0, 1)).all():
         raise ValueError(
-            f"y has the shape {shape} and values other than 0 and 1; expected 0 or 1 for each of {shape[1]} labels, or "
+            f"y has the shape {shape} and values other than 0 and 1, expected 0 or 1 for each of {shape[1]} labels, or "
             "one label per row, (N,). MultiLabelBinarizer makes such a table of lists."
         )
     return np.asarray(indicators, np.int64)

@@ -156,15 +156,15 @@ def check_texts(rows: Any) -> list[str]:
         rows = np.asarray(rows, dtype=object)[:, 0]
     elif isinstance(rows, str) or len(shape) != 1:
         raise UserError(
-            f"X is {type(rows).__name__}; expected texts in one dimension, a list, an array or a Series, or a table of "
+            f"X is {type(rows).__name__}, expected texts in one dimension, a list, an array or a Series, or a table of "
             "one column."
         )
     texts = list(rows)
     for number, text in enumerate(texts, start=1):
         if not isinstance(text, str) or is_blank(text):
-            raise UserError(f"row {number} of X is {text!r}; expected a non-empty text.")
+            raise UserError(f"row {number} of X is {text!r}, expected a non-empty text.")
     if not texts:
-        raise UserError("X has 0 samples; expected texts.")
+        raise UserError("X has 0 samples, expected texts.")
     return [str(text) for text in texts]
 
 

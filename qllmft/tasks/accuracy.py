@@ -66,7 +66,7 @@ class Accuracy(Score):
     def __post_init__(self) -> None:
         if not 0 <= self.right <= self.total or not self.total:
             counts = f"{self.right} right of {self.total}"
-            raise ValueError(f"{counts}; expected 0 ≤ right ≤ total, total at least 1.")
+            raise ValueError(f"{counts}, expected 0 ≤ right ≤ total, total at least 1.")
 
     @classmethod
     def from_answers(cls, labels: NDArray[np.int64], answers: NDArray[np.int64]) -> Accuracy:
@@ -274,7 +274,7 @@ class ClassScores:
         fits = all(0 <= right <= min(texts, answers) for texts, answers, right in counts)
         if not sum(self.texts) or not fits:
             raise ValueError(
-                f"got {counts} texts, answers and right answers by label; expected 0 ≤ right ≤ both"
+                f"got {counts} texts, answers and right answers by label, expected 0 ≤ right ≤ both"
             )
 
     @classmethod

@@ -223,7 +223,7 @@ class MultiLabel(Task):
         if len(targets) != 1:
             return ""
         return (
-            f"label_column is {targets[0]} alone in a list; name a column for each of two labels or more, or the "
+            f"label_column is {targets[0]} alone in a list. Name a column for each of two labels or more, or the "
             "column of lists by its name alone"
         )
 

@@ -216,7 +216,7 @@ class Classification(Task):
         if not targets:
             return ""
         return (
-            f"label_column is {', '.join(targets)} and the task is {self.name}; set task to 'regression', or to "
+            f"label_column is {', '.join(targets)} and the task is {self.name}. Set task to 'regression', or to "
             "'multilabel' for columns of 0 and 1"
         )
 

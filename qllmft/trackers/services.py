@@ -110,7 +110,7 @@ class MLflow(Tracker):
         is_folder = re.match(r"file:|(?!databricks)[^:]*$", self._store)
         if is_folder and allowed is not None and not allowed.get():
             raise UserError(
-                f"the tracker 'mlflow' got the folder {self._store} as its store, which MLflow refuses; set "
+                f"the tracker 'mlflow' got the folder {self._store} as its store, which MLflow refuses. Set "
                 "MLFLOW_TRACKING_URI to a database, such as sqlite:///mlflow.db, or to a server."
             )
 

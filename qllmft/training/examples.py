@@ -105,7 +105,7 @@ class Scaling:
         """Give a model of scaled targets the unit of the examples, or with ``inverse`` the other way round."""
         if not isinstance(model, Classifier):
             got_text = f"the model is {type(model).__name__}"
-            raise UserError(f"{got_text}; expected one by build_classifier for real targets.")
+            raise UserError(f"{got_text}, expected one by build_classifier for real targets.")
         factor = self.deviation
         shift = self.mean
         if inverse:

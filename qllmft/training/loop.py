@@ -245,7 +245,7 @@ class Training:
 def _check_loss(kind: str, loss: float, epoch: int, config: TrainConfig) -> None:
     if not math.isfinite(loss):
         raise UserError(
-            f"epoch {epoch}: the {kind} loss is {loss}, expected a finite number; training has diverged. "
+            f"epoch {epoch}: the {kind} loss is {loss}, expected a finite number. Training has diverged. "
             f"Lower train.lr (it is {config.lr:g})."
         )
 

@@ -23,7 +23,7 @@ def test_expectations_hold_values_and_errors_of_one_shape(shape):
     ("values", "errors"), [((4, 3), (4, 2)), ((4, 3), (3, 4)), ((4,), (4,)), ((2, 4, 3), (2, 4, 3))]
 )
 def test_expectations_of_another_shape_are_refused(values, errors):
-    message = f"values are {values}, standard errors {errors}; expected one shape (B, O) for both."
+    message = f"values are {values}, standard errors {errors}, expected one shape (B, O) for both."
     with pytest.raises(ValueError, match=re.escape(message)):
         Expectations(np.ones(values), np.ones(errors))
 
@@ -109,7 +109,7 @@ def test_values_that_do_not_fit_are_refused(method, noise, values, message):
 def test_the_adjoint_backend_stops_at_the_qubits_that_it_states():
     limit = create("adjoint").capabilities.max_qubits
     wide = QuantumCircuit(limit + 1)
-    match = f"the circuit has {limit + 1} qubits; the adjoint engine runs 1 to {limit}"
+    match = f"the circuit has {limit + 1} qubits. The adjoint engine runs 1 to {limit}"
     with pytest.raises(BackendError, match=match):
         # runs nothing, so takes no memory either
         create("adjoint").compile(wide, [z_string(1, limit + 1)])

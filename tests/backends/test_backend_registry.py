@@ -86,7 +86,7 @@ INSTALL = "Install the package that has it, or call qllmft.register('backend', '
 def test_an_unknown_name_is_answered_with_those_there_are(name, hint):
     with pytest.raises(UnknownBackendError) as caught:
         create(name)
-    expected = f"there is no backend {name!r}; expected one of {', '.join(BACKENDS)}. {hint}"
+    expected = f"there is no backend {name!r}, expected one of {', '.join(BACKENDS)}. {hint}"
     assert str(caught.value) == expected
     assert isinstance(caught.value, BackendError)
 

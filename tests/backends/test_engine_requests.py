@@ -58,7 +58,7 @@ def test_a_circuit_without_qubits_or_with_more_than_thirty_is_refused_before_any
     n_qubits,
 ):
     with pytest.raises(
-        BackendError, match=f"the circuit has {n_qubits} qubits; the adjoint engine runs 1 to 30"
+        BackendError, match=f"the circuit has {n_qubits} qubits. The adjoint engine runs 1 to 30"
     ):
         AdjointEngine(replace(lower(CIRCUIT), n_qubits=n_qubits), np.array([0]))
 

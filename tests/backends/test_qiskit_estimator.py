@@ -84,7 +84,7 @@ def test_a_simulator_takes_the_shots_that_a_precision_needs():
     [exact] = expectations_by_statevector(rotated(), VALUES[:1], operators)
     assert (np.abs(result[0].data.evs - exact) < 5 * result[0].data.stds).all()
     assert estimator.run([pub]).result()[0].metadata["shots"] == 50
-    match = "precision is 0, the exact values; backend 'aer_statevector' draws 50 shots"
+    match = "precision is 0, the exact values. Backend 'aer_statevector' draws 50 shots"
     with pytest.raises(BackendError, match=match):
         estimator.run([pub], precision=0).result()
 

@@ -171,5 +171,5 @@ def test_transpile_and_qiskits_tools_take_the_engine_as_a_backend():
     for wrong, message in refusals:
         with pytest.raises(BackendError, match=message):
             backend.run(compiled, **wrong)
-    with pytest.raises(BackendError, match="free parameters a; call assign_parameters"):
+    with pytest.raises(BackendError, match=r"free parameters a. Call assign_parameters"):
         backend.run(dynamic())

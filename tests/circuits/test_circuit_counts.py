@@ -73,5 +73,5 @@ def test_wider_gates_must_be_decomposed_first():
     circuit = QuantumCircuit(4)
     circuit.ccx(0, 1, 2)
     circuit.mcx([0, 1, 2], 3)
-    with pytest.raises(ValueError, match=r"gates on \[3, 4\] qubits; decompose it"):
+    with pytest.raises(ValueError, match=r"gates on \[3, 4\] qubits. Decompose it"):
         count(circuit)

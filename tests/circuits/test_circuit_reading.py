@@ -51,7 +51,7 @@ def test_damaged_qpy_is_one_sentence():
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ({"x[30000000]": "a"}, "vectors with 30,000,001 elements, expected at most 100,000; number the"),
+        ({"x[30000000]": "a"}, "vectors with 30,000,001 elements, expected at most 100,000. Number the"),
         ({f"{v}[40000]": v for v in "abc"}, "vectors with 120,003 elements, expected at most 100,000"),
         ({"x" * 201: "a"}, r"a name has 201 characters \(xxxxxxxxxxxxxxxxxxxx\.\.\.\), expected at most 200"),
         ({"x": 5}, "a name is of type int, expected text"),

@@ -34,5 +34,5 @@ def test_type_checkers_read_the_same_keywords():
 def test_an_interrupted_training_is_no_outcome_without_a_record(monkeypatch, number, error):
     stopped = Outcome(RunFolder(Path("a")), None, 7, number)
     monkeypatch.setattr(api, "train_and_report", lambda *_, **__: stopped)
-    with pytest.raises(error, match=r"after epoch 7; the same call resumes the run|143"):
+    with pytest.raises(error, match=r"after epoch 7. The same call resumes the run|143"):
         api.train("texts.tsv")

@@ -63,7 +63,7 @@ def test_a_value_out_of_range_is_refused_with_what_was_got(setting):
 def test_batch_norm_needs_two_texts_per_batch():
     model = "model.head=mlp model.encoder=none model.batch_norm=true train.batch_size="
     assert parse_config(tree_of(f"{model}2"), "my.toml").model.batch_norm
-    assert "train.batch_size is 1; set it to 2 or more" in refused(tree_of(f"{model}1"))
+    assert "train.batch_size is 1. Set it to 2 or more" in refused(tree_of(f"{model}1"))
 
 
 def test_every_fault_is_told_at_once():
@@ -126,10 +126,10 @@ TOO_LARGE = {
     "reuploads=10_000_000": "the circuit of the head would have 300,000,020 gates",
     "reupload_layers=1_000_000": "the circuit of the head would have 60,000,080 gates",
     "main_layers=1_000_000 model.connectivity=3": "circuit of the head would have 60,000,220 gates",
-    "n_qubits=40": "n_qubits is 40, encoder_qubits 40; expected at most 30, which the engine simulates",
+    "n_qubits=40": "n_qubits is 40, encoder_qubits 40, expected at most 30, which the engine simulates",
     "n_qubits=1_000_000_000 model.encoder=mlp": "n_qubits is 1000000000, encoder_qubits",
-    "encoder_qubits=31": "encoder_qubits 31; expected at most 30",
-    "encoder=mlp model.hidden_dim=1_000_000": "hidden_dim is 1000000; expected at most 16,384",
+    "encoder_qubits=31": "encoder_qubits 31, expected at most 30",
+    "encoder=mlp model.hidden_dim=1_000_000": "hidden_dim is 1000000, expected at most 16,384",
 }
 
 

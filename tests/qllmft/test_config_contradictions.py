@@ -7,11 +7,11 @@ from qllmft.config import flat_settings, parse_config
 
 # settings of one section, and what is said of them
 CONTRADICTIONS = {
-    "data.text_column=label": "the columns of texts and labels are label, label; expected different",
-    'data.text_column=["a","label"]': "the columns of texts and labels are a, label, label; expected",
-    'data.label_column=["a","a"]': "the columns of texts and labels are text, a, a; expected",
-    'data.label_column=["a","b"]': "label_column is a, b and the task is classification; set task",
-    "data.pair_features=product": "pair_features is 'product' and texts are single; give text_column",
+    "data.text_column=label": "the columns of texts and labels are label, label, expected different",
+    'data.text_column=["a","label"]': "the columns of texts and labels are a, label, label, expected",
+    'data.label_column=["a","a"]': "the columns of texts and labels are text, a, a, expected",
+    'data.label_column=["a","b"]': "label_column is a, b and the task is classification. Set task",
+    "data.pair_features=product": "pair_features is 'product' and texts are single. Give text_column",
     "data.label_separator=,": "label_separator is ',', and only a column of several labels has one",
     "model.head=mlp": "head 'mlp' reads the embedding itself: encoder 'none' belongs to it, and to no",
     "model.encoder=none": "head 'mlp' reads the embedding itself: encoder 'none' belongs to it",
@@ -34,7 +34,7 @@ CONTRADICTIONS = {
     "model.head=none": "head 'none' is a linear layer on all qubits of quantum encoders: set encoder",
     "model.head=none model.encoder_qubits=4 model.readout=latent": "readout is about a quantum head",
     "model.n_encoders=auto model.encoder=mlp": "n_encoders 'auto' counts quantum encoders, and encoder",
-    "train.ridge_c=2.0": "ridge_c is 2.0 and Adam has no ridge; set ridge to true, or optimizer to",
+    "train.ridge_c=2.0": "ridge_c is 2.0 and Adam has no ridge. Set ridge to true, or optimizer to",
     "train.optimizer=lbfgs": "optimizer 'lbfgs' ends at its last point: set select to 'last'",
     "train.optimizer=lbfgs train.lr=0.1": "optimizer 'lbfgs' takes all texts at once and finds its",
 }
@@ -83,17 +83,17 @@ FITS = (
         ("model.odd=false", "train.optimizer 'lbfgs' trains odd encoders with a final linear layer"),
         (
             'baselines.training=head baselines.names=["mlp"]',
-            "baselines.training is 'head', and lbfgs trains no head such as the baseline 'mlp'; set it to 'converged'",
+            "baselines.training is 'head', and lbfgs trains no head such as the baseline 'mlp'. Set it to 'converged'",
         ),
         (
             'baselines.training=head baselines.names=["low_rank"]',
             "baselines.training is 'head', and lbfgs trains no head such as the baseline 'low_rank'",
         ),
-        ("body.trainable=true", "train.optimizer 'lbfgs' needs a frozen body; set body.trainable to false"),
+        ("body.trainable=true", "train.optimizer 'lbfgs' needs a frozen body. Set body.trainable to false"),
         ("backend.name=aer_forte", "use the trained model with --backend aer_forte"),
         (
             "noise.shots=10",
-            "without a head, noise is the shots of eq. 2 on encoders that are not odd; give noise.shots",
+            "without a head, noise is the shots of eq. 2 on encoders that are not odd. Give noise.shots",
         ),
     ],
 )  # fmt: skip

@@ -143,7 +143,7 @@ def test_a_run_of_an_earlier_version_has_its_identity_without_a_removed_setting(
     assert RunFolder(run).read_config().identity == kept.identity == "c54b13c995e6"
     file.write_text(earlier.replace('"torch"', '"onnx"'))
     with pytest.raises(
-        UserError, match=r"runtime is 'onnx', and this version computes with 'torch' only; leave"
+        UserError, match=r"runtime is 'onnx', and this version computes with 'torch' only. Leave"
     ):
         RunFolder(run).read_config()
 
@@ -186,13 +186,13 @@ def test_a_setting_of_an_earlier_version_is_that_of_this_one(earlier, today, ide
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("train.schedule=cosine train.lr_decay=0.9", "lr_decay is 0.9 and schedule 'cosine'; choose"),
-        ("train.schedule=step", "schedule is 'step'; leave it out, and set lr_decay to a factor or"),
-        ("model.hidden_layers=1", "hidden_layers is 1 and hidden_dim is 0; leave hidden_layers out"),
+        ("train.schedule=cosine train.lr_decay=0.9", "lr_decay is 0.9 and schedule 'cosine'. Choose"),
+        ("train.schedule=step", "schedule is 'step'. Leave it out, and set lr_decay to a factor or"),
+        ("model.hidden_layers=1", "hidden_layers is 1 and hidden_dim is 0. Leave hidden_layers out"),
         ("model.centre=true", "centre is true and components is None, and this version subtracts"),
-        ("model.word_weight=3", "word_weight is 3 and readout is no 'words'; set readout to 3"),
+        ("model.word_weight=3", "word_weight is 3 and readout is no 'words'. Set readout to 3"),
         ("model.skip=true model.readout=all", "skip feeds the latent vector and one measured qubit"),
-        ("body.device=cpu body.device_map=auto", "device is 'cpu' and device_map 'auto'; leave one"),
+        ("body.device=cpu body.device_map=auto", "device is 'cpu' and device_map 'auto'. Leave one"),
         ("body.contrastive.temperature=0.2", "temperature is 0.2, and this version computes with 0.1"),
     ],
 )  # fmt: skip

@@ -219,7 +219,7 @@ def test_settings_are_changed_by_dotted_names():
         ),
         (
             {"nothing": 1},
-            "preset 'recommended': nothing (got 1): there is no such setting; expected one of seed, data,",
+            "preset 'recommended': nothing (got 1): there is no such setting, expected one of seed, data,",
         ),
         (
             {"model.n_qubits.x": 1},

@@ -175,8 +175,8 @@ def test_a_line_is_printed_at_every_tenth_of_the_epochs(iris, capsys):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"settings": {"data.source": "x", "seed": 1}}, "settings holds data.source, seed; expected "),
-        ({"settings": "model.reuploads=6"}, "settings is the text .*; expected a dict, or a list"),
+        ({"settings": {"data.source": "x", "seed": 1}}, "settings holds data.source, seed, expected "),
+        ({"settings": "model.reuploads=6"}, "settings is the text .*, expected a dict, or a list"),
         ({"settings": ["reuploads"]}, "settings got 'reuploads', expected NAME=VALUE"),
         ({"settings": SMALL | {"model.encoder_qubits": 2}}, "5 values and a constant .*; 2 encoder"),
         ({"preset": "unfrozen-single-10q"}, "has a body that learns, .* Choose another preset"),
@@ -297,8 +297,8 @@ def test_a_threshold_is_that_of_each_of_several_labels(iris):
     ("parameters", "message"),
     [
         ({"threshold": 0.7}, "the model has 3 labels, and a threshold is for two"),
-        ({"margin": 0.2}, "margin is 0.2 and unsure_label is None; give the label of rows without"),
-        ({"margin": 1.5, "unsure_label": -1}, "the margin is 1.5; expected a difference"),
+        ({"margin": 0.2}, "margin is 0.2 and unsure_label is None. Give the label of rows without"),
+        ({"margin": 1.5, "unsure_label": -1}, "the margin is 1.5, expected a difference"),
     ],
 )
 def test_a_rule_that_does_not_fit_the_classes_is_refused(iris, parameters, message):
@@ -315,7 +315,7 @@ def test_training_ends_when_it_gets_no_better(iris):
 
 @pytest.mark.parametrize(
     ("weight", "message"),
-    [(-1.0, "sample_weight has -1; expected no"), (0, "at least one non-zero")],
+    [(-1.0, "sample_weight has -1, expected no"), (0, "at least one non-zero")],
 )
 def test_weights_that_make_no_sense_are_refused(iris, weight, message):
     with pytest.raises(ValueError, match=message):

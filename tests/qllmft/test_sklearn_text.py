@@ -79,11 +79,11 @@ def test_folds_pipelines_and_pickles(small):
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        ("one text", "X is str; expected texts in one dimension"),
+        ("one text", "X is str, expected texts in one dimension"),
         (np.array([["a", "b"], ["c", "d"]]), "a table of one column"),
         (pd.DataFrame({"a": ["x"], "b": ["y"]}), "a table of one column"),
-        (["a", " "], "row 2 of X is ' '; expected a non-empty text"),
-        (["a", "\u200b"], r"row 2 of X is '\\u200b'; expected a non-empty text"),
+        (["a", " "], "row 2 of X is ' ', expected a non-empty text"),
+        (["a", "\u200b"], r"row 2 of X is '\\u200b', expected a non-empty text"),
         (["a", None], "row 2 of X is None"),
         ([], "X has 0 samples"),
         (["a", "b", "c"], "inconsistent numbers of samples"),

@@ -181,7 +181,7 @@ class AdjointBackend(Backend):
             return Expectations.exact(string_values @ sums.coefficients.T)
         if noise.draw == "batch":
             raise BackendError(
-                "draw='batch' is about the passes of a training; expectation values of a sample come from "
+                "draw='batch' is about the passes of a training. Expectation values of a sample come from "
                 "trajectories of its own. Leave it out."
             )
         if noise.gate_noise.is_on_gates and self.options.trajectories is None:

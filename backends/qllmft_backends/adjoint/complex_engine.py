@@ -131,7 +131,7 @@ class ComplexEngine(ChunkedEngine):
         assert shots is None  # eq. 2 is written for real states
         if amplitudes is not None:
             raise BackendError(
-                "amplitudes are given to a circuit of complex gates; expected None. Load them with initialize, or use "
+                "amplitudes are given to a circuit of complex gates, expected None. Load them with initialize, or use "
                 "only gates of real circuits (ry, cx, x, z, h, cz, swap)."
             )
         self._count_samples(angles, None)

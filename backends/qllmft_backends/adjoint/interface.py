@@ -181,7 +181,7 @@ class EngineBase:
         masks = self.masks
         if not 1 <= n_qubits <= MAX_QUBITS:
             raise BackendError(
-                f"the circuit has {n_qubits} qubits; the adjoint engine runs 1 to {MAX_QUBITS}."
+                f"the circuit has {n_qubits} qubits. The adjoint engine runs 1 to {MAX_QUBITS}."
             )
         if masks.size and not 0 <= int(masks.min()) <= int(masks.max()) < 2**n_qubits:
             raise BackendError(
@@ -244,7 +244,7 @@ def engine_maker(device: str) -> EngineMaker:
     """
     if not _providers:
         raise BackendError(
-            f"device is {device!r}, and only the CPU's engine is loaded; the one for other devices belongs to "
+            f"device is {device!r}, and only the CPU's engine is loaded. The one for other devices belongs to "
             "qllmft.heads. Import it first (import qllmft.heads), or set device='cpu'."
         )
     return _providers[0](device)

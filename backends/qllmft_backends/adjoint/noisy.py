@@ -126,7 +126,7 @@ class NoisyPass:
         """Return the gradients of the angles, (B, G) or (G,), and of ``amplitudes`` for ``cotangent`` (B, T)."""
         if amplitudes and not self._loads_amplitudes:
             raise BackendError(
-                "a noisy pass begins in |0...0⟩; it has no amplitudes to differentiate by."
+                "a noisy pass begins in |0...0⟩. It has no amplitudes to differentiate by."
             )
         if tape.engine is None:
             return self._gradient_by_shifts(tape.angles, cotangent), None
@@ -162,7 +162,7 @@ class NoisyPass:
     def _check(self, angles: Real, amplitudes: Real | None) -> None:
         if (amplitudes is not None or angles.ndim != 2) and not self._loads_amplitudes:
             raise BackendError(
-                "a noisy pass takes angles (B, G) and begins in |0...0⟩; loaded amplitudes belong to an encoder, whose "
+                "a noisy pass takes angles (B, G) and begins in |0...0⟩. Loaded amplitudes belong to an encoder, whose "
                 "only noise is that of shot_model='gaussian'."
             )
 

@@ -105,7 +105,7 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
         if circuit.num_parameters:
             names = ", ".join(parameter.name for parameter in circuit.parameters)
             raise BackendError(
-                f"circuit {circuit.name!r} has free parameters {names}; call assign_parameters first."
+                f"circuit {circuit.name!r} has free parameters {names}. Call assign_parameters first."
             )
         if shots < 1:
             raise BackendError(f"got {shots} shots, expected one or more.")

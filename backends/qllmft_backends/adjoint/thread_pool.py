@@ -39,7 +39,7 @@ def _thread_count(text: str) -> int:
     if text:
         if not text.isdecimal() or len(text) > 5 or int(text) < 1:
             raise BackendError(
-                f"QLLMFT_THREADS is {text!r}, expected a positive whole number; unset it to use all cores."
+                f"QLLMFT_THREADS is {text!r}, expected a positive whole number. Unset it to use all cores."
             )
         return int(text)
     from joblib import cpu_count  # takes a part of a second

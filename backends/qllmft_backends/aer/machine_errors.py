@@ -49,7 +49,7 @@ class MachineErrors:
     def __post_init__(self) -> None:
         if self.circuit.num_qubits > MAX_DENSITY_MATRIX_QUBITS:
             raise BackendError(
-                f"circuit {self.circuit.name!r} has gates on {self.circuit.num_qubits} qubits; a density matrix holds "
+                f"circuit {self.circuit.name!r} has gates on {self.circuit.num_qubits} qubits. A density matrix holds "
                 f"at most {MAX_DENSITY_MATRIX_QUBITS} here. Use fewer qubits, or evaluate on the backend itself."
             )
 

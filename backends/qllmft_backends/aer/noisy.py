@@ -314,7 +314,7 @@ def check_coverage(circuit: QuantumCircuit, model: NoiseModel, noise: GateNoise)
             raise UnsupportedGateError(
                 f"gate {position} of circuit {circuit.name!r} is {_noise_key(gate)!r} on {len(gate.qubits)} qubits "
                 "and would "
-                f"run without noise; the noise model covers {covered_gates}. Build the noise from the circuit that "
+                f"run without noise. The noise model covers {covered_gates}. Build the noise from the circuit that "
                 "is run."
             )
 

@@ -48,7 +48,7 @@ def check_request(circuit: QuantumCircuit, values: Floats, max_qubits: int | Non
     values = check_values(circuit, values)
     if max_qubits is not None and circuit.num_qubits > max_qubits:
         raise BackendError(
-            f"circuit {circuit.name!r} has {circuit.num_qubits} qubits; this machine's memory holds {max_qubits} with "
+            f"circuit {circuit.name!r} has {circuit.num_qubits} qubits. This machine's memory holds {max_qubits} with "
             "this method of Aer. Use fewer qubits, method='trajectories' where it is a density matrix, or a machine "
             "with more memory."
         )
@@ -61,7 +61,7 @@ def check_request(circuit: QuantumCircuit, values: Floats, max_qubits: int | Non
         touched.update(qubits)
         if not isinstance(operation, Gate):
             raise UnsupportedGateError(
-                f"instruction {position} of circuit {circuit.name!r} is {operation.name!r}; expected unitary gates and "
+                f"instruction {position} of circuit {circuit.name!r} is {operation.name!r}, expected unitary gates and "
                 "barriers. Leave measurements and resets out (the backend measures), and prepare a state by the gate "
                 "StatePreparation."
             )

@@ -68,7 +68,7 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
     function = getattr(qnode, "func", None)
     if function is None or not example:
         raise BackendError(
-            f"got {type(qnode).__name__} with {len(example)} arguments; expected a QNode of PennyLane and an example "
+            f"got {type(qnode).__name__} with {len(example)} arguments, expected a QNode of PennyLane and an example "
             "of each argument: one sample, then the weights."
         )
     detached = (
@@ -88,7 +88,7 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
             ", ".join(type(measurement).__name__ for measurement in tape.measurements) or "nothing"
         )
         raise BackendError(
-            f"the QNode returns {kinds}; expected expectation values of Pauli words and their sums (qml.expval)."
+            f"the QNode returns {kinds}, expected expectation values of Pauli words and their sums (qml.expval)."
         )
     n_qubits = max(1, tape.num_wires)
     angles = [
@@ -143,7 +143,7 @@ def _decompose_tape(qnode: Any, tape: QuantumScript) -> QuantumScript:
     """Return a tape on wires 0, 1, ... of operations that the engine runs."""
     if len(qnode.compile_pipeline):
         raise BackendError(
-            f"the QNode has transforms ({qnode.compile_pipeline}); give the QNode without them."
+            f"the QNode has transforms ({qnode.compile_pipeline}). Give the QNode without them."
         )
     shots = getattr(qnode, "shots", None)
     if shots is not None and shots.total_shots:

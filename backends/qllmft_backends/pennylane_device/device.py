@@ -106,7 +106,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
             replace(config, gradient_method="adjoint"), circuit
         ):
             raise DeviceError(
-                "diff_method='adjoint' differentiates exact expectation values of Pauli words; got other measurements, "
+                "diff_method='adjoint' differentiates exact expectation values of Pauli words. Got other measurements, "
                 "or shots. Use diff_method='parameter-shift'."
             )
         if config.use_device_gradient is None:
@@ -187,7 +187,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
         for user_circuit in circuits:
             if user_circuit.batch_size is not None:
                 raise DeviceError(
-                    "the whole Jacobian of a batch of parameters is not computed; use vector-Jacobian products "
+                    "the whole Jacobian of a batch of parameters is not computed. Use vector-Jacobian products "
                     "(device_vjp=True), or one circuit per sample (qml.transforms.broadcast_expand)."
                 )
             circuit = _on_standard_wires(user_circuit)

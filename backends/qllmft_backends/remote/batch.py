@@ -61,7 +61,7 @@ def check_unmeasured(circuit: QuantumCircuit) -> None:
     """Raise `RemoteRequestError` for a circuit with classical bits: all its qubits are measured when it is sent."""
     if circuit.num_clbits:
         raise RemoteRequestError(
-            f"circuit {circuit.name!r} has {circuit.num_clbits} classical bits; expected none: every qubit is measured "
+            f"circuit {circuit.name!r} has {circuit.num_clbits} classical bits, expected none: every qubit is measured "
             "here. Remove the measurements."
         )
 
@@ -199,8 +199,8 @@ def check_answers(chunks: Iterable[Chunk], ledger: Ledger) -> None:
     raise JobFailedError(
         "; ".join(f"{chunk.label}: {chunk.integrity_error}" for chunk in wrong_chunks)
         + f". The results of {sum(len(chunk.values) for chunk in wrong_chunks)} circuits are in the ledger "
-        "and are not used; "
-        f"no further job was sent. Still running at the server: {running_text}. Check the machine's status, and "
+        "and are not used. "
+        f"No further job was sent. Still running at the server: {running_text}. Check the machine's status, and "
         "wait; then "
         "retry_wrong=true sends these circuits again, and they are paid again."
     )

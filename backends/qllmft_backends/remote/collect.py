@@ -56,8 +56,8 @@ def collect(
                 )
                 raise JobTimeoutError(
                     f"after {deadline.seconds:g} s {len(pending)} job(s) have not ended: {jobs}. They continue at "
-                    "the server and are in the ledger: run again later, or wait for them with `qllmft jobs wait`; "
-                    "nothing is paid twice. A larger deadline_s waits longer here."
+                    "the server and are in the ledger: run again later, or wait for them with `qllmft jobs wait`. "
+                    "Nothing is paid twice. A larger deadline_s waits longer here."
                 )
             if pending:
                 time.sleep(min(waits.poll_interval_s, deadline.seconds_left()))

@@ -47,7 +47,7 @@ def resolve_doubtful_chunk(index: JobIndex, chunk: Chunk, ambiguous: bool = True
         if not route.resends_doubtful:
             raise RemoteRequestError(
                 f"{chunk.label} ({len(chunk.values)} circuits) was sent to {route.name} without an answer, and this "
-                "provider has no search by tags. Nothing more was sent. Look for the job in the provider's list; if it "
+                "provider has no search by tags. Nothing more was sent. Look for the job in the provider's list. If it "
                 "is not there, retry_doubtful=true sends its circuits again."
             )
         _record_refusals(index.ledger, chunk, "retry_doubtful")
@@ -62,7 +62,7 @@ def resolve_doubtful_chunk(index: JobIndex, chunk: Chunk, ambiguous: bool = True
             index.reconcile()
         except RemoteError as error:
             raise error.with_message(
-                f"{error} Chunk {chunk.id} may have been accepted before; it is not sent again until the server has "
+                f"{error} Chunk {chunk.id} may have been accepted before. It is not sent again until the server has "
                 "been asked for its client token. Run again later: nothing is paid twice."
             ) from None
         if chunk.job_id is not None:
@@ -123,7 +123,7 @@ def send(index: JobIndex, chunk: Chunk, batch: CircuitBatch, session: str | None
         elif not index.searches:
             raise failure.with_message(
                 f"sending {chunk.label} to {route.name} failed: {failure} The same call finds out whether it was "
-                f"accepted before it sends anything; jobs accepted before are in the ledger {ledger.folder}."
+                f"accepted before it sends anything. Jobs accepted before are in the ledger {ledger.folder}."
             )
         else:
             resolve_doubtful_chunk(index, chunk, failure.ambiguous)
@@ -132,7 +132,7 @@ def send(index: JobIndex, chunk: Chunk, batch: CircuitBatch, session: str | None
         wait_s = max(pause, failure.retry_after_s or 0.0)
         if not failure.transient or wait_s > patience.seconds_left():
             raise failure.with_message(
-                f"{failure} Chunk {chunk.id} ({chunk.circuits} circuits) was not accepted and costs nothing; jobs "
+                f"{failure} Chunk {chunk.id} ({chunk.circuits} circuits) was not accepted and costs nothing. Jobs "
                 "accepted before are in the ledger. Run again to continue from there."
             )
         answer = "no answer" if failure.status is None else f"answer {failure.status}"

@@ -78,7 +78,7 @@ def to_qiskit_circuit(circuit: Sequence[Gate], n_qubits: int) -> QuantumCircuit:
         if operation is None or len(targets) != operation.num_qubits:
             raise RefusedError(
                 f"gate {position} is {gate.get('gate')!r} with the fields {', '.join(sorted(gate))}, which the mock "
-                f"server does not have; expected one of {', '.join([*_QISKIT_NAMES, 'pauliexp', *_NATIVE_NAMES])}"
+                f"server does not have, expected one of {', '.join([*_QISKIT_NAMES, 'pauliexp', *_NATIVE_NAMES])}"
             )
         if (
             not targets
@@ -149,7 +149,7 @@ def _evolution_gate(gate: Gate) -> QiskitGate | None:
     if len(operator.paulis.group_commuting()) > 1:
         raise RefusedError(
             f"the terms {', '.join(terms[:8])} of a 'pauliexp' do not commute, and the mock server does not have the "
-            "service's synthesis; expected commuting ones. Send a gate for each term, in the order of their product."
+            "service's synthesis, expected commuting ones. Send a gate for each term, in the order of their product."
         )
     # its definition is exact for commuting terms; its matrix has 4**n entries
     product = PauliEvolutionGate(operator, time).definition
@@ -194,10 +194,10 @@ class ActiveCircuit:
 def check_circuit(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
     """Raise `RefusedError` unless `probabilities` and `counts` can run a circuit."""
     if noise not in NOISE:
-        raise RefusedError(f"there is no noise model {noise!r}; expected one of {', '.join(NOISE)}")
+        raise RefusedError(f"there is no noise model {noise!r}, expected one of {', '.join(NOISE)}")
     limit = MAX_QUBITS_IDEAL if noise == "ideal" else MAX_QUBITS_NOISY
     if n_qubits < 1:
-        raise RefusedError(f"{n_qubits} qubits; expected 1 or more")
+        raise RefusedError(f"{n_qubits} qubits, expected 1 or more")
     n_active = len(ActiveCircuit.from_gates(circuit, n_qubits).qubits)
     if n_active > limit:
         raise RefusedError(

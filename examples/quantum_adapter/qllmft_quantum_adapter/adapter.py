@@ -130,7 +130,7 @@ class QuantumAdapter:
         for name, layer in chosen.items():
             if given.rank > (size := min(sizes[name])):
                 raise ValueError(
-                    f"rank is {given.rank}, and the layer {name} has {size} inputs or outputs; set it to {size} or less"
+                    f"rank is {given.rank}, and the layer {name} has {size} inputs or outputs. Set it to {size} or less"
                 )
             parent, _, last = name.rpartition(".")
             adapted = CircuitLinear(layer, given).to(next(layer.parameters()).device)

@@ -38,7 +38,7 @@ def check_arrays(path: Path, file: BinaryIO) -> None:
         size = sum(entry.file_size for entry in entries)
         if size > MAX_ROWS_BYTES:
             raise UserError(
-                f"{path} unpacks to {size:,} bytes, expected at most {MAX_ROWS_BYTES:,}; give fewer rows."
+                f"{path} unpacks to {size:,} bytes, expected at most {MAX_ROWS_BYTES:,}. Give fewer rows."
             )
         shapes = {
             entry.filename.removesuffix(".npy"): _read_shape(path, archive, entry)
@@ -48,12 +48,12 @@ def check_arrays(path: Path, file: BinaryIO) -> None:
         if {first, second} <= shapes.keys() and shapes[first][:1] != shapes[second][:1]:
             raise UserError(
                 f"{path} has {first} of shape {shapes[first]} and {second} of shape {shapes[second]}, expected as many "
-                "rows; give one for each row."
+                "rows. Give one for each row."
             )
     n_observables = math.prod(shapes.get("observables", ()))
     if n_observables > MAX_OBSERVABLES:
         raise UserError(
-            f"{path} has {n_observables:,} observables, expected at most {MAX_OBSERVABLES:,}; give fewer."
+            f"{path} has {n_observables:,} observables, expected at most {MAX_OBSERVABLES:,}. Give fewer."
         )
 
 
@@ -76,7 +76,7 @@ def _check_names(path: Path, names: list[str]) -> None:
             else ""
         )
         raise UserError(
-            f"{path} has the arrays {', '.join(present_names)}{omitted_text}{repeated_text}; expected X and y, and "
+            f"{path} has the arrays {', '.join(present_names)}{omitted_text}{repeated_text}, expected X and y, and "
             "as needed "
             f"{', '.join(ARRAYS[2:])}."
         )
@@ -93,7 +93,7 @@ def _read_shape(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) ->
         header = stream.tell()
     if dtype.kind not in _DTYPE_KINDS or dtype.itemsize == 0:
         raise UserError(
-            f"{path} has {name} of type {np.dtype(dtype).str}, expected numbers or texts; write it again with those."
+            f"{path} has {name} of type {np.dtype(dtype).str}, expected numbers or texts. Write it again with those."
         )
     size = math.prod(shape)
     if min(shape, default=1) < 1:
@@ -101,6 +101,6 @@ def _read_shape(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) ->
     if header + size * dtype.itemsize != entry.file_size:
         raise UserError(
             f"{path} has {name} with {entry.file_size - header:,} bytes, and its header tells of "
-            f"{size * dtype.itemsize:,}; write it again by numpy.savez."
+            f"{size * dtype.itemsize:,}. Write it again by numpy.savez."
         )
     return tuple(shape)

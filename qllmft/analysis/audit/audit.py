@@ -186,7 +186,7 @@ def audit(
     inputs_incomplete = test_set is not None and (inputs is None) != (test_inputs is None)
     if len(rival_inputs) != len(train_x) or inputs_incomplete:
         raise UserError(
-            f"inputs have {len(rival_inputs)} rows and X {len(train_x)}; give inputs= of every row, and "
+            f"inputs have {len(rival_inputs)} rows and X {len(train_x)}. Give inputs= of every row, and "
             "test_inputs= beside "
             "test=."
         )
@@ -265,13 +265,13 @@ def _check_lengths(x: Floats, y: Any, test: Any) -> None:
 def _check_size(circuit: TrainedCircuit, rows: int) -> None:
     if circuit.n_qubits > MAX_QUBITS:
         raise UserError(
-            f"the circuit has {circuit.n_qubits} qubits, expected at most {MAX_QUBITS}; audit a narrower one of the "
+            f"the circuit has {circuit.n_qubits} qubits, expected at most {MAX_QUBITS}. Audit a narrower one of the "
             "same structure."
         )
     if rows << circuit.n_qubits > MAX_AMPLITUDES:
         raise UserError(
             f"{rows:,} rows on {circuit.n_qubits} qubits are {rows << circuit.n_qubits:,} amplitudes, expected at most "
-            f"{MAX_AMPLITUDES:,}; give {MAX_AMPLITUDES >> circuit.n_qubits:,} rows or fewer."
+            f"{MAX_AMPLITUDES:,}. Give {MAX_AMPLITUDES >> circuit.n_qubits:,} rows or fewer."
         )
 
 

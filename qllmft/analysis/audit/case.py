@@ -307,7 +307,7 @@ def split_rows(
         test_mask[random.permutation(label_rows)[: max(1, round(0.3 * len(label_rows)))]] = True
     if test_mask.all():
         raise UserError(
-            f"there are {len(y)} rows, too few to hold a test set back; give two of each label, or test="
+            f"there are {len(y)} rows, too few to hold a test set back. Give two of each label, or test="
         )
     train, test_rows = (
         LabelledRows(x[mask], inputs[mask], y[mask]) for mask in (~test_mask, test_mask)

@@ -166,7 +166,7 @@ def trained_circuit(
     if hasattr(circuit, "func") and hasattr(circuit, "device"):
         if observables is not None or data is not None:
             raise UserError(
-                "observables and data belong to a circuit of Qiskit; a QNode returns its own expectation values, and "
+                "observables and data belong to a circuit of Qiskit. A QNode returns its own expectation values, and "
                 "its first argument is a row. Leave them out."
             )
         from qllmft_backends.pennylane_device.capture import capture
@@ -192,7 +192,7 @@ def trained_circuit(
     if len(inputs) != len(sample):
         raise UserError(
             f"a row has {len(sample)} values, and the circuit reads {len(inputs)} "
-            f"({parameter_names_text(inputs)}); give data= the "
+            f"({parameter_names_text(inputs)}). Give data= the "
             "parameters that the columns of X fill, in this order."
         )
     weight_parameters = [parameter for parameter in circuit.parameters if parameter not in inputs]
@@ -201,7 +201,7 @@ def trained_circuit(
     if not weight_parameters:
         if weights is not None and len(np.atleast_1d(weights)):
             raise UserError(
-                "weights are given, and the circuit has no parameters but the data's; leave them out."
+                "weights are given, and the circuit has no parameters but the data's. Leave them out."
             )
         circuit, weight_parameters, values = _parametrise_rotations(circuit)
     else:
@@ -216,7 +216,7 @@ def _weight_values(parameters: Sequence[Parameter], weights: Any) -> Floats:
         raise UserError(
             f"the circuit has {len(parameters)} parameters besides the data ({parameter_names_text(parameters)}), "
             "and weights are "
-            "None; give weights= their trained values."
+            "None. Give weights= their trained values."
         )
     if isinstance(weights, Mapping):
         weights = weights_by_name(weights, parameters)
@@ -268,7 +268,7 @@ def _parse_observables(observables: Sequence[Any] | None, n_qubits: int) -> list
         ]
     except QiskitError as error:
         raise UserError(
-            f"observables hold another thing than Pauli strings ({first_line(error)}); give strings such as 'IIZ' or a "
+            f"observables hold another thing than Pauli strings ({first_line(error)}). Give strings such as 'IIZ' or a "
             "SparsePauliOp."
         ) from None
     wrong = [observable for observable in measured if observable.num_qubits != n_qubits]
@@ -330,5 +330,5 @@ def as_rows(values: ArrayLike, name: str) -> Floats:
         raise UserError(f"{name} is {rows.shape}, expected (N, D) with a row or more.")
     if not np.isfinite(rows).all():
         count = int((~np.isfinite(rows)).any(axis=1).sum())
-        raise UserError(f"{name} has {count} rows with a value that is not finite; leave them out.")
+        raise UserError(f"{name} has {count} rows with a value that is not finite. Leave them out.")
     return rows

@@ -85,7 +85,7 @@ def gap(case: Case) -> AuditFinding:
     """Check that the accuracy on training rows is not above that on test rows."""
     if case.split_here:
         return not_applicable(
-            "The test rows were drawn from the rows given; give test= rows that did not train the circuit."
+            "The test rows were drawn from the rows given. Give test= rows that did not train the circuit."
         )
     train_accuracy = case.train_accuracy
     test_accuracy = case.accuracy

@@ -36,7 +36,7 @@ def read_circuit(path: Path) -> QuantumCircuit:
     content = _read_content(path)
     if not content.strip():
         raise UserError(
-            f"{path} is empty, expected a circuit; write it again by qiskit.qasm3.dumps or qiskit.qpy.dump."
+            f"{path} is empty, expected a circuit. Write it again by qiskit.qasm3.dumps or qiskit.qpy.dump."
         )
     form = "QPY" if path.suffix == ".qpy" else "OpenQASM 3"
     try:
@@ -96,7 +96,7 @@ def _is_qasm2(text: str) -> bool:
 
 def _read_content(path: Path) -> bytes:
     if not path.is_file():
-        raise UserError(f"{path} is no file; give a circuit in OpenQASM 3 (.qasm) or QPY (.qpy).")
+        raise UserError(f"{path} is no file. Give a circuit in OpenQASM 3 (.qasm) or QPY (.qpy).")
     return read_bytes(path, MAX_QPY_BYTES if path.suffix == ".qpy" else MAX_TEXT_BYTES)
 
 
@@ -108,7 +108,7 @@ def read_rows(path: Path) -> dict[str, Any]:
     """
     if not path.is_file() or not zipfile.is_zipfile(path):
         raise UserError(
-            f"{path} is no NPZ file; write it by numpy.savez(file, X=..., y=...), and as needed "
+            f"{path} is no NPZ file. Write it by numpy.savez(file, X=..., y=...), and as needed "
             f"{', '.join(ARRAYS[2:])}."
         )
     try:
@@ -154,7 +154,7 @@ def _named_weights(path: Path, arrays: dict[str, Any]) -> dict[str, float]:
     values = np.ravel(arrays.get("weights", ()))
     if len(names) != len(values) or len(set(names)) != len(names):
         raise UserError(
-            f"{path} has {len(names)} weight_names, {len(set(names))} of them different, and {len(values)} weights; "
+            f"{path} has {len(names)} weight_names, {len(set(names))} of them different, and {len(values)} weights, "
             "expected a name of its own for each weight."
         )
     return dict(zip(names, values.tolist(), strict=True))

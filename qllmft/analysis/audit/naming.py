@@ -102,7 +102,7 @@ class ParameterIndex:
         matches = self._by_parts.get(name_parts(name), [])
         if len(matches) > 1:
             raise UserError(
-                f"the name {name} fits {parameter_names_text(matches)}; give the whole name."
+                f"the name {name} fits {parameter_names_text(matches)}. Give the whole name."
             )
         return matches[0] if matches else None
 
@@ -130,7 +130,7 @@ def find_parameters(names: Any, parameters: Sequence[Parameter], argument: str) 
         parameter = index.find(name)
         if parameter is None:
             raise UserError(
-                f"{argument} names {name}, which the circuit does not have; its parameters are "
+                f"{argument} names {name}, which the circuit does not have. Its parameters are "
                 f"{parameter_names_text(parameters)}."
             )
         if parameter.name in selected_parameters:
@@ -167,7 +167,7 @@ def data_parameters(parameters: Sequence[Parameter], data: Any) -> list[Paramete
             if not present:
                 problem = "none is of a vector x, inputs or data"
             raise UserError(
-                f"the circuit's parameters are {parameter_names_text(parameters)}, and {problem}; give data= the "
+                f"the circuit's parameters are {parameter_names_text(parameters)}, and {problem}. Give data= the "
                 "parameters that a "
                 "row fills."
             )
@@ -196,7 +196,7 @@ def weights_by_name(weights: Mapping[Any, Any], parameters: Sequence[Parameter])
     )
     if missing := [parameter.name for parameter in parameters if parameter.name not in values]:
         raise UserError(
-            f"weights have no value of {listed_names(missing)}; expected each of "
+            f"weights have no value of {listed_names(missing)}, expected each of "
             f"{parameter_names_text(parameters)} once."
         )
     return [values[parameter.name] for parameter in parameters]

@@ -204,7 +204,7 @@ def gradient(case: Case) -> AuditFinding:
     remedy = "No weight has an effect on an operator; measure other operators."
     if ratio >= NO_GRADIENT:
         remedy = (
-            f"On a machine it takes {case.shots / ratio**2:,.0f} shots for a ratio of 1; use fewer qubits or layers, "
+            f"On a machine it takes {case.shots / ratio**2:,.0f} shots for a ratio of 1. Use fewer qubits or layers, "
             "or operators on single qubits."
         )
     return AuditFinding.from_condition(ratio >= 1, figure, f"{sentence}.", f"{sentence}. {remedy}")

@@ -178,7 +178,7 @@ class TritonComplexEngine(TensorEngine):
     def _tape(self, angles: Array, amplitudes: Array | None) -> ComplexTape:
         if amplitudes is not None:
             raise BackendError(
-                "amplitudes are given to a circuit of complex gates; expected None. Load them with initialize, or use "
+                "amplitudes are given to a circuit of complex gates, expected None. Load them with initialize, or use "
                 "only gates of real circuits (ry, cx, x, z, h, cz, swap)."
             )
         self._count_samples(angles, None)

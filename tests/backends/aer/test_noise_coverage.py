@@ -77,7 +77,7 @@ def test_labelled_gates_keep_their_noise_in_the_backend():
     [
         ([RYGate(0.0, label="same"), CXGate(label="same")], "'same' on 1 qubits and would run with"),
         ([RYGate(0.0, label="cx")], "Aer takes no noise on 1-qubit gates 'cx'"),
-        ([CCXGate()], "a gate acts on 3 qubits; noise is defined for gates on one and two"),
+        ([CCXGate()], "a gate acts on 3 qubits. Noise is defined for gates on one and two"),
     ],
     ids=["one label for two widths", "the label is another gate's name", "three qubits"],
 )  # fmt: skip

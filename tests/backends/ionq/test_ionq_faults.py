@@ -106,7 +106,7 @@ def status(code, on="submit", **more):
         (Fault("value", "results"), JobFailedError, r"are a JSON NoneType, expected an object"),
         (Fault("value", "poll", value={"id": "another"}), RemoteError, "job 'another' instead"),
         (Fault("value", "poll", value={"status": "completed"}), RemoteError, "answered job 'None' instead"),
-        (Fault("value", "poll"), RemoteError, "answered null; expected a JSON object"),
+        (Fault("value", "poll"), RemoteError, "answered null, expected a JSON object"),
     ],
     ids=str,
 )  # fmt: skip
@@ -130,7 +130,7 @@ def test_a_lost_answer_is_not_sent_again_while_the_server_cannot_be_asked(
 ):
     box.faults.arm(Fault("drop_after", "submit"))
     box.faults.arm(Fault("drop_before", "list", times=-1))
-    match = "may have been accepted before; it is not sent again"
+    match = "may have been accepted before. It is not sent again"
     assert_fails(forte(retry_s=0.3), problem, RemoteTransientError, match)
     assert [job.state for job in ledger_jobs(folder)] == ["sent"]
     assert box.store.totals()["jobs"] == 1
@@ -302,7 +302,7 @@ def test_results_are_read_from_the_server_that_the_options_name(
         return told | named if told["results"] else told
 
     monkeypatch.setattr(shapes, "job_description", elsewhere)
-    match = r"as the address of its results; expected one below /v0\.4/"
+    match = r"as the address of its results, expected one below /v0\.4/"
     assert_fails(forte(), problem, JobFailedError, match)
 
 

@@ -101,7 +101,7 @@ def test_a_wrong_answer_stops_the_sending(box, careful, problem, folder, monkeyp
         assert_paid_once(box, 3, checks=1)
         # known to be wrong: neither used nor paid again
         for options in ({}, {"known_answer_shots": 0}):
-            match = r"results of 3 circuits .* are not used; no further job"
+            match = r"results of 3 circuits .* are not used. No further job"
             assert_fails(careful(**options), problem, JobFailedError, match)
         with pytest.raises(JobFailedError, match="wrong on the qubits"):
             careful().resample(problem.circuit, problem.values[:3], problem.observables, 10)
@@ -172,7 +172,7 @@ def test_ceilings_count_it(box, careful, problem):
 
 def test_shots_of_its_own_are_refused(careful):
     with pytest.raises(
-        ValueError, match=r"known_answer_shots is 50 with shots 1000; expected 0 .* or 1000"
+        ValueError, match=r"known_answer_shots is 50 with shots 1000, expected 0 .* or 1000"
     ):
         careful(known_answer_shots=50)
 

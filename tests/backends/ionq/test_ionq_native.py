@@ -55,7 +55,7 @@ def test_a_server_that_would_run_the_dry_run_has_it_canceled(box, forte, problem
     monkeypatch.setattr(shapes, "job_description", lambda *a: describe(*a) | {"dry_run": False})
     box.store._latency_s = 5.0
     with pytest.raises(
-        RemoteRequestError, match=r"took the dry run .* for a job to run; it was canceled"
+        RemoteRequestError, match=r"took the dry run .* for a job to run. It was canceled"
     ):
         forte(compiled_estimate=True).estimate(problem.circuit, problem.values)
     assert set(box.store.totals()["statuses"].values()) == {"canceled"}

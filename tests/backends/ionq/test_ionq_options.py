@@ -45,7 +45,7 @@ from qllmft_backends.remote.ionq.transport import retry_after_s
             "option one_qubit_rate = -1.0",
         ),
         ("ionq_simulator", {"noise": "forte-1", "shots": 10}, "option noise = 'forte-1': Input should be"),
-        ("ionq_simulator", {"noise": "forte1", "shots": None}, "the noise 'forte-1' without shots; expected shots"),
+        ("ionq_simulator", {"noise": "forte1", "shots": None}, "the noise 'forte-1' without shots, expected shots"),
         ("ionq_simulator", {"circuits_per_job": 5001}, "less than or equal to 5000"),
         ("ionq_simulator", {"url": "http://api.ionq.co/v0.4"}, "be sent unencrypted"),
         ("ionq_simulator", {"url": "https://api.ionq.co"}, "end in the API's version"),

@@ -202,7 +202,7 @@ NOT_COMMUTING |= {"coefficients": [1.0, 0.5], "time": 1.0}
             "forte-1",
             "15 qubits; .* up to 14",
         ),
-        ([], 0, "ideal", "0 qubits; expected 1 or more"),
+        ([], 0, "ideal", "0 qubits, expected 1 or more"),
         ([NOT_COMMUTING], 2, "ideal", "XI, ZI of a 'pauliexp' do not commute, .* a gate for each"),
         ([NOT_COMMUTING | {"terms": ["XA"]}], 2, "ideal", "'pauliexp' with .* does not have"),
         ([NOT_COMMUTING | {"terms": ["XI"]}], 2, "ideal", "'pauliexp' with .* does not have"),

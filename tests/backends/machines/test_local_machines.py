@@ -120,7 +120,7 @@ def test_faults_are_refused_before_anything_runs(options, match):
 
 
 def test_objects_that_are_no_machines():
-    with pytest.raises(BackendError, match=r"got builtins\.str; expected a BackendV2"):
+    with pytest.raises(BackendError, match=r"got builtins\.str, expected a BackendV2"):
         create("qiskit", backend="a name")
     with pytest.raises(UnknownBackendError, match="takes no object"):
         create("adjoint", backend=GenericBackendV2(4))

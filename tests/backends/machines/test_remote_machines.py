@@ -246,7 +246,7 @@ def test_the_jobs_of_a_named_machine_are_collected_and_cancelled_by_its_ledger(
     assert cancel_ledger(folder, IonQConnection()) == [
         "job-1: canceled",
         "job-2: not canceled: faraway did not answer the cancellation of a job: TypeError: 'float' object is not "
-        "callable. Nothing is lost: the job's id is in the ledger; run again later.",
+        "callable. Nothing is lost: the job's id is in the ledger. Run again later.",
     ]
     wait(folder, IonQConnection())
     assert [row.state for row in ledger_jobs(folder)] == ["failed", "collected"]

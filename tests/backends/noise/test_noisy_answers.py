@@ -120,10 +120,10 @@ def test_the_gradient_for_qiskit_sees_the_noise():
     [
         ({"noise": "explicit"}, BackendError, r"got the rates \(None, None\); it needs both"),
         ({"noise": "explicit", "two_qubit_rate": 0.1}, BackendError, "it needs both"),
-        ({"two_qubit_rate": 0.1}, BackendError, "would not be used with noise='none'; choose 'explicit'"),
+        ({"two_qubit_rate": 0.1}, BackendError, "would not be used with noise='none'. Choose 'explicit'"),
         (RATES | {"one_qubit_rate": 1.4}, BackendError, "one_qubit_rate is 1.4"),
         ({"readout_error": 0.6}, UnknownBackendError, "option readout_error = 0.6"),
-        ({"shots": 100, "shot_model": "exact"}, BackendError, "shot_model is 'exact' with shots=100; give both"),
+        ({"shots": 100, "shot_model": "exact"}, BackendError, "shot_model is 'exact' with shots=100. Give both"),
         ({"shot_model": "gaussian"}, BackendError, "shot_model is 'gaussian' with shots=None"),
         ({"noise": "aria"}, UnknownBackendError, "option noise = 'aria'.* Its options are: noise, .*dtype"),
         ({"shots": 1}, UnknownBackendError, "option shots = 1"),

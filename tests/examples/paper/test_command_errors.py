@@ -5,7 +5,7 @@ import re
 import pytest
 
 WRONG = [  # a command line, and parts of its message in order
-    (["figure", "13"], ["there is no figure '13' here; expected one of 5, 6, 7, 8a, 8b, 9, 10, 11, 12"]),
+    (["figure", "13"], ["there is no figure '13' here, expected one of 5, 6, 7, 8a, 8b, 9, 10, 11, 12"]),
     (["figure", "8a", "--out", "x.gif"], ["expected a name that ends in .svg, .pdf, .png"]),
     (["figure", "8a", "--runs", "/nowhere"], ["is neither a folder of runs nor a .json file"]),
     (["figure", "5", "--partial"], ["figure 5 is computed without runs"]),
@@ -15,7 +15,7 @@ WRONG = [  # a command line, and parts of its message in order
     (["page", "--runs", "/nowhere"], ["is neither a folder of runs"]),
     (["page", "--records", "x.txt"], ["expected a file name that ends in .json"]),
     (["page", "--out", "/proc/x.md"], ["/proc/x.md"]),
-    (["figure", "5", "--study", "TMP"], ["--study is for figure 11; omit it for figure 5"]),
+    (["figure", "5", "--study", "TMP"], ["--study is for figure 11. Omit it for figure 5"]),
     (["figure", "11", "--study", "TMP"], ["there is no finished study in"]),
     (["figure", "11", "--study", "TMP", "--partial"], ["figure 11 is computed from"]),
     (["maps", "TMP"], ["no study of a map in which a quantum head has a baseline"]),

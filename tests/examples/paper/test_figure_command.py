@@ -38,7 +38,7 @@ def test_a_figure_that_needs_no_runs(tmp_path, paper, ending):
     ("setting", "message"),
     [
         ("train.epoch=1", "there is no such setting"),
-        ("train.epochs=1", "no run has it; the runs have 800"),
+        ("train.epochs=1", "no run has it. The runs have 800"),
     ],
 )
 def test_a_choice_that_leaves_nothing(made_run, tmp_path, paper, setting, message):

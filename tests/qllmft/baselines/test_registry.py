@@ -88,7 +88,7 @@ def test_an_unknown_name_is_refused_with_the_list_of_the_known_ones():
         "logistic_regression, logistic_regression_c1, logistic_regression_same_vectors, svc, svc_full, svc_quadratic, "
         "mlp, low_rank, pca, random_projection, quantised, ridge, svr, linear, logistic_regression_ovr, svc_ovr, tfidf"
     )
-    message = rf"baselines.names has 'knn'; expected some of {names}, or none: \[\]."
+    message = rf"baselines.names has 'knn', expected some of {names}, or none: \[\]."
     for refused in (
         lambda: check_baselines(["svc", "knn"]),
         lambda: make_baselines(config_of("knn"), 20, 6, 2),

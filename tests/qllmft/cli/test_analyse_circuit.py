@@ -58,13 +58,13 @@ def test_json_has_all_findings(files, cli):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "there is no run; give its folder, or --circuit FILE --data FILE.npz."),
+        ([], "there is no run. Give its folder, or --circuit FILE --data FILE.npz."),
         (["--circuit", "a.qasm"], "an audit needs --circuit FILE and --data FILE.npz, and no run"),
         (
             ["--circuit", "a.qasm", "--data", "b.npz", "--figures", "f"],
-            "--figures and --no-twin are about a run, and an audit has none; omit them.",
+            "--figures and --no-twin are about a run, and an audit has none. Omit them.",
         ),
-        (["--circuit", "a.qasm", "--data", "b.npz"], "b.npz is no NPZ file; write it by"),
+        (["--circuit", "a.qasm", "--data", "b.npz"], "b.npz is no NPZ file. Write it by"),
     ],
 )
 def test_what_an_audit_needs_is_said(arguments, message, cli):

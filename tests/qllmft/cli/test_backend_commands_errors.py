@@ -1,4 +1,4 @@
-"""Wrong input about backends: exit code 2, one line with what was got and the remedy; nothing is sent."""
+"""Wrong input about backends: exit code 2, one line with what was got and the remedy. Nothing is sent."""
 
 import re
 
@@ -28,9 +28,9 @@ WRONG = [
     # names
     (
         [*PREDICT, "--backend", "ionq_fort"],
-        ["there is no backend 'ionq_fort'; expected one of adjoint, aer_", "ionq_forte", "Did you mean 'ionq_forte'?"],
+        ["there is no backend 'ionq_fort', expected one of adjoint, aer_", "ionq_forte", "Did you mean 'ionq_forte'?"],
     ),
-    (["evaluate", "RUN", "--backend", "gpu"], ["there is no backend 'gpu'; expected one of adjoint, aer_"]),
+    (["evaluate", "RUN", "--backend", "gpu"], ["there is no backend 'gpu', expected one of adjoint, aer_"]),
     # options that a backend does not have
     ([*PREDICT, "--backend", "adjoint", "--yes"], ["option yes = True", "Its options are: "]),
     (
@@ -61,7 +61,7 @@ WRONG = [
     ),
     ([*FORTE, "--backend-option", "request_timeout_s=1e308"], ["option request_timeout_s = 1e+308", "equal to 3600"]),
     ([*FORTE, "--backend-option", "deadline_s=1e308"], ["option deadline_s = 1e+308", "equal to 31536000"]),
-    ([*FORTE, "--aggregation", "voting"], ["aggregation 'voting' without variants; expected error_mitigation='deb"]),
+    ([*FORTE, "--aggregation", "voting"], ["aggregation 'voting' without variants, expected error_mitigation='deb"]),
     ([*FORTE, "--aggregation", "average,median"], ["option aggregation = 'median'", "'dnl' or 'majority'"]),
     ([*PREDICT, "--backend", "ionq_simulator", "--session-max-minutes", "5"], ["option session_max_minutes = 5"]),
     ([*PREDICT, "--backend", "adjoint", "--symmetry-verification"], ["option symmetry_verification = True", "Its opt"]),
@@ -145,7 +145,7 @@ def test_a_classical_head_has_no_circuit(job, cli, run, tmp_path):
     ):
         for backend in ("adjoint", "aer_statevector", "ionq_forte"):
             _, message = job(*command, "--backend", backend, code=2)
-            said = "head is classical; there is no circuit to run on a backend. Omit --backend."
+            said = "head is classical. There is no circuit to run on a backend. Omit --backend."
             assert said in message
     assert job.totals["requests"] == {}
 

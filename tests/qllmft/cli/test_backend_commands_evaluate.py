@@ -195,7 +195,7 @@ def test_mitigation_is_named_beside_the_agreement(run, cli):
 
 def test_a_budget_is_printed_and_nothing_is_sent(job, cli):
     told, _ = job.evaluate("--budget --limit 8")
-    assert "ionq_forte: predicted for 8 texts, 1,000 shots of a circuit; nothing was sent." in told
+    assert "ionq_forte: predicted for 8 texts, 1,000 shots of a circuit. Nothing was sent." in told
     assert "two-qubit errors halved" in told
     assert "readout errors halved" not in told, "the noise model of IonQ's simulator has none"
     assert not job.box.store.jobs

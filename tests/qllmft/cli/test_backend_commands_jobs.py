@@ -290,7 +290,7 @@ def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path, options, named):
     assert len(Store(state_file=state_file).jobs) == 5, "a job, its three circuits, a job of one"
 
 
-PASSWORD = "url holds a user or a password; expected none"
+PASSWORD = "url holds a user or a password, expected none"
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ PASSWORD = "url holds a user or a password; expected none"
         ("https://ann:S3c/r@tPW@host/v0.4", PASSWORD),
         ("https://ann:S3cr@tPW@host/v0.4", PASSWORD),
         ("https://S3cr@host", PASSWORD),
-        ("http://host/v0.4", "url is 'http://host/v0.4'; expected https://..."),
+        ("http://host/v0.4", "url is 'http://host/v0.4', expected https://..."),
     ],
 )
 def test_an_address_with_a_password_or_in_the_clear_is_refused_and_no_password_repeated(

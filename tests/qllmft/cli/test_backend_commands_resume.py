@@ -102,7 +102,7 @@ def test_resuming_twice_and_with_more_texts(job):
     job.hold(times=1)
     _, messages = job.predict("--yes --limit 4 --backend-option deadline_s=0.1", code=2)
     assert "after 0.1 s 1 job(s) have not ended: " in messages
-    assert "wait for them with `qllmft jobs wait`; nothing is paid twice" in messages
+    assert "wait for them with `qllmft jobs wait`. Nothing is paid twice" in messages
     (stuck,) = (j for j in job.box.store.jobs.values() if j.outcome and not j.parent)
     _, messages = job.predict("--resume --limit 4 --backend-option deadline_s=0.1", code=2)
     assert f"{stuck.id} (started)" in messages

@@ -184,7 +184,7 @@ def test_a_gpu_that_is_not_there(train, tmp_path, no_work, monkeypatch):
         ("--backend ionq_forte", ["would send paid circuits at every step, and was not asked for", "Nothing was",
          "Train on adjoint or aer_statevector and predict on ionq_forte; or set allow_paid_training and circuit_bu"]),
         ("--backend ionq_forte --backend-option allow_paid_training=true",
-         ["training on hardware without circuit_budget; expected a ceiling on the circuits it may send"]),
+         ["training on hardware without circuit_budget, expected a ceiling on the circuits it may send"]),
         ("--backend ionq_forte --backend-option circuit_budget=99", ["was not asked for"]),
         ("--backend ionq_simulator --backend-option allow_paid_training=true", ["Its options are"]),
     ],

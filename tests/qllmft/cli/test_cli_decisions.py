@@ -123,8 +123,8 @@ def test_evaluation_of_sure_answers_is_that_of_a_loop(run, cli):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--threshold 1", "the threshold is 1; expected a probability above 0 and below 1."),
-        ("--margin nan", "the margin is nan; expected a difference of probabilities, from 0 to"),
+        ("--threshold 1", "the threshold is 1, expected a probability above 0 and below 1."),
+        ("--margin nan", "the margin is nan, expected a difference of probabilities, from 0 to"),
     ],
 )
 @pytest.mark.parametrize(("command", "texts"), [("predict", ["a text"]), ("evaluate", [])])

@@ -32,7 +32,7 @@ WRONG = [
     ([*TRAIN, "--set", "train.epoch=1"], ["train.epoch (got 1)", "no such setting", "expected one of epochs"]),
     ([*TRAIN, "--set", "seed.x=1"], ["seed", "valid integer"]),
     ([*MULTI, "--set", "model.n_qubits=3"], ["2 encoders cannot share 3 latent values"]),
-    ([*MULTI, "--set", "model.n_qubits=40"], ["n_qubits is 40, encoder_qubits 14; expected at most 30"]),
+    ([*MULTI, "--set", "model.n_qubits=40"], ["n_qubits is 40, encoder_qubits 14, expected at most 30"]),
     ([*TRAIN, "--config", "TMP/none.toml"], ["none.toml cannot be read", "No such file"]),
     ([*TRAIN, "--config", "DATA"], ["is not TOML", "line 1"]),
     ([*TRAIN, "--config", "RUN/config.toml", "--set", "seed.x=1"], ["setting 'seed.x'", "'seed' is a value, not a"]),
@@ -50,11 +50,11 @@ WRONG = [
     (["predict", "RUN", "a text", "--file", "DATA"], ["give texts as arguments, or --file", "one of the two"]),
     (["predict", "RUN", " "], ["a text is empty"]),
     (["predict", "RUN", "a text", "--text-column", "x"], ["--text-column, --delimiter and --columns describe"]),
-    (["info", "--from", "Table I"], ["no preset comes from 'Table I'; expected one of Figure 11, Figure 8a,"]),
+    (["info", "--from", "Table I"], ["no preset comes from 'Table I', expected one of Figure 11, Figure 8a,"]),
     (["predict", "RUN", "--file", "TMP/none.txt"], ["the file", "none.txt cannot be read", "No such file"]),
     (["predict", "RUN", "--file", "TMP"], ["cannot be read", "Is a directory"]),
     (["predict", "a long text where the run should be " * 9, "more"], ["File name too long"]),
-    (["evaluate", "RUN", "--data", "DATA", "--split", "dev"], ["no split 'dev'; it has all", "Choose with --split"]),
+    (["evaluate", "RUN", "--data", "DATA", "--split", "dev"], ["no split 'dev'. It has all", "Choose with --split"]),
     (["evaluate", "RUN", "--split", "test"], ["--split", "describe --data, which is not given", "omit them"]),
     (["evaluate", "RUN", "--data", "reviews", "--text-column", "x"], ["no column 'x'", "are 'label', 'text'"]),
     (["info", "single"], ["no preset 'single'", "multi-10q"]),
@@ -69,7 +69,7 @@ WRONG = [
     (["energy", "--calibration", "x.json"], ["gives real gate times", "expected --model measured"]),
     (["energy", "--model", "measured", "--calibration", "TMP/none.json"], ["cannot be read: No such file"]),
     (["energy", "--here", "--figure", "x.svg"], ["--here measures the head with its own number", "--figure"]),
-    (["energy", "--here", "--qubits", "4"], ["--here measures the head with its own number of qubits; omit --qubits"]),
+    (["energy", "--here", "--qubits", "4"], ["--here measures the head with its own number of qubits. Omit --qubits"]),
     (["energy", "--preset", "sines", "--config", "x"], ["--config holds every setting, and --preset too. Omit one"]),
     # studies and searches
     (["study"], ["got no study; `qllmft study --list` lists them"]),
@@ -85,8 +85,8 @@ WRONG = [
     (["sweep"], ["got no sweep; `qllmft sweep --list` lists them"]),
     (["sweep", "table06"], ["there is no campaign 'table06'. Did you mean 'table-06'?"]),
     (["sweep", "table-06", "--trials", "3"], ["the sampler grid has a fixed number of points"]),
-    (["sweep", "table2"], ["table2 is a study and no search space; use `qllmft study table2`"]),
-    (["study", "table-06"], ["table-06 is a search space and no study; use `qllmft sweep table-06`"]),
+    (["sweep", "table2"], ["table2 is a study and no search space. Use `qllmft study table2`"]),
+    (["study", "table-06"], ["table-06 is a search space and no study. Use `qllmft sweep table-06`"]),
     (["sweep", "table-08", "--sampler", "tpe"], ["table-08 is a grid of seconds"]),
     (["sweep", "table-06", "--set", "model.n_qubit=3"], ["there is no such setting"]),
 ]  # fmt: skip
@@ -187,7 +187,7 @@ def test_a_wrong_number_of_threads(run, cli, tmp_path, monkeypatch, command, thr
     _, message = cli(*[places.get(argument, argument) for argument in command], code=2)
     shown = threads if len(threads) < 20 else f"{threads[:10]}..."
     expected = (
-        f"QLLMFT_THREADS is '{shown}', expected a positive whole number; unset it to use all cores."
+        f"QLLMFT_THREADS is '{shown}', expected a positive whole number. Unset it to use all cores."
     )
     assert message.splitlines()[-1] == f"error: {expected}"
 

@@ -72,7 +72,7 @@ def test_labels_in_another_writing_are_those_of_the_model(run, cli, tmp_path):
     assert cli.json("evaluate", run.path, "--data", other)["confusion"] == expected
     other.write_text(f"{other.read_text()}ugly film,ugly\nuglier film,ugly\n")
     said = cli.refused("evaluate", run.path, "--data", other)
-    assert "the model has no label 'ugly' (2 texts); its labels are 'negative', 'positive'." in said
+    assert "the model has no label 'ugly' (2 texts). Its labels are 'negative', 'positive'." in said
 
 
 @pytest.mark.parametrize("given", ["", "--text-column review --label-column stars"])

@@ -143,7 +143,7 @@ def test_what_is_about_one_label_is_refused(
 def test_labels_that_the_model_does_not_have_are_refused(run, cli, tmp_path):
     (tmp_path / "other.jsonl").write_text('{"text": "a film", "label": ["film", "sad"]}\n' * 2)
     message = (
-        "the model has no label 'sad' (2 texts); its labels are 'film', 'good', 'not'. Evaluate"
+        "the model has no label 'sad' (2 texts). Its labels are 'film', 'good', 'not'. Evaluate"
     )
     assert message in cli.refused("evaluate", run, "--data", tmp_path / "other.jsonl")
 
@@ -154,7 +154,7 @@ def test_labels_that_the_model_does_not_have_are_refused(run, cli, tmp_path):
         ("--label-separator ,", "'good' is the only label, expected two or more"),
         ("", "the labels are 'good', expected a list. Name the character"),
         ('--set \'data.label_column=["label", "text2"]\'', "there is no column 'text2'"),
-        ("--set 'baselines.names=[\"svc\"]'", "'svc', which is not for multilabel; expected some of"),
+        ("--set 'baselines.names=[\"svc\"]'", "'svc', which is not for multilabel, expected some of"),
     ],
 )  # fmt: skip
 def test_texts_that_do_not_fit_are_refused(cli, tiny_body, tmp_path, options, message):

@@ -61,11 +61,11 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
     assert len(cli("predict", run, "--file", table)[0].splitlines()) == 64
     assert '(["a text' not in cli("push", run, "me/mine", "--dry-run")[0]
     for arguments, message in (
-        (["one text"], "the model compares two texts, and there are 1; give them in pairs"),
+        (["one text"], "the model compares two texts, and there are 1. Give them in pairs"),
         (["--file", "texts.txt"], "has one text per line, and the model compares two"),
     ):
         assert message in cli.refused("predict", run, *arguments)
-    said = "the model compares two texts, and got 'a text'; expected pairs"
+    said = "the model compares two texts, and got 'a text', expected pairs"
     with pytest.raises(UserError, match=said):
         predictor.predict(["a text"])
 
@@ -109,8 +109,8 @@ def test_pairs_with_one_text_and_copies_of_pairs():
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
-        ({"data": {"pair_features": "product"}}, "texts are single; give text_column"),
-        ({"data": {"pair_column": "text"}}, "texts and labels are text, text, label; expected different"),
+        ({"data": {"pair_features": "product"}}, "texts are single. Give text_column"),
+        ({"data": {"pair_column": "text"}}, "texts and labels are text, text, label, expected different"),
         ({"data": {"pair_column": "b"}, "body": {"trainable": True}}, "a body that learns reads single ones"),
     ],
 )  # fmt: skip

@@ -112,20 +112,20 @@ def test_without_the_package_its_model_says_what_is_missing(cli, star, monkeypat
     for entry in ("METADATA", "entry_points.txt"):
         (star.parent / "site" / "qllmft_example-1.0.dist-info" / entry).unlink()
     _, messages = cli("predict", star, "a film", code=2)
-    said = "was trained with the ansatz 'star' (qllmft-example 1.0), which is not installed; there are paper, "
+    said = "was trained with the ansatz 'star' (qllmft-example 1.0), which is not installed. There are paper, "
     assert said in messages
 
 
 def test_an_unknown_ansatz_is_refused_before_any_work(cli, run, no_work, tmp_path):
     _, messages = cli(*run.arguments(tmp_path / "run"), "--set model.ansatz=stars", code=2)
-    assert "there is no ansatz 'stars'; expected one of paper, brickwork, " in messages
+    assert "there is no ansatz 'stars', expected one of paper, brickwork, " in messages
     assert not (tmp_path / "run" / "config.toml").exists()
 
 
 def test_an_unknown_tracker_is_refused_before_any_work(cli, run, no_work, tmp_path):
     for command in (run.arguments(tmp_path / "run"), ("study", "table2"), ("sweep", "table-06")):
         _, messages = cli(*command, "--track tensorboard,spreadsheets", code=2)
-        said = "there is no tracker 'spreadsheets'; expected one of tensorboard, mlflow, wandb"
+        said = "there is no tracker 'spreadsheets', expected one of tensorboard, mlflow, wandb"
         assert said in messages
     _, messages = cli("sweep", "table-06", "--plan-only --track mlflow", code=2)
     assert "--plan-only does none" in messages

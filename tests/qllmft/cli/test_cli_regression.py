@@ -96,7 +96,7 @@ def test_several_targets(cli, ratings, tiny_body, tmp_path):
     ("options", "message"),
     [
         ("--label-column text --text-column stars", "the target 'text' is "),
-        ("--set 'baselines.names=[\"svc\"]'", "'svc', which is not for regression; expected some of"),
+        ("--set 'baselines.names=[\"svc\"]'", "'svc', which is not for regression, expected some of"),
         ("--task guess", "data.task (got 'guess')"),
     ],
 )  # fmt: skip

@@ -58,7 +58,7 @@ def test_best_is_the_row_with_the_highest_validation_score(run, cli):
 
 def test_a_row_that_is_not_there_is_named_with_those_that_are(run, cli, names, tmp_path):
     _, message = cli("predict", run.path, "--model oracle", TEXTS[0], code=2)
-    assert "'oracle' is no row of its table; expected best or one of" in message
+    assert "'oracle' is no row of its table, expected best or one of" in message
     assert all(name in message for name in names)
     copy = shutil.copytree(run.path, tmp_path / "copy")
     shutil.rmtree(copy / "models")

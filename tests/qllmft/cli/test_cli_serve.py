@@ -129,8 +129,8 @@ def test_known_texts_and_rounds_are_those_of_the_options(calibrated, run, visite
     visited(pytest.fail)
     noisy = "--port 0 --backend adjoint --shots 100 --backend-option readout_error=0.01"
     for option, message in {
-        "--known-texts 7": "--known-texts is 7; expected 19",
-        "--known-texts 20": "has 6 calibration texts; expected 19 or more",
+        "--known-texts 7": "--known-texts is 7, expected 19",
+        "--known-texts 20": "has 6 calibration texts, expected 19 or more",
         "--rounds 2 --mitigation readout": "--rounds and --mitigation are given",
     }.items():
         _, messages = job("serve", run.path, noisy, option, code=2)

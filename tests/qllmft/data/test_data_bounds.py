@@ -54,7 +54,7 @@ def test_parquet_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):
     )
     many = repeated(tmp_path / "y.parquet", "a" * 1_000, 4)
     monkeypatch.setattr("qllmft.data.cells.MAX_BYTES", 1_000)
-    refused(many, r"unpacks to 4 rows and 3,\d+ bytes; expected at most")
+    refused(many, r"unpacks to 4 rows and 3,\d+ bytes, expected at most")
     monkeypatch.setattr("qllmft.data.cells.MAX_BYTES", 10_000)
     monkeypatch.setattr("qllmft.data.cells.MAX_ROWS", 3)
     refused(many, "unpacks to 4 rows", predict=False)

@@ -17,15 +17,15 @@ TRAIN = {"train.tsv": f"{HEAD}a\t0\nb\t1\n"}
 WRONG = [
     ("mine.md", "a", "mine.md has the suffix '.md' ... expected one of .tsv"),
     ("mine", "a", "has no suffix, expected one of .tsv, .csv, .jsonl, .parquet"),
-    ("mine.csv", "", "mine.csv is empty; expected a first line that names the columns"),
+    ("mine.csv", "", "mine.csv is empty, expected a first line that names the columns"),
     ("mine.tsv", HEAD, "split 'all' ... no row ... Fill it in, or leave it out"),
     ("mine.parquet", "hello", "cannot be read as parquet ... Parquet"),
     (
         "mine.tsv",
         "review\tlabel\na\t1\nb\t0\n",
-        "mine.tsv: there is no column 'text'; its columns are 'review', 'label' ... --text-column ... data__text",
+        "mine.tsv: there is no column 'text'. Its columns are 'review', 'label' ... --text-column ... data__text",
     ),
-    ("mine.csv", "text,stars\na,1\n", "no column 'label'; its columns are 'text', 'stars'"),
+    ("mine.csv", "text,stars\na,1\n", "no column 'label'. Its columns are 'text', 'stars'"),
     ("mine.tsv", f"{HEAD}a\t1\tb\nc\t0\td\n", "line 2: it has 3 fields, expected 2 ... 1 more line: 3. Quote"),
     ("mine.csv", "text,label\nyes, good,1\nno, bad,0\n", "line 2: it has 3 fields ... Quote the texts that hold"),
     (

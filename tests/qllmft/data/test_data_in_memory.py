@@ -76,19 +76,19 @@ def test_rows_are_counted_from_1_and_settings_apply():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (7, "given as int; expected a path, a DataFrame of pandas or polars, a Dataset or DatasetDict, a dict of"),
-        ({"text": TEXTS, "label": LABELS[:2]}, "the dict holds 'text': 3, 'label': 2; expected columns of one length"),
-        ({"train": (TEXTS, LABELS)}, "the dict holds 'train': tuple; expected columns of one length by name, or tab"),
-        (("a text", "a label"), "given as tuple; expected"),
-        ({}, "given as dict; expected"),
+        (7, "given as int, expected a path, a DataFrame of pandas or polars, a Dataset or DatasetDict, a dict of"),
+        ({"text": TEXTS, "label": LABELS[:2]}, "the dict holds 'text': 3, 'label': 2, expected columns of one length"),
+        ({"train": (TEXTS, LABELS)}, "the dict holds 'train': tuple, expected columns of one length by name, or tab"),
+        (("a text", "a label"), "given as tuple, expected"),
+        ({}, "given as dict, expected"),
         (
             {"train": TEXTS},
-            "in memory: dict of 3 rows, split 'all': there is no column 'text'; its columns are 'train'",
+            "in memory: dict of 3 rows, split 'all': there is no column 'text'. Its columns are 'train'",
         ),
         ((TEXTS, LABELS[:2]), "there are 3 texts and 2 labels"),
         ((TEXTS, [["yes"], ["no"], ["yes"]]), r"row 1: the label is \['yes'\], several values"),
-        ((["a\ud83d", *TEXTS[1:]], LABELS), r"row 1: 'a\\ud83d' holds half of a surrogate pair; expected text"),
-        ((TEXTS, [*LABELS[:2], "\ud83d"]), r"row 3: '\\ud83d' holds half of a surrogate pair; expected text"),
+        ((["a\ud83d", *TEXTS[1:]], LABELS), r"row 1: 'a\\ud83d' holds half of a surrogate pair, expected text"),
+        ((TEXTS, [*LABELS[:2], "\ud83d"]), r"row 3: '\\ud83d' holds half of a surrogate pair, expected text"),
         (pd.DataFrame({"text": TEXTS}), "in memory: DataFrame of 3 rows, split 'all': there is no column 'label'"),
     ],
 )  # fmt: skip

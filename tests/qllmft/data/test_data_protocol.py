@@ -121,7 +121,7 @@ def test_a_number_a_label_is_drawn_from_the_given_training_set_only(validation):
         (
             {"all": table("a", 30, 1, 20)},
             {"n_per_label": 12},
-            "made: there is no second text of the label 'so-so'; a label needs one to train on and one to validate on. "
+            "made: there is no second text of the label 'so-so'. A label needs one to train on and one to validate on. "
             "Add texts of it, or leave its rows out",
         ),
         (
@@ -133,24 +133,24 @@ def test_a_number_a_label_is_drawn_from_the_given_training_set_only(validation):
         (
             {"all": table("a", 20, 20, 20)},
             {"n_per_label": 4},
-            "12 texts cut at 0.85 give 10 for training and 2 for validation; each needs at least one of the 3 labels. "
+            "12 texts cut at 0.85 give 10 for training and 2 for validation. Each needs at least one of the 3 labels. "
             "Take more texts with --per-label, or cut them in halves: --set data.train_fraction=0.5",
         ),
         (
             {"all": table("a", 20, 20, 20)},
             {"n_per_label": 4, "train_fraction": 0.1},
-            "12 texts cut at 0.1 give 1 for training and 11 for validation; each needs at least one of the 3 labels",
+            "12 texts cut at 0.1 give 1 for training and 11 for validation. Each needs at least one of the 3 labels",
         ),
         (
             {"train": table("a", 20, 20), "validation": table("b", 5, 5)},
             {"protocol": "given"},
-            "made has the splits train, validation; the protocol 'given' needs train and test. Add the missing file, "
+            "made has the splits train, validation. The protocol 'given' needs train and test. Add the missing file, "
             "or use --protocol split",
         ),
         (
             {"all": table("a", 20, 20)},
             {"protocol": "given"},
-            "made has the splits all; the protocol 'given' needs train and test",
+            "made has the splits all. The protocol 'given' needs train and test",
         ),
         (
             {"train": table("a", 20, 0, 5), "test": table("b", 5, 5, 5)},
@@ -216,6 +216,6 @@ def test_an_error_lists_a_few_of_many_labels():
     data = Corpus(
         "made", names, {"all": Table([f"text {i}" for i in range(1000)], np.arange(1000))}
     )
-    with pytest.raises(UserError, match=r"'name 4', and 995 more; a label needs") as caught:
+    with pytest.raises(UserError, match=r"'name 4', and 995 more. A label needs") as caught:
         split_corpus(data, DataConfig(n_per_label=3), 0)
     assert "name 5" not in str(caught.value)

@@ -72,7 +72,7 @@ def test_utf_16_is_read_and_said(tmp_path, encoding, suffix):
 def test_several_labels_a_text_are_refused(tmp_path, suffix):
     source = str(write_table(tmp_path / f"mine{suffix}", labelled(("a", ["x"]), ("b", ["x", "y"]))))
     with pytest.raises(
-        UserError, match=r"row 1: the label is .*'x'.*, several values; expected one label per text"
+        UserError, match=r"row 1: the label is .*'x'.*, several values, expected one label per text"
     ):
         read_corpus(DataConfig(source=source))
 

@@ -38,11 +38,11 @@ def test_a_quoted_text_of_two_lines_is_one(tmp_path):
     [
         ("x.txt", b"fine\ncaf\xe9\n", "x.txt, line 2: byte 0xe9 is not UTF-8. Convert the file first."),
         ("x.csv", b"text,label\nfine,1\n\xec\xe8\xf0,0\n", "x.csv, line 3: byte 0xec is not UTF-8"),
-        ("x.csv", b"review,label\na,1\n", "there is no column 'text'; its columns are 'review', 'label'. Choose with"),
+        ("x.csv", b"review,label\na,1\n", "there is no column 'text'. Its columns are 'review', 'label'. Choose with"),
         ("x.tsv", b"label\ttext\n1\tfine\n1\n", r"x.tsv, line 3: it has 1 field, expected 2 \(label, text\)"),
         ("x.csv", b'text\nfine\n"' + b"x" * 200_000, "x.csv, line 3: it has a stray quote in 'text'"),
         ("x.jsonl", b'{"text": "fine"}\n[1]\n', "x.jsonl, line 2: list, expected an object with a field per column"),
-        ("x.jsonl", b'{"text": "fine"}\n{"label": 1}\n', "x.jsonl, line 2: there is no column 'text'; its columns are"),
+        ("x.jsonl", b'{"text": "fine"}\n{"label": 1}\n', "x.jsonl, line 2: there is no column 'text'. Its columns are"),
         ("x.jsonl", b'{"text": "fine"}\n{"text": 3}\n', "x.jsonl, line 2: the text is 3, expected a string"),
         ("x.csv", b"label,text\n1,fine\n\n0, \n", "x.csv, line 4: 'text' is empty. Fill it in, or leave the row out."),
         ("x.tsv", b"label\ttext\n1\tfine\n0\t\n", "x.tsv, line 3: 'text' is empty"),

@@ -187,7 +187,7 @@ def test_more_labels_than_a_quarter_of_the_rows_are_a_question(tmp_path):
 
 def test_one_label_is_refused_where_texts_are_split(tmp_path):
     corpus = read(table(tmp_path / "mine.csv", ["spam"] * 4))
-    said = "every text has the label 'spam'; a classifier needs two labels or more"
+    said = "every text has the label 'spam'. A classifier needs two labels or more"
     with pytest.raises(UserError, match=said):
         split_corpus(corpus, DataConfig(source="mine", protocol="split"), 0)
 

@@ -276,7 +276,7 @@ def test_a_list_of_texts_beside_a_table_is_no_split(tmp_path):
 def test_a_column_that_no_record_has_is_named(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text('{"text": "a", "stars": 1}\n{"text": "b", "stars": 2}\n')
-    assert "there is no column 'label'; its columns are 'text', 'stars'" in refusal(path)
+    assert "there is no column 'label'. Its columns are 'text', 'stars'" in refusal(path)
 
 
 def test_parquet_under_another_name_is_read(tmp_path):

@@ -95,7 +95,7 @@ def test_nested_fields_have_paths(tmp_path):
     assert texts_of(path, text_column="data.text", label_column="meta.label") == TEXTS
     assert list(read_texts(path, "data.text")) == TEXTS
     said = refusal(path)
-    assert "there is no column 'text'; its columns are 'id', 'data.text', 'meta.label'." in said
+    assert "there is no column 'text'. Its columns are 'id', 'data.text', 'meta.label'." in said
     assert "Did you mean 'data.text'?" in said
 
 
@@ -174,7 +174,7 @@ def test_a_line_of_names_goes_before_the_names_that_are_given(tmp_path, mark):
             "'v1' is no label",
         ),
         (ROWS, "label,text,id", "the lines have not 3 fields, as many as the names of --columns"),
-        (ROWS, "v1,v2", "--columns: there is no column 'text'; its columns are 'v1', 'v2'"),
+        (ROWS, "v1,v2", "--columns: there is no column 'text'. Its columns are 'v1', 'v2'"),
         ([f"a;{row}" for row in ROWS], "text,label", "commas and semicolons both divide the lines"),
         ([*ROWS, "text,label"], "text,label", "line 7: it names the columns again"),
         (
@@ -310,7 +310,7 @@ def test_blanks_and_capitals_around_names_do_not_matter(tmp_path, names):
 def test_a_name_that_is_near_is_offered(tmp_path):
     said = refusal(write_lines(tmp_path / "table.csv", "texts,lable", *ROWS))
     assert (
-        "there is no column 'text'; its columns are 'texts', 'lable'. Did you mean 'texts'?" in said
+        "there is no column 'text'. Its columns are 'texts', 'lable'. Did you mean 'texts'?" in said
     )
 
 

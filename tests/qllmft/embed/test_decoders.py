@@ -127,7 +127,7 @@ def test_embeddings_of_many_texts_take_constant_memory(tiny_body, tmp_path):
     [
         (
             {"pooling": "cls"},
-            "the first token of a text in the body .* reads no other token; set body.pooling to",
+            "the first token of a text in the body .* reads no other token. Set body.pooling to",
         ),
         (
             {"prompt_name": "query"},
@@ -141,13 +141,13 @@ def test_settings_that_do_not_fit_a_decoder_are_refused(folders, settings, messa
 
 
 def test_a_pooling_for_a_body_that_has_one_is_refused(tiny_bert):
-    with pytest.raises(UserError, match=r"has a pooling of its own; leave body\.pooling out"):
+    with pytest.raises(UserError, match=r"has a pooling of its own. Leave body\.pooling out"):
         Body(body_of(tiny_bert, pooling="mean"))
 
 
 def test_batches_by_tokens_need_tokens(tiny_body):
     with pytest.raises(
-        UserError, match=r"batch_tokens is set, and the body .* reads no tokens; leave it out"
+        UserError, match=r"batch_tokens is set, and the body .* reads no tokens. Leave it out"
     ):
         Body(body_of(tiny_body, batch_tokens=5)).encode(TEXTS)
 
@@ -155,7 +155,7 @@ def test_batches_by_tokens_need_tokens(tiny_body):
 def test_a_tokenizer_without_any_special_token_is_refused(tmp_path):
     folder = decoder(tmp_path, "llama", special=False)
     with pytest.raises(
-        UserError, match=r"has no pad token, and no eos, bos or unk token in its place; name one as"
+        UserError, match=r"has no pad token, and no eos, bos or unk token in its place. Name one as"
     ):
         Body(body_of(folder))
 

@@ -198,7 +198,7 @@ def test_a_revision_is_the_name_of_a_branch(section, revision):
 @pytest.mark.parametrize("commit", ["../../x", "/x", "a b"])
 def test_the_commit_of_a_models_record_is_no_path(commit):
     identity = json.dumps(["org/name", "main", commit])
-    with pytest.raises(UserError, match="which is no identity; train again"):
+    with pytest.raises(UserError, match=r"which is no identity. Train again"):
         pin_revision(BodyConfig(model="org/name"), identity)
 
 

@@ -93,7 +93,7 @@ def test_the_figure_says_where_the_curves_cross():
         ('{"one_qubit_s": "x"}', "is not a JSON object of gate times"),
         (
             '{"one_qubit_s": 1e-4}',
-            "has gate times of 0.0001 s (1Q) and None s (2Q); both are needed",
+            "has gate times of 0.0001 s (1Q) and None s (2Q). Both are needed",
         ),
     ],
 )

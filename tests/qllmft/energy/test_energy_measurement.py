@@ -158,6 +158,6 @@ def test_a_power_within_the_noise_of_idling_is_refused(monkeypatch):
 def test_other_backends_are_refused():
     config = RunConfig.model_validate({"backend": {"name": "aer_statevector"}})
     with pytest.raises(
-        UserError, match="'aer_statevector'; measured here is the backend 'adjoint' only"
+        UserError, match=r"'aer_statevector'. Measured here is the backend 'adjoint' only"
     ):
         measure_here(config)

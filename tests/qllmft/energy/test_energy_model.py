@@ -138,5 +138,5 @@ def test_a_tensor_network_leaves_no_crossover_where_its_bond_is_small():
 
 
 def test_no_network_is_given_for_more_connectivity():
-    with pytest.raises(UserError, match=r"C = 2; the operations of a tensor network.*64\^5"):
+    with pytest.raises(UserError, match=r"C = 2. The operations of a tensor network.*64\^5"):
         energy_curve(HEAD.model_copy(update={"connectivity": 2}), [10], against="tensor-network")

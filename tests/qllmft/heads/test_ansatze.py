@@ -177,7 +177,7 @@ def test_a_model_whose_ansatz_is_elsewhere_says_where_it_came_from(own, tmp_path
     ANSATZE.unregister("lent")
     message = (
         r"^the model in .{1,200} was trained with the ansatz 'lent' \(registered in Python\), which is not "
-        r"installed; there are paper, brickwork, .*"
+        r"installed. There are paper, brickwork, .*"
         r"Install its package, or call qllmft.register\('ansatz', 'lent', ...\) first"
     )
     with pytest.raises(UserError, match=message):
@@ -198,9 +198,9 @@ def test_encoders_and_head_may_have_ansaetze_of_their_own(tmp_path):
         config_of("separable", encoder_ansatz="brickwork", block="ry_cx")
     with pytest.raises(ValidationError, match="connectivity would not be read"):
         config_of("separable", encoder_ansatz="paper", connectivity=2)
-    with pytest.raises(ValidationError, match="'mlp', which has no circuit; leave it out"):
+    with pytest.raises(ValidationError, match=r"'mlp', which has no circuit. Leave it out"):
         config_of("separable", encoder_ansatz="paper", encoder="mlp")
-    with pytest.raises(ValidationError, match="no head with another one; give it as ansatz"):
+    with pytest.raises(ValidationError, match=r"no head with another one. Give it as ansatz"):
         config_of("separable", encoder_ansatz="paper", head="none")
 
 
@@ -252,16 +252,16 @@ def with_gate(method, *arguments):
 RANDOM = np.random.default_rng(0)
 FAULTS = {
     "another width": (lambda n, k: made(n, k, width=1), "3 qubits and 1 layer, made a circuit of 4 qubits"),
-    "no circuit": (lambda n, k: "ry", "made a str; expected a qiskit.QuantumCircuit"),
+    "no circuit": (lambda n, k: "ry", "made a str, expected a qiskit.QuantumCircuit"),
     "an error": (lambda n, k: n / 0, r"\(registered in Python\), called with 3 .* failed: ZeroDivisionError: division"),
     "arguments": (lambda n: made(n, 1), "failed: TypeError: .* takes 1 positional argument but 2 were given"),
-    "unused": (lambda n, k: made(n, k, unused=2), r"does not use the parameter a\[1\]; make the vector as long"),
-    "none": (lambda n, k: QuantumCircuit(n), "has 0 parameters for 1 layer and 0 for 2 on 3 qubits; expected at least"),
+    "unused": (lambda n, k: made(n, k, unused=2), r"does not use the parameter a\[1\]. Make the vector as long"),
+    "none": (lambda n, k: QuantumCircuit(n), "has 0 parameters for 1 layer and 0 for 2 on 3 qubits, expected at least"),
     "layers": (lambda n, k: made(n, 1), "has 1 parameters for 1 layer and 1 for 2 on 3 qubits; .* more with every"),
     "random": (lambda n, k: made(n, k, offset=RANDOM.normal()), "made two different circuits of the same numbers"),
-    "measured": (with_gate("measure_all"), "has a 'measure'; expected gates only"),
-    "reset": (with_gate("reset", 0), "has a 'reset'; expected gates only"),
-    "wide": (with_gate("ccx", 0, 1, 2), r"has the gate 'ccx' on 3 qubits; write it as gates on one and two"),
+    "measured": (with_gate("measure_all"), "has a 'measure', expected gates only"),
+    "reset": (with_gate("reset", 0), "has a 'reset', expected gates only"),
+    "wide": (with_gate("ccx", 0, 1, 2), r"has the gate 'ccx' on 3 qubits. Write it as gates on one and two"),
 }  # fmt: skip
 
 
@@ -293,6 +293,6 @@ def test_the_own_ansatz_of_the_examples():
 def test_an_unknown_name_is_answered_with_those_there_are():
     with pytest.raises(
         UserError,
-        match=r"no ansatz 'brick'; expected one of paper, brickwork, .* mixed, opaque. Did you",
+        match=r"no ansatz 'brick', expected one of paper, brickwork, .* mixed, opaque. Did you",
     ):
         build_classifier(config_of("brick"), D, 2)

@@ -94,7 +94,7 @@ def test_a_second_derivative_is_refused_and_not_silently_zero(engine, angles, po
     loss = (expectations(engine, angles) ** power).sum()
     with pytest.raises(
         RuntimeError,
-        match=r"create_graph is on, but .* cannot be differentiated again; leave it off",
+        match=r"create_graph is on, but .* cannot be differentiated again. Leave it off",
     ):
         torch.autograd.grad(loss, angles, create_graph=True)
 

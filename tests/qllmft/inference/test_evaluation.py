@@ -67,14 +67,14 @@ def test_a_split_of_a_folder(run, corpus, tmp_path, split, shown):
     found = evaluate_run(run, DataConfig(source=str(folder)), split)
     assert found.confusion == confusion_by_hand(run, rows_of(folder / f"{shown}.tsv"))
     assert found.source == f"{folder}, split {shown}"
-    with pytest.raises(UserError, match=r"has no split 'test'; it has all. Choose with --split"):
+    with pytest.raises(UserError, match=r"has no split 'test'. It has all. Choose with --split"):
         evaluate_run(run, DataConfig(source=str(corpus)), "test")
 
 
 def test_unknown_labels_are_refused_before_anything_is_embedded(run, tmp_path, body):
     other = write_corpus(tmp_path / "other.tsv", labels=("good", "ugly"))
     said = (
-        r"the model has no label 'ugly' \(\d+ texts\); its labels are 'bad', 'good'\. Evaluate on"
+        r"the model has no label 'ugly' \(\d+ texts\). Its labels are 'bad', 'good'\. Evaluate on"
     )
     with pytest.raises(UserError, match=said):
         evaluate_run(run, DataConfig(source=str(other)))

@@ -109,7 +109,7 @@ def test_exact_backends_answer_what_the_model_answers(structure, k, name):
 def test_a_classical_head_has_no_circuit():
     model = build_classifier(ModelConfig(head="mlp", encoder="none"), D, 2)
     with pytest.raises(
-        UserError, match=r"head is classical; there is no circuit to run .* Omit --backend"
+        UserError, match=r"head is classical. There is no circuit to run .* Omit --backend"
     ):
         model_circuits(model, VECTORS)
 

@@ -165,7 +165,7 @@ def test_the_qubits_measured_are_those_that_the_heads_observables_read(model_of,
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"text": "  \n"}, "--text is empty; there is nothing in it"),
+        ({"text": "  \n"}, "--text is empty. There is nothing in it"),
         ({"encoder": 0}, "--encoder 0 names an encoder, and --part is head. Add --part encoder"),
         ({"decompose": True}, "--decompose spells out the gate .* Add --part encoder --text"),
         ({"decompose": True, "text": TEXT}, "--decompose spells out the gate"),
@@ -192,9 +192,9 @@ PERCEPTRON = {"head": "mlp", "encoder": "none"}
         ({"encoder": "mlp"}, {"part": "encoder"}, "no quantum encoder: there is no such circuit"),
         (PERCEPTRON, {"part": "encoder"}, "this model has no quantum encoder"),
         ({"n_qubits": 4, "n_encoders": 2}, {"part": "encoder"}, "has 2 encoders.* --encoder 0 to 1"),
-        ({}, {"part": "encoder", "encoder": 1}, "--encoder is 1; this model's encoders are 0"),
-        ({}, {"part": "encoder", "encoder": -1}, "--encoder is -1; this model's encoders are 0"),
-        ({}, {"part": "encoder", "minus": True}, "--minus changes the constant .* odd encoder; omit"),
+        ({}, {"part": "encoder", "encoder": 1}, "--encoder is 1. This model's encoders are 0"),
+        ({}, {"part": "encoder", "encoder": -1}, "--encoder is -1. This model's encoders are 0"),
+        ({}, {"part": "encoder", "minus": True}, "--minus changes the constant .* odd encoder. Omit"),
     ],
 )  # fmt: skip
 def test_what_a_model_does_not_have_is_refused_before_the_body_is_loaded(

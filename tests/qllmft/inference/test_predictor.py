@@ -65,7 +65,7 @@ def test_it_shows_source_parameters_body_and_labels(trained, out):
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (None, "the texts are given as NoneType; expected a string, or a list"),
+        (None, "the texts are given as NoneType, expected a string, or a list"),
         (["good", 7], "a text is 7, expected"),
     ],
 )
@@ -76,8 +76,8 @@ def test_what_is_no_text_is_refused(trained, texts, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [*((empty, "a text is empty; there is nothing to classify in it") for empty in ("", "\t\n ", "\u200b\ufeff\u00ad")),
-     ("a good \ud800 film", "holds half of a surrogate pair; expected text in UTF-8")],
+    [*((empty, "a text is empty. There is nothing to classify in it") for empty in ("", "\t\n ", "\u200b\ufeff\u00ad")),
+     ("a good \ud800 film", "holds half of a surrogate pair, expected text in UTF-8")],
 )  # fmt: skip
 def test_an_empty_or_broken_text_is_refused_before_the_body_is_loaded(trained, text, message):
     assert trained.predict([]) == []

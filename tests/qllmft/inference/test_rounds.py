@@ -18,7 +18,7 @@ def test_the_shots_double_up_to_the_total():
     assert Rounds.from_total(1000, 4).shots == (125, 125, 250, 500)
     assert Rounds.from_total(2400, 6).totals == (75, 150, 300, 600, 1200, 2400)
     assert Rounds.from_total(1001, 3).totals == (250, 500, 1001)
-    with pytest.raises(UserError, match=r"begin with 10; expected 20 or more"):
+    with pytest.raises(UserError, match=r"begin with 10, expected 20 or more"):
         Rounds.from_total(320, 6)
 
 

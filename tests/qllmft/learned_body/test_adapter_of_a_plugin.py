@@ -165,7 +165,7 @@ def test_a_stopped_run_ends_in_the_bits_of_one_that_was_not(
         ),
         (
             {"rank": 9},
-            r"rank is 9, and the layer encoder.layer.0.attention.self.query has 8 inputs or outputs; set it",
+            r"rank is 9, and the layer encoder.layer.0.attention.self.query has 8 inputs or outputs. Set it",
         ),
         ({"rank": "many"}, r"rank: Input should be a valid integer"),
         ({"lora_alpha": 3}, r"lora_alpha: Extra inputs are not permitted"),

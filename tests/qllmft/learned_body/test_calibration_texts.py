@@ -62,7 +62,7 @@ def test_calibration_texts_trained_nothing(corpus, tiny_bert, tmp_path, way):
 def test_folds_leave_no_calibration_texts(corpus, tiny_bert, tmp_path):
     predictor, _ = trained(corpus, tiny_bert, tmp_path / "run", **FOLDS)
     predictor.known_texts = 19
-    message = r"has 0 calibration texts; expected 19 or more .* set data\.known_texts"
+    message = r"has 0 calibration texts, expected 19 or more .* set data\.known_texts"
     with pytest.raises(UserError, match=message):
         predictor.with_known_texts(predictor.embed(NEW))
 
@@ -104,7 +104,7 @@ def test_few_calibration_texts_or_none_are_said(corpus, tiny_bert, tmp_path):
     answers = few.answer(vectors)
     assert not answers.decided.any()
     assert answers.shortage.startswith("No label is decided: ")
-    assert "has 6 calibration texts; expected 19 or more" in answers.shortage
+    assert "has 6 calibration texts, expected 19 or more" in answers.shortage
     assert "240 undecided by 0 calibration texts" in str(few.agreement(vectors, answers))
     few.known_texts = 0
     assert few.answer(vectors).decided.any()

@@ -23,7 +23,7 @@ from qllmft_backends.protocol import Capabilities
     [
         (
             {"train": {"body_lr": 1e-5}},
-            "train.body_lr is 1e-05 and the body is frozen; set body.trainable to true",
+            "train.body_lr is 1e-05 and the body is frozen. Set body.trainable to true",
         ),
         (
             {"train": {"body_lr": 0}, "body": {"trainable": True}},
@@ -34,7 +34,7 @@ from qllmft_backends.protocol import Capabilities
             for tree, message in [
                 (
                     {"loss": "supervised", "iterations": 1},
-                    "takes all pairs of a batch; leave iterations out",
+                    "takes all pairs of a batch. Leave iterations out",
                 ),
                 ({"loss": "supervised", "batch_size": 1}, "set batch_size to 2 or more"),
                 ({"loss": "triplet"}, "Input should be 'cosine' or 'supervised'"),

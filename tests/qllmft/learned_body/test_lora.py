@@ -212,7 +212,7 @@ def test_a_body_of_word_vectors_has_nothing_to_adapt(tiny_body):
     [
         (
             {"trainable": True, "lora": {"rank": 2}},
-            "lora.rank would not be read, because trainable is true; set train",
+            "lora.rank would not be read, because trainable is true. Set train",
         ),
         (
             {"trainable": "lora", "contrastive": {"iterations": 1}},
@@ -224,7 +224,7 @@ def test_a_body_of_word_vectors_has_nothing_to_adapt(tiny_body):
         ),
         (
             {"trainable": "lora", "lora": {"peft": "none.json"}},
-            "there is no file none.json; give the path of a PEFT",
+            "there is no file none.json. Give the path of a PEFT",
         ),
         (
             {"trainable": "lora", "lora": {"peft": '{"peft_type": "LOKR"}', "rank": 3}},

@@ -121,7 +121,7 @@ def change(folder: Path, *, drop: str = "", **values: object) -> None:
 @pytest.mark.parametrize("new", [b"", b'{"format": 1', b"\xff\xfe\x00", b"[]", b"1", b"{}"])
 def test_a_damaged_record_is_refused(folder, new):
     (folder / "model.json").write_bytes(new)
-    message = "has format None; this version reads 1" if len(new) in (1, 2) else "cannot be read: "
+    message = "has format None. This version reads 1" if len(new) in (1, 2) else "cannot be read: "
     with pytest.raises(UserError, match=f"the model in {folder} {message}"):
         load_model(folder)
 
@@ -144,7 +144,7 @@ def test_another_format_is_refused(folder, found):
     change(folder, format=found)
     with pytest.raises(
         UserError,
-        match=f"has format {found!r}; this version reads 1. Install the version of qllmft",
+        match=f"has format {found!r}. This version reads 1. Install the version of qllmft",
     ):
         load_model(folder)
 
@@ -197,7 +197,7 @@ def test_a_record_that_lacks_a_part_is_refused(folder, key):
             "encoders would have 8,000,000,000 gates, expected at most 10,000",
         ),
         ({"model": SMALL | {"reuploads": 10**7}}, "circuit of the head would have 120,000,008 gates"),
-        ({"model": SMALL | {"n_qubits": 40}}, "n_qubits is 40, encoder_qubits 4; expected at most 30"),
+        ({"model": SMALL | {"n_qubits": 40}}, "n_qubits is 40, encoder_qubits 4, expected at most 30"),
         ({"check": 3}, r"check \(got 3\): Input should be"),
         ({"check": {}}, "check.logits: Field required"),
         ({"check": {"logits": [1.0]}}, "check.logits has 1 numbers, expected 2"),

@@ -67,7 +67,7 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
     ("tree", "message"),
     [
         ({"noise": {"gates": "aria"}}, "noise.gates .got 'aria'."),
-        ({"noise": {"shots": 1}}, "shots is 1; give 2 or more"),
+        ({"noise": {"shots": 1}}, "shots is 1. Give 2 or more"),
         ({"noise": {"shots": -5}}, "noise.shots .got -5."),
         (
             {"noise": {"gates": "explicit", "two_qubit_rate": 0.1}},
@@ -75,13 +75,13 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
         ),
         (
             {"noise": {"one_qubit_rate": 0.1}},
-            "would not be used with gates='none'; choose 'explicit'",
+            "would not be used with gates='none'. Choose 'explicit'",
         ),
         ({"noise": {"readout_error": 0.7}}, "noise.readout_error .got 0.7."),
         ({"noise": {"shot_model": "exact"}}, "noise.shot_model .got 'exact'."),
         (
             {"noise": {"shots": 100}, "backend": {"name": "aer_forte"}},
-            "'aer_forte' has its own noise and shots; set them in backend.options",
+            "'aer_forte' has its own noise and shots. Set them in backend.options",
         ),
         (
             {"backend": {"options": {"shots": 10, "noise": "forte1"}}},
@@ -99,7 +99,7 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
         ),
         (
             {"noise": {"shots": 10, "readout_error": 0.1}, "model": {"readout": 2}},
-            "products of Z share qubits; set noise.shot_model to 'multinomial'",
+            "products of Z share qubits. Set noise.shot_model to 'multinomial'",
         ),
     ],
 )

@@ -42,7 +42,7 @@ def test_for_json():
 @pytest.mark.parametrize(("right", "total"), [(-1, 3), (4, 3), (0, 0), (1, 0)])
 def test_impossible_counts_are_refused(right, total):
     with pytest.raises(
-        ValueError, match=f"{right} right of {total}; expected 0 ≤ right ≤ total, total at least 1"
+        ValueError, match=f"{right} right of {total}, expected 0 ≤ right ≤ total, total at least 1"
     ):
         Accuracy(right, total)
 

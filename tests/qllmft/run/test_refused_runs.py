@@ -10,7 +10,7 @@ from qllmft.run import run_experiment
 def test_what_cannot_work_is_refused_before_the_texts_are_embedded(corpus, tmp_path, body):
     three = write_corpus(tmp_path / "three.tsv", labels=("bad", "good", "fair"))
     with pytest.raises(
-        UserError, match=r"the data has 3 labels; the sign of one qubit .* Set model.final_linear"
+        UserError, match=r"the data has 3 labels. The sign of one qubit .* Set model.final_linear"
     ):
         run_experiment(config(three, model__final_linear=False), tmp_path / "three")
     (tmp_path / "file").write_text("")
@@ -35,7 +35,7 @@ def test_a_folder_that_may_not_be_written_is_refused_before_the_texts_are_read(
         (
             {"baselines__names": ["svc", "knn"], "data__source": "/no/such.tsv"},
             UserError,
-            "baselines.names has 'knn'; expected",
+            "baselines.names has 'knn', expected",
         ),
         ({"data__n_per_label": 35}, UserError, "35 texts per label leave none of 70 for the test"),
     ],

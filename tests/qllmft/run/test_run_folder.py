@@ -77,7 +77,7 @@ def test_a_run_of_another_configuration_is_refused_and_the_differences_named(
     folder.open_for(config(corpus))
     before = folder.config_file.read_bytes()
     message = (
-        f"the folder {folder.path} holds a run of another configuration; they differ in {named}. "
+        f"the folder {folder.path} holds a run of another configuration. They differ in {named}. "
         "Choose another folder with --out, or delete that one."
     )
     for check in (folder.open_for, folder.check_holds):
@@ -222,7 +222,7 @@ def test_a_damaged_result_is_refused_with_the_remedy(folder, content):
     folder.result_file.write_bytes(content)
     with pytest.raises(
         UserError,
-        match=r"result\.json cannot be read: .*Delete it; the same command makes it again",
+        match=r"result\.json cannot be read: .*Delete it. The same command makes it again",
     ):
         folder.read_result()
 

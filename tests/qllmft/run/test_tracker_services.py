@@ -82,7 +82,7 @@ def test_mlflow_has_a_database_by_default_and_a_folder_is_refused_before_any_wor
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE")
     assert not environment_variables.MLFLOW_ALLOW_FILE_STORE.get()
     with pytest.raises(
-        UserError, match="refuses; set MLFLOW_TRACKING_URI to a database, such as sq"
+        UserError, match=r"refuses. Set MLFLOW_TRACKING_URI to a database, such as sq"
     ):
         Tracking.from_names("mlflow")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")

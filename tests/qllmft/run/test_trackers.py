@@ -198,7 +198,7 @@ def test_files_are_sent_where_asked_for_and_small(corpus, out, noted, monkeypatc
 @pytest.mark.parametrize(
     ("asked", "files", "message"),
     [
-        ("tensorbord", False, "no tracker 'tensorbord'; expected one of tensorboard, mlflow, wandb"),
+        ("tensorbord", False, "no tracker 'tensorbord', expected one of tensorboard, mlflow, wandb"),
         *((n, False, f"'{n}' needs the package {n}: pip install '.[track]'") for n in REAL),
         ((), True, "--track-files needs a tracker; add one"),
     ],

@@ -188,7 +188,7 @@ def test_a_stopped_run_ends_in_the_same_bits(corpus, out, tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train__select": "accuracy"}, "no text is left to select the epoch; set train.select to 'last'"),
+        ({"train__select": "accuracy"}, "no text is left to select the epoch. Set train.select to 'last'"),
         ({"body__trainable": True}, "trains the body with the head once"),
         ({"data__protocol": "paper"}, "validation_folds is for the protocol 'split'"),
         ({"data__time_column": "day"}, "would validate on rows earlier than those of the training"),

@@ -62,7 +62,7 @@ async def visit(address, folder):
         await give(page, "id;review\n1;good", "reviews.csv")
         await page.until("!document.querySelector('#fault').hidden")
         fault = await page.value("document.querySelector('#fault').innerText")
-        assert "reviews.csv: there is no column 'text'; its columns are 'id', 'review'" in fault
+        assert "reviews.csv: there is no column 'text'. Its columns are 'id', 'review'" in fault
         await give(page, 'id;text\n1;"a good, lovely film"\n2;=1+1\n', "texts.csv")
         await page.until("document.querySelector('#answer a') !== null")
         answers = await page.value("document.querySelector('#answer').innerText")

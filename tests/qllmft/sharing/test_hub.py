@@ -69,7 +69,7 @@ def test_a_saved_model_names_a_body_of_the_hub_with_its_commit(hub, tiny_body, m
 def test_a_model_with_no_identity_of_its_body_is_not_saved(model_of, tmp_path, identity):
     changes = {"body": BodyConfig(model="ann/words"), "body_identity": identity}
     stored = Predictor.load(model_of()).model.model_copy(update=changes)
-    with refused(match="which is no identity; train again"):
+    with refused(match="which is no identity. Train again"):
         Predictor(stored).save_pretrained(tmp_path / "saved")
 
 

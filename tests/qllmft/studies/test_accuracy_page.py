@@ -246,7 +246,7 @@ def test_the_study_is_the_one_of_its_record(folder):
     seeds = range(found.seeds[0], found.seeds[-1] + 1)
     plan = load_study(found.study).model_copy(update={"seeds": seeds})
     assert found.notes == plan.notes, (
-        "make the record again with the study's command; finished runs are not done twice"
+        "make the record again with the study's command. Finished runs are not done twice"
     )
     assert "/" not in json.dumps([found.data.source, found.settings])
     assert " /" not in found.command

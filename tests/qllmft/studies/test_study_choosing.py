@@ -66,14 +66,14 @@ def test_data_that_does_not_fit_is_refused(finished, marked, tmp_path):
     folder, plain, _ = finished
     predictions, record = marked
     with pytest.raises(
-        UserError, match="the study tiny chose none on seeds of its own; omit --data"
+        UserError, match=r"the study tiny chose none on seeds of its own. Omit --data"
     ):
         predictions.with_choosing_mask(plain, str(folder / "texts.tsv"))
     lines = (folder / "texts.tsv").read_text().splitlines()
     other = tmp_path / "other.tsv"
     other.write_text("\n".join([*lines[:-1], lines[-1] + " and more"]))
     with pytest.raises(
-        UserError, match=r"has the fingerprint \w+, and the study's data \w+; give the same"
+        UserError, match=r"has the fingerprint \w+, and the study's data \w+. Give the same"
     ):
         predictions.with_choosing_mask(record, str(other))
 

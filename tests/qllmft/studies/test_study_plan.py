@@ -185,7 +185,7 @@ def test_a_study_of_ones_own(tmp_path):
         ('side = "subject"', 'side = "baseline"', r"give a subject"),
         ('side = "subject"', 'side = "subject"\ngroup = "a"', r"give a baseline in the group 'a'"),
         ('side = "baseline"', 'side = "baseline"\nclassical = "xgb"', r"row 'MLP'.*xgb"),
-        ("[[rows]]", 'bodies = ["a"]\n[[rows]]', r"bodies names \['a'\]; expected two or more groups"),
+        ("[[rows]]", 'bodies = ["a"]\n[[rows]]', r"bodies names \['a'\], expected two or more groups"),
         ("[[rows]]", "settings.train.epochs = 3\n[[rows]]", r"settings has train.epochs, which a study gives its runs"),
         ("[[rows]]", '[quick]\nepochs = 1\nwithout = ["X"]\n[[rows]]', r"quick.without has 'X', which is no row"),
     ],

@@ -111,7 +111,7 @@ def test_a_plan_is_registered_by_its_only_commit(tmp_path, repository, given):
     with pytest.raises(UserError, match=r"no registration .*--register .*plan.json. writes"):
         run(SMALL, folder, given, file)
     register_study(SMALL, file, given)
-    with pytest.raises(UserError, match="exists already; a registration is never written twice"):
+    with pytest.raises(UserError, match=r"exists already. A registration is never written twice"):
         register_study(SMALL, file, given)
     with pytest.raises(UserError, match=r"is not committed.*git add .* && git commit"):
         run(SMALL, folder, given, file)

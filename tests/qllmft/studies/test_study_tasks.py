@@ -278,7 +278,7 @@ def test_the_margin_is_in_the_unit_of_the_score():
                     {"label": "SVC", "preset": "recommended", "side": "subject", "classical": "svc"}
                 ]
             },
-            "row 'SVC': baselines.names has 'svc', which is not for regression; expected some of ",
+            "row 'SVC': baselines.names has 'svc', which is not for regression, expected some of ",
         ),
     ],
 )

@@ -93,7 +93,7 @@ def large(*sizes, **changes):
 @pytest.mark.parametrize(
     ("sizes", "options", "message"),
     [
-        ((200,) * 4, {"sampler": "grid"}, "times --seeds: got 1,600,000,000, expected at most 20,000; leave"),
+        ((200,) * 4, {"sampler": "grid"}, "times --seeds: got 1,600,000,000, expected at most 20,000. Leave"),
         ((200,) * 4, {"sampler": "tpe"}, "points of the grid: got 1,600,000,000"),
         ((2,), {"sampler": "grid", "seeds": 10**9}, "--seeds: got 2,000,000,000"),
         ((2,), {"sampler": "qmc", "trials": 10**9}, "--seeds: got 1,000,000,000"),

@@ -234,10 +234,10 @@ def test_columns_and_splits_that_are_no_labels_are_refused():
     [
         ({"data.label_column": ["a"]}, "label_column is a alone in a list; name a column for each of two labels"),
         ({"data.label_column": ["a", "b"], "data.label_separator": ","}, "only a column of several labels has one"),
-        ({"train.class_weight": "balanced"}, "train.class_weight weighs one label per text; leave it out"),
+        ({"train.class_weight": "balanced"}, "train.class_weight weighs one label per text. Leave it out"),
         ({"model.final_linear": False}, "a sign or a skip gives no labels of their own"),
         ({"data.task": "classification", "train.thresholds": "validation"}, "train.thresholds is 'validation' and"),
-        ({"train.start_angle": 0.2}, "train.start_angle is 0.2 and model.start 'random'; set model.start to 'sines'"),
+        ({"train.start_angle": 0.2}, "train.start_angle is 0.2 and model.start 'random'. Set model.start to 'sines'"),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_fit_are_refused(settings, message):
@@ -294,7 +294,7 @@ def test_the_estimator_refuses_what_is_no_table_of_labels(rows, tiny_body):
     model = QuantumHeadClassifier(settings=SMALL, epochs=1)
     with pytest.raises(
         ValueError,
-        match=r"y has the shape \(60, 3\) and values other than 0 and 1; expected 0 or 1",
+        match=r"y has the shape \(60, 3\) and values other than 0 and 1, expected 0 or 1",
     ):
         model.fit(x, 2 * y)
     with pytest.raises(

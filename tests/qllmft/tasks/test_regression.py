@@ -177,7 +177,7 @@ def test_several_targets_are_read_and_split_without_overlap():
     [
         (["1", "two"] * 20, "row 2: the target 'label' is 'two', expected a finite number. Choose another column"),
         ([1.0, float("inf")] * 20, "the target 'label' is 'inf', expected a finite number"),
-        ([[1.0, 2.0]] * 40, "several values; expected one label per text"),
+        ([[1.0, 2.0]] * 40, "several values, expected one label per text"),
         ([3.0] * 40, "'label' has one value in all training texts, so there is nothing to learn"),
     ],
 )  # fmt: skip
@@ -192,7 +192,7 @@ def test_targets_that_are_no_numbers_are_refused(column, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"train": {"class_weight": "balanced"}}, "train.class_weight weighs labels; leave it out, or choose"),
+        ({"train": {"class_weight": "balanced"}}, "train.class_weight weighs labels. Leave it out, or choose"),
         ({"model": {"final_linear": False}}, "a sign or a skip gives no real value"),
         ({"body": {"trainable": True}}, "body.trainable and body.contrastive need labels"),
     ],
@@ -204,7 +204,7 @@ def test_settings_of_labels_are_refused(settings, message):
 
 def test_presets_of_labels_are_refused():
     with pytest.raises(
-        UserError, match="'lbfgs' minimises a cross-entropy; leave it out, or choose the"
+        UserError, match=r"'lbfgs' minimises a cross-entropy. Leave it out, or choose the"
     ):
         load_preset("odd").config({"data.task": "regression"})
 

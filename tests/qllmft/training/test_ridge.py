@@ -120,7 +120,7 @@ def test_a_model_without_odd_encoders_has_no_ridge():
     ("settings", "message"),
     [
         ({"train.ridge": True}, "train.ridge is on the linear map of odd encoders"),
-        ({"train.ridge_c": 2.0}, "Adam has no ridge; set ridge to true"),
+        ({"train.ridge_c": 2.0}, "Adam has no ridge. Set ridge to true"),
     ],
 )
 def test_a_ridge_that_would_not_be_read_is_refused(settings, message):

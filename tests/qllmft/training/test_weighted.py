@@ -112,14 +112,15 @@ def test_training_ends_after_so_many_epochs_without_a_better_one(tmp_path, monke
     again = fit(Recorder(), examples(12), examples(4), config, 0, checkpoint=checkpoint)
     assert (again.epoch, again.epochs_done) == (2, 4), "a finished training is not continued"
     with pytest.raises(
-        UserError, match="patience is 3 and select 'last' keeps the last epoch; set select to 'acc"
+        UserError, match=r"patience is 3 and select 'last' keeps the last epoch. Set select to 'acc"
     ):
         load_preset("recommended").config({"train.patience": 3})
 
 
 def test_a_temperature_needs_a_linear_layer():
     with pytest.raises(
-        ValueError, match="divides the logits of a final linear layer, and there is none; set model"
+        ValueError,
+        match=r"divides the logits of a final linear layer, and there is none. Set model",
     ):
         RunConfig.model_validate(
             {"model": {"final_linear": False}, "train": {"calibration": "temperature"}}

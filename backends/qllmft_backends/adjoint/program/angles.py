@@ -43,7 +43,7 @@ class AngleMap:
         """
         if self.expressions is not None:
             raise UnsupportedGateError(
-                "an angle of the circuit is a product or a function of parameters; this needs angles that are affine "
+                "an angle of the circuit is a product or a function of parameters. This needs angles that are affine "
                 "in them (a·x + b). Compute the expression before the circuit and pass its value as a parameter, or "
                 "train through QuantumHead.from_circuit, which takes any expression."
             )

@@ -71,7 +71,7 @@ def lower(circuit: QuantumCircuit) -> Program:
     if program_angles.expressions is not None:
         slot = int(program_angles.nonaffine_slots[0])
         raise UnsupportedGateError(
-            f"the angle of gate {positions[slot]} is {angles[slot]}; the adjoint engine takes angles that are affine "
+            f"the angle of gate {positions[slot]} is {angles[slot]}. The adjoint engine takes angles that are affine "
             "in the parameters (a·x + b). Compute the expression before the circuit and pass its value as a parameter."
         )
     return Program(

@@ -44,7 +44,7 @@ class Client:
         answer = self.get(*path, **query)
         if not isinstance(answer, dict):
             raise RemoteTransientError(
-                f"GET {self.address(*path)} answered {self.transport.scrub(json.dumps(answer))}; expected a JSON "
+                f"GET {self.address(*path)} answered {self.transport.scrub(json.dumps(answer))}, expected a JSON "
                 "object. Check the option url."
             )
         return answer
@@ -178,7 +178,7 @@ class IonQJobs(JobIndex):
             raise LedgerError(
                 f"the server holds {len(orphans)} job(s) of the ledger {self.ledger.folder} that are not in it: "
                 f"{', '.join(orphans[:5])}{', ...' if len(orphans) > 5 else ''}. Their circuits may be those of this "
-                "call, and would be paid again: nothing was sent. Restore ledger.jsonl; make the calls that sent them "
+                "call, and would be paid again: nothing was sent. Restore ledger.jsonl. Make the calls that sent them "
                 "again, each as it was (if jobs had a circuit with a known answer, with known_answer_shots): they are "
                 "found. Or start another ledger in another folder (which pays anew)."
             )

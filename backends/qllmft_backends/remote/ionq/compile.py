@@ -70,7 +70,7 @@ def compile_template(circuit: QuantumCircuit) -> Template:
             or getattr(operation, "condition", None) is not None
         ):
             raise UnsupportedGateError(
-                f"gate {position} of circuit {circuit.name!r} is {operation.name!r} on qubits {qubits}; the IonQ "
+                f"gate {position} of circuit {circuit.name!r} is {operation.name!r} on qubits {qubits}. The IonQ "
                 f"backends send {', '.join(NATIVE_GATE_COUNTS)}. Decompose it into these, or use aer_statevector."
             )
         counts[len(qubits)] += 1
@@ -146,7 +146,7 @@ def compile_at_server(route: IonQRoute, setup: Setup, circuit: QuantumCircuit) -
         if job.get("dry_run") is not True:
             client.cancel(job_id)
             raise RemoteRequestError(
-                f"the server took the dry run {job_id} for a job to run; it was canceled. Check its charge with "
+                f"the server took the dry run {job_id} for a job to run. It was canceled. Check its charge with "
                 f"`qllmft jobs list`. {_OMIT_HINT}"
             )
         status = str(job.get("status"))

@@ -88,19 +88,19 @@ def check_url(url: str) -> str:
     parts = urlsplit(url)
     if "@" in url:  # a slash in a password hides it from the parser
         raise ValueError(
-            "url holds a user or a password; expected none: the API key comes from the environment"
+            "url holds a user or a password, expected none: the API key comes from the environment"
         )
     is_loopback = parts.hostname == "localhost"
     with suppress(ValueError):
         is_loopback |= ipaddress.ip_address(parts.hostname or "").is_loopback
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback):
         raise ValueError(
-            f"url is {url!r}; expected https://..., or http:// on this machine (127.0.0.1) for the mock server: "
+            f"url is {url!r}, expected https://..., or http:// on this machine (127.0.0.1) for the mock server: "
             "elsewhere the API key would be sent unencrypted"
         )
     if not re.search(r"/v\d+\.\d+$", url):
         raise ValueError(
-            f"url is {url!r}; expected it to end in the API's version, like {IONQ_URL}"
+            f"url is {url!r}, expected it to end in the API's version, like {IONQ_URL}"
         )
     return url
 
@@ -190,15 +190,15 @@ class IonQSimulatorOptions(NoiseSettings, IonQOptions):
         )
         if self.noise_model is not None and noise_options:
             yield (
-                f"noise_model is {self.noise_model!r} beside {', '.join(noise_options)}; expected one way to name "
+                f"noise_model is {self.noise_model!r} beside {', '.join(noise_options)}, expected one way to name "
                 "the noise"
             )
         model = self.cloud_model  # raises if the server has no such noise
         if self.shots is None and model != "ideal":
-            yield f"the noise {model!r} without shots; expected shots, for example shots=1000"
+            yield f"the noise {model!r} without shots, expected shots, for example shots=1000"
         if self.per_shot and model == "ideal":
             yield (
-                "per_shot without noise: the server measures no shots then; expected noise, or no per_shot"
+                "per_shot without noise: the server measures no shots then, expected noise, or no per_shot"
             )
 
 
@@ -250,23 +250,23 @@ class IonQForteOptions(KnownAnswerOptions, IonQOptions):
         debiasing = self.error_mitigation == "debiasing"
         if debiasing and self.shots < DEBIASING_MIN_SHOTS:
             raise ValueError(
-                f"debiasing with {self.shots} shots; expected {DEBIASING_MIN_SHOTS} shots or more, or 'none'"
+                f"debiasing with {self.shots} shots, expected {DEBIASING_MIN_SHOTS} shots or more, or 'none'"
             )
         if debiasing and self.per_shot:
             raise ValueError(
-                "debiasing beside per_shot: its shots are of many circuits; expected one of the two"
+                "debiasing beside per_shot: its shots are of many circuits, expected one of the two"
             )
         if self.aggregation != "average" and not debiasing:
             raise ValueError(
-                f"aggregation {self.aggregation!r} without variants; expected error_mitigation='debiasing' beside it"
+                f"aggregation {self.aggregation!r} without variants, expected error_mitigation='debiasing' beside it"
             )
         if self.variants and (self.aggregation != "average" or not debiasing):
             raise ValueError(
-                "variants without debiasing, or beside an aggregation that sharpens; expected "
+                "variants without debiasing, or beside an aggregation that sharpens, expected "
                 "error_mitigation='debiasing' and aggregation='average'"
             )
         if self.allow_paid_training and self.circuit_budget is None:
             raise ValueError(
-                "training on hardware without circuit_budget; expected a ceiling on the circuits it may send"
+                "training on hardware without circuit_budget, expected a ceiling on the circuits it may send"
             )
         return self

@@ -84,7 +84,7 @@ class JobResults:
         if not isinstance(payload, dict):
             raise JobFailedError(
                 f"the results of job {self.job['id']} are a JSON {type(payload).__name__}, expected an object with one "
-                "entry per circuit. They stay at the server and the job's id in the ledger; nothing is sent again."
+                "entry per circuit. They stay at the server and the job's id in the ledger. Nothing is sent again."
             )
         if set(payload) != set(circuit_ids):
             raise JobFailedError(
@@ -216,7 +216,7 @@ class JobResults:
         except ValueError as error:
             raise JobFailedError(
                 f"the result of {label} cannot be read: {error}. Nothing is lost: the job's id is in the ledger and "
-                "its result stays at the server; run again to read it again."
+                "its result stays at the server. Run again to read it again."
             ) from None
 
     def _circuit_ids(self) -> list[str]:
@@ -242,7 +242,7 @@ class JobResults:
             return _artifact_path(str(job["id"]), job.get("results"), formats)
         if not re.fullmatch(rf"/{re.escape(version)}/[\w/.-]*", url) or ".." in url:
             raise JobFailedError(
-                f"job {job['id']} names {url!r} as the address of its results; expected one below /{version}/. "
+                f"job {job['id']} names {url!r} as the address of its results, expected one below /{version}/. "
                 "Nothing was read. The result stays at the server and the job's id in the ledger."
             )
         return (url.removeprefix(f"/{version}/"),)

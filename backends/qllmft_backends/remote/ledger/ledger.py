@@ -203,7 +203,7 @@ class Ledger:
         except PARSE_ERRORS as error:
             raise LedgerError(
                 f"event {event!r} of chunk {chunk_id} cannot be recorded: {type(error).__name__}: {error}. The ledger "
-                f"{self.path} is as it was; run again to ask the server again."
+                f"{self.path} is as it was. Run again to ask the server again."
             ) from None
         if not self._lock.is_locked:
             raise LedgerError(f"the ledger {self.folder} can be written to only inside lock().")
@@ -221,8 +221,8 @@ class Ledger:
             with suppress(OSError):
                 os.truncate(self.path, self._bytes_read)
             raise LedgerError(
-                f"the ledger {self.path} cannot be written: {error}. Event {event!r} of chunk {chunk_id} is not in it; "
-                "make room and run again: accepted jobs are found by their client tokens."
+                f"the ledger {self.path} cannot be written: {error}. Event {event!r} of chunk {chunk_id} is not in it. "
+                "Make room and run again: accepted jobs are found by their client tokens."
             ) from None
         apply_record(self.chunks, stored_record)
         self._bytes_read += len(line)

@@ -66,7 +66,7 @@ class QiskitBackend(JobsBackend):
         if backend is None:
             if self.options.object_name is not None:
                 raise BackendError(
-                    f"object_name is {self.options.object_name!r} without an object; expected one of Python, in "
+                    f"object_name is {self.options.object_name!r} without an object, expected one of Python, in "
                     "create('qiskit', ..., backend=...). Omit it."
                 )
             self._machine = open_machine(self.options)
@@ -77,7 +77,7 @@ class QiskitBackend(JobsBackend):
                 or object_options.machine is not None
             ):
                 raise BackendError(
-                    "got an object beside the options provider or machine; omit them."
+                    "got an object beside the options provider or machine. Omit them."
                 )
             self.options = object_options.model_copy(update={"provider": "object"})
             self._machine = wrap_machine(

@@ -95,7 +95,7 @@ def compile_circuit(
     n_bits = circuit.num_qubits if measure else 0
     if compiled_circuit.num_qubits > width or bits != list(range(n_bits)):
         raise BackendError(
-            f"the compiled circuit has {compiled_circuit.num_qubits} qubits and measures the bits {bits}; expected at "
+            f"the compiled circuit has {compiled_circuit.num_qubits} qubits and measures the bits {bits}, expected at "
             f"most {width:g} qubits, and each of {n_bits} bits once. Nothing was sent. Choose another "
             "optimization_level or layout."
         )
@@ -158,7 +158,7 @@ def _check_width(
         target is None or len(layout) != n_qubits or max(layout, default=0) >= width
     ):
         raise BackendError(
-            f"layout is {list(layout)}; expected {n_qubits} qubits below {width:g}, of a machine that lists its gates."
+            f"layout is {list(layout)}, expected {n_qubits} qubits below {width:g}, of a machine that lists its gates."
         )
 
 

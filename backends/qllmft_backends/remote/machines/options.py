@@ -68,11 +68,11 @@ class QiskitOptions(KnownAnswerOptions):
             len(set(self.layout)) != len(self.layout) or min(self.layout, default=0) < 0
         ):
             raise ValueError(
-                f"layout is {list(self.layout)}; expected different qubits, counted from 0"
+                f"layout is {list(self.layout)}, expected different qubits, counted from 0"
             )
         if self.max_cost is not None and self.price_each is None:
             raise ValueError(
-                "max_cost without a price; expected price_per_circuit or price_per_shot beside it, or max_circuits"
+                "max_cost without a price, expected price_per_circuit or price_per_shot beside it, or max_circuits"
             )
         return self
 

@@ -93,7 +93,7 @@ def open_machine(options: QiskitOptions) -> Machine:
         )
     if provider.remote and options.machine is None:
         raise BackendError(
-            f"provider {options.provider!r} has no default; name a machine with the option machine."
+            f"provider {options.provider!r} has no default. Name a machine with the option machine."
         )
     try:
         return provider.open(options)
@@ -142,7 +142,7 @@ def wrap_machine(qiskit_object: object, *, local: bool, name: str | None = None)
         runner = BackendRunner(qiskit_object)
     else:
         raise BackendError(
-            f"got {class_name}; expected a BackendV2, a BaseSamplerV2 or a BaseEstimatorV2 of Qiskit."
+            f"got {class_name}, expected a BackendV2, a BaseSamplerV2 or a BaseEstimatorV2 of Qiskit."
         )
     return Machine(name, address, inner_object, runner, remote, estimator)
 
@@ -160,7 +160,7 @@ def _generic(options: QiskitOptions) -> Machine:
     size_text = options.machine or "12"
     if not size_text.isdecimal() or not 1 <= int(size_text) <= 40:
         raise BackendError(
-            f"machine is {size_text!r}; expected the number of qubits of a generic machine, 1 to 40."
+            f"machine is {size_text!r}, expected the number of qubits of a generic machine, 1 to 40."
         )
     return _wrap_in_aer(GenericBackendV2(int(size_text), seed=0), "generic")
 
@@ -176,7 +176,7 @@ def _fake_backend(options: QiskitOptions) -> BackendV2:
     name = options.machine or _DEFAULT_FAKE_NAME
     if name not in backends_by_name:
         raise BackendError(
-            f"there is no snapshot {name!r}; qiskit-ibm-runtime has {', '.join(sorted(backends_by_name))}."
+            f"there is no snapshot {name!r}. Qiskit-ibm-runtime has {', '.join(sorted(backends_by_name))}."
         )
     return backends_by_name[name]
 
@@ -207,7 +207,7 @@ def _braket_local(options: QiskitOptions) -> Machine:
             f"machine is {name!r}; Braket's local simulators are default, braket_sv and braket_dm."
         )
     if "seed" in options.model_fields_set:
-        raise BackendError("Braket's local simulator takes no seed; omit seed.")
+        raise BackendError("Braket's local simulator takes no seed. Omit seed.")
     backend = BraketLocalBackend(name)
     return Machine(f"braket {name}", f"braket-local:{name}", backend, BackendRunner(backend))
 

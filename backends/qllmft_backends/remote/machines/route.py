@@ -152,7 +152,7 @@ def check_names(
     raise JobFailedError(
         f"{label} answered circuits named {answered_names[first_wrong]!r} ..., expected "
         f"{expected[0][first_wrong]!r} ...: results of other "
-        "circuits, or in another order. They are not used. Ask the provider; if it renames circuits, "
+        "circuits, or in another order. They are not used. Ask the provider. If it renames circuits, "
         "compare_names=false reads them as they are."
     )
 
@@ -291,7 +291,7 @@ class MachineRoute(Route):
                     patience.seconds_left(), self.deadline.seconds_left()
                 ):
                     text = f"{self.name} did not answer {what}: {error_text(error).rstrip('.')}. Nothing is lost: the "
-                    text += "job's id is in the ledger; run again later."
+                    text += "job's id is in the ledger. Run again later."
                     if isinstance(error, PARSE_ERRORS):  # of this job alone
                         raise JobFailedError(text) from error
                     raise RemoteTransientError(text, transient=True) from error
@@ -353,6 +353,6 @@ def _frequencies(chunk: Chunk, counts: Counts) -> Probabilities:
     if total != setup.shots or not fits:
         raise JobFailedError(
             f"{chunk.label} answered {total} shots, expected {setup.shots} of {setup.n_qubits} qubits, none negative. "
-            "Its id is in the ledger; run again to read it again."
+            "Its id is in the ledger. Run again to read it again."
         )
     return {state: number / setup.shots for state, number in counts.items()}

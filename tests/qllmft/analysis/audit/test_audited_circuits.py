@@ -132,7 +132,7 @@ def test_data_of_more_than_ten_columns_are_in_the_order_of_their_index():
         ({}, "4 parameters besides the data (theta[0], theta[1], theta[2], theta[3]), and weights are None"),
         ({"weights": [1.0]}, "weights are 1 values, expected 4 finite ones"),
         ({"weights": [1.0, 2.0, 3.0, np.nan]}, "expected 4 finite ones"),
-        ({"weights": {"a": 1.0}}, "weights names a, which the circuit does not have; its parameters are theta[0]"),
+        ({"weights": {"a": 1.0}}, "weights names a, which the circuit does not have. Its parameters are theta[0]"),
         ({"weights": WEIGHTS, "data": "z"}, "data is 'z', expected a vector of the circuit's parameters: theta, x"),
         ({"weights": WEIGHTS, "data": ["q"]}, "data names q, which the circuit does not have"),
         ({"weights": WEIGHTS, "data": "theta"}, "a row has 3 values, and the circuit reads 4"),
@@ -173,7 +173,7 @@ def test_files_give_the_circuit_back(tmp_path):
 
 
 def test_files_that_hold_no_circuit_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"none\.qasm is no file; give a circuit in OpenQASM 3"):
+    with pytest.raises(UserError, match=r"none\.qasm is no file. Give a circuit in OpenQASM 3"):
         read_circuit(tmp_path / "none.qasm")
     for name, form in (("a.qasm", "OpenQASM 3"), ("a.qpy", "QPY")):
         (tmp_path / name).write_bytes(b"\x00nonsense")
@@ -258,8 +258,8 @@ def test_rows_of_a_file_are_the_arguments_of_an_audit(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"X": ROWS}, "has the arrays X; expected X and y"),
-        ({"X": ROWS, "y": ROWS[:, 0], "z": ROWS}, "has the arrays X, y, z; expected X and y"),
+        ({"X": ROWS}, "has the arrays X, expected X and y"),
+        ({"X": ROWS, "y": ROWS[:, 0], "z": ROWS}, "has the arrays X, y, z, expected X and y"),
         (
             {"X": ROWS, "y": ROWS[:, 0], "X_test": ROWS},
             "has X_test, expected X_test and y_test or neither",
@@ -289,5 +289,5 @@ def test_a_damaged_file_of_rows_is_refused(tmp_path, save):
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path):
     (tmp_path / "rows.npz").write_text("X, y")
-    with pytest.raises(UserError, match=r"rows\.npz is no NPZ file; write it by numpy\.savez"):
+    with pytest.raises(UserError, match=r"rows\.npz is no NPZ file. Write it by numpy\.savez"):
         read_rows(tmp_path / "rows.npz")

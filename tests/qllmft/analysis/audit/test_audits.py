@@ -124,7 +124,7 @@ def test_circuits_and_rows_beyond_the_bounds_are_refused():
         qllmft.audit(head_circuit(15), np.zeros((4, 15)), [0, 1, 0, 1], weights=np.zeros(75))
     with pytest.raises(
         UserError,
-        match="3,000 rows on 14 qubits are 49,152,000 amplitudes, expected at most 33,554,432; give 2,048",
+        match=r"3,000 rows on 14 qubits are 49,152,000 amplitudes, expected at most 33,554,432. Give 2,048",
     ):
         qllmft.audit(head_circuit(14), np.zeros((3000, 14)), [0, 1] * 1500, weights=np.zeros(70))
 

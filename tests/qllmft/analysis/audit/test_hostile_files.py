@@ -248,7 +248,7 @@ TEXTS = array((10_001,), "<U1", bytes(4 * 10_001))
         ({"X": array((2**40, 1)), "y": Y}, "has X with 0 bytes, and its header tells of 8,796,093,022,208"),
         ({"X": X, "y": array((4,), data=bytes(32))}, "has X of shape (8, 1) and y of shape (4,), expected as many"),
         ({"X": X, "y": Y, "inputs": array((1, 1), data=bytes(8))}, "X of shape (8, 1) and inputs of shape (1, 1)"),
-        ({f"a{i}": b"" for i in range(6000)}, "the arrays a0, a1, a10, a100 and 5,996 more unknown ones; expected X"),
+        ({f"a{i}": b"" for i in range(6000)}, "the arrays a0, a1, a10, a100 and 5,996 more unknown ones, expected X"),
     ],
     ids=["width", "observables", "empty", "size", "rows", "inputs", "names"],
 )  # fmt: skip
@@ -285,5 +285,5 @@ def test_an_array_that_is_there_twice_is_refused(tmp_path):
         file.writestr("y.npy", Y)
         with pytest.warns(UserWarning, match="Duplicate name"):
             file.writestr("X.npy", X)
-    with pytest.raises(UserError, match="has the arrays X, y, and X twice; expected X and y"):
+    with pytest.raises(UserError, match="has the arrays X, y, and X twice, expected X and y"):
         read_rows(tmp_path / "rows.npz")

@@ -125,7 +125,7 @@ def test_two_vectors_that_may_be_the_data_are_not_guessed():
     for name in ("x_0", "data_0"):
         circuit.ry(Parameter(name), 0)
     with pytest.raises(
-        UserError, match="of the vectors x and data each may be the data; give data="
+        UserError, match=r"of the vectors x and data each may be the data. Give data="
     ):
         trained_circuit(circuit, np.zeros(1))
     with pytest.raises(UserError, match="the circuit has no free parameters, so that a row of X"):
