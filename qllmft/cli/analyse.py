@@ -9,6 +9,7 @@ import typer
 
 from qllmft.cli.console import names, say, say_json, table, texts
 from qllmft.cli.options import Count, Run
+from qllmft.counts import format_count
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ def analyse(
 ) -> None:
     """Analyse a trained head: its quadratic forms, bond dimensions, kernel, gradients and separable twins.
 
-    Of the twins, one has no gates on two qubits in its encoder and the other none in its head. Writes analysis.html and
-    analysis.json into the run's folder. The first sentence says whether the model can be computed classically at any
-    number of qubits.
+    The first sentence says whether the model can be computed classically at any number of qubits. A separable twin is
+    the model retrained without entangling gates in its encoder, or in its head. The page analysis.html and
+    analysis.json go into the run's folder.
 
     With --circuit and --data instead of a run, any trained circuit is audited by numbered checks, as by qllmft.audit.
 
@@ -88,7 +89,7 @@ def _audit(circuit: Path, data: Path, shots: int, *, json: bool) -> None:
     say(
         f"{circuit_audit.n_qubits} qubits, {circuit_audit.weights} weights, {circuit_audit.rows[0]:,} training and "
         f"{circuit_audit.rows[1]:,} test "
-        f"rows; readout: {circuit_audit.readout}",
+        f"rows. Readout: {circuit_audit.readout}",
         f"The columns of X fill {listed_names(circuit_audit.data_names)}.",
         f"The order of the weights: {listed_names(circuit_audit.weight_names)}.",
         f"accuracy on the test rows: {circuit_audit.accuracy}",
@@ -119,7 +120,7 @@ def _summary(analysis: Analysis) -> Iterator[str]:
     if bond is not None and analysis.entanglement is not None:
         yield (
             f"Schmidt rank of the head at most {max(bond.ranks)} on {bond.texts} training texts, "
-            f"{max(bond.truncated)} without 1e-4 of the weight; Meyer-Wallach entanglement "
+            f"{max(bond.truncated)} without 1e-4 of the weight. Its Meyer-Wallach entanglement is "
             f"{analysis.entanglement[0]:.3f}."
         )
     if analysis.least is not None:
@@ -130,7 +131,7 @@ def _summary(analysis: Analysis) -> Iterator[str]:
     for name, twin in analysis.twins.items():
         test_difference = twin.difference
         yield (
-            f"{name}: {twin.test}; the run has {ACCURACY.with_sign(test_difference.value, 2)} points more "
+            f"{name}: {twin.test}. Run minus twin: {ACCURACY.with_sign(test_difference.value, 2)} points "
             f"{ACCURACY.brackets(test_difference.interval, 2)} (McNemar's test, {p_value(test_difference.p)})"
         )
     if analysis.geometry:
@@ -157,8 +158,8 @@ def dequantise(
     """Write the classical surrogate of a trained head, and compare it with the circuits on the test texts.
 
     The surrogate is a model folder like any other: `qllmft predict`, `qllmft.load` and `qllmft push` take it. Encoders
-    become quadratic forms, or one linear layer if they are odd; the head becomes its state by plain operations, or with
-    --bond a matrix product state, with a bound on the error of each text.
+    become quadratic forms, or one linear layer if they are odd. The head becomes a state vector, or with --bond a
+    matrix product state with a bound on the error of each text.
 
     Args:
         out: Folder of the surrogate's model, a new one or that of an earlier call. [default: RUN/surrogate]
@@ -187,10 +188,10 @@ def dequantise(
         f"The surrogate ({record.kind}) gives the circuit's label to {agreement.same_labels.right:,} of "
         f"{agreement.same_labels.total:,} test texts: {agreement.same_labels}",
         f"accuracy: circuits {agreement.circuit}, surrogate {agreement.surrogate}",
-        f"logits differ by {agreement.largest_difference:.1e} at most; bound on a logit's change: "
-        f"{agreement.truncation:.3g} by truncation and {agreement.rounding:.1e} by rounding, "
-        f"which guarantee the label of {agreement.certain:,} texts",
-        f"it stores {record.numbers:,} numbers; the model has {record.parameters:,} parameters",
+        f"Logits differ by {agreement.largest_difference:.1e} at most. Bounds on a logit's change: "
+        f"{agreement.truncation:.3g} by truncation and {agreement.rounding:.1e} by rounding. "
+        f"They guarantee the label of {format_count(agreement.certain, 'text')}.",
+        f"Numbers stored: {record.numbers:,}. Parameters of the model: {record.parameters:,}.",
         f"processor time per text: circuits {1e3 * agreement.circuit_s:.3f} ms, "
         f"surrogate {1e3 * agreement.surrogate_s:.3f} ms",
         "energy of one inference by the paper's constants: "

@@ -56,32 +56,34 @@ def study(
     campaign_options: CampaignOptions,
     list_all: Annotated[bool, typer.Option("--list")] = False,
 ) -> None:
-    """Train rows of heads over several seeds, compare them on the same splits, and print a verdict.
+    """Train several heads over several seeds, compare them on the same splits, and print a verdict.
 
-    A call that was interrupted or killed continues when it is given again. No finished run is done twice. If the same
-    command runs several times, on one machine or on several that share --out, the calls share the runs.
+    After an interruption, run the command again: it continues, and no finished run is done twice. Several calls of the
+    same command share the runs, on one computer or on several with the same --out.
 
     Args:
-        name: Name of a study, such as table2 or noise (figure 11); --list lists them. Or the path of a TOML file with a
-            study of your own: title, subject, baseline, and rows with label, preset, side (subject or baseline) and
+        name: Name of a study from --list, such as table2 or noise (figure 11). Or the path of a TOML file with a study
+            of your own. It has title, subject, baseline, and rows with label, preset, side (subject or baseline) and
             settings.
         preset: Which study `noise` stands for: fig11-small (10 and 12 qubits, 300 epochs) or fig11. [default:
             fig11-small]
         quick: Run a smaller study of the same shape: at most 14 qubits, and 40 epochs or fewer.
         seeds: Number of seeds, from the study's first one, or a range such as 8-17. Each draws its own split and
             initial weights. [default: the study's, 5 or 3]
-        budget: Number of settings that every row tries with each seed, drawn from the paper's tables and chosen among
-            on the validation texts. [default: one setting of a head, all of a baseline's grid]
-        epochs: Number of passes over the training set. [default: the study's, 800 (fig11-small: 300); 40 with --quick]
+        budget: Number of settings that every row tries with each seed. They are drawn from the paper's tables, and one
+            is selected on validation. [default: one setting of a head, all of a baseline's grid]
+        epochs: Number of passes over the training set. [default: the study's, 800 (fig11-small: 300), or 40 with
+            --quick]
         out: Folder of the runs, the record, the table and the page. Several calls with the same folder share the runs.
             [default: studies/<study>]
-        register: Train nothing: write rows, seeds, settings, rule of choice, margin and the least difference that the
-            study sees into this file. Commit it; `--registered` with the same file and options then runs the study.
+        register: Train nothing, and write the plan of the study into this file (preregistration). It has the rows,
+            seeds, settings, rule of choice, margin and minimum detectable effect. Commit the file. Then run the study
+            with --registered and the same file and options.
         registered: File of --register, in a git commit that no run came before. Another plan is refused, and so are
             seeds that a record of the repository has reported on the same body and data.
-        from_predictions: Train nothing: compute all scores, comparisons, tables and the page again from the kept
-            answers in this folder (study.json and predictions.npz), and write them into --out, by default the same
-            folder. With --data, mark the test texts on which settings were chosen.
+        from_predictions: Train nothing, and make all scores, comparisons, tables and the page again. They come from the
+            answers in this folder (study.json and predictions.npz), and go into --out, by default the same folder.
+            With --data, mark the test texts on which settings were chosen.
         list_all: List the studies with their rows.
     """
     if list_all:
@@ -89,7 +91,7 @@ def study(
         return
     if name is None:
         raise UserError(
-            "got no study; `qllmft study --list` lists them. Example: `qllmft study table2 --quick`."
+            "got no study, expected a name of `qllmft study --list`. Example: `qllmft study table2 --quick`."
         )
     from qllmft.report import finish_from_predictions, finish_study
 
@@ -122,7 +124,7 @@ def study(
     if register:
         detectable_difference = register_study(plan, register, overrides)
         detectable_sentence = (
-            f" The least difference that it sees is {detectable_difference[0]:.3g} {detectable_difference[1]}."
+            f" Its minimum detectable effect is {detectable_difference[0]:.3g} {detectable_difference[1]}."
             if detectable_difference
             else ""
         )
@@ -219,7 +221,7 @@ def _studies_table() -> Table:
         loaded_study = load_study(name)
         quick_row_count = str(len(loaded_study.in_small().rows)) if loaded_study.quick else ""
         rows.append((name, str(len(loaded_study.rows)), quick_row_count, loaded_study.title))
-    caption = f"`noise` is {' or '.join(NOISE_STUDIES)}; see --preset."
+    caption = f"`noise` is {' or '.join(NOISE_STUDIES)}, chosen by --preset."
     return table(*names("study"), *numbers("rows", "--quick"), "what", rows=rows, caption=caption)
 
 
@@ -286,21 +288,21 @@ def sweep(
     campaign_options: CampaignOptions,
     list_all: Annotated[bool, typer.Option("--list")] = False,
 ) -> None:
-    """Search over settings by the validation score; test the winner, and the best of each row of the paper's table.
+    """Search over settings by the validation score, and test the winner and the best of each row of the paper's table.
 
-    If it is killed at any moment, the same command continues. No configuration is trained twice. If the same command
-    runs several times, on one machine or on several that share --out, the calls share the runs.
+    After an interruption, run the command again: it continues, and no configuration is trained twice. Several calls of
+    the same command share the runs, on one computer or on several with the same --out.
 
     Args:
-        name: Name of a search; --list lists them. Or the path of a TOML file with a search of your own: title, preset,
-            and [[parameters]] with setting and values.
+        name: Name of a search from --list. Or the path of a TOML file with a search of your own: title, preset, and
+            [[parameters]] with setting and values.
         quick: Search the same in small, within an hour on two cores.
         sampler: How configurations are chosen. grid: all combinations, as in the paper. tpe: each trial learns from
             those before. qmc: a Sobol' sequence.
-        trials: Number of trials of tpe and qmc; a later call with more repeats no run. [default: 32]
-        seeds: Number of runs of each configuration; their mean counts.
+        trials: Number of trials of tpe and qmc. A later call with more repeats no run. [default: 32]
+        seeds: Number of runs of each configuration. Their mean score counts.
         out: Folder of the runs. [default: sweeps/NAME]
-        plan_only: Print the size of the search and its estimated time; train nothing.
+        plan_only: Print the size of the search and its estimated time, and train nothing.
         list_all: List the searches with their tables of the paper.
     """
     if list_all:
@@ -314,7 +316,7 @@ def sweep(
 
     if name is None:
         raise UserError(
-            "got no sweep; `qllmft sweep --list` lists them. Example: `qllmft sweep table-06 --quick`."
+            "got no search, expected a name of `qllmft sweep --list`. Example: `qllmft sweep table-06 --quick`."
         )
     # calls on other machines may be in another folder
     if data_options.data is not None and expand_home(data_options.data).exists():
@@ -344,7 +346,7 @@ def sweep(
     table_prefix = "" if space.table == "none" else f"table {space.table}, "
     seeds_text = f", {seeds} seeds each" if seeds > 1 else ""
     say(
-        f"{space.name}: {table_prefix}{space.title}; {sampler}, {format_count(plan.size, 'trial')}{seeds_text}"
+        f"{space.name}: {table_prefix}{space.title}. {sampler}, {format_count(plan.size, 'trial')}{seeds_text}"
     )
     if plan_only:
         try:
@@ -494,9 +496,9 @@ def winner_sentences(result: SweepResult) -> Iterator[str]:
     seeds_text = "" if len(winner.runs) == 1 else f", mean of {len(winner.runs)} seeds"
     yield f"Winner by validation: {settings}."
     yield (
-        f"Its test {result.measure.name}: {_test_text(winner, '95 % interval ')}{seeds_text}; "
-        f"validation {_validation_text(winner)}, the highest of {len(result.ranking)} and so too high an "
-        "estimate."
+        f"Its test {result.measure.name}: {_test_text(winner, '95 % interval ')}{seeds_text}. Its validation "
+        f"{result.measure.name}, {_validation_text(winner)}, is the highest of {len(result.ranking)} and so "
+        "too high an estimate."
     )
     if all(other_scores := [score.beside for score in winner.tested]):
         means = [

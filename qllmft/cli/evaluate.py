@@ -62,12 +62,12 @@ def evaluate(
 ) -> None:
     """Print the accuracy with its 95 % interval, scores per label and the confusion matrix on labelled texts.
 
-    A warning gives the number of texts of --data that the run was trained on: their accuracy is not that of new texts.
+    Without --data, evaluate on the run's own test set. Texts of --data that the run was trained on are counted in a
+    warning: their accuracy says nothing about new texts.
 
-    Without --data, evaluate on the run's own test set. With --backend, the encoder runs here and the head's circuit on
-    the backend, and the agreement with the exact model is reported. The backend adjoint has the run's noise unless
-    another one is given, with an error trajectory for each shot as on a machine (--backend-option shot_test=same: as in
-    training). With several values of --aggregation there is a report for each, and several backends make one table.
+    With --backend, the head's circuit runs on the backend and all else here. The labels are compared with a noiseless
+    simulation. The backend adjoint has the run's noise unless you give another one. It simulates one error trajectory
+    per shot, as on a device (--backend-option shot_test=same: as in training). Several backends make one table.
 
     Args:
         data: Labelled texts: a table (.csv, .tsv, .txt, .xlsx, .json, .jsonl, .parquet, or .gz of one), a folder of
@@ -76,11 +76,12 @@ def evaluate(
         label_column: Column of the labels. [default: the run's]
         sample: Evaluate on this many texts, drawn at random with --sample-seed.
         sample_seed: Seed of --sample.
-        budget: Predict the accuracy on --backend from its errors, and the gain of each halved; send nothing.
+        budget: Predict the accuracy on --backend from its errors, and the gain if one of them is halved. Nothing is
+            sent.
     """
     if limit and sample:
         raise UserError(
-            "--limit takes the first texts and --sample draws some. Give one of the two."
+            "--limit takes the first texts, and --sample draws texts at random. Give one of the two."
         )
     reading = {
         "text_column": text_column,
@@ -107,7 +108,7 @@ def evaluate(
     task = predictor.task
     if backend_options.names_several_backends and task.several:
         raise UserError(
-            "several backends are compared on one label per text, and the model gives several. Name one."
+            "several backends are compared on one label per text, and the model gives several. Name one backend."
         )
     with ConsoleListener() as listener:
         subset = Subset(n_texts, sample_seed if sample else None) if n_texts else None
@@ -190,25 +191,27 @@ def _label_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[s
         yield f"Balanced accuracy and F1 need two labels: every text has the label {evaluation.only_label!r}."
     else:
         low, high = map(percent, scores.interval)
-        constant_note = ", and every text got the same answer" if scores.is_constant else ""
         yield (
             f"Balanced accuracy {percent(scores.balanced, 2)} % ({low} to {high} %), macro-F1 "
-            f"{percent(scores.macro_f1, 2)} %; the most frequent label has {percent(scores.majority)} % of the texts"
-            f"{constant_note}."
+            f"{percent(scores.macro_f1, 2)} %. The most frequent label has {percent(scores.majority)} % of the texts."
         )
+        if scores.is_constant:
+            yield "Every text got the same answer."
         if scores.bound:
             yield scores.bound
     if evaluation.margin:
         abstentions = abstention_sentence(evaluation.unsure, accuracy.total, evaluation.margin)
-        right_answers = f"{evaluation.sure} are right" if evaluation.sure else "there are none"
-        yield f"{abstentions}; of the other answers {right_answers}."
+        yield abstentions
+        if evaluation.sure:
+            n_sure = format_count(evaluation.sure.total, "other text")
+            yield f"Accuracy on the {n_sure}: {evaluation.sure}."
     if evaluation.covered:
         yield (
-            f"Sets of labels for a coverage of {evaluation.coverage:g}: {evaluation.covered} contain the true label, "
-            f"and {evaluation.single:,} of {accuracy.total:,} have one label."
+            f"Prediction sets for a coverage of {evaluation.coverage:g}: {evaluation.covered} contain the true label. "
+            f"{evaluation.single:,} of {accuracy.total:,} have one label."
         )
     if evaluation.calibration:
-        yield f"Expected calibration error of the probabilities: {evaluation.calibration}."
+        yield f"Expected calibration error: {evaluation.calibration}."
     yield from _evaluation_notes(evaluation, backend)
     if evaluation.only_label is None:
         rows = []
@@ -231,8 +234,8 @@ def _target_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[
     scores = evaluation.scores
     names = evaluation.names
     yield (
-        f"{evaluation.source}: {format_count(scores.total, 'text')}; in brackets 95 % intervals of a bootstrap "
-        "over the texts."
+        f"{evaluation.source}: {format_count(scores.total, 'text')}. Brackets: 95 % intervals of a bootstrap over "
+        "the texts."
     )
     if isinstance(scores, LabelSetScores):
         rows = [(score.name, score.with_interval) for score in scores.parts]
@@ -263,14 +266,13 @@ def _evaluation_notes(evaluation: Evaluation, backend: Backend | None) -> Iterat
     """Yield a warning about texts of the training, and the agreement of a backend with the exact model."""
     if evaluation.trained_on is None:
         yield (
-            "warning: the run's own texts cannot be read or have changed, so it was not checked how many of these "
-            "texts it was trained on."
+            "warning: the run's own texts cannot be read or have changed. Some of these texts may be its training "
+            "texts."
         )
     elif evaluation.trained_on:
         yield (
             f"warning: the run was trained or validated on {evaluation.trained_on:,} of these "
-            f"{evaluation.scores.total:,} texts, "
-            "so this accuracy is not that of new texts. Leave them out."
+            f"{evaluation.scores.total:,} texts. The accuracy on new texts may be lower. Leave these texts out."
         )
     if evaluation.agreement is not None:
         conditions = f", {evaluation.measured}" if evaluation.measured else ""
@@ -313,10 +315,9 @@ def _show_budget(
             rows.append((row.errors, right, change, percent(row.differ)))
         say(
             f"{name or backends[name].name}: predicted for {format_count(budget.texts, 'text')}{shots_text}. "
-            "Nothing was sent. The "
-            f"exact model has {percent(budget.exact)} % right.",
+            f"Nothing was sent. A noiseless simulation has {percent(budget.exact)} % right.",
             table(*names("errors"), *numbers("right, % [95 %]", "points", "differ, %"), rows=rows),
-            "Labels that differ from the exact model's, means over draws of the shots.",
+            "differ: labels that differ from a noiseless simulation, means over draws of the shots",
             budget.sentence,
         )
 
@@ -351,10 +352,11 @@ def _show_backends(
             )
         )
     if rows:
-        headers = ("right", "95 %", "differ", "unsure", "|Δ⟨Z⟩|", "error", "shots")
+        headers = ("right", "95 %", "differ", "unreliable", "|Δ⟨Z⟩|", "error", "shots")
         say(
             f"{evaluation.source}: {format_count(accuracy.total, 'text')}.",
             table(*names("backend"), *numbers(*headers), rows=rows),
-            "Labels that differ from the exact model's, and labels unsure at these shots;",
-            "mean |Δ⟨Z⟩| from the exact model, and the mean standard error of ⟨Z⟩.",
+            "differ: labels that differ from a noiseless simulation",
+            "unreliable: labels whose margin is within the shot noise",
+            "|Δ⟨Z⟩|: mean distance from a noiseless simulation. error: mean standard error of ⟨Z⟩",
         )

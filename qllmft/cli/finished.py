@@ -64,7 +64,7 @@ class CardOptions:
 
     Attributes:
         license: Licence, such as apache-2.0.
-        language: Language of the texts, such as en; may be repeated.
+        language: Language of the texts, such as en. May be repeated.
         base_model: Language model's name on the hub. [default: its own if it has one]
     """
 
@@ -88,7 +88,7 @@ def push(
 ) -> None:
     """Upload a run's model and its card to the Hugging Face hub.
 
-    The token is that of `hf auth login` or HF_TOKEN; it is never written or printed. Texts are not uploaded.
+    The token comes from `hf auth login` or HF_TOKEN, and is never written or printed. Texts are not uploaded.
 
     Args:
         name: Name of the model on the hub.
@@ -140,8 +140,9 @@ def export(
 ) -> None:
     """Write a trained model's circuit as QASM, QPY or a drawing.
 
-    Angles are radians; qubit 0 is the least significant bit. A text binds the head to its latent angles, and an encoder
-    to its loaded embedding. The names of free parameters in QASM 3 go to FILE.names.json.
+    The encoders are not part of the head's circuit: its inputs x are the latent angles of a text, in radians. --text
+    computes them, and binds the circuit to them. Qubit 0 is the least significant bit. The names of free parameters in
+    QASM 3 go to FILE.names.json.
 
     Args:
         form: Format of the file: OpenQASM 3 or 2, Qiskit's QPY (binary), or a drawing.

@@ -33,14 +33,14 @@ def info(
     source: Annotated[str | None, typer.Option("--from")] = None,
     json: Json = False,
 ) -> None:
-    """List the presets; of one or of a run, count parameters and gates, and draw the head's circuit if it fits.
+    """List the presets, or show one preset or run: its parameters, gates and circuit.
 
     Args:
-        name: A preset or a run's folder; omit it to list the presets.
+        name: A preset or a run's folder. Without it, the presets are listed.
         dimension: D, dimension of the embeddings. [default: 768, or the run's]
         classes: k, number of labels. [default: 2, or the run's]
         draw: Draw the head's circuit. [default: if it fits the screen]
-        source: Table or figure of the paper, such as "Table II" or "Figure 11", or ours; lists only its presets.
+        source: List only the presets of this table or figure of the paper, such as "Table II" or "Figure 11", or ours.
     """
     if name is None:
         _list_presets(source, json=json)
@@ -54,7 +54,7 @@ def info(
     config, title, record, sizes = _load_preset_or_run(name)
     assumed_sizes = [] if sizes else [n for n, v in (("D", dimension), ("k", classes)) if v is None]
     note = (
-        f" (the paper's {' and '.join(assumed_sizes)}; the run has no model yet)"
+        f" (the paper's {' and '.join(assumed_sizes)}: the run has no model yet)"
         if assumed_sizes
         else ""
     )
@@ -210,7 +210,7 @@ def _list_presets(source: str | None, *, json: bool) -> None:
             *numbers("parameters"),
             "what it is",
             rows=rows,
-            title="qllmft train --preset NAME runs one, qllmft info NAME shows it; D = 768, k = 2",
+            title="Run one: qllmft train --preset NAME. Show one: qllmft info NAME. Sizes: D = 768, k = 2",
         ),
         "Searches of tables VI to XVI: qllmft sweep --list.",
         "Comparisons over several seeds: qllmft study --help.",

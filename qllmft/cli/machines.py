@@ -61,18 +61,17 @@ def jobs(
 ) -> None:
     """Report jobs that are still running remotely, wait for them, or cancel them.
 
-    The prices are charges or, with '~', estimates; the last line is their total. '50+1' circuits are 50 circuits
-    after one with a known answer.
+    A price with '~' is an estimate, the others are charges. The last line is the total. '50+1' circuits are 50 circuits
+    after a check circuit.
 
     Args:
-        action: list: show the jobs with their states and prices; wait: collect the jobs that are still running
-            remotely; cancel: cancel them and the duplicates that the server accepted late. A run alone is listed.
-            [default: list]
+        action: list: show the jobs with their states and prices. wait: collect the jobs that are still running. cancel:
+            cancel the running jobs and the duplicates that the server accepted late. [default: list]
         run: Folder of the run that sent the jobs.
         ledger: Folder of the ledger, instead of a run.
         server: List the jobs that the server knows.
         offline: Read only the ledger: the states are those of the last call.
-        job: Cancel only this job, of IonQ if no run or ledger is named; may be repeated.
+        job: Cancel only this job, at IonQ if no run or ledger is named. May be repeated.
         limit: Greatest number of jobs that --server lists. [default: 25]
         token_file: File that holds the API key.
         url: Address of the API. [default: the environment's]
@@ -90,7 +89,7 @@ def jobs(
         run = Path(action)
         action = "list"
     if server and action != "list":
-        raise UserError(f"--server lists. To {action} jobs name a run or a --ledger.")
+        raise UserError(f"--server is for list. To {action} jobs, name a run or a --ledger.")
     if (server and (run or ledger)) or (run and ledger):
         raise UserError("a run, --ledger and --server are three places of jobs. Name one of them.")
     if limit is not None and not server:
@@ -98,7 +97,7 @@ def jobs(
     if offline and (server or action != "list"):
         raise UserError("--offline lists a ledger's jobs without asking the server. Omit it.")
     if job and action != "cancel":
-        raise UserError(f"--job names jobs to cancel. To {action} jobs omit it.")
+        raise UserError(f"--job is for cancel. To {action} jobs, omit --job.")
     try:
         connection = remote.IonQConnection(token_file=token_file, url=url)
     except ValidationError as error:  # an address is not repeated, because it may hold a password

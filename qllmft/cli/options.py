@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import wraps
@@ -46,7 +47,7 @@ Delimiter = Annotated[
 ColumnNames = Annotated[
     str | None,
     typer.Option(metavar="NAMES"),
-    "Names of all columns of a file without a line of names, such as label,text. [default: the run's]",
+    "Names of all columns, such as label,text, if the file has no line of names. [default: the run's]",
 ]
 BadRows = Annotated[
     str | None,
@@ -59,16 +60,17 @@ Port = Annotated[int, typer.Option(min=0, max=65535)]
 Limit = Annotated[int | None, typer.Option(min=1), "Number of texts to read, from the first on."]
 Threshold = Annotated[
     float | None,
-    "Least probability of the second of two labels, or of each if a text has any number of them. "
+    "Lowest probability of the second of two labels, or of each if a text may have any number of labels. "
     "[default: the most probable, the model's]",
 ]
 Margin = Annotated[
-    float, "Least lead of an answer over any other, in probability; with less there is no answer."
+    float,
+    "Margin below which the model abstains: the difference between the two highest probabilities.",
 ]
 Coverage = Annotated[
     float | None,
-    "Probability that the printed labels contain the true one, such as 0.9: as many as that needs. "
-    "[default: none, the answer alone]",
+    "Print a prediction set: labels that contain the true one with this probability, such as 0.9. "
+    "[default: none, one label]",
 ]
 
 
@@ -82,21 +84,20 @@ class DataOptions:
         text_column: Column of the texts. [default: text]
         pair_column: Column of the second text, to learn from pairs of texts. [default: none]
         label_column: Column of the labels. [default: label]
-        task: classification; regression: the label column holds real numbers; multilabel: it holds lists of labels.
-            Several columns, of real numbers or of 0 and 1: --set 'data.label_column=["a", "b"]'. [default:
-            classification]
+        task: classification, regression (the label column holds real numbers) or multilabel (it holds lists of labels).
+            For several columns: --set 'data.label_column=["a", "b"]'. [default: classification]
         label_separator: Character between a text's labels, if the column has no lists. [default: none]
-        protocol: split: keep the data's own test, or test on 20 % of all rows, and validate on 15 % of the others.
-            given: the splits of the data, all of them. paper: pool all texts, draw --per-label of each label (85 %
-            training, 15 % validation), test on the rest. [default: split; paper in the paper's presets and studies]
+        protocol: split: keep the test of the data, or test on 20 % of all rows, and validate on 15 % of the others.
+            given: use all splits of the data. paper: draw --per-label texts of each label (85 % training, 15 %
+            validation), and test on the rest. [default: split, or paper in the paper's presets and studies]
         test_size: Share of the rows for the test, with protocol split. [default: 0.2]
         group: Column of groups, such as authors: all rows of a group are in one part. [default: none]
         time: Column of dates or numbers: the latest rows are the test, the earliest are for training. [default: none]
-        per_label: Number of texts drawn per label; of all texts in another task than classification. [default: all; by
-            the paper's protocol 256, 200 of 'reviews', 512]
+        per_label: Number of texts drawn per label. In other tasks than classification: of all texts. [default: all, or
+            by the paper's protocol 256, 200 of 'reviews', 512]
         delimiter: Separator of fields in a .csv, .tsv or .txt file. [default: found]
         columns: Names of all columns of a file without a line of names, such as label,text. [default: the first line's]
-        missing_labels: Labels such as nan, None, n/a, - and ?: error, or keep them as labels. [default: error]
+        missing_labels: What to do with labels such as nan, None, n/a, - and ?: error or keep. [default: error]
         merge_labels: Make one label of those that differ only in capitals, blanks or as 1 and 1.0. [default: no]
         duplicates: Repeated texts: keep, or drop all copies but one and texts with several labels. [default: keep]
         body: Language model: a sentence-transformers name on the hub, a local folder, or 'minilm' (offline). [default:
@@ -155,9 +156,9 @@ class TrackOptions:
     """Options about trackers.
 
     Attributes:
-        track: Log each run to a tracker: tensorboard, mlflow, wandb, or a plug-in's; may be repeated, or separated by
-            commas. Configure a service by its own variables (WANDB_API_KEY, MLFLOW_TRACKING_URI).
-        track_files: Log the run's small files too; some contain texts.
+        track: Log each run to a tracker: tensorboard, mlflow, wandb, or a plug-in's. Separate several by commas.
+            Configure a service by its own variables (WANDB_API_KEY, MLFLOW_TRACKING_URI).
+        track_files: Log the run's small files too. Some contain texts.
     """
 
     panel: ClassVar = "Trackers"
@@ -178,7 +179,7 @@ class CampaignOptions(TrackOptions):
 
     Attributes:
         jobs: Number of local processes, each with its share of the processors. Results are the same to the bit.
-            [default: one per processor if each has 8 runs; QLLMFT_JOBS]
+            [default: QLLMFT_JOBS, or one per processor if each has 8 runs]
         ray: Do the runs on a Ray cluster, one per processor: HOST:PORT, or auto. The nodes need the same version of
             qllmft and the body, but neither the data nor a shared disk.
     """
@@ -194,11 +195,11 @@ class CampaignOptions(TrackOptions):
         # a number of jobs from the variable is for all commands
         if self.ray and not jobs_with_ray and source is not None and source.name == "COMMANDLINE":
             raise UserError(
-                "--jobs sets processes here, and --ray does the runs on a cluster. Omit one of them."
+                "--jobs sets local processes, and --ray does the runs on a cluster. Omit one of them."
             )
         if self.ray and self.track:
             raise UserError(
-                "--track sends runs of this machine, and --ray does them on a cluster. Omit one of them."
+                "--track logs runs of your computer, and --ray does the runs on a cluster. Omit one of them."
             )
 
     def executor(self, on_event: OnEvent) -> Executor:
@@ -337,9 +338,11 @@ def load_predictor(run: Path, row: str | None) -> Predictor:
     from qllmft.inference import Predictor
     from qllmft.run.folder import BEST_ROW
 
+    if sys.stderr is not None and sys.stderr.isatty():
+        say(f"Loading the model of {run}.", err=True)
     predictor = Predictor.load(run, model=row)
     if row == BEST_ROW:
-        say(f"best on the validation texts: {predictor.row or 'the head'}", err=True)
+        say(f"Selected on validation: {predictor.row or 'the head'}", err=True)
     if predictor.unfinished:
         say(f"{predictor.unfinished}.", err=True)
     return predictor

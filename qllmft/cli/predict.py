@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from qllmft.inference.measurement import Bootstrap
     from qllmft_backends import Backend
 
+NEAR_CHANCE_MARGIN = 0.2  # between two probabilities, such as 0.6 and 0.4
+
 
 def predict(
     run: Run,
@@ -59,38 +62,39 @@ def predict(
 ) -> None:
     """Classify texts with a trained model.
 
-    Prints label, probability and text, separated by tabs, after every four batches of the body; of real targets the
-    values and the text. If texts have any number of labels, all of a text are printed ("none" without any), with the
-    probability of the most probable one. Texts of the command line are compared two by two by a model of pairs. A tab
-    or an end of line in a text is written as its escape. Memory does not grow with the number of texts. Empty lines are
-    skipped; an empty text in a table is an error. With --margin, the label of a text without an answer is '?', and the
-    share of such texts is printed at the end.
+    Each line has the label, the probability of the label, and the text, separated by tabs. For real targets it has the
+    values and the text. If a text may have any number of labels, all of them are printed, or "none", with the highest
+    probability. A model of pairs compares the texts of the command line two by two. Empty lines are skipped. An empty
+    text in a table is an error.
 
-    With --backend, the encoder runs here and the head's circuit on the backend. Probabilities then have a standard
-    error, and a label is marked '?' if its lead is within the 95 % interval at this number of shots. With several
-    values of --aggregation there is a set of results for each, under its name.
+    With --margin, '?' replaces the label of a text on which the model abstains.
+
+    With --backend, the head's circuit runs on the backend and all else here. Probabilities then have a standard error,
+    and '?' marks a label whose margin is within the shot noise (95 %). Several values of --aggregation give a set of
+    results each.
 
     Args:
-        texts: Texts to classify, instead of --file; two by two for a model of pairs.
+        texts: Texts to classify, instead of --file. Two by two for a model of pairs.
         file: File with one text per line, or a table: .csv, .tsv, .xlsx, .json, .jsonl, .parquet, or .gz of one;
             '-' is standard input.
         json: Print a JSON object per text, with all probabilities.
-        jobs: Number of processes that embed the texts, each with its own language model. If there are several,
-            embeddings are cached, and a repeated command continues.
-        ray: Embed the texts on a Ray cluster, one part per processor: HOST:PORT, or auto. Embeddings are cached, and a
-            repeated command continues. The nodes need the same version of qllmft.
-        novelty: Mark texts that are further from the training texts than all but this share of the validation texts.
-            [default: none]
-        bootstrap: Number of bootstrap samples of the shots on IonQ backends; prints an error and 95 % interval of each
-            probability. They are drawn from the counts, or from the single shots with per_shot=true.
+        jobs: Number of processes that embed the texts, each with its own language model. Several cache their
+            embeddings, so that a repeated command continues.
+        ray: Embed the texts on a Ray cluster, one part per processor: HOST:PORT, or auto. Embeddings are cached, so
+            that a repeated command continues. The nodes need the same version of qllmft.
+        novelty: Mark texts as out of distribution if they are further from the training texts than all but this share
+            of the validation texts. [default: none]
+        bootstrap: Number of bootstrap samples of the shots on IonQ backends. They give an error and a 95 % interval of
+            each probability. With per_shot=true the single shots are drawn, else the counts.
     """
     if bool(texts) == bool(file):
         raise UserError(
-            "give texts as arguments, or --file with one text per line ('-' is standard input): one of the two."
+            "expected texts as arguments, or --file with one text per line ('-' is standard input). "
+            "Give one of the two."
         )
     if (text_column or delimiter or columns) and not file:
         raise UserError(
-            "--text-column, --delimiter and --columns describe the table of --file, which is not given. Omit them."
+            "--text-column, --delimiter and --columns describe the table of --file, which is missing. Omit them."
         )
 
     from qllmft.inference.decision import Decision, abstention_sentence
@@ -102,15 +106,16 @@ def predict(
         raise UserError(RAY_WITH_BACKEND)
     if backend_options.names_several_backends:
         raise UserError(
-            f"--backend {backend_options.backend} names several. Predict takes one. `qllmft evaluate` compares them."
+            f"--backend {backend_options.backend} names several, and predict takes one. "
+            "`qllmft evaluate` compares several."
         )
     if bootstrap and backend_options.backend is None:
         raise UserError(
-            "--bootstrap draws measured shots again, and without --backend there are none. Omit it."
+            "--bootstrap draws measured shots again, and without --backend there are none. Omit --bootstrap."
         )
     if bootstrap and backend_options.rounds > 1:
         raise UserError(
-            "--bootstrap draws the shots of one measurement again, and --rounds asks for several. Omit one of the two."
+            "--bootstrap needs one measurement, and --rounds asks for several. Omit one of the two."
         )
     decision = Decision(threshold, margin, coverage, novelty)
     predictor, backends = backend_options.open(run, model, decision)
@@ -145,7 +150,8 @@ def predict(
             repeats=bootstrap,
         )
         return
-    total = n_unsure = n_unlike = n_unknown = n_mostly_unknown = n_cut = 0
+    total = n_unsure = n_unlike = n_unknown = n_mostly_unknown = n_cut = n_near_chance = 0
+    _print_heading(json=json)
     for prediction in predictor.stream(limited_items, **vars(decision)):
         _print(*_format_prediction(prediction), json=json)
         n_unknown += prediction.unknown > 0
@@ -154,15 +160,18 @@ def predict(
         total = total + 1
         n_unsure = n_unsure + prediction.unsure
         n_unlike += prediction.unlike
+        n_near_chance += _is_near_chance(prediction)
     if n_unknown or n_cut:
         say(_reading_note(n_unknown, n_mostly_unknown, n_cut, total), err=True)
+    if n_near_chance and decision == Decision():
+        say(_near_chance_note(n_near_chance, total), err=True)
     if margin and total:
         say(abstention_sentence(n_unsure, total, margin), err=True)
     if novelty and total:
         say(
-            f"Unlike the training texts are {n_unlike:,} of {format_count(total, 'text')} "
-            f"({percent(n_unlike / total)} %); of "
-            f"the validation texts {percent(predictor.novelty.marked_share(novelty))} %.",
+            f"{n_unlike:,} of {format_count(total, 'text', ('is', 'are'))} out of distribution "
+            f"({percent(n_unlike / total)} %). Of the validation texts "
+            f"{percent(predictor.novelty.marked_share(novelty))} % are.",
             err=True,
         )
 
@@ -173,20 +182,45 @@ def _reading_note(unknown: int, mostly: int, cut: int, total: int) -> str:
     if mostly:
         holding = format_count(unknown, "text", ("holds", "hold"))
         sentences.append(
-            f"{holding} characters that the language model does not know, of {total:,}; {mostly:,} of them little else."
+            f"{holding} characters that the language model does not know, of {total:,}. "
+            f"{format_count(mostly, 'text', ('has', 'have'))} little else."
         )
     if cut:
         sentences.append(
-            f"The end of {format_count(cut, 'text', ('is', 'are'))} not read, as the language model cuts long texts."
+            f"The language model cuts long texts: the end of {format_count(cut, 'text', ('is', 'are'))} not read."
         )
     return " ".join(sentences)
+
+
+def _print_heading(*, json: bool) -> None:
+    """Name the columns for a person at a terminal, on standard error, so that a pipe has the answers alone."""
+    if not json and sys.stdout.isatty():
+        say("label | probability of the label | text", err=True)
+
+
+def _is_near_chance(prediction: Prediction) -> bool:
+    """Return whether the most probable label of one is hardly more probable than the next one."""
+    if prediction.several or len(prediction.probabilities) < 2:
+        return False
+    second, first = sorted(prediction.probabilities.values())[-2:]
+    return first - second < NEAR_CHANCE_MARGIN
+
+
+def _near_chance_note(count: int, total: int) -> str:
+    """Return a sentence on labels that are nearly a coin flip."""
+    return (
+        f"{count:,} of {format_count(total, 'label', ('is', 'are'))} close to a coin flip: the two most probable "
+        f"labels are less than {NEAR_CHANCE_MARGIN:g} apart. To abstain on such texts, add "
+        f"--margin {NEAR_CHANCE_MARGIN:g}."
+    )
 
 
 def _pairs(texts: list[str]) -> list[tuple[str, str]]:
     """Return the texts of the command line two by two."""
     if len(texts) % 2:
         raise UserError(
-            f"the model compares two texts, and there are {len(texts)}. Give them in pairs: first second."
+            f"the model compares two texts, and got {format_count(len(texts), 'text')}. "
+            "Give them in pairs: first second."
         )
     return list(zip(texts[::2], texts[1::2], strict=True))
 
@@ -234,9 +268,11 @@ def _predict_on_backends(
                 cells.append(f"bootstrap {error:.4f} [{low:.4f}, {high:.4f}]")
             _print(record, cells, json=json)
         if bootstrap is not None:
-            counts = "the counts; per_shot=true reads the single shots"
-            source = "the single shots" if bootstrap.single_shots else counts
-            say(f"bootstrap: {bootstrap.repeats} draws from {source}", err=True)
+            if bootstrap.single_shots:
+                source_text = "the single shots."
+            else:
+                source_text = "the counts. For the single shots, set per_shot=true."
+            say(f"Bootstrap: {bootstrap.repeats:,} draws from {source_text}", err=True)
         if decision.margin:
             unsure = int(decision.unsure(answers.probabilities).sum())
             say(abstention_sentence(unsure, len(texts), decision.margin), err=True)
@@ -262,7 +298,7 @@ def _format_prediction(
     cells = [
         "?" if prediction.unsure else f"{printable(label)}{mark}",
         f"{probability:.4f}{error}",
-        *(["unlike the training texts"] if prediction.unlike else []),
+        *(["out of distribution"] if prediction.unlike else []),
     ]
     return {"text": prediction.text, **prediction.as_dict(measured=measured)}, cells
 

@@ -38,11 +38,11 @@ def runs(
     Args:
         folder: Folder of run folders, such as runs or a study's.
         compare: Two runs: their settings that differ, and their difference text by text.
-        delete: Delete this run's folder; may be repeated.
+        delete: Delete this run's folder. May be repeated.
         yes: Delete without confirmation.
     """
     if compare and delete:
-        raise UserError("--compare and --delete are two tasks. Give one of the two.")
+        raise UserError("--compare and --delete do not work together. Give one of the two.")
     if compare:
         first, second = (_find_run(path, folder) for path in compare)
         _compare(first, second, json=json)
@@ -77,7 +77,7 @@ def _list(folder: Path, *, json: bool) -> None:
     if json:
         say_json(rows)
     elif not rows:
-        say(f"there is no run in {folder}; qllmft train makes one")
+        say(f"There is no run in {folder}. To make one: qllmft train")
     else:
         say(
             table(
@@ -189,10 +189,11 @@ def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
         say(f"no paired difference: {difference}")
         return
     say(
-        f"first minus second on the same {difference.total:,} texts: {ACCURACY.with_sign(difference.value, 2)} points "
-        f"{ACCURACY.brackets(difference.interval, 2)}, {p_value(difference.p)} (McNemar); only the first is right on "
-        f"{difference.only_first:,} texts, only the second on {difference.only_second:,}. One seed each: other "
-        "seeds may give another sign."
+        f"First minus second on the same {format_count(difference.total, 'text')}: "
+        f"{ACCURACY.with_sign(difference.value, 2)} points {ACCURACY.brackets(difference.interval, 2)}, "
+        f"{p_value(difference.p)} (McNemar). Only the first is right on "
+        f"{format_count(difference.only_first, 'text')}, only the second on {difference.only_second:,}. "
+        "Other seeds may give another sign."
     )
 
 
@@ -231,10 +232,10 @@ def _delete(folders: list[RunFolder], *, yes: bool) -> None:
         for run in (folder, *folder.folds):
             if run.ledger.exists():
                 raise UserError(
-                    f"{run.path} holds the ledger of paid jobs; move {run.ledger} away, then delete it."
+                    f"{run.path} holds the ledger of paid jobs. Move {run.ledger} away, then delete the run."
                 )
             if run.path.is_symlink():
-                raise UserError(f"{run.path} is a link; delete the folder to which it leads.")
+                raise UserError(f"{run.path} is a link. Delete the folder to which it leads.")
     names_text = ", ".join(str(folder.path) for folder in folders)
     if not yes and not confirm(f"Delete {names_text}?"):
         raise UserError("nothing was deleted.")
@@ -247,11 +248,11 @@ def _delete(folders: list[RunFolder], *, yes: bool) -> None:
                 for run in runs:
                     shutil.rmtree(run.path)
         except RunBusyError:
-            raise UserError(f"another process works on {folder.path}; end it first.") from None
+            raise UserError(f"another process works on {folder.path}. End it first.") from None
         folder.folds_file.unlink(missing_ok=True)
         with suppress(OSError):  # the folder of folds has other files
             folder.path.rmdir()
-        kept_files_text = "the folds in " if folder.path.exists() else ""
-        say(
-            f"deleted {kept_files_text}{folder.path}{'; its other files were kept' if kept_files_text else ''}"
-        )
+        if folder.path.exists():
+            say(f"deleted the folds in {folder.path}. Its other files are still there.")
+        else:
+            say(f"deleted {folder.path}")

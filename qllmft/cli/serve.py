@@ -21,13 +21,13 @@ class NetworkOptions:
     """Options of `qllmft serve` about addresses and requests.
 
     Attributes:
-        host: Address to listen on; 0.0.0.0 lets other machines in.
-        port: Port to listen on; 0 for a free one.
-        allowed_host: Name of this server in requests, beside localhost and addresses; may be repeated.
+        host: Address to listen on. 0.0.0.0 lets other computers in.
+        port: Port to listen on. 0 takes a free one.
+        allowed_host: Name of this server in requests, beside localhost and addresses. May be repeated.
         max_texts: Number of texts in one request.
         max_characters: Number of characters of one text.
         max_bytes: Number of bytes of one request.
-        queue: Number of texts that may wait; more are refused.
+        queue: Number of texts that may wait. More are refused.
     """
 
     panel: ClassVar = "Network and limits"
@@ -51,14 +51,14 @@ def serve(
 ) -> None:
     """Serve a trained model: a page that classifies a typed text, and JSON for programs.
 
-    POST /predict takes {"text": "..."} or {"texts": ["...", ...]}, of a model of pairs ["first", "second"] in the place
-    of a text; /openapi.json describes it, and /health gives the state. Ctrl-C ends the server.
+    POST /predict takes {"text": "..."} or {"texts": ["...", ...]}. A model of pairs takes ["first", "second"] in place
+    of a text. /openapi.json describes the requests, and /health gives the state. Ctrl-C ends the server.
 
-    There is no password: every program that reaches the port can use the model. A backend that costs money needs
-    --max-cost, a ceiling on all jobs of its ledger, and --yes.
+    There is no password: every program that reaches the port can use the model. A backend that costs money needs --yes
+    and --max-cost, a cost limit of all jobs of its ledger.
 
     Args:
-        explain: Explain answers, which shows training texts. [default: --explain on this machine only]
+        explain: Explain answers, which shows training texts. [default: --explain for your computer only]
     """
     try:
         from qllmft.serving.app import is_loopback, make_app, open_port, run_app
@@ -73,7 +73,7 @@ def serve(
 
     if network.queue < network.max_texts:
         raise UserError(
-            f"--queue is {network.queue}, and --max-texts {network.max_texts} in one request, expected as many or more."
+            f"--queue is {network.queue}, expected --max-texts ({network.max_texts}) or more."
         )
     if (
         backend_options.names_several_backends
@@ -82,8 +82,7 @@ def serve(
         or "," in (backend_options.aggregation or "")
     ):
         raise UserError(
-            "a server takes one --backend and one --aggregation, without --dry-run and --resume: a text whose circuits "
-            "are in the ledger is answered from it. Omit them."
+            "a server takes one --backend and one --aggregation, without --dry-run and --resume. Omit the others."
         )
 
     message = partial(say, err=True)
@@ -93,8 +92,8 @@ def serve(
         options = getattr(backend, "options", None)
         if backend.capabilities.paid and getattr(options, "max_cost", None) is None:
             raise UserError(
-                f"each text that {backend.name} measures costs money, and there is no ceiling. Nothing was sent. Add "
-                "--max-cost, a limit on the price of all jobs of the ledger, and --yes."
+                f"each text that {backend.name} measures costs money, and there is no cost limit. Nothing was sent. "
+                "Add --max-cost, a limit of all jobs of the ledger, and --yes."
             )
         set_terminal_callbacks([backend])
         activity = f"a server on {backend.name} sends paid circuits for each text"
@@ -110,7 +109,7 @@ def serve(
         app = make_app(served_model, limits, names=names, report=message)
         if not is_local:
             message(
-                f"warning: every machine that reaches {network.host} can use the model. There is no password"
+                f"warning: every computer that reaches {network.host} can use the model. There is no password."
             )
         run_app(
             app, server_socket, lambda address: say(f"Serving {run} at {address}. Ctrl-C ends it.")

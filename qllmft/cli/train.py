@@ -28,12 +28,12 @@ class CircuitTraining:
 
     Attributes:
         backend: Backend of the head's circuit. [default: adjoint]
-        device: Device of the backend: GPU for aer_statevector, one of torch's for adjoint (cuda, mps, xpu); auto takes
+        device: Device of the backend: GPU for aer_statevector, one of torch's for adjoint (cuda, mps, xpu). auto takes
             the one that is expected to be faster. [default: CPU]
-        noise: Gate noise of the head's circuit, in training, validation and test: none, paper_low, paper_high, forte1.
+        noise: Gate noise of the head's circuit in training, validation and test: none, paper_low, paper_high, forte1.
             Use --set noise.NAME=VALUE for the rest. [default: the preset's]
-        shots: Measurements of each circuit, S in the paper, drawn by its eq. 2; 0: exact values. Use --set
-            noise.shot_model=multinomial for true shots. [default: 0]
+        shots: Measurements of each circuit (S in the paper), drawn by eq. 2 of the paper. 0 computes exact values. Use
+            --set noise.shot_model=multinomial for true shots. [default: 0]
     """
 
     panel: ClassVar = BACKEND
@@ -78,23 +78,23 @@ def train(
 ) -> None:
     """Train a quantum head and its classical baselines on labelled texts, and print how they compare.
 
-    The language model is frozen unless body.trainable or body.contrastive is set. The epoch is selected by validation
-    accuracy alone, and the test set is read once.
+    The language model is frozen unless body.trainable or body.contrastive is set. The epoch is selected on validation.
+    The test set is read once.
 
     Args:
-        preset: Named settings to start from; `qllmft info` lists them. [default: sines]
-        config: A TOML file of settings instead of a preset; a run's config.toml is one.
+        preset: Named settings to start from, listed by `qllmft info`. [default: sines]
+        config: A TOML file of settings instead of a preset, such as a run's config.toml.
         lr: Learning rate of Adam, L in the paper. [default: the preset's]
         batch_size: Texts in a batch, B in the paper. [default: 16]
         seed: Seed of the split, the weights, the shuffling and the noise. [default: 0]
-        folds: Number of folds of cross-validation: one run for each, so that every row is tested once; choices are made
-            within each fold. [default: none]
-        validation_folds: For few texts: train every model on all texts but those of the test, and cross-validate its
-            score in so many folds, instead of holding 15 % back. [default: none]
-        tune_body: Tune the language model on the labels first, by a contrastive step, for all heads of the table; its
-            time is printed before.
+        folds: Number of folds of cross-validation. Each fold is one run, so that every text is tested once. Choices are
+            made within each fold. [default: none]
+        validation_folds: For few texts: number of folds that give the validation score. Every model is then trained on
+            all texts but the test, and none are held back. [default: none]
+        tune_body: First fine-tune the language model on the labels (contrastive fine-tuning), for all heads of the
+            table. The expected time is printed before.
         baselines: Train classical heads on the same split, too.
-        out: Folder of the run; an interrupted training is continued in it. [default: runs/<identity>]
+        out: Folder of the run. An interrupted training continues there. [default: runs/<identity>]
     """
     circuit_settings, personal = circuit.settings()
 
@@ -144,16 +144,16 @@ def train(
         say("", *lines.lines, "")
     if folder.folds_file.exists():
         say(
-            f"The runs of the folds are in {folder.path}. Every text was tested once, by the run of its fold.",
-            f"Use one of them: qllmft predict {shlex.quote(str(folder.fold(0).path))} 'your text'",
-            f"The same command without {'data.folds' if folds is None else '--folds'}"
-            f"{' and with another --out' if out else ''} trains one model and tests it on one part of the texts.",
+            f"Runs of the folds: {folder.path}. Every text was tested once, by the run of its fold.",
+            f"Predict with one of them: qllmft predict {shlex.quote(str(folder.fold(0).path))} 'your text'",
+            f"For one model of all texts, run the command without {'data.folds' if folds is None else '--folds'}"
+            f"{' and with another --out' if out else ''}.",
             err=json,
         )
         return
     if not folder.report_file.exists():
         raise UserError(
-            f"{folder.path} has no report. Make room there and write it: qllmft report {folder.path}"
+            f"{folder.path} has no report. Make room there, then run: qllmft report {shlex.quote(str(folder.path))}"
         )
     if json:
         return
@@ -173,10 +173,10 @@ def _faster_device(config: RunConfig, option: str | None) -> str | None:
     times = device_times(config)
     if option is None:
         if times.gpu_is_clearly_faster:
-            text = f"A GPU is expected to be faster; {times.text}. Use it with --device auto."
+            text = f"A GPU is expected to be faster: {times.text}. To use it, add --device auto."
             say(text, console=PlainConsole(stderr=True))
         return None
-    say(f"--device auto takes {times.fastest}; {times.text}.", console=PlainConsole(stderr=True))
+    say(f"--device auto takes {times.fastest}: {times.text}.", console=PlainConsole(stderr=True))
     return None if times.fastest == "cpu" else times.fastest
 
 
@@ -206,25 +206,25 @@ def _exit_interrupted(
 def _describe_interruption(outcome: Outcome, config: RunConfig) -> str:
     """Return what an interrupted run left, and where the same command continues."""
     folder = outcome.folder
-    continuation = "the same command continues"
+    continuation = "The same command continues"
     if folder.folds:
         n_finished_folds = sum(fold.result_file.exists() for fold in folder.folds)
-        return f"Interrupted after {n_finished_folds} of {config.data.folds} folds; {continuation} where it stopped."
+        return f"Interrupted after {n_finished_folds} of {config.data.folds} folds. {continuation} where it stopped."
     if folder.result_file.exists():
-        return f"Interrupted; {continuation} with the report."
+        return f"Interrupted. {continuation} with the report."
     if not folder.model_folder.exists():
         next_step = f"{continuation} where it stopped" if folder.config_file.exists() else ""
-        return f"Interrupted; {next_step or 'the same command starts again where it can'}."
-    missing = f"; missing: {folder.missing_parts}" if folder.missing_parts else ""
+        return f"Interrupted. {next_step or 'The same command starts again'}."
+    missing = f" Missing: {folder.missing_parts}." if folder.missing_parts else ""
     starts_again = config.train.optimizer == "lbfgs"
     next_step = (
-        "the same command starts again"
+        "The same command starts again"
         if starts_again
         else f"{continuation} from the last checkpoint"
     )
     return (
-        f"Interrupted after epoch {outcome.epochs_done} of {config.train.epochs}{missing}. The best model so far is in "
-        f"{folder.model_folder}; {next_step}."
+        f"Interrupted after epoch {outcome.epochs_done} of {config.train.epochs}.{missing} The best model so far is in "
+        f"{folder.model_folder}. {next_step}."
     )
 
 

@@ -59,11 +59,11 @@ class ErrorBudget:
         stated_row, *smaller_error_rows = self.rows
         best = min(smaller_error_rows, key=lambda row: row.differ, default=stated_row)
         if best.differ >= stated_row.differ:
-            return "No error of the machine changes these labels."
+            return "No error of the device changes these labels."
+        gained_percent = 100 * (stated_row.differ - best.differ)
         return (
-            f"Most labels become the exact model's with {best.errors}: "
-            f"{100 * (stated_row.differ - best.differ):.1f} % of "
-            f"them, and {ACCURACY.with_sign(best.accuracy - stated_row.accuracy)} points of accuracy."
+            f"The largest gain is with {best.errors}: {gained_percent:.1f} % more labels as in a noiseless simulation, "
+            f"and {ACCURACY.with_sign(best.accuracy - stated_row.accuracy)} points of accuracy."
         )
 
 

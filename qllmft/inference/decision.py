@@ -90,8 +90,8 @@ class Decision:
         """Raise UserError for numbers outside of (0, 1), or what does not fit the labels, or ``several`` per text."""
         if several and self.margin:
             raise UserError(
-                "a margin is the lead of one label over the others, and the model gives a text any number of labels. "
-                "Leave it out, or use a threshold."
+                "a margin is for models of one label per text, and this one gives any number. Leave it out, or use a "
+                "threshold."
             )
         if not 0.0 <= self.margin < 1.0:
             raise UserError(
@@ -165,7 +165,7 @@ def abstention_sentence(unsure: int, total: int, margin: float) -> str:
     """Return the sentence on the texts without an answer.
 
     >>> abstention_sentence(3, 20, 0.2)
-    'No answer to 3 of 20 texts (15.0 %), whose lead is below 0.2'
+    'Abstained on 3 of 20 texts (15.0 %), whose margin is below 0.2.'
     """
     share_text = f"{unsure:,} of {format_count(total, 'text')} ({percent(unsure / total)} %)"
-    return f"No answer to {share_text}, whose lead is below {margin:g}"
+    return f"Abstained on {share_text}, whose margin is below {margin:g}."

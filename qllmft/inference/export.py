@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +36,10 @@ Format = Literal["qasm3", "qasm2", "qpy", "svg", "txt"]
 Part = Literal["head", "encoder"]
 Weights = Literal["bound", "free"]
 _NUMBERS_LABEL = "numbers outside the circuit"  # mark of a line of JSON
+_ENCODER_NOTE = [
+    "latent values: latent_scale times the expectation value of Z on each of the qubits, in their order",
+    "An odd encoder takes half the difference between this circuit and the one of --minus.",
+]
 _MINUS_MESSAGE = (
     "--minus changes the constant that is loaded with a text into an odd encoder. Omit it."
 )
@@ -119,7 +124,8 @@ def export_run(run: Path | str, request: ExportRequest) -> Export:
     circuit = (
         export_head(model, request) if request.part == "head" else export_encoder(model, request)
     )
-    content, names = _render(circuit, request.format)
+    reading_note = _head_note(model, request) if request.part == "head" else _ENCODER_NOTE
+    content, names = _render(circuit, request.format, reading_note)
     return Export(circuit, content, names)
 
 
@@ -254,8 +260,29 @@ def _add_measurements(circuit: QuantumCircuit, qubits: list[int]) -> QuantumCirc
     return circuit
 
 
-def _render(circuit: QuantumCircuit, form: Format) -> tuple[bytes, dict[str, str]]:
-    """Return a file's content and the identifiers of free parameters in it."""
+def _head_note(model: StoredModel, request: ExportRequest) -> list[str]:
+    """Return lines that say how a head's circuit and the numbers outside of it give the logits."""
+    head = model.classifier.head
+    assert isinstance(head, QuantumHead)
+    observables = [" + ".join(operator.paulis.to_labels()) for operator in head.observables]
+    lines = [
+        f"values: the expectation values of {', '.join(observables)}, whose rightmost letter is qubit 0",
+        "logits: weight times values, plus bias. Without a weight, the logits are the values."
+        if head.registers == 1
+        else "logits: the sum over all registers of weight times values, plus bias once",
+    ]
+    if request.text is None:
+        lines.append(
+            "x: latent angles of a text in radians. The encoders compute them and are not in this file. "
+            "qllmft export RUN --text 'your text' binds them."
+        )
+    return lines
+
+
+def _render(
+    circuit: QuantumCircuit, form: Format, reading_note: Sequence[str]
+) -> tuple[bytes, dict[str, str]]:
+    """Return a file's content, with lines on the use of its numbers, and the identifiers of its free parameters."""
     if form == "qpy":
         return to_qpy(circuit), {}
     names: dict[str, str] = {}
@@ -263,7 +290,10 @@ def _render(circuit: QuantumCircuit, form: Format) -> tuple[bytes, dict[str, str
     if form in ("qasm3", "qasm2"):
         text, names = to_qasm3(circuit) if form == "qasm3" else (to_qasm2(circuit), {})
         version, _, statements = text.partition("\n")
-        text = f"{version}\n// {_NUMBERS_LABEL}: {numbers}\n{statements}"
+        comments = "".join(
+            f"// {line}\n" for line in (f"{_NUMBERS_LABEL}: {numbers}", *reading_note)
+        )
+        text = f"{version}\n{comments}{statements}"
     elif form == "txt":
         text = f"{draw_text(circuit)}\n{_NUMBERS_LABEL}: {numbers}\n"
     else:

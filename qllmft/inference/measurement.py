@@ -187,15 +187,18 @@ class BackendAgreement:
         if self.expected_from_shots:
             shots = f"shot noise alone would give {self.expected_from_shots:.4f}"
         if self.most_shots:
-            shots += f"; {self.shots:,} shots of a circuit on average, {self.most_shots:,} at most"
+            shots += f", {self.shots:,} shots of a circuit on average, {self.most_shots:,} at most"
         by = "at this number of shots"
+        n_reliable = self.samples - self.undecided
         if self.known_texts or self.shortage:
             by = f"by {format_count(self.known_texts, 'calibration text')}"
         return (
-            f"agreement with the exact model over {format_count(self.samples, 'text')}: "
-            f"{format_count(self.flips, 'label', ('differs', 'differ'))}, {self.undecided} undecided "
-            f"{by}; of the {self.samples - self.undecided} decided {self.decided_flips} differ; mean |Δ⟨Z⟩| "
-            f"= {self.mean_abs_difference:.4f} ({shots})"
+            f"{format_count(self.flips, 'label', ('differs', 'differ'))} from a noiseless simulation of "
+            f"{format_count(self.samples, 'text')}. "
+            f"{format_count(self.undecided, 'label', ('is', 'are'))} unreliable {by}. "
+            f"Of the {format_count(n_reliable, 'reliable label')}, {self.decided_flips:,} "
+            f"{'differs' if self.decided_flips == 1 else 'differ'}. "
+            f"Mean |Δ⟨Z⟩| = {self.mean_abs_difference:.4f} ({shots})"
         )
 
 

@@ -65,8 +65,8 @@ from qllmft_backends.protocol import RoundsBackend
 from qllmft_backends.requests import number_of_shots
 
 RAY_WITH_BACKEND = (
-    "--ray embeds on a cluster for a head that is computed here, exactly, and a backend is given, which may cost "
-    "money. Omit one of the two."
+    "--ray embeds texts for a head that is computed here, and --backend runs the head elsewhere. "
+    "Omit one of the two."
 )
 
 
@@ -474,7 +474,7 @@ class Predictor:
         except UserError as problem:
             if requested_count:
                 raise
-            return replace(unmixed_texts, shortage=f"No label is decided: {problem}")
+            return replace(unmixed_texts, shortage=f"No label is reliable: {problem}")
         wanted_count = KNOWN_TEXTS if requested_count is None else requested_count
         shortage = shortage_sentence(len(candidates), wanted_count)
         return replace(
@@ -484,7 +484,7 @@ class Predictor:
 
     def calibration_texts(self) -> Vectors:
         """Return the embeddings (K, D) of the run's calibration texts, or raise UserError if they decide no label."""
-        remedy = "set --known-texts 0, which decides labels by shot noise alone"
+        remedy = "set --known-texts 0, to judge labels by shot noise alone"
         if self.folder is None:
             raise UserError(
                 f"the model has no folder with calibration texts. Load a run, or {remedy}."
@@ -499,9 +499,8 @@ class Predictor:
         if len(texts) < MIN_CALIBRATION_TEXTS:
             raise UserError(
                 f"{self.folder} has {format_count(len(texts), 'calibration text')}, expected "
-                f"{MIN_CALIBRATION_TEXTS} or more texts "
-                "that trained nothing. Train with more validation texts, or set data.known_texts, which keeps texts "
-                f"apart. Or {remedy}."
+                f"{MIN_CALIBRATION_TEXTS} or more. Train with more validation texts, or with data.known_texts. Or "
+                f"{remedy}."
             )
         return texts
 

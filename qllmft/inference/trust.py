@@ -30,8 +30,8 @@ def check_known_texts(count: int) -> None:
     """Raise UserError for a number of known texts that cannot decide a label."""
     if count != 0 and count < MIN_CALIBRATION_TEXTS:
         raise UserError(
-            f"--known-texts is {count}, expected {MIN_CALIBRATION_TEXTS} or more, because fewer decide no label at "
-            f"{WRONG_SHARE:.0%}, or 0 for none. The usual number is {KNOWN_TEXTS}."
+            f"--known-texts is {count}, expected {MIN_CALIBRATION_TEXTS} or more, or 0 for none. With fewer, no label "
+            f"is reliable at an error rate of {WRONG_SHARE:.0%}. The usual number is {KNOWN_TEXTS}."
         )
 
 
@@ -39,11 +39,11 @@ def shortage_sentence(available: int, wanted: int) -> str:
     """Return why fewer labels are decided than with the wanted number of known texts, "" if there are as many.
 
     >>> shortage_sentence(30, 60)
-    'Fewer labels are decided: the run has 30 of 60 calibration texts.'
+    'Fewer labels are reliable: the run has 30 of 60 calibration texts.'
     """
     if available >= wanted:
         return ""
-    return f"Fewer labels are decided: the run has {available} of {wanted} calibration texts."
+    return f"Fewer labels are reliable: the run has {available} of {wanted} calibration texts."
 
 
 @dataclass(frozen=True)

@@ -78,8 +78,9 @@ class Calibration:
         return math.sqrt(2.0 / math.pi) * spread / sum(self.texts)
 
     def __str__(self) -> str:
-        chance = f"calibrated probabilities would have {percent(self.by_chance)} by chance"
-        return f"{percent(self.error)} points ({chance})"
+        chance = f"Perfect calibration would give about {percent(self.by_chance)} here"
+        conclusion = ", so no miscalibration is visible" if self.error <= self.by_chance else ""
+        return f"{percent(self.error)} points. {chance}{conclusion}"
 
     def as_dict(self) -> dict[str, object]:
         """Return the bins as JSON values, with both errors for people who read the file."""

@@ -12,7 +12,7 @@ import torch
 FOLDER = Path(__file__).parents[2] / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
 SAYS = {
-    "aer_then_ionq": "agreement with the exact model over 4 texts: ",
+    "aer_then_ionq": "from a noiseless simulation of 4 texts",
     "draw_a_circuit": "10 qubits: 90 gates on one qubit, 50 on two",
     "engine_for_qiskit": "the gradients agree within 1e-4: True",
     "export_to_qasm": "agree within 1e-6: True",

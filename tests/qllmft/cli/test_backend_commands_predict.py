@@ -9,6 +9,7 @@ from sandbox_job import TEXTS, needs_aer
 
 from qllmft.inference import Predictor
 from qllmft_backends import create
+from qllmft_backends.text import format_count
 
 HERE = [  # backend, options, shots
     ("adjoint", {"dtype": "float64"}, None),
@@ -49,7 +50,7 @@ def test_simulated_here(run, cli, exact, name, options, shots):
         for p in predictions
     ]
     assert output.splitlines() == expected
-    basis = "; decided by shot noise alone (--known-texts 60 includes the machine's errors)"
+    basis = ". The device's errors are not included: add --known-texts 60"
     noisy = "noise" in options or name == "aer_forte"
     assert messages == f"{name}: {agreement}{basis * noisy}\n"
     assert agreement.samples == len(TEXTS)
@@ -66,7 +67,10 @@ def test_simulated_here(run, cli, exact, name, options, shots):
     if shots == 60:
         marks = [line.split("\t")[0].endswith("?") for line in output.splitlines()]
         assert set(marks) == {True, False}
-        assert f"{sum(marks)} undecided at this number of shots" in messages
+        assert (
+            f"{format_count(sum(marks), 'label', ('is', 'are'))} unreliable at this number of shots"
+            in messages
+        )
 
 
 def test_json_lines_say_how_sure(run, cli):
@@ -120,7 +124,7 @@ def test_ionq_forte_by_the_sandbox(job, exact):
     ids = re.findall("^job (.*): completed$", messages, re.MULTILINE)
     assert sorted(ids) == sorted(job.totals["statuses"])
     last = messages.splitlines()[-1]
-    assert last.startswith("ionq_forte: agreement with the exact model over 7 texts: ")
+    assert re.match("ionq_forte: .* from a noiseless simulation of 7 texts", last)
     assert "shot noise alone would give" in last
     assert (job.path / "ledger" / "ledger.jsonl").is_file()
     again, _ = job.predict("--shots 2000")  # nobody has to agree to what is paid
@@ -135,7 +139,10 @@ def test_ionqs_simulator_by_the_sandbox(job, exact):
     assert output.splitlines() == [
         f"{p.label}\t{p.probabilities[p.label]:.4f}±0.0000\t{p.text}" for p in exact
     ]
-    said = "0 labels differ, 0 undecided at this number of shots; of the 7 decided 0 differ; mean |Δ⟨Z⟩| = 0.0000"
+    said = (
+        "0 labels differ from a noiseless simulation of 7 texts. 0 labels are unreliable at this number of shots. "
+        "Of the 7 reliable labels, 0 differ. Mean |Δ⟨Z⟩| = 0.0000"
+    )
     assert said in messages
     assert {j.payload["backend"] for j in job.box.store.jobs.values()} == {"simulator"}
     given = "--backend-option noise=forte1 --shots 500 --json"

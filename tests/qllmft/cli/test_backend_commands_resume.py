@@ -125,7 +125,7 @@ def test_an_evaluation_is_resumed_from_the_same_ledger(job):
     job.release()
     output, _ = job.evaluate("--resume", *sample)
     assert "5 drawn with seed 3" in " ".join(output.split())
-    assert "ionq_forte: agreement with the exact model over 5 texts: " in output
+    assert "from a noiseless simulation of 5 texts." in output
     job.assert_paid_once(5, jobs=2)
     # other texts: somebody has to agree
     job.evaluate("--resume --sample 5 --sample-seed 4", code=2)

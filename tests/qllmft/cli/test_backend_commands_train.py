@@ -181,11 +181,11 @@ def test_a_gpu_that_is_not_there(train, tmp_path, no_work, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ("--backend ionq_forte", ["would send paid circuits at every step, and was not asked for", "Nothing was",
-         "Train on adjoint or aer_statevector and predict on ionq_forte; or set allow_paid_training and circuit_bu"]),
+        ("--backend ionq_forte", ["would send paid circuits at every step", "Nothing was",
+         "Train on adjoint or aer_statevector, and predict on ionq_forte. Or add --backend-option allow_paid_train"]),
         ("--backend ionq_forte --backend-option allow_paid_training=true",
          ["training on hardware without circuit_budget, expected a ceiling on the circuits it may send"]),
-        ("--backend ionq_forte --backend-option circuit_budget=99", ["was not asked for"]),
+        ("--backend ionq_forte --backend-option circuit_budget=99", ["would send paid circuits at every step"]),
         ("--backend ionq_simulator --backend-option allow_paid_training=true", ["Its options are"]),
     ],
     ids=["not asked for", "no ceiling", "a ceiling alone", "nothing paid"],
@@ -241,7 +241,7 @@ def test_paid_training_stops_at_its_budget_and_goes_on_where_it_stopped(job, tra
     given = ["budget", *ASKED_FOR, "--backend-option circuit_budget=12"]
     _, messages = train(*given, code=2)
     assert "it stops at circuit_budget = 12" in " ".join(messages.split())
-    told = "12 more circuits make 18, above circuit_budget = 12. Nothing of this call was sent. Raise circuit_budget, or"
+    told = "12 more circuits make 18, above circuit_budget = 12. Nothing of this call was sent. Raise circuit_budget"
     assert messages.splitlines()[-1].startswith(f"error: {told}"), "and no traceback"
     job.assert_paid_once(TRAIN, jobs=2)
     assert not (tmp_path / "budget" / "result.json").exists()

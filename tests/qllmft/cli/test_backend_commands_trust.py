@@ -22,7 +22,7 @@ def test_known_texts_are_counted_priced_and_said(calibrated):
     job.predict("--known-texts 20 --yes")
     assert job.totals["circuits_paid"] == 27
     messages = job.predict("--known-texts 20 --yes")[1]
-    assert "undecided by 20 calibration texts" in messages
+    assert "unreliable by 20 calibration texts" in messages
     assert "--known-texts 60" not in messages
     assert job.totals["circuits_paid"] == 27, "the same call has the same known texts"
 
@@ -54,7 +54,7 @@ def _price(output):
 
 
 def test_fewer_calibration_texts_than_asked_for_are_said_before_and_after(calibrated):
-    said = "Fewer labels are decided: the run has 30 of 40 calibration texts."
+    said = "Fewer labels are reliable: the run has 30 of 40 calibration texts."
     assert said in calibrated.predict("--dry-run --known-texts 40")[1]
     messages = calibrated.predict("--known-texts 40 --yes")[1]
     assert messages.count(said.removesuffix(".")) == 2

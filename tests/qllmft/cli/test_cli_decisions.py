@@ -98,7 +98,7 @@ def test_a_threshold_moves_labels_and_a_margin_leaves_texts(run, cli):
     margin = (leads[0] + leads[1]) / 2
     output, messages = cli("predict", run.path, *TEXTS, "--margin", margin)
     assert [line.split("\t")[0] for line in output.splitlines()].count("?") == 1
-    assert "No answer to 1 of 4 texts (25.0 %)" in messages
+    assert "Abstained on 1 of 4 texts (25.0 %)" in messages
     records = cli.records("predict", run.path, *TEXTS, "--margin", margin)
     assert sum(record.get("unsure", False) for record in records) == 1
 
@@ -114,8 +114,8 @@ def test_evaluation_of_sure_answers_is_that_of_a_loop(run, cli):
     assert found["unsure"] == int((~kept).sum()) > 0
     assert found["sure"]["right"] == int((p.argmax(axis=1) == texts.labels)[kept].sum())
     text = cli.words("evaluate", run.path, "--margin", margin)
-    assert f"No answer to {found['unsure']} of 40 texts" in text
-    assert "Expected calibration error of the probabilities:" in text
+    assert f"Abstained on {found['unsure']} of 40 texts" in text
+    assert "Expected calibration error:" in text
     moved = cli.json("evaluate", run.path, "--threshold 0.999")
     assert moved["accuracy"]["right"] == int(((p[:, 1] >= 0.999).astype(int) == texts.labels).sum())
 

@@ -3,9 +3,11 @@
 import io
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 
+from qllmft.cli.predict import NEAR_CHANCE_MARGIN, _is_near_chance
 from qllmft.inference import Predictor
 
 TEXTS = ["a good and lovely film", "an awful , dull plot", "the cast is great"]
@@ -42,7 +44,42 @@ def test_texts_beyond_the_vocabulary_are_marked(run, cli):
     first, second = map(json.loads, output.splitlines())
     assert first["unknown"] == 1.0
     assert second.get("unknown", 0.0) < 1.0
-    assert "that the language model does not know, of 2; " in messages
+    assert "characters that the language model does not know, of 2." in messages
+
+
+@pytest.mark.public_report(
+    case="messages",
+    source="own audit",
+    seen="a label with a probability of 0.59 of two labels looked like an answer",
+    outcome="labels close to a coin flip are counted, with the option that abstains on them",
+)
+def test_labels_close_to_a_coin_flip_are_counted(run, cli, expected):
+    margins = [abs(2 * p.probabilities[p.label] - 1) for p in expected]
+    count = sum(margin < NEAR_CHANCE_MARGIN for margin in margins)
+    messages = cli("predict", run.path, *TEXTS)[1]
+    assert (f"{count} of 3 labels are close to a coin flip: the two" in messages) == (count > 0)
+    assert "coin flip" not in cli("predict", run.path, *TEXTS, "--margin 0.3")[1]
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "near"),
+    [
+        ({"no": 0.59, "yes": 0.41}, True),
+        ({"no": 0.61, "yes": 0.39}, False),
+        ({"a": 0.4, "b": 0.35, "c": 0.25}, True),
+        ({"a": 0.1}, False),
+    ],
+)
+def test_a_coin_flip_is_a_small_margin_between_the_first_two_labels(expected, probabilities, near):
+    assert _is_near_chance(replace(expected[0], probabilities=probabilities)) == near
+
+
+def test_a_terminal_has_a_heading_and_a_sign_of_the_loading(run, cli, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    messages = cli("predict", run.path, TEXTS[0])[1]
+    assert f"Loading the model of {run.path}." in messages
+    assert "label | probability of the label | text" in messages
 
 
 @pytest.mark.parametrize(

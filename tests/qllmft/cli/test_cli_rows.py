@@ -52,7 +52,7 @@ def test_best_is_the_row_with_the_highest_validation_score(run, cli):
     best = max(scores, key=scores.get)
     _, messages = cli("predict", run.path, "--model best", TEXTS[0])
     head = run.result["models"][0]["name"]
-    said = f"best on the validation texts: {'the head' if best == head else best}"
+    said = f"Selected on validation: {'the head' if best == head else best}"
     assert messages.splitlines()[0] == said
 
 
@@ -121,8 +121,8 @@ def test_the_coverage_of_the_test_texts_is_counted(run, cli):
 
 def test_texts_unlike_the_training_texts_are_marked_with_the_rate_on_validation(run, cli):
     output, messages = cli("predict", run.path, "--novelty 0.2", *TEXTS, "q w e r t y 9 9 9")
-    marked = sum("unlike the training texts" in line for line in output.splitlines())
-    assert f"Unlike the training texts are {marked} of 3 texts" in messages
+    marked = sum("out of distribution" in line for line in output.splitlines())
+    assert f"{marked} of 3 texts are out of distribution" in messages
     assert "of the validation texts" in messages
 
 

@@ -76,7 +76,7 @@ def test_predictions_through_two_circuits(job, run):
     q = np.array([list(each.probabilities.values()) for each in exact])
     assert (errors > 0).all()
     assert (np.abs(p - q).max(axis=1) < 4 * errors + 1e-4).all()
-    assert "agreement with the exact model over 7 texts" in messages
+    assert "from a noiseless simulation of 7 texts" in messages
     job.assert_paid_once(14, jobs=5)
     assert {len(j.payload["input"]["circuits"]) for j in job.box.store.jobs.values()} <= {2, 3}
     again, _ = job.predict("--json --shots 2000")  # the ledger has all of them
@@ -129,7 +129,7 @@ def test_known_texts_run_two_circuits_too(job):
     output, _ = job.predict("--dry-run --known-texts 20")
     assert "for 54 circuits on" in output
     messages = job.predict("--known-texts 20 --yes")[1]
-    assert "undecided by 20 calibration texts" in messages
+    assert "unreliable by 20 calibration texts" in messages
     assert job.totals["circuits_paid"] == 54
 
 

@@ -38,8 +38,8 @@ def test_the_report_by_hand():
     expected = 0.7978845608 * (0.8 + 1 + 0.6 + 0.96) / 6 / 10
     assert found.expected_from_shots == pytest.approx(expected)
     assert str(found) == (
-        "agreement with the exact model over 3 texts: 2 labels differ, 2 undecided at this number of shots; "
-        "of the 1 decided 0 differ; mean |Δ⟨Z⟩| = 0.1367 (shot noise alone would give 0.0447)"
+        "2 labels differ from a noiseless simulation of 3 texts. 2 labels are unreliable at this number of shots. "
+        "Of the 1 reliable label, 0 differ. Mean |Δ⟨Z⟩| = 0.1367 (shot noise alone would give 0.0447)"
     )
 
 

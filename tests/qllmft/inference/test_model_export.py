@@ -219,6 +219,23 @@ def numbers_of(exported):
     return json.loads(re.search("numbers outside the circuit: (.+)", exported.content.decode())[1])
 
 
+@pytest.mark.public_report(
+    case="messages",
+    source="own audit",
+    seen="an exported head did not say what to measure, nor where its inputs come from",
+    outcome="comments name the observables, the sum of the logits, and the command that binds a text",
+)
+def test_a_file_says_what_to_measure_and_where_its_inputs_come_from(model_of):
+    content = export_run(model_of(n_qubits=4), ExportRequest("qasm3")).content.decode()
+    comments = [line for line in content.splitlines() if line.startswith("// ")]
+    assert comments[1].startswith("// values: the expectation values of IIIZ, ")
+    assert comments[1].endswith("whose rightmost letter is qubit 0")
+    assert comments[2] == (
+        "// logits: weight times values, plus bias. Without a weight, the logits are the values."
+    )
+    assert "are not in this file. qllmft export RUN --text 'your text' binds them." in comments[3]
+
+
 @pytest.mark.parametrize("form", ["qasm3", "qasm2"])
 def test_two_encoders_a_head_and_the_numbers_of_their_files_give_the_models_probabilities(
     trained_run, form

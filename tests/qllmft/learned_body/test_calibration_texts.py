@@ -93,19 +93,21 @@ def test_few_calibration_texts_or_none_are_said(corpus, tiny_bert, tmp_path):
     vectors = np.repeat(predictor.embed(NEW), 30, axis=0)
     answers = predictor.answer(vectors)
     assert (answers.known_texts, len(answers.decided)) == (20, 240)
-    said = "Fewer labels are decided: the run has 20 of 60 calibration texts."
+    said = "Fewer labels are reliable: the run has 20 of 60 calibration texts."
     assert answers.shortage == said
     agreement = predictor.agreement(vectors, answers)
     assert agreement.shortage == said
-    assert "undecided by 20 calibration texts" in str(agreement)
+    assert "labels are unreliable by 20 calibration texts" in str(agreement)
 
     few, _ = trained(corpus, tiny_bert, tmp_path / "few")
     few.backend = create("adjoint", noise)
     answers = few.answer(vectors)
     assert not answers.decided.any()
-    assert answers.shortage.startswith("No label is decided: ")
+    assert answers.shortage.startswith("No label is reliable: ")
     assert "has 6 calibration texts, expected 19 or more" in answers.shortage
-    assert "240 undecided by 0 calibration texts" in str(few.agreement(vectors, answers))
+    assert "240 labels are unreliable by 0 calibration texts" in str(
+        few.agreement(vectors, answers)
+    )
     few.known_texts = 0
     assert few.answer(vectors).decided.any()
     assert few.answer(vectors).shortage == ""

@@ -101,8 +101,9 @@ def published_price(setup: Setup, template: Template) -> dict[str, Any]:
         "price_each": min_price
         + setup.shots * (_ONE_QUBIT_GATE * one_qubit_gates + _ZZ_GATE * zz_gates),
         "unit": "usd",
-        "note": f"This is a dated estimate from Azure's prices of {PUBLISHED_ON} ({PUBLISHED_AT}). IonQ publishes none, "
-        f"and your price may differ. The device runs {one_qubit_gates:,} native one-qubit and "
+        "note": f"This is a dated estimate from Azure's prices of {PUBLISHED_ON} ({PUBLISHED_AT}). "
+        "IonQ publishes none, and your price may differ. "
+        f"The device runs {one_qubit_gates:,} native one-qubit and "
         f"{format_count(zz_gates, 'ZZ gate')} per circuit.",
     }
 

@@ -239,10 +239,10 @@ class IonQForteOptions(KnownAnswerOptions, IonQOptions):
         """Raise `PaidTrainingError` unless ``allow_paid_training`` is set."""
         if not self.allow_paid_training:
             raise PaidTrainingError(
-                "a gradient through ionq_forte would send paid circuits at every step, and was not asked for. Nothing "
-                "was sent. Train on adjoint or aer_statevector and predict on ionq_forte; or set allow_paid_training "
-                "and circuit_budget (an epoch of 1,000 samples would send "
-                f"{self.training_circuits(1000):,} circuits)."
+                "training through ionq_forte would send paid circuits at every step. Nothing was sent. "
+                "Train on adjoint or aer_statevector, and predict on ionq_forte. "
+                "Or add --backend-option allow_paid_training=true and --backend-option circuit_budget=N. "
+                f"An epoch sends {self.training_circuits(1)} circuits per text."
             )
 
     @model_validator(mode="after")
