@@ -42,7 +42,7 @@ def cells_of(difference: PairedDifference, measure: Any) -> list[str]:
     """Return the cells of `compared`."""
     least = difference.detectable(0.05)
     return [
-        measure.signed(difference.mean, 2 if measure.in_percent else 3),
+        measure.with_sign(difference.mean, 2 if measure.in_percent else 3),
         measure.brackets(difference.interval, 2 if measure.in_percent else 3),
         "–" if least is None else f"{measure.factor * least:.{2 if measure.in_percent else 3}f}",
     ]
@@ -106,7 +106,7 @@ def whole_runs() -> Iterator[list[str]]:
             gains = compared(ours, shares(rows, WITHOUT), measure)
             worst = min(a - b for a, b in zip(ours, shares(rows, LR), strict=True))
             load = f"{100 * np.mean([each['load'] for each in rows]):.1f} %"
-            yield [*row, *cells[:2], measure.signed(worst, 2), " ".join(gains[:2]), load]
+            yield [*row, *cells[:2], measure.with_sign(worst, 2), " ".join(gains[:2]), load]
 
 
 def noisy() -> Iterator[list[str]]:
