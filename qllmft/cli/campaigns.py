@@ -243,8 +243,8 @@ def study_table(record: StudyRecord) -> Table:
             cells.parameters(row),
         ]
         row_cells += [
-            cells.measured(row, measure),
-            *(cells.other(row.others[name]) for name in other_score_names),
+            cells.format_test_score(row, measure),
+            *(cells.other_score(row.others[name]) for name in other_score_names),
         ]
         if paper_columns:
             row_cells += [cells.published_accuracy(row, record), cells.published_parameters(row)]

@@ -57,7 +57,7 @@ class SeparatedTable:
         check_columns(len(self.names), file.path)
         places = {name: find_position(name, self.names, file.path) for name in columns.all}
         self._places = {name: place for name, place in places.items() if place >= 0}
-        self._labels = self._labels_of(sample[self.dialect.header :])
+        self._labels = self._sample_labels(sample[self.dialect.header :])
         self._check_first_line(sample[self.dialect.header :])
         self.remarks: list[str] = []  # on lines that were read in another way than the others
 

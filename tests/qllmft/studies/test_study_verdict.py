@@ -159,7 +159,7 @@ def test_the_limits_state_what_differs_between_seeds(changes, words):
 
 
 def test_numbers_in_words():
-    assert [ACCURACY.signed(x) for x in (0.0123, -0.0123, -0.0001, 0.0)] == [
+    assert [ACCURACY.with_sign(x) for x in (0.0123, -0.0123, -0.0001, 0.0)] == [
         "+1.2",
         "−1.2",
         "0.0",
