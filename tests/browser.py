@@ -35,7 +35,8 @@ LOOK = """<!DOCTYPE html><meta charset="utf-8"><body>%s<pre id="seen"></pre><scr
 addEventListener('load', () => {
   const seen = [...document.querySelectorAll('iframe')].map(frame => {
     const page = frame.contentDocument, root = page.documentElement;
-    const boxes = [...page.querySelectorAll('section, table, figure svg, pre')].filter(e => !e.closest('details'));
+    page.querySelectorAll('details').forEach(e => e.open = true);
+    const boxes = [...page.querySelectorAll('section, table, figure svg, pre')];
     return {
       width: frame.clientWidth,
       scrollWidth: root.scrollWidth,

@@ -96,7 +96,7 @@ def render_page(
         measured_only=measured_only,
         parameter_count=parameters,
         per_qubit=ACCURACY.per_qubit,
-        signed=ACCURACY.signed,
+        signed=ACCURACY.with_sign,
         brackets=ACCURACY.brackets,
         outcomes=OUTCOMES,
         **sections(studies),

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from qllmft.report import style
-from qllmft.run.record import Predictions
+from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, Predictions
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import Measure
@@ -84,6 +84,25 @@ def curves_svg(
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     figure.legend(loc="outside upper center", ncols=columns)
     return style.as_svg(figure, name)
+
+
+@style.figure_style(in_a_page=True)
+def model_scores_svg(models: Sequence[ModelResult]) -> Markup:
+    """Draw the test score of each model of a run with its 95 % interval on one scale, the head on top."""
+    head = models[0]
+    measure = head.tested.measure
+    scores = [(model.name, model.tested) for model in models]
+    if head.without_circuit:
+        scores.insert(1, (WITHOUT_CIRCUIT, head.without_circuit.test))
+    figure, axes = style.make_labelled_axes([name for name, _ in scores], measure.axis("test"))
+    axes.axvline(measure.factor * head.tested.value, color=style.GREY, lw=1.0, ls=":")
+    for place, (_, score) in enumerate(scores):
+        color = style.SLATE if place else style.BLUE
+        ends = [measure.factor * end for end in score.interval]
+        axes.plot(ends, [place, place], color=color, lw=1.8)
+        axes.plot(measure.factor * score.value, place, "s" if place else "o", color=color, ms=5.5)
+    axes.locator_params("x", nbins=6)
+    return style.as_svg(figure, "scores")
 
 
 @style.figure_style(in_a_page=True)

@@ -15,15 +15,18 @@ from qllmft.counts import format_count
 from qllmft.escaping import code, markdown, tex, verbatim, visible, without_html
 from qllmft.files import write_text
 from qllmft.report.figures import (
+    model_scores_svg,
     reliability_svg,
     scatter_svg,
     training_svgs,
 )
-from qllmft.run import ModelResult, RunFolder
+from qllmft.report.label_errors import MAX_NAMED_COLUMNS, Confusion, label_set_rows
+from qllmft.run import RunFolder
 from qllmft.run.record import WITHOUT_CIRCUIT, BodyRecord, DataRecord, Mistake
 from qllmft.run.verdict import comparison_columns, comparison_rows, next_step, verdict
 from qllmft.tasks import TASKS
 from qllmft.tasks.measure import percent, with_minus
+from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.statistics import p_value
 from qllmft.templates import describe, encoder_template, head_template
 from qllmft_circuits import draw_text
@@ -121,7 +124,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         result=result,
         task=task,
         config=config,
-        bars=_bars(models),
+        scores=model_scores_svg(models),
         without_circuit=WITHOUT_CIRCUIT,
         comparisons=[comparison_columns(models), *comparison_rows(models)],
         configuration=describe_settings(config),
@@ -142,6 +145,21 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         found=predictions,
         scatter=scatter_svg(predictions, result.head.name) if predictions and task.real else None,
         answers=answers,
+        confusion=(
+            Confusion.from_counts(answers.confusion(result.head.name), answers.label_names)
+            if answers
+            else None
+        ),
+        label_set_rows=(
+            label_set_rows(
+                result.head.test.by_label,
+                result.data.labels,
+                result.head.settings.get("thresholds"),
+            )
+            if isinstance(result.head.test, LabelSetScores)
+            else []
+        ),
+        max_rows=MAX_NAMED_COLUMNS,
         explanations=_explanations(folder, answers.mistakes[:explained]) if answers else [],
         made_with=[*identity_rows(result.data, result.body), *result.versions.items()],
         config_toml=folder.config_file.read_text(encoding="utf-8"),
@@ -158,21 +176,6 @@ def _explanations(folder: RunFolder, mistakes: Sequence[Mistake]) -> list[Explan
     predictor = Predictor.load(folder.path)
     load_training_texts = cache(partial(TrainingTexts.load, predictor, folder.path))
     return [explain_text(predictor, mistake.text, load_training_texts) for mistake in mistakes]
-
-
-def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:
-    """Return each model's test accuracy and interval as places on a line of length 100, with one scale for all."""
-    lowest = min(m.tested.interval[0] for m in models)
-    width = (max(m.tested.interval[1] for m in models) - lowest) or 1.0
-
-    def position(share: float) -> float:
-        return float(round(4 + 92 * (share - lowest) / width, 1))
-
-    ends = [(*m.tested.interval, m.tested.value) for m in models]
-    return [
-        {"low": position(low), "at": position(value), "high": position(high)}
-        for low, high, value in ends
-    ]
 
 
 def _paid_jobs(folder: Path) -> list[Job]:

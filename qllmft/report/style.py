@@ -113,6 +113,16 @@ def new_figure(width: float = COLUMN_INCHES, height: float = HEIGHT_INCHES) -> A
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def make_labelled_axes(labels: Sequence[str], unit: str) -> tuple[Any, Any]:
+    """Return a figure and its axes with one line per label, the first on top."""
+    figure = new_figure(width=4.8, height=1.1 + 0.3 * len(labels))
+    axes = figure.subplots()
+    axes.set_yticks(range(len(labels)), [one_line(label) for label in labels])
+    axes.set(ylim=(len(labels) - 0.5, -0.5), xlabel=unit)
+    axes.grid(visible=False, axis="y")
+    return figure, axes
+
+
 def legend_above(figure: Any, columns: int) -> None:
     """Draw the legend above the axes, sorted by the label's first word: ours, other settings, the paper's."""
     pairs = [

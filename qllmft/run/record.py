@@ -96,7 +96,7 @@ class Predictions(Answers):
     """Content of ``predictions.json``: answers to the test texts, in the order of the test set."""
 
     label_names: tuple[str, ...]  # k names of labels, or T of targets
-    mistakes: tuple[Mistake, ...] = ()  # of the first model, up to 20
+    mistakes: tuple[Mistake, ...] = ()  # of the first model, up to `MAX_MISTAKES`
     validation: ByModel = field(default_factory=dict)  # answers to the validation texts
 
     @classmethod

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TaskName = Literal["classification", "regression", "multilabel"]
-MAX_MISTAKES = 20
+MAX_MISTAKES = 100
 
 Real = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -120,7 +120,7 @@ class Task(ABC):
 
     @abstractmethod
     def mistakes(self, answers: NDArray[Any], labels: NDArray[Any]) -> list[int]:
-        """Return the places of up to 20 texts with wrong answers, or with the largest errors."""
+        """Return the places of up to `MAX_MISTAKES` texts with wrong answers, or with the largest errors."""
 
     @abstractmethod
     def describe_answer(self, names: Sequence[str], answer: Any) -> Any:

@@ -11,7 +11,6 @@ from markupsafe import Markup
 from qllmft.campaign.comparison import Comparison, Trend
 from qllmft.campaign.record import StudyRecord
 from qllmft.counts import format_count
-from qllmft.escaping import one_line
 from qllmft.report import style
 from qllmft.report.studies.table import OUTCOMES
 from qllmft.tasks.measure import Measure
@@ -32,7 +31,9 @@ def accuracies_svg(record: StudyRecord) -> Markup:
     """Draw each row's test scores, their mean with its 95 % interval, and the paper's value as a hollow marker."""
     rows = record.rows
     factor = record.measure.factor
-    figure, axes = _make_labelled_axes([row.label for row in rows], record.measure.axis("test"))
+    figure, axes = style.make_labelled_axes(
+        [row.label for row in rows], record.measure.axis("test")
+    )
     for place, row in enumerate(rows):
         color, marker = _SIDES[row.side]
         interval = row.test_interval
@@ -69,7 +70,7 @@ def differences_svg(
     """
     unit = " (points)" if measure.in_percent else ""
     factor = measure.factor
-    figure, axes = _make_labelled_axes(labels, f"difference of test {measure.plural}{unit}")
+    figure, axes = style.make_labelled_axes(labels, f"difference of test {measure.plural}{unit}")
     axes.axvline(0, color=style.INK, lw=0.8)
     for place, comparison in enumerate(comparisons):
         color, inside = _OUTCOMES[comparison.outcome]
@@ -87,16 +88,6 @@ def differences_svg(
         axes.plot([], [], "o-", color=color, mfc=inside, ms=5, label=OUTCOMES[outcome])
     figure.legend(loc="outside upper center", ncols=4)
     return style.as_svg(figure, name)
-
-
-def _make_labelled_axes(labels: Sequence[str], unit: str) -> tuple[Any, Any]:
-    """Return a figure and its axes with one line per label, the first on top."""
-    figure = style.new_figure(width=4.8, height=1.1 + 0.3 * len(labels))
-    axes = figure.subplots()
-    axes.set_yticks(range(len(labels)), [one_line(label) for label in labels])
-    axes.set(ylim=(len(labels) - 0.5, -0.5), xlabel=unit)
-    axes.grid(visible=False, axis="y")
-    return figure, axes
 
 
 @style.figure_style(in_a_page=True)

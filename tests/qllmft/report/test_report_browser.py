@@ -11,8 +11,9 @@ from qllmft.report import write_report
 
 HEADINGS = [
     "Results",
+    "Comparisons",
+    "Errors",
     "Training",
-    "Confusion matrix",
     "Configuration",
     "The head's circuit",
     "Run it again",
@@ -29,8 +30,8 @@ def test_the_page_in_a_browser(make_run, tmp_path):
         "&lt;script&gt;alert",
     )
     dom, frames = assert_sound(tmp_path, page, pieces, HEADINGS)
-    # two curves, two bars
-    assert dom.count("<svg") == page.read_text(encoding="utf-8").count("<svg") == 4
+    # scores and two curves
+    assert dom.count("<svg") == page.read_text(encoding="utf-8").count("<svg") == 3
     assert "<script" not in dom
     assert "<img" not in dom
     for seen in frames:
@@ -56,7 +57,7 @@ def test_figures_in_the_dark_are_light_lines_on_the_colour_of_the_page(make_run,
         async with opened(address, tmp_path / "profile") as page:
             dark = {"name": "prefers-color-scheme", "value": "dark"}
             await page.call("Emulation.setEmulatedMedia", features=[dark])
-            await page.until("document.querySelectorAll('figure svg').length === 2")
+            await page.until("document.querySelectorAll('figure svg').length === 3")
             for width in (1400, 390):
                 await page.picture(tmp_path / f"{width}.png", width)
                 box = "JSON.stringify(document.querySelector('figure svg').getBoundingClientRect())"

@@ -3,7 +3,9 @@
 import json
 import re
 import shlex
+from collections import Counter
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -15,11 +17,15 @@ from qllmft.config.settings import parse_settings
 from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.report import render_report, write_report
+from qllmft.report.figures import model_scores_svg
+from qllmft.report.label_errors import Confusion
+from qllmft.report.style import figure_style
 from qllmft.run import RunFolder
 from qllmft.run.record import Predictions
 from qllmft.tasks import CLASSIFICATION
-from qllmft.tasks.accuracy import ClassScores
+from qllmft.tasks.accuracy import Accuracy, ClassScores
 from qllmft.tasks.calibration import Calibration
+from qllmft.tasks.task import MAX_MISTAKES
 
 REACHING = {"src", "srcset", "href", "xlink:href", "action", "formaction"}
 REACHING |= {"poster", "data", "background", "ping", "cite"}
@@ -67,9 +73,9 @@ def test_everything_is_on_the_page(make_run, cli):
         "40 training, 12 validation, 60 test texts",
         "selected: epoch 3",
         "cross-entropy (nats)",
-        "at the selected one training 0.333, validation 0.367",
-        "at the selected epoch 65.0 %",
-        "20 of 30 wrong answers of the quantum head to test texts, evenly spaced",
+        "At the selected epoch: training 0.333, validation 0.367.",
+        "At the selected epoch: 65.0 %.",
+        "30 of 30 wrong answers of the quantum head to test texts.",
         "single-10q",
         "model.n_qubits",
         "Ry(theta[0])",
@@ -128,17 +134,17 @@ def test_the_matrix_and_the_mistakes_by_another_route(make_run):
         (
             "sines",
             {},
-            "; the baselines' hyperparameters were chosen in folds of the training texts",
+            "The baselines' hyperparameters were chosen in folds of the training texts",
         ),
         (
             "sines",
             {"baselines.search": "validation"},
-            "; the baselines' hyperparameters were chosen on the validation texts alone",
+            "The baselines' hyperparameters were chosen on the validation texts alone.",
         ),
         (
             "single-10q",
             {},
-            "The epoch and the baselines' hyperparameters were chosen on the validation texts alone",
+            "The epoch was chosen on the validation texts alone. The baselines' hyperparameters were chosen ",
         ),
     ],
 )
@@ -146,7 +152,7 @@ def test_the_page_says_which_texts_chose_the_hyperparameters(preset, settings, c
     folder = make_run(load_preset(preset).config({"model.n_qubits": 4, **settings}))
     text = " ".join(" ".join(Page(render_report(folder)).text).split())
     assert chosen in text
-    assert "the test texts were read once, for the chosen ones" in text
+    assert "The test texts were read once, for the chosen models." in text
 
 
 def test_a_reliability_diagram_has_a_line_for_each_model_with_probabilities(make_run):
@@ -178,28 +184,33 @@ def test_the_note_names_the_intervals_of_uneven_labels(make_run):
 
 
 def test_mistakes_are_bounded_and_spread():
-    labels = np.zeros(101, np.int64)
-    table = Table(tuple(f"{i} " + "x" * 5000 for i in range(101)), labels)
+    labels = np.zeros(301, np.int64)
+    table = Table(tuple(f"{i} " + "x" * 5000 for i in range(301)), labels)
     answers = Predictions.from_answers(
-        CLASSIFICATION, ("a", "b"), table, {"head": np.ones(101, np.int64)}
+        CLASSIFICATION, ("a", "b"), table, {"head": np.ones(301, np.int64)}
     )
     shown = [int(mistake.text.split()[0]) for mistake in answers.mistakes]
-    assert len(shown) == len(set(shown)) == 20
-    assert (shown[0], shown[-1]) == (0, 100)
+    assert len(shown) == len(set(shown)) == MAX_MISTAKES
+    assert (shown[0], shown[-1]) == (0, 300)
     assert {len(mistake.text) for mistake in answers.mistakes} == {1000}
     assert (answers.mistakes[0].label, answers.mistakes[0].answer) == ("a", "b")
 
 
-def test_bars_have_one_scale_for_all(make_run):
-    """Convert the drawn intervals back to shares, from the lowest limit (4) to the highest (96)."""
+def test_the_figure_has_every_model_on_one_scale(make_run):
+    """Convert the drawn ends back to percent, by the places of two models' scores."""
     folder = make_run(baselines=(("SVC", 50), ("MLP", 20)))
-    intervals = [list(model.test.interval) for model in folder.read_result().models]
-    low, high = min(i[0] for i in intervals), max(i[1] for i in intervals)
-    drawn = re.findall(r'<line x1="([\d.]+)" x2="([\d.]+)"', render_report(folder))
-    assert len(drawn) == 3
-    for (left, right), interval in zip(drawn, intervals, strict=True):
-        back = [low + (float(x) - 4) / 92 * (high - low) for x in (left, right)]
-        assert back == pytest.approx(interval, abs=1e-3)
+    models = folder.read_result().models
+    with figure_style(in_a_page=True):
+        svg = model_scores_svg(models)
+    for name in ("quantum head", "SVC", "MLP", "test accuracy (%)"):
+        assert f">{name}</text>" in svg
+    number = r"([\d.]+)"
+    lines = re.findall(rf'<path d="M {number} {number} \nL {number} \2 \n" clip-path[^>]*1.8', svg)
+    ends = [[float(left), float(right)] for left, _, right in lines]
+    intervals = [[*model.test.interval] for model in models]
+    slope, start = np.polyfit(np.ravel(ends), np.ravel(intervals), 1)
+    assert slope > 0
+    np.testing.assert_allclose(start + slope * np.array(ends), intervals, atol=1e-5)
 
 
 def test_missing_parts_of_a_run_are_stated(make_run):
@@ -276,3 +287,126 @@ def test_refusals(make_run, tmp_path):
     with pytest.raises(UserError, match=said):
         write_report(folder.path)
     assert RunFolder(folder.path).report_file.exists() is False
+
+
+def test_details_are_folded_below_the_verdict_and_the_comparisons(make_run):
+    html = render_report(make_run())
+    order = ('<h1 id="verdict"', 'id="scores-', 'id="results"', 'id="comparisons"', "<details>")
+    places = [html.index(part) for part in order]
+    assert places == sorted(places)
+    for name in ("mistakes", "training", "configuration", "circuit", "again"):
+        assert f'<details><summary><h2 id="{name}">' in html
+    text = " ".join(" ".join(Page(html).text).split())
+    assert "Errors 30 of 60 test texts" in text
+    assert "Training 5 epochs, epoch 3 selected" in text
+
+
+def test_ten_mistakes_are_shown_and_the_others_are_folded(make_run):
+    html = render_report(make_run(wrong=30))
+    shown, folded = html.split("<details><summary>20 more</summary>")
+    row = '<tr><td dir="auto">'
+    assert (shown.count(row), folded.count(row)) == (10, 20)
+    assert "more</summary>" not in render_report(make_run(wrong=10))
+
+
+@pytest.mark.parametrize("preset", ["sines", "single-10q"])
+@pytest.mark.parametrize("uneven", [False, True])
+def test_notes_are_short_sentences(make_run, preset, uneven):
+    folder = make_run(load_preset(preset).config({"model.n_qubits": 4}))
+    if uneven:
+        scores = ClassScores((90, 5, 5), (90, 5, 5), (80, 4, 4))
+        record = folder.read_result()
+        models = tuple(replace(model, test_classes=scores) for model in record.models)
+        folder.write_result(replace(record, models=models))
+    html = render_report(folder)
+    notes = re.findall(r'<p class="note">(.*?)</p>|<caption>(.*?)</caption>', html, re.DOTALL)
+    assert len(notes) >= 8
+    for groups in notes:
+        note = unescape(re.sub(r"<[^>]+>", "", "".join(groups)))
+        assert ";" not in note
+        assert not re.search(r"[a-z]\.[A-Z]", note), note
+        for sentence in re.split(r"(?<=[.:])\s", note):
+            assert len(sentence.split()) <= 25, sentence
+
+
+@pytest.fixture(params=[77, 150])
+def many_labels(make_run, request):
+    """A run with many labels, 20 test texts each, of which label i gets i mod 20 wrong."""
+    k = request.param
+    names = tuple(f"intents/of.a.bank/label_{i}" for i in range(k))
+    labels = np.repeat(np.arange(k), 20)
+    answers = labels.copy()
+    random = np.random.default_rng(0)
+    for label in range(k):
+        wrong = 20 * label + np.arange(label % 20)
+        answers[wrong] = (label + 1 + random.integers(0, k - 1, len(wrong))) % k
+    answers[20 * 19 : 20 * 19 + 19] = 3
+    texts = tuple(f"text {i} " + "word " * 20 for i in range(len(labels)))
+    folder = make_run()
+    folder.write_predictions(
+        Predictions.from_answers(
+            CLASSIFICATION, names, Table(texts, labels), {"quantum head": answers, "SVC": labels}
+        )
+    )
+    record = folder.read_result()
+    head = replace(record.head, test=Accuracy(int((answers == labels).sum()), len(labels)))
+    svc = replace(record.models[1], test=Accuracy(len(labels), len(labels)))
+    data = replace(record.data, labels=names, sizes=record.data.sizes | {"test": len(labels)})
+    folder.write_result(replace(record, data=data, models=(head, svc)))
+    return folder
+
+
+@pytest.mark.public_report(
+    case="report_of_many_labels",
+    source="own audit",
+    seen="the page of a run with 77 labels has 2.2 MB, most of it an open confusion matrix",
+    outcome="labels have most errors first, the matrix is folded, and the page has less than 600 kB",
+)
+def test_many_labels_have_most_errors_first_and_a_folded_matrix(many_labels):
+    html = render_report(many_labels)
+    assert len(html.encode()) < 600_000
+    answers = many_labels.read_predictions()
+    k = len(answers.label_names)
+    wrong = np.array(answers.answers["quantum head"]) != answers.labels
+    errors = np.bincount(answers.labels[wrong], minlength=k)
+    page = Page(html)
+    assert page.open == []
+    shown = re.findall(
+        r'<tr><th scope="row">([^<]+)</th><td class="n">(\d+)</td><td class="n">20</td>', html
+    )
+    assert [name for name, _ in shown] == [
+        answers.label_names[i] for i in sorted(range(k), key=lambda i: -errors[i])
+    ]
+    assert [int(count) for _, count in shown] == sorted(errors.tolist(), reverse=True)
+    visible = html[: html.index(f"<details><summary>The other {k - 10} labels</summary>")]
+    assert visible.count('<td class="n">20</td>') == 10
+    text = " ".join(" ".join(page.text).split())
+    pair = f"{answers.label_names[19]} {answers.label_names[3]} 19 95 %"
+    assert f"true label predicted label texts of the label {pair}" in text
+    assert html.index("<details><summary>Confusion matrix</summary>") < html.index('class="matrix')
+    matrix = html[html.index('class="matrix') :]
+    matrix = matrix[: matrix.index("</table>")]
+    counts = [int(count) for count in re.findall(r"rgba[^>]*>([\d,]+)</td>", matrix)]
+    assert sum(counts) == len(answers.labels)
+
+
+def test_the_order_of_labels_and_pairs_by_another_route():
+    random = np.random.default_rng(1)
+    labels = random.integers(0, 13, 500)
+    answers = np.where(random.random(500) < 0.6, labels, random.integers(0, 13, 500))
+    names = [f"label {i}" for i in range(13)]
+    counts = np.zeros((13, 13), np.int64)
+    np.add.at(counts, (labels, answers), 1)
+    confusion = Confusion.from_counts(counts, names)
+    pairs = Counter((names[a], names[b]) for a, b in zip(labels, answers, strict=True) if a != b)
+    assert {(pair.label, pair.answer): pair.texts for pair in confusion.pairs} == pairs
+    texts = [pair.texts for pair in confusion.pairs]
+    assert texts == sorted(texts, reverse=True)
+    for row, row_counts in zip(confusion.rows, confusion.counts, strict=True):
+        wrong = Counter({b: n for (a, b), n in pairs.items() if a == row.name})
+        assert row.errors == wrong.total()
+        assert wrong[row.confused_with] == max(wrong.values())
+        assert sum(row_counts) == row.scores.texts
+    few = Confusion.from_counts(counts[:3, :3], names[:3])
+    assert [row.name for row in few.rows] == names[:3]
+    assert few.counts == counts[:3, :3].tolist()
