@@ -217,38 +217,16 @@ def _list_presets(source: str | None, *, json: bool) -> None:
     )
 
 
-def doctor(*, noise: bool = False, json: Json = False) -> None:
-    """Check this installation: versions, extras, plug-ins, GPU, cache. The exit code is 1 if something is wrong.
-
-    Args:
-        noise: Check by closed formulas that gate noise and shots are applied.
-    """
+def doctor(*, json: Json = False) -> None:
+    """Check this installation: versions, extras, plug-ins, GPU, cache. The exit code is 1 if something is wrong."""
     from qllmft.cli.installation import examine
-    from qllmft_backends.noise_check import check_noise
 
-    if noise:
-        checks = check_noise()
-        wrong = sum(not (check.passed or check.note) for check in checks)
-        records = [
-            {**asdict(c), "got": None if c.note else c.got, "passed": c.passed} for c in checks
-        ]
-        lines = []
-        for c in checks:
-            verdict = "not checked" if c.note else "ok" if c.passed else "WRONG"
-            got = f"got {c.got:.5f}, expected {c.expected:.5f} ± {c.tolerance:.5f}"
-            lines.append(f"{verdict:11}  {c.backend}: {c.quantity}")
-            lines.append(f"             {c.note or f'{got}, without noise {c.without:.5f}'}")
-    else:
-        findings = examine()
-        wrong = sum(finding.wrong for finding in findings)
-        records = [asdict(finding) for finding in findings]
-        lines = [f"{'WRONG' if f.wrong else '':5}  {f.what}: {f.found}" for f in findings]
-        lines.append(
-            f"{wrong or 'nothing'} wrong. qllmft doctor --noise checks that noise and shots are applied."
-        )
+    findings = examine()
+    wrong = sum(finding.wrong for finding in findings)
     if json:
-        say_json(records)
+        say_json([asdict(finding) for finding in findings])
     else:
-        say(*lines)
+        lines = [f"{'WRONG' if f.wrong else '':5}  {f.what}: {f.found}" for f in findings]
+        say(*lines, f"{wrong or 'nothing'} wrong.")
     if wrong:
         raise typer.Exit(1)
