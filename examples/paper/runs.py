@@ -87,11 +87,8 @@ def _to_json(run: FinishedRun, *, keep_curve: bool) -> dict[str, Any]:
         ),
         versions={},
     )
-    settings = find_differing(run.config.model_copy(update={"candidates": ()}), RunConfig())
-    if candidates := run.config.model_dump(mode="json").get("candidates"):
-        settings["candidates"] = candidates  # whole, in place of their names
     return {
-        "settings": settings,
+        "settings": find_differing(run.config, RunConfig()),
         "record": record.to_json(),
         "validation_loss": run.validation_loss,
         "curve": list(astuple(thinned(run.curve))) if keep_curve and run.curve else None,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator
 
-from qllmft.config.lora import MOVED, LoraConfig
+from qllmft.config.lora import LoraConfig
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Revision, Section
 
 BODY_FOLDER = "body"  # folder of a trained body in the folder of its model
@@ -30,11 +30,6 @@ MAX_FULLY_TRAINED_WEIGHTS = 300_000_000
 
 
 DISTRIBUTIONS = ("auto", "balanced", "balanced_low_0", "sequential")  # of accelerate
-# settings of earlier versions, each with the value that this version computes with
-EARLIER: dict[str, Any] = {
-    "quantum_adapter": {"rank": 8, "layers": 3, "alpha": 16.0, "targets": []},
-    "runtime": "torch",
-}
 WITHOUT_EFFECT = ("batch_size", "batch_tokens", "device")  # on an embedding
 
 
@@ -59,17 +54,9 @@ class ContrastiveConfig(Section):
     weights: Annotated[Literal["all", "lora"] | None, NEUTRAL] = None
 
     @classmethod
-    def translate_earlier(cls, tree: dict[str, Any]) -> dict[str, Any]:
+    def with_dependent_defaults(cls, tree: dict[str, Any]) -> dict[str, Any]:
         """Return settings with the defaults of the loss."""
-        supervised = tree.get("loss") == "supervised"
-        expected = SUPERVISED_TEMPERATURE if supervised else None
-        if (temperature := tree.pop("temperature", expected)) != expected:
-            raise ValueError(
-                f"temperature is {temperature}, and this version computes with {SUPERVISED_TEMPERATURE} in the "
-                "supervised loss "
-                "only. Leave temperature out"
-            )
-        return {**SUPERVISED_DEFAULTS, **tree} if supervised else tree
+        return {**SUPERVISED_DEFAULTS, **tree} if tree.get("loss") == "supervised" else tree
 
     def identifying(self) -> dict[str, Any]:
         """Return the settings that name a run; see `Section.identifying`."""
@@ -139,26 +126,6 @@ class BodyConfig(Section):
     # weighted by their tokens
     long_texts: Annotated[Literal["cut", "mean"], NEUTRAL] = "cut"
     contrastive: ContrastiveConfig = ContrastiveConfig()
-
-    @classmethod
-    def translate_earlier(cls, tree: dict[str, Any]) -> dict[str, Any]:
-        """Return settings with a distribution over devices as the device, and without those of `EARLIER`."""
-        if tree.get("trainable") == "quantum_adapter":
-            raise ValueError(f"trainable is 'quantum_adapter'. {MOVED}")
-        if (distribution := tree.pop("device_map", None)) is not None:
-            if tree.get("device") is not None:
-                raise ValueError(
-                    f"device is {tree['device']!r} and device_map {distribution!r}. Leave one out"
-                )
-            tree["device"] = distribution
-        for name, value in EARLIER.items():
-            if (earlier_value := tree.pop(name, value)) != value:
-                raise ValueError(
-                    f"{name} is {earlier_value!r}, and this version computes with {value!r} only. Leave {name} "
-                    "out, or use "
-                    "the version that made the file"
-                )
-        return tree
 
     def identifying(self) -> dict[str, Any]:
         """Return the settings that name a run; see `Section.identifying`."""

@@ -82,17 +82,6 @@ class DataConfig(Section):
     # between the labels of a text; None: the column has lists
     label_separator: Annotated[str | None, NEUTRAL] = None
 
-    @classmethod
-    def translate_earlier(cls, tree: dict[str, Any]) -> dict[str, Any]:
-        """Return settings with the columns of pairs and of several targets in those of texts and labels."""
-        first = tree.get("text_column", "text")
-        if (second := tree.pop("pair_column", None)) is not None:
-            has_both = isinstance(first, list | tuple) and first
-            tree["text_column"] = [first[0] if has_both else first, second]
-        if targets := tree.pop("targets", ()):
-            tree["label_column"] = targets
-        return tree
-
     def identifying(self) -> dict[str, Any]:
         """Return the settings that name a run; see `Section.identifying`."""
         settings = super().identifying() | {"text_column": self.text_columns[0]}

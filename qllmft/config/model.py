@@ -77,39 +77,6 @@ class ModelConfig(Section):
     hidden_dim: Count = 0
     batch_norm: bool = False
 
-    @classmethod
-    def translate_earlier(cls, tree: dict[str, Any]) -> dict[str, Any]:
-        """Return settings with the hidden layer, the mean and the readout in one setting each."""
-        layers = tree.pop("hidden_layers", None)
-        dim = tree.get("hidden_dim", 0)
-        if layers is not None and layers != int(bool(dim)):
-            raise ValueError(
-                f"hidden_layers is {layers} and hidden_dim is {dim}. Leave hidden_layers out: hidden_dim 0 is no "
-                "hidden layer"
-            )
-        centre = tree.pop("centre", None)
-        components = tree.get("components")
-        if centre is not None and centre != (components is not None):
-            raise ValueError(
-                f"centre is {str(centre).lower()} and components is {components}, and this version subtracts the mean "
-                "for principal axes only. Leave centre out"
-            )
-        weight = tree.pop("word_weight", 2)
-        skip = tree.pop("skip", None)
-        if tree.get("readout") == "words":
-            tree["readout"] = weight
-        elif weight != 2:
-            raise ValueError(
-                f"word_weight is {weight} and readout is no 'words'. Set readout to {weight}"
-            )
-        if skip and tree.get("readout") not in (None, "first", "latent"):
-            raise ValueError(
-                "skip feeds the latent vector and one measured qubit to the final linear layer"
-            )
-        if skip or (skip is False and tree.get("readout") == "latent"):
-            tree["readout"] = "latent" if skip else None
-        return tree
-
     def identifying(self) -> dict[str, Any]:
         """Return the settings that name a run; see `Section.identifying`."""
         words = self.measured_values == "words"

@@ -144,12 +144,6 @@ class RunConfig(Section):
     noise: NoiseConfig = NoiseConfig()
     baselines: BaselinesConfig = BaselinesConfig()
 
-    @classmethod
-    def translate_earlier(cls, tree: dict[str, Any]) -> dict[str, Any]:
-        """Return settings without the structures that an earlier version chose from: ``model`` is the chosen one."""
-        tree.pop("candidates", None)
-        return tree
-
     def _contradictions(self) -> Iterator[str]:
         yield from self._noise_fits()
         yield from self._can_be_trained()

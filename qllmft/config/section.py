@@ -37,17 +37,16 @@ class Section(CheckedModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _translate_versions(cls, tree: Any) -> Any:
-        """Drop or rename settings of earlier versions, or raise ValueError if this version cannot compute with them."""
-        return cls.translate_earlier(dict(tree)) if isinstance(tree, dict) else tree
+    def _add_dependent_defaults(cls, tree: Any) -> Any:
+        return cls.with_dependent_defaults(dict(tree)) if isinstance(tree, dict) else tree
 
     @classmethod
-    def translate_earlier(cls, tree: dict[str, Any]) -> dict[str, Any]:
-        """Return settings, some of which may have the names of earlier versions, with their names in this one."""
+    def with_dependent_defaults(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """Return settings with the defaults that depend on other settings."""
         return tree
 
     def identifying(self) -> dict[str, Any]:
-        """Return the settings that name a run, as the earliest version had them, so that names stay as they were."""
+        """Return the settings that name a run, in the form in which kept records name their runs."""
         return self.model_dump(mode="json", exclude=self.neutral_settings())
 
     def neutral_settings(self) -> set[str]:

@@ -55,21 +55,6 @@ class TrainConfig(Section):
     # its baselines; auto: the same in folds of the training texts, if texts have several labels
     thresholds: Annotated[ThresholdChoice, NEUTRAL] = "half"
 
-    @classmethod
-    def translate_earlier(cls, tree: dict[str, Any]) -> dict[str, Any]:
-        """Return settings with the schedule in lr_decay."""
-        schedule = tree.pop("schedule", None)
-        decay = tree.get("lr_decay", 1.0)
-        if schedule == "cosine" and decay not in (1.0, "cosine"):
-            raise ValueError(f"lr_decay is {decay} and schedule 'cosine'. Choose one of the two")
-        if schedule == "cosine" or (schedule == "exponential" and decay == "cosine"):
-            tree["lr_decay"] = "cosine" if schedule == "cosine" else 1.0
-        elif schedule not in (None, "exponential"):
-            raise ValueError(
-                f"schedule is {schedule!r}. Leave it out, and set lr_decay to a factor or to 'cosine'"
-            )
-        return tree
-
     def identifying(self) -> dict[str, Any]:
         """Return the settings that name a run; see `Section.identifying`."""
         schedule_settings: dict[str, Any] = {"schedule": "exponential"}

@@ -6,7 +6,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from qllmft.errors import UserError
 
-_SCHEMA = "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
-_CHECKSUM = "ALTER TABLE embeddings ADD COLUMN checksum BLOB"  # rows of earlier versions have none
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS embeddings "
+    "(key BLOB PRIMARY KEY, vector BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID"
+)
 _BATCH = 500  # SQLite allows at least 999 variables per statement
 
 
@@ -45,10 +47,6 @@ class EmbeddingCache:
             self._connection = sqlite3.connect(self.path, timeout=60.0)
             try:
                 self._connection.execute(_SCHEMA)
-                columns = self._connection.execute("PRAGMA table_info(embeddings)").fetchall()
-                if "checksum" not in {name for _, name, *_ in columns}:
-                    with suppress(sqlite3.OperationalError):  # another process has added it
-                        self._connection.execute(_CHECKSUM)
             except sqlite3.Error:
                 self._connection.close()
                 raise
@@ -95,7 +93,7 @@ class EmbeddingCache:
             raise self._fault(
                 f"it holds an embedding of {len(stored)} bytes, expected 4 per number"
             )
-        if checksum is not None and checksum != _checksum(key, stored):
+        if checksum != _checksum(key, stored):
             raise self._fault("an embedding in it was changed, or is that of another text")
         return np.frombuffer(stored, "<f4")
 

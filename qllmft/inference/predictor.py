@@ -491,11 +491,6 @@ class Predictor:
             )
         model = self.model
         texts = Novelty.load(self.folder, model.body_identity, model.dimension, remedy).calibration
-        if texts is None:
-            raise UserError(
-                f"{self.folder} is a run of an earlier version, which kept no calibration texts. Train again, or "
-                f"{remedy}."
-            )
         if len(texts) < MIN_CALIBRATION_TEXTS:
             raise UserError(
                 f"{self.folder} has {format_count(len(texts), 'calibration text')}, expected "

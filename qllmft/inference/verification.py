@@ -64,8 +64,7 @@ def _check_same(name: str, actual: object, expected: object, whose: str, part: s
 def _check_record(folder: RunFolder) -> str:
     record = folder.require_record(tested=False)
     config = folder.read_config()
-    if not folder.chose_structure:
-        _check_same("identity", record.identity, config.identity, "the configuration's", "record")
+    _check_same("identity", record.identity, config.identity, "the configuration's", "record")
     _check_same("seed", record.seed, config.seed, "the configuration's", "record")
     for model in record.models:
         for split, accuracy in (("validation", model.validation), ("test", model.test)):

@@ -181,11 +181,6 @@ class RunFolder:
         """Read the configuration, or return the defaults for a model's folder, which has none."""
         return self.read_config() if self.config_file.is_file() else RunConfig()
 
-    @property
-    def chose_structure(self) -> bool:
-        """Return whether an earlier version chose the run's structure among several, which named the run too."""
-        return bool(self.settings.get("candidates"))
-
     def write_metrics(self, metrics: EpochMetrics) -> None:
         """Append one epoch."""
         with writing(str(self.metrics_file)), open_regular(self.metrics_file, append=True) as file:

@@ -34,21 +34,23 @@ class Novelty:
     references: NDArray[np.float32]  # (M, D) of length 1
     distances: NDArray[np.float32]  # (V,) ascending, see `distance`
     body_identity: str  # of the body of the embeddings
-    # (K, D) embeddings of calibration texts; None of a run of an earlier version
-    calibration: NDArray[np.float32] | None = None
+    calibration: NDArray[np.float32]  # (K, D) embeddings of calibration texts
 
     @classmethod
     def from_vectors(cls, vectors: Vectors, seed: int) -> Self:
         """Return the directions of a run's training texts, and its calibration texts, at most `MAX_REFERENCES` each."""
         train = vectors.train.x.numpy()
         validation = vectors.validation.x.numpy()
-        rows = draw_indices(len(train), MAX_REFERENCES, seed, "novelty")
-        references = cls(_directions(train[rows]), np.zeros(0, np.float32), vectors.identity)
-        distances = np.sort(references.distance(validation))
         calibration = validation if vectors.calibration is None else vectors.calibration
-        rows = draw_indices(len(calibration), MAX_REFERENCES, seed, "calibration texts")
-        with_distances = references.with_distances(distances)
-        return replace(with_distances, calibration=calibration[rows])
+        reference_rows = draw_indices(len(train), MAX_REFERENCES, seed, "novelty")
+        calibration_rows = draw_indices(len(calibration), MAX_REFERENCES, seed, "calibration texts")
+        references = cls(
+            _directions(train[reference_rows]),
+            np.zeros(0, np.float32),
+            vectors.identity,
+            calibration[calibration_rows],
+        )
+        return references.with_distances(np.sort(references.distance(validation)))
 
     def with_distances(self, distances: NDArray[np.float32]) -> Self:
         """Return the same texts with these distances of other ones, ascending, at most `MAX_DISTANCES` of them."""
@@ -78,8 +80,11 @@ class Novelty:
 
     def save(self, run: Path) -> None:
         """Write the file of a run."""
-        parts = {"references": self.references, "distances": self.distances}
-        parts |= {} if self.calibration is None else {"calibration": self.calibration}
+        parts = {
+            "references": self.references,
+            "distances": self.distances,
+            "calibration": self.calibration,
+        }
         tensors = {name: torch.from_numpy(part).contiguous() for name, part in parts.items()}
         write_bytes(run / FILE, save(tensors, {_BODY_KEY: self.body_identity}))
 
@@ -107,15 +112,13 @@ class Novelty:
                 identity = (file.metadata() or {}).get(_BODY_KEY, "")
             m, d = shapes["references"]
             (v,) = shapes["distances"]
-            k, calibration_d = shapes.get("calibration", (0, d))
+            k, calibration_d = shapes["calibration"]
             if not (
-                # lengths of the training texts are read by no version, and written by earlier ones
-                shapes.keys() <= {"references", "distances", "lengths", "calibration"}
+                shapes.keys() == {"references", "distances", "calibration"}
                 and 0 < m <= MAX_REFERENCES
                 and d == calibration_d == dimension
                 and 0 < v <= MAX_DISTANCES
                 and k <= MAX_REFERENCES
-                and shapes.get("lengths", (m,)) == (m,)
             ):
                 raise ValueError(f"its shapes are {shapes}")
             tensors = load_file(path)
@@ -128,7 +131,7 @@ class Novelty:
                 f"{path} is of another body than the model. Take the run's head, or {remedy}."
             )
         parts = {name: tensor.numpy() for name, tensor in tensors.items()}
-        return cls(parts["references"], parts["distances"], identity, parts.get("calibration"))
+        return cls(parts["references"], parts["distances"], identity, parts["calibration"])
 
 
 def _directions(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,6 @@
 """The identity of a configuration follows the settings that can change a result."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,14 +8,11 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import tomli_w
-from config_errors import refused, tree_of
 from pydantic import BaseModel
 
 from qllmft.config import ContrastiveConfig, RunConfig, parse_config, with_settings
 from qllmft.config.lora import LoraConfig
 from qllmft.config.presets import load_preset
-from qllmft.errors import UserError
-from qllmft.run import RunFolder
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "run"
 
@@ -111,11 +107,21 @@ def test_a_default_written_out_is_the_same_run():
     assert "epochs = 800" in tomli_w.dumps(tree)
 
 
-EARLIER_BASELINES = {"baselines.training": "head"}  # what runs had before there was a choice
-# a preset, or the default, with settings, and the identity of its runs in earlier versions
+HEADS_TRAINING = {"baselines.training": "head"}
+# a preset, or the default, with settings, and the identity by which kept records name its runs
 NAMED = [
     (None, {}, "35755b380ff4"),
     (None, {"noise.gates": "paper_high", "noise.shots": 8192}, "199faf72c0e7"),
+    (None, {"train.lr_decay": "cosine"}, "7e1e02679a8b"),
+    (None, {"model.readout": 2}, "6f52988211b3"),
+    (None, {"model.readout": 3}, "a8a0c3e1cdfc"),
+    (None, {"model.readout": "latent"}, "86d5ce636f98"),
+    (None, {"model.components": 5}, "a1af7de8aa3f"),
+    (None, {"model.encoder": "mlp", "model.hidden_dim": 7}, "b96eeb28e8a3"),
+    (None, {"data.text_column": ["text", "b"]}, "f48a485c6cc5"),
+    (None, {"data.task": "regression", "data.label_column": ["a", "b"]}, "015537f33aa0"),
+    (None, {"body.device": "auto"}, "35755b380ff4"),
+    (None, {"body.contrastive.loss": "supervised"}, "7d70c8909a4f"),
     ("single-10q", {}, "778c3679bb82"),
     ("recommended", {"data.protocol": "paper"}, "5e4b485a0d02"),
     ("odd", {"data.protocol": "paper"}, "655edf472062"),
@@ -124,84 +130,10 @@ NAMED = [
 
 
 @pytest.mark.parametrize(("preset", "settings", "identity"), NAMED)
-def test_a_run_of_an_earlier_version_keeps_its_name(preset, settings, identity):
-    settings = settings | EARLIER_BASELINES
+def test_a_run_has_the_name_of_kept_records(preset, settings, identity):
+    settings = settings | HEADS_TRAINING
     if preset is None:
         found = parse_config(with_settings({}, settings), "my.toml")
     else:
         found = load_preset(preset).config(settings)
     assert found.identity == identity
-
-
-def test_a_run_of_an_earlier_version_has_its_identity_without_a_removed_setting(tmp_path):
-    run = shutil.copytree(GOLDEN, tmp_path / "run")
-    file = run / "config.toml"
-    kept = RunFolder(run).read_config()
-    earlier = file.read_text().replace("[body]\n", '[body]\nruntime = "torch"\n')
-    file.write_text(earlier)
-    assert RunFolder(run).read_config() == kept
-    assert RunFolder(run).read_config().identity == kept.identity == "c54b13c995e6"
-    file.write_text(earlier.replace('"torch"', '"onnx"'))
-    with pytest.raises(
-        UserError, match=r"runtime is 'onnx', and this version computes with 'torch' only. Leave"
-    ):
-        RunFolder(run).read_config()
-
-
-# settings of an earlier version, those of this one, and the identity of the run in both
-RENAMED = [
-    ("train.schedule=cosine", "train.lr_decay=cosine", "7e1e02679a8b"),
-    ("model.readout=words", "model.readout=2", "6f52988211b3"),
-    ("model.readout=words model.word_weight=3", "model.readout=3", "a8a0c3e1cdfc"),
-    ("model.skip=true", "model.readout=latent", "86d5ce636f98"),
-    ("model.centre=true model.components=5", "model.components=5", "a1af7de8aa3f"),
-    (
-        "model.encoder=mlp model.hidden_layers=1 model.hidden_dim=7",
-        "model.encoder=mlp model.hidden_dim=7",
-        "b96eeb28e8a3",
-    ),
-    ("data.pair_column=b", 'data.text_column=["text","b"]', "f48a485c6cc5"),
-    (
-        'data.task=regression data.targets=["a","b"]',
-        'data.task=regression data.label_column=["a","b"]',
-        "015537f33aa0",
-    ),
-    ("body.device_map=auto", "body.device=auto", "35755b380ff4"),
-    (
-        "body.contrastive.loss=supervised body.contrastive.temperature=0.1",
-        "body.contrastive.loss=supervised",
-        "7d70c8909a4f",
-    ),
-]
-
-
-@pytest.mark.parametrize(("earlier", "today", "identity"), RENAMED)
-def test_a_setting_of_an_earlier_version_is_that_of_this_one(earlier, today, identity):
-    earlier, today = (f"{settings} baselines.training=head" for settings in (earlier, today))
-    found = parse_config(tree_of(earlier), "my.toml")
-    assert found == parse_config(tree_of(today), "my.toml")
-    assert found.identity == identity
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ("train.schedule=cosine train.lr_decay=0.9", "lr_decay is 0.9 and schedule 'cosine'. Choose"),
-        ("train.schedule=step", "schedule is 'step'. Leave it out, and set lr_decay to a factor or"),
-        ("model.hidden_layers=1", "hidden_layers is 1 and hidden_dim is 0. Leave hidden_layers out"),
-        ("model.centre=true", "centre is true and components is None, and this version subtracts"),
-        ("model.word_weight=3", "word_weight is 3 and readout is no 'words'. Set readout to 3"),
-        ("model.skip=true model.readout=all", "skip feeds the latent vector and one measured qubit"),
-        ("body.device=cpu body.device_map=auto", "device is 'cpu' and device_map 'auto'. Leave one"),
-        ("body.contrastive.temperature=0.2", "temperature is 0.2, and this version computes with 0.1"),
-    ],
-)  # fmt: skip
-def test_what_this_version_cannot_compute_is_refused(settings, message):
-    assert message in refused(tree_of(settings))
-
-
-def test_a_setting_of_an_earlier_version_replaces_that_of_a_preset():
-    found = load_preset("reuploading-adam").config(
-        {"train.schedule": "exponential", "model.skip": False}
-    )
-    assert (found.train.lr_decay, found.model.readout) == (1.0, None)

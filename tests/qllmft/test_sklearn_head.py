@@ -61,7 +61,7 @@ def test_the_numbers_are_those_of_the_training_loop(iris):
     words = np.array(["setosa", "versicolor", "virginica"])
     model = small().fit(x, words[y])
     network = build_classifier(STRUCTURE, 5, 3, seed=0)
-    config = TrainConfig(epochs=3, lr=0.03, schedule="cosine", embedding_noise=0.08, select="last")
+    config = TrainConfig(epochs=3, lr=0.03, lr_decay="cosine", embedding_noise=0.08, select="last")
     rows = Examples.from_arrays(x.astype(np.float32), y)
     fit(network, rows, rows, config, 0)
     with torch.no_grad():

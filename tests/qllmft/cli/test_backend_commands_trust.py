@@ -2,12 +2,8 @@
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
-
-from qllmft.inference import Predictor
-from qllmft.run.novelty import Novelty
 
 DEBIASED = ("--backend-option", "error_mitigation=debiasing")
 
@@ -81,16 +77,6 @@ def test_an_evaluation_with_known_texts_counts_the_wrong_among_the_decided(calib
 def test_refused_before_anything_is_sent(job, options, message):
     assert re.search(message, job.predict("--yes", *options, code=2)[1])
     assert job.totals["circuits_paid"] == 0
-
-
-def test_a_run_of_an_earlier_version_has_no_calibration_texts(job):
-    predictor = Predictor.load(job.path)
-    replace(predictor.novelty, calibration=None).save(job.path)
-    _, messages = job.predict("--known-texts 20 --yes", code=2)
-    assert "a run of an earlier version, which kept no calibration texts. Train again" in messages
-    assert job.totals["circuits_paid"] == 0
-    read = Novelty.load(job.path, predictor.model.body_identity, predictor.model.dimension)
-    assert read.calibration is None
 
 
 def test_without_a_backend_they_describe_nothing(run, cli):

@@ -77,7 +77,7 @@ def test_features_of_pairs_do_not_name_a_run_of_single_texts():
     changed = load_preset("sines").config({"data.pair_features": "both"})
     assert changed.identity == load_preset("sines").config().identity
     assert written.identity == parse_config({}, "the test").identity
-    pairs = {"data.pair_column": "other"}
+    pairs = {"data.text_column": ["text", "other"]}
     assert (
         load_preset("sines").config(pairs).identity
         != load_preset("sines").config(pairs | {"data.pair_features": "both"}).identity
@@ -110,8 +110,8 @@ def test_pairs_with_one_text_and_copies_of_pairs():
     ("tree", "message"),
     [
         ({"data": {"pair_features": "product"}}, "texts are single. Give text_column"),
-        ({"data": {"pair_column": "text"}}, "texts and labels are text, text, label, expected different"),
-        ({"data": {"pair_column": "b"}, "body": {"trainable": True}}, "a body that learns reads single ones"),
+        ({"data": {"text_column": ["text", "text"]}}, "texts and labels are text, text, label, expected different"),
+        ({"data": {"text_column": ["text", "b"]}, "body": {"trainable": True}}, "a body that learns reads single ones"),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_fit_are_refused(tree, message):

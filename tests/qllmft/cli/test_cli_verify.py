@@ -151,16 +151,3 @@ def test_a_ledger_is_read(copy, cli):
 def test_no_run_at_all(cli, tmp_path):
     assert "there is no folder" in cli.refused("verify", tmp_path / "none")
     assert cli("verify", tmp_path, code=2)[0].count("FAULT") == len(PARTS)
-
-
-def test_a_run_whose_structure_an_earlier_version_chose_is_sound_and_answers(copy, cli):
-    """Its configuration has candidates, which named the run too."""
-    answers = cli("predict", copy, "a good film")
-    file = copy / "config.toml"
-    own = file.read_text(encoding="utf-8")
-    file.write_text(f'{own}\n[[candidates]]\nname = "odd"\n[candidates.model]\nn_qubits = 7\n')
-    edit(copy / "result.json", lambda content: content.update(identity="2ba9ed577a61"))
-    assert faults(cli, copy, code=0) == {}
-    assert cli("predict", copy, "a good film") == answers
-    file.write_text(own, encoding="utf-8")
-    assert set(faults(cli, copy)) == {"record"}

@@ -211,7 +211,7 @@ def test_a_sweep_selects_by_the_score_of_the_task(given, tmp_path):
 
 
 def test_a_study_reads_pairs(given, tmp_path):
-    own = {"data.pair_column": "other", "data.n_per_label": 20}
+    own = {"data.text_column": ["text", "other"], "data.n_per_label": 20}
     small = given("classification") | own
     settings = small | {"model.encoder_qubits": 6}
     rows = [

@@ -244,10 +244,7 @@ class MachineRoute(Route):
             "the results of a job", lambda: self.runner.fetch_counts(job.content, chunk.circuits)
         )
         if self.waits.compare_names:
-            # an earlier version named them by the chunk
-            check_names(
-                named_counts, [chunk.names(t) for t in (*chunk.tokens, chunk.id)], chunk.label
-            )
+            check_names(named_counts, [chunk.names(token) for token in chunk.tokens], chunk.label)
         return [_frequencies(chunk, measurement.counts) for measurement in named_counts]
 
     def cancel(self, job_id: str) -> str:
