@@ -247,7 +247,7 @@ class _Rewriting:
 
     def _refusal_error(self, feature: str) -> UnsupportedGateError:
         return UnsupportedGateError(
-            f"circuit {self.circuit.name!r} has {feature}; its measurements cannot be deferred to the end. "
+            f"circuit {self.circuit.name!r} has {feature}: its measurements cannot be deferred to the end. "
             f"{_AER_REMEDY}"
         )
 

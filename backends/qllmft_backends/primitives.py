@@ -109,7 +109,7 @@ def refuse_added_gates(backend: Evaluator, deferred: DeferredCircuit) -> None:
     """Refuse deferred measurements that add gates to a circuit on a noisy backend or a machine."""
     if deferred.adds_gates and (backend.capabilities.noisy or backend.capabilities.remote):
         raise BackendError(
-            f"circuit {deferred.circuit.name!r} has measurements, resets or conditions in the middle; {backend.name} "
+            f"circuit {deferred.circuit.name!r} has measurements, resets or conditions in the middle. {backend.name} "
             "would add gates for them, and each gate has noise. Use create('aer_forte').sampler(), in which Qiskit Aer "
             "runs the circuit as it is written, or a backend without noise."
         )

@@ -220,8 +220,7 @@ class BackendOptions(CircuitOptions):
             if described_options:
                 raise UserError(
                     f"{', '.join('--' + key.replace('_', '-') for key in described_options)} describe a backend, "
-                    "and none is "
-                    "named. Add --backend; `qllmft backends` lists them."
+                    "and none is named. Add --backend, with a name from `qllmft backends`."
                 )
         elif self.names_several_backends:
             options = self._options_by_backend(flags, settings)

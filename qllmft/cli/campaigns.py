@@ -195,7 +195,9 @@ def plan_study(
                 f"there is no noise study {name!r}, expected one of {', '.join(NOISE_STUDIES)}."
             )
     elif preset is not None:
-        raise UserError(f"--preset is for the study noise; {name} has presets of its own. Omit it.")
+        raise UserError(
+            f"--preset is for the study noise, and {name} has presets of its own. Omit it."
+        )
     plan = load_study(name)
     plan = plan.in_small() if quick else plan
     study_seeds = plan.seeds

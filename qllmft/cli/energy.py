@@ -78,7 +78,7 @@ def energy(
             f"{measurement.samples:,} inferences in {measurement.seconds:.1f} s at {measurement.power_w:.1f} W",
             f"one inference: {measurement.energy_kj:.3g} kJ in all, {measurement.net_energy_kj:.3g} kJ above idling",
             *(
-                f"  {c.name}: {c.energy_j:.1f} J; idle {c.idle_power_w:.1f} W"
+                f"  {c.name}: {c.energy_j:.1f} J, idle {c.idle_power_w:.1f} W"
                 for c in measurement.counters
             ),
         )
@@ -134,14 +134,14 @@ def _print_curve(head: ModelConfig, curve: EnergyCurve) -> None:
             arrow = " ←" if counts.n_qubits == crossover else "  "
             rows.append((f"{counts.n_qubits}{arrow}", *gates, *energies))
     say(
-        f"one inference; R = {head.reuploads}, N = {head.reupload_layers}, M = {head.main_layers}, "
-        f"C = {head.connectivity}; model {curve.model}, GPU: {curve.against}, unit: {curve.unit}",
+        f"One inference: R = {head.reuploads}, N = {head.reupload_layers}, M = {head.main_layers}, "
+        f"C = {head.connectivity}. Model {curve.model}, GPU: {curve.against}, unit: {curve.unit}",
         table(*numbers("qubits", "1Q gates", "2Q gates", "QPU", "GPU", "QPU / GPU"), rows=rows),
     )
     if (c := curve.constants) is not None:
         say(
             f"Gate times {1e6 * c.one_qubit_gate_s:g} µs (1Q) and {1e6 * c.two_qubit_gate_s:g} µs (2Q), "
-            f"{c.shots:,} shots, {c.qpu_power_w:g} W per qubit; GPU {c.gpu_power_w:g} W, {c.gpu_flops:g} FLOPS. "
+            f"{c.shots:,} shots, {c.qpu_power_w:g} W per qubit. GPU {c.gpu_power_w:g} W, {c.gpu_flops:g} FLOPS. "
             "Gates as written, before any transpilation."
         )
     against_state_vector = curve.against == "state-vector"

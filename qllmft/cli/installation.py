@@ -130,7 +130,7 @@ def _check_machine() -> Iterator[Finding]:
         kind = torch.accelerator.current_accelerator(check_available=True)
         name = torch.cuda.get_device_name() if torch.cuda.is_available() else kind
         gpu_text = (
-            f"{name}; circuits run there with --device {kind}, {engine_text(str(kind))}"
+            f"{name}. Circuits run there with --device {kind}, {engine_text(str(kind))}"
             if kind
             else "none"
         )

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from qllmft.cli.console import PlainConsole, say, say_json, table
 from qllmft.cli.options import Count, Json, Natural, Port
+from qllmft.counts import format_count
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def jobs(
         run = Path(action)
         action = "list"
     if server and action != "list":
-        raise UserError(f"--server is for list. To {action} jobs, name a run or a --ledger.")
+        raise UserError(f"--server is for list. With {action}, name a run or a --ledger.")
     if (server and (run or ledger)) or (run and ledger):
         raise UserError("a run, --ledger and --server are three places of jobs. Name one of them.")
     if limit is not None and not server:
@@ -97,7 +98,7 @@ def jobs(
     if offline and (server or action != "list"):
         raise UserError("--offline lists a ledger's jobs without asking the server. Omit it.")
     if job and action != "cancel":
-        raise UserError(f"--job is for cancel. To {action} jobs, omit --job.")
+        raise UserError(f"--job is for cancel. With {action}, omit --job.")
     try:
         connection = remote.IonQConnection(token_file=token_file, url=url)
     except ValidationError as error:  # an address is not repeated, because it may hold a password
@@ -178,10 +179,10 @@ def _energy_lines(rows: Sequence[Job]) -> Iterator[str]:
     powers = sorted({row.machine_kw for row in measured_jobs if row.machine_kw is not None})
     server = "mock server" if any(row.mock for row in measured_jobs) else "server"
     yield (
-        f"energy measured by the {server}: {kilojoules:.4g} kJ for {circuits} circuits, "
+        f"energy measured by the {server}: {kilojoules:.4g} kJ for {format_count(circuits, 'circuit')}, "
         f"{kilojoules / circuits:.4g} kJ each"
-        + (f"; billed time: {sum(billed_us) / 1e6:.3g} s" if billed_us else "")
-        + (f"; power of the machine: {', '.join(f'{kw:g}' for kw in powers)} kW" if powers else "")
+        + (f", billed time {sum(billed_us) / 1e6:.3g} s" if billed_us else "")
+        + (f", power of the device {', '.join(f'{kw:g}' for kw in powers)} kW" if powers else "")
     )
     formula_energies_kj = [
         kj * row.circuits for row in measured_jobs if (kj := formula_kj(row)) is not None

@@ -90,12 +90,12 @@ def _check_hidden_labels(frames: Frames, config: DataConfig) -> None:
     if any(hidden & _plain_labels(cells) for cells in other_cells):
         return
     what = "is -1" if hidden == {"-1"} else "is missing"
-    effect = "20 % of the other rows are then the test"
-    remedy = f"Leave that split out; {effect}."
+    effect = "Then 20 % of the other rows are the test"
+    remedy = f"Leave that split out. {effect}."
     if expand_home(config.source).is_dir():
-        remedy = f"Take the file of that split out of the folder; {effect}."
+        remedy = f"Take the file of that split out of the folder. {effect}."
     elif not config.source.startswith(IN_MEMORY):
-        remedy = f"Save the other splits as files, and give their folder with --data; {effect}."
+        remedy = f"Save the other splits as files, and give their folder with --data. {effect}."
     raise UserError(
         f"{config.source}, split 'test': every label {what}, as in data sets of contests, which hide them. {remedy}"
     )

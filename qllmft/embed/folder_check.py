@@ -86,7 +86,7 @@ def read_modules(folder: Path) -> list[tuple[str, Path]]:
         if module_type is None or module_type[3] not in ("Transformer", *MODULES):
             loaded = ", ".join(["Transformer", *MODULES])
             reason = (
-                f"it names the module {kind!r}; of sentence-transformers these are loaded: {loaded}"
+                f"it names the module {kind!r}, expected one of sentence-transformers: {loaded}"
             )
             raise folder_error(folder, path, reason)
         if not isinstance(place, str) or not stays_inside(place):

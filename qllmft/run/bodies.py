@@ -121,17 +121,16 @@ def _announce_contrastive_step(
     duration = duration_text(remaining_share * settings.epochs * texts_per_epoch * seconds_per_text)
     weights = 4 * body.n_parameters
     memory = (4 * weights + 4 * body.n_frozen) / GB
-    learning = f"an adapter of {body.n_parameters:,} weights learns, with " if body.adapted else ""
+    learning = f"An adapter of {body.n_parameters:,} weights learns. " if body.adapted else ""
     place_text = "" if cosine else f", in {place.parent}, for all heads on these texts"
     repetition_text = (
-        f", and about as long for each of {setup.steps - 1} others" if setup.steps > 1 else ""
+        f" Each of {setup.steps - 1} others takes about as long." if setup.steps > 1 else ""
     )
     setup.message(
-        f"{setup.config.body.model}: contrastive step on {n_pairs:,} pairs of training "
-        f"texts{'' if cosine else ' an epoch'}, {format_count(settings.epochs, 'epoch')}: about "
-        f"{duration}{repetition_text}, {learning}{memory:.1f} GB of memory for "
-        f"weights, gradients and moments; {'it' if body.adapted else 'the tuned body'} takes {weights / GB:.2f} GB on "
-        f"disk{place_text}."
+        f"{setup.config.body.model}: contrastive fine-tuning on {n_pairs:,} pairs of training "
+        f"texts{'' if cosine else ' an epoch'}, {format_count(settings.epochs, 'epoch')}, will take about {duration}."
+        f"{repetition_text} {learning}It needs {memory:.1f} GB of memory for weights, gradients and moments. "
+        f"{'The adapter' if body.adapted else 'The fine-tuned model'} takes {weights / GB:.2f} GB on disk{place_text}."
     )
 
 
@@ -248,9 +247,9 @@ class LearningBody:
         saving = (13 * weights + frozen) / GB
         self._setup.message(
             f"{config.body.model}: {learning} An epoch will take about {duration_text(epoch)}, "
-            f"{format_count(epochs, 'epoch')} {duration_text(epochs * epoch)}; {memory:.1f} GB of memory for weights, "
-            f"gradients, moments and the best weights ({saving:.1f} GB when a checkpoint is written); "
-            f"{4 * weights / GB:.1f} GB on disk until the run is finished, then {weights / GB:.2f} GB."
+            f"{format_count(epochs, 'epoch')} {duration_text(epochs * epoch)}. Memory for weights, gradients, moments "
+            f"and the best weights: {memory:.1f} GB, or {saving:.1f} GB when a checkpoint is written. "
+            f"On disk: {4 * weights / GB:.1f} GB until the run is finished, then {weights / GB:.2f} GB."
         )
 
     @property

@@ -328,8 +328,8 @@ def _report_choices(setup: RunSetup) -> None:
                 [f"{name} {'none, C = 1' if n < 2 else n}" for name, n in small_counts.items()]
             )
             setup.message(
-                f"C of each label is chosen by cross-validation in {FOLDS} folds; fewer of {numbers}, which too few "
-                "training texts have or lack."
+                f"C of each label is chosen by cross-validation in {FOLDS} folds. Labels with few training texts have "
+                f"fewer folds: {numbers}."
             )
     for name in left_out_baselines(config, len(train)):
         setup.message(

@@ -160,7 +160,7 @@ class RunFolder:
         """Return the time at which the first call of an unfinished run began, in ISO 8601 and UTC, or None."""
         if not self.started_file.exists():
             return None
-        with reading(self.started_file, "Delete it; the record is then without the time of start."):
+        with reading(self.started_file, "Delete it. The record is then without the time of start."):
             return datetime.fromisoformat(read_text(self.started_file).strip()).isoformat()
 
     @property
@@ -224,7 +224,7 @@ class RunFolder:
 
     def progress(self) -> str:
         """Return the progress of an unfinished run: ``3 of 20 epochs``, with the parts that are missing after them."""
-        missing = f"; missing: {self.missing_parts}" if self.missing_parts else ""
+        missing = f" (missing: {self.missing_parts})" if self.missing_parts else ""
         return f"{len(self.metrics())} of {format_count(self.read_config().train.epochs, 'epoch')}{missing}"
 
     def keep_metrics_until(self, epoch: int) -> None:
@@ -242,7 +242,7 @@ class RunFolder:
         if not self.predictions_file.exists():
             return None
         task = TASKS[self.read_config().data.task]
-        with reading(self.predictions_file, "Delete it; the report is then made without it."):
+        with reading(self.predictions_file, "Delete it. The report is then made without it."):
             return Predictions.from_dict(parse_json(read_text(self.predictions_file)), task)
 
     def write_result(self, record: RunRecord) -> None:
@@ -350,10 +350,10 @@ class Outcome:
         if self.record is not None:
             head = self.record.head
             best_model = max(self.record.models, key=lambda m: m.validation.value)
-            facts = f"best on the validation texts: {best_model.name} {best_model.validation.plain}"
+            facts = f"selected on validation: {best_model.name} {best_model.validation.plain}"
             if head.test is not None:
                 name = head.test.measure.name
-                facts = f"{head.name} {head.test} {name} on the test texts; {facts}"
+                facts = f"{head.name} {head.test} {name} on the test texts, {facts}"
         return f"<{type(self).__name__} {self.folder.path}: {facts}>"
 
     def _repr_html_(self) -> str:

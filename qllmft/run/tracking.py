@@ -172,7 +172,7 @@ class TrackingListener:
         # a link in a run from elsewhere could name any file of this user
         for file in (path for path in candidates if path.is_file() and not path.is_symlink()):
             if (size := file.stat().st_size) > MAX_FILE_BYTES:
-                text = f"{file} has {size:,} bytes and is not sent; trackers get up to {MAX_FILE_BYTES:,}."
+                text = f"{file} has {size:,} bytes and is not sent: trackers get up to {MAX_FILE_BYTES:,}."
                 self._on_event(Message(text))
             else:
                 small.append(file)

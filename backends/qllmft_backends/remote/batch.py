@@ -192,17 +192,15 @@ def check_answers(chunks: Iterable[Chunk], ledger: Ledger) -> None:
         return
     job_names = [job.job_id or f"chunk {job.chunk}" for job in unfinished_jobs(ledger)]
     running_text = (
-        f"{len(job_names)} job(s): {', '.join(job_names)}; stop them with `qllmft jobs cancel`"
+        f"{format_count(len(job_names), 'job')}: {', '.join(job_names)}. To stop them: qllmft jobs cancel"
         if job_names
         else "none"
     )
     raise JobFailedError(
         "; ".join(f"{chunk.label}: {chunk.integrity_error}" for chunk in wrong_chunks)
-        + f". The results of {sum(len(chunk.values) for chunk in wrong_chunks)} circuits are in the ledger "
-        "and are not used. "
-        f"No further job was sent. Still running at the server: {running_text}. Check the machine's status, and "
-        "wait; then "
-        "retry_wrong=true sends these circuits again, and they are paid again."
+        + f". The results of {format_count(sum(len(chunk.values) for chunk in wrong_chunks), 'circuit')} are in the "
+        f"ledger and are not used. No further job was sent. Still running at the server: {running_text}. "
+        "Check the device's status, and wait. Then retry_wrong=true sends and pays these circuits again."
     )
 
 
@@ -213,7 +211,7 @@ def results_from_ledger(
     if batch.missing:
         raise RemoteRequestError(
             f"{len(batch.missing)} of {len(batch.places)} samples are not in the ledger {ledger}: never accepted. "
-            "Submit them first; `expectations` does both."
+            "Submit them first, or call `expectations`, which submits and collects."
         )
     optional_results = [read_result(chunk, index) for chunk, index in filter(None, batch.places)]
     results = [result for result in optional_results if result is not None]

@@ -9,6 +9,7 @@ from qllmft_backends.remote.errors import NOT_FOUND, JobFailedError, JobTimeoutE
 from qllmft_backends.remote.ledger.chunk import Chunk
 from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import JobIndex, RemoteJob
+from qllmft_backends.text import format_count
 
 OnProgress = Callable[[str, str], None]  # called with a job's id and its status at the server
 
@@ -55,9 +56,9 @@ def collect(
                     f"{chunk.job_id} ({statuses[chunk.id]})" for chunk in pending.values()
                 )
                 raise JobTimeoutError(
-                    f"after {deadline.seconds:g} s {len(pending)} job(s) have not ended: {jobs}. They continue at "
-                    "the server and are in the ledger: run again later, or wait for them with `qllmft jobs wait`. "
-                    "Nothing is paid twice. A larger deadline_s waits longer here."
+                    f"after {deadline.seconds:g} s {format_count(len(pending), 'job', ('has', 'have'))} not ended: "
+                    f"{jobs}. What was sent continues at the server and is in the ledger. Run again later, or wait "
+                    "with `qllmft jobs wait`. Nothing is paid twice. A larger deadline_s waits longer here."
                 )
             if pending:
                 time.sleep(min(waits.poll_interval_s, deadline.seconds_left()))

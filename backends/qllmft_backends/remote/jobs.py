@@ -316,7 +316,7 @@ class Jobs:
         for chunk in awaited_chunks:
             if chunk.state == "failed":
                 raise JobFailedError(
-                    f"{chunk.label}, whose known answer was waited for, failed: {chunk.failure}. No further job was "
+                    f"{chunk.label}, whose check circuit was awaited, failed: {chunk.failure}. No further job was "
                     f"sent. {chunk.setup.after_failure}"
                 )
 

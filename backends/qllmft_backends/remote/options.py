@@ -93,8 +93,8 @@ class KnownAnswerOptions(JobOptions):
     def _known_answers_fit(self) -> KnownAnswerOptions:
         if self.known_answer_shots not in (None, 0, self.shots):
             raise ValueError(
-                f"known_answer_shots is {self.known_answer_shots} with shots {self.shots}, expected 0 (no circuit with "
-                f"a known answer) or {self.shots}: all circuits of a job have its shots"
+                f"known_answer_shots is {self.known_answer_shots} with shots {self.shots}, expected 0 (no check "
+                f"circuit) or {self.shots}: all circuits of a job have its shots"
             )
         return self
 

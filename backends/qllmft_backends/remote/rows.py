@@ -15,6 +15,7 @@ from qllmft_backends.remote.ledger.chunk import (
     Chunk,
 )
 from qllmft_backends.remote.ledger.ledger import Ledger
+from qllmft_backends.text import format_count
 
 UNCHARGED_STATES = ("failed", "canceled")  # not charged by IonQ
 _CHUNK_FIELDS = (  # fields of a row that are those of its chunk
@@ -113,7 +114,8 @@ class Total:
             f"{amount_text(amount, unit)} estimated" for unit, amount in self.estimated.items()
         ]
         parts += [f"{self.unknown} without a price"] if self.unknown else []
-        return f"{self.jobs} jobs, {self.circuits} circuits: {', '.join(parts) or 'free'}"
+        counts = f"{format_count(self.jobs, 'job')}, {format_count(self.circuits, 'circuit')}"
+        return f"{counts}: {', '.join(parts) or 'free'}"
 
 
 def job_total(jobs: Iterable[Job]) -> Total:
@@ -137,7 +139,8 @@ class JobsInterrupt(KeyboardInterrupt):
     def __init__(self, jobs: Sequence[Job], folder: Path) -> None:
         self.jobs = list(jobs)
         self.folder = folder
-        lines = [f"interrupted. {len(self.jobs)} job(s) continue at the server, and are paid:"]
+        count = format_count(len(self.jobs), "job", ("continues", "continue"))
+        lines = [f"interrupted. {count} at the server, and are paid:"]
         for job in self.jobs:
             name = job.job_id
             price = "price unknown"
@@ -145,7 +148,7 @@ class JobsInterrupt(KeyboardInterrupt):
                 name = f"chunk {job.chunk} (perhaps accepted: the server is asked by the next call)"
             if job.price is not None:
                 price = f"about {amount_text(job.price, job.unit)}"
-            lines.append(f"  {name}: {job.circuits} circuits, {price}")
+            lines.append(f"  {name}: {format_count(job.circuits, 'circuit')}, {price}")
         path = shlex.quote(str(folder))
         if any(job.backend.startswith(OBJECT_PREFIX) for job in self.jobs):
             lines.append("collect them: the same call with the same object of Python")
@@ -194,7 +197,7 @@ def duplicate_text(chunk: Chunk, job_id: str) -> str:
     cancel = (
         "cancel it with the provider's own tools"
         if chunk.setup.url == PROVIDERS_URL
-        else f"qllmft jobs cancel --job {job_id}; in Python "
+        else f"qllmft jobs cancel --job {job_id}, or in Python "
         f"`qllmft_backends.remote.cancel([{job_id!r}], IonQConnection())`"
     )
     return (

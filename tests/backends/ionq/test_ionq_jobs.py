@@ -38,6 +38,7 @@ from qllmft_backends.remote import (
 )
 from qllmft_backends.remote.ionq.route import IonQRoute
 from qllmft_backends.sandbox.job import Session
+from qllmft_backends.text import format_count
 
 CAPS = {"session_max_cost": 5.0, "session_max_minutes": 30}
 
@@ -123,7 +124,7 @@ def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(
     assert "not canceled" in lines[3], "the late one has run"
     assert sorted(states(wait(folder, connection))) == ["duplicate", *["failed"] * 3]
     total = str(job_total(ledger_jobs(folder)))
-    assert total == "1 jobs, 3 circuits: 0.22 sandbox-credit estimated"
+    assert total == "1 job, 3 circuits: 0.22 sandbox-credit estimated"
     for job in box.store.jobs.values():
         job.status = "canceled"
     assert states(wait(folder, connection)) == ["failed"] * 3
@@ -143,11 +144,11 @@ def test_interrupted_after_sending(box, forte, problem, folder, monkeypatch):
     ids = [row.job_id for row in ledger_jobs(folder)]
     assert [job.job_id for job in error.jobs] == ids
     named = [
-        f"  {i}: {n} circuits, about {n * 0.072:.2f} sandbox-credit"
+        f"  {i}: {format_count(n, 'circuit')}, about {n * 0.072:.2f} sandbox-credit"
         for i, n in zip(ids, (3, 3, 1), strict=True)
     ]
     assert str(error).splitlines() == [
-        "interrupted. 3 job(s) continue at the server, and are paid:",
+        "interrupted. 3 jobs continue at the server, and are paid:",
         *named,
         f"collect them: qllmft jobs wait --ledger {folder}",
         f"stop them: qllmft jobs cancel --ledger {folder}",
@@ -289,7 +290,7 @@ def test_a_session_with_jobs_under_way_is_left_open_until_they_are_canceled(
 
 def test_a_session_in_which_nothing_is_under_way_is_ended_after_an_error(box, forte, problem):
     box.faults.arm(Fault("job_failed", "submit"))
-    match = "known answer was waited for, failed"
+    match = "check circuit was awaited, failed"
     assert_fails(forte(**CAPS, known_answer_shots=1000), problem, JobFailedError, match)
     assert sessions(box)[0].ended_at
 

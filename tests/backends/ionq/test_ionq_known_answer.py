@@ -153,7 +153,7 @@ def test_interrupted_while_it_is_under_way(box, careful, problem):
 @pytest.mark.parametrize("fate", ["job_failed", "job_half_failed"])
 def test_a_first_job_that_failed_stops_too(box, careful, problem, fate):
     box.faults.arm(Fault(fate, "submit"))
-    match = r"whose known answer was waited for, failed: .*No further job was"
+    match = r"whose check circuit was awaited, failed: .*No further job was"
     assert_fails(careful(), problem, JobFailedError, match)
     assert len(jobs_of(box)) == 1
     assert_served(box, careful, problem, checks=3, retry_failed=True)

@@ -125,7 +125,7 @@ def test_the_results_of_another_job_are_no_known_answer(service, forte):
     service.after["results"] = lambda _, own: dict(
         zip(own, service.results(first).values(), strict=True)
     )
-    with pytest.raises(JobFailedError, match="known answer came back wrong"):
+    with pytest.raises(JobFailedError, match="check circuit came back wrong"):
         ask(forte(**given), make_problem(7, n_qubits=10, seed=5))
 
 
@@ -155,7 +155,7 @@ def test_a_lie_about_a_small_job_of_a_call_is_found_out(service, folder, prompt_
         return lied
 
     service.after["results"] = changed
-    backend, match = plain(service, folder, circuits_per_job=6), "known answer came back wrong"
+    backend, match = plain(service, folder, circuits_per_job=6), "check circuit came back wrong"
     assert_fails(backend, make_problem(12, n_qubits=10), JobFailedError, match)
     assert len(service.jobs) == job + 1
 

@@ -90,7 +90,7 @@ def test_a_job_that_was_accepted_without_an_answer_is_not_sent_again(tmp_path):
     match = "was sent to faraway without an answer, and this provider has no search"
     assert_fails(backend, BackendError, match)
     assert machine.log == [3]
-    assert "1 job(s) continue at the server" in backend.running_jobs()
+    assert "1 job continues at the server" in backend.running_jobs()
     measured(opened(machine, tmp_path, retry_doubtful=True))
     assert machine.log == [3, 3]
 

@@ -79,7 +79,7 @@ def test_a_machine_with_wrong_answers_is_found_out(tmp_path, lie):
     machine.breaks = lambda: setattr(
         job := [*machine.jobs.values()][-1], "counts", [lie(c) for c in job.counts]
     )
-    with pytest.raises(JobFailedError, match="a known answer came back wrong on the qubits"):
+    with pytest.raises(JobFailedError, match="the check circuit came back wrong on the qubits"):
         measured(opened(machine, tmp_path, circuits_per_job=6))
     assert machine.log == [7], "no further job is sent"
     machine.breaks = None

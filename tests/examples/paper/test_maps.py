@@ -60,5 +60,5 @@ def test_a_folder_without_a_comparison_is_refused(tmp_path):
         {"label": side, "side": side, "preset": "odd", "settings": {"train": {"l2": penalty}}}
         for side, penalty in (("subject", 1.0), ("baseline", 2.0))
     ]
-    with pytest.raises(ValueError, match="give rows a series"):
+    with pytest.raises(ValueError, match="Give rows a series"):
         Study.model_validate({**plan, "rows": rows})

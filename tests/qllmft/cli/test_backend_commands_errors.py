@@ -9,7 +9,9 @@ from sandbox_job import TEXTS, needs_aer
 PREDICT = ["predict", "RUN", "TEXT"]
 FORTE = [*PREDICT, "--backend", "ionq_forte"]
 ADJOINT = ["--backend", "adjoint"]
-NONE_NAMED = ["describe a backend, and none is named. Add --backend; `qllmft backends` lists them."]
+NONE_NAMED = [
+    "describe a backend, and none is named. Add --backend, with a name from `qllmft backends`."
+]
 WRONG = [
     # options without a backend
     ([*PREDICT, "--shots", "10"], ["--shots ", *NONE_NAMED]),
@@ -17,12 +19,12 @@ WRONG = [
     ([*PREDICT, "--token-file", "key"], ["--token-file ", *NONE_NAMED]),
     ([*PREDICT, "--backend-option", "noise_model=ideal"], [*NONE_NAMED]),
     (["evaluate", "RUN", "--shots", "10"], ["--shots ", *NONE_NAMED]),
-    ([*PREDICT, "--dry-run"], ["--dry-run is about circuits that are sent away, and no backend sends none."]),
-    ([*PREDICT, "--dry-run", "--backend", "adjoint"], ["and adjoint sends none. Omit it."]),
-    ([*PREDICT, "--dry-run", "--backend", "aer_forte"], ["and aer_forte sends none. Omit it."]),
-    ([*PREDICT, "--resume"], ["--resume is about circuits that are sent away, and no backend sends none."]),
-    (["evaluate", "RUN", "--resume", "--backend", "adjoint"], ["--resume is about", "and adjoint sends none. Omit"]),
-    ([*FORTE, "--offline", "--yes"], ["--offline estimates a price without the server", "Add --dry-run, or omit"]),
+    ([*PREDICT, "--dry-run"], ["--dry-run is for backends that send circuits away, and no --backend is"]),
+    ([*PREDICT, "--dry-run", "--backend", "adjoint"], ["and adjoint sends none. Omit --dry-run."]),
+    ([*PREDICT, "--dry-run", "--backend", "aer_forte"], ["and aer_forte sends none. Omit --dry-run."]),
+    ([*PREDICT, "--resume"], ["--resume is for backends that send circuits away, and no --backend is named."]),
+    (["evaluate", "RUN", "--resume", "--backend", "adjoint"], ["--resume is for backends", "and adjoint sends none. Omit"]),
+    ([*FORTE, "--offline", "--yes"], ["--offline is for --dry-run, which is missing", "Add --dry-run, or omit"]),
     ([*PREDICT, "--bootstrap", "9"], ["--bootstrap draws measured shots again, and without --backend there are none."]),
     ([*PREDICT, "--session-max-cost", "5"], ["--session-max-cost ", *NONE_NAMED]),
     # names
@@ -66,7 +68,7 @@ WRONG = [
     ([*PREDICT, "--backend", "ionq_simulator", "--session-max-minutes", "5"], ["option session_max_minutes = 5"]),
     ([*PREDICT, "--backend", "adjoint", "--symmetry-verification"], ["option symmetry_verification = True", "Its opt"]),
     # evaluate
-    (["evaluate", "RUN", "--limit", "4", "--sample", "4"], ["--limit takes the first texts and --sample draws some;"]),
+    (["evaluate", "RUN", "--limit", "4", "--sample", "4"], ["--limit takes the first texts, and --sample draws texts at random."]),
     (["evaluate", "RUN", *ADJOINT, "--budget", "--margin", "0.1"], ["Omit --margin and --coverage."]),
     (["evaluate", "RUN", *ADJOINT, "--budget", "--coverage", "0.9"], ["Omit --margin and --coverage."]),
     # jobs
@@ -77,11 +79,11 @@ WRONG = [
     (["jobs", "list", "RUN", "--ledger", "x"], ["a run, --ledger and --server are three places of jobs."]),
     (["jobs", "list", "RUN", "--server"], ["a run, --ledger and --server are three places of jobs."]),
     (["jobs", "list", "RUN", "--limit", "2"], ["--limit bounds the jobs that --server lists. Omit it."]),
-    (["jobs", "list", "RUN", "--job", "x"], ["--job names jobs to cancel; to list jobs omit it."]),
+    (["jobs", "list", "RUN", "--job", "x"], ["--job is for cancel. With list, omit --job."]),
     (["jobs", "list", "RUN"], ["RUN/ledger holds no ledger (no ledger.jsonl in it). Name a run's ledger."]),
     (["jobs", "cancel", "--ledger", "RUN"], ["RUN holds no ledger (no ledger.jsonl in it)."]),
-    (["jobs", "wait", "--server"], ["--server lists; to wait jobs name a run or a --ledger."]),
-    (["jobs", "cancel", "RUN", "--server"], ["--server lists; to cancel jobs name a run or a --ledger."]),
+    (["jobs", "wait", "--server"], ["--server is for list. With wait, name a run or a --ledger."]),
+    (["jobs", "cancel", "RUN", "--server"], ["--server is for list. With cancel, name a run or a --ledger."]),
     # mitigation
     (["evaluate", "RUN", "--mitigation", "readout"], ["--mitigation ", *NONE_NAMED]),
     (["evaluate", "RUN", *ADJOINT, "--mitigation", "readout"], ["adjoint has no noise with these options"]),

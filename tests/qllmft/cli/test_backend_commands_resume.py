@@ -11,6 +11,8 @@ from command_line import words_of
 from faulty_server import Fault
 from sandbox_job import TEXTS, TOKEN, option_arguments, sandbox_job
 
+from qllmft_backends.text import format_count
+
 PATIENCE_S = 120  # nothing takes so long; it only keeps a defect from hanging the tests
 
 
@@ -66,11 +68,14 @@ def test_ctrl_c_while_waiting(job, interrupted, run, cli, monkeypatch, tmp_path)
     lines = interrupted(lambda: job.box.store.requests["poll"] >= 2)
     assert lines[0].startswith("Estimated price: ")
     assert "for 7 circuits on qpu.forte-1, 1,000 shots each. Sent as 3 jobs." in lines[0]
-    told = lines[lines.index("interrupted. 3 job(s) continue at the server, and are paid:") :]
+    told = lines[lines.index("interrupted. 3 jobs continue at the server, and are paid:") :]
     for line, (job_id, n) in zip(
         told[1:4], zip(job.totals["statuses"], (3, 3, 1), strict=True), strict=True
     ):
-        assert line == f"  {job_id}: {n} circuits, about {n * 0.236:.2f} sandbox-credit"
+        assert (
+            line
+            == f"  {job_id}: {format_count(n, 'circuit')}, about {n * 0.236:.2f} sandbox-credit"
+        )
     assert told[4:6] == [
         f"collect them: qllmft jobs wait --ledger {job.path / 'ledger'}",
         f"stop them: qllmft jobs cancel --ledger {job.path / 'ledger'}",
@@ -88,7 +93,7 @@ def test_ctrl_c_while_sending(job, interrupted, run, cli, monkeypatch, tmp_path)
     """The second job is on its way: nobody knows whether it was accepted. It was; its client token tells."""
     job.box.faults.arm(Fault("slow", "submit", after=1, seconds=1.0))
     told = interrupted(lambda: job.box.store.requests["submit"] >= 2)
-    assert told[2] == "interrupted. 2 job(s) continue at the server, and are paid:"
+    assert told[2] == "interrupted. 2 jobs continue at the server, and are paid:"
     assert told[4].startswith(
         "  chunk 0002 (perhaps accepted: the server is asked by the next call): 3 circuits, ab"
     )
@@ -101,8 +106,8 @@ def test_ctrl_c_while_sending(job, interrupted, run, cli, monkeypatch, tmp_path)
 def test_resuming_twice_and_with_more_texts(job):
     job.hold(times=1)
     _, messages = job.predict("--yes --limit 4 --backend-option deadline_s=0.1", code=2)
-    assert "after 0.1 s 1 job(s) have not ended: " in messages
-    assert "wait for them with `qllmft jobs wait`. Nothing is paid twice" in messages
+    assert "after 0.1 s 1 job has not ended: " in messages
+    assert "with `qllmft jobs wait`. Nothing is paid twice" in messages
     (stuck,) = (j for j in job.box.store.jobs.values() if j.outcome and not j.parent)
     _, messages = job.predict("--resume --limit 4 --backend-option deadline_s=0.1", code=2)
     assert f"{stuck.id} (started)" in messages

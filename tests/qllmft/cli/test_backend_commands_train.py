@@ -216,7 +216,7 @@ def test_paid_training_asks_for_one_yes_and_says_first_what_it_sends_and_each_pr
     assert job.totals["requests"] == {}
     _, output = train(*given, "--yes")
     up_to = 3 * TRAIN + 2 * VALIDATION + TEST
-    told = f"training by SPSA on ionq_forte sends up to {up_to} circuits; it stops at circuit_budget = 100 "
+    told = f"training by SPSA on ionq_forte sends up to {up_to} circuits, and stops at circuit_budget = 100 "
     text = " ".join(output.split())
     assert told in text
     assert text.index(told) < text.index("embedded 12 "), "it is said before any work"
@@ -240,7 +240,7 @@ def test_paid_training_stops_at_its_budget_and_goes_on_where_it_stopped(job, tra
     """Every call has a budget of its own; what the ledger holds costs nothing."""
     given = ["budget", *ASKED_FOR, "--backend-option circuit_budget=12"]
     _, messages = train(*given, code=2)
-    assert "it stops at circuit_budget = 12" in " ".join(messages.split())
+    assert "and stops at circuit_budget = 12" in " ".join(messages.split())
     told = "12 more circuits make 18, above circuit_budget = 12. Nothing of this call was sent. Raise circuit_budget"
     assert messages.splitlines()[-1].startswith(f"error: {told}"), "and no traceback"
     job.assert_paid_once(TRAIN, jobs=2)
@@ -270,7 +270,7 @@ def test_interrupted_training_says_which_jobs_go_on(job, train, tmp_path, monkey
         output, _ = train(*given, code=130)
     first, jobs, *each, how, _ = output.splitlines()[-6:]
     assert first.startswith("Interrupted after epoch 0 of 1.")
-    assert jobs == "interrupted. 2 job(s) continue at the server, and are paid:"
+    assert jobs == "interrupted. 2 jobs continue at the server, and are paid:"
     assert [line.split(":")[0].strip() for line in each] == list(job.totals["statuses"])
     assert how == f"collect them: qllmft jobs wait --ledger {tmp_path / 'state/qllmft/ionq'}"
     job.release()

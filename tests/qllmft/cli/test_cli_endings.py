@@ -82,7 +82,7 @@ def test_a_signal_while_a_baseline_trains_leaves_no_result_and_the_run_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(qllmft.training.loop.Training, "run", stopped_at_the_perceptron)
         output, _ = cli(*arguments, code=128 + number)
-    assert "Interrupted after epoch 6 of 6; missing: baselines and test." in output
+    assert "Interrupted after epoch 6 of 6. Missing: baselines and test." in output
     assert not (tmp_path / "out" / "result.json").exists()
     metrics = metrics_of(tmp_path / "out")
     result = cli.json(*arguments)
@@ -104,12 +104,12 @@ def test_ctrl_c_in_a_fit_of_scikit_learn_names_what_is_missing(
     if folds:
         assert "Interrupted after 0 of 2 folds. The same command continues" in output
         return
-    assert f"Interrupted after epoch {EPOCHS} of {EPOCHS}; missing: baselines and test." in output
-    assert "the same command continues from the last checkpoint." in output
-    said = f"its model was trained for {EPOCHS} of {EPOCHS} epochs; missing: baselines and test."
+    assert f"Interrupted after epoch {EPOCHS} of {EPOCHS}. Missing: baselines and test." in output
+    assert "The same command continues from the last checkpoint." in output
+    said = f"its model was trained for {EPOCHS} of {EPOCHS} epochs (missing: baselines and test)."
     assert said in cli("predict", folder, "a good film")[1]
     refusal = cli.refused("report", folder)
-    assert f"{EPOCHS} of {EPOCHS} epochs; missing: baselines and test. Finish it:" in refusal
+    assert f"{EPOCHS} of {EPOCHS} epochs (missing: baselines and test). Finish it:" in refusal
     assert cli.json("runs", folder)[0]["test"] == "not tested"
     assert len(cli.json(*arguments)["models"]) == len(run.result["models"])
 
@@ -139,7 +139,7 @@ def test_ctrl_c_keeps_what_there_is_and_the_run_goes_on_to_the_same_bits(
         output, _ = cli(*arguments, code=130)
     said = f"Interrupted after epoch 3 of {EPOCHS}. The best model so far is in {folder}/model; "
     assert said in output
-    assert "the same command continues from the last checkpoint." in output
+    assert "The same command continues from the last checkpoint." in output
     assert not (folder / "result.json").exists()
     assert cli("predict", folder, "a good film")[0].endswith("\ta good film\n")
 

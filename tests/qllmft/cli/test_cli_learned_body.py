@@ -18,7 +18,7 @@ def learned(cli, run, tmp_path):
 def test_time_memory_and_disk_are_said_and_the_table_fits(learned):
     output, out = learned
     words = " ".join(output.split())
-    assert "contrastive step on" in words
+    assert "contrastive fine-tuning on" in words
     assert "weights learn too. An epoch will take about" in words
     assert "(contrastive step, trained with the head), D = 16" in words
     assert "baselines use the body before it was trained with the head" in words

@@ -118,7 +118,7 @@ def test_a_run_is_deleted_unless_it_is_in_use_or_has_paid_jobs(runs, cli, monkey
         assert "another process works on" in cli.refused("runs", runs, "--delete two --yes")
     assert len(cli("runs", runs, "--delete one --delete two --yes")[0].splitlines()) == 2
     assert not list(runs.iterdir())
-    assert "there is no run" in cli("runs", runs)[0]
+    assert "There is no run" in cli("runs", runs)[0]
     assert "there is no folder" in cli.refused("runs", runs / "nowhere")
 
 

@@ -75,7 +75,7 @@ def test_other_machines_are_let_in_only_if_asked_for_and_see_no_training_texts(r
         )
     )
     _, messages = cli("serve", run.path, "--port 0 --host 0.0.0.0")
-    assert "there is no password" in messages
+    assert "There is no password" in messages
     assert found["explains"] is False
 
 

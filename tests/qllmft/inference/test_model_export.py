@@ -278,7 +278,7 @@ def test_other_formats_hold_the_numbers_too(trained_run):
 def test_labels_do_not_act_on_the_terminal(form):
     circuit = QuantumCircuit(1)
     circuit.metadata = {"labels": ["red\x9b31m", "\u202eright", "schön"]}
-    text = _render(circuit, form)[0].decode()
+    text = _render(circuit, form, [])[0].decode()
     assert not {"\x9b", "\u202e"} & set(text)
     (line,) = (line for line in text.splitlines() if "labels" in line)
     assert json.loads(line[line.index("{") :])["labels"] == circuit.metadata["labels"]

@@ -94,7 +94,7 @@ class IonQBase(JobsBackend):
             load_token()
         except IonQAuthError as error:
             return Availability(False, str(error))
-        note = "an API key is set; whether it is valid shows at the first request"
+        note = "An API key is set. The first request shows whether it is valid."
         return Availability(True, note)
 
     def check_access(self) -> None:
@@ -124,7 +124,7 @@ class IonQBase(JobsBackend):
         self.options.check_training()
         circuits = self.options.training_circuits(samples, epochs) + evaluations
         budget = self.options.circuit_budget
-        limit = f"; it stops at circuit_budget = {budget:,}" if budget is not None else ""
+        limit = f", and stops at circuit_budget = {budget:,}" if budget is not None else ""
         return f"training by SPSA on {self.name} sends up to {circuits:,} circuits{limit}"
 
     @abstractmethod

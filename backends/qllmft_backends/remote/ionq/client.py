@@ -19,6 +19,7 @@ from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import value_at_path
 from qllmft_backends.remote.route import JobIndex, ListedJob, Route
 from qllmft_backends.remote.rows import UNCHARGED_STATES
+from qllmft_backends.text import format_count
 
 _PAGE_SIZE = 25  # jobs per page, the API's maximum
 _SERVER_CLOCKS_S = 600.0  # possible difference between the clocks of the server's own machines
@@ -176,10 +177,11 @@ class IonQJobs(JobIndex):
         ]
         if orphans:
             raise LedgerError(
-                f"the server holds {len(orphans)} job(s) of the ledger {self.ledger.folder} that are not in it: "
+                f"the server holds {format_count(len(orphans), 'job')} of the ledger "
+                f"{self.ledger.folder}, not recorded in it: "
                 f"{', '.join(orphans[:5])}{', ...' if len(orphans) > 5 else ''}. Their circuits may be those of this "
                 "call, and would be paid again: nothing was sent. Restore ledger.jsonl. Make the calls that sent them "
-                "again, each as it was (if jobs had a circuit with a known answer, with known_answer_shots): they are "
+                "again, each as it was (if jobs had a check circuit, with known_answer_shots): they are "
                 "found. Or start another ledger in another folder (which pays anew)."
             )
 

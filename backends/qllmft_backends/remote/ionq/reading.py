@@ -28,7 +28,7 @@ from qllmft_backends.remote.ledger.payload import (
 T = TypeVar("T")
 Json = Mapping[str, Any]
 _RESULT_AT_SERVER = (
-    "Its result stays at the server and its id in the ledger; nothing is sent again."
+    "Its result stays at the server and its id in the ledger. Nothing is sent again."
 )
 _PROBABILITIES = ("ionq.result.probabilities.json.v1", "ionq.result.probabilities.json.v2")
 _CHILD_PROBABILITIES = "ionq.result.probabilities-aggregate.json.v1"

@@ -57,15 +57,15 @@ _BAD_KEY_TEXT = (
 )
 _NO_CREDIT_TEXT = "No credit is left: this request had no effect. Add credit, then run again."
 _BUSY_TEXT = (
-    "The server takes no more requests for now. Accepted jobs are in the ledger: wait, then run again; a larger "
-    "retry_s waits here."
+    "The server takes no more requests for now. Accepted jobs are in the ledger. Wait, then run again, or set a larger "
+    "retry_s."
 )
 _SERVER_FAILED_TEXT = (
-    "The server failed. Accepted jobs are in the ledger: run again later; https://status.ionq.co reports "
-    "outages."
+    "The server failed. Accepted jobs are in the ledger. Run again later. Outages are reported at "
+    "https://status.ionq.co."
 )
 _REFUSED_TEXT = "The server refuses the request: check the option url and the options of the call."
-_NO_JSON_TEXT = "A proxy or a login page may be in between; check the option url."
+_NO_JSON_TEXT = "A proxy or a login page may be in between. Check the option url."
 
 
 class Transport(DeadlineMixin):
@@ -232,7 +232,7 @@ class Transport(DeadlineMixin):
         text = self.scrub(f"{type(error).__name__}: {error}")
         if isinstance(error, _BAD_ADDRESS_ERRORS):
             return RemoteRequestError(
-                f"{request} cannot be sent: {text}. Nothing was sent; check the option url.",
+                f"{request} cannot be sent: {text}. Nothing was sent. Check the option url.",
                 unsent=True,
             )
         reason = getattr(error.args[0], "reason", None) if error.args else None

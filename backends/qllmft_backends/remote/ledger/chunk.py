@@ -224,7 +224,7 @@ class Chunk:
         if expected_state is None or not any(results[1:]):
             return None
         if not results[0]:
-            return "the circuit with a known answer has no result"
+            return "the check circuit has no result"
         weighted_flips = [(state ^ expected_state, p) for state, p in results[0].items()]
         right_shares = [
             sum(p for bits, p in weighted_flips if not bits >> q & 1) for q in range(n_qubits)
@@ -235,9 +235,8 @@ class Chunk:
             return None
         shares_text = ", ".join(f"{right_shares[q]:.2f}" for q in wrong_qubits[:5])
         return (
-            f"the circuit with a known answer came back wrong on the qubits {wrong_qubits}: the right value in a "
-            "share of "
-            f"{shares_text} of the shots, expected more than {min_share:.2f}"
+            f"the check circuit came back wrong on the qubits {wrong_qubits}. Share of shots with the right value: "
+            f"{shares_text}, expected more than {min_share:.2f}"
         )
 
     def names(self, token: str) -> list[str]:

@@ -382,7 +382,7 @@ class Ledger:
     def _raise_lost(self, evidence: str) -> NoReturn:
         raise LedgerError(
             f"the ledger {self.path} has lost records: {evidence}. Nothing was sent. Restore the file from a backup. "
-            f"Or, to continue with the rest of it, delete {self.identity.count_path.name} in its folder: each chunk is "
+            f"Or delete {self.identity.count_path.name} in its folder: each chunk is "
             "looked up at the server by its client token before it is sent, and the same call finds the paid jobs."
         )
 

@@ -204,7 +204,7 @@ def _braket_local(options: QiskitOptions) -> Machine:
     name = options.machine or "default"
     if name not in ("default", "braket_sv", "braket_dm"):
         raise BackendError(
-            f"machine is {name!r}; Braket's local simulators are default, braket_sv and braket_dm."
+            f"machine is {name!r}, expected one of Braket's local simulators: default, braket_sv or braket_dm."
         )
     if "seed" in options.model_fields_set:
         raise BackendError("Braket's local simulator takes no seed. Omit seed.")
