@@ -31,6 +31,8 @@ from qllmft.cli.options import (
 from qllmft.counts import format_count
 from qllmft.errors import UserError
 
+MAX_PAIRS = 10  # confused pairs of labels in the terminal; JSON has the whole matrix
+
 if TYPE_CHECKING:
     from qllmft.config import DataConfig
     from qllmft.inference import Predictor
@@ -176,7 +178,10 @@ def _data_config(
 
 def _label_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
     """Yield the lines and tables on the answers of one label per text."""
+    import numpy as np
+
     from qllmft.inference.decision import abstention_sentence
+    from qllmft.report.label_errors import MAX_NAMED_COLUMNS, confused_pairs, label_order
     from qllmft.tasks.measure import percent
 
     accuracy = evaluation.accuracy
@@ -213,17 +218,36 @@ def _label_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[s
     if evaluation.calibration:
         yield f"Expected calibration error: {evaluation.calibration}."
     yield from _evaluation_notes(evaluation, backend)
+    label_names = evaluation.names
+    counts = np.array(evaluation.confusion)
+    many = len(label_names) > MAX_NAMED_COLUMNS
     if evaluation.only_label is None:
         rows = []
-        for name, label_scores in evaluation.by_label.items():
+        order = label_order(counts) if many else range(len(label_names))
+        for name in (label_names[label] for label in order):
+            label_scores = evaluation.by_label[name]
             shares = (label_scores.precision, label_scores.recall, label_scores.f1)
             cells = ("–" if share is None else f"{percent(share)} %" for share in shares)
             rows.append((name, f"{label_scores.texts:,}", *cells))
         yield table("label", *numbers("texts", "precision", "recall", "F1"), rows=rows)
+    if many:
+        pairs = confused_pairs(counts, label_names)
+        yield (
+            f"Labels have most errors first. Most confused pairs, {min(MAX_PAIRS, len(pairs))} of {len(pairs):,}. "
+            "The whole confusion matrix: --json."
+        )
+        rows = [
+            (pair.label, pair.answer, f"{pair.texts:,}", f"{percent(pair.share)} %")
+            for pair in pairs[:MAX_PAIRS]
+        ]
+        yield table("true label", "predicted label", *numbers("texts", "of the label"), rows=rows)
+        return
     yield "Confusion matrix: rows are the true label, columns the predicted."
-    predicted = [Column(name, justify="right") for name in evaluation.names]
-    counts = zip(evaluation.names, evaluation.confusion or [], strict=True)
-    yield table("", *predicted, rows=[(name, *(f"{n:,}" for n in row)) for name, row in counts])
+    predicted = [Column(name, justify="right") for name in label_names]
+    cells = (map("{:,}".format, row) for row in counts.tolist())
+    yield table(
+        "", *predicted, rows=[(name, *row) for name, row in zip(label_names, cells, strict=True)]
+    )
 
 
 def _target_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
