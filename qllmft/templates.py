@@ -226,7 +226,7 @@ def check_amplitudes(
         if has_constant:
             values += f" and a constant (pad = {pad!r})"
         raise UserError(
-            f"the body's embedding has {values}; {n_qubits} encoder qubits hold {2**n_qubits} amplitudes. "
+            f"the body's embedding has {values}, and {n_qubits} encoder qubits hold {2**n_qubits} amplitudes. "
             f"Set model.encoder_qubits to {math.ceil(math.log2(needed))} or more, or take a smaller body."
         )
 

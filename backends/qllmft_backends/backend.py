@@ -114,9 +114,8 @@ class Backend(Evaluator):
         if number_of_shots(self) is None or self.capabilities.remote or self.mitigation:
             mitigation_text = f" with {self.mitigation}" if self.mitigation else ""
             raise BackendError(
-                f"backend {self.name!r}{mitigation_text} cannot measure its shots in rounds. Set shots, and leave "
-                "mitigation out; "
-                "or omit the rounds."
+                f"backend {self.name!r}{mitigation_text} cannot measure its shots in rounds. Omit the rounds, or "
+                "set shots and leave mitigation out."
             )
         seed = int(getattr(getattr(self, "options", None), "seed", 0))
         changed_backend = with_options(self, shots=shots, seed=seed + number * ROUND_SEED_STEP)

@@ -100,7 +100,7 @@ def loading_angles(amplitudes: NDArray[np.float64], n_qubits: int) -> NDArray[np
     """
     if not 1 <= amplitudes.shape[1] <= 2**n_qubits:
         raise ValueError(
-            f"got {amplitudes.shape[1]} amplitudes; {n_qubits} qubits hold 1 to {2**n_qubits}."
+            f"got {amplitudes.shape[1]} amplitudes, expected 1 to {2**n_qubits} for {n_qubits} qubits."
         )
     largest = np.abs(amplitudes).max(axis=1)
     if not (np.isfinite(largest) & (largest > 0)).all():

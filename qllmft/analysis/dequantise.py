@@ -201,7 +201,7 @@ def check_onnx(bond: int | None) -> None:
     """Raise UserError if the package onnx is not installed, or the head is truncated."""
     if bond is not None:
         raise UserError(
-            f"got --bond {bond} with --onnx; ONNX has no singular value decomposition. Give one of both."
+            f"got --bond {bond} with --onnx. ONNX has no singular value decomposition. Give one of both."
         )
     if find_spec("onnx") is None:
         raise UserError(

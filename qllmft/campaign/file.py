@@ -62,7 +62,7 @@ def seed_range(choice: Any) -> Any:
         stop = start + count if type(start) is type(count) is int else None
     if any(type(value) is not int for value in (start, stop)) or not 0 <= start < stop:
         raise ValueError(
-            f"got {choice!r}, expected a number of seeds of at least 1, a range such as 8-17, or in a file "
+            f"got {choice!r}, expected a number of seeds of at least 1, or a range such as 8-17. In a file: "
             "{ from = 8, count = 10 }"
         )
     return range(start, stop)

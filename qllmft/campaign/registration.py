@@ -201,7 +201,9 @@ def _repository_root(file: Path) -> Path:
 def _read_committed(file: Path) -> Registration:
     """Return the registration in ``file``, which a commit brought in and none has changed since."""
     if not file.is_file():
-        raise UserError(f"there is no registration {file}; `--register {file}` writes the plan.")
+        raise UserError(
+            f"there is no registration {file}. To write the plan, add --register {file}."
+        )
     status = _git(file, "status", "--porcelain", "--ignored", "--", file.name)[:2]
     if status:
         state = (

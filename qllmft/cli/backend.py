@@ -43,8 +43,8 @@ class CircuitOptions:
     """Options of `qllmft predict` and `qllmft evaluate` about the backend of the head's circuit.
 
     Attributes:
-        backend: Backend of the head's circuit, from `qllmft backends`. `qllmft evaluate` takes several, separated by
-            commas. qiskit:NAME is qiskit with provider=NAME. [default: exact]
+        backend: Backend of the head's circuit, from `qllmft backends`. qiskit:NAME is qiskit with provider=NAME.
+            [default: exact]
         shots: Number of measurements per circuit.
         mitigation: Error mitigation on a noisy backend. readout: measure the readout errors, and invert them.
             [default: none]

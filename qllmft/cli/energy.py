@@ -36,7 +36,7 @@ def energy(
     """Print the energy of one inference with the head on a QPU and on a GPU, and their crossover.
 
     Args:
-        preset: Preset of the head; --qubits gives its qubits. [default: single-10q]
+        preset: Preset of the head, with the qubits of --qubits. [default: single-10q]
         config: TOML file of settings, instead of a preset.
         qubits: Number of qubits, or a range such as 10-60.
         model: Energy model. paper: table V as printed. measured: with Forte's real gate times, 130 µs and 970 µs.

@@ -69,11 +69,12 @@ def evaluate(
 
     With --backend, the head's circuit runs on the backend and all else here. The labels are compared with a noiseless
     simulation. The backend adjoint has the run's noise unless you give another one. It simulates one error trajectory
-    per shot, as on a device (--backend-option shot_test=same: as in training). Several backends make one table.
+    per shot, as on a device (--backend-option shot_test=same: as in training). Several names of --backend, separated by
+    commas, make one table.
 
     Args:
-        data: Labelled texts: a table (.csv, .tsv, .txt, .xlsx, .json, .jsonl, .parquet, or .gz of one), a folder of
-            splits, the name of a data set on the hub, or 'reviews' (embedded). [default: the run's own test set]
+        data: Labelled texts: a table (.csv, .tsv, .txt, .xlsx, .json, .jsonl, .parquet, or .gz of one) or a folder of
+            splits. Or the name of a data set on the hub, or 'reviews' (embedded). [default: the run's own test set]
         split: Split of --data to evaluate on. [default: test if it has one, else all]
         label_column: Column of the labels. [default: the run's]
         sample: Evaluate on this many texts, drawn at random with --sample-seed.

@@ -204,7 +204,7 @@ def ionq_sandbox(
     """Serve a mock of IonQ's API on this machine, for trials without an account. Every answer is marked as a mock.
 
     Args:
-        port: Port of the server; 0: any free one.
+        port: Port of the server. 0 takes a free one.
         noise: Noise of the simulated machines.
         seed: Seed of the random shots.
         latency: Seconds that a job stays in each state.

@@ -26,7 +26,7 @@ def price(
 
     Args:
         texts: Number of texts to classify.
-        backend: Backend of a device; see `qllmft backends`.
+        backend: Backend of a device, from `qllmft backends`.
         shots: Number of measurements per circuit. [default: 1000]
     """
     import numpy as np

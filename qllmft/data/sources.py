@@ -157,8 +157,8 @@ def frames_in_memory(
     for name, part in splits.items():
         if not _is_table(part):
             raise UserError(
-                f"the texts are given as {type(part).__name__}, expected a path, a DataFrame of pandas or polars, a "
-                "Dataset or DatasetDict, a dict of columns, or two lists. Example: train((texts, labels))."
+                f"the texts are given as {type(part).__name__}, expected a path, a DataFrame (pandas or polars), a "
+                "Dataset, a DatasetDict, a dict of columns, or two lists. Example: train((texts, labels))."
             )
         frame = part if isinstance(part, pd.DataFrame) else part.to_pandas()
         frames[SPLIT_NAMES.get(str(name), str(name))] = number_rows(frame)

@@ -175,8 +175,8 @@ def network_flops(config: ModelConfig, n_qubits: int) -> int:
         crossing = config.connectivity * (config.connectivity + 1) // 2 * (2 if config.ring else 1)
         raise UserError(
             f"the head is {config.head!r}, its ansatz {config.ansatz!r}, C = {config.connectivity}. The operations of "
-            "a tensor network are counted for the paper's ansatz with C = 1 only (with this C the bound on the Schmidt "
-            f"rank is {2**crossing}^{config.head_layers}). Omit --against, or set model.connectivity to 1."
+            "a tensor network are counted for the paper's ansatz with C = 1 only. With this C the bound on the Schmidt "
+            f"rank is {2**crossing}^{config.head_layers}. Omit --against, or set model.connectivity to 1."
         )
     return n_qubits * 16 * (1 << config.head_layers * (5 if config.ring else 3))
 

@@ -62,7 +62,7 @@ def find_counters(device: str = "cpu") -> list[EnergyCounter]:
             f"NVML counts {', '.join(gpu.name for gpu in gpus)} (--device cuda computes there)"
         )
     raise UserError(
-        f"the energy of device {device!r} cannot be measured here: {no_rapl}; {no_gpus}. Virtual machines and "
+        f"the energy of device {device!r} cannot be measured here: {no_rapl}, and {no_gpus}. Virtual machines and "
         "containers seldom have counters: use the machine itself. The models need none: omit --here."
     )
 

@@ -272,7 +272,7 @@ def make_app(
         except Exception as error:
             report(mask_credentials(error_text(error)))
             raise HTTPException(
-                500, "the file cannot be read; the server's messages have the reason"
+                500, "the file cannot be read. The server's messages have the reason"
             ) from None
         return JSONResponse({"texts": items, "note": note})
 

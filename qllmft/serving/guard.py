@@ -86,7 +86,7 @@ class Guard:
     def _place(self, *, is_file: bool) -> Iterator[None]:
         """Count a file while it is in memory, or raise HTTPException if there are as many as the limit."""
         if is_file and self._files >= self._limits.files:
-            raise HTTPException(503, "other files are being read; try again", {"Retry-After": "5"})
+            raise HTTPException(503, "other files are being read. Try again", {"Retry-After": "5"})
         self._files += is_file
         try:
             yield

@@ -69,7 +69,7 @@ def test_every_format_brings_it_back(boxed):
 @pytest.mark.parametrize("amplitudes", [[], [1.0] * 9])
 def test_too_many_or_no_amplitudes(amplitudes):
     with pytest.raises(
-        ValueError, match=rf"got {len(amplitudes)} amplitudes; 3 qubits hold 1 to 8"
+        ValueError, match=rf"got {len(amplitudes)} amplitudes, expected 1 to 8 for 3 qubits"
     ):
         loading_circuit(amplitudes, 3)
 

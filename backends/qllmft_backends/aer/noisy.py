@@ -258,9 +258,9 @@ def inline_nested_circuits(circuit: QuantumCircuit, simulator: AerSimulator) -> 
     for name in circuit.count_ops():
         if name not in supported_names:
             raise UnsupportedGateError(
-                f"gate {name!r} of circuit {circuit.name!r} is none that Aer runs as it is written. Write it with "
-                "the gates that hardware would run, so that each of them carries its noise (ry, cx, x, z, h, cz, "
-                "swap, rx, rz, rxx, ...)."
+                f"gate {name!r} of circuit {circuit.name!r} is none that Aer runs as it is written. Each gate carries "
+                "noise, so write it with the gates that hardware would run (ry, cx, x, z, h, cz, swap, rx, rz, rxx, "
+                "...)."
             )
     return circuit
 

@@ -144,7 +144,7 @@ def _operations(circuit: QuantumCircuit, values: Floats) -> list[Any]:
         touched.update(wires)
         if name == "reset":
             raise UnsupportedGateError(
-                f"instruction {position} of circuit {circuit.name!r} is a reset of a qubit after a gate; PennyLane's "
+                f"instruction {position} of circuit {circuit.name!r} is a reset of a qubit after a gate. PennyLane's "
                 "circuits have none. Use estimator() or sampler(), which continue on a new qubit."
             )
         angles = [

@@ -77,7 +77,7 @@ class Api:
         """Return HTTP status and JSON value, or raise `RefusedError`."""
         _, handler, arguments = find_route(request)
         if not handler:
-            raise RefusedError(f"no {request.method} {request.path}; the API is below /v0.4", 404)
+            raise RefusedError(f"no {request.method} {request.path}: the API is below /v0.4", 404)
         try:
             with self._store.lock:
                 answer = getattr(self, f"_{handler}")(request, *arguments)

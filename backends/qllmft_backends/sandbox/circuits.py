@@ -201,7 +201,7 @@ def check_circuit(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
     n_active = len(ActiveCircuit.from_gates(circuit, n_qubits).qubits)
     if n_active > limit:
         raise RefusedError(
-            f"gates act on {n_active} qubits; the mock server simulates up to {limit} with noise {noise!r}"
+            f"gates act on {n_active} qubits, and the mock server simulates up to {limit} with noise {noise!r}"
         )
 
 
@@ -360,7 +360,7 @@ def parse_program(program: str) -> tuple[int, list[dict[str, Any]]]:
         else:
             raise RefusedError(f"the mock server does not have {operation.name!r} of the program")
     raise RefusedError(
-        f"the program has more than {_MAX_GATES:,} gates; the mock server takes fewer"
+        f"the program has more than {_MAX_GATES:,} gates, and the mock server takes fewer"
     )
 
 

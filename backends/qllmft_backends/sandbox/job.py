@@ -141,7 +141,7 @@ def parse_circuits(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
     for entry in entries:
         gateset = entry.get("gateset", body.get("gateset"))
         if gateset not in ("qis", "native"):
-            raise RefusedError(f"gateset {gateset!r}; the mock server takes 'qis' and 'native'")
+            raise RefusedError(f"gateset {gateset!r}: the mock server takes 'qis' and 'native'")
         if any(
             (gate.get("gate") in _NATIVE_ONLY_GATES or "angle" in gate) != (gateset == "native")
             for gate in entry["circuit"]
@@ -181,7 +181,7 @@ class Session:
             raise RefusedError(f"settings {self.caps!r}")
         unit = (self.caps.get("cost_limit") or {}).get("unit", PRICE_UNIT)
         if unit != PRICE_UNIT:
-            raise RefusedError(f"cost_limit in {unit!r}; the mock server counts in {PRICE_UNIT}")
+            raise RefusedError(f"cost_limit in {unit!r}: the mock server counts in {PRICE_UNIT}")
 
     def end_by(self, now: float) -> float | None:
         """Return the moment of its end, by a request or because its time is up, or None if it is open."""

@@ -186,7 +186,7 @@ class Store:
         with self.lock:
             job = self.get(job_id)
             if job.parent:
-                raise RefusedError(f"job {job_id} is a child of {job.parent}; delete that one")
+                raise RefusedError(f"job {job_id} is a child of {job.parent}. Delete that one")
             if job.status not in ("completed", *UNCHARGED_STATES):
                 self.cancel(job_id)
             deleted_ids = [job_id, *job.children]

@@ -282,8 +282,8 @@ def _make_readout(readout: Any, k: int, values: int) -> LinearReadout | None:
         sizes_by_name = {"sign": (2, 1), "argmax": (values, values)}
         if readout not in sizes_by_name or (k, values) != sizes_by_name[readout]:
             raise UserError(
-                f"readout is {readout!r} for {k} labels and {values} operators, expected 'sign' for two labels and one "
-                "operator, 'argmax' for as many of both, or (weights, biases) of a linear layer."
+                f"readout is {readout!r} for {k} labels and {values} operators, expected 'sign', 'argmax' or (weights, "
+                "biases) of a linear layer. 'sign' is for two labels and one operator, 'argmax' for as many of both."
             )
         weight = np.array([[0.0], [1.0]]) if readout == "sign" else np.eye(k)
         return LinearReadout(weight, np.zeros(k), readout)

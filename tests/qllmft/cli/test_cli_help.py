@@ -1,6 +1,7 @@
 """Help, tables and numbers of the command line in narrow terminals and in pipes."""
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from qllmft.run import RunFolder
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"
 COMMANDS = get_command(app).commands
+MAX_WORDS = 25  # of a sentence
 
 
 @pytest.mark.parametrize("columns", [60, 80])
@@ -41,6 +43,15 @@ def test_commands_and_options_are_in_panels(cli):
     assert "--max-cost" in cli("predict", "--help")[0].split("Quantum hardware and its price:")[1]
     assert "--text-column" in cli("train", "--help")[0].split("Texts and language model:")[1]
     assert "the run's own test set" in " ".join(cli("evaluate", "--help")[0].split())
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_a_sentence_of_the_help_has_one_idea(name):
+    """It has no semicolon, and 25 words at most."""
+    command = COMMANDS[name]
+    texts = [command.help or "", *(getattr(param, "help", None) or "" for param in command.params)]
+    sentences = [sentence for text in texts for sentence in re.split(r"(?<=[.!?])\s+", text)]
+    assert [s for s in sentences if ";" in s or len(s.split()) > MAX_WORDS] == []
 
 
 def test_no_number_of_a_runs_table_is_cut(monkeypatch):

@@ -162,7 +162,7 @@ def test_a_head_or_a_body_that_cannot_be_is_refused_before_the_body_learns(
 ):
     narrow = run_config(corpus, tiny_bert, model__n_qubits=2, **learning)
     with pytest.raises(
-        UserError, match="the body's embedding has 8 values; 2 encoder qubits hold 4 amplitudes"
+        UserError, match="the body's embedding has 8 values, and 2 encoder qubits hold 4 amplitudes"
     ):
         run_experiment(narrow, tmp_path / "run")
     with pytest.raises(UserError, match="there is no folder"):

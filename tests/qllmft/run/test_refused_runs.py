@@ -50,7 +50,7 @@ def test_bad_input_stops_before_any_work(corpus, out, body, changes, error, mess
 
 def test_an_encoder_too_small_for_the_body_leaves_no_folder(corpus, out):
     with pytest.raises(
-        UserError, match="embedding has 8 values; 2 encoder qubits hold 4 amplitudes"
+        UserError, match="embedding has 8 values, and 2 encoder qubits hold 4 amplitudes"
     ):
         run_experiment(config(corpus, model__n_qubits=2), out)
     assert not out.exists()

@@ -294,7 +294,7 @@ def test_the_estimator_refuses_what_is_no_table_of_labels(rows, tiny_body):
     model = QuantumHeadClassifier(settings=SMALL, epochs=1)
     with pytest.raises(
         ValueError,
-        match=r"y has the shape \(60, 3\) and values other than 0 and 1, expected 0 or 1",
+        match=r"y has the shape \(60, 3\) and values other than 0 and 1. Expected: 0 or 1",
     ):
         model.fit(x, 2 * y)
     with pytest.raises(

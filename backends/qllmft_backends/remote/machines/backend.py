@@ -92,10 +92,9 @@ class QiskitBackend(JobsBackend):
         if first_object is not machine.qiskit_object and self.options.object_name is None:
             raise BackendError(
                 f"another object of the class {type(first_object).__name__} named {machine.name!r} has the ledger "
-                f"{folder} in "
-                "this process, and nothing shows whether both are the same machine: each would get the other's "
-                "results. Give each a name of its own, create('qiskit', {'object_name': ...}, backend=...); or "
-                f"{machine.name!r}, if they are the same."
+                f"{folder} in this process. If they are two devices, each would get the results of the other. Name each: "
+                "create('qiskit', {'object_name': ...}, backend=...). If they are the same device, name both "
+                f"{machine.name!r}."
             )
 
     @classmethod

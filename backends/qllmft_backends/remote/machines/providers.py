@@ -132,8 +132,7 @@ def wrap_machine(qiskit_object: object, *, local: bool, name: str | None = None)
         if remote:
             raise BackendError(
                 f"{class_name} is a remote estimator, whose results have no counts to keep in the ledger. Give its "
-                "backend, "
-                "or a sampler; or local=True if it runs in this process."
+                "backend or a sampler, or local=True if it runs in this process."
             )
         estimator = qiskit_object
     elif isinstance(qiskit_object, BaseSamplerV2):
