@@ -215,8 +215,8 @@ def convert_label_sets(y: Any) -> NDArray[np.int64] | None:
     indicators: NDArray[Any] = getattr(checked, "toarray", lambda: checked)()  # sparse or dense
     if not np.isin(indicators, (0, 1)).all():
         raise ValueError(
-            f"y has the shape {shape} and values other than 0 and 1. Expected: 0 or 1 for each of {shape[1]} labels, or "
-            "one label per row, (N,). MultiLabelBinarizer makes such a table of lists."
+            f"y has the shape {shape} and values other than 0 and 1. Expected: 0 or 1 for each of {shape[1]} labels, "
+            "or one label per row, (N,). MultiLabelBinarizer makes such a table of lists."
         )
     return np.asarray(indicators, np.int64)
 

@@ -92,8 +92,8 @@ class QiskitBackend(JobsBackend):
         if first_object is not machine.qiskit_object and self.options.object_name is None:
             raise BackendError(
                 f"another object of the class {type(first_object).__name__} named {machine.name!r} has the ledger "
-                f"{folder} in this process. If they are two devices, each would get the results of the other. Name each: "
-                "create('qiskit', {'object_name': ...}, backend=...). If they are the same device, name both "
+                f"{folder} in this process. If they are two devices, each would get the results of the other. Name "
+                "each: create('qiskit', {'object_name': ...}, backend=...). If they are the same device, name both "
                 f"{machine.name!r}."
             )
 
