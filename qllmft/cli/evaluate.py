@@ -237,18 +237,17 @@ def _label_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[s
             f"Labels have most errors first. Most confused pairs, {min(MAX_PAIRS, len(pairs))} of {len(pairs):,}. "
             "The whole confusion matrix: --json."
         )
-        rows = [
+        pair_rows = [
             (pair.label, pair.answer, f"{pair.texts:,}", f"{percent(pair.share)} %")
             for pair in pairs[:MAX_PAIRS]
         ]
-        yield table("true label", "predicted label", *numbers("texts", "of the label"), rows=rows)
+        yield table("true label", "predicted label", *numbers("texts", "of the label"), rows=pair_rows)
         return
     yield "Confusion matrix: rows are the true label, columns the predicted."
     predicted = [Column(name, justify="right") for name in label_names]
-    cells = (map("{:,}".format, row) for row in counts.tolist())
-    yield table(
-        "", *predicted, rows=[(name, *row) for name, row in zip(label_names, cells, strict=True)]
-    )
+    cells = [[f"{count:,}" for count in row] for row in counts.tolist()]
+    rows = [(name, *row) for name, row in zip(label_names, cells, strict=True)]
+    yield table("", *predicted, rows=rows)
 
 
 def _target_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
