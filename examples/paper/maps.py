@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from math import log10
 from pathlib import Path
 from statistics import median
@@ -10,6 +11,7 @@ from statistics import median
 from examples.paper.map_figures import MapPoint, Value, draw_map
 from qllmft import UserError
 from qllmft.campaign import ALPHA, Comparison, better_than_every, compare_pairs, read_study
+from qllmft.counts import format_count
 from qllmft.report import parameters, render_template, style
 from qllmft.tasks import ACCURACY
 
@@ -63,38 +65,54 @@ def _is_baseline(point: MapPoint, other: MapPoint) -> bool:
     return sides and same_group and max(theirs.parameters) <= min(ours.parameters)
 
 
-def maps_verdict(rows: Compared) -> str:
-    """Return a sentence on all quantum heads with a baseline, and on the energy of an inference."""
+def maps_headline(rows: Compared) -> str:
+    """Return the number of points at which a quantum head is better than all of its baselines."""
+    heads = [comparisons for _, comparisons in rows if comparisons]
+    better_points = _better_points(rows)
+    points = format_count(len(heads), "point")
+    return f"Quantum heads are better than all baselines at {len(better_points)} of {points}"
+
+
+def _better_points(rows: Compared) -> list[MapPoint]:
+    """Return the points whose quantum head is significantly better than every baseline."""
     heads = [(point, comparisons) for point, comparisons in rows if comparisons]
-    found = [comparison for _, comparisons in heads for comparison in comparisons]
-    count = Counter(c.outcome for c in found)
-    won = {c.baseline.split(",")[0] for c in found if c.outcome == "better"}
-    every = better_than_every([comparisons for _, comparisons in heads])
-    best = [
-        point for (point, _), p in zip(heads, every, strict=True) if p is not None and p < ALPHA
+    p_values = better_than_every([comparisons for _, comparisons in heads])
+    return [
+        point for (point, _), p in zip(heads, p_values, strict=True) if p is not None and p < ALPHA
     ]
-    seen = [c.difference.detectable(ALPHA / len(heads)) for c in found]
-    least = [100 * value for value in seen if value is not None]
-    missed = (
-        f"; the least difference that a comparison could have seen is {median(least):.1f} points in the middle, from "
-        f"{min(least):.1f} to {max(least):.1f}"
-        if least
-        else ""
+
+
+def maps_facts(rows: Compared) -> Iterator[tuple[str, str]]:
+    """Yield the facts on all quantum heads with a baseline, and on the energy of an inference."""
+    heads = [(point, comparisons) for point, comparisons in rows if comparisons]
+    all_comparisons = [comparison for _, comparisons in heads for comparison in comparisons]
+    for point in _better_points(rows):
+        yield f"better than all baselines: {point.row.label}", point.record.title
+    yield "test of a point", f"all baselines at once, Holm over {format_count(len(heads), 'point')}"
+    count = Counter(c.outcome for c in all_comparisons)
+    yield (
+        "all comparisons",
+        f"{count['better']} better, {count['worse']} worse, {count['equal']} equivalent, "
+        f"{count['open']} inconclusive",
     )
-    labels = [f"; {point.record.title}: {point.row.label}" for point in best]
+    beaten = {c.baseline.split(",")[0] for c in all_comparisons if c.outcome == "better"}
+    if beaten:
+        yield "a quantum head is better than", ", ".join(sorted(beaten))
+    detectable = [c.difference.detectable(ALPHA / len(heads)) for c in all_comparisons]
+    effects = [100 * value for value in detectable if value is not None]
+    if effects:
+        yield (
+            "MDE",
+            f"median {median(effects):.1f} points, from {min(effects):.1f} to {max(effects):.1f}",
+        )
     ratios = [[energy / point.linear_energy_j for energy in point.energies_j] for point, _ in heads]
-    simulated, on_ions = (
-        f"{_rounded(min(those))} to {_rounded(max(those))}" for those in zip(*ratios, strict=True)
-    )
-    against = f" (against {', '.join(sorted(won))})" if won else ""
-    return (
-        f"A quantum head is better than every classical head of at most as many parameters at {len(best)} of "
-        f"{len(heads)} points{''.join(labels)} (all baselines of a point at once, p after Holm's correction over the "
-        f"points){missed}; of {len(found)} comparisons with one of them, {count['better']} are won{against}, "
-        f"{count['worse']} lost, {count['equal']} equal within the margin, and {count['open']} open; an inference "
-        f"takes {simulated} times the energy of logistic regression if the head is simulated on a GPU, and {on_ions} "
-        "times on a QPU."
-    )
+    for machine, values in zip(
+        ("simulated on a GPU", "on a QPU"), zip(*ratios, strict=True), strict=True
+    ):
+        yield (
+            f"energy of an inference, {machine}",
+            f"{_rounded(min(values))} to {_rounded(max(values))} times logistic regression",
+        )
 
 
 def _rounded(ratio: float) -> str:
@@ -134,7 +152,8 @@ def write_maps(folder: Path, file: Path) -> Path:
         "maps.md.j2",
         maps=maps,
         axes=AXES,
-        verdict=maps_verdict(rows),
+        headline=maps_headline(rows),
+        facts=dict(maps_facts(rows)),
         **values,
     )
     file.write_text(page, encoding="utf-8")

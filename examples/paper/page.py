@@ -20,7 +20,7 @@ from qllmft.campaign import FinishedRun, StudyRecord
 from qllmft.config import ModelConfig
 from qllmft.energy import crossover_qubits, gpu_energy_kj, qpu_energy_kj
 from qllmft.published import Published, paper_numbers
-from qllmft.report import OUTCOMES, parameters, render_template
+from qllmft.report import RESULTS, parameters, render_template
 from qllmft.tasks import ACCURACY, MeanInterval
 
 NONE = "—"
@@ -98,7 +98,7 @@ def render_page(
         per_qubit=ACCURACY.per_qubit,
         signed=ACCURACY.with_sign,
         brackets=ACCURACY.brackets,
-        outcomes=OUTCOMES,
+        results=RESULTS,
         **sections(studies),
     )
 

@@ -134,7 +134,7 @@ def differences_by_seed(
 class Gain:
     """Effect of one change on the test accuracy, paired by seed."""
 
-    heads: str  # the head whose body changes, or a quantum head less a classical one
+    heads: str  # the head whose body changes, or a quantum head minus a classical one
     body: str  # the new body, or the body of both heads
     of_body: bool  # whether the body changes
     seeds: tuple[float, ...]  # differences of test accuracies by seed, in [-1, 1]
@@ -184,17 +184,17 @@ def gains(record: StudyRecord) -> list[Gain]:
     for body in groups:
         pair = best_of_group(record, body)
         names = [rows_on_first_body.get(keys[row.label], row).label for row in pair]
-        all_gains.append(Gain(" less ".join(names), body, False, _score_differences(*pair)))
+        all_gains.append(Gain(" minus ".join(names), body, False, _score_differences(*pair)))
     return all_gains
 
 
 def gains_of_the_papers_heads(record: StudyRecord) -> list[Gain]:
-    """Return, on each body, the paper's own quantum heads less the classical head that validation prefers.
+    """Return, on each body, the paper's own quantum heads minus the classical head that validation prefers.
 
     A head that validation prefers among the quantum ones is left out, because `gains` has it.
     """
     return [
-        Gain(f"{row.label} less {baseline.label}", body, False, _score_differences(row, baseline))
+        Gain(f"{row.label} minus {baseline.label}", body, False, _score_differences(row, baseline))
         for body in record.bodies
         for leader, baseline in [best_of_group(record, body)]
         for row in record.select_rows("subject")

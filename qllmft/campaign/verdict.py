@@ -1,9 +1,11 @@
-"""Sentence that states what a study's numbers imply, whatever the outcome, and sentences on its limits."""
+"""Verdict that a study's paired tests imply, whatever the outcome, and sentences on its limits."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from qllmft.campaign.comparison import (
     Comparison,
@@ -13,97 +15,144 @@ from qllmft.campaign.comparison import (
     find_leaders,
     gains,
     gains_of_the_papers_heads,
-    papers_margin,
 )
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.counts import format_count
-from qllmft.tasks.measure import ACCURACY, Measure, percent
+from qllmft.tasks.measure import ACCURACY, percent
 from qllmft.tasks.statistics import PairedDifference, p_value
 
+MAX_TITLE_WORDS = 12
+MAX_TITLE_CHARACTERS = 120
 
-def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None) -> str:
-    """Return a sentence on the pair that validation prefers and the count of all comparisons.
 
-    If the study has several bodies, a sentence on these comes first. If it has contrasts, the sentence is about them.
+@dataclass(frozen=True)
+class StudyVerdict:
+    """What the paired tests of a study imply.
+
+    Attributes:
+        headline: Result in at most 12 words.
+        lead: Sentences on the selection of the models and on what the intervals cover.
+        facts: Rows of the table of facts, by their names.
+    """
+
+    headline: str
+    lead: str
+    facts: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the parts by their names."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """Return the verdict as text, a fact on each line."""
+        facts = (f"{name}: {value}" for name, value in self.facts.items())
+        return "\n".join((self.headline, self.lead, *facts))
+
+
+def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None) -> StudyVerdict:
+    """Return the verdict on the pair that validation selects, with the count of all comparisons.
+
+    If the study has several bodies, the headline is about their gains. If it has contrasts, the verdict is about them.
     """
     all_comparisons = compare(record) if comparisons is None else comparisons
-    sentence = (
-        _contrasts_sentence(record, all_comparisons)
-        if record.contrasts
-        else _pair_sentence(record, all_comparisons)
-    )
-    return f"{': '.join(_bodies_sentences(record))} {sentence}" if record.bodies else sentence
-
-
-def headline(record: StudyRecord, comparisons: Sequence[Comparison] | None = None) -> str:
-    """Return the title of a study's page, which implies no more than `verdict`."""
-    all_comparisons = compare(record) if comparisons is None else comparisons
-    if record.bodies:
-        return _bodies_sentences(record)[0]
+    lead = _lead(record)
     if record.contrasts:
-        count = Counter(c.outcome for c in all_comparisons)
-        return (
-            f"Of {format_count(len(all_comparisons), 'comparison')}: {count['better']} higher, {count['worse']} lower, "
-            f"{count['equal']} equal, {count['open']} open"
-        )
-    subject, baseline = find_leaders(record)
-    return _finding(record, all_comparisons, subject.label, baseline.label)[1]
+        headline = _contrasts_headline(all_comparisons)
+        return StudyVerdict(headline, lead, dict(_contrasts_facts(record, all_comparisons)))
+    facts = dict(_pair_facts(record, all_comparisons))
+    if record.bodies:
+        difference = _body_minus_head(record)
+        body_facts = dict(_bodies_facts(record, difference))
+        return StudyVerdict(_bodies_headline(difference), lead, {**body_facts, **facts})
+    return StudyVerdict(_pair_headline(record, all_comparisons), lead, facts)
 
 
-def _contrasts_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
-    """Return the count of the outcomes of the comparisons that the study names, and the largest that is decided."""
-    measure = record.measure
-    count = Counter(c.outcome for c in comparisons)
-    sentence = (
-        f"Of the {len(comparisons)} comparisons that the study names, {count['better']} find a higher test score, "
-        f"{count['worse']} a lower one, {count['equal']} equal ones within {measure.within(record.margin)}, and "
-        f"{count['open']} are open ({len(record.seeds)} seeds, paired t-tests after Holm's correction)."
-    )
+def _lead(record: StudyRecord) -> str:
+    """Return sentences on the selection of the models and on what the intervals cover."""
+    selected_labels = [row.label for row in find_leaders(record) if _is_selected(row, record)]
+    if record.contrasts:
+        selection = "The study's plan names the comparisons."
+    elif len(selected_labels) == 1:
+        selection = f"Validation selected {selected_labels[0]}."
+    else:
+        selection = "Both models were selected on validation." if selected_labels else ""
+    if len(record.seeds) == 1:
+        intervals = "One seed cannot show variability."
+    elif record.redrawn:
+        intervals = "Intervals cover training samples and initial weights, not new texts."
+    else:
+        intervals = "Intervals cover initial weights, not new texts."
+    return f"{selection} {intervals}".lstrip()
+
+
+def _is_selected(row: RowResult, record: StudyRecord) -> bool:
+    """Return whether validation selected a row among several of its side, of its group if it is a baseline."""
+    candidates = [
+        candidate
+        for candidate in record.select_rows(row.side)
+        if row.side == "subject" or candidate.group == row.group
+    ]
+    return len(candidates) > 1
+
+
+def _contrasts_headline(comparisons: Sequence[Comparison]) -> str:
+    total = format_count(len(comparisons), "comparison")
+    return f"{total}: {_outcome_counts(comparisons)}"
+
+
+def _contrasts_facts(
+    record: StudyRecord, comparisons: Sequence[Comparison]
+) -> Iterator[tuple[str, str]]:
+    """Yield the largest significant difference, and the tests."""
     significant = [c for c in comparisons if c.outcome in ("better", "worse")]
-    if not significant:
-        return sentence
-    largest = max(significant, key=lambda c: abs(c.difference.mean))
-    return (
-        f"{sentence} The largest difference is that of {largest.subject} and {largest.baseline}: "
-        f"{measure.with_sign(largest.difference.mean)} {measure.unit} {measure.brackets(largest.difference.interval)}."
-    )
+    if significant:
+        largest = max(significant, key=lambda c: abs(c.difference.mean))
+        yield "largest significant difference", _names_difference(largest)
+        yield "difference", _difference_text(largest.difference, record)
+    yield "test", f"paired t-tests, {format_count(len(record.seeds), 'seed')}{_holm(comparisons)}"
+    yield "equivalence margin", _margin(record)
 
 
-def _bodies_sentences(record: StudyRecord) -> tuple[str, str]:
-    """Return whether the body or the kind of head gains more test accuracy, and the numbers, paired by seed.
+def _body_minus_head(record: StudyRecord) -> PairedDifference:
+    """Return the gain from the second body minus that from the kind of head on the first one, paired by seed.
 
-    The gains are that of the first body's best classical head on validation from the second body, and those of the
-    kind of head on both.
+    The gain from the body is that of the first body's best classical head on validation.
     """
     first, second = record.bodies[:2]
     _, baseline = best_of_group(record, first)
     gains_by_key = {(gain.of_body, gain.body, gain.heads): gain for gain in gains(record)}
-    body = gains_by_key[True, second, baseline.label]
     head_gains = {gain.body: gain for gain in gains_by_key.values() if not gain.of_body}
-    ends = PairedDifference.from_values(body.seeds, head_gains[first].seeds).interval
-    body_verdict = "Whether the body or the kind of head gives more is open"
-    if ends and ends[0] > 0.0:
-        body_verdict = (
-            "For the heads that validation prefers, the body gives more than the kind of head"
-        )
-    elif ends and ends[1] < 0.0:
-        body_verdict = (
-            "For the heads that validation prefers, the kind of head gives more than the body"
-        )
-    margin = f" of the paper's margin of {percent(papers_margin(), 2)} points"
-    gain_texts = [
-        f"on the {gain.body}, {gain.heads} {'gains' if gain.of_body else 'is'} {gain_points(gain)} points "
-        f"({gain_share(gain)}{margin if gain is body else ''})"
-        for gain in (body, head_gains[first], head_gains[second])
-    ]
-    paper_gains = [gain for gain in gains_of_the_papers_heads(record) if gain.body == first]
-    paper_heads_text = "; ".join(
-        f"{gain.heads} is {gain_points(gain)} points" for gain in paper_gains
-    )
-    paper_sentence = (
-        f" The paper's own heads on the {first}: {paper_heads_text}." if paper_heads_text else ""
-    )
-    return body_verdict, f"{'; '.join(gain_texts)}.{paper_sentence}"
+    body = gains_by_key[True, second, baseline.label]
+    return PairedDifference.from_values(body.seeds, head_gains[first].seeds)
+
+
+def _bodies_headline(difference: PairedDifference) -> str:
+    """Return whether the body or the kind of head gains more test accuracy."""
+    if difference.interval and difference.interval[0] > 0.0:
+        return "The language model matters more than the kind of head"
+    if difference.interval and difference.interval[1] < 0.0:
+        return "The kind of head matters more than the language model"
+    return "Unclear whether language model or kind of head matters more"
+
+
+def _bodies_facts(record: StudyRecord, difference: PairedDifference) -> Iterator[tuple[str, str]]:
+    """Yield the gains from the second body and from the kind of head, and their difference."""
+    first, second = record.bodies[:2]
+    _, baseline = best_of_group(record, first)
+    yield "gains, language model minus kind of head", _difference_text(difference, record)
+    for gain in gains(record):
+        if gain.of_body and (gain.body, gain.heads) == (second, baseline.label):
+            yield f"gain from language model ({second})", _gain_text(gain)
+    for gain in gains(record):
+        if not gain.of_body and gain.body in (first, second):
+            yield f"gain from kind of head ({gain.body})", _gain_text(gain)
+    for gain in gains_of_the_papers_heads(record):
+        if gain.body == first:
+            yield f"paper's head: {gain.heads}", f"{gain_points(gain)} points on the {first}"
+
+
+def _gain_text(gain: Gain) -> str:
+    return f"{gain.heads}: {gain_points(gain)} points"
 
 
 def gain_points(gain: Gain) -> str:
@@ -120,143 +169,156 @@ def gain_share(gain: Gain) -> str:
     return f"{mean} % [{', '.join(ends)}]" if ends else f"{mean} %"
 
 
-def _pair_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
-    """Return the sentence on the two rows that validation prefers."""
-    leaders = find_leaders(record)
-    n = len(record.seeds)
-    measure = record.measure
-    comparison, finding = _finding(
-        record, comparisons, *(_describe_row(row, record) for row in leaders)
-    )
-    if leaders[0].constant:
-        return f"{finding}, so it beats nothing."
-    difference = (
-        f"{finding}: the difference is {measure.with_sign(comparison.difference.mean)} "
-        f"{_unit(leaders[0], measure)}"
-    )
-    if n == 1:
-        return f"{difference} on the test texts, and there is no scatter to judge it by."
-    count = _outcome_counts(record, comparisons)
-    if comparison.difference.interval is None or comparison.p_holm is None:
-        return (
-            f"{difference} with each of {n} seeds alike, and the paired test is not defined{count}."
-        )
-    holm_text = f" after Holm's correction over {len(comparisons)} comparisons"
-    correction_text = holm_text if len(comparisons) > 1 else ""
-    subject_tried, baseline_tried = (row.tried for row in leaders)
-    numbers = "each" if subject_tried == baseline_tried else f"and of {baseline_tried}"
-    seeds = f"{n} seeds, " + (
-        f"best of {subject_tried} settings {numbers}, " if subject_tried is not None else ""
-    )
-    test = f"paired t-test, {p_value(comparison.p_holm)}"
-    detectable_text = ""
+def _pair_headline(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
+    """Return the result of the two rows that validation selects, with their labels if there is room for them."""
+    subject, baseline = find_leaders(record)
+    comparison = _leading_comparison(record, comparisons)
+    subject_role = f"{record.subject[:1].upper()}{record.subject[1:]}"
+    pairs = [(subject.label, baseline.label), (subject_role, record.baseline)]
+    if subject.constant:
+        return _first_short(f"{name} gives every text the same answer" for name, _ in pairs)
+    if comparison.outcome in ("better", "worse"):
+        size = record.measure.size(comparison.difference.mean)
+        result = f"{size} {_scale(record)} {comparison.outcome} than"
+        statements = [
+            f"{name}{joint} {result} {other}" for name, other in pairs for joint in (" is", ":")
+        ]
+        return _first_short([*statements, f"Selected model is {result} the baseline"])
     if comparison.outcome == "equal":
-        test = f"two one-sided t-tests, {p_value(comparison.p_equal)}"
-    elif comparison.outcome == "open" and comparison.detectable is not None:
-        detectable_text = (
-            f"; a true difference of {measure.size(comparison.detectable)} {measure.unit} would have been found in "
-            "four of "
-            "five cases"
-        )
-    if comparison.outcome in ("equal", "open"):
-        finding = f"{difference} {measure.brackets(comparison.difference.interval)}"
-    return f"{finding} on the test texts ({seeds}{test}{correction_text}){detectable_text}{count}."
+        result = f"Equivalent within {_margin(record)}"
+    elif len(record.seeds) == 1:
+        result = "No conclusion from one seed"
+    elif comparison.p_holm is None:
+        result = "No test is possible"
+    else:
+        result = "No significant difference"
+    return _first_short([*(f"{result}: {_join(*pair)}" for pair in pairs), result])
 
 
-def _finding(
-    record: StudyRecord, comparisons: Sequence[Comparison], subject: str, baseline: str
-) -> tuple[Comparison, str]:
-    """Return the comparison of the rows that validation prefers, and what it finds: ``Q beats SVC by 5.9 points``."""
-    leaders = find_leaders(record)
-    measure = record.measure
-    (comparison,) = (
-        c for c in comparisons if [c.subject, c.baseline] == [row.label for row in leaders]
-    )
-    if leaders[0].constant:
-        return comparison, f"{subject} gives the same answer to every test text"
+def _first_short(titles: Iterable[str]) -> str:
+    """Return the first title that is short enough, or the last one."""
+    for title in titles:
+        if len(title.split()) <= MAX_TITLE_WORDS and len(title) <= MAX_TITLE_CHARACTERS:
+            break
+    return title
+
+
+def _join(first: str, second: str) -> str:
+    """Return ``A, B``, or ``A and B`` if one of them has a comma itself."""
+    return f"{first} and {second}" if "," in first + second else f"{first}, {second}"
+
+
+def _leading_comparison(record: StudyRecord, comparisons: Sequence[Comparison]) -> Comparison:
+    """Return the comparison of the rows that validation selects."""
+    labels = [row.label for row in find_leaders(record)]
+    (comparison,) = (c for c in comparisons if [c.subject, c.baseline] == labels)
+    return comparison
+
+
+def _pair_facts(
+    record: StudyRecord, comparisons: Sequence[Comparison]
+) -> Iterator[tuple[str, str]]:
+    """Yield the difference of the two rows that validation selects, its test, and the count of all comparisons."""
+    comparison = _leading_comparison(record, comparisons)
+    yield "compared", _names_difference(comparison)
+    yield "difference", _difference_text(comparison.difference, record)
+    yield "test", _test_text(record, comparisons)
+    tried = [row.tried for row in find_leaders(record) if row.tried is not None]
+    if tried:
+        yield "settings tried", " and ".join(f"{count:,}" for count in tried)
+    if len(comparisons) > 1:
+        yield "all comparisons", _outcome_counts(comparisons)
+        yield "equivalence margin", _margin(record)
+    if comparison.outcome == "open" and comparison.detectable is not None:
+        yield "MDE", f"{record.measure.size(comparison.detectable)} {_scale(record)}"
+
+
+def _test_text(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
+    """Return the test of the two rows that validation selects: ``paired t-test, 5 seeds, p = 0.012``."""
+    comparison = _leading_comparison(record, comparisons)
+    seeds = format_count(len(record.seeds), "seed")
+    if len(record.seeds) == 1:
+        return "none with one seed"
+    if comparison.p_holm is None:
+        return f"not defined, as {seeds} have the same difference"
     if comparison.outcome == "equal":
-        within = measure.within(record.margin)
-        return comparison, f"{subject} and {baseline} are equal within {within}"
-    if comparison.outcome == "open":
-        seeds = " from one seed" if len(record.seeds) == 1 else ""
-        return comparison, f"Nothing can be said{seeds} about {subject} against {baseline}"
-    verb = "beats" if comparison.outcome == "better" else "loses to"
-    size = f"{measure.size(comparison.difference.mean)} {_unit(leaders[0], measure)}"
-    # both ends have the same sign: the corrected p is below 5 %, so the 95 % interval excludes 0
-    near, far = map(measure.size, sorted(comparison.difference.interval or (), key=abs))
-    return comparison, f"{subject} {verb} {baseline} by {size} [{near}, {far}]"
+        test = f"two one-sided t-tests within {_margin(record)}"
+        p = p_value(comparison.p_equal)
+    else:
+        test = "paired t-test"
+        p = p_value(comparison.p_holm)
+    return f"{test}, {seeds}, {p}{_holm(comparisons)}"
 
 
-def _unit(subject: RowResult, measure: Measure) -> str:
-    return "points of balanced accuracy" if subject.balanced else measure.unit
+def _holm(comparisons: Sequence[Comparison]) -> str:
+    """Return ``(Holm, 7 comparisons)``, or "" for one, which needs no correction."""
+    return f" (Holm, {len(comparisons)} comparisons)" if len(comparisons) > 1 else ""
 
 
-def _describe_row(row: RowResult, record: StudyRecord) -> str:
-    """Return ``Multi sQE 14Q (the quantum head that validation prefers)``, or the label alone without a choice."""
-    word = record.subject if row.side == "subject" else record.baseline
-    side_rows = record.select_rows(row.side)
-    candidates = [
-        candidate
-        for candidate in side_rows
-        if row.side == "subject" or candidate.group == row.group
-    ]
-    return f"{row.label} (the {word} that validation prefers)" if len(candidates) > 1 else row.label
+def _names_difference(comparison: Comparison) -> str:
+    return f"{comparison.subject} minus {comparison.baseline}"
 
 
-def _outcome_counts(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
-    """Return the outcomes of all comparisons, or "" if there is only one."""
-    if len(comparisons) < 2:
-        return ""
+def _difference_text(difference: PairedDifference, record: StudyRecord) -> str:
+    """Return ``−1.8 points, 95 % CI [−2.3, −1.2]``, without an interval if the seeds do not give one."""
+    text = f"{record.measure.with_sign(difference.mean)} {_scale(record)}"
+    if difference.deviation is None:
+        return text
+    return f"{text}, 95 % CI {record.measure.brackets(difference.interval)}"
+
+
+def _outcome_counts(comparisons: Sequence[Comparison]) -> str:
     count = Counter(comparison.outcome for comparison in comparisons)
-    subject, baseline = map(_with_article, (record.subject, record.baseline))
-    pairs = f"of {subject} and {baseline}" if record.grouped else f"with {baseline}"
     return (
-        f"; of all {len(comparisons)} comparisons {pairs}, {count['better']} are won, {count['worse']} lost, "
-        f"{count['equal']} equal within {record.measure.within(record.margin)}, and {count['open']} open"
+        f"{count['better']} better, {count['worse']} worse, {count['equal']} equivalent, "
+        f"{count['open']} inconclusive"
     )
 
 
-def _with_article(name: str) -> str:
-    """Return ``a quantum head``, ``an adapter`` or ``another head``, of ``other head``."""
-    if name.startswith("other "):
-        return f"an{name}"
-    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+def _scale(record: StudyRecord) -> str:
+    """Return the unit of differences: ``points``, ``balanced points`` or ``R²``."""
+    return "balanced points" if record.rows[0].balanced else record.measure.scale
+
+
+def _margin(record: StudyRecord) -> str:
+    return f"{record.margin:g} {_scale(record)}"
 
 
 def limits(record: StudyRecord) -> list[str]:
-    """Return sentences for the reader on the limits of the test."""
+    """Return sentences on the limits of the tests and on the words of the table of comparisons."""
     n = len(record.seeds)
-    sentences = [
-        f"{n} seeds: a t-test on so few assumes differences that are about normal, and misses small ones."
-        if n > 1
-        else "One seed: there is no scatter to judge a difference by, so there are no intervals and no tests."
-    ]
+    if n > 1:
+        sentences = [
+            f"A t-test on {n} seeds assumes differences that are about normal, and misses small ones."
+        ]
+    else:
+        sentences = ["One seed cannot show variability, so there are no intervals and no tests."]
     if not record.redrawn:
-        sentences.append(
-            "The splits are given and do not depend on the seed: intervals are about initial weights alone, and a "
-            "baseline without any, such as an SVC, has none."
-        )
+        sentences += [
+            "The splits are given and do not depend on the seed.",
+            "Intervals cover initial weights alone. A baseline without any, such as an SVC, has none.",
+        ]
     elif record.protocol == "paper":
-        sentences.append(
-            "Each seed draws its own training and validation texts, but the seeds share nearly all test texts: the "
-            "intervals are about other draws from these texts and other initial weights, not about other texts."
-        )
+        sentences += [
+            "Each seed draws its own training and validation texts, but the seeds share nearly all test texts.",
+            "Intervals cover other draws from these texts and other initial weights, not other texts.",
+        ]
     else:
         sentences.append(
-            "Each seed draws its own training texts; the test texts are the same, and the intervals are not about "
-            "other ones."
+            "Each seed draws its own training texts. The test texts are the same, and intervals do not cover other "
+            "ones."
         )
     if len(record.rows) > 2 and not record.contrasts:
         sentences.append(
-            "Validation chose among the rows from the same runs, which favours a row that was lucky in both; the test "
-            "texts were not used to choose."
+            "Validation selects among rows of the same runs, which favours a row that was lucky in both. The test "
+            "texts were not used to select."
         )
     return [
         *sentences,
-        "Least seen: the least true difference that the test at 5 % divided by the number of comparisons finds with "
-        "80 % power, if the scatter over the seeds is the true one. Equal: two one-sided t-tests place the difference "
-        f"within {record.measure.within(record.margin)}, the margin said beforehand, at 5 % after Holm's correction. "
-        "Open: neither.",
-        "The interval of a difference is its own, 95 %; whether it counts is decided by p after Holm's correction, "
-        "which is stricter: a comparison may be open even if its interval excludes 0.",
+        "MDE is the minimum detectable effect, the true difference that a test finds with 80 % power. The test is at "
+        "5 % divided by the number of comparisons, and the variability over the seeds is taken as the true one.",
+        f"Equivalent: two one-sided t-tests place the difference within {_margin(record)}, a margin set beforehand, "
+        "at 5 % after Holm's correction. Inconclusive: neither equivalent nor significantly different.",
+        "CIs are not corrected for multiple comparisons, and p values are. A CI that excludes 0 can still be "
+        "inconclusive.",
     ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Column, Table
 
-from qllmft.cli.console import PlainConsole, names, numbers, say, table
+from qllmft.cli.console import names, numbers, say, table
 from qllmft.cli.options import (
     CampaignOptions,
     Count,
@@ -162,11 +162,12 @@ def _check_options_for_predictions(name: str, folder: Path, other_options: list[
 
 
 def _print_study(record: StudyRecord, page: Path) -> None:
-    """Print the table and the verdict."""
+    """Print the table of rows, and the verdict with its table of facts."""
     from qllmft.campaign.verdict import verdict
 
-    say(study_table(record))
-    PlainConsole().print(f"{verdict(record)}\n")
+    study_verdict = verdict(record)
+    say(study_table(record), "", study_verdict.headline, study_verdict.lead)
+    say(table(*names("fact", "value"), rows=list(study_verdict.facts.items())))
     say(f"The report is {page}. Every comparison is in {page.with_name('table.md')}.")
 
 
@@ -262,7 +263,8 @@ def study_table(record: StudyRecord) -> Table:
         ),
         rows=rows,
         title=f"{cells.about(record)}\n{record.data.source}: {record.data.counts}\n"
-        f"body {record.body}, D = {record.body.dimension}; {format_count(record.epochs, 'epoch')}; {seeds_text}",
+        f"language model {record.body}, D = {record.body.dimension}; "
+        f"{format_count(record.epochs, 'epoch')}; {seeds_text}",
         caption=cells.published_note(record) or None,
     )
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from qllmft.report.studies.pages import finish_study as finish_study
     from qllmft.report.studies.pages import write_study_report as write_study_report
     from qllmft.report.studies.pages import write_study_table as write_study_table
-    from qllmft.report.studies.table import OUTCOMES as OUTCOMES
     from qllmft.report.studies.table import parameters as parameters
+    from qllmft.run.verdict import RESULTS as RESULTS
     from qllmft.run.verdict import verdict as verdict
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

@@ -12,7 +12,7 @@ from qllmft.campaign.comparison import Comparison, Trend
 from qllmft.campaign.record import StudyRecord
 from qllmft.counts import format_count
 from qllmft.report import style
-from qllmft.report.studies.table import OUTCOMES
+from qllmft.run.verdict import RESULTS
 from qllmft.tasks.measure import Measure
 
 _SIDES = {"subject": (style.BLUE, "o"), "baseline": (style.SLATE, "s")}
@@ -85,7 +85,7 @@ def differences_svg(
     if not measure.in_percent:
         axes.locator_params("x", nbins=5)  # numbers of three digits are wide
     for outcome, (color, inside) in _OUTCOMES.items():
-        axes.plot([], [], "o-", color=color, mfc=inside, ms=5, label=OUTCOMES[outcome])
+        axes.plot([], [], "o-", color=color, mfc=inside, ms=5, label=RESULTS[outcome])
     figure.legend(loc="outside upper center", ncols=4)
     return style.as_svg(figure, name)
 

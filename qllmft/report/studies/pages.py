@@ -26,7 +26,7 @@ from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import Measure
 from qllmft.templates import describe
 
-_WIDER_NOTE = "; an interval that runs out of the figure is wider than shown"
+_WIDER_NOTE = ". An interval that runs out of the figure is wider than shown"
 _RUN_SETTINGS = {"seed", "baselines.names"}  # a study chooses these for each run
 
 
@@ -36,7 +36,7 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
     table_values = tables(record)
     seed_differences = differences_by_seed(predictions, *find_leaders(record))
     derived: dict[str, Any] = {
-        "verdict": table_values["verdict"],
+        "verdict": table_values["verdict"].as_dict(),
         "intervals95": {row.label: asdict(row.test_interval) for row in record.rows},
         "comparisons": [{**asdict(c), "outcome": c.outcome} for c in table_values["comparisons"]],
         "mcnemar" if record.measure.in_percent else "bootstrap": [
@@ -112,11 +112,7 @@ def write_study_report(folder: Path) -> Path:
     page = render_template(
         "qllmft.report",
         "study.html.j2",
-        **{
-            **table_values,
-            "verdict": table_values["headline"],
-            "sentence": table_values["verdict"],
-        },
+        **table_values,
         slopes=trends_svg(record, table_values["trends"]) if table_values["trends"] else "",
         leaders=[row.label for row in leaders],
         within=differences_by_seed(predictions, *leaders),

@@ -14,19 +14,37 @@ from qllmft.campaign.comparison import (
     trends,
 )
 from qllmft.campaign.file import seeds_text
-from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.campaign.verdict import gain_points, gain_share, headline, limits, verdict
+from qllmft.campaign.record import NOT_REGISTERED, RowResult, StudyRecord
+from qllmft.campaign.verdict import StudyVerdict, gain_points, gain_share, limits, verdict
+from qllmft.counts import format_count
 from qllmft.published import paper_numbers
+from qllmft.run.verdict import RESULTS
 from qllmft.tasks.measure import Measure, percent, with_minus
 from qllmft.tasks.statistics import MeanInterval
 
 UNCHOSEN_COLUMN = "test texts drawn by no such seed"
-OUTCOMES = {"better": "wins", "worse": "loses", "equal": "equal", "open": "open"}
+PAPERS_EPOCHS = 800
 
 
 def about(record: StudyRecord) -> str:
     """Return the study's title, with its reduction if it was reduced."""
     return f"{record.title} ({record.reduced})" if record.reduced else record.title
+
+
+def facts(record: StudyRecord, study_verdict: StudyVerdict) -> dict[str, str]:
+    """Return the table of facts of a study's page: those of its verdict, and the conditions of its runs."""
+    epochs = format_count(record.epochs, "epoch")
+    if record.measure.in_percent and record.epochs != PAPERS_EPOCHS:
+        epochs += f" (the paper: {PAPERS_EPOCHS})"
+    registered = "none" if record.registered == NOT_REGISTERED else record.registered
+    return {
+        **study_verdict.facts,
+        "study": about(record),
+        "data": f"{record.data.source}: {record.data.counts}",
+        "language model": f"{record.body}, D = {record.body.dimension}",
+        "training": epochs,
+        "preregistration": registered,
+    }
 
 
 def mean(scores: Sequence[float], measure: Measure) -> str:
@@ -48,7 +66,7 @@ def chosen_on(record: StudyRecord) -> str:
     seeds = seeds_text(record.choosing_seeds)
     return (
         f"{percent(chosen_share, 0)} % of a seed's test texts are drawn texts of {seeds}, so settings were chosen on "
-        f'them; the column "{UNCHOSEN_COLUMN}" has the other {percent(1 - chosen_share, 0)} %.'
+        f'them. The column "{UNCHOSEN_COLUMN}" has the other {percent(1 - chosen_share, 0)} %.'
     )
 
 
@@ -89,40 +107,43 @@ def published_note(record: StudyRecord) -> str:
     ours = "of what validation chose" if record.budget else "at one setting"
     note = (
         f"Paper: table{'s' if len(tables) > 1 else ''} {', '.join(tables)}, the best test accuracy of a sweep over "
-        f"hyperparameters, one number without an interval; ours are means {ours}."
+        f"hyperparameters, one number without an interval. Ours are means {ours}."
     )
     if record.as_published:
         return note
     paper = paper_numbers()
     level = (
-        "the bodies have one dimension, and the columns are those of two similar experiments"
+        "The language models have one dimension, and the columns are those of two similar experiments"
         if record.body.dimension == paper.dimension
-        else "the two columns are not comparable"
+        else "The two columns are not comparable"
     )
     return (
-        f"{note} ○: published with the body {paper.body} on {paper.data}, and ours are with {record.body} on "
-        f"{record.data.source}: {level}."
+        f"{note} ○: published with the language model {paper.body} on {paper.data}, and ours are with {record.body} on "
+        f"{record.data.source}. {level}."
     )
 
 
 def selection_note(record: StudyRecord) -> str:
     """Return how epochs and settings were selected."""
     rule = {
-        "accuracy": f"The epoch of each run is the one with the highest validation {record.measure.name}, among "
-        "equals the lowest validation loss",
+        "accuracy": f"The epoch of each run is the one with the highest validation {record.measure.name}, and the "
+        "lowest validation loss among equals",
         "last": "The epoch of each run is the last one",
         "of each row": "The epoch of each run is chosen as its row's setting train.select says",
     }[record.select]
     if record.budget is not None:
         return (
-            f"Every row has a budget of {record.budget} settings with each seed, drawn by the seed from the space of "
-            "its kind, or all of a smaller space: the column settings. Tested is the one with the highest validation "
-            f"{record.measure.name} (of heads, among equals, the lowest validation loss). {rule}. The test texts are "
-            "read only for the chosen ones."
+            f"Every row has a budget of {record.budget} settings with each seed: the column settings. The seed draws "
+            "them from the space of the row's kind, or takes all of a smaller space. The setting with the highest "
+            f"validation {record.measure.name} is tested, among equals that with the lowest validation loss. {rule}. "
+            "The test texts are read only for the selected ones."
         )
     tuned = " and ".join(row.label for row in record.rows if row.tuned)
-    baselines = f"; settings of {tuned} are chosen on the validation texts too" if tuned else ""
-    return f"{rule}{baselines}. The test texts are read once per run, for the chosen ones."
+    sentences = [rule]
+    if tuned:
+        sentences.append(f"Settings of {tuned} are chosen on the validation texts too")
+    sentences.append("The test texts are read once per run, for the selected ones.")
+    return ". ".join(sentences)
 
 
 _FUNCTIONS: tuple[Callable[..., str], ...] = (
@@ -134,13 +155,14 @@ _FUNCTIONS: tuple[Callable[..., str], ...] = (
 def tables(record: StudyRecord) -> dict[str, Any]:
     """Return the variables and functions of the page, of ``table.md`` and of the LaTeX table."""
     comparisons = compare(record)
+    study_verdict = verdict(record, comparisons)
     return {
         **{function.__name__: function for function in _FUNCTIONS},
         "record": record,
         "measure": record.measure,
         "others": list(record.rows[0].others),
-        "headline": headline(record, comparisons),
-        "verdict": verdict(record, comparisons),
+        "verdict": study_verdict,
+        "facts": facts(record, study_verdict),
         "about": about(record),
         "rows": record.rows,
         "stored": any(row.stored for row in record.rows),
@@ -148,7 +170,7 @@ def tables(record: StudyRecord) -> dict[str, Any]:
         "apart_name": UNCHOSEN_COLUMN if record.test_drawn else "",
         "chosen_on": chosen_on(record),
         "comparisons": comparisons,
-        "outcomes": OUTCOMES,
+        "results": RESULTS,
         "limits": limits(record),
         "margin": percent(papers_margin(), 2),
         "gains": [*gains(record), *gains_of_the_papers_heads(record)],

@@ -30,7 +30,7 @@ def written(folder, subject=(0.91, 0.92, 0.9)):
 
 @pytest.mark.parametrize(
     ("subject", "said"),
-    [((0.91, 0.92, 0.9), "1 of 1 points; T: Q"), ((0.6, 0.6, 0.5), "0 of 1 points")],
+    [((0.91, 0.92, 0.9), "1 of 1 point"), ((0.6, 0.6, 0.5), "0 of 1 point")],
 )
 def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(
     tmp_path, subject, said, paper
@@ -40,8 +40,11 @@ def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(
     assert [c.baseline for c in compared] == ["small"]
     paper("maps", folder, "--out", tmp_path / "page" / "p.md")
     text = (tmp_path / "page" / "p.md").read_text("utf-8")
-    assert f"at {said} (all baselines of a point at once" in text
-    assert "; of 1 comparisons" in text
+    assert f"**Quantum heads are better than all baselines at {said}**\n" in text
+    assert "| test of a point | all baselines at once, Holm over 1 point |" in text
+    better = int(said[0])
+    assert f"| all comparisons | {better} better, " in text
+    assert ("| better than all baselines: Q | T |" in text) == bool(better)
     assert "| 50 | 57 | Q | " in text
     assert ("| 50 | Q | small |" in text) == said.startswith("1")
     for name in ("parameters", "energy"):

@@ -37,7 +37,8 @@ def test_table_4_with_two_seeds(cli, arguments, tmp_path):
     assert "Single sQE 14Q, no final linear" in words
     assert all(len(line) <= 80 for line in output.splitlines() if "│" in line or "sQE" in line)
     record = json.loads((tmp_path / "study" / "study.json").read_text())
-    assert record["verdict"].split(":")[0] in words
+    assert record["verdict"]["headline"] in words
+    assert record["verdict"]["facts"]["difference"] in words
     assert record["command"].startswith("qllmft study table4 --quick --data ")
     _, messages = cli("study", "table4", "--quick --seeds 2", *arguments)
     assert "4 runs, 4 of them finished already" in messages
@@ -56,7 +57,7 @@ def test_table_4_with_two_seeds(cli, arguments, tmp_path):
 def test_one_seed_has_no_interval(cli, arguments):
     words = cli.words("study", "table4", "--seeds 1", *arguments)
     assert "1 seed, no interval" in words
-    assert "Nothing can be said from one seed" in words
+    assert "No conclusion from one seed: " in words
     assert "±" not in words
 
 

@@ -14,6 +14,7 @@ from qllmft.campaign.file import load_study
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import read_study
 from qllmft.campaign.study_plan import study_runs
+from qllmft.campaign.verdict import verdict
 from qllmft.config.settings import flat
 from qllmft.escaping import tex
 from qllmft.report import write_study_table
@@ -41,6 +42,20 @@ def test_a_committed_page_is_made_by_its_command(tmp_path, cli, name):
     assert (results / f"{name}.md").read_text("utf-8") == page, made_again
     for figure in tmp_path.glob("figures/*"):
         assert (results / "figures" / figure.name).exists()
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_committed_page_begins_with_a_short_title_and_a_short_lead(name):
+    page = (ROOT / "docs" / "results" / f"{name}.md").read_text("utf-8")
+    _, title, lead, facts, *_ = page.split("\n\n")
+    lines = verdict(read_study(RECORDS / name))
+    assert title.startswith("**")
+    assert len(title.split()) <= 12
+    assert len(lead.split()) <= 30
+    assert facts.startswith("| fact | value |\n")
+    assert (
+        json.loads((RECORDS / name / "study.json").read_text("utf-8"))["verdict"] == lines.as_dict()
+    )
 
 
 def test_the_table_in_latex_has_the_cells_of_the_page_and_no_bare_special_character(tmp_path):

@@ -53,13 +53,15 @@ def test_every_gain_is_the_paired_difference_of_its_rows():
     assert papers_margin() == pytest.approx(0.9270 - 0.8956)
     pairs = {(name, body): (of[body], of["frozen"]) for name, of in (("q frozen", QUANTUM), ("c frozen", CLASSICAL))
              for body in BODIES[1:]}  # fmt: skip
-    pairs |= {("q frozen less c frozen", body): (QUANTUM[body], CLASSICAL[body]) for body in BODIES}
+    pairs |= {
+        ("q frozen minus c frozen", body): (QUANTUM[body], CLASSICAL[body]) for body in BODIES
+    }
     for key, (after, before) in pairs.items():
         points = 100 * (np.array(after) - np.array(before))
         half = stats.t.ppf(0.975, 2) * points.std(ddof=1) / np.sqrt(3)
         expected = np.array([points.mean(), points.mean() - half, points.mean() + half]) / 3.14
         assert found[key].shares == pytest.approx(expected, abs=1e-12)
-        assert found[key].of_body == ("less" not in key[0])
+        assert found[key].of_body == ("minus" not in key[0])
 
 
 def test_the_papers_heads_are_in_the_sentence_if_validation_prefers_another():
@@ -73,33 +75,47 @@ def test_the_papers_heads_are_in_the_sentence_if_validation_prefers_another():
     rows = (*found.rows, multi, other)
     (gain,) = gains_of_the_papers_heads(replace(found, rows=rows))
     differences = 100 * (np.array(low) - CLASSICAL["frozen"])
-    assert (gain.heads, gain.body) == ("Multi less c frozen", "frozen")
+    assert (gain.heads, gain.body) == ("Multi minus c frozen", "frozen")
     np.testing.assert_allclose(100 * np.array(gain.seeds), differences)
     mean = f"{differences.mean():+.1f}".replace("-", "−")
-    assert f" The paper's own heads on the frozen: Multi less c frozen is {mean} [" in verdict(
-        replace(found, rows=rows)
-    )
-    assert "own heads" not in verdict(found)
+    facts = verdict(replace(found, rows=rows)).facts
+    fact = facts["paper's head: Multi minus c frozen"]
+    assert fact.startswith(f"{mean} [")
+    assert fact.endswith("] points on the frozen")
+    assert not any(name.startswith("paper's head") for name in verdict(found).facts)
 
 
 def test_the_sentence_and_the_page_follow_the_numbers(tmp_path):
-    assert verdict(study()).startswith(
-        "For the heads that validation prefers, the body gives more than the kind of head: on the tuned, c frozen "
-        "gains +4.7 [+3.2, +6.1] points (149 % [103, 194] of the paper's margin of 3.14 points); on the frozen, "
-        "q frozen less c frozen is −4.3 [−7.2, −1.5] points"
-    )
+    lines = verdict(study())
+    assert lines.headline == "The language model matters more than the kind of head"
+    assert lines.facts["gain from language model (tuned)"] == "c frozen: +4.7 [+3.2, +6.1] points"
+    head_gain = "q frozen minus c frozen: −4.3 [−7.2, −1.5] points"
+    assert lines.facts["gain from kind of head (frozen)"] == head_gain
+    body_gains = np.subtract(CLASSICAL["tuned"], CLASSICAL["frozen"])
+    head_gains = np.subtract(QUANTUM["frozen"], CLASSICAL["frozen"])
+    test = stats.ttest_rel(body_gains, head_gains)
+    low, high = 100 * np.array(test.confidence_interval(0.95))
+    mean = 100 * (body_gains - head_gains).mean()
+    difference = lines.facts["gains, language model minus kind of head"]
+    assert difference == f"{mean:+.1f} points, 95 % CI [{low:+.1f}, {high:+.1f}]"
     higher = study(QUANTUM | {"frozen": (0.95, 0.96, 0.94)})
-    assert verdict(higher).startswith(
-        "For the heads that validation prefers, the kind of head gives more than the body: "
-    )
-    assert verdict(study(QUANTUM | {"frozen": (0.75, 0.85, 0.79)})).startswith(
-        "Whether the body or the kind of head"
-    )
-    assert "gives" not in verdict(replace(study(), bodies=()))
+    assert verdict(higher).headline == "The kind of head matters more than the language model"
+    uncertain = verdict(study(QUANTUM | {"frozen": (0.75, 0.85, 0.79)}))
+    expected = "Unclear whether language model or kind of head matters more"
+    assert uncertain.headline == expected
+    assert "matters" not in str(verdict(replace(study(), bodies=())))
     write_record(tmp_path, study(), {})
     page = write_study_table(tmp_path, tmp_path / "page.md").read_text("utf-8")
-    assert "| body | tuned | c frozen | +4.7 [+3.2, +6.1] | 149 % [103, 194] |" in page
-    assert sum(line.startswith(("| body |", "| head |")) for line in page.splitlines()) == 9
+    assert "| language model | tuned | c frozen | +4.7 [+3.2, +6.1] | 149 % [103, 194] |" in page
+    assert (
+        sum(
+            line.startswith(
+                ("| language model | tuned |", "| language model | trained |", "| head |")
+            )
+            for line in page.splitlines()
+        )
+        == 9
+    )
     assert read_study(tmp_path) == study()
 
 

@@ -112,16 +112,16 @@ def test_the_verdict_says_among_how_many_settings_the_pair_was_chosen():
         made_up_row("C", "baseline", (0.7, 0.72, 0.7)),
     ]
     for tried, words in (
-        ((4, 4), "best of 4 settings each"),
-        ((4, 3), "best of 4 settings and of 3"),
+        ((4, 4), "4 and 4"),
+        ((4, 3), "4 and 3"),
     ):
         said = verdict(
             made_up(
                 *(replace(each, tried=n) for each, n in zip(rows, tried, strict=True)), budget=4
             )
         )
-        assert f"(3 seeds, {words}, paired t-test" in said
-    assert "settings" not in verdict(made_up(*rows))
+        assert said.facts["settings tried"] == words
+    assert "settings tried" not in verdict(made_up(*rows)).facts
 
 
 class Impatient:

@@ -19,6 +19,7 @@ from qllmft.campaign.file import Study, load_study
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import read_study
 from qllmft.campaign.study import run_study
+from qllmft.campaign.verdict import verdict
 from qllmft.config import parse_config
 from qllmft.errors import UserError
 from qllmft.events import Message, ignore
@@ -87,7 +88,12 @@ def test_study_json_holds_what_the_page_says_and_can_be_read_again(finished):
     folder, record, _ = finished
     content = json.loads((folder / "study.json").read_text())
     assert read_study(folder) == record
-    assert content["verdict"] in (folder / "table.md").read_text()
+    lines = verdict(record)
+    assert content["verdict"] == lines.as_dict()
+    table = (folder / "table.md").read_text("utf-8")
+    assert f"**{lines.headline}**\n\n{lines.lead}\n\n| fact | value |\n" in table
+    for name, value in lines.facts.items():
+        assert f"| {name} | {value} |" in table
     baselines = [c["baseline"] for c in content["comparisons"]]
     assert baselines == ["SVC", "Logistic regression", "NN head"]
     subject = next(row for row in record.rows if row.label == content["comparisons"][0]["subject"])

@@ -158,7 +158,7 @@ def test_tables_page_and_verdict_name_the_score(done):
     task, folder, found, page = done
     measure, html = found.measure, page.read_text("utf-8")
     assert (measure, found.margin) == ((R2 if task == "regression" else MACRO_F1), 0.01)
-    table, words = (folder / "table.md").read_text("utf-8"), verdict(found)
+    table = (folder / "table.md").read_text("utf-8")
     assert (
         f"| test {measure.name} (± 95 % interval) | {next(iter(found.rows[0].others))} |" in table
     )
@@ -166,7 +166,7 @@ def test_tables_page_and_verdict_name_the_score(done):
     for text in (table, html):
         assert "accuracy of" not in text
         assert " points" not in text
-        assert f"within 0.01 in {measure.name}" in text
+        assert f"within 0.01 {measure.name}" in text
     assert f"difference of test {measure.name}</text>" in html  # of an axis
     assert "of 1,000 bootstrap samples" in html
     assert "McNemar" not in html
@@ -175,7 +175,7 @@ def test_tables_page_and_verdict_name_the_score(done):
     assert [each["seed"] for each in content["bootstrap"]] == [0, 1]
     test = ttest_rel(found.rows[0].test, found.rows[1].test)
     assert content["comparisons"][0]["difference"]["p"] == pytest.approx(test.pvalue)
-    assert f" in {measure.name} [" in words
+    assert f" {measure.name}, 95 % CI [" in verdict(found).facts["difference"]
     assert [column.header for column in study_table(found).columns][2] == f"test {measure.name}"
 
 
@@ -256,10 +256,12 @@ def test_the_margin_is_in_the_unit_of_the_score():
         score="R²",
         margin=0.01,
     )
-    assert "are equal within 0.01 in R²: the difference is −0.001 in R² [" in verdict(equal)
-    assert "equal within" not in verdict(replace(equal, margin=0.0015))
+    assert verdict(equal).headline == "Equivalent within 0.01 R²: Head, Ridge"
+    assert verdict(equal).facts["difference"].startswith("−0.001 R², 95 % CI [")
+    inconclusive = verdict(replace(equal, margin=0.0015)).headline
+    assert inconclusive == "No significant difference: Head, Ridge"
     low = record(row("A", "subject", (-0.2, -0.21)), row("B", "baseline", (0.2, 0.25)), score="R²")
-    assert verdict(low).startswith("A loses to B by 0.430 in R² [")
+    assert verdict(low).headline == "A is 0.430 R² worse than B"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from tiny_studies import record, row
 
 from qllmft.campaign.comparison import compare, find_leaders
-from qllmft.campaign.verdict import headline, limits, verdict
+from qllmft.campaign.verdict import MAX_TITLE_WORDS, limits, verdict
 from qllmft.report.studies.table import format_test_score
 from qllmft.tasks.measure import ACCURACY
 from qllmft.tasks.statistics import holm, p_value
@@ -14,7 +14,6 @@ from qllmft.tasks.statistics import holm, p_value
 LOW = (0.700, 0.712, 0.705, 0.708, 0.698)
 HIGH = (0.760, 0.768, 0.766, 0.765, 0.757)
 BEST = (0.860, 0.869, 0.861, 0.867, 0.859)
-MARGIN = "5.9 points [5.6, 6.1] on the test texts (5 seeds, paired t-test, p < 0.001)."
 ODD = (0.790, 0.700, 0.760, 0.720, 0.780)
 
 
@@ -25,58 +24,140 @@ def outcomes(found):
 @pytest.mark.parametrize(
     ("subject", "baseline", "title"),
     [
-        (HIGH, LOW, "Multi beats SVC by 5.9 points [5.6, 6.1]"),
-        (LOW, HIGH, "Multi loses to SVC by 5.9 points [5.6, 6.1]"),
+        (HIGH, LOW, "Multi is 5.9 points better than SVC"),
+        (LOW, HIGH, "Multi is 5.9 points worse than SVC"),
         (HIGH, tuple(x + d for x, d in zip(HIGH, (1e-4, -1e-4, 0, 0, 1e-4), strict=True)),
-         "Multi and SVC are equal within 0.5 points"),
-        (ODD, HIGH, "Nothing can be said about Multi against SVC"),
-        ((0.9,), (0.5,), "Nothing can be said from one seed about Multi against SVC"),
+         "Equivalent within 0.5 points: Multi, SVC"),
+        (ODD, HIGH, "No significant difference: Multi, SVC"),
+        ((0.9,), (0.5,), "No conclusion from one seed: Multi, SVC"),
+        ((0.9, 0.8), (0.8, 0.7), "No test is possible: Multi, SVC"),
     ],
 )  # fmt: skip
-def test_the_title_of_a_page_is_the_start_of_the_sentence(subject, baseline, title):
+def test_the_title_is_the_result_of_the_pair(subject, baseline, title):
     others = [row(f"NN {i}", "baseline", baseline, validation=(0.1,) * len(baseline)) for i in "ab"]
     pair = row("Multi", "subject", subject), row("SVC", "baseline", baseline)
     for found in (record(*pair), record(*pair, *others)):
-        assert headline(found) == title
+        assert verdict(found).headline == title
 
 
-def test_a_count_of_other_heads_is_grammatical():
-    rows = [row("A", "subject", HIGH), *(row(name, "baseline", LOW) for name in "BC")]
-    found = replace(record(*rows), baseline="other head")
-    assert "; of all 2 comparisons with another head, 2 are won" in verdict(found)
+LONG_LABEL = "No re-uploading head, the paper's two encoders"
+LONGER_LABEL = "Logistic regression of the paper's grid with all columns"
+SIDES = {"subject": "quantum head", "baseline": "classical head"}
+LONG_SIDES = {
+    "subject": "model with two encoders of ten qubits",
+    "baseline": "model with one encoder",
+}
 
 
 @pytest.mark.parametrize(
-    ("subject", "baseline", "sentence"),
+    ("labels", "sides", "better", "open_title"),
     [
-        (HIGH, LOW, f"Multi beats SVC by {MARGIN}"),
-        (LOW, HIGH, f"Multi loses to SVC by {MARGIN}"),
+        (
+            ("Q, odd", "SVC"),
+            SIDES,
+            "Q, odd is 5.9 points better than SVC",
+            "No significant difference: Q, odd and SVC",
+        ),
+        (
+            (LONG_LABEL, "SVC"),
+            SIDES,
+            f"{LONG_LABEL}: 5.9 points better than SVC",
+            f"No significant difference: {LONG_LABEL} and SVC",
+        ),
+        (
+            (LONG_LABEL, LONGER_LABEL),
+            SIDES,
+            "Quantum head is 5.9 points better than classical head",
+            "No significant difference: Quantum head, classical head",
+        ),
+        (
+            (LONG_LABEL, LONGER_LABEL),
+            LONG_SIDES,
+            "Selected model is 5.9 points better than the baseline",
+            "No significant difference",
+        ),
+        (
+            ("Q" * 80, "S" * 80),
+            SIDES,
+            "Quantum head is 5.9 points better than classical head",
+            "No significant difference: Quantum head, classical head",
+        ),
+    ],
+    ids=["comma", "colon", "sides", "no names", "long words"],
+)
+def test_a_title_has_at_most_12_words(labels, sides, better, open_title):
+    for subject, baseline, title in ((HIGH, LOW, better), (ODD, HIGH, open_title)):
+        rows = row(labels[0], "subject", subject), row(labels[1], "baseline", baseline)
+        headline = verdict(replace(record(*rows), **sides)).headline
+        assert headline == title
+        assert len(headline.split()) <= MAX_TITLE_WORDS == 12
+
+
+@pytest.mark.parametrize(
+    ("subject", "baseline", "facts"),
+    [
+        (
+            HIGH,
+            LOW,
+            {
+                "difference": "+5.9 points, 95 % CI [+5.6, +6.1]",
+                "test": "paired t-test, 5 seeds, p < 0.001",
+            },
+        ),
+        (
+            LOW,
+            HIGH,
+            {
+                "difference": "−5.9 points, 95 % CI [−6.1, −5.6]",
+                "test": "paired t-test, 5 seeds, p < 0.001",
+            },
+        ),
         (
             ODD,
             HIGH,
-            "Nothing can be said about Multi against SVC: the difference is −1.3 points [−6.6, +4.0] on the test texts "
-            "(5 seeds, paired t-test, p = 0.53); a true difference of 7.2 points would have been found in four of five "
-            "cases.",
+            {
+                "difference": "−1.3 points, 95 % CI [−6.6, +4.0]",
+                "test": "paired t-test, 5 seeds, p = 0.53",
+                "MDE": "7.2 points",
+            },
         ),
         (
             (0.9,),
             (0.5,),
-            "Nothing can be said from one seed about Multi against SVC: the difference is +40.0 points on the test "
-            "texts, and there is no scatter to judge it by.",
+            {"difference": "+40.0 points", "test": "none with one seed"},
         ),
         (
             (0.9, 0.8, 0.85),
             (0.8, 0.7, 0.75),
-            "Nothing can be said about Multi against SVC: the difference is +10.0 points with each of 3 seeds alike, "
-            "and the paired test is not defined.",
+            {
+                "difference": "+10.0 points",
+                "test": "not defined, as 3 seeds have the same difference",
+            },
         ),
     ],
-    ids=["a win", "a loss", "open", "one seed", "no scatter"],
+    ids=["better", "worse", "inconclusive", "one seed", "no variability"],
 )
-def test_the_sentence_of_a_pair(subject, baseline, sentence):
+def test_the_facts_of_a_pair(subject, baseline, facts):
     found = record(row("Multi", "subject", subject), row("SVC", "baseline", baseline))
-    assert verdict(found) == sentence
+    assert verdict(found).facts == {"compared": "Multi minus SVC", **facts}
     assert limits(found)[0].startswith("One seed") == (len(subject) == 1)
+
+
+def test_the_lead_states_the_selection_and_what_intervals_cover():
+    pair = row("Multi", "subject", HIGH), row("SVC", "baseline", LOW)
+    second_subject = row("Single", "subject", LOW, validation=(0.1,) * 5)
+    second_baseline = row("NN", "baseline", LOW, validation=(0.1,) * 5)
+    intervals = "Intervals cover training samples and initial weights, not new texts."
+    assert verdict(record(*pair)).lead == intervals
+    one_choice = verdict(record(*pair, second_baseline)).lead
+    assert one_choice == f"Validation selected SVC. {intervals}"
+    both = record(*pair, second_baseline, second_subject)
+    assert verdict(both).lead == f"Both models were selected on validation. {intervals}"
+    assert len(verdict(both).lead.split()) <= 30
+    same_texts = replace(both, protocol="given", redrawn=False)
+    assert verdict(same_texts).lead.endswith("Intervals cover initial weights, not new texts.")
+    alone = record(row("Multi", "subject", (0.9,)), row("SVC", "baseline", (0.5,)))
+    assert verdict(alone).lead == "One seed cannot show variability."
 
 
 def test_validation_chooses_the_pair_and_the_test_set_does_not():
@@ -86,9 +167,8 @@ def test_validation_chooses_the_pair_and_the_test_set_does_not():
     weak = row("NN", "baseline", LOW, validation=(0.7,) * 5)
     found = record(lucky, chosen, baseline, weak)
     assert [r.label for r in find_leaders(found)] == ["Chosen", "SVC"]
-    assert verdict(found).startswith(
-        "Chosen (the quantum head that validation prefers) loses to SVC (the classical head that validation prefers) by"
-    )
+    assert verdict(found).headline == "Chosen is 5.9 points worse than SVC"
+    assert verdict(found).facts["compared"] == "Chosen minus SVC"
 
 
 def test_of_equal_validation_the_smaller_one_is_taken():
@@ -106,9 +186,10 @@ def test_the_count_is_over_all_comparisons():
     assert {comparison.subject for comparison in compare(found)} == {"A"}
     # A and LR are equal: the test is not defined
     assert outcomes(found) == ["open", "better", "open", "worse"]
-    assert verdict(found).endswith(
-        "; of all 4 comparisons with a classical head, 1 are won, 1 lost, 0 equal within 0.5 points, and 2 open."
-    )
+    facts = verdict(found).facts
+    assert facts["all comparisons"] == "1 better, 1 worse, 0 equivalent, 2 inconclusive"
+    assert facts["equivalence margin"] == "0.5 points"
+    assert facts["test"].endswith(" (Holm, 4 comparisons)")
 
 
 def test_the_correction_can_take_a_win_back():
@@ -116,14 +197,14 @@ def test_the_correction_can_take_a_win_back():
     near = tuple(a + d for a, d in zip(LOW, (0.004, 0.011, 0.016, 0.003, 0.012), strict=True))
     alone = record(row("Q", "subject", near), row("SVC", "baseline", LOW))
     assert 0.01 < compare(alone)[0].p_holm < 0.05
-    assert "Q beats SVC" in verdict(alone)
+    assert "better than SVC" in verdict(alone).headline
     others = [row(f"NN {i}", "baseline", ODD, validation=(0.1,) * 5) for i in range(4)]
     crowd = record(row("Q", "subject", near), row("SVC", "baseline", LOW), *others)
-    assert "Nothing can be said about Q against SVC (the classical" in verdict(crowd)
+    assert verdict(crowd).headline == "No significant difference: Q, SVC"
     low, _ = compare(crowd)[0].difference.interval
     assert low > 0  # its own interval excludes 0 all the same, as a sentence states
     assert any(
-        "may be open even if its interval excludes 0" in sentence for sentence in limits(crowd)
+        "CI that excludes 0 can still be inconclusive" in sentence for sentence in limits(crowd)
     )
 
 
@@ -137,20 +218,17 @@ def test_groups_are_compared_within():
         ("10Q subject", "10Q baseline"),
         ("12Q subject", "12Q baseline"),
     ]
-    sentence = verdict(record(*rows))
-    assert "12Q baseline" not in sentence
-    assert sentence.endswith(
-        "of all 2 comparisons of a quantum head and a classical head, 2 are won, 0 lost, "
-        "0 equal within 0.5 points, and 0 open."
-    )
+    lines = verdict(record(*rows))
+    assert "12Q baseline" not in str(lines)
+    assert lines.facts["all comparisons"] == "2 better, 0 worse, 0 equivalent, 0 inconclusive"
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({}, "share nearly all test texts"),
-        ({"protocol": "given"}, "the test texts are the same"),
-        ({"protocol": "given", "redrawn": False}, "about initial weights alone"),
+        ({"protocol": "given"}, "The test texts are the same"),
+        ({"protocol": "given", "redrawn": False}, "cover initial weights alone"),
     ],
 )
 def test_the_limits_state_what_differs_between_seeds(changes, words):
@@ -177,14 +255,12 @@ def test_uneven_labels_are_compared_by_balanced_accuracy():
     """Compare a subject that wins by accuracy and loses by balanced accuracy; a constant one beats nothing."""
     subject, baseline = row("Multi", "subject", HIGH), row("SVC", "baseline", LOW)
     subject, baseline = replace(subject, balanced=LOW), replace(baseline, balanced=HIGH)
-    assert verdict(record(subject, baseline)).startswith(
-        "Multi loses to SVC by 5.9 points of balanced accuracy [5.6"
-    )
+    balanced = verdict(record(subject, baseline))
+    assert balanced.headline == "Multi is 5.9 balanced points worse than SVC"
+    assert balanced.facts["difference"] == "−5.9 balanced points, 95 % CI [−6.1, −5.6]"
     constant = replace(subject, balanced=(0.5,) * 5, constant=True)
-    assert (
-        verdict(record(constant, baseline))
-        == "Multi gives the same answer to every test text, so it beats nothing."
-    )
+    lines = verdict(record(constant, baseline))
+    assert lines.headline == "Multi gives every text the same answer"
     assert format_test_score(subject, ACCURACY) == "76.32 ± 0.56 (balanced 70.46 ± 0.71)"
 
 
@@ -192,10 +268,11 @@ def test_equal_within_the_margin_and_open_are_told_apart():
     near = tuple(a + d for a, d in zip(LOW, (0.001, -0.001, 0.0005, -0.0015, 0.001), strict=True))
     rows = row("Q", "subject", near), row("SVC", "baseline", LOW)
     assert outcomes(record(*rows)) == ["equal"]
-    assert verdict(record(*rows)).startswith(
-        "Q and SVC are equal within 0.5 points: the difference is 0.0 points ["
-    )
-    assert "two one-sided t-tests, p < 0.001" in verdict(record(*rows))
+    lines = verdict(record(*rows))
+    assert lines.headline == "Equivalent within 0.5 points: Q, SVC"
+    assert lines.facts["difference"].startswith("0.0 points, 95 % CI [")
+    expected = "two one-sided t-tests within 0.5 points, 5 seeds, p < 0.001"
+    assert lines.facts["test"] == expected
     assert outcomes(record(*rows, margin=0.05)) == ["open"], (
         "a margin that the scatter does not allow"
     )
@@ -221,16 +298,16 @@ def test_contrasts_are_the_only_comparisons_and_the_sentence_counts_them():
     assert pairs == [("B", "C"), ("A", "B")]
     assert [c.p_holm for c in compare(named)] == holm([c.difference.p for c in compare(named)])
     assert [c.outcome for c in compare(named)] == ["better", "better"]
-    assert verdict(named).startswith(
-        "Of the 2 comparisons that the study names, 2 find a higher test score, 0 a lower one, 0 equal ones within "
-        "0.5 points, and 0 are open (3 seeds, paired t-tests after Holm's correction). The largest difference is that "
-        "of B and C: +11.0 points ["
-    )
+    lines = verdict(named)
+    assert lines.headline == "2 comparisons: 2 better, 0 worse, 0 equivalent, 0 inconclusive"
+    assert lines.lead.startswith("The study's plan names the comparisons. Intervals cover ")
+    assert lines.facts["largest significant difference"] == "B minus C"
+    assert lines.facts["difference"].startswith("+11.0 points, 95 % CI [")
+    assert lines.facts["test"] == "paired t-tests, 3 seeds (Holm, 2 comparisons)"
     turned = replace(plain, contrasts=(("C", "A"),))
-    assert "0 find a higher test score, 1 a lower one" in verdict(turned)
+    assert verdict(turned).headline.startswith("1 comparison: 0 better, 1 worse, ")
     alike = replace(rows[0], label="D", test=(0.82, 0.80, 0.83))
     undecided = replace(plain, rows=(*rows, alike), contrasts=(("A", "D"),))
-    assert verdict(undecided).endswith(
-        "and 1 are open (3 seeds, paired t-tests after Holm's correction)."
-    )
+    assert verdict(undecided).headline.endswith(", 1 inconclusive")
+    assert "difference" not in verdict(undecided).facts
     assert [(c.subject, c.baseline) for c in compare(plain)] == [("A", "C")]
