@@ -241,7 +241,9 @@ def _label_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[s
             (pair.label, pair.answer, f"{pair.texts:,}", f"{percent(pair.share)} %")
             for pair in pairs[:MAX_PAIRS]
         ]
-        yield table("true label", "predicted label", *numbers("texts", "of the label"), rows=pair_rows)
+        yield table(
+            "true label", "predicted label", *numbers("texts", "of the label"), rows=pair_rows
+        )
         return
     yield "Confusion matrix: rows are the true label, columns the predicted."
     predicted = [Column(name, justify="right") for name in label_names]
