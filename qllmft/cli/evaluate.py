@@ -247,9 +247,9 @@ def _label_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[s
         return
     yield "Confusion matrix: rows are the true label, columns the predicted."
     predicted = [Column(name, justify="right") for name in label_names]
-    cells = [[f"{count:,}" for count in row] for row in counts.tolist()]
-    rows = [(name, *row) for name, row in zip(label_names, cells, strict=True)]
-    yield table("", *predicted, rows=rows)
+    text_rows = [[f"{count:,}" for count in row] for row in counts.tolist()]
+    matrix = [(name, *row) for name, row in zip(label_names, text_rows, strict=True)]
+    yield table("", *predicted, rows=matrix)
 
 
 def _target_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
