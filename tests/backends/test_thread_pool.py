@@ -287,6 +287,6 @@ def test_otherwise_it_is_the_processors_that_this_process_may_run_on(
 def test_a_bad_number_of_threads_is_refused_with_the_remedy(text, monkeypatch):
     monkeypatch.setenv("QLLMFT_THREADS", text)
     with pytest.raises(
-        ValueError, match=f"QLLMFT_THREADS is '{text}', expected a positive whole number; unset it"
+        ValueError, match=f"QLLMFT_THREADS is '{text}', expected a positive whole number. Unset it"
     ):
         thread_pool.run_job(2, lambda queue, spins: True)

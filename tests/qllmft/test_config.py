@@ -24,7 +24,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest_and_all_known_ones(tree,
     where, near = where.split(": ") if ": " in where else (where.removesuffix(":"), "")
     meant = f" did you mean {near}?" if near else ""
     names = ", ".join(known.model_fields)
-    expected = f"my.toml: {where}: there is no such setting;{meant} expected one of {names}."
+    expected = f"my.toml: {where}: there is no such setting.{meant} expected one of {names}."
     assert refused(tree) == expected
 
 

@@ -227,7 +227,7 @@ def test_settings_are_changed_by_dotted_names():
         ),
         (
             {"model.n_encoders": 3},
-            "preset 'recommended': model: 3 encoders cannot share 10 latent values evenly; make n_qubits",
+            "preset 'recommended': model: 3 encoders cannot share 10 latent values evenly. Make n_qubits",
         ),
         ({"data.task": []}, "preset 'recommended': data.task (got []): Input should be"),
     ],

@@ -33,7 +33,7 @@ MUTANTS = {  # name: function of `send`, a piece of it, and what takes its place
     ),
 }
 
-CAUGHT = r"was paid \d times|was not paid|not in the ledger|that are not in it"
+CAUGHT = r"was paid \d times|was not paid|not in the ledger|not recorded in it"
 
 
 @pytest.fixture

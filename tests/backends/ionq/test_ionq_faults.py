@@ -94,7 +94,7 @@ def status(code, on="submit", **more):
         (status(429, retry_after="3600"), IonQQuotaError, "not accepted and costs"),
         (status(500), RemoteTransientError, "costs nothing"),
         (status(503, "any"), RemoteTransientError, "answered 503"),
-        (status(503, "poll", after=1), RemoteTransientError, "run again later"),
+        (status(503, "poll", after=1), RemoteTransientError, "Run again later"),
         (Fault("drop_before", "submit", times=-1), RemoteTransientError, "not accepted and costs nothing"),
         (Fault("drop_before", "poll", times=-1), RemoteTransientError, "got no answer"),
         (Fault("drop_after", "results", times=-1), RemoteTransientError, "got no answer"),

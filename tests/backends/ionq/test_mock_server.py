@@ -148,7 +148,7 @@ def test_a_job_is_deleted_in_any_state(tmp_path):
         first, second = (call(f"{box.url}/jobs", "POST", job)["id"] for _ in range(2))
         child = box.store.jobs[first].children[0]
         *_, told = refusal(f"{box.url}/jobs/{child}", "DELETE")
-        assert f"is a child of {first}; delete that" in told
+        assert f"is a child of {first}. Delete that" in told
         while call(f"{box.url}/jobs/{first}")["status"] == "submitted":
             pass
         for job_id in (first, second):

@@ -41,7 +41,7 @@ def files(tmp_path):
 def test_the_table_has_each_check_and_the_reason_of_each_issue(files, cli):
     printed, _ = cli("analyse", *files)
     assert (
-        "4 qubits, 12 weights, 60 training and 40 test rows; readout: a linear layer, as given"
+        "4 qubits, 12 weights, 60 training and 40 test rows. Readout: a linear layer, as given"
         in printed
     )
     assert "accuracy on the test rows: 100.00 %" in printed

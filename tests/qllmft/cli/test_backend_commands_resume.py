@@ -141,13 +141,13 @@ def test_nothing_to_resume(job, tmp_path):
     for call in (job.predict, job.evaluate):
         _, messages = call("--resume", "--yes", code=2)
         assert messages == (
-            f"error: there is nothing to resume: no ledger in {job.path}/ledger. Omit --resume, or name the "
+            f"error: there is nothing to resume, because {job.path}/ledger has no ledger. Omit --resume, or name the "
             "folder with --ledger.\n"
         )
         _, messages = call("--resume", "--yes", "--ledger", tmp_path / "none", code=2)
-        assert f"no ledger in {tmp_path}/none. " in messages
+        assert f"{tmp_path}/none has no ledger. " in messages
         assert job.totals["requests"] == {}
         call("--limit", 2, code=2)  # nobody agrees to the price: nothing is sent
-        assert f"no ledger in {job.path}/ledger. " in call("--resume", "--yes", code=2)[1]
+        assert f"{job.path}/ledger has no ledger. " in call("--resume", "--yes", code=2)[1]
         job.box.store.requests.clear()
     assert job.totals["jobs"] == 0

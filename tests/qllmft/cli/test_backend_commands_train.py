@@ -147,7 +147,7 @@ def test_device_auto_says_and_records_the_gpu_that_is_expected_to_be_faster(
     _, messages = train("cpu")
     said = " ".join(messages.split())
     assert re.search(
-        rf"A GPU is expected to be faster; {TIMES}\. Use it with --device auto\.", said
+        rf"A GPU is expected to be faster: {TIMES}\. To use it, add --device auto\.", said
     )
     assert "compiling" not in said
     assert trained_device(tmp_path / "cpu") is None

@@ -69,7 +69,7 @@ def test_an_evaluation_with_known_texts_counts_the_wrong_among_the_decided(calib
     [
         (("--known-texts", 7), r"--known-texts is 7, expected 19 or more.* or 0 for none"),
         (("--rounds", 7), r"begin with 16, expected 20 or more\. Ask for fewer rounds"),
-        (("--rounds", 2, "--bootstrap", 5), "--bootstrap draws the shots of one measurement again"),
+        (("--rounds", 2, "--bootstrap", 5), "--bootstrap needs one measurement"),
         (("--rounds", 2, "--aggregation", "average,dnl", *DEBIASED), "--rounds and several values of --aggregation"),
         (("--known-texts", 35), r"has 6 calibration texts, expected 19 or more .* Or set --known-texts 0"),
     ],

@@ -55,7 +55,7 @@ def test_it_says_how_circuits_run_on_a_gpu(cli, cache, monkeypatch, kind, triton
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(devices, "find_spec", lambda name: triton or None)
     found = next(row.found for row in installation._check_machine() if row.what == "GPU")
-    assert found.startswith(f"{kind}; circuits run there with --device {kind}, {engine}")
+    assert found.startswith(f"{kind}. Circuits run there with --device {kind}, {engine}")
 
 
 def test_a_cache_that_cannot_be_written_is_wrong(cli, cache):

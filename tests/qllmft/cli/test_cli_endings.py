@@ -137,7 +137,7 @@ def test_ctrl_c_keeps_what_there_is_and_the_run_goes_on_to_the_same_bits(
         patch.setattr(qllmft.training.loop, "CHECKPOINT_EVERY_S", -1.0)
         patch.setattr(RunFolder, "write_metrics", write_and_stop)
         output, _ = cli(*arguments, code=130)
-    said = f"Interrupted after epoch 3 of {EPOCHS}. The best model so far is in {folder}/model; "
+    said = f"Interrupted after epoch 3 of {EPOCHS}. The best model so far is in {folder}/model. "
     assert said in output
     assert "The same command continues from the last checkpoint." in output
     assert not (folder / "result.json").exists()

@@ -116,7 +116,7 @@ def test_of_a_run_it_takes_structure_dimension_and_classes(run, cli):
 def test_of_a_run_that_is_not_finished_it_takes_the_structure(run, cli, tmp_path):
     shutil.copy(run.path / "config.toml", tmp_path)
     shown, *_ = cli("info", tmp_path, "--dimension 16")
-    assert "D = 16, k = 2 (the paper's k; the run has no model yet)" in " ".join(shown.split())
+    assert "D = 16, k = 2 (the paper's k: the run has no model yet)" in " ".join(shown.split())
     assert "no model yet" not in cli("info", tmp_path, "--dimension 16", "--classes 2")[0]
     shutil.copytree(run.path / "model", tmp_path / "model")
     assert "D = 16, k = 2" in cli("info", tmp_path)[0]

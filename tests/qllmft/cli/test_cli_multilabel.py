@@ -125,7 +125,7 @@ def test_a_backend_gives_the_labels_of_the_exact_model_and_their_errors(run, cli
 @pytest.mark.parametrize(
     ("command", "others", "message"),
     [
-        ("predict", ["a film", "--margin 0.1"], "a margin is the lead of one label over the other"),
+        ("predict", ["a film", "--margin 0.1"], "a margin is for models of one label per text"),
         ("evaluate", ["--backend adjoint,pennylane"], "compared on one label per text"),
         ("evaluate", ["--backend adjoint --budget"], "--budget predicts one label per text"),
         ("explain", ["a film"], "is about one label per text, and the model gives any number"),

@@ -187,8 +187,8 @@ def test_the_same_command_prints_the_table_of_all_folds_and_how_to_use_one(folds
     assert "no circuit (ablation)" in shown
     assert "One seed over 3 folds" in shown
     assert "One split" not in shown
-    command = next(line for line in output.splitlines() if "Use one of them: " in line)
-    words = shlex.split(command.partition("Use one of them: qllmft ")[2])
+    command = next(line for line in output.splitlines() if "Predict with one of them: " in line)
+    words = shlex.split(command.partition("Predict with one of them: qllmft ")[2])
     assert words[1] == str(folds.path / "fold-1")
     assert cli(*words)[0]
 
@@ -239,7 +239,7 @@ def test_folds_are_listed_and_deleted_together(folds, cli, tmp_path):
     with sole_use(folder / "fold-2", None):
         assert "another process works on" in cli.refused("runs", "--delete", folder, "--yes")
     (folder / "notes.txt").write_text("mine")
-    assert "its other files were kept" in cli("runs", "--delete", folder, "--yes")[0]
+    assert "Its other files are still there" in cli("runs", "--delete", folder, "--yes")[0]
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 

@@ -81,7 +81,7 @@ def test_two_runs_are_compared_text_by_text(runs, cli):
     ends = [augmented.mean() - error, augmented.mean() + error]
     assert found["difference"]["interval95"] == pytest.approx(ends)
     text = cli("runs", runs, "--compare", runs / "one", runs / "two")[0]
-    assert f"first minus second on the same {len(differences)} texts" in text
+    assert f"First minus second on the same {len(differences)} texts" in text
 
 
 def test_the_interval_of_a_paired_difference_covers_the_truth():

@@ -52,7 +52,7 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
     assert "the best 3 of 3 configurations, by validation" in output
     best = results(tmp_path / "sweep")[0]
     low, high = best.test.interval
-    expected = f"Its test accuracy: {100 * best.test.mean:.2f} % [95 % interval {100 * low:.1f}, {100 * high:.1f}], "
+    expected = f"Its test accuracy: {100 * best.test.mean:.2f} % [95 % interval {100 * low:.1f}, {100 * high:.1f}]"
     assert expected in output
     assert "mean of 2 seeds" in output
     assert "the highest of 3 and so too high an estimate" in " ".join(output.split())

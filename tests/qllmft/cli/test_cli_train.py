@@ -65,7 +65,7 @@ def test_training_prints_its_progress_and_a_table(run, cli, tmp_path):
 
 def test_the_second_call_says_that_the_run_is_finished(run, cli, no_work):
     output, messages = cli(*run.arguments())
-    said = f"This run is finished already; its record is {run.path}/result.json."
+    said = f"This run is finished already. Its record is {run.path}/result.json."
     assert said in " ".join(messages.split())
     assert "quantum head" in output
     assert "epoch 1/" not in messages
@@ -159,4 +159,4 @@ def test_a_finished_run_whose_page_cannot_be_written_shows_its_table(
     (copy / "report.html").unlink()
     output, messages = cli(*run.arguments(copy), code=2)
     assert "logistic regression" in output
-    assert f"{copy} has no report. Make room there and write it: qllmft report {copy}" in messages
+    assert f"{copy} has no report. Make room there, then run: qllmft report {copy}" in messages

@@ -252,7 +252,7 @@ def test_groups_are_kept_together_where_each_label_has_one_text():
 
 def test_folds_of_a_label_with_fewer_texts_are_refused():
     table = frame(63, rare=3 / 63)  # one of them is for the test
-    with pytest.raises(UserError, match=r"needs 3 texts or more, one for each part or fold; .* 2"):
+    with pytest.raises(UserError, match=r"needs 3 texts or more, one for each part or fold. .* 2"):
         splits(data=table, validation_folds=3)
 
 

@@ -48,7 +48,7 @@ def test_a_module_that_is_not_the_librarys_is_not_imported(body, tmp_path, monke
     refused(
         body,
         "modules.json",
-        f"it names the module {name!r}; of sentence-transformers these are loaded: Transformer, ",
+        f"it names the module {name!r}, expected one of sentence-transformers: Transformer, ",
     )
     assert not written.exists()
 

@@ -163,7 +163,7 @@ def test_a_tokenizer_without_any_special_token_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"prompt": "a", "prompt_name": "b"}, "leave one of the two out"),
+        ({"prompt": "a", "prompt_name": "b"}, "Leave one of the two out"),
         ({"device": "auto", "trainable": True}, "distributes a frozen body over all devices"),
         (
             {"dtype": "float16", "trainable": True},

@@ -261,7 +261,7 @@ def test_what_a_cluster_cannot_embed_is_refused(tiny_body, settings, options, me
 def test_a_backend_and_a_cluster_exclude_each_other(trained_run, cli):
     options = ("--ray", "auto", "--backend", "ionq_simulator", "a text")
     _, said = cli("predict", trained_run, *options, code=2)
-    assert "a backend is given, which may cost money" in " ".join(said.split())
+    assert "--backend runs the head elsewhere" in " ".join(said.split())
     predictor = Predictor.load(trained_run)
     predictor.ray, predictor.backend = "auto", object()
     with pytest.raises(UserError, match="a backend is given"):

@@ -118,7 +118,7 @@ def test_follow_up_is_linear_for_the_qpu_and_meets_at_34():
 def test_refusals():
     with pytest.raises(UserError, match="the head is classical"):
         head_counts(ModelConfig(head="mlp", encoder="none"), 10)
-    with pytest.raises(UserError, match="begin --qubits at 4 or more"):
+    with pytest.raises(UserError, match="Begin --qubits at 4 or more"):
         head_counts(ModelConfig(connectivity=3), 3)
     with pytest.raises(UserError, match="gpu_flops is 0, expected more than 0"):
         replace(PAPER, gpu_flops=0)

@@ -248,7 +248,7 @@ def test_the_step_is_made_for_each_fold_without_its_texts_and_once_for_all(
         assert fold < everything
     held = [everything - fold for fold in folds]
     assert set.union(*held) == everything
-    told = [text for text in messages if "and about as long for each of 3 others" in text]
+    told = [text for text in messages if "Each of 3 others takes about as long" in text]
     assert len(told) == 1
     assert outcome.record.data.validation_folds == 3
     assert not (tmp_path / "run" / "checkpoint").exists()

@@ -181,7 +181,7 @@ def test_a_second_call_does_no_work(corpus, out, predictions, body):
     assert predictions == []
     assert len(body.calls) == 1
     assert events == [
-        Message(f"This run is finished already; its record is {out / 'result.json'}.")
+        Message(f"This run is finished already. Its record is {out / 'result.json'}.")
     ]
     assert {
         p: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()

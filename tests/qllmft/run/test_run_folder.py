@@ -57,7 +57,7 @@ def test_an_empty_folder_may_become_a_run_and_is_opened_again(folder, settings):
     assert {p.name for p in folder.path.iterdir()} == {".started", "config.toml", "metrics.jsonl"}
     assert folder.start_time == "2026-01-02T03:04:05+00:00"
     folder.started_file.write_text("yesterday")
-    with pytest.raises(UserError, match=r"\.started cannot be read: .* Delete it; the record is"):
+    with pytest.raises(UserError, match=r"\.started cannot be read: .* Delete it. The record is"):
         _ = folder.start_time
 
 

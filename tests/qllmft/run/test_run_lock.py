@@ -61,7 +61,7 @@ def test_a_file_system_without_locks_is_an_error_with_the_remedy(number, tmp_pat
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("fcntl.flock", flock)
-    message = f"{tmp_path}/run cannot be locked.* choose a folder on another file system, or mount this one with flock"
+    message = f"{tmp_path}/run cannot be locked.* Choose a folder on another file system, or mount this one with flock"
     with pytest.raises(UserError, match=message), sole_use(tmp_path / "run", None):
         pass
     assert not list(tmp_path.iterdir())

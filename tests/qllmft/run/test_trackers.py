@@ -192,7 +192,7 @@ def test_files_are_sent_where_asked_for_and_small(corpus, out, noted, monkeypatc
     assert sorted(files) == names
     page = out / "report.html"
     size = f"{page} has {page.stat().st_size:,} bytes and is not sent"
-    assert Message(f"{size}; trackers get up to 20,000.") in events
+    assert Message(f"{size}: trackers get up to 20,000.") in events
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_files_are_sent_where_asked_for_and_small(corpus, out, noted, monkeypatc
     [
         ("tensorbord", False, "no tracker 'tensorbord', expected one of tensorboard, mlflow, wandb"),
         *((n, False, f"'{n}' needs the package {n}: pip install '.[track]'") for n in REAL),
-        ((), True, "--track-files needs a tracker; add one"),
+        ((), True, "--track-files needs a tracker. Add one"),
     ],
 )  # fmt: skip
 def test_what_is_refused_before_any_work(monkeypatch, asked, files, message):

@@ -178,7 +178,7 @@ def test_a_baseline_without_settings_of_its_own_and_a_budget_of_nothing_are_refu
         UserError, match=r"row 'MLP': the baseline 'mlp' .* has none of its own to try"
     ):
         run_study(study, tmp_path / "out", given(texts, tiny_body), COMMAND)
-    with pytest.raises(UserError, match="choose their number with --budget"):
+    with pytest.raises(UserError, match="Choose their number with --budget"):
         study_runs(BUDGET, {"baselines.points": 3})
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         Study.model_validate({**STUDY.model_dump(), "budget": 0})

@@ -116,7 +116,7 @@ def test_a_loss_that_is_no_number_ends_training(value, tmp_path):
     broken = Examples(train.x.clone(), train.y)
     broken.x[3, 0] = value
     checkpoint = Checkpoint(tmp_path / "state.safetensors")
-    match = r"epoch 1: the training loss is (nan|inf), expected a finite number; .* Lower train.lr \(it is 0.05\)"
+    match = r"epoch 1: the training loss is (nan|inf), expected a finite number. .* Lower train.lr \(it is 0.05\)"
     with pytest.raises(UserError, match=match):
         fit(Recorder(), broken, train, TrainConfig(epochs=2, lr=0.05), 0, checkpoint=checkpoint)
     assert not checkpoint.path.exists()

@@ -216,7 +216,7 @@ def test_openqasm_2_is_named(comments, tmp_path):
 def test_an_empty_file_is_named(ending, tmp_path):
     path = tmp_path / f"empty.{ending}"
     path.write_text("\n")
-    with pytest.raises(UserError, match=rf"empty\.{ending} is empty, expected a circuit; write it"):
+    with pytest.raises(UserError, match=rf"empty\.{ending} is empty, expected a circuit. Write it"):
         read_circuit(path)
 
 
