@@ -83,7 +83,9 @@ def test_a_machine_with_wrong_answers_is_found_out(tmp_path, lie):
         measured(opened(machine, tmp_path, circuits_per_job=6))
     assert machine.log == [7], "no further job is sent"
     machine.breaks = None
-    with pytest.raises(JobFailedError, match="retry_wrong=true sends and pays these circuits again"):
+    with pytest.raises(
+        JobFailedError, match="retry_wrong=true sends and pays these circuits again"
+    ):
         measured(opened(machine, tmp_path, circuits_per_job=6))
     measured(opened(machine, tmp_path, circuits_per_job=6, retry_wrong=True))
     assert machine.log == [7, 7, 7]

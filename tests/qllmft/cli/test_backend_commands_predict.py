@@ -195,7 +195,9 @@ def test_the_bootstrap_beside_the_formula(job):
         assert set(drawn["intervals"]) == set(record["probabilities"])
     job.assert_paid_once(7, jobs=3)
     output, messages = job.predict("--bootstrap 50")
-    assert "Bootstrap: 50 draws from the counts. For the single shots, set per_shot=true." in messages
+    assert (
+        "Bootstrap: 50 draws from the counts. For the single shots, set per_shot=true." in messages
+    )
     line, number = output.splitlines()[0], r"0\.\d{4}"
     cells = rf"\w+\??\t{number}±{number}\tbootstrap {number} \[{number}, {number}\]\t.*"
     assert re.fullmatch(cells, line), line

@@ -139,7 +139,10 @@ def test_texts_that_were_trained_on_are_counted(run, cli, tmp_path):
     record = result_of(elsewhere)
     record["data"]["fingerprint"] = "of other texts"
     (elsewhere / "result.json").write_text(json.dumps(record))
-    assert "Some of these texts may be its training texts." in cli("evaluate", elsewhere, "--data", run.data)[0]
+    assert (
+        "Some of these texts may be its training texts."
+        in cli("evaluate", elsewhere, "--data", run.data)[0]
+    )
     assert "no nearest texts: " in cli("explain", elsewhere, "a good film")[0]
 
 
