@@ -171,9 +171,11 @@ def _data_config(
     from qllmft.config import BUILT_IN_CORPUS, DataConfig, parse_config
 
     run_data = DataConfig() if source == BUILT_IN_CORPUS else run_settings(run).data
-    inherited_names = ("task", "label_separator", "pair_column", "pair_features", "missing_labels")
+    inherited_names = ("task", "label_separator", "pair_features", "missing_labels")
     settings = {name: getattr(run_data, name) for name in (*inherited_names, *columns)}
     settings |= {name: value for name, value in columns.items() if value}
+    if run_data.pair_column is not None and columns.get("text_column"):
+        settings["text_column"] = (columns["text_column"], run_data.pair_column)
     return parse_config({"data": {"source": source, **settings}}, "the options of --data").data
 
 
@@ -384,5 +386,6 @@ def _show_backends(
             table(*names("backend"), *numbers(*headers), rows=rows),
             "differ: labels that differ from a noiseless simulation",
             "unreliable: labels whose margin is within the shot noise",
-            "|Δ⟨Z⟩|: mean distance from a noiseless simulation. error: mean standard error of ⟨Z⟩",
+            "|Δ⟨Z⟩|: mean distance from a noiseless simulation",
+            "error: mean standard error of ⟨Z⟩",
         )

@@ -145,6 +145,10 @@ class DataOptions:
         splits_all_rows = any(
             values_by_name.get(f"data.{name}") is not None for name in ALL_ROWS_SETTINGS
         )
+        second_column = values_by_name.pop("data.pair_column")
+        if second_column is not None:
+            text_column = values_by_name["data.text_column"] or "text"
+            values_by_name["data.text_column"] = (text_column, second_column)
         if values_by_name["data.protocol"] is None and splits_all_rows:
             values_by_name["data.protocol"] = "split"
         settings = {name: value for name, value in values_by_name.items() if value is not None}

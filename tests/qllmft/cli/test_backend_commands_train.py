@@ -141,7 +141,7 @@ def test_device_auto_says_and_records_the_gpu_that_is_expected_to_be_faster(
 ):
     _, messages = train("auto", "--device auto")
     said = " ".join(messages.split())
-    assert re.search(rf"--device auto takes cuda; {TIMES}\.", said)
+    assert re.search(rf"--device auto takes cuda: {TIMES}\.", said)
     assert said.count("compiling the circuits for cuda") == 1
     assert trained_device(tmp_path / "auto") == "cuda"
     _, messages = train("cpu")
@@ -159,7 +159,7 @@ def test_device_auto_says_and_records_the_gpu_that_is_expected_to_be_faster(
 def test_device_auto_stays_on_the_cpu_where_that_is_faster(train, tmp_path, stand_in, monkeypatch):
     monkeypatch.setattr(device, "CORE_RATE", 1e12)
     _, messages = train("auto", "--device auto")
-    assert re.search(rf"--device auto takes cpu; {TIMES}\.", " ".join(messages.split()))
+    assert re.search(rf"--device auto takes cpu: {TIMES}\.", " ".join(messages.split()))
     assert trained_device(tmp_path / "auto") is None
     assert "finished already" in train("auto")[1], "the same run, which says nothing of a GPU"
 
@@ -220,7 +220,7 @@ def test_paid_training_asks_for_one_yes_and_says_first_what_it_sends_and_each_pr
     text = " ".join(output.split())
     assert told in text
     assert text.index(told) < text.index("embedded 12 "), "it is said before any work"
-    prices = [line.split()[1] for line in output.splitlines() if line.startswith("qpu.forte-1: ")]
+    prices = re.findall(r"Estimated price: [\d.]+ \S+ for (\d+) circuits on qpu\.forte-1", text)
     assert prices == [str(n) for n in (TRAIN, 2 * TRAIN, VALIDATION, TEST)]
     assert "yes" not in (tmp_path / "paid" / "config.toml").read_text(), "consent is for one call"
     # of 3 circuits; that last validation is known

@@ -117,7 +117,7 @@ def test_ctrl_c_in_a_fit_of_scikit_learn_names_what_is_missing(
 def test_ctrl_c_before_there_is_a_run_says_that_it_starts_again(run, cli, tmp_path, monkeypatch):
     monkeypatch.setattr("qllmft.run.vectors.embed", stopped)
     output, _ = cli(*run.arguments(tmp_path / "out"), code=130)
-    assert output == "Interrupted. The same command starts again where it can.\n"
+    assert output == "Interrupted. The same command starts again.\n"
 
 
 @pytest.mark.usefixtures("usual_ctrl_c")

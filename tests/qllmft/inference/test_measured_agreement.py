@@ -48,7 +48,7 @@ def test_without_shots_nothing_is_expected_of_them():
     found = compare(answers([[0.2, 0.3, 0.5]], [[0.5, 0.0, 1.0]]), exact, shots=None)
     change = pytest.approx(0.1 / 3, abs=1e-6)
     assert found == BackendAgreement(1, 1, 0, change, 0.0, decided_flips=1)
-    assert str(found).endswith("mean |Δ⟨Z⟩| = 0.0333 (exact)")
+    assert str(found).endswith(". Mean |Δ⟨Z⟩| = 0.0333 (exact)")
     # a ⟨Z⟩ that rounding puts beyond 1 is 1
     assert compare(exact, exact, shots=10).expected_from_shots < 1
 

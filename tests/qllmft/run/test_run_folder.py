@@ -35,7 +35,7 @@ def settings(corpus) -> RunConfig:
     [
         {"backend.options": {"dtype": "float64"}},
         {"data.source": 'a "quoted"\\path é\n', "data.n_per_label": 7, "data.subset": "s", "data.revision": "r"},
-        {"model.readout": "first", "model.encoder_qubits": 11, "model.skip": True},
+        {"model.readout": "latent", "model.encoder_qubits": 11},
         {"train.lr": 1e-300, "train.weight_decay": 0.1 + 0.2, "seed": 2**63 - 1},
         {"baselines.names": [], "body.device": "cpu"},
     ],
