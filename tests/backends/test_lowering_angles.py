@@ -90,6 +90,6 @@ def test_an_angle_that_is_not_affine_is_refused_with_its_gate_and_the_remedy(ang
     with pytest.raises(UnsupportedGateError) as caught:
         lower(circuit_of(0.1, angle))
     message = str(caught.value)
-    assert f"the angle of gate 1 is {angle};" in message
+    assert f"the angle of gate 1 is {angle}. " in message
     assert "affine in the parameters (a·x + b)" in message
     assert "pass its value as a parameter" in message

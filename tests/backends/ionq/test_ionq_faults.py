@@ -237,7 +237,7 @@ def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(
     box, forte, problem, folder, connection
 ):
     box.faults.arm(Fault("never_ends", "submit"))
-    match = r"after 0\.5 s 1 job\(s\) have not ended: .*\(started\)"
+    match = r"after 0\.5 s 1 job has not ended: .*\(started\)"
     assert_fails(forte(deadline_s=0.5), problem, JobTimeoutError, match)
     done = ["collected"] * 2
     assert sorted(job.state for job in ledger_jobs(folder)) == [*done, "submitted"]

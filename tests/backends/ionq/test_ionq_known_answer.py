@@ -96,7 +96,7 @@ def err(box, monkeypatch, change):
 def test_a_wrong_answer_stops_the_sending(box, careful, problem, folder, monkeypatch):
     with monkeypatch.context() as patch:
         err(box, patch, lambda state: state ^ 2)
-        match = r"job \S+\): .*wrong on the qubits \[1\]: .*the server: none"
+        match = r"job \S+\): .*wrong on the qubits \[1\]\. .*the server: none\."
         assert_fails(careful(), problem, JobFailedError, match)
         assert_paid_once(box, 3, checks=1)
         # known to be wrong: neither used nor paid again
@@ -126,7 +126,7 @@ def test_a_later_job_is_judged_when_it_is_collected(box, careful, problem, monke
     box.faults.arm(Fault("never_ends", "submit", after=2))
     assert_fails(careful(deadline_s=1.0), problem, JobTimeoutError)
     more = make_problem(9)
-    match = rf"wrong on the qubits \[2\].*1 job.* {jobs_of(box)[2].id}; stop"
+    match = rf"wrong on the qubits \[2\].*1 job: {jobs_of(box)[2].id}\. To stop them"
     assert_fails(careful(), more, JobFailedError, match)
     assert len(jobs_of(box)) == 3
     first = careful().expectations(problem.circuit, problem.values[:3], problem.observables)

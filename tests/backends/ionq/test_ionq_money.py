@@ -66,7 +66,7 @@ def test_an_estimate_says_why_its_limits_would_refuse_the_call(forte, problem, o
     assert estimate.refusal == str(refusal.value)
     assert priced(forte(max_cost=0.51), problem).refusal == ""
     offline = priced(forte(max_cost=0.51), problem, offline=True)
-    assert "usd, above max_cost = 0.51" in offline.refusal
+    assert "USD, above max_cost = 0.51" in offline.refusal
     with pytest.raises(UserError, match="dry run: the call would be refused: "):
         show_estimate(estimate)
 
@@ -77,7 +77,7 @@ def test_an_estimate_says_why_its_limits_would_refuse_the_call(forte, problem, o
         (Fault("status", "estimate", code=503, times=-1), RemoteTransientError, "503.*offline=True"),
         (Fault("status", "estimate", code=401), IonQAuthError, "API key was not accepted"),
         (Fault("status", "estimate", code=404), RemoteRequestError, "answered 404"),
-        (Fault("price", "estimate"), RemoteRequestError, "the server gives no price"),
+        (Fault("price", "estimate"), RemoteRequestError, "The server gives no price"),
         (Fault("price", "estimate", value=-1), RemoteRequestError, NO_PRICE),
         (Fault("drop_before", "estimate", times=-1), RemoteTransientError, "got no answer"),
     ],
@@ -356,7 +356,7 @@ def test_simulations_have_no_energy(simulator, problem, folder):
 
 
 def test_the_price_names_its_rates(box, forte, problem, monkeypatch):
-    assert "not binding; billed by gates" in str(priced(forte(), problem))
+    assert "It is not binding. IonQ bills by gates." in str(priced(forte(), problem))
     monkeypatch.setattr(
         shapes, "_RATE_CARD", {"sku": "a", "unit": "compute_second", "unit_cost": 2.0}
     )

@@ -14,6 +14,7 @@ from ionq.helpers import ask, assert_fails
 from qllmft_backends import MissingExtraError, UnknownBackendError, create
 from qllmft_backends.remote import IonQAuthError, IonQConnection, RemoteRequestError, server_jobs
 from qllmft_backends.remote.ionq import library
+from qllmft_backends.remote.ionq.compile import PUBLISHED_ON
 from qllmft_backends.remote.ionq.options import IONQ_URL
 from qllmft_backends.remote.ionq.token import TOKEN_VARIABLES, load_token
 from qllmft_backends.remote.ionq.transport import retry_after_s
@@ -119,8 +120,12 @@ def test_retry_after(text, seconds):
 
 def test_without_a_key_nothing_is_sent(box, forte, problem, monkeypatch):
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    with pytest.raises(IonQAuthError, match="there is no IonQ API key"):
-        forte().estimate(problem.circuit, problem.values)
+    published = forte().estimate(problem.circuit, problem.values, offline=True)
+    estimate = forte().estimate(problem.circuit, problem.values)
+    assert (estimate.price, estimate.unit) == (published.price, "usd")
+    key_note = "There is no IonQ API key, so the server was not asked."
+    assert estimate.note == f"{key_note} {published.note}"
+    assert PUBLISHED_ON in estimate.note
     assert_fails(forte(), problem, IonQAuthError, "there is no IonQ API key")
     assert box.store.totals()["requests"] == {}
 

@@ -139,7 +139,7 @@ def test_after_a_loss_another_call_does_not_pay_for_what_it_cannot_know(
     ask(forte(), problem)
     lose(folder)
     with refused(
-        box, LedgerError, r"holds 2 job\(s\) of the ledger .* not recorded in it.*nothing was sent"
+        box, LedgerError, r"holds 2 jobs of the ledger .* not recorded in it.*nothing was sent"
     ):
         ask(forte(circuits_per_job=2), problem)
 

@@ -178,7 +178,7 @@ def test_an_interrupted_wait_is_collected_later(tmp_path):
     machine = RemoteMachine()
     backend = opened(machine, tmp_path, circuits_per_job=2)
     backend.attend(on_progress=interrupted)
-    told = assert_fails(backend, JobsInterrupt, r"2 job\(s\) continue at the server")
+    told = assert_fails(backend, JobsInterrupt, r"2 jobs continue at the server")
     assert "the same call with the same object of Python" in told
     assert machine.log == [2, 1]
     assert_close(measured(opened(machine, tmp_path, circuits_per_job=2)))
@@ -258,7 +258,7 @@ def test_the_ledger_of_an_object_says_how_to_collect_its_jobs(tmp_path):
     machine = RemoteMachine()
     machine.breaks = lambda: setattr(machine.jobs["job-1"], "state", JobStatus.RUNNING)
     backend = opened(machine, tmp_path, deadline_s=0.01)
-    assert_fails(backend, BackendError, "have not ended")
+    assert_fails(backend, BackendError, r"1 job has not ended: job-1 \(RUNNING\)")
     for act in (wait, cancel_ledger):
         with pytest.raises(BackendError, match="an object of Python, which no name opens again"):
             act(backend.jobs.ledger.folder, IonQConnection())

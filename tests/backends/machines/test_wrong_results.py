@@ -155,12 +155,6 @@ def test_results_of_other_names_are_not_used(tmp_path, named):
     assert machine.log == [3]
 
 
-def test_the_job_of_a_version_that_named_circuits_by_their_chunk_is_read(tmp_path):
-    machine = NamingMachine()
-    machine.named = lambda names: [f"0001-{i}" for i in range(len(names))]
-    assert_right(measured(opened(machine, tmp_path), 3), 3)
-
-
 def test_a_sampler_answers_the_names_too(monkeypatch, tmp_path):
     service = Service()
     make = ibm(monkeypatch, tmp_path, service)

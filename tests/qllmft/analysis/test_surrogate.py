@@ -24,12 +24,12 @@ STRUCTURES = {
     "multi": {"n_qubits": 4, "n_encoders": 2, "encoder_qubits": 4, "encoder_layers": 3, "pad": "bias"},
     "odd": {
         "head": "none", "n_encoders": "auto", "encoder_qubits": 3, "encoder_layers": 3, "odd": True, "pad": "bias",
-        "centre": True, "components": 7,
+        "components": 7,
     },
     "odd and a head": {"n_qubits": 4, "encoder_layers": 3, "odd": True, "pad": "bias"},
-    "skip": {"n_qubits": 4, "encoder_layers": 2, "skip": True},
+    "latent": {"n_qubits": 4, "encoder_layers": 2, "readout": "latent"},
     "sign": {"n_qubits": 4, "encoder_layers": 2, "final_linear": False},
-    "words": {"n_qubits": 4, "encoder_layers": 2, "readout": "words", "ring": False, "connectivity": 2},
+    "two read": {"n_qubits": 4, "encoder_layers": 2, "readout": 2, "ring": False, "connectivity": 2},
     "brickwork": {"n_qubits": 4, "encoder_layers": 2, "ansatz": "brickwork"},
     "real_amplitudes": {"n_qubits": 4, "encoder_layers": 2, "ansatz": "n_local_ry_cz"},
 }  # fmt: skip
@@ -82,7 +82,7 @@ def test_odd_encoders_and_their_layer_are_one_matrix():
     }
 
 
-@pytest.mark.parametrize("name", ["single", "multi", "skip", "sign"])
+@pytest.mark.parametrize("name", ["single", "multi", "latent", "sign"])
 @torch.no_grad()
 def test_truncation_stays_within_its_bound(name):
     model = stored(2, **STRUCTURES[name])
@@ -96,8 +96,8 @@ def test_truncation_stays_within_its_bound(name):
 
 WIDER = {
     "ring": {"n_qubits": 6, "encoder_layers": 2},
-    "two neighbours": {"n_qubits": 6, "encoder_layers": 2, "connectivity": 2, "skip": True},
-    "words": {"n_qubits": 5, "encoder_layers": 2, "readout": "words", "ring": False, "connectivity": 2},
+    "two neighbours": {"n_qubits": 6, "encoder_layers": 2, "connectivity": 2, "readout": "latent"},
+    "two read": {"n_qubits": 5, "encoder_layers": 2, "readout": 2, "ring": False, "connectivity": 2},
     "controlled z": {"n_qubits": 5, "encoder_layers": 2, "ansatz": "n_local_ry_cz"},
 }  # fmt: skip
 

@@ -90,7 +90,7 @@ def test_names_that_fit_two_orders_are_refused():
     audited = trained_circuit(circuit, ROWS[0], weights=by_name, observables=[Z0])
     assert audited.expectations(ROWS)[:, 0] == pytest.approx(EXPECTED, abs=1e-9)
     del by_name["w_01"]
-    with pytest.raises(UserError, match=r"the name w1 fits w_01, w_1. give the whole name"):
+    with pytest.raises(UserError, match=r"the name w1 fits w_01, w_1\. Give the whole name"):
         trained_circuit(circuit, ROWS[0], weights=by_name | {"w1": 0.3})
 
 
