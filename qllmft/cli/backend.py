@@ -108,6 +108,8 @@ class BackendOptions(CircuitOptions):
         row: str | None,
         decision: Decision,
         noise_options: Mapping[str, Any] | None = None,
+        *,
+        sends_circuits: bool = True,
     ) -> tuple[Predictor, dict[str, Backend]]:
         """Return a model of a run, and the backends that are to answer, see `make_backends`.
 
@@ -116,11 +118,12 @@ class BackendOptions(CircuitOptions):
             row: of the run's table; None for the head.
             decision: what is asked of the answers.
             noise_options: see `make_backends`.
+            sends_circuits: whether the command sends circuits, so that access to a paid backend is checked first.
 
         Raises:
             UserError: if model, decision and options do not fit together.
         """
-        backends = self.make_backends(run, noise_options)
+        backends = self.make_backends(run, noise_options, sends_circuits=sends_circuits)
         predictor = self.load_model(run, row)
         if backends and decision.coverage is not None:
             raise UserError(
@@ -187,7 +190,11 @@ class BackendOptions(CircuitOptions):
             yield name
 
     def make_backends(
-        self, run: Path, noise_options: Mapping[str, Any] | None = None
+        self,
+        run: Path,
+        noise_options: Mapping[str, Any] | None = None,
+        *,
+        sends_circuits: bool = True,
     ) -> dict[str, Backend]:
         """Return the backends for a run by name, or by aggregation; none unless one was named.
 
@@ -236,6 +243,8 @@ class BackendOptions(CircuitOptions):
                 label, backend_options, ledger, noise_options or {}
             )
         self._check_options(backends, ledger)
+        if sends_circuits and not self.dry_run and not self.resume:
+            _check_access(backends)
         return backends
 
     def _options_by_backend(
@@ -320,7 +329,6 @@ class BackendOptions(CircuitOptions):
                 "--offline is for --dry-run, which is missing. Add --dry-run, or omit --offline."
             )
         if not self.dry_run and not self.resume:
-            _check_access(backends)
             return
         flag = "--dry-run" if self.dry_run else "--resume"
         backend = next(iter(backends.values()), None)

@@ -107,7 +107,9 @@ def evaluate(
     decision = Decision(threshold, margin, coverage)
     n_texts = limit or sample
     data_config = _data_config(run, data, split, reading)
-    predictor, backends = backend_options.open(run, model, decision, _noise_options(run))
+    predictor, backends = backend_options.open(
+        run, model, decision, _noise_options(run), sends_circuits=not budget
+    )
     task = predictor.task
     if backend_options.names_several_backends and task.several:
         raise UserError(

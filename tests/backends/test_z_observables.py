@@ -75,7 +75,11 @@ def test_sums_of_strings_have_the_statevectors_values(dtype, tolerance):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (SparsePauliOp("IXZ"), r"observable 1 is \['IXZ'\], expected strings of I and Z only\. Rotate .*H for X.*aer_statevector"),
+        (
+            SparsePauliOp("IXZ"),
+            r"observable 1 is \['IXZ'\], expected strings of I and Z only\. "
+            r"Rotate .*H for X.*aer_statevector",
+        ),
         (SparsePauliOp(["ZII", "IIY"]), r"observable 1 is \['ZII', 'IIY'\], expected strings of I and Z only"),
         (SparsePauliOp("ZIII"), r"observable 1 acts on 4 qubits, expected 3, the circuit's number"),
         (SparsePauliOp("ZII", 1j), r"observable 1 has complex coefficients, expected real ones"),

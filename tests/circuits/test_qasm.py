@@ -169,7 +169,8 @@ def test_names_of_another_text_are_refused(wrong):
     text, _ = to_qasm3(head_circuit(3, 1, 0, 0))
     with pytest.raises(
         ValueError,
-        match=r"the text's inputs are x_0, x_1, x_2\. The identifiers in names are .* the map that was written with this",
+        match=r"the text's inputs are x_0, x_1, x_2\. The identifiers in names are .* "
+        "the map that was written with this",
     ):
         from_qasm3(text, wrong)
 

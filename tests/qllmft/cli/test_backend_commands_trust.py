@@ -70,8 +70,14 @@ def test_an_evaluation_with_known_texts_counts_the_wrong_among_the_decided(calib
         (("--known-texts", 7), r"--known-texts is 7, expected 19 or more.* or 0 for none"),
         (("--rounds", 7), r"begin with 16, expected 20 or more\. Ask for fewer rounds"),
         (("--rounds", 2, "--bootstrap", 5), "--bootstrap needs one measurement"),
-        (("--rounds", 2, "--aggregation", "average,dnl", *DEBIASED), "--rounds does not work with several values of --aggregation. Omit one"),
-        (("--known-texts", 35), r"has 6 calibration texts, expected 19 or more\. Train with more .* Or set --known-texts 0"),
+        (
+            ("--rounds", 2, "--aggregation", "average,dnl", *DEBIASED),
+            "--rounds does not work with several values of --aggregation. Omit one",
+        ),
+        (
+            ("--known-texts", 35),
+            r"has 6 calibration texts, expected 19 or more\. Train with more .* Or set --known-texts 0",
+        ),
     ],
 )  # fmt: skip
 def test_refused_before_anything_is_sent(job, options, message):

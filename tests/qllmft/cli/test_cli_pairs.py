@@ -61,7 +61,10 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
     assert len(cli("predict", run, "--file", table)[0].splitlines()) == 64
     assert '(["a text' not in cli("push", run, "me/mine", "--dry-run")[0]
     for arguments, message in (
-        (["one text"], "the model compares two texts, and got 1 text. Give them in pairs: first second."),
+        (
+            ["one text"],
+            "the model compares two texts, and got 1 text. Give them in pairs: first second.",
+        ),
         (["--file", "texts.txt"], "has one text per line, and the model compares two"),
     ):
         assert message in cli.refused("predict", run, *arguments)

@@ -57,7 +57,8 @@ def test_labels_close_to_a_coin_flip_are_counted(run, cli, expected):
     margins = [abs(2 * p.probabilities[p.label] - 1) for p in expected]
     count = sum(margin < NEAR_CHANCE_MARGIN for margin in margins)
     messages = cli("predict", run.path, *TEXTS)[1]
-    assert (f"{count} of 3 labels are close to a coin flip: the two" in messages) == (count > 0)
+    verb = "is" if count == 1 else "are"
+    assert (f"{count} of 3 labels {verb} close to a coin flip: the two" in messages) == (count > 0)
     assert "coin flip" not in cli("predict", run.path, *TEXTS, "--margin 0.3")[1]
 
 
