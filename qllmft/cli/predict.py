@@ -208,9 +208,10 @@ def _is_near_chance(prediction: Prediction) -> bool:
 
 def _near_chance_note(count: int, total: int) -> str:
     """Return a sentence on labels that are nearly a coin flip."""
+    verb = "is" if count == 1 else "are"
     return (
-        f"{count:,} of {format_count(total, 'label')} {'is' if count == 1 else 'are'} close to a coin flip: the two most probable "
-        f"labels are less than {NEAR_CHANCE_MARGIN:g} apart. To abstain on such texts, add "
+        f"{count:,} of {format_count(total, 'label')} {verb} close to a coin flip: the two most probable labels are "
+        f"less than {NEAR_CHANCE_MARGIN:g} apart. To abstain on such texts, add "
         f"--margin {NEAR_CHANCE_MARGIN:g}."
     )
 

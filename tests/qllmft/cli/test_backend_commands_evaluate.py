@@ -197,7 +197,8 @@ def test_mitigation_is_named_beside_the_agreement(run, cli):
     assert "'zne' is not one of 'readout'" in cli.refused(*arguments, backend, "--mitigation zne")
 
 
-def test_a_budget_is_printed_and_nothing_is_sent(job, cli):
+def test_a_budget_is_printed_and_nothing_is_sent(job, cli, monkeypatch):
+    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN", raising=False)  # it needs no key
     told, _ = job.evaluate("--budget --limit 8")
     assert "ionq_forte: predicted for 8 texts, 1,000 shots of a circuit. Nothing was sent." in told
     assert "two-qubit errors halved" in told
