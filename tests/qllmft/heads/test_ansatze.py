@@ -257,7 +257,7 @@ FAULTS = {
     "arguments": (lambda n: made(n, 1), "failed: TypeError: .* takes 1 positional argument but 2 were given"),
     "unused": (lambda n, k: made(n, k, unused=2), r"does not use the parameter a\[1\]. Make the vector as long"),
     "none": (lambda n, k: QuantumCircuit(n), "has 0 parameters for 1 layer and 0 for 2 on 3 qubits, expected at least"),
-    "layers": (lambda n, k: made(n, 1), "has 1 parameters for 1 layer and 1 for 2 on 3 qubits; .* more with every"),
+    "layers": (lambda n, k: made(n, 1), "has 1 parameters for 1 layer and 1 for 2 on 3 qubits, .* more with every"),
     "random": (lambda n, k: made(n, k, offset=RANDOM.normal()), "made two different circuits of the same numbers"),
     "measured": (with_gate("measure_all"), "has a 'measure', expected gates only"),
     "reset": (with_gate("reset", 0), "has a 'reset', expected gates only"),

@@ -38,7 +38,7 @@ from qllmft_backends.protocol import Capabilities
                 ),
                 ({"loss": "supervised", "batch_size": 1}, "set batch_size to 2 or more"),
                 ({"loss": "triplet"}, "Input should be 'cosine' or 'supervised'"),
-                ({"lr": 1e-3}, "iterations is 0, so lr would not be read; set"),
+                ({"lr": 1e-3}, "iterations is 0, so lr would not be read. Set"),
                 (
                     {"epochs": 3, "batch_size": 4},
                     "iterations is 0, so epochs, batch_size would not",

@@ -232,7 +232,7 @@ def test_columns_and_splits_that_are_no_labels_are_refused():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"data.label_column": ["a"]}, "label_column is a alone in a list; name a column for each of two labels"),
+        ({"data.label_column": ["a"]}, "label_column is a alone in a list. Name a column for each of two labels"),
         ({"data.label_column": ["a", "b"], "data.label_separator": ","}, "only a column of several labels has one"),
         ({"train.class_weight": "balanced"}, "train.class_weight weighs one label per text. Leave it out"),
         ({"model.final_linear": False}, "a sign or a skip gives no labels of their own"),
