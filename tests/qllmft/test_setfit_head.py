@@ -60,7 +60,7 @@ def test_a_head_learns_on_a_frozen_body_and_is_saved_and_loaded(model, tmp_path)
     # what SetFit unpickles names one function of ours, which reads a safetensors file
     content = (tmp_path / "model_head.pkl").read_bytes()
     names = [a for _, a, _ in pickletools.genops(content) if isinstance(a, str)]
-    assert names == ["qllmft.setfit", "restored"]
+    assert names == ["qllmft.setfit", "restore_head"]
     model.model_head.save(tmp_path)
     other = SetFitModel(model.model_body, QuantumSetFitHead.load(tmp_path), labels=NAMES)
     assert (other.predict_proba(TEXTS) == expected).all()

@@ -130,7 +130,8 @@ class QuantumAdapter:
         for name, layer in chosen.items():
             if given.rank > (size := min(sizes[name])):
                 raise ValueError(
-                    f"rank is {given.rank}, and the layer {name} has {size} inputs or outputs. Set it to {size} or less"
+                    f"rank is {given.rank}, expected {size} or less, because the layer {name} has {size} inputs or "
+                    "outputs"
                 )
             parent, _, last = name.rpartition(".")
             adapted = CircuitLinear(layer, given).to(next(layer.parameters()).device)

@@ -249,8 +249,9 @@ def test_an_embedding_of_another_length_is_refused(body, tmp_path, stored, asked
     identity = embed(TEXTS, body, cache_folder=tmp_path).identity
     (cache,) = tmp_path.glob("*.sqlite")
     key = hashlib.sha256(f"{identity}\0{TEXTS[0]}".encode()).digest()
-    older = "UPDATE embeddings SET vector = ?, checksum = NULL WHERE key = ?"
-    assert change(cache, older, stored, key) == 1
+    checksum = hashlib.sha256(key + stored).digest()[:8]  # of what is stored now
+    other = "UPDATE embeddings SET vector = ?, checksum = ? WHERE key = ?"
+    assert change(cache, other, stored, checksum, key) == 1
     refused(body, tmp_path, asked, rf"{message}\.")
 
 

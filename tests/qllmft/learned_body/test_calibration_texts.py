@@ -62,7 +62,7 @@ def test_calibration_texts_trained_nothing(corpus, tiny_bert, tmp_path, way):
 def test_folds_leave_no_calibration_texts(corpus, tiny_bert, tmp_path):
     predictor, _ = trained(corpus, tiny_bert, tmp_path / "run", **FOLDS)
     predictor.known_texts = 19
-    message = r"has 0 calibration texts, expected 19 or more .* set data\.known_texts"
+    message = r"has 0 calibration texts, expected 19 or more\. Train with .* data\.known_texts\. Or set --known"
     with pytest.raises(UserError, match=message):
         predictor.with_known_texts(predictor.embed(NEW))
 

@@ -178,8 +178,8 @@ COLUMNS = {name: [name in each for each in LISTS] for name in "abc"}
         ({"label": LISTS}, {}),
         ({"label": [np.array(each, dtype=object) for each in LISTS]}, {}),
         ({"label": [" ; ".join(each) for each in LISTS]}, {"label_separator": ";"}),
-        ({name: [str(int(each)) for each in own] for name, own in COLUMNS.items()}, {"targets": ("a", "b", "c")}),
-        (COLUMNS, {"targets": ("a", "b", "c")}),
+        ({name: [str(int(each)) for each in own] for name, own in COLUMNS.items()}, {"label_column": ["a", "b", "c"]}),
+        (COLUMNS, {"label_column": ["a", "b", "c"]}),
     ],
 )  # fmt: skip
 def test_lists_separators_and_columns_are_the_same_labels(data, settings):
