@@ -309,8 +309,8 @@ def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
                 path = [*map(str, fault.path)]
                 section, _ = _innermost_section(path)
                 near = nearest_setting(path)
-                meant = f" did you mean {near}?" if near else ""
-                sentence += f";{meant} expected one of {', '.join(section.model_fields)}"
+                meant = f" Did you mean {near}?" if near else ""
+                sentence += f".{meant} Expected one of {', '.join(section.model_fields)}"
             sentences.append(sentence)
         raise UserError(f"{origin}: {'. '.join(sentences)}.") from None
 

@@ -22,9 +22,9 @@ from qllmft.config import BodyConfig, DataConfig, ModelConfig, RunConfig, TrainC
 )
 def test_an_unknown_setting_is_refused_with_the_nearest_and_all_known_ones(tree, where, known):
     where, near = where.split(": ") if ": " in where else (where.removesuffix(":"), "")
-    meant = f" did you mean {near}?" if near else ""
+    meant = f" Did you mean {near}?" if near else ""
     names = ", ".join(known.model_fields)
-    expected = f"my.toml: {where}: there is no such setting.{meant} expected one of {names}."
+    expected = f"my.toml: {where}: there is no such setting.{meant} Expected one of {names}."
     assert refused(tree) == expected
 
 

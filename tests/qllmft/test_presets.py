@@ -214,12 +214,12 @@ def test_settings_are_changed_by_dotted_names():
     [
         (
             {"train.epoch": 1},
-            "preset 'recommended': train.epoch (got 1): there is no such setting; did you mean train.epochs? "
-            "expected one of epochs,",
+            "preset 'recommended': train.epoch (got 1): there is no such setting. Did you mean train.epochs? "
+            "Expected one of epochs,",
         ),
         (
             {"nothing": 1},
-            "preset 'recommended': nothing (got 1): there is no such setting, expected one of seed, data,",
+            "preset 'recommended': nothing (got 1): there is no such setting. Expected one of seed, data,",
         ),
         (
             {"model.n_qubits.x": 1},

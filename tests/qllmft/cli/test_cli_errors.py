@@ -29,7 +29,7 @@ WRONG = [
     ([*TRAIN, "--epochs", "0"], ["preset 'sines': train.epochs (got 0)", "greater than or equal to 1"]),
     ([*TRAIN, "--lr", "nan"], ["train.lr (got nan)", "finite"]),
     ([*TRAIN, "--set", "train.lr"], ["--set got 'train.lr'", "expected NAME=VALUE", "--set train.lr=0.003"]),
-    ([*TRAIN, "--set", "train.epoch=1"], ["train.epoch (got 1)", "no such setting", "expected one of epochs"]),
+    ([*TRAIN, "--set", "train.epoch=1"], ["train.epoch (got 1)", "no such setting", "Expected one of epochs"]),
     ([*TRAIN, "--set", "seed.x=1"], ["seed", "valid integer"]),
     ([*MULTI, "--set", "model.n_qubits=3"], ["2 encoders cannot share 3 latent values"]),
     ([*MULTI, "--set", "model.n_qubits=40"], ["n_qubits is 40, encoder_qubits 14, expected at most 30"]),
