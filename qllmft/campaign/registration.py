@@ -15,6 +15,7 @@ from qllmft.campaign.file import Study, seeds_text
 from qllmft.campaign.record import FILE as RECORD
 from qllmft.campaign.record import read_study
 from qllmft.campaign.study_plan import StudyRun, study_runs, with_margin
+from qllmft.counts import format_count
 from qllmft.embed import published_name
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, reading, write_json
@@ -215,9 +216,10 @@ def _read_committed(file: Path) -> Registration:
         )
     commits = _git(file, "log", "--format=%H %cs", "--", file.name).splitlines()
     if len(commits) > 1:
+        later_commits = format_count(len(commits) - 1, "commit")
         raise UserError(
-            f"{file} was changed by {len(commits) - 1} commits after the one that brought it in, so it registers "
-            "nothing. Write the plan into a new file with --register."
+            f"{file} was changed by {later_commits} after the one that brought it in, so it registers nothing. Write "
+            "the plan into a new file with --register."
         )
     commit, day = commits[0].split()
     name = file.resolve().relative_to(_repository_root(file).resolve()).as_posix()

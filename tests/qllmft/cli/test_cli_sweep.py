@@ -40,7 +40,7 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
     sweep, tmp_path
 ):
     output, messages = sweep("--seeds 2")
-    said = "table-11: table XI, re-uploading layers and main layers (figure 10); grid, 3 trials, 2 seeds each"
+    said = "table-11: table XI, re-uploading layers and main layers (figure 10). grid, 3 trials, 2 seeds each"
     assert said in output
     told = "6 runs\nrun 1 of 6: reupload_layers 1, seed 0\nreupload_layers 1, seed 0: validation"
     assert told in messages
@@ -102,7 +102,7 @@ def test_a_search_of_ones_own(cli, run, tmp_path):
         '[[parameters]]\nsetting = "model.n_qubits"\nvalues = [4, 5]\n'
     )
     output, _ = cli("sweep", file, *given)
-    assert "mine: ours; grid, 2 trials" in output
+    assert "mine: ours. grid, 2 trials" in output
     assert "the best 2 of 2 configurations" in output
     assert {each.settings["train.epochs"] for each in results(tmp_path / "sweep")} == {2}
     file.write_text(file.read_text().replace("n_qubits", "qubits"))

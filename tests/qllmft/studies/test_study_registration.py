@@ -95,7 +95,7 @@ def test_a_registered_study_names_the_commit_and_the_hash(tmp_path, repository, 
 def test_another_plan_is_refused(tmp_path, given, plan):
     folder = tmp_path / "out"
     for other, message in (
-        (changed(margin=1.0), r"changed: margin \(0.5, now 1.0\)"),
+        (changed(margin=1.0), r"Changed: margin \(0\.5, now 1\.0\)\."),
         (changed(epochs=2), r"epochs \(1, now 2\)"),
         (changed(seeds=1), "seeds"),
     ):
@@ -108,7 +108,9 @@ def test_another_plan_is_refused(tmp_path, given, plan):
 
 def test_a_plan_is_registered_by_its_only_commit(tmp_path, repository, given):
     folder, file = tmp_path / "out", repository / "plan.json"
-    with pytest.raises(UserError, match=r"no registration .*--register .*plan.json. writes"):
+    with pytest.raises(
+        UserError, match=r"no registration .*plan\.json\. .*add --register .*plan\.json\."
+    ):
         run(SMALL, folder, given, file)
     register_study(SMALL, file, given)
     with pytest.raises(UserError, match=r"exists already. A registration is never written twice"):
@@ -121,7 +123,7 @@ def test_a_plan_is_registered_by_its_only_commit(tmp_path, repository, given):
     with pytest.raises(UserError, match="is changed since its commit"):
         run(SMALL, folder, given, file)
     commit(repository, "plan.json")
-    with pytest.raises(UserError, match="changed by 1 commits after the one that brought it in"):
+    with pytest.raises(UserError, match="changed by 1 commit after the one that brought it in"):
         run(SMALL, folder, given, file)
     with pytest.raises(UserError, match=r"a git commit brings in, and git says.*git init"):
         register_study(SMALL, tmp_path / "elsewhere" / "plan.json", given)
@@ -176,4 +178,6 @@ def test_the_plan_has_the_least_difference_that_it_sees(repository, given):
 
 def test_a_study_without_a_registration_says_so(finished):
     assert finished[1].registered == "not registered"
-    assert "not registered" in finished[2].read_text()
+    row = '<tr><th scope="row">preregistration</th><td>none</td></tr>'
+    assert row in finished[2].read_text()
+    assert "| preregistration | none |" in (finished[0] / "table.md").read_text()
