@@ -76,7 +76,7 @@ def test_rows_are_counted_from_1_and_settings_apply():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (7, "given as int, expected a path, a DataFrame (pandas or polars), a Dataset, a DatasetDict, a dict of"),
+        (7, r"given as int, expected a path, a DataFrame \(pandas or polars\), a Dataset, a DatasetDict, a dict of"),
         ({"text": TEXTS, "label": LABELS[:2]}, "the dict holds 'text': 3, 'label': 2, expected columns of one length"),
         ({"train": (TEXTS, LABELS)}, "the dict holds 'train': tuple, expected columns of one length by name, or tab"),
         (("a text", "a label"), "given as tuple, expected"),

@@ -47,7 +47,7 @@ from qllmft_backends.protocol import Capabilities
                     {"iterations": -1},
                     "body.contrastive.iterations (got -1): Input should be greater",
                 ),
-                ({"pairs": 3}, "expected one of iterations, epochs, batch_size, lr"),
+                ({"pairs": 3}, "Expected one of iterations, epochs, batch_size, lr"),
             ]
         ),
         (
