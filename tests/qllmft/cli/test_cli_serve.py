@@ -53,7 +53,7 @@ def test_bad_options_end_before_the_server_listens(run, cli, visited, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"port {port}" in cli.refused("serve", run.path, "--port", port)
-    assert "--max-texts 64" in cli.refused("serve", run.path, "--port 0 --queue 5")
+    assert "--max-texts (64)" in cli.refused("serve", run.path, "--port 0 --queue 5")
     assert "no trained model" in cli.refused("serve", tmp_path, "--port 0")
     assert "one --backend" in cli.refused("serve", run.path, "--backend adjoint --dry-run")
 
@@ -131,7 +131,7 @@ def test_known_texts_and_rounds_are_those_of_the_options(calibrated, run, visite
     for option, message in {
         "--known-texts 7": "--known-texts is 7, expected 19",
         "--known-texts 20": "has 6 calibration texts, expected 19 or more",
-        "--rounds 2 --mitigation readout": "--rounds and --mitigation are given",
+        "--rounds 2 --mitigation readout": "--rounds does not work with --mitigation",
     }.items():
         _, messages = job("serve", run.path, noisy, option, code=2)
         assert message in messages

@@ -129,7 +129,7 @@ def test_a_prompt_sees_lines_and_a_notebook_a_table(tmp_path, monkeypatch, capsy
     table = outcome._repr_html_()
     head, best = outcome.record.head, max(outcome.record.models, key=lambda m: m.validation.value)
     assert repr(outcome) == (
-        f"<TrainedRun {tmp_path / 'b'}: {head.name} {head.test} accuracy on the test texts; "
+        f"<TrainedRun {tmp_path / 'b'}: {head.name} {head.test} accuracy on the test texts, "
         f"selected on validation: {best.name} {best.validation.plain}>"
     )
     assert f"<td>{head.parameters}</td><td>{100 * head.validation.value:.1f} %</td>" in table
