@@ -27,7 +27,9 @@ def test_time_memory_and_disk_are_said_and_the_table_fits(learned):
         "nothing in the table is cut off"
     )
     page = (out / "report.html").read_text()
-    assert "the baselines use the body as it was before it was trained with the head" in page
+    assert (
+        "The baselines use the language model as it was before it was trained with the head" in page
+    )
     assert "all but the body" in page
 
 

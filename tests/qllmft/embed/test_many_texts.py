@@ -264,7 +264,7 @@ def test_a_backend_and_a_cluster_exclude_each_other(trained_run, cli):
     assert "--backend runs the head elsewhere" in " ".join(said.split())
     predictor = Predictor.load(trained_run)
     predictor.ray, predictor.backend = "auto", object()
-    with pytest.raises(UserError, match="--backend runs the head elsewhere. Omit one of the two"):
+    with pytest.raises(UserError, match=r"--backend runs the head elsewhere\. Omit one of the two"):
         predictor.predict(["a text"])
 
 

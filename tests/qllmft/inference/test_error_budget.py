@@ -88,7 +88,10 @@ def test_the_sentence_names_the_change_that_is_worth_most():
         BudgetRow("two-qubit errors halved", 0.713, (0.6, 0.8), 0.06),
         BudgetRow("shots doubled", 0.701, (0.6, 0.8), 0.09),
     )
-    expected = "with two-qubit errors halved: 4.0 % more labels as in a noiseless simulation, and +1.3 points of accuracy."
+    expected = (
+        "with two-qubit errors halved: 4.0 % more labels as in a noiseless simulation, "
+        "and +1.3 points of accuracy."
+    )
     assert ErrorBudget(10, 100, 0.7, rows).sentence.endswith(expected)
     assert "No error" in ErrorBudget(10, 100, 0.7, rows[:1]).sentence
 

@@ -141,7 +141,9 @@ def test_the_duration_that_is_announced_is_that_of_all_texts_of_all_epochs(
         tmp_path / "run",
         lambda event: said.append(getattr(event, "text", "")),
     )
-    assert sum("2 epochs, will take about 68 s." in text for text in said) == 1, said  # 34 texts, twice
+    assert sum("2 epochs, will take about 68 s." in text for text in said) == 1, (
+        said
+    )  # 34 texts, twice
 
 
 def test_the_texts_that_are_timed_are_of_median_length():
