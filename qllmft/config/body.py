@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from qllmft.config.lora import LoraConfig
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Revision, Section
@@ -53,10 +53,11 @@ class ContrastiveConfig(Section):
     # an adapter if the loss is supervised and the body has more than 300 million
     weights: Annotated[Literal["all", "lora"] | None, NEUTRAL] = None
 
+    @model_validator(mode="before")
     @classmethod
-    def with_dependent_defaults(cls, tree: dict[str, Any]) -> dict[str, Any]:
-        """Return settings with the defaults of the loss."""
-        return {**SUPERVISED_DEFAULTS, **tree} if tree.get("loss") == "supervised" else tree
+    def _add_defaults_of_loss(cls, tree: Any) -> Any:
+        is_supervised = isinstance(tree, dict) and tree.get("loss") == "supervised"
+        return {**SUPERVISED_DEFAULTS, **tree} if is_supervised else tree
 
     def identifying(self) -> dict[str, Any]:
         """Return the settings that name a run; see `Section.identifying`."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 from pydantic.fields import FieldInfo
 
 from qllmft.files import stays_inside
@@ -34,16 +34,6 @@ Revision = Annotated[str, AfterValidator(checked_revision)]
 
 class Section(CheckedModel):
     """Section of a configuration or a TOML file."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _add_dependent_defaults(cls, tree: Any) -> Any:
-        return cls.with_dependent_defaults(dict(tree)) if isinstance(tree, dict) else tree
-
-    @classmethod
-    def with_dependent_defaults(cls, tree: dict[str, Any]) -> dict[str, Any]:
-        """Return settings with the defaults that depend on other settings."""
-        return tree
 
     def identifying(self) -> dict[str, Any]:
         """Return the settings that name a run, in the form in which kept records name their runs."""
