@@ -71,10 +71,9 @@ def _bind_requests(
             parameter.name for parameter in numeric.intersection(wanted_parameters)
         ):
             raise UnsupportedGateError(
-                f"circuit {circuit.name!r} has no derivative by {refused_names[0]}: its gate is defined for "
-                "numbers only. "
-                "Ask for the derivatives by the other parameters (EstimatorQNN(input_gradients=False)), or write the "
-                "gate by rx, ry, rz and cx. qllmft.QuantumEncoder has derivatives by the amplitudes of a sample."
+                f"circuit {circuit.name!r} has no derivative by {refused_names[0]}: its gate is defined for numbers "
+                "only. Ask for the derivatives by the other parameters (EstimatorQNN(input_gradients=False)), or write "
+                "the gate by rx, ry, rz and cx. qllmft.QuantumEncoder has derivatives by the amplitudes of a sample."
             )
         is_numeric = np.array([parameter in numeric for parameter in circuit.parameters])
         numbers = {p: v for p, v in zip(circuit.parameters, point, strict=True) if p in numeric}

@@ -217,9 +217,8 @@ class CircuitNoise(NoiseSettings):
         yield from super()._contradictions()
         if self.rate == "nonidentity" and self.gates in ("none", "forte1"):
             yield (
-                f"rate={self.rate!r} would not be used with {self._gates_setting}, which has no rates or known "
-                "ones. Leave "
-                "it out"
+                f"rate={self.rate!r} would not be used with {self._gates_setting}, which has no rates or known ones. "
+                "Leave it out"
             )
         if (self.model == "exact") != (not self.shots):
             yield f"shot_model is {self.model!r} with shots={self.shots}. Give both, or neither"
@@ -238,6 +237,5 @@ class CircuitNoise(NoiseSettings):
         ]:
             yield (
                 f"{' and '.join(unused_settings)} would not be used: renormalize, gradient and shot_test are about "
-                "shots of "
-                "shot_model='gaussian', draw and uploads about gate noise. Add it, or leave them out"
+                "shots of shot_model='gaussian', draw and uploads about gate noise. Add it, or leave them out"
             )

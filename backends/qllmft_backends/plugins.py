@@ -104,9 +104,8 @@ class Registry(Mapping[str, T]):
         if existing_source and not (replace and existing_source == REGISTERED):
             hint = ", or give replace=True" if existing_source == REGISTERED else ""
             raise self._error(
-                f"the {self.kind} {name!r} exists already ({existing_source}), and another one ({REGISTERED}) is "
-                "to have this "
-                f"name. Choose another name{hint}."
+                f"the {self.kind} {name!r} exists already ({existing_source}), and another one ({REGISTERED}) is to "
+                f"have this name. Choose another name{hint}."
             )
         self._check(name, plugin, REGISTERED)
         self._plugins[name] = plugin

@@ -326,9 +326,8 @@ class BackendSampler(BaseSamplerV2):  # type: ignore[misc]
         option_shots = number_of_shots(self._backend)
         if self._backend.capabilities.remote and option_shots not in (None, pub.shots):
             raise BackendError(
-                f"got {pub.shots} shots, expected {option_shots}, the option shots of backend "
-                f"{self._backend.name!r}: each shot "
-                "has a price. Set the option to the number that you want."
+                f"got {pub.shots} shots, expected {option_shots}, the option shots of backend {self._backend.name!r}: "
+                "each shot has a price. Set the option to the number that you want."
             )
         rows = bound_values(circuit, pub.parameter_values)
         rng = np.random.default_rng(self._seed)

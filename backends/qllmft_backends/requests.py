@@ -91,8 +91,7 @@ def inline_definitions(
     while nested_names := [name for name in circuit.count_ops() if name not in supported_names]:
         refusal = (
             f"gate {nested_names[0]!r} of circuit {circuit.name!r} has no definition by gates that {machine} runs. "
-            "Define "
-            "it, or write it with standard gates."
+            "Define it, or write it with standard gates."
         )
         try:
             inlined_circuit = with_definitions(circuit, nested_names).decompose(
@@ -192,7 +191,7 @@ def with_precision(backend: Evaluator, precision: float) -> Evaluator:
     if option_shots is None or shots > option_shots:
         raise BackendError(
             f"precision {precision} needs {shots} shots. The option shots of backend {backend.name!r} is "
-            f"{option_shots}. Each "
-            "shot has a price there: set shots, or give no precision, as in EstimatorQNN(default_precision=None)."
+            f"{option_shots}. Each shot has a price there: set shots, or give no precision, as in "
+            "EstimatorQNN(default_precision=None)."
         )
     return backend

@@ -93,10 +93,9 @@ class BackendConfig(Section):
     def _nothing_personal(cls, options: dict[str, Any]) -> dict[str, Any]:
         if personal_options := [name for name in PERSONAL_OPTIONS if name in options]:
             raise ValueError(
-                f"it holds {', '.join(personal_options)}. An address, a key, an agreement to a price and its "
-                "limits are no part "
-                "of a configuration: remove them and give them on the command line with --backend-option, or the "
-                "address and the key in the environment (QISKIT_IONQ_API_URL, QISKIT_IONQ_API_TOKEN)"
+                f"it holds {', '.join(personal_options)}. An address, a key, an agreement to a price and its limits "
+                "are no part of a configuration: remove them and give them on the command line with --backend-option, "
+                "or the address and the key in the environment (QISKIT_IONQ_API_URL, QISKIT_IONQ_API_TOKEN)"
             )
         return options
 

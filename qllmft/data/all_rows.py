@@ -74,8 +74,7 @@ def _divide_rows(
     if not len(train) or not len(held_out_table):
         raise UserError(
             f"{corpus.source}: {len(table)} rows leave {len(train)} for training and {len(held_out_table)} for "
-            f"{purpose}. "
-            "Add rows, or change --test-size or data.train_fraction."
+            f"{purpose}. Add rows, or change --test-size or data.train_fraction."
         )
     return train, held_out_table
 
@@ -178,9 +177,8 @@ def assign_folds(
     if (groups := len(np.unique(table.keys))) < count:
         raise UserError(
             f"{corpus.source}: the column {config.group_column!r} has {format_count(groups, 'value')}"
-            f"{_where_text(table, corpus)}, and the split needs {count} or more. Choose another column with "
-            "--group, or "
-            "leave it out."
+            f"{_where_text(table, corpus)}, and the split needs {count} or more. Choose another column with --group, "
+            "or leave it out."
         )
     shuffled: dict[str, Any] = {"shuffle": True, "random_state": int(random.integers(2**31))}
     kinds = [GroupKFold]

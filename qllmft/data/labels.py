@@ -95,9 +95,8 @@ def _target(cell: Any, column: str, place: str) -> float:
         )
     if abs(number) > LARGEST_TARGET:
         raise UserError(
-            f"{place}: the target {column!r} is {number:g}, expected a number of at most {LARGEST_TARGET:g} in "
-            "size. Correct "
-            "it, or use another unit."
+            f"{place}: the target {column!r} is {number:g}, expected a number of at most {LARGEST_TARGET:g} in size. "
+            "Correct it, or use another unit."
         )
     return number
 

@@ -57,8 +57,7 @@ class Splits:
             validation = f"{sizes['validation']:,} for validation"
         return (
             f"{sum(sizes.values()):,} rows: {sizes['train']:,} for training, {validation}{calibration_text}, "
-            f"{sizes['test']:,} "
-            f"for the test ({self.rule})"
+            f"{sizes['test']:,} for the test ({self.rule})"
         )
 
     @property
@@ -260,9 +259,8 @@ def _draw(
     ]
     if single_text_labels and paper:
         raise UserError(
-            f"{corpus.source}: there is no second text of the label {join_first(single_text_labels)}. A label "
-            "needs one "
-            "to train on and one to validate on. Add texts of it, or leave its rows out."
+            f"{corpus.source}: there is no second text of the label {join_first(single_text_labels)}. A label needs "
+            "one to train on and one to validate on. Add texts of it, or leave its rows out."
             f"{corpus.findings.label_remedy}"
         )
     rows = []
@@ -334,10 +332,8 @@ def _check_rows(
     n_other_texts = sum(int((column != all_have_label).sum()) for column in columns)
     raise UserError(
         f"{corpus.source}: {'all' if all_have_label else 'none'} of the {train:,} training texts have the label "
-        f"{name!r}, and "
-        f"{n_other_texts:,} of the other texts {'do not have it' if all_have_label else 'have it'}, so it cannot "
-        "be learned. Train on "
-        "more texts with --per-label, or leave the label out."
+        f"{name!r}, and {n_other_texts:,} of the other texts {'do not have it' if all_have_label else 'have it'}, so "
+        "it cannot be learned. Train on more texts with --per-label, or leave the label out."
     )
 
 

@@ -208,8 +208,7 @@ def find_prompt(model: Any, config: BodyConfig) -> str | None:
         available = f"it has {', '.join(map(repr, prompts))}" if prompts else "it has none"
         raise UserError(
             f"body.prompt_name is {config.prompt_name!r}, and the body {config.model!r} has no such prompt: "
-            f"{available}. "
-            "Choose one of its names, or set body.prompt to the words themselves."
+            f"{available}. Choose one of its names, or set body.prompt to the words themselves."
         )
     return prompts[config.prompt_name]
 

@@ -63,9 +63,8 @@ def load_transformer(config: BodyConfig, folder: Path, *, light: bool) -> Any:
         unfit = config.non_default_names(("trainable", "adapter", "device", "dtype", "pooling"))
         if unfit := unfit + ["contrastive"] * config.contrastive.switched_on:
             raise UserError(
-                f"the body was given with the backend {body_in_memory.get_backend()!r}, which computes a frozen "
-                "body as it is. "
-                f"Leave body.{unfit[0]} out, or give a body with the backend 'torch'."
+                f"the body was given with the backend {body_in_memory.get_backend()!r}, which computes a frozen body "
+                f"as it is. Leave body.{unfit[0]} out, or give a body with the backend 'torch'."
             )
         return body_in_memory
     check_body_folder(folder)
@@ -85,9 +84,8 @@ def check_torch_weights(folder: Path, remedy: str) -> None:
         (p.name for end in ("onnx", "xml") for p in folder.rglob(f"*.{end}")), None
     ):
         raise UserError(
-            f"the body in {folder} has {foreign_weights} and no weights in safetensors, as a SentenceTransformer "
-            "with another "
-            f"backend than torch saves it. {remedy}"
+            f"the body in {folder} has {foreign_weights} and no weights in safetensors, as a SentenceTransformer with "
+            f"another backend than torch saves it. {remedy}"
         )
 
 

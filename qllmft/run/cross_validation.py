@@ -220,9 +220,8 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
                 head_or_baseline.calibrates_in_fit = False
             elif not hasattr(head_or_baseline, "choose"):
                 raise UserError(
-                    f"the baseline {head_or_baseline.name!r} has no method `choose`, which takes the settings that "
-                    "are best over "
-                    "folds. Leave it out of baselines.names, or leave data.validation_folds out."
+                    f"the baseline {head_or_baseline.name!r} has no method `choose`, which takes the settings that are "
+                    "best over folds. Leave it out of baselines.names, or leave data.validation_folds out."
                 )
         fold_models.append(
             [

@@ -307,9 +307,8 @@ def _report_choices(setup: RunSetup) -> None:
     several = TASKS[config.data.task].several
     if strength == "folds" and not several and (single := _labels_of_one_text(setup)):
         setup.message(
-            f"{join_first(single)} {'has' if len(single) == 1 else 'have'} one training text, which leaves no "
-            "folds. C of "
-            "the head follows from the numbers of texts, and validation texts choose the settings of its baselines."
+            f"{join_first(single)} {'has' if len(single) == 1 else 'have'} one training text, which leaves no folds. C "
+            "of the head follows from the numbers of texts, and validation texts choose the settings of its baselines."
         )
     if several and strength in ("auto", "folds"):
         counts = fold_counts(train.labels).tolist()

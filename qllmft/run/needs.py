@@ -77,10 +77,9 @@ def check_memory(config: RunConfig, batch: int) -> int:
     bytes_per_text = 4 * sum(1 << q for q in [*qubits, max(qubits)])
     if batch * bytes_per_text > free_bytes:
         raise UserError(
-            f"training on {max(qubits)} qubits needs {batch * bytes_per_text / GB:.1f} GB for the states of "
-            f"{batch} texts, and "
-            f"{free_bytes / GB:.1f} GB are free: {free_bytes // bytes_per_text} texts fit. Set train.batch_size, "
-            "or take fewer qubits."
+            f"training on {max(qubits)} qubits needs {batch * bytes_per_text / GB:.1f} GB for the states of {batch} "
+            f"texts, and {free_bytes / GB:.1f} GB are free: {free_bytes // bytes_per_text} texts fit. Set "
+            "train.batch_size, or take fewer qubits."
         )
     return batch * bytes_per_text
 

@@ -42,9 +42,8 @@ def reading_sentences(tables: Mapping[str, Table], reader: Reader, model: str) -
         count_text = format_count(sum(map(len, equal_groups)), "different text", ("is", "are"))
         yield (
             f"{count_text} equal to another one for {model}, such as {_quote_beginning(first)} and "
-            f"{_quote_beginning(second)}. "
-            f"{format_count(crossing_groups, 'group', ('is', 'are'))} in more than one of training, validation and "
-            "test."
+            f"{_quote_beginning(second)}. {format_count(crossing_groups, 'group', ('is', 'are'))} in more than one of "
+            "training, validation and test."
         )
 
 
@@ -65,9 +64,8 @@ def unknown_sentence(readings: Mapping[str, TextReading], model: str) -> str:
     holding_text = format_count(len(texts_with_unknown), "text", ("holds", "hold"))
     mostly_text = f"{len(mostly_unknown):,} of them {'holds' if len(mostly_unknown) == 1 else 'hold'} little else"
     return (
-        f"{holding_text} characters that {model} does not know, and {mostly_text}, such as {example}. Another "
-        "language model "
-        "(--body) may know them."
+        f"{holding_text} characters that {model} does not know, and {mostly_text}, such as {example}. Another language "
+        "model (--body) may know them."
     )
 
 

@@ -100,9 +100,8 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             name for name in overrides if name.partition(".")[0] not in self._sections
         ]:
             raise UserError(
-                f"settings holds {', '.join(other_settings)}, expected settings of {', '.join(self._sections)}. "
-                "The seed is "
-                "random_state, the rows are those of fit, and baselines are other estimators."
+                f"settings holds {', '.join(other_settings)}, expected settings of {', '.join(self._sections)}. The "
+                "seed is random_state, the rows are those of fit, and baselines are other estimators."
             )
         parameters = {name.replace("__", "."): value for name, value in parameters.items()}
         parameters |= {
@@ -222,9 +221,8 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             if last_shapes != (expected_shapes := _shapes(_arrays(network.state_dict()))):
                 raise ValueError(
                     f"warm_start is True, and the last fit had weights of the shapes {last_shapes}, expected "
-                    f"{expected_shapes}: the "
-                    "columns, the targets or the settings have changed. Fit a new estimator, or set warm_start to "
-                    "False."
+                    f"{expected_shapes}: the columns, the targets or the settings have changed. Fit a new estimator, "
+                    "or set warm_start to False."
                 )
             network.load_state_dict(_tensors(self.weights_))
             if rows.task.real:  # training starts with scaled values

@@ -248,9 +248,8 @@ class ChunkedEngine(EngineBase, ABC):
             array_names = "state and co-state" if for_gradient else "states"
             raise BackendError(
                 f"{array_names} of {chunks * batch} samples on {self._n_qubits} qubits need {needed / 2**30:.1f} GiB, "
-                f"{available / 2**30:.1f} GiB are free: {available // sample_bytes} samples fit. Take a smaller "
-                "batch, or "
-                "fewer qubits."
+                f"{available / 2**30:.1f} GiB are free: {available // sample_bytes} samples fit. Take a smaller batch, "
+                "or fewer qubits."
             )
         raw_bytes = np.empty(chunks * row + 2 * PAGE, np.uint8)
         offset = -raw_bytes.ctypes.data % PAGE + shift

@@ -312,10 +312,9 @@ def check_coverage(circuit: QuantumCircuit, model: NoiseModel, noise: GateNoise)
                 ", ".join(f"{key} ({n})" for key, n in sorted(widths.items())) or "no gate"
             )
             raise UnsupportedGateError(
-                f"gate {position} of circuit {circuit.name!r} is {_noise_key(gate)!r} on {len(gate.qubits)} qubits "
-                "and would "
-                f"run without noise. The noise model covers {covered_gates}. Build the noise from the circuit that "
-                "is run."
+                f"gate {position} of circuit {circuit.name!r} is {_noise_key(gate)!r} on {len(gate.qubits)} qubits and "
+                f"would run without noise. The noise model covers {covered_gates}. Build the noise from the circuit "
+                "that is run."
             )
 
 

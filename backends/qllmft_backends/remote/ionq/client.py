@@ -177,11 +177,10 @@ class IonQJobs(JobIndex):
         ]
         if orphans:
             raise LedgerError(
-                f"the server holds {format_count(len(orphans), 'job')} of the ledger "
-                f"{self.ledger.folder}, not recorded in it: "
-                f"{', '.join(orphans[:5])}{', ...' if len(orphans) > 5 else ''}. Their circuits may be those of this "
-                "call, and would be paid again: nothing was sent. Restore ledger.jsonl. Make the calls that sent them "
-                "again, each as it was (if jobs had a check circuit, with known_answer_shots): they are "
+                f"the server holds {format_count(len(orphans), 'job')} of the ledger {self.ledger.folder}, not "
+                f"recorded in it: {', '.join(orphans[:5])}{', ...' if len(orphans) > 5 else ''}. Their circuits may be "
+                "those of this call, and would be paid again: nothing was sent. Restore ledger.jsonl. Make the calls "
+                "that sent them again, each as it was (if jobs had a check circuit, with known_answer_shots): they are "
                 "found. Or start another ledger in another folder (which pays anew)."
             )
 

@@ -177,9 +177,8 @@ class IonQSimulatorOptions(NoiseSettings, IonQOptions):
         raise BackendError(
             f"IonQ's cloud simulator has no noise with the rates {noise.one_qubit_rate:.4g} and "
             f"{noise.two_qubit_rate:.4g}{readout}: it takes a name, no numbers, and has {', '.join(known_models)}, "
-            "without "
-            "readout error. Set noise='forte1' or noise_model, or run this noise on this machine with the backend "
-            "adjoint or aer_forte."
+            "without readout error. Set noise='forte1' or noise_model, or run this noise on this machine with the "
+            "backend adjoint or aer_forte."
         )
 
     def _contradictions(self) -> Iterator[str]:

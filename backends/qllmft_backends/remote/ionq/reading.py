@@ -194,9 +194,8 @@ class JobResults:
                 )
             except (ValueError, RemoteRequestError) as error:
                 raise JobFailedError(
-                    f"the {subject} of {self.chunk.label}, circuit {circuit_id}, cannot be read: {error}. Nothing "
-                    "is lost: "
-                    f"{remedy}"
+                    f"the {subject} of {self.chunk.label}, circuit {circuit_id}, cannot be read: {error}. Nothing is "
+                    f"lost: {remedy}"
                 ) from None
         return readings
 

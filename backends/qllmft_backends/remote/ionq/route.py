@@ -132,9 +132,8 @@ class IonQRoute(Route):
         expected_size = (max(circuit.num_qubits for circuit in circuits), len(circuits))
         if written_size != expected_size:
             raise RemoteRequestError(
-                f"qiskit-ionq {library_version} wrote a job of {written_size[1]} circuits on {written_size[0]} "
-                "qubits for "
-                f"{expected_size[1]} circuits on {expected_size[0]}. Nothing was sent. Install the tested version: "
+                f"qiskit-ionq {library_version} wrote a job of {written_size[1]} circuits on {written_size[0]} qubits "
+                f"for {expected_size[1]} circuits on {expected_size[0]}. Nothing was sent. Install the tested version: "
                 "pip install '.[ionq]'.",
                 unsent=True,
             )
@@ -225,8 +224,8 @@ class IonQRoute(Route):
         if setup.symmetry_verification and "symmetry_verification" not in known_mitigations:
             raise RemoteRequestError(
                 f"{setup.backend} offers no symmetry_verification, but "
-                f"{', '.join(map(str, known_mitigations)) or 'none'}. "
-                "Nothing was sent. Omit symmetry_verification, or name another machine."
+                f"{', '.join(map(str, known_mitigations)) or 'none'}. Nothing was sent. Omit symmetry_verification, or "
+                "name another machine."
             )
         if isinstance(qubits, int) and setup.n_qubits > qubits:
             raise RemoteRequestError(
@@ -282,8 +281,8 @@ class IonQRoute(Route):
             self.end_session(session)
             raise RemoteRequestError(
                 f"the server opened the session {session} without the caps that were asked for "
-                f"({', '.join(unconfirmed_caps)}): "
-                "no circuit was sent. Omit session_max_cost and session_max_minutes, and set max_cost, kept here."
+                f"({', '.join(unconfirmed_caps)}): no circuit was sent. Omit session_max_cost and session_max_minutes, "
+                "and set max_cost, kept here."
             )
         return session
 

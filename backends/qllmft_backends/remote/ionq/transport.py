@@ -205,9 +205,8 @@ class Transport(DeadlineMixin):
                     content += piece
                     if len(content) > max_bytes:
                         return RemoteRequestError(
-                            f"{method} {self.scrub(response.url)} answered more than {max_bytes:,} bytes: they "
-                            "were not "
-                            "read. Nothing is lost at the server. Raise max_answer_bytes, or send fewer circuits a "
+                            f"{method} {self.scrub(response.url)} answered more than {max_bytes:,} bytes: they were "
+                            "not read. Nothing is lost at the server. Raise max_answer_bytes, or send fewer circuits a "
                             "job.",
                             ambiguous=True,
                         )
