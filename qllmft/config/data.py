@@ -17,9 +17,9 @@ PAPER_PER_LABEL = 256
 PAPER_TEXTS = 512  # of texts with real targets or several labels: as many as of two labels
 PairFeatures = Literal["all", "both", "difference", "product"]
 BUILT_IN_PER_LABEL = 200
-# settings of the protocol "split"
 # calibration texts; fewer decide no label at a share of 5 % of wrong ones, see `qllmft.inference`
 MIN_CALIBRATION_TEXTS = 19
+# settings of the protocol "split"
 ALL_ROWS_SETTINGS = ("test_size", "folds", "validation_folds", "group_column", "time_column")
 
 

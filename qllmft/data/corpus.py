@@ -26,9 +26,8 @@ BETWEEN = " ‖ "  # two texts of a pair, for people
 class Findings:
     """Counts of unusual rows and texts; all are 0 for clean data."""
 
-    skipped_rows: int = (
-        0  # rows that were left out: without a text or a label, or no rows of their table
-    )
+    # rows that were left out: without a text or a label, or no rows of their table
+    skipped_rows: int = 0
     first_skipped: tuple[str, ...] = ()  # names of the first of them
     dropped_rows: int = 0  # duplicates that were left out; see `Corpus.without_duplicates`
     repeated_texts: int = 0  # different texts that occur more than once, see `find_copies`

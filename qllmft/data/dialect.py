@@ -16,9 +16,8 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 SAMPLE_LINES = 2_000
 _MAX_DAMAGED = 0.5  # share of the lines of a table without a line of names
 _QUOTINGS: tuple[Quoting, ...] = ("doubled", "none")
-_EXCEL_LINE = re.compile(
-    r"\"?sep=(.)\"?[;,\t|]*", re.IGNORECASE
-)  # by which Excel tells the delimiter
+# by which Excel tells the delimiter
+_EXCEL_LINE = re.compile(r"\"?sep=(.)\"?[;,\t|]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,8 @@ class Grammar:
     """Fields, the mark between them, and quotes around them."""
 
     delimiter: str  # one character; "" if a line is one field
-    quoting: Quoting = (
-        "doubled"  # how a quote stands within quotes; "none": no character is a quote
-    )
+    # how a quote stands within quotes; "none": no character is a quote
+    quoting: Quoting = "doubled"
     quote: str = '"'
 
     @cached_property

@@ -37,13 +37,12 @@ class Splits:
     train: Table
     validation: Table
     test: Table
-    rare_counts: Mapping[str, int] = field(default_factory=dict)  # see `Findings.rare_counts`
+    rare_counts: Mapping[str, int] = field(default_factory=dict)  # see `Findings.drawn`
     requested: int = 0  # see `Findings.requested`
     rule: str = ""  # of the split, in words
     folds: Rows | None = None  # (N,) of the training rows; None: no cross-validation
-    calibration: Table | None = (
-        None  # kept apart as calibration texts; None: the validation texts are
-    )
+    # kept apart as calibration texts; None: the validation texts are
+    calibration: Table | None = None
 
     @property
     def in_words(self) -> str:

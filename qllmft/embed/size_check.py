@@ -19,13 +19,8 @@ MAX_STEPS = 30
 LONGEST_PIECE = 100  # characters that replace one, or that precede a part of a word
 MAX_WORD_CHARACTERS = 1_000  # the time for a word grows with the square
 MAX_TEMPLATE_CHARACTERS = 10_000  # of special tokens around a text
-_MODULES_WITH_SIZES = (
-    "Transformer",
-    "Dense",
-    "LSTM",
-    "CNN",
-    "LayerNorm",
-)  # modules with weights of a size
+# modules with weights of a size
+_MODULES_WITH_SIZES = ("Transformer", "Dense", "LSTM", "CNN", "LayerNorm")
 _SPARE_PARAMETERS = 2**24  # parameters; the weights of a body may lack its pooler
 
 # growth of a text, in bytes, by steps that can lengthen it

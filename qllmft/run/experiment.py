@@ -517,9 +517,8 @@ def _test_models(setup: RunSetup, record: RunRecord, rows: Sequence[_Row]) -> Ru
             load = head.load(test)
             if control and (latent := to_latent(head, test)):
                 control_answers = control.head.predict(latent.x.numpy())
-                answers.setdefault(
-                    WITHOUT_CIRCUIT, control_answers
-                )  # of the first row, the run's head
+                # of the first row, the run's head
+                answers.setdefault(WITHOUT_CIRCUIT, control_answers)
                 validation.setdefault(WITHOUT_CIRCUIT, control.validation_answers)
                 gain = difference(
                     test.task, y, test_answers, control_answers, balanced=bool(model.balanced)

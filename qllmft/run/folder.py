@@ -42,9 +42,8 @@ from qllmft.training import Checkpoint, EpochMetrics
 from qllmft_backends.files import open_regular
 
 BEST_ROW = "best"  # name of the row with the highest validation score
-NOVELTY_FILE = (
-    "novelty.safetensors"  # in the folder of a run, and not among the files of a shared model
-)
+# in the folder of a run, and not among the files of a shared model
+NOVELTY_FILE = "novelty.safetensors"
 _MAX_PID_DIGITS = 10
 LARGEST_METRIC = 1e300  # of a line's numbers: axes of a figure multiply them
 

@@ -27,9 +27,8 @@ from qllmft.training.step import TrainingStep
 from qllmft_backends import Backend, create
 
 GB = 1e9
-LARGE_STATES_BYTES = (
-    48e6  # bytes of states from which training is announced: 18 qubits with a batch of 16
-)
+# bytes of states from which training is announced: 18 qubits with a batch of 16
+LARGE_STATES_BYTES = 48e6
 MAX_TIMED_AMPLITUDES = 2**22  # largest number of amplitudes in a timed batch
 
 

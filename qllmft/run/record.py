@@ -194,9 +194,8 @@ class Predictions(Answers):
 # --- the record
 
 FORMAT = 1
-WITHOUT_CIRCUIT = (
-    "no circuit (ablation)"  # row of a table: the best linear model of the latent values
-)
+# row of a table: the best linear model of the latent values
+WITHOUT_CIRCUIT = "no circuit (ablation)"
 
 _TEST_FIELDS = (  # fields of a model
     *("test", "test_exact", "load", "against_head", "without_circuit"),
@@ -276,7 +275,7 @@ class ModelResult:
     test: _Score | None = None  # on the test texts; None if they were not read
     test_exact: float | None = None  # like ``validation_exact``, for the test texts
     # share of test answers that change if the measured circuits return only noise, see
-    # `Task.changed`; None without a circuit
+    # `Task.changed_share`; None without a circuit
     load: float | None = None
     # None for the head itself, without the test texts, and in records of earlier versions
     against_head: AgainstHead | None = None

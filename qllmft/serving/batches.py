@@ -67,9 +67,9 @@ class Batches(Collector):
         self._stopped = False
         self._seconds_per_text = 0.01  # of one text, from the last batches
         self._batch_start: float | None = None  # start of the batch in work
-        self.batches = 0  # begun so far, and of finished ones
-        self.texts = 0
-        self.seconds = 0.0
+        self.batches = 0  # begun so far
+        self.texts = 0  # of these batches
+        self.seconds = 0.0  # of finished ones
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
     def __enter__(self) -> Batches:

@@ -144,7 +144,8 @@ class Guard:
 
 # --- connections: their number, and the time of a client to send its request or to read its answer
 
-MAX_CONNECTIONS = 500  # in all; with some times AT_ONCE, fewer than the usual 1,024 open files
+# in all; with some times ACCEPT_BACKLOG, fewer than the usual 1,024 open files
+MAX_CONNECTIONS = 500
 MAX_PER_ADDRESS = 256
 ACCEPT_BACKLOG = 100  # that wait to be accepted, and that are accepted together
 CLIENT_TIMEOUT_S = 10.0

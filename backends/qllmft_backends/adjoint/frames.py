@@ -87,7 +87,7 @@ def _reads_data(operation: Operation) -> bool:
 class FrameProgram:
     """Circuit in the form that Pauli frames pass through."""
 
-    # (N, 4); see `compiled.frames.walk`. Rotation slots are those of `lower`.
+    # (N, 4); see `compiled.frames.push_frames`. Rotation slots are those of `lower`.
     gates: NDArray[np.int32]
     n_angles: int  # G
     # (N,) whether an error may follow
@@ -122,7 +122,7 @@ class FrameProgram:
     def draw_errors(self, noise: GateNoise, count: int, seed: int) -> tuple[Ints, Ints, Ints]:
         """Draw the errors of ``count`` runs: after each gate, with the noise's probability, a Pauli but the identity.
 
-        Equal ``seed`` of 64 bits give equal errors: (E,) runs, gates and Paulis (see `compiled.frames.walk`).
+        Equal ``seed`` of 64 bits give equal errors: (E,) runs, gates and Paulis (see `compiled.frames.push_frames`).
         """
         one_qubit_rate, two_qubit_rate = (
             pauli_error_probability(noise.rate(width), width) for width in (1, 2)

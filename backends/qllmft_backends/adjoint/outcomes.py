@@ -14,9 +14,8 @@ from qllmft_backends.adjoint.interface import MeasuringEngine
 from qllmft_backends.noise import GateNoise
 from qllmft_backends.protocol import Ints
 
-GATES_AT_ONCE = (
-    4_000_000  # gates of all trajectories that errors are drawn on at once: bounds memory
-)
+# gates of all trajectories that errors are drawn on at once: bounds memory
+GATES_AT_ONCE = 4_000_000
 
 
 def draw_outcomes(probabilities: Reals, shots: Ints, rng: Generator) -> Ints:

@@ -69,8 +69,8 @@ def check_unmeasured(circuit: QuantumCircuit) -> None:
 def known_answer_circuit(n_qubits: int, state: int = 0) -> QuantumCircuit:
     """Return the circuit with the answer ``state`` (qubit 0 the least significant bit), without measurements.
 
-    It detects faulty hardware or software, with a gate on every qubit and CNOT gates along them (see `known_state`).
-    All its gates are there for every answer.
+    It detects faulty hardware or software, with a gate on every qubit and CNOT gates along them (see
+    `known_answer_state`). All its gates are there for every answer.
     """
     circuit = QuantumCircuit(n_qubits, name=KNOWN_ANSWER_NAME)
     ry_flips = state ^ state << 1

@@ -26,7 +26,7 @@ FUNCTION_WORD = 16
 ARGUMENTS_WORD = 17
 COUNT_WORD = 18
 QUEUE_WORDS = 24
-# CLAIMS is the job's number, the first chunk left, the chunk after the last one left
+# the word of claims is the job's number, the first chunk left, the chunk after the last one left
 CHUNK_BITS = 22
 _CHUNK_MASK = (1 << CHUNK_BITS) - 1
 _JOB_MASK = (1 << 63 - 2 * CHUNK_BITS) - 1

@@ -233,9 +233,9 @@ class IonQBase(JobsBackend):
         repeats: int,
         seed: int = 0,
     ) -> BootstrapSamples:
-        """Return R = ``repeats`` bootstrap samples of the result of `expectations` (see `resampled`). Nothing is sent.
+        """Return R = ``repeats`` bootstrap samples of the result of `expectations` (see `resample_shots`).
 
-        Single shots are drawn if the ledger has those of all circuits (``per_shot``), otherwise counts.
+        Nothing is sent. Single shots are drawn if the ledger has those of all circuits (``per_shot``), else counts.
 
         Args:
             circuit: of the call of `expectations`.

@@ -37,7 +37,7 @@ class Client:
         return "/".join((self.url, *path))
 
     def get(self, *path: str, **query: Any) -> Any:
-        """Return the answer to a GET, repeated while the server is busy or away (see `Transport.repeated`)."""
+        """Return the answer to a GET, repeated while the server is busy or away (see `Transport.send_with_retries`)."""
         return self.transport.send_with_retries("GET", self.address(*path), params=query)
 
     def get_object(self, *path: str, **query: Any) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class Client:
             return None
 
     def post(self, *path: str, body: str | None = None) -> Any:
-        """Return the answer to a POST of a JSON text, sent once (see `Transport.once`)."""
+        """Return the answer to a POST of a JSON text, sent once (see `Transport.send_once`)."""
         return self.transport.send_once("POST", self.address(*path), body=body)
 
     def cancel(self, job_id: str) -> str:

@@ -176,7 +176,7 @@ class Ledger:
             )
 
     def record(self, event: str, chunk_id: str, **fields: Any) -> None:
-        """Append an event of a chunk with its ``fields`` (see the module), and apply it. `HASHED` fields get a hash.
+        """Append an event of a chunk with its ``fields`` (see the module), and apply it. `HASHED_FIELDS` get a hash.
 
         Raises:
             LedgerError: if it could not be read again, or not be written; the ledger is as it was.
