@@ -18,7 +18,7 @@ from qllmft.data.file_bytes import DataFile, open_file
 from qllmft.errors import UserError
 
 CHUNK_BYTES = 1_000_000  # bytes that are examined at once
-MAX_LINE_CHARACTERS = 20 * MAX_TEXT  # bytes of a line of a table, which may have several texts
+MAX_LINE_BYTES = 20 * MAX_TEXT  # of a line of a table, which may have several texts
 _HEAD = 4_096  # bytes that tell the format
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
@@ -113,7 +113,7 @@ def examine(
     *,
     zipped: bool = False,
     most: int | None = None,
-    longest: int = MAX_LINE_CHARACTERS,
+    longest: int = MAX_LINE_BYTES,
 ) -> TextFile:
     """Find the encoding and the ends of lines of a regular file.
 

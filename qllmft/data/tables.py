@@ -13,7 +13,7 @@ from qllmft.counts import format_count
 from qllmft.data import cells
 from qllmft.data.cells import batches, open_parquet
 from qllmft.data.columns import Columns, no_column
-from qllmft.data.content import MAX_LINE_CHARACTERS, detect_format, examine
+from qllmft.data.content import MAX_LINE_BYTES, detect_format, examine
 from qllmft.data.file_bytes import DataFile
 from qllmft.data.records import ABSENT, RecordTable
 from qllmft.data.separated import Block, Fault, SeparatedTable
@@ -88,7 +88,7 @@ def open_table(
     delimiter: str | None = None,
     *,
     most: int | None = None,
-    longest: int = MAX_LINE_CHARACTERS,
+    longest: int = MAX_LINE_BYTES,
 ) -> RowSource:
     """Open a table, whose content and not its name alone tells how it is read.
 

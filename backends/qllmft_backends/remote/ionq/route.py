@@ -207,12 +207,12 @@ class IonQRoute(Route):
                 else value_at_path(backends_answer, "backends") or []
             )
             backend_names = [str(value_at_path(row, "backend")) for row in rows]
-            known_mitigations = [
+            machine_names = [
                 name.removeprefix("qpu.") for name in backend_names if name.startswith("qpu.")
             ]
             raise error.with_message(
                 f"the server has no machine {setup.backend}. Nothing was sent. Name one of its machines with the "
-                f"option target: {', '.join(known_mitigations) or 'none'}."
+                f"option target: {', '.join(machine_names) or 'none'}."
             ) from None
         offered_mitigations = machine.get("supported_error_mitigations")
         qubits = machine.get("qubits")
