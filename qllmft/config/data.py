@@ -58,15 +58,13 @@ class DataConfig(Section):
     time_column: Annotated[str | None, NEUTRAL] = None
     # share of the drawn texts for training; the rest is for validation
     train_fraction: Fraction = 0.85
-    delimiter: str | None = (
-        None  # separator of fields in a .csv, .tsv or .txt file; None: it is found
-    )
+    # separator of fields in a .csv, .tsv or .txt file; None: it is found
+    delimiter: str | None = None
     # names of all columns of a file without a line of names, such as "label,text"; None: the file has that line
     column_names: Annotated[tuple[str, ...] | None, NEUTRAL] = None
-    bad_rows: Literal["error", "skip"] = (
-        "error"  # rows without a text or a label, and lines that are no rows
-    )
-    # labels such as nan, None, n/a, - and ?: error, or keep them as labels; bad_rows = "skip" leaves their rows out
+    # rows without a text or a label, and lines that are no rows
+    bad_rows: Literal["error", "skip"] = "error"
+    # labels such as nan, null, n/a, - and ?: error, or keep them as labels; bad_rows = "skip" leaves their rows out
     missing_labels: Annotated[Literal["error", "keep"], NEUTRAL] = "error"
     # make one label of those that differ only in capitals, blanks, Unicode forms, or as 1 and 1.0
     merge_labels: Annotated[bool, NEUTRAL] = False
