@@ -10,6 +10,7 @@ from typing import Any
 
 from qllmft.config import DataConfig
 from qllmft.data.cells import is_blank
+from qllmft.data.file_bytes import DataFile
 from qllmft.errors import UserError
 
 MAX_BEFORE = 20  # lines or rows before the one that names the columns
@@ -46,6 +47,12 @@ class Columns:
     def all(self) -> tuple[str, ...]:
         """Return the names of all columns that are read, the optional ones last."""
         return (*self.required, *self.optional)
+
+    def check_names(self, path: DataFile) -> None:
+        """Raise UserError for a column that is read and not among the names of all columns."""
+        for column in self.required:
+            if not has_all([column], self.names):
+                raise no_column(column, self.names, f"{path}, --columns", self)
 
 
 def plain(name: object) -> str:

@@ -79,9 +79,7 @@ def find_dialect(
                     lines[number + 1 :], mark, names, number + 1, facts, columns, suffix
                 )
     if columns.names:
-        if not has_all(columns.required, columns.names):
-            missing = next(name for name in columns.required if not has_all([name], columns.names))
-            raise no_column(missing, columns.names, f"{path}, --columns", columns)
+        columns.check_names(path)
         mark = _infer_delimiter(lines[start:], marks, len(columns.names), path)
         facts.append("no line of names")
         names = list(columns.names)

@@ -66,10 +66,11 @@ class SheetTable:
         if len(headers) != 1:
             raise self._not_one_sheet(heads, list(headers), columns)
         ((self._title, self._header),) = headers.items()
-        self.names = heads[self._title][self._header] if self._has_names else list(columns.names)
-        for name in columns.required:
-            if not has_all([name], self.names):
-                raise no_column(name, self.names, f"{path}, --columns", columns)
+        if self._has_names:
+            self.names = heads[self._title][self._header]
+        else:
+            columns.check_names(path)
+            self.names = list(columns.names)
         check_columns(len(self.names), path)
         places = {name: find_position(name, self.names, path) for name in columns.all}
         self._places = {name: place for name, place in places.items() if place >= 0}

@@ -84,7 +84,7 @@ def _filled_rows(
     try:
         table = _table_at(path, columns_to_read, delimiter, most)
         if table is None:
-            yield from ([line.strip()] for _, line in _lines(path) if not is_blank(line))
+            yield from ([line.strip()] for line in _lines(path) if not is_blank(line))
             return
         named = f"column{'s' if len(columns) > 1 else ''} {', '.join(columns)}"
         report(f"{path.name}: {', '.join(part for part in (table.in_words, named) if part)}")
@@ -109,11 +109,10 @@ def _table_at(
 ) -> RowSource | None:
     """Return the table of a file, or None if it has one text per line."""
     suffix = table_suffix(path)
-    if suffix not in ("", ".txt"):
-        return open_table(path, columns_to_read, delimiter, most=most, longest=LONGEST_LINE)
-    if not is_file(path):
+    may_be_lines = suffix in ("", ".txt")
+    if may_be_lines and not is_file(path):
         return None
-    if columns_to_read.names:
+    if not may_be_lines or columns_to_read.names:
         return open_table(path, columns_to_read, delimiter, most=most, longest=LONGEST_LINE)
     format_, zipped = detect_format(path)
     if format_ in (".xlsx", ".parquet"):
@@ -139,8 +138,8 @@ def _rows(table: RowSource, path: DataFile) -> Iterator[tuple[int, list[Any]]]:
             yield item
 
 
-def _lines(path: DataFile) -> Iterator[tuple[int, str]]:
-    """Yield numbers and content of the lines of a file or of standard input, with their ends."""
+def _lines(path: DataFile) -> Iterator[str]:
+    """Yield the lines of a file or of standard input, with their ends."""
     is_input = isinstance(path, Path) and str(path) == "-"
     if is_input and sys.stdin is None:
         raise UserError(
@@ -154,7 +153,7 @@ def _lines(path: DataFile) -> Iterator[tuple[int, str]]:
                     "Split it."
                 )
             try:
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 raise UserError(
                     f"{path}, line {number}: byte {line[error.start]:#04x} is not UTF-8. Convert the file first."
