@@ -38,10 +38,12 @@ def label_order(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.argsort(-errors, kind="stable")
 
 
-def label_rows(confusion: NDArray[np.int64], names: Sequence[str]) -> list[LabelRow]:
-    """Return the labels of counts (k, k), true by predicted, with most errors first."""
+def label_rows(
+    confusion: NDArray[np.int64], names: Sequence[str], order: NDArray[np.int64]
+) -> list[LabelRow]:
+    """Return the labels of counts (k, k), true by predicted, in an order (k,)."""
     rows = []
-    for label in label_order(confusion).tolist():
+    for label in order.tolist():
         right = int(confusion[label, label])
         texts = int(confusion[label].sum())
         wrong_answers = confusion[label].copy()
@@ -83,12 +85,8 @@ class Confusion(NamedTuple):
     def from_counts(cls, confusion: NDArray[np.int64], names: Sequence[str]) -> Confusion:
         """Return the errors of counts (k, k), true by predicted label; few labels stay as they are."""
         many = len(names) > MAX_NAMED_COLUMNS
-        rows = label_rows(confusion, names)
-        order = label_order(confusion)
-        if not many:
-            by_label = dict(zip(order.tolist(), rows, strict=True))
-            rows = [by_label[label] for label in range(len(names))]
-            order = np.arange(len(names))
+        order = label_order(confusion) if many else np.arange(len(names))
+        rows = label_rows(confusion, names, order)
         counts = confusion[np.ix_(order, order)].tolist()
         return cls(rows, counts, confused_pairs(confusion, names), many)
 
