@@ -170,7 +170,7 @@ class MultiLabel(Task):
     measure: ClassVar = MACRO_F1
     scores: ClassVar = LabelSetScores
     loss_name = "binary cross-entropy (nats)"
-    dependence: ClassVar = "{share} of texts get other labels if {circuit} returns pure noise."
+    dependence: ClassVar = "{share} of texts get other labels if it returns pure noise."
     baselines: ClassVar = ("logistic_regression_ovr", "svc_ovr", "mlp")
     several: ClassVar = True
 

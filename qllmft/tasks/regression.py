@@ -100,9 +100,7 @@ class Regression(Task):
     name: ClassVar = "regression"
     measure: ClassVar = R2
     scores: ClassVar = TargetScores
-    dependence: ClassVar = (
-        "Predictions lose {share} of their variance if {circuit} returns pure noise."
-    )
+    dependence: ClassVar = "Predictions lose {share} of their variance if it returns pure noise."
     baselines: ClassVar = ("ridge", "svr", "linear")
     real: ClassVar = True
     fewest_names: ClassVar = 1

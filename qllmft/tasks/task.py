@@ -42,9 +42,8 @@ class Task(ABC):
     measure: ClassVar[Measure]  # score by which models are compared
     scores: ClassVar[type[Score]]  # that score with its interval, and the scores beside it
     loss_name: str  # with its unit
-    dependence: ClassVar[
-        str
-    ]  # sentence on the share of `changed_share`, with places for it and for the circuit
+    # sentence on the share of `changed_share`, with a place for it; its "it" is the circuit or the device
+    dependence: ClassVar[str]
     baselines: ClassVar[tuple[str, ...]]  # names of those that are fitted unless others are given
     one_label: ClassVar[bool] = False  # each text has one label
     several: ClassVar[bool] = False  # each text has any number of labels
@@ -104,10 +103,10 @@ class Task(ABC):
         del labels, answers, k
         return None
 
-    def circuit_dependence(self, share: float, circuit: str = "it") -> str:
+    def circuit_dependence(self, share: float) -> str:
         """Return the share of answers, see `changed_share`, that depends on the circuit, as a sentence."""
         digits = 0 if share >= 0.1 else 1
-        return self.dependence.format(share=f"{percent(share, digits)} %", circuit=circuit)
+        return self.dependence.format(share=f"{percent(share, digits)} %")
 
     @abstractmethod
     def gives(self, names: Sequence[str]) -> str:
@@ -156,7 +155,7 @@ class Classification(Task):
     measure: ClassVar = ACCURACY
     scores: ClassVar = Accuracy
     loss_name = "cross-entropy (nats)"
-    dependence: ClassVar = "{share} of predicted labels change if {circuit} returns pure noise."
+    dependence: ClassVar = "{share} of predicted labels change if it returns pure noise."
     baselines: ClassVar = ("logistic_regression", "svc", "mlp")
     one_label: ClassVar = True
 
