@@ -140,11 +140,10 @@ def _bodies_facts(record: StudyRecord, difference: PairedDifference) -> Iterator
     first, second = record.bodies[:2]
     _, baseline = best_of_group(record, first)
     yield "gains, language model minus kind of head", _difference_text(difference, record)
-    for gain in gains(record):
+    for gain in gains(record):  # those from the language model come first
         if gain.of_body and (gain.body, gain.heads) == (second, baseline.label):
             yield f"gain from language model ({second})", _gain_text(gain)
-    for gain in gains(record):
-        if not gain.of_body and gain.body in (first, second):
+        elif not gain.of_body and gain.body in (first, second):
             yield f"gain from kind of head ({gain.body})", _gain_text(gain)
     for gain in gains_of_the_papers_heads(record):
         if gain.body == first:
