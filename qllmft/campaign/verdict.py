@@ -18,6 +18,7 @@ from qllmft.campaign.comparison import (
 )
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.counts import format_count
+from qllmft.run.verdict import RESULTS, capitalize
 from qllmft.tasks.measure import ACCURACY, percent
 from qllmft.tasks.statistics import PairedDifference, p_value
 
@@ -172,8 +173,7 @@ def _pair_headline(record: StudyRecord, comparisons: Sequence[Comparison]) -> st
     """Return the result of the two rows that validation selects, with their labels if there is room for them."""
     subject, baseline = find_leaders(record)
     comparison = _leading_comparison(record, comparisons)
-    subject_role = f"{record.subject[:1].upper()}{record.subject[1:]}"
-    pairs = [(subject.label, baseline.label), (subject_role, record.baseline)]
+    pairs = [(subject.label, baseline.label), (capitalize(record.subject), record.baseline)]
     if subject.constant:
         return _first_short(f"{name} gives every text the same answer" for name, _ in pairs)
     if comparison.outcome in ("better", "worse"):
@@ -268,10 +268,7 @@ def _difference_text(difference: PairedDifference, record: StudyRecord) -> str:
 
 def _outcome_counts(comparisons: Sequence[Comparison]) -> str:
     count = Counter(comparison.outcome for comparison in comparisons)
-    return (
-        f"{count['better']} better, {count['worse']} worse, {count['equal']} equivalent, "
-        f"{count['open']} inconclusive"
-    )
+    return ", ".join(f"{count[outcome]} {result}" for outcome, result in RESULTS.items())
 
 
 def _scale(record: StudyRecord) -> str:

@@ -28,7 +28,7 @@ RESULTS = {
     "worse": "worse",
     "equal": "equivalent",
     "open": "inconclusive",
-}  # of a comparison, for the head
+}  # of a comparison, for the head or a study's subject
 
 
 class Comparison(NamedTuple):
@@ -167,7 +167,7 @@ def verdict(
     head = models[0]
     comparisons = compare(models)
     if head.is_constant:
-        headline = f"{_capital(head.subject)} gives every text the same answer"
+        headline = f"{capitalize(head.subject)} gives every text the same answer"
         texts = format_count(head.tested.total, "test text")
         result = f"It got {percent(head.tested.value)} % of {texts} right, the share of that label."
     elif not comparisons:
@@ -191,13 +191,13 @@ def _describe_comparisons(
     texts = format_count(head.tested.total, "test text")
     sentences = []
     if groups.worse:
-        headline = f"{_capital(head.subject)} is worse than {_share(groups.worse, comparisons)}"
+        headline = f"{capitalize(head.subject)} is worse than {_share(groups.worse, comparisons)}"
         sentences.append(_higher(_join_with_and(_names(groups.worse)), head, len(groups.worse)))
     elif groups.better and not missing:
-        headline = f"{_capital(head.subject)} is better than {_share(groups.better, comparisons)}"
+        headline = f"{capitalize(head.subject)} is better than {_share(groups.better, comparisons)}"
     elif len(groups.equal) == len(comparisons):
         headline = f"Equivalent within {measure.within(measure.margin)} on {texts}"
-        sentences.append(f"{_capital(head.subject)} and {total} differ by less than that.")
+        sentences.append(f"{capitalize(head.subject)} and {total} differ by less than that.")
     else:
         headline = f"No clear winner on {texts}"
         if not groups.better:
@@ -217,7 +217,7 @@ def _describe_comparisons(
         within = measure.within(measure.margin)
         verb = "is" if len(groups.equal) == 1 else "are"
         sentences.append(
-            f"{_capital(_join_with_and(_names(groups.equal)))} {verb} equivalent within {within}."
+            f"{capitalize(_join_with_and(_names(groups.equal)))} {verb} equivalent within {within}."
         )
     if groups.open and len(groups.open) < len(comparisons):
         sentences.append(_inconclusive(len(groups.open), others=bool(groups.worse)))
@@ -237,9 +237,9 @@ def _inconclusive(count: int, *, others: bool) -> str:
 def _higher(subject: str, head: ModelResult, count: int) -> str:
     """Return ``SVC is significantly more accurate.`` or, of other measures, ``SVC has significantly higher R².``."""
     if head.tested.measure.in_percent and not head.uneven:
-        return f"{_capital(subject)} {'is' if count == 1 else 'are'} significantly more accurate."
+        return f"{capitalize(subject)} {'is' if count == 1 else 'are'} significantly more accurate."
     verb = "has" if count == 1 else "have"
-    return f"{_capital(subject)} {verb} significantly higher {_measure_name(head)}."
+    return f"{capitalize(subject)} {verb} significantly higher {_measure_name(head)}."
 
 
 def _measure_name(head: ModelResult) -> str:
@@ -267,7 +267,8 @@ def _with_article(name: str) -> str:
     return f"the {name}" if plain.startswith(networks) else name
 
 
-def _capital(text: str) -> str:
+def capitalize(text: str) -> str:
+    """Return a sentence with a capital letter at its start, and its other letters as they are."""
     return text[:1].upper() + text[1:]
 
 

@@ -22,6 +22,7 @@ from qllmft.report.figures import curves_svg, score_unit
 from qllmft.report.pages import identity_rows, render_template
 from qllmft.report.studies.figures import accuracies_svg, differences_svg, trends_svg, write_trends
 from qllmft.report.studies.table import tables
+from qllmft.run.verdict import capitalize
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import Measure
 from qllmft.templates import describe
@@ -172,7 +173,7 @@ def _curve_figures(predictions: StudyPredictions, record: StudyRecord) -> list[t
                 for label in labels
             }
             svg = curves_svg(f"{side}-{name.replace(' ', '-')}", unit, lines)
-            figures.append((f"{words[0].upper()}{words[1:]}: {name}, mean over the seeds", svg))
+            figures.append((f"{capitalize(words)}: {name}, mean over the seeds", svg))
     return figures
 
 
