@@ -158,9 +158,7 @@ def _gain_text(gain: Gain) -> str:
 def gain_points(gain: Gain) -> str:
     """Return ``+3.9 [+2.5, +5.3]``, in points, or the mean alone for one seed."""
     difference = gain.difference
-    return (
-        f"{ACCURACY.with_sign(difference.mean)} {ACCURACY.brackets(difference.interval)}".rstrip()
-    )
+    return ACCURACY.difference(difference.mean, difference.interval)
 
 
 def gain_share(gain: Gain) -> str:

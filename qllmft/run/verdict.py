@@ -303,7 +303,7 @@ def circuit_sentences(head: ModelResult) -> Iterator[str]:
         yield dependence
     if control := head.without_circuit:
         measure = head.tested.measure
-        difference = f"{measure.with_sign(control.gain)} {measure.brackets(control.gain_interval)}"
+        difference = measure.difference(control.gain, control.gain_interval)
         unit = "balanced points" if head.uneven else measure.unit
         yield f"Head minus no-circuit ablation: {difference} {unit}."
 
@@ -323,13 +323,13 @@ def comparison_rows(models: Sequence[ModelResult]) -> Iterator[tuple[str, ...]]:
         effect = "" if comparison.detectable is None else measure.size(comparison.detectable)
         yield (
             comparison.model.name,
-            f"{measure.with_sign(difference.value)} {measure.brackets(difference.interval)}",
+            measure.difference(difference.value, difference.interval),
             p_value(comparison.p).removeprefix("p = ").removeprefix("p "),
             effect,
             RESULTS[comparison.outcome],
         )
     if control := models[0].without_circuit:
-        gain = f"{measure.with_sign(control.gain)} {measure.brackets(control.gain_interval)}"
+        gain = measure.difference(control.gain, control.gain_interval)
         yield WITHOUT_CIRCUIT, gain, "", "", ""
 
 

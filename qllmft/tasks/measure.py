@@ -96,6 +96,10 @@ class Measure:
         """Return the interval of a difference: ``[+2.5, +5.3]``, or "" if there is none."""
         return "" if ends is None else f"[{', '.join(self.with_sign(end, digits) for end in ends)}]"
 
+    def difference(self, value: float, interval: tuple[float, float] | None) -> str:
+        """Return a difference with its interval: ``+3.9 [+2.5, +5.3]``, or ``+3.9`` if there is none."""
+        return f"{self.with_sign(value)} {self.brackets(interval)}".rstrip()
+
     def ends(self, interval: tuple[float, float]) -> str:
         """Return the limits of an interval of scores: ``76.1, 78.0``."""
         return ", ".join(self._number(end, self.coarse) for end in interval)
