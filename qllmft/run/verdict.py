@@ -192,7 +192,8 @@ def _describe_comparisons(
     sentences = []
     if groups.worse:
         headline = f"{capitalize(head.subject)} is worse than {_share(groups.worse, comparisons)}"
-        sentences.append(_higher(_join_with_and(_names(groups.worse)), head, len(groups.worse)))
+        higher = _higher(_join_with_and(_names(groups.worse)), head, len(groups.worse))
+        sentences.append(f"{higher}.")
     elif groups.better and not missing:
         headline = f"{capitalize(head.subject)} is better than {_share(groups.better, comparisons)}"
     elif len(groups.equal) == len(comparisons):
@@ -207,7 +208,7 @@ def _describe_comparisons(
             )
     if groups.better:
         subject = "It" if not groups.worse else f"The {head.subject}"
-        higher = _higher(subject, head, 1).removesuffix(".")
+        higher = _higher(subject, head, 1)
         sentences.append(f"{higher} than {_join_with_and(_names(groups.better))}.")
         if missing and not groups.worse:
             sentences.append(
@@ -235,11 +236,11 @@ def _inconclusive(count: int, *, others: bool) -> str:
 
 
 def _higher(subject: str, head: ModelResult, count: int) -> str:
-    """Return ``SVC is significantly more accurate.`` or, of other measures, ``SVC has significantly higher R².``."""
+    """Return ``SVC is significantly more accurate`` or, of other measures, ``SVC has significantly higher R²``."""
     if head.tested.measure.in_percent and not head.uneven:
-        return f"{capitalize(subject)} {'is' if count == 1 else 'are'} significantly more accurate."
+        return f"{capitalize(subject)} {'is' if count == 1 else 'are'} significantly more accurate"
     verb = "has" if count == 1 else "have"
-    return f"{capitalize(subject)} {verb} significantly higher {_measure_name(head)}."
+    return f"{capitalize(subject)} {verb} significantly higher {_measure_name(head)}"
 
 
 def _measure_name(head: ModelResult) -> str:
