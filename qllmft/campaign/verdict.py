@@ -110,7 +110,8 @@ def _contrasts_facts(
         largest = max(significant, key=lambda c: abs(c.difference.mean))
         yield "largest significant difference", _names_difference(largest)
         yield "difference", _difference_text(largest.difference, record)
-    yield "test", f"paired t-tests, {format_count(len(record.seeds), 'seed')}{_holm(comparisons)}"
+    seeds = format_count(len(record.seeds), "seed")
+    yield "test", f"paired t-tests, {seeds}{_holm(len(comparisons))}"
     yield "equivalence margin", _margin(record)
 
 
@@ -219,7 +220,7 @@ def _pair_facts(
     comparison = _leading_comparison(record, comparisons)
     yield "compared", _names_difference(comparison)
     yield "difference", _difference_text(comparison.difference, record)
-    yield "test", _test_text(record, comparisons)
+    yield "test", _test_text(record, comparison, len(comparisons))
     tried = [row.tried for row in find_leaders(record) if row.tried is not None]
     if tried:
         yield "settings tried", " and ".join(f"{count:,}" for count in tried)
@@ -230,9 +231,8 @@ def _pair_facts(
         yield "MDE", f"{record.measure.size(comparison.detectable)} {_scale(record)}"
 
 
-def _test_text(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
-    """Return the test of the two rows that validation selects: ``paired t-test, 5 seeds, p = 0.012``."""
-    comparison = _leading_comparison(record, comparisons)
+def _test_text(record: StudyRecord, comparison: Comparison, n_comparisons: int) -> str:
+    """Return the test of one of several comparisons: ``paired t-test, 5 seeds, p = 0.012``."""
     seeds = format_count(len(record.seeds), "seed")
     if len(record.seeds) == 1:
         return "none with one seed"
@@ -244,12 +244,12 @@ def _test_text(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     else:
         test = "paired t-test"
         p = p_value(comparison.p_holm)
-    return f"{test}, {seeds}, {p}{_holm(comparisons)}"
+    return f"{test}, {seeds}, {p}{_holm(n_comparisons)}"
 
 
-def _holm(comparisons: Sequence[Comparison]) -> str:
+def _holm(n_comparisons: int) -> str:
     """Return ``(Holm, 7 comparisons)``, or "" for one, which needs no correction."""
-    return f" (Holm, {len(comparisons)} comparisons)" if len(comparisons) > 1 else ""
+    return f" (Holm, {n_comparisons} comparisons)" if n_comparisons > 1 else ""
 
 
 def _names_difference(comparison: Comparison) -> str:
