@@ -42,8 +42,8 @@ _ESCAPES = {".md.j2": markdown, ".tex.j2": tex}  # in HTML jinja2 escapes
 def render_template(package: str, name: str, **values: Any) -> str:
     """Return a page of a package as text. Values are escaped for its format, unless a page marks them as ``safe``.
 
-    The file's name ends in ``.html.j2``, ``.md.j2`` or ``.tex.j2``. It can use the filters ``percent``, ``p_value`` and
-    ``shown``, ``count_of``, ``with_minus``, and those of `escaping`. A missing value is an error.
+    The file's name ends in ``.html.j2``, ``.md.j2`` or ``.tex.j2``. It can use the filters ``percent``, ``p_value``,
+    ``shown``, ``count_of`` and ``with_minus``, and those of `qllmft.escaping`. A missing value is an error.
     """
     environment = _environment(package, "".join(Path(name).suffixes[-2:]))
     return visible(environment.get_template(name).render(values))

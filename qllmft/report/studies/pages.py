@@ -57,7 +57,7 @@ def finish_from_predictions(
 ) -> tuple[StudyRecord, Path]:
     """Compute all scores of a study from its kept answers, write its files into ``out``, and return record and page.
 
-    The data ``source`` gives the texts that the study's choosing seeds drew, see `StudyPredictions.with_drawn_texts`.
+    The data ``source`` gives the texts that the study's choosing seeds drew, see `StudyPredictions.with_choosing_mask`.
 
     Raises:
         UserError: if one of the files is missing or does not fit the other, or the data is not the study's.
