@@ -272,8 +272,7 @@ class Study(CampaignFile):
         if shared_seeds:  # two ranges meet in a range
             raise ValueError(
                 f"{seeds_text(shared_seeds)} would be both chosen and reported on. Report on other ones, such as "
-                "--seeds "
-                f"{last + 1}-{last + len(self.seeds)}"
+                f"--seeds {last + 1}-{last + len(self.seeds)}"
             )
         if not self.rule:
             raise ValueError(

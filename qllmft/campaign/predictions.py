@@ -311,8 +311,7 @@ class StudyPredictions:
         if fingerprint != record.data.fingerprint:
             raise UserError(
                 f"--data {source} has the fingerprint {fingerprint}, and the study's data "
-                f"{record.data.fingerprint}. Give "
-                "the same texts."
+                f"{record.data.fingerprint}. Give the same texts."
             )
         return replace(
             self, choosing_mask=mask_drawn_texts(record.choosing_seeds, data, inputs, self.hashes)

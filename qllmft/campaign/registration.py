@@ -150,10 +150,9 @@ def verify_registration(
     if earlier_registration != registration:
         raise UserError(
             f"the runs in {folder} were begun with {earlier_registration.file} (SHA-256 "
-            f"{earlier_registration.hash[:12]}, commit "
-            f"{earlier_registration.commit[:12]}), and {registration.file} is {registration.hash[:12]}, commit "
-            f"{registration.commit[:12]}. Give that "
-            "registration, or another folder with --out."
+            f"{earlier_registration.hash[:12]}, commit {earlier_registration.commit[:12]}), and {registration.file} is "
+            f"{registration.hash[:12]}, commit {registration.commit[:12]}. Give that registration, or another folder "
+            "with --out."
         )
     return registration
 
@@ -243,7 +242,6 @@ def _check_unreported(
         if shared_seeds and record.data.fingerprint == data and bodies & reported_bodies:
             raise UserError(
                 f"{name} has reported {seeds_text(tuple(shared_seeds))} on the same body and data, so a plan with "
-                "them is not "
-                f"written before its test texts were read. Give other seeds, such as --seeds {max(record.seeds) + 1}-"
-                f"{max(record.seeds) + len(seeds)}, or leave the registration out."
+                "them is not written before its test texts were read. Give other seeds, such as --seeds "
+                f"{max(record.seeds) + 1}-{max(record.seeds) + len(seeds)}, or leave the registration out."
             )

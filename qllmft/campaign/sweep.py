@@ -192,8 +192,7 @@ def make_sweep(
         elif len(fixed_settings) < len(parameter.settings):
             raise UserError(
                 f"--set {', '.join(sorted(fixed_settings))} fixes a part of {parameter.name!r}, whose settings go "
-                "together: "
-                f"{', '.join(parameter.settings)}. Give all of them, or none."
+                f"together: {', '.join(parameter.settings)}. Give all of them, or none."
             )
     if not parameters:
         raise UserError(

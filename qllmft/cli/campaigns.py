@@ -362,8 +362,7 @@ def sweep(
         hours = sum(epochs * seconds for _, epochs, seconds in structure_costs) / 3600 / cores
         say(
             f"On {cores} such cores its epochs take about {hours:.2g} h, by a few timed steps of "
-            f"{len(structure_costs)} "
-            "structures."
+            f"{len(structure_costs)} structures."
         )
         return
     folder = out or Path("sweeps") / space.name

@@ -74,8 +74,8 @@ def energy(
         counts = measurement.counts
         say(
             f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates, backend adjoint on "
-            f"{measurement.device}: "
-            f"{measurement.samples:,} inferences in {measurement.seconds:.1f} s at {measurement.power_w:.1f} W",
+            f"{measurement.device}: {measurement.samples:,} inferences in {measurement.seconds:.1f} s at "
+            f"{measurement.power_w:.1f} W",
             f"one inference: {measurement.energy_kj:.3g} kJ in all, {measurement.net_energy_kj:.3g} kJ above idling",
             *(
                 f"  {c.name}: {c.energy_j:.1f} J, idle {c.idle_power_w:.1f} W"

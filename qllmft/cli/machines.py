@@ -144,8 +144,7 @@ def _cancel(folders: Sequence[Path], only: Sequence[str], connection: IonQConnec
         if unknown_job_ids := [job_id for job_id in only if job_id not in ledger_job_ids]:
             raise UserError(
                 f"{', '.join(map(str, folders))}: no job {', '.join(unknown_job_ids)} in this ledger. Without a "
-                "folder --job "
-                "names a job of IonQ."
+                "folder --job names a job of IonQ."
             )
     for folder in folders:
         say(*remote.cancel_ledger(folder, connection, only))
