@@ -265,7 +265,7 @@ def _difference_text(difference: PairedDifference, record: StudyRecord) -> str:
 
 
 def _outcome_counts(comparisons: Sequence[Comparison]) -> str:
-    count = Counter(comparison.outcome for comparison in comparisons)
+    count = Counter[str](comparison.outcome for comparison in comparisons)
     return ", ".join(f"{count[outcome]} {result}" for outcome, result in RESULTS.items())
 
 
