@@ -77,7 +77,7 @@ def study_runs(study: Study, settings: SettingsByName) -> list[StudyRun]:
         if value:
             raise UserError(
                 f"study {study.name}: {name} is {value!r}, and maps and gains of bodies are in points of accuracy. "
-                f"Data.task {task!r} is compared by {TASKS[task].measure.name}. Leave {name} out."
+                f"The task {task!r} is compared by {TASKS[task].measure.name}. Leave {name} out."
             )
     return [run for seed_runs in by_seed for run in seed_runs]
 
