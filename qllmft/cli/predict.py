@@ -157,8 +157,8 @@ def predict(
         n_unknown += prediction.unknown > 0
         n_mostly_unknown += prediction.mostly_unknown
         n_cut += prediction.cut
-        total = total + 1
-        n_unsure = n_unsure + prediction.unsure
+        total += 1
+        n_unsure += prediction.unsure
         n_unlike += prediction.unlike
         n_near_chance += _is_near_chance(prediction)
     if n_unknown or n_cut:
