@@ -190,7 +190,7 @@ def main(file: Path = DOCS / "results" / "one-head.md") -> None:
         runs=table(
             [
                 *["data", "language model", "seeds", "head", "logistic regression", "difference"],
-                *["95 %", "worst seed", "over the same without its circuit", "load"],
+                *["95 %", "worst seed", "over the no-circuit ablation", "load"],
             ],
             whole_runs(),
         ),

@@ -57,9 +57,9 @@ RIVALS = {
         "logistic regression, one-versus-rest",
     ),
     "to that at C = 1": ("logistic regression (C = 1)",),
-    "over the same without its circuit": ("control",),
+    "over the no-circuit ablation": ("control",),
 }
-COMPARED = ("to the searched regression", "over the same without its circuit")  # of every set
+COMPARED = ("to the searched regression", "over the no-circuit ablation")  # of every set
 
 
 def split(
