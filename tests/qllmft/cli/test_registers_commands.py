@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,16 +119,12 @@ def test_rounds_stop_for_decided_texts(job):
     assert job.totals["circuits_paid"] == paid
 
 
-def test_known_texts_run_two_circuits_too(job):
-    predictor = Predictor.load(job.path)
-    texts = [f"{word} film {n}" for n in range(15) for word in ("good", "not very bad")]
-    scales = np.random.default_rng(0).uniform(0.5, 1.5, (30, 1)).astype(np.float32)
-    replace(predictor.novelty, calibration=predictor.embed(texts) * scales).save(job.path)
-    output, _ = job.predict("--dry-run --known-texts 20")
+def test_known_texts_run_two_circuits_too(calibrated):
+    output, _ = calibrated.predict("--dry-run --known-texts 20")
     assert "for 54 circuits on" in output
-    messages = job.predict("--known-texts 20 --yes")[1]
+    messages = calibrated.predict("--known-texts 20 --yes")[1]
     assert "unreliable by 20 calibration texts" in messages
-    assert job.totals["circuits_paid"] == 54
+    assert calibrated.totals["circuits_paid"] == 54
 
 
 def test_an_evaluation_and_the_bootstrap(job):
