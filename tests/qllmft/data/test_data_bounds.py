@@ -10,16 +10,10 @@ import pytest
 from any_input import examples
 from hypothesis import given
 from hypothesis import strategies as st
-from table_files import labelled, write_table
+from table_files import labelled, read, write_table
 
-from qllmft.config import DataConfig
-from qllmft.data import read_corpus
 from qllmft.data.texts import read_texts
 from qllmft.errors import UserError
-
-
-def read(path):
-    return read_corpus(DataConfig(source=str(path)))
 
 
 def refused(path, message, *, predict=True):

@@ -1,10 +1,9 @@
 """Local data: every format gives the same corpus, from a file or a folder of splits."""
 
 import pytest
-from table_files import FORMATS, labelled, write_table
+from table_files import FORMATS, labelled, read, write_table
 
-from qllmft.config import DataConfig
-from qllmft.data import SUFFIXES, read_corpus
+from qllmft.data import SUFFIXES
 from qllmft.errors import UserError
 
 EVERY_FORMAT = pytest.mark.parametrize("suffix", FORMATS)
@@ -20,10 +19,6 @@ PAIRS = (
     ("  spaces stay  ", 0),
     ("007", 0),
 )
-
-
-def read(source, **settings):
-    return read_corpus(DataConfig(source=str(source), **settings))
 
 
 def test_the_formats_are_those_that_the_package_names():

@@ -1,14 +1,7 @@
 """Label names: words as they are, numbers by value, and the names that a data set gives beside the numbers."""
 
 import pytest
-from table_files import FORMATS, labelled, write_table
-
-from qllmft.config import DataConfig
-from qllmft.data import read_corpus
-
-
-def read(source, **settings):
-    return read_corpus(DataConfig(source=str(source), **settings))
+from table_files import FORMATS, labelled, read, write_table
 
 
 @pytest.mark.parametrize(
