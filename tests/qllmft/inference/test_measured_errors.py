@@ -16,8 +16,8 @@ from qllmft_backends import Backend, Capabilities, create
 from qllmft_backends.protocol import Expectations
 
 Q, S = 4, 20_000
-# bootstrap repetitions: a standard deviation is known to 1/sqrt(2R) = 1.1 %, and to about 2 % from
-# S shots
+# bootstrap repetitions: a standard deviation is known to 1/sqrt(2R) = 1.1 %,
+# and to about 2 % from S shots
 R = 4000
 WEIGHTS = {  # of the labels; the qubits 1 to 3 are nearly equal (see `request_for`)
     "errors add up": [[1.0, 0.9, 0.7, 0.8], [-0.2, -0.1, -0.3, 0.0]],
@@ -112,7 +112,6 @@ STRUCTURES = [
     ({"readout": "latent"}, SKIP[:2]),
     ({"readout": "latent"}, SKIP),
 ]
-EVERY_READOUT = pytest.mark.parametrize(("structure", "weights"), STRUCTURES, ids=str)
 
 
 @pytest.mark.parametrize("backend", ["adjoint", "aer_statevector"])

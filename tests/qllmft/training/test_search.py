@@ -242,10 +242,6 @@ def test_thresholds_of_every_row_are_chosen_in_the_same_folds():
     assert each.min() > 0.1, "no label is without answers"
 
 
-def logits_of_rows(head: TrainedHead, examples: Examples) -> np.ndarray:
-    return compute_logits(head.model, examples.x).numpy()
-
-
 def test_no_latent_angle_at_the_start_is_beyond_the_monotone_part_of_a_sine():
     random = np.random.default_rng(0)
     y = (np.arange(400) < 8).astype(np.int64)
