@@ -82,8 +82,8 @@ def test_several_pubs_come_back_in_their_order_and_one_call_serves_those_that_sh
     found, expected = (e.run(pubs).result() for e in (backend.estimator(), StatevectorEstimator()))
     for i, (a, b) in enumerate(zip(found, expected, strict=True)):
         np.testing.assert_allclose(a.data.evs, b.data.evs, atol=1e-10, err_msg=f"pub {i}")
-    # (CIRCUIT, first), (other, third), (CIRCUIT, second); an observable that comes twice is asked
-    # for once
+    # (CIRCUIT, first), (other, third), (CIRCUIT, second);
+    # an observable that comes twice is asked for once
     assert [(circuit, len(observables)) for circuit, _, observables in backend.calls] == [
         (CIRCUIT, 3),
         (other, 2),

@@ -26,8 +26,8 @@ PLACEHOLDERS = (  # a placeholder of the pages, and its value here
     (r"\$lr", "1e-3"),
     (r"\$seed", "0"),
 )
-# the beginning of a line, and options that make it small; if an option is given twice, the last
-# counts
+# the beginning of a line, and options that make it small;
+# if an option is given twice, the last counts
 ADDED = (
     (r"(train|study|sweep) (?!--list)|train$", "--body {body} --per-label 10"),
     (r"(train|study|sweep) (?!--list|table-08)|train$", "--epochs 1"),

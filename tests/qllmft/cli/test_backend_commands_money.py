@@ -14,8 +14,8 @@ from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments
 from qllmft_backends.remote.errors import NoAnswerWarning
 from qllmft_backends.text import format_count
 
-# The head of the run, 4 qubits: 4 re-uploads of 4 angles, 3 + 2 layers of 4 blocks (one R_Y and one
-# CNOT each).
+# The head of the run, 4 qubits: 4 re-uploads of 4 angles,
+# 3 + 2 layers of 4 blocks (one R_Y and one CNOT each).
 ONE_QUBIT_GATES, TWO_QUBIT_GATES = 4 * 4 + 5 * 4, 5 * 4
 EACH = ONE_QUBIT_GATES * 1e-6 + TWO_QUBIT_GATES * 1e-5  # a shot, at the mock server's prices
 PRICE = 7 * 1000 * EACH  # of all texts

@@ -32,11 +32,11 @@ def test_a_finished_run_is_sound(run, cli):
     output, _ = cli("verify", run.path)
     result = run.result
     test = result["models"][0]["test"]
+    epochs = len((run.path / "metrics.jsonl").read_text().splitlines())
     assert output.splitlines() == [
         f"ok     configuration: identity {result['identity']}",
         f"ok     record: {len(result['models'])} models, test accuracy {100 * test['value']:.2f} %",
-        f"ok     metrics: {len((run.path / 'metrics.jsonl').read_text().splitlines())} epochs, the selected one is "
-        f"{result['selected_epoch']}",
+        f"ok     metrics: {epochs} epochs, the selected one is {result['selected_epoch']}",
         f"ok     predictions: {len(result['models'])} models x {test['total']} texts give the record's accuracies",
         f"ok     model: {result['models'][0]['parameters']} parameters, gives the logits that it was saved with",
         f"ok     body: {run.body} is the one that the model was trained on",
