@@ -116,9 +116,8 @@ def principal_axes(_: RunConfig, *sizes: int) -> GridBaseline:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
 
-    first = FunctionTransformer(
-        lambda x: x[:, : _count_axes(*sizes)]
-    )  # PCA refuses more axes than texts
+    # PCA refuses more axes than texts
+    first = FunctionTransformer(lambda x: x[:, : _count_axes(*sizes)])
     return _regression_at_c1(
         principal_axes,
         partial(make_pipeline, PCA(), first),

@@ -159,8 +159,7 @@ def _on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, input_name: s
         if torch.promote_types(x.dtype, weight.dtype) != weight.dtype:
             raise UserError(
                 f"{input_name} are {x.dtype}, the layer's weights {weight.dtype}: call .double() on the layer or "
-                ".float() on "
-                "its input."
+                ".float() on its input."
             )
         x = x.to(weight.dtype)
     if x.ndim == 2:

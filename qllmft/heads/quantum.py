@@ -43,9 +43,8 @@ from qllmft_circuits import (
 )
 
 SINE_START_CENTRE = -math.pi / 2  # of the initial angles of a head that starts at sines
-SINE_START_SPREAD = (
-    0.05  # largest distance from the centre, at which itself some derivatives vanish
-)
+# largest distance from the centre, at which itself some derivatives vanish
+SINE_START_SPREAD = 0.05
 INITIAL_READOUT_WEIGHT = 0.5  # initial weight of a value for its output
 OTHER_WEIGHTS_FACTOR = 0.02  # factor of all other initial weights
 SQUARE_SMOOTHING = 1e-8  # added to a square under a root, whose derivative at 0 would be infinite

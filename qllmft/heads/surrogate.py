@@ -142,9 +142,8 @@ def _build_head(config: ModelConfig, bond: int | None) -> StateHead | NetworkHea
     raise UserError(
         f"the head has {qubits} qubits, ansatz {config.ansatz!r}, C = {config.connectivity} and readout "
         f"{config.measured_values!r}. Above {MAX_STATE_QUBITS} qubits there is an exact surrogate for single "
-        "qubits of the "
-        "ansatz 'paper' with C = 1 only. "
-        "Give a bond: the head is then truncated, and each text has a bound on the error."
+        "qubits of the ansatz 'paper' with C = 1 only. Give a bond: the head is then truncated, and each text has a "
+        "bound on the error."
     )
 
 

@@ -92,9 +92,8 @@ class TensorEngine(EngineBase):
         except torch.OutOfMemoryError as error:
             raise BackendError(
                 f"{contents} of {samples} samples on {self.program.n_qubits} qubits, "
-                f"{self._state_bytes / 2**20:.1f} MiB "
-                f"a state, do not fit into the memory of device {self.device!r}. Take a smaller batch, fewer qubits, "
-                "or device='cpu'."
+                f"{self._state_bytes / 2**20:.1f} MiB a state, do not fit into the memory of device {self.device!r}. "
+                "Take a smaller batch, fewer qubits, or device='cpu'."
             ) from error
 
 

@@ -9,7 +9,7 @@ from qllmft.config import ModelConfig
 from qllmft.heads.state import GateHead, apply_x_or_z, rotate_pairs
 from qllmft_backends.adjoint.program.lowering import Op
 
-TEXTS_AT_ONCE = 256  # at once
+TEXTS_AT_ONCE = 256
 _CONTROLLED = (Op.CX, Op.CX_ROT, Op.CZ)
 
 

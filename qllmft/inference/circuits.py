@@ -308,9 +308,8 @@ def _encoder_circuits(
     states = [encoders.load_amplitudes(x.double(), sign).numpy() for sign in first_encoder.signs]
     # (N, S, 2^Q - 1)
     loads = np.stack([loading_angles(state, first_encoder.n_qubits) for state in states], axis=1)
-    thetas = np.stack(
-        [encoder.theta.detach().double().numpy() for encoder in encoder_list]
-    )  # (E, G)
+    # (E, G)
+    thetas = np.stack([encoder.theta.detach().double().numpy() for encoder in encoder_list])
     shape = (len(x), len(encoder_list), len(states))
     loads = np.broadcast_to(loads[:, None], (*shape, loads.shape[2]))
     thetas = np.broadcast_to(thetas[None, :, None], (*shape, thetas.shape[1]))

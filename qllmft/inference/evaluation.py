@@ -204,8 +204,8 @@ def evaluate(
 ) -> Evaluation:
     """Compare a model's answers, or its real values, with the labels or targets of the texts.
 
-    With a margin, the accuracy is that of all answers, and ``has_answer`` that of answers with the lead. With a
-    coverage, ``covered`` counts the texts whose set of labels contains the true one.
+    With a margin, the accuracy is that of all answers, and ``sure`` that of answers with the lead. With a coverage,
+    ``covered`` counts the texts whose set of labels contains the true one.
 
     Raises:
         UserError: if the rule does not fit the model's labels, or there are too few texts for a correlation.
@@ -329,8 +329,7 @@ def _match_label_names(corpus: Corpus, table: Table, names: tuple[str, ...]) -> 
         raise UserError(
             f"{corpus.source}: the model has no label {join_first(unknown)}. Its labels are "
             f"{join_first([f'{name!r}' for name in names])}. Evaluate on texts with the labels that it was trained "
-            "on, or "
-            "choose another column with --label-column."
+            "on, or choose another column with --label-column."
         )
     return model_names
 

@@ -277,9 +277,8 @@ def bootstrap(
     logits = [
         checked_logits(circuits.logits(values)).double() for values in resampled_values.values
     ]
-    probabilities = np.stack(
-        [np.asarray(task.probabilities(draw_logits)) for draw_logits in logits]
-    )  # (R, N, k)
+    # (R, N, k)
+    probabilities = np.stack([np.asarray(task.probabilities(part)) for part in logits])
     low, high = np.quantile(probabilities, INTERVAL_QUANTILES, axis=0)
     return Bootstrap(
         repeats, probabilities.std(axis=0, ddof=1), low, high, resampled_values.single_shots

@@ -28,9 +28,8 @@ from qllmft_backends.protocol import Estimate, Expectations, RoundsBackend, remo
 from qllmft_backends.requests import MIN_CHECKED_SHOTS
 
 ERROR_PROBABILITY = 0.05  # probability that an interval fails at any round, at most
-_FIRST_ROUND_VARIANCE = (
-    2.0  # the first round's shots times the variance of the mixture, in units of a shot's
-)
+# the first round's shots times the variance of the mixture, in units of a shot's
+_FIRST_ROUND_VARIANCE = 2.0
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,13 @@ class Rounds:
         """Return the rounds that end with a number of shots.
 
         Raises:
-            UserError: if the first one would have fewer than `MIN_SHOTS`.
+            UserError: if the first one would have fewer than `MIN_CHECKED_SHOTS`.
         """
         totals = [round(shots / 2**remaining) for remaining in reversed(range(rounds))]
         if totals[0] < MIN_CHECKED_SHOTS:
             raise UserError(
                 f"{rounds} rounds that end with {shots:,} shots begin with {totals[0]}, expected "
-                f"{MIN_CHECKED_SHOTS} or "
-                "more. Ask for fewer rounds, or more shots."
+                f"{MIN_CHECKED_SHOTS} or more. Ask for fewer rounds, or more shots."
             )
         return cls((totals[0], *np.diff(totals).tolist()))
 

@@ -15,15 +15,15 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.config.data import (
-    MIN_CALIBRATION_TEXTS,  # the least p-value of fewer is above the share below
-)
+from qllmft.config.data import MIN_CALIBRATION_TEXTS
 from qllmft.errors import UserError
 from qllmft.inference.measurement import LabelProbabilities, leads
 
 KNOWN_TEXTS = 60  # of 60, one may overstate a lead by more if two thirds of the texts are decided
 MIN_TEXTS = 4 * KNOWN_TEXTS  # of a call, of which known texts are then a fifth of the circuits
-WRONG_SHARE = 0.05  # expected share of decided labels that differ from the exact model's, at most
+# expected share of decided labels that differ from the exact model's, at most; the least p-value of fewer than
+# `MIN_CALIBRATION_TEXTS` is above it
+WRONG_SHARE = 0.05
 
 
 def check_known_texts(count: int) -> None:

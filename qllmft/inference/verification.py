@@ -178,8 +178,7 @@ def _check_ledger(folder: RunFolder) -> str:
     if ledger.damaged_line:
         raise UserError(
             f"the ledger {ledger.path} ends in a damaged record of {len(ledger.damaged_line)} bytes, which is not "
-            "used. "
-            f"`qllmft jobs wait {folder.path}` sets it aside."
+            f"used. `qllmft jobs wait {folder.path}` sets it aside."
         )
     jobs = [chunk for chunk in ledger.chunks.values() if chunk.job_id is not None]
     return f"{format_count(len(jobs), 'job')}, {format_count(sum(len(chunk.values) for chunk in jobs), 'circuit')}"

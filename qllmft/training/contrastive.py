@@ -55,9 +55,8 @@ def draw_pairs(labels: NDArray[np.int64], iterations: int, seed: int) -> Pairs:
         for _ in range(iterations):
             if len(label_rows) > 1:
                 partner_places = random.integers(len(label_rows) - 1, size=len(label_rows))
-                partner_places += partner_places >= np.arange(
-                    len(label_rows)
-                )  # excludes the text itself
+                # excludes the text itself
+                partner_places += partner_places >= np.arange(len(label_rows))
                 parts.append((label_rows, label_rows[partner_places], 1.0))
             if len(other_rows):
                 parts.append((label_rows, random.choice(other_rows, len(label_rows)), 0.0))

@@ -20,9 +20,8 @@ from qllmft.tasks import CLASSIFICATION, Task, infer_task
 from qllmft.tasks.accuracy import is_uneven
 from qllmft.tasks.regression import ROBUST
 
-MEDIAN_TO_DEVIATION = (
-    1.4826  # deviation of a normal distribution over its median absolute deviation
-)
+# deviation of a normal distribution over its median absolute deviation
+MEDIAN_TO_DEVIATION = 1.4826
 
 
 @dataclass(frozen=True)

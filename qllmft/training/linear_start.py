@@ -47,9 +47,8 @@ class LinearStart(NamedTuple):
 
     c: Strength  # of the ridge
     examples: Examples  # training examples, with class weights if these were chosen
-    choice: LinearChoice | None = (
-        None  # None if C was given, or follows from a rule or from the loss
-    )
+    # None if C was given, or follows from a rule or from the loss
+    choice: LinearChoice | None = None
     # folds that chose, as latent angles of the linear models of their training texts, up to a factor
     latent_folds: Sequence[Part] = ()
 

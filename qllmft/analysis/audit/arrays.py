@@ -77,8 +77,7 @@ def _check_names(path: Path, names: list[str]) -> None:
         )
         raise UserError(
             f"{path} has the arrays {', '.join(present_names)}{omitted_text}{repeated_text}, expected X and y, and "
-            "as needed "
-            f"{', '.join(ARRAYS[2:])}."
+            f"as needed {', '.join(ARRAYS[2:])}."
         )
 
 

@@ -187,8 +187,7 @@ def audit(
     if len(rival_inputs) != len(train_x) or inputs_incomplete:
         raise UserError(
             f"inputs have {len(rival_inputs)} rows and X {len(train_x)}. Give inputs= of every row, and "
-            "test_inputs= beside "
-            "test=."
+            "test_inputs= beside test=."
         )
     train_and_test = split_rows(
         train_x, y_train.astype(np.int64), test_rows, rival_inputs, rival_test_inputs, seed

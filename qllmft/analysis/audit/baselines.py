@@ -38,11 +38,8 @@ def constant(case: Case) -> AuditFinding:
         comparison.verdict == "open" and comparison.detectable_difference > COARSE_DIFFERENCE
     ):
         return case.judge_against_rival(comparison, "The most frequent label alone", "")
-    sentence = (
-        f"The most frequent label alone gets {comparison.rival} beside {case.accuracy}. The circuit's labels "
-        "hold no "
-    )
-    remedy = "more than that; look at the readout's sign and order, and at the labels."
+    sentence = f"The most frequent label alone gets {comparison.rival} beside {case.accuracy}."
+    remedy = " The circuit's labels hold no more than that; look at the readout's sign and order, and at the labels."
     return AuditFinding("issue", comparison.figure, sentence + remedy)
 
 
@@ -202,8 +199,7 @@ def separable_twin(case: Case) -> AuditFinding:
     )
     sentence = (
         f"Without gates on two qubits, trained here, it gets {twin_comparison.rival} beside {case.accuracy}; the "
-        "whole circuit, "
-        f"trained from random weights, {control_comparison.rival}"
+        f"whole circuit, trained from random weights, {control_comparison.rival}"
     )
     if control_comparison.rival.right > twin_comparison.rival.right:
         return AuditFinding("holds", twin_comparison.figure, f"{sentence}.")
@@ -228,9 +224,8 @@ def random_weights(case: Case) -> AuditFinding:
     n_above = sum(score >= case.accuracy.right for score in scores)
     figure = f"{n_above} of {N_WEIGHT_DRAWS} draws"
     sentence = (
-        f"Of {N_WEIGHT_DRAWS} draws of random weights, each with a fitted readout, the best gets {100 * best:.1f} "
-        "% beside "
-        f"{case.accuracy}"
+        f"Of {N_WEIGHT_DRAWS} draws of random weights, each with a fitted readout, the best gets "
+        f"{100 * best:.1f} % beside {case.accuracy}"
     )
     remedy = (
         "The trained weights are worth nothing; look at their order and unit, and at the training."

@@ -215,8 +215,7 @@ def _weight_values(parameters: Sequence[Parameter], weights: Any) -> Floats:
     if weights is None:
         raise UserError(
             f"the circuit has {len(parameters)} parameters besides the data ({parameter_names_text(parameters)}), "
-            "and weights are "
-            "None. Give weights= their trained values."
+            "and weights are None. Give weights= their trained values."
         )
     if isinstance(weights, Mapping):
         weights = weights_by_name(weights, parameters)

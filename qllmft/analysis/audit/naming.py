@@ -168,8 +168,7 @@ def data_parameters(parameters: Sequence[Parameter], data: Any) -> list[Paramete
                 problem = "none is of a vector x, inputs or data"
             raise UserError(
                 f"the circuit's parameters are {parameter_names_text(parameters)}, and {problem}. Give data= the "
-                "parameters that a "
-                "row fills."
+                "parameters that a row fills."
             )
         return natural_order(vectors[present[0]], "data")
     if isinstance(data, str):

@@ -25,9 +25,8 @@ PASS_QUBITS = 10  # qubits of a pass over larger states
 CONTIGUOUS_QUBITS = 4  # of them those of successive amplitudes, which are read together
 WARP_THREADS = 32  # of a warp
 MIN_PROGRAM_AMPLITUDES = 256  # amplitudes in a program; smaller states share one
-FEW_STATES = (
-    512  # states; more fill the device, and then fewer threads a state wait less for each other
-)
+# states; more fill the device, and then fewer threads a state wait less for each other
+FEW_STATES = 512
 AMPLITUDES_PER_THREAD = (8, 16)  # amplitudes in a thread's registers, with few and with many states
 MAX_WARPS = 16
 
