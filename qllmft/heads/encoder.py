@@ -211,13 +211,6 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
             values = (plus - minus) / 2
         return self.scale * values
 
-    def angles(self, thetas: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the engine's angles (..., G) of weights (..., P)."""
-        if self.is_plain:
-            return thetas
-        program = self.engine.program
-        return np.asarray(thetas @ program.angle_matrix.T + program.angle_offset)
-
     @property
     def signs(self) -> tuple[float, ...]:
         """Return the signs of the constant amplitude, one circuit each."""
@@ -309,53 +302,91 @@ def stacked_rows(encoders: Sequence[QuantumEncoder]) -> Tensor:
     """
     thetas = torch.stack([encoder.theta for encoder in encoders]).double()
     scales = torch.stack([encoder.scale for encoder in encoders]).double()
-    rows: Tensor = _StackedRows.apply(thetas, encoders[0])  # type: ignore[no-untyped-call]
-    return (rows * scales[:, None, None]).flatten(0, 1)
+    return (OddRows(encoders[0])(thetas) * scales[:, None, None]).flatten(0, 1)
 
 
-class _StackedRows(torch.autograd.Function):
-    """Rows (E, T, m) of E odd encoders as a differentiable function of their weights (E, P)."""
+class OddRows:
+    """Rows of odd encoders with one circuit, by their weights, on the project's engine in float64."""
 
-    @staticmethod
-    def forward(ctx: Any, thetas: Tensor, encoder: QuantumEncoder) -> Tensor:
-        ctx.encoder = encoder
-        ctx.save_for_backward(thetas)
-        engine = encoder.engine.double
-        n_values = len(encoder.engine.masks)
-        constant = np.zeros((len(thetas) * n_values, 2**encoder.n_qubits))
-        constant[:, encoder.dimension] = 1.0
-        angles = encoder.angles(thetas.detach().numpy()).repeat(n_values, axis=0)
-        _, tape = engine.forward(angles, constant)
-        _, gradient = engine.vjp(tape, np.tile(np.eye(n_values), (len(thetas), 1)), amplitudes=True)
-        rows = gradient[:, : encoder.dimension].reshape(len(thetas), n_values, -1)
-        return torch.from_numpy(np.ascontiguousarray(rows / 2))
+    def __init__(self, encoder: QuantumEncoder) -> None:
+        engine = encoder.engine
+        program = engine.program
+        assert isinstance(program, Program)  # an encoder's circuit is real
+        if not isinstance(engine, AdjointEngine):
+            engine = AdjointEngine(program, engine.masks, "float64")
+        self._engine = engine.double
+        self._matrix = None if encoder.is_plain else program.angle_matrix
+        self._offset = program.angle_offset
+        self._width = encoder.dimension
+        self._size = 2**encoder.n_qubits
 
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None]:
-        """Return the gradient (E, P).
+    def __call__(self, thetas: Tensor) -> Tensor:
+        """Return `rows` as a differentiable function of the weights."""
+        rows: Tensor = _DifferentiableRows.apply(thetas, self)  # type: ignore[no-untyped-call]
+        return rows
+
+    def rows(self, thetas: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return rows a (..., T, m) for the weights (P,) of one encoder or (E, P) of several.
+
+        A row is half of ⟨Z⟩'s derivative by amplitudes at the constant's state.
+        """
+        n_values = len(self._engine.masks)
+        n_encoders = 1 if thetas.ndim == 1 else len(thetas)
+        constant = np.zeros((n_encoders * n_values, self._size))
+        constant[:, self._width] = 1.0
+        _, tape = self._engine.forward(self._angles(thetas), constant)
+        cotangent = np.tile(np.eye(n_values), (n_encoders, 1))
+        gradient = self._engine.vjp(tape, cotangent, amplitudes=True)[1]
+        assert gradient is not None
+        return (gradient[:, : self._width] / 2).reshape(*thetas.shape[:-1], n_values, -1)
+
+    def gradient(
+        self, thetas: NDArray[np.float64], by_rows: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the gradient by the weights of a function with the gradient ``by_rows`` (..., T, m) by the rows.
 
         g·a is the odd value of the vector g: half the difference of ⟨Z⟩ on (g/‖g‖, 1)/√2 and (g/‖g‖, -1)/√2, times ‖g‖.
         """
+        n_values, m = by_rows.shape[-2:]
+        vectors = by_rows.reshape(-1, m)
+        lengths = np.linalg.norm(vectors, axis=1)
+        states = np.zeros((2, len(vectors), self._size))
+        states[:, :, :m] = vectors / np.where(lengths == 0, 1.0, lengths)[:, None]
+        states[0, :, m] = 1.0
+        states[1, :, m] = -1.0
+        states = states.reshape(-1, self._size) / np.sqrt(2.0)
+        angles = self._angles(thetas)
+        shared = thetas.ndim == 1
+        _, tape = self._engine.forward(angles if shared else np.tile(angles, (2, 1)), states)
+        n_encoders = len(vectors) // n_values
+        half = np.tile(np.eye(n_values), (n_encoders, 1)) * (lengths / 2)[:, None]
+        by_angle = np.asarray(self._engine.vjp(tape, np.concatenate([half, -half]))[0])
+        if not shared:
+            by_angle = by_angle.reshape(2, n_encoders, n_values, -1).sum(axis=(0, 2))
+        return by_angle if self._matrix is None else np.asarray(by_angle @ self._matrix)
+
+    def _angles(self, thetas: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the engine's angles (G,) of one encoder, or (E·T, G) of the values of several."""
+        angles = thetas
+        if self._matrix is not None:
+            angles = thetas @ self._matrix.T + self._offset
+        return angles if angles.ndim == 1 else angles.repeat(len(self._engine.masks), axis=0)
+
+
+class _DifferentiableRows(torch.autograd.Function):
+    """Rows of odd encoders as a differentiable function of their weights."""
+
+    @staticmethod
+    def forward(ctx: Any, thetas: Tensor, odd: OddRows) -> Tensor:
+        ctx.odd = odd
+        ctx.save_for_backward(thetas)
+        return torch.from_numpy(np.ascontiguousarray(odd.rows(thetas.detach().numpy())))
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None]:
         (thetas,) = ctx.saved_tensors
-        encoder = ctx.encoder
-        engine = encoder.engine.double
-        n_values = len(encoder.engine.masks)
-        by_rows = grad_outputs[0].numpy().reshape(len(thetas) * n_values, -1)
-        lengths = np.linalg.norm(by_rows, axis=1)
-        states = np.zeros((2, len(by_rows), 2**encoder.n_qubits))
-        states[:, :, : encoder.dimension] = by_rows / np.where(lengths == 0, 1.0, lengths)[:, None]
-        states[0, :, encoder.dimension] = 1.0
-        states[1, :, encoder.dimension] = -1.0
-        angles = encoder.angles(thetas.detach().numpy()).repeat(n_values, axis=0)
-        _, tape = engine.forward(
-            np.concatenate([angles, angles]), states.reshape(2 * len(by_rows), -1) / np.sqrt(2.0)
-        )
-        half = np.tile(np.eye(n_values), (len(thetas), 1)) * (lengths / 2)[:, None]
-        by_angle, _ = engine.vjp(tape, np.concatenate([half, -half]))
-        by_angle = np.asarray(by_angle).reshape(2, len(thetas), n_values, -1).sum(axis=(0, 2))
-        if not encoder.is_plain:
-            by_angle = by_angle @ encoder.engine.program.angle_matrix
-        return torch.from_numpy(by_angle), None
+        by_rows = np.ascontiguousarray(grad_outputs[0].numpy())
+        return torch.from_numpy(ctx.odd.gradient(thetas.detach().numpy(), by_rows)), None
 
 
 def initial_angles(

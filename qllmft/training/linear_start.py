@@ -19,6 +19,7 @@ from torch import nn
 
 from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, QuantumHead
+from qllmft.heads.encoder import OddRows
 from qllmft.heads.quantum import sine_values
 from qllmft.training.examples import Examples, weigh_classes
 from qllmft.training.linear_model import (
@@ -28,7 +29,7 @@ from qllmft.training.linear_model import (
     low_rank_solution,
     solve_linear,
 )
-from qllmft.training.ridge import Floats, OddMap, OddRows, Strength, loaded_vectors
+from qllmft.training.ridge import Floats, OddMap, Strength, loaded_vectors
 from qllmft.training.search import LOGISTIC_STRENGTHS, Part, split_examples
 
 MAX_ENCODER_STEPS = 150  # of L-BFGS for one encoder, at most

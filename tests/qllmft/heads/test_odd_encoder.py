@@ -9,10 +9,9 @@ from qiskit_reference import z_values
 
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import QuantumEncoder, build_classifier
-from qllmft.heads.encoder import amplitudes
+from qllmft.heads.encoder import OddRows, amplitudes
 from qllmft.templates import describe
 from qllmft.training import Examples, fit
-from qllmft.training.ridge import OddRows
 from qllmft.training.step import can_step
 from qllmft_backends import create
 from qllmft_circuits import encoder_circuit

@@ -9,9 +9,9 @@ from sklearn.linear_model import LogisticRegression
 
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import build_classifier
+from qllmft.heads.encoder import OddRows
 from qllmft.training import Examples, compute_logits, fit
 from qllmft.training.full_batch import LinearObjective
-from qllmft.training.ridge import OddRows
 from qllmft_backends import create
 
 D, C = 6, 0.7
