@@ -360,7 +360,8 @@ class OddRows:
         _, tape = self._engine.forward(angles if shared else np.tile(angles, (2, 1)), states)
         n_encoders = len(vectors) // n_values
         half = np.tile(np.eye(n_values), (n_encoders, 1)) * (lengths / 2)[:, None]
-        by_angle = np.asarray(self._engine.vjp(tape, np.concatenate([half, -half]))[0])
+        gradient = self._engine.vjp(tape, np.concatenate([half, -half]))[0]
+        by_angle: NDArray[np.float64] = np.asarray(gradient)
         if not shared:
             by_angle = by_angle.reshape(2, n_encoders, n_values, -1).sum(axis=(0, 2))
         return by_angle if self._matrix is None else np.asarray(by_angle @ self._matrix)
