@@ -51,12 +51,17 @@ class ModelCircuits:
     shares: Floats = field(default_factory=lambda: np.ones(1))
     # (L,) of several labels per text; None: one label per text
     thresholds: Floats | None = None
-    registers: int = 1  # of the head in all its circuits
 
     @property
     def per_text(self) -> int:
         """Return C."""
         return self.n_encoders * len(self.shares)
+
+    @property
+    def registers(self) -> int:
+        """Return the number of registers of the head in all its circuits."""
+        head = self.classifier.head
+        return head.registers if isinstance(head, QuantumHead) else 1
 
     @property
     def n_texts(self) -> int:
@@ -293,7 +298,6 @@ def _head_circuits(
         latent,
         n_encoders=per_text,
         thresholds=thresholds,
-        registers=head.registers,
     )
 
 
