@@ -119,21 +119,31 @@ def export_run(run: Path | str, request: ExportRequest) -> Export:
 
     The body is loaded only if there is a text.
     """
+    return _export(_load_trained(run), request)
+
+
+def export_registers(run: Path | str, request: ExportRequest) -> list[Export]:
+    """Export the circuit of each register of a run's head, in their order. Model and body are loaded once."""
+    predictor = _load_trained(run)
+    registers = range(predictor.model.config.registers)
+    return [_export(predictor, replace(request, register=index)) for index in registers]
+
+
+def _load_trained(run: Path | str) -> Predictor:
     RunFolder(Path(run)).unfinished_note()  # it raises if no epoch was trained
-    model = load_model(Path(run))
+    return Predictor(load_model(Path(run)))
+
+
+def _export(predictor: Predictor, request: ExportRequest) -> Export:
+    model = predictor.model
     circuit = (
-        export_head(model, request) if request.part == "head" else export_encoder(model, request)
+        export_head(predictor, request)
+        if request.part == "head"
+        else export_encoder(model, request)
     )
     reading_note = _head_note(model, request) if request.part == "head" else _ENCODER_NOTE
     content, names = _render(circuit, request.format, reading_note)
     return Export(circuit, content, names)
-
-
-def export_registers(run: Path | str, request: ExportRequest) -> list[Export]:
-    """Export the circuit of each register of a run's head, in their order."""
-    RunFolder(Path(run)).unfinished_note()  # it raises if no epoch was trained
-    registers = load_model(Path(run)).config.registers
-    return [export_run(run, replace(request, register=index)) for index in range(registers)]
 
 
 def _numbers_outside_circuit(model: StoredModel, **part_numbers: Any) -> dict[str, Any]:
@@ -152,11 +162,12 @@ def _numbers_outside_circuit(model: StoredModel, **part_numbers: Any) -> dict[st
     return {"labels": labels, **part_numbers}
 
 
-def export_head(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
+def export_head(predictor: Predictor, request: ExportRequest) -> QuantumCircuit:
     """Return the head's circuit, free in ``x`` without a text and in ``theta`` if weights are free.
 
     If it is measured, then on the qubits that the head's observables read, in their order.
     """
+    model = predictor.model
     head = model.classifier.head
     if not isinstance(head, QuantumHead):
         raise UserError(
@@ -168,7 +179,7 @@ def export_head(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
     values = {}
     if request.text is not None:
         encoder = model.classifier.encoder
-        vector = embedding(model, request.text)
+        vector = torch.from_numpy(predictor.embed([request.text]))
         with torch.no_grad():
             latent = vector if encoder is None else encoder(vector)
         angles = latent[0].chunk(head.registers)[index].tolist()
