@@ -108,10 +108,9 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
             if not len(x):  # Qiskit's networks take one sample at least
                 none = x.new_zeros(x.shape[1], *self.neural_network.output_shape)
                 return x @ none + 0 * weight.sum()
-            if self.registers > 1:
-                return _by_jacobian(x, weight, self.neural_network)
-            by_jacobian: Tensor = super().forward(x).to(x.dtype)
-            return by_jacobian
+            # what `TorchConnector` computes, with the weights of one register
+            by_jacobian: Tensor = _TorchNNFunction.apply(x, weight, self.neural_network, False)
+            return by_jacobian.to(x.dtype)
         parameters = torch.cat([x, weight.expand(x.shape[0], -1)], dim=1)
         program = self.engine.program
         if program.expressions is None:  # (B, G)
@@ -139,9 +138,3 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
     def __getattr__(self, name: str) -> Any:
         """Return attributes as torch does, with ``weight`` for ``_weights``."""
         return super().__getattr__("weight" if name == "_weights" else name)
-
-
-def _by_jacobian(x: Tensor, weight: Tensor, network: EstimatorQNN) -> Tensor:
-    """Return what `TorchConnector` computes of inputs (B, Q) with the weights (P,) of one register."""
-    values: Tensor = _TorchNNFunction.apply(x, weight, network, False)
-    return values.to(x.dtype)
