@@ -86,6 +86,8 @@ def start_at_linear(
     if not starts_at_sines(model):
         return start
     assert model.final is not None
+    assert isinstance(model.head, QuantumHead)
+    n_values = model.final.in_features
     labels = examples.y.numpy()
     task = examples.task
     if task.one_label and len(np.unique(labels)) < model.final.out_features:
@@ -114,13 +116,11 @@ def start_at_linear(
             vectors = weigh_classes(vectors, vectors)
             examples = weigh_classes(examples, examples)
         start = LinearStart(choice.c, examples, choice)
-        if config.ridge_c != "validation" and getattr(model.head, "start", "") == "sines":
-            assert isinstance(model.head, QuantumHead)
-            folds = _latent_folds(parts, choice, model.final.in_features, model.head.registers)
+        if config.ridge_c != "validation" and model.head.start == "sines":
+            folds = _latent_folds(parts, choice, n_values, model.head.registers)
             start = start._replace(latent_folds=folds)
     solution = solve_linear(vectors, c)
-    assert isinstance(model.head, QuantumHead)
-    rank = len(sine_values(model.final.in_features, model.head.registers))
+    rank = len(sine_values(n_values, model.head.registers))
     is_narrow = rank < len(solution.weights) - _are_opposite(solution.weights)
     if is_narrow:
         solution = low_rank_solution(vectors, solution, rank)
@@ -129,19 +129,15 @@ def start_at_linear(
         _load_solution(model, solution, x, slope, config.start_angle or usual)
     strength = solution.c
     if is_narrow and model.head.start == "sines":
-        strength = _strength_of_shared_values(model, solution.weights, solution.c)
+        strength = _strength_of_shared_values(solution.weights, solution.c, rank)
     return start._replace(c=strength)
 
 
-@torch.no_grad()
-def _strength_of_shared_values(model: Classifier, weights: Floats, c: Strength) -> Floats:
+def _strength_of_shared_values(weights: Floats, c: Strength, rank: int) -> Floats:
     """Return C of each output (k,) with which the head's ridge is that of the linear model that it starts at.
 
     The ridge bounds a sum of slopes by the sum of their sizes. It is several times too large if outputs share values.
     """
-    assert model.final is not None
-    assert isinstance(model.head, QuantumHead)
-    rank = len(sine_values(model.final.in_features, model.head.registers))
     outputs, sizes, axes = np.linalg.svd(weights, full_matrices=False)
     del axes  # of length 1
     bounds = np.square(np.abs(outputs * sizes)[:, :rank].sum(axis=1))
@@ -217,7 +213,7 @@ def _load_solution(
         encoder.scale.fill_(scale)
         readout[:, first:last] /= float(encoder.scale)
         first = last
-    if getattr(model.head, "start", "") == "linear":
+    if model.head.start == "linear":
         return
     model.final.weight.copy_(torch.from_numpy(readout))
     model.final.bias.copy_(torch.from_numpy(solution.bias))
