@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from examples.experiments.common import DOCS, options, table, write_page
+from examples.experiments.common import DOCS, by_keys, options, table, write_page
+from qllmft.tasks import with_minus
 
 HEAD = "head"
 CONTROL = "no circuit"
@@ -19,13 +20,6 @@ NARROW = "head of 13 qubits"
 LOW_RANK = "logistic regression of rank 12"
 COLUMNS = (HEAD, CONTROL, PLAIN, SEARCHED, NARROW, LOW_RANK)
 MACHINES = (36, 25)  # qubits
-MINUS = "−"
-
-
-def by_labels(rows: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
-    """Return the rows of each number of labels, the fewest first."""
-    numbers = sorted({row["labels"] for row in rows})
-    return {k: [row for row in rows if row["labels"] == k] for k in numbers}
 
 
 def accuracy(rows: list[dict[str, Any]], name: str) -> float | None:
@@ -37,7 +31,7 @@ def accuracy(rows: list[dict[str, Any]], name: str) -> float | None:
 
 def cell(value: float | None, form: str = ".1f") -> str:
     """Return a number of a table, "" for none."""
-    return "" if value is None else format(value, form).replace("-", MINUS)
+    return "" if value is None else with_minus(value, form)
 
 
 def difference(rows: list[dict[str, Any]], name: str, other: str) -> str:
@@ -57,7 +51,8 @@ def circuits(row: dict[str, Any], qubits: int) -> int:
 def render(record: Path, file: Path) -> None:
     """Write the page of a record."""
     content = json.loads(record.read_text(encoding="utf-8"))
-    groups = by_labels(content["results"])
+    by_labels = by_keys(content["results"], "labels")
+    groups = {k: rows for (k,), rows in sorted(by_labels.items())}
     pairs = [(HEAD, CONTROL), (HEAD, PLAIN), (HEAD, SEARCHED), (NARROW, LOW_RANK)]
     titles = [*(f"to {other}" for _, other in pairs[:3]), f"narrow, to {LOW_RANK}"]
     count = max(len(rows) for rows in groups.values())

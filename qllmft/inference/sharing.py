@@ -78,6 +78,8 @@ def model_card(
     Raises:
         UserError: if a field is no identifier of the hub, or a file of the run cannot be read.
     """
+    from qllmft.energy.formula import FORTE, gpu_energy_kj, head_counts, qpu_energy_kj
+
     if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
         return read_bytes(folder / CARD).decode("utf-8", "replace")
     for identifier in filter(None, (fields.get("license"), *fields.get("languages", ()))):
@@ -88,8 +90,6 @@ def model_card(
     facts = {"record": None, "analysis": None, **(_record_facts(folder, row) if folder else {})}
     config = model.config
     record = facts["record"]
-    from qllmft.energy.formula import FORTE, gpu_energy_kj, head_counts, qpu_energy_kj
-
     energy = None
     if config.head == "quantum":  # of one inference, by formula
         counts = head_counts(config, config.register_qubits)
