@@ -119,7 +119,7 @@ class Predictor:
         Args:
             run: the folder.
             backend: backend of the head's circuit; None computes it here, exactly.
-            model: row of the run's table, or "best", see `RunFolder.model_of`; the head if None.
+            model: row of the run's table, or "best", see `RunFolder.find_model`; the head if None.
 
         Raises:
             UserError: if there is none, it is damaged, or it was not trained for one epoch.
@@ -510,7 +510,7 @@ class Predictor:
     def compute_load(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> float | None:
         """Return the share of answers for embeddings (N, D) that change if the measured circuits return only noise.
 
-        See `Task.changed`. None: the model measures no circuit.
+        See `Task.changed_share`. None: the model measures no circuit.
         """
         x = torch.from_numpy(vectors)
         noise = compute_noise_logits(self.model.classifier, x)

@@ -75,7 +75,7 @@ class ModelRecord(Section):
     # of support vectors in place of that structure
     kernel: Annotated[KernelConfig | None, NEUTRAL] = None
     body: BodyConfig  # language model of the embeddings
-    # the body was trained, and its folder is `OWN_BODY`
+    # the body was trained, and its folder is `BODY_FOLDER`
     own_body: Annotated[StrictBool, NEUTRAL] = False
     body_identity: StrictStr  # hash of the body's weights
     dimension: Annotated[StrictInt, Field(ge=1)]  # D

@@ -234,7 +234,7 @@ class TrainedHead:
         return self._logits(x) if cached_logits is None else cached_logits
 
     def load(self, examples: Examples) -> float | None:
-        """Return the share of answers that change if the measured circuits return only noise, see `Task.changed`.
+        """Return the share of answers that change if the measured circuits return only noise, see `Task.changed_share`.
 
         None: no circuit is measured.
         """

@@ -1,7 +1,7 @@
 """All parts of qiskit-ionq that are used; no other module imports it.
 
 The version is pinned, because its parts are no public interface. Another release needs these, by name and argument
-(`tests/backends/ionq/test_ionq_library.py` checks them):
+(`tests/backends/ionq/test_ionq_values.py` compares their counts):
 
 - `qiskit_to_ionq` writes the body of a job for an `IonQBackend` with options: gates of ``qis`` by their names,
   untranspiled. `IonQTranspileLevelWarning` is silenced: the circuits are never transpiled by it.
