@@ -15,6 +15,7 @@ from public_reports import PAGE, PublicReport, page
 
 GOOD, BAD = ("good", "great", "fine", "lovely"), ("bad", "awful", "dull", "poor")
 TINY_DIMENSION = 16
+NUMBER_TYPES = ("float32", "float64")  # of the compiled engine
 # new objects between two searches for cycles: Python's own 700 to 2,000 cost a sixth of the time of the tests
 OBJECTS_BETWEEN_SEARCHES = 50_000
 
@@ -34,6 +35,14 @@ def pytest_configure(config):
     if not torch.accelerator.is_available():
         os.environ.setdefault("TRITON_INTERPRET", "1")  # its kernels then run on any CPU
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    if (
+        "PYTEST_XDIST_WORKER" not in os.environ
+    ):  # so that no test is the first to compile, and says so
+        from qllmft_backends.adjoint.compiled.ahead import compile_ahead, wait_for_compilation
+
+        compile_ahead(NUMBER_TYPES)
+        for dtype in NUMBER_TYPES:
+            wait_for_compilation(dtype)
 
 
 def pytest_collection_finish():

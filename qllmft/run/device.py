@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from qllmft.training import compute_logits
 from qllmft_backends import UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint.chunks import CHUNK_BYTES, SAMPLES_PER_CHUNK
+from qllmft_backends.adjoint.compiled.ahead import compile_ahead, is_compiled
+from qllmft_backends.adjoint.compiled.passes import chunk_functions
 
 # amplitudes times gates a second in a training step, of one core and of a GPU, as in benchmarks/gpu.json: there one
 # core has 2e9 to 6e9, and an H200 5e11 to 8e11
@@ -82,6 +85,33 @@ def device_times(config: RunConfig) -> DeviceTimes:
     if reason := _obstacle(config):
         return DeviceTimes(cpu_s, None, gpu_s, f"the CPU trains this run: {reason}")
     return DeviceTimes(cpu_s, gpu, gpu_s)
+
+
+def start_compilation(config: RunConfig) -> None:
+    """Start to compile what a training runs on the CPU, while its texts are embedded. It takes time only once."""
+    if _runs_compiled(config):
+        compile_ahead(_number_types(config))
+
+
+def finish_compilation(config: RunConfig, on_event: OnEvent) -> None:
+    """Wait until what a training runs on the CPU is compiled, with a stage if that takes time."""
+    if not _runs_compiled(config):
+        return
+    dtypes = _number_types(config)
+    is_first = not all(is_compiled(dtype) for dtype in dtypes)
+    with stage(on_event, "compiling", "the CPU, once") if is_first else nullcontext():
+        for dtype in dtypes:
+            chunk_functions(dtype)
+
+
+def _runs_compiled(config: RunConfig) -> bool:
+    """Return whether the compiled engine runs the circuits of a training."""
+    return config.backend.entry.adjoint and config.backend.options.get("device", "cpu") == "cpu"
+
+
+def _number_types(config: RunConfig) -> tuple[str, ...]:
+    """Return the types of numbers in which circuits run. Odd encoders are fitted in float64."""
+    return ("float32", "float64") if config.model.odd else ("float32",)
 
 
 def compile_kernels(

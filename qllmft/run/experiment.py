@@ -42,7 +42,7 @@ from qllmft.run.cross_validation import (
     HeldOutResults,
     cross_validate,
 )
-from qllmft.run.device import compile_kernels
+from qllmft.run.device import compile_kernels, start_compilation
 from qllmft.run.folder import Outcome, RunFolder, run_folder
 from qllmft.run.lock import sole_use
 from qllmft.run.novelty import Novelty
@@ -161,6 +161,7 @@ def _train_and_test(setup: RunSetup) -> Outcome:
     """Embed the texts, train the head, fit its baselines and write the record."""
     folder = setup.folder
     config = setup.config
+    start_compilation(config)
     reader = Reader.for_body(config.body)
     _report_reading(setup, reader)
     folds = None

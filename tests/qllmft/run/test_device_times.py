@@ -88,7 +88,14 @@ def test_folds_of_the_validation_share_one_compilation(corpus, tmp_path, kernels
     assert starts.index("compiling") < starts.index("fitting")
 
 
-def test_the_cpus_engine_has_no_such_stage(corpus, tmp_path):
+def test_the_cpus_engine_is_compiled_in_a_stage_once(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(device_module, "is_compiled", lambda dtype: False)
+    stages = Stages()
+    run_experiment(config(corpus, train__epochs=1, baselines__names=[]), tmp_path / "run", stages)
+    assert stages[2:4] == [(StageStarted, "compiling"), (StageEnded, "compiling")]
+
+
+def test_a_compiled_engine_has_no_such_stage(corpus, tmp_path):
     stages = Stages()
     run_experiment(config(corpus, train__epochs=1, baselines__names=[]), tmp_path / "run", stages)
     assert "compiling" not in [stage for _, stage in stages]

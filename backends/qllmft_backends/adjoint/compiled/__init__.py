@@ -23,8 +23,9 @@ def drop_stale_kernels(folder: Path) -> None:
         stamp = cache / _STAMP
         if stamp.is_file() and stamp.read_text(encoding="ascii", errors="replace") == digest:
             return
-        for file in cache.glob("*.nb[ic]"):
-            file.unlink(missing_ok=True)
+        for pattern in ("*.nb[ic]", "*.compiled"):
+            for file in cache.glob(pattern):
+                file.unlink(missing_ok=True)
         cache.mkdir(exist_ok=True)
         stamp.write_text(digest, encoding="ascii")
 

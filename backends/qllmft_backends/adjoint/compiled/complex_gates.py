@@ -10,77 +10,71 @@ matrix is anti-Hermitian, so three real sums suffice: K = Σ Im λ₁*ψ₁, X =
 
 from __future__ import annotations
 
-from numba import njit
-
 from qllmft_backends.adjoint.compiled.gates import exchange
+from qllmft_backends.adjoint.compiled.parts import inlined_part, part
 from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, store, sub
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
-_inlined_part = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-# part of the functions that are cached
-_inlined = njit(nogil=True, error_model="numpy", forceinline=True)
 
-
-@_inlined_part
+@inlined_part
 def insert_zero_bits(k, low, high):
     """Return the k-th number whose bits at two strides, powers of two, are zero."""
     k += k & -low
     return k + (k & -high)
 
 
-@_inlined_part
+@inlined_part
 def _product(a, b):
     return sub(mul(a[0], b[0]), mul(a[1], b[1])), add(mul(a[0], b[1]), mul(a[1], b[0]))
 
 
-@_inlined_part
+@inlined_part
 def _sum_of_products(a, x, b, y):
     real = sub(add(sub(mul(a[0], x[0]), mul(a[1], x[1])), mul(b[0], y[0])), mul(b[1], y[1]))
     imaginary = add(add(add(mul(a[0], x[1]), mul(a[1], x[0])), mul(b[0], y[1])), mul(b[1], y[0]))
     return real, imaginary
 
 
-@_inlined_part
+@inlined_part
 def _mix(a, x, b, y):
     return add(mul(a, x), mul(b, y))
 
 
-@_inlined_part
+@inlined_part
 def _load_row(s, k):
     width = lanes(s.itemsize)
     return load(s, k), load(s, k + width)
 
 
-@_inlined_part
+@inlined_part
 def _store_row(s, k, x):
     width = lanes(s.itemsize)
     store(s, k, x[0])
     store(s, k + width, x[1])
 
 
-@_inlined_part
+@inlined_part
 def _imaginary(a, b):
     return sub(mul(a[0], b[1]), mul(a[1], b[0]))
 
 
-@_inlined_part
+@inlined_part
 def _real(a, b):
     return add(mul(a[0], b[0]), mul(a[1], b[1]))
 
 
-@_inlined_part
+@inlined_part
 def _cross_sum(l0, l1, p0, p1):
     """Return Im(l0*·p1 + l1*·p0)."""
     return sub(add(sub(mul(l0[0], p1[1]), mul(l0[1], p1[0])), mul(l1[0], p0[1])), mul(l1[1], p0[0]))
 
 
-@_inlined_part
+@inlined_part
 def _turn_sum(l0, l1, p0, p1):
     """Return Re(l0*·p1 − l1*·p0)."""
     return sub(sub(add(mul(l0[0], p1[0]), mul(l0[1], p1[1])), mul(l1[0], p0[0])), mul(l1[1], p0[1]))
 
 
-@_inlined_part
+@inlined_part
 def _general_pair(s, i, j, a, b, m):
     """Apply a full matrix m, its first entry real, to the rows i and j of content a and b."""
     real = sub(add(mul(m[0], a[0]), mul(m[2], b[0])), mul(m[3], b[1]))
@@ -88,19 +82,19 @@ def _general_pair(s, i, j, a, b, m):
     _store_row(s, j, _sum_of_products((m[4], m[5]), a, (m[6], m[7]), b))
 
 
-@_inlined_part
+@inlined_part
 def _real_pair(s, i, j, a, b, m):
     _store_row(s, i, (_mix(m[0], a[0], m[2], b[0]), _mix(m[0], a[1], m[2], b[1])))
     _store_row(s, j, (_mix(m[4], a[0], m[6], b[0]), _mix(m[4], a[1], m[6], b[1])))
 
 
-@_inlined_part
+@inlined_part
 def _cross_pair(s, i, j, a, b, m):
     _store_row(s, i, (sub(mul(m[0], a[0]), mul(m[3], b[1])), _mix(m[0], a[1], m[3], b[0])))
     _store_row(s, j, (sub(mul(m[6], b[0]), mul(m[5], a[1])), _mix(m[6], b[1], m[5], a[0])))
 
 
-@_inlined_part
+@inlined_part
 def _matrix(coefficients, start):
     width = lanes(coefficients.itemsize)
     return (
@@ -115,7 +109,7 @@ def _matrix(coefficients, start):
 # ---------------------------------------------------------------------------------------------------------
 
 
-@_inlined
+@inlined_part
 def _apply_to_pairs(pair, s, step, m):
     """Apply a matrix to pairs of rows. ``step`` is a row of `ComplexPlan.steps`, ``m`` the gate's registers."""
     size = step[2]
@@ -129,7 +123,7 @@ def _apply_to_pairs(pair, s, step, m):
         pair(s, i, j, _load_row(s, i), _load_row(s, j), m)
 
 
-@_jit
+@part
 def apply_to_lanes(s, step, m):
     """Apply a matrix to a qubit inside registers: x becomes m₀x + m₁x', with x' the lanes' partners."""
     distance = step[7]
@@ -144,7 +138,7 @@ def apply_to_lanes(s, step, m):
         _store_row(s, i, _sum_of_products((m[0], m[1]), x, (m[2], m[3]), y))
 
 
-@_jit
+@part
 def apply_phase(s, step, m):
     """Multiply the rows whose bits are set."""
     size = step[2]
@@ -156,7 +150,7 @@ def apply_phase(s, step, m):
         _store_row(s, i, _product((m[0], m[1]), _load_row(s, i)))
 
 
-@_jit
+@part
 def exchange_rows(s, step):
     """Exchange pairs of rows."""
     size = step[2]
@@ -177,24 +171,24 @@ def exchange_rows(s, step):
 # -------------------------------------------------------
 
 
-@_inlined_part
+@inlined_part
 def _add_turn(sums, p, q, a, b):
     return sums[0], sums[1], add(sums[2], _turn_sum(p, q, a, b))
 
 
-@_inlined_part
+@inlined_part
 def _add_cross(sums, p, q, a, b):
     return sums[0], add(sums[1], _cross_sum(p, q, a, b)), sums[2]
 
 
-@_inlined_part
+@inlined_part
 def _add_all(sums, p, q, a, b):
     return _add_turn(
         _add_cross((add(sums[0], _imaginary(q, b)), sums[1], sums[2]), p, q, a, b), p, q, a, b
     )
 
 
-@_inlined
+@inlined_part
 def _undo_pairs(pair, add_sums, s, c, step, m, sums):
     """Undo `_apply_to_pairs`."""
     size = step[2]
@@ -215,7 +209,7 @@ def _undo_pairs(pair, add_sums, s, c, step, m, sums):
     return sums
 
 
-@_jit
+@part
 def undo_on_lanes(s, c, step, m, sums):
     """Undo `apply_to_lanes`. A lane whose bit is set adds to Y with the other sign.
 
@@ -250,7 +244,7 @@ def undo_on_lanes(s, c, step, m, sums):
     return identity_sum, cross_sum, turn_sum
 
 
-@_jit
+@part
 def undo_phase(s, c, step, m, sums):
     """Undo `apply_phase`.
 
@@ -283,7 +277,7 @@ def undo_phase(s, c, step, m, sums):
 # ---------------------------------------------------------------------------------------
 
 
-@_jit
+@part
 def forward_steps(s, steps, coefficients):
     """Run steps of `ComplexPlan` on the rows ``s``. ``coefficients`` are those of `spread_matrices`."""
     width = lanes(s.itemsize)
@@ -305,7 +299,7 @@ def forward_steps(s, steps, coefficients):
             exchange_rows(s, step)
 
 
-@_jit
+@part
 def backward_steps(s, c, steps, gates, coefficients, by_lane):
     """Undo the same steps on state ``s`` and co-state ``c``, the last one first.
 

@@ -6,7 +6,6 @@ Steps run block by block: the rows of a block are gathered into contiguous memor
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from qllmft_backends.adjoint.compiled.complex_gates import backward_steps, forward_steps
 from qllmft_backends.adjoint.compiled.complex_matrices import (
@@ -18,14 +17,11 @@ from qllmft_backends.adjoint.compiled.complex_observables import (
     measure_paulis,
     start_complex_costate,
 )
+from qllmft_backends.adjoint.compiled.parts import inlined_part, part
 from qllmft_backends.adjoint.compiled.simd import aligned_empty, lanes, load, store
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
-# part of the functions that are cached
-_inlined = njit(nogil=True, error_model="numpy", forceinline=True)
 
-
-@_jit
+@part
 def _compute_row_offsets(strides, bits, row, out):
     """Compute the offsets of a block's rows from its first one. ``row`` is the length of a row."""
     for i in range(1 << bits):
@@ -36,7 +32,7 @@ def _compute_row_offsets(strides, bits, row, out):
         out[i] = place * row
 
 
-@_jit
+@part
 def _block_offset(number, strides, bits, row):
     """Return the offset of block ``number``, whose other row bits spell the number."""
     for b in range(bits):
@@ -44,26 +40,26 @@ def _block_offset(number, strides, bits, row):
     return number * row
 
 
-@_inlined
+@inlined_part
 def _copy_row(source, k, target, target_start):
     width = lanes(source.itemsize)
     store(target, target_start, load(source, k))
     store(target, target_start + width, load(source, k + width))
 
 
-@_jit
+@part
 def _gather(s, begin, places, count, part):
     for i in range(count):
         _copy_row(s, begin + places[i], part, 2 * lanes(s.itemsize) * i)
 
 
-@_jit
+@part
 def _scatter(s, begin, places, count, part):
     for i in range(count):
         _copy_row(part, 2 * lanes(s.itemsize) * i, s, begin + places[i])
 
 
-@_jit
+@part
 def run_forward(s, plan, coefficients):
     """Run all steps on a chunk ``s``."""
     row = 2 * lanes(s.itemsize)
@@ -86,7 +82,7 @@ def run_forward(s, plan, coefficients):
             _scatter(s, begin, places, count, part)
 
 
-@_jit
+@part
 def run_backward(s, c, plan, coefficients, by_lane):
     """Undo all steps on state ``s`` and co-state ``c``.
 
@@ -121,7 +117,7 @@ def run_backward(s, c, plan, coefficients, by_lane):
             _scatter(c, begin, places, count, costate_part)
 
 
-@_jit
+@part
 def _load_initial(s, batch, initial, count):
     """Load the initial amplitudes into a chunk. Samples past ``count`` stay zero."""
     width = lanes(s.itemsize)
@@ -134,7 +130,7 @@ def _load_initial(s, batch, initial, count):
             s[real_index + width] = initial[1, i] if initial.shape[1] else 0
 
 
-@_jit
+@part
 def _make_coefficients(plan, arrays, start, inverse):
     n_gates = plan.gates.shape[0]
     batch = plan.sizes[0]
@@ -145,7 +141,7 @@ def _make_coefficients(plan, arrays, start, inverse):
     return out
 
 
-@_jit
+@part
 def forward(plan, arrays, chunk):
     """Run a program on one chunk and measure (see `ComplexPlanArrays` and `ComplexForward`)."""
     batch = plan.sizes[0]
@@ -168,7 +164,7 @@ def forward(plan, arrays, chunk):
             out[start + sample, t] = total
 
 
-@_jit
+@part
 def backward(plan, arrays, chunk):
     """Undo a program on one chunk and collect the derivatives (see `ComplexPlanArrays` and `ComplexBackward`)."""
     batch = plan.sizes[0]

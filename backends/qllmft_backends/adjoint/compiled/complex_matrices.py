@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.simd import lanes
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
-@_jit
+@part
 def _turn(m, i, j, cos, sin, imaginary):
     """Replace rows a, b of m, of four registers each by sample, by cos·a − t·b and t'·a + cos·b.
 
@@ -36,7 +37,7 @@ def _turn(m, i, j, cos, sin, imaginary):
                 m[j + k + 1, sample] = c * bi + s * ai
 
 
-@_jit
+@part
 def _phase(m, i, cos, sin):
     for k in range(0, 4, 2):
         for sample in range(m.shape[1]):
@@ -46,7 +47,7 @@ def _phase(m, i, cos, sin):
             m[i + k + 1, sample] = cos[sample] * imaginary + sin[sample] * real
 
 
-@_jit
+@part
 def _multiply(m, gate, factors, sin, cos, start):
     """Overwrite m (8, S) with the product of a gate's factors, for the samples from ``start`` on."""
     m[:] = 0
@@ -66,7 +67,7 @@ def _multiply(m, gate, factors, sin, cos, start):
             m[6] = 0
 
 
-@_jit
+@part
 def _turn_back(m):
     """Multiply matrices (8, S) with the global phase that makes their first entry real."""
     for sample in range(m.shape[1]):
@@ -101,7 +102,7 @@ def add_removed_phases(gates, factors, sin, cos, out):
                     out[sample] += np.arctan2(m[1, sample], m[0, sample])
 
 
-@_jit
+@part
 def make_matrices(gates, factors, sin, cos, start, out):
     """Multiply every gate's factors into ``out`` (8·N, S), for the samples from ``start`` on.
 
@@ -121,7 +122,7 @@ def make_matrices(gates, factors, sin, cos, start, out):
             _turn_back(m)
 
 
-@_jit
+@part
 def spread_matrices(gates, matrices, batch, inverse, out):
     """Spread the matrices (8·N, S) of `make_matrices`, or their inverses, over registers ``out`` (8·N·width).
 
@@ -167,7 +168,7 @@ def spread_matrices(gates, matrices, batch, inverse, out):
                         row[lane] = sign * y[sample_by_lane[lane]]
 
 
-@_jit
+@part
 def _sum_lanes(by_lane, gate, n, batch, width, out):
     """Sum K, X and Y of one gate into the rows of ``out`` (3, S) (see `complex_gates`)."""
     path = gate[0]
@@ -193,7 +194,7 @@ def _sum_lanes(by_lane, gate, n, batch, width, out):
         out[2, sample] = turn_sum
 
 
-@_jit
+@part
 def _add_factor(v, axis, sums, out):
     """Compute the derivative by one factor, V (8, S) being the product of the factors after it."""
     for i in range(v.shape[1]):
@@ -220,7 +221,7 @@ def _add_factor(v, axis, sums, out):
         out[i] = 2 * (diagonal * sums[0, i] - real * sums[1, i] - imaginary * sums[2, i])
 
 
-@_jit
+@part
 def add_derivatives(gates, factors, sin, cos, start, batch, by_lane, out):
     """Compute the derivatives ``out`` (F, B) by the factors' angles, for a chunk's samples.
 

@@ -7,7 +7,6 @@ number of Ys. Strings of I and Z are summed together, as in `observables`; each 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from qllmft_backends.adjoint.compiled.gates import exchange
 from qllmft_backends.adjoint.compiled.observables import (
@@ -16,12 +15,11 @@ from qllmft_backends.adjoint.compiled.observables import (
     has_odd_parity,
     sign_block,
 )
+from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, store, sub
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_jit
+@part
 def _partner(x, mask):
     """Return the register whose lane i is lane i XOR ``mask`` of ``x``."""
     for distance in (1, 2, 4, 8):
@@ -30,7 +28,7 @@ def _partner(x, mask):
     return x
 
 
-@_jit
+@part
 def measure_paulis(s, strings, n_diagonal, by_lane):
     """Compute ⟨P⟩ by lane into ``by_lane`` (T·width), up to the signs of the qubits inside registers.
 
@@ -74,7 +72,7 @@ def measure_paulis(s, strings, n_diagonal, by_lane):
         store(by_lane, t * width, sub(zero, total) if turns & 2 else total)
 
 
-@_jit
+@part
 def start_complex_costate(s, c, strings, n_diagonal, weights):
     """Compute λ = Σ_t w_t P_t ψ into ``c`` (see `measure_paulis` for ``strings``).
 

@@ -6,8 +6,7 @@ it is shorter than a register, the qubit is inside registers, and a gate on it e
 
 from __future__ import annotations
 
-from numba import njit
-
+from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.simd import (
     add,
     exchange_1,
@@ -25,10 +24,8 @@ from qllmft_backends.adjoint.program import Op
 
 ROT, CX_ROT, CX, X, Z, CZ = (int(op) for op in Op)
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_jit
+@part
 def exchange(x, distance):
     """Exchange lanes i and i XOR ``distance`` of a register."""
     if distance == 8:
@@ -40,7 +37,7 @@ def exchange(x, distance):
     return exchange_1(x)
 
 
-@_jit
+@part
 def bit_sign(signs, distance):
     """Return the register that is +1 on lanes whose bit ``distance`` is set and -1 on the others."""
     row = 0
@@ -53,7 +50,7 @@ def bit_sign(signs, distance):
 # ----------------------------
 
 
-@_jit
+@part
 def _rotate_rows(s, c, start, stop, step, cos, sin, swapped, gradient):
     """Apply R_Y to the pairs (k, k + step), k in [start, stop). ``swapped``: after an X on the target."""
     width = lanes(s.itemsize)
@@ -77,7 +74,7 @@ def _rotate_rows(s, c, start, stop, step, cos, sin, swapped, gradient):
     return gradient
 
 
-@_jit
+@part
 def _rotate_lanes(s, c, start, stop, distance, cos, sin, sign, swapped, gradient):
     """Apply R_Y to a qubit inside registers. ``sign`` is -1 on lanes of bit 0 and +1 on lanes of bit 1."""
     width = lanes(s.itemsize)
@@ -103,7 +100,7 @@ def _rotate_lanes(s, c, start, stop, distance, cos, sin, sign, swapped, gradient
     return gradient
 
 
-@_jit
+@part
 def rot(s, c, step, cos, sin, signs, gradient):
     """Apply R_Y to the qubit of stride ``step``, without ``c`` and ``gradient``.
 
@@ -130,7 +127,7 @@ def rot(s, c, step, cos, sin, signs, gradient):
     return gradient
 
 
-@_jit
+@part
 def cx_rot(s, c, control, step, cos, sin, signs, gradient):
     """Apply CNOT, then R_Y on its target, or undo them (see `rot`).
 
@@ -174,7 +171,7 @@ def cx_rot(s, c, control, step, cos, sin, signs, gradient):
     return gradient
 
 
-@_jit
+@part
 def _cx_rot_inside(s, c, is_set, step, cos, sin, signs, gradient):
     """Do `cx_rot` with the control inside registers: ``is_set`` is positive on the lanes whose bit is set."""
     size = s.size
@@ -222,14 +219,14 @@ def _cx_rot_inside(s, c, is_set, step, cos, sin, signs, gradient):
 # --------------------------------------------
 
 
-@_jit
+@part
 def _insert_zero_bits(k, low, high):
     """Return the k-th number whose bits at two strides, powers of two or 0, are zero."""
     k += k & -low
     return k + (k & -high)
 
 
-@_jit
+@part
 def fixed_gate(s, batch, kind, control, target, signs):
     """Apply X, Z, CNOT or CZ.
 

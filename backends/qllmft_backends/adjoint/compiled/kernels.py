@@ -8,7 +8,6 @@ do not depend on the number of threads.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from qllmft_backends.adjoint.compiled.normals import fill_normal
 from qllmft_backends.adjoint.compiled.observables import (
@@ -18,14 +17,13 @@ from qllmft_backends.adjoint.compiled.observables import (
     start_costate,
     start_reparametrised_costate,
 )
+from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.rotations import compute_coefficients
 from qllmft_backends.adjoint.compiled.simd import aligned_empty, lanes
 from qllmft_backends.adjoint.compiled.steps import run
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_jit
+@part
 def _load_amplitudes(s, batch, amplitudes, start):
     """Load amplitudes (B, D) of samples from ``start`` on, |0...0⟩ if D is 0. Samples past the end stay zero."""
     samples, dimension = amplitudes.shape
@@ -39,7 +37,7 @@ def _load_amplitudes(s, batch, amplitudes, start):
             s[i * batch + lane] = amplitudes[start + lane, i] if lane < count else 0
 
 
-@_jit
+@part
 def forward(plan, arrays, chunk):
     """Run a program on one chunk and measure (see `PlanArrays` and `ForwardArrays`)."""
     batch = plan.sizes[0]
@@ -74,7 +72,7 @@ def forward(plan, arrays, chunk):
             out[start + sample, t] = total * square
 
 
-@_jit
+@part
 def backward(plan, arrays, chunk):
     """Undo a program on one chunk and collect the gradient (see `PlanArrays` and `BackwardArrays`)."""
     batch = plan.sizes[0]

@@ -8,18 +8,16 @@ strings together.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from qllmft_backends.adjoint.compiled.normals import fill_normal
+from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.rotations import spread
 from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, select_positive, store, sub
 
 BLOCK_BITS = 5
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_jit
+@part
 def has_odd_parity(bits):
     """Return whether ``bits`` has an odd number of ones."""
     for shift in (32, 16, 8, 4, 2, 1):
@@ -27,7 +25,7 @@ def has_odd_parity(bits):
     return bits & 1 == 1
 
 
-@_jit
+@part
 def transform(block, count, width):
     """Transform ``count`` registers in place (Walsh-Hadamard)."""
     step = width
@@ -41,7 +39,7 @@ def transform(block, count, width):
         step *= 2
 
 
-@_jit
+@part
 def measure_strings(s, row_masks, out):
     """Compute Σ ±ψ² by lane into ``out`` (T·width), with the sign of each Z string over the registers.
 
@@ -59,7 +57,7 @@ def measure_strings(s, row_masks, out):
         add_strings(block, count, width, first, row_masks, out)
 
 
-@_jit
+@part
 def add_strings(block, count, width, first, row_masks, out):
     """Add a block, which begins at register ``first``, to every string.
 
@@ -83,7 +81,7 @@ def add_strings(block, count, width, first, row_masks, out):
         )
 
 
-@_jit
+@part
 def sign_block(block, count, width, first, row_masks, weights):
     """Compute Σ_t ±w_t of every register of a block, which begins at register ``first``: the transform of few sums.
 
@@ -106,7 +104,7 @@ def sign_block(block, count, width, first, row_masks, weights):
     transform(block, count, width)
 
 
-@_jit
+@part
 def measure_shots(s, noise, product, scale, row_masks, out):
     """Compute Σ ±ŷ/n by lane into ``out`` (T·width) from the rectified frequencies of eq. 2.
 
@@ -155,7 +153,7 @@ def measure_shots(s, noise, product, scale, row_masks, out):
         add_strings(block, count, width, first, row_masks, out)
 
 
-@_jit
+@part
 def multiply_costate(c, factors):
     """Multiply a co-state with the marks of `measure_shots`."""
     width = lanes(c.itemsize)
@@ -163,7 +161,7 @@ def multiply_costate(c, factors):
         store(c, k, mul(load(c, k), load(factors, k)))
 
 
-@_jit
+@part
 def start_costate(s, c, product, row_masks, weights):
     """Compute λ = 2 Σ_t w_t Z_t ψ into ``c``, and multiply the state ``s`` with its factors ``product`` (L,).
 
@@ -190,7 +188,7 @@ def start_costate(s, c, product, row_masks, weights):
             store(c, k, mul(psi, load(block, i * width)))
 
 
-@_jit
+@part
 def start_reparametrised_costate(s, c, product, row_masks, weights, key, noise, scale):
     """Compute the co-state of the rectified frequencies of eq. 2 with ε fixed into ``c`` (see `GaussianShots`).
 

@@ -9,6 +9,7 @@ from numba import carray, cfunc, njit, types
 
 from qllmft_backends.adjoint.compiled import arguments as layouts
 from qllmft_backends.adjoint.compiled import complex_kernels, kernels, work_queue
+from qllmft_backends.adjoint.compiled.ahead import mark_compiled, wait_for_compilation
 from qllmft_backends.adjoint.compiled.arguments import PASS_OFFSET, TOTAL_WORDS, pack
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
@@ -52,6 +53,7 @@ complex_backward = _make_pass(layouts.ComplexBackward)
 @cache
 def chunk_functions(dtype: str) -> tuple[int, int]:
     """Return the addresses of the compiled functions for one chunk, forward and backward, in ``dtype``."""
+    wait_for_compilation(dtype)
     real = np.dtype(dtype).type
 
     def forward_chunk(arguments, chunk):
@@ -70,7 +72,12 @@ def chunk_functions(dtype: str) -> tuple[int, int]:
             chunk,
         )
 
-    return int(_chunk_function(forward_chunk).address), int(_chunk_function(backward_chunk).address)
+    addresses = (
+        int(_chunk_function(forward_chunk).address),
+        int(_chunk_function(backward_chunk).address),
+    )
+    mark_compiled(dtype)
+    return addresses
 
 
 @cache

@@ -12,8 +12,8 @@ an expectation value nor, being the same forward and backward, a gradient.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.simd import (
     any_below,
     div,
@@ -31,10 +31,8 @@ LARGEST_TANGENT = 4096.0
 # 2^127.
 LARGEST_GROWTH = 2.0**50
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_jit
+@part
 def spread(row, offset, by_sample, width):
     """Spread one number per sample over a register: lane i belongs to sample i mod L.
 
@@ -48,7 +46,7 @@ def spread(row, offset, by_sample, width):
         row[offset + lane] = by_sample[lane % by_sample.size]
 
 
-@_jit
+@part
 def _spread_column(row, offset, table, gate, start, batch, padding):
     """Spread column ``gate`` of a (1, G) or (B, G) table over a register. Samples past B get ``padding``."""
     width = lanes(row.itemsize)
@@ -64,14 +62,14 @@ def _spread_column(row, offset, table, gate, start, batch, padding):
             row[offset + lane] = value
 
 
-@_jit
+@part
 def _make_cos_positive(c, s):
     """Return the registers (cos, sin), negated on lanes of negative cos."""
     zero = sub(c, c)
     return select_positive(c, c, sub(zero, c)), select_positive(c, s, sub(zero, s))
 
 
-@_jit
+@part
 def _write_coefficients(coefficients, start, is_full, c, s, total, ones):
     """Write the two registers of a rotation (cos c, sin s), and update the product ``total``."""
     width = lanes(total.itemsize)
@@ -87,7 +85,7 @@ def _write_coefficients(coefficients, start, is_full, c, s, total, ones):
         store(total, 0, mul(product_before, c))
 
 
-@_jit
+@part
 def compute_coefficients(sin, cos, start, coefficients, is_full, product, squares):
     """Compute the coefficients of a chunk's rotations, of the forward pass without ``squares``.
 
@@ -131,4 +129,7 @@ def compute_coefficients(sin, cos, start, coefficients, is_full, product, square
         else:
             store(squares, g * width, mul(product_before, product_before))
         _write_coefficients(coefficients, position, is_full[g], c, s, total, ones)
-    product[:] = total[:batch]
+    for lane in range(
+        batch
+    ):  # a slice would compile numba's texts of errors, which takes longer than this function
+        product[lane] = total[lane]

@@ -6,14 +6,13 @@ Gradient. With E = Σ_o w_o ⟨ψ|Z_o|ψ⟩ and λ = ∂E/∂ψ, going backward 
 
 from __future__ import annotations
 
-from numba import njit
-
 from qllmft_backends.adjoint.compiled.fused import (
     backward_group,
     count_outside_qubits,
     forward_group,
 )
 from qllmft_backends.adjoint.compiled.gates import CX_ROT, ROT, bit_sign, cx_rot, fixed_gate, rot
+from qllmft_backends.adjoint.compiled.parts import inlined_part, part
 from qllmft_backends.adjoint.compiled.simd import lanes, load, mul, store, sub
 from qllmft_backends.adjoint.program.schedule import GROUP_GATES, HALF, Shape
 
@@ -23,12 +22,8 @@ _HALF_TARGET_SHAPES = tuple(
     int(shape) for shape, gates in GROUP_GATES.items() if gates[0][1] == HALF
 )
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
-# part of the functions that are cached
-_inlined = njit(nogil=True, error_model="numpy", forceinline=True)
 
-
-@_inlined
+@inlined_part
 def _insert_zero_bits(k, strides):
     """Return the k-th number whose bits at the strides, powers of two, are zero."""
     stride_bits = 0
@@ -41,7 +36,7 @@ def _insert_zero_bits(k, strides):
     return k
 
 
-@_inlined
+@inlined_part
 def _apply_nothing(s, shape, strides, tangents):
     """Do nothing: a step has a shape."""
 
@@ -57,7 +52,7 @@ def _make_apply_group(shapes):
     n_gates = len(gates)
     n_qubits = count_outside_qubits(gates)
 
-    @_inlined
+    @inlined_part
     def apply(s, step_shape, all_strides, tangents):
         if step_shape != shape:
             apply_others(s, step_shape, all_strides, tangents)
@@ -69,7 +64,7 @@ def _make_apply_group(shapes):
     return apply
 
 
-@_inlined
+@inlined_part
 def _undo_nothing(s, c, shape, strides, tangents, sums):
     return sums
 
@@ -86,7 +81,7 @@ def _make_undo_group(shapes):
     n_qubits = count_outside_qubits(gates)
     n_sums = 2 * n_gates
 
-    @_inlined
+    @inlined_part
     def undo(s, c, step_shape, all_strides, tangents, sums):
         if step_shape != shape:
             return undo_others(s, c, step_shape, all_strides, tangents, sums)
@@ -105,12 +100,12 @@ _apply_group = _make_apply_group(list(GROUP_GATES))
 _undo_group = _make_undo_group([shape for shape, gates in GROUP_GATES.items() if len(gates) < 3])
 
 
-@_jit
+@part
 def _tangent(coefficients, slot, width):
     return load(coefficients, (2 * slot + 1) * width)
 
 
-@_jit
+@part
 def _do_gate(s, c, batch, op, coefficients, signs, gradients):
     """Do one gate on a state ``s``, or undo it on state and co-state ``c``."""
     width = lanes(s.itemsize)
@@ -136,14 +131,14 @@ def _do_gate(s, c, batch, op, coefficients, signs, gradients):
         )
 
 
-@_jit
+@part
 def _rotation(s, c, batch, op, cos, sin, signs, gradient):
     if op[0] == ROT:
         return rot(s, c, batch << op[2], cos, sin, signs, gradient)
     return cx_rot(s, c, batch << op[1], batch << op[2], cos, sin, signs, gradient)
 
 
-@_jit
+@part
 def _apply_step(s, shape, strides, slot, coefficients, signs):
     width = lanes(s.itemsize)
     first = _tangent(coefficients, slot, width)
@@ -155,7 +150,7 @@ def _apply_step(s, shape, strides, slot, coefficients, signs):
     _apply_group(s, shape, strides, (first, second, third))
 
 
-@_jit
+@part
 def _undo_step(s, c, shape, strides, slot, coefficients, signs, gradients):
     width = lanes(s.itemsize)
     sum_start = slot * lanes(s.itemsize)
@@ -185,7 +180,7 @@ def _undo_step(s, c, shape, strides, slot, coefficients, signs, gradients):
 # ------------------------------------------------------------------------------------------
 
 
-@_jit
+@part
 def _any_full(is_full, slot, count):
     for g in range(slot, slot + count):
         if is_full[g]:
@@ -193,7 +188,7 @@ def _any_full(is_full, slot, count):
     return False
 
 
-@_jit
+@part
 def _do_steps(s, c, batch, ops, steps, tables):
     coefficients, is_full, signs, gradients = tables
     for i in range(steps.shape[0]):
@@ -212,7 +207,7 @@ def _do_steps(s, c, batch, ops, steps, tables):
             _undo_step(s, c, shape, strides, slot, coefficients, signs, gradients)
 
 
-@_jit
+@part
 def run(s, c, batch, plan, coefficients, is_full, gradients):
     """Run all steps on a chunk ``s``, without ``c`` and ``gradients``.
 

@@ -1,0 +1,62 @@
+"""Compilation of the engine's functions in processes of their own, before they are needed.
+
+numba compiles one function at a time in a process, and its cache on disk is shared by all processes.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import numba
+
+from qllmft_backends.adjoint.compiled import work_queue
+
+_PROGRAM = """import sys
+from qllmft_backends.adjoint.compiled.passes import chunk_functions
+chunk_functions(sys.argv[1])"""
+_processes: dict[str, subprocess.Popen[bytes]] = {}
+
+
+def _mark(dtype: str) -> Path:
+    """Return the file in numba's cache that says that the functions of a dtype are there."""
+    version = f"{numba.__version__}-{platform.python_version()}"
+    return Path(work_queue.serve.stats.cache_path) / f"{dtype}-{version}.compiled"
+
+
+def is_compiled(dtype: str) -> bool:
+    """Return whether an earlier process has compiled the functions of a dtype. If it is wrong, only time is lost."""
+    return _mark(dtype).exists()
+
+
+def mark_compiled(dtype: str) -> None:
+    """Keep that the functions of a dtype are in numba's cache."""
+    with suppress(OSError):  # a folder that cannot be written has no cache of numba's
+        _mark(dtype).touch()
+
+
+def compile_ahead(dtypes: Iterable[str]) -> None:
+    """Start to compile the functions of each dtype that is not compiled yet, each in a process."""
+    if (os.cpu_count() or 1) < 2:
+        return
+    for dtype in dtypes:
+        if not is_compiled(dtype) and dtype not in _processes:
+            with suppress(OSError):  # without the process, this one compiles
+                _processes[dtype] = subprocess.Popen(  # noqa: S603
+                    [sys.executable, "-c", _PROGRAM, dtype],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+
+
+def wait_for_compilation(dtype: str) -> None:
+    """Wait for the process that compiles the functions of a dtype, if there is one."""
+    process = _processes.pop(dtype, None)
+    if process is not None:
+        process.wait()

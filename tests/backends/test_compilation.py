@@ -1,0 +1,85 @@
+"""Functions that are compiled as parts of others, and before they are needed."""
+
+import sys
+
+import numpy as np
+import pytest
+from numba import njit
+
+from qllmft_backends.adjoint.compiled import ahead, kernels
+from qllmft_backends.adjoint.compiled.parts import (
+    PartLibrary,
+    compiles_parts,
+    inlined_part,
+    part,
+)
+
+
+@inlined_part
+def square(x):
+    return x * x
+
+
+@part
+def sum_of_squares(x):
+    total = 0.0
+    for value in x:
+        total += square(value)
+    return total
+
+
+@njit
+def norm(x):
+    return np.sqrt(sum_of_squares(x))
+
+
+def test_a_part_computes_inside_of_a_function():
+    x = np.array([3.0, 4.0, 12.0])
+    assert norm(x) == np.linalg.norm(x) == 13
+
+
+def test_a_part_has_no_machine_code_of_its_own():
+    norm(np.ones(3))
+    assert compiles_parts()
+    for function in (square, sum_of_squares):
+        (overload,) = function.overloads.values()
+        assert isinstance(overload.library, PartLibrary)
+    with pytest.raises((KeyError, TypeError)):
+        sum_of_squares(np.ones(3))
+
+
+def test_whole_circuits_are_parts_of_the_functions_of_a_chunk():
+    for function in (kernels.forward, kernels.backward):
+        assert function.targetoptions["no_cpython_wrapper"]
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(ahead, "_mark", lambda dtype: tmp_path / dtype)
+    monkeypatch.setattr(ahead.os, "cpu_count", lambda: 2)
+    program = f"import pathlib, sys; (pathlib.Path({str(tmp_path)!r}) / sys.argv[1]).touch()"
+    monkeypatch.setattr(ahead, "_PROGRAM", program)
+    return tmp_path
+
+
+def test_a_process_compiles_each_type_that_is_not_compiled(cache):
+    ahead.mark_compiled("float32")
+    ahead.compile_ahead(("float32", "float64"))
+    assert list(ahead._processes) == ["float64"]
+    ahead.wait_for_compilation("float64")
+    ahead.wait_for_compilation("float64")  # there is nothing to wait for
+    assert ahead.is_compiled("float64")
+    assert not ahead._processes
+
+
+def test_one_core_compiles_when_it_needs_to(cache, monkeypatch):
+    monkeypatch.setattr(ahead.os, "cpu_count", lambda: 1)
+    ahead.compile_ahead(("float32",))
+    assert not ahead._processes
+
+
+def test_a_process_that_cannot_start_costs_time_only(cache, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(cache / "no-such-program"))
+    ahead.compile_ahead(("float32",))
+    ahead.wait_for_compilation("float32")
+    assert not ahead.is_compiled("float32")
