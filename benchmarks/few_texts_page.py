@@ -136,35 +136,37 @@ def best_as_shown(models: dict[str, Draws]) -> tuple[str, ...]:
     return tuple(column for column, value in means.items() if value == highest)
 
 
-def first_sentence(found: Found) -> str:
-    """Return how often each row has the highest mean, alone or with others, and how often a classical head does."""
-    best = [best_as_shown(models) for models in found.values()]
-    parts = [
-        f"{' and '.join(f'*{name}*' for name in names)} {'alone' if len(names) == 1 else 'together'} in {count}"
-        for names, count in Counter(best).most_common()
-    ]
-    classical = sum(any(not name.startswith("qllmft") for name in names) for names in best)
-    whole = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-    return (
-        f"Highest mean of {len(found)} lines, to the digit shown: {whole}. "
-        f"A classical head has it in {classical} of {len(found)} lines."
+def highest_counts(found: Found) -> dict[str, int]:
+    """Return in how many lines each row has the highest mean, alone or together with others."""
+    counts = Counter(best_as_shown(models) for models in found.values())
+    return {
+        f"{' and '.join(f'*{name}*' for name in names)} {'alone' if len(names) == 1 else 'together'}": count
+        for names, count in counts.most_common()
+    }
+
+
+def classical_count(found: Found) -> int:
+    """Return in how many lines a classical head has the highest mean, alone or together with others."""
+    return sum(
+        any(not name.startswith("qllmft") for name in best_as_shown(models))
+        for models in found.values()
     )
 
 
 def behind(found: Found, column: str, points: float) -> str:
-    """Return the lines in which a column is more than some points below the best one, with the differences of it.
+    """Return the table of lines in which a column is more than some points below the best one.
 
-    Each has the standard error of the mean over the seeds of both.
+    Each difference has the standard error of the mean over the seeds of both.
     """
-    lines = []
+    lines = ["| texts | of each label | best row | difference to it, points |", "|---|---|---|---|"]
     for (name, n), models in found.items():
         best = models[best_of(models)]
         own = models[column]
         differences = [own[seed][0] - best[seed][0] for seed in own.keys() & best.keys()]
         if len(differences) > 1 and (lost := float(np.mean(differences))) < -points:
             error = np.std(differences, ddof=1) / np.sqrt(len(differences))
-            lines.append(f"{name}, {n}: −{-lost:.1f} ± {error:.1f} to {best_of(models)}")
-    return "; ".join(lines) or "none"
+            lines.append(f"| {name} | {n} | {best_of(models)} | −{-lost:.1f} ± {error:.1f} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -176,14 +178,15 @@ def main() -> None:
     found = collected(json.loads(given.json.read_text("utf-8"))["results"])
     sets = "\n".join(f"- {name}: {text}" for name, text in TEXTS.items())
     template = Path(__file__).with_suffix(".md.j2").read_text("utf-8")
-    page = Template(template, keep_trailing_newline=True).render(
+    page = Template(template, keep_trailing_newline=True, trim_blocks=True).render(
         found=found,
         sets=sets,
         table=table,
         times=times,
         slower=slower,
         paired=paired,
-        first_sentence=first_sentence,
+        highest=highest_counts(found),
+        classical=classical_count(found),
         behind=behind,
         held_back=HELD_BACK,
     )

@@ -4,79 +4,100 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from examples.audits.__main__ import RECORD
+from examples.experiments.common import facts, render_page, table
 from qllmft.analysis import CHECKS
 
 PAGE = Path("docs/results/audit.md")
+Rows = list[dict[str, Any]]
 
 
-def page(rows: list[dict[str, Any]]) -> str:
+def page(rows: Rows) -> str:
     """Return the page of a record."""
-    by_name: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    rows_by_name: dict[str, Rows] = defaultdict(list)
     for row in rows:
-        by_name[row["name"]].append(row)
-    faults = {name: found for name, found in by_name.items() if found[0]["codes"]}
-    sound = {name: found for name, found in by_name.items() if not found[0]["codes"]}
+        rows_by_name[row["name"]].append(row)
+    faults = {name: draws for name, draws in rows_by_name.items() if draws[0]["codes"]}
+    sound = {name: draws for name, draws in rows_by_name.items() if not draws[0]["codes"]}
     draws = sorted({row["draw"] for row in rows})
-    named_in = [sum(map(_found, _of(faults, draw))) for draw in draws]
-    alarms = [sum(bool(row["issues"]) for row in _of(sound, draw)) for draw in draws]
-    lines = [
-        "# Audits of planted faults",
-        "",
-        f"In {len(draws)} draws the check that names the fault finds {_listed(named_in)} of {len(faults)} planted "
-        f"faults, and {_listed(alarms)} of {len(sound)} sound models have an issue.",
-        "Draw 0 was used to build the checks and the models; the others chose nothing.",
-        "",
-        "Labels are those of a circuit with known weights, so that a sound model is right by construction, with 600 "
-        "training and 400 test rows whose values are far from the threshold.",
-        "A fault changes one thing of such a model. Other issues are often true of it too: a model without training is "
-        "no better than logistic regression either.",
-        "",
-        "| planted fault | named by | found in draws | its figure | other issues |",
-        "|---|---|---|---|---|",
-    ]
-    for name, found in faults.items():
-        codes = found[0]["codes"]
-        hits = [str(row["draw"]) for row in found if _found(row)]
-        figure = "; ".join(found[0]["figures"][code] for code in codes)
-        others = [code for code in found[0]["issues"] if code not in codes]
-        lines.append(
-            f"| {name} | {', '.join(map(_link, codes))} | {', '.join(hits) or 'none'} | {figure} | "
-            f"{', '.join(others) or '–'} |"
-        )
-    lines += ["", "| sound model | accuracy, % | issues by draw |", "|---|---|---|"]
-    for name, found in sound.items():
-        accuracy = " / ".join(f"{100 * row['accuracy']:.1f}" for row in found)
-        issues = " / ".join(", ".join(row["issues"]) or "none" for row in found)
-        lines.append(f"| {name} | {accuracy} | {issues} |")
-    named = {code for found in sound.values() for row in found for code in row["issues"]}
-    if named == {"QA301"}:
-        lines += [
-            "",
-            "QA301 is true of the models that it names, and no error: an entangled circuit made their labels, but "
-            "product states give 99 % of them.",
+    named_counts = [sum(map(_is_named, _of_draw(faults, draw))) for draw in draws]
+    alarm_counts = [sum(bool(row["issues"]) for row in _of_draw(sound, draw)) for draw in draws]
+    return render_page(
+        Path(__file__).with_suffix(".md.j2"),
+        headline=f"The checks name {_range(named_counts)} of {len(faults)} planted faults",
+        facts=facts(
+            {
+                "draws": len(draws),
+                "planted faults that their checks name, by draw": (
+                    f"{_listed(named_counts)} of {len(faults)}"
+                ),
+                "sound models with an issue, by draw": f"{_listed(alarm_counts)} of {len(sound)}",
+                "training rows": 600,
+                "test rows": 400,
+            }
+        ),
+        faults=table(
+            ["planted fault", "named by", "named in draws", "figure", "other issues"],
+            _fault_rows(faults),
+            right=False,
+        ),
+        sound=table(
+            ["sound model", "accuracy, %", "issues by draw"], _sound_rows(sound), right=False
+        ),
+        only_products={code for row in _all_rows(sound) for code in row["issues"]} == {"QA301"},
+        checks=table(
+            ["check", "title"],
+            [[_link(check.code), check.title] for check in CHECKS],
+            right=False,
+        ),
+    )
+
+
+def _fault_rows(faults: dict[str, Rows]) -> Iterator[list[str]]:
+    """Yield a row for each fault, with the figures and the other issues of its first draw."""
+    for name, draws in faults.items():
+        first = draws[0]
+        codes = first["codes"]
+        named_draws = [str(row["draw"]) for row in draws if _is_named(row)]
+        others = [code for code in first["issues"] if code not in codes]
+        yield [
+            name,
+            ", ".join(map(_link, codes)),
+            ", ".join(named_draws) or "none",
+            "; ".join(first["figures"][code] for code in codes),
+            ", ".join(others) or "–",
         ]
-    titles = ", ".join(f"{_link(check.code)} {check.title}" for check in CHECKS)
-    lines += [
-        "",
-        f"Checks: {titles}.",
-        "Figures and other issues are those of draw 0.",
-        "",
-        "The record is [audit.json](../records/audit.json), which `python -m examples.audits` makes, and "
-        "`python -m examples.audits.page` writes this page.",
-    ]
-    return "\n".join(lines) + "\n"
 
 
-def _found(row: dict[str, Any]) -> bool:
+def _sound_rows(sound: dict[str, Rows]) -> Iterator[list[str]]:
+    """Yield a row for each sound model."""
+    for name, draws in sound.items():
+        yield [
+            name,
+            " / ".join(f"{100 * row['accuracy']:.1f}" for row in draws),
+            " / ".join(", ".join(row["issues"]) or "none" for row in draws),
+        ]
+
+
+def _is_named(row: dict[str, Any]) -> bool:
     return bool({*row["codes"]} & {*row["issues"]})
 
 
-def _of(models: dict[str, list[dict[str, Any]]], draw: int) -> list[dict[str, Any]]:
-    return [row for found in models.values() for row in found if row["draw"] == draw]
+def _all_rows(models: dict[str, Rows]) -> Rows:
+    return [row for draws in models.values() for row in draws]
+
+
+def _of_draw(models: dict[str, Rows], draw: int) -> Rows:
+    return [row for row in _all_rows(models) if row["draw"] == draw]
+
+
+def _range(numbers: list[int]) -> str:
+    """Return ``29 to 30``, or one number if all are equal."""
+    return " to ".join(map(str, sorted({min(numbers), max(numbers)})))
 
 
 def _listed(numbers: list[int]) -> str:

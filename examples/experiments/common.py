@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +108,26 @@ def by_keys(rows: list[dict[str, Any]], *keys: str) -> dict[tuple[str, ...], lis
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, right: bool = True) -> str:
     """Return a table of Markdown; its columns but the first are on the right, or all on the left."""
     rule = ["---", *["---:" if right else "---"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in [head, rule, *rows])
+    cells_of_lines = (
+        [str(cell).replace("|", "\\|") for cell in line] for line in [head, rule, *rows]
+    )
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in cells_of_lines)
+
+
+def facts(values: Mapping[str, object]) -> str:
+    """Return the table of facts with which a page of results begins."""
+    return table(["fact", "value"], values.items(), right=False)
+
+
+def render_page(template: Path, **values: Any) -> str:
+    """Return a page from a template of Markdown; a missing value is an error."""
+    source = template.read_text("utf-8")
+    page = Template(
+        source, undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True
+    )
+    return page.render(values)
 
 
 def write_page(template: Path, file: Path, **values: Any) -> None:
-    """Write a page from a template of Markdown; a missing value is an error."""
-    source = template.read_text("utf-8")
-    page = Template(source, undefined=StrictUndefined, keep_trailing_newline=True)
-    file.write_text(page.render(values), "utf-8")
+    """Write a page from a template of Markdown; see `render_page`."""
+    file.write_text(render_page(template, **values), "utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from examples.experiments.common import DOCS, by_keys, rows_of, table, write_page
+from examples.experiments.common import DOCS, by_keys, facts, rows_of, table, write_page
 from examples.experiments.one_head import HEAD
 from examples.experiments.one_head_runs import LR
 from qllmft.tasks import (
@@ -78,6 +78,11 @@ def folds() -> list[list[str]]:
     ]
 
 
+def outcome_counts(counts: Counter[str]) -> str:
+    """Return ``0 better, 1 worse, 5 equivalent, 14 inconclusive``."""
+    return ", ".join(f"{counts[result]} {result}" for result in RESULTS.values())
+
+
 def runs(part: str) -> list[dict[str, Any]]:
     """Return the runs of one part of the record."""
     return [row for row in read("one-head-runs") if row["part"] == part]
@@ -107,6 +112,13 @@ def whole_runs() -> Iterator[list[str]]:
             worst = min(a - b for a, b in zip(ours, shares(rows, LR), strict=True))
             load = f"{100 * np.mean([each['load'] for each in rows]):.1f} %"
             yield [*row, *cells[:2], measure.with_sign(worst, 2), " ".join(gains[:2]), load]
+
+
+def run_facts(test_runs: list[list[str]]) -> Iterator[tuple[str, str]]:
+    """Yield the difference to logistic regression on the test texts for each language model."""
+    for data, body, seeds, _, _, difference, interval, *_ in test_runs:
+        name = f"test texts of {data}, {body}: head minus logistic regression"
+        yield name, f"{difference} points, 95 % CI {interval}, {seeds} seeds"
 
 
 def noisy() -> Iterator[list[str]]:
@@ -168,7 +180,9 @@ def main(file: Path = DOCS / "results" / "one-head.md") -> None:
     """Write the page."""
     rows = runs("noise")
     sizes, slope, seeds = qubits()
+    test_runs = list(whole_runs())
     comparisons = folds()
+    counts = Counter(row[-1] for row in comparisons)
     write_page(
         Path(__file__).with_suffix(".md.j2"),
         file,
@@ -186,13 +200,24 @@ def main(file: Path = DOCS / "results" / "one-head.md") -> None:
             ],
             comparisons,
         ),
-        results=Counter(row[-1] for row in comparisons),
+        headline=f"{len(comparisons)} comparisons: {outcome_counts(counts)}",
+        facts=facts(
+            {
+                "compared": "default head `sines` minus the plainest baselines of each task",
+                "test": f"paired t-tests (Holm, {len(comparisons)} comparisons)",
+                "equivalence margin": "0.5 points, or 0.01 of macro-F1 or R²",
+                **dict(run_facts(test_runs)),
+                "settings chosen on": (
+                    "seeds 0 and 1 of SST-2, of docstrings with 3 and 6 labels and of real targets"
+                ),
+            }
+        ),
         runs=table(
             [
                 *["data", "language model", "seeds", "head", "logistic regression", "difference"],
                 *["95 %", "worst seed", "over the no-circuit ablation", "load"],
             ],
-            whole_runs(),
+            test_runs,
         ),
         qubits=table(
             ["qubits", "head", "logistic regression", "difference", "95 %"],

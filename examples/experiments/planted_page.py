@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from examples.experiments.common import table, write_page
+from examples.experiments.common import facts, table, write_page
 from examples.experiments.planted_heads import HEAD, KERNEL, LINEAR, TWIN
 from examples.experiments.planted_rank import BONDS, EXACT, certificates
 from examples.experiments.planted_studies import BASELINES, SEEDS, Kept, power
@@ -127,8 +127,11 @@ def certificate_rows() -> list[list[str]]:
     ]
 
 
-def claims(points: Sequence[Kept]) -> dict[str, str]:
-    """Return the numbers of the page's sentences. A study counts once, by its comparison with the twin."""
+def claims(points: Sequence[Kept]) -> tuple[str, dict[str, str], dict[str, str]]:
+    """Return the headline, the facts and the numbers of the page's sentences.
+
+    A study counts once, by its comparison with the twin.
+    """
     curve = with_noise(points)
     nulls = null_studies(points)
     places = [(point.gaps[0] / point.least[0], point.answers.better[0]) for point in curve]
@@ -137,22 +140,34 @@ def claims(points: Sequence[Kept]) -> dict[str, str]:
     )
     normal = [value for point in curve for value in point.simulated(1.0, normal=True)]
     coins = [value for p, places in nulls for value in p.simulated(0.0)[places]]
-    return {
-        "above": share(total(found for place, found in places if place >= 1.0)),
-        "near": share(total(found for place, found in places if 0.9 <= place < 1.2)),
-        "null": share(total(point.answers.better[0] for point, _ in nulls)),
-        "null_beats": share(total(p.answers.beats for p, each in nulls if len(each) > 1)),
-        "null_drawn": f"{percent(min(coins))} to {percent(max(coins))}",
-        "least_drawn": f"{percent(min(at_least))} to {percent(max(at_least))}",
-        "normal_drawn": f"{percent(min(normal))} to {percent(max(normal))}",
-        "reached": str(sum(value >= POWER for value in at_least)),
-        "moved_above": str(sum(value > ALPHA for value in at_zero)),
-        "moved_most": percent(max(at_zero)),
-        "moved": str(len(at_zero)),
-        "kernel_above": "; ".join(
-            name_of(p) for p in curve if p.record["noise"] < 0.5 and kernel_gap(p) > 0
-        )
-        or "none",
+    above = total(answer for place, answer in places if place >= 1.0)
+    near = total(answer for place, answer in places if 0.9 <= place < 1.2)
+    beats = total(p.answers.beats for p, baselines in nulls if len(baselines) > 1)
+    certificate_answers = [row.given == (row.planted <= MAX_BOND) for row in certificates()]
+    headline = f'{above.right} of {above.total} studies with a large true gap say "better"'
+    simulations = len(at_zero)
+    reached = sum(value >= POWER for value in at_least)
+    moved_above = sum(value > ALPHA for value in at_zero)
+    studies_saying_better = {
+        "true gap of the least difference or more": share(above),
+        "true gap of 0.9 to 1.2 least differences": share(near),
+        "true gap of exactly 0": share(total(point.answers.better[0] for point, _ in nulls)),
+        'labels that are coins: verdict "beats" a baseline': share(beats),
+        "simulated, gap of exactly 0": _range(coins),
+        "simulated, gap of one least difference": (
+            f"{_range(at_least)}, 80 % or more in {reached} of {simulations} simulations"
+        ),
+        "simulated, the same gap, normal differences": _range(normal),
+        "simulated, scatter of each row moved to a gap of 0": (
+            f"up to {percent(max(at_zero))} %, above 5 % in {moved_above} of {simulations} simulations"
+        ),
+        "certificates as the planted rank says": (
+            f"{sum(certificate_answers)} of {len(certificate_answers)} structures"
+        ),
+    }
+    kernel_above = [name_of(p) for p in curve if p.record["noise"] < 0.5 and kernel_gap(p) > 0]
+    numbers = {
+        "kernel_above": "\n".join(f"- {name}" for name in kernel_above) or "- none",
         "kernel_large": " and ".join(
             f"{percent(p.record['large'][KERNEL])} % (C = {p.record['structure']['connectivity']})"
             for p in curve
@@ -160,11 +175,13 @@ def claims(points: Sequence[Kept]) -> dict[str, str]:
         ),
         "studies": str(sum(len(point.differences) // SEEDS for point in points)),
         "seeds": f"{sum(len(point.differences) for point in points):,}",
-        "certificates_agree": str(
-            sum(row.given == (row.planted <= MAX_BOND) for row in certificates())
-        ),
-        "certificates_all": str(len(certificates())),
     }
+    return headline, studies_saying_better, numbers
+
+
+def _range(shares: Sequence[float]) -> str:
+    """Return ``0.2 to 1.5 %``."""
+    return f"{percent(min(shares))} to {percent(max(shares))} %"
 
 
 def name_of(point: Kept) -> str:
@@ -258,9 +275,12 @@ def planted_page(folder: Path, file: Path) -> None:
     """Write the page of a record, and its figure into ``figures/`` beside it."""
     points = read(folder)
     ranks = json.loads((folder / RANKS).read_text(encoding="utf-8"))
+    headline, studies_saying_better, numbers = claims(points)
     write_page(
         Path(__file__).with_suffix(".md.j2"),
         file,
+        headline=headline,
+        facts=facts(studies_saying_better),
         curve=table(
             [
                 "teacher",
@@ -307,7 +327,7 @@ def planted_page(folder: Path, file: Path) -> None:
         training=points[0].record["sizes"][0],
         validation=points[0].record["sizes"][1],
         test=f"{points[0].record['sizes'][2]:,}",
-        **claims(points),
+        **numbers,
     )
     (file.parent / "figures").mkdir(exist_ok=True)
     with style.figure_style():

@@ -37,12 +37,15 @@ def facts(record: StudyRecord, study_verdict: StudyVerdict) -> dict[str, str]:
     if record.measure.in_percent and record.epochs != PAPERS_EPOCHS:
         epochs += f" (the paper: {PAPERS_EPOCHS})"
     registered = "none" if record.registered == NOT_REGISTERED else record.registered
+    tuned_labels = [row.label for row in record.rows if row.tuned and record.budget is None]
+    tuned_fact = {"settings selected on validation": "; ".join(tuned_labels)}
     return {
         **study_verdict.facts,
         "study": about(record),
         "data": f"{record.data.source}: {record.data.counts}",
         "language model": f"{record.body}, D = {record.body.dimension}",
         "training": epochs,
+        **(tuned_fact if tuned_labels else {}),
         "preregistration": registered,
     }
 
@@ -138,12 +141,7 @@ def selection_note(record: StudyRecord) -> str:
             f"validation {record.measure.name} is tested, among equals that with the lowest validation loss. {rule}. "
             "The test texts are read only for the selected ones."
         )
-    tuned = " and ".join(row.label for row in record.rows if row.tuned)
-    sentences = [rule]
-    if tuned:
-        sentences.append(f"Settings of {tuned} are chosen on the validation texts too")
-    sentences.append("The test texts are read once per run, for the selected ones.")
-    return ". ".join(sentences)
+    return f"{rule}. The test texts are read once per run, for the selected epoch and settings."
 
 
 _FUNCTIONS: tuple[Callable[..., str], ...] = (

@@ -30,6 +30,10 @@ def test_a_record_may_be_a_list_or_have_another_name(tmp_path):
     assert json.loads(file.read_text("utf-8")) == {"about": "things", "rows": [{"a": 1}]}
 
 
+def test_a_bar_in_a_cell_ends_no_column():
+    assert table(["state"], [["|0⟩"]]).splitlines()[-1] == r"| \|0⟩ |"
+
+
 def test_a_page_with_a_missing_value_is_an_error(tmp_path):
     (tmp_path / "page.md.j2").write_text("{{ rows }}\n", "utf-8")
     rows = table(["name", "n"], [["a", 1]])
