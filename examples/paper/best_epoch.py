@@ -101,6 +101,7 @@ def table(record: dict[str, Any]) -> str:
     }
     first = next(iter(results.values()))
     lines = []
+    differences = {}
     for name, values in results.items():
         mean = MeanInterval.from_values(values)
         paired = PairedDifference.from_values(values, first)
@@ -110,11 +111,16 @@ def table(record: dict[str, Any]) -> str:
             if values is not first
             else ""
         )
+        differences[name] = difference
         lines.append(
             f"| {name} | {100 * mean.mean:.2f} ± {100 * (mean.half_width or 0):.2f} | {difference} |"
         )
     seeds = record["seeds"]
+    judged_names = [name for name, (by, _) in CHOICES.items() if by == "judged"]
+    most = max(np.mean(results[name]) - np.mean(first) for name in judged_names)
     return PAGE.format(
+        headline=f"Choosing on the judging texts adds up to {100 * most:.2f} points",
+        gains="\n".join(f"| {name} | {differences[name]} points |" for name in judged_names),
         texts=record["texts"],
         dimension=record["dimension"],
         epochs=record["epochs"],
@@ -126,10 +132,19 @@ def table(record: dict[str, Any]) -> str:
 
 PAGE = """# What choosing on the judging texts would give
 
+**{headline}**
+
 This is what must not be done, and how much it would add.
-The paper's letter at 10 qubits (`single-10q`) is trained for {epochs} epochs at each learning rate of table VI.
-The body is frozen and has {dimension} dimensions, and the seeds are {first} to {last}.
-After every epoch it is judged on about {texts:,} texts that seeds 0 to 7 drew and its own seed did not.
+
+| fact | value |
+|---|---|
+{gains}
+| model | paper's letter at 10 qubits (`single-10q`) |
+| training | {epochs} epochs at each learning rate of table VI |
+| language model | frozen, {dimension} dimensions |
+| seeds | {first} to {last} |
+
+After every epoch the model is judged on about {texts:,} texts that seeds 0 to 7 drew and its own seed did not.
 A choice by validation reads the 77 validation texts, as every run does.
 A choice by the judging texts reads the accuracy that it then reports.
 
@@ -137,7 +152,8 @@ A choice by the judging texts reads the accuracy that it then reports.
 |---|---|---|
 {rows}
 
-Accuracies are means on the judging texts ± half of the 95 % interval over the seeds; differences are paired by seed.
+Accuracies are means on the judging texts ± half of the 95 % interval over the seeds.
+Differences are paired by seed.
 The first command makes [the record](../records/best-epoch.json), and the second one makes this page from it.
 
     python -m examples.paper.best_epoch --sst2 <SST-2> --body <body>

@@ -67,6 +67,14 @@ def render_page(
     return render_template(
         "examples.paper",
         "page.md.j2",
+        headline=_headline(
+            [
+                (value.value, 100 * shown[table][value.preset].chosen.test.mean)
+                for table, values in tables
+                for value in values
+                if value.preset in shown[table]
+            ]
+        ),
         paper=paper,
         tables=tables,
         shown=shown,
@@ -101,6 +109,14 @@ def render_page(
         results=RESULTS,
         **sections(studies),
     )
+
+
+def _headline(pairs: Sequence[tuple[float, float]]) -> str:
+    """Return how many accuracies of ours are below the published ones, from pairs of published and ours."""
+    if not pairs:
+        return "Published numbers, without runs of ours"
+    below = sum(ours < published for published, ours in pairs)
+    return f"{below} of {len(pairs)} accuracies here are below the published ones"
 
 
 def _of_one_training(

@@ -16,6 +16,10 @@ from qllmft.versions import versions
 
 HEAD = """# Reliability
 
+**{headline}**
+
+{facts}
+
 Each row is one kind of attack on running commands.
 Its tries come from random numbers with a fixed seed.
 A try counts as survived if all of these hold:
@@ -32,10 +36,19 @@ Each try of the rows "hostile bodies", "results of another job", "one wrong read
 is one test of its own. Their service shares no code with the mock server.
 On a full disk, half of one write succeeds and every later write fails.
 
-The rows "each of its operations" leave nothing to chance: an operation is a write, a sync, a rename,
-a new or removed name, or a part of a POST. Each one fails once: no space on the disk, an input or output error, or a
-lost connection. Then the machine stops before each one. What was not synced by then is lost in six ways: nothing of
-it, the contents, half of the contents, names and contents, new folders as well, and all but the last name.
+The rows "each of its operations" leave nothing to chance.
+An operation is a write, a sync, a rename, a new or removed name, or a part of a POST.
+Each one fails once, by no space on the disk, an input or output error, or a lost connection.
+Then the machine stops before each one.
+What was not synced by then is lost in six ways:
+
+- nothing of it
+- the contents
+- half of the contents
+- names and contents
+- new folders as well
+- all but the last name
+
 The same command then ends with the same bits. Folders that are alike are tried once ("different states").
 The inputs are tiny, and a checkpoint follows each epoch.
 
@@ -50,6 +63,7 @@ One file of `tests/reliability` runs its own rows only: `pytest -m slow tests/re
 
 | row | attack | tries | survived | met on the way | seconds |
 |---|---|---:|---:|---|---:|
+{rows}
 """
 
 
@@ -157,10 +171,25 @@ class Table:
 
 def page(about: dict[str, Any], rows: list[Row]) -> str:
     """The page in Markdown."""
-    named = ", ".join(f"{name} {version}" for name, version in sorted(about["versions"].items()))
-    total = sum(row.seconds for row in rows)
+    versions_text = ", ".join(f"{name} {version}" for name, version in sorted(about["versions"].items()))
+    tries = sum(row.tries for row in rows)
+    survived = sum(row.survived for row in rows)
+    facts = {
+        "attacks": len(rows),
+        "tries": f"{tries:,}",
+        "survived": f"{survived:,}",
+        "duration": f"{sum(row.seconds for row in rows) / 60:.0f} min",
+        "computer": about["machine"],
+        "versions": versions_text,
+    }
     failures = [f"- `{row.name}`, {failure}" for row in rows for failure in row.failures]
     lost = "\n## What did not survive\n\n" + "\n".join(failures) + "\n" if failures else ""
-    lines = "\n".join(row.as_markdown() for row in rows)
-    end = f"\n\nAll rows: {total / 60:.0f} min on {about['machine']}; {named}.\n"
-    return HEAD + lines + end + lost
+    fact_lines = [f"| {name} | {value} |" for name, value in facts.items()]
+    return (
+        HEAD.format(
+            headline=f"{survived:,} of {tries:,} tries survived",
+            facts="\n".join(["| fact | value |", "|---|---|", *fact_lines]),
+            rows="\n".join(row.as_markdown() for row in rows),
+        )
+        + lost
+    )
