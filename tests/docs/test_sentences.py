@@ -4,12 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-
-markdown_it = pytest.importorskip("markdown_it")
+from markdown_it import MarkdownIt
 
 DOCS = Path(__file__).parents[2] / "docs"
-PARSER = markdown_it.MarkdownIt("commonmark").enable("table")
-CELLS = ("th_open", "td_open")
+PARSER = MarkdownIt("commonmark").enable("table")
 MAX_WORDS = 40
 LONG_WORDS = 25
 MAX_LONG_SHARE = 0.10
@@ -36,12 +34,9 @@ def paragraphs(markdown):
 
 
 def sentences(markdown):
-    """Return the sentences of three words or more."""
-    parts = [
-        part
-        for paragraph in paragraphs(markdown)
-        for part in re.split(r"(?<=[.!?])[\"”)\]]*\s+(?=[\"“(\[]?[A-Z0-9])", paragraph)
-    ]
+    """Return the sentences of three words or more: a line or a capital letter begins one after a full stop."""
+    ends = re.compile(r"(?<=[.!?])[\"”)\]]*(?:\n|\s+(?=[\"“(\[]?[A-Z0-9]))")
+    parts = [part for paragraph in paragraphs(markdown) for part in ends.split(paragraph)]
     return [part for part in parts if len(words(part)) >= 3]
 
 

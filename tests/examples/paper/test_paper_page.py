@@ -59,19 +59,21 @@ def test_ours_are_next_to_them_with_seeds_and_circumstances(made_run, tmp_path):
         "2",
     ]
     assert page["Trained parameters", "SVC 296"][2] == "300 to 301"
-    assert "- a: sst2, body minilm (384-d), 100 epochs" in text
-    assert "- b: sst2, body minilm (384-d), paper grid" in text
+    # each preset is in two of the tables, but for the SVC
+    assert "**4 of 4 accuracies here are below the published ones**" in text
+    assert "| runs a | sst2, body minilm (384-d), 100 epochs |" in text
+    assert "| runs b | sst2, body minilm (384-d), paper grid |" in text
 
 
 def test_another_body_is_said_and_the_papers_own_is_not(made_run, tmp_path):
     made_run("single-10q")
     (record,) = read_runs([tmp_path])
-    assert "Ours are not that experiment" in render_page([record])
+    assert "Ours are not the paper's experiment" in render_page([record])
     body = record.config.body.model_copy(update={"model": paper_numbers().body})
     same = replace(record, config=record.config.model_copy(update={"body": body}))
     text = render_page([same])
-    assert "Ours are not that experiment" not in text
-    assert f"- a: sst2, body {paper_numbers().body} (384-d), 800 epochs" in text
+    assert "Ours are not the paper's experiment" not in text
+    assert f"| runs a | sst2, body {paper_numbers().body} (384-d), 800 epochs |" in text
 
 
 def test_the_longest_training_is_on_the_page_and_the_rest_is_counted(made_run, tmp_path):
@@ -80,8 +82,8 @@ def test_the_longest_training_is_on_the_page_and_the_rest_is_counted(made_run, t
     made_run("noise-low-10q", 690, train__epochs=100)  # of no row
     text = render_page(read_runs([tmp_path]))
     assert rows(text)["Table II", "Single sQE 10Q"][1] == "69.00"
-    assert "The 1 run here was" in text
-    assert "1 run of other training or with another body is left out" in text
+    assert "| runs here | 1 |" in text
+    assert "| runs left out, of other training or with another body | 1 |" in text
 
 
 def test_all_heads_of_a_table_have_one_number_of_epochs(made_run, tmp_path):
@@ -114,7 +116,7 @@ def test_a_body_of_the_papers_dimension_comes_before_more_runs_of_a_smaller_one(
     }
     assert sorted(shown.values()) == ["a", "b", "—"]
     assert (
-        "The body `wide` has the paper's dimension: levels may be held against each other" in text
+        "The body `wide` has the paper's dimension.\nIts levels may be held against the paper's" in text
     )
     assert "level cannot" not in text
 
