@@ -169,16 +169,12 @@ def behind(found: Found, column: str, points: float) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, default=Path("docs/records/few-texts.json"))
-    parser.add_argument("--page", type=Path, default=Path("docs/results/few-texts.md"))
-    given = parser.parse_args()
-    found = collected(json.loads(given.json.read_text("utf-8"))["results"])
+def page(rows: list[dict[str, Any]]) -> str:
+    """Return the page of a record."""
+    found = collected(rows)
     sets = "\n".join(f"- {name}: {text}" for name, text in TEXTS.items())
     template = Path(__file__).with_suffix(".md.j2").read_text("utf-8")
-    page = Template(template, keep_trailing_newline=True, trim_blocks=True).render(
+    return Template(template, keep_trailing_newline=True, trim_blocks=True).render(
         found=found,
         sets=sets,
         table=table,
@@ -190,7 +186,16 @@ def main() -> None:
         behind=behind,
         held_back=HELD_BACK,
     )
-    given.page.write_text(page, encoding="utf-8")
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, default=Path("docs/records/few-texts.json"))
+    parser.add_argument("--page", type=Path, default=Path("docs/results/few-texts.md"))
+    given = parser.parse_args()
+    rows = json.loads(given.json.read_text("utf-8"))["results"]
+    given.page.write_text(page(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -122,9 +122,7 @@ def facts(values: Mapping[str, object]) -> str:
 def render_page(template: Path, **values: Any) -> str:
     """Return a page from a template of Markdown; a missing value is an error."""
     source = template.read_text("utf-8")
-    page = Template(
-        source, undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True
-    )
+    page = Template(source, undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
     return page.render(values)
 
 

@@ -142,6 +142,7 @@ def claims(points: Sequence[Kept]) -> tuple[str, dict[str, str], dict[str, str]]
     coins = [value for p, places in nulls for value in p.simulated(0.0)[places]]
     above = total(answer for place, answer in places if place >= 1.0)
     near = total(answer for place, answer in places if 0.9 <= place < 1.2)
+    null = total(point.answers.better[0] for point, _ in nulls)
     beats = total(p.answers.beats for p, baselines in nulls if len(baselines) > 1)
     certificate_answers = [row.given == (row.planted <= MAX_BOND) for row in certificates()]
     headline = f'{above.right} of {above.total} studies with a large true gap say "better"'
@@ -149,17 +150,18 @@ def claims(points: Sequence[Kept]) -> tuple[str, dict[str, str], dict[str, str]]
     reached = sum(value >= POWER for value in at_least)
     moved_above = sum(value > ALPHA for value in at_zero)
     studies_saying_better = {
-        "true gap of the least difference or more": share(above),
-        "true gap of 0.9 to 1.2 least differences": share(near),
-        "true gap of exactly 0": share(total(point.answers.better[0] for point, _ in nulls)),
-        'labels that are coins: verdict "beats" a baseline': share(beats),
-        "simulated, gap of exactly 0": _range(coins),
+        "true gap of the least difference or more": f'{share(above)} studies say "better"',
+        "true gap of 0.9 to 1.2 least differences": f'{share(near)} studies say "better"',
+        "true gap of exactly 0": f'{share(null)} studies say "better"',
+        "labels that are coins": f"{share(beats)} verdicts have the head beat a baseline",
+        "simulated, gap of exactly 0": f'{_range(coins)} say "better"',
         "simulated, gap of one least difference": (
-            f"{_range(at_least)}, 80 % or more in {reached} of {simulations} simulations"
+            f'{_range(at_least)} say "better", 80 % or more in {reached} of {simulations} simulations'
         ),
-        "simulated, the same gap, normal differences": _range(normal),
+        "simulated, the same gap, normal differences": f'{_range(normal)} say "better"',
         "simulated, scatter of each row moved to a gap of 0": (
-            f"up to {percent(max(at_zero))} %, above 5 % in {moved_above} of {simulations} simulations"
+            f'up to {percent(max(at_zero))} % say "better", '
+            f"above 5 % in {moved_above} of {simulations} simulations"
         ),
         "certificates as the planted rank says": (
             f"{sum(certificate_answers)} of {len(certificate_answers)} structures"

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import few_texts_page
 from examples.experiments import contrastive_settings, one_head_page, selection
 from qllmft.config.body import ADAPTER_LR_FACTOR
 
@@ -164,6 +165,12 @@ def test_the_page_of_one_head_is_that_of_its_records(tmp_path):
     one_head_page.main(tmp_path / "page.md")
     page = (ROOT / "docs" / "results" / "one-head.md").read_text("utf-8")
     assert (tmp_path / "page.md").read_text("utf-8") == page
+
+
+def test_the_page_of_few_texts_is_that_of_its_record():
+    kept = json.loads((ROOT / "docs" / "records" / "few-texts.json").read_text("utf-8"))
+    page = (ROOT / "docs" / "results" / "few-texts.md").read_text("utf-8")
+    assert few_texts_page.page(kept["results"]) == page
 
 
 def test_more_steps_of_the_contrastive_step_have_the_right_answers_of_the_record():

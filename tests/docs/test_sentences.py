@@ -1,6 +1,7 @@
 """Pages of results and decisions have short sentences, and a page of results begins with its result."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def paragraphs(markdown):
             for child in token.children
             if child.type != "html_inline"
         )
-        for before, token in zip(tokens, tokens[1:], strict=False)
+        for before, token in pairwise(tokens)
         if token.type == "inline" and before.type == "paragraph_open"
     ]
 

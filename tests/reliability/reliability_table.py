@@ -171,7 +171,9 @@ class Table:
 
 def page(about: dict[str, Any], rows: list[Row]) -> str:
     """The page in Markdown."""
-    versions_text = ", ".join(f"{name} {version}" for name, version in sorted(about["versions"].items()))
+    versions_text = ", ".join(
+        f"{name} {version}" for name, version in sorted(about["versions"].items())
+    )
     tries = sum(row.tries for row in rows)
     survived = sum(row.survived for row in rows)
     facts = {

@@ -1,10 +1,21 @@
 """The rows of the table name tests that are there; the rows themselves are slow."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 import test_hostile_input
 import test_hostile_sources
+from reliability_table import Row, page
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_page_is_that_of_its_record():
+    record = json.loads((DOCS / "records" / "reliability.json").read_text("utf-8"))
+    rows = [Row(**row) for row in record.pop("rows")]
+    assert (DOCS / "results" / "reliability.md").read_text("utf-8") == page(record, rows)
 
 
 def test_each_property_of_any_input_has_a_row():

@@ -116,7 +116,8 @@ def test_a_body_of_the_papers_dimension_comes_before_more_runs_of_a_smaller_one(
     }
     assert sorted(shown.values()) == ["a", "b", "—"]
     assert (
-        "The body `wide` has the paper's dimension.\nIts levels may be held against the paper's" in text
+        "The body `wide` has the paper's dimension.\nIts levels may be held against the paper's"
+        in text
     )
     assert "level cannot" not in text
 

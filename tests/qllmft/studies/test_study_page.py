@@ -9,12 +9,13 @@ from browser import assert_sound
 from tiny_studies import PAPER, record, row
 
 from qllmft.campaign.record import PaperResult
+from qllmft.campaign.verdict import verdict
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
 from qllmft.report import finish_study, write_study_report, write_study_table
 from qllmft.report.figures import curves_svg
 from qllmft.report.studies.figures import accuracies_svg
-from qllmft.report.studies.table import published_accuracy, published_note, selection_note
+from qllmft.report.studies.table import facts, published_accuracy, published_note, selection_note
 from qllmft.run.record import BodyRecord
 
 HEADINGS = ["Results", "Comparisons", "Training", "Configuration", "Circuits", "Run it again"]
@@ -130,6 +131,20 @@ def test_the_rule_of_selection_is_said():
     assert "highest validation accuracy" in selection_note(record(*rows))
     assert "is the last one" in selection_note(record(*rows, select="last"))
     assert "as its row's setting" in selection_note(record(*rows, select="of each row"))
+
+
+def test_rows_whose_settings_validation_selects_are_a_fact():
+    svc = row("SVC", "baseline", (0.7, 0.75))
+    forest = row("Forest", "baseline", (0.7, 0.71))
+    head = row("A", "subject", (0.7, 0.72))
+    study = record(head, replace(svc, tuned=True), replace(forest, tuned=True))
+    name = "settings selected on validation"
+    assert facts(study, verdict(study))[name] == "SVC; Forest"
+    plain = record(head, svc)
+    assert name not in facts(plain, verdict(plain))
+    # each row of a study with a budget has chosen settings, which its note says
+    searched = replace(study, budget=6)
+    assert name not in facts(searched, verdict(searched))
 
 
 def test_markers_are_at_their_numbers():
