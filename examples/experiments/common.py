@@ -123,7 +123,8 @@ def render_page(template: Path, **values: Any) -> str:
     """Return a page from a template of Markdown; a missing value is an error."""
     source = template.read_text("utf-8")
     page = Template(source, undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
-    return page.render(values)
+    text: str = page.render(values)
+    return text
 
 
 def write_page(template: Path, file: Path, **values: Any) -> None:
