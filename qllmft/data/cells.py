@@ -9,7 +9,8 @@ import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import product
+from itertools import compress, product
+from operator import not_
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ MAX_COLUMNS = 10_000  # each costs pandas about 1 ms
 MAX_TEXT = 1_000_000
 MOST_LABEL = 200  # characters; int() refuses numbers of more than 4,300 digits
 ROWS_AT_ONCE = 1_000
+_FIELD_END = "\x1f"  # stands between texts, and is white space if it is in one
+_FILLER = "-"  # in the place of a text beyond ASCII
+_DELETE = 0x7F  # the one invisible character of ASCII beyond the first 32
 _VARIATIONS = re.compile("[\ufe00-\ufe0f]")  # selectors of the form of the character before
 
 
@@ -52,13 +56,42 @@ def visible_text(text: str) -> str:
     >>> visible_text("\u200bvery\u00a0\t good\ufe0f ")
     'very good'
     """
-    if not text.isprintable() or _VARIATIONS.search(text):
-        text = "".join(
-            character
-            for character in _VARIATIONS.sub("", text)
-            if character.isspace() or unicodedata.category(character) not in ("Cc", "Cf")
-        )
+    if text.isprintable() and (text.isascii() or not _VARIATIONS.search(text)):
+        # its only white space is the blank
+        return " ".join(text.split()) if "  " in text else text.strip()
+    text = "".join(
+        character
+        for character in _VARIATIONS.sub("", text)
+        if character.isspace() or unicodedata.category(character) not in ("Cc", "Cf")
+    )
     return " ".join(text.split())
+
+
+def comparison_texts(texts: Sequence[str]) -> Iterator[list[str]]:
+    r"""Yield parts of a list in which texts that differ only in capitals, blanks or invisible characters are equal.
+
+    >>> list(comparison_texts(["Very \u200b Good", "so  so"]))
+    [['very good', 'so so']]
+    """
+    for start in range(0, len(texts), ROWS_AT_ONCE):
+        part = list(texts[start : start + ROWS_AT_ONCE])
+        other_texts = {}
+        for place in compress(range(len(part)), map(not_, map(str.isascii, part))):
+            other_texts[place] = visible_text(part[place].casefold())
+            part[place] = _FILLER
+        # most texts have nothing to change but capitals: no call for each of a million
+        content = _FIELD_END.join(part)
+        codes = np.frombuffer(f" {content} ".encode("ascii"), np.uint8)
+        blank = codes <= ord(" ")
+        are_single = not (blank[1:] & blank[:-1]).any()
+        n_controls = np.count_nonzero(codes < ord(" "))
+        if are_single and n_controls == len(part) - 1 and codes.max() < _DELETE:
+            part = content.lower().split(_FIELD_END)
+        else:
+            part = [visible_text(text.lower()) for text in part]
+        for place, text in other_texts.items():
+            part[place] = text
+        yield part
 
 
 def is_several(value: Any) -> bool:

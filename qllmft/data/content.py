@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import TextIOWrapper
-from typing import BinaryIO, cast
+from typing import BinaryIO, TextIO, cast
 
 from qllmft.data import cells
 from qllmft.data.cells import MAX_TEXT
@@ -48,7 +48,7 @@ class TextFile:
     facts: tuple[str, ...] = field(default=())  # what is unusual, in words
 
     @contextmanager
-    def lines(self) -> Iterator[Iterator[str]]:
+    def lines(self) -> Iterator[TextIO]:
         """Open the file and return its lines with their ends."""
         with (
             open_bytes(self.path, zipped=self.zipped) as file,

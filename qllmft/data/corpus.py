@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qllmft.config.data import PairFeatures
 from qllmft.counts import format_count
-from qllmft.data.cells import visible_text
+from qllmft.data.cells import comparison_texts, visible_text
 from qllmft.errors import UserError
 
 FIRST_ROWS = 5  # number of bad rows that are named
@@ -149,7 +149,7 @@ class Table:
         """Return ``rows`` in that order."""
         return replace(
             self,
-            texts=[self.texts[i] for i in rows.tolist()],
+            texts=list(map(self.texts.__getitem__, rows.tolist())),
             labels=self.labels[rows],
             second=None if self.second is None else [self.second[i] for i in rows.tolist()],
             keys=None if self.keys is None else self.keys[rows],
@@ -173,7 +173,9 @@ class Corpus:
 
     def join_splits(self) -> Table:
         """Return all splits in one table, in their order."""
-        first, *_ = tables = list(self.splits.values())
+        first, *others = tables = list(self.splits.values())
+        if not others:
+            return first
         keys = [table.keys for table in tables if table.keys is not None]
         second = [text for table in tables for text in table.second or ()]
         return replace(
@@ -234,9 +236,20 @@ def find_copies(splits: Mapping[str, Table]) -> dict[str, list[tuple[str, int, A
 
     Texts that differ only in capitals, white space or invisible characters are copies.
     """
+    items = {name: table.items for name, table in splits.items()}
+    hashes = {name: _comparison_hashes(texts) for name, texts in items.items()}
+    ordered = np.sort(np.concatenate([*hashes.values()])) if hashes else np.empty(0, np.int64)
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     places_by_text: dict[str, list[tuple[str, int, Any]]] = defaultdict(list)
-    for name, table in splits.items():
-        for row, (text, label) in enumerate(zip(table.items, table.labels.tolist(), strict=True)):
+    for name, texts in items.items():
+        for row in np.flatnonzero(np.isin(hashes[name], repeated)).tolist():
+            label = splits[name].labels[row].tolist()
             value = tuple(label) if isinstance(label, list) else label
-            places_by_text[visible_text(text.casefold())].append((name, row, value))
+            places_by_text[visible_text(texts[row].casefold())].append((name, row, value))
     return {text: copies for text, copies in places_by_text.items() if len(copies) > 1}
+
+
+def _comparison_hashes(texts: Sequence[str]) -> NDArray[np.int64]:
+    """Return a hash (N,) of each text, equal for copies."""
+    hashes = (hash(text) for part in comparison_texts(texts) for text in part)
+    return np.fromiter(hashes, np.int64, len(texts))

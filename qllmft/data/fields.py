@@ -134,10 +134,12 @@ class Grammar:
         ]
 
     def columns_in(
-        self, content: str, lines: Sequence[str], newline: str, count: int
+        self, content: str, newline: str, count: int
     ) -> ColumnsOfLines | None:
         """Return the ``count`` columns of lines, ``content`` in all, or None if a line may be blank or not sound."""
         if not self.has_quote(content):
+            content = content.removesuffix(newline)
+            lines = content.split(newline)
             columns = _split_plain(content, lines, self.delimiter, newline, count)
             return None if columns is None else ColumnsOfLines(columns)
         if self.quoting != "doubled" or not self.delimiter or _QUOTED in content:
@@ -153,7 +155,7 @@ class Grammar:
         columns = _split_plain(outside, {*rows}, self.delimiter, newline, count)
         if columns is None or not _fill(columns, texts):
             return None
-        if len(rows) == len(lines):
+        if content.count(newline) - content.endswith(newline) == len(rows) - 1:
             return ColumnsOfLines(columns)
         ends = (text.count(newline) for text in texts)
         sizes = [1 + sum(islice(ends, row.count(_QUOTED))) for row in rows]
@@ -224,7 +226,6 @@ def _split_plain(
     content: str, lines: Collection[str], delimiter: str, newline: str, count: int
 ) -> list[list[str]] | None:
     """Return the columns of lines without quotes, or None unless each line has ``count`` fields."""
-    content = content.removesuffix(newline)
     if newline == "\n" and "\r" in content:
         content = content.replace("\r\n", "\n").removesuffix("\r")
     if count == 1:

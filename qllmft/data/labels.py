@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -150,12 +151,12 @@ def _one_each(
     (column,) = config.label_columns
     raw = {split: label_texts(frame[column].tolist()) for split, frame in frames.items()}
     if declared is None:
-        counts = Counter(label for labels in raw.values() for label in labels)
+        counts = Counter(chain.from_iterable(raw.values()))
         findings = _about_names(counts, config, findings)
         merged, findings = _writings(counts, config, findings)
         if merged:
             raw = {split: [merged.get(y, y) for y in labels] for split, labels in raw.items()}
-    values = _values({label for labels in raw.values() for label in labels}, declared)
+    values = _values({*chain.from_iterable(raw.values())}, declared)
     names: dict[str, str] = dict(zip(values, declared or values, strict=True))
     for split, frame in frames.items():
         if declared is None and f"{column}_text" in frame.columns:
@@ -163,18 +164,21 @@ def _one_each(
     index_of = {value: i for i, value in enumerate(values)}
     tables = {}
     for split, labels in raw.items():
-        unknown = next((row for row, label in enumerate(labels) if label not in index_of), None)
-        if unknown is not None:
+        if not index_of.keys() >= {*labels}:
+            unknown = next(row for row, label in enumerate(labels) if label not in index_of)
             raise UserError(
                 f"{config.source}, split {split!r}, row {frames[split].index[unknown]}: the label is "
                 f"{labels[unknown]!r}, expected one of {values}."
             )
-        tables[split] = np.array([index_of[label] for label in labels], np.int64)
+        tables[split] = np.fromiter(map(index_of.__getitem__, labels), np.int64, len(labels))
     return tuple(names[value] for value in values), tables, findings
 
 
 def label_texts(cells: Sequence[Any]) -> list[str]:
     """Return the labels of cells as texts; equal texts of a million rows are one object."""
+    if {*map(type, cells)} == {str}:
+        forms = {cell: label_text(cell) for cell in {*cells}}
+        return [*map(forms.__getitem__, cells)]
     forms = {cell: label_text(cell) for cell in {cell for cell in cells if type(cell) is str}}
     return [forms[cell] if type(cell) is str else label_text(cell) for cell in cells]
 

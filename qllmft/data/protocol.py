@@ -102,11 +102,13 @@ class Splits:
 
     def findings(self, corpus: Corpus) -> Findings:
         """Return the findings of reading and splitting ``corpus``, with duplicates counted over the three tables."""
-        repeated = {
-            name: table.take(np.flatnonzero([item in corpus.repeated for item in table.items]))
+        repeated = corpus.repeated
+        repeated_tables = {
+            name: table.take(np.flatnonzero([item in repeated for item in table.items]))
             for name, table in self._disjoint.items()
+            if repeated
         }
-        copies = find_copies(repeated).values()
+        copies = find_copies(repeated_tables).values()
         number_of = {name: label for label, name in enumerate(corpus.label_names)}
         return replace(
             corpus.findings,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from qllmft.counts import format_count
 from qllmft.data.cells import (
     MAX_TEXT,
     MOST_LABEL,
+    ROWS_AT_ONCE,
     is_blank,
     is_empty,
     is_missing,
@@ -39,6 +41,7 @@ SPLIT_NAMES = {
     "test": "test",
 }  # fmt: skip
 LAST_MONTH = 12
+_FIRST_CHARACTER = itemgetter(slice(1))
 # 3/4/2026, 03.04.26, 03-04-2026 12:30
 _DAY_AND_MONTH = re.compile(r"\s*(\d{1,2})[/.-](\d{1,2})[/.-]\d{2}(?:\d{2})?\b")
 
@@ -192,27 +195,46 @@ def _rows_to_check(columns: list[list[Any]], config: DataConfig) -> list[int]:
     n_texts = len(config.text_columns)
     places: set[int] = set()
     for cells in columns[:n_texts]:
-        # without a call for each of a million texts
-        usual = [
-            type(cell) is str and cell[:1].isalnum() and len(cell) <= MAX_TEXT and cell.isascii()
-            for cell in cells
-        ]
-        places.update(
-            place
-            for place in np.flatnonzero(~np.array(usual, bool)).tolist()
-            if not _is_plain(cells[place], MAX_TEXT)
-        )
+        places.update(_unusual_texts(cells))
     for cells in columns[n_texts:]:
-        different = {cell for cell in cells if type(cell) is str}
+        are_texts = {*map(type, cells)} == {str}
+        different = {*cells} if are_texts else {cell for cell in cells if type(cell) is str}
         plain = {
             cell
             for cell in different
             if _is_plain(cell, MOST_LABEL) and not _missing_marks(cell, config)
         }
+        if are_texts and plain == different:
+            continue
         places.update(
             place for place, cell in enumerate(cells) if type(cell) is not str or cell not in plain
         )
     return sorted(places)
+
+
+def _unusual_texts(cells: list[Any]) -> Iterator[int]:
+    """Yield the places of cells that are not as `_is_plain` says, without a call for each of a million."""
+    for start in range(0, len(cells), ROWS_AT_ONCE):
+        part = cells[start : start + ROWS_AT_ONCE]
+        if {*map(type, part)} == {str} and max(map(len, part)) <= MAX_TEXT:
+            if _is_utf8("".join(part)):
+                begins_plainly = [*map(str.isalnum, map(_FIRST_CHARACTER, part))]
+                if not all(begins_plainly):
+                    places = np.flatnonzero(~np.array(begins_plainly, bool))
+                    yield from (places + start).tolist()
+                continue
+        yield from (
+            place for place, cell in enumerate(part, start) if not _is_plain(cell, MAX_TEXT)
+        )
+
+
+def _is_utf8(text: str) -> bool:
+    """Return whether a text has no half of a surrogate pair, quicker than by a pattern."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _missing_marks(cell: Any, config: DataConfig) -> list[str]:

@@ -6,7 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import eq
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from qllmft.counts import format_count
 from qllmft.data.cells import MAX_TEXT, check_columns, is_number
@@ -18,7 +21,8 @@ from qllmft.errors import UserError
 
 Row = tuple[int, list[str]]  # line where it begins, and its cells; no cell for a blank line
 MAX_SAMPLE = 4_000_000  # characters of the lines that tell the dialect
-_AT_ONCE = 2_000  # lines
+_AT_ONCE = 200_000  # characters
+_MAX_CLOSING = 2_000  # lines
 _SURE = 3  # fields that a line seldom has by chance
 _ROWS_A_LABEL = 3  # at least, of a column that has the part of the labels
 _QUOTES = "Write a quote within quotes twice"
@@ -35,7 +39,7 @@ class Fault:
 class Block(NamedTuple):
     """Rows that follow each other."""
 
-    numbers: Sequence[int]  # (N,) where each begins
+    numbers: NDArray[np.int64]  # (N,) where each begins
     cells: list[list[Any]]  # of each column that is read, N each
 
 
@@ -111,48 +115,44 @@ class SeparatedTable:
     def items(self) -> Iterator[Block | Row | Fault]:
         """Yield the rows below the names of the columns, sound ones in blocks, and the faults."""
         with self.file.lines() as opened:
-            lines = _Lines(opened, self.dialect.header)
-            while part := lines.take(_AT_ONCE):
-                content = "".join(part)
-                closing_lines = self._to_even_quotes(content, lines)
-                if closing_lines:
-                    part += closing_lines
-                    content += "".join(closing_lines)
+            lines = _Lines(opened, self.dialect.header, self.file.newline)
+            first = lines.number + 1
+            while content := lines.take(_AT_ONCE):
+                content += self._closing_lines(content, lines)
                 end = lines.number
-                block = self._sound_block(part, content, end - len(part) + 1)
+                block = self._sound_block(content, first)
                 if block is not None:
                     yield block
-                    continue
-                lines.push_back(part)
-                while lines.number < end:
-                    yield from self._row(lines)
+                else:
+                    lines.push_back(_split_lines(content, self.file.newline))
+                    while lines.number < end:
+                        yield from self._row(lines)
+                first = lines.number + 1
 
-    def _to_even_quotes(self, content: str, lines: _Lines) -> list[str]:
+    def _closing_lines(self, content: str, lines: _Lines) -> str:
         """Return the lines that close a quote which is open at the end of a content, if there are few."""
         grammar = self.dialect.grammar
         closing_lines: list[str] = []
-        if grammar.quoting == "none":
-            return closing_lines
-        count = content.count(grammar.quote)
-        while count % 2 and len(closing_lines) < _AT_ONCE:
-            new = lines.take(1)
-            if not new:
+        count = 0 if grammar.quoting == "none" else content.count(grammar.quote)
+        while count % 2 and len(closing_lines) < _MAX_CLOSING:
+            line = next(lines, "")
+            if not line:
                 break
-            closing_lines += new
-            count += new[0].count(grammar.quote)
-        return closing_lines
+            closing_lines.append(line)
+            count += line.count(grammar.quote)
+        return "".join(closing_lines)
 
-    def _sound_block(self, part: Sequence[str], content: str, first: int) -> Block | None:
+    def _sound_block(self, content: str, first: int) -> Block | None:
         """Return the rows of lines, ``content`` in all, if all of them are sound and none is blank, else None."""
-        starts: Sequence[int] = range(first, first + len(part))
-        sound_columns = self.dialect.grammar.columns_in(
-            content, part, self.file.newline, len(self.names)
-        )
+        newline = self.file.newline
+        sound_columns = self.dialect.grammar.columns_in(content, newline, len(self.names))
         if sound_columns is None:
             return None
         columns, places = sound_columns
+        starts = np.arange(first, first + len(columns[0]))
         if places is not None:
-            starts = [first + place for place in places]
+            starts = first + np.array(places)
+            part = _split_lines(content, newline)
             for place, end in zip(places, [*places[1:], len(part)], strict=True):
                 if end - place > 1 and self._may_be_rows(part[place:end]):
                     return None
@@ -330,32 +330,45 @@ class SeparatedTable:
 class _Lines:
     """Lines with their numbers, which can be read again."""
 
-    def __init__(self, lines: Iterator[str], skipped: int) -> None:
-        self._lines = lines
+    def __init__(self, file: TextIO, skipped: int, newline: str) -> None:
+        self._file = file
+        self._newline = newline
         self._again: list[str] = []
         self.number = skipped  # of the line that was read last
-        for _ in islice(lines, skipped):
+        for _ in islice(file, skipped):
             pass
 
     def __iter__(self) -> _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._again.pop() if self._again else next(self._lines)
+        line = self._again.pop() if self._again else self._file.readline()
+        if not line:
+            raise StopIteration
         self.number += 1
         return line
 
-    def take(self, count: int) -> list[str]:
-        """Return the next lines, at most a number of them."""
-        part = [self._again.pop() for _ in range(min(count, len(self._again)))]
-        part += islice(self._lines, count - len(part))
-        self.number += len(part)
-        return part
+    def take(self, size: int) -> str:
+        """Return the next whole lines, about a number of characters, or "" at the end."""
+        content = "".join(reversed(self._again))
+        self._again.clear()
+        if len(content) < size:
+            content += self._file.read(size - len(content))
+            content += "" if content.endswith(self._newline) else self._file.readline()
+        is_cut = bool(content) and not content.endswith(self._newline)
+        self.number += content.count(self._newline) + is_cut
+        return content
 
     def push_back(self, lines: Sequence[str]) -> None:
         """Let the lines that were read last be read again."""
         self._again += reversed(lines)
         self.number -= len(lines)
+
+
+def _split_lines(content: str, newline: str) -> list[str]:
+    """Return the lines of a content with their ends."""
+    *lines, end = content.split(newline)
+    return [*(f"{line}{newline}" for line in lines), *([end] if end else [])]
 
 
 def _sample(file: TextFile) -> list[str]:

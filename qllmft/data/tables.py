@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from qllmft.counts import format_count
@@ -162,7 +163,7 @@ class _ParquetTable:
         number = 0
         with open_parquet(self.path, self.columns_read) as file:
             for batch in batches(file, self.columns_read, self.path, most=self.most):
-                yield Block(range(number + 1, number + 1 + len(batch[0])), batch)
+                yield Block(np.arange(number + 1, number + 1 + len(batch[0])), batch)
                 number += len(batch[0])
 
 
@@ -191,7 +192,7 @@ def read_table(
             faults.append(item)
             continue
         if isinstance(item, Block):
-            numbers.extend(item.numbers)
+            numbers.frombytes(item.numbers.tobytes())
             for column, cells_ in zip(values, item.cells, strict=True):
                 column += cells_
         else:
@@ -209,14 +210,17 @@ def read_table(
     ]
     if faults and not skips:
         raise _not_rows(path, faults, rows, table)
+    if isinstance(table, RecordTable):
+        values = [_fill_absent(column) for column in values]
     frame = pd.DataFrame(
         {
-            name: pd.Series(_fill_absent(column[:rows]), dtype=object)
+            name: pd.Series(column if rows == len(column) else column[:rows], dtype=object)
             for name, column in zip(names, values, strict=True)
             if name not in absent
-        }
+        },
+        copy=False,
     )
-    frame.index = pd.Index(numbers[:rows], dtype="int64")
+    frame.index = pd.Index(np.frombuffer(numbers, np.int64)[:rows])
     named = f"column{'s' if len(frame.columns) != 1 else ''} {', '.join(frame.columns)}"
     parts = [format_count(rows, "row"), table.in_words, named]
     description = f"{path.name}: {', '.join(part for part in parts if part)}"

@@ -129,7 +129,8 @@ def _rows(table: RowSource, path: DataFile) -> Iterator[tuple[int, list[Any]]]:
     for item in table.items():
         if isinstance(item, Block):
             rows = zip(*item.cells, strict=True)
-            yield from ((number, list(row)) for number, row in zip(item.numbers, rows, strict=True))
+            numbers = item.numbers.tolist()
+            yield from ((number, list(row)) for number, row in zip(numbers, rows, strict=True))
         elif isinstance(item, Fault):
             raise UserError(
                 f"{path}, {table.place(item.line)}: {item.reason}. Correct it, or leave it out."
