@@ -22,6 +22,7 @@ from qllmft.cli.options import (
     Limit,
     Margin,
     Natural,
+    PairColumn,
     Row,
     Run,
     TextColumn,
@@ -48,6 +49,7 @@ def evaluate(
     data: str | None = None,
     split: str | None = None,
     text_column: TextColumn = None,
+    pair_column: PairColumn = None,
     label_column: str | None = None,
     delimiter: Delimiter = None,
     columns: ColumnNames = None,
@@ -88,6 +90,7 @@ def evaluate(
         )
     reading = {
         "text_column": text_column,
+        "pair_column": pair_column,
         "label_column": label_column,
         "delimiter": delimiter,
         "column_names": columns,
@@ -166,18 +169,25 @@ def _data_config(
     if source is None:
         if split or any(columns.values()):
             raise UserError(
-                "--split, --delimiter, --columns, --bad-rows, --text-column and --label-column describe --data, which "
-                "is not given. Without it the run's own test set is read. Give --data, or omit them."
+                "--split, --delimiter, --columns, --bad-rows, --text-column, --pair-column and --label-column describe "
+                "--data, which is not given. Without it the run's own test set is read. Give --data, or omit them."
             )
         return None
     from qllmft.config import BUILT_IN_CORPUS, DataConfig, parse_config
 
     run_data = DataConfig() if source == BUILT_IN_CORPUS else run_settings(run).data
     inherited_names = ("task", "label_separator", "pair_features", "missing_labels")
-    settings = {name: getattr(run_data, name) for name in (*inherited_names, *columns)}
-    settings |= {name: value for name, value in columns.items() if value}
-    if run_data.pair_column is not None and columns.get("text_column"):
-        settings["text_column"] = (columns["text_column"], run_data.pair_column)
+    option_names = [name for name in columns if name != "pair_column"]
+    settings = {name: getattr(run_data, name) for name in (*inherited_names, *option_names)}
+    settings |= {name: columns[name] for name in option_names if columns[name]}
+    if run_data.pair_column is not None:
+        first_column = columns["text_column"] or run_data.text_columns[0]
+        second_column = columns["pair_column"] or run_data.pair_column
+        settings["text_column"] = (first_column, second_column)
+    elif columns["pair_column"]:
+        raise UserError(
+            f"--pair-column is {columns['pair_column']!r}, and the model reads single texts. Omit it."
+        )
     return parse_config({"data": {"source": source, **settings}}, "the options of --data").data
 
 

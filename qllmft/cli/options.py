@@ -41,6 +41,9 @@ Settings = Annotated[
 ]
 Epochs = Annotated[int | None, "Number of passes over the training set. [default: the preset's]"]
 TextColumn = Annotated[str | None, "Column of the texts. [default: the run's]"]
+PairColumn = Annotated[
+    str | None, "Column of the second texts, for a model of pairs. [default: the run's]"
+]
 Delimiter = Annotated[
     str | None, "Separator of fields in a .csv, .tsv or .txt file. [default: the run's, or found]"
 ]

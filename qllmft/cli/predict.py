@@ -19,6 +19,7 @@ from qllmft.cli.options import (
     Delimiter,
     Limit,
     Margin,
+    PairColumn,
     Positive,
     Row,
     Run,
@@ -47,6 +48,7 @@ def predict(
     model: Row = None,
     file: Annotated[Path | None, typer.Option("--file", "-f")] = None,
     text_column: TextColumn = None,
+    pair_column: PairColumn = None,
     delimiter: Delimiter = None,
     columns: ColumnNames = None,
     json: bool = False,
@@ -92,9 +94,10 @@ def predict(
             "expected texts as arguments, or --file with one text per line ('-' is standard input). "
             "Give one of the two."
         )
-    if (text_column or delimiter or columns) and not file:
+    if (text_column or pair_column or delimiter or columns) and not file:
         raise UserError(
-            "--text-column, --delimiter and --columns describe the table of --file, which is missing. Omit them."
+            "--text-column, --pair-column, --delimiter and --columns describe the table of --file, which is missing. "
+            "Omit them."
         )
 
     from qllmft.inference.decision import Decision, abstention_sentence
@@ -126,7 +129,8 @@ def predict(
     if file:
         table = {"delimiter": delimiter, "column_names": columns}
         data = run_settings(run).data
-        items = read_items(file, data, text_column, table, pairs=pairs, report=_report)
+        text_columns = (text_column, pair_column)
+        items = read_items(file, data, text_columns, table, pairs=pairs, report=_report)
     else:
         items = _pairs(texts or []) if pairs else list(texts or [])
     limited_items = islice(items, limit)

@@ -75,12 +75,14 @@ def comparison_texts(texts: Sequence[str]) -> Iterator[list[str]]:
     """
     for start in range(0, len(texts), ROWS_AT_ONCE):
         part = list(texts[start : start + ROWS_AT_ONCE])
-        other_texts = {}
-        for place in compress(range(len(part)), map(not_, map(str.isascii, part))):
-            other_texts[place] = visible_text(part[place].casefold())
-            part[place] = _FILLER
-        # most texts have nothing to change but capitals: no call for each of a million
         content = _FIELD_END.join(part)
+        other_texts = {}
+        if not content.isascii():
+            for place in compress(range(len(part)), map(not_, map(str.isascii, part))):
+                other_texts[place] = visible_text(part[place].casefold())
+                part[place] = _FILLER
+            content = _FIELD_END.join(part)
+        # most texts have nothing to change but capitals: no call for each of a million
         codes = np.frombuffer(f" {content} ".encode("ascii"), np.uint8)
         blank = codes <= ord(" ")
         are_single = not (blank[1:] & blank[:-1]).any()

@@ -17,7 +17,7 @@ from qllmft.data.cells import MAX_TEXT
 from qllmft.data.file_bytes import DataFile, open_file
 from qllmft.errors import UserError
 
-CHUNK_BYTES = 1_000_000  # bytes that are examined at once
+CHUNK_BYTES = 100_000  # bytes that are examined at once
 MAX_LINE_BYTES = 20 * MAX_TEXT  # of a line of a table, which may have several texts
 _HEAD = 4_096  # bytes that tell the format
 _GZIP = b"\x1f\x8b"

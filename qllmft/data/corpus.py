@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -251,5 +252,5 @@ def find_copies(splits: Mapping[str, Table]) -> dict[str, list[tuple[str, int, A
 
 def _comparison_hashes(texts: Sequence[str]) -> NDArray[np.int64]:
     """Return a hash (N,) of each text, equal for copies."""
-    hashes = (hash(text) for part in comparison_texts(texts) for text in part)
+    hashes = map(hash, chain.from_iterable(comparison_texts(texts)))
     return np.fromiter(hashes, np.int64, len(texts))

@@ -134,9 +134,9 @@ class Grammar:
         ]
 
     def columns_in(
-        self, content: str, newline: str, count: int
+        self, content: str, n_lines: int, newline: str, count: int
     ) -> ColumnsOfLines | None:
-        """Return the ``count`` columns of lines, ``content`` in all, or None if a line may be blank or not sound."""
+        """Return the ``count`` columns of the lines in a content, or None if a line may be blank or not sound."""
         if not self.has_quote(content):
             content = content.removesuffix(newline)
             lines = content.split(newline)
@@ -155,7 +155,7 @@ class Grammar:
         columns = _split_plain(outside, {*rows}, self.delimiter, newline, count)
         if columns is None or not _fill(columns, texts):
             return None
-        if content.count(newline) - content.endswith(newline) == len(rows) - 1:
+        if len(rows) == n_lines:
             return ColumnsOfLines(columns)
         ends = (text.count(newline) for text in texts)
         sizes = [1 + sum(islice(ends, row.count(_QUOTED))) for row in rows]

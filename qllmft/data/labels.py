@@ -156,7 +156,8 @@ def _one_each(
         merged, findings = _writings(counts, config, findings)
         if merged:
             raw = {split: [merged.get(y, y) for y in labels] for split, labels in raw.items()}
-    values = _values({*chain.from_iterable(raw.values())}, declared)
+    labels_by_split = {split: {*labels} for split, labels in raw.items()}
+    values = _values(set().union(*labels_by_split.values()), declared)
     names: dict[str, str] = dict(zip(values, declared or values, strict=True))
     for split, frame in frames.items():
         if declared is None and f"{column}_text" in frame.columns:
@@ -164,7 +165,7 @@ def _one_each(
     index_of = {value: i for i, value in enumerate(values)}
     tables = {}
     for split, labels in raw.items():
-        if not index_of.keys() >= {*labels}:
+        if not index_of.keys() >= labels_by_split[split]:
             unknown = next(row for row, label in enumerate(labels) if label not in index_of)
             raise UserError(
                 f"{config.source}, split {split!r}, row {frames[split].index[unknown]}: the label is "

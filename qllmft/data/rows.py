@@ -216,25 +216,25 @@ def _unusual_texts(cells: list[Any]) -> Iterator[int]:
     """Yield the places of cells that are not as `_is_plain` says, without a call for each of a million."""
     for start in range(0, len(cells), ROWS_AT_ONCE):
         part = cells[start : start + ROWS_AT_ONCE]
-        if {*map(type, part)} == {str} and max(map(len, part)) <= MAX_TEXT:
-            if _is_utf8("".join(part)):
-                begins_plainly = [*map(str.isalnum, map(_FIRST_CHARACTER, part))]
-                if not all(begins_plainly):
-                    places = np.flatnonzero(~np.array(begins_plainly, bool))
-                    yield from (places + start).tolist()
-                continue
-        yield from (
-            place for place, cell in enumerate(part, start) if not _is_plain(cell, MAX_TEXT)
-        )
+        if _are_short_texts(part):
+            begin_plainly = [*map(str.isalnum, map(_FIRST_CHARACTER, part))]
+            if not all(begin_plainly):
+                places = np.flatnonzero(~np.array(begin_plainly, bool))
+                yield from (places + start).tolist()
+        else:
+            yield from (
+                place for place, cell in enumerate(part, start) if not _is_plain(cell, MAX_TEXT)
+            )
 
 
-def _is_utf8(text: str) -> bool:
-    """Return whether a text has no half of a surrogate pair, quicker than by a pattern."""
+def _are_short_texts(cells: list[Any]) -> bool:
+    """Return whether cells are texts, together no longer than one may be, without half of a surrogate pair."""
     try:
-        text.encode()
-    except UnicodeEncodeError:
+        content = "".join(cells)
+        content.encode()  # quicker than a pattern
+    except (TypeError, UnicodeEncodeError):
         return False
-    return True
+    return len(content) <= MAX_TEXT
 
 
 def _missing_marks(cell: Any, config: DataConfig) -> list[str]:

@@ -21,7 +21,7 @@ from qllmft.errors import UserError
 
 Row = tuple[int, list[str]]  # line where it begins, and its cells; no cell for a blank line
 MAX_SAMPLE = 4_000_000  # characters of the lines that tell the dialect
-_AT_ONCE = 200_000  # characters
+_AT_ONCE = 60_000  # characters; a larger string costs calls of the system
 _MAX_CLOSING = 2_000  # lines
 _SURE = 3  # fields that a line seldom has by chance
 _ROWS_A_LABEL = 3  # at least, of a column that has the part of the labels
@@ -120,7 +120,7 @@ class SeparatedTable:
             while content := lines.take(_AT_ONCE):
                 content += self._closing_lines(content, lines)
                 end = lines.number
-                block = self._sound_block(content, first)
+                block = self._sound_block(content, first, end - first + 1)
                 if block is not None:
                     yield block
                 else:
@@ -142,10 +142,10 @@ class SeparatedTable:
             count += line.count(grammar.quote)
         return "".join(closing_lines)
 
-    def _sound_block(self, content: str, first: int) -> Block | None:
-        """Return the rows of lines, ``content`` in all, if all of them are sound and none is blank, else None."""
+    def _sound_block(self, content: str, first: int, n_lines: int) -> Block | None:
+        """Return the rows of the lines in a content if all of them are sound and none is blank, else None."""
         newline = self.file.newline
-        sound_columns = self.dialect.grammar.columns_in(content, newline, len(self.names))
+        sound_columns = self.dialect.grammar.columns_in(content, n_lines, newline, len(self.names))
         if sound_columns is None:
             return None
         columns, places = sound_columns

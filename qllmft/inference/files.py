@@ -8,13 +8,14 @@ from qllmft.config import DataConfig, parse_config
 from qllmft.data.file_bytes import DataFile
 from qllmft.data.tables import table_suffix
 from qllmft.data.texts import read_pairs, read_texts
+from qllmft.errors import UserError
 from qllmft.inference.items import Item
 
 
 def read_items(
     file: DataFile,
     data: DataConfig,
-    column: str | None,
+    columns: tuple[str | None, str | None],
     table: Mapping[str, str | None],
     *,
     pairs: bool,
@@ -26,7 +27,7 @@ def read_items(
     Args:
         file: with one text per line, or a table.
         data: of the run, which tells the columns and how a table is written unless others are given.
-        column: of the texts.
+        columns: of the texts and of the second texts of pairs, None: the run's.
         table: settings of the data by name that say how the table is written.
         pairs: the model compares two texts.
         report: gets a line about how a table is read.
@@ -37,12 +38,16 @@ def read_items(
     """
     settings = {name: value for name, value in table.items() if value is not None}
     table_settings = parse_config({"data": settings}, "the options of the file").data
-    column = column or data.text_columns[0]
+    column = columns[0] or data.text_columns[0]
+    if columns[1] and not pairs:
+        raise UserError(
+            f"--pair-column is {columns[1]!r}, and the model reads single texts. Omit it."
+        )
     delimiter = table_settings.delimiter or data.delimiter
     # a file of lines may have as many delimiters as the run's table by chance
     is_table = table_suffix(file) not in ("", ".txt")
     names = table_settings.column_names or (data.column_names if is_table else None) or ()
     if pairs:
-        second = data.pair_column or "text2"
+        second = columns[1] or data.pair_column or "text2"
         return read_pairs(file, (column, second), delimiter, report, names, most)
     return read_texts(file, column, delimiter, report, names, most)

@@ -259,12 +259,14 @@ def make_app(
         request: Request,
         name: str,
         column: str | None = None,
+        pair_column: str | None = None,
         names: str | None = None,
         delimiter: str | None = None,
     ) -> Response:
         file = FileBytes(PurePath(name).name[-_LONGEST_NAME:], await request.body())
         table = {"column_names": names or None, "delimiter": delimiter or None}
-        read_file = partial(model.read_file, file, column or None, table, limits.unpacked_bytes)
+        columns = (column or None, pair_column or None)
+        read_file = partial(model.read_file, file, columns, table, limits.unpacked_bytes)
         try:
             items, note = await asyncio.to_thread(read_file)
         except UserError as error:

@@ -93,13 +93,17 @@ class ServedModel:
         return replace(explanation, note=note).as_dict()
 
     def read_file(
-        self, file: FileBytes, column: str | None, table: Mapping[str, str | None], most: int
+        self,
+        file: FileBytes,
+        columns: tuple[str | None, str | None],
+        table: Mapping[str, str | None],
+        most: int,
     ) -> tuple[list[Item], str]:
         """Return the texts of a file as `predict --file` reads it, and a line that says how its table was read.
 
         Args:
             file: with one text per line, or a table.
-            column: of the texts; None: the run's.
+            columns: of the texts and of the second texts of pairs, None: the run's.
             table: settings that say how the table is written.
             most: number of bytes of the unpacked table.
 
@@ -110,10 +114,11 @@ class ServedModel:
         lines: list[str] = []
         report = lines.append
         items = list(
-            read_items(file, data, column, table, pairs=self.pairs, report=report, most=most)
+            read_items(file, data, columns, table, pairs=self.pairs, report=report, most=most)
         )
         if not items:
-            raise UserError(f"{file} has no text. Expected one text per line, or a table.")
+            expected = "a table of pairs" if self.pairs else "one text per line, or a table"
+            raise UserError(f"{file} has no text. Expected {expected}.")
         return items, " ".join(lines)
 
     def describe(self) -> dict[str, Any]:

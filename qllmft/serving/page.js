@@ -82,7 +82,7 @@ async function textsOf(file, model) {
   const most = model.limits.file_bytes;
   if (file.size > most) throw new Error(`${file.name} has ${file.size} bytes, expected at most ${most}. Split it, or use \`qllmft predict --file\`.`);
   const query = new URLSearchParams({ name: file.name });
-  for (const id of ["column", "names", "delimiter"]) if (at(id).value) query.set(id, at(id).value);
+  for (const id of ["column", "pair_column", "names", "delimiter"]) if (at(id).value) query.set(id, at(id).value);
   return send(`/texts?${query}`, file, "octet-stream");
 }
 
@@ -98,18 +98,19 @@ const cell = (value) => `"${String(value).replace(/^[=+\-@\t\r]/, "'$&").replace
 async function classify(model, { texts, note }, row) {
   const answers = [], most = model.limits.texts;
   for (let first = 0; first < texts.length; first += most) {
-    at("answer").replaceChildren(node("p", `${first} of ${texts.length} texts`, "quiet"));
+    at("answer").replaceChildren(node("p", `${first} of ${texts.length} ${model.pairs ? "pairs" : "texts"}`, "quiet"));
     at("answer").hidden = false;
     answers.push(...(await ask("/predict", { texts: texts.slice(first, first + most), ...row })).predictions.map(answerOf));
   }
-  const heads = model.labels ? ["label", "probability"] : model.targets;
-  const lines = [[...heads, "text"], ...answers.map((each, i) => [...each, texts[i]])];
-  const link = node("a", `Download the answers to ${texts.length} texts`);
+  const columns = model.pairs ? ["text", "second text"] : ["text"];
+  const heads = [...(model.labels ? ["label", "probability"] : model.targets), ...columns];
+  const lines = [heads, ...answers.map((each, i) => [...each, ...[texts[i]].flat()])];
+  const link = node("a", `Download the answers to ${texts.length} ${model.pairs ? "pairs" : "texts"}`);
   link.href = URL.createObjectURL(new Blob([lines.map((each) => each.map(cell).join(",")).join("\n") + "\n"], { type: "text/csv" }));
   link.download = "answers.csv";
-  const shown = answers.slice(0, 20).map((each, i) => [...each.map((value) => [value]), [texts[i], "text"]]);
+  const shown = answers.slice(0, 20).map((each, i) => [...each.map((value) => [value]), ...[texts[i]].flat().map((text) => [text, "text"])]);
   const notes = note ? [node("p", note, "quiet")] : [];
-  at("answer").replaceChildren(node("p", [link]), ...notes, table([...heads, "text"].map((head) => [head]), shown));
+  at("answer").replaceChildren(node("p", [link]), ...notes, table(heads.map((head) => [head]), shown));
 }
 
 async function run(work) {
@@ -148,13 +149,16 @@ async function main() {
   showRow(model, chosen());
   at("row").addEventListener("input", () => showRow(model, chosen()));
   const row = () => (chosen() === model ? {} : { model: chosen().model });
-  at("drop").hidden = Boolean(model.pairs);
+  at("drop").hidden = false;
+  for (const id of ["one-text", "one-column"]) at(id).hidden = model.pairs;
+  for (const id of ["two-texts", "two-columns", "second-column"]) at(id).hidden = !model.pairs;
   const clear = () => { for (const id of ["answer", "explanation", "fault"]) at(id).hidden = true; };
   for (const id of ["text", "second", "row"]) at(id).addEventListener("input", clear);
   at("form").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) at("form").requestSubmit();
   });
   at("column").placeholder = model.columns[0];
+  at("pair_column").placeholder = model.columns[1] || "";
   const read = (file) => run(async () => classify(model, await textsOf(file, model), row()));
   at("file").addEventListener("change", () => at("file").files[0] && read(at("file").files[0]));
   at("drop").addEventListener("dragover", (event) => event.preventDefault());

@@ -59,6 +59,21 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
     assert printed[0]["text"] == f"{items[0][0]} ‖ {items[0][1]}"
     assert [p.text for p in predictor.predict(items[0])] == [expected[0].text], "one pair"
     assert len(cli("predict", run, "--file", table)[0].splitlines()) == 64
+    renamed = tmp_path / "renamed.csv"
+    rows = table.read_text().replace("text\tsecond\tlabel", "one\ttwo\tkind").replace("\t", ",")
+    renamed.write_text(rows)
+    columns = "--text-column one --pair-column two"
+    accuracy = cli.json("evaluate", run, f"--data {table}")["accuracy"]
+    assert accuracy["total"] == 64
+    by_names = cli.json("evaluate", run, f"--data {renamed} {columns} --label-column kind")
+    assert by_names["accuracy"] == accuracy
+    assert (
+        cli("predict", run, f"--file {renamed} {columns}")[0]
+        == cli("predict", run, "--file", table)[0]
+    )
+    said = cli.refused("evaluate", run, f"--data {renamed} --text-column one --label-column kind")
+    assert "there is no column 'second'" in said
+    assert "--pair-column" in said
     assert '(["a text' not in cli("push", run, "me/mine", "--dry-run")[0]
     for arguments, message in (
         (

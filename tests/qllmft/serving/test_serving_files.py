@@ -9,7 +9,7 @@ import threading
 import pandas as pd
 import pytest
 
-from qllmft.data.texts import read_texts
+from qllmft.data.texts import read_pairs, read_texts
 from qllmft.errors import UserError
 from qllmft.serving import RequestLimits
 
@@ -136,6 +136,60 @@ def test_how_the_table_is_written_may_be_said(post):
     status, answer = post("a.csv", TABLE, delimiter="ab")
     assert status == 422
     assert "expected one character" in answer["error"]
+
+
+@pytest.fixture
+def post_pairs(served, client, reading):
+    """A function that posts a file to the server of a model of pairs."""
+    model = served(pair="difference")
+    model.folder = reading
+    with client(model) as page:
+        yield lambda name, content, **options: page.post(
+            "/texts", content=content, headers=KIND, params={"name": name, **options}
+        ).json()
+
+
+PAIRS = [["a fine film", "a good, lovely film"], ["dull", "poor"]]
+PAIR_CELLS = [f'{first},"{second}"' for first, second in PAIRS]
+
+
+def test_a_table_of_pairs_is_read_as_predict_reads_it(post_pairs, tmp_path):
+    rows = [{"review": first, "text2": second} for first, second in PAIRS]
+    tables = {
+        "a.csv": "\n".join(["review,text2", *PAIR_CELLS]),
+        "a.tsv": "\n".join(["review\ttext2", *map("\t".join, PAIRS)]),
+        "a.jsonl": "\n".join(map(json.dumps, rows)),
+    }
+    for name, content in tables.items():
+        answer = post_pairs(name, content)
+        assert answer["texts"] == PAIRS
+        path = tmp_path / name
+        path.write_text(content)
+        lines = []
+        assert [*map(list, read_pairs(path, ("review", "text2"), report=lines.append))] == PAIRS
+        assert answer["note"] == " ".join(lines)
+
+
+def test_both_columns_of_pairs_may_be_named(post_pairs):
+    table = "\n".join(["id,other", *PAIR_CELLS])
+    assert post_pairs("a.csv", table, column="id", pair_column="other")["texts"] == PAIRS
+    names = {"names": "review,text2"}
+    assert post_pairs("a.csv", "\n".join(PAIR_CELLS), **names)["texts"] == PAIRS
+
+
+def test_a_file_without_pairs_is_refused_with_the_columns(post_pairs):
+    error = post_pairs("a.csv", TABLE)["error"]
+    assert "there is no column 'text2'" in error
+    assert "--pair-column" in error
+    assert "the model compares two" in post_pairs("a.txt", "a film\n")["error"]
+    assert "'text2' is empty" in post_pairs("a.csv", "review,text2\na,\n")["error"]
+    assert "Expected a table of pairs" in post_pairs("a.csv", "review,text2\n")["error"]
+
+
+def test_a_second_column_is_refused_by_a_model_of_single_texts(post):
+    status, answer = post("a.csv", TABLE, pair_column="id")
+    assert status == 422
+    assert "--pair-column is 'id', and the model reads single texts" in answer["error"]
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin", "../../etc/passwd", "a.csv\0", ""])
