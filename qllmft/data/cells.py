@@ -9,6 +9,7 @@ import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, time
 from itertools import compress, product
 from operator import not_
 from typing import Any
@@ -25,6 +26,10 @@ MAX_COLUMNS = 10_000  # each costs pandas about 1 ms
 MAX_TEXT = 1_000_000
 MOST_LABEL = 200  # characters; int() refuses numbers of more than 4,300 digits
 ROWS_AT_ONCE = 1_000
+# what Excel writes in the place of a result
+SHEET_ERRORS = frozenset(
+    ("#N/A", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#SPILL!", "#CALC!")
+)
 _FIELD_END = "\x1f"  # stands between texts, and is white space if it is in one
 _FILLER = "-"  # in the place of a text beyond ASCII
 _DELETE = 0x7F  # the one invisible character of ASCII beyond the first 32
@@ -123,28 +128,43 @@ def is_number(text: str) -> bool:
 
 
 def label_text(value: Any) -> str:
-    """Return a label as text, "1" for 1, 1.0 and '1', and "" if it is missing."""
+    """Return a label as text, "1" for 1, 1.0 and '1', a day for midnight, and "" if it is missing."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and value.bit_length() > 4 * MOST_LABEL:
         return hex(value)  # str() refuses more than 4,300 digits
+    if isinstance(value, datetime) and value.time() == time.min:
+        return "" if is_missing(value) else value.date().isoformat()
     return "" if is_missing(value) else str(value).strip()
 
 
+def shortest_number(value: np.floating[Any]) -> float:
+    """Return a number of any precision as it is written, 0.1 for that of 32 bits and not 0.10000000149.
+
+    >>> shortest_number(np.float32(0.1))
+    0.1
+    """
+    return float(str(value))
+
+
 def list_in(text: str) -> list[Any] | None:
-    """Return the list that a text is in the writing of Python or JSON, or None.
+    """Return the list, tuple or set that a text is in the writing of Python or JSON, or None.
 
     >>> list_in("['home', 'bad']"), list_in('["home"]'), list_in("[sic] it is bad")
     (['home', 'bad'], ['home'], None)
+    >>> list_in("('home', 'bad')"), list_in("{'home'}"), list_in("(sic)")
+    (['home', 'bad'], ['home'], None)
     """
     text = text.strip()
-    if not (text.startswith("[") and text.endswith("]")) or len(text) > MAX_TEXT:
+    if f"{text[:1]}{text[-1:]}" not in ("[]", "()", "{}") or len(text) > MAX_TEXT:
         return None
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
-    return value if isinstance(value, list) else None
+    if isinstance(value, set):
+        return sorted(value, key=str)
+    return list(value) if isinstance(value, list | tuple) else None
 
 
 def values_in(cell: Any, separator: str | None) -> list[Any] | None:
@@ -226,6 +246,8 @@ def _values(column: Any, place: str) -> list[Any]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pa.types.is_floating(column.type):
+        return [shortest_number(value) for value in column.to_numpy(zero_copy_only=False)]
     if not pa.types.is_dictionary(column.type):
         return list(column.to_pylist())
     kind = column.type.value_type

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -66,7 +67,7 @@ def plain(name: object) -> str:
         text = text[1:]
     while text and (is_blank(text[-1]) or text[-1] in "'\""):
         text = text[:-1]
-    return text.casefold()
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def find_position(column: str, names: Sequence[str], where: object) -> int:

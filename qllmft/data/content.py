@@ -24,6 +24,18 @@ _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 _PARQUET = b"PAR1"
+_OTHER_FORMATS = {
+    codecs.BOM_UTF32_LE: "is UTF-32, expected UTF-8. Convert it: iconv -f utf-32 -t utf-8",
+    codecs.BOM_UTF32_BE: "is UTF-32, expected UTF-8. Convert it: iconv -f utf-32 -t utf-8",
+    b"BZh": "is packed by bzip2, expected a table. Unpack it first: bunzip2",
+    b"\xfd7zXZ\0": "is packed by xz, expected a table. Unpack it first: unxz",
+    b"\x28\xb5\x2f\xfd": "is packed by Zstandard, expected a table. Unpack it first: unzstd",
+    b"7z\xbc\xaf\x27\x1c": "is a 7-Zip archive, expected a table. Unpack it first",
+    b"%PDF-": "is a PDF document, expected a table. Save the table as .csv",
+    b"{\\rtf": "is a document in RTF, expected a table. Save it as text",
+    b"SQLite format 3": "is a database of SQLite, expected a table. Export the table as .csv",
+    b"ARROW1": "is an Arrow file, expected a table. Save it as .parquet",
+}
 _MIN_SHARE = 0.3  # of NUL bytes at even or odd places of UTF-16, whose letters are mostly Latin
 
 # bytes of a word with a letter beyond ASCII
@@ -98,6 +110,11 @@ def detect_format(path: DataFile) -> tuple[str, bool]:
         raise UserError(
             f"{path} is a web page, expected a table. Download the file itself, not the page about it."
         )
+    for mark, kind in _OTHER_FORMATS.items():
+        if head.startswith(mark):
+            raise UserError(f"{path} {kind}.")
+    if zipped and head.startswith(_GZIP):
+        raise UserError(f"{path} is packed twice by gzip. Unpack it once: gunzip {path.name}.")
     if head.startswith(b"version https://git-lfs"):
         raise UserError(f"{path} is a pointer of Git LFS, expected a table. Run: git lfs pull.")
     return suffix, zipped
@@ -189,7 +206,21 @@ def _wide_encoding(head: bytes) -> str:
         return "utf-16-le"
     if pairs and even > _MIN_SHARE * pairs and not odd:
         return "utf-16-be"
+    # other scripts have fewer NUL bytes: those of blanks, marks and ends of lines
+    for name, zeros, other_zeros in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
+        if zeros and not other_zeros and _is_text(head[: 2 * pairs], name):
+            return name
     return ""
+
+
+def _is_text(content: bytes, encoding: str) -> bool:
+    """Return whether the first bytes of a file are lines of printable text in an encoding."""
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(content)
+    except UnicodeDecodeError:
+        return False
+    lines = text.splitlines()
+    return len(lines) > 1 and all(line.replace("\t", "").isprintable() for line in lines)
 
 
 def _find_newline(path: DataFile, zipped: bool, encoding: str) -> str:

@@ -46,6 +46,9 @@ class Findings:
     first_list: str = ""  # one of these labels
     # if the labels are more than a quarter of the rows: how many, and what to do, in words
     many_labels: str = ""
+    joined_labels: str = ""  # labels that are others with a mark between them, in words
+    # repeated texts that programs write for a missing value, in words with their counts
+    missing_texts: str = ""
 
     @property
     def label_remedy(self) -> str:
@@ -67,6 +70,8 @@ class Findings:
             yield f"{_rows(self.skipped_rows)} left out: {first}."
         if self.dropped_rows:
             yield f"{_rows(self.dropped_rows)} left out as duplicates."
+        if self.missing_texts:
+            yield f"{self.missing_texts} Leave these rows out if they have no text."
         if self.repeated_texts:
             yield (
                 f"Duplicates: {format_count(self.repeated_texts, 'text', ('occurs', 'occur'))} more than once, "
@@ -94,6 +99,8 @@ class Findings:
                 f"{format_count(self.listed_labels, 'label', ('is a list', 'are lists'))} written as text, such as "
                 f"{self.first_list!r}: each list is one label here. --task multilabel reads lists."
             )
+        if self.joined_labels:
+            yield self.joined_labels
         if self.many_labels:
             yield self.many_labels
 

@@ -125,8 +125,11 @@ def _names(line: str, mark: str) -> list[str]:
 
 
 def _is_title(lines: Sequence[str], mark: str) -> bool:
-    """Return whether lines are those of a title, with one filled field or none."""
-    return all(sum(bool(name) for name in _names(line, mark)) <= 1 for line in lines)
+    """Return whether lines are comments or those of a title, with one filled field or none."""
+    return all(
+        line.lstrip().startswith("#") or sum(bool(name) for name in _names(line, mark)) <= 1
+        for line in lines
+    )
 
 
 def _choose_quotes(
@@ -261,6 +264,7 @@ def _guess_names(names: list[str], rows: Sequence[list[str]], columns: Columns) 
     guess = [f"column{i + 1}" for i in range(len(names))]
     guess[text] = columns.texts[0]
     other_columns = [i for i in range(len(names)) if i != text]
+    other_columns = [i for i in other_columns if values[i] > 1] or other_columns
     if other_columns and columns.labels:
         guess[min(other_columns, key=lambda i: values[i])] = columns.labels[0]
     return guess

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from qllmft.data.cells import list_in, visible_text
+from qllmft.data.cells import SHEET_ERRORS, is_number, list_in, visible_text
 from qllmft_backends.text import printable
 
 # what programs and people write for a missing value, in lower case
 MISSING_MARKS = frozenset(
-    ("nan", "none", "null", "na", "n/a", "n.a.", "<na>", "#n/a", "nat", "-", "--", "–", "—", "?")
+    (
+        *("nan", "none", "null", "na", "n/a", "n.a.", "<na>", "nat", "-", "--", "–", "—", "?"),
+        *map(str.casefold, SHEET_ERRORS),
+    )
 )
 MAX_LINES = 10  # of a table of labels
 MAX_SHOWN = 40  # characters of a name in it
+_TRUTHS = {
+    **dict.fromkeys(("1", "true", "t", "yes", "y"), "1"),
+    **dict.fromkeys(("0", "false", "f", "no", "n"), "0"),
+}
+_QUOTES = "'\"`‘’‚“”„«»"
+_MINUS_SIGNS = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
+_BETWEEN_WORDS = re.compile(r"(?<=\w)[ _-]+(?=\w)")
+_JOINTS = ";|,/+"  # between labels that are written as one
+_MAX_DIGITS = 15  # of a fraction; more are those of a rounding error
 _NUMBER = re.compile(r"([-+]?)0*([0-9]+)(?:\.([0-9]*?)0*)?")
 
 
@@ -29,18 +42,25 @@ def is_missing_mark(label: str) -> bool:
 
 
 def comparison_key(label: str) -> str:
-    r"""Return a text that labels share which differ only in capitals, blanks, Unicode forms or the form of a number.
+    r"""Return a text that labels share which differ only in writing.
+
+    That is in capitals, blanks, hyphens, Unicode forms, quotes around them, a dot at the end, or the form of a number.
 
     >>> {comparison_key(label) for label in ("very good", "Very  GOOD", "very\u00a0good\u200b")}
     {'very good'}
-    >>> [comparison_key(label) for label in ("1", "1.0", "-0.50", "v1.0")]
-    ['1', '1', '-0.5', 'v1.0']
+    >>> [comparison_key(label) for label in ("1", "1.0", "-0.50", "v1.0", "1e0")]
+    ['1', '1', '-0.5', 'v1.0', '1']
     """
-    folded = unicodedata.normalize("NFKC", label).casefold()
-    key = visible_text(unicodedata.normalize("NFKC", folded))
+    folded = unicodedata.normalize("NFKC", html.unescape(label)).casefold()
+    key = visible_text(unicodedata.normalize("NFKC", folded)).translate(_MINUS_SIGNS)
+    key = key.strip(_QUOTES).rstrip(".,;:").strip() or key
     number = _NUMBER.fullmatch(key)
+    is_rounded = number is not None and len(number[3] or "") > _MAX_DIGITS
+    if is_rounded or (number is None and is_number(key)):
+        key = f"{float(key):.12g}"
+        number = _NUMBER.fullmatch(key)
     if number is None:
-        return key
+        return _BETWEEN_WORDS.sub(" ", key).replace(" %", "%")
     sign, integer, fraction = number.groups()
     minus = "-" if sign == "-" and (integer != "0" or fraction) else ""
     return f"{minus}{integer}.{fraction}" if fraction else f"{minus}{integer}"
@@ -58,8 +78,11 @@ def similar_labels(counts: Mapping[str, int]) -> list[list[str]]:
         counts: number of rows by label.
     """
     groups = defaultdict(list)
+    keys = {label: comparison_key(label) for label in counts}
+    if _TRUTHS.keys() >= {*keys.values()}:
+        keys = {label: _TRUTHS[key] for label, key in keys.items()}
     for label in sorted(counts, key=lambda label: (-counts[label], label)):
-        groups[comparison_key(label)].append(label)
+        groups[keys[label]].append(label)
     for key, group in groups.items():
         if _NUMBER.fullmatch(key):
             group.sort(key=lambda label: label != key)
@@ -78,6 +101,21 @@ def with_counts(labels: Iterable[str], counts: Mapping[str, int]) -> str:
 def lists_as_text(labels: Iterable[str]) -> list[str]:
     """Return the labels that are lists in the writing of Python or JSON."""
     return [label for label in labels if list_in(label) is not None]
+
+
+def joined_labels(labels: Collection[str]) -> dict[str, str]:
+    """Return the labels that are others with a mark between them, each with the mark.
+
+    >>> joined_labels(["home", "bad", "home;bad", "w/o"])
+    {'home;bad': ';'}
+    """
+    names = {*labels}
+    return {
+        label: mark
+        for label in labels
+        for mark in _JOINTS
+        if mark in label and {part.strip() for part in label.split(mark)} <= names
+    }
 
 
 def label_table(counts: Mapping[str, Sequence[int]], parts: Sequence[str]) -> tuple[str, ...]:

@@ -14,9 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.data.cells import MOST_LABEL, is_number, label_text, values_in
+from qllmft.counts import format_count
+from qllmft.data.cells import MOST_LABEL, is_blank, is_number, label_text, values_in
 from qllmft.data.corpus import Findings, join_first
-from qllmft.data.label_names import lists_as_text, similar_labels, with_counts
+from qllmft.data.label_names import joined_labels, lists_as_text, similar_labels, with_counts
 from qllmft.errors import UserError
 from qllmft.tasks import TASKS
 
@@ -127,6 +128,15 @@ def _writings(
 def _about_names(counts: Counter[str], config: DataConfig, findings: Findings) -> Findings:
     """Return the findings with lists that are written as text, and more labels than a quarter of the rows."""
     lists = lists_as_text(counts)
+    joints = joined_labels(counts)
+    joined = ""
+    if joints:
+        label, mark = next(iter(joints.items()))
+        count_text = format_count(sum(counts[name] for name in joints), "label", ("joins", "join"))
+        joined = (
+            f"{count_text} other labels, such as {label!r}: each is one label here. --task multilabel "
+            f"--label-separator {mark!r} reads several."
+        )
     rows = counts.total()
     many = ""
     if len(counts) * ROWS_PER_LABEL > rows and len(counts) > 2:
@@ -141,6 +151,7 @@ def _about_names(counts: Counter[str], config: DataConfig, findings: Findings) -
         listed_labels=sum(counts[label] for label in lists),
         first_list=lists[0] if lists else "",
         many_labels=many,
+        joined_labels=joined,
     )
 
 
@@ -159,9 +170,8 @@ def _one_each(
     labels_by_split = {split: {*labels} for split, labels in raw.items()}
     values = _values(set().union(*labels_by_split.values()), declared)
     names: dict[str, str] = dict(zip(values, declared or values, strict=True))
-    for split, frame in frames.items():
-        if declared is None and f"{column}_text" in frame.columns:
-            names.update(zip(raw[split], map(str, frame[f"{column}_text"].tolist()), strict=True))
+    if declared is None:
+        names |= _read_names(raw, frames, column, config)
     index_of = {value: i for i, value in enumerate(values)}
     tables = {}
     for split, labels in raw.items():
@@ -173,6 +183,36 @@ def _one_each(
             )
         tables[split] = np.fromiter(map(index_of.__getitem__, labels), np.int64, len(labels))
     return tuple(names[value] for value in values), tables, findings
+
+
+def _read_names(
+    raw: Mapping[str, list[str]], frames: Frames, column: str, config: DataConfig
+) -> dict[str, str]:
+    """Return the names by label that the column ``LABEL_text`` has, none for a label without one.
+
+    Raises:
+        UserError: if a label has several names, or a name several labels.
+    """
+    name_column = f"{column}_text"
+    pairs: set[tuple[str, str]] = set()
+    for split, frame in frames.items():
+        if name_column in frame.columns:
+            pairs.update(zip(raw[split], label_texts(frame[name_column].tolist()), strict=True))
+    names: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    remedy = f"Correct it, or rename the column to learn {column!r} as it is."
+    for label, name in sorted(pair for pair in pairs if not is_blank(pair[1])):
+        if names.setdefault(label, name) != name:
+            raise UserError(
+                f"{config.source}: the column {name_column!r} names the label {label!r} {names[label]!r} and {name!r}, "
+                f"expected one name. {remedy}"
+            )
+        if labels.setdefault(name, label) != label:
+            raise UserError(
+                f"{config.source}: the column {name_column!r} names the labels {labels[name]!r} and {label!r} {name!r}, "
+                f"expected different names. {remedy}"
+            )
+    return names
 
 
 def label_texts(cells: Sequence[Any]) -> list[str]:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from qllmft.config import DataConfig
+from qllmft.counts import format_count
 from qllmft.data.all_rows import Rows, assign_folds, in_words, split_off_test, split_off_validation
 from qllmft.data.corpus import Corpus, Findings, Table, find_copies, join_first
-from qllmft.data.label_names import label_table
+from qllmft.data.label_names import is_missing_mark, label_table, with_counts
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
 from qllmft.tasks import TASKS, infer_task
@@ -108,10 +109,19 @@ class Splits:
             for name, table in self._disjoint.items()
             if repeated
         }
-        copies = find_copies(repeated_tables).values()
+        copies_by_text = find_copies(repeated_tables)
+        copies = copies_by_text.values()
+        missing = {
+            text: len(places) for text, places in copies_by_text.items() if is_missing_mark(text)
+        }
+        missing_text = ""
+        if missing:
+            count_text = format_count(sum(missing.values()), "text", ("looks", "look"))
+            missing_text = f"{count_text} missing: {with_counts(sorted(missing), missing)}."
         number_of = {name: label for label, name in enumerate(corpus.label_names)}
         return replace(
             corpus.findings,
+            missing_texts=missing_text,
             repeated_texts=len(copies),
             crossing_texts=sum(
                 len({split for split, _, _ in text_copies}) > 1 for text_copies in copies

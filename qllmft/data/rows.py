@@ -19,6 +19,7 @@ from qllmft.data.cells import (
     MAX_TEXT,
     MOST_LABEL,
     ROWS_AT_ONCE,
+    SHEET_ERRORS,
     is_blank,
     is_empty,
     is_missing,
@@ -262,7 +263,7 @@ def _find_fault(cells: list[Any], place: str, config: DataConfig) -> _RowFault |
     for label in () if config.has_lists else labels:
         if is_several(label):
             raise UserError(
-                f"{place}: the label is {label!r}, several values, expected one label per text. Choose another column "
+                f"{place}: the label is {label!r:.60}, several values, expected one label per text. Choose another column "
                 "with --label-column, or --task multilabel for lists of labels."
             )
     sizes = [("text", len(text), MAX_TEXT) for text in texts if isinstance(text, str)]
@@ -282,6 +283,8 @@ def _find_fault(cells: list[Any], place: str, config: DataConfig) -> _RowFault |
     for name, text in zip(("text", "second text"), texts, strict=False):
         if is_empty(text):
             return _RowFault(f"the {name} is empty")
+        if isinstance(text, str) and text.strip() in SHEET_ERRORS:
+            return _RowFault(f"the {name} is {text.strip()!r}, an error of a spreadsheet")
         if not isinstance(text, str):
             return _RowFault(f"the {name} is {text!r:.60}, expected a string", is_no_string=True)
     # an empty text is a list without labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -25,6 +26,7 @@ _AT_ONCE = 60_000  # characters; a larger string costs calls of the system
 _MAX_CLOSING = 2_000  # lines
 _SURE = 3  # fields that a line seldom has by chance
 _ROWS_A_LABEL = 3  # at least, of a column that has the part of the labels
+_RULE = re.compile(r":?([-=~_])\1{2,}:?")
 _QUOTES = "Write a quote within quotes twice"
 
 
@@ -166,6 +168,8 @@ class SeparatedTable:
         first = columns[0]
         if not all(map(str.strip, first)) or self.names[0] in map(str.strip, first):
             return True
+        if _is_rule([column[0] for column in columns]):
+            return True
         for place in self._labels:
             name = plain(self.names[place])
             if any(plain(label) == name for label in {*columns[place]}):
@@ -192,6 +196,8 @@ class SeparatedTable:
         """Return the row of fields, or the fault for those that are no values of their columns."""
         if are_names(fields, self.names):
             return Fault(number, "it names the columns again")
+        if _is_rule(fields):
+            return Fault(number, f"it is a line of {_dashes(fields)!r}, not a row")
         if len(fields) >= _SURE and fields[0] and len({*fields}) == 1:
             return Fault(number, f"all its fields are {fields[0]!r}")
         return number, [fields[place] for place in self._places.values()]
@@ -363,6 +369,17 @@ class _Lines:
         """Let the lines that were read last be read again."""
         self._again += reversed(lines)
         self.number -= len(lines)
+
+
+def _is_rule(fields: Sequence[str]) -> bool:
+    """Return whether fields are dashes that divide the names of the columns from the rows, as in Markdown."""
+    filled = [field.strip() for field in fields if field.strip()]
+    return bool(filled) and all(map(_RULE.fullmatch, filled))
+
+
+def _dashes(fields: Sequence[str]) -> str:
+    """Return the first two dashes of fields."""
+    return next(field.strip(" :")[:2] for field in fields if field.strip())
 
 
 def _split_lines(content: str, newline: str) -> list[str]:

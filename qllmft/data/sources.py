@@ -8,9 +8,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from qllmft.config import BUILT_IN_CORPUS, IN_MEMORY, DataConfig
+from qllmft.data.cells import shortest_number
 from qllmft.data.columns import Columns
 from qllmft.data.corpus import FIRST_ROWS, Corpus
 from qllmft.data.rows import SPLIT_NAMES, make_corpus, number_rows
@@ -161,6 +163,9 @@ def frames_in_memory(
                 "Dataset, a DatasetDict, a dict of columns, or two lists. Example: train((texts, labels))."
             )
         frame = part if isinstance(part, pd.DataFrame) else part.to_pandas()
+        for column in config.label_columns:
+            if column in frame and frame[column].dtype in (np.float16, np.float32):
+                frame = frame.assign(**{column: [*map(shortest_number, frame[column].to_numpy())]})
         frames[SPLIT_NAMES.get(str(name), str(name))] = number_rows(frame)
     first = next(iter(splits.values()))
     declared = None if isinstance(first, pd.DataFrame) else getattr(first, "features", None)

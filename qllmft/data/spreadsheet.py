@@ -6,10 +6,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from itertools import islice
 from typing import Any
 
-from qllmft.data.cells import MAX_TEXT, check_columns
+from qllmft.data.cells import MAX_TEXT, SHEET_ERRORS, check_columns
 from qllmft.data.columns import (
     MAX_BEFORE,
     Columns,
@@ -29,15 +30,6 @@ _DAMAGE_ERRORS: tuple[type[Exception], ...] = (
     *(SyntaxError, TypeError, ValueError, zipfile.BadZipFile, zlib.error),
 )
 _WORKBOOK = "xl/workbook.xml"
-_ERRORS = {
-    "#N/A",
-    "#DIV/0!",
-    "#NAME?",
-    "#NULL!",
-    "#NUM!",
-    "#REF!",
-    "#VALUE!",
-}  # Excel's empty results
 
 
 class SheetTable:
@@ -200,12 +192,14 @@ def _header(rows: Sequence[Sequence[str]], columns: Columns) -> int | None:
 
 
 def _cell(value: Any) -> Any:
-    """Return a cell as text or number, and None for one of Excel's errors."""
-    if value is None or isinstance(value, bool | int | float):
+    """Return a cell as text, number or date, and None for one of Excel's errors."""
+    from openpyxl.utils.escape import unescape
+
+    if value is None or isinstance(value, bool | int | float | date):
         return value
-    text = str(value)
+    text = unescape(str(value))
     if len(text) > MAX_TEXT:
         raise UserError(
             f"a cell has {len(text):,} characters, expected at most {MAX_TEXT:,}. Split it."
         )
-    return None if text in _ERRORS else text
+    return None if text in SHEET_ERRORS else text

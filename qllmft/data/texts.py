@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from qllmft.data.cells import is_blank
+from qllmft.data.cells import SHEET_ERRORS, is_blank
 from qllmft.data.columns import Columns
 from qllmft.data.content import detect_format
 from qllmft.data.file_bytes import DataFile, is_file
@@ -98,6 +98,11 @@ def _filled_rows(
                 if is_blank(text):
                     raise UserError(
                         f"{where}: {column!r} is empty. Fill it in, or leave the row out."
+                    )
+                if text.strip() in SHEET_ERRORS:
+                    raise UserError(
+                        f"{where}: {column!r} is {text.strip()!r}, an error of a spreadsheet. Correct it, or leave "
+                        "the row out."
                     )
             yield [text.strip() for text in texts]
     except OSError as error:
