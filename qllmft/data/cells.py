@@ -129,6 +129,8 @@ def is_number(text: str) -> bool:
 
 def label_text(value: Any) -> str:
     """Return a label as text, "1" for 1, 1.0 and '1', a day for midnight, and "" if it is missing."""
+    if getattr(value, "ndim", None) == 0:  # of torch or NumPy
+        value = value.item()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and value.bit_length() > 4 * MOST_LABEL:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from qllmft.config import BUILT_IN_CORPUS, IN_MEMORY, DataConfig
 from qllmft.data.cells import shortest_number
-from qllmft.data.columns import Columns
+from qllmft.data.columns import Columns, find_position
 from qllmft.data.corpus import FIRST_ROWS, Corpus
 from qllmft.data.rows import SPLIT_NAMES, make_corpus, number_rows
 from qllmft.data.tables import SUFFIXES as SUFFIXES
@@ -163,6 +163,7 @@ def frames_in_memory(
                 "Dataset, a DatasetDict, a dict of columns, or two lists. Example: train((texts, labels))."
             )
         frame = part if isinstance(part, pd.DataFrame) else part.to_pandas()
+        frame = _name_columns(frame, config, type(part).__name__)
         for column in config.label_columns:
             if column in frame and frame[column].dtype in (np.float16, np.float32):
                 frame = frame.assign(**{column: [*map(shortest_number, frame[column].to_numpy())]})
@@ -173,6 +174,17 @@ def frames_in_memory(
     if config.has_lists:
         feature = getattr(feature, "feature", None)
     return frames, list(feature.names) if type(feature).__name__ == "ClassLabel" else None
+
+
+def _name_columns(frame: pd.DataFrame, config: DataConfig, where: str) -> pd.DataFrame:
+    """Return a table whose columns have the names of the settings, which may differ in blanks and capitals."""
+    names = [*map(str, frame.columns)]
+    new_names = list(frame.columns)
+    for column in Columns.from_config(config).all:
+        place = find_position(column, names, f"the {where}")
+        if place >= 0:
+            new_names[place] = column
+    return frame if new_names == list(frame.columns) else frame.set_axis(new_names, axis=1)
 
 
 def _is_table(data: Any) -> bool:

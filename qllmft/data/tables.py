@@ -13,7 +13,7 @@ import pandas as pd
 from qllmft.counts import format_count
 from qllmft.data import cells
 from qllmft.data.cells import batches, open_parquet
-from qllmft.data.columns import Columns, no_column
+from qllmft.data.columns import Columns, find_position, no_column
 from qllmft.data.content import MAX_LINE_BYTES, detect_format, examine
 from qllmft.data.file_bytes import DataFile
 from qllmft.data.records import ABSENT, RecordTable
@@ -149,9 +149,11 @@ class _ParquetTable:
         self.remarks: list[str] = []
         with open_parquet(path, columns.all) as file:
             names = file.schema_arrow.names
-        if missing := [name for name in columns.required if name not in names]:
+        places = {name: find_position(name, names, path) for name in columns.all}
+        if missing := [name for name in columns.required if places[name] < 0]:
             raise no_column(missing[0], names, path, columns)
-        self.columns_read = [name for name in columns.all if name in names]
+        self.columns_read = [name for name in columns.all if places[name] >= 0]
+        self._file_names = [names[places[name]] for name in self.columns_read]
         self.in_words = ""
 
     def place(self, number: int) -> str:
@@ -161,8 +163,8 @@ class _ParquetTable:
     def items(self) -> Iterator[Block]:
         """Yield blocks of rows, numbered from 1."""
         number = 0
-        with open_parquet(self.path, self.columns_read) as file:
-            for batch in batches(file, self.columns_read, self.path, most=self.most):
+        with open_parquet(self.path, self._file_names) as file:
+            for batch in batches(file, self._file_names, self.path, most=self.most):
                 yield Block(np.arange(number + 1, number + 1 + len(batch[0])), batch)
                 number += len(batch[0])
 

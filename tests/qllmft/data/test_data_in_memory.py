@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 from table_files import labelled, write_table
 
 from qllmft.config import DataConfig
@@ -95,3 +96,45 @@ def test_rows_are_counted_from_1_and_settings_apply():
 def test_other_objects_are_refused(data, message):
     with pytest.raises(UserError, match=message):
         corpus_in_memory(data, DataConfig())
+
+
+def test_names_of_columns_may_differ_in_capitals_and_blanks(tmp_path):
+    frame = pd.DataFrame({" Text": TEXTS, "LABEL ": LABELS})
+    assert corpus_in_memory(frame, DataConfig()).join_splits().texts == TEXTS
+    path = tmp_path / "mine.parquet"
+    frame.to_parquet(path)
+    corpus = read_corpus(DataConfig(source=str(path)))
+    assert corpus.join_splits().texts == TEXTS
+    assert corpus.label_names == ("no", "yes")
+
+
+def test_a_name_that_stands_twice_is_refused_as_in_a_file():
+    rows = [[text, label, label] for text, label in zip(TEXTS, LABELS, strict=True)]
+    frame = pd.DataFrame(rows, columns=["text", "label", "label"])
+    with pytest.raises(UserError, match="has several columns named 'label', expected one"):
+        corpus_in_memory(frame, DataConfig())
+
+
+@pytest.mark.parametrize("labels", [[1, 0, 1], [True, False, True]])
+def test_tensors_are_labels_as_their_numbers_are(labels):
+    tensors = corpus_in_memory((TEXTS, torch.tensor(labels)), DataConfig())
+    assert tensors.label_names == corpus_in_memory((TEXTS, labels), DataConfig()).label_names
+
+
+@pytest.mark.parametrize("labels", [["b", "a", "b"], ["1", "0", "1"], ["True", "False", "True"]])
+def test_a_file_read_by_another_library_has_the_same_labels(tmp_path, labels):
+    path = write_table(tmp_path / "mine.csv", labelled(*zip(TEXTS, labels, strict=True)))
+    expected = read_corpus(DataConfig(source=str(path)))
+    files = {"data_files": str(path), "cache_dir": str(tmp_path / "cache")}
+    for data in (
+        pd.read_csv(path),
+        pd.read_csv(path, dtype=str),
+        pd.read_csv(path, dtype={"label": "category"}),
+        datasets.load_dataset("csv", **files),
+        datasets.load_dataset("csv", split="train", **files),
+    ):
+        corpus = corpus_in_memory(data, DataConfig())
+        assert corpus.label_names == expected.label_names
+        table = corpus.join_splits()
+        assert table.texts == expected.join_splits().texts
+        assert table.labels.tolist() == expected.join_splits().labels.tolist()
