@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from small_sweeps import settings
+from small_sweeps import arguments, settings
 
 from qllmft.campaign import executors
 from qllmft.campaign.executors import Executor
@@ -225,3 +225,19 @@ def test_tpe_draws_between_the_values_and_finds_the_better_end(tmp_path, trainin
     assert len(ranking) == 24
     assert abs(math.log10(ranking[0].settings["train.lr"] / 1e-3)) < 0.05
     assert ranking[0].validation[0] > 0.97
+
+
+def test_the_texts_and_labels_are_said_once_for_all_trials(
+    trainings, cli, texts, tiny_body, tmp_path
+):
+    done = trainings()
+    few = [word for name, value in FEW.items() for word in ("--set", f"{name}={value}")]
+    output = "\n".join(cli(*arguments(texts, tiny_body, tmp_path / "sweep", *few)))
+    assert sum(done.trained.values()) == 3
+    lines = [line.split() for line in output.splitlines()]
+    heading = ["label", "rows", "training", "validation", "test"]
+    assert lines.count(heading) == 1
+    place = lines.index(heading)
+    assert [line[0] for line in lines[place + 1 : place + 3]] == ["negative", "positive"]
+    assert output.count("texts.tsv: 80 rows") == 1
+    assert output.count("for training") == 1
