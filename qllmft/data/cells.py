@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, time
 from itertools import compress, product
-from operator import not_
+from operator import itemgetter, not_
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ ROWS_AT_ONCE = 1_000
 SHEET_ERRORS = frozenset(
     ("#N/A", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#SPILL!", "#CALC!")
 )
+FIRST_CHARACTER = itemgetter(slice(1))
 _FIELD_END = "\x1f"  # stands between texts, and is white space if it is in one
 _FILLER = "-"  # in the place of a text beyond ASCII
 _DELETE = 0x7F  # the one invisible character of ASCII beyond the first 32
@@ -91,9 +92,10 @@ def comparison_texts(texts: Sequence[str]) -> Iterator[list[str]]:
         codes = np.frombuffer(f" {content} ".encode("ascii"), np.uint8)
         blank = codes <= ord(" ")
         are_single = not (blank[1:] & blank[:-1]).any()
-        n_controls = np.count_nonzero(codes < ord(" "))
-        if are_single and n_controls == len(part) - 1 and codes.max() < _DELETE:
-            part = content.lower().split(_FIELD_END)
+        lower_part = content.lower().split(_FIELD_END)
+        is_visible = codes.min() >= ord(_FIELD_END) and codes.max() < _DELETE
+        if are_single and is_visible and len(lower_part) == len(part):
+            part = lower_part
         else:
             part = [visible_text(text.lower()) for text in part]
         for place, text in other_texts.items():

@@ -148,8 +148,8 @@ def examine(
     if wide := _wide_encoding(head):
         newline = _find_newline(path, zipped, wide)
         return TextFile(path, zipped, wide, newline, (*facts, "UTF-16"))
-    has_newline = False
-    size = lines = 0
+    has_newline = has_return = False
+    size = 0
     run = 0  # bytes since the last end of a line
     decoder = codecs.getincrementaldecoder("utf-8")()
     valid = True
@@ -161,22 +161,22 @@ def examine(
                     f"{path} unpacks to more than {most:,} bytes, expected at most that many. Split it."
                 )
             if b"\0" in chunk:
-                raise _nul_byte(path, lines, chunk)
+                raise _nul_byte(path, zipped, size - len(chunk) + chunk.index(0))
             if valid:
                 valid = _is_valid(decoder, chunk)
-            newlines = chunk.count(b"\n") or (0 if has_newline else chunk.count(b"\r"))
             has_newline = has_newline or b"\n" in chunk
+            has_return = has_return or b"\r" in chunk
             mark = b"\n" if has_newline else b"\r"
             first = chunk.find(mark)
             run += len(chunk) if first < 0 else first
             if run > longest:
+                line = _line_at(path, zipped, size - len(chunk))
                 raise UserError(
-                    f"{path}, line {lines + 1}: it has more than {longest:,} bytes, expected at most {MAX_TEXT:,} "
+                    f"{path}, line {line}: it has more than {longest:,} bytes, expected at most {MAX_TEXT:,} "
                     "in a text. Is this a table?"
                 )
             run = run if first < 0 else len(chunk) - chunk.rfind(mark) - 1
-            lines += newlines
-    newline = "\n" if has_newline or not lines else "\r"
+    newline = "\r" if has_return and not has_newline else "\n"
     if newline == "\r":
         facts = (*facts, "carriage returns as ends of lines")
     if valid and _is_valid(decoder, b"", final=True):
@@ -244,11 +244,21 @@ def _find_newline(path: DataFile, zipped: bool, encoding: str) -> str:
     return "\r" if returns else "\n"
 
 
-def _nul_byte(path: DataFile, lines: int, chunk: bytes) -> UserError:
-    bytes_before = chunk[: chunk.index(0)]
-    line = lines + (bytes_before.count(b"\n") or bytes_before.count(b"\r")) + 1
+def _line_at(path: DataFile, zipped: bool, place: int) -> int:
+    """Return the number of the line with a byte of a file."""
+    newlines = returns = 0
+    with open_bytes(path, zipped=zipped) as file:
+        while place > 0:
+            chunk = file.read(min(place, CHUNK_BYTES))
+            newlines += chunk.count(b"\n")
+            returns += chunk.count(b"\r")
+            place -= len(chunk)
+    return (newlines or returns) + 1
+
+
+def _nul_byte(path: DataFile, zipped: bool, place: int) -> UserError:
     return UserError(
-        f"{path}, line {line}: it has a NUL byte, expected text. Remove all of them: "
+        f"{path}, line {_line_at(path, zipped, place)}: it has a NUL byte, expected text. Remove all of them: "
         f"tr -d '\\000' < {path.name} > clean-{path.name}."
     )
 

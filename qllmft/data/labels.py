@@ -209,8 +209,8 @@ def _read_names(
             )
         if labels.setdefault(name, label) != label:
             raise UserError(
-                f"{config.source}: the column {name_column!r} names the labels {labels[name]!r} and {label!r} {name!r}, "
-                f"expected different names. {remedy}"
+                f"{config.source}: the column {name_column!r} names the labels {labels[name]!r} and {label!r} "
+                f"{name!r}, expected different names. {remedy}"
             )
     return names
 
@@ -219,6 +219,7 @@ def label_texts(cells: Sequence[Any]) -> list[str]:
     """Return the labels of cells as texts; equal texts of a million rows are one object."""
     if {*map(type, cells)} == {str}:
         forms = {cell: label_text(cell) for cell in {*cells}}
+        # also of equal forms, so that equal labels are one object, and quick to look up
         return [*map(forms.__getitem__, cells)]
     forms = {cell: label_text(cell) for cell in {cell for cell in cells if type(cell) is str}}
     return [forms[cell] if type(cell) is str else label_text(cell) for cell in cells]

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from qllmft.config import IN_MEMORY, DataConfig
 from qllmft.counts import format_count
 from qllmft.data.cells import (
+    FIRST_CHARACTER,
     MAX_TEXT,
     MOST_LABEL,
     ROWS_AT_ONCE,
@@ -42,7 +42,6 @@ SPLIT_NAMES = {
     "test": "test",
 }  # fmt: skip
 LAST_MONTH = 12
-_FIRST_CHARACTER = itemgetter(slice(1))
 # 3/4/2026, 03.04.26, 03-04-2026 12:30
 _DAY_AND_MONTH = re.compile(r"\s*(\d{1,2})[/.-](\d{1,2})[/.-]\d{2}(?:\d{2})?\b")
 
@@ -218,7 +217,7 @@ def _unusual_texts(cells: list[Any]) -> Iterator[int]:
     for start in range(0, len(cells), ROWS_AT_ONCE):
         part = cells[start : start + ROWS_AT_ONCE]
         if _are_short_texts(part):
-            begin_plainly = [*map(str.isalnum, map(_FIRST_CHARACTER, part))]
+            begin_plainly = [*map(str.isalnum, map(FIRST_CHARACTER, part))]
             if not all(begin_plainly):
                 places = np.flatnonzero(~np.array(begin_plainly, bool))
                 yield from (places + start).tolist()
@@ -263,8 +262,8 @@ def _find_fault(cells: list[Any], place: str, config: DataConfig) -> _RowFault |
     for label in () if config.has_lists else labels:
         if is_several(label):
             raise UserError(
-                f"{place}: the label is {label!r:.60}, several values, expected one label per text. Choose another column "
-                "with --label-column, or --task multilabel for lists of labels."
+                f"{place}: the label is {label!r:.60}, several values, expected one label per text. Choose another "
+                "column with --label-column, or --task multilabel for lists of labels."
             )
     sizes = [("text", len(text), MAX_TEXT) for text in texts if isinstance(text, str)]
     if not config.has_lists:

@@ -24,6 +24,7 @@ Row = tuple[int, list[str]]  # line where it begins, and its cells; no cell for 
 MAX_SAMPLE = 4_000_000  # characters of the lines that tell the dialect
 _AT_ONCE = 60_000  # characters; a larger string costs calls of the system
 _MAX_CLOSING = 2_000  # lines
+_MAX_LABELS = 10_000  # whose equal ones are one object
 _SURE = 3  # fields that a line seldom has by chance
 _ROWS_A_LABEL = 3  # at least, of a column that has the part of the labels
 _RULE = re.compile(r":?([-=~_])\1{2,}:?")
@@ -65,6 +66,7 @@ class SeparatedTable:
         self._places = {name: place for name, place in places.items() if place >= 0}
         self._labels = self._sample_labels(sample[self.dialect.header :])
         self._check_first_line(sample[self.dialect.header :])
+        self._equal_labels: dict[str, str] = {}  # one object for all equal ones
         self.remarks: list[str] = []  # on lines that were read in another way than the others
 
     def _check_first_line(self, lines: Sequence[str]) -> None:
@@ -158,6 +160,10 @@ class SeparatedTable:
             for place, end in zip(places, [*places[1:], len(part)], strict=True):
                 if end - place > 1 and self._may_be_rows(part[place:end]):
                     return None
+        for place in self._labels:
+            if len(self._equal_labels) < _MAX_LABELS:
+                labels = columns[place]
+                columns[place] = [*map(self._equal_labels.setdefault, labels, labels)]
         # a mark of the encoding within a file is the beginning of another one that was appended
         if "\ufeff" in content or self._may_be_no_rows(columns):
             return None
@@ -166,7 +172,8 @@ class SeparatedTable:
     def _may_be_no_rows(self, columns: Sequence[Sequence[str]]) -> bool:
         """Return whether fields of sound lines may be blank, name the columns, or be one word."""
         first = columns[0]
-        if not all(map(str.strip, first)) or self.names[0] in map(str.strip, first):
+        stripped = [*map(str.strip, first)]
+        if not all(stripped) or self.names[0] in stripped:
             return True
         if _is_rule([column[0] for column in columns]):
             return True

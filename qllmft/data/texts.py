@@ -9,7 +9,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from qllmft.data.cells import SHEET_ERRORS, is_blank
+import numpy as np
+
+from qllmft.data.cells import FIRST_CHARACTER, SHEET_ERRORS, is_blank
 from qllmft.data.columns import Columns
 from qllmft.data.content import detect_format
 from qllmft.data.file_bytes import DataFile, is_file
@@ -88,23 +90,15 @@ def _filled_rows(
             return
         named = f"column{'s' if len(columns) > 1 else ''} {', '.join(columns)}"
         report(f"{path.name}: {', '.join(part for part in (table.in_words, named) if part)}")
-        for number, cells in _rows(table, path):
-            where = f"{path}, {table.place(number)}"
-            texts = [
-                _text(cell, table, number, where, column)
-                for column, cell in zip(columns, cells, strict=True)
-            ]
-            for column, text in zip(columns, texts, strict=True):
-                if is_blank(text):
-                    raise UserError(
-                        f"{where}: {column!r} is empty. Fill it in, or leave the row out."
-                    )
-                if text.strip() in SHEET_ERRORS:
-                    raise UserError(
-                        f"{where}: {column!r} is {text.strip()!r}, an error of a spreadsheet. Correct it, or leave "
-                        "the row out."
-                    )
-            yield [text.strip() for text in texts]
+        for item in table.items():
+            if isinstance(item, Fault):
+                raise UserError(
+                    f"{path}, {table.place(item.line)}: {item.reason}. Correct it, or leave it out."
+                )
+            if isinstance(item, Block):
+                yield from _rows_of_block(item, table, path, columns)
+            elif item[1]:
+                yield _check_row(item[0], item[1], table, path, columns)
     except OSError as error:
         raise UserError(f"the file {path} cannot be read: {error.strerror or error}.") from error
 
@@ -129,19 +123,47 @@ def _table_at(
     return None
 
 
-def _rows(table: RowSource, path: DataFile) -> Iterator[tuple[int, list[Any]]]:
-    """Yield the rows of a table that are not blank, or raise UserError for a line that is no row."""
-    for item in table.items():
-        if isinstance(item, Block):
-            rows = zip(*item.cells, strict=True)
-            numbers = item.numbers.tolist()
-            yield from ((number, list(row)) for number, row in zip(numbers, rows, strict=True))
-        elif isinstance(item, Fault):
+def _rows_of_block(
+    block: Block, table: RowSource, path: DataFile, columns: Sequence[str]
+) -> Iterator[list[str]]:
+    """Yield the texts of each row of a block, as `_check_row` does."""
+    are_plain = np.ones(len(block.numbers), bool)
+    for cells in block.cells:
+        try:
+            texts = [*map(str.strip, cells)]
+        except TypeError:  # numbers, or cells without a value
+            are_plain[:] = False
+            break
+        # a text that begins with a letter or a digit is sound, without a call for each
+        are_plain &= np.fromiter(map(str.isalnum, map(FIRST_CHARACTER, texts)), bool, len(texts))
+    numbers = block.numbers.tolist()
+    rows = zip(*block.cells, strict=True)
+    for number, is_plain, cells in zip(numbers, are_plain.tolist(), rows, strict=True):
+        yield (
+            [*map(str.strip, cells)]
+            if is_plain
+            else _check_row(number, cells, table, path, columns)
+        )
+
+
+def _check_row(
+    number: int, cells: Sequence[Any], table: RowSource, path: DataFile, columns: Sequence[str]
+) -> list[str]:
+    """Return the texts of a row without blanks around them, or raise UserError for one that is none."""
+    where = f"{path}, {table.place(number)}"
+    texts = [
+        _text(cell, table, number, where, column)
+        for column, cell in zip(columns, cells, strict=True)
+    ]
+    for column, text in zip(columns, texts, strict=True):
+        if is_blank(text):
+            raise UserError(f"{where}: {column!r} is empty. Fill it in, or leave the row out.")
+        if text.strip() in SHEET_ERRORS:
             raise UserError(
-                f"{path}, {table.place(item.line)}: {item.reason}. Correct it, or leave it out."
+                f"{where}: {column!r} is {text.strip()!r}, an error of a spreadsheet. Correct it, or leave the row "
+                "out."
             )
-        elif item[1]:
-            yield item
+    return [text.strip() for text in texts]
 
 
 def _lines(path: DataFile) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """Tables as people's programs leave them: read right, refused by name, or with a line that says what is unusual."""
 
 import gzip
-import io
 import json
 import unicodedata
 from datetime import datetime
@@ -230,7 +229,7 @@ def test_tuples_and_sets_as_text_are_lists_of_labels(tmp_path, cell):
 
 def test_an_error_about_a_label_of_many_values_is_short(tmp_path):
     path = tmp_path / "table.json"
-    columns = {"text": {i: text for i, text in enumerate(TEXTS)}}
+    columns = {"text": dict(enumerate(TEXTS))}
     path.write_text(json.dumps(columns | {"label": columns["text"]}))
     assert len(refusal(path)) - len(str(path)) < 400
 
