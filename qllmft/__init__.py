@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from qllmft.heads import QuantumHead as QuantumHead
     from qllmft.heads import build_classifier as build_classifier
     from qllmft.inference import Predictor as Predictor
+    from qllmft.kernel import QuantumKernel as QuantumKernel
     from qllmft.plugins import register as register
     from qllmft.run import run_experiment as run_experiment
 

@@ -15,14 +15,14 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
-from qllmft.analysis.audit.naming import (
+from qllmft.errors import UserError, first_line
+from qllmft.heads import QuantumHead
+from qllmft.parameter_names import (
     data_parameters,
     natural_order,
     parameter_names_text,
     weights_by_name,
 )
-from qllmft.errors import UserError, first_line
-from qllmft.heads import QuantumHead
 from qllmft_backends.adjoint import AdjointEngine
 from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
 from qllmft_circuits import readout_observables

@@ -12,9 +12,9 @@ from sklearn.metrics import pairwise_distances
 
 from qllmft.analysis.audit.case import AuditFinding, Case, Ints, not_applicable
 from qllmft.analysis.audit.circuit import Floats, expectations_of_states, without_instructions
-from qllmft.analysis.audit.naming import parameter_names_text
 from qllmft.analysis.entanglement import rank_bounds
 from qllmft.analysis.least_bond import state_bonds, truncate_states
+from qllmft.parameter_names import parameter_names_text
 
 MAX_ROWS = 256  # test rows of the least bond
 NO_EFFECT = 1e-9  # of a derivative, or of an expectation value

@@ -14,7 +14,7 @@ import qllmft
 from qllmft import UserError
 from qllmft.analysis.audit import CHECKS, read_circuit
 from qllmft.analysis.audit.circuit import trained_circuit
-from qllmft.analysis.audit.naming import natural_order
+from qllmft.parameter_names import natural_order
 
 pytestmark = pytest.mark.usefixtures("forked_reader")
 

@@ -58,7 +58,7 @@ def natural_order(parameters: Iterable[Parameter], argument: str) -> list[Parame
 
     Args:
         parameters: of a circuit.
-        argument: the argument of the audit that gives another order by names, for the message.
+        argument: the argument that gives another order by names, for the message.
 
     Raises:
         UserError: if names with the same words and numbers, as ``w_1`` and ``w_01``, have two orders.
@@ -113,7 +113,7 @@ def find_parameters(names: Any, parameters: Sequence[Parameter], argument: str) 
     Args:
         names: texts, or parameters of the circuit or with the names of those.
         parameters: of the circuit.
-        argument: of the audit, for messages.
+        argument: that has the names, for messages.
 
     Raises:
         UserError: for a name that the circuit does not have, or has twice here.
