@@ -18,7 +18,7 @@ from qiskit_machine_learning.gradients import (
 
 from qllmft_backends.definitions import bind_numbers, numeric_parameters
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.primitives import BackendEstimator, run_expectations
+from qllmft_backends.primitives import BackendEstimator, defer_to_gates, run_expectations
 from qllmft_backends.protocol import Evaluator, Floats, Operators
 from qllmft_backends.requests import real_values
 
@@ -85,6 +85,25 @@ def _bind_requests(
     return requests
 
 
+def _defer_requests(
+    backend: Evaluator, circuits: Sequence[QuantumCircuit], observables: Operators
+) -> tuple[list[QuantumCircuit], list[SparsePauliOp]]:
+    """Return circuits of gates and their observables; equal ones stay shared (see `defer_to_gates`)."""
+    requests = list(zip(circuits, observables, strict=True))
+    observables_by_circuit: dict[int, dict[int, Any]] = {}
+    for circuit, observable in requests:
+        observables_by_circuit.setdefault(id(circuit), {})[id(observable)] = observable
+    circuits_by_id = {id(circuit): circuit for circuit in circuits}
+    deferred: dict[tuple[int, int], tuple[QuantumCircuit, SparsePauliOp]] = {}
+    for key, by_id in observables_by_circuit.items():
+        operators = [SparsePauliOp(observable) for observable in by_id.values()]
+        gates, mapped_operators = defer_to_gates(backend, circuits_by_id[key], operators)
+        for operator_key, operator in zip(by_id, mapped_operators, strict=True):
+            deferred[key, operator_key] = gates, operator
+    pairs = [deferred[id(circuit), id(observable)] for circuit, observable in requests]
+    return [circuit for circuit, _ in pairs], [observable for _, observable in pairs]
+
+
 class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
     """Base of a backend's gradients for `EstimatorQNN(gradient=...)`: implement `jacobians`.
 
@@ -113,6 +132,7 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
         circuits, request_values, parameters = _bind_requests(
             circuits, parameter_values, parameters
         )
+        circuits, observables = _defer_requests(self._backend, circuits, observables)
         members_by_circuit: dict[int, list[int]] = {}
         for i, circuit in enumerate(circuits):
             members_by_circuit.setdefault(id(circuit), []).append(i)
@@ -178,6 +198,7 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
     ) -> EstimatorGradientResult:
         """Refuse noisy gates without a rule: Qiskit would rewrite them, and other gates carry other noise."""
         circuits, values, parameters = _bind_requests(circuits, parameter_values, parameters)
+        circuits, observables = _defer_requests(self._backend, circuits, observables)
         noisy_circuits = circuits if self._backend.capabilities.noisy else ()
         for circuit in {id(circuit): circuit for circuit in noisy_circuits}.values():
             for gate in circuit.data:

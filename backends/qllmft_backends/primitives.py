@@ -84,17 +84,14 @@ def _run_defined_circuit(
     backend: Evaluator, circuit: QuantumCircuit, values: Floats, observables: Operators
 ) -> Expectations:
     """Return `run_expectations` of a circuit whose gates are all defined."""
-    deferred = defer(circuit)
-    refuse_added_gates(backend, deferred)
-    if deferred.circuit is not circuit:
-        observables = [_map_to_wires(observable, deferred) for observable in observables]
+    circuit, observables = defer_to_gates(backend, circuit, observables)
     has_x_or_y = any(observable.paulis.x.any() for observable in observables)
     if backend.capabilities.paulis or not has_x_or_y:
-        return backend.expectations(deferred.circuit, values, observables)
+        return backend.expectations(circuit, values, observables)
     means = np.zeros((len(values), len(observables)))
     variances = np.zeros_like(means)
     for basis, parts in _split_by_basis(observables):
-        rotated = deferred.circuit.copy()  # ends with the rotations from the basis to that of Z
+        rotated = circuit.copy()  # ends with the rotations from the basis to that of Z
         for qubit in np.flatnonzero(basis.x).tolist():
             if basis.z[qubit]:
                 rotated.sdg(qubit)
@@ -103,6 +100,22 @@ def _run_defined_circuit(
         means += answer.values
         variances += answer.standard_errors**2
     return Expectations(means, np.sqrt(variances))
+
+
+def defer_to_gates(
+    backend: Evaluator, circuit: QuantumCircuit, observables: Operators
+) -> tuple[QuantumCircuit, Operators]:
+    """Return a circuit of gates and observables with the expectation values of a circuit with measurements.
+
+    Raises:
+        UnsupportedGateError: for measurements that cannot be deferred, or complex coefficients.
+        BackendError: if the backend has noise, and deferring adds gates.
+    """
+    deferred = defer(circuit)
+    refuse_added_gates(backend, deferred)
+    if deferred.circuit is circuit:
+        return circuit, observables
+    return deferred.circuit, [_map_to_wires(observable, deferred) for observable in observables]
 
 
 def refuse_added_gates(backend: Evaluator, deferred: DeferredCircuit) -> None:

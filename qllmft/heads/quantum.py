@@ -31,6 +31,7 @@ from qllmft.heads.encoder import initial_angles
 from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
 from qllmft_backends.definitions import numeric_parameters
+from qllmft_backends.primitives import defer_to_gates
 from qllmft_circuits import (
     Ansatz,
     Interpret,
@@ -133,7 +134,9 @@ class QuantumHead(nn.Module):
         """Return a head with a circuit of the user's own.
 
         Args:
-            circuit: without measurements; ``backend`` must support its gates. Angles are any expressions of parameters.
+            circuit: ``backend`` must support its gates. Angles are any expressions of parameters. Measurements, resets
+                and conditions in the middle become gates on more qubits (see `defer`), and values are means over their
+                outcomes.
             observables: measured operators, one per value; None for Z of every qubit.
             data: parameters that the input fills in this order, for instance a `ParameterVector`, or their names.
             weights: all other parameters of the circuit, which are trained, or their names.
@@ -168,7 +171,12 @@ class QuantumHead(nn.Module):
                 raise UserError(str(error)) from None
         head = cls.__new__(cls)
         initial = initial_angles(len(weights), generator)
+        backend = backend or create("adjoint")
         observables = observables or readout_observables(circuit.num_qubits)
+        if not numeric_parameters(
+            circuit
+        ):  # otherwise each sample is bound and deferred on its own
+            circuit, observables = defer_to_gates(backend, circuit, observables)
         inputs, trained = (
             [by_name[name] for name in names] for names in (data_names, weight_names)
         )

@@ -90,7 +90,7 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
         raise BackendError(
             f"the QNode returns {kinds}, expected expectation values of Pauli words and their sums (qml.expval)."
         )
-    n_qubits = max(1, tape.num_wires)
+    n_qubits = max(tape.wires, default=0) + 1
     angles = [
         parameter.item() if isinstance(parameter, np.ndarray) else parameter
         for operation in tape.operations
@@ -152,9 +152,15 @@ def _decompose_tape(qnode: Any, tape: QuantumScript) -> QuantumScript:
         )
     device_wires = getattr(qnode.device, "wires", None) or tape.wires
     (tape,), _ = qml.map_wires(tape, {wire: i for i, wire in enumerate(device_wires)})
+    if any(getattr(operation, "postselect", None) is not None for operation in tape.operations):
+        raise BackendError(
+            "the QNode postselects an outcome of qml.measure, and the layer computes means over all outcomes. Leave "
+            "postselect out."
+        )
     try:
+        (tape,), _ = qml.defer_measurements(tape)
         (tape,), _ = decompose(
-            tape,
+            _measure_outcomes_as_paulis(tape),
             stopping_condition=_is_captured,
             skip_initial_state_prep=False,
             decomposer=decompose_operation,
@@ -166,6 +172,19 @@ def _decompose_tape(qnode: Any, tape: QuantumScript) -> QuantumScript:
     except Exception as error:  # of PennyLane's decompositions, for symbols
         raise _capture_error(error) from error
     return tape
+
+
+def _measure_outcomes_as_paulis(tape: QuantumScript) -> QuantumScript:
+    """Return a tape with sums of Pauli words in place of functions of the outcomes of `qml.measure`."""
+    measurements = [
+        qml.expval(
+            qml.pauli_decompose(np.diag(measurement.eigvals()), wire_order=measurement.wires)
+        )
+        if isinstance(measurement, qml.measurements.ExpectationMP) and measurement.obs is None
+        else measurement
+        for measurement in tape.measurements
+    ]
+    return tape.copy(measurements=measurements)
 
 
 def _is_captured(operation: Any) -> bool:
