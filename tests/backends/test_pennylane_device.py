@@ -218,7 +218,7 @@ def test_what_the_sweep_cannot_differentiate_is_refused():
     @qml.qnode(device, diff_method="adjoint")
     def function(x):
         qml.RX(x, 0)
-        return qml.probs(0)
+        return qml.var(qml.Z(0))
 
     with pytest.raises(Exception, match=r"adjoint|does not support"):
         qml.jacobian(function)(qml.numpy.array(0.3, requires_grad=True))

@@ -41,7 +41,7 @@ class PennyLaneOptions(CheckedModel):
     """
 
     device: Literal["qllmft.adjoint", "default.qubit", "lightning.qubit"] = "qllmft.adjoint"
-    shots: int | None = Field(None, ge=2)
+    shots: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0)
 
 

@@ -30,6 +30,13 @@ from pennylane.tape import QuantumScript
 from pennylane.transforms import broadcast_expand
 
 from qllmft_backends.pennylane_device.gates import GATES
+from qllmft_backends.pennylane_device.probabilities import (
+    MAX_WIRES,
+    expand_cotangents,
+    expand_probabilities,
+    gather_jacobians,
+    has_swept_gradient,
+)
 from qllmft_backends.pennylane_device.tapes import (
     BuiltTape,
     build,
@@ -79,13 +86,18 @@ class AdjointDevice(Device):  # type: ignore[misc]
     def supports_derivatives(
         self, execution_config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
     ) -> bool:
-        """Return whether the reverse sweep differentiates a circuit: exact expectation values of Pauli words."""
+        """Return whether the reverse sweep differentiates a circuit: exact Pauli words, and probabilities."""
         if execution_config is not None and execution_config.gradient_method not in (
             "adjoint",
             "best",
         ):
             return False
-        return circuit is None or (not circuit.shots and is_differentiable(circuit))
+        n_device_wires = len(self.wires or ())
+        return circuit is None or (
+            bool(circuit.measurements)
+            and not circuit.shots
+            and has_swept_gradient(circuit, n_device_wires)
+        )
 
     supports_vjp = supports_derivatives
 
@@ -106,8 +118,8 @@ class AdjointDevice(Device):  # type: ignore[misc]
             replace(config, gradient_method="adjoint"), circuit
         ):
             raise DeviceError(
-                "diff_method='adjoint' differentiates exact expectation values of Pauli words. Got other measurements, "
-                "or shots. Use diff_method='parameter-shift'."
+                "diff_method='adjoint' differentiates exact expectation values of Pauli words, and probabilities of at "
+                f"most {MAX_WIRES} wires. Got other measurements, or shots. Use diff_method='parameter-shift'."
             )
         if config.use_device_gradient is None:
             updates["use_device_gradient"] = uses_sweep
@@ -190,16 +202,19 @@ class AdjointDevice(Device):  # type: ignore[misc]
                     "the whole Jacobian of a batch of parameters is not computed. Use vector-Jacobian products "
                     "(device_vjp=True), or one circuit per sample (qml.transforms.broadcast_expand)."
                 )
-            circuit = _on_standard_wires(user_circuit)
+            measured_circuit = _on_standard_wires(user_circuit)
+            circuit = expand_probabilities(measured_circuit)
             built = self._built_tape(circuit)
-            n_measurements = len(circuit.measurements)
-            gradients = (built.vjp(circuit, row[np.newaxis]) for row in np.eye(n_measurements))
-            arrays = (tuple(map(np.asarray, circuit_gradients)) for circuit_gradients in gradients)
-            rows = [
-                circuit_arrays[0] if len(circuit_arrays) == 1 else circuit_arrays
-                for circuit_arrays in arrays
+            values = np.eye(len(circuit.measurements))
+            gradients = [
+                [np.asarray(gradient) for gradient in built.vjp(circuit, row[np.newaxis])]
+                for row in values
             ]
-            jacobians.append(rows[0] if n_measurements == 1 else tuple(rows))
+            rows = [
+                arrays[0] if len(arrays) == 1 else tuple(arrays)
+                for arrays in gather_jacobians(measured_circuit, gradients)
+            ]
+            jacobians.append(rows[0] if len(rows) == 1 else tuple(rows))
         return tuple(jacobians)
 
     # --- one circuit
@@ -234,16 +249,16 @@ class AdjointDevice(Device):  # type: ignore[misc]
 
     def _vjp(self, circuit: QuantumScript, cotangent: Any) -> Any:
         circuit = _on_standard_wires(circuit)
-        is_single = len(circuit.measurements) == 1
-        cotangents = (cotangent,) if is_single else cotangent
-        rows = np.array(
-            [np.asarray(measurement_cotangent, np.float64) for measurement_cotangent in cotangents]
-        )  # (O, ...)
+        cotangents = (cotangent,) if len(circuit.measurements) == 1 else cotangent
+        arrays = [np.asarray(array, np.float64) for array in cotangents]
+        rows = np.array(expand_cotangents(circuit, arrays))  # (O, ...)
+        circuit = expand_probabilities(circuit)
+        built = self._built_tape(circuit)
         if circuit.batch_size is None and rows.ndim == 2:  # a batch of cotangents
-            by_row = [self._vjp(circuit, row[0] if is_single else tuple(row)) for row in rows.T]
+            by_row = [built.vjp(circuit, row[np.newaxis]) for row in rows.T]
             return Gradients(np.array(column) for column in zip(*by_row, strict=True))
         weights = rows.reshape(len(rows), -1).T  # (B, O)
-        return Gradients(self._built_tape(circuit).vjp(circuit, weights))
+        return Gradients(built.vjp(circuit, weights))
 
     def _built_tape(self, circuit: QuantumScript, *, states: bool = False) -> BuiltTape:
         """Return the engine for the structure of a circuit, kept for its next values."""
