@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from faulty_server import Fault, MockServer, Store
 from qiskit import QuantumCircuit
+from qiskit.circuit import Gate
 from qiskit.quantum_info import SparsePauliOp
 from reference_circuits import own_gate
 
@@ -336,8 +337,12 @@ def test_the_jobs_of_a_full_project_are_searched_page_by_page(box, forte, proble
 @pytest.mark.parametrize(
     ("build", "error", "match"),
     [
-        (lambda c: c.ccx(0, 1, 2), UnsupportedGateError, "gate 0 .* is 'ccx'.*aer_statevector"),
-        (lambda c: c.p(0.1, 0), UnsupportedGateError, "is 'p'"),
+        (lambda c: c.reset(0), UnsupportedGateError, "gate 0 .* is 'reset'.*aer_statevector"),
+        (
+            lambda c: c.append(Gate("mystery", 1, []), [0]),
+            UnsupportedGateError,
+            "'mystery' .* has no definition by gates that the IonQ backends run",
+        ),
         (lambda c: c.measure_all(), RemoteRequestError, "Remove the measurements"),
     ],
 )

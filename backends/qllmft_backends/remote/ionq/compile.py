@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from qiskit import QuantumCircuit
+from qiskit.circuit import Gate
 
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.remote.batch import Template, check_unmeasured
@@ -26,12 +27,13 @@ from qllmft_backends.remote.ionq.route import IonQRoute
 from qllmft_backends.remote.ledger.chunk import Setup
 from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.rows import UNCHARGED_STATES
-from qllmft_backends.requests import inline_misnamed_gates
+from qllmft_backends.requests import inline_definitions, inline_misnamed_gates
 from qllmft_backends.text import format_count
 
 # Gates that qiskit-ionq sends untranspiled ("qis") and that the API knows by the same matrix, with the native gates of
 # each: (GPI and GPI2 pulses, ZZ gates of any angle). Rotations about Z only change phases. Left out: p, cp and csx,
-# which the library renames to z, cz and v ("todo fix alias bug" in its source), and gates on three qubits or more.
+# which the library renames to z, cz and v ("todo fix alias bug" in its source), and gates on three qubits or more. They
+# are sent as gates that are here (see `_rewrite_gates`).
 NATIVE_GATE_COUNTS = {
     **dict.fromkeys(("z", "s", "sdg", "t", "tdg", "rz"), (0, 0)),
     **dict.fromkeys(("x", "y", "h", "sx", "sxdg"), (1, 0)),
@@ -41,6 +43,9 @@ NATIVE_GATE_COUNTS = {
     **dict.fromkeys(("ch", "rxx", "ryy"), (4, 1)),
     "swap": (6, 3),
 }
+
+# Qiskit defines them by each other. They are rotations up to the global phase
+_REWRITTEN_GATES = frozenset(("p", "cp", "u"))
 
 # IonQ itself publishes no prices: they are part of each contract. Azure's are public.
 PUBLISHED_ON = "2024-12-05"
@@ -57,7 +62,7 @@ _OMIT_HINT = "Omit compiled_estimate."
 def compile_template(circuit: QuantumCircuit) -> Template:
     """Check that ``circuit`` can be sent, and measure every qubit."""
     check_unmeasured(circuit)
-    circuit = inline_misnamed_gates(circuit)
+    circuit = _rewrite_gates(inline_misnamed_gates(circuit))
     lines = [f"{circuit.num_qubits} qubits", ",".join(p.name for p in circuit.parameters)]
     counts = {1: 0, 2: 0}
     for position, instruction in enumerate(circuit.data):
@@ -81,6 +86,39 @@ def compile_template(circuit: QuantumCircuit) -> Template:
         one_qubit_gates=counts[1],
         two_qubit_gates=counts[2],
     )
+
+
+def _rewrite_gates(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return a circuit of gates that are sent, equal up to its global phase: definitions replace the others.
+
+    A circuit with an operation that is no gate is returned as it is.
+    """
+    if not all(
+        isinstance(instruction.operation, Gate) or instruction.operation.name == "barrier"
+        for instruction in circuit.data
+    ):
+        return circuit
+    names = {*NATIVE_GATE_COUNTS, *_REWRITTEN_GATES, "barrier", "id"}
+    circuit = inline_definitions(circuit, names, "the IonQ backends")
+    if _REWRITTEN_GATES.isdisjoint(circuit.count_ops()):
+        return circuit
+    out = circuit.copy_empty_like()
+    for instruction in circuit.data:
+        angles = instruction.operation.params
+        qubits = instruction.qubits
+        if instruction.operation.name == "p":
+            out.rz(angles[0], *qubits)
+        elif instruction.operation.name == "cp":
+            for qubit in qubits:
+                out.rz(angles[0] / 2, qubit)
+            out.rzz(-angles[0] / 2, *qubits)
+        elif instruction.operation.name == "u":
+            out.rz(angles[2], *qubits)
+            out.ry(angles[0], *qubits)
+            out.rz(angles[1], *qubits)
+        else:
+            out.append(instruction)
+    return out
 
 
 def published_price(setup: Setup, template: Template) -> dict[str, Any]:
