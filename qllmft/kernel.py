@@ -30,9 +30,9 @@ States = NDArray[np.float64] | NDArray[np.complex128]
 KernelKind = Literal["fidelity", "projected"]
 
 # a block of fidelities has the states of `FIRST_PARTS` parts of rows and those of one part of columns
-PART_BYTES = 1 << 25  # of the states of a part
-PART_ROWS = 1024  # at most
-FIRST_PARTS = 8
+PART_BYTES = 1 << 23  # of the states of a part
+PART_ROWS = 256  # at most
+FIRST_PARTS = 32
 BYTES_PER_AMPLITUDE = 16
 
 
@@ -187,8 +187,12 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
                     others = upper_states[columns.start - rows.start :]
                 else:
                     others = self._states(y[columns])
-                overlaps = np.abs(upper_states @ others.conj().T)
-                kernel[rows.start : stop, columns] = np.minimum(overlaps**2, 1.0)
+                block = kernel[rows.start : stop, columns]
+                overlaps = upper_states @ others.conj().T
+                np.square(overlaps.real, out=block)
+                if np.iscomplexobj(overlaps):
+                    block += np.square(overlaps.imag)
+                np.minimum(block, 1.0, out=block)  # rounding
         if is_symmetric:
             np.fill_diagonal(kernel, 1.0)
             _mirror(kernel)

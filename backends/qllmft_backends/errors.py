@@ -16,6 +16,10 @@ class UnsupportedGateError(BackendError):
     """Gate, or angle, that an engine cannot run."""
 
 
+class NoSweepError(UnsupportedGateError):
+    """Circuit that a backend measures, but has no reverse sweep for."""
+
+
 class UnknownBackendError(BackendError):
     """Name of a backend, or of an option, that does not exist."""
 

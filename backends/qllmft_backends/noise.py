@@ -151,7 +151,7 @@ class CircuitNoise(NoiseSettings):
     """Noise between a circuit and its expectation values on the engine: settings of a run, options, and in a pass."""
 
     # S, measurements per sample; None: exact values
-    shots: int | None = Field(None, ge=2)
+    shots: int | None = Field(None, ge=1)
     # multinomial: true shots, each a trajectory of its own (the default with shots), with gradients by the
     # parameter-shift rule; gaussian: eq. 2, with gradients in one reverse sweep; exact: none (the default without)
     shot_model: ShotModel | None = None

@@ -18,14 +18,15 @@ from qllmft.heads.layer import CircuitAngles, NoisyCircuit, expectations, on_row
 from qllmft_backends import Backend
 from qllmft_backends.adjoint import adjoint_or_none
 from qllmft_backends.definitions import numeric_parameters
+from qllmft_backends.errors import NoSweepError
 
 
 class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
     """An `EstimatorQNN` as a torch module.
 
     EstimatorQNN's interface requires the Jacobian, B x observables x parameters; a loss needs only its product with a
-    vector, which the adjoint engine computes in one sweep. On other backends, and if a gate of the data is defined for
-    numbers only, this is `TorchConnector` unchanged.
+    vector, which the adjoint engine computes in one sweep. On other backends, for shots of complex circuits, and if a
+    gate of the data is defined for numbers only, this is `TorchConnector` unchanged.
 
     Args:
         network: the network; ``input_gradients`` must be on if something before it learns.
@@ -51,7 +52,10 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
         adjoint = adjoint_or_none(backend)
         if adjoint is None or numeric_parameters(circuit):
             return
-        self.engine, sums = adjoint.compile(circuit, network.observables)
+        try:
+            self.engine, sums = adjoint.compile(circuit, network.observables)
+        except NoSweepError:
+            return
         self._noisy_pass = adjoint.noisy_pass(circuit, self.engine)
         self.reseed(adjoint.seed)
         program = self.engine.program

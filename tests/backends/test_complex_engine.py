@@ -292,7 +292,7 @@ def test_with_noise_only_gates_of_real_circuits_run():
     circuit.rx(A, 0)
     with pytest.raises(
         UnsupportedGateError,
-        match=r"is 'rx' on qubits \[0\].*without noise runs all standard gates",
+        match=r"is 'rx' on qubits \[0\].*runs all standard gates without gate noise",
     ):
         create("adjoint", {"noise": "paper_high"}).compile(circuit, [SparsePauliOp("ZII")])
 

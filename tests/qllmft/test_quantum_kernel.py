@@ -96,9 +96,9 @@ def test_blocks_of_any_size_give_the_same_matrix(circuit, monkeypatch):
 
 def test_memory_is_bounded_by_parts_of_fewer_rows_for_more_qubits():
     few = QuantumKernel(zz_feature_map(3))
-    many = QuantumKernel(zz_feature_map(20, entanglement="linear"))
+    many = QuantumKernel(zz_feature_map(18, entanglement="linear"))
     assert few._part_rows == qllmft.kernel.PART_ROWS
-    assert many._part_rows * 16 * 2**20 <= qllmft.kernel.PART_BYTES
+    assert many._part_rows * 16 * 2**18 <= qllmft.kernel.PART_BYTES
 
 
 def test_columns_are_in_the_natural_order_of_names_or_in_that_of_features():

@@ -28,14 +28,19 @@ from qllmft_backends.adjoint.interface import (
     engine_maker,
 )
 from qllmft_backends.adjoint.noisy import NoisyPass, NoisySampler
-from qllmft_backends.adjoint.outcomes import noisy_outcomes, sample_outcomes
+from qllmft_backends.adjoint.outcomes import flip_bits, noisy_outcomes, sample_outcomes
 from qllmft_backends.adjoint.program import ComplexProgram, Program, lower, lower_complex
 from qllmft_backends.adjoint.qiskit_backend import EngineBackend
 from qllmft_backends.backend import Backend
-from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.errors import BackendError, NoSweepError, UnsupportedGateError
 from qllmft_backends.gradients import BackendGradient, GradientPoint
 from qllmft_backends.noise import TRAJECTORIES, CircuitNoise, GateNoise
-from qllmft_backends.observables import PauliObservables, ZObservables, expectations_from_counts
+from qllmft_backends.observables import (
+    PauliObservables,
+    ZObservables,
+    expectations_from_counts,
+    readout_factors,
+)
 from qllmft_backends.protocol import Capabilities, Expectations, Floats, Ints, Sampling
 from qllmft_backends.requests import check_values, request_seed
 
@@ -121,16 +126,21 @@ class AdjointBackend(Backend):
         Circuits of real gates run on the real path, which is the faster one at every size in ``benchmarks/paths.py``.
 
         Raises:
-            UnsupportedGateError: for an operation that is no gate; with noise, or on a device that has no kernels for
-                them, for gates of complex circuits too.
+            UnsupportedGateError: for an operation that is no gate; with gate noise or eq. 2, or on a device that has no
+                kernels for them, for gates of complex circuits too.
+            NoSweepError: for gates of complex circuits with true shots or readout error.
         """
         try:
             sums = ZObservables.from_operators(observables, circuit.num_qubits)
             return self.engine(lower(circuit), sums.masks), sums
         except UnsupportedGateError as error:
             if not (self._runs_complex_gates and self.options.is_none):
-                raise UnsupportedGateError(
-                    f"{error} (device='cpu' without noise runs all standard gates.)"
+                error_class = (
+                    NoSweepError if self._measures_complex_states else UnsupportedGateError
+                )
+                raise error_class(
+                    f"{error} (device='cpu' runs all standard gates without gate noise and shot_model='gaussian', also "
+                    "with true shots and readout error, whose gradients come from the parameter-shift rule.)"
                 ) from None
         strings = PauliObservables.from_operators(observables, circuit.num_qubits)
         engine = self._complex_engine(circuit, strings)
@@ -171,11 +181,8 @@ class AdjointBackend(Backend):
         noise = self.options.in_evaluation
         try:
             engine, sums = self.compile(circuit, observables)
-        except UnsupportedGateError:
-            gate_noise = noise.gate_noise
-            if noise.model != "multinomial" or gate_noise.is_on_gates or gate_noise.readout_error:
-                raise
-            return self._sample_expectations(circuit, values, observables)
+        except NoSweepError:
+            return self._complex_expectations(circuit, values, observables)
         if self.options.is_none:
             string_values = engine.values(engine.program.angles(values)).astype(np.float64)
             return Expectations.exact(string_values @ sums.coefficients.T)
@@ -197,13 +204,26 @@ class AdjointBackend(Backend):
         measuring_engine = cast("MeasuringEngine", engine)
         return NoisySampler(measuring_engine, frames, noise, sums).expectations(angles, seed)
 
-    def _sample_expectations(
+    @property
+    def _measures_complex_states(self) -> bool:
+        """Return whether circuits of any gates are measured: without gate noise and without eq. 2."""
+        noise = self.options.in_evaluation
+        return self.options.device == "cpu" and not (
+            noise.gate_noise.is_on_gates or noise.model == "gaussian"
+        )
+
+    def _complex_expectations(
         self, circuit: QuantumCircuit, values: Floats, observables: Sequence[SparsePauliOp]
     ) -> Expectations:
-        """Return means over true shots of a circuit of any gates, drawn from its exact probabilities."""
+        """Return expectation values of a circuit of any gates, with readout error, exact or by true shots."""
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
+        if not self.options.shots:
+            engine, strings = self._noiseless_backend.compile(circuit, observables)
+            string_values = engine.values(engine.program.angles(values)).astype(np.float64)
+            factors = readout_factors(self.options.gate_noise, strings.masks)
+            return Expectations.exact(string_values * factors @ strings.coefficients.T)
         rng = np.random.default_rng(request_seed(self.seed, circuit, values))
-        outcomes = self._noiseless_backend.outcomes(circuit, values, self.options.shots or 0, rng)
+        outcomes = self.outcomes(circuit, values, self.options.shots, rng)
         return expectations_from_counts(map(Counter, outcomes.tolist()), sums)
 
     @cached_property
@@ -215,8 +235,7 @@ class AdjointBackend(Backend):
         """Return outcomes, with a trajectory per shot under noise (see `Backend.outcomes`).
 
         Args:
-            circuit: without measurements; with noise or the option ``shots``, of `SUPPORTED_GATES`
-                only.
+            circuit: without measurements; with gate noise, of `SUPPORTED_GATES` only.
             values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
             shots: S, measurements per row; the option ``shots`` is not read.
             rng: random numbers of the trajectories and the shots; the option ``seed`` is not read.
@@ -229,11 +248,17 @@ class AdjointBackend(Backend):
             UnsupportedGateError: see `compile`.
         """
         values = check_values(circuit, values)
-        engine, _ = self.compile(circuit, [SparsePauliOp("I" * circuit.num_qubits)])
+        observables = [SparsePauliOp("I" * circuit.num_qubits)]
+        try:
+            engine, _ = self.compile(circuit, observables)
+        except NoSweepError:
+            engine, _ = self._noiseless_backend.compile(circuit, observables)
         measuring_engine = cast("MeasuringEngine", engine)
         angles = engine.program.angles(values)
         if self.options.is_none or isinstance(engine.program, ComplexProgram):
             outcomes = sample_outcomes(measuring_engine, angles, np.full(len(angles), shots), rng)
+            readout_error = self.options.gate_noise.readout_error
+            outcomes = flip_bits(outcomes, circuit.num_qubits, readout_error, rng)
             return outcomes.reshape(len(angles), shots)
         frames = FrameProgram.from_circuit(circuit, uploads=self.options.uploads)
         return noisy_outcomes(measuring_engine, frames, self.options.gate_noise, angles, shots, rng)

@@ -50,7 +50,7 @@ class AerForteOptions(NoiseSettings):
     """
 
     gates: Literal["paper_low", "paper_high", "forte1", "explicit"] = Field("forte1", alias="noise")
-    shots: int | None = Field(8192, ge=2)
+    shots: int | None = Field(8192, ge=1)
     seed: int = Field(0, ge=0)
     method: Literal["auto", "density_matrix", "trajectories"] = "auto"
     trajectories: int = Field(TRAJECTORIES, ge=2)

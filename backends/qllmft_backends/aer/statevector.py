@@ -49,7 +49,7 @@ class AerStatevectorOptions(CheckedModel):
     device: Literal["CPU", "GPU"] = "CPU"
     precision: Literal["single", "double"] = "double"
     max_parallel_threads: int = Field(0, ge=0)
-    shots: int | None = Field(None, ge=2)
+    shots: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0)
 
 

@@ -47,7 +47,7 @@ WRONG = [
     # values that an option does not take
     ([*FORTE, "--backend-option", "shots=many"], ["option shots = 'many'", "valid integer"]),
     ([*PREDICT, "--backend", "aer_forte", "--backend-option", "noise=explicit"], ["(None, None); it needs both"]),
-    ([*PREDICT, "--backend", "aer_statevector", "--shots", "1"], ["option shots = 1", "greater than or equal to 2"]),
+    ([*PREDICT, "--backend", "aer_statevector", "--backend-option", "shots=0"], ["shots = 0", "equal to 1"]),
     ([*FORTE, "--backend-option", "shots"], ["--backend-option got 'shots', expected NAME=VALUE", "noise=forte1"]),
     (
         [*FORTE, "--backend-option", "ledger=other"],

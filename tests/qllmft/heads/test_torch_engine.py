@@ -328,7 +328,9 @@ def test_without_the_heads_no_engine_is_registered(monkeypatch):
 def test_complex_gates_are_of_the_cpu_without_kernels(cuda):
     backend, circuit = create("adjoint", {"device": "cuda"}), QuantumCircuit(3)
     circuit.rx(0.1, 0)
-    with pytest.raises(BackendError, match=r"device='cpu' without noise runs all standard gates"):
+    with pytest.raises(
+        BackendError, match=r"device='cpu' runs all standard gates without gate noise"
+    ):
         backend.compile(circuit, OBSERVABLES)
 
 

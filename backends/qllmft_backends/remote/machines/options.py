@@ -46,7 +46,7 @@ class QiskitOptions(KnownAnswerOptions):
     needs_max_circuits: ClassVar[bool] = True
     provider: ProviderName = "generic"
     machine: str | None = Field(None, max_length=100, coerce_numbers_to_str=True)
-    shots: int = Field(1000, ge=2, le=10_000_000)
+    shots: int = Field(1000, ge=1, le=10_000_000)
     seed: int = Field(0, ge=0, lt=2**31)
     optimization_level: int = Field(1, ge=0, le=3)
     layout: tuple[int, ...] | None = None
