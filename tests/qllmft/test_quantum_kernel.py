@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
-from qiskit.circuit.library import zz_feature_map
+from qiskit.circuit.library import pauli_feature_map, zz_feature_map
 from qiskit.quantum_info import DensityMatrix, Statevector, partial_trace
 from qiskit_machine_learning.algorithms import QSVC
 from qiskit_machine_learning.circuit.library import raw_feature_vector
@@ -64,7 +64,21 @@ def bloch_vectors(circuit, x):
     return np.array(answer)
 
 
-@pytest.mark.parametrize("circuit", [zz_feature_map(5, reps=2), zz_feature_map(3), real_map(4)])
+@pytest.mark.public_report(
+    case="quantum_kernel",
+    source="qiskit-community/qiskit-machine-learning#547",
+    seen="FidelityQuantumKernel runs a circuit for each pair of rows, and no kernel took the engine's states",
+    outcome="QuantumKernel computes each state once; its matrices are those of FidelityStatevectorKernel to 1e-10",
+)
+@pytest.mark.parametrize(
+    "circuit",
+    [
+        zz_feature_map(5, reps=2),
+        pauli_feature_map(5, reps=2, paulis=["X", "YZ"], alpha=0.5),
+        real_map(4),
+    ],
+    ids=["zz", "x and yz", "real"],
+)
 def test_fidelities_are_those_of_qiskits_kernel_and_of_qiskits_states(circuit):
     x = rows(9, circuit.num_parameters)
     y = rows(4, circuit.num_parameters, seed=1)
