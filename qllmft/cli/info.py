@@ -101,8 +101,9 @@ def info(
     if engine := _engine(config):
         say(f"Circuits run on {engine['device']}, {engine['engine']}.")
     if record is not None:
-        from qllmft.run.verdict import circuit_sentences
+        from qllmft.run.verdict import ablation_size, circuit_sentences
 
+        say(*filter(None, [ablation_size(record.head, description)]))
         say(*circuit_sentences(record.head))
     if draw is not False:
         _draw(config.model, always=draw is True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -96,6 +97,7 @@ def train(
         baselines: Train classical heads on the same split, too.
         out: Folder of the run. An interrupted training continues there. [default: runs/<identity>]
     """
+    started = time.perf_counter()
     circuit_settings, personal = circuit.settings()
 
     def make_config(**device: Any) -> RunConfig:
@@ -120,6 +122,7 @@ def train(
 
     from qllmft.api import train_and_report
     from qllmft.cli.listener import ConsoleListener
+    from qllmft.run.needs import duration_text
     from qllmft.run.verdict import next_step, verdict
 
     try:
@@ -158,7 +161,11 @@ def train(
     if json:
         return
     run = shlex.quote(str(folder.path))
-    say(f"Report: {folder.report_file}", f"Predict: qllmft predict {run} 'your text'")
+    say(
+        f"Report: {folder.report_file}",
+        f"Predict: qllmft predict {run} 'your text'",
+        f"Time: {duration_text(time.perf_counter() - started)} in all. The table has the training alone.",
+    )
 
 
 def _faster_device(config: RunConfig, option: str | None) -> str | None:
@@ -238,7 +245,7 @@ def result_table(record: RunRecord) -> Table:
         *numbers(*measured),
         rows=rows(record),
         title=title(record),
-        caption="; ".join(notes(record)) or None,
+        caption="\n".join(notes(record)) or None,
     )
 
 

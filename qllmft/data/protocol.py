@@ -10,7 +10,7 @@ import numpy as np
 
 from qllmft.config import DataConfig
 from qllmft.counts import format_count
-from qllmft.data.all_rows import Rows, assign_folds, in_words, split_off_test, split_off_validation
+from qllmft.data.all_rows import Rows, assign_folds, split_off_test, split_off_validation
 from qllmft.data.corpus import Corpus, Findings, Table, find_copies, join_first
 from qllmft.data.label_names import is_missing_mark, label_table, with_counts
 from qllmft.errors import UserError
@@ -49,16 +49,12 @@ class Splits:
     def in_words(self) -> str:
         """Return the number of rows of each part, and the rule of the split."""
         sizes = {name: len(table) for name, table in self._disjoint.items()}
-        calibration_text = (
-            f", {sizes['known']:,} kept apart as calibration texts" if self.calibration else ""
-        )
-        validation = f"which validate in {self.n_folds} folds"
-        if self.folds is None:
-            validation = f"{sizes['validation']:,} for validation"
-        return (
-            f"{sum(sizes.values()):,} rows: {sizes['train']:,} for training, {validation}{calibration_text}, "
-            f"{sizes['test']:,} for the test ({self.rule})"
-        )
+        test_size = sizes.pop("test")
+        parts = [f"{size:,} {_PART_NAMES[name]}" for name, size in sizes.items()]
+        if self.folds is not None:
+            parts[0] += f" (cross-validated in {self.n_folds} folds)"
+        total = f"{sum(sizes.values()) + test_size:,}"
+        return f"{total} rows: {', '.join(parts)}, {test_size:,} test ({self.rule})."
 
     @property
     def n_folds(self) -> int:
@@ -166,7 +162,7 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
                 random.permutation(len(learning))
             rows, rare_counts, _ = _draw(learning, corpus, config, random)
             learning = learning.take(np.sort(rows))
-        rule = in_words(config)
+        rule = _describe_test_rows(config)
     else:
         learning, validation, test = _take_given_splits(corpus, config)
         if config.drawn_per_label is not None:
@@ -200,6 +196,20 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     return Splits(
         train, validation, test, rare_counts, config.drawn_per_label or 0, rule, folds, calibration
     )
+
+
+def _describe_test_rows(config: DataConfig) -> str:
+    """Return which of all rows are the test: ``random 20 %, stratified by label``."""
+    share = f"{100 * config.test_size:g} %"
+    if config.folds is not None:
+        share = f"fold {(config.fold or 0) + 1} of {config.folds}"
+    if config.time_column is not None:
+        return f"latest {share} by {config.time_column!r}"
+    if config.group_column is not None:
+        return f"random {share}, each {config.group_column!r} in one part"
+    if TASKS[config.task].one_label:
+        return f"random {share}, stratified by label"
+    return f"random {share}"
 
 
 def _check_two_labels(corpus: Corpus) -> None:
@@ -263,7 +273,7 @@ def _draw(
     if not TASKS[config.task].one_label:
         count = min(n_requested, int(RARE_LABEL_SHARE * len(table))) if paper else n_requested
         drawn_rows = random.permutation(len(table))[:count]
-        return drawn_rows, {}, f"{count} drawn by chance, the rest is the test"
+        return drawn_rows, {}, f"all but {count:,} random texts"
     counts = np.bincount(table.labels, minlength=corpus.n_classes)
     single_text_labels = [
         f"{name!r}" for name, n in zip(corpus.label_names, counts, strict=True) if n < 2
@@ -286,7 +296,7 @@ def _draw(
     return (
         np.concatenate(rows),
         rare_counts,
-        f"{n_requested} drawn of each label, the rest is the test",
+        f"all but {n_requested:,} random texts per label",
     )
 
 

@@ -22,6 +22,7 @@ from qllmft.embed import BODY_FILES, body_identity, check_body_folder, locate_bo
 from qllmft.embed.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from qllmft.embed.loading import check_torch_weights
 from qllmft.embed.words import WORD_BODY_NAME, is_word_body
+from qllmft.counts import format_count
 from qllmft.errors import UserError
 from qllmft.escaping import code, one_line
 from qllmft.files import expand_home, parse_json, path_near, read_bytes, read_text
@@ -103,7 +104,7 @@ def model_card(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"code": code, "percent": percent}
+    environment.filters |= {"code": code, "count_of": format_count, "percent": percent}
     named = [replace(model, name=code(model.name)) for model in record.models] if record else []
     card = environment.get_template("card.md.j2").render(
         facts,
@@ -205,10 +206,10 @@ def _drawn_per_label_text(data: DataConfig, record: RunRecord) -> str:
     labels_with_fewer = record.data.findings.drawn if record.data.findings else {}
     share = f"{percent(RARE_LABEL_SHARE, 0)} % of the texts"
     if not labels_with_fewer:
-        return f"{data.drawn_per_label:,} of each label"
+        return f"{data.drawn_per_label:,} texts of each label"
     if set(labels_with_fewer) == set(record.data.labels):
         return f"{share} of each label"
-    return f"{data.drawn_per_label:,} of each label, or {share} of a label with fewer,"
+    return f"{data.drawn_per_label:,} texts of each label, or {share} of a label with fewer,"
 
 
 def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: CardFields) -> str:

@@ -80,7 +80,8 @@ def curves_svg(
             ring: dict[str, Any] = {"ms": 6, "mfc": "white", "mec": color, "mew": 1.6}
             axes.plot(selected, marked_value, "o", zorder=5, clip_on=False, **ring)
     if selected is not None:
-        axes.axvline(selected, color=style.INK, lw=0.8, ls=":", label=f"selected: epoch {selected}")
+        label = f"weights of epoch {selected}"
+        axes.axvline(selected, color=style.INK, lw=0.8, ls=":", label=label)
     axes.set(xlabel="epoch", ylabel=unit)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     figure.legend(loc="outside upper center", ncols=columns)

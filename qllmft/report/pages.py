@@ -23,7 +23,14 @@ from qllmft.report.figures import (
 from qllmft.report.label_errors import MAX_NAMED_COLUMNS, Confusion, label_set_rows
 from qllmft.run import RunFolder
 from qllmft.run.record import WITHOUT_CIRCUIT, BodyRecord, DataRecord, Mistake
-from qllmft.run.verdict import comparison_columns, comparison_rows, next_step, verdict
+from qllmft.run.verdict import (
+    ablation_size,
+    comparison_columns,
+    comparison_rows,
+    family_sentences,
+    next_step,
+    verdict,
+)
 from qllmft.tasks import TASKS
 from qllmft.tasks.measure import percent, with_minus
 from qllmft.tasks.multilabel import LabelSetScores
@@ -112,6 +119,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
     jobs = _paid_jobs(folder.ledger)
     template = encoder_template if config.model.head == "none" else head_template
     circuit = template(config.model)
+    parts = describe(config.model, result.body.dimension, len(result.data.labels))
     calibrations = {
         model_row.name: model_row.test_calibration
         for model_row in models
@@ -130,7 +138,9 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         configuration=describe_settings(config),
         jobs=jobs,
         energies_kj=_energies_by_job(jobs),
-        parts=describe(config.model, result.body.dimension, len(result.data.labels)),
+        parts=parts,
+        ablation_size=ablation_size(result.head, parts),
+        family_sentences=list(family_sentences(models)),
         curves=training_svgs(metrics, result.selected_epoch) if metrics else None,
         epochs=metrics[-1].epoch if metrics else 0,
         chosen=next((m for m in metrics if m.epoch == result.selected_epoch), None),

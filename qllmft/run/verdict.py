@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qllmft.config import RunConfig
 from qllmft.counts import format_count
@@ -16,6 +16,9 @@ from qllmft.tasks.measure import percent
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
 from qllmft.tasks.statistics import Outcome, judge_differences, outcome, p_value
+
+if TYPE_CHECKING:
+    from qllmft.templates import ModelDescription
 
 # baselines that differ in their settings alone, and the name of their family
 FAMILIES = {
@@ -67,16 +70,8 @@ def compare(models: Sequence[ModelResult]) -> list[Comparison]:
     A family is represented by the model that validation prefers, in the measure by which models are compared, and by
     the first of equals. p is corrected over the families.
     """
-    families: dict[str, ModelResult] = {}
-    for model in models[1:]:
-        if model.against_head is None:
-            continue
-        name = model.name.strip("`")  # a model card shows names as code
-        family = FAMILIES.get(name, name)
-        representative = families.setdefault(family, model)
-        if model.compared_validation > representative.compared_validation:
-            families[family] = model
-    pairs = [(model, model.against_head) for model in families.values() if model.against_head]
+    representatives = map(_best_on_validation, _group_by_family(models).values())
+    pairs = [(model, model.against_head) for model in representatives if model.against_head]
     if not pairs:
         return []
     measure = models[0].tested.measure
@@ -87,6 +82,33 @@ def compare(models: Sequence[ModelResult]) -> list[Comparison]:
         Comparison(model, difference, *results)
         for (model, difference), results in zip(pairs, tests, strict=True)
     ]
+
+
+def _group_by_family(models: Sequence[ModelResult]) -> dict[str, list[ModelResult]]:
+    """Return the baselines that were tested by their families, see `FAMILIES`."""
+    families: dict[str, list[ModelResult]] = {}
+    for model in models[1:]:
+        if model.against_head is not None:
+            name = model.name.strip("`")  # a model card shows names as code
+            families.setdefault(FAMILIES.get(name, name), []).append(model)
+    return families
+
+
+def _best_on_validation(models: Sequence[ModelResult]) -> ModelResult:
+    """Return the model that validation prefers, the first of equals."""
+    return max(models, key=lambda model: model.compared_validation)
+
+
+def family_sentences(models: Sequence[ModelResult]) -> Iterator[str]:
+    """Yield sentences on baselines that differ in their settings alone: what was selected, and which is compared."""
+    for family, members in _group_by_family(models).items():
+        if len(members) == 1:
+            continue
+        for model in members:
+            if model.name.strip("`") == family and "C" in model.settings:
+                yield f"{capitalize(model.name)} has the selected C = {model.settings['C']:g}."
+        compared_model = _best_on_validation(members)
+        yield f"Compared: {compared_model.name}, the best of the {len(members)} rows on validation."
 
 
 def find_unbeaten(models: Sequence[ModelResult]) -> list[str]:
@@ -143,10 +165,23 @@ class Verdict:
         return [*filter(None, sentences), *self.next_step.splitlines()]
 
     def as_dict(self, models: Sequence[ModelResult]) -> dict[str, Any]:
-        """Return the lines by their names, and the rows of the table of comparisons of the models."""
-        columns = ("head_minus", "difference", "p_holm", "mde", "result")
-        rows = [dict(zip(columns, cells, strict=True)) for cells in comparison_rows(models)]
-        return {**asdict(self), "comparisons": rows}
+        """Return the lines by their names, and the comparisons of the models as numbers and in words.
+
+        Differences, limits of the 95 % intervals and minimum detectable effects are those of ``measure``, so 0.01 of
+        an accuracy is one percentage point. What a comparison does not have is None.
+        """
+        words = ("difference", "p_holm", "mde")
+        rows = [
+            {
+                **numbers,
+                "result": cells[-1] or None,
+                "in_words": dict(zip(words, cells[1:-1], strict=True)),
+            }
+            for numbers, cells in zip(
+                _comparison_numbers(models), comparison_rows(models), strict=True
+            )
+        ]
+        return {**asdict(self), "measure": _measure_name(models[0]), "comparisons": rows}
 
     def __str__(self) -> str:
         """Return the lines as text."""
@@ -309,6 +344,20 @@ def circuit_sentences(head: ModelResult) -> Iterator[str]:
         yield f"Head minus no-circuit ablation: {difference} {unit}."
 
 
+def ablation_size(head: ModelResult, description: ModelDescription) -> str:
+    """Return the sentence on the trained numbers of the no-circuit ablation of a model, empty without one."""
+    if head.without_circuit is None:
+        return ""
+    encoder = sum(
+        part.parameters for part in description.parts if part.name.startswith("encoder")
+    )
+    linear = format_count(head.without_circuit.parameters - encoder, "parameter")
+    return (
+        f"The no-circuit ablation has a linear model of {linear} instead of {head.parameters - encoder:,} in the "
+        "head and the final linear layer."
+    )
+
+
 def comparison_columns(models: Sequence[ModelResult]) -> tuple[str, ...]:
     """Return the headers of the table of comparisons."""
     measure = models[0].tested.measure
@@ -332,6 +381,39 @@ def comparison_rows(models: Sequence[ModelResult]) -> Iterator[tuple[str, ...]]:
     if control := models[0].without_circuit:
         gain = measure.difference(control.gain, control.gain_interval)
         yield WITHOUT_CIRCUIT, gain, "", "", ""
+
+
+def _comparison_numbers(models: Sequence[ModelResult]) -> Iterator[dict[str, Any]]:
+    """Yield the numbers of each row of `comparison_rows`, by their names in JSON."""
+
+    def row(
+        name: str,
+        value: float,
+        interval: tuple[float, float],
+        p: float | None = None,
+        effect: float | None = None,
+    ) -> dict[str, Any]:
+        low, high = interval
+        return {
+            "head_minus": name,
+            "difference": value,
+            "low": low,
+            "high": high,
+            "p_holm": p,
+            "minimum_detectable_effect": effect,
+        }
+
+    for comparison in compare(models):
+        difference = comparison.difference
+        yield row(
+            comparison.model.name,
+            difference.value,
+            difference.interval,
+            comparison.p,
+            comparison.detectable,
+        )
+    if control := models[0].without_circuit:
+        yield row(WITHOUT_CIRCUIT, control.gain, control.gain_interval)
 
 
 def advice(models: Sequence[ModelResult], stored_names: Collection[str]) -> tuple[str, str]:
@@ -405,12 +487,15 @@ def _join_with_and(parts: Sequence[str]) -> str:
 
 
 def title(record: RunRecord) -> str:
-    """Return texts, body, seed and selected epoch, which each fold has, in two lines."""
-    epoch = "" if record.data.folds else f"; epoch {record.selected_epoch} selected"
-    return (
-        f"{record.data.source}: {record.data.counts}\nbody {record.body}, D = {record.body.dimension}; "
-        f"seed {record.seed}{epoch}"
-    )
+    """Return texts, language model, seed and epoch of the weights, which each fold has, in two lines."""
+    facts = [
+        f"language model {record.body}",
+        f"D = {record.body.dimension}",
+        f"seed {record.seed}",
+    ]
+    if not record.data.folds:
+        facts.append(f"weights of epoch {record.selected_epoch}")
+    return f"{record.data.source}: {record.data.counts}\n{', '.join(facts)}"
 
 
 def columns(record: RunRecord) -> tuple[str, ...]:
@@ -466,12 +551,14 @@ def _second_line(model: ModelResult) -> Iterator[str]:
 
 def notes(record: RunRecord) -> Iterator[str]:
     """Yield the notes below the table."""
+    if record.head.test:
+        yield from family_sentences(record.models)
     if isinstance(record.head.test, TargetScores):
         n = len(record.data.labels)
         several = f", means over {n} targets" if n > 1 else ""
-        yield f"error: mean absolute error; rank: Spearman's correlation{several}"
+        yield f"error: mean absolute error, rank: Spearman's correlation{several}"
     if isinstance(record.head.test, LabelSetScores):
-        yield "AP: average precision; exact: texts with exactly their labels; Hamming: share of wrong decisions"
+        yield "AP: average precision, exact: texts with exactly their labels, Hamming: share of wrong decisions"
     for model in record.models:
         if model.validation_exact is not None and model.test_exact is not None:
             yield (
@@ -481,7 +568,8 @@ def notes(record: RunRecord) -> Iterator[str]:
     if record.trajectories:
         yield f"with its noise: {record.trajectories}"
     if (scores := record.head.test_classes) and any(_second_line(record.head)):
-        yield f"balanced accuracy and macro-F1: means over the labels; one label has {percent(scores.majority)} %"
+        yield "balanced accuracy and macro-F1: means over the labels"
+        yield f"most frequent label: {percent(scores.majority)} % of the test texts"
     for model in record.models:
         if model.is_constant:
             yield f"{model.name} gives the same answer to every text"

@@ -194,7 +194,7 @@ def test_paid_training_is_refused_before_any_work(job, train, tmp_path, no_work,
     output, messages = train("refused", arguments, code=2)
     assert output == ""
     *progress, message = messages.splitlines()
-    told = (r".*: 12 rows, .*columns text, label", "12 rows: 6 for training, 2 for .*")
+    told = (r".*: 12 rows, .*columns text, label", "12 rows: 6 training, 2 validation.*")
     assert all(re.fullmatch(start, line) for start, line in zip(told, progress, strict=False))
     assert message.startswith("error: ")
     assert [part for part in parts if part not in message] == []

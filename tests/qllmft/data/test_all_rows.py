@@ -60,8 +60,7 @@ def test_the_default_takes_a_fifth_for_the_test_and_fifteen_per_cent_of_the_rest
     found, _ = splits()
     counts = [np.bincount(part.labels, minlength=2).tolist() for part in parts(found)]
     assert counts == [[27, 109], [5, 19], [8, 32]]
-    assert "200 rows: 136 for training, 24 for validation, 40 for the test" in found.in_words
-    assert "within each label" in found.in_words
+    assert "200 rows: 136 training, 24 validation, 40 test (random 20 %, stratified by label)." in found.in_words
 
 
 def test_another_seed_draws_another_test():
@@ -124,7 +123,7 @@ def test_the_test_split_of_the_data_is_kept():
     found = split_corpus(corpus_in_memory(tables, config), config, 0)
     assert len(found.test) == N
     assert all(text.startswith("other") for text in found.test.texts)
-    assert found.in_words.endswith("(the data's own test)")
+    assert found.in_words.endswith("(the data's own test).")
 
 
 def test_per_label_draws_from_the_rows_that_are_not_the_test():
@@ -239,7 +238,7 @@ def test_folds_validate_all_rows_but_those_of_the_test(settings):
         share = np.mean(part.validation.labels == part.validation.labels.max())
         assert settings or share == pytest.approx(0.8, abs=0.02)
     assert sorted(held) == sorted(rows(found.train))
-    assert f"{len(found.train)} for training, which validate in 4 folds, " in found.in_words
+    assert f"{len(found.train)} training (cross-validated in 4 folds), " in found.in_words
     plain, _ = splits(**settings)
     assert rows(plain.test) == rows(found.test)
 

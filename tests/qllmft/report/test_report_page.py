@@ -71,7 +71,7 @@ def test_everything_is_on_the_page(make_run, cli):
         result["identity"],
         "50.00 %",
         "40 training, 12 validation, 60 test texts",
-        "selected: epoch 3",
+        "weights of epoch 3",
         "cross-entropy (nats)",
         "At the selected epoch: training 0.333, validation 0.367.",
         "At the selected epoch: 65.0 %.",
@@ -298,7 +298,7 @@ def test_details_are_folded_below_the_verdict_and_the_comparisons(make_run):
         assert f'<details><summary><h2 id="{name}">' in html
     text = " ".join(" ".join(Page(html).text).split())
     assert "Errors 30 of 60 test texts" in text
-    assert "Training 5 epochs, epoch 3 selected" in text
+    assert "Training 5 epochs, epoch 3 was selected on validation" in text
 
 
 def test_ten_mistakes_are_shown_and_the_others_are_folded(make_run):

@@ -1,5 +1,6 @@
 """Verdicts on one run: each states what paired tests imply, whatever the outcome."""
 
+import json
 import math
 from dataclasses import replace
 from statistics import NormalDist
@@ -12,7 +13,7 @@ from qllmft.config import RunConfig
 from qllmft.report import verdict
 from qllmft.run import ModelResult
 from qllmft.run.record import AgainstHead, BodyRecord, DataRecord, Predictions, RunRecord
-from qllmft.run.verdict import advice, compare, comparison_rows, next_step
+from qllmft.run.verdict import advice, compare, comparison_rows, family_sentences, next_step
 from qllmft.tasks import CLASSIFICATION
 from qllmft.tasks.accuracy import Accuracy, ClassScores, TextDifference
 
@@ -308,3 +309,34 @@ def test_the_next_step_follows_from_the_result(others, config, step):
     config = RunConfig.model_validate({"data": {"protocol": "split"}} | config)
     record = finished(row("quantum head", 150), *others)
     assert next_step(record, config, "my run", ["a SVC", "SVC"]) == step
+
+
+def test_the_json_has_the_numbers_of_the_table():
+    models = [row("quantum head", 150), row("SVC", 190), row("ridge", 152)]
+    content = verdict(models).as_dict(models)
+    assert content["measure"] == "accuracy"
+    loss, tie = content["comparisons"]
+    assert loss["head_minus"] == "SVC"
+    assert loss["difference"] == pytest.approx(-0.2)
+    assert loss["low"] == pytest.approx(-0.255, abs=5e-4)
+    assert loss["high"] == pytest.approx(-0.141, abs=5e-4)
+    assert loss["p_holm"] < 0.001
+    assert loss["minimum_detectable_effect"] == pytest.approx(0.089, abs=5e-4)
+    assert (loss["result"], tie["result"]) == ("worse", "inconclusive")
+    assert loss["in_words"] == {
+        "difference": "−20.0 [−25.5, −14.1]",
+        "p_holm": "< 0.001",
+        "mde": "8.9",
+    }
+    assert json.loads(json.dumps(content)) == content
+
+
+def test_two_rows_of_one_kind_are_explained():
+    fixed = row("logistic regression (C = 1)", 150)
+    selected = replace(row("logistic regression", 152), settings={"C": 0.1, "max_iter": 1000})
+    models = [row("quantum head", 150), fixed, row("SVC", 150)]
+    assert list(family_sentences(models)) == []
+    assert list(family_sentences([*models, selected])) == [
+        "Logistic regression has the selected C = 0.1.",
+        "Compared: logistic regression, the best of the 2 rows on validation.",
+    ]

@@ -72,7 +72,7 @@ def test_the_record_of_a_run(corpus, out, body):
         "fingerprint": read_corpus(asked.data).fingerprint,
         "labels": list(LABELS),
         "sizes": {"train": 34, "validation": 6, "test": TEST_SIZE},
-        "split": "20 drawn of each label, the rest is the test",
+        "split": "all but 20 random texts per label",
         "majority": 0.5,
     }
     assert 1 <= result["selected_epoch"] <= 4

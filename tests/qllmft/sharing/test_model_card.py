@@ -150,10 +150,10 @@ def test_the_block_that_loads_the_model_runs(trained_run, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("setting", "few", "words"),
     [
-        ("", {}, "256 of each label"),  # the protocol's
-        ("n_per_label = 100000\n", {}, "100,000 of each label\ndrawn"),
-        ("n_per_label = 9999\n", {"bad": 8, "good": 8}, "70 % of the texts of each label\ndrawn"),
-        ("n_per_label = 9999\n", {"bad": 8}, "9,999 of each label, or 70 % of the texts of a label with"),
+        ("", {}, "256 texts of each label drawn of all"),  # the protocol's
+        ("n_per_label = 100000\n", {}, "100,000 texts of each label drawn"),
+        ("n_per_label = 9999\n", {"bad": 8, "good": 8}, "70 % of the texts of each label drawn"),
+        ("n_per_label = 9999\n", {"bad": 8}, "9,999 texts of each label, or 70 % of the texts of a label with"),
     ],
 )  # fmt: skip
 def test_the_texts_drawn_of_a_label(golden, setting, few, words):
