@@ -17,12 +17,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from qllmft.config import BUILT_IN_CORPUS, DataConfig
 from qllmft.config.body import ADAPTER_FOLDER, BODY_FOLDER
+from qllmft.counts import format_count
 from qllmft.data.protocol import RARE_LABEL_SHARE
 from qllmft.embed import BODY_FILES, body_identity, check_body_folder, locate_body, pin_revision
 from qllmft.embed.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from qllmft.embed.loading import check_torch_weights
 from qllmft.embed.words import WORD_BODY_NAME, is_word_body
-from qllmft.counts import format_count
 from qllmft.errors import UserError
 from qllmft.escaping import code, one_line
 from qllmft.files import expand_home, parse_json, path_near, read_bytes, read_text

@@ -348,9 +348,7 @@ def ablation_size(head: ModelResult, description: ModelDescription) -> str:
     """Return the sentence on the trained numbers of the no-circuit ablation of a model, empty without one."""
     if head.without_circuit is None:
         return ""
-    encoder = sum(
-        part.parameters for part in description.parts if part.name.startswith("encoder")
-    )
+    encoder = sum(part.parameters for part in description.parts if part.name.startswith("encoder"))
     linear = format_count(head.without_circuit.parameters - encoder, "parameter")
     return (
         f"The no-circuit ablation has a linear model of {linear} instead of {head.parameters - encoder:,} in the "

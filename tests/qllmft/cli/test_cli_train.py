@@ -48,7 +48,9 @@ def test_training_prints_its_progress_and_a_table(run, cli, tmp_path):
     output, messages = cli(*run.arguments(tmp_path / "again"))
     table, splits, *_ = messages.splitlines()
     assert table == "reviews.tsv: 80 rows, tabs, columns text, label"
-    assert splits.startswith("80 rows: 34 training, 6 validation, 40 test (all but 20 random texts per label).")
+    assert splits.startswith(
+        "80 rows: 34 training, 6 validation, 40 test (all but 20 random texts per label)."
+    )
     assert "80 texts with" in messages
     assert f"epoch {small_job.EPOCHS}/{small_job.EPOCHS}  loss 0." in messages
     assert "34 training, 6 validation, 40 test texts" in " ".join(output.split())

@@ -60,7 +60,10 @@ def test_the_default_takes_a_fifth_for_the_test_and_fifteen_per_cent_of_the_rest
     found, _ = splits()
     counts = [np.bincount(part.labels, minlength=2).tolist() for part in parts(found)]
     assert counts == [[27, 109], [5, 19], [8, 32]]
-    assert "200 rows: 136 training, 24 validation, 40 test (random 20 %, stratified by label)." in found.in_words
+    assert (
+        "200 rows: 136 training, 24 validation, 40 test (random 20 %, stratified by label)."
+        in found.in_words
+    )
 
 
 def test_another_seed_draws_another_test():
