@@ -17,6 +17,7 @@ from qllmft.inference.files import read_items
 from qllmft.inference.items import Item
 from qllmft.run import RunFolder, RunRecord
 from qllmft.run.folder import BEST_ROW
+from qllmft.run.verdict import verdict
 from qllmft_backends import Backend
 from qllmft_backends.requests import number_of_shots
 
@@ -136,6 +137,7 @@ class ServedModel:
             "backend": None if backend is None else backend.name,
             "shots": None if backend is None else number_of_shots(backend),
             "explains": self.explains,
+            "verdict": self._verdict,
             **self._facts(next(iter(self.predictors), None)),
             "rows": [self._facts(name) for name in self.rows],
         }
@@ -144,6 +146,18 @@ class ServedModel:
     def _record(self) -> RunRecord | None:
         folder = RunFolder(self.folder)
         return folder.read_result() or folder.read_validation()
+
+    @property
+    def _verdict(self) -> dict[str, Any] | None:
+        """Return the verdict on the run's head without the next step, which names a folder, or None before the test."""
+        folder = RunFolder(self.folder)
+        record = folder.read_result()
+        if record is None or record.head.test is None:
+            return None
+        models = record.with_differences(folder.read_predictions()).models
+        content = verdict(models, record.data.folds).as_dict(models)
+        del content["next_step"]
+        return content
 
     def _facts(self, name: str | None) -> dict[str, Any]:
         """Return facts on a row of the run's table, or on a model without one."""

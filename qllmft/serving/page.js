@@ -52,7 +52,7 @@ function showAnswer(model, found) {
     if (found.standard_error > 0)
       parts.push(node("p", `± is the standard error at ${model.shots} shots per circuit.`, "quiet"));
     if (found.decided === false)
-      parts.push(node("p", "Undecided: the lead is within its 95 % interval at this number of shots."));
+      parts.push(node("p", "Unreliable: the margin is within the shot noise (95 %)."));
   }
   at("answer").replaceChildren(...parts);
   at("answer").hidden = false;
@@ -129,16 +129,30 @@ async function run(work) {
   }
 }
 
+// The run's verdict on its head: a headline, and sentences on the baselines, the limits and the circuit.
+function showVerdict({ verdict }) {
+  if (!verdict) return;
+  const sentences = [verdict.result, verdict.limits, verdict.circuit].filter(Boolean).join(" ");
+  at("verdict").replaceChildren(node("strong", verdict.headline), node("br"), sentences);
+  at("verdict").hidden = false;
+}
+
+// A model of pairs has a second field, below the first.
+function addSecondText() {
+  const label = node("label", "Second text"), field = node("textarea");
+  label.htmlFor = field.id = "second";
+  field.rows = 4;
+  at("text").after(label, field);
+}
+
 // Title and facts of the chosen row of the run's table.
 function showRow(model, row) {
-  const facts = [`body ${row.body}`, model.labels ? `labels ${model.labels.join(", ")}` : "real values"];
+  const facts = [`language model ${row.body}`, model.labels ? `labels ${model.labels.join(", ")}` : "real values"];
   if (model.backend) facts.push(`${model.backend}${model.shots ? `, ${model.shots} shots` : ""}`);
   if (row.temperature) facts.push(`probabilities calibrated, temperature ${row.temperature.toFixed(2)}`);
   if (row.tested) facts.unshift(row.tested);
-  if (row.load !== undefined && row.load !== null)
-    facts.push(`if the circuit returned only noise, ${(100 * row.load).toFixed(1)} % of the labels would change`);
   at("title").textContent = document.title = model.data ? `${row.model} on ${model.data}` : `qllmft: ${model.run}`;
-  at("facts").textContent = facts.join("; ");
+  at("facts").textContent = facts.join(" · ");
 }
 
 async function main() {
@@ -147,13 +161,15 @@ async function main() {
   at("choice").hidden = rows.length < 2;
   at("row").append(...rows.map((each) => node("option", each.model || "the run's head")));
   showRow(model, chosen());
+  showVerdict(model);
+  if (model.pairs) addSecondText();
   at("row").addEventListener("input", () => showRow(model, chosen()));
   const row = () => (chosen() === model ? {} : { model: chosen().model });
   at("drop").hidden = false;
   for (const id of ["one-text", "one-column"]) at(id).hidden = model.pairs;
   for (const id of ["two-texts", "two-columns", "second-column"]) at(id).hidden = !model.pairs;
   const clear = () => { for (const id of ["answer", "explanation", "fault"]) at(id).hidden = true; };
-  for (const id of ["text", "second", "row"]) at(id).addEventListener("input", clear);
+  for (const id of ["text", "second", "row"]) at(id)?.addEventListener("input", clear);
   at("form").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) at("form").requestSubmit();
   });
@@ -166,7 +182,6 @@ async function main() {
     event.preventDefault();
     if (event.dataTransfer.files[0]) read(event.dataTransfer.files[0]);
   });
-  at("pair").hidden = !model.pairs;
   at("explain").hidden = !model.explains;
   const typed = () => (model.pairs ? [at("text").value, at("second").value] : at("text").value);
   at("form").addEventListener("submit", (event) => {

@@ -137,3 +137,17 @@ def test_the_numbers_of_the_queue_are_those_of_the_requests(served, client):
     assert found["qllmft_up"] == 1
     assert found["qllmft_model_seconds_total"] >= 0
     assert not any(text in answer.text for text in TEXTS)
+
+
+def test_the_health_has_the_verdict_that_training_printed(served, client, trained_run):
+    from qllmft.run import RunFolder
+    from qllmft.run.verdict import verdict
+
+    folder = RunFolder(trained_run)
+    models = folder.read_result().with_differences(folder.read_predictions()).models
+    expected = verdict(models).as_dict(models)
+    del expected["next_step"]  # it names a folder of the server
+    with client(served()) as page:
+        facts = page.get("/health").json()["model"]
+    assert facts["verdict"] == expected
+    assert expected["comparisons"]

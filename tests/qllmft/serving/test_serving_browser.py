@@ -36,7 +36,12 @@ async def visit(address, folder):
         await page.until("document.title === 'quantum head on texts.tsv'")
         facts = await page.value("document.querySelector('#facts').innerText")
         assert "accuracy on 40 test texts" in facts
-        assert "% of the labels would change" in facts
+        verdict = await page.value("document.querySelector('#verdict').innerText")
+        headline, sentences = verdict.split("\n")
+        assert "40 test texts" in headline or " baseline" in headline
+        assert "One split, one seed" in sentences
+        assert "if it returns pure noise" in sentences
+        assert await page.value("document.querySelector('#second')") is None
         await page.type("#text", TEXT)
         await page.click("#predict")
         await page.until("!document.querySelector('#answer').hidden")
