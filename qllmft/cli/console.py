@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 # seconds between two drawings of a bar, which take as long as an epoch of a small circuit
 REFRESH_INTERVAL_S = 1.0
 
+START_SIGN_AFTER_S = 1.0  # a command that prints nothing for so long says that it starts
+
 PIPE_WIDTH = 160  # characters; a pipe or a file has no width, and a table in it is not cut
+
+
+_printed = threading.Event()  # whether the command has printed anything
 
 
 class PlainConsole(Console):
@@ -35,6 +41,7 @@ class PlainConsole(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print as rich does; an error of the system names the stream."""
+        _printed.set()
         with _naming_stream_in_errors(
             "the standard error" if self.stderr else "the standard output"
         ):
@@ -54,6 +61,25 @@ def _naming_stream_in_errors(stream: str) -> Iterator[None]:
         if error.errno and error.filename is None:
             error.filename = stream
         raise
+
+
+@contextmanager
+def start_sign(delay_s: float = START_SIGN_AFTER_S) -> Iterator[None]:
+    """Tell a person at a terminal that a command starts, if it prints nothing within ``delay_s`` seconds."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
+    _printed.clear()
+
+    def sign() -> None:
+        if not _printed.wait(delay_s):
+            say("Starting: loading the packages takes a few seconds.", err=True)
+
+    threading.Thread(target=sign, name="start sign", daemon=True).start()
+    try:
+        yield
+    finally:
+        _printed.set()
 
 
 def say(*parts: str | Table, err: bool = False, console: Console | None = None) -> None:
@@ -91,6 +117,7 @@ def say_json(value: Any) -> None:
 
 def write_output(text: str) -> None:
     """Write text to the standard output as it is."""
+    _printed.set()
     with _naming_stream_in_errors("the standard output"):
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -102,10 +102,7 @@ def evaluate(
         )
     if budget and (margin or coverage is not None):
         raise UserError("--budget is about the answers to all texts. Omit --margin and --coverage.")
-    from qllmft.cli.listener import ConsoleListener
     from qllmft.inference.decision import Decision
-    from qllmft.inference.evaluation import LabelledTexts, Subset
-    from qllmft.inference.evaluation import evaluate as evaluated
 
     decision = Decision(threshold, margin, coverage)
     n_texts = limit or sample
@@ -113,6 +110,11 @@ def evaluate(
     predictor, backends = backend_options.open(
         run, model, decision, _noise_options(run), sends_circuits=not budget
     )
+    # it imports packages that an invalid call does not need
+    from qllmft.cli.listener import ConsoleListener
+    from qllmft.inference.evaluation import LabelledTexts, Subset
+    from qllmft.inference.evaluation import evaluate as evaluated
+
     task = predictor.task
     if backend_options.names_several_backends and task.several:
         raise UserError(

@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from qllmft.cli.analyse import analyse, dequantise
 from qllmft.cli.campaigns import study, sweep
-from qllmft.cli.console import PlainConsole, say
+from qllmft.cli.console import PlainConsole, say, start_sign
 from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
 from qllmft.cli.finished import explain, export, push, report, verify
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 raise UserError(
                     f"argument {number}, {argument!r}, is not UTF-8. Give text in UTF-8, or rename the file."
                 )
-        with _short_warnings(errors), _repeat_lost_interrupts():
+        with _short_warnings(errors), _repeat_lost_interrupts(), start_sign():
             _build_command()(args=command_words, prog_name="qllmft")
     except (SystemExit, KeyboardInterrupt, BrokenPipeError) as exit_cause:
         # typer and rich catch the latter two themselves and end silently, with 1 for a broken pipe

@@ -101,11 +101,11 @@ def predict(
         )
 
     from qllmft.inference.decision import Decision, abstention_sentence
-    from qllmft.inference.files import read_items
-    from qllmft.inference.predictor import RAY_WITH_BACKEND
     from qllmft.tasks.measure import percent
 
     if ray and backend_options.backend:
+        from qllmft.inference.predictor import RAY_WITH_BACKEND
+
         raise UserError(RAY_WITH_BACKEND)
     if backend_options.names_several_backends:
         raise UserError(
@@ -122,6 +122,9 @@ def predict(
         )
     decision = Decision(threshold, margin, coverage, novelty)
     predictor, backends = backend_options.open(run, model, decision)
+    # it imports packages that an invalid call does not need
+    from qllmft.inference.files import read_items
+
     predictor.jobs = jobs
     predictor.ray = ray
     pairs = predictor.model.pair is not None

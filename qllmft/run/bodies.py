@@ -22,7 +22,6 @@ from qllmft.data import Table
 from qllmft.embed import body_identity, default_cache_folder, locate_body
 from qllmft.events import stage
 from qllmft.randomness import derive_seed
-from qllmft.run.device import finish_compilation
 from qllmft.run.lock import sole_use
 from qllmft.run.needs import (
     GB,
@@ -146,7 +145,6 @@ class FrozenBody:
         self.head_vectors = self.baseline_vectors = embed_splits(setup, body)
         self.dimension = self.head_vectors.dimension  # D
         self._setup = setup
-        finish_compilation(setup.config, setup.on_event)
         self.classifier = setup.classifier(self.dimension)  # with its initial weights
 
     def announce(self, epochs_done: int) -> None:
@@ -221,7 +219,6 @@ class LearningBody:
         self.start = None if setup.config.body.contrastive.switched_on else start
         body = embed.TrainableBody(embed.Body(start), derive_seed(setup.config.seed, "adapter"))
         self.dimension = body.body.dimension
-        finish_compilation(setup.config, setup.on_event)
         self.classifier = setup.classifier(self.dimension)
         self.end_to_end = EndToEnd(body, self.classifier)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from qiskit import QuantumCircuit
 
 from qllmft.config import RunConfig
@@ -93,17 +93,6 @@ def start_compilation(config: RunConfig) -> None:
         compile_ahead(_number_types(config))
 
 
-def finish_compilation(config: RunConfig, on_event: OnEvent) -> None:
-    """Wait until what a training runs on the CPU is compiled, with a stage if that takes time."""
-    if not _runs_compiled(config):
-        return
-    dtypes = _number_types(config)
-    is_first = not all(is_compiled(dtype) for dtype in dtypes)
-    with stage(on_event, "compiling", "the CPU, once") if is_first else nullcontext():
-        for dtype in dtypes:
-            chunk_functions(dtype)
-
-
 def _runs_compiled(config: RunConfig) -> bool:
     """Return whether the compiled engine runs the circuits of a training."""
     return config.backend.entry.adjoint and config.backend.options.get("device", "cpu") == "cpu"
@@ -127,10 +116,31 @@ def compile_kernels(
         on_event: receives the stage, which there is only where circuits run in kernels.
     """
     device = str(config.backend.options.get("device", "cpu"))
-    if not config.backend.entry.adjoint or not runs_kernels(device):
+    if config.backend.entry.adjoint and runs_kernels(device):
+        with stage(on_event, "compiling", device):
+            _compile(config, dimension, n_classes, sizes)
+
+
+def compile_engine(
+    config: RunConfig, dimension: int, n_classes: int, sizes: dict[str, int], on_event: OnEvent
+) -> None:
+    """Compile the engine of the CPU, or wait for `start_compilation`, in a stage of an installation's first run.
+
+    The arguments are those of `compile_kernels`.
+    """
+    dtypes = _number_types(config)
+    if not _runs_compiled(config) or all(is_compiled(dtype) for dtype in dtypes):
         return
+    with stage(on_event, "compiling", "the CPU, once after an installation"):
+        for dtype in dtypes:
+            chunk_functions(dtype)
+        _compile(config, dimension, n_classes, sizes)
+
+
+def _compile(config: RunConfig, dimension: int, n_classes: int, sizes: dict[str, int]) -> None:
+    """Run a training step and a validation of random embeddings, without a trace in torch's random numbers."""
     rows = min(config.train.batch_size, sizes["train"])
-    with stage(on_event, "compiling", device):
+    with torch.random.fork_rng(devices=[]):
         backend = create(config.backend.name, config.backend_options)
         with training_step(config, dimension, n_classes, rows, backend) as (model, batch, _, step):
             step()

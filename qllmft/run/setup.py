@@ -18,6 +18,7 @@ from qllmft.errors import UserError
 from qllmft.events import BackendReady, DataChecked, Message, OnEvent
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.encoder import encoder_program
+from qllmft.run.device import compile_engine
 from qllmft.run.folder import RunFolder
 from qllmft.templates import encoder_template, head_template
 from qllmft_backends import Backend, create
@@ -113,6 +114,7 @@ class RunSetup:
     def classifier(self, dimension: int) -> Classifier:
         """Build the run's head on embeddings of D values, or raise UserError if it does not fit."""
         n_classes = self.corpus.n_classes
+        compile_engine(self.config, dimension, n_classes, self.splits.sizes, self.on_event)
         return build_classifier(
             self.config.model, dimension, n_classes, seed=self.config.seed, backend=self.backend
         )

@@ -56,6 +56,7 @@ def test_whole_circuits_are_parts_of_the_functions_of_a_chunk():
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(ahead, "_mark", lambda dtype: tmp_path / dtype)
+    monkeypatch.setattr(ahead, "_compiled_here", set())
     monkeypatch.setattr(ahead.os, "cpu_count", lambda: 2)
     program = f"import pathlib, sys; (pathlib.Path({str(tmp_path)!r}) / sys.argv[1]).touch()"
     monkeypatch.setattr(ahead, "_PROGRAM", program)

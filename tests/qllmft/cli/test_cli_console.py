@@ -1,12 +1,14 @@
 """What is printed is printed as it is: no markup, no control character acts; bars and tables fit a narrow terminal."""
 
+import io
 import re
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qllmft.cli.console import PlainConsole, progress_bars, say, table
+from qllmft.cli.console import PlainConsole, progress_bars, say, start_sign, table
 from qllmft_backends.text import printable
 
 HOSTILE = "a[/red] :smile: \x1b[2J\x07\x9b31m\u202e\ud800\ttab"
@@ -79,3 +81,29 @@ def test_bars_have_more_columns_in_a_wide_terminal(terminal, capsys, monkeypatch
 
     assert width_of_bar(45) == 0
     assert width_of_bar(120) == 24
+
+
+class Terminal(io.StringIO):
+    """A standard error that takes itself for a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("prints", [False, True])
+def test_a_command_that_prints_nothing_says_that_it_starts(monkeypatch, prints):
+    monkeypatch.setattr("sys.stderr", stream := Terminal())
+    with start_sign(delay_s=0.2):
+        if prints:
+            say("at once", err=True)
+        time.sleep(0.5)
+        say("the result", err=True)
+    lines = stream.getvalue().splitlines()
+    first = "at once" if prints else "Starting: loading the packages takes a few seconds."
+    assert [line.strip() for line in lines] == [first, "the result"]
+
+
+def test_a_pipe_gets_no_such_line(capsys):
+    with start_sign(delay_s=0.0):
+        time.sleep(0.1)
+    assert capsys.readouterr().err == ""

@@ -106,3 +106,25 @@ def test_every_option_has_a_help_that_is_a_sentence(name):
         assert text, f"{name}: {parameter.name}"
         assert text.endswith("."), f"{name} {parameter.name}: {text}"
     assert COMMANDS[name].help
+
+
+WITHOUT_KEY = f"""
+import sys
+from qllmft.cli.main import main
+
+for command in ("predict", "evaluate"):
+    texts = ["a text"] if command == "predict" else []
+    try:
+        main([command, sys.argv[1], *texts, "--backend", "ionq_forte"])
+    except SystemExit as end:
+        print(command, end.code, sorted({HEAVY} & set(sys.modules)))
+"""
+
+
+def test_a_missing_key_is_an_error_before_anything_is_loaded(run, tmp_path, monkeypatch):
+    for name in ("QISKIT_IONQ_API_TOKEN", "IONQ_API_KEY", "IONQ_API_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    command = [sys.executable, "-c", WITHOUT_KEY, str(run.path)]
+    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert process.stdout.splitlines() == ["predict 2 []", "evaluate 2 []"]
+    assert process.stderr.count("error: there is no IonQ API key. Nothing was sent.") == 2

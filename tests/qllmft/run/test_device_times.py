@@ -1,6 +1,7 @@
 """`--device auto`: the device with the least expected time, what keeps a run from a GPU, and compilation for it."""
 
 import pytest
+import torch
 from tiny_runs import assert_same, config
 
 from qllmft.config import ModelConfig, RunConfig
@@ -8,7 +9,7 @@ from qllmft.config.presets import load_preset
 from qllmft.events import StageEnded, StageStarted
 from qllmft.run import device as device_module
 from qllmft.run import run_experiment
-from qllmft.run.device import device_times
+from qllmft.run.device import compile_engine, device_times
 
 
 @pytest.fixture
@@ -88,14 +89,12 @@ def test_folds_of_the_validation_share_one_compilation(corpus, tmp_path, kernels
     assert starts.index("compiling") < starts.index("fitting")
 
 
-def test_the_cpus_engine_is_compiled_in_a_stage_once(corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(device_module, "is_compiled", lambda dtype: False)
+@pytest.mark.parametrize("compiled", [True, False])
+def test_the_cpus_engine_is_compiled_once(corpus, tmp_path, monkeypatch, compiled):
+    monkeypatch.setattr(device_module, "is_compiled", lambda dtype: compiled)
     stages = Stages()
-    run_experiment(config(corpus, train__epochs=1, baselines__names=[]), tmp_path / "run", stages)
-    assert stages[2:4] == [(StageStarted, "compiling"), (StageEnded, "compiling")]
-
-
-def test_a_compiled_engine_has_no_such_stage(corpus, tmp_path):
-    stages = Stages()
-    run_experiment(config(corpus, train__epochs=1, baselines__names=[]), tmp_path / "run", stages)
-    assert "compiling" not in [stage for _, stage in stages]
+    state = torch.get_rng_state()
+    settings = config(corpus, train__epochs=1, baselines__names=[])
+    compile_engine(settings, 8, 2, {"train": 8, "validation": 4}, stages)
+    assert ("compiling" in [stage for _, stage in stages]) is not compiled
+    assert torch.equal(state, torch.get_rng_state())

@@ -20,6 +20,7 @@ from qllmft_backends.adjoint.compiled import work_queue
 _PROGRAM = """import sys
 from qllmft_backends.adjoint.compiled.passes import chunk_functions
 chunk_functions(sys.argv[1])"""
+_compiled_here: set[str] = set()
 _processes: dict[str, subprocess.Popen[bytes]] = {}
 
 
@@ -30,12 +31,13 @@ def _mark(dtype: str) -> Path:
 
 
 def is_compiled(dtype: str) -> bool:
-    """Return whether an earlier process has compiled the functions of a dtype. If it is wrong, only time is lost."""
-    return _mark(dtype).exists()
+    """Return whether this process or an earlier one compiled the functions of a dtype. An error costs time only."""
+    return dtype in _compiled_here or _mark(dtype).exists()
 
 
 def mark_compiled(dtype: str) -> None:
     """Keep that the functions of a dtype are in numba's cache."""
+    _compiled_here.add(dtype)
     with suppress(OSError):  # a folder that cannot be written has no cache of numba's
         _mark(dtype).touch()
 
