@@ -58,9 +58,9 @@ def read_tensors(
             faults += _fault(file.get_slice(name), name, expected[name], any_type=any_type)
         if faults:
             remaining_text = (
-                f"; and {len(faults) - _MAX_FAULTS} more" if len(faults) > _MAX_FAULTS else ""
+                f", and {len(faults) - _MAX_FAULTS} more" if len(faults) > _MAX_FAULTS else ""
             )
-            raise WrongTensorsError("; ".join(faults[:_MAX_FAULTS]) + remaining_text)
+            raise WrongTensorsError(", ".join(faults[:_MAX_FAULTS]) + remaining_text)
         return {name: file.get_tensor(name) for name in present_names}
 
 

@@ -139,7 +139,7 @@ class NoiseSettings(CheckedModel):
     def _contradictions(self) -> Iterator[str]:
         rates = (self.one_qubit_rate, self.two_qubit_rate)
         if self.gates == "explicit" and None in rates:
-            yield f"{self._gates_setting}, got the rates {rates}; it needs both one_qubit_rate and two_qubit_rate"
+            yield f"{self._gates_setting}, got the rates {rates}. It needs both one_qubit_rate and two_qubit_rate"
         if self.gates != "explicit" and rates != (None, None):
             yield (
                 f"the rates {rates} would not be used with {self._gates_setting}. Choose 'explicit', or leave them out"

@@ -47,9 +47,9 @@ _BUILT_IN = {
         module="qllmft_backends.adjoint.backend",
         backend="AdjointBackend",
         options="AdjointOptions",
-        device="CPU; devices of torch (device=...)",
-        noise="none; depolarizing_error(r, n) after every gate, readout error and shots as options",
-        limits="30 qubits; gates ry, cx, x, z, h, cz, swap",
+        device="CPU, devices of torch (device=...)",
+        noise="none. Options: depolarizing_error(r, n) after every gate, readout error, shots",
+        limits="30 qubits. Gates ry, cx, x, z, h, cz, swap",
         adjoint=True,
         noise_section=True,
     ),
@@ -60,7 +60,7 @@ _BUILT_IN = {
         options="AerStatevectorOptions",
         extra="aer",
         device="CPU or NVIDIA GPU",
-        noise="none; shots as an option",
+        noise="none. Option: shots",
         limits="memory: 16 bytes x 2^qubits",
     ),
     "aer_forte": Entry(
@@ -101,7 +101,7 @@ _BUILT_IN = {
         backend="PennyLaneBackend",
         options="PennyLaneOptions",
         extra="pennylane",
-        noise="none; shots as an option",
+        noise="none. Option: shots",
         limits="memory: 16 bytes x 2^qubits",
     ),
     "qiskit": Entry(
@@ -143,7 +143,7 @@ def create(
     try:
         typed_options = options_class.model_validate(dict(options or {}))
     except ValidationError as error:
-        fault_text = "; ".join(
+        fault_text = ". Also ".join(
             f"option {fault.place} = {fault.shown_value}: {fault.message}"
             if fault.path
             else fault.message

@@ -154,7 +154,7 @@ def _operator_rank(operation: Operation, is_left: tuple[bool, ...]) -> int:
     except UnsupportedGateError:
         raise UserError(
             f"the head has the instruction {operation.name!r} on {len(is_left)} qubits, expected gates or an "
-            "instruction made of gates: no bound on the Schmidt rank can be given. Decompose it in the circuit."
+            "instruction made of gates. No bound on the Schmidt rank can be given. Decompose it in the circuit."
         ) from None
     product = 1
     for instruction in definition.data:

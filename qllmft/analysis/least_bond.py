@@ -51,20 +51,26 @@ class LeastBonds:
 
     @property
     def sentence(self) -> str:
-        """Return the result in one sentence."""
+        """Return the result in sentences."""
         bond_texts = [
-            f"{least_bond.bond} for {100 * least_bond.share:g} % of {self.texts:,} test texts "
-            f"({least_bond.same.right:,} keep theirs, "
-            f"the worst-case bound guarantees {least_bond.certain:,})"
+            f"{least_bond.bond} for {100 * least_bond.share:g} % of {self.texts:,} test texts"
+            for least_bond in self.found
+        ]
+        kept_texts = [
+            f"At a bond of {least_bond.bond}, {least_bond.same.right:,} keep theirs, and the worst-case bound "
+            f"guarantees {least_bond.certain:,}."
             for least_bond in self.found
         ]
         if len(bond_texts) < len(LABEL_SHARES):
             bond_texts.append(
                 f"more than {self.searched} for {100 * LABEL_SHARES[len(bond_texts)]:g} %"
             )
-        return (
-            f"Least bond that keeps the exact head's labels: {'; '.join(bond_texts)}. "
-            f"A bond of {self.limit} truncates nothing."
+        return " ".join(
+            [
+                f"Least bond that keeps the exact head's labels: {', '.join(bond_texts)}.",
+                *dict.fromkeys(kept_texts),
+                f"A bond of {self.limit} truncates nothing.",
+            ]
         )
 
 

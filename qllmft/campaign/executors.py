@@ -208,7 +208,7 @@ def execute_plan(
         if len(checked) == n_checked:
             if busy_message != last_busy_message and not others_at_work():
                 last_busy_message = busy_message
-                on_event(Message(f"{busy_message}; waiting for it"))
+                on_event(Message(f"{busy_message}. Waiting for it."))
             progress.report()
             time.sleep(POLL_INTERVAL_S)
     progress.report(at_once=True)
@@ -262,7 +262,7 @@ class Executor:
                     try:
                         task.result()
                     except ProcessDiedError as error:
-                        self.on_event(Message(f"{error}; the others took its runs over"))
+                        self.on_event(Message(f"{error}. The others took its runs over."))
 
 
 @contextmanager

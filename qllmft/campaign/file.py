@@ -32,8 +32,8 @@ _SEARCH_KEYS = {"parameters", "grid_of"}  # keys of a search space
 
 STUDY_SETTINGS = {  # settings that a study gives its runs itself
     "seed": "a study draws its own seeds, from 0. Choose their number with --seeds",
-    "baselines.names": "a study fits the baselines that its rows name; for other ones write a study of your own in a "
-    "TOML file, see `qllmft study --help`",
+    "baselines.names": "a study fits the baselines that its rows name. For others, write a study of your own in a TOML "
+    "file (`qllmft study --help`)",
     "baselines.points": "a study says how many settings every row has. Choose their number with --budget",
 }
 

@@ -142,7 +142,7 @@ def verify_registration(
         folder.mkdir(parents=True, exist_ok=True)
         write_json(kept_file, asdict(registration))
         return registration
-    remedy = "Restore the file; without it, run the study in another folder with --out."
+    remedy = "Restore the file. Without it, run the study in another folder with --out."
     with reading(kept_file, remedy):
         content = parse_json(read_text(kept_file))
         names = Registration.__dataclass_fields__

@@ -127,8 +127,8 @@ def _report_protocol(config: RunConfig, settings: Mapping[str, Any], executor: E
     executor.on_event(
         Message(
             f"{data.source}: {sizes['train']:,} training, {sizes['validation']:,} validation, {sizes['test']:,} test "
-            f"texts by the paper's protocol, which draws {data.drawn_per_label} texts {scope_text} and tests on the "
-            "rest; --protocol split divides all rows"
+            f"texts. The paper's protocol draws {data.drawn_per_label} texts {scope_text} and tests on the rest. To "
+            "divide all rows: --protocol split."
         )
     )
 

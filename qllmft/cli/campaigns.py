@@ -263,8 +263,8 @@ def study_table(record: StudyRecord) -> Table:
         ),
         rows=rows,
         title=f"{cells.about(record)}\n{record.data.source}: {record.data.counts}\n"
-        f"language model {record.body}, D = {record.body.dimension}; "
-        f"{format_count(record.epochs, 'epoch')}; {seeds_text}",
+        f"language model {record.body}, D = {record.body.dimension}, "
+        f"{format_count(record.epochs, 'epoch')}, {seeds_text}",
         caption=cells.published_note(record) or None,
     )
 

@@ -103,14 +103,14 @@ def _list_plugins() -> Iterator[Finding]:
 
     for backend in (row for row in describe() if row.source == BUILT_IN):
         state = "available" if backend.available else "not available"
-        availability = f"{state}; {backend.note}" if backend.note else state
+        availability = f"{state}: {backend.note}" if backend.note else state
         yield Finding(f"backend {backend.name}", availability)
     rows = [row for kind in get_args(PluginKind) for row in find_registry(kind).list_plugins()]
     for kind in dict.fromkeys(row.kind for row in rows if row.kind != "backend"):
         names = [row.name for row in rows if row.kind == kind and row.source == BUILT_IN]
         yield Finding(f"{kind}, built-in", ", ".join(names))
     for row in (row for row in rows if row.source != BUILT_IN):
-        error = f"; {row.error}" if row.error else ""
+        error = f": {row.error}" if row.error else ""
         yield Finding(f"{row.kind} {row.name}", f"{row.source}{error}")
 
 

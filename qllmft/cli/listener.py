@@ -77,7 +77,7 @@ class ConsoleListener(LineListener):
                 if self._campaign and not self._console.is_terminal:
                     number = self._campaign.finished + len(self._running) + 1
                     run_text = f"run {number} of {self._campaign.runs}: {label}"
-                    self.message("; ".join(filter(None, [run_text, self._remaining_text()])))
+                    self.message(", ".join(filter(None, [run_text, self._remaining_text()])))
                 self._running.add(label)
             case RunEnded(label, validation, task):
                 self._running.discard(label)

@@ -255,7 +255,7 @@ def comparison_table(record: RunRecord) -> Table:
 
     name, difference, p, effect, outcome = comparison_columns(record.models)
     header = [*texts(name), *numbers(difference, p, effect), *texts(outcome)]
-    caption = "CI: confidence interval; MDE: minimum detectable effect, 80 % power"
+    caption = "CI: confidence interval, MDE: minimum detectable effect (80 % power)"
     return table(*header, rows=comparison_rows(record.models), caption=caption)
 
 

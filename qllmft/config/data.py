@@ -145,7 +145,10 @@ class DataConfig(Section):
                 "Leave one of the two out"
             )
         if self.validation_folds is not None and not TASKS[self.task].one_label:
-            yield f"validation_folds is {self.validation_folds} and task {self.task!r}; it is for one label per text"
+            yield (
+                f"validation_folds is {self.validation_folds} and task {self.task!r}. It is for one label per text. "
+                "Leave it out"
+            )
         if self.folds is not None and "test_size" in all_rows_settings:
             yield f"test_size is {self.test_size:g}, and each of {self.folds} folds is the test once. Leave one out"
         if self.fold is not None and (self.folds is None or self.fold >= self.folds):

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 class SettingKeywords(TypedDict, total=False):
-    """Settings of `RunConfig` by name, with a double underscore for the dot; `RunConfig` documents and checks them."""
+    """Settings of `RunConfig` by name, with two underscores for the dot. `RunConfig` documents and checks them."""
 
 '''
 

@@ -194,7 +194,7 @@ class ModelConfig(Section):
         quantum = self.encoder == "quantum"
         if max(qubits, encoded * quantum) > MAX_QUBITS:
             most = f"at most {MAX_QUBITS}, which the engine simulates"
-            several = " in one register; raise registers" if qubits > MAX_QUBITS else ""
+            several = " in one register: raise registers" if qubits > MAX_QUBITS else ""
             yield f"n_qubits is {qubits}, encoder_qubits {encoded}, expected {most}{several}"
         if max(self.n_qubits, self.most_encoders * quantum) > MAX_LATENT:
             yield f"n_qubits is {self.n_qubits}, n_encoders {self.n_encoders}, expected at most {MAX_LATENT:,}"
@@ -210,13 +210,13 @@ class ModelConfig(Section):
             memory, operations = circuit_cost(wide, count)
             operations *= self.registers if part == "head" else self.most_encoders
             if wide <= MAX_QUBITS and (sentence := excess(part, memory, operations)):
-                yield f"the circuit of the {sentence}; lower the qubits or the layers"
+                yield f"the circuit of the {sentence}. Lower the qubits or the layers"
         if self.measured_values == "words":
             if self.head != "quantum" or self.word_weight > qubits:
-                yield f"readout is {self.readout}; products of Z are of a quantum head's {qubits} qubits at most"
+                yield f"readout is {self.readout}. Products of Z are of a quantum head's {qubits} qubits at most"
             count = sum(comb(qubits, weight) for weight in range(1, self.word_weight + 1))
             if count > MAX_WORDS:
-                yield f"{count:,} products of Z would be read, expected at most {MAX_WORDS:,}; lower readout"
+                yield f"{count:,} products of Z would be read, expected at most {MAX_WORDS:,}. Lower readout"
         yield from self._parts_fit()
         if self.head == "quantum":
             yield from self._head_fits()
@@ -257,7 +257,7 @@ class ModelConfig(Section):
         if self.odd and self.pad == "zeros":
             yield "odd turns the sign of the constant among the amplitudes: set pad to 'constant' or 'bias'"
         if self.wires == "last" and self.encoder_outputs == encoded:
-            yield f"wires is 'last', and all {encoded} qubits of an encoder give a value; raise encoder_qubits"
+            yield f"wires is 'last', and all {encoded} qubits of an encoder give a value. Raise encoder_qubits"
         if self.head == "none":
             if not quantum or not self.final_linear or self.encoder_qubits is None:
                 yield (
@@ -272,12 +272,12 @@ class ModelConfig(Section):
         registers = self.registers
         if qubits % registers or self.register_qubits < max(2, self.connectivity + 1):
             yield (
-                f"registers is {registers}, n_qubits {qubits} and connectivity {self.connectivity}; registers have the "
+                f"registers is {registers}, n_qubits {qubits} and connectivity {self.connectivity}. Registers have the "
                 "same number of qubits, 2 or more and above the connectivity: make n_qubits a multiple of registers"
             )
         if self.measured_values == "first" or self.skip:
             yield (
-                f"registers is {registers} and readout {self.readout!r}; several registers are read as a whole: set "
+                f"registers is {registers} and readout {self.readout!r}. Several registers are read as a whole. Set "
                 "readout to 'all' or to a number of qubits in a product of Z, or registers to 1"
             )
 
@@ -291,7 +291,7 @@ class ModelConfig(Section):
             yield "n_encoders 'auto' counts quantum encoders, and encoder is 'mlp'. Give a number"
         if qubits < 2 or self.connectivity >= qubits:
             yield (
-                f"n_qubits is {qubits}, connectivity {self.connectivity}; a head needs 2 qubits or more, and a "
+                f"n_qubits is {qubits}, connectivity {self.connectivity}. A head needs 2 qubits or more, and a "
                 "connectivity below their number"
             )
         if qubits % encoders:
@@ -304,7 +304,7 @@ class ModelConfig(Section):
         if quantum and qubits // encoders > self.latent_encoder_qubits:
             yield (
                 f"each encoder must yield {qubits // encoders} values, but has only {self.latent_encoder_qubits} "
-                "qubits; raise encoder_qubits or n_encoders"
+                "qubits. Raise encoder_qubits or n_encoders"
             )
         if self.start == "sines":
             many = [name for name in ("reuploads", "main_layers") if getattr(self, name) != 1]

@@ -94,8 +94,8 @@ class BackendConfig(Section):
         if personal_options := [name for name in PERSONAL_OPTIONS if name in options]:
             raise ValueError(
                 f"it holds {', '.join(personal_options)}. An address, a key, an agreement to a price and its limits "
-                "are no part of a configuration: remove them and give them on the command line with --backend-option, "
-                "or the address and the key in the environment (QISKIT_IONQ_API_URL, QISKIT_IONQ_API_TOKEN)"
+                "are no part of a configuration. Remove them, and give them on the command line with --backend-option. "
+                "The environment may hold address and key (QISKIT_IONQ_API_URL, QISKIT_IONQ_API_TOKEN)"
             )
         return options
 
@@ -157,9 +157,12 @@ class RunConfig(Section):
                 "'sines', or leave train.start_angle out"
             )
         if train.loss == "huber" and not task.real:
-            yield f"train.loss is 'huber' and data.task {task.name!r}; it is for 'regression', leave it out"
+            yield f"train.loss is 'huber' and data.task {task.name!r}. It is for 'regression': leave it out"
         if train.thresholds == "validation" and not task.several:
-            yield f"train.thresholds is {train.thresholds!r} and data.task {task.name!r}; they are for 'multilabel'"
+            yield (
+                f"train.thresholds is {train.thresholds!r} and data.task {task.name!r}. They are for 'multilabel'. "
+                "Leave it out"
+            )
         if task.one_label:
             return
         needed_labels = "one label per text" if task.several else "labels"
@@ -188,7 +191,7 @@ class RunConfig(Section):
         misplaced_options = sorted(noise_options & backend.options.keys())
         if misplaced_options and backend.entry.noise_section:
             yield (
-                f"noise of training belongs to the section noise; move {', '.join(misplaced_options)} of the "
+                f"noise of training belongs to the section noise. Move {', '.join(misplaced_options)} of the "
                 "backend there"
             )
         if noise.is_none:

@@ -28,19 +28,19 @@ MAX_QUBITS = 100  # of a curve, and of the search for a crossover
 
 SOURCES: dict[ModelName, str] = {
     "paper": (
-        "Table V and section VII-B as printed (1Q 1e-4 s, 2Q 1e-5 s, 8,000 shots), but for E_gpu: its formula is "
-        "printed with P_qpu; P_gpu is used, since table V has no other use for it and with P_qpu the crossover would "
-        "not be the published 46."
+        "Table V and section VII-B as printed (1Q 1e-4 s, 2Q 1e-5 s, 8,000 shots), but for E_gpu. Its formula is "
+        "printed with P_qpu, and P_gpu is used. Table V has no other use for it, and P_qpu would not give the "
+        "published crossover of 46."
     ),
     "measured": (
-        "Table V with a trapped-ion machine's real gate times in place of the printed ones; power (300 W a qubit) and "
+        "Table V with a trapped-ion machine's real gate times in place of the printed ones. Power (300 W a qubit) and "
         "the GPU are the paper's."
     ),
     "follow-up": (
-        "From the abstract of arXiv 2605.02798 (May 2026, power measured on Forte Enterprise) two things are taken: "
-        "QPU energy about linear in qubits, break-even around 34 qubits. No watts are taken from it, so both curves "
-        "are in units of the energy at break-even, and meet there by construction; the GPU's shape is 2^Q times this "
-        "circuit's operations, as in the paper."
+        "The abstract of arXiv 2605.02798 (May 2026, measured on Forte Enterprise) gives a QPU energy about linear in "
+        "qubits, and a break-even around 34 qubits. No watts are taken from it. Both curves are in units "
+        "of the energy at break-even, and meet there by construction. The GPU's shape is 2^Q times this circuit's "
+        "operations, as in the paper."
     ),
 }
 

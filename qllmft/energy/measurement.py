@@ -96,7 +96,7 @@ def _rapl() -> tuple[list[EnergyCounter], str]:
             return float(file.read_text()) / 1e6
 
         counters.append(EnergyCounter(f"RAPL {name} ({zone.name})", read_j, span_j))
-    return counters, "RAPL: " + ("; ".join(reasons) or f"no processor package in {POWERCAP}")
+    return counters, "RAPL: " + (", ".join(reasons) or f"no processor package in {POWERCAP}")
 
 
 def _nvml() -> tuple[list[EnergyCounter], str]:

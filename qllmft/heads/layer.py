@@ -98,8 +98,8 @@ def expectations(
     """
     if not angles.is_cpu and angles.device.type != torch.device(engine.device).type:
         raise UserError(
-            f"the layer's tensors are on {angles.device}, and its circuit's engine computes on the {engine.device}: "
-            "keep the layer on the CPU, or make it with "
+            f"the layer's tensors are on {angles.device}, and its circuit's engine computes on the {engine.device}. "
+            "Keep the layer on the CPU, or make it with "
             f"backend=create('adjoint', {{'device': '{angles.device.type}'}})."
         )
     if angles.dtype == torch.float64:

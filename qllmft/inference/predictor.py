@@ -108,7 +108,9 @@ class Predictor:
         source += f" ({self.row})" if self.row else ""
         size = self.model.classifier.n_parameters
         labels = ", ".join(self.model.label_names)
-        return f"<Predictor{source}: {size:,} parameters on {self.model.body.model}; {labels}>"
+        return (
+            f"<Predictor{source}: {size:,} parameters on {self.model.body.model}, labels {labels}>"
+        )
 
     @classmethod
     def load(

@@ -115,6 +115,6 @@ def _wait_for_lock(folder: Path, on_wait: Callable[[str], None] | None) -> FileL
         busy = f"the run {folder} is worked on by {holder}"
         if on_wait is None:
             raise RunBusyError(busy) from None
-        on_wait(f"{busy}; waiting for it")
+        on_wait(f"{busy}. Waiting for it.")
         lock.acquire()
     return lock

@@ -333,13 +333,13 @@ async def _await_answer(ask: Callable[[], Future[Any]], report: Callable[[str], 
     except Exception as error:
         report(mask_credentials(error_text(error)))
         status = 500
-        words = "the model gave no answer; the server's messages have the reason"
+        words = "the model gave no answer. The server's messages have the reason"
         if isinstance(error, CostRefusedError):
             status = 402
-            words = "the server's cost limit refuses the circuits; nothing was sent"
+            words = "the server's cost limit refuses the circuits. Nothing was sent"
         elif isinstance(error, BackendError):
             status = 502
-            words = "the backend gave no answer; the server's messages have the reason"
+            words = "the backend gave no answer. The server's messages have the reason"
         raise HTTPException(status, words) from None
 
 

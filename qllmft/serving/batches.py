@@ -27,7 +27,7 @@ class NotTakenError(Exception):
     """Request that is not answered, because too many wait or the server ends."""
 
     def __init__(self, retry_s: int | None = None) -> None:
-        full = f"too many texts wait; ask again in {retry_s} s"
+        full = f"too many texts wait. Ask again in {retry_s} s"
         super().__init__("the server ends" if retry_s is None else full)
         self.retry_s = retry_s  # until about all that wait are answered; None: the server ends
 

@@ -43,7 +43,7 @@ def test_tensors_that_fit_are_read(file):
         ({"a": GIVEN["a"]}, "b is no weight of it"),
         (GIVEN | {"a": torch.ones(3, 2)}, r"a has the shape \(2, 3\), expected \(3, 2\)"),
         (GIVEN | {"a": GIVEN["a"].double()}, "a is of type F32, expected F64"),
-        ({str(i): torch.ones(1) for i in range(5)}, "; and 4 more"),
+        ({str(i): torch.ones(1) for i in range(5)}, ", and 4 more"),
     ],
 )
 def test_tensors_that_do_not_fit_are_named(file, expected, fault):

@@ -197,7 +197,7 @@ def check_answers(chunks: Iterable[Chunk], ledger: Ledger) -> None:
         else "none"
     )
     raise JobFailedError(
-        "; ".join(f"{chunk.label}: {chunk.integrity_error}" for chunk in wrong_chunks)
+        ", ".join(f"{chunk.label}: {chunk.integrity_error}" for chunk in wrong_chunks)
         + f". The results of {format_count(sum(len(chunk.values) for chunk in wrong_chunks), 'circuit')} are in the "
         f"ledger and are not used. No further job was sent. Still running at the server: {running_text}. "
         "Check the device's status, and wait. Then retry_wrong=true sends and pays these circuits again."
@@ -219,7 +219,7 @@ def results_from_ledger(
         failed_chunks = [chunk for chunk in batch.chunks if chunk.state == "failed"]
         raise JobFailedError(
             f"{len(optional_results) - len(results)} of {len(optional_results)} circuits have no result: "
-            + "; ".join(f"{chunk.label}: {chunk.failure}" for chunk in failed_chunks)
+            + ", ".join(f"{chunk.label}: {chunk.failure}" for chunk in failed_chunks)
             + f". The others are in the ledger. {batch.setup.after_failure}"
         )
     return results

@@ -86,7 +86,7 @@ class CostEstimate:
     def _job_sentences(self) -> Iterator[str]:
         """Yield sentences on jobs, circuits of the ledger, gates and check circuits."""
         if self.circuits:
-            yield f"Sent as {format_count(self.jobs, 'job')}."
+            yield f"Jobs: {self.jobs:,}."
         if self.known:
             yield f"{format_count(self.known, 'circuit', ('is', 'are'))} in the ledger and free."
         yield f"One circuit has {self.gates}."

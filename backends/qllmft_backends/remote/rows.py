@@ -175,7 +175,7 @@ def job_rows(ledger: Ledger) -> list[Job]:
             shots=chunk.setup.shots,
             chunk=chunk.id,
             url=chunk.setup.url,
-            note="; ".join(filter(None, (chunk.failure, chunk.integrity_error))),
+            note=". ".join(filter(None, (chunk.failure, chunk.integrity_error))),
             price=0.0 if chunk.setup.free else chunk.estimate,
             qubits=chunk.setup.n_qubits,
             **{name: getattr(chunk, name) for name in _CHUNK_FIELDS},

@@ -22,8 +22,8 @@ def check_patience(route: Route, setup: Setup) -> None:
     settle_s = route.waits.settle_s
     if settle_s < MIN_SETTLE_S and not (setup.free or route.is_mock):
         raise RemoteRequestError(
-            f"settle_s is {settle_s:g} s, expected {MIN_SETTLE_S:g} s or more: {route.name} may list a job that it "
-            "accepted only later, and its circuits would be sent and paid again. Nothing was sent. Omit settle_s "
+            f"settle_s is {settle_s:g} s, expected {MIN_SETTLE_S:g} s or more. {route.name} may list a job late, "
+            "and its circuits would then be sent and paid again. Nothing was sent. Omit settle_s "
             f"({type(route.waits).model_fields['settle_s'].default:g} s)."
         )
 

@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not (text.isascii() and text.isdecimal()):
             raise RefusedError(f"Content-Length {text[:40]!r}")
         if len(text) > 12 or int(text) > MAX_BODY_BYTES:
-            reason = f"the body has {text[:40]} bytes; at most {MAX_BODY_BYTES:,} are read"
+            reason = f"the body has {text[:40]} bytes, expected at most {MAX_BODY_BYTES:,}"
             raise RefusedError(reason, 413)
         return int(text)
 

@@ -39,7 +39,7 @@ def constant(case: Case) -> AuditFinding:
     ):
         return case.judge_against_rival(comparison, "The most frequent label alone", "")
     sentence = f"The most frequent label alone gets {comparison.rival} beside {case.accuracy}."
-    remedy = " The circuit's labels hold no more than that; look at the readout's sign and order, and at the labels."
+    remedy = " The circuit's labels hold no more than that. Look at the readout's sign and order, and at the labels."
     return AuditFinding("issue", comparison.figure, sentence + remedy)
 
 
@@ -106,7 +106,7 @@ def own_kernel(case: Case) -> AuditFinding:
     if comparison.verdict == "open" and comparison.difference.value < -case.margin:
         return AuditFinding("inconclusive", comparison.figure, f"{sentence}.")
     remedy = (
-        "The states hold more than the readout reads; measure other operators, or train longer."
+        "The states hold more than the readout reads. Measure other operators, or train longer."
     )
     holds = comparison.verdict != "worse"
     return AuditFinding.from_condition(
@@ -198,8 +198,8 @@ def separable_twin(case: Case) -> AuditFinding:
         retrain_and_predict(case.circuit, [*range(case.train.x.shape[1])], case, [*starts])
     )
     sentence = (
-        f"Without gates on two qubits, trained here, it gets {twin_comparison.rival} beside {case.accuracy}; the "
-        f"whole circuit, trained from random weights, {control_comparison.rival}"
+        f"Without gates on two qubits, trained here, it gets {twin_comparison.rival} beside {case.accuracy}. The "
+        f"whole circuit, trained from random weights, gets {control_comparison.rival}"
     )
     if control_comparison.rival.right > twin_comparison.rival.right:
         return AuditFinding("holds", twin_comparison.figure, f"{sentence}.")
@@ -228,7 +228,7 @@ def random_weights(case: Case) -> AuditFinding:
         f"{100 * best:.1f} % beside {case.accuracy}"
     )
     remedy = (
-        "The trained weights are worth nothing; look at their order and unit, and at the training."
+        "The trained weights are worth nothing. Look at their order and unit, and at the training."
     )
     return AuditFinding.from_condition(not n_above, figure, f"{sentence}.", f"{sentence}. {remedy}")
 

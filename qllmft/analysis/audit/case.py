@@ -277,10 +277,10 @@ class Case:
         accuracies_text = f"{rival} gets {comparison.rival} beside {self.accuracy}"
         if comparison.verdict == "open":
             detectable_text = (
-                f"a true difference of {100 * comparison.detectable_difference:.1f} points would have been "
+                f"A true difference of {100 * comparison.detectable_difference:.1f} points would have been "
                 "found in four of five cases"
             )
-            sentence = f"{accuracies_text}; {detectable_text}. Give more test rows."
+            sentence = f"{accuracies_text}. {detectable_text}. Give more test rows."
             return AuditFinding("inconclusive", comparison.figure, sentence)
         better = comparison.verdict == "better"
         return AuditFinding.from_condition(

@@ -46,9 +46,9 @@ def least_bond(case: Case) -> AuditFinding:
     limit = 1 << case.circuit.n_qubits // 2
     bonds = state_bonds(labels_at, labels, case.test.y[:MAX_ROWS], limit, max(0.0, gap))
     sentence = (
-        f"The states of {len(labels)} test rows, truncated to a bond, keep 99 % of the labels from χ* = {bonds.most}, "
-        f"all from {bonds.every}, and the accuracy within the gap to the training rows from {bonds.accuracy}; "
-        f"{bonds.limit} truncates nothing"
+        f"The states of {len(labels)} test rows, truncated to a bond, keep 99 % of the labels from χ* = {bonds.most} "
+        f"and all from {bonds.every}. They keep the accuracy within the gap to the training rows from "
+        f"{bonds.accuracy}, and {bonds.limit} truncates nothing"
     )
     return AuditFinding.from_condition(
         bonds.most > 1,
@@ -70,8 +70,8 @@ def certificate(case: Case) -> AuditFinding:
         bound >= max(limits),
         f"rank {bound} of {max(limits)}",
         "The gates bound no Schmidt rank below that of any state.",
-        f"For any angles the Schmidt rank is at most {bound}, by the gates across each cut, so that a matrix product "
-        "state computes the circuit at any number of qubits. Add layers.",
+        f"For any angles the Schmidt rank is at most {bound}, by the gates across each cut. A matrix product state "
+        "then computes the circuit at any number of qubits. Add layers.",
     )
 
 
@@ -198,10 +198,10 @@ def gradient(case: Case) -> AuditFinding:
     ratio = float((signal / np.maximum(noise, 1e-12)).max())
     figure = f"{ratio:.1f} × its noise"
     sentence = (
-        f"At random weights the derivative of a mean over {len(x)} rows by a weight is {ratio:.1f} times its noise at "
-        f"{case.shots:,} shots per circuit, for the operator with the largest"
+        f"At random weights and {case.shots:,} shots per circuit, the derivative of a mean over {len(x)} rows is "
+        f"{ratio:.1f} times its noise, for the best operator"
     )
-    remedy = "No weight has an effect on an operator; measure other operators."
+    remedy = "No weight has an effect on an operator. Measure other operators."
     if ratio >= NO_GRADIENT:
         remedy = (
             f"On a machine it takes {case.shots / ratio**2:,.0f} shots for a ratio of 1. Use fewer qubits or layers, "

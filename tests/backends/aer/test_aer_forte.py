@@ -95,8 +95,8 @@ def test_noise_comes_from_presets_or_numbers():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"noise": "explicit"}, BackendError, r"got the rates \(None, None\); it needs both"),
-        ({"noise": "explicit", "one_qubit_rate": 0.1}, BackendError, r"got the rates \(0.1, None\); it needs both"),
+        ({"noise": "explicit"}, BackendError, r"got the rates \(None, None\). It needs both"),
+        ({"noise": "explicit", "one_qubit_rate": 0.1}, BackendError, r"got the rates \(0.1, None\). It needs both"),
         ({"two_qubit_rate": 0.1}, BackendError, r"the rates \(None, 0.1\) would not be used with noise='forte1'"),
         ({"trajectories": 50}, BackendError, "trajectories=50 would not be used with shots=8192"),
         (STRONG | {"two_qubit_rate": 1.07}, BackendError, "two_qubit_rate is 1.07, expected a number from 0 to 1.067"),

@@ -38,7 +38,7 @@ from qllmft_backends.remote.ionq.transport import retry_after_s
             {"noise": "forte1", "noise_model": "forte-1", "shots": 10},
             "expected one way to name the noise",
         ),
-        ("ionq_simulator", {"noise": "explicit", "shots": 10}, r"got the rates \(None, None\); it needs both"),
+        ("ionq_simulator", {"noise": "explicit", "shots": 10}, r"got the rates \(None, None\). It needs both"),
         ("ionq_simulator", {"noise": "forte1", "one_qubit_rate": 0.1, "shots": 10}, "would not be used with"),
         (
             "ionq_simulator",

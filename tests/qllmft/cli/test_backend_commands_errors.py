@@ -46,7 +46,7 @@ WRONG = [
     ([*PREDICT, "--backend", "adjoint", "--token-file", "hush-hush"], ["option token_file = '***'", "Its options"]),
     # values that an option does not take
     ([*FORTE, "--backend-option", "shots=many"], ["option shots = 'many'", "valid integer"]),
-    ([*PREDICT, "--backend", "aer_forte", "--backend-option", "noise=explicit"], ["(None, None); it needs both"]),
+    ([*PREDICT, "--backend", "aer_forte", "--backend-option", "noise=explicit"], ["(None, None). It needs both"]),
     ([*PREDICT, "--backend", "aer_statevector", "--backend-option", "shots=0"], ["shots = 0", "equal to 1"]),
     ([*FORTE, "--backend-option", "shots"], ["--backend-option got 'shots', expected NAME=VALUE", "noise=forte1"]),
     (

@@ -48,7 +48,7 @@ def announced(circuits, jobs, known=0, shots=1000):
         f"Estimated price: {circuits * shots * EACH:.2f} sandbox-credit for {format_count(circuits, 'circuit')} on "
         f"qpu.forte-1, {shots:,} shots each."
     )
-    sent = f"Sent as {format_count(jobs, 'job')}." if circuits else ""
+    sent = f"Jobs: {jobs}." if circuits else ""
     paid = (
         f"{format_count(known, 'circuit', ('is', 'are'))} in the ledger and free." if known else ""
     )
@@ -151,7 +151,7 @@ def test_price_is_that_of_an_offline_dry_run(job, monkeypatch):
     assert re.search(
         r"^Estimated price: [\d.]+ USD for 1 circuit on qpu.forte-1, 100 sh", for_one_text
     )
-    assert "Sent as 1 job." in for_one_text
+    assert "Jobs: 1." in for_one_text
     assert job.totals["requests"] == {}
 
 

@@ -67,7 +67,7 @@ def test_ctrl_c_while_waiting(job, interrupted, run, cli, monkeypatch, tmp_path)
     job.hold()
     lines = interrupted(lambda: job.box.store.requests["poll"] >= 2)
     assert lines[0].startswith("Estimated price: ")
-    assert "for 7 circuits on qpu.forte-1, 1,000 shots each. Sent as 3 jobs." in lines[0]
+    assert "for 7 circuits on qpu.forte-1, 1,000 shots each. Jobs: 3." in lines[0]
     told = lines[lines.index("interrupted. 3 jobs continue at the server, and are paid:") :]
     for line, (job_id, n) in zip(
         told[1:4], zip(job.totals["statuses"], (3, 3, 1), strict=True), strict=True
@@ -117,7 +117,7 @@ def test_resuming_twice_and_with_more_texts(job):
     job.assert_paid_once(4, jobs=2)
     seven, messages = job.predict("--resume", code=2)
     assert "for 3 circuits on" in messages
-    assert "Sent as 1 job. 4 circuits are in the ledger and free." in messages
+    assert "Jobs: 1. 4 circuits are in the ledger and free." in messages
     seven, _ = job.predict("--resume --yes")
     assert seven.splitlines()[:4] == four.splitlines()
     job.assert_paid_once(7, jobs=3)

@@ -27,7 +27,7 @@ def test_rounds_have_a_bound_and_an_expected_price(job):
     output, _ = job.predict("--dry-run --rounds 4")
     found = re.search(
         r"Estimated price: at most ([\d.]+) sandbox-credit, ([\d.]+) sandbox-credit expected, for at most 28 circuits "
-        r"on qpu.forte-1, 4 rounds of 125, 125, 250, 500 shots. Sent as 12 jobs.",
+        r"on qpu.forte-1, 4 rounds of 125, 125, 250, 500 shots. Jobs: 12.",
         output,
     )
     assert found, output

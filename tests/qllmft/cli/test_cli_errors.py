@@ -38,7 +38,7 @@ WRONG = [
     ([*TRAIN, "--config", "RUN/config.toml", "--set", "seed.x=1"], ["setting 'seed.x'", "'seed' is a value, not a"]),
     ([*TRAIN, "--backend", "none"], ["there is no backend 'none'", "expected one of adjoint"]),
     ([*TRAIN, "--set", "backend.options.threads=1"], ["option threads = 1", "Its options are: noise, "]),
-    ([*TRAIN, "--set", "backend.options.shots=9"], ["noise of training belongs to the section noise; move shots"]),
+    ([*TRAIN, "--set", "backend.options.shots=9"], ["noise of training belongs to the section noise. Move shots"]),
     # the run's folder
     ([*TRAIN, "--out", "RUN"], ["holds a run of another configuration", "They differ in", "Choose another folder"]),
     ([*TRAIN, "--out", "DATA"], ["exists and holds no run", "Choose another folder with --out"]),

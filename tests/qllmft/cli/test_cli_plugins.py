@@ -73,7 +73,7 @@ def test_a_broken_one_is_listed_and_stops_nothing_else(cli, run, install):
         {"oops_module.py": "raise ValueError('no\\nway')"},
     )
     assert listed(cli)["baseline oops"].startswith(
-        "broken 1.0; the baseline 'oops' of broken 1.0 does not load: ValueError: no way."
+        "broken 1.0: the baseline 'oops' of broken 1.0 does not load: ValueError: no way."
     )
     cli("predict", run.path, "a good film")
     cli("backends")

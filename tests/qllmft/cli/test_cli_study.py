@@ -27,12 +27,12 @@ def test_table_4_with_two_seeds(cli, arguments, tmp_path):
     output, messages = cli("study", "table4", "--quick --seeds 2", *arguments)
     words = " ".join((messages + output).split())
     assert "4 runs run 1 of 4: Single sQE 14Q, seed 0 Single sQE 14Q, seed 0: validation" in words
-    told = "reviews.tsv: 34 training, 6 validation, 60 test texts by the paper's protocol"
+    told = "reviews.tsv: 34 training, 6 validation, 60 test texts. The paper's protocol draws"
     assert re.sub(r"\d+ test", "60 test", words).index(told) < words.index("4 runs run 1")
-    assert "--protocol split divides all rows" in words
+    assert "To divide all rows: --protocol split." in words
     left = r"(under a minute|about [\d.]+ (min|h)) left"
-    assert re.search(rf"run 2 of 4: Single sQE 14Q, no final linear, seed 0; {left}", words)
-    assert "2 epochs; 2 seeds, mean ± 95 % interval" in words
+    assert re.search(rf"run 2 of 4: Single sQE 14Q, no final linear, seed 0, {left}", words)
+    assert "2 epochs, 2 seeds, mean ± 95 % interval" in words
     assert "91.45" not in words, "the paper's number is of other texts"
     assert "Single sQE 14Q, no final linear" in words
     assert all(len(line) <= 80 for line in output.splitlines() if "│" in line or "sQE" in line)

@@ -367,7 +367,7 @@ def test_tensors_on_a_device_that_the_engine_does_not_compute_on_are_refused(lay
     layer.to("meta")
     with pytest.raises(
         UserError,
-        match=r"tensors are on meta, .* engine computes on the cpu: keep the layer on the CPU",
+        match=r"tensors are on meta, .* engine computes on the cpu. Keep the layer on the CPU",
     ):
         layer(torch.zeros(4, 3, device="meta"))
 

@@ -65,7 +65,7 @@ def test_the_section_noise_is_its_own_if_it_takes_it(entry):
     if entry.noise_section:
         assert config(**NOISE).noise.backend_options["shots"] == 64
         with pytest.raises(
-            ValidationError, match="noise of training belongs to the section noise; move shots"
+            ValidationError, match=r"noise of training belongs to the section noise\. Move shots"
         ):
             config(backend={"name": "twin", "options": {"shots": 64}})
     else:

@@ -272,7 +272,7 @@ def test_a_large_model_is_not_computed_on_loading(tmp_path, monkeypatch):
         (lambda w: {**w, "more": torch.zeros(3)}, "more is no weight of it"),
         (lambda w: {k: v for k, v in w.items() if k != "final.bias"}, "final.bias is missing"),
         (lambda w: {**w, "final.bias": w["final.bias"].double()}, "final.bias is of type F64, expected F32"),
-        (lambda w: {f"{k}.x": v for k, v in w.items()}, "; and 7 more"),
+        (lambda w: {f"{k}.x": v for k, v in w.items()}, ", and 7 more"),
     ],
 )  # fmt: skip
 def test_weights_of_another_structure_are_named(folder, edit, message):

@@ -85,7 +85,7 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
         ),
         (
             {"backend": {"options": {"shots": 10, "noise": "forte1"}}},
-            "noise of training belongs to the section noise; move noise, shots of the backend there",
+            "noise of training belongs to the section noise. Move noise, shots of the backend there",
         ),
         (
             {"noise": {"renormalize": True, "draw": "batch"}},

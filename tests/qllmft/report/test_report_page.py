@@ -167,7 +167,7 @@ def test_a_reliability_diagram_has_a_line_for_each_model_with_probabilities(make
     )
     text = " ".join(" ".join(Page(render_report(folder)).text).split())
     assert "mean probability of the answers (%)" in text
-    assert f"The probabilities of {first.name} are not calibrated." in text
+    assert f"Not calibrated: {first.name}." in text
     # |1 − 0.9| and |0 − 0.6|, of one text each
     assert "quantum head 35.0" in text
     assert "mean probability" not in " ".join(Page(render_report(make_run())).text)

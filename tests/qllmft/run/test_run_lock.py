@@ -106,7 +106,7 @@ def test_the_system_takes_the_lock_back_from_the_dead(tmp_path):
     with sole_use(tmp_path / "run", waited.append):
         assert (tmp_path / "run" / HOLDER_FILE).exists()
     process.join()
-    assert waited == [f"{waited[0].partition('; ')[0]}; waiting for it"]
+    assert waited == [f"{waited[0].partition('. ')[0]}. Waiting for it."]
     assert f"process {process.pid} on" in waited[0]
 
 

@@ -265,7 +265,7 @@ def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bi
     class LetsAGoOn(Watcher):
         def __call__(self, event):
             super().__call__(event)
-            if isinstance(event, Message) and event.text.endswith("; waiting for it"):
+            if isinstance(event, Message) and event.text.endswith(". Waiting for it."):
                 Path(f"{logs[0]}.go").touch()
 
     watcher = LetsAGoOn()

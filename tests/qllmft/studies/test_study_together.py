@@ -109,7 +109,7 @@ def test_a_killed_process_costs_its_time_alone(finished, run, tmp_path):
     watcher = Killing(tmp_path / "study")
     assert run(tmp_path / "study", watcher, 2) == finished[1]
     assert bits(tmp_path / "study") == bits(finished[0])
-    assert [text for text in watcher.messages if "has died; the others took its runs over" in text]
+    assert [text for text in watcher.messages if "has died. The others took its runs over" in text]
 
 
 class Faulty:

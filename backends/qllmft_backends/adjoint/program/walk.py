@@ -17,11 +17,11 @@ SUPPORTED_GATES = (*REAL_GATES, "barrier")
 _REAL_CLASSES = {name: GATE_CLASSES[name] for name in REAL_GATES}
 LOAD_GATES = ("initialize", "state_preparation")
 _REAL_REMEDY = (
-    f"the adjoint engine runs {', '.join(SUPPORTED_GATES)}. Rewrite it with these gates, or use a backend for any gate "
+    f"The adjoint engine runs {', '.join(SUPPORTED_GATES)}. Rewrite it with these gates, or use a backend for any gate "
     "(aer_statevector)."
 )
 _REMEDY = (
-    "the adjoint engine runs Qiskit's standard gates, gates that are defined by them or by a matrix, and initialize "
+    "The adjoint engine runs Qiskit's standard gates, gates that are defined by them or by a matrix, and initialize "
     "on qubits without gates before it. Leave out measurements, resets after a gate, and conditions: the observables "
     "say what is measured."
 )
@@ -66,7 +66,7 @@ def unsupported_gate_error(
 ) -> UnsupportedGateError:
     """Return the error about an operation of the circuit ``name``."""
     return UnsupportedGateError(
-        f"gate {step.position} of circuit {name!r} is {step.operation.name!r} on qubits {step.qubits}; "
+        f"gate {step.position} of circuit {name!r} is {step.operation.name!r} on qubits {step.qubits}. "
         f"{_REAL_REMEDY if real else _REMEDY}"
     )
 

@@ -382,8 +382,8 @@ class Ledger:
     def _raise_lost(self, evidence: str) -> NoReturn:
         raise LedgerError(
             f"the ledger {self.path} has lost records: {evidence}. Nothing was sent. Restore the file from a backup. "
-            f"Or delete {self.identity.count_path.name} in its folder: each chunk is "
-            "looked up at the server by its client token before it is sent, and the same call finds the paid jobs."
+            f"Or delete {self.identity.count_path.name} in its folder. Each chunk "
+            "is then looked up at the server before it is sent, and the same call finds the paid jobs."
         )
 
     def _lines(self) -> Iterator[bytes]:

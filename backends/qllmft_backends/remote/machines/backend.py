@@ -103,7 +103,7 @@ class QiskitBackend(JobsBackend):
         missing = {provider.extra for provider in PROVIDERS.values() if not provider.installed}
         if "aer" in missing:
             return Availability(False, "'qiskit_aer' is not installed: pip install '.[aer]'")
-        hints = "; ".join(f"{extra}: pip install '.[{extra}]'" for extra in sorted(missing))
+        hints = ", ".join(f"{extra}: pip install '.[{extra}]'" for extra in sorted(missing))
         return Availability(True, f"providers that are not installed: {hints}" if hints else "")
 
     @property

@@ -140,7 +140,7 @@ def test_without_an_effect_of_weights_no_number_of_shots_is_enough():
     assert found.findings["QA303"].figure == "3 of 3 weights"
     assert found.findings["QA402"].status == "issue"
     assert found.findings["QA402"].sentence.endswith(
-        "No weight has an effect on an operator; measure other operators."
+        "No weight has an effect on an operator. Measure other operators."
     )
 
 

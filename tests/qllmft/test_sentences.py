@@ -1,0 +1,79 @@
+"""Texts for people in the packages: a sentence has one idea, so no semicolon and 25 words at most."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("qllmft", "backends/qllmft_backends", "circuits/qllmft_circuits")
+MAX_WORDS = 25
+EXCEPTIONS = (
+    "; its first run began on ",  # of study pages, as committed
+    "body … (…-d); …",  # of their figures
+    "…; …; …",
+    "default-src 'none'; ",  # headers and programs
+    "from qllmft_circuits.reader import main; main()",
+)
+
+
+def texts_of(file):
+    """Yield the line and the text of each string that is no docstring, with … for each value of an f-string."""
+    tree = ast.parse(file.read_text("utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    parts = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in ast.walk(node)
+        if part is not node
+    }
+    for node in ast.walk(tree):
+        if id(node) in docstrings | parts:
+            continue
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+        elif isinstance(node, ast.JoinedStr):
+            values = (v.value if isinstance(v, ast.Constant) else "…" for v in node.values)
+            yield node.lineno, "".join(map(str, values))
+
+
+def long_sentences(text):
+    """Return the sentences of a text with a semicolon or more than 25 words."""
+    sentences = re.split(r"(?<=[.!?])\s+|\n", text)
+    return [s for s in sentences if "; " in s or len(s.split()) > MAX_WORDS]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_sentence_of_a_text_has_one_idea(package):
+    faults = [
+        f"{file.relative_to(ROOT)}:{line}: {sentence}"
+        for file in sorted((ROOT / package).rglob("*.py"))
+        for line, text in texts_of(file)
+        if re.search(r"\w", text) and not text.startswith(EXCEPTIONS)
+        for sentence in long_sentences(text)
+    ]
+    assert faults == []
+
+
+def test_the_check_finds_a_semicolon_and_a_long_sentence():
+    assert long_sentences("Short. One; two.") == ["One; two."]
+    long = " ".join(["word"] * 26)
+    assert long_sentences(f"{long}. Short.") == [f"{long}."]
+
+
+def templates():
+    """Return the templates but those of a study's committed tables."""
+    return sorted(
+        file for file in (ROOT / "qllmft").rglob("*.j2") if not file.match("study.[mt]*.j2")
+    )
+
+
+@pytest.mark.parametrize("template", templates(), ids=lambda file: file.name)
+def test_a_sentence_of_a_template_has_one_idea(template):
+    """Text between tags, in which each value is one word."""
+    content = re.sub(r"^\.\w+ \{.*\}$", "", template.read_text("utf-8"), flags=re.MULTILINE)
+    text = re.sub(r"\{#.*?#\}|\{%.*?%\}|<[^>]*>", "\n", content, flags=re.DOTALL)
+    text = re.sub(r"\{\{.*?\}\}", "…", text, flags=re.DOTALL)
+    assert long_sentences(text) == []
