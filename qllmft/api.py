@@ -183,8 +183,7 @@ def load(
         name = body_name(body)
         if name != trained_body:
             raise UserError(
-                f"the model was trained with the body {trained_body!r}, and the given one is {name!r}. Give the "
-                "same body, or "
-                "leave it out."
+                f"the model was trained with the language model {trained_body!r}, and the given one is {name!r}. Give "
+                "the same language model, or leave it out."
             )
     return predictor

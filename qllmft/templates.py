@@ -198,7 +198,8 @@ def check_fits(config: ModelConfig, dimension: int, n_classes: int) -> None:
     if rows * dimension > MAX_ENTRIES or rows * n_classes > MAX_ENTRIES:
         raise UserError(
             f"embeddings of {dimension:,} values, {n_classes:,} labels and hidden_dim {config.hidden_dim:,} need a "
-            f"weight matrix of more than {MAX_ENTRIES:,} entries. Choose a smaller hidden_dim, or another body."
+            f"weight matrix of more than {MAX_ENTRIES:,} entries. Choose a smaller hidden_dim, or another language "
+            "model."
         )
     if config.head != "mlp":
         check_classes(config, n_classes)
@@ -226,8 +227,9 @@ def check_amplitudes(
         if has_constant:
             values += f" and a constant (pad = {pad!r})"
         raise UserError(
-            f"the body's embedding has {values}, and {n_qubits} encoder qubits hold {2**n_qubits} amplitudes. "
-            f"Set model.encoder_qubits to {math.ceil(math.log2(needed))} or more, or take a smaller body."
+            f"the language model's embedding has {values}, and {n_qubits} encoder qubits hold {2**n_qubits} "
+            f"amplitudes. Set model.encoder_qubits to {math.ceil(math.log2(needed))} or more, or take a smaller "
+            "language model."
         )
 
 

@@ -241,7 +241,7 @@ def _check_unreported(
         reported_bodies = {name.split(" (")[0] for name in record.body.model.split(", ")}
         if shared_seeds and record.data.fingerprint == data and bodies & reported_bodies:
             raise UserError(
-                f"{name} has reported {seeds_text(tuple(shared_seeds))} on the same body and data, so a plan with "
-                "them is not written before its test texts were read. Give other seeds, such as --seeds "
+                f"{name} has reported {seeds_text(tuple(shared_seeds))} on the same language model and data, so a plan "
+                "with them is not written before its test texts were read. Give other seeds, such as --seeds "
                 f"{max(record.seeds) + 1}-{max(record.seeds) + len(seeds)}, or leave the registration out."
             )

@@ -76,8 +76,8 @@ def study_runs(study: Study, settings: SettingsByName) -> list[StudyRun]:
     for name, value in accuracy_only_fields.items() if not TASKS[task].measure.in_percent else ():
         if value:
             raise UserError(
-                f"study {study.name}: {name} is {value!r}, and maps and gains of bodies are in points of accuracy. "
-                f"The task {task!r} is compared by {TASKS[task].measure.name}. Leave {name} out."
+                f"study {study.name}: {name} is {value!r}, and maps and gains of language models are in points of "
+                f"accuracy. The task {task!r} is compared by {TASKS[task].measure.name}. Leave {name} out."
             )
     return [run for seed_runs in by_seed for run in seed_runs]
 

@@ -377,7 +377,7 @@ def estimate_epoch_times(
         adjoint = config.backend.entry.adjoint
         adam = config.train.optimizer == "adam"
         if config.body.learns or not (adjoint and adam):
-            raise UserError("only frozen bodies, Adam and the backend adjoint are timed.")
+            raise UserError("only frozen language models, Adam and the backend adjoint are timed.")
         configs_by_structure.setdefault(f"{config.structure} {config.train.batch_size}", []).append(
             config
         )

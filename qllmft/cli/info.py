@@ -97,7 +97,7 @@ def info(
     parts_table.add_row("all", f"{description.parameters:,}")
     say(parts_table)
     if config.body.trainable:
-        console.print("The body's weights are trained too and not counted here.")
+        console.print("The weights of the language model are trained too and not counted here.")
     if engine := _engine(config):
         say(f"Circuits run on {engine['device']}, {engine['engine']}.")
     if record is not None:

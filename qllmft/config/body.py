@@ -148,13 +148,13 @@ class BodyConfig(Section):
             yield f"prompt is {self.prompt!r} and prompt_name {self.prompt_name!r}. Leave one of the two out"
         if self.device_map is not None and self.learns:
             yield (
-                f"device {self.device!r} distributes a frozen body over all devices. Leave it out, or set trainable "
-                "to false and leave contrastive out"
+                f"device {self.device!r} distributes a frozen language model over all devices. Leave it out, or set "
+                "trainable to false and leave contrastive out"
             )
         if self.learns and self.dtype not in (None, "float32"):
-            yield f"a body is trained in float32, and dtype is {self.dtype!r}. Leave dtype out"
+            yield f"a language model is trained in float32, and dtype is {self.dtype!r}. Leave dtype out"
         if self.learns and self.long_texts == "mean":
-            yield "a body that learns reads one window of a text, and long_texts is 'mean'. Set it to 'cut'"
+            yield "a language model that learns reads one window of a text, and long_texts is 'mean'. Set it to 'cut'"
         step = self.contrastive.switched_on and self.contrastive.weights != "all"
         unread = self.lora.non_default_names(LoraConfig.model_fields)
         if unread and not (self.adapts or step):
@@ -168,7 +168,7 @@ class BodyConfig(Section):
                 "one out (contrastive.weights 'lora' trains an adapter in the contrastive step)"
             )
         if self.adapter is not None and self.learns:
-            yield "adapter names a trained one, and this body learns. Leave adapter or the training out"
+            yield "adapter names a trained one, and this language model learns. Leave adapter or the training out"
 
     @property
     def device_map(self) -> str | None:

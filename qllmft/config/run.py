@@ -150,7 +150,10 @@ class RunConfig(Section):
         model = self.model
         task = TASKS[self.data.task]
         if self.data.pair and self.body.learns:
-            yield "data.text_column names pairs, and a body that learns reads single ones. Leave its training out"
+            yield (
+                "data.text_column names pairs, and a language model that learns reads single ones. Leave its training "
+                "out"
+            )
         if train.start_angle is not None and model.start != "sines":
             yield (
                 f"train.start_angle is {train.start_angle} and model.start {model.start!r}. Set model.start to "
@@ -228,8 +231,8 @@ class RunConfig(Section):
             )
         if train.body_lr is not None and not body.trainable:
             yield (
-                f"train.body_lr is {train.body_lr:g} and the body is frozen. Set body.trainable to true, or leave it "
-                "out (the contrastive step has body.contrastive.lr)"
+                f"train.body_lr is {train.body_lr:g} and the language model is frozen. Set body.trainable to true, or "
+                "leave it out (the contrastive step has body.contrastive.lr)"
             )
         if model.head == "none" and not backend.entry.adjoint:
             yield (
@@ -263,11 +266,12 @@ class RunConfig(Section):
                     "it to 'converged', or remove the baseline from baselines.names"
                 )
             if body.trainable:
-                yield "train.optimizer 'lbfgs' needs a frozen body. Set body.trainable to false"
+                yield "train.optimizer 'lbfgs' needs a frozen language model. Set body.trainable to false"
         if (folds := self.data.validation_folds) is not None and body.trainable:
             yield (
-                f"data.validation_folds is {folds}, and body.trainable trains the body with the head once. Set it to "
-                "false (body.contrastive tunes the body before the head), or leave data.validation_folds out"
+                f"data.validation_folds is {folds}, and body.trainable trains the language model with the head once. "
+                "Set it to false (body.contrastive tunes the language model before the head), or leave "
+                "data.validation_folds out"
             )
         if folds is not None and train.select != "last":
             yield (

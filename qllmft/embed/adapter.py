@@ -91,13 +91,14 @@ def put_adapter(
     model = getattr(transformer, "transformers_model", None)
     if not isinstance(model, nn.Module):
         raise UserError(
-            f"the body {config.model!r} has no transformer that an adapter could change. Set body.trainable to false."
+            f"the language model {config.model!r} has no transformer that an adapter could change. Set body.trainable "
+            "to false."
         )
     base = str(settings.get("base_model_name_or_path") or "").rstrip("/").rpartition("/")[2]
     if base and base != config.model.rstrip("/").rpartition("/")[2]:
         raise UserError(
-            f"the PEFT configuration is of the model {settings['base_model_name_or_path']!r}, and the body is "
-            f"{config.model!r}. Name that model with --body, or remove base_model_name_or_path from the file."
+            f"the PEFT configuration is of the model {settings['base_model_name_or_path']!r}, and the language model "
+            f"is {config.model!r}. Name that model with --body, or remove base_model_name_or_path from the file."
         )
     try:
         if settings["peft_type"] in ADAPTERS:
@@ -118,9 +119,9 @@ def put_adapter(
         }
         names = [*sorted(layers)[:_MAX_SHOWN_NAMES], *["..."] * (len(layers) > _MAX_SHOWN_NAMES)]
         raise UserError(
-            f"an adapter cannot be put into the body {config.model!r}: {str(error).split('. ')[0].rstrip('.')}. Its "
-            f"linear layers are {', '.join(names)}. Name some of them in body.lora.targets or in target_modules of the "
-            "PEFT file."
+            f"an adapter cannot be put into the language model {config.model!r}: "
+            f"{str(error).split('. ')[0].rstrip('.')}. Its linear layers are {', '.join(names)}. Name some of them in "
+            "body.lora.targets or in target_modules of the PEFT file."
         ) from error
 
 
@@ -154,7 +155,7 @@ def replace_folder(folder: Path, kind: str) -> Iterator[Path]:
         remedy = (
             "Make room there, and run the same command again."
             if _is_full_disk(error)
-            else "Give a body that sentence-transformers loads and saves, and a folder that you may write to."
+            else "Give a language model that sentence-transformers loads and saves, and a folder that you may write to."
         )
         reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
         raise UserError(
@@ -180,8 +181,8 @@ def load_adapter(transformer: Any, config: BodyConfig) -> None:
         adapter.load(read_tensors(folder / ADAPTER_WEIGHTS, adapter.weights(), any_type=True))
     except Exception as error:
         raise UserError(
-            f"the adapter in {folder} is not of the body {config.model!r}: {first_line(error)}. Name the model "
-            "that it was trained on with --body."
+            f"the adapter in {folder} is not of the language model {config.model!r}: {first_line(error)}. Name the "
+            "model that it was trained on with --body."
         ) from error
     transformer.eval().requires_grad_(False)
 

@@ -55,8 +55,8 @@ class Body:
             is_offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
             offline = " (HF_HUB_OFFLINE is set)" if is_offline else ""
             raise UserError(
-                f"the body {config.model!r} could not be loaded{offline}: {first_line(error)}. "
-                "Give a name that exists on the hub and a network to reach it, a local folder, or --body minilm."
+                f"the language model {config.model!r} could not be loaded{offline}: {first_line(error)}. Give a name "
+                "that exists on the hub and a network to reach it, a local folder, or --body minilm."
             ) from error
         self.location = location
         self.prompt = find_prompt(self.transformer, config)
@@ -102,7 +102,7 @@ class Body:
         tokens: Any = getattr(self.transformer, "tokenizer", None)
         if not callable(tokens):
             raise UserError(
-                f"body.batch_tokens is set, and the body {self.config.model!r} reads no tokens. Leave it out."
+                f"body.batch_tokens is set, and the language model {self.config.model!r} reads no tokens. Leave it out."
             )
         texts = [f"{self.prompt or ''}{text}" for text in texts]
         return [len(ids) for ids in tokens(texts, truncation=False, verbose=False)["input_ids"]]
@@ -190,8 +190,8 @@ class Body:
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             raise UserError(
-                f"the body {self.config.model!r} cannot embed these texts: {first_line(error)}. Choose another body "
-                "with --body, or look whether its files fit each other."
+                f"the language model {self.config.model!r} cannot embed these texts: {first_line(error)}. Choose "
+                "another language model with --body, or look whether its files fit each other."
             ) from error
 
 
@@ -207,7 +207,7 @@ def find_prompt(model: Any, config: BodyConfig) -> str | None:
     if config.prompt_name not in prompts:
         available = f"it has {', '.join(map(repr, prompts))}" if prompts else "it has none"
         raise UserError(
-            f"body.prompt_name is {config.prompt_name!r}, and the body {config.model!r} has no such prompt: "
+            f"body.prompt_name is {config.prompt_name!r}, and the language model {config.model!r} has no such prompt: "
             f"{available}. Choose one of its names, or set body.prompt to the words themselves."
         )
     return prompts[config.prompt_name]
@@ -228,12 +228,12 @@ def split_text(text: str, tokenizer: Any, window: int, prompt: str) -> list[tupl
     part_size = window - tokenizer.num_special_tokens_to_add() - len(prompts)
     if part_size < 1:
         raise UserError(
-            f"the prompt fills the {window} tokens that the body reads. Shorten body.prompt."
+            f"the prompt fills the {window} tokens that the language model reads. Shorten body.prompt."
         )
     if not getattr(tokenizer, "is_fast", False):
         raise UserError(
-            "body.long_texts is 'mean', and the body's tokenizer has no positions in the text. Set it to 'cut', or "
-            "choose a body with a tokenizer.json."
+            "body.long_texts is 'mean', and the language model's tokenizer has no positions in the text. Set it to "
+            "'cut', or choose a language model with a tokenizer.json."
         )
     tokens = tokenizer(
         text, add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False

@@ -83,7 +83,7 @@ class EmbeddingCache:
         """Raise UserError unless the length of an embedding of `get` is the body's D."""
         if length != dimension:
             raise self._fault(
-                f"it holds an embedding of {length} numbers, and the body's have {dimension}"
+                f"it holds an embedding of {length} numbers, and the language model's have {dimension}"
             )
 
     def _vector(self, key: bytes, stored: object, checksum: object) -> NDArray[np.float32]:

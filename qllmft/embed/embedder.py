@@ -205,8 +205,8 @@ class Embedder:
                 yield part, encoded
         except ProcessDiedError:
             raise UserError(
-                "a process that embeds texts ended, perhaps for want of memory: each has a body of its own. Take fewer "
-                "--jobs. Finished texts are kept."
+                "a process that embeds texts ended, perhaps for want of memory: each has a language model of its own. "
+                "Take fewer --jobs. Finished texts are kept."
             ) from None
 
     def _submit(self, part: _Part) -> Future[Encoded] | None:
@@ -281,9 +281,9 @@ def check_vectors(vectors: NDArray[np.float32], body: BodyConfig, kind: str = ""
         if not zero[row]:
             fault_text = str(vectors[row][~finite[row]][0])
         raise UserError(
-            f"the embedding of {texts} {row + 1} of {len(vectors)} by the body {body.model!r} holds "
-            f"{fault_text}, expected finite numbers. Delete the cache of embeddings "
-            "(the folder that QLLMFT_CACHE names, or the user's own), or choose another body with --body."
+            f"the embedding of {texts} {row + 1} of {len(vectors)} by the language model {body.model!r} holds "
+            f"{fault_text}, expected finite numbers. Delete the cache of embeddings (the folder that QLLMFT_CACHE "
+            "names, or the user's own), or choose another language model with --body."
         )
 
 

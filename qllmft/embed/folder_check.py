@@ -90,7 +90,9 @@ def read_modules(folder: Path) -> list[tuple[str, Path]]:
             )
             raise folder_error(folder, path, reason)
         if not isinstance(place, str) or not stays_inside(place):
-            reason = f"it names the place {place!r}, expected a folder inside the body's own"
+            reason = (
+                f"it names the place {place!r}, expected a folder inside the language model's own"
+            )
             raise folder_error(folder, path, reason)
         kinds_and_folders.append((module_type[3], folder / place))
     rooted = any(place == folder for _, place in kinds_and_folders)
@@ -109,7 +111,7 @@ def _check_link(folder: Path, path: Path) -> None:
         target = None
     inside = target is not None and any(target.is_relative_to(place) for place in allowed)
     if target is None or not inside or not target.is_file():
-        reason = "it is a link to a folder, or leads out of the body's own folder"
+        reason = "it is a link to a folder, or leads out of the language model's own folder"
         raise folder_error(folder, path, reason)
 
 
@@ -148,7 +150,7 @@ def _read_json(folder: Path, path: Path) -> Any:
 def folder_error(folder: Path, path: Path, reason: str) -> UserError:
     """Return the error of a body that is not loaded because of one of its files."""
     return UserError(
-        f"the body in {folder} is not loaded because of {path.relative_to(folder).as_posix()}: {reason}. A body's "
-        "folder holds sentence-transformers' own modules and weights in safetensors, and no code. Give a folder that "
-        "sentence-transformers saved, or 'minilm'."
+        f"the language model in {folder} is not loaded because of {path.relative_to(folder).as_posix()}: {reason}. A "
+        "language model's folder holds sentence-transformers' own modules and weights in safetensors, and no code. "
+        "Give a folder that sentence-transformers saved, or 'minilm'."
     )

@@ -63,8 +63,9 @@ def load_transformer(config: BodyConfig, folder: Path, *, light: bool) -> Any:
         unfit = config.non_default_names(("trainable", "adapter", "device", "dtype", "pooling"))
         if unfit := unfit + ["contrastive"] * config.contrastive.switched_on:
             raise UserError(
-                f"the body was given with the backend {body_in_memory.get_backend()!r}, which computes a frozen body "
-                f"as it is. Leave body.{unfit[0]} out, or give a body with the backend 'torch'."
+                f"the language model was given with the backend {body_in_memory.get_backend()!r}, which computes a "
+                f"frozen language model as it is. Leave body.{unfit[0]} out, or give a language model with the backend "
+                "'torch'."
             )
         return body_in_memory
     check_body_folder(folder)
@@ -84,8 +85,8 @@ def check_torch_weights(folder: Path, remedy: str) -> None:
         (p.name for end in ("onnx", "xml") for p in folder.rglob(f"*.{end}")), None
     ):
         raise UserError(
-            f"the body in {folder} has {foreign_weights} and no weights in safetensors, as a SentenceTransformer with "
-            f"another backend than torch saves it. {remedy}"
+            f"the language model in {folder} has {foreign_weights} and no weights in safetensors, as a "
+            f"SentenceTransformer with another backend than torch saves it. {remedy}"
         )
 
 
@@ -106,8 +107,8 @@ def load_sentence_transformer(config: BodyConfig, folder: Path) -> Any:
         _set_pooling(model, config)
     elif config.pooling is not None:
         raise UserError(
-            f"body.pooling is {config.pooling!r}, and the body {config.model!r} has a pooling of its own. Leave "
-            "body.pooling out."
+            f"body.pooling is {config.pooling!r}, and the language model {config.model!r} has a pooling of its own. "
+            "Leave body.pooling out."
         )
     _set_pad_token(model, config)
     return model.eval().requires_grad_(False)
@@ -125,8 +126,8 @@ def _set_pooling(model: Any, config: BodyConfig) -> None:
         model.tokenizer.padding_side = "right"
     if config.pooling == "cls" and decoder:
         raise UserError(
-            f"body.pooling is 'cls', and the first token of a text in the body {config.model!r} reads no other token. "
-            "Set body.pooling to 'lasttoken' or 'mean'."
+            f"body.pooling is 'cls', and the first token of a text in the language model {config.model!r} reads no "
+            "other token. Set body.pooling to 'lasttoken' or 'mean'."
         )
     if config.pooling is not None:
         model[1] = Pooling(model[0].get_embedding_dimension(), config.pooling)
@@ -140,8 +141,8 @@ def _set_pad_token(model: Any, config: BodyConfig) -> None:
     token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.unk_token
     if token is None:
         raise UserError(
-            f"the tokenizer of the body {config.model!r} has no pad token, and no eos, bos or unk token in its place. "
-            "Name one as pad_token in its tokenizer_config.json."
+            f"the tokenizer of the language model {config.model!r} has no pad token, and no eos, bos or unk token in "
+            "its place. Name one as pad_token in its tokenizer_config.json."
         )
     tokenizer.pad_token = token
 

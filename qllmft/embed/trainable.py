@@ -43,7 +43,7 @@ class TrainableBody(nn.Module):
             self.transformer.requires_grad_(True)
         if not self.n_parameters:
             raise UserError(
-                f"the body {config.model!r} has no weights to train. Set body.trainable to false."
+                f"the language model {config.model!r} has no weights to train. Set body.trainable to false."
             )
         self.register_state_dict_post_hook(_without_frozen)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_add_frozen)  # type: ignore[no-untyped-call]

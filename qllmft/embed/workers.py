@@ -157,9 +157,9 @@ def _on_this_node(body: SentBody, ray: Any) -> tuple[BodyConfig, BodyLocation]:
     local_location = locate_body(config)
     if local_location.identity != location.identity:
         raise UserError(
-            f"a node of the Ray cluster has another version of the body {config.model!r} (got "
-            f"{local_location.identity}, "
-            f"expected {location.identity}). Install the version of this machine on every node."
+            f"a node of the Ray cluster has another version of the language model {config.model!r} (got "
+            f"{local_location.identity}, expected {location.identity}). Install the version of this machine on every "
+            "node."
         )
     return config, local_location
 

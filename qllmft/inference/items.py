@@ -145,8 +145,8 @@ class ItemVectors:
         """Raise `UserError` unless the identity is that of the model's body."""
         if identity != self._model.body_identity:
             raise UserError(
-                f"the body {self._model.body.model!r} is not the one that this model was trained on "
-                f"(got {identity}, expected {self._model.body_identity}). Train again, or install that version of it."
+                f"the language model {self._model.body.model!r} is not the one that this model was trained on (got "
+                f"{identity}, expected {self._model.body_identity}). Train again, or install that version of it."
             )
 
     def _flatten_texts(self, items: Sequence[Item]) -> list[str]:

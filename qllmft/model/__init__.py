@@ -330,8 +330,8 @@ def _locate_body(record: ModelRecord, folder: Path) -> BodyConfig:
     path = _trained_folder(folder, BODY_FOLDER)
     if not path.is_dir():
         raise UserError(
-            f"the model in {folder} was trained together with its body, and the folder {BODY_FOLDER} is missing. "
-            "Copy the model folder whole, or train again."
+            f"the model in {folder} was trained together with its language model, and the folder {BODY_FOLDER} is "
+            "missing. Copy the model folder whole, or train again."
         )
     if path.is_symlink():
         raise UserError(

@@ -128,7 +128,7 @@ class Novelty:
             raise UserError(f"{path} cannot be read: {error}. Train the run again.") from error
         if identity != body_identity:
             raise UserError(
-                f"{path} is of another body than the model. Take the run's head, or {remedy}."
+                f"{path} belongs to another language model. Take the run's head, or {remedy}."
             )
         parts = {name: tensor.numpy() for name, tensor in tensors.items()}
         return cls(parts["references"], parts["distances"], identity, parts["calibration"])

@@ -160,9 +160,9 @@ def training_backend(
     capabilities = backend.capabilities
     if config.body.trainable and (capabilities.remote or capabilities.paid):
         raise UserError(
-            f"body.trainable is true and the backend is {backend.name!r}, which sends circuits away. A body needs the "
-            "gradient of every latent value in every step. Train with the backend 'adjoint' and use the model with "
-            f"--backend {backend.name}, or set body.trainable to false."
+            f"body.trainable is true and the backend is {backend.name!r}, which sends circuits away. A language model "
+            "needs the gradient of every latent value in every step. Train with the backend 'adjoint' and use the "
+            f"model with --backend {backend.name}, or set body.trainable to false."
         )
     if splits.folds is not None and (capabilities.remote or capabilities.paid):
         raise UserError(

@@ -572,4 +572,4 @@ def notes(record: RunRecord) -> Iterator[str]:
         if model.is_constant:
             yield f"{model.name} gives the same answer to every text"
     if record.body.learned and record.body.learned.with_head and len(record.models) > 1:
-        yield "baselines use the body before it was trained with the head"
+        yield "baselines use the language model before it was trained with the head"

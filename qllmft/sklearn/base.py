@@ -118,8 +118,8 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         config = load_preset(self.preset).config(overrides)
         if config.body.learns:
             raise UserError(
-                f"the preset {self.preset!r} has a body that learns, and a scikit-learn estimator keeps it frozen. "
-                "Choose another preset, or train with qllmft.train."
+                f"the preset {self.preset!r} has a language model that learns, and a scikit-learn estimator keeps it "
+                "frozen. Choose another preset, or train with qllmft.train."
             )
         # the weights of classes are a parameter of the estimator, and `predict` takes probability 1/2
         neutral_values = {"class_weight": None, "thresholds": "half"}

@@ -178,7 +178,7 @@ def embed_rows(rows: Any, body: BodyConfig, expected: str = "") -> tuple[NDArray
     check_vectors(embeddings.vectors, body)
     if expected and embeddings.identity != expected:
         raise UserError(
-            f"the body {body.model!r} is {embeddings.identity}, and the fit was with {expected}. Install that version "
-            "of it, or fit again."
+            f"the language model {body.model!r} is {embeddings.identity}, and the fit was with {expected}. Install "
+            "that version of it, or fit again."
         )
     return embeddings.vectors, embeddings.identity

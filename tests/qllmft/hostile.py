@@ -30,7 +30,7 @@ def refused(folder, *parts):
     with pytest.raises(UserError) as caught:
         load(folder)
     message = str(caught.value)
-    assert message.startswith(f"the body in {folder} is not loaded because of ")
+    assert message.startswith(f"the language model in {folder} is not loaded because of ")
     assert message.endswith("Give a folder that sentence-transformers saved, or 'minilm'.")
     for part in parts:
         assert part in message

@@ -89,7 +89,7 @@ FITS = (
             'baselines.training=head baselines.names=["low_rank"]',
             "baselines.training is 'head', and lbfgs trains no head such as the baseline 'low_rank'",
         ),
-        ("body.trainable=true", "train.optimizer 'lbfgs' needs a frozen body. Set body.trainable to false"),
+        ("body.trainable=true", "train.optimizer 'lbfgs' needs a frozen language model. Set body.trainable to false"),
         ("backend.name=aer_forte", "use the trained model with --backend aer_forte"),
         (
             "noise.shots=10",

@@ -179,7 +179,7 @@ def test_a_line_is_printed_at_every_tenth_of_the_epochs(iris, capsys):
         ({"settings": "model.reuploads=6"}, "settings is the text .*, expected a dict, or a list"),
         ({"settings": ["reuploads"]}, "settings got 'reuploads', expected NAME=VALUE"),
         ({"settings": SMALL | {"model.encoder_qubits": 2}}, "5 values and a constant .*, and 2 encoder"),
-        ({"preset": "unfrozen-single-10q"}, "has a body that learns, .* Choose another preset"),
+        ({"preset": "unfrozen-single-10q"}, "has a language model that learns, .* Choose another preset"),
         ({"validation_fraction": 2}, "validation_fraction is 2, exp"),
         ({"epochs": 0}, "train.epochs .got 0.: "),
         ({"backend": "no such"}, "no such"),

@@ -247,8 +247,8 @@ def test_a_full_output_is_named(option, run, cli, monkeypatch):
     [
         (OSError(errno.ENOSPC, "No space left"), "No space left. Make room there, and run the same"),
         (OSError(errno.EDQUOT, "Quota exceeded"), "Quota exceeded. Make room there, and run the same"),
-        (OSError(errno.EACCES, "Permission denied"), "Permission denied. Give a body that"),
-        (ValueError("../../x is no name"), "../../x is no name. Give a body that"),
+        (OSError(errno.EACCES, "Permission denied"), "Permission denied. Give a language model that"),
+        (ValueError("../../x is no name"), "../../x is no name. Give a language model that"),
     ],
 )  # fmt: skip
 def test_only_a_full_disk_is_said_to_be_full(fault, message, tmp_path):

@@ -23,7 +23,7 @@ WRONG = [
     ([*TRAIN, "--protocol", "given"], ["has the splits all", "needs train and test", "--protocol split"]),
     # body
     ([*TRAIN, "--body", "TMP"], ["holds no model", "modules.json", "Give a folder that sentence-transformers saved"]),
-    ([*TRAIN, "--body", "owner/name"], ["the body 'owner/name'", "HF_HUB_OFFLINE", "--body minilm"]),
+    ([*TRAIN, "--body", "owner/name"], ["the language model 'owner/name'", "HF_HUB_OFFLINE", "--body minilm"]),
     # settings
     ([*TRAIN, "--preset", "single-10"], ["no preset 'single-10'", "Did you mean 'single-10q'?", "multi-10q"]),
     ([*TRAIN, "--epochs", "0"], ["preset 'sines': train.epochs (got 0)", "greater than or equal to 1"]),

@@ -21,7 +21,7 @@ def test_time_memory_and_disk_are_said_and_the_table_fits(learned):
     assert "contrastive fine-tuning on" in words
     assert "weights learn too. An epoch will take about" in words
     assert "(contrastive step, trained with the head), D = 16" in words
-    assert "baselines use the body before it was trained with the head" in words
+    assert "baselines use the language model before it was trained with the head" in words
     assert "quantum head and body" in output
     assert "…" not in output.split("selected")[1].split("baselines use")[0], (
         "nothing in the table is cut off"
@@ -42,5 +42,5 @@ def test_predict_and_evaluate_use_the_trained_body(cli, learned):
 
 
 def test_info_says_that_the_body_is_not_counted(cli):
-    assert "The body's weights are trained too" in cli("info", "upper-bound")[0]
+    assert "The weights of the language model are trained too" in cli("info", "upper-bound")[0]
     assert "The body's weights" not in cli("info", "nn-head-0")[0]

@@ -129,7 +129,7 @@ def test_pairs_with_one_text_and_copies_of_pairs():
     [
         ({"data": {"pair_features": "product"}}, "texts are single. Give text_column"),
         ({"data": {"text_column": ["text", "text"]}}, "texts and labels are text, text, label, expected different"),
-        ({"data": {"text_column": ["text", "b"]}, "body": {"trainable": True}}, "a body that learns reads single ones"),
+        ({"data": {"text_column": ["text", "b"]}, "body": {"trainable": True}}, "that learns reads single ones"),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_fit_are_refused(tree, message):

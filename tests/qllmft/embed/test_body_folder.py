@@ -67,7 +67,7 @@ def test_a_module_outside_the_folder(body, place):
     refused(
         body,
         "modules.json",
-        f"it names the place {place!r}, expected a folder inside the body's own",
+        f"it names the place {place!r}, expected a folder inside the language model's own",
     )
 
 
@@ -108,7 +108,9 @@ def test_a_link_out_of_the_folder(body, tmp_path, target):
         "nothing": body / "no",
     }
     link(body / "link", places[target])
-    refused(body, "link", "it is a link to a folder, or leads out of the body's own folder")
+    refused(
+        body, "link", "it is a link to a folder, or leads out of the language model's own folder"
+    )
 
 
 def test_links_of_the_hubs_cache_are_followed(body, tmp_path):

@@ -127,7 +127,9 @@ def test_another_process_needs_the_object_again(on_onnx, tiny_body):
         qllmft.load(run).predict(TEXTS[:3])
     found = qllmft.load(run, body=body).predict(TEXTS[:3])
     assert [answer.probabilities for answer in found] == expected
-    with pytest.raises(UserError, match=r"was trained with the body .*, and the given one is"):
+    with pytest.raises(
+        UserError, match=r"was trained with the language model .*, and the given one is"
+    ):
         qllmft.load(run, body=str(tiny_body))
 
 

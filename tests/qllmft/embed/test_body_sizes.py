@@ -213,6 +213,7 @@ def test_a_body_that_fails_on_a_text_is_an_error(tiny_bert, tmp_path, light, wha
         change(folder / "tokenizer.json", lambda state: state.update(normalizer=in_turn(slow)))
     body = Body(BodyConfig(model=str(folder), device="cpu"), light=light)
     with pytest.raises(
-        UserError, match=r"the body .* cannot embed these texts: .*\. Choose another body"
+        UserError,
+        match=r"the language model .* cannot embed these texts: .*\. Choose another language model",
     ):
         body.encode(["good film " * 100 + "a" * 100])

@@ -99,7 +99,7 @@ def test_a_prompt_of_the_models_own_is_asked_for_by_name(tiny_bert, tmp_path):
     assert Body(body_of(folder)).count_truncated(["film " * 15]) == 0
     with pytest.raises(
         UserError,
-        match=r"'other', and the body .* has no such prompt: it has 'review'\. Choose one",
+        match=r"'other', and the language model .* has no such prompt: it has 'review'\. Choose one",
     ):
         Body(body_of(folder, prompt_name="other"))
     trained = trainable(folder)
@@ -127,7 +127,7 @@ def test_embeddings_of_many_texts_take_constant_memory(tiny_body, tmp_path):
     [
         (
             {"pooling": "cls"},
-            "the first token of a text in the body .* reads no other token. Set body.pooling to",
+            "the first token of a text in the language model .* reads no other token. Set body.pooling to",
         ),
         (
             {"prompt_name": "query"},
@@ -147,7 +147,8 @@ def test_a_pooling_for_a_body_that_has_one_is_refused(tiny_bert):
 
 def test_batches_by_tokens_need_tokens(tiny_body):
     with pytest.raises(
-        UserError, match=r"batch_tokens is set, and the body .* reads no tokens. Leave it out"
+        UserError,
+        match=r"batch_tokens is set, and the language model .* reads no tokens. Leave it out",
     ):
         Body(body_of(tiny_body, batch_tokens=5)).encode(TEXTS)
 
@@ -164,10 +165,13 @@ def test_a_tokenizer_without_any_special_token_is_refused(tmp_path):
     ("settings", "message"),
     [
         ({"prompt": "a", "prompt_name": "b"}, "Leave one of the two out"),
-        ({"device": "auto", "trainable": True}, "distributes a frozen body over all devices"),
+        (
+            {"device": "auto", "trainable": True},
+            "distributes a frozen language model over all devices",
+        ),
         (
             {"dtype": "float16", "trainable": True},
-            "a body is trained in float32, and dtype is 'float16'",
+            "a language model is trained in float32, and dtype is 'float16'",
         ),
     ],
 )

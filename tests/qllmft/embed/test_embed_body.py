@@ -77,10 +77,10 @@ REMEDY = "Give .*a local .*folder"
         ("./no-such-folder", rf"there is no folder no-such-folder\. {REMEDY}, a name on the hub, or 'minilm'"),
         ("/no/such/folder", rf"there is no folder /no/such/folder\. {REMEDY}"),
         ("~nosuchuser/model", rf"there is no folder ~nosuchuser/model\. {REMEDY}"),
-        ("no-such-model", rf"the body 'no-such-model' could not be loaded \(HF_HUB_OFFLINE is set\): .* {REMEDY}"),
-        ("owner/model", rf"the body 'owner/model' could not be loaded \(HF_HUB_OFFLINE is set\): .* {REMEDY}"),
-        ("a/b/c", r"the body 'a/b/c' could not be loaded .*: Repo id must .* or --body minilm\."),
-        ("two words", r"the body 'two words' could not be loaded .*: Repo id must .* or --body minilm\."),
+        ("no-such-model", rf"'no-such-model' could not be loaded \(HF_HUB_OFFLINE is set\): .* {REMEDY}"),
+        ("owner/model", rf"language model 'owner/model' could not be loaded \(HF_HUB_OFFLINE is set\): .* {REMEDY}"),
+        ("a/b/c", r"the language model 'a/b/c' could not be loaded .*: Repo id must .* or --body minilm\."),
+        ("two words", r"the language model 'two words' could not be loaded .*: Repo id must .* or --body minilm\."),
     ],
 )  # fmt: skip
 def test_a_name_that_means_nothing_is_refused(model, message, tmp_path, monkeypatch):
@@ -191,5 +191,7 @@ def test_the_body_of_pypi_is_compared_with_the_published_files(tmp_path, monkeyp
     changed = (own / "config.json").read_text("utf-8").replace("12", "13", 1)
     (copy / "config.json").unlink()
     (copy / "config.json").write_text(changed, "utf-8")
-    with pytest.raises(UserError, match=r"config\.json of the body 'minilm' is not that of sen"):
+    with pytest.raises(
+        UserError, match=r"config\.json of the language model 'minilm' is not that of sen"
+    ):
         locate_body(BodyConfig(model="minilm"))

@@ -241,7 +241,7 @@ def test_a_file_that_is_no_cache_or_cannot_be_written_is_refused(body, tmp_path)
         (
             b"\0" * 12,
             [TEXTS[0], "another"],
-            "it holds an embedding of 3 numbers, and the body's have 16",
+            "it holds an embedding of 3 numbers, and the language model's have 16",
         ),
     ],
 )

@@ -88,9 +88,11 @@ def test_cut_and_mean_are_two_bodies(folder, tmp_path):
 
 
 def test_settings_of_long_texts_that_do_not_fit_are_refused(folder):
-    with pytest.raises(UserError, match=r"the prompt fills the 16 tokens that the body reads"):
+    with pytest.raises(
+        UserError, match=r"the prompt fills the 16 tokens that the language model reads"
+    ):
         Body(body_of(folder, long_texts="mean", prompt="a " * 16)).encode([" ".join(WORDS)])
-    with pytest.raises(ValueError, match="a body that learns reads one window of a text"):
+    with pytest.raises(ValueError, match="a language model that learns reads one window of a text"):
         BodyConfig(long_texts="mean", trainable=True)
     with pytest.raises(UserError, match=r"--jobs got 0, expected 1 or more\."):
         Embedder(body_of(folder), jobs=0)
@@ -141,7 +143,7 @@ def test_a_process_that_ends_is_explained(tiny_body, tmp_path, monkeypatch):
         Embedder(body_of(tiny_body), tmp_path, jobs=2) as found,
         pytest.raises(
             UserError,
-            match=r"perhaps for want of memory: each has a body of its own\. Take fewer --jobs",
+            match=r"perhaps for want of memory: each has a language model of its own\. Take fewer --jobs",
         ),
     ):
         found.embed(["a", "b"])
@@ -239,7 +241,7 @@ def test_a_node_with_another_minilm_is_refused(monkeypatch):
     sent = workers.sent_body(None, config, here)
     assert (sent.folder, workers._on_this_node(sent, None)) == (None, (config, here))
     with pytest.raises(
-        UserError, match=r"another version of the body 'minilm' \(got .*, expected x\)"
+        UserError, match=r"another version of the language model 'minilm' \(got .*, expected x\)"
     ):
         workers._on_this_node(replace(sent, location=replace(here, identity="x")), None)
 
@@ -270,7 +272,7 @@ def test_a_backend_and_a_cluster_exclude_each_other(trained_run, cli):
 
 def test_an_error_of_a_node_is_raised_here():
     class OfRay(Exception):
-        cause = UserError("the body cannot embed these texts")
+        cause = UserError("the language model cannot embed these texts")
 
     assert failure(OfRay("Traceback"), "texts") is OfRay.cause
     for given, said in (("lost\nx", "lost"), ("lost.", "lost"), ("", "Exception")):

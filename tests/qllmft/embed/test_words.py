@@ -94,7 +94,8 @@ def test_the_folder_of_the_row_is_whole_and_nothing_else_is_left(outcome, tmp_pa
     kept = Predictor.load(run.folder.path, model=NAME).predict(["a good film", "zzz"])
     assert [each.probabilities for each in given] == [each.probabilities for each in kept]
     assert (
-        "by the body `TF-IDF of the training texts`" in (tmp_path / "shared/README.md").read_text()
+        "by the language model `TF-IDF of the training texts`"
+        in (tmp_path / "shared/README.md").read_text()
     )
     assert not (run.folder.words.parent).exists()
     assert not (run.folder.row_folder("logistic regression (C = 1)") / "body").exists()

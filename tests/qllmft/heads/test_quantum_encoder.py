@@ -123,8 +123,8 @@ def test_with_zeros_alone_the_sign_of_an_embedding_is_lost(pad, is_lost):
 def test_a_dimension_that_does_not_fit_names_the_qubits_that_it_needs(d, q, pad, needed):
     constant = r" and a constant \(pad = 'bias'\)" if pad == "bias" else ""
     message = (
-        rf"the body's embedding has {d} values{constant}, and {q} encoder qubits hold {2**q} amplitudes\. "
-        rf"Set model.encoder_qubits to {needed} or more, or take a smaller body"
+        rf"the language model's embedding has {d} values{constant}, and {q} encoder qubits hold {2**q} amplitudes\. "
+        rf"Set model.encoder_qubits to {needed} or more, or take a smaller language model"
     )
     with pytest.raises(UserError, match=message):
         built(d, q, 1, pad, None)

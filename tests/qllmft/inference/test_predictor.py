@@ -110,7 +110,7 @@ def test_what_is_no_number_is_named(trained, monkeypatch):
             ask(x)
     monkeypatch.setattr(LoadedHashBody, "encode", lambda self, texts: x[: len(texts)])
     with pytest.raises(
-        UserError, match="of text 4 of 10 by the body 'hash' holds nan, expected fin"
+        UserError, match="of text 4 of 10 by the language model 'hash' holds nan, expected fin"
     ):
         trained.predict(TEXTS)
 

@@ -137,7 +137,7 @@ def test_a_body_without_weights_is_refused():
 
     with pytest.raises(
         UserError,
-        match=r"the body 'empty' has no weights to train\. Set body\.trainable to false\.",
+        match=r"the language model 'empty' has no weights to train\. Set body\.trainable to false\.",
     ):
         TrainableBody(Empty())
 

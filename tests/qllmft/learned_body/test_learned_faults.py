@@ -23,7 +23,7 @@ from qllmft_backends.protocol import Capabilities
     [
         (
             {"train": {"body_lr": 1e-5}},
-            "train.body_lr is 1e-05 and the body is frozen. Set body.trainable to true",
+            "train.body_lr is 1e-05 and the language model is frozen. Set body.trainable to true",
         ),
         (
             {"train": {"body_lr": 0}, "body": {"trainable": True}},
@@ -162,7 +162,8 @@ def test_a_head_or_a_body_that_cannot_be_is_refused_before_the_body_learns(
 ):
     narrow = run_config(corpus, tiny_bert, model__n_qubits=2, **learning)
     with pytest.raises(
-        UserError, match="the body's embedding has 8 values, and 2 encoder qubits hold 4 amplitudes"
+        UserError,
+        match="the language model's embedding has 8 values, and 2 encoder qubits hold 4 amplitudes",
     ):
         run_experiment(narrow, tmp_path / "run")
     with pytest.raises(UserError, match="there is no folder"):

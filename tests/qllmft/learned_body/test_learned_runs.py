@@ -231,7 +231,7 @@ def test_a_model_without_its_body_or_with_another_one_is_refused(finished, tiny_
     shutil.rmtree(model / "body")
     with pytest.raises(
         UserError,
-        match=r"trained together with its body, and the folder body is missing\. Copy the",
+        match=r"trained together with its language model, and the folder body is missing\. Copy the",
     ):
         Predictor.load(model)
     shutil.copytree(tiny_bert, model / "body")

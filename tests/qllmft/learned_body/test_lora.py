@@ -180,7 +180,9 @@ def test_a_configuration_of_peft_by_file(tiny_bert, tmp_path, given, expected):
     (tmp_path / "other" / "adapter_config.json").write_text(
         json.dumps({**given, "target_modules": ["key"]})
     )
-    with pytest.raises(UserError, match=r"the adapter in .* is not of the body .*is missing"):
+    with pytest.raises(
+        UserError, match=r"the adapter in .* is not of the language model .*is missing"
+    ):
         Body(again.model_copy(update={"adapter": str(tmp_path / "other")}))
 
 
@@ -189,11 +191,11 @@ def test_a_configuration_of_peft_by_file(tiny_bert, tmp_path, given, expected):
     [
         (
             {"targets": ["q_proj"]},
-            r"cannot be put into the body .*q_proj.*Its linear layers are dense, key",
+            r"cannot be put into the language model .*q_proj.*Its linear layers are dense, key",
         ),
         (
             {"peft": json.dumps({**LOHA, "base_model_name_or_path": "meta-llama/Llama-3"})},
-            r"is of the model 'meta-llama/Llama-3', and the body is .*Name that model with --body, or remove",
+            r"is of the model 'meta-llama/Llama-3', and the language model is .*Name that model with --body, or remove",
         ),
     ],
 )
@@ -220,7 +222,7 @@ def test_a_body_of_word_vectors_has_nothing_to_adapt(tiny_body):
         ),
         (
             {"trainable": "lora", "adapter": "a"},
-            "adapter names a trained one, and this body learns",
+            "adapter names a trained one, and this language model learns",
         ),
         (
             {"trainable": "lora", "lora": {"peft": "none.json"}},

@@ -260,7 +260,7 @@ def test_an_embedding_that_is_no_number_or_zero_is_named_by_its_text(
     monkeypatch.setattr(vectors, "embed", embed)
     kind = {"train": "training"}.get(split, split)
     held = value or "zeros alone, which have no direction"
-    message = f"the embedding of {kind} text 5 of {size} by the body 'hash' holds {held}, expected finite numbers. Del"
+    message = f"the embedding of {kind} text 5 of {size} by the language model 'hash' holds {held}, expected finite"
     with pytest.raises(UserError, match=message):
         run_experiment(config(corpus), out)
     assert not out.exists()

@@ -68,7 +68,10 @@ def test_calibration_texts_are_the_validation_texts_unless_others_are_kept_apart
 
 @pytest.mark.parametrize(
     ("identity", "dimension", "message"),
-    [("another", 6, "of another body"), ("a body", 7, "cannot be read: its shapes are")],
+    [
+        ("another", 6, "belongs to another language model"),
+        ("a body", 7, "cannot be read: its shapes are"),
+    ],
 )
 def test_a_file_of_another_body_is_refused(tmp_path, identity, dimension, message):
     Novelty.from_vectors(vectors(), 0).save(tmp_path)

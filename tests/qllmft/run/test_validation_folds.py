@@ -189,7 +189,7 @@ def test_a_stopped_run_ends_in_the_same_bits(corpus, out, tmp_path, monkeypatch,
     ("changes", "message"),
     [
         ({"train__select": "accuracy"}, "no text is left to select the epoch. Set train.select to 'last'"),
-        ({"body__trainable": True}, "trains the body with the head once"),
+        ({"body__trainable": True}, "trains the language model with the head once"),
         ({"data__protocol": "paper"}, "validation_folds is for the protocol 'split'"),
         ({"data__time_column": "day"}, "would validate on rows earlier than those of the training"),
         ({"data__task": "multilabel"}, "is for one label per text"),

@@ -197,6 +197,8 @@ def test_a_body_of_the_hub_that_names_code_is_refused_before_it_is_run(
     folder = model_of() / "model"
     change(folder / "model.json", lambda record: record["body"].update(model="eve/body"))
     hub.put_folder("eve/films", folder)
-    with refused(match=r"the body in .* not loaded because of modules.json: .* module 'evil.Evil'"):
+    with refused(
+        match=r"the language model in .* not loaded because of modules.json: .* module 'evil.Evil'"
+    ):
         qllmft.load("eve/films").predict(TEXTS)
     assert not written.exists()

@@ -154,7 +154,9 @@ def test_reported_seeds_are_refused(tmp_path, repository, given, plan):
     shutil.rmtree(folder / "runs")
     run(SMALL, tmp_path / "before", given, plan)  # the record is in no commit yet
     commit(repository, "records")
-    message = r"records/other/study.json has reported seed 4 on the same body .*--seeds 6-7"
+    message = (
+        r"records/other/study.json has reported seed 4 on the same language model .*--seeds 6-7"
+    )
     with pytest.raises(UserError, match=message):
         run(SMALL, tmp_path / "out", given, plan)
     with pytest.raises(UserError, match=message):

@@ -267,7 +267,11 @@ def test_the_margin_is_in_the_unit_of_the_score():
 @pytest.mark.parametrize(
     ("task", "changes", "message"),
     [
-        ("regression", {"x": "texts"}, "x is 'texts', and maps and gains of bodies are in points"),
+        (
+            "regression",
+            {"x": "texts"},
+            "x is 'texts', and maps and gains of language models are in points",
+        ),
         (
             "multilabel",
             {"rows": [{"label": "Odd", "preset": "odd", "side": "subject"}]},
