@@ -73,7 +73,7 @@ _BUILT_IN = {
         limits="gates on 1 and 2 qubits. Memory: 16 x 4^qubits bytes, with trajectories 16 x 2^qubits",
     ),
     "ionq_simulator": Entry(
-        summary="IonQ's simulator in the cloud: free, ideal or with a machine's noise model",
+        summary="IonQ's simulator in the cloud: free, ideal or with a device's noise model",
         module="qllmft_backends.remote.ionq.backend",
         backend="IonQSimulator",
         options="IonQSimulatorOptions",
@@ -84,7 +84,7 @@ _BUILT_IN = {
         keeps_ledger=True,
     ),
     "ionq_forte": Entry(
-        summary="IonQ's machines, Forte's 36 ions by default (target=...): paid, priced before it sends, resumable",
+        summary="IonQ's devices, Forte's 36 ions by default (target=...): paid, priced before it sends, resumable",
         module="qllmft_backends.remote.ionq.backend",
         backend="IonQForte",
         options="IonQForteOptions",
@@ -105,7 +105,7 @@ _BUILT_IN = {
         limits="memory: 16 bytes x 2^qubits",
     ),
     "qiskit": Entry(
-        summary="any Qiskit backend or V2 primitive: IBM, Braket, snapshots of machines in Aer (provider=...)",
+        summary="any Qiskit backend or V2 primitive: IBM, Braket, snapshots of devices in Aer (provider=...)",
         module="qllmft_backends.remote.machines.backend",
         backend="QiskitBackend",
         options="QiskitOptions",

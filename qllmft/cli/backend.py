@@ -133,8 +133,8 @@ class BackendOptions(CircuitOptions):
             predictor.check_decision(decision)
         elif backends or decision != type(decision)():
             raise UserError(
-                "--backend, --threshold, --margin, --coverage and --novelty need labels, and this model predicts real "
-                "values. Omit them."
+                "--backend, --threshold, --margin, --coverage and --novelty need labels, and this model predicts "
+                "regression targets. Omit them."
             )
         return predictor, backends
 

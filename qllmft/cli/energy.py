@@ -85,7 +85,7 @@ def energy(
         return
     if device is not None:
         raise UserError(
-            f"--device is of the measured machine. Got --device {device}, expected --here with it."
+            f"--device names the measured device. Got --device {device}, expected --here with it."
         )
     if calibration is not None and model != "measured":
         raise UserError(

@@ -64,10 +64,10 @@ def predict(
 ) -> None:
     """Classify texts with a trained model.
 
-    Each line has the label, the probability of the label, and the text, separated by tabs. For real targets it has the
-    values and the text. If a text may have any number of labels, all of them are printed, or "none", with the highest
-    probability. A model of pairs compares the texts of the command line two by two. Empty lines are skipped. An empty
-    text in a table is an error.
+    Each line has the label, the probability of the label, and the text, separated by tabs. For regression targets it
+    has the values and the text. If a text may have any number of labels, all of them are printed, or "none", with the
+    highest probability. A model of pairs compares the texts of the command line two by two. Empty lines are skipped.
+    An empty text in a table is an error.
 
     With --margin, '?' replaces the label of a text on which the model abstains.
 

@@ -158,7 +158,7 @@ def _on_this_node(body: SentBody, ray: Any) -> tuple[BodyConfig, BodyLocation]:
     if local_location.identity != location.identity:
         raise UserError(
             f"a node of the Ray cluster has another version of the language model {config.model!r} (got "
-            f"{local_location.identity}, expected {location.identity}). Install the version of this machine on every "
+            f"{local_location.identity}, expected {location.identity}). Install the version of this computer on every "
             "node."
         )
     return config, local_location

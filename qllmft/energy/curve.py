@@ -33,7 +33,7 @@ SOURCES: dict[ModelName, str] = {
         "published crossover of 46."
     ),
     "measured": (
-        "Table V with a trapped-ion machine's real gate times in place of the printed ones. Power (300 W a qubit) and "
+        "Table V with a trapped-ion device's real gate times in place of the printed ones. Power (300 W a qubit) and "
         "the GPU are the paper's."
     ),
     "follow-up": (

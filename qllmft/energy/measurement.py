@@ -214,7 +214,7 @@ def _check_power(working_w: float, idle_w: Sequence[float]) -> None:
         raise UserError(
             f"the power during the batches was {working_w:.1f} W, and {min(idle_w):.1f} to {max(idle_w):.1f} W at "
             "rest: the work is within the noise of idling. Take a larger train.batch_size or more qubits, and end "
-            "other work on this machine."
+            "other work on this computer."
         )
 
 

@@ -144,7 +144,7 @@ def find_machine_errors(backend: Backend, circuit: QuantumCircuit) -> MachineErr
     if backend.mitigation or backend.gate_noise is None:
         raise UserError(
             f"--budget needs the errors of gates and readouts, and {backend.name} states none"
-            f"{' behind its mitigation' if backend.mitigation else ''}. Name a machine of Qiskit, or a backend with "
+            f"{' behind its mitigation' if backend.mitigation else ''}. Name a device of Qiskit, or a backend with "
             "gate noise such as aer_forte, without --mitigation."
         )
     return MachineErrors.from_noise(circuit, backend.gate_noise)

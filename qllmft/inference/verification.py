@@ -161,7 +161,7 @@ def _check_body(folder: RunFolder) -> str:
     model = load_model(folder.model_folder)
     location = locate_body(model.body)
     if not location.identity:
-        return f"{model.body.model} is not on this machine, and was not compared"
+        return f"{model.body.model} is not on this computer, and was not compared"
     if Path(location.path).is_dir():
         check_body_folder(Path(location.path))
     ItemVectors(model).check(body_identity(model.body, location))

@@ -147,7 +147,7 @@ function addSecondText() {
 
 // Title and facts of the chosen row of the run's table.
 function showRow(model, row) {
-  const facts = [`language model ${row.body}`, model.labels ? `labels ${model.labels.join(", ")}` : "real values"];
+  const facts = [`language model ${row.body}`, model.labels ? `labels ${model.labels.join(", ")}` : "regression targets"];
   if (model.backend) facts.push(`${model.backend}${model.shots ? `, ${model.shots} shots` : ""}`);
   if (row.temperature) facts.push(`probabilities calibrated, temperature ${row.temperature.toFixed(2)}`);
   if (row.tested) facts.unshift(row.tested);

@@ -146,7 +146,7 @@ class Regression(Task):
         return float(np.where(total_variance > 0, shares, 0.0).mean())
 
     def gives(self, names: Sequence[str]) -> str:
-        return f"real values ({', '.join(names)}) and no labels"
+        return f"regression targets ({', '.join(names)}) and no labels"
 
     def mistakes(self, answers: Floats, labels: Floats) -> list[int]:
         """See `Task`; the errors are in deviations of a target."""

@@ -126,7 +126,7 @@ class MachineErrors:
         }
         if not gates and not readout_by_qubit:
             raise BackendError(
-                "the machine states no errors of its gates and readouts, so nothing can be predicted. Evaluate on it, "
+                "the device states no errors of its gates and readouts, so nothing can be predicted. Evaluate on it, "
                 "or give a backend with known noise, such as aer_forte."
             )
         readouts = np.stack([readout_by_qubit.get(qubit, np.eye(2)) for qubit in measured])

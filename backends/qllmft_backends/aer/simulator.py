@@ -48,8 +48,8 @@ def check_request(circuit: QuantumCircuit, values: Floats, max_qubits: int | Non
     values = check_values(circuit, values)
     if max_qubits is not None and circuit.num_qubits > max_qubits:
         raise BackendError(
-            f"circuit {circuit.name!r} has {circuit.num_qubits} qubits. This machine's memory holds {max_qubits} with "
-            "this method of Aer. Use fewer qubits, method='trajectories' where it is a density matrix, or a machine "
+            f"circuit {circuit.name!r} has {circuit.num_qubits} qubits. This computer's memory holds {max_qubits} with "
+            "this method of Aer. Use fewer qubits, method='trajectories' where it is a density matrix, or a computer "
             "with more memory."
         )
     touched: set[int] = set()

@@ -212,7 +212,7 @@ class Session:
     def admit(self, job: StoredJob, session_jobs: Sequence[StoredJob], now: float) -> None:
         """Admit ``job`` beside the ``session_jobs`` in it, or raise `RefusedError`."""
         if self.end_by(now) is not None or self.backend != job.backend:
-            raise RefusedError(f"session {self.id} is over, or of another machine")
+            raise RefusedError(f"session {self.id} is over, or of another device")
         charged_jobs = [
             session_job
             for session_job in session_jobs

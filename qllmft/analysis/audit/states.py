@@ -159,8 +159,8 @@ def load(case: Case) -> AuditFinding:
     return AuditFinding.from_condition(
         share >= MIN_LOAD,
         f"{100 * share:.1f} % of labels",
-        "These labels change if the machine returns only noise.",
-        "Almost no label changes if the machine returns only noise: the readout's constants decide, not the circuit.",
+        "These labels change if the device returns only noise.",
+        "Almost no label changes if the device returns only noise: the readout's constants decide, not the circuit.",
     )
 
 
@@ -204,7 +204,7 @@ def gradient(case: Case) -> AuditFinding:
     remedy = "No weight has an effect on an operator. Measure other operators."
     if ratio >= NO_GRADIENT:
         remedy = (
-            f"On a machine it takes {case.shots / ratio**2:,.0f} shots for a ratio of 1. Use fewer qubits or layers, "
+            f"On a device it takes {case.shots / ratio**2:,.0f} shots for a ratio of 1. Use fewer qubits or layers, "
             "or operators on single qubits."
         )
     return AuditFinding.from_condition(ratio >= 1, figure, f"{sentence}.", f"{sentence}. {remedy}")

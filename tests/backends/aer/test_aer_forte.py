@@ -125,7 +125,7 @@ def test_a_gate_that_aer_would_rewrite_is_refused_by_its_name():
     ("n_qubits", "observable", "message"),
     [
         (3, "IIX", "expected strings of I and Z only"),
-        (30, "Z" * 30, "has 30 qubits. This machine's memory holds"),
+        (30, "Z" * 30, "has 30 qubits. This computer's memory holds"),
     ],
 )
 def test_a_question_that_does_not_fit_is_refused(n_qubits, observable, message):

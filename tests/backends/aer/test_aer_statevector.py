@@ -157,7 +157,7 @@ Z3, NONE = SparsePauliOp("IIZ"), np.zeros((1, 0))
         (head_circuit(3), np.full((2, 18), np.nan), Z3, r"value of parameter 'theta\[0\]' in row 0 is nan"),
         (head_circuit(3), np.zeros((1, 18)), SparsePauliOp("ZZ"), "observable 0 acts on 2 qubits, expected 3"),
         (head_circuit(3), np.zeros((1, 18)), SparsePauliOp("ZZZ", 1j), "observable 0 has complex coefficients"),
-        (QuantumCircuit(60), NONE, SparsePauliOp("Z" * 60), "has 60 qubits. This machine's memory holds"),
+        (QuantumCircuit(60), NONE, SparsePauliOp("Z" * 60), "has 60 qubits. This computer's memory holds"),
         (MEASURED, NONE, Z3, "'measure', expected unitary gates .* Leave measurements and resets out"),
         (RESET, NONE, Z3, "instruction 1 of circuit .* is 'reset'"),
         (UNDEFINED, NONE, Z3, "gate .mystery. .* has no definition by gates that Aer"),

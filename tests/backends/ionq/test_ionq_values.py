@@ -389,6 +389,6 @@ def test_the_list_of_machines_is_the_servers(box, forte, problem):
     assert backend.capabilities.max_qubits is None
     assert_right(ask(backend, problem), problem)
     assert {job.backend for job in box.store.jobs.values()} == {"qpu.tempo-1"}
-    match = r"no machine qpu\.unknown-9.*target: forte-1, forte-enterprise-1, tempo-1"
+    match = r"no device qpu\.unknown-9.*target: forte-1, forte-enterprise-1, tempo-1"
     assert_fails(forte(target="unknown-9"), problem, RemoteRequestError, match)
     assert {job.backend for job in box.store.jobs.values()} == {"qpu.tempo-1"}

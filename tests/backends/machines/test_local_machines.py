@@ -107,11 +107,11 @@ def test_another_precision_keeps_the_machine_that_was_given():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"machine": "3"}, r"has 4 qubits and the machine has 3\. Nothing was sent"),
+        ({"machine": "3"}, r"has 4 qubits and the device has 3\. Nothing was sent"),
         ({"machine": "5", "layout": [0, 1]}, "expected 4 qubits below 5"),
         ({"native": "ionq", "machine": "4"}, "does not run IonQ's gates gpi"),
-        ({"machine": "many"}, "expected the number of qubits of a generic machine"),
-        ({"provider": "ibm"}, "Name a machine with the option machine"),
+        ({"machine": "many"}, "expected the number of qubits of a generic device"),
+        ({"provider": "ibm"}, "Name a device with the option machine"),
     ],
 )
 def test_faults_are_refused_before_anything_runs(options, match):

@@ -75,9 +75,9 @@ def test_a_run_with_a_real_target(cli, ratings, tiny_body, tmp_path):
         ["predict", run, "a film", "--margin 0.1"],
         ["evaluate", run, "--backend adjoint"],
     ):
-        said = "need labels, and this model predicts real values. Omit them."
+        said = "need labels, and this model predicts regression targets. Omit them."
         assert said in cli.refused(*refused)
-    said = "gives real values (stars) and no labels"
+    said = "gives regression targets (stars) and no labels"
     assert said in cli.refused("explain", run, "a film")
 
 

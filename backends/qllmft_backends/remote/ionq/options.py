@@ -95,7 +95,7 @@ def check_url(url: str) -> str:
         is_loopback |= ipaddress.ip_address(parts.hostname or "").is_loopback
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback):
         raise ValueError(
-            f"url is {url!r}, expected https://..., or http:// on this machine (127.0.0.1) for the mock server: "
+            f"url is {url!r}, expected https://..., or http:// on this computer (127.0.0.1) for the mock server: "
             "elsewhere the API key would be sent unencrypted"
         )
     if not re.search(r"/v\d+\.\d+$", url):
@@ -177,7 +177,7 @@ class IonQSimulatorOptions(NoiseSettings, IonQOptions):
         raise BackendError(
             f"IonQ's cloud simulator has no noise with the rates {noise.one_qubit_rate:.4g} and "
             f"{noise.two_qubit_rate:.4g}{readout}: it takes a name, no numbers, and has {', '.join(known_models)}, "
-            "without readout error. Set noise='forte1' or noise_model, or run this noise on this machine with the "
+            "without readout error. Set noise='forte1' or noise_model, or run this noise on this computer with the "
             "backend adjoint or aer_forte."
         )
 

@@ -211,7 +211,7 @@ class IonQRoute(Route):
                 name.removeprefix("qpu.") for name in backend_names if name.startswith("qpu.")
             ]
             raise error.with_message(
-                f"the server has no machine {setup.backend}. Nothing was sent. Name one of its machines with the "
+                f"the server has no device {setup.backend}. Nothing was sent. Name one of its devices with the "
                 f"option target: {', '.join(machine_names) or 'none'}."
             ) from None
         offered_mitigations = machine.get("supported_error_mitigations")
@@ -225,7 +225,7 @@ class IonQRoute(Route):
             raise RemoteRequestError(
                 f"{setup.backend} offers no symmetry_verification, but "
                 f"{', '.join(map(str, known_mitigations)) or 'none'}. Nothing was sent. Omit symmetry_verification, or "
-                "name another machine."
+                "name another device."
             )
         if isinstance(qubits, int) and setup.n_qubits > qubits:
             raise RemoteRequestError(

@@ -226,7 +226,7 @@ class QiskitBackend(JobsBackend):
         if self._machine.remote:
             raise BackendError(
                 f"training through {self._machine.name} would send circuits at every step. Train on adjoint, and "
-                "predict or evaluate on the machine."
+                "predict or evaluate on the device."
             )
         return ""
 

@@ -82,7 +82,7 @@ def compile_circuit(
             compiled_circuit = manager.run(compiled_circuit)
         except QiskitError as error:
             raise UnsupportedGateError(
-                f"circuit {circuit.name!r} cannot be compiled to the machine: {error}"
+                f"circuit {circuit.name!r} cannot be compiled to the device: {error}"
             ) from error
     compiled_circuit = _without_labels(compiled_circuit)
     measures = [i for i in compiled_circuit.data if i.operation.name == "measure"]
@@ -135,7 +135,7 @@ def ionq_target(target: Target) -> Target:
     ]
     if missing := [gate.name for gate in gates if gate.name not in target.operation_names]:
         raise BackendError(
-            f"the machine does not run IonQ's gates {', '.join(missing)}. Omit native."
+            f"the device does not run IonQ's gates {', '.join(missing)}. Omit native."
         )
     native = Target(num_qubits=target.num_qubits)
     for operation in [*gates, Measure()]:
@@ -151,14 +151,14 @@ def _check_width(
     width = _width(target)
     if n_qubits > width:
         raise BackendError(
-            f"circuit {circuit.name!r} has {n_qubits} qubits and the machine has {width:g}. Nothing was sent. Use a "
-            "smaller head, or another machine."
+            f"circuit {circuit.name!r} has {n_qubits} qubits and the device has {width:g}. Nothing was sent. Use a "
+            "smaller head, or another device."
         )
     if layout is not None and (
         target is None or len(layout) != n_qubits or max(layout, default=0) >= width
     ):
         raise BackendError(
-            f"layout is {list(layout)}, expected {n_qubits} qubits below {width:g}, of a machine that lists its gates."
+            f"layout is {list(layout)}, expected {n_qubits} qubits below {width:g}, of a device that lists its gates."
         )
 
 

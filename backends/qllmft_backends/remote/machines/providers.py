@@ -93,7 +93,7 @@ def open_machine(options: QiskitOptions) -> Machine:
         )
     if provider.remote and options.machine is None:
         raise BackendError(
-            f"provider {options.provider!r} has no default. Name a machine with the option machine."
+            f"provider {options.provider!r} has no default. Name a device with the option machine."
         )
     try:
         return provider.open(options)
@@ -106,7 +106,7 @@ def open_machine(options: QiskitOptions) -> Machine:
     except Exception as error:
         raise BackendError(
             f"provider {options.provider!r} does not open {options.machine or 'its machine'}: "
-            f"{error_text(error).rstrip('.')}. Save the account as the provider says, or name a machine of it."
+            f"{error_text(error).rstrip('.')}. Save the account as the provider says, or name a device of it."
         ) from error
 
 
@@ -159,7 +159,7 @@ def _generic(options: QiskitOptions) -> Machine:
     size_text = options.machine or "12"
     if not size_text.isdecimal() or not 1 <= int(size_text) <= 40:
         raise BackendError(
-            f"machine is {size_text!r}, expected the number of qubits of a generic machine, 1 to 40."
+            f"machine is {size_text!r}, expected the number of qubits of a generic device, 1 to 40."
         )
     return _wrap_in_aer(GenericBackendV2(int(size_text), seed=0), "generic")
 
