@@ -64,7 +64,7 @@ function showExplanation(model, row, found) {
   if (found.words.length) {
     const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(100 * value).toFixed(2)}`;
     const rows = found.words.slice(0, 10).map((each) => [[each.word, "text"], [signed(each.effect), "number"], [each.label]]);
-    parts.push(node("p", "Words left out one at a time; the effect is the probability with the word minus without it.", "quiet"));
+    parts.push(node("p", "Words left out one at a time. The effect is the probability with the word minus the one without it.", "quiet"));
     parts.push(table([["word"], ["effect, points", "number"], ["label without it"]], rows));
   }
   if (found.neighbours.length) {

@@ -63,6 +63,16 @@ def test_the_check_finds_a_semicolon_and_a_long_sentence():
     assert long_sentences(f"{long}. Short.") == [f"{long}."]
 
 
+def test_a_sentence_of_the_page_of_a_server_has_one_idea():
+    folder = ROOT / "qllmft" / "serving"
+    script = (folder / "page.js").read_text("utf-8")
+    texts = re.findall(r"\"([^\"\n]*)\"|`([^`]*)`", script)
+    page = re.sub(r"<[^>]*>", "\n", (folder / "page.html").read_text("utf-8"))
+    shown = "\n".join(["".join(pair) for pair in texts if pair != ("; ", "")] + [page])
+    assert "Nearest training texts" in shown
+    assert long_sentences(shown) == []
+
+
 def templates():
     """Return the templates but those of a study's committed tables."""
     return sorted(
