@@ -154,7 +154,7 @@ def _check_model(folder: RunFolder) -> str:
     check_text = (
         "gives the logits that it was saved with" if model.checked else "has no check logits"
     )
-    return f"{model.classifier.n_parameters} parameters, {check_text}"
+    return f"{model.classifier.n_parameters:,} parameters, {check_text}"
 
 
 def _check_body(folder: RunFolder) -> str:

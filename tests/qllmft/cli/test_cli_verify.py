@@ -38,7 +38,7 @@ def test_a_finished_run_is_sound(run, cli):
         f"ok     record: {len(result['models'])} models, test accuracy {100 * test['value']:.2f} %",
         f"ok     metrics: {epochs} epochs, the selected one is {result['selected_epoch']}",
         f"ok     predictions: {len(result['models'])} models x {test['total']} texts give the record's accuracies",
-        f"ok     model: {result['models'][0]['parameters']} parameters, gives the logits that it was saved with",
+        f"ok     model: {result['models'][0]['parameters']:,} parameters, gives the logits that it was saved with",
         f"ok     body: {run.body} is the one that the model was trained on",
     ]
 
