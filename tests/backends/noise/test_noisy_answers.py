@@ -119,7 +119,7 @@ def test_the_gradient_for_qiskit_sees_the_noise():
     ("options", "error", "message"),
     [
         ({"noise": "explicit"}, BackendError, r"got the rates \(None, None\). It needs both"),
-        ({"noise": "explicit", "two_qubit_rate": 0.1}, BackendError, "it needs both"),
+        ({"noise": "explicit", "two_qubit_rate": 0.1}, BackendError, "It needs both"),
         ({"two_qubit_rate": 0.1}, BackendError, "would not be used with noise='none'. Choose 'explicit'"),
         (RATES | {"one_qubit_rate": 1.4}, BackendError, "one_qubit_rate is 1.4"),
         ({"readout_error": 0.6}, UnknownBackendError, "option readout_error = 0.6"),

@@ -71,7 +71,7 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
         ({"noise": {"shots": -5}}, "noise.shots .got -5."),
         (
             {"noise": {"gates": "explicit", "two_qubit_rate": 0.1}},
-            "noise: gates='explicit', got .* it needs both one_qubit_rate and two_qubit_rate",
+            "noise: gates='explicit', got .* It needs both one_qubit_rate and two_qubit_rate",
         ),
         (
             {"noise": {"one_qubit_rate": 0.1}},
@@ -92,7 +92,7 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
             "renormalize and draw would not be used: ",
         ),
         ({"noise": {"rate": "process"}}, "noise.rate .got 'process'."),
-        ({"backend": {"options": {"uploads": False}}}, "move uploads of the backend there"),
+        ({"backend": {"options": {"uploads": False}}}, "Move uploads of the backend there"),
         (
             {"noise": {"shots": 10}, "model": {"head": "mlp", "encoder": "none"}},
             "noise acts on a quantum head",
