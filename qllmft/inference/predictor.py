@@ -281,7 +281,9 @@ class Predictor:
                 f"the model has the labels {', '.join(names)} and gives no regression targets. Use predict."
             )
         if self.backend is not None:
-            raise UserError("regression targets are computed here, and a backend is given. Leave it out.")
+            raise UserError(
+                "regression targets are computed here, and a backend is given. Leave it out."
+            )
         with closing(self):
             for part, vectors in self._embed_in_parts(texts):
                 for text, row in zip(part, self.target_values(vectors).tolist(), strict=True):

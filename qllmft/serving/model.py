@@ -61,7 +61,9 @@ class ServedModel:
     def load(self) -> None:
         """Load the body and compile the head, so that the first request waits for neither."""
         if self.real and self.backend is not None:
-            raise UserError("--backend is about labels, and the model gives regression targets. Omit it.")
+            raise UserError(
+                "--backend is about labels, and the model gives regression targets. Omit it."
+            )
         self._answers(self.predictor, [("text", "text") if self.pairs else "text"])
         folder = RunFolder(self.folder)
         record = self._record
