@@ -130,7 +130,7 @@ def train_and_report(
         Predictor.load(run).save_pretrained(folder)
 
     if config.data.folds is not None and config.data.fold is None:
-        from qllmft.run.cross_validation import run_folds
+        from qllmft.run.fold_runs import run_folds
 
         inputs = options.pop("inputs", None)
 

@@ -1,0 +1,193 @@
+"""Cross-validation by one run for each fold, and a record of all rows, each tested once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft.config import RunConfig
+from qllmft.errors import UserError
+from qllmft.events import Message, OnEvent
+from qllmft.files import write_json
+from qllmft.run.folder import Outcome, run_folder
+from qllmft.run.record import (
+    WITHOUT_CIRCUIT,
+    ModelResult,
+    Predictions,
+    RunRecord,
+    WithoutCircuit,
+    difference,
+)
+from qllmft.run.setup import SharedInputs
+from qllmft.tasks.accuracy import balanced_accuracy
+
+# does the run of a configuration in a folder with shared texts
+RunFold = Callable[[RunConfig, Path, SharedInputs], Outcome]
+
+
+def run_folds(
+    config: RunConfig,
+    out: Path | None,
+    on_event: OnEvent,
+    run: RunFold,
+    inputs: SharedInputs | None,
+) -> Outcome:
+    """Do a run for each fold, and return the outcome with the record of all rows.
+
+    Every choice within a fold is made on its own validation rows. Runs of finished folds are not done again.
+
+    Args:
+        config: with ``data.folds`` and without ``data.fold``.
+        out: folder of the runs, ``fold-1`` and so on, and of ``folds.json``; ``runs/<identity>`` if None.
+        on_event: receives a message for each fold.
+        run: does a run.
+        inputs: texts and embeddings that are in memory; None: there are none.
+
+    Returns:
+        The outcome without a record if a fold was interrupted.
+
+    Raises:
+        UserError: if the folder is that of a run, the texts are too few for the folds, or a fold has lost its answers.
+    """
+    folder = run_folder(config, out)
+    texts = inputs or SharedInputs()
+    if folder.config_file.exists():
+        raise UserError(
+            f"{folder.path} holds a run, and folds are runs in a folder of their own. Choose another folder with --out."
+        )
+    corpus = texts.corpus(config.data)
+    outcomes: list[Outcome] = []
+    fold_data = [
+        config.data.model_copy(update={"fold": fold}) for fold in range(config.data.folds or 0)
+    ]
+    validation_labels = []  # labels of the validation texts
+    for data in fold_data:  # before a fold begins
+        texts.add(data, corpus)
+        validation_labels.append(texts.splits(data, config.seed).validation.labels)
+    for fold, data in enumerate(fold_data):
+        fold_config = config.model_copy(update={"data": data})
+        on_event(Message(f"fold {fold + 1} of {config.data.folds}"))
+        outcome = run(fold_config, folder.fold(fold).path, texts)
+        if outcome.record is None:
+            return replace(outcome, folder=folder)
+        outcomes.append(outcome)
+    record = _pool_records(config.identity, outcomes, np.concatenate(validation_labels))
+    write_json(folder.folds_file, record.to_json())
+    return Outcome(folder, record, config.train.epochs)
+
+
+def _pool_records(
+    identity: str, outcomes: Sequence[Outcome], validation: NDArray[Any]
+) -> RunRecord:
+    """Return the record of all test rows of the folds, with differences paired by text."""
+    records = [outcome.record for outcome in outcomes if outcome.record]
+    fold_predictions = []
+    for folder in (outcome.folder for outcome in outcomes):
+        if (stored_predictions := folder.read_predictions()) is None:
+            raise UserError(
+                f"{folder.predictions_file} is missing. Delete {folder.result_file}. The same command makes both again."
+            )
+        fold_predictions.append(stored_predictions)
+    first_predictions, *other_predictions = fold_predictions
+    common_names = [
+        name
+        for name in first_predictions.answers
+        if all(name in predictions.answers for predictions in other_predictions)
+    ]
+    labels = np.concatenate([predictions.labels for predictions in fold_predictions])
+    answers = {
+        name: np.concatenate([predictions.answers[name] for predictions in fold_predictions])
+        for name in common_names
+    }
+    validation_answers = {
+        name: np.concatenate([predictions.validation[name] for predictions in fold_predictions])
+        for name in common_names
+    }
+    pooled = Predictions(
+        first_predictions.task,
+        labels,
+        answers,
+        first_predictions.label_names,
+        validation=validation_answers,
+    )
+    names = [name for name in common_names if name != WITHOUT_CIRCUIT]
+    data = records[0].data
+    sizes = {part: sum(record.data.sizes[part] for record in records) for part in data.sizes}
+    data = replace(data, sizes=sizes, findings=None, split=None, folds=len(records))
+    shares = [record.data.majority for record in records if record.data.majority is not None]
+    if len(shares) == len(records):
+        data = replace(data, majority=float(np.mean(shares)))
+    models = tuple(_pool_model(name, records, pooled, validation, data.balanced) for name in names)
+    record = replace(records[0], identity=identity, data=data, models=models)
+    return record.with_differences(pooled)
+
+
+def _pool_model(
+    name: str,
+    records: Sequence[RunRecord],
+    pooled: Predictions,
+    validation: NDArray[Any],
+    balanced: bool | None,
+) -> ModelResult:
+    """Return the result of a model over all folds: scores of all rows, seconds of all fits.
+
+    Args:
+        name: of the model.
+        records: of the folds.
+        pooled: answers to the texts of all folds.
+        validation: labels of the validation texts of all folds.
+        balanced: as in `ModelResult`.
+    """
+    validation_answers = pooled.validation[name]
+    fold_models = [model for record in records if (model := record.model(name))]
+    loads = [model.load for model in fold_models if model.load is not None]
+    controls = [model.without_circuit for model in fold_models if model.without_circuit]
+    is_head = name == records[0].head.name  # kept are the answers of its control alone
+    controlled = is_head and WITHOUT_CIRCUIT in pooled.answers and len(controls) == len(records)
+    scores = pooled.task.scores
+    return ModelResult(
+        name=name,
+        validation=scores.from_answers(validation, validation_answers),
+        parameters=max(model.parameters for model in fold_models),
+        seconds=sum(model.seconds for model in fold_models),
+        test=scores.from_answers(pooled.labels, pooled.model_answers(name)),
+        load=float(np.mean(loads)) if loads else None,
+        without_circuit=_pool_control(name, controls, pooled, validation, balanced=bool(balanced))
+        if controlled
+        else None,
+        test_classes=pooled.by_class(name),
+        balanced=balanced,
+        validation_balanced=balanced_accuracy(validation, validation_answers) if balanced else None,
+    )
+
+
+def _pool_control(
+    name: str,
+    controls: Sequence[WithoutCircuit],
+    pooled: Predictions,
+    validation: NDArray[Any],
+    *,
+    balanced: bool,
+) -> WithoutCircuit:
+    """Return the result over all folds of a model without its circuit, with its gain paired by text."""
+    scores = pooled.task.scores
+    gain = difference(
+        pooled.task,
+        pooled.labels,
+        pooled.model_answers(name),
+        pooled.model_answers(WITHOUT_CIRCUIT),
+        balanced=balanced,
+    )
+    return WithoutCircuit(
+        parameters=max(control.parameters for control in controls),
+        validation=scores.from_answers(validation, pooled.validation[WITHOUT_CIRCUIT]),
+        test=scores.from_answers(pooled.labels, pooled.model_answers(WITHOUT_CIRCUIT)),
+        settings={},
+        gain=gain.value,
+        gain_interval=gain.interval,
+    )
