@@ -93,7 +93,7 @@ def test_an_unknown_name_is_answered_with_those_there_are(name, hint):
 
 def test_every_value_that_does_not_fit_is_refused_with_what_would():
     dtype = "option dtype = 'float16': .*'float32' or 'float64'"
-    match = rf"{dtype}; option no_such = 5: .*\. Its options are: noise, one_qubit_rate, "
+    match = rf"{dtype}\. Also option no_such = 5: .*\. Its options are: noise, one_qubit_rate, "
     with pytest.raises(UnknownBackendError, match=match):
         create("adjoint", {"dtype": "float16", "no_such": 5})
 

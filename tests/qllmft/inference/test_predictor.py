@@ -58,7 +58,7 @@ def test_texts_are_read_as_they_are_needed_and_never_more_than_four_batches(trai
 
 def test_it_shows_source_parameters_body_and_labels(trained, out):
     count = sum(p.numel() for p in trained.model.classifier.parameters())
-    shown = f"<Predictor of {out}: {count:,} parameters on {trained.model.body.model}; {', '.join(LABELS)}>"
+    shown = f"<Predictor of {out}: {count:,} parameters on {trained.model.body.model}, labels {', '.join(LABELS)}>"
     assert repr(trained) == shown
 
 

@@ -175,12 +175,14 @@ def test_a_reliability_diagram_has_a_line_for_each_model_with_probabilities(make
 
 def test_the_note_names_the_intervals_of_uneven_labels(make_run):
     folder = make_run()
-    assert "(Wilson; differences: Bonett–Price)" in render_report(folder)
+    assert "(Wilson, differences: Bonett–Price)" in render_report(folder)
     record = folder.read_result()
     uneven = ClassScores((90, 5, 5), (90, 5, 5), (80, 4, 4))
     models = tuple(replace(each, test_classes=uneven) for each in record.models)
     folder.write_result(replace(record, models=models))
-    assert "(balanced accuracy: Wilson of each label; differences: " in render_report(folder)
+    assert "(balanced accuracy: Wilson, differences: Bonett–Price, both by label)" in render_report(
+        folder
+    )
 
 
 def test_mistakes_are_bounded_and_spread():
