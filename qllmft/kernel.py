@@ -70,6 +70,12 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
     [[1.0, 1.0], [1.0, 1.0]]
     """
 
+    kind: KernelKind
+    features: list[str]
+    gamma: float
+    shots: int | None
+    seed: int
+
     def __init__(
         self,
         feature_map: QuantumCircuit,
@@ -116,7 +122,7 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
         options: dict[str, Any] = {"dtype": "float64"}
         if kind == "projected" and shots is not None:
             options |= {"shots": shots, "seed": seed}
-        self._backend = backend or create("adjoint", options)
+        self._backend: Backend = backend or create("adjoint", options)
 
     def evaluate(self, x_vec: ArrayLike, y_vec: ArrayLike | None = None) -> Floats:
         """Return the kernel matrix (N, M).
@@ -139,7 +145,7 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
             return _rbf(vectors, others, self.gamma / 2)
         kernel = self._fidelities(x, y, is_symmetric=is_symmetric)
         if self.shots is not None:
-            self._draw_frequencies(kernel, x, y, is_symmetric=is_symmetric)
+            self._draw_frequencies(kernel, x, y, self.shots, is_symmetric=is_symmetric)
             if is_symmetric and self._enforce_psd:
                 return _nearest_semidefinite(kernel)
         return kernel
@@ -170,7 +176,8 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
     def _bind(self, rows: Floats) -> Floats:
         """Return rows with their columns in the order of the circuit's parameters."""
         names = [parameter.name for parameter in self.feature_map.parameters]
-        return rows[:, [self.features.index(name) for name in names]]
+        columns = np.array([self.features.index(name) for name in names])
+        return rows[:, columns]
 
     # --- fidelities
 
@@ -201,7 +208,7 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
     @property
     def _part_rows(self) -> int:
         """Return the rows of a part."""
-        state_bytes = BYTES_PER_AMPLITUDE << self.feature_map.num_qubits
+        state_bytes = BYTES_PER_AMPLITUDE << int(self.feature_map.num_qubits)
         return max(1, min(PART_ROWS, PART_BYTES // state_bytes))
 
     def _states(self, rows: Floats) -> States:
@@ -222,7 +229,7 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
         return states
 
     def _draw_frequencies(
-        self, kernel: Floats, x: Floats, y: Floats, *, is_symmetric: bool
+        self, kernel: Floats, x: Floats, y: Floats, shots: int, *, is_symmetric: bool
     ) -> None:
         """Replace fidelities by the frequencies of outcome 0 in shots, in place."""
         digest = blake2b(repr((self.seed, x.shape, y.shape)).encode(), digest_size=8)
@@ -231,7 +238,7 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
         rng = np.random.default_rng(int.from_bytes(digest.digest(), "little"))
         for i, row in enumerate(kernel):
             columns = slice(i + 1 if is_symmetric else 0, None)
-            row[columns] = rng.binomial(self.shots, row[columns]) / self.shots
+            row[columns] = rng.binomial(shots, row[columns]) / shots
         if is_symmetric:
             _mirror(kernel)
 
