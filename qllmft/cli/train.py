@@ -162,9 +162,9 @@ def train(
         return
     run = shlex.quote(str(folder.path))
     say(
+        f"Time: {duration_text(time.perf_counter() - started)} in all. The table has the training alone.",
         f"Report: {folder.report_file}",
         f"Predict: qllmft predict {run} 'your text'",
-        f"Time: {duration_text(time.perf_counter() - started)} in all. The table has the training alone.",
     )
 
 

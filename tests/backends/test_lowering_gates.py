@@ -123,7 +123,7 @@ def test_an_unsupported_gate_is_named_with_its_qubits_and_what_can_run_it(append
         lower(circuit)
     message = str(caught.value)
     assert f"of circuit 'mine' is {name!r} on qubits {qubits}" in message
-    assert "the adjoint engine runs ry, cx, x, z, h, cz, swap" in message
+    assert "The adjoint engine runs ry, cx, x, z, h, cz, swap" in message
     assert "aer_statevector" in message
     assert isinstance(caught.value, BackendError)
 

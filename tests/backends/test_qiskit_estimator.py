@@ -120,8 +120,8 @@ def test_variances_of_bases_add_up(name):
 
 
 def test_the_engine_has_shots_of_any_gates_and_noise_of_real_ones():
-    estimator = create("adjoint", {"shots": 200, "readout_error": 0.01}).estimator()
-    with pytest.raises(BackendError, match="the adjoint engine runs ry"):
+    estimator = create("adjoint", {"shots": 200, "noise": "paper_low"}).estimator()
+    with pytest.raises(BackendError, match="The adjoint engine runs ry"):
         evs(estimator, rotated(), "ZIZ", VALUES)
 
 

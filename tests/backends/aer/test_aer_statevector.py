@@ -191,7 +191,7 @@ def test_counts_cannot_show_x():
     ("options", "message"),
     [
         ({"device": "TPU"}, "option device = 'TPU'"),
-        ({"shots": 1}, "option shots = 1"),
+        ({"shots": 0}, "option shots = 0"),
         ({"threads": 2}, "Its options are: device, precision, max_parallel_threads, shots, seed"),
     ],
 )

@@ -49,7 +49,7 @@ HOMES = {
     "QuantumEncoder": "qllmft.heads", "QuantumHead": "qllmft.heads", "build_classifier": "qllmft.heads",
     "load_preset": "qllmft.config.presets", "preset_names": "qllmft.config.presets", "Predictor": "qllmft.inference",
     "register": "qllmft.plugins", "run_experiment": "qllmft.run", "compare": "qllmft.campaign",
-    "read_study": "qllmft.campaign", "audit": "qllmft.analysis.audit",
+    "read_study": "qllmft.campaign", "QuantumKernel": "qllmft.kernel", "audit": "qllmft.analysis.audit",
 }  # fmt: skip
 
 

@@ -49,7 +49,7 @@ WRONG = [
     (["predict", "RUN"], ["expected texts as arguments, or --file", "Give one of the two"]),
     (["predict", "RUN", "a text", "--file", "DATA"], ["expected texts as arguments, or --file", "Give one of the two"]),
     (["predict", "RUN", " "], ["a text is empty"]),
-    (["predict", "RUN", "a text", "--text-column", "x"], ["--text-column, --delimiter and --columns describe"]),
+    (["predict", "RUN", "a text", "--text-column", "x"], ["--pair-column, --delimiter and --columns describe"]),
     (["info", "--from", "Table I"], ["no preset comes from 'Table I', expected one of Figure 11, Figure 8a,"]),
     (["predict", "RUN", "--file", "TMP/none.txt"], ["the file", "none.txt cannot be read", "No such file"]),
     (["predict", "RUN", "--file", "TMP"], ["cannot be read", "Is a directory"]),

@@ -16,7 +16,7 @@ from qllmft import QuantumHead
 from qllmft.errors import UserError
 from qllmft.heads import QuantumEncoder
 from qllmft.sklearn import QuantumHeadClassifier
-from qllmft_backends import BackendError, UnsupportedGateError, create
+from qllmft_backends import BackendError, create
 
 SEEDS = 4
 X = np.array([0.7, -0.4, 1.1])
@@ -277,16 +277,6 @@ def test_the_estimator_of_scikit_learn_learns(name):
 
 
 def test_what_has_no_gradient_with_shots_is_refused_with_the_remedy():
-    angle, weight = ParameterVector("angle", 2)
-    circuit = QuantumCircuit(1)
-    circuit.rx(angle, 0)
-    circuit.rx(weight, 0)
-    with pytest.raises(
-        UnsupportedGateError, match=r"or use a backend for any gate \(aer_statevector"
-    ):
-        QuantumHead.from_circuit(
-            circuit, data=[angle], weights=[weight], backend=create("adjoint", SHOTS)
-        )
     encoder = QuantumEncoder(4, 2, 1, 1, backend=create("adjoint", SHOTS), noisy=True)
     with pytest.raises(BackendError, match="only noise is that of shot_model='gaussian'"):
         encoder(torch.rand(2, 4))

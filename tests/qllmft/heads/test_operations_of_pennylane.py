@@ -29,6 +29,7 @@ def after_rotation(operation):
 
 # each makes operations of the weights (3,) on four wires
 OPERATIONS = {
+    "measurement": after_rotation(lambda: qml.measure(0)),
     "ctrl RX": lambda w: qml.ctrl(qml.RX, [0, 1])(w[0], wires=2),
     "ctrl RY": lambda w: qml.ctrl(qml.RY, [0, 1])(w[0], wires=2),
     "ctrl RZ": lambda w: qml.ctrl(qml.RZ, [0, 1])(w[0], wires=2),
@@ -122,7 +123,6 @@ REFUSED = {
     "amplitudes": lambda w: qml.AmplitudeEmbedding(w, [0, 1], pad_with=0.0, normalize=True),
     "SelectPauliRot": lambda w: qml.SelectPauliRot(w[:2], [0], target_wire=1, rot_axis="X"),
     "channel": after_rotation(lambda: qml.DepolarizingChannel(0.1, wires=0)),
-    "measurement": after_rotation(lambda: qml.measure(0)),
     "BlockEncode": after_rotation(lambda: qml.BlockEncode(np.diag([0.1, 0.4]), wires=[0, 1])),
 }
 
@@ -130,7 +130,7 @@ REFUSED = {
 def qnode(make):
     """A QNode that makes operations between fixed rotations."""
 
-    @qml.qnode(qml.device("default.qubit", wires=4))
+    @qml.qnode(qml.device("default.qubit", wires=5))
     def circuit(x, w):
         for wire in range(4):
             qml.RY(x[wire], wire)
