@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+import string
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,8 @@ ROWS_AT_ONCE = 1_000
 SHEET_ERRORS = frozenset(
     ("#N/A", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#SPILL!", "#CALC!")
 )
-FIRST_CHARACTER = itemgetter(slice(1))
+_FIRST_CHARACTER = itemgetter(slice(1))
+_MARKS = frozenset(string.punctuation)
 _FIELD_END = "\x1f"  # stands between texts, and is white space if it is in one
 _FILLER = "-"  # in the place of a text beyond ASCII
 _DELETE = 0x7F  # the one invisible character of ASCII beyond the first 32
@@ -71,6 +73,23 @@ def visible_text(text: str) -> str:
         if character.isspace() or unicodedata.category(character) not in ("Cc", "Cf")
     )
     return " ".join(text.split())
+
+
+def unusual_places(texts: Sequence[str]) -> list[int]:
+    """Return the places of texts that do not begin with a letter, a digit or a mark of ASCII, or are an error of Excel.
+
+    >>> unusual_places(["good", "#1", "#REF!", " bad", ""])
+    [2, 3, 4]
+    """
+    first_characters = [*map(_FIRST_CHARACTER, texts)]
+    are_usual = [*map(str.isalnum, first_characters)]
+    if all(are_usual):
+        return []
+    return [
+        place
+        for place in compress(range(len(texts)), map(not_, are_usual))
+        if first_characters[place] not in _MARKS or texts[place].strip() in SHEET_ERRORS
+    ]
 
 
 def comparison_texts(texts: Sequence[str]) -> Iterator[list[str]]:

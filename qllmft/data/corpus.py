@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, compress
 from typing import Any
 
 import numpy as np
@@ -157,11 +157,20 @@ class Table:
         """Return ``rows`` in that order."""
         return replace(
             self,
-            texts=list(map(self.texts.__getitem__, rows.tolist())),
+            texts=_take_texts(self.texts, rows),
             labels=self.labels[rows],
-            second=None if self.second is None else [self.second[i] for i in rows.tolist()],
+            second=None if self.second is None else _take_texts(self.second, rows),
             keys=None if self.keys is None else self.keys[rows],
         )
+
+
+def _take_texts(texts: list[str], rows: NDArray[np.int64]) -> list[str]:
+    """Return the texts of ``rows`` in that order."""
+    if (rows[1:] <= rows[:-1]).any():
+        return [*map(texts.__getitem__, rows.tolist())]
+    takes_row = np.zeros(len(texts), np.bool_)  # most splits keep the order: twice as quick
+    takes_row[rows] = True
+    return [*compress(texts, takes_row.tobytes())]
 
 
 @dataclass(frozen=True)
@@ -248,6 +257,8 @@ def find_copies(splits: Mapping[str, Table]) -> dict[str, list[tuple[str, int, A
     hashes = {name: _comparison_hashes(texts) for name, texts in items.items()}
     ordered = np.sort(np.concatenate([*hashes.values()])) if hashes else np.empty(0, np.int64)
     repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(repeated):
+        return {}
     places_by_text: dict[str, list[tuple[str, int, Any]]] = defaultdict(list)
     for name, texts in items.items():
         for row in np.flatnonzero(np.isin(hashes[name], repeated)).tolist():

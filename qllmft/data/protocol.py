@@ -214,7 +214,7 @@ def _describe_test_rows(config: DataConfig) -> str:
 
 def _check_two_labels(corpus: Corpus) -> None:
     """Raise UserError if all texts have the same label."""
-    present = sorted({int(y) for table in corpus.splits.values() for y in np.unique(table.labels)})
+    present = np.flatnonzero(np.bincount(corpus.join_splits().labels, minlength=corpus.n_classes))
     if len(present) < 2:
         raise UserError(
             f"{corpus.source}: every text has the label {corpus.label_names[present[0]]!r}. A classifier needs two "
@@ -360,8 +360,10 @@ def _check_rows(
 
 def _check_every_label(train: Table, corpus: Corpus) -> None:
     """Raise UserError if a label is in other splits only, so that it cannot be learned."""
-    present = set(train.labels.tolist())
-    if unseen := [name for i, name in enumerate(corpus.label_names) if i not in present]:
+    counts = np.bincount(train.labels, minlength=corpus.n_classes)
+    if unseen := [
+        name for name, count in zip(corpus.label_names, counts, strict=True) if not count
+    ]:
         raise UserError(
             f"{corpus.source}: no text for training has the label {', '.join(unseen)}. Add such texts, or split the "
             f"rows another way (--protocol, --group, --time).{corpus.findings.label_remedy}"

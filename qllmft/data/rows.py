@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from qllmft.config import IN_MEMORY, DataConfig
 from qllmft.counts import format_count
 from qllmft.data.cells import (
-    FIRST_CHARACTER,
     MAX_TEXT,
     MOST_LABEL,
     ROWS_AT_ONCE,
@@ -25,6 +24,7 @@ from qllmft.data.cells import (
     is_missing,
     is_several,
     label_text,
+    unusual_places,
     values_in,
 )
 from qllmft.data.columns import Columns, no_column
@@ -217,10 +217,7 @@ def _unusual_texts(cells: list[Any]) -> Iterator[int]:
     for start in range(0, len(cells), ROWS_AT_ONCE):
         part = cells[start : start + ROWS_AT_ONCE]
         if _are_short_texts(part):
-            begin_plainly = [*map(str.isalnum, map(FIRST_CHARACTER, part))]
-            if not all(begin_plainly):
-                places = np.flatnonzero(~np.array(begin_plainly, bool))
-                yield from (places + start).tolist()
+            yield from (start + place for place in unusual_places(part))
         else:
             yield from (
                 place for place, cell in enumerate(part, start) if not _is_plain(cell, MAX_TEXT)
@@ -245,10 +242,10 @@ def _missing_marks(cell: Any, config: DataConfig) -> list[str]:
 
 
 def _is_plain(cell: Any, most: int) -> bool:
-    """Return whether a cell is a text of at most ``most`` characters that begins with a letter or a digit."""
+    """Return whether a cell is a text of at most ``most`` characters that is none of `unusual_places`."""
     return (
         type(cell) is str
-        and cell[:1].isalnum()
+        and not unusual_places([cell])
         and len(cell) <= most
         and not HALF_PAIR.search(cell)
     )

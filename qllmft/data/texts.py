@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from qllmft.data.cells import FIRST_CHARACTER, SHEET_ERRORS, is_blank
+from qllmft.data.cells import SHEET_ERRORS, is_blank, unusual_places
 from qllmft.data.columns import Columns
 from qllmft.data.content import detect_format
 from qllmft.data.file_bytes import DataFile, is_file
@@ -134,8 +134,7 @@ def _rows_of_block(
         except TypeError:  # numbers, or cells without a value
             are_plain[:] = False
             break
-        # a text that begins with a letter or a digit is sound, without a call for each
-        are_plain &= np.fromiter(map(str.isalnum, map(FIRST_CHARACTER, texts)), bool, len(texts))
+        are_plain[unusual_places(texts)] = False
     numbers = block.numbers.tolist()
     rows = zip(*block.cells, strict=True)
     for number, is_plain, cells in zip(numbers, are_plain.tolist(), rows, strict=True):
