@@ -23,7 +23,7 @@ def test_time_memory_and_disk_are_said_and_the_table_fits(learned):
     assert "(contrastive step, trained with the head), D = 16" in words
     assert "baselines use the language model before it was trained with the head" in words
     assert "quantum head and body" in output
-    assert "…" not in output.split("selected")[1].split("baselines use")[0], (
+    assert "…" not in output.split("weights of epoch")[1].split("baselines use")[0], (
         "nothing in the table is cut off"
     )
     page = (out / "report.html").read_text()

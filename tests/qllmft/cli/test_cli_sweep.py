@@ -46,7 +46,7 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
     assert told in messages
     for n in range(2, 7):
         assert f"\nrun {n} of 6: reupload_layers " in messages
-    searched = messages[: messages.index(", test; ")]
+    searched = messages[: messages.index(", test, ")]
     assert searched.count("under a minute left") == 5
     assert searched.count("left, best ") == 4  # of a configuration whose seeds are done
     assert "the best 3 of 3 configurations, by validation" in output

@@ -76,7 +76,7 @@ def test_texts_are_kept_apart_from_all_others(corpus, tiny_bert):
     texts = [text for part in parts for text in part.texts]
     assert len({*texts}) == len(texts)
     assert {*without.test.texts} == {*splits.test.texts}
-    assert "19 kept apart as calibration texts" in splits.in_words
+    assert "19 calibration," in splits.in_words
     assert config.identity != plain.identity
     few = run_config(corpus, tiny_bert, data__known_texts=21)
     with pytest.raises(UserError, match=r"data\.known_texts is 21, and there are 40 texts"):

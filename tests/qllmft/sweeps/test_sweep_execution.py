@@ -240,4 +240,4 @@ def test_the_texts_and_labels_are_said_once_for_all_trials(
     place = lines.index(heading)
     assert [line[0] for line in lines[place + 1 : place + 3]] == ["negative", "positive"]
     assert output.count("texts.tsv: 80 rows") == 1
-    assert output.count("for training") == 1
+    assert output.count("80 rows: ") == 1
