@@ -1,0 +1,68 @@
+"""Seconds of a first ``qllmft train`` and of a second: ``python benchmarks/first_run.py BEFORE`` writes first_run.json.
+
+The first has an empty cache of compiled code. This checkout and an earlier one (BEFORE) take turns. The record also has
+the processor seconds in which numba compiles, of one process without the cache.
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from run import machine_facts
+
+ROUNDS = 2
+COMPILATION = """
+import sys, time
+from qllmft_backends.adjoint.compiled.passes import chunk_functions
+started = time.process_time()
+for dtype in ("float32", "float64"):
+    chunk_functions(dtype)
+print(time.process_time() - started)
+"""
+
+
+def run(command: list[str], root: Path, cache: str) -> tuple[float, float, str]:
+    """Return wall and processor seconds of a command on the packages of a checkout, and its output."""
+    packages = os.pathsep.join(str(root / part) for part in (".", "circuits", "backends"))
+    environment = os.environ | {"PYTHONPATH": packages, "NUMBA_CACHE_DIR": cache}
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.perf_counter()
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    wall = time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - usage.ru_utime - usage.ru_stime
+    return round(wall, 2), round(processor, 2), result.stdout
+
+
+def main() -> None:
+    """Measure in turns, and write the record."""
+    here = Path(__file__).resolve().parent
+    checkouts = {"now": here.parent, "before": Path(sys.argv[1]).resolve()}
+    record = {"machine": machine_facts(len(os.sched_getaffinity(0))), "seconds": {}}
+    for _round in range(ROUNDS):
+        for name, root in checkouts.items():
+            rows = record["seconds"].setdefault(
+                name, {"first": [], "second": [], "compilation": []}
+            )
+            with tempfile.TemporaryDirectory() as folder:
+                for row in ("first", "second"):
+                    train = [sys.executable, "-m", "qllmft", "train", "--out", f"{folder}/{row}"]
+                    rows[row].append(run(train, root, f"{folder}/cache")[:2])
+                output = run([sys.executable, "-c", COMPILATION], root, f"{folder}/empty")[2]
+                rows["compilation"].append(round(float(output), 2))
+            print(name, {row: values[-1] for row, values in rows.items()}, flush=True)
+    record["median_wall"] = {
+        name: {row: statistics.median(wall for wall, _ in rows[row]) for row in ("first", "second")}
+        for name, rows in record["seconds"].items()
+    }
+    (here / "first_run.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
