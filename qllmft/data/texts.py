@@ -128,9 +128,9 @@ def _rows_of_block(
 ) -> Iterator[list[str]]:
     """Yield the texts of each row of a block, as `_check_row` does."""
     are_plain = np.ones(len(block.numbers), bool)
-    for cells in block.cells:
+    for column_cells in block.cells:
         try:
-            texts = [*map(str.strip, cells)]
+            texts = [*map(str.strip, column_cells)]
         except TypeError:  # numbers, or cells without a value
             are_plain[:] = False
             break
