@@ -79,21 +79,6 @@ def _divide_rows(
     return train, held_out_table
 
 
-def in_words(config: DataConfig) -> str:
-    """Return the rule of the split in words."""
-    if config.folds is not None:
-        first = f"fold {(config.fold or 0) + 1} of {config.folds} is the test"
-    else:
-        first = f"{100 * config.test_size:g} % are the test"
-    if config.time_column is not None:
-        return f"{first}, the latest rows by {config.time_column!r}"
-    if config.group_column is not None:
-        return f"{first}, no {config.group_column!r} in two parts"
-    if TASKS[config.task].one_label:
-        return f"{first}, drawn by chance within each label"
-    return f"{first}, drawn by chance"
-
-
 def _hold_out_rows(
     table: Table,
     corpus: Corpus,
