@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,9 +26,12 @@ from qllmft.training.search import (
     split_examples,
     with_class_weights,
 )
+from qllmft_backends.adjoint.thread_pool import thread_count
 
 if TYPE_CHECKING:
     from qllmft.training import Examples
+
+MANY_TEXTS = 1_000  # training texts from which folds are fitted side by side
 
 
 def n_trained(fitted: Any) -> int:
@@ -190,10 +194,15 @@ class GridBaseline:
 
     def judge(self, settings: Settings, train: Examples, parts: Sequence[Part]) -> Judgement:
         """Return the judgement of settings on the texts that parts of the training texts ``train`` hold out."""
-        answers = []
-        for part in parts:
+
+        def answer(part: Part) -> NDArray[Any]:
             estimator = fit_estimator(self.make(**settings), part.train)
-            answers.append(self.outputs(estimator, part.held_out.x.numpy()))
+            return self.outputs(estimator, part.held_out.x.numpy())
+
+        # libsvm runs without Python's lock, so that folds of many texts take all cores
+        workers = min(len(parts), thread_count()) if len(train) >= MANY_TEXTS else 1
+        with ThreadPoolExecutor(workers) as pool:
+            answers = list(pool.map(answer, parts))
         labels = [part.held_out.y.numpy() for part in parts]
         return judge_outputs(train.task, train.y.numpy(), labels, answers, self.usual_threshold)
 
