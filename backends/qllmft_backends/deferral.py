@@ -151,6 +151,12 @@ class _Rewriting:
         )
         for operation, wires in self.gates:
             circuit.append(operation, wires)
+        if lost := set(self.circuit.parameters) - set(circuit.parameters):
+            names = ", ".join(sorted(parameter.name for parameter in lost))
+            raise UnsupportedGateError(
+                f"circuit {self.circuit.name!r} has {names} only under a condition that is never true: its bits are "
+                "not measured before. Measure them, or remove the gate."
+            )
         measured = frozenset(self.measured)
         return DeferredCircuit(
             circuit, tuple(self.wires), measured, tuple(self.bits), self.adds_gates

@@ -265,3 +265,18 @@ def test_loops_are_refused_by_name():
         QuantumHead.from_circuit(circuit, data=DATA[:1], weights=WEIGHTS[:1])
     with pytest.raises(UserError, match="expected each of the circuit's once"):
         QuantumHead.from_circuit(measured_circuit(), data=DATA, weights=WEIGHTS[:1])
+
+
+def test_a_parameter_under_a_condition_that_is_never_true_is_refused_by_name():
+    circuit = QuantumCircuit(3, 1)
+    circuit.ry(DATA[0], 0)
+    with circuit.if_test((0, 1)):
+        circuit.ry(WEIGHTS[0], 1)
+    circuit.measure(0, 0)
+    message = (
+        r"has w\[0\] only under a condition that is never true.*Measure them, or remove the gate"
+    )
+    with pytest.raises(UnsupportedGateError, match=message):
+        QuantumHead.from_circuit(circuit, data=DATA[:1], weights=WEIGHTS[:1])
+    with pytest.raises(UnsupportedGateError, match=message):
+        create("adjoint").estimator().run([(circuit, PAULIS[0], [0.1, 0.2])]).result()
