@@ -303,3 +303,32 @@ def test_the_choice_of_labels_to_trust_is_that_of_the_record():
             best, low = max(row["decided"] for row in rows), worst["decided_tenth"]
             cells.append(f"{100 * worst['decided']:.1f} to {100 * best:.1f} [{100 * low:.1f}]")
         assert f"| {known}, {names[scale]} | {' | '.join(cells)} |" in page.replace("**", "")
+
+
+def forte_table():
+    lines = [
+        "| qubits | shots | adjoint | Aer, density matrix | Aer, trajectories | deviation | largest |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in record("forte")["results"]:
+        times = [
+            f"{time:,.0f}" if time >= 100 else f"{time:.1f}"
+            for time in (row["ms"][name] for name in ("adjoint", "density_matrix", "trajectories"))
+        ]
+        deviation = row["from_aer"]
+        largest = f"{deviation['largest']:.1f} [{deviation['median_largest']:.1f}]"
+        shots = f"{row['shots']:,}" if row["shots"] else "none"
+        cells = [str(row["qubits"]), shots, *times, f"{deviation['rms']:.2f}", largest]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def test_fortes_noise_on_the_engine_and_on_aer_has_the_times_and_deviations_of_the_record():
+    assert forte_table() in (ROOT / "docs" / "noise.md").read_text("utf-8")
+    for row in record("forte")["results"]:
+        aer = {name: time for name, time in row["ms"].items() if name != "adjoint"}
+        assert row["ms"]["adjoint"] < min(aer.values())
+        assert row["auto"] == min(aer, key=aer.get)
+        for name in {"from_aer", "from_density_matrix"} & row.keys():
+            assert 0.8 < row[name]["rms"] < 1.2
+            assert row[name]["largest"] < 5
