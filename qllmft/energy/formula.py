@@ -12,7 +12,7 @@ from qllmft.config.model import PAPER_ANSATZ
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text
 from qllmft.templates import encoder_template, head_template
-from qllmft_circuits import CircuitCounts, count, loading_template
+from qllmft_circuits import CircuitCounts, count, loading_template, side_by_side
 
 if TYPE_CHECKING:
     from qllmft_backends.remote import Job
@@ -40,6 +40,7 @@ class EnergyConstants:
 
 
 PAPER = EnergyConstants()
+FORTE_QUBITS = 36
 # gate times in IonQ's API for Forte
 FORTE = replace(PAPER, one_qubit_gate_s=130e-6, two_qubit_gate_s=970e-6)
 
@@ -111,8 +112,10 @@ def linear_energy_j(rows: int, columns: int) -> float:
 def quantum_energies_j(model: ModelConfig, dimension: int, k: int) -> tuple[float, float]:
     """Return the joules of a simulation on a GPU, and with circuits on a QPU, of D-dimensional embeddings and k labels.
 
-    Encoders are simulated in both, as in the paper. If the head has no circuit (``head = "none"``), the encoders run on
-    the QPU instead, with their loading as R_Y and CNOT; odd ones run twice. The embedding itself is not included.
+    Encoders are simulated in both, as in the paper. A simulation runs each register of a head alone, and a QPU of
+    `FORTE_QUBITS` several in a circuit (`machine_circuits`). If the head has no circuit (``head = "none"``), the
+    encoders run on the QPU instead, with their loading as R_Y and CNOT; odd ones run twice. The embedding itself is not
+    included.
     """
     model = model.for_labels(k)
     encoder = encoder_template(model)
@@ -124,12 +127,25 @@ def quantum_energies_j(model: ModelConfig, dimension: int, k: int) -> tuple[floa
     products_j += linear_energy_j(dimension, min(model.components or 0, dimension))
     simulated_j = products_j + 1000 * n_encodings * gpu_energy_kj(count(encoder))
     if head is not None:
-        of_register = count(head)
-        gpu = model.registers * gpu_energy_kj(of_register)
-        qpu = model.registers * qpu_energy_kj(of_register)
-        return simulated_j + 1000 * gpu, simulated_j + 1000 * qpu
+        gpu = model.registers * gpu_energy_kj(count(head))
+        circuits, counts = machine_circuits(model)
+        return simulated_j + 1000 * gpu, simulated_j + 1000 * circuits * qpu_energy_kj(counts)
     loaded_encoder = loading_template(model.latent_encoder_qubits).compose(encoder)
     return simulated_j, products_j + 1000 * n_encodings * qpu_energy_kj(count(loaded_encoder))
+
+
+def machine_circuits(
+    model: ModelConfig, max_qubits: int = FORTE_QUBITS
+) -> tuple[int, CircuitCounts]:
+    """Return how many circuits of a quantum head a text has on a machine, and the gate counts of each.
+
+    They are as few as hold all registers, and of equal size. Every circuit has at least one register.
+    """
+    circuit = head_template(model)
+    assert circuit is not None
+    fitting = max(1, max_qubits // circuit.num_qubits)
+    circuits = -(-model.registers // fitting)
+    return circuits, count(side_by_side(circuit, -(-model.registers // circuits)))
 
 
 @lru_cache(maxsize=1024)

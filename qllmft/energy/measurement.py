@@ -135,11 +135,12 @@ class CounterReading:
 class MachineEnergy:
     """Energy of inference on this machine."""
 
-    counts: CircuitCounts
-    samples: int  # number of inferences during the measurement
+    counts: CircuitCounts  # of a register
+    samples: int  # number of inferences during the measurement, each with all registers
     seconds: float  # duration of the measurement
     counters: tuple[CounterReading, ...]
     device: str = "cpu"  # that computed
+    registers: int = 1  # of the head, each simulated alone
 
     @property
     def energy_kj(self) -> float:
@@ -204,7 +205,8 @@ def measure_here(config: RunConfig, device: str | None = None) -> MachineEnergy:
         CounterReading(counter.name, used, float(np.mean(powers)))
         for counter, used, powers in zip(counters, energy_j, zip(*idle_w, strict=True), strict=True)
     )
-    return MachineEnergy(counts, batches * len(values), work_s, readings, device)
+    texts = batches * config.train.batch_size
+    return MachineEnergy(counts, texts, work_s, readings, device, model.registers)
 
 
 def _check_power(working_w: float, idle_w: Sequence[float]) -> None:

@@ -79,7 +79,13 @@ def model_card(
     Raises:
         UserError: if a field is no identifier of the hub, or a file of the run cannot be read.
     """
-    from qllmft.energy.formula import FORTE, gpu_energy_kj, head_counts, qpu_energy_kj
+    from qllmft.energy.formula import (
+        FORTE,
+        gpu_energy_kj,
+        head_counts,
+        machine_circuits,
+        qpu_energy_kj,
+    )
 
     if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
         return read_bytes(folder / CARD).decode("utf-8", "replace")
@@ -93,10 +99,11 @@ def model_card(
     record = facts["record"]
     energy = None
     if config.head == "quantum":  # of one inference, by formula
-        counts = head_counts(config, config.register_qubits)
+        register_counts = head_counts(config, config.register_qubits)
+        circuits, circuit_counts = machine_circuits(config)
         energy = {
-            "qpu": config.registers * qpu_energy_kj(counts, FORTE),
-            "gpu": config.registers * gpu_energy_kj(counts, FORTE),
+            "qpu": circuits * qpu_energy_kj(circuit_counts, FORTE),
+            "gpu": config.registers * gpu_energy_kj(register_counts, FORTE),
         }
     environment = Environment(  # noqa: S701 - Markdown; text of others passes through `code`
         loader=PackageLoader("qllmft.inference", ""),

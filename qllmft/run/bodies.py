@@ -157,12 +157,12 @@ class FrozenBody:
         if config.model.head != "quantum" or backend.capabilities.remote:
             return
         if backend.capabilities.adjoint:
-            memory = check_memory(config, min(size, sizes["train"]))
+            n_classes = self._setup.corpus.n_classes
+            memory = check_memory(config, min(size, sizes["train"]), n_classes)
             trajectories = config.noise.shot_test == "per_shot"
             if not epochs or not (trajectories or memory >= LARGE_STATES_BYTES):
                 return
             cores = thread_count()
-            n_classes = self._setup.corpus.n_classes
             epoch = epoch_core_seconds(config, self.dimension, n_classes, sizes) / cores
             states = (
                 f"{memory / GB:.2g} GB for states, and " if memory >= LARGE_STATES_BYTES else ""

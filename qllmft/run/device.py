@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from qiskit import QuantumCircuit
 
-from qllmft.config import RunConfig
+from qllmft.config import ModelConfig, RunConfig
+from qllmft.data import read_corpus
 from qllmft.events import OnEvent, stage
 from qllmft.heads.devices import runs_kernels, torch_devices
 from qllmft.run.needs import training_step
@@ -69,9 +70,15 @@ class DeviceTimes:
 
 
 def device_times(config: RunConfig) -> DeviceTimes:
-    """Return the expected times of a configuration's circuits on the devices of this machine."""
+    """Return the expected times of a configuration's circuits on the devices of this machine.
+
+    If the number of qubits depends on the labels and a GPU is here, the texts are read for their number of labels.
+    """
     gpu = next((device for device in torch_devices() if runs_kernels(device)), None)
-    circuits = _circuit_sizes(config)
+    model = config.model
+    if gpu is not None and model.n_encoders == "auto":
+        model = model.for_labels(read_corpus(config.data).n_classes)
+    circuits = _circuit_sizes(model)
     batch = config.train.batch_size
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cpu_s = gpu_s = 0.0
@@ -148,9 +155,8 @@ def _compile(config: RunConfig, dimension: int, n_classes: int, sizes: dict[str,
             compute_logits(model, batch.x[np.arange(n_validation) % rows])
 
 
-def _circuit_sizes(config: RunConfig) -> list[tuple[int, int]]:
+def _circuit_sizes(model: ModelConfig) -> list[tuple[int, int]]:
     """Return the gates and qubits of each circuit of a text."""
-    model = config.model
     circuits = []
     encoder = encoder_template(model)
     if encoder is not None:

@@ -63,11 +63,20 @@ def duration_text(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def check_memory(config: RunConfig, batch: int) -> int:
-    """Return the bytes of a training step: states of all circuits and the co-states of one."""
+def check_memory(config: RunConfig, batch: int, n_classes: int) -> int:
+    """Return the bytes of a training step: states of all circuits and the co-states of one.
+
+    Args:
+        config: of the run.
+        batch: number of texts in a step.
+        n_classes: k, number of labels, on which the numbers of encoders and qubits may depend.
+
+    Raises:
+        UserError: if they are more than this machine has free.
+    """
     if config.backend.options.get("device", "cpu") != "cpu":
         return 0
-    model = config.model
+    model = config.model.for_labels(n_classes)
     free_bytes = int(psutil.virtual_memory().available)
     encoders = model.most_encoders * (1 + model.odd) * (model.encoder == "quantum")
     qubits = [model.latent_encoder_qubits] * encoders
@@ -95,8 +104,9 @@ def epoch_core_seconds(
         sizes: number of texts by split.
     """
     backend = create(config.backend.name, config.backend_options)
+    model_config = config.model.for_labels(n_classes)
     max_rows = MAX_TIMED_AMPLITUDES >> max(
-        config.model.register_qubits, config.model.latent_encoder_qubits
+        model_config.register_qubits, model_config.latent_encoder_qubits
     )
     rows = min(config.train.batch_size, sizes["train"], max(1, max_rows))
     with training_step(config, dimension, n_classes, rows, backend) as (

@@ -147,6 +147,30 @@ def test_a_batch_is_run_and_the_energy_divided(monkeypatch):
     assert measured.device == "cpu"
 
 
+def test_an_inference_is_that_of_a_text_with_all_its_registers(monkeypatch):
+    config = pretended(monkeypatch, lambda: 1000.0 * time.process_time())
+    config = config.model_copy(update={"model": ModelConfig(n_qubits=12, registers=3)})
+    rows = []
+    create = measurement.create
+
+    def create_and_count(name, options):
+        backend = create(name, options)
+        expectations = backend.expectations
+
+        def count_rows(circuit, values, observables):
+            rows.append(len(values))
+            return expectations(circuit, values, observables)
+
+        backend.expectations = count_rows
+        return backend
+
+    monkeypatch.setattr(measurement, "create", create_and_count)
+    measured = measure_here(config)
+    assert measured.registers == 3
+    assert measured.counts.n_qubits == 4
+    assert 3 * measured.samples == sum(rows[1:])  # the first call compiles
+
+
 def test_a_power_within_the_noise_of_idling_is_refused(monkeypatch):
     config = pretended(monkeypatch, lambda: 50.0 * time.perf_counter())
     with pytest.raises(

@@ -41,6 +41,17 @@ def test_without_a_gpu_the_cpu_computes():
     assert times.text == "no GPU with Triton answers here"
 
 
+def test_the_times_are_those_of_all_registers_which_the_labels_need(gpu, tmp_path):
+    file = tmp_path / "texts.tsv"
+    rows = [f"a text {i} of {k}\t{k}\n" for k in range(20) for i in range(3)]
+    file.write_text("text\tlabel\n" + "".join(rows), encoding="utf-8")
+    many = load_preset("sines").config({"data.source": str(file)})
+    resolved = many.model_copy(update={"model": many.model.for_labels(20)})
+    assert device_times(many).cpu_s == device_times(resolved).cpu_s
+    file.write_text("text\tlabel\n" + "".join(rows[:6]), encoding="utf-8")
+    assert device_times(resolved).cpu_s > 2 * device_times(many).cpu_s
+
+
 def test_a_run_that_a_gpu_cannot_train_has_the_reason(gpu):
     times = device_times(load_preset("odd").config({}))
     assert times.fastest == "cpu"

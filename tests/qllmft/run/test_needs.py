@@ -7,6 +7,7 @@ import pytest
 from qllmft.campaign.file import load_space
 from qllmft.campaign.sweep import estimate_epoch_times, make_sweep
 from qllmft.config import parse_config
+from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.run import SharedInputs, needs
 
@@ -20,12 +21,21 @@ from qllmft.run import SharedInputs, needs
 )
 def test_memory_of_a_step_and_what_does_not_fit(monkeypatch, model, states):
     config = parse_config({"model": model}, "the test")
-    assert needs.check_memory(config, 3) == 3 * 4 * states
+    assert needs.check_memory(config, 3, 2) == 3 * 4 * states
     monkeypatch.setattr(
         needs.psutil, "virtual_memory", lambda: SimpleNamespace(available=2 * 4 * states)
     )
     with pytest.raises(UserError, match=r"2 texts fit\. Set train\.batch_size"):
-        needs.check_memory(config, 3)
+        needs.check_memory(config, 3, 2)
+
+
+def test_the_memory_is_that_of_all_registers_which_the_labels_need():
+    config = load_preset("sines").config({})
+    model = config.model.for_labels(77)
+    assert (model.n_qubits, model.registers) == (96, 12)
+    encoders = 2 * 96  # each with the constant and with its negative
+    states = (encoders * 2**8) + 12 * 2**8 + 2**8
+    assert needs.check_memory(config, 3, 77) == 3 * 4 * states
 
 
 def test_a_search_is_the_sum_of_its_structures(monkeypatch, tiny_body, tmp_path):
