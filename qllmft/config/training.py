@@ -21,6 +21,9 @@ class TrainConfig(Section):
     lr: PositiveReal = 2.5e-3  # L
     # γ, factor per epoch; cosine: a fall from lr to 0 over the epochs
     lr_decay: Annotated[float, Field(gt=0.0, le=1.0)] | Literal["cosine"] = 1.0
+    # largest learning rate of a head of several registers that starts at sines, whose many labels a faster one leads
+    # away from a good start
+    register_lr: Annotated[PositiveReal, NEUTRAL] = 1e-3
     weight_decay: NonNegative = 0.0  # ρ
     # epoch of the best validation (then lower loss), or the last
     select: Literal["accuracy", "last"] = "accuracy"

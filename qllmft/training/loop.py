@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from qllmft.config import TrainConfig
 from qllmft.data import Table
 from qllmft.errors import UserError
-from qllmft.heads import Classifier
+from qllmft.heads import Classifier, QuantumHead
 from qllmft.heads.layer import reseed
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.tasks import CLASSIFICATION
@@ -105,6 +105,7 @@ def fit(
             assert isinstance(model, Classifier)
             selection = fit_full_batch(model, train, validation, config, c, on_epoch)
         else:
+            config = _limit_rate(model, config)
             ridge = make_ridge_loss(model, train.task, config, train.size, c)
             with open_step(model, train.task, ridge) as step:
                 rates: Any = {"lr": config.lr, "weight_decay": config.weight_decay}
@@ -250,6 +251,14 @@ def _check_loss(kind: str, loss: float, epoch: int, config: TrainConfig) -> None
         )
 
 
+def _limit_rate(model: nn.Module, config: TrainConfig) -> TrainConfig:
+    """Return the configuration with the learning rate of a head of several registers that starts at sines."""
+    head = model.head if isinstance(model, Classifier) else None
+    if not isinstance(head, QuantumHead) or head.start != "sines" or head.registers == 1:
+        return config
+    return config.model_copy(update={"lr": min(config.lr, config.register_lr)})
+
+
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
     """Run torch on one thread inside the block.
@@ -344,6 +353,7 @@ def fit_end_to_end(
             weights = start.examples.weight
     ridge = make_ridge_loss(classifier, CLASSIFICATION, config, len(train), c)
     step = TrainingStep(classifier, CLASSIFICATION, ridge)
+    config = _limit_rate(classifier, config)
     labels = torch.from_numpy(train.labels)
     groups: list[dict[str, Any]] = [
         {
