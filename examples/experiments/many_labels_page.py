@@ -81,8 +81,9 @@ def circuits(row: Row, qubits: int) -> int:
 
 
 def largest(rows: Sequence[Row], fact: str, form: str = ",.0f") -> str:
-    """Return the largest value of a fact."""
-    return format(max(row[fact] for row in rows), form)
+    """Return the largest value of a fact, "" if no row has it."""
+    values = [row[fact] for row in rows if fact in row]
+    return format(max(values), form) if values else ""
 
 
 def render(record: Path, file: Path) -> None:

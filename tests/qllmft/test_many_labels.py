@@ -5,7 +5,10 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, RidgeCV
 
+from qllmft import load_preset
+from qllmft.heads import build_classifier
 from qllmft.sklearn import QuantumHeadClassifier, QuantumHeadRegressor
+from qllmft.training import Examples, fit
 
 K, D = 16, 10
 SMALL = {"model.encoder_qubits": 4, "model.encoder_layers": 6, "train.epochs": 4}
@@ -32,6 +35,33 @@ def test_one_label_of_sixteen_is_as_right_as_logistic_regression():
     assert (network.head.registers, len(network.quantum_encoders.encoders)) == (2, 18)
     right = truth.argmax(axis=1)
     assert model.score(held, right) > linear.score(held, right) - 0.05
+
+
+@pytest.mark.parametrize(
+    ("labels", "settings", "rate"),
+    [
+        (12, {}, 3e-3),
+        (13, {}, 1e-3),
+        (13, {"train.register_lr": 1e-2}, 3e-3),
+        (13, {"train.lr": 5e-4}, 5e-4),
+        (13, {"model.start": "linear"}, 3e-3),
+    ],
+)
+def test_several_registers_have_a_largest_learning_rate(labels, settings, rate):
+    x = torch.randn(4 * labels, D, generator=torch.Generator().manual_seed(0)).numpy()
+    examples = Examples.from_arrays(x, np.tile(np.arange(labels), 4))
+    shape = {"model.components": D, **SMALL, "train.epochs": 1, "train.ridge_c": 1.0}
+    config = load_preset("sines").config(shape | {"train.lr": 3e-3} | settings)
+    rates = []
+    fit(
+        build_classifier(config.model, D, labels),
+        examples,
+        examples,
+        config.train,
+        0,
+        on_epoch=lambda metrics: rates.append(metrics.lr),
+    )
+    assert rates == [rate]
 
 
 def test_several_labels_and_several_targets_have_a_qubit_each():
