@@ -71,12 +71,6 @@ LOGISTIC = "logistic regression"
 PLAIN_LOGISTIC = "logistic regression, C = 1"
 NARROW_HEAD = "head of 13 qubits"
 LOW_RANK = "logistic regression of rank 12"
-COMPARISONS = (
-    (HEAD, LOGISTIC),
-    (PLAIN_HEAD, PLAIN_LOGISTIC),
-    (HEAD, CONTROL),
-    (NARROW_HEAD, LOW_RANK),
-)
 Labels = NDArray[np.int64]
 TextsByLabel = dict[str, list[str]]
 
@@ -206,17 +200,6 @@ def evaluate_models(
         low = low_rank_solution(centred, solution, NARROW - 1)
         answers[LOW_RANK] = (shifted @ low.weights.T + low.bias).argmax(axis=1)
     return answers, facts
-
-
-def count_right(answers: dict[str, Labels], truth: Labels) -> dict[str, Any]:
-    """Return how many answers of each model are right, and of both models of each comparison."""
-    is_right = {model: labels == truth for model, labels in answers.items()}
-    both = [
-        int((is_right[model] & is_right[baseline]).sum())
-        for model, baseline in COMPARISONS
-        if model in is_right
-    ]
-    return {"right": {model: int(right.sum()) for model, right in is_right.items()}, "both": both}
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ import numpy as np
 
 from examples.experiments.common import DOCS, by_keys, options, table, write_page
 from examples.experiments.many_labels import (
-    COMPARISONS,
     CONTROL,
     HEAD,
     LOGISTIC,
@@ -24,6 +23,12 @@ from examples.experiments.many_labels import (
 from qllmft.tasks import with_minus
 
 COLUMNS = (HEAD, LOGISTIC, PLAIN_HEAD, PLAIN_LOGISTIC, CONTROL, NARROW_HEAD, LOW_RANK)
+COMPARISONS = (
+    (HEAD, LOGISTIC),
+    (PLAIN_HEAD, PLAIN_LOGISTIC),
+    (HEAD, CONTROL),
+    (NARROW_HEAD, LOW_RANK),
+)
 MACHINES = (36, 25)  # qubits
 Row = dict[str, Any]
 
@@ -35,41 +40,39 @@ def accuracy(rows: Sequence[Row], model: str) -> str:
     return f"{np.mean([100 * row['right'][model] / row['test'] for row in rows]):.1f}"
 
 
-def difference(rows: Sequence[Row], comparison: int) -> tuple[float, float] | None:
-    """Return the difference of two models in points and its standard error over test texts, None without them."""
-    model, baseline = COMPARISONS[comparison]
+def difference(rows: Sequence[Row], model: str, baseline: str) -> float | None:
+    """Return the difference of two models' accuracies in points, None without them."""
     if any(model not in row["right"] for row in rows):
         return None
-    texts = sum(row["test"] for row in rows)
-    both = sum(row["both"][comparison] for row in rows)
-    only_model = sum(row["right"][model] for row in rows) - both
-    only_baseline = sum(row["right"][baseline] for row in rows) - both
-    share = (only_model - only_baseline) / texts
-    variance = ((only_model + only_baseline) / texts - share**2) / texts
-    return 100 * share, 100 * math.sqrt(variance)
+    counts = sum(row["right"][model] - row["right"][baseline] for row in rows)
+    return float(100 * counts / sum(row["test"] for row in rows))
 
 
-def in_words(value: tuple[float, float] | None) -> str:
-    """Return a difference with its standard error, as ``−0.2 ± 0.1``."""
-    if value is None:
-        return ""
-    return f"{with_minus(value[0], '+.1f')} ± {value[1]:.1f}"
+def in_points(value: float | None) -> str:
+    """Return a difference with its sign, "" for none."""
+    return "" if value is None else with_minus(value, "+.1f")
 
 
-def mean_of_lines(groups: Sequence[Sequence[Row]], comparison: int) -> tuple[float, float]:
-    """Return the mean difference of all lines, and its standard error over test texts."""
-    lines = [line for rows in groups if (line := difference(rows, comparison)) is not None]
-    means, errors = np.array(lines).T
-    return float(means.mean()), float(np.sqrt(np.square(errors).sum()) / len(lines))
+def mean_of_lines(
+    groups: Sequence[Sequence[Row]], model: str, baseline: str
+) -> tuple[float, float]:
+    """Return the mean difference of all lines, and its standard error over the lines."""
+    differences = [difference(rows, model, baseline) for rows in groups]
+    lines = np.array([value for value in differences if value is not None])
+    return float(lines.mean()), float(lines.std(ddof=1) / np.sqrt(len(lines)))
 
 
-def headline(mean: float, labels: int) -> str:
+def with_error(mean: float, error: float) -> str:
+    """Return a mean with its standard error, as ``−0.2 ± 0.1``."""
+    return f"{in_points(mean)} ± {error:.1f}"
+
+
+def headline(mean: float, error: float, labels: int) -> str:
     """Return the result in a few words."""
-    points = f"{abs(mean):.1f}"
-    if float(points) == 0:
-        return f"The head is level with logistic regression up to {labels} labels"
+    if abs(mean) < 2 * error:
+        return f"No clear difference from logistic regression up to {labels} labels"
     side = "below" if mean < 0 else "above"
-    return f"The head is {points} points {side} logistic regression up to {labels} labels"
+    return f"The head is {abs(mean):.1f} points {side} logistic regression up to {labels} labels"
 
 
 def circuits(row: Row, qubits: int) -> int:
@@ -96,21 +99,21 @@ def render(record: Path, file: Path) -> None:
     by_labels = sorted(by_keys(content["results"], "labels").items())
     titles = [f"{model} − {baseline}" for model, baseline in COMPARISONS]
     seeds = sorted({row["seed"] for row in content["results"]})
-    mean, _ = searched = mean_of_lines(groups, 0)
+    searched, plain = (mean_of_lines(groups, *pair) for pair in COMPARISONS[:2])
     write_page(
         Path(__file__).with_name("many_labels_page.md.j2"),
         file,
-        headline=headline(mean, max(row["labels"] for row in content["results"])),
+        headline=headline(*searched, max(row["labels"] for row in content["results"])),
         facts=table(
             ["fact", "value"],
             [
                 ["compared", "head minus logistic regression, C of both chosen in folds"],
-                ["difference", f"{in_words(searched)} points, mean of {len(groups)} lines"],
+                ["difference", f"{with_error(*searched)} points, mean of {len(groups)} lines"],
                 [
                     "difference with C = 1",
-                    f"{in_words(mean_of_lines(groups, 1))} points, mean of {len(groups)} lines",
+                    f"{with_error(*plain)} points, mean of {len(groups)} lines",
                 ],
-                ["standard errors", "over test texts, paired"],
+                ["standard errors", "over the lines"],
                 ["data", "two sets of texts, one label each"],
                 [
                     "texts of a label",
@@ -136,7 +139,7 @@ def render(record: Path, file: Path) -> None:
         differences=table(
             ["texts", "labels", *titles],
             [
-                [*key, *(in_words(difference(rows, i)) for i in range(len(COMPARISONS)))]
+                [*key, *(in_points(difference(rows, *pair)) for pair in COMPARISONS)]
                 for key, rows in lines
             ],
         ),

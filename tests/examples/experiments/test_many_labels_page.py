@@ -2,12 +2,17 @@
 
 import zipfile
 
-import numpy as np
 import pytest
 
 from examples.experiments.common import DOCS
-from examples.experiments.many_labels import ICD_FILE, count_right, diagnoses
-from examples.experiments.many_labels_page import circuits, difference, headline, render
+from examples.experiments.many_labels import ICD_FILE, diagnoses
+from examples.experiments.many_labels_page import (
+    circuits,
+    difference,
+    headline,
+    mean_of_lines,
+    render,
+)
 
 
 def test_the_page_is_that_of_the_record(tmp_path):
@@ -22,25 +27,22 @@ def test_a_machine_holds_whole_registers():
     assert [circuits(row, qubits) for qubits in (7, 8, 25, 36, 96)] == [12, 12, 4, 3, 1]
 
 
-def test_a_difference_has_the_error_of_paired_texts():
-    random = np.random.default_rng(0)
-    truth = random.integers(0, 20, 400)
-    answers = {
-        name: np.where(random.random(400) < share, truth, 20)
-        for name, share in [("head", 0.7), ("logistic regression", 0.6)]
-    }
-    row = {"test": 400, **count_right(answers, truth)}
-    of_text = (answers["head"] == truth) * 1.0 - (answers["logistic regression"] == truth)
-    mean, error = difference([row], 0)
-    assert mean == pytest.approx(100 * of_text.mean())
-    assert error == pytest.approx(100 * of_text.std() / np.sqrt(400))
-    assert difference([row], 1) is None
+def test_a_difference_is_that_of_all_texts_of_a_line():
+    rows = [
+        {"test": 100, "right": {"head": 70, "logistic regression": 60}},
+        {"test": 300, "right": {"head": 200, "logistic regression": 220}},
+    ]
+    assert difference(rows, "head", "logistic regression") == pytest.approx(-2.5)
+    assert difference(rows, "head of 13 qubits", "logistic regression") is None
+    mean, error = mean_of_lines([rows[:1], rows[1:]], "head", "logistic regression")
+    assert (mean, error) == pytest.approx(((10 - 20 / 3) / 2, (10 + 20 / 3) / 2))
 
 
 def test_the_headline_has_at_most_twelve_words():
-    assert headline(-0.26, 150).startswith("The head is 0.3 points below logistic regression")
-    assert headline(0.04, 150).startswith("The head is level with logistic regression")
-    assert all(len(headline(mean, 150).split()) <= 12 for mean in (-1.0, 0.0, 1.0))
+    assert headline(-0.26, 0.1, 150).startswith("The head is 0.3 points below logistic regression")
+    assert headline(0.4, 0.1, 150).startswith("The head is 0.4 points above logistic regression")
+    assert headline(0.4, 0.3, 150).startswith("No clear difference from logistic regression")
+    assert all(len(headline(mean, 0.1, 150).split()) <= 12 for mean in (-1.0, 0.0, 1.0))
 
 
 def test_diagnoses_have_the_innermost_block_and_texts_of_two_blocks_one(tmp_path):
