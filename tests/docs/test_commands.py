@@ -173,6 +173,8 @@ def place(tmp_path_factory, tiny_body):
         f"{a}\t{b}\t{int(x == y)}\n" for (a, x), (b, y) in zip(rows, rows[::3] * 3, strict=True)
     )
     (folder / "pairs.tsv").write_text("text\tother\tlabel\n" + pairs, encoding="utf-8")
+    renamed = "first,second,label\n" + pairs.replace("\t", ",")
+    (folder / "other.csv").write_text(renamed, encoding="utf-8")
     several = (
         {"text": f"{text} {i}", "label": text.split()[1:2] + ["good"] * int(y)}
         for i, (text, y) in enumerate(rows)
