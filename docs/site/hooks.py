@@ -1,4 +1,4 @@
-"""Pages of the site from outside docs/: other folders, the list of decisions, the gallery of executed examples."""
+"""Pages of the site from outside docs/: other folders, decisions, the gallery of executed examples, llms.txt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,9 @@ _TITLE = re.compile(r"\A\s*# .*")  # a page about a study has its short name
 _TABLE = re.compile(r"^\|.*\|\n\|(?:\s*:?-+:?\s*\|)+\n(?:\|.*\|(?:\n|\Z))+", re.MULTILINE)
 _CELL_END = re.compile(r"(?<!\\)\|")
 _NUMBER = re.compile(r"[*○≈~<>+−-]*\s*\d[\d\s,.:/–−+±%×*()\[\]-]*|[–—-]")
+_NO_PARAGRAPH = ("#", "|", "<", "!", "```", ":::", "-", "*The notebook")
+_MARKUP = re.compile(r"\[([^\]]*)\]\([^)]*\)|[*`\\]")  # the text of a link stays
+_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z`*\[])")
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -63,6 +66,57 @@ def on_files(files: Files, config: Any) -> Files:
     for page, content in added.items():
         files.append(File.generated(config, page, content=content))
     return files
+
+
+def on_env(env: Any, config: Any, files: Files) -> Any:
+    """Add llms.txt, a list of all pages of the navigation for programs that read the site."""
+    pages = {
+        file.src_uri: (file.url, file.page.markdown or "") for file in files.documentation_pages()
+    }
+    content = make_llms_text(config.site_name, config.site_description, config.nav, pages)
+    files.append(File.generated(config, "llms.txt", content=content))
+    return env
+
+
+def make_llms_text(
+    name: str, description: str, nav: list[Any], pages: Mapping[str, tuple[str, str]]
+) -> str:
+    """Return a site's pages in the format of llms.txt: name, description, and a list of links for each section.
+
+    Args:
+        name: Name of the site.
+        description: What the site is about, in one line.
+        nav: The navigation of mkdocs.yml.
+        pages: Address and Markdown of each page, by its file in docs/.
+    """
+    sections: dict[str, list[str]] = {}
+    for section, title, file in _flatten(nav):
+        address, markdown = pages[file]
+        summary = _first_sentence(markdown)
+        note = f": {summary}" if summary else ""
+        sections.setdefault(section, []).append(f"- [{title}]({address}){note}\n")
+    blocks = (f"## {section}\n\n{''.join(links)}" for section, links in sections.items())
+    return "\n".join([f"# {name}\n\n> {description}\n", *blocks])
+
+
+def _flatten(nav: list[Any], section: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield the section, title and file of each page of a navigation."""
+    for entry in nav:
+        ((title, content),) = entry.items()
+        if isinstance(content, str):
+            yield section or "Start", title, content
+        else:
+            yield from _flatten(content, f"{section}: {title}" if section else title)
+
+
+def _first_sentence(markdown: str) -> str:
+    """Return the first sentence of the first paragraph of a page without its markup, or "" if it has none."""
+    for block in markdown.split("\n\n"):
+        text = " ".join(block.split())
+        if text and not text.startswith(_NO_PARAGRAPH):
+            sentence = _SENTENCE_END.split(text, maxsplit=1)[0].rstrip(":")
+            return _MARKUP.sub(r"\1", sentence)
+    return ""
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:

@@ -17,7 +17,11 @@ from qllmft.cli.main import app, main
 from qllmft_circuits import head_circuit
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "AGENTS.md")),
+    *sorted((ROOT / "skills").rglob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 
 PLACEHOLDERS = (  # a placeholder of the pages, and its value here
     (r"<SST-2 folder>|\bSST2\b|\bFOLDER\b", "sst2"),
