@@ -1,10 +1,18 @@
 """The blocks of docs/coming-from.md run, and the page's statements about them hold."""
 
 import re
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+
+import qllmft
+from qllmft import QuantumHead
+from qllmft_backends import create
+from qllmft_circuits import head_circuit
 
 PAGE = (Path(__file__).parents[2] / "docs" / "coming-from.md").read_text("utf-8")
 TEXTS = [
@@ -39,7 +47,7 @@ def section(tmp_path, monkeypatch, tiny_body):
 
 
 def test_every_block_of_the_page_is_in_a_section():
-    titles = ["scikit-learn", "SetFit", "qiskit-machine-learning", "PennyLane"]
+    titles = ["scikit-learn", "SetFit", "qiskit-machine-learning", "PennyLane", "Wishes"]
     assert re.findall(r"^## (.+)", PAGE, re.MULTILINE) == titles
     assert PAGE.count("```python\n") == 9
 
@@ -87,3 +95,75 @@ def test_pennylane_has_the_same_values_and_gradients(section):
     pytest.importorskip("pennylane", reason="pennylane is not installed: its block is only shown")
     names = section("PennyLane")
     assert_same([names["layer"], names["same"]])
+
+
+@pytest.fixture
+def wish(monkeypatch, tmp_path):
+    """Return a function that runs the line of a row that names an issue or a forum, and returns its names."""
+    monkeypatch.chdir(tmp_path)
+    rows = PAGE.partition("\n## Wishes\n")[2].splitlines()
+
+    def run(asked_at, **names):
+        (row,) = (line for line in rows if line.startswith("| ") and asked_at in line)
+        names = {"QuantumHead": QuantumHead, "create": create, "torch": torch} | names
+        (code,) = re.findall(r"`([^`]+)` \|$", row)
+        exec(code, names)
+        return names
+
+    return run
+
+
+@pytest.fixture
+def ionq(monkeypatch, tmp_path):
+    """Start a mock server of IonQ's, which the environment names, and return its jobs."""
+    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
+    from qllmft_backends.sandbox import MockServer, Store
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with MockServer(token="a-key", store=Store(qpu_noise="ideal")) as server:
+        monkeypatch.setenv("QISKIT_IONQ_API_URL", server.url)
+        monkeypatch.setenv("QISKIT_IONQ_API_TOKEN", "a-key")
+        yield server.store
+
+
+def test_all_wishes_have_a_row(wish):
+    rows = PAGE.partition("\n## Wishes\n")[2]
+    issues = re.findall(r"\[[\w-]+#(\d+)\]\(https://github\.com/[\w/-]+/issues/(\d+)\)", rows)
+    assert [number for number, _ in issues] == ["1195", "4778", "7973", "1043", "193", "224"]
+    assert all(number == address for number, address in issues)
+
+
+def test_a_batch_has_a_row_for_each_sample(wish):
+    torch.manual_seed(0)
+    values = wish("1195")["values"]
+    assert values.shape == (256, 8)
+    values.sum().backward()
+
+
+def test_a_mini_batch_is_one_remote_job(wish, ionq):
+    assert wish("7973")["values"].shape == (8, 4)
+    (sent,) = (job for job in ionq.jobs.values() if job.parent is None)
+    assert len(sent.payload["input"]["circuits"]) == 8
+
+
+def test_a_cost_limit_is_checked_by_the_published_prices(wish, ionq):
+    backend = wish("1043")["backend"]
+    circuit = head_circuit(2, reuploads=1, main_layers=1)
+    values = np.arange(40.0)[:, None] + np.arange(circuit.num_parameters)
+    estimate = backend.estimate(circuit, values, offline=True)
+    assert "USD, above max_cost = 150" in estimate.refusal
+    assert not ionq.jobs
+
+
+def test_a_run_has_the_gain_of_its_circuit_and_saves_no_pickle(wish, tiny_body, tmp_path):
+    rows = "".join(f"{text} {i},{i % 2}\n" for i, text in enumerate(TEXTS * 5))
+    (tmp_path / "reviews.csv").write_text("text,label\n" + rows, encoding="utf-8")
+    small = {"body": str(tiny_body), "train__epochs": 1, "out": "run", "data__n_per_label": 20}
+    package = SimpleNamespace(load=qllmft.load, train=partial(qllmft.train, **small))
+    ablation = wish("forum", qllmft=package)["ablation"]
+    low, high = ablation.gain_interval
+    assert low <= ablation.gain <= high
+    wish("setfit#224", qllmft=package, RUN="run")
+    suffixes = {file.suffix for file in (tmp_path / "films").rglob("*") if file.is_file()}
+    assert ".safetensors" in suffixes
+    assert suffixes <= {".safetensors", ".json", ".md", ".toml"}
