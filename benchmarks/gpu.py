@@ -215,26 +215,26 @@ def torchquantum(work: Work) -> Run:
 
 def pennylane(work: Work) -> Run:
     """Return a step of PennyLane's ``default.qubit`` with torch and backprop."""
-    import pennylane as qml
+    import pennylane as qp
 
     last = work.n_qubits - 1
     start = work.amplitudes
     if start is None:  # loaded too: its own |0…0⟩ is on the CPU
         start = torch.ones(1, device=work.device)
 
-    @qml.qnode(
-        qml.device("default.qubit", wires=work.n_qubits), interface="torch", diff_method="backprop"
+    @qp.qnode(
+        qp.device("default.qubit", wires=work.n_qubits), interface="torch", diff_method="backprop"
     )
     def node(angles: torch.Tensor) -> Any:
-        qml.AmplitudeEmbedding(start, wires=range(work.n_qubits), pad_with=0.0, normalize=True)
+        qp.AmplitudeEmbedding(start, wires=range(work.n_qubits), pad_with=0.0, normalize=True)
         slot = 0
         for gate in gates_of(work.circuit, work.n_qubits):
             if isinstance(gate, CX):
-                qml.CNOT(wires=[last - gate.control, last - gate.target])
+                qp.CNOT(wires=[last - gate.control, last - gate.target])
             else:
-                qml.RY(angles[:, slot], wires=last - gate.qubit)
+                qp.RY(angles[:, slot], wires=last - gate.qubit)
                 slot += 1
-        return [qml.expval(qml.PauliZ(last - qubit)) for qubit in range(work.n_qubits)]
+        return [qp.expval(qp.PauliZ(last - qubit)) for qubit in range(work.n_qubits)]
 
     return by_autograd(lambda angles: torch.stack(node(angles), dim=1).float(), work)
 

@@ -1,7 +1,7 @@
 """Quantum kernels: their times, and their accuracy beside other classifiers: ``python benchmarks/kernel.py``.
 
 Times: the kernel matrix of `zz_feature_map` with two repetitions, in turn, on one thread. `FidelityQuantumKernel` and
-`qml.kernels` run a circuit for each pair of rows, so that they have few rows. Medians of rounds, in milliseconds of
+`qp.kernels` run a circuit for each pair of rows, so that they have few rows. Medians of rounds, in milliseconds of
 processor time. Each matrix is compared with that of `FidelityStatevectorKernel`.
 
 Accuracy: data sets of scikit-learn with five principal components, nested cross-validation on the same folds, and the
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pennylane as qml
+import pennylane as qp
 from numpy.typing import NDArray
 from qiskit.circuit.library import zz_feature_map
 from qiskit.quantum_info import Statevector
@@ -64,13 +64,13 @@ def pennylane_map(x: Any, features: int) -> None:
     """Apply `zz_feature_map` with two repetitions in PennyLane."""
     for _ in range(2):
         for wire in range(features):
-            qml.Hadamard(wire)
-            qml.PhaseShift(2 * x[..., wire], wire)
+            qp.Hadamard(wire)
+            qp.PhaseShift(2 * x[..., wire], wire)
         for first in range(features):
             for second in range(first + 1, features):
-                qml.CNOT([first, second])
-                qml.PhaseShift(2 * (np.pi - x[..., first]) * (np.pi - x[..., second]), second)
-                qml.CNOT([first, second])
+                qp.CNOT([first, second])
+                qp.PhaseShift(2 * (np.pi - x[..., first]) * (np.pi - x[..., second]), second)
+                qp.CNOT([first, second])
 
 
 def fidelities(states: NDArray[np.complex128]) -> Floats:
@@ -82,23 +82,23 @@ def kernel_ways(features: int) -> dict[str, Callable[[Floats], Floats]]:
     """Return functions from rows to their kernel matrix, by name."""
     circuit = zz_feature_map(features, reps=2)
 
-    @qml.qnode(qml.device("default.qubit", wires=features))
+    @qp.qnode(qp.device("default.qubit", wires=features))
     def batch_state(x: Floats) -> Any:
         pennylane_map(x, features)
-        return qml.state()
+        return qp.state()
 
-    @qml.qnode(qml.device("lightning.qubit", wires=features))
+    @qp.qnode(qp.device("lightning.qubit", wires=features))
     def pair_probabilities(first: Floats, second: Floats) -> Any:
         pennylane_map(first, features)
-        qml.adjoint(pennylane_map)(second, features)
-        return qml.probs(wires=range(features))
+        qp.adjoint(pennylane_map)(second, features)
+        return qp.probs(wires=range(features))
 
     def by_statevectors(x: Floats) -> Floats:
         return fidelities(np.array([Statevector(circuit.assign_parameters(row)).data for row in x]))
 
     def by_pairs(x: Floats) -> Floats:
         return np.asarray(
-            qml.kernels.square_kernel_matrix(x, lambda a, b: pair_probabilities(a, b)[0])
+            qp.kernels.square_kernel_matrix(x, lambda a, b: pair_probabilities(a, b)[0])
         )
 
     return {

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pennylane as qml
+import pennylane as qp
 import torch
 from qllmft import QuantumHead
 from qllmft_backends.pennylane_device import AdjointDevice
@@ -38,11 +38,11 @@ def ring(n: int) -> Callable[..., Any]:
     def function(inputs: Any, weights: Any) -> Any:
         for layer in weights:
             for wire in range(n):
-                qml.RY(inputs[..., wire], wires=wire)
-                qml.RY(layer[wire], wires=wire)
+                qp.RY(inputs[..., wire], wires=wire)
+                qp.RY(layer[wire], wires=wire)
             for wire in range(n):
-                qml.CNOT(wires=[wire, (wire + 1) % n])
-        return [qml.expval(qml.PauliZ(wire)) for wire in range(n)]
+                qp.CNOT(wires=[wire, (wire + 1) % n])
+        return [qp.expval(qp.PauliZ(wire)) for wire in range(n)]
 
     return function
 
@@ -63,11 +63,11 @@ def row(n: int, batch: int) -> dict[str, Any]:
     own = torch.tensor(weights, requires_grad=True)
 
     def node(name: str, method: str) -> Callable[[torch.Tensor], torch.Tensor]:
-        device = AdjointDevice(wires=n) if name == "qllmft.adjoint" else qml.device(name, wires=n)
-        qnode = qml.QNode(ring(n), device, diff_method=method)
+        device = AdjointDevice(wires=n) if name == "qllmft.adjoint" else qp.device(name, wires=n)
+        qnode = qp.QNode(ring(n), device, diff_method=method)
         return lambda given: torch.stack(list(qnode(given, own)), dim=1)
 
-    source = qml.QNode(ring(n), qml.device("lightning.qubit", wires=n))
+    source = qp.QNode(ring(n), qp.device("lightning.qubit", wires=n))
     single, double = (
         QuantumHead.from_qnode(source, np.zeros(n), weights, dtype=dtype)
         for dtype in (torch.float32, torch.float64)

@@ -5,7 +5,7 @@ Run: python examples/pennylane_layer.py   (pip install '.[pennylane]')
 
 from typing import Any
 
-import pennylane as qml
+import pennylane as qp
 import torch
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
@@ -18,16 +18,16 @@ N_LAYERS = 2
 STEPS = 60
 
 
-@qml.qnode(qml.device("qllmft.adjoint", wires=N_QUBITS), diff_method="adjoint")
+@qp.qnode(qp.device("qllmft.adjoint", wires=N_QUBITS), diff_method="adjoint")
 def circuit(inputs: torch.Tensor, weights: torch.Tensor) -> Any:
     """Return the ⟨Z⟩ of all qubits for angles ``inputs`` (B, Q), which each layer reads."""
     for layer in weights:
         for qubit in range(N_QUBITS):
-            qml.RY(inputs[..., qubit], wires=qubit)
-            qml.RY(layer[qubit], wires=qubit)
+            qp.RY(inputs[..., qubit], wires=qubit)
+            qp.RY(layer[qubit], wires=qubit)
         for qubit in range(N_QUBITS):
-            qml.CNOT(wires=[qubit, (qubit + 1) % N_QUBITS])
-    return [qml.expval(qml.PauliZ(qubit)) for qubit in range(N_QUBITS)]
+            qp.CNOT(wires=[qubit, (qubit + 1) % N_QUBITS])
+    return [qp.expval(qp.PauliZ(qubit)) for qubit in range(N_QUBITS)]
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Linear(x.shape[1], N_QUBITS),
-        qml.qnn.TorchLayer(circuit, {"weights": (N_LAYERS, N_QUBITS)}),
+        qp.qnn.TorchLayer(circuit, {"weights": (N_LAYERS, N_QUBITS)}),
         nn.Linear(N_QUBITS, 2),
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=0.05)

@@ -100,21 +100,21 @@ def from_a_file(draw: int) -> Arguments:
 
 def qnode(draw: int) -> Arguments:
     """Return the circuit of `one_operator` as a QNode of PennyLane."""
-    import pennylane as qml
+    import pennylane as qp
 
-    @qml.qnode(qml.device("default.qubit", wires=4))  # type: ignore[untyped-decorator]
+    @qp.qnode(qp.device("default.qubit", wires=4))  # type: ignore[untyped-decorator]
     def circuit(x: Any, theta: Any) -> Any:
         angles = chain(theta)
         for _ in range(3):
             for qubit in range(4):
-                qml.RY(x[qubit], wires=qubit)
+                qp.RY(x[qubit], wires=qubit)
             for qubit in range(4):
-                qml.RY(next(angles), wires=qubit)
+                qp.RY(next(angles), wires=qubit)
             for qubit in range(4):
-                qml.CNOT(wires=[qubit, (qubit + 1) % 4])
+                qp.CNOT(wires=[qubit, (qubit + 1) % 4])
         for qubit in range(4):
-            qml.RY(next(angles), wires=qubit)
-        return qml.expval(qml.PauliZ(0) @ qml.PauliZ(1) @ qml.PauliZ(2) @ qml.PauliZ(3))
+            qp.RY(next(angles), wires=qubit)
+        return qp.expval(qp.PauliZ(0) @ qp.PauliZ(1) @ qp.PauliZ(2) @ qp.PauliZ(3))
 
     return changed(one_operator(draw), circuit=circuit, observables=None)
 

@@ -4,35 +4,35 @@ import numpy as np
 import pytest
 import torch
 
-qml = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
+qp = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
 
 X = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 3)))
 W = torch.from_numpy(np.random.default_rng(1).normal(size=3))
 
 
 def node(name, measure, wires=3, **settings):
-    @qml.qnode(qml.device(name, wires=wires), **settings)
+    @qp.qnode(qp.device(name, wires=wires), **settings)
     def function(x, w):
         for wire in range(3):
-            qml.RX(x[..., wire], wire)
-            qml.RY(w[wire], wire)
-        qml.CNOT([0, 1])
-        qml.CNOT([1, 2])
-        qml.RY(w[0], 2)
+            qp.RX(x[..., wire], wire)
+            qp.RY(w[wire], wire)
+        qp.CNOT([0, 1])
+        qp.CNOT([1, 2])
+        qp.RY(w[0], 2)
         return measure()
 
     return function
 
 
 MEASUREMENTS = {
-    "some wires": lambda: qml.probs(wires=[0, 2]),
-    "other order": lambda: qml.probs(wires=[2, 0, 1]),
-    "one wire": lambda: qml.probs(wires=1),
-    "all wires": qml.probs,
+    "some wires": lambda: qp.probs(wires=[0, 2]),
+    "other order": lambda: qp.probs(wires=[2, 0, 1]),
+    "one wire": lambda: qp.probs(wires=1),
+    "all wires": qp.probs,
     "with values": lambda: (
-        qml.expval(qml.X(0) @ qml.Z(2)),
-        qml.probs(wires=[1, 2]),
-        qml.probs(wires=0),
+        qp.expval(qp.X(0) @ qp.Z(2)),
+        qp.probs(wires=[1, 2]),
+        qp.probs(wires=0),
     ),
 }
 
@@ -53,7 +53,7 @@ def gradients(function, x):
 @pytest.mark.public_report(
     case="gradient_of_batched_probs",
     source="PennyLaneAI/pennylane#4462",
-    seen="on the device, the gradient of qml.probs of a batch ended with PennyLane's NotImplementedError",
+    seen="on the device, the gradient of qp.probs of a batch ended with PennyLane's NotImplementedError",
     outcome="one reverse sweep for the whole batch, equal to backpropagation on default.qubit",
 )
 @pytest.mark.parametrize("x", [X, X[0]], ids=["batch", "sample"])
@@ -80,29 +80,29 @@ def test_a_whole_jacobian_is_that_of_backpropagation(device_vjp, name):
     measure = MEASUREMENTS[name]
     own = node("qllmft.adjoint", measure, diff_method="adjoint", device_vjp=device_vjp)
     right = node("default.qubit", measure, diff_method="backprop")
-    x = qml.numpy.array(X[0].numpy(), requires_grad=False)
-    w = qml.numpy.array(W.numpy(), requires_grad=True)
+    x = qp.numpy.array(X[0].numpy(), requires_grad=False)
+    w = qp.numpy.array(W.numpy(), requires_grad=True)
 
     def flat(function):
         def values(weights):
             results = function(x, weights)
             results = results if isinstance(results, (tuple, list)) else [results]
-            return qml.math.concatenate([qml.math.reshape(result, (-1,)) for result in results])
+            return qp.math.concatenate([qp.math.reshape(result, (-1,)) for result in results])
 
         return values
 
-    np.testing.assert_allclose(qml.jacobian(flat(own))(w), qml.jacobian(flat(right))(w), atol=1e-12)
+    np.testing.assert_allclose(qp.jacobian(flat(own))(w), qp.jacobian(flat(right))(w), atol=1e-12)
 
 
 def test_probabilities_are_never_below_zero():
     w = torch.zeros(3, dtype=torch.float64, requires_grad=True)
-    probabilities = node("qllmft.adjoint", qml.probs)(torch.zeros(3, dtype=torch.float64), w)
+    probabilities = node("qllmft.adjoint", qp.probs)(torch.zeros(3, dtype=torch.float64), w)
     assert (probabilities >= 0).all()
     assert probabilities[0] == 1
 
 
 def test_probabilities_of_more_wires_have_the_parameter_shift_rule():
-    measure = lambda: qml.probs(wires=range(11))  # noqa: E731
+    measure = lambda: qp.probs(wires=range(11))  # noqa: E731
     with pytest.raises(Exception, match="does not support adjoint with requested circuit"):
         node("qllmft.adjoint", measure, wires=11, diff_method="adjoint")(X[0], W)
     leaf = W.clone().requires_grad_()

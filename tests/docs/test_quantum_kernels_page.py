@@ -17,7 +17,7 @@ WAYS = {
     "Statevector, one product": "Qiskit's `Statevector` for each row and one product",
     "FidelityStatevectorKernel": "`FidelityStatevectorKernel`",
     "FidelityQuantumKernel": "`FidelityQuantumKernel`",
-    "qml.kernels, lightning.qubit": "`qml.kernels` with lightning.qubit",
+    "qml.kernels, lightning.qubit": "`qp.kernels` with lightning.qubit",
 }
 
 

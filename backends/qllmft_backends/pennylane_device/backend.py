@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import pennylane as qml
+import pennylane as qp
 from numpy.random import Generator
 from pydantic import Field
 from qiskit import QuantumCircuit
@@ -73,9 +73,9 @@ class PennyLaneBackend(Backend):
             return expectations_from_counts(map(Counter, outcomes.tolist()), sums)
         string_measurements = []
         for mask in sums.masks.tolist():
-            z_factors = [qml.PauliZ(wire) for wire in range(circuit.num_qubits) if mask >> wire & 1]
+            z_factors = [qp.PauliZ(wire) for wire in range(circuit.num_qubits) if mask >> wire & 1]
             string_measurements.append(
-                qml.expval(qml.prod(*z_factors) if z_factors else qml.Identity(0))
+                qp.expval(qp.prod(*z_factors) if z_factors else qp.Identity(0))
             )
         string_values = self._run(circuit, values, string_measurements, None)
         columns = [np.broadcast_to(column, len(values)) for column in string_values]
@@ -101,7 +101,7 @@ class PennyLaneBackend(Backend):
         wires = range(circuit.num_qubits)
         seed = int(rng.integers(2**31))
         (bits,) = self._run(
-            circuit, check_values(circuit, values), [qml.sample(wires=wires)], shots, seed
+            circuit, check_values(circuit, values), [qp.sample(wires=wires)], shots, seed
         )
         shot_bits = np.asarray(bits, np.int64).reshape(len(values), shots, circuit.num_qubits)
         return np.asarray(shot_bits @ (1 << np.arange(circuit.num_qubits)))
@@ -123,10 +123,10 @@ class PennyLaneBackend(Backend):
         device = (
             AdjointDevice(**device_options)
             if uses_engine
-            else qml.device(self.options.device, **device_options)
+            else qp.device(self.options.device, **device_options)
         )
-        tape = qml.tape.QuantumScript(_operations(circuit, values), measurements, shots=shots)
-        (tape_results,) = qml.execute([tape], device, diff_method=None)
+        tape = qp.tape.QuantumScript(_operations(circuit, values), measurements, shots=shots)
+        (tape_results,) = qp.execute([tape], device, diff_method=None)
         return [tape_results] if len(measurements) == 1 else list(tape_results)
 
 

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import pennylane as qml
+import pennylane as qp
 from numpy.typing import NDArray
 from pennylane.devices.preprocess import decompose
 from pennylane.tape import QuantumScript
@@ -88,7 +88,7 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
             ", ".join(type(measurement).__name__ for measurement in tape.measurements) or "nothing"
         )
         raise BackendError(
-            f"the QNode returns {kinds}, expected expectation values of Pauli words and their sums (qml.expval)."
+            f"the QNode returns {kinds}, expected expectation values of Pauli words and their sums (qp.expval)."
         )
     n_qubits = max(tape.wires, default=0) + 1
     angles = [
@@ -122,7 +122,7 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
 def _trace_call(function: Any, symbols: Sequence[NDArray[Any]]) -> QuantumScript:
     """Return the tape of a call with symbols."""
     try:
-        with qml.queuing.AnnotatedQueue() as queue:
+        with qp.queuing.AnnotatedQueue() as queue:
             function(*symbols)
         return QuantumScript.from_queue(queue)
     except Exception as error:  # of the user's function
@@ -134,7 +134,7 @@ def _capture_error(error: Exception) -> BackendError:
     reason = (str(error).splitlines() or [""])[0][:_MAX_REASON_CHARACTERS].rstrip(".")
     return BackendError(
         f"the QNode cannot be captured: {type(error).__name__}: {reason}. It is called once, with symbols as "
-        "arguments, so angles are sums, products and functions of them, such as qml.math.sin. Decisions by "
+        "arguments, so angles are sums, products and functions of them, such as qp.math.sin. Decisions by "
         "their values, matrices of them, and functions of torch, belong in front of the layer."
     )
 
@@ -151,14 +151,14 @@ def _decompose_tape(qnode: Any, tape: QuantumScript) -> QuantumScript:
             f"the QNode has {shots.total_shots} shots, and the layer computes exact values. Leave the shots out."
         )
     device_wires = getattr(qnode.device, "wires", None) or tape.wires
-    (tape,), _ = qml.map_wires(tape, {wire: i for i, wire in enumerate(device_wires)})
+    (tape,), _ = qp.map_wires(tape, {wire: i for i, wire in enumerate(device_wires)})
     if any(getattr(operation, "postselect", None) is not None for operation in tape.operations):
         raise BackendError(
-            "the QNode postselects an outcome of qml.measure, and the layer computes means over all outcomes. Leave "
+            "the QNode postselects an outcome of qp.measure, and the layer computes means over all outcomes. Leave "
             "postselect out."
         )
     try:
-        (tape,), _ = qml.defer_measurements(tape)
+        (tape,), _ = qp.defer_measurements(tape)
         (tape,), _ = decompose(
             _measure_outcomes_as_paulis(tape),
             stopping_condition=_is_captured,
@@ -175,12 +175,10 @@ def _decompose_tape(qnode: Any, tape: QuantumScript) -> QuantumScript:
 
 
 def _measure_outcomes_as_paulis(tape: QuantumScript) -> QuantumScript:
-    """Return a tape with sums of Pauli words in place of functions of the outcomes of `qml.measure`."""
+    """Return a tape with sums of Pauli words in place of functions of the outcomes of `qp.measure`."""
     measurements = [
-        qml.expval(
-            qml.pauli_decompose(np.diag(measurement.eigvals()), wire_order=measurement.wires)
-        )
-        if isinstance(measurement, qml.measurements.ExpectationMP) and measurement.obs is None
+        qp.expval(qp.pauli_decompose(np.diag(measurement.eigvals()), wire_order=measurement.wires))
+        if isinstance(measurement, qp.measurements.ExpectationMP) and measurement.obs is None
         else measurement
         for measurement in tape.measurements
     ]

@@ -1,4 +1,4 @@
-"""PennyLane's device ``qllmft.adjoint``: `qml.device("qllmft.adjoint", wires=4)`.
+"""PennyLane's device ``qllmft.adjoint``: `qp.device("qllmft.adjoint", wires=4)`.
 
 PennyLane transforms and measures; the engine computes. Expectation values of Pauli words come from the engine itself,
 with gradients in one reverse sweep for a whole batch of parameters; other measurements from its final states.
@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-import pennylane as qml
+import pennylane as qp
 from autograd.tracer import isbox, trace_stack  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from pennylane.devices import Device, ExecutionConfig
@@ -46,9 +46,9 @@ from qllmft_backends.pennylane_device.tapes import (
 )
 
 _SAMPLED_MEASUREMENTS = (
-    qml.measurements.SampleMeasurement,
-    qml.measurements.ClassicalShadowMP,
-    qml.measurements.ShadowExpvalMP,
+    qp.measurements.SampleMeasurement,
+    qp.measurements.ClassicalShadowMP,
+    qp.measurements.ShadowExpvalMP,
 )
 
 
@@ -80,7 +80,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
 
     @property
     def name(self) -> str:
-        """Return the name for `qml.device`."""
+        """Return the name for `qp.device`."""
         return "qllmft.adjoint"
 
     def supports_derivatives(
@@ -136,13 +136,13 @@ class AdjointDevice(Device):  # type: ignore[misc]
         """Return the transforms to circuits of the engine's gates."""
         config = execution_config or ExecutionConfig()
         sweeps = config.gradient_method != "adjoint" or bool(config.use_device_jacobian_product)
-        pipeline = qml.CompilePipeline()
+        pipeline = qp.CompilePipeline()
         if config.gradient_method == "adjoint":
             pipeline.add_transform(_refuse_undefined_gradients)
         stacks = config.gradient_method == "adjoint" and sweeps
         pipeline.add_transform(_gather, sweeps=sweeps, stacks=stacks)
         if config.mcm_config.mcm_method == "deferred":
-            pipeline.add_transform(qml.defer_measurements, allow_postselect=False)
+            pipeline.add_transform(qp.defer_measurements, allow_postselect=False)
         pipeline.add_transform(
             decompose,
             stopping_condition=is_supported,
@@ -154,7 +154,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
         pipeline.add_transform(validate_device_wires, self.wires, name=self.name)
         pipeline.add_transform(
             validate_measurements,
-            analytic_measurements=lambda m: isinstance(m, qml.measurements.StateMeasurement),
+            analytic_measurements=lambda m: isinstance(m, qp.measurements.StateMeasurement),
             sample_measurements=lambda m: isinstance(m, _SAMPLED_MEASUREMENTS),
             name=self.name,
         )
@@ -200,7 +200,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
             if user_circuit.batch_size is not None:
                 raise DeviceError(
                     "the whole Jacobian of a batch of parameters is not computed. Use vector-Jacobian products "
-                    "(device_vjp=True), or one circuit per sample (qml.transforms.broadcast_expand)."
+                    "(device_vjp=True), or one circuit per sample (qp.transforms.broadcast_expand)."
                 )
             measured_circuit = _on_standard_wires(user_circuit)
             circuit = expand_probabilities(measured_circuit)
@@ -299,7 +299,7 @@ def _is_batch(circuit: QuantumScript) -> bool:
     )
 
 
-@qml.transform  # type: ignore[untyped-decorator]
+@qp.transform  # type: ignore[untyped-decorator]
 def _refuse_undefined_gradients(
     tape: QuantumScript,
 ) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
@@ -315,9 +315,9 @@ def _refuse_undefined_gradients(
                 "term and take the sum outside of the QNode, or detach the coefficients."
             )
     for operation in tape.operations:
-        if isinstance(operation, qml.StatePrep) and any(map(_requires_gradient, operation.data)):
-            (amplitudes,) = qml.math.unwrap(operation.data)
-            zeros = int(np.count_nonzero(np.asarray(qml.math.toarray(amplitudes)) == 0))
+        if isinstance(operation, qp.StatePrep) and any(map(_requires_gradient, operation.data)):
+            (amplitudes,) = qp.math.unwrap(operation.data)
+            zeros = int(np.count_nonzero(np.asarray(qp.math.toarray(amplitudes)) == 0))
             if zeros:
                 raise DeviceError(
                     f"{operation.name} has {zeros} amplitudes of zero, as padding gives, where the rotations that "
@@ -329,9 +329,9 @@ def _refuse_undefined_gradients(
 
 def _requires_gradient(parameter: Any) -> bool:
     """Return whether a gradient by a parameter is asked for; PennyLane's own arrays say so even outside of one."""
-    if qml.math.get_interface(parameter) == "autograd":
+    if qp.math.get_interface(parameter) == "autograd":
         return bool(isbox(parameter))
-    return bool(qml.math.requires_grad(parameter))
+    return bool(qp.math.requires_grad(parameter))
 
 
 def _check_order(config: ExecutionConfig | None) -> None:
@@ -353,7 +353,7 @@ def _check_order(config: ExecutionConfig | None) -> None:
         )
 
 
-@qml.transform  # type: ignore[untyped-decorator]
+@qp.transform  # type: ignore[untyped-decorator]
 def _gather(
     tape: QuantumScript, *, sweeps: bool, stacks: bool
 ) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
@@ -368,7 +368,7 @@ def _gather(
     return (tape if gathered_tape is None else gathered_tape,), lambda results: results[0]
 
 
-@qml.transform  # type: ignore[untyped-decorator]
+@qp.transform  # type: ignore[untyped-decorator]
 def _expand_batch(
     tape: QuantumScript, *, sweeps: bool
 ) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:

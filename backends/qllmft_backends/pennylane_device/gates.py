@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import pennylane as qml
+import pennylane as qp
 from pennylane.ops.functions import bind_new_parameters
 from pennylane.resource import Resources, ResourcesOperation
 
@@ -139,5 +139,5 @@ def rebind_angles(op: GateSequence, params: Sequence[Any]) -> GateSequence:
 
 def make_operation(name: str, angles: Iterable[Any], wires: Sequence[Any]) -> Any:
     """Return an operation by its name in `GATES`."""
-    base = getattr(qml, name.removeprefix("Adjoint(").removesuffix(")"))(*angles, wires=wires)
-    return qml.adjoint(base) if name.startswith("Adjoint(") else base
+    base = getattr(qp, name.removeprefix("Adjoint(").removesuffix(")"))(*angles, wires=wires)
+    return qp.adjoint(base) if name.startswith("Adjoint(") else base

@@ -1,4 +1,4 @@
-"""Gradients of `qml.probs` on the device: a probability is a sum of expectation values of words of Z.
+"""Gradients of `qp.probs` on the device: a probability is a sum of expectation values of words of Z.
 
 With the words s of k wires, p_j = 2^-k Σ_s (-1)^|j & s| ⟨Z_s⟩, where wire 0 is the highest bit of j and of s. The word
 without a Z is 1 and has no gradient.
@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import pennylane as qml
+import pennylane as qp
 from numpy.typing import NDArray
 from pennylane.tape import QuantumScript
 from scipy.linalg import hadamard
@@ -40,7 +40,7 @@ def has_swept_gradient(circuit: QuantumScript, n_device_wires: int) -> bool:
 def _is_probability(measurement: Any) -> bool:
     """Return whether a measurement is of the probabilities of computational states."""
     return (
-        isinstance(measurement, qml.measurements.ProbabilityMP)
+        isinstance(measurement, qp.measurements.ProbabilityMP)
         and measurement.obs is None
         and measurement.mv is None
     )
@@ -58,9 +58,9 @@ def expand_probabilities(circuit: QuantumScript) -> QuantumScript:
         wires = list(measurement.wires) or list(range(circuit.num_wires))
         for word in range(1, 1 << len(wires)):
             factors = [
-                qml.Z(wire) for place, wire in enumerate(reversed(wires)) if word >> place & 1
+                qp.Z(wire) for place, wire in enumerate(reversed(wires)) if word >> place & 1
             ]
-            measurements.append(qml.expval(qml.prod(*factors) if len(factors) > 1 else factors[0]))
+            measurements.append(qp.expval(qp.prod(*factors) if len(factors) > 1 else factors[0]))
     return circuit.copy(measurements=measurements, trainable_params=circuit.trainable_params)
 
 

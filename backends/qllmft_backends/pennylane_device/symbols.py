@@ -8,7 +8,7 @@ from typing import Any
 
 import autoray
 import numpy as np
-import pennylane as qml
+import pennylane as qp
 from pennylane.ops import Controlled, Evolution, Exp
 from pennylane.ops.op_math import Adjoint
 from qiskit.circuit import Gate, ParameterExpression
@@ -125,9 +125,9 @@ def decompose_operation(operation: Any) -> Sequence[Any]:
     # of a phase, PennyLane makes a gate on the controls
     is_phase = isinstance(operation, Controlled) and operation.base.name == "GlobalPhase"
     if isinstance(operation, Controlled) and has_symbols(operation) and not is_phase:
-        with qml.QueuingManager.stop_recording():
+        with qp.QueuingManager.stop_recording():
             return [
-                qml.ctrl(
+                qp.ctrl(
                     part,
                     control=operation.control_wires,
                     control_values=operation.control_values,

@@ -9,7 +9,7 @@ from math import pi
 from typing import Any, Literal
 
 import numpy as np
-import pennylane as qml
+import pennylane as qp
 from numpy.typing import NDArray
 from pennylane.tape import QuantumScript
 from qiskit import QuantumCircuit
@@ -43,7 +43,7 @@ def is_supported(operation: Any) -> bool:
     if _is_gate(name, operation.wires) or name in (*_WITHOUT_EFFECT, "GateSequence"):
         return True
     return name in (*_MATRICES, "StatePrep") and not any(
-        qml.math.requires_grad(p) for p in operation.data
+        qp.math.requires_grad(p) for p in operation.data
     )
 
 
@@ -55,7 +55,7 @@ def _is_gate(name: str, wires: Any) -> bool:
 def is_differentiable(circuit: QuantumScript) -> bool:
     """Return whether all measurements are expectation values of real sums of Pauli words."""
     return bool(circuit.measurements) and all(
-        isinstance(m, qml.measurements.ExpectationMP)
+        isinstance(m, qp.measurements.ExpectationMP)
         and m.obs is not None
         and m.obs.pauli_rep is not None
         for m in circuit.measurements
@@ -182,7 +182,7 @@ def _constants(operation: Any) -> bytes:
     """Return the bytes of parameters that are no angles."""
     if operation.name in (*_MATRICES, "StatePrep"):
         return b"".join(
-            np.asarray(qml.math.unwrap(p), np.complex128).tobytes() for p in operation.data
+            np.asarray(qp.math.unwrap(p), np.complex128).tobytes() for p in operation.data
         )
     return b""
 
@@ -200,7 +200,7 @@ def _pauli_terms(
         (
             "".join(word.values()),
             tuple([position_by_wire[wire] for wire in word]),
-            complex(qml.math.toarray(coefficient)),
+            complex(qp.math.toarray(coefficient)),
         )
         for word, coefficient in observable.pauli_rep.items()
     )
@@ -315,7 +315,7 @@ def _stacks(circuit: QuantumScript) -> list[tuple[Floats, list[int]]]:
         columns = sequence.hyperparameters.get("columns")
         if isinstance(sequence, GateSequence) and columns is not None:
             return [
-                (np.asarray(qml.math.toarray(stack)), list(numbers))
+                (np.asarray(qp.math.toarray(stack)), list(numbers))
                 for stack, numbers in zip(sequence.data, columns, strict=True)
             ]
     return []
@@ -331,7 +331,7 @@ def _parameter_values(circuit: QuantumScript) -> Floats:
     angles = _gate_parameters(circuit)
     out = np.empty((circuit.batch_size or 1, len(angles)))
     for k, (_, angle) in enumerate(angles):
-        out[:, k] = angle if type(angle) is np.ndarray else qml.math.toarray(angle)
+        out[:, k] = angle if type(angle) is np.ndarray else qp.math.toarray(angle)
     return out
 
 
@@ -375,7 +375,7 @@ def to_qiskit_circuit(
                     _STANDARD_GATES[gate].base_class(*(gate_angles[i] for i in order)), wires
                 )
         elif name in _MATRICES:
-            matrix = np.asarray(qml.math.toarray(qml.matrix(operation, wire_order=operation.wires)))
+            matrix = np.asarray(qp.math.toarray(qp.matrix(operation, wire_order=operation.wires)))
             # PennyLane's first wire is the most significant
             qiskit_circuit.append(UnitaryGate(matrix), wires[::-1])
         elif name == "StatePrep":
@@ -395,7 +395,7 @@ def _omitted_phase(circuit: QuantumScript) -> Any:
     """Return the phase that the engine leaves out, () or (B,): its gates are those of PennyLane up to a phase."""
     total: Any = 0.0
     for operation in circuit.operations:
-        data = [np.asarray(qml.math.toarray(parameter)) for parameter in operation.data]
+        data = [np.asarray(qp.math.toarray(parameter)) for parameter in operation.data]
         if operation.name == "GlobalPhase":
             total = total - data[0]
         elif operation.name == "Rot":
@@ -405,9 +405,7 @@ def _omitted_phase(circuit: QuantumScript) -> Any:
             half_angle_phase = data[0] * -0.5 if gate in _HALF_ANGLES else 0.0
             total = total + _OMITTED_PHASES.get(gate, 0.0) + half_angle_phase
         elif operation.name in _MATRICES:
-            total = total + _omitted_gate_phase(
-                UnitaryGate(qml.math.toarray(qml.matrix(operation)))
-            )
+            total = total + _omitted_gate_phase(UnitaryGate(qp.math.toarray(qp.matrix(operation))))
     return total
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pennylane as qml
+import pennylane as qp
 import torch
 
 from protocol import serve
@@ -32,24 +32,24 @@ class PennyLaneTask(TorchTask):
 
         def circuit(data: torch.Tensor, weights: torch.Tensor) -> list[object]:
             if workload == "enc":
-                qml.AmplitudeEmbedding(data, wires=range(n_qubits), pad_with=0.0, normalize=True)
+                qp.AmplitudeEmbedding(data, wires=range(n_qubits), pad_with=0.0, normalize=True)
             for gate in gates:
                 if isinstance(gate, CX):
-                    qml.CNOT(wires=[wires[gate.control], wires[gate.target]])
+                    qp.CNOT(wires=[wires[gate.control], wires[gate.target]])
                 elif isinstance(gate, RY):
-                    qml.RY(
+                    qp.RY(
                         data[:, gate.index] if gate.from_data else weights[gate.index],
                         wires=wires[gate.qubit],
                     )
                 else:
-                    operation = getattr(qml, NAMES.get(gate.name, gate.name.upper()))
+                    operation = getattr(qp, NAMES.get(gate.name, gate.name.upper()))
                     operation(
                         *[weights[i] for i in gate.indices], wires=[wires[q] for q in gate.qubits]
                     )
-            return [qml.expval(qml.PauliZ(wire)) for wire in wires]
+            return [qp.expval(qp.PauliZ(wire)) for wire in wires]
 
-        device = qml.device(variant, wires=n_qubits)
-        self.circuit: Callable[..., list[torch.Tensor]] = qml.QNode(
+        device = qp.device(variant, wires=n_qubits)
+        self.circuit: Callable[..., list[torch.Tensor]] = qp.QNode(
             circuit, device, interface="torch", diff_method=METHODS[variant]
         )
 

@@ -257,21 +257,21 @@ def test_fifty_random_circuits(ask, ideal, monkeypatch):
 def test_fifty_random_circuits_through_pennylane(ideal, monkeypatch):
     """It draws shots: within 5 standard errors, and one shot."""
     client = pytest.importorskip("pennylane_ionq.api_client", reason="pennylane-ionq is missing")
-    import pennylane as qml
+    import pennylane as qp
 
     monkeypatch.setattr(client.APIClient, "BASE_URL", ideal.url)  # no option names another server
     shots = 20_000
     for circuit in random_circuits(50):
         n_qubits = circuit.num_qubits
-        device = qml.device("ionq.simulator", wires=n_qubits, api_key=TOKEN)
+        device = qp.device("ionq.simulator", wires=n_qubits, api_key=TOKEN)
 
         def probabilities(circuit=circuit, n_qubits=n_qubits):
             for name, angles, qubits in rotations(circuit):
-                gate = qml.CNOT if name == "cx" else getattr(qml, name.upper())
+                gate = qp.CNOT if name == "cx" else getattr(qp, name.upper())
                 gate(*map(float, angles), wires=qubits)
-            return qml.probs(wires=range(n_qubits))
+            return qp.probs(wires=range(n_qubits))
 
-        answer = qml.set_shots(qml.QNode(probabilities, device), shots)()
+        answer = qp.set_shots(qp.QNode(probabilities, device), shots)()
         order = [reverse(state, n_qubits) for state in range(2**n_qubits)]
         exact = Statevector(circuit).probabilities()
         errors = np.sqrt(exact * (1 - exact) / shots) + 1 / shots
@@ -284,7 +284,7 @@ def test_exponentials_of_paulis_through_cirq_and_pennylane(ideal, monkeypatch):
     cirq_ionq = pytest.importorskip("cirq_ionq", reason="cirq-ionq is not installed")
     client = pytest.importorskip("pennylane_ionq.api_client", reason="pennylane-ionq is missing")
     import cirq
-    import pennylane as qml
+    import pennylane as qp
 
     rest, time = np.array([0.4, 1.1, 2.0]), 0.7
     circuit = QuantumCircuit(3)
@@ -307,15 +307,15 @@ def test_exponentials_of_paulis_through_cirq_and_pennylane(ideal, monkeypatch):
     np.testing.assert_allclose([found.get(s, 0.0) for s in range(8)], exact, atol=1e-9)
 
     monkeypatch.setattr(client.APIClient, "BASE_URL", ideal.url)
-    device = qml.device("ionq.simulator", wires=3, api_key=TOKEN)
+    device = qp.device("ionq.simulator", wires=3, api_key=TOKEN)
 
     def probabilities():
         for wire, angle in enumerate(rest):
-            qml.RY(angle, wires=wire)
-        qml.evolve(qml.Y(0) @ qml.Z(1) @ qml.X(2), coeff=time)
-        return qml.probs(wires=range(3))
+            qp.RY(angle, wires=wire)
+        qp.evolve(qp.Y(0) @ qp.Z(1) @ qp.X(2), coeff=time)
+        return qp.probs(wires=range(3))
 
-    answer = qml.set_shots(qml.QNode(probabilities, device), 20_000)()
+    answer = qp.set_shots(qp.QNode(probabilities, device), 20_000)()
     order = [reverse(state, 3) for state in range(8)]
     errors = np.sqrt(exact * (1 - exact) / 20_000) + 1 / 20_000
     assert (np.abs(answer[order] - exact) / errors).max() < 5

@@ -77,22 +77,22 @@ def by_cirq(box, target, monkeypatch):
 
 def by_pennylane(box, target, monkeypatch):
     client = imported("pennylane_ionq.api_client", "pennylane-ionq")
-    import pennylane as qml
+    import pennylane as qp
 
     monkeypatch.setattr(client.APIClient, "BASE_URL", box.url)  # no option names another server
     if target == "simulator":
-        device = qml.device("ionq.simulator", wires=3, api_key="any")
+        device = qp.device("ionq.simulator", wires=3, api_key="any")
     else:
-        device = qml.device("ionq.qpu", backend="forte-1", wires=3, api_key="any")
+        device = qp.device("ionq.qpu", backend="forte-1", wires=3, api_key="any")
 
     def probabilities(angles):
         for wire, angle in enumerate(angles):
-            qml.RY(angle, wires=wire)
-        qml.CNOT(wires=[0, 1])
-        qml.CNOT(wires=[1, 2])
-        return qml.probs(wires=range(3))
+            qp.RY(angle, wires=wire)
+        qp.CNOT(wires=[0, 1])
+        qp.CNOT(wires=[1, 2])
+        return qp.probs(wires=range(3))
 
-    node = qml.set_shots(qml.QNode(probabilities, device), SHOTS)
+    node = qp.set_shots(qp.QNode(probabilities, device), SHOTS)
     return [node(angles)[[reverse(state) for state in range(8)]] for angles in PROGRAMS]
 
 

@@ -5,7 +5,7 @@ import runpy
 from pathlib import Path
 
 import numpy as np
-import pennylane as qml
+import pennylane as qp
 import pytest
 import torch
 from qiskit import qasm3
@@ -93,7 +93,7 @@ def of_layer(layer):
         pytest.param("aer_then_ionq", QuantumHead, of_head, 4, marks=pytest.mark.slow),
         pytest.param("engine_for_qiskit", TorchConnector, of_connector, 3, marks=pytest.mark.slow),
         pytest.param("head_as_a_layer", QuantumHead, of_head, 4, marks=pytest.mark.slow),
-        pytest.param("pennylane_layer", qml.qnn.TorchLayer, of_layer, 4, marks=pytest.mark.slow),
+        pytest.param("pennylane_layer", qp.qnn.TorchLayer, of_layer, 4, marks=pytest.mark.slow),
         pytest.param("study_of_an_ansatz", QuantumHead, of_head, 10, marks=pytest.mark.slow),
         pytest.param("train_on_your_table", QuantumHead, of_head, 7, marks=pytest.mark.slow),
     ],

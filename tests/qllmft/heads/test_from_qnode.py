@@ -7,51 +7,51 @@ import torch
 from qllmft import QuantumHead
 from qllmft_backends.errors import BackendError
 
-qml = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
+qp = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
 
 Q = 4
 X = torch.from_numpy(np.random.default_rng(0).normal(size=(5, Q)))
 
 
 def node(function, wires=Q):
-    return qml.QNode(function, qml.device("default.qubit", wires=wires))
+    return qp.QNode(function, qp.device("default.qubit", wires=wires))
 
 
 def rings(inputs, weights):
     for layer in weights:
         for wire in range(Q):
-            qml.RY(np.pi * inputs[..., wire] + layer[wire], wires=wire)
+            qp.RY(np.pi * inputs[..., wire] + layer[wire], wires=wire)
         for wire in range(Q):
-            qml.CNOT(wires=[wire, (wire + 1) % Q])
-    return [qml.expval(qml.PauliZ(wire)) for wire in range(Q)]
+            qp.CNOT(wires=[wire, (wire + 1) % Q])
+    return [qp.expval(qp.PauliZ(wire)) for wire in range(Q)]
 
 
 def templates(inputs, weights, last):
-    qml.AngleEmbedding(inputs, wires=range(Q), rotation="X")
-    qml.StronglyEntanglingLayers(weights, wires=range(Q))
-    qml.CRot(last[0], last[1], last[0], wires=[0, 2])
+    qp.AngleEmbedding(inputs, wires=range(Q), rotation="X")
+    qp.StronglyEntanglingLayers(weights, wires=range(Q))
+    qp.CRot(last[0], last[1], last[0], wires=[0, 2])
     return (
-        qml.expval(qml.PauliX(0) @ qml.PauliZ(2)),
-        qml.expval(0.5 * qml.PauliY(1) - qml.PauliZ(3)),
+        qp.expval(qp.PauliX(0) @ qp.PauliZ(2)),
+        qp.expval(0.5 * qp.PauliY(1) - qp.PauliZ(3)),
     )
 
 
 def repeated(inputs, weights):
     for layer in weights:
-        for wire, axis in enumerate((qml.RX, qml.RY, qml.RZ, qml.PhaseShift)):
-            qml.Hadamard(wires=wire)
+        for wire, axis in enumerate((qp.RX, qp.RY, qp.RZ, qp.PhaseShift)):
+            qp.Hadamard(wires=wire)
             axis(inputs[..., wire], wires=wire)
             axis(layer[wire], wires=wire)
             axis(0.3, wires=wire)
-            qml.RX(layer[wire], wires=wire)
-        qml.IsingXX(layer[0], wires=[0, 1])
-        qml.IsingXX(layer[1], wires=[0, 1])
-        qml.CNOT(wires=[1, 2])
-        qml.RY(layer[3], wires=1)
-        qml.RY(layer[3], wires=1)
-        qml.CRY(layer[2], wires=[2, 3])
-        qml.RY(layer[3], wires=3)
-    return [qml.expval(qml.PauliX(wire) @ qml.PauliZ((wire + 1) % Q)) for wire in range(Q)]
+            qp.RX(layer[wire], wires=wire)
+        qp.IsingXX(layer[0], wires=[0, 1])
+        qp.IsingXX(layer[1], wires=[0, 1])
+        qp.CNOT(wires=[1, 2])
+        qp.RY(layer[3], wires=1)
+        qp.RY(layer[3], wires=1)
+        qp.CRY(layer[2], wires=[2, 3])
+        qp.RY(layer[3], wires=3)
+    return [qp.expval(qp.PauliX(wire) @ qp.PauliZ((wire + 1) % Q)) for wire in range(Q)]
 
 
 CASES = [
@@ -104,9 +104,9 @@ def test_a_layer_of_double_precision_has_the_gradients_of_default_qubit(function
 
 def test_wires_have_the_order_of_the_device():
     def function(inputs):
-        qml.RX(inputs[0], wires="b")
-        qml.RX(inputs[1], wires="a")
-        return qml.expval(qml.PauliZ("a")), qml.expval(qml.PauliZ("b"))
+        qp.RX(inputs[0], wires="b")
+        qp.RX(inputs[1], wires="a")
+        return qp.expval(qp.PauliZ("a")), qp.expval(qp.PauliZ("b"))
 
     head = QuantumHead.from_qnode(node(function, ["a", "b"]), np.zeros(2))
     found = head(torch.tensor([[0.3, 1.2]]))
@@ -115,33 +115,33 @@ def test_wires_have_the_order_of_the_device():
 
 
 def by_value(inputs):
-    (qml.RX if inputs[0] > 0 else qml.RY)(inputs[0], wires=0)
-    return qml.expval(qml.PauliZ(0))
+    (qp.RX if inputs[0] > 0 else qp.RY)(inputs[0], wires=0)
+    return qp.expval(qp.PauliZ(0))
 
 
 def of_torch(inputs):
-    qml.RX(torch.sin(inputs[0]), wires=0)
-    return qml.expval(qml.PauliZ(0))
+    qp.RX(torch.sin(inputs[0]), wires=0)
+    return qp.expval(qp.PauliZ(0))
 
 
 def probabilities(inputs):
-    qml.RX(inputs[0], wires=0)
-    return qml.probs(wires=0)
+    qp.RX(inputs[0], wires=0)
+    return qp.probs(wires=0)
 
 
 def unread(inputs):
-    qml.RX(0.1, wires=0)
-    return qml.expval(qml.PauliZ(0))
+    qp.RX(0.1, wires=0)
+    return qp.expval(qp.PauliZ(0))
 
 
 def products(inputs, weights):
     for wire in range(3):
-        qml.Hadamard(wires=wire)
-        qml.RZ(2 * inputs[wire] * inputs[wire], wires=wire)
-    qml.IsingZZ((np.pi - inputs[0]) * (np.pi - inputs[2]), wires=[0, 2])
+        qp.Hadamard(wires=wire)
+        qp.RZ(2 * inputs[wire] * inputs[wire], wires=wire)
+    qp.IsingZZ((np.pi - inputs[0]) * (np.pi - inputs[2]), wires=[0, 2])
     for wire in range(3):
-        qml.RY(weights[wire] * inputs[wire], wires=wire)
-    return qml.expval(qml.PauliZ(0)), qml.expval(qml.PauliX(1) @ qml.PauliZ(2))
+        qp.RY(weights[wire] * inputs[wire], wires=wire)
+    return qp.expval(qp.PauliZ(0)), qp.expval(qp.PauliX(1) @ qp.PauliZ(2))
 
 
 def test_products_of_arguments_have_the_values_and_gradients_of_default_qubit():
@@ -181,11 +181,11 @@ def test_no_qnode_shots_and_transforms_are_refused():
     with pytest.raises(BackendError, match="expected a QNode of PennyLane"):
         QuantumHead.from_qnode(node(unread))
     with pytest.raises(BackendError, match="has 100 shots"):
-        QuantumHead.from_qnode(qml.set_shots(node(by_cosine), 100), np.zeros(1))
+        QuantumHead.from_qnode(qp.set_shots(node(by_cosine), 100), np.zeros(1))
     with pytest.raises(BackendError, match="has transforms"):
-        QuantumHead.from_qnode(qml.transforms.cancel_inverses(node(by_cosine)), np.zeros(1))
+        QuantumHead.from_qnode(qp.transforms.cancel_inverses(node(by_cosine)), np.zeros(1))
 
 
 def by_cosine(inputs):
-    qml.RX(inputs[0], wires=0)
-    return qml.expval(qml.PauliZ(0))
+    qp.RX(inputs[0], wires=0)
+    return qp.expval(qp.PauliZ(0))

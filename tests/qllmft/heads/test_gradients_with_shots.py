@@ -70,17 +70,17 @@ def from_circuit(backend):
 
 
 def from_qnode(backend):
-    qml = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
+    qp = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
 
-    @qml.qnode(qml.device("default.qubit", wires=3))
+    @qp.qnode(qp.device("default.qubit", wires=3))
     def node(x, weights):
         for row in weights.reshape(2, 3):
             for wire in range(3):
-                qml.RY(x[..., wire], wires=wire)
-                qml.RY(row[wire], wires=wire)
+                qp.RY(x[..., wire], wires=wire)
+                qp.RY(row[wire], wires=wire)
             for wire in range(3):
-                qml.CNOT(wires=[wire, (wire + 1) % 3])
-        return [qml.expval(qml.PauliZ(wire)) for wire in range(3)]
+                qp.CNOT(wires=[wire, (wire + 1) % 3])
+        return [qp.expval(qp.PauliZ(wire)) for wire in range(3)]
 
     return gradient_of(QuantumHead.from_qnode(node, X, WEIGHTS, backend=backend))
 
@@ -226,20 +226,20 @@ def test_the_gradient_of_ionqs_simulator_agrees_too(tmp_path, monkeypatch):
 @pytest.mark.parametrize("shots", [1000, None])
 @pytest.mark.parametrize("method", ["best", "parameter-shift"])
 def test_the_gradient_of_pennylanes_device_agrees_too(method, shots):
-    qml = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
+    qp = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
 
     def gradient(seed, shots):
-        @qml.set_shots(shots)
-        @qml.qnode(qml.device("qllmft.adjoint", wires=3, seed=seed), diff_method=method)
+        @qp.set_shots(shots)
+        @qp.qnode(qp.device("qllmft.adjoint", wires=3, seed=seed), diff_method=method)
         def node(weights):
             for wire in range(3):
-                qml.RY(weights[wire], wires=wire)
-                qml.RX(weights[3 + wire], wires=wire)
-            qml.CNOT(wires=[0, 1])
-            qml.CNOT(wires=[1, 2])
-            return qml.expval(qml.PauliZ(2))
+                qp.RY(weights[wire], wires=wire)
+                qp.RX(weights[3 + wire], wires=wire)
+            qp.CNOT(wires=[0, 1])
+            qp.CNOT(wires=[1, 2])
+            return qp.expval(qp.PauliZ(2))
 
-        return qml.grad(node)(qml.numpy.array(WEIGHTS, requires_grad=True))
+        return qp.grad(node)(qp.numpy.array(WEIGHTS, requires_grad=True))
 
     gradients = np.array([gradient(seed, shots) for seed in range(SEEDS)])
     assert_agreement(gradients, gradient(0, None))

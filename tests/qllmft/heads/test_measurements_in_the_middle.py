@@ -184,32 +184,32 @@ def test_the_gradient_of_qiskits_network_is_that_of_its_values(name):
 
 
 def qnode(function, **settings):
-    qml = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
-    return qml.QNode(function, qml.device("default.qubit", wires=4), **settings)
+    qp = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
+    return qp.QNode(function, qp.device("default.qubit", wires=4), **settings)
 
 
 @pytest.mark.public_report(
     case="qnode_measured_in_the_middle",
     source="own audit",
-    seen="from_qnode refused qml.measure and qml.cond, which the device of the same engine runs",
+    seen="from_qnode refused qp.measure and qp.cond, which the device of the same engine runs",
     outcome="deferred in the layer too; values are those of default.qubit, which traverses the tree of outcomes",
 )
 def test_a_qnode_with_measurements_has_the_values_of_its_tree_of_outcomes():
-    qml = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
+    qp = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
 
     def function(x, w):
         for wire in range(3):
-            qml.RY(x[wire], wire)
-            qml.RX(w[wire], wire)
-        qml.CNOT([0, 1])
-        first = qml.measure(0, reset=True)
-        second = qml.measure(1)
-        qml.cond(first & second, qml.RY)(w[1], wires=2)
-        qml.cond(first, qml.RX)(x[1] * w[2], wires=1)
-        qml.RX(x[0], 0)
-        paulis = [qml.Z(0), qml.Y(2) @ qml.Z(1), qml.X(0) @ qml.Z(2)]
+            qp.RY(x[wire], wire)
+            qp.RX(w[wire], wire)
+        qp.CNOT([0, 1])
+        first = qp.measure(0, reset=True)
+        second = qp.measure(1)
+        qp.cond(first & second, qp.RY)(w[1], wires=2)
+        qp.cond(first, qp.RX)(x[1] * w[2], wires=1)
+        qp.RX(x[0], 0)
+        paulis = [qp.Z(0), qp.Y(2) @ qp.Z(1), qp.X(0) @ qp.Z(2)]
         outcomes = [first, second, 2 * first * second - second]
-        return [*map(qml.expval, paulis), *map(qml.expval, outcomes)]
+        return [*map(qp.expval, paulis), *map(qp.expval, outcomes)]
 
     weights = np.array([0.3, 0.4, 0.5])
     head = QuantumHead.from_qnode(qnode(function), np.zeros(3), weights, dtype=torch.float64)
@@ -227,13 +227,13 @@ def test_a_qnode_with_measurements_has_the_values_of_its_tree_of_outcomes():
     outcome="wire i of the device is qubit i, whether or not a wire before it is used",
 )
 def test_a_qnode_on_the_last_wires_of_its_device_has_its_values():
-    qml = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
+    qp = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
 
     def function(x, w):
-        qml.RY(x[0], 2)
-        qml.RX(w[0], 3)
-        qml.CNOT([2, 3])
-        return [qml.expval(qml.Z(2)), qml.expval(qml.X(3)), qml.expval(qml.Z(2) @ qml.Z(3))]
+        qp.RY(x[0], 2)
+        qp.RX(w[0], 3)
+        qp.CNOT([2, 3])
+        return [qp.expval(qp.Z(2)), qp.expval(qp.X(3)), qp.expval(qp.Z(2) @ qp.Z(3))]
 
     node = qnode(function)
     head = QuantumHead.from_qnode(node, np.zeros(1), np.array([0.3]), dtype=torch.float64)
@@ -243,12 +243,12 @@ def test_a_qnode_on_the_last_wires_of_its_device_has_its_values():
 
 
 def test_a_postselection_is_refused_by_name():
-    qml = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
+    qp = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
 
     def postselected(x):
-        qml.RY(x[0], 0)
-        qml.measure(0, postselect=1)
-        return qml.expval(qml.Z(0))
+        qp.RY(x[0], 0)
+        qp.measure(0, postselect=1)
+        return qp.expval(qp.Z(0))
 
     with pytest.raises(BackendError, match=r"postselects an outcome.*Leave postselect out"):
         QuantumHead.from_qnode(qnode(postselected), np.zeros(1))
