@@ -7,6 +7,8 @@ WORKDIR /qllmft
 COPY . .
 # PyTorch for the CPU; PyPI's brings CUDA
 ENV PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu PIP_CONSTRAINT=constraints.txt PIP_NO_CACHE_DIR=1
+# earlier versions of pip have CVE-2026-13346
+RUN pip install "pip>=26.2.1"
 RUN pip install ".[${EXTRAS}]"
 ENTRYPOINT ["qllmft"]
 CMD ["train"]

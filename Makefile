@@ -5,16 +5,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 # `make test-floors` needs uv; it tries all versions before it fails; on a machine that does not reach PyTorch's own index,
-# say TORCH_BACKEND= (nothing). uv reads its options from the environment: UV_FIND_LINKS, UV_CONSTRAINT, UV_OVERRIDE.
+# say TORCH_BACKEND= (nothing). The lowest version is the lowest with a wheel for that Python. uv reads its options from the environment: UV_FIND_LINKS, UV_CONSTRAINT, UV_OVERRIDE.
 UV ?= uv
-PYTHONS ?= 3.11 3.12 3.13
+PYTHONS ?= 3.11 3.12 3.13 3.14
 RESOLUTIONS ?= lowest-direct highest
 FLOOR_TESTS ?=
 TEST_PROCESSES ?= 2
 TORCH_BACKEND ?= cpu
-UV_INSTALL = $(UV) pip install --quiet $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
+UV_INSTALL = $(UV) pip install --quiet --only-binary :all: $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 
-.PHONY: run test test-slow test-floors test-floor test-machines reliability lint docs bench clean
+.PHONY: run test test-slow test-floors test-floor test-machines reliability lint audit docs bench clean
 
 run: $(VENV)/.demo  ## train a quantum head and its classical baselines on the included sentences
 	$(BIN)/qllmft train
@@ -62,6 +62,11 @@ lint: $(VENV)/.dev  ## check style, types and the layers of the packages
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -m slow tests/docs/test_example_types.py  # mypy over the examples
 	$(BIN)/lint-imports
+
+audit:  ## compare constraints.txt with known vulnerabilities; exit code 1: there are some, 2: no advisories were reached
+	@$(PYTHON) -m venv build/audit
+	@build/audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10'
+	@build/audit/bin/python .github/audit.py constraints.txt
 
 docs: $(VENV)/.dev  ## build the site into build/site; a broken link or a failing example is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

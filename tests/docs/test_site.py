@@ -38,7 +38,8 @@ def test_the_dockerfile_has_the_commands_of_the_readme():
     install, train = (line.partition("#")[0].strip() for line in first.splitlines())
     lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
     extras = dict(line.removeprefix("ARG ").split("=") for line in lines if line.startswith("ARG "))
-    run = next(line for line in lines if line.startswith("RUN "))
+    pip, run = (line for line in lines if line.startswith("RUN "))
+    assert pip.startswith('RUN pip install "pip>=')
     assert run.replace('"', "'").replace("${EXTRAS}", extras["EXTRAS"]) == f"RUN {install}"
     program, command = (json.loads(line.partition(" ")[2]) for line in lines[-2:])
     assert program + command == train.split()
