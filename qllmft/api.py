@@ -146,7 +146,10 @@ def train_and_report(
                 **fold_options,
             )
 
-        return run_folds(config, out, on_event, run_fold, inputs)
+        outcome = run_folds(config, out, on_event, run_fold, inputs)
+        if outcome.record:
+            report(outcome)
+        return outcome
     return run_tracked(config, out, on_event, tracking, finish=report, pack=pack, **options)
 
 

@@ -29,6 +29,11 @@ class TextsRead(Message):
 
 
 @dataclass(frozen=True)
+class FinishedBefore(Message):
+    """Line about a run that an earlier call has finished."""
+
+
+@dataclass(frozen=True)
 class DataChecked:
     """Result of the checks of a run's texts."""
 
@@ -78,6 +83,25 @@ class StageEnded:
 
 
 @dataclass(frozen=True)
+class FoldStarted:
+    """Start of the run of a fold of a cross-validation."""
+
+    number: int  # from 1
+    folds: int  # number of folds
+
+
+@dataclass(frozen=True)
+class FoldEnded:
+    """End of the run of a fold of a cross-validation."""
+
+    number: int  # from 1
+    folds: int  # number of folds
+    validation: float  # score of the head
+    task: TaskName
+    seconds: float | None  # wall time of this call; None if an earlier call has finished the run
+
+
+@dataclass(frozen=True)
 class RunStarted:
     """Start of a run of a campaign."""
 
@@ -115,6 +139,8 @@ Event = (
     | StageAdvanced
     | EpochEnded
     | StageEnded
+    | FoldStarted
+    | FoldEnded
     | RunStarted
     | RunEnded
     | CampaignAdvanced

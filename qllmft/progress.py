@@ -13,13 +13,16 @@ from qllmft.events import (
     DataChecked,
     EpochEnded,
     Event,
+    FinishedBefore,
+    FoldEnded,
+    FoldStarted,
     Message,
     StageAdvanced,
     StageEnded,
     StageStarted,
 )
 from qllmft.run.needs import duration_text
-from qllmft.tasks import TASK_OF_SCORE
+from qllmft.tasks import TASK_OF_SCORE, TASKS
 from qllmft.training import EpochMetrics
 
 LINES = 10  # about one training
@@ -71,7 +74,11 @@ def left_text(seconds: float | None) -> str:
 
 
 class LineListener:
-    """Listener that prints messages, stages and about every tenth epoch with its accuracy on the texts of ``part``."""
+    """Listener that prints messages, stages and about every tenth epoch with its accuracy on the texts of ``part``.
+
+    In a cross-validation each fold has one line, and one a minute if it takes longer. What several folds say is said
+    once.
+    """
 
     def __init__(self, part: str = "validation", console: Console | None = None) -> None:
         self._console = console or Console()
@@ -79,16 +86,30 @@ class LineListener:
         self._stage = StageStarted("fitting")
         self._done = 0
         self._minutes = MinuteLines(self.log)
+        self._fold: FoldStarted | None = None
+        self._fold_sentences: set[str] = set()  # that a fold has said
+        self._last_fold_line = 0.0  # time
 
     def __call__(self, event: Event) -> None:
         """Print the event if it is one for people."""
         self._minutes(event)
         match event:
+            case FoldStarted():
+                self._fold = event
+                self._last_fold_line = time.monotonic()
+            case FoldEnded():
+                self._fold = None
+                self.message(fold_text(event))
+            case FinishedBefore() if self._fold:
+                pass
             case Message(text):
-                self.message(text)
+                self._say(text)
             case DataChecked(findings, splits, tables, labels):
-                for sentence in (*tables, splits, *labels, *findings.sentences()):
-                    self.message(sentence)
+                if self._fold is None or self._fold.number == 1:
+                    for sentence in (*tables, splits, *labels):
+                        self.message(sentence)
+                for sentence in findings.sentences():
+                    self._say(sentence)
             case StageStarted():
                 self._stage = event
                 self._done = event.done
@@ -98,12 +119,31 @@ class LineListener:
             case EpochEnded(metrics):
                 epoch = metrics.epoch
                 epochs = self._stage.total
-                if epoch == epochs or epoch % max(1, epochs // LINES) == 0:
-                    self.line(f"epoch {epoch}/{epochs}  {self.epoch_text(metrics)}")
-            case StageEnded("embedding") if self._done == self._stage.total:
+                if self._has_line(epoch, epochs):
+                    fold = f"fold {self._fold.number}, " if self._fold else ""
+                    self.line(f"{fold}epoch {epoch}/{epochs}  {self.epoch_text(metrics)}")
+            case StageEnded("embedding") if self._done == self._stage.total and not self._fold:
                 self.line(
                     f"embedded {format_count(self._stage.total, 'text')} with {self._stage.name}"
                 )
+
+    def _has_line(self, epoch: int, epochs: int) -> bool:
+        """Return whether an epoch has a line: every tenth, or in a fold one a minute."""
+        if self._fold is None:
+            return epoch == epochs or epoch % max(1, epochs // LINES) == 0
+        now = time.monotonic()
+        if now - self._last_fold_line < EVERY_S:
+            return False
+        self._last_fold_line = now
+        return True
+
+    def _say(self, text: str) -> None:
+        """Print one line, unless an earlier fold has said the same."""
+        if self._fold:
+            if text in self._fold_sentences:
+                return
+            self._fold_sentences.add(text)
+        self.message(text)
 
     def message(self, text: str) -> None:
         """Print one line."""
@@ -129,8 +169,18 @@ class LineListener:
                 self.message(f"continuing after epoch {done} of {total}")
             case StageStarted("contrastive", _, total, done) if 0 < done < total:
                 self.message(f"continuing the contrastive step after {done:,} of {total:,} batches")
+            case StageStarted("fitting" | "choosing") if self._fold:
+                pass
             case StageStarted("fitting" | "choosing" | "compiling"):
                 self.line(stage_text(started))
+
+
+def fold_text(fold: FoldEnded) -> str:
+    """Return the line of a finished fold: ``fold 1 of 5: validation 75.0 %, 7 s``."""
+    measure = TASKS[fold.task].measure
+    duration = "finished before" if fold.seconds is None else duration_text(fold.seconds)
+    validation = measure.with_unit(fold.validation, measure.coarse)
+    return f"fold {fold.number} of {fold.folds}: validation {validation}, {duration}"
 
 
 def stage_text(started: StageStarted) -> str:

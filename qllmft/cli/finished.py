@@ -36,10 +36,10 @@ def verify(run: Run) -> None:
 
 
 def report(run: Path, *, table: Path | None = None, explain: Natural = 0) -> None:
-    """Write report.html into the folder of a run or a study: one page that needs no network.
+    """Write report.html into the folder of a run, of folds or of a study: one page that needs no network.
 
     Args:
-        run: Folder of a finished run or study.
+        run: Folder of a finished run, cross-validation or study.
         table: Write the tables of a study into this file, .md or .tex.
         explain: Number of a run's misclassified texts to explain by nearest training texts and words left out.
     """

@@ -11,6 +11,8 @@ from qllmft.events import (
     CampaignAdvanced,
     EpochEnded,
     Event,
+    FoldEnded,
+    FoldStarted,
     RunEnded,
     RunStarted,
     StageAdvanced,
@@ -23,6 +25,8 @@ from qllmft.tasks import TASKS
 
 class ConsoleListener(LineListener):
     """Listener that draws a bar per stage of a run, or in a campaign a bar over all runs and one over the current run.
+
+    The stages of a fold of a cross-validation share one bar.
 
     If output is not a terminal, it prints lines: about the stages and epochs of a run, or in a campaign when a run
     starts and ends. A context manager around the command. Several threads may send events.
@@ -82,6 +86,16 @@ class ConsoleListener(LineListener):
             case RunEnded(label, validation, task):
                 self._running.discard(label)
                 self.log(f"{label}: validation {TASKS[task].measure.with_unit(validation)}")
+            case FoldStarted(number, folds):
+                self._bars.reset(
+                    self._run_bar,
+                    total=None,
+                    description=f"fold {number} of {folds}",
+                    fields="",
+                    visible=True,
+                )
+            case FoldEnded():
+                self._update_run_bar(visible=False)
             case StageAdvanced(_, done):
                 self._update_run_bar(completed=done)
             case EpochEnded(metrics):
@@ -89,10 +103,15 @@ class ConsoleListener(LineListener):
                 self._update_run_bar(
                     completed=metrics.epoch, fields=count + self.epoch_text(metrics)
                 )
-            case StageEnded("fitting" | "compiling") if not self._in_campaign:
-                self._update_run_bar(visible=False)
-            case StageEnded() if self._in_campaign:
+            case StageEnded() if self._has_one_bar:
                 self._update_run_bar(fields="")
+            case StageEnded("fitting" | "compiling"):
+                self._update_run_bar(visible=False)
+
+    @property
+    def _has_one_bar(self) -> bool:
+        """Return whether the stages of a run share one bar."""
+        return self._in_campaign or self._fold is not None
 
     def message(self, text: str) -> None:
         """Print one line above the bars."""
@@ -112,7 +131,7 @@ class ConsoleListener(LineListener):
         super()._start(started)
         stage_name = stage_text(started)
         total = started.total
-        if not self._in_campaign:
+        if not self._has_one_bar:
             self._run_bar = self._bars.add_task(
                 stage_name, total=total or 1, completed=started.done, fields=""
             )

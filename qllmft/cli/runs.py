@@ -105,14 +105,13 @@ def _run_row(run: RunFolder) -> dict[str, str]:
     from qllmft.config.presets import describe_settings
 
     folds = run.folds
-    config = (folds or [run])[0].read_config()
+    config = run.folds_config() if folds else run.read_config()
     source = Path(config.data.source).name
     if folds:
         record = run.read_pooled()
         count = config.data.folds
         test = f"{sum(fold.result_file.exists() for fold in folds)} of {count} folds"
         source += f", {count} folds"
-        config = config.model_copy(update={"data": config.data.model_copy(update={"fold": None})})
     else:
         progress = f"{run.epochs_done()} of {format_count(config.train.epochs, 'epoch')}"
         record = run.read_result()
@@ -249,7 +248,8 @@ def _delete(folders: list[RunFolder], *, yes: bool) -> None:
                     shutil.rmtree(run.path)
         except RunBusyError:
             raise UserError(f"another process works on {folder.path}. End it first.") from None
-        folder.folds_file.unlink(missing_ok=True)
+        for file in (folder.folds_file, folder.report_file):
+            file.unlink(missing_ok=True)
         with suppress(OSError):  # the folder of folds has other files
             folder.path.rmdir()
         if folder.path.exists():

@@ -145,27 +145,25 @@ def train(
     else:
         say(result_table(record), comparison_table(record))
         say("", *lines.lines, "")
-    if folder.folds_file.exists():
-        say(
-            f"Runs of the folds: {folder.path}. Every text was tested once, by the run of its fold.",
-            f"Predict with one of them: qllmft predict {shlex.quote(str(folder.fold(0).path))} 'your text'",
-            f"For one model of all texts, run the command without {'data.folds' if folds is None else '--folds'}"
-            f"{' and with another --out' if out else ''}.",
-            err=json,
-        )
-        return
     if not folder.report_file.exists():
         raise UserError(
             f"{folder.path} has no report. Make room there, then run: qllmft report {shlex.quote(str(folder.path))}"
         )
     if json:
         return
-    run = shlex.quote(str(folder.path))
+    n_folds = record.data.folds
+    run = shlex.quote(str(folder.fold(0).path if n_folds else folder.path))
     say(
         f"Time: {duration_text(time.perf_counter() - started)} in all. The table has the training alone.",
         f"Report: {folder.report_file}",
         f"Predict: qllmft predict {run} 'your text'",
     )
+    if n_folds:
+        option = "data.folds" if folds is None else "--folds"
+        other_folder = " and with another --out" if out else ""
+        say(
+            f"Each of the {n_folds} folds has a model. For one model, run the command without {option}{other_folder}."
+        )
 
 
 def _faster_device(config: RunConfig, option: str | None) -> str | None:

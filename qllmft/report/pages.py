@@ -6,12 +6,15 @@ import json
 from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import tomli_w
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from qllmft.config import RunConfig
 from qllmft.config.presets import describe_settings
 from qllmft.counts import format_count
+from qllmft.errors import UserError
 from qllmft.escaping import code, markdown, tex, verbatim, visible, without_html
 from qllmft.files import write_text
 from qllmft.report.figures import (
@@ -21,8 +24,8 @@ from qllmft.report.figures import (
     training_svgs,
 )
 from qllmft.report.label_errors import MAX_NAMED_COLUMNS, Confusion, label_set_rows
-from qllmft.run import RunFolder
-from qllmft.run.record import WITHOUT_CIRCUIT, BodyRecord, DataRecord, Mistake
+from qllmft.run import RunFolder, RunRecord
+from qllmft.run.record import WITHOUT_CIRCUIT, BodyRecord, DataRecord, Mistake, Predictions
 from qllmft.run.verdict import (
     ablation_size,
     comparison_columns,
@@ -36,6 +39,7 @@ from qllmft.tasks.measure import percent, with_minus
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.statistics import p_value
 from qllmft.templates import describe, encoder_template, head_template
+from qllmft.training import EpochMetrics
 from qllmft_circuits import draw_text
 
 if TYPE_CHECKING:
@@ -92,31 +96,81 @@ def setting_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-# --- the page of a run
+# --- the page of a run, or of the folds of a cross-validation
+
+
+class _Content(NamedTuple):
+    """Content of the folder of a run, or of the folds of a cross-validation."""
+
+    config: RunConfig
+    record: RunRecord
+    predictions: Predictions | None
+    config_toml: str
+    metrics: Sequence[EpochMetrics] = ()  # of a run
+    ledger: Path | None = None  # of a run
+    folds: Sequence[tuple[RunFolder, RunRecord]] = ()
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> _Content:
+        """Read a folder, or raise UserError if the run or a fold is not finished."""
+        if folder.folds:
+            return cls._read_folds(folder)
+        predictions = folder.read_predictions()
+        return cls(
+            folder.read_config(),
+            folder.require_record().with_differences(predictions),
+            predictions,
+            folder.config_file.read_text(encoding="utf-8"),
+            folder.metrics(),
+            folder.ledger,
+        )
+
+    @classmethod
+    def _read_folds(cls, folder: RunFolder) -> _Content:
+        config = folder.folds_config()
+        record = folder.require_pooled()
+        settings = config.model_dump(mode="json", exclude_none=True)
+        return cls(
+            config,
+            record,
+            folder.read_pooled_predictions(),
+            tomli_w.dumps(settings),
+            folds=[(fold, fold.require_record()) for fold in folder.folds],
+        )
 
 
 def write_report(run: Path, *, explained: int = 0) -> Path:
-    """Write ``report.html`` into a run's folder, and return its path. UserError if the run is not finished."""
+    """Write ``report.html`` into the folder of a run or of folds, and return its path.
+
+    Raises:
+        UserError: if the run or a fold is not finished.
+    """
     folder = RunFolder(run)
     write_text(folder.report_file, render_report(folder, explained=explained))
     return folder.report_file
 
 
 def render_report(folder: RunFolder, *, explained: int = 0) -> str:
-    """Return the page as HTML that needs no network. UserError if the run is not finished.
+    """Return the page as HTML that needs no network. UserError if the run or a fold is not finished.
 
     Up to ``explained`` of its misclassified texts have the nearest training texts and the effect of each word, which
-    needs the texts and the language model.
+    needs the texts and the language model. The page of folds has what all of them share, and leads to their pages.
     """
-    config = folder.read_config()
-    predictions = folder.read_predictions()
-    metrics = folder.metrics()
-    result = folder.require_record().with_differences(predictions)
+    content = _Content.read(folder)
+    if explained and content.folds:
+        raise UserError(
+            f"--explain needs one model, and {folder.path} holds {len(content.folds)} folds with a model each. Give "
+            f"one of them, such as {folder.fold(0).path}."
+        )
+    config = content.config
+    predictions = content.predictions
+    metrics = content.metrics
+    result = content.record
     task = TASKS[config.data.task]
     models = result.models
     step = next_step(result, config, str(folder.path), folder.stored_rows(result))
     answers = predictions if task.one_label else None
-    jobs = _paid_jobs(folder.ledger)
+    jobs = _paid_jobs(content.ledger) if content.ledger else []
     template = encoder_template if config.model.head == "none" else head_template
     circuit = template(config.model)
     parts = describe(config.model, result.body.dimension, len(result.data.labels))
@@ -128,10 +182,12 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
     return render_template(
         "qllmft.report",
         "run.html.j2",
-        verdict=verdict(models, next_step=step),
+        verdict=verdict(models, result.data.folds, step),
         result=result,
         task=task,
         config=config,
+        folds=[_fold_row(fold, record) for fold, record in content.folds],
+        fold_thresholds=any("thresholds" in record.head.settings for _, record in content.folds),
         scores=model_scores_svg(models),
         without_circuit=WITHOUT_CIRCUIT,
         comparisons=[comparison_columns(models), *comparison_rows(models)],
@@ -172,8 +228,19 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         max_rows=MAX_NAMED_COLUMNS,
         explanations=_explanations(folder, answers.mistakes[:explained]) if answers else [],
         made_with=[*identity_rows(result.data, result.body), *result.versions.items()],
-        config_toml=folder.config_file.read_text(encoding="utf-8"),
+        config_toml=content.config_toml,
     )
+
+
+def _fold_row(fold: RunFolder, record: RunRecord) -> dict[str, Any]:
+    """Return the cells of a fold: its name, the address of its report if there is one, and the scores of its head."""
+    address = f"{fold.path.name}/{fold.report_file.name}"
+    return {
+        "name": fold.path.name,
+        "report": address if fold.report_file.exists() else None,
+        "test": record.head.tested,
+        "validation": record.head.validation.plain,
+    }
 
 
 def _explanations(folder: RunFolder, mistakes: Sequence[Mistake]) -> list[Explanation]:

@@ -21,7 +21,7 @@ from qllmft.config import RunConfig
 from qllmft.data import Corpus
 from qllmft.embed.reading import Reader
 from qllmft.errors import UserError
-from qllmft.events import EpochEnded, Message, OnEvent, ignore, stage
+from qllmft.events import EpochEnded, FinishedBefore, Message, OnEvent, ignore, stage
 from qllmft.run.bodies import RunBody, make_body
 from qllmft.run.cross_validation import (
     CrossValidation,
@@ -87,7 +87,9 @@ def run_experiment(
     check_classes(config.model, corpus.n_classes)
     finished = _read_finished_record(folder, config, corpus, read_test)
     if finished:
-        on_event(Message(f"This run is finished already. Its record is {folder.result_file}."))
+        on_event(
+            FinishedBefore(f"This run is finished already. Its record is {folder.result_file}.")
+        )
         if read_test:  # the process that finished it may have died before
             _remove_unneeded(folder, config)
         folder.remove_temporaries()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.events import Message, OnEvent
+from qllmft.events import FoldEnded, FoldStarted, OnEvent
 from qllmft.files import write_json
 from qllmft.run.folder import Outcome, run_folder
 from qllmft.run.record import (
@@ -44,7 +45,7 @@ def run_folds(
     Args:
         config: with ``data.folds`` and without ``data.fold``.
         out: folder of the runs, ``fold-1`` and so on, and of ``folds.json``; ``runs/<identity>`` if None.
-        on_event: receives a message for each fold.
+        on_event: receives the start and the end of each fold, and the events of its run between them.
         run: does a run.
         inputs: texts and embeddings that are in memory; None: there are none.
 
@@ -69,12 +70,19 @@ def run_folds(
     for data in fold_data:  # before a fold begins
         texts.add(data, corpus)
         validation_labels.append(texts.splits(data, config.seed).validation.labels)
+    total = len(fold_data)
     for fold, data in enumerate(fold_data):
         fold_config = config.model_copy(update={"data": data})
-        on_event(Message(f"fold {fold + 1} of {config.data.folds}"))
-        outcome = run(fold_config, folder.fold(fold).path, texts)
+        fold_folder = folder.fold(fold)
+        is_new = not fold_folder.result_file.exists()
+        started = time.perf_counter()
+        on_event(FoldStarted(fold + 1, total))
+        outcome = run(fold_config, fold_folder.path, texts)
         if outcome.record is None:
             return replace(outcome, folder=folder)
+        seconds = time.perf_counter() - started if is_new else None
+        validation = outcome.record.head.validation.value
+        on_event(FoldEnded(fold + 1, total, validation, data.task, seconds))
         outcomes.append(outcome)
     record = _pool_records(config.identity, outcomes, np.concatenate(validation_labels))
     write_json(folder.folds_file, record.to_json())
@@ -93,29 +101,8 @@ def _pool_records(
                 f"{folder.predictions_file} is missing. Delete {folder.result_file}. The same command makes both again."
             )
         fold_predictions.append(stored_predictions)
-    first_predictions, *other_predictions = fold_predictions
-    common_names = [
-        name
-        for name in first_predictions.answers
-        if all(name in predictions.answers for predictions in other_predictions)
-    ]
-    labels = np.concatenate([predictions.labels for predictions in fold_predictions])
-    answers = {
-        name: np.concatenate([predictions.answers[name] for predictions in fold_predictions])
-        for name in common_names
-    }
-    validation_answers = {
-        name: np.concatenate([predictions.validation[name] for predictions in fold_predictions])
-        for name in common_names
-    }
-    pooled = Predictions(
-        first_predictions.task,
-        labels,
-        answers,
-        first_predictions.label_names,
-        validation=validation_answers,
-    )
-    names = [name for name in common_names if name != WITHOUT_CIRCUIT]
+    pooled = Predictions.pool(fold_predictions)
+    names = [name for name in pooled.answers if name != WITHOUT_CIRCUIT]
     data = records[0].data
     sizes = {part: sum(record.data.sizes[part] for record in records) for part in data.sizes}
     data = replace(data, sizes=sizes, findings=None, split=None, folds=len(records))

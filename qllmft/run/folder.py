@@ -90,6 +90,11 @@ class RunFolder:
         begun = takewhile(lambda fold: fold.config_file.is_file(), map(self.fold, count()))
         return [] if self.config_file.is_file() else list(begun)
 
+    def folds_config(self) -> RunConfig:
+        """Read the configuration that the runs of a cross-validation share."""
+        config = self.fold(0).read_config()
+        return config.model_copy(update={"data": config.data.model_copy(update={"fold": None})})
+
     def check_is_one_run(self) -> None:
         """Raise UserError if the folder holds the runs of a cross-validation."""
         if folds := self.folds:
@@ -326,6 +331,24 @@ class RunFolder:
     def read_pooled(self) -> RunRecord | None:
         """Read the record of a cross-validation, or return None if a fold is not finished."""
         return _read_record(self.folds_file)
+
+    def require_pooled(self) -> RunRecord:
+        """Return the record of a cross-validation, or raise UserError if a fold is not finished."""
+        record = self.read_pooled()
+        if record is None:
+            finished = sum(fold.result_file.exists() for fold in self.folds)
+            total = self.folds_config().data.folds
+            raise UserError(
+                f"{self.folds_file} is missing, and {finished} of {total} folds are finished. Run the same qllmft "
+                "train command again. It continues, and makes the file."
+            )
+        return record
+
+    def read_pooled_predictions(self) -> Predictions | None:
+        """Read the answers on the test sets of all folds, or return None if a fold has none."""
+        fold_predictions = [fold.read_predictions() for fold in self.folds]
+        predictions = [part for part in fold_predictions if part is not None]
+        return Predictions.pool(predictions) if len(predictions) == len(fold_predictions) else None
 
     def read_validation(self) -> RunRecord | None:
         """Read the record without the test set, or return None."""

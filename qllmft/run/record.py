@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from statistics import NormalDist
 from typing import Annotated, Any
@@ -127,6 +127,31 @@ class Predictions(Answers):
         labels = np.asarray(test.labels)
         return cls(task, labels, answers, names, tuple(mistakes), validation or {})
 
+    @classmethod
+    def pool(cls, parts: Sequence[Predictions]) -> Predictions:
+        """Join the answers to the texts of several runs, of the models that all of them have.
+
+        Mistakes are chosen among those that the runs kept.
+
+        Args:
+            parts: answers of one task and the same labels; the first model of the first run is the head.
+        """
+        first_part, *other_parts = parts
+        names = [
+            name for name in first_part.answers if all(name in part.answers for part in other_parts)
+        ]
+        head = next(iter(first_part.answers))
+        task = first_part.task
+        labels = np.concatenate([part.labels for part in parts])
+        answers = {name: np.concatenate([part.answers[name] for part in parts]) for name in names}
+        validation = {
+            name: np.concatenate([part.validation[name] for part in parts])
+            for name in names
+            if all(name in part.validation for part in parts)
+        }
+        mistakes = _pool_mistakes(task, head, parts)
+        return cls(task, labels, answers, first_part.label_names, mistakes, validation)
+
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values."""
         return {
@@ -189,6 +214,23 @@ class Predictions(Answers):
     def by_class(self, model: str) -> ClassScores | None:
         """Return the scores of a model class by class, or None unless each text has one label."""
         return self.task.by_class(self.labels, self.model_answers(model), len(self.label_names))
+
+
+def _pool_mistakes(task: Task, head: str, parts: Sequence[Predictions]) -> tuple[Mistake, ...]:
+    """Return mistakes of the head over several runs, in the order and number of those of one run."""
+    mistakes: list[Mistake] = []
+    labels = []
+    answers = []
+    for part in parts:
+        head_answers = part.model_answers(head)
+        places = task.mistakes(head_answers, part.labels)[: len(part.mistakes)]
+        mistakes += part.mistakes[: len(places)]
+        labels.append(part.labels[places])
+        answers.append(head_answers[places])
+    if not mistakes:
+        return ()
+    places = task.mistakes(np.concatenate(answers), np.concatenate(labels))
+    return tuple(mistakes[place] for place in places)
 
 
 # --- the record
@@ -367,7 +409,7 @@ class DataRecord:
         if self.folds:
             mean = {part: round(size / self.folds) for part, size in self.sizes.items()}
             fold_counts = replace(self, folds=None, sizes=mean).counts
-            return f"{self.sizes['test']:,} texts, each tested once, in {self.folds} folds of about {fold_counts}"
+            return f"{self.sizes['test']:,} texts in {self.folds} folds of about {fold_counts}"
         train, validation, test = (self.sizes[part] for part in ("train", "validation", "test"))
         if self.validation_folds:
             return f"{train:,} training (cross-validated in {self.validation_folds} folds), {test:,} test texts"
