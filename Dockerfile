@@ -11,4 +11,4 @@ ENV PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu PIP_CONSTRAINT=cons
 RUN pip install "pip>=26.2.1"
 RUN pip install ".[${EXTRAS}]"
 ENTRYPOINT ["qllmft"]
-CMD ["train"]
+CMD ["train", "--folds", "5"]

@@ -17,7 +17,7 @@ UV_INSTALL = $(UV) pip install --quiet --only-binary :all: $(if $(TORCH_BACKEND)
 .PHONY: run test test-slow test-floors test-floor test-machines reliability lint audit docs bench clean
 
 run: $(VENV)/.demo  ## train a quantum head and its classical baselines on the included sentences
-	$(BIN)/qllmft train
+	$(BIN)/qllmft train --folds 5
 
 test: $(VENV)/.dev  ## run every test but the slow ones, in two processes
 	$(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from qllmft.config.presets import DEFAULT_PRESET, load_preset
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [
@@ -46,6 +48,14 @@ def test_the_readme_is_short():
 def test_the_readme_and_the_first_page_show_the_same_output():
     first_page = (ROOT / "docs" / "index.md").read_text("utf-8")
     assert re.search(r"^```text\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[0] in first_page
+
+
+def test_the_folders_of_the_readme_are_those_of_its_command():
+    (line,) = re.findall(r"^qllmft train (--folds \d+)$", README, re.MULTILINE)
+    config = load_preset(DEFAULT_PRESET).config({"data.folds": int(line.split()[1])})
+    assert set(re.findall(r"runs/(\w+)", README)) == {config.identity}
+    first_page = (ROOT / "docs" / "index.md").read_text("utf-8")
+    assert set(re.findall(r"runs/(\w+)", first_page)) == {config.identity}
 
 
 def test_words_of_the_readme_are_in_the_glossary():

@@ -4,7 +4,11 @@ import json
 import re
 import shlex
 import shutil
-from dataclasses import dataclass
+import tomllib
+from contextlib import redirect_stderr
+from dataclasses import dataclass, replace
+from html import unescape
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +18,7 @@ from stopped_runs import without_seconds
 
 import qllmft
 from qllmft.cli.main import main
+from qllmft.config import RunConfig
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import texts_of_run
 from qllmft.run.lock import sole_use
@@ -148,6 +153,7 @@ class Folds:
 
     path: Path
     arguments: list[str]
+    messages: str = ""
 
     @property
     def pooled(self):
@@ -158,10 +164,11 @@ class Folds:
 def folds(run, tmp_path_factory):
     path = tmp_path_factory.mktemp("cross-validations") / "folds"
     made = Folds(path, words_of([*run.arguments(path), "--protocol split --folds 3"]))
-    with pytest.raises(SystemExit) as end:
+    messages = StringIO()
+    with redirect_stderr(messages), pytest.raises(SystemExit) as end:
         main(made.arguments)
     assert not end.value.code
-    return made
+    return replace(made, messages=messages.getvalue())
 
 
 def test_folds_test_every_row_once(folds):
@@ -183,18 +190,79 @@ def test_folds_test_every_row_once(folds):
 
 def test_the_same_command_prints_the_table_of_all_folds_and_how_to_use_one(folds, cli):
     output, messages = cli(*folds.arguments)
-    assert messages.count("This run is finished already") == 3
+    assert re.sub(r"validation [\d.]+ %", "validation", messages).splitlines() == [
+        f"fold {number} of 3: validation, finished before" for number in (1, 2, 3)
+    ]
     shown = " ".join(output.split())
     sizes = "in 3 folds of about 34 training, 6 validation, 27 test texts"
-    assert f"reviews.tsv: 80 texts, each tested once, {sizes}" in shown
+    assert f"reviews.tsv: 80 texts {sizes}" in shown
     assert "epoch" not in shown.split(" model ")[0]
     assert "no circuit (ablation)" in shown
     assert "One seed over 3 folds" in shown
     assert "One split" not in shown
-    command = next(line for line in output.splitlines() if "Predict with one of them: " in line)
-    words = shlex.split(command.partition("Predict with one of them: qllmft ")[2])
-    assert words[1] == str(folds.path / "fold-1")
+    times, report, command, note = output.splitlines()[-4:]
+    assert times.startswith("Time: ")
+    assert report == f"Report: {folds.path / 'report.html'}"
+    words = shlex.split(command.removeprefix("Predict: qllmft "))
+    assert words == ["predict", str(folds.path / "fold-1"), "your text"]
     assert cli(*words)[0]
+    sentence = "Each of the 3 folds has a model. For one model, run the command without --folds"
+    assert note == f"{sentence} and with another --out."
+
+
+def test_a_fold_has_one_line_and_the_table_of_labels_is_shown_once(folds):
+    lines = folds.messages.splitlines()
+    assert sum(line.startswith("label ") for line in lines) == 1
+    assert sum(" rows: " in line for line in lines) == 1
+    numbers = [line.partition(":")[0] for line in lines if line.startswith("fold ")]
+    assert numbers == [f"fold {number} of 3" for number in (1, 2, 3)]
+    assert not re.search("^(epoch|fitting|embedded) ", folds.messages, re.MULTILINE)
+
+
+def test_all_folds_have_a_report_that_leads_to_those_of_the_folds(folds, cli):
+    file = folds.path / "report.html"
+    page = file.read_text()
+    assert '<h1 id="verdict">' in page
+    assert "on 80 test texts</h1>" in page
+    assert "One seed over 3 folds" in page
+    assert "Other seeds are not covered." in page
+    for name in (model["name"] for model in folds.pooled["models"]):
+        assert f'<th scope="row">{name}</th>' in page
+    for address in re.findall(r'href="([^"#]+)"', page):
+        assert (folds.path / address).is_file()
+    assert page.count('/report.html">fold-') == 3
+    sections = re.findall(r'<h2 id="[^"]+">([^<]+)</h2>', page)
+    assert sections == [
+        *("Results", "Comparisons", "Folds", "Errors"),
+        *("Configuration", "The head&#39;s circuit", "Run it again"),
+    ]
+    wrong = 80 - folds.pooled["models"][0]["test"]["right"]
+    assert f"{wrong} of 80 test texts" in page
+    file.unlink()
+    assert cli("report", folds.path)[0] == f"{file}\n"
+    assert file.read_text() == page
+
+
+def test_the_configuration_on_the_page_of_folds_makes_them_again(folds):
+    page = (folds.path / "report.html").read_text()
+    text = re.search(r'aria-label="config.toml">(.*?)</pre>', page, re.DOTALL)[1]
+    config = RunConfig.model_validate(tomllib.loads(unescape(text)))
+    assert config.identity == folds.pooled["identity"]
+
+
+def test_the_report_of_folds_needs_all_of_them_and_explains_no_text(folds, cli, tmp_path):
+    message = cli.refused("report", folds.path, "--explain 1")
+    assert "--explain needs one model" in message
+    assert f"such as {folds.path / 'fold-1'}." in message
+    path = shutil.copytree(folds.path, tmp_path / "folds")
+    (path / "fold-2" / "predictions.json").unlink()
+    cli("report", path)
+    assert "no predictions.json in the folder of a fold" in (path / "report.html").read_text()
+    (path / "folds.json").unlink()
+    (path / "fold-3" / "result.json").unlink()
+    message = cli.refused("report", path)
+    assert f"{path / 'folds.json'} is missing, and 2 of 3 folds are finished." in message
+    assert "Run the same qllmft train command again." in message
 
 
 @pytest.mark.parametrize(
@@ -205,10 +273,7 @@ def test_the_same_command_prints_the_table_of_all_folds_and_how_to_use_one(folds
         "push FOLDER me/mine",
         "runs --compare FOLDER FOLDER",
     ]
-    + [
-        f"{name} FOLDER"
-        for name in ("evaluate", "serve", "export", "verify", "report", "analyse", "info")
-    ],
+    + [f"{name} FOLDER" for name in ("evaluate", "serve", "export", "verify", "analyse", "info")],
 )
 def test_a_command_on_one_run_names_those_of_the_folds(folds, cli, words):
     given = [folds.path if word == "FOLDER" else word for word in words.split()]
@@ -225,8 +290,12 @@ def test_a_fold_without_its_answers_is_named_with_the_remedy(folds, cli, tmp_pat
     arguments = [path if word == str(folds.path) else word for word in folds.arguments]
     message = cli.refused(*arguments)
     assert f"{path / 'fold-2' / 'predictions.json'} is missing" in message
-    (path / "fold-2" / "result.json").unlink()
-    cli(*arguments)
+    for file in (path / "fold-2" / "result.json", path / "report.html"):
+        file.unlink()
+    printed = cli.json(*arguments)
+    assert "on 80 test texts" in printed["verdict"]["headline"]
+    assert printed["data"]["folds"] == 3
+    assert (path / "report.html").is_file()
     again, whole = (json.loads((each / "folds.json").read_text()) for each in (path, folds.path))
     assert without_seconds(again) == without_seconds(whole)
 
