@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from qllmft.answers.decision import Decision
     from qllmft.inference import Predictor
-    from qllmft.inference.decision import Decision
-    from qllmft.inference.trust import MixedTexts
     from qllmft_backends import Backend
 
 BACKEND = "Backend of the head's circuit"  # panel of the help
@@ -140,10 +139,8 @@ class BackendOptions(CircuitOptions):
 
     def load_model(self, run: Path, row: str | None) -> Predictor:
         """Load a model of a run, to be measured with the known texts and the rounds of the options."""
-        from qllmft.inference.trust import check_known_texts
-
         predictor = load_predictor(run, row)
-        check_known_texts(self.known_texts or 0)
+        predictor.known_texts = self.known_texts
         if self.known_texts:
             predictor.calibration_texts()  # or raise before a text is embedded or a server started
         several_aggregations = (
@@ -153,7 +150,6 @@ class BackendOptions(CircuitOptions):
             raise UserError(
                 f"--rounds does not work with {several_aggregations or '--mitigation'}. Omit one of the two."
             )
-        predictor.known_texts = self.known_texts
         predictor.rounds = self.rounds
         return predictor
 
@@ -183,7 +179,7 @@ class BackendOptions(CircuitOptions):
         for name, backend in backends.items():
             predictor.backend = backend
             mixed_texts = predictor.with_known_texts(vectors)
-            report_calibration_texts(mixed_texts)
+            report_calibration_texts(mixed_texts.known_mask, mixed_texts.shortage)
             if self.dry_run:
                 show_estimate(predictor.estimate(vectors, offline=self.offline), load)
                 return
@@ -345,11 +341,10 @@ class BackendOptions(CircuitOptions):
             )
 
 
-def report_calibration_texts(mixed_texts: MixedTexts) -> None:
-    """Print the number of calibration texts that are measured too, and why labels may be unreliable without them."""
+def report_calibration_texts(calibration_mask: NDArray[np.bool_], shortage: str) -> None:
+    """Print the number of calibration texts that are measured too, and the shortage that makes labels unreliable."""
     from qllmft.tasks.measure import percent
 
-    calibration_mask = mixed_texts.known_mask
     if calibration_mask.any():
         say(
             f"{format_count(int(calibration_mask.sum()), 'calibration text', ('is', 'are'))} measured too: "
@@ -357,8 +352,8 @@ def report_calibration_texts(mixed_texts: MixedTexts) -> None:
             "To omit them, add --known-texts 0.",
             err=True,
         )
-    if mixed_texts.shortage:
-        say(mixed_texts.shortage, err=True)
+    if shortage:
+        say(shortage, err=True)
 
 
 def _check_access(backends: Mapping[str, Backend]) -> None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from qllmft.answers.decision import Decision
     from qllmft.inference import Predictor
-    from qllmft.inference.decision import Decision
     from qllmft_backends import Backend, Estimate, RemoteBackend
 
 LOW_LOAD = 0.05  # below it, sending circuits is asked about

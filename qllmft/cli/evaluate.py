@@ -35,9 +35,9 @@ from qllmft.errors import UserError
 MAX_PAIRS = 10  # confused pairs of labels in the terminal; JSON has the whole matrix
 
 if TYPE_CHECKING:
+    from qllmft.answers.decision import Decision
     from qllmft.config import DataConfig
     from qllmft.inference import Predictor
-    from qllmft.inference.decision import Decision
     from qllmft.inference.evaluation import Evaluation, LabelledTexts
     from qllmft_backends import Backend
 
@@ -102,7 +102,7 @@ def evaluate(
         )
     if budget and (margin or coverage is not None):
         raise UserError("--budget is about the answers to all texts. Omit --margin and --coverage.")
-    from qllmft.inference.decision import Decision
+    from qllmft.answers.decision import Decision
 
     decision = Decision(threshold, margin, coverage)
     n_texts = limit or sample
@@ -197,7 +197,7 @@ def _label_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[s
     """Yield the lines and tables on the answers of one label per text."""
     import numpy as np
 
-    from qllmft.inference.decision import abstention_sentence
+    from qllmft.answers.decision import abstention_sentence
     from qllmft.report.label_errors import MAX_NAMED_COLUMNS, confused_pairs, label_order
     from qllmft.tasks.measure import percent
 
@@ -333,15 +333,13 @@ def _show_budget(
     json: bool,
 ) -> None:
     """Print the error budget on each backend."""
-    from qllmft.inference.budget import error_budget
     from qllmft.tasks.measure import ACCURACY, percent
 
     predictor.check_one_label("--budget predicts")
-    classifier = predictor.model.classifier
-    budgets = {
-        name: error_budget(classifier, texts.vectors, texts.labels, backend, decision)
-        for name, backend in backends.items()
-    }
+    budgets = {}
+    for name, backend in backends.items():
+        predictor.backend = backend
+        budgets[name] = predictor.error_budget(texts.vectors, texts.labels, decision)
     if json:
         records = [asdict(budget) | {"name": name} for name, budget in budgets.items()]
         say_json(records if len(records) > 1 else records[0])

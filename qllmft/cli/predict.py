@@ -32,10 +32,10 @@ from qllmft.errors import UserError
 from qllmft_backends.text import json_text, printable
 
 if TYPE_CHECKING:
+    from qllmft.answers.decision import Decision
+    from qllmft.answers.probabilities import Bootstrap
     from qllmft.inference import Prediction, Predictor
-    from qllmft.inference.decision import Decision
     from qllmft.inference.items import Item
-    from qllmft.inference.measurement import Bootstrap
     from qllmft_backends import Backend
 
 NEAR_CHANCE_MARGIN = 0.2  # between two probabilities, such as 0.6 and 0.4
@@ -100,7 +100,7 @@ def predict(
             "Omit them."
         )
 
-    from qllmft.inference.decision import Decision, abstention_sentence
+    from qllmft.answers.decision import Decision, abstention_sentence
     from qllmft.tasks.measure import percent
 
     if ray and backend_options.backend:
@@ -249,7 +249,7 @@ def _predict_on_backends(
     repeats: int | None,
 ) -> None:
     """Measure all texts in one request, so that a remote backend fills its jobs, and report the agreement."""
-    from qllmft.inference.decision import abstention_sentence
+    from qllmft.answers.decision import abstention_sentence
 
     if not texts:
         return

@@ -31,7 +31,7 @@ def price(
     """
     import numpy as np
 
-    from qllmft.inference.decision import Decision
+    from qllmft.answers.decision import Decision
     from qllmft_backends import BACKENDS
 
     if not BACKENDS[backend.partition(":")[0]].keeps_ledger:
@@ -45,7 +45,8 @@ def price(
     (predictor.backend,) = backends.values()
     vectors = np.random.default_rng(_SEED).normal(size=(texts, predictor.model.dimension))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    report_calibration_texts(predictor.with_known_texts(vectors))
+    mixed_texts = predictor.with_known_texts(vectors)
+    report_calibration_texts(mixed_texts.known_mask, mixed_texts.shortage)
     # of the run's record alone, since these vectors are no texts
     load = Load.look_up(predictor, vectors[:0], decision)
     show_estimate(predictor.estimate(vectors, offline=True), load)

@@ -22,6 +22,7 @@ from qllmft.errors import UserError
 if TYPE_CHECKING:
     from qllmft.embed.body import Body, Encoded, Progress
 
+Vectors = NDArray[np.float32]  # embeddings (N, D)
 CHUNK_TEXTS = 1024  # texts between two writes to the cache, which an interruption may lose
 
 

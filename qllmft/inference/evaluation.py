@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft.answers.agreement import BackendAgreement
+from qllmft.answers.decision import MOST_PROBABLE, Decision
 from qllmft.config import BUILT_IN_CORPUS, DataConfig, RunConfig
 from qllmft.counts import format_count
 from qllmft.data import Corpus, Splits, Table, read_corpus, split_corpus
@@ -19,8 +21,6 @@ from qllmft.data.label_names import comparison_key
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.files import json_values, path_near
-from qllmft.inference.decision import MOST_PROBABLE, Decision
-from qllmft.inference.measurement import BackendAgreement, describe_sampling
 from qllmft.inference.predictor import Predictor
 from qllmft.randomness import numpy_generator
 from qllmft.run.folder import RunFolder
@@ -28,6 +28,7 @@ from qllmft.tasks.accuracy import Accuracy, ClassScores, LabelScores, confusion_
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import Score
 from qllmft.tasks.multilabel import LabelSetScores
+from qllmft_backends import Backend
 
 MIN_TARGET_TEXTS = 5  # texts to evaluate real values on
 
@@ -255,6 +256,12 @@ def evaluate(
     agreement = predictor.agreement(texts.vectors, answers)
     measured = describe_sampling(backend)
     return replace(evaluation, backend=backend.name, agreement=agreement, measured=measured)
+
+
+def describe_sampling(backend: Backend) -> str:
+    """Describe the mitigation, and the shots and error trajectories behind an answer, "" without gate noise."""
+    parts = (backend.mitigation, str(backend.sampling or ""))
+    return ", ".join(part for part in parts if part)
 
 
 def _select_texts(

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft.answers.decision import Prediction
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
-from qllmft.inference.decision import Prediction
 from qllmft.inference.evaluation import texts_of_run
 from qllmft.inference.predictor import Predictor
 

@@ -8,33 +8,23 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from qllmft.answers.agreement import BackendAgreement
+from qllmft.answers.decision import MOST_PROBABLE, Decision, Prediction, TargetPrediction
+from qllmft.answers.probabilities import Bootstrap, Floats, LabelProbabilities
 from qllmft.config.body import ADAPTER_FOLDER, BODY_FOLDER
-from qllmft.config.data import MIN_CALIBRATION_TEXTS
-from qllmft.counts import format_count
 from qllmft.data import Table
 from qllmft.embed import check_body_folder
+from qllmft.embed.embedder import Vectors
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
 from qllmft.files import new_folder, write_text
-from qllmft.heads.quantum import exact_backend
-from qllmft.inference.circuits import Floats, ModelCircuits, Vectors, model_circuits
-from qllmft.inference.decision import MOST_PROBABLE, Decision, Prediction, TargetPrediction
 from qllmft.inference.items import Item, ItemVectors, item_text
-from qllmft.inference.measurement import (
-    BackendAgreement,
-    Bootstrap,
-    LabelProbabilities,
-    bootstrap,
-    compare,
-    measure,
-)
-from qllmft.inference.rounds import Rounds, bound_cost, measure_in_rounds
 from qllmft.inference.sharing import (
     CARD,
     CardFields,
@@ -44,25 +34,19 @@ from qllmft.inference.sharing import (
     make_portable,
     model_card,
 )
-from qllmft.inference.trust import (
-    KNOWN_TEXTS,
-    MIN_TEXTS,
-    MixedTexts,
-    check_known_texts,
-    decide_by_known_texts,
-    mix_known_texts,
-    shortage_sentence,
-)
 from qllmft.model import StoredModel, load_model, save_model
 from qllmft.run.folder import RunFolder
 from qllmft.run.novelty import Novelty
 from qllmft.run.vectors import embed_tables
 from qllmft.tasks import TASKS, Task
-from qllmft.tasks.multilabel import USUAL_THRESHOLD
 from qllmft.training import Examples, compute_noise_logits, finite_logits
-from qllmft_backends import Backend, Estimate, remote_or_none
-from qllmft_backends.protocol import RoundsBackend
-from qllmft_backends.requests import number_of_shots
+from qllmft_backends import Backend, Estimate
+
+if TYPE_CHECKING:
+    from qllmft.hardware.budget import ErrorBudget
+    from qllmft.hardware.circuits import ModelCircuits
+    from qllmft.hardware.known_texts import MixedTexts
+    from qllmft.hardware.measured_model import MeasuredModel
 
 RAY_WITH_BACKEND = (
     "--ray embeds texts for a head that is computed here, and --backend runs the head elsewhere. "
@@ -408,26 +392,21 @@ class Predictor:
             logits = finite_logits(self.model.classifier, torch.from_numpy(vectors))
             probabilities = self.task.probabilities(logits)
             assert probabilities is not None
-            return LabelProbabilities.exact(probabilities, self._thresholds(decision))
-        texts = self.with_known_texts(vectors)
-        rounds = self._rounds(self.backend)
-        circuits = self.circuits(texts.vectors, decision, self.backend)
-        answers = (
-            measure(circuits, self.backend)
-            if rounds is None
-            else measure_in_rounds(circuits, self.backend, rounds)
-        )
-        if texts.known_mask.any():
-            exact = self.exact(texts.vectors[texts.known_mask], decision)
-            answers = decide_by_known_texts(answers, exact, texts.known_mask)
-        elif texts.shortage:
-            answers = replace(answers, decided=np.zeros(len(vectors), bool))
-        return replace(answers, shortage=texts.shortage)
+            return LabelProbabilities.exact(
+                probabilities, self.model.label_thresholds(decision.threshold)
+            )
+        return self._measured.answer(vectors, decision)
+
+    @property
+    def _measured(self) -> MeasuredModel:
+        """Return the model as the backend measures it."""
+        from qllmft.hardware.measured_model import MeasuredModel  # the exact model needs none of it
+
+        return MeasuredModel(self.model, self.backend, self.folder, self.known_texts, self.rounds)
 
     def exact(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> LabelProbabilities:
         """Return exact answers for embeddings (N, D), with the expectation values of the circuits."""
-        circuits = self.circuits(vectors, decision)
-        return measure(circuits, exact_backend(circuits.circuit, "float64"))
+        return self._measured.exact(vectors, decision)
 
     def circuits(
         self,
@@ -436,80 +415,36 @@ class Predictor:
         backend: Backend | None = None,
     ) -> ModelCircuits:
         """Return the circuits for embeddings (N, D) on a backend, see `model_circuits`."""
-        thresholds = self._thresholds(decision)
-        return model_circuits(self.model.classifier, vectors, thresholds, backend)
-
-    def _thresholds(self, decision: Decision) -> Floats | None:
-        """Return the thresholds (L,) of several labels per text, or None if texts have one."""
-        if not self.task.several:
-            return None
-        if decision.threshold is None and self.model.thresholds is not None:
-            return np.array(self.model.thresholds)
-        return np.full(len(self.model.label_names), decision.threshold or USUAL_THRESHOLD)
-
-    def _rounds(self, backend: Backend) -> Rounds | None:
-        """Return the rounds of a backend's shots, None if there is one."""
-        if self.rounds == 1:
-            return None
-        shots = number_of_shots(backend)
-        if shots is None:
-            raise UserError(
-                f"--rounds divides the shots of a circuit, and {backend.name} has none with these options. Give "
-                "--shots, or omit --rounds."
-            )
-        return Rounds.from_total(shots, self.rounds)
+        return replace(self._measured, backend=backend).circuits(vectors, decision)
 
     def with_known_texts(self, vectors: Vectors) -> MixedTexts:
-        """Return embeddings (N, D) with those of calibration texts, whose answers show the backend's errors.
-
-        Raises:
-            UserError: if a number of them is asked for, and the model has too few to decide a label.
-        """
-        requested_count = self.known_texts
-        check_known_texts(requested_count or 0)
-        unmixed_texts = MixedTexts(vectors, np.zeros(len(vectors), bool))
-        noisy = self.backend is not None and self.backend.capabilities.noisy
-        if requested_count == 0 or (
-            requested_count is None and not (noisy and len(vectors) >= MIN_TEXTS)
-        ):
-            return unmixed_texts
-        try:
-            candidates = self.calibration_texts()
-        except UserError as problem:
-            if requested_count:
-                raise
-            return replace(unmixed_texts, shortage=f"No label is reliable: {problem}")
-        wanted_count = KNOWN_TEXTS if requested_count is None else requested_count
-        shortage = shortage_sentence(len(candidates), wanted_count)
-        return replace(
-            mix_known_texts(vectors, candidates, min(wanted_count, len(candidates))),
-            shortage=shortage,
-        )
+        """Return embeddings (N, D) with those of calibration texts, see `MeasuredModel.mix_known_texts`."""
+        return self._measured.mix_known_texts(vectors)
 
     def calibration_texts(self) -> Vectors:
         """Return the embeddings (K, D) of the run's calibration texts, or raise UserError if they decide no label."""
-        remedy = "set --known-texts 0, to judge labels by shot noise alone"
-        if self.folder is None:
-            raise UserError(
-                f"the model has no folder with calibration texts. Load a run, or {remedy}."
-            )
-        model = self.model
-        texts = Novelty.load(self.folder, model.body_identity, model.dimension, remedy).calibration
-        if len(texts) < MIN_CALIBRATION_TEXTS:
-            raise UserError(
-                f"{self.folder} has {format_count(len(texts), 'calibration text')}, expected "
-                f"{MIN_CALIBRATION_TEXTS} or more. Train with more validation texts, or with data.known_texts. Or "
-                f"{remedy}."
-            )
-        return texts
+        return self._measured.calibration_texts()
 
     def agreement(self, vectors: Vectors, answers: LabelProbabilities) -> BackendAgreement:
         """Compare the backend's answers for embeddings (N, D) with exact ones."""
-        exact = replace(self.exact(vectors), thresholds=answers.thresholds)
-        if self.backend is None:
-            return compare(answers, exact, None)
-        shots = number_of_shots(self.backend) if answers.shots is None else answers.shots
-        return compare(answers, exact, shots, mitigated=bool(self.backend.mitigation))
+        return self._measured.agreement(vectors, answers)
+
+    def estimate(self, vectors: Vectors, *, offline: bool = False) -> Estimate:
+        """Return the circuits that the remote backend would be sent for embeddings (N, D), and their price.
+
+        ``offline``: use published prices, without a request to the server.
+        """
+        return self._measured.estimate(vectors, offline=offline)
+
+    def bootstrap(self, vectors: Vectors, repeats: int, seed: int = 0) -> Bootstrap:
+        """Return the spread of the probabilities for embeddings (N, D) over bootstrap samples of the shots."""
+        return self._measured.bootstrap(vectors, repeats, seed)
+
+    def error_budget(
+        self, vectors: Vectors, labels: NDArray[np.int64], decision: Decision = MOST_PROBABLE
+    ) -> ErrorBudget:
+        """Predict the accuracy of the backend on embeddings (N, D) with true labels (N,); nothing is sent."""
+        return self._measured.error_budget(vectors, labels, decision)
 
     def compute_load(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> float | None:
         """Return the share of answers for embeddings (N, D) that change if the measured circuits return only noise.
@@ -525,7 +460,9 @@ class Predictor:
         for logits in (finite_logits(self.model.classifier, x), noise):
             p = self.task.probabilities(logits)
             label_probabilities = (
-                None if p is None else LabelProbabilities.exact(p, self._thresholds(decision))
+                None
+                if p is None
+                else LabelProbabilities.exact(p, self.model.label_thresholds(decision.threshold))
             )
             answers.append(
                 self.task.answers(logits)
@@ -533,28 +470,6 @@ class Predictor:
                 else decision.answers(label_probabilities)
             )
         return self.task.changed_share(*answers)
-
-    def estimate(self, vectors: Vectors, *, offline: bool = False) -> Estimate:
-        """Return the circuits that the remote backend would be sent for embeddings (N, D), and their price.
-
-        ``offline``: use published prices, without a request to the server.
-        """
-        backend = self.backend
-        if backend is None or (remote := remote_or_none(backend)) is None:
-            raise UserError(
-                "a price needs a backend that sends circuits away. Name one with --backend."
-            )
-        texts = self.with_known_texts(vectors)
-        circuits = self.circuits(texts.vectors, backend=backend)
-        rounds = self._rounds(backend)
-        if rounds is not None and isinstance(backend, RoundsBackend):
-            return bound_cost(circuits, backend, rounds, offline=offline)
-        return remote.estimate(circuits.circuit, circuits.parameters, offline=offline)
-
-    def bootstrap(self, vectors: Vectors, repeats: int, seed: int = 0) -> Bootstrap:
-        """Return the spread of the probabilities for embeddings (N, D) over bootstrap samples of the shots."""
-        circuits = self.circuits(vectors, backend=self.backend)
-        return bootstrap(circuits, self.backend, repeats, seed, self.task)
 
     def embed(self, texts: Sequence[Item]) -> Vectors:
         """Return the vectors (N, D) of texts, or of pairs of texts if the model compares two.

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import (
     ConfigDict,
     Field,
@@ -31,6 +33,7 @@ from qllmft.files import parse_json, path_near, read_text, write_bytes, write_js
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.classical import KernelMachine
 from qllmft.tasks import TASKS, TaskName
+from qllmft.tasks.multilabel import USUAL_THRESHOLD
 from qllmft.templates import ANSATZE, least_numbers
 from qllmft.tensors import WrongTensorsError, numbers_in, read_tensors
 from qllmft.training import compute_logits
@@ -149,6 +152,17 @@ class StoredModel(ModelRecord):
     classifier: Classifier = Field(exclude=True)  # embeddings (B, D) to logits (B, k)
     # it was read, and its logits are those of its record
     checked: bool = Field(default=False, exclude=True)
+
+    def label_thresholds(self, threshold: float | None) -> NDArray[np.float64] | None:
+        """Return the thresholds (L,) of several labels per text, or None if texts have one.
+
+        ``threshold``: of all labels; None takes the model's own.
+        """
+        if not TASKS[self.task].several:
+            return None
+        if threshold is None and self.thresholds is not None:
+            return np.array(self.thresholds)
+        return np.full(len(self.label_names), threshold or USUAL_THRESHOLD)
 
 
 def save_model(folder: Path, model: StoredModel, *, with_body: bool = True) -> None:

@@ -15,9 +15,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, validate_data
 
+from qllmft.answers.decision import Decision
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.inference.decision import Decision
 from qllmft.sklearn.base import TrainedEstimator, with_weights
 from qllmft.training import Examples, with_loss
 

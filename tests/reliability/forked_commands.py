@@ -21,7 +21,7 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [
         "matplotlib.figure", "pandas", "qllmft.cli.main", "qllmft.cli.listener", "qllmft.run.verdict",
-        "qllmft.campaign.study", "qllmft.report", "qllmft.inference.measurement", "qllmft_backends.remote.ionq.backend",
+        "qllmft.campaign.study", "qllmft.report", "qllmft.hardware.measurement", "qllmft_backends.remote.ionq.backend",
         "sentence_transformers", "sklearn.linear_model", "sklearn.svm",
     ]
 )  # fmt: skip

@@ -11,7 +11,7 @@ from qllmft.campaign.executors import count_processes
 from qllmft.config import RunConfig
 from qllmft.energy import measurement
 from qllmft.heads import build_classifier
-from qllmft.inference.measurement import describe_sampling
+from qllmft.inference.evaluation import describe_sampling
 from qllmft.plugins import register
 from qllmft_backends import BACKENDS, create
 from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions

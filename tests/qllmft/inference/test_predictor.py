@@ -7,9 +7,9 @@ import pytest
 import torch
 from tiny_runs import LABELS, LoadedHashBody, config, vector
 
+from qllmft.answers.probabilities import LabelProbabilities
 from qllmft.errors import UserError
 from qllmft.inference import Predictor, items
-from qllmft.inference.measurement import LabelProbabilities
 from qllmft.run import run_experiment
 from qllmft.training import compute_logits
 

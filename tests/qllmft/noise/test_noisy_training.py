@@ -7,8 +7,8 @@ from noisy_training import NOISES, SEED, SETTINGS, STRUCTURE, D, examples, model
 from stopped_runs import same_bits
 
 from qllmft.config import ModelConfig, NoiseConfig
+from qllmft.hardware.circuits import model_circuits
 from qllmft.heads import build_classifier, noisy_circuits, reseed, without_noise
-from qllmft.inference.circuits import model_circuits
 from qllmft.randomness import derive_seed
 from qllmft.training import (
     Checkpoint,

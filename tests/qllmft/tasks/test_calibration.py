@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from qllmft.inference.decision import Decision
+from qllmft.answers.decision import Decision
 from qllmft.tasks.calibration import Calibration, best_temperature
 
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
+from qllmft.answers.decision import Decision
 from qllmft.errors import UserError
-from qllmft.inference.decision import Decision
 from qllmft.tasks.calibration import (
     MAX_TRUE_PROBABILITIES,
     fewest_texts,

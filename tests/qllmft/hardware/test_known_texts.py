@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from qllmft.inference.measurement import LabelProbabilities
-from qllmft.inference.trust import KNOWN_TEXTS, WRONG_SHARE, decide_by_known_texts, mix_known_texts
+from qllmft.answers.probabilities import LabelProbabilities
+from qllmft.hardware.known_texts import (
+    KNOWN_TEXTS,
+    WRONG_SHARE,
+    decide_by_known_texts,
+    mix_known_texts,
+)
 
 N = 200
 

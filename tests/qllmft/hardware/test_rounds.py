@@ -7,8 +7,8 @@ import pytest
 from test_measured_errors import WEIGHTS, classifier, request_for
 
 from qllmft.errors import UserError
-from qllmft.inference.measurement import measure
-from qllmft.inference.rounds import Rounds, bound_cost, expected_shares, measure_in_rounds
+from qllmft.hardware.measurement import measure
+from qllmft.hardware.rounds import Rounds, bound_cost, expected_shares, measure_in_rounds
 from qllmft_backends import BackendError, create
 from qllmft_backends.errors import CostRefusedError
 from qllmft_backends.remote.cost import LedgerCharges

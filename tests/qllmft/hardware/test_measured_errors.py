@@ -9,9 +9,9 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 from scipy.special import softmax
 
 from qllmft.config import ModelConfig
+from qllmft.hardware.circuits import ModelCircuits
+from qllmft.hardware.measurement import measure
 from qllmft.heads import Classifier, build_classifier
-from qllmft.inference.circuits import ModelCircuits
-from qllmft.inference.measurement import measure
 from qllmft_backends import Backend, Capabilities, create
 from qllmft_backends.protocol import Expectations
 

@@ -14,15 +14,15 @@ import numpy as np
 from qiskit.quantum_info import SparsePauliOp
 from scipy.special import ndtr
 
+from qllmft.answers.probabilities import Floats, LabelProbabilities
 from qllmft.errors import UserError
-from qllmft.heads.quantum import exact_backend
-from qllmft.inference.circuits import Floats, ModelCircuits
-from qllmft.inference.measurement import (
-    LabelProbabilities,
+from qllmft.hardware.circuits import ModelCircuits
+from qllmft.hardware.measurement import (
     MeasuredValues,
     derive_answers,
     run_circuits,
 )
+from qllmft.heads.quantum import exact_backend
 from qllmft_backends import Backend
 from qllmft_backends.protocol import Estimate, Expectations, RoundsBackend, remote_or_none
 from qllmft_backends.requests import MIN_CHECKED_SHOTS

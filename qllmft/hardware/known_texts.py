@@ -15,9 +15,9 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft.answers.probabilities import LabelProbabilities, leads
 from qllmft.config.data import MIN_CALIBRATION_TEXTS
 from qllmft.errors import UserError
-from qllmft.inference.measurement import LabelProbabilities, leads
 
 KNOWN_TEXTS = 60  # of 60, one may overstate a lead by more if two thirds of the texts are decided
 MIN_TEXTS = 4 * KNOWN_TEXTS  # of a call, of which known texts are then a fifth of the circuits

@@ -13,6 +13,8 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
+from qllmft.answers.probabilities import Floats
+from qllmft.embed.embedder import Vectors
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.training import checked_logits, compute_logits
@@ -26,9 +28,6 @@ from qllmft_circuits import (
     side_by_side,
     weight_parameters,
 )
-
-Floats = NDArray[np.float64]
-Vectors = NDArray[np.float32]  # embeddings (N, D)
 
 
 @dataclass(frozen=True)

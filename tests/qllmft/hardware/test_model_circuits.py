@@ -10,9 +10,9 @@ from tiny_runs import backend_named
 
 from qllmft.config import ModelConfig
 from qllmft.errors import UserError
+from qllmft.hardware.circuits import model_circuits
+from qllmft.hardware.measurement import measure
 from qllmft.heads import Classifier, build_classifier
-from qllmft.inference.circuits import model_circuits
-from qllmft.inference.measurement import measure
 from qllmft.training import compute_logits
 from qllmft_backends import create
 from qllmft_backends.requests import number_of_shots

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from scipy.special import softmax
 
+from qllmft.answers.decision import MOST_PROBABLE, Decision
+from qllmft.answers.probabilities import Floats
 from qllmft.errors import UserError
+from qllmft.hardware.circuits import ModelCircuits, model_circuits
 from qllmft.heads import Classifier
-from qllmft.inference.circuits import Floats, ModelCircuits, model_circuits
-from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.randomness import numpy_generator
 from qllmft.tasks import ACCURACY
 from qllmft.tasks.statistics import INTERVAL_QUANTILES

@@ -6,16 +6,16 @@ import torch
 
 from qllmft.config import ModelConfig
 from qllmft.errors import UserError
-from qllmft.heads import build_classifier
-from qllmft.inference.budget import (
+from qllmft.hardware.budget import (
     STATED_ERRORS,
     BudgetRow,
     ErrorBudget,
     error_budget,
     logit_moments,
 )
-from qllmft.inference.circuits import model_circuits
-from qllmft.inference.measurement import measure
+from qllmft.hardware.circuits import model_circuits
+from qllmft.hardware.measurement import measure
+from qllmft.heads import build_classifier
 from qllmft_backends import create
 from qllmft_backends.aer.machine_errors import MachineErrors
 from qllmft_backends.noise import GateNoise

@@ -7,11 +7,12 @@ import pytest
 from run_fixtures import evaluate_run
 from tiny_runs import LABELS, backend_named, config, vector
 
+from qllmft.answers.agreement import BackendAgreement, compare
+from qllmft.answers.probabilities import LabelProbabilities
 from qllmft.config import DataConfig
 from qllmft.data import Table
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts, Subset
-from qllmft.inference.measurement import BackendAgreement, LabelProbabilities, compare
 from qllmft.run import run_experiment
 from qllmft_backends import create
 

@@ -11,11 +11,11 @@ from qiskit.quantum_info import Statevector
 from tiny_runs import backend_named
 
 from qllmft.config import ModelConfig
+from qllmft.hardware.circuits import model_circuits
+from qllmft.hardware.measurement import measure, run_circuits
+from qllmft.hardware.rounds import Rounds, expected_shares, measure_in_rounds
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.quantum import exact_backend
-from qllmft.inference.circuits import model_circuits
-from qllmft.inference.measurement import measure, run_circuits
-from qllmft.inference.rounds import Rounds, expected_shares, measure_in_rounds
 from qllmft.training import compute_logits
 from qllmft_backends import create
 from qllmft_backends.protocol import Capabilities

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft.answers.probabilities import LabelProbabilities
 from qllmft.counts import format_count
 from qllmft.embed.reading import MOSTLY_UNKNOWN_SHARE
 from qllmft.errors import UserError
 from qllmft.tasks.calibration import fewest_texts, least_probability
 from qllmft.tasks.measure import percent
-
-if TYPE_CHECKING:
-    from qllmft.inference.measurement import LabelProbabilities
 
 
 @dataclass(frozen=True)
