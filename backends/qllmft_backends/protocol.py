@@ -151,6 +151,9 @@ class Evaluator(Protocol):
         ...
 
 
+MOCK_UNIT = "sandbox-credit"  # of the mock server's prices
+
+
 class Estimate(Protocol):
     """Circuits that a call would send, and their price. ``str`` gives one line for people.
 
@@ -215,6 +218,20 @@ class RemoteBackend(Evaluator, Protocol):
 
     def running_jobs(self) -> str:
         """Return a report of jobs that are still running remotely and how to collect them, "" if there are none."""
+        ...
+
+
+@runtime_checkable
+class ChecksAccess(Protocol):
+    """Remote backend that can tell at once whether circuits can be sent."""
+
+    @property
+    def has_ledger(self) -> bool:
+        """Return whether earlier calls have left a ledger to resume from."""
+        ...
+
+    def check_access(self) -> None:
+        """Raise `BackendError` if the server cannot be asked at all, such as without an API key."""
         ...
 
 

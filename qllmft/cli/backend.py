@@ -358,10 +358,10 @@ def report_calibration_texts(calibration_mask: NDArray[np.bool_], shortage: str)
 
 def _check_access(backends: Mapping[str, Backend]) -> None:
     """Raise a BackendError at once if circuits cannot be sent. The answers in a ledger need no access."""
-    from qllmft_backends.remote.jobs import JobsBackend
+    from qllmft_backends.protocol import ChecksAccess
 
     for backend in backends.values():
-        if isinstance(backend, JobsBackend) and not backend.has_ledger:
+        if isinstance(backend, ChecksAccess) and not backend.has_ledger:
             backend.check_access()
 
 

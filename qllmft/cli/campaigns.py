@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Column, Table
 
+from qllmft.cli.campaign_options import CampaignOptions
 from qllmft.cli.console import names, numbers, say, table
 from qllmft.cli.options import (
-    CampaignOptions,
     Count,
     DataOptions,
     Epochs,

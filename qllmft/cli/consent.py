@@ -142,7 +142,7 @@ def show_estimate(estimate: Estimate, load: Load | None = None) -> None:
 
     ``load`` is that of the circuits, if it is known.
     """
-    from qllmft_backends.remote.cost import MOCK_UNIT
+    from qllmft_backends.protocol import MOCK_UNIT
 
     if estimate.unit == MOCK_UNIT:
         say("The sandbox's credits are not dollars. For a price in dollars, add --offline.")

@@ -1,4 +1,4 @@
-"""Commands on the folder of a finished run: `qllmft verify`, `report`, `explain`, `export` and `push`."""
+"""Commands on the folder of a finished run: `qllmft report`, `explain`, `export` and `push`."""
 
 from __future__ import annotations
 
@@ -18,21 +18,6 @@ from qllmft.errors import UserError
 
 if TYPE_CHECKING:
     from qllmft.inference.export import Export
-
-
-def verify(run: Run) -> None:
-    """Verify a run's folder: compare its files, and compute its accuracies and its model's logits again.
-
-    Prints a line per part. The exit code is 0 if all parts are sound, else 2.
-    """
-    from qllmft.inference.verification import verify_run
-
-    sound = True
-    for check in verify_run(run):
-        say(f"{'ok   ' if check.sound else 'FAULT'}  {check.name}: {check.finding}")
-        sound &= check.sound
-    if not sound:
-        raise typer.Exit(2)
 
 
 def report(run: Path, *, table: Path | None = None, explain: Natural = 0) -> None:

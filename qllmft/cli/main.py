@@ -22,7 +22,7 @@ from qllmft.cli.campaigns import study, sweep
 from qllmft.cli.console import PlainConsole, say, start_sign
 from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
-from qllmft.cli.finished import explain, export, push, report, verify
+from qllmft.cli.finished import explain, export, push, report
 from qllmft.cli.info import doctor, info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.options import as_command
@@ -31,6 +31,7 @@ from qllmft.cli.price import price
 from qllmft.cli.runs import runs
 from qllmft.cli.serve import serve
 from qllmft.cli.train import init, train
+from qllmft.cli.verify import verify
 from qllmft.errors import UserError
 from qllmft_backends.errors import BackendError
 from qllmft_backends.files import FULL_DISK

@@ -19,9 +19,7 @@ from qllmft.cli.console import say
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from qllmft.campaign.executors import Executor
     from qllmft.config import RunConfig
-    from qllmft.events import OnEvent
     from qllmft.inference import Predictor
     from qllmft.run import Tracking
 
@@ -178,42 +176,6 @@ class TrackOptions:
         from qllmft.run import Tracking
 
         return Tracking.from_names(self.track or (), files=self.track_files)
-
-
-@dataclass(frozen=True)
-class CampaignOptions(TrackOptions):
-    """Options of `qllmft study` and `sweep` about trackers and the processes or the cluster that do the runs.
-
-    Attributes:
-        jobs: Number of local processes, each with its share of the processors. Results are the same to the bit.
-            [default: QLLMFT_JOBS, or one per processor if each has 8 runs]
-        ray: Do the runs on a Ray cluster, one per processor: HOST:PORT, or auto. The nodes need the same version of
-            qllmft and the body, but neither the data nor a shared disk.
-    """
-
-    panel: ClassVar = "Processes and trackers"
-
-    jobs: Annotated[int | None, typer.Option(envvar="QLLMFT_JOBS", show_envvar=False)] = None
-    ray: Annotated[str | None, typer.Option(metavar="ADDRESS")] = None
-
-    def check(self, context: typer.Context, *, jobs_with_ray: bool = False) -> None:
-        """Raise a UserError if options do not fit together."""
-        source = context.get_parameter_source("jobs")
-        # a number of jobs from the variable is for all commands
-        if self.ray and not jobs_with_ray and source is not None and source.name == "COMMANDLINE":
-            raise UserError(
-                "--jobs sets local processes, and --ray does the runs on a cluster. Omit one of them."
-            )
-        if self.ray and self.track:
-            raise UserError(
-                "--track logs runs of your computer, and --ray does the runs on a cluster. Omit one of them."
-            )
-
-    def executor(self, on_event: OnEvent) -> Executor:
-        """Return the way to do the runs."""
-        from qllmft.campaign.executors import Executor
-
-        return Executor(on_event, self.tracking(), jobs=self.jobs, ray=self.ray)
 
 
 def as_command(function: Callable[..., None]) -> Callable[..., None]:

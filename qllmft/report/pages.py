@@ -44,7 +44,7 @@ from qllmft_circuits import draw_text
 
 if TYPE_CHECKING:
     from qllmft.inference.explanation import Explanation
-    from qllmft_backends.remote import Job
+    from qllmft.report.paid_jobs import Job
 
 
 _ESCAPES = {".md.j2": markdown, ".tex.j2": tex}  # in HTML jinja2 escapes
@@ -170,7 +170,13 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
     models = result.models
     step = next_step(result, config, str(folder.path), folder.stored_rows(result))
     answers = predictions if task.one_label else None
-    jobs = _paid_jobs(content.ledger) if content.ledger else []
+    jobs: list[Job] = []
+    energies_kj: list[tuple[float | None, float | None]] = []
+    if content.ledger and content.ledger.exists():
+        from qllmft.report.paid_jobs import energies_by_job, paid_jobs  # most runs have none
+
+        jobs = paid_jobs(content.ledger)
+        energies_kj = energies_by_job(jobs)
     template = encoder_template if config.model.head == "none" else head_template
     circuit = template(config.model)
     parts = describe(config.model, result.body.dimension, len(result.data.labels))
@@ -193,7 +199,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         comparisons=[comparison_columns(models), *comparison_rows(models)],
         configuration=describe_settings(config),
         jobs=jobs,
-        energies_kj=_energies_by_job(jobs),
+        energies_kj=energies_kj,
         parts=parts,
         ablation_size=ablation_size(result.head, parts),
         family_sentences=list(family_sentences(models)),
@@ -253,22 +259,3 @@ def _explanations(folder: RunFolder, mistakes: Sequence[Mistake]) -> list[Explan
     predictor = Predictor.load(folder.path)
     load_training_texts = cache(partial(TrainingTexts.load, predictor, folder.path))
     return [explain_text(predictor, mistake.text, load_training_texts) for mistake in mistakes]
-
-
-def _paid_jobs(folder: Path) -> list[Job]:
-    """Return the jobs of all ledgers in a folder that were accepted and are not free. No server is asked."""
-    if not folder.exists():
-        return []
-    from qllmft_backends.remote import ledger_jobs, ledgers_in
-
-    jobs = [job for ledger in ledgers_in(folder) for job in ledger_jobs(ledger)]
-    return [job for job in jobs if job.job_id and (job.price != 0 or job.cost)]
-
-
-def _energies_by_job(jobs: Sequence[Job]) -> list[tuple[float | None, float | None]]:
-    """Return the energies per circuit of each job, as the server measured it and by the formula, in kilojoules."""
-    if not jobs:
-        return []
-    from qllmft.energy.formula import formula_kj, measured_kj
-
-    return [(measured_kj(job), formula_kj(job)) for job in jobs]

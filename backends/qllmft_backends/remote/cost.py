@@ -11,7 +11,6 @@ from qllmft_backends.remote.ledger.chunk import Chunk
 from qllmft_backends.remote.options import JobOptions
 from qllmft_backends.text import format_count
 
-MOCK_UNIT = "sandbox-credit"  # of the mock server's prices
 _CURRENCY_LETTERS = 3  # of a code by ISO 4217
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from qllmft_backends.remote.cost import MOCK_UNIT, amount_text
+from qllmft_backends.protocol import MOCK_UNIT
+from qllmft_backends.remote.cost import amount_text
 from qllmft_backends.remote.ledger.chunk import (
     OBJECT_PREFIX,
     PROVIDERS_URL,

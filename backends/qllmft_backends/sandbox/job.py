@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from qllmft_backends.remote.cost import MOCK_UNIT
+from qllmft_backends.protocol import MOCK_UNIT
 from qllmft_backends.remote.ledger.payload import value_at_path
 from qllmft_backends.remote.rows import UNCHARGED_STATES
 from qllmft_backends.sandbox.circuits import controls_and_targets, parse_program

@@ -15,13 +15,13 @@ from small_bodies import TRAINING, run_config, run_with_messages, table, weights
 from stopped_runs import Stop, same_bits, without_seconds
 from transformers import AutoModel, AutoTokenizer
 
+from qllmft.analysis.verification import verify_run
 from qllmft.config import BodyConfig, ModelConfig, parse_config
 from qllmft.embed import Body, TrainableBody, body_identity, locate_body
 from qllmft.embed.adapter import adapter_hash, put_adapter
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.inference import Predictor
-from qllmft.inference.verification import verify_run
 from qllmft.model import load_model
 from qllmft.run import run_experiment
 from qllmft.training import Checkpoint, EndToEnd, fit_end_to_end, loop

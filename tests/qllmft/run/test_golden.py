@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from qllmft.analysis.verification import verify_run
 from qllmft.errors import UserError
-from qllmft.inference.verification import verify_run
 from qllmft.model import load_model
 from qllmft.run import RunFolder
 from qllmft.training import compute_logits

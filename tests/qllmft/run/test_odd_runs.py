@@ -9,13 +9,14 @@ from qiskit.quantum_info import Statevector
 from stopped_runs import without_seconds
 from tiny_runs import LABELS, backend_named, config, vector
 
+from qllmft.analysis import verification
+from qllmft.analysis.verification import verify_run
 from qllmft.config import ModelConfig
 from qllmft.hardware.circuits import model_circuits
 from qllmft.hardware.measurement import measure
 from qllmft.heads import build_classifier
-from qllmft.inference import Predictor, export, verification
+from qllmft.inference import Predictor, export
 from qllmft.inference.export import ExportRequest, export_encoder
-from qllmft.inference.verification import verify_run
 from qllmft.model import load_model
 from qllmft.report import write_report
 from qllmft.run import RunFolder, run_experiment

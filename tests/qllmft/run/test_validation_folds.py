@@ -10,12 +10,12 @@ from sklearn.svm import SVC
 from stopped_runs import Stop, without_seconds
 from tiny_runs import config, vector
 
+from qllmft.analysis.verification import verify_run
 from qllmft.baselines.classical import logistic_regression
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
-from qllmft.inference.verification import verify_run
 from qllmft.model import load_model
 from qllmft.run import RunFolder, cross_validation, experiment, run_experiment
 from qllmft.run.novelty import Novelty
