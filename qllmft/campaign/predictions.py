@@ -24,7 +24,8 @@ from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.files import read_bytes, write_bytes
 from qllmft.run import SharedInputs
-from qllmft.run.record import Answers, DataRecord
+from qllmft.run.predictions import Answers
+from qllmft.run.record import DataRecord
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import ScoreName
 from qllmft_backends.validation import faults

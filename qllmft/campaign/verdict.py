@@ -18,7 +18,8 @@ from qllmft.campaign.comparison import (
 )
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.counts import format_count
-from qllmft.run.verdict import RESULTS, capitalize
+from qllmft.run.comparison import RESULTS
+from qllmft.run.verdict import capitalize
 from qllmft.tasks.measure import ACCURACY, percent
 from qllmft.tasks.statistics import PairedDifference, p_value
 

@@ -235,7 +235,7 @@ def _describe_interruption(outcome: Outcome, config: RunConfig) -> str:
 
 def result_table(record: RunRecord) -> Table:
     """Return the table at the end of a run, for a `PlainConsole`, since its strings are not markup."""
-    from qllmft.run.verdict import columns, notes, rows, title
+    from qllmft.run.table import columns, notes, rows, title
 
     model, *measured = columns(record)
     return table(
@@ -249,7 +249,7 @@ def result_table(record: RunRecord) -> Table:
 
 def comparison_table(record: RunRecord) -> Table:
     """Return the comparisons of a run's head with its baselines, for a `PlainConsole`."""
-    from qllmft.run.verdict import comparison_columns, comparison_rows
+    from qllmft.run.comparison import comparison_columns, comparison_rows
 
     name, difference, p, effect, outcome = comparison_columns(record.models)
     header = [*texts(name), *numbers(difference, p, effect), *texts(outcome)]

@@ -27,9 +27,10 @@ from qllmft.errors import UserError
 from qllmft.escaping import code, one_line
 from qllmft.files import expand_home, parse_json, path_near, read_bytes, read_text
 from qllmft.model import StoredModel
+from qllmft.run.comparison import comparison_columns, comparison_rows
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord
-from qllmft.run.verdict import comparison_columns, comparison_rows, verdict
+from qllmft.run.verdict import verdict
 from qllmft.tasks import TASKS
 from qllmft.tasks.accuracy import Accuracy
 from qllmft.tasks.measure import percent

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qllmft.report.studies.pages import write_study_report as write_study_report
     from qllmft.report.studies.pages import write_study_table as write_study_table
     from qllmft.report.studies.table import parameters as parameters
-    from qllmft.run.verdict import RESULTS as RESULTS
+    from qllmft.run.comparison import RESULTS as RESULTS
     from qllmft.run.verdict import verdict as verdict
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

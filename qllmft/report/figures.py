@@ -9,7 +9,8 @@ import numpy as np
 from markupsafe import Markup
 
 from qllmft.report import style
-from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, Predictions
+from qllmft.run.predictions import Predictions
+from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import Measure

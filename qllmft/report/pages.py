@@ -25,15 +25,11 @@ from qllmft.report.figures import (
 )
 from qllmft.report.label_errors import MAX_NAMED_COLUMNS, Confusion, label_set_rows
 from qllmft.run import RunFolder, RunRecord
-from qllmft.run.record import WITHOUT_CIRCUIT, BodyRecord, DataRecord, Mistake, Predictions
-from qllmft.run.verdict import (
-    ablation_size,
-    comparison_columns,
-    comparison_rows,
-    family_sentences,
-    next_step,
-    verdict,
-)
+from qllmft.run.comparison import comparison_columns, comparison_rows
+from qllmft.run.predictions import Mistake, Predictions
+from qllmft.run.record import WITHOUT_CIRCUIT, BodyRecord, DataRecord
+from qllmft.run.table import family_sentences
+from qllmft.run.verdict import ablation_size, next_step, verdict
 from qllmft.tasks import TASKS
 from qllmft.tasks.measure import percent, with_minus
 from qllmft.tasks.multilabel import LabelSetScores

@@ -33,9 +33,7 @@ from qllmft.run.device import compile_kernels, start_compilation
 from qllmft.run.folder import Outcome, RunFolder, run_folder
 from qllmft.run.lock import sole_use
 from qllmft.run.notes import report_choices, report_reading
-from qllmft.run.record import (
-    RunRecord,
-)
+from qllmft.run.record import RunRecord
 from qllmft.run.recording import make_record, test_models
 from qllmft.run.rows import Row
 from qllmft.run.saving import save_baselines, save_head

@@ -16,14 +16,8 @@ from qllmft.errors import UserError
 from qllmft.events import FoldEnded, FoldStarted, OnEvent
 from qllmft.files import write_json
 from qllmft.run.folder import Outcome, run_folder
-from qllmft.run.record import (
-    WITHOUT_CIRCUIT,
-    ModelResult,
-    Predictions,
-    RunRecord,
-    WithoutCircuit,
-    difference,
-)
+from qllmft.run.predictions import Predictions, difference
+from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord, WithoutCircuit
 from qllmft.run.setup import SharedInputs
 from qllmft.tasks.accuracy import balanced_accuracy
 

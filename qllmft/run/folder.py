@@ -35,8 +35,9 @@ from qllmft.files import (
     writing,
 )
 from qllmft.run.lock import HOLDER_FILE, LOCK_FILE
-from qllmft.run.record import Predictions, RunRecord
-from qllmft.run.verdict import table_html
+from qllmft.run.predictions import Predictions
+from qllmft.run.record import RunRecord
+from qllmft.run.table import table_html
 from qllmft.tasks import TASK_OF_SCORE, TASKS
 from qllmft.training import Checkpoint, EpochMetrics
 from qllmft_backends.files import open_regular

@@ -13,16 +13,15 @@ from qllmft.baselines import (
 from qllmft.data import Findings
 from qllmft.embed import published_name, weights_hash
 from qllmft.run.bodies import RunBody
+from qllmft.run.predictions import Predictions, difference
 from qllmft.run.record import (
     WITHOUT_CIRCUIT,
     BodyRecord,
     DataRecord,
     LearnedBody,
     ModelResult,
-    Predictions,
     RunRecord,
     WithoutCircuit,
-    difference,
 )
 from qllmft.run.rows import Row
 from qllmft.run.setup import RunSetup

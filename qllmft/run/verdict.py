@@ -1,143 +1,28 @@
-"""A run's results in words: sentences that state only what its paired tests imply, and the tables of its models."""
+"""A run's results in words: sentences that state only what its paired tests imply, and what to do next."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from qllmft.config import RunConfig
 from qllmft.counts import format_count
-from qllmft.run.record import WITHOUT_CIRCUIT, AgainstHead, ModelResult, RunRecord
+from qllmft.run.comparison import (
+    Comparison,
+    Comparisons,
+    compare,
+    comparison_numbers,
+    comparison_rows,
+    find_unbeaten,
+)
+from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import percent
-from qllmft.tasks.multilabel import LabelSetScores
-from qllmft.tasks.regression import TargetScores
-from qllmft.tasks.statistics import Outcome, judge_differences, outcome, p_value
 
 if TYPE_CHECKING:
     from qllmft.templates import ModelDescription
-
-# baselines that differ in their settings alone, and the name of their family
-FAMILIES = {
-    "logistic regression (C = 1)": "logistic regression",
-    "SVC (most vectors)": "SVC",
-}
-
-RESULTS = {
-    "better": "better",
-    "worse": "worse",
-    "equal": "equivalent",
-    "open": "inconclusive",
-}  # of a comparison, for the head or a study's subject
-
-
-class Comparison(NamedTuple):
-    """Comparison of a run's head with a baseline on the same test texts."""
-
-    model: ModelResult
-    difference: AgainstHead  # head minus baseline
-    p: float | None  # of no difference, after Holm's correction
-    equal_p: float | None  # of a difference as large as the margin, after Holm's correction
-    detectable: float | None  # minimum detectable effect, with 80 % power, if known
-
-    @property
-    def outcome(self) -> Outcome:
-        """Return what the tests imply about the head."""
-        return outcome(self.difference.value, self.p, self.equal_p)
-
-
-class Comparisons(NamedTuple):
-    """Comparisons of a run's head by their outcomes for it."""
-
-    worse: list[Comparison]
-    better: list[Comparison]
-    equal: list[Comparison]
-    open: list[Comparison]
-
-    @classmethod
-    def by_outcome(cls, comparisons: Sequence[Comparison]) -> Comparisons:
-        """Sort comparisons by their outcomes."""
-        groups = {name: [c for c in comparisons if c.outcome == name] for name in cls._fields}
-        return cls(**groups)
-
-
-def compare(models: Sequence[ModelResult]) -> list[Comparison]:
-    """Return the comparisons of the first model with the others that were tested, one of each family.
-
-    A family is represented by the model that validation prefers, in the measure by which models are compared, and by
-    the first of equals. p is corrected over the families.
-    """
-    representatives = map(_best_on_validation, _group_by_family(models).values())
-    pairs = [(model, model.against_head) for model in representatives if model.against_head]
-    if not pairs:
-        return []
-    measure = models[0].tested.measure
-    tests = judge_differences(
-        [difference for _, difference in pairs], measure.margin / measure.factor
-    )
-    return [
-        Comparison(model, difference, *results)
-        for (model, difference), results in zip(pairs, tests, strict=True)
-    ]
-
-
-def _group_by_family(models: Sequence[ModelResult]) -> dict[str, list[ModelResult]]:
-    """Return the baselines that were tested by their families, see `FAMILIES`."""
-    families: dict[str, list[ModelResult]] = {}
-    for model in models[1:]:
-        if model.against_head is not None:
-            name = model.name.strip("`")  # a model card shows names as code
-            families.setdefault(FAMILIES.get(name, name), []).append(model)
-    return families
-
-
-def _best_on_validation(models: Sequence[ModelResult]) -> ModelResult:
-    """Return the model that validation prefers, the first of equals."""
-    return max(models, key=lambda model: model.compared_validation)
-
-
-def family_sentences(models: Sequence[ModelResult]) -> Iterator[str]:
-    """Yield sentences on baselines that differ in their settings alone: what was selected, and which is compared."""
-    for family, members in _group_by_family(models).items():
-        if len(members) == 1:
-            continue
-        for model in members:
-            if model.name.strip("`") == family and "C" in model.settings:
-                yield f"{capitalize(model.name)} has the selected C = {model.settings['C']:g}."
-        compared_model = _best_on_validation(members)
-        yield f"Compared: {compared_model.name}, the best of the {len(members)} rows on validation."
-
-
-def find_unbeaten(models: Sequence[ModelResult]) -> list[str]:
-    """Return the names of the models that keep the first one from beating its baselines, none if it beats them.
-
-    It beats them if it is significantly better than every baseline of at most its size, than the baseline with the
-    highest test score, and than the model without its circuit. A claim of being better than all of several models needs
-    no further correction, since each of them must be significantly worse (intersection-union test, Berger 1982).
-    """
-    head = models[0]
-    baselines = [model for model in models[1:] if model.against_head]
-    if not baselines:
-        return []
-    best_baseline = max(baselines, key=lambda model: model.compared_value)
-    outcomes = {comparison.model.name: comparison.outcome for comparison in compare(models)}
-    names = []
-    for baseline in baselines:
-        difference = baseline.against_head
-        assert difference is not None
-        # the rest of a family is tested by itself
-        rival_outcome = outcomes.get(baseline.name, outcome(difference.value, difference.p, None))
-        if rival_outcome != "better" and (
-            baseline is best_baseline or baseline.parameters <= head.parameters
-        ):
-            names.append(baseline.name)
-    control = head.without_circuit
-    if control is not None and control.gain_interval[0] <= 0:
-        names.append(WITHOUT_CIRCUIT)
-    return names
 
 
 @dataclass(frozen=True)
@@ -178,7 +63,7 @@ class Verdict:
                 "in_words": dict(zip(words, cells[1:-1], strict=True)),
             }
             for numbers, cells in zip(
-                _comparison_numbers(models), comparison_rows(models), strict=True
+                comparison_numbers(models), comparison_rows(models), strict=True
             )
         ]
         return {**asdict(self), "measure": _measure_name(models[0]), "comparisons": rows}
@@ -356,64 +241,6 @@ def ablation_size(head: ModelResult, description: ModelDescription) -> str:
     )
 
 
-def comparison_columns(models: Sequence[ModelResult]) -> tuple[str, ...]:
-    """Return the headers of the table of comparisons."""
-    measure = models[0].tested.measure
-    unit = "balanced points" if models[0].uneven else measure.scale
-    return "head minus", f"{unit} [95 % CI]", "p (Holm)", "MDE", "result"
-
-
-def comparison_rows(models: Sequence[ModelResult]) -> Iterator[tuple[str, ...]]:
-    """Yield a row of cells for each comparison of the head, and one for the no-circuit ablation."""
-    measure = models[0].tested.measure
-    for comparison in compare(models):
-        difference = comparison.difference
-        effect = "" if comparison.detectable is None else measure.size(comparison.detectable)
-        yield (
-            comparison.model.name,
-            measure.difference(difference.value, difference.interval),
-            p_value(comparison.p).removeprefix("p = ").removeprefix("p "),
-            effect,
-            RESULTS[comparison.outcome],
-        )
-    if control := models[0].without_circuit:
-        gain = measure.difference(control.gain, control.gain_interval)
-        yield WITHOUT_CIRCUIT, gain, "", "", ""
-
-
-def _comparison_numbers(models: Sequence[ModelResult]) -> Iterator[dict[str, Any]]:
-    """Yield the numbers of each row of `comparison_rows`, by their names in JSON."""
-
-    def row(
-        name: str,
-        value: float,
-        interval: tuple[float, float],
-        p: float | None = None,
-        effect: float | None = None,
-    ) -> dict[str, Any]:
-        low, high = interval
-        return {
-            "head_minus": name,
-            "difference": value,
-            "low": low,
-            "high": high,
-            "p_holm": p,
-            "minimum_detectable_effect": effect,
-        }
-
-    for comparison in compare(models):
-        difference = comparison.difference
-        yield row(
-            comparison.model.name,
-            difference.value,
-            difference.interval,
-            comparison.p,
-            comparison.detectable,
-        )
-    if control := models[0].without_circuit:
-        yield row(WITHOUT_CIRCUIT, control.gain, control.gain_interval)
-
-
 def advice(models: Sequence[ModelResult], stored_names: Collection[str]) -> tuple[str, str]:
     """Return a sentence on the model to use, and that model's name, or two empty strings.
 
@@ -479,97 +306,3 @@ def _validation_text(model: ModelResult) -> str:
 def _join_with_and(parts: Sequence[str]) -> str:
     """Return ``a, b and c``."""
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
-
-
-# --- the table, for a terminal and a notebook
-
-
-def title(record: RunRecord) -> str:
-    """Return texts, language model, seed and epoch of the weights, which each fold has, in two lines."""
-    facts = [
-        f"language model {record.body}",
-        f"D = {record.body.dimension}",
-        f"seed {record.seed}",
-    ]
-    if not record.data.folds:
-        facts.append(f"weights of epoch {record.selected_epoch}")
-    return f"{record.data.source}: {record.data.counts}\n{', '.join(facts)}"
-
-
-def columns(record: RunRecord) -> tuple[str, ...]:
-    """Return the headers, with the measure if it is no accuracy."""
-    in_column = record.head.validation.measure.in_column
-    validation = in_column(record.data.validation_heading)
-    test = in_column("test")
-    return "model", "parameters", validation, f"{test} [95 % interval]", "seconds"
-
-
-def rows(record: RunRecord) -> Iterator[tuple[str, ...]]:
-    """Yield a row of cells for each model, with an empty test if the test texts were not read."""
-    for model in record.models:
-        parameters = f"{model.parameters:,}"
-        seconds = f"{model.seconds:.1f}"
-        test = "" if model.test is None else "\n".join([f"{model.test}", *_second_line(model)])
-        yield model.name, parameters, model.validation.plain, test, seconds
-        if control := model.without_circuit:
-            parameters = f"{control.parameters:,}"
-            validation = control.validation.plain
-            yield WITHOUT_CIRCUIT, parameters, validation, str(control.test), ""
-
-
-def table_html(record: RunRecord) -> str:
-    """Return title, table, comparisons and verdict as HTML."""
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        escaped = (escape(cell).replace("\n", "<br>") for cell in cells)
-        return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in escaped)}</tr>"
-
-    def html_table(header: Sequence[str], lines: Iterable[Sequence[str]], caption: str = "") -> str:
-        body = "".join(line(cells, "td") for cells in lines)
-        return f"<table>{caption}<thead>{line(header, 'th')}</thead><tbody>{body}</tbody></table>"
-
-    caption = escape(title(record)).replace("\n", "<br>")
-    models = html_table(columns(record), rows(record), f"<caption>{caption}</caption>")
-    if not record.head.test:
-        return models
-    comparisons = html_table(comparison_columns(record.models), comparison_rows(record.models))
-    lines = verdict(record.models, record.data.folds).lines
-    headline, *sentences = map(escape, lines)
-    return f"{models}{comparisons}<p><strong>{headline}</strong><br>{'<br>'.join(sentences)}</p>"
-
-
-def _second_line(model: ModelResult) -> Iterator[str]:
-    """Yield a line of other scores: of uneven or more than two classes, of real targets or several labels."""
-    scores = model.test_classes
-    if scores and (scores.uneven or model.uneven or len(scores.texts) > 2):
-        yield f"balanced {percent(scores.balanced)}, F1 {percent(scores.macro_f1)}"
-    if model.test is not None and model.test.beside:
-        yield ", ".join(f"{part.short} {part.plain}" for part in model.test.beside)
-
-
-def notes(record: RunRecord) -> Iterator[str]:
-    """Yield the notes below the table."""
-    if record.head.test:
-        yield from family_sentences(record.models)
-    if isinstance(record.head.test, TargetScores):
-        n = len(record.data.labels)
-        several = f", means over {n} targets" if n > 1 else ""
-        yield f"error: mean absolute error, rank: Spearman's correlation{several}"
-    if isinstance(record.head.test, LabelSetScores):
-        yield "AP: average precision, exact: texts with exactly their labels, Hamming: share of wrong decisions"
-    for model in record.models:
-        if model.validation_exact is not None and model.test_exact is not None:
-            yield (
-                f"{model.name} without its circuit's noise: validation {percent(model.validation_exact)} %, "
-                f"test {percent(model.test_exact, 2)} %"
-            )
-    if record.trajectories:
-        yield f"with its noise: {record.trajectories}"
-    if (scores := record.head.test_classes) and any(_second_line(record.head)):
-        yield "balanced accuracy and macro-F1: means over the labels"
-        yield f"most frequent label: {percent(scores.majority)} % of the test texts"
-    for model in record.models:
-        if model.is_constant:
-            yield f"{model.name} gives the same answer to every text"
-    if record.body.learned and record.body.learned.with_head and len(record.models) > 1:
-        yield "baselines use the language model before it was trained with the head"

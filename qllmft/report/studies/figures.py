@@ -12,7 +12,7 @@ from qllmft.campaign.comparison import Comparison, Trend
 from qllmft.campaign.record import StudyRecord
 from qllmft.counts import format_count
 from qllmft.report import style
-from qllmft.run.verdict import RESULTS
+from qllmft.run.comparison import RESULTS
 from qllmft.tasks.measure import Measure
 
 _SIDES = {"subject": (style.BLUE, "o"), "baseline": (style.SLATE, "s")}

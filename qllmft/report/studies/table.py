@@ -18,7 +18,7 @@ from qllmft.campaign.record import NOT_REGISTERED, RowResult, StudyRecord
 from qllmft.campaign.verdict import StudyVerdict, gain_points, gain_share, limits, verdict
 from qllmft.counts import format_count
 from qllmft.published import paper_numbers
-from qllmft.run.verdict import RESULTS
+from qllmft.run.comparison import RESULTS
 from qllmft.tasks.measure import Measure, percent, with_minus
 from qllmft.tasks.statistics import MeanInterval
 

@@ -7,7 +7,8 @@ from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
 from qllmft.data import Table
 from qllmft.run import ModelResult, RunFolder, RunRecord
-from qllmft.run.record import BodyRecord, DataRecord, Predictions
+from qllmft.run.predictions import Predictions
+from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.tasks import CLASSIFICATION
 from qllmft.tasks.accuracy import Accuracy
 from qllmft.training import EpochMetrics

@@ -7,23 +7,10 @@ import pytest
 
 from qllmft.baselines import BASELINES
 from qllmft.run import ModelResult
-from qllmft.run.record import (
-    AgainstHead,
-    BodyRecord,
-    DataRecord,
-    Predictions,
-    RunRecord,
-    WithoutCircuit,
-)
-from qllmft.run.verdict import (
-    FAMILIES,
-    WITHOUT_CIRCUIT,
-    advice,
-    compare,
-    comparison_rows,
-    find_unbeaten,
-    verdict,
-)
+from qllmft.run.comparison import FAMILIES, compare, comparison_rows, find_unbeaten
+from qllmft.run.predictions import Predictions
+from qllmft.run.record import AgainstHead, BodyRecord, DataRecord, RunRecord, WithoutCircuit
+from qllmft.run.verdict import WITHOUT_CIRCUIT, advice, verdict
 from qllmft.tasks import CLASSIFICATION, REGRESSION
 from qllmft.tasks.accuracy import Accuracy, ClassScores, majority_share
 from qllmft.tasks.regression import TargetScores

@@ -21,7 +21,7 @@ from qllmft.report.figures import model_scores_svg
 from qllmft.report.label_errors import Confusion
 from qllmft.report.style import figure_style
 from qllmft.run import RunFolder
-from qllmft.run.record import Predictions
+from qllmft.run.predictions import Predictions
 from qllmft.tasks import CLASSIFICATION
 from qllmft.tasks.accuracy import Accuracy, ClassScores
 from qllmft.tasks.calibration import Calibration

@@ -12,8 +12,11 @@ from scipy import stats
 from qllmft.config import RunConfig
 from qllmft.report import verdict
 from qllmft.run import ModelResult
-from qllmft.run.record import AgainstHead, BodyRecord, DataRecord, Predictions, RunRecord
-from qllmft.run.verdict import advice, compare, comparison_rows, family_sentences, next_step
+from qllmft.run.comparison import compare, comparison_rows
+from qllmft.run.predictions import Predictions
+from qllmft.run.record import AgainstHead, BodyRecord, DataRecord, RunRecord
+from qllmft.run.table import family_sentences
+from qllmft.run.verdict import advice, next_step
 from qllmft.tasks import CLASSIFICATION
 from qllmft.tasks.accuracy import Accuracy, ClassScores, TextDifference
 

@@ -13,7 +13,7 @@ from qllmft.baselines.grid import GridBaseline
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
 from qllmft.heads import build_classifier
-from qllmft.run.record import Predictions
+from qllmft.run.predictions import Predictions
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
 from qllmft.tasks.statistics import ALPHA, holm
 from qllmft.training import Examples, TrainedHead, compute_logits, to_latent
