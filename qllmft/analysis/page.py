@@ -13,7 +13,7 @@ from qllmft.analysis.forms import FormsResult
 from qllmft.analysis.gradients import GradientVariance
 from qllmft.analysis.kernels import RIDGE, GeometricDifference
 from qllmft.files import write_json, write_text
-from qllmft.inference.sharing import ANALYSIS
+from qllmft.inference.card import ANALYSIS
 from qllmft.report import style
 from qllmft.report.pages import identity_rows, render_template
 

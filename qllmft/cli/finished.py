@@ -82,7 +82,8 @@ def push(
         pull_request: Open a pull request.
         dry_run: Print the card and the files that would be uploaded.
     """
-    from qllmft.inference.sharing import CARD, check_name
+    from qllmft.inference.card import CARD
+    from qllmft.inference.hub import check_name
 
     predictor = load_predictor(run, model)
     fields: dict[str, Any] = {

@@ -17,23 +17,15 @@ from numpy.typing import NDArray
 from qllmft.answers.agreement import BackendAgreement
 from qllmft.answers.decision import MOST_PROBABLE, Decision, Prediction, TargetPrediction
 from qllmft.answers.probabilities import Bootstrap, Floats, LabelProbabilities
-from qllmft.config.body import ADAPTER_FOLDER, BODY_FOLDER
 from qllmft.data import Table
 from qllmft.embed import check_body_folder
 from qllmft.embed.embedder import Vectors
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
 from qllmft.files import new_folder, write_text
+from qllmft.inference.card import CARD, CardFields, model_card
+from qllmft.inference.hub import download, is_hub_name, make_portable, upload
 from qllmft.inference.items import Item, ItemVectors, item_text
-from qllmft.inference.sharing import (
-    CARD,
-    CardFields,
-    download,
-    hub_errors,
-    is_hub_name,
-    make_portable,
-    model_card,
-)
 from qllmft.model import StoredModel, load_model, save_model
 from qllmft.run.folder import RunFolder
 from qllmft.run.novelty import Novelty
@@ -191,25 +183,16 @@ class Predictor:
         Raises:
             UserError: if the hub refuses it or is not reached. No message holds the token.
         """
-        from huggingface_hub import HfApi
-
-        remedy = "Log in with `hf auth login`, or set HF_TOKEN to a token with write access, and give owner/name."
         with TemporaryDirectory() as temporary_folder:
-            saved = self.save_pretrained(Path(temporary_folder) / "model", repo_id, **card)
-            with hub_errors(f"the model could not be uploaded to {repo_id}", remedy, token):
-                api = HfApi(token=token, library_name="qllmft")
-                api.create_repo(repo_id, private=private, exist_ok=True)
-                if revision is not None:
-                    api.create_branch(repo_id, branch=revision, exist_ok=True)
-                commit = api.upload_folder(
-                    repo_id=repo_id,
-                    folder_path=saved,
-                    commit_message="A model of qllmft",
-                    delete_patterns=[f"{BODY_FOLDER}/*", f"{ADAPTER_FOLDER}/*"],
-                    revision=revision,
-                    create_pr=pull_request or None,
-                )
-        return str(commit.pr_url if pull_request else commit.commit_url)
+            saved_folder = self.save_pretrained(Path(temporary_folder) / "model", repo_id, **card)
+            return upload(
+                saved_folder,
+                repo_id,
+                private=private,
+                token=token,
+                revision=revision,
+                pull_request=pull_request,
+            )
 
     def predict(
         self,

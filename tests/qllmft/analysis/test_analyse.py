@@ -5,7 +5,7 @@ import pytest
 from qllmft.analysis.twin import twin_configs
 from qllmft.config import ModelConfig, RunConfig
 from qllmft.errors import UserError
-from qllmft.inference.sharing import model_card
+from qllmft.inference.card import model_card
 from qllmft.model import load_model
 from qllmft.run import RunFolder
 from qllmft.templates import encoder_template, head_template

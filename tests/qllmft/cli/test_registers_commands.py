@@ -206,7 +206,7 @@ def test_a_server_answers_through_a_backend(run, cli, monkeypatch):
 
 def test_the_card_and_the_energy_count_all_registers(run):
     from qllmft.energy.formula import gpu_energy_kj, head_counts, quantum_energies_j
-    from qllmft.inference.sharing import model_card
+    from qllmft.inference.card import model_card
 
     stored = Predictor.load(run.path).model
     assert "head (4 registers)" in model_card(stored, "ann/films", run.path)

@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 import qllmft
-from qllmft.inference.sharing import model_card
+from qllmft.inference.card import model_card
 from qllmft.run import RunFolder
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"

