@@ -158,7 +158,7 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     elif splits_all_rows:
         learning, test = split_off_test(corpus.join_splits(), corpus, config, random)
         if config.n_per_label is not None:
-            if one_label:  # earlier versions drew it, and the next depend on it
+            if one_label:  # the draws after it depend on it
                 random.permutation(len(learning))
             rows, rare_counts, _ = _draw(learning, corpus, config, random)
             learning = learning.take(np.sort(rows))
