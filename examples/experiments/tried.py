@@ -52,7 +52,7 @@ HEADS = {
     "odd, 6 qubits, 14 layers": NARROW,
     "odd, C = 0.3": "odd,train.ridge_c=0.3",
     "odd, C = 3": "odd,train.ridge_c=3",
-    "the preset odd-wide": "odd-wide",
+    "the preset odd-wide": "odd,model.n_encoders=6",
     "odd encoder and re-uploading head of 4 qubits: the preset reuploading": "reuploading",
     "the same, 3 qubits": "reuploading,model.n_qubits=3",
 }

@@ -299,7 +299,7 @@ def test_a_device_that_torch_does_not_have_is_refused_when_the_backend_is_made(d
 def test_the_command_line_ends_with_the_remedy_and_code_2(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
-        main(["train", "--data", "reviews", "--preset", "reuploading-adam", "--device", "cuda"])
+        main(["train", "--data", "reviews", "--preset", "single-10q", "--device", "cuda"])
     assert end.value.code == 2
     assert "or set device='cpu'" in " ".join(capsys.readouterr().err.split())
     assert not list(tmp_path.iterdir())
@@ -309,7 +309,7 @@ def test_full_batch_training_is_of_the_cpu():
     odd, cuda = load_preset("odd"), {"backend.options.device": "cuda"}
     with pytest.raises(UserError, match=r"'lbfgs' needs exact values of the engine on the CPU"):
         odd.config(cuda)
-    assert load_preset("reuploading-adam").config(cuda).backend.options == {"device": "cuda"}
+    assert load_preset("single-10q").config(cuda).backend.options == {"device": "cuda"}
 
 
 def test_other_names_are_no_devices():
