@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qllmft.energy.formula import formula_kj, measured_kj
-from qllmft_backends.remote import Job, ledger_jobs, ledgers_in
+from qllmft_backends.remote import Job as Job
+from qllmft_backends.remote import ledger_jobs, ledgers_in
 
 
 def paid_jobs(folder: Path) -> list[Job]:
