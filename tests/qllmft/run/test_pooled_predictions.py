@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qllmft.data import Table
-from qllmft.run.record import Predictions
+from qllmft.run.predictions import Predictions
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
 from qllmft.tasks.task import MAX_MISTAKES
 
