@@ -31,7 +31,9 @@ def folds_of(task, random):
             yield fold_of(task, number, ("bad", "good"), labels, 1 - labels)
 
 
-@pytest.mark.parametrize("task", [CLASSIFICATION, MULTILABEL, REGRESSION], ids=str)
+@pytest.mark.parametrize(
+    "task", [CLASSIFICATION, MULTILABEL, REGRESSION], ids=["classes", "several", "values"]
+)
 def test_answers_are_joined_and_mistakes_are_those_of_all_folds(task):
     parts = list(folds_of(task, np.random.default_rng(0)))
     pooled = Predictions.pool(parts)
