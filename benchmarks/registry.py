@@ -8,6 +8,8 @@ FLOAT32_TOLERANCE = 1e-4
 FLOAT64_TOLERANCE = 1e-8
 PROJECT = "qllmft"
 UP_TO_14 = {"enc": 14, "head": 14, "mixed": 14}
+WITHOUT_ENC = {"head": 14, "mixed": 14}
+FROM_ZERO = {"enc": "its gradient starts from |0…0⟩ only"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Peer:
         tolerance: largest absolute difference from the reference that still passes.
         largest: most qubits of a workload by default. A larger one takes minutes or tens of gigabytes. If a workload is
             not named, this peer cannot run it.
+        reasons: why it cannot run a workload.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Peer:
     variant: str = "-"
     tolerance: float = FLOAT32_TOLERANCE
     largest: dict[str, int] = field(default_factory=lambda: {"enc": 14, "head": 14})
+    reasons: dict[str, str] = field(default_factory=dict)
 
 
 PEERS = {
@@ -87,6 +91,43 @@ PEERS = {
             largest=UP_TO_14,
         ),
         Peer("scaluq", "scaluq, gradient in a loop over the batch", "scaluq", largest=UP_TO_14),
+        Peer(
+            "metatron",
+            "metatron-qso, adjoint",
+            "metatron",
+            tolerance=FLOAT64_TOLERANCE,
+            largest=UP_TO_14,
+        ),
+        Peer(
+            "qulacs",
+            "qulacs, backprop in a loop over the batch",
+            "qulacs",
+            tolerance=FLOAT64_TOLERANCE,
+            largest=WITHOUT_ENC,
+            reasons=FROM_ZERO,
+        ),
+        Peer(
+            "panta",
+            "panta-sim, adjoint",
+            "panta",
+            tolerance=FLOAT64_TOLERANCE,
+            largest=WITHOUT_ENC,
+            reasons=FROM_ZERO,
+        ),
+        Peer(
+            "mindquantum",
+            "MindQuantum mqvector, adjoint in a loop over the batch",
+            "mindquantum",
+            largest=UP_TO_14,
+        ),
+        Peer(
+            "prism",
+            "PRISM-Q, adjoint",
+            "prism",
+            tolerance=FLOAT64_TOLERANCE,
+            largest=WITHOUT_ENC,
+            reasons=FROM_ZERO,
+        ),
         Peer("torq", "TorQ, 2^Q x 2^Q matrices", "torq", largest={"enc": 10, "head": 10}),
         Peer(
             "qiskit",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from machine import BUSY_CORES, BUSY_LOAD
+from workloads import BATCH
 
 TITLES = {
     "enc": "ENC: 28 layers on loaded amplitudes",
@@ -65,8 +66,10 @@ def markdown(results: dict[str, Any]) -> str:
     """Return the whole report."""
     machine = results["machine"]
     workloads = dict.fromkeys(cell["workload"] for cell in results["cells"])
+    batch = machine.get("batch", BATCH)
+    samples = "one sample" if batch == 1 else f"{batch} samples"
     head = (
-        f"# One step: forward, and the gradient of a loss on all <Z>, 16 samples\n\n"
+        f"# One step: forward, and the gradient of a loss on all <Z>, {samples}\n\n"
         f"{machine['cpu']}, {machine['threads']} threads, {machine['date']}, load average at start "
         f"{machine['load_at_start']}. Median ms over rounds (fastest round – slowest round; peak memory of the "
         f"process). Every number shown comes from a run whose values and gradients agreed with a float64 reference.\n"

@@ -18,7 +18,7 @@ from reference import remembered_outputs
 from registry import Peer, choose
 from report import write_report
 from sessions import Entrant, contest, started
-from workloads import SMALLEST, make_inputs
+from workloads import BATCH, SMALLEST, make_inputs
 
 DEFAULT_QUBITS = {
     "enc": (10, 12, 14, 16, 18, 20),
@@ -63,6 +63,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--workload", choices=["enc", "head", "mixed", "all"], default="all")
     parser.add_argument("--qubits", help="comma-separated; default 8,10,...,20, enc from 10")
+    parser.add_argument(
+        "--batch", type=int, default=BATCH, help="samples of a step (default %(default)s)"
+    )
     parser.add_argument("--peers", help="comma-separated rows or environments; default all")
     parser.add_argument(
         "--all-sizes",
@@ -130,12 +133,12 @@ def measure_cell(
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Check and time all peers on one workload at one size."""
-    inputs = make_inputs(workload, n_qubits)
+    inputs = make_inputs(workload, n_qubits, options.batch)
     expected = remembered_outputs(inputs, options.cache / "expected")
 
     def enter(peer: Peer, path: Path) -> Entrant:
         if workload not in peer.largest:
-            reason = f"it has no form of {workload}"
+            reason = peer.reasons.get(workload, f"it has no form of {workload}")
         elif n_qubits > peer.largest[workload] and not options.all_sizes:
             reason = f"limited to {peer.largest[workload]} qubits without --all-sizes"
         else:
@@ -162,7 +165,7 @@ def measure_cell(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; 0 when every row was measured or left out on purpose, else 1."""
     options = parse(arguments)
-    facts = machine_facts(options.threads)
+    facts = machine_facts(options.threads) | {"batch": options.batch}
     try:
         peers = choose(options.peers)
         qubits = (

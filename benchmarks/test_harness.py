@@ -18,6 +18,7 @@ import reference_mixed
 import sessions
 from environments import Environment, NotAvailableError
 from figure import spread
+from pauli_rotations import rotations
 from reference import Floats, expectation_and_gradients, expected_outputs
 from sessions import Entrant, Worker, check, differences
 from steps import PARAMETERS, Model, expected_step, make_step_inputs
@@ -31,6 +32,7 @@ from workloads import (
     count_weights,
     gates_of,
     make_inputs,
+    mixed_gates,
     save_arrays,
 )
 
@@ -143,6 +145,33 @@ def test_the_reference_of_mixed_agrees_with_qiskit() -> None:
             assert by_weights[k] == pytest.approx(slope.sum(), abs=1e-8)
         else:
             np.testing.assert_allclose(by_data[:, k - len(weights)], slope, atol=1e-8)
+
+
+def test_pauli_rotations_are_the_gates_of_the_reference() -> None:
+    """Each gate's rotations give its matrix up to a global phase."""
+    n_qubits = 3
+    rng = np.random.default_rng(5)
+    paulis = {"X": reference_mixed.X, "Y": reference_mixed.Y, "Z": reference_mixed.Z}
+    gates = {gate.name: gate for gate in mixed_gates(8) if isinstance(gate, Named) and gate.indices}
+    assert {*gates} == {name for name, n in (MIXED_ON_ONE | MIXED_ON_TWO).items() if n}
+    for name, gate in gates.items():
+        qubits = (2, 0)[: len(gate.qubits)]
+        angles = rng.uniform(-3, 3, len(gate.indices))
+        state = rng.standard_normal((1, 2**n_qubits)) + 1j * rng.standard_normal((1, 2**n_qubits))
+        expected = state
+        local = Named(name, qubits, tuple(range(len(angles))))
+        for factor_name, on, place, _ in reference_mixed.factors([local]):
+            energies, basis = np.linalg.eigh(reference_mixed.GENERATORS[factor_name])
+            matrix = (basis * np.exp(-1j * angles[place] * energies)) @ basis.conj().T
+            expected = reference_mixed.apply(expected, matrix, on)
+        for (letters, on, factor), place in rotations(local):
+            half = factor * angles[place] / 2
+            turned = state
+            for letter, qubit in zip(letters, on, strict=True):
+                turned = reference_mixed.apply(turned, paulis[letter], (qubit,))
+            state = np.cos(half) * state - 1j * np.sin(half) * turned
+        overlap = np.vdot(state, expected)
+        np.testing.assert_allclose(state * overlap / abs(overlap), expected, atol=1e-12)
 
 
 def test_step_reference_agrees_with_finite_differences() -> None:

@@ -137,9 +137,9 @@ def count_weights(workload: str, n_qubits: int) -> int:
     return layers * n_qubits
 
 
-def unit_vectors(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return real vectors of length one, (BATCH, 768), with entries exactly representable in float32."""
-    vectors = rng.standard_normal((BATCH, EMBEDDING))
+def unit_vectors(rng: np.random.Generator, batch: int = BATCH) -> NDArray[np.float64]:
+    """Return real vectors of length one, (batch, 768), with entries exactly representable in float32."""
+    vectors = rng.standard_normal((batch, EMBEDDING))
     return as_float32_values(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
@@ -148,26 +148,26 @@ def as_float32_values(array: NDArray[np.float64]) -> NDArray[np.float64]:
     return array.astype(np.float32).astype(np.float64)
 
 
-def make_inputs(workload: str, n_qubits: int) -> dict[str, NDArray[np.generic]]:
+def make_inputs(workload: str, n_qubits: int, batch: int = BATCH) -> dict[str, NDArray[np.generic]]:
     """Make the inputs of one workload, always the same ones for the same arguments.
 
     Returns:
         ``workload`` (string), ``n_qubits`` (integer), ``weights`` (P,) float64 in radians, ``data`` float64:
-        (16, 768) unit vectors for ``enc`` or (16, Q) angles in radians, and ``cotangent`` (16, Q)
-        float64, the factors of the loss sum(cotangent * <Z>).
+        (batch, 768) unit vectors for ``enc`` or (batch, Q) angles in radians, and ``cotangent``
+        (batch, Q) float64, the factors of the loss sum(cotangent * <Z>).
     """
     if n_qubits < SMALLEST[workload]:
         raise ValueError(f"{workload} needs at least {SMALLEST[workload]} qubits, got {n_qubits}")
     rng = np.random.default_rng([SEED, n_qubits, list(SMALLEST).index(workload)])
     data = (
-        unit_vectors(rng)
+        unit_vectors(rng, batch)
         if workload == "enc"
-        else as_float32_values(rng.uniform(-1.5, 1.5, (BATCH, n_qubits)))
+        else as_float32_values(rng.uniform(-1.5, 1.5, (batch, n_qubits)))
     )
     return {
         "workload": np.array(workload),
         "n_qubits": np.array(n_qubits),
         "weights": as_float32_values(rng.uniform(-np.pi, np.pi, count_weights(workload, n_qubits))),
         "data": data,
-        "cotangent": as_float32_values(rng.standard_normal((BATCH, n_qubits))),
+        "cotangent": as_float32_values(rng.standard_normal((batch, n_qubits))),
     }

@@ -7,42 +7,17 @@ every step, because they can only come as Python lists.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import scaluq
 from numpy.typing import NDArray
 from scaluq import gate as scaluq_gates
 
+from pauli_rotations import positions, rotations
 from protocol import serve
 from workloads import CX, RY, Arrays, Gate, gates_of
 
 FIXED = {"h": "H", "s": "S", "t": "T", "sx": "SqrtX", "cx": "CX", "cz": "CZ", "swap": "Swap"}
 PRECISION = {"precision": "f32"}
-Rotation = tuple[str, float, str]  # Pauli string, factor of the angle, name of the angle
-
-
-def rotations(gate: Gate) -> Iterator[Rotation]:
-    """Return a gate with angles as rotations about Pauli strings, in their order."""
-    if isinstance(gate, RY):
-        yield f"Y {gate.qubit}", 1.0, f"{'x' if gate.from_data else 'w'}{gate.index}"
-        return
-    assert not isinstance(gate, CX)
-    keys = [f"w{i}" for i in gate.indices]
-    first = gate.qubits[0]
-    last = gate.qubits[-1]
-    if gate.name == "u":
-        theta, phi, lam = keys
-        yield from ((f"Z {first}", 1.0, lam), (f"Y {first}", 1.0, theta), (f"Z {first}", 1.0, phi))
-    elif gate.name in ("p", "rx", "ry", "rz"):
-        yield f"{gate.name[1:].upper() or 'Z'} {first}", 1.0, keys[0]
-    elif gate.name.startswith("c"):
-        axis = {"cp": "Z"}.get(gate.name, gate.name[-1].upper())
-        yield from ((f"{axis} {last}", 0.5, keys[0]), (f"Z {first} {axis} {last}", -0.5, keys[0]))
-        if gate.name == "cp":
-            yield f"Z {first}", 0.5, keys[0]
-    else:
-        yield f"{gate.name[-1].upper()} {first} {gate.name[-1].upper()} {last}", 1.0, keys[0]
 
 
 def build(gates: list[Gate]) -> scaluq.Circuit:
@@ -54,16 +29,20 @@ def build(gates: list[Gate]) -> scaluq.Circuit:
         elif not isinstance(gate, RY) and gate.name in FIXED:
             circuit.add_gate(getattr(scaluq_gates, FIXED[gate.name])(*gate.qubits, **PRECISION))
         else:
-            for string, factor, key in rotations(gate):
-                axis, qubit, *more = string.split()
-                if more:
+            prefix = "x" if isinstance(gate, RY) and gate.from_data else "w"
+            for (letters, qubits, factor), place in rotations(gate):
+                key = f"{prefix}{positions(gate)[place]}"
+                if len(qubits) > 1:
+                    string = " ".join(
+                        f"{letter} {q}" for letter, q in zip(letters, qubits, strict=True)
+                    )
                     pauli = scaluq.PauliOperator(string, 1.0, **PRECISION)
                     circuit.add_param_gate(
                         scaluq_gates.ParamPauliRotation(pauli, factor, **PRECISION), key
                     )
                 else:
-                    made = getattr(scaluq_gates, f"ParamR{axis}")(int(qubit), factor, **PRECISION)
-                    circuit.add_param_gate(made, key)
+                    rotation = getattr(scaluq_gates, f"ParamR{letters}")
+                    circuit.add_param_gate(rotation(*qubits, factor, **PRECISION), key)
     return circuit
 
 
