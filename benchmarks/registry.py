@@ -75,7 +75,7 @@ PEERS = {
             "tensorcircuit-unrolled",
             "TensorCircuit-NG on JAX",
             "tensorcircuit",
-            largest={"head": 12, "mixed": 12},
+            largest={"head": 12, "mixed": 10},
         ),
         Peer(
             "flagquantum-autograd",

@@ -64,9 +64,9 @@ class MindQuantumTask(SampleTask):
         simulator = Simulator("mqvector", self.n_qubits, dtype=mq.complex64)
         if self.amplitudes is not None:
             simulator.set_qs(self.amplitudes[index])
-        terms = {((q, "Z"),): factor for q, factor in enumerate(self.cotangent[index].tolist())}
         operator = QubitOperator()
-        operator.terms = terms
+        for q, factor in enumerate(self.cotangent[index].tolist()):
+            operator += QubitOperator(f"Z{q}", factor)
         hamiltonian = Hamiltonian(operator, dtype=mq.complex64)
         return simulator.get_expectation_with_grad(hamiltonian, self.circuit)
 
