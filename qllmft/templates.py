@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from qiskit import QuantumCircuit
@@ -28,6 +28,9 @@ from qllmft_circuits import (
     readout_observables,
     weight_parameters,
 )
+from qllmft_circuits.names import listed_names
+
+Pad = Literal["zeros", "bias", "constant"]  # filling of the amplitudes past an embedding
 
 ANSATZE: Registry[Ansatz] = Registry(
     "ansatz", Callable, {PAPER_ANSATZ: AnsatzOptions(), **LIBRARY}, UserError
@@ -216,10 +219,10 @@ def check_classes(config: ModelConfig, n_classes: int) -> None:
         )
 
 
-def check_amplitudes(
-    dimension: int, n_qubits: int, pad: Literal["zeros", "bias", "constant"]
-) -> None:
-    """Raise UserError if ``n_qubits`` have fewer amplitudes than a loaded vector of ``dimension`` values needs."""
+def check_amplitudes(dimension: int, n_qubits: int, pad: Pad) -> None:
+    """Raise UserError for another ``pad``, or if ``n_qubits`` have fewer amplitudes than ``dimension`` values need."""
+    if pad not in get_args(Pad):
+        raise UserError(f"pad is {pad!r}, expected one of {listed_names(get_args(Pad))}.")
     has_constant = pad != "zeros"
     needed = dimension + has_constant
     if needed > 2**n_qubits:

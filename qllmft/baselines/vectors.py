@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from qllmft.baselines.grid import GridBaseline, grid_points, n_trained, searched_setting
 from qllmft.baselines.head import MAX_SUPPORT_VECTOR_TEXTS, Baseline, baseline
 from qllmft.config import ModelConfig, RunConfig
-from qllmft.heads.encoder import DataMap, Pad, amplitudes
+from qllmft.heads.encoder import DataMap, amplitudes
 from qllmft.randomness import derive_seed
+from qllmft.templates import Pad
 
 MAX_CODE_BITS = 8  # bits per code, entries per sub-vector
 LONGEST_SUBVECTOR = 32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,13 +14,12 @@ from torch import Tensor, nn
 
 from qllmft.errors import UserError
 from qllmft.heads.layer import NoisyCircuit, expectations, on_rows
-from qllmft.templates import check_amplitudes
+from qllmft.templates import Pad, check_amplitudes
 from qllmft_backends import UnsupportedGateError
 from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, Program, lower
 from qllmft_circuits import Ansatz, encoder_circuit
 
 CONSTANT_LENGTH_RATIO = 8.0  # length of the constant amplitude over that of a usual embedding
-Pad = Literal["zeros", "bias", "constant"]
 SHORTEST_LENGTH = 1e-18  # length of the shortest embedding whose squares float32 can hold
 # encoders from which all are computed in one pass; fewer are computed one by one
 MANY = 14

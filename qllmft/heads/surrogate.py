@@ -10,10 +10,11 @@ from qllmft.config import ModelConfig, SurrogateConfig
 from qllmft.config.model import MAX_ENTRIES, PAPER_ANSATZ
 from qllmft.errors import UserError
 from qllmft.heads.classifier import Classifier, make_data_map
-from qllmft.heads.encoder import DataMap, Pad, amplitudes, loaded_vector
+from qllmft.heads.encoder import DataMap, amplitudes, loaded_vector
 from qllmft.heads.network import NetworkHead
 from qllmft.heads.state import StateHead
 from qllmft.heads.truncated import TruncatedHead
+from qllmft.templates import Pad
 
 STATE_QUBITS = 16  # up to here a head is its state, whose texts are computed together
 MAX_STATE_QUBITS = 20  # of a state: its signs take 84 MB

@@ -150,3 +150,8 @@ def test_parallel_encoders_lay_their_first_values_side_by_side(n_encoders, outpu
             atol=1e-4,
         )
         assert torch.equal(share, encoder(x).detach())
+
+
+def test_an_unknown_filling_is_refused():
+    with pytest.raises(UserError, match="pad is 'repeat', expected one of zeros, bias, constant"):
+        QuantumEncoder(4, 2, 1, 2, pad="repeat")
