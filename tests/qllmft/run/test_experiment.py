@@ -19,7 +19,14 @@ from qllmft.cli.train import result_table
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
-from qllmft.events import BackendReady, DataChecked, EpochEnded, Message, StageEnded, StageStarted
+from qllmft.events import (
+    BackendReady,
+    DataChecked,
+    EpochEnded,
+    FinishedBefore,
+    StageEnded,
+    StageStarted,
+)
 from qllmft.heads import build_classifier
 from qllmft.model import load_model
 from qllmft.run import RunFolder, run_experiment, vectors
@@ -181,7 +188,7 @@ def test_a_second_call_does_no_work(corpus, out, predictions, body):
     assert predictions == []
     assert len(body.calls) == 1
     assert events == [
-        Message(f"This run is finished already. Its record is {out / 'result.json'}.")
+        FinishedBefore(f"This run is finished already. Its record is {out / 'result.json'}.")
     ]
     assert {
         p: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()
