@@ -14,7 +14,7 @@ LONG_WORDS = 25
 MAX_LONG_SHARE = 0.10
 MAX_SEMICOLON_SHARE = 0.03
 # lists of cases, of which none is a study
-LISTS = {"many-labels", "public-reports"}
+LISTS = {"public-reports"}
 PAGES_OF_RESULTS = [
     file for file in sorted((DOCS / "results").glob("*.md")) if file.stem not in LISTS
 ]
