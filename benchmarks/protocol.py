@@ -80,12 +80,12 @@ def burst_ms(task: Task, seconds: float, last_ms: float) -> list[float]:
     return times
 
 
-def serve(prepare: Prepare, package: str) -> None:
+def serve(prepare: Prepare, package: str | None) -> None:
     """Prepare the task from the command line's inputs and execute commands until ``quit`` or end of input.
 
     Args:
         prepare: builds the task from the inputs and the variant's name.
-        package: distribution whose version is reported.
+        package: distribution whose version is reported. None: this repository's own code.
     """
     input_path, output_path, variant = sys.argv[1:4]
     with np.load(input_path) as file:
@@ -98,7 +98,7 @@ def serve(prepare: Prepare, package: str) -> None:
         if request["command"] == "check":
             first_ms = timed_ms(task)
             save_arrays(Path(output_path), task.outputs())
-            answer({"first_ms": first_ms, "version": version(package)})
+            answer({"first_ms": first_ms, "version": version(package) if package else ""})
         elif request["command"] == "time":
             times = burst_ms(task, request["seconds"], last_ms)
             last_ms = times[-1]

@@ -128,6 +128,21 @@ PEERS = {
             largest=WITHOUT_ENC,
             reasons=FROM_ZERO,
         ),
+        Peer(
+            "maestro",
+            "Maestro, batched adjoint",
+            "maestro",
+            tolerance=FLOAT64_TOLERANCE,
+            largest=WITHOUT_ENC,
+            reasons=FROM_ZERO,
+        ),
+        Peer("deepquantum", "DeepQuantum, autograd", "deepquantum", largest=UP_TO_14),
+        Peer(
+            "plain-c",
+            "plain C, written for these circuits",
+            "plain_c",
+            largest={"enc": 18, "head": 18, "mixed": 14},
+        ),
         Peer("torq", "TorQ, 2^Q x 2^Q matrices", "torq", largest={"enc": 10, "head": 10}),
         Peer(
             "qiskit",

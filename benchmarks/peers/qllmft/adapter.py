@@ -52,17 +52,19 @@ class EngineCircuit:
             amplitudes: (B, 768) normalised, or None for |0…0>.
         """
         if self.n_data == 0:
-            angles = self.program.angles(weights[None].astype(np.float64))[0]
+            self.values = weights[None].astype(np.float64)
+            angles = self.program.angles(self.values)[0]
         else:
             shared = np.broadcast_to(weights, (data.shape[0], self.n_weights))
-            angles = self.program.angles(np.concatenate([shared, data], axis=1).astype(np.float64))
+            self.values = np.concatenate([shared, data], axis=1).astype(np.float64)
+            angles = self.program.angles(self.values)
         values, tape = self.engine.forward(angles, amplitudes)
         return values, tape
 
     def backward(self, tape: Any, cotangent: Reals) -> tuple[Reals, Reals]:
         """Return the gradients of sum(cotangent * values): weights (P,) and data (B, D)."""
         by_angle, _ = self.engine.vjp(tape, cotangent)
-        by_parameter = by_angle @ self.program.angle_matrix
+        by_parameter = self.program.by_parameter(by_angle, self.values)
         if self.n_data == 0:
             return by_parameter, np.zeros((cotangent.shape[0], 0))
         return by_parameter[:, : self.n_weights].sum(axis=0), by_parameter[:, self.n_weights :]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import Parameter, ParameterExpression
+from scipy.sparse import csr_array
 
 from qllmft_backends.errors import UnsupportedGateError
 
@@ -55,17 +56,25 @@ class AngleMap:
         g, p = self.slopes.shape
         return g == p and not self.angle_offset.any() and bool((self.slopes == np.eye(g)).all())
 
+    @cached_property
+    def _sparse_slopes(self) -> csr_array:
+        """Return the slopes as a sparse matrix: most angles have one parameter.
+
+        A dense product of this size also wakes the threads of BLAS, which spin on the engine's cores after it.
+        """
+        return csr_array(self.slopes)
+
     def angles(self, values: Floats) -> Floats:
         """Return gate angles (B, G) of parameter values (B, P)."""
         values = np.asarray(values, np.float64)
-        angles = np.asarray(values @ self.slopes.T + self.angle_offset)
+        angles = np.asarray((self._sparse_slopes @ values.T).T + self.angle_offset)
         if self.expressions is not None:
             angles[:, self.nonaffine_slots] = self.expressions.angles(values)
         return angles
 
     def by_parameter(self, by_angle: NDArray[np.floating], values: Floats) -> Floats:
         """Return derivatives by parameters (B, P) from those by angles (B, G), at ``values`` (B, P)."""
-        out = np.asarray(by_angle.astype(np.float64) @ self.slopes)
+        out = np.asarray((self._sparse_slopes.T @ by_angle.T.astype(np.float64)).T)
         return (
             out
             if self.expressions is None
