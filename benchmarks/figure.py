@@ -15,8 +15,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from limit import limit_ms
 from registry import PEERS, PROJECT
-from workloads import BATCH, RY, gates_of
 
 TITLES = {"enc": "Encoder (28 layers)", "head": "Head (re-uploading)"}
 # Colours that differ for colour-blind readers too, and a marker each for print without colour.
@@ -61,17 +61,6 @@ def spread(heights: np.ndarray, gap: float) -> np.ndarray:
     return result
 
 
-def limit_of(workload: str, qubits: list[int], peak_gflops: float) -> list[float]:
-    """Return the milliseconds of a step at the arithmetic peak.
-
-    A rotation takes two flops per amplitude forward and six backward.
-    """
-    rotations = [sum(isinstance(gate, RY) for gate in gates_of(workload, q)) for q in qubits]
-    return [
-        8 * g * 2**q * BATCH / peak_gflops / 1e6 for g, q in zip(rotations, qubits, strict=True)
-    ]
-
-
 def panel(axes: Axes, lines: dict[str, Line], workload: str, peak_gflops: float | None) -> None:
     """Draw one workload: a named line per peer, and the limit below."""
     for name, (qubits, times) in lines.items():
@@ -84,7 +73,7 @@ def panel(axes: Axes, lines: dict[str, Line], workload: str, peak_gflops: float 
     axes.set_xticks(sizes)
     axes.set_xlim(sizes[0] - 0.5, sizes[-1] + 0.5)
     if peak_gflops:
-        limit = limit_of(workload, sizes, peak_gflops)
+        limit = [limit_ms(workload, qubits, peak_gflops) for qubits in sizes]
         axes.plot(sizes, limit, color="#777777", linestyle=(0, (4, 3)), linewidth=1.2)
         middle = len(sizes) // 2
         where = {

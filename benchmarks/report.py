@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from limit import limit_ms
 from machine import BUSY_CORES, BUSY_LOAD
 from workloads import BATCH
 
@@ -33,8 +34,8 @@ def cell_text(row: dict[str, Any], notes: list[str]) -> str:
     return f"{row['status']} [{notes.index(note) + 1}]"
 
 
-def table(workload: str, cells: list[dict[str, Any]]) -> str:
-    """Return the table of a workload, with peers down and qubits across."""
+def table(workload: str, cells: list[dict[str, Any]], machine: dict[str, Any]) -> str:
+    """Return the table of a workload, with peers down and qubits across, and the limit of the machine's arithmetic."""
     cells = [cell for cell in cells if cell["workload"] == workload]
     notes: list[str] = []
     lines = [
@@ -48,6 +49,10 @@ def table(workload: str, cells: list[dict[str, Any]]) -> str:
         name = " ".join([row["label"], *sorted(versions)])
         entries = [cell_text(cell["rows"][position], notes) for cell in cells]
         lines.append(f"| {name} | " + " | ".join(entries) + " |")
+    if peak := machine.get("peak_gflops"):
+        batch = machine.get("batch", BATCH)
+        limits = [three_digits(limit_ms(workload, c["n_qubits"], peak, batch)) for c in cells]
+        lines.append(f"| *limit: arithmetic alone* | {' | '.join(limits)} |")
     rounds = [
         min((len(row["rounds_ms"]) for row in c["rows"] if row["status"] == "ok"), default=0)
         for c in cells
@@ -83,7 +88,9 @@ def markdown(results: dict[str, Any]) -> str:
             "\n**The machine was busy with other work.** No duration here is worth quoting, ratios only roughly: a "
             "step shorter than a time slice is hardly interrupted, so short steps look better than they are.\n"
         )
-    return "\n".join([head, *(table(workload, results["cells"]) + "\n" for workload in workloads)])
+    return "\n".join(
+        [head, *(table(workload, results["cells"], machine) + "\n" for workload in workloads)]
+    )
 
 
 def with_qnodes(page: str, record: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 RECORD = Path(__file__).resolve().parent / "nearest.json"
 PROJECT = "qllmft"
+PLAIN_C = "plain C, written for these circuits"
 QUBITS = 12
 SHOWN = 6
 WORKLOADS = {"enc": "paper's encoder", "head": "paper's head", "mixed": "random gates"}
@@ -32,15 +33,22 @@ def times_of(record: dict[str, Any], qubits: int = QUBITS) -> Ratios:
 
 
 def nearest_ratios(record: dict[str, Any]) -> Ratios:
-    """Return the times of the nearest tools divided by this project's, the nearest one first."""
+    """Return the times of the nearest tools divided by this project's, the nearest one first. Plain C is no tool."""
     times = times_of(record)
     project_times = times.pop(PROJECT)
+    times.pop(PLAIN_C, None)
     ratios = {
         tool: {workload: ms / project_times[workload] for workload, ms in by_workload.items()}
         for tool, by_workload in times.items()
     }
     order = sorted(ratios, key=lambda tool: min(ratios[tool].values()))
     return {tool: ratios[tool] for tool in order[:SHOWN]}
+
+
+def plain_c_ratios(record: dict[str, Any]) -> dict[str, float]:
+    """Return the times of plain C divided by this project's, by workload."""
+    times = times_of(record)
+    return {workload: ms / times[PROJECT][workload] for workload, ms in times[PLAIN_C].items()}
 
 
 def times_as_long(ratio: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +17,10 @@ import environments
 import noise_table
 import reference_mixed
 import sessions
+import speed
 from environments import Environment, NotAvailableError
 from figure import spread
+from limit import limit_ms
 from pauli_rotations import rotations
 from reference import Floats, expectation_and_gradients, expected_outputs
 from sessions import Entrant, Worker, check, differences
@@ -36,6 +39,7 @@ from workloads import (
     save_arrays,
 )
 
+HERE = Path(__file__).resolve().parent
 IDENTITY = np.eye(2)
 FLIP = np.array([[0.0, 1.0], [1.0, 0.0]])
 Z = np.diag([1.0, -1.0])
@@ -279,3 +283,21 @@ def test_the_table_of_noise_compares_like_with_like() -> None:
     assert "| 10 | paper_high | 1.2 (1.20) | 150 (1.50) | 125 |" in page
     assert page.endswith("- mind\n")
     assert "TorchQuantum" not in noise_table.markdown({**content, "theirs": []})
+
+
+def test_the_shares_of_the_limit() -> None:
+    kept = json.loads((HERE / "nearest.json").read_text("utf-8"))
+    page = (HERE / "README.md").read_text("utf-8")
+    peak = kept["machine"]["peak_gflops"]
+    for workload in ("enc", "head", "mixed"):
+        shares = []
+        for qubits in (10, 12, 14):
+            ms = speed.times_of(kept, qubits)["qllmft"][workload]
+            shares.append(f"{limit_ms(workload, qubits, peak) / ms:.0%}".replace("%", " %"))
+        assert f"| {workload.upper()} | {' | '.join(shares)} |" in page
+
+
+def test_the_limit_of_real_rotations_is_eight_operations_an_amplitude() -> None:
+    rotations = 28 * 10
+    at_one_gflop = limit_ms("enc", 10, 1.0)
+    assert at_one_gflop == pytest.approx(8 * rotations * 2**10 * 16 / 1e6)

@@ -10,11 +10,54 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import Parameter, ParameterExpression
-from scipy.sparse import csr_array
 
 from qllmft_backends.errors import UnsupportedGateError
 
 Floats = NDArray[np.float64]
+
+
+class _Terms:
+    """Entries of the slopes (G, P) that are not zero. Most angles have one.
+
+    A dense product takes longer, and wakes the threads of BLAS, which then spin on the engine's cores.
+    """
+
+    def __init__(self, slopes: Floats) -> None:
+        self.shape = slopes.shape
+        slots, parameters = slopes.nonzero()
+        self.factors = slopes[slots, parameters]
+        self.parameters = parameters
+        self.angle_starts = _Starts(slots)
+        self.by_parameter_order = np.argsort(parameters, kind="stable")
+        self.slots_by_parameter = slots[self.by_parameter_order]
+        self.factors_by_parameter = self.factors[self.by_parameter_order]
+        self.parameter_starts = _Starts(parameters[self.by_parameter_order])
+
+    def angles(self, values: Floats) -> Floats:
+        """Return the angles (B, G) without their constants, of parameters (B, P)."""
+        return self.angle_starts.sums(values[:, self.parameters] * self.factors, self.shape[0])
+
+    def by_parameter(self, by_angle: Floats) -> Floats:
+        """Return derivatives (B, P) by parameters of those by angles (B, G)."""
+        terms = by_angle[:, self.slots_by_parameter] * self.factors_by_parameter
+        return self.parameter_starts.sums(terms, self.shape[1])
+
+
+class _Starts:
+    """Places in sorted keys at which each key begins."""
+
+    def __init__(self, keys: NDArray[np.int64]) -> None:
+        self.keys, self.starts = np.unique(keys, return_index=True)
+        self.is_one_each = len(self.keys) == len(keys)
+
+    def sums(self, terms: Floats, n_keys: int) -> Floats:
+        """Return the sums (B, K) of the terms (B, T) of each key, 0 for a key without terms."""
+        sums = terms if self.is_one_each else np.add.reduceat(terms, self.starts, axis=1)
+        if len(self.keys) == n_keys:
+            return sums
+        out = np.zeros((len(terms), n_keys))
+        out[:, self.keys] = sums
+        return out
 
 
 @dataclass(frozen=True)
@@ -57,24 +100,20 @@ class AngleMap:
         return g == p and not self.angle_offset.any() and bool((self.slopes == np.eye(g)).all())
 
     @cached_property
-    def _sparse_slopes(self) -> csr_array:
-        """Return the slopes as a sparse matrix: most angles have one parameter.
-
-        A dense product of this size also wakes the threads of BLAS, which spin on the engine's cores after it.
-        """
-        return csr_array(self.slopes)
+    def _terms(self) -> _Terms:
+        return _Terms(self.slopes)
 
     def angles(self, values: Floats) -> Floats:
         """Return gate angles (B, G) of parameter values (B, P)."""
         values = np.asarray(values, np.float64)
-        angles = np.asarray((self._sparse_slopes @ values.T).T + self.angle_offset)
+        angles = self._terms.angles(values) + self.angle_offset
         if self.expressions is not None:
             angles[:, self.nonaffine_slots] = self.expressions.angles(values)
         return angles
 
     def by_parameter(self, by_angle: NDArray[np.floating], values: Floats) -> Floats:
         """Return derivatives by parameters (B, P) from those by angles (B, G), at ``values`` (B, P)."""
-        out = np.asarray((self._sparse_slopes.T @ by_angle.T.astype(np.float64)).T)
+        out = self._terms.by_parameter(by_angle.astype(np.float64))
         return (
             out
             if self.expressions is None
