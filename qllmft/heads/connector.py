@@ -117,10 +117,10 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
             return by_jacobian.to(x.dtype)
         parameters = torch.cat([x, weight.expand(x.shape[0], -1)], dim=1)
         program = self.engine.program
-        if program.expressions is None:  # (B, G)
+        if program.expressions is None and parameters.device.type != "cpu":
             angles = torch.nn.functional.linear(parameters, self.angle_map, self.angle_offset)
         else:
-            angles = CircuitAngles.apply(program, parameters[:, self._order])  # type: ignore[no-untyped-call]
+            angles = CircuitAngles.apply(program, self._order, parameters)  # type: ignore[no-untyped-call]
         values = expectations(self.next_pass(), angles)
         return values if self._coefficients is None else values @ self._coefficients.T
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qllmft.errors import UserError
@@ -59,21 +61,29 @@ class _Expectations(torch.autograd.Function):
 
 
 class CircuitAngles(torch.autograd.Function):
-    """Gate angles that are any functions of a circuit's parameters, in its order."""
+    """Gate angles as functions of a layer's parameters, computed in NumPy.
+
+    Even a small product or an index of torch wakes its threads, which then spin on the engine's cores.
+    """
 
     @staticmethod
-    def forward(ctx: Any, program: AngleMap, parameters: Tensor) -> Tensor:
-        """Return angles (B, G) of parameters (B, P)."""
+    def forward(
+        ctx: Any, program: AngleMap, order: NDArray[np.int64], parameters: Tensor
+    ) -> Tensor:
+        """Return angles (B, G) of parameters (B, P), of which column ``order[p]`` is the circuit's parameter p."""
         ctx.program = program
-        ctx.values = parameters.double().numpy(force=True)
+        ctx.order = order
+        ctx.values = parameters.double().numpy(force=True)[:, order]
         return torch.as_tensor(program.angles(ctx.values)).to(parameters)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> tuple[None, Tensor]:
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[None, None, Tensor]:
         """Return the gradient (B, P) of the parameters."""
         (cotangent,) = grad_outputs
-        by_parameter = ctx.program.by_parameter(cotangent.double().numpy(force=True), ctx.values)
-        return None, torch.as_tensor(by_parameter).to(cotangent)
+        by_angle = cotangent.double().numpy(force=True)
+        by_parameter = np.empty_like(ctx.values)
+        by_parameter[:, ctx.order] = ctx.program.by_parameter(by_angle, ctx.values)
+        return None, None, torch.as_tensor(by_parameter).to(cotangent)
 
 
 def _to_engine_array(engine: Differentiable, tensor: Tensor | None) -> Any:
