@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.baselines import BASELINES
-from qllmft.campaign.executors import Executor, check_feasible, report_texts
+from qllmft.campaign.checks import check_feasible, report_texts
+from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import Row, Study
 from qllmft.campaign.predictions import (
     CURVE_UNIT,

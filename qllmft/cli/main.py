@@ -18,7 +18,6 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from qllmft.cli.analyse import analyse, dequantise
-from qllmft.cli.campaigns import study, sweep
 from qllmft.cli.console import PlainConsole, say, start_sign
 from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
@@ -30,6 +29,8 @@ from qllmft.cli.predict import predict
 from qllmft.cli.price import price
 from qllmft.cli.runs import runs
 from qllmft.cli.serve import serve
+from qllmft.cli.study import study
+from qllmft.cli.sweep import sweep
 from qllmft.cli.train import init, train
 from qllmft.cli.verify import verify
 from qllmft.errors import UserError

@@ -109,7 +109,7 @@ def test_an_interruption_says_how_to_go_on(cli, arguments, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qllmft.campaign.executors.run_tracked", interrupted)
+    monkeypatch.setattr("qllmft.campaign.local.run_tracked", interrupted)
     output, messages = cli("study", "table4", "--protocol split", *arguments, code=130)
     assert "The same command continues" in output
     assert "by the paper's protocol" not in messages

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 from pydantic import ValidationError
 
-from qllmft.campaign.executors import count_processes
+from qllmft.campaign.local import count_processes
 from qllmft.config import RunConfig
 from qllmft.energy import measurement
 from qllmft.heads import build_classifier

@@ -12,7 +12,7 @@ from tiny_runs import assert_same, config, settings
 from wandb_file import wandb_records
 
 from qllmft.api import train
-from qllmft.campaign.executors import execute_run
+from qllmft.campaign.local import execute_run
 from qllmft.campaign.runs import PlannedRun
 from qllmft.config.settings import flat
 from qllmft.errors import UserError

@@ -25,7 +25,7 @@ def watched(tmp_path_factory, tiny_body):
     folder, watcher = tmp_path_factory.mktemp("study"), Watcher()
     given = settings(write_reviews(folder / "texts.tsv", 35), tiny_body)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qllmft.campaign.executors.POLL_INTERVAL_S", 0.0)  # after every epoch
+        patch.setattr("qllmft.campaign.progress.REPORT_INTERVAL_S", 0.0)  # after every epoch
         record = run_study(STUDY, folder, given, COMMAND, Executor(watcher))
     return (folder, record, finish_study(folder, record)), watcher
 

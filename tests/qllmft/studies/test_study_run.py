@@ -12,7 +12,7 @@ import pytest
 from small_texts import write_corpus
 from tiny_studies import COMMAND, STUDY, Watcher, settings
 
-from qllmft.campaign import executors
+from qllmft.campaign import checks, local
 from qllmft.campaign.comparison import differences_by_seed, find_leaders
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import Study, load_study
@@ -149,7 +149,7 @@ def test_what_the_language_model_reads_is_reported_once_for_all_runs(tmp_path, r
     tree = {"data": {"source": str(tmp_path), "protocol": "given"}, "body": {"model": "minilm"}}
     configs = [parse_config({**tree, "seed": seed}, "the test") for seed in (0, 1)]
     watcher = Watcher()
-    executors.report_texts(configs, SharedInputs(), watcher, read_test=read_test)
+    checks.report_texts(configs, SharedInputs(), watcher, read_test=read_test)
     assert len(watcher.checks) == 1
     unknown = [text for text in watcher.messages if "that minilm does not know" in text]
     assert len(unknown) == 1
@@ -183,7 +183,7 @@ def test_rows_with_rules_and_bodies_of_their_own(texts, tmp_path, run, tiny_body
     ],
 )
 def test_bad_input_stops_before_any_work(texts, tmp_path, run, monkeypatch, change, message):
-    monkeypatch.setattr(executors, "run_tracked", None)
+    monkeypatch.setattr(local, "run_tracked", None)
     with pytest.raises((UserError, BackendError), match=message):
         run(tmp_path / "study", texts, **change)
     assert not (tmp_path / "study").exists()
@@ -191,7 +191,7 @@ def test_bad_input_stops_before_any_work(texts, tmp_path, run, monkeypatch, chan
 
 def test_a_model_that_does_not_fit_the_labels_stops_before_any_work(tmp_path, run, monkeypatch):
     three = write_corpus(tmp_path / "three.tsv", labels="abc")
-    monkeypatch.setattr(executors, "run_tracked", None)
+    monkeypatch.setattr(local, "run_tracked", None)
     with pytest.raises(
         UserError, match="table4, Single sQE 14Q, no final linear, seed 0: the data has 3 labels"
     ):

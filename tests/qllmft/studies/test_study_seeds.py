@@ -5,7 +5,7 @@ from tiny_studies import STUDY
 
 from qllmft.campaign.file import Study, campaign_names, load_study
 from qllmft.campaign.study_plan import study_runs
-from qllmft.cli.campaigns import plan_study
+from qllmft.cli.study import plan_study
 from qllmft.errors import UserError
 
 

@@ -11,7 +11,8 @@ from sklearn.metrics import average_precision_score, f1_score, mean_absolute_err
 from small_texts import BAD, GOOD
 from tiny_studies import record, row
 
-from qllmft.campaign.executors import Executor, check_feasible
+from qllmft.campaign.checks import check_feasible
+from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import Space, Study, load_study
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import read_study, write_record
@@ -19,7 +20,8 @@ from qllmft.campaign.study import run_study
 from qllmft.campaign.study_plan import study_runs
 from qllmft.campaign.sweep import make_sweep, run_sweep
 from qllmft.campaign.verdict import verdict
-from qllmft.cli.campaigns import search_baselines_grid, study_table, winner_sentences
+from qllmft.cli.study import study_table
+from qllmft.cli.sweep import search_baselines_grid, winner_sentences
 from qllmft.errors import UserError
 from qllmft.report import finish_from_predictions, finish_study
 from qllmft.run import RunFolder, SharedInputs

@@ -11,7 +11,8 @@ from test_study_run import bits
 from tiny_studies import COMMAND, STUDY, Watcher, settings
 
 from qllmft.campaign import executors
-from qllmft.campaign.executors import Executor, count_processes
+from qllmft.campaign.executors import Executor
+from qllmft.campaign.local import count_processes
 from qllmft.campaign.runs import PlannedRun
 from qllmft.campaign.study import run_study
 from qllmft.config import RunConfig

@@ -8,7 +8,7 @@ from any_input import contents, damaged, examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qllmft.campaign.executors import pack, unpack
+from qllmft.campaign.cluster import pack, unpack
 from qllmft.errors import UserError
 
 FILES = {"config.toml": b"seed = 1\n", "model/model.json": b"{}", "result.json": b"{ }"}

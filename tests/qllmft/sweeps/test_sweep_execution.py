@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from small_sweeps import arguments, settings
 
-from qllmft.campaign import executors
+from qllmft.campaign import local
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import load_space
 from qllmft.campaign.runs import FinishedRuns
@@ -68,14 +68,14 @@ class Trainings:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(executors, "POLL_INTERVAL_S", 0.02)
+    monkeypatch.setattr(local, "POLL_INTERVAL_S", 0.02)
 
 
 @pytest.fixture
 def trainings(monkeypatch):
     def install(*arguments, **options):
         made = Trainings(*arguments, **options)
-        monkeypatch.setattr(executors, "run_tracked", made)
+        monkeypatch.setattr(local, "run_tracked", made)
         return made
 
     return install
@@ -163,9 +163,7 @@ def test_many_workers_share_a_sweep(tmp_path, trainings, sampler, in_flight):
 
     def work():
         try:
-            executors.execute_plan(
-                sweep.plan(), tmp_path / "four" / "runs", lambda _: None, Tracking()
-            )
+            local.execute_plan(sweep.plan(), tmp_path / "four" / "runs", lambda _: None, Tracking())
         except BaseException as error:
             errors.append(error)
 

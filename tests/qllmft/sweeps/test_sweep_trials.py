@@ -5,7 +5,7 @@ import json
 import pytest
 from small_sweeps import settings
 
-from qllmft.campaign.executors import execute_run
+from qllmft.campaign.local import execute_run
 from qllmft.campaign.runs import FinishedRuns, PlannedRun
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset

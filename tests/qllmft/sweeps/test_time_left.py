@@ -2,8 +2,8 @@
 
 import pytest
 
-from qllmft.campaign.executors import CampaignProgress
 from qllmft.campaign.file import load_space
+from qllmft.campaign.progress import CampaignProgress
 from qllmft.campaign.runs import FinishedRuns, Plan, PlannedRun
 from qllmft.campaign.sweep import make_sweep
 from qllmft.config import BaselinesConfig, RunConfig

@@ -1,0 +1,65 @@
+"""What is checked and reported once, before the runs of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from qllmft.config import RunConfig
+from qllmft.embed import locate_body
+from qllmft.embed.reading import Reader
+from qllmft.errors import UserError
+from qllmft.events import (
+    OnEvent,
+    TextsRead,
+)
+from qllmft.heads import build_classifier
+from qllmft.run import SharedInputs
+from qllmft.run.reading import reading_sentences
+from qllmft_backends import create
+
+
+def report_texts(
+    configs: Iterable[RunConfig], inputs: SharedInputs, on_event: OnEvent, *, read_test: bool
+) -> None:
+    """Report the texts of planned runs, once for all runs on the same texts.
+
+    Args:
+        configs: of the runs.
+        inputs: texts that the runs share.
+        on_event: gets what a single run reports, with the split of the first run on the texts.
+        read_test: the language model's reading of the test texts too.
+    """
+    reported: set[tuple[str, str]] = set()  # texts, and the language model that reads them or ""
+    for config in configs:
+        texts = inputs.corpus(config.data).fingerprint
+        model = config.body.model
+        if (texts, "") not in reported:
+            on_event(inputs.check(config.data, config.seed))
+        reader = Reader.for_body(config.body) if (texts, model) not in reported else None
+        reported |= {(texts, ""), (texts, model)}
+        if reader is None:
+            continue
+        tables = inputs.splits(config.data, config.seed).tables
+        if not read_test:
+            del tables["test"]
+        for sentence in reading_sentences(tables, reader, model):
+            on_event(TextsRead(sentence))
+
+
+def check_feasible(configs: Mapping[str, RunConfig], inputs: SharedInputs) -> None:
+    """Raise an error if texts, a split, a body or a backend is missing, or a head does not fit on its body."""
+    for config in configs.values():
+        locate_body(config.body)
+        inputs.splits(config.data, config.seed)
+    checked: set[str] = set()
+    for name, config in configs.items():
+        if config.structure in checked:
+            continue
+        checked.add(config.structure)
+        backend = create(config.backend.name, config.backend_options)
+        dimension = inputs.dimension(config)
+        n_classes = inputs.corpus(config.data).n_classes
+        try:
+            build_classifier(config.model, dimension, n_classes, backend=backend)
+        except UserError as error:
+            raise UserError(f"{name}: {error}") from None
