@@ -119,6 +119,7 @@ class Histories(RuleBasedStateMachine):
         folder: for ledgers; set by `histories`.
         clock: of every module; set by `histories`.
         met: what happened in all histories.
+        endings: of the calls of this history: "answer", the name of an error, "died" or "interrupted".
     """
 
     folder: Path
@@ -133,6 +134,7 @@ class Histories(RuleBasedStateMachine):
         self.met["histories"] += 1
         self.processes: list[dict[Any, Machine]] = [{}, {}]
         self.wanted: set[tuple[int, int | None]] = set()
+        self.endings: list[str] = []
 
     @initialize(
         ahead=st.sampled_from((0.0, -86_400.0, 86_400.0)),
@@ -265,15 +267,21 @@ class Histories(RuleBasedStateMachine):
     def _attempt(self, process: int, act: Callable[[], Any], faults: list[str]) -> None:
         for place, kind in (fault.split(": ") for fault in faults):
             self.service.next.setdefault(place, deque()).append(kind)
+        ending = "answer"
         try:
             act()
             self.met["calls that end well"] += 1
         except Died:
             self.processes[process] = {}
+            ending = "died"
         except BackendError as error:
-            self.met[type(error).__name__] += 1
-        except KeyboardInterrupt:
-            pass
+            ending = type(error).__name__
+            self.met[ending] += 1
+        except KeyboardInterrupt as interrupt:
+            ending = (
+                "interrupted" if type(interrupt) is KeyboardInterrupt else type(interrupt).__name__
+            )
+        self.endings.append(ending)
         self.service.next = {}
 
     def _refused(self, process: int, call: dict[str, Any]) -> None:

@@ -127,6 +127,7 @@ class Service:
         met: what has happened.
         too_late: number of jobs accepted later than any call waits for.
         synced: bytes of each file (by inode) that are on the disk for certain.
+        requests: number of POSTs that were made, accepted or not.
     """
 
     clock: Clock
@@ -141,6 +142,7 @@ class Service:
     too_late: int = 0
     synced: dict[int, int] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=itertools.count)
+    requests: int = 0
 
     def now(self) -> float:
         """Its own time, in seconds since 1970."""
@@ -247,6 +249,7 @@ class SimulatedRoute(Route):
     def post(self, circuits: Any, setup: Any, token: str, ledger: str, session: str | None) -> str:
         """Take a job; see `POSTS`."""
         service = self.service
+        service.requests += 1
         own = [
             (*circuit, setup.shots, setup.repetition) if circuit[0] == "text" else circuit
             for circuit in circuits

@@ -59,7 +59,7 @@ def test_faults_of_a_provider(table, monkeypatch, tmp_path, exact):
                     if rng.random() < 0.5:
                         service.faults[question] = (rng.choice(ERRORS), rng.randint(1, 30))
                         row.met["faults"] += 1
-                place = rng.choice(("settle", "collect", ""))
+                place = rng.choice(("resolve_doubtful_chunk", "collect", ""))
                 try:
                     with patch.context() as here:
                         if place:

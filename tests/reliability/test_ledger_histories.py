@@ -1,6 +1,6 @@
-"""Histories of a ledger with its service, drawn by rules: nothing is paid twice, nothing is lost."""
+"""Histories of a ledger with its service, written out and drawn by rules: nothing is paid twice, nothing is lost."""
 
-import inspect
+import itertools
 import shutil
 import tempfile
 import warnings
@@ -9,31 +9,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
+from ledger_examples import CALL, EXAMPLES
 from ledger_histories import histories
+from ledger_mutants import MUTANTS
 
 from qllmft_backends.errors import BackendError
-from qllmft_backends.remote import jobs, send
+from qllmft_backends.remote import ledger_jobs
 
-QUICK, ALL, FEW = 2_000, 100_000, 1_000
+QUICK, ALL, OF_MUTANT = 300, 100_000, 1_000
 PARTS = 10  # of the long run, each with other histories
-MUTANTS = {  # name: function of `send`, a piece of it, and what takes its place
-    "no patience": (
-        "resolve_doubtful_chunk",
-        "patience_s = route.waits.settle_s if ambiguous else 0.0",
-        "patience_s = 0.0",
-    ),
-    "a lost answer is a refusal": ("send", "chunk, failure.ambiguous)", "chunk, False)"),
-    "sent before it is written": (
-        "_post",
-        "    ledger.record_sending(chunk, route.server_time(), session)\n    try:\n"
-        "        job_id = route.post(circuits, chunk.setup, token, ledger.identity.id, session)\n",
-        "    try:\n"
-        "        job_id = route.post(circuits, chunk.setup, token, ledger.identity.id, session)\n"
-        "        ledger.record_sending(chunk, route.server_time(), session)\n",
-    ),
-}
-
-CAUGHT = r"was paid \d times|was not paid|not in the ledger|not recorded in it"
 
 
 @pytest.fixture
@@ -64,16 +48,50 @@ def test_histories(machine):
     assert machine.met["histories"] >= QUICK
 
 
-def test_the_id_of_a_job_whose_own_answer_was_lost(machine):
-    """The service answers a chunk with the id of another one's job, of which the ledger knows no id yet."""
-    call = {"texts": (3, 1), "number": None, "circuits_per_job": 4, "checked": True}
-    state, of_round = machine(), {**call, "number": 1, "circuits_per_job": 1}
-    state.begin(
-        0.0, 20.0, 30.0, 25.0, {**call, "retry_failed": False}, ["post: late", "list: died"]
-    )
-    state.call(1, {**of_round, "retry_failed": True}, ["post: another's id", "post: late"])
-    state.teardown()
-    assert machine.met["post: another's id"] == 1
+def replay(machine, example):
+    """Make the events of an example, compare them with its end, and check what is true of every history."""
+    history = machine()
+    service = history.service
+    service.late_s, service.lag_s = example.late_s, example.lag_s
+    service.list_s, service.ahead_s = example.list_s, example.ahead_s
+    requests = []
+    for event in example.events:
+        event.replay(history)
+        requests.append(service.requests)
+    assert history.endings == example.endings.split()
+    assert tuple(requests) == example.requests
+    assert sum(service.paid().values()) == example.paid
+    assert [row.state for row in ledger_jobs(history.ledger)] == example.states.split()
+    history.teardown()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example(machine, name):
+    replay(machine, EXAMPLES[name])
+
+
+@pytest.mark.parametrize("checked", [False, True])
+@pytest.mark.parametrize("kind", ["died", "torn", "nothing written"])
+def test_a_call_that_ends_at_any_sync_of_a_file(machine, kind, checked):
+    call = CALL | {"checked": checked}
+    for number in itertools.count():
+        history = machine()
+        history.call(0, call, ["sync: well"] * number + [f"sync: {kind}"])
+        if history.endings == ["answer"]:
+            break
+        history.call(1, call, [])
+        assert history.endings == ["died", "answer"]
+        assert history.service.requests == 2, f"sync {number}"
+        history.teardown()
+    assert number > 8, "four records of two jobs"
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_an_example_notices_a_mutant(machine, monkeypatch, name):
+    MUTANTS[name].install(monkeypatch)
+    with pytest.raises((AssertionError, BackendError)):  # noqa: PT012
+        for example in EXAMPLES.values():
+            replay(machine, example)
 
 
 @pytest.mark.slow
@@ -93,15 +111,9 @@ def test_many_histories(table, machine, part):
     row.assert_survived()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_mutant_is_caught(machine, monkeypatch, name):
-    function, old, new = MUTANTS[name]
-    source = inspect.getsource(getattr(send, function))
-    assert old in source
-    changed = {}
-    exec(source.replace(old, new), vars(send), changed)
-    for module in (send, jobs):
-        if hasattr(module, function):
-            monkeypatch.setattr(module, function, changed[function])
-    with pytest.raises((AssertionError, BackendError), match=CAUGHT):
-        run(machine, FEW)
+def test_drawn_histories_notice_a_mutant(machine, monkeypatch, name):
+    MUTANTS[name].install(monkeypatch)
+    with pytest.raises((AssertionError, BackendError)):
+        run(machine, OF_MUTANT)
