@@ -68,9 +68,19 @@ MUTANTS = {
     "the token of a job is not compared": Mutant(
         collect, "find_chunk_job", "if not index.route.carries_tokens or", "if True or"
     ),
-    "failed jobs are sent again unasked": Mutant(Ledger, "find", "not (retry_failed and c.is_lost(i))", "not c.is_lost(i)"),
+    "failed jobs are sent again unasked": Mutant(
+        Ledger, "find", "not (retry_failed and c.is_lost(i))", "not c.is_lost(i)"
+    ),
     "failed jobs are never sent again": Mutant(Ledger, "find", "not (retry_failed and c.is_lost(i))", "True"),
     "answers of other settings are taken": Mutant(Ledger, "find", "c.setup == setup and ", ""),
     "each call has tokens of its own": Mutant(Ledger, "tokens", "{self.identity.id} ", "{id(chunk_values)} "),
     "two processes write": Mutant(Ledger, "lock", "self._lock.acquire()", "pass"),
 }  # fmt: skip
+PAID_TWICE_OR_LOST = (  # by these mutants, in some history of any kind
+    "no patience",
+    "a lost answer is a refusal",
+    "sent before it is written",
+    "this machine's calendar counts",
+    "the next call does not ask",
+    "jobs that came late are not looked for",
+)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from ledger_examples import CALL, EXAMPLES
 from ledger_histories import histories
-from ledger_mutants import MUTANTS
+from ledger_mutants import MUTANTS, PAID_TWICE_OR_LOST
 
 from qllmft_backends.errors import BackendError
 from qllmft_backends.remote import ledger_jobs
@@ -112,7 +112,7 @@ def test_many_histories(table, machine, part):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize("name", PAID_TWICE_OR_LOST)
 def test_drawn_histories_notice_a_mutant(machine, monkeypatch, name):
     MUTANTS[name].install(monkeypatch)
     with pytest.raises((AssertionError, BackendError)):

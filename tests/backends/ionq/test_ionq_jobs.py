@@ -170,16 +170,6 @@ def test_interrupted_while_sending(box, forte, problem, monkeypatch):
     assert ask(forte(), problem).values.shape == (7, 3), "nothing to send, nothing to interrupt"
 
 
-def test_waiting_settles_a_doubtful_job(box, forte, problem, folder, connection):
-    box.faults.arm(Fault("drop_after", "submit"))
-    box.faults.arm(Fault("status", "list", code=503, times=-1))
-    match = "may have been accepted"
-    assert_fails(forte(retry_s=0.3), problem, RemoteTransientError, match)
-    box.faults.clear()
-    assert states(wait(folder, connection)) == ["collected"]
-    assert_served(box, forte, problem)
-
-
 def test_the_key_goes_to_no_server_that_a_file_names(forte, problem, folder):
     submit(forte(), problem)
     match = r"was sent to http://127.*and the options name https://other"

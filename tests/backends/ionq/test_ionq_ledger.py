@@ -1,5 +1,4 @@
-"""The ledger: states, torn and broken lines, what it holds when it is read again, one writer, full disks; and kill -9
-at each of its events, where every circuit is paid once and no answer is lost."""
+"""The ledger: states, torn and broken lines, what it holds when it is read again, one writer, full disks."""
 
 from __future__ import annotations
 
@@ -10,12 +9,10 @@ import sys
 import threading
 import warnings
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ionq import TOKEN
 from ionq.helpers import (
     ask,
     assert_fails,
@@ -24,7 +21,6 @@ from ionq.helpers import (
     assert_served,
     make_problem,
     records_of,
-    times_paid,
     write_records,
 )
 from qllmft_backends.remote import (
@@ -39,7 +35,6 @@ from qllmft_backends.remote.ledger.chunk import Setup
 SETUP = Setup("https://x/v0.4", "qpu.forte-1", "ab", 3, 1000, 0)
 VALUES = np.array([[0.1, 0.2], [0.3, 0.4]])
 RESULTS = [{0: 0.25, 5: 0.75}, {7: 1.0}]
-KILLED = Path(__file__).with_name("killed.py")
 
 
 def read(folder):
@@ -471,22 +466,6 @@ def test_threads_of_one_backend_take_turns(box, forte, problem):
         thread.join()
     assert len(answers) == 3
     assert_paid_once(box, 7)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="kill -9 and fork are POSIX")
-@pytest.mark.parametrize(("checked", "ways"), [(0, 3), (1000, 2)])
-def test_killed_at_every_event_of_the_ledger(box, tmp_path, checked, ways):
-    # forks: no threads
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "QLLMFT_THREADS": "1"}
-    environment |= {"QISKIT_IONQ_API_TOKEN": TOKEN, "XDG_STATE_HOME": str(tmp_path / "state")}
-    command = [sys.executable, "-W", "error", KILLED, box.url, tmp_path / "sweep", str(checked)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    # two chunks: planned, sent, submitted and collected twice: 8 events, 2 or 3 ways to die at each
-    assert (done.stdout, done.stderr) == (str(8 * ways), "")
-    own, known = times_paid(box, checked=checked)
-    assert set(own) == {1}
-    # the circuit with a known answer: in each job of 9 requests a way
-    assert known == (2 * 9 * ways if checked else 0)
 
 
 def test_the_same_answer_comes_from_the_ledger_without_a_server(box, forte, problem, tmp_path):

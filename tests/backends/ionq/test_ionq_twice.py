@@ -60,16 +60,6 @@ def test_a_job_that_was_accepted_late_is_told(box, forte, problem, folder):
     assert box.store.totals()["jobs"] == 5
 
 
-def test_a_job_that_was_accepted_late_is_taken_instead_of_sending(box, forte, problem, folder):
-    """The first call gives up; the job comes; the next call, cut into other chunks, asks before it sends."""
-    box.faults.arm(Fault("slow", "submit", seconds=1.0))
-    with pytest.raises(RemoteError, match="was not accepted"):
-        ask(forte(request_timeout_s=0.3, settle_s=0.1, retry_s=0.0), problem)
-    await_jobs(box, 1)
-    assert_served(box, forte, problem, circuits_per_job=2)
-    assert sorted(job.circuits for job in ledger_jobs(folder)) == [2, 2, 3]
-
-
 @pytest.mark.parametrize("offset", [-7200.0, 7200.0])
 def test_clocks_that_differ(forte, problem, offset, folder):
     """More jobs than a page, so that the search could end too early; the clock of the server is hours off."""

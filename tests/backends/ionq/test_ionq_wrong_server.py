@@ -4,7 +4,6 @@ twice. The service is `other_service`, which shares no code with the mock server
 from __future__ import annotations
 
 import json
-import threading
 import time
 
 import pytest
@@ -196,28 +195,6 @@ def test_a_wrong_reading_condemns_no_paid_job(service, forte, problem, wrong, re
     for _ in range(refusals):
         assert_fails(forte(**KNOWN), problem, JobFailedError, "wrong on the qubits")
     assert_served(service, forte, problem, checks=3, **KNOWN, retry_wrong=True)
-
-
-@pytest.mark.parametrize("ahead_s", [60, 86_400])
-def test_a_job_accepted_late_while_our_clock_jumps(service, forte, problem, monkeypatch, ahead_s):
-    """Killed while a POST hangs; then this machine's clock jumps: the server's clock counts."""
-    from qllmft_backends.remote import send
-
-    accepted = threading.Event()
-    service.before["submit"] = lambda number: time.sleep(1.5 if number == 0 else 0.0)
-    service.after["submit"] = lambda number, answer: (
-        accepted.set() or answer if number == 0 else answer
-    )
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            send, "resolve_doubtful_chunk", lambda *given: (_ for _ in ()).throw(SystemExit)
-        )
-        assert_fails(forte(request_timeout_s=0.3), problem, SystemExit)
-    right = time.time
-    monkeypatch.setattr(time, "time", lambda: right() + ahead_s)
-    assert_right(ask(forte(settle_s=4.0), problem), problem)
-    assert accepted.wait(10)
-    assert_paid_once(service, problem)
 
 
 def test_times_in_the_list_that_are_behind_the_clock(service, forte, problem, folder):

@@ -23,31 +23,14 @@ def measured(backend):
 
 
 @pytest.mark.usefixtures("prompt_lists")
-@pytest.mark.parametrize("lost", [{0}, {1}, {0, 1}], ids=str)
-@pytest.mark.parametrize(("late_s", "lag_s"), [(0.0, 0.0), (0.4, 0.0), (0.0, 0.4), (0.3, 0.3)])
-def test_a_job_that_is_accepted_or_listed_a_moment_later_is_found(
-    monkeypatch, tmp_path, lost, late_s, lag_s
-):
-    service = Service(lost, late_s, lag_s)
+def test_a_job_that_is_accepted_or_listed_a_moment_later_is_found(monkeypatch, tmp_path):
+    service = Service({0, 1}, late_s=0.3, lag_s=0.3)
     make = ibm(monkeypatch, tmp_path, service)
     answer = measured(make(settle_s=3.0))
     assert service.paid()[0] == [1] * 12
     assert service.submissions == 2
     np.testing.assert_array_equal(measured(make(settle_s=3.0)).values, answer.values)
     assert service.submissions == 2
-
-
-@pytest.mark.usefixtures("prompt_lists")
-def test_the_next_process_asks_for_the_job_of_an_earlier_call_before_it_sends(
-    monkeypatch, tmp_path
-):
-    """The first process ends while the doubtful job is not yet accepted."""
-    service = Service({0}, late_s=0.6)
-    make = ibm(monkeypatch, tmp_path, service)
-    dies(monkeypatch, "send.resolve_doubtful_chunk", lambda: measured(make()))
-    assert service.accepted == {}
-    measured(make(settle_s=3.0, circuits_per_job=4))
-    assert service.paid()[0] == [1] * 12
 
 
 def test_a_patience_below_the_lag_of_a_list_is_refused(monkeypatch, tmp_path):
