@@ -10,7 +10,7 @@ from tiny_studies import COMMAND, STUDY, settings
 from tiny_studies import record as made_up
 from tiny_studies import row as made_up_row
 
-from qllmft.campaign import executors
+from qllmft.campaign import local
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import Study, load_study
 from qllmft.campaign.record import read_study
@@ -166,7 +166,7 @@ def test_a_larger_budget_holds_the_smaller_one_and_what_is_given_is_not_drawn():
 def test_a_baseline_without_settings_of_its_own_and_a_budget_of_nothing_are_refused(
     texts, tiny_body, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(executors, "run_tracked", None)
+    monkeypatch.setattr(local, "run_tracked", None)
     rows = [
         *(row.model_dump() for row in BUDGET.rows),
         {"label": "MLP", "preset": "single-10q", "classical": "mlp"},
