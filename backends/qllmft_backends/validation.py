@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from qllmft_backends.requirement import Requirement
 from qllmft_backends.text import HIDDEN
 
 LARGEST_INTEGER = 2**63 - 1  # of a setting; files and other libraries hold no larger ones
@@ -19,22 +20,26 @@ class CheckedModel(BaseModel):
     """Settings that are frozen; unknown ones are refused, and those that contradict each other."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    requirements: ClassVar[tuple[Requirement, ...]] = ()  # of settings that need another one
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        """Raise ValueError with the first of the contradictions."""
+        """Raise ValueError with the first of the refusals of requirements, or else of the contradictions."""
         for name in type(self).model_fields:
             for value in _integers_in(getattr(self, name)):
                 if abs(value) > LARGEST_INTEGER:
                     raise ValueError(
                         f"{name} is {_first_digits(value)}, expected an integer of at most {LARGEST_INTEGER:,}"
                     )
+        for requirement in self.requirements:
+            if refusal := requirement.refusal(self):
+                raise ValueError(refusal)
         for contradiction in self._contradictions():
             raise ValueError(contradiction)
         return self
 
     def _contradictions(self) -> Iterator[str]:
-        """Yield what does not fit together in the settings, each with its remedy."""
+        """Yield what else does not fit together in the settings, each with its remedy."""
         yield from ()
 
     def non_default_names(self, names: Iterable[str]) -> list[str]:

@@ -128,7 +128,7 @@ class DataOptions:
 
     def overrides(self, pairs: list[str] | None, **extra_settings: Any) -> dict[str, Any]:
         """Return the given settings by dotted names: these, ``extra_settings`` (a__b is a.b), then ``--set``."""
-        from qllmft.config.data import ALL_ROWS_SETTINGS
+        from qllmft.config.requirements import ALL_ROWS_SETTINGS
         from qllmft.config.settings import parse_settings
 
         setting_names = {

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from qllmft.config.lora import LoraConfig
+from qllmft.config.requirements import BODY, CONTRASTIVE, DISTRIBUTIONS
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Revision, Section
 
 BODY_FOLDER = "body"  # folder of a trained body in the folder of its model
@@ -29,7 +30,6 @@ ADAPTER_LR_FACTOR = 3.0
 MAX_FULLY_TRAINED_WEIGHTS = 300_000_000
 
 
-DISTRIBUTIONS = ("auto", "balanced", "balanced_low_0", "sequential")  # of accelerate
 WITHOUT_EFFECT = ("batch_size", "batch_tokens", "device")  # on an embedding
 
 
@@ -41,6 +41,7 @@ class ContrastiveConfig(Section):
     defaults are those of `SUPERVISED_DEFAULTS`.
     """
 
+    requirements: ClassVar = CONTRASTIVE
     # R, pairs with equal labels and pairs with different labels per text; 0 omits the step
     iterations: Count = 0
     epochs: Positive = 1
@@ -81,24 +82,14 @@ class ContrastiveConfig(Section):
         return self.iterations > 0 or self.loss == "supervised"
 
     def _contradictions(self) -> Iterator[str]:
-        if self.loss == "supervised":
-            if self.iterations:
-                yield (
-                    f"iterations is {self.iterations} and loss 'supervised', which takes all pairs of a batch. Leave "
-                    "iterations out, or set loss to 'cosine'"
-                )
-            if self.batch_size < 2:
-                yield "loss 'supervised' compares the texts of a batch: set batch_size to 2 or more"
-            return
-        if not self.iterations and (
-            unread_settings := self.non_default_names(type(self).model_fields)
-        ):
-            yield f"iterations is 0, so {', '.join(unread_settings)} would not be read. Set iterations (SetFit's is 20)"
+        if self.loss == "supervised" and self.batch_size < 2:
+            yield "loss 'supervised' compares the texts of a batch: set batch_size to 2 or more"
 
 
 class BodyConfig(Section):
     """Language model that maps a text to a vector; frozen unless its training is switched on."""
 
+    requirements: ClassVar = BODY
     # hub name, local folder, or "minilm" (offline)
     model: str = "sentence-transformers/paraphrase-mpnet-base-v2"
     revision: Revision | None = None
@@ -143,33 +134,6 @@ class BodyConfig(Section):
             )
         return device
 
-    def _contradictions(self) -> Iterator[str]:
-        if self.prompt is not None and self.prompt_name is not None:
-            yield f"prompt is {self.prompt!r} and prompt_name {self.prompt_name!r}. Leave one of the two out"
-        if self.device_map is not None and self.learns:
-            yield (
-                f"device {self.device!r} distributes a frozen language model over all devices. Leave it out, or set "
-                "trainable to false and leave contrastive out"
-            )
-        if self.learns and self.dtype not in (None, "float32"):
-            yield f"a language model is trained in float32, and dtype is {self.dtype!r}. Leave dtype out"
-        if self.learns and self.long_texts == "mean":
-            yield "a language model that learns reads one window of a text, and long_texts is 'mean'. Set it to 'cut'"
-        step = self.contrastive.switched_on and self.contrastive.weights != "all"
-        unread = self.lora.non_default_names(LoraConfig.model_fields)
-        if unread and not (self.adapts or step):
-            yield (
-                f"lora.{unread[0]} would not be read, because trainable is {str(self.trainable).lower()}. Set "
-                "trainable to 'lora'"
-            )
-        if self.adapts and self.contrastive.switched_on:
-            yield (
-                f"trainable {self.trainable!r} adapts the model as it is, and contrastive trains it before. Leave "
-                "one out (contrastive.weights 'lora' trains an adapter in the contrastive step)"
-            )
-        if self.adapter is not None and self.learns:
-            yield "adapter names a trained one, and this language model learns. Leave adapter or the training out"
-
     @property
     def device_map(self) -> str | None:
         """Return the distribution over several devices, or None for one device."""
@@ -179,6 +143,11 @@ class BodyConfig(Section):
     def adapts(self) -> bool:
         """Return whether the run trains an adapter beside frozen weights."""
         return self.trainable == "lora"
+
+    @property
+    def may_adapt(self) -> bool:
+        """Return whether the run, or its contrastive step, may train an adapter, which a large body decides."""
+        return self.adapts or (self.contrastive.switched_on and self.contrastive.weights != "all")
 
     @property
     def learns(self) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from qllmft.config.requirements import DATA
 from qllmft.config.section import NEUTRAL, Count, Fraction, Positive, Revision, Section
 from qllmft.tasks import TASKS, TaskName
 
@@ -19,13 +20,12 @@ PairFeatures = Literal["all", "both", "difference", "product"]
 BUILT_IN_PER_LABEL = 200
 # calibration texts; fewer decide no label at a share of 5 % of wrong ones, see `qllmft.inference`
 MIN_CALIBRATION_TEXTS = 19
-# settings of the protocol "split"
-ALL_ROWS_SETTINGS = ("test_size", "folds", "validation_folds", "group_column", "time_column")
 
 
 class DataConfig(Section):
     """Source of the labelled texts, and how they are split."""
 
+    requirements: ClassVar = DATA
     # "reviews" (in the package), a file, a folder of splits, or a data set on the hub
     source: str = "SetFit/sst2"
     subset: str | None = None  # configuration of a hub data set
@@ -115,42 +115,8 @@ class DataConfig(Section):
             yield f"the columns of texts and labels are {', '.join(names)}, expected different ones"
         if fault := TASKS[self.task].column_fault(self.targets):
             yield fault
-        if self.label_separator is not None and not self.has_lists:
-            yield (
-                f"label_separator is {self.label_separator!r}, and only a column of several labels has one. Set task "
-                "to 'multilabel' and label_column to one name"
-            )
         if self.label_separator is not None and not self.label_separator.strip(" "):
             yield f"label_separator is {self.label_separator!r}, expected a character such as ','"
-        if self.pair is None and self.pair_features not in ("all", "both"):
-            yield f"pair_features is {self.pair_features!r} and texts are single. Give text_column both columns"
-        all_rows_settings = self.non_default_names(ALL_ROWS_SETTINGS)
-        if all_rows_settings and self.protocol != "split":
-            yield (
-                f"{all_rows_settings[0]} is for the protocol 'split', and protocol is {self.protocol!r}. Leave "
-                "one of the two out"
-            )
-        if self.group_column is not None and self.time_column is not None:
-            yield "group_column and time_column are both given. Choose one"
-        if self.known_texts is not None and self.key_column is not None:
-            yield (
-                f"known_texts are drawn by chance, and the rows belong together by {self.key_column!r}. Leave one of "
-                "the two out, and the validation texts are the calibration texts"
-            )
-        if self.folds is not None and self.time_column is not None:
-            yield "folds would train on rows later than the test, and time_column is given. Leave one of the two out"
-        if self.validation_folds is not None and self.time_column is not None:
-            yield (
-                "validation_folds would validate on rows earlier than those of the training, and time_column is given. "
-                "Leave one of the two out"
-            )
-        if self.validation_folds is not None and not TASKS[self.task].one_label:
-            yield (
-                f"validation_folds is {self.validation_folds} and task {self.task!r}. It is for one label per text. "
-                "Leave it out"
-            )
-        if self.folds is not None and "test_size" in all_rows_settings:
-            yield f"test_size is {self.test_size:g}, and each of {self.folds} folds is the test once. Leave one out"
         if self.fold is not None and (self.folds is None or self.fold >= self.folds):
             yield f"fold is {self.fold} and folds {self.folds}, expected a number of folds above it"
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from qllmft.config.requirements import ADAPTER
 from qllmft.config.section import PositiveReal, Section
 from qllmft.errors import UserError
 from qllmft.files import expand_home, parse_json, read_text
@@ -103,6 +104,7 @@ def _fits(name: str, value: Any) -> bool:
 class LoraConfig(Section):
     """Adapter of a body with `trainable = "lora"`, by the package peft."""
 
+    requirements: ClassVar = ADAPTER
     rank: Annotated[int, Field(ge=1, le=MAX_RANK)] = 8
     alpha: PositiveReal = 16.0  # the adapter's product is scaled by alpha / rank
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0  # in front of the adapter, in training
@@ -127,12 +129,6 @@ class LoraConfig(Section):
                 )
             text = read_text(path)
         return json.dumps(peft_settings(text), sort_keys=True)
-
-    def _contradictions(self) -> Iterator[str]:
-        if self.peft is not None and (
-            unread_settings := self.non_default_names(("rank", "alpha", "dropout", "targets"))
-        ):
-            yield f"peft has all settings of the adapter, so {', '.join(unread_settings)} would not be read"
 
     @property
     def settings(self) -> dict[str, Any]:

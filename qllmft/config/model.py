@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import ceil, comb, pi
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from qllmft.budget import circuit_cost, excess
+from qllmft.config.requirements import MODEL
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Section
 
 PAPER_ANSATZ = "paper"
@@ -33,6 +34,7 @@ MAX_ENTRIES = 2**27  # limit of a weight matrix: 0.5 GiB
 class ModelConfig(Section):
     """Encoders, head and final layer on top of the body. Comments of fields begin with the symbol of table I."""
 
+    requirements: ClassVar = MODEL
     encoder: Literal["quantum", "mlp", "none"] = "quantum"
     # none: the final linear layer reads the encoders' outputs
     head: Literal["quantum", "mlp", "none"] = "quantum"
@@ -74,7 +76,7 @@ class ModelConfig(Section):
     # fewer; None: "all" with a final linear layer, else "first"
     readout: Literal["all", "first", "latent"] | Positive | None = None
     # of the hidden layer of the classical encoder or head; 0: none
-    hidden_dim: Count = 0
+    hidden_dim: Annotated[int, Field(ge=0, le=MAX_HIDDEN)] = 0
     batch_norm: bool = False
 
     def identifying(self) -> dict[str, Any]:
@@ -187,6 +189,11 @@ class ModelConfig(Section):
         """Return the name of the encoders' ansatz."""
         return self.ansatz if self.encoder_ansatz is None else self.encoder_ansatz
 
+    @property
+    def has_paper_ansatz(self) -> bool:
+        """Return whether a part has the paper's ansatz, whose options are ring and block."""
+        return PAPER_ANSATZ in (self.ansatz, self.ansatz_of_encoders)
+
     def _contradictions(self) -> Iterator[str]:
         # sizes of states and circuits, before any of them is built
         qubits = self.register_qubits
@@ -198,8 +205,6 @@ class ModelConfig(Section):
             yield f"n_qubits is {qubits}, encoder_qubits {encoded}, expected {most}{several}"
         if max(self.n_qubits, self.most_encoders * quantum) > MAX_LATENT:
             yield f"n_qubits is {self.n_qubits}, n_encoders {self.n_encoders}, expected at most {MAX_LATENT:,}"
-        if self.hidden_dim > MAX_HIDDEN:
-            yield f"hidden_dim is {self.hidden_dim}, expected at most {MAX_HIDDEN:,}"
         head = qubits * (self.reuploads + 2 * self.head_layers * self.connectivity)
         # circuits of encoders are the same one with other angles
         encoders = 2 * self.encoder_layers * encoded * quantum
@@ -217,55 +222,10 @@ class ModelConfig(Section):
             count = sum(comb(qubits, weight) for weight in range(1, self.word_weight + 1))
             if count > MAX_WORDS:
                 yield f"{count:,} products of Z would be read, expected at most {MAX_WORDS:,}. Lower readout"
-        yield from self._parts_fit()
-        if self.head == "quantum":
-            yield from self._head_fits()
-
-    def _parts_fit(self) -> Iterator[str]:
-        quantum = self.encoder == "quantum"
-        encoded = self.latent_encoder_qubits
-        if self.encoder_ansatz is not None and not quantum:
-            pair = f"encoder_ansatz is {self.encoder_ansatz!r} and encoder {self.encoder!r}"
-            yield f"{pair}, which has no circuit. Leave it out"
-        if self.encoder_ansatz is not None and self.head != "quantum":
-            yield f"encoder_ansatz is {self.encoder_ansatz!r} and there is no head with another one. Give it as ansatz"
-        unread_settings = self.non_default_names(("connectivity", "ring", "block"))
-        if self.ansatz_of_encoders == PAPER_ANSATZ:  # with connectivity 1
-            unread_settings = [name for name in unread_settings if name == "connectivity"]
-        if unread_settings and self.ansatz != PAPER_ANSATZ:
-            defaults = (
-                f"{name} to {type(self).model_fields[name].default}" for name in unread_settings
-            )
-            unread = f"{', '.join(unread_settings)} would not be read: the ansatz 'paper' has them"
-            yield f"ansatz is {self.ansatz!r}, and {unread}. Set {', '.join(defaults)}"
-        if (self.head == "mlp") != (self.encoder == "none"):
-            yield "head 'mlp' reads the embedding itself: encoder 'none' belongs to it, and to no other"
-        if quantum and (self.hidden_dim or self.batch_norm):
-            yield "hidden_dim and batch_norm belong to a classical encoder or head, and encoder is 'quantum'"
-        if not quantum and (self.components or self.odd):
-            yield "components and odd belong to a quantum encoder, and there is none"
-        if not quantum and (unread_settings := self.non_default_names(("latent_scale", "wires"))):
-            yield f"{', '.join(unread_settings)} would not be read: they belong to a quantum encoder, and there is none"
-        if self.head == "mlp" and self.initial_angle is not None:
-            yield "initial_angle is about circuits, and there is none. Leave it out"
-        if self.head != "quantum" and self.registers > 1:
-            yield f"registers is {self.registers}, and they belong to a quantum head. Leave them out"
-        if self.head != "quantum" and self.start != "random":
-            yield f"start {self.start!r} is of a quantum head, and there is none. Leave it out"
-        if self.odd and self.latent_scale is not None:
-            yield "latent_scale would change the ridge of odd values, whose factor is 1. Leave it out"
-        if self.odd and self.pad == "zeros":
-            yield "odd turns the sign of the constant among the amplitudes: set pad to 'constant' or 'bias'"
         if self.wires == "last" and self.encoder_outputs == encoded:
             yield f"wires is 'last', and all {encoded} qubits of an encoder give a value. Raise encoder_qubits"
-        if self.head == "none":
-            if not quantum or not self.final_linear or self.encoder_qubits is None:
-                yield (
-                    "head 'none' is a linear layer on all qubits of quantum encoders: set encoder to 'quantum', "
-                    "encoder_qubits, and final_linear to true"
-                )
-            if self.readout is not None:
-                yield "readout is about a quantum head, and head is 'none'. Leave it out"
+        if self.head == "quantum":
+            yield from self._head_fits()
 
     def _registers_fit(self) -> Iterator[str]:
         qubits = self.n_qubits
@@ -275,11 +235,6 @@ class ModelConfig(Section):
                 f"registers is {registers}, n_qubits {qubits} and connectivity {self.connectivity}. Registers have the "
                 "same number of qubits, 2 or more and above the connectivity: make n_qubits a multiple of registers"
             )
-        if self.measured_values == "first" or self.skip:
-            yield (
-                f"registers is {registers} and readout {self.readout!r}. Several registers are read as a whole. Set "
-                "readout to 'all' or to a number of qubits in a product of Z, or registers to 1"
-            )
 
     def _head_fits(self) -> Iterator[str]:
         qubits = self.n_qubits
@@ -287,8 +242,6 @@ class ModelConfig(Section):
         quantum = self.encoder == "quantum"
         if self.registers > 1:
             yield from self._registers_fit()
-        if self.n_encoders == "auto" and not quantum:
-            yield "n_encoders 'auto' counts quantum encoders, and encoder is 'mlp'. Give a number"
         if qubits < 2 or self.connectivity >= qubits:
             yield (
                 f"n_qubits is {qubits}, connectivity {self.connectivity}. A head needs 2 qubits or more, and a "
@@ -299,29 +252,11 @@ class ModelConfig(Section):
                 f"{encoders} encoders cannot share {qubits} latent values evenly. Make n_qubits a multiple of "
                 "n_encoders"
             )
-        if self.encoder == "mlp" and encoders != 1:
-            yield "a classical encoder is the only one: set n_encoders to 1"
         if quantum and qubits // encoders > self.latent_encoder_qubits:
             yield (
                 f"each encoder must yield {qubits // encoders} values, but has only {self.latent_encoder_qubits} "
                 "qubits. Raise encoder_qubits or n_encoders"
             )
-        if self.start == "sines":
-            many = [name for name in ("reuploads", "main_layers") if getattr(self, name) != 1]
-            if many:
-                counts = ", ".join(f"{name} is {getattr(self, name)}" for name in many)
-                yield f"start 'sines' is that of one upload and one layer, and {counts}. Set each to 1"
-            if self.ansatz != PAPER_ANSATZ or self.non_default_names(
-                ("connectivity", "ring", "block")
-            ):
-                yield (
-                    "start 'sines' is that of the ansatz 'paper' on a ring with connectivity 1 and block 'cx_ry'. "
-                    "Leave ansatz, ring, connectivity and block out, or set start to 'random'"
-                )
-            if self.measured_values != "all" or self.initial_angle is not None:
-                yield "start 'sines' reads all qubits and has angles of its own. Leave readout and initial_angle out"
-        if not self.final_linear and self.readout not in (None, "first"):
-            yield "without a final linear layer one qubit is read: set readout to 'first'"
 
 
 class SurrogateConfig(Section):

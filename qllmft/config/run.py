@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
 from qllmft.config.body import BodyConfig
 from qllmft.config.data import DataConfig
 from qllmft.config.model import ModelConfig
+from qllmft.config.requirements import RUN, TASK_REMEDY
 from qllmft.config.section import NEUTRAL, Count, Positive, Section, settings_in
 from qllmft.config.training import TrainConfig
 from qllmft.errors import UserError
@@ -134,6 +135,7 @@ _SYNONYMS = {"learning_rate": "lr"}  # names of other libraries
 class RunConfig(Section):
     """Whole run. The defaults are the paper's single-encoder experiment at 10 qubits with exact values."""
 
+    requirements: ClassVar = RUN
     seed: Count = 0
     data: DataConfig = DataConfig()
     body: BodyConfig = BodyConfig()
@@ -145,45 +147,8 @@ class RunConfig(Section):
 
     def _contradictions(self) -> Iterator[str]:
         yield from self._noise_fits()
-        yield from self._can_be_trained()
-        train = self.train
-        model = self.model
-        task = TASKS[self.data.task]
-        if self.data.pair and self.body.learns:
-            yield (
-                "data.text_column names pairs, and a language model that learns reads single ones. Leave its training "
-                "out"
-            )
-        if train.start_angle is not None and model.start != "sines":
-            yield (
-                f"train.start_angle is {train.start_angle} and model.start {model.start!r}. Set model.start to "
-                "'sines', or leave train.start_angle out"
-            )
-        if train.loss == "huber" and not task.real:
-            yield f"train.loss is 'huber' and data.task {task.name!r}. It is for 'regression': leave it out"
-        if train.thresholds == "validation" and not task.several:
-            yield (
-                f"train.thresholds is {train.thresholds!r} and data.task {task.name!r}. They are for 'multilabel'. "
-                "Leave it out"
-            )
-        if task.one_label:
-            return
-        needed_labels = "one label per text" if task.several else "labels"
-        one_label_suffix = " of one label per text" if task.several else ""
-        unread = {
-            f"train.optimizer 'lbfgs' minimises a cross-entropy{one_label_suffix}": (
-                train.optimizer == "lbfgs" and model.head == "none"
-            ),
-            f"train.class_weight weighs {needed_labels}": train.class_weight == "balanced",
-            f"train.calibration is about probabilities{one_label_suffix}": train.calibration
-            == "temperature",
-            f"body.trainable and body.contrastive need {needed_labels}": self.body.learns,
-            f"a sign or a skip gives no {'labels of their own' if task.several else 'real value'}": (
-                model.head != "mlp" and (not model.final_linear or model.skip)
-            ),
-        }
-        if task_faults := [fault for fault, present in unread.items() if present]:
-            yield f"data.task is {task.name!r}, and {task_faults[0]}. Leave it out, or choose the preset 'sines'"
+        yield from self._training_fits()
+        yield from self._task_fits()
 
     def _noise_fits(self) -> Iterator[str]:
         """Yield what is against a noise of the measured circuit: the head, or encoders without a head."""
@@ -219,70 +184,55 @@ class RunConfig(Section):
                 "share qubits. Set noise.shot_model to 'multinomial', noise.shots to 0, or model.readout to 'all'"
             )
 
-    def _can_be_trained(self) -> Iterator[str]:
+    def _training_fits(self) -> Iterator[str]:
+        """Yield what is against training the head on this language model."""
         train = self.train
         model = self.model
-        body = self.body
-        backend = self.backend
         if model.batch_norm and train.batch_size == 1:
             yield (
                 "model.batch_norm normalises over the texts of a batch, and train.batch_size is 1. Set it to 2 or "
                 "more, or model.batch_norm to false"
             )
-        if train.body_lr is not None and not body.trainable:
+        trained = [name for name in self.baselines.names if name in TRAINED_BASELINES]
+        if train.optimizer == "lbfgs" and trained and self.baselines.training == "head":
             yield (
-                f"train.body_lr is {train.body_lr:g} and the language model is frozen. Set body.trainable to true, or "
-                "leave it out (the contrastive step has body.contrastive.lr)"
+                f"baselines.training is 'head', and lbfgs trains no head such as the baseline {trained[0]!r}. Set "
+                "it to 'converged', or remove the baseline from baselines.names"
             )
-        if model.head == "none" and not backend.entry.adjoint:
+        if self.data.pair and self.body.learns:
             yield (
-                f"the backend is {backend.name!r}, and encoders are trained on the project's engine. Set it to "
-                f"'adjoint', and use the trained model with --backend {backend.name}"
+                "data.text_column names pairs, and a language model that learns reads single ones. Leave its training "
+                "out"
             )
-        if train.ridge_c in ("folds", "validation") and model.start == "random":
-            yield (
-                f"train.ridge_c is {train.ridge_c!r}, chosen with a linear start, and model.start is 'random'. Give "
-                "a number, or set model.start to 'sines'"
-            )
-        if train.ridge and not (model.odd and model.final_linear):
-            yield "train.ridge is on the linear map of odd encoders and a final linear layer. Set model.odd"
-        if train.optimizer == "lbfgs":
-            linear = model.odd and model.final_linear and not model.skip
-            if model.head == "mlp" or not linear:
-                yield (
-                    "train.optimizer 'lbfgs' trains odd encoders with a final linear layer and no skip. Set model.odd, "
-                    "or choose 'adam'"
-                )
-            on_cpu = backend.options.get("device", "cpu") == "cpu"
-            if not (self.noise.is_none and backend.entry.adjoint and on_cpu):
-                yield (
-                    "train.optimizer 'lbfgs' needs exact values of the engine on the CPU. Leave noise, backend and "
-                    "device out, or choose the optimizer adam"
-                )
-            trained = [name for name in self.baselines.names if name in TRAINED_BASELINES]
-            if trained and self.baselines.training == "head":
-                yield (
-                    f"baselines.training is 'head', and lbfgs trains no head such as the baseline {trained[0]!r}. Set "
-                    "it to 'converged', or remove the baseline from baselines.names"
-                )
-            if body.trainable:
-                yield "train.optimizer 'lbfgs' needs a frozen language model. Set body.trainable to false"
-        if (folds := self.data.validation_folds) is not None and body.trainable:
-            yield (
-                f"data.validation_folds is {folds}, and body.trainable trains the language model with the head once. "
-                "Set it to false (body.contrastive tunes the language model before the head), or leave "
-                "data.validation_folds out"
-            )
-        if folds is not None and train.select != "last":
-            yield (
-                f"data.validation_folds is {folds}, so that no text is left to select the epoch. Set train.select to "
-                "'last', or leave data.validation_folds out"
-            )
+
+    def _task_fits(self) -> Iterator[str]:
+        """Yield what the outputs of the head are missing for the task."""
+        model = self.model
+        train = self.train
         if train.calibration == "temperature" and model.head != "mlp" and not model.final_linear:
             yield (
                 "train.calibration 'temperature' divides the logits of a final linear layer, and there is none. Set "
                 "model.final_linear to true, or leave calibration out"
             )
+        task = TASKS[self.data.task]
+        if task.one_label:
+            return
+        if train.optimizer == "lbfgs" and model.head == "none":
+            yield (
+                f"data.task is {task.name!r}, and train.optimizer 'lbfgs' without a head minimises a cross-entropy of "
+                f"one label per text. {TASK_REMEDY}"
+            )
+        if model.head != "mlp" and (not model.final_linear or model.skip):
+            yield (
+                f"data.task is {task.name!r}, and a sign or a skip gives no values of its labels or targets. "
+                f"{TASK_REMEDY}"
+            )
+
+    @property
+    def has_exact_gradients(self) -> bool:
+        """Return whether training has exact values and gradients of the engine on the CPU."""
+        on_cpu = self.backend.options.get("device", "cpu") == "cpu"
+        return self.noise.is_none and self.backend.entry.adjoint and on_cpu
 
     @property
     def backend_options(self) -> dict[str, Any]:

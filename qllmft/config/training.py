@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from qllmft.config.requirements import TRAINING
 from qllmft.config.section import NEUTRAL, NonNegative, Positive, PositiveReal, Section
 
 StrengthChoice = Literal["auto", "folds", "validation"]
@@ -16,6 +17,7 @@ ThresholdChoice = Literal["half", "validation", "auto"]
 class TrainConfig(Section):
     """Optimisation of the cross-entropy."""
 
+    requirements: ClassVar = TRAINING
     epochs: Positive = 800
     batch_size: Positive = 16  # B
     lr: PositiveReal = 2.5e-3  # L
@@ -66,18 +68,5 @@ class TrainConfig(Section):
         return super().identifying() | schedule_settings
 
     def _contradictions(self) -> Iterator[str]:
-        if self.optimizer == "lbfgs":
-            if self.ridge:
-                yield "optimizer 'lbfgs' always has a ridge: leave ridge out"
-            unread = ("batch_size", "lr", "lr_decay", "weight_decay", "embedding_noise", "body_lr")
-            if unread_settings := self.non_default_names(unread):
-                yield f"optimizer 'lbfgs' takes all texts at once and finds its steps: leave {unread_settings} out"
-            if self.select != "last":
-                yield "optimizer 'lbfgs' ends at its last point: set select to 'last'"
-        elif self.ridge_c != 1.0 and not self.ridge:
+        if self.ridge_c != 1.0 and not self.ridge and self.optimizer == "adam":
             yield f"ridge_c is {self.ridge_c} and Adam has no ridge. Set ridge to true, or optimizer to 'lbfgs'"
-        if self.patience is not None and self.select != "accuracy":
-            yield (
-                f"patience is {self.patience} and select 'last' keeps the last epoch. Set select to 'accuracy', which "
-                "needs the optimizer 'adam', or leave patience out"
-            )

@@ -129,7 +129,7 @@ TOO_LARGE = {
     "n_qubits=40": "n_qubits is 40, encoder_qubits 40, expected at most 30, which the engine simulates",
     "n_qubits=1_000_000_000 model.encoder=mlp": "n_qubits is 1000000000, encoder_qubits",
     "encoder_qubits=31": "encoder_qubits 31, expected at most 30",
-    "encoder=mlp model.hidden_dim=1_000_000": "hidden_dim is 1000000, expected at most 16,384",
+    "encoder=mlp model.hidden_dim=1_000_000": "model.hidden_dim (got 1000000): Input should be less than or equal",
 }
 
 

@@ -7,7 +7,7 @@ from any_input import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qllmft.config import DataConfig, parse_config
+from qllmft.config import DataConfig
 from qllmft.data import corpus_in_memory, split_corpus
 from qllmft.errors import UserError
 
@@ -202,23 +202,6 @@ def test_columns_that_do_not_serve_are_refused(settings, change, message):
 def test_a_label_with_too_few_texts_is_named(n, settings, message):
     with pytest.raises(UserError, match=message):
         splits(data=frame(60, rare=n / 60), **settings)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"protocol": "paper", "test_size": 0.3}, "test_size is for the protocol 'split'"),
-        ({"group_column": "a", "time_column": "b"}, "both given"),
-        ({"folds": 3, "time_column": "b"}, "later than the test"),
-        ({"folds": 3, "test_size": 0.3}, "each of 3 folds is the test once"),
-        ({"folds": 3, "fold": 3}, "fold is 3 and folds 3"),
-        ({"fold": 0}, "fold is 0 and folds None"),
-        ({"folds": 1}, "greater than or equal to 2|2 or more"),
-    ],
-)
-def test_settings_that_contradict_are_refused(settings, message):
-    with pytest.raises(UserError, match=message):
-        parse_config({"data": {"protocol": "split", **settings}}, "the test")
 
 
 def test_a_fold_that_is_not_named_is_an_error():

@@ -5,14 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from pydantic import ValidationError
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit_reference import logits, z_values
 
 import qllmft
 from examples.study_of_an_ansatz import ladder
-from qllmft.config import BodyConfig, ModelConfig, parse_config
+from qllmft.config import BodyConfig, ModelConfig
 from qllmft.energy.formula import head_counts
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
@@ -194,22 +193,6 @@ def test_encoders_and_head_may_have_ansaetze_of_their_own(tmp_path):
     other = config_of("paper", encoder_ansatz="separable", connectivity=2)
     assert encoder_template(other).num_nonlocal_gates() == 0
     assert head_template(other).num_nonlocal_gates() == 2 * Q * 4
-    with pytest.raises(ValidationError, match="block would not be read"):
-        config_of("separable", encoder_ansatz="brickwork", block="ry_cx")
-    with pytest.raises(ValidationError, match="connectivity would not be read"):
-        config_of("separable", encoder_ansatz="paper", connectivity=2)
-    with pytest.raises(ValidationError, match=r"'mlp', which has no circuit. Leave it out"):
-        config_of("separable", encoder_ansatz="paper", encoder="mlp")
-    with pytest.raises(ValidationError, match=r"no head with another one. Give it as ansatz"):
-        config_of("separable", encoder_ansatz="paper", head="none")
-
-
-def test_options_of_the_papers_ansatz_are_refused_with_another():
-    with pytest.raises(
-        UserError,
-        match=r"ansatz is 'brickwork', and connectivity, ring would not be read: .*to True",
-    ):
-        parse_config({"model": {"ansatz": "brickwork", "connectivity": 2, "ring": False}}, "test")
 
 
 def test_what_the_engine_lacks_is_said_with_what_runs_it():

@@ -82,17 +82,3 @@ def test_the_paper_without_its_head_has_302_parameters():
     structure = config(n_qubits=10, head="none", encoder_qubits=10, encoder_layers=28).model
     for dimension in (384, 768):
         assert build_classifier(structure, dimension, 2).n_parameters == 302
-
-
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        ({"encoder": "mlp", "latent_scale": 1.0}, "latent_scale would not be read"),
-        ({"encoder": "none", "head": "mlp", "initial_angle": 0.5}, "initial_angle is about circuits"),
-        ({"wires": "last"}, "all 4 qubits of an encoder give a value"),
-        ({"head": "none", "encoder_qubits": 4, "pad": "bias", "odd": True, "latent_scale": 2.0}, "the ridge of odd"),
-    ],
-)  # fmt: skip
-def test_an_option_without_effect_is_refused(model, message):
-    with pytest.raises(Exception, match=message):
-        config(**model)

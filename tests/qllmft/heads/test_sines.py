@@ -137,23 +137,6 @@ def test_the_circuit_carries_the_answers_of_a_linear_task(k):
     assert len(depolarised.unique()) == 1
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"model.main_layers": 2}, "one upload and one layer, and main_layers is 2. Set each to 1"),
-        ({"model.reuploads": 3}, "and reuploads is 3. Set each to 1"),
-        ({"model.block": "ry_cx"}, "is that of the ansatz 'paper' on a ring with connectivity 1"),
-        ({"model.ring": False}, "is that of the ansatz 'paper' on a ring with connectivity 1"),
-        ({"model.initial_angle": 0.5}, "has angles of its own. Leave readout and initial_angle"),
-    ],
-)
-def test_a_head_that_cannot_start_at_sines_is_refused(settings, message):
-    config = load_preset("sines").config()
-    changed = {name.removeprefix("model."): value for name, value in settings.items()}
-    with pytest.raises(ValueError, match=message):
-        ModelConfig(**config.model.model_dump() | changed)
-
-
 def test_a_head_of_more_layers_has_no_start_at_sines():
     with pytest.raises(UserError, match=r"got reuploads 4, main_layers 2 and 20 weights. Set both"):
         QuantumHead(4, start="sines")

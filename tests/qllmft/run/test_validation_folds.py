@@ -185,21 +185,6 @@ def test_a_stopped_run_ends_in_the_same_bits(corpus, out, tmp_path, monkeypatch,
         assert (out / file).read_bytes() == (whole.folder.path / file).read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"train__select": "accuracy"}, "no text is left to select the epoch. Set train.select to 'last'"),
-        ({"body__trainable": True}, "trains the language model with the head once"),
-        ({"data__protocol": "paper"}, "validation_folds is for the protocol 'split'"),
-        ({"data__time_column": "day"}, "would validate on rows earlier than those of the training"),
-        ({"data__task": "multilabel"}, "is for one label per text"),
-    ],
-)  # fmt: skip
-def test_settings_that_do_not_go_with_folds_are_refused(corpus, changes, message):
-    with pytest.raises(UserError, match=message):
-        asked(corpus, **changes)
-
-
 def test_a_baseline_without_a_choice_over_folds_is_refused(corpus, out, monkeypatch):
     class Own:
         name, n_parameters, settings, interrupted = "own", 1, {}, False

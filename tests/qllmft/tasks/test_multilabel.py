@@ -230,22 +230,6 @@ def test_columns_and_splits_that_are_no_labels_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"data.label_column": ["a"]}, "label_column is a alone in a list. Name a column for each of two labels"),
-        ({"data.label_column": ["a", "b"], "data.label_separator": ","}, "only a column of several labels has one"),
-        ({"train.class_weight": "balanced"}, "train.class_weight weighs one label per text. Leave it out"),
-        ({"model.final_linear": False}, "a sign or a skip gives no labels of their own"),
-        ({"data.task": "classification", "train.thresholds": "validation"}, "train.thresholds is 'validation' and"),
-        ({"train.start_angle": 0.2}, "train.start_angle is 0.2 and model.start 'random'. Set model.start to 'sines'"),
-    ],
-)  # fmt: skip
-def test_settings_that_do_not_fit_are_refused(settings, message):
-    with pytest.raises(UserError, match=message):
-        load_preset("recommended").config({"data.task": "multilabel"} | settings)
-
-
-@pytest.mark.parametrize(
     ("settings", "angle"),
     [
         ({}, None),

@@ -16,7 +16,7 @@ from sklearn.svm import SVR
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from qllmft.baselines.classical import ridge_regression, support_vector_regression
-from qllmft.config import DataConfig, ModelConfig, TrainConfig, parse_config
+from qllmft.config import DataConfig, ModelConfig, TrainConfig
 from qllmft.config.presets import load_preset
 from qllmft.data import corpus_in_memory, split_corpus
 from qllmft.errors import UserError
@@ -187,26 +187,6 @@ def test_targets_that_are_no_numbers_are_refused(column, message):
         split_corpus(
             corpus_in_memory(([f"text {i}" for i in range(40)], column), config), config, 0
         )
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"train": {"class_weight": "balanced"}}, "train.class_weight weighs labels. Leave it out, or choose"),
-        ({"model": {"final_linear": False}}, "a sign or a skip gives no real value"),
-        ({"body": {"trainable": True}}, "body.trainable and body.contrastive need labels"),
-    ],
-)  # fmt: skip
-def test_settings_of_labels_are_refused(settings, message):
-    with pytest.raises(UserError, match=message):
-        parse_config({"data": {"task": "regression"}, **settings}, "the test")
-
-
-def test_presets_of_labels_are_refused():
-    with pytest.raises(
-        UserError, match=r"'lbfgs' minimises a cross-entropy. Leave it out, or choose the"
-    ):
-        load_preset("odd").config({"data.task": "regression"})
 
 
 def test_presets_have_baselines_of_real_targets():

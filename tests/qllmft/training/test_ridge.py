@@ -5,8 +5,6 @@ import pytest
 import torch
 
 from qllmft.config import ModelConfig, TrainConfig
-from qllmft.config.presets import load_preset
-from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.tasks import CLASSIFICATION
 from qllmft.training import Examples, fit, make_ridge_loss
@@ -114,20 +112,3 @@ def test_a_model_without_odd_encoders_has_no_ridge():
     assert make_ridge_loss(perceptron, CLASSIFICATION, config, N, 1.0) is None
     assert make_ridge_loss(model(head="none"), CLASSIFICATION, TrainConfig(), N, 1.0) is None
     assert make_ridge_loss(model(head="none"), CLASSIFICATION, config, N, 1.0) is not None
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"train.ridge": True}, "train.ridge is on the linear map of odd encoders"),
-        ({"train.ridge_c": 2.0}, "Adam has no ridge. Set ridge to true"),
-    ],
-)
-def test_a_ridge_that_would_not_be_read_is_refused(settings, message):
-    with pytest.raises(UserError, match=message):
-        load_preset("single-10q").config(settings)
-
-
-def test_l_bfgs_has_the_ridge_always():
-    with pytest.raises(UserError, match="'lbfgs' always has a ridge: leave ridge out"):
-        load_preset("odd").config({"train.ridge": True})
