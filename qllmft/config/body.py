@@ -114,6 +114,9 @@ class BodyConfig(Section):
     prompt: Annotated[str | None, NEUTRAL, Field(max_length=LONGEST_PROMPT)] = None
     # name of one of the model's own prompts; None: its default
     prompt_name: Annotated[str | None, NEUTRAL] = None
+    # number of the vector's first entries that are read; None: all. Models of Matryoshka learning keep
+    # their meaning there
+    dimension: Annotated[Positive | None, NEUTRAL] = None
     # text beyond the model's window: its rest is cut, or its vector is the mean over parts,
     # weighted by their tokens
     long_texts: Annotated[Literal["cut", "mean"], NEUTRAL] = "cut"
@@ -157,7 +160,7 @@ class BodyConfig(Section):
     @property
     def reading(self) -> dict[str, Any]:
         """Return the settings beside model and revision that change an embedding and have no default value."""
-        names = ("dtype", "pooling", "prompt", "prompt_name", "long_texts")
+        names = ("dtype", "pooling", "prompt", "prompt_name", "dimension", "long_texts")
         return {name: getattr(self, name) for name in self.non_default_names(names)}
 
     def with_adapter(self, folder: Path) -> BodyConfig:
@@ -171,8 +174,10 @@ class BodyConfig(Section):
         return BodyConfig.model_validate({**dict(self), **frozen_settings, **adapter_settings})
 
     def with_folder(self, folder: Path) -> BodyConfig:
-        """Return a frozen body of ``folder`` with the same prompt, device and batches."""
-        shared_settings = ("batch_size", "batch_tokens", "device", "prompt", "prompt_name")
+        """Return a frozen body of ``folder`` with the same prompt, dimension, device and batches."""
+        shared_settings = (
+            *("batch_size", "batch_tokens", "device", "prompt", "prompt_name", "dimension"),
+        )
         return BodyConfig(
             model=str(folder), **{name: getattr(self, name) for name in shared_settings}
         )

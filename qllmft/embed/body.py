@@ -72,6 +72,15 @@ class Body:
         return int(self.transformer.get_embedding_dimension())
 
     @property
+    def truncates_unit_vectors(self) -> bool:
+        """Return whether ``body.dimension`` truncates vectors of norm 1, which then have norm 1 again."""
+        return self.config.dimension is not None and self._has_unit_vectors
+
+    @property
+    def _has_unit_vectors(self) -> bool:
+        return type(self.transformer[-1]).__name__ == "Normalize"
+
+    @property
     def longest(self) -> int:
         """Return the number of tokens that it reads of a text, or 0 without a limit."""
         limit = getattr(self.transformer, "max_seq_length", None)
@@ -148,7 +157,7 @@ class Body:
         vectors = self._windows([*(texts[row] for row in short_rows), *all_parts], None)
         out = np.empty((len(texts), self.dimension), np.float32)
         out[short_rows] = vectors[: len(short_rows)]
-        unit = type(self.transformer[-1]).__name__ == "Normalize"
+        unit = self._has_unit_vectors
         start = len(short_rows)
         for row, text_parts in zip(long_rows, parts, strict=True):
             part_vectors = vectors[start : start + len(text_parts)]
@@ -171,7 +180,7 @@ class Body:
                     batch_size=len(rows),
                     show_progress_bar=False,
                     convert_to_numpy=True,
-                    normalize_embeddings=False,
+                    normalize_embeddings=self.truncates_unit_vectors,
                 )
                 if progress:
                     progress(len(rows))

@@ -60,7 +60,9 @@ def download_model(config: BodyConfig, commit: str) -> Path:
 def load_transformer(config: BodyConfig, folder: Path, *, light: bool) -> Any:
     """Return the body of a folder after its checks, or the object that was given for it."""
     if (body_in_memory := BODIES_IN_MEMORY.get(str(folder))) is not None:
-        unfit = config.non_default_names(("trainable", "adapter", "device", "dtype", "pooling"))
+        unfit = config.non_default_names(
+            ("trainable", "adapter", "device", "dtype", "pooling", "dimension")
+        )
         if unfit := unfit + ["contrastive"] * config.contrastive.switched_on:
             raise UserError(
                 f"the language model was given with the backend {body_in_memory.get_backend()!r}, which computes a "
@@ -110,6 +112,7 @@ def load_sentence_transformer(config: BodyConfig, folder: Path) -> Any:
             f"body.pooling is {config.pooling!r}, and the language model {config.model!r} has a pooling of its own. "
             "Leave body.pooling out."
         )
+    _set_dimension(model, config)
     _set_pad_token(model, config)
     return model.eval().requires_grad_(False)
 
@@ -131,6 +134,19 @@ def _set_pooling(model: Any, config: BodyConfig) -> None:
         )
     if config.pooling is not None:
         model[1] = Pooling(model[0].get_embedding_dimension(), config.pooling)
+
+
+def _set_dimension(model: Any, config: BodyConfig) -> None:
+    """Truncate the vectors of a model to the first entries that its settings ask for."""
+    if config.dimension is None:
+        return
+    width = model.get_embedding_dimension()
+    if config.dimension > width:
+        raise UserError(
+            f"body.dimension is {config.dimension}, and the vectors of the language model {config.model!r} have "
+            f"{width} entries. Set it to {width} or less, or leave it out."
+        )
+    model.truncate_dim = config.dimension
 
 
 def _set_pad_token(model: Any, config: BodyConfig) -> None:
@@ -182,9 +198,10 @@ class PlainBody:
 def is_plain(folder: Path, device: str | None) -> bool:
     """Return whether `PlainBody` has the bits of sentence-transformers.
 
-    It needs a known encoder, mean pooling, no prompt and a CPU.
+    It needs a known encoder, mean pooling, no prompt, all entries of a vector and a CPU.
     """
     modules, config, settings, pooling = (_read_json(folder / name) for name in _FILES)
+    own_settings = _read_json(folder / "config_sentence_transformers.json")
     kinds = [module["type"].rsplit(".", 1)[-1] for module in modules]
     return (
         (device == "cpu" or (device is None and not torch.accelerator.is_available()))
@@ -196,7 +213,8 @@ def is_plain(folder: Path, device: str | None) -> bool:
         == ["pooling_mode_mean_tokens"]
         and settings
         == {"max_seq_length": settings.get("max_seq_length") or 0, "do_lower_case": False}
-        and not _read_json(folder / "config_sentence_transformers.json").get("default_prompt_name")
+        and not own_settings.get("default_prompt_name")
+        and not own_settings.get("truncate_dim")
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from qllmft.config import BodyConfig
 from qllmft.embed.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, put_adapter, replace_folder
@@ -79,7 +80,10 @@ class TrainableBody(nn.Module):
     def forward(self, texts: Sequence[str]) -> Tensor:
         """Return embeddings (B, D) float32 of B texts on the CPU, the head's device."""
         embeddings: Tensor = self.transformer(self.features(texts))["sentence_embedding"]
-        return embeddings[:, : self.body.dimension].cpu()
+        embeddings = embeddings[:, : self.body.dimension]
+        if self.body.truncates_unit_vectors:
+            embeddings = normalize(embeddings)
+        return embeddings.cpu()
 
     def save(self, folder: Path) -> None:
         """Write the body as sentence-transformers does (safetensors), or its adapter alone, whole or not at all."""
