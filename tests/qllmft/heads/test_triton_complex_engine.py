@@ -77,7 +77,7 @@ def test_values_and_gradients_are_the_compiled_engines(triton, dtype, tolerance)
 def test_larger_states_are_computed_in_passes(triton, monkeypatch):  # noqa: F811
     from qllmft.heads.gpu import complex_engine
 
-    for name, number in (("WHOLE", 3), ("LOCAL", 3), ("LOWEST", 1)):
+    for name, number in (("WHOLE_STATE_QUBITS", 3), ("PASS_QUBITS", 3), ("CONTIGUOUS_QUBITS", 1)):
         monkeypatch.setattr(complex_engine, name, number)
     assert_compiled_answers(mixed_circuit(4), "float64", 1, 1e-12)
 

@@ -85,7 +85,7 @@ def test_a_state_has_several_warps(triton, monkeypatch):
 
 @pytest.mark.parametrize("start", ["zero state", "fewer amplitudes"])
 def test_larger_states_are_computed_in_passes(triton, monkeypatch, start):
-    for name, number in (("SMALL", 3), ("LOCAL", 4), ("LOWEST", 2)):
+    for name, number in (("SMALL_STATE_QUBITS", 3), ("PASS_QUBITS", 4), ("CONTIGUOUS_QUBITS", 2)):
         monkeypatch.setattr(triton, name, number)
     circuit = reuploading(5, 1)
     circuit.z(4)
