@@ -164,14 +164,14 @@ def test_a_tokenizer_without_any_special_token_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"prompt": "a", "prompt_name": "b"}, "Leave one of the two out"),
+        ({"prompt": "a", "prompt_name": "b"}, "Leave prompt or prompt_name out"),
         (
             {"device": "auto", "trainable": True},
-            "distributes a frozen language model over all devices",
+            "Only a frozen one is distributed over all devices",
         ),
         (
             {"dtype": "float16", "trainable": True},
-            "a language model is trained in float32, and dtype is 'float16'",
+            "dtype is 'float16', and the language model learns. It is trained in float32",
         ),
     ],
 )

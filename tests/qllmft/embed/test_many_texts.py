@@ -92,7 +92,9 @@ def test_settings_of_long_texts_that_do_not_fit_are_refused(folder):
         UserError, match=r"the prompt fills the 16 tokens that the language model reads"
     ):
         Body(body_of(folder, long_texts="mean", prompt="a " * 16)).encode([" ".join(WORDS)])
-    with pytest.raises(ValueError, match="a language model that learns reads one window of a text"):
+    with pytest.raises(
+        ValueError, match=r"the language model learns\. It then reads one window of a text"
+    ):
         BodyConfig(long_texts="mean", trainable=True)
     with pytest.raises(UserError, match=r"--jobs got 0, expected 1 or more\."):
         Embedder(body_of(folder), jobs=0)

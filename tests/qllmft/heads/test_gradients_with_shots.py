@@ -280,7 +280,9 @@ def test_what_has_no_gradient_with_shots_is_refused_with_the_remedy():
     encoder = QuantumEncoder(4, 2, 1, 1, backend=create("adjoint", SHOTS), noisy=True)
     with pytest.raises(BackendError, match="only noise is that of shot_model='gaussian'"):
         encoder(torch.rand(2, 4))
-    with pytest.raises(UserError, match=r"shots of eq\. 2 .*or a quantum head"):
+    with pytest.raises(
+        UserError, match="Leave noise, backend and device out, or choose the optimizer adam"
+    ):
         QuantumHeadClassifier(preset="odd", settings=ESTIMATORS["true shots"]).fit(
             X[:2, None], [0, 1]
         )

@@ -143,7 +143,7 @@ def test_a_head_of_more_layers_has_no_start_at_sines():
 
 
 def test_a_linear_layer_alone_has_no_start_at_sines():
-    with pytest.raises(UserError, match="start 'sines' is of a quantum head, and there is none"):
+    with pytest.raises(UserError, match="start is 'sines', and head is 'none'"):
         load_preset("odd").config({"model.start": "sines"})
 
 

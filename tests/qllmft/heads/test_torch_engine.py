@@ -307,7 +307,9 @@ def test_the_command_line_ends_with_the_remedy_and_code_2(tmp_path, monkeypatch,
 
 def test_full_batch_training_is_of_the_cpu():
     odd, cuda = load_preset("odd"), {"backend.options.device": "cuda"}
-    with pytest.raises(UserError, match=r"'lbfgs' needs exact values of the engine on the CPU"):
+    with pytest.raises(
+        UserError, match=r"'lbfgs', and it needs exact values of the engine on the CPU"
+    ):
         odd.config(cuda)
     assert load_preset("single-10q").config(cuda).backend.options == {"device": "cuda"}
 

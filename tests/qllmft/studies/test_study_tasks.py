@@ -277,7 +277,7 @@ def test_the_margin_is_in_the_unit_of_the_score():
         (
             "multilabel",
             {"rows": [{"label": "Odd", "preset": "odd", "side": "subject"}]},
-            "row 'Odd': .*data.task is 'multilabel', and train.optimizer 'lbfgs' minimises",
+            "row 'Odd': .*data.task is 'multilabel', and train.optimizer 'lbfgs' without a head minimises",
         ),
         (
             "regression",

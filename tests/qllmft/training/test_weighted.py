@@ -112,7 +112,7 @@ def test_training_ends_after_so_many_epochs_without_a_better_one(tmp_path, monke
     again = fit(Recorder(), examples(12), examples(4), config, 0, checkpoint=checkpoint)
     assert (again.epoch, again.epochs_done) == (2, 4), "a finished training is not continued"
     with pytest.raises(
-        UserError, match=r"patience is 3 and select 'last' keeps the last epoch. Set select to 'acc"
+        UserError, match=r"patience is 3, and select is 'last'\. Set select to 'accuracy'"
     ):
         load_preset("recommended").config({"train.patience": 3})
 
