@@ -106,6 +106,7 @@ _CHECKS: Mapping[str, IsKnown] = {
     "attention": _equals_any("eager", "sdpa", None),
     "dtype": _matching(r"(torch\.)?(float16|bfloat16|float32|float64)"),
     "model_type": _equals_any(*MODEL_TYPES),
+    "static_type": _equals_any("model2vec"),
     "rope": _either(scalar, _all_values(_either(_LIST, _all_values(_LIST)))),
     "task_parameters": _either(_equals_any(None), _all_values(_all_values(scalar))),
     # of a tokenizer
