@@ -1,0 +1,84 @@
+"""Re-uploading head: 4 latent angles, two encodings by R_Y, each with a ring of CNOTs and R_Y, words of up to two Z."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import torch
+from qiskit import QuantumCircuit
+from torch import Tensor, nn
+
+from examples.field.square import QUBITS, STATES, ring_order, rotation, z_signs
+
+UPLOADS = 2
+
+
+def short_words() -> Tensor:
+    """Return the eigenvalues (16, 10) of Z of each qubit and of each pair of qubits."""
+    signs = z_signs()
+    pairs = [signs[:, i] * signs[:, j] for i, j in combinations(range(QUBITS), 2)]
+    return torch.cat([signs, torch.stack(pairs, dim=1)], dim=1)
+
+
+class Reuploading(nn.Module):
+    """Scores (N,) of features (N, D).
+
+    Args:
+        features: D.
+        generator: source of the initial angles.
+        entangled: with the rings of CNOTs; without them, the separable twin.
+    """
+
+    ring: Tensor
+    words: Tensor
+    noise = 0.0
+
+    def __init__(
+        self, features: int, generator: torch.Generator, *, entangled: bool = True
+    ) -> None:
+        super().__init__()
+        self.latent = nn.Linear(features, QUBITS)
+        self.angles = nn.Parameter(2 * math.pi * torch.rand(UPLOADS, QUBITS, generator=generator))
+        self.register_buffer("ring", torch.tensor(ring_order() if entangled else range(STATES)))
+        self.register_buffer("words", short_words())
+        self.read = nn.Linear(self.words.shape[1], 1)
+
+    def values(self, x: Tensor) -> Tensor:
+        """Return the words (N, 10)."""
+        latent = self.latent(x)
+        state = latent.new_zeros(STATES)
+        state = torch.cat([state[:1] + 1, state[1:]]).expand(*latent.shape[:-1], STATES)
+        encoding = rotation(latent)
+        for angles in self.angles.unbind():
+            state = (encoding @ state[..., None]).squeeze(-1)
+            state = state.index_select(-1, self.ring) @ rotation(angles).mT
+        return state**2 @ self.words
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scores (N,)."""
+        scores: Tensor = self.read(self.values(x)).squeeze(-1)
+        return scores
+
+
+def reuploading_circuit(
+    latent: list[float], angles: list[list[float]], *, entangled: bool = True
+) -> QuantumCircuit:
+    """Return the circuit of latent angles (4,) and of the angles (2, 4)."""
+    wires = [QUBITS - 1 - qubit for qubit in range(QUBITS)]
+    circuit = QuantumCircuit(QUBITS)
+    for layer in angles:
+        for wire, angle in zip(wires, latent, strict=True):
+            circuit.ry(angle, wire)
+        for qubit in range(QUBITS if entangled else 0):
+            circuit.cx(wires[qubit], wires[(qubit + 1) % QUBITS])
+        for wire, angle in zip(wires, layer, strict=True):
+            circuit.ry(angle, wire)
+    return circuit
+
+
+def example_circuit(*, entangled: bool = True) -> QuantumCircuit:
+    """Return the circuit of one text, to count its gates."""
+    return reuploading_circuit(
+        [0.1, 0.2, 0.3, 0.4], [[0.5] * QUBITS] * UPLOADS, entangled=entangled
+    )

@@ -1,0 +1,24 @@
+"""Logistic regression on all products of two or more bits, with an L1 penalty."""
+
+from sklearn import __version__
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from examples.field.head import Head
+from examples.field.words import all_products
+
+# scikit-learn 1.8 has renamed it
+L1 = {"penalty": "l1"} if __version__ < "1.8" else {"l1_ratio": 1}
+
+HEAD = Head(
+    name="all words, L1",
+    source="linear model of all products of the bits, or of the signs of 8 features",
+    tables=("words",),
+    estimators=lambda *_: [
+        make_pipeline(
+            FunctionTransformer(all_products), LogisticRegression(C=c, solver="liblinear", **L1)
+        )
+        for c in (0.03, 0.1, 0.3, 1.0)
+    ],
+)

@@ -1,0 +1,38 @@
+"""Squares of 16 learned directions of the unit vector, and SQUARE's head: its class without a circuit."""
+
+import torch
+from torch import Tensor, nn
+
+from examples.field.head import Head
+from examples.field.square import STATES, tanh_head
+
+
+class LearnedSquares(nn.Module):
+    """Scores (N,) of features (N, D)."""
+
+    noise = 1 / STATES
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.directions = nn.Linear(features, STATES, bias=False)
+        nn.init.orthogonal_(self.directions.weight)
+        self.read = tanh_head(STATES)
+
+    def values(self, x: Tensor) -> Tensor:
+        """Return the squares (N, 16)."""
+        squares: Tensor = self.directions(nn.functional.normalize(x, dim=-1)) ** 2
+        return squares
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scores (N,)."""
+        scores: Tensor = self.read(self.values(x)).squeeze(-1)
+        return scores
+
+
+HEAD = Head(
+    name="learned squares",
+    source="SQUARE's class without a circuit: any 16 directions in place of a unitary's",
+    tables=("square", "others"),
+    module=lambda features, _: LearnedSquares(features),
+    family="normalised quadratic",
+)
