@@ -9,7 +9,8 @@ from examples.field.head import Head
 from examples.field.words import all_products
 
 # scikit-learn 1.8 has renamed it
-L1 = {"penalty": "l1"} if __version__ < "1.8" else {"l1_ratio": 1}
+is_renamed = tuple(map(int, __version__.split(".")[:2])) >= (1, 8)
+L1 = {"l1_ratio": 1} if is_renamed else {"penalty": "l1"}
 
 HEAD = Head(
     name="all words, L1",

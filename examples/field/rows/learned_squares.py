@@ -1,6 +1,5 @@
 """Squares of 16 learned directions of the unit vector, and SQUARE's head: its class without a circuit."""
 
-import torch
 from torch import Tensor, nn
 
 from examples.field.head import Head

@@ -1,6 +1,5 @@
 """SQUARE's head on the principal axes themselves, which is an MLP of equal size."""
 
-import torch
 from torch import nn
 
 from examples.field.head import Head
