@@ -7,7 +7,15 @@ import pytest
 from scipy import stats
 
 from examples.field.head import table_heads
-from examples.field.page import PAGE, Answers, find_rival, headline, need_sentence, write_field_page
+from examples.field.page import (
+    PAGE,
+    Answers,
+    find_rival,
+    headline,
+    need_sentence,
+    words_sentence,
+    write_field_page,
+)
 from examples.field.plan import read_plan
 from examples.field.records import RECORDS, read_record
 from qllmft import UserError
@@ -88,7 +96,14 @@ def test_a_claim_without_a_rival_is_not_called_needed():
     assert need_sentence(results, "The circuit") == (
         "The circuit is not matched by any one of these plain models: *a*."
     )
-    assert headline(None, "b") == "SQUARE has no plain match, parity words need no circuit"
+    assert headline(None, words_are_products=True) == (
+        "SQUARE has no plain match, parity words need no circuit"
+    )
+
+
+def test_words_need_no_circuit_only_if_they_are_products():
+    assert words_sentence(2e-14).startswith("No circuit is needed for parity words")
+    assert words_sentence(1e-3) == "A circuit's parity words differ from products of bits by 1e-03."
 
 
 def test_a_missing_record_names_the_command(tmp_path):
