@@ -36,7 +36,7 @@ def rotation(angles: Tensor) -> Tensor:
     """Return the matrices (..., 16, 16) of R_Y with angles (..., 4) on the four qubits."""
     cosines = torch.cos(angles / 2)
     sines = torch.sin(angles / 2)
-    matrices = torch.stack([cosines, -sines, sines, cosines], dim=-1).unflatten(-1, (2, 2))
+    matrices = torch.stack([cosines, -sines, sines, cosines], dim=-1).unflatten(-1, (2, 2))  # type: ignore[no-untyped-call]
     first = kronecker(matrices.select(-3, 0), matrices.select(-3, 1))
     return kronecker(first, kronecker(matrices.select(-3, 2), matrices.select(-3, 3)))
 

@@ -120,7 +120,7 @@ def _train_steps(
         loss = nn.functional.binary_cross_entropy_with_logits(
             scores, y.take_along_dim(batch, 1), reduction="none"
         )
-        loss.mean(dim=1).sum().backward()
+        loss.mean(dim=1).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         if step % training.check == 0:
@@ -132,4 +132,4 @@ def _draw_batches(size: int, batch: int, generators: Sequence[torch.Generator]) 
     """Yield rows (S, ``batch`` or fewer), epoch after epoch."""
     while True:
         order = torch.stack([torch.randperm(size, generator=g) for g in generators])
-        yield from order.split(batch, dim=1)
+        yield from order.split(batch, dim=1)  # type: ignore[no-untyped-call]

@@ -35,7 +35,7 @@ class CompoundAdapter(nn.Module):
         matrix = self.orthogonal()
         i, j = torch.tensor(PAIRS).T
         minors = matrix[i][:, i] * matrix[j][:, j] - matrix[i][:, j] * matrix[j][:, i]
-        first, single, pairs = x.split([1, MODES, len(PAIRS)], dim=-1)
+        first, single, pairs = x.split([1, MODES, len(PAIRS)], dim=-1)  # type: ignore[no-untyped-call]
         return torch.cat([first, single @ matrix.mT, pairs @ minors.mT], dim=-1)
 
     def forward(self, x: Tensor) -> Tensor:
