@@ -14,8 +14,7 @@ from examples.experiments.common import DOCS, facts, table, write_page
 from examples.field.head import Head, table_heads
 from examples.field.plan import Plan
 from examples.field.records import Record, read_record
-from qllmft.tasks import MeanInterval, PairedDifference, judge_differences, outcome
-from qllmft.tasks.measure import ACCURACY
+from qllmft.tasks import ACCURACY, MeanInterval, PairedDifference, judge_differences, outcome
 
 PAGE = DOCS / "results" / "field.md"
 RESULTS = {"better": "better", "worse": "worse", "equal": "equivalent", "open": "inconclusive"}

@@ -44,9 +44,9 @@ class SettingKeywords(TypedDict, total=False):
     body__batch_tokens: int | None
     body__dtype: Literal["float32", "bfloat16", "float16"] | None
     body__pooling: Literal["mean", "lasttoken", "cls"] | None
-    body__dimension: int | None
     body__prompt: str | None
     body__prompt_name: str | None
+    body__dimension: int | None
     body__long_texts: Literal["cut", "mean"]
     body__contrastive__iterations: int
     body__contrastive__epochs: int
