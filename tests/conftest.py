@@ -116,6 +116,41 @@ def tiny_body(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def undrawn_figures():
+    """Pages have placeholders for figures, which take most of a page's time. The value is the function that draws.
+
+    Tests that look at figures, and those of examples, ask for `drawn_figures`.
+    """
+    from markupsafe import Markup
+
+    from qllmft.report import style
+
+    def placeholder(figure, name):
+        return Markup(f'<svg id="{name}-figure"></svg>')
+
+    draw = style.as_svg
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "as_svg", placeholder)
+        yield draw
+
+
+@pytest.fixture(scope="module")
+def drawn_figures(undrawn_figures):
+    """Pages have their figures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qllmft.report.style.as_svg", undrawn_figures)
+        yield
+
+
+@pytest.fixture(scope="module")
+def short_baselines():
+    """Baselines end after a few epochs: on so few texts their validation loss falls for a thousand."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qllmft.training.head.MAX_EPOCHS", 60)
+        yield
+
+
 @pytest.fixture(scope="session")
 def forking_reader(tmp_path_factory):
     """The process that forks readers of circuits, see `ForkingReader`."""

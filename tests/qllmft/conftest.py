@@ -19,14 +19,6 @@ def one_torch_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module")
-def short_baselines():
-    """Baselines end after a few epochs: on so few texts their validation loss falls for a thousand."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qllmft.training.head.MAX_EPOCHS", 60)
-        yield
-
-
 @pytest.fixture(scope="session", autouse=True)
 def databases_of_mlflow():
     """MLflow keeps a connection to each database for the life of the process, a ResourceWarning from Python 3.13 on."""

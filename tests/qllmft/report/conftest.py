@@ -24,6 +24,11 @@ def model(name, right, total=60):
     return ModelResult(name, accuracy, 1234, 2.5, {"epoch": 3}, test=accuracy)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def pages_with_figures(drawn_figures):
+    """This folder tests what the figures show."""
+
+
 @pytest.fixture
 def make_run(tmp_path):
     """Return a function that writes a run of 60 test texts with three labels and returns its folder."""

@@ -14,20 +14,27 @@ from qllmft.report import finish_study
 collect_ignore = ["conftest.py"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def pages_with_figures(drawn_figures):
+    """Pages are compared with those of other processes, which draw."""
+
+
 @pytest.fixture
 def texts(tmp_path) -> Path:
     return write_reviews(tmp_path / "texts.tsv", 35)
 
 
 @pytest.fixture(scope="session")
-def watched(tmp_path_factory, tiny_body):
+def watched(tmp_path_factory, tiny_body, undrawn_figures):
     """(folder, record, page) of the tiny study, and who watched it being made."""
     folder, watcher = tmp_path_factory.mktemp("study"), Watcher()
     given = settings(write_reviews(folder / "texts.tsv", 35), tiny_body)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qllmft.report.style.as_svg", undrawn_figures)
         patch.setattr("qllmft.campaign.progress.REPORT_INTERVAL_S", 0.0)  # after every epoch
         record = run_study(STUDY, folder, given, COMMAND, Executor(watcher))
-    return (folder, record, finish_study(folder, record)), watcher
+        page = finish_study(folder, record)
+    return (folder, record, page), watcher
 
 
 @pytest.fixture
