@@ -35,6 +35,8 @@ PLACEHOLDERS = (  # a placeholder of the pages, and its value here
 ADDED = (
     (r"(train|study|sweep) (?!--list)|train$", "--body {body} --per-label 10"),
     (r"(train|study|sweep) (?!--list|table-08)|train$", "--epochs 1"),
+    (r"train (?!--task|--preset)|train$", "--set model.n_qubits=4 --set model.encoder_layers=2"),
+    (r"train --preset noise-high-12q", "--set model.n_qubits=4 --set model.encoder_layers=2"),
     (r"train --preset (single|noise)|sweep table-06 --sampler", "--data sst2"),
     (r"train --preset contrastive-single", "--set body.contrastive.iterations=1"),
     (r".*(--task|study) (regression|multilabel)", "--per-label 50"),
@@ -91,8 +93,8 @@ FIRST = (  # the beginning of a line, the folder that it needs, and the line tha
     ),
     (
         r"paper figure 11 --runs runs",
-        "runs/noisy",
-        "train --preset noise-high-12q --out runs/noisy",
+        "runs/noise-high",
+        f"{NOISE_HIGH} --out runs/noise-high",
     ),
     (
         r"evaluate runs/machines",
@@ -156,7 +158,7 @@ def end(given):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, tiny_body):
+def place(tmp_path_factory, tiny_body, short_baselines):
     """Make a folder with the files of the pages: tables, texts, a folder of splits, one small run under two names."""
     folder = tmp_path_factory.mktemp("pages")
     rows = [
