@@ -27,6 +27,8 @@ from qllmft.training.search import (
     split_rows,
 )
 
+pytestmark = pytest.mark.usefixtures("short_baselines")
+
 SMALL = {"model.encoder_qubits": 4, "model.encoder_layers": 10, "train.epochs": 5}
 
 
