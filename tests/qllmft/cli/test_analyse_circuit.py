@@ -17,6 +17,8 @@ from qllmft.analysis import trained_circuit
 from qllmft.analysis.audit import read_circuit
 from qllmft_circuits import to_qasm3
 
+pytestmark = pytest.mark.usefixtures("forked_reader")
+
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 

@@ -7,6 +7,8 @@ import pytest
 from qllmft.inference.export import ExportRequest, export_run
 from qllmft_circuits import from_qasm3, from_qpy
 
+pytestmark = pytest.mark.usefixtures("forked_reader")
+
 TEXT = "a great film , not dull at all"
 
 

@@ -13,6 +13,8 @@ from qllmft.cli.main import main
 from qllmft.inference import Predictor
 from qllmft_circuits import from_qasm3, from_qpy
 
+pytestmark = pytest.mark.usefixtures("forked_reader")
+
 REGISTERS = 4  # of one qubit beside qubit 0 each, two of which fit a machine of four qubits
 SETTINGS = (
     "--set",

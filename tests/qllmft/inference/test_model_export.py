@@ -17,6 +17,8 @@ from qllmft.inference.export import ExportRequest, _render, embedding, export_ru
 from qllmft.model import load_model
 from qllmft_circuits import from_qasm3, from_qpy
 
+pytestmark = pytest.mark.usefixtures("forked_reader")
+
 TEXT = "a great film , not dull at all"
 READ = {
     "qasm3": lambda exported: from_qasm3(exported.content.decode(), exported.names),

@@ -16,6 +16,8 @@ from qllmft.analysis.audit.circuit import expectations_of_states, trained_circui
 from qllmft.analysis.least_bond import truncate_states
 from qllmft_circuits import head_circuit, to_qasm3
 
+pytestmark = pytest.mark.usefixtures("forked_reader")
+
 ROWS = np.random.default_rng(0).uniform(-2, 2, (5, 3))
 
 
