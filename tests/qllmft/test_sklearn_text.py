@@ -98,7 +98,7 @@ def test_a_search_over_texts_is_near_logistic_regression():
     corpus = read_corpus(DataConfig(source="reviews"))
     table = corpus.join_splits().take(np.arange(0, 600, 10))
     labels = np.array(corpus.label_names)[table.labels]
-    model = QuantumTextClassifier("sines", body="minilm", epochs=60, random_state=0)
+    model = QuantumTextClassifier("sines", body="minilm", epochs=20, random_state=0)
     search = GridSearchCV(model, {"settings": [{"train.lr": 3e-3}, {"train.lr": 1e-2}]}, cv=3)
     search.fit(table.texts, labels)
     x = embed(table.texts, BodyConfig(model="minilm")).vectors

@@ -211,9 +211,9 @@ def test_labels_that_rounding_changes_are_not_certain():
     logits = model.classifier(X)
     model.classifier.final.bias[0] -= (logits[:, 0] - logits[:, 1]).median()  # both labels occur
     _, bounds = make_surrogate_pair(model)
-    pairs = [between(model.classifier, *X[[i, j]]) for i in range(20) for j in range(20, 30)]
+    pairs = [between(model.classifier, *X[[i, j]]) for i in range(10) for j in range(20, 30)]
     pairs = [pair for pair in pairs if pair is not None]
-    assert len(pairs) > 40
+    assert len(pairs) > 20
     x = torch.cat([*pairs, X])
     agreed = bounds.agreement(x.numpy(), np.zeros(len(x), dtype=int))
     changed = agreed.same_labels.total - agreed.same_labels.right

@@ -34,7 +34,7 @@ def repeated(path, text, rows):
 
 
 def test_a_repeated_text_takes_its_memory_once(tmp_path):
-    path = repeated(tmp_path / "x.parquet", "a" * 900_000, 2_000)
+    path = repeated(tmp_path / "x.parquet", "a" * 90_000, 2_000)
     assert path.stat().st_size < 20_000
     texts = read(path).splits["all"].texts
     assert len(texts) == 2_000
