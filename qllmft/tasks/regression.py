@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.tasks.measure import R2, BootstrapScore
-from qllmft.tasks.statistics import resampled_rows
+from qllmft.tasks.statistics import BOOTSTRAP_SAMPLES, resampled_rows
 from qllmft.tasks.task import MAX_MISTAKES, Real, Task
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+MAX_SAMPLE_VALUES = 100_000  # values of bootstrap samples in memory at once
 HUBER_DELTA = 1.35  # scaled error from which Huber's loss is linear, as in scikit-learn
 
 
@@ -51,10 +53,12 @@ class TargetScores(BootstrapScore):
         """Return the scores of values (N, T) for true targets (N, T)."""
         target_scores = _score_targets(targets, values)
         samples = resampled_rows(len(targets))
-        sampled_scores = [
-            _score_targets(targets[rows], values[rows]).mean(axis=0) for rows in samples
-        ]
-        parts = cls.with_intervals(target_scores.mean(axis=0), np.array(sampled_scores))
+        size = max(1, MAX_SAMPLE_VALUES // targets.size)
+        sampled_scores = []
+        for _ in range(0, BOOTSTRAP_SAMPLES, size):
+            rows = np.stack(list(islice(samples, size)))
+            sampled_scores.append(_score_targets(targets[rows], values[rows]).mean(axis=-2))
+        parts = cls.with_intervals(target_scores.mean(axis=0), np.concatenate(sampled_scores))
         return cls(len(targets), **parts, by_target=tuple(map(tuple, target_scores.tolist())))
 
 
@@ -73,16 +77,18 @@ def r2(targets: Floats, values: Floats, weights: Floats | None = None) -> Floats
 
 
 def _score_targets(targets: Floats, values: Floats) -> Floats:
-    """Return R², mean absolute error and Spearman's rank correlation (T, 3) of values (N, T)."""
+    """Return R², mean absolute error and Spearman's rank correlation (..., T, 3) of values (..., N, T)."""
     from scipy.stats import rankdata
 
     targets = targets.astype(np.float64)
     values = values.astype(np.float64)
-    ranks = [rankdata(columns, axis=0) for columns in (targets, values)]
-    ranks = [rank_columns - rank_columns.mean(axis=0) for rank_columns in ranks]
-    norms = np.sqrt((ranks[0] ** 2).sum(axis=0) * (ranks[1] ** 2).sum(axis=0))
-    spearman = (ranks[0] * ranks[1]).sum(axis=0) / np.where(norms > 0, norms, np.inf)
-    return np.stack([r2(targets, values), np.abs(targets - values).mean(axis=0), spearman], axis=-1)
+    ranks = [rankdata(columns, axis=-2) for columns in (targets, values)]
+    ranks = [rank_columns - rank_columns.mean(axis=-2, keepdims=True) for rank_columns in ranks]
+    norms = np.sqrt((ranks[0] ** 2).sum(axis=-2) * (ranks[1] ** 2).sum(axis=-2))
+    spearman = (ranks[0] * ranks[1]).sum(axis=-2) / np.where(norms > 0, norms, np.inf)
+    return np.stack(
+        [r2(targets, values), np.abs(targets - values).mean(axis=-2), spearman], axis=-1
+    )
 
 
 class Regression(Task):
