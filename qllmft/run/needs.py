@@ -30,6 +30,7 @@ GB = 1e9
 # bytes of states from which training is announced: 18 qubits with a batch of 16
 LARGE_STATES_BYTES = 48e6
 MAX_TIMED_AMPLITUDES = 2**22  # largest number of amplitudes in a timed batch
+TIMED_SECONDS = 0.5  # least processor time of the repetitions that are timed
 
 
 def time_value_and_gradient(
@@ -167,7 +168,7 @@ def training_step(
 def _core_seconds(work: Callable[[], object]) -> float:
     """Return the median processor time of at least two repetitions, after one that compiles."""
     durations: list[float] = []
-    while len(durations) < 3 or sum(durations[1:]) < 0.5:
+    while len(durations) < 3 or sum(durations[1:]) < TIMED_SECONDS:
         started = time.process_time()
         work()
         durations.append(time.process_time() - started)

@@ -20,6 +20,14 @@ def one_torch_thread():
 
 
 @pytest.fixture(scope="session", autouse=True)
+def short_timings():
+    """A step is timed a few times, and not for half a second: no test looks at what it took."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qllmft.run.needs.TIMED_SECONDS", 0.0)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def databases_of_mlflow():
     """MLflow keeps a connection to each database for the life of the process, a ResourceWarning from Python 3.13 on."""
     yield
