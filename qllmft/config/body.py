@@ -176,7 +176,12 @@ class BodyConfig(Section):
     def with_folder(self, folder: Path) -> BodyConfig:
         """Return a frozen body of ``folder`` with the same prompt, dimension, device and batches."""
         shared_settings = (
-            *("batch_size", "batch_tokens", "device", "prompt", "prompt_name", "dimension"),
+            "batch_size",
+            "batch_tokens",
+            "device",
+            "dimension",
+            "prompt",
+            "prompt_name",
         )
         return BodyConfig(
             model=str(folder), **{name: getattr(self, name) for name in shared_settings}

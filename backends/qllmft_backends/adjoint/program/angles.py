@@ -23,40 +23,41 @@ class _Terms:
     """
 
     def __init__(self, slopes: Floats) -> None:
-        self.shape = slopes.shape
+        self._n_angles, self._n_parameters = slopes.shape
         slots, parameters = slopes.nonzero()
-        self.factors = slopes[slots, parameters]
-        self.parameters = parameters
-        self.angle_starts = _Starts(slots)
-        self.by_parameter_order = np.argsort(parameters, kind="stable")
-        self.slots_by_parameter = slots[self.by_parameter_order]
-        self.factors_by_parameter = self.factors[self.by_parameter_order]
-        self.parameter_starts = _Starts(parameters[self.by_parameter_order])
+        self._factors = slopes[slots, parameters]
+        self._parameters = parameters
+        self._angle_starts = _Starts(slots)
+        parameter_order = np.argsort(parameters, kind="stable")
+        self._slots_by_parameter = slots[parameter_order]
+        self._factors_by_parameter = self._factors[parameter_order]
+        self._parameter_starts = _Starts(parameters[parameter_order])
 
     def angles(self, values: Floats) -> Floats:
         """Return the angles (B, G) without their constants, of parameters (B, P)."""
-        return self.angle_starts.sums(values[:, self.parameters] * self.factors, self.shape[0])
+        terms = values[:, self._parameters] * self._factors
+        return self._angle_starts.sums(terms, self._n_angles)
 
     def by_parameter(self, by_angle: Floats) -> Floats:
         """Return derivatives (B, P) by parameters of those by angles (B, G)."""
-        terms = by_angle[:, self.slots_by_parameter] * self.factors_by_parameter
-        return self.parameter_starts.sums(terms, self.shape[1])
+        terms = by_angle[:, self._slots_by_parameter] * self._factors_by_parameter
+        return self._parameter_starts.sums(terms, self._n_parameters)
 
 
 class _Starts:
     """Places in sorted keys at which each key begins."""
 
     def __init__(self, keys: NDArray[np.int64]) -> None:
-        self.keys, self.starts = np.unique(keys, return_index=True)
-        self.is_one_each = len(self.keys) == len(keys)
+        self._keys, self._starts = np.unique(keys, return_index=True)
+        self._has_one_each = len(self._keys) == len(keys)
 
     def sums(self, terms: Floats, n_keys: int) -> Floats:
         """Return the sums (B, K) of the terms (B, T) of each key, 0 for a key without terms."""
-        sums = terms if self.is_one_each else np.add.reduceat(terms, self.starts, axis=1)
-        if len(self.keys) == n_keys:
+        sums = terms if self._has_one_each else np.add.reduceat(terms, self._starts, axis=1)
+        if len(self._keys) == n_keys:
             return sums
         out = np.zeros((len(terms), n_keys))
-        out[:, self.keys] = sums
+        out[:, self._keys] = sums
         return out
 
 
