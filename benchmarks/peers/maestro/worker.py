@@ -11,31 +11,24 @@ from maestro.circuits import QuantumCircuit
 
 from pauli_rotations import positions, rotations
 from protocol import serve
-from workloads import CX, RY, Arrays, Gate, gates_of
+from sample_task import SampleTask
+from workloads import CX, RY, Arrays, Gate
 
 # its circuits lack these
 AS_ROTATIONS = ("rxx", "ryy", "rzz")
 
 
-class MaestroTask:
+class MaestroTask(SampleTask):
     """HEAD or MIXED; little-endian, so nothing is converted."""
 
     def __init__(self, inputs: Arrays, variant: str) -> None:
-        workload = str(inputs["workload"])
-        self.n_qubits = int(inputs["n_qubits"])
-        weights, data, cotangent = (
-            np.asarray(inputs[name], np.float64) for name in ("weights", "data", "cotangent")
-        )
-        self.n_weights = len(weights)
-        shared = np.broadcast_to(weights, (len(data), len(weights)))
-        self.angles = np.concatenate([shared, data], axis=1)
-        self.cotangent = cotangent
+        super().__init__(inputs, variant)
         self.places: list[int] = []
         self.circuit = QuantumCircuit()
         for qubit in range(self.n_qubits):  # names all qubits
             self.circuit.z(qubit)
             self.circuit.z(qubit)
-        for gate in gates_of(workload, self.n_qubits):
+        for gate in self.gates:
             self.append(gate)
         self.program = maestro.AdjointProgram(self.circuit)
         self.readouts = [
@@ -44,7 +37,7 @@ class MaestroTask:
         self.config = maestro.SimulatorConfig()
         if variant != "-":
             self.config.precision = variant
-        self.result: dict[str, np.ndarray] = {}
+        self.answer: dict[str, np.ndarray] = {}
 
     def append(self, gate: Gate) -> None:
         """Append a gate. Its angles are given at each call, in the order of the gates."""
@@ -83,16 +76,16 @@ class MaestroTask:
     def run(self) -> None:
         """Run forward and backward."""
         angles = self.angles[:, self.places]
-        self.result = self.program.vjp(self.readouts, self.cotangent, angles, self.config)
+        self.answer = self.program.vjp(self.readouts, self.cotangent, angles, self.config)
 
     def outputs(self) -> Arrays:
         """Return values (16, Q) and gradients, as in ``reference.expected_outputs``."""
         slopes = np.zeros_like(self.angles)
         for column, place in enumerate(self.places):
-            slopes[:, place] += self.result["vjp"][:, column]
+            slopes[:, place] += self.answer["vjp"][:, column]
         by_weights, by_data = np.split(slopes, [self.n_weights], axis=1)
         return {
-            "values": np.asarray(self.result["expectation_values"]),
+            "values": np.asarray(self.answer["expectation_values"]),
             "grad_weights": by_weights.sum(axis=0),
             "grad_data": by_data,
         }

@@ -12,7 +12,8 @@ import numpy as np
 
 from pauli_rotations import positions
 from protocol import serve
-from workloads import CX, RY, Arrays, Gate, gates_of
+from sample_task import SampleTask
+from workloads import CX, RY, Arrays, Gate
 
 LANES = 8
 KINDS = ("flip", "x", "y", "z", "phase", "hadamard", "swap", "xx", "yy", "zz")
@@ -42,34 +43,21 @@ def aligned(array: np.ndarray) -> np.ndarray:
     return copy
 
 
-class PlainC:
+class PlainC(SampleTask):
     """ENC, HEAD or MIXED. A gate is (kind, qubit, control, other qubit, row of its angle), with -1 for none."""
 
-    def __init__(self, inputs: Arrays, _variant: str) -> None:
+    def __init__(self, inputs: Arrays, variant: str) -> None:
+        super().__init__(inputs, variant)
         self.library = compile_library()
-        self.workload = str(inputs["workload"])
-        self.n_qubits = int(inputs["n_qubits"])
-        weights, data, cotangent = (
-            np.asarray(inputs[name], np.float32) for name in ("weights", "data", "cotangent")
-        )
-        self.n_samples = len(data)
-        self.n_weights = len(weights)
-        angles = np.broadcast_to(weights, (self.n_samples, self.n_weights))
-        self.starts: np.ndarray | None = None
-        if self.workload == "enc":
-            vectors = data / np.linalg.norm(data, axis=1, keepdims=True)
-            self.starts = self.chunks(
-                np.pad(vectors, ((0, 0), (0, 2**self.n_qubits - data.shape[1])))
-            )
-        else:
-            angles = np.concatenate([angles, data], axis=1)
-        self.n_trained = angles.shape[1]
+        self.has_complex_gates = str(inputs["workload"]) == "mixed"
+        self.n_samples, self.n_trained = self.angles.shape
         self.fixed: list[float] = []
-        rows = [row for gate in gates_of(self.workload, self.n_qubits) for row in self.rows(gate)]
-        self.gates = np.array(rows, np.int32)
-        fixed = np.broadcast_to(np.float32(self.fixed), (self.n_samples, len(self.fixed)))
-        self.angles = self.chunks(np.concatenate([angles, fixed], axis=1))
-        self.cotangent = self.chunks(cotangent)
+        rows = [row for gate in self.gates for row in self.rows(gate)]
+        self.gate_rows = np.array(rows, np.int32)
+        fixed = np.broadcast_to(self.fixed, (self.n_samples, len(self.fixed)))
+        self.angle_chunks = self.chunks(np.concatenate([self.angles, fixed], axis=1))
+        self.cotangent_chunks = self.chunks(self.cotangent)
+        self.start_chunks = None if self.amplitudes is None else self.chunks(self.amplitudes)
 
     def chunks(self, rows: np.ndarray) -> np.ndarray:
         """Return (samples, N) as (chunks, N, 8). The last chunk is filled with its first sample."""
@@ -118,19 +106,19 @@ class PlainC:
 
     def run(self) -> None:
         """Run forward and backward."""
-        self.values = aligned(np.zeros((len(self.angles), self.n_qubits, LANES)))
-        self.slopes = aligned(np.zeros(self.angles.shape))
+        self.values = aligned(np.zeros((len(self.angle_chunks), self.n_qubits, LANES)))
+        self.slopes = aligned(np.zeros(self.angle_chunks.shape))
         self.library.step(
-            len(self.angles),
+            len(self.angle_chunks),
             self.n_qubits,
-            self.workload == "mixed",
-            len(self.gates),
-            pointer(self.gates),
+            self.has_complex_gates,
+            len(self.gate_rows),
+            pointer(self.gate_rows),
             self.n_trained,
-            self.angles.shape[1],
-            None if self.starts is None else pointer(self.starts),
-            pointer(self.angles),
-            pointer(self.cotangent),
+            self.angle_chunks.shape[1],
+            None if self.start_chunks is None else pointer(self.start_chunks),
+            pointer(self.angle_chunks),
+            pointer(self.cotangent_chunks),
             pointer(self.values),
             pointer(self.slopes),
         )
@@ -142,7 +130,7 @@ class PlainC:
             "values": self.samples(self.values),
             "grad_weights": slopes[:, : self.n_weights].sum(axis=0),
         }
-        if self.starts is None:
+        if self.amplitudes is None:
             results["grad_data"] = slopes[:, self.n_weights : self.n_trained]
         return results
 
