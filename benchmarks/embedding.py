@@ -1,8 +1,8 @@
 """Share of the time for embedding many texts outside the body: python benchmarks/embedding.py [--body minilm].
 
 The body's time is that of its tokenizer and its model. All else is reading, sorting, the cache and copies. Texts are
-made of random words, of 5 to 40 words each, and the cache is a fresh folder. With ``--ray ADDRESS`` the cluster embeds
-them too, and the processor time of this process is compared with the body's.
+made of random words, of 5 to 40 words each, and the cache is a fresh folder. ``--device cuda`` times a GPU. With
+``--ray ADDRESS`` the cluster embeds them too, and the processor time of this process is compared with the body's.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def main() -> None:
     """Time one pass over the texts and print the share outside the body."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--body", default="minilm", help="name or folder of the body")
+    parser.add_argument("--device", default="cpu", help="device of torch that runs the body")
     parser.add_argument("--texts", type=int, default=2000, help="number of texts")
     parser.add_argument("--ray", metavar="ADDRESS", help="address of a Ray cluster, or auto")
     given = parser.parse_args()
@@ -50,7 +51,7 @@ def main() -> None:
     inside = 0.0
     with (
         tempfile.TemporaryDirectory() as folder,
-        Embedder(BodyConfig(model=given.body), Path(folder)) as embedder,
+        Embedder(BodyConfig(model=given.body, device=given.device), Path(folder)) as embedder,
     ):
         model = embedder.body.transformer
         encode = model.encode
