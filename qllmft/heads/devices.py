@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -74,6 +75,18 @@ class DeviceEngines:
 def runs_kernels(device: str) -> bool:
     """Return whether the circuits run in Triton's kernels on a device of torch, and not in torch operations."""
     return torch.device(device).type in TRITON_DEVICE_KINDS and find_spec("triton") is not None
+
+
+def compile_kernels_together() -> AbstractContextManager[None]:
+    """Return a context in which kernels are compiled at the same time and not launched, so that values are undefined.
+
+    Without Triton it changes nothing.
+    """
+    if find_spec("triton") is None:
+        return nullcontext()
+    from qllmft.heads.gpu.launches import compile_together
+
+    return compile_together()
 
 
 def engine_text(device: str) -> str:

@@ -12,7 +12,7 @@ from qiskit import QuantumCircuit
 from qllmft.config import ModelConfig, RunConfig
 from qllmft.data import read_corpus
 from qllmft.events import OnEvent, stage
-from qllmft.heads.devices import runs_kernels, torch_devices
+from qllmft.heads.devices import compile_kernels_together, runs_kernels, torch_devices
 from qllmft.run.needs import training_step
 from qllmft.templates import encoder_template, head_template
 from qllmft.training import compute_logits
@@ -145,14 +145,23 @@ def compile_engine(
 
 
 def _compile(config: RunConfig, dimension: int, n_classes: int, sizes: dict[str, int]) -> None:
-    """Run a training step and a validation of random embeddings, without a trace in torch's random numbers."""
-    rows = min(config.train.batch_size, sizes["train"])
+    """Compile what a training step and a validation run, without a trace in torch's random numbers."""
+    device = str(config.backend.options.get("device", "cpu"))
     with torch.random.fork_rng(devices=[]):
-        backend = create(config.backend.name, config.backend_options)
-        with training_step(config, dimension, n_classes, rows, backend) as (model, batch, _, step):
-            step()
-            n_validation = min(sizes["validation"], MANY)
-            compute_logits(model, batch.x[np.arange(n_validation) % rows])
+        if runs_kernels(device):
+            with compile_kernels_together():
+                _run_step(config, dimension, n_classes, sizes)
+        _run_step(config, dimension, n_classes, sizes)
+
+
+def _run_step(config: RunConfig, dimension: int, n_classes: int, sizes: dict[str, int]) -> None:
+    """Run a training step and a validation of random embeddings."""
+    rows = min(config.train.batch_size, sizes["train"])
+    backend = create(config.backend.name, config.backend_options)
+    with training_step(config, dimension, n_classes, rows, backend) as (model, batch, _, step):
+        step()
+        n_validation = min(sizes["validation"], MANY)
+        compute_logits(model, batch.x[np.arange(n_validation) % rows])
 
 
 def _circuit_sizes(model: ModelConfig) -> list[tuple[int, int]]:

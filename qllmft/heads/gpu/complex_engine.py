@@ -12,6 +12,7 @@ from torch import Tensor
 
 from qllmft.heads.gpu import complex_kernels as kernels
 from qllmft.heads.gpu.engine import TablePass, count_warps
+from qllmft.heads.gpu.launches import launch
 from qllmft.heads.gpu.matrices import entries, one_angle_gates
 from qllmft.heads.gpu.passes import MergedGate, Pass, split_into_passes
 from qllmft.heads.state import string_signs
@@ -222,10 +223,24 @@ class TritonComplexEngine(TensorEngine):
         if samples:
             with self._current_device:
                 for part in passes:
-                    kernels.complex_forward[(samples << outside,)](
-                        table, part.first, part.last, matrices, n_rows, part.places, outside,
-                        loads, source, width, states, L=self._local, WARPS=warps, num_warps=warps,
-                    )  # fmt: skip
+                    launch(
+                        kernels.complex_forward,
+                        samples << outside,
+                        table,
+                        part.first,
+                        part.last,
+                        matrices,
+                        n_rows,
+                        part.places,
+                        outside,
+                        loads,
+                        source,
+                        width,
+                        states,
+                        L=self._local,
+                        WARPS=warps,
+                        num_warps=warps,
+                    )
                     loads = 1
                     source = states
                     width = 2 << self.program.n_qubits
@@ -242,10 +257,25 @@ class TritonComplexEngine(TensorEngine):
         if samples:
             with self._current_device:
                 for part in reversed(passes):
-                    kernels.complex_back[(samples << outside,)](
-                        table, part.first, part.last, matrices, self._constants[3], n_rows, part.places,
-                        outside, states, costates, by_slot, n_slots, L=self._local, WARPS=warps, num_warps=warps,
-                    )  # fmt: skip
+                    launch(
+                        kernels.complex_back,
+                        samples << outside,
+                        table,
+                        part.first,
+                        part.last,
+                        matrices,
+                        self._constants[3],
+                        n_rows,
+                        part.places,
+                        outside,
+                        states,
+                        costates,
+                        by_slot,
+                        n_slots,
+                        L=self._local,
+                        WARPS=warps,
+                        num_warps=warps,
+                    )
         return by_slot.sum(dim=1)
 
     # --- strings

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from qllmft.heads.gpu import real_kernels as kernels
+from qllmft.heads.gpu.launches import launch
 from qllmft.heads.gpu.passes import MergedGate, merge_rotations, split_into_passes
 from qllmft.heads.state import FLIPS, string_signs
 from qllmft.heads.torch_engine import TorchEngine, TorchTape
@@ -113,7 +114,9 @@ class TritonEngine(TorchEngine):
         states = torch.empty(samples if keeps else 0, 1 << self._local, **self._kind)
         per_program, warps = self._shape(samples)
         if samples:
-            kernels.small_forward[(-(-samples // per_program),)](
+            launch(
+                kernels.small_forward,
+                -(-samples // per_program),
                 table,
                 len(table) - 2,
                 cos,
@@ -145,11 +148,12 @@ class TritonEngine(TorchEngine):
         states = torch.empty(samples, 1 << self.program.n_qubits, **self._kind)
         sums = torch.empty(samples, blocks, self.masks.size, **self._kind)
         warps = count_warps(1 << self._local, AMPLITUDES_PER_THREAD[1])
-        grid = (samples * blocks,)
         source = amplitudes
         if samples:
             for part in passes:
-                kernels.pass_forward[grid](
+                launch(
+                    kernels.pass_forward,
+                    samples * blocks,
                     table,
                     part.first,
                     part.last,
@@ -204,7 +208,9 @@ class TritonEngine(TorchEngine):
         by_part = torch.empty(tape.samples, parts, self.program.n_angles, **self._kind)
         width = by_amplitude.shape[1]
         if tape.samples:
-            kernels.small_back[(-(-tape.samples // per_program),)](
+            launch(
+                kernels.small_back,
+                -(-tape.samples // per_program),
                 table,
                 len(table) - 2,
                 tape.cos,
@@ -241,7 +247,9 @@ class TritonEngine(TorchEngine):
         """Launch a kernel of the strings over the blocks of states (B, 2^Q)."""
         low, middle, top, low_bits = self._string_tables
         outside = self.program.n_qubits - self._local
-        kernel[(len(states) << outside,)](
+        launch(
+            kernel,
+            len(states) << outside,
             states,
             *tensors,
             low,
@@ -263,11 +271,12 @@ class TritonEngine(TorchEngine):
         warps = count_warps(1 << self._local, AMPLITUDES_PER_THREAD[1])
         parts, threads = self._parts(warps)
         by_part = torch.empty(tape.samples, blocks * parts, self.program.n_angles, **self._kind)
-        grid = (tape.samples * blocks,)
         width = by_amplitude.shape[1]
         if tape.samples:
             for part in reversed(passes):
-                kernels.pass_back[grid](
+                launch(
+                    kernels.pass_back,
+                    tape.samples * blocks,
                     table,
                     part.first,
                     part.last,
