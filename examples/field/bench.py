@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import subprocess
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +22,13 @@ from examples.field.head import Head, find_heads
 from examples.field.plan import Plan
 from examples.field.tasks import Split
 from examples.field.training import train_modules
+from qllmft.analysis import truncate_states
 from qllmft.counts import format_count
 from qllmft.energy import gpu_energy_kj, linear_energy_j, qpu_energy_kj
 from qllmft.randomness import torch_generator
 from qllmft_circuits import count
 
-CERTIFIED_TEXTS = 400  # of the first seed, whose values the certificate is fitted on
+CERTIFIED_TEXTS = 1600  # of the first seed, whose values the certificate is fitted on
 Labels = NDArray[np.bool_]
 
 
@@ -59,21 +63,25 @@ def run_head(
     right = labels == (split.test.y.numpy() > 0.5)
     if head.circuit is not None and head.module is not None:
         facts["load"] = _load(models, split.test.x, labels)
+    if hasattr(models[0], "states"):
+        facts["bond"] = least_bond(models[0], split.test.x[0, :CERTIFIED_TEXTS])
     if head.family:
         facts["residual"] = class_residual(
             models[0], split.test.x[0, :CERTIFIED_TEXTS], head.family
         )
-    numbers = max(map(stored_numbers, models))
+    numbers = max(map(count_numbers, models))
     return {
         "head": head.name,
         "task": task,
         "plan": plan.digest,
+        "commit": _current_commit(),
         "started": started.isoformat(timespec="seconds"),
         "features": split.digest,
         "seeds": list(plan.seeds),
         "test": split.test.y.shape[1],
         "right": right.sum(axis=1).tolist(),
         "numbers": numbers,
+        "fixed": max(getattr(model, "fixed_numbers", 0) for model in models),
         "seconds": round(seconds / len(plan.seeds), 2),
         "joules": _energies(head, numbers),
         **facts,
@@ -133,7 +141,36 @@ def _load(modules: Sequence[Any], x: Tensor, labels: Labels) -> float:
     return round(float(np.mean(changes)), 4)
 
 
-def stored_numbers(model: Any) -> int:
+@torch.no_grad()
+def least_bond(module: Any, x: Tensor) -> int:
+    """Return the least bond to which the circuit's states can be truncated so that no answer for features changes."""
+    module = copy.deepcopy(module).double()
+    states = module.states(x.double())
+    labels = _labels_of_states(module, states)
+    bond = 1
+    while not torch.equal(_labels_of_states(module, _truncate(states, bond)), labels):
+        bond += 1
+    return bond
+
+
+def _truncate(states: Tensor, bond: int) -> Tensor:
+    return torch.from_numpy(truncate_states(states.to(torch.complex128).numpy(), bond))
+
+
+def _labels_of_states(module: Any, states: Tensor) -> Tensor:
+    labels: Tensor = module.read(module.values_of_states(states)) > 0
+    return labels
+
+
+def _current_commit() -> str:
+    """Return the first digits of the commit whose code runs, "" outside a repository."""
+    command = ["git", "rev-parse", "--short=8", "HEAD"]
+    root = Path(__file__).parent
+    answer = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603
+    return answer.stdout.strip()
+
+
+def count_numbers(model: Any) -> int:
     """Return the trained numbers of a module, or the numbers that a fitted estimator needs for an answer."""
     if isinstance(model, nn.Module):
         return sum(parameter.numel() for parameter in model.parameters())

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from examples.field.reuploading import trigonometric_products
 from examples.field.words import word_values
 
 Floats = NDArray[np.float64]
@@ -33,11 +34,18 @@ def linear_features(x: Floats) -> Floats:
     return np.column_stack([np.ones(len(x)), x])
 
 
+def trigonometric_functions(module: Any, x: Floats) -> Floats:
+    """Return the products (N, 625) of the frequencies of the module's latent angles."""
+    products: Tensor = trigonometric_products(module.latent(torch.from_numpy(x)))
+    return products.detach().numpy()
+
+
 # by name, the functions (N, F) of a module and of features (N, D) whose linear combinations are the class
 FAMILIES: dict[str, Callable[[Any, Floats], Floats]] = {
     "linear": lambda _, x: linear_features(x),
     "normalised quadratic": lambda _, x: unit_products(x),
     "products of bits": module_products,
+    "trigonometric polynomial": trigonometric_functions,
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from qiskit import QuantumCircuit
-from torch import nn
+from torch import Tensor, nn
 
 from examples.field import rows
 from qllmft import UserError
@@ -18,12 +18,41 @@ from qllmft import UserError
 STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)  # C of logistic regressions
 
 
+class ValuesHead(nn.Module):
+    """Module whose scores (N,) are a readout of values (N, V), such as those of a circuit.
+
+    Attributes:
+        read: maps values (N, V) to scores (N, 1).
+        noise: each value when the circuit returns pure noise.
+        fixed_numbers: numbers of the module that are not trained.
+    """
+
+    read: Callable[[Tensor], Tensor]
+    noise = 0.0
+    fixed_numbers = 0
+
+    def values(self, x: Tensor) -> Tensor:
+        """Return the values (N, V) of features (N, D)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scores (N,) of features (N, D)."""
+        return self.read(self.values(x)).squeeze(-1)
+
+
+def make_mlp(width: int) -> Callable[[int, torch.Generator], nn.Module]:
+    """Return a maker of MLPs with one hidden layer."""
+    return lambda features, _: nn.Sequential(
+        nn.Linear(features, width), nn.ReLU(), nn.Linear(width, 1), nn.Flatten(-2)
+    )
+
+
 @dataclass(frozen=True)
 class Head:
     """Row of the bench: a torch module that the bench trains, or estimators with scikit-learn's interface.
 
-    A module maps features (N, D) to scores (N,), above 0 for label 1. If it has a circuit, its forward pass is
-    ``read(values(x))``, and its attribute ``noise`` is a value of the circuit when it returns pure noise.
+    A module maps features (N, D) to scores (N,), above 0 for label 1. If it has a circuit, it is a `ValuesHead`, and
+    its method ``states``, if there is one, returns the circuit's states (N, 2^Q).
     """
 
     name: str

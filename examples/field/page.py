@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,13 +19,6 @@ from qllmft.tasks import ACCURACY, MeanInterval, PairedDifference, judge_differe
 PAGE = DOCS / "results" / "field.md"
 RESULTS = {"better": "better", "worse": "worse", "equal": "equivalent", "open": "inconclusive"}
 EXACT = 1e-10  # largest residual of a certificate
-GROUP_TITLES = {
-    ("planted, SST-2", "planted, docstrings"): "planted",
-    ("planted, SST-2",): "planted",
-    ("SST-2",): "own labels",
-    ("5 bits", "8 bits", "10 bits"): "bits",
-    ("SST-2", "breast cancer"): "real tables",
-}
 
 
 @dataclass(frozen=True)
@@ -35,7 +28,7 @@ class Comparison:
     table: str
     first: str
     second: str
-    tasks: tuple[str, ...]
+    title: str  # of its tasks
     difference: PairedDifference
     result: str = ""
     detectable: float | None = (
@@ -69,38 +62,45 @@ class Answers:
         means: list[float] = np.mean(shares, axis=0).tolist()
         return means
 
-    def pairs(self) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
-        """Yield the table, both heads and the tasks of each comparison."""
+    def pairs(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the table and both heads of each pair that is compared."""
         for name, plan_table in self.plan.tables.items():
-            controls = dict(plan_table.controls)
-            for head in table_heads(name):
-                second = controls.get(head.name, plan_table.subject)
-                if second and second != head.name:
-                    yield from ((name, head.name, second, tasks) for tasks in plan_table.compared)
+            if plan_table.subject:
+                for head in table_heads(name):
+                    if head.name != plan_table.subject:
+                        yield name, head.name, plan_table.subject
+            for first, controls in plan_table.controls.items():
+                for second in dict.fromkeys(controls.values()):
+                    yield name, first, second
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
         """Return all comparisons, with Holm's correction over them."""
-        pairs = list(self.pairs())
-        differences = [
-            PairedDifference.from_values(
-                self.accuracies(first, tasks), self.accuracies(second, tasks)
-            )
-            for _, first, second, tasks in pairs
+        tests = [
+            (*pair, title) for pair in self.pairs() for title in self.plan.tables[pair[0]].compared
         ]
+        differences = []
+        for table_name, first, second, title in tests:
+            tasks = self.plan.tables[table_name].compared[title]
+            values = (self.accuracies(first, tasks), self.accuracies(second, tasks))
+            differences.append(PairedDifference.from_values(*values))
         margin = ACCURACY.margin / ACCURACY.factor
         judged = judge_differences(differences, margin)
         return [
-            Comparison(*pair, difference, RESULTS[outcome(difference.mean, p, equal_p)], detectable)
-            for pair, difference, (p, equal_p, detectable) in zip(
-                pairs, differences, judged, strict=True
+            Comparison(*test, difference, RESULTS[outcome(difference.mean, p, equal_p)], detectable)
+            for test, difference, (p, equal_p, detectable) in zip(
+                tests, differences, judged, strict=True
             )
         ]
 
-    def compare(self, table_name: str, first: str, tasks: tuple[str, ...]) -> Comparison | None:
-        """Return the comparison of a head in a table, or None for the table's subject."""
+    def compare(
+        self, table_name: str, first: str, title: str, second: str = ""
+    ) -> Comparison | None:
+        """Return the comparison of a head with another one, by default the table's subject, or None without one."""
+        second = second or self.plan.tables[table_name].subject
+        place = (table_name, first, second, title)
         for comparison in self.comparisons:
-            if (comparison.table, comparison.first, comparison.tasks) == (table_name, first, tasks):
+            if (comparison.table, comparison.first, comparison.second, comparison.title) == place:
                 return comparison
         return None
 
@@ -140,7 +140,7 @@ def joules_cell(record: Record, kind: str) -> str:
 
 def leaderboard(answers: Answers, name: str) -> list[Head]:
     """Return the heads of a table, the highest mean accuracy on its first test's tasks first."""
-    tasks = answers.plan.tables[name].compared[0]
+    tasks = next(iter(answers.plan.tables[name].compared.values()))
     return sorted(
         table_heads(name), key=lambda head: -float(np.mean(answers.accuracies(head.name, tasks)))
     )
@@ -156,59 +156,88 @@ def subject_table(answers: Answers, name: str) -> str:
         rows.append(
             [
                 label,
-                _range([record["numbers"] for record in records]),
+                numbers_cell(records),
                 *(
                     accuracy_cell(answers.accuracies(head.name, [task]))
                     for task in plan_table.tasks
                 ),
                 *(
-                    difference_cell(answers.compare(name, head.name, tasks))
-                    for tasks in plan_table.compared
+                    difference_cell(answers.compare(name, head.name, title))
+                    for title in plan_table.compared
                 ),
                 certificate_cell(head, records),
             ]
         )
-    titles = [f"minus {plan_table.subject}, {GROUP_TITLES[tasks]}" for tasks in plan_table.compared]
+    titles = [f"minus {plan_table.subject}, {title}" for title in plan_table.compared]
     return table(
         ["head", "numbers", *plan_table.tasks, *titles, "class of the circuit's values"], rows
     )
 
 
-def costs_table(answers: Answers, name: str = "others") -> str:
-    """Return the table of the circuits: accuracy, control, load, seconds and energies."""
+def controls_table(answers: Answers, name: str = "others") -> str:
+    """Return the table of the circuits, each above its controls: accuracies, differences, dependence and costs."""
     plan_table = answers.plan.tables[name]
-    controls = dict(plan_table.controls)
+    heads = {head.name: head for head in table_heads(name)}
     rows = []
     for head in leaderboard(answers, name):
-        if head.name not in controls:
+        if head.name not in plan_table.controls:
             continue
-        records = [answers.records[head.name, task] for task in plan_table.tasks]
-        loads = [f"{100 * record['load']:.0f} %" for record in records if "load" in record]
         rows.append(
             [
-                head.name,
-                _range([record["numbers"] for record in records]),
-                *(
-                    accuracy_cell(answers.accuracies(head.name, [task]))
-                    for task in plan_table.tasks
-                ),
-                controls[head.name],
-                *(
-                    difference_cell(answers.compare(name, head.name, tasks))
-                    for tasks in plan_table.compared
-                ),
-                " / ".join(loads) or "–",
-                certificate_cell(head, records),
-                f"{np.mean([record['seconds'] for record in records]):.1f}",
-                joules_cell(records[0], "QPU"),
-                joules_cell(records[0], "simulation"),
-                joules_cell(records[0], "linear layer"),
+                f"**{head.name}**",
+                *_accuracy_cells(answers, name, head),
+                "",
+                "",
+                *_costs(answers, name, head),
             ]
         )
-    titles = [f"minus control, {GROUP_TITLES[tasks]}" for tasks in plan_table.compared]
-    columns = ["head", "numbers", *plan_table.tasks, "control", *titles, "load", "class"]
-    energies = ["QPU, J", "simulation, J", "linear layer, J"]
-    return table([*columns, "training, s", *energies], rows)
+        for second, uses in _uses_by_control(plan_table.controls[head.name]).items():
+            differences = [
+                difference_cell(answers.compare(name, head.name, title, second))
+                for title in plan_table.compared
+            ]
+            cells = _accuracy_cells(answers, name, heads[second])
+            rows.append([f"{uses}: {second}", *cells, *differences, "", "", "", ""])
+    titles = [f"head minus it, {title}" for title in plan_table.compared]
+    costs = ["noise changes", "class, χ*", "training, s", "QPU / classical, J"]
+    return table(["head", "numbers", *plan_table.tasks, *titles, *costs], rows)
+
+
+def _uses_by_control(controls: Mapping[str, str]) -> dict[str, str]:
+    """Return what each control is for a head. One may be two things."""
+    uses: dict[str, str] = {}
+    for use, second in controls.items():
+        uses[second] = f"{uses[second]}, {use}" if second in uses else use
+    return uses
+
+
+def _accuracy_cells(answers: Answers, name: str, head: Head) -> list[str]:
+    tasks = answers.plan.tables[name].tasks
+    numbers = numbers_cell([answers.records[head.name, task] for task in tasks])
+    return [numbers, *(accuracy_cell(answers.accuracies(head.name, [task])) for task in tasks)]
+
+
+def _costs(answers: Answers, name: str, head: Head) -> list[str]:
+    """Return the cells of a circuit's dependence, class, seconds and energy."""
+    records = [answers.records[head.name, task] for task in answers.plan.tables[name].tasks]
+    loads = [f"{100 * record['load']:.0f} %" for record in records if "load" in record]
+    bonds = [record["bond"] for record in records if "bond" in record]
+    kind = certificate_cell(head, records)
+    classical = "simulation" if head.circuit else "linear layer"
+    energies = [joules_cell(records[0], energy) for energy in ("QPU", classical)]
+    return [
+        " / ".join(loads) or "–",
+        f"{kind}; {max(bonds)}" if bonds else kind,
+        f"{np.mean([record['seconds'] for record in records]):.1f}",
+        " / ".join(energies),
+    ]
+
+
+def numbers_cell(records: Sequence[Record]) -> str:
+    """Return the trained numbers of a head, and those that it keeps besides."""
+    fixed = max(record["fixed"] for record in records)
+    trained = _range([record["numbers"] for record in records])
+    return f"{trained} + {fixed}" if fixed else trained
 
 
 def _range(numbers: Sequence[int]) -> str:
@@ -217,20 +246,22 @@ def _range(numbers: Sequence[int]) -> str:
     return f"{least:,}" if least == largest else f"{least:,} to {largest:,}"
 
 
-# plain models that would show that a claim's circuit is not needed
-PLAIN_RIVALS: dict[str, tuple[str, ...]] = {
-    "square": ("learned squares", "factorisation machine", "MLP, two layers of 32"),
-}
+# plain models that would show that SQUARE's circuit is not needed
+SQUARE_RIVALS = ("normalised quadratic", "factorisation machine", "MLP, two layers of 32")
 
 
-def rival_results(answers: Answers, name: str) -> dict[str, dict[str, str]]:
-    """Return the results of the plain rivals of a claim, by rival and group of tasks."""
-    groups = answers.plan.tables[name].compared
+def rival_results(answers: Answers) -> dict[str, dict[str, str]]:
+    """Return the results of SQUARE's plain rivals, by rival and title of the test."""
     results: dict[str, dict[str, str]] = {}
-    for rival in PLAIN_RIVALS[name]:
-        comparisons = [(tasks, answers.compare(name, rival, tasks)) for tasks in groups]
+    for rival in SQUARE_RIVALS:
+        comparisons = {
+            title: answers.compare("square", rival, title)
+            for title in answers.plan.tables["square"].compared
+        }
         results[rival] = {
-            GROUP_TITLES[tasks]: c.result for tasks, c in comparisons if c is not None
+            title: comparison.result
+            for title, comparison in comparisons.items()
+            if comparison is not None
         }
     return results
 
@@ -276,7 +307,7 @@ def write_field_page(plan: Plan, folder: Path, file: Path = PAGE) -> None:
     """Write the page from the records of a folder."""
     answers = Answers(plan, folder)
     comparisons = answers.comparisons
-    square = rival_results(answers, "square")
+    square = rival_results(answers)
     words_residual = max(
         answers.records["learned words", task]["residual"] for task in plan.tables["words"].tasks
     )
@@ -286,6 +317,7 @@ def write_field_page(plan: Plan, folder: Path, file: Path = PAGE) -> None:
     ]
     detectable = [100 * c.detectable for c in comparisons if c.detectable is not None]
     digests = {record["plan"] for record in answers.records.values()}
+    commits = {record["commit"] for record in answers.records.values()}
     values: dict[str, Any] = {
         "facts": facts(
             {
@@ -295,12 +327,13 @@ def write_field_page(plan: Plan, folder: Path, file: Path = PAGE) -> None:
                 "MDE of a comparison": f"{min(detectable):.1f} to {max(detectable):.1f} points",
                 "seeds": f"{plan.seeds[0]} to {plan.seeds[-1]}, each with its own texts and weights",
                 "language model": "all-MiniLM-L6-v2, frozen, 16 principal axes",
+                "commit": " and ".join(sorted(commits)),
                 "plan": f"`examples/field/plan.toml`, SHA-256 {' and '.join(sorted(digests))}",
             }
         ),
         "square": subject_table(answers, "square"),
         "words": subject_table(answers, "words"),
-        "others": costs_table(answers),
+        "others": controls_table(answers),
         "headline": headline(find_rival(square), words_are_products=words_residual < EXACT),
         "square_need": need_sentence(square, "SQUARE's circuit"),
         "words_need": words_sentence(words_residual),

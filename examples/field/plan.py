@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ class Table:
     """Table of the page: its tasks, and the tests that it shows."""
 
     tasks: tuple[str, ...]
-    compared: tuple[tuple[str, ...], ...]  # tasks of each test, over which a difference is a mean
+    compared: dict[str, tuple[str, ...]]  # tasks of each test by its title; a difference is a mean
     subject: str = ""  # head that the others are compared with; "" if `controls` names the pairs
-    controls: tuple[tuple[str, str], ...] = ()  # head and its plain model of the same class
+    # by head, the heads that it is compared with, by what they are for it
+    controls: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ def read_plan(file: Path = FILE) -> Plan:
     tables = {
         name: Table(
             tuple(table["tasks"]),
-            tuple(map(tuple, table["compared"])),
+            {title: tuple(tasks) for title, tasks in table["compared"].items()},
             table.get("subject", ""),
-            tuple(table.get("controls", {}).items()),
+            table.get("controls", {}),
         )
         for name, table in content["tables"].items()
     }

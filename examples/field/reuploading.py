@@ -9,7 +9,8 @@ import torch
 from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
-from examples.field.square import QUBITS, STATES, ring_order, rotation, z_signs
+from examples.field.head import ValuesHead
+from examples.field.square import QUBITS, STATES, append_ring, ring_order, rotation, z_signs
 
 UPLOADS = 2
 
@@ -21,7 +22,7 @@ def short_words() -> Tensor:
     return torch.cat([signs, torch.stack(pairs, dim=1)], dim=1)
 
 
-class Reuploading(nn.Module):
+class Reuploading(ValuesHead):
     """Scores (N,) of features (N, D).
 
     Args:
@@ -32,7 +33,6 @@ class Reuploading(nn.Module):
 
     ring: Tensor
     words: Tensor
-    noise = 0.0
 
     def __init__(
         self, features: int, generator: torch.Generator, *, entangled: bool = True
@@ -46,6 +46,14 @@ class Reuploading(nn.Module):
 
     def values(self, x: Tensor) -> Tensor:
         """Return the words (N, 10)."""
+        return self.values_of_states(self.states(x))
+
+    def values_of_states(self, states: Tensor) -> Tensor:
+        """Return the words (N, 10) of states (N, 16)."""
+        return states.abs() ** 2 @ self.words
+
+    def states(self, x: Tensor) -> Tensor:
+        """Return the states (N, 16), whose amplitudes are real."""
         latent = self.latent(x)
         state = latent.new_zeros(STATES)
         state = torch.cat([state[:1] + 1, state[1:]]).expand(*latent.shape[:-1], STATES)
@@ -53,12 +61,38 @@ class Reuploading(nn.Module):
         for angles in self.angles.unbind():
             state = (encoding @ state[..., None]).squeeze(-1)
             state = state.index_select(-1, self.ring) @ rotation(angles).mT
-        return state**2 @ self.words
+        return state
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the scores (N,)."""
-        scores: Tensor = self.read(self.values(x)).squeeze(-1)
-        return scores
+
+class TrigonometricPolynomial(ValuesHead):
+    """The class of `Reuploading`: a linear layer on all products of 1, cos and sin of one and two times each latent.
+
+    Each latent angle is loaded twice by R_Y, so that a word is a polynomial of degree 2 in it.
+
+    Args:
+        features: D.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.latent = nn.Linear(features, QUBITS)
+        self.read = nn.Linear((1 + 2 * UPLOADS) ** QUBITS, 1)
+
+    def values(self, x: Tensor) -> Tensor:
+        """Return the products (N, 625)."""
+        return trigonometric_products(self.latent(x))
+
+
+def trigonometric_products(latent: Tensor) -> Tensor:
+    """Return the products (N, 5^Q) of 1, cos, sin, cos 2 and sin 2 of latent angles (N, Q), one factor an angle."""
+    degrees = torch.arange(1, UPLOADS + 1, dtype=latent.dtype)
+    multiples = latent[..., None] * degrees
+    ones = torch.ones_like(latent)[..., None]
+    factors = torch.cat([ones, multiples.cos(), multiples.sin()], dim=-1)
+    products, *others = factors.unbind(dim=-2)
+    for factor in others:
+        products = (products[..., :, None] * factor[..., None, :]).flatten(-2)
+    return products
 
 
 def reuploading_circuit(
@@ -70,8 +104,8 @@ def reuploading_circuit(
     for layer in angles:
         for wire, angle in zip(wires, latent, strict=True):
             circuit.ry(angle, wire)
-        for qubit in range(QUBITS if entangled else 0):
-            circuit.cx(wires[qubit], wires[(qubit + 1) % QUBITS])
+        if entangled:
+            append_ring(circuit, wires)
         for wire, angle in zip(wires, layer, strict=True):
             circuit.ry(angle, wire)
     return circuit

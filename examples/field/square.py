@@ -6,6 +6,7 @@ Qubit 1 of the paper is the first factor of a basis state, so its bit is the lar
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import StatePreparation
 from torch import Tensor, nn
+
+from examples.field.head import ValuesHead
 
 QUBITS = 4
 STATES = 2**QUBITS
@@ -58,7 +61,7 @@ def tanh_head(features: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(features, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 1))
 
 
-class Square(nn.Module):
+class Square(ValuesHead):
     """SQUARE: scores (N,) of features (N, 16), with 12 angles and a head of 145 numbers.
 
     Args:
@@ -80,24 +83,38 @@ class Square(nn.Module):
             self.angles = nn.Parameter(angles)
         else:
             self.register_buffer("angles", angles)
+            self.fixed_numbers = angles.numel()
         self.register_buffer("ring", torch.tensor(ring_order() if entangled else range(STATES)))
         self.register_buffer("signs", z_signs())
         self.read = tanh_head(STATES)
 
     def values(self, x: Tensor) -> Tensor:
         """Return the probabilities (N, 16)."""
+        real, imaginary = self._amplitudes(x)
+        return real**2 + imaginary**2
+
+    def states(self, x: Tensor) -> Tensor:
+        """Return the states (N, 16) before the measurement."""
+        return torch.complex(*self._amplitudes(x))
+
+    def values_of_states(self, states: Tensor) -> Tensor:
+        """Return the probabilities (N, 16) of states (N, 16)."""
+        return states.abs() ** 2
+
+    def _amplitudes(self, x: Tensor) -> tuple[Tensor, Tensor]:
         y_first, z, y_last = self.angles.unbind()
         amplitudes = nn.functional.normalize(x, dim=-1) @ rotation(y_first).mT
         phases = self.signs @ z / 2
         last = rotation(y_last).mT
         real = (amplitudes * phases.cos()).index_select(-1, self.ring) @ last
         imaginary = (amplitudes * phases.sin()).index_select(-1, self.ring) @ last
-        return real**2 + imaginary**2
+        return real, imaginary
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the scores (N,)."""
-        scores: Tensor = self.read(self.values(x)).squeeze(-1)
-        return scores
+
+def append_ring(circuit: QuantumCircuit, wires: Sequence[int]) -> None:
+    """Append the ring of CNOTs from each wire to the next."""
+    for place, wire in enumerate(wires):
+        circuit.cx(wire, wires[(place + 1) % len(wires)])
 
 
 def square_circuit(
@@ -110,8 +127,8 @@ def square_circuit(
     for qubit, wire in enumerate(wires):
         circuit.ry(angles[0][qubit], wire)
         circuit.rz(angles[1][qubit], wire)
-    for qubit in range(QUBITS if entangled else 0):
-        circuit.cx(wires[qubit], wires[(qubit + 1) % QUBITS])
+    if entangled:
+        append_ring(circuit, wires)
     for qubit, wire in enumerate(wires):
         circuit.ry(angles[2][qubit], wire)
     return transpile(circuit, basis_gates=NATIVE_GATES, optimization_level=1)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.datasets import load_breast_cancer
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -20,12 +18,15 @@ from torch import Tensor
 from examples.experiments import docstrings
 from examples.experiments.common import vectors
 from examples.field.plan import Plan
+from examples.field.words import word_values
 from qllmft import UserError
+from qllmft.config import DataConfig
+from qllmft.data import read_corpus
 from qllmft.randomness import numpy_generator
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
-CANCER_SPLIT = (300, 100, 169)
+REVIEWS_SPLIT = (300, 100, 200)
 
 
 class Part(NamedTuple):
@@ -33,6 +34,10 @@ class Part(NamedTuple):
 
     x: Tensor  # (S, N, D), float32
     y: Tensor  # (S, N), float32, 0 or 1
+
+    def take_first(self, n: int) -> Part:
+        """Return the first n examples of each seed."""
+        return Part(self.x[:, :n], self.y[:, :n])
 
 
 class Split(NamedTuple):
@@ -79,21 +84,21 @@ def project(embeddings: Floats, order: Labels, sizes: tuple[int, ...], axes: int
     return [projection.transform(part) for part in parts]
 
 
-def draw_texts(embeddings: Floats, labels: Labels | None, plan: Plan, training: int) -> Split:
+def draw_texts(
+    embeddings: Floats, labels: Labels | None, plan: Plan, sizes: tuple[int, int, int]
+) -> Split:
     """Return the task of texts with their own labels, or with labels that equation 22 plants.
 
     Args:
         embeddings: of all texts, (N, D).
         labels: of the texts, (N,); None plants labels with the median of the training texts as threshold.
-        plan: seeds and numbers of texts.
-        training: number of training texts.
+        plan: seeds and number of axes.
+        sizes: numbers of training, validation and test texts.
     """
-    texts = plan.texts
-    sizes = (training, texts["validation"], texts["test"])
     seeds_parts = []
     for seed in plan.seeds:
         order = numpy_generator(seed, "field texts").permutation(len(embeddings))
-        features = project(embeddings, order, sizes, texts["axes"])
+        features = project(embeddings, order, sizes, plan.texts["axes"])
         if labels is None:
             threshold = np.median(interaction_score(features[0]))
             parts_labels = [interaction_score(z) > threshold for z in features]
@@ -119,34 +124,23 @@ def draw_bits(bits: int, plan: Plan) -> Split:
         parts = []
         for part, size in enumerate(sizes):
             x = random.choice([-1.0, 1.0], (size, bits))
-            votes = np.where(words, x[:, None, :], 1.0).prod(axis=2).sum(axis=1)
+            votes = word_values(x, words).sum(axis=1)
             flips = random.random(size) < (settings["flips"] if part < 2 else 0.0)
             parts.append((x, (votes > 0) ^ flips))
         seeds_parts.append(parts)
     return stack(seeds_parts)
 
 
-def draw_cancer(plan: Plan) -> Split:
-    """Return scikit-learn's table of breast cancer: 569 rows and 30 columns."""
-    x, y = load_breast_cancer(return_X_y=True)
-    seeds_parts = []
-    for seed in plan.seeds:
-        order = numpy_generator(seed, "field table").permutation(len(x))
-        features = project(x, order, CANCER_SPLIT, plan.texts["axes"])
-        labels = np.split(y[order], np.cumsum(CANCER_SPLIT)[:-1])
-        seeds_parts.append(list(zip(features, labels, strict=True)))
-    return stack(seeds_parts)
-
-
 @cache
-def sst2_embeddings(folder: str, body: str) -> tuple[Floats, Labels]:
-    """Return the embeddings and the labels of all sentences of SST-2, each sentence once."""
-    lines = [
-        line.split("\t")
-        for name in ("train", "validation", "test")
-        for line in (Path(folder) / f"{name}.tsv").read_text("utf-8").splitlines()[1:]
-    ]
-    label_of_text = {text: int(label) for label, text in lines}
+def labelled_embeddings(source: str, body: str) -> tuple[Floats, Labels]:
+    """Return the embeddings and the labels of all texts of a data set, each text once.
+
+    Args:
+        source: folder of files, or the name of the reviews that the package includes.
+        body: name of the language model.
+    """
+    corpus = read_corpus(DataConfig(source=source)).join_splits()
+    label_of_text = dict(zip(corpus.texts, corpus.labels, strict=True))
     return vectors(label_of_text, body).astype(np.float64), np.array(list(label_of_text.values()))
 
 
@@ -164,21 +158,26 @@ def make_tasks(plan: Plan, sst2: str | None) -> dict[str, Callable[[], Split]]:
         plan: of the bench.
         sst2: folder of SST-2, without which its tasks raise a UserError.
     """
-    body = plan.texts["body"]
+    texts = plan.texts
+    body = texts["body"]
+    sizes = (texts["training"], texts["validation"], texts["test"])
+
+    def few(split: Split) -> Split:
+        return split._replace(train=split.train.take_first(texts["few"]))
 
     def sentences() -> tuple[Floats, Labels]:
         if sst2 is None:
             raise UserError("the task needs SST-2. Give its folder with --sst2.")
-        return sst2_embeddings(sst2, body)
+        return labelled_embeddings(sst2, body)
 
-    training = plan.texts["training"]
     return {
-        "planted, SST-2": lambda: draw_texts(sentences()[0], None, plan, training),
-        "planted, docstrings": lambda: draw_texts(docstring_embeddings(body), None, plan, training),
-        "few": lambda: draw_texts(sentences()[0], None, plan, plan.texts["few"]),
-        "SST-2": lambda: draw_texts(*sentences(), plan, training),
+        "planted, SST-2": lambda: draw_texts(sentences()[0], None, plan, sizes),
+        "planted, docstrings": lambda: draw_texts(docstring_embeddings(body), None, plan, sizes),
+        "few": lambda: few(draw_texts(sentences()[0], None, plan, sizes)),
+        "SST-2": lambda: draw_texts(*sentences(), plan, sizes),
+        "SST-2, few": lambda: few(draw_texts(*sentences(), plan, sizes)),
         "5 bits": lambda: draw_bits(5, plan),
         "8 bits": lambda: draw_bits(8, plan),
         "10 bits": lambda: draw_bits(10, plan),
-        "breast cancer": lambda: draw_cancer(plan),
+        "reviews": lambda: draw_texts(*labelled_embeddings("reviews", body), plan, REVIEWS_SPLIT),
     }

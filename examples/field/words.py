@@ -14,6 +14,7 @@ from qiskit.quantum_info import SparsePauliOp
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
+from examples.field.head import ValuesHead
 from qllmft.randomness import numpy_generator
 
 WORDS = 16
@@ -26,13 +27,11 @@ def round_through(soft: Tensor, hard: Tensor) -> Tensor:
     return soft + (hard - soft).detach()
 
 
-class LearnedWords(nn.Module):
+class LearnedWords(ValuesHead):
     """Scores (N,) of features (N, D): a linear layer on `WORDS` words of bits.
 
     Features of `BITS_TASKS` are the bits. Others have a linear projection, whose signs are `QUBITS` bits.
     """
-
-    noise = 0.0
 
     def __init__(self, features: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -40,7 +39,7 @@ class LearnedWords(nn.Module):
         qubits = features if is_bits else QUBITS
         self.projection = nn.Identity() if is_bits else nn.Linear(features, qubits)
         self.logits = nn.Parameter(torch.randn(WORDS, qubits, generator=generator))
-        self.linear = nn.Linear(WORDS, 1)
+        self.read = nn.Linear(WORDS, 1)
 
     def bits(self, x: Tensor) -> Tensor:
         """Return the bits ±1 (N, Q), with the gradient of tanh."""
@@ -52,15 +51,6 @@ class LearnedWords(nn.Module):
         chance = self.logits.sigmoid()
         chosen = round_through(chance, (chance > 0.5).to(x.dtype))
         return (1 - chosen + chosen * self.bits(x)[..., None, :]).prod(dim=-1)
-
-    def read(self, values: Tensor) -> Tensor:
-        """Return the scores (N, 1) of the words."""
-        scores: Tensor = self.linear(values)
-        return scores
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the scores (N,)."""
-        return self.read(self.values(x)).squeeze(-1)
 
     @torch.no_grad()
     def words(self) -> NDArray[np.bool_]:
@@ -78,6 +68,19 @@ def all_products(x: NDArray[np.float64]) -> NDArray[np.float64]:
     qubits = x.shape[1] if x.shape[1] in BITS_TASKS else QUBITS
     words = np.arange(1, 2**qubits)[:, None] >> np.arange(qubits) & 1 == 1
     return word_values(np.where(x[:, :qubits] < 0, -1.0, 1.0), words)
+
+
+class LearnedBits(LearnedWords):
+    """`LearnedWords` without words: a linear layer on the bits."""
+
+    def __init__(self, features: int, generator: torch.Generator) -> None:
+        super().__init__(features, generator)
+        self.read = nn.Linear(self.logits.shape[1], 1)
+        del self.logits
+
+    def values(self, x: Tensor) -> Tensor:
+        """Return the bits (N, Q)."""
+        return self.bits(x)
 
 
 class WordsRegression:

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from examples.field.head import Head
+from examples.field.head import Head, ValuesHead
 from examples.field.square import STATES, tanh_head
 
 # the paper does not name its planes: these join neighbours, then neighbours of neighbours
@@ -14,7 +14,7 @@ PLANES = [(axis, axis + 1) for axis in range(0, 16, 2)] + [
 ]
 
 
-class Givens(nn.Module):
+class Givens(ValuesHead):
     """Scores (N,) of features (N, 16)."""
 
     noise = 1 / STATES
@@ -34,11 +34,6 @@ class Givens(nn.Module):
             columns[j] = sine * columns[i] + cosine * columns[j]
             columns[i] = first
         return torch.stack(columns, dim=-1) ** 2
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the scores (N,)."""
-        scores: Tensor = self.read(self.values(x)).squeeze(-1)
-        return scores
 
 
 HEAD = Head(

@@ -2,11 +2,11 @@
 
 from torch import Tensor, nn
 
-from examples.field.head import Head
+from examples.field.head import Head, ValuesHead
 from examples.field.square import STATES, tanh_head
 
 
-class LearnedSquares(nn.Module):
+class LearnedSquares(ValuesHead):
     """Scores (N,) of features (N, D)."""
 
     noise = 1 / STATES
@@ -22,16 +22,11 @@ class LearnedSquares(nn.Module):
         squares: Tensor = self.directions(nn.functional.normalize(x, dim=-1)) ** 2
         return squares
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the scores (N,)."""
-        scores: Tensor = self.read(self.values(x)).squeeze(-1)
-        return scores
-
 
 HEAD = Head(
     name="learned squares",
     source="SQUARE's class without a circuit: any 16 directions in place of a unitary's",
-    tables=("square", "others"),
+    tables=("square",),
     module=lambda features, _: LearnedSquares(features),
     family="normalised quadratic",
 )

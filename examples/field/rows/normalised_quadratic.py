@@ -10,7 +10,7 @@ from examples.field.head import STRENGTHS, Head
 HEAD = Head(
     name="normalised quadratic",
     source="control of arXiv 2609.37134: affine in the products, as logistic regression",
-    tables=("square",),
+    tables=("square", "others"),
     estimators=lambda *_: [
         make_pipeline(
             FunctionTransformer(unit_products),

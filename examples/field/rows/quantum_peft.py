@@ -5,13 +5,13 @@ import math
 import torch
 from torch import Tensor, nn
 
-from examples.field.head import Head
+from examples.field.head import Head, ValuesHead
 from examples.field.square import QUBITS, STATES, rotation, tanh_head, z_signs
 
 LAYERS = 3
 
 
-class PauliAdapter(nn.Module):
+class PauliAdapter(ValuesHead):
     """Scores (N,) of features (N, 16): layers of R_Y and of CZ on pairs of neighbours, then SQUARE's head."""
 
     signs: Tensor
@@ -36,11 +36,6 @@ class PauliAdapter(nn.Module):
             if layer < LAYERS - 1:
                 x = x * self.signs[layer % 2]
         return x
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the scores (N,)."""
-        scores: Tensor = self.read(self.values(x)).squeeze(-1)
-        return scores
 
 
 HEAD = Head(

@@ -6,14 +6,14 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
-from examples.field.head import Head
+from examples.field.head import Head, ValuesHead
 from examples.field.square import STATES, tanh_head
 
 MODES = 5  # 1 + 5 + 10 features of orders 0, 1 and 2
 PAIRS = list(combinations(range(MODES), 2))
 
 
-class CompoundAdapter(nn.Module):
+class CompoundAdapter(ValuesHead):
     """Scores (N,) of features (N, 16): an orthogonal matrix of 10 Givens rotations, its compound, SQUARE's head."""
 
     def __init__(self, generator: torch.Generator) -> None:
@@ -37,11 +37,6 @@ class CompoundAdapter(nn.Module):
         minors = matrix[i][:, i] * matrix[j][:, j] - matrix[i][:, j] * matrix[j][:, i]
         first, single, pairs = x.split([1, MODES, len(PAIRS)], dim=-1)  # type: ignore[no-untyped-call]
         return torch.cat([first, single @ matrix.mT, pairs @ minors.mT], dim=-1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the scores (N,)."""
-        scores: Tensor = self.read(self.values(x)).squeeze(-1)
-        return scores
 
 
 HEAD = Head(

@@ -8,5 +8,6 @@ HEAD = Head(
     source="arXiv 2504.08732's idea at 4 qubits: latent angles, two uploads, words of up to two Z",
     tables=("others",),
     module=Reuploading,
+    family="trigonometric polynomial",
     circuit=example_circuit,
 )

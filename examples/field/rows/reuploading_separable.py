@@ -8,5 +8,6 @@ HEAD = Head(
     source="the re-uploading circuit without gates that join two qubits",
     tables=("others",),
     module=lambda features, generator: Reuploading(features, generator, entangled=False),
+    family="trigonometric polynomial",
     circuit=lambda: example_circuit(entangled=False),
 )

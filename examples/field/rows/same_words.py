@@ -6,7 +6,7 @@ from examples.field.words import WordsRegression
 HEAD = Head(
     name="the same words, products",
     source="the words and bits of `learned words`, their products computed classically",
-    tables=("words",),
+    tables=("words", "others"),
     estimators=lambda seed, module: [WordsRegression(module, seed, random=False)],
     after="learned words",
 )

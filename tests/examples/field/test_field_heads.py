@@ -9,15 +9,21 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp, Statevector
 from sklearn.metrics import roc_auc_score
 
-from examples.field.bench import run_head, stored_numbers
+from examples.field import paper
+from examples.field.bench import count_numbers, least_bond, run_head
 from examples.field.certificates import class_residual
 from examples.field.head import Head, find_heads
 from examples.field.plan import Training, read_plan
-from examples.field.reuploading import Reuploading, reuploading_circuit, short_words
+from examples.field.reuploading import (
+    Reuploading,
+    reuploading_circuit,
+    short_words,
+    trigonometric_products,
+)
 from examples.field.square import Square, ring_order, square_circuit
 from examples.field.tasks import draw_bits, draw_texts, interaction_score
 from examples.field.training import Ensemble, auc
-from examples.field.words import LearnedWords, basis_circuit, word_observable
+from examples.field.words import LearnedBits, LearnedWords, basis_circuit, word_observable
 from qllmft import QuantumHead, UserError
 
 HEADS = find_heads()
@@ -25,7 +31,6 @@ PLAN = read_plan()
 SMALL = replace(
     PLAN,
     seeds=(9200, 9201),
-    texts={**PLAN.texts, "validation": 50, "test": 50},
     bits={**PLAN.bits, "training": 100, "validation": 50, "test": 50},
     training=Training(batch=32, steps=6, check=3, rates=(0.02,)),
 )
@@ -38,7 +43,22 @@ def generator(seed=0):
 @pytest.fixture(scope="module")
 def texts_split():
     """Return 200 texts in place of real ones: 100 for training and 100 others."""
-    return draw_texts(np.random.default_rng(0).normal(size=(200, 24)), None, SMALL, 100)
+    return draw_texts(np.random.default_rng(0).normal(size=(200, 24)), None, SMALL, (100, 50, 50))
+
+
+@pytest.fixture(scope="module")
+def row_record(texts_split):
+    """Return a function that gives the record of a row on the 200 texts, which is trained once."""
+    records = {}
+
+    def give(name):
+        if name not in records:
+            records[name] = run_head(HEADS[name], "task", texts_split, SMALL, {})
+        return records[name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paper, "STEPS", 9)
+        yield give
 
 
 @pytest.mark.parametrize("entangled", [True, False])
@@ -56,8 +76,8 @@ def test_the_ring_maps_1000_to_0111_as_the_paper_says():
 
 
 def test_square_has_157_numbers_and_145_without_its_angles():
-    assert stored_numbers(Square(generator())) == 157
-    assert stored_numbers(Square(generator(), trained=False)) == 145
+    assert count_numbers(Square(generator())) == 157
+    assert count_numbers(Square(generator(), trained=False)) == 145
 
 
 @pytest.mark.parametrize("entangled", [True, False])
@@ -92,7 +112,7 @@ def test_words_of_bits_are_qiskits_expectation_values():
 def test_a_circuits_values_are_in_its_class(name):
     head = HEADS[name]
     module = head.module(16, generator())
-    x = torch.randn(400, 16, generator=generator(1))
+    x = torch.randn(1600, 16, generator=generator(1))
     assert class_residual(module, x, head.family) < 1e-10
 
 
@@ -100,6 +120,28 @@ def test_a_value_outside_a_class_has_a_residual():
     module = Reuploading(16, generator())
     x = torch.randn(400, 16, generator=generator(1))
     assert class_residual(module, x, "normalised quadratic") > 1e-3
+
+
+def test_a_trigonometric_polynomial_has_every_product_of_five_functions_an_angle():
+    angles = [0.3, -0.7]
+    factors = [[1, np.cos(a), np.cos(2 * a), np.sin(a), np.sin(2 * a)] for a in angles]
+    products = trigonometric_products(torch.tensor(angles, dtype=torch.float64))
+    assert products.numpy() == pytest.approx(np.kron(*factors))
+
+
+@pytest.mark.parametrize(("entangled", "bond"), [(True, 4), (False, 1)])
+def test_states_are_truncated_as_far_as_all_answers_stay(entangled, bond):
+    module = Reuploading(16, generator(), entangled=entangled)
+    with torch.no_grad():
+        module.read.bias.fill_(-module(torch.randn(400, 16, generator=generator(2))).median())
+    assert least_bond(module, torch.randn(400, 16, generator=generator(1))) == bond
+
+
+def test_a_head_without_words_reads_the_bits():
+    module = LearnedBits(16, generator())
+    x = torch.randn(3, 16, generator=generator(1))
+    assert set(module.values(x).unique().tolist()) == {-1.0, 1.0}
+    assert count_numbers(module) == 16 * 8 + 8 + 8 + 1
 
 
 def test_planted_scores_are_the_sum_of_equation_22():
@@ -126,11 +168,17 @@ def test_an_ensemble_is_its_modules_with_and_without_vmap():
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_every_row_runs_on_200_texts(name, texts_split):
-    record = run_head(HEADS[name], "task", texts_split, SMALL, {})
+def test_every_row_runs_on_200_texts(name, row_record):
+    record = row_record(name)
     assert len(record["right"]) == len(SMALL.seeds)
     assert all(0 <= right <= 50 for right in record["right"])
     assert record["numbers"] > 0
+
+
+@pytest.mark.parametrize(("first", "controls"), PLAN.tables["others"].controls.items())
+def test_an_mlp_of_equal_size_has_as_many_numbers(first, controls, row_record):
+    mlp = row_record(controls["MLP of equal size"])
+    assert mlp["numbers"] == pytest.approx(row_record(first)["numbers"], rel=0.06)
 
 
 def test_the_same_words_give_the_answers_of_a_refitted_layer():
