@@ -7,7 +7,6 @@ has one of its directions and the last layer has their lengths.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeGuard
 
@@ -195,9 +194,8 @@ def _load_solution(
     directions, readout = split_into_directions(
         solution.weights / slope, model.final.in_features, registers
     )
-    # a step of L-BFGS is so small that threads of BLAS take ten times its time; with one register they are left as they
-    # are, since results could differ in the last bit
-    with threadpool_limits(1, user_api="blas") if registers > 1 else nullcontext():
+    # a step of L-BFGS is so small that threads of BLAS take ten times its time
+    with threadpool_limits(1, user_api="blas"):
         _fit_encoders(odd_map, directions)
     first = 0
     for encoder in odd_map.encoders:
