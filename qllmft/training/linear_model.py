@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from qllmft.tasks import Task
 from qllmft.tasks.multilabel import USUAL_THRESHOLD
@@ -35,6 +36,8 @@ LABEL_STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of C for several labels, by t
 FEW_TEXTS_PER_LABEL = 50
 FEW_TEXTS_STRENGTH = 10.0
 LOW_RANK_STEPS = 300  # of a linear model of low rank, at most
+# threads take five times as long for steps of L-BFGS, even of 16,000 texts
+_one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 class LinearSolution(NamedTuple):
@@ -63,9 +66,16 @@ def linear_solution(
         return _fit_ridge(x, np.clip(y, -task.farthest, task.farthest), weight, c)
     if task.several:
         return _fit_one_versus_rest(x, y.astype(np.int64), weight, c)
+    return _fit_logistic(x, y.astype(np.int64), weight, c)
+
+
+@_one_blas_thread
+def _fit_logistic(
+    x: Floats, labels: NDArray[np.int64], weight: Floats | None, c: Strength | None
+) -> LinearSolution:
+    """Return a row for each label, opposite ones of two labels."""
     from sklearn.linear_model import LogisticRegression
 
-    labels = y.astype(np.int64)
     if c is None:
         counts = np.unique(labels, return_counts=True)[1]
         c = FEW_TEXTS_STRENGTH if counts.min() < min(FEW_TEXTS_PER_LABEL, counts.max()) else 1.0
@@ -78,6 +88,7 @@ def linear_solution(
     return LinearSolution(weights, bias, c)
 
 
+@_one_blas_thread
 def _fit_one_versus_rest(
     x: Floats, y: NDArray[np.int64], weight: Floats | None, c: Strength | None
 ) -> LinearSolution:

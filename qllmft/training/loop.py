@@ -24,6 +24,7 @@ from qllmft.heads import Classifier, QuantumHead
 from qllmft.heads.layer import reseed
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.tasks import CLASSIFICATION
+from qllmft.training.adam import Adam
 from qllmft.training.checkpoint import Checkpoint, EpochMetrics, Selection, State
 from qllmft.training.evaluation import evaluate, exact_score, latent_vectors
 from qllmft.training.examples import (
@@ -109,7 +110,7 @@ def fit(
             ridge = make_ridge_loss(model, train.task, config, train.size, c)
             with open_step(model, train.task, ridge) as step:
                 rates: Any = {"lr": config.lr, "weight_decay": config.weight_decay}
-                optimizer = torch.optim.Adam(step.parameters(), fused=True, **rates)
+                optimizer = Adam(step.parameters(), fused=True, **rates)
                 if moments:
                     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
 
@@ -362,7 +363,7 @@ def fit_end_to_end(
         },
         {"params": list(classifier.parameters())},
     ]
-    optimizer = torch.optim.Adam(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    optimizer = Adam(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
     def train_on(epoch: int, batches: list[Tensor]) -> float:
         noise = torch_generator(seed, "embedding noise", epoch)

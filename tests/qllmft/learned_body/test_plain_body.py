@@ -23,6 +23,9 @@ POOLING = {
 PLAIN = {"sentence_bert_config": SETTINGS, "1_Pooling__config": POOLING}
 HEAVY = ("datasets", "matplotlib", "optuna", "scipy.stats", "sentence_transformers", "sklearn")
 
+# what is not used if all texts are in the cache; torch's compiler among them
+OF_LANGUAGE_MODELS = ("datasets", "sentence_transformers", "torch._dynamo", "transformers")
+
 
 def changed(folder, copy, **files):
     shutil.copytree(folder, copy)
@@ -86,16 +89,34 @@ def test_other_bodies_are_left_to_sentence_transformers(tiny_bert, tiny_body, tm
     assert not is_plain(tiny_body, "cpu")
 
 
+LOADED = """
+import sys
+from qllmft.cli.main import app
+
+app(sys.argv[2:], standalone_mode=False)
+print(sorted(set(sys.argv[1].split()) & set(sys.modules)), file=sys.stderr)
+"""
+
+
+def run_and_list_modules(names, *words):
+    """Return the output of a command, and those of some modules that it imported."""
+    command = [sys.executable, "-c", LOADED, " ".join(names), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout, done.stderr.splitlines()[-1]
+
+
 def test_predict_imports_only_what_it_uses(tiny_bert, tmp_path):
     body = changed(tiny_bert, tmp_path / "body", **PLAIN)
     run_experiment(run_config(write_corpus(tmp_path / "texts.tsv"), body), tmp_path / "run")
-    script = (
-        "import sys\nfrom qllmft.cli.main import app\n"
-        f"app(['predict', {str(tmp_path / 'run')!r}, 'a good film'], standalone_mode=False)\n"
-        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split("\t")[0] in ("bad", "good")
-    assert done.stderr.splitlines()[-1] == "[]"
+    output, modules = run_and_list_modules(HEAVY, "predict", tmp_path / "run", "a good film")
+    assert output.split("\t")[0] in ("bad", "good")
+    assert modules == "[]"
+
+
+def test_training_on_embedded_texts_imports_no_language_model(tiny_bert, tmp_path):
+    body = changed(tiny_bert, tmp_path / "body", **PLAIN)
+    run = run_experiment(run_config(write_corpus(tmp_path / "texts.tsv"), body), tmp_path / "run")
+    settings = ("--config", run.folder.config_file, "--seed", "1", "--out", tmp_path / "second")
+    output, modules = run_and_list_modules(OF_LANGUAGE_MODELS, "train", *settings)
+    assert "Report:" in output
+    assert modules == "[]"
