@@ -116,7 +116,11 @@ def train(
         )
         return build_config(preset, config, overrides)
 
+    from qllmft.run.compilation import start_compilation
+
     run_config = make_config()
+    if circuit.device is None:
+        start_compilation(run_config)
     if (device := _faster_device(run_config, circuit.device)) is not None:
         run_config = make_config(device=device)
 

@@ -13,13 +13,14 @@ from qllmft.config import ModelConfig, RunConfig
 from qllmft.data import read_corpus
 from qllmft.events import OnEvent, stage
 from qllmft.heads.devices import compile_kernels_together, runs_kernels, torch_devices
+from qllmft.run.compilation import number_types, runs_compiled
 from qllmft.run.needs import training_step
 from qllmft.templates import encoder_template, head_template
 from qllmft.training import compute_logits
 from qllmft_backends import UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint.chunks import CHUNK_BYTES, SAMPLES_PER_CHUNK
-from qllmft_backends.adjoint.compiled.ahead import compile_ahead, is_compiled
+from qllmft_backends.adjoint.compiled.ahead import is_compiled
 from qllmft_backends.adjoint.compiled.passes import chunk_functions
 
 # amplitudes times gates a second in a training step, of one core and of a GPU, as in benchmarks/gpu.json: there one
@@ -94,22 +95,6 @@ def device_times(config: RunConfig) -> DeviceTimes:
     return DeviceTimes(cpu_s, gpu, gpu_s)
 
 
-def start_compilation(config: RunConfig) -> None:
-    """Start to compile what a training runs on the CPU, while its texts are embedded. It takes time only once."""
-    if _runs_compiled(config):
-        compile_ahead(_number_types(config))
-
-
-def _runs_compiled(config: RunConfig) -> bool:
-    """Return whether the compiled engine runs the circuits of a training."""
-    return config.backend.entry.adjoint and config.backend.options.get("device", "cpu") == "cpu"
-
-
-def _number_types(config: RunConfig) -> tuple[str, ...]:
-    """Return the types of numbers in which circuits run. Odd encoders are fitted in float64."""
-    return ("float32", "float64") if config.model.odd else ("float32",)
-
-
 def compile_kernels(
     config: RunConfig, dimension: int, n_classes: int, sizes: dict[str, int], on_event: OnEvent
 ) -> None:
@@ -135,8 +120,8 @@ def compile_engine(
 
     The arguments are those of `compile_kernels`.
     """
-    dtypes = _number_types(config)
-    if not _runs_compiled(config) or all(is_compiled(dtype) for dtype in dtypes):
+    dtypes = number_types(config)
+    if not runs_compiled(config) or all(is_compiled(dtype) for dtype in dtypes):
         return
     with stage(on_event, "compiling", "the CPU, once after an installation"):
         for dtype in dtypes:

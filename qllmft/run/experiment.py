@@ -23,13 +23,14 @@ from qllmft.embed.reading import Reader
 from qllmft.errors import UserError
 from qllmft.events import EpochEnded, FinishedBefore, Message, OnEvent, ignore, stage
 from qllmft.run.bodies import RunBody, make_body
+from qllmft.run.compilation import start_compilation
 from qllmft.run.cross_validation import (
     CrossValidation,
     FoldInterruptedError,
     HeldOutResults,
     cross_validate,
 )
-from qllmft.run.device import compile_kernels, start_compilation
+from qllmft.run.device import compile_kernels
 from qllmft.run.folder import Outcome, RunFolder, run_folder
 from qllmft.run.lock import sole_use
 from qllmft.run.notes import report_choices, report_reading

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
@@ -18,6 +20,7 @@ from qllmft.events import OnEvent, TextsRead, stage
 from qllmft.run.reading import cut_sentence
 from qllmft.run.setup import RunSetup, SharedInputs
 from qllmft.training import Examples, weigh_by_class
+from qllmft_backends.adjoint.compiled.ahead import count_compiling
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,7 @@ def embed_tables(
         def add(newly_done: int) -> None:
             nonlocal done
             done += newly_done
+            leave_cores()
             advance(done)
 
         def compute(missing: Sequence[str]) -> Embeddings:
@@ -132,7 +136,8 @@ def embed_tables(
             done = len(texts) - len(missing)  # in memory, or the same text again
             return embed(missing, body, cache_folder=cache_folder, progress=add)
 
-        embeddings = inputs.embed(texts, body, compute) if inputs else compute(texts)
+        with _cores_beside_compilation() as leave_cores:
+            embeddings = inputs.embed(texts, body, compute) if inputs else compute(texts)
         advance(len(texts))
     reader = Reader.for_body(body)
     cut = 0
@@ -154,3 +159,22 @@ def embed_tables(
             vectors = pair_vectors(vectors[:n], vectors[n:], features)
         examples.append(Examples.from_arrays(vectors, table.labels))
     return embeddings.identity, examples
+
+
+@contextmanager
+def _cores_beside_compilation() -> Iterator[Callable[[], None]]:
+    """Leave a core to each process that compiles, inside the block, until it ends.
+
+    The function that the block gets looks whether they have ended. Next to a busy core torch's threads wait for each
+    other by spinning, and an embedding then takes three times the processor time.
+    """
+    threads = torch.get_num_threads()
+
+    def leave_cores() -> None:
+        torch.set_num_threads(max(1, threads - count_compiling()))
+
+    leave_cores()
+    try:
+        yield leave_cores
+    finally:
+        torch.set_num_threads(threads)

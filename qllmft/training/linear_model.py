@@ -36,8 +36,6 @@ LABEL_STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of C for several labels, by t
 FEW_TEXTS_PER_LABEL = 50
 FEW_TEXTS_STRENGTH = 10.0
 LOW_RANK_STEPS = 300  # of a linear model of low rank, at most
-# threads take five times as long for steps of L-BFGS, even of 16,000 texts
-_one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 class LinearSolution(NamedTuple):
@@ -64,12 +62,12 @@ def linear_solution(
     """
     if isinstance(task, Regression):
         return _fit_ridge(x, np.clip(y, -task.farthest, task.farthest), weight, c)
-    if task.several:
-        return _fit_one_versus_rest(x, y.astype(np.int64), weight, c)
-    return _fit_logistic(x, y.astype(np.int64), weight, c)
+    fit = _fit_one_versus_rest if task.several else _fit_logistic
+    # steps of L-BFGS are so small that threads of BLAS take five times as long, even of 16,000 texts
+    with threadpool_limits(1, user_api="blas"):
+        return fit(x, y.astype(np.int64), weight, c)
 
 
-@_one_blas_thread
 def _fit_logistic(
     x: Floats, labels: NDArray[np.int64], weight: Floats | None, c: Strength | None
 ) -> LinearSolution:
@@ -88,7 +86,6 @@ def _fit_logistic(
     return LinearSolution(weights, bias, c)
 
 
-@_one_blas_thread
 def _fit_one_versus_rest(
     x: Floats, y: NDArray[np.int64], weight: Floats | None, c: Strength | None
 ) -> LinearSolution:

@@ -84,3 +84,16 @@ def test_a_process_that_cannot_start_costs_time_only(cache, monkeypatch):
     ahead.compile_ahead(("float32",))
     ahead.wait_for_compilation("float32")
     assert not ahead.is_compiled("float32")
+
+
+def test_processes_that_compile_are_counted(cache, monkeypatch):
+    monkeypatch.setattr(ahead, "_PROGRAM", "import time; time.sleep(600)")
+    ahead.compile_ahead(("float32", "float64"))
+    assert ahead.count_compiling() == 2
+    ahead._processes["float64"].kill()
+    ahead._processes["float64"].wait()
+    assert ahead.count_compiling() == 1
+    ahead._processes["float32"].kill()
+    ahead.wait_for_compilation("float32")
+    ahead.wait_for_compilation("float64")
+    assert ahead.count_compiling() == 0

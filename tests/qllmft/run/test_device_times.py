@@ -1,14 +1,18 @@
 """`--device auto`: the device with the least expected time, what keeps a run from a GPU, and compilation for it."""
 
+import numpy as np
 import pytest
 import torch
 from tiny_runs import assert_same, config
 
 from qllmft.config import ModelConfig, RunConfig
 from qllmft.config.presets import load_preset
+from qllmft.data import read_corpus
+from qllmft.embed import Embeddings
 from qllmft.events import StageEnded, StageStarted
 from qllmft.run import device as device_module
 from qllmft.run import run_experiment
+from qllmft.run import vectors as vectors_module
 from qllmft.run.device import compile_engine, device_times
 
 
@@ -109,3 +113,27 @@ def test_the_cpus_engine_is_compiled_once(corpus, tmp_path, monkeypatch, compile
     compile_engine(settings, 8, 2, {"train": 8, "validation": 4}, stages)
     assert ("compiling" in [stage for _, stage in stages]) is not compiled
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_embedding_leaves_cores_to_processes_that_compile(corpus, monkeypatch):
+    counts = iter([2, 1])
+    monkeypatch.setattr(vectors_module, "count_compiling", lambda: next(counts, 0))
+    threads = []
+
+    def embed_in_batches(texts, *args, progress, **options):
+        for i in range(3):
+            threads.append(torch.get_num_threads())
+            progress(i)
+        return Embeddings(np.ones((len(texts), 8), np.float32), "body")
+
+    monkeypatch.setattr(vectors_module, "embed", embed_in_batches)
+    usual_threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        settings = config(corpus)
+        table = read_corpus(settings.data).join_splits()
+        vectors_module.embed_tables({"all": table}, settings.body, lambda event: None)
+        assert threads == [1, 2, 3]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(usual_threads)

@@ -1,0 +1,22 @@
+"""Compilation of what a training runs on the CPU, in processes that start before anything slow is imported."""
+
+from __future__ import annotations
+
+from qllmft.config import RunConfig
+from qllmft_backends.adjoint.compiled.ahead import compile_ahead
+
+
+def start_compilation(config: RunConfig) -> None:
+    """Start to compile what a training runs on the CPU, while its texts are embedded. It takes time only once."""
+    if runs_compiled(config):
+        compile_ahead(number_types(config))
+
+
+def runs_compiled(config: RunConfig) -> bool:
+    """Return whether the compiled engine runs the circuits of a training."""
+    return config.backend.entry.adjoint and config.backend.options.get("device", "cpu") == "cpu"
+
+
+def number_types(config: RunConfig) -> tuple[str, ...]:
+    """Return the types of numbers in which circuits run. Odd encoders are fitted in float64."""
+    return ("float32", "float64") if config.model.odd else ("float32",)
