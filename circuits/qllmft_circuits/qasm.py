@@ -16,7 +16,7 @@ from qiskit.circuit import Parameter, ParameterVectorElement
 from qllmft_circuits.names import ELEMENT_PATTERN, listed_names
 from qllmft_circuits.reading import read_qasm2, read_qasm3, read_qpy
 
-# constants of QASM, and a first digit: Qiskit 2.0 to 2.2 write them as they are
+# constants of QASM, and a first digit: Qiskit 2.2 writes them as they are
 _INVALID_NAME_PATTERN = re.compile(r"(?=\d)|(?=(pi|tau|euler|π|τ|ℇ)$)")
 
 

@@ -121,6 +121,7 @@ def test_tensors_are_labels_as_their_numbers_are(labels):
     assert tensors.label_names == corpus_in_memory((TEXTS, labels), DataConfig()).label_names
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # datasets 4.0 of its own file
 @pytest.mark.parametrize("labels", [["b", "a", "b"], ["1", "0", "1"], ["True", "False", "True"]])
 def test_a_file_read_by_another_library_has_the_same_labels(tmp_path, labels):
     path = write_table(tmp_path / "mine.csv", labelled(*zip(TEXTS, labels, strict=True)))

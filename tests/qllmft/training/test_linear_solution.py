@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge, RidgeCV
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV
 
 from qllmft.config import TrainConfig
 from qllmft.config.presets import load_preset
@@ -71,16 +72,15 @@ def test_scikit_learns_optimum_is_that_of_the_loss_and_the_ridge(task, y, c):
 def test_penalties_are_chosen_as_scikit_learn_chooses_them():
     found = linear_solution(MULTILABEL, X, SEVERAL.astype(np.float64), None, None)
     for i in range(3):
-        cv = LogisticRegressionCV(
-            Cs=[0.01, 0.1, 1.0, 10.0, 100.0],
-            cv=5,
+        search = GridSearchCV(
+            LogisticRegression(max_iter=1000),
+            {"C": [0.01, 0.1, 1.0, 10.0, 100.0]},
             scoring="neg_log_loss",
-            max_iter=1000,
-            l1_ratios=(0.0,),
-            use_legacy_attributes=False,
+            cv=5,
         ).fit(X, SEVERAL[:, i])
-        assert found.c[i] == pytest.approx(float(np.ravel(cv.C_)[0]))
-        np.testing.assert_allclose(found.weights[i], np.ravel(cv.coef_), rtol=0.02, atol=0.01)
+        best = search.best_estimator_
+        assert found.c[i] == pytest.approx(best.C)
+        np.testing.assert_allclose(found.weights[i], best.coef_[0], rtol=0.02, atol=0.01)
     ridge = linear_solution(REGRESSION, X, TARGETS, WEIGHT, None)
     cv = RidgeCV([10.0**e for e in range(-4, 4)], alpha_per_target=True).fit(X, TARGETS, WEIGHT)
     np.testing.assert_allclose(1 / ridge.c, cv.alpha_)

@@ -210,12 +210,10 @@ def compile_expressions(
     import sympy  # takes a third of a second, and most circuits do without
 
     symbols = [sympy.Symbol(f"x{i}", real=True) for i in range(len(parameters))]
-    # Qiskit 2.0 returns objects of symengine, whose symbols are not equal to sympy's
     names = {
-        sympy.sympify(parameter.sympify()): symbol
-        for parameter, symbol in zip(parameters, symbols, strict=True)
+        parameter.sympify(): symbol for parameter, symbol in zip(parameters, symbols, strict=True)
     }
-    terms = [sympy.sympify(expression.sympify()).xreplace(names) for expression in expressions]
+    terms = [expression.sympify().xreplace(names) for expression in expressions]
     places = []
     slopes = []
     for i, term in enumerate(terms):
