@@ -6,6 +6,7 @@ from small_training import Recorder, examples
 
 from qllmft.config import TrainConfig
 from qllmft.training import fit
+from qllmft.training.adam import Adam
 from qllmft.training.loop import learning_rate
 
 
@@ -43,13 +44,13 @@ def test_every_epoch_has_the_rate_of_torchs_scheduler(config):
 @pytest.mark.parametrize("config", CONFIGS[1:3], ids=["exponential", "cosine"])
 def test_adam_gets_the_rate_that_the_metrics_show(config, monkeypatch):
     used, shown = [], []
-    real = torch.optim.Adam.step
+    real = Adam.step
 
     def step(self, *args, **kwargs):
         used.append(self.param_groups[0]["lr"])
         return real(self, *args, **kwargs)
 
-    monkeypatch.setattr(torch.optim.Adam, "step", step)
+    monkeypatch.setattr(Adam, "step", step)
     fit(Recorder(), examples(10), examples(4), config, 0, on_epoch=lambda m: shown.append(m.lr))
     assert used == shown  # one batch an epoch
     assert shown == pytest.approx(by_torch(config), rel=1e-9)
