@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +105,18 @@ def by_keys(rows: list[dict[str, Any]], *keys: str) -> dict[tuple[str, ...], lis
     return groups
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, right: bool = True) -> str:
-    """Return a table of Markdown; its columns but the first are on the right, or all on the left."""
-    rule = ["---", *["---:" if right else "---"] * (len(head) - 1)]
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: bool = True,
+    left: Collection[str] = (),
+) -> str:
+    """Return a table of Markdown, with its columns on the right but for the first and `left`, or all on the left."""
+    rule = [
+        "---",
+        *("---:" if right and title not in left else "---" for title in head[1:]),
+    ]
     cells_of_lines = (
         [str(cell).replace("|", "\\|") for cell in line] for line in [head, rule, *rows]
     )

@@ -18,6 +18,7 @@ from qllmft.tasks import ACCURACY, MeanInterval, PairedDifference, judge_differe
 
 PAGE = DOCS / "results" / "field.md"
 RESULTS = {"better": "better", "worse": "worse", "equal": "equivalent", "open": "inconclusive"}
+MARKS = {"better": " ▲", "worse": " ▼", "equivalent": " =", "inconclusive": ""}
 EXACT = 1e-10  # largest residual of a certificate
 
 
@@ -113,11 +114,12 @@ def accuracy_cell(values: Sequence[float]) -> str:
 
 
 def difference_cell(comparison: Comparison | None) -> str:
-    """Return a difference in points with its interval and result, or a dash for the table's subject."""
+    """Return a difference in points with its interval and the mark of its result, a dash for the table's subject."""
     if comparison is None:
         return "–"
-    difference = comparison.difference
-    return f"{ACCURACY.with_sign(difference.mean)} {ACCURACY.brackets(difference.interval)}, {comparison.result}"
+    mean = ACCURACY.with_sign(comparison.difference.mean)
+    interval = ACCURACY.brackets(comparison.difference.interval)
+    return f"{mean} {interval}{MARKS[comparison.result]}"
 
 
 def certificate_cell(head: Head, records: Sequence[Record]) -> str:
@@ -169,8 +171,9 @@ def subject_table(answers: Answers, name: str) -> str:
             ]
         )
     titles = [f"minus {plan_table.subject}, {title}" for title in plan_table.compared]
+    class_title = "class of the circuit's values"
     return table(
-        ["head", "numbers", *plan_table.tasks, *titles, "class of the circuit's values"], rows
+        ["head", "numbers", *plan_table.tasks, *titles, class_title], rows, left={class_title}
     )
 
 
@@ -182,13 +185,15 @@ def controls_table(answers: Answers, name: str = "others") -> str:
     for head in leaderboard(answers, name):
         if head.name not in plan_table.controls:
             continue
+        cells = _accuracy_cells(answers, name, head)
         rows.append(
             [
                 f"**{head.name}**",
-                *_accuracy_cells(answers, name, head),
+                *cells,
                 "",
                 "",
                 *_costs(answers, name, head),
+                _circuit_cell(answers, name, head),
             ]
         )
         for second, uses in _uses_by_control(plan_table.controls[head.name]).items():
@@ -197,10 +202,15 @@ def controls_table(answers: Answers, name: str = "others") -> str:
                 for title in plan_table.compared
             ]
             cells = _accuracy_cells(answers, name, heads[second])
-            rows.append([f"{uses}: {second}", *cells, *differences, "", "", "", ""])
+            costs = _costs(answers, name, heads[second])
+            label = second if second == uses else f"{uses}: {second}"
+            rows.append([label, *cells, *differences, *costs, ""])
     titles = [f"head minus it, {title}" for title in plan_table.compared]
-    costs = ["noise changes", "class, χ*", "training, s", "QPU / classical, J"]
-    return table(["head", "numbers", *plan_table.tasks, *titles, *costs], rows)
+    costs = ["training, s", "QPU / classical, J"]
+    circuit = "class, noise changes, χ*"
+    return table(
+        ["head", "numbers", *plan_table.tasks, *titles, *costs, circuit], rows, left={circuit}
+    )
 
 
 def _uses_by_control(controls: Mapping[str, str]) -> dict[str, str]:
@@ -218,19 +228,25 @@ def _accuracy_cells(answers: Answers, name: str, head: Head) -> list[str]:
 
 
 def _costs(answers: Answers, name: str, head: Head) -> list[str]:
-    """Return the cells of a circuit's dependence, class, seconds and energy."""
+    """Return the cells of a head's seconds and energies."""
     records = [answers.records[head.name, task] for task in answers.plan.tables[name].tasks]
-    loads = [f"{100 * record['load']:.0f} %" for record in records if "load" in record]
-    bonds = [record["bond"] for record in records if "bond" in record]
-    kind = certificate_cell(head, records)
+    seconds = np.mean([record["seconds"] for record in records])
     classical = "simulation" if head.circuit else "linear layer"
     energies = [joules_cell(records[0], energy) for energy in ("QPU", classical)]
-    return [
-        " / ".join(loads) or "–",
-        f"{kind}; {max(bonds)}" if bonds else kind,
-        f"{np.mean([record['seconds'] for record in records]):.1f}",
-        " / ".join(energies),
+    return [f"{seconds:.2g}" if seconds >= 0.01 else "< 0.01", " / ".join(energies)]
+
+
+def _circuit_cell(answers: Answers, name: str, head: Head) -> str:
+    """Return a circuit's class, the answers that depend on it task by task, and its bond."""
+    records = [answers.records[head.name, task] for task in answers.plan.tables[name].tasks]
+    loads = [f"{100 * record['load']:.0f}" for record in records if "load" in record]
+    bonds = [record["bond"] for record in records if "bond" in record]
+    parts = [
+        certificate_cell(head, records),
+        f"noise changes {' / '.join(loads)} %" if loads else "",
+        f"χ* = {max(bonds)}" if bonds else "",
     ]
+    return "; ".join(part for part in parts if part.strip("–"))
 
 
 def numbers_cell(records: Sequence[Record]) -> str:
@@ -246,6 +262,7 @@ def _range(numbers: Sequence[int]) -> str:
     return f"{least:,}" if least == largest else f"{least:,} to {largest:,}"
 
 
+CONTROL_USES = ("without the circuit", "separable", "same class", "MLP of equal size")
 # plain models that would show that SQUARE's circuit is not needed
 SQUARE_RIVALS = ("normalised quadratic", "factorisation machine", "MLP, two layers of 32")
 
@@ -281,8 +298,13 @@ def need_sentence(results: dict[str, dict[str, str]], circuit: str) -> str:
     if rival is None:
         rivals = ", ".join(f"*{name}*" for name in results)
         return f"{circuit} is not matched by any one of these plain models: {rivals}."
-    outcomes = " and ".join(f"{result} on {group}" for group, result in results[rival].items())
-    return f"{circuit} is not needed here: *{rival}* is {outcomes}."
+    groups_by_result: dict[str, list[str]] = {}
+    for group, result in results[rival].items():
+        groups_by_result.setdefault(result, []).append(group)
+    outcomes = [
+        f"{result} on {' and '.join(groups)}" for result, groups in groups_by_result.items()
+    ]
+    return f"{circuit} is not needed here: *{rival}* is {' and '.join(outcomes)}."
 
 
 def words_sentence(residual: float) -> str:
@@ -290,6 +312,21 @@ def words_sentence(residual: float) -> str:
     if residual < EXACT:
         return f"No circuit is needed for parity words: each is a product of bits, up to {residual:.0e}."
     return f"A circuit's parity words differ from products of bits by {residual:.0e}."
+
+
+def circuits_sentence(answers: Answers, name: str = "others") -> str:
+    """Return how many circuits are better than each kind of control, on planted and on own labels alike."""
+    better = []
+    for use in CONTROL_USES:
+        tests = [
+            answers.compare(name, first, title, controls[use])
+            for first, controls in answers.plan.tables[name].controls.items()
+            if use in controls
+            for title in answers.plan.tables[name].compared
+        ]
+        results = [comparison.result for comparison in tests if comparison is not None]
+        better.append(f"{results.count('better')} of {len(results)} ({use})")
+    return f"Circuits are better than their control in {', '.join(better)} comparisons."
 
 
 def headline(square: str | None, *, words_are_products: bool) -> str:
@@ -334,6 +371,7 @@ def write_field_page(plan: Plan, folder: Path, file: Path = PAGE) -> None:
         "square": subject_table(answers, "square"),
         "words": subject_table(answers, "words"),
         "others": controls_table(answers),
+        "others_need": circuits_sentence(answers),
         "headline": headline(find_rival(square), words_are_products=words_residual < EXACT),
         "square_need": need_sentence(square, "SQUARE's circuit"),
         "words_need": words_sentence(words_residual),

@@ -8,9 +8,11 @@ from sklearn.preprocessing import FunctionTransformer
 from examples.field.head import Head
 from examples.field.words import all_products
 
-# scikit-learn 1.8 has renamed it
-is_renamed = tuple(map(int, __version__.split(".")[:2])) >= (1, 8)
-L1 = {"l1_ratio": 1} if is_renamed else {"penalty": "l1"}
+HAS_L1_RATIO = tuple(map(int, __version__.split(".")[:2])) >= (
+    1,
+    8,
+)  # of scikit-learn, for the penalty's name
+L1 = {"l1_ratio": 1} if HAS_L1_RATIO else {"penalty": "l1"}
 
 HEAD = Head(
     name="all words, L1",

@@ -8,6 +8,7 @@ from scipy import stats
 
 from examples.field.head import table_heads
 from examples.field.page import (
+    CONTROL_USES,
     PAGE,
     Answers,
     find_rival,
@@ -38,6 +39,7 @@ def test_every_record_is_of_the_plan(answers):
     for record in answers.records.values():
         assert record["plan"] == PLAN.digest
         assert record["seeds"] == list(PLAN.seeds)
+        assert re.fullmatch("[0-9a-f]{8}", record["commit"])
         assert len(record["answers"]) == len(record["right"]) == len(PLAN.seeds)
 
 
@@ -48,12 +50,12 @@ def test_heads_of_a_task_have_the_same_texts(answers):
 
 
 def test_a_comparison_is_scipys_paired_test(answers):
-    comparison = answers.compare("square", "learned squares", PLAN.tables["square"].compared[0])
+    comparison = answers.compare("square", "learned squares", "planted")
     shares = {
         head: np.mean(
             [
                 np.array(answers.records[head, task]["right"]) / answers.records[head, task]["test"]
-                for task in comparison.tasks
+                for task in PLAN.tables["square"].compared["planted"]
             ],
             axis=0,
         )
@@ -78,6 +80,17 @@ def test_certificates_are_exact(answers):
         for head in table_heads(name):
             for task in PLAN.tables[name].tasks if head.family else ():
                 assert answers.records[head.name, task]["residual"] < 1e-10
+
+
+def test_each_circuit_is_compared_with_its_controls_and_each_pair_once(answers):
+    pairs = [c for c in answers.comparisons if c.table == "others"]
+    places = [(c.first, c.second, c.title) for c in pairs]
+    assert len(places) == len(set(places))
+    for head, controls in PLAN.tables["others"].controls.items():
+        assert set(controls) <= set(CONTROL_USES)
+        for control in controls.values():
+            for title in PLAN.tables["others"].compared:
+                assert (head, control, title) in places
 
 
 def test_a_rival_that_is_nowhere_worse_decides():
