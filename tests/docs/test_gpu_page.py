@@ -1,6 +1,7 @@
 """The page of steps on a GPU is made of its record."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,30 @@ def test_the_goals_of_the_fused_kernels_hold_in_the_record():
         assert ms[row]["fused, one graph"] <= most
     head = ms["head", 10, 16]
     assert head["TorchQuantum"] > 500 * head["fused, one graph"]
+
+
+def test_pages_have_the_figures_of_the_record():
+    record = json.loads((BENCHMARKS / "gpu.json").read_text("utf-8"))
+    steps = {
+        (row["circuit"], row["n_qubits"], row["samples"]): row["ms"] for row in record["steps"]
+    }
+    guide = (BENCHMARKS.parent / "docs" / "gpu.md").read_text("utf-8")
+    rows = re.findall(r"^\| (HEAD|ENC) (\d+) × ([\d,]+) \| (.+) \| (.+) \| (.+) \|$", guide, re.M)
+    assert len(rows) == 4
+    for circuit, n_qubits, texts, *cells in rows:
+        ms = steps[circuit.lower(), int(n_qubits), int(texts.replace(",", ""))]
+        times = [ms[name] for name in ("fused, one graph", "fused", "compiled, CPU")]
+        assert [float(cell) for cell in cells] == pytest.approx(times, rel=5e-3)
+    (decision,) = (BENCHMARKS.parent / "docs" / "decisions").glob("0016-*.md")
+    head = steps["head", 10, 16]
+    named = dict(
+        re.findall(r"^\| (H200, .+|16 cores) \| ([\d.]+) \|$", decision.read_text("utf-8"), re.M)
+    )
+    assert {name: float(cell) for name, cell in named.items()} == pytest.approx(
+        {
+            "H200, torch operations": head["torch operations"],
+            "16 cores": head["compiled, CPU"],
+            "H200, one graph of the kernels": head["fused, one graph"],
+        },
+        rel=0.02,
+    )
