@@ -59,8 +59,6 @@ def check_sizes(folder: Path) -> None:
 def _count_parameters(kind: str, file: Path) -> int:
     """Return the number of parameters of a module by its configuration. Values that are no integers count as 0."""
     if kind == "Transformer":
-        # transformers imports it late, and torch 2.6 cannot import it with the device below
-        from torch import _dynamo  # noqa: F401
         from transformers import AutoConfig, AutoModel
 
         config = AutoConfig.from_pretrained(file.parent, local_files_only=True)
