@@ -43,7 +43,7 @@ def test_table_viii_has_11_strengths_of_an_rbf_kernel_with_6_gammas(tried):
     support_vectors("paper").fit(TOY, TOY)
     assert len(tried) == 11 * 6
     assert {s["kernel"] for s in tried} == {"rbf"}
-    assert {tuple(s) for s in tried} == {("kernel", "C", "gamma")}
+    assert {tuple(s) for s in tried} == {("kernel", "cache_size", "C", "gamma")}
     expected = [(c, gamma) for c in SVC_STRENGTHS for gamma in SVC_GAMMAS]
     assert [s["gamma"] for s in tried] == [gamma for _, gamma in expected]
     assert [s["C"] for s in tried] == pytest.approx([c for c, _ in expected])
