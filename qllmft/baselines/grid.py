@@ -31,7 +31,7 @@ from qllmft_backends.adjoint.thread_pool import thread_count
 if TYPE_CHECKING:
     from qllmft.training import Examples
 
-MANY_TEXTS = 1_000  # training texts from which folds are fitted side by side
+MANY_TEXTS = 1_000  # training texts from which folds and settings are fitted side by side
 
 
 def n_trained(fitted: Any) -> int:
@@ -185,6 +185,7 @@ class GridBaseline:
             with_class_weights(self.grid) if weighs else self.grid,
             lambda settings: self.judge(settings, train, parts),
             self.strength,
+            max(1, self._threads(train) // len(parts)),
         )
         self.settings, self.judgement = best_trial(trials)
         n_held = sum(len(part.held_out) for part in parts)
@@ -199,12 +200,14 @@ class GridBaseline:
             estimator = fit_estimator(self.make(**settings), part.train)
             return self.outputs(estimator, part.held_out.x.numpy())
 
-        # libsvm runs without Python's lock, so that folds of many texts take all cores
-        workers = min(len(parts), thread_count()) if len(train) >= MANY_TEXTS else 1
-        with ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(min(len(parts), self._threads(train))) as pool:
             answers = list(pool.map(answer, parts))
         labels = [part.held_out.y.numpy() for part in parts]
         return judge_outputs(train.task, train.y.numpy(), labels, answers, self.usual_threshold)
+
+    def _threads(self, train: Examples) -> int:
+        """Return the number of fits at the same time: libsvm runs without Python's lock."""
+        return thread_count() if len(train) >= MANY_TEXTS else 1
 
     @property
     def usual_threshold(self) -> float | None:

@@ -6,6 +6,7 @@ Every row of a table is chosen this way, the quantum head as its baselines are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -148,7 +149,10 @@ def with_class_weights(grid: Sequence[Settings]) -> list[Settings]:
 
 
 def search_settings(
-    grid: Sequence[Settings], judge: Callable[[Settings], Judgement], strength: str | None = None
+    grid: Sequence[Settings],
+    judge: Callable[[Settings], Judgement],
+    strength: str | None = None,
+    threads: int = 1,
 ) -> list[Trial]:
     """Return the trials of a search, of equal other settings the most regularised first; see `best_trial`.
 
@@ -161,9 +165,12 @@ def search_settings(
         judge: returns the judgement of settings.
         strength: setting whose values go on in their steps, up to `MAX_EXTRA_STRENGTHS` of them, while an end of the
             values is better than all others; None: none.
+        threads: in which the settings of the grid are judged at the same time.
     """
+    with ThreadPoolExecutor(threads) as pool:
+        grid_trials = list(pool.map(lambda settings: Trial(settings, judge(settings)), grid))
     if strength is None:
-        return [Trial(settings, judge(settings)) for settings in grid]
+        return grid_trials
     families = []
     for settings in grid:
         family = {**settings, strength: None}
@@ -171,12 +178,10 @@ def search_settings(
             families.append(family)
     trials = []
     for family in families:
-        values = [
-            grid_settings[strength]
-            for grid_settings in grid
-            if {**grid_settings, strength: None} == family
+        family_trials = [
+            trial for trial in grid_trials if {**trial.settings, strength: None} == family
         ]
-        trials += _search_family(family, strength, values, judge)
+        trials += _continue_strengths(family_trials, strength, judge)
     return trials
 
 
@@ -185,26 +190,19 @@ def best_trial(trials: Sequence[Trial]) -> Trial:
     return max(trials, key=lambda trial: trial.judgement.score)
 
 
-def _search_family(
-    family: Settings,
-    strength: str,
-    values: Sequence[float],
-    judge: Callable[[Settings], Judgement],
+def _continue_strengths(
+    trials: Sequence[Trial], strength: str, judge: Callable[[Settings], Judgement]
 ) -> list[Trial]:
-    """Return the trials of all values of a strength with the same other settings."""
-
-    def try_value(value: float) -> Trial:
-        settings = {**family, strength: value}
-        return Trial(settings, judge(settings))
-
-    trials = [try_value(value) for value in values]
+    """Return trials that differ in a strength alone, and those of further values beyond an end that is the best."""
+    trials = list(trials)
     for _ in ("upwards", "downwards"):
         for _ in range(MAX_EXTRA_STRENGTHS if len(trials) > 1 else 0):
             *inner_scores, end_score = [trial.judgement.score for trial in trials]
             if end_score <= max(inner_scores):
                 break
             strengths = [trial.settings[strength] for trial in trials]
-            trials.append(try_value(next_strength(strengths)))
+            settings = {**trials[-1].settings, strength: next_strength(strengths)}
+            trials.append(Trial(settings, judge(settings)))
         trials.reverse()
     return trials
 

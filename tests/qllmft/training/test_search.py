@@ -1,5 +1,7 @@
 """Settings of every row are chosen by the score that judges, in folds of the training texts."""
 
+from threading import Barrier
+
 import numpy as np
 import pytest
 import torch
@@ -283,3 +285,16 @@ def test_the_head_is_no_winner_where_a_linear_model_draws_the_labels():
             for difference, p in zip(differences, p_values, strict=True)
         )
     assert wins <= 1
+
+
+def test_settings_of_the_grid_are_judged_at_the_same_time():
+    grid = [{"C": c} for c in (1.0, 3.0, 9.0)]
+    everyone_is_here = Barrier(3, timeout=30)
+
+    def judge(settings):
+        if settings in grid:
+            everyone_is_here.wait()
+        return Judgement(-abs(np.log(settings["C"] / 81)))
+
+    trials = search_settings(grid, judge, "C", threads=3)
+    assert [trial.settings["C"] for trial in trials] == [1.0, 3.0, 9.0, 27.0, 81.0, 243.0]
