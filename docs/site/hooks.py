@@ -42,6 +42,8 @@ _NUMBER = re.compile(r"[*○≈~<>+−-]*\s*\d[\d\s,.:/–−+±%×*()\[\]-]*|[�
 _NO_PARAGRAPH = ("#", "|", "<", "!", "```", ":::", "-", "*The notebook")
 _MARKUP = re.compile(r"\[([^\]]*)\]\([^)]*\)|[*`\\]")  # the text of a link stays
 _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z`*\[])")
+_TEST_NAME = re.compile(r"(?<=<code>)[\w/]*test_[\w./:\[\]-]*(?=</code>)")
+_NAME_PART_END = re.compile(r"::|[/_]")
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -152,6 +154,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         for line in markdown.split("\n")
     )
     return _LINK.sub(link, "\n".join(lines))
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Let the names of tests break at their parts, so that tables with them fit."""
+    return _TEST_NAME.sub(lambda match: _NAME_PART_END.sub(r"\g<0><wbr>", match[0]), html)
 
 
 def _cells(line: str) -> list[str]:

@@ -21,8 +21,6 @@ from qllmft_circuits import Ansatz, encoder_circuit
 
 CONSTANT_LENGTH_RATIO = 8.0  # length of the constant amplitude over that of a usual embedding
 SHORTEST_LENGTH = 1e-18  # length of the shortest embedding whose squares float32 can hold
-# encoders from which all are computed in one pass; fewer are computed one by one
-MANY = 14
 # rows without a larger entry are multiplied first, which is exact
 SMALL_ENTRY = 2.0**-50
 SMALL_ENTRY_FACTOR = 2.0**100
@@ -251,7 +249,7 @@ class ParallelEncoders(nn.Module):
 
     @property
     def as_matrix(self) -> bool:
-        """Return whether the latent values are computed by a matrix: of `MANY` odd encoders or more without noise."""
+        """Return whether the latent values are computed by a matrix: of odd encoders without noise."""
         return stackable(self.encoders) and not any(encoder.is_noisy for encoder in self.encoders)
 
     def rows(self) -> Tensor:
@@ -287,11 +285,11 @@ class ParallelEncoders(nn.Module):
 
 
 def stackable(encoders: Sequence[QuantumEncoder]) -> bool:
-    """Return whether encoders share a circuit on the CPU, are odd, and so many that one pass for all is worth it."""
-    first = encoders[0]
-    if len(encoders) < MANY or not isinstance(first.engine, AdjointEngine):
-        return False
-    return all(encoder.odd and encoder.engine is first.engine for encoder in encoders)
+    """Return whether encoders are odd and share a circuit on the CPU, so that one pass computes all."""
+    engine = encoders[0].engine
+    return isinstance(engine, AdjointEngine) and all(
+        encoder.odd and encoder.engine is engine for encoder in encoders
+    )
 
 
 def stacked_rows(encoders: Sequence[QuantumEncoder]) -> Tensor:

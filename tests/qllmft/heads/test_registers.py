@@ -182,12 +182,13 @@ def test_a_single_value_is_not_that_of_several_registers(readout):
         load_preset("single-10q").config(settings)
 
 
-def test_encoders_in_one_pass_have_the_rows_and_gradients_of_each():
+@pytest.mark.parametrize(("labels", "count"), [(2, 7), (16, 18)])
+def test_encoders_in_one_pass_have_the_rows_and_gradients_of_each(labels, count):
     config = load_preset("sines").config({"model.encoder_qubits": 4, "model.encoder_layers": 3})
-    model = build_classifier(config.model, 15, 16, seed=0)
+    model = build_classifier(config.model, 15, labels, seed=0)
     encoders = model.quantum_encoders
     assert encoders.as_matrix
-    assert len(encoders.encoders) == 18
+    assert len(encoders.encoders) == count
     rows = encoders.rows()
     cotangent = torch.randn(rows.shape, dtype=torch.float64)
     rows.backward(cotangent)

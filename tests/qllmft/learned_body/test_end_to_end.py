@@ -12,6 +12,7 @@ from qllmft.config import BodyConfig, TrainConfig
 from qllmft.embed import TrainableBody
 from qllmft.errors import UserError
 from qllmft.training import Checkpoint, fit_end_to_end, loop
+from qllmft.training.adam import Adam
 from qllmft.training.evaluation import evaluate
 
 TRAIN, VALIDATION, SEED = table(25), table(10, seed=1), 7
@@ -76,9 +77,9 @@ def test_the_body_has_a_learning_rate_of_its_own(tiny_bert):
 
 def test_the_bodys_rate_falls_as_the_heads_does(tiny_bert, monkeypatch):
     seen = []
-    step = torch.optim.Adam.step
+    step = Adam.step
     monkeypatch.setattr(
-        torch.optim.Adam,
+        Adam,
         "step",
         lambda self: (seen.append([g["lr"] for g in self.param_groups]), step(self))[1],
     )
