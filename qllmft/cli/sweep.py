@@ -26,7 +26,7 @@ from qllmft.files import expand_home
 if TYPE_CHECKING:
     from qllmft.campaign.file import Space
     from qllmft.campaign.runs import SeededResult
-    from qllmft.campaign.sweep import SweepResult
+    from qllmft.campaign.sweep_run import SweepResult
 
 
 IN_FLIGHT_ON_RAY = 4  # trials of tpe at a time, unless --jobs gives a number
@@ -72,7 +72,8 @@ def sweep(
         return
     from qllmft.campaign.checks import check_feasible, report_texts
     from qllmft.campaign.file import load_space
-    from qllmft.campaign.sweep import estimate_epoch_times, make_sweep, run_sweep
+    from qllmft.campaign.sweep import estimate_epoch_times, make_sweep
+    from qllmft.campaign.sweep_run import run_sweep
     from qllmft.cli.listener import ConsoleListener
     from qllmft_backends.adjoint.thread_pool import thread_count
 

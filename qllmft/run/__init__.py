@@ -6,9 +6,9 @@ from qllmft_backends.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
     from qllmft.run.experiment import run_experiment as run_experiment
-    from qllmft.run.folder import Outcome as Outcome
     from qllmft.run.folder import RunFolder as RunFolder
-    from qllmft.run.folder import TrainedRun as TrainedRun
+    from qllmft.run.outcome import Outcome as Outcome
+    from qllmft.run.outcome import TrainedRun as TrainedRun
     from qllmft.run.record import BodyRecord as BodyRecord
     from qllmft.run.record import DataRecord as DataRecord
     from qllmft.run.record import ModelResult as ModelResult

@@ -31,9 +31,10 @@ from qllmft.run.cross_validation import (
     cross_validate,
 )
 from qllmft.run.device import compile_kernels
-from qllmft.run.folder import Outcome, RunFolder, run_folder
+from qllmft.run.folder import RunFolder, run_folder
 from qllmft.run.lock import sole_use
 from qllmft.run.notes import report_choices, report_reading
+from qllmft.run.outcome import Outcome
 from qllmft.run.record import RunRecord
 from qllmft.run.recording import make_record, test_models
 from qllmft.run.rows import Row

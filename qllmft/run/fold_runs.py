@@ -15,7 +15,8 @@ from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.events import FoldEnded, FoldStarted, OnEvent
 from qllmft.files import write_json
-from qllmft.run.folder import Outcome, run_folder
+from qllmft.run.folder import run_folder
+from qllmft.run.outcome import Outcome
 from qllmft.run.predictions import Predictions, difference
 from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord, WithoutCircuit
 from qllmft.run.setup import SharedInputs

@@ -6,13 +6,12 @@ import json
 import os
 import re
 import shlex
-import signal
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psutil
 import tomli_w
@@ -37,7 +36,6 @@ from qllmft.files import (
 from qllmft.run.lock import HOLDER_FILE, LOCK_FILE
 from qllmft.run.predictions import Predictions
 from qllmft.run.record import RunRecord
-from qllmft.run.table import table_html
 from qllmft.tasks import TASK_OF_SCORE, TASKS
 from qllmft.training import Checkpoint, EpochMetrics
 from qllmft_backends.files import open_regular
@@ -354,59 +352,6 @@ class RunFolder:
     def read_validation(self) -> RunRecord | None:
         """Read the record without the test set, or return None."""
         return _read_record(self.validation_file)
-
-
-@dataclass(frozen=True, repr=False)
-class Outcome:
-    """Outcome of a run."""
-
-    folder: RunFolder  # the run's folder
-    # content of ``result.json``, or of ``validation.json`` if the test set was not read; None if
-    # training was interrupted
-    record: RunRecord | None
-    epochs_done: int  # number of trained epochs
-    signal: int | None = None  # number of the signal that interrupted training, or None
-
-    def __repr__(self) -> str:
-        """Return the folder, the score of the head, and the best model on the validation texts."""
-        facts = self._interruption_text
-        if self.record is not None:
-            head = self.record.head
-            best_model = max(self.record.models, key=lambda m: m.validation.value)
-            facts = f"selected on validation: {best_model.name} {best_model.validation.plain}"
-            if head.test is not None:
-                name = head.test.measure.name
-                facts = f"{head.name} {head.test} {name} on the test texts, {facts}"
-        return f"<{type(self).__name__} {self.folder.path}: {facts}>"
-
-    def _repr_html_(self) -> str:
-        """Return the table of its models, for a notebook."""
-        return table_html(self.record) if self.record else self._interruption_text
-
-    @property
-    def _interruption_text(self) -> str:
-        return f"interrupted after epoch {self.epochs_done}"
-
-
-@dataclass(frozen=True, repr=False)
-class TrainedRun(Outcome):
-    """Outcome of a finished run, which always has a record."""
-
-    record: RunRecord  # content of ``result.json``
-
-    @classmethod
-    def from_outcome(cls, outcome: Outcome) -> Self:
-        """Return a finished run's outcome.
-
-        Raises:
-            KeyboardInterrupt: if Ctrl-C interrupted the training.
-            SystemExit: if SIGTERM did.
-        """
-        if outcome.record is not None:
-            return cls(outcome.folder, outcome.record, outcome.epochs_done)
-        if outcome.signal == signal.SIGTERM:
-            raise SystemExit(128 + signal.SIGTERM)
-        raise KeyboardInterrupt(f"after epoch {outcome.epochs_done}. The same call resumes the run")
 
 
 def run_folder(config: RunConfig, out: Path | None) -> RunFolder:

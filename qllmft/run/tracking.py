@@ -16,7 +16,8 @@ from qllmft.errors import UserError
 from qllmft.events import EpochEnded, Event, Message, OnEvent, StageStarted
 from qllmft.files import parse_json, read_text, write_json
 from qllmft.run.experiment import run_experiment
-from qllmft.run.folder import Outcome, run_folder
+from qllmft.run.folder import run_folder
+from qllmft.run.outcome import Outcome
 from qllmft.run.record import RunRecord
 from qllmft.tasks import TASKS
 from qllmft.trackers import TrackedRun, Tracker, make_tracker

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from qllmft.config import RunConfig, TrainConfig
 from qllmft.config.model import ModelConfig
@@ -26,6 +26,7 @@ from qllmft.events import EpochEnded, ignore, stage
 from qllmft.heads import Classifier, build_classifier
 from qllmft.progress import LineListener
 from qllmft.randomness import derive_seed
+from qllmft.sklearn.arrays import array_shapes, changed_error, to_arrays, to_tensors
 from qllmft.tasks.calibration import best_temperature
 from qllmft.templates import least_numbers
 from qllmft.training import EpochMetrics, Examples, Scaling, finite_logits, fit, weigh_by_class
@@ -33,7 +34,6 @@ from qllmft_backends import create
 from qllmft_backends.validation import faults
 
 Rows = NDArray[np.int64]
-Weights = NDArray[np.float64] | None
 _UNPICKLED_ATTRIBUTES = ("_network", "_learning")
 _PARAMETER_SETTINGS = {  # of an estimator, and the settings that they are
     "epochs": "train.epochs",
@@ -164,7 +164,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _build_fitted_network(self, backend: Any) -> Classifier:
         """Return the network of the fitted attributes, or raise UserError if they were changed and do not fit."""
-        shapes = _shapes(self.weights_)
+        shapes = array_shapes(self.weights_)
         d = self.n_inputs_
         k = self.n_outputs_
         try:
@@ -177,14 +177,14 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             network = build_classifier(structure, d, k, backend=backend)
         except ValueError as error:  # of pydantic and UserError, too
             reason = faults(error)[0] if isinstance(error, ValidationError) else error
-            raise _changed_error(str(reason).rstrip(".")) from None
-        expected_shapes = _shapes(_arrays(network.state_dict()))
+            raise changed_error(str(reason).rstrip(".")) from None
+        expected_shapes = array_shapes(to_arrays(network.state_dict()))
         for name in sorted(shapes.keys() | expected_shapes.keys()):
             if shapes.get(name) != expected_shapes.get(name):
-                raise _changed_error(
+                raise changed_error(
                     f"weights_ has {name} of the shape {shapes.get(name)}, expected {expected_shapes.get(name)}"
                 )
-        network.load_state_dict(_tensors(self.weights_))
+        network.load_state_dict(to_tensors(self.weights_))
         return network
 
     def _check_rows(
@@ -217,14 +217,14 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         fresh = not (self.warm_start and "weights_" in self.__dict__)
         network, structure = self._build_untrained(config, rows, n_outputs, seed)
         if not fresh:  # start from the weights of the last fit
-            last_shapes = _shapes(self.weights_)
-            if last_shapes != (expected_shapes := _shapes(_arrays(network.state_dict()))):
+            last_shapes = array_shapes(self.weights_)
+            if last_shapes != (expected_shapes := array_shapes(to_arrays(network.state_dict()))):
                 raise ValueError(
                     f"warm_start is True, and the last fit had weights of the shapes {last_shapes}, expected "
                     f"{expected_shapes}: the columns, the targets or the settings have changed. Fit a new estimator, "
                     "or set warm_start to False."
                 )
-            network.load_state_dict(_tensors(self.weights_))
+            network.load_state_dict(to_tensors(self.weights_))
             if rows.task.real:  # training starts with scaled values
                 Scaling.from_examples(rows).restore(network, inverse=True)
         train, validation, settings = self._split_rows(len(rows), strata, config.train, seed)
@@ -285,7 +285,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 self._backend(config)
             )
         moments = {
-            place: _tensors(arrays_or_tensors)
+            place: to_tensors(arrays_or_tensors)
             for place, arrays_or_tensors in attributes.get("moments_", {}).items()
         }
         self.seen_ = rows.size + (0.0 if first else attributes.get("seen_", 0.0))
@@ -308,7 +308,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         if not selection.finished:
             raise KeyboardInterrupt
         self.moments_ = {
-            place: _arrays(arrays_or_tensors) for place, arrays_or_tensors in moments.items()
+            place: to_arrays(arrays_or_tensors) for place, arrays_or_tensors in moments.items()
         }
         self.n_iter_ += 1
         self.best_epoch_ = self.n_iter_
@@ -339,7 +339,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         self.n_inputs_ = rows.x.shape[1]
         self.n_outputs_ = n_outputs
         self.structure_ = structure.model_dump(mode="json")
-        self.weights_ = _arrays(network.state_dict())
+        self.weights_ = to_arrays(network.state_dict())
         self.n_parameters_ = network.n_parameters
         self.__dict__.pop("_network", None)
 
@@ -395,47 +395,3 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         """Return parameters and fitted attributes, without networks."""
         state: dict[str, Any] = super().__getstate__()
         return {name: value for name, value in state.items() if name not in _UNPICKLED_ATTRIBUTES}
-
-
-def _changed_error(reason: str) -> UserError:
-    return UserError(
-        f"the fitted attributes were changed, and do not fit each other: {reason}. Fit again, or load the object again."
-    )
-
-
-def _shapes(arrays: Any) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of trained arrays by name, or raise UserError if one is no array of numbers."""
-    if not isinstance(arrays, Mapping):
-        raise _changed_error(f"weights_ is {type(arrays).__name__}, expected arrays by name")
-    for name, values in arrays.items():
-        if not (isinstance(values, np.ndarray) and values.dtype.kind in "fiu"):
-            kind = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
-            raise _changed_error(
-                f"weights_ has {name} of the type {kind}, expected an array of numbers"
-            )
-    return {name: values.shape for name, values in arrays.items()}
-
-
-def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(values) for name, values in arrays.items()}
-
-
-def _arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
-    return {name: values.detach().numpy().copy() for name, values in tensors.items()}
-
-
-def with_weights(rows: Examples, sample_weight: Any, class_weights: Weights = None) -> Examples:
-    """Return the rows with the weights of ``sample_weight`` times those of classes, without rows of weight 0."""
-    if sample_weight is None and class_weights is None:
-        return rows
-    weights = np.ones(len(rows))
-    if sample_weight is not None:
-        weights = _check_sample_weight(sample_weight, rows.x.numpy(), dtype=np.float64)
-    if (weights < 0).any():
-        raise ValueError(
-            f"sample_weight has {weights.min():g}, expected no negative weight. Leave such rows out."
-        )
-    if not weights.any():
-        raise ValueError("sample_weight is 0 everywhere, expected at least one non-zero number.")
-    weights = weights if class_weights is None else weights * class_weights
-    return replace(rows, weight=torch.from_numpy(weights)).take(np.flatnonzero(weights))

@@ -18,7 +18,8 @@ from sklearn.utils.validation import check_array, validate_data
 from qllmft.answers.decision import Decision
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.sklearn.base import TrainedEstimator, with_weights
+from qllmft.sklearn.arrays import with_weights
+from qllmft.sklearn.base import TrainedEstimator
 from qllmft.training import Examples, with_loss
 
 

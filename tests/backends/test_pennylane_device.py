@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from pennylane.exceptions import DeviceError  # noqa: E402
 
-from qllmft_backends.pennylane_device import AdjointDevice, tapes  # noqa: E402
+from qllmft_backends.pennylane_device import AdjointDevice, built_tape  # noqa: E402
 
 X, W = np.array([0.1, 0.5, 2.0, -0.4]), np.array([0.3, -0.4, 1.0, 0.7])
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -108,9 +108,11 @@ def layers(x, w):
 
 def test_gates_of_a_circuit_are_gathered_and_lowered_once(monkeypatch):
     lowered = []
-    original = tapes.BuiltTape.from_structure
+    original = built_tape.BuiltTape.from_structure
     monkeypatch.setattr(
-        tapes.BuiltTape, "from_structure", lambda *given: lowered.append(given) or original(*given)
+        built_tape.BuiltTape,
+        "from_structure",
+        lambda *given: lowered.append(given) or original(*given),
     )
     device = AdjointDevice(wires=["a", "b", "c"])
     node = qp.QNode(layers, device, interface="torch")

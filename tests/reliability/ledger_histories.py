@@ -39,7 +39,8 @@ from qllmft_backends.remote import listing
 from qllmft_backends.remote.batch import CircuitBatch
 from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.errors import JobFailedError
-from qllmft_backends.remote.jobs import Jobs, JobsBackend
+from qllmft_backends.remote.jobs import Jobs
+from qllmft_backends.remote.jobs_backend import JobsBackend
 from qllmft_backends.remote.ledger.chunk import Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.options import KnownAnswerOptions

@@ -27,7 +27,8 @@ from qllmft_backends.adjoint.interface import (
     MeasuringEngine,
     engine_maker,
 )
-from qllmft_backends.adjoint.noisy import NoisyPass, NoisySampler
+from qllmft_backends.adjoint.noisy import NoisyPass
+from qllmft_backends.adjoint.noisy_sampler import NoisySampler
 from qllmft_backends.adjoint.outcomes import flip_bits, noisy_outcomes, sample_outcomes
 from qllmft_backends.adjoint.program import ComplexProgram, Program, lower, lower_complex
 from qllmft_backends.adjoint.qiskit_backend import EngineBackend

@@ -29,6 +29,7 @@ from pennylane.exceptions import DeviceError
 from pennylane.tape import QuantumScript
 from pennylane.transforms import broadcast_expand
 
+from qllmft_backends.pennylane_device.built_tape import BuiltTape, build
 from qllmft_backends.pennylane_device.gates import GATES
 from qllmft_backends.pennylane_device.probabilities import (
     MAX_WIRES,
@@ -37,13 +38,7 @@ from qllmft_backends.pennylane_device.probabilities import (
     gather_jacobians,
     has_swept_gradient,
 )
-from qllmft_backends.pennylane_device.tapes import (
-    BuiltTape,
-    build,
-    gather_gates,
-    is_differentiable,
-    is_supported,
-)
+from qllmft_backends.pennylane_device.tapes import gather_gates, is_differentiable, is_supported
 
 _SAMPLED_MEASUREMENTS = (
     qp.measurements.SampleMeasurement,

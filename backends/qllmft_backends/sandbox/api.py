@@ -9,8 +9,8 @@ from typing import Any
 
 from qllmft_backends.remote.errors import PARSE_ERRORS
 from qllmft_backends.sandbox import shapes
-from qllmft_backends.sandbox.circuits import compile_to_native
 from qllmft_backends.sandbox.job import ACCOUNT, StoredJob
+from qllmft_backends.sandbox.programs import compile_to_native
 from qllmft_backends.sandbox.request import RefusedError, Request
 from qllmft_backends.sandbox.shapes import SHARPENING, ResultsForm
 from qllmft_backends.sandbox.store import BACKENDS, Store

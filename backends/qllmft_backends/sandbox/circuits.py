@@ -1,4 +1,4 @@
-"""Circuits of IonQ's API on Qiskit's state vectors: exact, with noise shot by shot, and compiled to native gates.
+"""Circuits of IonQ's API on Qiskit's state vectors: exact, and with noise shot by shot.
 
 Qubit q is bit q of a basis state's index, as in the API's results and in Qiskit.
 """
@@ -6,29 +6,24 @@ Qubit q is bit q of a basis state's index, as in the API's results and in Qiskit
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from qiskit import QuantumCircuit, qasm3, transpile
-from qiskit.circuit import CircuitInstruction, ControlledGate, Operation
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import CircuitInstruction, ControlledGate
 from qiskit.circuit import Gate as QiskitGate
 from qiskit.circuit.library import (
     PauliEvolutionGate,
     PhaseGate,
     RGate,
     RZZGate,
-    UGate,
     get_standard_gate_name_mapping,
 )
-from qiskit.exceptions import MissingOptionalLibraryError
 from qiskit.quantum_info import Pauli, SparsePauliOp, Statevector
-from qiskit.synthesis import OneQubitEulerDecomposer
 
 from qllmft_backends.noise import GateNoise, pauli_error_probability
 from qllmft_backends.protocol import Bits, Floats, Ints
@@ -48,10 +43,10 @@ NOISE: dict[str, GateNoise] = {
 MAX_QUBITS_IDEAL = 20
 MAX_QUBITS_NOISY = 14
 _BATCH_BITS = 8  # 2**8 trajectories at a time
-_STANDARD_GATES = get_standard_gate_name_mapping()
+STANDARD_GATES = get_standard_gate_name_mapping()
 # Qiskit's name by the API's
-_QISKIT_NAMES = {name: name for name in ("x", "y", "z", "h", "s", "t", "swap", "rx", "ry", "rz")}
-_QISKIT_NAMES |= {
+QISKIT_NAMES = {name: name for name in ("x", "y", "z", "h", "s", "t", "swap", "rx", "ry", "rz")}
+QISKIT_NAMES |= {
     "si": "sdg",
     "ti": "tdg",
     "v": "sx",
@@ -60,12 +55,8 @@ _QISKIT_NAMES |= {
     "yy": "ryy",
     "zz": "rzz",
 }
-_API_NAMES = {name: api_name for api_name, name in _QISKIT_NAMES.items()} | {"p": "z"}
-_QISKIT_NAMES |= {"not": "x", "cnot": "x", "nop": "id"}
+_ACCEPTED_NAMES = QISKIT_NAMES | {"not": "x", "cnot": "x", "nop": "id"}
 _NATIVE_NAMES = ("gpi", "gpi2", "ms")
-_MAX_GATES = 10_000  # of a program, with those of its definitions
-# a register of a billion qubits is a line of 20 characters
-_LARGE_PATTERN = re.compile(r"\d[\d_]{3,}\s*\]|\*\*|\bpow\b|\bfor\b|\bwhile\b")
 
 
 def to_qiskit_circuit(circuit: Sequence[Gate], n_qubits: int) -> QuantumCircuit:
@@ -78,7 +69,7 @@ def to_qiskit_circuit(circuit: Sequence[Gate], n_qubits: int) -> QuantumCircuit:
         if operation is None or len(targets) != operation.num_qubits:
             raise RefusedError(
                 f"gate {position} is {gate.get('gate')!r} with the fields {', '.join(sorted(gate))}, which the mock "
-                f"server does not have, expected one of {', '.join([*_QISKIT_NAMES, 'pauliexp', *_NATIVE_NAMES])}"
+                f"server does not have, expected one of {', '.join([*_ACCEPTED_NAMES, 'pauliexp', *_NATIVE_NAMES])}"
             )
         if (
             not targets
@@ -129,7 +120,7 @@ def _to_qiskit_gate(gate: Gate) -> QiskitGate | None:
         return _evolution_gate(gate)
     if name == "z" and angles:  # a phase, as qiskit-ionq sends p, cp and mcphase
         return PhaseGate(*angles)
-    standard = _STANDARD_GATES.get(_QISKIT_NAMES.get(name, ""))
+    standard = STANDARD_GATES.get(_ACCEPTED_NAMES.get(name, ""))
     if standard is None or len(standard.params) != len(angles):
         return None
     return standard.base_class(*angles)
@@ -266,11 +257,12 @@ def _ideal_probabilities(circuit: QuantumCircuit) -> Floats:
     state = np.zeros(2**circuit.num_qubits, np.complex128)
     state[0] = 1
     for instruction in circuit.data:
-        state = _evolve_state(state, instruction.operation, _qubit_indices(circuit, instruction))
+        state = _evolve_state(state, instruction.operation, qubit_indices(circuit, instruction))
     return np.asarray(np.abs(state) ** 2)
 
 
-def _qubit_indices(circuit: QuantumCircuit, instruction: CircuitInstruction) -> list[int]:
+def qubit_indices(circuit: QuantumCircuit, instruction: CircuitInstruction) -> list[int]:
+    """Return the places of an instruction's qubits in its circuit."""
     return [circuit.find_bit(qubit).index for qubit in instruction.qubits]
 
 
@@ -303,7 +295,7 @@ def _draw_outcomes(circuit: QuantumCircuit, has_error: Bits, rng: Generator) -> 
     states = np.zeros((2**bits, n_states), np.complex128)
     states[:, 0] = 1
     for instruction, has_error_here in zip(circuit.data, has_error.T, strict=True):
-        qubits = _qubit_indices(circuit, instruction)
+        qubits = qubit_indices(circuit, instruction)
         evolved = _evolve_state(states.ravel(), instruction.operation, qubits)
         states = evolved.reshape(2**bits, -1)
         for row in np.flatnonzero(has_error_here):
@@ -317,113 +309,3 @@ def _draw_outcomes(circuit: QuantumCircuit, has_error: Bits, rng: Generator) -> 
     return np.asarray(
         np.minimum((np.cumsum(state_probabilities, axis=1) < draws).sum(axis=1), n_states - 1)
     )
-
-
-@lru_cache(maxsize=64)
-def parse_program(program: str) -> tuple[int, list[dict[str, Any]]]:
-    """Return the width and the API's gates of an OpenQASM 3 program whose measurements are its end.
-
-    A gate that the API lacks is the gates of its definition.
-
-    Raises:
-        RefusedError: if it cannot be read, has other operations, has gates after a measurement, or may be large.
-    """
-    if large_match := _LARGE_PATTERN.search(program):
-        raise RefusedError(
-            f"the mock server takes no loops, powers or registers like {large_match[0]!r}"
-        )
-    try:
-        circuit = qasm3.loads(program)
-    except MissingOptionalLibraryError:
-        raise RefusedError(
-            "OpenQASM 3 needs the package qiskit-qasm3-import in the mock server"
-        ) from None
-    except Exception as error:  # the parser raises errors of many kinds
-        raise RefusedError(f"the program cannot be read: {str(error)[:200]}") from None
-    gates: list[dict[str, Any]] = []
-    measured_qubits: set[int] = set()
-    pending = _operations_in_reverse(circuit, range(circuit.num_qubits))
-    for _ in range(_MAX_GATES):
-        if not pending:
-            return circuit.num_qubits, gates
-        operation, qubits = pending.pop()
-        if operation.name in ("measure", "barrier", "id", "global_phase"):
-            measured_qubits |= set(qubits) if operation.name == "measure" else set()
-        elif measured_qubits & set(qubits):
-            raise RefusedError(
-                f"the mock server does not have {operation.name!r} at this place of the program, after a measurement"
-            )
-        elif (gate := _api_gate(operation, qubits)) is not None:
-            gates.append(gate)
-        elif (definition := _definition(operation)) is not None:
-            pending += _operations_in_reverse(definition, qubits)
-        else:
-            raise RefusedError(f"the mock server does not have {operation.name!r} of the program")
-    raise RefusedError(
-        f"the program has more than {_MAX_GATES:,} gates, and the mock server takes fewer"
-    )
-
-
-def _operations_in_reverse(
-    circuit: QuantumCircuit, qubits: Sequence[int]
-) -> list[tuple[Operation, list[int]]]:
-    """Return the operations of a circuit on these qubits, the last one first."""
-    return [
-        (instruction.operation, [qubits[place] for place in _qubit_indices(circuit, instruction)])
-        for instruction in reversed(circuit.data)
-    ]
-
-
-def _definition(operation: Operation) -> QuantumCircuit | None:
-    """Return the gates of a gate, or None if it has none."""
-    if not isinstance(operation, QiskitGate):
-        return None
-    if operation.base_class is UGate:  # all other gates end in it, and it has no definition
-        return OneQubitEulerDecomposer("ZYZ")(operation)
-    return operation.definition
-
-
-def _api_gate(operation: Operation, qubits: list[int]) -> dict[str, Any] | None:
-    """Return an operation as a gate of the API, or None if it has no such gate."""
-    n_controls = 0
-    base = operation
-    if isinstance(operation, ControlledGate):
-        n_controls = operation.num_ctrl_qubits
-        base = operation.base_gate
-        if operation.ctrl_state != 2**n_controls - 1:
-            return None
-    standard = _STANDARD_GATES.get(base.name)
-    if base.name not in _API_NAMES or base.base_class is not standard.base_class:
-        return None  # a program can define a gate of this name
-    gate: dict[str, Any] = {"gate": _API_NAMES[base.name], "targets": qubits[n_controls:]}
-    if n_controls:
-        gate["controls"] = qubits[:n_controls]
-    if base.params:
-        gate["rotation"] = float(base.params[0])
-    return gate
-
-
-def compile_to_native(circuit: Sequence[Gate], n_qubits: int, gateset: str) -> dict[str, Any]:
-    """Return a circuit in the form ``ionq.native.v1``, as a dry run returns it: GPI2 and ZZ, gate by gate.
-
-    Rotations about Z are frames: they change the phases of later pulses, and measurements do not see the last ones.
-    """
-    if gateset == "native":
-        return {"qubits": n_qubits, "circuit": [dict(gate) for gate in circuit]}
-    basis = transpile(
-        to_qiskit_circuit(circuit, n_qubits), basis_gates=["rz", "sx", "rzz"], optimization_level=0
-    )
-    frame_turns = np.zeros(n_qubits)  # in turns
-    native_gates = list[dict[str, Any]]()
-    for instruction in basis.data:
-        qubits = [basis.find_bit(q).index for q in instruction.qubits]
-        turns = [float(angle) / (2 * np.pi) for angle in instruction.operation.params]
-        match instruction.operation.name:
-            case "rz":
-                frame_turns[qubits[0]] += turns[0]
-            case "sx":
-                phase = -float(frame_turns[qubits[0]]) % 1.0
-                native_gates.append({"gate": "gpi2", "target": qubits[0], "phase": phase})
-            case _:
-                native_gates.append({"gate": "zz", "targets": qubits, "angle": turns[0] % 1.0})
-    return {"qubits": n_qubits, "circuit": native_gates}

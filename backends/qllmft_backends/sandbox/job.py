@@ -10,7 +10,8 @@ from typing import Any
 from qllmft_backends.protocol import MOCK_UNIT
 from qllmft_backends.remote.ledger.payload import value_at_path
 from qllmft_backends.remote.rows import UNCHARGED_STATES
-from qllmft_backends.sandbox.circuits import controls_and_targets, parse_program
+from qllmft_backends.sandbox.circuits import controls_and_targets
+from qllmft_backends.sandbox.programs import parse_program
 from qllmft_backends.sandbox.request import RefusedError, iso_time
 
 # Invented, per gate and shot, so that estimates have a shape; no relation to IonQ's prices.

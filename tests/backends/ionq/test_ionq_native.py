@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qllmft_backends.remote import JobFailedError, RemoteRequestError
-from qllmft_backends.sandbox import circuits, shapes
+from qllmft_backends.sandbox import circuits, programs, shapes
 
 
 def test_the_compiler_of_the_mock_server_keeps_probabilities():
@@ -22,7 +22,7 @@ def test_the_compiler_of_the_mock_server_keeps_probabilities():
             {"gate": "swap", "targets": [a, b]},
         ]
         circuit.append(kinds[rng.integers(len(kinds))])
-    native = circuits.compile_to_native(circuit, 4, "qis")["circuit"]
+    native = programs.compile_to_native(circuit, 4, "qis")["circuit"]
     assert {gate["gate"] for gate in native} == {"gpi2", "zz"}
     found, expected = (
         [circuits.probabilities(gates, 4).get(state, 0.0) for state in range(16)]

@@ -7,7 +7,7 @@ from qiskit import QuantumCircuit
 from reference_circuits import question
 
 from qllmft_backends import BackendError, Capabilities, UnknownBackendError, create
-from qllmft_backends.adjoint import noisy as noisy_module
+from qllmft_backends.adjoint import noisy, noisy_sampler
 from qllmft_backends.adjoint.backend import AdjointGradient
 from qllmft_backends.noise import PRESETS, GateNoise
 from qllmft_circuits import head_circuit, readout_observables
@@ -34,9 +34,9 @@ def test_distinct_trajectories_are_simulated_once(monkeypatch):
     asked = ask(head_circuit(4), 3)
     backend = create("adjoint", {"noise": "paper_high", "trajectories": 2000})
     rows = []
-    values = noisy_module.AdjointEngine.values
+    values = noisy_sampler.AdjointEngine.values
     monkeypatch.setattr(
-        noisy_module.AdjointEngine, "values", lambda *a: rows.append(len(a[1])) or values(*a)
+        noisy_sampler.AdjointEngine, "values", lambda *a: rows.append(len(a[1])) or values(*a)
     )
     got = backend.expectations(*asked)
     assert sum(rows) < 3 * 2000 / 10
@@ -46,7 +46,8 @@ def test_distinct_trajectories_are_simulated_once(monkeypatch):
 def test_parts_that_fit_the_memory_are_drawn_apart(monkeypatch):
     circuit, values, observables = ask(head_circuit(3), 1)
     asked = circuit, values.repeat(7, axis=0), observables
-    monkeypatch.setattr(noisy_module, "GATES_AT_ONCE", 300 * 100)
+    for module in (noisy, noisy_sampler):
+        monkeypatch.setattr(module, "GATES_AT_ONCE", 300 * 100)
     gaussian = {"shots": 300, "shot_model": "gaussian", "trajectories": 300}
     for way in ({"trajectories": 300}, {"shots": 300}, gaussian):
         got = create("adjoint", RATES | way).expectations(*asked)

@@ -199,7 +199,7 @@ def test_any_table(table, alphabet, not_trained, tmp_path):
     ("command", "work", "whole"),
     [
         (["study"], "qllmft.campaign.study.run_study", STUDY.encode()),
-        (["sweep", "--data", "reviews", "--body", "minilm"], "qllmft.campaign.sweep.run_sweep", SEARCH.encode()),
+        (["sweep", "--data", "reviews", "--body", "minilm"], "qllmft.campaign.sweep_run.run_sweep", SEARCH.encode()),
     ],
     ids=["study", "search"],
 )  # fmt: skip

@@ -18,7 +18,8 @@ from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import read_study, write_record
 from qllmft.campaign.study import run_study
 from qllmft.campaign.study_plan import study_runs
-from qllmft.campaign.sweep import make_sweep, run_sweep
+from qllmft.campaign.sweep import make_sweep
+from qllmft.campaign.sweep_run import run_sweep
 from qllmft.campaign.verdict import verdict
 from qllmft.cli.study import study_table
 from qllmft.cli.sweep import search_baselines_grid, winner_sentences

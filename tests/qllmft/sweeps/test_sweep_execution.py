@@ -16,7 +16,8 @@ from qllmft.campaign import local
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import load_space
 from qllmft.campaign.runs import FinishedRuns
-from qllmft.campaign.sweep import make_sweep, run_sweep
+from qllmft.campaign.sweep import make_sweep
+from qllmft.campaign.sweep_run import run_sweep
 from qllmft.errors import UserError
 from qllmft.run import RunFolder, RunRecord, Tracking
 from qllmft.run.lock import sole_use

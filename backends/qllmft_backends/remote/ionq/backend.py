@@ -58,7 +58,8 @@ from qllmft_backends.remote.ionq.options import (
 from qllmft_backends.remote.ionq.reading import JobResults
 from qllmft_backends.remote.ionq.route import IonQRoute
 from qllmft_backends.remote.ionq.token import load_token
-from qllmft_backends.remote.jobs import Jobs, JobsBackend
+from qllmft_backends.remote.jobs import Jobs
+from qllmft_backends.remote.jobs_backend import JobsBackend
 from qllmft_backends.remote.ledger.chunk import FREE_MACHINE, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities, standard_errors

@@ -26,7 +26,8 @@ from qllmft_backends.protocol import (
 )
 from qllmft_backends.remote.batch import CircuitBatch, known_answer_circuit
 from qllmft_backends.remote.cost import CostEstimate
-from qllmft_backends.remote.jobs import Jobs, JobsBackend
+from qllmft_backends.remote.jobs import Jobs
+from qllmft_backends.remote.jobs_backend import JobsBackend
 from qllmft_backends.remote.ledger.chunk import PROVIDERS_URL, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
