@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import eq
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,11 @@ from qllmft.data.columns import Columns, are_names, find_position, plain
 from qllmft.data.content import TextFile
 from qllmft.data.dialect import DELIMITERS, SAMPLE_LINES, find_dialect
 from qllmft.data.fields import Grammar
+from qllmft.data.text_lines import CHARACTERS_AT_ONCE, TextLines, split_lines
 from qllmft.errors import UserError
 
 Row = tuple[int, list[str]]  # line where it begins, and its cells; no cell for a blank line
 MAX_SAMPLE = 4_000_000  # characters of the lines that tell the dialect
-_AT_ONCE = 60_000  # characters; a larger string costs calls of the system
 _MAX_CLOSING = 2_000  # lines
 _MAX_LABELS = 10_000  # whose equal ones are one object
 _SURE = 3  # fields that a line seldom has by chance
@@ -119,21 +119,21 @@ class SeparatedTable:
     def items(self) -> Iterator[Block | Row | Fault]:
         """Yield the rows below the names of the columns, sound ones in blocks, and the faults."""
         with self.file.lines() as opened:
-            lines = _Lines(opened, self.dialect.header, self.file.newline)
+            lines = TextLines(opened, self.dialect.header, self.file.newline)
             first = lines.number + 1
-            while content := lines.take(_AT_ONCE):
+            while content := lines.take(CHARACTERS_AT_ONCE):
                 content += self._closing_lines(content, lines)
                 end = lines.number
                 block = self._sound_block(content, first, end - first + 1)
                 if block is not None:
                     yield block
                 else:
-                    lines.push_back(_split_lines(content, self.file.newline))
+                    lines.push_back(split_lines(content, self.file.newline))
                     while lines.number < end:
                         yield from self._row(lines)
                 first = lines.number + 1
 
-    def _closing_lines(self, content: str, lines: _Lines) -> str:
+    def _closing_lines(self, content: str, lines: TextLines) -> str:
         """Return the lines that close a quote which is open at the end of a content, if there are few."""
         grammar = self.dialect.grammar
         closing_lines: list[str] = []
@@ -156,7 +156,7 @@ class SeparatedTable:
         starts = np.arange(first, first + len(columns[0]))
         if places is not None:
             starts = first + np.array(places)
-            part = _split_lines(content, newline)
+            part = split_lines(content, newline)
             for place, end in zip(places, [*places[1:], len(part)], strict=True):
                 if end - place > 1 and self._may_be_rows(part[place:end]):
                     return None
@@ -183,7 +183,7 @@ class SeparatedTable:
                 return True
         return len(columns) >= _SURE and any(map(eq, first, columns[-1]))
 
-    def _row(self, lines: _Lines) -> Iterator[Row | Fault]:
+    def _row(self, lines: TextLines) -> Iterator[Row | Fault]:
         """Yield the row that begins with the next line, or the faults in its place."""
         grammar = self.dialect.grammar
         raw = next(lines)
@@ -209,7 +209,7 @@ class SeparatedTable:
             return Fault(number, f"all its fields are {fields[0]!r}")
         return number, [fields[place] for place in self._places.values()]
 
-    def _quoted_row(self, line: str, raw: str, lines: _Lines) -> Iterator[Row | Fault]:
+    def _quoted_row(self, line: str, raw: str, lines: TextLines) -> Iterator[Row | Fault]:
         """Yield the row that begins with a line with quotes, or a fault for it."""
         grammar = self.dialect.grammar
         number = lines.number
@@ -340,44 +340,6 @@ class SeparatedTable:
         return True
 
 
-class _Lines:
-    """Lines with their numbers, which can be read again."""
-
-    def __init__(self, file: TextIO, skipped: int, newline: str) -> None:
-        self._file = file
-        self._newline = newline
-        self._again: list[str] = []
-        self.number = skipped  # of the line that was read last
-        for _ in islice(file, skipped):
-            pass
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        line = self._again.pop() if self._again else self._file.readline()
-        if not line:
-            raise StopIteration
-        self.number += 1
-        return line
-
-    def take(self, size: int) -> str:
-        """Return the next whole lines, about a number of characters, or "" at the end."""
-        content = "".join(reversed(self._again))
-        self._again.clear()
-        if len(content) < size:
-            content += self._file.read(size - len(content))
-            content += "" if content.endswith(self._newline) else self._file.readline()
-        is_cut = bool(content) and not content.endswith(self._newline)
-        self.number += content.count(self._newline) + is_cut
-        return content
-
-    def push_back(self, lines: Sequence[str]) -> None:
-        """Let the lines that were read last be read again."""
-        self._again += reversed(lines)
-        self.number -= len(lines)
-
-
 def _is_rule(fields: Sequence[str]) -> bool:
     """Return whether fields are dashes that divide the names of the columns from the rows, as in Markdown."""
     filled = [field.strip() for field in fields if field.strip()]
@@ -387,12 +349,6 @@ def _is_rule(fields: Sequence[str]) -> bool:
 def _dashes(fields: Sequence[str]) -> str:
     """Return the first two dashes of fields."""
     return next(field.strip(" :")[:2] for field in fields if field.strip())
-
-
-def _split_lines(content: str, newline: str) -> list[str]:
-    """Return the lines of a content with their ends."""
-    *lines, end = content.split(newline)
-    return [*(f"{line}{newline}" for line in lines), *([end] if end else [])]
 
 
 def _sample(file: TextFile) -> list[str]:
@@ -408,7 +364,7 @@ def _sample(file: TextFile) -> list[str]:
     return sample
 
 
-def _rest_of_row(first: str, lines: _Lines, grammar: Grammar) -> list[str]:
+def _rest_of_row(first: str, lines: TextLines, grammar: Grammar) -> list[str]:
     """Return the lines of a row whose first line has an open quote, at most until it is too long.
 
     If a quote stands at a wrong place, or is never closed, there is no line, and all but the first are read again.

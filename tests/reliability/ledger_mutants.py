@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qllmft_backends.remote import collect, jobs, listing, send
+from qllmft_backends.remote.ledger import ledger, places
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.route import JobIndex
 
@@ -38,7 +39,7 @@ class Mutant:
         if inspect.isclass(self.owner):
             patch.setattr(self.owner, self.function, namespace[self.function])
             return
-        for module in (send, collect, jobs, listing):
+        for module in (send, collect, jobs, listing, ledger):
             if getattr(module, self.function, None) is function:
                 patch.setattr(module, self.function, namespace[self.function])
 
@@ -69,9 +70,11 @@ MUTANTS = {
         collect, "find_chunk_job", "if not index.route.carries_tokens or", "if True or"
     ),
     "failed jobs are sent again unasked": Mutant(
-        Ledger, "find", "not (retry_failed and c.is_lost(i))", "not c.is_lost(i)"
+        places, "find_places", "not (retry_failed and chunk.is_lost(i))", "not chunk.is_lost(i)"
     ),
-    "failed jobs are never sent again": Mutant(Ledger, "find", "not (retry_failed and c.is_lost(i))", "True"),
+    "failed jobs are never sent again": Mutant(
+        places, "find_places", "not (retry_failed and chunk.is_lost(i))", "True"
+    ),
     "answers of other settings are taken": Mutant(Ledger, "find", "c.setup == setup and ", ""),
     "each call has tokens of its own": Mutant(Ledger, "tokens", "{self.identity.id} ", "{id(chunk_values)} "),
     "two processes write": Mutant(Ledger, "lock", "self._lock.acquire()", "pass"),

@@ -15,8 +15,9 @@ from qllmft_backends.protocol import Floats
 from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.errors import JobFailedError, RemoteRequestError
 from qllmft_backends.remote.ledger.chunk import KNOWN_ANSWER_NAME, Chunk, Setup
-from qllmft_backends.remote.ledger.ledger import Ledger, Place
+from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities, known_answer_state
+from qllmft_backends.remote.ledger.places import Place
 from qllmft_backends.remote.rows import unfinished_jobs
 from qllmft_backends.text import format_count
 

@@ -101,7 +101,7 @@ def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
         monkeypatch.setenv("QISKIT_IONQ_API_URL", gone.url)
     # drawn pauses can add up to less than the seconds that are worth a word
     monkeypatch.setattr("qllmft_backends.remote.silence.QUIET_S", 0.0)
-    monkeypatch.setattr("qllmft_backends.remote.ionq.backend._PRICE_PATIENCE_S", 0.2)
+    monkeypatch.setattr("qllmft_backends.remote.ionq.base._PRICE_PATIENCE_S", 0.2)
     with warnings.catch_warnings():
         warnings.simplefilter("always", NoAnswerWarning)
         _, messages = call("--dry-run --limit 4 --backend-option retry_s=600", code=2)

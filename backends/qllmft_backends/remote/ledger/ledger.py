@@ -44,6 +44,7 @@ from qllmft_backends.files import open_regular, sync_path
 from qllmft_backends.protocol import Floats
 from qllmft_backends.remote.errors import PARSE_ERRORS, DamagedRecordWarning
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup, content_hash, values_hash
+from qllmft_backends.remote.ledger.places import Place, find_places
 from qllmft_backends.remote.ledger.records import (
     FORMAT,
     HASHED_FIELDS,
@@ -53,14 +54,8 @@ from qllmft_backends.remote.ledger.records import (
     read_small,
 )
 
-# The same model gives the same angles up to a few float32 roundings, also on another machine;
-# angles this close move an expectation value by 1e-4 at most in a circuit of 100 rotations, far
-# below the noise of 10,000 shots (1e-2).
-ANGLE_TOLERANCE_RAD = 1e-6
-
 MAX_LINE_BYTES = 400_000_000  # of a job's results
 
-Place = tuple[Chunk, int]  # a circuit in the ledger: its chunk, and its index in the chunk
 _FILE_NAME = "ledger.jsonl"
 
 
@@ -317,22 +312,7 @@ class Ledger:
         chunks = [c for c in self.chunks.values() if c.setup == setup and c.state != "planned"]
         chunks = [c for c in chunks if not (c.integrity_error and retry_wrong)]
         chunks.sort(key=lambda chunk: chunk.integrity_error is not None)
-        stored_places = [(c, i) for c in chunks for i in range(len(c.values))]
-        stored_places = [(c, i) for c, i in stored_places if not (retry_failed and c.is_lost(i))]
-        stored_places.sort(key=lambda place: place[0].is_lost(place[1]))
-        places: list[Place | None] = [None] * len(values)
-        if not stored_places:
-            return places
-        stored_values = np.array([chunk.values[i] for chunk, i in stored_places])  # (N, P)
-        is_free = np.ones(len(stored_places), bool)
-        for b, row in enumerate(values):
-            matching_indices = np.flatnonzero(
-                (np.abs(stored_values - row) <= ANGLE_TOLERANCE_RAD).all(axis=1) & is_free
-            )
-            if matching_indices.size:
-                is_free[matching_indices[0]] = False
-                places[b] = stored_places[matching_indices[0]]
-        return places
+        return find_places(chunks, values, retry_failed=retry_failed)
 
     def _accepted_jobs(self) -> int:
         return sum(chunk.job_id is not None for chunk in self.chunks.values())
