@@ -12,7 +12,7 @@ RESOLUTIONS ?= lowest-direct highest
 FLOOR_TESTS ?=
 TEST_PROCESSES ?= 2
 TORCH_BACKEND ?= cpu
-UV_INSTALL = $(UV) pip install --quiet --only-binary :all: $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
+UV_INSTALL = $(UV) pip install --quiet --compile-bytecode --only-binary :all: $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 
 .PHONY: run test test-slow test-floors test-floor test-machines reliability lint audit docs bench clean
 

@@ -201,7 +201,22 @@ def read_study(folder: Path) -> StudyRecord:
                 raise ValueError(
                     f"row {row.label!r} has the {measure.name} {lowest:g}, expected {measure.lowest:g} to 1"
                 )
-        labels = {row.label for row in record.rows}
-        if unknown := {label for pair in record.contrasts for label in pair} - labels:
-            raise ValueError(f"contrasts has {sorted(unknown)}, and there is no such row")
+        _check_pairs(record)
         return record
+
+
+def _check_pairs(record: StudyRecord) -> None:
+    """Raise ValueError if a row that is compared has no other one."""
+    labels = {row.label for row in record.rows}
+    if unknown := {label for pair in record.contrasts for label in pair} - labels:
+        raise ValueError(f"contrasts has {sorted(unknown)}, and there is no such row")
+    subjects = {row.group for row in record.select_rows("subject")}
+    baselines = {row.group for row in record.select_rows("baseline")}
+    if unknown := set(record.bodies) - (subjects & baselines):
+        raise ValueError(f"bodies has {sorted(unknown)}, expected groups with rows of both sides")
+    if record.contrasts:
+        return
+    if not subjects:
+        raise ValueError("no row has the side 'subject'")
+    if unmatched := subjects - baselines:
+        raise ValueError(f"the group {min(unmatched)!r} has no row of the side 'baseline'")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import few_texts_page, speed
+from benchmarks import commands, few_texts_page, speed
 from examples.experiments import contrastive_settings, one_head_page, selection
 from qllmft.config.body import ADAPTER_LR_FACTOR
 
@@ -159,6 +159,10 @@ def test_the_page_of_one_head_is_that_of_its_records(tmp_path):
     one_head_page.main(tmp_path / "page.md")
     page = (ROOT / "docs" / "results" / "one-head.md").read_text("utf-8")
     assert (tmp_path / "page.md").read_text("utf-8") == page
+
+
+def test_the_page_of_commands_is_that_of_its_records():
+    assert commands.PAGE.read_text("utf-8") == commands.make_page(), "python benchmarks/commands.py"
 
 
 def test_the_page_of_few_texts_is_that_of_its_record():

@@ -62,7 +62,7 @@ def build_model(kind):
     if kind == "qwen3":
         return Qwen3Model(Qwen3Config(**SIZES)).eval()
     config = Gemma3TextConfig(
-        **SIZES, use_bidirectional_attention=True, sliding_window=8, query_pre_attn_scalar=8
+        **SIZES, use_bidirectional_attention=True, sliding_window=64, query_pre_attn_scalar=8
     )
     return Gemma3TextModel(config).eval()
 

@@ -225,6 +225,25 @@ def test_a_row_with_another_number_of_values_is_refused(kept, tmp_path, name):
         read_study(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("group", "<b>", "the group '(<b>)?' has no row of the side 'baseline'"),
+        ("side", "baseline", "no row has the side 'subject'"),
+        ("bodies", ["a"], r"bodies has \['a'\], expected groups with rows of both sides"),
+    ],
+)
+def test_a_row_without_another_one_to_compare_is_refused(kept, tmp_path, name, value, message):
+    content = json.loads((kept / "study.json").read_text())
+    content["contrasts"] = []
+    subjects = [row for row in content["rows"] if row["side"] == "subject"]
+    for place in [content] if name == "bodies" else subjects:
+        place[name] = value
+    (tmp_path / "study.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=message):
+        read_study(tmp_path)
+
+
 def test_predictions_of_other_rows_are_refused(kept):
     record = read_study(kept)
     predictions = StudyPredictions.from_folder(kept)
