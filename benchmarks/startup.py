@@ -1,7 +1,8 @@
-"""CPU seconds of a cold ``qllmft predict``: ``python benchmarks/startup.py RUN BEFORE`` writes startup.json.
+"""CPU seconds of a cold ``qllmft predict``: ``python benchmarks/startup.py RUN [BEFORE]`` writes startup.json.
 
-User and system time of fresh interpreters, in turns: this checkout, an earlier one (BEFORE), and, as lower bounds,
-minimal scripts that embed one text with the body of RUN, ``minilm``. Then ``model.predict``, one text at a time.
+User and system time of fresh interpreters, in turns: this checkout, an earlier one (BEFORE) if it is given, and, as
+lower bounds, minimal scripts that embed one text with the body of RUN, ``minilm``. Then ``model.predict``, one text at
+a time.
 """
 
 import json
@@ -47,9 +48,10 @@ def run(code: str, root: Path) -> tuple[float, str]:
 here = Path(__file__).resolve().parent
 cases = {
     "after": (CLI, here.parent),
-    "before": (CLI, Path(sys.argv[2])),
     "torch": ("import torch", here),
 }
+if len(sys.argv) > 2:
+    cases["before"] = (CLI, Path(sys.argv[2]))
 cases |= {"transformers": (FOLDER + AUTO, here), "sentence-transformers": (FOLDER + ST, here)}
 record = {
     "machine": machine_facts(len(os.sched_getaffinity(0))),

@@ -62,7 +62,8 @@ def build_model(kind):
     if kind == "qwen3":
         return Qwen3Model(Qwen3Config(**SIZES)).eval()
     config = Gemma3TextConfig(
-        **SIZES, use_bidirectional_attention=True, sliding_window=64, query_pre_attn_scalar=8
+        # transformers 5.10 halves the window whenever it reads the configuration
+        **SIZES, use_bidirectional_attention=True, sliding_window=512, query_pre_attn_scalar=8
     )
     return Gemma3TextModel(config).eval()
 
