@@ -120,7 +120,7 @@ def test_a_text_that_the_lexer_refuses_writes_nothing_to_the_terminal(capfd):
         ("MAX_SECONDS", "qubit q; rx(" + "-" * 50_000 + "1) q;", "reading it takes more than 0 s"),
         (
             "MAX_MEMORY_BYTES",
-            "".join(f"qubit q{i}; " for i in range(5000)),
+            "qubit q; " + "".join(f"rx({i}) q; " for i in range(8000)),
             "reading it takes more than 0 bytes of memory",
         ),
     ],
