@@ -15,7 +15,10 @@ def noise_study(*, test=(0.70, 0.72), **changes):
         row(p, "subject", test, p, runs=("0" * 12,) * 2, parameters=(17,) * 2)
         for p in ("single-10q", "noise-low-10q", "noise-high-10q")
     ]
-    return replace(study("fig11-small", *rows), seeds=(0, 1), **changes)
+    baseline = row(
+        "SVC", "baseline", test, "svc", model="SVC", runs=("0" * 12,) * 2, parameters=(9,) * 2
+    )
+    return replace(study("fig11-small", *rows, baseline), seeds=(0, 1), **changes)
 
 
 def test_figure_11_of_a_study_with_settings_of_its_own():

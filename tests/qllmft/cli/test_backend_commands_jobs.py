@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 
 import pytest
@@ -31,6 +32,15 @@ def under_way(job):
     return job.ids
 
 
+def settled_requests(job):
+    """The counts of requests, when none that the ended command gave up is under way."""
+    counts, before = dict(job.totals["requests"]), None
+    while counts != before:
+        time.sleep(0.3)
+        counts, before = dict(job.totals["requests"]), counts
+    return counts
+
+
 def rows(table):
     """Cells of the rows that begin with a job's id."""
     return [line.split() for line in table.splitlines() if re.match(r"[0-9a-f-]{36} ", line)]
@@ -47,7 +57,7 @@ def listed(job):
 
 
 def test_the_jobs_of_a_ledger(job, under_way):
-    requests = dict(job.totals["requests"])
+    requests = settled_requests(job)
     table, _ = job("jobs", "list", job.path, "--offline")
     assert table.split()[:6] == ["job", "state", "machine", "circuits", "shots", "price"]
     assert len(re.findall(r"\(mock\s+server\)", table)) == len(under_way)

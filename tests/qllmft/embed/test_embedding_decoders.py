@@ -63,7 +63,10 @@ def build_model(kind):
         return Qwen3Model(Qwen3Config(**SIZES)).eval()
     config = Gemma3TextConfig(
         # transformers 5.10 halves the window whenever it reads the configuration
-        **SIZES, use_bidirectional_attention=True, sliding_window=512, query_pre_attn_scalar=8
+        **SIZES,
+        use_bidirectional_attention=True,
+        sliding_window=512,
+        query_pre_attn_scalar=8,
     )
     return Gemma3TextModel(config).eval()
 
