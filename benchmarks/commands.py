@@ -20,9 +20,9 @@ RUNS = {
 TEXT = """# Seconds of commands
 
 {machine}, {threads} threads.
-*At least* is what the command cannot do without on this machine:
+*At least* is a lower bound on this machine:
 
-- for `train`, the processor time of the run, shared evenly by two cores
+- for `train`, the processor time of the run, shared evenly by the {threads} threads
 - for `predict`, the processor time in which transformers alone loads the language model and embeds one text
 - for a whole table, the time in which sentence-transformers alone embeds the same texts
 

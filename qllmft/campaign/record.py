@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from qllmft.campaign.file import MapAxis, Side
+from qllmft.campaign.file import MapAxis, Side, groups_by_side
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, reading, write_text
 from qllmft.published import paper_numbers
@@ -210,8 +210,7 @@ def _check_pairs(record: StudyRecord) -> None:
     labels = {row.label for row in record.rows}
     if unknown := {label for pair in record.contrasts for label in pair} - labels:
         raise ValueError(f"contrasts has {sorted(unknown)}, and there is no such row")
-    subjects = {row.group for row in record.select_rows("subject")}
-    baselines = {row.group for row in record.select_rows("baseline")}
+    subjects, baselines = groups_by_side(record.rows)
     if unknown := set(record.bodies) - (subjects & baselines):
         raise ValueError(f"bodies has {sorted(unknown)}, expected groups with rows of both sides")
     if record.contrasts:

@@ -12,10 +12,7 @@ from qiskit import QuantumCircuit
 
 from qllmft_backends.backend import Backend
 from qllmft_backends.protocol import Floats
-from qllmft_backends.remote.batch import (
-    CircuitBatch,
-    results_from_ledger,
-)
+from qllmft_backends.remote.batch import CircuitBatch, results_from_ledger
 from qllmft_backends.remote.collect import OnProgress
 from qllmft_backends.remote.cost import (
     Announce,
@@ -23,9 +20,7 @@ from qllmft_backends.remote.cost import (
     CostEstimate,
     sum_estimates,
 )
-from qllmft_backends.remote.errors import (
-    RemoteRequestError,
-)
+from qllmft_backends.remote.errors import RemoteRequestError
 from qllmft_backends.remote.jobs import Jobs
 from qllmft_backends.remote.ledger.chunk import Chunk
 from qllmft_backends.remote.ledger.ledger import Ledger

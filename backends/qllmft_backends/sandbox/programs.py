@@ -1,4 +1,4 @@
-"""Programs in OpenQASM as gates of IonQ's interface, and gates of the interface as native ones."""
+"""Programs in OpenQASM as gates of IonQ's API, and the API's gates as native ones."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import numpy as np
 from qiskit import QuantumCircuit, qasm3, transpile
 from qiskit.circuit import ControlledGate, Operation
 from qiskit.circuit import Gate as QiskitGate
-from qiskit.circuit.library import (
-    UGate,
-)
+from qiskit.circuit.library import UGate
 from qiskit.exceptions import MissingOptionalLibraryError
 from qiskit.synthesis import OneQubitEulerDecomposer
 
@@ -27,11 +25,7 @@ from qllmft_backends.sandbox.circuits import (
 from qllmft_backends.sandbox.request import RefusedError
 
 _API_NAMES = {name: api_name for api_name, name in QISKIT_NAMES.items()} | {"p": "z"}
-
-
 _MAX_GATES = 10_000  # of a program, with those of its definitions
-
-
 # a register of a billion qubits is a line of 20 characters
 _LARGE_PATTERN = re.compile(r"\d[\d_]{3,}\s*\]|\*\*|\bpow\b|\bfor\b|\bwhile\b")
 
@@ -133,7 +127,7 @@ def compile_to_native(circuit: Sequence[Gate], n_qubits: int, gateset: str) -> d
     frame_turns = np.zeros(n_qubits)  # in turns
     native_gates = list[dict[str, Any]]()
     for instruction in basis.data:
-        qubits = [basis.find_bit(q).index for q in instruction.qubits]
+        qubits = qubit_indices(basis, instruction)
         turns = [float(angle) / (2 * np.pi) for angle in instruction.operation.params]
         match instruction.operation.name:
             case "rz":

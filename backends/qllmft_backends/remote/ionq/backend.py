@@ -1,4 +1,4 @@
-"""Backends ``ionq_simulator`` and ``ionq_forte``: compile, price, send, collect, measure."""
+"""Backends ``ionq_simulator`` and ``ionq_forte``: their abilities, and what is theirs alone of a job."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import numpy as np
 
 from qllmft_backends.noise import GateNoise
 from qllmft_backends.observables import draw_frequencies
-from qllmft_backends.protocol import (
-    Capabilities,
-)
+from qllmft_backends.protocol import Capabilities
 from qllmft_backends.remote.ionq.base import IDEAL_SHOTS, IonQBase
 from qllmft_backends.remote.ionq.options import (
     CLOUD_NOISE,

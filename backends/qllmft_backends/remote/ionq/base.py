@@ -1,4 +1,4 @@
-"""Backend of IonQ's interface: jobs of circuits in the ledger, their prices and their results."""
+"""Base of the backends of IonQ's API: jobs of circuits in the ledger, their prices and their results."""
 
 from __future__ import annotations
 
@@ -63,11 +63,7 @@ from qllmft_backends.requests import ROUND_SEED_STEP, check_values
 
 # sent with an ideal simulation, which ignores it ("shots is ignored by ideal simulator backend")
 IDEAL_SHOTS = 1000
-
-
 _PRICE_PATIENCE_S = 5.0  # for the price of a dry run
-
-
 _NO_KEY_NOTE = "There is no IonQ API key, so the server was not asked."
 
 
