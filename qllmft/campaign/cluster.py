@@ -80,10 +80,7 @@ def execute_plan_on_cluster(
     corpora: dict[DataConfig, Any] = {}  # references to texts on the cluster
     checked: set[str] = set()
     with RayPool(address, "runs", [RunInterruptedError]) as pool, ExitStack() as locks:
-        progress.report(at_once=True)
-        while unchecked_runs := {
-            r.identity: r for r in plan.runs(finished) if r.identity not in checked
-        }:
+        for unchecked_runs in progress.rounds(checked):
             for run in filter(finished.has, unchecked_runs.values()):
                 execute_run(run, runs, progress, Tracking(), inputs)
                 checked.add(run.identity)
@@ -111,8 +108,6 @@ def execute_plan_on_cluster(
                     release()
                 score = finished.load_run(run).record.head.validation.value
                 progress(RunEnded(run.label, score, run.config.data.task))
-            progress.report()
-        progress.report(at_once=True)
 
 
 def _try_lock(run: PlannedRun, finished: FinishedRuns, locks: ExitStack) -> ExitStack | None:

@@ -104,15 +104,11 @@ def execute_plan(
         inputs: texts and embeddings that the runs share.
         others_at_work: returns whether other processes of this command are alive, which are waited for silently.
     """
-    finished = FinishedRuns(runs)
     inputs = inputs or SharedInputs()
     checked: set[str] = set()
     last_busy_message = ""
-    progress = CampaignProgress(plan, finished, on_event)
-    progress.report(at_once=True)
-    while unchecked_runs := {
-        r.identity: r for r in plan.runs(finished) if r.identity not in checked
-    }:
+    progress = CampaignProgress(plan, FinishedRuns(runs), on_event)
+    for unchecked_runs in progress.rounds(checked):
         n_checked = len(checked)
         busy_message = ""
         for run in unchecked_runs.values():
@@ -125,9 +121,7 @@ def execute_plan(
             if busy_message != last_busy_message and not others_at_work():
                 last_busy_message = busy_message
                 on_event(Message(f"{busy_message}. Waiting for it."))
-            progress.report()
             time.sleep(POLL_INTERVAL_S)
-    progress.report(at_once=True)
 
 
 @contextmanager

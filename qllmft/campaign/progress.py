@@ -1,4 +1,4 @@
-"""Progress of a campaign: runs that are done, and the time that is left."""
+"""Progress of a campaign: runs that are left to do, those that are done, and the time that is left."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
 
 from qllmft.campaign.runs import FinishedRuns, Plan, PlannedRun
 from qllmft.events import (
@@ -37,6 +37,22 @@ class CampaignProgress:
         self._last_report = -math.inf
         # time of the first look, and the share done by then
         self._start: tuple[float, float] | None = None
+
+    def rounds(self, checked: Set[str]) -> Iterator[dict[str, PlannedRun]]:
+        """Yield the planned runs, by identity, without the ``checked`` ones, again and again until none is left.
+
+        Args:
+            checked: identities of the runs that are finished and were read. The caller adds to it between two rounds.
+        """
+        self.report(at_once=True)
+        while unchecked_runs := {
+            run.identity: run
+            for run in self._plan.runs(self._finished)
+            if run.identity not in checked
+        }:
+            yield unchecked_runs
+            self.report()
+        self.report(at_once=True)
 
     def __call__(self, event: Event) -> None:
         """Forward an event, and report progress if the event ended an epoch or a run."""

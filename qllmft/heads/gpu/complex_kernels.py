@@ -1,7 +1,7 @@
 """Triton kernels of circuits of any gates: a program of the grid holds 2^L complex amplitudes, for several gates.
 
 States are (B, 2, 2^Q), real parts before imaginary ones. A gate is a matrix of two rows, which acts where its control
-is 1. Row g of the table is (control, target, slot): see `real_kernels`, but the slot is that of a gradient, -1 without
+is 1. Row g of the table is (control, target, slot): see `real_gates`, but the slot is that of a gradient, -1 without
 one. A matrix is eight numbers: real and imaginary parts of m00, m01, m10 and m11. Where θ turns a gate with the matrix
 M, its derivative is G·M for a constant matrix G, the generator.
 """
@@ -9,13 +9,8 @@ M, its derivative is G·M for a constant matrix G, the generator.
 import triton
 import triton.language as tl
 
-from qllmft.heads.gpu.real_kernels import (
-    lane_partners,
-    place,
-    register_partners,
-    sample_and_block,
-    warp_partners,
-)
+from qllmft.heads.gpu.real_gates import lane_partners, register_partners, warp_partners
+from qllmft.heads.gpu.real_kernels import place, sample_and_block
 
 ROW = 3  # numbers of a row
 ENTRIES = 8  # numbers of a matrix

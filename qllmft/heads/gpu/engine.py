@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qllmft.heads.gpu import real_gates
 from qllmft.heads.gpu import real_kernels as kernels
 from qllmft.heads.gpu.launches import launch
 from qllmft.heads.gpu.passes import MergedGate, merge_rotations, split_into_passes
@@ -57,7 +58,7 @@ class TritonEngine(TorchEngine):
 
     @cached_property
     def _table(self) -> tuple[Tensor, list[TablePass]]:
-        """Return the rows of `real_kernels`, and the passes over them."""
+        """Return the rows of `real_gates`, and the passes over them."""
         n_qubits = self.program.n_qubits
         device = self._kind["device"]
         rows: list[tuple[int, ...]] = []
@@ -322,7 +323,7 @@ def _sum_of_parts(by_part: Tensor) -> Tensor:
 
 def _row(gate: MergedGate, qubits: Sequence[int]) -> tuple[int, ...]:
     """Return a gate's row of the table, with the qubits of an index's bits."""
-    kind = kernels.FLIPS if gate.op in FLIPS else kernels.SIGNS
+    kind = real_gates.FLIPS if gate.op in FLIPS else real_gates.SIGNS
     if gate.op == Op.ROT:
         kind = 0
     control = 0 if gate.control < 0 else 1 << qubits.index(gate.control)
