@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from qllmft_backends.text import error_text
@@ -143,7 +146,7 @@ class Registry(Mapping[str, T]):
 
     def _entry_points_by_name(self) -> dict[str, list[EntryPoint]]:
         points_by_name: dict[str, list[EntryPoint]] = {}
-        for point in entry_points(group=GROUPS[self.kind]):
+        for point in _find_entry_points(GROUPS[self.kind], _path_state()):
             points_by_name.setdefault(point.name, []).append(point)
         return points_by_name
 
@@ -181,6 +184,19 @@ class Registry(Mapping[str, T]):
                 f"the {self.kind} {name!r} ({source}) is a {type(plugin).__name__}, expected a "
                 f"{self._plugin_type.__name__}."
             )
+
+
+@lru_cache(maxsize=len(GROUPS))
+def _find_entry_points(group: str, _path: tuple[tuple[str, int], ...]) -> EntryPoints:
+    """Return the entry points of a group, which are read again if a folder of the search path has changed."""
+    return entry_points(group=group)
+
+
+def _path_state() -> tuple[tuple[str, int], ...]:
+    """Return the folders that Python searches, with the time of the last change, such as an installation."""
+    return tuple(
+        (entry, Path(entry).stat().st_mtime_ns) for entry in sys.path if Path(entry).exists()
+    )
 
 
 def _package_label(point: EntryPoint) -> str:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from qllmft.config import RunConfig
+from qllmft.native_threads import one_thread
 from qllmft.randomness import draw_indices
 from qllmft.training.search import (
     MAX_ITERATIONS,
@@ -133,7 +133,7 @@ class GridBaseline:
         from sklearn.exceptions import ConvergenceWarning
 
         # small fits: threads cost more than they give
-        with warnings.catch_warnings(), threadpool_limits(1):
+        with warnings.catch_warnings(), one_thread():
             # iteration limits in the paper's grid are meant to stop early
             warnings.simplefilter("ignore", ConvergenceWarning)
             # a weak penalty on texts that repeat is scored as any other

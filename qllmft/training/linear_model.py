@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
 
+from qllmft.native_threads import one_thread
 from qllmft.tasks import Task
 from qllmft.tasks.multilabel import USUAL_THRESHOLD
 from qllmft.tasks.regression import Regression
@@ -64,7 +64,7 @@ def linear_solution(
         return _fit_ridge(x, np.clip(y, -task.farthest, task.farthest), weight, c)
     fit = _fit_one_versus_rest if task.several else _fit_logistic
     # steps of L-BFGS are so small that threads of BLAS take five times as long, even of 16,000 texts
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread("blas"):
         return fit(x, y.astype(np.int64), weight, c)
 
 

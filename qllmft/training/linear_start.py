@@ -13,13 +13,13 @@ from typing import Any, NamedTuple, TypeGuard
 import numpy as np
 import torch
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
 from torch import nn
 
 from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, QuantumHead
 from qllmft.heads.encoder import OddRows
 from qllmft.heads.quantum import sine_values
+from qllmft.native_threads import one_thread
 from qllmft.training.examples import Examples, weigh_classes
 from qllmft.training.linear_model import (
     LinearChoice,
@@ -195,7 +195,7 @@ def _load_solution(
         solution.weights / slope, model.final.in_features, registers
     )
     # a step of L-BFGS is so small that threads of BLAS take ten times its time
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread("blas"):
         _fit_encoders(odd_map, directions)
     first = 0
     for encoder in odd_map.encoders:

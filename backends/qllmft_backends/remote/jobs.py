@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -49,6 +50,12 @@ PriceFunction = Callable[[Setup, Template], dict[str, Any]]
 
 # the circuit with a known answer adds more than a tenth to the price of a job of fewer
 _MIN_CHECKED_CIRCUITS = 10
+
+
+@cache
+def _package_version(name: str) -> str:
+    """Return the installed version of a package. It takes milliseconds once, and jobs of a mini-batch are many."""
+    return version(name)
 
 
 class Jobs:
@@ -280,7 +287,7 @@ class Jobs:
             "price_each": estimate.price_each,
             "known_price": estimate.known_price,
             "price_unit": estimate.unit,
-            "versions": {name: version(name) for name in route.packages},
+            "versions": {name: _package_version(name) for name in route.packages},
         }
         session = route.open_session(setup.backend, estimate.unit)
         try:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 from qiskit import QuantumCircuit
-from threadpoolctl import threadpool_limits
 
 from qllmft.analysis.audit import baselines, data, states
 from qllmft.analysis.audit.case import AuditFinding, Case, LinearReadout, split_rows
@@ -19,6 +18,7 @@ from qllmft.analysis.audit.circuit import Floats, TrainedCircuit, as_rows, train
 from qllmft.analysis.audit.files import read_circuit
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
+from qllmft.native_threads import one_thread
 from qllmft.tasks.accuracy import Accuracy
 from qllmft_circuits.names import listed_names
 
@@ -206,7 +206,7 @@ def audit(
 
 def _run_checks(case: Case, on_event: OnEvent) -> Audit:
     findings = {}
-    with threadpool_limits(1):  # of many small fits: threads cost more; the engine has its own
+    with one_thread():  # of many small fits: threads cost more; the engine has its own
         for number, check in enumerate(CHECKS, 1):
             on_event(Message(f"{check.code} ({number} of {len(CHECKS)}): {check.title}"))
             findings[check.code] = check.function(case)

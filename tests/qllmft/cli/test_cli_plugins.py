@@ -109,8 +109,7 @@ def test_without_the_package_its_model_says_what_is_missing(cli, star, monkeypat
     from qllmft.templates import ANSATZE
 
     ANSATZE.unregister("star")
-    for entry in ("METADATA", "entry_points.txt"):
-        (star.parent / "site" / "qllmft_example-1.0.dist-info" / entry).unlink()
+    shutil.rmtree(star.parent / "site" / "qllmft_example-1.0.dist-info")
     _, messages = cli("predict", star, "a film", code=2)
     said = "was trained with the ansatz 'star' (qllmft-example 1.0), which is not installed. There are paper, "
     assert said in messages

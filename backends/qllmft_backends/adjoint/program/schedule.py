@@ -89,9 +89,8 @@ def make_schedule(
     for row, (shape, first, length, qubits) in zip(steps, groups, strict=True):
         row[:3] = shape, first, length
         row[3 : 3 + len(qubits)] = [batch << q for q in qubits]
-    highest_qubits = [
-        _highest_qubit(program.ops[first : first + length]) for _, first, length, _ in groups
-    ]
+    by_gate = _highest_qubits(program.ops)
+    highest_qubits = [max(by_gate[first : first + length]) for _, first, length, _ in groups]
     runs: list[tuple[int, int, int]] = []
     outer: list[tuple[int, int, int]] = []
     for bits, start, stop in _cut_into_runs(highest_qubits, large, program.n_qubits):
@@ -123,17 +122,21 @@ def group_gates(
         border: qubits of the blocks of the first level of cache.
     """
     groups: list[tuple[Shape, int, int, list[int]]] = []
+    rows = ops.tolist()
+    highest_qubits = _highest_qubits(ops)
     first = 0
-    while first < len(ops):
+    while first < len(rows):
         group: tuple[Shape, int, int, list[int]] = (Shape.SINGLE, first, 1, [])
         for shape, gates in GROUP_GATES.items():
-            group_ops = ops[first : first + len(gates)]
-            straddles = len(gates) == 3 and _highest_qubit(
-                group_ops[:2]
-            ) < border <= _highest_qubit(group_ops)
-            if len(gates) > longest or straddles:
+            stop = first + len(gates)
+            if len(gates) > longest or stop > len(rows):
                 continue
-            if qubits := _match_group_qubits(gates, group_ops, register_bits):
+            straddles = len(gates) == 3 and max(highest_qubits[first : first + 2]) < border <= max(
+                highest_qubits[first:stop]
+            )
+            if straddles:
+                continue
+            if qubits := _match_group_qubits(gates, rows[first:stop], register_bits):
                 group = (shape, first, len(gates), qubits)
                 break
         groups.append(group)
@@ -142,13 +145,11 @@ def group_gates(
 
 
 def _match_group_qubits(
-    gates: list[tuple[int | None, int]], ops: NDArray[np.int32], register_bits: int
+    gates: list[tuple[int | None, int]], rows: list[list[int]], register_bits: int
 ) -> list[int]:
     """Return the qubits of a group's gates in their order, but for `HALF`; none if operations do not fit them."""
-    if len(ops) < len(gates):
-        return []
     qubits: dict[int, int] = {HALF: register_bits - 1}
-    for (control, target), (kind, *ends, _) in zip(gates, ops.tolist(), strict=True):
+    for (control, target), (kind, *ends, _) in zip(gates, rows, strict=True):
         if kind != (Op.ROT if control is None else Op.CX_ROT):
             return []
         for name, qubit in zip((control, target), ends, strict=True):
@@ -159,8 +160,10 @@ def _match_group_qubits(
     return outside if is_distinct else []
 
 
-def _highest_qubit(ops: NDArray[np.int32]) -> int:
-    return int(ops[:, 1:3].max())
+def _highest_qubits(ops: NDArray[np.int32]) -> list[int]:
+    """Return the highest qubit of each gate."""
+    highest: list[int] = ops[:, 1:3].max(axis=1).tolist()
+    return highest
 
 
 def _cut_into_runs(
