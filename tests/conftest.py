@@ -30,6 +30,7 @@ def pytest_configure(config):
     os.environ["QLLMFT_JOBS"] = "1"  # more are what some tests ask for
     if "PYTEST_XDIST_WORKER" in os.environ:  # whose neighbours have the other cores
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+        os.environ.setdefault("QLLMFT_THREADS", "1")
     import torch
 
     if not torch.accelerator.is_available():

@@ -123,10 +123,8 @@ def expectations_by_statevector(
     """(B, O) values for (B, P) parameters, from (B, D) initial amplitudes padded with zeros, or from |0...0>."""
     answers = np.empty((len(values), len(operators)))
     for sample, row in enumerate(values):
-        start = np.zeros(2**circuit.num_qubits)
-        loaded = [1.0] if amplitudes is None else amplitudes[sample]
-        start[: len(loaded)] = loaded
-        state = Statevector(start).evolve(circuit.assign_parameters(row))
+        first = loaded_state(circuit, None if amplitudes is None else amplitudes[sample])
+        state = first.evolve(circuit.assign_parameters(row))
         answers[sample] = [state.expectation_value(operator).real for operator in operators]
     return answers
 
@@ -139,20 +137,43 @@ def jacobian_by_shifts(
 ) -> np.ndarray:
     """(B, O, P) derivatives by the parameter-shift rule, gate by gate: a parameter may be the angle of several R_Y."""
     names = list(circuit.parameters)
+    turned = [
+        (position, names.index(instruction.operation.params[0]))
+        for position, instruction in enumerate(circuit.data)
+        if instruction.operation.name == "ry" and instruction.operation.params[0] in names
+    ]
     jacobian = np.zeros((len(values), len(operators), len(names)))
-    for position, instruction in enumerate(circuit.data):
-        if instruction.operation.name != "ry" or instruction.operation.params[0] not in names:
-            continue
-        column = names.index(instruction.operation.params[0])
-        for sign in (1, -1):
-            shifted = circuit.copy()
-            shifted.data.insert(
-                position, CircuitInstruction(RYGate(sign * np.pi / 2), instruction.qubits)
-            )
-            jacobian[:, :, column] += (
-                sign / 2 * expectations_by_statevector(shifted, values, operators, amplitudes)
-            )
+    for sample, row in enumerate(values):
+        gates = circuit.assign_parameters(row).data
+        state = loaded_state(circuit, None if amplitudes is None else amplitudes[sample])
+        done = 0
+        for position, column in turned:
+            state = evolved(state, circuit, gates[done:position])
+            done = position
+            for sign in (1, -1):
+                shift = CircuitInstruction(RYGate(sign * np.pi / 2), gates[position].qubits)
+                shifted = evolved(state, circuit, [shift, *gates[position:]])
+                jacobian[sample, :, column] += [
+                    sign / 2 * shifted.expectation_value(operator).real for operator in operators
+                ]
     return jacobian
+
+
+def loaded_state(circuit: QuantumCircuit, amplitudes: np.ndarray | None = None) -> Statevector:
+    """The state of the first amplitudes, padded with zeros, or |0...0>."""
+    padded = np.zeros(2**circuit.num_qubits)
+    loaded = [1.0] if amplitudes is None else amplitudes
+    padded[: len(loaded)] = loaded
+    return Statevector(padded)
+
+
+def evolved(
+    state: Statevector, circuit: QuantumCircuit, gates: Sequence[CircuitInstruction]
+) -> Statevector:
+    """The state behind some of a circuit's gates, which have numbers for angles."""
+    part = circuit.copy_empty_like()
+    part.data = gates
+    return state.evolve(part)
 
 
 def question(circuit: QuantumCircuit, batch: int, pair: str = "ZZ"):
