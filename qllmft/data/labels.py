@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
@@ -21,7 +20,10 @@ from qllmft.data.label_names import joined_labels, lists_as_text, similar_labels
 from qllmft.errors import UserError
 from qllmft.tasks import TASKS
 
-Frames = Mapping[str, pd.DataFrame]  # tables with numbered rows, by split
+if TYPE_CHECKING:
+    import pandas as pd
+
+Frames: TypeAlias = "Mapping[str, pd.DataFrame]"  # tables with numbered rows, by split
 
 MAX_LABELS = 1_000
 ROWS_PER_LABEL = 4  # with fewer, the column may be another one than that of the labels

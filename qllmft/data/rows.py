@@ -6,10 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from qllmft.config import IN_MEMORY, DataConfig
@@ -35,6 +34,9 @@ from qllmft.errors import UserError
 from qllmft.files import expand_home
 from qllmft.tasks import TASKS
 from qllmft_backends.text import HALF_PAIR
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SPLIT_NAMES = {
     "train": "train", "training": "train",
@@ -301,6 +303,8 @@ def _read_keys(frames: Frames, config: DataConfig) -> dict[str, NDArray[Any]]:
     Raises:
         UserError: if a cell is empty or no time; the message names its row.
     """
+    import pandas as pd  # takes a third of a second, and predictions need no frame
+
     column = config.key_column
     if column is None:
         return {}

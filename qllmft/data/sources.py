@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from qllmft.config import BUILT_IN_CORPUS, IN_MEMORY, DataConfig
 from qllmft.data.cells import shortest_number
@@ -20,6 +19,9 @@ from qllmft.data.tables import SUFFIXES as SUFFIXES
 from qllmft.data.tables import read_table, table_stem, table_suffix
 from qllmft.errors import UserError, first_line
 from qllmft.files import expand_home
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def read_corpus(config: DataConfig) -> Corpus:
@@ -131,6 +133,8 @@ def frames_in_memory(
     data: Any, config: DataConfig
 ) -> tuple[dict[str, pd.DataFrame], list[str] | None]:
     """Return tables by split, and the names of labels if the first Dataset declares them."""
+    import pandas as pd  # takes a third of a second, and predictions need no frame
+
     pair = isinstance(data, tuple | list) and len(data) == 2
     if pair and not any(isinstance(part, str) for part in data):
         texts, labels = map(list, data)
@@ -188,4 +192,6 @@ def _name_columns(frame: pd.DataFrame, config: DataConfig, where: str) -> pd.Dat
 
 
 def _is_table(data: Any) -> bool:
+    import pandas as pd
+
     return isinstance(data, pd.DataFrame) or hasattr(data, "to_pandas")

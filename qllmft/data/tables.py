@@ -5,10 +5,9 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pandas as pd
 
 from qllmft.counts import format_count
 from qllmft.data import cells
@@ -21,6 +20,9 @@ from qllmft.data.separated import Block, Fault, SeparatedTable
 from qllmft.data.spreadsheet import SheetTable
 from qllmft.errors import UserError
 from qllmft.files import MAX_BYTES as MAX_JSON
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet", ".txt", ".json", ".xlsx")
 _ALIASES = {".tab": ".tsv", ".ndjson": ".jsonl", ".xlsm": ".xlsx"}
@@ -183,6 +185,8 @@ def read_table(
     Raises:
         UserError: as `open_table` does, and for lines that are no rows unless they are left out.
     """
+    import pandas as pd  # takes a third of a second, and predictions need no frame
+
     table = open_table(path, columns, delimiter, most=cells.MAX_BYTES)
     names = table.columns_read
     numbers = array("q")

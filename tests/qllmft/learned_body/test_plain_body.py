@@ -23,7 +23,9 @@ POOLING = {
     "pooling_mode_cls_token": False,
 }
 PLAIN = {"sentence_bert_config": SETTINGS, "1_Pooling__config": POOLING}
-HEAVY = ("datasets", "matplotlib", "optuna", "scipy.stats", "sentence_transformers", "sklearn")
+HEAVY = (
+    "datasets", "matplotlib", "optuna", "pandas", "scipy.stats", "sentence_transformers", "sklearn",
+)  # fmt: skip
 
 # what is not used if all texts are in the cache; torch's compiler among them
 OF_LANGUAGE_MODELS = ("datasets", "sentence_transformers", "torch._dynamo", "transformers")
