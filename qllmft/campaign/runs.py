@@ -72,6 +72,17 @@ class SeededResult:
     runs: tuple[FinishedRun, ...]  # by ascending seed
     models: tuple[ModelResult, ...]  # one of each run
 
+    def __add__(self, other: SeededResult) -> SeededResult:
+        """Return the result over the seeds of both. ValueError if the settings differ or both have a seed."""
+        if self.settings != other.settings or {*self.seeds} & {*other.seeds}:
+            raise ValueError("results have other settings, or a seed in common")
+        pairs = [
+            *zip(self.runs, self.models, strict=True),
+            *zip(other.runs, other.models, strict=True),
+        ]
+        runs, models = zip(*sorted(pairs, key=lambda pair: pair[0].config.seed), strict=True)
+        return SeededResult(self.settings, runs, models)
+
     @property
     def seeds(self) -> tuple[int, ...]:
         """Return the seeds."""
@@ -124,19 +135,18 @@ def collect(
     read_settings = settings or (
         lambda run: {k: v for k, v in flat_settings(run.config).items() if k != "seed"}
     )
-    groups: dict[str, dict[int, tuple[FinishedRun, ModelResult, Mapping[str, Any]]]] = {}
+    results: dict[str, SeededResult] = {}
     for run in runs:
-        if (model_result := model(run)) is not None:
-            run_settings = read_settings(run)
-            by_seed = groups.setdefault(json.dumps(run_settings, sort_keys=True), {})
-            by_seed.setdefault(run.config.seed, (run, model_result, run_settings))
-    results = []
-    for by_seed in groups.values():
-        group_runs, models, run_settings = zip(
-            *(by_seed[seed] for seed in sorted(by_seed)), strict=True
-        )
-        results.append(SeededResult(run_settings[0], group_runs, models))
-    return results
+        if (model_result := model(run)) is None:
+            continue
+        result = SeededResult(read_settings(run), (run,), (model_result,))
+        key = json.dumps(result.settings, sort_keys=True)
+        earlier_result = results.get(key)
+        if earlier_result is None:
+            results[key] = result
+        elif run.config.seed not in earlier_result.seeds:
+            results[key] = earlier_result + result
+    return list(results.values())
 
 
 def rank(results: Iterable[Result]) -> list[Result]:

@@ -55,3 +55,18 @@ def test_runs_are_grouped_by_settings(made_run, tmp_path):
     assert (first.test.mean, first.parameters) == (pytest.approx(0.8005), (353, 353))
     (svc,) = collect(runs, lambda run: {}, lambda run: run.record.model("SVC"))
     assert (svc.seeds, svc.parameters, svc.validation_loss) == ((0, 1), (300, 300), ())
+
+
+def test_results_of_other_seeds_add(made_run, tmp_path):
+    for seed in (2, 0, 1):
+        made_run("single-10q", 800 + seed, 60, seed=seed)
+    made_run("single-10q", 900, 61, seed=3, train__lr=5e-3)
+    folders = [RunFolder(file.parent) for file in sorted(tmp_path.rglob("result.json"))]
+    runs = sorted(map(FinishedRun.read, folders), key=lambda run: run.config.seed)
+    (first,), (second,), (third,), (other,) = (collect([run]) for run in runs)
+    whole = third + first + second
+    assert whole == first + (second + third) == collect(runs)[0]
+    assert [accuracy.right for accuracy in whole.tested] == [800, 801, 802]
+    for wrong in (first, other):
+        with pytest.raises(ValueError, match="other settings, or a seed in common"):
+            whole + wrong
