@@ -7,7 +7,13 @@ from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from typing import Annotated, Any
 
-from pydantic import GetPydanticSchema, PlainSerializer, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    GetPydanticSchema,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+)
 
 from qllmft.config import NoiseConfig
 from qllmft.counts import format_count
@@ -42,6 +48,15 @@ _Score = Annotated[
     GetPydanticSchema(lambda _, schema_of: schema_of(Accuracy | TargetScores | LabelSetScores)),
     PlainSerializer(lambda score: score.as_dict()),
 ]
+
+
+def _check_sizes(sizes: dict[str, int]) -> dict[str, int]:
+    """Return the sizes of splits, or raise ValueError if one of the three is missing."""
+    if missing := {"train", "validation", "test"} - sizes.keys():
+        raise ValueError(f"there is no number of {', '.join(sorted(missing))} texts")
+    return sizes
+
+
 _Calibration = Annotated[Calibration, PlainSerializer(Calibration.as_dict)]
 _ClassScores = Annotated[ClassScores, PlainSerializer(ClassScores.as_dict)]
 
@@ -178,7 +193,8 @@ class DataRecord:
     source: str  # file, folder or name on the hub; kind and hash of texts in memory
     fingerprint: str  # hash of all texts and labels
     labels: tuple[str, ...]  # names of the k labels, or of the real targets
-    sizes: dict[str, int]  # number of texts by split: train, validation, test
+    # number of texts by split: train, validation, test
+    sizes: Annotated[dict[str, int], AfterValidator(_check_sizes)]
     # rows left out, duplicates, rare labels; None if there are none
     findings: Findings | None = None
     split: str | None = None  # rule of the split, in words; None in records of earlier versions

@@ -163,7 +163,13 @@ def recorded(train_majority, few=40, many=60):
     labels = np.repeat([1, 0], [few, many])
     answers = {"quantum head": labels.copy(), "SVC": np.zeros_like(labels)}
     answers["quantum head"][few : few + 20] = 1
-    data = DataRecord("a", "b", ("no", "yes"), {"test": few + many}, majority=train_majority)
+    data = DataRecord(
+        "a",
+        "b",
+        ("no", "yes"),
+        {"train": 1, "validation": 1, "test": few + many},
+        majority=train_majority,
+    )
     models = tuple(
         ModelResult(
             name,

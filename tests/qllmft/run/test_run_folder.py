@@ -215,6 +215,12 @@ def test_the_result_comes_back_and_is_there_only_when_it_is_written(folder):
     assert folder.read_result() == record
     assert folder.result_file.read_text(encoding="utf-8").endswith("}\n")
 
+    content = json.loads(folder.result_file.read_text(encoding="utf-8"))
+    del content["data"]["sizes"]["train"]
+    folder.result_file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(UserError, match=r"data\.sizes: there is no number of train texts"):
+        folder.read_result()
+
 
 @pytest.mark.parametrize("content", [b"", b'{"models": [', b"\xff\xfe"])
 def test_a_damaged_result_is_refused_with_the_remedy(folder, content):

@@ -25,6 +25,7 @@ from qllmft.run.record import BodyRecord, DataRecord, ModelResult
 from qllmft.tasks.accuracy import Accuracy
 from qllmft.training import EpochMetrics
 
+SIZES = {"train": 1, "validation": 1, "test": 1}
 FEW = {"model.reupload_layers": 1}  # leaves three configurations of nine
 
 
@@ -49,7 +50,7 @@ class Trainings:
                 time.sleep(random.uniform(0, 2 * self.seconds))
                 accuracy = Accuracy(self.right(config), self.total)
                 model = ModelResult("head", accuracy, 7, test=accuracy)
-                data, body = DataRecord("s", "f", ("a", "b"), {}), BodyRecord("m", "i", 8)
+                data, body = DataRecord("s", "f", ("a", "b"), SIZES), BodyRecord("m", "i", 8)
                 record = RunRecord(config.identity, config.seed, data, body, 1, (model,))
                 folder.open_for(config)
                 folder.write_metrics(EpochMetrics(1, 0.5, 0.4, 0.6, 0.01, 0.0))
