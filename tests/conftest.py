@@ -60,7 +60,13 @@ def pytest_addoption(parser):
 
 
 def pytest_runtest_setup(item):
-    """Attach the report that a test holds to its outcome, which xdist's workers send as it is."""
+    """Begin torch's random numbers anew, so that a test draws the same ones behind any other test.
+
+    The report that a test holds is attached to its outcome, which xdist's workers send as it is.
+    """
+    import torch
+
+    torch.default_generator.manual_seed(0)
     for mark in item.iter_markers("public_report"):
         test = Path(item.path).relative_to(item.config.rootpath).as_posix()
         item.user_properties.append(("public_report", dict(mark.kwargs) | {"test": test}))
