@@ -10,7 +10,8 @@ UV ?= uv
 PYTHONS ?= 3.11 3.12 3.13 3.14
 RESOLUTIONS ?= lowest-direct highest
 FLOOR_TESTS ?=
-TEST_PROCESSES ?= 2
+# one more than the two cores of CI: an eighth of the time, tests wait for servers, files and other processes
+TEST_PROCESSES ?= 3
 TORCH_BACKEND ?= cpu
 UV_INSTALL = $(UV) pip install --quiet --compile-bytecode --only-binary :all: $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 
@@ -19,7 +20,7 @@ UV_INSTALL = $(UV) pip install --quiet --compile-bytecode --only-binary :all: $(
 run: $(VENV)/.demo  ## train a quantum head and its classical baselines on the included sentences
 	$(BIN)/qllmft train --folds 5
 
-test: $(VENV)/.dev  ## run every test but the slow ones, in two processes
+test: $(VENV)/.dev  ## run every test but the slow ones
 	$(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 test-slow: $(VENV)/.dev  ## run the slow tests
