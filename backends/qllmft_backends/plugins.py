@@ -9,6 +9,7 @@ import difflib
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
@@ -194,9 +195,11 @@ def _find_entry_points(group: str, _path: tuple[tuple[str, int], ...]) -> EntryP
 
 def _path_state() -> tuple[tuple[str, int], ...]:
     """Return the folders that Python searches, with the time of the last change, such as an installation."""
-    return tuple(
-        (entry, Path(entry).stat().st_mtime_ns) for entry in sys.path if Path(entry).exists()
-    )
+    times = []
+    for entry in sys.path:
+        with suppress(OSError):  # a missing or unreadable folder has no packages
+            times.append((entry, Path(entry).stat().st_mtime_ns))
+    return tuple(times)
 
 
 def _package_label(point: EntryPoint) -> str:

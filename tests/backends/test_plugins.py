@@ -99,6 +99,12 @@ def test_an_unknown_name_is_answered_with_those_there_are(numbers):
             numbers[name]
 
 
+def test_a_folder_that_cannot_be_read_hides_no_package(numbers, install, monkeypatch):
+    monkeypatch.syspath_prepend("x" * 5_000)  # no system has names as long
+    install("two", {GROUP: {"two": "two_module:TWO"}}, {"two_module.py": "TWO = 2"})
+    assert numbers["two"] == 2
+
+
 def test_backends_of_broken_packages_are_listed_as_such(install):
     entry = "from qllmft_backends.registry import Entry\nLATE = Entry('late', 'late_module', 'Late', 'LateOptions')\n"
     points = {"early": "early_module:EARLY", "late": "late_entry:LATE"}
