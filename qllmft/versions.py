@@ -4,37 +4,22 @@ from __future__ import annotations
 
 import importlib
 import platform
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from qllmft.errors import UserError
+from qllmft_backends.versions import installed_version as installed_version
 
 _PACKAGES = (
     "qllmft", "numba", "numpy", "qiskit", "qiskit-machine-learning", "scikit-learn", "sentence-transformers", "torch",
 )  # fmt: skip
 
 
-def installed_version(package: str) -> str | None:
-    """Return the version of a package, or None if it is not installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that affect numbers, by name."""
     system_versions = {"python": platform.python_version(), "machine": platform.machine()}
     return system_versions | {
-        package: _used_version(package) or "not installed" for package in _PACKAGES
+        package: installed_version(package) or "not installed" for package in _PACKAGES
     }
-
-
-@cache
-def _used_version(package: str) -> str | None:
-    """Return the version of a package that results of this process come from. It takes milliseconds once."""
-    return installed_version(package)
 
 
 def import_extra(package: str, need: str) -> Any:

@@ -35,9 +35,7 @@ class EmbeddingPredictor:
     model: StoredModel
     backend: Backend | None  # of the head's circuit; None computes it here, exactly
     folder: Path | None  # source of the model
-    # calibration texts that a noisy backend measures too; None: `KNOWN_TEXTS` of them, or as many
-    # as the run has, if there are `MIN_TEXTS` texts or more
-    known_texts: int | None
+    known_texts: int | None  # calibration texts that a noisy backend measures too
     rounds: int  # in which a backend measures the shots of undecided texts
 
     @property

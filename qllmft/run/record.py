@@ -34,6 +34,7 @@ from qllmft_backends.protocol import Sampling
 from qllmft_backends.validation import faults
 
 FORMAT = 1
+_SPLITS = ("train", "validation", "test")
 # row of a table: the best linear model of the latent values
 WITHOUT_CIRCUIT = "no circuit (ablation)"
 
@@ -52,7 +53,7 @@ _Score = Annotated[
 
 def _check_sizes(sizes: dict[str, int]) -> dict[str, int]:
     """Return the sizes of splits, or raise ValueError if one of the three is missing."""
-    if missing := {"train", "validation", "test"} - sizes.keys():
+    if missing := {*_SPLITS} - sizes.keys():
         raise ValueError(f"there is no number of {', '.join(sorted(missing))} texts")
     return sizes
 
@@ -218,7 +219,7 @@ class DataRecord:
             mean = {part: round(size / self.folds) for part, size in self.sizes.items()}
             fold_counts = replace(self, folds=None, sizes=mean).counts
             return f"{self.sizes['test']:,} texts in {self.folds} folds of about {fold_counts}"
-        train, validation, test = (self.sizes[part] for part in ("train", "validation", "test"))
+        train, validation, test = (self.sizes[part] for part in _SPLITS)
         if self.validation_folds:
             return f"{train:,} training (cross-validated in {self.validation_folds} folds), {test:,} test texts"
         return f"{train:,} training, {validation:,} validation, {format_count(test, 'test text')}"

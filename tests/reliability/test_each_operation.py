@@ -88,7 +88,7 @@ def test_each_operation_of_a_command(table, attacked, name):
     dies.assert_survived()
 
 
-@pytest.mark.parametrize(("name", "tries"), [("train", 3), ("predict, paid", 4), ("dequantise", 3)])
+@pytest.mark.parametrize(("name", "tries"), [("train", 5), ("predict, paid", 8), ("dequantise", 3)])
 def test_some_operations_of_a_command(table, attacked, name, tries):
     with bench(attacked[name]) as made:
         row = table.begin("", "")

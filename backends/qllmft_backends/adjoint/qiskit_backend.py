@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from qllmft_backends.adjoint.program.gates import GATE_CLASSES
 from qllmft_backends.errors import BackendError
 from qllmft_backends.primitives import DEFAULT_SHOTS
 from qllmft_backends.protocol import Evaluator
+from qllmft_backends.versions import installed_version
 
 # former names, of p, u and cp, which a transpiler would choose, are left out
 _GATE_NAMES = [name for name in GATE_CLASSES if name not in ("u1", "u3", "cu1")]
@@ -36,14 +36,10 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
     """
 
     def __init__(self, measurable: Evaluator) -> None:
-        try:
-            package_version = version("qllmft")
-        except PackageNotFoundError:
-            package_version = ""
         super().__init__(
             name=f"qllmft_{measurable.name}",
             description="qllmft's engine",
-            backend_version=package_version,
+            backend_version=installed_version("qllmft") or "",
         )
         self._measurable = measurable
         self._target = Target.from_configuration(

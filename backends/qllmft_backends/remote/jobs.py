@@ -12,8 +12,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 from qllmft_backends.remote.batch import (
@@ -44,18 +42,13 @@ from qllmft_backends.remote.route import JobIndex, Route
 from qllmft_backends.remote.rows import JobsInterrupt, unfinished_jobs
 from qllmft_backends.remote.send import check_patience, resolve_doubtful_chunk, send
 from qllmft_backends.requests import MIN_CHECKED_SHOTS
+from qllmft_backends.versions import installed_version
 
 # fields of a `CostEstimate`; ``price_each`` is the price
 PriceFunction = Callable[[Setup, Template], dict[str, Any]]
 
 # the circuit with a known answer adds more than a tenth to the price of a job of fewer
 _MIN_CHECKED_CIRCUITS = 10
-
-
-@cache
-def _package_version(name: str) -> str:
-    """Return the installed version of a package. It takes milliseconds once, and jobs of a mini-batch are many."""
-    return version(name)
 
 
 class Jobs:
@@ -287,7 +280,7 @@ class Jobs:
             "price_each": estimate.price_each,
             "known_price": estimate.known_price,
             "price_unit": estimate.unit,
-            "versions": {name: _package_version(name) for name in route.packages},
+            "versions": {name: installed_version(name) for name in route.packages},
         }
         session = route.open_session(setup.backend, estimate.unit)
         try:
