@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, store
+from qllmft_backends.adjoint.compiled.simd import add, count_lanes, load, mul, store
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 CHAINS = 12
@@ -18,7 +18,7 @@ REPEATS = 2_000_000
 @njit(nogil=True, error_model="numpy")
 def multiply_add(values: Any, repeats: Any) -> None:
     """Run twelve chains of fused multiply-adds in registers, on (14·width) numbers: 24 flops per lane and repeat."""
-    w = lanes(values.itemsize)
+    w = count_lanes(values)
     a = load(values, 0)
     b = load(values, w)
     c = load(values, 2 * w)

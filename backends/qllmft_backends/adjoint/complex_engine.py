@@ -14,7 +14,7 @@ from qllmft_backends.adjoint.compiled.arguments import (
     ComplexForward,
     ComplexPlanArrays,
 )
-from qllmft_backends.adjoint.compiled.complex_matrices import add_removed_phases
+from qllmft_backends.adjoint.compiled.complex_matrices import SAMPLES, add_removed_phases
 from qllmft_backends.adjoint.program import ComplexProgram
 from qllmft_backends.adjoint.program.complex_plan import make_plan
 from qllmft_backends.adjoint.program.gates import FactorKind
@@ -28,15 +28,13 @@ class ComplexTape:
     """Record of a forward pass (see `ChunkedEngine`)."""
 
     plan: ChunkPlan
-    sin: Floats  # (F, B) of the factors' angles, of half of them for turns; `cos` too
-    cos: Floats
+    # (F, P) of the factors' angles, of half of them for X and Y, of B samples and zeros behind them
+    sin: Floats
+    cos: Floats  # (F, P), with ones behind the samples
+    product: Real  # (chunks, L) factors of the stored final states
+    samples: int  # B
     states: Real | None = None
     costate_factors: None = None
-
-    @property
-    def samples(self) -> int:
-        """Return B."""
-        return len(self.sin.T)
 
 
 @dataclass
@@ -58,6 +56,8 @@ class ComplexEngine(ChunkedEngine):
         self._prepare(passes.complex_chunk_functions(self.dtype))
         program = self.program
         initial = np.empty(0) if program.initial is None else program.initial
+        # without turns, which divide the states and leave out phases
+        self._amplitude_plans: dict[int, ChunkPlan] = {}
         self._initial = np.ascontiguousarray([initial.real, initial.imag], self.dtype)
         factors = [factor for gate in program.gates for factor in gate.factors]
         halves = np.array([0.5 if f.kind in (FactorKind.X, FactorKind.Y) else 1.0 for f in factors])
@@ -78,10 +78,13 @@ class ComplexEngine(ChunkedEngine):
 
         The circuit's standard gates count as their parts in `gates.PARTS`, which are equal to them up to a phase.
         """
-        tape = self._make_tape(angles, None, None)
+        batch = self._samples_per_chunk(len(angles))
+        if batch not in self._amplitude_plans:
+            self._amplitude_plans[batch] = self._plan_with(batch, None)
+        plan = self._amplitude_plans[batch]
+        tape = self._record(angles, plan)
         self._run(tape)
         assert tape.states is not None
-        plan = tape.plan
         phases = np.zeros(tape.samples)
         arrays = plan.arrays[0]
         assert isinstance(arrays, ComplexPlanArrays)
@@ -102,6 +105,14 @@ class ComplexEngine(ChunkedEngine):
     # --- one pass
 
     def _make_plan(self, batch: int) -> ChunkPlan:
+        # a phase diag(1, p) of a wire changes no string of I and Z there
+        flips = int(np.bitwise_or.reduce(move_to_wires(self.strings.flips, self.program.wires)))
+        return self._plan_with(
+            batch, frozenset(wire for wire in range(self._n_qubits) if not flips >> wire & 1)
+        )
+
+    def _plan_with(self, batch: int, free_wires: frozenset[int] | None) -> ChunkPlan:
+        """Plan the program for chunks of ``batch`` samples (see `make_plan` for ``free_wires``)."""
         program = self.program
         width = self._width
         dtype = np.dtype(self.dtype)
@@ -119,11 +130,11 @@ class ComplexEngine(ChunkedEngine):
         ]
         n_diagonal = np.count_nonzero(self.strings.flips == 0)
         arrays = ComplexPlanArrays(
-            *make_plan(program, batch, width, dtype.itemsize),
+            *make_plan(program, batch, width, dtype.itemsize, free_wires),
             factors=np.array(factors, np.int64).reshape(-1, 2),
             strings=np.ascontiguousarray(strings),
             lane_signs=signs.astype(dtype).reshape(-1),
-            sizes=np.array([batch, 2 * batch << program.n_qubits, n_diagonal]),
+            sizes=np.array([batch, 2 * batch << program.n_qubits, n_diagonal, program.n_qubits]),
         )
         return ChunkPlan.for_directions(batch, arrays, arrays)  # the same in both directions
 
@@ -135,20 +146,32 @@ class ComplexEngine(ChunkedEngine):
                 "only gates of real circuits (ry, cx, x, z, h, cz, swap)."
             )
         self._count_samples(angles, None)
+        return self._record(angles, self._plan(len(angles)))
+
+    def _record(self, angles: Any, plan: ChunkPlan) -> ComplexTape:
+        """Return the tape of a pass over angles (B, G) in radians."""
         angles = np.asarray(angles, np.float64)
+        samples = len(angles)
+        chunks = -(-samples // plan.batch)
+        # a chunk reads eight columns
         sin, cos = (
-            np.repeat(constant[:, np.newaxis], len(angles), axis=1) for constant in self._constants
+            np.repeat(constant[:, np.newaxis], chunks * plan.batch + SAMPLES, axis=1)
+            for constant in self._constants
         )
         parametrised = self._parametrised_factors
         halves = angles.T[self._slots[parametrised]] * self._half_slopes[parametrised, np.newaxis]
-        sin[parametrised], cos[parametrised] = np.sin(halves), np.cos(halves)
-        return ComplexTape(self._plan(len(angles)), sin, cos)
+        sin[parametrised, :samples] = np.sin(halves)
+        cos[parametrised, :samples] = np.cos(halves)
+        sin[parametrised, samples:] = 0
+        cos[parametrised, samples:] = 1
+        product = np.empty((chunks, plan.batch), self.dtype)
+        return ComplexTape(plan, sin, cos, product, samples)
 
     def _run(self, tape: ComplexTape, *, for_gradient: bool = False) -> Real:
         batch = tape.plan.batch
         tape.states = self._take_states(-(-tape.samples // batch), batch, for_gradient=for_gradient)
         out = np.empty((tape.samples, self.masks.size), self.dtype)
-        arrays = ComplexForward(tape.states, self._initial, out, tape.sin, tape.cos)
+        arrays = ComplexForward(tape.states, tape.product, self._initial, out, tape.sin, tape.cos)
         self._pass(0, tape.plan, arrays)
         return out
 
@@ -157,7 +180,9 @@ class ComplexEngine(ChunkedEngine):
     ) -> tuple[Real, None]:
         del amplitudes  # the circuit has none
         by_factor = np.empty((len(self._slots), tape.samples), self.dtype)
-        arrays = ComplexBackward(states, costates, weights, by_factor, tape.sin, tape.cos)
+        arrays = ComplexBackward(
+            states, tape.product, costates, weights, by_factor, tape.sin, tape.cos
+        )
         self._pass(1, tape.plan, arrays)
         out = np.zeros((self.program.n_angles, tape.samples), self.dtype)
         if out.size:

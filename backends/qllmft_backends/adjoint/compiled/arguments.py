@@ -113,15 +113,18 @@ class ComplexPlanArrays(NamedTuple):
     strings: IntTable  # see `measure_paulis`
     # (T·width) signs of Z on qubits inside registers
     lane_signs: Reals
-    # (3,) L; 2^(Q+1) · L; number of strings of I and Z
+    # (4,) L; 2^(Q+1) · L; number of strings of I and Z; Q
     sizes: Ints
 
 
 class ComplexForward(NamedTuple):
     """Arrays of a forward pass on complex states."""
 
-    # (chunks, 2^(Q+1) · L and a gap), overwritten with the final states; see `complex_gates`
+    # (chunks, 2^(Q+1) · L and a gap), overwritten with the final states, each divided by its
+    # ``product``; see `complex_gates`
     states: RealTable
+    # (chunks, L), overwritten; see `complex_matrices`
+    product: RealTable
     # (2, 2^Q) real and imaginary parts at the beginning of every sample; (2, 0): |0...0⟩
     initial: RealTable
     out: RealTable  # (B, T), overwritten with ⟨P⟩
@@ -132,8 +135,10 @@ class ComplexForward(NamedTuple):
 class ComplexBackward(NamedTuple):
     """Arrays of a backward sweep on complex states."""
 
-    states: RealTable  # final states; the initial ones afterwards
-    costates: RealTable  # the same shape, overwritten
+    # final states of the forward pass; the initial ones, up to a factor, afterwards
+    states: RealTable
+    product: RealTable  # of the forward pass
+    costates: RealTable  # the shape of ``states``, overwritten
     weights: RealTable  # (B, T) w_t of the loss Σ_t w_t ⟨P_t⟩
     # (F, B), overwritten with the derivatives by the factors' angles
     gradient: RealTable

@@ -1,7 +1,8 @@
 """Gates on complex amplitudes, forward, and undone with the sums of a gradient.
 
 A row is two registers: real parts, then imaginary parts. A gate has eight registers of coefficients at most: samples
-differ in their angles, and lanes differ if the control or the target is inside registers.
+differ in their angles, and lanes differ if the control or the target is inside registers. Most matrices on one qubit
+run as turns (see `complex_matrices`), which take two thirds of the operations.
 
 Gradient. With λ = ∂E/∂ψ* after a gate of matrix U on a pair (ψ₀, ψ₁), E changes by 2 Re Σ_ij λ_i* (dU U⁻¹)_ij ψ_j. That
 matrix is anti-Hermitian, so three real sums suffice: K = Σ Im λ₁*ψ₁, X = Σ Im(λ₀*ψ₁ + λ₁*ψ₀) and Y = Σ Re(λ₀*ψ₁ −
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from qllmft_backends.adjoint.compiled.gates import exchange
 from qllmft_backends.adjoint.compiled.parts import inlined_part, part
-from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, store, sub
+from qllmft_backends.adjoint.compiled.simd import add, count_lanes, load, mul, store, sub
 
 
 @inlined_part
@@ -41,13 +42,13 @@ def _mix(a, x, b, y):
 
 @inlined_part
 def _load_row(s, k):
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     return load(s, k), load(s, k + width)
 
 
 @inlined_part
 def _store_row(s, k, x):
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     store(s, k, x[0])
     store(s, k + width, x[1])
 
@@ -95,8 +96,25 @@ def _cross_pair(s, i, j, a, b, m):
 
 
 @inlined_part
+def _turn_pair(s, i, j, a, b, m):
+    """Apply a turn (tan θ, w): diag(1, w), and R_Y(2θ) divided by cos θ."""
+    y = _product((m[1], m[2]), b)
+    _store_row(s, i, (sub(a[0], mul(m[0], y[0])), sub(a[1], mul(m[0], y[1]))))
+    _store_row(s, j, (add(y[0], mul(m[0], a[0])), add(y[1], mul(m[0], a[1]))))
+
+
+@inlined_part
+def _turn_pair_back(s, i, j, a, b, m):
+    """Undo a turn, up to a factor: R_Y(−2θ) divided by cos θ, and diag(1, w*)."""
+    y0 = sub(b[0], mul(m[0], a[0]))
+    y1 = sub(b[1], mul(m[0], a[1]))
+    _store_row(s, i, (add(a[0], mul(m[0], b[0])), add(a[1], mul(m[0], b[1]))))
+    _store_row(s, j, (add(mul(m[1], y0), mul(m[2], y1)), sub(mul(m[1], y1), mul(m[2], y0))))
+
+
+@inlined_part
 def _matrix(coefficients, start):
-    width = lanes(coefficients.itemsize)
+    width = count_lanes(coefficients)
     return (
         load(coefficients, start), load(coefficients, start + width), load(coefficients, start + 2 * width),
         load(coefficients, start + 3 * width), load(coefficients, start + 4 * width),
@@ -117,7 +135,7 @@ def _apply_to_pairs(pair, s, step, m):
     high = step[4]
     offset = step[5]
     stride = step[6]
-    for k in range(0, size, 2 * lanes(s.itemsize)):
+    for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
         j = i + stride
         pair(s, i, j, _load_row(s, i), _load_row(s, j), m)
@@ -131,7 +149,7 @@ def apply_to_lanes(s, step, m):
     low = step[3]
     high = step[4]
     offset = step[5]
-    for k in range(0, size, 2 * lanes(s.itemsize)):
+    for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
         x = _load_row(s, i)
         y = exchange(x[0], distance), exchange(x[1], distance)
@@ -145,7 +163,7 @@ def apply_phase(s, step, m):
     low = step[3]
     high = step[4]
     offset = step[5] + step[6]
-    for k in range(0, size, 2 * lanes(s.itemsize)):
+    for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
         _store_row(s, i, _product((m[0], m[1]), _load_row(s, i)))
 
@@ -158,7 +176,7 @@ def exchange_rows(s, step):
     high = step[4]
     offset = step[5]
     stride = step[6]
-    for k in range(0, size, 2 * lanes(s.itemsize)):
+    for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
         j = i + stride
         a = _load_row(s, i)
@@ -196,7 +214,7 @@ def _undo_pairs(pair, add_sums, s, c, step, m, sums):
     high = step[4]
     offset = step[5]
     stride = step[6]
-    for k in range(0, size, 2 * lanes(s.itemsize)):
+    for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
         j = i + stride
         a = _load_row(s, i)
@@ -230,7 +248,7 @@ def undo_on_lanes(s, c, step, m, sums):
     low = step[3]
     high = step[4]
     offset = step[5]
-    for k in range(0, size, 2 * lanes(s.itemsize)):
+    for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
         x = _load_row(s, i)
         z = _load_row(c, i)
@@ -263,7 +281,7 @@ def undo_phase(s, c, step, m, sums):
     low = step[3]
     high = step[4]
     offset = step[5] + step[6]
-    for k in range(0, size, 2 * lanes(s.itemsize)):
+    for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
         x = _load_row(s, i)
         z = _load_row(c, i)
@@ -278,14 +296,14 @@ def undo_phase(s, c, step, m, sums):
 
 
 @part
-def forward_steps(s, steps, coefficients):
-    """Run steps of `ComplexPlan` on the rows ``s``. ``coefficients`` are those of `spread_matrices`."""
-    width = lanes(s.itemsize)
+def forward_steps(s, steps, coefficients, is_full):
+    """Run steps of `ComplexPlan` on the rows ``s``. The last two are those of `spread_matrices`."""
+    width = count_lanes(s)
     for n in range(steps.shape[0]):
         step = steps[n]
         path = step[0]
         m = _matrix(coefficients, 8 * width * step[1])
-        if path == 0:
+        if path == 0 or is_full[step[1]]:
             _apply_to_pairs(_general_pair, s, step, m)
         elif path == 1:
             _apply_to_pairs(_real_pair, s, step, m)
@@ -295,12 +313,14 @@ def forward_steps(s, steps, coefficients):
             apply_to_lanes(s, step, m)
         elif path == 4:
             apply_phase(s, step, m)
-        else:
+        elif path == 5:
             exchange_rows(s, step)
+        else:
+            _apply_to_pairs(_turn_pair, s, step, m)
 
 
 @part
-def backward_steps(s, c, steps, gates, coefficients, by_lane):
+def backward_steps(s, c, steps, gates, coefficients, is_full, by_lane):
     """Undo the same steps on state ``s`` and co-state ``c``, the last one first.
 
     Args:
@@ -308,18 +328,19 @@ def backward_steps(s, c, steps, gates, coefficients, by_lane):
             in place.
         c: co-state of the same shape, changed in place.
         steps: (n, 8) int64 rows of `ComplexPlan.steps`.
-        gates: (N, 6) int64 `ComplexPlan.gates`, all of them.
+        gates: (N, 7) int64 `ComplexPlan.gates`, all of them.
         coefficients: (8·N·width,) registers of the inverses, see `spread_matrices`.
+        is_full: (N,) bool, see `spread_matrices`.
         by_lane: (3·N·width,); the sums K, X and Y of the gates with a parameter are added.
     """
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     for n in range(steps.shape[0] - 1, -1, -1):
-        if not gates[steps[n, 1], 5]:
-            forward_steps(s, steps[n : n + 1], coefficients)
-            forward_steps(c, steps[n : n + 1], coefficients)
-            continue
         step = steps[n]
         path = step[0]
+        if not gates[step[1], 5] and path != 6:
+            forward_steps(s, steps[n : n + 1], coefficients, is_full)
+            forward_steps(c, steps[n : n + 1], coefficients, is_full)
+            continue
         m = _matrix(coefficients, 8 * width * step[1])
         sums_start = 3 * width * step[1]
         sums = (
@@ -327,7 +348,7 @@ def backward_steps(s, c, steps, gates, coefficients, by_lane):
             load(by_lane, sums_start + width),
             load(by_lane, sums_start + 2 * width),
         )
-        if path == 0:
+        if path == 0 or is_full[step[1]]:
             sums = _undo_pairs(_general_pair, _add_all, s, c, step, m, sums)
         elif path == 1:
             sums = _undo_pairs(_real_pair, _add_turn, s, c, step, m, sums)
@@ -335,8 +356,10 @@ def backward_steps(s, c, steps, gates, coefficients, by_lane):
             sums = _undo_pairs(_cross_pair, _add_cross, s, c, step, m, sums)
         elif path == 3:
             sums = undo_on_lanes(s, c, step, m, sums)
-        else:
+        elif path == 4:
             sums = undo_phase(s, c, step, m, sums)
+        else:
+            sums = _undo_pairs(_turn_pair_back, _add_all, s, c, step, m, sums)
         store(by_lane, sums_start, sums[0])
         store(by_lane, sums_start + width, sums[1])
         store(by_lane, sums_start + 2 * width, sums[2])

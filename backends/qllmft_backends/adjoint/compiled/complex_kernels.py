@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from qllmft_backends.adjoint.compiled.complex_derivatives import add_derivatives
 from qllmft_backends.adjoint.compiled.complex_gates import backward_steps, forward_steps
 from qllmft_backends.adjoint.compiled.complex_matrices import (
-    add_derivatives,
+    ENTRIES,
+    SAMPLES,
     make_matrices,
     spread_matrices,
 )
@@ -18,7 +20,7 @@ from qllmft_backends.adjoint.compiled.complex_observables import (
     start_complex_costate,
 )
 from qllmft_backends.adjoint.compiled.parts import inlined_part, part
-from qllmft_backends.adjoint.compiled.simd import aligned_empty, lanes, load, store
+from qllmft_backends.adjoint.compiled.simd import aligned_empty, count_lanes, load, store
 
 
 @part
@@ -42,7 +44,7 @@ def _block_offset(number, strides, bits, row):
 
 @inlined_part
 def _copy_row(source, k, target, target_start):
-    width = lanes(source.itemsize)
+    width = count_lanes(source)
     store(target, target_start, load(source, k))
     store(target, target_start + width, load(source, k + width))
 
@@ -50,19 +52,19 @@ def _copy_row(source, k, target, target_start):
 @part
 def _gather(s, begin, places, count, part):
     for i in range(count):
-        _copy_row(s, begin + places[i], part, 2 * lanes(s.itemsize) * i)
+        _copy_row(s, begin + places[i], part, 2 * count_lanes(s) * i)
 
 
 @part
 def _scatter(s, begin, places, count, part):
     for i in range(count):
-        _copy_row(part, 2 * lanes(s.itemsize) * i, s, begin + places[i])
+        _copy_row(part, 2 * count_lanes(s) * i, s, begin + places[i])
 
 
 @part
-def run_forward(s, plan, coefficients):
+def run_forward(s, plan, coefficients, is_full):
     """Run all steps on a chunk ``s``."""
-    row = 2 * lanes(s.itemsize)
+    row = 2 * count_lanes(s)
     largest = 1 << plan.strides.shape[1]
     part = aligned_empty(s, largest * row)
     places = np.empty(largest, np.int64)
@@ -71,19 +73,19 @@ def run_forward(s, plan, coefficients):
         steps = plan.steps[first:stop]
         strides = plan.strides[n]
         if bits == 0:
-            forward_steps(s, steps, coefficients)
+            forward_steps(s, steps, coefficients, is_full)
             continue
         count = 1 << bits
         _compute_row_offsets(strides, bits, row, places)
         for number in range(s.size // (count * row)):
             begin = _block_offset(number, strides, bits, row)
             _gather(s, begin, places, count, part)
-            forward_steps(part, steps, coefficients)
+            forward_steps(part, steps, coefficients, is_full)
             _scatter(s, begin, places, count, part)
 
 
 @part
-def run_backward(s, c, plan, coefficients, by_lane):
+def run_backward(s, c, plan, coefficients, is_full, by_lane):
     """Undo all steps on state ``s`` and co-state ``c``.
 
     Args:
@@ -91,10 +93,11 @@ def run_backward(s, c, plan, coefficients, by_lane):
         c: its co-state, of the same shape, undone in place too.
         plan: `ComplexPlanArrays`.
         coefficients: (8·N·width,) registers of the inverses, see `spread_matrices`.
+        is_full: (N,) bool, see `spread_matrices`.
         by_lane: (3·N·width,) in the dtype of ``s``; the sums K, X and Y of every gate with a
             parameter are added, one register each.
     """
-    row = 2 * lanes(s.itemsize)
+    row = 2 * count_lanes(s)
     largest = 1 << plan.strides.shape[1]
     part = aligned_empty(s, largest * row)
     costate_part = aligned_empty(s, largest * row)
@@ -104,7 +107,7 @@ def run_backward(s, c, plan, coefficients, by_lane):
         steps = plan.steps[first:stop]
         strides = plan.strides[n]
         if bits == 0:
-            backward_steps(s, c, steps, plan.gates, coefficients, by_lane)
+            backward_steps(s, c, steps, plan.gates, coefficients, is_full, by_lane)
             continue
         count = 1 << bits
         _compute_row_offsets(strides, bits, row, places)
@@ -112,7 +115,7 @@ def run_backward(s, c, plan, coefficients, by_lane):
             begin = _block_offset(number, strides, bits, row)
             _gather(s, begin, places, count, part)
             _gather(c, begin, places, count, costate_part)
-            backward_steps(part, costate_part, steps, plan.gates, coefficients, by_lane)
+            backward_steps(part, costate_part, steps, plan.gates, coefficients, is_full, by_lane)
             _scatter(s, begin, places, count, part)
             _scatter(c, begin, places, count, costate_part)
 
@@ -120,7 +123,7 @@ def run_backward(s, c, plan, coefficients, by_lane):
 @part
 def _load_initial(s, batch, initial, count):
     """Load the initial amplitudes into a chunk. Samples past ``count`` stay zero."""
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     s[:] = 0
     for i in range(max(1, initial.shape[1])):
         for sample in range(count):
@@ -132,13 +135,16 @@ def _load_initial(s, batch, initial, count):
 
 @part
 def _make_coefficients(plan, arrays, start, inverse):
+    """Return the coefficients and flags of the kernels, the matrices, and the factors of `spread_matrices`."""
     n_gates = plan.gates.shape[0]
-    batch = plan.sizes[0]
-    matrices = np.empty((8 * n_gates, min(batch, arrays.sin.shape[1] - start)))
-    make_matrices(plan.gates, plan.factors, arrays.sin, arrays.cos, start, matrices)
-    out = aligned_empty(arrays.states, 8 * n_gates * lanes(arrays.states.itemsize))
-    spread_matrices(plan.gates, matrices, batch, inverse, out)
-    return out
+    matrices = np.empty(n_gates * ENTRIES)
+    coefficients = aligned_empty(arrays.states, 8 * n_gates * count_lanes(arrays.states))
+    is_full = np.empty(n_gates, np.bool_)
+    product = np.empty(SAMPLES)
+    squares = np.empty(n_gates * SAMPLES)
+    make_matrices(plan, arrays.sin, arrays.cos, start, matrices)
+    spread_matrices(plan, matrices, inverse, coefficients, is_full, product, squares)
+    return coefficients, is_full, matrices, product, squares
 
 
 @part
@@ -150,18 +156,22 @@ def forward(plan, arrays, chunk):
     start = chunk * batch
     out = arrays.out
     s = arrays.states[chunk, :size]
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     count = min(batch, out.shape[0] - start)
+    coefficients, is_full, _, product, _ = _make_coefficients(plan, arrays, start, False)
     _load_initial(s, batch, arrays.initial, count)
-    run_forward(s, plan, _make_coefficients(plan, arrays, start, False))
+    run_forward(s, plan, coefficients, is_full)
     by_lane = np.empty(out.shape[1] * width, s.dtype)
     measure_paulis(s, plan.strings, n_diagonal, by_lane)
+    for sample in range(batch):
+        arrays.product[chunk, sample] = product[sample]
     for sample in range(count):
+        square = product[sample] * product[sample]
         for t in range(out.shape[1]):
             total = 0.0
             for lane in range(sample, width, batch):
                 total += by_lane[t * width + lane] * plan.lane_signs[t * width + lane]
-            out[start + sample, t] = total
+            out[start + sample, t] = total * square
 
 
 @part
@@ -174,7 +184,7 @@ def backward(plan, arrays, chunk):
     strings = plan.strings
     s = arrays.states[chunk, :size]
     c = arrays.costates[chunk, :size]
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     by_lane = np.zeros(strings.shape[0] * width, s.dtype)
     for t in range(strings.shape[0]):
         for lane in range(width):
@@ -182,10 +192,9 @@ def backward(plan, arrays, chunk):
             if sample < arrays.weights.shape[0]:
                 sign = plan.lane_signs[t * width + (lane ^ strings[t, 1])]
                 by_lane[t * width + lane] = sign * arrays.weights[sample, t]
-    start_complex_costate(s, c, strings, n_diagonal, by_lane)
+    start_complex_costate(s, c, arrays.product[chunk], strings, n_diagonal, by_lane)
     sums = aligned_empty(s, 3 * plan.gates.shape[0] * width)
     sums[:] = 0
-    run_backward(s, c, plan, _make_coefficients(plan, arrays, start, True), sums)
-    add_derivatives(
-        plan.gates, plan.factors, arrays.sin, arrays.cos, start, batch, sums, arrays.gradient
-    )
+    coefficients, is_full, matrices, _, squares = _make_coefficients(plan, arrays, start, True)
+    run_backward(s, c, plan, coefficients, is_full, sums)
+    add_derivatives(plan, matrices, squares, arrays.sin, arrays.cos, start, sums, arrays.gradient)

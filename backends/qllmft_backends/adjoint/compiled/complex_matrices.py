@@ -1,4 +1,14 @@
-"""Angles to the matrices of gates, matrices to registers, and the gates' sums back to derivatives by angle."""
+"""Angles to the matrices of a chunk's gates, and matrices to the registers that the kernels read.
+
+A matrix is computed in float64 for eight samples at a time. It is eight registers: the real and imaginary parts of its
+entries 00, 01, 10 and 11.
+
+A *turn* is a unitary in the form exp(iα) diag(1, p) R_Y(2θ) diag(1, w), with |p| = |w| = 1. Its kernel applies
+diag(1, w), and R_Y without its factor cos θ. The phase α changes nothing that is measured. The phase p stays on the
+wire, until the wire's next matrix takes it in: controls and phases in between commute with it. The stored state is
+the true one divided by the product of the cosines so far, one number per sample, as in `rotations`. A *full* turn, with
+its cos and sin, folds that product in and restarts it, and so does a general matrix.
+"""
 
 from __future__ import annotations
 
@@ -6,255 +16,344 @@ import numpy as np
 from numba import njit
 
 from qllmft_backends.adjoint.compiled.parts import part
-from qllmft_backends.adjoint.compiled.simd import lanes
+from qllmft_backends.adjoint.compiled.rotations import LARGEST_GROWTH, LARGEST_TANGENT
+from qllmft_backends.adjoint.compiled.simd import (
+    add,
+    any_below,
+    broadcast,
+    count_lanes,
+    div,
+    load,
+    mul,
+    select_positive,
+    square_root,
+    store,
+    sub,
+)
+from qllmft_backends.adjoint.program.complex_lowering import MatrixForm
+from qllmft_backends.adjoint.program.gates import FactorKind
+
+SAMPLES = 8  # samples of a register of float64
+ENTRIES = 10 * SAMPLES  # numbers kept of a gate: its matrix, and the phase p that it leaves
+
+GENERAL, LANES, PHASE, TURN = (
+    int(form) for form in (MatrixForm.GENERAL, MatrixForm.LANES, MatrixForm.PHASE, MatrixForm.TURN)
+)
+_X = int(FactorKind.X)
+_Z = int(FactorKind.Z)
+_FLIP = int(FactorKind.FLIP)
+_SMALLEST_COS = 1 / LARGEST_TANGENT
+_SMALLEST_PRODUCT = 1 / LARGEST_GROWTH
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
-@part
-def _turn(m, i, j, cos, sin, imaginary):
-    """Replace rows a, b of m, of four registers each by sample, by cos·a − t·b and t'·a + cos·b.
+# --- complex numbers of two registers
+# ------------------------------------------------------------------------------------
 
-    t = t' = sin for R_Y, i·sin and −i·sin for R_X.
+
+@part
+def _multiply(a, b):
+    return sub(mul(a[0], b[0]), mul(a[1], b[1])), add(mul(a[0], b[1]), mul(a[1], b[0]))
+
+
+@part
+def _multiply_conjugate(a, b):
+    """Return a·b*."""
+    return add(mul(a[0], b[0]), mul(a[1], b[1])), sub(mul(a[1], b[0]), mul(a[0], b[1]))
+
+
+@part
+def _length(a):
+    return square_root(add(mul(a[0], a[0]), mul(a[1], a[1])))
+
+
+@part
+def _direction(a, length, default):
+    """Return a divided by its length, or ``default`` where the length is 0."""
+    divisor = select_positive(length, length, broadcast(1.0))
+    return (
+        select_positive(length, div(a[0], divisor), default[0]),
+        select_positive(length, div(a[1], divisor), default[1]),
+    )
+
+
+# --- matrices of gates
+# ---------------------------------------------------------------------------------------------------
+
+
+@part
+def phase_matrix(real, imaginary):
+    """Return diag(1, p), the parts of p being registers."""
+    zero = broadcast(0.0)
+    return broadcast(1.0), zero, zero, zero, zero, zero, real, imaginary
+
+
+@part
+def apply_factor(m, kind, cos, sin):
+    """Return the factor of ``kind`` times the matrix m.
+
+    Args:
+        m: eight registers of float64.
+        kind: `FactorKind`.
+        cos: register, of half the angle for X and Y; not used for FLIP.
+        sin: the same.
     """
-    for k in range(0, 4, 2):
-        for sample in range(m.shape[1]):
-            c = cos[sample]
-            s = sin[sample]
-            ar = m[i + k, sample]
-            ai = m[i + k + 1, sample]
-            br = m[j + k, sample]
-            bi = m[j + k + 1, sample]
-            if imaginary:
-                m[i + k, sample] = c * ar + s * bi
-                m[i + k + 1, sample] = c * ai - s * br
-                m[j + k, sample] = c * br + s * ai
-                m[j + k + 1, sample] = c * bi - s * ar
-            else:
-                m[i + k, sample] = c * ar - s * br
-                m[i + k + 1, sample] = c * ai - s * bi
-                m[j + k, sample] = c * br + s * ar
-                m[j + k + 1, sample] = c * bi + s * ai
+    if kind == _FLIP:
+        return m[4], m[5], m[6], m[7], m[0], m[1], m[2], m[3]
+    if kind == _Z:
+        a = _multiply((m[4], m[5]), (cos, sin))
+        b = _multiply((m[6], m[7]), (cos, sin))
+        return m[0], m[1], m[2], m[3], a[0], a[1], b[0], b[1]
+    if kind == _X:
+        return (
+            add(mul(cos, m[0]), mul(sin, m[5])), sub(mul(cos, m[1]), mul(sin, m[4])),
+            add(mul(cos, m[2]), mul(sin, m[7])), sub(mul(cos, m[3]), mul(sin, m[6])),
+            add(mul(cos, m[4]), mul(sin, m[1])), sub(mul(cos, m[5]), mul(sin, m[0])),
+            add(mul(cos, m[6]), mul(sin, m[3])), sub(mul(cos, m[7]), mul(sin, m[2])),
+        )  # fmt: skip
+    return (
+        sub(mul(cos, m[0]), mul(sin, m[4])), sub(mul(cos, m[1]), mul(sin, m[5])),
+        sub(mul(cos, m[2]), mul(sin, m[6])), sub(mul(cos, m[3]), mul(sin, m[7])),
+        add(mul(cos, m[4]), mul(sin, m[0])), add(mul(cos, m[5]), mul(sin, m[1])),
+        add(mul(cos, m[6]), mul(sin, m[2])), add(mul(cos, m[7]), mul(sin, m[3])),
+    )  # fmt: skip
 
 
 @part
-def _phase(m, i, cos, sin):
-    for k in range(0, 4, 2):
-        for sample in range(m.shape[1]):
-            real = m[i + k, sample]
-            imaginary = m[i + k + 1, sample]
-            m[i + k, sample] = cos[sample] * real - sin[sample] * imaginary
-            m[i + k + 1, sample] = cos[sample] * imaginary + sin[sample] * real
-
-
-@part
-def _multiply(m, gate, factors, sin, cos, start):
-    """Overwrite m (8, S) with the product of a gate's factors, for the samples from ``start`` on."""
-    m[:] = 0
-    m[0] = 1
-    m[6] = 1
-    stop = start + m.shape[1]
+def _multiply_factors(gate, factors, sin, cos, start):
+    """Return the product of a gate's factors for the samples from ``start`` on."""
+    m = phase_matrix(broadcast(1.0), broadcast(0.0))
+    columns = sin.shape[1]
     for f in range(gate[3], gate[4]):
-        axis = factors[f, 0]
-        if axis < 2:
-            _turn(m, 0, 4, cos[f, start:stop], sin[f, start:stop], axis == 0)
-        elif axis == 2:
-            _phase(m, 4, cos[f, start:stop], sin[f, start:stop])
-        else:
-            m[0] = 0  # CNOT has no other factor
-            m[2] = 1
-            m[4] = 1
-            m[6] = 0
+        position = f * columns + start
+        m = apply_factor(m, factors[f, 0], load(cos, position), load(sin, position))
+    return m
 
 
 @part
-def _turn_back(m):
-    """Multiply matrices (8, S) with the global phase that makes their first entry real."""
-    for sample in range(m.shape[1]):
-        length = np.hypot(m[0, sample], m[1, sample])
-        if length > 0:
-            c = m[0, sample] / length
-            s = m[1, sample] / length
-            for k in range(0, 8, 2):
-                real = m[k, sample]
-                imaginary = m[k + 1, sample]
-                m[k, sample] = c * real + s * imaginary
-                m[k + 1, sample] = c * imaginary - s * real
+def _remove_phase(m):
+    """Return m times the global phase that makes its first entry real."""
+    first = m[0], m[1]
+    e = _direction(first, _length(first), (broadcast(1.0), broadcast(0.0)))
+    a = _multiply_conjugate(first, e)
+    b = _multiply_conjugate((m[2], m[3]), e)
+    c = _multiply_conjugate((m[4], m[5]), e)
+    d = _multiply_conjugate((m[6], m[7]), e)
+    return a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]
+
+
+@part
+def _factorise(m):
+    """Return (cos θ, sin θ, real and imaginary part of w) of a turn, both not negative, and its p."""
+    zero = broadcast(0.0)
+    cos = _length((m[0], m[1]))
+    sin = _length((m[4], m[5]))
+    e = _direction((m[0], m[1]), cos, (broadcast(1.0), zero))
+    f = _direction((m[4], m[5]), sin, e)
+    # w from the larger one of the other two entries, which are -sin·w and cos·w up to e and f
+    difference = sub(cos, sin)
+    b = _multiply_conjugate((m[2], m[3]), e)
+    d = _multiply_conjugate((m[6], m[7]), f)
+    w = (
+        select_positive(difference, d[0], sub(zero, b[0])),
+        select_positive(difference, d[1], sub(zero, b[1])),
+    )
+    w = _direction(w, _length(w), e)
+    return (cos, sin, w[0], w[1]), _multiply_conjugate(f, e)
 
 
 @_jit
 def add_removed_phases(gates, factors, sin, cos, out):
-    """Add to ``out`` (B,) the phases by which `make_matrices` turns full matrices back.
+    """Add to ``out`` (B,) the phases by which `make_matrices` turns general matrices back.
 
     Args:
-        gates: (N, 6) int64 `ComplexPlan.gates`.
+        gates: (N, 7) int64 `ComplexPlan.gates`, without turns.
         factors: (F, 2) int64, see `make_matrices`.
-        sin: (F, B) float64, see `make_matrices`.
+        sin: (F, P) float64, see `make_matrices`.
         cos: the same.
-        out: (B,) float64, in radians; the sum over all gates of full matrices is added.
+        out: (B,) float64, in radians; the sum over all gates of general matrices is added.
     """
-    for n in range(gates.shape[0]):
-        if gates[n, 0] == 0:
-            m = np.empty((8, out.size))
-            _multiply(m, gates[n], factors, sin, cos, 0)
-            for sample in range(out.size):
-                if np.hypot(m[0, sample], m[1, sample]) > 0:
-                    out[sample] += np.arctan2(m[1, sample], m[0, sample])
+    first = np.empty(2 * SAMPLES)
+    for start in range(0, out.size, SAMPLES):
+        for n in range(gates.shape[0]):
+            if gates[n, 0] == GENERAL:
+                m = _multiply_factors(gates[n], factors, sin, cos, start)
+                store(first, 0, m[0])
+                store(first, SAMPLES, m[1])
+                for i in range(min(SAMPLES, out.size - start)):
+                    if np.hypot(first[i], first[SAMPLES + i]) > 0:
+                        out[start + i] += np.arctan2(first[SAMPLES + i], first[i])
 
 
 @part
-def make_matrices(gates, factors, sin, cos, start, out):
-    """Multiply every gate's factors into ``out`` (8·N, S), for the samples from ``start`` on.
+def make_matrices(plan, sin, cos, start, out):
+    """Multiply every gate's factors, and give turns and general matrices their forms.
 
     Args:
-        gates: (N, 6) int64 `ComplexPlan.gates`.
-        factors: (F, 2) int64: `FactorKind`, and 1 with a parameter.
-        sin: (F, B) float64 of the factors' angles in radians, of half of them for X and Y.
+        plan: `ComplexPlanArrays`. The rows of ``plan.factors`` are a `FactorKind`, and 1 with a parameter.
+        sin: (F, P) float64 of the factors' angles in radians, of half of them for X and Y. P is at least ``start`` + 8;
+            columns past the samples have the sine 0 and the cosine 1 or the angles of other samples.
         cos: the same.
         start: first sample of the chunk.
-        out: (8·N, S) float64, overwritten. The rows of a gate are the real and imaginary parts of
-            its entries 00, 01, 10 and 11; the first of a full matrix is real.
+        out: (N·`ENTRIES`,) float64, overwritten: the matrix, of a general one with a real first entry, of a turn
+            (cos θ, sin θ, w); and the phase p that the gate leaves on its wire.
     """
-    for n in range(gates.shape[0]):
-        m = out[8 * n : 8 * n + 8]
-        _multiply(m, gates[n], factors, sin, cos, start)
-        if gates[n, 0] == 0:
-            _turn_back(m)
+    one = broadcast(1.0)
+    zero = broadcast(0.0)
+    wire_phases = np.empty(2 * SAMPLES * plan.sizes[3])
+    for wire in range(plan.sizes[3]):
+        store(wire_phases, 2 * SAMPLES * wire, one)
+        store(wire_phases, 2 * SAMPLES * wire + SAMPLES, zero)
+    for n in range(plan.gates.shape[0]):
+        gate = plan.gates[n]
+        form = gate[0]
+        m = _multiply_factors(gate, plan.factors, sin, cos, start)
+        phase = one, zero
+        if form in (GENERAL, LANES, TURN):
+            wire = 2 * SAMPLES * gate[6]
+            before = load(wire_phases, wire), load(wire_phases, wire + SAMPLES)
+            a = _multiply((m[2], m[3]), before)
+            b = _multiply((m[6], m[7]), before)
+            m = m[0], m[1], a[0], a[1], m[4], m[5], b[0], b[1]
+            if form == TURN:
+                turn, phase = _factorise(m)
+                m = turn[0], turn[1], turn[2], turn[3], zero, zero, zero, zero
+            elif form == GENERAL:
+                m = _remove_phase(m)
+            store(wire_phases, wire, phase[0])
+            store(wire_phases, wire + SAMPLES, phase[1])
+        position = n * ENTRIES
+        _store_matrix(out, position, m)
+        store(out, position + 8 * SAMPLES, phase[0])
+        store(out, position + 9 * SAMPLES, phase[1])
 
 
 @part
-def spread_matrices(gates, matrices, batch, inverse, out):
-    """Spread the matrices (8·N, S) of `make_matrices`, or their inverses, over registers ``out`` (8·N·width).
+def _store_matrix(out, position, m):
+    store(out, position, m[0])
+    store(out, position + SAMPLES, m[1])
+    store(out, position + 2 * SAMPLES, m[2])
+    store(out, position + 3 * SAMPLES, m[3])
+    store(out, position + 4 * SAMPLES, m[4])
+    store(out, position + 5 * SAMPLES, m[5])
+    store(out, position + 6 * SAMPLES, m[6])
+    store(out, position + 7 * SAMPLES, m[7])
+
+
+# --- registers of the kernels
+# ------------------------------------------------------------------------------------------
+
+
+@part
+def spread_matrices(plan, matrices, inverse, out, is_full, product, squares):
+    """Spread the matrices of `make_matrices`, or their inverses, over the registers of the kernels.
 
     Args:
-        gates: (N, 6) int64 `ComplexPlan.gates`.
-        matrices: (8·N, S) float64 of S ≤ L samples.
-        batch: L. Lane i belongs to sample i mod L; samples past S have the last one's angles.
+        plan: `ComplexPlanArrays`.
+        matrices: (N·`ENTRIES`,) of `make_matrices`.
         inverse: spread the inverses, the conjugate transposes.
-        out: (8·N·width,) in the dtype of the states, overwritten: eight registers per gate, of
-            which PHASE uses the first two and LANES the first four.
+        out: (8·N·width,) in the dtype of the states, overwritten: eight registers per gate. PHASE uses the first two,
+            LANES four, and a turn that is not full three: tan θ, and the parts of w.
+        is_full: (N,) bool, overwritten: whether a turn runs as a general matrix.
+        product: (8,) float64, overwritten with the factor of the stored state after all steps.
+        squares: (8·N,) float64, overwritten: on the way back the factor of λ·ψ before a gate is undone.
     """
-    width = lanes(out.itemsize)
-    sample_by_lane = np.empty(width, np.int64)
-    for lane in range(width):
-        sample_by_lane[lane] = min(lane % batch, matrices.shape[1] - 1)
-    for n in range(gates.shape[0]):
-        path = gates[n, 0]
-        need = gates[n, 1]
-        distance = gates[n, 2]
-        for i in range(2 if path == 4 else 4 if path == 3 else 8):
-            is_diagonal = i < 2 if path == 3 else i not in (2, 3, 4, 5)
-            identity_entry = 1 if i == 0 or (i == 6 and path != 4) else 0  # of the identity
-            entry = i  # the entry, and the one of lanes whose bit is set
-            set_entry = i
-            if path == 4:
-                entry = set_entry = 6 + i
-            elif path == 3:
-                set_entry = 6 + i if is_diagonal else 2 + i
-            if inverse and not is_diagonal:
-                entry = entry ^ 6
-                set_entry = set_entry ^ 6
-            sign = -1 if inverse and i & 1 else 1
-            row = out[(8 * n + i) * width : (8 * n + i + 1) * width]
-            x = matrices[8 * n + entry]
-            y = matrices[8 * n + set_entry]
-            for lane in range(width):
-                row[lane] = sign * x[sample_by_lane[lane]]
-            if need or (distance and path == 3):
+    batch = plan.sizes[0]
+    width = count_lanes(out)
+    one = broadcast(1.0)
+    total = one
+    scratch = np.empty(8 * SAMPLES)
+    n_steps = plan.steps.shape[0]
+    for i in range(n_steps):
+        n = plan.steps[n_steps - 1 - i if inverse else i, 1]
+        gate = plan.gates[n]
+        position = n * ENTRIES
+        store(squares, n * SAMPLES, mul(total, total))
+        is_full[n] = False
+        if gate[0] == TURN:
+            cos = load(matrices, position)
+            is_full[n] = any_below(cos, _SMALLEST_COS) or any_below(
+                mul(total, cos), _SMALLEST_PRODUCT
+            )
+            turn = (
+                cos, load(matrices, position + SAMPLES),
+                load(matrices, position + 2 * SAMPLES), load(matrices, position + 3 * SAMPLES),
+            )  # fmt: skip
+            if is_full[n]:
+                _store_matrix(scratch, 0, _expand_turn(turn, total, inverse))
+                total = one
+            else:
+                store(scratch, 0, div(turn[1], cos))
+                store(scratch, SAMPLES, turn[2])
+                store(scratch, 2 * SAMPLES, turn[3])
+                total = mul(total, cos)
+            for entry in range(8 if is_full[n] else 3):
                 for lane in range(width):
-                    if lane & need != need:
-                        row[lane] = identity_entry
-                    elif lane & distance and path == 3:
-                        row[lane] = sign * y[sample_by_lane[lane]]
+                    out[(8 * n + entry) * width + lane] = scratch[entry * SAMPLES + lane % batch]
+        else:
+            if gate[0] == GENERAL:
+                for entry in range(8):
+                    place = position + entry * SAMPLES
+                    store(scratch, entry * SAMPLES, mul(total, load(matrices, place)))
+                total = one
+                _spread_matrix(gate, scratch, 0, batch, inverse, out, 8 * n * width)
+            else:
+                _spread_matrix(gate, matrices, position, batch, inverse, out, 8 * n * width)
+    store(product, 0, total)
 
 
 @part
-def _sum_lanes(by_lane, gate, n, batch, width, out):
-    """Sum K, X and Y of one gate into the rows of ``out`` (3, S) (see `complex_gates`)."""
-    path = gate[0]
+def _expand_turn(turn, scale, inverse):
+    """Return the matrix R_Y(2θ) diag(1, w), or its inverse, times a number."""
+    zero = broadcast(0.0)
+    cos = mul(turn[0], scale)
+    sin = mul(turn[1], scale)
+    real = turn[2]
+    imaginary = turn[3]
+    negative_sin = sub(zero, sin)
+    if inverse:
+        return (
+            cos, zero, sin, zero,
+            mul(negative_sin, real), mul(sin, imaginary), mul(cos, real), sub(zero, mul(cos, imaginary)),
+        )  # fmt: skip
+    return (
+        cos, zero, mul(negative_sin, real), mul(negative_sin, imaginary),
+        sin, zero, mul(cos, real), mul(cos, imaginary),
+    )  # fmt: skip
+
+
+@part
+def _spread_matrix(gate, matrices, position, batch, inverse, out, out_position):
+    """Spread one matrix, or its inverse, of any form but a turn: lane i belongs to sample i mod L.
+
+    Lanes on which the gate does not act get the identity, and lanes whose bit is set the second row.
+    """
+    width = count_lanes(out)
+    form = gate[0]
     need = gate[1]
     distance = gate[2]
-    for sample in range(out.shape[1]):
-        identity_sum = 0.0
-        cross_sum = 0.0
-        turn_sum = 0.0
-        for lane in range(sample, width, batch):
-            if lane & need != need:
-                continue
-            lane_index = 3 * n * width + lane
-            is_set = lane & distance != 0
-            if path == 4 or distance == 0 or is_set:
-                identity_sum += by_lane[lane_index]
-            cross_sum += by_lane[lane_index + width]
-            turn_sum += (
-                -by_lane[lane_index + 2 * width] if is_set else by_lane[lane_index + 2 * width]
-            )
-        out[0, sample] = identity_sum
-        out[1, sample] = cross_sum
-        out[2, sample] = turn_sum
-
-
-@part
-def _add_factor(v, axis, sums, out):
-    """Compute the derivative by one factor, V (8, S) being the product of the factors after it."""
-    for i in range(v.shape[1]):
-        pr = v[0, i]  # V is held by columns
-        pi = v[1, i]
-        qr = v[4, i]
-        qi = v[5, i]
-        rr = v[2, i]
-        ri = v[3, i]
-        sr = v[6, i]
-        si = v[7, i]
-        if axis == 2:  # h = q s*, h₀₀ − h₁₁ = |q|² − |s|²
-            real = qr * sr + qi * si
-            imaginary = qi * sr - qr * si
-            diagonal = qr * qr + qi * qi - sr * sr - si * si
-        elif axis == 0:  # h = −(q r* + p s*)/2, h₀₀ − h₁₁ = 2 Re s r*
-            real = -0.5 * (qr * rr + qi * ri + pr * sr + pi * si)
-            imaginary = -0.5 * (qi * rr - qr * ri + pi * sr - pr * si)
-            diagonal = 2 * (sr * rr + si * ri)
-        else:  # h = −i(q r* − p s*)/2, h₀₀ − h₁₁ = 2 Im r s*
-            real = 0.5 * (qi * rr - qr * ri - pi * sr + pr * si)
-            imaginary = -0.5 * (qr * rr + qi * ri - pr * sr - pi * si)
-            diagonal = 2 * (ri * sr - rr * si)
-        out[i] = 2 * (diagonal * sums[0, i] - real * sums[1, i] - imaginary * sums[2, i])
-
-
-@part
-def add_derivatives(gates, factors, sin, cos, start, batch, by_lane, out):
-    """Compute the derivatives ``out`` (F, B) by the factors' angles, for a chunk's samples.
-
-    A gate is V F R, with F the factor: dU U⁻¹ = V (dF F⁻¹) V⁻¹ = iH dθ, and the derivative is, from
-    the gate's sums, 2 (h₀₀ − h₁₁) K − 2 Re h₀₁ X − 2 Im h₀₁ Y.
-
-    Args:
-        gates: (N, 6) int64 `ComplexPlan.gates`.
-        factors: (F, 2) int64, see `make_matrices`.
-        sin: (F, B) float64, see `make_matrices`.
-        cos: the same.
-        start: first sample of the chunk.
-        batch: L, samples in a chunk.
-        by_lane: (3·N·width,) sums K, X and Y of every gate, see `backward_steps`.
-        out: (F, B) in the dtype of the states; overwritten for factors with a parameter, unchanged
-            for the others.
-    """
-    stop = min(start + batch, out.shape[1])
-    width = by_lane.size // max(1, 3 * gates.shape[0])
-    sums = np.empty((3, stop - start))
-    v = np.empty((8, stop - start))
-    for n in range(gates.shape[0]):
-        _sum_lanes(by_lane, gates[n], n, batch, width, sums)
-        v[:] = 0
-        v[0] = 1
-        v[6] = 1
-        for f in range(gates[n, 4] - 1, gates[n, 3] - 1, -1):
-            axis = factors[f, 0]
-            if factors[f, 1]:
-                _add_factor(v, axis, sums, out[f, start:stop])
-            if axis == 2:
-                _phase(v, 4, cos[f, start:stop], sin[f, start:stop])
-            elif axis == 0:
-                _turn(v, 0, 4, cos[f, start:stop], sin[f, start:stop], True)
-            elif axis == 1:
-                _turn(v, 4, 0, cos[f, start:stop], sin[f, start:stop], False)
+    for i in range(2 if form == PHASE else 4 if form == LANES else 8):
+        is_diagonal = i < 2 if form == LANES else i not in (2, 3, 4, 5)
+        identity_entry = 1 if i == 0 or (i == 6 and form != PHASE) else 0
+        entry = i  # the entry, and the one of lanes whose bit is set
+        set_entry = i
+        if form == PHASE:
+            entry = set_entry = 6 + i
+        elif form == LANES:
+            set_entry = 6 + i if is_diagonal else 2 + i
+        if inverse and not is_diagonal:
+            entry = entry ^ 6
+            set_entry = set_entry ^ 6
+        sign = -1 if inverse and i & 1 else 1
+        first = out_position + i * width
+        x = position + entry * SAMPLES
+        y = position + set_entry * SAMPLES
+        for lane in range(width):
+            out[first + lane] = sign * matrices[x + lane % batch]
+        if need or (distance and form == LANES):
+            for lane in range(width):
+                if lane & need != need:
+                    out[first + lane] = identity_entry
+                elif lane & distance and form == LANES:
+                    out[first + lane] = sign * matrices[y + lane % batch]

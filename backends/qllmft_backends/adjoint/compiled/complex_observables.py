@@ -16,7 +16,8 @@ from qllmft_backends.adjoint.compiled.observables import (
     sign_block,
 )
 from qllmft_backends.adjoint.compiled.parts import part
-from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, store, sub
+from qllmft_backends.adjoint.compiled.rotations import spread
+from qllmft_backends.adjoint.compiled.simd import add, count_lanes, load, mul, store, sub
 
 
 @part
@@ -39,7 +40,7 @@ def measure_paulis(s, strings, n_diagonal, by_lane):
         n_diagonal: number of strings of I and Z, which come first.
         by_lane: (T·width,) in the dtype of ``s``, overwritten.
     """
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     rows = s.size // (2 * width)
     count = min(rows, 1 << BLOCK_BITS)
     block = np.empty(count * width, s.dtype)
@@ -73,28 +74,36 @@ def measure_paulis(s, strings, n_diagonal, by_lane):
 
 
 @part
-def start_complex_costate(s, c, strings, n_diagonal, weights):
-    """Compute λ = Σ_t w_t P_t ψ into ``c`` (see `measure_paulis` for ``strings``).
+def start_complex_costate(s, c, product, strings, n_diagonal, weights):
+    """Compute λ = Σ_t w_t P_t ψ into ``c`` (see `measure_paulis`), and multiply ``s`` with its factors.
 
     Args:
-        s: (2^(Q+1) · L,) final states ψ of a chunk, rows of two registers.
+        s: (2^(Q+1) · L,) final states of a chunk, ψ divided by ``product``, rows of two registers; ψ afterwards.
         c: of the same shape, overwritten.
+        product: (L,) factors of the stored states.
         strings: (T, 4) int64, those of I and Z first.
         n_diagonal: number of strings of I and Z.
         weights: (T·width,) w_t by lane of λ, with the signs of the qubits inside registers.
     """
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     rows = s.size // (2 * width)
     count = min(rows, 1 << BLOCK_BITS)
     block = np.empty(count * width, s.dtype)
+    factors = np.empty(width, s.dtype)
+    spread(factors, 0, product, width)
+    factor = load(factors, 0)
     masks = strings[:n_diagonal, 2].copy()
     for first in range(0, rows, count):
         sign_block(block, count, width, first, masks, weights)
         for i in range(count):
             k = 2 * width * (first + i)
             w = load(block, i * width)
-            store(c, k, mul(w, load(s, k)))
-            store(c, k + width, mul(w, load(s, k + width)))
+            real = mul(load(s, k), factor)
+            imaginary = mul(load(s, k + width), factor)
+            store(s, k, real)
+            store(s, k + width, imaginary)
+            store(c, k, mul(w, real))
+            store(c, k + width, mul(w, imaginary))
     for t in range(n_diagonal, strings.shape[0]):
         x_row = strings[t, 0]
         x_lane = strings[t, 1]

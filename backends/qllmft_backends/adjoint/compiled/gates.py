@@ -9,11 +9,11 @@ from __future__ import annotations
 from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.simd import (
     add,
+    count_lanes,
     exchange_1,
     exchange_2,
     exchange_4,
     exchange_8,
-    lanes,
     load,
     mul,
     select_positive,
@@ -43,7 +43,7 @@ def bit_sign(signs, distance):
     row = 0
     while (1 << row) < distance:
         row += 1
-    return load(signs, row * lanes(signs.itemsize))
+    return load(signs, row * count_lanes(signs))
 
 
 # --- rotations on a state s, undone on both with a co-state c, whose gradient is added up
@@ -53,7 +53,7 @@ def bit_sign(signs, distance):
 @part
 def _rotate_rows(s, c, start, stop, step, cos, sin, swapped, gradient):
     """Apply R_Y to the pairs (k, k + step), k in [start, stop). ``swapped``: after an X on the target."""
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     first, second = (step, 0) if swapped else (0, step)
     for k in range(start, stop, width):
         if c is None:
@@ -77,7 +77,7 @@ def _rotate_rows(s, c, start, stop, step, cos, sin, swapped, gradient):
 @part
 def _rotate_lanes(s, c, start, stop, distance, cos, sin, sign, swapped, gradient):
     """Apply R_Y to a qubit inside registers. ``sign`` is -1 on lanes of bit 0 and +1 on lanes of bit 1."""
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     signed_sin = mul(sin, sign)
     for k in range(start, stop, width):
         x = load(s, k)
@@ -119,7 +119,7 @@ def rot(s, c, step, cos, sin, signs, gradient):
         The register of the sum; None: forward.
     """
     size = s.size
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     if step < width:
         return _rotate_lanes(s, c, 0, size, step, cos, sin, bit_sign(signs, step), False, gradient)
     for block in range(0, size, 2 * step):
@@ -145,7 +145,7 @@ def cx_rot(s, c, control, step, cos, sin, signs, gradient):
         The register of the sum; None: forward.
     """
     size = s.size
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     if control < width:
         return _cx_rot_inside(s, c, bit_sign(signs, control), step, cos, sin, signs, gradient)
     if step < width:
@@ -175,7 +175,7 @@ def cx_rot(s, c, control, step, cos, sin, signs, gradient):
 def _cx_rot_inside(s, c, is_set, step, cos, sin, signs, gradient):
     """Do `cx_rot` with the control inside registers: ``is_set`` is positive on the lanes whose bit is set."""
     size = s.size
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     if step >= width:
         for block in range(0, size, 2 * step):
             for k in range(block, block + step, width):
@@ -238,7 +238,7 @@ def fixed_gate(s, batch, kind, control, target, signs):
         target: qubit, not its stride.
         signs: (4·width,) table of lane bits, see `bit_sign`.
     """
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     step = batch << target
     control_step = batch << control if control >= 0 else 0
     # strides of the qubits outside registers, 0 if there is none

@@ -19,7 +19,7 @@ from qllmft_backends.adjoint.compiled.observables import (
 )
 from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.rotations import compute_coefficients
-from qllmft_backends.adjoint.compiled.simd import aligned_empty, lanes
+from qllmft_backends.adjoint.compiled.simd import aligned_empty, count_lanes
 from qllmft_backends.adjoint.compiled.steps import run
 
 
@@ -50,7 +50,7 @@ def forward(plan, arrays, chunk):
     product = arrays.product[chunk]
     if stream.size:
         fill_normal(np.uint32(stream[0]), np.uint32(stream[1]), np.uint32(stream[2] + chunk), noise)
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     coefficients = aligned_empty(s, 2 * width * (is_full.size + 2))
     compute_coefficients(arrays.sin, arrays.cos, start, coefficients, is_full, product, None)
     _load_amplitudes(s, batch, arrays.amplitudes, start)
@@ -86,7 +86,7 @@ def backward(plan, arrays, chunk):
     product = arrays.product[chunk]
     gradient = arrays.gradient
     by_amplitude = arrays.by_amplitude
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     samples, count = gradient.shape
     row_masks = plan.row_masks
     doubled_weights = np.zeros(row_masks.size * width, s.dtype)

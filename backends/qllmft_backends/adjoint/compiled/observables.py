@@ -12,7 +12,15 @@ import numpy as np
 from qllmft_backends.adjoint.compiled.normals import fill_normal
 from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.rotations import spread
-from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, select_positive, store, sub
+from qllmft_backends.adjoint.compiled.simd import (
+    add,
+    count_lanes,
+    load,
+    mul,
+    select_positive,
+    store,
+    sub,
+)
 
 BLOCK_BITS = 5
 
@@ -45,7 +53,7 @@ def measure_strings(s, row_masks, out):
 
     ``s`` are the amplitudes (2^Q · L), ``row_masks`` (T,) the Z strings, shifted past the qubits inside registers.
     """
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     rows = s.size // width
     count = min(rows, 1 << BLOCK_BITS)
     block = np.empty(count * width, s.dtype)
@@ -118,7 +126,7 @@ def measure_shots(s, noise, product, scale, row_masks, out):
         row_masks: (T,) int64 Z strings, shifted past the qubits inside registers.
         out: (T·width,) in the dtype of ``s``, overwritten.
     """
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     batch = product.size
     rows = s.size // width
     count = min(rows, 1 << BLOCK_BITS)
@@ -156,7 +164,7 @@ def measure_shots(s, noise, product, scale, row_masks, out):
 @part
 def multiply_costate(c, factors):
     """Multiply a co-state with the marks of `measure_shots`."""
-    width = lanes(c.itemsize)
+    width = count_lanes(c)
     for k in range(0, c.size, width):
         store(c, k, mul(load(c, k), load(factors, k)))
 
@@ -172,7 +180,7 @@ def start_costate(s, c, product, row_masks, weights):
         row_masks: (T,) int64 Z strings, shifted past the qubits inside registers.
         weights: (T·width,) 2·w_t by lane, with the signs of the qubits inside registers.
     """
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     rows = s.size // width
     count = min(rows, 1 << BLOCK_BITS)
     block = np.empty(count * width, s.dtype)

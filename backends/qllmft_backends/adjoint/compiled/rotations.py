@@ -16,8 +16,8 @@ import numpy as np
 from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.simd import (
     any_below,
+    count_lanes,
     div,
-    lanes,
     load,
     mul,
     select_positive,
@@ -49,7 +49,7 @@ def spread(row, offset, by_sample, width):
 @part
 def _spread_column(row, offset, table, gate, start, batch, padding):
     """Spread column ``gate`` of a (1, G) or (B, G) table over a register. Samples past B get ``padding``."""
-    width = lanes(row.itemsize)
+    width = count_lanes(row)
     samples = table.shape[0]
     if samples == 1:
         for lane in range(width):
@@ -72,7 +72,7 @@ def _make_cos_positive(c, s):
 @part
 def _write_coefficients(coefficients, start, is_full, c, s, total, ones):
     """Write the two registers of a rotation (cos c, sin s), and update the product ``total``."""
-    width = lanes(total.itemsize)
+    width = count_lanes(total)
     product_before = load(total, 0)
     unit = load(ones, 0)
     if is_full:
@@ -104,7 +104,7 @@ def compute_coefficients(sin, cos, start, coefficients, is_full, product, square
         squares: (G·width,), overwritten with the factor of λ·ψ at gate g: the product squared
             before the gate is undone. None: forward.
     """
-    width = lanes(sin.itemsize)
+    width = count_lanes(sin)
     n_gates = sin.shape[1]
     batch = product.size
     unit = sin.dtype.type(1)

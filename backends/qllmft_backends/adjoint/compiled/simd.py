@@ -11,23 +11,38 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, models, register_jitable, register_model
 
 REGISTER_BYTES = 64
 
 
-@register_jitable
 def lanes(itemsize: int) -> int:
     """Return the numbers in one register: 16 of float32, 8 of float64."""
     return REGISTER_BYTES // itemsize
 
 
+@intrinsic
+def count_lanes(typingctx, array):
+    """Return the lanes of a register of the array's dtype.
+
+    It is a constant of the compiled code. numba reads an array's ``itemsize`` from memory, and a division by it takes
+    longer than a gate on a row.
+    """
+    n_lanes = lanes(array.dtype.bitwidth // 8)
+
+    def codegen(context, builder, signature, args):
+        return context.get_constant(types.intp, n_lanes)
+
+    return types.intp(array), codegen
+
+
 @register_jitable
 def aligned_empty(like, size):
     """Return an array of ``size`` numbers of the dtype of ``like``, aligned to a register."""
-    width = lanes(like.itemsize)
+    width = count_lanes(like)
     raw = np.empty(size + width, like.dtype)
-    first = -raw.ctypes.data % (width * like.itemsize) // like.itemsize
+    first = -raw.ctypes.data % REGISTER_BYTES * width // REGISTER_BYTES
     return raw[first : first + size]
 
 
@@ -67,7 +82,7 @@ def _pointer(context, builder, array_type, array, index, vector_type):
 
 @intrinsic
 def load(typingctx, array, index):
-    """Load the register at ``array[index:index + lanes]`` of a one-dimensional, contiguous array."""
+    """Load the register at ``index`` of a contiguous array, counted over all its dimensions."""
     vector = VectorType(array.dtype)
 
     def codegen(context, builder, signature, args):
@@ -127,6 +142,35 @@ add = _binary("fadd")
 sub = _binary("fsub")
 mul = _binary("fmul")
 div = _binary("fdiv")
+
+
+@intrinsic
+def broadcast(typingctx, number):
+    """Return the register with ``number`` in every lane."""
+    vector = VectorType(number)
+
+    def codegen(context, builder, signature, args):
+        value = ir.Constant(context.get_value_type(vector), ir.Undefined)
+        for lane in range(vector.lanes):
+            value = builder.insert_element(value, args[0], ir.Constant(ir.IntType(32), lane))
+        return value
+
+    return vector(number), codegen
+
+
+@intrinsic
+def square_root(typingctx, a):
+    """Return the square root, lane by lane."""
+
+    def codegen(context, builder, signature, args):
+        vector = args[0].type
+        name = f"llvm.sqrt.v{a.lanes}f{a.dtype.bitwidth}"
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(vector, [vector]), name
+        )
+        return builder.call(function, [args[0]])
+
+    return a(a), codegen
 
 
 @intrinsic

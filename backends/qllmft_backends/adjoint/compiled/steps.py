@@ -13,7 +13,7 @@ from qllmft_backends.adjoint.compiled.fused import (
 )
 from qllmft_backends.adjoint.compiled.gates import CX_ROT, ROT, bit_sign, cx_rot, fixed_gate, rot
 from qllmft_backends.adjoint.compiled.parts import inlined_part, part
-from qllmft_backends.adjoint.compiled.simd import lanes, load, mul, store, sub
+from qllmft_backends.adjoint.compiled.simd import count_lanes, load, mul, store, sub
 from qllmft_backends.adjoint.program.schedule import GROUP_GATES, HALF, Shape
 
 SINGLE = int(Shape.SINGLE)
@@ -58,7 +58,7 @@ def _make_apply_group(shapes):
             apply_others(s, step_shape, all_strides, tangents)
             return
         strides = all_strides[:n_qubits]
-        for k in range(0, s.size >> n_qubits, lanes(s.itemsize)):
+        for k in range(0, s.size >> n_qubits, count_lanes(s)):
             group(s, _insert_zero_bits(k, strides), strides, tangents[:n_gates])
 
     return apply
@@ -87,7 +87,7 @@ def _make_undo_group(shapes):
             return undo_others(s, c, step_shape, all_strides, tangents, sums)
         strides = all_strides[:n_qubits]
         group_sums = sums[:n_sums]
-        for k in range(0, s.size >> n_qubits, lanes(s.itemsize)):
+        for k in range(0, s.size >> n_qubits, count_lanes(s)):
             group_sums = group(
                 s, c, _insert_zero_bits(k, strides), strides, tangents[:n_gates], group_sums
             )
@@ -108,7 +108,7 @@ def _tangent(coefficients, slot, width):
 @part
 def _do_gate(s, c, batch, op, coefficients, signs, gradients):
     """Do one gate on a state ``s``, or undo it on state and co-state ``c``."""
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     kind = op[0]
     control = op[1]
     target = op[2]
@@ -140,7 +140,7 @@ def _rotation(s, c, batch, op, cos, sin, signs, gradient):
 
 @part
 def _apply_step(s, shape, strides, slot, coefficients, signs):
-    width = lanes(s.itemsize)
+    width = count_lanes(s)
     first = _tangent(coefficients, slot, width)
     if shape in _HALF_TARGET_SHAPES:
         first = mul(first, bit_sign(signs, width // 2))
@@ -152,8 +152,8 @@ def _apply_step(s, shape, strides, slot, coefficients, signs):
 
 @part
 def _undo_step(s, c, shape, strides, slot, coefficients, signs, gradients):
-    width = lanes(s.itemsize)
-    sum_start = slot * lanes(s.itemsize)
+    width = count_lanes(s)
+    sum_start = slot * count_lanes(s)
     first = _tangent(coefficients, slot, width)
     second = _tangent(coefficients, slot + 1, width)
     sign = bit_sign(signs, width // 2)

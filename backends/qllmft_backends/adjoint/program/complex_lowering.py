@@ -22,7 +22,8 @@ class MatrixForm(IntEnum):
     """Form of a gate's matrix, and the kernel of that form. REAL and CROSS may have a control.
 
     REAL has real entries, CROSS a real diagonal and imaginary entries beside it (R_X), PHASE is exp(iθ) if its one or
-    two qubits are 1, FLIP is CNOT. LANES is the kernel of any matrix whose target is inside registers.
+    two qubits are 1, FLIP is CNOT. LANES is the kernel of any matrix whose target is inside registers. TURN is that of
+    a matrix which leaves a phase on its wire, see `compiled.complex_matrices`.
     """
 
     GENERAL = 0
@@ -31,6 +32,7 @@ class MatrixForm(IntEnum):
     LANES = 3
     PHASE = 4
     FLIP = 5
+    TURN = 6
 
 
 class Factor(NamedTuple):

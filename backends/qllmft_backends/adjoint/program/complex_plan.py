@@ -7,6 +7,7 @@ block of rows that is copied to contiguous memory, worked on, and copied back.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +25,9 @@ _UNREACHED_STRIDE = 1 << 62  # a stride beyond every array
 class ComplexPlan(NamedTuple):
     """Arrays of a program for chunks of one size."""
 
-    # (N, 6): `MatrixForm`; mask of the lanes that must be set for the gate to act; the target's
-    # lane distance, 0: outside; first factor, factor after the last; 1 if a factor has a parameter
+    # (N, 7): `MatrixForm`; mask of the lanes that must be set for the gate to act; the target's
+    # lane distance, 0: outside; first factor, factor after the last; 1 if a factor has a parameter;
+    # wire of the target
     gates: NDArray[np.int64]
     # (N, 8), ordered: `MatrixForm`, gate, numbers to loop over, the lower and the higher stride of
     # its row bits, offset of the control, stride of the target, lane distance
@@ -51,7 +53,13 @@ class _Place(NamedTuple):
         return {bit for bit in (self.control, self.target) if bit is not None}
 
 
-def make_plan(program: ComplexProgram, batch: int, width: int, itemsize: int) -> ComplexPlan:
+def make_plan(
+    program: ComplexProgram,
+    batch: int,
+    width: int,
+    itemsize: int,
+    free_wires: frozenset[int] | None,
+) -> ComplexPlan:
     """Plan a program for chunks of L = ``batch`` samples and registers of ``width`` lanes.
 
     Args:
@@ -59,10 +67,14 @@ def make_plan(program: ComplexProgram, batch: int, width: int, itemsize: int) ->
         batch: L, samples in a chunk.
         width: lanes of a register.
         itemsize: bytes of a real number.
+        free_wires: wires on which the final state may have any phase diag(1, p). None: the state needs all phases, and
+            no gate runs as a turn.
     """
     register_bits = (width // batch).bit_length() - 1
     all_bits = program.n_qubits - register_bits
     places = [_locate_gate(gate, register_bits, batch) for gate in program.gates]
+    if free_wires is not None:
+        places = _choose_turns(program.gates, places, free_wires)
     capacity = max(3, (BLOCK_BYTES // (2 * width * itemsize)).bit_length() - 1)
     steps: list[tuple[int, ...]] = []
     blocks = []
@@ -83,11 +95,19 @@ def make_plan(program: ComplexProgram, batch: int, width: int, itemsize: int) ->
     has_parameter = [any(factor.slot >= 0 for factor in gate.factors) for gate in program.gates]
     masks = [p.control_lane | (p.target_lane if p.path == MatrixForm.PHASE else 0) for p in places]
     gates = [
-        (p.path, masks[g], p.target_lane, factor_ends[g], factor_ends[g + 1], has_parameter[g])
+        (
+            p.path,
+            masks[g],
+            p.target_lane,
+            factor_ends[g],
+            factor_ends[g + 1],
+            has_parameter[g],
+            program.gates[g].target,
+        )
         for g, p in enumerate(places)
     ]
     return ComplexPlan(
-        *(int_table(t, n) for t, n in ((gates, 6), (steps, 8), (blocks, 3), (strides, capacity)))
+        *(int_table(t, n) for t, n in ((gates, 7), (steps, 8), (blocks, 3), (strides, capacity)))
     )
 
 
@@ -102,6 +122,37 @@ def _locate_gate(gate: Gate, register_bits: int, batch: int) -> _Place:
     elif control_lane and path == MatrixForm.FLIP:
         path = MatrixForm.REAL
     return _Place(path, control, target, control_lane, target_lane)
+
+
+def _choose_turns(
+    gates: Sequence[Gate], places: Sequence[_Place], free_wires: frozenset[int]
+) -> list[_Place]:
+    """Return the places with the form TURN where a wire's next matrix can take in the phase that a turn leaves.
+
+    A real matrix or R_X behind a turn becomes one, too, or a general matrix.
+    """
+    takes_phase = dict.fromkeys(free_wires, True)
+    leaves_phase = [False] * len(gates)
+    for g in reversed(range(len(gates))):
+        if places[g].path != MatrixForm.PHASE:
+            leaves_phase[g] = takes_phase.get(gates[g].target, False)
+            takes_phase[gates[g].target] = _is_outside_matrix(gates[g], places[g])
+    has_phase: dict[int, bool] = {}
+    chosen = list(places)
+    for g, place in enumerate(places):
+        if _is_outside_matrix(gates[g], place):
+            wire = gates[g].target
+            if place.path == MatrixForm.GENERAL or has_phase.get(wire):
+                path = MatrixForm.TURN if leaves_phase[g] else MatrixForm.GENERAL
+                chosen[g] = place._replace(path=path)
+            has_phase[wire] = chosen[g].path == MatrixForm.TURN
+    return chosen
+
+
+def _is_outside_matrix(gate: Gate, place: _Place) -> bool:
+    """Return whether a gate is a matrix without a control on a qubit outside registers."""
+    forms = (MatrixForm.GENERAL, MatrixForm.REAL, MatrixForm.CROSS)
+    return gate.control < 0 and place.path in forms
 
 
 def _make_step(place: _Place, gate: int, local_bits: dict[int, int], row: int) -> tuple[int, ...]:

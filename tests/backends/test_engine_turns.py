@@ -1,0 +1,133 @@
+"""Turns of the complex engine: phases left on wires, and states divided by cosines, against Qiskit's Statevector."""
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import SparsePauliOp, Statevector
+from reference_circuits import expectations_by_statevector
+
+from qllmft_backends import create
+from qllmft_backends.adjoint.program.complex_lowering import MatrixForm
+
+TOLERANCES = {"float32": 2e-5, "float64": 1e-10}
+HALF_TURNS = [0.0, np.pi, -np.pi, np.pi - 1e-3, np.pi + 1e-6, 2 * np.pi, 3 * np.pi, 1.3]
+
+
+def layers(n_qubits: int, count: int) -> QuantumCircuit:
+    """Return layers of U and CZ, with a CNOT and a controlled R_Y between them in some."""
+    angles = iter(ParameterVector("t", 3 * n_qubits * count + count))
+    circuit = QuantumCircuit(n_qubits)
+    for layer in range(count):
+        for q in range(n_qubits):
+            circuit.u(next(angles), next(angles), next(angles), q)
+        circuit.cz(layer % n_qubits, (layer + 1) % n_qubits)
+        if layer % 3 == 2:
+            circuit.cx(0, 1 + layer % (n_qubits - 1))
+        else:
+            circuit.cry(next(angles), layer % n_qubits, (layer + 1) % n_qubits)
+    return circuit
+
+
+def single(letter: str, n_qubits: int) -> list[SparsePauliOp]:
+    return [SparsePauliOp.from_sparse_list([(letter, [q], 1.0)], n_qubits) for q in range(n_qubits)]
+
+
+def assert_values_and_gradients(circuit, values, operators, dtype):
+    """By Qiskit's states, and by central differences of them, whose error is the tolerance of float64's gradients."""
+    engine, sums = create("adjoint", {"dtype": dtype}).compile(circuit, operators)
+    found, tape = engine.forward(engine.program.angles(values))
+    expected = expectations_by_statevector(circuit, values, operators)
+    np.testing.assert_allclose(found @ sums.coefficients.T, expected, atol=TOLERANCES[dtype])
+    cotangent = np.random.default_rng(3).normal(size=(len(values), len(operators)))
+    by_angle, _ = engine.vjp(tape, cotangent @ sums.coefficients)
+    gradient = engine.program.by_parameter(by_angle, values)
+    for column in range(0, values.shape[1], max(1, values.shape[1] // 12)):
+        h = 1e-5 * np.eye(values.shape[1])[column]
+        plus, minus = (
+            expectations_by_statevector(circuit, v, operators) for v in (values + h, values - h)
+        )
+        np.testing.assert_allclose(
+            gradient[:, column],
+            ((plus - minus) * cotangent).sum(axis=1) / 2e-5,
+            atol=max(1e-8, 5 * TOLERANCES[dtype]),
+        )
+
+
+@pytest.mark.parametrize("letter", ["Z", "X"])
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize(("n_qubits", "batch"), [(3, 1), (5, 3), (6, 9)])
+def test_values_and_gradients_of_layers_are_qiskits(n_qubits, batch, dtype, letter):
+    circuit = layers(n_qubits, 5)
+    values = np.random.default_rng(8).uniform(-4, 4, (batch, circuit.num_parameters))
+    assert_values_and_gradients(circuit, values, single(letter, n_qubits), dtype)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_angles_at_and_beside_half_turns(dtype):
+    circuit = layers(5, 4)
+    values = np.random.default_rng(9).choice(HALF_TURNS, (6, circuit.num_parameters))
+    assert_values_and_gradients(circuit, values, single("Z", 5), dtype)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_many_turns_that_each_nearly_turn_over_neither_overflow_nor_vanish(dtype):
+    circuit = layers(5, 60)
+    values = np.random.default_rng(10).uniform(3.0, 3.1, (2, circuit.num_parameters))
+    assert_values_and_gradients(circuit, values, single("Z", 5), dtype)
+
+
+def test_a_sample_at_a_half_turn_leaves_its_neighbours_theirs():
+    circuit = layers(5, 3)
+    values = np.random.default_rng(11).uniform(-3, 3, (8, circuit.num_parameters))
+    values[4] = np.pi
+    assert_values_and_gradients(circuit, values, single("Z", 5), "float32")
+
+
+def forms(engine, samples: int) -> list[MatrixForm]:
+    return [MatrixForm(int(form)) for form in engine._plan(samples).arrays[0].gates[:, 0]]
+
+
+@pytest.mark.parametrize(
+    ("letter", "last"),
+    [("Z", MatrixForm.TURN), ("X", MatrixForm.GENERAL), ("Y", MatrixForm.GENERAL)],
+)
+def test_a_wire_ends_with_a_phase_only_where_no_string_sees_it(letter, last):
+    circuit = QuantumCircuit(6)
+    angles = iter(ParameterVector("t", 36))
+    for _ in range(2):
+        for q in range(6):
+            circuit.u(next(angles), next(angles), next(angles), q)
+        for q in range(5):
+            circuit.cz(q, q + 1)
+    operator = SparsePauliOp.from_sparse_list([(letter, [4], 1.0)], 6)
+    engine, _ = create("adjoint").compile(circuit, [operator])
+    by_target = {
+        gate.target: form
+        for gate, form in zip(engine.program.gates, forms(engine, 16), strict=True)
+        if form != MatrixForm.PHASE
+    }
+    assert by_target[4] == last
+    assert by_target[3] == MatrixForm.TURN
+    assert MatrixForm.TURN in forms(engine, 16)[:6]
+
+
+def test_amplitudes_have_all_their_phases():
+    circuit = layers(5, 4)
+    values = np.random.default_rng(12).uniform(-3, 3, (3, circuit.num_parameters))
+    engine, _ = create("adjoint", {"dtype": "float64"}).compile(circuit, single("Z", 5))
+    assert MatrixForm.TURN in forms(engine, 3)
+    angles = engine.program.angles(values)
+    found = engine.amplitudes(angles)
+    for row, amplitudes in zip(values, found, strict=True):
+        expected = Statevector(circuit.assign_parameters(row)).data
+        # standard gates count as their parts, which are equal up to a phase
+        phase = np.vdot(expected, amplitudes)
+        np.testing.assert_allclose(amplitudes, expected * phase, atol=1e-12)
+        np.testing.assert_allclose(abs(phase), 1, atol=1e-12)
+    # the plan of amplitudes changes no later value
+    np.testing.assert_allclose(
+        engine.forward(angles)[0],
+        expectations_by_statevector(circuit, values, single("Z", 5)),
+        atol=1e-12,
+    )
