@@ -273,3 +273,14 @@ class ChunkedEngine(EngineBase, ABC):
     def _release(self, tape: Any) -> None:
         self._return_states(tape.states, tape.costate_factors)
         tape.states = tape.costate_factors = None
+
+
+def round_angles(angles: Real, dtype: str) -> Real:
+    """Return angles in radians in a dtype, up to whole turns.
+
+    They are reduced before rounding, which would cost a large angle its digits.
+    """
+    if angles.dtype == dtype:
+        return angles
+    turns = np.rint(angles * (0.5 / np.pi))
+    return np.asarray(angles - 2 * np.pi * turns, dtype)

@@ -7,7 +7,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from qllmft_backends.adjoint.chunks import ChunkedEngine, ChunkPlan, GaussianShots, Real
+from qllmft_backends.adjoint.chunks import (
+    ChunkedEngine,
+    ChunkPlan,
+    GaussianShots,
+    Real,
+    round_angles,
+)
 from qllmft_backends.adjoint.compiled import passes
 from qllmft_backends.adjoint.compiled.arguments import (
     ComplexBackward,
@@ -159,7 +165,10 @@ class ComplexEngine(ChunkedEngine):
             for constant in self._constants
         )
         parametrised = self._parametrised_factors
-        halves = angles.T[self._slots[parametrised]] * self._half_slopes[parametrised, np.newaxis]
+        halves = round_angles(
+            angles.T[self._slots[parametrised]] * self._half_slopes[parametrised, np.newaxis],
+            self.dtype,
+        )
         sin[parametrised, :samples] = np.sin(halves)
         cos[parametrised, :samples] = np.cos(halves)
         sin[parametrised, samples:] = 0

@@ -9,7 +9,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.chunks import ChunkedEngine, ChunkPlan, GaussianShots, Real
+from qllmft_backends.adjoint.chunks import (
+    ChunkedEngine,
+    ChunkPlan,
+    GaussianShots,
+    Real,
+    round_angles,
+)
 from qllmft_backends.adjoint.compiled import passes
 from qllmft_backends.adjoint.compiled.arguments import BackwardArrays, ForwardArrays, PlanArrays
 from qllmft_backends.adjoint.program import Program
@@ -164,12 +170,7 @@ class AdjointEngine(ChunkedEngine):
     def _make_tape(self, angles: Any, amplitudes: Any, shots: GaussianShots | None) -> Tape:
         samples = self._count_samples(angles, amplitudes)
         initial_amplitudes = np.empty((samples, 0)) if amplitudes is None else amplitudes
-        half_angles = np.multiply(np.atleast_2d(angles), 0.5, order="C")
-        # reduced before rounding, which would cost a large angle its digits
-        if half_angles.dtype != self.dtype:
-            half_angles = (half_angles - 2 * np.pi * np.rint(half_angles * (0.5 / np.pi))).astype(
-                self.dtype
-            )
+        half_angles = round_angles(np.multiply(np.atleast_2d(angles), 0.5, order="C"), self.dtype)
         plan = self._plan(samples)
         chunks = -(-samples // plan.batch)
         return Tape(

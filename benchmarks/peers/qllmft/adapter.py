@@ -55,8 +55,9 @@ class EngineCircuit:
             self.values = weights[None].astype(np.float64)
             angles = self.program.angles(self.values)[0]
         else:
-            shared = np.broadcast_to(weights, (data.shape[0], self.n_weights))
-            self.values = np.concatenate([shared, data], axis=1).astype(np.float64)
+            self.values = np.empty((len(data), self.n_weights + self.n_data))
+            self.values[:, : self.n_weights] = weights
+            self.values[:, self.n_weights :] = data
             angles = self.program.angles(self.values)
         values, tape = self.engine.forward(angles, amplitudes)
         return values, tape
