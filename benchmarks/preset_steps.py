@@ -1,4 +1,4 @@
-"""Time a training step of presets on this machine: ``python benchmarks/preset_steps.py single-10q recommended``.
+"""Time a training step of presets on this machine: ``python benchmarks/preset_steps.py single-10q sines``.
 
 A step is forward, loss, backward and Adam on one batch of random embeddings with D = 768.
 """

@@ -35,9 +35,8 @@ class MapPoint:
         """Return the joules of one inference on a GPU, and with circuits on a QPU. A classical head is one matrix."""
         if self.row.side == "baseline":
             return self.linear_energy_j, self.linear_energy_j
-        model = (
-            load_preset(self.row.preset).config({**self.row.settings, **self.record.settings}).model
-        )
+        preset = load_preset(self.row.preset, self.record.presets)
+        model = preset.config({**self.row.settings, **self.record.settings}).model
         return quantum_energies_j(model, self.record.body.dimension, len(self.record.data.labels))
 
 

@@ -18,7 +18,7 @@ from pydantic import (
 from qllmft.baselines import BASELINES
 from qllmft.campaign import files
 from qllmft.campaign.grid import Parameter, grid_size
-from qllmft.config.presets import load_preset
+from qllmft.config.presets import Preset, load_preset, preset_names
 from qllmft.config.section import Section
 from qllmft.config.toml_files import Settings, names_in, read_chosen, validate_content
 from qllmft.errors import UserError
@@ -97,7 +97,21 @@ class CampaignFile(Section):
     name: str  # as on the command line
     title: str  # one line for people
     settings: Settings = Field({})  # differences of all runs from their presets, by dotted name
+    # presets of this file alone: their settings by dotted name, from the defaults
+    presets: dict[str, Settings] = Field({})
     quick: Quick | None = None  # None if there is no small version
+
+    @model_validator(mode="after")
+    def _check_presets(self) -> Self:
+        if repeated_names := sorted(self.presets.keys() & {*preset_names()}):
+            raise ValueError(
+                f"presets has {', '.join(repeated_names)}, which qllmft has already. Choose another name"
+            )
+        return self
+
+    def load_preset(self, name: str) -> Preset:
+        """Return a preset of this file, or of qllmft."""
+        return load_preset(name, self.presets)
 
     def in_small(self) -> Self:
         """Return the version of ``--quick``, or raise a UserError if there is none."""
@@ -381,7 +395,7 @@ def load_space(choice: str) -> Space:
         if space.quick:
             space.in_small()
         if space.preset:
-            load_preset(space.preset)
+            space.load_preset(space.preset)
     except ValidationError as error:
         raise UserError(f"sweep {choice}: quick.values: {faults(error)[0].message}.") from None
     except UserError as error:

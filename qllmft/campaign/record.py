@@ -126,6 +126,7 @@ class StudyRecord:
     score: ScoreName = "accuracy"  # by which rows are compared
     # share of a seed's test texts that a choosing seed drew; () if these are not marked
     test_drawn: tuple[_Share, ...] = ()
+    presets: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def measure(self) -> Measure:
@@ -165,6 +166,8 @@ def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> 
     if not record.test_drawn:  # as in records without choosing seeds
         hidden_fields = {**hidden_fields, "test_drawn": True}
         hidden_row_fields = {*hidden_row_fields, "test_apart"}
+    if not record.presets:
+        hidden_fields = {**hidden_fields, "presets": True}
     hidden_fields["rows"] = {"__all__": hidden_row_fields}
     record_tree = _ADAPTER.dump_python(record, mode="json", exclude=hidden_fields)
     content = {"format": FORMAT, **derived, **record_tree}

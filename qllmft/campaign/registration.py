@@ -24,7 +24,8 @@ from qllmft.tasks import TASKS
 from qllmft.tasks.statistics import ALPHA, PairedDifference
 
 FILE = "registration.json"  # in the study's folder: the registration that its runs were begun with
-_FIELDS_OUTSIDE_PLAN = {"notes", "quick"}  # words on the page, and another study
+# words on the page, another study, and what the runs' configurations say
+_FIELDS_OUTSIDE_PLAN = {"notes", "quick", "presets"}
 
 
 @dataclass(frozen=True)

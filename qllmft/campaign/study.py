@@ -273,7 +273,7 @@ def _make_record(
     bodies = list(dict.fromkeys(str(run.record.body) for run in runs))
     study_fields = (
         *("title", "subject", "baseline", "reduced", "notes", "budget", "bodies"),
-        *("x", "rule", "margin", "contrasts"),
+        *("x", "rule", "margin", "contrasts", "presets"),
     )
     return StudyRecord(
         study=study.name,

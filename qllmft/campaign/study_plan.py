@@ -11,7 +11,6 @@ from qllmft.campaign.file import STUDY_SETTINGS, Row, SettingsByName, Study, loa
 from qllmft.campaign.grid import check_size, grid, point_text
 from qllmft.campaign.runs import FinishedRuns, PlannedRun, best, collect
 from qllmft.config import RunConfig
-from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.randomness import draw_indices
 from qllmft.tasks import TASKS
@@ -116,7 +115,7 @@ def study_run(
     if study.budget is not None and baselines:
         run_settings["baselines.points"] = study.budget
     try:
-        preset = load_preset(rows[0].preset)
+        preset = study.load_preset(rows[0].preset)
         if preset.config(run_settings).train.optimizer == "adam":
             run_settings["train.epochs"] = rows[0].epochs or study.epochs
         config = preset.config({**run_settings, **settings, "seed": seed})

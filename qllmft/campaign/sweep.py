@@ -18,7 +18,6 @@ from qllmft.campaign.file import Space
 from qllmft.campaign.grid import Parameter, Point, check_size, grid, grid_size, point_text
 from qllmft.campaign.runs import FinishedRuns, Plan, PlannedRun
 from qllmft.config import RunConfig, parse_config
-from qllmft.config.presets import load_preset
 from qllmft.config.settings import with_settings
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, stage
@@ -192,7 +191,9 @@ def make_sweep(
         raise UserError(
             f"--set fixes every parameter of {space.name}. Nothing is left to search. Use `qllmft train`."
         )
-    base = load_preset(space.preset).config({"baselines.names": [], **space.settings, **overrides})
+    base = space.load_preset(space.preset).config(
+        {"baselines.names": [], **space.settings, **overrides}
+    )
     # settings without a value are omitted, so that a default that depends on others keeps depending
     # on them
     tree = base.model_dump(mode="json", exclude_none=True)

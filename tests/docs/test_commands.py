@@ -99,7 +99,7 @@ FIRST = (  # the beginning of a line, the folder that it needs, and the line tha
     (
         r"evaluate runs/machines",
         "runs/machines",
-        "train --preset recommended --set model.n_qubits=6 --out runs/machines",
+        "train --preset multi-10q --set noise.shots=0 --set model.n_qubits=6 --out runs/machines",
     ),
     (r"evaluate runs/noise-high", "runs/noise-high", f"{NOISE_HIGH} --out runs/noise-high"),
 )
@@ -136,7 +136,7 @@ def collected():
 
 COMMANDS = collected()
 SLOW = (
-    r"study (table2|ablations|noise|body)|sweep (recommended|table-06|table-10|table-11)|"
+    r"study (table2|ablations|noise|body)|sweep (two-encoders|table-06|table-10|table-11)|"
     r"train --preset (unfrozen|contrastive|upper)|paper figure 6|paper page --runs docs"
 )
 

@@ -10,9 +10,9 @@ import pytest
 import tomli_w
 from pydantic import BaseModel
 
+from qllmft.campaign.file import load_study
 from qllmft.config import ContrastiveConfig, RunConfig, parse_config, with_settings
 from qllmft.config.lora import LoraConfig
-from qllmft.config.presets import load_preset
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "run"
 
@@ -135,5 +135,5 @@ def test_a_run_has_the_name_of_kept_records(preset, settings, identity):
     if preset is None:
         found = parse_config(with_settings({}, settings), "my.toml")
     else:
-        found = load_preset(preset).config(settings)
+        found = load_study("paper-size").load_preset(preset).config(settings)
     assert found.identity == identity

@@ -59,7 +59,7 @@ def test_the_counts_without_a_model_are_those_of_the_built_model(settings, n_cla
     [
         ("single-10q", {"encoder": 281, "head": 50, "final linear": 22}),
         ("multi-14q", {"encoder (2 of them)": 786, "head": 70, "final linear": 30}),
-        ("recommended", {"encoder (2 of them)": 562, "head": 50, "final linear": 22}),
+        ("multi-10q", {"encoder (2 of them)": 786, "head": 50, "final linear": 22}),
         ("nn-encoder-48", {"encoder": 37598, "head": 70, "final linear": 30}),
         ("nn-head-48", {"head": 37010}),
         ("single-14q-no-linear", {"encoder": 393, "head": 70}),

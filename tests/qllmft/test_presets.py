@@ -1,4 +1,4 @@
-"""Presets: the paper's experiments to the letter, the recommended one, and changes of their settings."""
+"""Presets: the paper's experiments to the letter, and changes of their settings."""
 
 import re
 import tomllib
@@ -7,6 +7,7 @@ import pytest
 import tomli_w
 
 from qllmft.baselines.classical import logistic_regression, support_vectors
+from qllmft.campaign.file import load_study
 from qllmft.config import (
     BackendConfig,
     BaselinesConfig,
@@ -27,7 +28,6 @@ NN_HEAD = {f"nn-head-{h}": h for h in (0, 48, 96, 144, 192)}
 OTHER = {"single-14q-no-linear"}
 NO_HEAD = {"single-10q-no-head"}
 OURS = {"odd", "sines"}
-EARLIER = ("recommended", "reuploading")
 NOISE = {f"noise-{level}-{q}q": q for level in ("low", "high") for q in (10, 12, 14, 16, 18)}
 LEARNING_BODY = {"upper-bound", "unfrozen-single-10q", "contrastive-single-10q", "contrastive-768"}
 BASELINES = {"svc": "svc", "svc-full": "svc_full", "logistic-regression": "logistic_regression"}
@@ -36,12 +36,6 @@ PAPER = sorted({*SINGLE, *MULTI, *NN_ENCODER, *NN_HEAD, *NOISE, *OTHER})
 
 def test_the_presets_are_these():
     assert preset_names() == sorted([*PAPER, *BASELINES, *LEARNING_BODY, *NO_HEAD, *OURS])
-
-
-@pytest.mark.parametrize("name", EARLIER)
-def test_an_earlier_preset_is_read_by_its_name_alone(name):
-    assert name not in preset_names()
-    assert load_preset(name).config().model.odd == (name != "recommended")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +67,10 @@ def test_the_default_preset_has_a_value_for_each_label(k, qubits):
 
 
 def test_the_preset_on_a_tuned_body_of_768_dimensions_is_the_re_uploading_head():
-    tuned, head = load_preset("contrastive-768").config(), load_preset("reuploading").config()
+    tuned, head = (
+        load_preset("contrastive-768").config(),
+        load_study("paper-size").load_preset("reuploading").config(),
+    )
     assert (tuned.model, tuned.train) == (head.model, head.train)
     step = tuned.body.contrastive
     assert (step.loss, step.epochs, step.lr) == ("supervised", 4, 5e-5)
@@ -169,8 +166,8 @@ def test_the_papers_baselines_stand_beside_the_smallest_head(name, baseline):
     assert preset.baseline == baselines.get(name, support_vectors("paper", most=True)).name
 
 
-def test_the_recommended_preset():
-    config = load_preset("recommended").config()
+def test_a_preset_of_a_study_file():
+    config = load_study("paper-size").load_preset("recommended").config()
     assert (config.data.source, config.data.drawn_per_label) == ("reviews", 200)
     model, train = config.model, config.train
     assert (model.n_encoders, model.encoder_qubits, model.n_qubits, model.pad) == (
@@ -214,12 +211,12 @@ def test_settings_are_changed_by_dotted_names():
     [
         (
             {"train.epoch": 1},
-            "preset 'recommended': train.epoch (got 1): there is no such setting. Did you mean train.epochs? "
+            "preset 'multi-10q': train.epoch (got 1): there is no such setting. Did you mean train.epochs? "
             "Expected one of epochs,",
         ),
         (
             {"nothing": 1},
-            "preset 'recommended': nothing (got 1): there is no such setting. Expected one of seed, data,",
+            "preset 'multi-10q': nothing (got 1): there is no such setting. Expected one of seed, data,",
         ),
         (
             {"model.n_qubits.x": 1},
@@ -227,14 +224,14 @@ def test_settings_are_changed_by_dotted_names():
         ),
         (
             {"model.n_encoders": 3},
-            "preset 'recommended': model: 3 encoders cannot share 10 latent values evenly. Make n_qubits",
+            "preset 'multi-10q': model: 3 encoders cannot share 10 latent values evenly. Make n_qubits",
         ),
-        ({"data.task": []}, "preset 'recommended': data.task (got []): Input should be"),
+        ({"data.task": []}, "preset 'multi-10q': data.task (got []): Input should be"),
     ],
 )
 def test_a_bad_change_is_refused_in_the_presets_name(overrides, message):
     with pytest.raises(UserError) as caught:
-        load_preset("recommended").config(overrides)
+        load_preset("multi-10q").config(overrides)
     assert str(caught.value).startswith(message)
 
 

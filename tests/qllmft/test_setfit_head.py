@@ -108,7 +108,7 @@ def test_the_interface_is_that_of_setfits_own_head():
 
 
 @pytest.mark.parametrize(
-    "preset", ["recommended", "single-10q", "single-14q-no-linear", "nn-head-48"]
+    "preset", ["multi-10q", "single-10q", "single-14q-no-linear", "nn-head-48"]
 )
 def test_a_pickle_gives_the_head_again(preset):
     head = QuantumSetFitHead(16, 2, preset=preset, temperature=0.5, seed=7).to("cpu")

@@ -22,17 +22,26 @@ from qllmft.sklearn import QuantumHeadClassifier
 from qllmft.training import Examples, compute_logits, fit
 from qllmft_backends import BackendError
 
+TWO_ENCODERS = {
+    "model.pad": "bias",
+    "noise.shots": 0,
+    "train.lr_decay": "cosine",
+    "train.embedding_noise": 0.08,
+    "train.select": "last",
+}
+ONE_ENCODER = {"model.pad": "bias", "model.encoder_layers": 1}
 SMALL = {
     "model.n_qubits": 4,
     "model.encoder_qubits": 5,
     "model.encoder_layers": 4,
     "train.lr": 0.03,
+    **TWO_ENCODERS,
 }
 STRUCTURE = ModelConfig(n_qubits=4, n_encoders=2, encoder_qubits=5, encoder_layers=4, pad="bias")
 
 
 def small(**parameters):
-    given = {"preset": "recommended", "settings": SMALL, "epochs": 3, "random_state": 0}
+    given = {"preset": "multi-10q", "settings": SMALL, "epochs": 3, "random_state": 0}
     return QuantumHeadClassifier(**(given | parameters))
 
 
@@ -110,10 +119,10 @@ def test_names_of_columns_are_kept_and_compared(iris):
 @pytest.mark.parametrize(
     ("preset", "settings", "columns", "qubits"),
     [
-        ("recommended", SMALL, 2, 5),
-        ("recommended", ["model.n_encoders=1", "model.encoder_layers=1"], 1023, 10),
+        ("multi-10q", SMALL, 2, 5),
+        ("single-10q", ONE_ENCODER, 1023, None),
         # one more for the constant
-        ("recommended", ["model.n_encoders=1", "model.encoder_layers=1"], 1024, 11),
+        ("single-10q", ONE_ENCODER, 1024, 11),
         ("single-10q", ["model.n_qubits=3", "model.encoder_layers=1"], 8, None),
         ("single-10q", ["model.n_qubits=3", "model.encoder_layers=1"], 9, 4),
         ("nn-head-0", None, 2000, None),

@@ -65,7 +65,7 @@ class EngineCircuit:
     def backward(self, tape: Any, cotangent: Reals) -> tuple[Reals, Reals]:
         """Return the gradients of sum(cotangent * values): weights (P,) and data (B, D)."""
         by_angle, _ = self.engine.vjp(tape, cotangent)
-        by_parameter = self.program.by_parameter(by_angle, self.values)
+        by_parameter = self.program.by_parameter(np.atleast_2d(by_angle), self.values)
         if self.n_data == 0:
-            return by_parameter, np.zeros((cotangent.shape[0], 0))
+            return by_parameter[0], np.zeros((cotangent.shape[0], 0))
         return by_parameter[:, : self.n_weights].sum(axis=0), by_parameter[:, self.n_weights :]

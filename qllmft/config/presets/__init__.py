@@ -17,8 +17,6 @@ from qllmft.config.toml_files import names_in, read_named
 from qllmft.errors import UserError
 from qllmft.tasks import CLASSIFICATION, TASKS
 
-# folder of presets of earlier versions, which kept studies name; lists leave them out
-EARLIER_PACKAGE = f"{__name__}.earlier"
 DEFAULT_PRESET = "sines"  # preset of a run without one
 
 
@@ -95,14 +93,20 @@ def _preset_sentence(settings: Mapping[str, Any], message: str) -> str:
 
 
 def preset_names() -> list[str]:
-    """Return the names of all presets but those of `EARLIER_PACKAGE`, sorted."""
+    """Return the names of all presets, sorted."""
     return names_in(__name__)
 
 
-def load_preset(name: str) -> Preset:
-    """Read a preset."""
-    package = EARLIER_PACKAGE if name in names_in(EARLIER_PACKAGE) else __name__
-    tree = tomllib.loads(read_named(package, name, "preset"))
+def load_preset(name: str, presets: Mapping[str, Mapping[str, Any]] | None = None) -> Preset:
+    """Read a preset.
+
+    Args:
+        name: of the preset.
+        presets: further ones, such as those of a study's file: settings by dotted name.
+    """
+    if presets and name in presets:
+        return Preset(name, name, with_settings({}, presets[name]))
+    tree = tomllib.loads(read_named(__name__, name, "preset"))
     title = tree.pop("title")
     baseline = tree.pop("baseline", None)
     source = tuple(tree.pop("source", ()))
@@ -165,5 +169,4 @@ def describe_settings(config: RunConfig) -> Configuration:
 @lru_cache(maxsize=1)
 def _preset_settings() -> dict[str, dict[str, Any]]:
     """Return the settings of all presets, read once for a list of many runs."""
-    names = [*preset_names(), *names_in(EARLIER_PACKAGE)]
-    return {name: flat_settings(load_preset(name).config()) for name in names}
+    return {name: flat_settings(load_preset(name).config()) for name in preset_names()}

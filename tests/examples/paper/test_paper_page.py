@@ -143,7 +143,7 @@ def test_heads_of_unequal_training_or_other_seeds_are_not_subtracted(made_run, t
 
 def test_the_command_writes_page_and_records_and_reads_them_again(made_run, tmp_path, paper):
     made_run("single-10q", 690)
-    made_run("recommended", 690)
+    made_run("sines", 690)
     page, records = tmp_path / "page.md", tmp_path / "records.json"
     for runs, out in ((tmp_path / "runs", page), (records, tmp_path / "again.md")):
         assert paper("page", "--runs", runs, "--out", out, "--records", records)[0].startswith(

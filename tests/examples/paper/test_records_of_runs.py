@@ -48,7 +48,7 @@ def test_a_summary_of_a_summary_is_the_same_file(made_run, tmp_path):
 def test_a_summary_keeps_runs_of_the_paper_once(made_run, tmp_path):
     made_run("single-10q", 801)
     made_run("single-10q", 801, folder="copy")
-    made_run("recommended", 900)
+    made_run("sines", 900)
     made_run("single-10q", 870, model__reuploads=2)
     made_run("single-14q", 805, model__main_layers=5)  # of figure 9
     kept, curved = of_the_paper(read_runs([tmp_path]))

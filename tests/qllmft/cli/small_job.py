@@ -12,11 +12,16 @@ def arguments(data: Path, body: Path, out: Path) -> list[str]:
         "model.n_qubits": 4,
         "model.encoder_qubits": 5,
         "model.encoder_layers": 2,
+        "model.pad": "bias",
+        "noise.shots": 0,
+        "train.lr_decay": "cosine",
+        "train.select": "last",
+        "baselines.grid": "small",
         "train.embedding_noise": 0.01,
         "body.batch_size": 1,
     }
     pairs = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
     return [
-        "train", "--preset", "recommended", "--data", str(data), "--body", str(body), "--out", str(out),
+        "train", "--preset", "multi-10q", "--data", str(data), "--body", str(body), "--out", str(out),
         "--per-label", "20", "--epochs", str(EPOCHS), "--lr", "0.05", *pairs,
     ]  # fmt: skip

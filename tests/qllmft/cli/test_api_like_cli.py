@@ -12,9 +12,10 @@ def test_train_and_load_do_what_the_commands_do(run, tmp_path, cli):
     settings = {
         "data__n_per_label": 20, "body__model": str(run.body), "body__batch_size": 1, "model__n_qubits": 4,
         "model__encoder_qubits": 5, "model__encoder_layers": 2, "train__embedding_noise": 0.01, "train__epochs": 6,
-        "train__lr": 0.05,
+        "train__lr": 0.05, "train__lr_decay": "cosine", "train__select": "last", "model__pad": "bias",
+        "noise__shots": 0, "baselines__grid": "small",
     }  # fmt: skip
-    outcome = train(run.data, preset="recommended", out=tmp_path / "run", **settings)
+    outcome = train(run.data, preset="multi-10q", out=tmp_path / "run", **settings)
     assert outcome.record.identity == run.result["identity"]
     assert outcome.record.head.test.as_dict() == run.result["models"][0]["test"]
     weights = "model/model.safetensors"

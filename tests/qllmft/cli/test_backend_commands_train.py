@@ -40,7 +40,8 @@ def train(run, cli, tmp_path):
 
     def call(out, *arguments, code=0):
         return cli(
-            "train", f"--preset recommended --data {data} --body {run.body} --out {tmp_path / out} --per-label 4",
+            "train", f"--preset multi-10q --data {data} --body {run.body} --out {tmp_path / out} --per-label 4",
+            "--set noise.shots=0 --set model.pad=bias",
             f"--epochs 1 --lr 0.05 --batch-size {TRAIN} --no-baselines", *pairs, *arguments, code=code,
         )  # fmt: skip
 

@@ -48,7 +48,7 @@ def test_it_says_how_the_circuits_of_a_run_on_another_device_run(
     assert "Circuits run" not in cli("info", "single-10q")[0]
 
 
-@pytest.mark.parametrize("preset", ["single-10q", "multi-14q", "nn-head-48", "recommended"])
+@pytest.mark.parametrize("preset", ["single-10q", "multi-14q", "nn-head-48", "odd"])
 def test_json_is_the_description(cli, preset):
     found = cli.json("info", preset)
     title = load_preset(preset).title

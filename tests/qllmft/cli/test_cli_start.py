@@ -32,7 +32,7 @@ def loaded(heavy, *commands):
 help = [["--help"], ["--version"], *([name, "--help"] for name in get_command(app).commands)]
 print("loaded:", loaded({HEAVIER_THAN_HELP}, *help))
 lists = [["info"], ["study", "--list"], ["sweep", "--list"], ["runs", sys.argv[1]]]
-lists += [["backends"], ["energy"], ["info", "recommended"], ["info", "nn-head-48"], ["info", sys.argv[1]]]
+lists += [["backends"], ["energy"], ["info", "odd"], ["info", "nn-head-48"], ["info", sys.argv[1]]]
 Path("ledger").mkdir()
 Path("ledger/ledger.jsonl").touch()
 lists += [["jobs", ".", "--offline"], ["init", "config.toml"]]

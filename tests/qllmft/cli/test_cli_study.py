@@ -85,8 +85,8 @@ def test_a_study_of_ones_own(cli, arguments, tmp_path, monkeypatch):
     file = tmp_path / "mine.toml"
     file.write_text(
         'title = "Sizes"\nsubject = "large head"\nbaseline = "small head"\n[[rows]]\nlabel = "Five"\nside = "subject"\n'
-        'preset = "recommended"\nsettings.model.reuploads = 2\n'
-        '[[rows]]\nlabel = "MLP beside it"\nside = "baseline"\npreset = "recommended"\n'
+        'preset = "multi-10q"\nsettings.model.reuploads = 2\n'
+        '[[rows]]\nlabel = "MLP beside it"\nside = "baseline"\npreset = "multi-10q"\n'
         'settings.model.reuploads = 2\nclassical = "mlp"\n'
     )
     output, _ = cli("study", file, "--seeds 2", arguments[0])

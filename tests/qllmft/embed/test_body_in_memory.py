@@ -66,7 +66,7 @@ def test_estimators_take_the_object(body, tiny_body):
     np.testing.assert_array_equal(*vectors)
     settings = {"model.n_qubits": 4, "model.encoder_qubits": 5}
     model = QuantumTextClassifier(
-        "recommended", body=body, settings=settings, epochs=2, random_state=0
+        "multi-10q", body=body, settings=settings, epochs=2, random_state=0
     )
     assert set(model.fit(TEXTS, LABELS).predict(TEXTS)) <= {0, 1}
 

@@ -262,7 +262,7 @@ def test_the_command_is_the_same_run():
 
 def test_a_setting_that_cannot_be_given_leaves_the_file_alone(make_run):
     """TOML has no word for None: encoder_qubits of the preset cannot be taken back by --set."""
-    config = load_preset("recommended").config({"model.encoder_qubits": None})
+    config = load_preset("sines").config({"model.encoder_qubits": None})
     assert [setting.name for setting in describe_settings(config).differing] == [
         "model.encoder_qubits"
     ]

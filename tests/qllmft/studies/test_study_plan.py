@@ -33,7 +33,7 @@ baseline = "classical head"
 
 [[rows]]
 label = "Ours"
-preset = "recommended"
+preset = "mine"
 side = "subject"
 settings.train.lr = 0.01
 settings."model.reuploads" = 2
@@ -42,6 +42,10 @@ settings."model.reuploads" = 2
 label = "MLP"
 preset = "nn-head-48"
 side = "baseline"
+
+[presets.mine]
+"data.source" = "reviews"
+"model.n_encoders" = 2
 """
 
 
@@ -156,7 +160,7 @@ def test_a_study_of_ones_own(tmp_path):
     assert (ours.config.train.lr, model.reuploads, model.n_encoders) == (0.01, 2, 2)
     assert (mlp.config.model.hidden_dim, mlp.config.train.epochs) == (48, 800)
     assert [paper_result(row) is None for row in study.rows] == [True, False]
-    beside_ours = study.rows[1].model_copy(update={"preset": "recommended", "classical": "svc"})
+    beside_ours = study.rows[1].model_copy(update={"preset": "mine", "classical": "svc"})
     assert paper_result(beside_ours) is None  # on another grid than the paper's
     with pytest.raises(
         UserError, match=r"'Ours' and 'MLP' read different texts.*'reviews'.*Give --data"
@@ -178,11 +182,13 @@ def test_a_study_of_ones_own(tmp_path):
         ('title = "Mine"\n', "", r"title: Field required"),
         ('title = "Mine"', 'tittle = "Mine"', r"title: Field required"),
         ('preset = "nn-head-48"', 'preset = "nn-head-49"', r"row 'MLP': there is no preset 'nn-head-49'"),
-        ("train.lr = 0.01", "train.rate = 0.01", r"row 'Ours': preset 'recommended': train.rate.*no such setting"),
+        ("train.lr = 0.01", "train.rate = 0.01", r"row 'Ours': preset 'mine': train.rate.*no such setting"),
         ("train.lr = 0.01", "train.epochs = 9", r"rows\[1\].*train.epochs is the same in all rows"),
         ("train.lr = 0.01", 'backend.options.yes = "a"', r"backend.options: it holds yes"),
         ('label = "MLP"', 'label = "Ours"', r"rows need labels of their own, and several are 'Ours'"),
         ('side = "subject"', 'side = "baseline"', r"Give a subject"),
+        ("[presets.mine]", "[presets.odd]", r"presets has odd, which qllmft has already. Choose another name"),
+        ('preset = "mine"', 'preset = "mime"', r"row 'Ours': there is no preset 'mime'"),
         ('side = "subject"', 'side = "subject"\ngroup = "a"', r"Give a baseline in the group 'a'"),
         ('side = "baseline"', 'side = "baseline"\nclassical = "xgb"', r"row 'MLP'.*xgb"),
         ("[[rows]]", 'bodies = ["a"]\n[[rows]]', r"bodies names \['a'\], expected two or more groups"),

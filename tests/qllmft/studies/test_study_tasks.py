@@ -13,7 +13,7 @@ from tiny_studies import record, row
 
 from qllmft.campaign.checks import check_feasible
 from qllmft.campaign.executors import Executor
-from qllmft.campaign.file import Space, Study, load_study
+from qllmft.campaign.file import Space, Study, load_space, load_study
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import read_study, write_record
 from qllmft.campaign.study import run_study
@@ -54,13 +54,17 @@ def write_texts(path):
     return path
 
 
+TWO_ENCODERS = {"two": load_space("two-encoders").presets["two-encoders"]}
+
+
 def tiny_study(task, **changes):
-    common = {"preset": "recommended"}
+    common = {"preset": "two"}
     rows = [{**common, "label": "Head", "side": "subject"}]
     rows += [
         {**common, "label": name, "side": "baseline", "classical": name} for name in BASELINES[task]
     ]
     values = {"name": "tiny", "title": "T", "subject": "quantum head", "baseline": "baseline"}
+    values["presets"] = TWO_ENCODERS
     return Study.model_validate(values | {"seeds": 2, "rows": rows} | changes)
 
 
@@ -188,7 +192,8 @@ def test_a_sweep_selects_by_the_score_of_the_task(given, tmp_path):
         {
             "name": "own",
             "title": "ours",
-            "preset": "recommended",
+            "presets": TWO_ENCODERS,
+            "preset": "two",
             "settings": settings,
             "parameters": [{"setting": "train.lr", "values": [0.01, 0.1]}],
         }
@@ -218,8 +223,8 @@ def test_a_study_reads_pairs(given, tmp_path):
     small = given("classification") | own
     settings = small | {"model.encoder_qubits": 6}
     rows = [
-        {"label": "Head", "preset": "recommended", "side": "subject"},
-        {"label": "SVC", "preset": "recommended", "side": "baseline", "classical": "svc"},
+        {"label": "Head", "preset": "two", "side": "subject"},
+        {"label": "SVC", "preset": "two", "side": "baseline", "classical": "svc"},
     ]
     study = tiny_study("regression", rows=rows, seeds=1)
     planned = {run.label: run.config for run in study_runs(study, small)}
@@ -282,11 +287,7 @@ def test_the_margin_is_in_the_unit_of_the_score():
         ),
         (
             "regression",
-            {
-                "rows": [
-                    {"label": "SVC", "preset": "recommended", "side": "subject", "classical": "svc"}
-                ]
-            },
+            {"rows": [{"label": "SVC", "preset": "two", "side": "subject", "classical": "svc"}]},
             "row 'SVC': baselines.names has 'svc', which is not for regression, expected some of ",
         ),
     ],

@@ -141,7 +141,8 @@ def own(folder, parameter, head=HEAD):
 
 QUBITS_2 = 'setting = "model.n_qubits"\nvalues = [4, 6]'
 MINE = """title = "Mine"
-preset = "recommended"
+preset = "mine"
+presets.mine."model.pad" = "bias"
 settings.train.epochs = 3
 quick.values."model.n_qubits" = [4]
 """

@@ -114,7 +114,7 @@ def test_training_ends_after_so_many_epochs_without_a_better_one(tmp_path, monke
     with pytest.raises(
         UserError, match=r"patience is 3, and select is 'last'\. Set select to 'accuracy'"
     ):
-        load_preset("recommended").config({"train.patience": 3})
+        load_preset("single-10q").config({"train.patience": 3, "train.select": "last"})
 
 
 def test_a_temperature_needs_a_linear_layer():
