@@ -28,6 +28,7 @@ rows = [
 [settings]
 data.source = "reviews"
 body.model = "minilm"
+baselines.grid = "small"
 """
 
 
