@@ -100,7 +100,8 @@ FIRST = (  # the beginning of a line, the folder that it needs, and the line tha
     (
         r"evaluate runs/machines",
         "runs/machines",
-        "train --preset multi-10q --set noise.shots=0 --set model.n_qubits=6 --out runs/machines",
+        "train --preset multi-10q --set data.source=reviews --set noise.shots=0 --set model.n_qubits=6 "
+        "--out runs/machines",
     ),
     (r"evaluate runs/noise-high", "runs/noise-high", f"{NOISE_HIGH} --out runs/noise-high"),
 )
