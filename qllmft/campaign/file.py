@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Protocol, Self, TypeVar, get_args
+from typing import Any, Literal, Protocol, Self, TypeVar, get_args
 
 from pydantic import (
-    BeforeValidator,
     Field,
-    InstanceOf,
-    PlainSerializer,
     ValidationError,
     model_validator,
 )
@@ -18,6 +14,7 @@ from pydantic import (
 from qllmft.baselines import BASELINES
 from qllmft.campaign import files
 from qllmft.campaign.grid import Parameter, grid_size
+from qllmft.campaign.seeds import Seeds, seeds_text
 from qllmft.config.presets import Preset, load_preset, preset_names
 from qllmft.config.section import Section
 from qllmft.config.toml_files import Settings, names_in, read_chosen, validate_content
@@ -36,50 +33,6 @@ STUDY_SETTINGS = {  # settings that a study gives its runs itself
     "file (`qllmft study --help`)",
     "baselines.points": "a study says how many settings every row has. Choose their number with --budget",
 }
-
-
-def seed_range(choice: Any) -> Any:
-    """Return a range of seeds: from a number, from ``{ from = 8, count = 10 }``, or from text such as ``8-17``.
-
-    >>> seed_range(5), seed_range({"from": 8, "count": 10}), seed_range("8-17")
-    (range(0, 5), range(8, 18), range(8, 18))
-    """
-    if isinstance(choice, range):
-        return choice
-    start: Any = 0
-    stop: Any = choice
-    if isinstance(choice, str) and (
-        range_match := re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", choice)
-    ):
-        start, stop = (
-            (0, int(range_match[1]))
-            if range_match[2] is None
-            else (int(range_match[1]), int(range_match[2]) + 1)
-        )
-    elif isinstance(choice, dict) and choice.keys() == {"from", "count"}:
-        start = choice["from"]
-        count = choice["count"]
-        stop = start + count if type(start) is type(count) is int else None
-    if any(type(value) is not int for value in (start, stop)) or not 0 <= start < stop:
-        raise ValueError(
-            f"got {choice!r}, expected a number of seeds of at least 1, or a range such as 8-17. In a file: "
-            "{ from = 8, count = 10 }"
-        )
-    return range(start, stop)
-
-
-Seeds = Annotated[
-    InstanceOf[range], BeforeValidator(seed_range), PlainSerializer(list, when_used="json")
-]
-
-
-def seeds_text(seeds: range | tuple[int, ...]) -> str:
-    """Return seeds for people.
-
-    >>> seeds_text(range(8, 18)), seeds_text(range(3, 4))
-    ('seeds 8 to 17', 'seed 3')
-    """
-    return f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
 
 
 class Quick(Section):

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from qllmft.campaign.file import Study, seeds_text
+from qllmft.campaign.file import Study
 from qllmft.campaign.record import FILE as RECORD
 from qllmft.campaign.record import read_study
+from qllmft.campaign.seeds import seeds_text
 from qllmft.campaign.study_plan import StudyRun, study_runs, with_margin
 from qllmft.counts import format_count
 from qllmft.embed import published_name

@@ -179,7 +179,8 @@ def plan_study(
     Raises:
         UserError: if they do not fit together.
     """
-    from qllmft.campaign.file import load_study, seed_range
+    from qllmft.campaign.file import load_study
+    from qllmft.campaign.seeds import seed_range
     from qllmft.config.toml_files import validate_content
 
     if name == NOISE_STUDY:

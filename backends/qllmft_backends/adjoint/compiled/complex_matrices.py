@@ -212,9 +212,9 @@ def make_matrices(plan, sin, cos, start, out):
         phase = one, zero
         if form in (GENERAL, LANES, TURN):
             wire = 2 * SAMPLES * gate[6]
-            before = load(wire_phases, wire), load(wire_phases, wire + SAMPLES)
-            a = _multiply((m[2], m[3]), before)
-            b = _multiply((m[6], m[7]), before)
+            wire_phase = load(wire_phases, wire), load(wire_phases, wire + SAMPLES)
+            a = _multiply((m[2], m[3]), wire_phase)
+            b = _multiply((m[6], m[7]), wire_phase)
             m = m[0], m[1], a[0], a[1], m[4], m[5], b[0], b[1]
             if form == TURN:
                 turn, phase = _factorise(m)

@@ -138,15 +138,15 @@ def _choose_turns(
             leaves_phase[g] = takes_phase.get(gates[g].target, False)
             takes_phase[gates[g].target] = _is_outside_matrix(gates[g], places[g])
     has_phase: dict[int, bool] = {}
-    chosen = list(places)
+    chosen_places = list(places)
     for g, place in enumerate(places):
         if _is_outside_matrix(gates[g], place):
             wire = gates[g].target
             if place.path == MatrixForm.GENERAL or has_phase.get(wire):
                 path = MatrixForm.TURN if leaves_phase[g] else MatrixForm.GENERAL
-                chosen[g] = place._replace(path=path)
-            has_phase[wire] = chosen[g].path == MatrixForm.TURN
-    return chosen
+                chosen_places[g] = place._replace(path=path)
+            has_phase[wire] = chosen_places[g].path == MatrixForm.TURN
+    return chosen_places
 
 
 def _is_outside_matrix(gate: Gate, place: _Place) -> bool:
