@@ -38,6 +38,7 @@ ADDED = (
     (r"train (?!--task|--preset)|train$", "--set model.n_qubits=4 --set model.encoder_layers=2"),
     (r"train --preset noise-high-12q", "--set model.n_qubits=4 --set model.encoder_layers=2"),
     (r"train --preset (single|noise)|sweep table-06 --sampler", "--data sst2"),
+    (r"train --preset (single|noise)", "--no-baselines"),
     (r"train --preset contrastive-single", "--set body.contrastive.iterations=1"),
     (r"(study|sweep .* --task) (regression|multilabel)", "--per-label 50"),
     (r"train --task (regression|multilabel)", "--per-label 25"),
