@@ -53,19 +53,22 @@ def _derivative(v, kind, sums):
     """Return the derivative by one factor, V being the product of the factors after it, transposed in ``v``."""
     pr, pi, rr, ri, qr, qi, sr, si = v
     half = broadcast(0.5)
+    minus_half = broadcast(-0.5)
     if kind == _Z:  # h = q s*, h₀₀ − h₁₁ = |q|² − |s|²
         real = add(mul(qr, sr), mul(qi, si))
         imaginary = sub(mul(qi, sr), mul(qr, si))
         diagonal = sub(sub(add(mul(qr, qr), mul(qi, qi)), mul(sr, sr)), mul(si, si))
     elif kind == _X:  # h = −(q r* + p s*)/2, h₀₀ − h₁₁ = 2 Re s r*
-        minus = sub(sub(half, half), half)
-        real = mul(minus, add(add(add(mul(qr, rr), mul(qi, ri)), mul(pr, sr)), mul(pi, si)))
-        imaginary = mul(minus, sub(add(sub(mul(qi, rr), mul(qr, ri)), mul(pi, sr)), mul(pr, si)))
+        real = mul(minus_half, add(add(add(mul(qr, rr), mul(qi, ri)), mul(pr, sr)), mul(pi, si)))
+        imaginary = mul(
+            minus_half, sub(add(sub(mul(qi, rr), mul(qr, ri)), mul(pi, sr)), mul(pr, si))
+        )
         diagonal = mul(broadcast(2.0), add(mul(sr, rr), mul(si, ri)))
     else:  # h = −i(q r* − p s*)/2, h₀₀ − h₁₁ = 2 Im r s*
-        minus = sub(sub(half, half), half)
         real = mul(half, add(sub(sub(mul(qi, rr), mul(qr, ri)), mul(pi, sr)), mul(pr, si)))
-        imaginary = mul(minus, sub(sub(add(mul(qr, rr), mul(qi, ri)), mul(pr, sr)), mul(pi, si)))
+        imaginary = mul(
+            minus_half, sub(sub(add(mul(qr, rr), mul(qi, ri)), mul(pr, sr)), mul(pi, si))
+        )
         diagonal = mul(broadcast(2.0), sub(mul(ri, sr), mul(rr, si)))
     total = sub(
         sub(mul(diagonal, load(sums, 0)), mul(real, load(sums, SAMPLES))),

@@ -24,7 +24,8 @@ def insert_zero_bits(k, low, high):
 
 
 @inlined_part
-def _product(a, b):
+def product(a, b):
+    """Return a·b of complex numbers of two registers each."""
     return sub(mul(a[0], b[0]), mul(a[1], b[1])), add(mul(a[0], b[1]), mul(a[1], b[0]))
 
 
@@ -98,7 +99,7 @@ def _cross_pair(s, i, j, a, b, m):
 @inlined_part
 def _turn_pair(s, i, j, a, b, m):
     """Apply a turn (tan θ, w): diag(1, w), and R_Y(2θ) divided by cos θ."""
-    y = _product((m[1], m[2]), b)
+    y = product((m[1], m[2]), b)
     _store_row(s, i, (sub(a[0], mul(m[0], y[0])), sub(a[1], mul(m[0], y[1]))))
     _store_row(s, j, (add(y[0], mul(m[0], a[0])), add(y[1], mul(m[0], a[1]))))
 
@@ -165,7 +166,7 @@ def apply_phase(s, step, m):
     offset = step[5] + step[6]
     for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
-        _store_row(s, i, _product((m[0], m[1]), _load_row(s, i)))
+        _store_row(s, i, product((m[0], m[1]), _load_row(s, i)))
 
 
 @part
@@ -286,8 +287,8 @@ def undo_phase(s, c, step, m, sums):
         x = _load_row(s, i)
         z = _load_row(c, i)
         identity_sum = add(identity_sum, _imaginary(z, x))
-        _store_row(s, i, _product((m[0], m[1]), x))
-        _store_row(c, i, _product((m[0], m[1]), z))
+        _store_row(s, i, product((m[0], m[1]), x))
+        _store_row(c, i, product((m[0], m[1]), z))
     return identity_sum, sums[1], sums[2]
 
 

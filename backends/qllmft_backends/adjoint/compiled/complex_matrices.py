@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from qllmft_backends.adjoint.compiled.complex_gates import product
 from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.rotations import LARGEST_GROWTH, LARGEST_TANGENT
 from qllmft_backends.adjoint.compiled.simd import (
@@ -50,11 +51,6 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 # --- complex numbers of two registers
 # ------------------------------------------------------------------------------------
-
-
-@part
-def _multiply(a, b):
-    return sub(mul(a[0], b[0]), mul(a[1], b[1])), add(mul(a[0], b[1]), mul(a[1], b[0]))
 
 
 @part
@@ -102,8 +98,8 @@ def apply_factor(m, kind, cos, sin):
     if kind == _FLIP:
         return m[4], m[5], m[6], m[7], m[0], m[1], m[2], m[3]
     if kind == _Z:
-        a = _multiply((m[4], m[5]), (cos, sin))
-        b = _multiply((m[6], m[7]), (cos, sin))
+        a = product((m[4], m[5]), (cos, sin))
+        b = product((m[6], m[7]), (cos, sin))
         return m[0], m[1], m[2], m[3], a[0], a[1], b[0], b[1]
     if kind == _X:
         return (
@@ -213,8 +209,8 @@ def make_matrices(plan, sin, cos, start, out):
         if form in (GENERAL, LANES, TURN):
             wire = 2 * SAMPLES * gate[6]
             wire_phase = load(wire_phases, wire), load(wire_phases, wire + SAMPLES)
-            a = _multiply((m[2], m[3]), wire_phase)
-            b = _multiply((m[6], m[7]), wire_phase)
+            a = product((m[2], m[3]), wire_phase)
+            b = product((m[6], m[7]), wire_phase)
             m = m[0], m[1], a[0], a[1], m[4], m[5], b[0], b[1]
             if form == TURN:
                 turn, phase = _factorise(m)
@@ -246,7 +242,7 @@ def _store_matrix(out, position, m):
 
 
 @part
-def spread_matrices(plan, matrices, inverse, out, is_full, product, squares):
+def spread_matrices(plan, matrices, inverse, out, is_full, factor, squares):
     """Spread the matrices of `make_matrices`, or their inverses, over the registers of the kernels.
 
     Args:
@@ -256,7 +252,7 @@ def spread_matrices(plan, matrices, inverse, out, is_full, product, squares):
         out: (8·N·width,) in the dtype of the states, overwritten: eight registers per gate. PHASE uses the first two,
             LANES four, and a turn that is not full three: tan θ, and the parts of w.
         is_full: (N,) bool, overwritten: whether a turn runs as a general matrix.
-        product: (8,) float64, overwritten with the factor of the stored state after all steps.
+        factor: (8,) float64, overwritten with that of the stored state after all steps.
         squares: (8·N,) float64, overwritten: on the way back the factor of λ·ψ before a gate is undone.
     """
     batch = plan.sizes[0]
@@ -300,7 +296,7 @@ def spread_matrices(plan, matrices, inverse, out, is_full, product, squares):
                 _spread_matrix(gate, scratch, 0, batch, inverse, out, 8 * n * width)
             else:
                 _spread_matrix(gate, matrices, position, batch, inverse, out, 8 * n * width)
-    store(product, 0, total)
+    store(factor, 0, total)
 
 
 @part
