@@ -1,5 +1,6 @@
 """Circuits of any gates on the adjoint engine, against Qiskit's Statevector and its gradients."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -20,6 +21,7 @@ from reference_circuits import expectations_by_statevector
 
 from qllmft_backends import BackendError, UnsupportedGateError, create
 from qllmft_backends.adjoint import AdjointEngine
+from qllmft_backends.adjoint.program import complex_plan
 
 GATES = {
     name: gate
@@ -131,6 +133,32 @@ def test_gradients_of_all_gates_are_central_differences(n_qubits, batch):
         np.testing.assert_allclose(
             found[:, column], ((plus - minus) * weights).sum(1) / 2e-5, atol=1e-8
         )
+
+
+@pytest.mark.parametrize("block_rows", [8, 16, 64])
+@pytest.mark.parametrize(("n_qubits", "batch"), [(8, 3), (9, 9)])
+def test_blocks_of_a_large_state_have_the_values_and_gradients_of_the_state_in_place(
+    n_qubits, batch, block_rows, monkeypatch
+):
+    circuit, backend = all_gates(n_qubits, seed=2), create("adjoint", {"dtype": "float64"})
+    rng = np.random.default_rng(9)
+    values = rng.normal(size=(batch, circuit.num_parameters))
+    engine, sums = backend.compile(circuit, paulis(n_qubits))
+    cotangent = rng.normal(size=(batch, 3)) @ sums.coefficients
+    angles = engine.program.angles(values)
+    _, tape = engine.forward(angles)
+    in_place, _ = engine.vjp(tape, cotangent)
+    monkeypatch.setattr(complex_plan, "IN_PLACE_BYTES", 0)
+    monkeypatch.setattr(complex_plan, "BLOCK_BYTES", block_rows * 128)
+    blocked = copy.copy(engine)
+    found, tape = blocked.forward(angles)
+    assert np.count_nonzero(tape.plan.arrays[0].blocks[:, 2]) > 1
+    np.testing.assert_allclose(
+        found @ sums.coefficients.T,
+        expectations_by_statevector(circuit, values, paulis(n_qubits)),
+        atol=1e-10,
+    )
+    np.testing.assert_allclose(blocked.vjp(tape, cotangent)[0], in_place, atol=1e-10)
 
 
 def test_float32_gradients_are_close_to_those_of_float64():

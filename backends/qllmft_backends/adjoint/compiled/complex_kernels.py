@@ -1,6 +1,7 @@
 """Whole complex programs on one chunk: forward with all expectation values, and backward with the adjoint method.
 
-Steps run block by block: the rows of a block are gathered into contiguous memory, computed on, and written back.
+A small state is changed in place. Steps on a large one run block by block: the rows of a block are gathered into
+contiguous memory, computed on, and written back.
 """
 
 from __future__ import annotations

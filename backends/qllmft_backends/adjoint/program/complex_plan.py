@@ -1,8 +1,9 @@
-"""Order in which a complex program's gates access memory: blocks of gates on few qubits, gathered into the cache.
+"""Order in which a complex program's gates access memory: in place, or in blocks of gates that are gathered into cache.
 
 The *rows* of a chunk are its registers of amplitudes; the lowest qubits may be inside registers, the others are bits of
-a row's number. Gates on different qubits change places, so that many gates in a row need few bits; these bits span a
-block of rows that is copied to contiguous memory, worked on, and copied back.
+a row's number. A state of at most `IN_PLACE_BYTES` is worked on in place, gate after gate. In a larger one, gates on
+different qubits change places, so that many gates in a row need few bits; these bits span a block of rows that is
+copied to contiguous memory, worked on, and copied back.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from qllmft_backends.adjoint.program.schedule import int_table
 
 # of a block, whose state and co-state then stay in the caches of one core
 BLOCK_BYTES = 128 * 2**10
+# of a chunk's state. Up to this size the states of two chunks stay in a third-level cache, and the
+# copies of blocks take longer than they save.
+IN_PLACE_BYTES = 4 * 2**20
 _MIN_BLOCK_GATES = 3  # gates; fewer are not worth a copy
 _UNREACHED_STRIDE = 1 << 62  # a stride beyond every array
 
@@ -75,21 +79,26 @@ def make_plan(
     places = [_locate_gate(gate, register_bits, batch) for gate in program.gates]
     if free_wires is not None:
         places = _choose_turns(program.gates, places, free_wires)
-    capacity = max(3, (BLOCK_BYTES // (2 * width * itemsize)).bit_length() - 1)
+    row_bytes = 2 * width * itemsize
+    capacity = max(3, (BLOCK_BYTES // row_bytes).bit_length() - 1)
+    if row_bytes << all_bits <= IN_PLACE_BYTES:
+        capacity = all_bits
     steps: list[tuple[int, ...]] = []
     blocks = []
-    strides = []
     wires = [{gate.control, gate.target} - {-1} for gate in program.gates]
-    for members, bits in _group_into_blocks(
+    members_and_bits = _group_into_blocks(
         [place.rows for place in places], wires, capacity, all_bits
-    ):
+    )
+    most_bits = max((len(bits) for _, bits in members_and_bits), default=0)
+    strides = np.zeros((len(members_and_bits), most_bits), np.int64)
+    for block_strides, (members, bits) in zip(strides, members_and_bits, strict=True):
         local_bits = (
             {bit: i for i, bit in enumerate(bits)}
             if bits
             else {bit: bit for bit in range(all_bits)}
         )
         blocks.append((len(steps), len(steps) + len(members), len(bits)))
-        strides.append([1 << bit for bit in bits] + [0] * (capacity - len(bits)))
+        block_strides[: len(bits)] = [1 << bit for bit in bits]
         steps += [_make_step(places[g], g, local_bits, 2 * width) for g in members]
     factor_ends = np.cumsum([0] + [len(gate.factors) for gate in program.gates])
     has_parameter = [any(factor.slot >= 0 for factor in gate.factors) for gate in program.gates]
@@ -106,9 +115,7 @@ def make_plan(
         )
         for g, p in enumerate(places)
     ]
-    return ComplexPlan(
-        *(int_table(t, n) for t, n in ((gates, 7), (steps, 8), (blocks, 3), (strides, capacity)))
-    )
+    return ComplexPlan(int_table(gates, 7), int_table(steps, 8), int_table(blocks, 3), strides)
 
 
 def _locate_gate(gate: Gate, register_bits: int, batch: int) -> _Place:
@@ -173,7 +180,7 @@ def _group_into_blocks(
     Args:
         row_bits: row bits of each gate.
         wires: of each gate; gates that share one keep their order.
-        capacity: row bits of a block, at most.
+        capacity: row bits of a block, at most; ``all_bits`` or more: no blocks.
         all_bits: number of row bits.
     """
     if all_bits <= capacity:
