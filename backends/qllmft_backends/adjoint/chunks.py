@@ -108,7 +108,7 @@ class ChunkedEngine(EngineBase, ABC):
         self._width = lanes(itemsize)
         self._state_bytes = self._reals_per_amplitude * itemsize << self._n_qubits  # of one sample
         self._plans: dict[int, ChunkPlan] = {}
-        self._free_states: list[Real] = []
+        self._free_states: list[tuple[int, Real]] = []  # with the shift of each
         self._with_shots = False
 
     @abstractmethod
@@ -193,7 +193,8 @@ class ChunkedEngine(EngineBase, ABC):
         costates = self._take_states(len(states), tape.plan.batch, shift=COSTATE_SHIFT)
         weights = np.ascontiguousarray(cotangent, self.dtype)
         gradients = self._sweep(tape, states, costates, weights, amplitudes)
-        self._return_states(states, costates)
+        self._return_states(states)
+        self._return_states(costates, COSTATE_SHIFT)
         return gradients
 
     # --- one pass
@@ -238,9 +239,10 @@ class ChunkedEngine(EngineBase, ABC):
         """Return states for ``chunks``, reused if possible, ``shift`` bytes past a page's begin."""
         row = batch * self._state_bytes + CHUNK_GAP
         shape = (chunks, row // np.dtype(self.dtype).itemsize)
-        for i, states in enumerate(self._free_states):
-            if states.shape == shape and states.ctypes.data % PAGE == shift:
-                return self._free_states.pop(i)
+        for i, (free_shift, states) in enumerate(self._free_states):
+            if free_shift == shift and states.shape == shape:
+                del self._free_states[i]
+                return states
         sample_bytes = (2 if for_gradient else 1) * self._state_bytes
         needed = chunks * batch * sample_bytes
         available = psutil.virtual_memory().available
@@ -255,23 +257,24 @@ class ChunkedEngine(EngineBase, ABC):
         offset = -raw_bytes.ctypes.data % PAGE + shift
         return raw_bytes[offset : offset + chunks * row].view(self.dtype).reshape(shape)
 
-    def _return_states(self, *arrays: Real | None) -> None:
-        """Keep states for the next pass.
+    def _return_states(self, states: Real | None, shift: int = 0) -> None:
+        """Keep states of `_take_states` for the next pass.
 
         One forward and one backward need two sets, and a third for shots. A training also has a smaller last batch and
         a validation set, whose states are kept too if they are small.
         """
-        for states in arrays:
-            if states is not None and states.size:
-                self._free_states.append(states)
-            while (
-                len(self._free_states) > (3 if self._with_shots else 2)
-                and sum(s.nbytes for s in self._free_states) > REUSED_BYTES
-            ):
-                del self._free_states[0]
+        if states is None or not states.size:
+            return
+        self._free_states.append((shift, states))
+        while (
+            len(self._free_states) > (3 if self._with_shots else 2)
+            and sum(free.nbytes for _, free in self._free_states) > REUSED_BYTES
+        ):
+            del self._free_states[0]
 
     def _release(self, tape: Any) -> None:
-        self._return_states(tape.states, tape.costate_factors)
+        self._return_states(tape.states)
+        self._return_states(tape.costate_factors)
         tape.states = tape.costate_factors = None
 
 
@@ -282,5 +285,8 @@ def round_angles(angles: Real, dtype: str) -> Real:
     """
     if angles.dtype == dtype:
         return angles
-    turns = np.rint(angles * (0.5 / np.pi))
-    return np.asarray(angles - 2 * np.pi * turns, dtype)
+    whole_turns = angles * (0.5 / np.pi)
+    np.rint(whole_turns, out=whole_turns)
+    whole_turns *= 2 * np.pi
+    rest: Real = np.subtract(angles, whole_turns, out=whole_turns).astype(dtype)
+    return rest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -169,7 +169,9 @@ class AdjointEngine(ChunkedEngine):
 
     def _make_tape(self, angles: Any, amplitudes: Any, shots: GaussianShots | None) -> Tape:
         samples = self._count_samples(angles, amplitudes)
-        initial_amplitudes = np.empty((samples, 0)) if amplitudes is None else amplitudes
+        initial_amplitudes = (
+            np.empty((samples, 0), self.dtype) if amplitudes is None else amplitudes
+        )
         half_angles = round_angles(np.multiply(np.atleast_2d(angles), 0.5, order="C"), self.dtype)
         plan = self._plan(samples)
         chunks = -(-samples // plan.batch)
@@ -230,8 +232,9 @@ class AdjointEngine(ChunkedEngine):
         return np.empty((len(states), 0), self.dtype)
 
 
+@lru_cache(maxsize=16)
 def _shot_arrays(shots: GaussianShots | None, dtype: str) -> tuple[Real, Ints]:
-    """Return the arrays ``scale`` and ``stream`` of a pass."""
+    """Return the arrays ``scale`` and ``stream`` of a pass, which reads them only."""
     scale = np.array([shots.count**-0.5 if shots else 0.0], dtype)
     return scale, np.array(shots.stream if shots else (), np.int64)
 

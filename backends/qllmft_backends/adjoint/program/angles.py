@@ -11,54 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import Parameter, ParameterExpression
 
+from qllmft_backends.adjoint.program.sparse import SparseMatrix
 from qllmft_backends.errors import UnsupportedGateError
 
 Floats = NDArray[np.float64]
-
-
-class _Terms:
-    """Entries of the slopes (G, P) that are not zero. Most angles have one.
-
-    A dense product takes longer, and wakes the threads of BLAS, which then spin on the engine's cores.
-    """
-
-    def __init__(self, slopes: Floats) -> None:
-        self._n_angles, self._n_parameters = slopes.shape
-        slots, parameters = slopes.nonzero()
-        self._factors = slopes[slots, parameters]
-        self._parameters = parameters
-        self._angle_starts = _Starts(slots)
-        parameter_order = np.argsort(parameters, kind="stable")
-        self._slots_by_parameter = slots[parameter_order]
-        self._factors_by_parameter = self._factors[parameter_order]
-        self._parameter_starts = _Starts(parameters[parameter_order])
-
-    def angles(self, values: Floats) -> Floats:
-        """Return the angles (B, G) without their constants, of parameters (B, P)."""
-        terms = values[:, self._parameters] * self._factors
-        return self._angle_starts.sums(terms, self._n_angles)
-
-    def by_parameter(self, by_angle: Floats) -> Floats:
-        """Return derivatives (B, P) by parameters of those by angles (B, G)."""
-        terms = by_angle[:, self._slots_by_parameter] * self._factors_by_parameter
-        return self._parameter_starts.sums(terms, self._n_parameters)
-
-
-class _Starts:
-    """Places in sorted keys at which each key begins."""
-
-    def __init__(self, keys: NDArray[np.int64]) -> None:
-        self._keys, self._starts = np.unique(keys, return_index=True)
-        self._has_one_each = len(self._keys) == len(keys)
-
-    def sums(self, terms: Floats, n_keys: int) -> Floats:
-        """Return the sums (B, K) of the terms (B, T) of each key, 0 for a key without terms."""
-        sums = terms if self._has_one_each else np.add.reduceat(terms, self._starts, axis=1)
-        if len(self._keys) == n_keys:
-            return sums
-        out = np.zeros((len(terms), n_keys))
-        out[:, self._keys] = sums
-        return out
 
 
 @dataclass(frozen=True)
@@ -101,20 +57,30 @@ class AngleMap:
         return g == p and not self.angle_offset.any() and bool((self.slopes == np.eye(g)).all())
 
     @cached_property
-    def _terms(self) -> _Terms:
-        return _Terms(self.slopes)
+    def _has_offset(self) -> bool:
+        return bool(self.angle_offset.any())
+
+    @cached_property
+    def _to_angles(self) -> SparseMatrix:
+        return SparseMatrix(self.slopes)
+
+    @cached_property
+    def _to_parameters(self) -> SparseMatrix:
+        return SparseMatrix(self.slopes.T)
 
     def angles(self, values: Floats) -> Floats:
         """Return gate angles (B, G) of parameter values (B, P)."""
         values = np.asarray(values, np.float64)
-        angles = self._terms.angles(values) + self.angle_offset
+        angles = self._to_angles.times(values)
+        if self._has_offset:
+            angles += self.angle_offset
         if self.expressions is not None:
             angles[:, self.nonaffine_slots] = self.expressions.angles(values)
         return angles
 
     def by_parameter(self, by_angle: NDArray[np.floating], values: Floats) -> Floats:
         """Return derivatives by parameters (B, P) from those by angles (B, G), at ``values`` (B, P)."""
-        out = self._terms.by_parameter(by_angle.astype(np.float64))
+        out = self._to_parameters.times(by_angle)
         return (
             out
             if self.expressions is None
