@@ -39,12 +39,14 @@ class BackendAgreement:
         n_reliable = self.samples - self.undecided
         if self.known_texts or self.shortage:
             by = f"by {format_count(self.known_texts, 'calibration text')}"
+        reliable = ""
+        if n_reliable:
+            verb = "differs" if self.decided_flips == 1 else "differ"
+            reliable = f"Of the {format_count(n_reliable, 'reliable label')}, {self.decided_flips:,} {verb}. "
         return (
             f"{format_count(self.flips, 'label', ('differs', 'differ'))} from a noiseless simulation of "
             f"{format_count(self.samples, 'text')}. "
-            f"{format_count(self.undecided, 'label', ('is', 'are'))} unreliable {by}. "
-            f"Of the {format_count(n_reliable, 'reliable label')}, {self.decided_flips:,} "
-            f"{'differs' if self.decided_flips == 1 else 'differ'}. "
+            f"{format_count(self.undecided, 'label', ('is', 'are'))} unreliable {by}. {reliable}"
             f"Mean |Δ⟨Z⟩| = {self.mean_abs_difference:.4f} ({shots})"
         )
 

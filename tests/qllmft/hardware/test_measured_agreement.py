@@ -44,6 +44,14 @@ def test_the_report_by_hand():
     )
 
 
+def test_without_reliable_labels_none_of_them_is_counted():
+    exact = answers([[0.9, 0.1]], [[0.6, 0.0]])
+    measured = answers([[0.7, 0.3]], [[0.5, 0.2]], [0])
+    assert str(compare(measured, exact, shots=100)).startswith(
+        "0 labels differ from a noiseless simulation of 1 text. 1 label is unreliable at this number of shots. Mean"
+    )
+
+
 def test_without_shots_nothing_is_expected_of_them():
     exact = answers([[0.2, 0.5, 0.3]], [[0.6, 0.0, 1.0000001]])
     found = compare(answers([[0.2, 0.3, 0.5]], [[0.5, 0.0, 1.0]]), exact, shots=None)
