@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_job
+from ending import finished
 from sandbox_job import sandbox_job
 from small_texts import write_reviews
-
-from qllmft.cli.main import main
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,7 @@ def run(tmp_path_factory, tiny_body):
     # before any fixture of a module, and compared with runs that have `short_baselines`
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("qllmft.training.head.MAX_EPOCHS", 60)
-        with pytest.raises(SystemExit) as end:
-            main(made.arguments())
-    assert end.value.code == 0
+        finished(*made.arguments())
     return made
 
 
@@ -49,17 +46,31 @@ def short_baselines_of_commands(short_baselines):
     """No test here looks at the epochs of a baseline."""
 
 
-@pytest.fixture
-def edited_run(run, tmp_path):
-    """A function that copies the run with some entries of its ``model.json`` changed."""
+@pytest.fixture(scope="module")
+def few_samples():
+    """A tenth of the bootstrap samples of scores, whose intervals no test here looks at closely."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qllmft.tasks.statistics.BOOTSTRAP_SAMPLES", 100)
+        yield
 
-    def edit(**body):
-        folder = shutil.copytree(run.path, tmp_path / "edited")
-        file = folder / "model" / "model.json"
+
+@pytest.fixture
+def copy(run, tmp_path):
+    """A copy of the run's folder, which a test may change."""
+    return Path(shutil.copytree(run.path, tmp_path / "copy"))
+
+
+@pytest.fixture
+def edited_run(copy):
+    """A function that changes entries of the copied run's ``model.json``, those of a part by a dictionary."""
+
+    def edit(**changes):
+        file = copy / "model" / "model.json"
         record = json.loads(file.read_text())
-        record["body"] |= body
+        for name, value in changes.items():
+            record[name] = record[name] | value if isinstance(value, dict) else value
         file.write_text(json.dumps(record))
-        return folder
+        return copy
 
     return edit
 
@@ -81,6 +92,26 @@ def calibrated(job):
     scales = np.random.default_rng(0).uniform(0.5, 1.5, (30, 1)).astype(np.float32)
     replace(predictor.novelty, calibration=predictor.embed(texts) * scales).save(job.path)
     return job
+
+
+@pytest.fixture
+def visited(monkeypatch):
+    """A function that replaces a server's wait for Ctrl-C by calls of a client."""
+    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
+    from starlette.testclient import TestClient
+
+    from qllmft.serving import app
+
+    def visit(calls):
+        def run_app(app, listening, ready):
+            host, port = listening.getsockname()
+            ready(f"http://{host}:{port}")
+            with TestClient(app, base_url=f"http://{host}:{port}") as client:
+                calls(client)
+
+        monkeypatch.setattr(app, "run_app", run_app)
+
+    return visit
 
 
 @pytest.fixture

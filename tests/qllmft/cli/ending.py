@@ -1,4 +1,4 @@
-"""How a command ends that was given anything at all: exit code 0, or 2 with an error in our words; no traceback."""
+"""How a command ends that was given anything at all, and one that is to succeed, for fixtures without `cli`."""
 
 import contextlib
 import io
@@ -10,7 +10,7 @@ from qllmft.cli.main import main
 
 
 def ended(*arguments):
-    """The exit code, the output and the messages; an error is in our words."""
+    """The exit code, 0 or 2, the output and the messages; an error is in our words, without a traceback."""
     output, messages = io.StringIO(), io.StringIO()
     with (
         contextlib.redirect_stdout(output),
@@ -25,3 +25,14 @@ def ended(*arguments):
     )
     assert "Traceback" not in messages.getvalue()
     return code, output.getvalue(), messages.getvalue()
+
+
+def finished(*arguments):
+    """The output and the messages of a command that ends with 0, at 80 columns."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "80")
+        for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+            patch.delenv(name, raising=False)
+        code, output, messages = ended(*arguments)
+    assert code == 0, messages
+    return output, messages

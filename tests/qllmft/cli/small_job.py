@@ -3,7 +3,11 @@
 from pathlib import Path
 
 EPOCHS = 6
-SIZES = {"train": 34, "validation": 6, "test": 40}
+
+
+def set_options(settings: dict[str, object]) -> list[str]:
+    """As `--set`, a word each."""
+    return [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
 
 
 def arguments(data: Path, body: Path, out: Path) -> list[str]:
@@ -20,8 +24,7 @@ def arguments(data: Path, body: Path, out: Path) -> list[str]:
         "train.embedding_noise": 0.01,
         "body.batch_size": 1,
     }
-    pairs = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
     return [
         "train", "--preset", "multi-10q", "--data", str(data), "--body", str(body), "--out", str(out),
-        "--per-label", "20", "--epochs", str(EPOCHS), "--lr", "0.05", *pairs,
+        "--per-label", "20", "--epochs", str(EPOCHS), "--lr", "0.05", *set_options(settings),
     ]  # fmt: skip

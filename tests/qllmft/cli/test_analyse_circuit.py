@@ -55,6 +55,7 @@ def test_json_has_all_findings(files, cli):
     found = cli.json("analyse", *files, "--shots 50")
     assert found["shots"] == 50
     assert len(found["checks"]) == 22
+    assert (found["n_qubits"], found["weights"]) == (4, 12)
 
 
 @pytest.mark.parametrize(
@@ -87,17 +88,18 @@ def of_layer(layer):
     return found.circuit, torch.from_numpy(found.values)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # other libraries may warn
 @pytest.mark.parametrize(
     ("example", "layer", "parts", "qubits"),
     [
+        ("aer_then_ionq", QuantumHead, of_head, 4),
+        ("engine_for_qiskit", TorchConnector, of_connector, 3),
         ("export_to_qasm", QuantumHead, of_head, 4),
-        pytest.param("aer_then_ionq", QuantumHead, of_head, 4, marks=pytest.mark.slow),
-        pytest.param("engine_for_qiskit", TorchConnector, of_connector, 3, marks=pytest.mark.slow),
-        pytest.param("head_as_a_layer", QuantumHead, of_head, 4, marks=pytest.mark.slow),
-        pytest.param("pennylane_layer", qp.qnn.TorchLayer, of_layer, 4, marks=pytest.mark.slow),
-        pytest.param("study_of_an_ansatz", QuantumHead, of_head, 10, marks=pytest.mark.slow),
-        pytest.param("train_on_your_table", QuantumHead, of_head, 7, marks=pytest.mark.slow),
+        ("head_as_a_layer", QuantumHead, of_head, 4),
+        ("pennylane_layer", qp.qnn.TorchLayer, of_layer, 4),
+        ("study_of_an_ansatz", QuantumHead, of_head, 10),
+        ("train_on_your_table", QuantumHead, of_head, 7),
     ],
 )
 def test_the_circuit_of_an_example_is_audited(

@@ -9,6 +9,7 @@ from sandbox_job import TEXTS, needs_aer
 PREDICT = ["predict", "RUN", "TEXT"]
 FORTE = [*PREDICT, "--backend", "ionq_forte"]
 ADJOINT = ["--backend", "adjoint"]
+TWO = "adjoint,aer_forte"
 NONE_NAMED = [
     "describe a backend, and none is named. Add --backend, with a name from `qllmft backends`."
 ]
@@ -27,12 +28,21 @@ WRONG = [
     ([*FORTE, "--offline", "--yes"], ["--offline is for --dry-run, which is missing", "Add --dry-run, or omit"]),
     ([*PREDICT, "--bootstrap", "9"], ["--bootstrap draws measured shots again, and without --backend there are none."]),
     ([*PREDICT, "--session-max-cost", "5"], ["--session-max-cost ", *NONE_NAMED]),
+    ([*PREDICT, "--known-texts", "40"], ["--known-texts ", *NONE_NAMED]),
+    ([*PREDICT, "--rounds", "40"], ["--rounds ", *NONE_NAMED]),
     # names
     (
         [*PREDICT, "--backend", "ionq_fort"],
         ["there is no backend 'ionq_fort', expected one of adjoint, aer_", "ionq_forte", "Did you mean 'ionq_forte'?"],
     ),
     (["evaluate", "RUN", "--backend", "gpu"], ["there is no backend 'gpu', expected one of adjoint, aer_"]),
+    # several backends
+    (["evaluate", "RUN", "--backend", "adjoint,adjoint"], ["expected different names"]),
+    (["evaluate", "RUN", "--backend", "adjoint,no_such"], ["no_such"]),
+    (["evaluate", "RUN", "--backend", TWO, "--dry-run"], ["no --aggregation, --dry-run or"]),
+    (["evaluate", "RUN", "--backend", TWO, "--offline"], ["Add --dry-run, or omit --offline"]),
+    (["evaluate", "RUN", "--backend", TWO, "--backend-option", "ionq.a=5"], ["an option of all"]),
+    ([*PREDICT, "--backend", TWO], ["predict takes one"]),
     # options that a backend does not have
     ([*PREDICT, "--backend", "adjoint", "--yes"], ["option yes = True", "Its options are: "]),
     (
@@ -48,6 +58,10 @@ WRONG = [
     ([*FORTE, "--backend-option", "shots=many"], ["option shots = 'many'", "valid integer"]),
     ([*PREDICT, "--backend", "aer_forte", "--backend-option", "noise=explicit"], ["(None, None). It needs both"]),
     ([*PREDICT, "--backend", "aer_statevector", "--backend-option", "shots=0"], ["shots = 0", "equal to 1"]),
+    (
+        [*PREDICT, *ADJOINT, "--shots", "400", "--bootstrap", "10"],
+        ["and adjoint keeps none. Use it with ionq_forte or ionq_simulator and shots, or omit it."],
+    ),
     ([*FORTE, "--backend-option", "shots"], ["--backend-option got 'shots', expected NAME=VALUE", "noise=forte1"]),
     (
         [*FORTE, "--backend-option", "ledger=other"],

@@ -59,18 +59,6 @@ def test_with_shots_the_report_is_that_of_python(run, cli, options, subset, told
     assert f"% of {found['accuracy']['total']} texts are right" in " ".join(output.split())
 
 
-def test_the_same_seed_draws_the_same_texts(run, cli, monkeypatch):
-    drawn = []
-    answer = Predictor.answer
-    monkeypatch.setattr(Predictor, "answer", lambda self, x, _: drawn.append(x) or answer(self, x))
-    for seed in (3, 3, 4):
-        cli("evaluate", run.path, f"--backend adjoint --sample 6 --sample-seed {seed}")
-    first, again, other = drawn
-    assert len(first) == 6
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
 EACH = "one error trajectory each"
 SAME = {"shot_test": "same"}
 
@@ -162,22 +150,6 @@ def test_one_head_on_several_backends_is_one_table(run, cli):
     assert any(line.split()[:2] == ["backend", "right"] for line in lines)
     assert any(re.match(" *qiskit:generic .* 200 *$", line) for line in lines)
     assert max(map(len, lines[2:])) <= 80
-
-
-@pytest.mark.parametrize(
-    ("command", "given", "message"),
-    [
-        ("evaluate", "--backend adjoint,adjoint", "expected different names"),
-        ("evaluate", "--backend adjoint,aer_forte --dry-run", "no --aggregation, --dry-run or"),
-        ("evaluate", "--backend adjoint,aer_forte --offline", "Add --dry-run, or omit --offline"),
-        ("evaluate", "--backend adjoint,no_such", "no_such"),
-        ("evaluate", "--backend adjoint,aer_forte --backend-option ionq.a=5", "an option of all"),
-        ("predict", "--backend adjoint,aer_forte", "predict takes one"),
-    ],
-)
-def test_several_backends_that_do_not_fit_are_refused(run, cli, command, given, message):
-    texts = ["a film"] if command == "predict" else []
-    assert message in cli.refused(command, run.path, *texts, given)
 
 
 def test_mitigation_is_named_beside_the_agreement(run, cli):

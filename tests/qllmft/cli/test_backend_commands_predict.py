@@ -206,12 +206,6 @@ def test_the_bootstrap_beside_the_formula(job):
     job.assert_paid_once(7, jobs=3)
 
 
-def test_a_backend_that_keeps_no_counts_has_no_bootstrap(run, cli):
-    given = "--backend adjoint --shots 400 --bootstrap 10"
-    said = "and adjoint keeps none. Use it with ionq_forte or ionq_simulator and shots, or omit it."
-    assert said in cli.refused("predict", run.path, TEXTS[0], given)
-
-
 def test_the_machine_is_chosen_and_the_ledger_named(job, tmp_path):
     folder, given = tmp_path / "other", "--yes --limit 2 --backend-option target=forte-enterprise-1"
     job.predict(f"{given} --ledger {folder}")

@@ -6,10 +6,11 @@ import tomllib
 
 import numpy as np
 import pytest
-from command_line import result_of
+from command_line import metrics_of, result_of
 from faulty_server import Fault
 from safetensors.numpy import load_file
 from sandbox_job import needs_aer, option_arguments
+from small_job import set_options
 from small_texts import write_reviews
 
 from qllmft.heads.torch_engine import TorchEngine
@@ -36,13 +37,12 @@ ASKED_FOR = ["--backend ionq_forte", *option_arguments(*AGREED, "yes=true")]
 def train(run, cli, tmp_path):
     """`qllmft train` for one epoch of twelve texts and a head of three qubits, into the folder ``out``."""
     data = write_reviews(tmp_path / "small.tsv", per_label=6)
-    pairs = [f"--set {name}={value}" for name, value in SETTINGS.items()]
 
     def call(out, *arguments, code=0):
         return cli(
             "train", f"--preset multi-10q --data {data} --body {run.body} --out {tmp_path / out} --per-label 4",
             "--set noise.shots=0 --set model.pad=bias",
-            f"--epochs 1 --lr 0.05 --batch-size {TRAIN} --no-baselines", *pairs, *arguments, code=code,
+            f"--epochs 1 --lr 0.05 --batch-size {TRAIN} --no-baselines", *set_options(SETTINGS), *arguments, code=code,
         )  # fmt: skip
 
     return call
@@ -51,12 +51,7 @@ def train(run, cli, tmp_path):
 @pytest.fixture
 def metrics(tmp_path):
     """A function: the epochs of the run in a folder."""
-
-    def read(name):
-        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines]
-
-    return read
+    return lambda name: metrics_of(tmp_path / name)
 
 
 @pytest.fixture
@@ -65,12 +60,11 @@ def weights(tmp_path):
     return lambda name: load_file(tmp_path / name / "model" / "model.safetensors")
 
 
-@pytest.mark.parametrize("batch_size", [TRAIN, 2])
-def test_aer_trains_what_adjoint_trains(train, metrics, weights, tmp_path, batch_size):
+def test_aer_trains_what_adjoint_trains(train, metrics, weights, tmp_path):
     """The same losses and weights, by parameter shift; in batches of 2 the loss is that of weights under training."""
     needs_aer("aer_statevector")
-    size = f"--batch-size {batch_size}"
-    train("adjoint", size)
+    size = "--batch-size 2"
+    assert "an epoch will take" not in train("adjoint", size)[1]
     _, messages = train("aer", AER, size)
     lines = messages.splitlines()
     starts = ("aer_statevector: an epoch will take about ", "epoch 1/1 ")
@@ -79,7 +73,6 @@ def test_aer_trains_what_adjoint_trains(train, metrics, weights, tmp_path, batch
     assert announced.index(True) < trained.index(True), "said beforehand"
     said = r"about \d+ s, 1 epoch \d+ min\. The backend adjoint .* faster"
     assert re.search(said, " ".join(messages.split()))
-    assert "an epoch will take" not in train("again", size)[1]
     (ours,), (theirs,) = metrics("adjoint"), metrics("aer")
     assert theirs["train_loss"] == pytest.approx(ours["train_loss"], abs=1e-6)
     assert theirs["validation_loss"] == pytest.approx(ours["validation_loss"], abs=1e-5)
@@ -89,8 +82,6 @@ def test_aer_trains_what_adjoint_trains(train, metrics, weights, tmp_path, batch
         np.testing.assert_allclose(other[name], values, atol=1e-4, err_msg=name)
     result = result_of(tmp_path / "aer")
     assert result["data"]["sizes"] == {"train": TRAIN, "validation": VALIDATION, "test": TEST}
-    train("another", size, "--seed 1")
-    assert abs(metrics("another")[0]["train_loss"] - ours["train_loss"]) > 1e-3
 
 
 def test_a_run_from_aer_is_used_like_any_other(train, cli, tmp_path):
@@ -103,15 +94,6 @@ def test_a_run_from_aer_is_used_like_any_other(train, cli, tmp_path):
     on_aer, _ = cli("predict", tmp_path / "aer", "a good film", AER)
     assert on_aer == exact.replace("\ta", "±0.0000\ta")
     assert "finished already" in train("aer", AER)[1]
-
-
-def test_aer_with_noise_trains_too(train, metrics):
-    needs_aer("aer_forte")
-    given = "--backend aer_forte --backend-option max_parallel_threads=1 --backend-option shots=300"
-    assert "aer_forte: an epoch will take about " in train("noisy", given)[1]
-    train("adjoint")
-    (noisy,), (exact,) = metrics("noisy"), metrics("adjoint")
-    assert 1e-6 < abs(noisy["train_loss"] - exact["train_loss"]) < 0.2
 
 
 @pytest.fixture

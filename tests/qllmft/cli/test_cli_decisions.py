@@ -118,15 +118,3 @@ def test_evaluation_of_sure_answers_is_that_of_a_loop(run, cli):
     assert "Expected calibration error:" in text
     moved = cli.json("evaluate", run.path, "--threshold 0.999")
     assert moved["accuracy"]["right"] == int(((p[:, 1] >= 0.999).astype(int) == texts.labels).sum())
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ("--threshold 1", "the threshold is 1, expected a probability above 0 and below 1."),
-        ("--margin nan", "the margin is nan, expected a difference of probabilities, from 0 to"),
-    ],
-)
-@pytest.mark.parametrize(("command", "texts"), [("predict", ["a text"]), ("evaluate", [])])
-def test_numbers_that_are_no_probabilities_are_refused(run, cli, command, texts, options, message):
-    assert message in cli.refused(command, run.path, *texts, options)

@@ -1,13 +1,14 @@
 """Bad input of every command: exit code 2, one message with what was got, what was expected and the remedy."""
 
 import re
-import shutil
 
 import pytest
 
 # RUN, DATA, BODY and TMP stand for a run's folder, its data, its body and an empty folder
 TRAIN = ["train", "--data", "DATA", "--body", "BODY", "--per-label", "9", "--out", "TMP/out"]
 MULTI = [*TRAIN, "--preset", "multi-10q"]
+THRESHOLD = "the threshold is 1, expected a probability above 0 and below 1."
+MARGIN = "the margin is nan, expected a difference of probabilities, from 0 to"
 # command, and what it is told
 WRONG = [
     # data
@@ -54,6 +55,18 @@ WRONG = [
     (["predict", "RUN", "--file", "TMP/none.txt"], ["the file", "none.txt cannot be read", "No such file"]),
     (["predict", "RUN", "--file", "TMP"], ["cannot be read", "Is a directory"]),
     (["predict", "a long text where the run should be " * 9, "more"], ["File name too long"]),
+    (["predict", "RUN", "a text", "--columns", "text,label"], ["--columns describe the table of --file"]),
+    (["predict", "RUN", "a text", "--threshold", "1"], [THRESHOLD]),
+    (["predict", "RUN", "a text", "--margin", "nan"], [MARGIN]),
+    (["predict", "RUN", "a text", "--coverage", "0.99"], ["needs the probabilities of 99 validation texts"]),
+    (["predict", "RUN", "a text", "--novelty", "0"], ["the share of --novelty is 0"]),
+    (
+        ["predict", "RUN", "a text", "--coverage", "0.9", "--backend", "aer_statevector"],
+        ["--coverage needs exact probabilities, and --backend measures them. Omit one of the two."],
+    ),
+    (["evaluate", "RUN", "--columns", "text,label"], ["--columns", "describe --data, which is not given", "omit them"]),
+    (["evaluate", "RUN", "--threshold", "1"], [THRESHOLD]),
+    (["evaluate", "RUN", "--margin", "nan"], [MARGIN]),
     (["evaluate", "RUN", "--data", "DATA", "--split", "dev"], ["no split 'dev'. It has all", "Choose with --split"]),
     (["evaluate", "RUN", "--split", "test"], ["--split", "describe --data, which is not given", "omit them"]),
     (["evaluate", "RUN", "--data", "reviews", "--text-column", "x"], ["no column 'x'", "are 'label', 'text'"]),
@@ -192,8 +205,7 @@ def test_a_wrong_number_of_threads(run, cli, tmp_path, monkeypatch, command, thr
     assert message.splitlines()[-1] == f"error: {expected}"
 
 
-def test_metrics_that_are_not_utf8_are_read_up_to_there(run, cli, tmp_path):
-    copy = shutil.copytree(run.path, tmp_path / "copy")
+def test_metrics_that_are_not_utf8_are_read_up_to_there(copy, cli):
     with (copy / "metrics.jsonl").open("ab") as file:
         file.write(b"\xff\n")
     assert cli("report", copy)[0] == f"{copy / 'report.html'}\n"
@@ -213,8 +225,7 @@ def test_metrics_that_are_not_utf8_are_read_up_to_there(run, cli, tmp_path):
     ids=lambda c: c[:8],
 )
 @pytest.mark.parametrize("name", ["result.json", "predictions.json", "model/model.json"])
-def test_records_of_another_form_are_named(run, cli, tmp_path, name, content):
-    copy = shutil.copytree(run.path, tmp_path / "copy")
+def test_records_of_another_form_are_named(copy, cli, name, content):
     (copy / name).write_text(content, errors="surrogateescape")
     command = ["predict", copy, "a text"] if "model" in name else ["report", copy]
     _, message = cli(*command, code=2)

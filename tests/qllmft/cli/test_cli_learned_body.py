@@ -2,16 +2,20 @@
 
 import pytest
 from command_line import result_of
+from ending import finished
+from small_job import set_options
 
 
-@pytest.fixture
-def learned(cli, run, tmp_path):
+@pytest.fixture(scope="module")
+def learned(run, tmp_path_factory):
     """The output of a run whose body is tuned and then trained with the head, and its folder."""
-    out = tmp_path / "learned"
-    settings = ["body.trainable=true", "train.body_lr=0.01", "body.contrastive.iterations=1"]
-    output, messages = cli(
-        *run.arguments(out), *(word for setting in settings for word in ("--set", setting))
-    )
+    out = tmp_path_factory.mktemp("bodies") / "learned"
+    settings = {
+        "body.trainable": "true",
+        "train.body_lr": 0.01,
+        "body.contrastive.iterations": 1,
+    }
+    output, messages = finished(*run.arguments(out), *set_options(settings))
     return messages + output, out
 
 

@@ -7,13 +7,15 @@ import pandas as pd
 import pytest
 from command_line import result_of
 from sklearn.metrics import average_precision_score, f1_score
+from small_texts import BAD, GOOD
 
 import qllmft
 from qllmft.events import Message
 from qllmft.inference import Predictor
 from qllmft.training.linear_model import fold_counts
 
-GOOD, BAD = ("good", "great", "fine", "lovely"), ("bad", "awful", "dull", "poor")
+pytestmark = pytest.mark.usefixtures("few_samples")
+
 THINGS = ("film", "plot", "cast")
 SMALL = {
     "model__n_qubits": 4,
@@ -39,7 +41,7 @@ def table(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(table, tiny_body, tmp_path_factory):
+def run(table, tiny_body, tmp_path_factory, few_samples):
     """The folder of a run with thresholds of the validation texts."""
     return qllmft.train(
         table,
@@ -47,6 +49,7 @@ def run(table, tiny_body, tmp_path_factory):
         out=tmp_path_factory.mktemp("several") / "run",
         data__task="multilabel",
         train__epochs=15,
+        train__ridge_c=1.0,
         train__thresholds="validation",
         baselines__grid="small",
         **SMALL,

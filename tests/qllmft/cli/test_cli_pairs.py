@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from command_line import result_of
 from sklearn.metrics.pairwise import cosine_similarity
+from small_texts import BAD, GOOD
 
 from qllmft.config import BodyConfig, DataConfig, parse_config
 from qllmft.config.presets import load_preset
@@ -14,7 +15,6 @@ from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import texts_of_run
 
-GOOD, BAD = ("good", "great", "fine", "lovely"), ("bad", "awful", "dull", "poor")
 PAIRS = [(a, b) for a in GOOD + BAD for b in GOOD + BAD]
 
 
@@ -127,7 +127,6 @@ def test_pairs_with_one_text_and_copies_of_pairs():
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
-        ({"data": {"pair_features": "product"}}, "texts are single. Give text_column"),
         ({"data": {"text_column": ["text", "text"]}}, "texts and labels are text, text, label, expected different"),
         ({"data": {"text_column": ["text", "b"]}, "body": {"trainable": True}}, "that learns reads single ones"),
     ],

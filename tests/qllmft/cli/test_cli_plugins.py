@@ -105,12 +105,9 @@ def test_the_example_from_training_to_a_noisy_machine(cli, star, tmp_path):
     cli("verify", star)
 
 
-def test_without_the_package_its_model_says_what_is_missing(cli, star, monkeypatch):
-    from qllmft.templates import ANSATZE
-
-    ANSATZE.unregister("star")
-    shutil.rmtree(star.parent / "site" / "qllmft_example-1.0.dist-info")
-    _, messages = cli("predict", star, "a film", code=2)
+def test_without_the_package_its_model_says_what_is_missing(cli, edited_run):
+    folder = edited_run(model={"ansatz": "star"}, ansatz_source="qllmft-example 1.0")
+    _, messages = cli("predict", folder, "a film", code=2)
     said = "was trained with the ansatz 'star' (qllmft-example 1.0), which is not installed. There are paper, "
     assert said in messages
 

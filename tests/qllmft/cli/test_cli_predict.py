@@ -83,11 +83,14 @@ def test_a_terminal_has_a_heading_and_a_sign_of_the_loading(run, cli, monkeypatc
     assert "label | probability of the label | text" in messages
 
 
+LINES = "\n".join(TEXTS)
+SPACED = "\n\n  \r\n" + "\r\n".join(TEXTS) + "\n\n"
+
+
 @pytest.mark.parametrize(
-    "content",
-    ["\n".join(TEXTS), "\n\n  \r\n" + "\r\n".join(TEXTS) + "\n\n", "\ufeff" + "\n".join(TEXTS)],
+    ("way", "content"),
+    [("--file", SPACED), ("-f", LINES), ("-", LINES), ("-", SPACED), ("-", "\ufeff" + LINES)],
 )
-@pytest.mark.parametrize("way", ["--file", "-f", "-"])
 def test_texts_by_file_and_standard_input_without_empty_lines(
     run, cli, expected, tmp_path, standard_input, way, content
 ):
@@ -104,7 +107,7 @@ def test_texts_by_file_and_standard_input_without_empty_lines(
 def test_neither_the_batch_size_nor_a_bad_byte_later_changes_an_answer(
     edited_run, cli, expected, tmp_path, batch_size
 ):
-    run, file = edited_run(batch_size=batch_size), tmp_path / "texts.txt"
+    run, file = edited_run(body={"batch_size": batch_size}), tmp_path / "texts.txt"
     assert cli("predict", run, *TEXTS)[0].splitlines() == lines_of(expected)
     file.write_bytes("\n".join(TEXTS).encode() + b"\n\ncaf\xe9\nfine\n")
     output, messages = cli("predict", run, "--file", file, code=2)

@@ -5,24 +5,21 @@ import re
 import shlex
 import shutil
 import tomllib
-from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 from html import unescape
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import result_of, words_of
+from ending import finished
 from stopped_runs import without_seconds
 
 import qllmft
-from qllmft.cli.main import main
 from qllmft.config import RunConfig
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import texts_of_run
 from qllmft.run.lock import sole_use
-from qllmft.run.verdict import next_step
 
 TEXTS = ["a good and lovely film", "an awful , dull plot"]
 
@@ -62,11 +59,10 @@ def test_best_is_the_row_with_the_highest_validation_score(run, cli):
     assert messages.splitlines()[0] == said
 
 
-def test_a_row_that_is_not_there_is_named_with_those_that_are(run, cli, names, tmp_path):
+def test_a_row_that_is_not_there_is_named_with_those_that_are(run, cli, names, copy):
     _, message = cli("predict", run.path, "--model oracle", TEXTS[0], code=2)
     assert "'oracle' is no row of its table, expected best or one of" in message
     assert all(name in message for name in names)
-    copy = shutil.copytree(run.path, tmp_path / "copy")
     shutil.rmtree(copy / "models")
     _, message = cli("predict", copy, "--model", names[1], TEXTS[0], code=2)
     assert f"{names[1]!r} is not kept" in message
@@ -89,19 +85,6 @@ def test_the_card_of_a_row_has_neither_epoch_nor_parts_of_the_head(run, cli, nam
         own = f"then the model `{name}` of {found['parameters']:,} parameters"
         assert (own in card) != of_head
         assert ("`C` = " in card) == ("C" in found["settings"])
-
-
-def test_training_ends_with_the_model_to_use(run, cli, tmp_path):
-    output, _ = cli(*run.arguments(tmp_path / "again"))
-    folder = qllmft.run.RunFolder(tmp_path / "again")
-    record = folder.read_result()
-    path = str(tmp_path / "again")
-    rows = [model.name for model in record.models]
-    step = next_step(record, folder.read_config(), path, rows)
-    assert step.startswith("Next: ")
-    for line in step.splitlines():
-        assert line in output.splitlines()
-    assert output.splitlines()[-1] == f"Predict: qllmft predict {path} 'your text'"
 
 
 def test_sets_of_labels_have_those_of_the_most_probable_ones(run, cli):
@@ -132,21 +115,6 @@ def test_texts_unlike_the_training_texts_are_marked_with_the_rate_on_validation(
     assert re.search(r"Of the validation texts [\d.]+ % are\.", messages)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            "--coverage 0.9 --backend aer_statevector",
-            "--coverage needs exact probabilities, and --backend measures them. Omit one of the two.",
-        ),
-        ("--coverage 0.99", "needs the probabilities of 99 validation texts"),
-        ("--novelty 0", "the share of --novelty is 0"),
-    ],
-)
-def test_what_does_not_go_together_is_refused(run, cli, options, message):
-    assert message in cli.refused("predict", run.path, TEXTS[0], options)
-
-
 @dataclass(frozen=True)
 class Folds:
     """A finished cross-validation in three folds, and the words of its command."""
@@ -164,11 +132,8 @@ class Folds:
 def folds(run, tmp_path_factory):
     path = tmp_path_factory.mktemp("cross-validations") / "folds"
     made = Folds(path, words_of([*run.arguments(path), "--protocol split --folds 3"]))
-    messages = StringIO()
-    with redirect_stderr(messages), pytest.raises(SystemExit) as end:
-        main(made.arguments)
-    assert not end.value.code
-    return replace(made, messages=messages.getvalue())
+    _, messages = finished(*made.arguments)
+    return replace(made, messages=messages)
 
 
 def test_folds_test_every_row_once(folds):

@@ -14,26 +14,6 @@ EACH = 1000 * ((4 * 4 + 5 * 4) * 1e-6 + 5 * 4 * 1e-5)
 FORTE = ("--backend", "ionq_forte", *option_arguments())
 
 
-@pytest.fixture
-def visited(monkeypatch):
-    """A function that replaces the wait for Ctrl-C by calls of a client."""
-    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
-    from starlette.testclient import TestClient
-
-    from qllmft.serving import app
-
-    def visit(calls):
-        def run_app(app, listening, ready):
-            host, port = listening.getsockname()
-            ready(f"http://{host}:{port}")
-            with TestClient(app, base_url=f"http://{host}:{port}") as client:
-                calls(client)
-
-        monkeypatch.setattr(app, "run_app", run_app)
-
-    return visit
-
-
 def test_a_server_without_its_packages_names_the_command_that_installs_them(
     run, cli, visited, monkeypatch
 ):

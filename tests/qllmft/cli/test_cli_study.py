@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 
 import pytest
+from ending import finished
 from small_texts import write_reviews
 
 from qllmft.campaign import file
@@ -17,14 +19,27 @@ SMALL = (
 )
 
 
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory, tiny_body):
+    data = write_reviews(tmp_path_factory.mktemp("studies") / "reviews.tsv")
+    return f"--data {data} --body {tiny_body} {SMALL}"
+
+
 @pytest.fixture
-def arguments(tmp_path, tiny_body):
-    data = write_reviews(tmp_path / "reviews.tsv")
-    return [f"--data {data} --body {tiny_body} {SMALL}", f"--out {tmp_path / 'study'}"]
+def arguments(settings, tmp_path):
+    return [settings, f"--out {tmp_path / 'study'}"]
 
 
-def test_table_4_with_two_seeds(cli, arguments, tmp_path):
-    output, messages = cli("study", "table4", "--quick --seeds 2", *arguments)
+@pytest.fixture(scope="module")
+def table4(settings, tmp_path_factory):
+    """The folder of a study of two seeds, its output and its messages."""
+    path = tmp_path_factory.mktemp("studies") / "study"
+    return path, *finished("study", "table4", "--quick --seeds 2", settings, "--out", path)
+
+
+def test_table_4_with_two_seeds(cli, arguments, tmp_path, table4):
+    made, output, messages = table4
+    shutil.copytree(made, tmp_path / "study")
     words = " ".join((messages + output).split())
     assert "4 runs run 1 of 4: Single sQE 14Q, seed 0 Single sQE 14Q, seed 0: validation" in words
     told = "reviews.tsv: 34 training, 6 validation, 60 test texts. The paper's protocol draws"
@@ -54,8 +69,10 @@ def test_table_4_with_two_seeds(cli, arguments, tmp_path):
     assert "6 runs, 4 of them finished already" in messages
 
 
-def test_one_seed_has_no_interval(cli, arguments):
+def test_one_seed_has_no_interval(cli, arguments, tmp_path, table4):
+    shutil.copytree(table4[0], tmp_path / "study")
     words = cli.words("study", "table4", "--seeds 1", *arguments)
+    assert "2 runs, 2 of them finished already" in words
     assert "1 seed, no interval" in words
     assert "No conclusion from one seed" in words
     assert "±" not in words
@@ -65,7 +82,7 @@ def test_figure_11(cli, arguments, tmp_path, monkeypatch):
     name, tree = file._read_campaign_file("fig11-small")
     small = {**tree, "rows": [row for row in tree["rows"] if row["group"] == "10Q"], "seeds": 2}
     monkeypatch.setattr(file, "_read_campaign_file", lambda _: (name, small))
-    output, _ = cli("study", "noise", "--preset fig11-small", *arguments)
+    output, _ = cli("study", "noise", "--preset fig11-small --set noise.shots=64", *arguments)
     rows = json.loads((tmp_path / "study" / "study.json").read_text())["rows"]
     noises = ("no gate noise", "low noise", "high noise")
     assert [row["label"] for row in rows] == [f"10Q, {noise}" for noise in noises]

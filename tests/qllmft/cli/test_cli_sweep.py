@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from small_job import set_options
 
 from qllmft.campaign.runs import FinishedRun, collect, rank
 from qllmft.run import RunFolder
@@ -17,7 +18,8 @@ SMALL = {
     "train.epochs": 2,
     "model.main_layers": 2,
 }
-SETTINGS = [part for name, value in SMALL.items() for part in ("--set", f"{name}={value}")]
+
+SETTINGS = set_options(SMALL)
 
 
 def results(folder):

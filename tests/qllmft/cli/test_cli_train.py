@@ -2,7 +2,6 @@
 
 import errno
 import json
-import shutil
 import tomllib
 
 import pytest
@@ -14,8 +13,9 @@ from qllmft.cli.options import build_config
 from qllmft.config import parse_config
 from qllmft.config.settings import parse_settings
 from qllmft.data import read_corpus, split_corpus
+from qllmft.run import RunFolder
 from qllmft.run.record import RunRecord
-from qllmft.run.verdict import verdict
+from qllmft.run.verdict import next_step, verdict
 
 
 def without_verdict(output):
@@ -60,7 +60,13 @@ def test_training_prints_its_progress_and_a_table(run, cli, tmp_path):
         assert f"{100 * model['validation']['value']:.1f} %" in line
         assert f" {model['parameters']} " in line
     again = tmp_path / "again"
-    assert f"Predict: qllmft predict {again} 'your text'" in output
+    assert output.splitlines()[-1] == f"Predict: qllmft predict {again} 'your text'"
+    folder = RunFolder(again)
+    record = folder.read_result()
+    rows = [model.name for model in record.models]
+    step = next_step(record, folder.read_config(), str(again), rows)
+    assert step.startswith("Next: ")
+    assert set(step.splitlines()) <= set(output.splitlines())
     for file in ("model/model.safetensors", "config.toml"):  # the same to the bit
         assert (again / file).read_bytes() == (run.path / file).read_bytes()
 
@@ -143,7 +149,7 @@ def test_options_go_before_the_files_settings(tmp_path):
 
 
 def test_a_finished_run_whose_page_cannot_be_written_shows_its_table(
-    run, cli, no_work, monkeypatch, tmp_path
+    run, cli, no_work, monkeypatch, copy
 ):
     def refused(path):
         raise OSError(errno.EROFS, "Read-only file system")
@@ -157,7 +163,6 @@ def test_a_finished_run_whose_page_cannot_be_written_shows_its_table(
     output, messages = cli(*run.arguments(), "--json")
     assert without_verdict(output) == run.result
     assert "The report cannot be written" in messages
-    copy = shutil.copytree(run.path, tmp_path / "copy")
     (copy / "report.html").unlink()
     output, messages = cli(*run.arguments(copy), code=2)
     assert "logistic regression" in output

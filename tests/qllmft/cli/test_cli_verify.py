@@ -9,11 +9,6 @@ from safetensors.torch import load_file, save_file
 PARTS = ["configuration", "record", "metrics", "predictions", "model", "body"]
 
 
-@pytest.fixture
-def copy(run, tmp_path):
-    return shutil.copytree(run.path, tmp_path / "copy")
-
-
 def edit(file, change):
     content = json.loads(file.read_text())
     change(content)

@@ -1,12 +1,13 @@
-"""Sets of labels, calibration, novelty and report of a run whose fifteen labels need two registers."""
+"""Sets of labels and calibration of a run whose fifteen labels need two registers."""
 
 import numpy as np
 import pytest
 from conftest import Trained
+from ending import finished
 from scipy.special import log_softmax
+from small_job import set_options
 from small_texts import BAD, GOOD
 
-from qllmft.cli.main import main
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import texts_of_run
 
@@ -33,12 +34,9 @@ def run(tmp_path_factory, tiny_body):
         "train.epochs": 2,
         "train.ridge_c": 3,
     }
-    options = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
     out = folder / "run"
-    command = ["train", "--data", data, "--body", tiny_body, "--out", out, "--no-baselines"]
-    with pytest.raises(SystemExit) as end:
-        main([*map(str, command), *options])
-    assert end.value.code == 0
+    places = ["--data", data, "--body", tiny_body, "--out", out]
+    finished("train", *places, "--no-baselines", *set_options(settings))
     return Trained(out, data, tiny_body)
 
 
@@ -84,14 +82,3 @@ def test_the_temperature_has_the_least_loss_on_the_validation_texts(run, predict
         for factor in (1 / 1.2, 1.0, 1.2)
     ]
     assert np.argmin(losses) == 1
-
-
-def test_novelty_marks_at_most_its_share_of_the_validation_texts(run, cli, predictor, splits):
-    validation = predictor.predict(splits.validation.texts, novelty=0.1)
-    assert 0 < sum(answer.unlike for answer in validation) <= 0.1 * len(validation)
-    output, _ = cli("predict", run.path, "--novelty 0.1", "q w e r t y")
-    assert "out of distribution" in output
-
-
-def test_the_report_of_the_run_is_small(run):
-    assert (run.path / "report.html").stat().st_size < 600_000

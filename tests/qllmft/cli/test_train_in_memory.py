@@ -3,16 +3,12 @@
 import json
 import sys
 
-import numpy as np
 import pandas as pd
 import pytest
 from small_texts import write_reviews
 
 from qllmft.api import train
-from qllmft.config import BodyConfig
-from qllmft.data import Table
 from qllmft.progress import LineListener
-from qllmft.run.vectors import embed_tables
 
 
 class Lines(LineListener):
@@ -29,17 +25,30 @@ class Lines(LineListener):
         pass
 
 
-@pytest.fixture
-def frame(tmp_path):
-    return pd.read_csv(write_reviews(tmp_path / "reviews.tsv"), sep="\t")
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """A file of reviews."""
+    return write_reviews(tmp_path_factory.mktemp("memory") / "reviews.tsv")
 
 
 @pytest.fixture
+def frame(table):
+    """The texts of the file in memory."""
+    return pd.read_csv(table, sep="\t")
+
+
+@pytest.fixture(scope="module")
 def settings(tiny_body):
     return {
         "data__n_per_label": 20, "body__model": str(tiny_body), "model__n_qubits": 3, "model__n_encoders": 1,
         "model__encoder_qubits": 5, "model__encoder_layers": 2, "train__epochs": 3, "baselines__names": [],
     }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def of_frame(table, settings):
+    """A run on the texts in memory."""
+    return train(pd.read_csv(table, sep="\t"), out=table.with_name("run"), **settings)
 
 
 def test_the_run_is_named_by_the_texts_and_goes_on_with_the_same(
@@ -65,16 +74,15 @@ def test_the_run_is_named_by_the_texts_and_goes_on_with_the_same(
     assert not [text for text in frame["text"] if text in kept and text not in wrong]
 
 
-def test_the_file_of_the_same_texts_gives_the_same_weights(tmp_path, frame, settings):
-    memory = train(frame, out=tmp_path / "a", **settings)
-    file = train(tmp_path / "reviews.tsv", out=tmp_path / "b", **settings)
-    assert memory.record.models[0].test == file.record.models[0].test
-    weights = [run.folder.model_folder / "model.safetensors" for run in (memory, file)]
+def test_the_file_of_the_same_texts_gives_the_same_weights(tmp_path, table, settings, of_frame):
+    of_file = train(table, out=tmp_path / "run", **settings)
+    assert of_frame.record.models[0].test == of_file.record.models[0].test
+    weights = [run.folder.model_folder / "model.safetensors" for run in (of_frame, of_file)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-def test_such_a_run_is_verified_and_says_what_its_evaluation_needs(tmp_path, cli, frame, settings):
-    run = train(frame, out=tmp_path / "run", **settings).folder.path
+def test_such_a_run_is_verified_and_says_what_its_evaluation_needs(tmp_path, cli, frame, of_frame):
+    run = of_frame.folder.path
     cli("verify", run)
     _, message = cli("evaluate", run, code=2)
     assert "the texts were given to Python (in memory: DataFrame of 80 rows" in message
@@ -117,7 +125,7 @@ def test_findings_are_said_once_and_recorded(tmp_path, frame, settings):
 
 
 def test_a_prompt_sees_lines_and_a_notebook_a_table(tmp_path, monkeypatch, capsys, frame, settings):
-    settings["baselines__names"] = ["logistic_regression"]
+    settings = settings | {"baselines__names": ["logistic_regression"]}
     train(frame, out=tmp_path / "a", **settings)
     assert capsys.readouterr().out == ""
     monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
@@ -136,18 +144,3 @@ def test_a_prompt_sees_lines_and_a_notebook_a_table(tmp_path, monkeypatch, capsy
     assert f"<td>{100 * head.test.value:.2f} % [" in table
     assert table.count("<tr>") == 4 + 3, "models and comparisons"
     assert "DataFrame of 80 rows" in table
-
-
-def test_texts_that_are_cut_off_are_counted(tmp_path):
-    texts = [
-        "a short film",
-        "a " + "very " * 300 + "long film",
-        "so " * 253,
-        "so " * 255,
-        "x" * 400,
-    ]
-    lines, table = Lines(), Table(texts, np.zeros(5, np.int64))
-    embed_tables({"": table}, BodyConfig(model="minilm"), lines, cache_folder=tmp_path)
-    assert lines.said == [
-        "2 texts have more than the 256 tokens that minilm reads: the rest of them is cut off."
-    ]
