@@ -11,6 +11,8 @@ from sklearn.metrics import mean_absolute_error, r2_score
 
 from qllmft.inference import Predictor
 
+pytestmark = pytest.mark.usefixtures("few_samples")
+
 WORDS = {"good": 1.0, "great": 2.0, "fine": 0.5, "lovely": 1.5}
 WORDS |= {"bad": -1.0, "awful": -2.0, "dull": -0.5, "poor": -1.5}
 
@@ -35,7 +37,8 @@ def train(cli, data, body, out, *options, code=0):
     structure = "--set model.n_qubits=4 --set model.encoder_qubits=5 --set model.encoder_layers=2"
     return cli(
         "train", f"--task regression --data {data} --body {body} --out {out} --epochs 12 --lr 0.05",
-        f"{structure} --set train.embedding_noise=0.01 --label-column stars", *options, code=code,
+        f"{structure} --set train.embedding_noise=0.01 --set baselines.grid=small --label-column stars",
+        *options, code=code,
     )  # fmt: skip
 
 
