@@ -105,16 +105,13 @@ def test_a_part_of_another_run_or_none_is_a_fault(copy, cli, change, part, told)
     assert told in faults(cli, copy)[part]
 
 
-@pytest.mark.parametrize("change", ["cut", "gone", "not a number", "text", "twice"])
+@pytest.mark.parametrize("change", ["cut", "gone", "twice"])
 def test_metrics_that_are_not_whole(copy, cli, change):
     file = copy / "metrics.jsonl"
     lines = file.read_text().splitlines()
-    first = json.loads(lines[0])
     lines[0] = {
         "cut": lines[0][:-9],
         "gone": "",
-        "not a number": json.dumps(first | {"train_loss": float("nan")}),
-        "text": json.dumps(first | {"train_loss": "x"}),
         "twice": lines[1] if len(lines) > 1 else "{}",
     }[change]
     file.write_text("\n".join(lines) + "\n")
