@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from qllmft.errors import UserError
 
+# rows are appended, and only the index of the keys is in their order: ordered by its random key, a row of this size
+# would be written into pages all over the file
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS embeddings "
-    "(key BLOB PRIMARY KEY, vector BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID"
+    "(key BLOB PRIMARY KEY, vector BLOB NOT NULL, checksum BLOB NOT NULL)"
 )
 _BATCH = 500  # SQLite allows at least 999 variables per statement
 
