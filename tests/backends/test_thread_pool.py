@@ -12,7 +12,7 @@ import pytest
 from numba import carray, cfunc, njit, types
 from reference_circuits import reuploading
 
-from qllmft_backends.adjoint import AdjointEngine, lower, thread_pool
+from qllmft_backends.adjoint import AdjointEngine, chunks, lower, thread_pool
 from qllmft_backends.adjoint.compiled import work_queue
 from qllmft_backends.adjoint.compiled.work_queue import (
     ARGUMENTS_WORD,
@@ -201,6 +201,40 @@ def test_many_threads_may_call_at_once(two_threads):
     for thread in threads:
         thread.join()
     assert len(wrong) == 120
+    assert not any(wrong)
+
+
+def test_many_threads_may_share_an_engine(two_threads, monkeypatch):
+    program = lower(reuploading(5))
+    engine = AdjointEngine(program, 1 << np.arange(5))
+    draw = np.random.default_rng(0)
+    batches = [draw.uniform(-3, 3, (samples, program.n_angles)) for samples in (40, 40, 40, 8)]
+    cotangents = [draw.normal(size=(len(angles), 5)) for angles in batches]
+
+    def gradient(i):
+        values, tape = engine.forward(batches[i])
+        return values, engine.vjp(tape, cotangents[i])[0]
+
+    expected = [gradient(i) for i in range(4)]
+    wrong = []
+
+    def call(first):
+        for step in range(40):
+            i = (first + step) % 4
+            wrong.append(not all(map(np.array_equal, gradient(i), expected[i])))
+
+    monkeypatch.setattr(chunks, "REUSED_BYTES", 2**14)  # states are given up and made again
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=call, args=(first,)) for first in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(wrong) == 160
     assert not any(wrong)
 
 

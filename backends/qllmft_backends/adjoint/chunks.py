@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -109,6 +110,7 @@ class ChunkedEngine(EngineBase, ABC):
         self._state_bytes = self._reals_per_amplitude * itemsize << self._n_qubits  # of one sample
         self._plans: dict[int, ChunkPlan] = {}
         self._free_states: list[tuple[int, Real]] = []  # with the shift of each
+        self._states_lock = threading.Lock()  # several threads may use one engine
         self._with_shots = False
 
     @abstractmethod
@@ -239,10 +241,11 @@ class ChunkedEngine(EngineBase, ABC):
         """Return states for ``chunks``, reused if possible, ``shift`` bytes past a page's begin."""
         row = batch * self._state_bytes + CHUNK_GAP
         shape = (chunks, row // np.dtype(self.dtype).itemsize)
-        for i, (free_shift, states) in enumerate(self._free_states):
-            if free_shift == shift and states.shape == shape:
-                del self._free_states[i]
-                return states
+        with self._states_lock:
+            for i, (free_shift, states) in enumerate(self._free_states):
+                if free_shift == shift and states.shape == shape:
+                    del self._free_states[i]
+                    return states
         sample_bytes = (2 if for_gradient else 1) * self._state_bytes
         needed = chunks * batch * sample_bytes
         available = psutil.virtual_memory().available
@@ -265,12 +268,13 @@ class ChunkedEngine(EngineBase, ABC):
         """
         if states is None or not states.size:
             return
-        self._free_states.append((shift, states))
-        while (
-            len(self._free_states) > (3 if self._with_shots else 2)
-            and sum(free.nbytes for _, free in self._free_states) > REUSED_BYTES
-        ):
-            del self._free_states[0]
+        with self._states_lock:
+            self._free_states.append((shift, states))
+            while (
+                len(self._free_states) > (3 if self._with_shots else 2)
+                and sum(free.nbytes for _, free in self._free_states) > REUSED_BYTES
+            ):
+                del self._free_states[0]
 
     def _release(self, tape: Any) -> None:
         self._return_states(tape.states)
