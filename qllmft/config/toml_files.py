@@ -12,6 +12,7 @@ import json
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -135,6 +136,7 @@ def _choices(annotation: Any) -> list[str]:
     ]
 
 
+@cache
 def _notes(section: type[Section]) -> dict[str, list[str]]:
     """Return the comments of the fields in the source of a section: above a field, and at the end of its line."""
     models = [base for base in section.__mro__ if issubclass(base, CheckedModel)]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.tasks.measure import R2, BootstrapScore
-from qllmft.tasks.statistics import BOOTSTRAP_SAMPLES, resampled_rows
+from qllmft.tasks.statistics import resampled_rows
 from qllmft.tasks.task import MAX_MISTAKES, Real, Task
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ class TargetScores(BootstrapScore):
         samples = resampled_rows(len(targets))
         size = max(1, MAX_SAMPLE_VALUES // targets.size)
         sampled_scores = []
-        for _ in range(0, BOOTSTRAP_SAMPLES, size):
-            rows = np.stack(list(islice(samples, size)))
+        while block := list(islice(samples, size)):
+            rows = np.stack(block)
             sampled_scores.append(_score_targets(targets[rows], values[rows]).mean(axis=-2))
         parts = cls.with_intervals(target_scores.mean(axis=0), np.concatenate(sampled_scores))
         return cls(len(targets), **parts, by_target=tuple(map(tuple, target_scores.tolist())))

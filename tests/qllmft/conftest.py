@@ -115,3 +115,11 @@ def model_of(tmp_path, tiny_body):
         return tmp_path
 
     return save
+
+
+@pytest.fixture(scope="module")
+def few_samples():
+    """A tenth of the bootstrap samples of scores, whose intervals no test of the module looks at closely."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qllmft.tasks.statistics.BOOTSTRAP_SAMPLES", 100)
+        yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -232,11 +232,17 @@ class AdjointEngine(ChunkedEngine):
         return np.empty((len(states), 0), self.dtype)
 
 
-@lru_cache(maxsize=16)
 def _shot_arrays(shots: GaussianShots | None, dtype: str) -> tuple[Real, Ints]:
     """Return the arrays ``scale`` and ``stream`` of a pass, which reads them only."""
-    scale = np.array([shots.count**-0.5 if shots else 0.0], dtype)
-    return scale, np.array(shots.stream if shots else (), np.int64)
+    if shots is None:
+        return _exact_arrays(dtype)
+    return np.array([shots.count**-0.5], dtype), np.array(shots.stream, np.int64)
+
+
+@cache
+def _exact_arrays(dtype: str) -> tuple[Real, Ints]:
+    """Return the arrays of a pass without shots."""
+    return np.zeros(1, dtype), np.zeros(0, np.int64)
 
 
 def _state_signs(tape: Tape) -> Real:

@@ -46,14 +46,6 @@ def short_baselines_of_commands(short_baselines):
     """No test here looks at the epochs of a baseline."""
 
 
-@pytest.fixture(scope="module")
-def few_samples():
-    """A tenth of the bootstrap samples of scores, whose intervals no test here looks at closely."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qllmft.tasks.statistics.BOOTSTRAP_SAMPLES", 100)
-        yield
-
-
 @pytest.fixture
 def copy(run, tmp_path):
     """A copy of the run's folder, which a test may change."""

@@ -1,23 +1,14 @@
 """`qllmft init`: the file holds every setting, and reads back as the preset, commented or not."""
 
 import re
-from functools import cache
 
 import pytest
 
-from qllmft.config import RunConfig, parse_config, toml_files
+from qllmft.config import RunConfig, parse_config
 from qllmft.config.presets import load_preset, preset_names
 from qllmft.config.settings import flat
 from qllmft.config.toml_files import commented_toml
 from qllmft.files import parse_toml
-
-
-@pytest.fixture(scope="module", autouse=True)
-def sources_are_read_once():
-    """The comments of a section are the same for every preset, and parsing them takes nearly all of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(toml_files, "_notes", cache(toml_files._notes))
-        yield
 
 
 @pytest.mark.parametrize("preset", preset_names())

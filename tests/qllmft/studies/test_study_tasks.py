@@ -29,6 +29,8 @@ from qllmft.run import RunFolder, SharedInputs
 from qllmft.tasks import REGRESSION
 from qllmft.tasks.measure import MACRO_F1, R2
 
+pytestmark = pytest.mark.usefixtures("few_samples")
+
 FILES = ("study.json", "predictions.npz", "table.md", "report.html")
 BASELINES = {"regression": ("ridge", "linear"), "multilabel": ("logistic_regression_ovr",)}
 SMALL = {
@@ -66,14 +68,6 @@ def tiny_study(task, **changes):
     values = {"name": "tiny", "title": "T", "subject": "quantum head", "baseline": "baseline"}
     values["presets"] = TWO_ENCODERS
     return Study.model_validate(values | {"seeds": 2, "rows": rows} | changes)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_samples():
-    """A tenth of the bootstrap samples, which take the most time here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qllmft.tasks.statistics.BOOTSTRAP_SAMPLES", 100)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ class AngleMap:
     def is_identity_map(self) -> bool:
         """Return whether the angle of gate g is parameter g itself."""
         g, p = self.slopes.shape
-        return g == p and not self.angle_offset.any() and bool((self.slopes == np.eye(g)).all())
+        return g == p and not self._has_offset and bool((self.slopes == np.eye(g)).all())
 
     @cached_property
     def _has_offset(self) -> bool:
