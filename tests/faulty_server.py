@@ -1,4 +1,4 @@
-"""The mock server with faults on demand: of HTTP, of time, of an answer's content, and of jobs."""
+"""The mock server with faults on demand: of HTTP, of time, of an answer's content, and of jobs; or any change of it."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class _Handler(server._Handler):
         with mock.store.lock:
             fault = mock.faults.take(route)
         if fault is None:
-            super()._serve_route(request)
+            self._answer_changed(route, request)
             return
         if fault.kind == "slow":
             time.sleep(fault.seconds)
@@ -181,6 +181,17 @@ class _Handler(server._Handler):
             self._send_oddly(status, json.dumps(body).encode(), fault)
         elif fault.kind == "value":
             self._send(status, json.dumps(fault.value).encode())
+        else:
+            self._answer(status, body)
+
+    def _answer_changed(self, route: str, request: Request) -> None:
+        """Answer a request, changed by the function for its route in ``changes``."""
+        mock: Any = self.server.mock
+        status, body = mock.api.answer(request)
+        if route in mock.changes:
+            body = mock.changes[route](mock.store.requests[route] - 1, body)
+        if isinstance(body, bytes):
+            self._send(status, body)
         else:
             self._answer(status, body)
 
@@ -220,10 +231,16 @@ class _Handler(server._Handler):
 
 
 class MockServer(server.MockServer):
-    """Mock server whose requests meet the armed ``faults``."""
+    """Mock server whose requests meet the armed ``faults``.
+
+    Attributes:
+        changes: functions by route. They take the number of the request on it, from 0, and the answer, and return the
+            one to send: a JSON value or bytes.
+    """
 
     handler = _Handler
 
     def __init__(self, *arguments: Any, store: store.Store | None = None, **more: Any) -> None:
         self.faults = Faults()
+        self.changes: dict[str, Callable[[int, Any], Any]] = {}
         super().__init__(*arguments, store=store or Store(), **more)

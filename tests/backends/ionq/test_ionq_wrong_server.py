@@ -1,5 +1,5 @@
 """A service, or an intruder between it and qllmft, that mixes jobs up: no result passes for another's, nothing is paid
-twice. The service is `other_service`, which shares no code with the mock server."""
+twice. Its answers do not say that they are a mock server's, so the rules for paid machines hold."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ import json
 import time
 
 import pytest
+from faulty_server import Fault, MockServer, Store
 
 from ionq import FAST
-from ionq.helpers import ask, assert_fails, assert_right, make_problem, records_of
-from ionq.other_service import HangUpError, OtherService, StatusError
+from ionq.helpers import (
+    ask,
+    assert_fails,
+    assert_paid_once,
+    assert_right,
+    assert_served,
+    make_problem,
+    records_of,
+    times_paid,
+)
 from qllmft_backends import UnknownBackendError, create
 from qllmft_backends.remote import (
     CostRefusedError,
@@ -21,13 +30,15 @@ from qllmft_backends.remote import (
 )
 from qllmft_backends.remote.ionq.backend import IonQForte, IonQForteOptions
 from qllmft_backends.remote.ionq.token import load_token
+from qllmft_backends.sandbox import server
 
 KNOWN = {"known_answer_shots": 1000}
 
 
 @pytest.fixture
-def service():
-    with OtherService() as running:
+def service(monkeypatch):
+    monkeypatch.setattr(server, "MOCK_HEADER", "X-Nothing")
+    with MockServer(store=Store(qpu_noise="ideal")) as running:
         yield running
 
 
@@ -47,44 +58,22 @@ def plain(service, folder, **options):
 
 def test_a_patience_below_the_lag_of_the_list_is_refused(service, problem, folder):
     """The list hides the first job for a while, and its answer is lost."""
-    began, listed = time.monotonic(), service.list
-    service.list = lambda **query: (
-        listed(**query) if time.monotonic() > began + 1.0 else {"jobs": [], "next": None}
+    visible_at = time.monotonic() + 1.0
+    service.changes["list"] = lambda _, answer: (
+        answer if time.monotonic() > visible_at else {"jobs": [], "next": None}
     )
-    service.after["submit"] = numbered(0, raises=HangUpError())
+    service.faults.arm(Fault("drop_after", "submit"))
     match = r"settle_s is 0\.15 s, expected 60 s or more"
     assert_fails(plain(service, folder), problem, RemoteRequestError, match)
-    assert not service.jobs
+    assert not service.store.jobs
     free = create("ionq_simulator", {"url": service.url, "ledger": folder / "free", **FAST})
     assert_right(ask(free, problem), problem)
-
-
-def assert_paid_once(service, problem, checks=0):
-    paid = service.paid()
-    assert paid.pop("known answer", 0) == checks
-    assert list(paid.values()) == [1] * len(problem.values)
-
-
-def assert_served(service, forte, problem, checks=0, **options):
-    assert_right(ask(forte(**options), problem), problem)
-    assert_paid_once(service, problem, checks)
-
-
-def numbered(*numbers, raises):
-    """Change answers: raise for the requests with these numbers."""
-
-    def change(number, answer):
-        if number in numbers:
-            raise raises
-        return answer
-
-    return change
 
 
 def test_the_service_serves(service, forte, problem):
     assert_served(service, forte, problem)
     assert_served(service, forte, problem)
-    assert len(service.jobs) == 3
+    assert service.store.totals()["jobs"] == 3
 
 
 @pytest.mark.parametrize("wrong", ["the first job's", "another program's", "nobody's"])
@@ -92,38 +81,40 @@ def test_a_wrong_id_of_a_job(service, forte, problem, folder, wrong):
     """The job that carries the client token is adopted."""
     if wrong == "another program's":
         ask(forte(ledger=folder.with_name("others"), circuits_per_job=7), make_problem(7, seed=9))
-    ids, own = list(service.jobs), service.requests["submit"]
+    own = service.store.requests["submit"]
+    ids = list(service.store.jobs)
 
     def submitted(number, answer):
         ids.append(answer["id"])
         told = "no-such-job" if wrong == "nobody's" else ids[0]
         return answer | ({"id": told} if number == own + 1 else {})
 
-    service.after["submit"] = submitted
+    service.changes["submit"] = submitted
     assert_right(ask(forte(), problem), problem)
-    paid = service.paid()
-    assert set(paid.values()) == {1}
-    assert len(paid) == 7 + 7 * own
+    assert_paid_once(service, 7 + 7 * own)
 
 
 def test_a_job_that_carries_another_token_is_not_read(service, forte, problem):
-    service.after["poll"] = lambda number, job: (
+    service.changes["poll"] = lambda number, job: (
         job | {"metadata": {"client_token": "0" * 32}, "name": "another"}
     )
     match = "is another job: it does not carry the chunk's client token"
     assert_fails(forte(), problem, JobFailedError, match)
-    service.after.clear()
+    service.changes.clear()
     assert_served(service, forte, problem)
 
 
 def test_the_results_of_another_job_are_no_known_answer(service, forte):
     """Its known answer is another one."""
     given = KNOWN | {"circuits_per_job": 7}
+    answers = []
+
+    def first_answer(_, results):
+        answers.append(results)
+        return dict(zip(results, answers[0].values(), strict=True))
+
+    service.changes["results"] = first_answer
     ask(forte(**given), make_problem(7, n_qubits=10))
-    first = next(iter(service.jobs))
-    service.after["results"] = lambda _, own: dict(
-        zip(own, service.results(first).values(), strict=True)
-    )
     with pytest.raises(JobFailedError, match="check circuit came back wrong"):
         ask(forte(**given), make_problem(7, n_qubits=10, seed=5))
 
@@ -153,10 +144,10 @@ def test_a_lie_about_a_small_job_of_a_call_is_found_out(service, folder, prompt_
                 lied[child][to] = lied[child].get(to, 0.0) + p
         return lied
 
-    service.after["results"] = changed
+    service.changes["results"] = changed
     backend, match = plain(service, folder, circuits_per_job=6), "check circuit came back wrong"
     assert_fails(backend, make_problem(12, n_qubits=10), JobFailedError, match)
-    assert len(service.jobs) == job + 1
+    assert service.store.totals()["jobs"] == job + 1
 
 
 @pytest.mark.parametrize("twice", ["state", "circuit"])
@@ -167,16 +158,16 @@ def test_a_key_that_is_there_twice(service, forte, problem, twice):
         again = f'{half[:-1]}, "0": 0.5}}' if twice == "state" else f'{first}, "{one}": {half}'
         return text.replace(first, again, 1).encode()
 
-    service.after["results"] = changed
+    service.changes["results"] = changed
     assert_fails(forte(retry_s=0.1), problem, RemoteError)
-    service.after.clear()
+    service.changes.clear()
     assert_served(service, forte, problem)
 
 
 def test_frequencies_that_are_not_of_whole_shots(service, forte):
     problem = make_problem(6)
     odd = {"0": 0.5004, "6": 0.4996}
-    service.after["results"] = lambda _, results: dict.fromkeys(results, odd)
+    service.changes["results"] = lambda _, results: dict.fromkeys(results, odd)
     assert_fails(forte(), problem, JobFailedError, "no multiples of 1/1000")
     # combined from several circuits
     ask(forte(error_mitigation="debiasing", repetition=1), problem)
@@ -191,7 +182,7 @@ def test_a_wrong_reading_condemns_no_paid_job(service, forte, problem, wrong, re
             return results
         return {c: {str(int(s) ^ 7): p for s, p in each.items()} for c, each in results.items()}
 
-    service.after["results"] = changed
+    service.changes["results"] = changed
     for _ in range(refusals):
         assert_fails(forte(**KNOWN), problem, JobFailedError, "wrong on the qubits")
     assert_served(service, forte, problem, checks=3, **KNOWN, retry_wrong=True)
@@ -200,19 +191,18 @@ def test_a_wrong_reading_condemns_no_paid_job(service, forte, problem, wrong, re
 def test_times_in_the_list_that_are_behind_the_clock(service, forte, problem, folder):
     """The list is read to its end before a second POST."""
 
-    def listed(number, answer):
-        if number == 1:
-            raise StatusError(503)
+    def listed(_, answer):
         old = {"submitted_at": "2020-01-01T00:00:00Z"}
         return answer | {"jobs": [job | old for job in answer["jobs"]]}
 
     ask(forte(), make_problem(2, seed=3))
-    service.after["list"] = listed
-    service.after["submit"] = numbered(1, raises=HangUpError())
+    service.changes["list"] = listed
+    service.faults.arm(Fault("status", "list", code=503, after=1))
+    service.faults.arm(Fault("drop_after", "submit"))
     assert_fails(forte(retry_s=0.0), problem, RemoteError, "may have been accepted")
     ask(forte(ledger=folder.with_name("others"), circuits_per_job=1), make_problem(30, seed=4))
     assert_right(ask(forte(), problem), problem)
-    assert max(service.paid().values()) == 1
+    assert set(times_paid(service, checked=False)[0]) == {1}
 
 
 @pytest.mark.parametrize("left_out", [("metadata",), ("metadata", "name")], ids=str)
@@ -223,30 +213,31 @@ def test_a_list_without_metadata(service, forte, problem, left_out):
         jobs = [{k: v for k, v in job.items() if k not in left_out} for job in answer["jobs"]]
         return answer | {"jobs": jobs}
 
-    service.after |= {"list": listed, "submit": numbered(0, raises=HangUpError())}
+    service.changes["list"] = listed
+    service.faults.arm(Fault("drop_after", "submit"))
     if "name" in left_out:
         assert_fails(forte(), problem, RemoteError, "without metadata and name")
-        assert len(service.jobs) == 1
-        service.after.clear()
+        assert service.store.totals()["jobs"] == 1
+        service.changes.clear()
     assert_served(service, forte, problem)
 
 
 def test_the_price_is_asked_at_each_call(service, forte, problem):
     backend = forte(max_cost=20)
     ask(backend, problem)
-    service.after["estimate"] = lambda _, answer: answer | {"estimated_total_cost": 100.0}
-    match = r"estimated price is 200\.00 USD on top of 0\.07"
+    service.changes["estimate"] = lambda _, answer: answer | {"estimated_total_cost": 100.0}
+    match = r"estimated price is 200\.00 sandbox-credit on top of 0\.50"
     assert_fails(backend, make_problem(2, seed=3), CostRefusedError, match)
-    assert_paid_once(service, problem)
+    assert_paid_once(service, len(problem.values))
 
 
 def test_prices_in_two_units_are_not_added(service, forte, problem):
-    service.after["estimate"] = lambda number, answer: (
+    service.changes["estimate"] = lambda number, answer: (
         answer | {"estimated_unit": ("usd", "kusd")[number % 2]}
     )
     match = r"is in 'usd', and of a check circuit in 'kusd'"
     assert_fails(forte(**KNOWN), problem, RemoteRequestError, match)
-    assert not service.jobs
+    assert not service.store.jobs
 
 
 @pytest.mark.parametrize(
@@ -258,17 +249,19 @@ def test_prices_in_two_units_are_not_added(service, forte, problem):
 def test_numbers_without_a_meaning(service, forte, problem, field, number):
     """Of 400 digits, for example, which have no float."""
     if field == "cost":
-        service.after["cost"] = lambda _, answer: {"cost": {"value": number, "unit": "usd"}}
+        service.changes["cost"] = lambda _, answer: {"cost": {"value": number, "unit": "usd"}}
     elif field == "probability":
-        service.after["results"] = lambda _, results: {c: {"0": number, "6": 0.5} for c in results}
+        service.changes["results"] = lambda _, results: {
+            c: {"0": number, "6": 0.5} for c in results
+        }
     else:
-        service.after["estimate"] = lambda _, answer: answer | {field: number}
+        service.changes["estimate"] = lambda _, answer: answer | {field: number}
     priced = field == "estimated_total_cost" and number != 1e308
     if not (priced or field == "probability"):
         assert_served(service, forte, problem)
         return
     assert_fails(forte(retry_s=0.1, max_cost=20), problem, RemoteError)
-    service.after.clear()
+    service.changes.clear()
     assert_served(service, forte, problem)
 
 
