@@ -50,19 +50,13 @@ class JobsBackend(Backend):
     def _batch(self, circuit: QuantumCircuit, values: Floats) -> CircuitBatch:
         """Return the circuits of a call, checked and compiled, with their places in the ledger."""
 
-    def _run_circuits(
-        self, circuit: QuantumCircuit, values: Floats, *, send: bool = True
-    ) -> tuple[CircuitBatch, list[Probabilities]]:
-        """Return the circuits of a call and the result of each, after sending those that the ledger lacks."""
+    def _collect_results(self, batch: CircuitBatch) -> list[Probabilities]:
+        """Wait for the jobs of a batch, under a held ledger, and return the result of each circuit."""
         assert self.jobs is not None
-        with self.jobs.writing():
-            batch = self._batch(circuit, values)
-            if send:
-                self.jobs.submit(batch)
-            self.jobs.collect(batch)
-            for chunk in batch.chunks:
-                self._read_extras(chunk)
-            return batch, results_from_ledger(batch, self._result, self.jobs.ledger.folder)
+        self.jobs.collect(batch)
+        for chunk in batch.chunks:
+            self._read_extras(chunk)
+        return results_from_ledger(batch, self._result, self.jobs.ledger.folder)
 
     def _read_extras(self, chunk: Chunk) -> None:
         """Read what the options ask for beside a collected chunk's results into the ledger."""

@@ -57,7 +57,7 @@ from qllmft_backends.remote.jobs import Jobs
 from qllmft_backends.remote.jobs_backend import JobsBackend
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
-from qllmft_backends.remote.ledger.payload import standard_errors
+from qllmft_backends.remote.ledger.payload import Probabilities, standard_errors
 from qllmft_backends.remote.options import Deadline, KnownAnswerOptions
 from qllmft_backends.requests import ROUND_SEED_STEP, check_values
 
@@ -174,20 +174,28 @@ class IonQBase(JobsBackend):
             RemoteRequestError: if a sample was never submitted.
             JobTimeoutError, JobFailedError, RemoteError: see `qllmft_backends.remote.errors`.
         """
-        return self._measure_expectations(circuit, values, observables, send=False)
+        z_observables = ZObservables.from_operators(observables, circuit.num_qubits)
+        with self.jobs.writing():
+            batch = self._batch(circuit, values)
+            results = self._collect_results(batch)
+        return self._estimate_expectations(batch, results, z_observables)
 
     def expectations(
         self, circuit: QuantumCircuit, values: Floats, observables: Operators
     ) -> Expectations:
         """Submit and collect (see `Backend.expectations`). The estimator is `counts.expectations`."""
-        return self._measure_expectations(circuit, values, observables, send=True)
-
-    def _measure_expectations(
-        self, circuit: QuantumCircuit, values: Floats, observables: Operators, *, send: bool
-    ) -> Expectations:
         z_observables = ZObservables.from_operators(observables, circuit.num_qubits)
+        with self.jobs.writing():
+            batch = self._batch(circuit, values)
+            self.jobs.submit(batch)
+            results = self._collect_results(batch)
+        return self._estimate_expectations(batch, results, z_observables)
+
+    def _estimate_expectations(
+        self, batch: CircuitBatch, results: list[Probabilities], z_observables: ZObservables
+    ) -> Expectations:
+        """Return the expectation values that follow from the result of each circuit of a batch."""
         options = self.options
-        batch, results = self._run_circuits(circuit, values, send=send)
         estimates = expectations(results, options.shots, z_observables)
         if isinstance(options, IonQForteOptions) and options.variants:
             for b, (chunk, i) in enumerate(place for place in batch.places if place is not None):
@@ -213,7 +221,10 @@ class IonQBase(JobsBackend):
             UnsupportedGateError: for a gate that IonQ's backends do not send.
             CostRefusedError, RemoteError: see `Jobs.submit` and `Jobs.collect`.
         """
-        _, results = self._run_circuits(circuit, values)
+        with self.jobs.writing():
+            batch = self._batch(circuit, values)
+            self.jobs.submit(batch)
+            results = self._collect_results(batch)
         exact = self.options.shots is None
         outcomes_by_row = [single_shots(result, shots, rng, exact=exact) for result in results]
         return np.array(outcomes_by_row, np.int64).reshape(len(values), shots)
