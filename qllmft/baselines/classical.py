@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.baselines.grid import GridBaseline, grid_points, searched_setting
+from qllmft.baselines.grid import GridBaseline, grid_points, strength_setting
 from qllmft.baselines.head import MAX_SUPPORT_VECTOR_TEXTS, Baseline, Grid, baseline
 from qllmft.config import RunConfig
 from qllmft.config.training import ThresholdChoice
@@ -40,7 +40,7 @@ def logistic_regression(grid: Grid) -> GridBaseline:
         LOGISTIC_REGRESSION.label,
         lambda **s: LogisticRegression(**{**s, "C": np.inf if s["C"] is None else s["C"]}),
         grid_points(values),
-        strength=searched_setting(grid, "C"),
+        strength=strength_setting(grid, "C"),
         weighs_classes=True,
     )
 
@@ -71,7 +71,7 @@ def support_vectors(grid: Grid, *, most: bool = False) -> GridBaseline:
         lambda **s: SVC(kernel="rbf", cache_size=KERNEL_CACHE_MB, **s),
         grid_points(values),
         most=most,
-        strength=searched_setting(grid, "C"),
+        strength=strength_setting(grid, "C"),
         weighs_classes=True,
     )
 
@@ -81,7 +81,7 @@ def ridge_regression(grid: Grid) -> GridBaseline:
     from sklearn.linear_model import Ridge
 
     strengths = np.logspace(2, -2, 5 if grid == "small" else 17).tolist()
-    strength = searched_setting(grid, "alpha")
+    strength = strength_setting(grid, "alpha")
     return GridBaseline(RIDGE.label, Ridge, grid_points({"alpha": strengths}), strength=strength)
 
 
@@ -116,7 +116,7 @@ def support_vector_regression(grid: Grid) -> GridBaseline:
     if grid == "paper":
         strengths = [m * 10.0**e for e in range(-2, 2) for m in (1, 3)] + [100.0]
         values = {"C": strengths, "epsilon": [0.03, 0.1, 0.3]}
-    strength = searched_setting(grid, "C")
+    strength = strength_setting(grid, "C")
     return GridBaseline(
         SUPPORT_VECTOR_REGRESSION.label, ScaledSVR, grid_points(values), strength=strength
     )

@@ -266,6 +266,6 @@ def grid_points(values: dict[str, list[Any]]) -> list[dict[str, Any]]:
     return list(ParameterGrid(values))
 
 
-def searched_setting(grid: str, name: str) -> str | None:
-    """Return the setting whose values go on, none of the paper's grid, whose ends are the paper's."""
+def strength_setting(grid: str, name: str) -> str | None:
+    """Return the setting whose values a search extends beyond the grid, None for the paper's grid, which is fixed."""
     return None if grid == "paper" else name

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qllmft.baselines.grid import GridBaseline, grid_points, n_trained, searched_setting
+from qllmft.baselines.grid import GridBaseline, grid_points, n_trained, strength_setting
 from qllmft.baselines.head import MAX_SUPPORT_VECTOR_TEXTS, Baseline, baseline
 from qllmft.config import ModelConfig, RunConfig
 from qllmft.heads.encoder import DataMap, amplitudes
@@ -182,7 +182,7 @@ def _baseline_on_loaded_vectors(
         grid_points({"C": strengths}),
         lambda fitted: n_trained(fitted.estimator),
         (lambda fitted: fitted.stored) if mapped else None,
-        strength=searched_setting(config.baselines.grid, "C"),
+        strength=strength_setting(config.baselines.grid, "C"),
     )
 
 

@@ -30,7 +30,7 @@ from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import ScoreName
 from qllmft_backends.validation import faults
 
-FILE = "predictions.npz"
+FILE_NAME = "predictions.npz"
 FORMAT = 1
 MAX_BYTES = 512 * 2**20  # of all arrays, once decompressed
 CURVE_UNIT = 1e-4  # of losses and of scores
@@ -120,18 +120,20 @@ class StudyPredictions:
             arrays[f"curve-{index}"] = np.diff(curve, prepend=0).astype(np.int32)
         if self.choosing_mask is not None:
             arrays["drawn"] = np.packbits(self.choosing_mask)
-        file = io.BytesIO()
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        write_bytes(folder / FILE, file.getvalue())
-        return folder / FILE
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        write_bytes(folder / FILE_NAME, buffer.getvalue())
+        return folder / FILE_NAME
 
     @classmethod
     def from_folder(cls, folder: Path) -> StudyPredictions:
         """Read the file. UserError if it is missing or has another form."""
-        path = folder / FILE
+        path = folder / FILE_NAME
         remedy = "The study's own command makes it again."
         if not path.exists():
-            raise UserError(f"there are no predictions in {folder} ({FILE} is missing). {remedy}")
+            raise UserError(
+                f"there are no predictions in {folder} ({FILE_NAME} is missing). {remedy}"
+            )
         try:
             content = read_bytes(path)
             with ZipFile(io.BytesIO(content)) as archive:

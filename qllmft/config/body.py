@@ -60,10 +60,10 @@ class ContrastiveConfig(Section):
         is_supervised = isinstance(tree, dict) and tree.get("loss") == "supervised"
         return {**SUPERVISED_DEFAULTS, **tree} if is_supervised else tree
 
-    def identifying(self) -> dict[str, Any]:
-        """Return the settings that name a run; see `Section.identifying`."""
+    def identifying_settings(self) -> dict[str, Any]:
+        """Return the settings that name a run; see `Section.identifying_settings`."""
         temperature = SUPERVISED_TEMPERATURE if self.loss == "supervised" else None
-        return super().identifying() | {"temperature": temperature}
+        return super().identifying_settings() | {"temperature": temperature}
 
     def adapts(self, n_weights: int) -> bool:
         """Return whether the step trains an adapter of a body with ``n_weights`` weights."""
@@ -122,9 +122,11 @@ class BodyConfig(Section):
     long_texts: Annotated[Literal["cut", "mean"], NEUTRAL] = "cut"
     contrastive: ContrastiveConfig = ContrastiveConfig()
 
-    def identifying(self) -> dict[str, Any]:
-        """Return the settings that name a run; see `Section.identifying`."""
-        settings = super().identifying() | {"contrastive": self.contrastive.identifying()}
+    def identifying_settings(self) -> dict[str, Any]:
+        """Return the settings that name a run; see `Section.identifying_settings`."""
+        settings = super().identifying_settings() | {
+            "contrastive": self.contrastive.identifying_settings()
+        }
         return {name: setting for name, setting in settings.items() if name not in WITHOUT_EFFECT}
 
     @field_validator("device")

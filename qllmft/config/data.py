@@ -80,9 +80,9 @@ class DataConfig(Section):
     # between the labels of a text; None: the column has lists
     label_separator: Annotated[str | None, NEUTRAL] = None
 
-    def identifying(self) -> dict[str, Any]:
-        """Return the settings that name a run; see `Section.identifying`."""
-        settings = super().identifying() | {"text_column": self.text_columns[0]}
+    def identifying_settings(self) -> dict[str, Any]:
+        """Return the settings that name a run; see `Section.identifying_settings`."""
+        settings = super().identifying_settings() | {"text_column": self.text_columns[0]}
         if self.pair_column is not None:
             settings["pair_column"] = self.pair_column
         if self.targets:

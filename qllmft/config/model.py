@@ -79,10 +79,10 @@ class ModelConfig(Section):
     hidden_dim: Annotated[int, Field(ge=0, le=MAX_HIDDEN)] = 0
     batch_norm: bool = False
 
-    def identifying(self) -> dict[str, Any]:
-        """Return the settings that name a run; see `Section.identifying`."""
+    def identifying_settings(self) -> dict[str, Any]:
+        """Return the settings that name a run; see `Section.identifying_settings`."""
         words = self.measured_values == "words"
-        return super().identifying() | {
+        return super().identifying_settings() | {
             "hidden_layers": int(self.hidden_dim > 0),
             "centre": self.centre,
             "readout": "words" if words else None if self.skip else self.readout,

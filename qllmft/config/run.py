@@ -116,12 +116,12 @@ class BaselinesConfig(Section):
     # head: for the epochs of the head, with its rates
     training: Literal["converged", "head"] = "converged"
 
-    def identifying(self) -> dict[str, Any]:
-        """Return the settings that name a run; see `Section.identifying`.
+    def identifying_settings(self) -> dict[str, Any]:
+        """Return the settings that name a run; see `Section.identifying_settings`.
 
         The training of baselines is one of them if some are trained, and not as earlier versions trained them.
         """
-        content = super().identifying()
+        content = super().identifying_settings()
         if self.training == "head" or not TRAINED_BASELINES.intersection(self.names):
             del content["training"]
         return content
@@ -248,7 +248,8 @@ class RunConfig(Section):
     def identity(self) -> str:
         """Return the hash of everything that can change a result: 12 hexadecimal digits. It names the run."""
         content = {
-            name: part.identifying() if isinstance(part, Section) else part for name, part in self
+            name: part.identifying_settings() if isinstance(part, Section) else part
+            for name, part in self
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -35,7 +35,7 @@ Revision = Annotated[str, AfterValidator(checked_revision)]
 class Section(CheckedModel):
     """Section of a configuration or a TOML file."""
 
-    def identifying(self) -> dict[str, Any]:
+    def identifying_settings(self) -> dict[str, Any]:
         """Return the settings that name a run, in the form in which kept records name their runs."""
         return self.model_dump(mode="json", exclude=self.neutral_settings())
 

@@ -60,12 +60,12 @@ class TrainConfig(Section):
     # its baselines; auto: the same in folds of the training texts, if texts have several labels
     thresholds: Annotated[ThresholdChoice, NEUTRAL] = "half"
 
-    def identifying(self) -> dict[str, Any]:
-        """Return the settings that name a run; see `Section.identifying`."""
+    def identifying_settings(self) -> dict[str, Any]:
+        """Return the settings that name a run; see `Section.identifying_settings`."""
         schedule_settings: dict[str, Any] = {"schedule": "exponential"}
         if self.lr_decay == "cosine":
             schedule_settings = {"schedule": "cosine", "lr_decay": 1.0}
-        return super().identifying() | schedule_settings
+        return super().identifying_settings() | schedule_settings
 
     def _contradictions(self) -> Iterator[str]:
         if self.ridge_c != 1.0 and not self.ridge and self.optimizer == "adam":

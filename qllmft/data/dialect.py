@@ -64,9 +64,11 @@ def find_dialect(
         start += 1
     if start < len(lines):
         check_columns(max(lines[start].count(mark) + 1 for mark in DELIMITERS), path)
-    default = "," if suffix == ".csv" else "\t"
+    usual_delimiter = "," if suffix == ".csv" else "\t"
     marks = (
-        [delimiter] if delimiter else [default, *(mark for mark in DELIMITERS if mark != default)]
+        [delimiter]
+        if delimiter
+        else [usual_delimiter, *(mark for mark in DELIMITERS if mark != usual_delimiter)]
     )
     for number in range(start, min(len(lines), start + MAX_BEFORE)):
         for mark in marks:

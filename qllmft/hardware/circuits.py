@@ -164,18 +164,20 @@ class ModelCircuits:
         covariance = np.zeros((len(values), n_read, n_read))
         spread = np.sqrt(np.clip(1.0 - values**2, 1e-12, None))
         for (i, j), product in zip(self.pairs, expectations.values[:, n_read:].T, strict=True):
-            between = product - values[:, i] * values[:, j]
-            correlation = np.clip(between / (spread[:, i] * spread[:, j]), -1.0, 1.0)
+            pair_covariance = product - values[:, i] * values[:, j]
+            correlation = np.clip(pair_covariance / (spread[:, i] * spread[:, j]), -1.0, 1.0)
             shared = correlation * errors[:, i] * errors[:, j]
             covariance[:, i, j] = covariance[:, j, i] = shared
         covariance[:, range(n_read), range(n_read)] = errors**2
-        by_text = covariance.reshape(n, self.per_text, n_read, n_read)
+        covariance_by_text = covariance.reshape(n, self.per_text, n_read, n_read)
         weights = self.weights
-        of_logits = np.einsum("kco,ncop,lcp->nkl", weights, by_text, weights, optimize=True)
-        variances: Floats = np.einsum("nkk->nk", of_logits)
+        logit_covariance = np.einsum(
+            "kco,ncop,lcp->nkl", weights, covariance_by_text, weights, optimize=True
+        )
+        variances: Floats = np.einsum("nkk->nk", logit_covariance)
         if self.thresholds is None:
             first, second = np.triu_indices(len(weights), 1)
-            covariances = of_logits[:, first, second]
+            covariances = logit_covariance[:, first, second]
             variances = variances[:, first] + variances[:, second] - 2 * covariances
         return np.asarray(np.sqrt(np.clip(variances, 0.0, None)))
 

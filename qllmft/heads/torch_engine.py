@@ -187,8 +187,8 @@ class TorchEngine(TensorEngine):
         return convert_like(states.square_(), angles)
 
     @cached_property
-    def with_total(self) -> Self:
-        """Return this engine with the identity as one more string (see `AdjointEngine.with_total`)."""
+    def with_identity(self) -> Self:
+        """Return this engine with the identity as one more string (see `AdjointEngine.with_identity`)."""
         return replace(self, masks=np.append(self.masks, 0))
 
     def _measure(

@@ -49,7 +49,7 @@ def tuned_body(setup: RunSetup) -> BodyConfig:
     location = location if location.identity else embed.Body(config.body, location).location
     content = [
         body_identity(config.body, location),
-        config.body.contrastive.identifying(),
+        config.body.contrastive.identifying_settings(),
         config.seed,
         train.texts,
         train.labels.tolist(),

@@ -84,9 +84,9 @@ class Scaling:
         """
         y = examples.y.double()
         if examples.task is ROBUST:
-            middle = y.median(dim=0).values
-            distance = MEDIAN_TO_DEVIATION * (y - middle).abs().median(dim=0).values
-            return cls(middle, torch.where(distance > 0, distance, 1.0))
+            median = y.median(dim=0).values
+            distance = MEDIAN_TO_DEVIATION * (y - median).abs().median(dim=0).values
+            return cls(median, torch.where(distance > 0, distance, 1.0))
         weight = examples.weight
         if weight is None:
             weight = torch.ones(len(y), dtype=torch.float64)

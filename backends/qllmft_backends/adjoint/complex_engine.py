@@ -129,8 +129,8 @@ class ComplexEngine(ChunkedEngine):
         strings = np.stack(
             [x >> register_bits, (x & lane_mask) * batch, z >> register_bits, turns], axis=1
         )
-        lane = np.arange(width) // batch
-        signs = 1.0 - 2.0 * (np.bitwise_count(z[:, None] & lane_mask & lane) & 1)
+        index_in_register = np.arange(width) // batch
+        signs = 1.0 - 2.0 * (np.bitwise_count(z[:, None] & lane_mask & index_in_register) & 1)
         factors = [
             (factor.kind, factor.slot >= 0) for gate in program.gates for factor in gate.factors
         ]

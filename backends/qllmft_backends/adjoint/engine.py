@@ -77,7 +77,7 @@ class AdjointEngine(ChunkedEngine):
         self._prepare(passes.chunk_functions(self.dtype))
 
     @cached_property
-    def with_total(self) -> AdjointEngine:
+    def with_identity(self) -> AdjointEngine:
         """Return this engine with the identity as one more string, which under eq. 2 is the sum of the frequencies."""
         return AdjointEngine(self.program, np.append(self.masks, 0), self.dtype)
 

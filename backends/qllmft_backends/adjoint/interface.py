@@ -96,7 +96,7 @@ class MeasuringEngine(Protocol):
         ...
 
     @property
-    def with_total(self) -> MeasuringEngine:
+    def with_identity(self) -> MeasuringEngine:
         """Return the same with the identity as one more string."""
         ...
 

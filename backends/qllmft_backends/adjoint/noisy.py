@@ -183,7 +183,7 @@ class NoisyPass:
     @property
     def _measuring_engine(self) -> MeasuringEngine:
         """Return the engine, which also measures the sum of the frequencies if they are divided by it."""
-        return self.engine.with_total if self.noise.renormalize else self.engine
+        return self.engine.with_identity if self.noise.renormalize else self.engine
 
     @property
     def _shots(self) -> GaussianShots | None:

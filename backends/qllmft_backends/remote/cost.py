@@ -186,7 +186,7 @@ def unit_text(unit: str | None) -> str:
     return unit.upper() if len(unit) == _CURRENCY_LETTERS else unit
 
 
-def refusal(
+def refusal_reason(
     estimate: CostEstimate, options: JobOptions, circuits_sent: int, spent_before: LedgerCharges
 ) -> str:
     """Return why the ceilings of the options refuse a call, "" if they do not.

@@ -27,7 +27,7 @@ from qllmft_backends.remote.cost import (
     CostEstimate,
     LedgerCharges,
     authorize,
-    refusal,
+    refusal_reason,
 )
 from qllmft_backends.remote.errors import (
     DuplicateJobWarning,
@@ -129,7 +129,7 @@ class Jobs:
     def with_refusal(self, estimate: CostEstimate, url: str) -> CostEstimate:
         """Return an estimate with the reason for which the limits would refuse it at the server ``url``."""
         spent_before = LedgerCharges.from_chunks(self.ledger.chunks.values(), url)
-        reason = refusal(estimate, self.options, self._circuits_sent, spent_before)
+        reason = refusal_reason(estimate, self.options, self._circuits_sent, spent_before)
         return replace(estimate, refusal=reason)
 
     def ask_consent(self, estimate: CostEstimate, url: str) -> None:

@@ -159,12 +159,12 @@ class TritonComplexEngine(TensorEngine):
         slots = torch.tensor(
             [max(gate.slot, 0) for gate in gates], dtype=torch.int64, device=device
         )
-        slopes = torch.tensor([gate.slope for gate in gates], dtype=torch.float64)
-        offsets = torch.tensor([gate.offset for gate in gates], dtype=torch.float64)
+        angle_slopes = torch.tensor([gate.slope for gate in gates], dtype=torch.float64)
+        angle_offsets = torch.tensor([gate.offset for gate in gates], dtype=torch.float64)
         kind = {"device": device}
         if device.type != "mps":
             kind["dtype"] = torch.float64
-        return slots, slopes.to(**kind), offsets.to(**kind)
+        return slots, angle_slopes.to(**kind), angle_offsets.to(**kind)
 
     @cached_property
     def _angle_of_slot(self) -> Tensor:
@@ -183,15 +183,15 @@ class TritonComplexEngine(TensorEngine):
                 "only gates of real circuits (ry, cx, x, z, h, cz, swap)."
             )
         self._count_samples(angles, None)
-        slots, slopes, offsets = self._angles_of_rows
+        slots, angle_slopes, angle_offsets = self._angles_of_rows
         constant, by_cos, by_sin, _ = self._constants
-        angle_rows = torch.as_tensor(angles).to(slopes)
+        angle_rows = torch.as_tensor(angles).to(angle_slopes)
         row_angles = (
             angle_rows[:, slots]
             if self.program.n_angles
             else angle_rows.new_zeros(len(angle_rows), 1)
         )
-        row_phases = row_angles * slopes + offsets
+        row_phases = row_angles * angle_slopes + angle_offsets
         cos = torch.cos(row_phases).to(**self._kind)[..., None]
         sin = torch.sin(row_phases).to(**self._kind)[..., None]
         return ComplexTape((constant + cos * by_cos + sin * by_sin).contiguous())

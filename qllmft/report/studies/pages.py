@@ -21,7 +21,7 @@ from qllmft.report import style
 from qllmft.report.figures import curves_svg, score_unit
 from qllmft.report.pages import identity_rows, render_template
 from qllmft.report.studies.figures import accuracies_svg, differences_svg, trends_svg, write_trends
-from qllmft.report.studies.table import tables
+from qllmft.report.studies.table import page_variables
 from qllmft.run.verdict import capitalize
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import Measure
@@ -34,21 +34,21 @@ _RUN_SETTINGS = {"seed", "baselines.names"}  # a study chooses these for each ru
 def finish_study(folder: Path, record: StudyRecord) -> Path:
     """Write ``study.json``, ``table.md`` and the page beside the study's predictions, and return the page's path."""
     predictions = StudyPredictions.from_folder(folder)
-    table_values = tables(record)
+    variables = page_variables(record)
     seed_differences = differences_by_seed(predictions, *find_leaders(record))
     derived: dict[str, Any] = {
-        "verdict": table_values["verdict"].as_dict(),
+        "verdict": variables["verdict"].as_dict(),
         "intervals95": {row.label: asdict(row.test_interval) for row in record.rows},
-        "comparisons": [{**asdict(c), "outcome": c.outcome} for c in table_values["comparisons"]],
+        "comparisons": [{**asdict(c), "outcome": c.outcome} for c in variables["comparisons"]],
         "mcnemar" if record.measure.in_percent else "bootstrap": [
             {"seed": seed, **d.as_dict()} for seed, d in seed_differences.items()
         ],
     }
-    if lines := table_values["trends"]:
+    if lines := variables["trends"]:
         derived["trends"] = [asdict(line) for line in lines]
     write_trends(folder, record, lines)
     write_record(folder, record, derived)
-    write_text(folder / "table.md", render_template("qllmft.report", "study.md.j2", **table_values))
+    write_text(folder / "table.md", render_template("qllmft.report", "study.md.j2", **variables))
     return write_study_report(folder)
 
 
@@ -78,13 +78,13 @@ def write_study_table(folder: Path, file: Path) -> Path:
     If its name ends in ``.tex``, they are in LaTeX, otherwise in Markdown.
     """
     record = read_study(folder)
-    table_values = tables(record)
+    variables = page_variables(record)
     in_latex = file.suffix == ".tex"
     name = "study.tex.j2" if in_latex else "study.md.j2"
     with writing(f"the file {file}"):
-        write_text(file, render_template("qllmft.report", name, **table_values))
+        write_text(file, render_template("qllmft.report", name, **variables))
         if not in_latex:
-            write_trends(file.parent, record, table_values["trends"])
+            write_trends(file.parent, record, variables["trends"])
     return file
 
 
@@ -101,9 +101,9 @@ def write_study_report(folder: Path) -> Path:
         for row, settings in predictions.settings.items()
     }
     common, differing = _split_settings(record, configs)
-    table_values = tables(record)
+    variables = page_variables(record)
     sizes = (record.body.dimension, len(record.data.labels))
-    comparisons = table_values["comparisons"]
+    comparisons = variables["comparisons"]
     circuits = [
         {"row": row.label, **vars(part)}
         for row in record.rows
@@ -113,8 +113,8 @@ def write_study_report(folder: Path) -> Path:
     page = render_template(
         "qllmft.report",
         "study.html.j2",
-        **table_values,
-        slopes=trends_svg(record, table_values["trends"]) if table_values["trends"] else "",
+        **variables,
+        slopes=trends_svg(record, variables["trends"]) if variables["trends"] else "",
         leaders=[row.label for row in leaders],
         within=differences_by_seed(predictions, *leaders),
         dots=accuracies_svg(record),

@@ -150,7 +150,7 @@ _FUNCTIONS: tuple[Callable[..., str], ...] = (
 )
 
 
-def tables(record: StudyRecord) -> dict[str, Any]:
+def page_variables(record: StudyRecord) -> dict[str, Any]:
     """Return the variables and functions of the page, of ``table.md`` and of the LaTeX table."""
     comparisons = compare(record)
     study_verdict = verdict(record, comparisons)

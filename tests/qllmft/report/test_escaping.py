@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.report.pages import render_template
-from qllmft.report.studies.table import tables
+from qllmft.report.studies.table import page_variables
 from qllmft.run.record import BodyRecord, DataRecord
 
 HOSTILE = "# a|b <script>c</script> `d` [e](javascript:f) **g** \x1b[31m \x9b \u202e\n\n\\input{h} &lt; %\n    [5cm]"
@@ -33,7 +33,7 @@ def record_of(text: str) -> StudyRecord:
 
 def page(text: str, name: str, **changes: str) -> str:
     record = replace(record_of(text), **changes)
-    return render_template("qllmft.report", name, **tables(record))
+    return render_template("qllmft.report", name, **page_variables(record))
 
 
 @examples(40)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_studies import STUDY
 
-from qllmft.campaign.predictions import FILE, SplitAnswers, StudyPredictions
+from qllmft.campaign.predictions import FILE_NAME, SplitAnswers, StudyPredictions
 from qllmft.campaign.record import read_study
 from qllmft.errors import UserError
 from qllmft.report import finish_from_predictions
@@ -81,7 +81,7 @@ def test_a_changed_answer_changes_the_page(finished, kept):
 def test_no_text_and_no_folder_is_kept(finished, kept):
     folder, record, _ = finished
     texts = [line.split("\t")[1] for line in (folder / "texts.tsv").read_text().splitlines()[1:]]
-    with np.load(kept / FILE, allow_pickle=False) as arrays:
+    with np.load(kept / FILE_NAME, allow_pickle=False) as arrays:
         content = (
             b"".join(arrays[name].tobytes() for name in arrays) + (kept / "study.json").read_bytes()
         )
@@ -114,9 +114,9 @@ def test_a_command_that_does_not_fit(kept, arguments, message, cli):
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"PK\x05\x06" + bytes(18)])
 def test_predictions_that_cannot_be_read(kept, content):
-    (kept / FILE).unlink()
+    (kept / FILE_NAME).unlink()
     if content is not None:
-        (kept / FILE).write_bytes(content)
+        (kept / FILE_NAME).write_bytes(content)
     with pytest.raises(UserError, match="is missing" if content is None else "cannot be read"):
         finish_from_predictions(kept, kept)
 
@@ -159,7 +159,8 @@ def unreadable(folder):
 def test_odd_descriptions_are_refused(small, tmp_path, name):
     about = json.loads(small["about"].tobytes()) | {name: ABOUT[name]}
     np.savez(
-        tmp_path / FILE, **small | {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
+        tmp_path / FILE_NAME,
+        **small | {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)},
     )
     unreadable(tmp_path)
 
@@ -167,7 +168,7 @@ def test_odd_descriptions_are_refused(small, tmp_path, name):
 @pytest.mark.parametrize("odd", ODD_ARRAYS, ids=lambda odd: f"{odd.dtype}{odd.shape}")
 def test_odd_arrays_are_refused(small, tmp_path, odd):
     for name in small.keys() - {"about"}:
-        np.savez(tmp_path / FILE, **small | {name: odd})
+        np.savez(tmp_path / FILE_NAME, **small | {name: odd})
         unreadable(tmp_path)
 
 
@@ -180,7 +181,7 @@ def test_arrays_whose_headers_are_wrong_are_refused(small, tmp_path, shape, kind
     header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
     with (
         zipfile.ZipFile(tmp_path / "whole.npz") as whole,
-        zipfile.ZipFile(tmp_path / FILE, "w") as wrong,
+        zipfile.ZipFile(tmp_path / FILE_NAME, "w") as wrong,
     ):
         for part in whole.namelist():
             content = b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header + b"N."
@@ -193,7 +194,7 @@ def test_arrays_whose_headers_are_wrong_are_refused(small, tmp_path, shape, kind
 def test_any_predictions(data, small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("any")
     np.savez(folder / "whole", **small)
-    (folder / FILE).write_bytes(data.draw(damaged((folder / "whole.npz").read_bytes())))
+    (folder / FILE_NAME).write_bytes(data.draw(damaged((folder / "whole.npz").read_bytes())))
     with contextlib.suppress(UserError):
         StudyPredictions.from_folder(folder)
 
@@ -207,7 +208,7 @@ def test_any_value_in_a_study_record(data, value, kept, tmp_path_factory):
     changed = with_value(content, data.draw(st.sampled_from(list(places(content)))), value)
     for name, new in (
         ("study.json", json.dumps(changed).encode()),
-        (FILE, (kept / FILE).read_bytes()),
+        (FILE_NAME, (kept / FILE_NAME).read_bytes()),
     ):
         (folder / name).write_bytes(new)
     with contextlib.suppress(UserError):

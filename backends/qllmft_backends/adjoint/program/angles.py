@@ -97,7 +97,7 @@ def angle_map(
     offsets = np.zeros(len(angles))
     nonaffine_slots = []
     for slot, angle in enumerate(angles):
-        row = _affine(angle, parameter_indices)
+        row = _affine_coefficients(angle, parameter_indices)
         if row is None:
             nonaffine_slots.append(slot)
         else:
@@ -110,7 +110,7 @@ def angle_map(
     return AngleMap(parameters, slopes, offsets, expressions, np.array(nonaffine_slots, np.int64))
 
 
-def _affine(
+def _affine_coefficients(
     angle: float | ParameterExpression, parameter_indices: dict[Parameter, int]
 ) -> tuple[Floats, float] | None:
     """Return the slopes (P,) and the constant of an angle, None if it is not affine."""

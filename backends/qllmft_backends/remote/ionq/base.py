@@ -297,11 +297,11 @@ class IonQBase(JobsBackend):
             template,
             check_values(circuit, values),
             setup,
-            setup.backend,
-            self.options.circuits_per_job,
-            JOB_MAX_CIRCUITS,
-            JOB_MAX_GATES,
-            known_answer_template if has_known_answers else None,
+            machine=setup.backend,
+            circuits_per_job=self.options.circuits_per_job,
+            most_circuits=JOB_MAX_CIRCUITS,
+            most_gates=JOB_MAX_GATES,
+            known_answer_template=known_answer_template if has_known_answers else None,
         )
         self.jobs.find(batch)
         return batch

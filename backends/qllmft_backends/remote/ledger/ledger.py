@@ -149,7 +149,7 @@ class Ledger:
         if self._bytes_read and (
             not self.path.exists() or self.path.stat().st_size < self._bytes_read
         ):
-            self._raise_lost(
+            self._raise_lost_records(
                 f"{self._bytes_read} bytes of it were read before, and it has become shorter"
             )
         lines = self._lines()
@@ -166,7 +166,7 @@ class Ledger:
             self._last_chunk = record["chunk"]
         self.damaged_line = damaged_line
         if self._accepted_jobs() + bool(damaged_line) < former_jobs:
-            self._raise_lost(
+            self._raise_lost_records(
                 f"it holds {self._accepted_jobs()} accepted jobs, and once held {former_jobs}"
             )
 
@@ -359,7 +359,7 @@ class Ledger:
         if chunk is not None and chunk.state == "planned":
             self.record_sending(chunk)
 
-    def _raise_lost(self, evidence: str) -> NoReturn:
+    def _raise_lost_records(self, evidence: str) -> NoReturn:
         raise LedgerError(
             f"the ledger {self.path} has lost records: {evidence}. Nothing was sent. Restore the file from a backup. "
             f"Or delete {self.identity.count_path.name} in its folder. Each chunk "

@@ -297,9 +297,9 @@ class QiskitBackend(JobsBackend):
             compiled,
             check_values(circuit, values),
             setup,
-            self._machine.name,
-            self.options.circuits_per_job,
-            self._machine.max_circuits,
+            machine=self._machine.name,
+            circuits_per_job=self.options.circuits_per_job,
+            most_circuits=self._machine.max_circuits,
             known_answer_template=cache(
                 lambda state: compile_circuit(
                     known_answer_circuit(n_qubits, state), target, known_answer_options
