@@ -38,7 +38,7 @@ ADDED = (
     (r"train (?!--task|--preset)|train$", "--set model.n_qubits=4 --set model.encoder_layers=2"),
     (r"train --preset noise-high-12q", "--set model.n_qubits=4 --set model.encoder_layers=2"),
     (r"train --preset (single|noise)|sweep table-06 --sampler", "--data sst2"),
-    (r"train --preset (single|noise)", "--no-baselines"),
+    (r"train --preset (single|noise)|train --folds|train .*thresholds=half", "--no-baselines"),
     (r"train --preset contrastive-single", "--set body.contrastive.iterations=1"),
     (r"(study|sweep .* --task) (regression|multilabel)", "--per-label 50"),
     (r"train --task (regression|multilabel)", "--per-label 25"),
@@ -116,6 +116,7 @@ ONLY_PARSED = {  # lines that are not run, and the reason
     r"ionq-sandbox|serve": "it serves until Ctrl-C",
     r"evaluate .*qiskit:": "it needs the extras braket and ibm",
     r"evaluate .*provider=ibm-fake": "it needs the extra ibm",
+    r"predict .*--jobs": "its processes import torch, and `test_many_texts` has two of them",
     r"train .*runs/mitigation": "its record is made with SST-2",
 }
 

@@ -190,19 +190,21 @@ def test_a_single_text_of_a_wide_state_has_float32s_digits(monkeypatch):
     torch.testing.assert_close(small(latent[:, :6]), whole, atol=1e-6, rtol=0)
 
 
-def between(classifier, first, second):
-    """Return two embeddings (2, D) with different labels on a line, a float apart, or None if it has one label."""
+def points_at_the_border(classifier, first, second):
+    """Return embeddings (2N, D) in pairs a float apart, with different labels, on lines between rows of (M, D)."""
 
-    def label(point):
-        return int(classifier(point[None]).argmax())
+    def label(points):
+        return classifier(points).argmax(dim=1)
 
-    ends = [first, second]
-    if label(first) == label(second):
-        return None
+    first_labels = label(first)
+    crosses = first_labels != label(second)
+    first, second, first_labels = first[crosses], second[crosses], first_labels[crosses]
     for _ in range(60):
-        middle = (ends[0] + ends[1]) / 2
-        ends[label(middle) != label(ends[0])] = middle
-    return torch.stack(ends)
+        middle = (first + second) / 2
+        is_like_first = (label(middle) == first_labels)[:, None]
+        first = torch.where(is_like_first, middle, first)
+        second = torch.where(is_like_first, second, middle)
+    return torch.cat([first, second])
 
 
 @torch.no_grad()
@@ -211,10 +213,11 @@ def test_labels_that_rounding_changes_are_not_certain():
     logits = model.classifier(X)
     model.classifier.final.bias[0] -= (logits[:, 0] - logits[:, 1]).median()  # both labels occur
     _, bounds = make_surrogate_pair(model)
-    pairs = [between(model.classifier, *X[[i, j]]) for i in range(10) for j in range(20, 30)]
-    pairs = [pair for pair in pairs if pair is not None]
-    assert len(pairs) > 20
-    x = torch.cat([*pairs, X])
+    border = points_at_the_border(
+        model.classifier, X[:10].repeat_interleave(10, dim=0), X[20:30].repeat(10, 1)
+    )
+    assert len(border) > 40
+    x = torch.cat([border, X])
     agreed = bounds.agreement(x.numpy(), np.zeros(len(x), dtype=int))
     changed = agreed.same_labels.total - agreed.same_labels.right
     assert changed > 0  # rounding alone changes labels at the border
