@@ -1,13 +1,11 @@
 """Runs that are stopped, by Ctrl-C or by a kill while they wait; and whether two have the same outcome."""
 
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from forked_scripts import Script
 
 from qllmft.events import EpochEnded, Event, StageStarted
 
@@ -36,17 +34,9 @@ def stand_still() -> None:
 
 def killed(script: Path, *arguments: Any) -> None:
     """Run a script in a process of its own, and kill it when it waits."""
-    folders = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    with subprocess.Popen(
-        [sys.executable, str(script), *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
-    ) as process:
-        said = process.stdout.readline()
-        process.kill()
-        assert said == b"now\n", process.stderr.read().decode()
-    assert process.returncode == -9
+    process = Script(script, *arguments)
+    process.wait_until_it_stands()
+    process.kill()
 
 
 def without_seconds(result: dict[str, Any]) -> dict[str, Any]:

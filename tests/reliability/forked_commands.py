@@ -1,6 +1,5 @@
 """`qllmft` in processes that can be killed, forked from one that has imported everything: a start takes no seconds."""
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forked_scripts import CONTEXT
+
 PATIENCE_S = 300  # nothing takes so long; it only keeps a defect from hanging the tests
 SIGNALS = [signal.SIGKILL] * 3 + [signal.SIGTERM, signal.SIGINT]
 PROMISED = {  # exit codes after each
@@ -17,14 +18,6 @@ PROMISED = {  # exit codes after each
     signal.SIGTERM: {-signal.SIGTERM, 128 + signal.SIGTERM},
     signal.SIGINT: {128 + signal.SIGINT},
 }
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    [
-        "matplotlib.figure", "pandas", "qllmft.cli.main", "qllmft.cli.listener", "qllmft.run.verdict",
-        "qllmft.campaign.study", "qllmft.report", "qllmft.hardware.measurement", "qllmft_backends.remote.ionq.backend",
-        "sentence_transformers", "sklearn.linear_model", "sklearn.svm",
-    ]
-)  # fmt: skip
 # called in the process before the command, with the rest
 Preparation = tuple[Callable[..., None], *tuple[Any, ...]]
 

@@ -2,10 +2,7 @@
 
 import hashlib
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import platformdirs
 import pytest
 from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
+from stopped_runs import killed
 
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, EmbeddingCache, default_cache_folder, embed, embedder
@@ -278,29 +276,9 @@ def test_embeddings_without_checksums_are_refused(body, tmp_path):
     refused(body, tmp_path, TEXTS, "no such column: checksum")
 
 
-KILLED = """
-import os, signal, sys
-import qllmft.embed.embedder as module
-from qllmft.config import BodyConfig
-
-module.CHUNK_TEXTS = 4
-done = 0
-
-def progress(n):
-    global done
-    done += n
-    if done >= 10:  # in the third chunk
-        os.kill(os.getpid(), signal.SIGKILL)
-
-texts = [f"film {i}" for i in range(16)]
-module.embed(texts, BodyConfig(model=sys.argv[1], device="cpu", batch_size=2), progress=progress)
-"""
-
-
 def test_a_kill_loses_one_chunk_at_most(body, encoded, tmp_path, monkeypatch):
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path))
-    killed = subprocess.run([sys.executable, "-c", KILLED, body.model], check=False, timeout=120)
-    assert killed.returncode == -signal.SIGKILL
+    killed(Path(__file__).with_name("killed_embedding.py"), body.model)
     texts = [f"film {i}" for i in range(16)]
     embed(texts, body)
     assert sorted(encoded) == sorted(texts[8:]), (

@@ -1,6 +1,6 @@
 """A study in a process of its own, for a test to stop or kill: python study_process.py TEXTS BODY OUT LOG [RUN WHERE].
 
-It begins with the first line of input. LOG gets a line for each epoch that is trained: run, epoch. In the run of that
+LOG gets a line for each epoch that is trained: run, epoch. In the run of that
 label the process prints "now" and stands still until there is a file LOG.go: within the epoch WHERE, after its line in
 the metrics and before its checkpoint, or when the baseline WHERE is to be fitted.
 """
@@ -44,7 +44,6 @@ class StandStill:
 if __name__ == "__main__":
     texts, body, out, log, *where = sys.argv[1:]
     torch.set_num_threads(1)
-    sys.stdin.readline()
     loop.CHECKPOINT_EVERY_S = -1.0  # after every epoch
     executor = Executor(StandStill(Path(log), *where))
     record = run_study(STUDY, Path(out), settings(Path(texts), Path(body)), COMMAND, executor)

@@ -2,13 +2,12 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forked_scripts import Script
 from small_texts import write_corpus
 from tiny_studies import COMMAND, STUDY, Watcher, settings
 
@@ -201,28 +200,6 @@ def test_a_model_that_does_not_fit_the_labels_stops_before_any_work(tmp_path, ru
         run(tmp_path / "file", three)
 
 
-def start(texts, body, out, log, *where):
-    """A process that begins the study with a line of input; see `study_process.py`."""
-    script = Path(__file__).with_name("study_process.py")
-    arguments = [sys.executable, str(script), *map(str, (texts, body, out, log, *where))]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(arguments, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-
-
-def wait(process):
-    """Begin, and wait until it stands still."""
-    process.stdin.write("begin\n")
-    process.stdin.flush()
-    said = process.stdout.readline()
-    assert said == "now\n", process.stderr.read()
-
-
-def kill(process):
-    process.kill()  # SIGKILL
-    process.communicate()
-    assert process.returncode == -9
-
-
 def bits(folder):
     """Every file that a study leaves, by name; of records the seconds aside."""
     names = ("study.json", "predictions.npz", "table.md", "report.html")
@@ -251,14 +228,14 @@ def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bi
         ("Single, seed 1", 2),
         ("NN head, seed 1", "logistic regression"),
     )
-    # they import torch at the same time
-    standing = [
-        start(texts, tiny_body, out, log, *where) for log, where in zip(logs, places, strict=True)
-    ]
-    for process in standing:
-        wait(process)
+    script = Path(__file__).with_name("study_process.py")
+    standing = []
+    for log, place in zip(logs, places, strict=True):
+        process = Script(script, texts, tiny_body, out, log, *place)
+        process.wait_until_it_stands()
+        standing.append(process)
         if process is not standing[0]:
-            kill(process)
+            process.kill()
     times = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*/result.json")}
     assert len(times) == 4
 
@@ -273,8 +250,7 @@ def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bi
     assert watcher.began == ["NN head, seed 1"]  # the others were finished, and are not touched
     assert watcher.looks[0].finished == 4
     assert {path: path.stat().st_mtime_ns for path in times} == times
-    _, messages = standing[0].communicate(timeout=120)
-    assert standing[0].returncode == 0, messages
+    standing[0].wait()
     trained = [line for log in logs for line in log.read_text().splitlines()]
     by_run = [{line.rpartition(";")[0] for line in log.read_text().splitlines()} for log in logs]
     assert by_run[0] == {"Single, seed 0"}

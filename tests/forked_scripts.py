@@ -1,0 +1,81 @@
+"""Scripts in processes that are forked from one which has imported what they take: a start takes no seconds."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import runpy
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(
+    [
+        "matplotlib.figure", "pandas", "qllmft.cli.main", "qllmft.cli.listener", "qllmft.run.verdict",
+        "qllmft.campaign.study", "qllmft.report", "qllmft.hardware.measurement", "qllmft_backends.remote.ionq.backend",
+        "sentence_transformers", "sklearn.linear_model", "sklearn.svm",
+    ]
+)  # fmt: skip
+_PATIENCE_S = 300  # nothing takes so long; it only keeps a defect from hanging the tests
+
+
+class Script:
+    """Start a script with arguments in a process of its own."""
+
+    def __init__(self, path: Path, *arguments: Any) -> None:
+        reader, writer = CONTEXT.Pipe(duplex=False)
+        texts = [str(path), *map(str, arguments)]
+        self._process = CONTEXT.Process(
+            target=_run, args=(texts, dict(os.environ), Path.cwd(), writer)
+        )
+        self._process.start()
+        writer.close()
+        self._output = os.fdopen(os.dup(reader.fileno()), "rb")
+        reader.close()
+
+    def wait_until_it_stands(self) -> None:
+        """Wait until it prints "now", and stands still."""
+        line = self._output.readline()
+        assert line == b"now\n", (line + self._output.read()).decode()
+
+    def kill(self) -> None:
+        """Kill it."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, signal.SIGKILL)
+        self._end(-signal.SIGKILL)
+
+    def wait(self) -> None:
+        """Wait until it ends well."""
+        self._end(0)
+
+    def _end(self, code: int) -> None:
+        self._process.join(_PATIENCE_S)
+        self._process.kill()  # if it hangs
+        self._process.join()
+        text = self._output.read().decode()
+        self._output.close()
+        assert self._process.exitcode == code, text
+
+
+def _run(
+    texts: list[str], environment: Mapping[str, str], folder: Path, writer: Connection
+) -> None:
+    """Run a script in this process, with what it prints in a pipe."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    os.dup2(writer.fileno(), 1)
+    sys.argv = texts
+    sys.path.insert(0, str(Path(texts[0]).parent))
+    try:
+        runpy.run_path(texts[0], run_name="__main__")
+    except BaseException:
+        traceback.print_exc(file=sys.stdout)
+        raise
+    finally:
+        sys.stdout.flush()
