@@ -167,26 +167,8 @@ class StudyPredictions:
         answers_by_split: dict[tuple[Split, int], SplitAnswers] = {}
         for split in get_args(Split):
             for seed in about.seeds:
-                name = f"{split}-{seed}"
-                one_label = labels.ndim == 1
-                texts = _read_array(arrays, f"{name}-steps", 1, "iu").cumsum()
-                stacked_answers = _read_array(
-                    arrays, name, 2 if one_label else 3, "iu" if one_label else "f"
-                )
-                shape = (len(texts), len(about.rows), *labels.shape[1:])
-                if stacked_answers.shape != shape or not len(texts) or texts.min() < 0:
-                    raise ValueError(
-                        f"its array {name!r} has answers of shape {stacked_answers.shape}"
-                    )
-                true_labels = labels[texts]
-                stacked_answers = (
-                    (stacked_answers + true_labels[:, None]) % about.labels
-                    if one_label
-                    else stacked_answers
-                )
-                by_row = dict(zip(about.rows, np.moveaxis(stacked_answers, 1, 0), strict=True))
-                answers_by_split[split, seed] = SplitAnswers(
-                    TASK_OF_SCORE[about.score], true_labels, by_row, texts
+                answers_by_split[split, seed] = _read_answers(
+                    arrays, about, labels, f"{split}-{seed}"
                 )
         curves = {
             row: _read_array(arrays, f"curve-{i}", 2, "iu").cumsum(axis=1)
@@ -194,26 +176,16 @@ class StudyPredictions:
         }
         if any(len(curve) != 2 for curve in curves.values()):
             raise ValueError("it has a curve without two rows")
-        choosing_mask = None
-        if "drawn" in arrays:
-            packed = _read_array(arrays, "drawn", 1, "u")
-            if arrays["drawn"].dtype != np.uint8 or len(packed) != -(-len(hashes) // 8):
-                raise ValueError(f"its array 'drawn' has the shape {packed.shape}")
-            choosing_mask = np.unpackbits(arrays["drawn"], count=len(hashes)).astype(bool)
-            if choosing_mask.all():
-                raise ValueError("its array 'drawn' marks every text, which leaves none to test on")
-        settings = about.settings
-        score = about.score
         return cls(
             about.rows,
             about.seeds,
             hashes,
             labels,
             answers_by_split,
-            settings,
+            about.settings,
             curves,
-            score,
-            choosing_mask,
+            about.score,
+            _read_choosing_mask(arrays, len(hashes)),
         )
 
     def recompute(self, record: StudyRecord) -> StudyRecord:
@@ -356,6 +328,34 @@ def text_keys(table: Table) -> list[tuple[int, Any]]:
     label_list = table.labels.tolist()
     labels = label_list if table.labels.ndim == 1 else map(tuple, label_list)
     return list(zip(_text_hashes(table), labels, strict=True))
+
+
+def _read_answers(arrays: Arrays, about: _Header, labels: NDArray[Any], name: str) -> SplitAnswers:
+    """Return the answers of every row to the texts of a split and a seed."""
+    one_label = labels.ndim == 1
+    texts = _read_array(arrays, f"{name}-steps", 1, "iu").cumsum()
+    stacked_answers = _read_array(arrays, name, 2 if one_label else 3, "iu" if one_label else "f")
+    shape = (len(texts), len(about.rows), *labels.shape[1:])
+    if stacked_answers.shape != shape or not len(texts) or texts.min() < 0:
+        raise ValueError(f"its array {name!r} has answers of shape {stacked_answers.shape}")
+    true_labels = labels[texts]
+    if one_label:
+        stacked_answers = (stacked_answers + true_labels[:, None]) % about.labels
+    by_row = dict(zip(about.rows, np.moveaxis(stacked_answers, 1, 0), strict=True))
+    return SplitAnswers(TASK_OF_SCORE[about.score], true_labels, by_row, texts)
+
+
+def _read_choosing_mask(arrays: Arrays, n_texts: int) -> NDArray[np.bool_] | None:
+    """Return which texts were drawn for choosing settings (N,), None if none were."""
+    if "drawn" not in arrays:
+        return None
+    packed = _read_array(arrays, "drawn", 1, "u")
+    if arrays["drawn"].dtype != np.uint8 or len(packed) != -(-n_texts // 8):
+        raise ValueError(f"its array 'drawn' has the shape {packed.shape}")
+    choosing_mask = np.unpackbits(arrays["drawn"], count=n_texts).astype(bool)
+    if choosing_mask.all():
+        raise ValueError("its array 'drawn' marks every text, which leaves none to test on")
+    return choosing_mask
 
 
 def _read_labels(arrays: Arrays, about: _Header) -> NDArray[Any]:

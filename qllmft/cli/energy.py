@@ -12,7 +12,7 @@ from qllmft.cli.options import Json, Settings, build_config
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from qllmft.config import ModelConfig
+    from qllmft.config import ModelConfig, RunConfig
     from qllmft.energy.curve import EnergyCurve
 
 DEFAULT_QUBITS = "10-60"
@@ -50,7 +50,7 @@ def energy(
         figure: File to draw figure 5 into, .svg, .pdf or .png.
     """
     from qllmft.config.settings import parse_settings
-    from qllmft.energy.curve import MAX_QUBITS, energy_curve
+    from qllmft.energy.curve import energy_curve
     from qllmft.energy.formula import read_gate_times
 
     run_config = build_config(preset, config, parse_settings(settings or []), default="single-10q")
@@ -64,29 +64,7 @@ def energy(
                 "--here measures the head with its own number of qubits. Omit --qubits, --model, --figure, "
                 "--calibration and --against."
             )
-        import qllmft.heads  # noqa: F401  provides the engines of other devices
-        from qllmft.energy.measurement import measure_here
-
-        measurement = measure_here(run_config, device)
-        if json:
-            say_json(measurement.as_dict())
-            return
-        counts = measurement.counts
-        registers = measurement.registers
-        size = (
-            f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates"
-        )
-        if registers > 1:
-            size = f"{registers} registers of {size} each"
-        say(
-            f"{size}, backend adjoint on {measurement.device}: {measurement.samples:,} inferences in "
-            f"{measurement.seconds:.1f} s at {measurement.power_w:.1f} W",
-            f"one inference: {measurement.energy_kj:.3g} kJ in all, {measurement.net_energy_kj:.3g} kJ above idling",
-            *(
-                f"  {c.name}: {c.energy_j:.1f} J, idle {c.idle_power_w:.1f} W"
-                for c in measurement.counters
-            ),
-        )
+        _measure_here(run_config, device, json=json)
         return
     if device is not None:
         raise UserError(
@@ -97,16 +75,7 @@ def energy(
             f"--calibration gives real gate times. Got --model {model}, expected --model measured."
         )
     constants = None if calibration is None else read_gate_times(calibration)
-    first, separator, last = qubits.partition("-")
-    try:
-        widths = range(int(first), int(last if separator else first) + 1)
-    except ValueError:
-        widths = range(0)
-    if not widths or widths[0] < 2 or widths[-1] > MAX_QUBITS:
-        raise UserError(
-            f"--qubits is {qubits!r}, expected a number or a range from 2 to {MAX_QUBITS}, such as 10-60."
-        )
-    curve = energy_curve(run_config.model, widths, model, constants, against)
+    curve = energy_curve(run_config.model, _read_widths(qubits), model, constants, against)
     if figure is not None:
         from qllmft.report import draw_energy, style
 
@@ -117,6 +86,47 @@ def energy(
     _print_curve(run_config.model, curve)
     if figure is not None:
         say(f"The figure is in {figure}.")
+
+
+def _measure_here(run_config: RunConfig, device: str | None, *, json: bool) -> None:
+    """Measure the energy of the head's inferences on this machine, and print it."""
+    import qllmft.heads  # noqa: F401  provides the engines of other devices
+    from qllmft.energy.measurement import measure_here
+
+    measurement = measure_here(run_config, device)
+    if json:
+        say_json(measurement.as_dict())
+        return
+    counts = measurement.counts
+    registers = measurement.registers
+    size = f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates"
+    if registers > 1:
+        size = f"{registers} registers of {size} each"
+    say(
+        f"{size}, backend adjoint on {measurement.device}: {measurement.samples:,} inferences in "
+        f"{measurement.seconds:.1f} s at {measurement.power_w:.1f} W",
+        f"one inference: {measurement.energy_kj:.3g} kJ in all, {measurement.net_energy_kj:.3g} kJ above idling",
+        *(
+            f"  {c.name}: {c.energy_j:.1f} J, idle {c.idle_power_w:.1f} W"
+            for c in measurement.counters
+        ),
+    )
+
+
+def _read_widths(qubits: str) -> range:
+    """Return the numbers of qubits that --qubits names."""
+    from qllmft.energy.curve import MAX_QUBITS
+
+    first, separator, last = qubits.partition("-")
+    try:
+        widths = range(int(first), int(last if separator else first) + 1)
+    except ValueError:
+        widths = range(0)
+    if not widths or widths[0] < 2 or widths[-1] > MAX_QUBITS:
+        raise UserError(
+            f"--qubits is {qubits!r}, expected a number or a range from 2 to {MAX_QUBITS}, such as 10-60."
+        )
+    return widths
 
 
 def _print_curve(head: ModelConfig, curve: EnergyCurve) -> None:

@@ -137,6 +137,13 @@ def evaluate(
             show_backends(evaluations, backends, json=json)
     if backend_options.names_several_backends or not evaluations:
         return
+    _print_evaluations(evaluations, backends, json=json)
+
+
+def _print_evaluations(
+    evaluations: Mapping[str, Evaluation], backends: Mapping[str, Backend], *, json: bool
+) -> None:
+    """Print the evaluation of each aggregation of one backend, or of the model here."""
     if json:
         names_aggregation = len(evaluations) > 1
         records = [
@@ -193,10 +200,7 @@ def _data_config(
 
 def _label_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
     """Yield the lines and tables on the answers of one label per text."""
-    import numpy as np
-
     from qllmft.answers.decision import abstention_sentence
-    from qllmft.report.label_errors import MAX_NAMED_COLUMNS, confused_pairs, label_order
     from qllmft.tasks.measure import percent
 
     accuracy = evaluation.accuracy
@@ -233,6 +237,16 @@ def _label_report(evaluation: Evaluation, backend: Backend | None) -> Iterator[s
     if evaluation.calibration:
         yield f"Expected calibration error: {evaluation.calibration}."
     yield from _evaluation_notes(evaluation, backend)
+    yield from _label_tables(evaluation)
+
+
+def _label_tables(evaluation: Evaluation) -> Iterator[str | Table]:
+    """Yield the scores of each label, and the confusion matrix or the most confused pairs."""
+    import numpy as np
+
+    from qllmft.report.label_errors import MAX_NAMED_COLUMNS, confused_pairs, label_order
+    from qllmft.tasks.measure import percent
+
     label_names = evaluation.names
     counts = np.array(evaluation.confusion)
     many = len(label_names) > MAX_NAMED_COLUMNS

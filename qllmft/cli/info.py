@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Column
+from rich.table import Column, Table
 
 from qllmft.cli.console import PlainConsole, names, numbers, say, say_json, table
 from qllmft.cli.options import Count, Json
@@ -17,6 +17,7 @@ from qllmft.errors import UserError
 if TYPE_CHECKING:
     from qllmft.config import ModelConfig, RunConfig
     from qllmft.run.record import RunRecord
+    from qllmft.templates import ModelDescription
 
 
 PAPER_DIMENSION = 768
@@ -63,39 +64,11 @@ def info(
     classes = classes or default_classes
     description = describe(config.model, dimension, classes)
     if json:
-        parts = [
-            {name: value for name, value in asdict(part).items() if value is not None}
-            for part in description.parts
-        ]
-        circuit: dict[str, Any] = {}
-        if record and record.head.load is not None:
-            circuit["load"] = record.head.load
-        if record and (control := record.head.without_circuit):
-            interval = list(control.gain_interval)
-            circuit["gain"] = {"value": control.gain, "interval95": interval}
-        say_json(
-            {
-                "name": title,
-                "parameters": description.parameters,
-                "settings": config.model.model_dump(mode="json"),
-                "parts": parts,
-                **_engine(config),
-                **circuit,
-            }
-        )
+        say_json(_describe_as_json(title, config, description, record))
         return
     console = PlainConsole()
     console.print(title, style="bold")
-    rows = []
-    for part in description.parts:
-        c = part.circuit
-        counts = (c.n_qubits, c.one_qubit_gates, c.two_qubit_gates, c.depth) if c else ()
-        rows.append((part.name, f"{part.parameters:,}", *(f"{n:,}" for n in counts)))
-    columns = numbers("parameters", "qubits", "1Q gates", "2Q gates", "depth")
-    parts_table = table("part", *columns, rows=rows, title=f"D = {dimension}, k = {classes}{note}")
-    parts_table.add_section()
-    parts_table.add_row("all", f"{description.parameters:,}")
-    say(parts_table)
+    say(_parts_table(description, f"D = {dimension}, k = {classes}{note}"))
     if config.body.trainable:
         console.print("The weights of the language model are trained too and not counted here.")
     if engine := _engine(config):
@@ -107,6 +80,44 @@ def info(
         say(*circuit_sentences(record.head))
     if draw is not False:
         _draw(config.model, always=draw is True)
+
+
+def _describe_as_json(
+    title: str, config: RunConfig, description: ModelDescription, record: RunRecord | None
+) -> dict[str, Any]:
+    """Return what `info` prints, for programs."""
+    parts = [
+        {name: value for name, value in asdict(part).items() if value is not None}
+        for part in description.parts
+    ]
+    circuit: dict[str, Any] = {}
+    if record and record.head.load is not None:
+        circuit["load"] = record.head.load
+    if record and (control := record.head.without_circuit):
+        interval = list(control.gain_interval)
+        circuit["gain"] = {"value": control.gain, "interval95": interval}
+    return {
+        "name": title,
+        "parameters": description.parameters,
+        "settings": config.model.model_dump(mode="json"),
+        "parts": parts,
+        **_engine(config),
+        **circuit,
+    }
+
+
+def _parts_table(description: ModelDescription, title: str) -> Table:
+    """Return the parameters and gates of each part of a model."""
+    rows = []
+    for part in description.parts:
+        c = part.circuit
+        counts = (c.n_qubits, c.one_qubit_gates, c.two_qubit_gates, c.depth) if c else ()
+        rows.append((part.name, f"{part.parameters:,}", *(f"{n:,}" for n in counts)))
+    columns = numbers("parameters", "qubits", "1Q gates", "2Q gates", "depth")
+    parts_table = table("part", *columns, rows=rows, title=title)
+    parts_table.add_section()
+    parts_table.add_row("all", f"{description.parameters:,}")
+    return parts_table
 
 
 def _engine(config: RunConfig) -> dict[str, str]:

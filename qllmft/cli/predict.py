@@ -100,8 +100,7 @@ def predict(
             "Omit them."
         )
 
-    from qllmft.answers.decision import Decision, abstention_sentence
-    from qllmft.tasks.measure import percent
+    from qllmft.answers.decision import Decision
 
     if ray and backend_options.backend:
         from qllmft.inference.predictor import RAY_WITH_BACKEND
@@ -157,9 +156,19 @@ def predict(
             repeats=bootstrap,
         )
         return
+    _predict_here(predictor, limited_items, decision, json=json)
+
+
+def _predict_here(
+    predictor: Predictor, items: Iterable[Item], decision: Decision, *, json: bool
+) -> None:
+    """Print the answers that are computed here, and what is to be known about them all."""
+    from qllmft.answers.decision import Decision, abstention_sentence
+    from qllmft.tasks.measure import percent
+
     total = n_unsure = n_unlike = n_unknown = n_mostly_unknown = n_cut = n_near_chance = 0
     _print_heading(json=json)
-    for prediction in predictor.stream(limited_items, **vars(decision)):
+    for prediction in predictor.stream(items, **vars(decision)):
         _print(*_format_prediction(prediction), json=json)
         n_unknown += prediction.unknown > 0
         n_mostly_unknown += prediction.mostly_unknown
@@ -172,13 +181,13 @@ def predict(
         say(_reading_note(n_unknown, n_mostly_unknown, n_cut, total), err=True)
     if n_near_chance and decision == Decision():
         say(_near_chance_note(n_near_chance, total), err=True)
-    if margin and total:
-        say(abstention_sentence(n_unsure, total, margin), err=True)
-    if novelty and total:
+    if decision.margin and total:
+        say(abstention_sentence(n_unsure, total, decision.margin), err=True)
+    if decision.novelty and total:
         say(
             f"{n_unlike:,} of {format_count(total, 'text', ('is', 'are'))} out of distribution "
             f"({percent(n_unlike / total)} %). Of the validation texts "
-            f"{percent(predictor.novelty.marked_share(novelty))} % are.",
+            f"{percent(predictor.novelty.marked_share(decision.novelty))} % are.",
             err=True,
         )
 

@@ -24,8 +24,10 @@ from qllmft.errors import UserError
 from qllmft.files import expand_home
 
 if TYPE_CHECKING:
+    from qllmft.campaign.executors import Executor
     from qllmft.campaign.file import Space
     from qllmft.campaign.runs import SeededResult
+    from qllmft.campaign.sweep import Sweep
     from qllmft.campaign.sweep_run import SweepResult
 
 
@@ -72,10 +74,9 @@ def sweep(
         return
     from qllmft.campaign.checks import check_feasible, report_texts
     from qllmft.campaign.file import load_space
-    from qllmft.campaign.sweep import estimate_epoch_times, make_sweep
+    from qllmft.campaign.sweep import make_sweep
     from qllmft.campaign.sweep_run import run_sweep
     from qllmft.cli.listener import ConsoleListener
-    from qllmft_backends.adjoint.thread_pool import thread_count
 
     if name is None:
         raise UserError(
@@ -112,17 +113,7 @@ def sweep(
         f"{space.name}: {table_prefix}{space.title}. {sampler}, {format_count(plan.size, 'trial')}{seeds_text}"
     )
     if plan_only:
-        try:
-            structure_costs = estimate_epoch_times(plan, executor.inputs)
-            cores = thread_count()
-        except UserError as error:
-            say(f"Its time cannot be estimated: {error}")
-            return
-        hours = sum(epochs * seconds for _, epochs, seconds in structure_costs) / 3600 / cores
-        say(
-            f"On {cores} such cores its epochs take about {hours:.2g} h, by a few timed steps of "
-            f"{len(structure_costs)} structures."
-        )
+        _say_expected_time(plan, executor)
         return
     folder = out or Path("sweeps") / space.name
     with listener:
@@ -131,6 +122,24 @@ def sweep(
     winner = folder / "runs" / result.winner.runs[0].config.identity
     say(_ranking_table(result), *([_row_winners_table(result)] if result.rows else []))
     say(*winner_sentences(result), f"The winner's run is {winner}.")
+
+
+def _say_expected_time(plan: Sweep, executor: Executor) -> None:
+    """Print how long the epochs of a search take here, by a few timed steps."""
+    from qllmft.campaign.sweep import estimate_epoch_times
+    from qllmft_backends.adjoint.thread_pool import thread_count
+
+    try:
+        structure_costs = estimate_epoch_times(plan, executor.inputs)
+        cores = thread_count()
+    except UserError as error:
+        say(f"Its time cannot be estimated: {error}")
+        return
+    hours = sum(epochs * seconds for _, epochs, seconds in structure_costs) / 3600 / cores
+    say(
+        f"On {cores} such cores its epochs take about {hours:.2g} h, by a few timed steps of "
+        f"{len(structure_costs)} structures."
+    )
 
 
 def _spaces_table() -> Table:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from qllmft.config import RunConfig
-    from qllmft.run import Outcome, RunRecord
+    from qllmft.run import Outcome, RunFolder, RunRecord
 
 
 @dataclass(frozen=True)
@@ -155,15 +155,19 @@ def train(
         )
     if json:
         return
-    n_folds = record.data.folds
-    run = shlex.quote(str(folder.fold(0).path if n_folds else folder.path))
     say(
-        f"Time: {duration_text(time.perf_counter() - started)} in all. The table has the training alone.",
-        f"Report: {folder.report_file}",
-        f"Predict: qllmft predict {run} 'your text'",
+        f"Time: {duration_text(time.perf_counter() - started)} in all. The table has the training alone."
     )
+    _say_next_commands(folder, record.data.folds, "data.folds" if folds is None else "--folds", out)
+
+
+def _say_next_commands(
+    folder: RunFolder, n_folds: int | None, option: str, out: Path | None
+) -> None:
+    """Print where the report is, and the command that predicts. ``option`` is the one that asked for folds."""
+    run = shlex.quote(str(folder.fold(0).path if n_folds else folder.path))
+    say(f"Report: {folder.report_file}", f"Predict: qllmft predict {run} 'your text'")
     if n_folds:
-        option = "data.folds" if folds is None else "--folds"
         other_folder = " and with another --out" if out else ""
         say(
             f"Each of the {n_folds} folds has a model. For one model, run the command without {option}{other_folder}."

@@ -27,7 +27,7 @@ from qllmft.report.label_errors import MAX_NAMED_COLUMNS, Confusion, label_set_r
 from qllmft.run import RunFolder, RunRecord
 from qllmft.run.comparison import comparison_columns, comparison_rows
 from qllmft.run.predictions import Mistake, Predictions
-from qllmft.run.record import WITHOUT_CIRCUIT, BodyRecord, DataRecord
+from qllmft.run.record import WITHOUT_CIRCUIT, BodyRecord, DataRecord, ModelResult
 from qllmft.run.table import family_sentences
 from qllmft.run.verdict import ablation_size, next_step, verdict
 from qllmft.tasks import TASKS
@@ -40,7 +40,6 @@ from qllmft_circuits import draw_text
 
 if TYPE_CHECKING:
     from qllmft.inference.explanation import Explanation
-    from qllmft.report.paid_jobs import Job
 
 
 _ESCAPES = {".md.j2": markdown, ".tex.j2": tex}  # in HTML jinja2 escapes
@@ -166,21 +165,9 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
     models = result.models
     step = next_step(result, config, str(folder.path), folder.stored_rows(result))
     answers = predictions if task.one_label else None
-    jobs: list[Job] = []
-    energies_kj: list[tuple[float | None, float | None]] = []
-    if content.ledger and content.ledger.exists():
-        from qllmft.report.paid_jobs import energies_by_job, paid_jobs  # most runs have none
-
-        jobs = paid_jobs(content.ledger)
-        energies_kj = energies_by_job(jobs)
     template = encoder_template if config.model.head == "none" else head_template
     circuit = template(config.model)
     parts = describe(config.model, result.body.dimension, len(result.data.labels))
-    calibrations = {
-        model_row.name: model_row.test_calibration
-        for model_row in models
-        if model_row.test_calibration
-    }
     return render_template(
         "qllmft.report",
         "run.html.j2",
@@ -194,8 +181,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         without_circuit=WITHOUT_CIRCUIT,
         comparisons=[comparison_columns(models), *comparison_rows(models)],
         configuration=describe_settings(config),
-        jobs=jobs,
-        energies_kj=energies_kj,
+        **_paid_job_variables(content.ledger),
         parts=parts,
         ablation_size=ablation_size(result.head, parts),
         family_sentences=list(family_sentences(models)),
@@ -203,13 +189,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         epochs=metrics[-1].epoch if metrics else 0,
         chosen=next((m for m in metrics if m.epoch == result.selected_epoch), None),
         circuit=draw_text(circuit, fold=False) if circuit is not None else None,
-        calibrations=calibrations,
-        as_trained=[
-            model_row.name
-            for model_row in models[1:]
-            if model_row.test_calibration and "temperature" not in model_row.settings
-        ],
-        reliability=reliability_svg(calibrations) if calibrations else None,
+        **_calibration_variables(models),
         found=predictions,
         scatter=scatter_svg(predictions, result.head.name) if predictions and task.real else None,
         answers=answers,
@@ -218,20 +198,45 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
             if answers
             else None
         ),
-        label_set_rows=(
-            label_set_rows(
-                result.head.test.by_label,
-                result.data.labels,
-                result.head.settings.get("thresholds"),
-            )
-            if isinstance(result.head.test, LabelSetScores)
-            else []
-        ),
+        label_set_rows=_label_set_rows(result),
         max_rows=MAX_NAMED_COLUMNS,
         explanations=_explanations(folder, answers.mistakes[:explained]) if answers else [],
         made_with=[*identity_rows(result.data, result.body), *result.versions.items()],
         config_toml=content.config_toml,
     )
+
+
+def _paid_job_variables(ledger: Path | None) -> dict[str, Any]:
+    """Return the paid jobs of a run, and the energy of each."""
+    if not (ledger and ledger.exists()):
+        return {"jobs": [], "energies_kj": []}
+    from qllmft.report.paid_jobs import energies_by_job, paid_jobs  # most runs have none
+
+    jobs = paid_jobs(ledger)
+    return {"jobs": jobs, "energies_kj": energies_by_job(jobs)}
+
+
+def _calibration_variables(models: Sequence[ModelResult]) -> dict[str, Any]:
+    """Return the calibration of each row on the test texts, its diagram, and the rows without a temperature."""
+    calibrations = {row.name: row.test_calibration for row in models if row.test_calibration}
+    return {
+        "calibrations": calibrations,
+        "as_trained": [
+            row.name
+            for row in models[1:]
+            if row.test_calibration and "temperature" not in row.settings
+        ],
+        "reliability": reliability_svg(calibrations) if calibrations else None,
+    }
+
+
+def _label_set_rows(result: RunRecord) -> list[Any]:
+    """Return the scores of each label where texts have several, else none."""
+    scores = result.head.test
+    if not isinstance(scores, LabelSetScores):
+        return []
+    thresholds = result.head.settings.get("thresholds")
+    return label_set_rows(scores.by_label, result.data.labels, thresholds)
 
 
 def _fold_row(fold: RunFolder, record: RunRecord) -> dict[str, Any]:

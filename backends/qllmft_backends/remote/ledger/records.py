@@ -20,6 +20,7 @@ from qllmft_backends.remote.errors import PARSE_ERRORS
 from qllmft_backends.remote.ledger.chunk import Attempt, Chunk, Setup, values_hash
 from qllmft_backends.remote.ledger.payload import (
     Probabilities,
+    Variant,
     is_amount,
     known_answer_state,
     parse_probabilities,
@@ -72,21 +73,7 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
                 [*other_duplicates, job_id] if record["charged"] else other_duplicates
             )
         case "collected" | "failed":
-            results = _parse_results(record, chunk)
-            unit = _optional_text(record, "cost_unit") or chunk.unit
-            chunk.failure = str(record["reason"]) if event == "failed" else None
-            chunk.results = results[chunk.known_circuits :]
-            chunk.integrity_error = chunk.wrong_answer(results)
-            chunk.aggregations = {}
-            chunk.shots = None
-            chunk.variants = None
-            if is_amount(record.get("cost")):
-                chunk.cost = float(record["cost"])
-                chunk.unit = unit
-            chunk.kwh, chunk.billed_us, chunk.machine_kw = (
-                float(record[name]) if is_amount(record.get(name)) else None
-                for name in ("kwh", "billed_us", "kw")
-            )
+            _apply_results(chunk, record)
         case "aggregated":
             results = _parse_results(record, chunk)[chunk.known_circuits :]
             chunk.aggregations[str(record["aggregation"])] = [r for r in results if r is not None]
@@ -98,20 +85,41 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
                 for shots_payload, r in _pair_with_results(record, "shots", chunk)
             ]
         case "variants":
-            variants = [
-                None
-                if r is None
-                else [parse_variant(v, chunk.setup.n_qubits) for v in variant_payloads]
-                for variant_payloads, r in _pair_with_results(record, "variants", chunk)
-            ]
-            if any(
-                circuit_variants is not None and len(circuit_variants) < 2
-                for circuit_variants in variants
-            ):
-                raise ValueError("a circuit has one variant, expected several")
-            chunk.variants = variants
+            chunk.variants = _parse_variants(record, chunk)
         case _:
             raise ValueError(f"unknown event {event!r}")
+
+
+def _apply_results(chunk: Chunk, record: Mapping[str, Any]) -> None:
+    """Set the results of a chunk whose job has ended, and what it cost."""
+    results = _parse_results(record, chunk)
+    unit = _optional_text(record, "cost_unit") or chunk.unit
+    chunk.failure = str(record["reason"]) if record["event"] == "failed" else None
+    chunk.results = results[chunk.known_circuits :]
+    chunk.integrity_error = chunk.wrong_answer(results)
+    chunk.aggregations = {}
+    chunk.shots = None
+    chunk.variants = None
+    if is_amount(record.get("cost")):
+        chunk.cost = float(record["cost"])
+        chunk.unit = unit
+    chunk.kwh, chunk.billed_us, chunk.machine_kw = (
+        float(record[name]) if is_amount(record.get(name)) else None
+        for name in ("kwh", "billed_us", "kw")
+    )
+
+
+def _parse_variants(record: Mapping[str, Any], chunk: Chunk) -> list[list[Variant] | None]:
+    """Return the frequencies of each variant of each circuit of a chunk, None without results."""
+    variants = [
+        None if r is None else [parse_variant(v, chunk.setup.n_qubits) for v in variant_payloads]
+        for variant_payloads, r in _pair_with_results(record, "variants", chunk)
+    ]
+    if any(
+        circuit_variants is not None and len(circuit_variants) < 2 for circuit_variants in variants
+    ):
+        raise ValueError("a circuit has one variant, expected several")
+    return variants
 
 
 def json_hash(value: Any) -> str:
