@@ -102,23 +102,7 @@ def predict(
 
     from qllmft.answers.decision import Decision
 
-    if ray and backend_options.backend:
-        from qllmft.inference.predictor import RAY_WITH_BACKEND
-
-        raise UserError(RAY_WITH_BACKEND)
-    if backend_options.names_several_backends:
-        raise UserError(
-            f"--backend {backend_options.backend} names several, and predict takes one. "
-            "`qllmft evaluate` compares several."
-        )
-    if bootstrap and backend_options.backend is None:
-        raise UserError(
-            "--bootstrap draws measured shots again, and without --backend there are none. Omit --bootstrap."
-        )
-    if bootstrap and backend_options.rounds > 1:
-        raise UserError(
-            "--bootstrap needs one measurement, and --rounds asks for several. Omit one of the two."
-        )
+    _check_backend(backend_options, bootstrap, ray=bool(ray))
     decision = Decision(threshold, margin, coverage, novelty)
     predictor, backends = backend_options.open(run, model, decision)
     # it imports packages that an invalid call does not need
@@ -137,13 +121,7 @@ def predict(
         items = _pairs(texts or []) if pairs else list(texts or [])
     limited_items = islice(items, limit)
     if predictor.task.real:
-        for target_prediction in predictor.values(limited_items):
-            cells = [f"{value:.6g}" for value in target_prediction.values.values()]
-            _print(
-                {"text": target_prediction.text, "values": target_prediction.values},
-                cells,
-                json=json,
-            )
+        _predict_targets(predictor, limited_items, json=json)
         return
     if backends:
         _predict_on_backends(
@@ -157,6 +135,38 @@ def predict(
         )
         return
     _predict_here(predictor, limited_items, decision, json=json)
+
+
+def _check_backend(backend_options: BackendOptions, bootstrap: int | None, *, ray: bool) -> None:
+    """Raise `UserError` for options that do not go with the backend, or with none."""
+    if ray and backend_options.backend:
+        from qllmft.inference.predictor import RAY_WITH_BACKEND
+
+        raise UserError(RAY_WITH_BACKEND)
+    if backend_options.names_several_backends:
+        raise UserError(
+            f"--backend {backend_options.backend} names several, and predict takes one. "
+            "`qllmft evaluate` compares several."
+        )
+    if bootstrap and backend_options.backend is None:
+        raise UserError(
+            "--bootstrap draws measured shots again, and without --backend there are none. Omit --bootstrap."
+        )
+    if bootstrap and backend_options.rounds > 1:
+        raise UserError(
+            "--bootstrap needs one measurement, and --rounds asks for several. Omit one of the two."
+        )
+
+
+def _predict_targets(predictor: Predictor, items: Iterable[Item], *, json: bool) -> None:
+    """Print the real values of each text."""
+    for target_prediction in predictor.values(items):
+        cells = [f"{value:.6g}" for value in target_prediction.values.values()]
+        _print(
+            {"text": target_prediction.text, "values": target_prediction.values},
+            cells,
+            json=json,
+        )
 
 
 def _predict_here(

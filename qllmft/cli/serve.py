@@ -61,7 +61,8 @@ def serve(
         explain: Explain answers, which shows training texts. [default: --explain for your computer only]
     """
     try:
-        from qllmft.serving.app import is_loopback, make_app, open_port, run_app
+        from qllmft.serving.app import make_app
+        from qllmft.serving.port import is_loopback, open_port, run_app
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in ("fastapi", "starlette", "uvicorn"):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from qllmft.config import RunConfig
     from qllmft.run import Outcome, RunFolder, RunRecord
+    from qllmft.run.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -144,11 +145,7 @@ def train(
         _exit_interrupted(outcome, run_config, personal, err=json)
     step = next_step(record, run_config, str(folder.path), folder.stored_rows(record))
     lines = verdict(record.models, record.data.folds, step)
-    if json:
-        say_json({**record.to_json(), "verdict": lines.as_dict(record.models)})
-    else:
-        say(result_table(record), comparison_table(record))
-        say("", *lines.lines, "")
+    _say_result(record, lines, json=json)
     if not folder.report_file.exists():
         raise UserError(
             f"{folder.path} has no report. Make room there, then run: qllmft report {shlex.quote(str(folder.path))}"
@@ -159,6 +156,15 @@ def train(
         f"Time: {duration_text(time.perf_counter() - started)} in all. The table has the training alone."
     )
     _say_next_commands(folder, record.data.folds, "data.folds" if folds is None else "--folds", out)
+
+
+def _say_result(record: RunRecord, lines: Verdict, *, json: bool) -> None:
+    """Print the rows, how they compare, and the verdict."""
+    if json:
+        say_json({**record.to_json(), "verdict": lines.as_dict(record.models)})
+        return
+    say(result_table(record), comparison_table(record))
+    say("", *lines.lines, "")
 
 
 def _say_next_commands(

@@ -1,17 +1,14 @@
-"""Application: the page, answers in JSON, the state and FastAPI's OpenAPI document, on a port of this machine."""
+"""Application: the page, answers in JSON, the state and FastAPI's OpenAPI document."""
 
 import asyncio
-import ipaddress
-import socket
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from importlib.resources import files
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -37,7 +34,7 @@ from qllmft.inference.explanation import Neighbour, WordEffect
 from qllmft.inference.items import check_items
 from qllmft.serving import RequestLimits
 from qllmft.serving.batches import Batches, NotTakenError
-from qllmft.serving.guard import ACCEPT_BACKLOG, FILE_PATH, BoundedConnection, Guard
+from qllmft.serving.guard import FILE_PATH, Guard
 from qllmft.serving.model import ServedModel
 from qllmft.versions import versions
 from qllmft_backends.errors import BackendError, CostRefusedError
@@ -204,7 +201,6 @@ _PAGE: list[BaseRoute] = [
 ]
 _BODY_REFUSALS = (400, 408, 413, 415, 422)  # refusals of a request with a body
 _LONGEST_NAME = 100  # characters of a file's name
-_GRACE_S = 10  # for requests in work after Ctrl-C
 
 
 def make_app(
@@ -240,6 +236,20 @@ def make_app(
         exception_handlers=dict.fromkeys((HTTPException, RequestValidationError), _answer_refusal),
         lifespan=lifespan,
     )
+    _add_predictions(app, model, batches, limits, report)
+    _add_file_reading(app, model, limits, report)
+    _add_state(app, model, batches, limits)
+    return app
+
+
+def _add_predictions(
+    app: FastAPI,
+    model: ServedModel,
+    batches: Batches,
+    limits: RequestLimits,
+    report: Callable[[str], None],
+) -> None:
+    """Add the addresses that predict texts and, if the model has what it takes, explain an answer."""
     texts, one_text = make_request_models(limits, pairs=model.pairs, names=list(model.predictors))
 
     @app.post(
@@ -253,6 +263,25 @@ def make_app(
         name = getattr(request, "model", None) or ""
         predictions = await _await_answer(lambda: batches.answer(items, name), report)
         return JSONResponse({"predictions": predictions})
+
+    async def explain(request: one_text) -> Response:  # type: ignore[valid-type]
+        name = getattr(request, "model", None) or ""
+        text = request.text  # type: ignore[attr-defined]
+        return JSONResponse(await _await_answer(lambda: batches.explain(text, name), report))
+
+    if model.explains:
+        app.post(
+            "/explain",
+            summary="Explain one answer",
+            response_model=ExplainedAnswer,
+            responses=refusals(*_BODY_REFUSALS, 503),
+        )(explain)
+
+
+def _add_file_reading(
+    app: FastAPI, model: ServedModel, limits: RequestLimits, report: Callable[[str], None]
+) -> None:
+    """Add the address that returns the texts of a file, for the page."""
 
     @app.post(FILE_PATH, include_in_schema=False)
     async def texts_of_file(
@@ -278,19 +307,9 @@ def make_app(
             ) from None
         return JSONResponse({"texts": items, "note": note})
 
-    async def explain(request: one_text) -> Response:  # type: ignore[valid-type]
-        name = getattr(request, "model", None) or ""
-        text = request.text  # type: ignore[attr-defined]
-        return JSONResponse(await _await_answer(lambda: batches.explain(text, name), report))
 
-    if model.explains:
-        app.post(
-            "/explain",
-            summary="Explain one answer",
-            response_model=ExplainedAnswer,
-            responses=refusals(*_BODY_REFUSALS, 503),
-        )(explain)
-
+def _add_state(app: FastAPI, model: ServedModel, batches: Batches, limits: RequestLimits) -> None:
+    """Add the addresses that tell the server's state."""
     facts = model.describe() | {
         "limits": {
             "texts": limits.texts,
@@ -312,8 +331,6 @@ def make_app(
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-    return app
 
 
 async def _answer_refusal(_: Request, error: Exception) -> Response:
@@ -341,49 +358,3 @@ async def _await_answer(ask: Callable[[], Future[Any]], report: Callable[[str], 
             status = 502
             words = "the backend gave no answer. The server's messages have the reason"
         raise HTTPException(status, words) from None
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches an address or a name."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def open_port(host: str, port: int) -> socket.socket:
-    """Return a listening socket, or raise UserError."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        server_socket = socket.create_server(address[:2], family=family, backlog=ACCEPT_BACKLOG)
-    except (OSError, UnicodeError) as error:  # the second of a host that is no name
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UserError(
-            f"the server cannot listen on {host}, port {port}: {reason}. Choose another one with --port, or 0 for any "
-            "free one."
-        ) from None
-    # connections inherit it: small answers are sent at once, not after the client's delayed acknowledgement
-    server_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return server_socket
-
-
-def run_app(app: Any, server_socket: socket.socket, ready: Callable[[str], None]) -> None:
-    """Serve an application until Ctrl-C, which lets requests in work end. ``ready`` gets the address."""
-    config = uvicorn.Config(
-        app,
-        lifespan="on",
-        loop="asyncio",
-        http=BoundedConnection,
-        backlog=ACCEPT_BACKLOG,
-        ws="none",
-        log_config=None,
-        log_level="error",
-        access_log=False,  # no addresses of clients
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=_GRACE_S,
-    )
-    host, port = server_socket.getsockname()[:2]
-    ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
-    with suppress(KeyboardInterrupt):  # uvicorn raises it again after its end
-        uvicorn.Server(config).run(sockets=[server_socket])

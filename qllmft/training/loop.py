@@ -38,46 +38,14 @@ from qllmft.training.examples import (
 from qllmft.training.interruption import interruptible
 from qllmft.training.linear_start import start_at_linear, starts_at_sines
 from qllmft.training.ridge import Strength, make_ridge_loss
-from qllmft.training.step import TrainingStep, open_step
+from qllmft.training.step import TrainingStep, open_step, train_epoch
 
 if TYPE_CHECKING:
     from qllmft.embed import TrainableBody
 
-BATCHES_AT_ONCE = 64
 CHECKPOINT_EVERY_S = 5.0
 # a checkpoint has four times the body's weights: 1.8 GB for a body of 110 million
 BODY_CHECKPOINT_EVERY_S = 60.0
-
-
-def _train_epoch(
-    step: TrainingStep,
-    optimizer: Adam,
-    train: Examples,
-    batches: list[Tensor],
-    embedding_noise: float,
-    noise: torch.Generator,
-) -> float:
-    """Train on every batch of an epoch, and return the sum of the losses of its examples."""
-    total = 0.0
-    weights = train.relative
-    # inputs of many batches are prepared at once
-    for first_batch in range(0, len(batches), BATCHES_AT_ONCE):
-        block_batches = batches[first_batch : first_batch + BATCHES_AT_ONCE]
-        sizes = [len(rows) for rows in block_batches]
-        block = torch.cat(block_batches)
-        x = with_noise(train.x[block], embedding_noise, noise, sizes)
-        parts: Sequence[Tensor | None] = [None] * len(sizes)
-        if weights is not None:
-            parts = torch.split(weights[block], sizes)
-        inputs = step.inputs(x)
-        start = 0
-        labels = torch.split(train.y[block], sizes)
-        for y, weight in zip(labels, parts, strict=True):
-            loss = step.gradient(inputs[start : start + len(y)], y, weight)
-            step.move(optimizer)
-            total += loss * len(y)
-            start += len(y)
-    return total
 
 
 def fit(
@@ -147,7 +115,7 @@ def fit(
 
                 def train_on(epoch: int, batches: list[Tensor]) -> float:
                     noise = torch_generator(seed, "embedding noise", epoch)
-                    return _train_epoch(
+                    return train_epoch(
                         step, optimizer, train, batches, config.embedding_noise, noise
                     )
 

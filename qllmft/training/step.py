@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeGuard
 
@@ -13,9 +13,12 @@ from torch import Tensor, nn
 
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.tasks import CLASSIFICATION, Task
+from qllmft.training.examples import Examples, with_noise
 from qllmft.training.ridge import RidgeLoss
 from qllmft_backends.adjoint import AdjointEngine
 from qllmft_backends.adjoint.compiled import layers
+
+BATCHES_AT_ONCE = 64
 
 Real = NDArray[np.float32]
 
@@ -223,3 +226,34 @@ def open_step(
         yield step
     finally:
         step.release()
+
+
+def train_epoch(
+    step: TrainingStep,
+    optimizer: torch.optim.Adam,
+    train: Examples,
+    batches: list[Tensor],
+    embedding_noise: float,
+    noise: torch.Generator,
+) -> float:
+    """Train on every batch of an epoch, and return the sum of the losses of its examples."""
+    total = 0.0
+    weights = train.relative
+    # inputs of many batches are prepared at once
+    for first_batch in range(0, len(batches), BATCHES_AT_ONCE):
+        block_batches = batches[first_batch : first_batch + BATCHES_AT_ONCE]
+        sizes = [len(rows) for rows in block_batches]
+        block = torch.cat(block_batches)
+        x = with_noise(train.x[block], embedding_noise, noise, sizes)
+        parts: Sequence[Tensor | None] = [None] * len(sizes)
+        if weights is not None:
+            parts = torch.split(weights[block], sizes)
+        inputs = step.inputs(x)
+        start = 0
+        labels = torch.split(train.y[block], sizes)
+        for y, weight in zip(labels, parts, strict=True):
+            loss = step.gradient(inputs[start : start + len(y)], y, weight)
+            step.move(optimizer)
+            total += loss * len(y)
+            start += len(y)
+    return total

@@ -92,16 +92,16 @@ def visited(monkeypatch):
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
     from starlette.testclient import TestClient
 
-    from qllmft.serving import app
+    from qllmft.serving import port
 
     def visit(calls):
         def run_app(app, listening, ready):
-            host, port = listening.getsockname()
-            ready(f"http://{host}:{port}")
-            with TestClient(app, base_url=f"http://{host}:{port}") as client:
+            host, number = listening.getsockname()
+            ready(f"http://{host}:{number}")
+            with TestClient(app, base_url=f"http://{host}:{number}") as client:
                 calls(client)
 
-        monkeypatch.setattr(app, "run_app", run_app)
+        monkeypatch.setattr(port, "run_app", run_app)
 
     return visit
 

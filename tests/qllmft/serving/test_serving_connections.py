@@ -27,7 +27,7 @@ def address(monkeypatch):
     import uvicorn
 
     from qllmft.serving import guard
-    from qllmft.serving.app import open_port
+    from qllmft.serving.port import open_port
 
     for name, value in {
         "MAX_CONNECTIONS": 6,

@@ -10,8 +10,8 @@ import pytest
 
 from qllmft.errors import UserError
 from qllmft.serving import RequestLimits
-from qllmft.serving.app import open_port
 from qllmft.serving.batches import Batches, NotTakenError
+from qllmft.serving.port import open_port
 from qllmft_backends import BackendError
 
 
