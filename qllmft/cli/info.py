@@ -44,7 +44,7 @@ def info(
         source: List only the presets of this table or figure of the paper, such as "Table II" or "Figure 11", or ours.
     """
     if name is None:
-        _list_presets(source, json=json)
+        _print_presets(source, json=json)
         return
     if source is not None:
         raise UserError(
@@ -172,7 +172,7 @@ def _load_preset_or_run(
     return config, name, record, sizes
 
 
-def _list_presets(source: str | None, *, json: bool) -> None:
+def _print_presets(source: str | None, *, json: bool) -> None:
     """Print the presets with their tables of the paper and their trained parameters (D = 768, k = 2)."""
     from qllmft.config.presets import load_preset, preset_names
     from qllmft.templates import preset_parameters

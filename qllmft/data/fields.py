@@ -140,7 +140,7 @@ class Grammar:
         if not self.has_quote(content):
             content = content.removesuffix(newline)
             lines = content.split(newline)
-            columns = _split_plain(content, lines, self.delimiter, newline, count)
+            columns = _split_unquoted(content, lines, self.delimiter, newline, count)
             return None if columns is None else ColumnsOfLines(columns)
         if self.quoting != "doubled" or not self.delimiter or _QUOTED in content:
             return None
@@ -152,7 +152,7 @@ class Grammar:
         outside = _QUOTED.join(between)
         rows = outside.split(newline)
         # most rows are equal without their texts
-        columns = _split_plain(outside, {*rows}, self.delimiter, newline, count)
+        columns = _split_unquoted(outside, {*rows}, self.delimiter, newline, count)
         if columns is None or not _fill(columns, texts):
             return None
         if len(rows) == n_lines:
@@ -222,7 +222,7 @@ class Grammar:
         return re.compile(rf"{self.quote} *+(?={self._mark}|\Z)")
 
 
-def _split_plain(
+def _split_unquoted(
     content: str, lines: Collection[str], delimiter: str, newline: str, count: int
 ) -> list[list[str]] | None:
     """Return the columns of lines without quotes, or None unless each line has ``count`` fields."""

@@ -31,28 +31,28 @@ MODEL_TYPES = (
 )  # fmt: skip
 
 
-def scalar(value: Any) -> bool:
+def is_scalar(value: Any) -> bool:
     """Return whether a value is null, a boolean, text or a number of ordinary size."""
     if isinstance(value, int):
         return abs(value) < LARGEST_INTEGER
     return value is None or isinstance(value, float | str)
 
 
-def _size(value: Any) -> bool:
+def _is_size(value: Any) -> bool:
     """Return whether a value of a model's configuration is a size of a tensor, or no integer."""
-    return scalar(value) and not (isinstance(value, int) and abs(value) > LARGEST_SIZE)
+    return is_scalar(value) and not (isinstance(value, int) and abs(value) > LARGEST_SIZE)
 
 
-def _text(value: Any) -> bool:
+def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _template(value: Any) -> bool:
+def _is_template(value: Any) -> bool:
     """Return whether a value is a chat template with a name that is that of a file in the same folder."""
     return (
         isinstance(value, dict)
         and value.keys() == {"name", "template"}
-        and all(map(_text, value.values()))
+        and all(map(_is_text, value.values()))
         and re.fullmatch(r"[\w-]{1,64}", value["name"]) is not None
     )
 
@@ -85,20 +85,20 @@ def _at_most(most: int) -> IsKnown:
     return lambda value: value is None or (type(value) is int and 0 <= value <= most)
 
 
-_TOKEN = _either(scalar, _all_values(scalar))
-_LIST = _either(scalar, _all_items(scalar))
+_TOKEN = _either(is_scalar, _all_values(is_scalar))
+_LIST = _either(is_scalar, _all_items(is_scalar))
 _CHECKS: Mapping[str, IsKnown] = {
     "any": lambda _: True,
-    "scalar": scalar,
+    "scalar": is_scalar,
     "scalars": _LIST,
-    "list": _all_items(scalar),
-    "map": _all_values(scalar),
+    "list": _all_items(is_scalar),
+    "map": _all_values(is_scalar),
     "none": _equals_any(None),
     "false": _equals_any(False, None),
     "length": lambda value: value is None or (type(value) is int and 0 < value < LARGEST_INTEGER),
     "positive": lambda value: value is None or (isinstance(value, int | float) and value > 0),
     # of a model
-    "sizes": _either(_size, _all_items(_size)),
+    "sizes": _either(_is_size, _all_items(_is_size)),
     "layers": _at_most(MAX_LAYERS),
     "inner_layers": _at_most(MAX_INNER_LAYERS),
     "windows": _either(_at_most(LONGEST_WINDOW), _all_items(_at_most(LONGEST_WINDOW))),
@@ -107,14 +107,14 @@ _CHECKS: Mapping[str, IsKnown] = {
     "dtype": _matching(r"(torch\.)?(float16|bfloat16|float32|float64)"),
     "model_type": _equals_any(*MODEL_TYPES),
     "static_type": _equals_any("model2vec"),
-    "rope": _either(scalar, _all_values(_either(_LIST, _all_values(_LIST)))),
-    "task_parameters": _either(_equals_any(None), _all_values(_all_values(scalar))),
+    "rope": _either(is_scalar, _all_values(_either(_LIST, _all_values(_LIST)))),
+    "task_parameters": _either(_equals_any(None), _all_values(_all_values(is_scalar))),
     # of a tokenizer
     "tokens": _either(_TOKEN, _all_items(_TOKEN), _all_values(_TOKEN)),
     "token_map": _all_values(_TOKEN),
     "extra_words": _at_most(MAX_EXTRA_WORDS),
     # transformers saves each of several templates in a file of its name
-    "templates": _either(_equals_any(None), _text, _all_items(_template)),
+    "templates": _either(_equals_any(None), _is_text, _all_items(_is_template)),
     "tokenizer_class": _matching(
         r"\w+Tokenizer(Fast)?|PreTrainedTokenizerFast|TokenizersBackend|PythonBackend"
     ),
