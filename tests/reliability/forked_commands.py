@@ -40,7 +40,7 @@ class Command:
             os.kill(self.process.pid, number)
 
     def wait(self) -> int:
-        """The exit code; -N where signal N killed it. What was printed holds no traceback."""
+        """Return the exit code, -N where signal N killed it. Assert that no traceback was printed."""
         self.process.join(PATIENCE_S)
         assert self.process.exitcode is not None, "it does not end"
         assert "Traceback" not in self.said, self.said
@@ -48,7 +48,7 @@ class Command:
 
     @property
     def said(self) -> str:
-        """Output and messages."""
+        """Return output and messages."""
         return self.output.read_text(encoding="utf-8") + self.messages.read_text(encoding="utf-8")
 
 

@@ -50,7 +50,7 @@ TEXTS = ((0,), (0, 1), (0, 1, 2, 3), (2, 3), (3, 1))
 
 
 class Options(KnownAnswerOptions):
-    """Of a call."""
+    """Options of a call."""
 
     shots: int = SHOTS[0]
 
@@ -66,20 +66,20 @@ class Machine(JobsBackend):
 
     @property
     def capabilities(self) -> Capabilities:
-        """None are asked for."""
+        """Raise: none are asked for."""
         raise NotImplementedError
 
     @property
     def address(self) -> str:
-        """Of the service."""
+        """Return the service's address."""
         return URL
 
     def expectations(self, circuit: Any, values: Any, observables: Any) -> Expectations:
-        """Not asked for."""
+        """Raise: it is not asked for."""
         raise NotImplementedError
 
     def estimate(self, circuit: Any, values: Any, *, offline: bool = False) -> CostEstimate:
-        """Not asked for."""
+        """Raise: it is not asked for."""
         raise NotImplementedError
 
     def _batch(self, circuit: Any, values: Any) -> CircuitBatch:
@@ -91,8 +91,8 @@ class Machine(JobsBackend):
         self.jobs.find(batch)
         return batch
 
-    def measured(self, texts: Sequence[int]) -> list[dict[int, float]]:
-        """The result of each text."""
+    def measure(self, texts: Sequence[int]) -> list[dict[int, float]]:
+        """Return the result of each text."""
         values = np.array([[text, 0.5] for text in texts])
         with self.jobs.writing():
             batch = self._batch(None, values)
@@ -157,14 +157,14 @@ class Histories(RuleBasedStateMachine):
         call: dict[str, Any],
         faults: list[str],
     ) -> None:
-        """The service's habits, and a first call."""
+        """Draw the service's habits, and make a first call."""
         service = self.service
         service.ahead_s, service.late_s, service.lag_s, service.list_s = ahead, late, lag, slow
         self._call(0, call, faults)
 
     @rule(process=st.sampled_from((0, 1)), call=CALLS, faults=FAULTS)
     def call(self, process: int, call: dict[str, Any], faults: list[str]) -> None:
-        """A call, which sends and collects."""
+        """Make a call, which sends and collects."""
         self._call(process, call, faults)
 
     @rule(
@@ -174,7 +174,7 @@ class Histories(RuleBasedStateMachine):
         faults=FAULTS,
     )
     def again(self, process: int, sizes: int, checked: bool, faults: list[str]) -> None:
-        """The last call with other options."""
+        """Repeat the last call with other options."""
         self._call(process, {**self.last, "circuits_per_job": sizes, "checked": checked}, faults)
 
     @rule(process=st.sampled_from((0, 1)), faults=FAULTS)
@@ -200,12 +200,12 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_paid_twice(self) -> None:
-        """But for jobs that the service accepts later than any call waits for."""
+        """Assert that nothing was paid twice, but for jobs accepted later than any call waits for."""
         for circuit, times in self.service.paid().items():
             assert times <= 1 + self.service.too_late, f"{circuit} was paid {times} times"
 
     def teardown(self) -> None:
-        """All calls again, in new processes and without faults: everything is there, and was paid once."""
+        """Make all calls again, in new processes and without faults: everything is there, and was paid once."""
         try:
             self._end()
         finally:
@@ -262,11 +262,11 @@ class Histories(RuleBasedStateMachine):
             )  # fmt: skip
             open_[given] = Machine(options, self.ledger, self.service)
         machine = open_[given] if number is None else open_[given].in_round(shots, number)
-        found = machine.measured(texts)
+        results = machine.measure(texts)
         expected = [
             {answer(("text", text, shots, machine.options.repetition)): 1.0} for text in texts
         ]
-        assert found == expected, f"the results of others: {found}, expected {expected}"
+        assert results == expected, f"the results of others: {results}, expected {expected}"
 
     def _attempt(self, process: int, act: Callable[[], Any], faults: list[str]) -> None:
         for place, kind in (fault.split(": ") for fault in faults):
@@ -289,7 +289,7 @@ class Histories(RuleBasedStateMachine):
         self.service.next = {}
 
     def _refused(self, process: int, call: dict[str, Any]) -> None:
-        """The other process makes a call in the middle of one."""
+        """Make a call of the other process in the middle of one."""
         waiting, self.service.next = self.service.next, {}
         with pytest.raises(LedgerError, match="is in use by"):
             self._measure(process, **call)
@@ -299,7 +299,7 @@ class Histories(RuleBasedStateMachine):
 
 def sync(descriptor: int, service: Service) -> None:
     """Stand in for `os.fsync` of a file of the ledger; what was not synced may be lost with the process."""
-    kind = service.happens("sync")
+    kind = service.take_event("sync")
     if kind == "full":
         raise OSError(errno.ENOSPC, "No space left on device")
     about = os.fstat(descriptor)
@@ -313,7 +313,7 @@ def sync(descriptor: int, service: Service) -> None:
 
 
 def histories(patch: Any, folder: Path) -> type[Histories]:
-    """The machine, with everything in its place."""
+    """Return the machine, with everything in its place."""
     from simulated_service import install
 
     class Prepared(Histories):

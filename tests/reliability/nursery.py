@@ -25,7 +25,7 @@ class Ended:
 
     @property
     def said(self) -> str:
-        """Output and messages."""
+        """Return output and messages."""
         return self.output + self.messages
 
 
@@ -66,7 +66,7 @@ class Nursery:
         prepare: Preparation | None = None,
         output: Path | None = None,
     ) -> Ended:
-        """One try; ``output`` is the file for what it prints, by default one elsewhere."""
+        """Try a command once; ``output`` is the file for what it prints, by default one elsewhere."""
         printed, messages = self._files
         values = self._values(environment)
         self._pipe.send((list(arguments), folder, values, output or printed, messages, prepare))
@@ -120,7 +120,7 @@ def _serve(pipe: multiprocessing.connection.Connection, first: tuple[Any, ...]) 
 
 
 def _code(task: tuple[Any, ...]) -> int:
-    """Make a command in this process; its exit code."""
+    """Make a command in this process, and return its exit code."""
     try:
         run(*task)
     except SystemExit as end:

@@ -46,11 +46,11 @@ class Clock:
     wrong: float = 0.0  # of this machine's calendar
 
     def monotonic(self) -> float:
-        """Seconds."""
+        """Return seconds since the start."""
         return self.now
 
     def time(self) -> float:
-        """Seconds since 1970 as this machine believes."""
+        """Return seconds since 1970 as this machine believes."""
         return BEGUN + self.now + self.wrong
 
     def sleep(self, seconds: float) -> None:
@@ -80,7 +80,7 @@ class SmallTemplate(Template):
     """A circuit that is only its name and its row."""
 
     def bind(self, values: Any, names: Sequence[str]) -> list[Any]:
-        """One per row."""
+        """Return a circuit per row."""
         return [("text", int(row[0])) for row in values]
 
 
@@ -88,7 +88,7 @@ TEMPLATE = SmallTemplate(known_answer_circuit(QUBITS), "0" * 64, 1, 1)
 
 
 def known(state: int) -> SmallTemplate:
-    """The circuit with a known answer."""
+    """Return the circuit with a known answer."""
     return SmallTemplate(("known answer", state), "1" * 64, 1, 1)  # type: ignore[arg-type]
 
 
@@ -145,33 +145,33 @@ class Service:
     requests: int = 0
 
     def now(self) -> float:
-        """Its own time, in seconds since 1970."""
+        """Return the service's own time, in seconds since 1970."""
         return BEGUN + self.clock.now + self.ahead_s
 
-    def happens(self, place: str) -> str:
-        """What happens now."""
+    def take_event(self, place: str) -> str:
+        """Return what happens now at a place, or raise it."""
         waiting = self.next.get(place)
-        found = waiting.popleft() if waiting else "well"
-        if found != "well":
-            self.met[f"{place}: {found}"] += 1
-        if found == "died":
+        event = waiting.popleft() if waiting else "well"
+        if event != "well":
+            self.met[f"{place}: {event}"] += 1
+        if event == "died":
             raise Died
-        if found == "interrupted":
+        if event == "interrupted":
             raise KeyboardInterrupt
-        return found
+        return event
 
     def accepted(self) -> list[ServedJob]:
-        """Jobs that have been accepted by now."""
+        """Return the jobs that have been accepted by now."""
         return [job for job in self.jobs if job.accepted_at <= self.clock.now]
 
     def status(self, job: ServedJob) -> str:
-        """In IonQ's words."""
+        """Return a job's status in IonQ's words."""
         if job.end == "canceled":
             return "canceled"
         return job.end if self.clock.now >= job.ends_at else "ready"
 
     def paid(self) -> Counter[Circuit]:
-        """How often each text's circuit was paid, or will be: jobs that failed or were canceled are free."""
+        """Count how often each text's circuit was paid, or will be: jobs that failed or were canceled are free."""
         return Counter(
             circuit
             for job in self.accepted()
@@ -187,7 +187,7 @@ class Service:
         runs_s: float = 0.0,
         end: str = "completed",
     ) -> str:
-        """Take a job, perhaps later; its id."""
+        """Take a job, perhaps later, and return its id."""
         at = self.clock.now + after_s
         job = ServedJob(
             f"job-{next(self.numbers)}",
@@ -201,14 +201,14 @@ class Service:
         return job.id
 
     def cancel(self, job: ServedJob) -> str:
-        """Unless it has ended."""
+        """Cancel a job unless it has ended, and return its status."""
         if self.status(job) == "ready":
             job.end = "canceled"
         return self.status(job)
 
 
 def lost(text: str = "no answer") -> RemoteTransientError:
-    """The connection."""
+    """Return the error of a lost connection."""
     return RemoteTransientError(f"{text}.", transient=True, ambiguous=True)
 
 
@@ -226,7 +226,7 @@ class SimulatedRoute(Route):
         self._seen = float(int(self.service.now())), self.service.clock.monotonic()
 
     def server_time(self) -> float | None:
-        """From the last answer, in whole seconds as the header Date has them."""
+        """Return the time by the last answer, in whole seconds as the header Date has them."""
         return (
             None
             if self._seen is None
@@ -234,16 +234,16 @@ class SimulatedRoute(Route):
         )
 
     def index(self, ledger: Any) -> IonQJobs:
-        """The product's own reading of a list of jobs."""
+        """Return the product's own index of a list of jobs."""
         return IonQJobs(self, self, ledger)  # type: ignore[arg-type]
 
     def price(self, setup: Any, template: Any) -> dict[str, Any]:
-        """One dollar a circuit."""
+        """Return a price of one dollar a circuit."""
         self._answered()
         return {"price_each": 1.0, "unit": "usd"}
 
     def check(self, setup: Any) -> None:
-        """Any circuit will do."""
+        """Accept any circuit."""
         self._answered()
 
     def post(self, circuits: Any, setup: Any, token: str, ledger: str, session: str | None) -> str:
@@ -256,7 +256,7 @@ class SimulatedRoute(Route):
         ]
         post = {"token": token, "ledger": ledger, "circuits": own}
         former = [job.id for job in service.accepted()]
-        match service.happens("post"):
+        match service.take_event("post"):
             case "lost":
                 service.accept(post)
                 raise lost()
@@ -293,9 +293,9 @@ class SimulatedRoute(Route):
         return service.accept(post)
 
     def jobs(self) -> Iterator[dict[str, Any]]:
-        """The list, from new to old, as it was when it was asked for."""
+        """Yield the list, from new to old, as it was when it was asked for."""
         service, asked = self.service, self.service.clock.now
-        kind = service.happens("list")
+        kind = service.take_event("list")
         if kind == "fails":
             raise lost("no list")
         rows = [
@@ -314,23 +314,23 @@ class SimulatedRoute(Route):
         }  # fmt: skip
 
     def _find(self, job_id: str) -> ServedJob:
-        kind = self.service.happens("look")
+        kind = self.service.take_event("look")
         if kind == "fails":
             raise lost("no description")
         self._answered()
-        found = next((job for job in self.service.accepted() if job.id == job_id), None)
-        if found is None or kind == "missing":
+        job = next((job for job in self.service.accepted() if job.id == job_id), None)
+        if job is None or kind == "missing":
             raise RemoteRequestError(f"no job {job_id}.", status=NOT_FOUND)
-        return found
+        return job
 
     def describe(self, job_id: str) -> RemoteJob:
-        """A job."""
+        """Describe a job."""
         job = self._find(job_id)
         status = self.service.status(job)
         return RemoteJob(status, status != "ready", status == "completed", status, job.token, job)
 
     def read_results(self, chunk: Chunk, job: RemoteJob) -> list[dict[int, float] | None]:
-        """The results of a job that has ended."""
+        """Return the results of a job that has ended."""
         circuits = job.content.circuits
         return [{answer(circuit): 1.0} if job.completed else None for circuit in circuits]
 
@@ -340,7 +340,7 @@ class SimulatedRoute(Route):
 
 
 def answer(circuit: Circuit) -> int:
-    """The one state that a circuit is measured in."""
+    """Return the one state that a circuit is measured in."""
     if circuit[0] == "known answer":
         return int(circuit[1])
     _, row, shots, repetition = circuit

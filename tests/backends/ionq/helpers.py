@@ -49,15 +49,18 @@ def assert_fails(backend, problem, error, match=None):
 
 
 def assert_right(answer, problem, shots=1000):
-    """Within 4 standard errors of the exact values. The errors are those of the exact values: where all shots agree the
-    estimated one is 0. Near ±1 a single shot counts."""
+    """Assert that values are within 4 standard errors of the exact ones.
+
+    The errors are those of the exact values: where all shots agree the estimated one is 0. Near ±1 a single shot
+    counts.
+    """
     assert answer.values.shape == problem.exact.shape
     errors = np.sqrt((1 - problem.exact**2) / shots) + 1 / shots
     assert np.abs((answer.values - problem.exact) / errors).max() < 4
 
 
 def times_paid(box, *, checked):
-    """How often each circuit was paid, and how many with a known answer, told apart if some are ``checked``."""
+    """Return how often each circuit was paid, and how many had a known answer, told apart if some are ``checked``."""
     jobs = [job for job in box.store.jobs.values() if not job.children]
     jobs = [job for job in jobs if job.status not in ("failed", "canceled")]
     own = [job for job in jobs if not (checked and has_known_answer(job.circuits[0]))]
@@ -66,26 +69,28 @@ def times_paid(box, *, checked):
 
 
 def assert_paid_once(box, circuits, checks=0, jobs=None):
-    """Of the user's ``circuits`` each, in ``jobs`` where they are told; ``checks``: the number of circuits with a known
-    answer that were paid beside them."""
+    """Assert that each of the user's ``circuits`` was paid once, in ``jobs`` where they are told.
+
+    ``checks`` is the number of circuits with a known answer that were paid beside them.
+    """
     assert times_paid(box, checked=checks) == ([1] * circuits, checks), box.store.totals()
     assert jobs in (None, box.store.totals()["jobs"]), box.store.totals()
 
 
 def assert_served(box, forte, problem, checks=0, jobs=None, **options):
-    """The problem's answer, by `forte` with ``options``, is right, and each of its circuits was paid once."""
+    """Assert that the problem's answer by `forte` with ``options`` is right, and that each circuit was paid once."""
     assert_right(ask(forte(**options), problem), problem)
     assert_paid_once(box, len(problem.values), checks, jobs)
 
 
 def assert_recovers(box, forte, problem, **more):
-    """A later call on the same ledger, without faults, ends well and pays for the rest only; see `assert_served`."""
+    """Assert that a later call without faults ends well and pays for the rest only; see `assert_served`."""
     box.faults.clear()
     assert_served(box, forte, problem, **more)
 
 
 def await_jobs(box, jobs):
-    """Until the server has taken so many: a request that was given up may be accepted late."""
+    """Wait until the server has taken so many jobs: a request that was given up may be accepted late."""
     give_up = time.monotonic() + 20
     while box.store.totals()["jobs"] < jobs:
         assert time.monotonic() < give_up, box.store.totals()
@@ -94,7 +99,7 @@ def await_jobs(box, jobs):
 
 @contextmanager
 def refused(box, error, match):
-    """What is done inside ends in ``error``, and no job was sent."""
+    """Assert that what is done inside ends in ``error``, and that no job was sent."""
     before = box.store.requests["submit"]
     with pytest.raises(error, match=match) as caught:
         yield caught
@@ -102,7 +107,7 @@ def refused(box, error, match):
 
 
 def records_of(ledger):
-    """The events in the ledger's folder."""
+    """Return the events in the ledger's folder."""
     return [json.loads(line) for line in (ledger / "ledger.jsonl").read_text().splitlines()]
 
 
