@@ -21,7 +21,7 @@ CONTEXT.set_forkserver_preload(
         "sentence_transformers", "sklearn.linear_model", "sklearn.svm",
     ]
 )  # fmt: skip
-_PATIENCE_S = 300  # nothing takes so long; it only keeps a defect from hanging the tests
+PATIENCE_S = 300  # nothing takes so long; it only keeps a defect from hanging the tests
 
 
 class Script:
@@ -45,8 +45,7 @@ class Script:
 
     def kill(self) -> None:
         """Kill it."""
-        assert self._process.pid is not None
-        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.kill()
         self._end(-signal.SIGKILL)
 
     def wait(self) -> None:
@@ -54,7 +53,7 @@ class Script:
         self._end(0)
 
     def _end(self, code: int) -> None:
-        self._process.join(_PATIENCE_S)
+        self._process.join(PATIENCE_S)
         self._process.kill()  # if it hangs
         self._process.join()
         text = self._output.read().decode()

@@ -173,7 +173,7 @@ def _predict_here(
     predictor: Predictor, items: Iterable[Item], decision: Decision, *, json: bool
 ) -> None:
     """Print the answers that are computed here, and what is to be known about them all."""
-    from qllmft.answers.decision import Decision, abstention_sentence
+    from qllmft.answers.decision import MOST_PROBABLE, abstention_sentence
     from qllmft.tasks.measure import percent
 
     total = n_unsure = n_unlike = n_unknown = n_mostly_unknown = n_cut = n_near_chance = 0
@@ -189,7 +189,7 @@ def _predict_here(
         n_near_chance += _is_near_chance(prediction)
     if n_unknown or n_cut:
         say(_reading_note(n_unknown, n_mostly_unknown, n_cut, total), err=True)
-    if n_near_chance and decision == Decision():
+    if n_near_chance and decision == MOST_PROBABLE:
         say(_near_chance_note(n_near_chance, total), err=True)
     if decision.margin and total:
         say(abstention_sentence(n_unsure, total, decision.margin), err=True)

@@ -116,7 +116,6 @@ ONLY_PARSED = {  # lines that are not run, and the reason
     r"ionq-sandbox|serve": "it serves until Ctrl-C",
     r"evaluate .*qiskit:": "it needs the extras braket and ibm",
     r"evaluate .*provider=ibm-fake": "it needs the extra ibm",
-    r"predict .*--jobs": "its processes import torch, and `test_many_texts` has two of them",
     r"train .*runs/mitigation": "its record is made with SST-2",
 }
 

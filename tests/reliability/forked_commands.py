@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from forked_scripts import CONTEXT
+from forked_scripts import CONTEXT, PATIENCE_S
 
-PATIENCE_S = 300  # nothing takes so long; it only keeps a defect from hanging the tests
 SIGNALS = [signal.SIGKILL] * 3 + [signal.SIGTERM, signal.SIGINT]
 PROMISED = {  # exit codes after each
     signal.SIGKILL: {-signal.SIGKILL},

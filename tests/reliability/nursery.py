@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from forked_commands import CONTEXT, PATIENCE_S, Preparation, run
+from forked_commands import Preparation, run
+from forked_scripts import CONTEXT, PATIENCE_S
 
 MAX_S = 120  # no try takes so long; SIGALRM ends one that hangs
 

@@ -33,7 +33,7 @@ Each command runs in its own process, forked from one that has already imported 
 No kill therefore falls into an import.
 The remote service is the project's mock server over HTTP, in which the tests inject faults.
 Each try of the rows "hostile bodies", "results of another job", "one wrong reading", "late acceptance" and "no locks"
-is one test of its own. Their service shares no code with the mock server.
+is one test of its own. Their service is the mock server too, which changes its answers and does not tell what it is.
 On a full disk, half of one write succeeds and every later write fails.
 
 The rows "each of its operations" leave nothing to chance.

@@ -14,7 +14,7 @@ import small_commands
 from crash_states import Disk
 from each_command import EPOCHS, commands
 from each_operation import bench, numbers
-from forked_commands import CONTEXT
+from forked_scripts import CONTEXT
 from safetensors.numpy import save_file
 from watched_files import DIES, library, recorded, watch
 

@@ -1,6 +1,6 @@
 """Rows on hostile models, on a service that mixes jobs up, and on file systems without locks.
 
-Each try is one test of the fast suite in a process of its own. The service shares no code with the mock server.
+Each try is one test of the fast suite in a process of its own. The service is a mock server.
 """
 
 import os

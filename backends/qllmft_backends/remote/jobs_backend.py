@@ -50,6 +50,16 @@ class JobsBackend(Backend):
     def _batch(self, circuit: QuantumCircuit, values: Floats) -> CircuitBatch:
         """Return the circuits of a call, checked and compiled, with their places in the ledger."""
 
+    def _run_circuits(
+        self, circuit: QuantumCircuit, values: Floats
+    ) -> tuple[CircuitBatch, list[Probabilities]]:
+        """Send the circuits of a call that the ledger lacks, and return the result of each circuit."""
+        assert self.jobs is not None
+        with self.jobs.writing():
+            batch = self._batch(circuit, values)
+            self.jobs.submit(batch)
+            return batch, self._collect_results(batch)
+
     def _collect_results(self, batch: CircuitBatch) -> list[Probabilities]:
         """Wait for the jobs of a batch, under a held ledger, and return the result of each circuit."""
         assert self.jobs is not None

@@ -1,8 +1,8 @@
 """A study in a process of its own, for a test to stop or kill: python study_process.py TEXTS BODY OUT LOG [RUN WHERE].
 
-LOG gets a line for each epoch that is trained: run, epoch. In the run of that
-label the process prints "now" and stands still until there is a file LOG.go: within the epoch WHERE, after its line in
-the metrics and before its checkpoint, or when the baseline WHERE is to be fitted.
+LOG gets a line for each epoch that is trained: run, epoch. In the run of that label the process prints "now" and stands
+still until there is a file LOG.go: within the epoch WHERE, after its line in the metrics and before its checkpoint, or
+when the baseline WHERE is to be fitted.
 """
 
 import sys

@@ -185,10 +185,7 @@ class IonQBase(JobsBackend):
     ) -> Expectations:
         """Submit and collect (see `Backend.expectations`). The estimator is `counts.expectations`."""
         z_observables = ZObservables.from_operators(observables, circuit.num_qubits)
-        with self.jobs.writing():
-            batch = self._batch(circuit, values)
-            self.jobs.submit(batch)
-            results = self._collect_results(batch)
+        batch, results = self._run_circuits(circuit, values)
         return self._estimate_expectations(batch, results, z_observables)
 
     def _estimate_expectations(
@@ -221,10 +218,7 @@ class IonQBase(JobsBackend):
             UnsupportedGateError: for a gate that IonQ's backends do not send.
             CostRefusedError, RemoteError: see `Jobs.submit` and `Jobs.collect`.
         """
-        with self.jobs.writing():
-            batch = self._batch(circuit, values)
-            self.jobs.submit(batch)
-            results = self._collect_results(batch)
+        _, results = self._run_circuits(circuit, values)
         exact = self.options.shots is None
         outcomes_by_row = [single_shots(result, shots, rng, exact=exact) for result in results]
         return np.array(outcomes_by_row, np.int64).reshape(len(values), shots)

@@ -314,10 +314,7 @@ class QiskitBackend(JobsBackend):
         if len(values) == 0:
             return []
         if self.jobs is not None:
-            with self.jobs.writing():
-                batch = self._batch(circuit, values)
-                self.jobs.submit(batch)
-                return self._collect_results(batch)
+            return self._run_circuits(circuit, values)[1]
         compiled = self.compile_for_machine(circuit)
         runner = self._machine.runner
         shots = self.options.shots
