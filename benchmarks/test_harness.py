@@ -301,3 +301,17 @@ def test_the_limit_of_real_rotations_is_eight_operations_an_amplitude() -> None:
     rotations = 28 * 10
     at_one_gflop = limit_ms("enc", 10, 1.0)
     assert at_one_gflop == pytest.approx(8 * rotations * 2**10 * 16 / 1e6)
+
+
+def test_the_limit_of_the_head_counts_its_first_two_layers_on_few_qubits() -> None:
+    """Of 9·Q rotations, those of the first encoding and of the first layer cost as much as three on all qubits."""
+    n = 12
+    by_hand = 0
+    for size in range(1, n + 1):
+        by_hand += 5 * 2 ** (size - 1)  # the first encoding: R_Y of the qubit that joins
+        if size > 1:
+            by_hand += 8 * 2 ** (size - 1)  # the first layer: R_Y behind the CNOT that couples it
+    rest = 7 * n + 1  # and the end of the first ring, on all qubits
+    by_hand += 8 * rest * 2 ** (n - 1)
+    assert limit_ms("head", n, 1.0) == pytest.approx(2 * by_hand * 16 / 1e6)
+    assert limit_ms("head", n, 1.0) < 0.81 * 8 * 9 * n * 2**n * 16 / 1e6

@@ -1,5 +1,7 @@
 """In what order gates touch memory: every gate once and in order, runs on blocks that hold all their qubits."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -41,19 +43,20 @@ def gates_of(schedule: Schedule, backward: bool) -> list[list[int]]:
 
 def assert_sound(program: Program, schedule: Schedule, backward: bool) -> None:
     steps = gates_of(schedule, backward)
-    in_order = list(range(len(program.ops)))
+    in_order = list(range(len(schedule.ops)))
     assert [g for step in steps for g in step] == (in_order[::-1] if backward else in_order)
     place = 0
-    for bits, first_run, after in schedule.outer.tolist():
+    for bits, first_run, after, size in schedule.outer.tolist():
         for run_bits, start, stop in schedule.runs[first_run:after].tolist():
             assert start == place
             place = stop
             highest = max(
-                (program.ops[g, 1:3].max() for step in steps[start:stop] for g in step), default=-1
+                (schedule.ops[g, 1:3].max() for step in steps[start:stop] for g in step), default=-1
             )
-            assert highest < run_bits <= bits <= program.n_qubits
+            assert highest < run_bits <= bits <= size <= program.n_qubits
     assert place == len(steps)
-    assert [row[1] for row in schedule.outer.tolist()] == [0, *schedule.outer[:-1, 2].tolist()]
+    outer = schedule.outer
+    assert outer[:, 1].tolist() == [0, *outer[:, 2].tolist()][: len(outer)]
 
 
 @pytest.mark.parametrize("backward", [False, True])
@@ -65,8 +68,9 @@ def test_every_gate_is_done_once_and_in_order_on_blocks_that_hold_its_qubits(
     monkeypatch.setattr(schedule_module, "L1_BYTES", small)
     monkeypatch.setattr(schedule_module, "L2_BYTES", large)
     program = lower(circuit)
-    for batch in (1, 8):
-        assert_sound(program, make_schedule(program, batch, 16, 4, backward=backward), backward)
+    for batch, from_zero in product((1, 8), (False, True)):
+        schedule = make_schedule(program, batch, 16, 4, backward=backward, from_zero=from_zero)
+        assert_sound(program, schedule, backward)
 
 
 BLOCKS = st.tuples(st.booleans(), st.permutations(range(6)))

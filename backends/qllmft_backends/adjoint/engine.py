@@ -14,14 +14,14 @@ from qllmft_backends.adjoint.chunks import (
     ChunkPlan,
     GaussianShots,
     Real,
-    round_angles,
 )
 from qllmft_backends.adjoint.compiled import passes
 from qllmft_backends.adjoint.compiled.arguments import BackwardArrays, ForwardArrays, PlanArrays
+from qllmft_backends.adjoint.compiled.rotations import TURNS_PER_RADIAN
 from qllmft_backends.adjoint.program import Program
 from qllmft_backends.adjoint.program.schedule import make_schedule
 from qllmft_backends.errors import BackendError
-from qllmft_backends.protocol import Ints
+from qllmft_backends.protocol import Floats, Ints
 
 MIN_AMPLITUDE = 1e-15  # of an amplitude, in `AdjointEngine.amplitudes_vjp`
 
@@ -34,8 +34,7 @@ class Tape:
     shared: bool  # the angles came as (G,)
     # (B, D) initial amplitudes; D = 0 for |0...0⟩
     amplitudes: Real
-    sin: Real  # (1 or B, G) of half the angles; `cos` too
-    cos: Real
+    angles: Floats  # (1 or B, G) in radians
     is_full: NDArray[np.bool_]  # (chunks, G); see `rotations`
     # (chunks, L) factors of the states; see `rotations`
     product: Real
@@ -49,9 +48,9 @@ class Tape:
         return len(self.amplitudes)
 
     @property
-    def arrays(self) -> tuple[Real, Real, NDArray[np.bool_], Real]:
+    def arrays(self) -> tuple[Floats, NDArray[np.bool_], Real]:
         """Return what both directions read."""
-        return self.sin, self.cos, self.is_full, self.product
+        return self.angles, self.is_full, self.product
 
 
 @dataclass
@@ -146,7 +145,21 @@ class AdjointEngine(ChunkedEngine):
 
     # --- one pass
 
+    @cached_property
+    def _zero_plans(self) -> dict[int, ChunkPlan]:
+        """Return the plans from |0…0⟩ made so far, by the samples of a chunk."""
+        return {}
+
+    def _plan_from_zero(self, samples: int) -> ChunkPlan:
+        batch = self._samples_per_chunk(samples)
+        if batch not in self._zero_plans:
+            self._zero_plans[batch] = self._plan_with(batch, from_zero=True)
+        return self._zero_plans[batch]
+
     def _make_plan(self, batch: int) -> ChunkPlan:
+        return self._plan_with(batch, from_zero=False)
+
+    def _plan_with(self, batch: int, *, from_zero: bool) -> ChunkPlan:
         width = self._width
         dtype = np.dtype(self.dtype)
         lane = np.arange(width)
@@ -156,9 +169,11 @@ class AdjointEngine(ChunkedEngine):
         signs = np.concatenate([np.where(lane & d, 1, -1) for d in (1, 2, 4, 8)])
 
         def arrays(*, backward: bool) -> PlanArrays:
+            schedule = make_schedule(
+                self.program, batch, width, dtype.itemsize, backward=backward, from_zero=from_zero
+            )
             return PlanArrays(
-                self.program.ops,
-                *make_schedule(self.program, batch, width, dtype.itemsize, backward=backward),
+                *schedule,
                 signs=signs.astype(dtype),
                 row_masks=(self.masks >> register_bits).astype(np.int64),
                 lane_signs=np.where(parities.reshape(-1), -1, 1).astype(dtype),
@@ -172,15 +187,13 @@ class AdjointEngine(ChunkedEngine):
         initial_amplitudes = (
             np.empty((samples, 0), self.dtype) if amplitudes is None else amplitudes
         )
-        half_angles = round_angles(np.multiply(np.atleast_2d(angles), 0.5, order="C"), self.dtype)
-        plan = self._plan(samples)
+        plan = self._plan_from_zero(samples) if amplitudes is None else self._plan(samples)
         chunks = -(-samples // plan.batch)
         return Tape(
             plan=plan,
             shared=angles.ndim == 1,
             amplitudes=np.ascontiguousarray(initial_amplitudes, self.dtype),
-            sin=np.sin(half_angles),
-            cos=np.cos(half_angles),
+            angles=np.ascontiguousarray(np.atleast_2d(angles), np.float64),
             is_full=np.empty((chunks, self.program.n_angles), np.bool_),
             product=np.empty((chunks, plan.batch), self.dtype),
             shots=shots,
@@ -247,4 +260,5 @@ def _exact_arrays(dtype: str) -> tuple[Real, Ints]:
 
 def _state_signs(tape: Tape) -> Real:
     """Return (1 or B, 1) the signs that the states of a tape lack (see `rotations`)."""
-    return np.asarray(np.where(tape.cos > 0, 1, -1).prod(axis=1, keepdims=True), tape.cos.dtype)
+    turns = np.rint(tape.angles * TURNS_PER_RADIAN).sum(axis=1, keepdims=True)
+    return np.asarray(1 - 2 * (turns % 2), tape.product.dtype)

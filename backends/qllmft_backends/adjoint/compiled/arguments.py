@@ -40,8 +40,9 @@ BoolTable = Annotated[NDArray[np.bool_], ArraySpec(np.bool_, 2)]
 class PlanArrays(NamedTuple):
     """Arrays of a plan: they depend on the program, the direction and L alone."""
 
-    ops: Int32Table  # `Program.ops`
-    # this and the next two: of the direction's `Schedule`
+    # this and the next four: of the direction's `Schedule`
+    ops: Int32Table
+    slots: Ints
     steps: IntTable
     runs: IntTable
     outer: IntTable
@@ -60,8 +61,7 @@ class ForwardArrays(NamedTuple):
     # (chunks, 2^Q · L and a gap), overwritten with the final states, each divided by its
     # ``product``
     states: RealTable
-    sin: RealTable  # (1 or B, G) of half the angles; `cos` too
-    cos: RealTable
+    angles: Doubles  # (1 or B, G) in radians
     # (chunks, G), overwritten; see `rotations`
     is_full: BoolTable
     # (chunks, L), overwritten; see `rotations`
@@ -82,8 +82,7 @@ class BackwardArrays(NamedTuple):
 
     # final states of the forward pass; holds the initial ones, up to a factor, afterwards
     states: RealTable
-    sin: RealTable  # this and the next two: of the forward pass
-    cos: RealTable
+    angles: Doubles  # this and the next: of the forward pass
     is_full: BoolTable
     product: RealTable  # of the forward pass; changed
     # (chunks, 2^Q · L and a gap), overwritten

@@ -11,15 +11,26 @@ a register into its upper and lower half. Few shapes cover the paper's circuits:
 Rotations are given by tangents of half the angle: (a, b) → (a − t·b, b + t·a) is R_Y up to the factor 1/cos, which is
 applied once per sample (see `rotations`). That takes two fused multiply-adds instead of four operations. All of it is
 generated as straight-line LLVM code, because numba has no loop that stays in registers.
+
+A processor with registers of 32 bytes has 16 of them, which is less than a group has in state and co-state. So parts
+of a group that no gate mixes are done one after the other: the two values of a qubit that is a control alone, and on
+such a processor the two halves of a register. There the qubit h is like the others. The bits of the results are those
+of wide registers.
 """
 
 from __future__ import annotations
+
+from itertools import groupby
 
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from qllmft_backends.adjoint.compiled.simd import VectorType, element_pointer
+from qllmft_backends.adjoint.compiled.simd import (
+    VectorType,
+    element_pointer,
+    has_wide_registers,
+)
 from qllmft_backends.adjoint.program.schedule import HALF
 
 CONTRACT = ("contract",)
@@ -30,43 +41,76 @@ def count_outside_qubits(gates):
     return 1 + max(q for gate in gates for q in gate if q is not None)
 
 
-class _Block:
-    """The 2^n registers of one place in an array. Bit j of a register's number is the group's qubit j."""
+class _Layout:
+    """Numbers of a group's registers: bit j is its qubit j, and the highest bit the half, if registers are halves."""
 
-    def __init__(self, context, builder, array_type, array, base, strides, n_qubits):
+    def __init__(self, gates):
+        self.n_qubits = count_outside_qubits(gates)
+        self.pieces = 1 if has_wide_registers() else 2  # of the 64 bytes
+        self.numbers = range(self.pieces << self.n_qubits)
+        self.gates = gates
+        if self.pieces == 2:
+            self.gates = [tuple(self.n_qubits if q == HALF else q for q in gate) for gate in gates]
+
+    def piece(self, number):
+        """Return which half a register is, 0 if it is whole."""
+        return number >> self.n_qubits
+
+    def unmixed_parts(self):
+        """Return lists of registers such that no gate mixes two of them."""
+        targets = sum(1 << target for _, target in self.gates if target != HALF)
+
+        def controls(number):
+            return number & ~targets
+
+        return [list(part) for _, part in groupby(sorted(self.numbers, key=controls), key=controls)]
+
+
+class _Block:
+    """Registers of one place in an array, see `_Layout`."""
+
+    def __init__(self, context, builder, array_type, array, base, strides, layout):
         self._builder = builder
         self._align = array_type.dtype.bitwidth // 8
-        vector = context.get_value_type(VectorType(array_type.dtype))
-        self._lanes = vector.count
+        whole = context.get_value_type(VectorType(array_type.dtype))
+        self._lanes = whole.count // layout.pieces
         offsets = [base]
-        for j in range(n_qubits):
+        for j in range(layout.n_qubits):
             stride = builder.extract_value(strides, j)
             offsets += [builder.add(offset, stride) for offset in offsets]
-        pointers = [
-            element_pointer(context, builder, array_type, array, offset) for offset in offsets
+        if layout.pieces == 2:
+            half = context.get_constant(types.intp, self._lanes)
+            offsets += [builder.add(offset, half) for offset in offsets]
+        pointer_type = ir.VectorType(whole.element, self._lanes).as_pointer()
+        self._pointers = [
+            builder.bitcast(
+                element_pointer(context, builder, array_type, array, offset), pointer_type
+            )
+            for offset in offsets
         ]
-        self._pointers = [builder.bitcast(pointer, vector.as_pointer()) for pointer in pointers]
-        self.values = [builder.load(pointer) for pointer in self._pointers]
-        for value in self.values:
-            value.align = self._align
+        self.values = [None] * len(offsets)
 
-    def store(self):
-        for pointer, value in zip(self._pointers, self.values, strict=True):
-            self._builder.store(value, pointer).align = self._align
+    def load(self, numbers):
+        """Load registers into ``values``."""
+        for number in numbers:
+            value = self._builder.load(self._pointers[number])
+            value.align = self._align
+            self.values[number] = value
+
+    def store(self, numbers):
+        """Write registers back to memory."""
+        for number in numbers:
+            self._builder.store(self.values[number], self._pointers[number]).align = self._align
 
     def exchange_halves(self, x):
+        """Return a whole register with its halves exchanged."""
         half = self._lanes // 2
-        order = [(i + half) % self._lanes for i in range(self._lanes)]
-        return self._builder.shuffle_vector(
-            x, x, ir.Constant(ir.VectorType(ir.IntType(32), self._lanes), order)
-        )
+        return _shuffle(self._builder, x, x, [*range(half, self._lanes), *range(half)])
 
     def join_halves(self, x, y):
         """Return the lower half of x with the upper half of y."""
         order = [i if i < self._lanes // 2 else i + self._lanes for i in range(self._lanes)]
-        return self._builder.shuffle_vector(
-            x, y, ir.Constant(ir.VectorType(ir.IntType(32), self._lanes), order)
-        )
+        return _shuffle(self._builder, x, y, order)
 
     def apply_cnot(self, low, high, control):
         """Return the pair (low, high) after a CNOT (see `_pairs` for ``control``)."""
@@ -75,9 +119,32 @@ class _Block:
         return (high, low) if control else (low, high)
 
 
-def _pairs(n_qubits, control, target):
-    """Yield (register of the pair's bit 0, of its bit 1, control: False, True or "half")."""
-    for low in range(1 << n_qubits):
+def _shuffle(builder, x, y, order):
+    """Return the lanes ``order`` of two vectors, those of y being counted after those of x."""
+    return builder.shuffle_vector(
+        x, y, ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
+    )
+
+
+def _split(builder, x, pieces):
+    """Return the pieces of a register."""
+    lanes = x.type.count // pieces
+    if pieces == 1:
+        return [x]
+    return [_shuffle(builder, x, x, list(range(i * lanes, (i + 1) * lanes))) for i in range(pieces)]
+
+
+def _join(builder, pieces):
+    """Return the register of its pieces."""
+    if len(pieces) == 1:
+        return pieces[0]
+    low, high = pieces
+    return _shuffle(builder, low, high, list(range(2 * low.type.count)))
+
+
+def _pairs(numbers, control, target):
+    """Yield (register of the pair's bit 0, of its bit 1, control: False, True or "half") among registers."""
+    for low in numbers:
         if not low >> target & 1:
             is_set = "half" if control == HALF else control is not None and bool(low >> control & 1)
             yield low, low | 1 << target, is_set
@@ -92,9 +159,28 @@ def _multiply_subtract(builder, x, y, z):
     return builder.fsub(z, builder.fmul(x, y, flags=CONTRACT), flags=CONTRACT)
 
 
+def _apply_inside(builder, block, numbers, control, t):
+    """Apply a gate whose target divides whole registers."""
+    x = block.values
+    for i in numbers:
+        is_set = control is not None and bool(i >> control & 1)
+        a, b = block.apply_cnot(x[i], block.exchange_halves(x[i]), is_set)
+        x[i] = _multiply_add(builder, t, b, a)
+
+
+def _apply_outside(builder, block, pairs, layout, tangents):
+    """Apply a gate to pairs of registers."""
+    x = block.values
+    for low, high, is_set in pairs:
+        t = tangents[layout.piece(high)]
+        a, b = block.apply_cnot(x[low], x[high], is_set)
+        x[low] = _multiply_subtract(builder, t, b, a)
+        x[high] = _multiply_add(builder, t, a, b)
+
+
 def forward_group(gates):
     """Return an intrinsic ``group(s, base, strides, tangents)``: the gates on the registers at ``base``."""
-    n_qubits = count_outside_qubits(gates)
+    layout = _Layout(gates)
 
     @intrinsic
     def group(typingctx, s, base, strides, tangents):
@@ -120,24 +206,21 @@ def forward_group(gates):
             """
             array, base_value, stride_values, tangent_values = args
             block = _Block(
-                context, builder, signature.args[0], array, base_value, stride_values, n_qubits
+                context, builder, signature.args[0], array, base_value, stride_values, layout
             )
-            x = block.values
-            for number, (control, target) in enumerate(gates):
-                t = builder.extract_value(tangent_values, number)
-                if target == HALF:
-                    for i in range(1 << n_qubits):
-                        is_set = control is not None and bool(i >> control & 1)
-                        a, b = block.apply_cnot(x[i], block.exchange_halves(x[i]), is_set)
-                        x[i] = _multiply_add(builder, t, b, a)
-                    continue
-                for low, high, is_set in _pairs(n_qubits, control, target):
-                    a, b = block.apply_cnot(x[low], x[high], is_set)
-                    x[low], x[high] = (
-                        _multiply_subtract(builder, t, b, a),
-                        _multiply_add(builder, t, a, b),
-                    )
-            block.store()
+            tangents_by_gate = [
+                _split(builder, builder.extract_value(tangent_values, gate), layout.pieces)
+                for gate in range(len(gates))
+            ]
+            for numbers in layout.unmixed_parts():
+                block.load(numbers)
+                for (control, target), tangents in zip(layout.gates, tangents_by_gate, strict=True):
+                    if target == HALF:
+                        _apply_inside(builder, block, numbers, control, tangents[0])
+                    else:
+                        pairs = _pairs(numbers, control, target)
+                        _apply_outside(builder, block, pairs, layout, tangents)
+                block.store(numbers)
             return context.get_dummy_value()
 
         return types.void(s, types.intp, strides, tangents), codegen
@@ -145,9 +228,46 @@ def forward_group(gates):
     return group
 
 
+def _undo_inside(builder, block, costate_block, numbers, control, t, sums):
+    """Undo a gate whose target divides whole registers, on state and co-state, and add to its sum."""
+    x = block.values
+    y = costate_block.values
+    exchange = block.exchange_halves
+    for i in numbers:
+        partner = exchange(x[i])
+        sums[0][0] = _multiply_add(builder, y[i], partner, sums[0][0])
+        x[i] = _multiply_subtract(builder, t, partner, x[i])
+        y[i] = _multiply_subtract(builder, t, exchange(y[i]), y[i])
+        if control is not None and i >> control & 1:
+            x[i] = exchange(x[i])
+            y[i] = exchange(y[i])
+
+
+def _undo_outside(builder, block, costate_block, pairs, layout, tangents, sums):
+    """Undo a gate on pairs of registers of state and co-state, and add to its sums."""
+    x = block.values
+    y = costate_block.values
+    for low, high, is_set in pairs:
+        first = layout.piece(high)
+        second = layout.piece(low)
+        t = tangents[first]
+        a = x[low]
+        b = x[high]
+        p = y[low]
+        q = y[high]
+        # a pair of two halves has both its terms in the first sum, as in a whole register
+        second_sum = sums[0] if first != second else sums[1]
+        sums[0][first] = _multiply_add(builder, q, a, sums[0][first])
+        second_sum[second] = _multiply_add(builder, p, b, second_sum[second])
+        a, b = _multiply_add(builder, t, b, a), _multiply_subtract(builder, t, a, b)
+        p, q = _multiply_add(builder, t, q, p), _multiply_subtract(builder, t, p, q)
+        x[low], x[high] = block.apply_cnot(a, b, is_set)
+        y[low], y[high] = block.apply_cnot(p, q, is_set)
+
+
 def backward_group(gates):
     """Return an intrinsic ``group(s, c, base, strides, tangents, sums)`` that undoes a group, last gate first."""
-    n_qubits = count_outside_qubits(gates)
+    layout = _Layout(gates)
 
     @intrinsic
     def group(typingctx, s, c, base, strides, tangents, sums):
@@ -182,45 +302,38 @@ def backward_group(gates):
                 The LLVM value of the tuple of updated sums.
             """
             state, costate, base_value, stride_values, tangent_values, sum_values = args
-            block = _Block(
-                context, builder, signature.args[0], state, base_value, stride_values, n_qubits
+            block, costate_block = (
+                _Block(context, builder, array_type, array, base_value, stride_values, layout)
+                for array_type, array in zip(signature.args[:2], (state, costate), strict=True)
             )
-            costate_block = _Block(
-                context, builder, signature.args[1], costate, base_value, stride_values, n_qubits
+            tangents_by_gate, sums_by_gate = (
+                [
+                    _split(builder, builder.extract_value(values, i), layout.pieces)
+                    for i in range(values.type.count)
+                ]
+                for values in (tangent_values, sum_values)
             )
-            x = block.values
-            y = costate_block.values
-            totals = [builder.extract_value(sum_values, i) for i in range(2 * len(gates))]
-            for number in reversed(range(len(gates))):
-                control, target = gates[number]
-                t = builder.extract_value(tangent_values, number)
-                if target == HALF:
-                    for i in range(1 << n_qubits):
-                        partner = block.exchange_halves(x[i])
-                        totals[2 * number] = _multiply_add(
-                            builder, y[i], partner, totals[2 * number]
+            for numbers in layout.unmixed_parts():
+                block.load(numbers)
+                costate_block.load(numbers)
+                for gate in reversed(range(len(gates))):
+                    control, target = layout.gates[gate]
+                    tangents = tangents_by_gate[gate]
+                    gate_sums = sums_by_gate[2 * gate : 2 * gate + 2]
+                    if target == HALF:
+                        _undo_inside(
+                            builder, block, costate_block, numbers, control, tangents[0], gate_sums
                         )
-                        x[i] = _multiply_subtract(builder, t, partner, x[i])
-                        y[i] = _multiply_subtract(builder, t, block.exchange_halves(y[i]), y[i])
-                        if control is not None and i >> control & 1:
-                            x[i], y[i] = block.exchange_halves(x[i]), block.exchange_halves(y[i])
-                    continue
-                for low, high, is_set in _pairs(n_qubits, control, target):
-                    a = x[low]
-                    b = x[high]
-                    p = y[low]
-                    q = y[high]
-                    totals[2 * number] = _multiply_add(builder, q, a, totals[2 * number])
-                    totals[2 * number + 1] = _multiply_add(builder, p, b, totals[2 * number + 1])
-                    a, b = _multiply_add(builder, t, b, a), _multiply_subtract(builder, t, a, b)
-                    p, q = _multiply_add(builder, t, q, p), _multiply_subtract(builder, t, p, q)
-                    x[low], x[high] = block.apply_cnot(a, b, is_set)
-                    y[low], y[high] = block.apply_cnot(p, q, is_set)
-            block.store()
-            costate_block.store()
+                    else:
+                        pairs = _pairs(numbers, control, target)
+                        _undo_outside(
+                            builder, block, costate_block, pairs, layout, tangents, gate_sums
+                        )
+                block.store(numbers)
+                costate_block.store(numbers)
             result = ir.Constant(context.get_value_type(sums), ir.Undefined)
-            for i, total in enumerate(totals):
-                result = builder.insert_value(result, total, i)
+            for i, pieces in enumerate(sums_by_gate):
+                result = builder.insert_value(result, _join(builder, pieces), i)
             return result
 
         return sums(s, c, types.intp, strides, tangents, sums), codegen

@@ -22,7 +22,7 @@ from qllmft_backends.adjoint.compiled.simd import (
 )
 from qllmft_backends.adjoint.program import Op
 
-ROT, CX_ROT, CX, X, Z, CZ = (int(op) for op in Op)
+ROT, CX_ROT, CX, X, Z, CZ, GROW, GROW_ROT = (int(op) for op in Op)
 
 
 @part
@@ -212,6 +212,37 @@ def _cx_rot_inside(s, c, is_set, step, cos, sin, signs, gradient):
             store(s, k, select_positive(is_set, y, x))
             p = load(c, k)
             store(c, k, select_positive(is_set, exchange(p, step), p))
+    return gradient
+
+
+# --- a qubit that joins the register
+# ----------------------------------------------------------------------------------
+
+
+@part
+def grow(s, step):
+    """Add a qubit in |0⟩ of stride ``step``: the amplitudes of its bit 1, above the register, become 0."""
+    s[step : 2 * step] = 0
+
+
+@part
+def grow_rot(s, c, step, cos, sin, gradient):
+    """Add a qubit in R_Y|0⟩ of stride ``step``, or take it away again; see `rot` for the arguments.
+
+    Only the amplitudes of its bit 0 are read on the way there, and left on the way back.
+    """
+    for k in range(0, step, count_lanes(s)):
+        a = load(s, k)
+        if c is None:
+            store(s, k, mul(cos, a))
+            store(s, k + step, mul(sin, a))
+        else:
+            b = load(s, k + step)
+            p = load(c, k)
+            q = load(c, k + step)
+            gradient = add(gradient, sub(mul(q, a), mul(p, b)))
+            store(s, k, add(mul(cos, a), mul(sin, b)))
+            store(c, k, add(mul(cos, p), mul(sin, q)))
     return gradient
 
 

@@ -28,7 +28,10 @@ def _load_amplitudes(s, batch, amplitudes, start):
     """Load amplitudes (B, D) of samples from ``start`` on, |0...0⟩ if D is 0. Samples past the end stay zero."""
     samples, dimension = amplitudes.shape
     count = min(batch, samples - start)
-    s[max(dimension, 1) * batch :] = 0
+    if dimension == 0:  # the rest of the register grows from one lane group
+        s[: max(batch, count_lanes(s))] = 0
+    else:
+        s[dimension * batch :] = 0
     if dimension == 0:
         for lane in range(batch):
             s[lane] = 1 if lane < count else 0
@@ -52,7 +55,7 @@ def forward(plan, arrays, chunk):
         fill_normal(np.uint32(stream[0]), np.uint32(stream[1]), np.uint32(stream[2] + chunk), noise)
     width = count_lanes(s)
     coefficients = aligned_empty(s, 2 * width * (is_full.size + 2))
-    compute_coefficients(arrays.sin, arrays.cos, start, coefficients, is_full, product, None)
+    compute_coefficients(arrays.angles, plan.slots, start, coefficients, is_full, product, None)
     _load_amplitudes(s, batch, arrays.amplitudes, start)
     run(s, None, batch, plan, coefficients, is_full, None)
     row_masks = plan.row_masks
@@ -107,7 +110,7 @@ def backward(plan, arrays, chunk):
         start_costate(s, c, product, row_masks, doubled_weights)
     coefficients = aligned_empty(s, 2 * width * (count + 2))
     squares = aligned_empty(s, width * count)
-    compute_coefficients(arrays.sin, arrays.cos, start, coefficients, is_full, product, squares)
+    compute_coefficients(arrays.angles, plan.slots, start, coefficients, is_full, product, squares)
     if costate_factors.size and not stream.size:
         multiply_costate(c, costate_factors)
     by_lane = aligned_empty(s, width * (count + 1))
@@ -118,6 +121,6 @@ def backward(plan, arrays, chunk):
             total = 0.0
             for lane in range(sample, width, batch):
                 total += by_lane[g * width + lane] * squares[g * width + lane]
-            gradient[start + sample, g] = 0.5 * total
+            gradient[start + sample, plan.slots[g]] = 0.5 * total
         for i in range(by_amplitude.shape[1]):
             by_amplitude[start + sample, i] = c[i * batch + sample] * product[sample]

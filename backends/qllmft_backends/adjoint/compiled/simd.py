@@ -6,10 +6,11 @@ these values a kernel names its 16 floats (or 8 doubles). LLVM splits them on ma
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_jitable, register_model
@@ -20,6 +21,12 @@ REGISTER_BYTES = 64
 def lanes(itemsize: int) -> int:
     """Return the numbers in one register: 16 of float32, 8 of float64."""
     return REGISTER_BYTES // itemsize
+
+
+@cache
+def has_wide_registers() -> bool:
+    """Return whether this processor has registers of 64 bytes."""
+    return bool(binding.get_host_cpu_features().get("avx512f", False))
 
 
 @intrinsic

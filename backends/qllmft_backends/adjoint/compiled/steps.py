@@ -11,7 +11,18 @@ from qllmft_backends.adjoint.compiled.fused import (
     count_outside_qubits,
     forward_group,
 )
-from qllmft_backends.adjoint.compiled.gates import CX_ROT, ROT, bit_sign, cx_rot, fixed_gate, rot
+from qllmft_backends.adjoint.compiled.gates import (
+    CX_ROT,
+    GROW,
+    GROW_ROT,
+    ROT,
+    bit_sign,
+    cx_rot,
+    fixed_gate,
+    grow,
+    grow_rot,
+    rot,
+)
 from qllmft_backends.adjoint.compiled.parts import inlined_part, part
 from qllmft_backends.adjoint.compiled.simd import count_lanes, load, mul, store, sub
 from qllmft_backends.adjoint.program.schedule import GROUP_GATES, HALF, Shape
@@ -113,7 +124,11 @@ def _do_gate(s, c, batch, op, coefficients, signs, gradients):
     control = op[1]
     target = op[2]
     slot = op[3]
-    if kind not in (ROT, CX_ROT):
+    if kind == GROW:
+        if c is None:
+            grow(s, batch << target)
+        return
+    if kind not in (ROT, CX_ROT, GROW_ROT):
         fixed_gate(s, batch, kind, control, target, signs)
         if c is not None:
             fixed_gate(c, batch, kind, control, target, signs)
@@ -135,6 +150,8 @@ def _do_gate(s, c, batch, op, coefficients, signs, gradients):
 def _rotation(s, c, batch, op, cos, sin, signs, gradient):
     if op[0] == ROT:
         return rot(s, c, batch << op[2], cos, sin, signs, gradient)
+    if op[0] == GROW_ROT:
+        return grow_rot(s, c, batch << op[2], cos, sin, gradient)
     return cx_rot(s, c, batch << op[1], batch << op[2], cos, sin, signs, gradient)
 
 
@@ -229,7 +246,7 @@ def run(s, c, batch, plan, coefficients, is_full, gradients):
     tables = coefficients, is_full, plan.signs, gradients
     for o in range(outer.shape[0]):
         large = batch << outer[o, 0]
-        for i in range(0, s.size, large):
+        for i in range(0, batch << outer[o, 3], large):
             for r in range(outer[o, 1], outer[o, 2]):
                 size = batch << runs[r, 0]
                 steps = plan.steps[runs[r, 1] : runs[r, 2]]

@@ -17,7 +17,10 @@ from qllmft_backends.errors import UnsupportedGateError
 
 
 class Op(IntEnum):
-    """Operations of the real kernels. CX_ROT is CNOT, then R_Y on its target, in one pass over the amplitudes."""
+    """Operations of the real kernels. CX_ROT is CNOT, then R_Y on its target, in one pass over the amplitudes.
+
+    The last two add a qubit in |0⟩, or in R_Y|0⟩, above those of the register (see `growth`).
+    """
 
     ROT = 0
     CX_ROT = 1
@@ -25,6 +28,8 @@ class Op(IntEnum):
     X = 3
     Z = 4
     CZ = 5
+    GROW = 6
+    GROW_ROT = 7
 
 
 @dataclass(frozen=True)

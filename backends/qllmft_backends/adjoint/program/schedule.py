@@ -2,18 +2,21 @@
 
 The gates keep their order. A *step* is one gate, or a group of gates of a shape of `fused`. A *run* is a sequence of
 steps whose qubits are all below some number b: the amplitudes fall into blocks of 2^b that do not mix, so all steps are
-done on one block before the next is touched. Runs are nested twice, for the second and the first level of cache.
+done on one block before the next is touched. Runs are nested twice, for the second and the first level of cache. From
+|0…0⟩ the register grows first (see `growth`), and a run is done on the amplitudes of the qubits that it has by then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft_backends.adjoint.program.growth import circuit_order, growing_order
 from qllmft_backends.adjoint.program.lowering import Op, Program
 from qllmft_backends.protocol import Ints
 
@@ -56,17 +59,26 @@ GROUP_GATES: dict[Shape, list[tuple[int | None, int]]] = {
 
 
 class Schedule(NamedTuple):
-    """Steps and runs of one direction."""
+    """Operations, steps and runs of one direction."""
 
+    ops: NDArray[np.int32]  # this and the next: of the `GateOrder`, in the order of the circuit
+    slots: Ints
     # (n_steps, 7): shape, first gate, number of gates, and the strides L·2^q of a group's qubits
     # outside registers, at most four; a group's gates follow each other
     steps: Ints
     runs: Ints  # (n_runs, 3): b, first step, step after the last
-    outer: Ints  # (n_outer, 3): b, first run, run after the last
+    # (n_outer, 4): b, first run, run after the last, qubits of the register
+    outer: Ints
 
 
 def make_schedule(
-    program: Program, batch: int, width: int, itemsize: int, *, backward: bool
+    program: Program,
+    batch: int,
+    width: int,
+    itemsize: int,
+    *,
+    backward: bool,
+    from_zero: bool = False,
 ) -> Schedule:
     """Plan the order of a program for one direction.
 
@@ -76,31 +88,38 @@ def make_schedule(
         width: lanes of a register.
         itemsize: bytes of a number.
         backward: last gate first. Two arrays are then in cache, and groups have two gates at most.
+        from_zero: the circuit begins with |0…0⟩, on a register that grows.
     """
     register_bits = (width // batch).bit_length() - 1
     sample_bytes = itemsize * batch * (2 if backward else 1)
     small, large = (
         (cache_bytes // sample_bytes).bit_length() - 1 for cache_bytes in (L1_BYTES, L2_BYTES)
     )
-    groups = group_gates(program.ops, register_bits, longest=2 if backward else 3, border=small)
+    order = growing_order(program, register_bits) if from_zero else circuit_order(program)
+    groups = group_gates(order.ops, register_bits, longest=2 if backward else 3, border=small)
     if backward:
         groups.reverse()
     steps = np.zeros((len(groups), 7), np.int64)
     for row, (shape, first, length, qubits) in zip(steps, groups, strict=True):
         row[:3] = shape, first, length
         row[3 : 3 + len(qubits)] = [batch << q for q in qubits]
-    by_gate = _highest_qubits(program.ops)
+    by_gate = _highest_qubits(order.ops)
     highest_qubits = [max(by_gate[first : first + length]) for _, first, length, _ in groups]
     runs: list[tuple[int, int, int]] = []
-    outer: list[tuple[int, int, int]] = []
-    for bits, start, stop in _cut_into_runs(highest_qubits, large, program.n_qubits):
-        first_run = len(runs)
-        runs += [
-            (b, start + i, start + j)
-            for b, i, j in _cut_into_runs(highest_qubits[start:stop], small, bits)
-        ]
-        outer.append((bits, first_run, len(runs)))
-    return Schedule(steps, int_table(runs, 3), int_table(outer, 3))
+    outer: list[tuple[int, int, int, int]] = []
+    first_step = 0
+    for size, same_size in groupby(order.register_sizes[first] for _, first, *_ in groups):
+        after = first_step + len(list(same_size))
+        for bits, i, j in _cut_into_runs(highest_qubits[first_step:after], large, size):
+            start = first_step + i
+            first_run = len(runs)
+            runs += [
+                (b, start + k, start + m)
+                for b, k, m in _cut_into_runs(highest_qubits[start : first_step + j], small, bits)
+            ]
+            outer.append((bits, first_run, len(runs), size))
+        first_step = after
+    return Schedule(order.ops, order.slots, steps, int_table(runs, 3), int_table(outer, 4))
 
 
 def int_table(rows: Sequence[Sequence[int]], columns: int) -> Ints:
@@ -116,7 +135,7 @@ def group_gates(
     A group of three gates does not begin below qubit ``border`` and end at it or above: no block would contain it.
 
     Args:
-        ops: of the `Program`.
+        ops: of the `GateOrder`.
         register_bits: number of qubits inside registers.
         longest: number of gates of a group, at most.
         border: qubits of the blocks of the first level of cache.
