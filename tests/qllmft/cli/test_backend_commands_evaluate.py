@@ -45,8 +45,8 @@ def test_an_exact_backend_has_the_accuracy_of_the_record(run, cli):
 )
 def test_with_shots_the_report_is_that_of_python(run, cli, options, subset, told):
     needs_aer("aer_statevector")
-    given = f"{AER} --shots 30 {options}"
-    backend = create("aer_statevector", {"shots": 30, "max_parallel_threads": 1})
+    given = f"{AER} --shots 10 {options}"
+    backend = create("aer_statevector", {"shots": 10, "max_parallel_threads": 1})
     expected = evaluate_run(run.path, backend=backend, subset=subset)
     found = cli.json("evaluate", run.path, given)
     assert found == json.loads(json.dumps(expected.as_dict()))
