@@ -99,7 +99,7 @@ def test_the_head_s_first_encoding_and_staircase_are_done_on_a_growing_register(
     assert on_all.index(True) == 1 + 2 * (n - 2)  # R_Y of the first qubit, then two gates a qubit
 
 
-def quarter_turns() -> QuantumCircuit:
+def half_turns() -> QuantumCircuit:
     """Return an encoding by angles of π and more before a ring: cosines of 0 and negative ones."""
     circuit = QuantumCircuit(5)
     x = ParameterVector("x", 10)
@@ -116,7 +116,7 @@ TURNS = np.array([[np.pi] * 10, [2 * np.pi] * 10, [-3.0] * 10, np.linspace(-9, 9
 
 @PRECISIONS
 def test_half_and_whole_turns_of_a_qubit_that_joins(dtype, tolerance):
-    Case(quarter_turns(), TURNS).check(dtype, tolerance, (1, 2, 4))
+    Case(half_turns(), TURNS).check(dtype, tolerance, (1, 2, 4))
 
 
 @pytest.mark.parametrize("samples", [1, 9])

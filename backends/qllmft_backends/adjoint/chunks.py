@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.compiled.arguments import ComplexPlanArrays, PlanArrays
 from qllmft_backends.adjoint.compiled.passes import plan_words
-from qllmft_backends.adjoint.compiled.simd import lanes
+from qllmft_backends.adjoint.compiled.simd import SAMPLES, lanes
 from qllmft_backends.adjoint.interface import EngineBase
 from qllmft_backends.adjoint.thread_pool import Queue, run_job
 from qllmft_backends.errors import BackendError
@@ -22,7 +23,7 @@ from qllmft_backends.protocol import Ints
 Real = NDArray[np.floating]
 PAGE = 4096
 # B = 16 then fills two cores; fixed, so that results do not depend on the machine's cores
-SAMPLES_PER_CHUNK = 8
+SAMPLES_PER_CHUNK = SAMPLES
 # From 18 qubits on a chunk has fewer samples: state and co-state of two chunks then stay in a
 # third-level cache.
 CHUNK_BYTES = 4 * 2**20
@@ -108,7 +109,7 @@ class ChunkedEngine(EngineBase, ABC):
         itemsize = np.dtype(self.dtype).itemsize
         self._width = lanes(itemsize)
         self._state_bytes = self._reals_per_amplitude * itemsize << self._n_qubits  # of one sample
-        self._plans: dict[int, ChunkPlan] = {}
+        self._plans: dict[tuple[str, int], ChunkPlan] = {}
         self._free_states: list[tuple[int, Real]] = []  # with the shift of each
         self._states_lock = threading.Lock()  # several threads may use one engine
         self._with_shots = False
@@ -207,11 +208,14 @@ class ChunkedEngine(EngineBase, ABC):
         chunk_samples = min(SAMPLES_PER_CHUNK, cache_samples, 1 << max(0, samples - 1).bit_length())
         return int(max(chunk_samples, self._width >> self._n_qubits))
 
-    def _plan(self, samples: int) -> ChunkPlan:
+    def _plan(self, samples: int, make_plan: Callable[[int], ChunkPlan] | None = None) -> ChunkPlan:
+        """Return the plan for a batch, made by `_make_plan` or another method once for each size of a chunk."""
+        make_plan = make_plan or self._make_plan
         batch = self._samples_per_chunk(samples)
-        if batch not in self._plans:
-            self._plans[batch] = self._make_plan(batch)
-        return self._plans[batch]
+        key = make_plan.__name__, batch
+        if key not in self._plans:
+            self._plans[key] = make_plan(batch)
+        return self._plans[key]
 
     def _pass(self, direction: int, plan: ChunkPlan, arrays: tuple[Any, ...]) -> None:
         """Run a pass over all chunks on the pool of threads.
@@ -280,17 +284,3 @@ class ChunkedEngine(EngineBase, ABC):
         self._return_states(tape.states)
         self._return_states(tape.costate_factors)
         tape.states = tape.costate_factors = None
-
-
-def round_angles(angles: Real, dtype: str) -> Real:
-    """Return angles in radians in a dtype, up to whole turns.
-
-    They are reduced before rounding, which would cost a large angle its digits.
-    """
-    if angles.dtype == dtype:
-        return angles
-    whole_turns = angles * (0.5 / np.pi)
-    np.rint(whole_turns, out=whole_turns)
-    whole_turns *= 2 * np.pi
-    rest: Real = np.subtract(angles, whole_turns, out=whole_turns).astype(dtype)
-    return rest

@@ -12,7 +12,6 @@ from qllmft_backends.adjoint.chunks import (
     ChunkPlan,
     GaussianShots,
     Real,
-    round_angles,
 )
 from qllmft_backends.adjoint.compiled import passes
 from qllmft_backends.adjoint.compiled.arguments import (
@@ -20,7 +19,9 @@ from qllmft_backends.adjoint.compiled.arguments import (
     ComplexForward,
     ComplexPlanArrays,
 )
-from qllmft_backends.adjoint.compiled.complex_matrices import SAMPLES, add_removed_phases
+from qllmft_backends.adjoint.compiled.complex_matrices import add_removed_phases
+from qllmft_backends.adjoint.compiled.rotations import TURNS_PER_RADIAN
+from qllmft_backends.adjoint.compiled.simd import SAMPLES
 from qllmft_backends.adjoint.program import ComplexProgram
 from qllmft_backends.adjoint.program.complex_plan import make_plan
 from qllmft_backends.adjoint.program.gates import FactorKind
@@ -62,8 +63,6 @@ class ComplexEngine(ChunkedEngine):
         self._prepare(passes.complex_chunk_functions(self.dtype))
         program = self.program
         initial = np.empty(0) if program.initial is None else program.initial
-        # without turns, which divide the states and leave out phases
-        self._amplitude_plans: dict[int, ChunkPlan] = {}
         self._initial = np.ascontiguousarray([initial.real, initial.imag], self.dtype)
         factors = [factor for gate in program.gates for factor in gate.factors]
         halves = np.array([0.5 if f.kind in (FactorKind.X, FactorKind.Y) else 1.0 for f in factors])
@@ -84,10 +83,7 @@ class ComplexEngine(ChunkedEngine):
 
         The circuit's standard gates count as their parts in `gates.PARTS`, which are equal to them up to a phase.
         """
-        batch = self._samples_per_chunk(len(angles))
-        if batch not in self._amplitude_plans:
-            self._amplitude_plans[batch] = self._plan_with(batch, None)
-        plan = self._amplitude_plans[batch]
+        plan = self._plan(len(angles), self._make_plan_without_turns)
         tape = self._record(angles, plan)
         self._run(tape)
         assert tape.states is not None
@@ -116,6 +112,10 @@ class ComplexEngine(ChunkedEngine):
         return self._plan_with(
             batch, frozenset(wire for wire in range(self._n_qubits) if not flips >> wire & 1)
         )
+
+    def _make_plan_without_turns(self, batch: int) -> ChunkPlan:
+        # turns divide the states and leave out phases
+        return self._plan_with(batch, None)
 
     def _plan_with(self, batch: int, free_wires: frozenset[int] | None) -> ChunkPlan:
         """Plan the program for chunks of ``batch`` samples (see `make_plan` for ``free_wires``)."""
@@ -165,7 +165,7 @@ class ComplexEngine(ChunkedEngine):
             for constant in self._constants
         )
         parametrised = self._parametrised_factors
-        halves = round_angles(
+        halves = _round_angles(
             angles.T[self._slots[parametrised]] * self._half_slopes[parametrised, np.newaxis],
             self.dtype,
         )
@@ -207,3 +207,17 @@ def move_to_wires(masks: Ints, wires: tuple[int, ...]) -> Ints:
     for qubit, wire in enumerate(wires):
         moved |= (masks >> qubit & 1) << wire
     return moved
+
+
+def _round_angles(angles: Real, dtype: str) -> Real:
+    """Return angles in radians in a dtype, up to whole turns.
+
+    They are reduced before rounding, which would cost a large angle its digits.
+    """
+    if angles.dtype == dtype:
+        return angles
+    whole_turns = angles * TURNS_PER_RADIAN
+    np.rint(whole_turns, out=whole_turns)
+    whole_turns *= 2 * np.pi
+    rest: Real = np.subtract(angles, whole_turns, out=whole_turns).astype(dtype)
+    return rest

@@ -145,19 +145,11 @@ class AdjointEngine(ChunkedEngine):
 
     # --- one pass
 
-    @cached_property
-    def _zero_plans(self) -> dict[int, ChunkPlan]:
-        """Return the plans from |0…0⟩ made so far, by the samples of a chunk."""
-        return {}
-
-    def _plan_from_zero(self, samples: int) -> ChunkPlan:
-        batch = self._samples_per_chunk(samples)
-        if batch not in self._zero_plans:
-            self._zero_plans[batch] = self._plan_with(batch, from_zero=True)
-        return self._zero_plans[batch]
-
     def _make_plan(self, batch: int) -> ChunkPlan:
         return self._plan_with(batch, from_zero=False)
+
+    def _make_plan_from_zero(self, batch: int) -> ChunkPlan:
+        return self._plan_with(batch, from_zero=True)
 
     def _plan_with(self, batch: int, *, from_zero: bool) -> ChunkPlan:
         width = self._width
@@ -187,7 +179,7 @@ class AdjointEngine(ChunkedEngine):
         initial_amplitudes = (
             np.empty((samples, 0), self.dtype) if amplitudes is None else amplitudes
         )
-        plan = self._plan_from_zero(samples) if amplitudes is None else self._plan(samples)
+        plan = self._plan(samples, self._make_plan_from_zero if amplitudes is None else None)
         chunks = -(-samples // plan.batch)
         return Tape(
             plan=plan,

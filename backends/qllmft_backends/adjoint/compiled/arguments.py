@@ -80,7 +80,7 @@ class ForwardArrays(NamedTuple):
 class BackwardArrays(NamedTuple):
     """Arrays of a backward sweep."""
 
-    # final states of the forward pass; holds the initial ones, up to a factor, afterwards
+    # final states of the forward pass, changed; holds loaded amplitudes, up to a factor, afterwards
     states: RealTable
     angles: Doubles  # this and the next: of the forward pass
     is_full: BoolTable

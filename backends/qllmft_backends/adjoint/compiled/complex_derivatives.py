@@ -6,12 +6,20 @@ import numpy as np
 
 from qllmft_backends.adjoint.compiled.complex_matrices import (
     ENTRIES,
-    SAMPLES,
     apply_factor,
     phase_matrix,
 )
 from qllmft_backends.adjoint.compiled.parts import part
-from qllmft_backends.adjoint.compiled.simd import add, broadcast, count_lanes, load, mul, store, sub
+from qllmft_backends.adjoint.compiled.simd import (
+    SAMPLES,
+    add,
+    broadcast,
+    count_lanes,
+    load,
+    mul,
+    store,
+    sub,
+)
 from qllmft_backends.adjoint.program.complex_lowering import MatrixForm
 from qllmft_backends.adjoint.program.gates import FactorKind
 

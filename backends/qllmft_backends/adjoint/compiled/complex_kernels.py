@@ -12,7 +12,6 @@ from qllmft_backends.adjoint.compiled.complex_derivatives import add_derivatives
 from qllmft_backends.adjoint.compiled.complex_gates import backward_steps, forward_steps
 from qllmft_backends.adjoint.compiled.complex_matrices import (
     ENTRIES,
-    SAMPLES,
     make_matrices,
     spread_matrices,
 )
@@ -21,7 +20,7 @@ from qllmft_backends.adjoint.compiled.complex_observables import (
     start_complex_costate,
 )
 from qllmft_backends.adjoint.compiled.parts import inlined_part, part
-from qllmft_backends.adjoint.compiled.simd import aligned_empty, count_lanes, load, store
+from qllmft_backends.adjoint.compiled.simd import SAMPLES, aligned_empty, count_lanes, load, store
 
 
 @part

@@ -19,6 +19,7 @@ from qllmft_backends.adjoint.compiled.complex_gates import product
 from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.rotations import LARGEST_GROWTH, LARGEST_TANGENT
 from qllmft_backends.adjoint.compiled.simd import (
+    SAMPLES,
     add,
     any_below,
     broadcast,
@@ -34,7 +35,6 @@ from qllmft_backends.adjoint.compiled.simd import (
 from qllmft_backends.adjoint.program.complex_lowering import MatrixForm
 from qllmft_backends.adjoint.program.gates import FactorKind
 
-SAMPLES = 8  # samples of a register of float64
 ENTRIES = 10 * SAMPLES  # numbers kept of a gate: its matrix, and the phase p that it leaves
 
 GENERAL, LANES, PHASE, TURN = (

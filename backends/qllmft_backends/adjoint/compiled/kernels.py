@@ -28,13 +28,12 @@ def _load_amplitudes(s, batch, amplitudes, start):
     """Load amplitudes (B, D) of samples from ``start`` on, |0...0⟩ if D is 0. Samples past the end stay zero."""
     samples, dimension = amplitudes.shape
     count = min(batch, samples - start)
-    if dimension == 0:  # the rest of the register grows from one lane group
-        s[: max(batch, count_lanes(s))] = 0
-    else:
-        s[dimension * batch :] = 0
-    if dimension == 0:
-        for lane in range(batch):
-            s[lane] = 1 if lane < count else 0
+    if dimension == 0:  # of the qubits inside registers; the others join later
+        s[: count_lanes(s)] = 0
+        for lane in range(count):
+            s[lane] = 1
+        return
+    s[dimension * batch :] = 0
     for i in range(dimension):
         for lane in range(batch):
             s[i * batch + lane] = amplitudes[start + lane, i] if lane < count else 0

@@ -18,6 +18,7 @@ import numpy as np
 
 from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.simd import (
+    SAMPLES,
     add,
     any_below,
     broadcast,
@@ -36,7 +37,6 @@ LARGEST_TANGENT = 4096.0
 # 2^127.
 LARGEST_GROWTH = 2.0**50
 TURNS_PER_RADIAN = 0.5 / np.pi
-MAX_BATCH = 8  # samples of a chunk, at most: the lanes of a register of float64
 # the coefficients of x^(2k + 1) and of x^(2k), which float64 can show up to π/2
 SINE_SERIES = np.array([(-1) ** k / factorial(2 * k + 1) for k in range(11)])
 COSINE_SERIES = np.array([(-1) ** k / factorial(2 * k) for k in range(11)])
@@ -62,7 +62,7 @@ def _load_half_angles(register, angles, slot, start, batch):
     """Write half of each sample's angle, less whole half turns: numbers within ±π/2.
 
     Args:
-        register: (`MAX_BATCH`,) float64, overwritten; sample i of the chunk is in lane i.
+        register: (`SAMPLES`,) float64, overwritten; sample i of the chunk is in lane i.
         angles: (1, G) shared by all samples, or (B, G), float64 in radians. With (B, G), samples
             past B get 0.
         slot: column of ``angles``.
@@ -150,10 +150,10 @@ def compute_coefficients(angles, slots, start, coefficients, is_full, product, s
     width = count_lanes(product)
     batch = product.size
     n_gates = slots.size
-    sine = np.zeros(MAX_BATCH)
-    cosine = np.zeros(MAX_BATCH)
-    total = np.ones(MAX_BATCH)
-    square = np.empty(MAX_BATCH)
+    sine = np.zeros(SAMPLES)
+    cosine = np.zeros(SAMPLES)
+    total = np.ones(SAMPLES)
+    square = np.empty(SAMPLES)
     for i in range(n_gates):
         g = i if squares is None else n_gates - 1 - i
         _load_half_angles(sine, angles, slots[g], start, batch)

@@ -16,6 +16,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, models, register_jitable, register_model
 
 REGISTER_BYTES = 64
+SAMPLES = REGISTER_BYTES // 8  # samples of a register of float64; a chunk has no more
 
 
 def lanes(itemsize: int) -> int:

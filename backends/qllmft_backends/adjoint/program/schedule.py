@@ -107,18 +107,14 @@ def make_schedule(
     highest_qubits = [max(by_gate[first : first + length]) for _, first, length, _ in groups]
     runs: list[tuple[int, int, int]] = []
     outer: list[tuple[int, int, int, int]] = []
-    first_step = 0
+    after = 0
     for size, same_size in groupby(order.register_sizes[first] for _, first, *_ in groups):
-        after = first_step + len(list(same_size))
-        for bits, i, j in _cut_into_runs(highest_qubits[first_step:after], large, size):
-            start = first_step + i
+        steps_of_size = range(after, after + len(list(same_size)))
+        after = steps_of_size.stop
+        for bits, start, stop in _cut_into_runs(highest_qubits, steps_of_size, large, size):
             first_run = len(runs)
-            runs += [
-                (b, start + k, start + m)
-                for b, k, m in _cut_into_runs(highest_qubits[start : first_step + j], small, bits)
-            ]
+            runs += _cut_into_runs(highest_qubits, range(start, stop), small, bits)
             outer.append((bits, first_run, len(runs), size))
-        first_step = after
     return Schedule(order.ops, order.slots, steps, int_table(runs, 3), int_table(outer, 4))
 
 
@@ -186,16 +182,16 @@ def _highest_qubits(ops: NDArray[np.int32]) -> list[int]:
 
 
 def _cut_into_runs(
-    highest_qubits: list[int], bits: int, all_bits: int
+    highest_qubits: list[int], steps: range, bits: int, all_bits: int
 ) -> list[tuple[int, int, int]]:
     """Cut steps into runs (b, first, after the last), on blocks of 2^bits if enough steps in a row allow it."""
     if bits >= all_bits:
-        return [(all_bits, 0, len(highest_qubits))]
+        return [(all_bits, steps.start, steps.stop)]
     runs: list[tuple[int, int, int]] = []
-    start = 0
-    while start < len(highest_qubits):
+    start = steps.start
+    while start < steps.stop:
         stop = start
-        while stop < len(highest_qubits) and highest_qubits[stop] < bits:
+        while stop < steps.stop and highest_qubits[stop] < bits:
             stop += 1
         if stop - start >= _MIN_RUN_STEPS:
             runs.append((bits, start, stop))
