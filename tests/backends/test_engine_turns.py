@@ -9,6 +9,7 @@ from reference_circuits import expectations_by_statevector
 
 from qllmft_backends import create
 from qllmft_backends.adjoint.program.complex_lowering import MatrixForm
+from qllmft_backends.adjoint.program.complex_plan import GradientSums
 
 TOLERANCES = {"float32": 2e-5, "float64": 1e-10}
 HALF_TURNS = [0.0, np.pi, -np.pi, np.pi - 1e-3, np.pi + 1e-6, 2 * np.pi, 3 * np.pi, 1.3]
@@ -83,6 +84,58 @@ def test_a_sample_at_a_half_turn_leaves_its_neighbours_theirs():
     values = np.random.default_rng(11).uniform(-3, 3, (8, circuit.num_parameters))
     values[4] = np.pi
     assert_values_and_gradients(circuit, values, single("Z", 5), "float32")
+
+
+def same_gates_on_all_qubits(letters: str, n_qubits: int) -> QuantumCircuit:
+    """Return R_X, R_Y and R_Z in the order of the letters between layers of CZ. A capital has a parameter."""
+    circuit = QuantumCircuit(n_qubits)
+    angles = iter(ParameterVector("t", 2 * n_qubits * len(letters)))
+    for layer in range(2):
+        for q in range(n_qubits):
+            circuit.u(0.4 + q, 1.1 - q + layer, 0.3 * q, q)
+        for q in range(n_qubits - 1):
+            circuit.cz(q, q + 1)
+        for q in range(n_qubits):
+            for i, letter in enumerate(letters):
+                angle = next(angles) if letter.isupper() else 0.7 + i + 0.1 * q
+                getattr(circuit, f"r{letter.lower()}")(angle, q)
+        for q in range(n_qubits - 1):
+            circuit.cz(q, q + 1)
+    return circuit
+
+
+@pytest.mark.parametrize("values", ["random", "half turns"])
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize(
+    ("letters", "sums"),
+    [
+        ("zx", GradientSums.NONE),
+        ("yxZ", GradientSums.K),
+        ("Zyx", GradientSums.K_BEFORE),
+        ("ZZxzZ", GradientSums.K_BEFORE),
+        ("X", GradientSums.TURN),
+        ("zYz", GradientSums.TURN),
+        ("xXZ", GradientSums.TURN),
+        ("ZYZ", GradientSums.TURN_BEFORE),
+        ("ZXyZ", GradientSums.ALL),
+        ("YzX", GradientSums.ALL),
+    ],
+)
+def test_the_sums_of_a_turn_give_the_derivatives_of_all_its_parameters(
+    letters, sums, dtype, values
+):
+    n_qubits = 6
+    circuit = same_gates_on_all_qubits(letters, n_qubits)
+    random = np.random.default_rng(13)
+    shape = 9, circuit.num_parameters
+    angles = (
+        random.uniform(-4, 4, shape) if values == "random" else random.choice(HALF_TURNS, shape)
+    )
+    assert_values_and_gradients(circuit, angles, single("Z", n_qubits), dtype)
+    engine, _ = create("adjoint", {"dtype": dtype}).compile(circuit, single("Z", n_qubits))
+    gates = engine._plan(9).arrays[0].gates
+    last_turn = gates[gates[:, 0] == MatrixForm.TURN][-1]
+    assert last_turn[5] == sums
 
 
 def forms(engine, samples: int) -> list[MatrixForm]:

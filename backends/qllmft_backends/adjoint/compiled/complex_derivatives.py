@@ -21,9 +21,12 @@ from qllmft_backends.adjoint.compiled.simd import (
     sub,
 )
 from qllmft_backends.adjoint.program.complex_lowering import MatrixForm
+from qllmft_backends.adjoint.program.complex_plan import GradientSums
 from qllmft_backends.adjoint.program.gates import FactorKind
 
 _PHASE = int(MatrixForm.PHASE)
+_K_BEFORE = int(GradientSums.K_BEFORE)
+_TURN_BEFORE = int(GradientSums.TURN_BEFORE)
 _X = int(FactorKind.X)
 _Y = int(FactorKind.Y)
 _Z = int(FactorKind.Z)
@@ -86,17 +89,18 @@ def _derivative(v, kind, sums):
 
 
 @part
-def add_derivatives(plan, matrices, squares, sin, cos, start, by_lane, out):
+def add_derivatives(plan, matrices, squares, is_full, sin, cos, start, by_lane, out):
     """Compute the derivatives ``out`` (F, B) by the factors' angles, for a chunk's samples.
 
     A gate is V F R, with F the factor: dU U⁻¹ = V (dF F⁻¹) V⁻¹ = iH dθ, and the derivative is, from the gate's sums,
     2 (h₀₀ − h₁₁) K − 2 Re h₀₁ X − 2 Im h₀₁ Y. The sums of a turn are taken before the phase p that it leaves: V begins
-    with diag(1, p*).
+    with diag(1, p*). The derivative by a phase is −2 K, with K before the gate for a phase before its matrix.
 
     Args:
         plan: `ComplexPlanArrays`.
         matrices: (N·`ENTRIES`,) of `make_matrices`.
-        squares: (8·N,) float64, the factors of the sums, see `spread_matrices`.
+        squares: (16·N,) float64, the factors of the sums, see `spread_matrices`.
+        is_full: (N,) bool, see `spread_matrices`.
         sin: (F, P) float64, see `make_matrices`.
         cos: the same.
         start: first sample of the chunk.
@@ -115,15 +119,26 @@ def add_derivatives(plan, matrices, squares, sin, cos, start, by_lane, out):
         if not gate[5]:
             continue
         _sum_lanes(by_lane, gate, n, batch, count, sums)
-        square = load(squares, n * SAMPLES)
+        square = load(squares, 2 * n * SAMPLES)
+        has_before = gate[5] in (_K_BEFORE, _TURN_BEFORE) and not is_full[n]
+        before = zero
+        if has_before:  # in the place of X
+            before = mul(load(squares, (2 * n + 1) * SAMPLES), load(sums, SAMPLES))
+            store(sums, SAMPLES, zero)
         for i in range(0, 3 * SAMPLES, SAMPLES):
             store(sums, i, mul(square, load(sums, i)))
+        matrix = gate[3]  # the first factor that is no phase
+        while has_before and plan.factors[matrix, 0] == _Z:
+            matrix += 1
         phase = n * ENTRIES + 8 * SAMPLES
         v = phase_matrix(load(matrices, phase), sub(zero, load(matrices, phase + SAMPLES)))
         for f in range(gate[4] - 1, gate[3] - 1, -1):
             kind = plan.factors[f, 0]
             if plan.factors[f, 1]:
-                store(derivatives, 0, _derivative(v, kind, sums))
+                if f < matrix:
+                    store(derivatives, 0, mul(broadcast(-2.0), before))
+                else:
+                    store(derivatives, 0, _derivative(v, kind, sums))
                 for sample in range(count):
                     out[f, start + sample] = derivatives[sample]
             position = f * columns + start

@@ -13,7 +13,27 @@ from __future__ import annotations
 
 from qllmft_backends.adjoint.compiled.gates import exchange
 from qllmft_backends.adjoint.compiled.parts import inlined_part, part
-from qllmft_backends.adjoint.compiled.simd import add, count_lanes, load, mul, store, sub
+from qllmft_backends.adjoint.compiled.simd import (
+    add,
+    count_lanes,
+    count_piece_lanes,
+    load,
+    load_piece,
+    mul,
+    store,
+    sub,
+)
+from qllmft_backends.adjoint.program.complex_lowering import MatrixForm
+from qllmft_backends.adjoint.program.complex_plan import GradientSums
+
+_GENERAL, _REAL, _CROSS, _LANES, _PHASE, _FLIP, _TURN = (int(form) for form in MatrixForm)
+_SUMS_NONE = int(GradientSums.NONE)
+_SUMS_K = int(GradientSums.K)
+_SUMS_K_BEFORE = int(GradientSums.K_BEFORE)
+_SUMS_TURN = int(GradientSums.TURN)
+_SUMS_TURN_BEFORE = int(GradientSums.TURN_BEFORE)
+# pairs of rows, of state and co-state 8 KiB, whose pieces are done one after the other
+PIECE_PAIRS = 16
 
 
 @inlined_part
@@ -45,6 +65,12 @@ def _mix(a, x, b, y):
 def _load_row(s, k):
     width = count_lanes(s)
     return load(s, k), load(s, k + width)
+
+
+@inlined_part
+def _load_piece_of_row(s, k):
+    width = count_lanes(s)
+    return load_piece(s, k), load_piece(s, k + width)
 
 
 @inlined_part
@@ -110,17 +136,20 @@ def _turn_pair_back(s, i, j, a, b, m):
     y0 = sub(b[0], mul(m[0], a[0]))
     y1 = sub(b[1], mul(m[0], a[1]))
     _store_row(s, i, (add(a[0], mul(m[0], b[0])), add(a[1], mul(m[0], b[1]))))
-    _store_row(s, j, (add(mul(m[1], y0), mul(m[2], y1)), sub(mul(m[1], y1), mul(m[2], y0))))
+    undone = add(mul(m[1], y0), mul(m[2], y1)), sub(mul(m[1], y1), mul(m[2], y0))
+    _store_row(s, j, undone)
+    return undone
 
 
 @inlined_part
-def _matrix(coefficients, start):
+def _matrix(read, coefficients, start):
+    """Return the eight registers of a gate, or pieces of them. ``read`` is `load` or `load_piece`."""
     width = count_lanes(coefficients)
     return (
-        load(coefficients, start), load(coefficients, start + width), load(coefficients, start + 2 * width),
-        load(coefficients, start + 3 * width), load(coefficients, start + 4 * width),
-        load(coefficients, start + 5 * width),
-        load(coefficients, start + 6 * width), load(coefficients, start + 7 * width),
+        read(coefficients, start), read(coefficients, start + width), read(coefficients, start + 2 * width),
+        read(coefficients, start + 3 * width), read(coefficients, start + 4 * width),
+        read(coefficients, start + 5 * width),
+        read(coefficients, start + 6 * width), read(coefficients, start + 7 * width),
     )  # fmt: skip
 
 
@@ -129,17 +158,30 @@ def _matrix(coefficients, start):
 
 
 @inlined_part
-def _apply_to_pairs(pair, s, step, m):
-    """Apply a matrix to pairs of rows. ``step`` is a row of `ComplexPlan.steps`, ``m`` the gate's registers."""
+def _apply_to_pairs(pair, s, step, coefficients):
+    """Apply a matrix to pairs of rows.
+
+    Args:
+        pair: function of one pair, or of a piece of it.
+        s: state, contiguous rows of two registers; changed in place.
+        step: (8,) int64 row of `ComplexPlan.steps`.
+        coefficients: registers of all gates, see `spread_matrices`.
+    """
     size = step[2]
     low = step[3]
     high = step[4]
     offset = step[5]
     stride = step[6]
-    for k in range(0, size, 2 * count_lanes(s)):
-        i = insert_zero_bits(k, low, high) + offset
-        j = i + stride
-        pair(s, i, j, _load_row(s, i), _load_row(s, j), m)
+    width = count_lanes(s)
+    row = 2 * width
+    for first in range(0, size, PIECE_PAIRS * row):
+        stop = min(size, first + PIECE_PAIRS * row)
+        for piece in range(0, width, count_piece_lanes(s)):
+            m = _matrix(load_piece, coefficients, 8 * width * step[1] + piece)
+            for k in range(first, stop, row):
+                i = insert_zero_bits(k, low, high) + offset + piece
+                j = i + stride
+                pair(s, i, j, _load_piece_of_row(s, i), _load_piece_of_row(s, j), m)
 
 
 @part
@@ -191,6 +233,11 @@ def exchange_rows(s, step):
 
 
 @inlined_part
+def _add_k(sums, p, q, a, b):
+    return add(sums[0], _imaginary(q, b)), sums[1], sums[2]
+
+
+@inlined_part
 def _add_turn(sums, p, q, a, b):
     return sums[0], sums[1], add(sums[2], _turn_sum(p, q, a, b))
 
@@ -202,30 +249,70 @@ def _add_cross(sums, p, q, a, b):
 
 @inlined_part
 def _add_all(sums, p, q, a, b):
-    return _add_turn(
-        _add_cross((add(sums[0], _imaginary(q, b)), sums[1], sums[2]), p, q, a, b), p, q, a, b
-    )
+    return _add_turn(_add_cross(_add_k(sums, p, q, a, b), p, q, a, b), p, q, a, b)
 
 
 @inlined_part
-def _undo_pairs(pair, add_sums, s, c, step, m, sums):
-    """Undo `_apply_to_pairs`."""
+def _add_k_and_turn(sums, p, q, a, b):
+    return _add_turn(_add_k(sums, p, q, a, b), p, q, a, b)
+
+
+@inlined_part
+def _add_nothing(sums, q, b):
+    return sums
+
+
+@inlined_part
+def _add_k_before(sums, q, b):
+    """Add to K before the gate, which is in the place of X."""
+    return sums[0], add(sums[1], _imaginary(q, b)), sums[2]
+
+
+@inlined_part
+def _undo_pairs(pair, add_sums, add_undone, s, c, step, coefficients, by_lane):
+    """Undo `_apply_to_pairs` on state and co-state, and add the gate's terms to its sums.
+
+    Args:
+        pair: function of one pair of the state or of the co-state, or of a piece of it.
+        add_sums: function of both, before the gate is undone.
+        add_undone: function of the second rows of both, after the gate is undone.
+        s: state, contiguous rows of two registers; changed in place.
+        c: co-state of the same shape, changed in place.
+        step: (8,) int64 row of `ComplexPlan.steps`.
+        coefficients: registers of all gates' inverses, see `spread_matrices`.
+        by_lane: sums of all gates, see `backward_steps`.
+    """
     size = step[2]
     low = step[3]
     high = step[4]
     offset = step[5]
     stride = step[6]
-    for k in range(0, size, 2 * count_lanes(s)):
-        i = insert_zero_bits(k, low, high) + offset
-        j = i + stride
-        a = _load_row(s, i)
-        b = _load_row(s, j)
-        p = _load_row(c, i)
-        q = _load_row(c, j)
-        sums = add_sums(sums, p, q, a, b)
-        pair(s, i, j, a, b, m)
-        pair(c, i, j, p, q, m)
-    return sums
+    width = count_lanes(s)
+    row = 2 * width
+    for first in range(0, size, PIECE_PAIRS * row):
+        stop = min(size, first + PIECE_PAIRS * row)
+        for piece in range(0, width, count_piece_lanes(s)):
+            m = _matrix(load_piece, coefficients, 8 * width * step[1] + piece)
+            place = 3 * width * step[1] + piece
+            sums = (
+                load_piece(by_lane, place),
+                load_piece(by_lane, place + width),
+                load_piece(by_lane, place + 2 * width),
+            )
+            for k in range(first, stop, row):
+                i = insert_zero_bits(k, low, high) + offset + piece
+                j = i + stride
+                a = _load_piece_of_row(s, i)
+                b = _load_piece_of_row(s, j)
+                p = _load_piece_of_row(c, i)
+                q = _load_piece_of_row(c, j)
+                sums = add_sums(sums, p, q, a, b)
+                undone = pair(s, i, j, a, b, m)
+                undone_costate = pair(c, i, j, p, q, m)
+                sums = add_undone(sums, undone_costate, undone)
+            store(by_lane, place, sums[0])
+            store(by_lane, place + width, sums[1])
+            store(by_lane, place + 2 * width, sums[2])
 
 
 @part
@@ -303,21 +390,21 @@ def forward_steps(s, steps, coefficients, is_full):
     for n in range(steps.shape[0]):
         step = steps[n]
         path = step[0]
-        m = _matrix(coefficients, 8 * width * step[1])
-        if path == 0 or is_full[step[1]]:
-            _apply_to_pairs(_general_pair, s, step, m)
-        elif path == 1:
-            _apply_to_pairs(_real_pair, s, step, m)
-        elif path == 2:
-            _apply_to_pairs(_cross_pair, s, step, m)
-        elif path == 3:
-            apply_to_lanes(s, step, m)
-        elif path == 4:
-            apply_phase(s, step, m)
-        elif path == 5:
+        start = 8 * width * step[1]
+        if path == _GENERAL or is_full[step[1]]:
+            _apply_to_pairs(_general_pair, s, step, coefficients)
+        elif path == _REAL:
+            _apply_to_pairs(_real_pair, s, step, coefficients)
+        elif path == _CROSS:
+            _apply_to_pairs(_cross_pair, s, step, coefficients)
+        elif path == _LANES:
+            apply_to_lanes(s, step, _matrix(load, coefficients, start))
+        elif path == _PHASE:
+            apply_phase(s, step, _matrix(load, coefficients, start))
+        elif path == _FLIP:
             exchange_rows(s, step)
         else:
-            _apply_to_pairs(_turn_pair, s, step, m)
+            _apply_to_pairs(_turn_pair, s, step, coefficients)
 
 
 @part
@@ -334,33 +421,65 @@ def backward_steps(s, c, steps, gates, coefficients, is_full, by_lane):
         is_full: (N,) bool, see `spread_matrices`.
         by_lane: (3·N·width,); the sums K, X and Y of the gates with a parameter are added.
     """
-    width = count_lanes(s)
     for n in range(steps.shape[0] - 1, -1, -1):
         step = steps[n]
         path = step[0]
-        if not gates[step[1], 5] and path != 6:
-            forward_steps(s, steps[n : n + 1], coefficients, is_full)
-            forward_steps(c, steps[n : n + 1], coefficients, is_full)
+        needed_sums = gates[step[1], 5]
+        if needed_sums == _SUMS_NONE:
+            if path == _TURN and not is_full[step[1]]:
+                _apply_to_pairs(_turn_pair_back, s, step, coefficients)
+                _apply_to_pairs(_turn_pair_back, c, step, coefficients)
+            else:
+                forward_steps(s, steps[n : n + 1], coefficients, is_full)
+                forward_steps(c, steps[n : n + 1], coefficients, is_full)
             continue
-        m = _matrix(coefficients, 8 * width * step[1])
-        sums_start = 3 * width * step[1]
-        sums = (
-            load(by_lane, sums_start),
-            load(by_lane, sums_start + width),
-            load(by_lane, sums_start + 2 * width),
-        )
-        if path == 0 or is_full[step[1]]:
-            sums = _undo_pairs(_general_pair, _add_all, s, c, step, m, sums)
-        elif path == 1:
-            sums = _undo_pairs(_real_pair, _add_turn, s, c, step, m, sums)
-        elif path == 2:
-            sums = _undo_pairs(_cross_pair, _add_cross, s, c, step, m, sums)
-        elif path == 3:
-            sums = undo_on_lanes(s, c, step, m, sums)
-        elif path == 4:
-            sums = undo_phase(s, c, step, m, sums)
+        if path == _LANES:
+            _undo_rows(undo_on_lanes, s, c, step, coefficients, by_lane)
+        elif path == _PHASE:
+            _undo_rows(undo_phase, s, c, step, coefficients, by_lane)
+        elif path == _TURN and not is_full[step[1]]:
+            _undo_turns(s, c, step, coefficients, by_lane, needed_sums)
         else:
-            sums = _undo_pairs(_turn_pair_back, _add_all, s, c, step, m, sums)
-        store(by_lane, sums_start, sums[0])
-        store(by_lane, sums_start + width, sums[1])
-        store(by_lane, sums_start + 2 * width, sums[2])
+            _undo_matrices(s, c, step, coefficients, by_lane)
+
+
+@inlined_part
+def _undo_matrices(s, c, step, coefficients, by_lane):
+    """Undo a matrix, or a turn that runs as one, with the sums of its form (see `_undo_pairs`)."""
+    if step[0] == _REAL:
+        _undo_pairs(_real_pair, _add_turn, _add_nothing, s, c, step, coefficients, by_lane)
+    elif step[0] == _CROSS:
+        _undo_pairs(_cross_pair, _add_cross, _add_nothing, s, c, step, coefficients, by_lane)
+    else:
+        _undo_pairs(_general_pair, _add_all, _add_nothing, s, c, step, coefficients, by_lane)
+
+
+@inlined_part
+def _undo_turns(s, c, step, coefficients, by_lane, needed_sums):
+    """Undo a turn with the sums that it needs (see `_undo_pairs`)."""
+    if needed_sums == _SUMS_K:
+        _undo_pairs(_turn_pair_back, _add_k, _add_nothing, s, c, step, coefficients, by_lane)
+    elif needed_sums == _SUMS_K_BEFORE:
+        _undo_pairs(_turn_pair_back, _add_k, _add_k_before, s, c, step, coefficients, by_lane)
+    elif needed_sums == _SUMS_TURN:
+        _undo_pairs(
+            _turn_pair_back, _add_k_and_turn, _add_nothing, s, c, step, coefficients, by_lane
+        )
+    elif needed_sums == _SUMS_TURN_BEFORE:
+        _undo_pairs(
+            _turn_pair_back, _add_k_and_turn, _add_k_before, s, c, step, coefficients, by_lane
+        )
+    else:
+        _undo_pairs(_turn_pair_back, _add_all, _add_nothing, s, c, step, coefficients, by_lane)
+
+
+@inlined_part
+def _undo_rows(undo, s, c, step, coefficients, by_lane):
+    """Call `undo_on_lanes` or `undo_phase` with a gate's registers, and keep its sums (see `_undo_pairs`)."""
+    width = count_lanes(s)
+    place = 3 * width * step[1]
+    sums = load(by_lane, place), load(by_lane, place + width), load(by_lane, place + 2 * width)
+    sums = undo(s, c, step, _matrix(load, coefficients, 8 * width * step[1]), sums)
+    store(by_lane, place, sums[0])
+    store(by_lane, place + width, sums[1])
+    store(by_lane, place + 2 * width, sums[2])

@@ -141,7 +141,7 @@ def _make_coefficients(plan, arrays, start, inverse):
     coefficients = aligned_empty(arrays.states, 8 * n_gates * count_lanes(arrays.states))
     is_full = np.empty(n_gates, np.bool_)
     product = np.empty(SAMPLES)
-    squares = np.empty(n_gates * SAMPLES)
+    squares = np.empty(2 * n_gates * SAMPLES)
     make_matrices(plan, arrays.sin, arrays.cos, start, matrices)
     spread_matrices(plan, matrices, inverse, coefficients, is_full, product, squares)
     return coefficients, is_full, matrices, product, squares
@@ -197,4 +197,6 @@ def backward(plan, arrays, chunk):
     sums[:] = 0
     coefficients, is_full, matrices, _, squares = _make_coefficients(plan, arrays, start, True)
     run_backward(s, c, plan, coefficients, is_full, sums)
-    add_derivatives(plan, matrices, squares, arrays.sin, arrays.cos, start, sums, arrays.gradient)
+    add_derivatives(
+        plan, matrices, squares, is_full, arrays.sin, arrays.cos, start, sums, arrays.gradient
+    )

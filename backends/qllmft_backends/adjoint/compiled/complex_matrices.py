@@ -128,6 +128,25 @@ def _multiply_factors(gate, factors, sin, cos, start):
 
 
 @part
+def _multiply_last_phases(gate, factors, sin, cos, start):
+    """Return the phase p of a gate whose last matrix is R_X or R_Y, up to its sign: that of the phases behind it."""
+    one = broadcast(1.0)
+    zero = broadcast(0.0)
+    p = one, zero
+    columns = sin.shape[1]
+    for f in range(gate[3], gate[4]):
+        kind = factors[f, 0]
+        position = f * columns + start
+        if kind == _Z:
+            p = product(p, (load(cos, position), load(sin, position)))
+        elif kind == _X:
+            p = zero, sub(zero, one)
+        else:
+            p = one, zero
+    return p
+
+
+@part
 def _remove_phase(m):
     """Return m times the global phase that makes its first entry real."""
     first = m[0], m[1]
@@ -140,13 +159,18 @@ def _remove_phase(m):
 
 
 @part
-def _factorise(m):
-    """Return (cos θ, sin θ, real and imaginary part of w) of a turn, both not negative, and its p."""
+def _factorise(m, default):
+    """Return (cos θ, sin θ, real and imaginary part of w) of a turn, both not negative, and its p.
+
+    Args:
+        m: matrix.
+        default: p where the sine is 0, and any would do.
+    """
     zero = broadcast(0.0)
     cos = _length((m[0], m[1]))
     sin = _length((m[4], m[5]))
     e = _direction((m[0], m[1]), cos, (broadcast(1.0), zero))
-    f = _direction((m[4], m[5]), sin, e)
+    f = _direction((m[4], m[5]), sin, product(e, default))
     # w from the larger one of the other two entries, which are -sin·w and cos·w up to e and f
     difference = sub(cos, sin)
     b = _multiply_conjugate((m[2], m[3]), e)
@@ -213,7 +237,9 @@ def make_matrices(plan, sin, cos, start, out):
             b = product((m[6], m[7]), wire_phase)
             m = m[0], m[1], a[0], a[1], m[4], m[5], b[0], b[1]
             if form == TURN:
-                turn, phase = _factorise(m)
+                turn, phase = _factorise(
+                    m, _multiply_last_phases(gate, plan.factors, sin, cos, start)
+                )
                 m = turn[0], turn[1], turn[2], turn[3], zero, zero, zero, zero
             elif form == GENERAL:
                 m = _remove_phase(m)
@@ -253,9 +279,10 @@ def spread_matrices(plan, matrices, inverse, out, is_full, factor, squares):
             LANES four, and a turn that is not full three: tan θ, and the parts of w.
         is_full: (N,) bool, overwritten: whether a turn runs as a general matrix.
         factor: (8,) float64, overwritten with that of the stored state after all steps.
-        squares: (8·N,) float64, overwritten: on the way back the factor of λ·ψ before a gate is undone.
+        squares: (16·N,) float64, overwritten: on the way back the factors of λ·ψ before a gate is undone, and after it.
     """
     batch = plan.sizes[0]
+    last = batch - 1  # L is a power of two: lane & last is the sample of a lane
     width = count_lanes(out)
     one = broadcast(1.0)
     total = one
@@ -265,7 +292,7 @@ def spread_matrices(plan, matrices, inverse, out, is_full, factor, squares):
         n = plan.steps[n_steps - 1 - i if inverse else i, 1]
         gate = plan.gates[n]
         position = n * ENTRIES
-        store(squares, n * SAMPLES, mul(total, total))
+        store(squares, 2 * n * SAMPLES, mul(total, total))
         is_full[n] = False
         if gate[0] == TURN:
             cos = load(matrices, position)
@@ -286,7 +313,7 @@ def spread_matrices(plan, matrices, inverse, out, is_full, factor, squares):
                 total = mul(total, cos)
             for entry in range(8 if is_full[n] else 3):
                 for lane in range(width):
-                    out[(8 * n + entry) * width + lane] = scratch[entry * SAMPLES + lane % batch]
+                    out[(8 * n + entry) * width + lane] = scratch[entry * SAMPLES + (lane & last)]
         else:
             if gate[0] == GENERAL:
                 for entry in range(8):
@@ -296,6 +323,7 @@ def spread_matrices(plan, matrices, inverse, out, is_full, factor, squares):
                 _spread_matrix(gate, scratch, 0, batch, inverse, out, 8 * n * width)
             else:
                 _spread_matrix(gate, matrices, position, batch, inverse, out, 8 * n * width)
+        store(squares, (2 * n + 1) * SAMPLES, mul(total, total))
     store(factor, 0, total)
 
 
@@ -326,6 +354,7 @@ def _spread_matrix(gate, matrices, position, batch, inverse, out, out_position):
     Lanes on which the gate does not act get the identity, and lanes whose bit is set the second row.
     """
     width = count_lanes(out)
+    last = batch - 1
     form = gate[0]
     need = gate[1]
     distance = gate[2]
@@ -346,10 +375,10 @@ def _spread_matrix(gate, matrices, position, batch, inverse, out, out_position):
         x = position + entry * SAMPLES
         y = position + set_entry * SAMPLES
         for lane in range(width):
-            out[first + lane] = sign * matrices[x + lane % batch]
+            out[first + lane] = sign * matrices[x + (lane & last)]
         if need or (distance and form == LANES):
             for lane in range(width):
                 if lane & need != need:
                     out[first + lane] = identity_entry
                 elif lane & distance and form == LANES:
-                    out[first + lane] = sign * matrices[y + lane % batch]
+                    out[first + lane] = sign * matrices[y + (lane & last)]

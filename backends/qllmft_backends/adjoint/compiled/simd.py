@@ -30,6 +30,11 @@ def has_wide_registers() -> bool:
     return bool(binding.get_host_cpu_features().get("avx512f", False))
 
 
+def count_pieces() -> int:
+    """Return the number of pieces in which kernels with many values handle a register: 1, or 2 halves."""
+    return 1 if has_wide_registers() else 2
+
+
 @intrinsic
 def count_lanes(typingctx, array):
     """Return the lanes of a register of the array's dtype.
@@ -38,6 +43,17 @@ def count_lanes(typingctx, array):
     longer than a gate on a row.
     """
     n_lanes = lanes(array.dtype.bitwidth // 8)
+
+    def codegen(context, builder, signature, args):
+        return context.get_constant(types.intp, n_lanes)
+
+    return types.intp(array), codegen
+
+
+@intrinsic
+def count_piece_lanes(typingctx, array):
+    """Return the lanes of a piece of a register of the array's dtype, see `count_pieces`."""
+    n_lanes = lanes(array.dtype.bitwidth // 8) // count_pieces()
 
     def codegen(context, builder, signature, args):
         return context.get_constant(types.intp, n_lanes)
@@ -55,11 +71,11 @@ def aligned_empty(like, size):
 
 
 class VectorType(types.Type):
-    """numba's type of one register of ``dtype``."""
+    """numba's type of one register of ``dtype``, or of one of its ``pieces``."""
 
-    def __init__(self, dtype: Any) -> None:
+    def __init__(self, dtype: Any, pieces: int = 1) -> None:
         self.dtype = dtype
-        self.lanes = lanes(dtype.bitwidth // 8)
+        self.lanes = lanes(dtype.bitwidth // 8) // pieces
         super().__init__(name=f"Vector({dtype}, {self.lanes})")
 
 
@@ -88,10 +104,8 @@ def _pointer(context, builder, array_type, array, index, vector_type):
     return builder.bitcast(pointer, context.get_value_type(vector_type).as_pointer())
 
 
-@intrinsic
-def load(typingctx, array, index):
-    """Load the register at ``index`` of a contiguous array, counted over all its dimensions."""
-    vector = VectorType(array.dtype)
+def _make_load(array, vector):
+    """Return the signature and the code of a load of a ``vector`` from an array."""
 
     def codegen(context, builder, signature, args):
         """Generate the code of one call. Each ``codegen`` of an intrinsic has these parameters.
@@ -115,14 +129,26 @@ def load(typingctx, array, index):
 
 
 @intrinsic
+def load(typingctx, array, index):
+    """Load the register at ``index`` of a contiguous array, counted over all its dimensions."""
+    return _make_load(array, VectorType(array.dtype))
+
+
+@intrinsic
+def load_piece(typingctx, array, index):
+    """Load one piece of a register (see `count_pieces`) like `load`."""
+    return _make_load(array, VectorType(array.dtype, count_pieces()))
+
+
+@intrinsic
 def store(typingctx, array, index, value):
-    """Write a register to ``array[index:index + lanes]``.
+    """Write a register, or a piece, to ``array[index:index + lanes]``.
 
     Args:
         typingctx: numba's typing context, not used.
         array: contiguous, of one dimension.
         index: of the first number; it need not be a multiple of the lanes, and is not checked.
-        value: register of the array's dtype.
+        value: register of the array's dtype, or a piece.
     """
 
     def codegen(context, builder, signature, args):

@@ -9,12 +9,14 @@ copied to contiguous memory, worked on, and copied back.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram, Gate, MatrixForm
+from qllmft_backends.adjoint.program.gates import FactorKind
 from qllmft_backends.adjoint.program.schedule import int_table
 
 # of a block, whose state and co-state then stay in the caches of one core
@@ -26,12 +28,26 @@ _MIN_BLOCK_GATES = 3  # gates; fewer are not worth a copy
 _UNREACHED_STRIDE = 1 << 62  # a stride beyond every array
 
 
+class GradientSums(IntEnum):
+    """Sums that the gradient of a gate's parameters needs (see `complex_gates` for K, X and Y)."""
+
+    NONE = 0  # no factor has a parameter
+    ALL = 1
+    # of a turn: K alone, where only phases after its matrix have parameters
+    K = 2
+    # also K before the gate, where phases before its matrix have them
+    K_BEFORE = 3
+    # K and Y, where the matrix is R_X or R_Y of a parameter
+    TURN = 4
+    TURN_BEFORE = 5
+
+
 class ComplexPlan(NamedTuple):
     """Arrays of a program for chunks of one size."""
 
     # (N, 7): `MatrixForm`; mask of the lanes that must be set for the gate to act; the target's
-    # lane distance, 0: outside; first factor, factor after the last; 1 if a factor has a parameter;
-    # wire of the target
+    # lane distance, 0: outside; first factor, factor after the last; `GradientSums`; wire of the
+    # target
     gates: NDArray[np.int64]
     # (N, 8), ordered: `MatrixForm`, gate, numbers to loop over, the lower and the higher stride of
     # its row bits, offset of the control, stride of the target, lane distance
@@ -101,7 +117,6 @@ def make_plan(
         block_strides[: len(bits)] = [1 << bit for bit in bits]
         steps += [_make_step(places[g], g, local_bits, 2 * width) for g in members]
     factor_ends = np.cumsum([0] + [len(gate.factors) for gate in program.gates])
-    has_parameter = [any(factor.slot >= 0 for factor in gate.factors) for gate in program.gates]
     masks = [p.control_lane | (p.target_lane if p.path == MatrixForm.PHASE else 0) for p in places]
     gates = [
         (
@@ -110,7 +125,7 @@ def make_plan(
             p.target_lane,
             factor_ends[g],
             factor_ends[g + 1],
-            has_parameter[g],
+            _choose_sums(program.gates[g], p.path),
             program.gates[g].target,
         )
         for g, p in enumerate(places)
@@ -154,6 +169,23 @@ def _choose_turns(
                 chosen_places[g] = place._replace(path=path)
             has_phase[wire] = chosen_places[g].path == MatrixForm.TURN
     return chosen_places
+
+
+def _choose_sums(gate: Gate, path: MatrixForm) -> GradientSums:
+    """Return the sums that the gradient of a gate's parameters needs."""
+    has_parameter = [factor.slot >= 0 for factor in gate.factors]
+    if not any(has_parameter):
+        return GradientSums.NONE
+    if path != MatrixForm.TURN:
+        return GradientSums.ALL
+    outer = [i for i, factor in enumerate(gate.factors) if factor.kind != FactorKind.Z]
+    matrix = slice(outer[0], outer[-1] + 1)
+    before = any(has_parameter[: matrix.start])
+    if not any(has_parameter[matrix]):
+        return GradientSums.K_BEFORE if before else GradientSums.K
+    if len({factor.kind for factor in gate.factors[matrix]}) > 1:
+        return GradientSums.ALL
+    return GradientSums.TURN_BEFORE if before else GradientSums.TURN
 
 
 def _is_outside_matrix(gate: Gate, place: _Place) -> bool:
