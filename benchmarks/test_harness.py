@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -295,6 +296,21 @@ def test_the_shares_of_the_limit() -> None:
             ms = speed.times_of(kept, qubits)["qllmft"][workload]
             shares.append(f"{limit_ms(workload, qubits, peak) / ms:.0%}".replace("%", " %"))
         assert f"| {workload.upper()} | {' | '.join(shares)} |" in page
+
+
+def test_the_nearest_tool_beside_the_limit() -> None:
+    kept = json.loads((HERE / "nearest.json").read_text("utf-8"))
+    page = (HERE / "README.md").read_text("utf-8")
+    for workload in ("enc", "head", "mixed"):
+        cells = []
+        for qubits in (10, 12, 14):
+            times = speed.times_of(kept, qubits)
+            project_ms = times.pop(speed.PROJECT)[workload]
+            del times[speed.PLAIN_C]
+            nearest_ms = min(by_workload.get(workload, math.inf) for by_workload in times.values())
+            at_limit = nearest_ms / limit_ms(workload, qubits, kept["machine"]["peak_gflops"])
+            cells.append(f"{speed.times_as_long(nearest_ms / project_ms)} of {at_limit:.0f}")
+        assert f"| {workload.upper()} | {' | '.join(cells)} |" in page
 
 
 def test_the_limit_of_real_rotations_is_eight_operations_an_amplitude() -> None:

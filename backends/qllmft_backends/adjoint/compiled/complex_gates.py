@@ -6,7 +6,8 @@ run as turns (see `complex_matrices`), which take two thirds of the operations.
 
 Gradient. With λ = ∂E/∂ψ* after a gate of matrix U on a pair (ψ₀, ψ₁), E changes by 2 Re Σ_ij λ_i* (dU U⁻¹)_ij ψ_j. That
 matrix is anti-Hermitian, so three real sums suffice: K = Σ Im λ₁*ψ₁, X = Σ Im(λ₀*ψ₁ + λ₁*ψ₀) and Y = Σ Re(λ₀*ψ₁ −
-λ₁*ψ₀). (Σ Im λ₀*ψ₀ = −K without a control, for ⟨λ|ψ⟩ = ⟨ψ|O|ψ⟩ is real.)
+λ₁*ψ₀). (Σ Im λ₀*ψ₀ = −K without a control, for ⟨λ|ψ⟩ = ⟨ψ|O|ψ⟩ is real.) A turn has those of them that its parameters
+need (see `GradientSums`).
 """
 
 from __future__ import annotations
