@@ -81,7 +81,7 @@ def test_the_readmes_times_of_a_step_are_those_of_the_quiet_run():
 
 
 def test_the_runs_of_the_ratios_were_quiet():
-    for name in ("nearest", "one_sample"):
+    for name in ("nearest", "one_sample", "peers"):
         assert all(cell["cores_busy_with_other_work"] < 0.25 for cell in record(name)["cells"])
 
 
@@ -91,18 +91,21 @@ def test_the_readme_has_the_times_of_plain_c():
     assert f"plain C for these circuits takes {least} to {most} times as long" in speed_section()
 
 
-def test_the_times_of_a_step_are_medians_of_five_rounds():
-    kept, page = record("peers"), (ROOT / "benchmarks" / "peers.md").read_text("utf-8")
+@pytest.mark.parametrize("name", ["nearest", "peers"])
+def test_the_times_of_a_step_are_medians_of_five_rounds(name):
     rounds = {
-        len(row["rounds_ms"])
-        for cell in kept["cells"]
+        (row["label"], cell["workload"]): len(row["rounds_ms"])
+        for cell in record(name)["cells"]
         for row in cell["rows"]
         if row["status"] == "ok"
     }
-    shown = [line.strip("| ").split(" | ")[1:] for line in page.splitlines() if "*rounds*" in line]
-    assert [{int(cell) for cell in cells} for cells in shown] == [rounds] * 3
-    assert rounds == {5}
+    slow = ("FlagQuantum, adjoint in a loop over the batch", "mixed")
+    assert rounds.pop(slow, 1) == 1
+    assert {*rounds.values()} == {5}
     assert "A time is the median of five rounds" in (ROOT / "README.md").read_text("utf-8")
+    assert "so long that one round was run" in (ROOT / "benchmarks" / "README.md").read_text(
+        "utf-8"
+    )
 
 
 def test_the_requests_per_second_of_a_server():
