@@ -13,7 +13,7 @@ from numba import njit
 from qllmft_backends.adjoint.compiled import complex_gates, simd
 
 target, kind = sys.argv[1:]
-simd.has_wide_registers = lambda: kind == "wide"
+simd.count_pieces = lambda: 1 if kind == "wide" else 2
 apply = complex_gates._apply_to_pairs
 undo = complex_gates._undo_pairs
 turn = complex_gates._turn_pair

@@ -13,7 +13,7 @@ STRIDES = (4, 16, 2, 64)  # of the group's qubits, in registers
 
 def group_results(gates, dtype, monkeypatch, *, wide: bool) -> list[np.ndarray]:
     """Return the state after a group, and state, co-state and sums after it is undone again."""
-    monkeypatch.setattr(fused, "has_wide_registers", lambda: wide)
+    monkeypatch.setattr(fused, "count_pieces", lambda: 1 if wide else 2)
     apply = fused.forward_group(gates)
     undo = fused.backward_group(gates)
     width = lanes(np.dtype(dtype).itemsize)

@@ -93,19 +93,22 @@ def test_the_readme_has_the_times_of_plain_c():
 
 @pytest.mark.parametrize("name", ["nearest", "peers"])
 def test_the_times_of_a_step_are_medians_of_five_rounds(name):
-    rounds = {
-        (row["label"], cell["workload"]): len(row["rounds_ms"])
-        for cell in record(name)["cells"]
-        for row in cell["rows"]
-        if row["status"] == "ok"
-    }
+    kept, page = record(name), (ROOT / "benchmarks" / f"{name}.md").read_text("utf-8")
     slow = ("FlagQuantum, adjoint in a loop over the batch", "mixed")
-    assert rounds.pop(slow, 1) == 1
-    assert {*rounds.values()} == {5}
+    fewest = {}
+    for cell in kept["cells"]:
+        rounds = {
+            row["label"]: len(row["rounds_ms"]) for row in cell["rows"] if row["status"] == "ok"
+        }
+        fewest.setdefault(cell["workload"], []).append(min(rounds.values()))
+        if cell["workload"] == slow[1]:
+            assert rounds.pop(slow[0], 1) == 1
+        assert {*rounds.values()} == {5}
+    shown = [line.strip("| ").split(" | ")[1:] for line in page.splitlines() if "*rounds*" in line]
+    assert [[int(cell) for cell in cells] for cells in shown] == [*fewest.values()]
     assert "A time is the median of five rounds" in (ROOT / "README.md").read_text("utf-8")
-    assert "so long that one round was run" in (ROOT / "benchmarks" / "README.md").read_text(
-        "utf-8"
-    )
+    harness_page = (ROOT / "benchmarks" / "README.md").read_text("utf-8")
+    assert "so long that one round was run" in harness_page
 
 
 def test_the_requests_per_second_of_a_server():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from qllmft_backends.adjoint.compiled.complex_gates import PHASE
 from qllmft_backends.adjoint.compiled.complex_matrices import (
     ENTRIES,
     apply_factor,
@@ -20,11 +21,9 @@ from qllmft_backends.adjoint.compiled.simd import (
     store,
     sub,
 )
-from qllmft_backends.adjoint.program.complex_lowering import MatrixForm
 from qllmft_backends.adjoint.program.complex_plan import GradientSums
 from qllmft_backends.adjoint.program.gates import FactorKind
 
-_PHASE = int(MatrixForm.PHASE)
 _K_BEFORE = int(GradientSums.K_BEFORE)
 _TURN_BEFORE = int(GradientSums.TURN_BEFORE)
 _X = int(FactorKind.X)
@@ -48,7 +47,7 @@ def _sum_lanes(by_lane, gate, n, batch, count, out):
                 continue
             lane_index = 3 * n * width + lane
             is_set = lane & distance != 0
-            if form == _PHASE or distance == 0 or is_set:
+            if form == PHASE or distance == 0 or is_set:
                 identity_sum += by_lane[lane_index]
             cross_sum += by_lane[lane_index + width]
             turn_sum += (

@@ -27,7 +27,7 @@ from qllmft_backends.adjoint.compiled.simd import (
 from qllmft_backends.adjoint.program.complex_lowering import MatrixForm
 from qllmft_backends.adjoint.program.complex_plan import GradientSums
 
-_GENERAL, _REAL, _CROSS, _LANES, _PHASE, _FLIP, _TURN = (int(form) for form in MatrixForm)
+GENERAL, REAL, CROSS, LANES, PHASE, FLIP, TURN = (int(form) for form in MatrixForm)
 _SUMS_NONE = int(GradientSums.NONE)
 _SUMS_K = int(GradientSums.K)
 _SUMS_K_BEFORE = int(GradientSums.K_BEFORE)
@@ -35,6 +35,12 @@ _SUMS_TURN = int(GradientSums.TURN)
 _SUMS_TURN_BEFORE = int(GradientSums.TURN_BEFORE)
 # pairs of rows, of state and co-state 8 KiB, whose pieces are done one after the other
 PIECE_PAIRS = 16
+
+
+@inlined_part
+def _read_places(step):
+    """Return where a step of `ComplexPlan` acts: its columns from the numbers to loop over to the target's stride."""
+    return step[2], step[3], step[4], step[5], step[6]
 
 
 @inlined_part
@@ -168,11 +174,7 @@ def _apply_to_pairs(pair, s, step, coefficients):
         step: (8,) int64 row of `ComplexPlan.steps`.
         coefficients: registers of all gates, see `spread_matrices`.
     """
-    size = step[2]
-    low = step[3]
-    high = step[4]
-    offset = step[5]
-    stride = step[6]
+    size, low, high, offset, stride = _read_places(step)
     width = count_lanes(s)
     row = 2 * width
     for first in range(0, size, PIECE_PAIRS * row):
@@ -189,10 +191,7 @@ def _apply_to_pairs(pair, s, step, coefficients):
 def apply_to_lanes(s, step, m):
     """Apply a matrix to a qubit inside registers: x becomes m₀x + m₁x', with x' the lanes' partners."""
     distance = step[7]
-    size = step[2]
-    low = step[3]
-    high = step[4]
-    offset = step[5]
+    size, low, high, offset, _ = _read_places(step)
     for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
         x = _load_row(s, i)
@@ -203,10 +202,8 @@ def apply_to_lanes(s, step, m):
 @part
 def apply_phase(s, step, m):
     """Multiply the rows whose bits are set."""
-    size = step[2]
-    low = step[3]
-    high = step[4]
-    offset = step[5] + step[6]
+    size, low, high, control_offset, stride = _read_places(step)
+    offset = control_offset + stride
     for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
         _store_row(s, i, product((m[0], m[1]), _load_row(s, i)))
@@ -215,11 +212,7 @@ def apply_phase(s, step, m):
 @part
 def exchange_rows(s, step):
     """Exchange pairs of rows."""
-    size = step[2]
-    low = step[3]
-    high = step[4]
-    offset = step[5]
-    stride = step[6]
+    size, low, high, offset, stride = _read_places(step)
     for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
         j = i + stride
@@ -283,11 +276,7 @@ def _undo_pairs(pair, add_sums, add_undone, s, c, step, coefficients, by_lane):
         coefficients: registers of all gates' inverses, see `spread_matrices`.
         by_lane: sums of all gates, see `backward_steps`.
     """
-    size = step[2]
-    low = step[3]
-    high = step[4]
-    offset = step[5]
-    stride = step[6]
+    size, low, high, offset, stride = _read_places(step)
     width = count_lanes(s)
     row = 2 * width
     for first in range(0, size, PIECE_PAIRS * row):
@@ -333,10 +322,7 @@ def undo_on_lanes(s, c, step, m, sums):
     """
     identity_sum, cross_sum, turn_sum = sums
     distance = step[7]
-    size = step[2]
-    low = step[3]
-    high = step[4]
-    offset = step[5]
+    size, low, high, offset, _ = _read_places(step)
     for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
         x = _load_row(s, i)
@@ -366,10 +352,8 @@ def undo_phase(s, c, step, m, sums):
         Registers (K, X, Y); only K has terms of this gate.
     """
     identity_sum = sums[0]
-    size = step[2]
-    low = step[3]
-    high = step[4]
-    offset = step[5] + step[6]
+    size, low, high, control_offset, stride = _read_places(step)
+    offset = control_offset + stride
     for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
         x = _load_row(s, i)
@@ -392,17 +376,17 @@ def forward_steps(s, steps, coefficients, is_full):
         step = steps[n]
         path = step[0]
         start = 8 * width * step[1]
-        if path == _GENERAL or is_full[step[1]]:
+        if path == GENERAL or is_full[step[1]]:
             _apply_to_pairs(_general_pair, s, step, coefficients)
-        elif path == _REAL:
+        elif path == REAL:
             _apply_to_pairs(_real_pair, s, step, coefficients)
-        elif path == _CROSS:
+        elif path == CROSS:
             _apply_to_pairs(_cross_pair, s, step, coefficients)
-        elif path == _LANES:
+        elif path == LANES:
             apply_to_lanes(s, step, _matrix(load, coefficients, start))
-        elif path == _PHASE:
+        elif path == PHASE:
             apply_phase(s, step, _matrix(load, coefficients, start))
-        elif path == _FLIP:
+        elif path == FLIP:
             exchange_rows(s, step)
         else:
             _apply_to_pairs(_turn_pair, s, step, coefficients)
@@ -427,18 +411,18 @@ def backward_steps(s, c, steps, gates, coefficients, is_full, by_lane):
         path = step[0]
         needed_sums = gates[step[1], 5]
         if needed_sums == _SUMS_NONE:
-            if path == _TURN and not is_full[step[1]]:
+            if path == TURN and not is_full[step[1]]:
                 _apply_to_pairs(_turn_pair_back, s, step, coefficients)
                 _apply_to_pairs(_turn_pair_back, c, step, coefficients)
             else:
                 forward_steps(s, steps[n : n + 1], coefficients, is_full)
                 forward_steps(c, steps[n : n + 1], coefficients, is_full)
             continue
-        if path == _LANES:
+        if path == LANES:
             _undo_rows(undo_on_lanes, s, c, step, coefficients, by_lane)
-        elif path == _PHASE:
+        elif path == PHASE:
             _undo_rows(undo_phase, s, c, step, coefficients, by_lane)
-        elif path == _TURN and not is_full[step[1]]:
+        elif path == TURN and not is_full[step[1]]:
             _undo_turns(s, c, step, coefficients, by_lane, needed_sums)
         else:
             _undo_matrices(s, c, step, coefficients, by_lane)
@@ -447,9 +431,9 @@ def backward_steps(s, c, steps, gates, coefficients, is_full, by_lane):
 @inlined_part
 def _undo_matrices(s, c, step, coefficients, by_lane):
     """Undo a matrix, or a turn that runs as one, with the sums of its form (see `_undo_pairs`)."""
-    if step[0] == _REAL:
+    if step[0] == REAL:
         _undo_pairs(_real_pair, _add_turn, _add_nothing, s, c, step, coefficients, by_lane)
-    elif step[0] == _CROSS:
+    elif step[0] == CROSS:
         _undo_pairs(_cross_pair, _add_cross, _add_nothing, s, c, step, coefficients, by_lane)
     else:
         _undo_pairs(_general_pair, _add_all, _add_nothing, s, c, step, coefficients, by_lane)

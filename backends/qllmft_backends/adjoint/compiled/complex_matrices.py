@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from qllmft_backends.adjoint.compiled.complex_gates import product
+from qllmft_backends.adjoint.compiled.complex_gates import GENERAL, LANES, PHASE, TURN, product
 from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.rotations import LARGEST_GROWTH, LARGEST_TANGENT
 from qllmft_backends.adjoint.compiled.simd import (
@@ -32,14 +32,10 @@ from qllmft_backends.adjoint.compiled.simd import (
     store,
     sub,
 )
-from qllmft_backends.adjoint.program.complex_lowering import MatrixForm
 from qllmft_backends.adjoint.program.gates import FactorKind
 
 ENTRIES = 10 * SAMPLES  # numbers kept of a gate: its matrix, and the phase p that it leaves
 
-GENERAL, LANES, PHASE, TURN = (
-    int(form) for form in (MatrixForm.GENERAL, MatrixForm.LANES, MatrixForm.PHASE, MatrixForm.TURN)
-)
 _X = int(FactorKind.X)
 _Z = int(FactorKind.Z)
 _FLIP = int(FactorKind.FLIP)
@@ -282,7 +278,7 @@ def spread_matrices(plan, matrices, inverse, out, is_full, factor, squares):
         squares: (16·N,) float64, overwritten: on the way back the factors of λ·ψ before a gate is undone, and after it.
     """
     batch = plan.sizes[0]
-    last = batch - 1  # L is a power of two: lane & last is the sample of a lane
+    sample_bits = batch - 1  # L is a power of two: lane & sample_bits is the sample of a lane
     width = count_lanes(out)
     one = broadcast(1.0)
     total = one
@@ -313,7 +309,9 @@ def spread_matrices(plan, matrices, inverse, out, is_full, factor, squares):
                 total = mul(total, cos)
             for entry in range(8 if is_full[n] else 3):
                 for lane in range(width):
-                    out[(8 * n + entry) * width + lane] = scratch[entry * SAMPLES + (lane & last)]
+                    out[(8 * n + entry) * width + lane] = scratch[
+                        entry * SAMPLES + (lane & sample_bits)
+                    ]
         else:
             if gate[0] == GENERAL:
                 for entry in range(8):
@@ -354,7 +352,7 @@ def _spread_matrix(gate, matrices, position, batch, inverse, out, out_position):
     Lanes on which the gate does not act get the identity, and lanes whose bit is set the second row.
     """
     width = count_lanes(out)
-    last = batch - 1
+    sample_bits = batch - 1
     form = gate[0]
     need = gate[1]
     distance = gate[2]
@@ -375,10 +373,10 @@ def _spread_matrix(gate, matrices, position, batch, inverse, out, out_position):
         x = position + entry * SAMPLES
         y = position + set_entry * SAMPLES
         for lane in range(width):
-            out[first + lane] = sign * matrices[x + (lane & last)]
+            out[first + lane] = sign * matrices[x + (lane & sample_bits)]
         if need or (distance and form == LANES):
             for lane in range(width):
                 if lane & need != need:
                     out[first + lane] = identity_entry
                 elif lane & distance and form == LANES:
-                    out[first + lane] = sign * matrices[y + (lane & last)]
+                    out[first + lane] = sign * matrices[y + (lane & sample_bits)]

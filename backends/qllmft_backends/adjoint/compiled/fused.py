@@ -28,8 +28,8 @@ from numba.extending import intrinsic
 
 from qllmft_backends.adjoint.compiled.simd import (
     VectorType,
+    count_pieces,
     element_pointer,
-    has_wide_registers,
 )
 from qllmft_backends.adjoint.program.schedule import HALF
 
@@ -46,7 +46,7 @@ class _Layout:
 
     def __init__(self, gates):
         self.n_qubits = count_outside_qubits(gates)
-        self.pieces = 1 if has_wide_registers() else 2  # of the 64 bytes
+        self.pieces = count_pieces()
         self.numbers = range(self.pieces << self.n_qubits)
         self.gates = gates
         if self.pieces == 2:

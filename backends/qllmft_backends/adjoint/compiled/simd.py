@@ -25,14 +25,12 @@ def lanes(itemsize: int) -> int:
 
 
 @cache
-def has_wide_registers() -> bool:
-    """Return whether this processor has registers of 64 bytes."""
-    return bool(binding.get_host_cpu_features().get("avx512f", False))
-
-
 def count_pieces() -> int:
-    """Return the number of pieces in which kernels with many values handle a register: 1, or 2 halves."""
-    return 1 if has_wide_registers() else 2
+    """Return the number of pieces in which kernels with many values handle a register.
+
+    It is 1 on a processor with registers of 64 bytes, and 2, the halves, on others.
+    """
+    return 1 if binding.get_host_cpu_features().get("avx512f", False) else 2
 
 
 @intrinsic
