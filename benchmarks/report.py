@@ -74,7 +74,7 @@ def markdown(results: dict[str, Any]) -> str:
     batch = machine.get("batch", BATCH)
     samples = "one sample" if batch == 1 else f"{batch} samples"
     head = (
-        f"# One step: forward, and the gradient of a loss on all <Z>, {samples}\n\n"
+        f"# One step: forward, and the gradient of a loss on all ⟨Z⟩, {samples}\n\n"
         f"{machine['cpu']}, {machine['threads']} threads, {machine['date']}, load average at start "
         f"{machine['load_at_start']}. Median ms over rounds (fastest round – slowest round; peak memory of the "
         f"process). Every number shown comes from a run whose values and gradients agreed with a float64 reference.\n"
