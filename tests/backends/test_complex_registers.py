@@ -10,39 +10,49 @@ PROGRAM = """
 import sys
 import numpy as np
 from numba import njit
-from qllmft_backends.adjoint.compiled import complex_gates, simd
+from qllmft_backends.adjoint.compiled import complex_gates, complex_turns, simd
+from qllmft_backends.adjoint.program.complex_lowering import MatrixForm
+from qllmft_backends.adjoint.program.turns import GradientSums
 
 target, kind = sys.argv[1:]
 simd.count_pieces = lambda: 1 if kind == "wide" else 2
-apply = complex_gates._apply_to_pairs
-undo = complex_gates._undo_pairs
-turn = complex_gates._turn_pair
-turn_back = complex_gates._turn_pair_back
-general = complex_gates._general_pair
-add_all = complex_gates._add_all
-add_k_and_turn = complex_gates._add_k_and_turn
-add_nothing = complex_gates._add_nothing
-add_k_before = complex_gates._add_k_before
+complex_turns.load_half = simd._load_half if kind == "wide" else simd.load_piece
 
 @njit
-def run(s, c, step, coefficients, sums):
-    apply(turn, s, step, coefficients)
-    apply(general, c, step, coefficients)
-    undo(turn_back, add_k_and_turn, add_k_before, s, c, step, coefficients, sums)
-    undo(general, add_all, add_nothing, s, c, step, coefficients, sums)
+def run(s, c, steps, lane_steps, gates, coefficients, sums):
+    complex_turns.apply_turn(s, steps[1], coefficients)
+    complex_turns.apply_two_turns(s, steps, coefficients)
+    complex_turns.apply_two_turns(c, lane_steps, coefficients)
+    complex_gates.apply_matrix(c, steps[2], coefficients)
+    complex_turns.undo_turn(s, c, steps[1], gates[1, 5], coefficients, sums)
+    complex_turns.undo_turn(s, c, lane_steps[2], gates[2, 5], coefficients, sums)
+    complex_turns.undo_two_turns(s, c, steps, gates, coefficients, sums)
+    complex_turns.undo_two_turns(s, c, lane_steps, gates, coefficients, sums)
+    complex_gates.undo_matrix(s, c, steps[2], coefficients, sums)
     return simd.count_piece_lanes(s)
 
+UNREACHED = 1 << 62
 results = {}
 for dtype in (np.float32, np.float64):
     random = np.random.default_rng(5)
     width = simd.lanes(np.dtype(dtype).itemsize)
     row = 2 * width
-    state, costate = random.normal(size=(2, 128 * row)).astype(dtype)
-    coefficients = random.normal(size=8 * width).astype(dtype)
-    sums = np.zeros(3 * width, dtype)
-    # 64 pairs of rows, 4 rows apart: four parts of `PIECE_PAIRS`
-    step = np.array([0, 0, state.size // 2, 4 * row, 1 << 62, 0, 4 * row, 0])
-    lanes = run(state, costate, step, coefficients, sums)
+    numbers = 128 * row
+    state, costate = random.normal(size=(2, numbers)).astype(dtype)
+    coefficients = random.normal(size=3 * 8 * width).astype(dtype)
+    sums = np.zeros(3 * 3 * width, dtype)
+    gates = np.zeros((3, 7), np.int64)
+    gates[:, 5] = GradientSums.ALL, GradientSums.ALL, GradientSums.TURN_BEFORE
+    low, high = 4 * row, 16 * row
+    # of a phase and of turns on the qubits of both strides, see `ComplexPlan.steps`
+    phase = [MatrixForm.PHASE, 0, numbers // 4, low, high, low, high, 0, 3, 1]
+    first = [MatrixForm.TURN, 1, numbers // 2, low, UNREACHED, 0, low, 0, 1, 1]
+    second = [MatrixForm.TURN, 2, numbers // 2, high, UNREACHED, 0, high, 0, 1, 3]
+    lane_turn = [MatrixForm.LANE_TURN, 2, numbers, UNREACHED, UNREACHED, 0, width // 2, width // 2, 1, 3]
+    lane_phase = [MatrixForm.PHASE, 0, numbers // 2, low, UNREACHED, 0, low, 0, 3, 1]
+    steps = np.array([phase, first, second])
+    lane_steps = np.array([lane_phase, first, lane_turn])
+    lanes = run(state, costate, steps, lane_steps, gates, coefficients, sums)
     name = np.dtype(dtype).name
     results |= {f"{name} state": state, f"{name} costate": costate, f"{name} sums": sums}
     results[f"{name} lanes"] = lanes

@@ -9,7 +9,7 @@ from reference_circuits import expectations_by_statevector
 
 from qllmft_backends import create
 from qllmft_backends.adjoint.program.complex_lowering import MatrixForm
-from qllmft_backends.adjoint.program.complex_plan import GradientSums
+from qllmft_backends.adjoint.program.turns import GradientSums
 
 TOLERANCES = {"float32": 2e-5, "float64": 1e-10}
 HALF_TURNS = [0.0, np.pi, -np.pi, np.pi - 1e-3, np.pi + 1e-6, 2 * np.pi, 3 * np.pi, 1.3]
@@ -87,7 +87,11 @@ def test_a_sample_at_a_half_turn_leaves_its_neighbours_theirs():
 
 
 def same_gates_on_all_qubits(letters: str, n_qubits: int) -> QuantumCircuit:
-    """Return R_X, R_Y and R_Z in the order of the letters between layers of CZ. A capital has a parameter."""
+    """Return R_X, R_Y and R_Z in the order of the letters between layers of CZ.
+
+    A capital has a parameter, and p, q and r are quarter turns: R_Y(π/2), R_Y(-π/2) and R_X(π/2).
+    """
+    quarter_turns = {"p": ("ry", np.pi / 2), "q": ("ry", -np.pi / 2), "r": ("rx", np.pi / 2)}
     circuit = QuantumCircuit(n_qubits)
     angles = iter(ParameterVector("t", 2 * n_qubits * len(letters)))
     for layer in range(2):
@@ -98,7 +102,8 @@ def same_gates_on_all_qubits(letters: str, n_qubits: int) -> QuantumCircuit:
         for q in range(n_qubits):
             for i, letter in enumerate(letters):
                 angle = next(angles) if letter.isupper() else 0.7 + i + 0.1 * q
-                getattr(circuit, f"r{letter.lower()}")(angle, q)
+                name, angle = quarter_turns.get(letter, (f"r{letter.lower()}", angle))
+                getattr(circuit, name)(angle, q)
         for q in range(n_qubits - 1):
             circuit.cz(q, q + 1)
     return circuit
@@ -119,6 +124,16 @@ def same_gates_on_all_qubits(letters: str, n_qubits: int) -> QuantumCircuit:
         ("ZYZ", GradientSums.TURN_BEFORE),
         ("ZXyZ", GradientSums.ALL),
         ("YzX", GradientSums.ALL),
+        ("Xp", GradientSums.K),
+        ("XqZ", GradientSums.K),
+        ("Yr", GradientSums.K),
+        ("pX", GradientSums.K_BEFORE),
+        ("qX", GradientSums.K_BEFORE),
+        ("rY", GradientSums.K_BEFORE),
+        ("ZpX", GradientSums.K_BEFORE),
+        ("ZpXq", GradientSums.K),
+        ("pZq", GradientSums.ALL),
+        ("pZYZ", GradientSums.ALL),
     ],
 )
 def test_the_sums_of_a_turn_give_the_derivatives_of_all_its_parameters(
@@ -185,3 +200,103 @@ def test_amplitudes_have_all_their_phases():
         expectations_by_statevector(circuit, values, single("Z", 5)),
         atol=1e-12,
     )
+
+
+def random_circuit(n_qubits: int, layers: int, seed: int) -> QuantumCircuit:
+    """Return layers of a random gate on every qubit and on random pairs, nearly all with parameters."""
+    random = np.random.default_rng(seed)
+    circuit = QuantumCircuit(n_qubits)
+    angles = iter(ParameterVector("t", 5 * n_qubits * layers))
+    for q in range(n_qubits):
+        circuit.ry(next(angles), q)
+    for _ in range(layers):
+        for q in range(n_qubits):
+            name = random.choice(["rx", "ry", "rz", "u", "h", "sx", "t"])
+            if name == "u":
+                circuit.u(next(angles), next(angles), next(angles), q)
+            else:
+                args = (next(angles), q) if name.startswith("r") else (q,)
+                getattr(circuit, name)(*args)
+        for a, b in random.permutation(n_qubits)[: n_qubits // 2 * 2].reshape(-1, 2).tolist():
+            name = random.choice(["cx", "cz", "crx", "cry", "crz", "cp", "rxx", "ryy", "rzz"])
+            args = (a, b) if name in ("cx", "cz") else (next(angles), a, b)
+            getattr(circuit, name)(*args)
+    return circuit
+
+
+@pytest.mark.parametrize("values", ["random", "half turns"])
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize(("n_qubits", "batch"), [(4, 1), (5, 3), (6, 9), (7, 4)])
+def test_two_turns_in_one_pass_give_qiskits_values_and_gradients(n_qubits, batch, dtype, values):
+    circuit = random_circuit(n_qubits, 6, seed=n_qubits)
+    random = np.random.default_rng(14)
+    shape = batch, circuit.num_parameters
+    angles = (
+        random.uniform(-4, 4, shape) if values == "random" else random.choice(HALF_TURNS, shape)
+    )
+    assert_values_and_gradients(circuit, angles, single("Z", n_qubits), dtype)
+    engine, _ = create("adjoint", {"dtype": dtype}).compile(circuit, single("Z", n_qubits))
+    if n_qubits > 4:  # else all qubits are inside registers
+        assert {2, 3} <= set(engine._plan(batch).arrays[0].steps[:, 8].tolist())
+
+
+def test_halves_of_registers_have_turns():
+    circuit = random_circuit(6, 6, seed=1)
+    engine, _ = create("adjoint", {"dtype": "float32"}).compile(circuit, single("Z", 6))
+    # 4 samples: two qubits are inside registers, and the higher one divides them into halves
+    steps = engine._plan(4).arrays[0].steps
+    assert set(steps[steps[:, 0] == MatrixForm.LANE_TURN, 7]) == {8}
+    assert set(steps[steps[:, 0] == MatrixForm.LANES, 7]) == {4}
+    group_starts = np.flatnonzero(steps[:, 8] == 3)
+    forms_in_groups = {tuple(steps[i + 1 : i + 3, 0].tolist()) for i in group_starts}
+    assert any(MatrixForm.LANE_TURN in forms for forms in forms_in_groups)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_hold_every_gate_once_and_keep_the_order_on_each_wire(seed):
+    n_qubits = 6
+    engine, _ = create("adjoint").compile(random_circuit(n_qubits, 8, seed), single("Z", n_qubits))
+    gates = engine.program.gates
+    steps = engine._plan(8).arrays[0].steps
+    order = steps[:, 1].tolist()
+    assert sorted(order) == list(range(len(gates)))
+    wires = [{gate.control, gate.target} - {-1} for gate in gates]
+    for wire in range(n_qubits):
+        on_wire = [g for g in order if wire in wires[g]]
+        assert on_wire == sorted(on_wire)
+    start = 0
+    while start < len(steps):
+        size = steps[start, 8]
+        group = steps[start : start + size]
+        assert group[-1, 9] == size
+        if size > 1:
+            assert set(group[-2:, 0]) <= {MatrixForm.TURN, MatrixForm.LANE_TURN}
+            first, second = (wires[g] for g in group[-2:, 1])
+            assert first.isdisjoint(second)
+            if size == 3:
+                assert group[0, 0] == MatrixForm.PHASE
+                assert wires[group[0, 1]] == first | second
+        start += size
+
+
+@pytest.mark.parametrize(
+    ("gate", "n_angles"), [("cx", 0), ("crx", 1), ("cry", 1)], ids=["cx", "crx", "cry"]
+)
+def test_a_controlled_gate_between_matrices_of_its_target_becomes_a_phase(gate, n_angles):
+    angles = iter(ParameterVector("t", 20))
+    circuit = QuantumCircuit(3)
+    for q in range(3):
+        circuit.u(next(angles), next(angles), next(angles), q)
+    getattr(circuit, gate)(*(next(angles) for _ in range(n_angles)), 2, 1)
+    circuit.u(next(angles), next(angles), next(angles), 1)
+    getattr(circuit, gate)(*(next(angles) for _ in range(n_angles)), 0, 1)  # no matrix behind it
+    engine, _ = create("adjoint", {"dtype": "float64"}).compile(circuit, single("Z", 3))
+    controlled = [g.form for g in engine.program.gates if g.control >= 0]
+    assert controlled[0] == MatrixForm.PHASE
+    assert controlled[1] != MatrixForm.PHASE
+    values = np.random.default_rng(15).uniform(-4, 4, (3, circuit.num_parameters))
+    assert_values_and_gradients(circuit, values, single("Z", 3), "float64")
+    amplitudes = engine.amplitudes(engine.program.angles(values))
+    for row, found in zip(values, amplitudes, strict=True):
+        overlap = np.vdot(Statevector(circuit.assign_parameters(row)).data, found)
+        np.testing.assert_allclose(abs(overlap), 1, atol=1e-12)

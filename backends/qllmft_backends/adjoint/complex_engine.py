@@ -131,13 +131,9 @@ class ComplexEngine(ChunkedEngine):
         )
         index_in_register = np.arange(width) // batch
         signs = 1.0 - 2.0 * (np.bitwise_count(z[:, None] & lane_mask & index_in_register) & 1)
-        factors = [
-            (factor.kind, factor.slot >= 0) for gate in program.gates for factor in gate.factors
-        ]
         n_diagonal = np.count_nonzero(self.strings.flips == 0)
         arrays = ComplexPlanArrays(
             *make_plan(program, batch, width, dtype.itemsize, free_wires),
-            factors=np.array(factors, np.int64).reshape(-1, 2),
             strings=np.ascontiguousarray(strings),
             lane_signs=signs.astype(dtype).reshape(-1),
             sizes=np.array([batch, 2 * batch << program.n_qubits, n_diagonal, program.n_qubits]),

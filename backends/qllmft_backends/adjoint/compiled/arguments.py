@@ -120,7 +120,7 @@ class ComplexForward(NamedTuple):
     """Arrays of a forward pass on complex states."""
 
     # (chunks, 2^(Q+1) · L and a gap), overwritten with the final states, each divided by its
-    # ``product``; see `complex_gates`
+    # ``product``; see `complex_matrices`
     states: RealTable
     # (chunks, L), overwritten; see `complex_matrices`
     product: RealTable

@@ -1,10 +1,10 @@
-"""Sums of a gate's gradient to the derivatives by the angles of its factors (see `complex_gates` for the sums)."""
+"""Sums of a gate's gradient to the derivatives by the angles of its factors (see `complex_sums`)."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from qllmft_backends.adjoint.compiled.complex_gates import PHASE
+from qllmft_backends.adjoint.compiled.complex_gates import LANE_TURN, PHASE
 from qllmft_backends.adjoint.compiled.complex_matrices import (
     ENTRIES,
     apply_factor,
@@ -21,8 +21,8 @@ from qllmft_backends.adjoint.compiled.simd import (
     store,
     sub,
 )
-from qllmft_backends.adjoint.program.complex_plan import GradientSums
 from qllmft_backends.adjoint.program.gates import FactorKind
+from qllmft_backends.adjoint.program.turns import GradientSums
 
 _K_BEFORE = int(GradientSums.K_BEFORE)
 _TURN_BEFORE = int(GradientSums.TURN_BEFORE)
@@ -32,12 +32,13 @@ _Z = int(FactorKind.Z)
 
 
 @part
-def _sum_lanes(by_lane, gate, n, batch, count, out):
+def _sum_lanes(by_lane, gate, n, batch, count, is_full, out):
     """Sum K, X and Y of one gate for ``count`` samples into ``out`` (3·8)."""
     width = count_lanes(by_lane)
     form = gate[0]
     need = gate[1]
-    distance = gate[2]
+    # lane distance of a target whose two states are in the same registers; a turn has sums of both
+    distance = 0 if form == LANE_TURN and not is_full else gate[2]
     for sample in range(count):
         identity_sum = 0.0
         cross_sum = 0.0
@@ -93,7 +94,8 @@ def add_derivatives(plan, matrices, squares, is_full, sin, cos, start, by_lane, 
 
     A gate is V F R, with F the factor: dU U⁻¹ = V (dF F⁻¹) V⁻¹ = iH dθ, and the derivative is, from the gate's sums,
     2 (h₀₀ − h₁₁) K − 2 Re h₀₁ X − 2 Im h₀₁ Y. The sums of a turn are taken before the phase p that it leaves: V begins
-    with diag(1, p*). The derivative by a phase is −2 K, with K before the gate for a phase before its matrix.
+    with diag(1, p*). The derivative by a phase is −2 K. A factor that acts like a phase before
+    the gate, or like its inverse, has K before the gate.
 
     Args:
         plan: `ComplexPlanArrays`.
@@ -117,7 +119,7 @@ def add_derivatives(plan, matrices, squares, is_full, sin, cos, start, by_lane, 
         gate = plan.gates[n]
         if not gate[5]:
             continue
-        _sum_lanes(by_lane, gate, n, batch, count, sums)
+        _sum_lanes(by_lane, gate, n, batch, count, is_full[n], sums)
         square = load(squares, 2 * n * SAMPLES)
         has_before = gate[5] in (_K_BEFORE, _TURN_BEFORE) and not is_full[n]
         before = zero
@@ -126,16 +128,13 @@ def add_derivatives(plan, matrices, squares, is_full, sin, cos, start, by_lane, 
             store(sums, SAMPLES, zero)
         for i in range(0, 3 * SAMPLES, SAMPLES):
             store(sums, i, mul(square, load(sums, i)))
-        matrix = gate[3]  # the first factor that is no phase
-        while has_before and plan.factors[matrix, 0] == _Z:
-            matrix += 1
         phase = n * ENTRIES + 8 * SAMPLES
         v = phase_matrix(load(matrices, phase), sub(zero, load(matrices, phase + SAMPLES)))
         for f in range(gate[4] - 1, gate[3] - 1, -1):
             kind = plan.factors[f, 0]
             if plan.factors[f, 1]:
-                if f < matrix:
-                    store(derivatives, 0, mul(broadcast(-2.0), before))
+                if has_before and plan.factors[f, 2]:
+                    store(derivatives, 0, mul(broadcast(-2.0 * plan.factors[f, 2]), before))
                 else:
                     store(derivatives, 0, _derivative(v, kind, sums))
                 for sample in range(count):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from qllmft_backends.adjoint.compiled.complex_derivatives import add_derivatives
-from qllmft_backends.adjoint.compiled.complex_gates import backward_steps, forward_steps
 from qllmft_backends.adjoint.compiled.complex_matrices import (
     ENTRIES,
     make_matrices,
@@ -19,6 +18,7 @@ from qllmft_backends.adjoint.compiled.complex_observables import (
     measure_paulis,
     start_complex_costate,
 )
+from qllmft_backends.adjoint.compiled.complex_steps import backward_steps, forward_steps
 from qllmft_backends.adjoint.compiled.parts import inlined_part, part
 from qllmft_backends.adjoint.compiled.simd import SAMPLES, aligned_empty, count_lanes, load, store
 
@@ -143,6 +143,8 @@ def _make_coefficients(plan, arrays, start, inverse):
     product = np.empty(SAMPLES)
     squares = np.empty(2 * n_gates * SAMPLES)
     make_matrices(plan, arrays.sin, arrays.cos, start, matrices)
+    # a constant True or False would be a type of its own, and the function be compiled for both
+    inverse = np.bool_(inverse)
     spread_matrices(plan, matrices, inverse, coefficients, is_full, product, squares)
     return coefficients, is_full, matrices, product, squares
 

@@ -15,7 +15,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from qllmft_backends.adjoint.compiled.complex_gates import GENERAL, LANES, PHASE, TURN, product
+from qllmft_backends.adjoint.compiled.complex_gates import GENERAL, LANE_TURN, LANES, PHASE, TURN
+from qllmft_backends.adjoint.compiled.complex_rows import product
+from qllmft_backends.adjoint.compiled.complex_turns import run_as_one
 from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.rotations import LARGEST_GROWTH, LARGEST_TANGENT
 from qllmft_backends.adjoint.compiled.simd import (
@@ -185,7 +187,7 @@ def add_removed_phases(gates, factors, sin, cos, out):
 
     Args:
         gates: (N, 7) int64 `ComplexPlan.gates`, without turns.
-        factors: (F, 2) int64, see `make_matrices`.
+        factors: (F, 3) int64, see `make_matrices`.
         sin: (F, P) float64, see `make_matrices`.
         cos: the same.
         out: (B,) float64, in radians; the sum over all gates of general matrices is added.
@@ -207,7 +209,7 @@ def make_matrices(plan, sin, cos, start, out):
     """Multiply every gate's factors, and give turns and general matrices their forms.
 
     Args:
-        plan: `ComplexPlanArrays`. The rows of ``plan.factors`` are a `FactorKind`, and 1 with a parameter.
+        plan: `ComplexPlanArrays`. The rows of ``plan.factors`` begin with a `FactorKind`.
         sin: (F, P) float64 of the factors' angles in radians, of half of them for X and Y. P is at least ``start`` + 8;
             columns past the samples have the sine 0 and the cosine 1 or the angles of other samples.
         cos: the same.
@@ -226,13 +228,13 @@ def make_matrices(plan, sin, cos, start, out):
         form = gate[0]
         m = _multiply_factors(gate, plan.factors, sin, cos, start)
         phase = one, zero
-        if form in (GENERAL, LANES, TURN):
+        if form in (GENERAL, LANES, TURN, LANE_TURN):
             wire = 2 * SAMPLES * gate[6]
             wire_phase = load(wire_phases, wire), load(wire_phases, wire + SAMPLES)
             a = product((m[2], m[3]), wire_phase)
             b = product((m[6], m[7]), wire_phase)
             m = m[0], m[1], a[0], a[1], m[4], m[5], b[0], b[1]
-            if form == TURN:
+            if form in (TURN, LANE_TURN):
                 turn, phase = _factorise(
                     m, _multiply_last_phases(gate, plan.factors, sin, cos, start)
                 )
@@ -278,7 +280,6 @@ def spread_matrices(plan, matrices, inverse, out, is_full, factor, squares):
         squares: (16·N,) float64, overwritten: on the way back the factors of λ·ψ before a gate is undone, and after it.
     """
     batch = plan.sizes[0]
-    sample_bits = batch - 1  # L is a power of two: lane & sample_bits is the sample of a lane
     width = count_lanes(out)
     one = broadcast(1.0)
     total = one
@@ -290,70 +291,82 @@ def spread_matrices(plan, matrices, inverse, out, is_full, factor, squares):
         position = n * ENTRIES
         store(squares, 2 * n * SAMPLES, mul(total, total))
         is_full[n] = False
-        if gate[0] == TURN:
+        form = gate[0]
+        if form in (TURN, LANE_TURN):
             cos = load(matrices, position)
             is_full[n] = any_below(cos, _SMALLEST_COS) or any_below(
                 mul(total, cos), _SMALLEST_PRODUCT
             )
-            turn = (
-                cos, load(matrices, position + SAMPLES),
-                load(matrices, position + 2 * SAMPLES), load(matrices, position + 3 * SAMPLES),
-            )  # fmt: skip
+            sin = load(matrices, position + SAMPLES)
+            w = load(matrices, position + 2 * SAMPLES), load(matrices, position + 3 * SAMPLES)
             if is_full[n]:
-                _store_matrix(scratch, 0, _expand_turn(turn, total, inverse))
-                total = one
+                _store_matrix(scratch, 0, _expand_turn(cos, sin, w))
+                form = GENERAL if form == TURN else LANES
             else:
-                store(scratch, 0, div(turn[1], cos))
-                store(scratch, SAMPLES, turn[2])
-                store(scratch, 2 * SAMPLES, turn[3])
-                total = mul(total, cos)
-            for entry in range(8 if is_full[n] else 3):
-                for lane in range(width):
-                    out[(8 * n + entry) * width + lane] = scratch[
-                        entry * SAMPLES + (lane & sample_bits)
-                    ]
+                store(scratch, 0, div(sin, cos))
+                store(scratch, SAMPLES, w[0])
+                store(scratch, 2 * SAMPLES, w[1])
         else:
-            if gate[0] == GENERAL:
+            for i in range(8 * SAMPLES):
+                scratch[i] = matrices[position + i]
+        if form in (TURN, LANE_TURN):
+            _spread_turn(scratch, batch, out, 8 * n * width)
+            total = mul(total, load(matrices, position))
+        else:
+            if form == GENERAL or is_full[n]:
                 for entry in range(8):
-                    place = position + entry * SAMPLES
-                    store(scratch, entry * SAMPLES, mul(total, load(matrices, place)))
+                    place = entry * SAMPLES
+                    store(scratch, place, mul(total, load(scratch, place)))
                 total = one
-                _spread_matrix(gate, scratch, 0, batch, inverse, out, 8 * n * width)
-            else:
-                _spread_matrix(gate, matrices, position, batch, inverse, out, 8 * n * width)
+            _spread_matrix(form, gate, scratch, batch, inverse, out, 8 * n * width)
         store(squares, (2 * n + 1) * SAMPLES, mul(total, total))
+    if inverse:
+        _share_squares(plan.steps, is_full, squares)
     store(factor, 0, total)
 
 
 @part
-def _expand_turn(turn, scale, inverse):
-    """Return the matrix R_Y(2θ) diag(1, w), or its inverse, times a number."""
+def _share_squares(steps, is_full, squares):
+    """Give turns that are undone in one pass the factors before both, and after both."""
+    for last in range(1, steps.shape[0]):
+        if run_as_one(steps[last + 1 - steps[last, 9] : last + 1], is_full):
+            first_gate = steps[last - 1, 1]
+            last_gate = steps[last, 1]
+            before = 2 * last_gate * SAMPLES
+            after = (2 * first_gate + 1) * SAMPLES
+            store(squares, 2 * first_gate * SAMPLES, load(squares, before))
+            store(squares, (2 * last_gate + 1) * SAMPLES, load(squares, after))
+
+
+@part
+def _expand_turn(cos, sin, w):
+    """Return the matrix R_Y(2θ) diag(1, w)."""
     zero = broadcast(0.0)
-    cos = mul(turn[0], scale)
-    sin = mul(turn[1], scale)
-    real = turn[2]
-    imaginary = turn[3]
     negative_sin = sub(zero, sin)
-    if inverse:
-        return (
-            cos, zero, sin, zero,
-            mul(negative_sin, real), mul(sin, imaginary), mul(cos, real), sub(zero, mul(cos, imaginary)),
-        )  # fmt: skip
     return (
-        cos, zero, mul(negative_sin, real), mul(negative_sin, imaginary),
-        sin, zero, mul(cos, real), mul(cos, imaginary),
+        cos, zero, mul(negative_sin, w[0]), mul(negative_sin, w[1]),
+        sin, zero, mul(cos, w[0]), mul(cos, w[1]),
     )  # fmt: skip
 
 
 @part
-def _spread_matrix(gate, matrices, position, batch, inverse, out, out_position):
+def _spread_turn(turn, batch, out, out_position):
+    """Spread a turn's tan θ and parts of w."""
+    width = count_lanes(out)
+    for entry in range(3):
+        first = out_position + entry * width
+        for lane in range(width):
+            out[first + lane] = turn[entry * SAMPLES + (lane & batch - 1)]
+
+
+@part
+def _spread_matrix(form, gate, matrix, batch, inverse, out, out_position):
     """Spread one matrix, or its inverse, of any form but a turn: lane i belongs to sample i mod L.
 
     Lanes on which the gate does not act get the identity, and lanes whose bit is set the second row.
     """
     width = count_lanes(out)
-    sample_bits = batch - 1
-    form = gate[0]
+    sample_bits = batch - 1  # L is a power of two: lane & sample_bits is the sample of a lane
     need = gate[1]
     distance = gate[2]
     for i in range(2 if form == PHASE else 4 if form == LANES else 8):
@@ -370,13 +383,13 @@ def _spread_matrix(gate, matrices, position, batch, inverse, out, out_position):
             set_entry = set_entry ^ 6
         sign = -1 if inverse and i & 1 else 1
         first = out_position + i * width
-        x = position + entry * SAMPLES
-        y = position + set_entry * SAMPLES
+        x = entry * SAMPLES
+        y = set_entry * SAMPLES
         for lane in range(width):
-            out[first + lane] = sign * matrices[x + (lane & sample_bits)]
+            out[first + lane] = sign * matrix[x + (lane & sample_bits)]
         if need or (distance and form == LANES):
             for lane in range(width):
                 if lane & need != need:
                     out[first + lane] = identity_entry
                 elif lane & distance and form == LANES:
-                    out[first + lane] = sign * matrices[y + (lane & sample_bits)]
+                    out[first + lane] = sign * matrix[y + (lane & sample_bits)]

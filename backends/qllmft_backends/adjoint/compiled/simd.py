@@ -139,6 +139,16 @@ def load_piece(typingctx, array, index):
 
 
 @intrinsic
+def _load_half(typingctx, array, index):
+    """Load half a register like `load`."""
+    return _make_load(array, VectorType(array.dtype, 2))
+
+
+# one function where halves are the pieces, so that its callers are compiled once
+load_half = load_piece if count_pieces() == 2 else _load_half
+
+
+@intrinsic
 def store(typingctx, array, index, value):
     """Write a register, or a piece, to ``array[index:index + lanes]``.
 

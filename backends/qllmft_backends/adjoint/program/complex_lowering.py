@@ -1,4 +1,8 @@
-"""Lowering of circuits of any gates: they become fused one-qubit matrices, CNOTs, phases and controlled turns."""
+"""Lowering of circuits of any gates: they become fused one-qubit matrices, CNOTs, phases and controlled turns.
+
+A CNOT or a controlled turn between two matrices of its target becomes a phase of both qubits, and the matrices take in
+the quarter turns around it. A phase changes a quarter of the amplitudes, and the matrix before it can run as a turn.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ class MatrixForm(IntEnum):
 
     REAL has real entries, CROSS a real diagonal and imaginary entries beside it (R_X), PHASE is exp(iθ) if its one or
     two qubits are 1, FLIP is CNOT. LANES is the kernel of any matrix whose target is inside registers. TURN is that of
-    a matrix which leaves a phase on its wire, see `compiled.complex_matrices`.
+    a matrix which leaves a phase on its wire, see `compiled.complex_matrices`, and LANE_TURN the same inside registers.
     """
 
     GENERAL = 0
@@ -33,6 +37,7 @@ class MatrixForm(IntEnum):
     PHASE = 4
     FLIP = 5
     TURN = 6
+    LANE_TURN = 7
 
 
 class Factor(NamedTuple):
@@ -65,43 +70,32 @@ class ComplexProgram(AngleMap):
     initial: NDArray[np.complex128] | None
 
 
-class _Builder:
-    """Gates one after the other, with the one-qubit factors of each wire collected into one matrix.
+class _WirePart(NamedTuple):
+    """Part of a gate on wires, a control first."""
 
-    A factor is held back past a gate that it commutes with: a phase past a control, an R_X past a CNOT's target.
-    """
+    name: str  # of `GatePart`, but no exchange
+    wires: tuple[int, ...]
+    factor: Factor | None  # None for a CNOT
+
+
+class _PartReader:
+    """Parts of a circuit's gates. Exchanges of qubits change the wires of what follows."""
 
     def __init__(self, circuit: QuantumCircuit) -> None:
         self.wires = list(range(circuit.num_qubits))
-        self.gates: list[Gate | None] = []
+        self.parts: list[_WirePart] = []
         self.slot_by_expression: dict[ParameterExpression, int] = {}
-        self._pending_factors: list[list[Factor]] = [[] for _ in self.wires]
-        self._last_gate = [-1] * circuit.num_qubits  # the last gate on each wire
 
     def add(self, parts: Sequence[GatePart], qubits: list[int], parameters: Sequence[Any]) -> None:
         """Add one gate of the circuit by its parts."""
         for part in parts:
-            wires = [self.wires[qubits[q]] for q in part.qubits]
             if part.name == "exchange":
                 a, b = (qubits[q] for q in part.qubits)
                 self.wires[a], self.wires[b] = self.wires[b], self.wires[a]
-            elif part.name == "flip":
-                self._append_cnot(*wires)
-            else:
-                factor = self._make_factor(part, parameters)
-                if part.name == "turn":
-                    self._pending_factors[wires[0]].append(factor)
-                    continue
-                control, target = wires
-                self._flush_factors(control, FactorKind.Z)
-                self._flush_factors(target, factor.kind)
-                self._append_gate(Gate(_matrix_form((factor,)), control, target, (factor,)))
-
-    def finish(self) -> tuple[Gate, ...]:
-        """Return all gates."""
-        for wire in range(len(self.wires)):
-            self._flush_factors(wire)
-        return tuple(gate for gate in self.gates if gate is not None)
+                continue
+            factor = None if part.name == "flip" else self._make_factor(part, parameters)
+            wires = tuple(self.wires[qubits[q]] for q in part.qubits)
+            self.parts.append(_WirePart(part.name, wires, factor))
 
     def _make_factor(self, part: GatePart, parameters: Sequence[Any]) -> Factor:
         if part.parameter is None:
@@ -115,6 +109,65 @@ class _Builder:
                 0.0,
             )
         return Factor(part.kind, -1, 0.0, part.scale * float(angle))
+
+
+class _Builder:
+    """Gates one after the other, with the one-qubit factors of each wire collected into one matrix.
+
+    A factor is held back past a gate that it commutes with: a phase past a control, an R_X past a CNOT's target.
+    """
+
+    def __init__(self, n_wires: int) -> None:
+        self.gates: list[Gate | None] = []
+        self._pending_factors: list[list[Factor]] = [[] for _ in range(n_wires)]
+        self._last_gate = [-1] * n_wires  # the last gate on each wire
+
+    def build(self, parts: Sequence[_WirePart]) -> tuple[Gate, ...]:
+        """Return all gates."""
+        n_wires = len(self._pending_factors)
+        for part, is_followed in zip(parts, _find_followed(parts, n_wires), strict=True):
+            if part.name == "turn":
+                assert part.factor is not None
+                self._pending_factors[part.wires[0]].append(part.factor)
+            elif is_followed and self._is_preceded(part):
+                self._append_as_phase(part)
+            elif part.factor is None:
+                self._append_cnot(*part.wires)
+            else:
+                control, target = part.wires
+                self._flush_factors(control, FactorKind.Z)
+                self._flush_factors(target, part.factor.kind)
+                form = _matrix_form((part.factor,))
+                self._append_gate(Gate(form, control, target, (part.factor,)))
+        for wire in range(n_wires):
+            self._flush_factors(wire)
+        return tuple(gate for gate in self.gates if gate is not None)
+
+    def _is_preceded(self, part: _WirePart) -> bool:
+        """Return whether a gate needs a matrix on its target before it anyhow, and is not a phase itself."""
+        kind = FactorKind.X if part.factor is None else part.factor.kind
+        factors = self._pending_factors[part.wires[1]]
+        return kind != FactorKind.Z and any(factor.kind != kind for factor in factors)
+
+    def _append_as_phase(self, part: _WirePart) -> None:
+        """Append a CNOT or a controlled turn as a phase of both qubits, between quarter turns of the target."""
+        control, target = part.wires
+        if part.factor is None:
+            phase = Factor(FactorKind.Z, -1, 0.0, np.pi)
+        else:
+            phase = part.factor._replace(kind=FactorKind.Z)
+            self._pending_factors[control].append(
+                phase._replace(scale=-phase.scale / 2, offset=-phase.offset / 2)
+            )
+        if part.factor is None or part.factor.kind == FactorKind.X:
+            axis, angle = FactorKind.Y, np.pi / 2
+        else:
+            axis, angle = FactorKind.X, -np.pi / 2
+        self._pending_factors[target].append(Factor(axis, -1, 0.0, -angle))
+        self._flush_factors(control, FactorKind.Z)
+        self._flush_factors(target)
+        self._append_gate(Gate(MatrixForm.PHASE, control, target, (phase,)))
+        self._pending_factors[target].append(Factor(axis, -1, 0.0, angle))
 
     def _append_cnot(self, control: int, target: int) -> None:
         """Append a CNOT, or phases in its place if an equal one precedes it with only phases between."""
@@ -160,6 +213,20 @@ class _Builder:
         self.gates.append(gate)
 
 
+def _find_followed(parts: Sequence[_WirePart], n_wires: int) -> list[bool]:
+    """Return for each part whether a matrix on its last wire follows before the next gate of two qubits there."""
+    is_matrix_next = [False] * n_wires
+    followed = []
+    for part in reversed(parts):
+        followed.append(is_matrix_next[part.wires[-1]])
+        if part.name != "turn":
+            for wire in part.wires:
+                is_matrix_next[wire] = False
+        elif part.factor is not None and part.factor.kind != FactorKind.Z:
+            is_matrix_next[part.wires[0]] = True
+    return followed[::-1]
+
+
 def _matrix_form(factors: Sequence[Factor]) -> MatrixForm:
     kinds = {f.kind for f in factors if f.slot >= 0 or f.kind != FactorKind.Z or f.offset % np.pi}
     if all(factor.kind == FactorKind.Z for factor in factors):
@@ -171,18 +238,18 @@ def _matrix_form(factors: Sequence[Factor]) -> MatrixForm:
 
 def lower_complex(circuit: QuantumCircuit) -> ComplexProgram:
     """Lower a circuit of standard gates, gates defined by them, matrices, and ``initialize`` of untouched qubits."""
-    builder = _Builder(circuit)
+    reader = _PartReader(circuit)
     loads = QuantumCircuit(circuit.num_qubits)
     for operation, qubits, _ in walk_circuit(circuit, real=False):
         if operation.name in LOAD_GATES:
             loads.append(operation, qubits)
         else:
-            builder.add(GATE_PARTS[operation.name], qubits, operation.params)
-    gates = builder.finish()
+            reader.add(GATE_PARTS[operation.name], qubits, operation.params)
+    gates = _Builder(circuit.num_qubits).build(reader.parts)
     return ComplexProgram(
-        **vars(angle_map(list(builder.slot_by_expression), tuple(circuit.parameters))),
+        **vars(angle_map(list(reader.slot_by_expression), tuple(circuit.parameters))),
         n_qubits=circuit.num_qubits,
         gates=gates,
-        wires=tuple(builder.wires),
+        wires=tuple(reader.wires),
         initial=Statevector(loads).data if loads.data else None,
     )

@@ -8,16 +8,15 @@ copied to contiguous memory, worked on, and copied back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram, Gate, MatrixForm
-from qllmft_backends.adjoint.program.gates import FactorKind
+from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram, MatrixForm
+from qllmft_backends.adjoint.program.places import Place, locate_gate
 from qllmft_backends.adjoint.program.schedule import int_table
+from qllmft_backends.adjoint.program.turns import choose_sums, choose_turns, group_turns
 
 # of a block, whose state and co-state then stay in the caches of one core
 BLOCK_BYTES = 128 * 2**10
@@ -28,20 +27,6 @@ _MIN_BLOCK_GATES = 3  # gates; fewer are not worth a copy
 _UNREACHED_STRIDE = 1 << 62  # a stride beyond every array
 
 
-class GradientSums(IntEnum):
-    """Sums that the gradient of a gate's parameters needs (see `complex_gates` for K, X and Y)."""
-
-    NONE = 0  # no factor has a parameter
-    ALL = 1
-    # of a turn: K alone, where only phases after its matrix have parameters
-    K = 2
-    # also K before the gate, where phases before its matrix have them
-    K_BEFORE = 3
-    # K and Y, where the matrix is R_X or R_Y of a parameter
-    TURN = 4
-    TURN_BEFORE = 5
-
-
 class ComplexPlan(NamedTuple):
     """Arrays of a program for chunks of one size."""
 
@@ -49,28 +34,16 @@ class ComplexPlan(NamedTuple):
     # lane distance, 0: outside; first factor, factor after the last; `GradientSums`; wire of the
     # target
     gates: NDArray[np.int64]
-    # (N, 8), ordered: `MatrixForm`, gate, numbers to loop over, the lower and the higher stride of
-    # its row bits, offset of the control, stride of the target, lane distance
+    # (N, 10), ordered: `MatrixForm`, gate, numbers to loop over, the lower and the higher stride of
+    # its row bits, offset of the control, stride of the target, lane distance; steps of the group
+    # that begins here, and of the one that ends here (see `group_turns`), or 1
     steps: NDArray[np.int64]
     # (n, 3): first step, step after the last, row bits; 0: all rows in place
     blocks: NDArray[np.int64]
     # (n, K): strides of a block's row bits, ascending, in rows
     strides: NDArray[np.int64]
-
-
-class _Place(NamedTuple):
-    """Row bits and lane distances of a gate's control (None, 0 if absent) and target."""
-
-    path: MatrixForm
-    control: int | None
-    target: int | None
-    control_lane: int
-    target_lane: int
-
-    @property
-    def rows(self) -> set[int]:
-        """Return its row bits."""
-        return {bit for bit in (self.control, self.target) if bit is not None}
+    # (F, 3): `FactorKind`; 1 with a parameter; its number of `choose_sums`
+    factors: NDArray[np.int64]
 
 
 def make_plan(
@@ -92,9 +65,9 @@ def make_plan(
     """
     register_bits = (width // batch).bit_length() - 1
     all_bits = program.n_qubits - register_bits
-    places = [_locate_gate(gate, register_bits, batch) for gate in program.gates]
+    places = [locate_gate(gate, register_bits, batch) for gate in program.gates]
     if free_wires is not None:
-        places = _choose_turns(program.gates, places, free_wires)
+        places = choose_turns(program.gates, places, free_wires, width // 2)
     row_bytes = 2 * width * itemsize
     capacity = max(3, (BLOCK_BYTES // row_bytes).bit_length() - 1)
     if row_bytes << all_bits <= IN_PLACE_BYTES:
@@ -115,9 +88,17 @@ def make_plan(
         )
         blocks.append((len(steps), len(steps) + len(members), len(bits)))
         block_strides[: len(bits)] = [1 << bit for bit in bits]
-        steps += [_make_step(places[g], g, local_bits, 2 * width) for g in members]
+        for group in group_turns(members, program.gates, places):
+            rows = [_make_step(places[g], g, local_bits, 2 * width) for g in group]
+            sizes = [(1, 1) for _ in group]
+            sizes[0] = len(group), sizes[0][1]
+            sizes[-1] = sizes[-1][0], len(group)
+            steps += [row + size for row, size in zip(rows, sizes, strict=True)]
     factor_ends = np.cumsum([0] + [len(gate.factors) for gate in program.gates])
     masks = [p.control_lane | (p.target_lane if p.path == MatrixForm.PHASE else 0) for p in places]
+    sums_and_signs = [
+        choose_sums(gate, place.path) for gate, place in zip(program.gates, places, strict=True)
+    ]
     gates = [
         (
             p.path,
@@ -125,82 +106,34 @@ def make_plan(
             p.target_lane,
             factor_ends[g],
             factor_ends[g + 1],
-            _choose_sums(program.gates[g], p.path),
+            sums_and_signs[g][0],
             program.gates[g].target,
         )
         for g, p in enumerate(places)
     ]
-    return ComplexPlan(int_table(gates, 7), int_table(steps, 8), int_table(blocks, 3), strides)
-
-
-def _locate_gate(gate: Gate, register_bits: int, batch: int) -> _Place:
-    (control, control_lane), (target, target_lane) = (
-        (None, 0) if q < 0 else (None, batch << q) if q < register_bits else (q - register_bits, 0)
-        for q in (gate.control, gate.target)
+    factors = [
+        (factor.kind, factor.slot >= 0, sign)
+        for gate, (_, signs) in zip(program.gates, sums_and_signs, strict=True)
+        for factor, sign in zip(gate.factors, signs, strict=True)
+    ]
+    return ComplexPlan(
+        int_table(gates, 7),
+        int_table(steps, 10),
+        int_table(blocks, 3),
+        strides,
+        int_table(factors, 3),
     )
-    path = gate.form
-    if target_lane and path != MatrixForm.PHASE:
-        path = MatrixForm.LANES
-    elif control_lane and path == MatrixForm.FLIP:
-        path = MatrixForm.REAL
-    return _Place(path, control, target, control_lane, target_lane)
 
 
-def _choose_turns(
-    gates: Sequence[Gate], places: Sequence[_Place], free_wires: frozenset[int]
-) -> list[_Place]:
-    """Return the places with the form TURN where a wire's next matrix can take in the phase that a turn leaves.
-
-    A real matrix or R_X behind a turn becomes one, too, or a general matrix.
-    """
-    takes_phase = dict.fromkeys(free_wires, True)
-    leaves_phase = [False] * len(gates)
-    for g in reversed(range(len(gates))):
-        if places[g].path != MatrixForm.PHASE:
-            leaves_phase[g] = takes_phase.get(gates[g].target, False)
-            takes_phase[gates[g].target] = _is_outside_matrix(gates[g], places[g])
-    has_phase: dict[int, bool] = {}
-    chosen_places = list(places)
-    for g, place in enumerate(places):
-        if _is_outside_matrix(gates[g], place):
-            wire = gates[g].target
-            if place.path == MatrixForm.GENERAL or has_phase.get(wire):
-                path = MatrixForm.TURN if leaves_phase[g] else MatrixForm.GENERAL
-                chosen_places[g] = place._replace(path=path)
-            has_phase[wire] = chosen_places[g].path == MatrixForm.TURN
-    return chosen_places
-
-
-def _choose_sums(gate: Gate, path: MatrixForm) -> GradientSums:
-    """Return the sums that the gradient of a gate's parameters needs."""
-    has_parameter = [factor.slot >= 0 for factor in gate.factors]
-    if not any(has_parameter):
-        return GradientSums.NONE
-    if path != MatrixForm.TURN:
-        return GradientSums.ALL
-    outer = [i for i, factor in enumerate(gate.factors) if factor.kind != FactorKind.Z]
-    matrix = slice(outer[0], outer[-1] + 1)
-    before = any(has_parameter[: matrix.start])
-    if not any(has_parameter[matrix]):
-        return GradientSums.K_BEFORE if before else GradientSums.K
-    if len({factor.kind for factor in gate.factors[matrix]}) > 1:
-        return GradientSums.ALL
-    return GradientSums.TURN_BEFORE if before else GradientSums.TURN
-
-
-def _is_outside_matrix(gate: Gate, place: _Place) -> bool:
-    """Return whether a gate is a matrix without a control on a qubit outside registers."""
-    forms = (MatrixForm.GENERAL, MatrixForm.REAL, MatrixForm.CROSS)
-    return gate.control < 0 and place.path in forms
-
-
-def _make_step(place: _Place, gate: int, local_bits: dict[int, int], row: int) -> tuple[int, ...]:
-    """Return a row of `ComplexPlan.steps`. ``row``: numbers in a row."""
+def _make_step(place: Place, gate: int, local_bits: dict[int, int], row: int) -> tuple[int, ...]:
+    """Return a row of `ComplexPlan.steps` but for its group. ``row``: numbers in a row of amplitudes."""
     strides = sorted(row << local_bits[bit] for bit in place.rows)
     size = row << len(local_bits) >> len(strides)
     low, high = [*strides, _UNREACHED_STRIDE, _UNREACHED_STRIDE][:2]
     offset = 0 if place.control is None else row << local_bits[place.control]
     stride = 0 if place.target is None else row << local_bits[place.target]
+    if place.path == MatrixForm.LANE_TURN:
+        stride = place.target_lane
     return (place.path, gate, size, low, high, offset, stride, place.target_lane)
 
 
