@@ -39,11 +39,19 @@ def pytest_configure(config):
     if (
         "PYTEST_XDIST_WORKER" not in os.environ
     ):  # so that no test is the first to compile, and says so
-        from qllmft_backends.adjoint.compiled.ahead import compile_ahead, wait_for_compilation
+        from qllmft_backends.adjoint.compiled.ahead import (
+            COMPLEX_GATES,
+            REAL_GATES,
+            compile_ahead,
+            wait_for_compilation,
+        )
 
-        compile_ahead(NUMBER_TYPES)
-        for dtype in NUMBER_TYPES:
-            wait_for_compilation(dtype)
+        # each of several processes would compile the functions of complex gates
+        are_shared = bool(config.getoption("numprocesses", None))
+        for functions in (REAL_GATES, COMPLEX_GATES) if are_shared else (REAL_GATES,):
+            compile_ahead(NUMBER_TYPES, functions)
+            for dtype in NUMBER_TYPES:
+                wait_for_compilation(dtype, functions)
 
 
 def pytest_collection_finish():

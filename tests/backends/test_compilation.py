@@ -1,12 +1,13 @@
 """Functions that are compiled as parts of others, and before they are needed."""
 
+import gc
 import sys
 
 import numpy as np
 import pytest
 from numba import njit
 
-from qllmft_backends.adjoint.compiled import ahead, kernels
+from qllmft_backends.adjoint.compiled import ahead, kernels, passes
 from qllmft_backends.adjoint.compiled.parts import (
     PartLibrary,
     compiles_parts,
@@ -55,10 +56,13 @@ def test_whole_circuits_are_parts_of_the_functions_of_a_chunk():
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(ahead, "_mark", lambda dtype: tmp_path / dtype)
+    monkeypatch.setattr(ahead, "_mark", lambda dtype, functions: tmp_path / f"{functions}-{dtype}")
     monkeypatch.setattr(ahead, "_compiled_here", set())
     monkeypatch.setattr(ahead.os, "cpu_count", lambda: 2)
-    program = f"import pathlib, sys; (pathlib.Path({str(tmp_path)!r}) / sys.argv[1]).touch()"
+    program = (
+        "import pathlib, sys; dtype, functions = sys.argv[1:]; "
+        f"(pathlib.Path({str(tmp_path)!r}) / f'{{functions}}-{{dtype}}').touch()"
+    )
     monkeypatch.setattr(ahead, "_PROGRAM", program)
     return tmp_path
 
@@ -66,11 +70,30 @@ def cache(tmp_path, monkeypatch):
 def test_a_process_compiles_each_type_that_is_not_compiled(cache):
     ahead.mark_compiled("float32")
     ahead.compile_ahead(("float32", "float64"))
-    assert list(ahead._processes) == ["float64"]
+    assert list(ahead._processes) == [(ahead.REAL_GATES, "float64")]
     ahead.wait_for_compilation("float64")
     ahead.wait_for_compilation("float64")  # there is nothing to wait for
     assert ahead.is_compiled("float64")
+    assert not ahead.is_compiled("float64", ahead.COMPLEX_GATES)
     assert not ahead._processes
+
+
+def test_functions_of_complex_gates_are_compiled_apart(cache):
+    ahead.compile_ahead(("float32",), ahead.COMPLEX_GATES)
+    assert list(ahead._processes) == [(ahead.COMPLEX_GATES, "float32")]
+    ahead.wait_for_compilation("float32", ahead.COMPLEX_GATES)
+    assert ahead.is_compiled("float32", ahead.COMPLEX_GATES)
+    assert not ahead.is_compiled("float32")
+
+
+@pytest.mark.parametrize("functions", [ahead.REAL_GATES, ahead.COMPLEX_GATES])
+def test_the_program_of_a_process_compiles_the_functions_of_that_name(functions, monkeypatch):
+    asked = []
+    monkeypatch.setattr(passes, functions, asked.append)
+    monkeypatch.setattr(sys, "argv", ["-c", "float64", functions])
+    exec(ahead._PROGRAM, {})
+    gc.enable()
+    assert asked == ["float64"]
 
 
 def test_one_core_compiles_when_it_needs_to(cache, monkeypatch):
@@ -90,10 +113,10 @@ def test_processes_that_compile_are_counted(cache, monkeypatch):
     monkeypatch.setattr(ahead, "_PROGRAM", "import time; time.sleep(600)")
     ahead.compile_ahead(("float32", "float64"))
     assert ahead.count_compiling() == 2
-    ahead._processes["float64"].kill()
-    ahead._processes["float64"].wait()
+    ahead._processes[ahead.REAL_GATES, "float64"].kill()
+    ahead._processes[ahead.REAL_GATES, "float64"].wait()
     assert ahead.count_compiling() == 1
-    ahead._processes["float32"].kill()
+    ahead._processes[ahead.REAL_GATES, "float32"].kill()
     ahead.wait_for_compilation("float32")
     ahead.wait_for_compilation("float64")
     assert ahead.count_compiling() == 0

@@ -20,39 +20,41 @@ from qllmft_backends.adjoint.compiled import work_queue
 # a search for cycles among the objects of numba's types takes a tenth of the time, and finds little
 _PROGRAM = """import gc, sys
 gc.disable()
-from qllmft_backends.adjoint.compiled.passes import chunk_functions
-chunk_functions(sys.argv[1])"""
-_compiled_here: set[str] = set()
-_processes: dict[str, subprocess.Popen[bytes]] = {}
+from qllmft_backends.adjoint.compiled import passes
+getattr(passes, sys.argv[2])(sys.argv[1])"""
+REAL_GATES = "chunk_functions"  # of `passes`
+COMPLEX_GATES = "complex_chunk_functions"
+_compiled_here: set[tuple[str, str]] = set()  # (functions, dtype)
+_processes: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
 
 
-def _mark(dtype: str) -> Path:
+def _mark(dtype: str, functions: str) -> Path:
     """Return the file in numba's cache that says that the functions of a dtype are there."""
     version = f"{numba.__version__}-{platform.python_version()}"
-    return Path(work_queue.serve.stats.cache_path) / f"{dtype}-{version}.compiled"
+    return Path(work_queue.serve.stats.cache_path) / f"{functions}-{dtype}-{version}.compiled"
 
 
-def is_compiled(dtype: str) -> bool:
+def is_compiled(dtype: str, functions: str = REAL_GATES) -> bool:
     """Return whether this process or an earlier one compiled the functions of a dtype. An error costs time only."""
-    return dtype in _compiled_here or _mark(dtype).exists()
+    return (functions, dtype) in _compiled_here or _mark(dtype, functions).exists()
 
 
-def mark_compiled(dtype: str) -> None:
+def mark_compiled(dtype: str, functions: str = REAL_GATES) -> None:
     """Keep that the functions of a dtype are in numba's cache."""
-    _compiled_here.add(dtype)
+    _compiled_here.add((functions, dtype))
     with suppress(OSError):  # a folder that cannot be written has no cache of numba's
-        _mark(dtype).touch()
+        _mark(dtype, functions).touch()
 
 
-def compile_ahead(dtypes: Iterable[str]) -> None:
+def compile_ahead(dtypes: Iterable[str], functions: str = REAL_GATES) -> None:
     """Start to compile the functions of each dtype that is not compiled yet, each in a process."""
     if (os.cpu_count() or 1) < 2:
         return
     for dtype in dtypes:
-        if not is_compiled(dtype) and dtype not in _processes:
+        if not is_compiled(dtype, functions) and (functions, dtype) not in _processes:
             with suppress(OSError):  # without the process, this one compiles
-                _processes[dtype] = subprocess.Popen(  # noqa: S603
-                    [sys.executable, "-c", _PROGRAM, dtype],
+                _processes[functions, dtype] = subprocess.Popen(  # noqa: S603
+                    [sys.executable, "-c", _PROGRAM, dtype, functions],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -64,8 +66,8 @@ def count_compiling() -> int:
     return sum(process.poll() is None for process in _processes.values())
 
 
-def wait_for_compilation(dtype: str) -> None:
+def wait_for_compilation(dtype: str, functions: str = REAL_GATES) -> None:
     """Wait for the process that compiles the functions of a dtype, if there is one."""
-    process = _processes.pop(dtype, None)
+    process = _processes.pop((functions, dtype), None)
     if process is not None:
         process.wait()

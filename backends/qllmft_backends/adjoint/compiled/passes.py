@@ -9,7 +9,11 @@ from numba import carray, cfunc, njit, types
 
 from qllmft_backends.adjoint.compiled import arguments as layouts
 from qllmft_backends.adjoint.compiled import complex_kernels, kernels, work_queue
-from qllmft_backends.adjoint.compiled.ahead import mark_compiled, wait_for_compilation
+from qllmft_backends.adjoint.compiled.ahead import (
+    COMPLEX_GATES,
+    mark_compiled,
+    wait_for_compilation,
+)
 from qllmft_backends.adjoint.compiled.arguments import PASS_OFFSET, TOTAL_WORDS, pack
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
@@ -83,6 +87,7 @@ def chunk_functions(dtype: str) -> tuple[int, int]:
 @cache
 def complex_chunk_functions(dtype: str) -> tuple[int, int]:
     """Return the addresses for complex states (see `chunk_functions`)."""
+    wait_for_compilation(dtype, COMPLEX_GATES)
     real = np.dtype(dtype).type
 
     def forward_chunk(arguments, chunk):
@@ -99,4 +104,9 @@ def complex_chunk_functions(dtype: str) -> tuple[int, int]:
             plan, layouts.complex_backward_arrays(words, PASS_OFFSET, real), chunk
         )
 
-    return int(_chunk_function(forward_chunk).address), int(_chunk_function(backward_chunk).address)
+    addresses = (
+        int(_chunk_function(forward_chunk).address),
+        int(_chunk_function(backward_chunk).address),
+    )
+    mark_compiled(dtype, COMPLEX_GATES)
+    return addresses

@@ -57,6 +57,11 @@ class Gate(NamedTuple):
     target: int
     factors: tuple[Factor, ...]
 
+    @property
+    def wires(self) -> set[int]:
+        """Return the wires it acts on."""
+        return {self.control, self.target} - {-1}
+
 
 @dataclass(frozen=True)
 class ComplexProgram(AngleMap):

@@ -8,12 +8,13 @@ copied to contiguous memory, worked on, and copied back.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram, MatrixForm
+from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram, Gate, MatrixForm
 from qllmft_backends.adjoint.program.places import Place, locate_gate
 from qllmft_backends.adjoint.program.schedule import int_table
 from qllmft_backends.adjoint.program.turns import choose_sums, choose_turns, group_turns
@@ -72,57 +73,60 @@ def make_plan(
     capacity = max(3, (BLOCK_BYTES // row_bytes).bit_length() - 1)
     if row_bytes << all_bits <= IN_PLACE_BYTES:
         capacity = all_bits
+    members_and_bits = _group_into_blocks(
+        [place.rows for place in places],
+        [gate.wires for gate in program.gates],
+        capacity,
+        all_bits,
+    )
     steps: list[tuple[int, ...]] = []
     blocks = []
-    wires = [{gate.control, gate.target} - {-1} for gate in program.gates]
-    members_and_bits = _group_into_blocks(
-        [place.rows for place in places], wires, capacity, all_bits
-    )
     most_bits = max((len(bits) for _, bits in members_and_bits), default=0)
     strides = np.zeros((len(members_and_bits), most_bits), np.int64)
     for block_strides, (members, bits) in zip(strides, members_and_bits, strict=True):
-        local_bits = (
-            {bit: i for i, bit in enumerate(bits)}
-            if bits
-            else {bit: bit for bit in range(all_bits)}
-        )
+        local_bits = {bit: i for i, bit in enumerate(bits or range(all_bits))}
         blocks.append((len(steps), len(steps) + len(members), len(bits)))
         block_strides[: len(bits)] = [1 << bit for bit in bits]
         for group in group_turns(members, program.gates, places):
-            rows = [_make_step(places[g], g, local_bits, 2 * width) for g in group]
-            sizes = [(1, 1) for _ in group]
-            sizes[0] = len(group), sizes[0][1]
-            sizes[-1] = sizes[-1][0], len(group)
-            steps += [row + size for row, size in zip(rows, sizes, strict=True)]
-    factor_ends = np.cumsum([0] + [len(gate.factors) for gate in program.gates])
-    masks = [p.control_lane | (p.target_lane if p.path == MatrixForm.PHASE else 0) for p in places]
-    sums_and_signs = [
-        choose_sums(gate, place.path) for gate, place in zip(program.gates, places, strict=True)
-    ]
-    gates = [
+            steps += _make_steps(group, places, local_bits, 2 * width)
+    gates, factors = _describe_gates(program.gates, places)
+    return ComplexPlan(gates, int_table(steps, 10), int_table(blocks, 3), strides, factors)
+
+
+def _describe_gates(
+    gates: Sequence[Gate], places: Sequence[Place]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return `ComplexPlan.gates` and `ComplexPlan.factors`."""
+    gate_rows: list[tuple[int, ...]] = []
+    factor_rows: list[tuple[int, ...]] = []
+    for gate, place in zip(gates, places, strict=True):
+        sums, signs = choose_sums(gate, place.path)
+        mask = place.control_lane
+        if place.path == MatrixForm.PHASE:
+            mask |= place.target_lane
+        first = len(factor_rows)
+        factor_rows += [
+            (factor.kind, factor.slot >= 0, sign)
+            for factor, sign in zip(gate.factors, signs, strict=True)
+        ]
+        stop = len(factor_rows)
+        gate_rows.append((place.path, mask, place.target_lane, first, stop, sums, gate.target))
+    return int_table(gate_rows, 7), int_table(factor_rows, 3)
+
+
+def _make_steps(
+    group: Sequence[int], places: Sequence[Place], local_bits: dict[int, int], row: int
+) -> list[tuple[int, ...]]:
+    """Return the rows of `ComplexPlan.steps` of a group."""
+    last = len(group) - 1
+    return [
         (
-            p.path,
-            masks[g],
-            p.target_lane,
-            factor_ends[g],
-            factor_ends[g + 1],
-            sums_and_signs[g][0],
-            program.gates[g].target,
+            *_make_step(places[g], g, local_bits, row),
+            len(group) if i == 0 else 1,
+            len(group) if i == last else 1,
         )
-        for g, p in enumerate(places)
+        for i, g in enumerate(group)
     ]
-    factors = [
-        (factor.kind, factor.slot >= 0, sign)
-        for gate, (_, signs) in zip(program.gates, sums_and_signs, strict=True)
-        for factor, sign in zip(gate.factors, signs, strict=True)
-    ]
-    return ComplexPlan(
-        int_table(gates, 7),
-        int_table(steps, 10),
-        int_table(blocks, 3),
-        strides,
-        int_table(factors, 3),
-    )
 
 
 def _make_step(place: Place, gate: int, local_bits: dict[int, int], row: int) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ See `compiled.complex_matrices` for what a turn is, and `compiled.complex_turns`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -132,37 +132,32 @@ def group_turns(
         gates: all gates of the program.
         places: of all gates.
     """
-    by_wire: dict[int, list[int]] = {}
+    waiting: dict[int, list[int]] = {}  # gates of each wire, its next one last
     for g in reversed(members):
-        for wire in {gates[g].control, gates[g].target} - {-1}:
-            by_wire.setdefault(wire, []).append(g)  # the next gate of a wire is the last one here
+        for wire in gates[g].wires:
+            waiting.setdefault(wire, []).append(g)
 
-    def is_next_turn(g: int) -> bool:
-        return places[g].path in TURNS and by_wire[gates[g].target][-1] == g
+    def take(g: int) -> int:
+        for wire in gates[g].wires:
+            waiting[wire].pop()
+        return g
 
-    placed: set[int] = set()
-    groups: list[list[int]] = []
+    def next_turns(wires: Iterable[int]) -> list[int]:
+        next_gates = [waiting[wire][-1] for wire in wires if waiting[wire]]
+        return [g for g in next_gates if places[g].path in TURNS]
 
-    def place(g: int) -> None:
-        placed.add(g)
-        groups[-1].append(g)
-        for wire in {gates[g].control, gates[g].target} - {-1}:
-            by_wire[wire].pop()
-
-    for position, g in enumerate(members):
-        if g in placed:
+    groups = []
+    taken: set[int] = set()
+    for g in members:
+        if g in taken:
             continue
-        groups.append([])
-        place(g)
-        wires = (gates[g].control, gates[g].target)
+        group = [take(g)]
         if places[g].path in TURNS:
-            candidates = members[position + 1 :]
-            partner = next((h for h in candidates if h not in placed and is_next_turn(h)), None)
-            if partner is not None:
-                place(partner)
+            group += [take(h) for h in sorted(next_turns(waiting))[:1]]
         elif places[g].path == MatrixForm.PHASE and gates[g].control >= 0:
-            next_gates = [by_wire[wire][-1] for wire in wires if by_wire[wire]]
-            if len(next_gates) == 2 and all(is_next_turn(h) for h in next_gates):
-                for h in next_gates:
-                    place(h)
+            turns = next_turns(gates[g].wires)
+            if len(turns) == 2:
+                group += [take(h) for h in sorted(turns)]
+        taken.update(group)
+        groups.append(group)
     return groups
