@@ -307,22 +307,26 @@ def spread_matrices(plan, matrices, inverse, out, is_full, factor, squares):
                 store(scratch, SAMPLES, w[0])
                 store(scratch, 2 * SAMPLES, w[1])
         else:
-            for i in range(8 * SAMPLES):
-                scratch[i] = matrices[position + i]
+            scratch[:] = matrices[position : position + 8 * SAMPLES]
         if form in (TURN, LANE_TURN):
             _spread_turn(scratch, batch, out, 8 * n * width)
             total = mul(total, load(matrices, position))
         else:
             if form == GENERAL or is_full[n]:
-                for entry in range(8):
-                    place = entry * SAMPLES
-                    store(scratch, place, mul(total, load(scratch, place)))
+                _scale_matrix(scratch, total)
                 total = one
             _spread_matrix(form, gate, scratch, batch, inverse, out, 8 * n * width)
         store(squares, (2 * n + 1) * SAMPLES, mul(total, total))
     if inverse:
         _share_squares(plan.steps, is_full, squares)
     store(factor, 0, total)
+
+
+@part
+def _scale_matrix(matrix, factor):
+    """Multiply the eight registers of a matrix by one."""
+    for place in range(0, matrix.size, SAMPLES):
+        store(matrix, place, mul(factor, load(matrix, place)))
 
 
 @part
