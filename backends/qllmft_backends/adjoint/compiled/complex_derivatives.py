@@ -94,8 +94,8 @@ def add_derivatives(plan, matrices, squares, is_full, sin, cos, start, by_lane, 
 
     A gate is V F R, with F the factor: dU U⁻¹ = V (dF F⁻¹) V⁻¹ = iH dθ, and the derivative is, from the gate's sums,
     2 (h₀₀ − h₁₁) K − 2 Re h₀₁ X − 2 Im h₀₁ Y. The sums of a turn are taken before the phase p that it leaves: V begins
-    with diag(1, p*). The derivative by a phase is −2 K. A factor that acts like a phase before
-    the gate, or like its inverse, has K before the gate.
+    with diag(1, p*). The derivative by a phase is −2 K. A factor that acts like a phase before the gate, or like its
+    inverse, has K before the gate.
 
     Args:
         plan: `ComplexPlanArrays`.

@@ -9,11 +9,9 @@ from __future__ import annotations
 from qllmft_backends.adjoint.compiled.complex_rows import (
     PIECE_PAIRS,
     imaginary,
-    insert_zero_bits,
-    load_piece_of_row,
-    load_row,
     product,
     read_places,
+    read_row,
     real,
     store_row,
 )
@@ -24,7 +22,7 @@ from qllmft_backends.adjoint.compiled.complex_sums import (
     load_sums,
     store_sums,
 )
-from qllmft_backends.adjoint.compiled.gates import exchange
+from qllmft_backends.adjoint.compiled.gates import exchange, insert_zero_bits
 from qllmft_backends.adjoint.compiled.parts import inlined_part, part
 from qllmft_backends.adjoint.compiled.simd import (
     add,
@@ -43,9 +41,11 @@ GENERAL, REAL, CROSS, LANES, PHASE, FLIP, TURN, LANE_TURN = (int(form) for form 
 
 @inlined_part
 def _sum_of_products(a, x, b, y):
-    real = sub(add(sub(mul(a[0], x[0]), mul(a[1], x[1])), mul(b[0], y[0])), mul(b[1], y[1]))
-    imaginary = add(add(add(mul(a[0], x[1]), mul(a[1], x[0])), mul(b[0], y[1])), mul(b[1], y[0]))
-    return real, imaginary
+    """Return a·x + b·y of complex numbers."""
+    return (
+        sub(add(sub(mul(a[0], x[0]), mul(a[1], x[1])), mul(b[0], y[0])), mul(b[1], y[1])),
+        add(add(add(mul(a[0], x[1]), mul(a[1], x[0])), mul(b[0], y[1])), mul(b[1], y[0])),
+    )
 
 
 @inlined_part
@@ -56,8 +56,11 @@ def _mix(a, x, b, y):
 @inlined_part
 def _general_pair(s, i, j, a, b, m):
     """Apply a full matrix m, its first entry real, to the rows i and j of content a and b."""
-    real = sub(add(mul(m[0], a[0]), mul(m[2], b[0])), mul(m[3], b[1]))
-    store_row(s, i, (real, add(add(mul(m[0], a[1]), mul(m[2], b[1])), mul(m[3], b[0]))))
+    first_row = (
+        sub(add(mul(m[0], a[0]), mul(m[2], b[0])), mul(m[3], b[1])),
+        add(add(mul(m[0], a[1]), mul(m[2], b[1])), mul(m[3], b[0])),
+    )
+    store_row(s, i, first_row)
     store_row(s, j, _sum_of_products((m[4], m[5]), a, (m[6], m[7]), b))
 
 
@@ -109,7 +112,7 @@ def _apply_to_pairs(pair, s, step, coefficients):
             for k in range(first, stop, row):
                 i = insert_zero_bits(k, low, high) + offset + piece
                 j = i + stride
-                pair(s, i, j, load_piece_of_row(s, i), load_piece_of_row(s, j), m)
+                pair(s, i, j, read_row(load_piece, s, i), read_row(load_piece, s, j), m)
 
 
 @part
@@ -131,7 +134,7 @@ def apply_to_lanes(s, step, coefficients):
     size, low, high, offset, _ = read_places(step)
     for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
-        x = load_row(s, i)
+        x = read_row(load, s, i)
         y = exchange(x[0], distance), exchange(x[1], distance)
         store_row(s, i, _sum_of_products((m[0], m[1]), x, (m[2], m[3]), y))
 
@@ -144,7 +147,7 @@ def apply_phase(s, step, coefficients):
     offset = control_offset + stride
     for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
-        store_row(s, i, product((m[0], m[1]), load_row(s, i)))
+        store_row(s, i, product((m[0], m[1]), read_row(load, s, i)))
 
 
 @part
@@ -154,8 +157,8 @@ def exchange_rows(s, step):
     for k in range(0, size, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
         j = i + stride
-        a = load_row(s, i)
-        b = load_row(s, j)
+        a = read_row(load, s, i)
+        b = read_row(load, s, j)
         store_row(s, i, b)
         store_row(s, j, a)
 
@@ -189,10 +192,10 @@ def _undo_pairs(pair, add_sums, s, c, step, coefficients, by_lane):
             for k in range(first, stop, row):
                 i = insert_zero_bits(k, low, high) + offset + piece
                 j = i + stride
-                a = load_piece_of_row(s, i)
-                b = load_piece_of_row(s, j)
-                p = load_piece_of_row(c, i)
-                q = load_piece_of_row(c, j)
+                a = read_row(load_piece, s, i)
+                b = read_row(load_piece, s, j)
+                p = read_row(load_piece, c, i)
+                q = read_row(load_piece, c, j)
                 sums = add_sums(sums, p, q, a, False)
                 sums = add_sums(sums, q, p, b, True)
                 pair(s, i, j, a, b, m)
@@ -216,8 +219,8 @@ def undo_on_lanes(s, c, step, coefficients, by_lane):
     size, low, high, offset, _ = read_places(step)
     for k in range(0, size, 2 * width):
         i = insert_zero_bits(k, low, high) + offset
-        x = load_row(s, i)
-        z = load_row(c, i)
+        x = read_row(load, s, i)
+        z = read_row(load, c, i)
         y = exchange(x[0], distance), exchange(x[1], distance)
         identity_sum = add(identity_sum, imaginary(z, x))
         cross_sum = add(cross_sum, imaginary(z, y))
@@ -240,8 +243,8 @@ def undo_phase(s, c, step, coefficients, by_lane):
     offset = control_offset + stride
     for k in range(0, size, 2 * width):
         i = insert_zero_bits(k, low, high) + offset
-        x = load_row(s, i)
-        z = load_row(c, i)
+        x = read_row(load, s, i)
+        z = read_row(load, c, i)
         identity_sum = add(identity_sum, imaginary(z, x))
         store_row(s, i, product((m[0], m[1]), x))
         store_row(c, i, product((m[0], m[1]), z))

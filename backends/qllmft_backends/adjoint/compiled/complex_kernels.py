@@ -18,9 +18,10 @@ from qllmft_backends.adjoint.compiled.complex_observables import (
     measure_paulis,
     start_complex_costate,
 )
+from qllmft_backends.adjoint.compiled.complex_rows import read_row, store_row
 from qllmft_backends.adjoint.compiled.complex_steps import backward_steps, forward_steps
-from qllmft_backends.adjoint.compiled.parts import inlined_part, part
-from qllmft_backends.adjoint.compiled.simd import SAMPLES, aligned_empty, count_lanes, load, store
+from qllmft_backends.adjoint.compiled.parts import part
+from qllmft_backends.adjoint.compiled.simd import SAMPLES, aligned_empty, count_lanes, load
 
 
 @part
@@ -42,23 +43,16 @@ def _block_offset(number, strides, bits, row):
     return number * row
 
 
-@inlined_part
-def _copy_row(source, k, target, target_start):
-    width = count_lanes(source)
-    store(target, target_start, load(source, k))
-    store(target, target_start + width, load(source, k + width))
-
-
 @part
 def _gather(s, begin, places, count, part):
     for i in range(count):
-        _copy_row(s, begin + places[i], part, 2 * count_lanes(s) * i)
+        store_row(part, 2 * count_lanes(s) * i, read_row(load, s, begin + places[i]))
 
 
 @part
 def _scatter(s, begin, places, count, part):
     for i in range(count):
-        _copy_row(part, 2 * count_lanes(s) * i, s, begin + places[i])
+        store_row(s, begin + places[i], read_row(load, part, 2 * count_lanes(s) * i))
 
 
 @part

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from qllmft_backends.adjoint.compiled.complex_gates import GENERAL, LANE_TURN, LANES, PHASE, TURN
-from qllmft_backends.adjoint.compiled.complex_rows import product
+from qllmft_backends.adjoint.compiled.complex_rows import product, product_with_conjugate
 from qllmft_backends.adjoint.compiled.complex_turns import run_as_one
 from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.rotations import LARGEST_GROWTH, LARGEST_TANGENT
@@ -49,12 +49,6 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 # --- complex numbers of two registers
 # ------------------------------------------------------------------------------------
-
-
-@part
-def _multiply_conjugate(a, b):
-    """Return a·b*."""
-    return add(mul(a[0], b[0]), mul(a[1], b[1])), sub(mul(a[1], b[0]), mul(a[0], b[1]))
 
 
 @part
@@ -149,10 +143,10 @@ def _remove_phase(m):
     """Return m times the global phase that makes its first entry real."""
     first = m[0], m[1]
     e = _direction(first, _length(first), (broadcast(1.0), broadcast(0.0)))
-    a = _multiply_conjugate(first, e)
-    b = _multiply_conjugate((m[2], m[3]), e)
-    c = _multiply_conjugate((m[4], m[5]), e)
-    d = _multiply_conjugate((m[6], m[7]), e)
+    a = product_with_conjugate(e, first)
+    b = product_with_conjugate(e, (m[2], m[3]))
+    c = product_with_conjugate(e, (m[4], m[5]))
+    d = product_with_conjugate(e, (m[6], m[7]))
     return a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]
 
 
@@ -171,14 +165,14 @@ def _factorise(m, default):
     f = _direction((m[4], m[5]), sin, product(e, default))
     # w from the larger one of the other two entries, which are -sin·w and cos·w up to e and f
     difference = sub(cos, sin)
-    b = _multiply_conjugate((m[2], m[3]), e)
-    d = _multiply_conjugate((m[6], m[7]), f)
+    b = product_with_conjugate(e, (m[2], m[3]))
+    d = product_with_conjugate(f, (m[6], m[7]))
     w = (
         select_positive(difference, d[0], sub(zero, b[0])),
         select_positive(difference, d[1], sub(zero, b[1])),
     )
     w = _direction(w, _length(w), e)
-    return (cos, sin, w[0], w[1]), _multiply_conjugate(f, e)
+    return (cos, sin, w[0], w[1]), product_with_conjugate(e, f)
 
 
 @_jit

@@ -8,15 +8,7 @@ of cache.
 from __future__ import annotations
 
 from qllmft_backends.adjoint.compiled.parts import inlined_part
-from qllmft_backends.adjoint.compiled.simd import (
-    add,
-    count_lanes,
-    load,
-    load_piece,
-    mul,
-    store,
-    sub,
-)
+from qllmft_backends.adjoint.compiled.simd import add, count_lanes, mul, store, sub
 
 # pairs of rows, of state and co-state 8 KiB, whose pieces are done one after the other
 PIECE_PAIRS = 16
@@ -29,24 +21,9 @@ def read_places(step):
 
 
 @inlined_part
-def insert_zero_bits(k, low, high):
-    """Return the k-th number whose bits at two strides, powers of two, are zero."""
-    k += k & -low
-    return k + (k & -high)
-
-
-@inlined_part
-def load_row(s, k):
-    """Return the registers of the row at k: real parts, imaginary parts."""
-    width = count_lanes(s)
-    return load(s, k), load(s, k + width)
-
-
-@inlined_part
-def load_piece_of_row(s, k):
-    """Return the pieces of the row's registers that begin at k."""
-    width = count_lanes(s)
-    return load_piece(s, k), load_piece(s, k + width)
+def read_row(read, s, k):
+    """Return real and imaginary parts of the row at k. ``read`` is `load`, `load_piece` or `load_half`."""
+    return read(s, k), read(s, k + count_lanes(s))
 
 
 @inlined_part
@@ -64,12 +41,6 @@ def product(a, b):
 
 
 @inlined_part
-def product_with_conjugate(a, b):
-    """Return a*·b."""
-    return add(mul(a[0], b[0]), mul(a[1], b[1])), sub(mul(a[0], b[1]), mul(a[1], b[0]))
-
-
-@inlined_part
 def imaginary(a, b):
     """Return Im a*·b."""
     return sub(mul(a[0], b[1]), mul(a[1], b[0]))
@@ -79,3 +50,9 @@ def imaginary(a, b):
 def real(a, b):
     """Return Re a*·b."""
     return add(mul(a[0], b[0]), mul(a[1], b[1]))
+
+
+@inlined_part
+def product_with_conjugate(a, b):
+    """Return a*·b."""
+    return real(a, b), imaginary(a, b)

@@ -16,9 +16,9 @@ from __future__ import annotations
 from qllmft_backends.adjoint.compiled.complex_rows import (
     PIECE_PAIRS,
     imaginary,
-    insert_zero_bits,
     product,
     product_with_conjugate,
+    read_row,
     store_row,
 )
 from qllmft_backends.adjoint.compiled.complex_sums import (
@@ -28,6 +28,7 @@ from qllmft_backends.adjoint.compiled.complex_sums import (
     load_sums,
     store_sums,
 )
+from qllmft_backends.adjoint.compiled.gates import insert_zero_bits
 from qllmft_backends.adjoint.compiled.parts import inlined_part, part
 from qllmft_backends.adjoint.compiled.simd import (
     add,
@@ -49,17 +50,10 @@ _SUMS_TURN_BEFORE = int(GradientSums.TURN_BEFORE)
 
 
 @inlined_part
-def _read_row(read, s, k):
-    """Return the pieces of a row's registers that begin at k. ``read`` is `load_piece` or `load_half`."""
-    width = count_lanes(s)
-    return read(s, k), read(s, k + width)
-
-
-@inlined_part
 def _read_turn(read, coefficients, place):
     """Return pieces of a turn's registers: tan θ, and w."""
     width = count_lanes(coefficients)
-    return read(coefficients, place), _read_row(read, coefficients, place + width)
+    return read(coefficients, place), read_row(read, coefficients, place + width)
 
 
 @inlined_part
@@ -101,7 +95,7 @@ def _add_k_of_rows(read, s, c, rows, offset, by_lane, place):
     total = read(by_lane, place)
     for k in range(first, stop, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
-        total = add(total, imaginary(_read_row(read, c, i), _read_row(read, s, i)))
+        total = add(total, imaginary(read_row(read, c, i), read_row(read, s, i)))
     store(by_lane, place, total)
 
 
@@ -112,10 +106,10 @@ def _add_pairs(add_sums, read, s, c, rows, offset, stride, by_lane, place):
     sums = load_sums(read, by_lane, place)
     for k in range(first, stop, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + offset
-        a = _read_row(read, c, i)
-        b = _read_row(read, c, i + stride)
-        sums = add_sums(sums, a, b, _read_row(read, s, i), False)
-        sums = add_sums(sums, b, a, _read_row(read, s, i + stride), True)
+        a = read_row(read, c, i)
+        b = read_row(read, c, i + stride)
+        sums = add_sums(sums, a, b, read_row(read, s, i), False)
+        sums = add_sums(sums, b, a, read_row(read, s, i + stride), True)
     store_sums(by_lane, place, sums)
 
 
@@ -160,8 +154,8 @@ def _turn_pairs(read, s, step, coefficients):
             for k in range(first, stop, 2 * width):
                 i = insert_zero_bits(k, low, high) + piece
                 j = i + stride
-                y = product(w, _read_row(read, s, j))
-                x, y = _rotate(tangent, _read_row(read, s, i), y)
+                y = product(w, read_row(read, s, j))
+                x, y = _rotate(tangent, read_row(read, s, i), y)
                 store_row(s, i, x)
                 store_row(s, j, y)
 
@@ -174,7 +168,7 @@ def _turn_pairs_back(read, s, rows, piece, stride, coefficients, place):
     for k in range(first, stop, 2 * count_lanes(s)):
         i = insert_zero_bits(k, low, high) + piece
         j = i + stride
-        x, y = _rotate_back(tangent, _read_row(read, s, i), _read_row(read, s, j))
+        x, y = _rotate_back(tangent, read_row(read, s, i), read_row(read, s, j))
         store_row(s, i, x)
         store_row(s, j, product_with_conjugate(w, y))
 
@@ -250,8 +244,8 @@ def _four_places(i, strides):
 @inlined_part
 def _read_four(read, s, places):
     return (
-        _read_row(read, s, places[0]), _read_row(read, s, places[1]),
-        _read_row(read, s, places[2]), _read_row(read, s, places[3]),
+        read_row(read, s, places[0]), read_row(read, s, places[1]),
+        read_row(read, s, places[2]), read_row(read, s, places[3]),
     )  # fmt: skip
 
 
@@ -265,10 +259,10 @@ def _turn_fours(read, s, rows, piece, strides, turns):
     first_tangent, second_tangent, u, v, w = turns
     for k in range(first, stop, 2 * count_lanes(s)):
         places = _four_places(insert_zero_bits(k, low, high) + piece, strides)
-        b = product(u, _read_row(read, s, places[1]))
-        a, b = _rotate(first_tangent, _read_row(read, s, places[0]), b)
-        d = product(w, _read_row(read, s, places[3]))
-        c, d = _rotate(first_tangent, product(v, _read_row(read, s, places[2])), d)
+        b = product(u, read_row(read, s, places[1]))
+        a, b = _rotate(first_tangent, read_row(read, s, places[0]), b)
+        d = product(w, read_row(read, s, places[3]))
+        c, d = _rotate(first_tangent, product(v, read_row(read, s, places[2])), d)
         a, c = _rotate(second_tangent, a, c)
         store_row(s, places[0], a)
         store_row(s, places[2], c)
@@ -303,16 +297,16 @@ def _undo_costate(add_first, add_second, read, s, c, rows, piece, strides, turns
         places = _four_places(insert_zero_bits(k, low, high) + piece, strides)
         four = _read_four(read, c, places)
         a, b, d, e = four
-        row = _read_row(read, s, places[0])
+        row = read_row(read, s, places[0])
         first_sums = add_first(first_sums, a, b, row, False)
         second_sums = add_second(second_sums, a, d, row, False)
-        row = _read_row(read, s, places[1])
+        row = read_row(read, s, places[1])
         first_sums = add_first(first_sums, b, a, row, True)
         second_sums = add_second(second_sums, b, e, row, False)
-        row = _read_row(read, s, places[2])
+        row = read_row(read, s, places[2])
         first_sums = add_first(first_sums, d, e, row, False)
         second_sums = add_second(second_sums, d, a, row, True)
-        row = _read_row(read, s, places[3])
+        row = read_row(read, s, places[3])
         first_sums = add_first(first_sums, e, d, row, True)
         second_sums = add_second(second_sums, e, b, row, True)
         _turn_four_back(c, places, turns, four)
@@ -360,7 +354,7 @@ def _undo_state(read, s, c, rows, piece, strides, turns):
     for k in range(first, stop, 2 * count_lanes(s)):
         places = _four_places(insert_zero_bits(k, low, high) + piece, strides)
         undone = _turn_four_back(s, places, turns, _read_four(read, s, places))
-        total = add(total, imaginary(_read_row(read, c, places[3]), undone))
+        total = add(total, imaginary(read_row(read, c, places[3]), undone))
     return total
 
 
@@ -399,7 +393,7 @@ def _apply_two_turns(read, half, s, steps, coefficients):
             tangent, second_tangent, u, v, w = _read_two_turns(read, coefficients, steps, piece)
             if steps.shape[0] == 3:
                 place = 8 * width * steps[0, 1] + half + piece
-                w = product(w, _read_row(read, coefficients, place))
+                w = product(w, read_row(read, coefficients, place))
             _turn_fours(read, s, rows, piece, strides, (tangent, second_tangent, u, v, w))
 
 
@@ -418,7 +412,7 @@ def _undo_two_turns(read, half, s, c, steps, gates, coefficients, by_lane):
             tangent, second_tangent, u, v, w = _read_two_turns(read, coefficients, steps, piece)
             if count == 3:  # the registers hold its inverse
                 place = 8 * width * steps[0, 1] + half + piece
-                w = product_with_conjugate(_read_row(read, coefficients, place), w)
+                w = product_with_conjugate(read_row(read, coefficients, place), w)
             factors = tangent, second_tangent, u, v, w
             sums = 3 * width * turns[0] + piece, 3 * width * turns[1] + piece
             _undo_costate_with_sums(

@@ -6,7 +6,7 @@ it is shorter than a register, the qubit is inside registers, and a gate on it e
 
 from __future__ import annotations
 
-from qllmft_backends.adjoint.compiled.parts import part
+from qllmft_backends.adjoint.compiled.parts import inlined_part, part
 from qllmft_backends.adjoint.compiled.simd import (
     add,
     count_lanes,
@@ -250,8 +250,8 @@ def grow_rot(s, c, step, cos, sin, gradient):
 # --------------------------------------------
 
 
-@part
-def _insert_zero_bits(k, low, high):
+@inlined_part
+def insert_zero_bits(k, low, high):
     """Return the k-th number whose bits at two strides, powers of two or 0, are zero."""
     k += k & -low
     return k + (k & -high)
@@ -288,7 +288,7 @@ def fixed_gate(s, batch, kind, control, target, signs):
     is_one = plus_one if row else bit_sign(signs, step)
     factor = select_positive(is_set, select_positive(is_one, minus_one, plus_one), plus_one)
     for k in range(0, count, width):
-        i = _insert_zero_bits(k, low, high) + control_row
+        i = insert_zero_bits(k, low, high) + control_row
         if kind in (Z, CZ):
             store(s, i + row, mul(load(s, i + row), factor))
         elif row:

@@ -82,6 +82,11 @@ class _WirePart(NamedTuple):
     wires: tuple[int, ...]
     factor: Factor | None  # None for a CNOT
 
+    @property
+    def kind(self) -> FactorKind:
+        """Return the kind of matrix on its last wire."""
+        return FactorKind.X if self.factor is None else self.factor.kind
+
 
 class _PartReader:
     """Parts of a circuit's gates. Exchanges of qubits change the wires of what follows."""
@@ -141,7 +146,7 @@ class _Builder:
             else:
                 control, target = part.wires
                 self._flush_factors(control, FactorKind.Z)
-                self._flush_factors(target, part.factor.kind)
+                self._flush_factors(target, part.kind)
                 form = _matrix_form((part.factor,))
                 self._append_gate(Gate(form, control, target, (part.factor,)))
         for wire in range(n_wires):
@@ -150,9 +155,8 @@ class _Builder:
 
     def _is_preceded(self, part: _WirePart) -> bool:
         """Return whether a gate needs a matrix on its target before it anyhow, and is not a phase itself."""
-        kind = FactorKind.X if part.factor is None else part.factor.kind
         factors = self._pending_factors[part.wires[1]]
-        return kind != FactorKind.Z and any(factor.kind != kind for factor in factors)
+        return part.kind != FactorKind.Z and any(factor.kind != part.kind for factor in factors)
 
     def _append_as_phase(self, part: _WirePart) -> None:
         """Append a CNOT or a controlled turn as a phase of both qubits, between quarter turns of the target."""
@@ -164,7 +168,7 @@ class _Builder:
             self._pending_factors[control].append(
                 phase._replace(scale=-phase.scale / 2, offset=-phase.offset / 2)
             )
-        if part.factor is None or part.factor.kind == FactorKind.X:
+        if part.kind == FactorKind.X:
             axis, angle = FactorKind.Y, np.pi / 2
         else:
             axis, angle = FactorKind.X, -np.pi / 2
@@ -227,7 +231,7 @@ def _find_followed(parts: Sequence[_WirePart], n_wires: int) -> list[bool]:
         if part.name != "turn":
             for wire in part.wires:
                 is_matrix_next[wire] = False
-        elif part.factor is not None and part.factor.kind != FactorKind.Z:
+        elif part.kind != FactorKind.Z:
             is_matrix_next[part.wires[0]] = True
     return followed[::-1]
 

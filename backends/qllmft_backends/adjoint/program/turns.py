@@ -23,9 +23,9 @@ class GradientSums(IntEnum):
 
     NONE = 0  # no factor has a parameter
     ALL = 1
-    # of a turn: K alone, where only phases after its matrix have parameters
+    # of a turn: K alone, where all factors with a parameter act like phases after the gate
     K = 2
-    # also K before the gate, where phases before its matrix have them
+    # also K before the gate, where some act like phases before it
     K_BEFORE = 3
     # K and Y, where the matrix is R_X or R_Y of a parameter
     TURN = 4
