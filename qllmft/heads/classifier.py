@@ -136,6 +136,7 @@ def build_classifier(
         generator=torch_generator(seed, "weights", "head"),
         registers=config.registers,
     )
+    quantum_head.connector.is_double = config.odd
     final = None
     if config.final_linear:
         n_inputs = config.n_qubits + 1 if config.skip else quantum_head.n_values

@@ -17,6 +17,7 @@ from qllmft.errors import UserError
 from qllmft.heads.layer import CircuitAngles, NoisyCircuit, expectations, on_rows
 from qllmft_backends import Backend
 from qllmft_backends.adjoint import adjoint_or_none
+from qllmft_backends.adjoint.chunks import ChunkedEngine
 from qllmft_backends.definitions import numeric_parameters
 from qllmft_backends.errors import NoSweepError
 
@@ -34,10 +35,13 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
         initial_weights: (R·P,) weights in radians, those of R registers with the same circuit one after the other.
 
     Attributes:
+        is_double: exact passes on the CPU are computed in float64, whatever the weights are. An engine compiles for
+            one type of numbers at a time, and odd encoders need this one.
         angle_map: (G, Q + P) of the engine's angles by data and weights; adjoint only, of affine angles.
         angle_offset: (G,) constants added to them; with ``angle_map`` only.
     """
 
+    is_double = False
     angle_map: Tensor
     angle_offset: Tensor
 
@@ -115,13 +119,16 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
             # what `TorchConnector` computes, with the weights of one register
             by_jacobian: Tensor = _TorchNNFunction.apply(x, weight, self.neural_network, False)
             return by_jacobian.to(x.dtype)
+        circuit_pass = self.next_pass()
         parameters = torch.cat([x, weight.expand(x.shape[0], -1)], dim=1)
+        if self.is_double and isinstance(circuit_pass, ChunkedEngine):
+            parameters = parameters.double()
         program = self.engine.program
         if program.expressions is None and parameters.device.type != "cpu":
             angles = torch.nn.functional.linear(parameters, self.angle_map, self.angle_offset)
         else:
             angles = CircuitAngles.apply(program, self._order, parameters)  # type: ignore[no-untyped-call]
-        values = expectations(self.next_pass(), angles)
+        values = expectations(circuit_pass, angles).to(x)
         return values if self._coefficients is None else values @ self._coefficients.T
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> AdjointConnector:

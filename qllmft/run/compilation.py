@@ -18,5 +18,7 @@ def runs_compiled(config: RunConfig) -> bool:
 
 
 def number_types(config: RunConfig) -> tuple[str, ...]:
-    """Return the types of numbers in which circuits run. Odd encoders are fitted in float64."""
-    return ("float32", "float64") if config.model.odd else ("float32",)
+    """Return the types of numbers in which circuits run: float64 for odd encoders and an exact head behind them."""
+    if not config.model.odd:
+        return ("float32",)
+    return ("float64",) if config.noise.is_none else ("float32", "float64")

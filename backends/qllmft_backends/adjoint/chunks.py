@@ -6,6 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -100,12 +101,13 @@ class ChunkedEngine(EngineBase, ABC):
     device: ClassVar[str] = "cpu"
     _reals_per_amplitude: ClassVar[int]  # real ones per amplitude
     _passes: ClassVar[tuple[Any, Any]]  # forward and backward, of `compiled.passes`
+    # from the dtype to the addresses of one chunk's functions, of `compiled.passes`
+    _compile_functions: ClassVar[Callable[[str], tuple[int, int]]]
 
-    def _prepare(self, functions: tuple[int, int]) -> None:
-        """Set what passes share. ``functions``: addresses of those of one chunk, forward and backward."""
+    def _prepare(self) -> None:
+        """Set what passes share."""
         self._check_circuit()
         self._n_qubits = self.program.n_qubits
-        self._functions = functions
         itemsize = np.dtype(self.dtype).itemsize
         self._width = lanes(itemsize)
         self._state_bytes = self._reals_per_amplitude * itemsize << self._n_qubits  # of one sample
@@ -113,6 +115,11 @@ class ChunkedEngine(EngineBase, ABC):
         self._free_states: list[tuple[int, Real]] = []  # with the shift of each
         self._states_lock = threading.Lock()  # several threads may use one engine
         self._with_shots = False
+
+    @cached_property
+    def _functions(self) -> tuple[int, int]:
+        """Return the addresses of the functions of one chunk, forward and backward; they may compile for seconds."""
+        return self._compile_functions(self.dtype)
 
     @abstractmethod
     def _make_plan(self, batch: int) -> ChunkPlan:

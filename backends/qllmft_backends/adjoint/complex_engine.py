@@ -54,13 +54,14 @@ class ComplexEngine(ChunkedEngine):
 
     _reals_per_amplitude: ClassVar[int] = 2
     _passes: ClassVar[tuple[Any, Any]] = (passes.complex_forward, passes.complex_backward)
+    _compile_functions = staticmethod(passes.complex_chunk_functions)
     program: ComplexProgram
     strings: PauliObservables
     dtype: Literal["float32", "float64"] = "float32"
 
     def __post_init__(self) -> None:
         self.masks = self.strings.masks
-        self._prepare(passes.complex_chunk_functions(self.dtype))
+        self._prepare()
         program = self.program
         initial = np.empty(0) if program.initial is None else program.initial
         self._initial = np.ascontiguousarray([initial.real, initial.imag], self.dtype)

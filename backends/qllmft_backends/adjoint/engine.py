@@ -68,12 +68,13 @@ class AdjointEngine(ChunkedEngine):
 
     _reals_per_amplitude: ClassVar[int] = 1
     _passes: ClassVar[tuple[Any, Any]] = (passes.forward, passes.backward)
+    _compile_functions = staticmethod(passes.chunk_functions)
     program: Program
     masks: Ints
     dtype: Literal["float32", "float64"] = "float32"
 
     def __post_init__(self) -> None:
-        self._prepare(passes.chunk_functions(self.dtype))
+        self._prepare()
 
     @cached_property
     def with_identity(self) -> AdjointEngine:
