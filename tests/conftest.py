@@ -42,13 +42,14 @@ def pytest_configure(config):
         from qllmft_backends.adjoint.compiled.ahead import (
             COMPLEX_GATES,
             REAL_GATES,
+            SHOTS,
             compile_ahead,
             wait_for_compilation,
         )
 
-        # each of several processes would compile the functions of complex gates
+        # each of several processes would compile the others
         are_shared = bool(config.getoption("numprocesses", None))
-        for functions in (REAL_GATES, COMPLEX_GATES) if are_shared else (REAL_GATES,):
+        for functions in (REAL_GATES, SHOTS, COMPLEX_GATES) if are_shared else (REAL_GATES,):
             compile_ahead(NUMBER_TYPES, functions)
             for dtype in NUMBER_TYPES:
                 wait_for_compilation(dtype, functions)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from qllmft.config import RunConfig
-from qllmft_backends.adjoint.compiled.ahead import compile_ahead
+from qllmft_backends.adjoint.compiled.ahead import REAL_GATES, SHOTS, compile_ahead
 
 
 def start_compilation(config: RunConfig) -> None:
     """Start to compile what a training runs on the CPU, while its texts are embedded. It takes time only once."""
     if runs_compiled(config):
-        compile_ahead(number_types(config))
+        for dtype, functions in compiled_functions(config):
+            compile_ahead((dtype,), functions)
 
 
 def runs_compiled(config: RunConfig) -> bool:
@@ -17,8 +18,17 @@ def runs_compiled(config: RunConfig) -> bool:
     return config.backend.entry.adjoint and config.backend.options.get("device", "cpu") == "cpu"
 
 
-def number_types(config: RunConfig) -> tuple[str, ...]:
-    """Return the types of numbers in which circuits run: float64 for odd encoders and an exact head behind them."""
-    if not config.model.odd:
-        return ("float32",)
-    return ("float64",) if config.noise.is_none else ("float32", "float64")
+def compiled_functions(config: RunConfig) -> list[tuple[str, str]]:
+    """Return the type of numbers of each part of a training's circuits, and what is compiled for it.
+
+    Odd encoders run in float64, and so does an exact head behind them.
+    """
+    noise = config.noise
+    functions = []
+    if config.model.odd:
+        functions.append(("float64", REAL_GATES))
+    if not config.model.odd or not noise.is_none:
+        functions.append(("float32", REAL_GATES))
+    if noise.shots and noise.shot_model == "gaussian":
+        functions.append(("float32", SHOTS))
+    return functions

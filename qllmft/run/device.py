@@ -13,15 +13,15 @@ from qllmft.config import ModelConfig, RunConfig
 from qllmft.data import read_corpus
 from qllmft.events import OnEvent, stage
 from qllmft.heads.devices import compile_kernels_together, runs_kernels, torch_devices
-from qllmft.run.compilation import number_types, runs_compiled
+from qllmft.run.compilation import compiled_functions, runs_compiled
 from qllmft.run.needs import training_step
 from qllmft.templates import encoder_template, head_template
 from qllmft.training import compute_logits
 from qllmft_backends import UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint.chunks import CHUNK_BYTES, SAMPLES_PER_CHUNK
+from qllmft_backends.adjoint.compiled import passes
 from qllmft_backends.adjoint.compiled.ahead import is_compiled
-from qllmft_backends.adjoint.compiled.passes import chunk_functions
 
 # amplitudes times gates a second in a training step, of one core and of a GPU, as in benchmarks/gpu.json: there one
 # core has 2e9 to 6e9, and an H200 5e11 to 8e11
@@ -120,12 +120,12 @@ def compile_engine(
 
     The arguments are those of `compile_kernels`.
     """
-    dtypes = number_types(config)
-    if not runs_compiled(config) or all(is_compiled(dtype) for dtype in dtypes):
+    needed = compiled_functions(config)
+    if not runs_compiled(config) or all(is_compiled(*part) for part in needed):
         return
     with stage(on_event, "compiling", "the CPU, once after an installation"):
-        for dtype in dtypes:
-            chunk_functions(dtype)
+        for dtype, functions in needed:
+            getattr(passes, functions)(dtype)
         _compile(config, dimension, n_classes, sizes)
 
 

@@ -6,7 +6,10 @@ import sys
 import numpy as np
 import pytest
 from numba import njit
+from qiskit.circuit import Parameter, QuantumCircuit
 
+from qllmft_backends.adjoint import lower
+from qllmft_backends.adjoint.chunks import GaussianShots
 from qllmft_backends.adjoint.compiled import ahead, kernels, passes
 from qllmft_backends.adjoint.compiled.parts import (
     PartLibrary,
@@ -14,6 +17,7 @@ from qllmft_backends.adjoint.compiled.parts import (
     inlined_part,
     part,
 )
+from qllmft_backends.adjoint.engine import AdjointEngine
 
 
 @inlined_part
@@ -54,6 +58,23 @@ def test_whole_circuits_are_parts_of_the_functions_of_a_chunk():
         assert function.targetoptions["no_cpython_wrapper"]
 
 
+@pytest.mark.parametrize("shots", [None, GaussianShots(100, 5), GaussianShots(100, 5, 0, True)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_pass_compiles_once_the_functions_are_there(dtype, shots):
+    passes.chunk_functions(dtype)
+    passes.shot_functions(dtype)
+    functions = (passes.forward, passes.backward, passes.measure_shots, passes.start_costates)
+    before = [len(function.signatures) for function in (*functions, passes.plan_words)]
+    circuit = QuantumCircuit(2)
+    circuit.ry(Parameter("a"), 0)
+    engine = AdjointEngine(lower(circuit), np.array([1]), dtype)
+    _, tape = engine.forward(np.zeros((3, 1)), np.full((3, 4), 0.5), shots=shots)
+    engine.vjp(tape, np.ones((3, 1)), amplitudes=True)
+    engine.values(np.zeros((3, 1)))
+    assert before == [len(function.signatures) for function in (*functions, passes.plan_words)]
+    assert min(before) > 0
+
+
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(ahead, "_mark", lambda dtype, functions: tmp_path / f"{functions}-{dtype}")
@@ -86,7 +107,7 @@ def test_functions_of_complex_gates_are_compiled_apart(cache):
     assert not ahead.is_compiled("float32")
 
 
-@pytest.mark.parametrize("functions", [ahead.REAL_GATES, ahead.COMPLEX_GATES])
+@pytest.mark.parametrize("functions", [ahead.REAL_GATES, ahead.SHOTS, ahead.COMPLEX_GATES])
 def test_the_program_of_a_process_compiles_the_functions_of_that_name(functions, monkeypatch):
     asked = []
     monkeypatch.setattr(passes, functions, asked.append)

@@ -6,7 +6,6 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -101,8 +100,6 @@ class ChunkedEngine(EngineBase, ABC):
     device: ClassVar[str] = "cpu"
     _reals_per_amplitude: ClassVar[int]  # real ones per amplitude
     _passes: ClassVar[tuple[Any, Any]]  # forward and backward, of `compiled.passes`
-    # from the dtype to the addresses of one chunk's functions, of `compiled.passes`
-    _compile_functions: ClassVar[Callable[[str], tuple[int, int]]]
 
     def _prepare(self) -> None:
         """Set what passes share."""
@@ -116,10 +113,10 @@ class ChunkedEngine(EngineBase, ABC):
         self._states_lock = threading.Lock()  # several threads may use one engine
         self._with_shots = False
 
-    @cached_property
+    @property
+    @abstractmethod
     def _functions(self) -> tuple[int, int]:
         """Return the addresses of the functions of one chunk, forward and backward; they may compile for seconds."""
-        return self._compile_functions(self.dtype)
 
     @abstractmethod
     def _make_plan(self, batch: int) -> ChunkPlan:
@@ -225,17 +222,23 @@ class ChunkedEngine(EngineBase, ABC):
         return self._plans[key]
 
     def _pass(self, direction: int, plan: ChunkPlan, arrays: tuple[Any, ...]) -> None:
-        """Run a pass over all chunks on the pool of threads.
+        """Run the program over all chunks on the pool of threads.
 
         Args:
             direction: 0 forward, 1 backward.
             plan: of the tape.
             arrays: those of `compiled.arguments`; the first one has a row per chunk.
         """
-        function = self._passes[direction]
         chunk_function = self._functions[direction]
+        self._run_chunks(self._passes[direction], chunk_function, plan.words[direction], arrays)
+
+    @staticmethod
+    def _run_chunks(
+        function: Any, chunk_function: int, plan_words: Ints, arrays: tuple[Any, ...]
+    ) -> None:
+        """Run a function of `compiled.passes` with the function of a chunk on the pool of threads."""
         # held until the job is done, because a late worker still reads them
-        words = plan.words[direction].copy()
+        words = plan_words.copy()
 
         def run(queue: Queue, spins: int) -> bool:
             is_done: bool = function(queue, spins, chunk_function, words, *arrays)

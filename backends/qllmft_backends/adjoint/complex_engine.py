@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -54,7 +55,6 @@ class ComplexEngine(ChunkedEngine):
 
     _reals_per_amplitude: ClassVar[int] = 2
     _passes: ClassVar[tuple[Any, Any]] = (passes.complex_forward, passes.complex_backward)
-    _compile_functions = staticmethod(passes.complex_chunk_functions)
     program: ComplexProgram
     strings: PauliObservables
     dtype: Literal["float32", "float64"] = "float32"
@@ -78,6 +78,10 @@ class ComplexEngine(ChunkedEngine):
         self._slot_starts = np.searchsorted(
             self._slots[self._parametrised_factors], np.arange(program.n_angles)
         )
+
+    @cached_property
+    def _functions(self) -> tuple[int, int]:
+        return passes.complex_chunk_functions(self.dtype)
 
     def amplitudes(self, angles: Real) -> np.ndarray[Any, np.dtype[np.complexfloating]]:
         """Return amplitudes (B, 2^Q), all in memory. Bit q of an index is qubit q.

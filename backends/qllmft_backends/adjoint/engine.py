@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -16,7 +16,13 @@ from qllmft_backends.adjoint.chunks import (
     Real,
 )
 from qllmft_backends.adjoint.compiled import passes
-from qllmft_backends.adjoint.compiled.arguments import BackwardArrays, ForwardArrays, PlanArrays
+from qllmft_backends.adjoint.compiled.arguments import (
+    BackwardArrays,
+    ForwardArrays,
+    PlanArrays,
+    ShotCostates,
+    ShotValues,
+)
 from qllmft_backends.adjoint.compiled.rotations import TURNS_PER_RADIAN
 from qllmft_backends.adjoint.program import Program
 from qllmft_backends.adjoint.program.schedule import make_schedule
@@ -68,13 +74,16 @@ class AdjointEngine(ChunkedEngine):
 
     _reals_per_amplitude: ClassVar[int] = 1
     _passes: ClassVar[tuple[Any, Any]] = (passes.forward, passes.backward)
-    _compile_functions = staticmethod(passes.chunk_functions)
     program: Program
     masks: Ints
     dtype: Literal["float32", "float64"] = "float32"
 
     def __post_init__(self) -> None:
         self._prepare()
+
+    @cached_property
+    def _functions(self) -> tuple[int, int]:
+        return passes.chunk_functions(self.dtype)
 
     @cached_property
     def with_identity(self) -> AdjointEngine:
@@ -194,61 +203,47 @@ class AdjointEngine(ChunkedEngine):
 
     def _run(self, tape: Tape, *, for_gradient: bool = False) -> Real:
         chunks, batch = tape.product.shape
-        shots = tape.shots
         states = self._take_states(chunks, batch, for_gradient=for_gradient)
-        self._with_shots |= shots is not None
-        noise = self._take_states(chunks, batch) if shots else self._empty_rows(states)
         out = np.empty((tape.samples, self.masks.size), self.dtype)
-        arrays = ForwardArrays(
-            states, *tape.arrays, tape.amplitudes, noise, *_shot_arrays(shots, self.dtype), out
-        )
-        self._pass(0, tape.plan, arrays)
+        self._pass(0, tape.plan, ForwardArrays(states, *tape.arrays, tape.amplitudes, out))
         tape.states = states
-        tape.costate_factors = noise if shots else None
+        tape.costate_factors = None
+        if tape.shots is not None:
+            self._with_shots = True
+            tape.costate_factors = self._take_states(chunks, batch)
+            noise_arrays = tape.costate_factors, *self._shot_arrays(tape.shots)
+            arrays = ShotValues(states, tape.product, *noise_arrays, out)
+            functions = passes.shot_functions(self.dtype)
+            self._run_chunks(passes.measure_shots, functions[0], tape.plan.words[0], arrays)
         return out
 
     def _sweep(
         self, tape: Tape, states: Real, costates: Real, weights: Real, amplitudes: bool
     ) -> tuple[Real, Real | None]:
         samples, dimension = tape.amplitudes.shape
-        costate_factors = (
-            self._empty_rows(states) if tape.costate_factors is None else tape.costate_factors
-        )
+        costate_factors = tape.costate_factors
         tape.costate_factors = None
-        shots = tape.shots if tape.shots is not None and tape.shots.reparametrised else None
+        if costate_factors is None:
+            costate_factors = np.empty((len(states), 0), self.dtype)
+        if tape.shots is not None and tape.shots.reparametrised:
+            noise_arrays = costate_factors, *self._shot_arrays(tape.shots)
+            start = ShotCostates(states, tape.product, costates, *noise_arrays, weights)
+            functions = passes.shot_functions(self.dtype)
+            self._run_chunks(passes.start_costates, functions[1], tape.plan.words[1], start)
+            weights = weights[:0]
         gradient = np.empty((samples, self.program.n_angles), self.dtype)
         by_amplitude = np.empty((samples, dimension if amplitudes else 0), self.dtype)
-        shot_arrays = _shot_arrays(shots, self.dtype)
         arrays = BackwardArrays(
-            states,
-            *tape.arrays,
-            costates,
-            costate_factors,
-            *shot_arrays,
-            weights,
-            gradient,
-            by_amplitude,
+            states, *tape.arrays, costates, costate_factors, weights, gradient, by_amplitude
         )
         self._pass(1, tape.plan, arrays)
         self._return_states(costate_factors)
         by_angle = gradient.sum(axis=0) if tape.shared else gradient
         return by_angle, by_amplitude if amplitudes else None
 
-    def _empty_rows(self, states: Real) -> Real:
-        return np.empty((len(states), 0), self.dtype)
-
-
-def _shot_arrays(shots: GaussianShots | None, dtype: str) -> tuple[Real, Ints]:
-    """Return the arrays ``scale`` and ``stream`` of a pass, which reads them only."""
-    if shots is None:
-        return _exact_arrays(dtype)
-    return np.array([shots.count**-0.5], dtype), np.array(shots.stream, np.int64)
-
-
-@cache
-def _exact_arrays(dtype: str) -> tuple[Real, Ints]:
-    """Return the arrays of a pass without shots."""
-    return np.zeros(1, dtype), np.zeros(0, np.int64)
+    def _shot_arrays(self, shots: GaussianShots) -> tuple[Real, Ints]:
+        """Return the arrays ``scale`` and ``stream`` of `ShotValues`."""
+        return np.array([shots.count**-0.5], self.dtype), np.array(shots.stream, np.int64)
 
 
 def _state_signs(tape: Tape) -> Real:

@@ -23,6 +23,7 @@ gc.disable()
 from qllmft_backends.adjoint.compiled import passes
 getattr(passes, sys.argv[2])(sys.argv[1])"""
 REAL_GATES = "chunk_functions"  # of `passes`
+SHOTS = "shot_functions"
 COMPLEX_GATES = "complex_chunk_functions"
 _compiled_here: set[tuple[str, str]] = set()  # (functions, dtype)
 _processes: dict[tuple[str, str], subprocess.Popen[bytes]] = {}

@@ -68,12 +68,6 @@ class ForwardArrays(NamedTuple):
     product: RealTable
     # (B, D) initial amplitudes of all samples, D = 0 for |0...0⟩
     amplitudes: RealTable
-    # (chunks, 2^Q · L and a gap) for the ε of eq. 2, overwritten with 1 for outcomes that count and
-    # 0 for rectified ones; (chunks, 0): exact values
-    noise: RealTable
-    scale: Reals  # (1,) 1/sqrt(n) of n shots
-    # source of ε, see `GaussianShots.stream`; (0,) without shots
-    stream: Ints
     out: RealTable  # (B, T), overwritten with ⟨Z-string⟩
 
 
@@ -87,17 +81,38 @@ class BackwardArrays(NamedTuple):
     product: RealTable  # of the forward pass; changed
     # (chunks, 2^Q · L and a gap), overwritten
     costates: RealTable
-    # ``noise`` of the forward pass, or (chunks, 0); overwritten with ε if there is a ``stream``
+    # of the shape of ``costates``, factors of the co-state at its start; (chunks, 0): 1
     costate_factors: RealTable
-    scale: Reals  # (1,) 1/sqrt(n) of n shots
-    # source of ε if the gradient passes through it; else (0,)
-    stream: Ints
-    # (B, T) w_t of the loss Σ_t w_t ⟨Z-string t⟩
+    # (B, T) w_t of the loss Σ_t w_t ⟨Z-string t⟩; (0, T): `ShotCostates` have started the co-state
     weights: RealTable
     # (B, G), overwritten with the gradient of the angles
     gradient: RealTable
     # (B, D), overwritten with that of the amplitudes; D = 0: not computed
     by_amplitude: RealTable
+
+
+class ShotValues(NamedTuple):
+    """Arrays of a measurement with the shots of eq. 2, after a forward pass."""
+
+    states: RealTable  # this and the next: of the forward pass
+    product: RealTable
+    # (chunks, 2^Q · L and a gap), overwritten with 1 for outcomes that count and 0 for rectified ones
+    noise: RealTable
+    scale: Reals  # (1,) 1/sqrt(n) of n shots
+    stream: Ints  # source of ε, see `GaussianShots.stream`
+    out: RealTable  # (B, T), overwritten with the values
+
+
+class ShotCostates(NamedTuple):
+    """Arrays of the start of a backward sweep whose gradient passes through the noise of eq. 2."""
+
+    states: RealTable  # of the forward pass; afterwards multiplied with their factors
+    product: RealTable
+    costates: RealTable  # (chunks, 2^Q · L and a gap), overwritten
+    noise: RealTable  # of the same shape, overwritten with ε
+    scale: Reals  # this and the next: of the forward pass
+    stream: Ints
+    weights: RealTable  # (B, T) w_t of the loss Σ_t w_t ⟨Z-string t⟩
 
 
 class ComplexPlanArrays(NamedTuple):
@@ -146,17 +161,32 @@ class ComplexBackward(NamedTuple):
 
 
 _PLANS = (PlanArrays, ComplexPlanArrays)
-_PASSES = (ForwardArrays, BackwardArrays, ComplexForward, ComplexBackward)
+_PASSES = (
+    ForwardArrays,
+    BackwardArrays,
+    ShotValues,
+    ShotCostates,
+    ComplexForward,
+    ComplexBackward,
+)
 # first word of a pass's own arrays, after those of its plan
 PASS_OFFSET = WORDS_PER_ARRAY * max(len(layout._fields) for layout in _PLANS)
 TOTAL_WORDS = PASS_OFFSET + WORDS_PER_ARRAY * max(len(layout._fields) for layout in _PASSES)
 
 
+def _array_specs(layout: type[Any]) -> list[ArraySpec]:
+    return [get_args(hint)[1] for hint in get_type_hints(layout, include_extras=True).values()]
+
+
+def empty_arrays(layout: type[Any], real: str) -> list[NDArray[Any]]:
+    """Return arrays of no numbers with the dtypes and dimensions of a layout, for an engine of dtype ``real``."""
+    return [np.empty((0,) * spec.ndim, spec.dtype or real) for spec in _array_specs(layout)]
+
+
 def _array_types(layout: type[Any], real: types.Type) -> list[types.Array]:
-    specs = [get_args(hint)[1] for hint in get_type_hints(layout, include_extras=True).values()]
     return [
         types.Array(from_dtype(np.dtype(spec.dtype)) if spec.dtype else real, spec.ndim, "C")
-        for spec in specs
+        for spec in _array_specs(layout)
     ]
 
 
@@ -262,6 +292,8 @@ def unpacker(layout):
 plan_arrays = unpacker(PlanArrays)
 forward_arrays = unpacker(ForwardArrays)
 backward_arrays = unpacker(BackwardArrays)
+shot_values = unpacker(ShotValues)
+shot_costates = unpacker(ShotCostates)
 complex_plan_arrays = unpacker(ComplexPlanArrays)
 complex_forward_arrays = unpacker(ComplexForward)
 complex_backward_arrays = unpacker(ComplexBackward)

@@ -1,4 +1,4 @@
-"""Whole programs on one chunk: forward with all expectation values, and backward with the adjoint method.
+"""Whole programs on one chunk: forward with all exact expectation values, and backward with the adjoint method.
 
 A chunk holds the states of L samples; amplitude i of sample l is ``s[i * L + l]``, so the batch is innermost and every
 gate works on whole registers. Each chunk runs the whole program on one thread, without synchronisation, so that results
@@ -7,15 +7,11 @@ do not depend on the number of threads.
 
 from __future__ import annotations
 
-import numpy as np
-
-from qllmft_backends.adjoint.compiled.normals import fill_normal
 from qllmft_backends.adjoint.compiled.observables import (
-    measure_shots,
     measure_strings,
     multiply_costate,
     start_costate,
-    start_reparametrised_costate,
+    write_weights,
 )
 from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.rotations import compute_coefficients
@@ -46,12 +42,8 @@ def forward(plan, arrays, chunk):
     size = plan.sizes[1]
     start = chunk * batch
     s = arrays.states[chunk, :size]
-    noise = arrays.noise[chunk, :size]
-    stream = arrays.stream
     is_full = arrays.is_full[chunk]
     product = arrays.product[chunk]
-    if stream.size:
-        fill_normal(np.uint32(stream[0]), np.uint32(stream[1]), np.uint32(stream[2] + chunk), noise)
     width = count_lanes(s)
     coefficients = aligned_empty(s, 2 * width * (is_full.size + 2))
     compute_coefficients(arrays.angles, plan.slots, start, coefficients, is_full, product, None)
@@ -60,13 +52,10 @@ def forward(plan, arrays, chunk):
     row_masks = plan.row_masks
     signs = plan.lane_signs
     out = arrays.out
-    by_lane = np.empty(row_masks.size * width, s.dtype)
-    if noise.size:
-        measure_shots(s, noise, product, arrays.scale[0], row_masks, by_lane)
-    else:
-        measure_strings(s, row_masks, by_lane)
+    by_lane = aligned_empty(s, row_masks.size * width)
+    measure_strings(s, row_masks, by_lane)
     for sample in range(min(batch, out.shape[0] - start)):
-        square = 1.0 if noise.size else product[sample] * product[sample]
+        square = product[sample] * product[sample]
         for t in range(row_masks.size):
             total = 0.0
             for lane in range(sample, width, batch):
@@ -83,35 +72,21 @@ def backward(plan, arrays, chunk):
     s = arrays.states[chunk, :size]
     c = arrays.costates[chunk, :size]
     costate_factors = arrays.costate_factors[chunk, :size]
-    stream = arrays.stream
     is_full = arrays.is_full[chunk]
     product = arrays.product[chunk]
     gradient = arrays.gradient
     by_amplitude = arrays.by_amplitude
     width = count_lanes(s)
     samples, count = gradient.shape
-    row_masks = plan.row_masks
-    doubled_weights = np.zeros(row_masks.size * width, s.dtype)
-    for t in range(row_masks.size):
-        for lane in range(width):
-            sample = start + lane % batch
-            if sample < samples:
-                lane_index = t * width + lane
-                doubled_weights[lane_index] = (
-                    2 * arrays.weights[sample, t] * plan.lane_signs[lane_index]
-                )
-    if stream.size:
-        key = np.uint32(stream[0]), np.uint32(stream[1]), np.uint32(stream[2] + chunk)
-        start_reparametrised_costate(
-            s, c, product, row_masks, doubled_weights, key, costate_factors, arrays.scale[0]
-        )
-    else:
-        start_costate(s, c, product, row_masks, doubled_weights)
+    if arrays.weights.shape[0]:
+        doubled_weights = aligned_empty(s, plan.lane_signs.size)
+        write_weights(arrays.weights, start, batch, plan.lane_signs, doubled_weights)
+        start_costate(s, c, product, plan.row_masks, doubled_weights)
+        if costate_factors.size:
+            multiply_costate(c, costate_factors)
     coefficients = aligned_empty(s, 2 * width * (count + 2))
     squares = aligned_empty(s, width * count)
     compute_coefficients(arrays.angles, plan.slots, start, coefficients, is_full, product, squares)
-    if costate_factors.size and not stream.size:
-        multiply_costate(c, costate_factors)
     by_lane = aligned_empty(s, width * (count + 1))
     by_lane[:] = 0
     run(s, c, batch, plan, coefficients, is_full, by_lane)

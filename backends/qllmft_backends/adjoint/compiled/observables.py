@@ -7,17 +7,14 @@ strings together.
 
 from __future__ import annotations
 
-import numpy as np
-
-from qllmft_backends.adjoint.compiled.normals import fill_normal
 from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.rotations import spread
 from qllmft_backends.adjoint.compiled.simd import (
     add,
+    aligned_empty,
     count_lanes,
     load,
     mul,
-    select_positive,
     store,
     sub,
 )
@@ -56,7 +53,7 @@ def measure_strings(s, row_masks, out):
     width = count_lanes(s)
     rows = s.size // width
     count = min(rows, 1 << BLOCK_BITS)
-    block = np.empty(count * width, s.dtype)
+    block = aligned_empty(s, count * width)
     out[:] = 0
     for first in range(0, rows, count):
         for i in range(count):
@@ -113,57 +110,28 @@ def sign_block(block, count, width, first, row_masks, weights):
 
 
 @part
-def measure_shots(s, noise, product, scale, row_masks, out):
-    """Compute Σ ±ŷ/n by lane into ``out`` (T·width) from the rectified frequencies of eq. 2.
-
-    ŷ/n = ψ (ψ u + ε v), v = 1/sqrt(n), u = 1 - v Σ ψ ε.
+def write_weights(weights, start, batch, lane_signs, out):
+    """Write 2·w_t by lane, with the signs of the qubits inside registers.
 
     Args:
-        s: (2^Q · L,) ψ divided by ``product``; unchanged.
-        noise: (2^Q · L,) ε, overwritten with 1 for outcomes that count, 0 for rectified ones.
-        product: (L,) factors of the states.
-        scale: v, a number.
-        row_masks: (T,) int64 Z strings, shifted past the qubits inside registers.
-        out: (T·width,) in the dtype of ``s``, overwritten.
+        weights: (B, T) of all samples.
+        start: first sample of the chunk.
+        batch: L.
+        lane_signs: (T·width,) of `PlanArrays`.
+        out: (T·width,), overwritten; 0 for samples past the end.
     """
-    width = count_lanes(s)
-    batch = product.size
-    rows = s.size // width
-    count = min(rows, 1 << BLOCK_BITS)
-    block = np.zeros(count * width, s.dtype)
-    table = np.zeros(4 * width, s.dtype)  # registers: Σ ψ ε, then u; v; product; 1
-    zero = load(table, 0)
-    overlap = zero
-    for k in range(0, s.size, width):
-        overlap = add(overlap, mul(load(s, k), load(noise, k)))
-    store(table, 0, overlap)
-    for sample in range(batch):
-        total = 0.0
-        for lane in range(sample, width, batch):
-            total += table[lane]
-        for lane in range(sample, width, batch):
-            table[lane] = 1 - scale * total * product[sample]
-            table[width + lane] = scale
-            table[2 * width + lane] = product[sample]
-            table[3 * width + lane] = 1
-    u = load(table, 0)
-    v = load(table, width)
-    factor = load(table, 2 * width)
-    unit = load(table, 3 * width)
-    out[:] = 0
-    for first in range(0, rows, count):
-        for i in range(count):
-            k = (first + i) * width
-            psi = mul(load(s, k), factor)
-            frequency = mul(psi, add(mul(psi, u), mul(load(noise, k), v)))
-            store(block, i * width, select_positive(frequency, frequency, zero))
-            store(noise, k, select_positive(frequency, unit, zero))
-        add_strings(block, count, width, first, row_masks, out)
+    samples, n_strings = weights.shape
+    width = count_lanes(out)
+    for t in range(n_strings):
+        for lane in range(width):
+            sample = start + lane % batch
+            i = t * width + lane
+            out[i] = 2 * weights[sample, t] * lane_signs[i] if sample < samples else 0
 
 
 @part
 def multiply_costate(c, factors):
-    """Multiply a co-state with the marks of `measure_shots`."""
+    """Multiply a co-state with factors of the same shape."""
     width = count_lanes(c)
     for k in range(0, c.size, width):
         store(c, k, mul(load(c, k), load(factors, k)))
@@ -183,8 +151,8 @@ def start_costate(s, c, product, row_masks, weights):
     width = count_lanes(s)
     rows = s.size // width
     count = min(rows, 1 << BLOCK_BITS)
-    block = np.empty(count * width, s.dtype)
-    factors = np.empty(width, s.dtype)
+    block = aligned_empty(s, count * width)
+    factors = aligned_empty(s, width)
     spread(factors, 0, product, width)
     factor = load(factors, 0)
     for first in range(0, rows, count):
@@ -194,41 +162,3 @@ def start_costate(s, c, product, row_masks, weights):
             psi = mul(load(s, k), factor)
             store(s, k, psi)
             store(c, k, mul(psi, load(block, i * width)))
-
-
-@part
-def start_reparametrised_costate(s, c, product, row_masks, weights, key, noise, scale):
-    """Compute the co-state of the rectified frequencies of eq. 2 with ε fixed into ``c`` (see `GaussianShots`).
-
-    Args:
-        s: (2^Q · L,) ψ divided by ``product``; ψ afterwards.
-        c: (2^Q · L,), overwritten.
-        product: (L,) factors of the stored states.
-        row_masks: (T,) int64, see `start_costate`.
-        weights: (T·width,), see `start_costate`.
-        key: three uint32: the two words of the key and the stream of `fill_normal`.
-        noise: (2^Q · L,), overwritten with ε.
-        scale: 1/sqrt(n) of n shots, a number.
-    """
-    batch = product.size
-    noise[:] = 1
-    start_costate(noise, c, np.ones_like(product), row_masks, weights)  # 2 Σ_t w_t Z_t
-    fill_normal(key[0], key[1], key[2], noise)
-    # Σ ψ ε, and Σ w ψ² of positive outcomes
-    overlap = np.zeros(batch, s.dtype)
-    positive_weights = np.zeros(batch, s.dtype)
-    for k in range(s.size):
-        s[k] *= product[k % batch]
-        overlap[k % batch] += s[k] * noise[k]
-    for k in range(s.size):
-        sample = k % batch
-        u = 1 - scale * overlap[sample]
-        psi = s[k]
-        w = c[k] / 2
-        if psi * (psi * u + scale * noise[k]) > 0:
-            c[k] = w * (2 * psi * u + scale * noise[k])
-            positive_weights[sample] += w * psi * psi
-        else:
-            c[k] = 0
-    for k in range(s.size):
-        c[k] -= positive_weights[k % batch] * scale * noise[k]

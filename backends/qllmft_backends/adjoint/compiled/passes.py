@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numba import carray, cfunc, njit, types
 
 from qllmft_backends.adjoint.compiled import arguments as layouts
-from qllmft_backends.adjoint.compiled import complex_kernels, kernels, work_queue
+from qllmft_backends.adjoint.compiled import complex_kernels, kernels, shots, work_queue
 from qllmft_backends.adjoint.compiled.ahead import (
     COMPLEX_GATES,
+    SHOTS,
     mark_compiled,
     wait_for_compilation,
 )
@@ -50,8 +53,31 @@ def _make_pass(layout):
 
 forward = _make_pass(layouts.ForwardArrays)
 backward = _make_pass(layouts.BackwardArrays)
+measure_shots = _make_pass(layouts.ShotValues)
+start_costates = _make_pass(layouts.ShotCostates)
 complex_forward = _make_pass(layouts.ComplexForward)
 complex_backward = _make_pass(layouts.ComplexBackward)
+
+
+def _compile(function: Callable[..., None]) -> int:
+    """Compile the function of a chunk, or load it, and return its address."""
+    return int(_chunk_function(function).address)
+
+
+def _compile_passes(plan: type[Any], dtype: str, *compiled: tuple[Any, type[Any], int]) -> None:
+    """Compile what runs the functions of a chunk: no chunk is run.
+
+    Args:
+        plan: layout of their plan.
+        dtype: of the engine.
+        compiled: a pass of this module, its layout and the address of its chunk's function.
+    """
+    queue = np.zeros(work_queue.QUEUE_WORDS, np.int64)
+    words = plan_words(plan(*layouts.empty_arrays(plan, dtype)))
+    for run, layout, address in compiled:
+        run(queue, 0, address, words, *layouts.empty_arrays(layout, dtype))
+    work_queue.serve(queue, 0, work_queue.job_number(queue), 1, 1)
+    work_queue.all_done(queue, 0)
 
 
 @cache
@@ -76,11 +102,47 @@ def chunk_functions(dtype: str) -> tuple[int, int]:
             chunk,
         )
 
-    addresses = (
-        int(_chunk_function(forward_chunk).address),
-        int(_chunk_function(backward_chunk).address),
+    addresses = _compile(forward_chunk), _compile(backward_chunk)
+    _compile_passes(
+        layouts.PlanArrays,
+        dtype,
+        (forward, layouts.ForwardArrays, addresses[0]),
+        (backward, layouts.BackwardArrays, addresses[1]),
     )
     mark_compiled(dtype)
+    return addresses
+
+
+@cache
+def shot_functions(dtype: str) -> tuple[int, int]:
+    """Return the addresses of the compiled functions of shots for one chunk, of values and of co-states."""
+    wait_for_compilation(dtype, SHOTS)
+    real = np.dtype(dtype).type
+
+    def measure_chunk(arguments, chunk):
+        words = carray(arguments, (TOTAL_WORDS,), np.int64)
+        shots.measure(
+            layouts.plan_arrays(words, 0, real),
+            layouts.shot_values(words, PASS_OFFSET, real),
+            chunk,
+        )
+
+    def start_chunk(arguments, chunk):
+        words = carray(arguments, (TOTAL_WORDS,), np.int64)
+        shots.start_costates(
+            layouts.plan_arrays(words, 0, real),
+            layouts.shot_costates(words, PASS_OFFSET, real),
+            chunk,
+        )
+
+    addresses = _compile(measure_chunk), _compile(start_chunk)
+    _compile_passes(
+        layouts.PlanArrays,
+        dtype,
+        (measure_shots, layouts.ShotValues, addresses[0]),
+        (start_costates, layouts.ShotCostates, addresses[1]),
+    )
+    mark_compiled(dtype, SHOTS)
     return addresses
 
 
@@ -104,9 +166,12 @@ def complex_chunk_functions(dtype: str) -> tuple[int, int]:
             plan, layouts.complex_backward_arrays(words, PASS_OFFSET, real), chunk
         )
 
-    addresses = (
-        int(_chunk_function(forward_chunk).address),
-        int(_chunk_function(backward_chunk).address),
+    addresses = _compile(forward_chunk), _compile(backward_chunk)
+    _compile_passes(
+        layouts.ComplexPlanArrays,
+        dtype,
+        (complex_forward, layouts.ComplexForward, addresses[0]),
+        (complex_backward, layouts.ComplexBackward, addresses[1]),
     )
     mark_compiled(dtype, COMPLEX_GATES)
     return addresses

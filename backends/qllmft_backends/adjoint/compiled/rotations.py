@@ -20,6 +20,7 @@ from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.simd import (
     SAMPLES,
     add,
+    aligned_empty,
     any_below,
     broadcast,
     count_lanes,
@@ -150,10 +151,13 @@ def compute_coefficients(angles, slots, start, coefficients, is_full, product, s
     width = count_lanes(product)
     batch = product.size
     n_gates = slots.size
-    sine = np.zeros(SAMPLES)
-    cosine = np.zeros(SAMPLES)
-    total = np.ones(SAMPLES)
-    square = np.empty(SAMPLES)
+    sine = aligned_empty(angles, SAMPLES)
+    cosine = aligned_empty(angles, SAMPLES)
+    total = aligned_empty(angles, SAMPLES)
+    square = aligned_empty(angles, SAMPLES)
+    for i in range(SAMPLES):
+        sine[i] = 0
+        total[i] = 1
     for i in range(n_gates):
         g = i if squares is None else n_gates - 1 - i
         _load_half_angles(sine, angles, slots[g], start, batch)

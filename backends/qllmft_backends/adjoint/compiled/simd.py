@@ -13,7 +13,9 @@ import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, register_jitable, register_model
+from numba.extending import intrinsic, models, register_model
+
+from qllmft_backends.adjoint.compiled.parts import part
 
 REGISTER_BYTES = 64
 SAMPLES = REGISTER_BYTES // 8  # samples of a register of float64; a chunk has no more
@@ -59,7 +61,7 @@ def count_piece_lanes(typingctx, array):
     return types.intp(array), codegen
 
 
-@register_jitable
+@part
 def aligned_empty(like, size):
     """Return an array of ``size`` numbers of the dtype of ``like``, aligned to a register."""
     width = count_lanes(like)

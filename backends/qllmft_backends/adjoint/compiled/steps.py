@@ -6,6 +6,9 @@ Gradient. With E = Σ_o w_o ⟨ψ|Z_o|ψ⟩ and λ = ∂E/∂ψ, going backward 
 
 from __future__ import annotations
 
+from numba import types
+from numba.extending import overload
+
 from qllmft_backends.adjoint.compiled.fused import (
     backward_group,
     count_outside_qubits,
@@ -224,6 +227,19 @@ def _do_steps(s, c, batch, ops, steps, tables):
             _undo_step(s, c, shape, strides, slot, coefficients, signs, gradients)
 
 
+def _slice(c, start, size):
+    """Return ``size`` amplitudes of a co-state, or None without one."""
+    raise NotImplementedError("only compiled functions call it")
+
+
+# numba would compile both branches of ``c is None`` for an array, and all that they call
+@overload(_slice)
+def _overload_slice(c, start, size):
+    if isinstance(c, types.NoneType):
+        return lambda c, start, size: None
+    return lambda c, start, size: c[start : start + size]
+
+
 @part
 def run(s, c, batch, plan, coefficients, is_full, gradients):
     """Run all steps on a chunk ``s``, without ``c`` and ``gradients``.
@@ -251,7 +267,5 @@ def run(s, c, batch, plan, coefficients, is_full, gradients):
                 size = batch << runs[r, 0]
                 steps = plan.steps[runs[r, 1] : runs[r, 2]]
                 for k in range(i, i + large, size):
-                    if c is None:
-                        _do_steps(s[k : k + size], None, batch, ops, steps, tables)
-                    else:
-                        _do_steps(s[k : k + size], c[k : k + size], batch, ops, steps, tables)
+                    c_part = _slice(c, k, size)
+                    _do_steps(s[k : k + size], c_part, batch, ops, steps, tables)
