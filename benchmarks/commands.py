@@ -1,6 +1,7 @@
-"""Page of the seconds of whole commands: ``python benchmarks/commands.py`` writes commands.md from three records.
+"""Page of the seconds of whole commands: ``python benchmarks/commands.py`` writes commands.md from its records.
 
-They are first_run.json, startup.json and whole_table.json, which first_run.py, startup.py and many_rows.py write.
+first_run.py writes first_run.json, and one_type.json beside an earlier checkout. startup.py and many_rows.py write the
+other two.
 """
 
 from __future__ import annotations
@@ -30,11 +31,14 @@ TEXT = """# Seconds of commands
 |---|---|---|
 {rows}
 
-- The first run compiles the engine in two processes, which takes {compilation:.0f} s of processor time.
+- The first run compiled two types of numbers, which takes {compilation:.0f} s of processor time.
+  [One type is enough now](../docs/decisions/0029-one-type.md).
+  In turns on a slower machine, the run takes {now:.1f} s in place of {before:.1f}.
 - `predict` is in processor seconds. A script with sentence-transformers takes {plain:.1f} s for the same text.
 - The whole table has {n_rows:,} texts, and its run includes the SVC's search ({svc:.0f} s) and the head ({head:.0f} s).
 
-The records are [first_run.json](first_run.json), [startup.json](startup.json) and [whole_table.json](whole_table.json).
+The records are [first_run.json](first_run.json), [one_type.json](one_type.json), [startup.json](startup.json) and
+[whole_table.json](whole_table.json).
 
     python benchmarks/first_run.py
     python benchmarks/startup.py RUN
@@ -50,12 +54,13 @@ def read_record(name: str) -> dict[str, Any]:
 
 
 def make_page() -> str:
-    """Return the page of the three records."""
+    """Return the page of the records."""
     first_run = read_record("first_run")
     startup = read_record("startup")
     table = read_record("whole_table")
     seconds = first_run["seconds"]["now"]
     cores = first_run["machine"]["threads"]
+    one_type = read_record("one_type")["median_wall"]
     rows = []
     for run, title in RUNS.items():
         least = statistics.median(processor for _, processor in seconds[run]) / cores
@@ -70,6 +75,8 @@ def make_page() -> str:
         rows="\n".join(f"| {title} | {value:.1f} | {least:.1f} |" for title, value, least in rows),
         compilation=statistics.median(seconds["compilation"]),
         plain=predict["sentence-transformers"],
+        now=one_type["now"]["first"],
+        before=one_type["before"]["first"],
         n_rows=table["rows"],
         svc=table["models"]["SVC"]["seconds"],
         head=table["models"]["quantum head"]["seconds"],
