@@ -22,10 +22,10 @@ RUNS = {"first": [], "second": [], "folds": ["--folds", "5"]}
 COMPILATION = """
 import time
 from qllmft.config.presets import load_preset
-from qllmft.run.compilation import compiled_functions
+from qllmft.run.compilation import functions_to_compile
 from qllmft_backends.adjoint.compiled import passes
 started = time.process_time()
-for dtype, functions in compiled_functions(load_preset("sines").config({})):
+for dtype, functions in functions_to_compile(load_preset("sines").config({})):
     getattr(passes, functions)(dtype)
 print(time.process_time() - started)
 """

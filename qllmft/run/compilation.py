@@ -9,7 +9,7 @@ from qllmft_backends.adjoint.compiled.ahead import REAL_GATES, SHOTS, compile_ah
 def start_compilation(config: RunConfig) -> None:
     """Start to compile what a training runs on the CPU, while its texts are embedded. It takes time only once."""
     if runs_compiled(config):
-        for dtype, functions in compiled_functions(config):
+        for dtype, functions in functions_to_compile(config):
             compile_ahead((dtype,), functions)
 
 
@@ -18,7 +18,7 @@ def runs_compiled(config: RunConfig) -> bool:
     return config.backend.entry.adjoint and config.backend.options.get("device", "cpu") == "cpu"
 
 
-def compiled_functions(config: RunConfig) -> list[tuple[str, str]]:
+def functions_to_compile(config: RunConfig) -> list[tuple[str, str]]:
     """Return the type of numbers of each part of a training's circuits, and what is compiled for it.
 
     Odd encoders run in float64, and so does an exact head behind them.

@@ -13,7 +13,7 @@ from qllmft.config import ModelConfig, RunConfig
 from qllmft.data import read_corpus
 from qllmft.events import OnEvent, stage
 from qllmft.heads.devices import compile_kernels_together, runs_kernels, torch_devices
-from qllmft.run.compilation import compiled_functions, runs_compiled
+from qllmft.run.compilation import functions_to_compile, runs_compiled
 from qllmft.run.needs import training_step
 from qllmft.templates import encoder_template, head_template
 from qllmft.training import compute_logits
@@ -120,7 +120,7 @@ def compile_engine(
 
     The arguments are those of `compile_kernels`.
     """
-    needed = compiled_functions(config)
+    needed = functions_to_compile(config)
     if not runs_compiled(config) or all(is_compiled(*part) for part in needed):
         return
     with stage(on_event, "compiling", "the CPU, once after an installation"):

@@ -9,7 +9,7 @@ from tiny_runs import config
 from qllmft.config import ModelConfig
 from qllmft.heads import QuantumHead, build_classifier
 from qllmft.run import compilation, run_experiment
-from qllmft.run.compilation import compiled_functions, start_compilation
+from qllmft.run.compilation import functions_to_compile, start_compilation
 from qllmft_backends import create
 from qllmft_backends.adjoint.compiled import passes
 from qllmft_backends.adjoint.compiled.ahead import REAL_GATES, SHOTS
@@ -40,12 +40,12 @@ def test_each_part_of_a_training_has_its_type_of_numbers(corpus):
         ("float32", REAL_GATES),
         ("float32", SHOTS),
     )
-    assert compiled_functions(config(corpus)) == [single]
-    assert compiled_functions(config(corpus, noise=NOISE)) == [single, shots]
+    assert functions_to_compile(config(corpus)) == [single]
+    assert functions_to_compile(config(corpus, noise=NOISE)) == [single, shots]
     multinomial = NOISE | {"shot_model": "multinomial"}
-    assert compiled_functions(config(corpus, noise=multinomial)) == [single]
-    assert compiled_functions(odd_config(corpus)) == [double]
-    assert compiled_functions(odd_config(corpus, noise=NOISE)) == [double, single, shots]
+    assert functions_to_compile(config(corpus, noise=multinomial)) == [single]
+    assert functions_to_compile(odd_config(corpus)) == [double]
+    assert functions_to_compile(odd_config(corpus, noise=NOISE)) == [double, single, shots]
 
 
 def test_what_a_run_needs_is_compiled_ahead(corpus, monkeypatch):
