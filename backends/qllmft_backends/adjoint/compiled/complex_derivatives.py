@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from qllmft_backends.adjoint.compiled.complex_gates import LANE_TURN, PHASE
 from qllmft_backends.adjoint.compiled.complex_matrices import (
     ENTRIES,
@@ -14,6 +12,7 @@ from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.simd import (
     SAMPLES,
     add,
+    aligned_empty,
     broadcast,
     count_lanes,
     load,
@@ -113,8 +112,10 @@ def add_derivatives(plan, matrices, squares, is_full, sin, cos, start, by_lane, 
     columns = sin.shape[1]
     count = min(batch, out.shape[1] - start)
     zero = broadcast(0.0)
-    sums = np.zeros(3 * SAMPLES)
-    derivatives = np.empty(SAMPLES)
+    sums = aligned_empty(sin, 3 * SAMPLES)
+    for i in range(0, 3 * SAMPLES, SAMPLES):
+        store(sums, i, zero)
+    derivatives = aligned_empty(sin, SAMPLES)
     for n in range(plan.gates.shape[0]):
         gate = plan.gates[n]
         if not gate[5]:

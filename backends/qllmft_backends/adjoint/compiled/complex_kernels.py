@@ -131,11 +131,11 @@ def _load_initial(s, batch, initial, count):
 def _make_coefficients(plan, arrays, start, inverse):
     """Return the coefficients and flags of the kernels, the matrices, and the factors of `spread_matrices`."""
     n_gates = plan.gates.shape[0]
-    matrices = np.empty(n_gates * ENTRIES)
+    matrices = aligned_empty(arrays.sin, n_gates * ENTRIES)
     coefficients = aligned_empty(arrays.states, 8 * n_gates * count_lanes(arrays.states))
     is_full = np.empty(n_gates, np.bool_)
-    product = np.empty(SAMPLES)
-    squares = np.empty(2 * n_gates * SAMPLES)
+    product = aligned_empty(arrays.sin, SAMPLES)
+    squares = aligned_empty(arrays.sin, 2 * n_gates * SAMPLES)
     make_matrices(plan, arrays.sin, arrays.cos, start, matrices)
     # a constant True or False would be a type of its own, and the function be compiled for both
     inverse = np.bool_(inverse)
@@ -157,7 +157,7 @@ def forward(plan, arrays, chunk):
     coefficients, is_full, _, product, _ = _make_coefficients(plan, arrays, start, False)
     _load_initial(s, batch, arrays.initial, count)
     run_forward(s, plan, coefficients, is_full)
-    by_lane = np.empty(out.shape[1] * width, s.dtype)
+    by_lane = aligned_empty(s, out.shape[1] * width)
     measure_paulis(s, plan.strings, n_diagonal, by_lane)
     for sample in range(batch):
         arrays.product[chunk, sample] = product[sample]
@@ -181,13 +181,15 @@ def backward(plan, arrays, chunk):
     s = arrays.states[chunk, :size]
     c = arrays.costates[chunk, :size]
     width = count_lanes(s)
-    by_lane = np.zeros(strings.shape[0] * width, s.dtype)
+    by_lane = aligned_empty(s, strings.shape[0] * width)
     for t in range(strings.shape[0]):
         for lane in range(width):
             sample = start + lane % batch
+            weight = 0.0
             if sample < arrays.weights.shape[0]:
                 sign = plan.lane_signs[t * width + (lane ^ strings[t, 1])]
-                by_lane[t * width + lane] = sign * arrays.weights[sample, t]
+                weight = sign * arrays.weights[sample, t]
+            by_lane[t * width + lane] = weight
     start_complex_costate(s, c, arrays.product[chunk], strings, n_diagonal, by_lane)
     sums = aligned_empty(s, 3 * plan.gates.shape[0] * width)
     sums[:] = 0

@@ -23,6 +23,7 @@ from qllmft_backends.adjoint.compiled.rotations import LARGEST_GROWTH, LARGEST_T
 from qllmft_backends.adjoint.compiled.simd import (
     SAMPLES,
     add,
+    aligned_empty,
     any_below,
     broadcast,
     count_lanes,
@@ -213,7 +214,7 @@ def make_matrices(plan, sin, cos, start, out):
     """
     one = broadcast(1.0)
     zero = broadcast(0.0)
-    wire_phases = np.empty(2 * SAMPLES * plan.sizes[3])
+    wire_phases = aligned_empty(sin, 2 * SAMPLES * plan.sizes[3])
     for wire in range(plan.sizes[3]):
         store(wire_phases, 2 * SAMPLES * wire, one)
         store(wire_phases, 2 * SAMPLES * wire + SAMPLES, zero)
@@ -277,7 +278,7 @@ def spread_matrices(plan, matrices, inverse, out, is_full, factor, squares):
     width = count_lanes(out)
     one = broadcast(1.0)
     total = one
-    scratch = np.empty(8 * SAMPLES)
+    scratch = aligned_empty(matrices, 8 * SAMPLES)
     n_steps = plan.steps.shape[0]
     for i in range(n_steps):
         n = plan.steps[n_steps - 1 - i if inverse else i, 1]
@@ -301,7 +302,9 @@ def spread_matrices(plan, matrices, inverse, out, is_full, factor, squares):
                 store(scratch, SAMPLES, w[0])
                 store(scratch, 2 * SAMPLES, w[1])
         else:
-            scratch[:] = matrices[position : position + 8 * SAMPLES]
+            # an assignment of a slice would compile numba's texts of errors, which takes seconds
+            for i in range(0, 8 * SAMPLES, SAMPLES):
+                store(scratch, i, load(matrices, position + i))
         if form in (TURN, LANE_TURN):
             _spread_turn(scratch, batch, out, 8 * n * width)
             total = mul(total, load(matrices, position))

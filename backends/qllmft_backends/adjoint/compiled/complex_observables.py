@@ -6,8 +6,6 @@ number of Ys. Strings of I and Z are summed together, as in `observables`; each 
 
 from __future__ import annotations
 
-import numpy as np
-
 from qllmft_backends.adjoint.compiled.gates import exchange
 from qllmft_backends.adjoint.compiled.observables import (
     BLOCK_BITS,
@@ -17,7 +15,15 @@ from qllmft_backends.adjoint.compiled.observables import (
 )
 from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.rotations import spread
-from qllmft_backends.adjoint.compiled.simd import add, count_lanes, load, mul, store, sub
+from qllmft_backends.adjoint.compiled.simd import (
+    add,
+    aligned_empty,
+    count_lanes,
+    load,
+    mul,
+    store,
+    sub,
+)
 
 
 @part
@@ -43,7 +49,7 @@ def measure_paulis(s, strings, n_diagonal, by_lane):
     width = count_lanes(s)
     rows = s.size // (2 * width)
     count = min(rows, 1 << BLOCK_BITS)
-    block = np.empty(count * width, s.dtype)
+    block = aligned_empty(s, count * width)
     by_lane[:] = 0
     masks = strings[:n_diagonal, 2].copy()
     for first in range(0, rows if n_diagonal else 0, count):
@@ -88,8 +94,8 @@ def start_complex_costate(s, c, product, strings, n_diagonal, weights):
     width = count_lanes(s)
     rows = s.size // (2 * width)
     count = min(rows, 1 << BLOCK_BITS)
-    block = np.empty(count * width, s.dtype)
-    factors = np.empty(width, s.dtype)
+    block = aligned_empty(s, count * width)
+    factors = aligned_empty(s, width)
     spread(factors, 0, product, width)
     factor = load(factors, 0)
     masks = strings[:n_diagonal, 2].copy()
