@@ -11,6 +11,7 @@ from qllmft_backends.adjoint.compiled.observables import (
     measure_strings,
     multiply_costate,
     start_costate,
+    sum_lanes,
     write_weights,
 )
 from qllmft_backends.adjoint.compiled.parts import part
@@ -57,10 +58,7 @@ def forward(plan, arrays, chunk):
     for sample in range(min(batch, out.shape[0] - start)):
         square = product[sample] * product[sample]
         for t in range(row_masks.size):
-            total = 0.0
-            for lane in range(sample, width, batch):
-                total += by_lane[t * width + lane] * signs[t * width + lane]
-            out[start + sample, t] = total * square
+            out[start + sample, t] = sum_lanes(by_lane, signs, t, sample, batch) * square
 
 
 @part

@@ -130,6 +130,16 @@ def write_weights(weights, start, batch, lane_signs, out):
 
 
 @part
+def sum_lanes(by_lane, lane_signs, t, sample, batch):
+    """Return the sum of a string's lanes that belong to a sample, with the signs of the qubits inside registers."""
+    width = count_lanes(by_lane)
+    total = 0.0
+    for lane in range(t * width + sample, (t + 1) * width, batch):
+        total += by_lane[lane] * lane_signs[lane]
+    return total
+
+
+@part
 def multiply_costate(c, factors):
     """Multiply a co-state with factors of the same shape."""
     width = count_lanes(c)

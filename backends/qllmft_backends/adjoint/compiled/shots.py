@@ -9,6 +9,7 @@ from qllmft_backends.adjoint.compiled.observables import (
     BLOCK_BITS,
     add_strings,
     start_costate,
+    sum_lanes,
     write_weights,
 )
 from qllmft_backends.adjoint.compiled.parts import part
@@ -37,7 +38,6 @@ def measure(plan, arrays, chunk):
     start = chunk * batch
     s = arrays.states[chunk, :size]
     noise = arrays.noise[chunk, :size]
-    width = count_lanes(s)
     out = arrays.out
     signs = plan.lane_signs
     by_lane = aligned_empty(s, signs.size)
@@ -45,10 +45,7 @@ def measure(plan, arrays, chunk):
     _measure_shots(s, noise, arrays.product[chunk], arrays.scale[0], plan.row_masks, by_lane)
     for sample in range(min(batch, out.shape[0] - start)):
         for t in range(plan.row_masks.size):
-            total = 0.0
-            for lane in range(sample, width, batch):
-                total += by_lane[t * width + lane] * signs[t * width + lane]
-            out[start + sample, t] = total
+            out[start + sample, t] = sum_lanes(by_lane, signs, t, sample, batch)
 
 
 @part
