@@ -49,15 +49,15 @@ class Processes(Executor):
         # a fresh interpreter: a forked one would inherit locks of torch's threads
         context = multiprocessing.get_context("spawn")
         self._on_value = on_value
-        self._processes = []
-        self._free: SimpleQueue[tuple[Any, Any]] = SimpleQueue()  # processes with their pipes
+        self._processes: list[tuple[Any, Any]] = []  # with their pipes
+        self._free: SimpleQueue[tuple[Any, Any]] = SimpleQueue()  # those that have no task
         self._threads = ThreadPoolExecutor(max(1, count))  # one waits for each process
         for _ in range(count):
             ours, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(theirs, threads), daemon=True)
             process.start()
             theirs.close()
-            self._processes.append(process)
+            self._processes.append((process, ours))
             self._free.put((process, ours))
 
     def submit(
@@ -82,16 +82,22 @@ class Processes(Executor):
         return value
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:  # noqa: ARG002
-        """Terminate the processes, whose tasks may save their state first. A second Ctrl-C kills them."""
+        """Terminate the processes, whose tasks may save their state first. A second Ctrl-C kills them.
+
+        A task whose libraries swallow the signal ends as usual. Its process then finds that no other task comes.
+        """
         try:
-            for process in self._processes:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            for process, pipe in self._processes:
                 process.terminate()
-            for process in self._processes:
+                with suppress(OSError):  # it has ended
+                    pipe.send(None)
+            for process, _ in self._processes:
                 process.join()
         finally:
-            for process in self._processes:
+            for process, _ in self._processes:
                 process.kill()
-        self._threads.shutdown(cancel_futures=True)
+        self._threads.shutdown()
 
 
 def report(value: object) -> None:
@@ -102,7 +108,7 @@ def report(value: object) -> None:
 
 
 def _serve(pipe: Connection, threads: int) -> None:
-    """Do the tasks that come through a pipe, one after the other."""
+    """Do the tasks that come through a pipe, one after the other, until None comes."""
     global _parent
     _parent = pipe
     os.environ["QLLMFT_THREADS"] = str(threads)
@@ -117,8 +123,8 @@ def _serve(pipe: Connection, threads: int) -> None:
 
     threading.Thread(target=end_with_parent, daemon=True).start()
     with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
-        while True:
-            fn, args, kwargs = pipe.recv()
+        while (task := pipe.recv()) is not None:
+            fn, args, kwargs = task
             try:
                 pipe.send(("result", fn(*args, **kwargs)))
             except Exception as error:
