@@ -115,7 +115,7 @@ class ChunkedEngine(EngineBase, ABC):
 
     @property
     @abstractmethod
-    def _functions(self) -> tuple[int, int]:
+    def _functions(self) -> tuple[int, ...]:
         """Return the addresses of the functions of one chunk, forward and backward; they may compile for seconds."""
 
     @abstractmethod

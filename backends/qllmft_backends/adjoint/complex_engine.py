@@ -80,7 +80,7 @@ class ComplexEngine(ChunkedEngine):
         )
 
     @cached_property
-    def _functions(self) -> tuple[int, int]:
+    def _functions(self) -> tuple[int, ...]:
         return passes.complex_chunk_functions(self.dtype)
 
     def amplitudes(self, angles: Real) -> np.ndarray[Any, np.dtype[np.complexfloating]]:

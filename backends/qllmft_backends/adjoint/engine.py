@@ -82,7 +82,7 @@ class AdjointEngine(ChunkedEngine):
         self._prepare()
 
     @cached_property
-    def _functions(self) -> tuple[int, int]:
+    def _functions(self) -> tuple[int, ...]:
         return passes.chunk_functions(self.dtype)
 
     @cached_property

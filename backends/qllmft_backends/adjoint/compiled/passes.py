@@ -13,6 +13,7 @@ from qllmft_backends.adjoint.compiled import arguments as layouts
 from qllmft_backends.adjoint.compiled import complex_kernels, kernels, shots, work_queue
 from qllmft_backends.adjoint.compiled.ahead import (
     COMPLEX_GATES,
+    REAL_GATES,
     SHOTS,
     mark_compiled,
     wait_for_compilation,
@@ -59,29 +60,35 @@ complex_forward = _make_pass(layouts.ComplexForward)
 complex_backward = _make_pass(layouts.ComplexBackward)
 
 
-def _compile(function: Callable[..., None]) -> int:
-    """Compile the function of a chunk, or load it, and return its address."""
-    return int(_chunk_function(function).address)
-
-
-def _compile_passes(plan: type[Any], dtype: str, *compiled: tuple[Any, type[Any], int]) -> None:
-    """Compile what runs the functions of a chunk: no chunk is run.
+def _compile_functions(
+    dtype: str,
+    functions: str,
+    plan: type[Any],
+    *compiled: tuple[Callable[..., None], Any, type[Any]],
+) -> tuple[int, ...]:
+    """Compile functions of a chunk and what runs them, or load both, and return the addresses of the functions.
 
     Args:
-        plan: layout of their plan.
         dtype: of the engine.
-        compiled: a pass of this module, its layout and the address of its chunk's function.
+        functions: their name in `ahead`.
+        plan: layout of their plan.
+        compiled: for each direction the function of a chunk, its pass of this module and the pass's layout.
     """
     queue = np.zeros(work_queue.QUEUE_WORDS, np.int64)
     words = plan_words(plan(*layouts.empty_arrays(plan, dtype)))
-    for run, layout, address in compiled:
-        run(queue, 0, address, words, *layouts.empty_arrays(layout, dtype))
+    addresses = []
+    for function, run, layout in compiled:
+        addresses.append(int(_chunk_function(function).address))
+        # of no chunks
+        run(queue, 0, addresses[-1], words, *layouts.empty_arrays(layout, dtype))
     work_queue.serve(queue, 0, work_queue.job_number(queue), 1, 1)
     work_queue.all_done(queue, 0)
+    mark_compiled(dtype, functions)
+    return tuple(addresses)
 
 
 @cache
-def chunk_functions(dtype: str) -> tuple[int, int]:
+def chunk_functions(dtype: str) -> tuple[int, ...]:
     """Return the addresses of the compiled functions for one chunk, forward and backward, in ``dtype``."""
     wait_for_compilation(dtype)
     real = np.dtype(dtype).type
@@ -102,19 +109,17 @@ def chunk_functions(dtype: str) -> tuple[int, int]:
             chunk,
         )
 
-    addresses = _compile(forward_chunk), _compile(backward_chunk)
-    _compile_passes(
-        layouts.PlanArrays,
+    return _compile_functions(
         dtype,
-        (forward, layouts.ForwardArrays, addresses[0]),
-        (backward, layouts.BackwardArrays, addresses[1]),
+        REAL_GATES,
+        layouts.PlanArrays,
+        (forward_chunk, forward, layouts.ForwardArrays),
+        (backward_chunk, backward, layouts.BackwardArrays),
     )
-    mark_compiled(dtype)
-    return addresses
 
 
 @cache
-def shot_functions(dtype: str) -> tuple[int, int]:
+def shot_functions(dtype: str) -> tuple[int, ...]:
     """Return the addresses of the compiled functions of shots for one chunk, of values and of co-states."""
     wait_for_compilation(dtype, SHOTS)
     real = np.dtype(dtype).type
@@ -135,19 +140,17 @@ def shot_functions(dtype: str) -> tuple[int, int]:
             chunk,
         )
 
-    addresses = _compile(measure_chunk), _compile(start_chunk)
-    _compile_passes(
-        layouts.PlanArrays,
+    return _compile_functions(
         dtype,
-        (measure_shots, layouts.ShotValues, addresses[0]),
-        (start_costates, layouts.ShotCostates, addresses[1]),
+        SHOTS,
+        layouts.PlanArrays,
+        (measure_chunk, measure_shots, layouts.ShotValues),
+        (start_chunk, start_costates, layouts.ShotCostates),
     )
-    mark_compiled(dtype, SHOTS)
-    return addresses
 
 
 @cache
-def complex_chunk_functions(dtype: str) -> tuple[int, int]:
+def complex_chunk_functions(dtype: str) -> tuple[int, ...]:
     """Return the addresses for complex states (see `chunk_functions`)."""
     wait_for_compilation(dtype, COMPLEX_GATES)
     real = np.dtype(dtype).type
@@ -166,12 +169,10 @@ def complex_chunk_functions(dtype: str) -> tuple[int, int]:
             plan, layouts.complex_backward_arrays(words, PASS_OFFSET, real), chunk
         )
 
-    addresses = _compile(forward_chunk), _compile(backward_chunk)
-    _compile_passes(
-        layouts.ComplexPlanArrays,
+    return _compile_functions(
         dtype,
-        (complex_forward, layouts.ComplexForward, addresses[0]),
-        (complex_backward, layouts.ComplexBackward, addresses[1]),
+        COMPLEX_GATES,
+        layouts.ComplexPlanArrays,
+        (forward_chunk, complex_forward, layouts.ComplexForward),
+        (backward_chunk, complex_backward, layouts.ComplexBackward),
     )
-    mark_compiled(dtype, COMPLEX_GATES)
-    return addresses
