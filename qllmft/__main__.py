@@ -1,6 +1,6 @@
 """Command line by the name of the package: ``python -m qllmft``."""
 
-from qllmft.cli.main import main
+from qllmft.cli.main import run_process
 
 if __name__ == "__main__":
-    main()
+    run_process()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 import torch
@@ -30,6 +31,8 @@ GPU_RATE = 6e11
 # of a circuit, with the copies of a model on the CPU: preset single-10q has two, and its step 2.1 ms
 LAUNCHES_PER_CIRCUIT_S = 1e-3
 MANY = 1024  # texts of a batch from which more have the same kernels
+# of the rest of a run: imported while a process compiles
+LATER_MODULES = ("sklearn.model_selection", "sklearn.svm", "matplotlib.figure")
 CLEARLY_FASTER_SHARE = 0.7  # share of the CPU's time below which a GPU is recommended
 
 
@@ -124,6 +127,8 @@ def compile_engine(
     if not runs_compiled(config) or all(is_compiled(*part) for part in needed):
         return
     with stage(on_event, "compiling", "the CPU, once after an installation"):
+        for module in LATER_MODULES:
+            import_module(module)
         for dtype, functions in needed:
             getattr(passes, functions)(dtype)
         _compile(config, dimension, n_classes, sizes)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,9 +19,11 @@ from qllmft.embed.embedder import pair_vectors
 from qllmft.embed.reading import Reader
 from qllmft.events import OnEvent, TextsRead, stage
 from qllmft.run.reading import cut_sentence
-from qllmft.run.setup import RunSetup, SharedInputs
 from qllmft.training import Examples, weigh_by_class
 from qllmft_backends.adjoint.compiled.ahead import count_compiling
+
+if TYPE_CHECKING:  # a prediction imports nothing that trains
+    from qllmft.run.setup import RunSetup, SharedInputs
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 import qllmft
-from qllmft.cli.main import app
+from qllmft.cli.main import OBJECTS_PER_SEARCH, app
 
 PATIENCE_S = 300  # nothing takes so long; it only keeps a defect from hanging the tests
 HEAVY = {"datasets", "numba", "pandas", "sentence_transformers", "sklearn", "torch", "transformers"}
@@ -128,3 +128,20 @@ def test_a_missing_key_is_an_error_before_anything_is_loaded(run, tmp_path, monk
     process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert process.stdout.splitlines() == ["predict 2 []", "evaluate 2 []"]
     assert process.stderr.count("error: there is no IonQ API key. Nothing was sent.") == 2
+
+
+AT_EXIT = """
+import atexit, gc
+atexit.register(lambda: print(gc.get_threshold()[0], gc.get_freeze_count() == before))
+atexit.register(lambda: print(len(gc.get_objects()) < 1000))
+from qllmft.cli.main import run_process
+before = gc.get_freeze_count()
+run_process()
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--no-such-option"]])
+def test_a_process_of_its_own_ends_without_a_search_for_cycles(arguments):
+    command = [sys.executable, "-c", AT_EXIT, *arguments]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.stdout.splitlines()[-2:] == ["True", f"{OBJECTS_PER_SEARCH} False"]

@@ -17,11 +17,13 @@ import numba
 
 from qllmft_backends.adjoint.compiled import work_queue
 
-# a search for cycles among the objects of numba's types takes a tenth of the time, and finds little
+# A search for cycles among the objects of numba's types takes a tenth of the time, and finds little.
+# Python's last one, at exit, ignores what is frozen.
 _PROGRAM = """import gc, sys
 gc.disable()
 from qllmft_backends.adjoint.compiled import passes
-getattr(passes, sys.argv[2])(sys.argv[1])"""
+getattr(passes, sys.argv[2])(sys.argv[1])
+gc.freeze()"""
 REAL_GATES = "chunk_functions"  # of `passes`
 SHOTS = "shot_functions"
 COMPLEX_GATES = "complex_chunk_functions"
