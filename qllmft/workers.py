@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
 from qllmft.errors import UserError, first_line
+from qllmft.garbage import rare_collections
 from qllmft.versions import import_extra
 
 NODES_MAY_DIE = 100  # number of times that a task is begun again on another node
@@ -122,7 +123,7 @@ def _serve(pipe: Connection, threads: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
-    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
+    with rare_collections(), suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
         while (task := pipe.recv()) is not None:
             fn, args, kwargs = task
             try:

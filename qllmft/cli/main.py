@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import gc
 import os
 import shlex
 import sys
@@ -35,13 +34,12 @@ from qllmft.cli.sweep import sweep
 from qllmft.cli.train import init, train
 from qllmft.cli.verify import verify
 from qllmft.errors import UserError
+from qllmft.garbage import rare_collections
 from qllmft_backends.errors import BackendError
 from qllmft_backends.files import FULL_DISK
 from qllmft_backends.text import HALF_PAIR
 
 INTERRUPTED = 130
-# Python's 700 searched the objects of all libraries a thousand times in a run
-OBJECTS_PER_SEARCH = 100_000  # new ones between two searches for cycles
 
 # name of a panel of the help, and its commands
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
@@ -182,15 +180,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run_process() -> None:
-    """Run `main` in a process of its own, with few of Python's searches for cycles among objects.
-
-    They take a sixth of the time of `qllmft train`, half of it in the last one, at exit. It ignores what is frozen.
-    """
-    gc.set_threshold(OBJECTS_PER_SEARCH)
-    try:
+    """Run `main` in a process of its own."""
+    with rare_collections():
         main()
-    finally:
-        gc.freeze()
 
 
 def _message(error: Exception) -> str:

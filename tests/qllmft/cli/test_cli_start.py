@@ -10,7 +10,8 @@ import pytest
 import typer
 
 import qllmft
-from qllmft.cli.main import OBJECTS_PER_SEARCH, app
+from qllmft.cli.main import app
+from qllmft.garbage import OBJECTS_PER_COLLECTION
 
 PATIENCE_S = 300  # nothing takes so long; it only keeps a defect from hanging the tests
 HEAVY = {"datasets", "numba", "pandas", "sentence_transformers", "sklearn", "torch", "transformers"}
@@ -141,7 +142,7 @@ run_process()
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--no-such-option"]])
-def test_a_process_of_its_own_ends_without_a_search_for_cycles(arguments):
+def test_a_process_of_its_own_ends_without_a_collection_of_garbage(arguments):
     command = [sys.executable, "-c", AT_EXIT, *arguments]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert process.stdout.splitlines()[-2:] == ["True", f"{OBJECTS_PER_SEARCH} False"]
+    assert process.stdout.splitlines()[-2:] == ["True", f"{OBJECTS_PER_COLLECTION} False"]

@@ -17,8 +17,8 @@ import numba
 
 from qllmft_backends.adjoint.compiled import work_queue
 
-# A search for cycles among the objects of numba's types takes a tenth of the time, and finds little.
-# Python's last one, at exit, ignores what is frozen.
+# A collection of garbage among the objects of numba's types takes a tenth of the time, and finds
+# little. Python's last one, at exit, ignores what is frozen.
 _PROGRAM = """import gc, sys
 gc.disable()
 from qllmft_backends.adjoint.compiled import passes
