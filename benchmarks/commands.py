@@ -1,7 +1,7 @@
 """Page of the seconds of whole commands: ``python benchmarks/commands.py`` writes commands.md from its records.
 
-first_run.py writes first_run.json, and one_type.json beside an earlier checkout. startup.py and many_rows.py write the
-other two.
+first_run.py writes first_run.json, and startup.py startup.json. Beside an earlier checkout they are kept as
+first_run_in_turns.json and startup_in_turns.json. many_rows.py writes whole_table.json.
 """
 
 from __future__ import annotations
@@ -31,17 +31,27 @@ TEXT = """# Seconds of commands
 |---|---|---|
 {rows}
 
-- The first run compiled two types of numbers, which takes {compilation:.0f} s of processor time.
-  [One type is enough now](../docs/decisions/0029-one-type.md).
-  In turns on a slower machine, the run takes {now:.1f} s in place of {before:.1f}.
 - `predict` is in processor seconds. A script with sentence-transformers takes {plain:.1f} s for the same text.
 - The whole table has {n_rows:,} texts, and its run includes the SVC's search ({svc:.0f} s) and the head ({head:.0f} s).
 
-The records are [first_run.json](first_run.json), [one_type.json](one_type.json), [startup.json](startup.json) and
-[whole_table.json](whole_table.json).
+The first run compiled two types of numbers, which took {compilation:.0f} s of processor time.
 
-    python benchmarks/first_run.py
-    python benchmarks/startup.py RUN
+## Since then
+
+Two changes came later: [one type of numbers](../docs/decisions/0029-one-type.md), and
+[few collections of garbage](../docs/decisions/0030-few-collections.md).
+On a slower machine, both versions took turns:
+
+| command | before | now |
+|---|---|---|
+{turns}
+
+The records of the first table are [first_run.json](first_run.json), [startup.json](startup.json) and
+[whole_table.json](whole_table.json). Those of the second one are [first_run_in_turns.json](first_run_in_turns.json) and
+[startup_in_turns.json](startup_in_turns.json). BEFORE is a checkout of the earlier version, as they name it.
+
+    python benchmarks/first_run.py [BEFORE]
+    python benchmarks/startup.py RUN [BEFORE]
     python benchmarks/many_rows.py --rows 24783 --json benchmarks/whole_table.json
     python benchmarks/commands.py  # this page
 """
@@ -60,27 +70,34 @@ def make_page() -> str:
     table = read_record("whole_table")
     seconds = first_run["seconds"]["now"]
     cores = first_run["machine"]["threads"]
-    one_type = read_record("one_type")["median_wall"]
+    later = read_record("first_run_in_turns")["median_wall"]
+    later_predict = read_record("startup_in_turns")["median"]
     rows = []
     for run, title in RUNS.items():
         least = statistics.median(processor for _, processor in seconds[run]) / cores
         rows.append((title, first_run["median_wall"]["now"][run], least))
     predict = startup["median"]
     rows.append(("`qllmft predict RUN 'text'`", predict["after"], predict["transformers"]))
+    turns = [(title, later["before"][run], later["now"][run]) for run, title in RUNS.items()]
+    turns.append(("`qllmft predict RUN 'text'`", later_predict["before"], later_predict["after"]))
     title = f"`qllmft train --data` of {table['rows']:,} texts"
     rows.append((title, table["seconds"], table["sentence_transformers_seconds"]))
     return TEXT.format(
         machine=first_run["machine"]["cpu"],
         threads=cores,
-        rows="\n".join(f"| {title} | {value:.1f} | {least:.1f} |" for title, value, least in rows),
+        rows=_make_lines(rows),
+        turns=_make_lines(turns),
         compilation=statistics.median(seconds["compilation"]),
         plain=predict["sentence-transformers"],
-        now=one_type["now"]["first"],
-        before=one_type["before"]["first"],
         n_rows=table["rows"],
         svc=table["models"]["SVC"]["seconds"],
         head=table["models"]["quantum head"]["seconds"],
     )
+
+
+def _make_lines(rows: list[tuple[str, float, float]]) -> str:
+    """Return the lines of a table."""
+    return "\n".join(f"| {title} | {first:.1f} | {second:.1f} |" for title, first, second in rows)
 
 
 if __name__ == "__main__":

@@ -140,9 +140,9 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
         is_symmetric = y is x or np.array_equal(x, y)
         if self.kind == "projected":
             vectors = self._project(x)
-            others = vectors if is_symmetric else self._project(y)
+            y_vectors = vectors if is_symmetric else self._project(y)
             # ‖ρ - σ‖² is half the squared distance of the Bloch vectors
-            return _rbf(vectors, others, self.gamma / 2)
+            return _rbf(vectors, y_vectors, self.gamma / 2)
         kernel = self._fidelities(x, y, is_symmetric=is_symmetric)
         if self.shots is not None:
             self._draw_frequencies(kernel, x, y, self.shots, is_symmetric=is_symmetric)
@@ -191,11 +191,11 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
                 stop = min(rows.stop, columns.stop) if is_symmetric else rows.stop
                 upper_states = states[: stop - rows.start]
                 if is_symmetric and columns.stop <= rows.stop:
-                    others = upper_states[columns.start - rows.start :]
+                    column_states = upper_states[columns.start - rows.start :]
                 else:
-                    others = self._states(y[columns])
+                    column_states = self._states(y[columns])
                 block = kernel[rows.start : stop, columns]
-                overlaps = upper_states @ others.conj().T
+                overlaps = upper_states @ column_states.conj().T
                 np.square(overlaps.real, out=block)
                 if np.iscomplexobj(overlaps):
                     block += np.square(overlaps.imag)

@@ -75,12 +75,12 @@ class Requirement:
 @cache
 def _field(model_class: type[BaseModel], name: str) -> FieldInfo:
     """Return the field of a dotted name."""
-    section, _, rest = name.partition(".")
+    section, _, inner_name = name.partition(".")
     field = model_class.model_fields[section]
-    if not rest:
+    if not inner_name:
         return field
     section_class: Any = field.annotation
-    return _field(section_class, rest)
+    return _field(section_class, inner_name)
 
 
 def _user_name(model_class: type[BaseModel], name: str) -> str:

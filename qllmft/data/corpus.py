@@ -190,8 +190,8 @@ class Corpus:
 
     def join_splits(self) -> Table:
         """Return all splits in one table, in their order."""
-        first, *others = tables = list(self.splits.values())
-        if not others:
+        first, *later_tables = tables = list(self.splits.values())
+        if not later_tables:
             return first
         keys = [table.keys for table in tables if table.keys is not None]
         second = [text for table in tables for text in table.second or ()]

@@ -220,5 +220,5 @@ def _round_angles(angles: Real, dtype: str) -> Real:
     whole_turns = angles * TURNS_PER_RADIAN
     np.rint(whole_turns, out=whole_turns)
     whole_turns *= 2 * np.pi
-    rest: Real = np.subtract(angles, whole_turns, out=whole_turns).astype(dtype)
-    return rest
+    rounded_angles: Real = np.subtract(angles, whole_turns, out=whole_turns).astype(dtype)
+    return rounded_angles

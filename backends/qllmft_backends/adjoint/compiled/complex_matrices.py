@@ -333,10 +333,10 @@ def _share_squares(steps, is_full, squares):
         if run_as_one(steps[last + 1 - steps[last, 9] : last + 1], is_full):
             first_gate = steps[last - 1, 1]
             last_gate = steps[last, 1]
-            before = 2 * last_gate * SAMPLES
-            after = (2 * first_gate + 1) * SAMPLES
-            store(squares, 2 * first_gate * SAMPLES, load(squares, before))
-            store(squares, (2 * last_gate + 1) * SAMPLES, load(squares, after))
+            place_before = 2 * last_gate * SAMPLES
+            place_after = (2 * first_gate + 1) * SAMPLES
+            store(squares, 2 * first_gate * SAMPLES, load(squares, place_before))
+            store(squares, (2 * last_gate + 1) * SAMPLES, load(squares, place_after))
 
 
 @part

@@ -107,10 +107,10 @@ def make_schedule(
     highest_qubits = [max(by_gate[first : first + length]) for _, first, length, _ in groups]
     runs: list[tuple[int, int, int]] = []
     outer: list[tuple[int, int, int, int]] = []
-    after = 0
+    first_step = 0
     for size, same_size in groupby(order.register_sizes[first] for _, first, *_ in groups):
-        steps_of_size = range(after, after + len(list(same_size)))
-        after = steps_of_size.stop
+        steps_of_size = range(first_step, first_step + len(list(same_size)))
+        first_step = steps_of_size.stop
         for bits, start, stop in _cut_into_runs(highest_qubits, steps_of_size, large, size):
             first_run = len(runs)
             runs += _cut_into_runs(highest_qubits, range(start, stop), small, bits)
