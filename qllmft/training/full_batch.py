@@ -202,6 +202,8 @@ def fit_full_batch(
             measure = task.measure.name
             seconds = started - iteration_start
             on_epoch(EpochMetrics(done, loss, held_loss, score, 1.0, seconds, measure=measure))
+        if interruption.signal is not None:  # Python ignores what is raised in a destructor
+            raise KeyboardInterrupt
 
     finished = True
     with interruptible() as interruption:

@@ -4,14 +4,20 @@ import signal
 import threading
 
 import pytest
-from small_training import SETTINGS, before_every_batch, examples, model
+from small_training import SETTINGS, D, before_every_batch, examples, model
 from stopped_runs import same_bits
 
+from qllmft.config import ModelConfig, TrainConfig
+from qllmft.heads import build_classifier
 from qllmft.training import Checkpoint, fit, loop
 from qllmft.training.interruption import interruptible
 
 TRAIN, VALIDATION, SEED = examples(21), examples(9, seed=1), 5
 BATCHES = 3  # an epoch
+ODD = ModelConfig(
+    head="none", n_encoders=1, encoder_qubits=4, encoder_layers=3, pad="bias", odd=True
+)
+LINEAR = TrainConfig(epochs=200, optimizer="lbfgs", select="last", ridge_c=1.0)
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 
 
@@ -95,6 +101,28 @@ def test_without_a_checkpoint_training_ends_at_once(monkeypatch):
         selection, weights, _ = trained(None, [(2 * BATCHES, signal.SIGTERM)], patch)
     assert (selection.epochs_done, selection.signal) == (2, signal.SIGTERM)
     assert not same_bits(weights, model().state_dict())
+
+
+class SendsAtItsEnd:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(("head", "settings"), [("paper's", SETTINGS), ("linear", LINEAR)])
+def test_a_signal_in_a_destructor_ends_training(head, settings):
+    """Python ignores exceptions there, that of the signal's handler, too."""
+    epochs = []
+
+    def end_an_object(metrics):
+        epochs.append(metrics.epoch)
+        if metrics.epoch == 2:
+            SendsAtItsEnd()
+
+    classifier = model() if head == "paper's" else build_classifier(ODD, D, 2, seed=0)
+    selection = fit(classifier, TRAIN, VALIDATION, settings, SEED, on_epoch=end_an_object)
+    assert (selection.finished, selection.signal) == (False, signal.SIGTERM)
+    assert epochs == [1, 2]
 
 
 def test_a_signal_that_is_ignored_or_handled_elsewhere_stays_so():
