@@ -11,6 +11,12 @@ from qiskit.circuit import Parameter, QuantumCircuit
 from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint.chunks import GaussianShots
 from qllmft_backends.adjoint.compiled import ahead, kernels, passes
+from qllmft_backends.adjoint.compiled.arguments import (
+    TOTAL_WORDS,
+    PlanArrays,
+    empty_arrays,
+    plan_words,
+)
 from qllmft_backends.adjoint.compiled.parts import (
     PartLibrary,
     compiles_parts,
@@ -64,14 +70,14 @@ def test_no_pass_compiles_once_the_functions_are_there(dtype, shots):
     passes.chunk_functions(dtype)
     passes.shot_functions(dtype)
     functions = (passes.forward, passes.backward, passes.measure_shots, passes.start_costates)
-    before = [len(function.signatures) for function in (*functions, passes.plan_words)]
+    before = [len(function.signatures) for function in functions]
     circuit = QuantumCircuit(2)
     circuit.ry(Parameter("a"), 0)
     engine = AdjointEngine(lower(circuit), np.array([1]), dtype)
     _, tape = engine.forward(np.zeros((3, 1)), np.full((3, 4), 0.5), shots=shots)
     engine.vjp(tape, np.ones((3, 1)), amplitudes=True)
     engine.values(np.zeros((3, 1)))
-    assert before == [len(function.signatures) for function in (*functions, passes.plan_words)]
+    assert before == [len(function.signatures) for function in functions]
     assert min(before) > 0
 
 
@@ -141,3 +147,23 @@ def test_processes_that_compile_are_counted(cache, monkeypatch):
     ahead.wait_for_compilation("float32")
     ahead.wait_for_compilation("float64")
     assert ahead.count_compiling() == 0
+
+
+def test_words_of_a_plan_are_the_addresses_and_lengths_of_its_arrays():
+    arrays = [
+        np.empty((2, 3)[: array.ndim], array.dtype) for array in empty_arrays(PlanArrays, "float32")
+    ]
+    plan = PlanArrays(*arrays)
+    words = plan_words(plan)
+    assert words[:3].tolist() == [plan.ops.ctypes.data, 2, 3]
+    assert words[3:6].tolist() == [plan.slots.ctypes.data, 1, 2]
+    assert len(words) == TOTAL_WORDS
+
+
+@pytest.mark.parametrize(
+    "ops", [np.empty((2, 3), np.int64), np.empty(3, np.int32), np.empty((4, 3), np.int32)[::2]]
+)
+def test_a_plan_of_other_arrays_is_refused(ops):
+    plan = PlanArrays(*empty_arrays(PlanArrays, "float32"))
+    with pytest.raises(TypeError, match=r"^ops has dtype"):
+        plan_words(plan._replace(ops=ops))

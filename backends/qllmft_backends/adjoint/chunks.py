@@ -12,8 +12,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.compiled.arguments import ComplexPlanArrays, PlanArrays
-from qllmft_backends.adjoint.compiled.passes import plan_words
+from qllmft_backends.adjoint.compiled.arguments import ComplexPlanArrays, PlanArrays, plan_words
 from qllmft_backends.adjoint.compiled.simd import SAMPLES, lanes
 from qllmft_backends.adjoint.interface import EngineBase
 from qllmft_backends.adjoint.thread_pool import Queue, run_job

@@ -1,7 +1,7 @@
 """Arrays of a chunk's function, passed through one pointer.
 
-The named tuples below define the position, dtype and dimensions of each array. `pack` describes the arrays of a tuple
-in words of 64 bits, three per array; the unpackers restore the tuples from those words.
+The named tuples below define the position, dtype and dimensions of each array. `plan_words` and `pack` describe the
+arrays of a tuple in words of 64 bits, three per array; the unpackers restore the tuples from those words.
 """
 
 from __future__ import annotations
@@ -181,6 +181,31 @@ def _array_specs(layout: type[Any]) -> list[ArraySpec]:
 def empty_arrays(layout: type[Any], real: str) -> list[NDArray[Any]]:
     """Return arrays of no numbers with the dtypes and dimensions of a layout, for an engine of dtype ``real``."""
     return [np.empty((0,) * spec.ndim, spec.dtype or real) for spec in _array_specs(layout)]
+
+
+def plan_words(plan: PlanArrays | ComplexPlanArrays) -> NDArray[np.int64]:
+    """Return (WORDS,) int64 that describe a plan's arrays, with room for those of a pass.
+
+    Python runs it once for each plan; compiled, it would lengthen the first run.
+
+    Raises:
+        TypeError: if an array has another dtype, dimension or memory order than its layout.
+    """
+    arrays: tuple[NDArray[Any], ...] = plan
+    real = next(array.dtype for array in arrays if array.dtype.kind == "f")
+    words = np.zeros(TOTAL_WORDS, np.int64)
+    specs = _array_specs(type(plan))
+    for i, (name, array, spec) in enumerate(zip(plan._fields, arrays, specs, strict=True)):
+        expected = np.dtype(spec.dtype or real), spec.ndim, True
+        actual = array.dtype, array.ndim, array.flags.c_contiguous
+        if actual != expected:
+            raise TypeError(
+                f"{name} has dtype, dimensions and rows in memory {actual}, expected {expected}"
+            )
+        rows = array.shape[0] if array.ndim == 2 else 1
+        first = WORDS_PER_ARRAY * i
+        words[first : first + WORDS_PER_ARRAY] = array.ctypes.data, rows, array.shape[-1]
+    return words
 
 
 def _array_types(layout: type[Any], real: types.Type) -> list[types.Array]:

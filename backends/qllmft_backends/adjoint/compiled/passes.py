@@ -24,14 +24,6 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 _chunk_function = cfunc(types.void(types.voidptr, types.int64), cache=True, error_model="numpy")
 
 
-@_jit
-def plan_words(plan):
-    """Return (WORDS,) int64 that describe a plan's arrays, with room for those of a pass."""
-    words = np.zeros(TOTAL_WORDS, np.int64)
-    pack(words, 0, plan)
-    return words
-
-
 def _make_pass(layout):
     @_jit
     def run(queue, spins, function, words, *arrays):
@@ -41,8 +33,8 @@ def _make_pass(layout):
             queue: (QUEUE_WORDS,) int64, shared with the workers.
             spins: turns of the loop that waits for chunks of workers.
             function: address of the function of one chunk, see `chunk_functions`.
-            words: (WORDS,) int64, a copy of `plan_words` that outlives the job; the pass's arrays
-                are described in it.
+            words: (WORDS,) int64, a copy of `arguments.plan_words` that outlives the job; the
+                pass's arrays are described in it.
             *arrays: those of the layout in its order; the first has a row per chunk. numba takes
                 them one by one faster than as a named tuple.
         """
@@ -63,7 +55,6 @@ complex_backward = _make_pass(layouts.ComplexBackward)
 def _compile_functions(
     dtype: str,
     functions: str,
-    plan: type[Any],
     *compiled: tuple[Callable[..., None], Any, type[Any]],
 ) -> tuple[int, ...]:
     """Compile functions of a chunk and what runs them, or load both, and return the addresses of the functions.
@@ -71,11 +62,10 @@ def _compile_functions(
     Args:
         dtype: of the engine.
         functions: their name in `ahead`.
-        plan: layout of their plan.
         compiled: for each direction the function of a chunk, its pass of this module and the pass's layout.
     """
     queue = np.zeros(work_queue.QUEUE_WORDS, np.int64)
-    words = plan_words(plan(*layouts.empty_arrays(plan, dtype)))
+    words = np.zeros(TOTAL_WORDS, np.int64)
     addresses = []
     for function, run, layout in compiled:
         addresses.append(int(_chunk_function(function).address))
@@ -112,7 +102,6 @@ def chunk_functions(dtype: str) -> tuple[int, ...]:
     return _compile_functions(
         dtype,
         REAL_GATES,
-        layouts.PlanArrays,
         (forward_chunk, forward, layouts.ForwardArrays),
         (backward_chunk, backward, layouts.BackwardArrays),
     )
@@ -143,7 +132,6 @@ def shot_functions(dtype: str) -> tuple[int, ...]:
     return _compile_functions(
         dtype,
         SHOTS,
-        layouts.PlanArrays,
         (measure_chunk, measure_shots, layouts.ShotValues),
         (start_chunk, start_costates, layouts.ShotCostates),
     )
@@ -172,7 +160,6 @@ def complex_chunk_functions(dtype: str) -> tuple[int, ...]:
     return _compile_functions(
         dtype,
         COMPLEX_GATES,
-        layouts.ComplexPlanArrays,
         (forward_chunk, complex_forward, layouts.ComplexForward),
         (backward_chunk, complex_backward, layouts.ComplexBackward),
     )
