@@ -293,7 +293,8 @@ def test_a_wrong_key_file(job, tmp_path, action, content, told):
     file = tmp_path / "none" if content is None else key_file(tmp_path, content)
     if action == "jobs wait":  # for something
         job.hold()
-        job.predict("--yes --backend-option deadline_s=0.1", code=2)
+        # long enough to send, also on a busy machine
+        job.predict("--yes --backend-option deadline_s=2", code=2)
     before = job.totals["jobs"]
     if action in ("predict", "evaluate"):
         _, messages = getattr(job, action)(f"--yes --limit 2 --token-file {file}", code=2)
