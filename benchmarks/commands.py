@@ -1,7 +1,6 @@
 """Page of the seconds of whole commands: ``python benchmarks/commands.py`` writes commands.md from its records.
 
-first_run.py writes first_run.json, and startup.py startup.json. Beside an earlier checkout they are kept as
-first_run_in_turns.json and startup_in_turns.json. many_rows.py writes whole_table.json.
+first_run.py, startup.py and many_rows.py write the records. Those of two versions in turns have names of their own.
 """
 
 from __future__ import annotations
@@ -31,10 +30,9 @@ TEXT = """# Seconds of commands
 |---|---|---|
 {rows}
 
+- The first run compiled two types of numbers, which took {compilation:.0f} s of processor time.
 - `predict` is in processor seconds. A script with sentence-transformers takes {plain:.1f} s for the same text.
 - The whole table has {n_rows:,} texts, and its run includes the SVC's search ({svc:.0f} s) and the head ({head:.0f} s).
-
-The first run compiled two types of numbers, which took {compilation:.0f} s of processor time.
 
 ## Since then
 
@@ -48,11 +46,14 @@ On a slower machine, both versions took turns:
 
 The records of the first table are [first_run.json](first_run.json), [startup.json](startup.json) and
 [whole_table.json](whole_table.json). Those of the second one are [first_run_in_turns.json](first_run_in_turns.json) and
-[startup_in_turns.json](startup_in_turns.json). BEFORE is a checkout of the earlier version, as they name it.
+[startup_in_turns.json](startup_in_turns.json). BEFORE is a checkout of the earlier version. The records name the
+commits.
 
-    python benchmarks/first_run.py [BEFORE]
-    python benchmarks/startup.py RUN [BEFORE]
+    python benchmarks/first_run.py
+    python benchmarks/startup.py RUN
     python benchmarks/many_rows.py --rows 24783 --json benchmarks/whole_table.json
+    python benchmarks/first_run.py BEFORE  # this and the next one: in turns
+    python benchmarks/startup.py RUN BEFORE
     python benchmarks/commands.py  # this page
 """
 

@@ -1,8 +1,9 @@
-"""Seconds of ``qllmft train``: ``python benchmarks/first_run.py [BEFORE]`` writes first_run.json.
+"""Seconds of ``qllmft train``: ``python benchmarks/first_run.py`` writes first_run.json.
 
 The first run has no compiled code and no embeddings, the second has both, and so has a run with five folds, which is
-that of ``make run``. This checkout and an earlier one (BEFORE), if it is given, take turns. The record also has the
-processor seconds in which numba compiles what the first run needs, of one process.
+that of ``make run``. With an earlier checkout, ``first_run.py BEFORE``, both versions take turns, and the record is
+first_run_in_turns.json. It also has the processor seconds in which numba compiles what the first run needs, of one
+process.
 """
 
 import json
@@ -83,7 +84,8 @@ def main() -> None:
         name: {row: statistics.median(wall for wall, _ in rows[row]) for row in RUNS}
         for name, rows in record["seconds"].items()
     }
-    (here / "first_run.json").write_text(json.dumps(record, indent=1) + "\n")
+    name = "first_run_in_turns.json" if "before" in checkouts else "first_run.json"
+    (here / name).write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

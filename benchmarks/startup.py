@@ -1,8 +1,8 @@
-"""CPU seconds of a cold ``qllmft predict``: ``python benchmarks/startup.py RUN [BEFORE]`` writes startup.json.
+"""CPU seconds of a cold ``qllmft predict``: ``python benchmarks/startup.py RUN`` writes startup.json.
 
-User and system time of fresh interpreters, in turns: this checkout, an earlier one (BEFORE) if it is given, and, as
-lower bounds, minimal scripts that embed one text with the body of RUN, ``minilm``. Then ``model.predict``, one text at
-a time.
+User and system time of fresh interpreters, in turns: this checkout and, as lower bounds, minimal scripts that embed one
+text with the body of RUN, ``minilm``. Then ``model.predict``, one text at a time. With an earlier checkout,
+``startup.py RUN BEFORE``, that takes turns, too, and the record is startup_in_turns.json.
 """
 
 import json
@@ -82,4 +82,5 @@ record["a_text_ms"] = {
     "wall": statistics.median(wall),
     "fastest_wall": min(wall),
 }
-(here / "startup.json").write_text(json.dumps(record, indent=1) + "\n")
+name = "startup_in_turns.json" if "before" in cases else "startup.json"
+(here / name).write_text(json.dumps(record, indent=1) + "\n")

@@ -233,11 +233,11 @@ class ChunkedEngine(EngineBase, ABC):
 
     @staticmethod
     def _run_chunks(
-        function: Any, chunk_function: int, plan_words: Ints, arrays: tuple[Any, ...]
+        function: Any, chunk_function: int, words_of_plan: Ints, arrays: tuple[Any, ...]
     ) -> None:
         """Run a function of `compiled.passes` with the function of a chunk on the pool of threads."""
         # held until the job is done, because a late worker still reads them
-        words = plan_words.copy()
+        words = words_of_plan.copy()
 
         def run(queue: Queue, spins: int) -> bool:
             is_done: bool = function(queue, spins, chunk_function, words, *arrays)
