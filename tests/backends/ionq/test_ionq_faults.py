@@ -140,8 +140,8 @@ def test_a_lost_answer_is_not_sent_again_while_the_server_cannot_be_asked(
 def test_a_server_slower_than_the_request_timeout_is_asked_before_anything_is_sent_again(
     box, forte, problem
 ):
-    box.faults.arm(Fault("slow", "submit", seconds=0.8))
-    assert_served(box, forte, problem, jobs=3, request_timeout_s=0.3, settle_s=2.0, retry_s=5.0)
+    box.faults.arm(Fault("slow", "submit", seconds=2.5))
+    assert_served(box, forte, problem, jobs=3, request_timeout_s=0.8, settle_s=3.0, retry_s=5.0)
 
 
 def test_a_refused_connection_is_known_to_have_had_no_effect(box, forte, problem):
@@ -237,8 +237,8 @@ def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(
     box, forte, problem, folder, connection
 ):
     box.faults.arm(Fault("never_ends", "submit"))
-    match = r"after 0\.5 s 1 job has not ended: .*\(started\)"
-    assert_fails(forte(deadline_s=0.5), problem, JobTimeoutError, match)
+    match = r"after 2 s 1 job has not ended: .*\(started\)"
+    assert_fails(forte(deadline_s=2.0), problem, JobTimeoutError, match)
     done = ["collected"] * 2
     assert sorted(job.state for job in ledger_jobs(folder)) == [*done, "submitted"]
     assert [line.split(": ")[1] for line in cancel_ledger(folder, connection)] == ["canceled"]
@@ -248,8 +248,8 @@ def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(
 
 
 def test_a_deadline_in_the_middle_loses_nothing(forte, problem):
-    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal", latency_s=0.15)) as box:
-        assert_fails(forte(url=box.url, deadline_s=0.2), problem, JobTimeoutError, "not ended")
+    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal", latency_s=1.0)) as box:
+        assert_fails(forte(url=box.url, deadline_s=1.5), problem, JobTimeoutError, "not ended")
         assert_right(ask(forte(url=box.url), problem), problem)
         assert_paid_once(box, 7, jobs=3)
 

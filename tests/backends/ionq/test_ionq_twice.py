@@ -35,8 +35,8 @@ def test_a_refusal_whose_job_shows_up_later_is_found_by_the_next_call(
 
 def stalled(box, forte, problem):
     """A request that is accepted long after it was given up and sent again."""
-    box.faults.arm(Fault("slow", "submit", seconds=1.5))
-    ask(forte(request_timeout_s=0.3, settle_s=0.2), problem)
+    box.faults.arm(Fault("slow", "submit", seconds=2.5))
+    ask(forte(request_timeout_s=0.8, settle_s=0.2), problem)
     await_jobs(box, 4)
 
 

@@ -156,7 +156,7 @@ def test_the_words_of_a_service_are_printed_and_not_obeyed(job):
     job("jobs", "list", job.path, "--json")
     job.box.faults.arm(Fault("status", "cancel", code=400, value=nasty, times=-1))
     job.hold()
-    job.predict("--yes --shots 99 --backend-option deadline_s=0.05", code=2)
+    job.predict("--yes --shots 99 --backend-option deadline_s=1", code=2)
     assert "not canceled" in job("jobs", "cancel", job.path)[0]
     model = job.path / "model" / "model.json"
     record = json.loads(model.read_text())
