@@ -25,6 +25,8 @@ NODES_MAY_DIE = 100  # number of times that a task is begun again on another nod
 PENDING_PER_CPU = 2
 MIN_PENDING = 4
 CONNECT_S = 10.0
+# a fresh interpreter: a forked one would inherit locks of torch's threads
+CONTEXT = multiprocessing.get_context("spawn")
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -47,15 +49,13 @@ class Processes(Executor):
     def __init__(
         self, count: int, threads: int, on_value: Callable[[Any], object] = lambda _: None
     ) -> None:
-        # a fresh interpreter: a forked one would inherit locks of torch's threads
-        context = multiprocessing.get_context("spawn")
         self._on_value = on_value
         self._processes: list[tuple[Any, Any]] = []  # with their pipes
         self._free: SimpleQueue[tuple[Any, Any]] = SimpleQueue()  # those that have no task
         self._threads = ThreadPoolExecutor(max(1, count))  # one waits for each process
         for _ in range(count):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, threads), daemon=True)
+            ours, theirs = CONTEXT.Pipe()
+            process = CONTEXT.Process(target=_serve, args=(theirs, threads), daemon=True)
             process.start()
             theirs.close()
             self._processes.append((process, ours))

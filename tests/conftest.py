@@ -28,31 +28,38 @@ def pytest_configure(config):
     os.environ["HF_HOME"] = f"{folder}/hub"
     os.environ["QLLMFT_CACHE"] = f"{folder}/cache"
     os.environ["QLLMFT_JOBS"] = "1"  # more are what some tests ask for
-    if "PYTEST_XDIST_WORKER" in os.environ:  # whose neighbours have the other cores
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    if is_worker:  # whose neighbours have the other cores
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         os.environ.setdefault("QLLMFT_THREADS", "1")
-    import torch
-
-    if not torch.accelerator.is_available():
-        os.environ.setdefault("TRITON_INTERPRET", "1")  # its kernels then run on any CPU
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-    if (
-        "PYTEST_XDIST_WORKER" not in os.environ
-    ):  # so that no test is the first to compile, and says so
-        from qllmft_backends.adjoint.compiled.ahead import (
-            COMPLEX_GATES,
-            REAL_GATES,
-            SHOTS,
-            compile_ahead,
-            wait_for_compilation,
-        )
+    has_workers = bool(config.getoption("numprocesses", None))
+    if not is_worker:
+        compile_kernels(has_workers)
+    if not has_workers:  # this process runs tests
+        import torch
 
-        # each of several processes would compile the others
-        are_shared = bool(config.getoption("numprocesses", None))
-        for functions in (REAL_GATES, SHOTS, COMPLEX_GATES) if are_shared else (REAL_GATES,):
-            compile_ahead(NUMBER_TYPES, functions)
-            for dtype in NUMBER_TYPES:
-                wait_for_compilation(dtype, functions)
+        if not torch.accelerator.is_available():
+            os.environ.setdefault("TRITON_INTERPRET", "1")  # its kernels then run on any CPU
+
+
+def compile_kernels(has_workers):
+    """Compile the engine, so that no test is the first to compile, and says so.
+
+    Workers have all kernels before they begin, since each would compile what the others compile.
+    """
+    from qllmft_backends.adjoint.compiled.ahead import (
+        COMPLEX_GATES,
+        REAL_GATES,
+        SHOTS,
+        compile_ahead,
+        wait_for_compilation,
+    )
+
+    for functions in (REAL_GATES, SHOTS, COMPLEX_GATES) if has_workers else (REAL_GATES,):
+        compile_ahead(NUMBER_TYPES, functions)
+        for dtype in NUMBER_TYPES:
+            wait_for_compilation(dtype, functions)
 
 
 def pytest_collection_finish():
@@ -300,3 +307,13 @@ def paper(capsys):
         return output, messages
 
     return call
+
+
+@pytest.fixture
+def forked_workers(monkeypatch):
+    """Processes of a command are forked from one that has imported torch, not spawned."""
+    from forked_scripts import WorkerContext
+
+    from qllmft import workers
+
+    monkeypatch.setattr(workers, "CONTEXT", WorkerContext())

@@ -1,4 +1,4 @@
-"""Scripts in processes that are forked from one which has imported what they take: a start takes no seconds."""
+"""Scripts and workers in processes forked from one that has imported what they take: a start takes no seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import runpy
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,25 @@ class Script:
         text = self._output.read().decode()
         self._output.close()
         assert self._process.exitcode == code, text
+
+
+class WorkerContext:
+    """What `qllmft.workers.Processes` takes of a context of multiprocessing, with processes that are forked."""
+
+    Pipe = CONTEXT.Pipe
+
+    def Process(self, target: Callable[..., None], args: tuple[Any, ...], daemon: bool) -> Any:
+        """Return a process that has the environment of this one, as a spawned one has."""
+        args = (dict(os.environ), target, args)
+        return CONTEXT.Process(target=_call_in_environment, args=args, daemon=daemon)
+
+
+def _call_in_environment(
+    environment: Mapping[str, str], target: Callable[..., None], args: tuple[Any, ...]
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    target(*args)
 
 
 def _run(

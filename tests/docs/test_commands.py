@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from examples.paper import __main__ as paper
 from qllmft.cli.main import app, main
 from qllmft_circuits import head_circuit
 
+command_line = cache(get_command)  # Typer builds it again for each call
 ROOT = Path(__file__).parents[2]
 PAGES = [
     *(ROOT / name for name in ("README.md", "AGENTS.md")),
@@ -221,9 +223,9 @@ def ionq():
 
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_a_command_is_known_with_its_options(command):
-    found, given = get_command(app), shlex.split(command)
+    found, given = command_line(app), shlex.split(command)
     if given[0] == "paper":
-        found, given = get_command(paper.app), given[1:]
+        found, given = command_line(paper.app), given[1:]
     while hasattr(found, "commands"):
         found, given = found.commands[given[0]], given[1:]
     found.make_context("qllmft", given).close()
@@ -235,6 +237,7 @@ def marks(command):
     return ()
 
 
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize(
     "command", [pytest.param(c, marks=marks(c), id=c) for c in COMMANDS if reason(c) is None]
 )

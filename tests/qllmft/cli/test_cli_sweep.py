@@ -81,6 +81,7 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
     } == before
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_several_processes_find_what_one_finds(sweep, tmp_path):
     sweep("--jobs 1")
     sweep("--jobs 2 --out", tmp_path / "two")

@@ -2,15 +2,13 @@
 
 import copy
 import io
-import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from forked_scripts import Script
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, ParameterVector
 from qiskit.circuit.library import zz_feature_map
@@ -296,26 +294,19 @@ def test_pickles_work_in_another_process(tmp_path):
     out = [layer(x).tolist() for layer in layers]
     (tmp_path / "layers").write_bytes(pickle.dumps((layers, x)))
     script = (
-        "import pickle; layers, x = pickle.load(open('layers', 'rb')); out = [layer(x) for layer in layers];"
-        "sum(o.sum() for o in out).backward(); pickle.dump([o.tolist() for o in out], open('out', 'wb'))"
+        "import pickle, sys; layers, x = pickle.load(open(sys.argv[1], 'rb')); out = [layer(x) for layer in layers];"
+        "sum(o.sum() for o in out).backward(); pickle.dump([o.tolist() for o in out], open(sys.argv[2], 'wb'))"
     )
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=120)
+    (tmp_path / "script.py").write_text(script)
+    Script(tmp_path / "script.py", tmp_path / "layers", tmp_path / "out").wait()
     assert pickle.loads((tmp_path / "out").read_bytes()) == out
 
 
 def test_two_processes_have_the_gradients_of_one(tmp_path):
-    worker = [sys.executable, str(Path(__file__).with_name("two_processes.py"))]
-    one_thread = {**os.environ, "QLLMFT_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    started = [
-        subprocess.Popen([*worker, str(rank), tmp_path / "store", tmp_path], env=one_thread)
-        for rank in (0, 1)
-    ]
-    try:
-        assert [process.wait(timeout=300) for process in started] == [0, 0]
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
+    script = Path(__file__).with_name("two_processes.py")
+    started = [Script(script, rank, tmp_path / "store", tmp_path) for rank in (0, 1)]
+    for process in started:
+        process.wait()
     expected = gradients(model(), slice(None))
     for rank in range(2):
         got = np.load(tmp_path / f"{rank}.npz")

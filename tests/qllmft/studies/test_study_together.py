@@ -101,6 +101,7 @@ def test_two_processes_that_were_interrupted_end_in_the_bits_of_one(finished, ru
     assert not [text for text in watcher.messages if "has died" in text]
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_killed_process_costs_its_time_alone(finished, run, tmp_path):
     class Killing(Pair):
         def __call__(self, event):
@@ -125,6 +126,7 @@ class Faulty:
         return [PlannedRun(RunConfig(seed=seed), "a run") for seed in range(2)]
 
 
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("at_once", [True, False])
 def test_an_error_of_a_child_ends_the_work_here_or_is_raised_after_it(
     tmp_path, monkeypatch, at_once
