@@ -32,11 +32,19 @@ print(time.process_time() - started)
 """
 
 
+def use_packages(root: Path) -> dict[str, str]:
+    """Return the environment in which Python takes the packages of a checkout, and keeps their bytecode."""
+    packages = os.pathsep.join(str(root / part) for part in (".", "circuits", "backends"))
+    # pip compiled those of the libraries when it installed them
+    kept = {
+        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+    }
+    return kept | {"PYTHONPATH": packages}
+
+
 def run(command: list[str], root: Path, cache: str) -> tuple[float, float, str]:
     """Return wall and processor seconds of a command on the packages of a checkout, and its output."""
-    packages = os.pathsep.join(str(root / part) for part in (".", "circuits", "backends"))
-    environment = os.environ | {
-        "PYTHONPATH": packages,
+    environment = use_packages(root) | {
         "NUMBA_CACHE_DIR": f"{cache}/compiled",
         "QLLMFT_CACHE": f"{cache}/embeddings",
     }

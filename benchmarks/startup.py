@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from first_run import read_commit
+from first_run import read_commit, use_packages
 from run import machine_facts
 
 RUN = str(Path(sys.argv[1]).resolve())
@@ -35,14 +35,11 @@ print(json.dumps(times[10:]))
 
 def run(arguments: list[str], root: Path) -> tuple[float, str]:
     """Return user and system seconds of Python on the packages of a checkout, and the output."""
-    paths = os.environ | {
-        "PYTHONPATH": os.pathsep.join(str(root / part) for part in (".", "circuits", "backends"))
-    }
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.run(
         [sys.executable, *arguments],
         cwd=root,  # Python looks for packages there first
-        env=paths,
+        env=use_packages(root),
         capture_output=True,
         text=True,
         check=True,
