@@ -36,9 +36,7 @@ def use_packages(root: Path) -> dict[str, str]:
     """Return the environment in which Python takes the packages of a checkout, and keeps their bytecode."""
     packages = os.pathsep.join(str(root / part) for part in (".", "circuits", "backends"))
     # pip compiled those of the libraries when it installed them
-    kept = {
-        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
-    }
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return kept | {"PYTHONPATH": packages}
 
 
