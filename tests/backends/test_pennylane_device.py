@@ -309,14 +309,31 @@ def test_padding_with_zeros_is_refused_if_the_input_is_differentiated():
     torch.testing.assert_close(*gradients, atol=1e-10, rtol=0)
 
 
-def test_second_derivatives_are_refused_and_their_remedy_is_right():
-    def function(w):
-        for wire in range(3):
-            qp.RY(w[wire], wire)
-        qp.CNOT([0, 1])
-        qp.CNOT([1, 2])
-        return qp.expval(qp.Z(2))
+def chain(w):
+    for wire in range(3):
+        qp.RY(w[wire], wire)
+    qp.CNOT([0, 1])
+    qp.CNOT([1, 2])
+    return qp.expval(qp.Z(2))
 
+
+def test_an_error_inside_of_a_gradient_spoils_no_later_one():
+    """Autograd counts the functions that it differentiates, and after an error one too many."""
+
+    def fails(w):
+        raise ArithmeticError
+
+    node = qp.QNode(chain, AdjointDevice(wires=3))
+    w = qp.numpy.array(W[:3], requires_grad=True)
+    gradient = qp.grad(node)(w)
+    with pytest.raises(ArithmeticError):
+        qp.grad(fails)(w)
+    np.testing.assert_array_equal(qp.grad(node)(w), gradient)
+    with pytest.raises(DeviceError, match="second derivatives"):
+        qp.jacobian(qp.grad(node))(w)
+
+
+def test_second_derivatives_are_refused_and_their_remedy_is_right():
     def by_torch(node):
         return torch.autograd.functional.hessian(node, torch.tensor(W[:3]))
 
@@ -324,11 +341,11 @@ def test_second_derivatives_are_refused_and_their_remedy_is_right():
         return qp.jacobian(qp.grad(node))(qp.numpy.array(W[:3], requires_grad=True))
 
     device = AdjointDevice(wires=3)
-    exact = qp.QNode(function, qp.device("default.qubit", wires=3), diff_method="backprop")
-    shifted = qp.QNode(function, device, diff_method="parameter-shift", max_diff=2)
+    exact = qp.QNode(chain, qp.device("default.qubit", wires=3), diff_method="backprop")
+    shifted = qp.QNode(chain, device, diff_method="parameter-shift", max_diff=2)
     for hessian in (by_torch, by_autograd):
         with pytest.raises(DeviceError, match="parameter-shift' with max_diff=2"):
-            hessian(qp.QNode(function, device))
+            hessian(qp.QNode(chain, device))
         np.testing.assert_allclose(hessian(shifted), hessian(exact), atol=1e-8)
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from types import FrameType
 from typing import Any, Literal
 
 import numpy as np
 import pennylane as qp
-from autograd.tracer import isbox, trace_stack  # type: ignore[import-untyped]
+from autograd.tracer import isbox, trace  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from pennylane.devices import Device, ExecutionConfig
 from pennylane.devices.modifiers import simulator_tracking, single_tape_support
@@ -340,12 +341,23 @@ def _check_order(config: ExecutionConfig | None) -> None:
         # in a backward pass it means create_graph=True
         is_second_order = sys.modules["torch"].is_grad_enabled()
     else:
-        is_second_order = interface == "autograd" and trace_stack.top >= 0
+        is_second_order = interface == "autograd" and _is_traced()
     if is_second_order:
         raise DeviceError(
             "second derivatives (create_graph=True, a Hessian) are not computed by the reverse sweep, and would be "
             "zero. Use diff_method='parameter-shift' with max_diff=2."
         )
+
+
+def _is_traced() -> bool:
+    """Return whether this call is inside of a function that autograd differentiates.
+
+    The stack says so. Autograd's own count of such functions is too high for ever after an error inside of one.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code is not trace.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 @qp.transform  # type: ignore[untyped-decorator]
