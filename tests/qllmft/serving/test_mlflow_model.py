@@ -17,8 +17,10 @@ PAGE = Path(__file__).parents[3] / "docs" / "serving.md"
 TEXTS = ["a good film", "an awful plot"]
 
 
-def test_mlflow_loads_the_model_of_a_run(trained_run, tmp_path, monkeypatch):
+def test_mlflow_loads_the_model_of_a_run(trained_run, tmp_path, monkeypatch, request):
     mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed: pip install '.[track]'")
+    # the example on the page chooses a store for the whole process
+    request.addfinalizer(lambda: mlflow.set_tracking_uri(None))
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlflow").as_uri())
