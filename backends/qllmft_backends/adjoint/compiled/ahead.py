@@ -16,7 +16,6 @@ from pathlib import Path
 import numba
 
 from qllmft_backends.adjoint.compiled import work_queue
-from qllmft_backends.adjoint.compiled.stale import drop_stale_kernels
 
 # A collection of garbage among the objects of numba's types takes a tenth of the time, and finds
 # little. Python's last one, at exit, ignores what is frozen.
@@ -28,13 +27,9 @@ gc.freeze()"""
 REAL_GATES = "chunk_functions"  # of `passes`
 SHOTS = "shot_functions"
 COMPLEX_GATES = "complex_chunk_functions"
-_FOLDER = Path(__file__).parent
 _CACHE = Path(work_queue.serve.stats.cache_path)  # of numba, for the kernels of this folder
 _compiled_here: set[tuple[str, str]] = set()  # (functions, dtype)
 _processes: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
-
-# before the first one is loaded
-drop_stale_kernels([*_FOLDER.glob("*.py"), *_FOLDER.with_name("program").glob("*.py")], _CACHE)
 
 
 def _mark(dtype: str, functions: str) -> Path:
