@@ -21,7 +21,7 @@ run: $(VENV)/.demo  ## train a quantum head and its classical baselines on the i
 	$(BIN)/qllmft train --folds 5
 
 test: $(VENV)/.dev  ## run every test but the slow ones
-	$(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 test-slow: $(VENV)/.dev  ## run the slow tests
 	$(BIN)/python -m pytest -m slow
@@ -41,7 +41,7 @@ test-floor:  # one of them, FLOOR=3.11-lowest-direct
 	@$(UV) venv --quiet --clear --seed --python $(firstword $(subst -, ,$(FLOOR))) $(FLOOR_FOLDER)/venv
 	@$(UV_INSTALL) --python $(FLOOR_FOLDER)/venv/bin/python --resolution $(FLOOR:$(firstword $(subst -, ,$(FLOOR)))-%=%) --editable '.[dev]'
 	$(FLOOR_FOLDER)/venv/bin/qllmft train --epochs 5 --out $(FLOOR_FOLDER)/run
-	$(FLOOR_FOLDER)/venv/bin/python -m pytest -q -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(FLOOR_TESTS)
+	$(FLOOR_FOLDER)/venv/bin/python -m pytest -q -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile $(FLOOR_TESTS)
 	@rm -rf $(FLOOR_FOLDER)
 
 test-machines:  ## test with the extras braket and ibm, and IonQ's clients, in a virtual environment of their own
