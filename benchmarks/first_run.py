@@ -32,7 +32,7 @@ print(time.process_time() - started)
 """
 
 
-def use_packages(root: Path) -> dict[str, str]:
+def checkout_environment(root: Path) -> dict[str, str]:
     """Return the environment in which Python takes the packages of a checkout, and keeps their bytecode."""
     packages = os.pathsep.join(str(root / part) for part in (".", "circuits", "backends"))
     # pip compiled those of the libraries when it installed them
@@ -42,7 +42,7 @@ def use_packages(root: Path) -> dict[str, str]:
 
 def run(command: list[str], root: Path, cache: str) -> tuple[float, float, str]:
     """Return wall and processor seconds of a command on the packages of a checkout, and its output."""
-    environment = use_packages(root) | {
+    environment = checkout_environment(root) | {
         "NUMBA_CACHE_DIR": f"{cache}/compiled",
         "QLLMFT_CACHE": f"{cache}/embeddings",
     }

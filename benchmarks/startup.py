@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from first_run import read_commit, use_packages
+from first_run import checkout_environment, read_commit
 from run import machine_facts
 
 RUN = str(Path(sys.argv[1]).resolve())
@@ -39,7 +39,7 @@ def run(arguments: list[str], root: Path) -> tuple[float, str]:
     process = subprocess.run(
         [sys.executable, *arguments],
         cwd=root,  # Python looks for packages there first
-        env=use_packages(root),
+        env=checkout_environment(root),
         capture_output=True,
         text=True,
         check=True,

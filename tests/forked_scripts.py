@@ -72,11 +72,16 @@ class WorkerContext:
         return CONTEXT.Process(target=_call_in_environment, args=args, daemon=daemon)
 
 
+def set_environment(environment: Mapping[str, str]) -> None:
+    """Give this process another environment than that of the process it was forked from."""
+    os.environ.clear()
+    os.environ.update(environment)
+
+
 def _call_in_environment(
     environment: Mapping[str, str], target: Callable[..., None], args: tuple[Any, ...]
 ) -> None:
-    os.environ.clear()
-    os.environ.update(environment)
+    set_environment(environment)
     target(*args)
 
 
@@ -84,8 +89,7 @@ def _run(
     texts: list[str], environment: Mapping[str, str], folder: Path, writer: Connection
 ) -> None:
     """Run a script in this process, with what it prints in a pipe."""
-    os.environ.clear()
-    os.environ.update(environment)
+    set_environment(environment)
     os.chdir(folder)
     os.dup2(writer.fileno(), 1)
     sys.argv = texts

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from forked_scripts import CONTEXT, PATIENCE_S
+from forked_scripts import CONTEXT, PATIENCE_S, set_environment
 
 SIGNALS = [signal.SIGKILL] * 3 + [signal.SIGTERM, signal.SIGINT]
 PROMISED = {  # exit codes after each
@@ -92,8 +92,7 @@ def run(
 ) -> None:
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.environ.clear()
-        os.environ.update(environment)
+        set_environment(environment)
         os.chdir(folder)
         for number, path in ((1, output), (2, messages)):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)

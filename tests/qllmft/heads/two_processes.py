@@ -5,6 +5,7 @@ Run: python two_processes.py RANK STORE FOLDER
 
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,11 @@ def gradients(layers: nn.Module, part: slice) -> list[np.ndarray]:
 def main(rank: int, store: Path, folder: Path) -> None:
     if sys.platform == "linux":
         os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    distributed.init_process_group("gloo", init_method=store.as_uri(), rank=rank, world_size=2)
+    # gives up when the other process has failed
+    patience = timedelta(seconds=120)
+    distributed.init_process_group(
+        "gloo", init_method=store.as_uri(), rank=rank, world_size=2, timeout=patience
+    )
     wrapped = nn.parallel.DistributedDataParallel(model())
     np.savez(folder / f"{rank}.npz", *gradients(wrapped, slice(4 * rank, 4 * rank + 4)))
     distributed.barrier()
