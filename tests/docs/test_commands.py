@@ -36,12 +36,15 @@ PLACEHOLDERS = (  # a placeholder of the pages, and its value here
 # if an option is given twice, the last counts
 ADDED = (
     (r"(train|study|sweep) (?!--list)|train$", "--body {body} --per-label 10"),
+    (r"(train|study|sweep) (?!--list)|train$", "--set baselines.points=2"),
     (r"(train|study|sweep) (?!--list|table-08)|train$", "--epochs 1"),
     (r"train (?!--task|--preset)|train$", "--set model.n_qubits=4 --set model.encoder_layers=2"),
     (r"train --preset noise-high-12q", "--set model.n_qubits=4 --set model.encoder_layers=2"),
     (r"train --preset (single|noise)|sweep table-06 --sampler", "--data sst2"),
-    (r"train --preset (single|noise)|train --folds|train .*thresholds=half", "--no-baselines"),
+    (r"train --preset (single|noise)|train --folds|train --task multilabel", "--no-baselines"),
+    (r"train --folds", "--folds 2"),
     (r"train --preset contrastive-single", "--set body.contrastive.iterations=1"),
+    (r"train --preset noise-high", "--set noise.shots=20"),
     (r"(study|sweep .* --task) (regression|multilabel)", "--per-label 50"),
     (r"train --task (regression|multilabel)", "--per-label 25"),
     (r"study ", "--seeds 1"),
