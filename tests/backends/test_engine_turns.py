@@ -1,5 +1,7 @@
 """Turns of the complex engine: phases left on wires, and states divided by cosines, against Qiskit's Statevector."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
@@ -34,56 +36,84 @@ def single(letter: str, n_qubits: int) -> list[SparsePauliOp]:
     return [SparsePauliOp.from_sparse_list([(letter, [q], 1.0)], n_qubits) for q in range(n_qubits)]
 
 
-def assert_values_and_gradients(circuit, values, operators, dtype):
-    """By Qiskit's states, and by central differences of them, whose error is the tolerance of float64's gradients."""
-    engine, sums = create("adjoint", {"dtype": dtype}).compile(circuit, operators)
-    found, tape = engine.forward(engine.program.angles(values))
-    expected = expectations_by_statevector(circuit, values, operators)
-    np.testing.assert_allclose(found @ sums.coefficients.T, expected, atol=TOLERANCES[dtype])
-    cotangent = np.random.default_rng(3).normal(size=(len(values), len(operators)))
-    by_angle, _ = engine.vjp(tape, cotangent @ sums.coefficients)
-    gradient = engine.program.by_parameter(by_angle, values)
-    random = np.random.default_rng(4)
-    for _ in range(3):  # directions in all parameters
-        direction = random.normal(size=values.shape[1])
-        direction /= np.linalg.norm(direction)
-        plus = expectations_by_statevector(circuit, values + 1e-5 * direction, operators)
-        minus = expectations_by_statevector(circuit, values - 1e-5 * direction, operators)
+class Reference:
+    """Values of a circuit by Qiskit's states, and central differences of them along a direction of each sample.
+
+    A direction has all parameters. The error of the differences is the tolerance of float64's gradients.
+    """
+
+    def __init__(self, circuit, values, operators):
+        self.circuit, self.values, self.operators = circuit, values, operators
+        self.expected = expectations_by_statevector(circuit, values, operators)
+        self.directions = np.random.default_rng(4).normal(size=values.shape)
+        self.directions /= np.linalg.norm(self.directions, axis=1, keepdims=True)
+        plus, minus = (
+            expectations_by_statevector(circuit, values + step * self.directions, operators)
+            for step in (1e-5, -1e-5)
+        )
+        self.slopes = (plus - minus) / 2e-5
+
+    def check(self, dtype):
+        backend = create("adjoint", {"dtype": dtype})
+        engine, sums = backend.compile(self.circuit, self.operators)
+        found, tape = engine.forward(engine.program.angles(self.values))
         np.testing.assert_allclose(
-            gradient @ direction,
-            ((plus - minus) * cotangent).sum(axis=1) / 2e-5,
+            found @ sums.coefficients.T, self.expected, atol=TOLERANCES[dtype]
+        )
+        cotangent = np.random.default_rng(3).normal(size=self.slopes.shape)
+        by_angle, _ = engine.vjp(tape, cotangent @ sums.coefficients)
+        gradient = engine.program.by_parameter(by_angle, self.values)
+        np.testing.assert_allclose(
+            (gradient * self.directions).sum(axis=1),
+            (self.slopes * cotangent).sum(axis=1),
             atol=max(1e-8, 5 * TOLERANCES[dtype]),
         )
+        return engine
+
+
+@cache
+def of_layers(n_qubits: int, batch: int, letter: str) -> Reference:
+    circuit = layers(n_qubits, 5)
+    values = np.random.default_rng(8).uniform(-4, 4, (batch, circuit.num_parameters))
+    return Reference(circuit, values, single(letter, n_qubits))
 
 
 @pytest.mark.parametrize("letter", ["Z", "X"])
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize(("n_qubits", "batch"), [(3, 1), (5, 3), (6, 9)])
 def test_values_and_gradients_of_layers_are_qiskits(n_qubits, batch, dtype, letter):
-    circuit = layers(n_qubits, 5)
-    values = np.random.default_rng(8).uniform(-4, 4, (batch, circuit.num_parameters))
-    assert_values_and_gradients(circuit, values, single(letter, n_qubits), dtype)
+    of_layers(n_qubits, batch, letter).check(dtype)
+
+
+@cache
+def at_half_turns() -> Reference:
+    circuit = layers(5, 4)
+    values = np.random.default_rng(9).choice(HALF_TURNS, (6, circuit.num_parameters))
+    return Reference(circuit, values, single("Z", 5))
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
 def test_angles_at_and_beside_half_turns(dtype):
-    circuit = layers(5, 4)
-    values = np.random.default_rng(9).choice(HALF_TURNS, (6, circuit.num_parameters))
-    assert_values_and_gradients(circuit, values, single("Z", 5), dtype)
+    at_half_turns().check(dtype)
+
+
+@cache
+def nearly_turned_over() -> Reference:
+    circuit = layers(5, 60)
+    values = np.random.default_rng(10).uniform(3.0, 3.1, (2, circuit.num_parameters))
+    return Reference(circuit, values, single("Z", 5))
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
 def test_many_turns_that_each_nearly_turn_over_neither_overflow_nor_vanish(dtype):
-    circuit = layers(5, 60)
-    values = np.random.default_rng(10).uniform(3.0, 3.1, (2, circuit.num_parameters))
-    assert_values_and_gradients(circuit, values, single("Z", 5), dtype)
+    nearly_turned_over().check(dtype)
 
 
 def test_a_sample_at_a_half_turn_leaves_its_neighbours_theirs():
     circuit = layers(5, 3)
     values = np.random.default_rng(11).uniform(-3, 3, (8, circuit.num_parameters))
     values[4] = np.pi
-    assert_values_and_gradients(circuit, values, single("Z", 5), "float32")
+    Reference(circuit, values, single("Z", 5)).check("float32")
 
 
 def same_gates_on_all_qubits(letters: str, n_qubits: int) -> QuantumCircuit:
@@ -107,6 +137,18 @@ def same_gates_on_all_qubits(letters: str, n_qubits: int) -> QuantumCircuit:
         for q in range(n_qubits - 1):
             circuit.cz(q, q + 1)
     return circuit
+
+
+def angles_of(circuit: QuantumCircuit, batch: int, kind: str, seed: int) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    shape = batch, circuit.num_parameters
+    return random.uniform(-4, 4, shape) if kind == "random" else random.choice(HALF_TURNS, shape)
+
+
+@cache
+def of_same_gates(letters: str, values: str) -> Reference:
+    circuit = same_gates_on_all_qubits(letters, 6)
+    return Reference(circuit, angles_of(circuit, 9, values, seed=13), single("Z", 6))
 
 
 @pytest.mark.parametrize("values", ["random", "half turns"])
@@ -139,15 +181,7 @@ def same_gates_on_all_qubits(letters: str, n_qubits: int) -> QuantumCircuit:
 def test_the_sums_of_a_turn_give_the_derivatives_of_all_its_parameters(
     letters, sums, dtype, values
 ):
-    n_qubits = 6
-    circuit = same_gates_on_all_qubits(letters, n_qubits)
-    random = np.random.default_rng(13)
-    shape = 9, circuit.num_parameters
-    angles = (
-        random.uniform(-4, 4, shape) if values == "random" else random.choice(HALF_TURNS, shape)
-    )
-    assert_values_and_gradients(circuit, angles, single("Z", n_qubits), dtype)
-    engine, _ = create("adjoint", {"dtype": dtype}).compile(circuit, single("Z", n_qubits))
+    engine = of_same_gates(letters, values).check(dtype)
     gates = engine._plan(9).arrays[0].gates
     last_turn = gates[gates[:, 0] == MatrixForm.TURN][-1]
     assert last_turn[5] == sums
@@ -224,18 +258,17 @@ def random_circuit(n_qubits: int, layers: int, seed: int) -> QuantumCircuit:
     return circuit
 
 
+@cache
+def of_random_gates(n_qubits: int, batch: int, values: str) -> Reference:
+    circuit = random_circuit(n_qubits, 6, seed=n_qubits)
+    return Reference(circuit, angles_of(circuit, batch, values, seed=14), single("Z", n_qubits))
+
+
 @pytest.mark.parametrize("values", ["random", "half turns"])
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize(("n_qubits", "batch"), [(4, 1), (5, 3), (6, 9), (7, 4)])
 def test_two_turns_in_one_pass_give_qiskits_values_and_gradients(n_qubits, batch, dtype, values):
-    circuit = random_circuit(n_qubits, 6, seed=n_qubits)
-    random = np.random.default_rng(14)
-    shape = batch, circuit.num_parameters
-    angles = (
-        random.uniform(-4, 4, shape) if values == "random" else random.choice(HALF_TURNS, shape)
-    )
-    assert_values_and_gradients(circuit, angles, single("Z", n_qubits), dtype)
-    engine, _ = create("adjoint", {"dtype": dtype}).compile(circuit, single("Z", n_qubits))
+    engine = of_random_gates(n_qubits, batch, values).check(dtype)
     if n_qubits > 4:  # else all qubits are inside registers
         assert {2, 3} <= set(engine._plan(batch).arrays[0].steps[:, 8].tolist())
 
@@ -295,7 +328,7 @@ def test_a_controlled_gate_between_matrices_of_its_target_becomes_a_phase(gate, 
     assert controlled[0] == MatrixForm.PHASE
     assert controlled[1] != MatrixForm.PHASE
     values = np.random.default_rng(15).uniform(-4, 4, (3, circuit.num_parameters))
-    assert_values_and_gradients(circuit, values, single("Z", 3), "float64")
+    Reference(circuit, values, single("Z", 3)).check("float64")
     amplitudes = engine.amplitudes(engine.program.angles(values))
     for row, found in zip(values, amplitudes, strict=True):
         overlap = np.vdot(Statevector(circuit.assign_parameters(row)).data, found)
