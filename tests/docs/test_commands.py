@@ -36,7 +36,7 @@ PLACEHOLDERS = (  # a placeholder of the pages, and its value here
 # if an option is given twice, the last counts
 ADDED = (
     (r"(train|study|sweep) (?!--list)|train$", "--body {body} --per-label 10"),
-    (r"(train|study|sweep) (?!--list)|train$", "--set baselines.points=2"),
+    (r"(train|sweep) (?!--list)|train$", "--set baselines.points=2"),
     (r"(train|study|sweep) (?!--list|table-08)|train$", "--epochs 1"),
     (r"train (?!--task|--preset)|train$", "--set model.n_qubits=4 --set model.encoder_layers=2"),
     (r"train --preset noise-high-12q", "--set model.n_qubits=4 --set model.encoder_layers=2"),
