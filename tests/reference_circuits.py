@@ -13,6 +13,8 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN
 from qllmft_backends import Backend, Capabilities, Expectations
 from qllmft_circuits import data_parameters, readout_observables, weight_parameters
 
+NUMBERS_AT_ONCE = 1 << 14  # Qiskit takes three times as long for each number of a larger state
+
 
 def every_gate(n_qubits: int, seed: int = 0, others: int | None = None) -> QuantumCircuit:
     """Every supported gate in random order, each R_Y with an angle of its own.
@@ -142,21 +144,37 @@ def jacobian_by_shifts(
         for position, instruction in enumerate(circuit.data)
         if instruction.operation.name == "ry" and instruction.operation.params[0] in names
     ]
+    matrices = [operator.to_matrix(sparse=True) for operator in operators]
     jacobian = np.zeros((len(values), len(operators), len(names)))
     for sample, row in enumerate(values):
+        first = loaded_state(circuit, None if amplitudes is None else amplitudes[sample])
         gates = circuit.assign_parameters(row).data
-        state = loaded_state(circuit, None if amplitudes is None else amplitudes[sample])
-        done = 0
-        for position, column in turned:
-            state = evolved(state, circuit, gates[done:position])
-            done = position
-            for sign in (1, -1):
-                shift = CircuitInstruction(RYGate(sign * np.pi / 2), gates[position].qubits)
-                shifted = evolved(state, circuit, [shift, *gates[position:]])
-                jacobian[sample, :, column] += [
-                    sign / 2 * shifted.expectation_value(operator).real for operator in operators
-                ]
+        states = shifted_states(circuit, gates, first, [position for position, _ in turned])
+        for of_operator, matrix in zip(jacobian[sample], matrices, strict=True):
+            answers = (states.conj() * (matrix @ states.T).T).sum(axis=1).real
+            for (_, column), plus, minus in zip(turned, answers[::2], answers[1::2], strict=True):
+                of_operator[column] += (plus - minus) / 2
     return jacobian
+
+
+def shifted_states(
+    circuit: QuantumCircuit,
+    gates: Sequence[CircuitInstruction],
+    first: Statevector,
+    positions: Sequence[int],
+) -> np.ndarray:
+    """(2P, D) last states, each with one R_Y turned further: by π/2 in even rows, by -π/2 in odd ones."""
+    states = first.data[np.newaxis]  # not shifted, then those that are shifted so far
+    done = 0
+    for position in positions:
+        states = evolved(states, circuit, gates[done:position])
+        done = position
+        shifts = [
+            CircuitInstruction(RYGate(angle), gates[position].qubits)
+            for angle in (np.pi / 2, -np.pi / 2)
+        ]
+        states = np.vstack([states, *(evolved(states[:1], circuit, [shift]) for shift in shifts)])
+    return evolved(states, circuit, gates[done:])[1:]
 
 
 def loaded_state(circuit: QuantumCircuit, amplitudes: np.ndarray | None = None) -> Statevector:
@@ -168,12 +186,21 @@ def loaded_state(circuit: QuantumCircuit, amplitudes: np.ndarray | None = None) 
 
 
 def evolved(
-    state: Statevector, circuit: QuantumCircuit, gates: Sequence[CircuitInstruction]
-) -> Statevector:
-    """The state behind some of a circuit's gates, which have numbers for angles."""
+    states: np.ndarray, circuit: QuantumCircuit, gates: Sequence[CircuitInstruction]
+) -> np.ndarray:
+    """States (B, D) behind some of a circuit's gates, which have numbers for angles.
+
+    Further qubits number the states, so that Qiskit applies a gate to many of them at once.
+    """
     part = circuit.copy_empty_like()
     part.data = gates
-    return state.evolve(part)
+    block = min(1 << (len(states) - 1).bit_length(), max(1, NUMBERS_AT_ONCE >> circuit.num_qubits))
+    found = np.zeros((-(-len(states) // block) * block, states.shape[1]), complex)
+    found[: len(states)] = states
+    for rows in np.split(found, len(found) // block):
+        state = Statevector(rows.ravel()).evolve(part, range(circuit.num_qubits))
+        rows[:] = state.data.reshape(rows.shape)
+    return found[: len(states)]
 
 
 def question(circuit: QuantumCircuit, batch: int, pair: str = "ZZ"):
