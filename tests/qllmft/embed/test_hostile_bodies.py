@@ -26,8 +26,9 @@ from qllmft.embed.location import pin_revision
 from qllmft.errors import UserError
 
 ELSEWHERE = "../../weights.dat"
+TOO_LONG = 10**400  # a file with it cannot be read, whatever key has it
 VALUES = (
-    "evil.Evil", "torch.distributed.elastic.Evil", ELSEWHERE, -1, 10**400, None, ["evil.Evil", "weights.dat"],
+    "evil.Evil", "torch.distributed.elastic.Evil", ELSEWHERE, -1, TOO_LONG, None, ["evil.Evil", "weights.dat"],
     {"AutoModel": "evil.Evil"},
 )  # fmt: skip
 KEYS = {
@@ -100,10 +101,20 @@ def changed(content, path, value):
     return copy
 
 
+def paths_in(folder):
+    """All files and folders, without Python's own."""
+    paths = (
+        f"{place}/{name}"
+        for place, folders, files in os.walk(folder)
+        for name in (*folders, *files)
+    )
+    return {path for path in paths if "__pycache__" not in path}
+
+
 def harmless(folder, file, content, *, is_saved=False):
     """Load a body with this content of a file, save it again if asked, and make sure that nothing else is done."""
     original = file.read_text()
-    before = sorted(p for p in folder.parent.rglob("*") if "__pycache__" not in p.parts)
+    before = paths_in(folder.parent)
     file.write_text(json.dumps(content).replace("OUTSIDE", str(folder.parent / "outside")))
     saved = folder.parent / "new" / "saved"
     try:
@@ -117,9 +128,7 @@ def harmless(folder, file, content, *, is_saved=False):
         with suppress(UserError):
             TrainableBody(model).save(saved)
         shutil.rmtree(saved.parent, ignore_errors=True)
-    assert sorted(p for p in folder.parent.rglob("*") if "__pycache__" not in p.parts) == before, (
-        content
-    )
+    assert paths_in(folder.parent) == before, content
     assert not {"evil", "torch.distributed.elastic.Evil"} & sys.modules.keys(), content
     return loaded
 
@@ -153,7 +162,10 @@ def test_no_value_of_any_key_runs_code(body, value):
         content = json.loads((body / name).read_text())
         if name == "tokenizer.json":
             content = dict.fromkeys(content)  # the words themselves are data
-        for path in places(content):
+        paths = list(places(content))
+        if name == "modules.json":  # a loop reads each module alike
+            paths = [path for path in paths if path[0] in (0, len(content) - 1)]
+        for path in paths[:1] if value == TOO_LONG else paths:
             is_saved = value == ELSEWHERE  # saving takes the time of ten loadings
             harmless(body, body / name, changed(content, path, value), is_saved=is_saved)
 
