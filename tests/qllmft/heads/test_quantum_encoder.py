@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from qiskit.quantum_info import Operator
 from qiskit_reference import central_differences, z_values
 from reference_circuits import jacobian_by_shifts, z_string
 
@@ -44,15 +45,27 @@ def embeddings(batch: int, d: int, dtype: str = "float32") -> torch.Tensor:
     )
 
 
-def reference(shape, theta: np.ndarray, scale: float, x: np.ndarray) -> np.ndarray:
-    """Latent values by Qiskit; the constant of ``bias`` is as long as x, so both share the norm."""
-    _, q, outputs, pad, options = shape
+def first_states(pad: str, x: np.ndarray) -> np.ndarray:
+    """Amplitudes without their zeros; the constant of ``bias`` is as long as x, so both share the norm."""
     state = x / np.linalg.norm(x, axis=1, keepdims=True)
     if pad == "bias":
         state = np.hstack([x, np.linalg.norm(x, axis=1, keepdims=True)])
         state = state / np.linalg.norm(state, axis=1, keepdims=True)
+    return state
+
+
+def reference(shape, theta: np.ndarray, scale: float, x: np.ndarray) -> np.ndarray:
+    """Latent values by Qiskit."""
+    _, q, outputs, pad, options = shape
     circuit = encoder_circuit(q, LAYERS, options)
-    return scale * z_values(circuit, np.tile(theta, (len(x), 1)), state)[:, :outputs]
+    return scale * z_values(circuit, np.tile(theta, (len(x), 1)), first_states(pad, x))[:, :outputs]
+
+
+def values_by_matrix(matrix: np.ndarray, outputs: int, states: np.ndarray) -> np.ndarray:
+    """Expectation values of Z of the first qubits behind a circuit with this matrix."""
+    probabilities = np.abs(states @ matrix[:, : states.shape[1]].T) ** 2
+    bits = np.arange(len(matrix))[:, np.newaxis] >> np.arange(outputs) & 1
+    return probabilities @ (1 - 2 * bits)
 
 
 @pytest.mark.parametrize("dtype", PRECISION)
@@ -74,21 +87,22 @@ def test_values_and_gradients_of_theta_scale_and_embedding(shape, dtype):
     )
 
     _, q, outputs, pad, options = shape
+    circuit, rows = encoder_circuit(q, LAYERS, options), np.tile(theta, (3, 1))
     state = inputs / np.linalg.norm(inputs, axis=1, keepdims=True)
     if pad == "bias":
         state = np.hstack([state, np.ones((3, 1))]) / math.sqrt(2)
-    rows, operators = np.tile(theta, (3, 1)), [z_string(1 << i, q) for i in range(outputs)]
-    jacobian = scale * jacobian_by_shifts(
-        encoder_circuit(q, LAYERS, options), rows, operators, state
-    )
+    operators = [z_string(1 << i, q) for i in range(outputs)]
+    jacobian = scale * jacobian_by_shifts(circuit, rows, operators, state)
     np.testing.assert_allclose(
         encoder.theta.grad, np.einsum("bo,bog->g", weighted, jacobian), rtol=0, atol=tolerance
     )
 
     step = 3e-3 * np.linalg.norm(inputs, axis=1).min()
+    matrix = Operator(circuit.assign_parameters(theta)).data  # one for all samples
 
     def loss(v: np.ndarray) -> float:
-        return float((reference(shape, theta, scale, v) * weighted).sum())
+        values = values_by_matrix(matrix, outputs, first_states(pad, v))
+        return scale * float((values * weighted).sum())
 
     by_differences = central_differences(loss, inputs, step)
     np.testing.assert_allclose(
