@@ -55,7 +55,7 @@ ADDED = (
     (r"predict .*ionq.* --max-cost", "--yes --backend-option poll_interval_s=0.02"),
     (r"paper figure 8a --runs runs", "--partial"),
     (r"paper figure 10 --runs sweeps", "--partial --where data.source=sst2"),
-    (r"paper figure 11 --runs runs", "--where train.epochs=1"),
+    (r"paper figure 11 --runs runs", "--where train.epochs=1 --where noise.shots=20"),
     (r"paper figure 12 --runs runs", "--preset single-10q"),
     # for a coverage, and for 19 calibration texts
     (r"train --out runs/calibrated|train .* --out runs/a$", "--per-label 70"),
