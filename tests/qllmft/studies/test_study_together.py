@@ -76,7 +76,10 @@ def run(finished, tiny_body):
     assert os.environ.get("QLLMFT_THREADS") == before
 
 
-def test_two_processes_that_were_interrupted_end_in_the_bits_of_one(finished, run, tmp_path):
+@pytest.mark.usefixtures("forked_workers")
+def test_two_processes_that_were_interrupted_end_in_the_bits_of_one(
+    finished, run, tmp_path, monkeypatch
+):
     class Interrupted(Pair):
         def __call__(self, event):
             super().__call__(event)
@@ -88,6 +91,7 @@ def test_two_processes_that_were_interrupted_end_in_the_bits_of_one(finished, ru
         run(tmp_path / "study", Interrupted(tmp_path / "study"), 2)
     done = len(results(tmp_path / "study"))
     assert 1 <= done < 6
+    monkeypatch.undo()  # the second process is now a fresh interpreter
     watcher = Pair(tmp_path / "study")
     assert run(tmp_path / "study", watcher, 2) == record
     assert bits(tmp_path / "study") == bits(whole)
