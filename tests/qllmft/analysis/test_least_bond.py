@@ -20,45 +20,58 @@ def model(**settings):
     return config, classifier
 
 
-def truncated_across(state, cut, bond):
-    """Return a state (2^Q,) with the largest Schmidt values across the cut after ``cut`` qubits."""
-    u, s, v = np.linalg.svd(state.reshape(-1, 1 << cut), full_matrices=False)
-    return ((u[:, :bond] * s[:bond]) @ v[:bond]).ravel()
+def truncated_across(states, cut, bond):
+    """Return states (N, 2^Q) with the largest Schmidt values across the cut after ``cut`` qubits."""
+    u, s, v = np.linalg.svd(states.reshape(len(states), -1, 1 << cut), full_matrices=False)
+    return ((u[..., :bond] * s[:, None, :bond]) @ v[:, :bond]).reshape(states.shape)
 
 
-def dense_values(circuit, values, bond):
-    """Return ⟨Z⟩ (Q,) by dense states, with a truncation across each cut of a gate on two qubits, from the last."""
+def dense_values(circuit, angles, bond):
+    """Return ⟨Z⟩ (N, Q) by dense states, with a truncation across each cut of a gate on two qubits, from the last.
+
+    ``angles`` (N, R) are those of the rotations.
+    """
     qubits, index = circuit.num_qubits, np.arange(1 << circuit.num_qubits)
-    bound = circuit.assign_parameters(values)
-    state = np.zeros(1 << qubits)
-    state[0] = 1.0
-    for gate in bound.data:
-        places = [bound.find_bit(qubit).index for qubit in gate.qubits]
+    states = np.zeros((len(angles), 1 << qubits))
+    states[:, 0] = 1.0
+    half_angles = iter(angles.T / 2)
+    for gate in circuit.data:
+        places = [circuit.find_bit(qubit).index for qubit in gate.qubits]
         target = places[-1]
         if gate.operation.name == "ry":
-            cos, sin = (f(float(gate.operation.params[0]) / 2) for f in (np.cos, np.sin))
-            other = state[index ^ (1 << target)]
-            state = cos * state + np.where(index >> target & 1, sin, -sin) * other
+            half_angle = next(half_angles)[:, None]
+            signs = np.where(index >> target & 1, 1.0, -1.0)
+            other = states[:, index ^ (1 << target)]
+            states = np.cos(half_angle) * states + np.sin(half_angle) * signs * other
             continue
         assert gate.operation.name == "cx"
-        state = state[index ^ ((index >> places[0] & 1) << target)]
+        states = states[:, index ^ ((index >> places[0] & 1) << target)]
         for cut in range(max(places), min(places), -1):
-            state = truncated_across(state, cut, bond)
-    return np.array([(state**2 * (1 - 2 * (index >> q & 1))).sum() for q in range(qubits)])
+            states = truncated_across(states, cut, bond)
+    signs = 1 - 2 * (index[:, None] >> np.arange(qubits) & 1)
+    return states**2 @ signs
 
 
 @torch.no_grad()
-def same_labels(classifier, bond):
-    """Return the number of texts with the exact label by dense truncated states."""
-    latent, exact = classifier.encoder(X).numpy(), classifier(X).argmax(dim=1).numpy()
+def bound_angles(classifier):
+    """Return the angles (N, R) of the head's rotations, in the order of its circuit, for each text."""
     head, network = classifier.head, classifier.head.connector.neural_network
-    weights = head.connector.weight.numpy()
+    weights = dict(zip(network.weight_params, head.connector.weight.numpy(), strict=True))
     found = []
-    for row in latent:
-        values = dict(zip(network.input_params, row, strict=True))
-        values |= dict(zip(network.weight_params, weights, strict=True))
-        found.append(dense_values(head.circuit, values, bond))
-    logits = classifier.final(torch.from_numpy(np.stack(found)))
+    for row in classifier.encoder(X).numpy():
+        inputs = dict(zip(network.input_params, row, strict=True))
+        bound = head.circuit.assign_parameters(inputs | weights)
+        rotations = (gate.operation for gate in bound.data if gate.operation.name == "ry")
+        found.append([float(rotation.params[0]) for rotation in rotations])
+    return np.array(found)
+
+
+@torch.no_grad()
+def same_labels(classifier, angles, bond):
+    """Return the number of texts with the exact label by dense truncated states."""
+    exact = classifier(X).argmax(dim=1).numpy()
+    values = dense_values(classifier.head.circuit, angles, bond)
+    logits = classifier.final(torch.from_numpy(values))
     return int((logits.argmax(dim=1).numpy() == exact).sum())
 
 
@@ -77,7 +90,8 @@ def test_the_least_bonds_are_those_of_dense_truncated_states(settings):
     found = least_bonds(config, classifier, X)
     limit = 2 ** (config.n_qubits // 2)
     assert (found.limit, found.searched, found.texts) == (limit, limit, len(X))
-    by_bond = {bond: same_labels(classifier, bond) for bond in range(1, limit + 1)}
+    angles = bound_angles(classifier)
+    by_bond = {bond: same_labels(classifier, angles, bond) for bond in range(1, limit + 1)}
     assert by_bond[limit] == len(X)
     for share, each in zip(LABEL_SHARES, found.found, strict=True):
         assert each.bond == min(b for b, same in by_bond.items() if same >= share * len(X))
