@@ -19,25 +19,25 @@ from qllmft.sklearn import QuantumHeadClassifier
 from qllmft_backends import BackendError, create
 
 SEEDS = 4
-X = np.array([0.7, -0.4])
-WEIGHTS = np.array([0.3, -0.8, 1.2, -0.6])
-COTANGENT = np.array([1.0, -0.7])
+X = np.array([0.7, -0.4, 1.1])
+WEIGHTS = np.array([0.3, -0.8, 0.5, 1.2, -0.6, 0.9])
+COTANGENT = np.array([1.0, -0.7, 0.5])
 RATES = {"one_qubit_rate": 0.01, "two_qubit_rate": 0.04, "readout_error": 0.03}
 NOISE = {"noise": "explicit", **RATES}
 READOUT_ERROR = {"noise": "none", "readout_error": 0.05}
-OBSERVABLES = [SparsePauliOp(label) for label in ("IZ", "ZI")]
+OBSERVABLES = [SparsePauliOp(label) for label in ("IIZ", "IZI", "ZII")]
 
 
 def two_layers():
     """Circuit of data and weights, in which each data value has two gates."""
-    data, weights = ParameterVector("x", 2), ParameterVector("w", 4)
-    circuit = QuantumCircuit(2)
-    for row in (weights[:2], weights[2:]):
-        for qubit in range(2):
+    data, weights = ParameterVector("x", 3), ParameterVector("w", 6)
+    circuit = QuantumCircuit(3)
+    for row in (weights[:3], weights[3:]):
+        for qubit in range(3):
             circuit.ry(data[qubit], qubit)
             circuit.ry(row[qubit], qubit)
-        circuit.cx(0, 1)
-        circuit.cx(1, 0)
+        for qubit in range(3):
+            circuit.cx(qubit, (qubit + 1) % 3)
     return circuit, list(data), list(weights)
 
 
@@ -51,13 +51,13 @@ def gradient_of(head):
 
 def layer(backend):
     generator = torch.Generator().manual_seed(1)
-    head = QuantumHead(2, reuploads=2, main_layers=1, backend=backend, generator=generator)
+    head = QuantumHead(3, reuploads=2, main_layers=1, backend=backend, generator=generator)
     return gradient_of(head)
 
 
 def layer_in_evaluation(backend):
     generator = torch.Generator().manual_seed(1)
-    return gradient_of(QuantumHead(2, reuploads=2, backend=backend, generator=generator).eval())
+    return gradient_of(QuantumHead(3, reuploads=2, backend=backend, generator=generator).eval())
 
 
 def from_circuit(backend):
@@ -72,15 +72,15 @@ def from_circuit(backend):
 def from_qnode(backend):
     qp = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
 
-    @qp.qnode(qp.device("default.qubit", wires=2))
+    @qp.qnode(qp.device("default.qubit", wires=3))
     def node(x, weights):
-        for row in weights.reshape(2, 2):
-            for wire in range(2):
+        for row in weights.reshape(2, 3):
+            for wire in range(3):
                 qp.RY(x[..., wire], wires=wire)
                 qp.RY(row[wire], wires=wire)
-            qp.CNOT(wires=[0, 1])
-            qp.CNOT(wires=[1, 0])
-        return [qp.expval(qp.PauliZ(wire)) for wire in range(2)]
+            for wire in range(3):
+                qp.CNOT(wires=[wire, (wire + 1) % 3])
+        return [qp.expval(qp.PauliZ(wire)) for wire in range(3)]
 
     return gradient_of(QuantumHead.from_qnode(node, X, WEIGHTS, backend=backend))
 
@@ -230,13 +230,14 @@ def test_the_gradient_of_pennylanes_device_agrees_too(method, shots):
 
     def gradient(seed, shots):
         @qp.set_shots(shots)
-        @qp.qnode(qp.device("qllmft.adjoint", wires=2, seed=seed), diff_method=method)
+        @qp.qnode(qp.device("qllmft.adjoint", wires=3, seed=seed), diff_method=method)
         def node(weights):
-            for wire in range(2):
+            for wire in range(3):
                 qp.RY(weights[wire], wires=wire)
-                qp.RX(weights[2 + wire], wires=wire)
+                qp.RX(weights[3 + wire], wires=wire)
             qp.CNOT(wires=[0, 1])
-            return qp.expval(qp.PauliZ(1))
+            qp.CNOT(wires=[1, 2])
+            return qp.expval(qp.PauliZ(2))
 
         return qp.grad(node)(qp.numpy.array(WEIGHTS, requires_grad=True))
 
