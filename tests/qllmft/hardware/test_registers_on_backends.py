@@ -74,21 +74,19 @@ def test_the_values_are_those_of_qiskits_state_vector():
 @pytest.mark.parametrize("thresholds", [None, np.full(K, 0.5)], ids=["one label", "several"])
 def test_errors_of_leads_are_those_of_repeated_shots(qubits, thresholds):
     """Standard errors of the differences of logits are the scatter of repeated measurements."""
-    shots, repeats = 400, 60
+    shots, repeats, n_texts = 400, 60, 2
     model = built(STRUCTURES[2])
-    circuits = model_circuits(model, VECTORS[:2], thresholds, machine(qubits))
+    texts = np.tile(VECTORS[:n_texts], (repeats, 1))  # each has shots of its own
+    circuits = model_circuits(model, texts, thresholds, machine(qubits))
     assert circuits.registers == 3
-    found = []
-    for seed in range(repeats):
-        options = {"shots": shots, "shot_model": "multinomial", "seed": seed}
-        found.append(run_circuits(circuits, create("adjoint", options)))
-    logits = np.array([circuits.logits(each.values).detach().double().numpy() for each in found])
+    found = run_circuits(circuits, create("adjoint", {"shots": shots, "shot_model": "multinomial"}))
+    logits = circuits.logits(found.values).detach().double().numpy()
     contrasts = logits
     if thresholds is None:
         first, second = np.triu_indices(K, 1)
-        contrasts = logits[..., first] - logits[..., second]
-    scatter = contrasts.std(axis=0, ddof=1)
-    stated = np.mean([each.contrast_errors for each in found], axis=0)
+        contrasts = logits[:, first] - logits[:, second]
+    scatter = contrasts.reshape(repeats, n_texts, -1).std(axis=0, ddof=1)
+    stated = found.contrast_errors.reshape(repeats, n_texts, -1).mean(axis=0)
     assert np.abs(np.log(stated / scatter)).max() < 0.45
     assert abs(np.log(stated / scatter).mean()) < 0.1
 
