@@ -93,38 +93,54 @@ def test_other_bodies_are_left_to_sentence_transformers(tiny_bert, tiny_body, tm
     assert not is_plain(tiny_body, "cpu")
 
 
+# one interpreter imports what all commands need, and forks each of them
 LOADED = """
-import sys
+import contextlib, io, json, os, sys
+import qllmft.heads
 from qllmft.cli.main import app
 
-app(sys.argv[2:], standalone_mode=False)
-print(sorted(set(sys.argv[1].split()) & set(sys.modules)), file=sys.stderr)
+for names, words in json.loads(sys.argv[1]):
+    if os.fork():
+        os.wait()
+        continue
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        app(words, standalone_mode=False)
+    print(json.dumps([output.getvalue(), sorted(set(names) & set(sys.modules))]))
+    break
 """
 
 
-def run_and_list_modules(names, *words):
-    """Return the output of a command, and those of some modules that it imported."""
-    command = [sys.executable, "-c", LOADED, " ".join(names), *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout, done.stderr.splitlines()[-1]
+@pytest.fixture(scope="module")
+def output_and_modules(tiny_bert, tmp_path_factory):
+    """By command, its output and those of some modules that it imported."""
+    folder = tmp_path_factory.mktemp("commands")
+    body = changed(tiny_bert, folder / "body", **PLAIN)
+    run = run_experiment(run_config(write_corpus(folder / "texts.tsv"), body), folder / "run")
+    commands = {
+        "predict": (HEAVY, ["predict", str(folder / "run"), "a good film"]),
+        "train": (
+            OF_LANGUAGE_MODELS,
+            ["train", "--config", str(run.folder.config_file), "--seed", "1", "--out", str(folder / "second")],
+        ),
+    }  # fmt: skip
+    words = [sys.executable, "-c", LOADED, json.dumps([*commands.values()])]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == len(commands), done.stderr
+    return dict(zip(commands, answers, strict=True))
 
 
 @pytest.mark.skipif(
     Version(transformers.__version__) < Version("5.22"),
     reason="before 5.22 the models of transformers import scikit-learn",
 )
-def test_predict_imports_only_what_it_uses(tiny_bert, tmp_path):
-    body = changed(tiny_bert, tmp_path / "body", **PLAIN)
-    run_experiment(run_config(write_corpus(tmp_path / "texts.tsv"), body), tmp_path / "run")
-    output, modules = run_and_list_modules(HEAVY, "predict", tmp_path / "run", "a good film")
+def test_predict_imports_only_what_it_uses(output_and_modules):
+    output, modules = output_and_modules["predict"]
     assert output.split("\t")[0] in ("bad", "good")
-    assert modules == "[]"
+    assert modules == []
 
 
-def test_training_on_embedded_texts_imports_no_language_model(tiny_bert, tmp_path):
-    body = changed(tiny_bert, tmp_path / "body", **PLAIN)
-    run = run_experiment(run_config(write_corpus(tmp_path / "texts.tsv"), body), tmp_path / "run")
-    settings = ("--config", run.folder.config_file, "--seed", "1", "--out", tmp_path / "second")
-    output, modules = run_and_list_modules(OF_LANGUAGE_MODELS, "train", *settings)
+def test_training_on_embedded_texts_imports_no_language_model(output_and_modules):
+    output, modules = output_and_modules["train"]
     assert "Report:" in output
-    assert modules == "[]"
+    assert modules == []
