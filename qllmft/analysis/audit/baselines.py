@@ -20,6 +20,7 @@ from qllmft.analysis.audit.case import (
 )
 from qllmft.analysis.audit.circuit import Floats, TrainedCircuit, without_instructions
 from qllmft.analysis.kernels import fidelities, select_svm
+from qllmft.training.adam import Adam
 
 LINEAR_R2 = 0.99  # R² of a linear map of the inputs
 TWIN_STEPS = 120  # of the training of a twin by Adam
@@ -151,7 +152,7 @@ def _train_from(
         linear.bias.copy_(torch.from_numpy(fitted_readout_at_start.bias))
     rows = torch.from_numpy(x)
     y = torch.from_numpy(case.train.y)
-    optimizer = torch.optim.Adam([*head.parameters(), *linear.parameters()], lr=TWIN_LEARNING_RATE)
+    optimizer = Adam([*head.parameters(), *linear.parameters()], lr=TWIN_LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, TWIN_STEPS)
 
     def compute_loss(batch: Tensor) -> Tensor:
