@@ -121,7 +121,7 @@ def test_no_sequence_of_calls_spends_more_than_its_ceiling(tmp_path, seed):
         price, unit = float(rng.integers(1, 9)), str(rng.choice(["usd", "usd", "usd", "eur"]))
         samples, sent = int(rng.choice([1, 3, 12])), sum(machine.log)
         ceiling = float(rng.integers(20, 200))
-        given = {"price_per_circuit": price, "price_unit": unit, "max_cost": ceiling}
+        given = {"price_per_circuit": price, "price_unit": unit, "max_cost": ceiling, "shots": 50}
         backend = opened(machine, tmp_path, repetition=repetition, circuits_per_job=5, **given)
         values = rng.uniform(-2, 2, (samples, 9))
         try:
