@@ -59,7 +59,7 @@ BATCHES = {
 }
 
 
-@parametrize_with_checks([small(epochs=8)], expected_failed_checks=lambda _: BATCHES)
+@parametrize_with_checks([small(epochs=4)], expected_failed_checks=lambda _: BATCHES)
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)

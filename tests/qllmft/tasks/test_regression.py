@@ -203,7 +203,10 @@ BATCHES = dict.fromkeys(
 )
 
 
-@parametrize_with_checks([small(epochs=8)], expected_failed_checks=lambda _: BATCHES)
+@parametrize_with_checks(
+    [small(epochs=2, settings=SMALL | {"model.encoder_layers": 2})],
+    expected_failed_checks=lambda _: BATCHES,
+)
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
