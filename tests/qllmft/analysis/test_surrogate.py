@@ -301,7 +301,9 @@ def test_an_onnx_file_gives_the_logits(widest_state, structure, tmp_path, monkey
     from qllmft.analysis.dequantise import write_onnx
 
     monkeypatch.setattr("qllmft.heads.surrogate.MAX_STATE_QUBITS", widest_state)
-    surrogate, _ = make_surrogate_pair(stored(3, **STRUCTURES[structure]))
+    # the bonds of a network grow with the uploads
+    uploads = {"reuploads": 2} if widest_state == 3 else {}
+    surrogate, _ = make_surrogate_pair(stored(3, **STRUCTURES[structure], **uploads))
     write_onnx(surrogate, tmp_path / "model.onnx")
     (found,) = runtime.InferenceSession(str(tmp_path / "model.onnx")).run(
         None, {"embedding": X[:7].numpy()}
