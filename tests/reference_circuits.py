@@ -5,14 +5,15 @@ from itertools import pairwise, permutations
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitInstruction, Gate, ParameterVector
-from qiskit.circuit.library import RYGate
-from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit.circuit import CircuitInstruction, Gate, ParameterExpression, ParameterVector
+from qiskit.circuit.library import RYGate, get_standard_gate_name_mapping
+from qiskit.quantum_info import Operator, SparsePauliOp, Statevector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 
 from qllmft_backends import Backend, Capabilities, Expectations
 from qllmft_circuits import data_parameters, readout_observables, weight_parameters
 
+STANDARD_CLASSES = {gate.base_class for gate in get_standard_gate_name_mapping().values()}
 NUMBERS_AT_ONCE = 1 << 14  # Qiskit takes three times as long for each number of a larger state
 
 
@@ -123,12 +124,53 @@ def expectations_by_statevector(
     amplitudes: np.ndarray | None = None,
 ) -> np.ndarray:
     """(B, O) values for (B, P) parameters, from (B, D) initial amplitudes padded with zeros, or from |0...0>."""
-    answers = np.empty((len(values), len(operators)))
-    for sample, row in enumerate(values):
-        first = loaded_state(circuit, None if amplitudes is None else amplitudes[sample])
-        state = first.evolve(circuit.assign_parameters(row))
-        answers[sample] = [state.expectation_value(operator).real for operator in operators]
+    first = np.zeros((len(values), 2**circuit.num_qubits), complex)
+    for sample in range(len(values)):
+        first[sample] = loaded_state(circuit, None if amplitudes is None else amplitudes[sample])
+    return expectations_of(final_states(circuit, values, first), operators)
+
+
+def expectations_of(states: np.ndarray, operators: Sequence[SparsePauliOp]) -> np.ndarray:
+    """(B, O) values of states (B, D)."""
+    answers = np.empty((len(states), len(operators)))
+    for column, operator in enumerate(operators):
+        images = (operator.to_matrix(sparse=True) @ states.T).T
+        answers[:, column] = (states.conj() * images).sum(axis=1).real
     return answers
+
+
+def final_states(circuit: QuantumCircuit, values: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """States (B, D) behind a circuit: all at once by Qiskit's matrices of gates, or one by one where it has none."""
+    bound = [circuit.assign_parameters(row) for row in values]
+    gates = [(p, i) for p, i in enumerate(circuit.data) if i.operation.name != "barrier"]
+    if len(values) < 2 or not all(isinstance(i.operation, Gate) for _, i in gates):
+        pairs = zip(first, bound, strict=True)
+        states = [Statevector(state).evolve(each).data for state, each in pairs]
+        return np.reshape(states, first.shape)
+    states = first
+    for position, gate in gates:
+        different = bound[: 1 if is_fixed(gate.operation) else len(bound)]
+        matrices = np.array([Operator(each.data[position].operation).data for each in different])
+        qubits = [circuit.find_bit(qubit).index for qubit in gate.qubits]
+        states = multiplied(states, matrices, qubits)
+    return states
+
+
+def is_fixed(operation: Gate) -> bool:
+    """Whether it is one of Qiskit's own gates without a parameter."""
+    has_parameters = any(isinstance(p, ParameterExpression) for p in operation.params)
+    return operation.base_class in STANDARD_CLASSES and not has_parameters
+
+
+def multiplied(states: np.ndarray, matrices: np.ndarray, qubits: Sequence[int]) -> np.ndarray:
+    """States (B, D) after matrices (B or 1, d, d) on some qubits, whose first is the lowest bit of a matrix's index."""
+    n_qubits = states.shape[1].bit_length() - 1
+    axes = [n_qubits - qubit for qubit in reversed(qubits)]  # behind that of the states
+    last = range(-len(qubits), 0)
+    moved = np.moveaxis(states.reshape(-1, *[2] * n_qubits), axes, last)
+    columns = moved.reshape(len(states), -1, matrices.shape[1])
+    products = (columns @ matrices.swapaxes(1, 2)).reshape(moved.shape)
+    return np.moveaxis(products, last, axes).reshape(states.shape)
 
 
 def jacobian_by_shifts(
@@ -144,16 +186,14 @@ def jacobian_by_shifts(
         for position, instruction in enumerate(circuit.data)
         if instruction.operation.name == "ry" and instruction.operation.params[0] in names
     ]
-    matrices = [operator.to_matrix(sparse=True) for operator in operators]
     jacobian = np.zeros((len(values), len(operators), len(names)))
     for sample, row in enumerate(values):
         first = loaded_state(circuit, None if amplitudes is None else amplitudes[sample])
         gates = circuit.assign_parameters(row).data
         states = shifted_states(circuit, gates, first, [position for position, _ in turned])
-        for of_operator, matrix in zip(jacobian[sample], matrices, strict=True):
-            answers = (states.conj() * (matrix @ states.T).T).sum(axis=1).real
-            for (_, column), plus, minus in zip(turned, answers[::2], answers[1::2], strict=True):
-                of_operator[column] += (plus - minus) / 2
+        answers = expectations_of(states, operators)
+        for (_, column), plus, minus in zip(turned, answers[::2], answers[1::2], strict=True):
+            jacobian[sample, :, column] += (plus - minus) / 2
     return jacobian
 
 

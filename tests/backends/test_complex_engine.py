@@ -15,7 +15,7 @@ from qiskit.circuit.library import (
 )
 from qiskit.circuit.library import zz_feature_map as zz_map
 from qiskit.primitives import StatevectorEstimator
-from qiskit.quantum_info import SparsePauliOp, random_unitary
+from qiskit.quantum_info import SparsePauliOp, Statevector, random_unitary
 from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from reference_circuits import expectations_by_statevector
 
@@ -87,6 +87,18 @@ def assert_gradients(circuit, batch=2, by_shifts=True):
         for v in (values[0] + h, values[0] - h)
     )
     np.testing.assert_allclose(found[0], (plus - minus)[:, 0] / 2e-5, atol=1e-8)
+
+
+def test_the_reference_of_many_samples_is_qiskits_state_of_each():
+    circuit, operators = all_gates(5), paulis(5)
+    random = np.random.default_rng(12)
+    values = random.normal(size=(3, circuit.num_parameters))
+    amplitudes = random.normal(size=(3, 32))
+    found = expectations_by_statevector(circuit, values, operators, amplitudes)
+    for row, first, answers in zip(values, amplitudes, found, strict=True):
+        state = Statevector(first).evolve(circuit.assign_parameters(row))
+        expected = [state.expectation_value(operator).real for operator in operators]
+        np.testing.assert_allclose(answers, expected, atol=1e-11)
 
 
 @pytest.mark.parametrize("name", GATES)
