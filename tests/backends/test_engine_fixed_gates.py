@@ -1,5 +1,6 @@
 """Gates without an angle, on every pair of qubits inside and outside of registers, against Statevector."""
 
+from functools import cache
 from itertools import permutations
 
 import numpy as np
@@ -24,10 +25,15 @@ def between_rotations(kinds: tuple[str, ...]) -> QuantumCircuit:
     return circuit
 
 
+@cache
+def case(kinds: tuple[str, ...]) -> Case:
+    circuit, rng = between_rotations(kinds), np.random.default_rng(0)
+    values = rng.uniform(-np.pi, np.pi, (5, circuit.num_parameters))
+    return Case(circuit, values, unit_rows(rng, 5, 2**6))
+
+
 @PRECISIONS
 @pytest.mark.parametrize("kinds", [("cx",), ("cz",), ("cx", "cz")])
 def test_gates_without_an_angle_are_the_statevectors_on_every_pair(kinds, dtype, tolerance):
-    circuit, rng = between_rotations(kinds), np.random.default_rng(0)
-    values = rng.uniform(-np.pi, np.pi, (5, circuit.num_parameters))
     # chunks of 1, 2, 4 and 8 samples
-    Case(circuit, values, unit_rows(rng, 5, 2**6)).check(dtype, tolerance, (1, 2, 3, 5))
+    case(kinds).check(dtype, tolerance, (1, 2, 3, 5))
