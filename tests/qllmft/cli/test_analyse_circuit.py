@@ -40,6 +40,14 @@ def files(tmp_path):
     return ["--circuit", str(tmp_path / "head.qasm"), "--data", str(tmp_path / "rows.npz")]
 
 
+@pytest.fixture
+def short_twins(monkeypatch):
+    """Twins of the circuit train for a few steps: these tests look at what is printed."""
+    monkeypatch.setattr("qllmft.analysis.audit.baselines.TWIN_STEPS", 5)
+    monkeypatch.setattr("qllmft.analysis.audit.baselines.N_RANDOM_STARTS", 1)
+
+
+@pytest.mark.usefixtures("short_twins")
 def test_the_table_has_each_check_and_the_reason_of_each_issue(files, cli):
     printed, _ = cli("analyse", *files)
     assert (
@@ -51,6 +59,7 @@ def test_the_table_has_each_check_and_the_reason_of_each_issue(files, cli):
     assert "Give more test rows. (docs/audit.md#qa104)" in printed
 
 
+@pytest.mark.usefixtures("short_twins")
 def test_json_has_all_findings(files, cli):
     found = cli.json("analyse", *files, "--shots 50")
     assert found["shots"] == 50
