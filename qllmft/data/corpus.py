@@ -49,6 +49,7 @@ class Findings:
     joined_labels: str = ""  # labels that are others with a mark between them, in words
     # repeated texts that programs write for a missing value, in words with their counts
     missing_texts: str = ""
+    unread_tables: tuple[str, ...] = ()  # files of a folder of splits that are no split
 
     @property
     def label_remedy(self) -> str:
@@ -65,6 +66,11 @@ class Findings:
     def sentences(self) -> Iterator[str]:
         """Yield the findings in words."""
         yield from self._label_sentences()
+        if self.unread_tables:
+            yield (
+                f"Tables of the folder that are no split, and are not read: {join_first(self.unread_tables)}. Splits "
+                "are named train, validation (or dev) and test."
+            )
         if self.skipped_rows:
             first = join_first(self.first_skipped, self.skipped_rows, "; ")
             yield f"{_rows(self.skipped_rows)} left out: {first}."

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 SPLIT_NAMES = {
     "train": "train", "training": "train",
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
-    "test": "test",
+    "test": "test", "testing": "test",
 }  # fmt: skip
 LAST_MONTH = 12
 # 3/4/2026, 03.04.26, 03-04-2026 12:30

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -38,7 +38,9 @@ def read_corpus(config: DataConfig) -> Corpus:
         return make_corpus({"all": table.frame}, ["negative", "positive"], config)
     path = expand_home(config.source)
     if path.exists():
-        return _read_files(_files(path), columns, config)
+        corpus = _read_files(_files(path), columns, config)
+        findings = replace(corpus.findings, unread_tables=_unread_tables(path))
+        return replace(corpus, findings=findings)
     if path.is_absolute() or config.source.startswith((".", "~")) or table_suffix(path):
         raise UserError(
             f"there is no file or folder {path}. Give a {', '.join(SUFFIXES)} file, a folder of such files named "
@@ -100,6 +102,17 @@ def _files(path: Path) -> dict[str, Path]:
     return files
 
 
+def _unread_tables(path: Path) -> tuple[str, ...]:
+    """Return the names of a folder's tables that are no split. Text files may be notes."""
+    if not path.is_dir():
+        return ()
+    return tuple(
+        file.name
+        for file in sorted(path.iterdir())
+        if table_suffix(file) not in ("", ".txt") and table_stem(file) not in SPLIT_NAMES
+    )
+
+
 def _read_hub(config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | None]:
     """Return the splits of a data set on the hub, and the names of its labels if it declares them."""
     import datasets
@@ -157,8 +170,12 @@ def frames_in_memory(
             raise UserError(
                 f"the dict holds {lengths_text}, expected columns of one length by name, or tables by split."
             )
-        lists = {name: list(values) for name, values in columns.items()}
+        lists = {
+            name: values.to_pylist() if hasattr(values, "to_pylist") else list(values)  # of Arrow
+            for name, values in columns.items()
+        }
         splits = {"all": pd.DataFrame(lists, dtype=object)}
+    split_by_name = _name_splits([*splits], config)
     frames = {}
     for name, part in splits.items():
         if not _is_table(part):
@@ -171,13 +188,37 @@ def frames_in_memory(
         for column in config.label_columns:
             if column in frame and frame[column].dtype in (np.float16, np.float32):
                 frame = frame.assign(**{column: [*map(shortest_number, frame[column].to_numpy())]})
-        frames[SPLIT_NAMES.get(str(name), str(name))] = number_rows(frame)
+        frames[split_by_name[name]] = number_rows(frame)
     first = next(iter(splits.values()))
     declared = None if isinstance(first, pd.DataFrame) else getattr(first, "features", None)
     feature: Any = (declared or {}).get(config.label_columns[0])
     if config.has_lists:
         feature = getattr(feature, "feature", None)
     return frames, list(feature.names) if type(feature).__name__ == "ClassLabel" else None
+
+
+def _name_splits(names: Sequence[Any], config: DataConfig) -> dict[Any, str]:
+    """Return the split of each table by its name, in which capitals do not matter.
+
+    A single table may have any name, and so may tables that the paper's protocol pools.
+    """
+    splits = {name: SPLIT_NAMES.get(str(name).strip().lower(), "") for name in names}
+    unknown = [name for name, split in splits.items() if not split]
+    if len(names) == 1 or config.protocol == "paper":
+        splits |= {name: str(name) for name in unknown}
+    elif unknown:
+        raise UserError(
+            f"the data have a split named {unknown[0]!r}, expected train, validation (or dev) and test. Rename it or "
+            "leave it out in Python: train({'train': table, 'test': other_table})."
+        )
+    for split in splits.values():
+        same = [name for name in names if splits[name] == split]
+        if len(same) > 1:
+            raise UserError(
+                f"the data have two tables of the split {split!r}: {same[0]!r} and {same[1]!r}. Join them or leave one "
+                "out."
+            )
+    return splits
 
 
 def _name_columns(frame: pd.DataFrame, config: DataConfig, where: str) -> pd.DataFrame:
@@ -194,4 +235,5 @@ def _name_columns(frame: pd.DataFrame, config: DataConfig, where: str) -> pd.Dat
 def _is_table(data: Any) -> bool:
     import pandas as pd
 
-    return isinstance(data, pd.DataFrame) or hasattr(data, "to_pandas")
+    is_column = not (hasattr(data, "columns") or hasattr(data, "column_names"))
+    return isinstance(data, pd.DataFrame) or (hasattr(data, "to_pandas") and not is_column)

@@ -69,7 +69,7 @@ def test_an_empty_cell_at_the_end_of_a_table_is_still_missed(tmp_path):
     [
         ("train", "train"), ("Training", "train"),
         ("validation", "validation"), ("valid", "validation"), ("val", "validation"), ("dev", "validation"),
-        ("TEST", "test"),
+        ("TEST", "test"), ("testing", "test"),
     ],
 )  # fmt: skip
 def test_a_file_of_a_folder_is_the_split_that_its_name_means(tmp_path, suffix, name, split):
@@ -85,7 +85,11 @@ def test_a_folder_may_mix_formats_and_hold_other_files(tmp_path):
     write_table(tmp_path / "test.parquet", labelled(("d", "no")))
     write_table(tmp_path / "notes.tsv", labelled(("e", "perhaps")))
     (tmp_path / "train.md").write_text("about the data")
+    (tmp_path / "licence.txt").write_text("for everybody")
     corpus = read(tmp_path)
+    assert "Tables of the folder that are no split, and are not read: notes.tsv." in " ".join(
+        corpus.findings.sentences()
+    )
     assert {name: table.texts for name, table in corpus.splits.items()} == {
         "train": ["a", "b"],
         "validation": ["c"],

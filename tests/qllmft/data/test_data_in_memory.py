@@ -65,6 +65,46 @@ def test_a_dataset_dict_has_splits_and_names_of_labels():
     assert list(corpus_in_memory(frames, config).splits) == ["train", "validation"]
 
 
+TWO_ROWS = {"text": ["a film", "a plot"], "label": ["good", "bad"]}
+
+
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (("Train", "Test"), ["train", "test"]),
+        (("TRAINING", " testing "), ["train", "test"]),
+        (("train", "Dev", "test"), ["train", "validation", "test"]),
+        (("everything",), ["everything"]),
+    ],
+)
+def test_splits_of_a_dict_have_the_names_of_files(names, splits):
+    table = pd.DataFrame(TWO_ROWS)
+    assert [*corpus_in_memory(dict.fromkeys(names, table), DataConfig()).splits] == splits
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("train", "eval"), "a split named 'eval', expected train, validation .or dev. and test"),
+        (("train", "dev", "val"), "two tables of the split 'validation': 'dev' and 'val'"),
+        (("train", "Training", "test"), "two tables of the split 'train': 'train' and 'Training'"),
+    ],
+)
+def test_no_split_of_a_dict_is_lost_or_joined_with_another(names, message):
+    table = pd.DataFrame(TWO_ROWS)
+    with pytest.raises(UserError, match=message):
+        corpus_in_memory(dict.fromkeys(names, table), DataConfig(protocol="split"))
+
+
+def test_a_dict_may_have_columns_of_arrow():
+    columns = {
+        "text": pa.chunked_array([["a film"], ["a plot"]]),
+        "label": pa.array(["good", "bad"]),
+    }
+    found = corpus_in_memory(columns, DataConfig()).splits["all"]
+    assert found.texts == TWO_ROWS["text"]
+
+
 def test_rows_are_counted_from_1_and_settings_apply():
     frame = pd.DataFrame({"text": [*TEXTS, None], "label": [*LABELS, "no"]})
     with pytest.raises(
