@@ -275,6 +275,8 @@ def _western_word(path: DataFile, zipped: bool) -> str:
                 word = letters.decode("cp1252", "replace")
                 if not _WESTERN.fullmatch(word) or _MIXED_CASE.search(word):
                     raise _not_utf8(path, zipped)
+                if len(word) == 1 and word.isalpha():  # è, é, à and ó are words
+                    continue
                 words += 1
                 foreign += word.isalpha() and not any(letter.isascii() for letter in word)
                 example = example or (word if word.isalpha() and len(word) > 2 else "")
@@ -291,8 +293,8 @@ def _not_utf8(path: DataFile, zipped: bool) -> UserError:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
                 return UserError(
-                    f"{path}, line {number}: byte {line[error.start]:#04x} is not UTF-8, and the file is not "
-                    "Windows-1252. Convert it from its own encoding first, for instance: iconv -f cp1250 -t utf-8 "
-                    f"{path.name}."
+                    f"{path}, line {number}: byte {line[error.start]:#04x} is not UTF-8, and the file does not look "
+                    "like Windows-1252. Convert it from its own encoding first. If that is cp1250, for instance: iconv "
+                    f"-f cp1250 -t utf-8 {path.name}."
                 )
     raise AssertionError(f"{path} was not UTF-8 before and is now")

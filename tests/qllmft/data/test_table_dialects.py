@@ -117,9 +117,25 @@ def test_encodings_are_found_and_said(tmp_path, encoding, said):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Il film è bello e la musica è dolce",
+        "La qualità è ottima, ma il finale è lento",
+        "à voir, à revoir",
+        "é um bom filme, e é curto",
+    ],
+)
+def test_words_of_one_letter_are_of_windows_1252(tmp_path, text):
+    path = tmp_path / "x.csv"
+    path.write_bytes(f'{CSV}"{text}",1\n'.encode("cp1252"))
+    assert read(path).join_splits().texts[-1] == text
+
+
+@pytest.mark.parametrize(
     ("encoding", "text"),
     [
         ("cp1251", "хороший фильм"),
+        ("cp1251", "я и он в кино"),
         ("cp1250", "było dobrze, żółty"),
         ("mac-roman", "un café"),
         ("cp1253", "καλή ταινία"),
