@@ -135,7 +135,12 @@ def test_more_labels_than_qubits_keep_the_largest_directions():
     x = random.normal(size=(600, 20)).astype(np.float32)
     data = Examples.from_arrays(x, (3 * x @ axes + random.gumbel(size=(600, 15))).argmax(axis=1))
     config = load_preset("sines").config(
-        {"model.n_qubits": 13, "model.encoder_qubits": 6, "model.encoder_layers": 20}
+        {
+            "model.n_qubits": 13,
+            "model.encoder_qubits": 6,
+            "model.encoder_layers": 20,
+            "train.epochs": 3,  # more would hide a wrong start
+        }
     )
     assert config.model.for_labels(15).n_qubits == 13
     net = build_classifier(config.model, 20, 15, seed=0)
