@@ -37,6 +37,7 @@ from qllmft_backends.requests import (
     check_values,
     make_generator,
     number_of_shots,
+    seed_option,
     with_options,
     with_precision,
 )
@@ -193,8 +194,8 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
     Args:
         backend: the source of expectation values.
         default_precision: precision of pubs without one. None: exact values, or the backend's own shots.
-        seed: of the noise that a precision adds, as in `StatevectorEstimator`, and of shots. None: the backend's option
-            ``seed``; the noise of each run is then new.
+        seed: of the noise that a precision adds, as in `StatevectorEstimator`, and of shots. A number gives the same
+            bits in every run. None: the first run has the backend's option ``seed``, and each later one draws anew.
     """
 
     def __init__(
@@ -204,12 +205,16 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
         default_precision: float | None = None,
         seed: int | Generator | None = None,
     ) -> None:
-        if seed is not None and not (backend.capabilities.exact or backend.capabilities.remote):
-            number = int(seed.integers(2**31)) if isinstance(seed, Generator) else seed
-            backend = with_options(backend, seed=number)
+        draws = not (backend.capabilities.exact or backend.capabilities.remote)
+        if draws and seed is not None and not isinstance(seed, Generator):
+            backend = with_options(backend, seed=seed)
         self._backend = backend
         self._default_precision = default_precision
         self._seed = make_generator(backend) if seed is None else seed
+        self._draws_anew = (
+            draws and isinstance(self._seed, Generator) and seed_option(backend) is not None
+        )
+        self._keeps_first_seed = seed is None
         self._has_warned = False
 
     def run(
@@ -231,22 +236,31 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
         if precision is None:
             precision = self._default_precision
         coerced_pubs = [_coerce(EstimatorPub, pub, precision) for pub in pubs]
-        job = PrimitiveJob(self._run, coerced_pubs)
+        job = PrimitiveJob(self._run, coerced_pubs, self._backend_of_next_run())
         job._submit()
         return job
 
-    def _run(self, pubs: list[EstimatorPub]) -> PrimitiveResult[PubResult]:
-        groups: dict[tuple[int, bytes, float | None], list[int]] = {}
+    def _backend_of_next_run(self) -> Evaluator:
+        """Return the backend, with a seed that no earlier run had if each run draws anew."""
+        if not self._draws_anew:
+            return self._backend
+        if self._keeps_first_seed:
+            self._keeps_first_seed = False
+            return self._backend
+        assert isinstance(self._seed, Generator)
+        return with_options(self._backend, seed=int(self._seed.integers(2**31)))
+
+    def _run(self, pubs: list[EstimatorPub], own_backend: Evaluator) -> PrimitiveResult[PubResult]:
+        groups: dict[tuple[int, tuple[int, ...], bytes, float | None], list[int]] = {}
         rows = [bound_values(pub.circuit, pub.parameter_values) for pub in pubs]
-        exact = self._backend.capabilities.exact
+        exact = own_backend.capabilities.exact
         for i, pub in enumerate(pubs):
             precision = None if exact else pub.precision
-            groups.setdefault((id(pub.circuit), rows[i].tobytes(), precision), []).append(i)
+            key = (id(pub.circuit), rows[i].shape, rows[i].tobytes(), precision)
+            groups.setdefault(key, []).append(i)
         results: dict[int, PubResult] = {}
-        for (_, _, precision), members in groups.items():
-            backend = (
-                self._backend if precision is None else with_precision(self._backend, precision)
-            )
+        for (*_, precision), members in groups.items():
+            backend = own_backend if precision is None else with_precision(own_backend, precision)
             # the column of each observable, and of each pub those of its array of them
             column_by_terms: dict[tuple[tuple[str, float], ...], int] = {}
             columns: dict[int, NDArray[np.int_]] = {}

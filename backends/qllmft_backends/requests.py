@@ -154,6 +154,13 @@ def make_generator(backend: Evaluator) -> Generator:
     return np.random.default_rng(getattr(getattr(backend, "options", None), "seed", 0))
 
 
+def seed_option(backend: Evaluator) -> int | None:
+    """Return the option ``seed`` of a backend, or None if it has none."""
+    options: Any = getattr(backend, "options", None)
+    has_seed = isinstance(options, BaseModel) and "seed" in type(options).model_fields
+    return int(options.seed) if has_seed else None
+
+
 def with_options(backend: Evaluator, **changes: Any) -> Evaluator:
     """Return a backend with other options, or raise `BackendError` if it has no such options."""
     options: Any = getattr(backend, "options", None)

@@ -32,6 +32,7 @@ from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
 from qllmft_backends.definitions import numeric_parameters
 from qllmft_backends.primitives import defer_to_gates
+from qllmft_backends.requests import seed_option
 from qllmft_circuits import (
     Ansatz,
     Interpret,
@@ -244,7 +245,8 @@ class QuantumHead(nn.Module):
             observables=self.observables,
             input_params=list(data),
             weight_params=list(weights),
-            estimator=backend.estimator(),
+            # equal angles have equal shots, so that a resumed training ends in the same bits
+            estimator=backend.estimator(seed=seed_option(backend)),
             gradient=backend.gradient(),
             # off by default; θ_c would not be trained. `AdjointConnector` refuses a gradient that is not there
             input_gradients=numeric.isdisjoint(data),

@@ -7,6 +7,7 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.primitives import StatevectorEstimator
+from qiskit.primitives.containers.bindings_array import BindingsArray
 from qiskit.quantum_info import DensityMatrix, SparsePauliOp
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from reference_circuits import every_gate, expectations_by_statevector
@@ -183,3 +184,50 @@ def test_a_network_without_its_own_gradient_warns_once_and_with_it_has_the_same_
             found.append(network.backward(inputs, weights))
     for slow, fast in zip(*found, strict=True):
         np.testing.assert_allclose(slow, fast, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("adjoint", {"shots": 200}),
+        ("adjoint", {"noise": "explicit", "one_qubit_rate": 0.05, "two_qubit_rate": 0.05}),
+        ("aer_forte", {"shots": 200}),
+        ("aer_statevector", {"shots": 200}),
+        ("pennylane", {"shots": 200}),
+    ],
+)
+def test_a_seed_repeats_the_shots_and_none_draws_anew(name, options):
+    circuit = QuantumCircuit(3)
+    for qubit in range(3):
+        circuit.ry(0.4 + qubit, qubit)
+        circuit.cx(qubit, (qubit + 1) % 3)
+    pub = circuit, ["ZII", "IZI", "IIZ"]
+    fixed, free, again = (create(name, options).estimator(seed=seed) for seed in (4, None, None))
+    np.testing.assert_array_equal(evs(fixed, *pub), evs(fixed, *pub))
+    runs = np.array([evs(free, *pub) for _ in range(5)])
+    assert (np.ptp(runs, axis=0) > 0).any()
+    assert len(np.unique(runs, axis=0)) == 5
+    np.testing.assert_array_equal(runs, [evs(again, *pub) for _ in range(5)])  # by the option seed
+    assert not np.array_equal(runs[0], evs(fixed, *pub))
+
+
+def test_the_spread_of_repeated_runs_is_the_standard_error():
+    circuit = rotated().assign_parameters(VALUES[0])
+    for name in ("adjoint", "aer_statevector"):
+        estimator = create(name, {"shots": 200}).estimator()
+        results = [estimator.run([(circuit, PAULIS)]).result()[0].data for _ in range(60)]
+        spread = np.std([data.evs for data in results], axis=0, ddof=1)
+        expected = np.mean([data.stds for data in results], axis=0)
+        # the standard deviation of 60 draws has an error of 9 %
+        np.testing.assert_allclose(spread, expected, rtol=0.4)
+
+
+def test_pubs_of_other_shapes_without_parameters_are_answered_each():
+    circuit = QuantumCircuit(3)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    pubs = [(circuit, "IXX"), (circuit, "IXX", BindingsArray(shape=(2,)))]
+    for estimator in (create("adjoint").estimator(), StatevectorEstimator()):
+        one, two = (result.data.evs for result in estimator.run(pubs).result())
+        np.testing.assert_allclose(one, 1.0, atol=1e-12)
+        np.testing.assert_allclose(two, [1.0, 1.0], atol=1e-12)

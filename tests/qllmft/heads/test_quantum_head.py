@@ -113,7 +113,7 @@ def test_an_estimator_that_would_add_noise_is_asked_for_exact_values():
     """EstimatorQNN's default precision of 1/64 is noise to Qiskit's own estimator."""
 
     class QiskitBackend(StatevectorBackend):
-        def estimator(self):
+        def estimator(self, **_):
             return StatevectorEstimator(seed=1)
 
     other = built(STRUCTURES[0], backend=QiskitBackend())
