@@ -248,6 +248,7 @@ def test_two_encoders_a_head_and_the_numbers_of_their_files_give_the_models_prob
         encoder = export_run(trained_run, request)
         numbers = numbers_of(encoder)
         values = z_values(READ[form](encoder), 4)[numbers["qubits"]]
+        assert not numbers["odd"]
         latent += (numbers["latent_scale"] * values).tolist()
     head = export_run(trained_run, ExportRequest("qasm3"))
     numbers = numbers_of(head)
@@ -262,6 +263,7 @@ def test_an_odd_encoder_and_the_numbers_of_its_file_give_the_models_probabilitie
     asked = {"part": "encoder", "text": TEXT}
     plus, minus = (export_run(folder, ExportRequest(minus=m, **asked)) for m in (False, True))
     numbers = numbers_of(plus)
+    assert numbers["odd"]
     change = (z_values(READ["qasm3"](plus), 5) - z_values(READ["qasm3"](minus), 5)) / 2
     latent = numbers["latent_scale"] * change[numbers["qubits"]]
     shares = softmax(np.asarray(numbers["weight"]) @ latent + numbers["bias"])
