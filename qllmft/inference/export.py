@@ -149,8 +149,8 @@ def _export(predictor: Predictor, request: ExportRequest) -> Export:
 def _numbers_outside_circuit(model: StoredModel, **part_numbers: Any) -> dict[str, Any]:
     """Return the trained numbers between the circuit's values and the logits, which no circuit holds.
 
-    An encoder's latent values are ``latent_scale`` times ⟨Z⟩ of ``qubits``. If it is ``odd``, half the difference of ⟨Z⟩
-    between its two circuits takes the place of ⟨Z⟩.
+    An encoder's latent values are ``latent_scale`` times ⟨Z⟩ of ``qubits``. If it is ``odd``, half the difference of
+    ⟨Z⟩ between its two circuits takes the place of ⟨Z⟩.
     Logits are ``weight`` · values + ``bias``, one per label, and without a final linear layer they are the values.
     Values are the head's (⟨Z⟩ of its observables), or the latent values if there is no head. Registers of a head have
     their columns of ``weight`` each, and the logits are the sum over all of them, plus ``bias`` once.
