@@ -20,6 +20,7 @@ from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.pennylane_device.gates import GATES
 from qllmft_backends.pennylane_device.symbols import (
     decompose_operation,
+    matrix_gate,
     register_functions,
     symbolic_gate,
 )
@@ -186,4 +187,8 @@ def _measure_outcomes_as_paulis(tape: QuantumScript) -> QuantumScript:
 
 
 def _is_captured(operation: Any) -> bool:
-    return is_supported(operation) or symbolic_gate(operation) is not None
+    return (
+        is_supported(operation)
+        or symbolic_gate(operation) is not None
+        or matrix_gate(operation) is not None
+    )

@@ -10,15 +10,17 @@ import autoray
 import numpy as np
 import pennylane as qp
 from pennylane.ops import Controlled, Evolution, Exp
-from pennylane.ops.op_math import Adjoint
+from pennylane.ops.op_math import Adjoint, Pow
 from qiskit.circuit import Gate, ParameterExpression
 from qiskit.circuit.library import (
     HamiltonianGate,
     PauliEvolutionGate,
     U2Gate,
+    UnitaryGate,
     get_standard_gate_name_mapping,
 )
 from qiskit.quantum_info import SparsePauliOp
+from qiskit.quantum_info.operators.predicates import is_unitary_matrix
 
 from qllmft_backends.pennylane_device.gates import GATES
 
@@ -72,6 +74,24 @@ def symbolic_gate(operation: Any) -> Gate | None:
         name, order = GATES[operation.name]
         return _STANDARD_GATES[name].base_class(*(angles[i] for i in order))
     return None
+
+
+def matrix_gate(operation: Any) -> Gate | None:
+    """Return the matrix of an operation of numbers that PennyLane does not decompose as a gate of Qiskit; else None.
+
+    Its qubits are the operation's wires in their order.
+    """
+    if has_symbols(operation) or len(operation.wires) > _MAX_DENSE_QUBITS:
+        return None
+    base = operation
+    while isinstance(base, Controlled | Adjoint | Pow):
+        base = base.base
+    is_whole = isinstance(base, Exp) or not operation.has_decomposition
+    if not is_whole or not operation.has_matrix:
+        return None
+    # PennyLane's first wire is the most significant
+    matrix = np.asarray(qp.math.toarray(qp.matrix(operation, wire_order=operation.wires[::-1])))
+    return UnitaryGate(matrix) if is_unitary_matrix(matrix) else None
 
 
 def _unwrap_angle(angle: Any) -> Any:

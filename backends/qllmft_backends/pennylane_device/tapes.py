@@ -17,7 +17,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qllmft_backends.adjoint.program.gates import GATE_PARTS
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.pennylane_device.gates import GATES, GateSequence
-from qllmft_backends.pennylane_device.symbols import symbolic_gate
+from qllmft_backends.pennylane_device.symbols import matrix_gate, symbolic_gate
 
 _STANDARD_GATES = get_standard_gate_name_mapping()
 _WITHOUT_EFFECT = ("GlobalPhase", "Barrier", "Snapshot")  # on a measurement
@@ -195,9 +195,11 @@ def to_qiskit_circuit(
         elif name == "StatePrep":
             amplitudes = np.asarray(operation.state_vector(wire_order=operation.wires)).reshape(-1)
             qiskit_circuit.append(StatePreparation(amplitudes), wires[::-1])
-        elif (symbolic := symbolic_gate(operation)) is not None:
-            qiskit_circuit.append(symbolic, wires)
-        elif name not in _WITHOUT_EFFECT:
+        elif name in _WITHOUT_EFFECT:
+            pass
+        elif (other_gate := symbolic_gate(operation) or matrix_gate(operation)) is not None:
+            qiskit_circuit.append(other_gate, wires)
+        else:
             raise UnsupportedGateError(
                 f"operation {name} on wires {wires} is none that the engine runs."
             )

@@ -17,6 +17,10 @@ def hamiltonian():
     return qp.Hamiltonian([0.3, 0.4], [qp.X(0) @ qp.X(1), qp.Z(0) @ qp.Z(2)])
 
 
+def no_commuting_sum():
+    return qp.X(0) @ qp.Y(1) + 0.5 * (qp.Z(2) @ qp.X(0))
+
+
 def after_rotation(operation):
     """A function of weights that makes an operation without angles behind a rotation."""
 
@@ -106,6 +110,22 @@ OPERATIONS = {
     "Qubitization": after_rotation(
         lambda: qp.Qubitization(qp.dot([0.3, 0.7], [qp.X(0), qp.Z(0)]), control=[1])
     ),
+    "BlockEncode": after_rotation(lambda: qp.BlockEncode(np.diag([0.1, 0.4]), wires=[0, 1])),
+    "evolve a sum by a number": after_rotation(lambda: qp.evolve(no_commuting_sum(), 0.7)),
+    "exp of a sum by a number": after_rotation(lambda: qp.exp(no_commuting_sum(), -0.7j)),
+    "ctrl evolve a word by a number": after_rotation(
+        lambda: qp.ctrl(qp.evolve(qp.X(0) @ qp.Y(1), 0.7), 2)
+    ),
+    "ctrl evolve a sum by a number": after_rotation(
+        lambda: qp.ctrl(qp.evolve(no_commuting_sum(), 0.7), 3)
+    ),
+    "pow evolve by a number": after_rotation(lambda: qp.pow(qp.evolve(qp.X(0), 0.7), 3)),
+    "ctrl FermionicSWAP of a number": after_rotation(
+        lambda: qp.ctrl(qp.FermionicSWAP(0.4, [0, 1]), 2)
+    ),
+    "DoubleExcitationPlus of a number": after_rotation(
+        lambda: qp.DoubleExcitationPlus(0.3, [0, 1, 2, 3])
+    ),
 }
 REFUSED = {
     "ctrl exp": lambda w: qp.ctrl(qp.exp(qp.X(1), 1j * w[0]), 0),
@@ -119,7 +139,7 @@ REFUSED = {
     "amplitudes": lambda w: qp.AmplitudeEmbedding(w, [0, 1], pad_with=0.0, normalize=True),
     "SelectPauliRot": lambda w: qp.SelectPauliRot(w[:2], [0], target_wire=1, rot_axis="X"),
     "channel": after_rotation(lambda: qp.DepolarizingChannel(0.1, wires=0)),
-    "BlockEncode": after_rotation(lambda: qp.BlockEncode(np.diag([0.1, 0.4]), wires=[0, 1])),
+    "exp without i of a number": after_rotation(lambda: qp.exp(qp.X(1), 0.3)),
 }
 
 
