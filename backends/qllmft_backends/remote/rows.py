@@ -140,8 +140,8 @@ class JobsInterrupt(KeyboardInterrupt):
     def __init__(self, jobs: Sequence[Job], folder: Path) -> None:
         self.jobs = list(jobs)
         self.folder = folder
-        count = format_count(len(self.jobs), "job", ("continues", "continue"))
-        lines = [f"interrupted. {count} at the server, and are paid:"]
+        verbs = ("continues at the server, and is paid", "continue at the server, and are paid")
+        lines = [f"interrupted. {format_count(len(self.jobs), 'job', verbs)}:"]
         for job in self.jobs:
             name = job.job_id
             price = "price unknown"
