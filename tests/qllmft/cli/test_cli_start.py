@@ -1,17 +1,13 @@
 """What the command line loads, its version and helps, and `predict` as a process: it streams, and can be piped."""
 
 import json
-import os
-import runpy
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from threading import Timer
 
 import pytest
 import typer
-from forked_scripts import CONTEXT, set_environment
 
 import qllmft
 from qllmft.cli.main import app
@@ -70,60 +66,25 @@ def test_help_lists_and_simple_mistakes_load_nothing_heavy_and_end_with_2_and_no
 PART = [("a good and lovely film", "positive"), ("an awful plot", "negative")] * 2
 
 
-def be_process(streams, environment, words):
-    """Be `python -m qllmft`, with standard streams that are pipes."""
-    set_environment(environment)
-    for number, stream in enumerate(streams):
-        os.dup2(stream.fileno(), number)
-    sys.stdin, sys.stdout, sys.stderr = (
-        os.fdopen(number, mode, encoding="utf-8") for number, mode in enumerate("rww")
-    )
-    sys.argv = ["qllmft", *words]
-    runpy.run_module("qllmft", run_name="__main__")
-
-
-@contextmanager
-def forked(*words):
-    """A process of the command line, its standard input, its output and its messages."""
-    pipes = [CONTEXT.Pipe(duplex=False) for _ in range(3)]
-    (input_reader, input_writer), *outputs = pipes
-    theirs = (input_reader, *(writer for _, writer in outputs))
-    ours = (input_writer, *(reader for reader, _ in outputs))
-    process = CONTEXT.Process(target=be_process, args=(theirs, dict(os.environ), words))
-    process.start()
-    patience = Timer(PATIENCE_S, process.kill)
-    patience.start()
-    for stream in theirs:
-        stream.close()
-    try:
-        with ExitStack() as open_streams:
-            texts, *readers = (
-                open_streams.enter_context(os.fdopen(os.dup(stream.fileno()), mode))
-                for stream, mode in zip(ours, ("wb", "rb", "rb"), strict=True)
-            )
-            for stream in ours:
-                stream.close()
-            yield process, texts, *readers
-    finally:
-        process.join()
-        patience.cancel()
-
-
 def test_predict_streams_and_a_broken_line_ends_it_without_a_traceback(run):
-    with forked("predict", str(run.path), "--file", "-", "--json") as streams:
-        process, texts, answers, messages = streams
+    with subprocess.Popen(
+        [sys.executable, "-m", "qllmft", "predict", str(run.path), "--file", "-", "--json"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        patience = Timer(PATIENCE_S, process.kill)
+        patience.start()
         for _ in range(2):
-            texts.writelines(f"{text}\n".encode() for text, _ in PART)
-            texts.flush()
+            process.stdin.writelines(f"{text}\n".encode() for text, _ in PART)
+            process.stdin.flush()
             # before more is written, or the input is closed
-            part = [json.loads(answers.readline()) for _ in PART]
-            assert [(answer["text"], answer["label"]) for answer in part] == PART
-        texts.write(b"caf\xe9\nfine\n")
-        texts.close()
-        assert answers.read() == b""
-        said = "error: -, line 9: byte 0xe9 is not UTF-8. Convert the file first.\n"
-        assert messages.read().decode() == said
-    assert process.exitcode == 2
+            answers = [json.loads(process.stdout.readline()) for _ in PART]
+            assert [(answer["text"], answer["label"]) for answer in answers] == PART
+        rest, messages = process.communicate(b"caf\xe9\nfine\n", timeout=PATIENCE_S)
+        patience.cancel()
+    assert process.returncode == 2
+    assert rest == b""
+    said = "error: -, line 9: byte 0xe9 is not UTF-8. Convert the file first.\n"
+    assert messages.decode() == said
 
 
 def test_the_version(cli):
