@@ -17,7 +17,7 @@ from qllmft_backends.gradients import BatchedParameterShift
 from qllmft_backends.noise import GateNoise
 from qllmft_backends.primitives import BackendEstimator, BackendSampler, refuse_added_gates
 from qllmft_backends.protocol import Availability, Bits, Evaluator, Floats, Ints, Sampling
-from qllmft_backends.requests import ROUND_SEED_STEP, number_of_shots, with_options
+from qllmft_backends.requests import ROUND_SEED_STEP, number_of_shots, seed_option, with_options
 
 
 class Backend(Evaluator):
@@ -117,7 +117,7 @@ class Backend(Evaluator):
                 f"backend {self.name!r}{mitigation_text} cannot measure its shots in rounds. Omit the rounds, or "
                 "set shots and leave mitigation out."
             )
-        seed = int(getattr(getattr(self, "options", None), "seed", 0))
+        seed = seed_option(self) or 0
         changed_backend = with_options(self, shots=shots, seed=seed + number * ROUND_SEED_STEP)
         return cast("Backend", changed_backend)
 

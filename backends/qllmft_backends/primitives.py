@@ -206,15 +206,15 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
         seed: int | Generator | None = None,
     ) -> None:
         draws = not (backend.capabilities.exact or backend.capabilities.remote)
-        if draws and seed is not None and not isinstance(seed, Generator):
-            backend = with_options(backend, seed=seed)
-        self._backend = backend
+        if draws and seed is not None:
+            number = int(seed.integers(2**31)) if isinstance(seed, Generator) else seed
+            backend = with_options(backend, seed=number)
+        self._backend = backend  # of the next run
         self._default_precision = default_precision
         self._seed = make_generator(backend) if seed is None else seed
         self._draws_anew = (
             draws and isinstance(self._seed, Generator) and seed_option(backend) is not None
         )
-        self._keeps_first_seed = seed is None
         self._has_warned = False
 
     def run(
@@ -236,19 +236,17 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
         if precision is None:
             precision = self._default_precision
         coerced_pubs = [_coerce(EstimatorPub, pub, precision) for pub in pubs]
-        job = PrimitiveJob(self._run, coerced_pubs, self._backend_of_next_run())
+        job = PrimitiveJob(self._run, coerced_pubs, self._take_backend())
         job._submit()
         return job
 
-    def _backend_of_next_run(self) -> Evaluator:
-        """Return the backend, with a seed that no earlier run had if each run draws anew."""
-        if not self._draws_anew:
-            return self._backend
-        if self._keeps_first_seed:
-            self._keeps_first_seed = False
-            return self._backend
-        assert isinstance(self._seed, Generator)
-        return with_options(self._backend, seed=int(self._seed.integers(2**31)))
+    def _take_backend(self) -> Evaluator:
+        """Return the backend of this run. The next one has another seed if each run draws anew."""
+        backend = self._backend
+        if self._draws_anew:
+            assert isinstance(self._seed, Generator)
+            self._backend = with_options(backend, seed=int(self._seed.integers(2**31)))
+        return backend
 
     def _run(self, pubs: list[EstimatorPub], own_backend: Evaluator) -> PrimitiveResult[PubResult]:
         groups: dict[tuple[int, tuple[int, ...], bytes, float | None], list[int]] = {}

@@ -151,7 +151,7 @@ def number_of_shots(backend: Evaluator) -> int | None:
 
 def make_generator(backend: Evaluator) -> Generator:
     """Return random numbers by the option ``seed`` of a backend, 0 without one."""
-    return np.random.default_rng(getattr(getattr(backend, "options", None), "seed", 0))
+    return np.random.default_rng(seed_option(backend) or 0)
 
 
 def seed_option(backend: Evaluator) -> int | None:
