@@ -20,9 +20,8 @@ from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.pennylane_device.gates import GATES
 from qllmft_backends.pennylane_device.symbols import (
     decompose_operation,
-    matrix_gate,
+    gate_outside_tables,
     register_functions,
-    symbolic_gate,
 )
 from qllmft_backends.pennylane_device.tapes import (
     is_differentiable,
@@ -187,8 +186,4 @@ def _measure_outcomes_as_paulis(tape: QuantumScript) -> QuantumScript:
 
 
 def _is_captured(operation: Any) -> bool:
-    return (
-        is_supported(operation)
-        or symbolic_gate(operation) is not None
-        or matrix_gate(operation) is not None
-    )
+    return is_supported(operation) or gate_outside_tables(operation) is not None

@@ -48,7 +48,15 @@ def has_symbols(operation: Any) -> bool:
     return any(isinstance(_unwrap_angle(angle), ParameterExpression) for angle in operation.data)
 
 
-def symbolic_gate(operation: Any) -> Gate | None:
+def gate_outside_tables(operation: Any) -> Gate | None:
+    """Return the gate of Qiskit for an operation with symbols, or that PennyLane does not decompose; else None.
+
+    Its qubits are the operation's wires in their order.
+    """
+    return _symbolic_gate(operation) if has_symbols(operation) else _matrix_gate(operation)
+
+
+def _symbolic_gate(operation: Any) -> Gate | None:
     """Return the gate of Qiskit for an operation with symbols, on its wires in their order; else None.
 
     A control needs the base's phase, which `GATES` has exactly for all operations but Rot.
@@ -56,14 +64,14 @@ def symbolic_gate(operation: Any) -> Gate | None:
     if not has_symbols(operation):
         return None
     if isinstance(operation, Controlled):
-        base_gate = symbolic_gate(operation.base)
+        base_gate = _symbolic_gate(operation.base)
         if base_gate is None or isinstance(operation.base, Exp):
             return None
         values = operation.control_values
         control_state = sum(int(value) << i for i, value in enumerate(values))
         return base_gate.control(len(values), ctrl_state=control_state, annotated=False)
     if isinstance(operation, Adjoint):
-        base_gate = symbolic_gate(operation.base)
+        base_gate = _symbolic_gate(operation.base)
         return None if base_gate is None else base_gate.inverse()
     if isinstance(operation, Exp):
         return _evolution_gate(operation)
@@ -76,18 +84,13 @@ def symbolic_gate(operation: Any) -> Gate | None:
     return None
 
 
-def matrix_gate(operation: Any) -> Gate | None:
-    """Return the matrix of an operation of numbers that PennyLane does not decompose as a gate of Qiskit; else None.
-
-    Its qubits are the operation's wires in their order.
-    """
-    if has_symbols(operation) or len(operation.wires) > _MAX_DENSE_QUBITS:
-        return None
+def _matrix_gate(operation: Any) -> Gate | None:
+    """Return the matrix of an operation of numbers that PennyLane does not decompose as a gate of Qiskit; else None."""
     base = operation
     while isinstance(base, Controlled | Adjoint | Pow):
         base = base.base
     is_whole = isinstance(base, Exp) or not operation.has_decomposition
-    if not is_whole or not operation.has_matrix:
+    if not is_whole or not operation.has_matrix or len(operation.wires) > _MAX_DENSE_QUBITS:
         return None
     # PennyLane's first wire is the most significant
     matrix = np.asarray(qp.math.toarray(qp.matrix(operation, wire_order=operation.wires[::-1])))

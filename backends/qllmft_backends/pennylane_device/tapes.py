@@ -17,7 +17,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qllmft_backends.adjoint.program.gates import GATE_PARTS
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.pennylane_device.gates import GATES, GateSequence
-from qllmft_backends.pennylane_device.symbols import matrix_gate, symbolic_gate
+from qllmft_backends.pennylane_device.symbols import gate_outside_tables
 
 _STANDARD_GATES = get_standard_gate_name_mapping()
 _WITHOUT_EFFECT = ("GlobalPhase", "Barrier", "Snapshot")  # on a measurement
@@ -197,7 +197,7 @@ def to_qiskit_circuit(
             qiskit_circuit.append(StatePreparation(amplitudes), wires[::-1])
         elif name in _WITHOUT_EFFECT:
             pass
-        elif (other_gate := symbolic_gate(operation) or matrix_gate(operation)) is not None:
+        elif (other_gate := gate_outside_tables(operation)) is not None:
             qiskit_circuit.append(other_gate, wires)
         else:
             raise UnsupportedGateError(
