@@ -38,9 +38,7 @@ def read_corpus(config: DataConfig) -> Corpus:
         return make_corpus({"all": table.frame}, ["negative", "positive"], config)
     path = expand_home(config.source)
     if path.exists():
-        corpus = _read_files(_files(path), columns, config)
-        findings = replace(corpus.findings, unread_tables=_unread_tables(path))
-        return replace(corpus, findings=findings)
+        return _read_files(path, columns, config)
     if path.is_absolute() or config.source.startswith((".", "~")) or table_suffix(path):
         raise UserError(
             f"there is no file or folder {path}. Give a {', '.join(SUFFIXES)} file, a folder of such files named "
@@ -50,11 +48,11 @@ def read_corpus(config: DataConfig) -> Corpus:
     return make_corpus(frames, names, config)
 
 
-def _read_files(files: Mapping[str, Path], columns: Columns, config: DataConfig) -> Corpus:
-    """Return the corpus of files by split, with how each was read, and the lines that were left out."""
+def _read_files(path: Path, columns: Columns, config: DataConfig) -> Corpus:
+    """Return the corpus of a file or of a folder of splits, with how each was read, and what was left out."""
     skips = config.bad_rows == "skip"
     tables = {}
-    for split, file in files.items():
+    for split, file in _files(path).items():
         try:
             tables[split] = read_table(file, columns, config.delimiter, skips=skips)
         except OSError as error:
@@ -69,6 +67,7 @@ def _read_files(files: Mapping[str, Path], columns: Columns, config: DataConfig)
         corpus.findings,
         skipped_rows=corpus.findings.skipped_rows + len(lines),
         first_skipped=(*lines, *corpus.findings.first_skipped)[:FIRST_ROWS],
+        unread_tables=_unread_tables(path),
     )
     descriptions = tuple(table.description for table in tables.values())
     return replace(corpus, findings=findings, tables=descriptions)
@@ -158,23 +157,7 @@ def frames_in_memory(
         data = {config.text_columns[0]: texts, config.label_columns[0]: labels}
     splits = data if isinstance(data, Mapping) and data else {"all": data}
     if splits is data and not any(map(_is_table, data.values())):
-        columns = {str(name): column for name, column in data.items()}
-        lengths = {
-            name: type(column).__name__ if isinstance(column, str | tuple) else len(list(column))
-            for name, column in columns.items()
-        }
-        if len({*lengths.values()}) > 1 or any(
-            isinstance(length, str) for length in lengths.values()
-        ):
-            lengths_text = ", ".join(f"{name!r}: {length}" for name, length in lengths.items())
-            raise UserError(
-                f"the dict holds {lengths_text}, expected columns of one length by name, or tables by split."
-            )
-        lists = {
-            name: values.to_pylist() if hasattr(values, "to_pylist") else list(values)  # of Arrow
-            for name, values in columns.items()
-        }
-        splits = {"all": pd.DataFrame(lists, dtype=object)}
+        splits = {"all": _join_columns(data)}
     split_by_name = _name_splits([*splits], config)
     frames = {}
     for name, part in splits.items():
@@ -195,6 +178,28 @@ def frames_in_memory(
     if config.has_lists:
         feature = getattr(feature, "feature", None)
     return frames, list(feature.names) if type(feature).__name__ == "ClassLabel" else None
+
+
+def _join_columns(columns: Mapping[Any, Any]) -> pd.DataFrame:
+    """Return the table of a dict of columns."""
+    import pandas as pd
+
+    lists = {
+        str(name): values.to_pylist() if hasattr(values, "to_pylist") else list(values)  # of Arrow
+        for name, values in columns.items()
+    }
+    lengths = {
+        str(name): type(values).__name__
+        if isinstance(values, str | tuple)
+        else len(lists[str(name)])
+        for name, values in columns.items()
+    }
+    if len({*lengths.values()}) > 1 or any(isinstance(length, str) for length in lengths.values()):
+        lengths_text = ", ".join(f"{name!r}: {length}" for name, length in lengths.items())
+        raise UserError(
+            f"the dict holds {lengths_text}, expected columns of one length by name, or tables by split."
+        )
+    return pd.DataFrame(lists, dtype=object)
 
 
 def _name_splits(names: Sequence[Any], config: DataConfig) -> dict[Any, str]:
@@ -235,5 +240,5 @@ def _name_columns(frame: pd.DataFrame, config: DataConfig, where: str) -> pd.Dat
 def _is_table(data: Any) -> bool:
     import pandas as pd
 
-    is_column = not (hasattr(data, "columns") or hasattr(data, "column_names"))
-    return isinstance(data, pd.DataFrame) or (hasattr(data, "to_pandas") and not is_column)
+    has_columns = hasattr(data, "columns") or hasattr(data, "column_names")
+    return isinstance(data, pd.DataFrame) or (has_columns and hasattr(data, "to_pandas"))
