@@ -28,9 +28,8 @@ def import_kernels(pieces: int) -> SimpleNamespace:
     )
 
 
-def keep_sums(kernels, first_sums, second_sums):
+def keep_sums(kernels, add_first, add_second):
     """Compile two turns for one pair of the sums that they may need, not for all nine."""
-    add_first, add_second = first_sums, second_sums
     undo_costate = kernels.turns._undo_costate
 
     @kernels.turns.part
