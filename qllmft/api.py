@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from qllmft.config import RunConfig
 from qllmft.config.keywords import SettingKeywords
+from qllmft.config.options import explain_in_python
 from qllmft.config.presets import DEFAULT_PRESET, load_preset
 from qllmft.config.run import nearest_setting
 from qllmft.data import corpus_in_memory
@@ -30,6 +32,17 @@ class Rows(Protocol):
     def __getitem__(self, key: Any, /) -> Any: ...
 
 
+@contextmanager
+def _keywords_in_errors() -> Iterator[None]:
+    """Name the keywords of `train` in an error whose remedy is an option of the command line."""
+    try:
+        yield
+    except UserError as error:
+        error.args = (explain_in_python(str(error)),)
+        raise
+
+
+@_keywords_in_errors()
 def train(
     data: str | Path | Rows | None = None,
     *,

@@ -128,25 +128,19 @@ class DataOptions:
 
     def overrides(self, pairs: list[str] | None, **extra_settings: Any) -> dict[str, Any]:
         """Return the given settings by dotted names: these, ``extra_settings`` (a__b is a.b), then ``--set``."""
+        from qllmft.config.options import SETTINGS_OF_OPTIONS
         from qllmft.config.requirements import ALL_ROWS_SETTINGS
         from qllmft.config.settings import parse_settings
 
-        setting_names = {
-            "data": "data.source",
-            "columns": "data.column_names",
-            "per_label": "data.n_per_label",
-            "group": "data.group_column",
-            "time": "data.time_column",
-            "body": "body.model",
-        }
+        values = dict(vars(self))
+        second_column = values.pop("pair_column")
         values_by_name = {
-            setting_names.get(name, f"data.{name}"): value for name, value in vars(self).items()
+            SETTINGS_OF_OPTIONS.get(name, f"data.{name}"): value for name, value in values.items()
         }
         values_by_name |= {name.replace("__", "."): value for name, value in extra_settings.items()}
         splits_all_rows = any(
             values_by_name.get(f"data.{name}") is not None for name in ALL_ROWS_SETTINGS
         )
-        second_column = values_by_name.pop("data.pair_column")
         if second_column is not None:
             text_column = values_by_name["data.text_column"] or "text"
             values_by_name["data.text_column"] = (text_column, second_column)

@@ -125,14 +125,12 @@ def no_column(column: str, names: Sequence[Any], where: object, columns: Columns
 
 def _option(column: str, columns: Columns) -> str:
     if column in columns.keys:
-        return "--group or --time (in Python data__group_column or data__time_column)"
+        return "--group or --time"
     if len(columns.texts) > 1:
         labels = "" if not columns.labels else ", --label-column"
-        return f"--text-column, --pair-column{labels} (in Python data__text_column has both)"
+        return f"--text-column, --pair-column{labels}"
     if columns.labels:
-        return (
-            "--text-column and --label-column (in Python data__text_column and data__label_column)"
-        )
+        return "--text-column and --label-column"
     return "--text-column, or give a .txt file with one text per line"
 
 
