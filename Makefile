@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# where this is set, each of the hundreds of processes of the tests compiles the whole package
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 # `make test-floors` needs uv; it tries all versions before it fails; on a machine that does not reach PyTorch's own index,

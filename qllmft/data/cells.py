@@ -137,7 +137,7 @@ def is_missing(value: Any) -> bool:
 
 def is_empty(value: Any) -> bool:
     """Return whether a cell is missing, or a text without a visible character."""
-    return is_missing(value) or (isinstance(value, str) and is_blank(value))
+    return is_missing(value) or value == b"" or (isinstance(value, str) and is_blank(value))
 
 
 def is_number(text: str) -> bool:
@@ -152,6 +152,8 @@ def label_text(value: Any) -> str:
     """Return a label as text, "1" for 1, 1.0 and '1', a day for midnight, and "" if it is missing."""
     if getattr(value, "ndim", None) == 0:  # of torch or NumPy
         value = value.item()
+    if isinstance(value, bytes):
+        value = value.decode(errors="backslashreplace")
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and value.bit_length() > 4 * MOST_LABEL:

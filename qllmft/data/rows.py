@@ -284,7 +284,9 @@ def _find_fault(cells: list[Any], place: str, config: DataConfig) -> _RowFault |
         if isinstance(text, str) and text.strip() in SHEET_ERRORS:
             return _RowFault(f"the {name} is {text.strip()!r}, an error of a spreadsheet")
         if not isinstance(text, str):
-            return _RowFault(f"the {name} is {text!r:.60}, expected a string", is_no_string=True)
+            remedy = " (decode bytes first, as text.decode() does)" * isinstance(text, bytes)
+            reason = f"the {name} is {text!r:.60}, expected a string{remedy}"
+            return _RowFault(reason, is_no_string=True)
     # an empty text is a list without labels
     if any(map(is_missing if config.has_lists else is_empty, labels)):
         return _RowFault("the label is empty")

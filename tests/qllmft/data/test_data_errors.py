@@ -23,7 +23,7 @@ WRONG = [
     (
         "mine.tsv",
         "review\tlabel\na\t1\nb\t0\n",
-        "mine.tsv: there is no column 'text'. Its columns are 'review', 'label' ... --text-column ... data__text",
+        "mine.tsv: there is no column 'text'. Its columns are 'review', 'label' ... --text-column and --label-column",
     ),
     ("mine.csv", "text,stars\na,1\n", "no column 'label'. Its columns are 'text', 'stars'"),
     ("mine.tsv", f"{HEAD}a\t1\tb\nc\t0\td\n", "line 2: it has 3 fields, expected 2 ... 1 more line: 3. Quote"),
@@ -106,6 +106,12 @@ def test_what_is_no_file_is_refused(source, said):
         ([1.0, float("nan"), 0.0], ["a", "b", "c"], "row 2: the label is empty"),
         ([1, 0, 1], ["a", "b", None], "row 3: the text is empty"),
         ([1, 0, 1], [4, 5, 6], "row 1: the text is 4, expected a string"),
+        (
+            [1, 0, 1],
+            [b"a", b"b", b"c"],
+            "row 1: the text is b'a', expected a string (decode bytes first",
+        ),
+        ([b"x", b"", b"y"], ["a", "b", "c"], "row 2: the label is empty"),
     ],
 )
 def test_a_bad_cell_of_parquet_is_refused_with_its_row(tmp_path, label, text, said):

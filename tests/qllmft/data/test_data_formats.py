@@ -1,5 +1,6 @@
 """Local data: every format gives the same corpus, from a file or a folder of splits."""
 
+import pandas as pd
 import pytest
 from table_files import FORMATS, labelled, read, write_table
 
@@ -102,6 +103,12 @@ def test_a_folder_may_mix_formats_and_hold_other_files(tmp_path):
         ["c", "d", "a", "b"],
         [1, 0, 0, 1],
     )
+
+
+def test_labels_in_bytes_are_their_letters(tmp_path):
+    labels = pd.Series([b"no", "dé".encode(), b"\xff"])
+    pd.DataFrame({"text": ["a", "b", "c"], "label": labels}).to_parquet(tmp_path / "mine.parquet")
+    assert read(tmp_path / "mine.parquet").label_names == ("\\xff", "dé", "no")
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".csv"])
