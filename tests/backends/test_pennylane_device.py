@@ -360,3 +360,46 @@ def test_gradients_by_coefficients_are_refused():
         node(torch.tensor([0.3, 0.4], requires_grad=True))
     exact = qp.QNode(function, qp.device("default.qubit", wires=3))
     assert float(node(np.array([0.3, 0.4]))) == pytest.approx(float(exact([0.3, 0.4])))
+
+
+def evolve_by_numbers(x, w):
+    """Evolutions of a sum whose words do not commute: PennyLane has a matrix for them, and no decomposition."""
+    energy = qp.sum(qp.X(0) @ qp.X(1), 0.7 * qp.Z(1) @ qp.Z(2), 0.3 * qp.Y(0))
+    qp.RY(x, 0)
+    qp.RX(w[0], 2)
+    qp.exp(energy, -0.4j)
+    qp.ctrl(qp.evolve(qp.sum(qp.X(0) @ qp.Y(1), qp.Z(0)), 0.3), control=2)
+    qp.adjoint(qp.exp(energy, -0.2j))
+    qp.RX(w[1], 1)
+
+
+def test_evolutions_by_numbers_are_those_of_default_qubit():
+    def energies(x, w):
+        evolve_by_numbers(x, w)
+        return qp.expval(qp.Z(0) @ qp.X(2)), qp.expval(qp.Z(1))
+
+    def state(x, w):
+        evolve_by_numbers(x, w)
+        return qp.state()
+
+    for function in (energies, state):
+        node = qp.QNode(function, qp.device("qllmft.adjoint", wires=3))
+        for value, expected in zip(X, rows(function, X), strict=True):
+            np.testing.assert_allclose(node(value, W), expected, atol=1e-12)
+
+    angles = [torch.tensor(W, requires_grad=True) for _ in range(2)]
+    for name, w in zip(("qllmft.adjoint", "default.qubit"), angles, strict=True):
+        node = qp.QNode(energies, qp.device(name, wires=3), interface="torch")
+        torch.stack(node(0.3, w)).sum().backward()
+    np.testing.assert_allclose(angles[0].grad, angles[1].grad, atol=1e-10)
+    assert np.abs(angles[0].grad.numpy()[:2]).min() > 1e-3
+
+
+def test_the_gradient_of_an_evolution_without_decomposition_is_refused():
+    @qp.qnode(qp.device("qllmft.adjoint", wires=2), interface="torch")
+    def circuit(time):
+        qp.exp(qp.sum(qp.X(0) @ qp.X(1), qp.Z(0)), -1j * time)
+        return qp.expval(qp.Z(0))
+
+    with pytest.raises(DeviceError, match="does not provide a decomposition"):
+        circuit(torch.tensor(0.3, requires_grad=True))

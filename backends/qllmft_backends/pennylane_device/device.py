@@ -39,6 +39,7 @@ from qllmft_backends.pennylane_device.probabilities import (
     gather_jacobians,
     has_swept_gradient,
 )
+from qllmft_backends.pennylane_device.symbols import decompose_by_matrix
 from qllmft_backends.pennylane_device.tapes import gather_gates, is_differentiable, is_supported
 
 _SAMPLED_MEASUREMENTS = (
@@ -143,6 +144,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
             decompose,
             stopping_condition=is_supported,
             skip_initial_state_prep=False,  # of the preparations, the engine takes StatePrep only
+            decomposer=decompose_by_matrix,
             device_wires=self.wires,
             name=self.name,
         )

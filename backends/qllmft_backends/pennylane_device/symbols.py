@@ -9,6 +9,7 @@ from typing import Any
 import autoray
 import numpy as np
 import pennylane as qp
+from numpy.typing import NDArray
 from pennylane.ops import Controlled, Evolution, Exp
 from pennylane.ops.op_math import Adjoint, Pow
 from qiskit.circuit import Gate, ParameterExpression
@@ -86,15 +87,45 @@ def _symbolic_gate(operation: Any) -> Gate | None:
 
 def _matrix_gate(operation: Any) -> Gate | None:
     """Return the matrix of an operation of numbers that PennyLane does not decompose as a gate of Qiskit; else None."""
-    base = operation
-    while isinstance(base, Controlled | Adjoint | Pow):
-        base = base.base
-    is_whole = isinstance(base, Exp) or not operation.has_decomposition
-    if not is_whole or not operation.has_matrix or len(operation.wires) > _MAX_DENSE_QUBITS:
+    if not isinstance(_base(operation), Exp) and operation.has_decomposition:
         return None
     # PennyLane's first wire is the most significant
-    matrix = np.asarray(qp.math.toarray(qp.matrix(operation, wire_order=operation.wires[::-1])))
-    return UnitaryGate(matrix) if is_unitary_matrix(matrix) else None
+    matrix = _unitary_matrix(operation, operation.wires[::-1])
+    return None if matrix is None else UnitaryGate(matrix)
+
+
+def _base(operation: Any) -> Any:
+    """Return what is controlled, inverted or repeated."""
+    while isinstance(operation, Controlled | Adjoint | Pow):
+        operation = operation.base
+    return operation
+
+
+def _unitary_matrix(operation: Any, wire_order: Any) -> NDArray[Any] | None:
+    """Return the matrix of an operation on at most 8 wires, and None without one that is unitary."""
+    if not operation.has_matrix or len(operation.wires) > _MAX_DENSE_QUBITS:
+        return None
+    matrix = np.asarray(qp.math.toarray(qp.matrix(operation, wire_order=wire_order)))
+    return matrix if matrix.ndim == 2 and is_unitary_matrix(matrix) else None
+
+
+def decompose_by_matrix(operation: Any) -> Sequence[Any]:
+    """Return the operations that one is made of, or its matrix if PennyLane does not decompose it.
+
+    Raises:
+        DecompositionUndefinedError: if it has no unitary matrix on at most 8 wires, or its angles need a gradient.
+    """
+    # PennyLane says that it decomposes a controlled evolution of any sum
+    has_parts = operation.has_decomposition
+    if isinstance(base := _base(operation), Exp):
+        has_parts = base.has_decomposition
+    if not has_parts and not any(map(qp.math.requires_grad, operation.data)):
+        matrix = _unitary_matrix(operation, operation.wires)
+        if matrix is not None:
+            with qp.QueuingManager.stop_recording():
+                return [qp.QubitUnitary(matrix, wires=operation.wires)]
+    parts: Sequence[Any] = operation.decomposition()
+    return parts
 
 
 def _unwrap_angle(angle: Any) -> Any:
