@@ -233,11 +233,12 @@ class ParallelEncoders(nn.Module):
         super().__init__()
         self.encoders = nn.ModuleList(encoders)  # type: ignore[assignment]
         self.data_map = data_map
-        # of the weights with these addresses and versions, so that one text after the other is a product of a matrix
-        self._rows: tuple[list[tuple[int, int]], Tensor] | None = None
+        # copies of the weights and their matrix, so that one text after the other is a product of it; a fused step of
+        # an optimizer changes weights and not their version
+        self._rows: tuple[Tensor, Tensor] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the matrix, since addresses are valid in this process only."""
+        """Leave out the matrix, which follows from the weights."""
         return {**self.__dict__, "_rows": None}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -255,14 +256,12 @@ class ParallelEncoders(nn.Module):
     def rows(self) -> Tensor:
         """Return the matrix (Q, m) from the loaded vector to the latent values of `stackable` encoders, in float64."""
         parameters = [part for encoder in self.encoders for part in (encoder.theta, encoder.scale)]
-        state = [(part.data_ptr(), part._version) for part in parameters]
-        learns = torch.is_grad_enabled() and any(part.requires_grad for part in parameters)
-        if not learns and self._rows is not None and self._rows[0] == state:
-            return self._rows[1]
-        rows = stacked_rows(self.encoders)
-        if not learns:
-            self._rows = state, rows
-        return rows
+        if torch.is_grad_enabled() and any(part.requires_grad for part in parameters):
+            return stacked_rows(self.encoders)
+        weights = torch.cat([part.detach().ravel() for part in parameters])
+        if self._rows is None or not torch.equal(self._rows[0], weights):
+            self._rows = weights, stacked_rows(self.encoders)
+        return self._rows[1]
 
     @property
     def slope(self) -> float:

@@ -1,5 +1,7 @@
 """Odd values: by Qiskit's state vector, by the linear map, and the heads that read them."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from qllmft.heads import QuantumEncoder, build_classifier
 from qllmft.heads.encoder import OddRows, amplitudes
 from qllmft.templates import describe
 from qllmft.training import Examples, fit
+from qllmft.training.evaluation import evaluate
 from qllmft.training.step import can_step
 from qllmft_backends import create
 from qllmft_circuits import encoder_circuit
@@ -127,3 +130,21 @@ def test_a_quantum_head_reads_odd_encoders_and_learns_with_them():
     examples = Examples(X.float(), torch.tensor([0, 1, 0, 1, 1]))
     fit(model, examples, examples, TrainConfig(epochs=2), 0)
     assert not torch.equal(before, model.encoder.encoders[1].theta)
+
+
+def test_the_validation_of_each_epoch_is_that_of_its_weights():
+    """A fused step of Adam changes weights and not their version, and the matrix of the encoders is kept."""
+    structure = ModelConfig(
+        n_qubits=4, n_encoders=2, encoder_qubits=3, encoder_layers=2, pad="bias", odd=True
+    )
+    model = build_classifier(structure, D, 2, seed=0)
+    examples = Examples(X.float(), torch.tensor([0, 1, 0, 1, 1]))
+    losses, recomputed = [], []
+
+    def judge_again(line):
+        losses.append(line.validation_loss)
+        recomputed.append(evaluate(deepcopy(model), examples)[0])  # a copy has no matrix yet
+
+    fit(model, examples, examples, TrainConfig(epochs=4, lr=0.1), 0, on_epoch=judge_again)
+    assert losses == recomputed
+    assert len({*losses}) == 4
