@@ -1,5 +1,8 @@
 """Error of a user's input, which the CLI prints before it ends with exit code 2, and texts of other errors."""
 
+from numbers import Integral
+from typing import Any
+
 from qllmft_backends.text import mask_credentials, shorten_numbers
 
 
@@ -8,6 +11,12 @@ class UserError(ValueError):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(shorten_numbers(mask_credentials(message)))
+
+
+def check_whole_number(argument: str, value: Any, least: int, hint: str = "") -> None:
+    """Raise `UserError` for the value of an argument that is no whole number from ``least`` on."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise UserError(f"{argument} is {value!r}, expected a whole number from {least}{hint}.")
 
 
 def first_line(error: BaseException) -> str:

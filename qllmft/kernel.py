@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -15,7 +15,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.kernels import BaseKernel
 from sklearn.metrics.pairwise import rbf_kernel
 
-from qllmft.errors import UserError
+from qllmft.errors import UserError, check_whole_number
 from qllmft.parameter_names import find_parameters, natural_order, parameter_names_text
 from qllmft_backends import Backend, create
 from qllmft_backends.adjoint import AdjointCapable, AdjointEngine
@@ -82,7 +82,7 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
         kind: KernelKind = "fidelity",
         *,
         features: Sequence[Parameter | str] | None = None,
-        gamma: float = 1.0,
+        gamma: float | None = None,
         shots: int | None = None,
         seed: int = 0,
         enforce_psd: bool = True,
@@ -97,11 +97,20 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
             raise UserError(
                 f"kind is {kind!r}, expected one of {listed_names(get_args(KernelKind))}."
             )
+        if gamma is not None and kind == "fidelity":
+            raise UserError(
+                f"gamma is {gamma!r}, expected None for kind='fidelity', which has no width. Set kind='projected'."
+            )
+        gamma = 1.0 if gamma is None else gamma
         if not isinstance(gamma, Real) or not 0 < gamma < np.inf:
             raise UserError(f"gamma is {gamma!r}, expected a number above 0.")
+        if backend is not None and not isinstance(backend, Backend):
+            raise UserError(
+                f"backend is {type(backend).__name__}, expected one that `qllmft_backends.create` returns."
+            )
         if shots is not None:
-            _check_whole_number("shots", shots, 1, ", or None for exact values")
-        _check_whole_number("seed", seed, 0)
+            check_whole_number("shots", shots, 1, ", or None for exact values")
+        check_whole_number("seed", seed, 0)
         if backend is not None and kind == "fidelity":
             raise UserError(
                 f"backend is {backend.name!r}, expected None: the engine computes fidelities from states. Add "
@@ -255,11 +264,6 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
             for letter in "XYZ"
         ]
         return run_expectations(self._backend, self.feature_map, self._bind(rows), paulis).values
-
-
-def _check_whole_number(argument: str, value: Any, least: int, hint: str = "") -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise UserError(f"{argument} is {value!r}, expected a whole number from {least}{hint}.")
 
 
 def _order_features(

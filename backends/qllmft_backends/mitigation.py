@@ -8,6 +8,7 @@ shots, with their standard errors.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
@@ -140,8 +141,8 @@ class CompilingBackend(Protocol):
         """Return one estimate of several calls, with the limits on their sum."""
         ...
 
-    def authorize(self, estimate: Any) -> None:
-        """Ask for consent to an estimate, or raise `CostRefusedError`. Later calls within it ask for none."""
+    def consent(self, estimate: Any) -> AbstractContextManager[None]:
+        """Return a context whose calls ask once for consent (see `ConsentBackend.consent`)."""
         ...
 
 
@@ -205,12 +206,12 @@ class MitigatedBackend(Backend):
         values = check_values(circuit, values)
         if len(values) == 0:
             return self.inner.expectations(circuit, values, observables)
-        if self.inner.capabilities.remote:
-            self._remote.authorize(self.estimate(circuit, values))
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        correction = Correction.from_readout(sums, self._run_calibration(circuit))
-        operators = correction.operators(circuit.num_qubits)
-        estimates = self.inner.expectations(circuit, values, operators)
+        is_remote = self.inner.capabilities.remote
+        with self.consent(self.estimate(circuit, values)) if is_remote else nullcontext():
+            correction = Correction.from_readout(sums, self._run_calibration(circuit))
+            operators = correction.operators(circuit.num_qubits)
+            estimates = self.inner.expectations(circuit, values, operators)
         means = estimates.values
         squares = estimates.standard_errors**2
         n_strings = len(correction.masks)
@@ -246,7 +247,15 @@ class MitigatedBackend(Backend):
             backend.estimate(request_circuit, request_values, offline=offline)
             for backend, request_circuit, request_values in requests
         ]
+        return self.merge_estimates(estimates)
+
+    def merge_estimates(self, estimates: Sequence[Any]) -> Estimate:
+        """Return one estimate of several calls (see `ConsentBackend.merge_estimates`)."""
         return cast("Estimate", self._remote.merge_estimates(estimates))
+
+    def consent(self, estimate: Estimate) -> AbstractContextManager[None]:
+        """Return a context whose calls ask once for consent (see `ConsentBackend.consent`)."""
+        return cast("AbstractContextManager[None]", self._remote.consent(estimate))
 
     def running_jobs(self) -> str:
         """Return a report of jobs that have not ended (see `RemoteBackend.running_jobs`)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub, EstimatorPu
 from qiskit.primitives.containers.sampler_pub import SamplerPub, SamplerPubLike
 from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
 
+from qllmft_backends.consent import consent_to_calls
 from qllmft_backends.deferral import DeferredCircuit, defer
 from qllmft_backends.definitions import bind_numeric_rows
 from qllmft_backends.errors import BackendError, UnsupportedGateError
@@ -35,6 +37,7 @@ from qllmft_backends.protocol import Evaluator, Expectations, Floats, Operators
 from qllmft_backends.requests import (
     bound_values,
     check_values,
+    compute_expectations,
     make_generator,
     number_of_shots,
     seed_option,
@@ -67,40 +70,56 @@ def run_expectations(
     Raises:
         UnsupportedGateError: for measurements that cannot be deferred, or complex coefficients.
     """
-    group_expectations = [
-        (rows, _run_defined_circuit(backend, bound_circuit, row_values, observables))
-        for rows, bound_circuit, row_values in bind_numeric_rows(
-            circuit, check_values(circuit, values)
+    calls = list(_split_into_calls(backend, circuit, check_values(circuit, values), observables))
+    if len(calls) == 1:
+        return compute_expectations(
+            backend, calls[0].circuit, calls[0].values, calls[0].observables
         )
-    ]
-    if len(group_expectations) == 1:
-        return group_expectations[0][1]
-    values_and_errors = np.empty((2, len(values), len(observables)))
-    for rows, answer in group_expectations:
-        values_and_errors[:, rows] = answer.values, answer.standard_errors
-    return Expectations(*values_and_errors)
-
-
-def _run_defined_circuit(
-    backend: Evaluator, circuit: QuantumCircuit, values: Floats, observables: Operators
-) -> Expectations:
-    """Return `run_expectations` of a circuit whose gates are all defined."""
-    circuit, observables = defer_to_gates(backend, circuit, observables)
-    has_x_or_y = any(observable.paulis.x.any() for observable in observables)
-    if backend.capabilities.paulis or not has_x_or_y:
-        return backend.expectations(circuit, values, observables)
     means = np.zeros((len(values), len(observables)))
     variances = np.zeros_like(means)
+    with consent_to_calls(backend, [(call.circuit, call.values) for call in calls]):
+        for call in calls:
+            answer = compute_expectations(backend, call.circuit, call.values, call.observables)
+            means[call.rows] += answer.values
+            variances[call.rows] += answer.standard_errors**2
+    return Expectations(means, np.sqrt(variances))
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call of a backend, for some rows of values and the parts of all observables in one basis."""
+
+    rows: NDArray[np.int64]  # (b,)
+    circuit: QuantumCircuit
+    values: Floats  # (b, p)
+    observables: Operators
+
+
+def _split_into_calls(
+    backend: Evaluator, circuit: QuantumCircuit, values: Floats, observables: Operators
+) -> Iterator[_Call]:
+    """Yield the calls whose values and variances add up to those of `run_expectations`."""
+    for rows, bound_circuit, row_values in bind_numeric_rows(circuit, values):
+        gates, operators = defer_to_gates(backend, bound_circuit, observables)
+        has_x_or_y = any(operator.paulis.x.any() for operator in operators)
+        if backend.capabilities.paulis or not has_x_or_y:
+            yield _Call(rows, gates, row_values, operators)
+            continue
+        for rotated, parts in _rotate_to_z(gates, operators):
+            yield _Call(rows, rotated, row_values, parts)
+
+
+def _rotate_to_z(
+    circuit: QuantumCircuit, observables: Operators
+) -> Iterator[tuple[QuantumCircuit, list[SparsePauliOp]]]:
+    """Yield for each basis the circuit with rotations to Z at its end, and the parts of all observables in it."""
     for basis, parts in _split_by_basis(observables):
         rotated = circuit.copy()  # ends with the rotations from the basis to that of Z
         for qubit in np.flatnonzero(basis.x).tolist():
             if basis.z[qubit]:
                 rotated.sdg(qubit)
             rotated.h(qubit)
-        answer = backend.expectations(rotated, values, parts)
-        means += answer.values
-        variances += answer.standard_errors**2
-    return Expectations(means, np.sqrt(variances))
+        yield rotated, parts
 
 
 def defer_to_gates(
@@ -196,6 +215,7 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
         default_precision: precision of pubs without one. None: exact values, or the backend's own shots.
         seed: of the noise that a precision adds, as in `StatevectorEstimator`, and of shots. A number gives the same
             bits in every run. None: the first run has the backend's option ``seed``, and each later one draws anew.
+            Shots of a remote backend have its option ``seed`` alone.
     """
 
     def __init__(
@@ -256,12 +276,12 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
             precision = None if exact else pub.precision
             key = (id(pub.circuit), rows[i].shape, rows[i].tobytes(), precision)
             groups.setdefault(key, []).append(i)
-        results: dict[int, PubResult] = {}
+        requests = []
+        columns: dict[int, NDArray[np.int_]] = {}  # of each pub
         for (*_, precision), members in groups.items():
             backend = own_backend if precision is None else with_precision(own_backend, precision)
             # the column of each observable, and of each pub those of its array of them
             column_by_terms: dict[tuple[tuple[str, float], ...], int] = {}
-            columns: dict[int, NDArray[np.int_]] = {}
             for m in members:
                 array = pubs[m].observables
                 terms = [
@@ -273,11 +293,19 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
                 ]
                 columns[m] = np.array(indices, int).reshape(array.shape)
             operators = [SparsePauliOp.from_list(list(terms)) for terms in column_by_terms]
-            answer = run_expectations(
-                backend, pubs[members[0]].circuit, rows[members[0]], operators
-            )
-            for m in members:
-                results[m] = self._result(backend, pubs[m], columns[m], answer)
+            requests.append((backend, members, operators))
+        calls = (
+            (call.circuit, call.values)
+            for _, (m, *_), operators in requests
+            for call in _split_into_calls(own_backend, pubs[m].circuit, rows[m], operators)
+        )
+        results: dict[int, PubResult] = {}
+        with consent_to_calls(own_backend, calls):
+            for backend, members, operators in requests:
+                m = members[0]
+                answer = run_expectations(backend, pubs[m].circuit, rows[m], operators)
+                for m in members:
+                    results[m] = self._result(backend, pubs[m], columns[m], answer)
         return PrimitiveResult([results[i] for i in range(len(pubs))], metadata={"version": 2})
 
     def _result(
@@ -344,16 +372,31 @@ class BackendSampler(BaseSamplerV2):  # type: ignore[misc]
         return job
 
     def _run(self, pubs: list[SamplerPub]) -> PrimitiveResult[SamplerPubResult]:
-        return PrimitiveResult(list(map(self._result, pubs)), metadata={"version": 2})
+        self._check_shots(pubs)
+        calls = (
+            (defer(bound_circuit).circuit, values)
+            for pub in pubs
+            for _, bound_circuit, values in bind_numeric_rows(
+                pub.circuit, bound_values(pub.circuit, pub.parameter_values)
+            )
+        )
+        with consent_to_calls(self._backend, calls):
+            return PrimitiveResult(list(map(self._result, pubs)), metadata={"version": 2})
+
+    def _check_shots(self, pubs: list[SamplerPub]) -> None:
+        """Refuse shots of a remote backend that are not those of its options."""
+        option_shots = number_of_shots(self._backend)
+        if not self._backend.capabilities.remote or option_shots is None:
+            return
+        for pub in pubs:
+            if pub.shots != option_shots:
+                raise BackendError(
+                    f"got {pub.shots} shots, expected {option_shots}, the option shots of backend "
+                    f"{self._backend.name!r}: each shot has a price. Set the option to the number that you want."
+                )
 
     def _result(self, pub: SamplerPub) -> SamplerPubResult:
         circuit = pub.circuit
-        option_shots = number_of_shots(self._backend)
-        if self._backend.capabilities.remote and option_shots not in (None, pub.shots):
-            raise BackendError(
-                f"got {pub.shots} shots, expected {option_shots}, the option shots of backend {self._backend.name!r}: "
-                "each shot has a price. Set the option to the number that you want."
-            )
         rows = bound_values(circuit, pub.parameter_values)
         rng = np.random.default_rng(self._seed)
         bits = np.empty((len(rows), pub.shots, circuit.num_clbits), np.bool_)

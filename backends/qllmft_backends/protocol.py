@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, cast, runtime_checkable
 
@@ -236,12 +237,8 @@ class ChecksAccess(Protocol):
 
 
 @runtime_checkable
-class RoundsBackend(RemoteBackend, Protocol):
-    """Remote backend that measures in rounds, and prices and authorizes several of them at once."""
-
-    def in_round(self, shots: int, number: int) -> RoundsBackend:
-        """Return this backend with other shots, for the round of a number (see `Backend.in_round`)."""
-        ...
+class ConsentBackend(RemoteBackend, Protocol):
+    """Remote backend that prices several calls at once, and asks once for consent to all of them."""
 
     def merge_estimates(
         self,
@@ -259,8 +256,20 @@ class RoundsBackend(RemoteBackend, Protocol):
         """
         ...
 
-    def authorize(self, estimate: Estimate) -> None:
-        """Ask for consent to an estimate, or raise `CostRefusedError`. Later calls within it ask for none."""
+    def consent(self, estimate: Estimate) -> AbstractContextManager[None]:
+        """Return a context that asks for consent to an estimate as it begins, or raises `CostRefusedError`.
+
+        Calls in the context ask for none while they are within what is left of the estimate.
+        """
+        ...
+
+
+@runtime_checkable
+class RoundsBackend(ConsentBackend, Protocol):
+    """Remote backend that measures in rounds."""
+
+    def in_round(self, shots: int, number: int) -> RoundsBackend:
+        """Return this backend with other shots, for the round of a number (see `Backend.in_round`)."""
         ...
 
 

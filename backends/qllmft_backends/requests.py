@@ -18,7 +18,7 @@ from qiskit.primitives.containers.bindings_array import BindingsArray
 
 from qllmft_backends.definitions import with_definitions
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.protocol import Evaluator, Floats
+from qllmft_backends.protocol import Evaluator, Expectations, Floats, Operators
 
 # between the seeds, and the option ``repetition``, of two rounds of the same circuits
 ROUND_SEED_STEP = 1_000_000
@@ -202,3 +202,23 @@ def with_precision(backend: Evaluator, precision: float) -> Evaluator:
             "EstimatorQNN(default_precision=None)."
         )
     return backend
+
+
+def compute_expectations(
+    backend: Evaluator, circuit: QuantumCircuit, values: Floats, observables: Operators
+) -> Expectations:
+    """Return a backend's expectation values (B, O), or raise `BackendError` for another shape or no numbers."""
+    answer = backend.expectations(circuit, values, observables)
+    expected_shape = (len(values), len(observables))
+    if answer.values.shape != expected_shape:
+        raise BackendError(
+            f"backend {backend.name!r} answered values of shape {answer.values.shape}, expected {expected_shape}: a "
+            "row for each row of parameter values, a column for each observable. Correct its method expectations."
+        )
+    is_finite = np.isfinite(answer.values).all() and np.isfinite(answer.standard_errors).all()
+    if not is_finite and np.isfinite(values).all():
+        raise BackendError(
+            f"backend {backend.name!r} answered values or standard errors that are no finite numbers, for finite "
+            "parameter values. Correct its method expectations."
+        )
+    return answer

@@ -171,6 +171,7 @@ def dequantise(
     from qllmft.analysis.dequantise import check_onnx, write_onnx
     from qllmft.analysis.dequantise import dequantise as dequantised
     from qllmft.cli.listener import ConsoleListener
+    from qllmft.config.data import PAIR_OF_TEXTS, SINGLE_TEXT
 
     if onnx is not None:
         check_onnx(bond)
@@ -183,6 +184,7 @@ def dequantise(
         say_json(record.as_dict())
         return
     agreement = record.agreement
+    example_texts = SINGLE_TEXT if surrogate.pair is None else PAIR_OF_TEXTS
     say(
         record.certificate.sentence,
         f"The surrogate ({record.kind}) gives the circuit's label to {agreement.same_labels.right:,} of "
@@ -196,7 +198,7 @@ def dequantise(
         f"surrogate {1e3 * agreement.surrogate_s:.3f} ms",
         "energy of one inference by the paper's constants: "
         + ", ".join(f"{name} {value:.2g} J" for name, value in record.energies_j.items()),
-        f"The surrogate is in {folder}. Use it: qllmft predict {folder} 'your text'",
+        f"The surrogate is in {folder}. Use it: qllmft predict {folder} {example_texts}",
     )
     if onnx is not None:
         say(f"The ONNX file is {onnx}.")

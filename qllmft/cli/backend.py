@@ -97,6 +97,17 @@ class BackendOptions(CircuitOptions):
     token_file: Path | None = None
 
     @property
+    def without_effect_on_a_budget(self) -> list[str]:
+        """Return the given options that are about circuits to send, which an error budget has none of."""
+        defaults = type(self)()
+        names = ("max_cost", "known_texts", "rounds", "dry_run", "offline", "resume")
+        return [
+            f"--{name.replace('_', '-')}"
+            for name in names
+            if getattr(self, name) != getattr(defaults, name)
+        ]
+
+    @property
     def names_several_backends(self) -> bool:
         """Return whether several backends are named."""
         return self.backend is not None and "," in self.backend

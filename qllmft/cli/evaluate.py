@@ -100,6 +100,8 @@ def evaluate(
         )
     if budget and (margin or coverage is not None):
         raise UserError("--budget is about the answers to all texts. Omit --margin and --coverage.")
+    if budget and (ignored := backend_options.without_effect_on_a_budget):
+        raise UserError(f"--budget sends no circuit. Omit {', '.join(ignored)}.")
     from qllmft.answers.decision import Decision
 
     decision = Decision(threshold, margin, coverage)

@@ -155,7 +155,9 @@ def train(
     say(
         f"Time: {duration_text(time.perf_counter() - started)} in all. The table has the training alone."
     )
-    _say_next_commands(folder, record.data.folds, "data.folds" if folds is None else "--folds", out)
+    fold_option = "data.folds" if folds is None else "--folds"
+    example_texts = run_config.data.example_texts
+    _say_next_commands(folder, example_texts, record.data.folds, fold_option, out)
 
 
 def _say_result(record: RunRecord, lines: Verdict, *, json: bool) -> None:
@@ -168,11 +170,11 @@ def _say_result(record: RunRecord, lines: Verdict, *, json: bool) -> None:
 
 
 def _say_next_commands(
-    folder: RunFolder, n_folds: int | None, option: str, out: Path | None
+    folder: RunFolder, example_texts: str, n_folds: int | None, option: str, out: Path | None
 ) -> None:
     """Print where the report is, and the command that predicts. ``option`` is the one that asked for folds."""
     run = shlex.quote(str(folder.fold(0).path if n_folds else folder.path))
-    say(f"Report: {folder.report_file}", f"Predict: qllmft predict {run} 'your text'")
+    say(f"Report: {folder.report_file}", f"Predict: qllmft predict {run} {example_texts}")
     if n_folds:
         other_folder = " and with another --out" if out else ""
         say(

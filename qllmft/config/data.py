@@ -18,6 +18,9 @@ PAPER_PER_LABEL = 256
 PAPER_TEXTS = 512  # of texts with real targets or several labels: as many as of two labels
 PairFeatures = Literal["all", "both", "difference", "product"]
 BUILT_IN_PER_LABEL = 200
+# in the place of what `qllmft predict` answers
+SINGLE_TEXT = "'your text'"
+PAIR_OF_TEXTS = "'first text' 'second text'"
 # calibration texts; fewer decide no label at a share of 5 % of wrong ones, see `qllmft.inference`
 MIN_CALIBRATION_TEXTS = 19
 
@@ -125,6 +128,11 @@ class DataConfig(Section):
         return super().neutral_settings() | (
             {"pair_features"} if self.pair_column is None else set()
         )
+
+    @property
+    def example_texts(self) -> str:
+        """Return what a command line has in the place of a text, or of a pair of texts."""
+        return SINGLE_TEXT if self.pair_column is None else PAIR_OF_TEXTS
 
     @property
     def text_columns(self) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ JMLR 24, 2023), and the labels that the procedure of Benjamini and Hochberg sele
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,10 @@ MIN_TEXTS = 4 * KNOWN_TEXTS  # of a call, of which known texts are then a fifth 
 # expected share of decided labels that differ from the exact model's, at most; the least p-value of fewer than
 # `MIN_CALIBRATION_TEXTS` is above it
 WRONG_SHARE = 0.05
+
+_PARTS_OF_SEED = (
+    16  # of the texts; of each, two entries of a sum would have to be equal but for rounding
+)
 
 
 def check_known_texts(count: int) -> None:
@@ -60,15 +63,15 @@ def mix_known_texts(
 ) -> MixedTexts:
     """Return texts with known ones among them, one in each of ``count`` parts of equal size.
 
-    The choice and the places follow from the texts: the same call has the same, another one others.
+    The choice and the places follow from the texts: the same call has the same, another one others. They do not follow
+    from the rounding of embeddings, so a call that another machine continues has the same, too.
 
     Args:
         vectors: embeddings (N, D) to answer.
         candidates: embeddings (M, D) of calibration texts.
         count: K, number of known texts, M at most.
     """
-    content = np.ascontiguousarray(vectors).tobytes()
-    rng = np.random.default_rng(list(sha256(content).digest()))
+    rng = np.random.default_rng(_seed_of_texts(vectors))
     candidate_rows = rng.permutation(len(candidates))[:count]
     known_mask = np.zeros(len(vectors) + count, bool)
     known_mask[[rng.choice(part) for part in np.array_split(np.arange(len(known_mask)), count)]] = (
@@ -78,6 +81,12 @@ def mix_known_texts(
     mixed_vectors[known_mask] = candidates[candidate_rows]
     mixed_vectors[~known_mask] = vectors
     return MixedTexts(mixed_vectors, known_mask)
+
+
+def _seed_of_texts(vectors: NDArray[np.float32]) -> list[int]:
+    """Return numbers that other embeddings (N, D) change, and other rounding does not: largest entries of sums."""
+    parts = np.array_split(vectors.astype(np.float64), min(_PARTS_OF_SEED, max(1, len(vectors))))
+    return [len(vectors), *(int(np.abs(part.sum(axis=0)).argmax()) for part in parts)]
 
 
 def decide_by_known_texts(

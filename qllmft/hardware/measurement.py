@@ -12,6 +12,7 @@ from qllmft.hardware.circuits import ModelCircuits
 from qllmft.tasks.statistics import Z95
 from qllmft.training import checked_logits
 from qllmft_backends import Backend
+from qllmft_backends.requests import compute_expectations
 
 
 class MeasuredValues(NamedTuple):
@@ -25,7 +26,7 @@ class MeasuredValues(NamedTuple):
 def run_circuits(circuits: ModelCircuits, backend: Backend) -> MeasuredValues:
     """Run the circuits of a model on a backend, see `ModelCircuits.contrast_errors`."""
     observables = [*circuits.observables, *circuits.companions]
-    expectations = backend.expectations(circuits.circuit, circuits.parameters, observables)
+    expectations = compute_expectations(backend, circuits.circuit, circuits.parameters, observables)
     n_observables = len(circuits.observables)
     values, errors = (
         circuits.values_by_text(statistic[:, :n_observables])

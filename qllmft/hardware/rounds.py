@@ -7,6 +7,7 @@ central limit theory and asymptotic confidence sequences*, Annals of Statistics 
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from math import log, sqrt
 
@@ -93,31 +94,37 @@ def measure_in_rounds(
     active = np.ones(n, bool)
     has_consent = False
     widths = rounds.half_widths(circuits.n_leads)
-    for number, (size, width) in enumerate(zip(rounds.shots, widths, strict=True)):
-        active_circuits = circuits.take(active)
-        if not has_consent and isinstance(backend, RoundsBackend) and remote_or_none(backend):
-            round_backend = backend.in_round(size, number)
-            has_consent = (
-                round_backend.estimate(active_circuits.circuit, active_circuits.parameters).circuits
-                > 0
-            )
-            if has_consent:
-                backend.authorize(bound_cost(active_circuits, backend, rounds, first=number))
-        round_values = run_circuits(active_circuits, backend.in_round(size, number))
-        for total, round_statistic, power in zip(sums, round_values, (1, 2, 2), strict=True):
-            total[active] += (size * round_statistic) ** power
-        shots[active] += size
-        half_width[active] = width
-        errors, contrast_errors = (np.sqrt(squares) / shots for squares in sums[1:])
-        # the error if all shots agreed but for one more at the other end of the range: without it, a
-        # text whose few shots agree would have none, and be decided
-        contrast_errors = np.maximum(contrast_errors, ranges / (shots + 1))
-        measured_values = MeasuredValues(sums.values / shots, errors, contrast_errors)
-        answers = derive_answers(circuits, measured_values, half_width)
-        active = ~answers.decided
-        if not active.any():
-            break
+    with ExitStack() as consents:
+        for number, (size, width) in enumerate(zip(rounds.shots, widths, strict=True)):
+            active_circuits = circuits.take(active)
+            if isinstance(backend, RoundsBackend) and remote_or_none(backend) and not has_consent:
+                has_consent = _sends_in_round(active_circuits, backend, size, number)
+                if has_consent:
+                    bound = bound_cost(active_circuits, backend, rounds, first=number)
+                    consents.enter_context(backend.consent(bound))
+            round_values = run_circuits(active_circuits, backend.in_round(size, number))
+            for total, round_statistic, power in zip(sums, round_values, (1, 2, 2), strict=True):
+                total[active] += (size * round_statistic) ** power
+            shots[active] += size
+            half_width[active] = width
+            errors, contrast_errors = (np.sqrt(squares) / shots for squares in sums[1:])
+            # the error if all shots agreed but for one more at the other end of the range: without it, a
+            # text whose few shots agree would have none, and be decided
+            contrast_errors = np.maximum(contrast_errors, ranges / (shots + 1))
+            measured_values = MeasuredValues(sums.values / shots, errors, contrast_errors)
+            answers = derive_answers(circuits, measured_values, half_width)
+            active = ~answers.decided
+            if not active.any():
+                break
     return replace(answers, shots=shots[:, 0])
+
+
+def _sends_in_round(
+    circuits: ModelCircuits, backend: RoundsBackend, shots: int, number: int
+) -> bool:
+    """Return whether a round would send circuits, or has all of them in the ledger."""
+    round_backend = backend.in_round(shots, number)
+    return round_backend.estimate(circuits.circuit, circuits.parameters).circuits > 0
 
 
 def expected_shares(circuits: ModelCircuits, rounds: Rounds) -> Floats:

@@ -256,6 +256,13 @@ class Predictor(EmbeddingPredictor):
                 f"the texts are given as {type(texts).__name__}, expected a string, or a list of them: "
                 'predict(["a text"]).'
             )
+        if isinstance(texts, Mapping | bytes) or hasattr(
+            texts, "columns"
+        ):  # a table would give its columns' names
+            raise UserError(
+                f"the texts are given as {type(texts).__name__}, expected a string, or a list of them. Of a table, "
+                "give one column: predict(frame['text'])."
+            )
         return self._vectors.stream(texts, self.jobs, self.ray)
 
     def predictions(

@@ -283,7 +283,7 @@ def next_step(record: RunRecord, config: RunConfig, run: str, kept: Collection[s
     if groups.worse or record.head.is_constant:
         sentence, name = advice(record.models, kept)
         if name:
-            choice = f"--model {shlex.quote(name)} 'your text'"
+            choice = f"--model {shlex.quote(name)} {config.data.example_texts}"
             return f"Next: qllmft predict {shlex.quote(run)} {choice}\n{sentence}"
     if not any(groups):
         return "Next: train the baselines on the same texts, without --no-baselines."

@@ -148,10 +148,12 @@ class CircuitBatch:
         """Return the cost of sending the missing circuits, without a price."""
         n_missing = len(self.missing)
         n_jobs = len(self.missing_rows_by_job())
+        n_lost = sum(chunk.is_lost(index) for chunk, index in filter(None, self.places))
         return CostEstimate(
             machine=self.machine,
             circuits=n_missing,
-            known=len(self.places) - n_missing,
+            known=len(self.places) - n_missing - n_lost,
+            lost=n_lost,
             jobs=n_jobs,
             shots=self.setup.shots,
             gates=str(self.template),
@@ -217,13 +219,24 @@ def results_from_ledger(
     optional_results = [read_result(chunk, index) for chunk, index in filter(None, batch.places)]
     results = [result for result in optional_results if result is not None]
     if len(results) < len(optional_results):
-        failed_chunks = [chunk for chunk in batch.chunks if chunk.state == "failed"]
-        raise JobFailedError(
-            f"{len(optional_results) - len(results)} of {len(optional_results)} circuits have no result: "
-            + ", ".join(f"{chunk.label}: {chunk.failure}" for chunk in failed_chunks)
-            + f". The others are in the ledger. {batch.setup.after_failure}"
-        )
+        raise JobFailedError(_missing_results(batch, len(optional_results) - len(results)))
     return results
+
+
+def lost_circuits_reason(batch: CircuitBatch) -> str:
+    """Return why a call would end without the results of circuits in the ledger, "" if it would not."""
+    n_lost = sum(chunk.is_lost(index) for chunk, index in filter(None, batch.places))
+    return _missing_results(batch, n_lost) if n_lost else ""
+
+
+def _missing_results(batch: CircuitBatch, count: int) -> str:
+    """Return a message about circuits of failed jobs."""
+    total = len(batch.places)
+    failures = ", ".join(
+        f"{chunk.label}: {chunk.failure}" for chunk in batch.chunks if chunk.state == "failed"
+    )
+    others = "" if count == total else "The others are in the ledger. "
+    return f"{count} of {total} circuits have no result: {failures}. {others}{batch.setup.after_failure}"
 
 
 def resample_shots(

@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qllmft_backends.errors import CostRefusedError
+from qllmft_backends.protocol import MOCK_UNIT
 from qllmft_backends.remote.ledger.chunk import Chunk
 from qllmft_backends.remote.options import JobOptions
+from qllmft_backends.requests import MIN_CHECKED_SHOTS
 from qllmft_backends.text import format_count
 
 _CURRENCY_LETTERS = 3  # of a code by ISO 4217
+_PRICE_ROUNDING = 1e-6  # of sums of prices, in their unit
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class CostEstimate:
         machine: its name.
         circuits: number to send, without check circuits.
         known: circuits that the ledger holds or waits for; they cost nothing more.
+        lost: circuits of failed or canceled jobs in the ledger, which have no result.
         jobs: number of jobs that carry them.
         shots: measurements of one circuit.
         gates: gates of one circuit as sent, in words.
@@ -31,7 +35,7 @@ class CostEstimate:
         known_answers: number of check circuits, whose answers are known, one per job; 0 without them.
         known_price: price of such a circuit, in ``unit``; None if unknown.
         can_check: whether an option adds check circuits.
-        refusal: why the limits of the options would refuse the call; "" if they would not.
+        refusal: why the call would fail, by the limits of the options or its lost circuits; "" if it would not.
         native: size of the first circuit after the server's compiler; None: not asked.
         rounds: shots of a circuit in each round, if the circuits are those of all rounds; () otherwise.
         expected: price of the rounds that are likely to be measured, in ``unit``; None if unknown.
@@ -53,6 +57,7 @@ class CostEstimate:
     native: Any = None
     rounds: tuple[int, ...] = ()
     expected: float | None = None
+    lost: int = 0
 
     @property
     def price(self) -> float | None:
@@ -88,13 +93,20 @@ class CostEstimate:
             yield f"Jobs: {self.jobs:,}."
         if self.known:
             yield f"{format_count(self.known, 'circuit', ('is', 'are'))} in the ledger and free."
+        if self.lost:
+            yield f"{format_count(self.lost, 'circuit', ('has', 'have'))} no result, because jobs failed."
         yield f"One circuit has {self.gates}."
         if self.known_answers:
             yield "Each job begins with a check circuit, whose answer is known."
         elif self.circuits and self.can_check:
+            if self.unit == MOCK_UNIT:
+                reason = "the mock server needs none"
+            elif self.shots < MIN_CHECKED_SHOTS:
+                reason = f"by default only circuits of {MIN_CHECKED_SHOTS} shots or more have them"
+            else:
+                reason = "by default only calls of 10 circuits or more have them"
             yield (
-                "No check circuit is sent: by default only calls of 10 circuits or more have them. "
-                "Set known_answer_shots to add one to each job."
+                f"No check circuit is sent: {reason}. Set known_answer_shots to add one to each job."
             )
 
     def _native_sentence(self) -> str:
@@ -110,6 +122,7 @@ def sum_estimates(estimates: Sequence[CostEstimate]) -> CostEstimate:
         estimates[-1],
         circuits=sum(circuit_counts),
         known=sum(estimate.known for estimate in estimates),
+        lost=sum(estimate.lost for estimate in estimates),
         jobs=sum(estimate.jobs for estimate in estimates),
         known_answers=sum(known_answer_counts),
         price_each=_mean_price([estimate.price_each for estimate in estimates], circuit_counts),
@@ -255,6 +268,28 @@ def refusal_reason(
         f"the estimated price is {amount_text(estimate.price, unit)}{spent_text}, above max_cost = {cost_limit:g}. "
         "Nothing of this call was sent. Take fewer samples or shots, or raise max_cost."
     )
+
+
+@dataclass
+class Consent:
+    """What is left of the circuits that were agreed to, and of their price, which is None if it was unknown."""
+
+    circuits: int
+    price: float | None
+
+    def covers(self, estimate: CostEstimate) -> bool:
+        """Return whether the circuits of a call and their price are within what is left."""
+        if self.price is None or estimate.price is None:
+            is_price_covered = self.price is None and estimate.price is None
+        else:
+            is_price_covered = estimate.price <= self.price + _PRICE_ROUNDING
+        return is_price_covered and estimate.circuits <= self.circuits
+
+    def take(self, estimate: CostEstimate) -> None:
+        """Take the circuits of a call that `covers`."""
+        self.circuits -= estimate.circuits
+        if self.price is not None and estimate.price is not None:
+            self.price -= estimate.price
 
 
 def authorize(estimate: CostEstimate, options: JobOptions, confirm: Confirm | None) -> None:

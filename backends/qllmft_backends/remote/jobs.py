@@ -19,11 +19,13 @@ from qllmft_backends.remote.batch import (
     Submission,
     Template,
     check_answers,
+    lost_circuits_reason,
 )
 from qllmft_backends.remote.collect import OnProgress, collect, poll
 from qllmft_backends.remote.cost import (
     Announce,
     Confirm,
+    Consent,
     CostEstimate,
     LedgerCharges,
     authorize,
@@ -72,7 +74,7 @@ class Jobs:
         self._current_route: Route | None = None
         self._call_lock = threading.Lock()  # Qiskit's primitives run in threads
         self._circuits_sent = 0
-        self._consented_circuits = 0  # circuits of later calls that were consented to
+        self._consent: Consent | None = None  # to several calls at once
         self._cached_index: JobIndex | None = None
         self._machine_checked = False
 
@@ -123,8 +125,9 @@ class Jobs:
         )
 
     def estimate(self, batch: CircuitBatch, price_function: PriceFunction) -> CostEstimate:
-        """Return the cost of sending the missing circuits, with the reason for which the limits would refuse it."""
-        return self.with_refusal(self._price_batch(batch, price_function), batch.setup.url)
+        """Return the cost of sending the missing circuits, with the reason for which the call would fail."""
+        estimate = self.with_refusal(self._price_batch(batch, price_function), batch.setup.url)
+        return replace(estimate, refusal=estimate.refusal or lost_circuits_reason(batch))
 
     def with_refusal(self, estimate: CostEstimate, url: str) -> CostEstimate:
         """Return an estimate with the reason for which the limits would refuse it at the server ``url``."""
@@ -132,15 +135,28 @@ class Jobs:
         reason = refusal_reason(estimate, self.options, self._circuits_sent, spent_before)
         return replace(estimate, refusal=reason)
 
-    def ask_consent(self, estimate: CostEstimate, url: str) -> None:
-        """Ask for consent to circuits that are about to be sent to ``url``, or raise `CostRefusedError`.
+    @contextmanager
+    def consent(self, estimate: CostEstimate, url: str) -> Iterator[None]:
+        """Ask once for consent to the circuits of all calls to ``url`` in this context, or raise `CostRefusedError`.
 
-        Later calls within the estimate ask for none.
+        A call above what is left of the estimate asks again, and so does each call after the context.
         """
+        if self._consent is not None and self._consent.covers(estimate):
+            yield
+            return
+        self._ask(estimate, url)
+        outer_consent = self._consent
+        self._consent = Consent(estimate.circuits, estimate.price)
+        try:
+            yield
+        finally:
+            self._consent = outer_consent
+
+    def _ask(self, estimate: CostEstimate, url: str) -> None:
+        """Ask for consent to circuits that are about to be sent to ``url``, or raise `CostRefusedError`."""
         authorize(self.with_refusal(estimate, url), self.options, self.confirm)
         if estimate.circuits and self.options.paid and self.announce is not None:
             self.announce(estimate)
-        self._consented_circuits = estimate.circuits
 
     def submit(self, batch: CircuitBatch) -> Submission:
         """Send the circuits that the ledger lacks.
@@ -156,9 +172,11 @@ class Jobs:
         if batch.missing and self.options.paid:
             estimate = self._price_batch(batch, self.route.price)
         url = batch.setup.url
-        if self.with_refusal(estimate, url).refusal or estimate.circuits > self._consented_circuits:
-            self.ask_consent(estimate, url)
-        self._consented_circuits -= estimate.circuits
+        is_refused = bool(self.with_refusal(estimate, url).refusal)
+        if is_refused or self._consent is None or not self._consent.covers(estimate):
+            self._ask(estimate, url)
+        else:
+            self._consent.take(estimate)
         if batch.missing:
             with self.route.until(Deadline(self.options.deadline_s)):
                 self._send_missing(batch, estimate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import replace
 from typing import Any, Self
@@ -107,7 +108,7 @@ class JobsBackend(Backend):
         rounds: tuple[int, ...] = (),
         expected: float | None = None,
     ) -> CostEstimate:
-        """Return one estimate of several calls (see `RoundsBackend.merge_estimates`)."""
+        """Return one estimate of several calls (see `ConsentBackend.merge_estimates`)."""
         total_estimate = replace(sum_estimates(estimates), rounds=rounds, expected=expected)
         return (
             total_estimate
@@ -115,10 +116,9 @@ class JobsBackend(Backend):
             else self.jobs.with_refusal(total_estimate, self.address)
         )
 
-    def authorize(self, estimate: Any) -> None:
-        """Ask for consent to the circuits of several calls, or raise `CostRefusedError`."""
-        if self.jobs is not None:
-            self.jobs.ask_consent(estimate, self.address)
+    def consent(self, estimate: Any) -> AbstractContextManager[None]:
+        """Return a context whose calls ask once for consent (see `ConsentBackend.consent`)."""
+        return nullcontext() if self.jobs is None else self.jobs.consent(estimate, self.address)
 
     @property
     def consented(self) -> bool:

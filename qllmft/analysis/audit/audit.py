@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from qllmft.analysis.audit import baselines, data, states
 from qllmft.analysis.audit.case import AuditFinding, Case, LinearReadout, split_rows
 from qllmft.analysis.audit.circuit import Floats, TrainedCircuit, as_rows, trained_circuit
 from qllmft.analysis.audit.files import read_circuit
-from qllmft.errors import UserError
+from qllmft.errors import UserError, check_whole_number
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.native_threads import one_thread
 from qllmft.tasks.accuracy import Accuracy
@@ -160,6 +161,10 @@ def audit(
     >>> "QA203" in found.issues  # logistic regression is better
     True
     """
+    check_whole_number("shots", shots, 1)
+    check_whole_number("seed", seed, 0)
+    if not isinstance(margin, Real) or not 0 <= margin < 1:
+        raise UserError(f"margin is {margin!r}, expected a number from 0 to below 1.")
     train_x = as_rows(X, "X")
     train_labels = _as_labels(y, "y")
     test_set = (

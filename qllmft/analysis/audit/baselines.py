@@ -90,7 +90,7 @@ def own_kernel(case: Case) -> AuditFinding:
     fit_rows = ~held_out_rows
     kernel = case.train_kernel
     labels = case.train.y
-    if len(np.unique(labels[fit_rows])) < 2:
+    if not held_out_rows.any() or len(np.unique(labels[fit_rows])) < 2:
         return not_applicable("The training rows are too few for a kernel.")
     fit_kernel = kernel[np.ix_(fit_rows, fit_rows)]
     held_out_kernel = kernel[np.ix_(held_out_rows, fit_rows)]

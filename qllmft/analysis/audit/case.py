@@ -306,8 +306,10 @@ def split_rows(
         label_rows = np.flatnonzero(y == label)
         test_mask[random.permutation(label_rows)[: max(1, round(0.3 * len(label_rows)))]] = True
     if test_mask.all():
+        n_labels = len(np.unique(y))
         raise UserError(
-            f"there are {len(y)} rows, too few to hold a test set back. Give two of each label, or test="
+            f"y has {n_labels:,} different labels in {len(y):,} rows, expected two rows or more of a label, so that "
+            "one is held back as a test row. Give more rows of each label, or test=. Real targets are no labels."
         )
     train, test_rows = (
         LabelledRows(x[mask], inputs[mask], y[mask]) for mask in (~test_mask, test_mask)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import numpy as np
 import pytest
 from faulty_server import Fault, MockServer
 from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.primitives import StatevectorEstimator
+from qiskit.quantum_info import SparsePauliOp
 
 from ionq.helpers import (
     ask,
@@ -26,12 +30,15 @@ from qllmft_backends.remote import (
     CostRefusedError,
     IonQAuthError,
     JobFailedError,
+    JobTimeoutError,
     PaidTrainingError,
     RemoteRequestError,
     RemoteTransientError,
+    cancel_ledger,
     job_total,
     ledger_jobs,
     silence,
+    wait,
 )
 from qllmft_backends.remote.errors import NoAnswerWarning
 from qllmft_backends.remote.ionq import route
@@ -377,3 +384,89 @@ def test_a_request_that_is_too_long_is_not_sent(box, forte, monkeypatch):
         with refused(box, RemoteRequestError, match):
             ask(forte(), problem)
     assert_served(box, forte, problem)
+
+
+def test_consent_to_several_calls_ends_with_them_and_is_one_to_their_price(box, forte, problem):
+    """Of the calls that were agreed to, one is left out; another call then asks, and so does one with more shots."""
+    asked = []
+    backend = forte(yes=False)
+    backend.attend(
+        confirm=lambda estimate: asked.append((estimate.circuits, estimate.shots)) or True
+    )
+    agreed = backend.merge_estimates([priced(backend, problem)] * 2)
+    with backend.consent(agreed):
+        assert asked == [(14, 1000)]
+        backend.submit(problem.circuit, problem.values[:3])
+        backend.submit(problem.circuit, problem.values[3:])
+        assert len(asked) == 1
+        backend.in_round(9000, 1).submit(problem.circuit, problem.values[:2])
+        assert asked[1:] == [(2, 9000)]
+    backend.in_round(1000, 2).submit(problem.circuit, problem.values[:1])
+    assert asked[2:] == [(1, 1000)]
+    assert box.store.totals()["circuits_submitted"] == 7 + 2 + 1
+
+
+def pauli_problem():
+    """Three qubits, two rows of angles, and an observable in three bases, with its value by Qiskit."""
+    angles = ParameterVector("x", 3)
+    circuit = QuantumCircuit(3)
+    for qubit in range(3):
+        circuit.ry(angles[qubit], qubit)
+    circuit.cx(0, 1)
+    circuit.cx(1, 2)
+    circuit.rx(0.4, 1)
+    observable = SparsePauliOp(["ZZI", "XXX", "YIY"], [1, 0.5, 0.7])
+    values = np.array([[0.3, 0.7, 1.1], [1.0, 0.2, -0.4]])
+    pubs = [(circuit, observable, values)]
+    return pubs, StatevectorEstimator().run(pubs).result()[0].data.evs
+
+
+def test_an_estimator_asks_once_for_all_bases(box, forte):
+    pubs, exact = pauli_problem()
+    asked = []
+    backend = forte(yes=False)
+    backend.attend(confirm=lambda estimate: asked.append(estimate.circuits) or True)
+    result = backend.estimator().run(pubs).result()[0].data
+    assert asked == [6]
+    assert np.abs(result.evs - exact).max() < 5 * result.stds.max()
+
+
+@pytest.mark.parametrize(
+    "options", [{"yes": False}, {"max_cost": 0.12}, {"circuit_budget": 4}], ids=str
+)
+def test_an_estimator_that_is_refused_sends_no_basis(box, forte, options):
+    """Two of the six circuits are one basis, which the limits would allow by itself."""
+    pubs, _ = pauli_problem()
+    backend = forte(**options)
+    backend.attend(confirm=lambda estimate: estimate.circuits < 6)
+    with refused(box, CostRefusedError, "not confirmed|above max_cost|6 more circuits make 6"):
+        backend.estimator().run(pubs).result()
+
+
+def test_a_sampler_asks_once_for_all_pubs(box, forte):
+    circuit, _, values = pauli_problem()[0][0]
+    asked = []
+    measured = circuit.measure_all(inplace=False)
+    backend = forte(yes=False)
+    backend.attend(confirm=lambda estimate: asked.append(estimate.circuits) or len(asked) == 1)
+    backend.sampler().run([(measured, values), (measured, 0.5 * values)]).result()
+    assert asked == [4]
+    with refused(box, CostRefusedError, "not confirmed"):
+        backend.sampler().run([(measured, 0.7 * values), (measured, 0.9 * values)]).result()
+    assert asked == [4, 4]
+
+
+def test_circuits_of_a_canceled_job_are_not_free(box, forte, problem, folder, connection):
+    box.faults.arm(Fault("never_ends", "submit", times=3))
+    assert_fails(forte(deadline_s=1.0), problem, JobTimeoutError, "3 jobs have not ended")
+    cancel_ledger(folder, connection)
+    wait(folder, connection)
+    estimate = priced(forte(), problem)
+    assert (estimate.known, estimate.lost) == (0, 7)
+    assert "in the ledger and free" not in str(estimate)
+    assert "7 circuits have no result, because jobs failed" in str(estimate)
+    assert "7 of 7 circuits have no result" in estimate.refusal
+    assert "The others" not in estimate.refusal
+    assert_fails(forte(), problem, JobFailedError, re.escape(estimate.refusal))
+    again = priced(forte(retry_failed=True), problem)
+    assert (again.circuits, again.lost, again.refusal) == (7, 0, "")

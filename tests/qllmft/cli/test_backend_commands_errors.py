@@ -85,6 +85,7 @@ WRONG = [
     (["evaluate", "RUN", "--limit", "4", "--sample", "4"], ["--limit takes the first texts, and --sample draws"]),
     (["evaluate", "RUN", *ADJOINT, "--budget", "--margin", "0.1"], ["Omit --margin and --coverage."]),
     (["evaluate", "RUN", *ADJOINT, "--budget", "--coverage", "0.9"], ["Omit --margin and --coverage."]),
+    (["evaluate", "RUN", *ADJOINT, "--budget", "--rounds", "3", "--dry-run"], ["Omit --rounds, --dry-run."]),
     # jobs
     (["jobs", "list"], ["name a run's folder, or --ledger FOLDER, or --server."]),
     (["jobs", "wait"], ["name a run's folder, or --ledger FOLDER, or --server."]),

@@ -1,5 +1,7 @@
 """Pairs of texts: their vectors by hand, a run by the command line, and rows with one text."""
 
+import shlex
+
 import numpy as np
 import pytest
 from command_line import result_of
@@ -34,7 +36,10 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
     small = "--set model.n_qubits=4 --set model.encoder_qubits=6 --set model.encoder_layers=2"
     small += " --set 'baselines.names=[\"svc\"]' --per-label 20 --epochs 6 --lr 0.05"
     given = f"--data {table} --pair-column second --body {tiny_body} --out {run}"
-    cli("train", given, small)
+    output = cli("train", given, small)[0]
+    command = output.splitlines()[-1].removeprefix("Predict: qllmft ")
+    assert command.endswith("'first text' 'second text'")
+    assert len(cli(*shlex.split(command))[0].splitlines()) == 1
     record = result_of(run)
     assert record["body"]["dimension"] == 34
     _, _, splits = texts_of_run(run)

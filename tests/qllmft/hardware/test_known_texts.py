@@ -130,3 +130,18 @@ def test_known_texts_are_in_every_part_and_follow_from_the_texts():
     again = mix_known_texts(texts, others, 40)
     assert (again.vectors == found.vectors).all()
     assert (mix_known_texts(texts[:299], others, 40).known_mask != found.known_mask[:339]).any()
+
+
+def test_another_rounding_of_the_embeddings_draws_the_same_known_texts():
+    """Another machine that continues a call must not pay for other known texts."""
+    rng = np.random.default_rng(3)
+    texts = rng.normal(size=(300, 384)).astype(np.float32)
+    others = rng.normal(size=(90, 384)).astype(np.float32)
+    rounded = texts * (1 + 1e-6 * rng.normal(size=texts.shape)).astype(np.float32)
+    assert not (rounded == texts).all()
+    found, elsewhere = (mix_known_texts(vectors, others, 40) for vectors in (texts, rounded))
+    assert (elsewhere.known_mask == found.known_mask).all()
+    known = found.known_mask
+    assert (elsewhere.vectors[known] == found.vectors[known]).all()
+    other_call = mix_known_texts(rng.permutation(texts), others, 40)
+    assert (other_call.known_mask != known).any()

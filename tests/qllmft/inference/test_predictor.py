@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from tiny_runs import LABELS, LoadedHashBody, config, vector
@@ -67,6 +68,9 @@ def test_it_shows_source_parameters_body_and_labels(trained, out):
     [
         (None, "the texts are given as NoneType, expected a string, or a list"),
         (["good", 7], "a text is 7, expected"),
+        (pd.DataFrame({"text": ["good"]}), "given as DataFrame, .*give one column"),
+        ({"text": ["good"]}, "given as dict, .*give one column"),
+        (b"good", "given as bytes, "),
     ],
 )
 def test_what_is_no_text_is_refused(trained, texts, message):

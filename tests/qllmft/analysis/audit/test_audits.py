@@ -18,6 +18,7 @@ from examples.audits.teachers import base
 from qllmft import UserError
 from qllmft.analysis.audit import CHECKS
 from qllmft.analysis.audit.case import ALPHA, LinearReadout, fit_readout, least_difference
+from qllmft_circuits import head_circuit
 
 ROOT = Path(__file__).parents[4]
 RARE = (pytest.mark.slow, pytest.mark.filterwarnings("default"))
@@ -116,6 +117,14 @@ def test_a_readout_takes_the_largest_score():
             r"readout has weights \(1, 4\) and biases \(1,\): ?|expected",
         ),
         ({"inputs": np.zeros((3, 4))}, "inputs have 3 rows and X 600"),
+        ({"shots": 0}, "shots is 0, expected a whole number from 1"),
+        ({"shots": 1.5}, "shots is 1.5, expected a whole number from 1"),
+        ({"margin": -1}, "margin is -1, expected a number from 0"),
+        ({"margin": 1.0}, "margin is 1.0, expected a number from 0 to below 1"),
+        (
+            {"y": np.linspace(0, 1, 600), "readout": None},
+            "y has 600 different labels in 600 rows, .*Real targets",
+        ),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(changes, message):
@@ -124,9 +133,14 @@ def test_arguments_that_do_not_fit_are_refused(changes, message):
         audited(arguments)
 
 
-def test_circuits_and_rows_beyond_the_bounds_are_refused():
-    from qllmft_circuits import head_circuit
+def test_two_rows_of_each_label_are_enough():
+    """One of each is held back, and checks that need more rows do not apply."""
+    x = np.random.default_rng(0).uniform(-1.5, 1.5, (4, 3))
+    found = qllmft.audit(head_circuit(3), x, [0, 1, 0, 1], weights=np.ones(15))
+    assert found.rows == (2, 2)
 
+
+def test_circuits_and_rows_beyond_the_bounds_are_refused():
     with pytest.raises(UserError, match="the circuit has 15 qubits, expected at most 14"):
         qllmft.audit(head_circuit(15), np.zeros((4, 15)), [0, 1, 0, 1], weights=np.zeros(75))
     with pytest.raises(
