@@ -121,10 +121,6 @@ def test_a_readout_takes_the_largest_score():
         ({"shots": 1.5}, "shots is 1.5, expected a whole number from 1"),
         ({"margin": -1}, "margin is -1, expected a number from 0"),
         ({"margin": 1.0}, "margin is 1.0, expected a number from 0 to below 1"),
-        (
-            {"y": np.linspace(0, 1, 600), "readout": None},
-            "y has 600 different labels in 600 rows, .*Real targets",
-        ),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(changes, message):
@@ -138,6 +134,8 @@ def test_two_rows_of_each_label_are_enough():
     x = np.random.default_rng(0).uniform(-1.5, 1.5, (4, 3))
     found = qllmft.audit(head_circuit(3), x, [0, 1, 0, 1], weights=np.ones(15))
     assert found.rows == (2, 2)
+    with pytest.raises(UserError, match="y has 4 different labels in 4 rows, .*Real targets"):
+        qllmft.audit(head_circuit(3), x, x[:, 0], weights=np.ones(15))
 
 
 def test_circuits_and_rows_beyond_the_bounds_are_refused():
