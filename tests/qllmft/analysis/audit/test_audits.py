@@ -134,7 +134,7 @@ def test_two_rows_of_each_label_are_enough():
     x = np.random.default_rng(0).uniform(-1.5, 1.5, (4, 3))
     found = qllmft.audit(head_circuit(3), x, [0, 1, 0, 1], weights=np.ones(15))
     assert found.rows == (2, 2)
-    with pytest.raises(UserError, match="y has 4 different labels in 4 rows, .*Real targets"):
+    with pytest.raises(UserError, match=r"y has 4 different labels in 4 rows, .*Real targets"):
         qllmft.audit(head_circuit(3), x, x[:, 0], weights=np.ones(15))
 
 
