@@ -235,8 +235,8 @@ def _missing_results(batch: CircuitBatch, count: int) -> str:
     failures = ", ".join(
         f"{chunk.label}: {chunk.failure}" for chunk in batch.chunks if chunk.state == "failed"
     )
-    others = "" if count == total else "The others are in the ledger. "
-    return f"{count} of {total} circuits have no result: {failures}. {others}{batch.setup.after_failure}"
+    kept_text = "" if count == total else "The others are in the ledger. "
+    return f"{count} of {total} circuits have no result: {failures}. {kept_text}{batch.setup.after_failure}"
 
 
 def resample_shots(
