@@ -308,8 +308,8 @@ def split_rows(
     if test_mask.all():
         n_labels = len(np.unique(y))
         raise UserError(
-            f"y has {n_labels:,} different labels in {len(y):,} rows, expected two rows or more of a label. One of them "
-            "is held back as a test row. Give more rows of each label, or test=. Real targets are no labels."
+            f"y has {n_labels:,} different labels in {len(y):,} rows, expected two rows or more of a label. One of "
+            "them is held back as a test row. Give more rows of each label, or test=. Real targets are no labels."
         )
     train, test_rows = (
         LabelledRows(x[mask], inputs[mask], y[mask]) for mask in (~test_mask, test_mask)
