@@ -24,6 +24,8 @@ def consent_to_calls(
     """
     if not backend.capabilities.remote or not isinstance(backend, ConsentBackend):
         return nullcontext()
+    if not backend.has_limits:
+        return nullcontext()
     estimates = [backend.estimate(circuit, values) for circuit, values in calls if len(values)]
     if len(estimates) < 2:  # one call asks by itself
         return nullcontext()

@@ -249,6 +249,11 @@ class MitigatedBackend(Backend):
         ]
         return self.merge_estimates(estimates)
 
+    @property
+    def has_limits(self) -> bool:
+        """Return whether circuits are paid or limited in number (see `ConsentBackend.has_limits`)."""
+        return bool(self._remote.has_limits)
+
     def merge_estimates(self, estimates: Sequence[Any]) -> Estimate:
         """Return one estimate of several calls (see `ConsentBackend.merge_estimates`)."""
         return cast("Estimate", self._remote.merge_estimates(estimates))

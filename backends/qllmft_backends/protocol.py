@@ -240,6 +240,11 @@ class ChecksAccess(Protocol):
 class ConsentBackend(RemoteBackend, Protocol):
     """Remote backend that prices several calls at once, and asks once for consent to all of them."""
 
+    @property
+    def has_limits(self) -> bool:
+        """Return whether circuits are paid or limited in number, so that they are counted before they are sent."""
+        ...
+
     def merge_estimates(
         self,
         estimates: Sequence[Estimate],

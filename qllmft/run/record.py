@@ -349,6 +349,12 @@ class RunRecord:
             raise UserError(
                 f"{origin} is a run's record without a model, expected the head and its baselines."
             )
+        untested = [model.name for model in record.models if model.test is None]
+        if 0 < len(untested) < len(record.models):
+            raise UserError(
+                f"{origin} is a run's record without a test score of {untested[0]!r}, and other models have one. "
+                "Delete the file and run the same command again."
+            )
         return record
 
 

@@ -101,6 +101,13 @@ class JobsBackend(Backend):
         round_backend.options = options.model_copy(update=round_options)
         return round_backend
 
+    @property
+    def has_limits(self) -> bool:
+        """Return whether circuits are paid or limited in number (see `ConsentBackend.has_limits`)."""
+        options = self.options
+        limits = (options.circuit_budget, options.max_circuits)
+        return self.jobs is not None and (options.paid or limits != (None, None))
+
     def merge_estimates(
         self,
         estimates: Sequence[Any],

@@ -34,7 +34,7 @@ def terminal(monkeypatch):
 
 GATES = f"One circuit has {ONE_QUBIT_GATES} one-qubit and {TWO_QUBIT_GATES} two-qubit gates."
 NO_CHECK_CIRCUIT = (
-    "No check circuit is sent: by default only calls of 10 circuits or more have them. "
+    "No check circuit is sent: the mock server needs none. "
     "Set known_answer_shots to add one to each job."
 )
 SOURCE = (

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from qllmft.baselines import BASELINES
+from qllmft.errors import UserError
 from qllmft.run import ModelResult
 from qllmft.run.comparison import FAMILIES, compare, comparison_rows, find_unbeaten
 from qllmft.run.predictions import Predictions
@@ -258,3 +259,11 @@ def test_validation_chooses_the_model_that_is_advised():
     assert sentences == (
         "logistic regression (C = 1) is as good as the quantum head on validation."
     )
+
+
+def test_a_record_with_test_scores_of_some_models_is_refused():
+    content = recorded(None).to_json()
+    del content["models"][1]["test"]
+    name = content["models"][1]["name"]
+    with pytest.raises(UserError, match=f"without a test score of '{name}', and other models have"):
+        RunRecord.from_json(content, "result.json")
