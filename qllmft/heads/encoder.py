@@ -13,7 +13,13 @@ from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
 from qllmft.errors import UserError
-from qllmft.heads.layer import NoisyCircuit, expectations, on_rows
+from qllmft.heads.layer import (
+    NoisyCircuit,
+    check_tensor,
+    check_width,
+    expectations,
+    on_rows,
+)
 from qllmft.templates import Pad, check_amplitudes
 from qllmft_backends import UnsupportedGateError
 from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, Program, lower
@@ -93,34 +99,34 @@ def amplitudes(x: Tensor, pad: Pad, constant: float = 1.0) -> Tensor:
     The engine appends zeros up to 2^Q.
 
     Args:
-        x: embeddings (B, D). One of zeros has no direction: all its amplitudes but the constant are zero.
+        x: embeddings (..., D). One of zeros has no direction: all its amplitudes but the constant are zero.
         pad: ``zeros`` for x alone, so that ⟨Z⟩ is a quadratic form of x; ``bias`` for one more amplitude as long as x,
             so that ⟨Z⟩ has terms linear in x; ``constant`` for one more amplitude of 1 beside x as it is, so that the
             length of x is loaded too.
         constant: sign of that amplitude, 1 or -1.
 
     Returns:
-        (B, D), or (B, D + 1) with ``bias`` and ``constant``.
+        (..., D), or (..., D + 1) with ``bias`` and ``constant``.
     """
     if pad == "constant":
-        constant_column = torch.full_like(x[:, :1], constant)
-        return nn.functional.normalize(torch.cat([x, constant_column], dim=1), dim=1)
-    small = x.abs().amax(dim=1, keepdim=True) < SMALL_ENTRY
+        constant_column = torch.full_like(x[..., :1], constant)
+        return nn.functional.normalize(torch.cat([x, constant_column], dim=-1), dim=-1)
+    small = x.abs().amax(dim=-1, keepdim=True) < SMALL_ENTRY
     unit = nn.functional.normalize(
-        torch.where(small, x * SMALL_ENTRY_FACTOR, x), dim=1, eps=SHORTEST_LENGTH
+        torch.where(small, x * SMALL_ENTRY_FACTOR, x), dim=-1, eps=SHORTEST_LENGTH
     )
     if pad == "zeros":
         return unit
-    return torch.cat([unit, torch.full_like(unit[:, :1], constant)], dim=1) / math.sqrt(2.0)
+    return torch.cat([unit, torch.full_like(unit[..., :1], constant)], dim=-1) / math.sqrt(2.0)
 
 
 def loaded_vector(x: Tensor, pad: Pad) -> Tensor:
-    """Return the vectors (B, D) in which odd values of embeddings (B, D) are linear.
+    """Return the vectors (..., D) in which odd values of embeddings (..., D) are linear.
 
     With amplitudes u of x and c of the constant they are 2·c·u: x / ‖x‖, or 2·x / (1 + ‖x‖²) with ``constant``.
     """
     if pad == "constant":
-        return 2.0 * x / (1.0 + x.square().sum(dim=1, keepdim=True))
+        return 2.0 * x / (1.0 + x.square().sum(dim=-1, keepdim=True))
     return amplitudes(x, "zeros")
 
 
@@ -243,8 +249,10 @@ class ParallelEncoders(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the latent vector (..., Q), the concatenated values of the encoders."""
+        check_tensor(x, self.encoders[0].theta.dtype, "embeddings")
         mapped = self.map_embeddings(x)
         if self.as_matrix:
+            check_width(mapped, self.encoders[0].dimension, "embeddings")
             return loaded_vector(mapped, self.encoders[0].pad) @ self.rows().to(mapped).T
         return torch.cat([encoder(mapped) for encoder in self.encoders], dim=-1)
 
@@ -275,11 +283,11 @@ class ParallelEncoders(nn.Module):
         return mapped
 
     def load_amplitudes(self, x: Tensor, sign: float = 1.0) -> Tensor:
-        """Return the `amplitudes` of embeddings (B, D), with a constant of a sign."""
+        """Return the `amplitudes` of embeddings (..., D), with a constant of a sign."""
         return amplitudes(self.map_embeddings(x), self.encoders[0].pad, sign)
 
     def loaded_vector(self, x: Tensor) -> Tensor:
-        """Return the vectors (B, m) of embeddings (B, D) in which odd values are linear."""
+        """Return the vectors (..., m) of embeddings (..., D) in which odd values are linear."""
         return loaded_vector(self.map_embeddings(x), self.encoders[0].pad)
 
 

@@ -288,7 +288,10 @@ def next_step(record: RunRecord, config: RunConfig, run: str, kept: Collection[s
     if not any(groups):
         return "Next: train the baselines on the same texts, without --no-baselines."
     data = config.data
-    total = sum(record.data.sizes.values())
+    sizes = dict(record.data.sizes)
+    if data.validation_folds:  # which validate on the training texts
+        del sizes["validation"]
+    total = sum(sizes.values())
     if data.folds or data.protocol != "split" or data.time_column or not record.data.split:
         return "Next: confirm it over several seeds with qllmft study."
     if groups.better and not find_unbeaten(record.models):

@@ -10,6 +10,7 @@ from qiskit.circuit import ParameterVector
 from qiskit_reference import z_values
 
 from qllmft.config import ModelConfig, TrainConfig
+from qllmft.errors import UserError
 from qllmft.heads import QuantumEncoder, build_classifier
 from qllmft.heads.encoder import OddRows, amplitudes
 from qllmft.templates import describe
@@ -148,3 +149,27 @@ def test_the_validation_of_each_epoch_is_that_of_its_weights():
     fit(model, examples, examples, TrainConfig(epochs=4, lr=0.1), 0, on_epoch=judge_again)
     assert losses == recomputed
     assert len({*losses}) == 4
+
+
+@pytest.mark.parametrize("pad", ["bias", "constant"])
+def test_leading_axes_of_embeddings_are_rows(pad):
+    model = built(3, pad=pad)
+    x = torch.from_numpy(np.random.default_rng(2).normal(size=(2, 3, D)))
+    rows = model(x.reshape(-1, D))
+    torch.testing.assert_close(model(x).reshape(-1, 3), rows, rtol=0, atol=1e-14)
+    torch.testing.assert_close(model(x[0, 0]), rows[0], rtol=0, atol=1e-14)
+    encoders = [encoder(x) for encoder in model.encoder.encoders]
+    torch.testing.assert_close(model.encoder(x), torch.cat(encoders, dim=-1), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.ones(4, D - 1), r"embeddings are \(4, 5\), expected \(\.\.\., 6\)"),
+        ([[1.0] * D], "embeddings are list, expected a real tensor of torch"),
+        (np.ones((2, D)), "embeddings are ndarray, expected a real tensor of torch"),
+    ],
+)
+def test_what_is_no_embedding_is_refused(x, message):
+    with pytest.raises(UserError, match=message):
+        built(3)(x)
