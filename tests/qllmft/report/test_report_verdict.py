@@ -284,7 +284,8 @@ def test_a_name_with_a_comma_is_an_apposition():
 
 
 def finished(*models, split="random 20 %", folds=None, sizes=(400, 80, 120)):
-    data = DataRecord("a", "b", ("no", "yes"), dict(zip("abc", sizes, strict=True)), split=split)
+    by_split = dict(zip(("train", "validation", "test"), sizes, strict=True))
+    data = DataRecord("a", "b", ("no", "yes"), by_split, split=split)
     return RunRecord("i", 0, replace(data, folds=folds), BodyRecord("m", "i", 3), 1, tuple(models))
 
 
@@ -295,6 +296,11 @@ STUDY = "Next: confirm it over several seeds with qllmft study."
     ("others", "config", "step"),
     [
         ([row("SVC", 152)], {}, "Next: test all 600 texts with --folds 5."),
+        (
+            [row("SVC", 152)],
+            {"data": {"validation_folds": 3, "protocol": "split"}},
+            "Next: test all 520 texts with --folds 5.",
+        ),
         ([row("SVC", 152)], {"data": {"folds": 5, "protocol": "split"}}, STUDY),
         ([row("SVC", 152)], {"data": {"protocol": "paper"}}, STUDY),
         ([row("SVC", 100)], {}, STUDY),
@@ -306,7 +312,15 @@ STUDY = "Next: confirm it over several seeds with qllmft study."
             "a SVC is best on validation: 95.0 % against 75.0 %.",
         ),
     ],
-    ids=["open", "folds", "paper's protocol", "better", "no baselines", "worse"],
+    ids=[
+        "open",
+        "validation folds",
+        "folds",
+        "paper's protocol",
+        "better",
+        "no baselines",
+        "worse",
+    ],
 )
 def test_the_next_step_follows_from_the_result(others, config, step):
     config = RunConfig.model_validate({"data": {"protocol": "split"}} | config)
