@@ -298,7 +298,10 @@ STUDY = "Next: confirm it over several seeds with qllmft study."
         ([row("SVC", 152)], {}, "Next: test all 600 texts with --folds 5."),
         (
             [row("SVC", 152)],
-            {"data": {"validation_folds": 3, "protocol": "split"}},
+            {
+                "data": {"validation_folds": 3, "protocol": "split"},
+                "train": {"select": "last"},
+            },
             "Next: test all 520 texts with --folds 5.",
         ),
         ([row("SVC", 152)], {"data": {"folds": 5, "protocol": "split"}}, STUDY),
