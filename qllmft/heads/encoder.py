@@ -13,13 +13,7 @@ from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
 from qllmft.errors import UserError
-from qllmft.heads.layer import (
-    NoisyCircuit,
-    check_tensor,
-    check_width,
-    expectations,
-    on_rows,
-)
+from qllmft.heads.layer import NoisyCircuit, expectations, on_rows
 from qllmft.templates import Pad, check_amplitudes
 from qllmft_backends import UnsupportedGateError
 from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, Program, lower
@@ -249,12 +243,20 @@ class ParallelEncoders(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the latent vector (..., Q), the concatenated values of the encoders."""
-        check_tensor(x, self.encoders[0].theta.dtype, "embeddings")
-        mapped = self.map_embeddings(x)
         if self.as_matrix:
-            check_width(mapped, self.encoders[0].dimension, "embeddings")
-            return loaded_vector(mapped, self.encoders[0].pad) @ self.rows().to(mapped).T
+            return on_rows(self._multiply, x, self.dimension, self.encoders[0].theta, "embeddings")
+        mapped = self.map_embeddings(x)
         return torch.cat([encoder(mapped) for encoder in self.encoders], dim=-1)
+
+    def _multiply(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Return the latent values (B, Q) of embeddings (B, D) by the matrix of `rows`, in the dtype of a weight."""
+        return self.loaded_vector(x) @ self.rows().to(weight).T
+
+    @property
+    def dimension(self) -> int:
+        """Return D, the length of an embedding."""
+        mean = None if self.data_map is None else self.data_map.mean
+        return self.encoders[0].dimension if mean is None else len(mean)
 
     @property
     def as_matrix(self) -> bool:

@@ -127,21 +127,6 @@ def expectations(
 Rows = Callable[[Tensor, Tensor], Tensor]
 
 
-def check_tensor(x: Any, dtype: torch.dtype, input_name: str) -> None:
-    """Raise `UserError` for an input that is no real tensor; ``dtype`` is that of the weights."""
-    if not isinstance(x, Tensor) or x.is_complex():
-        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise UserError(
-            f"{input_name} are {kind}, expected a real tensor of torch: torch.as_tensor(x, dtype={dtype})."
-        )
-
-
-def check_width(x: Tensor, width: int, input_name: str) -> None:
-    """Raise `UserError` for another length of the last axis."""
-    if x.shape[-1:] != (width,):
-        raise UserError(f"{input_name} are {tuple(x.shape)}, expected (..., {width}).")
-
-
 def on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, input_name: str) -> Tensor:
     """Apply a layer to an input with any leading axes, in the precision of its weights.
 
@@ -157,7 +142,11 @@ def on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, input_name: st
     Returns:
         (..., T) in the dtype of ``weight``.
     """
-    check_tensor(x, weight.dtype, input_name)
+    if not isinstance(x, Tensor) or x.is_complex():
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise UserError(
+            f"{input_name} are {kind}, expected a real tensor of torch: torch.as_tensor(x, dtype={weight.dtype})."
+        )
     if torch.compiler.is_compiling():
         # disabled here, because a decorator imports the compiler, which takes a second
         result: Tensor = torch.compiler.disable(_on_rows)(compute, x, width, weight, input_name)  # type: ignore[no-untyped-call]
@@ -169,7 +158,8 @@ def _on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, input_name: s
     if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
         with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
             return _on_rows(compute, x, width, weight, input_name)
-    check_width(x, width, input_name)
+    if x.shape[-1:] != (width,):
+        raise UserError(f"{input_name} are {tuple(x.shape)}, expected (..., {width}).")
     if not x.dtype == weight.dtype == torch.float32:
         if weight.dtype not in (torch.float32, torch.float64):
             raise UserError(
