@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,18 +70,23 @@ def run_expectations(
     Raises:
         UnsupportedGateError: for measurements that cannot be deferred, or complex coefficients.
     """
-    calls = list(_split_into_calls(backend, circuit, check_values(circuit, values), observables))
+    calls = _split_into_calls(backend, circuit, check_values(circuit, values), observables)
+    with consent_to_calls(backend, [(call.circuit, call.values) for call in calls]):
+        return _sum_calls(backend, calls, (len(values), len(observables)))
+
+
+def _sum_calls(backend: Evaluator, calls: Sequence[_Call], shape: tuple[int, int]) -> Expectations:
+    """Return the values and standard errors (B, O) to which calls add up."""
     if len(calls) == 1:
         return compute_expectations(
             backend, calls[0].circuit, calls[0].values, calls[0].observables
         )
-    means = np.zeros((len(values), len(observables)))
-    variances = np.zeros_like(means)
-    with consent_to_calls(backend, [(call.circuit, call.values) for call in calls]):
-        for call in calls:
-            answer = compute_expectations(backend, call.circuit, call.values, call.observables)
-            means[call.rows] += answer.values
-            variances[call.rows] += answer.standard_errors**2
+    means = np.zeros(shape)
+    variances = np.zeros(shape)
+    for call in calls:
+        answer = compute_expectations(backend, call.circuit, call.values, call.observables)
+        means[call.rows] += answer.values
+        variances[call.rows] += answer.standard_errors**2
     return Expectations(means, np.sqrt(variances))
 
 
@@ -97,16 +102,18 @@ class _Call:
 
 def _split_into_calls(
     backend: Evaluator, circuit: QuantumCircuit, values: Floats, observables: Operators
-) -> Iterator[_Call]:
-    """Yield the calls whose values and variances add up to those of `run_expectations`."""
+) -> list[_Call]:
+    """Return the calls whose values and variances add up to those of `run_expectations`."""
+    calls = []
     for rows, bound_circuit, row_values in bind_numeric_rows(circuit, values):
         gates, operators = defer_to_gates(backend, bound_circuit, observables)
         has_x_or_y = any(operator.paulis.x.any() for operator in operators)
         if backend.capabilities.paulis or not has_x_or_y:
-            yield _Call(rows, gates, row_values, operators)
+            calls.append(_Call(rows, gates, row_values, operators))
             continue
         for rotated, parts in _rotate_to_z(gates, operators):
-            yield _Call(rows, rotated, row_values, parts)
+            calls.append(_Call(rows, rotated, row_values, parts))
+    return calls
 
 
 def _rotate_to_z(
@@ -293,17 +300,15 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
                 ]
                 columns[m] = np.array(indices, int).reshape(array.shape)
             operators = [SparsePauliOp.from_list(list(terms)) for terms in column_by_terms]
-            requests.append((backend, members, operators))
-        calls = (
-            (call.circuit, call.values)
-            for _, (m, *_), operators in requests
-            for call in _split_into_calls(own_backend, pubs[m].circuit, rows[m], operators)
-        )
+            circuit = pubs[members[0]].circuit
+            values = check_values(circuit, rows[members[0]])
+            calls = _split_into_calls(backend, circuit, values, operators)
+            requests.append((backend, members, calls, (len(values), len(operators))))
+        all_calls = [(call.circuit, call.values) for _, _, calls, _ in requests for call in calls]
         results: dict[int, PubResult] = {}
-        with consent_to_calls(own_backend, calls):
-            for backend, members, operators in requests:
-                m = members[0]
-                answer = run_expectations(backend, pubs[m].circuit, rows[m], operators)
+        with consent_to_calls(own_backend, all_calls):
+            for backend, members, calls, shape in requests:
+                answer = _sum_calls(backend, calls, shape)
                 for m in members:
                     results[m] = self._result(backend, pubs[m], columns[m], answer)
         return PrimitiveResult([results[i] for i in range(len(pubs))], metadata={"version": 2})

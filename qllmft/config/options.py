@@ -21,8 +21,10 @@ SETTINGS_OF_OPTIONS = {
     "noise": "noise.gates",
     "shots": "noise.shots",
 }
-# arguments of `qllmft.train` that are no settings there
-_ARGUMENTS = ("data", "body", "out", "preset", "track", "track_files")
+_ARGUMENTS = (
+    "--data",
+    "--body",
+)  # settings that are arguments of `qllmft.train`, with the same name
 _OPTION = re.compile(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*")
 
 
@@ -43,7 +45,7 @@ def explain_in_python(message: str) -> str:
     keywords = {}
     for option in _OPTION.findall(message):
         setting = setting_of_option(option)
-        if setting is not None and option.removeprefix("--") not in _ARGUMENTS:
+        if setting is not None and option not in _ARGUMENTS:
             keywords[option] = setting.replace(".", "__")
     if not keywords:
         return message

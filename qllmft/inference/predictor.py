@@ -251,18 +251,14 @@ class Predictor(EmbeddingPredictor):
         """Return parts of the texts, or the one text or pair that is given, with their vectors."""
         if self.ray is not None and self.backend is not None:
             raise UserError(RAY_WITH_BACKEND)
+        given = (
+            f"the texts are given as {type(texts).__name__}, expected a string, or a list of them"
+        )
         if not isinstance(texts, Iterable):
-            raise UserError(
-                f"the texts are given as {type(texts).__name__}, expected a string, or a list of them: "
-                'predict(["a text"]).'
-            )
-        if isinstance(texts, Mapping | bytes) or hasattr(
-            texts, "columns"
-        ):  # a table would give its columns' names
-            raise UserError(
-                f"the texts are given as {type(texts).__name__}, expected a string, or a list of them. Of a table, "
-                "give one column: predict(frame['text'])."
-            )
+            raise UserError(f'{given}: predict(["a text"]).')
+        # a table would give the names of its columns
+        if isinstance(texts, Mapping | bytes) or hasattr(texts, "columns"):
+            raise UserError(f"{given}. Of a table, give one column: predict(frame['text']).")
         return self._vectors.stream(texts, self.jobs, self.ray)
 
     def predictions(

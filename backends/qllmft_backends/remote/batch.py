@@ -219,18 +219,12 @@ def results_from_ledger(
     optional_results = [read_result(chunk, index) for chunk, index in filter(None, batch.places)]
     results = [result for result in optional_results if result is not None]
     if len(results) < len(optional_results):
-        raise JobFailedError(_missing_results(batch, len(optional_results) - len(results)))
+        raise JobFailedError(missing_results_text(batch, len(optional_results) - len(results)))
     return results
 
 
-def lost_circuits_reason(batch: CircuitBatch) -> str:
-    """Return why a call would end without the results of circuits in the ledger, "" if it would not."""
-    n_lost = sum(chunk.is_lost(index) for chunk, index in filter(None, batch.places))
-    return _missing_results(batch, n_lost) if n_lost else ""
-
-
-def _missing_results(batch: CircuitBatch, count: int) -> str:
-    """Return a message about circuits of failed jobs."""
+def missing_results_text(batch: CircuitBatch, count: int) -> str:
+    """Return a message about a number of circuits of a call whose jobs failed."""
     total = len(batch.places)
     failures = ", ".join(
         f"{chunk.label}: {chunk.failure}" for chunk in batch.chunks if chunk.state == "failed"

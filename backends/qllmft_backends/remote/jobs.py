@@ -19,7 +19,7 @@ from qllmft_backends.remote.batch import (
     Submission,
     Template,
     check_answers,
-    lost_circuits_reason,
+    missing_results_text,
 )
 from qllmft_backends.remote.collect import OnProgress, collect, poll
 from qllmft_backends.remote.cost import (
@@ -127,7 +127,9 @@ class Jobs:
     def estimate(self, batch: CircuitBatch, price_function: PriceFunction) -> CostEstimate:
         """Return the cost of sending the missing circuits, with the reason for which the call would fail."""
         estimate = self.with_refusal(self._price_batch(batch, price_function), batch.setup.url)
-        return replace(estimate, refusal=estimate.refusal or lost_circuits_reason(batch))
+        if estimate.refusal or not estimate.lost:
+            return estimate
+        return replace(estimate, refusal=missing_results_text(batch, estimate.lost))
 
     def with_refusal(self, estimate: CostEstimate, url: str) -> CostEstimate:
         """Return an estimate with the reason for which the limits would refuse it at the server ``url``."""

@@ -428,6 +428,9 @@ def test_an_estimator_asks_once_for_all_bases(box, forte):
     backend.attend(confirm=lambda estimate: asked.append(estimate.circuits) or True)
     result = backend.estimator().run(pubs).result()[0].data
     assert asked == [6]
+    assert box.store.totals()["requests"]["estimate"] == 6, (
+        "each basis before consent, and as it is sent"
+    )
     assert np.abs(result.evs - exact).max() < 5 * result.stds.max()
 
 
