@@ -95,6 +95,7 @@ class CircuitBatch:
         most_circuits, most_gates: the server's limits on a job, with that circuit.
         known_answer_template: circuit with a given known answer; None: the machine's jobs have none.
         checked: whether a circuit with a known answer goes first in each job.
+        check_note: sentences on why none does, though the machine's jobs can have one.
         places: for each row of ``values`` its place in the ledger; None: still to be sent.
     """
 
@@ -107,6 +108,7 @@ class CircuitBatch:
     most_gates: float = inf
     known_answer_template: Callable[[int], Template] | None = None
     checked: bool = False
+    check_note: str = ""
     places: list[Place | None] = field(default_factory=list)
 
     @property
@@ -158,7 +160,7 @@ class CircuitBatch:
             shots=self.setup.shots,
             gates=str(self.template),
             known_answers=n_jobs if self.checked else 0,
-            can_check=self.known_answer_template is not None,
+            check_note=self.check_note,
         )
 
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qllmft_backends.errors import CostRefusedError
-from qllmft_backends.protocol import MOCK_UNIT
 from qllmft_backends.remote.ledger.chunk import Chunk
 from qllmft_backends.remote.options import JobOptions
-from qllmft_backends.requests import MIN_CHECKED_SHOTS
 from qllmft_backends.text import format_count
 
 _CURRENCY_LETTERS = 3  # of a code by ISO 4217
@@ -34,7 +32,7 @@ class CostEstimate:
         note: sentences on the source of the price, or on the reason for which it is unknown.
         known_answers: number of check circuits, whose answers are known, one per job; 0 without them.
         known_price: price of such a circuit, in ``unit``; None if unknown.
-        can_check: whether an option adds check circuits.
+        check_note: sentences on why no check circuit is sent; "" where there is one, or can be none.
         refusal: why the call would fail, by the limits of the options or its lost circuits; "" if it would not.
         native: size of the first circuit after the server's compiler; None: not asked.
         rounds: shots of a circuit in each round, if the circuits are those of all rounds; () otherwise.
@@ -52,7 +50,7 @@ class CostEstimate:
     note: str = ""
     known_answers: int = 0
     known_price: float | None = 0.0
-    can_check: bool = False
+    check_note: str = ""
     refusal: str = ""
     native: Any = None
     rounds: tuple[int, ...] = ()
@@ -98,16 +96,8 @@ class CostEstimate:
         yield f"One circuit has {self.gates}."
         if self.known_answers:
             yield "Each job begins with a check circuit, whose answer is known."
-        elif self.circuits and self.can_check:
-            if self.unit == MOCK_UNIT:
-                reason = "the mock server needs none"
-            elif self.shots < MIN_CHECKED_SHOTS:
-                reason = f"by default only circuits of {MIN_CHECKED_SHOTS} shots or more have them"
-            else:
-                reason = "by default only calls of 10 circuits or more have them"
-            yield (
-                f"No check circuit is sent: {reason}. Set known_answer_shots to add one to each job."
-            )
+        elif self.circuits and self.check_note:
+            yield self.check_note
 
     def _native_sentence(self) -> str:
         """Return the size of the first circuit after the server's compiler, "" if it was not asked."""

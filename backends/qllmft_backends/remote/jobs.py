@@ -231,7 +231,7 @@ class Jobs:
     def _price_batch(self, batch: CircuitBatch, price_function: PriceFunction) -> CostEstimate:
         """Return the cost of sending the missing circuits, including those with a known answer."""
         price = price_function(batch.setup, batch.template)
-        batch.checked = self._wants_known_answers(batch)
+        self._set_known_answers(batch)
         estimate = replace(batch.estimate(), **price)
         if not batch.checked or batch.known_answer_template is None:
             return estimate
@@ -246,27 +246,43 @@ class Jobs:
             )
         return replace(estimate, known_price=known_answer_price["price_each"])
 
-    def _wants_known_answers(self, batch: CircuitBatch) -> bool:
-        """Return whether a circuit with a known answer goes first in each job of a call."""
-        options = self.options
+    def _set_known_answers(self, batch: CircuitBatch) -> None:
+        """Set whether a circuit with a known answer goes first in each job of a call, and why not."""
+        batch.checked = False
+        batch.check_note = ""
         if not (
-            isinstance(options, KnownAnswerOptions)
+            isinstance(self.options, KnownAnswerOptions)
             and batch.known_answer_template
             and batch.missing
         ):
-            return False
+            return
+        reason = self._reason_for_no_check(batch, self.options)
+        if reason is None:
+            batch.checked = True
+            return
+        batch.check_note = f"No check circuit is sent: {reason}."
+        if batch.most_circuits > 1:
+            shots = batch.setup.shots
+            batch.check_note += f" Set known_answer_shots = {shots} to add one to each job."
+
+    def _reason_for_no_check(self, batch: CircuitBatch, options: KnownAnswerOptions) -> str | None:
+        """Return why no circuit with a known answer goes first in the jobs of a call, None if one does."""
         if options.known_answer_shots is not None:
-            return options.known_answer_shots > 0
+            return None if options.known_answer_shots else "known_answer_shots is 0"
         if any(
             c.attempts and c.state == "planned" and c.checked and c.setup == batch.setup
             for c in self.ledger.chunks.values()
         ):  # sent again as they were, so that the server can recognise them by their client tokens
-            return True
-        is_worth_checking = (
-            batch.setup.shots >= MIN_CHECKED_SHOTS and len(batch.values) >= _MIN_CHECKED_CIRCUITS
-        )
-        is_mock = self._current_route is not None and self._current_route.is_mock
-        return is_worth_checking and batch.most_circuits > 1 and not is_mock
+            return None
+        if self._current_route is not None and self._current_route.is_mock:
+            return "the mock server needs none"
+        if batch.most_circuits <= 1:
+            return f"{batch.machine} takes one circuit per job"
+        if batch.setup.shots < MIN_CHECKED_SHOTS:
+            return f"by default only circuits of {MIN_CHECKED_SHOTS} shots or more have one"
+        if len(batch.values) < _MIN_CHECKED_CIRCUITS:
+            return f"by default only calls of {_MIN_CHECKED_CIRCUITS} circuits or more have one"
+        return None
 
     @property
     def _retries_wrong(self) -> bool:

@@ -52,6 +52,13 @@ def test_the_answer_against_qiskit(n_qubits):
     assert circuit.count_ops().get("cx", 0) == n_qubits - 1
 
 
+def test_why_there_is_none_is_said(careful, problem):
+    for shots, reason in ((0, "known_answer_shots is 0"), (None, "the mock server needs none")):
+        estimate = careful(known_answer_shots=shots).estimate(problem.circuit, problem.values)
+        assert estimate.known_answers == 0
+        assert f"No check circuit is sent: {reason}. Set known_answer_shots = 1000" in str(estimate)
+
+
 def test_it_is_the_first_circuit_of_each_job_and_priced(box, careful, problem, folder):
     estimate = careful().estimate(problem.circuit, problem.values)
     assert (estimate.circuits, estimate.jobs, estimate.known_answers) == (7, 3, 3)

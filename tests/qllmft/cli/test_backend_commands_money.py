@@ -35,7 +35,7 @@ def terminal(monkeypatch):
 GATES = f"One circuit has {ONE_QUBIT_GATES} one-qubit and {TWO_QUBIT_GATES} two-qubit gates."
 NO_CHECK_CIRCUIT = (
     "No check circuit is sent: the mock server needs none. "
-    "Set known_answer_shots to add one to each job."
+    "Set known_answer_shots = 1000 to add one to each job."
 )
 SOURCE = (
     "The price is the server's estimate of one circuit, times their number. It is not binding. "
