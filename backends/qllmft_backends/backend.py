@@ -17,7 +17,13 @@ from qllmft_backends.gradients import BatchedParameterShift
 from qllmft_backends.noise import GateNoise
 from qllmft_backends.primitives import BackendEstimator, BackendSampler, refuse_added_gates
 from qllmft_backends.protocol import Availability, Bits, Evaluator, Floats, Ints, Sampling
-from qllmft_backends.requests import ROUND_SEED_STEP, number_of_shots, seed_option, with_options
+from qllmft_backends.requests import (
+    ROUND_SEED_STEP,
+    check_outcomes,
+    number_of_shots,
+    seed_option,
+    with_options,
+)
 
 
 class Backend(Evaluator):
@@ -87,6 +93,7 @@ class Backend(Evaluator):
         deferred = defer(circuit)
         refuse_added_gates(self, deferred)
         outcomes = self.outcomes(deferred.circuit, values, shots, rng)
+        check_outcomes(self, outcomes, (len(values), shots), deferred.circuit.num_qubits)
         wires = np.array(deferred.clbits, np.int64)
         bits = (outcomes[..., np.newaxis] >> np.maximum(wires, 0) & 1).astype(np.bool_)
         return np.asarray(bits & (wires >= 0))

@@ -104,9 +104,11 @@ class _Rewriting:
         self, operation: Any, qubits: Sequence[int], clbits: Sequence[int], required: Required
     ) -> None:
         name = operation.name
-        if name in ("barrier", "delay"):
+        if name == "delay":
             return
-        if isinstance(operation, IfElseOp):
+        if name == "barrier":  # keeps a machine's compiler from joining the gates beside it
+            self.gates.append((operation, [self.wires[qubit] for qubit in qubits]))
+        elif isinstance(operation, IfElseOp):
             required_bits = self._find_required_bits(operation.condition)
             (block, *other_blocks) = operation.blocks
             self.add_all(block, qubits, clbits, [*required, *required_bits])
@@ -146,6 +148,8 @@ class _Rewriting:
 
     def finish(self) -> DeferredCircuit:
         """Return the circuit of all gates."""
+        while self.gates and self.gates[-1][0].name == "barrier":  # only measurements follow
+            self.gates.pop()
         circuit = QuantumCircuit(
             self.n_wires, name=self.circuit.name, metadata=self.circuit.metadata
         )

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -319,15 +320,15 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
         row, column = np.broadcast_arrays(
             np.arange(len(answer.values)).reshape(pub.parameter_values.shape), column
         )
-        values = answer.values[row, column]
-        errors = answer.standard_errors[row, column]
+        values = np.asarray(answer.values[row, column])
+        errors = np.asarray(answer.standard_errors[row, column])
         shots = number_of_shots(backend)
         exact = backend.capabilities.exact
         precision = pub.precision
         if precision is None:
-            precision = 1 / np.sqrt(shots) if shots else 0.0 if exact else None
+            precision = 1 / sqrt(shots) if shots else 0.0 if exact else None
         elif exact and precision > 0:
-            values = np.random.default_rng(self._seed).normal(values, precision)
+            values = np.asarray(np.random.default_rng(self._seed).normal(values, precision))
             errors = np.full_like(errors, precision)
         metadata = {"target_precision": precision, "circuit_metadata": pub.circuit.metadata}
         if shots:

@@ -154,10 +154,24 @@ def create(
             f"backend {name!r}: {fault_text}. Its options are: {', '.join(option_names) or 'none'}."
         ) from None
     backend_arguments = () if backend is None else (backend,)
-    new_backend: Backend = getattr(import_module(entry.module), entry.backend)(
-        typed_options, *backend_arguments
-    )
+    backend_class: Any = load_backend_class(entry, name)
+    new_backend: Backend = backend_class(typed_options, *backend_arguments)
     return new_backend
+
+
+def load_backend_class(entry: Entry, name: str) -> type[Backend]:
+    """Return the class of a backend, or raise `MissingExtraError` if its module has none with the methods of one."""
+    from qllmft_backends.backend import Backend  # it imports Qiskit, which takes a second
+
+    thing = getattr(import_module(entry.module), entry.backend, None)
+    place = f"backend {name!r} ({BACKENDS.source(name)}): {entry.module}.{entry.backend}"
+    if not (isinstance(thing, type) and issubclass(thing, Backend)):
+        raise MissingExtraError(
+            f"{place} is {thing!r:.60}, expected a subclass of qllmft_backends.Backend. Repair that package."
+        )
+    if missing := sorted(thing.__abstractmethods__):
+        raise MissingExtraError(f"{place} has no {', '.join(missing)}. Add what is missing.")
+    return thing
 
 
 def load_options_class(name: str) -> type[BaseModel]:
@@ -201,8 +215,7 @@ def describe() -> list[BackendRow]:
     for name in BACKENDS:
         try:
             entry = BACKENDS[name]
-            backend_class: type[Backend] = getattr(import_module(entry.module), entry.backend)
-            availability = backend_class.availability()
+            availability = load_backend_class(entry, name).availability()
             available = availability.available
             note = availability.note
         except UnknownBackendError as error:

@@ -18,7 +18,7 @@ from qiskit.primitives.containers.bindings_array import BindingsArray
 
 from qllmft_backends.definitions import with_definitions
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.protocol import Evaluator, Expectations, Floats, Operators
+from qllmft_backends.protocol import Evaluator, Expectations, Floats, Ints, Operators
 
 # between the seeds, and the option ``repetition``, of two rounds of the same circuits
 ROUND_SEED_STEP = 1_000_000
@@ -207,17 +207,55 @@ def with_precision(backend: Evaluator, precision: float) -> Evaluator:
 def compute_expectations(
     backend: Evaluator, circuit: QuantumCircuit, values: Floats, observables: Operators
 ) -> Expectations:
-    """Return a backend's expectation values (B, O), or raise `BackendError` for another shape or no numbers."""
+    """Return a backend's expectation values (B, O), or raise `BackendError` for what cannot be some."""
     answer = backend.expectations(circuit, values, observables)
+    remedy = "Correct its method expectations."
+    if not isinstance(answer, Expectations):
+        raise BackendError(
+            f"backend {backend.name!r} answered a {type(answer).__name__}, expected Expectations. {remedy}"
+        )
     expected_shape = (len(values), len(observables))
     if answer.values.shape != expected_shape:
         raise BackendError(
             f"backend {backend.name!r} answered values of shape {answer.values.shape}, expected {expected_shape}: a "
-            "row for each row of parameter values, a column for each observable. Correct its method expectations."
+            f"row for each row of parameter values, a column for each observable. {remedy}"
         )
-    if not np.isfinite(answer.values).all() and np.isfinite(values).all():
+    for numbers in (answer.values, answer.standard_errors):
+        if numbers.dtype.kind != "f":
+            raise BackendError(
+                f"backend {backend.name!r} answered numbers of the type {numbers.dtype}, expected real ones in "
+                f"floating point. {remedy}"
+            )
+    if not np.isfinite(values).all():
+        return answer
+    if not np.isfinite(answer.values).all():
         raise BackendError(
             f"backend {backend.name!r} answered values that are no finite numbers, for finite parameter values. "
-            "Correct its method expectations."
+            f"{remedy}"
+        )
+    if not (answer.standard_errors >= 0).all():  # infinite for a single shot
+        raise BackendError(
+            f"backend {backend.name!r} answered standard errors that are negative or no numbers. {remedy}"
         )
     return answer
+
+
+def check_outcomes(
+    backend: Evaluator, outcomes: Ints, expected_shape: tuple[int, int], n_qubits: int
+) -> None:
+    """Raise `BackendError` if a backend's answer cannot be outcomes (B, S) of so many qubits."""
+    remedy = "Correct its method outcomes."
+    if outcomes.shape != expected_shape:
+        raise BackendError(
+            f"backend {backend.name!r} answered outcomes of shape {outcomes.shape}, expected {expected_shape}: a row "
+            f"for each row of parameter values, a column for each shot. {remedy}"
+        )
+    if outcomes.dtype.kind not in "iu":
+        raise BackendError(
+            f"backend {backend.name!r} answered outcomes of the type {outcomes.dtype}, expected integers. {remedy}"
+        )
+    if outcomes.size and not 0 <= outcomes.min() <= outcomes.max() < 2**n_qubits:
+        raise BackendError(
+            f"backend {backend.name!r} answered outcomes from {outcomes.min()} to {outcomes.max()}, expected 0 to "
+            f"{2**n_qubits - 1}, as {n_qubits} qubits have. {remedy}"
+        )

@@ -128,11 +128,11 @@ def is_several(value: Any) -> bool:
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a cell is empty: None, or pandas' NaN or NA."""
+    """Return whether a cell is empty: None, or pandas' NaN, NA or NaT."""
     if value is None or (isinstance(value, float) and value != value):
         return True
     pandas = sys.modules.get("pandas")  # if it is not loaded, no value is its NA
-    return pandas is not None and value is pandas.NA
+    return pandas is not None and (value is pandas.NA or value is pandas.NaT)
 
 
 def is_empty(value: Any) -> bool:
@@ -150,8 +150,12 @@ def is_number(text: str) -> bool:
 
 def label_text(value: Any) -> str:
     """Return a label as text, "1" for 1, 1.0 and '1', a day for midnight, and "" if it is missing."""
+    if isinstance(value, np.floating):
+        value = shortest_number(value)
     if getattr(value, "ndim", None) == 0:  # of torch or NumPy
         value = value.item()
+    if is_missing(value):
+        return ""
     if isinstance(value, bytes):
         value = value.decode(errors="backslashreplace")
     if isinstance(value, float) and value.is_integer():
@@ -159,8 +163,8 @@ def label_text(value: Any) -> str:
     if isinstance(value, int) and value.bit_length() > 4 * MOST_LABEL:
         return hex(value)  # str() refuses more than 4,300 digits
     if isinstance(value, datetime) and value.time() == time.min:
-        return "" if is_missing(value) else value.date().isoformat()
-    return "" if is_missing(value) else str(value).strip()
+        return value.date().isoformat()
+    return str(value).strip()
 
 
 def shortest_number(value: np.floating[Any]) -> float:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qllmft.config import IN_MEMORY, DataConfig
 from qllmft.counts import format_count
@@ -30,6 +28,7 @@ from qllmft.data.columns import Columns, no_column
 from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, join_first
 from qllmft.data.label_names import is_missing_mark, with_counts
 from qllmft.data.labels import Frames, label_texts, read_labels
+from qllmft.data.split_keys import read_split_keys
 from qllmft.errors import UserError
 from qllmft.files import expand_home
 from qllmft.tasks import TASKS
@@ -43,9 +42,6 @@ SPLIT_NAMES = {
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
     "test": "test", "testing": "test",
 }  # fmt: skip
-LAST_MONTH = 12
-# 3/4/2026, 03.04.26, 03-04-2026 12:30
-_DAY_AND_MONTH = re.compile(r"\s*(\d{1,2})[/.-](\d{1,2})[/.-]\d{2}(?:\d{2})?\b")
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ def make_corpus(frames: Frames, names: list[str] | None, config: DataConfig) -> 
     _check_hidden_labels(frames, config)
     good_frames, findings = _without_bad_rows(frames, config)
     label_names, labels, findings = read_labels(good_frames, names, config, findings)
-    keys = _read_keys(good_frames, config)
+    keys = read_split_keys(good_frames, config)
     tables = {}
     for split, frame in good_frames.items():
         texts, *second = (frame[column].tolist() for column in config.text_columns)
@@ -295,79 +291,3 @@ def _find_fault(cells: list[Any], place: str, config: DataConfig) -> _RowFault |
         if marks:
             return _RowFault(f"the label is {marks[0]!r}, as for a missing value", marks=marks)
     return None
-
-
-def _read_keys(frames: Frames, config: DataConfig) -> dict[str, NDArray[Any]]:
-    """Return the numbers of the rows' groups, or their times, of each table; nothing if no column is named.
-
-    Groups have equal numbers in all tables. Times are nanoseconds of dates, or numbers as they are.
-
-    Raises:
-        UserError: if a cell is empty or no time; the message names its row.
-    """
-    import pandas as pd  # takes a third of a second, and predictions need no frame
-
-    column = config.key_column
-    if column is None:
-        return {}
-    for split, frame in frames.items():
-        for row, cell in zip(frame.index.tolist(), frame[column].tolist(), strict=True):
-            if is_empty(cell):
-                raise UserError(
-                    f"{config.source}, split {split!r}, row {row}: the column {column!r} is empty. Fill it in, or "
-                    "leave the row out."
-                )
-    if config.group_column is None:
-        times = {}
-        day_first = _day_first(frames, column, config)
-        for split, cells in ((split, frame[column]) for split, frame in frames.items()):
-            numbers = pd.to_numeric(cells, errors="coerce")
-            if np.isfinite(numbers).all():
-                times[split] = np.asarray(numbers, np.float64)
-                continue
-            dates = pd.to_datetime(
-                cells, errors="coerce", format="mixed", dayfirst=day_first, utc=True
-            )
-            if dates.isna().any():
-                row = cells.index[int(dates.isna().argmax())]
-                raise UserError(
-                    f"{config.source}, split {split!r}, row {row}: {cells.loc[row]!r} in the column {column!r} is no "
-                    "date and no number. Write dates as 2026-11-23, or choose another column with --time."
-                )
-            times[split] = np.asarray(dates.astype("int64"), np.float64)
-        return times
-    names: dict[str, int] = {}
-    return {
-        split: np.array([names.setdefault(str(cell), len(names)) for cell in frame[column]])
-        for split, frame in frames.items()
-    }
-
-
-def _day_first(frames: Frames, column: str, config: DataConfig) -> bool:
-    """Return whether dates such as 23/11/2026 have the day first, in all tables.
-
-    Raises:
-        UserError: if no cell, or both orders, have a number beyond 12.
-    """
-    firsts: dict[bool, str] = {}  # example of each order
-    open_ones = []
-    for frame in frames.values():
-        for cell in frame[column].tolist():
-            if not isinstance(cell, str) or not (match := _DAY_AND_MONTH.match(cell)):
-                continue
-            first, second = map(int, match.groups())
-            if (first > LAST_MONTH) != (second > LAST_MONTH):
-                firsts.setdefault(first > LAST_MONTH, cell)
-            elif first != second:
-                open_ones.append(cell)
-    if len(firsts) == 1 or not (firsts or open_ones):
-        return firsts.keys() == {True}
-    reason = (
-        f"{firsts[True]!r} and {firsts[False]!r} have the day at two places"
-        if firsts
-        else f"{open_ones[0]!r} may be a day and a month or a month and a day, as all other dates"
-    )
-    raise UserError(
-        f"{config.source}: in the column {column!r}, {reason}. Write dates as 2026-11-23, or choose another column "
-        "with --time."
-    )

@@ -120,3 +120,30 @@ def test_backends_of_broken_packages_are_listed_as_such(install):
         with pytest.raises(BackendError, match=match):
             create(name)
     assert create("adjoint").name == "adjoint"
+
+
+def test_what_is_no_backend_s_class_is_named(install):
+    points = {name: f"odd_entries:{name.upper()}" for name in ("lost", "plain", "partial")}
+    entries = "from qllmft_backends.registry import Entry\n" + "".join(
+        f"{name.upper()} = Entry('an odd one', 'odd_classes', {name.title()!r}, 'Options')\n"
+        for name in points
+    )
+    classes = """
+from pydantic import BaseModel
+from qllmft_backends import Backend
+class Options(BaseModel): pass
+class Plain: pass
+class Partial(Backend): name = "partial"
+"""
+    modules = {"odd_entries.py": entries, "odd_classes.py": classes}
+    install("odd-classes", {"qllmft.backends": points}, modules)
+    faults = {
+        "lost": "odd_classes.Lost is None, expected a subclass of qllmft_backends.Backend",
+        "plain": "odd_classes.Plain is <class 'odd_classes.Plain'>, expected a subclass",
+        "partial": "odd_classes.Partial has no capabilities, expectations. Add what is missing",
+    }
+    notes = {row.name: row.note for row in describe()}
+    for name, fault in faults.items():
+        assert fault in notes[name]
+        with pytest.raises(BackendError, match=fault):
+            create(name)

@@ -172,3 +172,59 @@ def test_an_offline_provider_runs_the_head(case):
     assert_close(answer, bias=noise)
     if name == "braket-local":
         assert ("gpi2" in compiled.circuit.count_ops()) == case.endswith("ionq")
+
+
+def test_barriers_keep_folded_gates_apart_in_the_sampler_too():
+    folded = QuantumCircuit(2)
+    folded.h(0)
+    for _ in range(30):
+        folded.cx(0, 1)
+        folded.barrier()
+    folded.h(0)
+    folded.barrier()
+    backend = create("qiskit", {"shots": 4000, "machine": "3"})
+    data = backend.estimator().run([(folded, "IZ")]).result()[0].data
+    assert abs(data.evs) < 0.9, "the noise of 30 gates"
+    delayed = folded.copy()
+    delayed.delay(10, 0, unit="ns")
+    with_delay = backend.estimator().run([(delayed, "IZ")]).result()[0].data.evs
+    measured = folded.measure_all(inplace=False)
+    counts = backend.sampler().run([measured]).result()[0].data.meas
+    for value in (with_delay, counts.expectation_values("IZ")):
+        assert abs(value - data.evs) < 6 * data.stds
+
+
+def test_the_sampler_s_seed_draws_its_shots():
+    measured = QuantumCircuit(2)
+    measured.ry(1.1, 0)
+    measured.cx(0, 1)
+    measured.h(1)
+    measured.measure_all()
+    backend = create("qiskit", {"shots": 1000, "machine": "3"})
+
+    def counts(sampler, number=1):
+        result = sampler.run([measured] * number).result()
+        return [pub.data.meas.get_counts() for pub in result]
+
+    own = backend.sampler()
+    first, second, third = *counts(own, 2), *counts(own)
+    assert first != second != third != first, "each pub and run draws anew"
+    assert counts(backend.sampler(), 2) == [first, second]
+    assert counts(backend.sampler(seed=7)) == counts(backend.sampler(seed=7))
+    assert counts(backend.sampler(seed=7)) != counts(backend.sampler(seed=8))
+
+
+def test_an_estimator_measures_every_basis_itself():
+    asked = QuantumCircuit(3)
+    asked.ry(0.7, 0)
+    asked.cx(0, 1)
+    asked.rx(0.4, 1)
+    asked.cx(1, 2)
+    terms = ["ZZI", "IXX", "YIZ", SparsePauliOp(["XXI", "ZIZ"], [0.5, -2.0])]
+    backend = create("qiskit", {"shots": 40_000}, backend=StatevectorEstimator(seed=1))
+    data = backend.estimator().run([(asked, terms)]).result()[0].data
+    right = StatevectorEstimator().run([(asked, terms)]).result()[0].data.evs
+    assert (np.abs(data.evs - right) < 5 * data.stds).all()
+    asked.measure_all()  # X and Y of a measured qubit are 0
+    data = backend.estimator().run([(asked, ["IXX", "IZZ"])]).result()[0].data
+    assert (data.evs[0], data.stds[0]) == (0.0, 0.0)

@@ -20,6 +20,7 @@ from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.sklearn import QuantumHeadClassifier, QuantumTextClassifier
 from qllmft.tasks import MULTILABEL
+from qllmft.tasks.accuracy import TextDifference
 from qllmft.tasks.multilabel import LabelSetScores, _score_samples, best_thresholds
 from qllmft.tasks.statistics import resampled_rows
 from qllmft.training import Examples, compute_logits, fit
@@ -292,3 +293,20 @@ def test_the_estimator_refuses_what_is_no_table_of_labels(rows, tiny_body):
         body=str(tiny_body), settings=settings, epochs=2, random_state=0
     )
     assert of_texts.fit(texts, labels).predict(texts[:3]).shape == (3, 2)
+
+
+@pytest.mark.parametrize("differ", [0, 1, 6, 9])
+def test_few_texts_with_other_labels_are_counted_in_labels_and_not_in_leads(differ):
+    """Leads of two models differ at every text; the interval depends on the labels alone."""
+    labels = np.random.default_rng(0).integers(0, 2, (100, 3))
+    first = np.where(labels == 1, 0.3, -0.3)
+    second = 0.9 * first
+    second[:differ, 0] *= -1
+    found = MULTILABEL.paired_difference(labels, first, second)
+    assert found == MULTILABEL.paired_difference(labels, np.sign(first), np.sign(second))
+    accuracies = TextDifference(differ, 0, 100).interval
+    assert found.interval[1] - found.interval[0] >= 0.99 * (accuracies[1] - accuracies[0])
+    assert found.p > 0.05
+    assert found.value == pytest.approx(
+        MULTILABEL.value(labels, first) - MULTILABEL.value(labels, second)
+    )

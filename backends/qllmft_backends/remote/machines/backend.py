@@ -118,6 +118,7 @@ class QiskitBackend(JobsBackend):
             remote=remote,
             paid=remote and self.options.price_each != 0,
             max_qubits=None if target is None else target.num_qubits,
+            paulis=self._machine.estimator is not None,
             max_circuits=self.options.circuits_per_job if remote else None,
         )
 
@@ -172,16 +173,23 @@ class QiskitBackend(JobsBackend):
         compiled = compile_circuit(circuit, self._machine.target, self.options, measure=False)
         layout = compiled.circuit.layout
         precision = 1 / sqrt(self.options.shots)
-        placed_observables = (
-            observables if layout is None else [o.apply_layout(layout) for o in observables]
-        )
-        pub = (compiled.circuit, list(placed_observables), values[:, np.newaxis, compiled.columns])
+        answer = Expectations.exact(np.zeros((len(values), len(observables))))
+        # Qiskit refuses an observable without terms
+        places = [place for place, observable in enumerate(observables) if observable.coeffs.any()]
+        if not places:
+            return answer
+        placed_observables = [
+            observables[place] if layout is None else observables[place].apply_layout(layout)
+            for place in places
+        ]
+        pub = (compiled.circuit, placed_observables, values[:, np.newaxis, compiled.columns])
         data = self._machine.estimator.run([pub], precision=precision).result()[0].data
-        shape = (len(values), len(observables))
+        shape = (len(values), len(places))
         errors = np.asarray(data.stds, np.float64).reshape(shape)
+        answer.values[:, places] = np.asarray(data.evs, np.float64).reshape(shape)
         # some name no error of the noise that they add
-        errors = np.where(errors == 0, precision, errors)
-        return Expectations(np.asarray(data.evs, np.float64).reshape(shape), errors)
+        answer.standard_errors[:, places] = np.where(errors == 0, precision, errors)
+        return answer
 
     def outcomes(self, circuit: QuantumCircuit, values: Floats, shots: int, rng: Generator) -> Ints:
         """Return measured outcomes (see `Backend.outcomes`).
@@ -191,7 +199,7 @@ class QiskitBackend(JobsBackend):
                 measured.
             values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
             shots: S, measurements per row; of a remote machine only its option ``shots``.
-            rng: order of the outcomes; the shots of a simulator are seeded by the option ``seed``.
+            rng: order of the outcomes, and seed of the shots of a machine in this process.
 
         Returns:
             (B, S) int64; bit q of an outcome is qubit q of ``circuit``, not of the machine.
@@ -210,7 +218,8 @@ class QiskitBackend(JobsBackend):
             return self.with_options(self.options.model_copy(update={"shots": shots})).outcomes(
                 circuit, values, shots, rng
             )
-        frequencies_by_row = self._frequencies(circuit, check_values(circuit, values))
+        seed = 0 if self._machine.remote else int(rng.integers(2**31))
+        frequencies_by_row = self._frequencies(circuit, check_values(circuit, values), seed)
         outcomes_by_row = [
             single_shots(frequencies, shots, rng, exact=False) for frequencies in frequencies_by_row
         ]
@@ -309,8 +318,16 @@ class QiskitBackend(JobsBackend):
         self.jobs.find(batch)
         return batch
 
-    def _frequencies(self, circuit: QuantumCircuit, values: Floats) -> list[Probabilities]:
-        """Return the frequencies of the outcomes of each row of ``values`` (B, P)."""
+    def _frequencies(
+        self, circuit: QuantumCircuit, values: Floats, seed: int | None = None
+    ) -> list[Probabilities]:
+        """Return the frequencies of the outcomes of each row of ``values`` (B, P).
+
+        Args:
+            circuit: without measurements.
+            values: (B, P) parameter values in radians.
+            seed: of a machine in this process; None: one of the options and of what is asked.
+        """
         if len(values) == 0:
             return []
         if self.jobs is not None:
@@ -319,8 +336,9 @@ class QiskitBackend(JobsBackend):
         runner = self._machine.runner
         shots = self.options.shots
         assert runner is not None
-        seed = self.options.seed + self.options.repetition  # which each round changes
-        seed = request_seed(seed, circuit, values) % 2**31
+        if seed is None:
+            option_seed = self.options.seed + self.options.repetition  # which each round changes
+            seed = request_seed(option_seed, circuit, values) % 2**31
         names = [f"{circuit.name}-{b}" for b in range(len(values))]
         job = runner.start(compiled.bind(values, names), shots, seed, "")
         named_counts = runner.fetch_counts(job, len(names))
