@@ -105,14 +105,24 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON, or raise ValueError as `parse_toml` does, and for integers and text that no file could hold again.
+    """Parse JSON, or raise ValueError as `parse_toml` does, for a name twice, and for what no file could hold again.
 
-    These are integers that are too large for a float, and halves of surrogate pairs.
+    That is integers that are too large for a float, and halves of surrogate pairs.
     """
-    value = _parse(partial(json.loads, parse_int=_integer), text)
+    parse = partial(json.loads, parse_int=_integer, object_pairs_hook=_object)
+    value = _parse(parse, text)
     if _SURROGATE.search(text) and HALF_PAIR.search(json.dumps(value, ensure_ascii=False)):
         raise ValueError("a text has half of a surrogate pair")
     return value
+
+
+def _object(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(fields)
+    if len(values) < len(fields):
+        names = [name for name, _ in fields]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twice[:40]!r} is there twice")
+    return values
 
 
 def _integer(digits: str) -> int:

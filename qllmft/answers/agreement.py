@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from qllmft.answers.probabilities import LabelProbabilities
 from qllmft.counts import format_count
+from qllmft_backends.protocol import Evaluator
+
+_MAX_ROUNDING = 1e-4  # mean |Δ⟨Z⟩| between exact simulations, in float32 too
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,16 @@ class BackendAgreement:
             f"{format_count(self.samples, 'text')}. "
             f"{format_count(self.undecided, 'label', ('is', 'are'))} unreliable {by}. {reliable}"
             f"Mean |Δ⟨Z⟩| = {self.mean_abs_difference:.4f} ({shots})"
+        )
+
+    def exactness_warning(self, backend: Evaluator) -> str:
+        """Return a warning about an exact backend without noise whose values are others, "" if there is no cause."""
+        is_exact = backend.capabilities.exact and not backend.capabilities.noisy
+        if not is_exact or self.mean_abs_difference <= _MAX_ROUNDING:
+            return ""
+        return (
+            f"warning: the backend {backend.name!r} is exact, and its values are not those of a noiseless simulation. "
+            "Is bit q of an outcome its qubit q?"
         )
 
 

@@ -336,3 +336,5 @@ def _evaluation_notes(evaluation: Evaluation, backend: Backend | None) -> Iterat
             backend, evaluation.agreement.known_texts, evaluation.agreement.shortage
         )
         yield f"{evaluation.backend}{conditions}: {evaluation.agreement}{caveat}"
+        if backend is not None and (warning := evaluation.agreement.exactness_warning(backend)):
+            yield warning

@@ -310,6 +310,8 @@ def _predict_on_backends(
             f"{backend_text}: {agreement}{decided_labels_caveat(backend, answers.known_texts, answers.shortage)}",
             err=True,
         )
+        if warning := agreement.exactness_warning(backend):
+            say(warning, err=True)
 
 
 def _format_prediction(

@@ -141,9 +141,9 @@ def is_empty(value: Any) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Return whether a text is a finite number."""
+    """Return whether a text is a finite number, as people write it: Python's own 1_000 is none."""
     try:
-        return math.isfinite(float(text))
+        return "_" not in text and math.isfinite(float(text))
     except ValueError:
         return False
 

@@ -41,7 +41,7 @@ _MIN_SHARE = 0.3  # of NUL bytes at even or odd places of UTF-16, whose letters 
 # bytes of a word with a letter beyond ASCII
 _WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
 _LETTERS = "A-Za-zÀ-ÏÑ-ÖØ-Üß-ïñ-öø-üÿŒœŠšŽžŸ"
-_SIGNS = "«»¡¿£€¢¥¤§©®™·´ªº†‡‰½¼¾²³°±×÷µ¶¨¯¸¬¦ƒ¹˜ˆ\xa0"
+_SIGNS = "«»¡¿£€¢¥§©®™·´ªº†‡‰½¼¾²³°±×÷µ¶¨¯¬¦ƒ¹˜ˆ\xa0"
 # Signs stand beside words. One between letters, as in "by³o", is a letter of another encoding, as is a capital after a
 # small letter.
 _WESTERN = re.compile(rf"[{_SIGNS}‹›„‚]*(?:[{_LETTERS}]|[“”‘’–—…•\xad/])*[{_SIGNS}‹›„‚]*")

@@ -89,7 +89,8 @@ def _by_column(
 
 def _target(cell: Any, column: str, place: str) -> float:
     try:
-        number = math.nan if isinstance(cell, bool | np.bool_) else float(cell)
+        is_other = isinstance(cell, bool | np.bool_) or (isinstance(cell, str) and "_" in cell)
+        number = math.nan if is_other else float(cell)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
@@ -235,8 +236,15 @@ def _values(label_set: set[str], declared: Sequence[str] | None) -> list[str]:
     if declared is not None:
         return [str(i) for i in range(len(declared))]
     labels = [label for label in label_set if label]
-    numbers = all(label.removeprefix("-").isdecimal() for label in labels)
-    return sorted(labels, key=int if numbers else None)
+    if all(map(is_number, labels)):
+        return sorted(labels, key=_number_order)
+    return sorted(labels)
+
+
+def _number_order(label: str) -> tuple[float, int, str]:
+    """Return a key to sort labels that are numbers: by value, also of integers that no float tells apart."""
+    is_integer = label.removeprefix("-").isdecimal()
+    return (float(label), int(label) if is_integer else 0, label)
 
 
 def _from_lists(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import starmap
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from qllmft.answers.decision import MOST_PROBABLE, Decision
 from qllmft.config import BUILT_IN_CORPUS, DataConfig, RunConfig
 from qllmft.counts import format_count
 from qllmft.data import Corpus, Splits, Table, read_corpus, split_corpus
+from qllmft.data.cells import comparison_texts
 from qllmft.data.corpus import join_first
 from qllmft.data.label_names import comparison_key
 from qllmft.errors import UserError
@@ -190,6 +191,8 @@ class LabelledTexts:
             table = subset.select(table)
             source = f"{source}, {subset}"
         labels = table.labels
+        if real and {*corpus.label_names} == {*names}:
+            labels = labels[:, [corpus.label_names.index(name) for name in names]]
         if not real:
             model_names = _match_label_names(corpus, table, names)
             if renamed_labels := [f"{a!r} as {b!r}" for a, b in model_names.items() if a != b]:
@@ -304,13 +307,17 @@ def texts_of_run(run: Path) -> tuple[RunConfig, Corpus, Splits]:
 
 
 def _count_trained_on(run: Path, table: Table) -> int | None:
-    """Return the number of texts that training or validation used, or None if the run's texts cannot be read."""
+    """Return the number of texts that training or validation used, or None if the run's texts cannot be read.
+
+    Texts that differ only in capitals, blanks or invisible characters are the same.
+    """
     try:
         _, _, splits = texts_of_run(run)
     except UserError:
         return None
-    used_texts = {*splits.train.items, *splits.validation.items}
-    return sum(text in used_texts for text in table.items)
+    used_items = [*splits.train.items, *splits.validation.items]
+    used_texts = {*chain.from_iterable(comparison_texts(used_items))}
+    return sum(text in used_texts for text in chain.from_iterable(comparison_texts(table.items)))
 
 
 def _match_label_names(corpus: Corpus, table: Table, names: tuple[str, ...]) -> dict[str, str]:

@@ -149,6 +149,12 @@ def test_large_toml_is_refused_in_no_time(text):
     assert time.process_time() - started < 2
 
 
+@pytest.mark.parametrize("text", ['{"a": 1, "b": 2, "a": 1}', '[{"b": {"a": 1, "a": 2}}]'])
+def test_a_name_twice_in_json_is_refused(text):
+    with pytest.raises(ValueError, match="the name 'a' is there twice"):
+        parse_json(text)
+
+
 @pytest.mark.parametrize("text", [r'"a\ud800"', r'{"\uDFFF": 1}', r'["\udc00\ud83d"]'])
 def test_half_of_a_surrogate_pair_in_json_is_refused(text):
     with pytest.raises(ValueError, match="half of a surrogate pair"):

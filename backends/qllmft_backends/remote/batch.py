@@ -150,12 +150,15 @@ class CircuitBatch:
         """Return the cost of sending the missing circuits, without a price."""
         n_missing = len(self.missing)
         n_jobs = len(self.missing_rows_by_job())
-        n_lost = sum(chunk.is_lost(index) for chunk, index in filter(None, self.places))
+        places = [place for place in self.places if place is not None]
+        n_lost = sum(chunk.is_lost(index) for chunk, index in places)
+        n_unanswered = sum(chunk.state == "sent" for chunk, _ in places)
         return CostEstimate(
             machine=self.machine,
             circuits=n_missing,
-            known=len(self.places) - n_missing - n_lost,
+            known=len(places) - n_lost - n_unanswered,
             lost=n_lost,
+            unanswered=n_unanswered,
             jobs=n_jobs,
             shots=self.setup.shots,
             gates=str(self.template),

@@ -24,6 +24,7 @@ class CostEstimate:
         circuits: number to send, without check circuits.
         known: circuits that the ledger holds or waits for; they cost nothing more.
         lost: circuits of failed or canceled jobs in the ledger, which have no result.
+        unanswered: circuits that were sent without an answer, of which the server is asked first.
         jobs: number of jobs that carry them.
         shots: measurements of one circuit.
         gates: gates of one circuit as sent, in words.
@@ -56,6 +57,7 @@ class CostEstimate:
     rounds: tuple[int, ...] = ()
     expected: float | None = None
     lost: int = 0
+    unanswered: int = 0
 
     @property
     def price(self) -> float | None:
@@ -93,6 +95,11 @@ class CostEstimate:
             yield f"{format_count(self.known, 'circuit', ('is', 'are'))} in the ledger and free."
         if self.lost:
             yield f"{format_count(self.lost, 'circuit', ('has', 'have'))} no result, because jobs failed."
+        if self.unanswered:
+            yield (
+                f"{format_count(self.unanswered, 'circuit', ('was', 'were'))} sent without an answer. What the server "
+                "did not get is sent again, and has a price then."
+            )
         yield f"One circuit has {self.gates}."
         if self.known_answers:
             yield "Each job begins with a check circuit, whose answer is known."
@@ -113,6 +120,7 @@ def sum_estimates(estimates: Sequence[CostEstimate]) -> CostEstimate:
         circuits=sum(circuit_counts),
         known=sum(estimate.known for estimate in estimates),
         lost=sum(estimate.lost for estimate in estimates),
+        unanswered=sum(estimate.unanswered for estimate in estimates),
         jobs=sum(estimate.jobs for estimate in estimates),
         known_answers=sum(known_answer_counts),
         price_each=_mean_price([estimate.price_each for estimate in estimates], circuit_counts),

@@ -101,6 +101,7 @@ class Total:
         charged: by unit, the server's charges.
         estimated: by unit, the estimates for jobs without a charge yet.
         unknown: number of jobs without either.
+        unanswered: number of jobs that were sent without an answer; the others are the server's.
     """
 
     jobs: int
@@ -108,6 +109,7 @@ class Total:
     charged: dict[str, float]
     estimated: dict[str, float]
     unknown: int
+    unanswered: int = 0
 
     def __str__(self) -> str:
         parts = [f"{amount_text(amount, unit)} charged" for unit, amount in self.charged.items()]
@@ -116,14 +118,15 @@ class Total:
         ]
         parts += [f"{self.unknown} without a price"] if self.unknown else []
         counts = f"{format_count(self.jobs, 'job')}, {format_count(self.circuits, 'circuit')}"
-        return f"{counts}: {', '.join(parts) or 'free'}"
+        text = f"{counts}: {', '.join(parts) or 'free'}"
+        if self.unanswered:
+            text += f". {format_count(self.unanswered, 'job', ('has', 'have'))} no answer yet"
+        return text
 
 
 def job_total(jobs: Iterable[Job]) -> Total:
     """Return the sum of the prices of ``jobs``."""
-    rows = [
-        job for job in jobs if job.state not in ("planned", "sent", *UNCHARGED_STATES) or job.cost
-    ]
+    rows = [job for job in jobs if job.state not in ("planned", *UNCHARGED_STATES) or job.cost]
     total = Total(len(rows), sum(job.circuits for job in rows), {}, {}, 0)
     for job in rows:
         amount = job.price if job.cost is None else job.cost
@@ -131,7 +134,11 @@ def job_total(jobs: Iterable[Job]) -> Total:
         sums = total.estimated if job.cost is None else total.charged
         if amount:
             sums[unit] = sums.get(unit, 0.0) + amount
-    return replace(total, unknown=sum(job.cost is None and job.price is None for job in rows))
+    return replace(
+        total,
+        unknown=sum(job.cost is None and job.price is None for job in rows),
+        unanswered=sum(job.state == "sent" for job in rows),
+    )
 
 
 class JobsInterrupt(KeyboardInterrupt):

@@ -31,6 +31,7 @@ from qllmft_backends.remote import (
     RemoteRequestError,
     RemoteTransientError,
     cancel_ledger,
+    job_total,
     ledger_jobs,
     server_jobs,
     silence,
@@ -132,8 +133,15 @@ def test_a_lost_answer_is_not_sent_again_while_the_server_cannot_be_asked(
     box.faults.arm(Fault("drop_before", "list", times=-1))
     match = "may have been accepted before. It is not sent again"
     assert_fails(forte(retry_s=0.3), problem, RemoteTransientError, match)
-    assert [job.state for job in ledger_jobs(folder)] == ["sent"]
+    (job,) = rows = ledger_jobs(folder)
+    assert job.state == "sent"
     assert box.store.totals()["jobs"] == 1
+    assert str(job_total(rows)) == (
+        "1 job, 3 circuits: 0.22 sandbox-credit estimated. 1 job has no answer yet"
+    )
+    estimate = forte().estimate(problem.circuit, problem.values)
+    assert (estimate.circuits, estimate.known, estimate.unanswered) == (4, 0, 3)
+    assert "3 circuits were sent without an answer." in str(estimate)
     assert_recovers(box, forte, problem, jobs=3)
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,6 +136,10 @@ def test_texts_that_were_trained_on_are_counted(run, cli, tmp_path):
     said = f"trained or validated on {found['trained_on']} of these {sum(sizes.values())} texts"
     assert said in cli.words("evaluate", run.path, "--data", run.data)
     assert cli.json("evaluate", run.path)["trained_on"] == 0
+    other_writing = tmp_path / "other.csv"
+    other_writing.write_text(Path(run.data).read_text().upper().replace("TEXT", "text", 1))
+    other = cli.json("evaluate", run.path, "--data", other_writing)
+    assert other["trained_on"] == found["trained_on"]
     elsewhere = shutil.copytree(run.path, tmp_path / "run")
     record = result_of(elsewhere)
     record["data"]["fingerprint"] = "of other texts"

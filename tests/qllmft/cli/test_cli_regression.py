@@ -9,7 +9,9 @@ from command_line import result_of
 from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score
 
+from qllmft.config import DataConfig
 from qllmft.inference import Predictor
+from qllmft.inference.evaluation import LabelledTexts
 
 pytestmark = pytest.mark.usefixtures("few_samples")
 
@@ -92,6 +94,17 @@ def test_several_targets(cli, ratings, tiny_body, tmp_path):
     test = record["models"][0]["test"]
     assert np.mean([r2 for r2, _, _ in test["by_target"]]) == pytest.approx(test["r2"])
     assert "length" in cli("evaluate", tmp_path / "run")[0]
+    predictor = Predictor.load(tmp_path / "run")
+    first, second = (
+        LabelledTexts.load(
+            predictor,
+            tmp_path / "run",
+            DataConfig(task="regression", source=str(ratings), label_column=names),
+        )
+        for names in (("stars", "length"), ("length", "stars"))
+    )
+    assert predictor.model.label_names == ("stars", "length")
+    np.testing.assert_array_equal(first.labels, second.labels, "targets go by their names")
     assert cli("predict", tmp_path / "run", "a film")[0].count("\t") == 2
 
 

@@ -14,6 +14,8 @@ from table_files import FORMATS, labelled, read, write_table
         (["--1", "0"], ("--1", "0")),
         (["1.5", "0.5"], ("0.5", "1.5")),
         ([" spam ", "ham"], ("ham", "spam")),
+        ([10.5, 9.5, -1.5], ("-1.5", "9.5", "10.5")),
+        (["+1", "-1"], ("-1", "+1")),
     ],
     ids=[
         "words",
@@ -23,6 +25,8 @@ from table_files import FORMATS, labelled, read, write_table
         "two signs",
         "halves",
         "spaces",
+        "fractions",
+        "a plus",
     ],
 )
 @pytest.mark.parametrize("suffix", FORMATS)

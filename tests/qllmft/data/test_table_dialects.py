@@ -142,6 +142,8 @@ def test_words_of_one_letter_are_of_windows_1252(tmp_path, text):
         ("shift-jis", "良い映画です"),
         ("gb18030", "很好的电影"),
         ("koi8-r", "хороший фильм"),
+        ("iso8859-15", "5 € für die Karte"),
+        ("iso8859-15", "dobrá žena"),
     ],
 )
 def test_other_encodings_are_refused_with_the_line(tmp_path, encoding, text):

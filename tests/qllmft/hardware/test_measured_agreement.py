@@ -1,6 +1,7 @@
 """A backend beside the exact model: the report, by hand and by simulation; a trained run on another backend."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from qllmft.data import Table
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts, Subset
 from qllmft.run import run_experiment
-from qllmft_backends import create
+from qllmft_backends import Capabilities, create
 
 TEXTS = [f"{label} new text {i}" for i in range(6) for label in LABELS]
 
@@ -60,6 +61,23 @@ def test_without_shots_nothing_is_expected_of_them():
     assert str(found).endswith(". Mean |Δ⟨Z⟩| = 0.0333 (exact)")
     # a ⟨Z⟩ that rounding puts beyond 1 is 1
     assert compare(exact, exact, shots=10).expected_from_shots < 1
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "change", "warns"),
+    [
+        (Capabilities(exact=True), 0.01, True),
+        (Capabilities(exact=True), 1e-6, False),
+        (Capabilities(exact=True, noisy=True), 0.01, False),
+        (Capabilities(shots=True), 0.01, False),
+    ],
+)
+def test_an_exact_backend_with_other_values_has_a_warning(capabilities, change, warns):
+    exact = answers([[0.2, 0.8]], [[0.6, 0.1]])
+    found = compare(answers([[0.2, 0.8]], [[0.6 + change, 0.1]]), exact, shots=None)
+    warning = found.exactness_warning(SimpleNamespace(name="mine", capabilities=capabilities))
+    assert bool(warning) == warns
+    assert not warns or "the backend 'mine' is exact, and its values are not" in warning
 
 
 def test_what_shots_alone_would_give_is_what_they_give():
