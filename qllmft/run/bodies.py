@@ -146,9 +146,11 @@ class FrozenBody:
         self.dimension = self.head_vectors.dimension  # D
         self._setup = setup
         self.classifier = setup.classifier(self.dimension)  # with its initial weights
+        self._epochs_before = 0  # of earlier calls
 
     def announce(self, epochs_done: int) -> None:
         """Report the duration of a long training, from one batch, and the memory of the engine's states."""
+        self._epochs_before = epochs_done
         config = self._setup.config
         backend = self._setup.backend
         sizes = self._setup.splits.sizes
@@ -196,8 +198,9 @@ class FrozenBody:
         return self.head_vectors.train, self.head_vectors.validation
 
     def seconds(self, wall: float) -> float:
-        """Return the seconds of the training, whose last call took ``wall``."""
-        return wall
+        """Return the seconds of the training, whose last call took ``wall``, with the epochs of earlier calls."""
+        earlier_epochs = self._setup.folder.metrics()[: self._epochs_before]
+        return wall + sum(metrics.seconds for metrics in earlier_epochs)
 
     def save_body(self) -> tuple[BodyConfig, str]:
         """Return the body of the trained head and its identity."""

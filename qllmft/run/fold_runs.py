@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,10 @@ from qllmft.run.outcome import Outcome
 from qllmft.run.predictions import Predictions, difference
 from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord, WithoutCircuit
 from qllmft.run.setup import SharedInputs
+from qllmft.tasks import Task
 from qllmft.tasks.accuracy import balanced_accuracy
+from qllmft.tasks.measure import Score
+from qllmft.tasks.multilabel import LabelSetScores
 
 # does the run of a configuration in a folder with shared texts
 RunFold = Callable[[RunConfig, Path, SharedInputs], Outcome]
@@ -104,7 +107,10 @@ def _pool_records(
     shares = [record.data.majority for record in records if record.data.majority is not None]
     if len(shares) == len(records):
         data = replace(data, majority=float(np.mean(shares)))
-    models = tuple(_pool_model(name, records, pooled, validation, data.balanced) for name in names)
+    models = tuple(
+        _pool_model(name, records, fold_predictions, pooled, validation, data.balanced)
+        for name in names
+    )
     record = replace(records[0], identity=identity, data=data, models=models)
     return record.with_differences(pooled)
 
@@ -112,6 +118,7 @@ def _pool_records(
 def _pool_model(
     name: str,
     records: Sequence[RunRecord],
+    folds: Sequence[Predictions],
     pooled: Predictions,
     validation: NDArray[Any],
     balanced: bool | None,
@@ -121,6 +128,7 @@ def _pool_model(
     Args:
         name: of the model.
         records: of the folds.
+        folds: answers to the texts of each fold.
         pooled: answers to the texts of all folds.
         validation: labels of the validation texts of all folds.
         balanced: as in `ModelResult`.
@@ -131,15 +139,21 @@ def _pool_model(
     controls = [model.without_circuit for model in fold_models if model.without_circuit]
     is_head = name == records[0].head.name  # kept are the answers of its control alone
     controlled = is_head and WITHOUT_CIRCUIT in pooled.answers and len(controls) == len(records)
-    scores = pooled.task.scores
+    fold_settings = [model.settings for model in fold_models]
     return ModelResult(
         name=name,
-        validation=scores.from_answers(validation, validation_answers),
+        validation=_pool_scores(
+            pooled.task, validation, [fold.validation[name] for fold in folds], fold_settings
+        ),
         parameters=max(model.parameters for model in fold_models),
         seconds=sum(model.seconds for model in fold_models),
-        test=scores.from_answers(pooled.labels, pooled.model_answers(name)),
+        test=_pool_scores(
+            pooled.task, pooled.labels, [fold.model_answers(name) for fold in folds], fold_settings
+        ),
         load=float(np.mean(loads)) if loads else None,
-        without_circuit=_pool_control(name, controls, pooled, validation, balanced=bool(balanced))
+        without_circuit=_pool_control(
+            name, controls, folds, pooled, validation, balanced=bool(balanced)
+        )
         if controlled
         else None,
         test_classes=pooled.by_class(name),
@@ -151,13 +165,17 @@ def _pool_model(
 def _pool_control(
     name: str,
     controls: Sequence[WithoutCircuit],
+    folds: Sequence[Predictions],
     pooled: Predictions,
     validation: NDArray[Any],
     *,
     balanced: bool,
 ) -> WithoutCircuit:
     """Return the result over all folds of a model without its circuit, with its gain paired by text."""
-    scores = pooled.task.scores
+    task = pooled.task
+    answers = [fold.model_answers(WITHOUT_CIRCUIT) for fold in folds]
+    validation_answers = [fold.validation[WITHOUT_CIRCUIT] for fold in folds]
+    fold_settings = [control.settings for control in controls]
     gain = difference(
         pooled.task,
         pooled.labels,
@@ -167,9 +185,33 @@ def _pool_control(
     )
     return WithoutCircuit(
         parameters=max(control.parameters for control in controls),
-        validation=scores.from_answers(validation, pooled.validation[WITHOUT_CIRCUIT]),
-        test=scores.from_answers(pooled.labels, pooled.model_answers(WITHOUT_CIRCUIT)),
+        validation=_pool_scores(task, validation, validation_answers, fold_settings),
+        test=_pool_scores(task, pooled.labels, answers, fold_settings),
         settings={},
         gain=gain.value,
         gain_interval=gain.interval,
     )
+
+
+def _pool_scores(
+    task: Task,
+    labels: NDArray[Any],
+    answers: Sequence[NDArray[Any]],
+    settings: Sequence[Mapping[str, Any]],
+) -> Score:
+    """Return the scores of one model's answers to the texts of all folds.
+
+    Args:
+        task: the meaning of labels and answers.
+        labels: those of all folds.
+        answers: those to the texts of each fold.
+        settings: those that the model chose in each fold; each has thresholds of its own for several labels.
+    """
+    pooled_answers = np.concatenate(answers)
+    if not task.several or any("thresholds" not in fold_settings for fold_settings in settings):
+        return task.scores.from_answers(labels, pooled_answers)
+    thresholds = [
+        np.broadcast_to(fold_settings["thresholds"], fold_answers.shape)
+        for fold_settings, fold_answers in zip(settings, answers, strict=True)
+    ]
+    return LabelSetScores.from_answers(labels, pooled_answers, np.concatenate(thresholds))

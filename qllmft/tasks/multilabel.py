@@ -63,30 +63,40 @@ class LabelSetScores(BootstrapScore):
     by_label: tuple[OneLabel, ...]  # L
 
     @classmethod
-    def from_answers(cls, labels: Integers, leads: Floats) -> LabelSetScores:
-        """Return the scores for true labels (N, L), 0 or 1, of leads (N, L): scores of labels over their thresholds.
+    def from_answers(
+        cls, labels: Integers, leads: Floats, thresholds: Floats | None = None
+    ) -> LabelSetScores:
+        """Return the scores of answers to texts.
 
-        A text gets the labels whose lead is not negative.
+        Args:
+            labels: true labels (N, L), 0 or 1.
+            leads: scores of labels (N, L) over their thresholds. A text gets the labels whose lead is not negative.
+            thresholds: (N, L), if those of texts differ: average precision ranks scores and not leads.
         """
+        ranks = leads if thresholds is None else leads + thresholds
         n = len(labels)
         answers = leads >= 0
         unit_counts = np.ones((1, len(labels)), np.int32)
         size = max(1, MAX_SAMPLE_COUNTS // n)
         samples = [np.bincount(rows, minlength=n).astype(np.int32) for rows in resampled_rows(n)]
         parts = [np.stack(samples[at : at + size]) for at in range(0, len(samples), size)]
-        sampled_scores = np.concatenate([_score_samples(part, labels, leads) for part in parts])
+        sampled_scores = np.concatenate(
+            [_score_samples(part, labels, leads, ranks) for part in parts]
+        )
         by_label = tuple(
             OneLabel(
                 int(label_column.sum()),
                 int(answer_column.sum()),
                 int((answer_column * label_column).sum()),
-                float(_average_precision(unit_counts, label_column, lead)[0])
+                float(_average_precision(unit_counts, label_column, rank)[0])
                 if label_column.any()
                 else None,
             )
-            for label_column, answer_column, lead in zip(labels.T, answers.T, leads.T, strict=True)
+            for label_column, answer_column, rank in zip(labels.T, answers.T, ranks.T, strict=True)
         )
-        fields = cls.with_intervals(_score_samples(unit_counts, labels, leads)[0], sampled_scores)
+        fields = cls.with_intervals(
+            _score_samples(unit_counts, labels, leads, ranks)[0], sampled_scores
+        )
         return cls(n, **fields, by_label=by_label)
 
 
@@ -120,7 +130,9 @@ def best_thresholds(scores: Floats, labels: Integers, usual: float) -> Floats:
     return thresholds
 
 
-def _score_samples(counts: NDArray[np.int32], labels: Integers, leads: Floats) -> Floats:
+def _score_samples(
+    counts: NDArray[np.int32], labels: Integers, leads: Floats, ranks: Floats
+) -> Floats:
     """Return the five scores (S, 5) of S samples, each with the number of times (S, N) that it holds a text."""
     answers = (leads >= 0).astype(np.float64)
     n_labels = labels.shape[1]
@@ -135,7 +147,7 @@ def _score_samples(counts: NDArray[np.int32], labels: Integers, leads: Floats) -
         *(part.sum(axis=1, keepdims=True) for part in (right_counts, text_counts, answer_counts))
     )
     average_precisions = [
-        _average_precision(counts, labels[:, i], leads[:, i]) for i in range(n_labels)
+        _average_precision(counts, labels[:, i], ranks[:, i]) for i in range(n_labels)
     ]
     precision = np.stack(average_precisions, axis=1)
     present = text_counts > 0
@@ -207,7 +219,8 @@ class MultiLabel(Task):
         return self.probabilities(outputs) - USUAL_THRESHOLD
 
     def values(self, labels: Integers, answers: Floats) -> dict[str, float]:
-        scores = _score_samples(np.ones((1, len(labels)), np.int32), labels, answers)[0]
+        unit_counts = np.ones((1, len(labels)), np.int32)
+        scores = _score_samples(unit_counts, labels, answers, answers)[0]
         return LabelSetScores.by_name(scores)
 
     def value(self, labels: Integers, answers: Floats) -> float:

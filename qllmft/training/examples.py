@@ -83,13 +83,13 @@ class Scaling:
         distribution's deviation.
         """
         y = examples.y.double()
-        if examples.task is ROBUST:
-            median = y.median(dim=0).values
-            distance = MEDIAN_TO_DEVIATION * (y - median).abs().median(dim=0).values
-            return cls(median, torch.where(distance > 0, distance, 1.0))
         weight = examples.weight
         if weight is None:
             weight = torch.ones(len(y), dtype=torch.float64)
+        if examples.task is ROBUST:
+            median = _weighted_median(y, weight)
+            distance = MEDIAN_TO_DEVIATION * _weighted_median((y - median).abs(), weight)
+            return cls(median, torch.where(distance > 0, distance, 1.0))
         share = (weight / weight.sum())[:, None]
         mean = (share * y).sum(dim=0)
         deviation = (share * (y - mean).square()).sum(dim=0).sqrt()
@@ -112,6 +112,14 @@ class Scaling:
             shift = -self.mean / self.deviation
         dtype = next(model.parameters()).dtype
         model.rescale(factor.to(dtype), shift.to(dtype))
+
+
+def _weighted_median(values: Tensor, weight: Tensor) -> Tensor:
+    """Return the lower median (T,) of values (N, T), each counted as often as its weight (N,) says."""
+    ordered, order = values.sort(dim=0)
+    below = weight.double()[order].cumsum(dim=0)
+    places = (below < 0.5 * below[-1:]).sum(dim=0, keepdim=True)
+    return ordered.gather(0, places)[0]
 
 
 def weigh_by_class(

@@ -258,8 +258,11 @@ def choose_linear(
 
 
 def solve_linear(examples: Examples, c: Strength | None) -> LinearSolution:
-    """Return the `linear_solution` of vectors, with their weights if they have any."""
-    weight = None if examples.relative is None else examples.relative.double().numpy()
+    """Return the `linear_solution` of vectors, with their weights if they have any.
+
+    C counts a vector as often as its weight says, as the ridge of the training does.
+    """
+    weight = None if examples.weight is None else examples.weight.double().numpy()
     return linear_solution(examples.task, examples.x.numpy(), examples.y.numpy(), weight, c)
 
 

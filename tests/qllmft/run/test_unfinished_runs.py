@@ -37,6 +37,8 @@ def test_ctrl_c_leaves_a_model_and_no_result_and_it_goes_on_to_the_same_bits(
     assert watcher.done == epoch - 1  # the last epoch was not saved
     assert outcome.epochs_done == 4
     assert_same(outcome.folder, whole)
+    epoch_seconds = [metrics.seconds for metrics in outcome.folder.metrics()]
+    assert outcome.record.head.seconds >= sum(epoch_seconds), "of all calls"
 
 
 @pytest.mark.public_report(

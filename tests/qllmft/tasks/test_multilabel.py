@@ -64,7 +64,7 @@ def test_the_scores_of_drawn_texts_are_scikit_learns_with_their_numbers_as_weigh
     leads = np.round(0.4 * y + 0.4 * random.normal(size=y.shape) - 0.2, 1)
     drawn = list(resampled_rows(60))
     counts = np.stack([np.bincount(rows, minlength=60) for rows in drawn[:5]]).astype(np.int32)
-    found, answers = _score_samples(counts, y, leads), leads >= 0
+    found, answers = _score_samples(counts, y, leads, leads), leads >= 0
     for row, n in zip(found, counts, strict=True):
         assert row.tolist() == pytest.approx(
             [

@@ -13,11 +13,13 @@ from qllmft.heads import build_classifier
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
 from qllmft.tasks.regression import HUBER_DELTA, ROBUST
 from qllmft.training import Examples, compute_logits, fit
+from qllmft.training.examples import Scaling
 from qllmft.training.linear_model import (
     FEW_TEXTS_PER_LABEL,
     FEW_TEXTS_STRENGTH,
     linear_solution,
     low_rank_solution,
+    solve_linear,
 )
 from qllmft.training.linear_start import start_at_linear
 from qllmft.training.ridge import ridge_factor
@@ -174,6 +176,24 @@ def test_fewer_values_than_labels_start_at_a_model_trained_for_its_rank():
     fit(net, data, data, config.train, 0)
     found = (compute_logits(net, data.x).argmax(dim=1) == data.y).double().mean()
     assert found > right(low.weights) - 0.03
+
+
+@pytest.mark.parametrize("kind", [*TASKS, "huber"])
+def test_a_weight_is_a_number_of_copies_of_the_start_and_the_scaling(kind):
+    task, y, c = TASKS.get(kind, (ROBUST, TARGETS, 1.0))
+    copies = np.random.default_rng(3).integers(0, 5, size=N)
+    x, answers = torch.from_numpy(X).float(), torch.from_numpy(np.asarray(y))
+    rows = torch.from_numpy(np.repeat(np.arange(N), copies))
+    copied = Examples(x[rows], answers[rows], task=task)
+    weighted = Examples(x, answers, torch.from_numpy(copies).float(), task)
+    if task.real:
+        of_copies, of_weights = Scaling.from_examples(copied), Scaling.from_examples(weighted)
+        torch.testing.assert_close(of_weights.mean, of_copies.mean)
+        torch.testing.assert_close(of_weights.deviation, of_copies.deviation)
+        copied, weighted = (of_copies.scale_targets(each) for each in (copied, weighted))
+    expected, found = (solve_linear(each, c) for each in (copied, weighted))
+    np.testing.assert_allclose(found.weights, expected.weights, atol=2e-4)
+    np.testing.assert_allclose(found.bias, expected.bias, atol=2e-4)
 
 
 def test_hubers_loss_is_quadratic_and_then_linear_with_that_gradient():
