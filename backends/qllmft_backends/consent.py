@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from qiskit import QuantumCircuit
 
-from qllmft_backends.protocol import ConsentBackend, Evaluator, Floats
+from qllmft_backends.protocol import ConsentBackend, Evaluator, Floats, remote_or_none
 
 
 def consent_to_calls(
@@ -21,8 +21,9 @@ def consent_to_calls(
 
     Raises:
         CostRefusedError: if their price is above a limit, or not agreed to; nothing was sent.
+        BackendError: of a remote backend without the methods of one.
     """
-    if not backend.capabilities.remote or not isinstance(backend, ConsentBackend):
+    if remote_or_none(backend) is None or not isinstance(backend, ConsentBackend):
         return nullcontext()
     if not backend.has_limits:
         return nullcontext()

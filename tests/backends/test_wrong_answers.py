@@ -63,6 +63,13 @@ def test_an_answer_is_an_object_of_expectations():
         backend.estimator().run([(QuantumCircuit(1), "Z")]).result()
 
 
+def test_a_remote_backend_has_the_methods_of_one():
+    backend = OddBackend([[0.0]], [[0.0]])
+    backend.capabilities = Capabilities(remote=True, paulis=True)
+    with pytest.raises(BackendError, match=r"'odd' states Capabilities\(remote=True\) and has no"):
+        backend.estimator().run([(QuantumCircuit(1), "Z")]).result()
+
+
 @pytest.mark.parametrize(
     ("outcomes", "message"),
     [
