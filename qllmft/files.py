@@ -21,7 +21,7 @@ from qllmft_backends.files import new_folder as new_folder
 from qllmft_backends.files import open_regular as open_any_size
 from qllmft_backends.files import sync_file as sync_file
 from qllmft_backends.files import write_bytes as write_bytes
-from qllmft_backends.text import HALF_PAIR
+from qllmft_backends.text import HALF_PAIR, unique_fields
 
 MAX_BYTES = 64_000_000  # of a record in JSON, which takes about ten times as much memory
 MAX_TOML_BYTES = 200_000  # of a configuration; ours have up to 8,000
@@ -109,20 +109,11 @@ def parse_json(text: str) -> Any:
 
     That is integers that are too large for a float, and halves of surrogate pairs.
     """
-    parse = partial(json.loads, parse_int=_integer, object_pairs_hook=_object)
+    parse = partial(json.loads, parse_int=_integer, object_pairs_hook=unique_fields)
     value = _parse(parse, text)
     if _SURROGATE.search(text) and HALF_PAIR.search(json.dumps(value, ensure_ascii=False)):
         raise ValueError("a text has half of a surrogate pair")
     return value
-
-
-def _object(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(fields)
-    if len(values) < len(fields):
-        names = [name for name, _ in fields]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the name {twice[:40]!r} is there twice")
-    return values
 
 
 def _integer(digits: str) -> int:

@@ -99,6 +99,16 @@ def json_text(value: Any, indent: int | None = None) -> str:
     )
 
 
+def unique_fields(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the fields of an object of JSON (``object_pairs_hook``), or raise ValueError for a name twice."""
+    values = dict(fields)
+    if len(values) < len(fields):
+        names = [name for name, _ in fields]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twice[:40]!r} is there twice")
+    return values
+
+
 def error_text(error: BaseException) -> str:
     """Return kind and text of an error, without line ends."""
     return " ".join(f"{type(error).__name__}: {error}".split())

@@ -35,6 +35,7 @@ from qllmft_backends.remote.ionq.token import TOKEN_VARIABLES, ApiToken
 from qllmft_backends.remote.ledger.payload import value_at_path
 from qllmft_backends.remote.options import Deadline, DeadlineMixin
 from qllmft_backends.remote.silence import Silence
+from qllmft_backends.text import unique_fields
 
 _MAX_WAIT_S = 30.0
 _READ_BYTES = 1 << 16  # bytes read at a time
@@ -287,9 +288,7 @@ class Answer:
         scrubbed_text = self.scrub(self.content[:_TEXT_BYTES].decode("utf-8", errors="replace"))
         message = scrubbed_text or self.scrub(self.reason) or "no message"
         try:
-            body = self._scrub_strings(
-                json.loads(self.content, object_pairs_hook=_reject_repeated_keys)
-            )
+            body = self._scrub_strings(json.loads(self.content, object_pairs_hook=unique_fields))
         except (ValueError, RecursionError):
             if 200 <= code < 300:
                 text = f"{text} with a body that is not JSON: {shorten(scrubbed_text)!r}. {_NO_JSON_TEXT}"
@@ -332,13 +331,6 @@ class Answer:
                 self._scrub_strings(key): self._scrub_strings(item) for key, item in value.items()
             }
         return value
-
-
-def _reject_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a key is there twice")
-    return fields
 
 
 def shorten(text: str) -> str:
