@@ -233,13 +233,9 @@ def _describe_interruption(outcome: Outcome, config: RunConfig) -> str:
         return f"Interrupted after {n_finished_folds} of {config.data.folds} folds. {continuation} where it stopped."
     if folder.result_file.exists():
         return f"Interrupted. {continuation} with the report."
-    folds_again = config.data.validation_folds is not None
     if not folder.model_folder.exists():
-        continues = folder.config_file.exists() and not folds_again
-        next_step = (
-            f"{continuation} where it stopped" if continues else "The same command starts again"
-        )
-        return f"Interrupted. {next_step}."
+        next_step = f"{continuation} where it stopped" if folder.config_file.exists() else ""
+        return f"Interrupted. {next_step or 'The same command starts again'}."
     missing = f" Missing: {folder.missing_parts}." if folder.missing_parts else ""
     starts_again = config.train.optimizer == "lbfgs"
     next_step = (
@@ -247,8 +243,6 @@ def _describe_interruption(outcome: Outcome, config: RunConfig) -> str:
         if starts_again
         else f"{continuation} from the last checkpoint"
     )
-    if folds_again and not starts_again:
-        next_step += ", after the validation folds, which start again"
     return (
         f"Interrupted after epoch {outcome.epochs_done} of {config.train.epochs}.{missing} The best model so far is in "
         f"{folder.model_folder}. {next_step}."

@@ -171,9 +171,11 @@ class CrossValidation:
 def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossValidation:
     """Train the head and its baselines once for each fold, without its texts.
 
+    The head of each fold continues from a checkpoint in a folder of the fold.
+
     Args:
         setup: of the run, with folds.
-        make: maps a body and ``on_epoch`` to the run's head, not yet trained.
+        make: maps a body, ``on_epoch`` and a checkpoint to the run's head, not yet trained.
 
     Raises:
         UserError: if a baseline does not choose its settings over folds.
@@ -193,8 +195,11 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
             compile_kernels(
                 setup.config, body.dimension, setup.corpus.n_classes, n_texts, fold_setup.on_event
             )
-        epochs: list[EpochMetrics] = []
-        head = make(body, epochs.append)
+        folder = fold_setup.folder
+        done = folder.checkpoint.epochs_done()  # of an interrupted call
+        folder.keep_metrics_until(done)
+        seconds_before = sum(epoch.seconds for epoch in folder.metrics())
+        head = make(body, folder.write_metrics, folder.checkpoint)
         baselines = make_baselines(
             setup.config,
             body.classifier.n_parameters,
@@ -213,11 +218,17 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
                 )
         fold_models.append(
             [
-                _fit_without_fold(fold_setup, head_or_baseline, body, fold)
+                _fit_without_fold(
+                    fold_setup,
+                    head_or_baseline,
+                    body,
+                    fold,
+                    seconds_before if head_or_baseline is head else 0.0,
+                )
                 for head_or_baseline in heads
             ]
         )
-        metrics.append(epochs)
+        metrics.append(folder.metrics())
         distances.append(Novelty.from_vectors(body.head_vectors, setup.config.seed).distances)
     rows = [np.flatnonzero(splits.folds == fold) for fold in range(splits.n_folds)]
     row_results = [HeldOutResults(parts, rows) for parts in zip(*fold_models, strict=True)]
@@ -242,14 +253,17 @@ def _make_fold_setup(setup: RunSetup, fold: int) -> RunSetup:
     )
 
 
-def _fit_without_fold(setup: RunSetup, head: Head, body: FrozenBody, fold: int) -> _FoldModel:
-    """Train a head without a fold, and answer the fold's texts."""
+def _fit_without_fold(
+    setup: RunSetup, head: Head, body: FrozenBody, fold: int, seconds_before: float
+) -> _FoldModel:
+    """Train a head without a fold, for ``seconds_before`` in earlier calls, and answer the fold's texts."""
     vectors = word_vectors(setup) if isinstance(head, WordBaseline) else body.head_vectors
     train = vectors.train
     held_out = vectors.validation
     title = f"{head.name}, fold {fold + 1} of {setup.steps + fold - 1}"
     with stage(setup.on_event, "fitting", title):
         fitted = fit_and_score(head, train, held_out)
+    fitted = replace(fitted, seconds=fitted.seconds + seconds_before)
     if head.interrupted:
         selection = head.selection if isinstance(head, TrainedHead) else None
         raise FoldInterruptedError(selection.signal if selection else None)

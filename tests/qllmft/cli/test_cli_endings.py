@@ -114,13 +114,6 @@ def test_ctrl_c_in_a_fit_of_scikit_learn_names_what_is_missing(
     assert len(cli.json(*arguments)["models"]) == len(run.result["models"])
 
 
-def test_ctrl_c_in_a_validation_fold_says_that_it_starts_again(run, cli, tmp_path, monkeypatch):
-    monkeypatch.setattr("sklearn.svm.SVC.fit", stopped)
-    arguments = [*run.arguments(tmp_path / "out"), "--protocol split --validation-folds 2"]
-    output, _ = cli(*arguments, "--set train.select=last", code=130)
-    assert output.endswith("Interrupted. The same command starts again.\n")
-
-
 def test_ctrl_c_before_there_is_a_run_says_that_it_starts_again(run, cli, tmp_path, monkeypatch):
     monkeypatch.setattr("qllmft.run.vectors.embed", stopped)
     output, _ = cli(*run.arguments(tmp_path / "out"), code=130)

@@ -1,6 +1,7 @@
 """Runs that train on all texts and cross-validate their scores, by the runs of their folds and by scikit-learn."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from run_fixtures import evaluate_run
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from stopped_runs import Stop, without_seconds
-from tiny_runs import config, vector
+from tiny_runs import assert_same, config, vector
 
 from qllmft.analysis.verification import verify_run
 from qllmft.baselines.classical import logistic_regression
@@ -205,3 +206,30 @@ def test_folds_are_made_once_for_the_head_and_each_baseline(corpus, out, monkeyp
     assert [len(row.parts) for row in found.rows] == [FOLDS] * 3
     assert sorted(np.concatenate(found.rows[0].rows)) == list(range(56))
     assert RunFolder(out).read_result().selected_epoch == 4
+
+
+@pytest.mark.parametrize("calls", [2, 7, 13])
+def test_an_interrupted_fold_continues_to_the_same_bits(corpus, out, tmp_path, monkeypatch, calls):
+    """Ctrl-C after some epochs of all folds, of four each; finished folds train no epoch again."""
+    whole = run_experiment(asked(corpus), tmp_path / "whole")
+    trained = []
+    write = RunFolder.write_metrics
+
+    def write_and_stop(self, metrics):
+        write(self, metrics)
+        trained.append((self.path.name, metrics.epoch))
+        if len(trained) == calls:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "CHECKPOINT_EVERY_S", -1.0)
+        patch.setattr(RunFolder, "write_metrics", write_and_stop)
+        stopped = run_experiment(asked(corpus), out)
+        assert stopped.record is None
+        outcome = run_experiment(asked(corpus), out)
+    assert [*trained].count(("fold-1", 1)) == 1
+    assert len(trained) <= 4 * (FOLDS + 1) + 1, "at most the last epoch twice"
+    assert_same(outcome.folder, whole)
+    seconds = [metrics.seconds for metrics in outcome.folder.metrics()]
+    assert outcome.record.head.seconds > sum(seconds)
+    assert not [*outcome.folder.path.rglob("fold-*")]
