@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -112,8 +113,9 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
     """
 
     def __init__(self, backend: Evaluator) -> None:
-        super().__init__(BackendEstimator(backend))
-        self._backend = backend
+        self._backend_estimator = BackendEstimator(backend)
+        super().__init__(self._backend_estimator)
+        self._backend = backend  # of the next run: each draws its shots anew
 
     @abstractmethod
     def jacobians(
@@ -129,6 +131,9 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
         parameters: Sequence[Sequence[Parameter]],
         **options: Any,
     ) -> EstimatorGradientResult:
+        self._backend = self._backend_estimator.take_backend()
+        capabilities = self._backend.capabilities
+        shares_equal_rows = capabilities.exact or capabilities.remote
         circuits, request_values, parameters = _bind_requests(
             circuits, parameter_values, parameters
         )
@@ -144,10 +149,15 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
             row_by_operator = {identity: row for row, identity in enumerate(operators)}
             points = {}
             keys = {}
+            repeats: Counter[tuple[bytes, tuple[int, ...], int]] = Counter()
             for i in members:
                 values = request_values[i]
                 columns = tuple(position_by_parameter[p] for p in parameters[i])
-                keys[i] = values.tobytes(), columns
+                request = values.tobytes(), columns, id(observables[i])
+                # equal samples have shots of their own, and the observables of one sample share them
+                sample = 0 if shares_equal_rows else repeats[request]
+                repeats[request] += 1
+                keys[i] = values.tobytes(), columns, sample
                 points[keys[i]] = GradientPoint(values, columns)
             jacobians = self.jacobians(
                 circuit, [SparsePauliOp(o) for o in operators.values()], list(points.values())

@@ -264,11 +264,11 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
         if precision is None:
             precision = self._default_precision
         coerced_pubs = [_coerce(EstimatorPub, pub, precision) for pub in pubs]
-        job = PrimitiveJob(self._run, coerced_pubs, self._take_backend())
+        job = PrimitiveJob(self._run, coerced_pubs, self.take_backend())
         job._submit()
         return job
 
-    def _take_backend(self) -> Evaluator:
+    def take_backend(self) -> Evaluator:
         """Return the backend of this run. The next one has another seed if each run draws anew."""
         backend = self._backend
         if self._draws_anew:

@@ -11,11 +11,15 @@ import re
 from collections.abc import Mapping
 
 from qiskit import QuantumCircuit, qasm2, qasm3, qpy
-from qiskit.circuit import Parameter, ParameterVectorElement
+from qiskit.circuit import ControlledGate, Gate, Instruction, Parameter, ParameterVectorElement
+from qiskit.circuit.library import get_standard_gate_name_mapping
 
 from qllmft_circuits.names import ELEMENT_PATTERN, listed_names
 from qllmft_circuits.reading import read_qasm2, read_qasm3, read_qpy
 
+_STANDARD_NAMES = frozenset(get_standard_gate_name_mapping()).union(
+    gate.name for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS
+)
 # constants of QASM, and a first digit: Qiskit 2.2 writes them as they are
 _INVALID_NAME_PATTERN = re.compile(r"(?=\d)|(?=(pi|tau|euler|π|τ|ℇ)$)")
 
@@ -107,7 +111,7 @@ def to_qasm2(circuit: QuantumCircuit) -> str:
     fraction, and below 1e-12 zero. A global phase is lost; it cannot be measured.
 
     Raises:
-        ValueError: if parameters are free; QASM 2 has none.
+        ValueError: if parameters are free; QASM 2 has none. For a gate with another definition than that of its name.
     """
     if circuit.num_parameters:
         names = listed_names(parameter.name for parameter in circuit.parameters)
@@ -115,8 +119,32 @@ def to_qasm2(circuit: QuantumCircuit) -> str:
             f"the circuit has {circuit.num_parameters} free parameters ({names}), "
             "and QASM 2 has no parameters. Bind them (circuit.assign_parameters), or write QASM 3 or QPY."
         )
+    _check_names(circuit)
     text: str = qasm2.dumps(circuit)
     return text
+
+
+def _check_names(circuit: QuantumCircuit) -> None:
+    """Raise ValueError for a gate with a definition of its own under the name of a gate of ``qelib1.inc``.
+
+    Qiskit's exporter takes gates by their names alone.
+    """
+    for operation in {id(each.operation): each.operation for each in circuit.data}.values():
+        if not isinstance(operation, Instruction):
+            raise ValueError(
+                f"the operation {operation.name!r} has no form in QASM 2. Write it by gates (qiskit.transpile)."
+            )
+        base_class = operation.base_class
+        is_qiskits = base_class.__module__.startswith("qiskit.circuit.")
+        if is_qiskits and base_class not in (Instruction, Gate, ControlledGate):
+            continue
+        if operation.name in _STANDARD_NAMES:
+            raise ValueError(
+                f"a gate of its own definition is named {operation.name!r}, as a standard gate is, and QASM 2 would "
+                "have that one. Rename it, or write QASM 3 or QPY."
+            )
+        if isinstance(operation.definition, QuantumCircuit):
+            _check_names(operation.definition)
 
 
 def to_qpy(circuit: QuantumCircuit) -> bytes:

@@ -105,6 +105,10 @@ class Decision:
                 raise UserError(
                     f"the {name} is {value:g}, expected a probability above 0 and below 1."
                 )
+        if self.threshold is not None and self.coverage is not None:
+            raise UserError(
+                "a coverage makes sets by probabilities, and a threshold decides by itself. Give one of them."
+            )
         if self.threshold is not None and len(label_names) != 2 and not several:
             raise UserError(
                 f"the model has {len(label_names)} labels, and a threshold is for two. Leave it out, or use a margin."

@@ -8,6 +8,7 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import permutations
 from pathlib import Path
 from tokenize import TokenError
 from typing import Annotated, Any, Literal, get_args
@@ -204,7 +205,16 @@ class StudyPredictions:
                 "together."
             )
         rows = (replace(row, **self.scores(row.label, record.data)) for row in record.rows)
-        return replace(record, rows=tuple(rows), test_drawn=self.test_drawn)
+        return replace(
+            record, rows=tuple(rows), test_drawn=self.test_drawn, test_shared=self.test_shared
+        )
+
+    @property
+    def test_shared(self) -> float | None:
+        """Return the mean share of its test texts that a seed has in common with another one; None for one seed."""
+        texts = [self.answers["test", seed].texts for seed in self.seeds]
+        shares = [np.isin(first, second).mean() for first, second in permutations(texts, 2)]
+        return float(np.mean(shares)) if shares else None
 
     @property
     def test_drawn(self) -> tuple[float, ...]:

@@ -126,6 +126,8 @@ class StudyRecord:
     score: ScoreName = "accuracy"  # by which rows are compared
     # share of a seed's test texts that a choosing seed drew; () if these are not marked
     test_drawn: tuple[_Share, ...] = ()
+    # share of its test texts that a seed has in common with another one, the mean; None for one seed, or of old records
+    test_shared: _Share | None = None
     presets: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -166,6 +168,8 @@ def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> 
     if not record.test_drawn:  # as in records without choosing seeds
         hidden_fields = {**hidden_fields, "test_drawn": True}
         hidden_row_fields = {*hidden_row_fields, "test_apart"}
+    if record.test_shared is None:
+        hidden_fields = {**hidden_fields, "test_shared": True}
     if not record.presets:
         hidden_fields = {**hidden_fields, "presets": True}
     hidden_fields["rows"] = {"__all__": hidden_row_fields}

@@ -296,6 +296,7 @@ def _make_record(
         registered=registered + _first_start_text(registered, runs),
         score=predictions.score,
         test_drawn=predictions.test_drawn,
+        test_shared=predictions.test_shared,
     )
 
 

@@ -293,7 +293,13 @@ def limits(record: StudyRecord) -> list[str]:
             "The splits are given and do not depend on the seed.",
             "Intervals cover initial weights alone. A baseline without any, such as an SVC, has none.",
         ]
-    elif record.protocol == "paper":
+    elif record.test_shared is not None and record.test_shared < 1:
+        shared = percent(record.test_shared, 0)
+        sentences += [
+            f"Each seed draws its own texts. Two seeds have {shared} % of their test texts in common, on average.",
+            "Intervals cover other draws from these texts and other initial weights, not other texts.",
+        ]
+    elif record.protocol == "paper" and record.test_shared is None:
         sentences += [
             "Each seed draws its own training and validation texts, but the seeds share nearly all test texts.",
             "Intervals cover other draws from these texts and other initial weights, not other texts.",

@@ -85,7 +85,9 @@ class ConsoleListener(LineListener):
                 self._running.add(label)
             case RunEnded(label, validation, task):
                 self._running.discard(label)
-                self.log(f"{label}: validation {TASKS[task].measure.with_unit(validation)}")
+                self.log(
+                    f"{label}: validation of the head {TASKS[task].measure.with_unit(validation)}"
+                )
             case FoldStarted(number, folds):
                 self._bars.reset(
                     self._run_bar,

@@ -102,7 +102,10 @@ def serve(
     predictor = backend_options.load_model(run, model)
     served_model = ServedModel(predictor, run, backend, is_local if explain is None else explain)
     limits = RequestLimits(
-        network.max_texts, network.max_characters, network.max_bytes, network.queue
+        texts=network.max_texts,
+        characters=network.max_characters,
+        body_bytes=network.max_bytes,
+        waiting=network.queue,
     )
     with open_port(network.host, network.port) as server_socket:
         served_model.load()

@@ -291,5 +291,6 @@ def _validation_text(result: SeededResult) -> str:
 
 def _test_text(result: SeededResult, interval_name: str = "") -> str:
     """Return the mean test score with its 95 % interval: Student's over several seeds, else of its test texts."""
-    ends = result.measure.ends(result.test.interval or result.tested[0].interval)
+    low, high = result.test.interval or result.tested[0].interval
+    ends = result.measure.ends((max(low, result.measure.lowest), min(high, 1.0)))
     return f"{result.measure.percent(result.test.mean)} [{interval_name}{ends}]"

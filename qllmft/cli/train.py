@@ -87,7 +87,7 @@ def train(
         preset: Named settings to start from, listed by `qllmft info`. [default: sines]
         config: A TOML file of settings instead of a preset, such as a run's config.toml.
         lr: Learning rate of Adam, L in the paper. [default: the preset's]
-        batch_size: Texts in a batch, B in the paper. [default: 16]
+        batch_size: Texts in a batch, B in the paper. [default: the preset's]
         seed: Seed of the split, the weights, the shuffling and the noise. [default: 0]
         folds: Number of folds of cross-validation. Each fold is one run, so that every text is tested once. Choices are
             made within each fold. [default: none]

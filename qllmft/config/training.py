@@ -43,7 +43,8 @@ class TrainConfig(Section):
     # loss
     ridge_c: PositiveReal | StrengthChoice = 1.0
     # root mean square of a latent angle at the start, in radians, for a head that starts at sines; None: 0.4 of labels,
-    # and 0.2 of real targets, whose far values need a sine that is straight
+    # and 0.2 of real targets, whose far values need a sine that is straight; less if an angle of a training text would
+    # be above π/2
     start_angle: Annotated[PositiveReal | None, NEUTRAL] = None
     # of real targets: task is the squared error; huber counts large errors less, for targets with outliers
     loss: Annotated[Literal["task", "huber"], NEUTRAL] = "task"

@@ -118,8 +118,12 @@ def _table_at(
         return open_table(path, columns_to_read, most=most)
     if zipped and not suffix:
         raise UserError(f"{path} is packed by gzip. Unpack it first: gunzip {path.name}.")
-    if suffix == ".txt" and (zipped or has_header(path, columns_to_read, delimiter)):
+    if suffix == ".txt" and has_header(path, columns_to_read, delimiter):
         return open_table(path, columns_to_read, delimiter, most=most, longest=LONGEST_LINE)
+    if zipped:
+        raise UserError(
+            f"{path} is packed by gzip, and is no table. Unpack one text per line first: gunzip {path.name}."
+        )
     return None
 
 

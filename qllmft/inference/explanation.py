@@ -100,9 +100,13 @@ def explain_text(
         nearest: number of training texts in the explanation.
 
     Raises:
-        UserError: if the model gives several labels per text, or real values.
+        UserError: if the model gives several labels per text, real values, or answers for pairs.
     """
     predictor.check_one_label("an explanation is about")
+    if predictor.model.pair is not None:
+        raise UserError(
+            "an explanation is about one text, and the model compares two. Use predict for pairs."
+        )
     words = text.split()
     word_indices = range(len(words) if len(words) > 1 else 0)  # of words that can be left out
     shorter_texts = [" ".join(words[:i] + words[i + 1 :]) for i in word_indices]

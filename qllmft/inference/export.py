@@ -15,7 +15,7 @@ from torch import Tensor
 from qllmft.data.cells import is_blank
 from qllmft.errors import UserError
 from qllmft.files import write_bytes, write_json, writing
-from qllmft.heads import ParallelEncoders, QuantumHead
+from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.inference.predictor import Predictor
 from qllmft.model import StoredModel, load_model
 from qllmft.run.folder import RunFolder
@@ -279,9 +279,7 @@ def _head_note(model: StoredModel, request: ExportRequest) -> list[str]:
     observables = [" + ".join(operator.paulis.to_labels()) for operator in head.observables]
     lines = [
         f"values: the expectation values of {', '.join(observables)}, whose rightmost letter is qubit 0",
-        "logits: weight times values, plus bias. Without a weight, the logits are the values."
-        if head.registers == 1
-        else "logits: the sum over all registers of weight times values, plus bias once",
+        f"logits: {_logits_text(model.classifier)}",
     ]
     if request.text is None:
         lines.append(
@@ -289,6 +287,18 @@ def _head_note(model: StoredModel, request: ExportRequest) -> list[str]:
             "qllmft export RUN --text 'your text' binds them."
         )
     return lines
+
+
+def _logits_text(classifier: Classifier) -> str:
+    """Return how the logits follow from the values of a head's circuit."""
+    if classifier.sign_readout:
+        return "the value, and minus the value"
+    if classifier.skip:
+        return "weight times the latent angles x, in their order, and then the values"
+    head = classifier.head
+    if isinstance(head, QuantumHead) and head.registers > 1:
+        return "the sum over all registers of weight times values, plus bias once"
+    return "weight times values, plus bias. Without a weight, the logits are the values."
 
 
 def _render(

@@ -22,6 +22,7 @@ from qllmft.config.settings import find_differing
 from qllmft.counts import format_count
 from qllmft.errors import UserError
 from qllmft.files import (
+    expand_home,
     is_temporary,
     parse_json,
     parse_toml,
@@ -51,6 +52,7 @@ class RunFolder:
     """Folder of one run."""
 
     def __init__(self, path: Path) -> None:
+        path = expand_home(str(path))
         self.path = path
         self.config_file = path / "config.toml"  # the whole configuration
         # time of the first call, until a record holds it

@@ -20,6 +20,7 @@ from qllmft.files import make_folder, open_regular, read_text, write_text
 LOCK_FILE = ".lock"  # files of a run's folder
 HOLDER_FILE = ".lock-holder"
 MAX_HOLDER_BYTES = 1_000
+_MAX_ATTEMPTS = 100  # to make a folder that other processes delete
 
 
 class RunBusyError(Exception):
@@ -59,7 +60,7 @@ def _delete_lock(folder: Path, new_folders: list[Path]) -> None:
 
 def _acquire_lock(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
     """Return the lock on a file that still exists: the holder deletes the file before it releases the lock."""
-    while True:
+    for _ in range(_MAX_ATTEMPTS):
         try:
             make_folder(folder)
             if (folder / LOCK_FILE).is_symlink():  # it could create or empty a file elsewhere
@@ -82,6 +83,9 @@ def _acquire_lock(folder: Path, on_wait: Callable[[str], None] | None) -> FileLo
             if (folder / LOCK_FILE).stat().st_ino == inode:
                 return lock
         lock.release()
+    raise UserError(
+        f"the folder {folder} cannot be made. Is a link in its path broken, or a disk not there? Choose another folder."
+    )
 
 
 def _check_flock(folder: Path) -> None:

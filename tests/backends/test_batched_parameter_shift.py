@@ -100,3 +100,26 @@ def test_the_gradient_of_a_noisy_backend_is_the_slope_of_its_values():
     ends = np.concatenate([row + step * np.eye(11), row - step * np.eye(11)])
     values = backend.expectations(circuit, ends, [OBSERVABLES[1]]).values[:, 0]
     np.testing.assert_allclose(got, (values[:11] - values[11:]) / (2 * step), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["adjoint", "pennylane"])
+def test_equal_samples_have_shots_of_their_own_and_each_run_draws_anew(name):
+    angle = ParameterVector("a", 2)
+    circuit = QuantumCircuit(2)
+    circuit.ry(angle[0], 0)
+    circuit.cx(0, 1)
+    circuit.ry(angle[1], 1)
+    observables = [SparsePauliOp("IZ"), SparsePauliOp("ZZ")]
+    requests = [circuit] * 8, observables * 4, [[0.4, 0.9]] * 8
+
+    def run(gradient):
+        return np.array(gradient.run(*requests).result().gradients).reshape(4, 2, 2)
+
+    gradient = create(name, {"shots": 200, "seed": 3}).gradient()
+    first, second = run(gradient), run(gradient)
+    for drawn in (*first, *second):
+        assert sum((drawn == other).all() for other in (*first, *second)) == 1
+    np.testing.assert_array_equal(run(create(name, {"shots": 200, "seed": 3}).gradient()), first)
+    exact = np.array(create("adjoint").gradient().run(*requests).result().gradients)
+    drawn = np.concatenate([first, second])
+    assert (np.abs(drawn.mean(axis=0) - exact.reshape(4, 2, 2)[0]) < 5 / np.sqrt(2 * 8 * 200)).all()

@@ -91,7 +91,7 @@ def _matrix_gate(operation: Any) -> Gate | None:
         return None
     # PennyLane's first wire is the most significant
     matrix = _unitary_matrix(operation, operation.wires[::-1])
-    return None if matrix is None else UnitaryGate(matrix)
+    return UnitaryGate(matrix) if matrix is not None and matrix.ndim == 2 else None
 
 
 def _base(operation: Any) -> Any:
@@ -102,11 +102,12 @@ def _base(operation: Any) -> Any:
 
 
 def _unitary_matrix(operation: Any, wire_order: Any) -> NDArray[Any] | None:
-    """Return the matrix of an operation on at most 8 wires, and None without one that is unitary."""
+    """Return the matrix of an operation on at most 8 wires, or those of a batch, and None without unitary ones."""
     if not operation.has_matrix or len(operation.wires) > _MAX_DENSE_QUBITS:
         return None
     matrix = np.asarray(qp.math.toarray(qp.matrix(operation, wire_order=wire_order)))
-    return matrix if matrix.ndim == 2 and is_unitary_matrix(matrix) else None
+    size = matrix.shape[-1]
+    return matrix if all(map(is_unitary_matrix, matrix.reshape(-1, size, size))) else None
 
 
 def decompose_by_matrix(operation: Any) -> Sequence[Any]:
@@ -121,7 +122,7 @@ def decompose_by_matrix(operation: Any) -> Sequence[Any]:
         has_parts = base.has_decomposition
     if not has_parts and not any(map(qp.math.requires_grad, operation.data)):
         matrix = _unitary_matrix(operation, operation.wires)
-        if matrix is not None:
+        if matrix is not None:  # of a batch, a matrix for each of its numbers
             with qp.QueuingManager.stop_recording():
                 return [qp.QubitUnitary(matrix, wires=operation.wires)]
     parts: Sequence[Any] = operation.decomposition()

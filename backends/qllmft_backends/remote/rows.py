@@ -102,6 +102,7 @@ class Total:
         estimated: by unit, the estimates for jobs without a charge yet.
         unknown: number of jobs without either.
         unanswered: number of jobs that were sent without an answer; the others are the server's.
+        checks: number of check circuits in the jobs, whose answers are known.
     """
 
     jobs: int
@@ -110,6 +111,7 @@ class Total:
     estimated: dict[str, float]
     unknown: int
     unanswered: int = 0
+    checks: int = 0
 
     def __str__(self) -> str:
         parts = [f"{amount_text(amount, unit)} charged" for unit, amount in self.charged.items()]
@@ -118,6 +120,8 @@ class Total:
         ]
         parts += [f"{self.unknown} without a price"] if self.unknown else []
         counts = f"{format_count(self.jobs, 'job')}, {format_count(self.circuits, 'circuit')}"
+        if self.checks:
+            counts += f" and {format_count(self.checks, 'check circuit')}"
         text = f"{counts}: {', '.join(parts) or 'free'}"
         if self.unanswered:
             text += f". {format_count(self.unanswered, 'job', ('has', 'have'))} no answer yet"
@@ -138,6 +142,7 @@ def job_total(jobs: Iterable[Job]) -> Total:
         total,
         unknown=sum(job.cost is None and job.price is None for job in rows),
         unanswered=sum(job.state == "sent" for job in rows),
+        checks=sum(job.known_circuits for job in rows),
     )
 
 

@@ -22,6 +22,7 @@ from qllmft_backends.remote import (
     JobFailedError,
     JobTimeoutError,
     RemoteError,
+    job_total,
     ledger_jobs,
 )
 from qllmft_backends.remote.batch import known_answer_circuit
@@ -71,6 +72,7 @@ def test_it_is_the_first_circuit_of_each_job_and_priced(box, careful, problem, f
     rows = ledger_jobs(folder)
     assert [row.circuits for row in rows] == [3, 3, 1]
     assert {(row.known_circuits, row.note) for row in rows} == {(1, "")}
+    assert str(job_total(rows)).startswith("3 jobs, 7 circuits and 3 check circuits: ")
     for amounts in ([row.price for row in rows], [row.cost for row in rows]):
         assert sum(amounts) == pytest.approx(7 * EACH + 3 * CHECK)
     # all known, however they were checked

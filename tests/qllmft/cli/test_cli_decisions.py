@@ -118,3 +118,8 @@ def test_evaluation_of_sure_answers_is_that_of_a_loop(run, cli):
     assert "Expected calibration error:" in text
     moved = cli.json("evaluate", run.path, "--threshold 0.999")
     assert moved["accuracy"]["right"] == int(((p[:, 1] >= 0.999).astype(int) == texts.labels).sum())
+
+
+def test_a_threshold_and_a_coverage_are_two_rules(run, cli):
+    refusal = cli.refused("predict", run.path, "a film", "--threshold 0.9 --coverage 0.9")
+    assert "a threshold decides by itself. Give one of them." in refusal

@@ -140,3 +140,22 @@ def test_the_page_is_about_the_model_that_is_chosen(run, tmp_path):
     name = run.result["models"][-1]["name"]
     with serving(run.path) as address:
         asyncio.run(choose(address))
+
+
+def test_a_queue_limits_the_texts_that_wait_and_no_file(run, cli, visited, tmp_path):
+    texts = [f"a good film, number {i}" for i in range(20)]
+    file = "\n".join(["text", *texts]).encode()
+    assert len(file) > 300
+
+    def calls(client):
+        assert client.get("/health").json()["model"]["limits"]["file_bytes"] == 20_000_000
+        answer = client.post(
+            "/texts?name=f.csv",
+            content=file,
+            headers={"Content-Type": "application/octet-stream"},
+        )
+        assert answer.status_code == 200
+        assert texts[0] in answer.text
+
+    visited(calls)
+    cli("serve", run.path, "--port 0 --queue 300")

@@ -286,3 +286,28 @@ def test_labels_do_not_act_on_the_terminal(form):
     assert not {"\x9b", "\u202e"} & set(text)
     (line,) = (line for line in text.splitlines() if "labels" in line)
     assert json.loads(line[line.index("{") :])["labels"] == circuit.metadata["labels"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "logits"),
+    [
+        ({"final_linear": False}, "the value, and minus the value"),
+        (
+            {"readout": "latent"},
+            "weight times the latent angles x, in their order, and then the values",
+        ),
+    ],
+)
+def test_a_head_with_another_readout_says_how_its_logits_follow(model_of, settings, logits):
+    folder = model_of(n_qubits=4, **settings)
+    exported = export_run(folder, ExportRequest("qasm3"))
+    assert f"// logits: {logits}\n" in exported.content.decode()
+    latent, _ = model_values(folder)
+    numbers = numbers_of(exported)
+    values = z_values(named(READ["qasm3"](exported), x=latent), 1)
+    if "weight" in numbers:
+        found = np.asarray(numbers["weight"]) @ [*latent, *values] + numbers.get("bias", 0.0)
+    else:
+        found = np.array([values[0], -values[0]])
+    expected = Predictor.load(folder).predict([TEXT])[0].probabilities
+    np.testing.assert_allclose(softmax(found), list(expected.values()), atol=1e-5)

@@ -146,3 +146,10 @@ def test_a_lock_that_is_a_link_leaves_its_target_alone(tmp_path, content):
     with pytest.raises(UserError, match=r"\.lock is a link"), sole_use(run, None):
         pass
     assert (own.read_text() if own.exists() else None) == content
+
+
+def test_a_folder_behind_a_broken_link_is_an_error_and_no_loop(tmp_path):
+    (tmp_path / "disk").symlink_to(tmp_path / "nowhere" / "disk")
+    match = "cannot be made. Is a link in its path broken"
+    with pytest.raises(UserError, match=match), sole_use(tmp_path / "disk" / "run", None):
+        pass

@@ -48,6 +48,9 @@ def test_the_column_leaves_out_the_texts_that_the_choosing_seeds_drew(finished, 
         marks = predictions.choosing_mask[predictions.answers["test", seed].texts]
         assert (~marks).sum() == left < len(test)
     assert found.test_drawn == pytest.approx(shares)
+    texts = [{*predictions.answers["test", seed].texts.tolist()} for seed in predictions.seeds]
+    common = [len(a & b) / len(a) for a in texts for b in texts if a is not b]
+    assert found.test_shared == pytest.approx(sum(common) / len(common))
     for row, before in zip(found.rows, record.rows, strict=True):
         assert row.test == before.test
         for place, seed in enumerate(record.seeds):

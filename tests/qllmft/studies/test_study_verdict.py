@@ -228,6 +228,9 @@ def test_groups_are_compared_within():
     [
         ({}, "share nearly all test texts"),
         ({"protocol": "given"}, "The test texts are the same"),
+        ({"protocol": "given", "test_shared": 1.0}, "The test texts are the same"),
+        ({"test_shared": 0.181}, "Two seeds have 18 % of their test texts in common"),
+        ({"protocol": "split", "test_shared": 0.2}, "Two seeds have 20 % of their test texts"),
         ({"protocol": "given", "redrawn": False}, "cover initial weights alone"),
     ],
 )
