@@ -156,17 +156,21 @@ def frames_in_memory(
             )
         data = {config.text_columns[0]: texts, config.label_columns[0]: labels}
     splits = data if isinstance(data, Mapping) and data else {"all": data}
-    if splits is data and not any(map(_is_table, data.values())):
+    if splits is data and not any(
+        _is_table(part) or isinstance(part, Mapping) for part in data.values()
+    ):
         splits = {"all": _join_columns(data)}
     split_by_name = _name_splits([*splits], config)
     frames = {}
     for name, part in splits.items():
-        if not _is_table(part):
+        is_dict = isinstance(part, Mapping) and part and not _is_table(part)
+        table = _join_columns(part) if is_dict else part
+        if not _is_table(table):
             raise UserError(
                 f"the texts are given as {type(part).__name__}, expected a path, a DataFrame (pandas or polars), a "
                 "Dataset, a DatasetDict, a dict of columns, or two lists. Example: train((texts, labels))."
             )
-        frame = part if isinstance(part, pd.DataFrame) else part.to_pandas()
+        frame = table if isinstance(table, pd.DataFrame) else table.to_pandas()
         frame = _name_columns(frame, config, type(part).__name__)
         for column in config.label_columns:
             if column in frame and frame[column].dtype in (np.float16, np.float32):

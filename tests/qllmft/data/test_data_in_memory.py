@@ -63,6 +63,12 @@ def test_a_dataset_dict_has_splits_and_names_of_labels():
     assert corpus.splits["validation"].labels.tolist() == [1, 0, 1]
     frames = {"train": part.to_pandas(), "dev": part.to_pandas()}
     assert list(corpus_in_memory(frames, config).splits) == ["train", "validation"]
+    columns = {"train": {"t": TEXTS, "y": [1, 0, 1]}, "dev": {"t": TEXTS, "y": [0, 0, 1]}}
+    splits = corpus_in_memory(columns, config).splits
+    assert [splits[name].labels.tolist() for name in ("train", "validation")] == [
+        [1, 0, 1],
+        [0, 0, 1],
+    ]
 
 
 TWO_ROWS = {"text": ["a film", "a plot"], "label": ["good", "bad"]}
