@@ -92,7 +92,7 @@ class Backend(Evaluator):
         """
         deferred = defer(circuit)
         refuse_added_gates(self, deferred)
-        outcomes = self.outcomes(deferred.circuit, values, shots, rng)
+        outcomes = np.asarray(self.outcomes(deferred.circuit, values, shots, rng))
         check_outcomes(self, outcomes, (len(values), shots), deferred.circuit.num_qubits)
         wires = np.array(deferred.clbits, np.int64)
         bits = (outcomes[..., np.newaxis] >> np.maximum(wires, 0) & 1).astype(np.bool_)

@@ -221,10 +221,9 @@ def compute_expectations(
             f"row for each row of parameter values, a column for each observable. {remedy}"
         )
     for numbers in (answer.values, answer.standard_errors):
-        if numbers.dtype.kind != "f":
+        if numbers.dtype.kind not in "fiu":
             raise BackendError(
-                f"backend {backend.name!r} answered numbers of the type {numbers.dtype}, expected real ones in "
-                f"floating point. {remedy}"
+                f"backend {backend.name!r} answered numbers of the type {numbers.dtype}, expected real ones. {remedy}"
             )
     if not np.isfinite(values).all():
         return answer

@@ -36,7 +36,6 @@ class OddBackend(Backend):
         ([[0.1], [0.2]], [[0.1], [np.nan]], "'odd' answered standard errors that are negative or"),
         ([[0.1], [0.2]], [[0.1], [-0.1]], "'odd' answered standard errors that are negative or"),
         ([[0.1], [0.2j]], [[0.1], [0.1]], "'odd' answered numbers of the type complex128"),
-        ([[1], [0]], [[0.1], [0.1]], "'odd' answered numbers of the type int64"),
     ],
 )
 def test_a_wrong_answer_names_the_backend(values, errors, message):
