@@ -208,6 +208,7 @@ def test_folds_are_made_once_for_the_head_and_each_baseline(corpus, out, monkeyp
     assert RunFolder(out).read_result().selected_epoch == 4
 
 
+@pytest.mark.usefixtures("usual_ctrl_c")
 @pytest.mark.parametrize("calls", [2, 7, 13])
 def test_an_interrupted_fold_continues_to_the_same_bits(corpus, out, tmp_path, monkeypatch, calls):
     """Ctrl-C after some epochs of all folds, of four each; finished folds train no epoch again."""
