@@ -1,5 +1,6 @@
 """One thread for torch, and small models: one that was trained, and any structure with weights of its own."""
 
+import signal
 import sys
 
 import pytest
@@ -38,6 +39,14 @@ def databases_of_mlflow():
         )
         for engine in engines.values():
             engine.dispose()
+
+
+@pytest.fixture
+def usual_ctrl_c():
+    """Python's own handler of Ctrl-C; a shell starts its background jobs with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -31,14 +31,6 @@ def test_ctrl_c_ends_with_130_and_a_word(run, cli, monkeypatch):
     assert cli("predict", run.path, "a text", code=130) == ("", "interrupted\n")
 
 
-@pytest.fixture
-def usual_ctrl_c():
-    """Python's own handler of Ctrl-C; a shell starts its background jobs with Ctrl-C ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("usual_ctrl_c")
 def test_ctrl_c_that_falls_into_a_destructor_is_not_lost(run, cli, monkeypatch):
     class Interrupted:
