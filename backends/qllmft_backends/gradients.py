@@ -113,8 +113,7 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
     """
 
     def __init__(self, backend: Evaluator) -> None:
-        self._backend_estimator = BackendEstimator(backend)
-        super().__init__(self._backend_estimator)
+        super().__init__(BackendEstimator(backend))
         self._backend = backend  # of the next run: each draws its shots anew
 
     @abstractmethod
@@ -131,7 +130,7 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
         parameters: Sequence[Sequence[Parameter]],
         **options: Any,
     ) -> EstimatorGradientResult:
-        self._backend = self._backend_estimator.take_backend()
+        self._backend = self._estimator.take_backend()
         capabilities = self._backend.capabilities
         shares_equal_rows = capabilities.exact or capabilities.remote
         circuits, request_values, parameters = _bind_requests(

@@ -39,10 +39,11 @@ def read_split_keys(frames: Frames, config: DataConfig) -> dict[str, NDArray[Any
     column = config.key_column
     if column is None:
         return {}
-    for place, cell in _cells(frames, column, config):
+    for split, row, cell in _cells(frames, column):
         if is_empty(cell):
             raise UserError(
-                f"{place}: the column {column!r} is empty. Fill it in, or leave the row out."
+                f"{config.source}, split {split!r}, row {row}: the column {column!r} is empty. Fill it in, or "
+                "leave the row out."
             )
     if config.group_column is None:
         return _read_times(frames, column, config)
@@ -58,35 +59,29 @@ def read_split_keys(frames: Frames, config: DataConfig) -> dict[str, NDArray[Any
     }
 
 
-def _cells(frames: Frames, column: str, config: DataConfig) -> Iterator[tuple[str, Any]]:
-    """Yield the place in words and the cell of each row."""
+def _cells(frames: Frames, column: str) -> Iterator[tuple[str, int, Any]]:
+    """Yield the split, the number and the cell of each row."""
     for split, frame in frames.items():
         for row, cell in zip(frame.index.tolist(), frame[column].tolist(), strict=True):
-            yield f"{config.source}, split {split!r}, row {row}", cell
+            yield split, row, cell
 
 
 def _read_times(frames: Frames, column: str, config: DataConfig) -> dict[str, NDArray[np.float64]]:
     """Return the times of each table: numbers if all cells of all tables are, and microseconds of dates otherwise."""
-    cells = [*_cells(frames, column, config)]
-    written = [(place, cell) for place, cell in cells if isinstance(cell, str)]
-    numbers = [(place, cell) for place, cell in cells if _is_plain_number(cell)]
-    if len(numbers) + sum(is_number(cell) for _, cell in written) == len(cells):
+    cells = [*_cells(frames, column)]
+    dates = [cell for _, _, cell in cells if not _reads_as_number(cell)]
+    if not dates:
         return {
             split: np.array([float(cell) for cell in frame[column].tolist()])
             for split, frame in frames.items()
         }
-    if numbers:  # as a date, the year 2020 would be so many nanoseconds
-        place, number = numbers[0]
-        date = next(
-            cell
-            for _, cell in cells
-            if not (_is_plain_number(cell) or (isinstance(cell, str) and is_number(cell)))
-        )
-        raise UserError(
-            f"{place}: {number!r} in the column {column!r} is a number, and another row has {str(date)[:40]!r}, "
-            f"expected dates or numbers in all rows. {_TIME_REMEDY}"
-        )
-    day_first = _day_first([cell for _, cell in written], column, config)
+    for split, row, cell in cells:  # as a date, the year 2020 would be so many nanoseconds
+        if _is_plain_number(cell):
+            raise UserError(
+                f"{config.source}, split {split!r}, row {row}: {cell!r} in the column {column!r} is a number, and "
+                f"another row has {str(dates[0])[:40]!r}, expected dates or numbers in all rows. {_TIME_REMEDY}"
+            )
+    day_first = _day_first([cell for _, _, cell in cells if isinstance(cell, str)], column, config)
     return {
         split: _microseconds(frame[column], day_first, f"{config.source}, split {split!r}")
         for split, frame in frames.items()
@@ -96,6 +91,11 @@ def _read_times(frames: Frames, column: str, config: DataConfig) -> dict[str, ND
 def _is_plain_number(cell: Any) -> bool:
     """Return whether a cell is a finite number, and no text, truth value or date."""
     return isinstance(cell, Real | Decimal) and not isinstance(cell, bool) and math.isfinite(cell)
+
+
+def _reads_as_number(cell: Any) -> bool:
+    """Return whether a cell is a number, or the text of one."""
+    return _is_plain_number(cell) or (isinstance(cell, str) and is_number(cell))
 
 
 def _microseconds(cells: pd.Series[Any], day_first: bool, table: str) -> NDArray[np.float64]:

@@ -146,11 +146,10 @@ class FrozenBody:
         self.dimension = self.head_vectors.dimension  # D
         self._setup = setup
         self.classifier = setup.classifier(self.dimension)  # with its initial weights
-        self._epochs_before = 0  # of earlier calls
+        self._epochs_before = setup.folder.checkpoint.epochs_done()  # of earlier calls
 
     def announce(self, epochs_done: int) -> None:
         """Report the duration of a long training, from one batch, and the memory of the engine's states."""
-        self._epochs_before = epochs_done
         config = self._setup.config
         backend = self._setup.backend
         sizes = self._setup.splits.sizes

@@ -196,9 +196,7 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
                 setup.config, body.dimension, setup.corpus.n_classes, n_texts, fold_setup.on_event
             )
         folder = fold_setup.folder
-        done = folder.checkpoint.epochs_done()  # of an interrupted call
-        folder.keep_metrics_until(done)
-        seconds_before = sum(epoch.seconds for epoch in folder.metrics())
+        folder.keep_metrics_until(folder.checkpoint.epochs_done())
         head = make(body, folder.write_metrics, folder.checkpoint)
         baselines = make_baselines(
             setup.config,
@@ -218,13 +216,7 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
                 )
         fold_models.append(
             [
-                _fit_without_fold(
-                    fold_setup,
-                    head_or_baseline,
-                    body,
-                    fold,
-                    seconds_before if head_or_baseline is head else 0.0,
-                )
+                _fit_without_fold(fold_setup, head_or_baseline, body, fold)
                 for head_or_baseline in heads
             ]
         )
@@ -253,17 +245,16 @@ def _make_fold_setup(setup: RunSetup, fold: int) -> RunSetup:
     )
 
 
-def _fit_without_fold(
-    setup: RunSetup, head: Head, body: FrozenBody, fold: int, seconds_before: float
-) -> _FoldModel:
-    """Train a head without a fold, for ``seconds_before`` in earlier calls, and answer the fold's texts."""
+def _fit_without_fold(setup: RunSetup, head: Head, body: FrozenBody, fold: int) -> _FoldModel:
+    """Train a head without a fold, and answer the fold's texts."""
     vectors = word_vectors(setup) if isinstance(head, WordBaseline) else body.head_vectors
     train = vectors.train
     held_out = vectors.validation
     title = f"{head.name}, fold {fold + 1} of {setup.steps + fold - 1}"
     with stage(setup.on_event, "fitting", title):
         fitted = fit_and_score(head, train, held_out)
-    fitted = replace(fitted, seconds=fitted.seconds + seconds_before)
+    if isinstance(head, TrainedHead) and head.checkpoint is not None:  # no baseline has one
+        fitted = replace(fitted, seconds=body.seconds(fitted.seconds))
     if head.interrupted:
         selection = head.selection if isinstance(head, TrainedHead) else None
         raise FoldInterruptedError(selection.signal if selection else None)
