@@ -15,6 +15,7 @@ from qllmft.data.file_bytes import DataFile
 from qllmft.errors import UserError
 
 MAX_BEFORE = 20  # lines or rows before the one that names the columns
+SPLIT_COLUMN = "split"  # of a table that holds all splits; it is read for a finding alone
 _MAX_NAMED = 12  # columns that an error lists
 _LONG_NAME = 60  # characters; longer ones are texts
 _SENTENCE = re.compile(r"\S+\s+\S+.*[.!?]")
@@ -35,9 +36,13 @@ class Columns:
     def from_config(cls, config: DataConfig) -> Columns:
         """Return the columns that a configuration reads."""
         key = () if config.key_column is None else (config.key_column,)
-        names = (f"{config.label_columns[0]}_text",) if len(config.label_columns) == 1 else ()
+        optional = []
+        if len(config.label_columns) == 1:
+            optional.append(f"{config.label_columns[0]}_text")
+        if SPLIT_COLUMN not in config.columns:
+            optional.append(SPLIT_COLUMN)
         all_names = config.column_names or ()
-        return cls(config.text_columns, config.label_columns, key, names, all_names)
+        return cls(config.text_columns, config.label_columns, key, tuple(optional), all_names)
 
     @property
     def required(self) -> tuple[str, ...]:

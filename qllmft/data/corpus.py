@@ -50,6 +50,8 @@ class Findings:
     # repeated texts that programs write for a missing value, in words with their counts
     missing_texts: str = ""
     unread_tables: tuple[str, ...] = ()  # files of a folder of splits that are no split
+    # number of rows by the name of each split in a column of a single table
+    unused_splits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def label_remedy(self) -> str:
@@ -70,6 +72,12 @@ class Findings:
             yield (
                 f"Tables of the folder that are no split, and are not read: {join_first(self.unread_tables)}. Splits "
                 "are named train, validation (or dev) and test."
+            )
+        if self.unused_splits:
+            splits = [f"{name} ({count:,})" for name, count in self.unused_splits.items()]
+            yield (
+                f"The column 'split' is not used: {join_first(splits)}. To keep these splits, save each as a file, and "
+                "give their folder with --data."
             )
         if self.skipped_rows:
             first = join_first(self.first_skipped, self.skipped_rows, "; ")

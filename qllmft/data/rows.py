@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from qllmft.data.cells import (
     unusual_places,
     values_in,
 )
-from qllmft.data.columns import Columns, no_column
+from qllmft.data.columns import SPLIT_COLUMN, Columns, no_column, plain
 from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, join_first
 from qllmft.data.label_names import is_missing_mark, with_counts
 from qllmft.data.labels import Frames, label_texts, read_labels
@@ -73,10 +73,24 @@ def make_corpus(frames: Frames, names: list[str] | None, config: DataConfig) -> 
         texts, *second = (frame[column].tolist() for column in config.text_columns)
         seconds = second[0] if second else None
         tables[split] = Table(texts, labels[split], seconds, config.pair_features, keys.get(split))
+    findings = replace(findings, unused_splits=_unused_splits(frames, config))
     corpus = Corpus(config.source, label_names, tables, findings)
     if config.duplicates == "drop":
         corpus = corpus.without_duplicates()
     return corpus
+
+
+def _unused_splits(frames: Frames, config: DataConfig) -> dict[str, int]:
+    """Return the number of rows of each split that a column of a single table names, or {} without such a column."""
+    if len(frames) != 1 or SPLIT_COLUMN in config.columns:
+        return {}
+    (frame,) = frames.values()
+    if SPLIT_COLUMN not in frame.columns:
+        return {}
+    counts = Counter(map(plain, frame[SPLIT_COLUMN].tolist()))
+    if len(counts) < 2 or not counts.keys() <= SPLIT_NAMES.keys():
+        return {}
+    return dict(sorted(counts.items()))
 
 
 def _check_hidden_labels(frames: Frames, config: DataConfig) -> None:

@@ -44,6 +44,35 @@ def test_a_split_of_bad_rows_alone_is_refused(tmp_path):
         read_corpus(DataConfig(source=str(tmp_path), bad_rows="skip"))
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_column_of_splits_in_one_table_is_named_as_unused(tmp_path, suffix):
+    splits = ("train", "Test", "dev", "test")
+    rows = [
+        {"text": text, "label": label, "split": split}
+        for text, label, split in zip("abcd", "0101", splits, strict=True)
+    ]
+    corpus = read_corpus(DataConfig(source=str(write_table(tmp_path / f"mine{suffix}", rows))))
+    assert corpus.join_splits().texts == ["a", "b", "c", "d"]
+    assert corpus.findings == Findings(unused_splits={"dev": 1, "test": 2, "train": 1})
+    assert list(corpus.findings.sentences()) == [
+        "The column 'split' is not used: dev (1), test (2), train (1). To keep these splits, save each as a file, and "
+        "give their folder with --data."
+    ]
+
+
+@pytest.mark.parametrize("values", ["aaaa", "abab", ("train",) * 4, ("train", "", "test", "test")])
+def test_other_columns_named_split_say_nothing(tmp_path, values):
+    rows = [
+        {"text": text, "label": label, "split": value}
+        for text, label, value in zip("abcd", "0101", values, strict=True)
+    ]
+    source = str(write_table(tmp_path / "mine.csv", rows))
+    assert read_corpus(DataConfig(source=source)).findings == Findings()
+    config = DataConfig(source=source, text_column="split")
+    if "" not in values:
+        assert read_corpus(config).join_splits().texts == list(values)
+
+
 @pytest.mark.parametrize(
     ("name", "delimiter"), [("mine.csv", ";"), ("mine.csv", "\\t"), ("mine.tsv", "|")]
 )
