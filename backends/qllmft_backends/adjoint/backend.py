@@ -31,6 +31,7 @@ from qllmft_backends.adjoint.noisy import NoisyPass
 from qllmft_backends.adjoint.noisy_sampler import NoisySampler
 from qllmft_backends.adjoint.outcomes import flip_bits, noisy_outcomes, sample_outcomes
 from qllmft_backends.adjoint.program import ComplexProgram, Program, lower, lower_complex
+from qllmft_backends.adjoint.program.content import exact_content
 from qllmft_backends.adjoint.qiskit_backend import EngineBackend
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, NoSweepError, UnsupportedGateError
@@ -156,13 +157,14 @@ class AdjointBackend(Backend):
 
     def _complex_engine(self, circuit: QuantumCircuit, strings: PauliObservables) -> Engine:
         """Return an engine for any gates. The last ones are kept, because Qiskit's networks compile in every step."""
-        bits = strings.masks.tolist(), strings.flips.tolist()
-        for cached_circuit, cached_bits, engine in self._engine_cache:
-            if cached_bits == bits and cached_circuit == circuit:
+        content = exact_content(circuit), strings.masks.tolist(), strings.flips.tolist()
+        for cached_circuit, cached_content, engine in self._engine_cache:
+            if cached_content == content and cached_circuit == circuit:
                 return engine
         engine = self._make_complex_engine(lower_complex(circuit), strings, self.options.dtype)
-        # a copy: the caller may change his own
-        self._engine_cache.append((deepcopy(circuit), bits, engine))
+        if content[0] is not None:
+            # a copy: the caller may change his own
+            self._engine_cache.append((deepcopy(circuit), content, engine))
         return engine
 
     def noisy_pass(
