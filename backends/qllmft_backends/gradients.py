@@ -21,7 +21,7 @@ from qllmft_backends.definitions import bind_numbers, numeric_parameters
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.primitives import BackendEstimator, defer_to_gates, run_expectations
 from qllmft_backends.protocol import Evaluator, Floats, Operators
-from qllmft_backends.requests import real_values
+from qllmft_backends.requests import real_values, request_seed
 
 
 class GradientPoint(NamedTuple):
@@ -236,17 +236,22 @@ class SpsaGradient(BackendGradient):
         super().__init__(backend)
         self._step = step_rad
         self._batch = batch
-        self._rng = np.random.default_rng(seed)
+        self._seed = seed
 
     def jacobians(
         self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[GradientPoint]
     ) -> Sequence[Floats]:
-        """Estimate the Jacobians, with signs shared by a point's observables (see `BackendGradient.jacobians`)."""
+        """Estimate the Jacobians, with signs shared by a point's observables (see `BackendGradient.jacobians`).
+
+        The signs follow from the points of the call: a training that is resumed asks for circuits that it has paid for.
+        """
+        values_of_points = np.array([point.values for point in points])
+        rng = np.random.default_rng(request_seed(self._seed, circuit, values_of_points))
         shifted_points = []
         signs = []
         for values, columns in points:
             for _ in range(self._batch):
-                sign = self._rng.choice([-1.0, 1.0], size=len(columns))
+                sign = rng.choice([-1.0, 1.0], size=len(columns))
                 step = np.zeros(len(values))
                 step[list(columns)] = self._step * sign
                 shifted_points += [values + step, values - step]

@@ -17,6 +17,7 @@ from qllmft.analysis.audit import baselines, data, states
 from qllmft.analysis.audit.case import AuditFinding, Case, LinearReadout, split_rows
 from qllmft.analysis.audit.circuit import Floats, TrainedCircuit, as_rows, trained_circuit
 from qllmft.analysis.audit.files import read_circuit
+from qllmft.counts import format_count
 from qllmft.errors import UserError, check_whole_number
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.native_threads import one_thread
@@ -250,6 +251,9 @@ def _as_labels(values: ArrayLike, name: str) -> Any:
         raise UserError(
             f"{name} is {labels.shape} of {labels.dtype}, expected (N,) labels that are numbers or texts."
         )
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        rows = format_count(int((~np.isfinite(labels)).sum()), "label", ("is", "are"))
+        raise UserError(f"{name}: {rows} no finite number. Leave these rows out of it and of X.")
     return labels
 
 

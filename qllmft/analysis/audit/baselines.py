@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from qiskit.circuit import CircuitInstruction
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeClassifier
 from torch import Tensor, nn
@@ -70,11 +71,8 @@ def same_inputs(case: Case) -> AuditFinding:
 
 def gain(case: Case) -> AuditFinding:
     """Check that the circuit is better than the best linear model of its gates' angles."""
-    train = case.circuit.latent(case.train.x)
-    test = case.circuit.latent(case.test.x)
-    angles = np.concatenate([train, test])
-    if train.shape[1] != test.shape[1]:  # an angle that is constant in one part
-        angles = case.circuit.latent(np.concatenate([case.train.x, case.test.x]))
+    # in one call, because the columns and their order are those of its rows
+    angles = case.circuit.latent(np.concatenate([case.train.x, case.test.x]))
     model = linear_model(angles[: len(case.train)], case.train.y, case.seed)
     comparison = case.compare_with_rival(model.predict(angles[len(case.train) :]))
     return case.judge_against_rival(
@@ -169,13 +167,18 @@ def _train_from(
     return last_loss, head.connector.weight.detach().numpy().copy()
 
 
+def _is_entangling(instruction: CircuitInstruction, places: list[int]) -> bool:
+    """Return whether an instruction is a gate on several qubits."""
+    return len(places) > 1 and instruction.operation.name != "barrier"
+
+
 def separable_twin(case: Case) -> AuditFinding:
     """Check that the circuit is better than the same circuit without gates on two qubits, trained here.
 
     The control is the whole circuit, trained from random weights: if it is no better than the twin, the training may be
     the reason and not the gates.
     """
-    product_circuit = without_instructions(case.circuit.circuit, lambda _, places: len(places) > 1)
+    product_circuit = without_instructions(case.circuit.circuit, _is_entangling)
     if len(product_circuit.data) == len(case.circuit.circuit.data):
         return not_applicable("The circuit has no gate on two qubits.")
     twin, columns = case.circuit.with_circuit(product_circuit)

@@ -305,10 +305,10 @@ def split_rows(
     for label in np.unique(y):
         label_rows = np.flatnonzero(y == label)
         test_mask[random.permutation(label_rows)[: max(1, round(0.3 * len(label_rows)))]] = True
-    if test_mask.all():
+    if len(np.unique(y[~test_mask])) < 2:
         n_labels = len(np.unique(y))
         raise UserError(
-            f"y has {n_labels:,} different labels in {len(y):,} rows, expected two rows or more of a label. One of "
+            f"y has {n_labels:,} different labels in {len(y):,} rows, expected two rows or more of two labels. One of "
             "them is held back as a test row. Give more rows of each label, or test=. Real targets are no labels."
         )
     train, test_rows = (

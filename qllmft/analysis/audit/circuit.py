@@ -89,7 +89,10 @@ class TrainedCircuit:
         return np.asarray(compute(self._angles(x, None)), np.complex128)
 
     def latent(self, x: Floats) -> Floats:
-        """Return the different angles (N, L) of gates that depend on a row, with the trained weights."""
+        """Return the different angles (N, L) of gates that differ between rows, with the trained weights.
+
+        Their number and order L depend on the rows: angles of two sets of rows come from one call.
+        """
         angles = self._angles(x, None)
         varying = angles[:, np.ptp(angles, axis=0) > 0]
         return np.unique(varying, axis=1) if varying.shape[1] else np.zeros((len(x), 1))

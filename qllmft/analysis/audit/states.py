@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
-from sklearn.metrics import pairwise_distances
 
 from qllmft.analysis.audit.case import AuditFinding, Case, Ints, not_applicable
 from qllmft.analysis.audit.circuit import Floats, expectations_of_states, without_instructions
@@ -19,6 +18,7 @@ from qllmft.parameter_names import parameter_names_text
 MAX_ROWS = 256  # test rows of the least bond
 NO_EFFECT = 1e-9  # of a derivative, or of an expectation value
 SAME_STATE_FIDELITY = 1 - 1e-6  # fidelity of equal states
+COPY_DISTANCE = 1e-3  # of rows that are copies but for rounding, in the extent of the training rows
 MAX_COLLISION_SHARE = 0.01  # share of training rows
 MIN_LOAD = 0.05  # share of the labels
 MAX_FLIPPED_SHARE = 0.05  # share of the labels that shots may change
@@ -137,11 +137,11 @@ def collisions(case: Case) -> AuditFinding:
     kernel = case.train_kernel
     colliding_pairs = np.argwhere(np.triu(kernel > SAME_STATE_FIDELITY, 1))
     if len(colliding_pairs):
-        largest_distance = pairwise_distances(case.train.x[np.unique(colliding_pairs)]).max()
+        extent = np.linalg.norm(np.ptp(case.train.x, axis=0))
         distances = np.linalg.norm(
             case.train.x[colliding_pairs[:, 0]] - case.train.x[colliding_pairs[:, 1]], axis=1
         )
-        colliding_pairs = colliding_pairs[distances > 1e-3 * max(float(largest_distance), 1e-12)]
+        colliding_pairs = colliding_pairs[distances > COPY_DISTANCE * extent]
     rows = len(np.unique(colliding_pairs))
     return AuditFinding.from_condition(
         rows <= MAX_COLLISION_SHARE * len(kernel),

@@ -120,6 +120,7 @@ def test_a_readout_takes_the_largest_score():
         ({"shots": 0}, "shots is 0, expected a whole number from 1"),
         ({"shots": 1.5}, "shots is 1.5, expected a whole number from 1"),
         ({"margin": -1}, "margin is -1, expected a number from 0"),
+        ({"y": [np.nan] * 2 + [0.0, 1.0] * 299}, "y: 2 labels are no finite number"),
         ({"margin": 1.0}, "margin is 1.0, expected a number from 0 to below 1"),
     ],
 )
@@ -136,6 +137,56 @@ def test_two_rows_of_each_label_are_enough():
     assert found.rows == (2, 2)
     with pytest.raises(UserError, match=r"y has 4 different labels in 4 rows, .*Real targets"):
         qllmft.audit(head_circuit(3), x, x[:, 0], weights=np.ones(15))
+    with pytest.raises(UserError, match="y has 2 different labels in 3 rows, expected two rows"):
+        qllmft.audit(head_circuit(3), x[:3], [0, 1, 1], weights=np.ones(15))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("part", ["drawn", "given", "with a constant angle"])
+def test_angles_that_are_the_inputs_are_as_good_as_the_inputs(seed, part):
+    """The angles of this circuit are the inputs, so that both rivals are one model, and it is the better one."""
+    random = np.random.default_rng(seed)
+    x, weights = random.uniform(-1.5, 1.5, (200, 4)), random.uniform(-3, 3, 20)
+    y = (x[:, 0] > x[:, 1]).astype(int)
+    arguments = {}
+    if part != "drawn":
+        x, x_test = x[:120], x[120:]
+        y, y_test = y[:120], y[120:]
+        if part == "with a constant angle":
+            x_test[:, 2] = 0.3
+        arguments["test"] = x_test, y_test
+    found = qllmft.audit(head_circuit(4), x, y, weights=weights, seed=seed, **arguments)
+    names = "same inputs", "4 angles that the gates get from a row"
+    by_inputs, by_angles = (
+        found.findings[code].sentence.replace(f"on the {name}", "")
+        for code, name in zip(("QA203", "QA204"), names, strict=True)
+    )
+    assert found.findings["QA204"].status == "issue"
+    assert by_angles.split(" beside")[0] == by_inputs.split(" beside")[0]
+
+
+def test_a_barrier_is_no_gate_on_two_qubits():
+    x, theta = ParameterVector("x", 3), ParameterVector("theta", 3)
+    circuit = QuantumCircuit(3)
+    for vector in (x, theta):
+        for qubit in range(3):
+            circuit.ry(vector[qubit], qubit)
+        circuit.barrier()
+    rows = np.random.default_rng(0).uniform(-1.5, 1.5, (60, 3))
+    found = qllmft.audit(circuit, rows, (rows[:, 0] > 0).astype(int), weights=np.ones(3))
+    assert found.findings["QA207"].status == "not applicable"
+
+
+@pytest.mark.parametrize(
+    ("distance", "figure"), [(1e-9, "0 of 40 rows"), (2 * np.pi, "2 of 40 rows")]
+)
+def test_rows_that_are_copies_but_for_rounding_are_no_collision(distance, figure):
+    rows = np.random.default_rng(0).uniform(-1.5, 1.5, (60, 3))
+    rows[1] = rows[0] + distance
+    y = (rows[:, 0] > 0).astype(int)
+    test = rows[40:], y[40:]
+    found = qllmft.audit(head_circuit(3), rows[:40], y[:40], test=test, weights=np.ones(15))
+    assert found.findings["QA306"].figure == figure
 
 
 def test_circuits_and_rows_beyond_the_bounds_are_refused():
