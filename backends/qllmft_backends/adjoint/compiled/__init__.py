@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from qllmft_backends.adjoint.compiled.stale import drop_stale_kernels
 from qllmft_backends.adjoint.compiled.work_queue import serve
+from qllmft_backends.adjoint.kernel_cache import drop_stale_kernels
 
 _FOLDER = Path(__file__).parent
 # before the first kernel is loaded, whichever module has it; numba has one cache for those of this folder

@@ -13,7 +13,6 @@ its cos and sin, folds that product in and restarts it, and so does a general ma
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from qllmft_backends.adjoint.compiled.complex_gates import GENERAL, LANE_TURN, LANES, PHASE, TURN
 from qllmft_backends.adjoint.compiled.complex_rows import product, product_with_conjugate
@@ -35,6 +34,7 @@ from qllmft_backends.adjoint.compiled.simd import (
     store,
     sub,
 )
+from qllmft_backends.adjoint.kernel_cache import cached_njit
 from qllmft_backends.adjoint.program.gates import FactorKind
 
 ENTRIES = 10 * SAMPLES  # numbers kept of a gate: its matrix, and the phase p that it leaves
@@ -45,7 +45,7 @@ _FLIP = int(FactorKind.FLIP)
 _SMALLEST_COS = 1 / LARGEST_TANGENT
 _SMALLEST_PRODUCT = 1 / LARGEST_GROWTH
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+_jit = cached_njit(nogil=True, error_model="numpy")
 
 
 # --- complex numbers of two registers

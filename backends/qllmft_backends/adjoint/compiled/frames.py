@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from qllmft_backends.adjoint.compiled.normals import threefry, u32
 from qllmft_backends.adjoint.compiled.observables import has_odd_parity
+from qllmft_backends.adjoint.kernel_cache import cached_njit
 
 # PAULI: X, Z and the identity, which leave every frame as it is
 RY = 0
@@ -18,7 +18,7 @@ PAULI = 5
 
 ERROR_STREAM = u32(0xFFFFFFFF)  # of a seed's random words; shots have those from 0 up
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+_jit = cached_njit(nogil=True, error_model="numpy")
 
 
 @_jit

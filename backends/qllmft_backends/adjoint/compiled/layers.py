@@ -6,9 +6,10 @@ All arrays are float32 except the labels; B samples, Q latent values, G gate ang
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-_jit = njit(cache=True, error_model="numpy")
+from qllmft_backends.adjoint.kernel_cache import cached_njit
+
+_jit = cached_njit(error_model="numpy")
 
 
 @_jit

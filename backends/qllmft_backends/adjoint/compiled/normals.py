@@ -8,10 +8,11 @@ at most 5.8 standard deviations from 0. Any part of the sequence can be computed
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from qllmft_backends.adjoint.kernel_cache import cached_njit
 
 # "contract" alone: a product and a sum may become one fused multiply-add; nothing is reordered
-_jit = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+_jit = cached_njit(nogil=True, error_model="numpy", fastmath={"contract"})
 
 # numba widens sums of 32 bits to 64: each is narrowed again
 u32 = np.uint32

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import carray, cfunc, njit, types
+from numba import carray, types
 
 from qllmft_backends.adjoint.compiled import arguments as layouts
 from qllmft_backends.adjoint.compiled import complex_kernels, kernels, shots, work_queue
@@ -19,9 +19,10 @@ from qllmft_backends.adjoint.compiled.ahead import (
     wait_for_compilation,
 )
 from qllmft_backends.adjoint.compiled.arguments import PASS_OFFSET, TOTAL_WORDS, pack
+from qllmft_backends.adjoint.kernel_cache import cached_callback, cached_njit
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
-_chunk_function = cfunc(types.void(types.voidptr, types.int64), cache=True, error_model="numpy")
+_jit = cached_njit(nogil=True, error_model="numpy")
+_CHUNK_SIGNATURE = types.void(types.voidptr, types.int64)
 
 
 def _make_pass(layout):
@@ -68,7 +69,8 @@ def _compile_functions(
     words = np.zeros(TOTAL_WORDS, np.int64)
     addresses = []
     for function, run, layout in compiled:
-        addresses.append(int(_chunk_function(function).address))
+        callback = cached_callback(function, _CHUNK_SIGNATURE, error_model="numpy")
+        addresses.append(int(callback.address))
         # of no chunks
         run(queue, 0, addresses[-1], words, *layouts.empty_arrays(layout, dtype))
     work_queue.serve(queue, 0, work_queue.job_number(queue), 1, 1)

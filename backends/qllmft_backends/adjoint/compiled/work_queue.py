@@ -13,11 +13,12 @@ from __future__ import annotations
 import platform
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from qllmft_backends.adjoint.compiled.simd import element_pointer
+from qllmft_backends.adjoint.kernel_cache import cached_njit
 
 # places in the queue; what changes has its own cache line
 CLAIMS_WORD = 0
@@ -31,7 +32,7 @@ CHUNK_BITS = 22
 _CHUNK_MASK = (1 << CHUNK_BITS) - 1
 _JOB_MASK = (1 << 63 - 2 * CHUNK_BITS) - 1
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+_jit = cached_njit(nogil=True, error_model="numpy")
 
 
 def _word_pointer(context, builder, signature, args):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import Parameter, ParameterExpression
 
 from qllmft_backends.adjoint.program.sparse import SparseMatrix
-from qllmft_backends.errors import UnsupportedGateError
+from qllmft_backends.errors import BackendError, UnsupportedGateError
 
+_ROUNDING = 1e-12  # largest imaginary part of a real number that was computed, in its size
 Floats = NDArray[np.float64]
 
 
@@ -75,8 +77,28 @@ class AngleMap:
         if self._has_offset:
             angles += self.angle_offset
         if self.expressions is not None:
-            angles[:, self.nonaffine_slots] = self.expressions.angles(values)
+            found = self.expressions.angles(values)
+            self._check_finite(found, values)
+            angles[:, self.nonaffine_slots] = found
         return angles
+
+    def _check_finite(self, found: Floats, values: Floats) -> None:
+        """Raise BackendError for a value of an expression that is no number, of parameters that are numbers."""
+        rows_of_numbers = np.isfinite(values).all(axis=1, keepdims=True)
+        faults = np.argwhere(~np.isfinite(found) & rows_of_numbers)
+        if len(faults):
+            row, place = faults[0].tolist()
+            expressions, _ = cast("CompiledExpressions", self.expressions).source
+            expression = expressions[place]
+            at = ", ".join(
+                f"{parameter.name} = {values[row, self.parameters.index(parameter)]:g}"
+                for parameter in self.parameters
+                if parameter in expression.parameters
+            )
+            raise BackendError(
+                f"the angle {expression} of the circuit is {found[row, place]} in row {row}, at {at}. Expected a "
+                "finite angle in radians. Give values at which the expression is defined."
+            )
 
     def by_parameter(self, by_angle: NDArray[np.floating], values: Floats) -> Floats:
         """Return derivatives by parameters (B, P) from those by angles (B, G), at ``values`` (B, P)."""
@@ -121,7 +143,10 @@ def _affine_coefficients(
         slopes[parameter_indices[angle]] = 1.0
         return slopes, 0.0
     for parameter in angle.parameters:
-        slope = angle.gradient(parameter)
+        try:
+            slope = angle.gradient(parameter)
+        except RuntimeError:  # Qiskit has no derivative of sign()
+            return None
         if isinstance(slope, ParameterExpression) and slope.parameters:
             return None
         slopes[parameter_indices[parameter]] = _number(slope)
@@ -129,7 +154,25 @@ def _affine_coefficients(
 
 
 def _number(value: Any) -> float:
-    return float(value.numeric().real if isinstance(value, ParameterExpression) else value.real)
+    """Return the value of an expression without parameters, or of a slope.
+
+    Raises:
+        UnsupportedGateError: for a complex one.
+    """
+    number = value.numeric() if isinstance(value, ParameterExpression) else value
+    return float(_real_part(np.asarray(number)))
+
+
+def _real_part(values: NDArray[Any]) -> Floats:
+    """Return complex values as real ones, or raise UnsupportedGateError if they are not."""
+    if np.iscomplexobj(values):
+        if (np.abs(values.imag) > _ROUNDING * np.abs(values)).any():
+            raise UnsupportedGateError(
+                "an angle of the circuit has an imaginary part, expected a real angle in radians. Write the gate's "
+                "matrix (UnitaryGate), or its real and imaginary parts as gates."
+            )
+        values = values.real
+    return np.asarray(values, np.float64)
 
 
 @dataclass(frozen=True)
@@ -162,10 +205,35 @@ class CompiledExpressions:
         return out
 
     def _evaluate(self, values: Floats) -> Floats:
-        columns = self.function(*values.T)
+        with np.errstate(all="ignore"):  # `AngleMap` names what is no number
+            columns = self.function(*values.T)
         return np.stack(
-            [np.broadcast_to(np.real(column), len(values)) for column in columns], axis=1
+            [np.broadcast_to(_real_part(np.asarray(column)), len(values)) for column in columns],
+            axis=1,
         )
+
+
+def _to_sympy(expression: ParameterExpression, symbol_by_parameter: Mapping[Parameter, Any]) -> Any:
+    """Return an expression of Qiskit's as one of sympy's, with symbols in place of the parameters."""
+    import sympy
+
+    with suppress(TypeError, sympy.SympifyError):
+        term = expression.sympify()
+        if isinstance(term, sympy.Basic):
+            symbol_by_name = {
+                parameter.sympify(): symbol for parameter, symbol in symbol_by_parameter.items()
+            }
+            return term.xreplace(symbol_by_name)
+    # Qiskit does not convert powers of a number, such as 2**x
+    new_name = {
+        parameter: f"parameter_{i}_of_the_circuit"
+        for i, parameter in enumerate(symbol_by_parameter)
+    }
+    renamed = expression.subs(
+        {parameter: Parameter(new_name[parameter]) for parameter in expression.parameters}
+    )
+    symbols = {new_name[parameter]: symbol for parameter, symbol in symbol_by_parameter.items()}
+    return sympy.sympify(str(renamed), locals={**symbols, "conj": sympy.conjugate})
 
 
 @lru_cache(maxsize=32)
@@ -176,10 +244,8 @@ def compile_expressions(
     import sympy  # takes a third of a second, and most circuits do without
 
     symbols = [sympy.Symbol(f"x{i}", real=True) for i in range(len(parameters))]
-    names = {
-        parameter.sympify(): symbol for parameter, symbol in zip(parameters, symbols, strict=True)
-    }
-    terms = [expression.sympify().xreplace(names) for expression in expressions]
+    symbol_by_parameter = dict(zip(parameters, symbols, strict=True))
+    terms = [_to_sympy(expression, symbol_by_parameter) for expression in expressions]
     places = []
     slopes = []
     for i, term in enumerate(terms):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from qllmft_backends.adjoint.kernel_cache import cached_njit
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,7 +33,7 @@ class SparseMatrix:
         return products
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@cached_njit(nogil=True, error_model="numpy")
 def _multiply(values: Floats, row_starts: Ints, columns: Ints, entries: Floats) -> Floats:
     """Return the products (B, K).
 
