@@ -21,7 +21,7 @@ from qllmft_backends.definitions import bind_numbers, numeric_parameters
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.primitives import BackendEstimator, defer_to_gates, run_expectations
 from qllmft_backends.protocol import Evaluator, Floats, Operators
-from qllmft_backends.requests import real_values, request_seed
+from qllmft_backends.requests import check_values, request_seed
 
 
 class GradientPoint(NamedTuple):
@@ -62,7 +62,7 @@ def _bind_requests(
     bound_circuits: dict[tuple[int, bytes], QuantumCircuit] = {}
     requests = _Requests([], [], parameters)
     for circuit, row, wanted_parameters in zip(circuits, values, parameters, strict=True):
-        point = real_values(row)
+        (point,) = check_values(circuit, np.asarray(row)[None])
         numeric = numeric_by_circuit[id(circuit)]
         if not numeric:
             requests.circuits.append(circuit)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
+from qiskit.quantum_info import SparsePauliOp, Statevector
 from reference_circuits import reuploading
 
-from qllmft_backends import UnsupportedGateError
+from qllmft_backends import BackendError, UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
 
 A, B = Parameter("a"), Parameter("b")
@@ -93,3 +94,88 @@ def test_an_angle_that_is_not_affine_is_refused_with_its_gate_and_the_remedy(ang
     assert f"the angle of gate 1 is {angle}. " in message
     assert "affine in the parameters (a·x + b)" in message
     assert "pass its value as a parameter" in message
+
+
+@pytest.mark.parametrize(
+    "angle",
+    [
+        2**A,
+        (2**A).sin() * B,
+        2.5 ** (A * B) + A,
+        A.sign() * B,
+        B * (A - 0.5).sign(),
+        1j * A * B * 1j,
+    ],
+    ids=str,
+)
+def test_powers_of_numbers_signs_and_products_of_i_are_qiskits(angle):
+    circuit = circuit_of(angle, A, angle)
+    circuit.cx(0, 2)
+    circuit.cx(1, 2)
+    observable = SparsePauliOp("ZIX")
+    values = np.random.default_rng(0).uniform(0.6, 1.4, circuit.num_parameters)
+
+    def exact(point):
+        state = Statevector(circuit.assign_parameters(point))
+        return state.expectation_value(observable).real
+
+    backend = create("adjoint", {"dtype": "float64"})
+    found = backend.expectations(circuit, values[None], [observable]).values
+    assert found[0, 0] == pytest.approx(exact(values), abs=1e-12)
+    (gradient,) = backend.gradient().run([circuit], [observable], [values]).result().gradients
+    differences = [
+        (exact(values + step) - exact(values - step)) / 2e-6 for step in 1e-6 * np.eye(len(values))
+    ]
+    np.testing.assert_allclose(gradient, differences, atol=1e-8)
+
+
+@pytest.mark.parametrize("angle", [1j * A, A + 1j, 1j * A * A], ids=str)
+def test_an_angle_with_an_imaginary_part_is_refused(angle):
+    with pytest.raises(UnsupportedGateError, match="an angle of the circuit has an imaginary part"):
+        create("adjoint").expectations(
+            circuit_of(angle, A), np.full((1, 1), 0.7), [SparsePauliOp("ZZZ")]
+        )
+
+
+@pytest.mark.parametrize(
+    ("angle", "value", "found"),
+    [
+        (A.arcsin(), -2.0, "nan"),
+        (1 / A, 0.0, "inf"),
+        (A.log(), -1.0, "nan"),
+        (A**0.5, -2.0, "nan"),
+        ((-2) ** A, 0.7, "nan"),
+    ],
+    ids=str,
+)
+def test_an_expression_without_a_value_is_refused_at_each_interface(angle, value, found):
+    circuit = circuit_of(angle, A, A)
+    measured = circuit.copy()
+    measured.measure_all()
+    observable = SparsePauliOp("ZZZ")
+    message = rf"the angle .+ of the circuit is {found} in row 0, at a = {value:g}\. Expected a finite angle"
+    backend = create("adjoint")
+    calls = (
+        lambda: backend.estimator().run([(circuit, observable, [value])]).result(),
+        lambda: backend.sampler().run([(measured, [value])]).result(),
+        lambda: (
+            create("adjoint", {"shots": 9})
+            .estimator()
+            .run([(circuit, observable, [value])])
+            .result()
+        ),
+        lambda: backend.gradient().run([circuit], [observable], [[value]]).result(),
+    )
+    for call in calls:
+        with pytest.raises(BackendError, match=message):
+            call()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("options", [{}, {"shots": 10}])
+def test_a_gradient_at_no_number_is_refused(value, options):
+    circuit = circuit_of(A, A, A)
+    with pytest.raises(BackendError, match=f"the value of parameter 'a' in row 0 is {value}"):
+        create("adjoint", options).gradient().run(
+            [circuit], [SparsePauliOp("ZZZ")], [[value]]
+        ).result()
