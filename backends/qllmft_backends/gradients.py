@@ -237,6 +237,7 @@ class SpsaGradient(BackendGradient):
         self._step = step_rad
         self._batch = batch
         self._seed = seed
+        self._repetitions: Counter[int] = Counter()  # of each request
 
     def jacobians(
         self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[GradientPoint]
@@ -244,9 +245,12 @@ class SpsaGradient(BackendGradient):
         """Estimate the Jacobians, with signs shared by a point's observables (see `BackendGradient.jacobians`).
 
         The signs follow from the points of the call: a training that is resumed asks for circuits that it has paid for.
+        A request that is repeated gets others.
         """
         values_of_points = np.array([point.values for point in points])
-        rng = np.random.default_rng(request_seed(self._seed, circuit, values_of_points))
+        request = request_seed(self._seed, circuit, values_of_points)
+        rng = np.random.default_rng([request, self._repetitions[request]])
+        self._repetitions[request] += 1
         shifted_points = []
         signs = []
         for values, columns in points:

@@ -28,7 +28,8 @@ from qllmft_backends.protocol import (
     Operators,
     Sampling,
 )
-from qllmft_backends.requests import check_values
+from qllmft_backends.requests import check_values, number_of_shots
+from qllmft_backends.text import format_count
 
 Request = tuple[Backend, QuantumCircuit, Floats]
 MAX_STRING_QUBITS = 10  # qubits of a string, whose inverse has 2^n strings
@@ -42,11 +43,12 @@ class Readout:
     means: Floats  # (2, n)
     errors: Floats  # (2, n) standard errors
 
-    def check(self, name: str) -> None:
+    def check(self, name: str, shots: int | None) -> None:
         """Raise if a backend has no readout error, or a qubit's bit says nothing about its state."""
         if (self.means[0] == 1).all() and (self.means[1] == -1).all():
+            shots_text = f" in {format_count(shots, 'shot')}. Use more shots" if shots else ""
             raise BackendError(
-                f"there is no readout error to mitigate: {name} read every calibration bit right."
+                f"there is no readout error to mitigate: {name} read every calibration bit right{shots_text}."
             )
         contrast = self.means[0] - self.means[1]
         if (worst := contrast.min()) < _MIN_CONTRAST:
@@ -296,5 +298,5 @@ class MitigatedBackend(Backend):
             means,
             np.concatenate([expectations.standard_errors for expectations in calibration_means]),
         )
-        readout.check(self.name)
+        readout.check(self.name, number_of_shots(self.inner))
         return readout

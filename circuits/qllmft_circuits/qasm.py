@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from qiskit import QuantumCircuit, qasm2, qasm3, qpy
 from qiskit.circuit import ControlledGate, Gate, Instruction, Parameter, ParameterVectorElement
 from qiskit.circuit.library import get_standard_gate_name_mapping
+from qiskit.qasm3 import QASM3ExporterError
 
 from qllmft_circuits.names import ELEMENT_PATTERN, listed_names
 from qllmft_circuits.reading import read_qasm2, read_qasm3, read_qpy
+from qllmft_circuits.written_gates import open_gates
 
 _STANDARD_NAMES = frozenset(get_standard_gate_name_mapping()).union(
     gate.name for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS
@@ -29,7 +31,8 @@ def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
 
     Angles are written to the last bit. (Qiskit's exporter by default writes an angle within 1e-9·π of p/q·π, p and q up
     to 99, as that fraction, and one below 1e-9 as 0: up to 3.1e-9 rad away. Its constants are turned off here.) A
-    global phase inside a gate's definition is lost in any QASM; it cannot be measured.
+    global phase inside a gate's definition is lost in any QASM; it cannot be measured. A gate that is no standard
+    one is written by its definition if a parameter of it is an expression, a matrix or a complex number.
 
     Args:
         circuit: parametric, bound or in between; with or without measurements.
@@ -37,6 +40,9 @@ def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
     Returns:
         The text, and the identifier of every parameter: ``{"theta[3]": "theta_03", …}``. Indices are padded with zeros,
             so that the order of the identifiers as text, by which readers bind positions, is that of the vectors.
+
+    Raises:
+        ValueError: for an operation that has no form in OpenQASM 3.
 
     >>> from qllmft_circuits import head_circuit
     >>> text, names = to_qasm3(head_circuit(2, reuploads=1, main_layers=6))
@@ -60,7 +66,10 @@ def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
     renamed_circuit = circuit.assign_parameters(
         {parameter: Parameter(name) for parameter, name in identifiers.items()}
     )
-    text: str = qasm3.dumps(renamed_circuit, disable_constants=True)
+    try:
+        text: str = qasm3.dumps(open_gates(renamed_circuit), disable_constants=True)
+    except QASM3ExporterError as error:
+        raise ValueError(f"{error.message}. Write QPY, or the circuit by other gates.") from error
     # the exporter changes a name that means something in QASM ("pi", "ry"); it declares them in the
     # circuit's order
     declared_names = re.findall(r"^input float\[64\] (\w+);$", text, flags=re.MULTILINE)
@@ -120,7 +129,7 @@ def to_qasm2(circuit: QuantumCircuit) -> str:
             "and QASM 2 has no parameters. Bind them (circuit.assign_parameters), or write QASM 3 or QPY."
         )
     _check_names(circuit)
-    text: str = qasm2.dumps(circuit)
+    text: str = qasm2.dumps(open_gates(circuit))
     return text
 
 

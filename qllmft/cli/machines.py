@@ -139,15 +139,35 @@ def _cancel(folders: Sequence[Path], only: Sequence[str], connection: IonQConnec
     if not folders:
         say(*remote.cancel(only, connection))
         return
-    if only:
-        ledger_job_ids = {row.job_id for folder in folders for row in remote.ledger_jobs(folder)}
-        if unknown_job_ids := [job_id for job_id in only if job_id not in ledger_job_ids]:
-            raise UserError(
-                f"{', '.join(map(str, folders))}: no job {', '.join(unknown_job_ids)} in this ledger. Without a "
-                "folder --job names a job of IonQ."
-            )
+    _check_jobs(folders, only, connection)
+    has_canceled = False
     for folder in folders:
-        say(*remote.cancel_ledger(folder, connection, only))
+        if lines := remote.cancel_ledger(folder, connection, only):
+            say(*lines)
+            has_canceled = True
+    if not has_canceled:
+        say("nothing to cancel")
+
+
+def _check_jobs(
+    folders: Sequence[Path], job_ids: Sequence[str], connection: IonQConnection
+) -> None:
+    """Raise `UserError` for a job that neither the ledgers name nor the server, which may have accepted it late."""
+    from qllmft_backends import remote
+
+    unknown_job_ids = list(job_ids)
+    for server in (None, connection):
+        if not unknown_job_ids:
+            return
+        known_job_ids = {
+            row.job_id for folder in folders for row in remote.ledger_jobs(folder, server)
+        }
+        unknown_job_ids = [job_id for job_id in unknown_job_ids if job_id not in known_job_ids]
+    if unknown_job_ids:
+        raise UserError(
+            f"{', '.join(map(str, folders))}: no job {', '.join(unknown_job_ids)} in this ledger. Without a "
+            "folder --job names a job of IonQ."
+        )
 
 
 def _jobs_table(rows: Sequence[Job], *, priced: bool) -> Iterator[str | Table]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -48,6 +49,18 @@ class Columns:
     def required(self) -> tuple[str, ...]:
         """Return the names that a table must have."""
         return (*self.texts, *self.labels, *self.keys)
+
+    def positions(self, names: Sequence[str], where: object) -> dict[str, int]:
+        """Return the positions of the columns that are among names; no optional column that is there several times.
+
+        Raises:
+            UserError: if a column that a table must have is there several times.
+        """
+        places = {name: find_position(name, names, where) for name in self.required}
+        for name in self.optional:
+            with suppress(UserError):
+                places[name] = find_position(name, names, where)
+        return {name: place for name, place in places.items() if place >= 0}
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -125,7 +138,8 @@ def no_column(column: str, names: Sequence[Any], where: object, columns: Columns
     remedy = f"Choose with {_option(column, columns)}."
     if near := nearest(column, names):
         remedy = f"Did you mean {near!r}? {remedy}"
-    return UserError(f"{where}: there is no column {column!r}. Its columns are {listed}. {remedy}")
+    found = f"Its columns are {listed}." if names else "It has none."
+    return UserError(f"{where}: there is no column {column!r}. {found} {remedy}")
 
 
 def _option(column: str, columns: Columns) -> str:

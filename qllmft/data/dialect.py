@@ -152,7 +152,7 @@ def _choose_quotes(
             grammars.append(Grammar(mark))
         if any('\\"' in line for line in lines):
             grammars.append(Grammar(mark, "backslash"))
-    elif mark and any(line.lstrip().startswith("'") or f"{mark}'" in line for line in lines):
+    elif mark and any(begins_field("'", line, mark) for line in lines):
         grammars.append(Grammar(mark, quote="'"))
     faults = {grammar: damaged_lines(lines, grammar, len(names)) for grammar in grammars}
     best = min(grammars, key=lambda grammar: faults[grammar])
@@ -161,9 +161,9 @@ def _choose_quotes(
     for grammar in grammars[1:]:
         if best != grammars[0] or faults[best] or faults[grammar]:
             continue
-        # both fit, and quotes that stand twice or around all texts are no part of the texts
-        is_doubled = doubles and grammar.quote == usual.quote
-        if is_doubled or _all_within(grammar.quote, lines, names, columns, mark):
+        # both fit, and quotes that stand twice, around all texts or around a label are no part of them
+        is_doubled = any(_has_doubled(line, Grammar(mark, quote=grammar.quote)) for line in lines)
+        if is_doubled or _are_within(grammar.quote, lines, names, columns, mark):
             best = grammar
     facts = list(facts)
     if best.quoting == "backslash":
@@ -172,6 +172,10 @@ def _choose_quotes(
         facts.append("single quotes")
     if best.quoting == "none" and any('"' in line for line in lines):
         facts.append("quotes are characters")
+    if best.quote != "'" and any(
+        grammar.quote == "'" and not faults[grammar] for grammar in grammars
+    ):
+        facts.append("single quotes are characters")
     if suffix != ".csv" and best.quoting == "doubled":
         facts.append("texts in quotes")
     return Dialect(best, tuple(names), header, doubles, tuple(facts))
@@ -202,20 +206,32 @@ def damaged_lines(lines: Sequence[str], grammar: Grammar, count: int) -> int:
 
 def _has_doubled(line: str, grammar: Grammar) -> bool:
     """Return whether a sound line has a quote within quotes, as `""`."""
-    if '""' not in line:
+    if grammar.quote * 2 not in line:
         return False
     fields = grammar.split(line)
-    return fields is not None and any('"' in field for field in fields)
+    return fields is not None and any(grammar.quote in field for field in fields)
 
 
-def _all_within(
+def _are_within(
     quote: str, lines: Sequence[str], names: list[str], columns: Columns, mark: str
 ) -> bool:
-    """Return whether all texts of a table stand within quotes."""
-    place = find_position(columns.texts[0], names, "")
-    rows = [line.split(mark) for line in lines if line.strip()]
-    texts = [row[place].strip() for row in rows if len(row) == len(names)]
-    return bool(texts) and all(len(text) > 1 and text[0] == text[-1] == quote for text in texts)
+    """Return whether all texts of a table or any of its labels stand within quotes."""
+    rows = [Grammar(mark, "none").literal(line) for line in lines if line.strip()]
+    rows = [row for row in rows if len(row) == len(names)]
+
+    def within(column: str) -> list[bool]:
+        place = find_position(column, names, "")
+        cells = [row[place].strip() for row in rows]
+        return [len(cell) > 1 and cell[0] == cell[-1] == quote for cell in cells]
+
+    if any(any(within(label)) for label in columns.labels):
+        return True
+    return bool(rows) and all(within(columns.texts[0]))
+
+
+def begins_field(quote: str, line: str, mark: str) -> bool:
+    """Return whether a field of a line begins with a quote."""
+    return line.lstrip().startswith(quote) or (bool(mark) and f"{mark}{quote}" in line)
 
 
 def _no_columns(

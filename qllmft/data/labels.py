@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Frames: TypeAlias = "Mapping[str, pd.DataFrame]"  # tables with numbered rows, by split
+DeclaredNames: TypeAlias = Mapping[str, Sequence[str]]  # of labels, by the split that declares them
 
 MAX_LABELS = 1_000
 ROWS_PER_LABEL = 4  # with fewer, the column may be another one than that of the labels
@@ -32,11 +33,11 @@ _INDICATORS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 
 def read_labels(
-    frames: Frames, declared: Sequence[str] | None, config: DataConfig, findings: Findings
+    frames: Frames, declared: DeclaredNames, config: DataConfig, findings: Findings
 ) -> tuple[tuple[str, ...], dict[str, NDArray[Any]], Findings]:
     """Return the names of the labels or targets, the labels of each table as in `Table.labels`, and the findings.
 
-    If names are ``declared``, labels are indices into them.
+    The labels of a table with ``declared`` names are indices into them.
 
     Raises:
         UserError: for a cell that holds no label or target, or for too few or too many labels.
@@ -158,34 +159,65 @@ def _about_names(counts: Counter[str], config: DataConfig, findings: Findings) -
     )
 
 
+def _shared_names(
+    declared: DeclaredNames, labels_by_split: Mapping[str, set[str]]
+) -> Sequence[str] | None:
+    """Return the names into which the labels of all tables are indices, or None if a table has others."""
+    different_names = {tuple(names) for names in declared.values()}
+    if len(different_names) != 1:
+        return None
+    (names,) = different_names
+    for split, labels in labels_by_split.items():
+        are_indices = all(map(is_number, labels)) and not labels <= {*names}
+        if split not in declared and not are_indices:
+            return None
+    return names
+
+
+def _by_index(names: Sequence[str]) -> dict[str, str]:
+    """Return names by their indices as texts."""
+    return {str(i): name for i, name in enumerate(names)}
+
+
 def _one_each(
-    frames: Frames, declared: Sequence[str] | None, config: DataConfig, findings: Findings
+    frames: Frames, declared: DeclaredNames, config: DataConfig, findings: Findings
 ) -> tuple[tuple[str, ...], dict[str, NDArray[Any]], Findings]:
     """Return labels (N,) of texts with one label, named by the column ``LABEL_text`` (SetFit's convention) if any."""
     (column,) = config.label_columns
     raw = {split: label_texts(frame[column].tolist()) for split, frame in frames.items()}
-    if declared is None:
+    shared = _shared_names(declared, {split: {*labels} for split, labels in raw.items()})
+    if shared is None:
+        for split, own_names in declared.items():
+            name_of = _by_index(own_names)
+            _check_known(raw[split], name_of, frames[split], f"{config.source}, split {split!r}")
+            raw[split] = [name_of[label] for label in raw[split]]
         counts = Counter(chain.from_iterable(raw.values()))
         findings = _about_names(counts, config, findings)
         merged, findings = _writings(counts, config, findings)
         if merged:
             raw = {split: [merged.get(y, y) for y in labels] for split, labels in raw.items()}
-    labels_by_split = {split: {*labels} for split, labels in raw.items()}
-    values = _values(set().union(*labels_by_split.values()), declared)
-    names: dict[str, str] = dict(zip(values, declared or values, strict=True))
-    if declared is None:
+    values = _values(set().union(*raw.values()), shared)
+    names: dict[str, str] = dict(zip(values, shared or values, strict=True))
+    if shared is None:
         names |= _read_names(raw, frames, column, config)
     index_of = {value: i for i, value in enumerate(values)}
     tables = {}
     for split, labels in raw.items():
-        if not index_of.keys() >= labels_by_split[split]:
-            unknown = next(row for row, label in enumerate(labels) if label not in index_of)
-            raise UserError(
-                f"{config.source}, split {split!r}, row {frames[split].index[unknown]}: the label is "
-                f"{labels[unknown]!r}, expected one of {values}."
-            )
+        _check_known(labels, index_of, frames[split], f"{config.source}, split {split!r}")
         tables[split] = np.fromiter(map(index_of.__getitem__, labels), np.int64, len(labels))
     return tuple(names[value] for value in values), tables, findings
+
+
+def _check_known(
+    labels: Sequence[str], known: Mapping[str, object], frame: pd.DataFrame, table: str
+) -> None:
+    """Raise UserError for the first label of a table that is not known."""
+    if known.keys() >= {*labels}:
+        return
+    unknown = next(row for row, label in enumerate(labels) if label not in known)
+    raise UserError(
+        f"{table}, row {frame.index[unknown]}: the label is {labels[unknown]!r}, expected one of {[*known]}."
+    )
 
 
 def _read_names(
@@ -248,7 +280,7 @@ def _number_order(label: str) -> tuple[float, int, str]:
 
 
 def _from_lists(
-    frames: Frames, declared: Sequence[str] | None, config: DataConfig, findings: Findings
+    frames: Frames, declared: DeclaredNames, config: DataConfig, findings: Findings
 ) -> tuple[tuple[str, ...], dict[str, NDArray[Any]], Findings]:
     """Return the names of L labels, 1 or 0 for each text and label (N, L) from lists of labels, and the findings."""
     (column,) = config.label_columns
@@ -256,7 +288,10 @@ def _from_lists(
         split: [_labels_in(cell, place, config) for place, cell in cells]
         for split, cells in _cells(frames, column, config).items()
     }
-    if declared is None:
+    shared = _shared_names(declared, {s: {*chain.from_iterable(lists[s])} for s in lists})
+    if shared is None:
+        for split, own_names in declared.items():
+            lists[split] = _names_in_lists(lists[split], own_names, config)
         counts = Counter(label for sets in lists.values() for labels in sets for label in labels)
         merged, findings = _writings(counts, config, findings)
         lists = {
@@ -264,13 +299,10 @@ def _from_lists(
             for split, sets in lists.items()
         }
     label_set = {label for sets in lists.values() for labels in sets for label in labels}
-    values = _values(label_set, declared)
-    if unknown := sorted(label_set - {*values}):
-        raise UserError(
-            f"{config.source}: a text has the label {unknown[0]!r}, expected 0 to {len(values) - 1} for "
-            f"{join_first(declared or ())}."
-        )
-    names = tuple(values if declared is None else declared)
+    values = _values(label_set, shared)
+    if shared is not None:
+        _check_indices(label_set, shared, config)
+    names = tuple(shared or values)
     _check_names(names, config)
     tables = {}
     index_of = {value: i for i, value in enumerate(values)}
@@ -279,6 +311,24 @@ def _from_lists(
         for row, labels in enumerate(sets):
             tables[split][row, [index_of[label] for label in labels]] = 1
     return names, tables, findings
+
+
+def _names_in_lists(
+    lists: Sequence[Sequence[str]], names: Sequence[str], config: DataConfig
+) -> list[list[str]]:
+    """Return lists of the names that have the indices in lists."""
+    name_of = _by_index(names)
+    _check_indices(chain.from_iterable(lists), names, config)
+    return [[name_of[label] for label in labels] for labels in lists]
+
+
+def _check_indices(labels: Iterable[str], names: Sequence[str], config: DataConfig) -> None:
+    """Raise UserError for a label that is no index of a name."""
+    if unknown := sorted({*labels} - _by_index(names).keys()):
+        raise UserError(
+            f"{config.source}: a text has the label {unknown[0]!r}, expected 0 to {len(names) - 1} for "
+            f"{join_first(names)}."
+        )
 
 
 def _labels_in(cell: Any, place: str, config: DataConfig) -> list[str]:

@@ -27,6 +27,7 @@ class RecordTable:
             first = next((line for line in lines if line.strip()), "")
         self._is_list = first.lstrip().startswith("[")
         self._names: dict[str, None] = {}  # of fields, in their order
+        self._record: dict[str, Any] = {}  # the one that was read last
 
     @property
     def in_words(self) -> str:
@@ -42,6 +43,7 @@ class RecordTable:
         """
         absent = set(self.columns.required)
         for number, record in self._records():
+            self._record = record
             if not record.keys() <= self._names.keys():
                 self._names.update(dict.fromkeys(record))
                 check_columns(len(self._names), self.file.path)
@@ -58,9 +60,11 @@ class RecordTable:
             raise self.no_column(missing)
 
     def no_column(self, column: str, number: int | None = None) -> UserError:
-        """Return the error for a column that no record has, or that the record of a line does not have."""
-        where = str(self.file.path) if number is None else f"{self.file.path}, {self.place(number)}"
-        return no_column(column, list(self._names), where, self.columns)
+        """Return the error for a column that no record has, or that the record of a line, read last, does not have."""
+        if number is None:
+            return no_column(column, list(self._names), self.file.path, self.columns)
+        where = f"{self.file.path}, {self.place(number)}"
+        return no_column(column, list(_paths(self._record)), where, self.columns)
 
     def place(self, number: int) -> str:
         """Return the place of a record in words."""

@@ -27,7 +27,7 @@ from qllmft.data.cells import (
 from qllmft.data.columns import SPLIT_COLUMN, Columns, no_column, plain
 from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, join_first
 from qllmft.data.label_names import is_missing_mark, with_counts
-from qllmft.data.labels import Frames, label_texts, read_labels
+from qllmft.data.labels import DeclaredNames, Frames, label_texts, read_labels
 from qllmft.data.split_keys import read_split_keys
 from qllmft.errors import UserError
 from qllmft.files import expand_home
@@ -58,10 +58,10 @@ def number_rows(frame: pd.DataFrame, first: int = 1) -> pd.DataFrame:
     return frame.set_axis(range(first, first + len(frame)))
 
 
-def make_corpus(frames: Frames, names: list[str] | None, config: DataConfig) -> Corpus:
+def make_corpus(frames: Frames, names: DeclaredNames, config: DataConfig) -> Corpus:
     """Convert tables by split, with numbered rows, to a corpus.
 
-    If ``names`` of labels are given, the labels are indices into them.
+    The labels of a table whose ``names`` of labels are given are indices into them.
     """
     _check_columns(frames, config)
     _check_hidden_labels(frames, config)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from qllmft.counts import format_count
 from qllmft.data.cells import MAX_TEXT, check_columns, is_number
-from qllmft.data.columns import Columns, are_names, find_position, plain
+from qllmft.data.columns import Columns, are_names, plain
 from qllmft.data.content import TextFile
-from qllmft.data.dialect import DELIMITERS, SAMPLE_LINES, find_dialect
+from qllmft.data.dialect import DELIMITERS, SAMPLE_LINES, begins_field, find_dialect
 from qllmft.data.fields import Grammar
 from qllmft.data.text_lines import CHARACTERS_AT_ONCE, TextLines, split_lines
 from qllmft.errors import UserError
@@ -54,16 +54,18 @@ class SeparatedTable:
     ) -> None:
         self.file = file
         self.columns = columns
-        sample = _sample(file)
+        sample = _sample(file, 0)
         if not any(map(str.strip, sample)):
             raise UserError(
                 f"{file.path} is empty, expected a first line that names the columns, and one row per text."
             )
         self.dialect = find_dialect(sample, file.path, columns, delimiter, suffix=suffix)
+        if later_lines := _lines_with_quotes(file, sample, self.dialect.grammar.delimiter):
+            sample += later_lines
+            self.dialect = find_dialect(sample, file.path, columns, delimiter, suffix=suffix)
         self.names = self.dialect.names
         check_columns(len(self.names), file.path)
-        places = {name: find_position(name, self.names, file.path) for name in columns.all}
-        self._places = {name: place for name, place in places.items() if place >= 0}
+        self._places = columns.positions(self.names, file.path)
         self._labels = self._sample_labels(sample[self.dialect.header :])
         self._check_first_line(sample[self.dialect.header :])
         self._equal_labels: dict[str, str] = {}  # one object for all equal ones
@@ -351,12 +353,27 @@ def _dashes(fields: Sequence[str]) -> str:
     return next(field.strip(" :")[:2] for field in fields if field.strip())
 
 
-def _sample(file: TextFile) -> list[str]:
-    """Return the first lines of a file, without their ends."""
+def _lines_with_quotes(file: TextFile, sample: Sequence[str], mark: str) -> list[str]:
+    """Return lines from the first field on that begins with a quote, if the first lines have no such quote."""
+    quotes = [quote for quote in "\"'" if not any(quote in line for line in sample)]
+    with file.lines() as opened:
+        lines = TextLines(opened, len(sample), file.newline)
+        number = len(sample)
+        while quotes and (content := lines.take(CHARACTERS_AT_ONCE)):
+            if any(quote in content for quote in quotes):
+                for place, line in enumerate(split_lines(content, file.newline)):
+                    if any(begins_field(quote, line, mark) for quote in quotes):
+                        return _sample(file, number + place)
+            number = lines.number
+    return []
+
+
+def _sample(file: TextFile, start: int) -> list[str]:
+    """Return some lines of a file below the first ``start`` ones, without their ends."""
     sample: list[str] = []
     size = 0
     with file.lines() as lines:
-        for line in islice(lines, SAMPLE_LINES):
+        for line in islice(lines, start, start + SAMPLE_LINES):
             size += len(line)
             if sample and size > MAX_SAMPLE:
                 break

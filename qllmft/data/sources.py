@@ -12,7 +12,7 @@ import numpy as np
 
 from qllmft.config import BUILT_IN_CORPUS, IN_MEMORY, DataConfig
 from qllmft.data.cells import shortest_number
-from qllmft.data.columns import Columns, find_position
+from qllmft.data.columns import Columns
 from qllmft.data.corpus import FIRST_ROWS, Corpus
 from qllmft.data.rows import SPLIT_NAMES, make_corpus, number_rows
 from qllmft.data.tables import SUFFIXES as SUFFIXES
@@ -35,7 +35,7 @@ def read_corpus(config: DataConfig) -> Corpus:
     if config.source == BUILT_IN_CORPUS:
         reviews = Path(str(resources.files("qllmft.data") / "reviews.tsv"))
         table = read_table(reviews, columns, None, skips=False)
-        return make_corpus({"all": table.frame}, ["negative", "positive"], config)
+        return make_corpus({"all": table.frame}, {"all": ["negative", "positive"]}, config)
     path = expand_home(config.source)
     if path.exists():
         return _read_files(path, columns, config)
@@ -57,7 +57,7 @@ def _read_files(path: Path, columns: Columns, config: DataConfig) -> Corpus:
             tables[split] = read_table(file, columns, config.delimiter, skips=skips)
         except OSError as error:
             raise UserError(f"{file} cannot be read: {error.strerror or error}.") from error
-    corpus = make_corpus({split: table.frame for split, table in tables.items()}, None, config)
+    corpus = make_corpus({split: table.frame for split, table in tables.items()}, {}, config)
     lines = [
         f"split {split!r}, line {fault.line}: {fault.reason}"
         for split, table in tables.items()
@@ -96,9 +96,21 @@ def _files(path: Path) -> dict[str, Path]:
     if not files:
         raise UserError(
             f"the folder {path} has no split: expected files named train, validation (or dev), test with the suffix "
-            f"{', '.join(SUFFIXES)}."
+            f"{', '.join(SUFFIXES)}.{_folder_remedy(path)}"
         )
     return files
+
+
+def _folder_remedy(path: Path) -> str:
+    """Return the remedy for a folder that datasets wrote, or one of the hub's layout, and "" for another."""
+    if any((path / name).is_file() for name in ("dataset_dict.json", "dataset_info.json")):
+        return " In Python, train(datasets.load_from_disk(folder)) reads this one."
+    parts = sorted([*path.glob("*-00000-of-*"), *path.glob("*/*-00000-of-*")])
+    if not parts:
+        return ""
+    part = parts[0]
+    split, _, _ = part.name.partition("-00000-of-")
+    return f" Rename {part.relative_to(path)} to {split}{part.suffix}, and give the folder of such files."
 
 
 def _unread_tables(path: Path) -> tuple[str, ...]:
@@ -112,8 +124,8 @@ def _unread_tables(path: Path) -> tuple[str, ...]:
     )
 
 
-def _read_hub(config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | None]:
-    """Return the splits of a data set on the hub, and the names of its labels if it declares them."""
+def _read_hub(config: DataConfig) -> tuple[dict[str, pd.DataFrame], dict[str, list[str]]]:
+    """Return the splits of a data set on the hub, and the names of their labels, for those that declare them."""
     import datasets
 
     try:
@@ -143,8 +155,8 @@ def corpus_in_memory(data: Any, config: DataConfig) -> Corpus:
 
 def frames_in_memory(
     data: Any, config: DataConfig
-) -> tuple[dict[str, pd.DataFrame], list[str] | None]:
-    """Return tables by split, and the names of labels if the first Dataset declares them."""
+) -> tuple[dict[str, pd.DataFrame], dict[str, list[str]]]:
+    """Return tables by split, and the names of their labels, for each Dataset that declares them."""
     import pandas as pd  # takes a third of a second, and predictions need no frame
 
     pair = isinstance(data, tuple | list) and len(data) == 2
@@ -162,6 +174,7 @@ def frames_in_memory(
         splits = {"all": _join_columns(data)}
     split_by_name = _name_splits([*splits], config)
     frames = {}
+    names_by_split = {}
     for name, part in splits.items():
         is_dict = isinstance(part, Mapping) and part and not _is_table(part)
         table = _join_columns(part) if is_dict else part
@@ -175,13 +188,22 @@ def frames_in_memory(
         for column in config.label_columns:
             if column in frame and frame[column].dtype in (np.float16, np.float32):
                 frame = frame.assign(**{column: [*map(shortest_number, frame[column].to_numpy())]})
-        frames[split_by_name[name]] = number_rows(frame)
-    first = next(iter(splits.values()))
-    declared = None if isinstance(first, pd.DataFrame) else getattr(first, "features", None)
-    feature: Any = (declared or {}).get(config.label_columns[0])
+        split = split_by_name[name]
+        frames[split] = number_rows(frame)
+        if declared := _declared_names(part, config):
+            names_by_split[split] = declared
+    return frames, names_by_split
+
+
+def _declared_names(part: Any, config: DataConfig) -> list[str]:
+    """Return the names of labels that a Dataset declares, none for another table."""
+    import pandas as pd
+
+    features = None if isinstance(part, pd.DataFrame) else getattr(part, "features", None)
+    feature: Any = (features or {}).get(config.label_columns[0])
     if config.has_lists:
         feature = getattr(feature, "feature", None)
-    return frames, list(feature.names) if type(feature).__name__ == "ClassLabel" else None
+    return list(feature.names) if type(feature).__name__ == "ClassLabel" else []
 
 
 def _join_columns(columns: Mapping[Any, Any]) -> pd.DataFrame:
@@ -231,14 +253,19 @@ def _name_splits(names: Sequence[Any], config: DataConfig) -> dict[Any, str]:
 
 
 def _name_columns(frame: pd.DataFrame, config: DataConfig, where: str) -> pd.DataFrame:
-    """Return a table whose columns have the names of the settings, which may differ in blanks and capitals."""
-    names = [*map(str, frame.columns)]
+    """Return a table whose columns have the names of the settings, which may differ in blanks and capitals.
+
+    An optional column that is there several times is left out.
+    """
+    columns = Columns.from_config(config)
+    places = columns.positions([*map(str, frame.columns)], f"the {where}")
     new_names = list(frame.columns)
-    for column in Columns.from_config(config).all:
-        place = find_position(column, names, f"the {where}")
-        if place >= 0:
-            new_names[place] = column
-    return frame if new_names == list(frame.columns) else frame.set_axis(new_names, axis=1)
+    for column, place in places.items():
+        new_names[place] = column
+    if new_names != list(frame.columns):
+        frame = frame.set_axis(new_names, axis=1)
+    unused = {*columns.optional} - places.keys()
+    return frame.loc[:, ~frame.columns.isin(unused)] if unused & {*new_names} else frame
 
 
 def _is_table(data: Any) -> bool:

@@ -64,8 +64,7 @@ class SheetTable:
             columns.check_names(path)
             self.names = list(columns.names)
         check_columns(len(self.names), path)
-        places = {name: find_position(name, self.names, path) for name in columns.all}
-        self._places = {name: place for name, place in places.items() if place >= 0}
+        self._places = columns.positions(self.names, path)
         self._n_sheets = len(heads)
 
     @property
@@ -168,6 +167,10 @@ def _workbook(path: DataFile, most: int) -> Iterator[Any]:
 
 
 def _damage_error(path: DataFile, error: Exception) -> UserError:
+    if not {".xlsx", ".xlsm"} & {suffix.lower() for suffix in path.suffixes}:
+        return UserError(
+            f"{path} is a damaged zip archive, expected a table: {first_line(error)}. Save the table again, as .csv."
+        )
     return UserError(
         f"{path} cannot be read as .xlsx: {first_line(error)}. Save it again, or as .csv."
     )

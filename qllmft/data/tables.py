@@ -12,7 +12,7 @@ import numpy as np
 from qllmft.counts import format_count
 from qllmft.data import cells
 from qllmft.data.cells import batches, open_parquet
-from qllmft.data.columns import Columns, find_position, no_column
+from qllmft.data.columns import Columns, no_column
 from qllmft.data.content import MAX_LINE_BYTES, detect_format, examine
 from qllmft.data.file_bytes import DataFile
 from qllmft.data.records import ABSENT, RecordTable
@@ -149,13 +149,13 @@ class _ParquetTable:
         self.path = path
         self.most = most
         self.remarks: list[str] = []
-        with open_parquet(path, columns.all) as file:
+        with open_parquet(path, columns.required) as file:
             names = file.schema_arrow.names
-        places = {name: find_position(name, names, path) for name in columns.all}
-        if missing := [name for name in columns.required if places[name] < 0]:
+        places = columns.positions(names, path)
+        if missing := [name for name in columns.required if name not in places]:
             raise no_column(missing[0], names, path, columns)
-        self.columns_read = [name for name in columns.all if places[name] >= 0]
-        self._file_names = [names[places[name]] for name in self.columns_read]
+        self.columns_read = list(places)
+        self._file_names = [names[place] for place in places.values()]
         self.in_words = ""
 
     def place(self, number: int) -> str:

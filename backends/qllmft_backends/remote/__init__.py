@@ -17,6 +17,7 @@ from qllmft_backends.remote.errors import (
     RemoteRequestError,
     RemoteTransientError,
     SessionWarning,
+    UnreportedResultWarning,
 )
 from qllmft_backends.remote.ionq.options import (
     IonQConnection,
@@ -49,6 +50,7 @@ __all__ = [
     "RemoteTransientError",
     "SessionWarning",
     "Total",
+    "UnreportedResultWarning",
     "cancel",
     "cancel_ledger",
     "job_total",

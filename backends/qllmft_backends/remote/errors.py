@@ -84,6 +84,10 @@ class DuplicateJobWarning(UserWarning):
     """Job that the server accepted late and charges in addition to the first one."""
 
 
+class UnreportedResultWarning(UserWarning):
+    """Results that were asked for and that the server does not report. Less precise ones take their place."""
+
+
 class NoAnswerWarning(UserWarning):
     """Server that has not answered for seconds, while its request waits or is repeated."""
 

@@ -24,7 +24,7 @@ from qllmft_backends.remote.rows import UNCHARGED_STATES, Job, duplicate_row, jo
 if TYPE_CHECKING:
     from qllmft_backends.remote.collect import OnProgress
     from qllmft_backends.remote.ionq.route import IonQRoute
-    from qllmft_backends.remote.route import Route
+    from qllmft_backends.remote.route import JobIndex, Route
 
 
 def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
@@ -57,7 +57,8 @@ def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
             row = replace(row, job_id=chunk_job_id)
             try:
                 state = status_by_job.get(chunk_job_id) or index.route.describe(chunk_job_id).status
-                row = replace(row, state=state)
+                price = 0.0 if state in UNCHARGED_STATES else row.price
+                row = replace(row, state=state, price=price)
             except RemoteError as error:
                 if error.status != NOT_FOUND:
                     raise
@@ -151,12 +152,21 @@ def cancel_ledger(
 ) -> list[str]:
     """Cancel every job of the ledger that is under way, and every duplicate. End their sessions.
 
-    A process that waits for them, or `wait`, records it.
+    Jobs that were accepted without an answer or late are found at the server. Nothing is written: a process that waits
+    for the jobs, or `wait`, records it.
 
     Args:
         folder: of the ledger.
         connection: to IonQ's server, for jobs that were sent there.
         only: ids of the jobs to cancel, whose sessions go on; empty: all.
+
+    Returns:
+        one line for each job, each session, and each chunk that may still be accepted.
+
+    Raises:
+        LedgerError: if the ledger cannot be read.
+        RemoteRequestError: if ``folder`` holds none.
+        RemoteError: if the server cannot be asked, and the ledger names no job to cancel.
     """
     ledger = _open_ledger(folder)
     chunks = list(ledger.chunks.values())
@@ -165,17 +175,58 @@ def cancel_ledger(
         job_ids = [job for job in sent_job_ids if job and job in only]
         sessions = []
     else:
-        chunks = [c for c in chunks if c.state in UNDER_WAY_STATES or c.duplicates]
+        chunks = [c for c in chunks if c.may_change_at_server or c.duplicates]
         job_ids = [str(c.job_id) for c in chunks if c.state == "submitted"]
         job_ids += [job for c in chunks for job in c.duplicates]
         sessions = sorted(sessions_under_way(chunks))
-    if not job_ids and not sessions:
+    open_chunks = [chunk for chunk in chunks if chunk.may_change_at_server]
+    if only and set(only) <= set(job_ids):
+        open_chunks = []
+    if not job_ids and not open_chunks:
         return []
     route = _open_route(ledger, chunks, connection)
-    ended_lines = [
-        f"session {session}: ended" for session in sessions if route.end_session(session)
-    ]
-    return [*_cancel_jobs(route, job_ids), *ended_lines]
+    lines = _cancel_jobs(route, job_ids)
+    lines += [f"session {session}: ended" for session in sessions if route.end_session(session)]
+    try:
+        return lines + _cancel_unrecorded_jobs(route.index(ledger), open_chunks, only)
+    except RemoteError as error:
+        text = (
+            f"{route.name} did not list its jobs: {error} Jobs that the ledger lacks were not looked for. Run the "
+            "command again later."
+        )
+        if not lines:
+            raise error.with_message(text) from None
+        return [*lines, text]
+
+
+def _cancel_unrecorded_jobs(
+    index: JobIndex, chunks: Sequence[Chunk], only: Collection[str]
+) -> list[str]:
+    """Cancel the jobs of ``chunks`` that the server lists and the ledger lacks, and return lines as `cancel_ledger`.
+
+    Raises:
+        RemoteError: if the server does not list its jobs. Nothing was canceled.
+    """
+    if chunks:
+        index.refresh()
+    found_jobs = [index.find(c.tokens, [c.job_id, *c.duplicates]) for c in chunks]
+    lines = []
+    for chunk, jobs in zip(chunks, found_jobs, strict=True):
+        charged_job_ids = [job.job_id for job in jobs if job.status not in UNCHARGED_STATES]
+        lines += _cancel_jobs(
+            index.route, [job for job in charged_job_ids if not only or job in only]
+        )
+        if chunk.state == "sent" and not jobs and not only:
+            lines.append(f"{chunk.label}: sent without an answer. {_doubt_text(index)}")
+    return lines
+
+
+def _doubt_text(index: JobIndex) -> str:
+    """Return sentences on a job that was sent without an answer and is not found."""
+    name = index.route.name
+    if index.searches:
+        return f"{name} does not list its job, which may still be accepted. Run the command again later."
+    return f"{name} has no search by tags. Look for the job in the provider's list, and cancel it there."
 
 
 def _cancel_jobs(route: Route, job_ids: Iterable[str]) -> list[str]:

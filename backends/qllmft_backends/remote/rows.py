@@ -40,7 +40,8 @@ class Job:
         url: address of the server.
         submitted_at: ISO time; None if unknown.
         note: reason of a failure, or a remedy.
-        price: estimate for all its circuits, in ``unit``; None if unknown.
+        price: estimate for all its circuits, in ``unit``; 0 if it failed without results and is not charged; None if
+            unknown.
         cost: the server's charge, in ``unit``; None: not reported, or not yet.
         unit: unit of price and cost.
         known_circuits: circuits with a known answer that go first in the job: 0 or 1.
@@ -189,7 +190,7 @@ def job_rows(ledger: Ledger) -> list[Job]:
             chunk=chunk.id,
             url=chunk.setup.url,
             note=". ".join(filter(None, (chunk.failure, chunk.integrity_error))),
-            price=0.0 if chunk.setup.free else chunk.estimate,
+            price=chunk.price if chunk.state == "failed" else _job_price(chunk),
             qubits=chunk.setup.n_qubits,
             **{name: getattr(chunk, name) for name in _CHUNK_FIELDS},
         )
@@ -201,7 +202,12 @@ def duplicate_row(row: Job, chunk: Chunk, job_id: str) -> Job:
     """Return a row for a second job of a chunk."""
     note = duplicate_text(chunk, job_id)
     row = replace(row, cost=None, kwh=None, billed_us=None)
-    return replace(row, job_id=job_id, state="duplicate", note=note)
+    return replace(row, job_id=job_id, state="duplicate", note=note, price=_job_price(chunk))
+
+
+def _job_price(chunk: Chunk) -> float | None:
+    """Return the estimated price of one job of a chunk, or None if unknown."""
+    return 0.0 if chunk.setup.free else chunk.estimate
 
 
 def duplicate_text(chunk: Chunk, job_id: str) -> str:

@@ -3,6 +3,8 @@ whose caps the server keeps: opened for the jobs of a call, ended with the last 
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from faulty_server import Fault
 
@@ -17,6 +19,8 @@ from ionq.helpers import (
     records_of,
     refused,
 )
+from qllmft.cli import machines
+from qllmft.errors import UserError
 from qllmft_backends.remote import (
     DuplicateJobWarning,
     IonQAuthError,
@@ -81,7 +85,7 @@ def test_the_server_is_asked_for_the_states(box, forte, problem, folder, connect
     rows = ledger_jobs(folder, ask=connection)
     assert states(rows[1:]) == ["canceled", "started"]
     assert states(ledger_jobs(folder)) == ["submitted"] * 3, "nothing is written"
-    assert [row.price for row in rows] == pytest.approx([n * 0.072 for n in (3, 3, 1)])
+    assert [row.price for row in rows] == pytest.approx([3 * 0.072, 0.0, 0.072])
     total = job_total(rows)
     assert (total.jobs, total.circuits, total.charged, total.unknown) == (2, 4, {}, 0)
     assert total.estimated == {"sandbox-credit": pytest.approx(4 * 0.072)}
@@ -122,13 +126,119 @@ def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(
     lines = cancel_ledger(folder, connection)
     assert [line.partition(": ")[2] for line in lines[:3]] == ["canceled"] * 3
     assert "not canceled" in lines[3], "the late one has run"
-    assert sorted(states(wait(folder, connection))) == ["duplicate", *["failed"] * 3]
+    rows = wait(folder, connection)
+    assert sorted(states(rows)) == ["duplicate", *["failed"] * 3]
+    assert [row.amount_text for row in rows] == ["0.00", "~0.22", "0.00", "0.00"]
     total = str(job_total(ledger_jobs(folder)))
     assert total == "1 job, 3 circuits: 0.22 sandbox-credit estimated"
     for job in box.store.jobs.values():
         job.status = "canceled"
     assert states(wait(folder, connection)) == ["failed"] * 3
     assert str(job_total(ledger_jobs(folder))) == "0 jobs, 0 circuits: free"
+
+
+@pytest.fixture
+def cancel_command(box, folder, capsys):
+    """A function: the lines of `qllmft jobs cancel` for the ledger."""
+
+    def lines(*job_ids):
+        machines.jobs("cancel", ledger=folder, job=list(job_ids), url=box.url)
+        return capsys.readouterr().out.splitlines()
+
+    return lines
+
+
+@pytest.fixture
+def unanswered(box, forte, problem, monkeypatch):
+    """Id of a job that was accepted before the request was interrupted, and that does not end."""
+    post = IonQRoute.post
+
+    def accepted_and_interrupted(*arguments):
+        post(*arguments)
+        raise KeyboardInterrupt
+
+    box.faults.arm(Fault("never_ends", "submit", times=-1))
+    with monkeypatch.context() as patch:
+        patch.setattr(IonQRoute, "post", accepted_and_interrupted)
+        assert_fails(forte(), problem, JobsInterrupt)
+    (job_id,) = box.store.totals()["statuses"]
+    return job_id
+
+
+def test_a_job_that_was_sent_without_an_answer_is_canceled(
+    box, forte, problem, folder, unanswered, cancel_command
+):
+    records = records_of(folder)
+    assert cancel_command() == [f"{unanswered}: canceled"]
+    assert box.store.totals()["statuses"] == {unanswered: "canceled"}
+    assert cancel_command() == ["nothing to cancel"]
+    assert records_of(folder) == records, "who waits writes"
+    box.faults.clear()
+    assert_fails(forte(), problem, JobFailedError, "3 of 7 circuits have no result")
+    assert_served(box, forte, problem, retry_failed=True)
+
+
+def test_a_job_without_an_answer_is_canceled_by_its_id(box, unanswered, cancel_command):
+    with pytest.raises(UserError, match="no job other in this ledger"):
+        cancel_command("other")
+    assert cancel_command(unanswered) == [f"{unanswered}: canceled"]
+    assert box.store.totals()["statuses"] == {unanswered: "canceled"}
+
+
+def test_a_job_that_may_still_be_accepted_is_named(box, forte, folder, problem, cancel_command):
+    box.faults.arm(Fault("drop_before", "submit"))
+    box.faults.arm(Fault("status", "list", code=503, times=-1))
+    match = "may have been accepted"
+    assert_fails(forte(retry_s=0.0), problem, RemoteTransientError, match)
+    box.faults.clear()
+    (line,) = cancel_command()
+    assert line.startswith("chunk 0001: sent without an answer. IonQ does not list its job, which")
+    assert line.endswith("may still be accepted. Run the command again later.")
+
+
+def late_duplicate(box, forte, problem):
+    """Return the ids of a job whose answer was a refusal, and of the ones that were sent after it; none ends."""
+    box.store._latency_s = 60.0
+    box.faults.arm(Fault("status_after", "submit", code=429))
+    box.faults.arm(Fault("value", "list", value={"jobs": [], "next": None}, times=-1))
+    submit(forte(), problem)
+    box.faults.clear()
+    late, *others = box.store.totals()["statuses"]
+    return late, others
+
+
+def test_a_duplicate_that_nobody_recorded_is_canceled(
+    box, forte, problem, folder, connection, cancel_command
+):
+    late, others = late_duplicate(box, forte, problem)
+    assert states(ledger_jobs(folder)) == ["submitted"] * 3
+    assert cancel_command() == [f"{job_id}: canceled" for job_id in (*others, late)]
+    assert set(box.store.totals()["statuses"].values()) == {"canceled"}
+    assert states(ledger_jobs(folder, ask=connection)) == ["canceled"] * 3
+
+
+def test_a_duplicate_that_nobody_recorded_is_canceled_by_its_id(
+    box, forte, problem, cancel_command
+):
+    late, others = late_duplicate(box, forte, problem)
+    assert cancel_command(others[0], late) == [f"{others[0]}: canceled", f"{late}: canceled"]
+    statuses = box.store.totals()["statuses"]
+    assert {job_id for job_id in statuses if statuses[job_id] == "canceled"} == {late, others[0]}
+
+
+def test_a_server_that_does_not_list_its_jobs_hides_no_cancellation(
+    box, forte, problem, folder, connection, unanswered
+):
+    box.faults.insert(0, Fault("status", "list", code=503, times=-1))
+    match = r"IonQ did not list its jobs: .*503.* Run the command again later"
+    with pytest.raises(RemoteTransientError, match=match):
+        cancel_ledger(folder, connection)
+    box.faults.pop(0)
+    submit(forte(), problem)
+    box.faults.insert(0, Fault("status", "list", code=503, times=-1))
+    *lines, last = cancel_ledger(folder, connection)
+    assert [line.partition(": ")[2] for line in lines] == ["canceled"] * 3
+    assert re.search(match, last)
 
 
 def test_interrupted_after_sending(box, forte, problem, folder, monkeypatch):

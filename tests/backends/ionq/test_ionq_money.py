@@ -302,6 +302,15 @@ def test_a_gradient_through_hardware_is_refused(box, forte):
     assert box.store.totals()["requests"] == {}
 
 
+def test_the_announcement_of_training_names_check_circuits(forte, simulator):
+    paid = forte(allow_paid_training=True, circuit_budget=10)
+    text = "sends up to 8 circuits, and stops at circuit_budget = 10 circuits. A job may have a check circuit"
+    assert text in paid.training_note(2, 1, 2)
+    unchecked = forte(allow_paid_training=True, circuit_budget=10, known_answer_shots=0)
+    for backend in (unchecked, simulator()):
+        assert "check circuit" not in backend.training_note(2, 1, 2)
+
+
 def gradient_jobs(problem, observables):
     """Arguments of a gradient's run, by sample and observable."""
     values = [row for row in problem.values for _ in range(observables)]

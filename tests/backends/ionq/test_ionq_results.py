@@ -20,7 +20,13 @@ from ionq.helpers import (
     records_of,
     write_records,
 )
-from qllmft_backends.remote import JobFailedError, Ledger, LedgerError, RemoteRequestError
+from qllmft_backends.remote import (
+    JobFailedError,
+    Ledger,
+    LedgerError,
+    RemoteRequestError,
+    UnreportedResultWarning,
+)
 from qllmft_backends.remote.ionq import reading
 from qllmft_backends.remote.ledger import payload
 from qllmft_backends.sandbox.job import StoredJob
@@ -161,11 +167,30 @@ def test_errors_of_the_machine_between_variants_count(box, forte, problem, monke
     assert (answer.standard_errors > 3 * plain.standard_errors).any()
 
 
-def test_a_job_without_variants_keeps_its_results(box, forte, problem, folder):
-    match = r"names 0, expected two or more.*omit variants"
-    assert_fails(forte(**VARIANTS), problem, JobFailedError, match)
-    assert all(chunk.results for chunk in Ledger(folder).chunks.values())
-    assert_right(ask(forte(**DEBIASED), problem), problem)
+@pytest.mark.parametrize("variants", [None, 1])
+def test_without_variants_errors_are_those_of_the_shots(box, forte, problem, monkeypatch, variants):
+    if variants:
+        box.api.results_form = "v2"
+        monkeypatch.setattr(StoredJob, "variant_shots", lambda job: [job.single_shots()])
+    match = "not name two or more variants of each debiased circuit"
+    with pytest.warns(UnreportedResultWarning, match=match):
+        answer = ask(forte(**VARIANTS), problem)
+    assert_right(answer, problem)
+    plain = ask(forte(**DEBIASED), problem)
+    np.testing.assert_array_equal(plain.standard_errors, answer.standard_errors)
+    assert_paid_once(box, 7)
+
+
+def test_variants_that_the_server_lacked_are_read_later(box, forte, problem):
+    with pytest.warns(UnreportedResultWarning, match="two or more variants"):
+        before = ask(forte(**VARIANTS), problem)
+    box.api.results_form = "v2"
+    after = ask(forte(**VARIANTS), problem)
+    assert (after.standard_errors != before.standard_errors).any()
+    assert_paid_once(box, 7)
+
+
+def test_variants_are_those_of_debiasing(forte):
     with pytest.raises(ValueError, match="variants without debiasing"):
         forte(variants=True)
 
@@ -202,7 +227,6 @@ def test_shots_of_jobs_that_were_paid_before(box, forte, problem, style, checked
 @pytest.mark.parametrize(
     ("kind", "on", "message"),
     [
-        ("unnamed", "poll", "names no single shots"),
         ("missing", "shots", "there are 999, expected 1000"),
         ("empty", "shots", "there are 0, expected 1000"),
         ("out_of_range", "shots", r"state 8 is outside of 0\.\.7"),
@@ -216,6 +240,16 @@ def test_shots_that_cannot_be_used(box, forte, problem, kind, on, message):
     match = rf"{message}.*Nothing is lost: .*omit per_shot"
     assert_fails(forte(per_shot=True), problem, JobFailedError, match)
     assert_right(ask(forte(), problem), problem)
+    assert_recovers(box, forte, problem, per_shot=True)
+    assert all(counted == results for results, counted in stored(forte()))
+
+
+def test_without_single_shots_counts_are_used(box, forte, problem):
+    box.faults.arm(Fault("unnamed", "poll", times=-1))
+    with pytest.warns(UnreportedResultWarning, match="names no single shots"):
+        answer = ask(forte(per_shot=True), problem)
+    assert_right(answer, problem)
+    assert all(counted is None for _, counted in stored(forte()))
     assert_recovers(box, forte, problem, per_shot=True)
     assert all(counted == results for results, counted in stored(forte()))
 
@@ -238,6 +272,39 @@ def test_symmetry_verification_discards_shots(box, forte, monkeypatch):
     monkeypatch.setattr(StoredJob, "single_shots", lambda job: ["0"] * 500 + ["6"] * 300)
     match = r"state 0 is in 500 of 800, and its frequency is 0\.5"
     assert_fails(forte(**verified, repetition=1), problem, JobFailedError, match)
+
+
+def test_standard_errors_count_the_shots_that_symmetry_verification_kept(box, forte, monkeypatch):
+    """By hand: 400 of 800 shots have qubits 1 and 2 in state 1, whose mean of Z is 0 with the variance 1."""
+    problem, verified = make_problem(2), {"symmetry_verification": True}
+    monkeypatch.setattr(box.store, "_simulate", lambda job: {"0": 0.5, "6": 0.5})
+    monkeypatch.setattr(StoredJob, "single_shots", lambda job: ["0", "6"] * 400)
+    match = r"Standard errors from the shots are a lower bound\. per_shot=true reads the shots"
+    with pytest.warns(UnreportedResultWarning, match=match):
+        bound = ask(forte(**verified), problem)
+    np.testing.assert_allclose(bound.standard_errors[:, 1:], 999**-0.5)
+    with pytest.warns(UnreportedResultWarning, match=match):
+        resampled(forte(**verified), problem, 2)
+    counted = ask(forte(**verified, per_shot=True), problem)
+    np.testing.assert_allclose(counted.standard_errors[:, 1:], 799**-0.5)
+    np.testing.assert_array_equal(counted.values, bound.values)
+    again = ask(forte(**verified), problem)  # the ledger has the shots
+    np.testing.assert_array_equal(again.standard_errors, counted.standard_errors)
+    assert resampled(forte(**verified), problem, 2).single_shots
+    assert_paid_once(box, 2)
+
+
+def test_a_number_of_kept_shots_that_no_option_reads(box, forte, problem):
+    box.faults.arm(Fault("unnamed", "poll", times=-1))
+    verified = {"per_shot": True, "symmetry_verification": True}
+    with pytest.warns(UnreportedResultWarning) as warned:
+        ask(forte(**verified), problem)
+    texts = [str(each.message) for each in warned]
+    assert any(text.endswith("Standard errors from the shots are a lower bound.") for text in texts)
+    box.faults.clear()
+    debiased = VARIANTS | {"symmetry_verification": True}
+    box.api.results_form = "v2"
+    ask(forte(**debiased), problem)  # from the spread, without a warning
 
 
 def test_a_record_of_shots_that_was_changed_is_told(forte, problem, folder):

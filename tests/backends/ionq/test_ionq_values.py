@@ -202,6 +202,7 @@ def keywords(passed, backend):
     return settings | (merged if given else {})
 
 
+@pytest.mark.filterwarnings("ignore:IonQ does not tell how many shots")
 @pytest.mark.parametrize("successor", [False, True])
 def test_settings_are_explicit_and_another_one_is_measured_anew(
     box, forte, problem, monkeypatch, successor

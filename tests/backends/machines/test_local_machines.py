@@ -14,6 +14,7 @@ from reference_circuits import own_gate
 from remote_machine import RemoteMachine
 
 from qllmft_backends import BackendError, MissingExtraError, UnknownBackendError, create
+from qllmft_backends.mitigation import MitigatedBackend
 from qllmft_backends.remote.machines.providers import PROVIDERS, Provider
 
 SUM = SparsePauliOp(["IZZI", "IIIZ"], [0.5, -2.0])
@@ -49,6 +50,13 @@ def test_a_machine_without_noise_gives_the_exact_values_within_its_errors(level)
     compiled = backend.compile_for_machine(circuit())
     assert compiled.circuit.num_qubits == 6  # Qiskit widens circuits to the machine
     assert_close(backend.expectations(circuit(), VALUES, OBSERVABLES))
+
+
+def test_a_calibration_without_an_error_names_its_shots():
+    backend = create("qiskit", {"shots": 1500, "local": True}, backend=RemoteMachine())
+    match = r"qiskit read every calibration bit right in 1,500 shots\. Use more shots\."
+    with pytest.raises(BackendError, match=match):
+        MitigatedBackend(backend).expectations(circuit(), VALUES, OBSERVABLES)
 
 
 @pytest.mark.filterwarnings("ignore:.*has no QubitProperties")

@@ -4,13 +4,14 @@ import time
 
 import numpy as np
 import pytest
-from sampler_service import Service, dies, ibm
+from sampler_service import SamplerJob, Service, dies, ibm
 from test_local_machines import OBSERVABLES, circuit
 
 from qllmft_backends.remote import (
     DuplicateJobWarning,
     IonQConnection,
     RemoteError,
+    cancel_ledger,
     ledger_jobs,
     wait,
 )
@@ -54,6 +55,21 @@ def test_a_doubtful_job_is_not_counted_out_by_a_patience_below_the_lag(monkeypat
     wait(tmp_path / "ibm-torino", IonQConnection())  # by the provider's usual patience
     measured(make(settle_s=60.0))
     assert service.paid()[0] == [1] * 12
+
+
+def test_a_job_that_was_accepted_without_an_answer_is_canceled(monkeypatch, tmp_path):
+    service = Service({0}, lag_s=1e6)
+    make = ibm(monkeypatch, tmp_path, service)
+    dies(monkeypatch, "send.resolve_doubtful_chunk", lambda: measured(make()))
+    folder, canceled = tmp_path / "ibm-torino", []
+    monkeypatch.setattr(SamplerJob, "cancel", lambda job: canceled.append(job), raising=False)
+    (line,) = cancel_ledger(folder, IonQConnection())
+    assert line.startswith(
+        "chunk 0001: sent without an answer. torino does not list its job, which"
+    )
+    service.lag_s = 0.0
+    assert cancel_ledger(folder, IonQConnection()) == ["job-0: canceled"]
+    assert canceled == [service.accepted["job-0"]]
 
 
 @pytest.mark.usefixtures("prompt_lists")

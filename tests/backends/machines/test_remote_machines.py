@@ -252,6 +252,12 @@ def test_the_jobs_of_a_named_machine_are_collected_and_cancelled_by_its_ledger(
     assert [row.state for row in ledger_jobs(folder)] == ["failed", "collected"]
     assert machine.log == [2, 1]
     assert cancel_ledger(folder, IonQConnection()) == []
+    machine.breaks = lost_line
+    assert_fails(create("qiskit", given | {"repetition": 1}), BackendError, "the line is dead")
+    assert cancel_ledger(folder, IonQConnection()) == [
+        "chunk 0003: sent without an answer. faraway has no search by tags. Look for the job in the provider's list, "
+        "and cancel it there."
+    ]
 
 
 def test_the_ledger_of_an_object_says_how_to_collect_its_jobs(tmp_path):

@@ -52,6 +52,14 @@ WRONG_FOLDERS = [
     ({}, "has no split: expected files named train, validation (or dev), test ... .tsv, .csv"),
     ({"mine.tsv": HEAD}, "has no split: expected files named train"),
     (
+        {"dataset_dict.json": "{}"},
+        "has no split ... train(datasets.load_from_disk(folder)) reads this one.",
+    ),
+    (
+        {"train-00000-of-00001.parquet": ""},
+        "has no split ... Rename train-00000-of-00001.parquet to train.parquet, and give the folder",
+    ),
+    (
         {"dev.csv": "text,label\na,1\n", "validation.tsv": HEAD},
         "two files of the split 'validation': dev.csv, validation.tsv",
     ),

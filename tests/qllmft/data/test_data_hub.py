@@ -47,6 +47,13 @@ def test_declared_label_names_are_kept_in_their_order(hub):
     assert corpus.splits["validation"].labels.tolist() == [2, 1]
 
 
+def test_splits_may_declare_other_names(hub):
+    hub.answer = DatasetDict(train=split(TRAIN), test=split(DEV, ("sports", "tech", "world")))
+    corpus = read_corpus(DataConfig(source="owner/news"))
+    names = [corpus.label_names[label] for label in corpus.splits["test"].labels]
+    assert names == ["world", "tech"]
+
+
 def test_name_subset_and_revision_are_handed_on(hub):
     hub.answer = DatasetDict(train=split(TRAIN))
     read_corpus(DataConfig(source="owner/news", subset="small", revision="v2"))

@@ -185,3 +185,81 @@ def test_a_file_read_by_another_library_has_the_same_labels(tmp_path, labels):
         table = corpus.join_splits()
         assert table.texts == expected.join_splits().texts
         assert table.labels.tolist() == expected.join_splits().labels.tolist()
+
+
+def encoded(labels, names):
+    """A Dataset whose labels are indices into names."""
+    features = {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=names)}
+    columns = {"text": [f"{label} {i}" for i, label in enumerate(labels)], "label": labels}
+    return datasets.Dataset.from_dict(columns, datasets.Features(features))
+
+
+def named_labels(**splits):
+    """Return the names of the labels of each split."""
+    corpus = corpus_in_memory(splits, DataConfig(protocol="split"))
+    return {
+        split: [corpus.label_names[label] for label in table.labels]
+        for split, table in corpus.splits.items()
+    }
+
+
+TRAIN_LABELS = ["bad", "good", "mixed"]
+TEST_LABELS = ["good", "mixed", "mixed"]
+TRAIN = encoded(TRAIN_LABELS, ["bad", "good", "mixed"])
+TEST = encoded(TEST_LABELS, ["good", "mixed"])
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        (TRAIN, TEST),
+        (pd.DataFrame({"text": TEXTS, "label": TRAIN_LABELS}), TEST),
+        (TRAIN, pd.DataFrame({"text": TEXTS, "label": TEST_LABELS})),
+        (TRAIN, pd.DataFrame({"text": TEXTS, "label": [1, 2, 2]})),
+        (TRAIN.to_pandas(), encoded(TEST_LABELS, ["bad", "good", "mixed"])),
+    ],
+    ids=["other names", "texts first", "texts last", "indices last", "indices first"],
+)
+def test_labels_have_the_names_of_their_own_split(train, test):
+    assert named_labels(train=train, test=test) == {"train": TRAIN_LABELS, "test": TEST_LABELS}
+
+
+def test_numbers_that_are_names_are_no_indices():
+    stars = encoded(["1", "2", "3"], ["1", "2", "3"])
+    frame = pd.DataFrame({"text": TEXTS, "label": [1, 2, 2]})
+    expected = {"train": ["1", "2", "3"], "test": ["1", "2", "2"]}
+    assert named_labels(train=stars, test=frame) == expected
+
+
+def test_an_index_without_a_name_is_refused_among_other_names():
+    unlabelled = encoded([0, -1], ["good", "mixed"])
+    message = r"split 'test', row 2: the label is '-1', expected one of \['0', '1'\]"
+    with pytest.raises(UserError, match=message):
+        named_labels(train=TRAIN, test=unlabelled)
+
+
+def test_lists_of_labels_have_the_names_of_their_own_split():
+    def part(lists, names):
+        labels = datasets.Sequence(datasets.ClassLabel(names=names))
+        features = datasets.Features({"text": datasets.Value("string"), "label": labels})
+        return datasets.Dataset.from_dict({"text": TEXTS, "label": lists}, features)
+
+    data = {
+        "train": part([[0], [1], [0, 1]], ["bad", "home"]),
+        "test": part([[0], [], [0]], ["home"]),
+    }
+    config = DataConfig(protocol="split", task="multilabel")
+    corpus = corpus_in_memory(data, config)
+    assert corpus.label_names == ("bad", "home")
+    assert corpus.splits["test"].labels.tolist() == [[0, 1], [0, 0], [0, 1]]
+    data["test"] = part([[0], [], [-1]], ["home"])
+    with pytest.raises(UserError, match="a text has the label '-1', expected 0 to 0 for home"):
+        corpus_in_memory(data, config)
+
+
+@pytest.mark.parametrize("column", ["split", "label_text"])
+def test_an_optional_column_that_stands_twice_is_not_read(column):
+    rows = [[*pair, "a", "b"] for pair in PAIRS]
+    frame = pd.DataFrame(rows, columns=["text", "label", column, column])
+    corpus = corpus_in_memory(frame, DataConfig())
+    assert (corpus.join_splits().texts, corpus.label_names) == (TEXTS, ("no", "yes"))

@@ -73,3 +73,69 @@ def test_one_group_in_two_writings_is_one():
     assert (first.tolist(), second.tolist()[:2]) == ([0, 1, 2, 3], [1, 0])
     names, others = keys("group_column", train=["Ann", "Bob", "1", "x"], test=["ann ", "BOB", 1, 7])
     assert (names.tolist(), others.tolist()) == ([0, 1, 2, 3], [0, 1, 2, 4])
+
+
+def days_of(cells):
+    """Return the days of a column of times."""
+    (times,) = keys(train=(cells * 4)[: max(4, len(cells))])
+    return [str(pd.Timestamp(time, unit="us"))[:16] for time in times[: len(cells)]]
+
+
+def test_the_order_of_other_dates_is_not_that_of_dates_with_the_year_first():
+    days = days_of(["23/11/2026", "2026-04-03", "20260403", "03/04/2026", "Apr 3, 2026"])
+    assert days == ["2026-11-23 00:00", *["2026-04-03 00:00"] * 4]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["Fri 03/04/2026 12:30", "Thu 23/04/2026 12:30"],
+        ["12:30 03/04/2026", "12:30 23/04/2026"],
+        ["03/04/2026T12:30", "23/04/2026T12:30"],
+        ["03 04 2026 12:30", "23 04 2026 12:30"],
+        ["3. 4. 2026 12:30:00 UTC", "23. 4. 2026 14:30 +0200"],
+        ["3/4/26 12:30 PM", "23/4/26 12:30 PM"],
+        ["04/03/26 12:30", "04/23/26 12:30"],
+    ],
+)
+def test_the_order_of_dates_is_found_anywhere_in_the_text(cells):
+    assert days_of(cells) == ["2026-04-03 12:30", "2026-04-23 12:30"]
+
+
+@pytest.mark.filterwarnings("ignore:Parsing .* as a quarterly string")
+@pytest.mark.parametrize(
+    ("cell", "day"),
+    [
+        ("03-Apr-26", "2026-04-03"),
+        ("Tue 3 Apr 12:30:00 2026", "2026-04-03"),
+        ("3rd April 2026", "2026-04-03"),
+        ("April 2026", "2026-04-01"),
+        ("04/2026", "2026-04-01"),
+        ("2026Q2", "2026-04-01"),
+        ("12:30 2026/4/3", "2026-04-03"),
+        ("03/03/2026", "2026-03-03"),
+        ("03.04.98", "1998-04-03"),
+    ],
+)
+def test_dates_that_have_one_reading_are_read(cell, day):
+    others = ["23.04.98"] if cell.endswith("98") else []
+    assert days_of([cell, *others])[0][:10] == day
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["26/04/03", "26/04/30"], "'26/04/03' may have the year first or last"),
+        (["Fri 03/04/2026"], "'Fri 03/04/2026' may be a day and a month or a month and a day"),
+        (["98/04/03", "03/04/98"], "'03/04/98' and '98/04/03' have the day at two places"),
+        (["today", "now"], "'today' in the column 'key' is no date"),
+        (["10:30", "9:30"], "'10:30' in the column 'key' is no date"),
+        (["2026-04-03", "3 April"], "row 2: '3 April' in the column 'key' is no date"),
+        (["Apr-26"], "'Apr-26' in the column 'key' is no date"),
+        (["2026-23-11"], "'2026-23-11' in the column 'key' is no date"),
+        (["31/04/2026", "03/04/2026"], "'31/04/2026' in the column 'key' is no date"),
+    ],
+)
+def test_dates_that_may_be_others_are_refused(cells, message):
+    with pytest.raises(UserError, match=message):
+        days_of(cells)

@@ -5,8 +5,10 @@ import gzip
 import json
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from table_files import HAS_EXCEL, labelled, read, refusal, write_table
+from table_files import HAS_EXCEL, labelled, read, refusal, write_lines, write_table
 
 from qllmft.data.texts import read_texts
 
@@ -85,7 +87,7 @@ def test_the_sheet_with_the_columns_is_taken(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"PK\x03\x04 and more", "cannot be read as .xlsx" if HAS_EXCEL else "pip install"),
+        (b"PK\x03\x04 and more", "is a damaged zip archive" if HAS_EXCEL else "pip install"),
         (b"\xd0\xcf\x11\xe0 and more", "is a file of Excel 2003 or older. Save it as .xlsx"),
         (b"<!DOCTYPE html><html>", "is a web page, expected a table"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
@@ -300,3 +302,66 @@ def test_a_column_that_no_record_has_is_named(tmp_path):
 def test_parquet_under_another_name_is_read(tmp_path):
     pd.DataFrame(labelled(*PAIRS)).to_parquet(tmp_path / "x.csv")
     assert_read(tmp_path / "x.csv", "columns text, label")
+
+
+FIRST_ROWS = [(f"film number {i} was fine", "yes" if i % 2 else "no") for i in range(2_500)]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "rows", "expected", "said"),
+    [
+        (".tsv", ['"she said ""yes"""\tyes'], ('she said "yes"', "yes"), "texts in quotes"),
+        (".tsv", ['"two\nlines"\tyes'], ("two\nlines", "yes"), "texts in quotes"),
+        (".tsv", ['so fine\t"yes"'], ("so fine", "yes"), "texts in quotes"),
+        (".tsv", ['"so" they say\tyes'], ('"so" they say', "yes"), "quotes are characters"),
+        (".csv", ["'fine, good',yes"], ("fine, good", "yes"), "single quotes"),
+        (".csv", ["'it''s fine',yes"], ("it's fine", "yes"), "single quotes"),
+        (".csv", ["so fine,'yes'"], ("so fine", "yes"), "single quotes"),
+        (".csv", ["'so fine',yes"], ("'so fine'", "yes"), "single quotes are characters"),
+        (".csv", [r'"so \"fine\"",yes'], ('so "fine"', "yes"), "quotes after backslashes"),
+    ],
+)
+def test_quotes_below_many_lines_are_found(tmp_path, suffix, rows, expected, said):
+    mark = "\t" if suffix == ".tsv" else ","
+    first_rows = [mark.join(row) for row in FIRST_ROWS]
+    path = write_lines(tmp_path / f"x{suffix}", mark.join(["text", "label"]), *first_rows, *rows)
+    corpus = read(path)
+    table = corpus.join_splits()
+    assert (table.texts[-1], corpus.label_names[table.labels[-1]]) == expected
+    assert corpus.label_names == ("no", "yes")
+    assert f", {said}, columns" in corpus.tables[0]
+    assert [*read_texts(path, "text")] == table.texts
+
+
+def test_quotes_around_some_texts_of_one_column_are_characters(tmp_path):
+    path = write_lines(tmp_path / "x.tsv", "text", '"so"', "they say")
+    assert [*read_texts(path, "text")] == ['"so"', "they say"]
+
+
+@pytest.mark.parametrize("column", ["split", "label_text"])
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".parquet"])
+def test_an_optional_column_that_stands_twice_is_not_read(tmp_path, column, suffix):
+    header = ["text", "label", column, column]
+    path = tmp_path / f"x{suffix}"
+    if suffix == ".csv":
+        write_lines(path, ",".join(header), *(f'"{text}",{label},a,b' for text, label in PAIRS))
+    elif suffix == ".xlsx":
+        openpyxl = pytest.importorskip("openpyxl")
+        book = openpyxl.Workbook()
+        for row in [header, *([*pair, "a", "b"] for pair in PAIRS)]:
+            book.active.append(row)
+        book.save(path)
+    else:
+        columns = [*map(pa.array, zip(*((*pair, "a", "b") for pair in PAIRS), strict=True))]
+        pq.write_table(pa.Table.from_arrays(columns, header), path)
+    corpus = read(path)
+    assert (corpus.join_splits().texts, corpus.label_names) == (TEXTS, ("0", "1"))
+
+
+@excel
+@pytest.mark.parametrize("name", ["x.npz", "x.ods", "x.XLSX"])
+def test_a_damaged_zip_archive_has_the_name_of_its_kind(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"PK\x03\x04 and more")
+    kind = "cannot be read as .xlsx" if name == "x.XLSX" else "is a damaged zip archive"
+    assert f"{name} {kind}" in refusal(path)

@@ -98,7 +98,9 @@ class IonQForte(IonQBase):
             results = self._job_results(chunk).combined_probabilities(name)
             ledger.record("aggregated", chunk.id, aggregation=name, results=results)
         if self.options.variants and chunk.variants is None and any(chunk.results or ()):
-            ledger.record("variants", chunk.id, variants=self._job_results(chunk).variants())
+            variants = self._job_results(chunk).variants()
+            if variants is not None:
+                ledger.record("variants", chunk.id, variants=variants)
 
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
         if self.options.aggregation != "average" and chunk.state == "collected":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from dataclasses import replace
 from functools import cache
@@ -36,6 +37,7 @@ from qllmft_backends.remote.errors import (
     IonQKeyMissingError,
     RemoteError,
     RemoteRequestError,
+    UnreportedResultWarning,
 )
 from qllmft_backends.remote.ionq.compile import (
     PUBLISHED_ON,
@@ -117,8 +119,11 @@ class IonQBase(JobsBackend):
         self.options.check_training()
         circuits = self.options.training_circuits(samples, epochs) + evaluations
         budget = self.options.circuit_budget
-        limit = f", and stops at circuit_budget = {budget:,}" if budget is not None else ""
-        return f"training by SPSA on {self.name} sends up to {circuits:,} circuits{limit}"
+        limit = f", and stops at circuit_budget = {budget:,} circuits" if budget is not None else ""
+        note = f"training by SPSA on {self.name} sends up to {circuits:,} circuits{limit}"
+        if isinstance(self.options, KnownAnswerOptions) and self.options.known_answer_shots != 0:
+            note += ". A job may have a check circuit besides, which counts towards the budget"
+        return note
 
     @abstractmethod
     def _setup_fields(self) -> dict[str, Any]:
@@ -194,11 +199,30 @@ class IonQBase(JobsBackend):
         """Return the expectation values that follow from the result of each circuit of a batch."""
         options = self.options
         estimates = expectations(results, options.shots, z_observables)
-        if isinstance(options, IonQForteOptions) and options.variants:
-            for b, (chunk, i) in enumerate(place for place in batch.places if place is not None):
-                if chunk.variants and (variants := chunk.variants[i]):
-                    estimates.standard_errors[b] = standard_errors(variants, z_observables)
+        reads_variants = isinstance(options, IonQForteOptions) and options.variants
+        has_unknown_shots = False
+        for b, (chunk, i) in enumerate(filter(None, batch.places)):
+            kept_shots = chunk.kept_shots(i)
+            if reads_variants and chunk.variants and (variants := chunk.variants[i]):
+                estimates.standard_errors[b] = standard_errors(variants, z_observables)
+            elif kept_shots is None:
+                has_unknown_shots = True
+            elif chunk.setup.symmetry_verification:
+                counted = expectations([results[b]], kept_shots, z_observables)
+                estimates.standard_errors[b] = counted.standard_errors[0]
+        if has_unknown_shots:
+            self._warn_of_discarded_shots(batch.setup)
         return estimates
+
+    def _warn_of_discarded_shots(self, setup: Setup) -> None:
+        """Warn that errors count shots that symmetry verification may have discarded."""
+        text = (
+            "IonQ does not tell how many shots symmetry verification kept. Standard errors from the shots are a lower "
+            "bound."
+        )
+        if setup.error_mitigation == "none" and not self.options.per_shot:
+            text += " per_shot=true reads the shots and counts them, also those of jobs paid before. It costs nothing."
+        warnings.warn(text, UnreportedResultWarning, stacklevel=3)
 
     def outcomes(self, circuit: QuantumCircuit, values: Floats, shots: int, rng: Generator) -> Ints:
         """Submit, collect, and return outcomes with the measured frequencies (see `Backend.outcomes`).
@@ -255,7 +279,12 @@ class IonQBase(JobsBackend):
             batch = self._batch(circuit, values)
             check_answers(batch.chunks, self.jobs.ledger)
             results = results_from_ledger(batch, self._result, self.options.ledger)
-            return resample_shots(batch, results, self.options.shots, z_observables, repeats, seed)
+            samples = resample_shots(
+                batch, results, self.options.shots, z_observables, repeats, seed
+            )
+        if batch.setup.symmetry_verification and not samples.single_shots:
+            self._warn_of_discarded_shots(batch.setup)
+        return samples
 
     def gradient(self) -> SpsaGradient:
         """Return an SPSA gradient, which sends `IonQOptions.training_circuits`.
@@ -302,7 +331,9 @@ class IonQBase(JobsBackend):
 
     def _read_extras(self, chunk: Chunk) -> None:
         if self.options.per_shot and chunk.shots is None and any(chunk.results or ()):
-            self.jobs.ledger.record("shots", chunk.id, shots=self._job_results(chunk).shots())
+            shots = self._job_results(chunk).shots()
+            if shots is not None:
+                self.jobs.ledger.record("shots", chunk.id, shots=shots)
 
     def _job_results(self, chunk: Chunk) -> JobResults:
         """Return the results of a chunk's own job at the server."""

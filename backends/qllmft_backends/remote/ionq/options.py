@@ -110,8 +110,8 @@ class IonQOptions(IonQConnection, JobOptions):
 
     Attributes:
         ledger: folder of the ledger, by default one per user. Circuits in it are never paid again; see `Ledger`.
-        per_shot: also read the basis state of every single shot into the ledger, if the server has them. It costs
-            nothing, and works for jobs that were paid before.
+        per_shot: also read the basis state of every single shot into the ledger, if the server has them; otherwise
+            counts are used, with a warning. It costs nothing, and works for jobs that were paid before.
         spsa_step_rad: perturbation of each angle in `gradient`, in radians; it must exceed the effect of shot noise.
         spsa_batch: number of perturbations averaged for one gradient; each costs two circuits.
         seed: seed of the perturbations, and of the simulator's noise and shots.
@@ -127,7 +127,10 @@ class IonQOptions(IonQConnection, JobOptions):
     seed: int = Field(0, ge=0, lt=2**31)  # the API's int32
 
     def training_circuits(self, samples: int, epochs: int = 1) -> int:
-        """Return the circuits of SPSA training: per sample and epoch a forward pass and two per perturbation."""
+        """Return the circuits of SPSA training: per sample and epoch a forward pass and two per perturbation.
+
+        Check circuits are not counted: their number depends on the jobs.
+        """
         return epochs * samples * (1 + 2 * self.spsa_batch)
 
     def check_training(self) -> None:
@@ -209,7 +212,8 @@ class IonQForteOptions(KnownAnswerOptions, IonQOptions):
         shots: number of measurements of a circuit.
         error_mitigation: always sent, because the server's own default from 500 shots on is debiasing, which costs
             more.
-        symmetry_verification: discard measurements that violate the circuit's symmetries, as IonQ finds them.
+        symmetry_verification: discard measurements that violate the circuit's symmetries, as IonQ finds them. Only
+            ``per_shot`` tells how many were kept: without it, standard errors are a lower bound, with a warning.
         aggregation: combination of the variants of a debiased job. It is applied when results are read: the same paid
             job gives each of them. All but ``average`` sharpen the distribution, which biases expectation values.
         session_max_cost: ceiling on the cost of a session that holds the jobs of a call, in the unit of the server's
@@ -219,8 +223,8 @@ class IonQForteOptions(KnownAnswerOptions, IonQOptions):
         compiled_estimate: with ``--dry-run``, IonQ compiles the first circuit in a job that is not charged, and the
             estimate has its native gates and its depth. The circuit leaves this machine.
         variants: also read the results of each variant of a debiased job into the ledger, if the server has them.
-            Standard errors then follow from the spread of the variants. It costs nothing, and works for jobs that were
-            paid before.
+            Standard errors then follow from the spread of the variants; otherwise from the shots, with a warning. It
+            costs nothing, and works for jobs that were paid before.
     """
 
     target: str = Field("forte-1", pattern="^[a-z0-9][a-z0-9-]{0,40}$")
@@ -241,7 +245,7 @@ class IonQForteOptions(KnownAnswerOptions, IonQOptions):
                 "training through ionq_forte would send paid circuits at every step. Nothing was sent. "
                 "Train on adjoint or aer_statevector, and predict on ionq_forte. "
                 "Or add --backend-option allow_paid_training=true and --backend-option circuit_budget=N. "
-                f"An epoch sends {self.training_circuits(1)} circuits per text."
+                f"An epoch sends {self.training_circuits(1)} circuits per text, check circuits not counted."
             )
 
     @model_validator(mode="after")

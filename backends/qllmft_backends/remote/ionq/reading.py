@@ -7,12 +7,17 @@ A job names its results by an address (API v0.4 as qiskit-ionq 1.1.1 reads it), 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from qllmft_backends.remote.errors import JobFailedError, RemoteRequestError
+from qllmft_backends.remote.errors import (
+    JobFailedError,
+    RemoteRequestError,
+    UnreportedResultWarning,
+)
 from qllmft_backends.remote.ionq.client import Client
 from qllmft_backends.remote.ledger.chunk import Chunk
 from qllmft_backends.remote.ledger.payload import (
@@ -25,7 +30,7 @@ from qllmft_backends.remote.ledger.payload import (
     value_at_path,
 )
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Sized)
 Json = Mapping[str, Any]
 _RESULT_AT_SERVER = (
     "Its result stays at the server and its id in the ledger. Nothing is sent again."
@@ -138,23 +143,33 @@ class JobResults:
                 )
         return probabilities
 
-    def shots(self) -> list[Shots | None]:
-        """Return the single shots behind the results of each circuit, None for one without a result."""
+    def shots(self) -> list[Shots | None] | None:
+        """Return the single shots behind the results of each circuit, None for one without a result.
+
+        Without shots at the server return None, with an `UnreportedResultWarning`.
+        """
         setup = self.chunk.setup
 
         def read_shots(circuit: Json, result: Probabilities) -> Shots:
             result_path = self._result_path(circuit, "shots", _SHOTS)
             if result_path is None:
-                raise ValueError(f"job {circuit['id']} names no single shots among its results")
+                return []
             return parse_shots(
                 self.client.get(*result_path), setup.n_qubits, setup.shot_counts, result
             )
 
         remedy = "its frequencies are in the ledger. Run again to read the shots, or omit per_shot."
-        return self._read_circuits(read_shots, "single shots", remedy)
+        shots = self._read_circuits(read_shots, "single shots", remedy)
+        if shots is None:
+            text = "the server names no single shots. per_shot has no effect, and counts are used."
+            warnings.warn(text, UnreportedResultWarning, stacklevel=2)
+        return shots
 
-    def variants(self) -> list[list[dict[str, Any]] | None]:
-        """Return the variants of each circuit of a debiased job, None for one without a result."""
+    def variants(self) -> list[list[dict[str, Any]] | None] | None:
+        """Return the variants of each circuit of a debiased job, None for one without a result.
+
+        If the server names fewer than two of a circuit return None, with an `UnreportedResultWarning`.
+        """
         n_qubits = self.chunk.setup.n_qubits
 
         def read_variants(circuit: Json, _: Probabilities) -> list[dict[str, Any]]:
@@ -172,31 +187,41 @@ class JobResults:
                 }
                 parsed_variant = parse_variant(description | {"results": results}, n_qubits)
                 variant_fields.append(asdict(parsed_variant))
-            if len(variant_fields) < 2:
-                raise ValueError(f"the server names {len(variant_fields)}, expected two or more")
-            return variant_fields
+            return variant_fields if len(variant_fields) > 1 else []
 
         remedy = "the combined results are in the ledger. Run again to read the variants, or omit variants."
-        return self._read_circuits(read_variants, "variants", remedy)
+        variants = self._read_circuits(read_variants, "variants", remedy)
+        if variants is None:
+            text = (
+                "the server does not name two or more variants of each debiased circuit. Standard errors are those of "
+                "the shots, without the differences between variants."
+            )
+            warnings.warn(text, UnreportedResultWarning, stacklevel=2)
+        return variants
 
     def _read_circuits(
         self, read_circuit: Callable[[Json, Probabilities], T], subject: str, remedy: str
-    ) -> list[T | None]:
-        """Return a reading of each circuit in the order of ``chunk.values``, None for one without a result."""
+    ) -> list[T | None] | None:
+        """Return a reading of each circuit in the order of ``chunk.values``, None for one without a result.
+
+        If ``read_circuit`` returns an empty reading return None: the server has none.
+        """
         readings: list[T | None] = []
         circuit_ids = self._circuit_ids()[self.chunk.known_circuits :]
         for circuit_id, result in zip(circuit_ids, self.chunk.results or (), strict=True):
+            if result is None:
+                readings.append(None)
+                continue
             try:
-                readings.append(
-                    None
-                    if result is None
-                    else read_circuit(self._describe_circuit(circuit_id), result)
-                )
+                reading = read_circuit(self._describe_circuit(circuit_id), result)
             except (ValueError, RemoteRequestError) as error:
                 raise JobFailedError(
                     f"the {subject} of {self.chunk.label}, circuit {circuit_id}, cannot be read: {error}. Nothing is "
                     f"lost: {remedy}"
                 ) from None
+            if not reading:
+                return None
+            readings.append(reading)
         return readings
 
     def _describe_circuit(self, circuit_id: str) -> Json:

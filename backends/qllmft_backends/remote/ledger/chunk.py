@@ -244,6 +244,13 @@ class Chunk:
         circuit_names = [f"{token[:TOKEN_IN_NAME]}-{i}" for i in range(len(self.values))]
         return [KNOWN_ANSWER_NAME] * self.known_circuits + circuit_names
 
+    def kept_shots(self, index: int) -> int | None:
+        """Return the number of shots behind the result of circuit ``index``, or None if it is not known."""
+        circuit_shots = self.shots[index] if self.shots else None
+        if circuit_shots:
+            return len(circuit_shots)
+        return None if self.setup.symmetry_verification else self.setup.shots
+
     def is_lost(self, index: int) -> bool:
         """Return whether circuit ``index`` will never get a result because its job failed."""
         return self.state == "failed" and (self.results is None or self.results[index] is None)
