@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitError, Clbit, ControlledGate, Gate, IfElseOp, Instruction
+from qiskit.circuit import BoxOp, CircuitError, Clbit, ControlledGate, Gate, IfElseOp, Instruction
 from qiskit.circuit.classical import expr
 from qiskit.circuit.library import CXGate
 from qiskit.exceptions import QiskitError
@@ -108,6 +108,8 @@ class _Rewriting:
             return
         if name == "barrier":  # keeps a machine's compiler from joining the gates beside it
             self.gates.append((operation, [self.wires[qubit] for qubit in qubits]))
+        elif isinstance(operation, BoxOp):
+            self.add_all(operation.body, qubits, clbits, required)
         elif isinstance(operation, IfElseOp):
             required_bits = self._find_required_bits(operation.condition)
             (block, *other_blocks) = operation.blocks
@@ -253,12 +255,17 @@ class _Rewriting:
             right_operand = condition.right
             if isinstance(left_operand, expr.Var) and isinstance(right_operand, expr.Value):
                 return self._find_required_bits((left_operand.var, right_operand.value))
-        raise self._refusal_error("a condition that is no comparison of bits with a number")
+        raise self._refusal_error(
+            "a condition that is no comparison of bits with a number",
+            is_of_aer=not isinstance(condition, expr.Index),
+        )
 
-    def _refusal_error(self, feature: str) -> UnsupportedGateError:
+    def _refusal_error(self, feature: str, *, is_of_aer: bool = True) -> UnsupportedGateError:
+        """Return the error for a feature, with Aer as the remedy unless Aer does not have it either."""
+        runs_in_aer = is_of_aer and not self.circuit.num_vars
+        remedy = _AER_REMEDY if runs_in_aer else "Write it with conditions on single bits."
         return UnsupportedGateError(
-            f"circuit {self.circuit.name!r} has {feature}: its measurements cannot be deferred to the end. "
-            f"{_AER_REMEDY}"
+            f"circuit {self.circuit.name!r} has {feature}: its measurements cannot be deferred to the end. {remedy}"
         )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Set
 from hashlib import blake2b
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate
 from qiskit.circuit.library import get_standard_gate_name_mapping
@@ -173,7 +173,16 @@ def with_options(backend: Evaluator, **changes: Any) -> Evaluator:
     option_values = options.model_dump(exclude_unset=True) | changes
     # a backend of an object that it was given makes the other one itself
     make_backend: Any = getattr(backend, "with_options", type(backend))
-    changed_backend: Evaluator = make_backend(type(options).model_validate(option_values))
+    try:
+        changed_options = type(options).model_validate(option_values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = "".join(f"{part} = {fault['input']!r}: " for part in fault["loc"])
+        reason = fault["msg"].removeprefix("Value error, ").rstrip(".")
+        raise BackendError(
+            f"backend {backend.name!r} does not take these options: {place}{reason}."
+        ) from error
+    changed_backend: Evaluator = make_backend(changed_options)
     return changed_backend
 
 
@@ -186,6 +195,8 @@ def with_precision(backend: Evaluator, precision: float) -> Evaluator:
         BackendError: for 0, or if the shots of a remote machine are too few.
     """
     option_shots = number_of_shots(backend)
+    if not 0 <= precision < inf:
+        raise BackendError(f"precision is {precision}, expected a finite standard error from 0 on.")
     if precision == 0:
         raise BackendError(
             f"precision is 0, the exact values. Backend {backend.name!r} draws {option_shots or 'no'} shots and "

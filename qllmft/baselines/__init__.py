@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from qllmft_backends.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
+    from qllmft.baselines.checks import check_answers as check_answers
+    from qllmft.baselines.checks import convert_settings as convert_settings
     from qllmft.baselines.classical import WordBaseline as WordBaseline
     from qllmft.baselines.grid import GridBaseline as GridBaseline
     from qllmft.baselines.head import BASELINES as BASELINES
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from qllmft.baselines.head import FittedHead as FittedHead
     from qllmft.baselines.head import Head as Head
     from qllmft.baselines.head import check_baselines as check_baselines
+    from qllmft.baselines.head import check_fitted as check_fitted
+    from qllmft.baselines.head import collect_answers as collect_answers
     from qllmft.baselines.head import fit_and_score as fit_and_score
     from qllmft.baselines.head import left_out_baselines as left_out_baselines
     from qllmft.baselines.head import make_baselines as make_baselines

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft.baselines.checks import check_answers, convert_settings
 from qllmft.config import RunConfig
+from qllmft.errors import UserError
 from qllmft.native_threads import one_thread
 from qllmft.randomness import draw_indices
 from qllmft.training.search import (
@@ -75,6 +77,14 @@ class GridBaseline:
     # Ctrl-C during a search ends the whole run
     interrupted: bool = field(default=False, init=False)
     estimator: Any = field(default=None, init=False)  # the chosen one; None before `fit`
+
+    def __post_init__(self) -> None:
+        if not self.grid:
+            raise UserError(
+                f"the grid of the baseline {self.name!r} is empty, expected at least one dict of settings. "
+                "Give [{}] for an estimator without settings."
+            )
+        self.grid = [convert_settings(self.name, settings) for settings in self.grid]
 
     def apply_search(self, config: RunConfig) -> Self:
         """Search as ``baselines.search`` says, and keep ``baselines.points`` settings in their order.
@@ -147,7 +157,8 @@ class GridBaseline:
             else:
                 self._choose_on_validation(train, validation)
         if self.stored:
-            self.settings = {**self.settings, "stored": self.stored(self.estimator)}
+            stored = {"stored": self.stored(self.estimator)}
+            self.settings = convert_settings(self.name, self.settings | stored)
 
     def choosing_parts(self, train: Examples, validation: Examples) -> Sequence[Part]:
         """Return the texts that choose: folds of the training texts, or the validation texts if there are none."""
@@ -170,7 +181,8 @@ class GridBaseline:
                 continue
             fitted = settings
             estimator = fit_estimator(self.make(**settings), train)
-            value = judge(truth, self.answers(estimator, validation.x.numpy()))
+            answers = self.answers(estimator, validation.x.numpy())
+            value = judge(truth, check_answers(self.name, answers, validation))
             score = (self.count(estimator) if self.most else 0, value)
             self.scores.append((score[0], round(value * validation.size, SCORE_DIGITS)))
             if score > best:
@@ -198,7 +210,8 @@ class GridBaseline:
 
         def answer(part: Part) -> NDArray[Any]:
             estimator = fit_estimator(self.make(**settings), part.train)
-            return self.outputs(estimator, part.held_out.x.numpy())
+            outputs = self.outputs(estimator, part.held_out.x.numpy())
+            return check_answers(self.name, outputs, part.held_out)
 
         with ThreadPoolExecutor(min(len(parts), self._threads(train))) as pool:
             answers = list(pool.map(answer, parts))
@@ -225,8 +238,10 @@ class GridBaseline:
     def answers(self, estimator: Any, x: NDArray[np.float32]) -> NDArray[Any]:
         """Return the answers of a fitted estimator as `predict` does, those of several labels by usual thresholds."""
         answers = np.asarray(estimator.predict(x))
-        real = answers.dtype.kind == "f"
-        return answers.astype(np.float64).reshape(len(x), -1) if real else answers.astype(np.int64)
+        if answers.dtype.kind == "f":
+            values = answers.astype(np.float64)
+            return values[:, None] if values.ndim == 1 else values
+        return answers.astype(np.int64) if answers.dtype.kind in "biu" else answers
 
     def probabilities(self, x: NDArray[np.float32]) -> NDArray[np.floating] | None:
         """Return probabilities (N, k) of embeddings (N, D), or None if the estimator has none."""
@@ -239,7 +254,8 @@ class GridBaseline:
     @property
     def n_parameters(self) -> int:
         """Return the number of trained parameters of the chosen estimator."""
-        return self.count(self.estimator)
+        n_parameters = self.count(self.estimator)
+        return int(n_parameters) if isinstance(n_parameters, np.integer) else n_parameters
 
 
 def fit_estimator(estimator: Any, train: Examples) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft.baselines.checks import check_answers, convert_settings
 from qllmft.config import RunConfig
-from qllmft.errors import UserError
+from qllmft.errors import UserError, check_whole_number
 from qllmft.tasks import TaskName
 from qllmft.tasks.measure import Score
 from qllmft_backends.plugins import GROUPS, Registry
@@ -85,7 +87,7 @@ class Baseline:
         Args:
             label: name in tables.
             make: maps the name of a grid to a head that is not yet fitted and searches the grid.
-                The head has a method ``kept`` that draws settings, as that of `GridBaseline`.
+                The head has a method ``apply_search``, as that of `GridBaseline`.
             tasks: those that the head can learn; a configuration of another task that names it is
                 an error.
             most_texts: with more training texts the baseline is left out; None: never.
@@ -121,17 +123,44 @@ class FittedHead:
     validation_exact: float | None = None
 
 
-def fit_and_score(head: Head, train: Examples, validation: Examples) -> FittedHead:
-    """Fit a head, and score it on the validation texts."""
+def collect_answers(head: Head, examples: Examples, n_labels: int | None = None) -> NDArray[Any]:
+    """Return the answers of a head, see `Head.predict`, after `check_answers`."""
+    return check_answers(head.name, head.predict(examples.x.numpy()), examples, n_labels)
+
+
+def check_fitted(head: Head) -> None:
+    """Raise UserError unless a fitted head has a number of parameters, and settings that JSON can hold."""
+    argument = f"n_parameters of the baseline {head.name!r}"
+    check_whole_number(argument, head.n_parameters, 0, ", its number of trained parameters")
+    convert_settings(head.name, head.settings)
+
+
+def fit_and_score(
+    head: Head, train: Examples, validation: Examples, n_labels: int | None = None
+) -> FittedHead:
+    """Fit a head, and score it on the validation texts, as `score_head` does."""
     started = time.perf_counter()
     head.fit(train, validation)
-    return score_head(head, validation, time.perf_counter() - started)
+    return score_head(head, validation, time.perf_counter() - started, n_labels)
 
 
-def score_head(head: Head, validation: Examples, seconds: float) -> FittedHead:
-    """Score a head on the validation texts after ``seconds`` of training."""
+def score_head(
+    head: Head, validation: Examples, seconds: float, n_labels: int | None = None
+) -> FittedHead:
+    """Score a head on the validation texts after its training.
+
+    Args:
+        head: after its training.
+        validation: embeddings of the validation texts.
+        seconds: of the training.
+        n_labels: k, of one label per text; None if it is not known.
+
+    Raises:
+        UserError: if the head gives answers, parameters or settings that it must not.
+    """
+    check_fitted(head)
     exact = head.exact_score(validation)
-    answers = head.predict(validation.x.numpy())
+    answers = collect_answers(head, validation, n_labels)
     return FittedHead(head, answers, score_answers(validation, answers), seconds, exact)
 
 
@@ -181,6 +210,15 @@ def check_baselines(names: Iterable[str], task: TaskName = "classification") -> 
             )
 
 
+# names of a run's own head in the table, which a trained body makes longer, and of its control
+QUANTUM_HEAD = "quantum head"
+CLASSICAL_HEAD = "classical head"
+RESERVED_NAMES = (
+    *(QUANTUM_HEAD, CLASSICAL_HEAD),
+    *(f"{QUANTUM_HEAD} and body", f"{CLASSICAL_HEAD} and body"),
+    "no circuit (ablation)",
+)
+
 MAX_SUPPORT_VECTOR_TEXTS = 20_000  # training texts of support vectors; fits of more take hours
 
 
@@ -207,12 +245,40 @@ def make_baselines(
         n_texts: number of training texts.
 
     Raises:
-        UserError: for a name that is unknown or not for the task.
+        UserError: for a name that is unknown, not for the task or repeated, or for two rows of the table with one name.
     """
+    for name, count in Counter(config.baselines.names).items():
+        if count > 1:
+            raise UserError(
+                f"baselines.names has {name!r} {count} times, expected each name once. Leave the others out."
+            )
     check_baselines(config.baselines.names, config.data.task)
     excluded_names = left_out_baselines(config, n_texts)
-    return [
-        BASELINES[name].make(config, n_parameters, dimension, n_classes)
+    heads = {
+        name: BASELINES[name].make(config, n_parameters, dimension, n_classes)
         for name in config.baselines.names
         if name not in excluded_names
-    ]
+    }
+    _check_row_names(heads)
+    return list(heads.values())
+
+
+def _check_row_names(heads: Mapping[str, Head]) -> None:
+    """Raise UserError unless heads, by the baselines' names, have names of their own in the table."""
+    owners: dict[str, str] = {}
+    for baseline_name, head in heads.items():
+        if not isinstance(head.name, str) or not head.name.strip():
+            raise UserError(
+                f"the head of the baseline {baseline_name!r} has the name {head.name!r}, expected a text for tables."
+            )
+        if head.name in RESERVED_NAMES:
+            raise UserError(
+                f"the head of the baseline {baseline_name!r} has the name {head.name!r}, which is that of a run's own "
+                "row. Choose another name."
+            )
+        if head.name in owners:
+            raise UserError(
+                f"the heads of the baselines {owners[head.name]!r} and {baseline_name!r} have the same name "
+                f"{head.name!r}, expected two names. Rename one, or leave one out of baselines.names."
+            )
+        owners[head.name] = baseline_name

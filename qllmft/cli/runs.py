@@ -18,6 +18,8 @@ from qllmft.errors import UserError
 if TYPE_CHECKING:
     from qllmft.run import RunFolder
     from qllmft.tasks.accuracy import TextDifference
+    from qllmft.tasks.measure import Measure
+    from qllmft.tasks.statistics import BootstrapDifference
 
 # names of heads without qubits
 _HEAD_NAMES = {"none": "linear", "mlp": "network"}
@@ -151,8 +153,6 @@ def _find_run(path: Path, folder: Path) -> RunFolder:
 def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
     """Print the settings that differ, and the difference of the heads text by text, of two finished runs."""
     from qllmft.config.settings import find_differing
-    from qllmft.tasks import ACCURACY
-    from qllmft.tasks.statistics import p_value
 
     configs = first.read_config(), second.read_config()
     ours = find_differing(*configs)
@@ -164,7 +164,9 @@ def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
             {
                 "runs": [record.identity for record in records],
                 "settings": {name: [ours[name], theirs[name]] for name in ours},
-                "difference": None if isinstance(difference, str) else difference.as_dict(),
+                "difference": None
+                if isinstance(difference, str)
+                else difference.as_dict() | {"p": difference.p},
                 "reason": difference if isinstance(difference, str) else None,
             }
         )
@@ -187,19 +189,34 @@ def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
     if isinstance(difference, str):
         say(f"no paired difference: {difference}")
         return
-    say(
-        f"First minus second on the same {format_count(difference.total, 'text')}: "
-        f"{ACCURACY.with_sign(difference.value, 2)} points {ACCURACY.brackets(difference.interval, 2)}, "
-        f"{p_value(difference.p)} (McNemar). Only the first is right on "
-        f"{format_count(difference.only_first, 'text')}, only the second on {difference.only_second:,}. "
-        "Other seeds may give another sign."
-    )
+    say(_describe_difference(difference, records[0].head.tested.measure))
 
 
-def _paired_difference(*folders: RunFolder) -> TextDifference | str:
-    """Return the difference of two heads on the same test texts, or the reason for which there is none."""
+def _describe_difference(difference: TextDifference | BootstrapDifference, measure: Measure) -> str:
+    """Return the difference of two heads as sentences."""
     from qllmft.tasks.accuracy import TextDifference
+    from qllmft.tasks.statistics import p_value
 
+    digits = 2 if measure.in_percent else None
+    size = f"{measure.with_sign(difference.value, digits)} {measure.unit}"
+    text = (
+        f"First minus second on the same {format_count(difference.total, 'text')}: "
+        f"{size} {measure.brackets(difference.interval, digits)}, {p_value(difference.p)}"
+    )
+    if isinstance(difference, TextDifference):
+        text += (
+            f" (McNemar). Only the first is right on {format_count(difference.only_first, 'text')}, "
+            f"only the second on {difference.only_second:,}"
+        )
+    else:
+        text += " (bootstrap)"
+    return f"{text}. Other seeds may give another sign."
+
+
+def _paired_difference(
+    *folders: RunFolder,
+) -> TextDifference | BootstrapDifference | str:
+    """Return the difference of two heads on the same test texts, or the reason for which there is none."""
     ours, theirs = records = [folder.require_record() for folder in folders]
     configs = [folder.read_config() for folder in folders]
     data = [config.data.model_copy(update={"source": ""}) for config in configs]
@@ -209,18 +226,14 @@ def _paired_difference(*folders: RunFolder) -> TextDifference | str:
         return "the runs split their texts in other ways"
     if data[0].protocol != "given" and ours.seed != theirs.seed:
         return "the runs have other seeds, and so other test texts"
-    answers = [
-        predictions
-        for run in folders
-        if (predictions := run.read_predictions()) and predictions.task.one_label
-    ]
+    answers = [predictions for run in folders if (predictions := run.read_predictions())]
     if len(answers) < 2 or answers[0].labels.tolist() != answers[1].labels.tolist():
         return "the answers in predictions.json are missing, or are those to other texts"
-    head_labels = (
+    first, second = (
         run_predictions.model_answers(record.head.name)
         for run_predictions, record in zip(answers, records, strict=True)
     )
-    return TextDifference.from_answers(answers[0].labels, *head_labels)
+    return answers[0].task.paired_difference(answers[0].labels, first, second)
 
 
 def _delete(folders: list[RunFolder], *, yes: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 from qllmft.baselines import (
     Head,
     WordBaseline,
+    check_answers,
     check_baselines,
+    check_fitted,
     fit_and_score,
     make_baselines,
     score_head,
 )
+from qllmft.baselines.head import CLASSICAL_HEAD, QUANTUM_HEAD
 from qllmft.config import RunConfig
 from qllmft.data import Corpus
 from qllmft.embed.reading import Reader
@@ -143,8 +146,10 @@ def _train_and_test(setup: RunSetup) -> Outcome:
     try:
         folds = _validate_by_folds(setup)
         body = _prepare_body(setup, folds, is_new=reader is None)
+        baselines = _make_baselines(setup, body)
         head = _train_head(setup, body, folds)
-        rows = [head.row, *_fit_baselines(setup, body, folds, head.selection.epochs_done)]
+        epochs_done = head.selection.epochs_done
+        rows = [head.row, *_fit_baselines(setup, body, baselines, folds, epochs_done)]
     except _InterruptedError as stop:
         return Outcome(setup.folder, None, stop.epochs_done, stop.signal)
     record = make_record(setup, body, head.body_identity, head.selection.epoch, rows)
@@ -219,23 +224,33 @@ def _train_head(setup: RunSetup, body: RunBody, folds: CrossValidation | None) -
     return _TrainedRow(Row(fitted, body.head_vectors, head_results), identity, selection)
 
 
-def _fit_baselines(
-    setup: RunSetup, body: RunBody, folds: CrossValidation | None, epochs_done: int
-) -> list[Row]:
-    """Fit the classical baselines to the training texts of the head, whose ``epochs_done`` an interruption keeps."""
-    baselines = make_baselines(
+def _make_baselines(setup: RunSetup, body: RunBody) -> list[Head]:
+    """Return the classical baselines, not yet fitted. Faults of their names end a run before its training."""
+    return make_baselines(
         setup.config,
         body.classifier.n_parameters,
         body.dimension,
         setup.corpus.n_classes,
         len(setup.splits.train),
     )
+
+
+def _fit_baselines(
+    setup: RunSetup,
+    body: RunBody,
+    baselines: Sequence[Head],
+    folds: CrossValidation | None,
+    epochs_done: int,
+) -> list[Row]:
+    """Fit the classical baselines to the training texts of the head, whose ``epochs_done`` an interruption keeps."""
+    n_labels = setup.corpus.n_classes
     rows = []
     for i, baseline in enumerate(baselines, 1):
         with stage(setup.on_event, "fitting", baseline.name):
             words = isinstance(baseline, WordBaseline)
             vectors = word_vectors(setup) if words else body.baseline_vectors
-            rows.append(_fit_baseline(baseline, vectors, folds.rows[i] if folds else None))
+            fold_results = folds.rows[i] if folds else None
+            rows.append(_fit_baseline(baseline, vectors, fold_results, n_labels))
         if baseline.interrupted:
             selection = baseline.selection if isinstance(baseline, TrainedHead) else None
             raise _InterruptedError(epochs_done, selection.signal if selection else None)
@@ -265,7 +280,7 @@ def _make_head(
     if config.body.contrastive.switched_on and train.ridge_c == "folds":
         train = train.model_copy(update={"ridge_c": "validation"})
     return TrainedHead(
-        ("classical head" if config.model.head == "mlp" else "quantum head") + body.suffix,
+        (CLASSICAL_HEAD if config.model.head == "mlp" else QUANTUM_HEAD) + body.suffix,
         body.classifier,
         train,
         config.seed,
@@ -275,17 +290,20 @@ def _make_head(
     )
 
 
-def _fit_baseline(baseline: Head, vectors: Vectors, fold_results: HeldOutResults | None) -> Row:
+def _fit_baseline(
+    baseline: Head, vectors: Vectors, fold_results: HeldOutResults | None, n_labels: int
+) -> Row:
     """Return the row of a baseline after its fit."""
     if fold_results is None:
-        return Row(fit_and_score(baseline, vectors.train, vectors.validation), vectors)
+        return Row(fit_and_score(baseline, vectors.train, vectors.validation, n_labels), vectors)
     fold_results.choose_settings(baseline)
     started = time.perf_counter()
     baseline.fit(vectors.train, vectors.train)
     seconds = time.perf_counter() - started
-    return Row(
-        fold_results.calibrate_and_score(baseline, vectors.train, seconds), vectors, fold_results
-    )
+    check_fitted(baseline)
+    fitted = fold_results.calibrate_and_score(baseline, vectors.train, seconds)
+    check_answers(baseline.name, fitted.validation_answers, vectors.train, n_labels)
+    return Row(fitted, vectors, fold_results)
 
 
 def _read_finished_record(

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from qllmft.baselines import (
     FittedHead,
+    collect_answers,
+    convert_settings,
     fit_without_circuit,
     score_answers,
 )
@@ -73,9 +75,9 @@ def make_record(
             ModelResult(
                 name=fitted.head.name,
                 validation=fitted.validation,
-                parameters=fitted.head.n_parameters,
+                parameters=int(fitted.head.n_parameters),
                 seconds=seconds.get(fitted.head.name, fitted.seconds),
-                settings=fitted.head.settings,
+                settings=convert_settings(fitted.head.name, fitted.head.settings),
                 validation_exact=fitted.validation_exact,
                 balanced=data.balanced,
                 validation_balanced=row.validation_balanced if data.balanced else None,
@@ -103,7 +105,7 @@ def test_models(setup: RunSetup, record: RunRecord, rows: Sequence[Row]) -> RunR
         assert test is not None  # the run reads it
         x = test.x.numpy()
         y = test.y.numpy()
-        test_answers = answers[head.name] = head.predict(x)
+        test_answers = answers[head.name] = collect_answers(head, test, len(names))
         load = control_result = probabilities = None
         if test.task.one_label and hasattr(head, "probabilities"):
             probabilities = head.probabilities(x)  # None of labels alone

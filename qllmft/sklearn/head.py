@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from qllmft.answers.decision import Decision
 from qllmft.config import RunConfig
+from qllmft.data.labels import LARGEST_TARGET
 from qllmft.errors import UserError
 from qllmft.sklearn.arrays import with_weights
 from qllmft.sklearn.base import TrainedEstimator
@@ -195,6 +196,12 @@ class TrainedRegressor(RegressorMixin, TrainedEstimator):  # type: ignore[misc]
         config = self._configuration(data__task="regression")
         vectors, y = self._check_rows(X, y, config, labels=False)
         targets: NDArray[np.float64] = np.asarray(y, np.float64)
+        too_large = targets[np.abs(targets) > LARGEST_TARGET]
+        if too_large.size:
+            raise UserError(
+                f"y has the target {too_large[0]:g}, expected numbers of at most {LARGEST_TARGET:g} in size. "
+                "Correct it, or use another unit."
+            )
         examples = Examples.from_arrays(vectors, targets.reshape(len(targets), -1))
         rows = with_weights(examples, sample_weight)
         self.one_target_ = targets.ndim == 1

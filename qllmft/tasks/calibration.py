@@ -17,6 +17,7 @@ from qllmft.tasks.measure import percent
 
 MAX_TRUE_PROBABILITIES = 2_000  # of the validation texts' probabilities, at most
 BINS = 10  # of equal width, on [0, 1]
+FEWEST_FOR_CHANCE = 10  # texts, below which the normal approximation of `by_chance` says nothing
 MIN_TEMPERATURE = 0.05
 MAX_TEMPERATURE = 20.0
 
@@ -78,6 +79,8 @@ class Calibration:
         return math.sqrt(2.0 / math.pi) * spread / sum(self.texts)
 
     def __str__(self) -> str:
+        if sum(self.texts) < FEWEST_FOR_CHANCE:
+            return f"{percent(self.error)} points"
         chance = f"Perfect calibration would give about {percent(self.by_chance)} here"
         conclusion = ", so no miscalibration is visible" if self.error <= self.by_chance else ""
         return f"{percent(self.error)} points. {chance}{conclusion}"

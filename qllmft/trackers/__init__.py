@@ -10,6 +10,7 @@ from typing import Any
 
 from qllmft.errors import UserError
 from qllmft_backends.plugins import BUILT_IN, GROUPS, Registry
+from qllmft_backends.text import error_text
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,11 @@ TRACKERS: Registry[Callable[[], Tracker]] = Registry(
 
 
 def make_tracker(name: str) -> Tracker:
-    """Make a tracker, or raise UserError if the name is unknown or the tracker lacks a package."""
+    """Make a tracker.
+
+    Raises:
+        UserError: if the name is unknown, the tracker lacks a package, or its constructor fails.
+    """
     make = TRACKERS[name]
     try:
         return make()
@@ -84,4 +89,11 @@ def make_tracker(name: str) -> Tracker:
         remedy = "pip install '.[track]'" if TRACKERS.source(name) == BUILT_IN else "install it"
         raise UserError(
             f"the tracker {name!r} needs the package {error.name or error!s}: {remedy}."
+        ) from error
+    except UserError:
+        raise
+    except Exception as error:  # whatever a tracker of others may do
+        raise UserError(
+            f"the tracker {name!r} cannot be made: {error_text(error).rstrip('.')}. Repair its constructor, which is "
+            "called without arguments, or leave the tracker out."
         ) from error

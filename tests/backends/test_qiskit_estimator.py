@@ -231,3 +231,21 @@ def test_pubs_of_other_shapes_without_parameters_are_answered_each():
         one, two = (result.data.evs for result in estimator.run(pubs).result())
         np.testing.assert_allclose(one, 1.0, atol=1e-12)
         np.testing.assert_allclose(two, [1.0, 1.0], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "precision", "message"),
+    [
+        ({}, np.nan, "precision is nan, expected a finite standard error"),
+        ({}, np.inf, "precision is inf, expected a finite standard error"),
+        ({}, 1e-12, "shots is 1000000000000000117440512, expected an integer of at most"),
+        ({"seed": -1}, None, "seed = -1: Input should be greater than or equal to 0"),
+    ],
+)
+def test_impossible_precisions_and_seeds_are_refused(options, precision, message):
+    circuit = QuantumCircuit(1)
+    circuit.h(0)
+    with pytest.raises(BackendError, match=message):
+        create("adjoint", {"shots": 10}).estimator(**options).run(
+            [(circuit, "X")], precision=precision
+        ).result()

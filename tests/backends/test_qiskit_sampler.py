@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
 from qiskit.circuit import Parameter
+from qiskit.circuit.classical import expr
 from qiskit.primitives import BackendEstimatorV2, BackendSamplerV2
 from qiskit.quantum_info import SparsePauliOp, Statevector
 from reference_circuits import StatevectorBackend, every_gate
@@ -167,9 +168,64 @@ def test_transpile_and_qiskits_tools_take_the_engine_as_a_backend():
     [result] = BackendEstimatorV2(backend=backend).run([(plain, "XXZ")], precision=0.02).result()
     value = exact.expectation_value(SparsePauliOp("XXZ")).real
     assert result.data.evs == pytest.approx(value, abs=0.1)
-    refusals = ({"shot": 1}, "got the options shot, expected"), ({"shots": 0}, "got 0 shots")
+    refusals = ({"shot": 1}, "got the options shot, expected"), ({"shots": 0}, "shots is 0, expected a whole number")
     for wrong, message in refusals:
         with pytest.raises(BackendError, match=message):
             backend.run(compiled, **wrong)
     with pytest.raises(BackendError, match=r"free parameters a. Call assign_parameters"):
         backend.run(dynamic())
+
+
+def test_a_box_is_its_body():
+    circuit = QuantumCircuit(3, 2)
+    circuit.h(0)
+    circuit.measure(0, 0)
+    with circuit.box():
+        circuit.cx(0, 2)
+        circuit.measure(2, 1)
+    counts = create("adjoint").sampler(seed=1).run([circuit]).result()[0].data.c.get_counts()
+    assert counts.keys() == {"00", "11"}
+
+
+def test_the_remedy_is_aer_where_aer_has_the_feature():
+    with_loop = QuantumCircuit(1, 1)
+    with_loop.measure(0, 0)
+    with with_loop.while_loop((with_loop.clbits[0], 1)):
+        with_loop.x(0)
+    with_variable = QuantumCircuit(1, 1)
+    with_variable.add_var("v", expr.lift(True))
+    with_variable.measure(0, 0)
+    register = ClassicalRegister(2, "c")
+    with_index = QuantumCircuit(QuantumRegister(2), register)
+    with_index.measure(0, 0)
+    with with_index.if_test(expr.index(register, 1)):
+        with_index.x(1)
+    for circuit, remedy in (
+        (with_loop, "Qiskit Aer runs it shot by shot"),
+        (with_variable, "Write it with conditions on single bits"),
+        (with_index, "Write it with conditions on single bits"),
+    ):
+        with pytest.raises(UnsupportedGateError, match=remedy):
+            create("adjoint").sampler().run([circuit]).result()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shots": 1.7}, "shots is 1.7, expected a whole number from 1"),
+        ({"shots": 0}, "shots is 0, expected a whole number from 1"),
+        (
+            {"shots": 3, "seed_simulator": "x"},
+            "seed_simulator is 'x', expected None or a whole number",
+        ),
+        (
+            {"shots": 3, "seed_simulator": -1},
+            "seed_simulator is -1, expected None or a whole number",
+        ),
+    ],
+)
+def test_run_refuses_numbers_that_are_none(options, message):
+    circuit = QuantumCircuit(1, 1)
+    circuit.measure(0, 0)
+    with pytest.raises(BackendError, match=message):
+        create("adjoint").qiskit_backend().run(circuit, **options)

@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.sklearn import QuantumHeadClassifier
+from qllmft.sklearn import QuantumHeadClassifier, QuantumHeadRegressor
 from qllmft.training import Examples, compute_logits, fit
 from qllmft_backends import BackendError
 
@@ -314,6 +314,13 @@ def test_a_rule_that_does_not_fit_the_classes_is_refused(iris, parameters, messa
     model = small(**parameters).fit(*iris)
     with pytest.raises(UserError, match=message):
         model.predict(iris[0])
+
+
+def test_targets_too_large_for_their_squares_are_refused(iris):
+    with pytest.raises(
+        UserError, match=r"y has the target 1e\+200, expected numbers of at most 1e\+15"
+    ):
+        QuantumHeadRegressor(settings=SMALL).fit(iris[0], np.full(150, 1e200))
 
 
 def test_training_ends_when_it_gets_no_better(iris):

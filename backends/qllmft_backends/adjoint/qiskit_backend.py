@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -79,11 +80,16 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
                 f"got the options {', '.join(unknown)}, expected some of {', '.join(run_options)}."
             )
         run_options |= {name: value for name, value in options.items() if value is not None}
-        shots = int(run_options["shots"])
-        seed = run_options["seed_simulator"]
+        shots, seed = run_options["shots"], run_options["seed_simulator"]
+        if not isinstance(shots, Integral) or shots < 1:
+            raise BackendError(f"shots is {shots!r}, expected a whole number from 1.")
+        if seed is not None and (not isinstance(seed, Integral) or seed < 0):
+            raise BackendError(
+                f"seed_simulator is {seed!r}, expected None or a whole number from 0."
+            )
         memory = bool(run_options["memory"])
-        rng = np.random.default_rng(self._measurable.seed if seed is None else seed)  # type: ignore[attr-defined]
-        results = [self._run(circuit, shots, memory, rng) for circuit in circuits]
+        rng = np.random.default_rng(self._measurable.seed if seed is None else int(seed))  # type: ignore[attr-defined]
+        results = [self._run(circuit, int(shots), memory, rng) for circuit in circuits]
         job_id = str(uuid.uuid4())
         result = Result(
             backend_name=self.name,
@@ -103,8 +109,6 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
             raise BackendError(
                 f"circuit {circuit.name!r} has free parameters {names}. Call assign_parameters first."
             )
-        if shots < 1:
-            raise BackendError(f"got {shots} shots, expected one or more.")
         bits = self._measurable.bits(circuit, np.empty((1, 0)), shots, rng)[0]
         packed_bits = np.packbits(bits, axis=1, bitorder="little")  # bit c is classical bit c
         words = [hex(int.from_bytes(row.tobytes(), "little")) for row in packed_bits]

@@ -98,6 +98,13 @@ def test_an_unknown_name_is_refused_with_the_list_of_the_known_ones():
     check_baselines([])
 
 
+def test_a_name_that_repeats_is_refused():
+    with pytest.raises(
+        UserError, match=r"baselines.names has 'svc' 2 times, expected each name once"
+    ):
+        make_baselines(config_of("svc", "mlp", "svc"), 20, 6, 2)
+
+
 def test_support_vectors_are_left_out_beyond_what_their_time_allows():
     config = parse_config({"baselines": {"names": ["svc", "logistic_regression_c1"]}}, "the test")
     assert left_out_baselines(config, MAX_SUPPORT_VECTOR_TEXTS) == []

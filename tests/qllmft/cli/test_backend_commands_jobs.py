@@ -207,7 +207,9 @@ def test_canceling_and_what_becomes_of_it(job, under_way, listed):
     assert [row[:2] for row in rows(table)] == [[i, "failed"] for i in under_way]
     reasons, total = [f"{i}: canceled" for i in under_way], "total: 0 jobs, 0 circuits: free"
     assert table.splitlines()[-4:] == [*reasons, total], "why, below the table"
-    assert job("jobs", "cancel", job.path) == ("nothing to cancel\n", ""), "nothing is under way any more"
+    assert job("jobs", "cancel", job.path) == ("nothing to cancel\n", ""), (
+        "nothing is under way any more"
+    )
     _, messages = job.predict("--resume --yes", code=2)
     assert "7 of 7 circuits have no result" in messages
     job.predict("--resume --yes --backend-option retry_failed=true")

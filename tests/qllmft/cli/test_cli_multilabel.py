@@ -85,6 +85,13 @@ def test_a_run_has_the_scores_of_scikit_learn_and_thresholds_of_its_validation_t
     assert "chosen without the test texts" in card
 
 
+def test_two_runs_are_compared_by_macro_f1(run, cli):
+    found = cli.json("runs", run.parent, "--compare", run, run)
+    assert found["difference"]["value"] == 0
+    text = cli("runs", run.parent, "--compare", run, run)[0]
+    assert "texts: 0.000 in macro-F1 [" in text
+
+
 def test_predictions_have_all_labels_over_their_thresholds(run, cli):
     texts = ["a good film", "a bad plot"]
     model = Predictor.load(run)

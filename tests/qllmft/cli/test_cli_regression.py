@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -84,6 +85,26 @@ def test_a_run_with_a_real_target(cli, ratings, tiny_body, tmp_path):
         assert said in cli.refused(*refused)
     said = "gives regression targets (stars) and no labels"
     assert said in cli.refused("explain", run, "a film")
+    assert_compared_with_noisier_values(cli, run, tmp_path / "noisier")
+
+
+def assert_compared_with_noisier_values(cli, run, other):
+    """A copy of the run with other values of the head has the difference of R² of scikit-learn's."""
+    shutil.copytree(run, other)
+    kept = json.loads((run / "predictions.json").read_text())
+    head = next(iter(kept["answers"]))
+    targets = np.array(kept["labels"])
+    values = np.array(kept["answers"][head])
+    noisier = values + np.random.default_rng(0).normal(size=values.shape)
+    kept["answers"][head] = noisier.tolist()
+    (other / "predictions.json").write_text(json.dumps(kept))
+    found = cli.json("runs", run.parent, "--compare", run, other)
+    expected = r2_score(targets, values) - r2_score(targets, noisier)
+    assert found["difference"]["value"] == pytest.approx(expected)
+    assert 0 < found["difference"]["p"] <= 1
+    text = cli("runs", run.parent, "--compare", run, other)[0]
+    assert f"First minus second on the same {len(targets)} texts: +{expected:.3f} in R² [" in text
+    assert "(bootstrap). Other seeds" in text
 
 
 def test_several_targets(cli, ratings, tiny_body, tmp_path):

@@ -211,6 +211,16 @@ def test_what_is_refused_before_any_work(monkeypatch, asked, files, message):
     assert message in str(error.value)
 
 
+def test_a_tracker_that_cannot_be_made_is_named(noted, monkeypatch):
+    def fail(_):
+        raise ValueError("no token")
+
+    monkeypatch.setattr(Noted, "__init__", fail)
+    message = "the tracker 'noted' cannot be made: ValueError: no token. Repair its constructor"
+    with pytest.raises(UserError, match=message):
+        Tracking.from_names("noted")
+
+
 def test_a_tracker_that_takes_models_gets_one_if_files_are_asked_for(corpus, out, tmp_path):
     class Models(Noted):
         calls: ClassVar[list[tuple]] = []

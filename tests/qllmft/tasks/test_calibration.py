@@ -40,6 +40,14 @@ def test_by_chance_is_the_mean_error_of_calibrated_probabilities():
     )
 
 
+def test_few_texts_have_no_error_by_chance():
+    sure = np.tile([0.992, 0.008], (10, 1))
+    few = Calibration.from_probabilities(sure[:9], np.zeros(9, np.int64))
+    assert str(few) == "0.8 points"
+    more = Calibration.from_probabilities(sure, np.zeros(10, np.int64))
+    assert str(more).startswith("0.8 points. Perfect calibration would give about ")
+
+
 def test_the_temperature_is_that_of_another_optimiser_and_recovers_the_factor():
     logits, labels = drawn(4000)
     found = best_temperature(3.0 * logits, labels)

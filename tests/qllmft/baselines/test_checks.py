@@ -1,0 +1,205 @@
+"""What a run refuses from a head of the user's own: answers, parameters, settings and names."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.neighbors import KNeighborsClassifier
+
+from qllmft.baselines import (
+    BASELINES,
+    Baseline,
+    GridBaseline,
+    check_answers,
+    fit_and_score,
+    make_baselines,
+)
+from qllmft.baselines.grid import grid_points
+from qllmft.baselines.head import RESERVED_NAMES
+from qllmft.config import parse_config
+from qllmft.errors import UserError
+from qllmft.run.bodies import FrozenBody, LearningBody
+from qllmft.run.record import WITHOUT_CIRCUIT
+from qllmft.training import Examples
+
+N = 6
+X = np.eye(N, dtype=np.float32)
+LABELS = Examples.from_arrays(X, np.arange(N) % 2)
+TARGETS = Examples.from_arrays(X, np.arange(2.0 * N).reshape(N, 2))
+SEVERAL = Examples.from_arrays(X, np.tile([1, 0, 1], (N, 1)))
+
+
+class Own:
+    """A head with given answers, parameters and settings."""
+
+    name = "mine"
+    interrupted = False
+
+    def __init__(self, answers=(0,) * N, n_parameters=3, settings=None, name="mine"):
+        self.answers = answers
+        self.n_parameters = n_parameters
+        self.settings = {} if settings is None else settings
+        self.name = name
+
+    def fit(self, train, validation):
+        """Learn nothing."""
+
+    def predict(self, x):
+        return self.answers
+
+    def exact_score(self, examples):
+        """Return None: no noise."""
+
+
+@pytest.fixture
+def registered():
+    """A function that registers heads by the names of baselines, and returns the configuration that names them."""
+    names = []
+
+    def register(**heads):
+        for name, head in heads.items():
+            BASELINES.register(name, Baseline(name, lambda *_, head=head: head, tuned=False))
+            names.append(name)
+        return parse_config({"baselines": {"names": names}}, "the test")
+
+    yield register
+    for name in names:
+        BASELINES.unregister(name)
+
+
+@pytest.mark.parametrize(
+    ("answers", "fault"),
+    [
+        (np.zeros((N, 2)), rf"an array of float64 in the shape \({N}, 2\)"),
+        (np.zeros(N - 1, int), rf"an array of int64 in the shape \({N - 1},\)"),
+        (np.zeros((N, 1), int), rf"an array of int64 in the shape \({N}, 1\)"),
+        (np.zeros(1, int), r"an array of int64 in the shape \(1,\)"),
+        (np.int64(0), r"a value of the type int64 in the shape \(\)"),
+        (np.array(["0"] * N), "an array of <U1"),
+        (None, "a value of the type NoneType"),
+        ([[0], [0, 1]], "a value of the type list of length 2"),
+        (np.full(N, 0.4), "the answer 0.4"),
+        (np.full(N, np.nan), "the answer nan"),
+        (np.full(N, 7), "the answer 7"),
+        (np.full(N, -1), "the answer -1"),
+    ],
+)
+def test_wrong_labels_are_refused_with_the_name_of_the_baseline(answers, fault):
+    message = (
+        rf"the baseline 'mine' returned {fault}.*, expected whole numbers from 0 to 1 in the shape \({N},\). "
+        "Correct its method predict."
+    )
+    with pytest.raises(UserError, match=message):
+        fit_and_score(Own(answers), LABELS, LABELS, 2)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [0, 1] * 3,
+        np.array([False, True] * 3),
+        torch.tensor([0, 1] * 3),
+        np.arange(N, dtype=np.uint8) % 2,
+    ],
+)
+def test_what_means_labels_becomes_integers(answers):
+    fitted = fit_and_score(Own(answers), LABELS, LABELS, 2)
+    assert fitted.validation_answers.tolist() == [0, 1] * 3
+    assert fitted.validation_answers.dtype == np.int64
+    assert fitted.validation.value == 1
+
+
+@pytest.mark.parametrize(
+    ("examples", "answers", "message"),
+    [
+        (TARGETS, np.zeros(N), r"expected finite values of the targets in the shape \(6, 2\)"),
+        (TARGETS, np.full((N, 2), np.inf), "returned the answer inf"),
+        (SEVERAL, np.zeros((N, 2)), r"expected finite leads .* in the shape \(6, 3\)"),
+        (SEVERAL, np.ones((N, 3), bool), "returned the labels themselves"),
+        (SEVERAL, np.tile([1, 0, 1], (N, 1)), "returned the labels themselves"),
+    ],
+)
+def test_wrong_values_and_leads_are_refused(examples, answers, message):
+    with pytest.raises(UserError, match=message):
+        fit_and_score(Own(answers), examples, examples)
+
+
+def test_values_of_a_list_are_numbers():
+    values = check_answers("mine", [[1, 2]] * N, TARGETS)
+    assert (values.dtype, values.shape) == (np.float64, (N, 2))
+    assert check_answers("mine", np.tile([1, -1, 1], (N, 1)), SEVERAL).dtype == np.float64
+
+
+class Logits(KNeighborsClassifier):
+    """An estimator whose predict returns logits."""
+
+    def predict(self, x):
+        return self.predict_proba(x)
+
+
+@pytest.mark.parametrize("by_folds", [False, True])
+def test_wrong_answers_of_an_estimator_of_a_grid_are_refused_as_well(by_folds):
+    examples = Examples.from_arrays(np.tile(X, (4, 1)), np.arange(4 * N) % 2)
+    head = GridBaseline("mine", Logits, [{"n_neighbors": 1}], lambda _: 1, by_folds=by_folds)
+    with pytest.raises(UserError, match="the baseline 'mine' returned an array of float64"):
+        head.fit(examples, examples)
+
+
+@pytest.mark.parametrize("n_parameters", [None, -1, 1.5, "3"])
+def test_a_number_of_parameters_is_checked_before_the_test(n_parameters):
+    message = rf"n_parameters of the baseline 'mine' is {n_parameters!r}, expected a whole number"
+    with pytest.raises(UserError, match=message):
+        fit_and_score(Own(n_parameters=n_parameters), LABELS, LABELS)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, object, lambda: 0, {1, 2}, {(1, 2): 3}])
+def test_settings_that_json_cannot_hold_are_refused(value):
+    message = "the baseline 'mine' has the setting 'b' with .*, which JSON cannot hold"
+    with pytest.raises(UserError, match=message):
+        fit_and_score(Own(settings={"a": 1, "b": [value]}), LABELS, LABELS)
+    with pytest.raises(UserError, match=message):
+        GridBaseline("mine", KNeighborsClassifier, [{"a": 1, "b": value}])
+
+
+def test_settings_have_names():
+    with pytest.raises(UserError, match="'mine' has settings of the type list, expected a dict"):
+        fit_and_score(Own(settings=[1]), LABELS, LABELS)
+
+
+def test_the_numbers_of_a_grid_become_those_of_python():
+    grid = grid_points({"n_neighbors": np.arange(1, 4, 2), "p": [np.float32(2)]})
+    head = GridBaseline(
+        "mine", KNeighborsClassifier, grid, lambda _: np.int64(1), lambda _: np.int64(4)
+    )
+    head.fit(LABELS, LABELS)
+    assert head.settings == {"n_neighbors": 1, "p": 2.0, "stored": 4}
+    assert {type(value) for value in head.settings.values()} == {int, float}
+    assert type(head.n_parameters) is int
+
+
+def test_an_estimator_gets_the_settings_of_its_grid_as_they_are():
+    settings = {"layers": (8, 4), "class_weight": {0: 1.0, 1: 2.0}, "name": None}
+    assert GridBaseline("mine", KNeighborsClassifier, [settings]).grid == [settings]
+
+
+def test_an_empty_grid_is_refused():
+    with pytest.raises(UserError, match="the grid of the baseline 'mine' is empty"):
+        GridBaseline("mine", KNeighborsClassifier, [])
+
+
+def test_two_rows_of_one_name_are_refused(registered):
+    config = registered(one=Own(name="knn"), two=Own(name="knn"))
+    with pytest.raises(UserError, match="the baselines 'one' and 'two' have the same name 'knn'"):
+        make_baselines(config, 9, 4, 2)
+
+
+@pytest.mark.parametrize("name", [*RESERVED_NAMES, None, " "])
+def test_the_names_of_a_runs_own_rows_are_refused(registered, name):
+    with pytest.raises(UserError, match="the head of the baseline 'one' has the name") as error:
+        make_baselines(registered(one=Own(name=name)), 9, 4, 2)
+    assert f"the name {name!r}, " in str(error.value)
+
+
+def test_all_names_of_a_runs_own_rows_are_reserved():
+    suffixes = {FrozenBody.suffix, LearningBody.suffix}
+    heads = {f"{kind} head{suffix}" for kind in ("quantum", "classical") for suffix in suffixes}
+    assert {*RESERVED_NAMES} == heads | {WITHOUT_CIRCUIT}
