@@ -112,6 +112,13 @@ class ModelCircuits:
         first, second = np.triu_indices(len(self.weights), 1)
         return self.weights[first] - self.weights[second]
 
+    @cached_property
+    def contrast_ranges(self) -> Floats:
+        """Return the range (J,) of each contrast over all outcomes of a shot of each circuit."""
+        sizes = np.array([np.abs(observable.coeffs).sum() for observable in self.observables])
+        ranges: Floats = 2 * np.sqrt(((np.abs(self.contrasts) @ sizes) ** 2).sum(axis=1))
+        return ranges
+
     @property
     def n_leads(self) -> int:
         """Return the number of leads that decide an answer: over each other label, or over each threshold."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from qllmft.answers.probabilities import Floats, LabelProbabilities, leads
@@ -12,7 +13,7 @@ from qllmft.hardware.circuits import ModelCircuits
 from qllmft.tasks.statistics import Z95
 from qllmft.training import checked_logits
 from qllmft_backends import Backend
-from qllmft_backends.requests import compute_expectations
+from qllmft_backends.requests import MIN_CHECKED_SHOTS, compute_expectations, number_of_shots
 
 
 class MeasuredValues(NamedTuple):
@@ -81,4 +82,25 @@ def derive_answers(
 
 def measure(circuits: ModelCircuits, backend: Backend) -> LabelProbabilities:
     """Run the circuits of a model on a backend, all shots at once; an answer is decided by its 95 % interval."""
-    return derive_answers(circuits, run_circuits(circuits, backend))
+    measured_values = run_circuits(circuits, backend)
+    shots = number_of_shots(backend)
+    if shots is not None and shots < MIN_CHECKED_SHOTS:
+        measured_values = with_least_errors(circuits, measured_values, shots)
+    return derive_answers(circuits, measured_values)
+
+
+def with_least_errors(
+    circuits: ModelCircuits, measured_values: MeasuredValues, shots: int | NDArray[np.int64]
+) -> MeasuredValues:
+    """Return values whose leads have at least the error of shots that agree but for one more, at the other end.
+
+    Without it, a text whose few shots agree would have no error, and be decided.
+
+    Args:
+        circuits: the measured ones.
+        measured_values: of N texts.
+        shots: of each circuit, one number or (N, 1).
+    """
+    least_errors = circuits.contrast_ranges / (shots + 1)
+    contrast_errors = np.maximum(measured_values.contrast_errors, least_errors)
+    return measured_values._replace(contrast_errors=contrast_errors)

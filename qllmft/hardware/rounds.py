@@ -22,6 +22,7 @@ from qllmft.hardware.measurement import (
     MeasuredValues,
     derive_answers,
     run_circuits,
+    with_least_errors,
 )
 from qllmft.heads.quantum import exact_backend
 from qllmft_backends import Backend
@@ -83,11 +84,9 @@ def measure_in_rounds(
     """
     n = circuits.n_texts
     n_values = circuits.n_values
-    sizes = np.array([np.abs(observable.coeffs).sum() for observable in circuits.observables])
-    ranges = 2 * np.sqrt(((np.abs(circuits.contrasts) @ sizes) ** 2).sum(axis=1))  # (J,)
     # sums of values times shots, and of squares of errors times shots
     sums = MeasuredValues(
-        np.zeros((n, n_values)), np.zeros((n, n_values)), np.zeros((n, len(ranges)))
+        np.zeros((n, n_values)), np.zeros((n, n_values)), np.zeros((n, len(circuits.contrasts)))
     )
     shots = np.zeros((n, 1), np.int64)
     half_width = np.zeros((n, 1))
@@ -108,10 +107,8 @@ def measure_in_rounds(
             shots[active] += size
             half_width[active] = width
             errors, contrast_errors = (np.sqrt(squares) / shots for squares in sums[1:])
-            # the error if all shots agreed but for one more at the other end of the range: without it, a
-            # text whose few shots agree would have none, and be decided
-            contrast_errors = np.maximum(contrast_errors, ranges / (shots + 1))
             measured_values = MeasuredValues(sums.values / shots, errors, contrast_errors)
+            measured_values = with_least_errors(circuits, measured_values, shots)
             answers = derive_answers(circuits, measured_values, half_width)
             active = ~answers.decided
             if not active.any():

@@ -168,7 +168,10 @@ def test_transpile_and_qiskits_tools_take_the_engine_as_a_backend():
     [result] = BackendEstimatorV2(backend=backend).run([(plain, "XXZ")], precision=0.02).result()
     value = exact.expectation_value(SparsePauliOp("XXZ")).real
     assert result.data.evs == pytest.approx(value, abs=0.1)
-    refusals = ({"shot": 1}, "got the options shot, expected"), ({"shots": 0}, "shots is 0, expected a whole number")
+    refusals = (
+        ({"shot": 1}, "got the options shot, expected"),
+        ({"shots": 0}, "shots is 0, expected a whole number"),
+    )
     for wrong, message in refusals:
         with pytest.raises(BackendError, match=message):
             backend.run(compiled, **wrong)

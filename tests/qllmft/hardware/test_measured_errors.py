@@ -209,3 +209,14 @@ def test_where_two_labels_are_equal_one_in_twenty_is_called_decided(others):
     answers = measure(repeated, Shots(400))
     assert abs(answers.decided.mean() - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 4000)
     assert abs(answers.probabilities.argmax(axis=1).mean() - 0.5) < 4 * 0.5 / np.sqrt(4000)
+
+
+@pytest.mark.parametrize("shots", [1, 2, 3, 5, 10])
+def test_few_shots_that_agree_decide_no_label_wrongly(shots):
+    """The margins are small: a decided label is wrong in nearly half of the cases."""
+    model = classifier(WEIGHTS["errors add up"])
+    request = request_for(model, samples=400)
+    exact = measure(request, create("adjoint", {"dtype": "float64"}))
+    found = measure(request, create("adjoint", {"shots": shots, "seed": 3}))
+    wrong = found.decided & (found.logits.argmax(axis=1) != exact.logits.argmax(axis=1))
+    assert wrong.mean() < 0.05
