@@ -403,3 +403,25 @@ def test_the_gradient_of_an_evolution_without_decomposition_is_refused():
 
     with pytest.raises(DeviceError, match="does not provide a decomposition"):
         circuit(torch.tensor(0.3, requires_grad=True))
+
+
+@pytest.mark.parametrize("gate", ["RX", "RY", "RZ", "PhaseShift"])
+def test_a_batch_in_a_gate_with_several_controls_has_gradients(gate):
+    def outputs(device):
+        @qp.qnode(device, interface="torch")
+        def node(x, w):
+            for wire in (0, 1, 3):
+                qp.Hadamard(wire)
+            qp.ctrl(getattr(qp, gate)(x, 3), control=[0, 1])
+            qp.RY(w, 2)
+            qp.CNOT([3, 2])
+            return qp.expval(qp.PauliX(3)), qp.expval(qp.PauliZ(2) @ qp.PauliY(3))
+
+        x = torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64, requires_grad=True)
+        w = torch.tensor(0.4, dtype=torch.float64, requires_grad=True)
+        values = torch.stack(node(x, w))
+        (values * torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]])).sum().backward()
+        return torch.cat([values.detach().ravel(), x.grad, w.grad[None]])
+
+    expected = outputs(qp.device("default.qubit", wires=4))
+    torch.testing.assert_close(outputs(AdjointDevice(wires=4)), expected, atol=1e-12, rtol=0)

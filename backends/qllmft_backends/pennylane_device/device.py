@@ -27,6 +27,7 @@ from pennylane.devices.preprocess import (
 from pennylane.devices.qubit.measure import measure
 from pennylane.devices.qubit.sampling import measure_with_samples
 from pennylane.exceptions import DeviceError
+from pennylane.ops import Controlled
 from pennylane.tape import QuantumScript
 from pennylane.transforms import broadcast_expand
 
@@ -140,6 +141,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
         pipeline.add_transform(_gather, sweeps=sweeps, stacks=stacks)
         if config.mcm_config.mcm_method == "deferred":
             pipeline.add_transform(qp.defer_measurements, allow_postselect=False)
+        pipeline.add_transform(_expand_undecomposed)
         pipeline.add_transform(
             decompose,
             stopping_condition=is_supported,
@@ -392,6 +394,23 @@ def _expand_batch(
         *batched_names
     }
     if tape.batch_size is None or (sweeps and angles_only):
+        return (tape,), lambda results: results[0]
+    expanded: tuple[Sequence[QuantumScript], Callable[..., Any]] = broadcast_expand(tape)
+    return expanded
+
+
+@qp.transform  # type: ignore[untyped-decorator]
+def _expand_undecomposed(
+    tape: QuantumScript,
+) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
+    """Expand a batch of angles that need a gradient, in a gate that PennyLane decomposes for single angles only."""
+    if not any(
+        operation.batch_size is not None
+        and not is_supported(operation)
+        and (isinstance(operation, Controlled) or not operation.has_decomposition)
+        and any(map(qp.math.requires_grad, operation.data))
+        for operation in tape.operations
+    ):
         return (tape,), lambda results: results[0]
     expanded: tuple[Sequence[QuantumScript], Callable[..., Any]] = broadcast_expand(tape)
     return expanded
