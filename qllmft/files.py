@@ -58,6 +58,15 @@ def path_near(name: str, folder: Path) -> str:
     )
 
 
+def folder_name(text: str) -> str:
+    """Return a name for a folder: the Latin letters and the digits of a text.
+
+    >>> folder_name("logistic regression (C = 1)")
+    'logistic-regression-c-1'
+    """
+    return "-".join(re.findall(r"[a-z0-9]+", text.lower()))
+
+
 def stays_inside(name: str) -> bool:
     r"""Return whether a path is relative and only descends, on any system.
 

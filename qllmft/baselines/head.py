@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from qllmft.baselines.checks import check_answers, convert_settings
 from qllmft.config import RunConfig
 from qllmft.errors import UserError, check_whole_number
+from qllmft.files import folder_name
 from qllmft.tasks import TaskName
 from qllmft.tasks.measure import Score
 from qllmft_backends.plugins import GROUPS, Registry
@@ -267,18 +268,21 @@ def _check_row_names(heads: Mapping[str, Head]) -> None:
     """Raise UserError unless heads, by the baselines' names, have names of their own in the table."""
     owners: dict[str, str] = {}
     for baseline_name, head in heads.items():
-        if not isinstance(head.name, str) or not head.name.strip():
+        if not isinstance(head.name, str) or not folder_name(head.name):
             raise UserError(
-                f"the head of the baseline {baseline_name!r} has the name {head.name!r}, expected a text for tables."
+                f"the head of the baseline {baseline_name!r} has the name {head.name!r}, expected a text with Latin "
+                "letters or digits, for tables and its folder."
             )
-        if head.name in RESERVED_NAMES:
+        folder = folder_name(head.name)
+        if folder in map(folder_name, RESERVED_NAMES):
             raise UserError(
                 f"the head of the baseline {baseline_name!r} has the name {head.name!r}, which is that of a run's own "
                 "row. Choose another name."
             )
-        if head.name in owners:
+        if folder in owners:
             raise UserError(
-                f"the heads of the baselines {owners[head.name]!r} and {baseline_name!r} have the same name "
-                f"{head.name!r}, expected two names. Rename one, or leave one out of baselines.names."
+                f"the heads of the baselines {owners[folder]!r} and {baseline_name!r} have the same name "
+                f"{head.name!r} but for capitals and marks, expected two names. Rename one, or leave one out of "
+                "baselines.names."
             )
-        owners[head.name] = baseline_name
+        owners[folder] = baseline_name

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy.stats import qmc
 
-from qllmft.baselines import BASELINES, check_baselines, fit_and_score, score_answers
+from qllmft.baselines import (
+    BASELINES,
+    check_baselines,
+    collect_answers,
+    fit_and_score,
+    score_answers,
+)
 from qllmft.campaign.file import Space
 from qllmft.campaign.grid import Parameter, Point, check_size, grid, grid_size, point_text
 from qllmft.campaign.runs import FinishedRuns, Plan, PlannedRun
@@ -324,9 +330,9 @@ def search_baseline(
     n_classes = inputs.corpus(config.data).n_classes
     head = BASELINES[name].make(config, 0, train.x.shape[1], n_classes)
     with stage(on_event, "fitting", head.name):
-        fitted = fit_and_score(head, train, validation)
+        fitted = fit_and_score(head, train, validation, n_classes)
     model_result = ModelResult(
         head.name, fitted.validation, head.n_parameters, fitted.seconds, head.settings
     )
     _, (test,) = embed_tables({"test": splits.test}, config.body, on_event, inputs=inputs)
-    return replace(model_result, test=score_answers(test, head.predict(test.x.numpy())))
+    return replace(model_result, test=score_answers(test, collect_answers(head, test, n_classes)))

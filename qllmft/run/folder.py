@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 from contextlib import suppress
 from dataclasses import asdict
@@ -23,6 +22,7 @@ from qllmft.counts import format_count
 from qllmft.errors import UserError
 from qllmft.files import (
     expand_home,
+    folder_name,
     is_temporary,
     parse_json,
     parse_toml,
@@ -264,7 +264,7 @@ class RunFolder:
         >>> RunFolder(Path("run")).row_folder("logistic regression (C = 1)").name
         'logistic-regression-c-1'
         """
-        return self.rows_folder / "-".join(re.findall(r"[a-z0-9]+", name.lower()))
+        return self.rows_folder / folder_name(name)
 
     def stored_rows(self, record: RunRecord) -> dict[str, Path]:
         """Return the folders of the models of the run's record that were kept, by the name of the row."""

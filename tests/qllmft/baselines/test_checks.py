@@ -186,13 +186,15 @@ def test_an_empty_grid_is_refused():
         GridBaseline("mine", KNeighborsClassifier, [])
 
 
-def test_two_rows_of_one_name_are_refused(registered):
-    config = registered(one=Own(name="knn"), two=Own(name="knn"))
-    with pytest.raises(UserError, match="the baselines 'one' and 'two' have the same name 'knn'"):
+@pytest.mark.parametrize("name", ["knn 1", "KNN-1"])
+def test_two_rows_of_one_name_are_refused(registered, name):
+    """The folders of their models would be one, too."""
+    config = registered(one=Own(name="knn 1"), two=Own(name=name))
+    with pytest.raises(UserError, match=f"baselines 'one' and 'two' have the same name '{name}'"):
         make_baselines(config, 9, 4, 2)
 
 
-@pytest.mark.parametrize("name", [*RESERVED_NAMES, None, " "])
+@pytest.mark.parametrize("name", [*RESERVED_NAMES, "Quantum-Head", None, " ", "метод"])
 def test_the_names_of_a_runs_own_rows_are_refused(registered, name):
     with pytest.raises(UserError, match="the head of the baseline 'one' has the name") as error:
         make_baselines(registered(one=Own(name=name)), 9, 4, 2)
