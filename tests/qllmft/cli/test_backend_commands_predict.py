@@ -9,6 +9,7 @@ from sandbox_job import TEXTS, needs_aer
 
 from qllmft.inference import Predictor
 from qllmft_backends import create
+from qllmft_backends.remote import UnreportedResultWarning
 from qllmft_backends.text import format_count
 
 HERE = [  # backend, options, shots
@@ -177,7 +178,10 @@ def test_several_aggregations_of_one_paid_job(job):
 
 
 def test_symmetry_verification_is_asked_for(job):
-    job.predict("--yes --limit 2 --symmetry-verification")
+    with pytest.warns(
+        UnreportedResultWarning, match="Standard errors from the shots are a lower bound"
+    ):
+        job.predict("--yes --limit 2 --symmetry-verification")
     for each in job.box.store.jobs.values():
         assert each.payload["settings"]["error_mitigation"]["symmetry_verification"] is True
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import Operation, ParameterExpression
-from qiskit.circuit.library import Initialize, StatePreparation, UnitaryGate
+from qiskit.circuit.library import HamiltonianGate, Initialize, StatePreparation, UnitaryGate
+from qiskit.exceptions import QiskitError
 
-_DEFINED_BY_NUMBERS = (Initialize, StatePreparation, UnitaryGate)
+_DEFINED_BY_NUMBERS = (HamiltonianGate, Initialize, StatePreparation, UnitaryGate)
 
 
 def exact_content(circuit: QuantumCircuit) -> list[Any] | None:
@@ -41,10 +42,18 @@ def _operation_content(operation: Operation) -> list[Any] | None:
     """Return the name of an operation and its numbers or its definition, or None if it has neither."""
     if operation.name in ("barrier", "measure", "reset"):
         return [operation.name]
+    numbers = [
+        np.asarray(parameter).tobytes()
+        for parameter in getattr(operation, "params", ())
+        if not isinstance(parameter, ParameterExpression)
+    ]
     if isinstance(operation, _DEFINED_BY_NUMBERS):
-        return [operation.name, *(np.asarray(part).tobytes() for part in operation.params)]
-    definition = getattr(operation, "definition", None)
+        return [operation.name, *numbers]
+    try:
+        definition = getattr(operation, "definition", None)
+    except (QiskitError, TypeError):  # it is defined for numbers only, and has parameters
+        return [operation.name, *numbers]
     if not isinstance(definition, QuantumCircuit):
         return None
     inner = exact_content(definition)
-    return None if inner is None else [operation.name, inner]
+    return None if inner is None else [operation.name, *numbers, inner]
