@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -178,10 +179,10 @@ def test_several_aggregations_of_one_paid_job(job):
 
 
 def test_symmetry_verification_is_asked_for(job):
-    with pytest.warns(
-        UnreportedResultWarning, match="Standard errors from the shots are a lower bound"
-    ):
-        job.predict("--yes --limit 2 --symmetry-verification")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UnreportedResultWarning)
+        _, messages = job.predict("--yes --limit 2 --symmetry-verification")
+    assert messages.count("Standard errors from the shots are a lower bound.") == 1
     for each in job.box.store.jobs.values():
         assert each.payload["settings"]["error_mitigation"]["symmetry_verification"] is True
 
