@@ -40,7 +40,7 @@ def open_gates(circuit: QuantumCircuit) -> QuantumCircuit:
     Qiskit's exporters give such a gate a definition of its own. With an angle of 2·x they apply the factor in the call
     and in the definition, and a matrix or a complex number among the parameters is no text that a program reads.
     """
-    if not any(_is_opened(instruction.operation) for instruction in circuit.data):
+    if not _has_opened(circuit):
         return circuit
     opened_circuit = circuit.copy_empty_like()
     for instruction in circuit.data:

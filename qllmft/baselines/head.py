@@ -214,10 +214,12 @@ def check_baselines(names: Iterable[str], task: TaskName = "classification") -> 
 # names of a run's own head in the table, which a trained body makes longer, and of its control
 QUANTUM_HEAD = "quantum head"
 CLASSICAL_HEAD = "classical head"
+# row of a table: the best linear model of the latent values
+WITHOUT_CIRCUIT = "no circuit (ablation)"
 RESERVED_NAMES = (
     *(QUANTUM_HEAD, CLASSICAL_HEAD),
     *(f"{QUANTUM_HEAD} and body", f"{CLASSICAL_HEAD} and body"),
-    "no circuit (ablation)",
+    WITHOUT_CIRCUIT,
 )
 
 MAX_SUPPORT_VECTOR_TEXTS = 20_000  # training texts of support vectors; fits of more take hours

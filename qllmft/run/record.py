@@ -15,6 +15,7 @@ from pydantic import (
     ValidationError,
 )
 
+from qllmft.baselines.head import WITHOUT_CIRCUIT as WITHOUT_CIRCUIT
 from qllmft.config import NoiseConfig
 from qllmft.counts import format_count
 from qllmft.data import Findings
@@ -35,9 +36,6 @@ from qllmft_backends.validation import faults
 
 FORMAT = 1
 _SPLITS = ("train", "validation", "test")
-# row of a table: the best linear model of the latent values
-WITHOUT_CIRCUIT = "no circuit (ablation)"
-
 _TEST_FIELDS = (  # fields of a model
     *("test", "test_exact", "load", "against_head", "without_circuit"),
     *("test_classes", "test_calibration"),

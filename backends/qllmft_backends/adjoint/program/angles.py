@@ -213,16 +213,23 @@ class CompiledExpressions:
         )
 
 
-def _to_sympy(expression: ParameterExpression, symbol_by_parameter: Mapping[Parameter, Any]) -> Any:
-    """Return an expression of Qiskit's as one of sympy's, with symbols in place of the parameters."""
+def _to_sympy(
+    expression: ParameterExpression,
+    symbol_by_parameter: Mapping[Parameter, Any],
+    symbol_by_name: Mapping[Any, Any],
+) -> Any:
+    """Return an expression of Qiskit's as one of sympy's.
+
+    Args:
+        expression: of some of the parameters.
+        symbol_by_parameter: symbol in the place of each parameter.
+        symbol_by_name: the same symbols, by the ones that Qiskit makes of the parameters' names.
+    """
     import sympy
 
     with suppress(TypeError, sympy.SympifyError):
         term = expression.sympify()
         if isinstance(term, sympy.Basic):
-            symbol_by_name = {
-                parameter.sympify(): symbol for parameter, symbol in symbol_by_parameter.items()
-            }
             return term.xreplace(symbol_by_name)
     # Qiskit does not convert powers of a number, such as 2**x
     new_name = {
@@ -245,7 +252,12 @@ def compile_expressions(
 
     symbols = [sympy.Symbol(f"x{i}", real=True) for i in range(len(parameters))]
     symbol_by_parameter = dict(zip(parameters, symbols, strict=True))
-    terms = [_to_sympy(expression, symbol_by_parameter) for expression in expressions]
+    symbol_by_name = {
+        parameter.sympify(): symbol for parameter, symbol in symbol_by_parameter.items()
+    }
+    terms = [
+        _to_sympy(expression, symbol_by_parameter, symbol_by_name) for expression in expressions
+    ]
     places = []
     slopes = []
     for i, term in enumerate(terms):

@@ -40,7 +40,7 @@ def exact_content(circuit: QuantumCircuit) -> list[Any] | None:
 
 def _operation_content(operation: Operation) -> list[Any] | None:
     """Return the name of an operation and its numbers or its definition, or None if it has neither."""
-    if operation.name in ("barrier", "measure", "reset"):
+    if operation.name == "barrier":
         return [operation.name]
     numbers = [
         np.asarray(parameter).tobytes()
