@@ -2,32 +2,15 @@
 
 import json
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import small_job
 from ending import finished
 from sandbox_job import sandbox_job
 from small_texts import write_reviews
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A finished run and what it was made from."""
-
-    path: Path
-    data: Path
-    body: Path
-
-    @property
-    def result(self):
-        return json.loads((self.path / "result.json").read_text())
-
-    def arguments(self, out: Path | None = None) -> list[str]:
-        """Of `qllmft train`; the run's own where ``out`` is None."""
-        return small_job.arguments(self.data, self.body, out or self.path)
+from trained_run import Trained
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from conftest import Trained
 from ending import finished
 from scipy.special import log_softmax
 from small_job import set_options
 from small_texts import BAD, GOOD
+from trained_run import Trained
 
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import texts_of_run

@@ -5,10 +5,10 @@ import re
 
 import numpy as np
 import pytest
-from conftest import Trained
 from ending import finished
 from sandbox_job import TEXTS, sandbox_job
 from small_job import arguments, set_options
+from trained_run import Trained
 
 from qllmft.inference import Predictor
 from qllmft_circuits import from_qasm3, from_qpy
