@@ -16,12 +16,16 @@ from qllmft.config.run import nearest_setting
 from qllmft.data import corpus_in_memory
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
+from qllmft.files import expand_home
 from qllmft.progress import LineListener
 from qllmft.run import Outcome, SharedInputs, Tracking, TrainedRun, run_tracked
 
 if TYPE_CHECKING:
     from qllmft.embed.loading import GivenBody
     from qllmft.inference import Predictor
+
+# keyword of the setting that an argument of `train` stands for
+_KEYWORDS_OF_ARGUMENTS = {"data": "data__source", "body": "body__model"}
 
 
 class Rows(Protocol):
@@ -90,6 +94,12 @@ def train(
             raise UserError(
                 f"there is no setting {name!r}.{meant} Names are those of a configuration, with a double underscore "
                 "for the dot: train__epochs=20."
+            )
+    for argument, value in (("data", data), ("body", body)):
+        keyword = _KEYWORDS_OF_ARGUMENTS[argument]
+        if value is not None and keyword in settings:
+            raise UserError(
+                f"the argument {argument} and {keyword} are both given, and name the same setting. Leave {keyword} out."
             )
     overrides: dict[str, Any] = {name.replace("__", "."): value for name, value in settings.items()}
     if body is not None:
@@ -187,6 +197,11 @@ def load(
     """
     from qllmft.inference import Predictor
 
+    if model is not None and not expand_home(str(run)).is_dir():
+        raise UserError(
+            f"there is no folder {run}, and only the folder of a run has the rows of its table. Give that folder, or "
+            "leave model out."
+        )
     predictor = (
         Predictor.from_pretrained(run, token=token)
         if model is None

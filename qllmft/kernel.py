@@ -153,7 +153,7 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
             # ‖ρ - σ‖² is half the squared distance of the Bloch vectors
             return _rbf(vectors, y_vectors, self.gamma / 2)
         kernel = self._fidelities(x, y, is_symmetric=is_symmetric)
-        if self.shots is not None:
+        if self.shots is not None and kernel.size:
             self._draw_frequencies(kernel, x, y, self.shots, is_symmetric=is_symmetric)
             if is_symmetric and self._enforce_psd:
                 return _nearest_semidefinite(kernel)

@@ -21,15 +21,21 @@ class TextModel:
         self._predictor = predictor
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Return label and probabilities of each row of a table or list, or the values of its targets."""
+        """Return label and probabilities of each row of a table or list, or the values of its targets.
+
+        The rows have the index of the table, so that a column of the answers can be added to it.
+        """
         del params
         table = pd.DataFrame(model_input)
         items: Iterable[Any] = table.iloc[:, 0].tolist()
         if self._predictor.model.pair is not None:
             items = list(zip(items, table.iloc[:, 1].tolist(), strict=True))
+        answers: list[Any]
         if self._predictor.task.real:
-            return pd.DataFrame([answer.values for answer in self._predictor.values(items)])
-        return pd.DataFrame([answer.as_dict() for answer in self._predictor.predict(items)])
+            answers = [answer.values for answer in self._predictor.values(items)]
+        else:
+            answers = [answer.as_dict() for answer in self._predictor.predict(items)]
+        return pd.DataFrame(answers, index=table.index)
 
 
 def _load_pyfunc(path: str) -> TextModel:

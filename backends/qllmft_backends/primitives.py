@@ -257,8 +257,9 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
             self._has_warned = True
             warnings.warn(
                 "qiskit-machine-learning computes the gradient by its parameter-shift rule, with a pub for every "
-                "shift, sample and observable. Add gradient=backend.gradient() of the same backend to EstimatorQNN "
-                "or VQR: one reverse sweep on adjoint, and one call elsewhere.",
+                "shift, sample and observable. Add gradient=backend.gradient() of the same backend to EstimatorQNN: "
+                "one reverse sweep on adjoint, and one call elsewhere. VQR has no such argument: fit "
+                "NeuralNetworkRegressor with the EstimatorQNN.",
                 stacklevel=2,
             )
         if precision is None:

@@ -105,9 +105,13 @@ def trainable_blocks(n_qubits: int, layers: Sequence[int], ansatz: Ansatz) -> li
         n_qubits: width.
         layers: number of layers of each block; if a block has none, it has no gates.
         ansatz: makes each block with layers. Its parameters become elements of ``theta`` in Qiskit's order of them.
+
+    Raises:
+        ValueError: if the ansatz makes no circuit of that width.
     """
     unnamed_blocks = [
-        ansatz(n_qubits, count) if count else QuantumCircuit(n_qubits) for count in layers
+        _make_block(n_qubits, count, ansatz) if count else QuantumCircuit(n_qubits)
+        for count in layers
     ]
     theta = ParameterVector("theta", sum(block.num_parameters for block in unnamed_blocks))
     blocks = []
@@ -117,6 +121,21 @@ def trainable_blocks(n_qubits: int, layers: Sequence[int], ansatz: Ansatz) -> li
         blocks.append(block.assign_parameters(theta[start:stop]))
         start = stop
     return blocks
+
+
+def _make_block(n_qubits: int, n_layers: int, ansatz: Ansatz) -> QuantumCircuit:
+    """Return the circuit of an ansatz, or raise ValueError if it is none on ``n_qubits`` qubits."""
+    block = ansatz(n_qubits, n_layers)
+    if not isinstance(block, QuantumCircuit):
+        raise ValueError(
+            f"the ansatz returned {type(block).__name__}, expected a QuantumCircuit. Return the circuit."
+        )
+    if block.num_qubits != n_qubits:
+        raise ValueError(
+            f"the ansatz returned a circuit of {block.num_qubits} qubits, expected {n_qubits}. Make it on n_qubits, "
+            "its first argument."
+        )
+    return block
 
 
 def brickwork(n_qubits: int, n_layers: int) -> QuantumCircuit:

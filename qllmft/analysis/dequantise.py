@@ -157,6 +157,11 @@ def make_surrogate_pair(
     """Return the surrogate of a trained model in float32, and both side by side."""
     if model.surrogate is not None:
         raise UserError("the model is a surrogate already. Give the run that it was made from.")
+    if model.config.odd and rank is not None:
+        raise UserError(
+            f"the encoders are odd, so they become one linear layer, and a rank of {rank} is one of quadratic forms. "
+            "Give no rank."
+        )
     classifier = model.classifier
     surrogate_config = SurrogateConfig(rank=rank, bond=bond)
     surrogate, reference = (

@@ -92,6 +92,7 @@ class GeometricDifference:
     """Geometric difference of Huang et al. (Nat. Commun. 12, 2631) of a quantum kernel to a classical one."""
 
     ridges: tuple[float, ...]  # λ
+    texts: int  # N, on which the kernels are compared
     # by λ; bounds the ratio of prediction errors, √N if the kernels are far apart
     general: tuple[float, ...]
     training: tuple[float, ...]  # by λ; bound on the error in training that λ causes
@@ -117,7 +118,7 @@ class GeometricDifference:
             weights = 1.0 / (values + ridge)
             general.append(float(np.linalg.norm(projected_root * (np.sqrt(values) * weights), 2)))
             training.append(float(ridge * np.linalg.norm(projected_root * weights, 2)))
-        return cls(tuple(ridges), tuple(general), tuple(training))
+        return cls(tuple(ridges), n, tuple(general), tuple(training))
 
     @property
     def at_ridge(self) -> float:

@@ -59,7 +59,7 @@ def analysis_figures(analysis: Analysis) -> dict[str, Any]:
     if analysis.bond is not None:
         figures["bond"] = draw_bond(analysis.bond)
     if analysis.geometry:
-        figures["geometry"] = draw_geometry(analysis.geometry, analysis.run.data.sizes["train"])
+        figures["geometry"] = draw_geometry(analysis.geometry)
     figures["gradients"] = draw_gradients(analysis.gradients, analysis.decay)
     return figures
 
@@ -100,14 +100,15 @@ def draw_bond(bond: BondResult) -> Any:
     return figure
 
 
-def draw_geometry(geometry: dict[str, GeometricDifference], texts: int) -> Any:
-    """Draw the geometric differences over the ridge λ, and √N."""
+def draw_geometry(geometry: dict[str, GeometricDifference]) -> Any:
+    """Draw the geometric differences over the ridge λ, and √N of the texts that the kernels are compared on."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     figure = style.new_figure()
     axes = figure.subplots()
     for (name, difference), look in zip(geometry.items(), style.SERIES, strict=False):
         axes.plot(difference.ridges, difference.general, label=f"to the {name} kernel", **look)
+    texts = next(iter(geometry.values())).texts
     axes.axhline(math.sqrt(texts), color=style.INK, ls=":", lw=1.0, label=f"√N of {texts} texts")
     axes.axvline(RIDGE, color=style.GREY, lw=0.8, label=f"λ = {RIDGE:g} of the text")
     axes.set(xscale="log", yscale="log", xlabel="ridge λ", ylabel="geometric difference g")

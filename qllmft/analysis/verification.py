@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import numpy as np
 from qllmft.counts import format_count
 from qllmft.embed import body_identity, check_body_folder, locate_body
 from qllmft.errors import UserError
-from qllmft.files import read_bytes
+from qllmft.files import json_values, read_bytes
 from qllmft.inference.items import ItemVectors
 from qllmft.model import load_model
 from qllmft.run.folder import RunFolder
+from qllmft.run.predictions import Predictions
+from qllmft.run.record import WITHOUT_CIRCUIT, AgainstHead, ModelResult, RunRecord
 
 ROUNDING = 1e-9  # of a sum in another version
 
@@ -107,7 +110,7 @@ def _check_metrics(folder: RunFolder) -> str:
 
 
 def _check_predictions(folder: RunFolder) -> str:
-    """Compute the scores of the record again from the answers."""
+    """Compute the test scores and differences of the record again from the answers."""
     record = folder.require_record(tested=False)
     answers = folder.read_predictions()
     if record.head.test is None:
@@ -122,21 +125,78 @@ def _check_predictions(folder: RunFolder) -> str:
         raise UserError(
             f"their labels are {answers.label_names}, and the record's {record.data.labels}."
         )
+    _check_answered_models(record, answers)
     for model in record.models:
-        recomputed_score = answers.task.scores.from_answers(
-            answers.labels, answers.model_answers(model.name)
-        )
-        recorded_score = model.tested
-        if (
-            type(recomputed_score) is not type(recorded_score)
-            or abs(recomputed_score.value - recorded_score.value) > ROUNDING
-        ):
-            raise UserError(
-                f"{model.name!r} has {recomputed_score.exactly}, and the record has {recorded_score.exactly}."
-            )
+        _check_scores(model, record.head, answers)
     models = format_count(len(record.models), "model")
     texts = format_count(len(answers.labels), "text")
     return f"{models} x {texts} give the record's {answers.task.measure.plural}"
+
+
+def _check_answered_models(record: RunRecord, answers: Predictions) -> None:
+    """Raise UserError unless the answers are those of the record's models, each of which is there once."""
+    recorded = [model.name for model in record.models]
+    answered = {name for name in answers.answers if name != WITHOUT_CIRCUIT}
+    if len(recorded) != len(set(recorded)) or answered != set(recorded):
+        raise UserError(
+            f"they are of {', '.join(sorted(answered))}, and the record's models are {', '.join(recorded)}. One of "
+            "both belongs to another run. Delete result.json and run the same `qllmft train` again."
+        )
+
+
+def _check_scores(model: ModelResult, head: ModelResult, answers: Predictions) -> None:
+    """Compute the scores of a model, and its differences to others, again from the answers."""
+    score_answers = answers.task.scores.from_answers
+    recomputed_score = score_answers(answers.labels, answers.model_answers(model.name))
+    recorded_score = model.tested
+    if (
+        type(recomputed_score) is not type(recorded_score)
+        or abs(recomputed_score.value - recorded_score.value) > ROUNDING
+    ):
+        raise UserError(
+            f"{model.name!r} has {recomputed_score.exactly}, and the record has {recorded_score.exactly}."
+        )
+    _check_part(model, "test", recomputed_score, recorded_score)
+    if model.test_classes is not None:
+        _check_part(model, "test_classes", answers.by_class(model.name), model.test_classes)
+    if model.against_head is not None:
+        difference = answers.against_head(model.name, balanced=head.uneven is not None)
+        recomputed = AgainstHead(difference.value, difference.interval, difference.p)
+        _check_part(model, "against_head", recomputed, model.against_head)
+    control = model.without_circuit
+    if control is not None and model is head:
+        gain = answers.against_head(WITHOUT_CIRCUIT, balanced=bool(head.balanced))
+        test = score_answers(answers.labels, answers.model_answers(WITHOUT_CIRCUIT))
+        recomputed_control = replace(
+            control, test=test, gain=gain.value, gain_interval=gain.interval
+        )
+        _check_part(model, "without_circuit", recomputed_control, control)
+
+
+def _check_part(model: ModelResult, part: str, recomputed: object, recorded: object) -> None:
+    """Raise UserError unless a part of a model's record is that of the answers."""
+    if not _are_same(json_values(recomputed), json_values(recorded)):
+        raise UserError(
+            f"{part!r} of {model.name!r} in the record is not what the answers give. The record was changed, or made "
+            "by another version. Delete result.json and run the same `qllmft train` again."
+        )
+
+
+def _are_same(first: object, second: object) -> bool:
+    """Return whether two JSON values are the same but for rounding.
+
+    >>> _are_same({"a": [0.1, 1]}, {"a": [0.1 + 1e-12, 1]}), _are_same([1.0], [1.0, 2.0])
+    (True, False)
+    """
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        return first.keys() == second.keys() and all(
+            _are_same(first[name], second[name]) for name in first
+        )
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        return len(first) == len(second) and all(map(_are_same, first, second))
+    if isinstance(first, float) and isinstance(second, float):
+        return math.isclose(first, second, rel_tol=ROUNDING, abs_tol=ROUNDING)
+    return first == second
 
 
 def _check_model(folder: RunFolder) -> str:
@@ -150,6 +210,10 @@ def _check_model(folder: RunFolder) -> str:
     _check_same("its structure", stored_structure, run_structure, "the run's", "model")
     _check_same("its label names", model.label_names, record.data.labels, "the run's", "model")
     _check_same("its dimension", model.dimension, record.body.dimension, "the run's", "model")
+    if record.body.learned is None:
+        n_parameters = model.classifier.n_parameters
+        recorded = record.head.parameters
+        _check_same("its number of parameters", n_parameters, recorded, "the record's", "model")
     _check_same("its body", model.body_identity, record.body.identity, "the run's", "model")
     check_text = (
         "gives the logits that it was saved with" if model.checked else "has no check logits"

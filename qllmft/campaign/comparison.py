@@ -170,20 +170,16 @@ def gains(record: StudyRecord) -> list[Gain]:
     The heads of a kind are the best of the body's group on validation. A study without bodies has no gains.
     """
     groups = {body: [row for row in record.rows if row.group == body] for body in record.bodies}
-    # a head has one preset on any body, and one model whether it was trained with the body or not
-    keys = {row.label: (row.preset, row.model.removesuffix(" and body")) for row in record.rows}
-    rows_on_first_body = (
-        {keys[row.label]: row for row in groups[record.bodies[0]]} if groups else {}
-    )
+    rows_on_first_body = {row.head: row for row in groups[record.bodies[0]]} if groups else {}
     all_gains = [
         Gain(unchanged_row.label, body, True, _score_differences(changed_row, unchanged_row))
         for body in record.bodies[1:]
         for changed_row in groups[body]
-        if (unchanged_row := rows_on_first_body.get(keys[changed_row.label]))
+        if (unchanged_row := rows_on_first_body.get(changed_row.head))
     ]
     for body in groups:
         pair = best_of_group(record, body)
-        names = [rows_on_first_body.get(keys[row.label], row).label for row in pair]
+        names = [rows_on_first_body.get(row.head, row).label for row in pair]
         all_gains.append(Gain(" minus ".join(names), body, False, _score_differences(*pair)))
     return all_gains
 

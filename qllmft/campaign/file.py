@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar, get_args
 
 from pydantic import (
+    AfterValidator,
     Field,
     ValidationError,
     model_validator,
@@ -27,12 +29,38 @@ MapAxis = Literal["", "parameters", "classes", "texts"]
 SettingsByName = Mapping[str, Any]  # settings by dotted name
 _SEARCH_KEYS = {"parameters", "grid_of"}  # keys of a search space
 
+UNSEARCHED_SETTINGS = {  # settings that no search varies
+    "seed": "the best of several seeds is a lucky one. Choose their number with --seeds",
+    "data.task": "two tasks have two scores, which cannot be compared. Write a search for each",
+}
 STUDY_SETTINGS = {  # settings that a study gives its runs itself
     "seed": "a study draws its own seeds, from 0. Choose their number with --seeds",
     "baselines.names": "a study fits the baselines that its rows name. For others, write a study of your own in a TOML "
     "file (`qllmft study --help`)",
     "baselines.points": "a study says how many settings every row has. Choose their number with --budget",
 }
+
+
+_SETTINGS_OF_BODIES = ("body.", "train.")  # beginnings of those in which one head may differ
+
+
+def check_name(name: str) -> str:
+    """Return a name of a campaign, or raise ValueError if it leads to another folder."""
+    if name in ("", ".", "..") or any(sign in name for sign in "/\\\0"):
+        raise ValueError(
+            f"the name is {name!r}, and folders and figures are named by it. Choose one without / and \\"
+        )
+    return name
+
+
+def settings_of_head(settings: SettingsByName) -> str:
+    """Return the settings, as a text, in which the same head on two language models must not differ.
+
+    >>> settings_of_head({"body.trainable": True, "model.n_qubits": 3})
+    '{"model.n_qubits": 3}'
+    """
+    kept_settings = {k: v for k, v in settings.items() if not k.startswith(_SETTINGS_OF_BODIES)}
+    return json.dumps(kept_settings, sort_keys=True)
 
 
 class Quick(Section):
@@ -47,7 +75,7 @@ class Quick(Section):
 class CampaignFile(Section):
     """Part that studies and search spaces have in common."""
 
-    name: str  # as on the command line
+    name: Annotated[str, AfterValidator(check_name)]  # as on the command line
     title: str  # one line for people
     settings: Settings = Field({})  # differences of all runs from their presets, by dotted name
     # presets of this file alone: their settings by dotted name, from the defaults
@@ -115,6 +143,11 @@ class Row(Section):
                     f"{name} is the same in all rows of a study. Omit it from the row's settings"
                 )
         return self
+
+    @property
+    def head(self) -> tuple[str, str | None, str]:
+        """Return preset, baseline and settings, which are equal for the same head on another body."""
+        return self.preset, self.classical, settings_of_head(self.settings)
 
     @property
     def origin(self) -> str:
@@ -206,11 +239,32 @@ class Study(CampaignFile):
             raise ValueError(
                 f"bodies names {list(self.bodies)}, expected two or more groups with rows of both sides"
             )
+        if self.bodies:
+            self._check_heads_of_bodies()
         if self.x and not any(row.series for row in self.rows):
             raise ValueError(
                 f"a study with x {self.x!r} is a map, whose curves are its rows' series. Give rows a series"
             )
         return self
+
+    def _check_heads_of_bodies(self) -> None:
+        """Raise ValueError unless each gain from a language model is that of one head."""
+        label_by_head: dict[tuple[Any, ...], str] = {}
+        for row in (row for row in self.rows if row.group in self.bodies):
+            earlier_label = label_by_head.setdefault((row.group, *row.head), row.label)
+            if earlier_label != row.label:
+                raise ValueError(
+                    f"rows {earlier_label!r} and {row.label!r} are the same head in the group {row.group!r}. Gains "
+                    "would mix them. Omit one, or give it a preset of its own"
+                )
+        first, second = self.bodies[:2]
+        for row in self.rows:
+            is_first_baseline = row.side == "baseline" and row.group == first
+            if is_first_baseline and (second, *row.head) not in label_by_head:
+                raise ValueError(
+                    f"the baseline {row.label!r} of {first!r} has no row in the group {second!r}. Give it one with "
+                    "the same preset"
+                )
 
     @model_validator(mode="after")
     def _check_row_labels(self) -> Study:
@@ -255,11 +309,16 @@ class Study(CampaignFile):
 
     def _small_parts(self, quick: Quick) -> dict[str, Any]:
         names = [row.label for row in self.rows if row.label in quick.without]
+        contrasts = tuple(pair for pair in self.contrasts if not {*pair} & {*names})
+        if self.contrasts and not contrasts:
+            raise UserError(
+                f"{self.name}, quick.without leaves none of the contrasts. Keep both rows of one of them."
+            )
         return {
             "rows": [row for row in self.rows if row.label not in names],
             "epochs": quick.epochs or self.epochs,
             "reduced": f"quick: without {', '.join(names)}" if names else "quick",
-            "contrasts": tuple(pair for pair in self.contrasts if not {*pair} & {*names}),
+            "contrasts": contrasts,
         }
 
     @property
@@ -293,9 +352,14 @@ class Space(CampaignFile):
             built_in_baselines = [name for name in BASELINES if BASELINES.source(name) == BUILT_IN]
             grids = [name for name in built_in_baselines if BASELINES[name].is_grid]
             raise ValueError(f"grid_of is {self.grid_of!r}, expected one of {', '.join(grids)}")
+        elif self.preset or self.parameters or self.quick:
+            raise ValueError(
+                f"grid_of searches the grid of {self.grid_of} itself. Omit preset, parameters and quick"
+            )
         names = [parameter.name for parameter in self.parameters]
         if len(set(names)) < len(names):
             raise ValueError(f"two parameters have the same name. There are {', '.join(names)}")
+        self._check_varied_settings()
         if unknown := set(self.rows) - {p.name for p in self.parameters if p.scale is None}:
             raise ValueError(
                 f"rows of {', '.join(sorted(unknown))}, which is no parameter without a scale"
@@ -303,6 +367,17 @@ class Space(CampaignFile):
         if self.quick and (unknown := self.quick.values.keys() - set(names)):
             raise ValueError(f"quick.values of {', '.join(sorted(unknown))}, which is no parameter")
         return self
+
+    def _check_varied_settings(self) -> None:
+        """Raise ValueError if a setting would have two values, or is not one of a search."""
+        varied_settings = [setting for p in self.parameters for setting in p.settings]
+        for setting in varied_settings:
+            if setting in UNSEARCHED_SETTINGS:
+                raise ValueError(f"a parameter is {setting}, and {UNSEARCHED_SETTINGS[setting]}")
+            if varied_settings.count(setting) > 1:
+                raise ValueError(f"{setting} is in two parameters. Omit it from one of them")
+            if setting in self.settings or (self.quick and setting in self.quick.settings):
+                raise ValueError(f"settings has {setting}, which a parameter varies. Omit one")
 
     @property
     def size(self) -> int:

@@ -90,7 +90,7 @@ class StudyPredictions:
     def write(self, folder: Path) -> Path:
         """Write the file and return its path. The same content gives the same bytes."""
         is_accuracy = self.score == "accuracy"
-        n_labels = int(self.labels.max()) + 1 if is_accuracy and len(self.labels) else 1
+        n_labels = self._count_labels() if is_accuracy else 1
         label_type = np.uint8 if n_labels <= 256 else np.uint16
         about = {
             "format": FORMAT,
@@ -125,6 +125,15 @@ class StudyPredictions:
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
         write_bytes(folder / FILE_NAME, buffer.getvalue())
         return folder / FILE_NAME
+
+    def _count_labels(self) -> int:
+        """Return the number of labels of texts and of answers, one of which may be in the training texts alone."""
+        answers = [
+            row_answers
+            for split_answers in self.answers.values()
+            for row_answers in split_answers.answers.values()
+        ]
+        return 1 + max(int(labels.max(initial=0)) for labels in (self.labels, *answers))
 
     @classmethod
     def from_folder(cls, folder: Path) -> StudyPredictions:
@@ -197,17 +206,21 @@ class StudyPredictions:
         Raises:
             UserError: if the answers are of other rows, seeds or another score.
         """
+        self.check_record(record)
+        rows = (replace(row, **self.scores(row.label, record.data)) for row in record.rows)
+        return replace(
+            record, rows=tuple(rows), test_drawn=self.test_drawn, test_shared=self.test_shared
+        )
+
+    def check_record(self, record: StudyRecord) -> None:
+        """Raise UserError if a record is of other rows, seeds or another score than the answers."""
         labels = tuple(row.label for row in record.rows)
         if (labels, record.seeds, record.score) != (self.rows, self.seeds, self.score):
             raise UserError(
                 f"the predictions are of the rows {', '.join(self.rows)}, seeds {self.seeds} and {self.score}, and "
                 f"the record of {', '.join(labels)}, {record.seeds} and {record.score}. Keep both files of one study "
-                "together."
+                "together. The study's own command makes both again."
             )
-        rows = (replace(row, **self.scores(row.label, record.data)) for row in record.rows)
-        return replace(
-            record, rows=tuple(rows), test_drawn=self.test_drawn, test_shared=self.test_shared
-        )
 
     @property
     def test_shared(self) -> float | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from qllmft.campaign.file import MapAxis, Side, groups_by_side
+from qllmft.campaign.file import MapAxis, Side, check_name, groups_by_side, settings_of_head
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, reading, write_text
 from qllmft.published import paper_numbers
@@ -72,6 +72,15 @@ class RowResult:
     others: dict[str, tuple[_OtherScore, ...]] = field(default_factory=dict)
     # score on the test texts that no choosing seed drew; () if these are not marked
     test_apart: tuple[_Score, ...] = ()
+
+    @property
+    def head(self) -> tuple[str, str, str]:
+        """Return preset, model and settings, which are equal for the same head on another body.
+
+        A model has one name whether it was trained with the body or not. Settings of training are the body's too.
+        """
+        name = self.model.removesuffix(" and body")
+        return self.preset, name, settings_of_head(self.settings)
 
     @property
     def compared(self) -> tuple[float, ...]:
@@ -193,6 +202,7 @@ def read_study(folder: Path) -> StudyRecord:
                 f"it has format {content.get('format')!r}, and this version reads {FORMAT}"
             )
         record = _ADAPTER.validate_python(content)
+        check_name(record.study)
         for row in record.rows:
             scores = (row.validation, row.test, row.test_exact, row.test_apart)
             by_seed = (row.runs, row.parameters, row.validation, row.test, *row.others.values())
@@ -220,9 +230,24 @@ def _check_pairs(record: StudyRecord) -> None:
     subjects, baselines = groups_by_side(record.rows)
     if unknown := set(record.bodies) - (subjects & baselines):
         raise ValueError(f"bodies has {sorted(unknown)}, expected groups with rows of both sides")
+    if record.bodies:
+        _check_bodies(record)
     if record.contrasts:
         return
     if not subjects:
         raise ValueError("no row has the side 'subject'")
     if unmatched := subjects - baselines:
         raise ValueError(f"the group {min(unmatched)!r} has no row of the side 'baseline'")
+
+
+def _check_bodies(record: StudyRecord) -> None:
+    """Raise ValueError if the gain from the second body is not known for each baseline of the first one."""
+    if len(record.bodies) < 2:
+        raise ValueError(f"bodies has {record.bodies}, expected two or more")
+    heads_by_body = {
+        body: {row.head for row in record.select_rows("baseline") if row.group == body}
+        for body in record.bodies
+    }
+    first, second = record.bodies[:2]
+    if heads_by_body[first] - heads_by_body[second]:
+        raise ValueError(f"{first!r} has a baseline that {second!r} lacks")

@@ -227,6 +227,13 @@ def _read_committed(file: Path) -> Registration:
     return Registration(name, commit, day, hashlib.sha256(file.read_bytes()).hexdigest())
 
 
+def _committed_records(root: Path) -> list[str]:
+    """Return the paths of the records of studies that git knows in a repository."""
+    # with zero bytes between them, as git writes other names with signs of their own
+    names = _git(root / RECORD, "ls-files", "-z", "--", f"*{RECORD}").split("\0")
+    return [name for name in names if Path(name).name == RECORD]
+
+
 def _check_unreported(
     root: Path, planned: Sequence[StudyRun], inputs: SharedInputs, *, excepted_hash: str
 ) -> None:
@@ -234,8 +241,14 @@ def _check_unreported(
     seeds = {run.config.seed for run in planned}
     bodies = {published_name(run.config.body) for run in planned}
     data = inputs.corpus(planned[0].config.data).fingerprint
-    for name in _git(root / RECORD, "ls-files", "--", f"*{RECORD}").splitlines():
-        record = read_study((root / name).parent)
+    for name in _committed_records(root):
+        try:
+            record = read_study((root / name).parent)
+        except UserError as error:
+            raise UserError(
+                f"{name} may have reported seeds of the plan. {str(error)[:1].upper()}{str(error)[1:]} "
+                f"Restore it (git restore {name}), or rename a file that is no record of a study."
+            ) from None
         if excepted_hash and excepted_hash[:12] in record.registered:
             continue
         shared_seeds = sorted(seeds.intersection(record.seeds))

@@ -58,6 +58,8 @@ def analyse(
         return
     if run is None:
         raise UserError("there is no run. Give its folder, or --circuit FILE --data FILE.npz.")
+    if figures is not None and figures.exists() and not figures.is_dir():
+        raise UserError(f"{figures} is a file, and --figures is a folder. Give another one.")
     from qllmft.analysis.analysis import analyse as analysed
     from qllmft.analysis.page import write_analysis
     from qllmft.cli.listener import ConsoleListener
@@ -139,8 +141,9 @@ def _summary(analysis: Analysis) -> Iterator[str]:
             f"{geometric_difference.at_ridge:.2f} to {name}"
             for name, geometric_difference in analysis.geometry.items()
         ]
+        n_texts = next(iter(analysis.geometry.values())).texts
         yield (
-            f"geometric difference at λ = 0.01, √N = {analysis.run.data.sizes['train'] ** 0.5:.1f}: "
+            f"geometric difference at λ = 0.01, √N = {n_texts**0.5:.1f}: "
             f"{', '.join(difference_texts)}"
         )
     yield f"variance of gradients: 2^({analysis.decay:.2f}) per qubit"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -49,3 +50,14 @@ class CampaignOptions(TrackOptions):
         from qllmft.campaign.executors import Executor
 
         return Executor(on_event, self.tracking(), jobs=self.jobs, ray=self.ray)
+
+
+def list_given_options(context: typer.Context, *, without: Collection[str]) -> list[str]:
+    """Return the options on the command line, such as ``--seeds``, but those of the parameters ``without``."""
+    options = []
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if name not in without and source is not None and source.name == "COMMANDLINE":
+            options.append(parameter.opts[0])
+    return options

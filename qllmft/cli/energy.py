@@ -159,6 +159,10 @@ def _print_curve(head: ModelConfig, curve: EnergyCurve) -> None:
             f"{c.shots:,} shots, {c.qpu_power_w:g} W per qubit. GPU {c.gpu_power_w:g} W, {c.gpu_flops:g} FLOPS. "
             "Gates as written, before any transpilation."
         )
+    if head.registers > 1:
+        say(
+            f"The head has {head.registers} registers. The table has one of them alone, with the qubits of --qubits."
+        )
     against_state_vector = curve.against == "state-vector"
     simulation = (
         "a state vector"

@@ -217,6 +217,8 @@ def _paired_difference(
     *folders: RunFolder,
 ) -> TextDifference | BootstrapDifference | str:
     """Return the difference of two heads on the same test texts, or the reason for which there is none."""
+    from qllmft.data.protocol import OWN_TEST
+
     ours, theirs = records = [folder.require_record() for folder in folders]
     configs = [folder.read_config() for folder in folders]
     data = [config.data.model_copy(update={"source": ""}) for config in configs]
@@ -224,7 +226,8 @@ def _paired_difference(
         return "the runs have other texts or labels"
     if data[0] != data[1]:
         return "the runs split their texts in other ways"
-    if data[0].protocol != "given" and ours.seed != theirs.seed:
+    is_drawn = data[0].protocol != "given" and not ours.data.split == theirs.data.split == OWN_TEST
+    if is_drawn and ours.seed != theirs.seed:
         return "the runs have other seeds, and so other test texts"
     answers = [predictions for run in folders if (predictions := run.read_predictions())]
     if len(answers) < 2 or answers[0].labels.tolist() != answers[1].labels.tolist():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from qllmft.cli.campaign_options import CampaignOptions
+from qllmft.cli.campaign_options import CampaignOptions, list_given_options
 from qllmft.cli.console import names, numbers, say, table
 from qllmft.cli.options import (
     Count,
@@ -89,15 +89,9 @@ def study(
     from qllmft.report import finish_from_predictions, finish_study
 
     if from_predictions is not None:
-        other_options = {
-            "--quick": quick,
-            "--seeds": seeds,
-            "--budget": budget,
-            "--epochs": epochs,
-            "--set": settings,
-        }
+        kept_options = {"name", "from_predictions", "out", "data"}
         _check_options_for_predictions(
-            name, from_predictions, [option for option, value in other_options.items() if value]
+            name, from_predictions, list_given_options(context, without=kept_options)
         )
         _print_study(
             *finish_from_predictions(from_predictions, out or from_predictions, data_options.data)
@@ -114,6 +108,10 @@ def study(
     from qllmft.campaign.study import run_study
     from qllmft.cli.listener import ConsoleListener
 
+    if register and registered:
+        raise UserError(
+            "--register writes a plan, and --registered runs one. Omit --registered, commit the plan, and run it then."
+        )
     if register:
         detectable_difference = register_study(plan, register, overrides)
         detectable_sentence = (

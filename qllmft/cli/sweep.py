@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Column, Table
 
-from qllmft.cli.campaign_options import CampaignOptions
+from qllmft.cli.campaign_options import CampaignOptions, list_given_options
 from qllmft.cli.console import names, numbers, say, table
 from qllmft.cli.options import (
     Count,
@@ -88,7 +88,8 @@ def sweep(
     overrides = data_options.overrides(settings, train__epochs=epochs)
     space = load_space(name)
     if space.grid_of is not None:
-        if sampler != "grid" or campaign_options.ray or plan_only or campaign_options.track:
+        kept_options = {"name", "seeds", "settings", *DataOptions.__dataclass_fields__}
+        if list_given_options(context, without=kept_options):
             raise UserError(
                 f"{name} is a grid of seconds in one process. Give --data, --body, --seeds and --set only."
             )
@@ -172,7 +173,7 @@ def search_baselines_grid(space: Space, overrides: dict[str, Any], seeds: int) -
     from qllmft.run import SharedInputs
     from qllmft.tasks import TASKS
 
-    first_config = load_preset("nn-head-0").config(overrides)
+    first_config = load_preset("nn-head-0").config({**space.settings, **overrides})
     assert space.grid_of is not None
     measure = TASKS[first_config.data.task].measure
     inputs = SharedInputs()
@@ -213,7 +214,8 @@ def _ranking_table(result: SweepResult) -> Table:
     rows = []
     columns = [Column(short_name(name), justify="right") for name in parameter_names]
     for configuration in best_configurations:
-        loss = f"{MeanInterval.from_values(configuration.validation_loss).mean:.4f}"
+        losses = configuration.validation_loss
+        loss = f"{MeanInterval.from_values(losses).mean:.4f}" if losses else ""
         levels = [level_text(configuration.settings[name]) for name in parameter_names]
         cells = levels if columns_fit else [point_text(configuration.settings)]
         rows.append(

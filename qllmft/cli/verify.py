@@ -9,8 +9,9 @@ from qllmft.cli.options import Run
 
 
 def verify(run: Run) -> None:
-    """Verify a run's folder: compare its files, and compute its accuracies and its model's logits again.
+    """Verify a run's folder: compare its files, and compute its test scores and its model's logits again.
 
+    The differences of the models, with p and intervals, are computed again, too. Validation scores are not.
     Prints a line per part. The exit code is 0 if all parts are sound, else 2.
     """
     from qllmft.analysis.verification import verify_run

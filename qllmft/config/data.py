@@ -176,6 +176,11 @@ class DataConfig(Section):
         return TASKS[self.task].several and not self.targets
 
     @property
+    def has_label_names(self) -> bool:
+        """Return whether the cells of the label column hold names of labels, and neither targets nor 0 and 1."""
+        return not self.targets and not TASKS[self.task].real
+
+    @property
     def drawn_per_label(self) -> int | None:
         """Return n_per_label or its default: 256 in the paper's protocol (200 for the corpus "reviews"), else all.
 

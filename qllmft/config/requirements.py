@@ -106,6 +106,19 @@ DATA = (
         ("validation_folds",), "task", ("classification",), reason="It is for one label per text"
     ),
     Requirement(("test_size",), "folds", (None,), reason="Each fold is the test once"),
+    Requirement(
+        ("train_fraction",),
+        "validation_folds",
+        (None,),
+        reason="Every fold validates, and all texts train",
+    ),
+    Requirement(
+        ("merge_labels",),
+        "has_label_names",
+        (True,),
+        state="no cell holds the name of a label",
+        remedy="Leave merge_labels out",
+    ),
 )
 
 ADAPTER = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
 from qllmft.files import stays_inside
@@ -35,6 +35,15 @@ Revision = Annotated[str, AfterValidator(checked_revision)]
 class Section(CheckedModel):
     """Section of a configuration or a TOML file."""
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
+        """Raise ValueError for true or false in the place of a number, which pydantic would take as 1 or 0."""
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, bool) and not _takes_truth_values(field.annotation):
+            raise ValueError("expected no truth value. Give a value as `qllmft init` explains it")
+        return value
+
     def identifying_settings(self) -> dict[str, Any]:
         """Return the settings that name a run, in the form in which kept records name their runs."""
         return self.model_dump(mode="json", exclude=self.neutral_settings())
@@ -44,6 +53,12 @@ class Section(CheckedModel):
         fields = type(self).model_fields.items()
         neutral_names = {name for name, field in fields if NEUTRAL in field.metadata}
         return neutral_names - set(self.non_default_names(neutral_names))
+
+
+def _takes_truth_values(annotation: Any) -> bool:
+    """Return whether a type, one of its parts or one of its choices is a truth value."""
+    is_one = annotation in (bool, Any) or isinstance(annotation, bool)
+    return is_one or any(map(_takes_truth_values, get_args(annotation)))
 
 
 def settings_in(section: type[Section]) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:

@@ -36,6 +36,7 @@ Settings = Annotated[
 Model = TypeVar("Model", bound=BaseModel)
 
 
+_BYTE_ORDER_MARK = "\ufeff"  # before the text, as editors of Windows may save it
 _FIELD = re.compile(r"    (\w+): ")
 
 
@@ -69,9 +70,12 @@ def read_chosen(package: str, choice: str, kind: str) -> tuple[str, dict[str, An
 def read_toml(path: Path, kind: str) -> dict[str, Any]:
     """Read a user's file, or raise UserError with the name of its ``kind``."""
     try:
-        return parse_toml(read_text(path, MAX_TOML_BYTES))
+        text = read_text(path, MAX_TOML_BYTES)
+        return parse_toml(text.removeprefix(_BYTE_ORDER_MARK))
     except UserError:
         raise
+    except UnicodeDecodeError as error:
+        raise UserError(f"the {kind} {path} is not UTF-8: {error}. Save it as UTF-8.") from error
     except OSError as error:
         raise UserError(f"the {kind} {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:

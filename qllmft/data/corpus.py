@@ -253,6 +253,11 @@ class Corpus:
                 digest.update(table.keys.tobytes())
         return digest.hexdigest()[:16]
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Return `fingerprint` with the names of the labels, which it does not have of texts with several labels."""
+        return {"fingerprint": self.fingerprint, "labels": list(self.label_names)}
+
     @cached_property
     def repeated(self) -> frozenset[str]:
         """Return the texts that have a copy, as `find_copies` compares them."""

@@ -29,6 +29,7 @@ DeclaredNames: TypeAlias = Mapping[str, Sequence[str]]  # of labels, by the spli
 MAX_LABELS = 1_000
 ROWS_PER_LABEL = 4  # with fewer, the column may be another one than that of the labels
 LARGEST_TARGET = 1e15  # size of a target; squares of larger ones would overflow in training
+_NO_LABEL = "-1"  # in the place of an index of a name, as data sets of the hub have it
 _INDICATORS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 
@@ -215,8 +216,12 @@ def _check_known(
     if known.keys() >= {*labels}:
         return
     unknown = next(row for row, label in enumerate(labels) if label not in known)
+    remedy = "Correct it, or leave the row out."
+    if labels[unknown] == _NO_LABEL:
+        count = format_count(labels.count(_NO_LABEL), "row")
+        remedy = f"It stands for no label. Leave such rows out ({count})."
     raise UserError(
-        f"{table}, row {frame.index[unknown]}: the label is {labels[unknown]!r}, expected one of {[*known]}."
+        f"{table}, row {frame.index[unknown]}: the label is {labels[unknown]!r}, expected one of {[*known]}. {remedy}"
     )
 
 
@@ -288,6 +293,7 @@ def _from_lists(
         split: [_labels_in(cell, place, config) for place, cell in cells]
         for split, cells in _cells(frames, column, config).items()
     }
+    _check_no_indicators([*chain.from_iterable(lists.values())], config)
     shared = _shared_names(declared, {s: {*chain.from_iterable(lists[s])} for s in lists})
     if shared is None:
         for split, own_names in declared.items():
@@ -311,6 +317,19 @@ def _from_lists(
         for row, labels in enumerate(sets):
             tables[split][row, [index_of[label] for label in labels]] = 1
     return names, tables, findings
+
+
+def _check_no_indicators(lists: Sequence[Sequence[str]], config: DataConfig) -> None:
+    """Raise UserError if the lists are rows of 0 and 1, which say for each label whether a text has it."""
+    lengths = {*map(len, lists)}
+    values = {label.lower() for label in chain.from_iterable(lists)}
+    repeats = any(len({*labels}) < len(labels) for labels in lists)
+    if len(lengths) == 1 and values <= _INDICATORS.keys() and repeats:
+        raise UserError(
+            f"{config.source}: every text has {lengths.pop()} values of 0 and 1 in the place of labels. Give the names "
+            "of a text's labels as its list, or a column of 0 and 1 for each label: "
+            '--set \'data.label_column=["a", "b"]\'.'
+        )
 
 
 def _names_in_lists(

@@ -19,6 +19,7 @@ from qllmft.tasks import TASKS, infer_task
 
 # share drawn of a label with fewer texts than requested; the rest is for the test
 RARE_LABEL_SHARE = 0.7
+OWN_TEST = "the data's own test"  # rule of a split that draws no test
 # names of tables for people
 _PART_NAMES = {
     "train": "training",
@@ -152,7 +153,7 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     )
     rare_counts: Mapping[str, int] = {}
     validation = None
-    rule = "the data's own test"
+    rule = OWN_TEST
     if config.protocol == "paper":
         learning, test, rare_counts, rule = _draw_for_paper(corpus, config, random)
     elif splits_all_rows:

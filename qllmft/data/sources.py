@@ -143,7 +143,8 @@ def corpus_in_memory(data: Any, config: DataConfig) -> Corpus:
 
     Args:
         data: a `pandas.DataFrame`, a `datasets.Dataset`, a table of polars or Arrow, a dict of columns, or two lists of
-            texts and labels; tables also by split, as in a `DatasetDict`. Errors count rows from 1.
+            texts or pairs of them, and of labels or rows of several columns; tables also by split, as in a
+            `DatasetDict`. Errors count rows from 1.
         config: columns, and treatment of bad rows and of duplicates.
     """
     frames, names = frames_in_memory(data, config)
@@ -166,7 +167,8 @@ def frames_in_memory(
             raise UserError(
                 f"there are {len(texts)} texts and {len(labels)} labels, expected one label per text."
             )
-        data = {config.text_columns[0]: texts, config.label_columns[0]: labels}
+        data = _name_cells(texts, config.text_columns, "text")
+        data |= _name_cells(labels, config.label_columns, "label")
     splits = data if isinstance(data, Mapping) and data else {"all": data}
     if splits is data and not any(
         _is_table(part) or isinstance(part, Mapping) for part in data.values()
@@ -193,6 +195,18 @@ def frames_in_memory(
         if declared := _declared_names(part, config):
             names_by_split[split] = declared
     return frames, names_by_split
+
+
+def _name_cells(rows: list[Any], columns: Sequence[str], kind: str) -> dict[str, list[Any]]:
+    """Return the columns of a list, whose rows have a cell for each of several columns."""
+    if len(columns) == 1:
+        return {columns[0]: rows}
+    for number, row in enumerate(rows, 1):
+        if isinstance(row, str) or not hasattr(row, "__len__") or len(row) != len(columns):
+            raise UserError(
+                f"{kind} {number} is {row!r:.60}, expected {len(columns)} values, those of {', '.join(columns)}."
+            )
+    return {column: [row[i] for row in rows] for i, column in enumerate(columns)}
 
 
 def _declared_names(part: Any, config: DataConfig) -> list[str]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from qllmft_backends.remote import Job
 
 
+MAX_CONSTANT = 1e18  # of the formulas, so that no energy overflows
+
+
 @dataclass(frozen=True)
 class EnergyConstants:
     """Constants of the two formulas. The defaults are those of table V.
@@ -35,8 +38,10 @@ class EnergyConstants:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not value > 0:
-                raise UserError(f"{name} is {value}, expected more than 0.")
+            if not 0 < value <= MAX_CONSTANT:
+                raise UserError(
+                    f"{name} is {value:g}, expected more than 0 and at most {MAX_CONSTANT:g}."
+                )
 
 
 PAPER = EnergyConstants()

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.exceptions import QiskitError
+from qiskit.quantum_info import Pauli, SparsePauliOp
 from qiskit_machine_learning.exceptions import QiskitMachineLearningError
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor, nn
@@ -43,6 +44,9 @@ from qllmft_circuits import (
     readout_observables,
     weight_parameters,
 )
+
+# a measured operator, or the letters of one Pauli string
+Observable: TypeAlias = "SparsePauliOp | Pauli | str"
 
 SINE_START_CENTRE = -math.pi / 2  # of the initial angles of a head that starts at sines
 # largest distance from the centre, at which itself some derivatives vanish
@@ -123,7 +127,7 @@ class QuantumHead(nn.Module):
     def from_circuit(
         cls,
         circuit: QuantumCircuit,
-        observables: Sequence[SparsePauliOp] | None = None,
+        observables: Sequence[Observable] | Observable | None = None,
         *,
         data: Sequence[Parameter | str],
         weights: Sequence[Parameter | str],
@@ -138,7 +142,7 @@ class QuantumHead(nn.Module):
             circuit: ``backend`` must support its gates. Angles are any expressions of parameters. Measurements, resets
                 and conditions in the middle become gates on more qubits (see `defer`), and values are means over their
                 outcomes.
-            observables: measured operators, one per value; None for Z of every qubit.
+            observables: measured operators, one per value, or one operator; None for Z of every qubit.
             data: parameters that the input fills in this order, for instance a `ParameterVector`, or their names.
             weights: all other parameters of the circuit, which are trained, or their names.
             interpret: in place of ``observables``, for probabilities as of `SamplerQNN`: ``outcomes``, ``parity``, or a
@@ -149,7 +153,8 @@ class QuantumHead(nn.Module):
 
         Raises:
             UserError: unless ``data`` and ``weights`` are the circuit's parameters, each once; for a label that is no
-                integer from 0, and both ``observables`` and ``interpret``.
+                integer from 0, both ``observables`` and ``interpret``, and ``interpret`` for a circuit that ends with
+                measurements other than of each qubit q into bit q.
             UnsupportedGateError: if the engine cannot run the circuit or measure an observable, or Qiskit defines a
                 gate of a weight for numbers only.
         """
@@ -166,22 +171,27 @@ class QuantumHead(nn.Module):
                 raise UserError(
                     "got observables and interpret, expected one of them. Leave one out."
                 )
+            _check_measured_bits(circuit)
+            operators: Sequence[SparsePauliOp]
             try:
-                observables = outcome_observables(circuit.num_qubits, interpret, output_shape)
+                operators = outcome_observables(circuit.num_qubits, interpret, output_shape)
             except ValueError as error:
                 raise UserError(str(error)) from None
+        elif observables is None:
+            operators = readout_observables(circuit.num_qubits)
+        else:
+            operators = _operators(observables)
         head = cls.__new__(cls)
         initial = initial_angles(len(weights), generator)
         backend = backend or create("adjoint")
-        observables = observables or readout_observables(circuit.num_qubits)
         if not numeric_parameters(
             circuit
         ):  # otherwise each sample is bound and deferred on its own
-            circuit, observables = defer_to_gates(backend, circuit, observables)
+            circuit, operators = defer_to_gates(backend, circuit, operators)
         inputs, trained = (
             [by_name[name] for name in names] for names in (data_names, weight_names)
         )
-        head._build(circuit, observables, inputs, trained, backend, initial)
+        head._build(circuit, operators, inputs, trained, backend, initial)
         return head
 
     @classmethod
@@ -274,6 +284,51 @@ def _names(parameters: Sequence[Parameter | str]) -> list[str]:
             f"data or weights hold {wrong[0]!r}, expected parameters of the circuit or their names."
         )
     return names
+
+
+def _operators(observables: Sequence[Observable] | Observable) -> list[SparsePauliOp]:
+    """Return the operator of each value; a sum of Pauli strings is one value."""
+    if isinstance(observables, SparsePauliOp | Pauli | str):
+        observables = [observables]
+    if not len(observables):
+        raise UserError(
+            "observables is empty, expected an operator for each value. Leave it out for Z of every qubit."
+        )
+    for observable in observables:
+        if not isinstance(observable, SparsePauliOp | Pauli | str):
+            raise UserError(
+                f"observables hold {type(observable).__name__}, expected SparsePauliOp, such as "
+                "SparsePauliOp(['ZI', 'IX'], [0.5, 1.5])."
+            )
+    try:
+        return [SparsePauliOp(observable) for observable in observables]
+    except QiskitError as error:
+        raise UserError(
+            f"observables hold a text that is no Pauli string ({error.message}). Give letters I, X, Y and Z, one for "
+            "each qubit."
+        ) from None
+
+
+def _check_measured_bits(circuit: QuantumCircuit) -> None:
+    """Refuse a circuit that ends with measurements, unless qubit q is measured into bit q for each q.
+
+    `SamplerQNN` reads the classical bits of such a circuit, and ``interpret`` the qubits at its end.
+    """
+    bit_of_qubit: dict[int, int] = {}
+    qubits_with_later_gates: set[int] = set()
+    for instruction in reversed(circuit.data):
+        qubits = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
+        if instruction.name == "barrier":
+            continue
+        if instruction.name == "measure" and qubits[0] not in qubits_with_later_gates:
+            bit_of_qubit[qubits[0]] = circuit.find_bit(instruction.clbits[0]).index
+        qubits_with_later_gates.update(qubits)
+    if bit_of_qubit and bit_of_qubit != {qubit: qubit for qubit in range(circuit.num_qubits)}:
+        measured = ", ".join(f"qubit {q} into bit {c}" for q, c in sorted(bit_of_qubit.items()))
+        raise UserError(
+            f"interpret reads an outcome whose bit q is qubit q, and the circuit measures {measured}. Leave these "
+            "measurements out, and choose the bits in a function interpret."
+        )
 
 
 def exact_backend(

@@ -259,6 +259,8 @@ class Predictor(EmbeddingPredictor):
         # a table would give the names of its columns
         if isinstance(texts, Mapping | bytes) or hasattr(texts, "columns"):
             raise UserError(f"{given}. Of a table, give one column: predict(frame['text']).")
+        if isinstance(texts, set | frozenset):
+            raise UserError(f"{given}, since a set has no order: predict(list(texts)).")
         return self._vectors.stream(texts, self.jobs, self.ray)
 
     def predictions(

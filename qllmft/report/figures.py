@@ -74,7 +74,7 @@ def curves_svg(
             color=color,
             ls=dashes,
             marker="o" if len(values) < 2 else "",
-            label=label,
+            label=style.plain_label(label),
         )
         if selected in x_values:
             marked_value = values[x_values.index(selected)]
@@ -124,7 +124,8 @@ def reliability_svg(calibrations: Mapping[str, Calibration]) -> Markup:
         bins = [i for i, n in enumerate(calibration.texts) if n]
         shares = [100 * calibration.right[i] / calibration.texts[i] for i in bins]
         confidences = [100 * calibration.confidence[i] for i in bins]
-        axes.plot(confidences, shares, label=name, clip_on=False, **style.look(place))
+        label = style.plain_label(name)
+        axes.plot(confidences, shares, label=label, clip_on=False, **style.look(place))
     lowest_bin = min(
         i for calibration in calibrations.values() for i, n in enumerate(calibration.texts) if n
     )
@@ -149,7 +150,8 @@ def scatter_svg(predictions: Predictions, model: str) -> Markup:
     axes = figure.subplots()
     for place, name in enumerate(predictions.label_names):
         points = targets[rows, place], values[rows, place]
-        axes.plot(*points, ls="", label=name, ms=3, alpha=0.5, **style.look(place))
+        label = style.plain_label(name)
+        axes.plot(*points, ls="", label=label, ms=3, alpha=0.5, **style.look(place))
     ends = [float(targets[rows].min()), float(targets[rows].max())]
     axes.plot(ends, ends, color=style.GREY, lw=1.0)
     unit = " (deviations)" if has_several_targets else ""

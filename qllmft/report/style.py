@@ -113,11 +113,23 @@ def new_figure(width: float = COLUMN_INCHES, height: float = HEIGHT_INCHES) -> A
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def plain_label(text: str) -> str:
+    r"""Return a name of a user as a label: in one line, not read as a formula, and never left out of a legend.
+
+    matplotlib reads a text between two $ as a formula, and its legends leave out names that begin with _.
+
+    >>> plain_label("5 $\n or 6 $"), plain_label("_a")
+    ('5 \\$ or 6 \\$', ' _a')
+    """
+    line = one_line(text).replace("$", r"\$")
+    return f" {line}" if line.startswith("_") else line
+
+
 def make_labelled_axes(labels: Sequence[str], unit: str) -> tuple[Any, Any]:
     """Return a figure and its axes with one line per label, the first on top."""
     figure = new_figure(width=4.8, height=1.1 + 0.3 * len(labels))
     axes = figure.subplots()
-    axes.set_yticks(range(len(labels)), [one_line(label) for label in labels])
+    axes.set_yticks(range(len(labels)), [plain_label(label) for label in labels])
     axes.set(ylim=(len(labels) - 0.5, -0.5), xlabel=unit)
     axes.grid(visible=False, axis="y")
     return figure, axes

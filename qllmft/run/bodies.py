@@ -80,7 +80,7 @@ def _load_or_tune_body(setup: RunSetup, tuned_folder: Path, checkpoint: Checkpoi
             loaded, derive_seed(config.seed, "adapter"), config=adapter_config
         )
         setup.classifier(body.body.dimension)  # raises if the head does not fit on the body
-        setup.folder.open_for(config)
+        setup.folder.open_for(config, setup.corpus)
         total = training.contrastive_steps(len(train), settings)
         done = checkpoint.epochs_done()
         _announce_contrastive_step(setup, body, total - done, tuned_folder)
@@ -143,6 +143,7 @@ class FrozenBody:
     def __init__(self, setup: RunSetup, body: BodyConfig) -> None:
         self.start = body
         self.head_vectors = self.baseline_vectors = embed_splits(setup, body)
+        self.start_identity = self.head_vectors.identity
         self.dimension = self.head_vectors.dimension  # D
         self._setup = setup
         self.classifier = setup.classifier(self.dimension)  # with its initial weights
@@ -219,7 +220,9 @@ class LearningBody:
         self._start = start
         # body of the baselines; None: the contrastive step made it, and the head's is another
         self.start = None if setup.config.body.contrastive.switched_on else start
-        body = embed.TrainableBody(embed.Body(start), derive_seed(setup.config.seed, "adapter"))
+        loaded = embed.Body(start)
+        self.start_identity = body_identity(start, loaded.location)
+        body = embed.TrainableBody(loaded, derive_seed(setup.config.seed, "adapter"))
         self.dimension = body.body.dimension
         self.classifier = setup.classifier(self.dimension)
         self.end_to_end = EndToEnd(body, self.classifier)

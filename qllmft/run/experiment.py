@@ -101,6 +101,7 @@ def run_experiment(
         finished = _read_finished_record(folder, config, corpus, read_test)  # by another process
         if finished:
             return Outcome(folder, finished, config.train.epochs)
+        folder.check_texts(corpus)
         checked = texts.check(config.data, config.seed)
         on_event(checked)
         backend = training_backend(config, splits, corpus.n_classes, on_event, backend_options)
@@ -166,7 +167,7 @@ def _validate_by_folds(setup: RunSetup) -> CrossValidation | None:
     """Train the head and its baselines without each fold of the training texts, if the run has folds."""
     if setup.splits.folds is None:
         return None
-    setup.folder.open_for(setup.config)  # the folds have folders there
+    setup.folder.open_for(setup.config, setup.corpus)  # the folds have folders there
     try:
         return cross_validate(setup, partial(_make_head, setup.config))
     except FoldInterruptedError as stop:
@@ -193,7 +194,8 @@ def _prepare_body(setup: RunSetup, folds: CrossValidation | None, *, is_new: boo
 def _train_head(setup: RunSetup, body: RunBody, folds: CrossValidation | None) -> _TrainedRow:
     """Train the head, or continue its training, and save it."""
     folder = setup.folder
-    folder.open_for(setup.config)
+    folder.open_for(setup.config, setup.corpus)
+    folder.keep_body(body.start_identity)
     done = folder.checkpoint.epochs_done()
     folder.keep_metrics_until(done)
 
@@ -316,7 +318,7 @@ def _read_finished_record(
     result = folder.read_result()
     validation = folder.read_validation()
     for record in (result, validation):
-        if record and record.data.fingerprint != corpus.fingerprint:
+        if record and not _has_texts(record, corpus):
             raise UserError(
                 f"the folder {folder.path} holds a finished run on other texts: {corpus.source} has changed since. "
                 "Choose another folder with --out."
@@ -324,3 +326,9 @@ def _read_finished_record(
     if read_test:
         return result
     return result.without_test() if result else validation
+
+
+def _has_texts(record: RunRecord, corpus: Corpus) -> bool:
+    """Return whether a record is of the texts, the labels and their names."""
+    data = record.data
+    return data.fingerprint == corpus.fingerprint and data.labels == corpus.label_names

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import tomli_w
@@ -40,6 +40,9 @@ from qllmft.run.record import RunRecord
 from qllmft.tasks import TASK_OF_SCORE, TASKS
 from qllmft.training import Checkpoint, EpochMetrics
 from qllmft_backends.files import open_regular
+
+if TYPE_CHECKING:
+    from qllmft.data import Corpus
 
 BEST_ROW = "best"  # name of the row with the highest validation score
 # in the folder of a run, and not among the files of a shared model
@@ -74,6 +77,8 @@ class RunFolder:
         # state of the trackers; see `qllmft.run.tracking`
         self.trackers_file = path / "trackers.json"
         unfinished = path / "checkpoint"
+        self.texts_file = unfinished / "texts.json"  # says on which texts an unfinished run began
+        self.body_file = unfinished / "body.json"  # says on which body its head began
         self.checkpoint = Checkpoint(unfinished / "state.safetensors", self.metrics_file)
         self.contrastive_checkpoint = Checkpoint(unfinished / "contrastive.safetensors")
         # exists only when the contrastive step is finished
@@ -126,6 +131,37 @@ class RunFolder:
                 f"{self.path} exists and holds no run. Choose another folder with --out."
             )
 
+    def check_texts(self, corpus: Corpus) -> None:
+        """Check that what an unfinished run has trained so far was trained on these texts.
+
+        A run of an earlier version does not say on which texts it began.
+        """
+        has_progress = any(self.texts_file.parent.rglob("*.safetensors"))
+        if not has_progress or not self.texts_file.exists():
+            return
+        with reading(self.texts_file, "Delete the run's folder, and train again."):
+            texts = parse_json(read_text(self.texts_file))
+        if texts != corpus.identity:
+            raise UserError(
+                f"the folder {self.path} holds an unfinished run on other texts: {corpus.source} has changed since. "
+                "Choose another folder with --out, or delete that one."
+            )
+
+    def keep_body(self, identity: str) -> None:
+        """Keep the identity of the body that the head is trained on, or check that a training goes on with the same.
+
+        A run of an earlier version does not say on which body it began.
+        """
+        if self.checkpoint.path.exists() and self.body_file.exists():
+            with reading(self.body_file, "Delete the run's folder, and train again."):
+                kept_identity = parse_json(read_text(self.body_file))
+            if kept_identity != identity:
+                raise UserError(
+                    f"the folder {self.path} holds an unfinished run on another version of its language model: got "
+                    f"{identity}, expected {kept_identity}. Choose another folder with --out, or install that version."
+                )
+        write_json(self.body_file, identity)
+
     def remove_temporaries(self) -> None:
         """Remove the files that killed processes were writing; those of a process that is still there stay."""
         for path in self.path.rglob(".*"):
@@ -149,8 +185,11 @@ class RunFolder:
                 f"the run's folder {self.path} cannot be written: {nearest} is not {reason}."
             )
 
-    def open_for(self, config: RunConfig) -> None:
-        """Make the folder with its ``config.toml``, or check that it is of this configuration."""
+    def open_for(self, config: RunConfig, corpus: Corpus | None = None) -> None:
+        """Make the folder with its ``config.toml``, or check that it is of this configuration.
+
+        The texts of an unfinished run are named beside its checkpoint, see `check_texts`.
+        """
         if self.path.exists():
             self.check_holds(config)
         with writing(f"the run's folder {self.path}"):
@@ -159,6 +198,8 @@ class RunFolder:
             )
             if not self.started_file.exists():
                 write_text(self.started_file, datetime.now(UTC).isoformat(timespec="seconds"))
+            if corpus is not None:
+                write_json(self.texts_file, corpus.identity)
 
     @property
     def start_time(self) -> str | None:

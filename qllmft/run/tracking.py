@@ -13,7 +13,7 @@ from typing import Any, Self
 from qllmft.config import RunConfig
 from qllmft.config.settings import flat_settings
 from qllmft.errors import UserError
-from qllmft.events import EpochEnded, Event, Message, OnEvent, StageStarted
+from qllmft.events import EpochEnded, Event, FinishedBefore, Message, OnEvent, StageStarted
 from qllmft.files import parse_json, read_text, write_json
 from qllmft.run.experiment import run_experiment
 from qllmft.run.folder import run_folder
@@ -58,9 +58,9 @@ class Tracking:
 class TrackingListener:
     """Listener that forwards a run's epochs to trackers, a context manager around the run.
 
-    A tracker starts with the training, under the run's lock. ``trackers.json`` in the run's folder holds the key that
-    each tracker continues with and the last epoch that it got. The epoch is written before it is sent, so a tracker
-    gets no epoch twice.
+    A tracker starts with the training, under the run's lock, or at the end of a run that was finished before.
+    ``trackers.json`` in the run's folder holds the key that each tracker continues with, the last epoch that it got,
+    and whether it got the end. The epoch is written before it is sent, so a tracker gets no epoch twice.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class TrackingListener:
         self._waiting = {name: make_tracker(name) for name in tracking.names}
         self._running: dict[str, Tracker] = {}
         self._state: dict[str, dict[str, Any]] = {}  # content of trackers.json
+        self._was_finished = False  # before this call
 
     def __enter__(self) -> Self:
         return self
@@ -87,14 +88,20 @@ class TrackingListener:
         match event:
             case StageStarted("training") if self._waiting:
                 self._start()
-                for metrics in self._folder.metrics():
-                    self._send(metrics)
             case EpochEnded(metrics):
                 self._send(metrics)
+            case FinishedBefore():
+                self._was_finished = True
         self._on_event(event)
 
     def end(self, record: RunRecord, pack: Pack | None = None) -> None:
-        """Send the record of the finished run, and its files and its model by ``pack`` if the user asked for it."""
+        """Send the record of the finished run, and its files and its model by ``pack`` if the user asked for it.
+
+        A run that was finished before is sent to the trackers that did not get its end.
+        """
+        if self._was_finished:
+            self._leave_out_ended()
+            self._start()
         sends_files = self._tracking.files and bool(self._running)
         model_trackers = [
             tracker_name
@@ -116,9 +123,18 @@ class TrackingListener:
         for name, tracker in list(self._running.items()):
             with self._drop_on_error(name):
                 tracker.end(record.to_json(), files)
+                self._state[name]["ended"] = True
+                write_json(self._folder.trackers_file, self._state)
         self._running.clear()
 
+    def _leave_out_ended(self) -> None:
+        """Leave out the trackers that got the end of the run."""
+        state = read_state(self._folder.trackers_file)
+        for name in [name for name in self._waiting if state.get(name, {}).get("ended")]:
+            del self._waiting[name]
+
     def _start(self) -> None:
+        """Start the trackers, and send the epochs that they do not have."""
         self._running = self._waiting
         self._waiting = {}
         self._state = read_state(self._folder.trackers_file)
@@ -126,6 +142,7 @@ class TrackingListener:
         settings = {**flat_settings(self._config), "measure": measure}  # of the score
         for name, tracker in list(self._running.items()):
             state = self._state.setdefault(name, {"key": None, "epoch": 0})
+            state["ended"] = False
             tracked_run = TrackedRun(
                 self._config.identity,
                 self._folder.path,
@@ -136,6 +153,8 @@ class TrackingListener:
             with self._drop_on_error(name):
                 state["key"] = tracker.start(tracked_run)
                 write_json(self._folder.trackers_file, self._state)
+        for metrics in self._folder.metrics():
+            self._send(metrics)
 
     def _send(self, metrics: EpochMetrics) -> None:
         """Send an epoch to the trackers that do not have it."""
@@ -214,8 +233,12 @@ def read_state(file: Path) -> dict[str, dict[str, Any]]:
     try:
         content = parse_json(read_text(file))
         return {
-            k: {"key": tracker_state["key"], "epoch": int(tracker_state["epoch"])}
-            for k, tracker_state in content.items()
+            name: {
+                "key": tracker_state["key"],
+                "epoch": int(tracker_state["epoch"]),
+                "ended": tracker_state.get("ended") is True,
+            }
+            for name, tracker_state in content.items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return {}

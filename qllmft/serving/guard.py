@@ -114,7 +114,7 @@ class Guard:
         if (origin and origin.lower()) not in own_origins or site not in ("same-origin", "none"):
             raise HTTPException(403, "the request comes from a page of another site")
         content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type != f"application/{kind}":
+        if method == "POST" and content_type != f"application/{kind}":
             raise HTTPException(415, f"expected the header Content-Type: application/{kind}")
 
     async def _read_body(self, request: Request, *, is_file: bool) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
 
 from qllmft.errors import UserError
@@ -22,6 +23,18 @@ def changed_error(reason: str) -> UserError:
     return UserError(
         f"the fitted attributes were changed, and do not fit each other: {reason}. Fit again, or load the object again."
     )
+
+
+def check_labels(labels: NDArray[Any]) -> None:
+    """Raise ValueError for labels (N,) that are no classes, or are texts beside other values."""
+    if labels.dtype == object:
+        are_texts = {isinstance(label, str) for label in labels}
+        if len(are_texts) > 1:
+            type_names = ", ".join(sorted({type(label).__name__ for label in labels}))
+            raise ValueError(
+                f"y has labels of the types {type_names}, expected one type. Make all of them texts, or numbers."
+            )
+    check_classification_targets(labels)
 
 
 def array_shapes(arrays: Any) -> dict[str, tuple[int, ...]]:

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit, softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, validate_data
 
 from qllmft.answers.decision import Decision
 from qllmft.config import RunConfig
 from qllmft.data.labels import LARGEST_TARGET
 from qllmft.errors import UserError
-from qllmft.sklearn.arrays import with_weights
+from qllmft.sklearn.arrays import check_labels, with_weights
 from qllmft.sklearn.base import TrainedEstimator
 from qllmft.training import Examples, with_loss
 
@@ -59,6 +58,7 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
             self.multilabel_ = True
             return self
         config = self._configuration()
+        self._refuse_two_class_weights(config)
         vectors, y = self._check_rows(X, y, config, labels=True)
         classes = np.unique(y)
         rows = self._make_examples(vectors, y, classes, sample_weight)
@@ -174,6 +174,15 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         tags.classifier_tags.multi_label = True
         return tags
 
+    def _refuse_two_class_weights(self, config: RunConfig) -> None:
+        """Refuse weights of classes both as a parameter and as a setting, which would multiply each other."""
+        setting = config.train.class_weight
+        if setting is not None and self.class_weight is not None:
+            raise UserError(
+                f"class_weight is {self.class_weight!r} and settings has train.class_weight {setting!r}, expected one "
+                "of them. Leave the setting out."
+            )
+
     def _make_examples(
         self,
         vectors: NDArray[np.float32],
@@ -184,7 +193,13 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         """Return rows (N, D) with the places of their labels (N,) in ``classes``, and with their weights."""
         rows = Examples.from_arrays(vectors, np.searchsorted(classes, y).astype(np.int64))
         weights = self.class_weight
-        class_weights = None if weights is None else compute_sample_weight(weights, y)
+        if weights is None:
+            return with_weights(rows, sample_weight)
+        class_weights = compute_sample_weight(weights, y)
+        if not (np.isfinite(class_weights).all() and (class_weights >= 0).all()):
+            raise ValueError(
+                f"class_weight is {weights!r}, expected finite numbers from 0. Give the weight of each class."
+            )
         return with_weights(rows, sample_weight, class_weights)
 
 
@@ -244,7 +259,7 @@ class VectorEstimator(TrainedEstimator):
         output_checks = {} if labels else {"multi_output": True, "y_numeric": True}
         rows, outputs = validate_data(self, X, y, dtype=np.float32, reset=first, **output_checks)
         if labels:
-            check_classification_targets(outputs)
+            check_labels(outputs)
         return rows, outputs
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803

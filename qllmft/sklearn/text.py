@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
@@ -21,8 +21,10 @@ from qllmft.data.cells import is_blank
 from qllmft.embed import check_vectors, embed
 from qllmft.embed.loading import GivenBody, body_name
 from qllmft.errors import UserError
+from qllmft.sklearn.arrays import check_labels
 from qllmft.sklearn.base import TrainedEstimator
 from qllmft.sklearn.head import QuantumHeadClassifier, TrainedClassifier, TrainedRegressor
+from qllmft_backends.text import HALF_PAIR
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -48,7 +50,7 @@ class TextEstimator(TrainedEstimator):
     ) -> tuple[NDArray[np.float32], NDArray[Any]]:
         if labels:
             outputs = np.asarray(column_or_1d(y, warn=True))
-            check_classification_targets(outputs)
+            check_labels(outputs)
         else:
             outputs = check_array(y, ensure_2d=False, dtype=(np.float64, np.int64), input_name="y")
         texts = check_texts(X)
@@ -154,7 +156,7 @@ def check_texts(rows: Any) -> list[str]:
     shape: tuple[int, ...] = getattr(rows, "shape", (1,))
     if len(shape) == 2 and shape[1] == 1:  # a column, as ColumnTransformer passes it
         rows = np.asarray(rows, dtype=object)[:, 0]
-    elif isinstance(rows, str) or len(shape) != 1:
+    elif isinstance(rows, str | Mapping | set | frozenset) or len(shape) != 1:
         raise UserError(
             f"X is {type(rows).__name__}, expected texts in one dimension, a list, an array or a Series, or a table of "
             "one column."
@@ -163,6 +165,10 @@ def check_texts(rows: Any) -> list[str]:
     for number, text in enumerate(texts, start=1):
         if not isinstance(text, str) or is_blank(text):
             raise UserError(f"row {number} of X is {text!r}, expected a non-empty text.")
+        if HALF_PAIR.search(text):
+            raise UserError(
+                f"row {number} of X, {text[:40]!r}, holds half of a surrogate pair, expected text in UTF-8."
+            )
     if not texts:
         raise UserError("X has 0 samples, expected texts.")
     return [str(text) for text in texts]

@@ -58,6 +58,25 @@ def test_shots_have_standard_errors_and_a_seed(device):
     assert (other.expectations(circuit(), VALUES, OBSERVABLES).values != answer.values).any()
 
 
+@pytest.mark.parametrize("device", ["qllmft.adjoint", "default.qubit", "lightning.qubit"])
+def test_rows_of_a_circuit_without_angles_have_shots_of_their_own(device):
+    backend = create("pennylane", {"device": device})
+    fixed = QuantumCircuit(3)
+    fixed.h(0)
+    fixed.cx(0, 2)
+    outcomes = backend.outcomes(fixed, np.empty((4, 0)), 200, np.random.default_rng(1))
+    assert outcomes.shape == (4, 200)
+    assert set(outcomes.ravel().tolist()) == {0, 5}
+    assert len({row.tobytes() for row in outcomes}) == 4
+    assert (np.abs((outcomes == 5).mean(axis=1) - 0.5) < 0.15).all()
+    none = backend.outcomes(circuit(), np.empty((0, 5)), 200, np.random.default_rng(1))
+    assert none.shape == (0, 200)
+
+
+def test_no_observables_have_no_values():
+    assert create("pennylane").expectations(circuit(), VALUES, []).values.shape == (3, 0)
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(UnknownBackendError, match=r"Input should be 'qllmft\.adjoint'"):
         create("pennylane", {"device": "os.system"})

@@ -7,7 +7,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import Operator
 
-from qllmft_circuits import AnsatzOptions, append_ansatz_layer
+from qllmft_circuits import AnsatzOptions, append_ansatz_layer, head_circuit
 
 
 def one_layer(n_qubits: int, options: AnsatzOptions) -> QuantumCircuit:
@@ -73,6 +73,19 @@ def test_the_unitary_of_a_layer_is_the_kronecker_product_of_its_blocks(
 def test_wrong_input_is_refused_with_what_was_got_and_what_was_expected(wrong, message):
     with pytest.raises(ValueError, match=message):
         wrong()
+
+
+@pytest.mark.parametrize(
+    ("ansatz", "message"),
+    [
+        (lambda n, layers: None, "the ansatz returned NoneType, expected a QuantumCircuit"),
+        (lambda n, layers: QuantumCircuit(n + 1), "a circuit of 4 qubits, expected 3"),
+        (lambda n, layers: QuantumCircuit(n - 1), "a circuit of 2 qubits, expected 3"),
+    ],
+)
+def test_an_ansatz_that_makes_no_circuit_of_the_width_is_refused(ansatz, message):
+    with pytest.raises(ValueError, match=message):
+        head_circuit(3, ansatz=ansatz)
 
 
 @pytest.mark.parametrize("angles", [3, 5])

@@ -5,6 +5,8 @@ from config_errors import refused, tree_of
 from pydantic import ValidationError
 
 from qllmft.config import BodyConfig, DataConfig, ModelConfig, RunConfig, TrainConfig, parse_config
+from qllmft.config.toml_files import read_toml
+from qllmft.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,7 @@ OUT_OF_RANGE = {
     "data=5": "(got 5): Input should be a valid dictionary",
     'data.text_column=[-1,"b"]': ".str (got [-1, 'b']): Input should be a valid string",
     'data.text_column=[[],"b"]': ".str (got [[], 'b']): Input should be a valid string",
+    "data.n_per_label=true": "(got True): expected no truth value",
     "data.protocol=mine": "(got 'mine'): Input should be 'paper', 'given' or 'split'",
     "data.n_per_label=0": "(got 0): Input should be greater than or equal to 1",
     "data.train_fraction=0.0": "(got 0.0): Input should be greater than 0",
@@ -44,6 +47,9 @@ OUT_OF_RANGE = {
     "model.reuploads=0": "(got 0): Input should be greater than or equal to 1",
     "train.epochs=0": "(got 0): Input should be greater than or equal to 1",
     "train.epochs=1.5": "(got 1.5): Input should be a valid integer",
+    "model.readout=true": "(got True): expected no truth value",
+    "train.epochs=true": "(got True): expected no truth value",
+    "train.lr=false": "(got False): expected no truth value",
     "train.lr=0.0": "(got 0.0): Input should be greater than 0",
     "train.lr=nan": "(got nan): Input should be a finite number",
     "train.lr=inf": "(got inf): Input should be a finite number",
@@ -58,6 +64,15 @@ def test_a_value_out_of_range_is_refused_with_what_was_got(setting):
     place = setting.partition("=")[0]
     between = "" if OUT_OF_RANGE[setting].startswith(".") else " "
     assert refused(tree_of(setting)).startswith(f"my.toml: {place}{between}{OUT_OF_RANGE[setting]}")
+
+
+def test_a_file_may_begin_with_a_mark_of_its_encoding_and_is_utf_8(tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_bytes(b"\xef\xbb\xbfseed = 3\n")
+    assert read_toml(file, "configuration") == {"seed": 3}
+    file.write_bytes(b"# caf\xe9\nseed = 3\n")
+    with pytest.raises(UserError, match=r"my.toml is not UTF-8: .* Save it as UTF-8\.$"):
+        read_toml(file, "configuration")
 
 
 def test_batch_norm_needs_two_texts_per_batch():

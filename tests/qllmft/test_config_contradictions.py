@@ -30,6 +30,9 @@ CONTRADICTIONS = {
     f"{SPLIT} data.group_column=a data.known_texts=19": "data: known_texts is 19, and group_column is 'a'. Known texts",
     f"{SPLIT} data.folds=3 data.time_column=b": "data: folds is 3, and time_column is 'b'. Folds mix earlier and",
     f"{SPLIT} data.folds=3 data.test_size=0.3": "data: test_size is 0.3, and folds is 3. Each fold is the test once",
+    f"{FOLDS} data.train_fraction=0.5": "data: train_fraction is 0.5, and validation_folds is 3. Every fold validates",
+    "data.task=regression data.merge_labels=true": "data: merge_labels is true, and no cell holds the name of a label",
+    'data.task=multilabel data.label_column=["a","b"] data.merge_labels=true': "data: merge_labels is true, and no",
     f"{SPLIT} data.folds=3 data.fold=3": "data: fold is 3 and folds 3",
     "data.fold=0": "data: fold is 0 and folds None",
     "data.folds=1": "data.folds (got 1): Input should be greater than or equal to 2",
@@ -137,6 +140,7 @@ def test_the_settings_that_contradictions_begin_with_are_accepted(settings):
     "settings",
     [
         "data.text_column=label data.label_column=text",
+        "data.task=multilabel data.merge_labels=true",
         "model.head=mlp model.encoder=none",
         "model.head=mlp model.encoder=none model.n_qubits=1",
         "model.encoder=mlp model.hidden_dim=8",

@@ -258,6 +258,8 @@ def test_no_rows_give_an_empty_matrix():
         kernel = QuantumKernel(zz_feature_map(3), kind)
         assert kernel.evaluate(np.empty((0, 3)), rows(2, 3)).shape == (0, 2)
         assert kernel.evaluate(np.empty((0, 3))).shape == (0, 0)
+        with_shots = QuantumKernel(zz_feature_map(3), kind, shots=10)
+        assert with_shots.evaluate(np.empty((0, 3))).shape == (0, 0)
 
 
 BOUND = zz_feature_map(3).assign_parameters([0.1, 0.2, 0.3])

@@ -225,6 +225,27 @@ def test_balanced_classes_are_the_weights_that_scikit_learn_computes(iris):
     assert balanced.loss_curve_ != small().fit(x, y).loss_curve_
 
 
+def test_weights_of_classes_are_a_parameter_or_a_setting_and_not_both(iris):
+    settings = SMALL | {"train.class_weight": "balanced"}
+    with pytest.raises(
+        UserError, match=r"and settings has train\.class_weight 'balanced', expected"
+    ):
+        small(settings=settings, class_weight="balanced").fit(*iris)
+
+
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
+def test_weights_of_classes_that_make_no_sense_are_refused(iris, weight):
+    with pytest.raises(ValueError, match=r"class_weight is .*, expected finite numbers from 0"):
+        small(class_weight={0: weight}).fit(*iris)
+
+
+@pytest.mark.parametrize("labels", [["x", 1], [1, "x"], ["x", None]])
+def test_texts_beside_other_labels_are_refused(iris, labels):
+    y = np.array(labels * 75, dtype=object)
+    with pytest.raises(ValueError, match=r"y has labels of the types .*, expected one type"):
+        small().fit(iris[0], y)
+
+
 def test_a_fit_goes_on_from_the_last_one(iris):
     model = small(warm_start=True, epochs=20)
     first = model.fit(*iris).loss_curve_

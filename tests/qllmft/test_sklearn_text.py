@@ -80,11 +80,14 @@ def test_folds_pipelines_and_pickles(small):
     ("texts", "message"),
     [
         ("one text", "X is str, expected texts in one dimension"),
+        ({"a", "b"}, "X is set, expected texts in one dimension"),
+        ({"a": "x", "b": "y"}, "X is dict, expected texts in one dimension"),
         (np.array([["a", "b"], ["c", "d"]]), "a table of one column"),
         (pd.DataFrame({"a": ["x"], "b": ["y"]}), "a table of one column"),
         (["a", " "], "row 2 of X is ' ', expected a non-empty text"),
         (["a", "\u200b"], r"row 2 of X is '\\u200b', expected a non-empty text"),
         (["a", None], "row 2 of X is None"),
+        (["a", "b \ud800"], "row 2 of X, .*, holds half of a surrogate pair"),
         ([], "X has 0 samples"),
         (["a", "b", "c"], "inconsistent numbers of samples"),
     ],
@@ -92,6 +95,11 @@ def test_folds_pipelines_and_pickles(small):
 def test_what_is_no_text_is_refused(small, texts, message):
     with pytest.raises(ValueError, match=message):
         small.fit(texts, ["x", "y"])
+
+
+def test_texts_beside_numbers_as_labels_are_refused(small):
+    with pytest.raises(ValueError, match="y has labels of the types int, str, expected one type"):
+        small.fit(["a", "b"], np.array(["x", 1], dtype=object))
 
 
 def test_a_search_over_texts_is_near_logistic_regression():

@@ -179,7 +179,10 @@ def measured_bits(
         return bits
     result = run(simulator, circuit, values, shots=shots, memory=True, **options)
     for b in range(len(values)):
-        bit_array = BitArray.from_samples(result.data(b)["memory"], circuit.num_clbits)
+        memory = result.data(b).get("memory")
+        if memory is None:  # no measurement: conditions alone read the classical bits
+            continue
+        bit_array = BitArray.from_samples(memory, circuit.num_clbits)
         bits[b] = bit_array.to_bool_array("little")
     return bits
 

@@ -65,8 +65,8 @@ class PennyLaneBackend(Backend):
         """Return expectation values (see `Backend.expectations`)."""
         values = check_values(circuit, values)
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        if len(values) == 0:
-            return Expectations.exact(np.empty((0, len(observables))))
+        if len(values) == 0 or not observables:
+            return Expectations.exact(np.empty((len(values), len(observables))))
         if self.options.shots is not None:
             rng = np.random.default_rng(self.options.seed)
             outcomes = self.outcomes(circuit, values, self.options.shots, rng)
@@ -98,11 +98,12 @@ class PennyLaneBackend(Backend):
             BackendError: for values of another shape.
             UnsupportedGateError: for a gate without a definition by gates that PennyLane runs.
         """
-        wires = range(circuit.num_qubits)
+        values = check_values(circuit, values)
         seed = int(rng.integers(2**31))
-        (bits,) = self._run(
-            circuit, check_values(circuit, values), [qp.sample(wires=wires)], shots, seed
-        )
+        if len(values) == 0:
+            return np.empty((0, shots), np.int64)
+        measurements = [qp.sample(wires=range(circuit.num_qubits))]
+        (bits,) = self._run(circuit, values, measurements, shots, seed)
         shot_bits = np.asarray(bits, np.int64).reshape(len(values), shots, circuit.num_qubits)
         return np.asarray(shot_bits @ (1 << np.arange(circuit.num_qubits)))
 
@@ -114,7 +115,10 @@ class PennyLaneBackend(Backend):
         shots: int | None,
         seed: int = 0,
     ) -> Sequence[Any]:
-        """Return the result of each measurement for all rows of ``values`` (B, P)."""
+        """Return the result of each measurement for all rows of ``values`` (B, P).
+
+        If no angle depends on the rows, there is one result, of ``shots`` for each row together.
+        """
         device_options = {
             "wires": circuit.num_qubits,
             "seed": request_seed(seed, circuit, values) % 2**31,
@@ -125,7 +129,10 @@ class PennyLaneBackend(Backend):
             if uses_engine
             else qp.device(self.options.device, **device_options)
         )
-        tape = qp.tape.QuantumScript(_operations(circuit, values), measurements, shots=shots)
+        operations = _operations(circuit, values)
+        if shots is not None and not any(operation.batch_size for operation in operations):
+            shots *= len(values)
+        tape = qp.tape.QuantumScript(operations, measurements, shots=shots)
         (tape_results,) = qp.execute([tape], device, diff_method=None)
         return [tape_results] if len(measurements) == 1 else list(tape_results)
 

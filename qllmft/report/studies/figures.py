@@ -46,7 +46,8 @@ def accuracies_svg(record: StudyRecord) -> Markup:
         if row.published:
             axes.plot(row.published.accuracy, place, **_PAPER)
     for side, label in (("subject", record.subject), ("baseline", record.baseline)):
-        axes.plot([], [], _SIDES[side][1], color=_SIDES[side][0], ms=5.5, label=label)
+        look = {"color": _SIDES[side][0], "ms": 5.5, "label": style.plain_label(label)}
+        axes.plot([], [], _SIDES[side][1], **look)
     if record.published:
         axes.plot([], [], label="paper", **_PAPER)
     values_in_view = [factor * value for row in rows for value in row.test]
@@ -107,7 +108,7 @@ def draw_trends(record: StudyRecord, lines: Sequence[Trend]) -> Any:
         series_rows = (row for row in record.rows if row.series == name)
         rows = sorted(series_rows, key=lambda row: row.qubits or 0)
         x_positions = [(row.qubits or 0) + 0.12 * (place - (len(names) - 1) / 2) for row in rows]
-        look = style.look(place) | {"label": name}
+        look = style.look(place) | {"label": style.plain_label(name)}
         means = [row.test_interval for row in rows]
         style.draw_means(axes, x_positions, means, measure.factor, lw=1.1, ls="-", **look)
         intervals += means
@@ -117,7 +118,7 @@ def draw_trends(record: StudyRecord, lines: Sequence[Trend]) -> Any:
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     body = f"body {record.body} ({record.body.dimension}-d); {format_count(record.epochs, 'epoch')}"
     bars = style.bars_note([len(record.seeds)], wide)
-    style.note_below(figure, f"{record.data.source}; {body}; {bars}")
+    style.note_below(figure, style.plain_label(f"{record.data.source}; {body}; {bars}"))
     return figure
 
 

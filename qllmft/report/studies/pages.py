@@ -91,10 +91,11 @@ def write_study_table(folder: Path, file: Path) -> Path:
 def write_study_report(folder: Path) -> Path:
     """Write ``report.html`` from ``study.json`` and the study's predictions, and return it.
 
-    UserError if one of them is missing.
+    UserError if one of them is missing, or they are of two studies.
     """
     record = read_study(folder)
     predictions = StudyPredictions.from_folder(folder)
+    predictions.check_record(record)
     leaders = find_leaders(record)
     configs = {
         row: parse_config(with_settings({}, settings), f"{folder}, settings of {row!r}")

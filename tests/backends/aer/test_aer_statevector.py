@@ -97,6 +97,15 @@ def test_a_circuit_without_parameters_gives_one_row_a_sample():
     assert result.data.evs == pytest.approx(-1)
 
 
+def test_bits_that_only_a_condition_reads_are_0():
+    circuit = QuantumCircuit(2, 2)
+    circuit.h(0)
+    with circuit.if_test((0, 1)):
+        circuit.x(1)
+    outcome = create("aer_statevector").sampler().run([circuit], shots=20).result()[0]
+    assert outcome.data.c.get_counts() == {"00": 20}
+
+
 def test_no_samples_give_no_rows():
     circuit, values, observables = head(3, batch=1)
     for options in ({}, {"shots": 8}):

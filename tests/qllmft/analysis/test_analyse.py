@@ -1,13 +1,14 @@
 import json
 
 import pytest
+from small_texts import write_reviews
 
 from qllmft.analysis.twin import twin_configs
-from qllmft.config import ModelConfig, RunConfig
+from qllmft.config import ModelConfig, RunConfig, parse_config
 from qllmft.errors import UserError
 from qllmft.inference.card import model_card
 from qllmft.model import load_model
-from qllmft.run import RunFolder
+from qllmft.run import RunFolder, run_experiment
 from qllmft.templates import encoder_template, head_template
 
 
@@ -48,6 +49,37 @@ def test_a_run_is_analysed(run, cli):
     assert "No quantum computer is needed" in output
     # read, not trained
     assert (run / "separable-head" / "model" / "model.safetensors").stat().st_mtime_ns == trained
+
+
+def test_kernels_of_validation_folds_are_compared_with_their_own_number_of_texts(
+    cli, tmp_path, tiny_body
+):
+    settings = {
+        "data": {
+            "source": str(write_reviews(tmp_path / "texts.tsv")),
+            "protocol": "split",
+            "validation_folds": 3,
+        },
+        "body": {"model": str(tiny_body)},
+        "model": {"n_qubits": 3, "encoder_qubits": 4, "encoder_layers": 2},
+        "train": {"epochs": 2, "select": "last"},
+        "baselines": {"names": []},
+    }
+    outcome = run_experiment(parse_config(settings, "the test"), tmp_path / "run")
+    n_train = outcome.record.data.sizes["train"]
+    output, _ = cli("analyse", tmp_path / "run", "--no-twin")
+    found = json.loads((tmp_path / "run" / "analysis.json").read_text("utf-8"))
+    n_texts = found["geometry"]["linear"]["texts"]
+    assert 0.5 * n_train < n_texts < 0.8 * n_train  # two of three folds
+    assert f"√N = {n_texts**0.5:.1f}" in output
+    assert f"√N of {n_texts} texts" in (tmp_path / "run" / "analysis.html").read_text("utf-8")
+
+
+def test_a_file_in_place_of_the_figures_folder_is_refused_before_any_work(run, cli, tmp_path):
+    (tmp_path / "figures").write_text("")
+    error = cli.refused("analyse", run, "--figures", tmp_path / "figures")
+    assert "is a file, and --figures is a folder" in error
+    assert not (run / "analysis.json").exists()
 
 
 def test_a_run_without_result_is_refused(run, cli):

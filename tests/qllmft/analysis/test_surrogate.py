@@ -243,6 +243,11 @@ def test_a_rank_above_the_dimension_is_refused():
         make_surrogate_pair(stored(2, encoder="mlp", n_qubits=4))
 
 
+def test_a_rank_of_odd_encoders_is_refused():
+    with pytest.raises(UserError, match="a rank of 2 is one of quadratic forms"):
+        make_surrogate_pair(stored(3, **STRUCTURES["odd and a head"]), rank=2)
+
+
 def test_a_run_is_dequantised(run, cli, tmp_path):
     pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[export]'")
     output, _ = cli("dequantise", run, "--json", "--onnx", tmp_path / "model.onnx")

@@ -37,7 +37,10 @@ def test_train_and_load_do_what_the_commands_do(run, tmp_path, cli):
         (lambda: train(trian__epochs=1), "Did you mean train."),
         (lambda: train(preset="x"), "there is no preset 'x'"),
         (lambda: train("none.tsv"), "there is no file or folder none.tsv"),
+        (lambda: train("a.tsv", data__source="b.tsv"), "data and data__source are both given"),
+        (lambda: train(body="minilm", body__model="minilm"), "body and body__model are both given"),
         (lambda: load("no-such-run"), "there is no trained model in no-such-run"),
+        (lambda: load("ann/films", model="best"), "there is no folder ann/films, and only the"),
     ],
 )
 def test_bad_input_is_a_user_error(call, message):

@@ -47,6 +47,12 @@ def test_texts_beyond_the_vocabulary_are_marked(run, cli):
     assert "characters that the language model does not know, of 2." in messages
 
 
+def test_a_text_with_a_few_unknown_characters_has_no_empty_message(run, cli):
+    output, messages = cli("predict", run.path, "--json", "film film film plot 👍")
+    assert 0.0 < json.loads(output)["unknown"] < 0.5
+    assert all(messages.splitlines())
+
+
 @pytest.mark.public_report(
     case="messages",
     source="own audit",

@@ -107,6 +107,17 @@ def test_other_test_texts_are_not_paired(runs, cli, old, new, reason):
     assert reason in cli("runs", runs, "--compare one two")[0]
 
 
+def test_runs_of_other_seeds_are_paired_on_a_test_of_the_data(runs, cli):
+    for name, seed in (("one", 9), ("two", 10)):
+        result = result_of(runs / name) | {"seed": seed}
+        result["data"]["split"] = "the data's own test"
+        (runs / name / "result.json").write_text(json.dumps(result))
+        config = (runs / name / "config.toml").read_text()
+        protocol = config.replace('protocol = "paper"', 'protocol = "split"')
+        (runs / name / "config.toml").write_text(protocol)
+    assert "First minus second on the same" in cli("runs", runs, "--compare one two")[0]
+
+
 def test_a_run_is_deleted_unless_it_is_in_use_or_has_paid_jobs(runs, cli, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     assert "nothing was deleted" in cli.refused("runs", runs, "--delete one")

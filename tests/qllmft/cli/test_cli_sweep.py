@@ -160,6 +160,29 @@ def test_a_baselines_table_is_its_own_grid(cli, run):
     assert "gamma = " in output
 
 
+@pytest.mark.parametrize("option", ["--quick", "--trials 3", "--out x", "--jobs 2", "--epochs 3"])
+def test_an_option_that_a_baselines_grid_does_not_use_is_refused(cli, run, option):
+    message = cli.refused("sweep", "table-08", "--data", run.data, "--body", run.body, option)
+    assert "table-08 is a grid of seconds in one process. Give --data" in message
+
+
+def test_a_baselines_grid_has_the_settings_of_its_file(cli, run, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('title = "Mine"\ngrid_of = "svc"\nsettings.data.n_per_label = 20\n')
+    arguments = ["--data", run.data, "--body", run.body]
+    output, _ = cli("sweep", file, *arguments)
+    named, _ = cli("sweep", "table-08", *arguments, "--set data.n_per_label=20")
+    assert output.splitlines()[-2] == named.splitlines()[-2]
+
+
+def test_a_ranking_without_kept_losses_is_printed(sweep, tmp_path):
+    output, _ = sweep()
+    for file in (tmp_path / "sweep").glob("runs/*/metrics.jsonl"):
+        file.unlink()
+    again, _ = sweep()
+    assert again.splitlines()[-1] == output.splitlines()[-1]
+
+
 def test_the_list_has_every_table(cli):
     output, _ = cli("sweep", "--list")
     for name, table in (("table-06", "VI"), ("table-13", "XIII"), ("table-15", "XV")):

@@ -54,6 +54,11 @@ def turn(predictions):
     given[0] = 1 - given[0]
 
 
+def set_part(model, part, **values):
+    """A change of a part of one model's result."""
+    return lambda result: result["models"][model][part].update(values)
+
+
 RESULT, ANSWERS = "result.json", "predictions.json"
 
 
@@ -62,6 +67,13 @@ RESULT, ANSWERS = "result.json", "predictions.json"
     [
         (RESULT, lambda r: r["models"][0]["test"].update(right=1), "predictions", "has 1 of"),
         (RESULT, lambda r: r.update(identity="x", seed=99), "record", "identity is 'x', and the"),
+        (RESULT, set_part(0, "test_classes", right=[0, 0]), "predictions", "'test_classes' of"),
+        (RESULT, set_part(0, "without_circuit", gain=0.5), "predictions", "'without_circuit' of"),
+        (RESULT, set_part(1, "against_head", p=0.001), "predictions", "'against_head' of"),
+        (RESULT, set_part(1, "against_head", interval=[0, 1]), "predictions", "'against_head' of"),
+        (RESULT, lambda r: r["models"].append(r["models"][1]), "predictions", "they are of"),
+        (RESULT, lambda r: r["models"].pop(), "predictions", "and the record's models are"),
+        (RESULT, lambda r: r["models"][0].update(parameters=3), "model", "parameters is"),
         (ANSWERS, turn, "predictions", "right answers, and the record has"),
         (ANSWERS, answer(7), "predictions", "is not one of the 2 labels"),
         (ANSWERS, answer(-1), "predictions", "is not one of the 2 labels"),

@@ -144,6 +144,54 @@ def test_other_objects_are_refused(data, message):
         corpus_in_memory(data, DataConfig())
 
 
+def test_rows_of_lists_have_a_cell_for_each_of_several_columns():
+    pairs = [(text, text[::-1]) for text in TEXTS]
+    config = DataConfig(text_column=("a", "b"))
+    columns = {"a": TEXTS, "b": [second for _, second in pairs], "label": LABELS}
+    corpus = corpus_in_memory((pairs, LABELS), config)
+    assert corpus.fingerprint == corpus_in_memory(columns, config).fingerprint
+    indicators = np.array([[1, 0, 1], [0, 0, 1], [1, 1, 0]])
+    names = ("home", "bad", "old")
+    several = DataConfig(task="multilabel", label_column=names)
+    table = corpus_in_memory((TEXTS, indicators), several).join_splits()
+    assert table.labels.tolist() == indicators.tolist()
+    targets = torch.tensor([[1.5, 2], [0, 3], [4, 5]])
+    real = DataConfig(task="regression", label_column=("x", "y"))
+    assert corpus_in_memory((TEXTS, targets), real).join_splits().labels.tolist() == [
+        *([1.5, 2.0], [0.0, 3.0], [4.0, 5.0])
+    ]
+    for data, settings, message in (
+        ((TEXTS, LABELS), config, "text 1 is 'good', expected 2 values, those of a, b"),
+        (
+            (TEXTS, indicators[:, :2]),
+            several,
+            "label 1 is array.* expected 3 values, those of home",
+        ),
+    ):
+        with pytest.raises(UserError, match=message):
+            corpus_in_memory(data, settings)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1]]),
+        [[True, False], [False, False], [True, True]],
+        ["[1.0, 0.0, 1.0]", "[0, 0, 1]", "[1, 1, 1]"],
+    ],
+)
+def test_rows_of_0_and_1_are_no_lists_of_labels(rows):
+    message = "every text has [23] values of 0 and 1 in the place of labels. Give the names"
+    with pytest.raises(UserError, match=message):
+        corpus_in_memory((TEXTS, rows), DataConfig(task="multilabel"))
+
+
+@pytest.mark.parametrize("lists", [[["0", "1"], ["1", "0"], ["0", "1"]], [[0], [1], [0]]])
+def test_labels_may_be_named_0_and_1(lists):
+    corpus = corpus_in_memory((TEXTS, lists), DataConfig(task="multilabel"))
+    assert corpus.label_names == ("0", "1")
+
+
 def test_names_of_columns_may_differ_in_capitals_and_blanks(tmp_path):
     frame = pd.DataFrame({" Text": TEXTS, "LABEL ": LABELS})
     assert corpus_in_memory(frame, DataConfig()).join_splits().texts == TEXTS
@@ -233,7 +281,7 @@ def test_numbers_that_are_names_are_no_indices():
 
 def test_an_index_without_a_name_is_refused_among_other_names():
     unlabelled = encoded([0, -1], ["good", "mixed"])
-    message = r"split 'test', row 2: the label is '-1', expected one of \['0', '1'\]"
+    message = r"split 'test', row 2: the label is '-1', expected one of \['0', '1'\]. It stands for no label. Leave"
     with pytest.raises(UserError, match=message):
         named_labels(train=TRAIN, test=unlabelled)
 

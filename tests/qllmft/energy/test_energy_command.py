@@ -90,6 +90,11 @@ def test_the_figure_says_where_the_curves_cross():
         ("[]", "is not a JSON object of gate times"),
         ("{", "is not a JSON object of gate times"),
         ('{"timing": 3}', "is not a JSON object of gate times"),
+        (
+            '{"one_qubit_s": 1e400, "two_qubit_s": 1}',
+            "is inf, expected more than 0 and at most 1e+18",
+        ),
+        ('{"one_qubit_s": 1, "two_qubit_s": 1e300}', "is 1e+300, expected more than 0 and at most"),
         ('{"one_qubit_s": "x"}', "is not a JSON object of gate times"),
         (
             '{"one_qubit_s": 1e-4}',
@@ -101,6 +106,11 @@ def test_a_calibration_that_is_none_is_refused(cli, tmp_path, content, message):
     file = tmp_path / "calibration.json"
     file.write_text(content)
     assert message in cli.refused("energy", "--model measured --calibration", file)
+
+
+def test_a_head_of_several_registers_says_that_the_table_has_one(cli):
+    output, _ = cli("energy", "--qubits 10 --set model.registers=2")
+    assert "The head has 2 registers. The table has one of them alone" in " ".join(output.split())
 
 
 def test_here_measures_or_says_why_not(cli):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from forked_scripts import Script
-from qiskit import QuantumCircuit
+from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit import Gate, ParameterVector
 from qiskit.circuit.library import zz_feature_map
 from qiskit.primitives import StatevectorSampler
-from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit.quantum_info import Pauli, SparsePauliOp, Statevector
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 from qiskit_reference import z_values
@@ -239,6 +239,61 @@ def test_labels_that_are_no_labels_are_refused():
     ):
         with pytest.raises(UserError, match=message):
             QuantumHead.from_circuit(circuit, data=data, weights=weights, **options)
+
+
+@pytest.mark.parametrize(
+    "measured", [{0: 0}, {0: 1, 2: 0}, {0: 1, 1: 0, 2: 2}], ids=["one", "two in turn", "permuted"]
+)
+def test_outcomes_of_a_circuit_whose_measurements_are_of_other_bits_are_refused(measured):
+    circuit, data, weights = own_circuit()
+    circuit.add_register(ClassicalRegister(3))
+    for qubit, bit in measured.items():
+        circuit.measure(qubit, bit)
+    with pytest.raises(UserError, match=r"the circuit measures qubit 0 into bit .*Leave these"):
+        QuantumHead.from_circuit(circuit, data=data, weights=weights, interpret="parity")
+
+
+def test_outcomes_of_a_circuit_that_measures_all_qubits_are_those_of_qiskits_network():
+    circuit, data, weights = own_circuit()
+    layers = [
+        QuantumHead.from_circuit(
+            given, data=data, weights=weights, interpret="outcomes", generator=seeded()
+        )
+        for given in (circuit, circuit.measure_all(inplace=False))
+    ]
+    x = drawn(4, 3)
+    torch.testing.assert_close(layers[1](x), layers[0](x))
+
+
+def test_one_operator_is_one_value_and_letters_are_a_pauli_string():
+    circuit, data, weights = own_circuit()
+    operator = SparsePauliOp(["ZII", "IXX"], [0.5, -1.5])
+    x = drawn(4, 3)
+
+    def values(observables):
+        layer = QuantumHead.from_circuit(
+            circuit, observables, data=data, weights=weights, generator=seeded()
+        )
+        return layer(x).detach()
+
+    parts = values(["ZII", Pauli("IXX")])
+    assert parts.shape == (4, 2)
+    torch.testing.assert_close(values(operator), parts @ torch.tensor([[0.5], [-1.5]]))
+    torch.testing.assert_close(values("ZII"), parts[:, :1])
+
+
+@pytest.mark.parametrize(
+    ("observables", "message"),
+    [
+        ([], "observables is empty, expected an operator for each value"),
+        ([np.eye(8)], "observables hold ndarray, expected SparsePauliOp"),
+        (["ZZQ"], "observables hold a text that is no Pauli string .*ZZQ"),
+    ],
+)
+def test_observables_that_are_no_operators_are_refused(observables, message):
+    circuit, data, weights = own_circuit()
+    with pytest.raises(UserError, match=message):
+        QuantumHead.from_circuit(circuit, observables, data=data, weights=weights)
 
 
 def test_what_is_not_the_circuits_is_refused():

@@ -71,6 +71,7 @@ def test_it_shows_source_parameters_body_and_labels(trained, out):
         (pd.DataFrame({"text": ["good"]}), "given as DataFrame, .*give one column"),
         ({"text": ["good"]}, "given as dict, .*give one column"),
         (b"good", "given as bytes, "),
+        ({"good", "bad"}, "given as set, .* a set has no order"),
     ],
 )
 def test_what_is_no_text_is_refused(trained, texts, message):

@@ -22,7 +22,7 @@ def test_any_state_of_trackers_is_read_or_left_out(content, tmp_path_factory):
     file = tmp_path_factory.mktemp("state") / "trackers.json"
     file.write_bytes(content)
     for kept in tracking.read_state(file).values():
-        assert kept.keys() == {"key", "epoch"}
+        assert kept.keys() == {"key", "epoch", "ended"}
         assert isinstance(kept["epoch"], int)
 
 

@@ -169,6 +169,27 @@ def test_a_tracker_that_comes_later_is_told_what_it_missed(corpus, out, noted):
     ]
 
 
+def test_a_run_that_was_finished_before_is_told_once_as_a_whole(corpus, out, noted):
+    run_experiment(config(corpus), out)
+    for _ in range(2):
+        run_tracked(config(corpus), out, ignore, Tracking.from_names("noted"))
+    assert noted.calls == [("start", None), *EPOCHS, ("end", True, [])]
+
+
+def test_a_run_that_ended_before_its_tracker_was_told_is_told_later(corpus, out, noted):
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # while the report is written
+        run_tracked(config(corpus), out, ignore, Tracking.from_names("noted"), finish=stop)
+    for _ in range(2):
+        run_tracked(config(corpus), out, ignore, Tracking.from_names("noted"))
+    assert noted.calls == [
+        *(("start", None), *EPOCHS, ("aborted",)),
+        *(("start", "a key"), ("end", True, [])),
+    ]
+
+
 def test_runs_of_a_queue_and_the_test_of_a_winner(corpus, tmp_path, noted):
     for read_test in (False, True, True):
         planned = PlannedRun(config(corpus), "a run", read_test)

@@ -7,8 +7,10 @@ import torch
 from stopped_runs import Stop
 from tiny_runs import assert_same, config
 
+from qllmft.data import read_corpus
+from qllmft.errors import UserError
 from qllmft.model import load_model
-from qllmft.run import Outcome, run_experiment
+from qllmft.run import Outcome, RunFolder, run_experiment
 from qllmft.training import loop
 
 
@@ -39,6 +41,50 @@ def test_ctrl_c_leaves_a_model_and_no_result_and_it_goes_on_to_the_same_bits(
     assert_same(outcome.folder, whole)
     epoch_seconds = [metrics.seconds for metrics in outcome.folder.metrics()]
     assert outcome.record.head.seconds >= sum(epoch_seconds), "of all calls"
+
+
+def test_a_run_on_texts_that_changed_is_not_continued(corpus, out, tmp_path):
+    own = tmp_path / "own.tsv"
+    own.write_bytes(corpus.read_bytes())
+    run_experiment(config(own), out, Stop(2))
+    own.write_text(own.read_text() + "good text of another day\tgood\n")
+    message = f"holds an unfinished run on other texts: {own} has changed since. Choose another"
+    with pytest.raises(UserError, match=message):
+        run_experiment(config(own), out)
+    own.write_bytes(corpus.read_bytes())
+    assert run_experiment(config(own), out).record is not None
+
+
+def test_a_finished_run_is_not_that_of_labels_with_other_names(out, tmp_path):
+    own = tmp_path / "own.tsv"
+    rows = [f"{'good' if i % 2 else 'bad'} text {i}\t{'ab'[i % 2]};c" for i in range(40)]
+    own.write_text("\n".join(["text\tlabel", *rows, *(row.replace(";c", "") for row in rows)]))
+    task = {"data__task": "multilabel", "data__label_separator": ";", "data__n_per_label": 48}
+    several = {**task, "baselines__names": []}
+    run_experiment(config(own, **several), out)
+    own.write_text(own.read_text().replace(";c", ";d"))
+    with pytest.raises(
+        UserError, match=r"holds a finished run on other texts: .* has changed since"
+    ):
+        run_experiment(config(own, **several), out)
+
+
+def test_a_run_on_a_body_that_changed_is_not_continued(corpus, out, body):
+    run_experiment(config(corpus), out, Stop(2))
+    first, body.identity = body.identity, "other weights"
+    message = "on another version of its language model: got other weights, expected the hash body. Choose"
+    with pytest.raises(UserError, match=message):
+        run_experiment(config(corpus), out)
+    body.identity = first
+    assert run_experiment(config(corpus), out).record is not None
+
+
+def test_a_run_without_an_epoch_begins_with_the_texts_that_there_are(corpus, out, tmp_path):
+    own = tmp_path / "own.tsv"
+    own.write_bytes(corpus.read_bytes())
+    RunFolder(out).open_for(config(own), read_corpus(config(own).data))
+    own.write_text(own.read_text() + "good text of another day\tgood\n")
+    assert run_experiment(config(own), out).record is not None
 
 
 @pytest.mark.public_report(

@@ -50,6 +50,10 @@ def test_pairs_are_two_columns_and_real_targets_a_column_each(served):
     table = pd.DataFrame([TEXTS, TEXTS[::-1]], columns=["first", "second"])
     expected = [answer.as_dict() for answer in pairs.predict([tuple(TEXTS), tuple(TEXTS[::-1])])]
     assert TextModel(pairs).predict(table).to_dict(orient="records") == expected
+    shuffled = table.set_axis([1, 0])
+    assert TextModel(pairs).predict(shuffled).index.tolist() == [1, 0]
     real = served(task="regression", label_names=("stars", "length")).predictor
     found = TextModel(real).predict(TEXTS).to_dict(orient="records")
     assert found == [answer.values for answer in real.values(TEXTS)]
+    column = pd.DataFrame({"text": TEXTS}, index=["b", "a"])
+    assert TextModel(real).predict(column).index.tolist() == ["b", "a"]

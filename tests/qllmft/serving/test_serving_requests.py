@@ -47,7 +47,8 @@ def test_a_body_without_texts_is_refused(page, content, status, words):
 def test_an_explanation_is_of_one_text_of_some_words(page):
     assert page.post("/explain", json={"texts": ["a"]}).status_code == 422
     assert "4 words" in page.post("/explain", json={"text": "a b c d e"}).json()["error"]
-    assert page.get("/predict").status_code == 405
+    for method in ("GET", "OPTIONS", "DELETE", "PUT"):
+        assert page.request(method, "/predict").status_code == 405
     assert page.get("/docs").status_code == 404
 
 

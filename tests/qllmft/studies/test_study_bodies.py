@@ -1,5 +1,6 @@
 """Gains from the body and from the kind of head: by hand, in the sentence and on the page."""
 
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,12 @@ from scipy import stats
 from tiny_studies import record, row
 
 from qllmft.campaign.comparison import gains, gains_of_the_papers_heads, papers_margin
-from qllmft.campaign.file import load_study
+from qllmft.campaign.file import Study, load_study
 from qllmft.campaign.record import read_study, write_record
 from qllmft.campaign.study_plan import study_runs
 from qllmft.campaign.verdict import verdict
 from qllmft.config import SUPERVISED_DEFAULTS
+from qllmft.errors import UserError
 from qllmft.report import write_study_table
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -117,6 +119,69 @@ def test_the_sentence_and_the_page_follow_the_numbers(tmp_path):
         == 9
     )
     assert read_study(tmp_path) == study()
+
+
+def test_heads_of_one_preset_are_told_apart_by_their_settings():
+    found = study()
+    wide = {"settings": {"model.n_qubits": 5, "train.lr": 0.1}, "validation": (0.0,) * 3}
+    low = (0.5, 0.5, 0.5)
+    rows = [
+        replace(each, label=f"wide {each.group}", test=low, **wide)
+        for each in found.rows
+        if each.side == "subject"
+    ]
+    found_gains = {
+        (gain.heads, gain.body): gain.seeds
+        for gain in gains(replace(found, rows=(*found.rows, *rows)))
+    }
+    assert found_gains["wide frozen", "tuned"] == (0.0, 0.0, 0.0)
+    expected = np.subtract(QUANTUM["tuned"], QUANTUM["frozen"])
+    np.testing.assert_allclose(found_gains["q frozen", "tuned"], expected)
+
+
+ROW = {"preset": "single-10q", "side": "subject"}
+LOGISTIC = {"preset": "single-10q", "side": "baseline", "classical": "logistic_regression"}
+TUNED = {"body.trainable": True, "train.lr": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ([{**LOGISTIC, "label": "C2", "group": "b"}], None),
+        (
+            [{**LOGISTIC, "label": "C2", "group": "b", "classical": "svc"}],
+            "the baseline 'C' of 'a' has no row in the group 'b'. Give it one",
+        ),
+        (
+            [
+                {**LOGISTIC, "label": "C2", "group": "b"},
+                {**ROW, "label": "Q3", "group": "a", "settings": {"train.lr": 0.1}},
+            ],
+            "rows 'Q' and 'Q3' are the same head in the group 'a'",
+        ),
+    ],
+)
+def test_gains_are_those_of_one_head_before_the_first_run(more, message):
+    rows = [
+        {**ROW, "label": "Q", "group": "a"},
+        {**LOGISTIC, "label": "C", "group": "a"},
+        {**ROW, "label": "Q2", "group": "b", "settings": TUNED},
+        *more,
+    ]
+    words = {"name": "n", "title": "t", "subject": "s", "baseline": "b", "bodies": ["a", "b"]}
+    context = pytest.raises(ValueError, match=message) if message else contextlib.nullcontext()
+    with context:
+        Study.model_validate({**words, "rows": rows})
+
+
+def test_a_record_without_the_same_baseline_on_the_second_body_is_refused(tmp_path):
+    found = study()
+    rows = tuple(
+        replace(each, model="SVR") if each.label == "S tuned" else each for each in found.rows
+    )
+    write_record(tmp_path, replace(found, rows=rows), {})
+    with pytest.raises(UserError, match="'frozen' has a baseline that 'tuned' lacks"):
+        read_study(tmp_path)
 
 
 def test_the_study_has_the_same_heads_on_every_body_and_one_step_a_seed():

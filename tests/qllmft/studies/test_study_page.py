@@ -8,13 +8,14 @@ import pytest
 from browser import assert_sound
 from tiny_studies import PAPER, record, row
 
+from qllmft.campaign.comparison import trends
 from qllmft.campaign.record import PaperResult
 from qllmft.campaign.verdict import verdict
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
 from qllmft.report import finish_study, write_study_report, write_study_table
 from qllmft.report.figures import curves_svg
-from qllmft.report.studies.figures import accuracies_svg
+from qllmft.report.studies.figures import accuracies_svg, trends_svg
 from qllmft.report.studies.table import facts, published_accuracy, published_note, selection_note
 from qllmft.run.record import BodyRecord
 
@@ -165,6 +166,31 @@ def test_markers_are_at_their_numbers():
     ]
     scale = (places[1] - places[0]) / 10  # a point
     assert any(abs(x - (places[0] - 10 * scale)) < 0.1 for x in ours)  # 71 is 10 points left of 81
+
+
+ODD_NAMES = (r"$\frac{$", "$5 and $6", "_hidden")
+
+
+@pytest.mark.usefixtures("drawn_figures")
+def test_names_are_no_formulas_and_stay_in_the_legend(tmp_path):
+    rows = [
+        row(name, "subject", (0.7 + 0.01 * place, 0.72), validation=(0.7, 0.7))
+        for place, name in enumerate(ODD_NAMES)
+    ]
+    rows = [
+        replace(each, series=name, qubits=place)
+        for name in ODD_NAMES
+        for place, each in enumerate(rows, start=3)
+    ]
+    found = record(*rows, row("B", "baseline", (0.6, 0.62)), subject="_head", baseline="$b$")
+    for svg in (
+        accuracies_svg(found),
+        trends_svg(found, trends(found)),
+        curves_svg("c", "nats", {name: [0.7, 0.6] for name in ODD_NAMES}),
+    ):
+        texts = {text.strip() for text in re.findall("<text[^>]*>([^<]*)</text>", svg)}
+        assert texts >= set(ODD_NAMES)
+    assert {"_head", "$b$"} <= set(re.findall(r">\s*([^<>]*?)</text>", accuracies_svg(found)))
 
 
 def test_a_curve_of_one_epoch_has_a_marker():

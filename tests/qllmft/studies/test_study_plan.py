@@ -193,6 +193,7 @@ def test_a_study_of_ones_own(tmp_path):
         ('side = "baseline"', 'side = "baseline"\nclassical = "xgb"', r"row 'MLP'.*xgb"),
         ("[[rows]]", 'bodies = ["a"]\n[[rows]]', r"bodies names \['a'\], expected two or more groups"),
         ("[[rows]]", "settings.train.epochs = 3\n[[rows]]", r"settings has train.epochs, which a study gives its runs"),
+        ("[[rows]]", 'name = "../a"\n[[rows]]', r"the name is '../a'.*Choose one without / and"),
         ("[[rows]]", '[quick]\nepochs = 1\nwithout = ["X"]\n[[rows]]', r"quick.without has 'X', which is no row"),
     ],
 )  # fmt: skip
@@ -202,6 +203,14 @@ def test_a_fault_in_a_file_is_named_with_its_place(tmp_path, old, new, message):
     file.write_text(OWN.replace(old, new, 1) if "MLP" not in old else OWN.replace(old, new))
     with pytest.raises(UserError, match=message):
         study_runs(load_study(str(file)), {"data.source": "sst2"})
+
+
+def test_a_small_version_without_any_contrast_is_refused():
+    quick = {"without": [STUDY.rows[0].label]}
+    pairs = [[row.label for row in (STUDY.rows[0], STUDY.rows[2])]]
+    study = Study.model_validate({**dict(STUDY), "quick": quick, "contrasts": pairs})
+    with pytest.raises(UserError, match=r"quick\.without leaves none of the contrasts"):
+        study.in_small()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tiny_studies import STUDY
 from qllmft.campaign.predictions import FILE_NAME, SplitAnswers, StudyPredictions
 from qllmft.campaign.record import read_study
 from qllmft.errors import UserError
-from qllmft.report import finish_from_predictions
+from qllmft.report import finish_from_predictions, write_study_report
 from qllmft.run import RunFolder
 from qllmft.tasks import CLASSIFICATION
 
@@ -106,6 +106,9 @@ def test_the_command(finished, kept, tmp_path, cli):
     [
         (["other"], "holds the predictions of the study tiny"),
         (["tiny", "--seeds 3"], "--seeds cannot change"),
+        (["tiny", "--body x --jobs 2"], "--body, --jobs cannot change"),
+        (["tiny", "--registered x.json"], "--registered cannot change"),
+        (["tiny", "--preset fig11"], "--preset cannot change"),
     ],
 )
 def test_a_command_that_does_not_fit(kept, arguments, message, cli):
@@ -248,8 +251,38 @@ def test_a_row_without_another_one_to_compare_is_refused(kept, tmp_path, name, v
 def test_predictions_of_other_rows_are_refused(kept):
     record = read_study(kept)
     predictions = StudyPredictions.from_folder(kept)
+    others = replace(predictions, rows=("A", *predictions.rows[1:]))
     with pytest.raises(UserError, match="Keep both files of one study together"):
-        replace(predictions, rows=("A", *predictions.rows[1:])).recompute(record)
+        others.recompute(record)
+    answers = {
+        key: replace(
+            of_split, answers=dict(zip(others.rows, of_split.answers.values(), strict=True))
+        )
+        for key, of_split in predictions.answers.items()
+    }
+    replace(others, answers=answers, settings={}, curves={}).write(kept)
+    with pytest.raises(UserError, match="Keep both files of one study together"):
+        write_study_report(kept)
+
+
+def test_an_answer_that_is_a_label_of_training_texts_alone_is_kept(tmp_path):
+    """The third label is that of no validation or test text, and a model answers it."""
+    labels = np.array([0, 1, 1])
+    given = np.array([2, 1, 2])
+    answers = SplitAnswers(CLASSIFICATION, labels, {"row": given}, np.arange(3))
+    found = {(split, 1): answers for split in ("validation", "test")}
+    hashes = np.arange(3, dtype=np.uint64)
+    StudyPredictions(("row",), (1,), hashes, labels, found, {}, {}).write(tmp_path)
+    kept_answers = StudyPredictions.from_folder(tmp_path).answers["test", 1].answers["row"]
+    np.testing.assert_array_equal(kept_answers, given)
+
+
+@pytest.mark.parametrize("name", ["../../outside", "a/b", "..", ""])
+def test_a_record_whose_name_leads_to_another_folder_is_refused(kept, name):
+    content = json.loads((kept / "study.json").read_text())
+    (kept / "study.json").write_text(json.dumps({**content, "study": name}))
+    with pytest.raises(UserError, match=r"the name is '.*', and folders and figures are named"):
+        read_study(kept)
 
 
 def test_ten_seeds_of_twenty_rows_on_sst2_take_less_than_two_megabytes(tmp_path):

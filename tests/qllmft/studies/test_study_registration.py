@@ -164,6 +164,39 @@ def test_reported_seeds_are_refused(tmp_path, repository, given, plan):
     register_study(changed(seeds="6-7"), repository / "fresh.json", given)
 
 
+def test_reported_seeds_in_a_folder_with_other_letters_are_refused(repository, given):
+    folder = repository / "grün"
+    folder.mkdir()
+    other = changed(seeds="4-5")
+    finish_study(folder, run_study(other, folder, given, COMMAND))
+    shutil.rmtree(folder / "runs")
+    (repository / "my-study.json").write_text("{}")  # a name that ends alike
+    commit(repository, ".")
+    with pytest.raises(UserError, match=r"grün/study.json has reported seed 4 on the same"):
+        register_study(SMALL, repository / "plan.json", given)
+
+
+@pytest.mark.parametrize("content", ['{"a": 1}', None])
+def test_a_record_that_cannot_be_read_has_its_remedy(repository, given, content):
+    file = repository / "study.json"
+    file.write_text("{}")
+    commit(repository, ".")
+    file.unlink()
+    if content:
+        file.write_text(content)
+    message = (
+        r"^study.json may have reported seeds.*git restore study.json\), or rename a file that"
+    )
+    with pytest.raises(UserError, match=message):
+        register_study(SMALL, repository / "plan.json", given)
+
+
+def test_a_plan_is_not_written_and_run_at_once(cli, tmp_path):
+    arguments = ["--register", tmp_path / "a.json", "--registered", tmp_path / "b.json"]
+    message = cli.refused("study", "table4", "--quick", *arguments)
+    assert "Omit --registered, commit the plan, and run it then" in message
+
+
 def test_the_plan_has_the_least_difference_that_it_sees(repository, given):
     """Against the noncentral t of scipy, whose power at the printed difference is 80 %."""
     study = changed(scatter=2.0, seeds="10-19")

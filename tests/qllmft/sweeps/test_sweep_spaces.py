@@ -181,6 +181,27 @@ def test_a_search_of_ones_own(tmp_path):
         ('title = "Mine"\npreset = "single"', QUBITS_2, "preset: there is no preset 'single'"),
         (HEAD + "\nquick.values.x = [1]", QUBITS_2, "quick.values of x, which is no parameter"),
         (HEAD + '\nquick.values."model.n_qubits" = []', QUBITS_2, "quick.values: .*at least 1"),
+        (
+            HEAD,
+            f'{QUBITS_2}\n[[parameters]]\nname = "a"\nsettings = ["model.n_qubits"]\nvalues = [[3]]',
+            "model.n_qubits is in two parameters. Omit it from one",
+        ),
+        (
+            HEAD + "\nsettings.model.n_qubits = 3",
+            QUBITS_2,
+            "settings has model.n_qubits, which a parameter varies. Omit one",
+        ),
+        (HEAD, 'setting = "seed"\nvalues = [1, 2]', "a parameter is seed, and .*with --seeds"),
+        (
+            HEAD,
+            'setting = "data.task"\nvalues = ["classification", "regression"]',
+            "a parameter is data.task, and two tasks have two scores",
+        ),
+        (
+            'title = "Mine"\ngrid_of = "svc"',
+            QUBITS_2,
+            "grid_of searches the grid of svc itself. Omit preset, parameters and quick",
+        ),
         ('title = "Mine', QUBITS_2, "is not TOML: .*line 1"),
     ],
 )
