@@ -203,7 +203,8 @@ def _draw_points(
     """Draw settings of a row's head from its space by the seed.
 
     If the space has no more settings, all of them are tried. Rows of one space try the same ones.
-    A space of the head's kind gives only settings of training, because the head's structure is the row's.
+    A space of the head's kind gives only settings of training, because the head's structure is the row's. Settings of
+    the study, of the row or of all runs stay as they are given.
     """
     name = row.space
     if name is None:  # a table of the paper, or ours if it has no such head
@@ -221,7 +222,7 @@ def _draw_points(
         raise UserError(
             f"study {study.name}, row {row.label!r}: the space {name} is that of a baseline, not of a head."
         )
-    fixed_settings = {*row.settings, *settings}
+    fixed_settings = {*study.settings, *row.settings, *settings}
     training_prefixes = ("train.", "model.batch_norm")
     parameters = [
         parameter

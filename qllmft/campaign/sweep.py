@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 Sampler = Literal["grid", "tpe", "qmc"]
 DEFAULT_TRIALS = 32  # of tpe and qmc
+# first trials of tpe, before it learns; a longer search has as many, so that it contains the shorter one
+RANDOM_TRIALS = 8
 MAX_POINTS_PER_NEW_ONE = 20  # quasi-Monte Carlo points looked at for each one that is new
 
 
@@ -215,7 +217,8 @@ class TpePlan(Plan):
     """Plan of a search by optuna's TPE sampler, in memory.
 
     Proposal k depends on the results of the proposals 0 to k - J, with J = ``sweep.in_flight``, and on its own seed.
-    So any process finds the same proposals from the folders of the finished runs.
+    So any process finds the same proposals from the folders of the finished runs, and a longer search contains the
+    shorter one.
     """
 
     def __init__(self, sweep: Sweep) -> None:
@@ -260,7 +263,7 @@ class TpePlan(Plan):
         seed = derive_seed(int(self._sweep.base["seed"]), "proposal", len(self._trials))
         self._study.sampler = optuna.samplers.TPESampler(
             seed=seed % 2**32,
-            n_startup_trials=max(4, min(10, self._sweep.size // 4)),
+            n_startup_trials=RANDOM_TRIALS,
             constant_liar=self._sweep.in_flight > 1,
         )
         trial = self._study.ask()

@@ -229,7 +229,15 @@ def _pair_facts(
         yield "all comparisons", _outcome_counts(comparisons)
         yield "equivalence margin", _margin(record)
     if comparison.outcome == "open" and comparison.detectable is not None:
-        yield "MDE", f"{record.measure.size(comparison.detectable)} {_scale(record)}"
+        yield "MDE", _detectable_text(comparison.detectable, record)
+
+
+def _detectable_text(detectable: float, record: StudyRecord) -> str:
+    """Return ``2.8 points``, with the remedy if no two scores differ as much."""
+    text = f"{record.measure.size(detectable)} {_scale(record)}"
+    if detectable <= record.measure.largest_difference:
+        return text
+    return f"{text}, more than two scores can differ. Give more --seeds"
 
 
 def _test_text(record: StudyRecord, comparison: Comparison, n_comparisons: int) -> str:

@@ -190,7 +190,8 @@ class BackendOptions(CircuitOptions):
         for name, backend in backends.items():
             predictor.backend = backend
             mixed_texts = predictor.with_known_texts(vectors)
-            report_calibration_texts(mixed_texts.known_mask, mixed_texts.shortage)
+            known_mask = mixed_texts.known_mask
+            report_calibration_texts(int(known_mask.sum()), len(known_mask), mixed_texts.shortage)
             if self.dry_run:
                 show_estimate(predictor.estimate(vectors, offline=self.offline), load)
                 return
@@ -352,14 +353,20 @@ class BackendOptions(CircuitOptions):
             )
 
 
-def report_calibration_texts(calibration_mask: NDArray[np.bool_], shortage: str) -> None:
-    """Print the number of calibration texts that are measured too, and the shortage that makes labels unreliable."""
+def report_calibration_texts(known: int, measured: int, shortage: str) -> None:
+    """Print the number of calibration texts that are measured too, and the shortage that makes labels unreliable.
+
+    Args:
+        known: number of calibration texts.
+        measured: number of all texts, with these.
+        shortage: sentence on it; "" without one.
+    """
     from qllmft.tasks.measure import percent
 
-    if calibration_mask.any():
+    if known:
         say(
-            f"{format_count(int(calibration_mask.sum()), 'calibration text', ('is', 'are'))} measured too: "
-            f"{percent(float(calibration_mask.mean()))} % of the circuits and of the price. "
+            f"{format_count(known, 'calibration text', ('is', 'are'))} measured too: "
+            f"{percent(known / measured)} % of the circuits and of the price. "
             "To omit them, add --known-texts 0.",
             err=True,
         )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qllmft_backends.remote import IonQConnection, Job
 
 _JOB_ACTIONS = ("list", "wait", "cancel")
+_MAX_LATENCY_S = 86_400.0  # a day in each state
 
 
 def backends(*, json: Json = False) -> None:
@@ -216,7 +217,7 @@ def ionq_sandbox(
     port: Port = 8765,
     noise: Literal["ideal", "forte-1", "aria-1", "aria-2"] = "forte-1",
     seed: Natural = 0,
-    latency: Annotated[float, typer.Option(min=0.0)] = 0.5,
+    latency: Annotated[float, typer.Option(min=0.0, max=_MAX_LATENCY_S)] = 0.5,
     state_file: Path | None = None,
     results_form: Literal["url", "artifacts", "v2"] = "url",
 ) -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
 from qllmft.cli.backend import BackendOptions, Options, report_calibration_texts
-from qllmft.cli.consent import Load, show_estimate
+from qllmft.cli.consent import Load, find_remote_backend, show_estimate
 from qllmft.cli.options import Count, Positive, Row, Run
 from qllmft.errors import UserError
 
+if TYPE_CHECKING:
+    from qllmft_backends import Backend, Estimate
+
 _SEED = 0  # of the vectors that stand for texts: a price does not depend on them
+_MAX_VECTORS = 1000  # from which the price of more texts follows: each has the same circuits
 
 
 def price(
@@ -17,6 +25,7 @@ def price(
     texts: Positive = 1,
     backend: str = "ionq_forte",
     shots: Count = None,
+    known_texts: Annotated[int | None, typer.Option(min=0)] = None,
     backend_option: Options = None,
 ) -> None:
     """Estimate the price of a model's circuits on quantum hardware.
@@ -28,6 +37,8 @@ def price(
         texts: Number of texts to classify.
         backend: Backend of a device, from `qllmft backends`.
         shots: Number of measurements per circuit. [default: 1000]
+        known_texts: Number of calibration texts, which are measured too. [default: 60 on a noisy backend from 240 texts
+            on, else 0]
     """
     import numpy as np
 
@@ -35,18 +46,57 @@ def price(
     from qllmft_backends import BACKENDS
 
     if not BACKENDS[backend.partition(":")[0]].keeps_ledger:
-        raise UserError(
-            f"--backend {backend} sends no circuits, so there is no price. Name the backend of a device, such as "
-            "ionq_forte: `qllmft backends` lists them."
-        )
-    backend_options = BackendOptions(backend, shots, backend_option, dry_run=True, offline=True)
+        raise UserError(_no_price_text(backend))
+    backend_options = BackendOptions(backend, shots, backend_option, known_texts=known_texts)
     decision = Decision()
-    predictor, backends = backend_options.open(run, model, decision)
+    predictor, backends = backend_options.open(run, model, decision, sends_circuits=False)
     (predictor.backend,) = backends.values()
-    vectors = np.random.default_rng(_SEED).normal(size=(texts, predictor.model.dimension))
+    if find_remote_backend(predictor.backend) is None:
+        raise UserError(_no_price_text(backend))
+    n_vectors = min(texts, _MAX_VECTORS)
+    vectors = np.random.default_rng(_SEED).normal(size=(n_vectors, predictor.model.dimension))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     mixed_texts = predictor.with_known_texts(vectors)
-    report_calibration_texts(mixed_texts.known_mask, mixed_texts.shortage)
+    n_known = int(mixed_texts.known_mask.sum())
+    report_calibration_texts(n_known, texts + n_known, mixed_texts.shortage)
     # of the run's record alone, since these vectors are no texts
     load = Load.look_up(predictor, vectors[:0], decision)
-    show_estimate(predictor.estimate(vectors, offline=True), load)
+    estimate = predictor.estimate(vectors, offline=True)
+    if texts > n_vectors:
+        estimate = _extrapolate_estimate(
+            estimate, predictor.backend, n_vectors + n_known, texts + n_known
+        )
+    show_estimate(estimate, load)
+
+
+def _no_price_text(backend: str) -> str:
+    """Return the message about a backend that sends nothing."""
+    return (
+        f"--backend {backend} sends no circuits, so there is no price. Name the backend of a device, such as "
+        "ionq_forte: `qllmft backends` lists them."
+    )
+
+
+def _extrapolate_estimate(
+    estimate: Estimate, backend: Backend, measured: int, wanted: int
+) -> Estimate:
+    """Return the estimate for a wanted number of texts from that for a smaller, ``measured`` one.
+
+    Raises:
+        UserError: for a backend whose estimates do not tell how circuits are divided into jobs.
+    """
+    from qllmft_backends.protocol import ConsentBackend
+    from qllmft_backends.remote.cost import CostEstimate, extrapolate
+
+    if not (
+        isinstance(estimate, CostEstimate)
+        and estimate.job_size
+        and isinstance(backend, ConsentBackend)
+    ):
+        raise UserError(
+            f"--texts is above {_MAX_VECTORS:,}, and {backend.name} prices single calls. Ask for {_MAX_VECTORS:,} "
+            "texts, and multiply the price."
+        )
+    circuits_per_text = estimate.circuits // measured
+    # with the limits of the options on the sum
+    return backend.merge_estimates([extrapolate(estimate, circuits_per_text * wanted)])

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from qllmft.run.record import WITHOUT_CIRCUIT, AgainstHead, ModelResult
+from qllmft.tasks.measure import Measure
 from qllmft.tasks.statistics import Outcome, judge_differences, outcome, p_value
 
 # baselines that differ in their settings alone, and the name of their family
@@ -129,7 +130,9 @@ def comparison_rows(models: Sequence[ModelResult]) -> Iterator[tuple[str, ...]]:
     measure = models[0].tested.measure
     for comparison in compare(models):
         difference = comparison.difference
-        effect = "" if comparison.detectable is None else measure.size(comparison.detectable)
+        effect = (
+            "" if comparison.detectable is None else effect_text(comparison.detectable, measure)
+        )
         yield (
             comparison.model.name,
             measure.difference(difference.value, difference.interval),
@@ -140,6 +143,17 @@ def comparison_rows(models: Sequence[ModelResult]) -> Iterator[tuple[str, ...]]:
     if control := models[0].without_circuit:
         gain = measure.difference(control.gain, control.gain_interval)
         yield WITHOUT_CIRCUIT, gain, "", "", ""
+
+
+def effect_text(detectable: float, measure: Measure) -> str:
+    """Return a minimum detectable effect, ``5.4``, or ``> 100.0`` if no two scores differ as much.
+
+    >>> from qllmft.tasks.measure import ACCURACY
+    >>> effect_text(0.054, ACCURACY), effect_text(1.09, ACCURACY)
+    ('5.4', '> 100.0')
+    """
+    largest = measure.largest_difference
+    return measure.size(detectable) if detectable <= largest else f"> {measure.size(largest)}"
 
 
 def comparison_numbers(models: Sequence[ModelResult]) -> Iterator[dict[str, Any]]:

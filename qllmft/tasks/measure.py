@@ -44,6 +44,11 @@ class Measure:
         return self.factor == 100
 
     @property
+    def largest_difference(self) -> float:
+        """Return the largest possible difference of two scores."""
+        return 1.0 - self.lowest
+
+    @property
     def unit(self) -> str:
         """Return ``points``, or ``in R²``, behind a difference in sentences."""
         return "points" if self.in_percent else f"in {self.name}"

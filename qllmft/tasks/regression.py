@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.tasks.measure import R2, BootstrapScore
+from qllmft.tasks.measure import LOWEST_R2, R2, BootstrapScore
 from qllmft.tasks.statistics import resampled_rows
 from qllmft.tasks.task import MAX_MISTAKES, Real, Task
 
@@ -65,15 +65,17 @@ class TargetScores(BootstrapScore):
 def r2(targets: Floats, values: Floats, weights: Floats | None = None) -> Floats:
     """Return R² (..., T) of values (..., N, T) for true targets (..., N, T), of texts (N,) with weights or without.
 
-    It is scikit-learn's `r2_score`, of any number of samples at once: a constant target has 1 if all of its values are
-    right, and 0 otherwise.
+    It is scikit-learn's `r2_score`, of any number of samples at once, and at least `LOWEST_R2`. Targets that all have
+    one value give 1 if all values are right, and 0 otherwise, whatever their mean rounds to.
     """
     share = 1.0 if weights is None else weights[:, None]
     mean = np.average(targets, axis=-2, weights=weights, keepdims=True)
     squared_deviations = (share * (targets - mean) ** 2).sum(axis=-2)
     errors = (share * (targets - values) ** 2).sum(axis=-2)
-    scores = 1.0 - errors / np.where(squared_deviations > 0, squared_deviations, 1.0)
-    return np.asarray(np.where(squared_deviations > 0, scores, errors == 0))
+    counted_targets = targets if weights is None else targets[..., weights > 0, :]
+    varies = (np.ptp(counted_targets, axis=-2) > 0) & (squared_deviations > 0)
+    scores = 1.0 - errors / np.where(varies, squared_deviations, 1.0)
+    return np.asarray(np.where(varies, np.maximum(scores, LOWEST_R2), errors == 0))
 
 
 def _score_targets(targets: Floats, values: Floats) -> Floats:

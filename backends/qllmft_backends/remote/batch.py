@@ -134,16 +134,21 @@ class CircuitBatch:
             *bound_circuits,
         ]
 
-    def missing_rows_by_job(self) -> list[list[int]]:
-        """Return the missing rows divided into jobs, as the options ask and within the server's limits on a job."""
+    @property
+    def job_size(self) -> int:
+        """Return the number of circuits of a full job, as the options ask and within the server's limits on a job."""
         circuit_limit = self.most_circuits
         gate_limit = self.most_gates
         if self.checked and self.known_answer_template is not None:
             circuit_limit = circuit_limit - 1
             gate_limit = gate_limit - self.known_answer_template(0).gates
         size = min(self.circuits_per_job, circuit_limit, gate_limit // max(1, self.template.gates))
+        return int(max(1, size))
+
+    def missing_rows_by_job(self) -> list[list[int]]:
+        """Return the missing rows divided into jobs."""
         missing = self.missing
-        size = int(max(1, size))
+        size = self.job_size
         return [missing[start : start + size] for start in range(0, len(missing), size)]
 
     def estimate(self) -> CostEstimate:
@@ -160,6 +165,7 @@ class CircuitBatch:
             lost=n_lost,
             unanswered=n_unanswered,
             jobs=n_jobs,
+            job_size=self.job_size,
             shots=self.setup.shots,
             gates=str(self.template),
             known_answers=n_jobs if self.checked else 0,

@@ -26,6 +26,7 @@ class CostEstimate:
         lost: circuits of failed or canceled jobs in the ledger, which have no result.
         unanswered: circuits that were sent without an answer, of which the server is asked first.
         jobs: number of jobs that carry them.
+        job_size: greatest number of circuits of a job, without a check circuit; 0 if unknown.
         shots: measurements of one circuit.
         gates: gates of one circuit as sent, in words.
         price_each: price of one circuit, in ``unit``; None if unknown.
@@ -58,6 +59,7 @@ class CostEstimate:
     expected: float | None = None
     lost: int = 0
     unanswered: int = 0
+    job_size: int = 0
 
     @property
     def price(self) -> float | None:
@@ -109,6 +111,13 @@ class CostEstimate:
     def _native_sentence(self) -> str:
         """Return the size of the first circuit after the server's compiler, "" if it was not asked."""
         return f"{self.native}." if self.native else ""
+
+
+def extrapolate(estimate: CostEstimate, circuits: int) -> CostEstimate:
+    """Return the estimate of a call for another number of circuits, which the ledger lacks. Its refusal is dropped."""
+    jobs = -(-circuits // estimate.job_size)
+    known_answers = jobs if estimate.known_answers else 0
+    return replace(estimate, circuits=circuits, jobs=jobs, known_answers=known_answers, refusal="")
 
 
 def sum_estimates(estimates: Sequence[CostEstimate]) -> CostEstimate:
@@ -170,15 +179,18 @@ class LedgerCharges:
         for chunk in chunks:
             if chunk.setup.url != url:
                 continue
-            jobs = 1 + len(chunk.duplicates)
-            circuits += 0 if chunk.state == "planned" else jobs * chunk.circuits
-            if chunk.price == 0.0:
-                continue
-            unit = unit or chunk.unit
-            if chunk.price is None or chunk.unit != unit:
-                unknown += jobs * len(chunk.values)
-            else:
-                price += jobs * chunk.price
+            duplicates = len(chunk.duplicates)
+            circuits += 0 if chunk.state == "planned" else (1 + duplicates) * chunk.circuits
+            # a duplicate is charged also if the chunk's own job failed, which is free
+            duplicate_price = 0.0 if chunk.setup.free else chunk.price or chunk.estimate
+            for jobs, job_price in ((1, chunk.price), (duplicates, duplicate_price)):
+                if jobs == 0 or job_price == 0.0:
+                    continue
+                unit = unit or chunk.unit
+                if job_price is None or chunk.unit != unit:
+                    unknown += jobs * len(chunk.values)
+                else:
+                    price += jobs * job_price
         return cls(price, unit, unknown, circuits)
 
 

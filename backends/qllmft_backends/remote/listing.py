@@ -42,7 +42,10 @@ def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
     open_chunks = [chunk for chunk in ledger.chunks.values() if chunk.may_change_at_server]
     if ask is None or not open_chunks or open_chunks[0].setup.url == PROVIDERS_URL:
         return job_rows(ledger)
-    index = _open_route(ledger, open_chunks, ask).index(ledger)
+    open_chunks, elsewhere = _split_by_server(open_chunks, ask)
+    if not open_chunks:
+        raise RemoteRequestError(_other_server_text(elsewhere[0], ask))
+    index = _open_route(ledger, open_chunks[0], ask).index(ledger)
     index.refresh()
     chunk_by_id = {chunk.id: chunk for chunk in open_chunks}
     rows = []
@@ -70,7 +73,7 @@ def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
             if job not in known_job_ids and state not in UNCHARGED_STATES
         ]
         rows += [row, *(duplicate_row(row, chunk, job_id) for job_id in late_job_ids)]
-    return rows
+    return _with_other_servers(rows, elsewhere, ask)
 
 
 def server_jobs(
@@ -105,8 +108,9 @@ def wait(
 ) -> list[Job]:
     """Collect every job of the ledger that is under way, and settle the doubtful ones. Nothing is sent.
 
-    A job that the server does not list, or whose result cannot be read, stays in the list with a note; the others are
-    collected. Jobs that were accepted late are recorded, with a `DuplicateJobWarning`.
+    A job that the server does not list, or whose result cannot be read, stays in the list with a note, and so does one
+    of another server; the others are collected. Jobs that were accepted late are recorded, with a
+    `DuplicateJobWarning`.
 
     Raises:
         JobTimeoutError: at ``connection.deadline_s``; jobs that ended before are in the ledger.
@@ -114,13 +118,16 @@ def wait(
     """
     ledger = _open_ledger(folder)
     with ledger.lock():
-        chunks = [chunk for chunk in ledger.chunks.values() if chunk.may_change_at_server]
+        open_chunks = [chunk for chunk in ledger.chunks.values() if chunk.may_change_at_server]
+        chunks, elsewhere = _split_by_server(open_chunks, connection)
         problems: dict[str, RemoteError] = {}
+        if elsewhere and not chunks:
+            raise RemoteRequestError(_other_server_text(elsewhere[0], connection))
         if chunks:
             from qllmft_backends.remote.collect import collect
             from qllmft_backends.remote.send import resolve_doubtful_chunk
 
-            route = _open_route(ledger, chunks, connection)
+            route = _open_route(ledger, chunks[0], connection)
             index = route.index(ledger)
             sessions = sessions_under_way(chunks)
             if not index.searches:  # a doubtful job then is an error
@@ -139,7 +146,7 @@ def wait(
                 state = "missing" if problem.status == NOT_FOUND else row.state
                 row = replace(row, state=state, note=str(problem))
             rows.append(row)
-        return rows
+        return _with_other_servers(rows, elsewhere, connection)
 
 
 def cancel(job_ids: Iterable[str], connection: IonQConnection) -> list[str]:
@@ -152,8 +159,8 @@ def cancel_ledger(
 ) -> list[str]:
     """Cancel every job of the ledger that is under way, and every duplicate. End their sessions.
 
-    Jobs that were accepted without an answer or late are found at the server. Nothing is written: a process that waits
-    for the jobs, or `wait`, records it.
+    Jobs that were accepted without an answer or late are found at the server. Those of another server are left alone.
+    Nothing is written: a process that waits for the jobs, or `wait`, records it.
 
     Args:
         folder: of the ledger.
@@ -161,7 +168,7 @@ def cancel_ledger(
         only: ids of the jobs to cancel, whose sessions go on; empty: all.
 
     Returns:
-        one line for each job, each session, and each chunk that may still be accepted.
+        one line for each job, each session, and each chunk that may still be accepted or is another server's.
 
     Raises:
         LedgerError: if the ledger cannot be read.
@@ -169,7 +176,10 @@ def cancel_ledger(
         RemoteError: if the server cannot be asked, and the ledger names no job to cancel.
     """
     ledger = _open_ledger(folder)
-    chunks = list(ledger.chunks.values())
+    chunks, elsewhere = _split_by_server(ledger.chunks.values(), connection)
+    elsewhere = [c for c in elsewhere if _may_be_canceled(c, only)]
+    if elsewhere and not any(_may_be_canceled(c, only) for c in chunks):
+        raise RemoteRequestError(_other_server_text(elsewhere[0], connection))
     if only:
         sent_job_ids = (job for c in chunks for job in (c.job_id, *c.duplicates))
         job_ids = [job for job in sent_job_ids if job and job in only]
@@ -184,8 +194,9 @@ def cancel_ledger(
         open_chunks = []
     if not job_ids and not open_chunks:
         return []
-    route = _open_route(ledger, chunks, connection)
-    lines = _cancel_jobs(route, job_ids)
+    route = _open_route(ledger, chunks[0], connection)
+    lines = [f"not canceled: {_other_server_text(c, connection)}" for c in elsewhere]
+    lines += _cancel_jobs(route, job_ids)
     lines += [f"session {session}: ended" for session in sessions if route.end_session(session)]
     try:
         return lines + _cancel_unrecorded_jobs(route.index(ledger), open_chunks, only)
@@ -249,18 +260,56 @@ def _open_ledger(folder: Path) -> Ledger:
     return ledger
 
 
-def _open_route(ledger: Ledger, chunks: Sequence[Chunk], connection: IonQConnection) -> Route:
-    """Return the route to the machine of a ledger's chunks. The key goes to no server that a file names."""
-    if chunks[0].setup.url == PROVIDERS_URL:
+def _split_by_server(
+    chunks: Iterable[Chunk], connection: IonQConnection
+) -> tuple[list[Chunk], list[Chunk]]:
+    """Return the chunks that the connection's server or a provider has, and those of other servers."""
+    reached: list[Chunk] = []
+    elsewhere: list[Chunk] = []
+    for chunk in chunks:
+        is_reached = chunk.setup.url == PROVIDERS_URL or chunk.setup.url == connection.address()
+        (reached if is_reached else elsewhere).append(chunk)
+    return reached, elsewhere
+
+
+def _may_be_canceled(chunk: Chunk, only: Collection[str]) -> bool:
+    """Return whether a chunk has a job to cancel, or may have one: one of ``only`` if any are named."""
+    if only:
+        return not {chunk.job_id, *chunk.duplicates}.isdisjoint(only)
+    return chunk.may_change_at_server or bool(chunk.duplicates)
+
+
+def _other_server_text(chunk: Chunk, connection: IonQConnection) -> str:
+    """Return the message about a chunk of a server that the options do not name. The key goes to no such server."""
+    return (
+        f"{chunk.label} was sent to {chunk.setup.url}, and the options name {connection.address()}. "
+        "Name that server: option url, or the environment variable QISKIT_IONQ_API_URL."
+    )
+
+
+def _with_other_servers(
+    rows: Iterable[Job], elsewhere: Iterable[Chunk], connection: IonQConnection
+) -> list[Job]:
+    """Return rows with a note at the jobs under way at other servers, which were not asked."""
+    text_by_chunk = {
+        chunk.id: _other_server_text(chunk, connection)
+        for chunk in elsewhere
+        if chunk.state in UNDER_WAY_STATES
+    }
+    return [
+        replace(row, note=text_by_chunk[row.chunk])
+        if row.chunk in text_by_chunk and row.state in UNDER_WAY_STATES
+        else row
+        for row in rows
+    ]
+
+
+def _open_route(ledger: Ledger, chunk: Chunk, connection: IonQConnection) -> Route:
+    """Return the route to the machine of a ledger's chunk, which is not of another server than the connection's."""
+    if chunk.setup.url == PROVIDERS_URL:
         from qllmft_backends.remote.machines.backend import open_route
 
-        return open_route(ledger, chunks[0])
-    for chunk in chunks:
-        if chunk.setup.url != connection.address():
-            raise RemoteRequestError(
-                f"{chunk.label} was sent to {chunk.setup.url}, and the options name {connection.address()}. "
-                "Name that server: option url, or the environment variable QISKIT_IONQ_API_URL."
-            )
+        return open_route(ledger, chunk)
     return _open_ionq_route(connection)
 
 

@@ -94,7 +94,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Total:
-    """Sum of the prices of jobs. Jobs that were never accepted, failed or were canceled cost nothing.
+    """Sum of the prices of jobs. Jobs that were never accepted cost nothing, nor do those that end without results.
+
+    A failed job is charged if some of its circuits have results, or if its provider may charge it: it has a price then.
 
     Attributes:
         jobs: number of jobs that cost something, or are free.
@@ -131,7 +133,11 @@ class Total:
 
 def job_total(jobs: Iterable[Job]) -> Total:
     """Return the sum of the prices of ``jobs``."""
-    rows = [job for job in jobs if job.state not in ("planned", *UNCHARGED_STATES) or job.cost]
+    rows = [
+        job
+        for job in jobs
+        if job.state != "planned" and (job.state not in UNCHARGED_STATES or job.cost or job.price)
+    ]
     total = Total(len(rows), sum(job.circuits for job in rows), {}, {}, 0)
     for job in rows:
         amount = job.price if job.cost is None else job.cost

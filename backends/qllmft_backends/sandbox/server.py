@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
+from qllmft_backends.errors import BackendError
 from qllmft_backends.remote.ionq.options import MOCK_HEADER
 from qllmft_backends.sandbox.api import Api, find_route
 from qllmft_backends.sandbox.request import RefusedError, Request
@@ -187,7 +188,13 @@ def serve(
         results_form: form in which a job names its results; see `Api`.
     """
     store = Store(seed=seed, qpu_noise=noise, state_file=state_file, latency_s=latency_s)
-    with MockServer(port, store=store, results_form=results_form) as server:
+    try:
+        mock_server = MockServer(port, store=store, results_form=results_form)
+    except OSError as error:
+        raise BackendError(
+            f"port {port} cannot be used: {error.strerror}. Name another one with --port, or 0 for a free one."
+        ) from None
+    with mock_server as server:
         sys.stdout.write(
             f"A {LABEL}. Stop it with Ctrl-C. In another shell:\n\n"
             f"export QISKIT_IONQ_API_URL={server.url}\nexport QISKIT_IONQ_API_TOKEN=sandbox\n\n"

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from qllmft_backends.errors import BackendError
+from qllmft_backends.remote.errors import PARSE_ERRORS
 from qllmft_backends.remote.rows import UNCHARGED_STATES
 from qllmft_backends.sandbox import circuits
 from qllmft_backends.sandbox.job import Session, StoredJob, parse_circuits
@@ -37,29 +39,51 @@ class Journal:
         self._file = file
 
     def read_jobs(self) -> dict[str, StoredJob]:
-        """Return the jobs by id. An unfinished last line is left out."""
+        """Return the jobs by id. Unfinished lines are left out, and changes of their jobs.
+
+        Raises:
+            OSError: if nothing can be written to the file.
+            BackendError: if the file holds something else than jobs.
+        """
         jobs: dict[str, StoredJob] = {}
-        if self._file is None or not self._file.exists():
+        if self._file is None:
             return jobs
-        for line in self._file.read_text(encoding="utf-8").split("\n"):
+        with self._file.open("ab"):
+            pass  # later a full disk ends no job, so that this is the moment to say it
+        lines = self._file.read_text(encoding="utf-8", errors="replace").split("\n")
+        for number, line in enumerate(lines, start=1):
             try:
                 record = json.loads(line)
             except ValueError:
-                continue
-            if "changed" in record:
-                for name in _CHANGEABLE_FIELDS:
-                    setattr(jobs[record["changed"]], name, record[name])
-            elif "deleted" in record:
-                for name in record["deleted"]:
-                    del jobs[name]
-            else:
-                submitted_fields = {name: record[name] for name in _SUBMITTED_FIELDS}
-                job = StoredJob(circuits=parse_circuits(record["payload"]), **submitted_fields)
-                children = {
-                    child_id: job.child(n, child_id) for n, child_id in enumerate(job.children)
-                }
-                jobs |= {job.id: job, **children}
+                if not line or line.startswith("{"):
+                    continue
+                raise self._foreign_line_error(number) from None
+            try:
+                self._apply(jobs, record)
+            except (*PARSE_ERRORS, RefusedError):
+                raise self._foreign_line_error(number) from None
         return jobs
+
+    def _apply(self, jobs: dict[str, StoredJob], record: Any) -> None:
+        """Update ``jobs`` by one record. A job whose submission was not written is not there."""
+        if "changed" in record:
+            if (changed_job := jobs.get(record["changed"])) is not None:
+                for name in _CHANGEABLE_FIELDS:
+                    setattr(changed_job, name, record[name])
+        elif "deleted" in record:
+            for job_id in record["deleted"]:
+                jobs.pop(job_id, None)
+        else:
+            submitted_fields = {name: record[name] for name in _SUBMITTED_FIELDS}
+            job = StoredJob(circuits=parse_circuits(record["payload"]), **submitted_fields)
+            children = {child_id: job.child(n, child_id) for n, child_id in enumerate(job.children)}
+            jobs |= {job.id: job, **children}
+
+    def _foreign_line_error(self, number: int) -> BackendError:
+        return BackendError(
+            f"line {number} of {self._file} is no job of the mock server. Nothing was written to it. Name another file "
+            "with --state-file, or omit it."
+        )
 
     def append(self, **record: Any) -> None:
         """Add a line."""

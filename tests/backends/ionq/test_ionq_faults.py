@@ -93,6 +93,8 @@ def status(code, on="submit", **more):
         (status(429), IonQQuotaError, "no more requests for now"),
         (status(429, "poll"), IonQQuotaError, "run again"),
         (status(429, retry_after="3600"), IonQQuotaError, "not accepted and costs"),
+        (status(429, retry_after="3600"), IonQQuotaError, "The server asks to wait 3,600 s."),
+        (status(503, retry_after="3600"), RemoteTransientError, "The server asks to wait 3,600 s."),
         (status(500), RemoteTransientError, "costs nothing"),
         (status(503, "any"), RemoteTransientError, "answered 503"),
         (status(503, "poll", after=1), RemoteTransientError, "Run again later"),
@@ -237,6 +239,8 @@ def test_what_a_failed_job_measured_is_kept_though_it_could_not_be_read_at_once(
     assert [job.state for job in ledger_jobs(folder)] == ["submitted"]
     match = "3 of 6 circuits have no result"
     assert_fails(forte(**options), problem, JobFailedError, match)
+    total = str(job_total(ledger_jobs(folder)))
+    assert total == "1 job, 6 circuits: 0.43 sandbox-credit estimated", "as max_cost counts it"
     assert_served(box, forte, problem, retry_failed=True, **options)
     assert box.store.totals()["circuits_submitted"] == 9  # 6, and 3 again
 

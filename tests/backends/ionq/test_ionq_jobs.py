@@ -4,10 +4,12 @@ whose caps the server keeps: opened for the jobs of a call, ended with the last 
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
-from faulty_server import Fault
+from faulty_server import Fault, MockServer, Store
 
+from ionq import TOKEN
 from ionq.helpers import (
     ask,
     assert_fails,
@@ -285,6 +287,43 @@ def test_the_key_goes_to_no_server_that_a_file_names(forte, problem, folder):
     match = r"was sent to http://127.*and the options name https://other"
     with pytest.raises(RemoteRequestError, match=match):
         wait(folder, IonQConnection(url="https://other.example/v0.4"))
+
+
+def test_jobs_of_two_servers_in_one_ledger_are_reached_one_server_at_a_time(
+    box, forte, problem, folder, connection
+):
+    """A rehearsal with the mock server leaves its jobs in the ledger of the real ones."""
+    box.faults.arm(Fault("never_ends", "submit", times=-1))
+    submit(forte(), problem)
+    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as other_box:
+        other_box.faults.arm(Fault("never_ends", "submit", times=2))
+        submit(forte(url=other_box.url), problem)
+        other = connection.model_copy(update={"url": other_box.url})
+        elsewhere = f"was sent to {box.url}, and the options name {other_box.url}. Name that server"
+        first_id, *_, kept_id, last_id = [row.job_id for row in ledger_jobs(folder)]
+        await_status(other_box, last_id, "completed")
+        rows = ledger_jobs(folder, ask=other)
+        assert states(rows) == [*["submitted"] * 3, "started", "started", "completed"]
+        assert [elsewhere in row.note for row in rows] == [True] * 3 + [False] * 3
+        assert cancel_ledger(folder, other, [kept_id]) == [f"{kept_id}: canceled"]
+        with pytest.raises(RemoteRequestError, match="was sent to"):
+            cancel_ledger(folder, other, [first_id])
+        lines = cancel_ledger(folder, other)
+        assert [elsewhere in line for line in lines] == [True] * 3 + [False] * 3
+        rows = wait(folder, other)
+        assert states(rows) == [*["submitted"] * 3, "failed", "failed", "collected"]
+        assert [elsewhere in row.note for row in rows] == [True] * 3 + [False] * 3
+    left = {job.status for job in box.store.jobs.values() if not job.parent}
+    assert left == {"started"}, "those of the other server go on"
+    assert [line.endswith(": canceled") for line in cancel_ledger(folder, connection)] == [True] * 3
+
+
+def await_status(box, job_id, status):
+    """Wait until a server's job has a status."""
+    give_up = time.monotonic() + 20
+    while box.store.jobs[job_id].status != status:
+        assert time.monotonic() < give_up, box.store.totals()
+        time.sleep(0.02)
 
 
 def sessions(box):

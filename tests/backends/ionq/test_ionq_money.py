@@ -40,8 +40,10 @@ from qllmft_backends.remote import (
     silence,
     wait,
 )
+from qllmft_backends.remote.cost import LedgerCharges
 from qllmft_backends.remote.errors import NoAnswerWarning
 from qllmft_backends.remote.ionq import route
+from qllmft_backends.remote.ledger.chunk import Attempt, Chunk, Setup
 from qllmft_backends.sandbox import shapes
 
 # The mock server's price of the problem's circuit at 1,000 shots, 12 one-qubit and 6 two-qubit
@@ -97,6 +99,21 @@ def test_a_dry_run_without_a_price_is_an_error_that_says_why(
     with refused(box, error, f"no price: .*{match}"):
         priced(forte(retry_s=0.1), problem)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("own_job", "spent"),
+    [({"results": [{0: 1.0}] * 3}, 6.0), ({"results": [None] * 3, "failure": "failed"}, 3.0)],
+    ids=["collected", "failed"],
+)
+def test_a_second_job_of_a_chunk_counts_whatever_became_of_the_first(own_job, spent):
+    setup = Setup("https://api.ionq.co/v0.4", "qpu.forte-1", "0" * 64, 3, 1000, 0)
+    chunk = Chunk("0001", setup, np.zeros((3, 2)), price_each=1.0, unit="usd", **own_job)
+    chunk.attempts = [Attempt("a" * 32)]
+    chunk.job_id = "first"
+    chunk.duplicates = ["second"]
+    charges = LedgerCharges.from_chunks([chunk], setup.url)
+    assert charges == LedgerCharges(spent, "usd", 0, 6)
 
 
 def test_without_a_price_a_call_needs_consent_alone(box, forte, problem):

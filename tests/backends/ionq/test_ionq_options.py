@@ -118,6 +118,20 @@ def test_retry_after(text, seconds):
     assert retry_after_s(text) == seconds
 
 
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Wed, 21 Oct 2015 07:28:09 GMT",
+        "Wed, 21 Oct 2015 07:28:09 -0000",
+        "Wed Oct 21 07:28:09 2015",
+    ],
+)
+def test_a_date_to_retry_at_is_by_the_clock_of_the_server(date):
+    """This machine's clock may be wrong by years."""
+    assert retry_after_s(date, "Wed, 21 Oct 2015 07:28:00 GMT") == 9.0
+    assert retry_after_s(date, "no date") == 0.0
+
+
 def test_without_a_key_nothing_is_sent(box, forte, problem, monkeypatch):
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
     published = forte().estimate(problem.circuit, problem.values, offline=True)

@@ -143,6 +143,18 @@ def test_payloads_that_are_no_distribution(payload, match):
         parse_probabilities(payload, 3)
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [{"0": 0.9995}, {"0": 1.0, "3": 0.0005}, {"0": 1.0005, "3": -0.0005}],
+    ids=["lost", "too many", "negative"],
+)
+def test_frequencies_that_are_near_1_in_sum_and_no_counts_of_all_shots(payload):
+    assert sum(parse_probabilities(payload, 3).values()) == pytest.approx(1, abs=1e-3)
+    with pytest.raises(ValueError, match="expected 10000 shots and none below 0"):
+        parse_probabilities(payload, 3, 10_000)
+    assert parse_probabilities({"0": 0.9995, "3": 0.0005}, 3, 10_000) == {0: 0.9995, 3: 0.0005}
+
+
 def test_through_the_estimator_all_observables_cost_one_circuit_a_sample(box, forte, problem):
     """EstimatorQNN asks one pub an observable; qiskit-ionq's own estimator sends a paid circuit for each."""
     from qiskit_machine_learning.neural_networks import EstimatorQNN

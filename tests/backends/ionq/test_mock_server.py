@@ -13,6 +13,7 @@ from faulty_server import Fault, MockServer, Store
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from qllmft_backends.errors import BackendError
 from qllmft_backends.sandbox.store import BACKENDS
 
 
@@ -305,3 +306,30 @@ def test_the_state_file_is_only_appended_to(tmp_path):
     again.submit(payload())
     again.close()
     assert len(Store(state_file=file).jobs) == 64
+
+
+@pytest.mark.parametrize(
+    "text", ["my notes\n", "[1]\n", '{"id": "a"}\n', "7\n"], ids=["text", "list", "part", "number"]
+)
+def test_a_state_file_of_something_else_is_refused_and_kept(tmp_path, text):
+    file = tmp_path / "notes.txt"
+    file.write_text(text)
+    with pytest.raises(BackendError, match=r"line 1 of .*notes\.txt is no job of the mock server"):
+        Store(state_file=file)
+    assert file.read_text() == text
+
+
+def test_a_state_file_that_cannot_be_written_is_refused_before_a_job_comes(tmp_path):
+    with pytest.raises(OSError, match="No such file"):
+        Store(state_file=tmp_path / "none" / "state.json")
+
+
+def test_changes_of_a_job_whose_submission_was_not_written_are_left_out(tmp_path):
+    file = tmp_path / "state.json"
+    with MockServer(store=Store(state_file=file)) as box:
+        for _ in range(2):
+            kept_id = call(f"{box.url}/jobs", "POST", payload())["id"]
+            finished(box, kept_id)
+    first_line, rest = file.read_text().split("\n", 1)
+    file.write_text(f"{first_line[:50]}\n{rest}")
+    assert list(Store(state_file=file).jobs) == [kept_id]

@@ -81,6 +81,17 @@ def test_without_price_limit_or_consent_nothing_is_sent(tmp_path):
     assert asked.estimate(circuit(), VALUES).circuits == 0
 
 
+def test_a_round_costs_the_shots_of_the_round(tmp_path):
+    """By hand: 3 circuits of 100 shots, each 0.30 and 0.001 per shot."""
+    machine = RemoteMachine()
+    backend = opened(machine, tmp_path, price_per_circuit=0.3, price_per_shot=0.001)
+    in_round = backend.in_round(100, 1)
+    assert in_round.estimate(circuit(), VALUES).price == pytest.approx(3 * 0.4)
+    measured(in_round)
+    assert [row.price for row in ledger_jobs(*ledgers_in(tmp_path))] == pytest.approx([3 * 0.4])
+    assert backend.estimate(circuit(), VALUES).price == pytest.approx(3 * 2.3)
+
+
 def test_a_job_that_was_accepted_without_an_answer_is_not_sent_again(tmp_path):
     machine = RemoteMachine(breaks=lost_line)
     match = "sending chunk 0001 to faraway failed: ConnectionError: the line is dead"

@@ -171,4 +171,7 @@ def test_a_port_that_is_taken(job, cli):
     port = job.box.url.split(":")[2].split("/")[0]
     output, messages = cli("ionq-sandbox", "--port", port, code=2)
     assert output == ""
-    assert re.match(r"error: \[Errno \d+\] Address already in use\n$", messages)
+    assert messages == (
+        f"error: port {port} cannot be used: Address already in use. Name another one with --port, or 0 for a free "
+        "one.\n"
+    )

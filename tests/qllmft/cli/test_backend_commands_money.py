@@ -156,9 +156,36 @@ def test_price_is_that_of_an_offline_dry_run(job, monkeypatch):
     assert job.totals["requests"] == {}
 
 
-def test_price_needs_a_backend_that_sends_circuits(job):
-    messages = job("price", job.path, "--backend adjoint", code=2)[1]
-    assert "--backend adjoint sends no circuits, so there is no price. Name the backend" in messages
+def test_the_price_of_many_texts_is_that_of_all_their_circuits(job, monkeypatch):
+    """It is extrapolated from fewer texts, whose vectors fit into memory."""
+    options = " ".join(option_arguments("known_answer_shots=1000"))
+    every_text = job("price", job.path, "--texts 100", options)
+    assert "100 circuits and 34 check circuits" in every_text[0]
+    monkeypatch.setattr("qllmft.cli.price._MAX_VECTORS", 20)
+    assert job("price", job.path, "--texts 100", options) == every_text
+    output, _ = job("price", job.path, "--texts 1000000000", options)
+    assert " for 1,000,000,000 circuits and 333,333,334 check circuits on " in output
+    assert "Jobs: 333,333,334." in output
+    limited = " ".join(option_arguments("max_circuits=50", "known_answer_shots=0"))
+    messages = job("price", job.path, "--texts 51", limited, code=2)[1]
+    assert "51 more circuits make 51 in the ledger, above max_circuits = 50" in messages
+
+
+def test_price_names_the_option_of_calibration_texts_that_it_takes(job):
+    options = " ".join(option_arguments("known_answer_shots=0"))
+    _, messages = job("price", job.path, "--known-texts 1", options, code=2)
+    assert "--known-texts is 1, expected" in messages
+    output, messages = job("price", job.path, "--texts 300 --known-texts 0", options)
+    assert " for 300 circuits on " in output
+    assert "calibration text" not in messages
+
+
+@pytest.mark.parametrize("backend", ["adjoint", "qiskit", "qiskit:generic"])
+def test_price_needs_a_backend_that_sends_circuits(job, backend):
+    messages = job("price", job.path, f"--backend {backend}", code=2)[1]
+    assert (
+        f"--backend {backend} sends no circuits, so there is no price. Name the backend" in messages
+    )
 
 
 def test_a_dry_run_with_a_key_that_is_not_accepted_says_why_there_is_no_price(job):

@@ -148,6 +148,7 @@ def test_bad_input_ends_with_2_and_says_why(run, cli, tmp_path, monkeypatch, com
         ("jobs stop", "got 'stop', expected list, wait, cancel, or the folder of a run"),
         ("ionq-sandbox --port 70000", "Invalid value for '--port'"),
         ("ionq-sandbox --latency -1", "Invalid value for '--latency'"),
+        ("ionq-sandbox --latency inf", "Invalid value for '--latency'"),
     ],
 )
 def test_a_misspelt_command_is_answered_with_usage(cli, command, message):

@@ -163,6 +163,15 @@ def test_a_larger_budget_holds_the_smaller_one_and_what_is_given_is_not_drawn():
     assert len({point for rows, _, point in all_of_them if rows == (8,)}) == 2 * 10 * 3 * 5
 
 
+def test_settings_of_the_studys_file_stay_and_are_not_tried():
+    plan = BUDGET.model_copy(update={"settings": {"train.lr": 0.123}})
+    runs = tuning_runs(plan, study_runs(plan, {}), {})
+    assert runs
+    assert not any("train.lr" in run.point for run in runs)
+    heads_of_circuits = [run for run in runs if run.config.model.head == "quantum"]
+    assert {run.config.train.lr for run in heads_of_circuits} == {0.123}
+
+
 def test_a_baseline_without_settings_of_its_own_and_a_budget_of_nothing_are_refused(
     texts, tiny_body, tmp_path, monkeypatch
 ):

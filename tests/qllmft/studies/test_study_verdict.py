@@ -93,6 +93,17 @@ def test_a_title_has_at_most_12_words(labels, sides, better, open_title):
         assert len(headline.split()) <= MAX_TITLE_WORDS == 12
 
 
+def test_a_detectable_effect_above_every_difference_names_the_remedy():
+    found = record(row("Multi", "subject", (0.9, 0.6)), row("SVC", "baseline", (0.6, 0.7)))
+    (comparison,) = compare(found)
+    assert comparison.detectable > 1
+    size = f"{100 * comparison.detectable:.1f} points"
+    assert (
+        verdict(found).facts["MDE"] == f"{size}, more than two scores can differ. Give more --seeds"
+    )
+    assert ACCURACY.largest_difference == 1
+
+
 @pytest.mark.parametrize(
     ("subject", "baseline", "facts"),
     [

@@ -193,6 +193,16 @@ def test_tpe_repeats_cost_nothing_and_more_trials_continue(tmp_path, trainings):
     assert set(made.trained.values()) == {1}
 
 
+@pytest.mark.parametrize("more", [20, 40])
+def test_a_much_longer_search_by_tpe_contains_the_shorter_one(tmp_path, trainings, more):
+    made = trainings(lambda config: 500 + 10 * config.model.main_layers, total=1000)
+    run_sweep(sweep_of("tpe", trials=14), tmp_path, Executor())
+    first = planned(sweep_of("tpe", trials=14), tmp_path)
+    run_sweep(sweep_of("tpe", trials=more), tmp_path, Executor())
+    assert planned(sweep_of("tpe", trials=more), tmp_path)[:14] == first
+    assert set(made.trained.values()) == {1}
+
+
 def test_tpe_continues_with_the_same_proposals_after_an_interruption(tmp_path, trainings):
     sweep = sweep_of("tpe", trials=12, in_flight=3)
 

@@ -23,7 +23,7 @@ from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.sklearn import QuantumHeadRegressor, QuantumTextRegressor
 from qllmft.tasks import REGRESSION
-from qllmft.tasks.measure import ScorePart
+from qllmft.tasks.measure import LOWEST_R2, ScorePart
 from qllmft.tasks.regression import TargetScores, r2
 from qllmft.training import Examples, Scaling, compute_logits, fit
 from qllmft.training.step import DirectStep, TrainingStep
@@ -81,10 +81,38 @@ def test_r2_is_scikit_learns_with_weights_without_and_of_constant_targets():
             r2_score(y, found, sample_weight=share, multioutput="raw_values")
             for y, found in zip(targets, values, strict=True)
         ]
+        # scikit-learn's of a constant target depends on how its weighted mean rounds
+        each[0][1:] = [0.0, 1.0]
         np.testing.assert_allclose(r2(targets, values, share), each, rtol=1e-12, atol=1e-12)
     outputs, y = torch.from_numpy(values[1]), torch.from_numpy(targets[1])
     expected = max(-1.0, r2_score(targets[1], values[1], sample_weight=weights))
     assert REGRESSION.score(outputs, y, torch.from_numpy(weights)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("target", [0.1, 0.3, 0.7, 1e5 + 0.1])
+def test_r2_of_a_constant_target_does_not_depend_on_how_its_mean_rounds(target):
+    targets = np.full((2, 7, 1), target)
+    values = targets.copy()
+    values[1] += 0.1
+    assert r2(targets, values).ravel().tolist() == [1.0, 0.0]
+    targets[:, 0] = 0.5  # a text that does not count
+    weights = np.array([0.0] + [1.0] * 6)
+    assert r2(targets, values, weights)[1] == 0.0
+
+
+def test_the_interval_of_r2_is_finite_for_samples_of_equal_targets():
+    targets = np.full((24, 1), 0.7)
+    targets[0] = 0.3
+    values = targets + np.random.default_rng(0).normal(0, 0.05, targets.shape)
+    low, high = TargetScores.from_answers(targets, values).r2_interval
+    assert -1 < low < high <= 1
+    difference = REGRESSION.paired_difference(targets, values, targets + 0.05)
+    assert max(map(abs, difference.interval)) < 2
+
+
+def test_r2_is_at_least_what_a_record_holds():
+    targets = np.array([[0.7], [0.7 + 1e-9]])
+    assert r2(targets, targets + 1e6).tolist() == [LOWEST_R2]
 
 
 def test_the_interval_of_an_error_is_that_of_its_mean():

@@ -10,7 +10,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -169,8 +168,7 @@ class Transport(DeadlineMixin):
         result: Any = outcome[0] if outcome else self._late_answer_error(method, url, seconds)
         if isinstance(result, Answer):
             self.mock_server = MOCK_HEADER in result.headers
-            with suppress(TypeError, ValueError):
-                moment = parsedate_to_datetime(result.headers.get("Date", ""))
+            if (moment := _http_date(result.headers.get("Date"))) is not None:
                 self._clock = (moment.timestamp(), time.monotonic())
             result = result.value()
         if isinstance(result, RemoteError):
@@ -302,17 +300,18 @@ class Answer:
 
     def _refusal_error(self, message: str) -> RemoteError:
         code = self.status
-        wait_s = retry_after_s(self.headers.get("Retry-After"))
+        wait_s = retry_after_s(self.headers.get("Retry-After"), self.headers.get("Date"))
+        wait_text = f" The server asks to wait {wait_s:,.0f} s." if wait_s else ""
         if code in (401, 403):
             return IonQAuthError(f"{message} {_BAD_KEY_TEXT}", status=code)
         if code == 402:
             return IonQQuotaError(f"{message} {_NO_CREDIT_TEXT}", status=code)
         if code == 429:
-            text = f"{message} {_BUSY_TEXT}"
+            text = f"{message} {_BUSY_TEXT}{wait_text}"
             return IonQQuotaError(text, retry_after_s=wait_s, transient=True, status=code)
         if code >= 500 or code in (408, 409):
             return RemoteTransientError(
-                f"{message} {_SERVER_FAILED_TEXT}",
+                f"{message} {_SERVER_FAILED_TEXT}{wait_text}",
                 retry_after_s=wait_s,
                 transient=True,
                 ambiguous=True,
@@ -338,8 +337,13 @@ def shorten(text: str) -> str:
     return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "..."
 
 
-def retry_after_s(text: str | None) -> float | None:
-    """Return the seconds of the header ``Retry-After``, which is a number or a date."""
+def retry_after_s(text: str | None, sent_at: str | None = None) -> float | None:
+    """Return the seconds of the header ``Retry-After``, which is a number or a date.
+
+    Args:
+        text: the header.
+        sent_at: header ``Date`` of the same answer, by the same clock; without it this machine's clock counts.
+    """
     if not text:
         return None
     try:
@@ -347,7 +351,16 @@ def retry_after_s(text: str | None) -> float | None:
         return max(0.0, seconds) if seconds < float("inf") else None
     except ValueError:
         pass
+    if (moment := _http_date(text)) is None:
+        return None
+    now = _http_date(sent_at) or datetime.now(UTC)
+    return max(0.0, (moment - now).total_seconds())
+
+
+def _http_date(text: str | None) -> datetime | None:
+    """Return the moment of a date in a header, or None if it is none. A date without a zone is in UTC."""
     try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+        moment = parsedate_to_datetime(text or "")
     except (TypeError, ValueError):
         return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

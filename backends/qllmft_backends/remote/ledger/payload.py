@@ -52,7 +52,17 @@ def parse_probabilities(payload: Any, n_qubits: int, shots: int | None = None) -
         raise ValueError(
             f"it holds numbers that are no multiples of 1/{shots}, the share of one shot"
         )
+    if shots:
+        _check_counts([round(p * shots) for p in probabilities.values()], shots)
     return probabilities
+
+
+def _check_counts(counts: Sequence[int], shots: int) -> None:
+    """Raise ValueError unless counts are those of a number of shots. A sum of frequencies hides a few lost ones."""
+    if min(counts) < 0 or sum(counts) != shots:
+        raise ValueError(
+            f"its counts sum to {sum(counts)}, the least is {min(counts)}, expected {shots} shots and none below 0"
+        )
 
 
 def flatten_registers(payload: Any, n_qubits: int) -> Any:

@@ -84,6 +84,10 @@ class QiskitOptions(KnownAnswerOptions):
     @property
     def price_each(self) -> float | None:
         """Return the price of one circuit, in ``price_unit``, or None if it is not known."""
+        return self.price_of_shots(self.shots)
+
+    def price_of_shots(self, shots: int) -> float | None:
+        """Return the price of one circuit with a number of shots, or None if it is not known."""
         if self.price_per_circuit is None and self.price_per_shot is None:
             return None
-        return (self.price_per_circuit or 0.0) + self.shots * (self.price_per_shot or 0.0)
+        return (self.price_per_circuit or 0.0) + shots * (self.price_per_shot or 0.0)

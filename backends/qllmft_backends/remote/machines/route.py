@@ -194,9 +194,9 @@ class MachineRoute(Route):
         return TaggedJobs(self, ledger) if self.runner.searches else super().index(ledger)
 
     def price(self, setup: Setup, template: Template) -> dict[str, Any]:
-        """Return the price of the options."""
-        del setup, template
-        price_each = self.waits.price_each
+        """Return the price by the options, for the shots of ``setup``: a round has shots of its own."""
+        del template
+        price_each = self.waits.price_of_shots(setup.shots)
         return {
             "price_each": price_each,
             "unit": None if price_each is None else self.waits.price_unit,
