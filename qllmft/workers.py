@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
@@ -64,13 +65,16 @@ class Processes(Executor):
     def submit(
         self, fn: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Future[Result]:
-        """Call a function in the first process that is free. ProcessDiedError if that dies."""
-        return self._threads.submit(self._call, (fn, args, kwargs))
+        """Call a function in the first process that is free. ProcessDiedError if that dies.
 
-    def _call(self, task: tuple[Any, ...]) -> Any:
+        Its arguments are pickled here, so that this thread may change them afterwards.
+        """
+        return self._threads.submit(self._call, ForkingPickler.dumps((fn, args, kwargs)))
+
+    def _call(self, task: memoryview) -> Any:
         process, pipe = self._free.get()
         try:
-            pipe.send(task)
+            pipe.send_bytes(task)
             while (message := pipe.recv())[0] == "value":
                 self._on_value(message[1])
         except (EOFError, OSError):

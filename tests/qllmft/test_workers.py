@@ -50,3 +50,12 @@ def test_a_process_ends_at_the_signal():
 def test_processes_without_a_task_end():
     with Processes(2, 1) as pool:
         assert pool.submit(len, "abc").result() == 3
+
+
+def test_an_argument_that_changes_after_the_submission_is_passed_as_it_was():
+    words = ["a", "b"]
+    with Processes(1, 1) as pool:
+        pool.submit(time.sleep, 0.5)  # the process is busy when the argument changes
+        future = pool.submit(len, words)
+        words.append("c")
+        assert future.result() == 2

@@ -187,7 +187,7 @@ def test_a_record_that_lacks_a_part_is_refused(folder, key):
         ({"label_names": ["a", "a"]}, "expected 2 or more different names"),
         ({"dimension": 0}, r"dimension \(got 0\): Input should be greater"),
         ({"dimension": "8"}, r"dimension \(got '8'\): Input should be a valid integer"),
-        ({"dimension": True}, r"dimension \(got True\): Input should be a valid integer"),
+        ({"dimension": True}, r"dimension \(got True\): expected no truth value"),
         ({"dimension": 10**12}, "a weight matrix of more than 134,217,728 entries"),
         ({"dimension": 17}, "17"),
         ({"body_identity": None}, r"body_identity \(got None\): Input should be a valid string"),
