@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from qllmft.embed.loading import GivenBody
     from qllmft.inference import Predictor
 
-# keyword of the setting that an argument of `train` stands for
-_KEYWORDS_OF_ARGUMENTS = {"data": "data__source", "body": "body__model"}
-
 
 class Rows(Protocol):
     """Texts in memory: a table, a dict of columns, a pair of lists, or a dict of tables by split."""
@@ -95,8 +92,7 @@ def train(
                 f"there is no setting {name!r}.{meant} Names are those of a configuration, with a double underscore "
                 "for the dot: train__epochs=20."
             )
-    for argument, value in (("data", data), ("body", body)):
-        keyword = _KEYWORDS_OF_ARGUMENTS[argument]
+    for argument, value, keyword in (("data", data, "data__source"), ("body", body, "body__model")):
         if value is not None and keyword in settings:
             raise UserError(
                 f"the argument {argument} and {keyword} are both given, and name the same setting. Leave {keyword} out."

@@ -164,6 +164,8 @@ class _ComparableRow(Protocol):
     def side(self) -> Side: ...
     @property
     def group(self) -> str: ...
+    @property
+    def head(self) -> tuple[str, str | None, str]: ...
 
 
 R = TypeVar("R", bound=_ComparableRow)
@@ -186,6 +188,14 @@ def groups_by_side(rows: Sequence[_ComparableRow]) -> tuple[set[str], set[str]]:
         {row.group for row in rows if row.side == side} for side in get_args(Side)
     )
     return subjects, baselines
+
+
+def baselines_of_first_body_alone(rows: Sequence[R], bodies: Sequence[str]) -> list[R]:
+    """Return the baselines of the first body that the second one lacks, so that their gain is not known."""
+    first, second = bodies[:2]
+    baselines = [row for row in rows if row.side == "baseline"]
+    heads_on_second = {row.head for row in baselines if row.group == second}
+    return [row for row in baselines if row.group == first and row.head not in heads_on_second]
 
 
 class Study(CampaignFile):
@@ -257,14 +267,12 @@ class Study(CampaignFile):
                     f"rows {earlier_label!r} and {row.label!r} are the same head in the group {row.group!r}. Gains "
                     "would mix them. Omit one, or give it a preset of its own"
                 )
-        first, second = self.bodies[:2]
-        for row in self.rows:
-            is_first_baseline = row.side == "baseline" and row.group == first
-            if is_first_baseline and (second, *row.head) not in label_by_head:
-                raise ValueError(
-                    f"the baseline {row.label!r} of {first!r} has no row in the group {second!r}. Give it one with "
-                    "the same preset"
-                )
+        if unpaired_rows := baselines_of_first_body_alone(self.rows, self.bodies):
+            row = unpaired_rows[0]
+            raise ValueError(
+                f"the baseline {row.label!r} of {row.group!r} has no row in the group {self.bodies[1]!r}. Give it one "
+                "with the same preset"
+            )
 
     @model_validator(mode="after")
     def _check_row_labels(self) -> Study:

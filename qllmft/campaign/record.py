@@ -9,7 +9,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from qllmft.campaign.file import MapAxis, Side, check_name, groups_by_side, settings_of_head
+from qllmft.campaign.file import (
+    MapAxis,
+    Side,
+    baselines_of_first_body_alone,
+    check_name,
+    groups_by_side,
+    settings_of_head,
+)
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, reading, write_text
 from qllmft.published import paper_numbers
@@ -244,10 +251,6 @@ def _check_bodies(record: StudyRecord) -> None:
     """Raise ValueError if the gain from the second body is not known for each baseline of the first one."""
     if len(record.bodies) < 2:
         raise ValueError(f"bodies has {record.bodies}, expected two or more")
-    heads_by_body = {
-        body: {row.head for row in record.select_rows("baseline") if row.group == body}
-        for body in record.bodies
-    }
-    first, second = record.bodies[:2]
-    if heads_by_body[first] - heads_by_body[second]:
+    if baselines_of_first_body_alone(record.rows, record.bodies):
+        first, second = record.bodies[:2]
         raise ValueError(f"{first!r} has a baseline that {second!r} lacks")

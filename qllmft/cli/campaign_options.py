@@ -34,9 +34,8 @@ class CampaignOptions(TrackOptions):
 
     def check(self, context: typer.Context, *, jobs_with_ray: bool = False) -> None:
         """Raise a UserError if options do not fit together."""
-        source = context.get_parameter_source("jobs")
         # a number of jobs from the variable is for all commands
-        if self.ray and not jobs_with_ray and source is not None and source.name == "COMMANDLINE":
+        if self.ray and not jobs_with_ray and _is_given(context, "jobs"):
             raise UserError(
                 "--jobs sets local processes, and --ray does the runs on a cluster. Omit one of them."
             )
@@ -54,10 +53,14 @@ class CampaignOptions(TrackOptions):
 
 def list_given_options(context: typer.Context, *, without: Collection[str]) -> list[str]:
     """Return the options on the command line, such as ``--seeds``, but those of the parameters ``without``."""
-    options = []
-    for parameter in context.command.params:
-        name = str(parameter.name)
-        source = context.get_parameter_source(name)
-        if name not in without and source is not None and source.name == "COMMANDLINE":
-            options.append(parameter.opts[0])
-    return options
+    return [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in without and _is_given(context, str(parameter.name))
+    ]
+
+
+def _is_given(context: typer.Context, parameter_name: str) -> bool:
+    """Return whether a parameter is on the command line, and not from an environment variable."""
+    source = context.get_parameter_source(parameter_name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -187,8 +187,8 @@ def _predict_here(
         n_unsure += prediction.unsure
         n_unlike += prediction.unlike
         n_near_chance += _is_near_chance(prediction)
-    if n_mostly_unknown or n_cut:
-        say(_reading_note(n_unknown, n_mostly_unknown, n_cut, total), err=True)
+    if note := _reading_note(n_unknown, n_mostly_unknown, n_cut, total):
+        say(note, err=True)
     if n_near_chance and decision == MOST_PROBABLE:
         say(_near_chance_note(n_near_chance, total), err=True)
     if decision.margin and total:

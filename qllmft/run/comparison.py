@@ -131,7 +131,7 @@ def comparison_rows(models: Sequence[ModelResult]) -> Iterator[tuple[str, ...]]:
     for comparison in compare(models):
         difference = comparison.difference
         effect = (
-            "" if comparison.detectable is None else effect_text(comparison.detectable, measure)
+            "" if comparison.detectable is None else _effect_text(comparison.detectable, measure)
         )
         yield (
             comparison.model.name,
@@ -145,11 +145,11 @@ def comparison_rows(models: Sequence[ModelResult]) -> Iterator[tuple[str, ...]]:
         yield WITHOUT_CIRCUIT, gain, "", "", ""
 
 
-def effect_text(detectable: float, measure: Measure) -> str:
+def _effect_text(detectable: float, measure: Measure) -> str:
     """Return a minimum detectable effect, ``5.4``, or ``> 100.0`` if no two scores differ as much.
 
     >>> from qllmft.tasks.measure import ACCURACY
-    >>> effect_text(0.054, ACCURACY), effect_text(1.09, ACCURACY)
+    >>> _effect_text(0.054, ACCURACY), _effect_text(1.09, ACCURACY)
     ('5.4', '> 100.0')
     """
     largest = measure.largest_difference

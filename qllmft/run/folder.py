@@ -139,9 +139,7 @@ class RunFolder:
         has_progress = any(self.texts_file.parent.rglob("*.safetensors"))
         if not has_progress or not self.texts_file.exists():
             return
-        with reading(self.texts_file, "Delete the run's folder, and train again."):
-            texts = parse_json(read_text(self.texts_file))
-        if texts != corpus.identity:
+        if self._read_start(self.texts_file) != corpus.identity:
             raise UserError(
                 f"the folder {self.path} holds an unfinished run on other texts: {corpus.source} has changed since. "
                 "Choose another folder with --out, or delete that one."
@@ -153,14 +151,18 @@ class RunFolder:
         A run of an earlier version does not say on which body it began.
         """
         if self.checkpoint.path.exists() and self.body_file.exists():
-            with reading(self.body_file, "Delete the run's folder, and train again."):
-                kept_identity = parse_json(read_text(self.body_file))
+            kept_identity = self._read_start(self.body_file)
             if kept_identity != identity:
                 raise UserError(
                     f"the folder {self.path} holds an unfinished run on another version of its language model: got "
                     f"{identity}, expected {kept_identity}. Choose another folder with --out, or install that version."
                 )
         write_json(self.body_file, identity)
+
+    def _read_start(self, file: Path) -> Any:
+        """Read what an unfinished run says of its start."""
+        with reading(file, "Delete the run's folder, and train again."):
+            return parse_json(read_text(file))
 
     def remove_temporaries(self) -> None:
         """Remove the files that killed processes were writing; those of a process that is still there stay."""
