@@ -23,24 +23,25 @@ TEXT = """# Seconds of commands
 *At least* is a lower bound on this machine:
 
 - for `train`, the processor time of the run, shared evenly by the {threads} threads
-- for `predict`, the processor time in which transformers alone loads the language model and embeds one text
+- for `predict`, the processor time in which Python imports torch
 - for a whole table, the time in which sentence-transformers alone embeds the same texts
 
 | command | seconds | at least |
 |---|---|---|
 {rows}
 
-- The first run compiled two types of numbers, which took {compilation:.0f} s of processor time.
-- `predict` is in processor seconds. A script with sentence-transformers takes {plain:.1f} s for the same text.
+- The compilation of the first run takes {compilation:.0f} s of processor time.
+- `predict` is in processor seconds.
+  A script that embeds the same text takes {auto:.1f} s with transformers, and {plain:.1f} s with sentence-transformers.
 - The whole table has {n_rows:,} texts, and its run includes the SVC's search ({svc:.0f} s) and the head ({head:.0f} s).
 
-## Since then
+## Two changes
 
-Two changes came later: [one type of numbers](../docs/decisions/0029-one-type.md), and
+These are [one type of numbers](../docs/decisions/0029-one-type.md), and
 [few collections of garbage](../docs/decisions/0030-few-collections.md).
-On a slower machine, both versions took turns:
+On a slower machine, the versions before and after both took turns:
 
-| command | before | now |
+| command | before | after |
 |---|---|---|
 {turns}
 
@@ -78,7 +79,7 @@ def make_page() -> str:
         least = statistics.median(processor for _, processor in seconds[run]) / cores
         rows.append((title, first_run["median_wall"]["now"][run], least))
     predict = startup["median"]
-    rows.append(("`qllmft predict RUN 'text'`", predict["after"], predict["transformers"]))
+    rows.append(("`qllmft predict RUN 'text'`", predict["after"], predict["torch"]))
     turns = [(title, later["before"][run], later["now"][run]) for run, title in RUNS.items()]
     turns.append(("`qllmft predict RUN 'text'`", later_predict["before"], later_predict["after"]))
     title = f"`qllmft train --data` of {table['rows']:,} texts"
@@ -89,6 +90,7 @@ def make_page() -> str:
         rows=_make_lines(rows),
         turns=_make_lines(turns),
         compilation=statistics.median(seconds["compilation"]),
+        auto=predict["transformers"],
         plain=predict["sentence-transformers"],
         n_rows=table["rows"],
         svc=table["models"]["SVC"]["seconds"],

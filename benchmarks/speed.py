@@ -1,6 +1,6 @@
 """README's table of the nearest simulators, from the record of a run.
 
-``python benchmarks/run.py --name nearest …`` writes the record, and ``python benchmarks/speed.py`` prints the table.
+``python benchmarks/run.py --name peers …`` writes the record, and ``python benchmarks/speed.py`` prints the table.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-RECORD = Path(__file__).resolve().parent / "nearest.json"
+RECORD = Path(__file__).resolve().parent / "peers.json"
 PROJECT = "qllmft"
 PLAIN_C = "plain C, written for these circuits"
 QUBITS = 12

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,10 +14,10 @@ from qiskit.primitives import StatevectorEstimator
 from qiskit.quantum_info import SparsePauliOp
 
 import environments
+import limit_tables
 import noise_table
 import reference_mixed
 import sessions
-import speed
 from environments import Environment, NotAvailableError
 from figure import spread
 from limit import limit_ms
@@ -286,36 +285,29 @@ def test_the_table_of_noise_compares_like_with_like() -> None:
     assert "TorchQuantum" not in noise_table.markdown({**content, "theirs": []})
 
 
-def test_the_shares_of_the_limit() -> None:
-    kept = json.loads((HERE / "nearest.json").read_text("utf-8"))
+def test_the_page_has_the_tables_of_the_records() -> None:
     page = (HERE / "README.md").read_text("utf-8")
-    peak = kept["machine"]["peak_gflops"]
-    for workload in ("enc", "head", "mixed"):
-        shares = []
-        for qubits in (10, 12, 14):
-            ms = speed.times_of(kept, qubits)["qllmft"][workload]
-            shares.append(f"{limit_ms(workload, qubits, peak) / ms:.0%}".replace("%", " %"))
-        assert f"| {workload.upper()} | {' | '.join(shares)} |" in page
+    for limit_table in limit_tables.limit_tables().split("\n\n"):
+        assert limit_table in page
 
 
-def test_the_nearest_tool_beside_the_limit() -> None:
-    kept = json.loads((HERE / "nearest.json").read_text("utf-8"))
-    page = (HERE / "README.md").read_text("utf-8")
-    for workload in ("enc", "head", "mixed"):
-        cells = []
-        for qubits in (10, 12, 14):
-            times = speed.times_of(kept, qubits)
-            project_ms = times.pop(speed.PROJECT)[workload]
-            del times[speed.PLAIN_C]
-            nearest = min(times, key=lambda tool: times[tool].get(workload, math.inf))
-            is_panta = workload == "mixed" and qubits > 10
-            assert nearest == ("panta-sim, adjoint" if is_panta else "metatron-qso, adjoint")
-            nearest_ms = times[nearest][workload]
-            at_limit = nearest_ms / limit_ms(workload, qubits, kept["machine"]["peak_gflops"])
-            cells.append(f"{speed.times_as_long(nearest_ms / project_ms)} of {at_limit:.0f}")
-        assert f"| {workload.upper()} | {' | '.join(cells)} |" in page
-    said = "For MIXED at 12 and 14 qubits this is panta-sim, and metatron-qso otherwise."
-    assert said in page
+def test_the_parts_of_the_limit_are_quotients_of_a_record() -> None:
+    kept = json.loads((HERE / "peers.json").read_text("utf-8"))
+    milliseconds = {
+        row["label"]: row["ms"]
+        for cell in kept["cells"]
+        if (cell["workload"], cell["n_qubits"]) == ("head", 10)
+        for row in cell["rows"]
+        if row["status"] == "ok"
+    }
+    least_ms = limit_ms("head", 10, kept["machine"]["peak_gflops"])
+    ours = milliseconds.pop("qllmft")
+    del milliseconds["plain C, written for these circuits"]
+    nearest_ms = min(milliseconds.values())
+    assert limit_tables.limit_cell(kept, "head", 10) == f"{100 * least_ms / ours:.0f} %"
+    words = limit_tables.nearest_cell(kept, "head", 10).split()
+    assert float(words[0]) == pytest.approx(nearest_ms / ours, rel=0.05)
+    assert float(words[2].rstrip(",")) == pytest.approx(nearest_ms / least_ms, rel=0.05)
 
 
 def test_the_limit_of_real_rotations_is_eight_operations_an_amplitude() -> None:

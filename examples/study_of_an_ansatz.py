@@ -31,6 +31,8 @@ body.model = "minilm"
 baselines.grid = "small"
 """
 
+RESULTS = {"open": "inconclusive", "equal": "equivalent"}
+
 
 def ladder(n_qubits: int, n_layers: int) -> QuantumCircuit:
     """Return layers of RY gates on all qubits and CZ gates between neighbours."""
@@ -55,11 +57,11 @@ def main() -> None:
         )
     for row in record.rows:
         print(f"{row.label:20} {row.parameters[0]:5} parameters, test {row.test_interval.mean:.3f}")
-    for each in qllmft.compare(record):
-        low, high = each.difference.interval
+    for comparison in qllmft.compare(record):
+        low, high = comparison.difference.interval
         print(
-            f"{each.subject} minus {each.baseline}: {100 * each.difference.mean:+.1f} points "
-            f"[{100 * low:.1f}, {100 * high:.1f}], {each.outcome}"
+            f"{comparison.subject} minus {comparison.baseline}: {100 * comparison.difference.mean:+.1f} points "
+            f"[{100 * low:+.1f}, {100 * high:+.1f}], {RESULTS.get(comparison.outcome, comparison.outcome)}"
         )
 
 

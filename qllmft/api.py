@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,12 @@ def _keywords_in_errors() -> Iterator[None]:
         raise
 
 
+def _check_type(name: str, value: object, types: tuple[type, ...], expected: str) -> None:
+    """Raise UserError if an argument is of another type than the expected ones."""
+    if not isinstance(value, types):
+        raise UserError(f"{name} is {value!r:.60}, expected {expected}.")
+
+
 @_keywords_in_errors()
 def train(
     data: str | Path | Rows | None = None,
@@ -51,7 +58,7 @@ def train(
     body: GivenBody | None = None,
     out: str | Path | None = None,
     on_event: OnEvent | None = None,
-    track: str | Sequence[str] = (),
+    track: str | Sequence[str] | None = (),
     track_files: bool = False,
     **settings: Unpack[SettingKeywords],
 ) -> TrainedRun:
@@ -70,7 +77,7 @@ def train(
         out: the run's folder; ``runs/<identity>`` if None.
         on_event: receives the events of the run; if None, lines are printed at a Python prompt and in a notebook,
             and nothing elsewhere.
-        track: names of trackers: ``tensorboard``, ``mlflow``, ``wandb``, those of plug-ins.
+        track: names of trackers: ``tensorboard``, ``mlflow``, ``wandb``, those of plug-ins; None is no tracker.
         track_files: send them the run's small files, too; some contain texts.
         settings: differences from the preset, with a double underscore for the dot: ``train__epochs=20``.
 
@@ -81,6 +88,8 @@ def train(
         UserError: for bad input; the message has the remedy.
         KeyboardInterrupt: if Ctrl-C interrupted the training; the same call resumes it.
     """
+    _check_type("preset", preset, (str,), f"a name, such as {DEFAULT_PRESET!r}")
+    _check_type("out", out or "", (str, os.PathLike), "the path of a folder")
     for name in settings:
         # a name within a dict of options begins with that of the dict
         if not any(
@@ -193,6 +202,7 @@ def load(
     """
     from qllmft.inference import Predictor
 
+    _check_type("run", run, (str, os.PathLike), "the path of a run's folder")
     if model is not None and not expand_home(str(run)).is_dir():
         raise UserError(
             f"there is no folder {run}, and only the folder of a run has the rows of its table. Give that folder, or "

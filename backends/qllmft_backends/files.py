@@ -12,8 +12,9 @@ from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
-# numbers of the system's errors for a disk or a quota that is full; Windows has no quota
-FULL_DISK = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+# numbers of the system's errors for a disk or a quota that is full, and for a file at its greatest size (`ulimit -f`);
+# Windows has no quota
+FULL_DISK = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
 class NotRegularError(OSError):

@@ -278,6 +278,15 @@ class RoundsBackend(ConsentBackend, Protocol):
         ...
 
 
+@runtime_checkable
+class LedgerBackend(Protocol):
+    """Remote backend whose results stay in a ledger."""
+
+    def in_ledger(self) -> Evaluator:
+        """Return this backend for calls that read the ledger only. A call that lacks a result raises `BackendError`."""
+        ...
+
+
 def remote_or_none(backend: Evaluator) -> RemoteBackend | None:
     """Return the backend as a `RemoteBackend` if its capabilities say so, else None.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from qllmft_backends.errors import MissingExtraError, UnknownBackendError
 from qllmft_backends.plugins import BUILT_IN, Registry
 from qllmft_backends.text import error_text
-from qllmft_backends.validation import faults
+from qllmft_backends.validation import InvalidValue, faults
 
 if TYPE_CHECKING:  # it imports Qiskit, which takes a second
     from qllmft_backends.backend import Backend
@@ -120,6 +120,20 @@ _BUILT_IN = {
 BACKENDS: Registry[Entry] = Registry("backend", Entry, _BUILT_IN, UnknownBackendError)
 
 
+def _describe_faults(found_faults: Sequence[InvalidValue], options_class: type[BaseModel]) -> str:
+    """Return sentences about invalid options, with the names of all options if one of them is unknown."""
+    fault_text = ". Also ".join(
+        f"option {fault.place} = {fault.shown_value}: {fault.message}"
+        if fault.path
+        else fault.message
+        for fault in found_faults
+    )
+    if not any(fault.kind == "extra_forbidden" for fault in found_faults):
+        return f"{fault_text}."
+    option_names = [field.alias or key for key, field in options_class.model_fields.items()]
+    return f"{fault_text}. Its options are: {', '.join(option_names) or 'none'}."
+
+
 def create(
     name: str, options: Mapping[str, Any] | None = None, *, backend: object = None
 ) -> Backend:
@@ -143,15 +157,8 @@ def create(
     try:
         typed_options = options_class.model_validate(dict(options or {}))
     except ValidationError as error:
-        fault_text = ". Also ".join(
-            f"option {fault.place} = {fault.shown_value}: {fault.message}"
-            if fault.path
-            else fault.message
-            for fault in faults(error)
-        )
-        option_names = [field.alias or key for key, field in options_class.model_fields.items()]
         raise UnknownBackendError(
-            f"backend {name!r}: {fault_text}. Its options are: {', '.join(option_names) or 'none'}."
+            f"backend {name!r}: {_describe_faults(faults(error), options_class)}"
         ) from None
     backend_arguments = () if backend is None else (backend,)
     backend_class: Any = load_backend_class(entry, name)

@@ -18,6 +18,9 @@ from qllmft.report import style
 from qllmft.report.pages import identity_rows, render_template
 
 PAGE = "analysis.html"
+SPACE_ABOVE = (
+    1.08  # largest value of an axis over the largest eigenvalue, whose line is below the frame
+)
 
 
 def write_analysis(run: Path, analysis: Analysis, figures: Path | None = None) -> Path:
@@ -75,8 +78,10 @@ def draw_spectra(forms: FormsResult) -> Any:
         height = sizes[min(len(sizes), round(rank)) - 1]
         label = None if q else "effective rank"
         axes.plot(rank, height, "o", color=color, label=label)
-    axes.set(xlabel="eigenvalue, by size", ylabel="|λ| of the form of ⟨Z⟩", ylim=(0, None))
-    axes.legend()
+    largest = max(abs(value) for spectrum in forms.spectra for value in spectrum)
+    limits = 0, SPACE_ABOVE * largest
+    axes.set(xlabel="eigenvalue, by size", ylabel="|λ| of the form of ⟨Z⟩", ylim=limits)
+    figure.legend(loc="outside upper center")
     return figure
 
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qllmft.config import BaselinesConfig, ModelConfig, RunConfig
+from qllmft.config import BaselinesConfig, ModelConfig, RunConfig, TrainConfig
 from qllmft.config.model import PAPER_ANSATZ
+from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.events import OnEvent
 from qllmft.run import RunFolder, run_experiment
-from qllmft.tasks.accuracy import Accuracy, TextDifference
+from qllmft.tasks import ACCURACY
+from qllmft.tasks.accuracy import Accuracy, BalancedDifference, TextDifference
+from qllmft.tasks.statistics import p_value
 
 SEPARABLE = "separable"
 ENCODER = "separable encoder"  # names of the twins
@@ -25,12 +28,40 @@ class Twin:
 
     test: Accuracy
     difference: TextDifference  # of the run and the twin
+    # the same of balanced accuracies, by which a run with uneven labels is compared; else None
+    balanced: BalancedDifference | None = None
+
+    @property
+    def difference_text(self) -> str:
+        """Return the difference in words: ``+5.00 points [−4.46, +13.98] (McNemar's test, p = 0.50)``."""
+        difference = self.balanced or self.difference
+        scale = "balanced points" if self.balanced else "points"
+        test = (
+            p_value(difference.p) if self.balanced else f"McNemar's test, {p_value(difference.p)}"
+        )
+        return (
+            f"{ACCURACY.with_sign(difference.value, 2)} {scale} "
+            f"{ACCURACY.brackets(difference.interval, 2)} ({test})"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        values: dict[str, Any] = {
+            "test": self.test.as_dict(),
+            "difference": self.difference.as_dict(),
+        }
+        if self.balanced is not None:
+            interval = list(self.balanced.interval)
+            numbers = {"value": self.balanced.value, "interval95": interval, "p": self.balanced.p}
+            values["balanced"] = numbers
+        return values
 
 
 def twin_configs(config: RunConfig) -> dict[str, RunConfig]:
     """Return the configurations of the twins by name: one part separable, the same seed, no baselines.
 
-    A part has a twin if it is quantum and its ansatz is the paper's. The other part keeps its own ansatz.
+    A part has a twin if it is quantum and its ansatz is the paper's. The other part keeps its own ansatz. A twin trains
+    as the run did, unless it starts elsewhere (see `_training_from_linear`).
 
     Raises:
         UserError: if no part has a twin, or training would use another backend than the engine.
@@ -62,9 +93,30 @@ def twin_configs(config: RunConfig) -> dict[str, RunConfig]:
     twins = {}
     for name, change in changes.items():
         structure = ModelConfig.model_validate(model.model_copy(update=change).model_dump())
-        update = {"model": structure, "baselines": BaselinesConfig(names=())}
+        training = config.train
+        if structure.start != model.start:
+            training = _training_from_linear(config)
+        update = {"model": structure, "train": training, "baselines": BaselinesConfig(names=())}
         twins[name] = config.model_copy(update=update)
     return twins
+
+
+def _training_from_linear(config: RunConfig) -> TrainConfig:
+    """Return the training of a head that starts with random weights, in place of one that starts at sines.
+
+    It is that of the preset ``sines`` for such heads. With the rate and the epochs of the other start, a twin would
+    hardly learn. A larger rate and more epochs of the run are kept, and so are the epochs of a trained body.
+    """
+    rule = load_preset("sines").otherwise[0]["train"]
+    training = config.train
+    settings = training.model_dump() | rule
+    settings["lr"] = max(training.lr, rule["lr"])
+    settings["epochs"] = max(training.epochs, rule["epochs"])
+    if config.body.trainable:
+        settings["epochs"] = training.epochs
+    for name in ("start_angle", "register_lr"):  # of the other start alone
+        del settings[name]
+    return TrainConfig.model_validate(settings)
 
 
 def train_twins(run: Path, twins: Mapping[str, RunConfig], on_event: OnEvent) -> dict[str, Twin]:
@@ -79,6 +131,7 @@ def train_twins(run: Path, twins: Mapping[str, RunConfig], on_event: OnEvent) ->
         UserError: if the training of one was interrupted.
     """
     twin_results = {}
+    uneven = RunFolder(run).require_record().head.uneven is not None
     for name, config in twins.items():
         outcome = run_experiment(config, run / name.replace(" ", "-"), on_event)
         ours = RunFolder(run).read_predictions()
@@ -90,6 +143,10 @@ def train_twins(run: Path, twins: Mapping[str, RunConfig], on_event: OnEvent) ->
         run_answers, twin_answers = (
             next(iter(predictions.answers.values())) for predictions in (ours, theirs)
         )
-        difference = TextDifference.from_answers(ours.labels, run_answers, twin_answers)
-        twin_results[name] = Twin(Accuracy.from_answers(theirs.labels, twin_answers), difference)
+        answers = ours.labels, run_answers, twin_answers
+        twin_results[name] = Twin(
+            Accuracy.from_answers(theirs.labels, twin_answers),
+            TextDifference.from_answers(*answers),
+            BalancedDifference.from_answers(*answers) if uneven else None,
+        )
     return twin_results

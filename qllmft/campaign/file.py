@@ -137,6 +137,11 @@ class Row(Section):
             raise ValueError(
                 f"qubits is {self.qubits}, the row's place on the line of its series. Give it a series"
             )
+        if self.classical is not None and self.space is not None:
+            raise ValueError(
+                f"space is {self.space!r}, and the baseline {self.classical!r} is searched over its own grid. Omit "
+                "space"
+            )
         for name in self.settings:
             if name in (*STUDY_SETTINGS, "train.epochs") or name.startswith("data."):
                 raise ValueError(

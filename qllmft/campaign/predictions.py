@@ -248,6 +248,7 @@ class StudyPredictions:
                 records of earlier versions the test labels.
         """
         task = TASK_OF_SCORE[self.score]
+        k = len(data.labels)
         validation, tests = (
             [self.answers[split, seed] for seed in self.seeds] for split in get_args(Split)
         )
@@ -276,15 +277,23 @@ class StudyPredictions:
             "others": by_name,
             "test_apart": tuple(unchosen_scores) if len(unchosen_scores) == len(tests) else (),
         }
-        by_class = [task.by_class(t.labels, t.answers[row], len(data.labels)) for t in tests]
-        classes = [class_scores for class_scores in by_class if class_scores is not None]
+        classes, validation_classes = (
+            [
+                class_scores
+                for answers in split
+                if (class_scores := task.by_class(answers.labels, answers.answers[row], k))
+            ]
+            for split in (tests, validation)
+        )
         if classes:
             balanced = data.balanced
             if balanced is None:
                 balanced = any(class_scores.uneven for class_scores in classes)
-            scores["balanced"] = (
-                tuple(class_scores.balanced for class_scores in classes) if balanced else ()
-            )
+            for name, split_classes in (
+                ("balanced", classes),
+                ("validation_balanced", validation_classes),
+            ):
+                scores[name] = tuple(c.balanced for c in split_classes) if balanced else ()
             scores["constant"] = all(class_scores.is_constant for class_scores in classes)
         return scores
 

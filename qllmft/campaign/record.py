@@ -65,6 +65,8 @@ class RowResult:
     epochs: tuple[int, ...] = ()  # the selected ones; empty for a baseline
     # balanced test accuracy, in [0, 1]; empty unless a label has over 60 % of the training texts
     balanced: tuple[_Share, ...] = ()
+    # balanced validation accuracy; empty unless ``balanced`` is there, or in records of earlier versions
+    validation_balanced: tuple[_Share, ...] = ()
     constant: bool = False  # whether every test text got the same answer, with every seed
     # whether this is a baseline whose hyperparameters are searched
     tuned: bool = False
@@ -93,6 +95,11 @@ class RowResult:
     def compared(self) -> tuple[float, ...]:
         """Return the scores that rows are compared by: balanced accuracies if the labels are uneven."""
         return self.balanced or self.test
+
+    @property
+    def compared_validation(self) -> tuple[float, ...]:
+        """Return the validation scores that rows are selected by, of the same kind as `compared`."""
+        return self.validation_balanced or self.validation
 
     @property
     def test_interval(self) -> MeanInterval:
@@ -157,6 +164,26 @@ class StudyRecord:
         return (str(self.body), self.data.source) == (paper_numbers().body, paper_numbers().data)
 
     @property
+    def uneven(self) -> bool:
+        """Return whether rows are selected and compared by balanced accuracy."""
+        return any(row.balanced for row in self.rows)
+
+    @property
+    def scale(self) -> str:
+        """Return the unit of differences: ``points``, ``balanced points`` or ``R²``."""
+        return "balanced points" if self.uneven else self.measure.scale
+
+    @property
+    def compared_name(self) -> str:
+        """Return the name of the score that rows are selected and compared by."""
+        return f"balanced {self.measure.name}" if self.uneven else self.measure.name
+
+    @property
+    def compared_plural(self) -> str:
+        """Return `compared_name` in the plural."""
+        return f"balanced {self.measure.plural}" if self.uneven else self.measure.plural
+
+    @property
     def grouped(self) -> bool:
         """Return whether rows are compared within groups."""
         return any(row.group for row in self.rows)
@@ -188,6 +215,8 @@ def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> 
         hidden_fields = {**hidden_fields, "test_shared": True}
     if not record.presets:
         hidden_fields = {**hidden_fields, "presets": True}
+    if not any(row.validation_balanced for row in record.rows):
+        hidden_row_fields = {*hidden_row_fields, "validation_balanced"}
     hidden_fields["rows"] = {"__all__": hidden_row_fields}
     record_tree = _ADAPTER.dump_python(record, mode="json", exclude=hidden_fields)
     content = {"format": FORMAT, **derived, **record_tree}
@@ -213,7 +242,8 @@ def read_study(folder: Path) -> StudyRecord:
         for row in record.rows:
             scores = (row.validation, row.test, row.test_exact, row.test_apart)
             by_seed = (row.runs, row.parameters, row.validation, row.test, *row.others.values())
-            optional = (*scores[2:], row.validation_loss, row.epochs, row.balanced, row.chosen)
+            balanced = (row.balanced, row.validation_balanced)
+            optional = (*scores[2:], row.validation_loss, row.epochs, *balanced, row.chosen)
             seed_counts = {len(values) for values in (*by_seed, *filter(None, optional))}
             if len(seed_counts) > 1 or 0 in seed_counts:
                 raise ValueError(

@@ -24,7 +24,7 @@ class _Selectable(Protocol):
     """Values by seed that selection depends on; a model without losses has none."""
 
     @property
-    def validation(self) -> Sequence[float]: ...
+    def compared_validation(self) -> Sequence[float]: ...
     @property
     def validation_loss(self) -> Sequence[float]: ...
     @property
@@ -94,6 +94,16 @@ class SeededResult:
         return tuple(model.validation.value for model in self.models)
 
     @property
+    def compared_validation(self) -> tuple[float, ...]:
+        """Return the validation scores that selection depends on: balanced accuracies if the labels are uneven."""
+        return tuple(model.compared_validation for model in self.models)
+
+    @property
+    def uneven(self) -> bool:
+        """Return whether models are compared by balanced accuracy, since the training labels are uneven."""
+        return self.models[0].validation_balanced is not None
+
+    @property
     def validation_loss(self) -> tuple[float, ...]:
         """Return the validation losses of the task, empty for a baseline, or if one was not kept."""
         pairs = zip(self.runs, self.models, strict=True)
@@ -152,6 +162,7 @@ def collect(
 def rank(results: Iterable[Result]) -> list[Result]:
     """Sort results by mean validation score, then validation loss, then parameters, the best first.
 
+    The score is the one that models are compared by: balanced accuracy if the labels are uneven.
     Equal ones keep their order. The loss is compared only if every result has one.
     """
     candidates = list(results)
@@ -159,7 +170,11 @@ def rank(results: Iterable[Result]) -> list[Result]:
 
     def key(result: Result) -> tuple[float, float, float]:
         loss = fmean(result.validation_loss) if with_loss else 0.0
-        return -round(fmean(result.validation), SCORE_DIGITS), loss, fmean(result.parameters)
+        return (
+            -round(fmean(result.compared_validation), SCORE_DIGITS),
+            loss,
+            fmean(result.parameters),
+        )
 
     return sorted(candidates, key=key)
 
@@ -256,8 +271,8 @@ class FinishedRuns:
         return self._runs_by_key[key]
 
     def mean_validation(self, runs: Collection[PlannedRun]) -> float:
-        """Return the mean validation score of the heads of finished runs."""
-        return fmean(self.load_run(run).record.head.validation.value for run in runs)
+        """Return the mean validation score of the heads of finished runs, by which they are selected."""
+        return fmean(self.load_run(run).record.head.compared_validation for run in runs)
 
 
 @dataclass

@@ -16,6 +16,7 @@ from qllmft.baselines import BASELINES
 from qllmft.campaign.checks import check_feasible, report_texts
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import Row, Study
+from qllmft.campaign.plan_file import PlanFile, claim_folder
 from qllmft.campaign.predictions import (
     CURVE_UNIT,
     Split,
@@ -62,6 +63,7 @@ def run_study(
     command: str,
     executor: Executor | None = None,
     registered: Path | None = None,
+    plan_file: PlanFile | None = None,
 ) -> StudyRecord:
     """Do the runs of a study that are not finished, keep their predictions, and return the study's record.
 
@@ -72,9 +74,10 @@ def run_study(
         command: runs the study again.
         executor: does the runs; one after the other by default.
         registered: file of the study's registration, or None.
+        plan_file: plan that the folder is kept for; None: the folder is not checked.
 
     Raises:
-        UserError: if a setting, the folder or the registration does not fit.
+        UserError: if a setting, the folder or the registration does not fit, or the folder is of another plan.
     """
     executor = executor or Executor()
     planned = study_runs(study, settings)
@@ -84,6 +87,8 @@ def run_study(
         raise UserError(
             f"--out {folder} is a file, expected a folder, or a name that does not exist."
         )
+    if plan_file is not None:
+        claim_folder(folder, plan_file)
     runs = folder / "runs"
     sentence = NOT_REGISTERED
     if registered is not None:

@@ -82,8 +82,18 @@ def study_runs(study: Study, settings: SettingsByName) -> list[StudyRun]:
 
 
 def with_margin(study: Study, runs: Sequence[StudyRun]) -> Study:
-    """Return the study with its margin, by default that of its score."""
-    margin = study.margin or TASKS[runs[0].config.data.task].measure.margin
+    """Return the study with its margin, by default that of its score.
+
+    Raises:
+        UserError: if the margin is as large as the range of a score, so that any two rows would be equivalent.
+    """
+    measure = TASKS[runs[0].config.data.task].measure
+    margin = study.margin or measure.margin
+    if margin >= measure.factor:
+        raise UserError(
+            f"study {study.name}: margin is {margin:g}, expected less than {measure.factor:g} {measure.unit}. Rows "
+            "that differ by less count as equivalent, so give a smaller one."
+        )
     return study.model_copy(update={"margin": margin})
 
 

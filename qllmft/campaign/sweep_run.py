@@ -38,6 +38,11 @@ class SweepResult:
     repeats: int  # trials that proposed a configuration again
 
     @property
+    def validation_name(self) -> str:
+        """Return ``validation``, or ``balanced validation`` if configurations are compared by balanced accuracy."""
+        return "balanced validation" if self.winner.uneven else "validation"
+
+    @property
     def measure(self) -> Measure:
         """Return the score by which configurations are compared."""
         return self.winner.measure

@@ -63,9 +63,11 @@ def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None
         return StudyVerdict(headline, lead, dict(_contrasts_facts(record, all_comparisons)))
     facts = dict(_pair_facts(record, all_comparisons))
     if record.bodies:
-        difference = _body_minus_head(record)
+        body_gains, head_gains = _compared_gains(record)
+        difference = PairedDifference.from_values(body_gains, head_gains)
         body_facts = dict(_bodies_facts(record, difference))
-        return StudyVerdict(_bodies_headline(difference), lead, {**body_facts, **facts})
+        headline = _bodies_headline(body_gains, head_gains)
+        return StudyVerdict(headline, lead, {**body_facts, **facts})
     return StudyVerdict(_pair_headline(record, all_comparisons), lead, facts)
 
 
@@ -116,8 +118,8 @@ def _contrasts_facts(
     yield "equivalence margin", _margin(record)
 
 
-def _body_minus_head(record: StudyRecord) -> PairedDifference:
-    """Return the gain from the second body minus that from the kind of head on the first one, paired by seed.
+def _compared_gains(record: StudyRecord) -> tuple[Sequence[float], Sequence[float]]:
+    """Return by seed the gain from the second body, and that from the kind of head on the first one.
 
     The gain from the body is that of the first body's best classical head on validation.
     """
@@ -126,16 +128,29 @@ def _body_minus_head(record: StudyRecord) -> PairedDifference:
     gains_by_key = {(gain.of_body, gain.body, gain.heads): gain for gain in gains(record)}
     head_gains = {gain.body: gain for gain in gains_by_key.values() if not gain.of_body}
     body = gains_by_key[True, second, baseline.label]
-    return PairedDifference.from_values(body.seeds, head_gains[first].seeds)
+    return body.seeds, head_gains[first].seeds
 
 
-def _bodies_headline(difference: PairedDifference) -> str:
-    """Return whether the body or the kind of head gains more test accuracy."""
-    if difference.interval and difference.interval[0] > 0.0:
+def _bodies_headline(body_gains: Sequence[float], head_gains: Sequence[float]) -> str:
+    """Return whether the body or the kind of head changes the test accuracy more, up or down.
+
+    |a| is larger than |b| if a - b and a + b have one sign, and smaller if they have different ones.
+    """
+    losses = [-gain for gain in head_gains]
+    signs = [
+        _sign(PairedDifference.from_values(body_gains, changes)) for changes in (head_gains, losses)
+    ]
+    if signs[0] * signs[1] > 0:
         return "The language model matters more than the kind of head"
-    if difference.interval and difference.interval[1] < 0.0:
+    if signs[0] * signs[1] < 0:
         return "The kind of head matters more than the language model"
     return "Unclear whether language model or kind of head matters more"
+
+
+def _sign(difference: PairedDifference) -> int:
+    """Return the sign of a difference, 1 or -1, or 0 if the interval has 0 or is not known."""
+    low, high = difference.interval or (0.0, 0.0)
+    return int(low > 0.0) - int(high < 0.0)
 
 
 def _bodies_facts(record: StudyRecord, difference: PairedDifference) -> Iterator[tuple[str, str]]:
@@ -178,7 +193,7 @@ def _pair_headline(record: StudyRecord, comparisons: Sequence[Comparison]) -> st
         return _first_short(f"{name} gives every text the same answer" for name, _ in pairs)
     if comparison.outcome in ("better", "worse"):
         size = record.measure.size(comparison.difference.mean)
-        result = f"{size} {_scale(record)} {comparison.outcome} than"
+        result = f"{size} {record.scale} {comparison.outcome} than"
         statements = [
             f"{name}{joint} {result} {other}" for name, other in pairs for joint in (" is", ":")
         ]
@@ -233,11 +248,11 @@ def _pair_facts(
 
 
 def _detectable_text(detectable: float, record: StudyRecord) -> str:
-    """Return ``2.8 points``, with the remedy if no two scores differ as much."""
-    text = f"{record.measure.size(detectable)} {_scale(record)}"
+    """Return ``2.8 points``, or ``> 100.0 points`` with the remedy if no two scores differ as much."""
+    text = f"{record.measure.effect(detectable)} {record.scale}"
     if detectable <= record.measure.largest_difference:
         return text
-    return f"{text}, more than two scores can differ. Give more --seeds"
+    return f"{text}, and two scores cannot differ more. Give more --seeds"
 
 
 def _test_text(record: StudyRecord, comparison: Comparison, n_comparisons: int) -> str:
@@ -267,7 +282,7 @@ def _names_difference(comparison: Comparison) -> str:
 
 def _difference_text(difference: PairedDifference, record: StudyRecord) -> str:
     """Return ``−1.8 points, 95 % CI [−2.3, −1.2]``, without an interval if the seeds do not give one."""
-    text = f"{record.measure.with_sign(difference.mean)} {_scale(record)}"
+    text = f"{record.measure.with_sign(difference.mean)} {record.scale}"
     if difference.deviation is None:
         return text
     return f"{text}, 95 % CI {record.measure.brackets(difference.interval)}"
@@ -278,13 +293,8 @@ def _outcome_counts(comparisons: Sequence[Comparison]) -> str:
     return ", ".join(f"{count[outcome]} {result}" for outcome, result in RESULTS.items())
 
 
-def _scale(record: StudyRecord) -> str:
-    """Return the unit of differences: ``points``, ``balanced points`` or ``R²``."""
-    return "balanced points" if record.rows[0].balanced else record.measure.scale
-
-
 def _margin(record: StudyRecord) -> str:
-    return f"{record.margin:g} {_scale(record)}"
+    return f"{record.margin:g} {record.scale}"
 
 
 def limits(record: StudyRecord) -> list[str]:

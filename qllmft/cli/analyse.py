@@ -107,9 +107,6 @@ def _audit(circuit: Path, data: Path, shots: int, *, json: bool) -> None:
 
 def _summary(analysis: Analysis) -> Iterator[str]:
     """Yield the lines of the summary."""
-    from qllmft.tasks import ACCURACY
-    from qllmft.tasks.statistics import p_value
-
     yield analysis.certificate.sentence
     forms = analysis.forms
     bond = analysis.bond
@@ -131,11 +128,7 @@ def _summary(analysis: Analysis) -> Iterator[str]:
     if analysis.kernel is not None:
         yield f"SVM on its own states: {analysis.kernel.test} (C = {analysis.kernel.c:g} by validation)"
     for name, twin in analysis.twins.items():
-        test_difference = twin.difference
-        yield (
-            f"{name}: {twin.test}. Run minus twin: {ACCURACY.with_sign(test_difference.value, 2)} points "
-            f"{ACCURACY.brackets(test_difference.interval, 2)} (McNemar's test, {p_value(test_difference.p)})"
-        )
+        yield f"{name}: {twin.test}. Run minus twin: {twin.difference_text}"
     if analysis.geometry:
         difference_texts = [
             f"{geometric_difference.at_ridge:.2f} to {name}"

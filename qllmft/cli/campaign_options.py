@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, NoReturn
 
 import typer
 
+from qllmft.cli.console import say
 from qllmft.cli.options import TrackOptions
 from qllmft.errors import UserError
 
@@ -21,7 +23,7 @@ class CampaignOptions(TrackOptions):
     """Options of `qllmft study` and `sweep` about trackers and the processes or the cluster that do the runs.
 
     Attributes:
-        jobs: Number of local processes, each with its share of the processors. Results are the same to the bit.
+        jobs: Number of local processes, each with its share of the processors. A run has the same results to the bit.
             [default: QLLMFT_JOBS, or one per processor if each has 8 runs]
         ray: Do the runs on a Ray cluster, one per processor: HOST:PORT, or auto. The nodes need the same version of
             qllmft and the body, but neither the data nor a shared disk.
@@ -49,6 +51,12 @@ class CampaignOptions(TrackOptions):
         from qllmft.campaign.executors import Executor
 
         return Executor(on_event, self.tracking(), jobs=self.jobs, ray=self.ray)
+
+
+def exit_interrupted(folder: Path) -> NoReturn:
+    """Say that the same command continues a campaign in ``folder``, and exit with 130."""
+    say(f"Interrupted. The same command continues. The runs are in {folder / 'runs'}.")
+    raise typer.Exit(130)
 
 
 def list_given_options(context: typer.Context, *, without: Collection[str]) -> list[str]:

@@ -183,11 +183,16 @@ def _data_config(
             )
         return None
     from qllmft.config import BUILT_IN_CORPUS, DataConfig, parse_config
+    from qllmft.data.sources import settings_without_effect
+    from qllmft.files import expand_home
 
     run_data = DataConfig() if source == BUILT_IN_CORPUS else run_settings(run).data
     inherited_names = ("task", "label_separator", "pair_features", "missing_labels")
     option_names = [name for name in columns if name != "pair_column"]
     settings = {name: getattr(run_data, name) for name in (*inherited_names, *option_names)}
+    path = expand_home(source)
+    if path.exists():  # how the run's table is written says nothing about a file of another kind
+        settings |= dict.fromkeys(settings_without_effect(path))
     settings |= {name: columns[name] for name in option_names if columns[name]}
     if run_data.pair_column is not None:
         first_column = columns["text_column"] or run_data.text_columns[0]

@@ -19,6 +19,15 @@ from qllmft.errors import UserError
 if TYPE_CHECKING:
     from qllmft.inference.export import Export
 
+ExportForm = Literal["qasm3", "qasm2", "qpy", "svg", "txt"]
+# formats that the ending of a file may name; of two, the first is meant without --format
+_FORMS_BY_SUFFIX: dict[str, tuple[ExportForm, ...]] = {
+    ".qasm": ("qasm3", "qasm2"),
+    ".qpy": ("qpy",),
+    ".svg": ("svg",),
+}
+_PICTURE_SUFFIXES = (".png", ".pdf", ".jpg", ".jpeg")
+
 
 def report(run: Path, *, table: Path | None = None, explain: Natural = 0) -> None:
     """Write report.html into the folder of a run, of folds or of a study: one page that needs no network.
@@ -111,9 +120,7 @@ def push(
 def export(
     run: Run,
     *,
-    form: Annotated[
-        Literal["qasm3", "qasm2", "qpy", "svg", "txt"], typer.Option("--format")
-    ] = "qasm3",
+    form: Annotated[ExportForm | None, typer.Option("--format")] = None,
     text: str | None = None,
     part: Literal["head", "encoder"] = "head",
     encoder: int | None = None,
@@ -131,7 +138,8 @@ def export(
     QASM 3 go to FILE.names.json.
 
     Args:
-        form: Format of the file: OpenQASM 3 or 2, Qiskit's QPY (binary), or a drawing.
+        form: Format of the file: OpenQASM 3 or 2, Qiskit's QPY (binary), or a drawing. [default: by the ending of
+            --out, else qasm3]
         text: Text to bind the circuit to. [default: free data]
         part: Circuit of the model to write.
         encoder: Index of the encoder, from 0. [default: 0 if it is the only one]
@@ -142,6 +150,7 @@ def export(
         minus: Write the circuit of an odd encoder with the negative constant.
         out: File to write. [default: standard output]
     """
+    form = _choose_form(form, out)
     if form == "qpy" and out is None:
         raise UserError(
             "QPY is binary and is not written to standard output. Name a file with --out."
@@ -162,6 +171,24 @@ def export(
         write_output(exported.content.decode())
         return
     _write_export(exported, out)
+
+
+def _choose_form(form: ExportForm | None, out: Path | None) -> ExportForm:
+    """Return the given format, or that of a file's ending, or raise `UserError` if the two differ."""
+    suffix = "" if out is None else out.suffix.lower()
+    if suffix in _PICTURE_SUFFIXES:
+        raise UserError(
+            f"--out {out} ends with {suffix}, which export does not write. A drawing is an SVG: name a file that ends "
+            "with .svg."
+        )
+    forms = _FORMS_BY_SUFFIX.get(suffix, ())
+    if form is None:
+        return forms[0] if forms else "qasm3"
+    if forms and form not in forms:
+        raise UserError(
+            f"--out {out} ends with {suffix}, expected another ending for --format {form}. Change one of the two."
+        )
+    return form
 
 
 def _write_export(exported: Export, out: Path) -> None:

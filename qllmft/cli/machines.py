@@ -124,6 +124,8 @@ def jobs(
                 for row in remote.ledger_jobs(folder, ask=queried_connection)
             ]
         except remote.RemoteError as error:
+            if offline or not any(map(remote.ledgers_in, folders)):
+                raise
             raise UserError(f"{error} --offline lists the jobs of the ledger.") from None
     if json:
         say_json([asdict(row) for row in rows])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from qllmft.cli.campaign_options import CampaignOptions, list_given_options
+from qllmft.cli.campaign_options import CampaignOptions, exit_interrupted, list_given_options
 from qllmft.cli.console import names, numbers, say, table
 from qllmft.cli.options import (
     Count,
@@ -67,8 +67,8 @@ def study(
             is selected on validation. [default: one setting of a head, all of a baseline's grid]
         epochs: Number of passes over the training set. [default: the study's, 800 (fig11-small: 300), or 40 with
             --quick]
-        out: Folder of the runs, the record, the table and the page. Several calls with the same folder share the runs.
-            [default: studies/<study>]
+        out: Folder of the runs, the record, the table and the page. Several calls of one study with the same
+            folder share the runs. Another study needs another folder. [default: studies/<study>]
         register: Train nothing, and write the plan of the study into this file (preregistration). It has the rows,
             seeds, settings, rule of choice, margin and minimum detectable effect. Commit the file. Then run the study
             with --registered and the same file and options.
@@ -104,6 +104,7 @@ def study(
     overrides = data_options.overrides(settings, train__epochs=epochs)
     campaign_options.check(context)
 
+    from qllmft.campaign.plan_file import PlanFile
     from qllmft.campaign.registration import register_study
     from qllmft.campaign.study import run_study
     from qllmft.cli.listener import ConsoleListener
@@ -123,14 +124,19 @@ def study(
             f"The plan of the study {plan.name} is {register}.{detectable_sentence} Commit it before any run."
         )
         return
+    record: StudyRecord | None
     try:
         with ConsoleListener(campaign=True) as listener:
             command = shlex.join(command_line(context))
             executor = campaign_options.executor(listener)
-            record = run_study(plan, folder, overrides, command, executor, registered)
-    except KeyboardInterrupt:
-        say(f"Interrupted. The same command continues. The runs are in {folder / 'runs'}.")
-        raise typer.Exit(130) from None
+            plan_file = PlanFile.find(name, plan.name)
+            record = run_study(plan, folder, overrides, command, executor, registered, plan_file)
+    except KeyboardInterrupt as stop:
+        if str(stop):  # jobs that continue at a service
+            raise
+        record = None
+    if record is None:
+        exit_interrupted(folder)
     _print_study(record, finish_study(folder, record))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Column, Table
 
-from qllmft.cli.campaign_options import CampaignOptions, list_given_options
+from qllmft.cli.campaign_options import CampaignOptions, exit_interrupted, list_given_options
 from qllmft.cli.console import names, numbers, say, table
 from qllmft.cli.options import (
     Count,
@@ -62,7 +62,8 @@ def sweep(
             [[parameters]] with setting and values.
         quick: Search the same in small, within an hour on two cores.
         sampler: How configurations are chosen. grid: all combinations, as in the paper. tpe: each trial learns from
-            those before. qmc: a Sobol' sequence.
+            those before, and --jobs N proposes N at a time. So another number of jobs gives another search: keep it
+            when you continue one. qmc: a Sobol' sequence.
         trials: Number of trials of tpe and qmc. A later call with more repeats no run. [default: 32]
         seeds: Number of runs of each configuration. Their mean score counts.
         out: Folder of the runs. [default: sweeps/NAME]
@@ -117,9 +118,17 @@ def sweep(
         _say_expected_time(plan, executor)
         return
     folder = out or Path("sweeps") / space.name
-    with listener:
-        report_texts(plan.head_configs().values(), executor.inputs, listener, read_test=False)
-        result = run_sweep(plan, folder, executor)
+    result: SweepResult | None
+    try:
+        with listener:
+            report_texts(plan.head_configs().values(), executor.inputs, listener, read_test=False)
+            result = run_sweep(plan, folder, executor)
+    except KeyboardInterrupt as stop:
+        if str(stop):  # jobs that continue at a service
+            raise
+        result = None
+    if result is None:
+        exit_interrupted(folder)
     winner = folder / "runs" / result.winner.runs[0].config.identity
     say(_ranking_table(result), *([_row_winners_table(result)] if result.rows else []))
     say(*winner_sentences(result), f"The winner's run is {winner}.")
@@ -222,7 +231,7 @@ def _ranking_table(result: SweepResult) -> Table:
             (_validation_text(configuration), loss, f"{configuration.parameters[0]:,}", *cells)
         )
     return table(
-        *numbers(result.measure.in_column("validation"), "loss", "parameters"),
+        *numbers(result.measure.in_column(result.validation_name), "loss", "parameters"),
         *(columns if columns_fit else ["settings"]),
         rows=rows,
         title=f"the best {len(best_configurations)} of {len(result.ranking)} configurations, by validation",
@@ -236,7 +245,7 @@ def _row_winners_table(result: SweepResult) -> Table:
 
     paper = paper_numbers()
     has_paper_values = any(row.published is not None for row in result.rows)
-    validation, test = map(result.measure.in_column, ("validation", "test"))
+    validation, test = map(result.measure.in_column, (result.validation_name, "test"))
     headers = [*map(short_name, result.sweep.rows), validation, f"{test} [95 % interval]"]
     rows = []
     for row in result.rows:
@@ -269,10 +278,12 @@ def winner_sentences(result: SweepResult) -> Iterator[str]:
     seeds_text = "" if len(winner.runs) == 1 else f", mean of {len(winner.runs)} seeds"
     yield f"Winner by validation: {settings}."
     yield (
-        f"Its test {result.measure.name}: {_test_text(winner, '95 % interval ')}{seeds_text}. Its validation "
-        f"{result.measure.name}, {_validation_text(winner)}, is the highest of {len(result.ranking)} and so "
-        "too high an estimate."
+        f"Its test {result.measure.name}: {_test_text(winner, '95 % interval ')}{seeds_text}. Its "
+        f"{result.validation_name} {result.measure.name}, {_validation_text(winner)}, is the highest of "
+        f"{len(result.ranking)} and so too high an estimate."
     )
+    if winner.uneven:
+        yield _balanced_sentence(winner)
     if all(other_scores := [score.beside for score in winner.tested]):
         means = [
             f"{scores_by_seed[0].name} "
@@ -285,10 +296,18 @@ def winner_sentences(result: SweepResult) -> Iterator[str]:
 
 
 def _validation_text(result: SeededResult) -> str:
-    """Return the mean validation score."""
+    """Return the mean validation score by which configurations are compared."""
     from qllmft.tasks.statistics import MeanInterval
 
-    return result.measure.percent(MeanInterval.from_values(result.validation).mean)
+    return result.measure.percent(MeanInterval.from_values(result.compared_validation).mean)
+
+
+def _balanced_sentence(winner: SeededResult) -> str:
+    """Return the sentence on the balanced test accuracy of the winner, by which a run with uneven labels is judged."""
+    from qllmft.tasks.statistics import MeanInterval
+
+    balanced = MeanInterval.from_values([model.compared_value for model in winner.models])
+    return f"Its balanced test accuracy: {winner.measure.percent(balanced.mean)}."
 
 
 def _test_text(result: SeededResult, interval_name: str = "") -> str:

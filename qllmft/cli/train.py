@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import typer
 
 from qllmft.cli.backend import BACKEND, Options, Yes
-from qllmft.cli.console import PlainConsole, numbers, say, say_json, table, texts
+from qllmft.cli.console import PlainConsole, numbers, say, say_json, table, texts, write_output
 from qllmft.cli.options import DataOptions, Epochs, Json, Settings, TrackOptions, build_config
 from qllmft.errors import UserError
 
@@ -279,7 +279,7 @@ def init(file: Path = Path("config.toml"), *, preset: str = "sines") -> None:
     A setting that differs from its default is a line of the file, and all others are comments with their defaults.
 
     Args:
-        file: File to write.
+        file: File to write, or - for standard output.
         preset: Preset to start from.
     """
     from qllmft.config.presets import load_preset
@@ -287,6 +287,9 @@ def init(file: Path = Path("config.toml"), *, preset: str = "sines") -> None:
     from qllmft.files import write_text, writing
 
     config = load_preset(preset).config()
+    if str(file) == "-":
+        write_output(commented_toml(config))
+        return
     if file.exists():
         raise UserError(
             f"{file} exists and is not overwritten. Name another file, or delete that one."

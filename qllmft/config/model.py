@@ -190,6 +190,17 @@ class ModelConfig(Section):
         return self.ansatz if self.encoder_ansatz is None else self.encoder_ansatz
 
     @property
+    def has_circuit(self) -> bool:
+        """Return whether a part is a quantum circuit."""
+        return "quantum" in (self.encoder, self.head)
+
+    @property
+    def may_start_in_registers(self) -> bool:
+        """Return whether the head starts at sines, and has several registers or gets them with many labels."""
+        follows_labels = self.n_encoders == "auto" and self.n_qubits < MAX_SINE_QUBITS
+        return self.start == "sines" and (self.registers > 1 or follows_labels)
+
+    @property
     def has_paper_ansatz(self) -> bool:
         """Return whether a part has the paper's ansatz, whose options are ring and block."""
         return PAPER_ANSATZ in (self.ansatz, self.ansatz_of_encoders)

@@ -34,8 +34,16 @@ MODEL = (
     Requirement(("head",), "encoder", ("quantum",), ("none",), reason=_NO_HEAD),
     Requirement(("head",), "final_linear", (True,), ("none",), reason=_NO_HEAD),
     Requirement(("head",), "encoder_qubits", None, ("none",), reason=_NO_HEAD),
-    Requirement(("registers", "start"), "head", ("quantum",)),
+    Requirement(("registers", "start", "reupload_layers"), "head", ("quantum",)),
     Requirement(("encoder_ansatz",), "head", ("quantum",), remedy="Give it as ansatz"),
+    Requirement(
+        ("ansatz",),
+        "has_circuit",
+        (True,),
+        state="encoder is {encoder!r} and head is {head!r}",
+        reason="No circuit has it",
+        remedy="Leave ansatz out, or set head to 'quantum'",
+    ),
     Requirement(("initial_angle",), "head", ("quantum", "none")),
     Requirement(("readout",), "head", ("quantum", "mlp")),
     Requirement(
@@ -256,6 +264,13 @@ RUN = (
         reason="No text is left to select the epoch",
     ),
     Requirement(("train.start_angle",), "model.start", ("sines",)),
+    Requirement(
+        ("train.register_lr",),
+        "model.may_start_in_registers",
+        (True,),
+        state="the head has one register, or does not start at sines",
+        remedy="Leave it out, and set train.lr",
+    ),
     Requirement(("train.loss",), "data.task", ("regression",)),
     Requirement(("train.thresholds",), "data.task", ("multilabel",), ("validation",)),
     Requirement(

@@ -116,6 +116,13 @@ class BaselinesConfig(Section):
     # head: for the epochs of the head, with its rates
     training: Literal["converged", "head"] = "converged"
 
+    @field_validator("names", mode="before")
+    @classmethod
+    def _refuse_text(cls, names: Any) -> Any:
+        if isinstance(names, str):
+            raise ValueError(f"expected a list of names, such as {json.dumps([names])}")
+        return names
+
     def identifying_settings(self) -> dict[str, Any]:
         """Return the settings that name a run; see `Section.identifying_settings`.
 
@@ -282,6 +289,8 @@ def nearest_setting(path: Sequence[str]) -> str:
     """
     section, depth = _innermost_section(path)
     name = _SYNONYMS.get(path[depth], path[depth])
+    if path[depth] in section.model_fields:  # a section, whose settings have names of their own
+        return ""
     if close_names := get_close_matches(name, section.model_fields, 1):
         return ".".join([*path[:depth], *close_names])
     places = [place for place, _ in settings_in(RunConfig) if place[-1] == name and not depth]

@@ -123,10 +123,20 @@ def _by_label(table: Table, corpus: Corpus, config: DataConfig, least: int) -> I
     if few := [f"{name!r} {size}" for name, size in sizes if 0 < size < least]:
         raise UserError(
             f"{corpus.source}: each label needs {least} texts or more, one for each part or fold. There are fewer of "
-            f"{join_first(few)}{_where_text(table, corpus)}. Add texts, or leave the rows of these labels out."
+            f"{join_first(few)}{_where_text(table, corpus)}. {_few_texts_remedy(config)}"
             f"{corpus.findings.label_remedy}"
         )
     yield from (rows for rows in label_rows if len(rows))
+
+
+def _few_texts_remedy(config: DataConfig) -> str:
+    """Return what to do if a label has too few texts."""
+    remedies = ["Add texts"]
+    if config.n_per_label is not None:
+        remedies.append("raise --per-label")
+    if config.folds is not None or config.validation_folds is not None:
+        remedies.append("use fewer folds")
+    return f"{', '.join(remedies)}, or leave the rows of these labels out."
 
 
 def _where_text(table: Table, corpus: Corpus) -> str:

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, time
+from decimal import Decimal
 from itertools import compress, product
 from operator import itemgetter, not_
 from typing import Any
@@ -128,9 +129,11 @@ def is_several(value: Any) -> bool:
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a cell is empty: None, or pandas' NaN, NA or NaT."""
+    """Return whether a cell is empty: None, a NaN of any type, or pandas' NA or NaT."""
     if value is None or (isinstance(value, float) and value != value):
         return True
+    if isinstance(value, Decimal):
+        return value.is_nan()
     pandas = sys.modules.get("pandas")  # if it is not loaded, no value is its NA
     return pandas is not None and (value is pandas.NA or value is pandas.NaT)
 
@@ -165,6 +168,15 @@ def label_text(value: Any) -> str:
     if isinstance(value, datetime) and value.time() == time.min:
         return value.date().isoformat()
     return str(value).strip()
+
+
+def python_text(value: Any) -> str:
+    """Return a cell as Python writes it, also that of a NumPy array.
+
+    >>> python_text(np.str_("good")), python_text(np.int64(3))
+    ("'good'", '3')
+    """
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def shortest_number(value: np.floating[Any]) -> float:

@@ -371,13 +371,6 @@ def _check_names(names: Sequence[str], config: DataConfig) -> None:
     column = f"--label-column {config.label_column}"
     if not names:
         raise UserError(f"{config.source}: every list of labels is empty. Is {column} right?")
-    if len(names) == 1:
-        if config.label_separator is not None:
-            column += f" and --label-separator {config.label_separator!r}"
-        raise UserError(
-            f"{config.source}: {names[0]!r} is the only label, expected two or more. Is {column} right? For texts with "
-            "it or without it, omit --task and give a column with two values."
-        )
     if len(names) > MAX_LABELS:
         raise UserError(
             f"{config.source}: there are {len(names):,} labels, expected at most {MAX_LABELS:,}. Is the column right?"

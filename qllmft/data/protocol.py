@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
 from qllmft.counts import format_count
@@ -19,6 +20,8 @@ from qllmft.tasks import TASKS, infer_task
 
 # share drawn of a label with fewer texts than requested; the rest is for the test
 RARE_LABEL_SHARE = 0.7
+# least range of the training targets; the square of a smaller one is 0 in float64
+MIN_TARGET_RANGE = 1e-100
 OWN_TEST = "the data's own test"  # rule of a split that draws no test
 # names of tables for people
 _PART_NAMES = {
@@ -147,6 +150,8 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     one_label = TASKS[config.task].one_label
     if one_label:
         _check_two_labels(corpus)
+    elif config.has_lists:
+        _check_no_single_label(corpus, config)
     own_test = {"train", "test"} <= corpus.splits.keys() and not config.key_column
     splits_all_rows = config.protocol == "split" and (
         config.non_default_names(("folds", "test_size")) or not own_test
@@ -164,6 +169,8 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
             rows, rare_counts, _ = _draw(learning, corpus, config, random)
             learning = learning.take(np.sort(rows))
         rule = _describe_test_rows(config)
+        if len(corpus.splits) > 1:
+            rule += f", from the splits {', '.join(corpus.splits)} together"
     else:
         learning, validation, test = _take_given_splits(corpus, config)
         if config.drawn_per_label is not None:
@@ -221,6 +228,34 @@ def _check_two_labels(corpus: Corpus) -> None:
             f"{corpus.source}: every text has the label {corpus.label_names[present[0]]!r}. A classifier needs two "
             "labels or more. Is --label-column right?"
         )
+
+
+def _check_no_single_label(corpus: Corpus, config: DataConfig) -> None:
+    """Raise UserError if lists of labels have one label in all."""
+    if corpus.n_classes > 1:
+        return
+    options = f"--label-column {config.label_column}"
+    if config.label_separator is not None:
+        options += f" and --label-separator {config.label_separator!r}"
+    raise UserError(
+        f"{corpus.source}: {corpus.label_names[0]!r} is the only label, expected two or more. Is {options} right? For "
+        "texts with it or without it, omit --task and give a column with two values."
+    )
+
+
+def _check_ranges_of_targets(ranges: NDArray[np.float64], corpus: Corpus) -> None:
+    """Raise UserError if a target has one value in all training texts, or values that have no variance in float64."""
+    for name, width in zip(corpus.label_names, ranges.tolist(), strict=True):
+        if width == 0.0:
+            raise UserError(
+                f"{corpus.source}: the target {name!r} has one value in all training texts, so there is nothing to "
+                "learn. Is --label-column right?"
+            )
+        if width < MIN_TARGET_RANGE:
+            raise UserError(
+                f"{corpus.source}: the values of the target {name!r} lie within {width:.1e}, expected "
+                f"{MIN_TARGET_RANGE:g} or more. Use another unit."
+            )
 
 
 def _set_calibration_apart(
@@ -340,15 +375,14 @@ def _check_rows(
             f"expected at least {least} each. Add texts, or change --per-label and data.train_fraction."
         )
     labels = parts[0].labels
-    constant = np.flatnonzero(np.ptp(labels, axis=0) == 0)
+    ranges = np.ptp(labels, axis=0)
+    if TASKS[config.task].real:
+        _check_ranges_of_targets(ranges, corpus)
+        return
+    constant = np.flatnonzero(ranges == 0)
     if not len(constant):
         return
     name = corpus.label_names[constant[0]]
-    if TASKS[config.task].real:
-        raise UserError(
-            f"{corpus.source}: the target {name!r} has one value in all training texts, so there is nothing to learn. "
-            "Is --label-column right?"
-        )
     all_have_label = bool(labels[0, constant[0]])
     columns = (table.labels[:, constant[0]] for table in corpus.splits.values())
     n_other_texts = sum(int((column != all_have_label).sum()) for column in columns)

@@ -21,6 +21,7 @@ from qllmft.data.cells import (
     is_missing,
     is_several,
     label_text,
+    python_text,
     unusual_places,
     values_in,
 )
@@ -295,7 +296,7 @@ def _find_fault(cells: list[Any], place: str, config: DataConfig) -> _RowFault |
             return _RowFault(f"the {name} is {text.strip()!r}, an error of a spreadsheet")
         if not isinstance(text, str):
             remedy = " (decode bytes first, as text.decode() does)" * isinstance(text, bytes)
-            reason = f"the {name} is {text!r:.60}, expected a string{remedy}"
+            reason = f"the {name} is {python_text(text):.60}, expected a string{remedy}"
             return _RowFault(reason, is_no_string=True)
     # an empty text is a list without labels
     if any(map(is_missing if config.has_lists else is_empty, labels)):

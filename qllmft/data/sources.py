@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qllmft.config import BUILT_IN_CORPUS, IN_MEMORY, DataConfig
-from qllmft.data.cells import shortest_number
+from qllmft.data.cells import python_text, shortest_number
 from qllmft.data.columns import Columns
 from qllmft.data.corpus import FIRST_ROWS, Corpus
+from qllmft.data.file_bytes import DataFile
 from qllmft.data.rows import SPLIT_NAMES, make_corpus, number_rows
 from qllmft.data.tables import SUFFIXES as SUFFIXES
 from qllmft.data.tables import read_table, table_stem, table_suffix
@@ -22,6 +23,16 @@ from qllmft.files import expand_home
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# settings of some kinds of sources, by name: how people give them, and what they are
+_SOURCE_SETTINGS = {
+    "subset": ("data.subset", "the configuration of a data set on the hub"),
+    "revision": ("data.revision", "the revision of a data set on the hub"),
+    "delimiter": ("--delimiter", "the separator of fields in a .csv, .tsv or .txt file"),
+    "column_names": ("--columns", "for a file without a line of names"),
+}
+_HUB_SETTINGS = ("subset", "revision")
+_TABLE_SETTINGS = ("delimiter", "column_names")
 
 
 def read_corpus(config: DataConfig) -> Corpus:
@@ -33,19 +44,48 @@ def read_corpus(config: DataConfig) -> Corpus:
         )
     columns = Columns.from_config(config)
     if config.source == BUILT_IN_CORPUS:
+        refuse_settings(config, "the corpus of the package", (*_HUB_SETTINGS, *_TABLE_SETTINGS))
         reviews = Path(str(resources.files("qllmft.data") / "reviews.tsv"))
         table = read_table(reviews, columns, None, skips=False)
         return make_corpus({"all": table.frame}, {"all": ["negative", "positive"]}, config)
     path = expand_home(config.source)
     if path.exists():
+        unused_table_settings = settings_without_effect(path)
+        refuse_settings(config, str(path), (*_HUB_SETTINGS, *unused_table_settings))
         return _read_files(path, columns, config)
     if path.is_absolute() or config.source.startswith((".", "~")) or table_suffix(path):
         raise UserError(
             f"there is no file or folder {path}. Give a {', '.join(SUFFIXES)} file, a folder of such files named "
             f"train, validation and test, a data set's name on the hub (SetFit/sst2), or {BUILT_IN_CORPUS!r}."
         )
+    refuse_settings(config, "a data set on the hub", _TABLE_SETTINGS)
     frames, names = _read_hub(config)
     return make_corpus(frames, names, config)
+
+
+def settings_without_effect(path: Path) -> tuple[str, ...]:
+    """Return the settings of how a table is written that no file of a path has, by the suffixes of the files."""
+    parts = [settings_without_effect_on_file(file) for file in _files(path).values()]
+    return tuple(name for name in _TABLE_SETTINGS if all(name in part for part in parts))
+
+
+def settings_without_effect_on_file(file: DataFile) -> tuple[str, ...]:
+    """Return the settings of how a table is written that a file has not, by its suffix."""
+    suffix = table_suffix(file)
+    if suffix == ".xlsx":
+        return ("delimiter",)
+    return _TABLE_SETTINGS if suffix in (".parquet", ".jsonl", ".json") else ()
+
+
+def refuse_settings(config: DataConfig, source: str, names: Sequence[str]) -> None:
+    """Raise UserError for a setting that says how another kind of source is read."""
+    for name in names:
+        if (value := getattr(config, name)) is not None:
+            option, meaning = _SOURCE_SETTINGS[name]
+            given = ",".join(value) if isinstance(value, tuple) else value
+            raise UserError(
+                f"{option} is {given!r}, and the texts are those of {source}. It is {meaning}. Leave it out."
+            )
 
 
 def _read_files(path: Path, columns: Columns, config: DataConfig) -> Corpus:
@@ -146,7 +186,11 @@ def corpus_in_memory(data: Any, config: DataConfig) -> Corpus:
             texts or pairs of them, and of labels or rows of several columns; tables also by split, as in a
             `DatasetDict`. Errors count rows from 1.
         config: columns, and treatment of bad rows and of duplicates.
+
+    Raises:
+        UserError: for data of another type, bad rows, and settings of files or of the hub.
     """
+    refuse_settings(config, "Python", (*_HUB_SETTINGS, *_TABLE_SETTINGS))
     frames, names = frames_in_memory(data, config)
     kind = "texts and labels" if isinstance(data, tuple | list) else type(data).__name__
     source = f"{IN_MEMORY}{kind} of {sum(map(len, frames.values()))} rows"
@@ -204,7 +248,8 @@ def _name_cells(rows: list[Any], columns: Sequence[str], kind: str) -> dict[str,
     for number, row in enumerate(rows, 1):
         if isinstance(row, str) or not hasattr(row, "__len__") or len(row) != len(columns):
             raise UserError(
-                f"{kind} {number} is {row!r:.60}, expected {len(columns)} values, those of {', '.join(columns)}."
+                f"{kind} {number} is {python_text(row):.60}, expected {len(columns)} values, those of "
+                f"{', '.join(columns)}."
             )
     return {column: [row[i] for row in rows] for i, column in enumerate(columns)}
 
@@ -253,8 +298,8 @@ def _name_splits(names: Sequence[Any], config: DataConfig) -> dict[Any, str]:
         splits |= {name: str(name) for name in unknown}
     elif unknown:
         raise UserError(
-            f"the data have a split named {unknown[0]!r}, expected train, validation (or dev) and test. Rename it or "
-            "leave it out in Python: train({'train': table, 'test': other_table})."
+            f"the data have a split named {str(unknown[0])!r}, expected train, validation (or dev) and test. Rename it "
+            "or leave it out in Python: train({'train': table, 'test': other_table})."
         )
     for split in splits.values():
         same = [name for name in names if splits[name] == split]

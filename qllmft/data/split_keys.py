@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.data.cells import is_empty, is_number, label_text
+from qllmft.data.cells import is_empty, is_number, label_text, python_text
 from qllmft.data.label_names import comparison_key
 from qllmft.data.labels import Frames
 from qllmft.errors import UserError
@@ -95,10 +95,11 @@ def _read_times(frames: Frames, column: str, config: DataConfig) -> dict[str, ND
     for split, row, cell in cells:  # as a date, the year 2020 would be so many nanoseconds
         if _is_plain_number(cell):
             raise UserError(
-                f"{config.source}, split {split!r}, row {row}: {cell!r} in the column {column!r} is a number, and "
-                f"another row has {str(dates[0])[:40]!r}, expected dates or numbers in all rows. {_TIME_REMEDY}"
+                f"{config.source}, split {split!r}, row {row}: {python_text(cell)} in the column {column!r} is a "
+                f"number, and another row has {str(dates[0])[:40]!r}, expected dates or numbers in all rows. "
+                f"{_TIME_REMEDY}"
             )
-    texts = [cell for _, _, cell in cells if isinstance(cell, str)]
+    texts = [str(cell) for _, _, cell in cells if isinstance(cell, str)]
     iso_dates = _iso_dates(texts, column, config)
     return {
         split: _microseconds(frame[column], iso_dates, f"{config.source}, split {split!r}")
@@ -130,7 +131,7 @@ def _microseconds(
     if dates.isna().any():
         row = cells.index[int(dates.isna().argmax())]
         raise UserError(
-            f"{table}, row {row}: {cells.loc[row]!r} in the column {cells.name!r} is no date and no number. "
+            f"{table}, row {row}: {python_text(cells.loc[row])} in the column {cells.name!r} is no date and no number. "
             f"{_TIME_REMEDY}"
         )
     # the unit that pandas chooses depends on the cells

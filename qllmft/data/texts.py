@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from qllmft.data.cells import SHEET_ERRORS, is_blank, unusual_places
+from qllmft.data.cells import SHEET_ERRORS, is_blank, python_text, unusual_places
 from qllmft.data.columns import Columns
 from qllmft.data.content import detect_format
 from qllmft.data.file_bytes import DataFile, is_file
@@ -204,7 +204,7 @@ def _text(value: Any, table: RowSource, number: int, where: str, column: str) ->
         return ""
     if not isinstance(value, str):
         raise UserError(
-            f"{where}: the text is {value!r:.60}, expected a string. Choose the column with --text-column, or write "
-            "numbers in quotes."
+            f"{where}: the text is {python_text(value):.60}, expected a string. Choose the column with "
+            "--text-column, or write numbers in quotes."
         )
     return value

@@ -142,11 +142,15 @@ def find_machine_errors(backend: Backend, circuit: QuantumCircuit) -> MachineErr
     """Return the errors of a circuit on a backend, or raise UserError if they are unknown."""
     if isinstance(backend, StatesErrors):
         return backend.machine_errors(circuit)
-    if backend.mitigation or backend.gate_noise is None:
+    if backend.mitigation:
         raise UserError(
-            f"--budget needs the errors of gates and readouts, and {backend.name} states none"
-            f"{' behind its mitigation' if backend.mitigation else ''}. Name a device of Qiskit, or a backend with "
-            "gate noise such as aer_forte, without --mitigation."
+            f"--budget predicts unmitigated results, and {backend.name} mitigates errors: {backend.mitigation}. Omit "
+            "the mitigation."
+        )
+    if backend.gate_noise is None:
+        raise UserError(
+            f"--budget needs the errors of gates and readouts, and {backend.name} states none. Name a device of "
+            "Qiskit, or a backend with gate noise such as aer_forte."
         )
     return MachineErrors.from_noise(circuit, backend.gate_noise)
 

@@ -28,7 +28,7 @@ from qllmft.hardware.known_texts import (
     shortage_sentence,
 )
 from qllmft.hardware.measurement import measure
-from qllmft.hardware.rounds import Rounds, bound_cost, measure_in_rounds
+from qllmft.hardware.rounds import Rounds, estimate_rounds, measure_in_rounds
 from qllmft.heads.quantum import exact_backend
 from qllmft.model import StoredModel
 from qllmft.run.novelty import Novelty
@@ -153,7 +153,7 @@ class MeasuredModel:
         circuits = self.circuits(texts.vectors)
         rounds = self._make_rounds(backend)
         if rounds is not None and isinstance(backend, RoundsBackend):
-            return bound_cost(circuits, backend, rounds, offline=offline)
+            return estimate_rounds(circuits, backend, rounds, offline=offline)
         return remote.estimate(circuits.circuit, circuits.parameters, offline=offline)
 
     def bootstrap(self, vectors: Vectors, repeats: int, seed: int = 0) -> Bootstrap:

@@ -7,9 +7,11 @@ central limit theory and asymptotic confidence sequences*, Annals of Statistics 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from math import log, sqrt
+from typing import cast
 
 import numpy as np
 from qiskit.quantum_info import SparsePauliOp
@@ -25,8 +27,14 @@ from qllmft.hardware.measurement import (
     with_least_errors,
 )
 from qllmft.heads.quantum import exact_backend
-from qllmft_backends import Backend
-from qllmft_backends.protocol import Estimate, Expectations, RoundsBackend, remote_or_none
+from qllmft_backends import Backend, BackendError
+from qllmft_backends.protocol import (
+    Estimate,
+    Expectations,
+    LedgerBackend,
+    RoundsBackend,
+    remote_or_none,
+)
 from qllmft_backends.requests import MIN_CHECKED_SHOTS
 
 ERROR_PROBABILITY = 0.05  # probability that an interval fails at any round, at most
@@ -82,38 +90,65 @@ def measure_in_rounds(
         BackendError: if the backend cannot measure in rounds.
         CostRefusedError: if the price of all rounds is above a limit, or not agreed to; nothing was sent.
     """
-    n = circuits.n_texts
-    n_values = circuits.n_values
-    # sums of values times shots, and of squares of errors times shots
-    sums = MeasuredValues(
-        np.zeros((n, n_values)), np.zeros((n, n_values)), np.zeros((n, len(circuits.contrasts)))
-    )
-    shots = np.zeros((n, 1), np.int64)
-    half_width = np.zeros((n, 1))
-    active = np.ones(n, bool)
+    sums = RoundSums(circuits, rounds)
     has_consent = False
-    widths = rounds.half_widths(circuits.n_leads)
     with ExitStack() as consents:
-        for number, (size, width) in enumerate(zip(rounds.shots, widths, strict=True)):
-            active_circuits = circuits.take(active)
+        for number, size in enumerate(rounds.shots):
+            active_circuits = sums.active_circuits
             if isinstance(backend, RoundsBackend) and remote_or_none(backend) and not has_consent:
                 has_consent = _sends_in_round(active_circuits, backend, size, number)
                 if has_consent:
                     bound = bound_cost(active_circuits, backend, rounds, first=number)
                     consents.enter_context(backend.consent(bound))
-            round_values = run_circuits(active_circuits, backend.in_round(size, number))
-            for total, round_statistic, power in zip(sums, round_values, (1, 2, 2), strict=True):
-                total[active] += (size * round_statistic) ** power
-            shots[active] += size
-            half_width[active] = width
-            errors, contrast_errors = (np.sqrt(squares) / shots for squares in sums[1:])
-            measured_values = MeasuredValues(sums.values / shots, errors, contrast_errors)
-            measured_values = with_least_errors(circuits, measured_values, shots)
-            answers = derive_answers(circuits, measured_values, half_width)
-            active = ~answers.decided
-            if not active.any():
+            answers = sums.add_round(
+                number, run_circuits(active_circuits, backend.in_round(size, number))
+            )
+            if not sums.active.any():
                 break
-    return replace(answers, shots=shots[:, 0])
+    return replace(answers, shots=sums.shots[:, 0])
+
+
+class RoundSums:
+    """Sums of the values of N texts over the rounds so far, and the texts whose labels are not decided yet.
+
+    Attributes:
+        active: (N,) whether the next round measures a text.
+        shots: (N, 1) of a circuit so far.
+    """
+
+    def __init__(self, circuits: ModelCircuits, rounds: Rounds) -> None:
+        n = circuits.n_texts
+        n_values = circuits.n_values
+        self.active = np.ones(n, bool)
+        self.shots = np.zeros((n, 1), np.int64)
+        self._circuits = circuits
+        self._rounds = rounds
+        self._widths = rounds.half_widths(circuits.n_leads)
+        self._half_width = np.zeros((n, 1))
+        # of values times shots, and of squares of errors times shots
+        self._sums = MeasuredValues(
+            np.zeros((n, n_values)), np.zeros((n, n_values)), np.zeros((n, len(circuits.contrasts)))
+        )
+
+    @property
+    def active_circuits(self) -> ModelCircuits:
+        """Return the circuits of the next round."""
+        return self._circuits.take(self.active)
+
+    def add_round(self, number: int, round_values: MeasuredValues) -> LabelProbabilities:
+        """Add the values of `active_circuits` in the round of a number, and return the answers of all rounds so far."""
+        size = self._rounds.shots[number]
+        active = self.active
+        for total, round_statistic, power in zip(self._sums, round_values, (1, 2, 2), strict=True):
+            total[active] += (size * round_statistic) ** power
+        self.shots[active] += size
+        self._half_width[active] = self._widths[number]
+        errors, contrast_errors = (np.sqrt(squares) / self.shots for squares in self._sums[1:])
+        measured_values = MeasuredValues(self._sums.values / self.shots, errors, contrast_errors)
+        measured_values = with_least_errors(self._circuits, measured_values, self.shots)
+        answers = derive_answers(self._circuits, measured_values, self._half_width)
+        self.active = ~answers.decided
+        return answers
 
 
 def _sends_in_round(
@@ -122,6 +157,45 @@ def _sends_in_round(
     """Return whether a round would send circuits, or has all of them in the ledger."""
     round_backend = backend.in_round(shots, number)
     return round_backend.estimate(circuits.circuit, circuits.parameters).circuits > 0
+
+
+def estimate_rounds(
+    circuits: ModelCircuits, backend: RoundsBackend, rounds: Rounds, *, offline: bool = False
+) -> Estimate:
+    """Return the cost of the rounds that are left. Those that a ledger has decide the texts of the next ones.
+
+    Args:
+        circuits: of N texts.
+        backend: sends jobs.
+        rounds: shots of a circuit in each.
+        offline: see `RemoteBackend.estimate`.
+    """
+    sums = RoundSums(circuits, rounds)
+    estimates: list[Estimate] = []
+    for number, size in enumerate(rounds.shots):
+        active_circuits = sums.active_circuits
+        round_backend = backend.in_round(size, number)
+        round_values = _read_ledger(active_circuits, round_backend)
+        if round_values is None:
+            return bound_cost(
+                active_circuits, backend, rounds, first=number, earlier=estimates, offline=offline
+            )
+        values = active_circuits.parameters
+        estimates.append(round_backend.estimate(circuits.circuit, values, offline=offline))
+        sums.add_round(number, round_values)
+        if not sums.active.any():
+            break
+    return backend.merge_estimates(estimates)
+
+
+def _read_ledger(circuits: ModelCircuits, backend: RoundsBackend) -> MeasuredValues | None:
+    """Return the values of circuits from the ledger, or None if it lacks one."""
+    if not isinstance(backend, LedgerBackend):
+        return None
+    try:
+        return run_circuits(circuits, cast("Backend", backend.in_ledger()))
+    except BackendError:
+        return None
 
 
 def expected_shares(circuits: ModelCircuits, rounds: Rounds) -> Floats:
@@ -169,6 +243,7 @@ def bound_cost(
     rounds: Rounds,
     *,
     first: int = 0,
+    earlier: Sequence[Estimate] = (),
     offline: bool = False,
 ) -> Estimate:
     """Return the circuits and the price of all rounds if no text is decided early, and the expected price.
@@ -178,6 +253,7 @@ def bound_cost(
         backend: sends jobs.
         rounds: shots of a circuit in each.
         first: index of the first round to count.
+        earlier: estimates of the rounds before it, which are in the ledger.
         offline: see `RemoteBackend.estimate`.
     """
     circuit = circuits.circuit
@@ -196,4 +272,5 @@ def bound_cost(
     expected = None
     if len(prices) == len(round_estimates):
         expected = float(np.dot(prices, shares / max(shares[0], 1e-12)))
-    return backend.merge_estimates(round_estimates, rounds=round_shots, expected=expected)
+    all_estimates = [*earlier, *round_estimates]
+    return backend.merge_estimates(all_estimates, rounds=round_shots, expected=expected)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
+from qllmft.errors import UserError
 from qllmft.heads.classical import linear, linear_readout, perceptron
 from qllmft.heads.encoder import DataMap, ParallelEncoders, QuantumEncoder
 from qllmft.heads.quantum import QuantumHead, sine_readout
@@ -112,6 +113,16 @@ def build_classifier(
     Raises:
         UserError: if embedding, classes and structure do not fit together.
     """
+    if not isinstance(config, ModelConfig):
+        raise UserError(
+            f"config is of type {type(config).__name__}, expected ModelConfig. That of a preset is "
+            "qllmft.load_preset('sines').config({}).model."
+        )
+    if dimension < 1 or n_classes < 1:
+        raise UserError(
+            f"dimension is {dimension} and n_classes {n_classes}, expected 1 or more of each. Give the length of an "
+            "embedding and the number of labels."
+        )
     check_fits(config, dimension, n_classes)
     if config.head == "mlp":
         head = perceptron(config, dimension, n_classes, torch_generator(seed, "weights", "head"))

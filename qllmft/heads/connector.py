@@ -134,12 +134,29 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> AdjointConnector:
         """Apply as torch does, but reread constants in float64, as rounding cannot be undone."""
         super()._apply(fn, recurse)
+        # ``weight`` of a pruned layer has its old type until the next pass
+        trained = next(self.parameters())
         for name, constant in self._constants.items():
-            setattr(self, name, torch.from_numpy(constant).to(self.weight))
+            setattr(self, name, torch.from_numpy(constant).to(trained))
         return self
 
-    # --- one name for the weight, where `TorchConnector` registers ``_weights`` beside it and reads
-    # that -------------
+    # --- one name for the weight, where `TorchConnector` registers ``_weights`` beside it and reads that
+
+    @property
+    def weight(self) -> Tensor:
+        """Return the weights, or what `torch.nn.utils.prune` computes of them."""
+        pruned: Tensor | None = self.__dict__.get("weight")
+        return super().__getattr__("weight") if pruned is None else pruned
+
+    @weight.setter
+    def weight(self, value: Tensor) -> None:
+        """Set what is computed of the weights."""
+        self.__dict__["weight"] = value
+
+    @weight.deleter
+    def weight(self) -> None:
+        """Leave the weights themselves."""
+        del self.__dict__["weight"]
 
     def register_parameter(self, name: str, param: torch.nn.Parameter | None) -> None:
         """Register as torch does, without ``_weights``."""
@@ -148,4 +165,4 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
 
     def __getattr__(self, name: str) -> Any:
         """Return attributes as torch does, with ``weight`` for ``_weights``."""
-        return super().__getattr__("weight" if name == "_weights" else name)
+        return self.weight if name == "_weights" else super().__getattr__(name)

@@ -16,7 +16,14 @@ from qllmft.errors import UserError
 from qllmft.heads.layer import NoisyCircuit, expectations, on_rows
 from qllmft.templates import Pad, check_amplitudes
 from qllmft_backends import UnsupportedGateError
-from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, Program, lower
+from qllmft_backends.adjoint import (
+    SUPPORTED_GATES,
+    AdjointCapable,
+    AdjointEngine,
+    Engine,
+    Program,
+    lower,
+)
 from qllmft_circuits import Ansatz, encoder_circuit
 
 CONSTANT_LENGTH_RATIO = 8.0  # length of the constant amplitude over that of a usual embedding
@@ -145,7 +152,8 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
         like: an encoder of the same arguments, whose compiled circuit this one shares; None: it is compiled.
 
     Raises:
-        UserError: if the embedding does not fit on 2^Q_e amplitudes, or the engine does not run the ansatz.
+        UserError: if the embedding does not fit on 2^Q_e amplitudes, the engine does not run the ansatz, ``wires`` are
+            not ``n_outputs`` different qubits, or ``odd`` values have no constant.
 
     Attributes:
         is_plain: the engine's angles are the weights ``theta`` in their order.
@@ -172,13 +180,25 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
     ) -> None:
         super().__init__()
         check_amplitudes(dimension, n_qubits, pad)
+        check_ansatz(ansatz)
+        if odd and pad == "zeros":
+            raise UserError(
+                "odd is True and pad 'zeros', whose odd values are all 0. Set pad to 'bias' or 'constant'."
+            )
+        qubits = measured_qubits(n_qubits, n_outputs, wires)
         self.dimension = dimension
         self.pad: Pad = pad
         self.odd = odd
         self.n_qubits = n_qubits
+        self.n_outputs = n_outputs
+        if backend is not None and not hasattr(backend, "engine"):
+            raise UserError(
+                f"backend is {getattr(backend, 'name', backend)!r}, and only the engine runs encoders. Give "
+                "qllmft_backends.create('adjoint'), or leave it out."
+            )
         if like is None:
             self.circuit = encoder_circuit(n_qubits, layers, ansatz)
-            masks = np.array([1 << q for q in (wires or range(n_outputs))], dtype=np.int64)
+            masks = np.array([1 << q for q in qubits], dtype=np.int64)
             make = backend.engine if backend else AdjointEngine
             self.engine: Engine = make(encoder_program(self.circuit), masks)
         else:
@@ -208,10 +228,49 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
             values = (plus - minus) / 2
         return self.scale * values
 
+    def extra_repr(self) -> str:
+        """Return the sizes that torch prints of a module."""
+        return (
+            f"dimension={self.dimension}, n_qubits={self.n_qubits}, n_outputs={self.n_outputs}, "
+            f"n_weights={self.theta.numel()}, pad={self.pad!r}, odd={self.odd}"
+        )
+
     @property
     def signs(self) -> tuple[float, ...]:
         """Return the signs of the constant amplitude, one circuit each."""
         return (1.0, -1.0) if self.odd else (1.0,)
+
+
+def measured_qubits(n_qubits: int, n_outputs: int, wires: Sequence[int] | None) -> list[int]:
+    """Return the measured qubit of each value, or raise UserError."""
+    qubits = list(range(n_outputs) if wires is None else wires)
+    if len(qubits) != n_outputs:
+        raise UserError(
+            f"wires are {qubits} and n_outputs is {n_outputs}, expected a qubit for each value. Give as many of both."
+        )
+    if not qubits or len(set(qubits)) < len(qubits) or not set(qubits) <= set(range(n_qubits)):
+        raise UserError(
+            f"the measured qubits are {qubits}, expected one or more different ones of 0 to {n_qubits - 1}. Change "
+            "wires, n_outputs or n_qubits."
+        )
+    return qubits
+
+
+def check_ansatz(ansatz: Ansatz | None) -> None:
+    """Raise if an ansatz is no function, for instance its name or a circuit."""
+    if ansatz is None or callable(ansatz):
+        return
+    remedy = "Give the function itself."
+    if isinstance(ansatz, str):
+        remedy = (
+            f"Names belong to settings: get the function by qllmft.templates.ANSATZE[{ansatz!r}]."
+        )
+    elif isinstance(ansatz, QuantumCircuit):
+        remedy = "For a head with a circuit of your own, call QuantumHead.from_circuit."
+    raise UserError(
+        f"ansatz is of type {type(ansatz).__name__}, expected a function of n_qubits and n_layers that returns a "
+        f"circuit. {remedy}"
+    )
 
 
 def encoder_program(circuit: QuantumCircuit) -> Program:
@@ -219,8 +278,11 @@ def encoder_program(circuit: QuantumCircuit) -> Program:
     try:
         return lower(circuit)
     except UnsupportedGateError as error:
+        # no other backend runs encoders, so the remedy of the engine does not help
+        fault = str(error).partition(" The adjoint engine runs ")[0]
         raise UserError(
-            f"{error} Only the engine runs encoders: choose another ansatz, or set model.encoder to 'mlp'."
+            f"{fault} Encoders run {', '.join(SUPPORTED_GATES)}. Choose another ansatz for them "
+            "(model.encoder_ansatz), such as 'paper', or set model.encoder to 'mlp'."
         ) from error
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from qiskit import QuantumCircuit
@@ -28,9 +28,10 @@ from torch import Tensor, nn
 
 from qllmft.errors import UserError
 from qllmft.heads.connector import AdjointConnector
-from qllmft.heads.encoder import initial_angles
+from qllmft.heads.encoder import check_ansatz, initial_angles
 from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
+from qllmft_backends.adjoint.program import lower_complex
 from qllmft_backends.definitions import numeric_parameters
 from qllmft_backends.primitives import defer_to_gates
 from qllmft_backends.requests import seed_option
@@ -47,6 +48,9 @@ from qllmft_circuits import (
 
 # a measured operator, or the letters of one Pauli string
 Observable: TypeAlias = "SparsePauliOp | Pauli | str"
+# where the weights of a head begin
+Start: TypeAlias = Literal["random", "linear", "sines"]
+STARTS = get_args(Start)
 
 SINE_START_CENTRE = -math.pi / 2  # of the initial angles of a head that starts at sines
 # largest distance from the centre, at which itself some derivatives vanish
@@ -66,21 +70,22 @@ class QuantumHead(nn.Module):
         readout: ``all`` qubits, the ``first``, or all Z ``words`` of 1 to ``word_weight`` qubits.
         word_weight: largest number of qubits in a word.
         initial_angle: largest initial angle; see `initial_angles`.
-        start: ``sines`` for one upload and one layer of the paper's ansatz with weights near `SINE_START_CENTRE` in
-            place of random ones.
+        start: ``random`` weights; ``sines``: weights near `SINE_START_CENTRE`, for one upload and one layer of the
+            paper's ansatz; ``linear``: random ones, which a training of qllmft replaces by those of a linear model.
         backend: runs the circuit; `exact_backend` by default.
         generator: source of the initial weights; torch's default generator if None.
         registers: number of equal circuits of ``n_qubits`` / ``registers`` qubits each, with weights of their own.
 
     Raises:
-        UserError: if ``start`` is ``sines`` and there are more uploads, layers or weights.
+        UserError: if ``start`` is ``sines`` and there are more uploads, layers or weights; if ``n_qubits`` is no
+            multiple of ``registers``, ``ansatz`` no function or ``backend`` no backend.
 
     >>> head = QuantumHead(4)
     >>> head(torch.zeros(3, 4)).shape
     torch.Size([3, 4])
     """
 
-    start: Literal["random", "linear", "sines"] = "random"
+    start: Start = "random"
     registers: int = 1
 
     def __init__(
@@ -94,16 +99,21 @@ class QuantumHead(nn.Module):
         readout: Readout = "all",
         word_weight: int = 2,
         initial_angle: float | None = None,
-        start: Literal["random", "linear", "sines"] = "random",
+        start: Start = "random",
         backend: Backend | None = None,
         generator: torch.Generator | None = None,
         registers: int = 1,
     ) -> None:
-        width = n_qubits // registers
-        if registers * width != n_qubits:
+        check_ansatz(ansatz)
+        check_backend(backend)
+        if start not in STARTS:
+            raise UserError(f"start is {start!r}, expected one of {', '.join(STARTS)}.")
+        if registers < 1 or n_qubits % registers:
             raise UserError(
-                f"n_qubits is {n_qubits} and registers {registers}, expected a multiple of registers."
+                f"n_qubits is {n_qubits} and registers {registers}, expected a multiple of registers, which is 1 or "
+                "more."
             )
+        width = n_qubits // registers
         circuit = head_circuit(width, reuploads, reupload_layers, main_layers, ansatz)
         observables = readout_observables(width, readout, word_weight)
         backend = backend or exact_backend(circuit)
@@ -153,11 +163,22 @@ class QuantumHead(nn.Module):
 
         Raises:
             UserError: unless ``data`` and ``weights`` are the circuit's parameters, each once; for a label that is no
-                integer from 0, both ``observables`` and ``interpret``, and ``interpret`` for a circuit that ends with
-                measurements other than of each qubit q into bit q.
+                integer from 0, both ``observables`` and ``interpret``, ``output_shape`` without ``interpret``, and
+                ``interpret`` for a circuit that ends with measurements other than of each qubit q into bit q.
             UnsupportedGateError: if the engine cannot run the circuit or measure an observable, or Qiskit defines a
                 gate of a weight for numbers only.
         """
+        check_backend(backend)
+        if not isinstance(circuit, QuantumCircuit):
+            raise UserError(
+                f"circuit is of type {type(circuit).__name__}, expected a QuantumCircuit of Qiskit. For a QNode, call "
+                "QuantumHead.from_qnode."
+            )
+        if output_shape is not None and interpret is None:
+            raise UserError(
+                f"output_shape is {output_shape}, and only interpret has labels. Give interpret too, or leave "
+                "output_shape out."
+            )
         by_name = {parameter.name: parameter for parameter in circuit.parameters}
         data_names = _names(data)
         weight_names = _names(weights)
@@ -241,6 +262,7 @@ class QuantumHead(nn.Module):
         initial: Tensor,
     ) -> None:
         super().__init__()
+        check_backend(backend)
         backend = backend or create("adjoint")
         self.circuit = circuit
         self.observables = list(observables)
@@ -269,6 +291,14 @@ class QuantumHead(nn.Module):
     def n_values(self) -> int:
         """Return Q_m, the number of values of all registers."""
         return self.registers * len(self.observables)
+
+    def extra_repr(self) -> str:
+        """Return the sizes that torch prints of a module."""
+        network = self.connector.neural_network
+        return (
+            f"n_inputs={self.registers * network.num_inputs}, n_values={self.n_values}, "
+            f"n_weights={self.connector.weight.numel()}, registers={self.registers}"
+        )
 
     def forward(self, latent: Tensor) -> Tensor:
         """Return ⟨Z⟩ (..., Q_m) of latent angles (..., Q) in radians, those of register 0 first."""
@@ -331,14 +361,27 @@ def _check_measured_bits(circuit: QuantumCircuit) -> None:
         )
 
 
+def check_backend(backend: Backend | None) -> None:
+    """Raise if a backend has no estimator, for instance its name."""
+    if backend is not None and not hasattr(backend, "estimator"):
+        name = backend if isinstance(backend, str) else "adjoint"
+        raise UserError(
+            f"backend is of type {type(backend).__name__}, expected a backend of qllmft. Make it by "
+            f"qllmft_backends.create({name!r})."
+        )
+
+
 def exact_backend(
     circuit: QuantumCircuit, dtype: Literal["float32", "float64"] = "float32"
 ) -> Backend:
-    """Return an exact backend: the engine, or ``aer_statevector`` if the engine lacks a gate."""
+    """Return an exact backend: the engine, or ``aer_statevector`` if the engine lacks an operation."""
     try:
         lower(circuit)
     except UnsupportedGateError:
-        return create("aer_statevector")
+        try:
+            lower_complex(circuit)
+        except UnsupportedGateError:
+            return create("aer_statevector")
     return create("adjoint", {"dtype": dtype})
 
 

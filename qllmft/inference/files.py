@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from qllmft.config import DataConfig, parse_config
 from qllmft.data.file_bytes import DataFile
+from qllmft.data.sources import refuse_settings, settings_without_effect_on_file
 from qllmft.data.tables import table_suffix
 from qllmft.data.texts import read_pairs, read_texts
 from qllmft.errors import UserError
@@ -38,6 +39,7 @@ def read_items(
     """
     settings = {name: value for name, value in table.items() if value is not None}
     table_settings = parse_config({"data": settings}, "the options of the file").data
+    refuse_settings(table_settings, file.name, settings_without_effect_on_file(file))
     column = columns[0] or data.text_columns[0]
     if columns[1] and not pairs:
         raise UserError(

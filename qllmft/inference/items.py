@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.data.cells import is_blank
+from qllmft.data.cells import is_blank, python_text
 from qllmft.data.corpus import BETWEEN
 from qllmft.embed import Body, Embedder, body_identity, check_vectors, locate_body
 from qllmft.embed.embedder import pair_vectors
@@ -25,7 +25,7 @@ BATCHES_PER_PART = 4  # of the body per part of a stream; texts of like length s
 
 def item_text(item: Item) -> str:
     """Return a text, or both texts of a pair in one."""
-    return item if isinstance(item, str) else BETWEEN.join(item)
+    return str(item) if isinstance(item, str) else BETWEEN.join(item)  # str: of a NumPy array
 
 
 def check_items(items: Sequence[Any], *, pairs: bool) -> None:
@@ -42,7 +42,7 @@ def check_items(items: Sequence[Any], *, pairs: bool) -> None:
             )
         for text in item if pairs else (item,):
             if not isinstance(text, str):
-                raise UserError(f"a text is {text!r}, expected a string.")
+                raise UserError(f"a text is {python_text(text):.60}, expected a string.")
             if is_blank(text):
                 raise UserError("a text is empty. There is nothing to classify in it.")
             if HALF_PAIR.search(text):

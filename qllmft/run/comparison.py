@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from qllmft.run.record import WITHOUT_CIRCUIT, AgainstHead, ModelResult
-from qllmft.tasks.measure import Measure
 from qllmft.tasks.statistics import Outcome, judge_differences, outcome, p_value
 
 # baselines that differ in their settings alone, and the name of their family
@@ -130,9 +129,7 @@ def comparison_rows(models: Sequence[ModelResult]) -> Iterator[tuple[str, ...]]:
     measure = models[0].tested.measure
     for comparison in compare(models):
         difference = comparison.difference
-        effect = (
-            "" if comparison.detectable is None else _effect_text(comparison.detectable, measure)
-        )
+        effect = "" if comparison.detectable is None else measure.effect(comparison.detectable)
         yield (
             comparison.model.name,
             measure.difference(difference.value, difference.interval),
@@ -143,17 +140,6 @@ def comparison_rows(models: Sequence[ModelResult]) -> Iterator[tuple[str, ...]]:
     if control := models[0].without_circuit:
         gain = measure.difference(control.gain, control.gain_interval)
         yield WITHOUT_CIRCUIT, gain, "", "", ""
-
-
-def _effect_text(detectable: float, measure: Measure) -> str:
-    """Return a minimum detectable effect, ``5.4``, or ``> 100.0`` if no two scores differ as much.
-
-    >>> from qllmft.tasks.measure import ACCURACY
-    >>> _effect_text(0.054, ACCURACY), _effect_text(1.09, ACCURACY)
-    ('5.4', '> 100.0')
-    """
-    largest = measure.largest_difference
-    return measure.size(detectable) if detectable <= largest else f"> {measure.size(largest)}"
 
 
 def comparison_numbers(models: Sequence[ModelResult]) -> Iterator[dict[str, Any]]:

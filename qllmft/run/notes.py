@@ -38,6 +38,12 @@ def report_choices(setup: RunSetup) -> None:
             "The given settings leave no start at sines: the head's weights start at random, behind encoders that "
             "start at the linear solution."
         )
+    if config.train.non_default_names(("register_lr",)):
+        registers = config.model.for_labels(setup.corpus.n_classes).registers
+        if registers == 1:
+            setup.message(
+                "The head has one register, so train.register_lr has no effect. Set train.lr."
+            )
     strength = config.train.ridge_c if config.model.start == "sines" else None
     several = TASKS[config.data.task].several
     if strength == "folds" and not several and (single := _labels_of_one_text(setup)):

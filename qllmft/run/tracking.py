@@ -42,9 +42,16 @@ class Tracking:
     campaign: Path | None = None  # folder of the study or the sweep of the runs
 
     @classmethod
-    def from_names(cls, names: str | Iterable[str], *, files: bool = False) -> Tracking:
-        """Check the names of trackers, each of which may be several with commas between them."""
-        parts = ",".join([names] if isinstance(names, str) else names).split(",")
+    def from_names(cls, names: str | Iterable[str] | None, *, files: bool = False) -> Tracking:
+        """Check the names of trackers, each of which may be several with commas between them; None is no tracker."""
+        name_list = [names] if isinstance(names, str) else names
+        if name_list is None:
+            name_list = ()
+        if not isinstance(name_list, Iterable):
+            raise UserError(
+                f"track is {names!r:.60}, expected names of trackers. Example: train(track=['mlflow'])."
+            )
+        parts = ",".join(map(str, name_list)).split(",")
         names_without_duplicates = tuple(
             dict.fromkeys(part.strip() for part in parts if part.strip())
         )

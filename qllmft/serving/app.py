@@ -320,6 +320,7 @@ def _add_state(app: FastAPI, model: ServedModel, batches: Batches, limits: Reque
     registry = CollectorRegistry()
     registry.register(batches)
 
+    @app.head("/health", include_in_schema=False)
     @app.get(
         "/health", summary="State of the server", response_model=Health, responses=refusals(503)
     )
@@ -328,6 +329,7 @@ def _add_state(app: FastAPI, model: ServedModel, batches: Batches, limits: Reque
         state = {"status": status, "waiting": batches.waiting, "model": facts}
         return JSONResponse(state, 200 if status == "ok" else 503)
 
+    @app.head("/metrics", include_in_schema=False)
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

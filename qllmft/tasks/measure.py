@@ -88,6 +88,15 @@ class Measure:
         """Return a difference without its sign: ``1.2``, or ``0.012``."""
         return self._number(abs(difference), self.coarse)
 
+    def effect(self, detectable: float) -> str:
+        """Return a minimum detectable effect, ``5.4``, or ``> 100.0`` if no two scores differ as much.
+
+        >>> ACCURACY.effect(0.054), ACCURACY.effect(1.09)
+        ('5.4', '> 100.0')
+        """
+        largest = self.largest_difference
+        return self.size(detectable) if detectable <= largest else f"> {self.size(largest)}"
+
     def with_sign(self, difference: float, digits: int | None = None) -> str:
         """Return a difference with its sign: ``+1.2``, ``−1.2``."""
         text = self._number(difference, digits or self.coarse)
@@ -98,8 +107,18 @@ class Measure:
         return self.with_sign(slope, self.digits)
 
     def brackets(self, ends: tuple[float, float] | None, digits: int | None = None) -> str:
-        """Return the interval of a difference: ``[+2.5, +5.3]``, or "" if there is none."""
-        return "" if ends is None else f"[{', '.join(self.with_sign(end, digits) for end in ends)}]"
+        """Return the interval of a difference: ``[+2.5, +5.3]``, or "" if there is none.
+
+        That of few texts or seeds may go beyond what is possible, and ends there.
+
+        >>> ACCURACY.brackets((-0.73, 1.4))
+        '[−73.0, +100.0]'
+        """
+        if ends is None:
+            return ""
+        largest = self.largest_difference
+        possible_ends = (min(max(end, -largest), largest) for end in ends)
+        return f"[{', '.join(self.with_sign(end, digits) for end in possible_ends)}]"
 
     def difference(self, value: float, interval: tuple[float, float] | None) -> str:
         """Return a difference with its interval: ``+3.9 [+2.5, +5.3]``, or ``+3.9`` if there is none."""

@@ -110,15 +110,16 @@ def macro_f1(labels: Integers, answers: NDArray[np.bool_], weights: Floats | Non
 def best_thresholds(scores: Floats, labels: Integers, usual: float) -> Floats:
     """Return the thresholds (L,) of scores (N, L) with the highest F1 of each label on texts with labels (N, L).
 
-    They lie halfway between two neighbouring scores. The usual one is kept if none is better, and among equals the
-    nearest to it is taken.
+    They lie halfway between two neighbouring scores, or are the lowest score, with which every text has the label. The
+    usual one is kept if none is better, and among equals the nearest to it is taken.
     """
     thresholds = np.full(scores.shape[1], usual)
     for i in range(scores.shape[1]):
         order = np.argsort(scores[:, i])
         ordered = scores[order, i]
         distinct_scores = np.unique(ordered)
-        candidates = np.concatenate([[usual], (distinct_scores[1:] + distinct_scores[:-1]) / 2])
+        midpoints = (distinct_scores[1:] + distinct_scores[:-1]) / 2
+        candidates = np.concatenate([[usual], distinct_scores[:1], midpoints])
         below = np.searchsorted(ordered, candidates)  # number of texts under each threshold
         missed_texts = np.concatenate([[0], np.cumsum(labels[order, i])])[below]
         texts = labels[:, i].sum()

@@ -91,6 +91,19 @@ def test_an_unknown_name_is_answered_with_those_there_are(name, hint):
     assert isinstance(caught.value, BackendError)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shots": 50_000}, "option shots = 50000: Input should be less than or equal to 10000."),
+        ({"shots": 499, "error_mitigation": "debiasing"}, "expected 500 shots or more, or 'none'."),
+    ],
+)
+def test_a_wrong_value_is_answered_without_the_list_of_options(options, message):
+    with pytest.raises(UnknownBackendError) as caught:
+        create("ionq_forte", options)
+    assert str(caught.value).endswith(message)
+
+
 def test_every_value_that_does_not_fit_is_refused_with_what_would():
     dtype = "option dtype = 'float16': .*'float32' or 'float64'"
     match = rf"{dtype}\. Also option no_such = 5: .*\. Its options are: noise, one_qubit_rate, "

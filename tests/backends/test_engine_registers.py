@@ -3,9 +3,17 @@
 import numpy as np
 import pytest
 from numba import njit
+from numba.core import config
 
 from qllmft_backends.adjoint.compiled import fused
-from qllmft_backends.adjoint.compiled.simd import lanes, load, store
+from qllmft_backends.adjoint.compiled.simd import (
+    has_fused_multiply_add,
+    lanes,
+    load,
+    multiply_add,
+    multiply_subtract,
+    store,
+)
 from qllmft_backends.adjoint.program.schedule import GROUP_GATES, HALF
 
 STRIDES = (4, 16, 2, 64)  # of the group's qubits, in registers
@@ -57,3 +65,35 @@ def test_halves_of_registers_give_the_bits_of_whole_ones(shape, dtype, monkeypat
     whole, halves = (group_results(gates, dtype, monkeypatch, wide=wide) for wide in (True, False))
     for expected, values in zip(whole, halves, strict=True):
         np.testing.assert_array_equal(values, expected)
+
+
+@pytest.mark.skipif(not has_fused_multiply_add(), reason="the processor rounds twice")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_product_and_a_sum_are_rounded_once(dtype):
+    """Half a unit in the last place of x·x is lost by two roundings, and kept by one."""
+    width = lanes(np.dtype(dtype).itemsize)
+    step = np.finfo(dtype).eps
+    x = np.full(width, 1 + step, dtype)
+    rounded_square = x * x
+    remainder = np.full(width, step**2, dtype)  # (1 + e)² = 1 + 2e + e²
+    results = np.empty((2, width), dtype)
+
+    @njit
+    def compute(x, z, results):
+        a = load(x, 0)
+        store(results, 0, multiply_subtract(a, a, load(z, 0)))
+        store(results, a_width, multiply_add(a, a, load(-z, 0)))
+
+    a_width = width
+    compute(x, rounded_square, results.reshape(-1))
+    np.testing.assert_array_equal(results, [remainder, remainder])
+
+
+def test_a_processor_is_asked_for_what_it_has(monkeypatch):
+    """``NUMBA_CPU_NAME=generic`` gives "", with which no x86-64 processor rounds once."""
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    answers = []
+    for features in ("", "+avx2,+fma", "+avx2,-fma"):
+        monkeypatch.setattr(config, "CPU_FEATURES", features)
+        answers.append(has_fused_multiply_add.__wrapped__())
+    assert answers == [False, True, False]

@@ -425,3 +425,29 @@ def test_a_batch_in_a_gate_with_several_controls_has_gradients(gate):
 
     expected = outputs(qp.device("default.qubit", wires=4))
     torch.testing.assert_close(outputs(AdjointDevice(wires=4)), expected, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_evolution_by_a_pauli_word_has_times_of_torch(batch):
+    """PennyLane decomposes it for other interfaces only; its own simulator takes the matrix."""
+    angles = np.random.default_rng(4).normal(size=(3, 3) if batch else 3)
+
+    def measure(device, diff_method):
+        @qp.qnode(device, interface="torch", diff_method=diff_method)
+        def node(x, w):
+            qp.AngleEmbedding(x, wires=range(3))
+            qp.exp(qp.X(2) @ qp.Z(0), 1j * w[0])
+            qp.evolve(0.5 * qp.Y(1) @ qp.X(0), w[1])
+            qp.exp(qp.prod(qp.Z(0), qp.Y(1), qp.X(2)), -0.7j * w[0] * w[1])
+            return qp.expval(qp.Z(0)), qp.expval(qp.Y(1) @ qp.Z(2))
+
+        x = torch.tensor(angles, requires_grad=True)
+        w = torch.tensor([0.3, -0.8], dtype=torch.float64, requires_grad=True)
+        values = torch.stack(node(x, w))
+        (values**2).sum().backward()
+        return [part.detach().numpy() for part in (values, x.grad, w.grad)]
+
+    ours = measure(qp.device("qllmft.adjoint", wires=3), "best")
+    theirs = measure(qp.device("default.qubit", wires=3), "backprop")
+    for our_part, their_part in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(our_part, their_part, atol=1e-12)

@@ -64,19 +64,26 @@ def speed_section():
 
 
 def test_the_readme_shows_the_nearest_tools_of_the_record():
-    assert speed.table(record("nearest")) in speed_section()
+    assert speed.table(record("peers")) in speed_section()
 
 
 def test_the_readme_names_the_nearest_tool():
-    tool, ratios = next(iter(speed.nearest_ratios(record("nearest")).items()))
+    tool, ratios = next(iter(speed.nearest_ratios(record("peers")).items()))
     least, most = (speed.times_as_long(bound(ratios.values())) for bound in (min, max))
     said = f"The nearest tool is {tool}: it takes {least} to {most} times as long."
     assert said in speed_section()
 
 
 def test_the_readmes_times_of_a_step_are_those_of_the_quiet_run():
-    times = speed.times_of(record("nearest"))["qllmft"]
+    times = speed.times_of(record("peers"))["qllmft"]
     said = f"{times['head']:.2f} ms for the paper's head and {times['enc']:.2f} ms for its encoder"
+    assert said in speed_section()
+
+
+def test_the_readme_has_the_nearest_tool_without_avx512():
+    tool, ratios = next(iter(speed.nearest_ratios(record("nearest")).items()))
+    least, most = (speed.times_as_long(bound(ratios.values())) for bound in (min, max))
+    said = f"[Without it](benchmarks/nearest.md), {tool} takes {least} to {most} times as long."
     assert said in speed_section()
 
 
@@ -86,7 +93,7 @@ def test_the_runs_of_the_ratios_were_quiet():
 
 
 def test_the_readme_has_the_times_of_plain_c():
-    ratios = speed.plain_c_ratios(record("nearest")).values()
+    ratios = speed.plain_c_ratios(record("peers")).values()
     least, most = (speed.times_as_long(bound(ratios)) for bound in (min, max))
     assert f"plain C for these circuits takes {least} to {most} times as long" in speed_section()
 
@@ -102,13 +109,13 @@ def test_the_times_of_a_step_are_medians_of_five_rounds(name):
         }
         fewest.setdefault(cell["workload"], []).append(min(rounds.values()))
         if cell["workload"] == slow[1]:
-            assert rounds.pop(slow[0], 1) == 1
+            assert 1 <= rounds.pop(slow[0], 1) < 5
         assert {*rounds.values()} == {5}
     shown = [line.strip("| ").split(" | ")[1:] for line in page.splitlines() if "*rounds*" in line]
     assert [[int(cell) for cell in cells] for cells in shown] == [*fewest.values()]
     assert "A time is the median of five rounds" in (ROOT / "README.md").read_text("utf-8")
     harness_page = (ROOT / "benchmarks" / "README.md").read_text("utf-8")
-    assert "so long that one round was run" in harness_page
+    assert "so long that fewer rounds were run" in harness_page
 
 
 def test_the_requests_per_second_of_a_server():

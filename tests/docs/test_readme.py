@@ -50,6 +50,15 @@ def test_the_readme_and_the_first_page_show_the_same_output():
     assert re.search(r"^```text\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[0] in first_page
 
 
+def test_the_picture_has_the_text_and_the_label_that_the_first_page_prints():
+    docs = ROOT / "docs"
+    printed = re.search(r"^(\w+)\t([\d.]+)\t(.+)$", (docs / "index.md").read_text("utf-8"), re.M)
+    label, probability, text = printed.groups()
+    picture = (docs / "pipeline.svg").read_text("utf-8")
+    assert f">“{text}”<" in picture
+    assert f">{label} {float(probability):.2f}<" in picture
+
+
 def test_the_folders_of_the_readme_are_those_of_its_command():
     (line,) = re.findall(r"^qllmft train (--folds \d+)$", README, re.MULTILINE)
     config = load_preset(DEFAULT_PRESET).config({"data.folds": int(line.split()[1])})

@@ -37,6 +37,7 @@ OUT_OF_RANGE = {
     'data.text_column=[-1,"b"]': ".str (got [-1, 'b']): Input should be a valid string",
     'data.text_column=[[],"b"]': ".str (got [[], 'b']): Input should be a valid string",
     "data.n_per_label=true": "(got True): expected no truth value",
+    "baselines.names=svc": "(got 'svc'): expected a list of names, such as [\"svc\"]",
     "data.protocol=mine": "(got 'mine'): Input should be 'paper', 'given' or 'split'",
     "data.n_per_label=0": "(got 0): Input should be greater than or equal to 1",
     "data.train_fraction=0.0": "(got 0.0): Input should be greater than 0",

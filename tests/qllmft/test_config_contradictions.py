@@ -67,6 +67,9 @@ CONTRADICTIONS = {
     f"{LINEAR} model.latent_scale=2.0": "model: latent_scale is 2.0, and odd is true. The ridge needs values of",
     "model.encoder=none model.head=mlp model.initial_angle=0.5": "model: initial_angle is 0.5, and head is 'mlp'. Set",
     "model.encoder=none model.head=mlp model.registers=2": "model: registers is 2, and head is 'mlp'. Set head to",
+    f"{LINEAR} model.reupload_layers=3": "model: reupload_layers is 3, and head is 'none'. Set head to 'quantum', or",
+    "model.encoder=none model.head=mlp model.ansatz=brickwork": "model: ansatz is 'brickwork', and encoder is 'none' "
+    "and head is 'mlp'. No circuit has it. Leave ansatz out, or set head to 'quantum'",
     "model.head=none": "model: head is 'none', and encoder_qubits is not given. It is a linear layer on all qubits of",
     "model.head=none model.encoder_qubits=4 model.readout=latent": "model: readout is 'latent', and head is 'none'",
     "model.ansatz=brickwork model.connectivity=2": "model: connectivity is 2, and ansatz is 'brickwork'. Set ansatz",
@@ -86,6 +89,7 @@ CONTRADICTIONS = {
     "train.optimizer=lbfgs": "train: optimizer is 'lbfgs', and select is 'accuracy'. It ends at its last point. Set",
     "train.optimizer=lbfgs train.lr=0.1": "train: lr is 0.1, and optimizer is 'lbfgs'. It takes all texts at once",
     "train.start_angle=0.2": "train.start_angle is 0.2, and model.start is 'random'. Set model.start to 'sines'",
+    "train.register_lr=0.1": "train.register_lr is 0.1, and the head has one register, or does not start at sines",
     "train.body_lr=1e-5": "train.body_lr is 1e-05, and body.trainable is false. Set body.trainable to true",
     "train.loss=huber": "train.loss is 'huber', and data.task is 'classification'. Set data.task to 'regression'",
     "train.thresholds=validation": "train.thresholds is 'validation', and data.task is 'classification'. Set",

@@ -1,5 +1,7 @@
 """More labels or targets than one register holds, through scikit-learn's and SetFit's interfaces."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 
 from qllmft import load_preset
 from qllmft.heads import build_classifier
+from qllmft.run.notes import report_choices
 from qllmft.sklearn import QuantumHeadClassifier, QuantumHeadRegressor
 from qllmft.training import Examples, fit
 
@@ -119,3 +122,21 @@ def test_setfit_holds_a_head_of_several_registers():
     copy = QuantumSetFitHead(D, 3, settings={**settings, "model.n_encoders": 1}, device="cpu")
     copy.load_state_dict(head.state_dict())
     assert torch.equal(head.eval().predict_proba(x), copy.eval().predict_proba(x))
+
+
+@pytest.mark.parametrize(("labels", "told"), [(3, True), (13, False)])
+def test_a_learning_rate_of_registers_that_has_no_effect_is_told(labels, told):
+    class Rows(list):
+        labels: np.ndarray
+
+    train = Rows(range(2 * labels))
+    train.labels = np.tile(np.arange(labels), 2)
+    messages = []
+    setup = SimpleNamespace(
+        config=load_preset("sines").config({"train.register_lr": 1e-2, "baselines.names": []}),
+        corpus=SimpleNamespace(n_classes=labels, label_names=[f"label {i}" for i in range(labels)]),
+        splits=SimpleNamespace(train=train),
+        message=messages.append,
+    )
+    report_choices(setup)
+    assert any("train.register_lr has no effect" in message for message in messages) == told

@@ -125,8 +125,27 @@ def decompose_by_matrix(operation: Any) -> Sequence[Any]:
         if matrix is not None:  # of a batch, a matrix for each of its numbers
             with qp.QueuingManager.stop_recording():
                 return [qp.QubitUnitary(matrix, wires=operation.wires)]
+    if isinstance(operation, Exp) and (rotation := _pauli_rotation(operation)) is not None:
+        return [rotation]
     parts: Sequence[Any] = operation.decomposition()
     return parts
+
+
+def _pauli_rotation(operation: Exp) -> Any:
+    """Return exp(-i·time·P) of one Pauli word, for a time of torch, as a rotation; else None.
+
+    PennyLane 0.45 decomposes it by ``real_if_close``, which torch does not have.
+    """
+    time = _evolution_time(operation)
+    words = operation.base.pauli_rep
+    if qp.math.get_interface(time) != "torch" or words is None or len(words) != 1:
+        return None
+    ((word, coefficient),) = words.items()
+    angle = qp.math.cast(2 * time * coefficient, "complex128")
+    if not word or not qp.math.allclose(qp.math.imag(angle), 0.0, atol=_MAX_IMAGINARY):
+        return None
+    with qp.QueuingManager.stop_recording():
+        return qp.PauliRot(qp.math.real(angle), "".join(word.values()), wires=list(word))
 
 
 def _unwrap_angle(angle: Any) -> Any:

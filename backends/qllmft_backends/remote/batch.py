@@ -237,11 +237,14 @@ def results_from_ledger(
 def missing_results_text(batch: CircuitBatch, count: int) -> str:
     """Return a message about a number of circuits of a call whose jobs failed."""
     total = len(batch.places)
-    failures = ", ".join(
-        f"{chunk.label}: {chunk.failure}" for chunk in batch.chunks if chunk.state == "failed"
-    )
+    failed_chunks = {
+        chunk.id: chunk for chunk, index in filter(None, batch.places) if chunk.is_lost(index)
+    }
+    failures = ", ".join(f"{chunk.label}: {chunk.failure}" for chunk in failed_chunks.values())
+    has_results = any(any(chunk.results or ()) for chunk in failed_chunks.values())
     kept_text = "" if count == total else "The others are in the ledger. "
-    return f"{count} of {total} circuits have no result: {failures}. {kept_text}{batch.setup.after_failure}"
+    remedy = batch.setup.failure_remedy(has_results=has_results)
+    return f"{count} of {total} circuits have no result: {failures}. {kept_text}{remedy}"
 
 
 def resample_shots(

@@ -165,12 +165,17 @@ class Jobs:
 
         Raises:
             CostRefusedError: see `authorize`; nothing was sent.
-            JobFailedError: if a known answer is wrong or missing; no further job was sent.
+            JobFailedError: if a known answer is wrong or missing, or a job of an earlier call failed; no further job
+                was sent.
             RemoteError: if sending failed; accepted jobs are in the ledger.
         """
         self._resolve_doubtful(batch)
         check_answers(batch.chunks, self.ledger)
         estimate = batch.estimate()
+        if batch.missing and estimate.lost:
+            raise JobFailedError(
+                f"{missing_results_text(batch, estimate.lost)} Nothing of this call was sent."
+            )
         if batch.missing and self.options.paid:
             estimate = self._price_batch(batch, self.route.price)
         url = batch.setup.url
@@ -344,5 +349,5 @@ class Jobs:
             if chunk.state == "failed":
                 raise JobFailedError(
                     f"{chunk.label}, whose check circuit was awaited, failed: {chunk.failure}. No further job was "
-                    f"sent. {chunk.setup.after_failure}"
+                    f"sent. {chunk.failure_remedy}"
                 )

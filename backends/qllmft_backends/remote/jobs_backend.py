@@ -13,7 +13,7 @@ from qiskit import QuantumCircuit
 
 from qllmft_backends.backend import Backend
 from qllmft_backends.protocol import Floats
-from qllmft_backends.remote.batch import CircuitBatch, results_from_ledger
+from qllmft_backends.remote.batch import CircuitBatch, check_answers, results_from_ledger
 from qllmft_backends.remote.collect import OnProgress
 from qllmft_backends.remote.cost import (
     Announce,
@@ -35,6 +35,7 @@ class JobsBackend(Backend):
 
     options: Any
     jobs: Jobs | None
+    _reads_ledger_only = False
 
     @property
     @abstractmethod
@@ -56,10 +57,22 @@ class JobsBackend(Backend):
     ) -> tuple[CircuitBatch, list[Probabilities]]:
         """Send the circuits of a call that the ledger lacks, and return the result of each circuit."""
         assert self.jobs is not None
+        if self._reads_ledger_only:
+            return self._read_ledger(circuit, values)
         with self.jobs.writing():
             batch = self._batch(circuit, values)
             self.jobs.submit(batch)
             return batch, self._collect_results(batch)
+
+    def _read_ledger(
+        self, circuit: QuantumCircuit, values: Floats
+    ) -> tuple[CircuitBatch, list[Probabilities]]:
+        """Return the circuits of a call and their results, or raise `RemoteError` if the ledger lacks a result."""
+        assert self.jobs is not None
+        with self.jobs.reading():
+            batch = self._batch(circuit, values)
+            check_answers(batch.chunks, self.jobs.ledger)
+            return batch, results_from_ledger(batch, self._result, self.jobs.ledger.folder)
 
     def _collect_results(self, batch: CircuitBatch) -> list[Probabilities]:
         """Wait for the jobs of a batch, under a held ledger, and return the result of each circuit."""
@@ -101,6 +114,20 @@ class JobsBackend(Backend):
         round_backend.options = options.model_copy(update=round_options)
         return round_backend
 
+    def in_ledger(self) -> Self:
+        """Return this backend for calls that read the ledger only (see `LedgerBackend.in_ledger`).
+
+        Raises:
+            RemoteRequestError: if nothing leaves this machine, so that there is no ledger.
+        """
+        if self.jobs is None:
+            raise RemoteRequestError(
+                f"{self.name} runs on this machine with these options and has no ledger. Measure again."
+            )
+        ledger_backend = copy(self)
+        ledger_backend._reads_ledger_only = True
+        return ledger_backend
+
     @property
     def has_limits(self) -> bool:
         """Return whether circuits are paid or limited in number (see `ConsentBackend.has_limits`)."""
@@ -117,11 +144,11 @@ class JobsBackend(Backend):
     ) -> CostEstimate:
         """Return one estimate of several calls (see `ConsentBackend.merge_estimates`)."""
         total_estimate = replace(sum_estimates(estimates), rounds=rounds, expected=expected)
-        return (
-            total_estimate
-            if self.jobs is None
-            else self.jobs.with_refusal(total_estimate, self.address)
-        )
+        if self.jobs is None:
+            return total_estimate
+        total_estimate = self.jobs.with_refusal(total_estimate, self.address)
+        refusals = (total_estimate.refusal, *(estimate.refusal for estimate in estimates))
+        return replace(total_estimate, refusal=next(filter(None, refusals), ""))
 
     def consent(self, estimate: Any) -> AbstractContextManager[None]:
         """Return a context whose calls ask once for consent (see `ConsentBackend.consent`)."""

@@ -191,8 +191,13 @@ def check_circuit(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
         raise RefusedError(f"{n_qubits} qubits, expected 1 or more")
     n_active = len(ActiveCircuit.from_gates(circuit, n_qubits).qubits)
     if n_active > limit:
+        remedy = (
+            f". Without noise it simulates up to {MAX_QUBITS_IDEAL}: qllmft ionq-sandbox --noise ideal"
+            if limit < n_active <= MAX_QUBITS_IDEAL
+            else ""
+        )
         raise RefusedError(
-            f"gates act on {n_active} qubits, and the mock server simulates up to {limit} with noise {noise!r}"
+            f"gates act on {n_active} qubits, and the mock server simulates up to {limit} with noise {noise!r}{remedy}"
         )
 
 

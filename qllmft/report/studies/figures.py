@@ -13,7 +13,7 @@ from qllmft.campaign.record import StudyRecord
 from qllmft.counts import format_count
 from qllmft.report import style
 from qllmft.run.comparison import RESULTS
-from qllmft.tasks.measure import Measure
+from qllmft.tasks.statistics import MeanInterval
 
 _SIDES = {"subject": (style.BLUE, "o"), "baseline": (style.SLATE, "s")}
 _PAPER: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "none", "ms": 5.5, "mew": 1.3}
@@ -59,7 +59,7 @@ def accuracies_svg(record: StudyRecord) -> Markup:
 
 @style.figure_style(in_a_page=True)
 def differences_svg(
-    labels: Sequence[str], comparisons: Sequence[Comparison], name: str, measure: Measure
+    labels: Sequence[str], comparisons: Sequence[Comparison], name: str, record: StudyRecord
 ) -> Markup:
     """Draw differences of test scores with their 95 % intervals, one line per label.
 
@@ -67,11 +67,14 @@ def differences_svg(
         labels: labels of the lines, from above.
         comparisons: comparison of each line.
         name: of the figure, for the identifiers in the SVG.
-        measure: score of the differences; accuracies are drawn in points.
+        record: of the study; differences of accuracies are drawn in points.
     """
+    measure = record.measure
     unit = " (points)" if measure.in_percent else ""
     factor = measure.factor
-    figure, axes = style.make_labelled_axes(labels, f"difference of test {measure.plural}{unit}")
+    figure, axes = style.make_labelled_axes(
+        labels, f"difference of test {record.compared_plural}{unit}"
+    )
     axes.axvline(0, color=style.INK, lw=0.8)
     for place, comparison in enumerate(comparisons):
         color, inside = _OUTCOMES[comparison.outcome]
@@ -103,17 +106,18 @@ def draw_trends(record: StudyRecord, lines: Sequence[Trend]) -> Any:
     axes = figure.subplots()
     intervals = []
     measure = record.measure
+    split = "test balanced" if record.uneven else "test"
     names = list(dict.fromkeys(line.series for line in lines))
     for place, name in enumerate(names):
         series_rows = (row for row in record.rows if row.series == name)
         rows = sorted(series_rows, key=lambda row: row.qubits or 0)
         x_positions = [(row.qubits or 0) + 0.12 * (place - (len(names) - 1) / 2) for row in rows]
         look = style.look(place) | {"label": style.plain_label(name)}
-        means = [row.test_interval for row in rows]
+        means = [MeanInterval.from_values(row.compared) for row in rows]
         style.draw_means(axes, x_positions, means, measure.factor, lw=1.1, ls="-", **look)
         intervals += means
     ticks = sorted({q for line in lines for q in line.qubits})
-    axes.set(xlabel="qubits", ylabel=measure.axis("test"), xticks=ticks)
+    axes.set(xlabel="qubits", ylabel=measure.axis(split), xticks=ticks)
     wide = style.keep_in_view(axes, "y", intervals, factor=measure.factor)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     body = f"body {record.body} ({record.body.dimension}-d); {format_count(record.epochs, 'epoch')}"

@@ -24,7 +24,6 @@ from qllmft.report.studies.figures import accuracies_svg, differences_svg, trend
 from qllmft.report.studies.table import page_variables
 from qllmft.run.verdict import capitalize
 from qllmft.tasks import TASK_OF_SCORE
-from qllmft.tasks.measure import Measure
 from qllmft.templates import describe
 
 _WIDER_NOTE = ". An interval that runs out of the figure is wider than shown"
@@ -121,7 +120,7 @@ def write_study_report(folder: Path) -> Path:
         dots=accuracies_svg(record),
         wider=_WIDER_NOTE if style.runs_out([row.test_interval for row in record.rows]) else "",
         wider_difference=_WIDER_NOTE if style.runs_out([c.difference for c in comparisons]) else "",
-        differences=_difference_figures(comparisons, record.measure),
+        differences=_difference_figures(comparisons, record),
         curves=_curve_figures(predictions, record),
         circuits=circuits,
         made_with=[
@@ -136,7 +135,7 @@ def write_study_report(folder: Path) -> Path:
 
 
 def _difference_figures(
-    comparisons: Sequence[Comparison], measure: Measure
+    comparisons: Sequence[Comparison], record: StudyRecord
 ) -> list[tuple[str, Markup]]:
     """Return a figure for each subject, or one if each has one baseline, or none for one seed."""
     subjects = [c.subject for c in comparisons]
@@ -144,14 +143,14 @@ def _difference_figures(
     if any(c.difference.interval is None for c in comparisons):
         return []
     if len(set(subjects)) == len(comparisons) > 1:
-        return [("Each", differences_svg(subjects, comparisons, "differences", measure))]
+        return [("Each", differences_svg(subjects, comparisons, "differences", record))]
     for index, subject in enumerate(dict.fromkeys(subjects)):
         subject_comparisons = [c for c in comparisons if c.subject == subject]
         svg = differences_svg(
             [c.baseline for c in subject_comparisons],
             subject_comparisons,
             f"differences-{index}",
-            measure,
+            record,
         )
         figures.append((subject, svg))
     return figures

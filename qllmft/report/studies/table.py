@@ -15,7 +15,13 @@ from qllmft.campaign.comparison import (
 )
 from qllmft.campaign.record import NOT_REGISTERED, RowResult, StudyRecord
 from qllmft.campaign.seeds import seeds_text
-from qllmft.campaign.verdict import StudyVerdict, gain_points, gain_share, limits, verdict
+from qllmft.campaign.verdict import (
+    StudyVerdict,
+    gain_points,
+    gain_share,
+    limits,
+    verdict,
+)
 from qllmft.counts import format_count
 from qllmft.published import paper_numbers
 from qllmft.run.comparison import RESULTS
@@ -59,6 +65,15 @@ def format_test_score(row: RowResult, measure: Measure) -> str:
     """Return a row's test score, with its balanced accuracy if the labels are uneven."""
     balanced = f" (balanced {mean(row.balanced, measure)})" if row.balanced else ""
     return mean(row.test, measure) + balanced
+
+
+def format_validation_score(row: RowResult, measure: Measure) -> str:
+    """Return a row's validation score, with the balanced accuracy that it is selected by if the labels are uneven."""
+    text = measure.mean(row.validation_interval, measure.coarse)
+    if not row.validation_balanced:
+        return text
+    balanced = MeanInterval.from_values(row.validation_balanced)
+    return f"{text} (balanced {measure.mean(balanced, measure.coarse)})"
 
 
 def chosen_on(record: StudyRecord) -> str:
@@ -138,14 +153,14 @@ def selection_note(record: StudyRecord) -> str:
         return (
             f"Every row has a budget of {record.budget} settings with each seed: the column settings. The seed draws "
             "them from the space of the row's kind, or takes all of a smaller space. The setting with the highest "
-            f"validation {record.measure.name} is tested, among equals that with the lowest validation loss. {rule}. "
+            f"validation {record.compared_name} is tested, among equals that with the lowest validation loss. {rule}. "
             "The test texts are read only for the selected ones."
         )
     return f"{rule}. The test texts are read once per run, for the selected epoch and settings."
 
 
 _FUNCTIONS: tuple[Callable[..., str], ...] = (
-    *(format_test_score, mean, other_score, published_accuracy),
+    *(format_test_score, format_validation_score, mean, other_score, published_accuracy),
     *(parameters, published_parameters, gain_points, gain_share),
 )
 

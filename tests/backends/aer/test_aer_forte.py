@@ -101,7 +101,7 @@ def test_noise_comes_from_presets_or_numbers():
         ({"trajectories": 50}, BackendError, "trajectories=50 would not be used with shots=8192"),
         (STRONG | {"two_qubit_rate": 1.07}, BackendError, "two_qubit_rate is 1.07, expected a number from 0 to 1.067"),
         ({"readout_error": 0.7}, UnknownBackendError, "option readout_error = 0.7"),
-        ({"noise": "aria"}, UnknownBackendError, "option noise = 'aria'.* Its options are: noise, one_qubit_rate"),
+        ({"noise": "aria"}, UnknownBackendError, "option noise = 'aria': Input should be .*'explicit'\\.$"),
         ({"method": "statevector"}, UnknownBackendError, "option method = 'statevector'"),
         ({"shots": 0}, UnknownBackendError, "option shots = 0"),
         ({"seeds": 0}, UnknownBackendError, "option seeds = 0: there is no such setting"),

@@ -8,7 +8,9 @@ import re
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from faulty_server import Fault, MockServer, Store
 
@@ -21,6 +23,7 @@ from ionq.helpers import (
     assert_right,
     assert_served,
     make_problem,
+    refused,
 )
 from qllmft_backends.remote import (
     IonQAuthError,
@@ -237,12 +240,43 @@ def test_what_a_failed_job_measured_is_kept_though_it_could_not_be_read_at_once(
     box.faults.arm(fault)
     assert_fails(forte(**options), problem, RemoteError)
     assert [job.state for job in ledger_jobs(folder)] == ["submitted"]
-    match = "3 of 6 circuits have no result"
+    match = (
+        r"3 of 6 circuits have no result: .*The others are in the ledger\. IonQ may charge a failed job with some "
+        r"results\. Set retry_failed=true to send the circuits without a result again\."
+    )
     assert_fails(forte(**options), problem, JobFailedError, match)
     total = str(job_total(ledger_jobs(folder)))
     assert total == "1 job, 6 circuits: 0.43 sandbox-credit estimated", "as max_cost counts it"
     assert_served(box, forte, problem, retry_failed=True, **options)
     assert box.store.totals()["circuits_submitted"] == 9  # 6, and 3 again
+
+
+def test_nothing_is_paid_in_a_call_that_a_failed_job_would_end(box, forte, problem, folder):
+    """Circuits of the failed job and new ones: a dry run refuses them, and so does the call before it sends."""
+    box.faults.arm(Fault("job_failed", "submit"))
+    few = replace(problem, values=problem.values[:3], exact=problem.exact[:3])
+    match = r"3 of \d circuits have no result: .*Failed jobs are not charged by IonQ\."
+    assert_fails(forte(), few, JobFailedError, match)
+    refusal = forte().estimate(problem.circuit, problem.values).refusal
+    assert re.search(match, refusal)
+    with refused(box, JobFailedError, "Nothing of this call was sent"):
+        ask(forte(), problem)
+    assert_served(box, forte, problem, retry_failed=True)
+
+
+def test_a_message_names_the_jobs_that_failed_circuits_of_the_call(box, forte, folder):
+    """The first half of a job ended well: a call for it alone has results, and one for both halves one failure."""
+    problem, options = make_problem(6), {"circuits_per_job": 6}
+    box.faults.arm(Fault("job_half_failed", "submit"))
+    assert_fails(forte(**options), problem, JobFailedError, "3 of 6 circuits")
+    half = replace(problem, values=problem.values[:3], exact=problem.exact[:3])
+    assert_right(ask(forte(**options), half), half)
+    other = make_problem(2, seed=5)
+    box.faults.arm(Fault("job_failed", "submit"))
+    both = replace(other, values=np.concatenate([half.values, other.values]))
+    error = assert_fails(forte(**options), both, JobFailedError, "2 of 5 circuits have no result")
+    assert "chunk 0001" not in str(error)
+    assert "Failed jobs are not charged by IonQ." in str(error)
 
 
 def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(

@@ -381,3 +381,17 @@ def test_bootstraps_of_what_was_never_sent_or_has_no_shots(simulator, forte, pro
     ask(simulator(), problem)
     with pytest.raises(RemoteRequestError, match="exact probabilities have no shots"):
         resampled(simulator(), problem)
+
+
+@pytest.mark.parametrize("samples", [1, 7])
+def test_results_of_another_number_of_shots_are_not_used(
+    box, forte, simulator, monkeypatch, samples
+):
+    """Shares of 500 shots are multiples of 1/1000 too: the standard errors would be those of 1000."""
+    problem = make_problem(samples)
+    with monkeypatch.context() as patched:
+        patched.setattr(StoredJob, "shots", property(lambda job: 500))
+        match = r"has 500 shots at the server, expected 1000, as sent\. .*Nothing is sent again"
+        assert_fails(forte(), problem, JobFailedError, match)
+    assert_recovers(box, forte, problem)
+    assert_right(ask(simulator(), problem), problem)

@@ -126,7 +126,7 @@ def test_the_gradient_for_qiskit_sees_the_noise():
         ({"readout_error": 0.6}, UnknownBackendError, "option readout_error = 0.6"),
         ({"shots": 100, "shot_model": "exact"}, BackendError, "shot_model is 'exact' with shots=100. Give both"),
         ({"shot_model": "gaussian"}, BackendError, "shot_model is 'gaussian' with shots=None"),
-        ({"noise": "aria"}, UnknownBackendError, "option noise = 'aria'.* Its options are: noise, .*dtype"),
+        ({"noise": "aria"}, UnknownBackendError, "option noise = 'aria': Input should be .*'forte1'.*\\.$"),
         ({"shots": 0}, UnknownBackendError, "option shots = 0"),
         ({"trajectories": 0}, UnknownBackendError, "option trajectories = 0"),
     ],

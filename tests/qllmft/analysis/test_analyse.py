@@ -1,10 +1,14 @@
 import json
+from types import SimpleNamespace
 
 import pytest
+from sklearn.metrics import balanced_accuracy_score
 from small_texts import write_reviews
 
+from qllmft.analysis.page import draw_spectra
 from qllmft.analysis.twin import twin_configs
 from qllmft.config import ModelConfig, RunConfig, parse_config
+from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.inference.card import model_card
 from qllmft.model import load_model
@@ -120,7 +124,8 @@ def test_a_twin_changes_one_part(settings, names):
     assert list(twins) == names
     for name, twin in twins.items():
         assert twin.identity != config.identity
-        assert (twin.seed, twin.train, twin.baselines.names) == (config.seed, config.train, ())
+        assert (twin.seed, twin.baselines.names) == (config.seed, ())
+        assert (twin.train == config.train) == (twin.model.start == config.model.start)
         pairs = [(f(config.model), f(twin.model)) for f in (encoder_template, head_template)]
         changed = pairs["head" in name]
         (kept,) = [pair for pair in pairs if pair is not changed]
@@ -128,7 +133,55 @@ def test_a_twin_changes_one_part(settings, names):
         assert gates(kept[0]) == gates(kept[1])
 
 
+def test_a_head_that_starts_at_sines_has_a_twin_with_the_training_of_other_starts():
+    preset = load_preset("sines")
+    config = preset.config({"train.epochs": 15, "train.start_angle": 0.2})
+    twins = twin_configs(config)
+    assert twins["separable encoder"].train == config.train
+    # the preset's own training of a head with another circuit
+    expected = preset.config({"model.ansatz": "separable"}).train
+    assert twins["separable head"].train == expected
+    assert twin_configs(preset.config({"train.epochs": 60}))["separable head"].train.epochs == 60
+
+
 def test_a_run_without_the_papers_ansatz_has_no_twin():
     config = RunConfig(model=ModelConfig(ansatz="brickwork"))
     with pytest.raises(UserError, match="only 'paper' has separable twins"):
         twin_configs(config)
+
+
+def test_twins_of_uneven_labels_are_compared_by_balanced_accuracy(run, cli):
+    """Mark the run's labels as uneven, and compute the balanced accuracies by scikit-learn."""
+    file = run / "result.json"
+    result = json.loads(file.read_text("utf-8"))
+    result["models"][0]["balanced"] = True
+    file.write_text(json.dumps(result), "utf-8")
+    output, _ = cli("analyse", run)
+    found = json.loads((run / "analysis.json").read_text("utf-8"))["twins"]
+    for name, twin in found.items():
+        answers = [
+            json.loads((folder / "predictions.json").read_text("utf-8"))
+            for folder in (run, run / name.replace(" ", "-"))
+        ]
+        labels = answers[0]["labels"]
+        scores = [
+            balanced_accuracy_score(labels, next(iter(each["answers"].values())))
+            for each in answers
+        ]
+        assert twin["balanced"]["value"] == pytest.approx(scores[0] - scores[1])
+        low, high = twin["balanced"]["interval95"]
+        assert low < twin["balanced"]["value"] < high
+    words = " ".join(output.split())
+    assert words.count("balanced points [") == 2
+    assert "McNemar" not in words
+    assert (run / "analysis.html").read_text("utf-8").count("balanced points [") == 2
+
+
+def test_the_figure_of_eigenvalues_has_space_above_the_largest_one():
+    forms = SimpleNamespace(
+        spectra=((-1.0, 0.5, 1.0), (-1.0, -1.0, 1.0)), effective_ranks=(2.8, 3.0)
+    )
+    (axes,) = draw_spectra(forms).axes
+    assert axes.get_ylim()[0] == 0
+    assert axes.get_ylim()[1] > 1.05
+    assert axes.get_legend() is None, "a legend inside would lie on a line"

@@ -95,7 +95,7 @@ WRONG = [
     (["jobs", "list", "RUN", "--server"], ["a run, --ledger and --server are three places of jobs."]),
     (["jobs", "list", "RUN", "--limit", "2"], ["--limit bounds the jobs that --server lists. Omit it."]),
     (["jobs", "list", "RUN", "--job", "x"], ["--job is for cancel. With list, omit --job."]),
-    (["jobs", "list", "RUN"], ["RUN/ledger holds no ledger (no ledger.jsonl in it). Name a run's ledger."]),
+    (["jobs", "list", "RUN"], ["RUN/ledger holds no ledger (no ledger.jsonl in it). Name a run's ledger.\n"]),
     (["jobs", "cancel", "--ledger", "RUN"], ["RUN holds no ledger (no ledger.jsonl in it)."]),
     (["jobs", "wait", "--server"], ["--server is for list. With wait, name a run or a --ledger."]),
     (["jobs", "cancel", "RUN", "--server"], ["--server is for list. With cancel, name a run or a --ledger."]),

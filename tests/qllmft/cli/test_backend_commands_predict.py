@@ -167,7 +167,7 @@ def test_several_aggregations_of_one_paid_job(job):
     )
     assert len(set(alone)) == 3
     last = [line.split(":")[0] for line in messages.splitlines()[-3:]]
-    assert last == [f"ionq_forte, {name}" for name in names]
+    assert last == [f"ionq_forte, {name}, debiasing" for name in names]
     found = records(job.predict(f"--aggregation voting,dnl --json {DEBIASED}")[0])
     assert [record["aggregation"] for record in found] == ["voting"] * 7 + ["dnl"] * 7
     both = f"--limit 3 --aggregation average,dnl {DEBIASED}"

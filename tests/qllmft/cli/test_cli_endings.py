@@ -238,6 +238,7 @@ def test_a_full_output_is_named(option, run, cli, monkeypatch):
     ("fault", "message"),
     [
         (OSError(errno.ENOSPC, "No space left"), "No space left. Make room there, and run the same"),
+        (OSError(errno.EFBIG, "File too large"), "File too large. Make room there, and run the same"),
         (OSError(errno.EDQUOT, "Quota exceeded"), "Quota exceeded. Make room there, and run the same"),
         (OSError(errno.EACCES, "Permission denied"), "Permission denied. Give a language model that"),
         (ValueError("../../x is no name"), "../../x is no name. Give a language model that"),

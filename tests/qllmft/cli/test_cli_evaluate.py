@@ -63,6 +63,21 @@ def test_texts_of_one_label_have_a_share_of_right_answers(run, cli, tmp_path):
     assert "macro-F1" not in text
 
 
+@pytest.mark.parametrize("setting", [{"delimiter": ";"}, {"column_names": "label,text"}])
+def test_how_the_runs_table_is_written_is_not_said_of_a_file_of_another_kind(
+    run, cli, tmp_path, monkeypatch, setting
+):
+    file = tmp_path / "other.jsonl"
+    rows = [{"text": text, "label": label} for text, label in WRONG_TWICE.items()]
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    settings = RunFolder(run.path).read_config()
+    data = settings.data.model_copy(update=dict(DataConfig(**setting)) | {"task": "classification"})
+    monkeypatch.setattr(
+        "qllmft.cli.evaluate.run_settings", lambda _: settings.model_copy(update={"data": data})
+    )
+    assert cli.json("evaluate", run.path, "--data", file)["accuracy"]["total"] == len(rows)
+
+
 def test_labels_in_another_writing_are_those_of_the_model(run, cli, tmp_path):
     same = tmp_path / "same.csv"
     other = tmp_path / "other.csv"

@@ -82,6 +82,21 @@ def test_drawings_hold_the_gates(export, tmp_path):
     assert "q_3: " in drawing
 
 
+@pytest.mark.parametrize(
+    ("name", "beginning"),
+    [
+        ("head.svg", b"<?xml"),
+        ("head.SVG", b"<?xml"),
+        ("head.qpy", b"QISKIT"),
+        ("head.qasm", b"OPENQASM 3"),
+        ("head.txt", b"OPENQASM 3"),
+    ],
+)
+def test_the_ending_of_a_file_names_its_format(export, tmp_path, name, beginning):
+    export(f"--out {tmp_path / name}")
+    assert (tmp_path / name).read_bytes().startswith(beginning)
+
+
 def test_bad_input_ends_with_2_and_says_what_to_do(export, tmp_path):
     (tmp_path / "file").touch()
     for options, message in (
@@ -89,6 +104,10 @@ def test_bad_input_ends_with_2_and_says_what_to_do(export, tmp_path):
         ("--format qasm4", "qasm4"),
         ("--part body", "body"),
         (f"--out {tmp_path}", f"error: {tmp_path} is a folder. Give --out the name of a file.\n"),
+        (f"--out {tmp_path}/h.png", "ends with .png, which export does not write. A drawing is an"),
+        (f"--out {tmp_path}/h.PDF --format svg", "ends with .pdf, which export does not write"),
+        (f"--out {tmp_path}/h.svg --format qpy", "expected another ending for --format qpy"),
+        (f"--out {tmp_path}/h.qpy --format qasm3", "ends with .qpy, expected another ending for"),
         (f"--out {tmp_path}/file/x", f"the file {tmp_path}/file/x cannot be written: "),
     ):
         said = export(options, code=2)

@@ -1,6 +1,7 @@
 """`qllmft init`: the file holds every setting, and reads back as the preset, commented or not."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -35,5 +36,7 @@ def test_the_command(cli, tmp_path):
     out, _ = cli("init", file, "--preset odd")
     assert f"qllmft train --config {file}" in out
     assert "odd = true" in file.read_text(encoding="utf-8")
+    assert cli("init", "-", "--preset odd")[0] == file.read_text(encoding="utf-8")
+    assert not Path("-").exists()
     assert "exists and is not overwritten" in cli.refused("init", file)
     assert "no preset 'auto'" in cli.refused("init", tmp_path / "b.toml", "--preset auto")

@@ -158,6 +158,12 @@ def test_labels_that_the_model_does_not_have_are_refused(run, cli, tmp_path):
     assert message in cli.refused("evaluate", run, "--data", tmp_path / "other.jsonl")
 
 
+def test_texts_with_one_of_the_labels_are_evaluated(run, cli, tmp_path):
+    (tmp_path / "one.jsonl").write_text('{"text": "a film", "label": ["film"]}\n' * 3)
+    scores = cli.json("evaluate", run, "--data", tmp_path / "one.jsonl")["scores"]
+    assert [label["texts"] for label in scores["by_label"]] == [3, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

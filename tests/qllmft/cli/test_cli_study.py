@@ -116,6 +116,29 @@ def test_a_study_of_ones_own(cli, arguments, tmp_path, monkeypatch):
     assert record["rows"][0]["runs"] == record["rows"][1]["runs"]
 
 
+def test_a_study_of_another_file_of_that_name_keeps_the_first_ones_record(
+    cli, arguments, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    files = [tmp_path / folder / "mine.toml" for folder in ("first", "second")]
+    for path, label in zip(files, ("One", "Two"), strict=True):
+        path.parent.mkdir()
+        path.write_text(
+            f'title = "{label}"\nsubject = "head"\nbaseline = "baseline"\n'
+            f'[[rows]]\nlabel = "{label}"\nside = "subject"\npreset = "multi-10q"\n'
+            '[[rows]]\nlabel = "SVC"\nside = "baseline"\npreset = "multi-10q"\nclassical = "svc"\n'
+        )
+    cli("study", files[0], "--seeds 1", arguments[0])
+    record = tmp_path / "studies" / "mine" / "study.json"
+    before = record.read_bytes()
+    _, errors = cli("study", files[1], "--seeds 1", arguments[0], code=2)
+    assert "is of the study" in errors
+    assert "Give another folder with --out" in " ".join(errors.split())
+    assert record.read_bytes() == before
+    cli("study", files[1], "--seeds 1", arguments[0], "--out other")
+    assert json.loads((tmp_path / "other" / "study.json").read_text())["title"] == "Two"
+
+
 def test_the_list_has_every_study(cli):
     output, _ = cli("study", "--list")
     for row in ("table2 14 12", "fig11 15 6", "table4 2 2"):
@@ -128,7 +151,8 @@ def test_an_interruption_says_how_to_go_on(cli, arguments, monkeypatch):
 
     monkeypatch.setattr("qllmft.campaign.local.run_tracked", interrupted)
     output, messages = cli("study", "table4", "--protocol split", *arguments, code=130)
-    assert "The same command continues" in output
+    assert "Interrupted. The same command continues." in output
+    assert "interrupted" not in output + messages
     assert "by the paper's protocol" not in messages
 
 

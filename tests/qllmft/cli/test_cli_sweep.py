@@ -95,6 +95,42 @@ def test_several_processes_find_what_one_finds(sweep, tmp_path):
     assert "Omit one of them" in errors
 
 
+def test_an_interruption_says_how_to_go_on(sweep, tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("qllmft.campaign.local.run_tracked", interrupted)
+    output, messages = sweep(code=130)
+    said = (
+        f"Interrupted. The same command continues. The runs are in {tmp_path / 'sweep' / 'runs'}."
+    )
+    assert said in output.replace("\n", " ")
+    assert "interrupted" not in output + messages
+
+
+def test_uneven_labels_are_ranked_by_balanced_accuracy(cli, run, tmp_path):
+    file = tmp_path / "texts.tsv"
+    rows = [f"a {'poor' if i % 5 == 0 else 'fine'} film of {i} minutes" for i in range(100)]
+    labels = ["bad" if i % 5 == 0 else "good" for i in range(100)]
+    pairs = [f"{text}\t{label}" for text, label in zip(rows, labels, strict=True)]
+    file.write_text("\n".join(["text\tlabel", *pairs]))
+    folder = tmp_path / "sweep"
+    given = ["--data", file, "--body", run.body, "--out", folder, "--protocol split"]
+    given += set_options({name: SMALL[name] for name in SMALL if name != "data.n_per_label"})
+    output, _ = cli("sweep", "table-11", *given)
+    runs = [FinishedRun.read(RunFolder(path)) for path in folder.glob("runs/*")]
+    balanced = {run.record.identity: run.record.head.validation_balanced for run in runs}
+    assert None not in balanced.values()
+    winner = re.search(r"The winner's run is (\S+)\.", output.replace("\n", ""))[1].split("/")[-1]
+    assert balanced[winner] == max(balanced.values())
+    said = " ".join(output.split())
+    assert (
+        f"Its balanced validation accuracy, {100 * balanced[winner]:.2f} %, is the highest" in said
+    )
+    test = RunFolder(folder / "runs" / winner).read_result().head.test_classes.balanced
+    assert f"Its balanced test accuracy: {100 * test:.2f} %." in said
+
+
 def test_a_search_of_ones_own(cli, run, tmp_path):
     file = tmp_path / "mine.toml"
     given = [

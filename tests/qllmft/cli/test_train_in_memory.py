@@ -98,6 +98,9 @@ def test_such_a_run_is_verified_and_says_what_its_evaluation_needs(tmp_path, cli
     assert [line.split("\t")[2] for line in answers] == frame["text"].tolist()
     frame.to_parquet(tmp_path / "other.parquet")
     assert cli("predict", run, "--file", tmp_path / "other.parquet")[0].splitlines() == answers
+    for option, value in (("--delimiter", ";"), ("--columns", "a,b")):
+        message = cli.refused("predict", run, "--file", tmp_path / "other.parquet", option, value)
+        assert f"{option} is '{value}', and the texts are those of other.parquet" in message
     assert "expected one character" in cli.refused(
         "predict", run, "--file", semicolons, "--delimiter ';;'"
     )

@@ -129,6 +129,21 @@ def test_the_test_split_of_the_data_is_kept():
     assert found.in_words.endswith("(the data's own test).")
 
 
+@pytest.mark.parametrize(
+    ("names", "settings"),
+    [
+        (("train", "test"), {"test_size": 0.3}),
+        (("train", "test"), {"group_column": "author"}),
+        (("train", "test"), {"folds": 4, "fold": 0}),
+        (("train", "validation"), {}),
+    ],
+)
+def test_a_split_of_the_data_that_is_divided_anew_is_said(names, settings):
+    found, _ = splits(data={name: frame() for name in names}, **settings)
+    assert found.in_words.endswith(f", from the splits {', '.join(names)} together).")
+    assert "together" not in splits(**settings)[0].in_words
+
+
 def test_per_label_draws_from_the_rows_that_are_not_the_test():
     whole, _ = splits(2)
     drawn, _ = splits(2, n_per_label=20)
@@ -197,7 +212,11 @@ def test_columns_that_do_not_serve_are_refused(settings, change, message):
 
 @pytest.mark.parametrize(
     ("n", "settings", "message"),
-    [(2, {}, "each label needs 3 texts.*'no' 2"), (4, {"folds": 5, "fold": 0}, "needs 5.*'no' 4")],
+    [
+        (2, {}, "each label needs 3 texts.*'no' 2.* Add texts, or leave the rows"),
+        (4, {"folds": 5, "fold": 0}, "needs 5.*'no' 4.* Add texts, use fewer folds, or leave the"),
+        (9, {"n_per_label": 1}, "needs 2.*'no' 1.* Add texts, raise --per-label, or leave the"),
+    ],
 )
 def test_a_label_with_too_few_texts_is_named(n, settings, message):
     with pytest.raises(UserError, match=message):

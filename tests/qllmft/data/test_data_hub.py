@@ -96,3 +96,30 @@ def test_what_cannot_be_used_is_refused(hub, answer, message):
     hub.answer = answer
     with pytest.raises(UserError, match=message):
         read_corpus(DataConfig(source="owner/news"))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("a.csv", {"subset": "small"}, "data.subset is 'small', and the texts are those of .*a.csv"),
+        ("a.csv", {"revision": "v2"}, "data.revision is 'v2', and the texts are those of .*a.csv"),
+        ("a.jsonl", {"delimiter": ";"}, "--delimiter is ';', and the texts are those of .*a.jsonl"),
+        ("a.jsonl", {"column_names": "label,text"}, "--columns is 'label,text', and the texts are"),
+        ("reviews", {"delimiter": ";"}, "--delimiter is ';', and the texts are those of the corpus"),
+        ("owner/news", {"delimiter": ";"}, "--delimiter is ';', and the texts are those of a data set"),
+    ],
+)  # fmt: skip
+def test_settings_of_another_kind_of_source_are_refused(hub, tmp_path, name, settings, message):
+    hub.answer = DatasetDict(train=split(TRAIN))
+    (tmp_path / "a.csv").write_text("text,label\nfine,yes\nbad,no\n")
+    (tmp_path / "a.jsonl").write_text('{"text": "fine", "label": "yes"}\n' * 2)
+    source = str(tmp_path / name) if "." in name else name
+    with pytest.raises(UserError, match=message):
+        read_corpus(DataConfig(source=source, **settings))
+
+
+def test_a_delimiter_is_for_one_of_a_folders_files(tmp_path):
+    (tmp_path / "train.csv").write_text("text;label\nfine;yes\nbad;no\n")
+    (tmp_path / "test.jsonl").write_text('{"text": "fine", "label": "yes"}\n' * 2)
+    corpus = read_corpus(DataConfig(source=str(tmp_path), delimiter=";"))
+    assert {name: len(table) for name, table in corpus.splits.items()} == {"train": 2, "test": 2}

@@ -311,3 +311,36 @@ def test_an_optional_column_that_stands_twice_is_not_read(column):
     frame = pd.DataFrame(rows, columns=["text", "label", column, column])
     corpus = corpus_in_memory(frame, DataConfig())
     assert (corpus.join_splits().texts, corpus.label_names) == (TEXTS, ("no", "yes"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"subset": "small"}, "data.subset is 'small', and the texts are those of Python"),
+        ({"revision": "v2"}, "data.revision is 'v2', and the texts are those of Python"),
+        ({"delimiter": ";"}, "--delimiter is ';', and the texts are those of Python"),
+        ({"column_names": "text,label"}, "--columns is 'text,label', and the texts are those of Python"),
+    ],
+)  # fmt: skip
+def test_settings_of_files_and_of_the_hub_are_refused(settings, message):
+    with pytest.raises(UserError, match=message):
+        corpus_in_memory(TABLE, DataConfig(**settings))
+
+
+@pytest.mark.parametrize(
+    ("data", "settings"),
+    [
+        ((TEXTS, [np.str_("yes")] * 3), {"label_column": ("a", "b"), "task": "multilabel"}),
+        ((map(np.str_, TEXTS), LABELS), {"text_column": ("a", "b")}),
+        ({**TABLE, "day": [*map(np.str_, TEXTS)]}, {"time_column": "day", "protocol": "split"}),
+        ({**TABLE, "day": [np.str_("03/04/2026")] * 3}, {"time_column": "day", "protocol": "split"}),
+        ({np.str_("mine"): TABLE, np.str_("other"): TABLE}, {"protocol": "given"}),
+        (([np.int64(3), *TEXTS[1:]], LABELS), {}),
+    ],
+)  # fmt: skip
+def test_no_message_has_a_type_of_numpy(data, settings):
+    if isinstance(data, tuple):
+        data = tuple(map(list, data))
+    with pytest.raises(UserError) as error:
+        corpus_in_memory(data, DataConfig(**settings))
+    assert "np." not in str(error.value)

@@ -1,5 +1,7 @@
 """Groups and times of rows: one unit, one kind and one writing in all tables."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,7 +58,14 @@ def test_numbers_beside_dates_are_refused():
     np.testing.assert_array_equal(numbers, texts)
 
 
-@pytest.mark.parametrize("cell", [pd.NaT, None, np.datetime64("NaT")])
+@pytest.mark.parametrize("cell", [Decimal("NaN"), Decimal("sNaN")], ids=["quiet", "signalling"])
+@pytest.mark.parametrize("column", ["time_column", "group_column"])
+def test_a_decimal_that_is_no_number_is_missing(column, cell):
+    with pytest.raises(UserError, match="row 3: the column 'key' is empty"):
+        keys(column, train=[Decimal(1), Decimal(2), cell, Decimal(4)])
+
+
+@pytest.mark.parametrize("cell", [pd.NaT, None, np.datetime64("NaT", "s")])
 def test_a_missing_date_is_named(cell):
     with pytest.raises(UserError, match="row 3: the column 'key' is empty"):
         keys(train=pd.to_datetime(pd.Series([*DAYS[:2], cell, *DAYS[2:]])))

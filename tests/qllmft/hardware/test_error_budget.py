@@ -111,3 +111,25 @@ def test_the_sentence_names_the_change_that_is_worth_most():
 def test_a_backend_of_unknown_errors_is_refused(backend):
     with pytest.raises(UserError, match="needs the errors of gates and readouts"):
         error_budget(model(2), VECTORS, np.zeros(N, np.int64), create(*backend))
+
+
+@pytest.mark.parametrize(
+    ("options", "mitigation"),
+    [
+        ({"error_mitigation": "debiasing"}, "debiasing"),
+        ({"symmetry_verification": True}, "symmetry verification"),
+        (
+            {"error_mitigation": "debiasing", "symmetry_verification": True},
+            "debiasing, symmetry verification",
+        ),
+    ],
+)
+def test_a_budget_without_the_mitigation_that_was_asked_for_is_refused(options, mitigation):
+    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
+    labels = np.zeros(N, np.int64)
+    backend = create("ionq_forte", options)
+    with pytest.raises(
+        UserError, match=f"ionq_forte mitigates errors: {mitigation}. Omit the mitigation"
+    ):
+        error_budget(model(2), VECTORS, labels, backend)
+    assert error_budget(model(2), VECTORS, labels, create("ionq_forte", {})).rows

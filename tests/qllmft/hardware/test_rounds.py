@@ -4,13 +4,21 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from faulty_server import Fault, MockServer, Store
 from test_measured_errors import WEIGHTS, classifier, request_for
 
 from qllmft.errors import UserError
 from qllmft.hardware.measurement import measure
-from qllmft.hardware.rounds import Rounds, bound_cost, expected_shares, measure_in_rounds
+from qllmft.hardware.rounds import (
+    Rounds,
+    bound_cost,
+    estimate_rounds,
+    expected_shares,
+    measure_in_rounds,
+)
 from qllmft_backends import BackendError, create
 from qllmft_backends.errors import CostRefusedError
+from qllmft_backends.remote import IonQConnection, wait
 from qllmft_backends.remote.cost import LedgerCharges
 
 
@@ -113,8 +121,6 @@ def test_a_machine_s_least_shots_are_kept(box, tmp_path, monkeypatch):
 @pytest.fixture
 def box(monkeypatch, tmp_path):
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
-    from qllmft_backends.sandbox import MockServer, Store
-
     monkeypatch.setenv("QISKIT_IONQ_API_TOKEN", "tok-rounds")
     with MockServer(token="tok-rounds", store=Store(qpu_noise="forte-1")) as server:
         yield server
@@ -158,6 +164,58 @@ def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
     again = measure_in_rounds(circuits, forte(box, tmp_path), rounds)
     assert (again.values == found.values).all()
     assert box.store.totals()["circuits_paid"] == expected
+
+
+def test_a_dry_run_reads_the_rounds_that_are_in_the_ledger(box, tmp_path):
+    """After each round the bound is on the texts that it left undecided, and 0 at the end."""
+    circuits = request_for(classifier(WEIGHTS["errors add up"]), spread=1.2, samples=20)
+    rounds = Rounds.from_total(1600, 4)
+    bounds = []
+
+    class Stopped(BaseException):
+        pass
+
+    def stop(job, status):
+        if status == "completed":
+            raise Stopped
+
+    while len(bounds) < 20:
+        backend = forte(box, tmp_path, yes=True, circuits_per_job=20)
+        estimate = estimate_rounds(circuits, backend, rounds)
+        bounds.append((estimate.circuits, estimate.known))
+        offline = estimate_rounds(circuits, backend, rounds, offline=True)
+        assert (offline.circuits, offline.known) == bounds[-1]
+        if not estimate.circuits:
+            break
+        backend.attend(on_progress=stop)
+        with pytest.raises(Stopped):
+            measure_in_rounds(circuits, backend, rounds)
+        paid = box.store.totals()["circuits_paid"]
+        bound_then = estimate_rounds(circuits, backend, rounds)
+        assert bound_then.known == paid, "the circuits of this round are paid, and not read yet"
+        wait(tmp_path / "ledger", IonQConnection(url=box.url, poll_interval_s=0.02, settle_s=0.15))
+    found = measure_in_rounds(circuits, forte(box, tmp_path), rounds)
+    undecided = [int((found.shots > total).sum()) for total in (0, *rounds.totals)]
+    expected = [n * (4 - i) for i, n in enumerate(undecided) if n]
+    assert bounds == [(n, sum(undecided[:i])) for i, n in enumerate([*expected, 0])]
+    assert "for 0 circuits on" in str(estimate)
+    assert estimate.price == 0
+
+
+def test_a_dry_run_in_rounds_ends_like_the_call_if_a_job_failed(box, tmp_path):
+    circuits = request_for(classifier(WEIGHTS["errors add up"]), samples=10)
+    rounds = Rounds.from_total(1600, 3)
+    backend = forte(box, tmp_path, yes=True, circuits_per_job=20)
+    match = "10 of 10 circuits have no result"
+    box.faults.arm(Fault("job_failed", "submit"))
+    with pytest.raises(BackendError, match=match):
+        measure_in_rounds(circuits, backend, rounds)
+    estimate = estimate_rounds(circuits, backend, rounds)
+    assert match in estimate.refusal
+    assert "10 circuits have no result, because jobs failed" in str(estimate)
+    with pytest.raises(BackendError, match=match):
+        measure_in_rounds(circuits, backend, rounds)
+    assert box.store.totals()["jobs"] == 1
 
 
 def test_a_ceiling_below_the_bound_sends_nothing(box, tmp_path):

@@ -19,6 +19,7 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 from qiskit_reference import z_values
 from reference_circuits import StatevectorBackend, expectations_by_statevector
 from torch import nn
+from torch.nn.utils import prune
 from two_processes import gradients, model
 
 from qllmft import QuantumEncoder, QuantumHead
@@ -427,3 +428,34 @@ def test_a_layer_follows_torchs_default_dtype():
     finally:
         torch.set_default_dtype(torch.float32)
     assert out.dtype == torch.float64
+
+
+def test_pruned_weights_stay_at_zero_in_training_and_become_the_layers_own():
+    circuit = QuantumCircuit(3)
+    angles = ParameterVector("w", 6)
+    for qubit in range(3):
+        circuit.ry(angles[qubit], qubit)
+        circuit.rx(angles[3 + qubit], qubit)
+    circuit.cz(0, 1)
+    sums = [SparsePauliOp(["ZII", "IXZ"], [0.5, 1.5])]
+    head = QuantumHead.from_circuit(circuit, sums, data=[], weights=angles, generator=seeded())
+    prune.custom_from_mask(head.connector, "weight", torch.tensor([1, 0, 1, 0, 1, 1]))
+    head.double()
+    x = torch.zeros(2, 0, dtype=torch.float64)
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.1)
+    before = head(x).detach()
+    for _ in range(3):
+        optimizer.zero_grad()
+        head(x).sum().backward()
+        optimizer.step()
+    values = head(x).detach()
+    weight = head.connector.weight.detach().clone()
+    assert values[0, 0] < before[0, 0]
+    assert weight[[1, 3]].tolist() == [0, 0]
+    bound = circuit.assign_parameters(dict(zip(angles, weight.tolist(), strict=True)))
+    expected = Statevector(bound).expectation_value(sums[0]).real
+    assert values[:, 0].tolist() == pytest.approx([expected, expected], abs=1e-12)
+    prune.remove(head.connector, "weight")
+    assert list(head.state_dict()) == ["connector.weight"]
+    assert torch.equal(head.connector.weight, weight)
+    assert torch.equal(copy.deepcopy(head)(x), values)

@@ -95,6 +95,12 @@ def test_a_string_is_one_text(trained):
     assert trained.predict(TEXTS[0]) == list(trained.stream(TEXTS[0])) == trained.predict(TEXTS[:1])
 
 
+def test_texts_of_a_numpy_array_are_strings_in_the_answers(trained):
+    answers = trained.predict(np.array(TEXTS))
+    assert {type(answer.text) for answer in answers} == {str}
+    assert [answer.text for answer in answers] == TEXTS
+
+
 def test_a_prediction_of_three_labels_has_the_error_of_the_most_probable_one(trained):
     trained.model = trained.model.model_copy(update={"label_names": ("a", "b", "c")})
     p = np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]])

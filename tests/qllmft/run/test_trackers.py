@@ -113,6 +113,10 @@ def assert_told_once(name, tmp_path, outcome):
     assert "text number" not in told
 
 
+def test_none_is_no_tracker():
+    assert Tracking.from_names(None) == Tracking.from_names(()) == Tracking()
+
+
 @pytest.mark.parametrize("name", REAL)
 def test_an_interrupted_run_goes_on_as_one_run_of_the_tracker(corpus, out, tmp_path, name):
     assert run_tracked(config(corpus), out, Stop(2), Tracking.from_names(name)).record is None

@@ -52,6 +52,13 @@ def test_an_explanation_is_of_one_text_of_some_words(page):
     assert page.get("/docs").status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/", "/health", "/metrics"])
+def test_probes_may_ask_for_the_headers_alone(page, path):
+    answer = page.head(path)
+    assert answer.status_code == page.get(path).status_code == 200
+    assert answer.content == b""
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

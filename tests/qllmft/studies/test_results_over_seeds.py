@@ -10,7 +10,7 @@ from qllmft.run import RunFolder
 
 def result(name, validation, loss=(0.5,), parameters=(100,)):
     return SimpleNamespace(
-        name=name, validation=validation, validation_loss=loss, parameters=parameters
+        name=name, compared_validation=validation, validation_loss=loss, parameters=parameters
     )
 
 

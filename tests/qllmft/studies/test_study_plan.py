@@ -7,7 +7,7 @@ from tiny_studies import STUDY
 
 from qllmft.campaign.file import Study, campaign_names, load_study
 from qllmft.campaign.study import paper_result
-from qllmft.campaign.study_plan import study_runs
+from qllmft.campaign.study_plan import study_runs, with_margin
 from qllmft.errors import UserError
 
 # what the paper prints, a second time: accuracy and parameters by row
@@ -191,6 +191,11 @@ def test_a_study_of_ones_own(tmp_path):
         ('preset = "mine"', 'preset = "mime"', r"row 'Ours': there is no preset 'mime'"),
         ('side = "subject"', 'side = "subject"\ngroup = "a"', r"Give a baseline in the group 'a'"),
         ('side = "baseline"', 'side = "baseline"\nclassical = "xgb"', r"row 'MLP'.*xgb"),
+        (
+            'side = "baseline"',
+            'side = "baseline"\nclassical = "svc"\nspace = "table-06"',
+            r"space is 'table-06', and the baseline 'svc' is searched over its own grid. Omit space",
+        ),
         ("[[rows]]", 'bodies = ["a"]\n[[rows]]', r"bodies names \['a'\], expected two or more groups"),
         ("[[rows]]", "settings.train.epochs = 3\n[[rows]]", r"settings has train.epochs, which a study gives its runs"),
         ("[[rows]]", 'name = "../a"\n[[rows]]', r"the name is '../a'.*Choose one without / and"),
@@ -203,6 +208,20 @@ def test_a_fault_in_a_file_is_named_with_its_place(tmp_path, old, new, message):
     file.write_text(OWN.replace(old, new, 1) if "MLP" not in old else OWN.replace(old, new))
     with pytest.raises(UserError, match=message):
         study_runs(load_study(str(file)), {"data.source": "sst2"})
+
+
+@pytest.mark.parametrize(
+    ("task", "margin", "message"),
+    [
+        ("classification", 100, r"margin is 100, expected less than 100 points\."),
+        ("regression", 1.5, r"margin is 1\.5, expected less than 1 in R²\."),
+    ],
+)
+def test_a_margin_within_which_all_rows_are_equivalent_is_refused(task, margin, message):
+    study = STUDY.model_copy(update={"margin": margin, "rows": STUDY.rows[:1]})
+    runs = study_runs(study, {"data.task": task})
+    with pytest.raises(UserError, match=message):
+        with_margin(study, runs)
 
 
 def test_a_small_version_without_any_contrast_is_refused():

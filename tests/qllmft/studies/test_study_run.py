@@ -92,7 +92,8 @@ def test_study_json_holds_what_the_page_says_and_can_be_read_again(finished):
     table = (folder / "table.md").read_text("utf-8")
     assert f"**{lines.headline}**\n\n{lines.lead}\n\n| fact | value |\n" in table
     for name, value in lines.facts.items():
-        assert f"| {name} | {value} |" in table
+        markdown = value.replace("> ", "\\> ")
+        assert f"| {name} | {markdown} |" in table
     baselines = [c["baseline"] for c in content["comparisons"]]
     assert baselines == ["SVC", "Logistic regression", "NN head"]
     subject = next(row for row in record.rows if row.label == content["comparisons"][0]["subject"])

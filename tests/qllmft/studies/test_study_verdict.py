@@ -97,10 +97,9 @@ def test_a_detectable_effect_above_every_difference_names_the_remedy():
     found = record(row("Multi", "subject", (0.9, 0.6)), row("SVC", "baseline", (0.6, 0.7)))
     (comparison,) = compare(found)
     assert comparison.detectable > 1
-    size = f"{100 * comparison.detectable:.1f} points"
-    assert (
-        verdict(found).facts["MDE"] == f"{size}, more than two scores can differ. Give more --seeds"
-    )
+    said = "> 100.0 points, and two scores cannot differ more. Give more --seeds"
+    assert verdict(found).facts["MDE"] == said
+    assert ACCURACY.effect(comparison.detectable) == "> 100.0"
     assert ACCURACY.largest_difference == 1
 
 

@@ -59,6 +59,15 @@ def test_the_temperature_is_that_of_another_optimiser_and_recovers_the_factor():
     assert found == pytest.approx(minimize(loss, [1.0], method="Nelder-Mead").x[0], rel=1e-3)
 
 
+@pytest.mark.parametrize(("n", "k"), [(15, 3), (60, 2), (5, 4)])
+def test_right_labels_alone_have_no_probability_of_one(n, k):
+    labels = np.arange(n) % k
+    equal_leads = 2.0 * np.eye(k)[labels]
+    probabilities = softmax(equal_leads / best_temperature(equal_leads, labels), axis=1)
+    # with equal leads the best probability is that of the rule of succession
+    assert probabilities[np.arange(n), labels] == pytest.approx((n + 1) / (n + k), rel=1e-4)
+
+
 def test_threshold_and_margin_by_hand():
     p = np.array([[0.9, 0.1], [0.55, 0.45], [0.35, 0.65], [0.1, 0.9]])
     assert Decision(threshold=0.4).labels(p).tolist() == [0, 1, 1, 1]

@@ -138,6 +138,16 @@ def test_thresholds_have_the_highest_f1_of_all():
     )
 
 
+def test_a_threshold_may_give_every_text_a_frequent_label():
+    random = np.random.default_rng(1)
+    y = (random.random((60, 1)) < 0.9).astype(np.int64)
+    scores = 0.05 + 0.4 * random.random((60, 1))  # which do not tell texts apart
+    threshold = best_thresholds(scores, y, 0.5)
+    assert (scores >= threshold).all()
+    best = max(f1_score(y, scores >= score) for score in scores.ravel())
+    assert f1_score(y, scores >= threshold) == pytest.approx(best)
+
+
 def test_baselines_are_scikit_learns_best_on_validation(rows):
     train, held = rows.take(np.arange(40)), rows.take(np.arange(40, 60))
     config = parse_config(

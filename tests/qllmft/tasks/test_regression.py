@@ -207,6 +207,7 @@ def test_several_targets_are_read_and_split_without_overlap():
         ([1.0, float("inf")] * 20, "the target 'label' is 'inf', expected a finite number"),
         ([[1.0, 2.0]] * 40, "several values, expected one label per text"),
         ([3.0] * 40, "'label' has one value in all training texts, so there is nothing to learn"),
+        (["1e-170", "2e-170"] * 20, "target 'label' lie within 1.0e-170, expected 1e-100 or more"),
     ],
 )  # fmt: skip
 def test_targets_that_are_no_numbers_are_refused(column, message):

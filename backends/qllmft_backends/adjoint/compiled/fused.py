@@ -28,12 +28,12 @@ from numba.extending import intrinsic
 
 from qllmft_backends.adjoint.compiled.simd import (
     VectorType,
+    build_multiply_add,
+    build_negative,
     count_pieces,
     element_pointer,
 )
 from qllmft_backends.adjoint.program.schedule import HALF
-
-CONTRACT = ("contract",)
 
 
 def count_outside_qubits(gates):
@@ -150,13 +150,9 @@ def _pairs(numbers, control, target):
             yield low, low | 1 << target, is_set
 
 
-def _multiply_add(builder, x, y, z):
-    """Return x·y + z, in one instruction if the machine has it."""
-    return builder.fadd(builder.fmul(x, y, flags=CONTRACT), z, flags=CONTRACT)
-
-
-def _multiply_subtract(builder, x, y, z):
-    return builder.fsub(z, builder.fmul(x, y, flags=CONTRACT), flags=CONTRACT)
+def _subtract_product(builder, x, y, z):
+    """Return z − x·y (see `build_multiply_add`)."""
+    return build_multiply_add(builder, build_negative(builder, x), y, z)
 
 
 def _apply_inside(builder, block, numbers, control, t):
@@ -165,7 +161,7 @@ def _apply_inside(builder, block, numbers, control, t):
     for i in numbers:
         is_set = control is not None and bool(i >> control & 1)
         a, b = block.apply_cnot(x[i], block.exchange_halves(x[i]), is_set)
-        x[i] = _multiply_add(builder, t, b, a)
+        x[i] = build_multiply_add(builder, t, b, a)
 
 
 def _apply_outside(builder, block, pairs, layout, tangents):
@@ -174,8 +170,8 @@ def _apply_outside(builder, block, pairs, layout, tangents):
     for low, high, is_set in pairs:
         t = tangents[layout.piece(high)]
         a, b = block.apply_cnot(x[low], x[high], is_set)
-        x[low] = _multiply_subtract(builder, t, b, a)
-        x[high] = _multiply_add(builder, t, a, b)
+        x[low] = _subtract_product(builder, t, b, a)
+        x[high] = build_multiply_add(builder, t, a, b)
 
 
 def forward_group(gates):
@@ -235,9 +231,9 @@ def _undo_inside(builder, block, costate_block, numbers, control, t, sums):
     exchange = block.exchange_halves
     for i in numbers:
         partner = exchange(x[i])
-        sums[0][0] = _multiply_add(builder, y[i], partner, sums[0][0])
-        x[i] = _multiply_subtract(builder, t, partner, x[i])
-        y[i] = _multiply_subtract(builder, t, exchange(y[i]), y[i])
+        sums[0][0] = build_multiply_add(builder, y[i], partner, sums[0][0])
+        x[i] = _subtract_product(builder, t, partner, x[i])
+        y[i] = _subtract_product(builder, t, exchange(y[i]), y[i])
         if control is not None and i >> control & 1:
             x[i] = exchange(x[i])
             y[i] = exchange(y[i])
@@ -257,10 +253,10 @@ def _undo_outside(builder, block, costate_block, pairs, layout, tangents, sums):
         q = y[high]
         # a pair of two halves has both its terms in the first sum, as in a whole register
         second_sum = sums[0] if first != second else sums[1]
-        sums[0][first] = _multiply_add(builder, q, a, sums[0][first])
-        second_sum[second] = _multiply_add(builder, p, b, second_sum[second])
-        a, b = _multiply_add(builder, t, b, a), _multiply_subtract(builder, t, a, b)
-        p, q = _multiply_add(builder, t, q, p), _multiply_subtract(builder, t, p, q)
+        sums[0][first] = build_multiply_add(builder, q, a, sums[0][first])
+        second_sum[second] = build_multiply_add(builder, p, b, second_sum[second])
+        a, b = build_multiply_add(builder, t, b, a), _subtract_product(builder, t, a, b)
+        p, q = build_multiply_add(builder, t, q, p), _subtract_product(builder, t, p, q)
         x[low], x[high] = block.apply_cnot(a, b, is_set)
         y[low], y[high] = block.apply_cnot(p, q, is_set)
 

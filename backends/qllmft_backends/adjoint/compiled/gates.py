@@ -16,6 +16,8 @@ from qllmft_backends.adjoint.compiled.simd import (
     exchange_8,
     load,
     mul,
+    multiply_add,
+    multiply_subtract,
     select_positive,
     store,
     sub,
@@ -59,18 +61,18 @@ def _rotate_rows(s, c, start, stop, step, cos, sin, swapped, gradient):
         if c is None:
             a = load(s, k + first)
             b = load(s, k + second)
-            store(s, k, sub(mul(cos, a), mul(sin, b)))
-            store(s, k + step, add(mul(sin, a), mul(cos, b)))
+            store(s, k, multiply_subtract(cos, a, mul(sin, b)))
+            store(s, k + step, multiply_add(sin, a, mul(cos, b)))
         else:
             a = load(s, k)
             b = load(s, k + step)
             p = load(c, k)
             q = load(c, k + step)
-            gradient = add(gradient, sub(mul(q, a), mul(p, b)))
-            store(s, k + first, add(mul(cos, a), mul(sin, b)))
-            store(s, k + second, sub(mul(cos, b), mul(sin, a)))
-            store(c, k + first, add(mul(cos, p), mul(sin, q)))
-            store(c, k + second, sub(mul(cos, q), mul(sin, p)))
+            gradient = add(gradient, multiply_subtract(q, a, mul(p, b)))
+            store(s, k + first, multiply_add(cos, a, mul(sin, b)))
+            store(s, k + second, multiply_subtract(cos, b, mul(sin, a)))
+            store(c, k + first, multiply_add(cos, p, mul(sin, q)))
+            store(c, k + second, multiply_subtract(cos, q, mul(sin, p)))
     return gradient
 
 
@@ -85,13 +87,13 @@ def _rotate_lanes(s, c, start, stop, distance, cos, sin, sign, swapped, gradient
         if c is None:
             if swapped:
                 x, y = y, x
-            store(s, k, add(mul(cos, x), mul(signed_sin, y)))
+            store(s, k, multiply_add(cos, x, mul(signed_sin, y)))
         else:
             p = load(c, k)
             q = exchange(p, distance)
             gradient = add(gradient, mul(sign, mul(p, y)))
-            x = sub(mul(cos, x), mul(signed_sin, y))
-            p = sub(mul(cos, p), mul(signed_sin, q))
+            x = multiply_subtract(cos, x, mul(signed_sin, y))
+            p = multiply_subtract(cos, p, mul(signed_sin, q))
             if swapped:
                 x = exchange(x, distance)
                 p = exchange(p, distance)
@@ -184,19 +186,20 @@ def _cx_rot_inside(s, c, is_set, step, cos, sin, signs, gradient):
                 if c is None:
                     a = select_positive(is_set, y, x)
                     b = select_positive(is_set, x, y)
-                    store(s, k, sub(mul(cos, a), mul(sin, b)))
-                    store(s, k + step, add(mul(sin, a), mul(cos, b)))
+                    store(s, k, multiply_subtract(cos, a, mul(sin, b)))
+                    store(s, k + step, multiply_add(sin, a, mul(cos, b)))
                 else:
                     p = load(c, k)
                     q = load(c, k + step)
-                    gradient = add(gradient, sub(mul(q, x), mul(p, y)))
-                    a = add(mul(cos, x), mul(sin, y))
-                    b = sub(mul(cos, y), mul(sin, x))
-                    p, q = add(mul(cos, p), mul(sin, q)), sub(mul(cos, q), mul(sin, p))
+                    gradient = add(gradient, multiply_subtract(q, x, mul(p, y)))
+                    a = multiply_add(cos, x, mul(sin, y))
+                    b = multiply_subtract(cos, y, mul(sin, x))
                     store(s, k, select_positive(is_set, b, a))
                     store(s, k + step, select_positive(is_set, a, b))
-                    store(c, k, select_positive(is_set, q, p))
-                    store(c, k + step, select_positive(is_set, p, q))
+                    a = multiply_add(cos, p, mul(sin, q))
+                    b = multiply_subtract(cos, q, mul(sin, p))
+                    store(c, k, select_positive(is_set, b, a))
+                    store(c, k + step, select_positive(is_set, a, b))
         return gradient
     sign = bit_sign(signs, step)
     if c is not None:
@@ -207,7 +210,7 @@ def _cx_rot_inside(s, c, is_set, step, cos, sin, signs, gradient):
         if c is None:
             p = select_positive(is_set, y, x)
             q = select_positive(is_set, x, y)
-            store(s, k, add(mul(cos, p), mul(mul(sin, sign), q)))
+            store(s, k, multiply_add(cos, p, mul(mul(sin, sign), q)))
         else:
             store(s, k, select_positive(is_set, y, x))
             p = load(c, k)
@@ -240,9 +243,9 @@ def grow_rot(s, c, step, cos, sin, gradient):
             b = load(s, k + step)
             p = load(c, k)
             q = load(c, k + step)
-            gradient = add(gradient, sub(mul(q, a), mul(p, b)))
-            store(s, k, add(mul(cos, a), mul(sin, b)))
-            store(c, k, add(mul(cos, p), mul(sin, q)))
+            gradient = add(gradient, multiply_subtract(q, a, mul(p, b)))
+            store(s, k, multiply_add(cos, a, mul(sin, b)))
+            store(c, k, multiply_add(cos, p, mul(sin, q)))
     return gradient
 
 

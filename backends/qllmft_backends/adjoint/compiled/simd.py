@@ -6,13 +6,14 @@ these values a kernel names its 16 floats (or 8 doubles). LLVM splits them on ma
 
 from __future__ import annotations
 
+import platform
 from functools import cache
 from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic, models, register_model
 
 from qllmft_backends.adjoint.compiled.parts import part
@@ -33,6 +34,17 @@ def count_pieces() -> int:
     It is 1 on a processor with registers of 64 bytes, and 2, the halves, on others.
     """
     return 1 if binding.get_host_cpu_features().get("avx512f", False) else 2
+
+
+@cache
+def has_fused_multiply_add() -> bool:
+    """Return whether the processor that numba compiles for has an instruction for x·y + z that rounds once."""
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return True
+    given_features = config.CPU_FEATURES  # "" with NUMBA_CPU_NAME=generic
+    if given_features is not None:
+        return "+fma" in str(given_features).split(",")
+    return bool(binding.get_host_cpu_features().get("fma", False))
 
 
 @intrinsic
@@ -186,6 +198,52 @@ add = _binary("fadd")
 sub = _binary("fsub")
 mul = _binary("fmul")
 div = _binary("fdiv")
+
+
+def build_multiply_add(builder, x, y, z):
+    """Return the LLVM value x·y + z of registers, rounded once if the processor has an instruction for it.
+
+    LLVM may contract a product and a sum, but does so on some processors and not on others. Here it has to, so that
+    their bits are the same.
+    """
+    if not has_fused_multiply_add():
+        return builder.fadd(builder.fmul(x, y), z)
+    register = x.type
+    bits = 64 if isinstance(register.element, ir.DoubleType) else 32
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(register, [register] * 3),
+        f"llvm.fma.v{register.count}f{bits}",
+    )
+    return builder.call(function, [x, y, z])
+
+
+def build_negative(builder, x):
+    """Return the LLVM value −x of a register."""
+    register = x.type
+    return builder.fsub(
+        ir.Constant(register, [ir.Constant(register.element, -0.0)] * register.count), x
+    )
+
+
+@intrinsic
+def multiply_add(typingctx, x, y, z):
+    """Return x·y + z (see `build_multiply_add`)."""
+
+    def codegen(context, builder, signature, args):
+        return build_multiply_add(builder, *args)
+
+    return x(x, y, z), codegen
+
+
+@intrinsic
+def multiply_subtract(typingctx, x, y, z):
+    """Return x·y − z (see `build_multiply_add`)."""
+
+    def codegen(context, builder, signature, args):
+        return build_multiply_add(builder, args[0], args[1], build_negative(builder, args[2]))
+
+    return x(x, y, z), codegen
 
 
 @intrinsic

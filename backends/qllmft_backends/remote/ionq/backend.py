@@ -86,6 +86,17 @@ class IonQForte(IonQBase):
         )
 
     @property
+    def mitigation(self) -> str:
+        """Return the mitigation at IonQ, "" without one."""
+        options = self.options
+        names: list[str] = []
+        if options.error_mitigation != "none":
+            names.append(options.error_mitigation)
+        if options.symmetry_verification:
+            names.append("symmetry verification")
+        return ", ".join(names)
+
+    @property
     def gate_noise(self) -> GateNoise | None:
         """Return the noise of IonQ's simulator for the machine, None if its rates are not published."""
         return CLOUD_NOISE.get(self.options.target)
@@ -104,7 +115,8 @@ class IonQForte(IonQBase):
 
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
         if self.options.aggregation != "average" and chunk.state == "collected":
-            return chunk.aggregations[self.options.aggregation][index]
+            aggregated_results = chunk.aggregations.get(self.options.aggregation)
+            return None if aggregated_results is None else aggregated_results[index]
         return super()._result(chunk, index)
 
     def _setup_fields(self) -> dict[str, Any]:

@@ -25,10 +25,8 @@ from qllmft_backends.remote.batch import (
     BootstrapSamples,
     CircuitBatch,
     Submission,
-    check_answers,
     known_answer_circuit,
     resample_shots,
-    results_from_ledger,
 )
 from qllmft_backends.remote.collect import find_chunk_job
 from qllmft_backends.remote.cost import CostEstimate
@@ -275,13 +273,8 @@ class IonQBase(JobsBackend):
                 "exact probabilities have no shots to draw again. Set shots, or omit bootstrap."
             )
         z_observables = ZObservables.from_operators(observables, circuit.num_qubits)
-        with self.jobs.reading():
-            batch = self._batch(circuit, values)
-            check_answers(batch.chunks, self.jobs.ledger)
-            results = results_from_ledger(batch, self._result, self.options.ledger)
-            samples = resample_shots(
-                batch, results, self.options.shots, z_observables, repeats, seed
-            )
+        batch, results = self._read_ledger(circuit, values)
+        samples = resample_shots(batch, results, self.options.shots, z_observables, repeats, seed)
         if batch.setup.symmetry_verification and not samples.single_shots:
             self._warn_of_discarded_shots(batch.setup)
         return samples

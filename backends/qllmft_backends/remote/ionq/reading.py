@@ -66,6 +66,7 @@ class JobResults:
         the address; None: the server's default.
         """
         chunk = self.chunk
+        self._check_shots()
         circuit_ids = self._circuit_ids()
         job = self.job
         payload: Any = self._fetch_combined(circuit_ids, aggregation) if aggregation else None
@@ -132,6 +133,7 @@ class JobResults:
         If one cannot be read, the failure is not recorded, and the next call reads again, so that a paid circuit is not
         sent again.
         """
+        self._check_shots()
         child_ids = self._child_ids()
         probabilities: list[Probabilities | None] = [None] * self.chunk.circuits
         if len(child_ids) != len(probabilities):
@@ -242,6 +244,17 @@ class JobResults:
                 f"the result of {label} cannot be read: {error}. Nothing is lost: the job's id is in the ledger and "
                 "its result stays at the server. Run again to read it again."
             ) from None
+
+    def _check_shots(self) -> None:
+        """Raise `JobFailedError` if the server measured another number of shots, which decides the standard errors."""
+        expected_shots = self.chunk.setup.counted_shots
+        server_shots = self.job.get("shots")
+        if expected_shots is None or server_shots in (None, expected_shots, str(expected_shots)):
+            return
+        raise JobFailedError(
+            f"{self.chunk.label} has {str(server_shots)[:40]} shots at the server, expected {expected_shots}, as "
+            f"sent. {_RESULT_AT_SERVER} Ask IonQ about this job."
+        )
 
     def _circuit_ids(self) -> list[str]:
         """Return the ids of the job's circuits: those of its children, or its own if it has one circuit."""

@@ -56,11 +56,14 @@ class Setup:
         """Return whether circuits on this machine cost nothing."""
         return self.backend == FREE_MACHINE
 
-    @property
-    def after_failure(self) -> str:
-        """Return the remedy for a failed job."""
-        charge_text = "" if self.url == PROVIDERS_URL else "Failed jobs are not charged by IonQ. "
-        return f"{charge_text}Set retry_failed to send its circuits again."
+    def failure_remedy(self, *, has_results: bool) -> str:
+        """Return the remedy for a failed job, and whether it is charged; ``has_results``: some circuits ended well."""
+        charge_text = "Failed jobs are not charged by IonQ. "
+        if has_results:
+            charge_text = "IonQ may charge a failed job with some results. "
+        if self.url == PROVIDERS_URL:
+            charge_text = ""
+        return f"{charge_text}Set retry_failed=true to send the circuits without a result again."
 
     @property
     def counted_shots(self) -> int | None:
@@ -250,6 +253,11 @@ class Chunk:
         if circuit_shots:
             return len(circuit_shots)
         return None if self.setup.symmetry_verification else self.setup.shots
+
+    @property
+    def failure_remedy(self) -> str:
+        """Return the remedy for the failed job of this chunk."""
+        return self.setup.failure_remedy(has_results=any(self.results or ()))
 
     def is_lost(self, index: int) -> bool:
         """Return whether circuit ``index`` will never get a result because its job failed."""
