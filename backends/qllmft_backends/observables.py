@@ -56,12 +56,17 @@ class PauliObservables(ZObservables):
         """Read observables with real coefficients.
 
         Raises:
-            UnsupportedGateError: for a complex coefficient, or another number of qubits.
+            UnsupportedGateError: for a complex coefficient, another number of qubits, or another type.
         """
         # coefficient in each observable, by (flips, mask)
         terms: dict[tuple[int, int], Floats] = {}
         powers = 1 << np.arange(n_qubits, dtype=np.int64)
         for o, operator in enumerate(operators):
+            if not isinstance(operator, SparsePauliOp):
+                raise UnsupportedGateError(
+                    f"observable {o} is of type {type(operator).__name__}, expected SparsePauliOp. Make it by "
+                    "SparsePauliOp('ZII') or SparsePauliOp.from_list."
+                )
             if operator.num_qubits != n_qubits:
                 raise UnsupportedGateError(
                     f"observable {o} acts on {operator.num_qubits} qubits, expected {n_qubits}, the circuit's number."

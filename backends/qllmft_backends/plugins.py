@@ -100,7 +100,7 @@ class Registry(Mapping[str, T]):
         Raises:
             Exception: of the registry's class, if the name exists or the thing is of another kind.
         """
-        if not re.fullmatch(r"[\w.-]+", name):
+        if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+", name):
             raise self._error(
                 f"the name {name!r}: expected letters, digits, '_', '-' and '.' only."
             )
@@ -182,7 +182,7 @@ class Registry(Mapping[str, T]):
     def _check(self, name: str, plugin: object, source: str) -> None:
         if not isinstance(plugin, self._plugin_type):
             raise self._error(
-                f"the {self.kind} {name!r} ({source}) is a {type(plugin).__name__}, expected a "
+                f"the {self.kind} {name!r} ({source}) is of type {type(plugin).__name__}, expected "
                 f"{self._plugin_type.__name__}."
             )
 

@@ -13,6 +13,12 @@ from qllmft_backends.requirement import Requirement
 from qllmft_backends.text import HIDDEN
 
 LARGEST_INTEGER = 2**63 - 1  # of a setting; files and other libraries hold no larger ones
+# faults by pydantic's names, whose own messages do not help
+_MESSAGES = {
+    "extra_forbidden": "there is no such setting",
+    "model_type": "expected several settings by name",
+    "dict_type": "expected several values by name",
+}
 _SECRET_NAMES = ("token", "key", "secret", "password")
 
 
@@ -113,9 +119,7 @@ def faults(error: ValidationError) -> list[InvalidValue]:
         InvalidValue(
             fault["loc"],
             fault["type"],
-            "there is no such setting"
-            if fault["type"] == "extra_forbidden"
-            else fault["msg"].removeprefix("Value error, "),
+            _MESSAGES.get(fault["type"]) or fault["msg"].removeprefix("Value error, "),
             fault["input"],
         )
         for fault in error.errors()

@@ -35,7 +35,7 @@ def test_a_package_s_thing_is_imported_when_it_is_asked_for(numbers, install):
         ("raise RuntimeError('first\\nsecond')", "does not load: RuntimeError: first second. Repair that package"),
         ("raise SystemExit(3)", "does not load: SystemExit: 3"),
         ("OTHER = 2", "does not load: AttributeError: module 'bad_module' has no attribute 'TWO'"),
-        ("TWO = 'two'", r"the baseline 'two' \(bad 1.0\) is a str, expected a int"),
+        ("TWO = 'two'", r"the baseline 'two' \(bad 1.0\) is of type str, expected int"),
     ],
 )  # fmt: skip
 def test_a_broken_package_is_an_error_of_its_own_name_alone(numbers, install, module, message):
@@ -85,7 +85,11 @@ def test_what_is_registered_in_python(numbers, install):
     numbers.unregister("three")
     numbers.unregister("one")
     assert list(numbers) == ["one", "two"]
-    refused = ("four", "4", "is a str, expected a int"), ("a b", 4, "expected letters, digits")
+    refused = (
+        ("four", "4", "is of type str, expected int"),
+        ("a b", 4, "expected letters, digits"),
+        (5, 4, "the name 5: expected"),
+    )
     for name, thing, message in refused:
         with pytest.raises(ValueError, match=message):
             numbers.register(name, thing)

@@ -80,11 +80,12 @@ def test_sums_of_strings_have_the_statevectors_values(dtype, tolerance):
             r"observable 1 is \['IXZ'\], expected strings of I and Z only\. "
             r"Rotate .*H for X.*aer_statevector",
         ),
+        ("ZZZ", "observable 1 is of type str, expected SparsePauliOp. Make it by"),
         (SparsePauliOp(["ZII", "IIY"]), r"observable 1 is \['ZII', 'IIY'\], expected strings of I and Z only"),
         (SparsePauliOp("ZIII"), r"observable 1 acts on 4 qubits, expected 3, the circuit's number"),
         (SparsePauliOp("ZII", 1j), r"observable 1 has complex coefficients, expected real ones"),
     ],
-    ids=["X", "Y", "width", "complex"],
+    ids=["X", "text", "Y", "width", "complex"],
 )  # fmt: skip
 def test_an_observable_that_the_engine_cannot_measure_is_refused_by_its_index(wrong, message):
     with pytest.raises(UnsupportedGateError, match=message):

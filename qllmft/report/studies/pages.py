@@ -13,9 +13,11 @@ from markupsafe import Markup
 from qllmft.campaign.comparison import Comparison, differences_by_seed, find_leaders
 from qllmft.campaign.file import Side
 from qllmft.campaign.predictions import CURVE_UNIT, StudyPredictions
+from qllmft.campaign.record import FILE as RECORD
 from qllmft.campaign.record import StudyRecord, read_study, write_record
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.settings import flat_settings, with_settings
+from qllmft.errors import UserError
 from qllmft.files import write_text, writing
 from qllmft.report import style
 from qllmft.report.figures import curves_svg, score_unit
@@ -59,16 +61,33 @@ def finish_from_predictions(
     The data ``source`` gives the texts that the study's choosing seeds drew, see `StudyPredictions.with_choosing_mask`.
 
     Raises:
-        UserError: if one of the files is missing or does not fit the other, or the data is not the study's.
+        UserError: if one of the files is missing or does not fit the other, the data is not the study's, or ``out`` has
+            the record of another study.
     """
     predictions = StudyPredictions.from_folder(folder)
     record = read_study(folder)
     if source is not None:
         predictions = predictions.with_choosing_mask(record, source)
     record = predictions.recompute(record)
+    _check_same_study(out, record)
     with writing(f"the folder {out}"):
         predictions.write(out)
         return record, finish_study(out, record)
+
+
+def _check_same_study(folder: Path, record: StudyRecord) -> None:
+    """Raise UserError if a folder has the record of a study with another name, other rows or other seeds."""
+
+    def key(study: StudyRecord) -> tuple[str, tuple[int, ...], list[str]]:
+        return study.study, tuple(study.seeds), [row.label for row in study.rows]
+
+    if not (folder / RECORD).exists():
+        return
+    kept_record = read_study(folder)
+    if key(kept_record) != key(record):
+        raise UserError(
+            f"{folder} has the record of another study, {kept_record.study}. Give another folder with --out."
+        )
 
 
 def write_study_table(folder: Path, file: Path) -> Path:

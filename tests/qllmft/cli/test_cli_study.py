@@ -137,6 +137,9 @@ def test_a_study_of_another_file_of_that_name_keeps_the_first_ones_record(
     assert record.read_bytes() == before
     cli("study", files[1], "--seeds 1", arguments[0], "--out other")
     assert json.loads((tmp_path / "other" / "study.json").read_text())["title"] == "Two"
+    _, errors = cli("study", "mine", "--from-predictions other --out", record.parent, code=2)
+    assert "has the record of another study" in " ".join(errors.split())
+    assert record.read_bytes() == before
 
 
 def test_the_list_has_every_study(cli):
