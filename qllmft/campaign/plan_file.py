@@ -41,25 +41,37 @@ class PlanFile:
         return self.plan == other.plan or self.hash == other.hash != ""
 
 
-def claim_folder(folder: Path, plan: PlanFile) -> None:
-    """Note in a study's folder which plan its runs are of.
+def check_folder(folder: Path, plan: PlanFile) -> None:
+    """Raise UserError if a study's folder has runs or a record of another plan."""
+    claimed_plan = _read_claim(folder)
+    if claimed_plan is None or plan.is_of(claimed_plan) or not _has_work(folder):
+        return
+    raise UserError(
+        f"{folder} is of the study {claimed_plan.plan}, and got {plan.plan}. Give another folder with --out. "
+        f"If the file was moved and changed, delete {folder / FILE}."
+    )
 
-    Raises:
-        UserError: if the folder has runs or a record of another plan.
-    """
-    file = folder / FILE
-    if file.exists():
-        with reading(file, "Delete it if the folder is of this study."):
-            content = parse_json(read_text(file))
-            claimed_plan = PlanFile(str(content["plan"]), str(content["hash"]))
-        has_work = (folder / RECORD).exists() or any((folder / "runs").glob("*"))
-        if has_work and not plan.is_of(claimed_plan):
-            raise UserError(
-                f"{folder} is of the study {claimed_plan.plan}, and got {plan.plan}. Give another folder with --out. "
-                f"If the file was moved and changed, delete {file}."
-            )
-        if has_work and plan.plan != claimed_plan.plan:  # a copy of the file
-            return
+
+def claim_folder(folder: Path, plan: PlanFile) -> None:
+    """Note in a study's folder which plan its runs are of. A copy of a plan leaves the note of the first one."""
+    claimed_plan = _read_claim(folder)
+    if claimed_plan is not None and plan.plan != claimed_plan.plan and _has_work(folder):
+        return
     with writing(f"the folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(file, asdict(plan))
+        write_json(folder / FILE, asdict(plan))
+
+
+def _has_work(folder: Path) -> bool:
+    """Return whether a folder has runs or a record."""
+    return (folder / RECORD).exists() or any((folder / "runs").glob("*"))
+
+
+def _read_claim(folder: Path) -> PlanFile | None:
+    """Return the plan that a folder is kept for, or None."""
+    file = folder / FILE
+    if not file.exists():
+        return None
+    with reading(file, "Delete it if the folder is of this study."):
+        content = parse_json(read_text(file))
+        return PlanFile(str(content["plan"]), str(content["hash"]))

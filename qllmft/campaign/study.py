@@ -16,7 +16,7 @@ from qllmft.baselines import BASELINES
 from qllmft.campaign.checks import check_feasible, report_texts
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import Row, Study
-from qllmft.campaign.plan_file import PlanFile, claim_folder
+from qllmft.campaign.plan_file import PlanFile, check_folder, claim_folder
 from qllmft.campaign.predictions import (
     CURVE_UNIT,
     Split,
@@ -88,7 +88,7 @@ def run_study(
             f"--out {folder} is a file, expected a folder, or a name that does not exist."
         )
     if plan_file is not None:
-        claim_folder(folder, plan_file)
+        check_folder(folder, plan_file)
     runs = folder / "runs"
     sentence = NOT_REGISTERED
     if registered is not None:
@@ -102,6 +102,8 @@ def run_study(
     report_texts(
         (run.config for run in unfinished_runs), executor.inputs, executor.on_event, read_test=True
     )
+    if plan_file is not None:
+        claim_folder(folder, plan_file)
     finished = FinishedRuns(runs)
     if tuning_trials:
         executor.execute(Plan(tuning_trials), runs)

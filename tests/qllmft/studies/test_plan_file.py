@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from qllmft.campaign.plan_file import FILE, PlanFile, claim_folder
+from qllmft.campaign.plan_file import FILE, PlanFile, check_folder, claim_folder
 from qllmft.errors import UserError
 
 
@@ -19,7 +19,9 @@ def plans(tmp_path):
 
 
 def claim(folder, file):
-    claim_folder(folder, PlanFile.find(str(file), "mine"))
+    plan = PlanFile.find(str(file), "mine")
+    check_folder(folder, plan)
+    claim_folder(folder, plan)
 
 
 def test_another_file_of_the_same_name_is_refused(plans, tmp_path):
@@ -31,7 +33,7 @@ def test_another_file_of_the_same_name_is_refused(plans, tmp_path):
     ):
         claim(folder, plans[1])
     with pytest.raises(UserError, match=r"and got table2\. Give another folder with --out"):
-        claim_folder(folder, PlanFile.find("table2", "table2"))
+        check_folder(folder, PlanFile.find("table2", "table2"))
     assert (folder / FILE).read_bytes() == before
 
 
@@ -57,7 +59,7 @@ def test_two_studies_of_the_package_do_not_share_a_folder(tmp_path):
     (tmp_path / "runs" / "0").mkdir(parents=True)
     claim_folder(tmp_path, PlanFile.find("noise", "fig11-small"))
     with pytest.raises(UserError, match=r"is of the study fig11-small, and got fig11\."):
-        claim_folder(tmp_path, PlanFile.find("noise", "fig11"))
+        check_folder(tmp_path, PlanFile.find("noise", "fig11"))
 
 
 def test_a_damaged_file_is_named(plans, tmp_path):

@@ -192,8 +192,9 @@ def test_a_weight_is_a_number_of_copies_of_the_start_and_the_scaling(kind):
         torch.testing.assert_close(of_weights.deviation, of_copies.deviation)
         copied, weighted = (of_copies.scale_targets(each) for each in (copied, weighted))
     expected, found = (solve_linear(each, c) for each in (copied, weighted))
-    np.testing.assert_allclose(found.weights, expected.weights, atol=2e-4)
-    np.testing.assert_allclose(found.bias, expected.bias, atol=2e-4)
+    # where a solver stops depends on the processor, too
+    np.testing.assert_allclose(found.weights, expected.weights, atol=1e-3)
+    np.testing.assert_allclose(found.bias, expected.bias, atol=1e-3)
 
 
 def test_hubers_loss_is_quadratic_and_then_linear_with_that_gradient():
