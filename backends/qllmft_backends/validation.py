@@ -16,7 +16,7 @@ LARGEST_INTEGER = 2**63 - 1  # of a setting; files and other libraries hold no l
 # faults by pydantic's names, whose own messages do not help
 _MESSAGES = {
     "extra_forbidden": "there is no such setting",
-    "model_type": "expected several settings by name",
+    "model_type": "expected several values by name",
     "dict_type": "expected several values by name",
 }
 _SECRET_NAMES = ("token", "key", "secret", "password")

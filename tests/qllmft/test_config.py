@@ -33,7 +33,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest_and_all_known_ones(tree,
 OUT_OF_RANGE = {
     "seed=-1": "(got -1): Input should be greater than or equal to 0",
     "seed=x": "(got 'x'): Input should be a valid integer",
-    "data=5": "(got 5): expected several settings by name",
+    "data=5": "(got 5): expected several values by name",
     'data.text_column=[-1,"b"]': ".str (got [-1, 'b']): Input should be a valid string",
     'data.text_column=[[],"b"]': ".str (got [[], 'b']): Input should be a valid string",
     "data.n_per_label=true": "(got True): expected no truth value",

@@ -198,7 +198,7 @@ def test_a_record_that_lacks_a_part_is_refused(folder, key):
         ),
         ({"model": SMALL | {"reuploads": 10**7}}, "circuit of the head would have 120,000,008 gates"),
         ({"model": SMALL | {"n_qubits": 40}}, "n_qubits is 40, encoder_qubits 4, expected at most 30"),
-        ({"check": 3}, r"check \(got 3\): Input should be"),
+        ({"check": 3}, r"check \(got 3\): expected several values by name"),
         ({"check": {}}, "check.logits: Field required"),
         ({"check": {"logits": [1.0]}}, "check.logits has 1 numbers, expected 2"),
         ({"check": {"logits": ["a", None]}}, r"check.logits\[1\] \(got 'a'\): Input should be a valid number"),
