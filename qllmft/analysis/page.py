@@ -18,9 +18,8 @@ from qllmft.report import style
 from qllmft.report.pages import identity_rows, render_template
 
 PAGE = "analysis.html"
-SPACE_ABOVE = (
-    1.08  # largest value of an axis over the largest eigenvalue, whose line is below the frame
-)
+# largest value of an axis over the largest eigenvalue, whose line is below the frame
+SPACE_ABOVE = 1.08
 
 
 def write_analysis(run: Path, analysis: Analysis, figures: Path | None = None) -> Path:

@@ -51,9 +51,7 @@ class Twin:
             "difference": self.difference.as_dict(),
         }
         if self.balanced is not None:
-            interval = list(self.balanced.interval)
-            numbers = {"value": self.balanced.value, "interval95": interval, "p": self.balanced.p}
-            values["balanced"] = numbers
+            values["balanced"] = self.balanced.as_dict()
         return values
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar
 
 import typer
 
@@ -16,6 +16,8 @@ from qllmft.errors import UserError
 if TYPE_CHECKING:
     from qllmft.campaign.executors import Executor
     from qllmft.events import OnEvent
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,14 @@ class CampaignOptions(TrackOptions):
         return Executor(on_event, self.tracking(), jobs=self.jobs, ray=self.ray)
 
 
-def exit_interrupted(folder: Path) -> NoReturn:
-    """Say that the same command continues a campaign in ``folder``, and exit with 130."""
+def run_resumable(folder: Path, campaign: Callable[[], T]) -> T:
+    """Return what a campaign in ``folder`` returns. If Ctrl-C stops it, say how it continues, and exit with 130."""
+    try:
+        return campaign()
+    except KeyboardInterrupt as stop:
+        if str(stop):  # jobs that continue at a service
+            raise
+    # behind the handler: `main` would report an interruption in the context of the exit, too
     say(f"Interrupted. The same command continues. The runs are in {folder / 'runs'}.")
     raise typer.Exit(130)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from qllmft.cli.campaign_options import CampaignOptions, exit_interrupted, list_given_options
+from qllmft.cli.campaign_options import CampaignOptions, list_given_options, run_resumable
 from qllmft.cli.console import names, numbers, say, table
 from qllmft.cli.options import (
     Count,
@@ -124,19 +124,15 @@ def study(
             f"The plan of the study {plan.name} is {register}.{detectable_sentence} Commit it before any run."
         )
         return
-    record: StudyRecord | None
-    try:
+    command = shlex.join(command_line(context))
+
+    def run() -> StudyRecord:
         with ConsoleListener(campaign=True) as listener:
-            command = shlex.join(command_line(context))
             executor = campaign_options.executor(listener)
             plan_file = PlanFile.find(name, plan.name)
-            record = run_study(plan, folder, overrides, command, executor, registered, plan_file)
-    except KeyboardInterrupt as stop:
-        if str(stop):  # jobs that continue at a service
-            raise
-        record = None
-    if record is None:
-        exit_interrupted(folder)
+            return run_study(plan, folder, overrides, command, executor, registered, plan_file)
+
+    record = run_resumable(folder, run)
     _print_study(record, finish_study(folder, record))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Column, Table
 
-from qllmft.cli.campaign_options import CampaignOptions, exit_interrupted, list_given_options
+from qllmft.cli.campaign_options import CampaignOptions, list_given_options, run_resumable
 from qllmft.cli.console import names, numbers, say, table
 from qllmft.cli.options import (
     Count,
@@ -118,17 +118,13 @@ def sweep(
         _say_expected_time(plan, executor)
         return
     folder = out or Path("sweeps") / space.name
-    result: SweepResult | None
-    try:
+
+    def run() -> SweepResult:
         with listener:
             report_texts(plan.head_configs().values(), executor.inputs, listener, read_test=False)
-            result = run_sweep(plan, folder, executor)
-    except KeyboardInterrupt as stop:
-        if str(stop):  # jobs that continue at a service
-            raise
-        result = None
-    if result is None:
-        exit_interrupted(folder)
+            return run_sweep(plan, folder, executor)
+
+    result = run_resumable(folder, run)
     winner = folder / "runs" / result.winner.runs[0].config.identity
     say(_ranking_table(result), *([_row_winners_table(result)] if result.rows else []))
     say(*winner_sentences(result), f"The winner's run is {winner}.")

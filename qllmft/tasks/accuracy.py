@@ -188,6 +188,10 @@ class BalancedDifference:
         """Return the two-sided p of no difference, by the normal distribution with the deviation of the interval."""
         return normal_p(self.value, self.interval)
 
+    def as_dict(self) -> dict[str, object]:
+        """Return the difference as JSON values."""
+        return {"value": self.value, "interval95": list(self.interval), "p": self.p}
+
 
 def mean_interval(parts: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
     """Return the limits of the mean of independent values from each one's own limits (Zou and Donner 2008).

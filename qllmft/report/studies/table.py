@@ -15,13 +15,7 @@ from qllmft.campaign.comparison import (
 )
 from qllmft.campaign.record import NOT_REGISTERED, RowResult, StudyRecord
 from qllmft.campaign.seeds import seeds_text
-from qllmft.campaign.verdict import (
-    StudyVerdict,
-    gain_points,
-    gain_share,
-    limits,
-    verdict,
-)
+from qllmft.campaign.verdict import StudyVerdict, gain_points, gain_share, limits, verdict
 from qllmft.counts import format_count
 from qllmft.published import paper_numbers
 from qllmft.run.comparison import RESULTS

@@ -208,14 +208,19 @@ def build_multiply_add(builder, x, y, z):
     """
     if not has_fused_multiply_add():
         return builder.fadd(builder.fmul(x, y), z)
-    register = x.type
+    return _call_lanewise(builder, "fma", x, y, z)
+
+
+def _call_lanewise(builder, name, *registers):
+    """Return the LLVM value of LLVM's function ``name`` of registers, lane by lane."""
+    register = registers[0].type
     bits = 64 if isinstance(register.element, ir.DoubleType) else 32
     function = cgutils.get_or_insert_function(
         builder.module,
-        ir.FunctionType(register, [register] * 3),
-        f"llvm.fma.v{register.count}f{bits}",
+        ir.FunctionType(register, [register] * len(registers)),
+        f"llvm.{name}.v{register.count}f{bits}",
     )
-    return builder.call(function, [x, y, z])
+    return builder.call(function, registers)
 
 
 def build_negative(builder, x):
@@ -265,12 +270,7 @@ def square_root(typingctx, a):
     """Return the square root, lane by lane."""
 
     def codegen(context, builder, signature, args):
-        vector = args[0].type
-        name = f"llvm.sqrt.v{a.lanes}f{a.dtype.bitwidth}"
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(vector, [vector]), name
-        )
-        return builder.call(function, [args[0]])
+        return _call_lanewise(builder, "sqrt", args[0])
 
     return a(a), codegen
 
