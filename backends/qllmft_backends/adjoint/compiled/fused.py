@@ -20,10 +20,12 @@ of wide registers.
 
 from __future__ import annotations
 
+from functools import reduce
 from itertools import groupby
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from qllmft_backends.adjoint.compiled.simd import (
@@ -32,6 +34,7 @@ from qllmft_backends.adjoint.compiled.simd import (
     build_negative,
     count_pieces,
     element_pointer,
+    lanes,
 )
 from qllmft_backends.adjoint.program.schedule import HALF
 
@@ -75,8 +78,7 @@ class _Block:
         whole = context.get_value_type(VectorType(array_type.dtype))
         self._lanes = whole.count // layout.pieces
         offsets = [base]
-        for j in range(layout.n_qubits):
-            stride = builder.extract_value(strides, j)
+        for stride in strides:
             offsets += [builder.add(offset, stride) for offset in offsets]
         if layout.pieces == 2:
             half = context.get_constant(types.intp, self._lanes)
@@ -174,54 +176,107 @@ def _apply_outside(builder, block, pairs, layout, tangents):
         x[high] = build_multiply_add(builder, t, a, b)
 
 
-def forward_group(gates):
-    """Return an intrinsic ``group(s, base, strides, tangents)``: the gates on the registers at ``base``."""
-    layout = _Layout(gates)
+def _insert_zero_bits(builder, k, strides):
+    """Return the k-th number whose bits at the strides, powers of two, are zero."""
+    stride_bits = reduce(builder.or_, strides)
+    for _ in strides:
+        lowest = builder.and_(stride_bits, builder.neg(stride_bits))
+        k = builder.add(k, builder.and_(k, builder.neg(lowest)))
+        stride_bits = builder.xor(stride_bits, lowest)
+    return k
+
+
+def _build_places(builder, size, lanes, shape, strides, layouts):
+    """Generate a loop for each shape, of which the one of a step's shape runs.
+
+    Args:
+        builder: llvmlite's.
+        size: LLVM value, numbers of the array.
+        lanes: of a register.
+        shape: LLVM value, shape of the step.
+        strides: LLVM value of the tuple of strides, of which a group takes the first ones.
+        layouts: `_Layout` of each shape.
+
+    Yields:
+        The layout of a shape, its strides, and the LLVM value of a place: the index of a register whose bits of these
+        qubits are all 0. The builder is then inside the loop.
+    """
+    end = builder.append_basic_block("groups_end")
+    switch = builder.switch(shape, end)
+    for number, layout in layouts.items():
+        block = builder.append_basic_block(f"group_{int(number)}")
+        switch.add_case(ir.Constant(shape.type, int(number)), block)
+        builder.position_at_end(block)
+        outside = [builder.extract_value(strides, i) for i in range(layout.n_qubits)]
+        first, step = (ir.Constant(size.type, value) for value in (0, lanes))
+        count = builder.lshr(size, ir.Constant(size.type, layout.n_qubits))
+        with cgutils.for_range_slice(builder, first, count, step, size.type) as (k, _):
+            yield layout, outside, _insert_zero_bits(builder, k, outside)
+        builder.branch(end)
+    builder.position_at_end(end)
+
+
+def make_apply_group(groups):
+    """Return an intrinsic ``apply(s, shape, strides, tangents)`` that applies the group of a step to all amplitudes.
+
+    Args:
+        groups: the gates of each `Shape`.
+    """
+    layouts = {shape: _Layout(gates) for shape, gates in groups.items()}
 
     @intrinsic
-    def group(typingctx, s, base, strides, tangents):
-        """Apply the gates to the 2^n registers of one place, for n qubits outside registers.
+    def apply(typingctx, s, shape, strides, tangents):
+        """Apply the gates of a group.
 
         Args:
             typingctx: numba's typing context, not used.
             s: amplitudes, contiguous, of one dimension; changed in place.
-            base: index in ``s`` of the register whose bits of these qubits are all 0.
-            strides: n strides of these qubits, L·2^q numbers each.
+            shape: of the group.
+            strides: of the group's qubits outside registers, L·2^q numbers each; more are not used.
             tangents: a register tan(θ/2) per gate, negative on the lower half if the gate's target
-                is inside registers.
+                is inside registers; more are not used.
         """
 
         def codegen(context, builder, signature, args):
-            """Generate straight-line code that applies the gates in their order.
+            """Generate straight-line code that applies the gates in their order, in a loop over all places.
 
             Args:
                 context: see ``codegen`` in `simd.load`.
                 builder: the same.
                 signature: the same.
-                args: LLVM values of ``s``, ``base``, and the tuples ``strides`` and ``tangents``.
+                args: LLVM values of ``s``, ``shape``, and the tuples ``strides`` and ``tangents``.
             """
-            array, base_value, stride_values, tangent_values = args
-            block = _Block(
-                context, builder, signature.args[0], array, base_value, stride_values, layout
-            )
-            tangents_by_gate = [
-                _split(builder, builder.extract_value(tangent_values, gate), layout.pieces)
-                for gate in range(len(gates))
-            ]
-            for numbers in layout.unmixed_parts():
-                block.load(numbers)
-                for (control, target), tangents in zip(layout.gates, tangents_by_gate, strict=True):
-                    if target == HALF:
-                        _apply_inside(builder, block, numbers, control, tangents[0])
-                    else:
-                        pairs = _pairs(numbers, control, target)
-                        _apply_outside(builder, block, pairs, layout, tangents)
-                block.store(numbers)
+            array, shape_value, stride_values, tangent_values = args
+            size = context.make_array(s)(context, builder, array).nitems
+            width = lanes(s.dtype.bitwidth // 8)
+            for layout, outside, place in _build_places(
+                builder, size, width, shape_value, stride_values, layouts
+            ):
+                block = _Block(context, builder, s, array, place, outside, layout)
+                tangents_by_gate = _split_all(builder, tangent_values, layout)
+                for numbers in layout.unmixed_parts():
+                    block.load(numbers)
+                    for (control, target), t in zip(layout.gates, tangents_by_gate, strict=False):
+                        if target == HALF:
+                            _apply_inside(builder, block, numbers, control, t[0])
+                        else:
+                            _apply_outside(
+                                builder, block, _pairs(numbers, control, target), layout, t
+                            )
+                    block.store(numbers)
             return context.get_dummy_value()
 
         return types.void(s, types.intp, strides, tangents), codegen
 
-    return group
+    return apply
+
+
+def _split_all(builder, registers, layout):
+    """Return the pieces of each register of a tuple."""
+    return [
+        _split(builder, builder.extract_value(registers, i), layout.pieces)
+        for i in range(registers.type.count)
+    ]
 
 
 def _undo_inside(builder, block, costate_block, numbers, control, t, sums):
@@ -261,21 +316,57 @@ def _undo_outside(builder, block, costate_block, pairs, layout, tangents, sums):
         y[low], y[high] = block.apply_cnot(p, q, is_set)
 
 
-def backward_group(gates):
-    """Return an intrinsic ``group(s, c, base, strides, tangents, sums)`` that undoes a group, last gate first."""
-    layout = _Layout(gates)
+class _Sums:
+    """Sums of a gradient in generated code: pieces of registers, which a loop updates."""
+
+    def __init__(self, builder, values, layout):
+        self._builder = builder
+        self._pointers = [
+            [cgutils.alloca_once_value(builder, piece) for piece in pieces]
+            for pieces in _split_all(builder, values, layout)
+        ]
+
+    def load(self, gate):
+        """Return the pieces of both sums of a gate."""
+        return [
+            [self._builder.load(pointer) for pointer in pointers]
+            for pointers in self._pointers[2 * gate : 2 * gate + 2]
+        ]
+
+    def store(self, gate, sums):
+        """Write the pieces of both sums of a gate."""
+        for pointers, pieces in zip(self._pointers[2 * gate : 2 * gate + 2], sums, strict=True):
+            for pointer, piece in zip(pointers, pieces, strict=True):
+                self._builder.store(piece, pointer)
+
+    def as_tuple(self, tuple_type):
+        """Return the LLVM value of the tuple of registers."""
+        result = ir.Constant(tuple_type, ir.Undefined)
+        for i, pointers in enumerate(self._pointers):
+            pieces = [self._builder.load(pointer) for pointer in pointers]
+            result = self._builder.insert_value(result, _join(self._builder, pieces), i)
+        return result
+
+
+def make_undo_group(groups):
+    """Return an intrinsic ``undo(s, c, shape, strides, tangents, sums)`` that undoes the group of a step.
+
+    Args:
+        groups: the gates of each `Shape`.
+    """
+    layouts = {shape: _Layout(gates) for shape, gates in groups.items()}
 
     @intrinsic
-    def group(typingctx, s, c, base, strides, tangents, sums):
-        """Undo the group's gates on one place of state and co-state.
+    def undo(typingctx, s, c, shape, strides, tangents, sums):
+        """Undo the gates of a group on all amplitudes of state and co-state, the last gate first.
 
         Args:
             typingctx: numba's typing context, not used.
             s: amplitudes ψ, contiguous, of one dimension; changed in place.
             c: co-state λ of the same type and shape, changed in place.
-            base: index of a register in ``s`` and ``c``, see `forward_group`.
-            strides: of the qubits outside registers, see `forward_group`.
-            tangents: a register per gate, see `forward_group`.
+            shape: of the group.
+            strides: see `make_apply_group`.
+            tangents: the same.
             sums: two registers per gate, Σ λ_b·ψ_a and Σ λ_a·ψ_b, so that additions need not wait
                 for each other. If the gate's target is inside registers, the first is Σ λ·ψ with
                 ψ's halves exchanged, and the second is not used.
@@ -285,53 +376,51 @@ def backward_group(gates):
         """
 
         def codegen(context, builder, signature, args):
-            """Generate straight-line code that undoes the gates, the last one first.
+            """Generate straight-line code that undoes the gates, in a loop over all places.
 
             Args:
                 context: see ``codegen`` in `simd.load`.
                 builder: the same.
                 signature: the same.
-                args: LLVM values of ``s``, ``c``, ``base``, and the tuples ``strides``,
+                args: LLVM values of ``s``, ``c``, ``shape``, and the tuples ``strides``,
                     ``tangents`` and ``sums``.
 
             Returns:
                 The LLVM value of the tuple of updated sums.
             """
-            state, costate, base_value, stride_values, tangent_values, sum_values = args
-            block, costate_block = (
-                _Block(context, builder, array_type, array, base_value, stride_values, layout)
-                for array_type, array in zip(signature.args[:2], (state, costate), strict=True)
-            )
-            tangents_by_gate, sums_by_gate = (
-                [
-                    _split(builder, builder.extract_value(values, i), layout.pieces)
-                    for i in range(values.type.count)
-                ]
-                for values in (tangent_values, sum_values)
-            )
-            for numbers in layout.unmixed_parts():
-                block.load(numbers)
-                costate_block.load(numbers)
-                for gate in reversed(range(len(gates))):
-                    control, target = layout.gates[gate]
-                    tangents = tangents_by_gate[gate]
-                    gate_sums = sums_by_gate[2 * gate : 2 * gate + 2]
-                    if target == HALF:
-                        _undo_inside(
-                            builder, block, costate_block, numbers, control, tangents[0], gate_sums
-                        )
-                    else:
-                        pairs = _pairs(numbers, control, target)
-                        _undo_outside(
-                            builder, block, costate_block, pairs, layout, tangents, gate_sums
-                        )
-                block.store(numbers)
-                costate_block.store(numbers)
-            result = ir.Constant(context.get_value_type(sums), ir.Undefined)
-            for i, pieces in enumerate(sums_by_gate):
-                result = builder.insert_value(result, _join(builder, pieces), i)
-            return result
+            state, costate, shape_value, stride_values, tangent_values, sum_values = args
+            size = context.make_array(s)(context, builder, state).nitems
+            width = lanes(s.dtype.bitwidth // 8)
+            updated = _Sums(builder, sum_values, next(iter(layouts.values())))
+            for layout, outside, place in _build_places(
+                builder, size, width, shape_value, stride_values, layouts
+            ):
+                block, costate_block = (
+                    _Block(context, builder, s, array, place, outside, layout)
+                    for array in (state, costate)
+                )
+                tangents_by_gate = _split_all(builder, tangent_values, layout)
+                for numbers in layout.unmixed_parts():
+                    block.load(numbers)
+                    costate_block.load(numbers)
+                    for gate in reversed(range(len(layout.gates))):
+                        control, target = layout.gates[gate]
+                        t = tangents_by_gate[gate]
+                        gate_sums = updated.load(gate)
+                        if target == HALF:
+                            _undo_inside(
+                                builder, block, costate_block, numbers, control, t[0], gate_sums
+                            )
+                        else:
+                            pairs = _pairs(numbers, control, target)
+                            _undo_outside(
+                                builder, block, costate_block, pairs, layout, t, gate_sums
+                            )
+                        updated.store(gate, gate_sums)
+                    block.store(numbers)
+                    costate_block.store(numbers)
+            return updated.as_tuple(context.get_value_type(sums))
 
         return sums(s, c, types.intp, strides, tangents, sums), codegen
 
-    return group
+    return undo

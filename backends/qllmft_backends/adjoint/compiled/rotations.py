@@ -18,18 +18,18 @@ import numpy as np
 
 from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.simd import (
-    SAMPLES,
-    add,
     aligned_empty,
     any_below,
     broadcast,
     count_lanes,
     div,
-    load,
+    load_samples,
     mul,
+    multiply_add,
+    nearest_integer,
+    round_as,
     square_root,
-    store,
-    sub,
+    store_samples,
 )
 
 # its square is far from float32's range, and its rounding error that of sin itself
@@ -59,73 +59,27 @@ def spread(row, offset, by_sample, width):
 
 
 @part
-def _load_half_angles(register, angles, slot, start, batch):
-    """Write half of each sample's angle, less whole half turns: numbers within ±π/2.
+def _half_angles(angles, slot, start, batch):
+    """Return half of each sample's angle, less whole half turns: a register of float64 within ±π/2.
 
     Args:
-        register: (`SAMPLES`,) float64, overwritten; sample i of the chunk is in lane i.
-        angles: (1, G) shared by all samples, or (B, G), float64 in radians. With (B, G), samples
-            past B get 0.
+        angles: (1, G) shared by all samples, or (B, G), float64 in radians.
         slot: column of ``angles``.
-        start: first sample of the chunk.
+        start: first sample of the chunk, see `load_samples`.
         batch: L.
     """
-    is_shared = angles.shape[0] == 1
-    n_inside = min(batch, angles.shape[0] - start)
-    for i in range(batch):
-        angle = 0.0
-        if is_shared:
-            angle = angles[0, slot]
-        elif i < n_inside:
-            angle = angles[start + i, slot]
-        register[i] = 0.5 * angle - np.rint(angle * TURNS_PER_RADIAN) * np.pi
+    angle = load_samples(angles, slot, start, batch)
+    turns = nearest_integer(mul(angle, broadcast(TURNS_PER_RADIAN)))
+    return multiply_add(turns, broadcast(-np.pi), mul(angle, broadcast(0.5)))
 
 
 @part
 def _sum_powers(coefficients, square):
     """Return the register Σ_k c_k·x^(2k) for the square of x."""
-    total = sub(square, square)
-    for k in range(coefficients.size):
-        total = add(mul(total, square), broadcast(coefficients[coefficients.size - 1 - k]))
+    total = broadcast(coefficients[coefficients.size - 1])
+    for k in range(coefficients.size - 2, -1, -1):
+        total = multiply_add(total, square, broadcast(coefficients[k]))
     return total
-
-
-@part
-def _replace_by_sine_and_cosine(register, cosine):
-    """Replace float64 numbers within ±π/2 by their sines, and write their cosines to ``cosine``."""
-    x = load(register, 0)
-    square = mul(x, x)
-    store(register, 0, mul(x, _sum_powers(SINE_SERIES, square)))
-    store(cosine, 0, _sum_powers(COSINE_SERIES, square))
-
-
-@part
-def _write_full_rotation(coefficients, start, width, sine, cosine, total, batch):
-    """Write a rotation's registers cos and sin times the product ``total``, which becomes 1."""
-    product = load(total, 0)
-    store(cosine, 0, mul(product, load(cosine, 0)))
-    store(sine, 0, mul(product, load(sine, 0)))
-    spread(coefficients, start, cosine[:batch], width)
-    spread(coefficients, start + width, sine[:batch], width)
-    store(total, 0, broadcast(1.0))
-
-
-@part
-def _write_tangents(coefficients, start, width, sine, cosine, total, batch):
-    """Write a rotation's registers 1 and tan, and multiply its cosines into the product ``total``.
-
-    These are the cosines of the tangents as rounded, so that no rounding changes the norm of a state.
-    """
-    tangent = sine
-    store(tangent, 0, div(load(sine, 0), load(cosine, 0)))
-    spread(coefficients, start + width, tangent[:batch], width)
-    for lane in range(width):
-        coefficients[start + lane] = 1
-    for i in range(batch):
-        tangent[i] = coefficients[start + width + i]
-    t = load(tangent, 0)
-    secant = square_root(add(broadcast(1.0), mul(t, t)))
-    store(total, 0, div(load(total, 0), secant))
 
 
 @part
@@ -136,7 +90,7 @@ def compute_coefficients(angles, slots, start, coefficients, is_full, product, s
 
     Args:
         angles: (1, G) shared by all samples, or (B, G), float64 in radians. With (B, G), samples
-            past B do not rotate.
+            past B have the angles of the last one.
         slots: (G,) column of each rotation, in the order in which they are done. All that follows
             is in this order.
         start: first sample of the chunk.
@@ -149,34 +103,35 @@ def compute_coefficients(angles, slots, start, coefficients, is_full, product, s
             before the gate is undone. None: forward.
     """
     width = count_lanes(product)
-    batch = product.size
     n_gates = slots.size
-    sine = aligned_empty(angles, SAMPLES)
-    cosine = aligned_empty(angles, SAMPLES)
-    total = aligned_empty(angles, SAMPLES)
-    square = aligned_empty(angles, SAMPLES)
-    for i in range(SAMPLES):
-        sine[i] = 0
-        total[i] = 1
+    one = broadcast(1.0)
+    total = one
     for i in range(n_gates):
         g = i if squares is None else n_gates - 1 - i
-        _load_half_angles(sine, angles, slots[g], start, batch)
-        _replace_by_sine_and_cosine(sine, cosine)
-        product_before = load(total, 0)
+        half = _half_angles(angles, slots[g], start, product.size)
+        square = mul(half, half)
+        sine = mul(half, _sum_powers(SINE_SERIES, square))
+        cosine = _sum_powers(COSINE_SERIES, square)
         if squares is None:
-            c = load(cosine, 0)
-            is_full[g] = any_below(c, 1 / LARGEST_TANGENT) or any_below(
-                mul(product_before, c), 1 / LARGEST_GROWTH
+            is_full[g] = any_below(cosine, 1 / LARGEST_TANGENT) or any_below(
+                mul(total, cosine), 1 / LARGEST_GROWTH
             )
         else:
-            store(square, 0, mul(product_before, product_before))
-            spread(squares, g * width, square[:batch], width)
+            store_samples(squares, g * width, mul(total, total))
         position = 2 * g * width
         if is_full[g]:
-            _write_full_rotation(coefficients, position, width, sine, cosine, total, batch)
+            store_samples(coefficients, position, mul(total, cosine))
+            store_samples(coefficients, position + width, mul(total, sine))
+            total = one
         else:
-            _write_tangents(coefficients, position, width, sine, cosine, total, batch)
-    for lane in range(
-        batch
-    ):  # a slice would compile numba's texts of errors, which takes longer than this function
-        product[lane] = total[lane]
+            # The cosines are those of the tangents as rounded, so that no rounding changes the
+            # norm of a state.
+            tangent = round_as(coefficients, div(sine, cosine))
+            store_samples(coefficients, position, one)
+            store_samples(coefficients, position + width, tangent)
+            total = div(total, square_root(multiply_add(tangent, tangent, one)))
+    by_lane = aligned_empty(product, width)
+    store_samples(by_lane, 0, total)
+    # a slice would compile numba's texts of errors, which takes longer than this function
+    for lane in range(product.size):
+        product[lane] = by_lane[lane]

@@ -9,11 +9,7 @@ from __future__ import annotations
 from numba import types
 from numba.extending import overload
 
-from qllmft_backends.adjoint.compiled.fused import (
-    backward_group,
-    count_outside_qubits,
-    forward_group,
-)
+from qllmft_backends.adjoint.compiled.fused import make_apply_group, make_undo_group
 from qllmft_backends.adjoint.compiled.gates import (
     CX_ROT,
     GROW,
@@ -26,7 +22,7 @@ from qllmft_backends.adjoint.compiled.gates import (
     grow_rot,
     rot,
 )
-from qllmft_backends.adjoint.compiled.parts import inlined_part, part
+from qllmft_backends.adjoint.compiled.parts import part
 from qllmft_backends.adjoint.compiled.simd import count_lanes, load, mul, store, sub
 from qllmft_backends.adjoint.program.schedule import GROUP_GATES, HALF, Shape
 
@@ -37,81 +33,10 @@ _HALF_TARGET_SHAPES = tuple(
 )
 
 
-@inlined_part
-def _insert_zero_bits(k, strides):
-    """Return the k-th number whose bits at the strides, powers of two, are zero."""
-    stride_bits = 0
-    for stride in strides:
-        stride_bits |= stride
-    for _ in strides:
-        lowest = stride_bits & -stride_bits
-        k += k & -lowest
-        stride_bits ^= lowest
-    return k
-
-
-@inlined_part
-def _apply_nothing(s, shape, strides, tangents):
-    """Do nothing: a step has a shape."""
-
-
-def _make_apply_group(shapes):
-    """Return a function that applies the group of a step, of one of these shapes, to all amplitudes."""
-    if not shapes:
-        return _apply_nothing
-    shape = int(shapes[0])
-    gates = GROUP_GATES[shapes[0]]
-    apply_others = _make_apply_group(shapes[1:])
-    group = forward_group(gates)
-    n_gates = len(gates)
-    n_qubits = count_outside_qubits(gates)
-
-    @inlined_part
-    def apply(s, step_shape, all_strides, tangents):
-        if step_shape != shape:
-            apply_others(s, step_shape, all_strides, tangents)
-            return
-        strides = all_strides[:n_qubits]
-        for k in range(0, s.size >> n_qubits, count_lanes(s)):
-            group(s, _insert_zero_bits(k, strides), strides, tangents[:n_gates])
-
-    return apply
-
-
-@inlined_part
-def _undo_nothing(s, c, shape, strides, tangents, sums):
-    return sums
-
-
-def _make_undo_group(shapes):
-    """Return a function that undoes the group of a step on state and co-state, and returns the sums with its terms."""
-    if not shapes:
-        return _undo_nothing
-    shape = int(shapes[0])
-    gates = GROUP_GATES[shapes[0]]
-    undo_others = _make_undo_group(shapes[1:])
-    group = backward_group(gates)
-    n_gates = len(gates)
-    n_qubits = count_outside_qubits(gates)
-    n_sums = 2 * n_gates
-
-    @inlined_part
-    def undo(s, c, step_shape, all_strides, tangents, sums):
-        if step_shape != shape:
-            return undo_others(s, c, step_shape, all_strides, tangents, sums)
-        strides = all_strides[:n_qubits]
-        group_sums = sums[:n_sums]
-        for k in range(0, s.size >> n_qubits, count_lanes(s)):
-            group_sums = group(
-                s, c, _insert_zero_bits(k, strides), strides, tangents[:n_gates], group_sums
-            )
-        return group_sums + sums[n_sums:]
-
-    return undo
-
-
-_apply_group = _make_apply_group(list(GROUP_GATES))
-_undo_group = _make_undo_group([shape for shape, gates in GROUP_GATES.items() if len(gates) < 3])
+_apply_group = make_apply_group(GROUP_GATES)
+_undo_group = make_undo_group(
+    {shape: gates for shape, gates in GROUP_GATES.items() if len(gates) < 3}
+)
 
 
 @part
