@@ -26,7 +26,10 @@ from qllmft_circuits import from_qasm2, from_qasm3, to_qasm2, to_qasm3
 from qllmft_circuits.written_gates import open_gates
 
 # scipy's exponentials of sparse matrices, in Qiskit's matrices of evolutions
-pytestmark = pytest.mark.filterwarnings("ignore::scipy.sparse.SparseEfficiencyWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::scipy.sparse.SparseEfficiencyWarning"),
+    pytest.mark.usefixtures("forked_reader"),
+]
 
 X, W, T = Parameter("x"), Parameter("w"), Parameter("t")
 VALUES = {"x": 0.7, "w": 0.4}

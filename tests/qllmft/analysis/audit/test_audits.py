@@ -141,8 +141,9 @@ def test_two_rows_of_each_label_are_enough():
         qllmft.audit(head_circuit(3), x[:3], [0, 1, 1], weights=np.ones(15))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("part", ["drawn", "given", "with a constant angle"])
+@pytest.mark.parametrize(
+    ("part", "seed"), [("drawn", 0), ("given", 1), ("with a constant angle", 2)]
+)
 def test_angles_that_are_the_inputs_are_as_good_as_the_inputs(seed, part):
     """The angles of this circuit are the inputs, so that both rivals are one model, and it is the better one."""
     random = np.random.default_rng(seed)
