@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Literal
 
 from qiskit import QuantumCircuit
@@ -124,7 +124,9 @@ def trainable_blocks(n_qubits: int, layers: Sequence[int], ansatz: Ansatz) -> li
 
 
 def _make_block(n_qubits: int, n_layers: int, ansatz: Ansatz) -> QuantumCircuit:
-    """Return the circuit of an ansatz, or raise ValueError if it is none on ``n_qubits`` qubits."""
+    """Return the circuit of an ansatz, or raise ValueError if it is none on ``n_qubits`` qubits. Do not change it."""
+    if isinstance(ansatz, AnsatzOptions):
+        return _layers_of_the_paper(ansatz, n_qubits, n_layers)
     block = ansatz(n_qubits, n_layers)
     if not isinstance(block, QuantumCircuit):
         raise ValueError(
@@ -136,6 +138,12 @@ def _make_block(n_qubits: int, n_layers: int, ansatz: Ansatz) -> QuantumCircuit:
             "its first argument."
         )
     return block
+
+
+@lru_cache(maxsize=64)
+def _layers_of_the_paper(options: AnsatzOptions, n_qubits: int, n_layers: int) -> QuantumCircuit:
+    """Return the circuit of `AnsatzOptions`. A run makes the same one a dozen times, gate by gate."""
+    return options(n_qubits, n_layers)
 
 
 def brickwork(n_qubits: int, n_layers: int) -> QuantumCircuit:
