@@ -1,8 +1,8 @@
-"""CPU seconds of a cold ``qllmft predict``: ``python benchmarks/startup.py RUN`` writes startup.json.
+"""Seconds of a cold ``qllmft predict``: ``python benchmarks/startup.py RUN`` writes startup.json.
 
-User and system time of fresh interpreters, in turns: this checkout and, as lower bounds, minimal scripts that embed one
-text with the body of RUN, ``minilm``. Then ``model.predict``, one text at a time. With an earlier checkout,
-``startup.py RUN BEFORE``, that takes turns, too, and the record is startup_in_turns.json.
+User and system time and elapsed time of fresh interpreters, in turns: this checkout and, as lower bounds, minimal
+scripts that embed one text with the body of RUN, ``minilm``. Then ``model.predict``, one text at a time. With an
+earlier checkout, ``startup.py RUN BEFORE``, that takes turns, too, and the record is startup_in_turns.json.
 """
 
 import json
@@ -11,6 +11,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from first_run import checkout_environment, read_commit
@@ -33,8 +34,9 @@ print(json.dumps(times[10:]))
 """
 
 
-def run(arguments: list[str], root: Path) -> tuple[float, str]:
-    """Return user and system seconds of Python on the packages of a checkout, and the output."""
+def run(arguments: list[str], root: Path) -> tuple[float, float, str]:
+    """Return user and system seconds of Python on the packages of a checkout, elapsed seconds, and the output."""
+    started = time.perf_counter()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.run(
         [sys.executable, *arguments],
@@ -44,10 +46,10 @@ def run(arguments: list[str], root: Path) -> tuple[float, str]:
         text=True,
         check=True,
     )
+    elapsed = time.perf_counter() - started
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return round(
-        after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 3
-    ), process.stdout
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return round(used, 3), round(elapsed, 3), process.stdout
 
 
 here = Path(__file__).resolve().parent
@@ -65,15 +67,17 @@ record = {
     "machine": machine_facts(len(os.sched_getaffinity(0))),
     "commits": {name: read_commit(cases[name][1]) for name in ("after", "before") if name in cases},
     "cpu_seconds": {name: [] for name in cases},
+    "wall_seconds": {name: [] for name in cases},
 }
 for _turn in range(5):
     for name, (arguments, root) in cases.items():
-        record["cpu_seconds"][name].append(run(arguments, root)[0])
-        print(name, record["cpu_seconds"][name], flush=True)
-record["median"] = {
-    name: statistics.median(values) for name, values in record["cpu_seconds"].items()
-}
-cpu, wall = zip(*json.loads(run(["-c", REPEATED, RUN], here.parent)[1]), strict=True)
+        used, elapsed, _ = run(arguments, root)
+        record["cpu_seconds"][name].append(used)
+        record["wall_seconds"][name].append(elapsed)
+        print(name, record["cpu_seconds"][name], record["wall_seconds"][name], flush=True)
+for row, kind in (("median", "cpu_seconds"), ("median_wall", "wall_seconds")):
+    record[row] = {name: statistics.median(values) for name, values in record[kind].items()}
+cpu, wall = zip(*json.loads(run(["-c", REPEATED, RUN], here.parent)[2]), strict=True)
 record["a_text_ms"] = {
     "cpu": statistics.median(cpu),
     "wall": statistics.median(wall),

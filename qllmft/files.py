@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
 from qllmft.errors import UserError
-from qllmft_backends.files import NotRegularError
+from qllmft_backends.files import FULL_DISK, NotRegularError
 from qllmft_backends.files import is_temporary as is_temporary
 from qllmft_backends.files import make_folder as make_folder
 from qllmft_backends.files import new_folder as new_folder
@@ -27,6 +28,9 @@ MAX_BYTES = 64_000_000  # of a record in JSON, which takes about ten times as mu
 MAX_TOML_BYTES = 200_000  # of a configuration; ours have up to 8,000
 MAX_DIGITS = 300  # of an integer in JSON; the largest float has 309
 MAX_KEY_PARTS = 32  # of a dotted key: tomllib needs time and memory that grow with the square
+
+# numbers of the system's errors for what this process may not write
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 _LONG_KEY = re.compile(
     r"""(?<![\w-])(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
@@ -140,7 +144,7 @@ def _parse(parse: Callable[[str], Any], text: str) -> Any:
 
 @contextmanager
 def writing(name: str) -> Iterator[None]:
-    """Turn an OSError into a UserError that says that ``name`` cannot be written."""
+    """Turn an OSError into a UserError that says that ``name`` cannot be written, with the remedy."""
     try:
         yield
     except NotRegularError as error:
@@ -148,7 +152,24 @@ def writing(name: str) -> Iterator[None]:
             f"{error.filename} is a pipe or a device, expected a regular file. Delete it."
         ) from error
     except OSError as error:
-        raise UserError(f"{name} cannot be written: {error.strerror}.") from error
+        raise UserError(
+            f"{name} cannot be written: {error.strerror}. {_remedy(error.errno)}"
+        ) from error
+
+
+def _remedy(number: int | None) -> str:
+    """Return what to do about the system's error of a number when a file is written."""
+    if number in FULL_DISK:
+        return "Make room there, and run the same command again."
+    if number in _FORBIDDEN:
+        return "Make it writable, or choose another place."
+    return "Choose another place."
+
+
+def may_be_written(place: Path) -> bool:
+    """Return whether this process may write into a folder, or make it in the nearest parent that exists."""
+    nearest = next(path for path in (place, *place.absolute().parents) if path.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from qllmft.config import ModelConfig
 from qllmft.config.presets import DEFAULT_PRESET, load_preset
+from qllmft.config.settings import by_dotted_names
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_bytes, write_bytes
 from qllmft.heads import build_classifier
@@ -37,6 +39,20 @@ UNMAPPED_SETTINGS = {
 # errors of reading a file that is no such head
 _DAMAGE = ValueError, OverflowError, KeyError, TypeError, RuntimeError, SafetensorError
 _NUMBERS = ("in_features", "out_features", "temperature", "eps", "multitarget")
+
+
+def _check_settings(settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the settings by dotted names, or raise UserError for one that the structure of a head does not have."""
+    by_name = by_dotted_names(settings or {})
+    # the preset's shots may contradict a structure
+    if others := [
+        name for name in by_name if not name.startswith("model.") and name != "noise.shots"
+    ]:
+        raise UserError(
+            f"settings holds {', '.join(others)}, expected settings of model. SetFit trains the head, so give these "
+            "to its TrainingArguments."
+        )
+    return by_name
 
 
 class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
@@ -76,13 +92,15 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
         multitarget: bool = False,
     ) -> None:
         nn.Module.__init__(self)
+        if not (isinstance(temperature, int | float) and 0 < temperature < math.inf):
+            raise UserError(f"temperature is {temperature!r}, expected a number above 0.")
         self.in_features = in_features
         self.out_features = out_features
         self.temperature = temperature
         self.eps = eps
         self.multitarget = bool(multitarget)
-        head_settings = (UNMAPPED_SETTINGS if preset == DEFAULT_PRESET else {}) | dict(
-            settings or {}
+        head_settings = (UNMAPPED_SETTINGS if preset == DEFAULT_PRESET else {}) | _check_settings(
+            settings
         )
         self.structure = load_preset(preset).config(head_settings).model
         # SetFitHead reads this name
@@ -99,6 +117,12 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
                 raise UserError(
                     f"labels have the shape {tuple(labels.shape)}, expected one label per text. For several, give the "
                     "head multitarget=True and the model a multi_target_strategy."
+                )
+            k = logits.shape[1]
+            if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < k:
+                raise UserError(
+                    f"labels are {int(labels.min())} to {int(labels.max())}, expected 0 to {k - 1}. Give the head as "
+                    "many out_features as there are labels."
                 )
             return cross_entropy(logits, labels)
         if labels.shape != logits.shape or not ((labels == 0) | (labels == 1)).all():

@@ -22,10 +22,10 @@ from qllmft.analysis.kernels import (
     kernel_svm,
 )
 from qllmft.analysis.least_bond import LeastBonds, least_bonds
-from qllmft.analysis.twin import Twin, train_twins, twin_configs
+from qllmft.analysis.twin import Twin, check_twin_folders, train_twins, twin_configs
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
-from qllmft.files import json_values
+from qllmft.files import json_values, may_be_written
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import texts_of_run
@@ -82,7 +82,8 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
         twin: also train the separable twins, which take as long as the run each, or read them if they are there.
 
     Raises:
-        UserError: if the run is not finished, its texts or its body have changed, or nothing in it is quantum.
+        UserError: if the run is not finished, its texts or its body have changed, nothing in it is quantum, its folder
+            cannot be written, or has twins with other settings.
     """
     predictor = Predictor.load(run)
     predictor.check_one_label("an analysis is about")
@@ -95,6 +96,11 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
     record = RunFolder(run).require_record()
     config, _, splits = texts_of_run(run)
     twins = twin_configs(config) if twin else {}
+    check_twin_folders(run, twins)
+    if not may_be_written(run):
+        raise UserError(
+            f"the folder {run} cannot be written, and its analysis goes into it. Analyse a copy of the folder."
+        )
     if splits.folds is not None:
         text = "kernels are trained without the first fold of the training texts, which chooses their C"
         on_event(Message(text))

@@ -10,9 +10,11 @@ from typing import Any
 from qllmft.config import BaselinesConfig, ModelConfig, RunConfig, TrainConfig
 from qllmft.config.model import PAPER_ANSATZ
 from qllmft.config.presets import load_preset
+from qllmft.config.settings import find_differing
 from qllmft.errors import UserError
 from qllmft.events import OnEvent
 from qllmft.run import RunFolder, run_experiment
+from qllmft.run.predictions import Predictions
 from qllmft.tasks import ACCURACY
 from qllmft.tasks.accuracy import Accuracy, BalancedDifference, TextDifference
 from qllmft.tasks.statistics import p_value
@@ -117,6 +119,43 @@ def _training_from_linear(config: RunConfig) -> TrainConfig:
     return TrainConfig.model_validate(settings)
 
 
+def check_twin_folders(run: Path, twins: Mapping[str, RunConfig]) -> None:
+    """Check that the folders of twins, which an earlier version may have trained, are missing or of `twin_configs`.
+
+    Raises:
+        UserError: if one has other settings, or cannot be read.
+    """
+    for name, config in twins.items():
+        folder = _twin_folder(run, name)
+        if not folder.config_file.exists():
+            continue
+        remedy = "Delete that folder to train the twin again, or give --no-twin."
+        try:
+            stored_config = folder.read_config()
+        except UserError as error:
+            raise UserError(f"the twin in {folder.path} cannot be read: {error} {remedy}") from None
+        if stored_config.identity != config.identity:
+            differing_settings = ", ".join(find_differing(stored_config, config))
+            raise UserError(
+                f"the twin in {folder.path} has other settings than those that this version gives it. They differ in "
+                f"{differing_settings}. {remedy}"
+            )
+
+
+def _twin_folder(run: Path, name: str) -> RunFolder:
+    return RunFolder(run / name.replace(" ", "-"))
+
+
+def _require_predictions(folder: RunFolder, remedy: str) -> Predictions:
+    """Return the answers on the test texts, or raise UserError if they are not kept."""
+    predictions = folder.read_predictions()
+    if predictions is None:
+        raise UserError(
+            f"{folder.predictions_file} is missing, and a twin is compared by the answers in it. {remedy}"
+        )
+    return predictions
+
+
 def train_twins(run: Path, twins: Mapping[str, RunConfig], on_event: OnEvent) -> dict[str, Twin]:
     """Train twins in the run's folder, or read them if they are there, and compare the answers on the test texts.
 
@@ -126,18 +165,22 @@ def train_twins(run: Path, twins: Mapping[str, RunConfig], on_event: OnEvent) ->
         on_event: receives progress.
 
     Raises:
-        UserError: if the training of one was interrupted.
+        UserError: if the training of one was interrupted, or answers are missing.
     """
+    if not twins:
+        return {}
     twin_results = {}
-    uneven = RunFolder(run).require_record().head.uneven is not None
+    folder = RunFolder(run)
+    uneven = folder.require_record().head.uneven is not None
+    ours = _require_predictions(folder, "Train the run again, or give --no-twin.")
     for name, config in twins.items():
-        outcome = run_experiment(config, run / name.replace(" ", "-"), on_event)
-        ours = RunFolder(run).read_predictions()
-        theirs = outcome.folder.read_predictions()
-        if outcome.record is None or ours is None or theirs is None:
+        outcome = run_experiment(config, _twin_folder(run, name).path, on_event)
+        if outcome.record is None:
             raise UserError(
                 f"the twin in {outcome.folder.path} is not finished. The same command continues it."
             )
+        remedy = f"Delete the folder {outcome.folder.path}, and run the same command again."
+        theirs = _require_predictions(outcome.folder, remedy)
         run_answers, twin_answers = (
             next(iter(predictions.answers.values())) for predictions in (ours, theirs)
         )

@@ -300,12 +300,18 @@ def _margin(record: StudyRecord) -> str:
 def limits(record: StudyRecord) -> list[str]:
     """Return sentences on the limits of the tests and on the words of the table of comparisons."""
     n = len(record.seeds)
-    if n > 1:
-        sentences = [
-            f"A t-test on {n} seeds assumes differences that are about normal, and misses small ones."
+    selection = []
+    if len(record.rows) > 2 and not record.contrasts:
+        selection = [
+            "Validation selects among rows of the same runs, which favours a row that was lucky in both. The test "
+            "texts were not used to select."
         ]
-    else:
-        sentences = ["One seed cannot show variability, so there are no intervals and no tests."]
+    if n == 1:
+        sentence = "One seed cannot show variability, so there are no intervals and no tests."
+        return [sentence, *selection]
+    sentences = [
+        f"A t-test on {n} seeds assumes differences that are about normal, and misses small ones."
+    ]
     if not record.redrawn:
         sentences += [
             "The splits are given and do not depend on the seed.",
@@ -327,13 +333,9 @@ def limits(record: StudyRecord) -> list[str]:
             "Each seed draws its own training texts. The test texts are the same, and intervals do not cover other "
             "ones."
         )
-    if len(record.rows) > 2 and not record.contrasts:
-        sentences.append(
-            "Validation selects among rows of the same runs, which favours a row that was lucky in both. The test "
-            "texts were not used to select."
-        )
     return [
         *sentences,
+        *selection,
         "MDE is the minimum detectable effect, the true difference that a test finds with 80 % power. The test is at "
         "5 % divided by the number of comparisons, and the variability over the seeds is taken as the true one.",
         f"Equivalent: two one-sided t-tests place the difference within {_margin(record)}, a margin set beforehand, "

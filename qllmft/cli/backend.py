@@ -100,12 +100,17 @@ class BackendOptions(CircuitOptions):
     def without_effect_on_a_budget(self) -> list[str]:
         """Return the given options that are about circuits to send, which an error budget has none of."""
         defaults = type(self)()
-        names = ("max_cost", "known_texts", "rounds", "dry_run", "offline", "resume")
-        return [
+        from qllmft.config.settings import parse_settings
+
+        limits = ("max_cost", "session_max_cost", "session_max_minutes", "yes")
+        names = (*limits, "known_texts", "rounds", "dry_run", "offline", "resume")
+        flags = [
             f"--{name.replace('_', '-')}"
             for name in names
             if getattr(self, name) != getattr(defaults, name)
         ]
+        options = parse_settings(self.backend_option or [], "--backend-option")
+        return flags + [f"--backend-option {name}" for name in limits if name in options]
 
     @property
     def names_several_backends(self) -> bool:
@@ -234,8 +239,8 @@ class BackendOptions(CircuitOptions):
             described_options |= {} if self.rounds == 1 else {"rounds": self.rounds}
             if described_options:
                 raise UserError(
-                    f"{', '.join('--' + key.replace('_', '-') for key in described_options)} describe a backend, "
-                    "and none is named. Add --backend, with a name from `qllmft backends`."
+                    f"no backend is named for {', '.join('--' + key.replace('_', '-') for key in described_options)}. "
+                    "Add --backend, with a name from `qllmft backends`."
                 )
         elif self.names_several_backends:
             options = self._options_by_backend(flags, settings)

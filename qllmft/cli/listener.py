@@ -43,6 +43,7 @@ class ConsoleListener(LineListener):
         self._run_bar = self._bars.add_task("", total=None, fields="", visible=False)
         self._campaign: CampaignAdvanced | None = None
         self._running: set[str] = set()  # labels
+        self._last_number = 0  # of the runs of a campaign that have started
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -65,6 +66,8 @@ class ConsoleListener(LineListener):
                 if self._campaign is None:
                     done = f", {finished} of them finished already" if finished else ""
                     self.message(f"{runs} runs{done}")
+                if self._campaign is None or self._campaign.runs != runs:
+                    self._last_number = 0
                 self._campaign = event
                 remaining_text = self._remaining_text()
                 count = f"{finished} of {runs} runs"
@@ -79,7 +82,10 @@ class ConsoleListener(LineListener):
                 if here:
                     self._bars.reset(self._run_bar, description=label, fields="", visible=True)
                 if self._campaign and not self._console.is_terminal:
-                    number = self._campaign.finished + len(self._running) + 1
+                    # a run that ends is counted as finished a moment later
+                    under_way = self._campaign.finished + len(self._running)
+                    number = min(self._campaign.runs, max(self._last_number, under_way) + 1)
+                    self._last_number = number
                     run_text = f"run {number} of {self._campaign.runs}: {label}"
                     self.message(", ".join(filter(None, [run_text, self._remaining_text()])))
                 self._running.add(label)

@@ -136,20 +136,22 @@ def jobs(
 
 
 def _cancel(folders: Sequence[Path], only: Sequence[str], connection: IonQConnection) -> None:
-    """Cancel the jobs of ledgers, only those named if any are; without a ledger the named ones are IonQ's."""
+    """Cancel the jobs of ledgers, only those named if any are; without a ledger the named ones are IonQ's.
+
+    The exit code is 2 if one of them is not canceled.
+    """
     from qllmft_backends import remote
 
-    if not folders:
-        say(*remote.cancel(only, connection))
-        return
-    _check_jobs(folders, only, connection)
-    has_canceled = False
-    for folder in folders:
-        if lines := remote.cancel_ledger(folder, connection, only):
-            say(*lines)
-            has_canceled = True
-    if not has_canceled:
-        say("nothing to cancel")
+    if folders:
+        _check_jobs(folders, only, connection)
+        lines = [
+            line for folder in folders for line in remote.cancel_ledger(folder, connection, only)
+        ]
+    else:
+        lines = remote.cancel(only, connection)
+    say(*lines or ["nothing to cancel"])
+    if any("not canceled" in line for line in lines):
+        raise typer.Exit(2)
 
 
 def _check_jobs(

@@ -221,7 +221,9 @@ def _paired_difference(
 
     ours, theirs = records = [folder.require_record() for folder in folders]
     configs = [folder.read_config() for folder in folders]
-    data = [config.data.model_copy(update={"source": ""}) for config in configs]
+    # neither the name of a source nor the features of pairs decide which texts a run holds back
+    alike = {"source": "", "pair_features": "all"}
+    data = [config.data.model_copy(update=alike) for config in configs]
     if (ours.data.fingerprint, ours.data.labels) != (theirs.data.fingerprint, theirs.data.labels):
         return "the runs have other texts or labels"
     if data[0] != data[1]:

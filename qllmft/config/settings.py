@@ -37,6 +37,27 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Tree:
     return values
 
 
+def by_dotted_names(settings: Mapping[str, Any]) -> Tree:
+    """Return settings by dotted names, of which some may be sections, as in ``config.toml``.
+
+    >>> by_dotted_names({"seed": 3, "train": {"lr": 0.1}, "model.ring": False})
+    {'seed': 3, 'train.lr': 0.1, 'model.ring': False}
+    """
+    by_name: Tree = {}
+    for key, value in settings.items():
+        if not isinstance(key, str):
+            raise UserError(f"settings has the name {key!r}, expected texts such as 'train.lr'.")
+        section = {key: value}
+        if "." not in key and isinstance(value, Mapping):
+            section = {f"{key}.{name}": setting for name, setting in value.items()}
+        if twice := sorted(section.keys() & by_name.keys()):
+            raise UserError(
+                f"settings has {twice[0]} twice, within its section and by its dotted name. Leave one out."
+            )
+        by_name |= section
+    return by_name
+
+
 def with_settings(tree: Tree, settings: Mapping[str, Any]) -> Tree:
     """Return a copy of ``tree`` with the values of ``settings``, whose keys are dotted names.
 
@@ -86,6 +107,10 @@ def parse_settings(pairs: Iterable[str], option: str = "--set") -> Tree:
         if not separator or not name.strip():
             raise UserError(
                 f"{option} got {pair!r}, expected NAME=VALUE, for instance {_EXAMPLES[option]}."
+            )
+        if name.strip() in settings and option == "--backend-option":  # it may be a limit
+            raise UserError(
+                f"{option} {name.strip()} is given twice, expected one value. Omit one."
             )
         try:
             tree = parse_toml(f"value = {text}")

@@ -39,11 +39,14 @@ class RecordTable:
         """Yield the line or, in a list, the number of each record, and its cells.
 
         Raises:
-            UserError: for what is no record, and at the end for a column that no record has.
+            UserError: for what is no record, and at the end for a column that no record has, or for columns in place of
+                records.
         """
         absent = set(self.columns.required)
+        n_records = 0
         for number, record in self._records():
             self._record = record
+            n_records += 1
             if not record.keys() <= self._names.keys():
                 self._names.update(dict.fromkeys(record))
                 check_columns(len(self._names), self.file.path)
@@ -55,9 +58,20 @@ class RecordTable:
                     if cell is not ABSENT
                 }
             yield number, cells
+        if n_records == 1:
+            self._check_is_record()
         if absent and self._names:
             missing = next(column for column in self.columns.required if column in absent)
             raise self.no_column(missing)
+
+    def _check_is_record(self) -> None:
+        """Raise UserError if the only record has the texts of all rows, as pandas writes a table by default."""
+        cells = [_value(self._record, column) for column in self.columns.texts]
+        if any(isinstance(cell, dict | list) for cell in cells):
+            raise UserError(
+                f"{self.file.path} is one object of columns, expected a list of records or one object per line. In "
+                "pandas, write it by df.to_json(path, orient='records')."
+            )
 
     def no_column(self, column: str, number: int | None = None) -> UserError:
         """Return the error for a column that no record has, or that the record of a line, read last, does not have."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 MAX_CONSTANT = 1e18  # of the formulas, so that no energy overflows
+MAX_GATE_S = 1.0  # of a file: a longer gate is one in microseconds
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def read_gate_times(file: Path) -> EnergyConstants:
         timing = content.get("timing", {})
         names = {"one_qubit_s": "1q", "two_qubit_s": "2q"}
         gate_times = [content.get(name, timing.get(short)) for name, short in names.items()]
+        if any(isinstance(value, bool) for value in gate_times):
+            raise TypeError("a gate time is true or false")
         one_qubit_s, two_qubit_s = (None if value is None else float(value) for value in gate_times)
     except OSError as error:
         raise UserError(f"the calibration {file} cannot be read: {error.strerror}.") from error
@@ -71,6 +74,11 @@ def read_gate_times(file: Path) -> EnergyConstants:
     if one_qubit_s is None or two_qubit_s is None:
         raise UserError(
             f"the calibration has gate times of {one_qubit_s} s (1Q) and {two_qubit_s} s (2Q). Both are needed."
+        )
+    if max(one_qubit_s, two_qubit_s) > MAX_GATE_S:
+        raise UserError(
+            f"the calibration has gate times of {one_qubit_s:g} s (1Q) and {two_qubit_s:g} s (2Q), expected "
+            f"{MAX_GATE_S:g} s at most. The file is in seconds: divide microseconds by 1,000,000."
         )
     return replace(FORTE, one_qubit_gate_s=one_qubit_s, two_qubit_gate_s=two_qubit_s)
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
-from qllmft.errors import UserError
+from qllmft.errors import UserError, check_whole_number
 from qllmft.heads.classical import linear, linear_readout, perceptron
 from qllmft.heads.encoder import DataMap, ParallelEncoders, QuantumEncoder
-from qllmft.heads.quantum import QuantumHead, sine_readout
+from qllmft.heads.quantum import QuantumHead, check_backend, sine_readout
 from qllmft.randomness import torch_generator
 from qllmft.templates import check_fits, encoder_ansatz, head_ansatz
 from qllmft_backends import Backend
@@ -118,11 +118,9 @@ def build_classifier(
             f"config is of type {type(config).__name__}, expected ModelConfig. That of a preset is "
             "qllmft.load_preset('sines').config({}).model."
         )
-    if dimension < 1 or n_classes < 1:
-        raise UserError(
-            f"dimension is {dimension} and n_classes {n_classes}, expected 1 or more of each. Give the length of an "
-            "embedding and the number of labels."
-        )
+    check_whole_number("dimension", dimension, 1, ", the length of an embedding")
+    check_whole_number("n_classes", n_classes, 1, ", the number of labels")
+    check_backend(backend)
     check_fits(config, dimension, n_classes)
     if config.head == "mlp":
         head = perceptron(config, dimension, n_classes, torch_generator(seed, "weights", "head"))

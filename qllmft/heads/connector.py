@@ -14,12 +14,23 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor
 
 from qllmft.errors import UserError
-from qllmft.heads.layer import CircuitAngles, NoisyCircuit, expectations, on_rows
+from qllmft.heads.layer import NoisyCircuit, circuit_angles, expectations, on_rows
+from qllmft.heads.transforms import refuse_second_derivative, transforms_active
 from qllmft_backends import Backend
 from qllmft_backends.adjoint import adjoint_or_none
 from qllmft_backends.adjoint.chunks import ChunkedEngine
 from qllmft_backends.definitions import numeric_parameters
 from qllmft_backends.errors import NoSweepError
+
+
+class _JacobianProduct(_TorchNNFunction):  # type: ignore[misc]
+    """Qiskit's function of a network, which has one derivative only."""
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        refuse_second_derivative()
+        gradients: tuple[Tensor | None, ...] = _TorchNNFunction.backward(ctx, grad_output)
+        return gradients
 
 
 class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
@@ -107,6 +118,11 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
     def _values(self, x: Tensor, weight: Tensor) -> Tensor:
         """Return (B, O) of (B, Q), with weights (P,) or (B, P)."""
         if self.engine is None:
+            if transforms_active():
+                raise UserError(
+                    "the layer's values come from Qiskit's network, which has no transforms of torch.func. Use "
+                    "torch.autograd, or make the layer with backend=create('adjoint')."
+                )
             if x.requires_grad and torch.is_grad_enabled() and not self._has_input_gradients:
                 raise UserError(
                     "the layer's input needs a gradient, and a gate of the circuit is defined for numbers only, as "
@@ -117,7 +133,7 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
                 none = x.new_zeros(x.shape[1], *self.neural_network.output_shape)
                 return x @ none + 0 * weight.sum()
             # what `TorchConnector` computes, with the weights of one register
-            by_jacobian: Tensor = _TorchNNFunction.apply(x, weight, self.neural_network, False)
+            by_jacobian: Tensor = _JacobianProduct.apply(x, weight, self.neural_network, False)
             return by_jacobian.to(x.dtype)
         circuit_pass = self.next_pass()
         parameters = torch.cat([x, weight.expand(x.shape[0], -1)], dim=1)
@@ -127,7 +143,7 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
         if program.expressions is None and parameters.device.type != "cpu":
             angles = torch.nn.functional.linear(parameters, self.angle_map, self.angle_offset)
         else:
-            angles = CircuitAngles.apply(program, self._order, parameters)  # type: ignore[no-untyped-call]
+            angles = circuit_angles(program, self._order, parameters)
         values = expectations(circuit_pass, angles).to(x)
         return values if self._coefficients is None else values @ self._coefficients.T
 

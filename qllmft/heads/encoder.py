@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,13 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
-from qllmft.errors import UserError
+from qllmft.errors import UserError, check_whole_number
 from qllmft.heads.layer import NoisyCircuit, expectations, on_rows
+from qllmft.heads.transforms import (
+    refuse_batched_cotangent,
+    refuse_second_derivative,
+    transforms_active,
+)
 from qllmft.templates import Pad, check_amplitudes
 from qllmft_backends import UnsupportedGateError
 from qllmft_backends.adjoint import (
@@ -142,7 +148,7 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
         ansatz: makes the layers; the paper's by default.
         pad: filling of the amplitudes past the embedding; see `amplitudes`.
         odd: a value is (⟨Z⟩ with the constant - ⟨Z⟩ with its negative) / 2, which is linear in `loaded_vector`.
-        scaled: train the scale; else it is fixed.
+        scaled: train the scale; else it is fixed, and like ``n_qubits`` no part of the state_dict.
         scale: initial scale; π maps ⟨Z⟩ in [-1, 1] to an angle in [-π, π].
         wires: measured qubits, in the order of the values.
         initial_angle: largest initial angle; see `initial_angles`.
@@ -152,8 +158,8 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
         like: an encoder of the same arguments, whose compiled circuit this one shares; None: it is compiled.
 
     Raises:
-        UserError: if the embedding does not fit on 2^Q_e amplitudes, the engine does not run the ansatz, ``wires`` are
-            not ``n_outputs`` different qubits, or ``odd`` values have no constant.
+        UserError: if a size is no whole number, the embedding does not fit on 2^Q_e amplitudes, the engine does not run
+            the ansatz, ``wires`` are not ``n_outputs`` different qubits, or ``odd`` values have no constant.
 
     Attributes:
         is_plain: the engine's angles are the weights ``theta`` in their order.
@@ -179,6 +185,11 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
         like: QuantumEncoder | None = None,
     ) -> None:
         super().__init__()
+        check_whole_number("dimension", dimension, 1)
+        check_whole_number("n_qubits", n_qubits, 1)
+        check_whole_number("n_outputs", n_outputs, 1)
+        check_whole_number("layers", layers, 0)
+        check_number("scale", scale)
         check_amplitudes(dimension, n_qubits, pad)
         check_ansatz(ansatz)
         if odd and pad == "zeros":
@@ -210,7 +221,8 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
             self.reseed(backend.seed)
         self.is_plain = program.is_identity_map
         self.theta = nn.Parameter(initial_angles(len(program.parameters), generator, initial_angle))
-        self.scale: Tensor = nn.Parameter(torch.tensor(scale)) if scaled else torch.tensor(scale)
+        factor = torch.tensor(float(scale))
+        self.scale: Tensor = nn.Parameter(factor) if scaled else factor
 
     def forward(self, x: Tensor) -> Tensor:
         """Return latent values (..., n_outputs) of embeddings (..., D), in radians for a quantum head."""
@@ -243,12 +255,16 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
 
 def measured_qubits(n_qubits: int, n_outputs: int, wires: Sequence[int] | None) -> list[int]:
     """Return the measured qubit of each value, or raise UserError."""
-    qubits = list(range(n_outputs) if wires is None else wires)
+    wires = range(n_outputs) if wires is None else wires
+    if not isinstance(wires, Iterable):
+        raise UserError(f"wires is {wires!r}, expected a list of qubits, such as [{wires!r}].")
+    qubits = list(wires)
     if len(qubits) != n_outputs:
         raise UserError(
             f"wires are {qubits} and n_outputs is {n_outputs}, expected a qubit for each value. Give as many of both."
         )
-    if not qubits or len(set(qubits)) < len(qubits) or not set(qubits) <= set(range(n_qubits)):
+    are_qubits = all(isinstance(qubit, Integral) and 0 <= qubit < n_qubits for qubit in qubits)
+    if not qubits or len(set(qubits)) < len(qubits) or not are_qubits:
         raise UserError(
             f"the measured qubits are {qubits}, expected one or more different ones of 0 to {n_qubits - 1}. Change "
             "wires, n_outputs or n_qubits."
@@ -305,7 +321,7 @@ class ParallelEncoders(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the latent vector (..., Q), the concatenated values of the encoders."""
-        if self.as_matrix:
+        if self.as_matrix and not transforms_active():
             return on_rows(self._multiply, x, self.dimension, self.encoders[0].theta, "embeddings")
         mapped = self.map_embeddings(x)
         return torch.cat([encoder(mapped) for encoder in self.encoders], dim=-1)
@@ -453,9 +469,18 @@ class _DifferentiableRows(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None]:
+        refuse_second_derivative()
         (thetas,) = ctx.saved_tensors
+        refuse_batched_cotangent(grad_outputs[0])
         by_rows = np.ascontiguousarray(grad_outputs[0].numpy())
         return torch.from_numpy(ctx.odd.gradient(thetas.detach().numpy(), by_rows)), None
+
+
+def check_number(argument: str, value: Any) -> None:
+    """Raise UserError if the value of an argument is no finite number."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (is_number and math.isfinite(value)):
+        raise UserError(f"{argument} is {value!r}, expected a finite number.")
 
 
 def initial_angles(
@@ -463,4 +488,9 @@ def initial_angles(
 ) -> Tensor:
     """Return weights (count,), uniform on [-largest, largest); None is π, the natural range of a rotation angle."""
     largest = math.pi if largest is None else largest
+    check_number("initial_angle", largest)
+    if not (generator is None or isinstance(generator, torch.Generator)):
+        raise UserError(
+            f"generator is {generator!r}, expected a generator of torch, such as torch.Generator().manual_seed(0)."
+        )
     return (2.0 * torch.rand(count, generator=generator) - 1.0) * largest

@@ -13,9 +13,20 @@ from torch import Tensor, nn
 
 from qllmft.errors import UserError
 from qllmft.heads.torch_engine import TensorEngine
+from qllmft.heads.transforms import (
+    RowFunction,
+    refuse_batched_cotangent,
+    refuse_second_derivative,
+    transforms_active,
+)
 from qllmft.randomness import derive_seed
 from qllmft_backends.adjoint import Differentiable, Engine, Noisy
 from qllmft_backends.adjoint.program.angles import AngleMap
+
+TRACE = (
+    "a trace would keep a circuit's values of this input for every other one, as torch.jit.trace, torch.export and "
+    "torch.onnx make it. Save the state_dict, and make the layer again where it is used."
+)
 
 
 class _Expectations(torch.autograd.Function):
@@ -42,13 +53,9 @@ class _Expectations(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[None, Tensor | None, Tensor | None]:
-        # true with create_graph only; the second derivative would silently be zero
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                "create_graph is on, but a circuit's gradient cannot be differentiated again. Leave it off, and take "
-                "second derivatives as differences of the gradients at two points, with the layer in .double()."
-            )
+        refuse_second_derivative()
         cotangent: Tensor = grad_outputs[0]
+        refuse_batched_cotangent(cotangent)
         _, wants_angles, wants_amplitudes = ctx.needs_input_grad
         by_angle, by_amplitude = ctx.engine.vjp(
             ctx.tape, _to_engine_array(ctx.engine, cotangent), amplitudes=wants_amplitudes
@@ -73,17 +80,45 @@ class CircuitAngles(torch.autograd.Function):
         """Return angles (B, G) of parameters (B, P), of which column ``order[p]`` is the circuit's parameter p."""
         ctx.program = program
         ctx.order = order
-        ctx.values = parameters.double().numpy(force=True)[:, order]
+        ctx.values = _parameter_values(parameters, order)
         return torch.as_tensor(program.angles(ctx.values)).to(parameters)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[None, None, Tensor]:
         """Return the gradient (B, P) of the parameters."""
         (cotangent,) = grad_outputs
-        by_angle = cotangent.double().numpy(force=True)
-        by_parameter = np.empty_like(ctx.values)
-        by_parameter[:, ctx.order] = ctx.program.by_parameter(by_angle, ctx.values)
-        return None, None, torch.as_tensor(by_parameter).to(cotangent)
+        return None, None, _gradient_by_parameter(ctx.program, ctx.order, ctx.values, cotangent)
+
+
+def _parameter_values(parameters: Tensor, order: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return parameters (B, P) in the order of the circuit."""
+    values: NDArray[np.float64] = parameters.double().numpy(force=True)[:, order]
+    return values
+
+
+def _gradient_by_parameter(
+    program: AngleMap, order: NDArray[np.int64], values: NDArray[np.float64], cotangent: Tensor
+) -> Tensor:
+    """Return the gradient (B, P) by parameters of the ``values`` (B, P), of cotangents (B, G) of the angles."""
+    by_angle = cotangent.double().numpy(force=True)
+    by_parameter = np.empty_like(values)
+    by_parameter[:, order] = program.by_parameter(by_angle, values)
+    return torch.as_tensor(by_parameter).to(cotangent)
+
+
+def circuit_angles(program: AngleMap, order: NDArray[np.int64], parameters: Tensor) -> Tensor:
+    """Return the gate angles (B, G) of parameters (B, P), see `CircuitAngles`, also in a transform of `torch.func`."""
+    if not transforms_active():
+        angles: Tensor = CircuitAngles.apply(program, order, parameters)  # type: ignore[no-untyped-call]
+        return angles
+
+    def compute_angles(rows: Tensor) -> Tensor:
+        return torch.as_tensor(program.angles(_parameter_values(rows, order))).to(rows)
+
+    def compute_gradient(rows: Tensor, cotangent: Tensor) -> Tensor:
+        return _gradient_by_parameter(program, order, _parameter_values(rows, order), cotangent)
+
+    return RowFunction(compute_angles, compute_gradient)(parameters)
 
 
 def _to_engine_array(engine: Differentiable, tensor: Tensor | None) -> Any:
@@ -114,6 +149,8 @@ def expectations(
         )
     if angles.dtype == torch.float64:
         engine = engine.double
+    if transforms_active():
+        return _transformed_expectations(engine, angles, amplitudes)
     wants_gradient = angles.requires_grad or (amplitudes is not None and amplitudes.requires_grad)
     if not (torch.is_grad_enabled() and wants_gradient):
         values = engine.values(
@@ -122,6 +159,39 @@ def expectations(
         return torch.as_tensor(values).to(angles)
     result: Tensor = _Expectations.apply(engine, angles, amplitudes)  # type: ignore[no-untyped-call]
     return result
+
+
+def _transformed_expectations(
+    engine: Differentiable, angles: Tensor, amplitudes: Tensor | None
+) -> Tensor:
+    """Return the `expectations` of rows of angles, then amplitudes, in a transform of `torch.func`."""
+    n_angles = angles.shape[-1]
+    rows = angles
+    if amplitudes is not None:
+        rows = torch.cat([angles.expand(len(amplitudes), n_angles), amplitudes], dim=1)
+
+    def split(rows: Tensor) -> tuple[Any, Any]:
+        row_amplitudes = None if amplitudes is None else rows[:, n_angles:].contiguous()
+        return (
+            _to_engine_array(engine, rows[:, :n_angles].contiguous()),
+            _to_engine_array(engine, row_amplitudes),
+        )
+
+    def compute_values(rows: Tensor) -> Tensor:
+        return torch.as_tensor(engine.values(*split(rows))).to(rows)
+
+    def compute_gradient(rows: Tensor, cotangent: Tensor) -> Tensor:
+        _, tape = engine.forward(*split(rows))
+        gradients = engine.vjp(
+            tape,
+            _to_engine_array(engine, cotangent.contiguous()),
+            amplitudes=amplitudes is not None,
+        )
+        return torch.cat(
+            [torch.as_tensor(part).to(rows) for part in gradients if part is not None], dim=1
+        )
+
+    return RowFunction(compute_values, compute_gradient)(rows)
 
 
 Rows = Callable[[Tensor, Tensor], Tensor]
@@ -147,10 +217,16 @@ def on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, input_name: st
         raise UserError(
             f"{input_name} are {kind}, expected a real tensor of torch: torch.as_tensor(x, dtype={weight.dtype})."
         )
+    if x.layout is not torch.strided:
+        raise UserError(f"{input_name} are {x.layout}, expected a dense tensor. Give x.to_dense().")
     if torch.compiler.is_compiling():
+        if torch.compiler.is_exporting():
+            raise UserError(TRACE)
         # disabled here, because a decorator imports the compiler, which takes a second
         result: Tensor = torch.compiler.disable(_on_rows)(compute, x, width, weight, input_name)  # type: ignore[no-untyped-call]
         return result
+    if torch._C._is_tracing():
+        raise UserError(TRACE)
     return _on_rows(compute, x, width, weight, input_name)
 
 
@@ -207,6 +283,11 @@ class NoisyCircuit:
         assert self.engine is not None
         if self._noisy_pass is None or not self.noise_on:
             return self.engine
+        if transforms_active():
+            raise UserError(
+                "the layer draws noise in each pass, and transforms of torch.func repeat passes. Call them within "
+                "qllmft.heads.without_noise(layer), or use torch.autograd."
+            )
         self._passes += 1
         noisy_pass = self._noisy_pass(derive_seed(self._seed, "pass", self._passes))
         return noisy_pass if self.training else noisy_pass.in_evaluation

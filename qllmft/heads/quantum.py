@@ -14,7 +14,7 @@ own, and the work grows with their number and not as a power of it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import torch
@@ -26,11 +26,12 @@ from qiskit_machine_learning.exceptions import QiskitMachineLearningError
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor, nn
 
-from qllmft.errors import UserError
+from qllmft.errors import UserError, check_whole_number
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.encoder import check_ansatz, initial_angles
 from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
+from qllmft_backends.adjoint.interface import MAX_QUBITS
 from qllmft_backends.adjoint.program import lower_complex
 from qllmft_backends.definitions import numeric_parameters
 from qllmft_backends.primitives import defer_to_gates
@@ -77,8 +78,9 @@ class QuantumHead(nn.Module):
         registers: number of equal circuits of ``n_qubits`` / ``registers`` qubits each, with weights of their own.
 
     Raises:
-        UserError: if ``start`` is ``sines`` and there are more uploads, layers or weights; if ``n_qubits`` is no
-            multiple of ``registers``, ``ansatz`` no function or ``backend`` no backend.
+        UserError: if ``start`` is ``sines`` and there are more uploads, layers or weights; if a size is no whole number
+            or too large, ``n_qubits`` no multiple of ``registers``, ``ansatz`` no function, ``backend`` no backend or
+            ``generator`` no generator.
 
     >>> head = QuantumHead(4)
     >>> head(torch.zeros(3, 4)).shape
@@ -108,12 +110,22 @@ class QuantumHead(nn.Module):
         check_backend(backend)
         if start not in STARTS:
             raise UserError(f"start is {start!r}, expected one of {', '.join(STARTS)}.")
-        if registers < 1 or n_qubits % registers:
+        check_whole_number("n_qubits", n_qubits, 1)
+        check_whole_number("reuploads", reuploads, 1)
+        check_whole_number("reupload_layers", reupload_layers, 0)
+        check_whole_number("main_layers", main_layers, 0)
+        check_whole_number("word_weight", word_weight, 1)
+        check_whole_number("registers", registers, 1)
+        if n_qubits % registers:
             raise UserError(
-                f"n_qubits is {n_qubits} and registers {registers}, expected a multiple of registers, which is 1 or "
-                "more."
+                f"n_qubits is {n_qubits} and registers {registers}, expected a multiple of registers."
             )
         width = n_qubits // registers
+        if backend is None and width > MAX_QUBITS:
+            raise UserError(
+                f"the head has a circuit of {width} qubits, expected at most {MAX_QUBITS}, which the engine runs. Set "
+                "n_qubits lower, registers higher, or give a backend for more."
+            )
         circuit = head_circuit(width, reuploads, reupload_layers, main_layers, ansatz)
         observables = readout_observables(width, readout, word_weight)
         backend = backend or exact_backend(circuit)
@@ -174,14 +186,16 @@ class QuantumHead(nn.Module):
                 f"circuit is of type {type(circuit).__name__}, expected a QuantumCircuit of Qiskit. For a QNode, call "
                 "QuantumHead.from_qnode."
             )
+        if output_shape is not None:
+            check_whole_number("output_shape", output_shape, 1, ", the number of labels")
         if output_shape is not None and interpret is None:
             raise UserError(
                 f"output_shape is {output_shape}, and only interpret has labels. Give interpret too, or leave "
                 "output_shape out."
             )
         by_name = {parameter.name: parameter for parameter in circuit.parameters}
-        data_names = _names(data)
-        weight_names = _names(weights)
+        data_names = _names("data", data)
+        weight_names = _names("weights", weights)
         if sorted([*data_names, *weight_names]) != sorted(by_name):
             raise UserError(
                 f"data and weights name the parameters {[*data_names, *weight_names]}, expected each of the circuit's "
@@ -233,15 +247,19 @@ class QuantumHead(nn.Module):
                 has PennyLane's precision, and takes up to twice as long.
 
         Raises:
+            UserError: if ``dtype`` is another one, or ``backend`` no backend.
             BackendError: if the QNode cannot be captured: it has shots or transforms, measures another thing, or
                 decides by the value of an argument.
             UnsupportedGateError: if the engine cannot run an operation.
         """
         from qllmft_backends.pennylane_device.capture import capture
 
+        dtype = dtype or torch.get_default_dtype()
+        if dtype not in (torch.float32, torch.float64):
+            raise UserError(f"dtype is {dtype!r}, expected torch.float32 or torch.float64.")
         captured = capture(qnode, *example)
         head = cls.__new__(cls)
-        initial = torch.from_numpy(captured.initial).to(dtype or torch.get_default_dtype())
+        initial = torch.from_numpy(captured.initial).to(dtype)
         head._build(
             captured.circuit,
             captured.observables,
@@ -306,12 +324,17 @@ class QuantumHead(nn.Module):
         return values
 
 
-def _names(parameters: Sequence[Parameter | str]) -> list[str]:
-    """Return the names of parameters; others of equal names stand for the circuit's own."""
+def _names(argument: str, parameters: Sequence[Parameter | str]) -> list[str]:
+    """Return the names of an argument's parameters; others of equal names stand for the circuit's own."""
+    if isinstance(parameters, str) or not isinstance(parameters, Iterable):
+        raise UserError(
+            f"{argument} is {parameters!r}, expected a list of parameters of the circuit or of their names. Without "
+            f"any, it is {argument}=[]."
+        )
     names = [getattr(parameter, "name", parameter) for parameter in parameters]
     if wrong := [name for name in names if not isinstance(name, str)]:
         raise UserError(
-            f"data or weights hold {wrong[0]!r}, expected parameters of the circuit or their names."
+            f"{argument} holds {wrong[0]!r}, expected parameters of the circuit or their names."
         )
     return names
 
@@ -320,7 +343,14 @@ def _operators(observables: Sequence[Observable] | Observable) -> list[SparsePau
     """Return the operator of each value; a sum of Pauli strings is one value."""
     if isinstance(observables, SparsePauliOp | Pauli | str):
         observables = [observables]
-    if not len(observables):
+    try:
+        observables = list(observables)
+    except TypeError:
+        raise UserError(
+            f"observables is of type {type(observables).__name__}, expected a list of operators. Leave it out for Z of "
+            "every qubit."
+        ) from None
+    if not observables:
         raise UserError(
             "observables is empty, expected an operator for each value. Leave it out for Z of every qubit."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,8 @@ COLUMN_INCHES = 4.6
 WIDE_INCHES = 7.0
 HEIGHT_INCHES = 3.3
 PNG_DPI = 300
+LABEL_CHARACTERS = 30  # of each line of a label beside an axis
+LABEL_LINES = 2
 CHARACTERS_PER_INCH = 18  # of the note below the axes
 # on either side of a mean; wider intervals do not set a figure's scale
 MAX_HALF_WIDTH = 0.2
@@ -125,11 +128,29 @@ def plain_label(text: str) -> str:
     return f" {line}" if line.startswith("_") else line
 
 
+def wrap_label(text: str) -> str:
+    r"""Return a user's name as `plain_label` does, in two lines at most, with … for the rest.
+
+    >>> wrap_label("Single sQE 10Q, no re-uploading head, contrastive")
+    'Single sQE 10Q, no\nre-uploading head, contrastive'
+    """
+    lines = textwrap.wrap(
+        one_line(text),
+        LABEL_CHARACTERS,
+        max_lines=LABEL_LINES,
+        placeholder=" …",
+        break_on_hyphens=False,
+    )
+    return "\n".join(map(plain_label, lines))
+
+
 def make_labelled_axes(labels: Sequence[str], unit: str) -> tuple[Any, Any]:
     """Return a figure and its axes with one line per label, the first on top."""
-    figure = new_figure(width=4.8, height=1.1 + 0.3 * len(labels))
+    wrapped_labels = [wrap_label(label) for label in labels]
+    second_lines = sum(label.count("\n") for label in wrapped_labels)
+    figure = new_figure(width=4.8, height=1.1 + 0.3 * len(labels) + 0.1 * second_lines)
     axes = figure.subplots()
-    axes.set_yticks(range(len(labels)), [plain_label(label) for label in labels])
+    axes.set_yticks(range(len(labels)), wrapped_labels)
     axes.set(ylim=(len(labels) - 0.5, -0.5), xlabel=unit)
     axes.grid(visible=False, axis="y")
     return figure, axes
@@ -246,7 +267,10 @@ def as_svg(figure: Any, name: str) -> Markup:
     _clean_texts(figure)
     file = io.StringIO()
     no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(file, format="svg", metadata=no_metadata)
+    with warnings.catch_warnings():
+        # the reader's fonts draw the text
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(file, format="svg", metadata=no_metadata)
     svg = file.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     for size in ("height", "width"):

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from qllmft.config import RunConfig, TrainConfig
 from qllmft.config.model import ModelConfig
 from qllmft.config.presets import DEFAULT_PRESET, load_preset
-from qllmft.config.settings import parse_settings
+from qllmft.config.settings import by_dotted_names, parse_settings
 from qllmft.errors import UserError
 from qllmft.events import EpochEnded, ignore, stage
 from qllmft.heads import Classifier, build_classifier
@@ -95,6 +96,10 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
 
         In `partial_fit`, ``partly``, the default preset has settings of its own.
         """
+        if not isinstance(self.preset, str):
+            raise UserError(
+                f"preset is {self.preset!r}, expected a name, such as {DEFAULT_PRESET!r}."
+            )
         overrides = self._user_settings
         if other_settings := [
             name for name in overrides if name.partition(".")[0] not in self._sections
@@ -131,14 +136,17 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
 
     @property
     def _user_settings(self) -> dict[str, Any]:
-        """Return ``settings`` by dotted names, from a mapping or from ``NAME=VALUE`` texts."""
-        if isinstance(self.settings, str):
+        """Return ``settings`` by dotted names, from a mapping, also a nested one, or from ``NAME=VALUE`` texts."""
+        settings = [] if self.settings is None else self.settings
+        if isinstance(settings, Mapping):
+            return by_dotted_names(settings)
+        is_list = isinstance(settings, Iterable) and not isinstance(settings, str)
+        pairs = list(settings) if is_list else []
+        if not (is_list and all(isinstance(pair, str) for pair in pairs)):
             raise UserError(
-                f"settings is the text {self.settings!r}, expected a dict, or a list of 'NAME=VALUE' texts."
+                f"settings is {settings!r}, expected a dict, or a list of 'NAME=VALUE' texts."
             )
-        if isinstance(self.settings, Mapping):
-            return dict(self.settings)
-        return parse_settings(self.settings or [], "settings")
+        return parse_settings(pairs, "settings")
 
     @property
     def _seed(self) -> int:
@@ -362,14 +370,14 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         rows = np.arange(n)
         calibrated = config.calibration == "temperature"
         share = self.validation_fraction
-        if not (isinstance(share, float) and 0.0 < share < 1.0):
+        if not (isinstance(share, Real) and 0.0 < share < 1.0):
             raise UserError(
                 f"validation_fraction is {share!r}, expected a number above 0 and below 1."
             )
         choosing = config.ridge_c == "validation"
         if config.select == "last" and not calibrated and not choosing:
             return rows, rows, config
-        n_held_out = math.ceil(share * n)
+        n_held_out = math.ceil(float(share) * n)
         counts = np.ones(1, int) if strata is None else np.bincount(strata)
         rare = strata is not None and counts.min() < 2
         if rare or min(n_held_out, n - n_held_out) < len(counts):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -119,6 +119,14 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         vectors, self.body_identity_ = embed_rows(X, BodyConfig(model=body_name(self.body)))
         self.head_ = None
         if self.head is not None:
+            if not isinstance(self.head, TrainedEstimator):
+                kind = (
+                    self.head.__name__ if isinstance(self.head, type) else type(self.head).__name__
+                )
+                raise UserError(
+                    f"head is {kind}, expected an object such as QuantumHeadClassifier(), whose encoder has latent "
+                    "values. For embeddings alone, leave head at None."
+                )
             if y is None:
                 raise UserError(
                     "head is trained on labels, and y is None. Give labels, or leave head at None."
@@ -156,7 +164,11 @@ def check_texts(rows: Any) -> list[str]:
     shape: tuple[int, ...] = getattr(rows, "shape", (1,))
     if len(shape) == 2 and shape[1] == 1:  # a column, as ColumnTransformer passes it
         rows = np.asarray(rows, dtype=object)[:, 0]
-    elif isinstance(rows, str | Mapping | set | frozenset) or len(shape) != 1:
+    elif (
+        isinstance(rows, str | Mapping | set | frozenset)
+        or len(shape) != 1
+        or not isinstance(rows, Iterable)
+    ):
         raise UserError(
             f"X is {type(rows).__name__}, expected texts in one dimension, a list, an array or a Series, or a table of "
             "one column."

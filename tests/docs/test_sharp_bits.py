@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from qllmft import UserError
+
 PAGE = (Path(__file__).parents[2] / "docs" / "sharp-bits.md").read_text("utf-8")
 OPTIONAL = {"pennylane": "pennylane", "qiskit_ionq": "ionq"}  # packages and their extras
 TITLES = re.findall(r"^## (.+)", PAGE, re.MULTILINE)
@@ -94,6 +96,37 @@ def test_padding(names):
     vectors = names["vectors"]
     torch.testing.assert_close(bias(vectors), bias(3 * vectors), rtol=0, atol=1e-5)
     assert not torch.allclose(bias(vectors), bias(-vectors), atol=1e-2)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's own
+def test_second_derivatives(names):
+    """Second differences of the values, at another step, are those of the page."""
+    row = names["angles"][0]
+    with pytest.raises(UserError, match="no derivative in forward mode"):
+        names["curvature"](row)
+    steps = 1e-3 * torch.eye(3, dtype=torch.float64)
+
+    def values(angles):
+        return names["add_values"](angles).item()
+
+    expected = [
+        [
+            (values(row + s + t) - values(row + s - t) - values(row - s + t) + values(row - s - t))
+            for t in steps
+        ]
+        for s in steps
+    ]
+    torch.testing.assert_close(
+        names["second_derivatives"], torch.tensor(expected).double() / 4e-6, rtol=0, atol=1e-4
+    )
+    layer = names["double_head"]
+    expected_jacobians = [torch.autograd.functional.jacobian(layer, r) for r in names["angles"]]
+    torch.testing.assert_close(names["jacobians"], torch.stack(expected_jacobians))
+
+
+def test_a_state_dict(names):
+    assert not names["same_scale"]
+    assert names["same_values_again"]
 
 
 def test_order_of_weights(names):

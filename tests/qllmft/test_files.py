@@ -1,5 +1,6 @@
 """Files that are either whole or not there, whatever happens while they are written."""
 
+import errno
 import json
 import os
 import subprocess
@@ -45,6 +46,33 @@ def test_a_failure_before_the_last_step_leaves_the_old_file(tmp_path, monkeypatc
         write_bytes(path, NEW)
     assert path.read_bytes() == OLD
     assert [p.name for p in tmp_path.iterdir()] == ["file"], "a full disk gets its space back"
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "Make room there, and run the same command again."),
+        (errno.EFBIG, "Make room there, and run the same command again."),
+        (errno.EROFS, "Make it writable, or choose another place."),
+        (errno.EACCES, "Make it writable, or choose another place."),
+        (errno.ENOTDIR, "Choose another place."),
+    ],
+)
+def test_what_cannot_be_written_has_a_remedy(number, remedy):
+    reason = os.strerror(number)
+    with (
+        pytest.raises(UserError, match=f"^the file x cannot be written: {reason}. {remedy}$"),
+        files.writing("the file x"),
+    ):
+        raise OSError(number, reason)
+
+
+def test_a_folder_may_be_written_if_its_nearest_parent_may(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    assert files.may_be_written(tmp_path / "a" / "b")
+    assert not files.may_be_written(tmp_path / "file" / "b")
+    monkeypatch.setattr(os, "access", lambda place, mode: place != tmp_path)
+    assert not files.may_be_written(tmp_path / "a")
 
 
 def test_json_has_no_nan(tmp_path):

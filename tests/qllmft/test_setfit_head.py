@@ -154,6 +154,34 @@ def test_what_a_quantum_head_does_not_do_is_refused(model):
         QuantumSetFitHead(4_000)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"settings": {"train.lr": 0.1}}, "settings holds train.lr, expected settings of model"),
+        ({"settings": {"train": {"lr": 0.1}}}, "settings holds train.lr, expected settings of mo"),
+        ({"temperature": float("nan")}, "temperature is nan, expected a number above 0"),
+        ({"temperature": "a"}, "temperature is 'a', expected a number above 0"),
+    ],
+)
+def test_arguments_without_effect_or_meaning_are_refused(arguments, message):
+    with pytest.raises(UserError, match=message):
+        QuantumSetFitHead(8, **arguments)
+
+
+def test_settings_of_a_section_keep_the_others_of_the_preset():
+    by_section = QuantumSetFitHead(384, settings={"model": {"encoder_layers": 2}})
+    by_name = QuantumSetFitHead(384, settings={"model.encoder_layers": 2})
+    assert by_section.structure == by_name.structure
+
+
+def test_labels_beyond_the_outputs_are_refused():
+    head = QuantumSetFitHead(384, settings={"model.encoder_layers": 2})
+    with pytest.raises(
+        UserError, match=r"labels are 0 to 2, expected 0 to 1\. Give the head as man"
+    ):
+        head.get_loss_fn()(torch.zeros(3, 2), torch.tensor([0, 1, 2]))
+
+
 @pytest.mark.parametrize("content", [b"", b"\x05\0\0\0\0\0\0\0{}   ", b"not a file of weights"])
 def test_a_file_that_is_no_head_is_refused(tmp_path, content):
     (tmp_path / "quantum_head.safetensors").write_bytes(content)

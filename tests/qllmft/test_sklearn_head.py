@@ -185,7 +185,15 @@ def test_a_line_is_printed_at_every_tenth_of_the_epochs(iris, capsys):
     ("parameters", "message"),
     [
         ({"settings": {"data.source": "x", "seed": 1}}, "settings holds data.source, seed, expected "),
-        ({"settings": "model.reuploads=6"}, "settings is the text .*, expected a dict, or a list"),
+        ({"settings": "model.reuploads=6"}, "settings is 'model.* expected a dict, or a list"),
+        ({"settings": 5}, "settings is 5, expected a dict, or a list"),
+        ({"settings": [1]}, r"settings is \[1\], expected a dict, or a list"),
+        ({"settings": {1: 2}}, "settings has the name 1, expected texts such as 'train.lr'"),
+        (
+            {"settings": {"train.lr": 0.1, "train": {"lr": 0.2}}},
+            "settings has train.lr twice, .* Leave one out",
+        ),
+        ({"preset": 3}, "preset is 3, expected a name, such as 'sines'"),
         ({"settings": ["reuploads"]}, "settings got 'reuploads', expected NAME=VALUE"),
         ({"settings": SMALL | {"model.encoder_qubits": 2}}, "5 values and a constant .*, and 2 encoder"),
         ({"preset": "unfrozen-single-10q"}, "has a language model that learns, .* Choose another preset"),
@@ -200,6 +208,30 @@ def test_parameters_that_do_not_fit_are_refused_by_fit(iris, parameters, message
 
 
 ODD = {"model.encoder_qubits": 3, "model.encoder_layers": 6, "model.components": 4}
+
+
+def test_settings_by_section_keep_the_other_settings_of_the_preset(iris):
+    x, y = iris
+    by_section = {"model": {"n_qubits": 4}, "train": {"lr": 0.01}}
+    dotted = {"model.n_qubits": 4, "train.lr": 0.01}
+    fits = [
+        QuantumHeadClassifier(settings=settings, epochs=2, random_state=0).fit(x, y)
+        for settings in (by_section, dotted)
+    ]
+    assert fits[0].structure_ == fits[1].structure_
+    assert fits[0].structure_["pad"] == "constant"  # of the preset
+    np.testing.assert_array_equal(fits[0].predict_proba(x), fits[1].predict_proba(x))
+
+
+def test_a_share_of_the_rows_may_be_a_number_of_numpy(iris):
+    x, y = iris
+    chosen = {**SMALL, "train.select": "accuracy"}
+    fits = [
+        small(settings=chosen, validation_fraction=share).fit(x, y).weights_
+        for share in (0.25, np.float32(0.25))
+    ]
+    for name, weights in fits[0].items():
+        np.testing.assert_array_equal(weights, fits[1][name])
 
 
 def test_weights_on_all_rows_at_once_are_copies_of_the_rows(iris):

@@ -153,3 +153,14 @@ def test_a_search_draws_real_parameters(small):
     assert (config.train.lr, config.model.n_qubits) == (best.lr, best.n_qubits)
     assert (config.model.reuploads, config.model.encoder_layers, config.train.epochs) == (1, 2, 1)
     assert QuantumTextClassifier("odd", ridge_c=0.25)._configuration().train.ridge_c == 0.25
+
+
+@pytest.mark.parametrize("head", [LogisticRegression(), QuantumHeadClassifier])
+def test_a_head_without_latent_values_is_refused(tiny_body, head):
+    with pytest.raises(UserError, match=r"head is .*, expected an object such as QuantumHead"):
+        TextEmbedder(str(tiny_body), head=head).fit(TEXTS, LABELS)
+
+
+def test_what_holds_no_texts_is_refused(small):
+    with pytest.raises(UserError, match="X is int, expected texts in one dimension"):
+        small.fit(5, LABELS)

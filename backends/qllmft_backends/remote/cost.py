@@ -13,6 +13,8 @@ from qllmft_backends.text import format_count
 
 _CURRENCY_LETTERS = 3  # of a code by ISO 4217
 _PRICE_ROUNDING = 1e-6  # of sums of prices, in their unit
+_CENT = 0.01
+_MAX_CENTS = 1e12  # amount up to which cents are written
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ class LedgerCharges:
             if chunk.setup.url != url:
                 continue
             duplicates = len(chunk.duplicates)
-            circuits += 0 if chunk.state == "planned" else (1 + duplicates) * chunk.circuits
+            circuits += chunk.circuits_sent
             # a duplicate is charged also if the chunk's own job failed, which is free
             duplicate_price = 0.0 if chunk.setup.free else chunk.price or chunk.estimate
             for jobs, job_price in ((1, chunk.price), (duplicates, duplicate_price)):
@@ -196,7 +198,16 @@ class LedgerCharges:
 
 def amount_text(amount: float, unit: str | None) -> str:
     """Return an amount with its unit."""
-    return f"{amount:,.2f} {unit_text(unit)}".rstrip()
+    return f"{number_text(amount)} {unit_text(unit)}".rstrip()
+
+
+def number_text(amount: float) -> str:
+    """Return an amount to the cent, or with two digits if it is less than a cent.
+
+    >>> number_text(2308.8026), number_text(0.00084)
+    ('2,308.80', '0.00084')
+    """
+    return f"{amount:.2g}" if 0 < amount < _CENT else f"{amount:,.2f}"
 
 
 def unit_text(unit: str | None) -> str:
@@ -276,23 +287,51 @@ def refusal_reason(
     )
     return (
         f"the estimated price is {amount_text(estimate.price, unit)}{spent_text}, above max_cost = {cost_limit:g}. "
-        "Nothing of this call was sent. Take fewer samples or shots, or raise max_cost."
+        "Nothing of this call was sent. Take fewer samples or shots, or raise max_cost to "
+        f"{_sufficient_limit(spent_before.price + estimate.price)}."
     )
 
 
-@dataclass
+def session_refusal_reason(estimate: CostEstimate, options: JobOptions) -> str:
+    """Return why the server would stop the session of a call at its cap, "" if the estimate is below it."""
+    cap = options.session_cap
+    if cap is None or estimate.price is None or estimate.price <= cap:
+        return ""
+    return (
+        f"the estimated price is {amount_text(estimate.price, estimate.unit)}, above session_max_cost = {cap:g}. "
+        "The server would stop in the middle of the call. Nothing of this call was sent. Take fewer samples or "
+        f"shots, or raise session_max_cost to {_sufficient_limit(estimate.price)}."
+    )
+
+
+def _sufficient_limit(amount: float) -> str:
+    """Return a limit in whole cents that is not below an amount, which people see rounded to the nearest cent.
+
+    >>> _sufficient_limit(308.8026), _sufficient_limit(0.5)
+    ('308.81', '0.50')
+    """
+    if amount > _MAX_CENTS:
+        return f"{amount:g}"
+    cents = round(amount / _CENT)
+    limit = f"{cents / 100:.2f}"
+    return limit if float(limit) >= amount else f"{(cents + 1) / 100:.2f}"
+
+
+@dataclass(eq=False)  # two consents to equal prices are two
 class Consent:
     """What is left of the circuits that were agreed to, and of their price, which is None if it was unknown."""
 
     circuits: int
     price: float | None
+    unit: str | None
 
     def covers(self, estimate: CostEstimate) -> bool:
         """Return whether the circuits of a call and their price are within what is left."""
         if self.price is None or estimate.price is None:
             is_price_covered = self.price is None and estimate.price is None
         else:
-            is_price_covered = estimate.price <= self.price + _PRICE_ROUNDING
+            is_unit_same = estimate.unit == self.unit
+            is_price_covered = is_unit_same and estimate.price <= self.price + _PRICE_ROUNDING
         return is_price_covered and estimate.circuits <= self.circuits
 
     def take(self, estimate: CostEstimate) -> None:

@@ -6,6 +6,7 @@ it: the others are sent only after a right answer. Their own answers are checked
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import warnings
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from qllmft_backends.errors import CostRefusedError, LedgerError
 from qllmft_backends.remote.batch import (
     CircuitBatch,
     Submission,
@@ -30,6 +32,7 @@ from qllmft_backends.remote.cost import (
     LedgerCharges,
     authorize,
     refusal_reason,
+    session_refusal_reason,
 )
 from qllmft_backends.remote.errors import (
     DuplicateJobWarning,
@@ -73,8 +76,10 @@ class Jobs:
         self._open_route = open_route
         self._current_route: Route | None = None
         self._call_lock = threading.Lock()  # Qiskit's primitives run in threads
-        self._circuits_sent = 0
-        self._consent: Consent | None = None  # to several calls at once
+        self._sent_chunk_ids: set[str] = set()
+        self._process_id = os.getpid()
+        self._fork_id = self._process_id  # process of the locks
+        self._consents: list[Consent] = []  # each to several calls, of any thread
         self._cached_index: JobIndex | None = None
         self._machine_checked = False
 
@@ -96,16 +101,43 @@ class Jobs:
             self._cached_index = self.route.index(self.ledger)
         return self._cached_index
 
+    @property
+    def _circuits_sent(self) -> int:
+        """Return the number of circuits that this object has sent, but for those that had no effect at the server."""
+        chunks = self.ledger.chunks.values()
+        return sum(chunk.circuits_sent for chunk in chunks if chunk.id in self._sent_chunk_ids)
+
+    def _check_process(self) -> None:
+        """Raise `LedgerError` in a fork: there the consent to a price and the limits would count once more."""
+        if self._process_id != os.getpid():
+            raise LedgerError(
+                f"this backend was opened in process {self._process_id}, and process {os.getpid()} is a fork of it. "
+                "Nothing was sent. Call qllmft_backends.create in the process that sends circuits."
+            )
+
+    def _replace_locks_in_fork(self) -> None:
+        """In a fork, open the ledger anew: a thread of the process before it may have been using it."""
+        if os.getpid() not in (self._process_id, self._fork_id):
+            self._fork_id = os.getpid()
+            self._call_lock = threading.Lock()
+            self.ledger = Ledger(self.ledger.folder)
+
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Read the ledger for one call."""
+        self._replace_locks_in_fork()
         with self._call_lock:
             self.ledger.refresh()
             yield
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the ledger. Ctrl-C while jobs are under way becomes a `JobsInterrupt` that lists them."""
+        """Hold the ledger. Ctrl-C while jobs are under way becomes a `JobsInterrupt` that lists them.
+
+        Raises:
+            LedgerError: in a fork of the process that opened the backend.
+        """
+        self._check_process()
         with self._call_lock, self.ledger.lock():
             try:
                 yield
@@ -126,7 +158,7 @@ class Jobs:
 
     def estimate(self, batch: CircuitBatch, price_function: PriceFunction) -> CostEstimate:
         """Return the cost of sending the missing circuits, with the reason for which the call would fail."""
-        estimate = self.with_refusal(self._price_batch(batch, price_function), batch.setup.url)
+        estimate = self.with_call_refusal(self._price_batch(batch, price_function), batch.setup.url)
         if estimate.refusal or not estimate.lost:
             return estimate
         return replace(estimate, refusal=missing_results_text(batch, estimate.lost))
@@ -137,26 +169,38 @@ class Jobs:
         reason = refusal_reason(estimate, self.options, self._circuits_sent, spent_before)
         return replace(estimate, refusal=reason)
 
+    def with_call_refusal(self, estimate: CostEstimate, url: str) -> CostEstimate:
+        """Return the estimate of one call with the reason for which its limits, or its session's, would refuse it."""
+        estimate = self.with_refusal(estimate, url)
+        reason = estimate.refusal or session_refusal_reason(estimate, self.options)
+        return replace(estimate, refusal=reason)
+
     @contextmanager
     def consent(self, estimate: CostEstimate, url: str) -> Iterator[None]:
         """Ask once for consent to the circuits of all calls to ``url`` in this context, or raise `CostRefusedError`.
 
         A call above what is left of the estimate asks again, and so does each call after the context.
         """
-        if self._consent is not None and self._consent.covers(estimate):
+        if self._find_consent(estimate) is not None:
             yield
             return
-        self._ask(estimate, url)
-        outer_consent = self._consent
-        self._consent = Consent(estimate.circuits, estimate.price)
+        if estimate.refusal:  # of one of the calls
+            raise CostRefusedError(estimate.refusal)
+        self._ask(self.with_refusal(estimate, url))
+        consent = Consent(estimate.circuits, estimate.price, estimate.unit)
+        self._consents.append(consent)
         try:
             yield
-        finally:
-            self._consent = outer_consent
+        finally:  # contexts of several threads end in any order
+            self._consents.remove(consent)
 
-    def _ask(self, estimate: CostEstimate, url: str) -> None:
-        """Ask for consent to circuits that are about to be sent to ``url``, or raise `CostRefusedError`."""
-        authorize(self.with_refusal(estimate, url), self.options, self.confirm)
+    def _find_consent(self, estimate: CostEstimate) -> Consent | None:
+        """Return the last consent that covers a call, or None."""
+        return next((c for c in reversed(self._consents) if c.covers(estimate)), None)
+
+    def _ask(self, estimate: CostEstimate) -> None:
+        """Ask for consent to circuits that are about to be sent, or raise `CostRefusedError`."""
+        authorize(estimate, self.options, self.confirm)
         if estimate.circuits and self.options.paid and self.announce is not None:
             self.announce(estimate)
 
@@ -178,12 +222,12 @@ class Jobs:
             )
         if batch.missing and self.options.paid:
             estimate = self._price_batch(batch, self.route.price)
-        url = batch.setup.url
-        is_refused = bool(self.with_refusal(estimate, url).refusal)
-        if is_refused or self._consent is None or not self._consent.covers(estimate):
-            self._ask(estimate, url)
+        estimate = self.with_call_refusal(estimate, batch.setup.url)
+        consent = self._find_consent(estimate)
+        if estimate.refusal or consent is None:
+            self._ask(estimate)
         else:
-            self._consent.take(estimate)
+            consent.take(estimate)
         if batch.missing:
             with self.route.until(Deadline(self.options.deadline_s)):
                 self._send_missing(batch, estimate)
@@ -327,8 +371,8 @@ class Jobs:
         try:
             for number, rows in enumerate(rows_by_job):
                 chunk = ledger.plan(setup, batch.values[rows], checked=batch.checked, **facts)
+                self._sent_chunk_ids.add(chunk.id)
                 send(index, chunk, batch, session)
-                self._circuits_sent += chunk.circuits
                 for i, row in enumerate(rows):
                     batch.places[row] = (chunk, i)
                 if number == 0 and len(rows_by_job) > 1:

@@ -146,7 +146,8 @@ class JobsBackend(Backend):
         total_estimate = replace(sum_estimates(estimates), rounds=rounds, expected=expected)
         if self.jobs is None:
             return total_estimate
-        total_estimate = self.jobs.with_refusal(total_estimate, self.address)
+        with_refusal = self.jobs.with_refusal if len(estimates) > 1 else self.jobs.with_call_refusal
+        total_estimate = with_refusal(total_estimate, self.address)
         refusals = (total_estimate.refusal, *(estimate.refusal for estimate in estimates))
         return replace(total_estimate, refusal=next(filter(None, refusals), ""))
 

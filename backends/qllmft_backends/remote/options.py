@@ -70,6 +70,11 @@ class JobOptions(Waits):
         """Return whether circuits cost money."""
         return True
 
+    @property
+    def session_cap(self) -> float | None:
+        """Return the ceiling on the cost of the session of a call, which the server enforces, or None without one."""
+        return None
+
 
 class KnownAnswerOptions(JobOptions):
     """Options of a backend whose jobs may have a circuit with a known answer (see `JobOptions`).

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qllmft_backends.protocol import MOCK_UNIT
-from qllmft_backends.remote.cost import amount_text
+from qllmft_backends.remote.cost import amount_text, number_text
 from qllmft_backends.remote.ledger.chunk import (
     OBJECT_PREFIX,
     PROVIDERS_URL,
@@ -73,8 +73,8 @@ class Job:
     def amount_text(self) -> str:
         """Return the charge, or the estimate after a tilde, without its unit; "" if both are unknown."""
         if self.cost is not None:
-            return f"{self.cost:,.2f}"
-        return "" if self.price is None else f"{'~' * bool(self.price)}{self.price:,.2f}"
+            return number_text(self.cost)
+        return "" if self.price is None else f"{'~' * bool(self.price)}{number_text(self.price)}"
 
     @property
     def mock(self) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from faulty_server import Fault, MockServer, Store
 
@@ -24,6 +26,7 @@ from ionq.helpers import (
 from qllmft.cli import machines
 from qllmft.errors import UserError
 from qllmft_backends.remote import (
+    CostRefusedError,
     DuplicateJobWarning,
     IonQAuthError,
     IonQConnection,
@@ -358,8 +361,33 @@ def test_without_caps_there_is_no_session(box, forte, problem):
     assert "sessions" not in box.store.totals()["requests"]
 
 
+def test_a_cap_below_the_estimate_is_refused_before_anything_is_sent(box, forte, problem):
+    """Each session has the jobs of one call: two calls may cost more than the cap together."""
+    match = (
+        r"price is 0\.50 sandbox-credit, above session_max_cost = 0\.45\. .*Nothing of this call was sent\. "
+        r".*raise session_max_cost to 0\.51\."
+    )
+    backend = forte(session_max_cost=0.45)
+    with refused(box, CostRefusedError, match):
+        ask(backend, problem)
+    estimate = backend.estimate(problem.circuit, problem.values)
+    assert re.search(match, estimate.refusal)
+    assert re.search(match, backend.merge_estimates([replace(estimate, refusal="")]).refusal)
+    with (
+        refused(box, CostRefusedError, match),
+        backend.consent(backend.merge_estimates([estimate, estimate])),
+    ):
+        pass
+    parts = [backend.estimate(problem.circuit, part) for part in np.split(problem.values, [4])]
+    with backend.consent(backend.merge_estimates(parts)):
+        for part in np.split(problem.values, [4]):
+            backend.expectations(problem.circuit, part, problem.observables)
+    assert_paid_once(box, 7)
+
+
 def test_the_server_refuses_what_goes_past_the_cap(box, forte, problem):
-    """A chunk of three circuits costs 0.216: two fit, the third does not."""
+    """A chunk of three circuits costs 0.216: two fit, the third does not. The estimate is too low."""
+    box.faults.arm(Fault("price", "estimate", value=0.05, times=-1))
     match = r"would cost more than 0\.45 .*Chunk 0003 \(1 circuits\) was not accepted"
     assert_fails(forte(session_max_cost=0.45), problem, RemoteRequestError, match)
     assert box.store.totals()["circuits_paid"] == 6

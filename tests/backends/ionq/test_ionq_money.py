@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -32,6 +35,7 @@ from qllmft_backends.remote import (
     JobFailedError,
     JobTimeoutError,
     PaidTrainingError,
+    RemoteError,
     RemoteRequestError,
     RemoteTransientError,
     cancel_ledger,
@@ -195,6 +199,100 @@ def test_what_is_refused_before_it_is_sent(
         ask(forte(**options), problem)
     box.faults.clear()
     assert_served(box, forte, problem, max_cost=enough, circuit_budget=7, max_circuits=7)
+
+
+def test_a_limit_of_the_rounded_price_names_one_that_is_enough(box, forte, problem):
+    """The price is 0.504: people read 0.50."""
+    match = (
+        r"price is 0\.50 sandbox-credit, above max_cost = 0\.5\. .*or raise max_cost to 0\.51\.$"
+    )
+    with refused(box, CostRefusedError, match):
+        ask(forte(max_cost=0.5), problem)
+    assert_served(box, forte, problem, max_cost=0.51)
+
+
+def test_a_price_below_a_cent_is_not_zero(forte, folder):
+    """One circuit of 10 shots costs 0.00072."""
+    problem = make_problem(1)
+    backend = forte(shots=10)
+    estimate = str(priced(backend, problem))
+    assert "Estimated price: 0.00072 sandbox-credit for 1 circuit" in estimate
+    ask(backend, problem)
+    assert [job.amount_text for job in ledger_jobs(folder)] == ["0.00072"]
+
+
+def test_a_budget_counts_circuits_whose_acceptance_nothing_confirmed(box, forte, problem):
+    box.faults.arm(Fault("drop_after", "submit"))
+    box.faults.arm(Fault("status", "list", code=503, times=-1))
+    backend = forte(circuit_budget=9, retry_s=0.1)
+    assert_fails(backend, problem, RemoteError, "may have been accepted")
+    box.faults.clear()
+    assert_right(ask(backend, problem), problem)
+    with refused(box, CostRefusedError, "3 more circuits make 10, above circuit_budget = 9"):
+        ask(backend, make_problem(3, seed=5))
+    ask(backend, make_problem(2, seed=5))
+
+
+def test_no_consent_is_left_after_contexts_that_end_out_of_order(box, forte, problem):
+    """As in two threads: the first context ends before the second one."""
+    asked = []
+    backend = forte(yes=False)
+    backend.attend(confirm=lambda estimate: asked.append(estimate.circuits) or len(asked) <= 2)
+    first = backend.consent(priced(backend, make_problem(2)))
+    second = backend.consent(priced(backend, problem))
+    for context in (first, second):
+        context.__enter__()
+    for context in (first, second):
+        context.__exit__(None, None, None)
+    with refused(box, CostRefusedError, "not confirmed"):
+        ask(backend, make_problem(2))
+    assert asked == [2, 7, 2]
+
+
+def test_a_consent_is_to_a_price_in_its_unit(box, forte, problem, monkeypatch):
+    asked = []
+    backend = forte(yes=False)
+    backend.attend(confirm=lambda estimate: asked.append(estimate.unit) or len(asked) == 1)
+    with backend.consent(priced(backend, problem)):
+        monkeypatch.setattr(shapes, "PRICE_UNIT", "usd")
+        with refused(box, CostRefusedError, "not confirmed"):
+            ask(backend, problem)
+    assert asked == ["sandbox-credit", "usd"]
+
+
+def run_in_fork(function):
+    """Return what a function returns in a fork of this process, or the type and the text of its error."""
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        signal.alarm(10)
+        try:
+            text = str(function())
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+        os.write(writer, text.encode())
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    text = os.read(reader, 1 << 16).decode()
+    os.close(reader)
+    return text
+
+
+@pytest.mark.parametrize("in_call", [False, True], ids=["idle", "in a call"])
+def test_a_fork_sends_nothing_and_can_still_ask_for_the_price(box, forte, problem, in_call):
+    """Consent and circuit_budget would count in each process. A call of another thread would never end in a fork."""
+    backend = forte(yes=False)
+    backend.attend(confirm=lambda _: True)
+    with (
+        backend.consent(priced(backend, problem)),
+        backend.jobs.writing() if in_call else nullcontext(),
+    ):
+        message = run_in_fork(lambda: ask(backend, problem))
+        price = run_in_fork(lambda: priced(backend, problem, offline=True).circuits)
+    assert re.search(r"LedgerError: .*is a fork of it\. Nothing was sent\. Call .*create", message)
+    assert price == "7"
+    assert "submit" not in box.store.totals()["requests"]
+    assert_right(ask(backend, problem), problem)
 
 
 def test_the_estimator_asks_for_agreement_too(box, forte, problem):

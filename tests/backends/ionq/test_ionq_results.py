@@ -294,6 +294,30 @@ def test_standard_errors_count_the_shots_that_symmetry_verification_kept(box, fo
     assert_paid_once(box, 2)
 
 
+def test_symmetry_verification_keeps_no_more_shots_than_were_sent(box, forte, monkeypatch):
+    problem, verified = make_problem(2), {"symmetry_verification": True}
+    with monkeypatch.context() as patched:
+        patched.setattr(StoredJob, "shots", property(lambda job: 1500))
+        match = "has 1500 shots at the server, expected 1000, as sent"
+        assert_fails(forte(**verified), problem, JobFailedError, match)
+    monkeypatch.setattr(StoredJob, "shots", property(lambda job: 800))
+    with pytest.warns(UnreportedResultWarning, match="are a lower bound"):
+        ask(forte(**verified), problem)
+    assert box.store.totals()["circuits_paid"] == 2
+
+
+def test_variants_of_another_number_of_shots_give_no_errors(box, forte, problem, monkeypatch):
+    box.api.results_form = "v2"
+    halves = [["0"] * 250, ["7"] * 250]
+    monkeypatch.setattr(StoredJob, "variant_shots", lambda job: halves)
+    match = (
+        r"variants of chunk 0001 .* 500 shots in all, expected 1000.*Nothing is lost.*omit variants"
+    )
+    assert_fails(forte(**VARIANTS), problem, JobFailedError, match)
+    assert_right(ask(forte(**DEBIASED), problem), problem)
+    assert_paid_once(box, 7)
+
+
 def test_a_number_of_kept_shots_that_no_option_reads(box, forte, problem):
     box.faults.arm(Fault("unnamed", "poll", times=-1))
     verified = {"per_shot": True, "symmetry_verification": True}
@@ -383,15 +407,17 @@ def test_bootstraps_of_what_was_never_sent_or_has_no_shots(simulator, forte, pro
         resampled(simulator(), problem)
 
 
+@pytest.mark.parametrize("options", [{}, DEBIASED], ids=str)
 @pytest.mark.parametrize("samples", [1, 7])
 def test_results_of_another_number_of_shots_are_not_used(
-    box, forte, simulator, monkeypatch, samples
+    box, forte, simulator, monkeypatch, samples, options
 ):
     """Shares of 500 shots are multiples of 1/1000 too: the standard errors would be those of 1000."""
     problem = make_problem(samples)
     with monkeypatch.context() as patched:
         patched.setattr(StoredJob, "shots", property(lambda job: 500))
         match = r"has 500 shots at the server, expected 1000, as sent\. .*Nothing is sent again"
-        assert_fails(forte(), problem, JobFailedError, match)
-    assert_recovers(box, forte, problem)
+        assert_fails(forte(**options), problem, JobFailedError, match)
+    assert_right(ask(forte(**options), problem), problem)
+    assert_paid_once(box, samples)
     assert_right(ask(simulator(), problem), problem)

@@ -1,15 +1,19 @@
 import json
+import os
+import shutil
 from types import SimpleNamespace
 
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 from small_texts import write_reviews
 
+from qllmft.analysis import twin as twin_module
 from qllmft.analysis.page import draw_spectra
-from qllmft.analysis.twin import twin_configs
+from qllmft.analysis.twin import train_twins, twin_configs
 from qllmft.config import ModelConfig, RunConfig, parse_config
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
+from qllmft.events import ignore
 from qllmft.inference.card import model_card
 from qllmft.model import load_model
 from qllmft.run import RunFolder, run_experiment
@@ -84,6 +88,51 @@ def test_a_file_in_place_of_the_figures_folder_is_refused_before_any_work(run, c
     error = cli.refused("analyse", run, "--figures", tmp_path / "figures")
     assert "is a file, and --figures is a folder" in error
     assert not (run / "analysis.json").exists()
+
+
+def test_a_twin_with_other_settings_is_refused_before_any_work(run, cli):
+    config = twin_configs(RunFolder(run).read_config())["separable head"]
+    train = config.train.model_copy(update={"lr": 0.123})
+    twin = RunFolder(run / "separable-head")
+    twin.open_for(config.model_copy(update={"train": train}))
+    error = cli.refused("analyse", run)
+    assert f"the twin in {twin.path} has other settings than those that this version gives" in error
+    assert "They differ in train.lr. Delete that folder to train the twin again" in error
+    assert "--out" not in error
+    assert not (run / "separable-encoder").exists()
+    twin.config_file.write_text("[model]\nold_option = 3\n")
+    error = cli.refused("analyse", run)
+    assert f"the twin in {twin.path} cannot be read: " in error
+    assert error.endswith("Delete that folder to train the twin again, or give --no-twin.")
+
+
+def test_answers_that_are_missing_are_named_with_their_remedy(run, monkeypatch):
+    twins = twin_configs(RunFolder(run).read_config())
+    monkeypatch.setattr(
+        twin_module,
+        "run_experiment",
+        lambda config, path, on_event: SimpleNamespace(record="finished", folder=RunFolder(path)),
+    )
+    path = run / "separable-encoder"
+    with pytest.raises(
+        UserError, match=r"encoder/predictions\.json is missing.* Delete the folder"
+    ):
+        train_twins(run, twins, ignore)
+    shutil.copytree(run, path)
+    (run / "predictions.json").unlink()
+    with pytest.raises(UserError, match=r"run/predictions\.json is missing.* Train the run again"):
+        train_twins(run, twins, ignore)
+    assert train_twins(run, {}, ignore) == {}
+
+
+@pytest.mark.parametrize("command", ["analyse", "dequantise"])
+def test_a_folder_that_cannot_be_written_is_refused_before_any_work(run, cli, monkeypatch, command):
+    monkeypatch.setattr(os, "access", lambda place, mode: not mode & os.W_OK)
+    error = cli.refused(command, run)
+    assert "cannot be written" in error
+    remedies = {"analyse": "Analyse a copy", "dequantise": "Choose another one with --out."}
+    assert remedies[command] in error
+    assert "embedded" not in error
 
 
 def test_a_run_without_result_is_refused(run, cli):

@@ -1,7 +1,7 @@
 """A trained run, IonQ's API as a mock server on this machine, and `qllmft` between the two."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,9 +29,11 @@ VARIABLES = (
 )
 
 
-def option_arguments(*pairs: str) -> list[str]:
-    """As `--backend-option`; those that keep the tests fast come first."""
-    return [f"--backend-option {pair}" for pair in (*FAST, *pairs)]
+def option_arguments(*pairs: str, beside: Iterable[Any] = ()) -> list[str]:
+    """As `--backend-option`, with those that keep the tests fast unless the pairs or arguments ``beside`` set them."""
+    given = " ".join(map(str, (*pairs, *beside)))
+    fast_pairs = [pair for pair in FAST if f"{pair.partition('=')[0]}=" not in given]
+    return [f"--backend-option {pair}" for pair in (*fast_pairs, *pairs)]
 
 
 @dataclass
@@ -59,14 +61,14 @@ class Job:
         self, *arguments: Any, backend: str = "ionq_forte", texts: list[str] = TEXTS, code: int = 0
     ) -> tuple[str, str]:
         """`qllmft predict` through IonQ, in jobs of three circuits."""
-        options = (f"--backend {backend}", *option_arguments(), *arguments)
+        options = (f"--backend {backend}", *option_arguments(beside=arguments), *arguments)
         return self("predict", self.path, *texts, *options, code=code)
 
     def evaluate(
         self, *arguments: Any, backend: str = "ionq_forte", code: int = 0
     ) -> tuple[str, str]:
         """`qllmft evaluate` through IonQ."""
-        options = (f"--backend {backend}", *option_arguments(), *arguments)
+        options = (f"--backend {backend}", *option_arguments(beside=arguments), *arguments)
         return self("evaluate", self.path, *options, code=code)
 
     @property

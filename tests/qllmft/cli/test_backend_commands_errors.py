@@ -10,16 +10,14 @@ PREDICT = ["predict", "RUN", "TEXT"]
 FORTE = [*PREDICT, "--backend", "ionq_forte"]
 ADJOINT = ["--backend", "adjoint"]
 TWO = "adjoint,aer_forte"
-NONE_NAMED = [
-    "describe a backend, and none is named. Add --backend, with a name from `qllmft backends`."
-]
+NONE_NAMED = "Add --backend, with a name from `qllmft backends`."
 WRONG = [
     # options without a backend
-    ([*PREDICT, "--shots", "10"], ["--shots ", *NONE_NAMED]),
-    ([*PREDICT, "--yes", "--max-cost", "3"], ["--max-cost, --yes ", *NONE_NAMED]),
-    ([*PREDICT, "--token-file", "key"], ["--token-file ", *NONE_NAMED]),
-    ([*PREDICT, "--backend-option", "noise_model=ideal"], [*NONE_NAMED]),
-    (["evaluate", "RUN", "--shots", "10"], ["--shots ", *NONE_NAMED]),
+    ([*PREDICT, "--shots", "10"], ["no backend is named for --shots. ", NONE_NAMED]),
+    ([*PREDICT, "--yes", "--max-cost", "3"], ["no backend is named for --max-cost, --yes. ", NONE_NAMED]),
+    ([*PREDICT, "--token-file", "key"], ["no backend is named for --token-file. ", NONE_NAMED]),
+    ([*PREDICT, "--backend-option", "noise_model=ideal"], [NONE_NAMED]),
+    (["evaluate", "RUN", "--shots", "10"], ["no backend is named for --shots. ", NONE_NAMED]),
     ([*PREDICT, "--dry-run"], ["--dry-run is for backends that send circuits away, and no --backend is"]),
     ([*PREDICT, "--dry-run", "--backend", "adjoint"], ["and adjoint sends none. Omit --dry-run."]),
     ([*PREDICT, "--dry-run", "--backend", "aer_forte"], ["and aer_forte sends none. Omit --dry-run."]),
@@ -27,9 +25,9 @@ WRONG = [
     (["evaluate", "RUN", "--resume", "--backend", "adjoint"], ["--resume is for back", "and adjoint sends none. Omit"]),
     ([*FORTE, "--offline", "--yes"], ["--offline is for --dry-run, which is missing", "Add --dry-run, or omit"]),
     ([*PREDICT, "--bootstrap", "9"], ["--bootstrap draws measured shots again, and without --backend there are none."]),
-    ([*PREDICT, "--session-max-cost", "5"], ["--session-max-cost ", *NONE_NAMED]),
-    ([*PREDICT, "--known-texts", "40"], ["--known-texts ", *NONE_NAMED]),
-    ([*PREDICT, "--rounds", "40"], ["--rounds ", *NONE_NAMED]),
+    ([*PREDICT, "--session-max-cost", "5"], ["no backend is named for --session-max-cost. ", NONE_NAMED]),
+    ([*PREDICT, "--known-texts", "40"], ["no backend is named for --known-texts. ", NONE_NAMED]),
+    ([*PREDICT, "--rounds", "40"], ["no backend is named for --rounds. ", NONE_NAMED]),
     # names
     (
         [*PREDICT, "--backend", "ionq_fort"],
@@ -86,6 +84,11 @@ WRONG = [
     (["evaluate", "RUN", *ADJOINT, "--budget", "--margin", "0.1"], ["Omit --margin and --coverage."]),
     (["evaluate", "RUN", *ADJOINT, "--budget", "--coverage", "0.9"], ["Omit --margin and --coverage."]),
     (["evaluate", "RUN", *ADJOINT, "--budget", "--rounds", "3", "--dry-run"], ["Omit --rounds, --dry-run."]),
+    (
+        ["evaluate", "RUN", *ADJOINT, "--budget", "--max-cost", "5", "--yes", "--backend-option", "yes=true"],
+        ["Omit --max-cost, --yes, --backend-option yes."],
+    ),
+    ([*FORTE, *["--backend-option", "max_cost=5"] * 2], ["max_cost is given twice, expected one"]),
     # jobs
     (["jobs", "list"], ["name a run's folder, or --ledger FOLDER, or --server."]),
     (["jobs", "wait"], ["name a run's folder, or --ledger FOLDER, or --server."]),
@@ -100,7 +103,7 @@ WRONG = [
     (["jobs", "wait", "--server"], ["--server is for list. With wait, name a run or a --ledger."]),
     (["jobs", "cancel", "RUN", "--server"], ["--server is for list. With cancel, name a run or a --ledger."]),
     # mitigation
-    (["evaluate", "RUN", "--mitigation", "readout"], ["--mitigation ", *NONE_NAMED]),
+    (["evaluate", "RUN", "--mitigation", "readout"], ["no backend is named for --mitigation. ", NONE_NAMED]),
     (["evaluate", "RUN", *ADJOINT, "--mitigation", "readout"], ["adjoint has no noise with these options"]),
     (
         ["evaluate", "RUN", "--backend", "adjoint,ionq_forte", "--backend-option", "ionq_forte.ledger=other"],

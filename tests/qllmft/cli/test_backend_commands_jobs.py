@@ -157,7 +157,7 @@ def test_the_words_of_a_service_are_printed_and_not_obeyed(job):
     job.box.faults.arm(Fault("status", "cancel", code=400, value=nasty, times=-1))
     job.hold()
     job.predict("--yes --shots 99 --backend-option deadline_s=1", code=2)
-    assert "not canceled" in job("jobs", "cancel", job.path)[0]
+    assert "not canceled" in job("jobs", "cancel", job.path, code=2)[0]
     model = job.path / "model" / "model.json"
     record = json.loads(model.read_text())
     names = [f"{nasty}{name}" for name in record["label_names"]]
@@ -220,7 +220,7 @@ def test_a_job_that_has_ended_cannot_be_canceled(job, under_way):
     for each in under_way[1:]:
         job.box.store.jobs[each].outcome = "held a little longer"
     job.release()
-    first, *others = job("jobs", "cancel", job.path)[0].splitlines()
+    first, *others = job("jobs", "cancel", job.path, code=2)[0].splitlines()
     assert first.startswith(f"{under_way[0]}: not canceled: ")
     assert "is completed and cannot be canceled" in first
     assert others == [f"{i}: canceled" for i in under_way[1:]]

@@ -215,7 +215,7 @@ def test_a_ceiling_refuses_before_anything_is_sent(job):
     _, messages = job.predict(f"--max-cost {PRICE - 0.01} --yes", code=2)
     assert messages == (
         f"error: the estimated price is {PRICE:.2f} sandbox-credit, above max_cost = {PRICE - 0.01:g}. Nothing of this "
-        "call was sent. Take fewer samples or shots, or raise max_cost.\n"
+        f"call was sent. Take fewer samples or shots, or raise max_cost to {PRICE + 0.005:.2f}.\n"
     )
     assert "submit" not in job.totals["requests"]
     _, messages = job.predict(f"--max-cost {PRICE + 0.01}", code=2)

@@ -84,6 +84,14 @@ def test_two_runs_are_compared_text_by_text(runs, cli):
     assert f"First minus second on the same {len(differences)} texts" in text
 
 
+def test_features_of_pairs_are_no_other_split(runs, cli):
+    file = runs / "two" / "config.toml"
+    config = file.read_text()
+    assert "[data]\n" in config
+    file.write_text(config.replace("[data]\n", '[data]\npair_features = "both"\n', 1))
+    assert "First minus second on the same" in cli("runs", runs, "--compare one two")[0]
+
+
 def test_the_interval_of_a_paired_difference_covers_the_truth():
     generator, p = np.random.default_rng(1), [0.1, 0.05, 0.85]
     drawn = generator.multinomial(200, p, size=2_000)

@@ -46,6 +46,12 @@ WRONG = [
     ("mine.jsonl", b"\xef\xbb\xbf{}\n\xff\n", "mine.jsonl, line 2: byte 0xff is not UTF-8"),
     ("mine.jsonl", "{}\n" + "[" * 100_000, "line 2: not JSON (it is nested too deeply). Expected one object per line"),
     ("mine.jsonl", f'{A}{{"text": "b"\n', "line 2: not JSON ... Expected one object per line"),
+    (
+        "mine.json",
+        '{"text": {"0": "a", "1": "b"}, "label": {"0": 1, "1": 0}}',
+        "mine.json is one object of columns, expected a list of records ... df.to_json(path, orient='records')",
+    ),
+    ("mine.json", '{"text": ["a", "b"], "label": [1, 0]}', "mine.json is one object of columns ... orient='records'"),
     ("mine.jsonl", f'{A}\n["b", 0]\n', "mine.jsonl, line 3: list, expected an object"),
 ]  # fmt: skip
 WRONG_FOLDERS = [

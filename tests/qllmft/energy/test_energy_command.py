@@ -91,10 +91,21 @@ def test_the_figure_says_where_the_curves_cross():
         ("{", "is not a JSON object of gate times"),
         ('{"timing": 3}', "is not a JSON object of gate times"),
         (
-            '{"one_qubit_s": 1e400, "two_qubit_s": 1}',
-            "is inf, expected more than 0 and at most 1e+18",
+            '{"one_qubit_s": -1e-4, "two_qubit_s": 1e-5}',
+            "is -0.0001, expected more than 0 and at most 1e+18",
         ),
-        ('{"one_qubit_s": 1, "two_qubit_s": 1e300}', "is 1e+300, expected more than 0 and at most"),
+        (
+            '{"one_qubit_s": 1e400, "two_qubit_s": 1}',
+            "has gate times of inf s (1Q) and 1 s (2Q), expected 1 s at most",
+        ),
+        (
+            '{"timing": {"1q": 130, "2q": 970}}',
+            "has gate times of 130 s (1Q) and 970 s (2Q), expected 1 s at most. The file is in seconds: divide",
+        ),
+        (
+            '{"one_qubit_s": true, "two_qubit_s": 1e-5}',
+            "is not a JSON object of gate times: a gate time is true or false",
+        ),
         ('{"one_qubit_s": "x"}', "is not a JSON object of gate times"),
         (
             '{"one_qubit_s": 1e-4}',

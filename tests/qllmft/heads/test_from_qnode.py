@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from qllmft import QuantumHead
+from qllmft import QuantumHead, UserError
 from qllmft_backends.errors import BackendError
 
 qp = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
@@ -189,3 +189,9 @@ def test_no_qnode_shots_and_transforms_are_refused():
 def by_cosine(inputs):
     qp.RX(inputs[0], wires=0)
     return qp.expval(qp.PauliZ(0))
+
+
+@pytest.mark.parametrize("dtype", ["float64", torch.float16, torch.int64, np.float64])
+def test_a_dtype_that_no_circuit_has_is_refused(dtype):
+    with pytest.raises(UserError, match=r"dtype is .*, expected torch.float32 or torch.float64"):
+        QuantumHead.from_qnode(node(rings), X[0], np.zeros((1, Q)), dtype=dtype)

@@ -6,6 +6,7 @@ import torch
 from qiskit_reference import z_values
 from reference_circuits import jacobian_by_shifts, z_string
 
+from qllmft.errors import UserError
 from qllmft.heads.layer import expectations
 from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_circuits import encoder_circuit
@@ -93,8 +94,8 @@ def test_a_second_derivative_is_refused_and_not_silently_zero(engine, angles, po
     angles.requires_grad_()
     loss = (expectations(engine, angles) ** power).sum()
     with pytest.raises(
-        RuntimeError,
-        match=r"create_graph is on, but .* cannot be differentiated again. Leave it off",
+        UserError,
+        match=r"gradient cannot be differentiated again. Leave create_graph off",
     ):
         torch.autograd.grad(loss, angles, create_graph=True)
 

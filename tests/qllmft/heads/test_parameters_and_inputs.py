@@ -43,7 +43,7 @@ def test_names_and_fresh_parameters_stand_for_the_circuits(as_parameter):
     [
         (["a"], ["c"], r"name the parameters \['a', 'c'\], expected each of the circuit's once"),
         (["a", "a"], ["b"], r"name the parameters \['a', 'a', 'b'\], expected each"),
-        ([0], ["b"], "data or weights hold 0, expected parameters of the circuit or their names"),
+        ([0], ["b"], "data holds 0, expected parameters of the circuit or their names"),
     ],
 )
 def test_other_parameters_are_refused(data, weights, message):

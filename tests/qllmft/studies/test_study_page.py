@@ -9,6 +9,7 @@ from browser import assert_sound
 from tiny_studies import PAPER, record, row
 
 from qllmft.campaign.comparison import trends
+from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import PaperResult
 from qllmft.campaign.verdict import verdict
 from qllmft.config import BodyConfig, DataConfig
@@ -89,6 +90,33 @@ def test_lines_over_qubits_have_their_slopes_on_the_page_and_in_the_table_with_a
     for made in (tmp_path / "table.md", tmp_path / "docs" / "page.md"):
         assert f"| one encoder | 10, 12 | 2 | {slope} |" in made.read_text("utf-8")
         assert (made.parent / "figures" / f"{found.study}.svg").stat().st_size > 1000
+
+
+def test_a_page_of_one_seed_says_nothing_about_intervals_and_tests(finished, tmp_path):
+    folder, found, _ = finished
+    predictions = StudyPredictions.from_folder(folder)
+    seed = predictions.seeds[0]
+    answers = {key: part for key, part in predictions.answers.items() if key[1] == seed}
+    replace(predictions, seeds=(seed,), answers=answers).write(tmp_path)
+    by_seed = (
+        "runs",
+        "parameters",
+        "validation",
+        "test",
+        "validation_loss",
+        "test_exact",
+        "epochs",
+    )
+    rows = tuple(
+        replace(row, **{name: getattr(row, name)[:1] for name in by_seed}) for row in found.rows
+    )
+    page = finish_study(tmp_path, replace(found, rows=rows, seeds=found.seeds[:1]))
+    html = page.read_text("utf-8")
+    assert "One seed cannot show variability, so there are no intervals and no tests." in html
+    assert "Scores of one seed, in percent." in html
+    for words in ("Ticks: each seed", "Student's t", "paired t-test", "two one-sided", "MDE is"):
+        assert words not in html
+        assert words in finished[2].read_text("utf-8"), "of several seeds"
 
 
 def test_a_page_needs_no_runs_but_the_predictions(finished, tmp_path):

@@ -249,6 +249,14 @@ def test_the_limits_state_what_differs_between_seeds(changes, words):
     assert sum(words in sentence for sentence in limits(found)) == 1
 
 
+def test_the_limits_of_one_seed_are_not_about_several():
+    found = record(row("A", "subject", HIGH[:1]), row("B", "baseline", LOW[:1]))
+    found = replace(found, seeds=found.seeds[:1])
+    assert limits(found) == [
+        "One seed cannot show variability, so there are no intervals and no tests."
+    ]
+
+
 def test_numbers_in_words():
     assert [ACCURACY.with_sign(x) for x in (0.0123, -0.0123, -0.0001, 0.0)] == [
         "+1.2",

@@ -56,6 +56,10 @@ GROUP_GATES: dict[Shape, list[tuple[int | None, int]]] = {
     Shape.HALF_ROTATIONS_2: [(None, HALF), (None, 0)],
     Shape.TO_HALF: [(0, HALF)],
 }
+_GROUP_KINDS = {
+    shape: [int(Op.ROT if control is None else Op.CX_ROT) for control, _ in gates]
+    for shape, gates in GROUP_GATES.items()
+}
 
 
 class Schedule(NamedTuple):
@@ -138,13 +142,14 @@ def group_gates(
     """
     groups: list[tuple[Shape, int, int, list[int]]] = []
     rows = ops.tolist()
+    kinds = [row[0] for row in rows]
     highest_qubits = _highest_qubits(ops)
     first = 0
     while first < len(rows):
         group: tuple[Shape, int, int, list[int]] = (Shape.SINGLE, first, 1, [])
         for shape, gates in GROUP_GATES.items():
             stop = first + len(gates)
-            if len(gates) > longest or stop > len(rows):
+            if len(gates) > longest or kinds[first:stop] != _GROUP_KINDS[shape]:
                 continue
             straddles = len(gates) == 3 and max(highest_qubits[first : first + 2]) < border <= max(
                 highest_qubits[first:stop]
@@ -162,11 +167,12 @@ def group_gates(
 def _match_group_qubits(
     gates: list[tuple[int | None, int]], rows: list[list[int]], register_bits: int
 ) -> list[int]:
-    """Return the qubits of a group's gates in their order, but for `HALF`; none if operations do not fit them."""
+    """Return the qubits of a group's gates in their order, but for `HALF`; none if operations do not fit them.
+
+    ``rows`` are operations of the kinds of ``gates``.
+    """
     qubits: dict[int, int] = {HALF: register_bits - 1}
-    for (control, target), (kind, *ends, _) in zip(gates, rows, strict=True):
-        if kind != (Op.ROT if control is None else Op.CX_ROT):
-            return []
+    for (control, target), (_, *ends, _) in zip(gates, rows, strict=True):
         for name, qubit in zip((control, target), ends, strict=True):
             if name is not None and qubits.setdefault(name, qubit) != qubit:
                 return []

@@ -217,7 +217,7 @@ class IonQForteOptions(KnownAnswerOptions, IonQOptions):
         aggregation: combination of the variants of a debiased job. It is applied when results are read: the same paid
             job gives each of them. All but ``average`` sharpen the distribution, which biases expectation values.
         session_max_cost: ceiling on the cost of a session that holds the jobs of a call, in the unit of the server's
-            prices; the server enforces it. None: no such ceiling.
+            prices. A call with a higher estimate is refused, and the server enforces the ceiling. None: no such limit.
         session_max_minutes: minutes after which the server ends the session of a call. None: no such limit.
         allow_paid_training: allow `gradient`, by SPSA; needs ``circuit_budget``.
         compiled_estimate: with ``--dry-run``, IonQ compiles the first circuit in a job that is not charged, and the
@@ -237,6 +237,11 @@ class IonQForteOptions(KnownAnswerOptions, IonQOptions):
     allow_paid_training: bool = False
     compiled_estimate: bool = False
     variants: bool = False
+
+    @property
+    def session_cap(self) -> float | None:
+        """Return ``session_max_cost``."""
+        return self.session_max_cost
 
     def check_training(self) -> None:
         """Raise `PaidTrainingError` unless ``allow_paid_training`` is set."""

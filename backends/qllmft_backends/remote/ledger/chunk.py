@@ -69,11 +69,14 @@ class Setup:
     def counted_shots(self) -> int | None:
         """Return the shots whose counts make up a result, or None if results are no plain frequencies."""
         is_plain = (
-            self.error_mitigation == "none"
-            and not self.symmetry_verification
-            and self.noise_model != "ideal"
+            self.error_mitigation == "none" and not self.symmetry_verification and not self.exact
         )
         return self.shots if is_plain else None
+
+    @property
+    def exact(self) -> bool:
+        """Return whether results are exact probabilities, for which the server ignores ``shots``."""
+        return self.noise_model == "ideal"
 
     @property
     def shot_counts(self) -> range:
@@ -176,6 +179,11 @@ class Chunk:
     def circuits(self) -> int:
         """Return the number of circuits in the job, including the one with a known answer."""
         return len(self.values) + self.known_circuits
+
+    @property
+    def circuits_sent(self) -> int:
+        """Return the number of circuits in the chunk's jobs at the server, doubtful jobs and duplicates included."""
+        return 0 if self.state == "planned" else (1 + len(self.duplicates)) * self.circuits
 
     @property
     def session(self) -> str | None:
