@@ -195,7 +195,11 @@ def test_a_circuit_of_qiskit_is_a_row(texts_split):
     def module(features, generator):
         circuit = QuantumCircuit(3)
         head = QuantumHead.from_circuit(
-            _encode(circuit), [SparsePauliOp("ZII")], data="abc", weights="d", generator=generator
+            _encode(circuit),
+            [SparsePauliOp("ZII")],
+            data=["a", "b", "c"],
+            weights=["d"],
+            generator=generator,
         )
         return torch.nn.Sequential(torch.nn.Linear(features, 3), head, torch.nn.Flatten(0))
 
