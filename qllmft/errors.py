@@ -1,6 +1,7 @@
 """Error of a user's input, which the CLI prints before it ends with exit code 2, and texts of other errors."""
 
-from numbers import Integral
+import math
+from numbers import Integral, Real
 from typing import Any
 
 from qllmft_backends.text import mask_credentials, shorten_numbers
@@ -17,6 +18,13 @@ def check_whole_number(argument: str, value: Any, least: int, hint: str = "") ->
     """Raise `UserError` for the value of an argument that is no whole number from ``least`` on."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise UserError(f"{argument} is {value!r}, expected a whole number from {least}{hint}.")
+
+
+def check_number(argument: str, value: Any) -> None:
+    """Raise `UserError` if the value of an argument is no finite number."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (is_number and math.isfinite(value)):
+        raise UserError(f"{argument} is {value!r}, expected a finite number.")
 
 
 def first_line(error: BaseException) -> str:

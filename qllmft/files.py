@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
 from qllmft.errors import UserError
-from qllmft_backends.files import FULL_DISK, NotRegularError
+from qllmft_backends.files import FULL_DISK, MAKE_ROOM, NotRegularError
 from qllmft_backends.files import is_temporary as is_temporary
 from qllmft_backends.files import make_folder as make_folder
 from qllmft_backends.files import new_folder as new_folder
@@ -160,15 +160,20 @@ def writing(name: str) -> Iterator[None]:
 def _remedy(number: int | None) -> str:
     """Return what to do about the system's error of a number when a file is written."""
     if number in FULL_DISK:
-        return "Make room there, and run the same command again."
+        return MAKE_ROOM
     if number in _FORBIDDEN:
         return "Make it writable, or choose another place."
     return "Choose another place."
 
 
-def may_be_written(place: Path) -> bool:
+def nearest_existing(place: Path) -> Path:
+    """Return a place, or the nearest of its parents that exists."""
+    return next(path for path in (place, *place.absolute().parents) if path.exists())
+
+
+def is_writable(place: Path) -> bool:
     """Return whether this process may write into a folder, or make it in the nearest parent that exists."""
-    nearest = next(path for path in (place, *place.absolute().parents) if path.exists())
+    nearest = nearest_existing(place)
     return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
 
 

@@ -16,7 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from qllmft.config import ModelConfig
 from qllmft.config.presets import DEFAULT_PRESET, load_preset
-from qllmft.config.settings import by_dotted_names
+from qllmft.config.settings import flatten_sections
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_bytes, write_bytes
 from qllmft.heads import build_classifier
@@ -41,9 +41,9 @@ _DAMAGE = ValueError, OverflowError, KeyError, TypeError, RuntimeError, Safetens
 _NUMBERS = ("in_features", "out_features", "temperature", "eps", "multitarget")
 
 
-def _check_settings(settings: Mapping[str, Any] | None) -> dict[str, Any]:
+def _structure_settings(settings: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the settings by dotted names, or raise UserError for one that the structure of a head does not have."""
-    by_name = by_dotted_names(settings or {})
+    by_name = flatten_sections(settings or {})
     # the preset's shots may contradict a structure
     if others := [
         name for name in by_name if not name.startswith("model.") and name != "noise.shots"
@@ -99,9 +99,9 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
         self.temperature = temperature
         self.eps = eps
         self.multitarget = bool(multitarget)
-        head_settings = (UNMAPPED_SETTINGS if preset == DEFAULT_PRESET else {}) | _check_settings(
-            settings
-        )
+        head_settings = (
+            UNMAPPED_SETTINGS if preset == DEFAULT_PRESET else {}
+        ) | _structure_settings(settings)
         self.structure = load_preset(preset).config(head_settings).model
         # SetFitHead reads this name
         self.linear = build_classifier(self.structure, in_features, out_features, seed=seed)

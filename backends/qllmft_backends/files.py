@@ -15,6 +15,7 @@ from typing import BinaryIO
 # numbers of the system's errors for a disk or a quota that is full, and for a file at its greatest size (`ulimit -f`);
 # Windows has no quota
 FULL_DISK = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
+MAKE_ROOM = "Make room there, and run the same command again."  # the remedy
 
 
 class NotRegularError(OSError):

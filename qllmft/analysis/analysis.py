@@ -25,7 +25,7 @@ from qllmft.analysis.least_bond import LeastBonds, least_bonds
 from qllmft.analysis.twin import Twin, check_twin_folders, train_twins, twin_configs
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
-from qllmft.files import json_values, may_be_written
+from qllmft.files import is_writable, json_values
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import texts_of_run
@@ -97,7 +97,7 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
     config, _, splits = texts_of_run(run)
     twins = twin_configs(config) if twin else {}
     check_twin_folders(run, twins)
-    if not may_be_written(run):
+    if not is_writable(run):
         raise UserError(
             f"the folder {run} cannot be written, and its analysis goes into it. Analyse a copy of the folder."
         )

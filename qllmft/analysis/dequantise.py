@@ -25,8 +25,8 @@ from qllmft.energy.formula import (
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
 from qllmft.files import (
+    is_writable,
     json_values,
-    may_be_written,
     new_folder,
     parse_json,
     read_text,
@@ -133,7 +133,7 @@ def dequantise(
 
 def _check_folder_is_free(out: Path, rank: int | None, bond: int | None) -> None:
     """Raise UserError if a folder cannot be written, or holds anything but a surrogate of this rank and bond."""
-    if not may_be_written(out.parent):
+    if not is_writable(out.parent):
         raise UserError(f"the folder {out} cannot be written. Choose another one with --out.")
     names = {path.name for path in out.iterdir()} if out.exists() else set()
     if RECORD in names and names <= {

@@ -99,9 +99,9 @@ class BackendOptions(CircuitOptions):
     @property
     def without_effect_on_a_budget(self) -> list[str]:
         """Return the given options that are about circuits to send, which an error budget has none of."""
-        defaults = type(self)()
         from qllmft.config.settings import parse_settings
 
+        defaults = type(self)()
         limits = ("max_cost", "session_max_cost", "session_max_minutes", "yes")
         names = (*limits, "known_texts", "rounds", "dry_run", "offline", "resume")
         flags = [

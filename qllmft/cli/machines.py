@@ -142,14 +142,18 @@ def _cancel(folders: Sequence[Path], only: Sequence[str], connection: IonQConnec
     """
     from qllmft_backends import remote
 
-    if folders:
-        _check_jobs(folders, only, connection)
-        lines = [
-            line for folder in folders for line in remote.cancel_ledger(folder, connection, only)
-        ]
-    else:
+    if not folders:
         lines = remote.cancel(only, connection)
-    say(*lines or ["nothing to cancel"])
+        say(*lines)
+    else:
+        _check_jobs(folders, only, connection)
+        lines = []
+        for folder in folders:
+            folder_lines = remote.cancel_ledger(folder, connection, only)
+            say(*folder_lines)  # an error in the next folder must not hide them
+            lines += folder_lines
+        if not lines:
+            say("nothing to cancel")
     if any("not canceled" in line for line in lines):
         raise typer.Exit(2)
 

@@ -36,7 +36,7 @@ from qllmft.cli.verify import verify
 from qllmft.errors import UserError
 from qllmft.garbage import rare_collections
 from qllmft_backends.errors import BackendError
-from qllmft_backends.files import FULL_DISK
+from qllmft_backends.files import FULL_DISK, MAKE_ROOM
 from qllmft_backends.text import HALF_PAIR
 
 INTERRUPTED = 130
@@ -194,7 +194,7 @@ def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in FULL_DISK:
         _drop_output()  # the output may be what is full
         name = error.filename or "the standard output or a file"
-        return f"{name} cannot be written: {error.strerror}. Make room there, and run the same command again."
+        return f"{name} cannot be written: {error.strerror}. {MAKE_ROOM}"
     return text
 
 

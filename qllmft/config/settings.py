@@ -37,10 +37,10 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Tree:
     return values
 
 
-def by_dotted_names(settings: Mapping[str, Any]) -> Tree:
+def flatten_sections(settings: Mapping[str, Any]) -> Tree:
     """Return settings by dotted names, of which some may be sections, as in ``config.toml``.
 
-    >>> by_dotted_names({"seed": 3, "train": {"lr": 0.1}, "model.ring": False})
+    >>> flatten_sections({"seed": 3, "train": {"lr": 0.1}, "model.ring": False})
     {'seed': 3, 'train.lr': 0.1, 'model.ring': False}
     """
     by_name: Tree = {}

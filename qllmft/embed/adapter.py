@@ -19,7 +19,7 @@ from qllmft.config.lora import ADAPTERS, peft_settings
 from qllmft.errors import UserError, first_line
 from qllmft.files import new_folder, read_text
 from qllmft.tensors import read_tensors
-from qllmft_backends.files import FULL_DISK
+from qllmft_backends.files import FULL_DISK, MAKE_ROOM
 
 ADAPTER_CONFIG = "adapter_config.json"  # PEFT's names
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -153,7 +153,7 @@ def replace_folder(folder: Path, kind: str) -> Iterator[Path]:
         raise
     except Exception as error:  # of transformers, peft and safetensors
         remedy = (
-            "Make room there, and run the same command again."
+            MAKE_ROOM
             if _is_full_disk(error)
             else "Give a language model that sentence-transformers loads and saves, and a folder that you may write to."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
-from qllmft.errors import UserError, check_whole_number
+from qllmft.errors import UserError, check_number, check_whole_number
 from qllmft.heads.layer import NoisyCircuit, expectations, on_rows
 from qllmft.heads.transforms import (
     refuse_batched_cotangent,
@@ -474,13 +474,6 @@ class _DifferentiableRows(torch.autograd.Function):
         refuse_batched_cotangent(grad_outputs[0])
         by_rows = np.ascontiguousarray(grad_outputs[0].numpy())
         return torch.from_numpy(ctx.odd.gradient(thetas.detach().numpy(), by_rows)), None
-
-
-def check_number(argument: str, value: Any) -> None:
-    """Raise UserError if the value of an argument is no finite number."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (is_number and math.isfinite(value)):
-        raise UserError(f"{argument} is {value!r}, expected a finite number.")
 
 
 def initial_angles(

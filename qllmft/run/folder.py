@@ -24,6 +24,8 @@ from qllmft.files import (
     expand_home,
     folder_name,
     is_temporary,
+    is_writable,
+    nearest_existing,
     parse_json,
     parse_toml,
     read_bytes,
@@ -178,11 +180,9 @@ class RunFolder:
     def check_can_be_made(self) -> None:
         """Check that the folder exists or can be made."""
         with writing(f"the run's folder {self.path}"):
-            places = (self.path, *self.path.absolute().parents)
-            nearest = next(path for path in places if path.exists())
-        reason = "a directory" if not nearest.is_dir() else "writable"
-        may_be_written = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
-        if nearest != self.path and not may_be_written:
+            nearest = nearest_existing(self.path)
+        if nearest != self.path and not is_writable(nearest):
+            reason = "writable" if nearest.is_dir() else "a directory"
             raise UserError(
                 f"the run's folder {self.path} cannot be written: {nearest} is not {reason}."
             )

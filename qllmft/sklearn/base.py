@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from qllmft.config import RunConfig, TrainConfig
 from qllmft.config.model import ModelConfig
 from qllmft.config.presets import DEFAULT_PRESET, load_preset
-from qllmft.config.settings import by_dotted_names, parse_settings
+from qllmft.config.settings import flatten_sections, parse_settings
 from qllmft.errors import UserError
 from qllmft.events import EpochEnded, ignore, stage
 from qllmft.heads import Classifier, build_classifier
@@ -139,7 +139,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         """Return ``settings`` by dotted names, from a mapping, also a nested one, or from ``NAME=VALUE`` texts."""
         settings = [] if self.settings is None else self.settings
         if isinstance(settings, Mapping):
-            return by_dotted_names(settings)
+            return flatten_sections(settings)
         is_list = isinstance(settings, Iterable) and not isinstance(settings, str)
         pairs = list(settings) if is_list else []
         if not (is_list and all(isinstance(pair, str) for pair in pairs)):

@@ -69,10 +69,10 @@ def test_what_cannot_be_written_has_a_remedy(number, remedy):
 
 def test_a_folder_may_be_written_if_its_nearest_parent_may(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    assert files.may_be_written(tmp_path / "a" / "b")
-    assert not files.may_be_written(tmp_path / "file" / "b")
+    assert files.is_writable(tmp_path / "a" / "b")
+    assert not files.is_writable(tmp_path / "file" / "b")
     monkeypatch.setattr(os, "access", lambda place, mode: place != tmp_path)
-    assert not files.may_be_written(tmp_path / "a")
+    assert not files.is_writable(tmp_path / "a")
 
 
 def test_json_has_no_nan(tmp_path):

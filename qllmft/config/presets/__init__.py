@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from qllmft.config import RunConfig, parse_config
-from qllmft.config.settings import by_dotted_names, flat, flat_settings, with_settings
+from qllmft.config.settings import flat, flat_settings, flatten_sections, with_settings
 from qllmft.config.toml_files import names_in, read_named
 from qllmft.errors import UserError
 from qllmft.tasks import CLASSIFICATION, TASKS
@@ -48,7 +48,7 @@ class Preset:
         Raises:
             UserError: if the settings contradict each other, with the contradiction of the last of `otherwise`.
         """
-        user_settings = by_dotted_names(overrides or {})
+        user_settings = flatten_sections(overrides or {})
         if user_settings.get("noise.shots") == 0:  # the preset's choice about shots goes with them
             user_settings.setdefault("noise.shot_test", "same")
         task_name: Any = str(user_settings.get("data.task", CLASSIFICATION.name))

@@ -11,7 +11,6 @@ import torch
 from forked_scripts import Script
 from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit import Gate, ParameterVector
-from qiskit.circuit.library import zz_feature_map
 from qiskit.primitives import StatevectorSampler
 from qiskit.quantum_info import Pauli, SparsePauliOp, Statevector
 from qiskit_machine_learning.connectors import TorchConnector
@@ -21,6 +20,7 @@ from reference_circuits import StatevectorBackend, expectations_by_statevector
 from torch import nn
 from torch.nn.utils import prune
 from two_processes import gradients, model
+from zz_heads import zz_head
 
 from qllmft import QuantumEncoder, QuantumHead
 from qllmft.errors import UserError
@@ -150,29 +150,15 @@ def test_a_circuit_of_any_gates_trains_through_the_engine_as_through_the_jacobia
     torch.testing.assert_close(*gradients, atol=1e-5, rtol=0)
 
 
-def zz_head(**options):
-    """Qiskit's map of products (π - x₀)(π - x₁) of the data, whose names come after those of the weights."""
-    circuit = zz_feature_map(3, reps=2, parameter_prefix="x")
-    data, weights = list(circuit.parameters), ParameterVector("a", 3)
-    for qubit in range(3):
-        circuit.ry(weights[qubit] * data[qubit], qubit)
-    circuit.rx(weights[0].sin(), 1)
-    circuit.cx(0, 1)
-    sums = [SparsePauliOp.from_list([("ZIZ", 0.3), ("XYI", -1.1)]), SparsePauliOp("ZZI")]
-    return QuantumHead.from_circuit(
-        circuit, sums, data=data, weights=weights, generator=seeded(), **options
-    )
-
-
 def test_products_and_functions_of_parameters_are_angles_of_a_head():
-    head, x = zz_head().double(), drawn(4, 3).double().requires_grad_()
+    head, x = zz_head(2).double(), drawn(4, 3).double().requires_grad_()
     weights = head.connector.weight.detach().expand(4, -1)
     parameters = torch.cat([weights, x.detach()], dim=1).numpy()  # Qiskit's order: a before x
     expected = expectations_by_statevector(head.circuit, parameters, head.observables)
     np.testing.assert_allclose(head(x).detach(), expected, rtol=0, atol=1e-12)
     inputs = (x, head.connector.weight)
     assert torch.autograd.gradcheck(lambda x, _: head(x), inputs, eps=1e-6, atol=1e-8)
-    shifted = zz_head(backend=create("aer_statevector"))
+    shifted = zz_head(2, backend=create("aer_statevector"))
     gradients = []
     for each in (head.float(), shifted):
         each.zero_grad()

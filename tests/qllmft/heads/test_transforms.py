@@ -5,11 +5,10 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit.circuit.library import zz_feature_map
-from qiskit.quantum_info import SparsePauliOp
 from reference_circuits import expectations_by_statevector
 from torch import nn
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
+from zz_heads import zz_head
 
 from qllmft import QuantumEncoder, QuantumHead, UserError, build_classifier, load_preset
 from qllmft.heads import TorchEngine, without_noise
@@ -20,21 +19,6 @@ N_SAMPLES = 4
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def complex_head(**options) -> QuantumHead:
-    """Products of data, functions of weights and sums of Pauli strings."""
-    circuit = zz_feature_map(3, reps=1, parameter_prefix="x")
-    data = list(circuit.parameters)
-    weights = ParameterVector("a", 3)
-    for qubit in range(3):
-        circuit.ry(weights[qubit] * data[qubit], qubit)
-    circuit.rx(weights[0].sin(), 1)
-    circuit.cx(0, 1)
-    sums = [SparsePauliOp.from_list([("ZIZ", 0.3), ("XYI", -1.1)]), SparsePauliOp("ZZI")]
-    return QuantumHead.from_circuit(
-        circuit, sums, data=data, weights=weights, generator=seeded(), **options
-    )
 
 
 def default_classifier() -> nn.Module:
@@ -49,7 +33,7 @@ LAYERS = {
     "registers": lambda: nn.Sequential(
         nn.Linear(3, 6), QuantumHead(6, 1, 1, 1, registers=2, generator=seeded())
     ),
-    "complex": complex_head,
+    "complex": lambda: zz_head(1),
     "encoder": lambda: QuantumEncoder(3, 3, 2, 2, generator=seeded()),
     "odd encoder": lambda: QuantumEncoder(3, 3, 2, 2, pad="bias", odd=True, generator=seeded()),
     "classifier": default_classifier,
@@ -113,7 +97,7 @@ def test_an_ensemble_of_weights_is_one_call(layer, x):
 
 
 def test_a_jacobian_of_a_transform_by_qiskit_alone(x):
-    head = complex_head().double()
+    head = zz_head(1).double()
     weights = head.connector.weight.detach().expand(N_SAMPLES, -1).numpy()
     jacobian = vmap(jacrev(head))(x).detach().numpy()
     for place, shift in enumerate(np.eye(3) * 1e-5):

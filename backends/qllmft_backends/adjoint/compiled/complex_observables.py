@@ -12,9 +12,9 @@ from qllmft_backends.adjoint.compiled.observables import (
     add_strings,
     has_odd_parity,
     sign_block,
+    spread,
 )
 from qllmft_backends.adjoint.compiled.parts import part
-from qllmft_backends.adjoint.compiled.rotations import spread
 from qllmft_backends.adjoint.compiled.simd import (
     add,
     aligned_empty,

@@ -39,16 +39,11 @@ from qllmft_backends.adjoint.compiled.simd import (
 from qllmft_backends.adjoint.program.schedule import HALF
 
 
-def count_outside_qubits(gates):
-    """Return the number of a group's qubits outside registers."""
-    return 1 + max(q for gate in gates for q in gate if q is not None)
-
-
 class _Layout:
     """Numbers of a group's registers: bit j is its qubit j, and the highest bit the half, if registers are halves."""
 
     def __init__(self, gates):
-        self.n_qubits = count_outside_qubits(gates)
+        self.n_qubits = 1 + max(q for gate in gates for q in gate if q is not None)
         self.pieces = count_pieces()
         self.numbers = range(self.pieces << self.n_qubits)
         self.gates = gates
@@ -186,13 +181,14 @@ def _insert_zero_bits(builder, k, strides):
     return k
 
 
-def _build_places(builder, size, lanes, shape, strides, layouts):
+def _build_places(context, builder, array_type, array, shape, strides, layouts):
     """Generate a loop for each shape, of which the one of a step's shape runs.
 
     Args:
+        context: numba's target context.
         builder: llvmlite's.
-        size: LLVM value, numbers of the array.
-        lanes: of a register.
+        array_type: numba's type of the amplitudes.
+        array: LLVM value of them.
         shape: LLVM value, shape of the step.
         strides: LLVM value of the tuple of strides, of which a group takes the first ones.
         layouts: `_Layout` of each shape.
@@ -201,6 +197,8 @@ def _build_places(builder, size, lanes, shape, strides, layouts):
         The layout of a shape, its strides, and the LLVM value of a place: the index of a register whose bits of these
         qubits are all 0. The builder is then inside the loop.
     """
+    size = context.make_array(array_type)(context, builder, array).nitems
+    width = lanes(array_type.dtype.bitwidth // 8)
     end = builder.append_basic_block("groups_end")
     switch = builder.switch(shape, end)
     for number, layout in layouts.items():
@@ -208,12 +206,22 @@ def _build_places(builder, size, lanes, shape, strides, layouts):
         switch.add_case(ir.Constant(shape.type, int(number)), block)
         builder.position_at_end(block)
         outside = [builder.extract_value(strides, i) for i in range(layout.n_qubits)]
-        first, step = (ir.Constant(size.type, value) for value in (0, lanes))
+        first, step = (ir.Constant(size.type, value) for value in (0, width))
         count = builder.lshr(size, ir.Constant(size.type, layout.n_qubits))
         with cgutils.for_range_slice(builder, first, count, step, size.type) as (k, _):
             yield layout, outside, _insert_zero_bits(builder, k, outside)
         builder.branch(end)
     builder.position_at_end(end)
+
+
+def _apply_gates(builder, block, numbers, layout, tangents):
+    """Apply the gates of a group to registers, in their order."""
+    for gate, (control, target) in enumerate(layout.gates):
+        if target == HALF:
+            _apply_inside(builder, block, numbers, control, tangents[gate][0])
+        else:
+            pairs = _pairs(numbers, control, target)
+            _apply_outside(builder, block, pairs, layout, tangents[gate])
 
 
 def make_apply_group(groups):
@@ -247,22 +255,14 @@ def make_apply_group(groups):
                 args: LLVM values of ``s``, ``shape``, and the tuples ``strides`` and ``tangents``.
             """
             array, shape_value, stride_values, tangent_values = args
-            size = context.make_array(s)(context, builder, array).nitems
-            width = lanes(s.dtype.bitwidth // 8)
+            tangents = _split_all(builder, tangent_values, count_pieces())
             for layout, outside, place in _build_places(
-                builder, size, width, shape_value, stride_values, layouts
+                context, builder, s, array, shape_value, stride_values, layouts
             ):
                 block = _Block(context, builder, s, array, place, outside, layout)
-                tangents_by_gate = _split_all(builder, tangent_values, layout)
                 for numbers in layout.unmixed_parts():
                     block.load(numbers)
-                    for (control, target), t in zip(layout.gates, tangents_by_gate, strict=False):
-                        if target == HALF:
-                            _apply_inside(builder, block, numbers, control, t[0])
-                        else:
-                            _apply_outside(
-                                builder, block, _pairs(numbers, control, target), layout, t
-                            )
+                    _apply_gates(builder, block, numbers, layout, tangents)
                     block.store(numbers)
             return context.get_dummy_value()
 
@@ -271,10 +271,10 @@ def make_apply_group(groups):
     return apply
 
 
-def _split_all(builder, registers, layout):
+def _split_all(builder, registers, pieces):
     """Return the pieces of each register of a tuple."""
     return [
-        _split(builder, builder.extract_value(registers, i), layout.pieces)
+        _split(builder, builder.extract_value(registers, i), pieces)
         for i in range(registers.type.count)
     ]
 
@@ -319,11 +319,11 @@ def _undo_outside(builder, block, costate_block, pairs, layout, tangents, sums):
 class _Sums:
     """Sums of a gradient in generated code: pieces of registers, which a loop updates."""
 
-    def __init__(self, builder, values, layout):
+    def __init__(self, builder, values):
         self._builder = builder
         self._pointers = [
             [cgutils.alloca_once_value(builder, piece) for piece in pieces]
-            for pieces in _split_all(builder, values, layout)
+            for pieces in _split_all(builder, values, count_pieces())
         ]
 
     def load(self, gate):
@@ -346,6 +346,20 @@ class _Sums:
             pieces = [self._builder.load(pointer) for pointer in pointers]
             result = self._builder.insert_value(result, _join(self._builder, pieces), i)
         return result
+
+
+def _undo_gates(builder, block, costate_block, numbers, layout, tangents, sums):
+    """Undo the gates of a group on registers of state and co-state, the last one first, and add to their `_Sums`."""
+    for gate in reversed(range(len(layout.gates))):
+        control, target = layout.gates[gate]
+        gate_sums = sums.load(gate)
+        if target == HALF:
+            t = tangents[gate][0]
+            _undo_inside(builder, block, costate_block, numbers, control, t, gate_sums)
+        else:
+            pairs = _pairs(numbers, control, target)
+            _undo_outside(builder, block, costate_block, pairs, layout, tangents[gate], gate_sums)
+        sums.store(gate, gate_sums)
 
 
 def make_undo_group(groups):
@@ -389,34 +403,19 @@ def make_undo_group(groups):
                 The LLVM value of the tuple of updated sums.
             """
             state, costate, shape_value, stride_values, tangent_values, sum_values = args
-            size = context.make_array(s)(context, builder, state).nitems
-            width = lanes(s.dtype.bitwidth // 8)
-            updated = _Sums(builder, sum_values, next(iter(layouts.values())))
+            updated = _Sums(builder, sum_values)
+            tangents = _split_all(builder, tangent_values, count_pieces())
             for layout, outside, place in _build_places(
-                builder, size, width, shape_value, stride_values, layouts
+                context, builder, s, state, shape_value, stride_values, layouts
             ):
                 block, costate_block = (
                     _Block(context, builder, s, array, place, outside, layout)
                     for array in (state, costate)
                 )
-                tangents_by_gate = _split_all(builder, tangent_values, layout)
                 for numbers in layout.unmixed_parts():
                     block.load(numbers)
                     costate_block.load(numbers)
-                    for gate in reversed(range(len(layout.gates))):
-                        control, target = layout.gates[gate]
-                        t = tangents_by_gate[gate]
-                        gate_sums = updated.load(gate)
-                        if target == HALF:
-                            _undo_inside(
-                                builder, block, costate_block, numbers, control, t[0], gate_sums
-                            )
-                        else:
-                            pairs = _pairs(numbers, control, target)
-                            _undo_outside(
-                                builder, block, costate_block, pairs, layout, t, gate_sums
-                            )
-                        updated.store(gate, gate_sums)
+                    _undo_gates(builder, block, costate_block, numbers, layout, tangents, updated)
                     block.store(numbers)
                     costate_block.store(numbers)
             return updated.as_tuple(context.get_value_type(sums))

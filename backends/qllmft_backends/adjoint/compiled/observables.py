@@ -8,7 +8,6 @@ strings together.
 from __future__ import annotations
 
 from qllmft_backends.adjoint.compiled.parts import part
-from qllmft_backends.adjoint.compiled.rotations import spread
 from qllmft_backends.adjoint.compiled.simd import (
     add,
     aligned_empty,
@@ -145,6 +144,21 @@ def multiply_costate(c, factors):
     width = count_lanes(c)
     for k in range(0, c.size, width):
         store(c, k, mul(load(c, k), load(factors, k)))
+
+
+@part
+def spread(row, offset, by_sample, width):
+    """Spread one number per sample over a register: lane i belongs to sample i mod L.
+
+    Args:
+        row: of one dimension; ``row[offset : offset + width]`` is overwritten.
+        offset: index of the register's first number.
+        by_sample: (L,), with L a power of two, at most ``width``.
+        width: lanes of a register.
+    """
+    last = by_sample.size - 1
+    for lane in range(width):
+        row[offset + lane] = by_sample[lane & last]
 
 
 @part

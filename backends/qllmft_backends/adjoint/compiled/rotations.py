@@ -44,21 +44,6 @@ COSINE_SERIES = np.array([(-1) ** k / factorial(2 * k) for k in range(11)])
 
 
 @part
-def spread(row, offset, by_sample, width):
-    """Spread one number per sample over a register: lane i belongs to sample i mod L.
-
-    Args:
-        row: of one dimension; ``row[offset : offset + width]`` is overwritten.
-        offset: index of the register's first number.
-        by_sample: (L,), with L a power of two, at most ``width``.
-        width: lanes of a register.
-    """
-    last = by_sample.size - 1
-    for lane in range(width):
-        row[offset + lane] = by_sample[lane & last]
-
-
-@part
 def _half_angles(angles, slot, start, batch):
     """Return half of each sample's angle, less whole half turns: a register of float64 within ±π/2.
 
