@@ -119,6 +119,8 @@ def train(
         overrides["data.source"] = corpus.source
     if on_event is None:
         on_event = LineListener() if hasattr(sys, "ps1") else ignore
+    if not callable(on_event):
+        raise UserError(f"on_event is {on_event!r}, expected a function that takes an event.")
     config = load_preset(preset).config(overrides)
     tracking = Tracking.from_names(track, files=track_files)
     inputs = SharedInputs({config.data: corpus}) if corpus else None

@@ -278,8 +278,6 @@ def _order_features(
         )
     if features is None:
         return [parameter.name for parameter in natural_order(parameters, "features")]
-    if isinstance(features, str):
-        raise UserError(f"features is {features!r}, expected a list of names: [{features!r}, ...].")
     names = [parameter.name for parameter in find_parameters(features, parameters, "features")]
     if missing := [parameter for parameter in parameters if parameter.name not in names]:
         raise UserError(

@@ -116,8 +116,13 @@ def find_parameters(names: Any, parameters: Sequence[Parameter], argument: str) 
         argument: that has the names, for messages.
 
     Raises:
-        UserError: for a name that the circuit does not have, or has twice here.
+        UserError: for what is no list, and a name that the circuit does not have, or has twice here.
     """
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise UserError(
+            f"{argument} is {names!r}, expected a list of parameters of the circuit or of their names: "
+            f"{parameter_names_text(parameters)}."
+        )
     index = ParameterIndex(parameters)
     selected_parameters: dict[str, Parameter] = {}
     for value in names:

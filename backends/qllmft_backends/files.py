@@ -49,8 +49,8 @@ def write_bytes(path: Path, content: bytes, temporary: Path | None = None) -> No
     """
     make_folder(path.parent)
     temporary = temporary or path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)  # a link in its place would lead the content elsewhere
     try:
-        temporary.unlink(missing_ok=True)  # a link in its place would lead the content elsewhere
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
@@ -59,8 +59,10 @@ def write_bytes(path: Path, content: bytes, temporary: Path | None = None) -> No
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
-        if isinstance(error, OSError) and error.errno and error.filename is None:
-            error.filename = str(path)  # a full disk is found by a write, which has no name
+        # a full disk is found by a write, which has no name, and people do not know the temporary one
+        if isinstance(error, OSError) and error.errno:
+            error.filename = str(path)
+            del error.filename2  # of a renaming; None would be shown
         raise
     with suppress(OSError):  # some file systems have no such thing
         sync_folder(path.parent)

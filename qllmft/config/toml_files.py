@@ -50,7 +50,7 @@ def read_named(package: str, name: str, kind: str) -> str:
     """Return the text of ``name``.toml, or raise UserError with the name of its ``kind``."""
     names = names_in(package)
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=1)
+        close = difflib.get_close_matches(str(name), names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         kinds = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
         raise UserError(

@@ -67,6 +67,20 @@ def test_what_cannot_be_written_has_a_remedy(number, remedy):
         raise OSError(number, reason)
 
 
+@pytest.mark.parametrize("call", ["open", "replace"])
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path, monkeypatch, call):
+    path = tmp_path / "report.html"
+
+    def fail(place: Path, *_: object) -> None:
+        assert place.name != path.name
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(place), None, str(path))
+
+    monkeypatch.setattr(Path, call, fail)
+    with pytest.raises(OSError, match="Read-only") as error:
+        write_bytes(path, NEW)
+    assert str(error.value) == f"[Errno {errno.EROFS}] Read-only file system: {str(path)!r}"
+
+
 def test_a_folder_may_be_written_if_its_nearest_parent_may(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     assert files.is_writable(tmp_path / "a" / "b")

@@ -255,7 +255,7 @@ def test_an_error_says_which_of_its_settings_are_the_presets(overrides, stated):
         ("sine", " Did you mean 'sines'?"),
         ("multi-14", " Did you mean 'multi-14q'?"),
         ("nn_head_48", " Did you mean 'nn-head-48'?"),
-        *((name, "") for name in ("", "x", "../config", "__init__")),
+        *((name, "") for name in ("", "x", "../config", "__init__", 3, None)),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_list(name, hint):

@@ -280,7 +280,10 @@ WRONG_ARGUMENTS = {
     "shots is '10', expected a whole number from 1": {"shots": "10"},
     "shots is True, expected a whole number from 1": {"shots": True},
     "seed is -1, expected a whole number from 0": {"seed": -1},
-    "features is 'x', expected a list of names": {"features": "x"},
+    "features is 'x', expected a list of parameters of the circuit or of their names": {
+        "features": "x"
+    },
+    "features is 3, expected a list of parameters": {"features": 3},
     r"features lack x\[2\], expected each parameter": {"features": ["x[0]", "x[1]"]},
     "features names y, which the circuit does not have": {"features": ["x[0]", "x[1]", "y"]},
     r"features names x\[0\] twice": {"features": ["x[0]", "x[0]", "x[1]"]},

@@ -40,6 +40,7 @@ def test_train_and_load_do_what_the_commands_do(run, tmp_path, cli):
         (lambda: train(trian__epochs=1), "Did you mean train."),
         (lambda: train(preset="x"), "there is no preset 'x'"),
         (lambda: train(preset=None), "preset is None, expected a name, such as 'sines'"),
+        (lambda: train(on_event=5), "on_event is 5, expected a function that takes an event"),
         (lambda: train(out=5), "out is 5, expected the path of a folder"),
         (lambda: load(5), "run is 5, expected the path of a run's folder"),
         (lambda: train("none.tsv"), "there is no file or folder none.tsv"),
