@@ -90,6 +90,8 @@ def train(
     """
     _check_type("preset", preset, (str,), f"a name, such as {DEFAULT_PRESET!r}")
     _check_type("out", out or "", (str, os.PathLike), "the path of a folder")
+    if not (on_event is None or callable(on_event)):
+        raise UserError(f"on_event is {on_event!r}, expected a function that takes an event.")
     for name in settings:
         # a name within a dict of options begins with that of the dict
         if not any(
@@ -119,8 +121,6 @@ def train(
         overrides["data.source"] = corpus.source
     if on_event is None:
         on_event = LineListener() if hasattr(sys, "ps1") else ignore
-    if not callable(on_event):
-        raise UserError(f"on_event is {on_event!r}, expected a function that takes an event.")
     config = load_preset(preset).config(overrides)
     tracking = Tracking.from_names(track, files=track_files)
     inputs = SharedInputs({config.data: corpus}) if corpus else None
