@@ -49,8 +49,8 @@ def write_bytes(path: Path, content: bytes, temporary: Path | None = None) -> No
     """
     make_folder(path.parent)
     temporary = temporary or path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)  # a link in its place would lead the content elsewhere
     try:
+        temporary.unlink(missing_ok=True)  # a link in its place would lead the content elsewhere
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
