@@ -84,9 +84,10 @@ def _fault(circuit: object, n_qubits: int) -> str:
             return f"has a {operation.name!r}, expected gates only: measurements are a setting of the model"
         if width > 2:
             return f"has the gate {operation.name!r} on {width} qubits. Write it as gates on one and two (decompose())"
-    vectors = {p.vector for p in circuit.parameters if isinstance(p, ParameterVectorElement)}
+    used = set(circuit.parameters)
+    vectors = {p.vector for p in used if isinstance(p, ParameterVectorElement)}
     for parameter in (parameter for vector in vectors for parameter in vector):
-        if parameter not in circuit.parameters:
+        if parameter not in used:
             return f"does not use the parameter {parameter.name}. Make the vector as long as there are angles"
     return ""
 

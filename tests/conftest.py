@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,9 @@ def pytest_configure(config):
     gc.set_threshold(OBJECTS_BETWEEN_SEARCHES)
     folder = tempfile.mkdtemp(prefix="qllmft-tests-")
     os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.setdefault(
+        "HF_DEACTIVATE_ASYNC_LOAD", "1"
+    )  # no threads for the weights of a tiny body
     os.environ["HF_HOME"] = f"{folder}/hub"
     os.environ["QLLMFT_CACHE"] = f"{folder}/cache"
     os.environ["QLLMFT_JOBS"] = "1"  # more are what some tests ask for
@@ -63,8 +67,23 @@ def compile_kernels(has_workers):
 
 
 def pytest_collection_finish():
-    """Modules live to the end of the session, so no search for cycles looks at what was imported so far."""
+    """Modules live to the end of the session, so no search for cycles looks at what was imported so far.
+
+    Each sentence transformer asks which packages are installed: one answer is enough.
+    """
     gc.freeze()
+    if environment := sys.modules.get("sentence_transformers.util.environment"):
+        environment.check_package_availability = cache(environment.check_package_availability)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Return the schedule of `--dist loadfile`; of another one, pytest-xdist's own."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from worker_schedule import ForkingFilesTogether
+
+    return ForkingFilesTogether(config, log)
 
 
 def pytest_addoption(parser):

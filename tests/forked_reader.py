@@ -69,3 +69,5 @@ def serve() -> None:
         os.dup2(os.open(files[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.stdin = Path(files["request"]).open(encoding="utf-8")  # noqa: SIM115 - until the process ends
     reader.main()
+    sys.stdout.flush()
+    os._exit(0)  # without the end of an interpreter

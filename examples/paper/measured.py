@@ -16,7 +16,7 @@ from typing import Any
 
 from qllmft import RunConfig, load_preset
 from qllmft.campaign import FinishedRun, SeededResult, best, collect
-from qllmft.config import find_differing, flat_settings
+from qllmft.config import flat_settings
 from qllmft.published import paper_numbers
 from qllmft.report import train_command
 from qllmft.run import ModelResult
@@ -43,6 +43,11 @@ class Experiment:
         return load_preset(self.preset).config(self.overrides)
 
     @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """Return all settings of the configuration, by dotted names."""
+        return flat_settings(self.config)
+
+    @cached_property
     def baseline(self) -> str | None:
         """Return the baseline that it is about, or None if it is about the head."""
         return load_preset(self.preset).baseline
@@ -67,7 +72,8 @@ class Experiment:
             return None
         if self.baseline is not None:  # its result does not depend on the run's own head
             return run.record.model(self.baseline)
-        names = find_differing(run.config, self.config)
+        ours, theirs = run.settings, self.settings
+        names = (name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
         prefixes = (*_CIRCUMSTANCES, *SWEPT, *_FREE)
         return run.record.head if all(name.startswith(prefixes) for name in names) else None
 
@@ -135,7 +141,7 @@ def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measure
     for circumstances, group in groups.items():
         candidates = collect(
             group,
-            lambda run: {name: flat_settings(run.config)[name] for name in swept},
+            lambda run: {name: run.settings[name] for name in swept},
             experiment.result_of,
         )
         candidates.sort(key=lambda candidate: tuple(candidate.settings.values()))

@@ -53,6 +53,11 @@ class FinishedRun:
     validation_loss: float | None
     curve: Curve | None  # of the head; None if it was not kept
 
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """Return all settings of the configuration, by dotted names."""
+        return flat_settings(self.config)
+
     @classmethod
     def read(cls, folder: RunFolder) -> FinishedRun:
         """Read a run, with its test results if it has any. UserError if it is not finished."""
@@ -142,9 +147,7 @@ def collect(
     If several runs have the same settings and seed, the first one counts. A run without a ``model`` is left out.
     By default, the settings are all but the seed, by dotted name.
     """
-    read_settings = settings or (
-        lambda run: {k: v for k, v in flat_settings(run.config).items() if k != "seed"}
-    )
+    read_settings = settings or (lambda run: {k: v for k, v in run.settings.items() if k != "seed"})
     results: dict[str, SeededResult] = {}
     for run in runs:
         if (model_result := model(run)) is None:

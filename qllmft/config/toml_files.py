@@ -42,8 +42,17 @@ _FIELD = re.compile(r"    (\w+): ")
 
 def names_in(package: str) -> list[str]:
     """Return the names of the TOML files of a package, sorted."""
-    files = resources.files(package).iterdir()
-    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+    return sorted(_texts_in(package))
+
+
+@cache
+def _texts_in(package: str) -> dict[str, str]:
+    """Return the texts of the TOML files of a package, by name."""
+    return {
+        file.name.removesuffix(".toml"): file.read_text(encoding="utf-8")
+        for file in resources.files(package).iterdir()
+        if file.name.endswith(".toml")
+    }
 
 
 def read_named(package: str, name: str, kind: str) -> str:
@@ -56,7 +65,7 @@ def read_named(package: str, name: str, kind: str) -> str:
         raise UserError(
             f"there is no {kind} {name!r}.{hint} {kinds.capitalize()}: {', '.join(names)}."
         )
-    return (resources.files(package) / f"{name}.toml").read_text(encoding="utf-8")
+    return _texts_in(package)[name]
 
 
 def read_chosen(package: str, choice: str, kind: str) -> tuple[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +23,9 @@ MAX_TEMPLATE_CHARACTERS = 10_000  # of special tokens around a text
 # modules with weights of a size
 _MODULES_WITH_SIZES = ("Transformer", "Dense", "LSTM", "CNN", "LayerNorm")
 _SPARE_PARAMETERS = 2**24  # parameters; the weights of a body may lack its pooler
+
+# numbers of parameters, by the hash of the configuration that describes them
+_transformer_parameters: dict[bytes, int] = {}
 
 # growth of a text, in bytes, by steps that can lengthen it
 _GROWTH = {
@@ -59,15 +63,10 @@ def check_sizes(folder: Path) -> None:
 def _count_parameters(kind: str, file: Path) -> int:
     """Return the number of parameters of a module by its configuration. Values that are no integers count as 0."""
     if kind == "Transformer":
-        from transformers import AutoConfig, AutoModel
-
-        config = AutoConfig.from_pretrained(file.parent, local_files_only=True)
-        models = AutoModel
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):  # without their memory
-            return sum(
-                parameter.numel()
-                for parameter in cast("Any", models).from_config(config).parameters()
-            )
+        digest = sha256(file.read_bytes()).digest()
+        if digest not in _transformer_parameters:
+            _transformer_parameters[digest] = _count_transformer_parameters(file.parent)
+        return _transformer_parameters[digest]
     content = parse_json(read_text(file))
 
     def size(key: str) -> int:
@@ -84,6 +83,17 @@ def _count_parameters(kind: str, file: Path) -> int:
         length = sum(kernel_size for kernel_size in kernel_sizes if isinstance(kernel_size, int))
         return size("in_word_embedding_dimension") * size("out_channels") * length
     return size("dimension")
+
+
+def _count_transformer_parameters(folder: Path) -> int:
+    """Return the number of parameters of the transformer that a folder's configuration describes."""
+    from transformers import AutoConfig, AutoModel
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    models = AutoModel
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):  # without their memory
+        model = cast("Any", models).from_config(config)
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _check_tokenizer(state: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -99,6 +100,36 @@ def model_card(
             "qpu": circuits * qpu_energy_kj(circuit_counts, FORTE),
             "gpu": config.registers * gpu_energy_kj(register_counts, FORTE),
         }
+    named = [replace(model, name=code(model.name)) for model in record.models] if record else []
+    card = (
+        _environment()
+        .get_template("card.md.j2")
+        .render(
+            facts,
+            stored=model,
+            model=config,
+            name=name,
+            row=row,
+            settings=_settings(record.head) if record else [],
+            loaded=json.dumps(name),
+            metadata=_metadata(model, name, facts, fields),
+            verdict=record and verdict(named, record.data.folds),
+            comparisons=[comparison_columns(named), *comparison_rows(named)] if record else [],
+            versions=record.versions if record else versions(),
+            body=_body_name(model, record, row),
+            task=TASKS[model.task],
+            parts=describe(config, model.dimension, len(model.label_names)).parts,
+            without_circuit=WITHOUT_CIRCUIT,
+            energy=energy,
+            shots=FORTE.shots,
+        )
+    )
+    return f"{card}\n"
+
+
+@cache
+def _environment() -> Environment:
+    """Return what renders the card."""
     environment = Environment(  # noqa: S701 - Markdown; text of others passes through `code`
         loader=PackageLoader("qllmft.inference", ""),
         undefined=StrictUndefined,
@@ -106,27 +137,7 @@ def model_card(
         lstrip_blocks=True,
     )
     environment.filters |= {"code": code, "count_of": format_count, "percent": percent}
-    named = [replace(model, name=code(model.name)) for model in record.models] if record else []
-    card = environment.get_template("card.md.j2").render(
-        facts,
-        stored=model,
-        model=config,
-        name=name,
-        row=row,
-        settings=_settings(record.head) if record else [],
-        loaded=json.dumps(name),
-        metadata=_metadata(model, name, facts, fields),
-        verdict=record and verdict(named, record.data.folds),
-        comparisons=[comparison_columns(named), *comparison_rows(named)] if record else [],
-        versions=record.versions if record else versions(),
-        body=_body_name(model, record, row),
-        task=TASKS[model.task],
-        parts=describe(config, model.dimension, len(model.label_names)).parts,
-        without_circuit=WITHOUT_CIRCUIT,
-        energy=energy,
-        shots=FORTE.shots,
-    )
-    return f"{card}\n"
+    return environment
 
 
 def _record_facts(folder: Path, row: str) -> dict[str, Any]:

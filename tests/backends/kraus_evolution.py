@@ -4,7 +4,7 @@ the engine.
 Qubit 0 is the least significant bit of an index, so it is the rightmost factor of every product.
 """
 
-from functools import reduce
+from functools import cache, reduce
 from itertools import product
 
 import numpy as np
@@ -18,10 +18,16 @@ PAULIS = (ONE, X, Y, Z)
 
 def unitary(name: str, angles: list[float], qubits: list[int], n_qubits: int) -> np.ndarray:
     """A gate as a (2^n, 2^n) matrix."""
-    a = qubits[0]
     if name == "ry":
         cos, sin = np.cos(angles[0] / 2), np.sin(angles[0] / 2)
-        return on_qubits({a: np.array([[cos, -sin], [sin, cos]])}, n_qubits)
+        return on_qubits({qubits[0]: np.array([[cos, -sin], [sin, cos]])}, n_qubits)
+    return fixed_unitary(name, tuple(qubits), n_qubits)
+
+
+@cache
+def fixed_unitary(name: str, qubits: tuple[int, ...], n_qubits: int) -> np.ndarray:
+    """A gate without an angle as a (2^n, 2^n) matrix."""
+    a = qubits[0]
     if name in ("x", "z", "h", "id"):
         return on_qubits(
             {a: {"x": X, "z": Z, "h": (X + Z) / np.sqrt(2), "id": ONE}[name]}, n_qubits
@@ -40,12 +46,21 @@ def unitary(name: str, angles: list[float], qubits: list[int], n_qubits: int) ->
 def depolarize(rho: np.ndarray, rate: float, qubits: list[int], n_qubits: int) -> np.ndarray:
     """Kraus operators sqrt(1 - r (4^k - 1)/4^k) I and sqrt(r/4^k) P for the other Paulis on k qubits."""
     paulis = 4 ** len(qubits)
-    out = np.zeros_like(rho)
-    for index, factors in enumerate(product(PAULIS, repeat=len(qubits))):
-        weight = 1 - rate * (paulis - 1) / paulis if index == 0 else rate / paulis
-        kraus = np.sqrt(weight) * on_qubits(dict(zip(qubits, factors, strict=True)), n_qubits)
-        out += kraus @ rho @ kraus.conj().T
-    return out
+    weights = np.full(paulis, rate / paulis)
+    weights[0] = 1 - rate * (paulis - 1) / paulis
+    kraus = np.sqrt(weights)[:, None, None] * pauli_products(tuple(qubits), n_qubits)
+    return (kraus @ rho @ kraus.conj().swapaxes(1, 2)).sum(axis=0)
+
+
+@cache
+def pauli_products(qubits: tuple[int, ...], n_qubits: int) -> np.ndarray:
+    """(4^k, 2^n, 2^n) all products of Paulis on k qubits, the identity first."""
+    return np.array(
+        [
+            on_qubits(dict(zip(qubits, factors, strict=True)), n_qubits)
+            for factors in product(PAULIS, repeat=len(qubits))
+        ]
+    )
 
 
 def noisy_state(

@@ -1,30 +1,60 @@
 """Complex gates on whole registers and on halves: the same bits on processors with either."""
 
-import sys
-from types import SimpleNamespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec, module_from_spec
+from types import ModuleType, SimpleNamespace
 from unittest import mock
 
 import numpy as np
 import pytest
-from numba import njit
+from numba import float32, njit
+from numba.core.dispatcher import Dispatcher
+from numba.extending import intrinsic
+
+from qllmft_backends.adjoint.compiled import complex_gates, complex_turns, simd
+from qllmft_backends.adjoint.program.complex_lowering import MatrixForm
+from qllmft_backends.adjoint.program.turns import GradientSums
+
+NAMES_OF_PIECES = {"load_piece", "load_half", "count_piece_lanes"}
 
 
-def import_kernels(pieces: int) -> SimpleNamespace:
-    """Import modules of their own for one kind of processor: numba compiles their kernels once, for that one."""
-    with mock.patch.dict(sys.modules):
-        for name in [name for name in sys.modules if name.startswith("qllmft_backends")]:
-            del sys.modules[name]
-        from qllmft_backends.adjoint.compiled import complex_gates, complex_turns, simd
-        from qllmft_backends.adjoint.program.complex_lowering import MatrixForm
-        from qllmft_backends.adjoint.program.turns import GradientSums
-    simd.count_pieces = lambda: pieces
-    complex_turns.load_half = simd._load_half if pieces == 1 else simd.load_piece
-    return SimpleNamespace(
-        gates=complex_gates,
-        turns=complex_turns,
-        simd=simd,
-        MatrixForm=MatrixForm,
-        GradientSums=GradientSums,
+@contextmanager
+def kernels_for(pieces: int) -> Iterator[SimpleNamespace]:
+    """Make kernels for one kind of processor.
+
+    Functions that name no piece are those of the package: numba compiles them once for halves of registers, which both
+    kinds of processor have.
+    """
+    count_piece_lanes = intrinsic(simd.count_piece_lanes._defn)
+    with mock.patch.multiple(
+        simd,
+        count_pieces=lambda: pieces,
+        count_piece_lanes=count_piece_lanes,
+        load_piece=intrinsic(simd.load_piece._defn) if pieces == 1 else simd._load_half,
+        load_half=simd._load_half,
+    ):
+        gates, turns = import_anew(complex_gates), import_anew(complex_turns)
+        yield SimpleNamespace(gates=gates, turns=turns, count_piece_lanes=count_piece_lanes)
+
+
+def import_anew(imported: ModuleType) -> ModuleType:
+    """Return another module of the same source, with functions of its own where they depend on pieces."""
+    spec = find_spec(imported.__name__)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name, function in vars(imported).items():
+        if isinstance(function, Dispatcher) and not names_pieces(function):
+            setattr(module, name, function)
+    return module
+
+
+def names_pieces(function: Dispatcher) -> bool:
+    """Return whether a function, or one that it calls, names a piece of a register."""
+    names = function.py_func.__code__.co_names
+    called = [function.py_func.__globals__.get(name) for name in names]
+    return not NAMES_OF_PIECES.isdisjoint(names) or any(
+        isinstance(each, Dispatcher) and names_pieces(each) for each in called
     )
 
 
@@ -43,8 +73,8 @@ def keep_sums(kernels, add_first, add_second):
 
 def results_of(kernels, dtype) -> tuple[int, list[np.ndarray]]:
     """Return the lanes of a piece; state, co-state and sums after gates are applied and undone."""
-    complex_gates, complex_turns, simd = kernels.gates, kernels.turns, kernels.simd
-    MatrixForm, GradientSums = kernels.MatrixForm, kernels.GradientSums
+    complex_gates, complex_turns = kernels.gates, kernels.turns
+    count_piece_lanes = kernels.count_piece_lanes
     keep_sums(kernels, complex_turns.add_all, complex_turns.add_k_and_turn)
     general = complex_gates._general_pair
 
@@ -61,7 +91,7 @@ def results_of(kernels, dtype) -> tuple[int, list[np.ndarray]]:
         complex_gates._undo_pairs(
             general, complex_gates.add_all, s, c, steps[2], coefficients, sums
         )
-        return simd.count_piece_lanes(s)
+        return count_piece_lanes(s)
 
     unreached = 1 << 62
     random = np.random.default_rng(5)
@@ -90,9 +120,20 @@ def results_of(kernels, dtype) -> tuple[int, list[np.ndarray]]:
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_halves_of_registers_give_the_bits_of_whole_ones(dtype):
-    wide_lanes, wide = results_of(import_kernels(pieces=1), dtype)
-    narrow_lanes, narrow = results_of(import_kernels(pieces=2), dtype)
+    with kernels_for(pieces=1) as kernels:
+        wide_lanes, wide = results_of(kernels, dtype)
+    with kernels_for(pieces=2) as kernels:
+        narrow_lanes, narrow = results_of(kernels, dtype)
     assert wide_lanes == 2 * narrow_lanes
     for expected, values in zip(wide, narrow, strict=True):
         assert np.ptp(expected) > 1
         np.testing.assert_array_equal(values, expected)
+
+
+def test_a_piece_is_half_a_register_where_registers_are_narrow():
+    array = float32[::1]
+    half, _ = simd._load_half._defn(None, array, None)
+    for pieces in (1, 2):
+        with mock.patch.object(simd, "count_pieces", return_value=pieces):
+            piece, _ = simd.load_piece._defn(None, array, None)
+        assert (piece == half) is (pieces == 2)

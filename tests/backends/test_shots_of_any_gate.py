@@ -1,5 +1,7 @@
 """Shots and readout error of circuits of any gates on `adjoint`, and one shot on every simulator."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -26,7 +28,9 @@ GATES = {
 }
 
 
-def circuit_with(gate):
+@cache
+def circuit_with(gate_name):
+    gate = GATES[gate_name]
     circuit = QuantumCircuit(N)
     for qubit in range(N):
         circuit.ry(0.3 + qubit, qubit)
@@ -35,6 +39,13 @@ def circuit_with(gate):
     circuit.append(gate.base_class(*angles) if angles else gate, range(gate.num_qubits))
     circuit.ry(0.4, 0)
     return circuit
+
+
+@cache
+def by_qiskit(gate_name):
+    """Return the probabilities of the circuit with a gate, and the values of `PAULIS`."""
+    state = Statevector(circuit_with(gate_name))
+    return state.probabilities(), np.array([state.expectation_value(p).real for p in PAULIS])
 
 
 def chi_squares(counts, probabilities):
@@ -52,30 +63,26 @@ def chi_squares(counts, probabilities):
 @pytest.mark.parametrize("readout_error", [0.0, 0.06])
 @pytest.mark.parametrize("name", GATES)
 def test_estimates_and_counts_are_those_of_qiskits_states(name, readout_error):
-    circuit = circuit_with(GATES[name])
+    circuit = circuit_with(name)
     backend = create("adjoint", {"shots": SHOTS, "readout_error": readout_error, "seed": 5})
     result = backend.estimator().run([(circuit, PAULIS)]).result()[0].data
-    state = Statevector(circuit)
-    exact = [(1 - 2 * readout_error) * state.expectation_value(p).real for p in PAULIS]
-    assert np.abs(result.evs - exact).max() < 5 / np.sqrt(SHOTS)
+    probabilities, exact = by_qiskit(name)
+    assert np.abs(result.evs - (1 - 2 * readout_error) * exact).max() < 5 / np.sqrt(SHOTS)
     np.testing.assert_allclose(result.stds, np.sqrt((1 - result.evs**2) / (SHOTS - 1)), atol=1e-12)
     measured = circuit.measure_all(inplace=False)
     bits = backend.sampler().run([measured], shots=SHOTS).result()[0].data.meas
-    counts = np.zeros(2**N)
-    for outcome, number in bits.get_int_counts().items():
-        counts[outcome] = number
+    counts = np.bincount(bits.array[:, 0], minlength=2**N)
     flip = np.array([[1 - readout_error, readout_error], [readout_error, 1 - readout_error]])
     flips = flip
     for _ in range(N - 1):
         flips = np.kron(flips, flip)
-    probabilities = flips @ state.probabilities()
     degrees = 2**N - 1
     assert counts.sum() == SHOTS
-    assert chi_squares(counts, probabilities) < degrees + 6 * np.sqrt(2 * degrees)
+    assert chi_squares(counts, flips @ probabilities) < degrees + 6 * np.sqrt(2 * degrees)
 
 
 def test_readout_error_alone_is_exact():
-    circuit = circuit_with(GATES["rzx"])
+    circuit = circuit_with("rzx")
     backend = create("adjoint", {"readout_error": 0.06, "dtype": "float64"})
     observables = [*PAULIS, SparsePauliOp.from_list([("XYZI", 0.7), ("ZIIZ", -0.2)])]
     result = backend.estimator().run([(circuit, observables)]).result()[0].data

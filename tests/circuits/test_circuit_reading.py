@@ -43,6 +43,7 @@ def test_qpy_is_refused_by_its_header_before_qiskit_sees_it(content, message, mo
         from_qpy(content)
 
 
+@pytest.mark.usefixtures("forked_reader")
 def test_damaged_qpy_is_one_sentence():
     with pytest.raises(ValueError, match=r"^its content is damaged, or written by a newer Qiskit$"):
         from_qpy(bytes(QPY[:-9]))
@@ -149,10 +150,14 @@ def test_no_module_is_imported_from_the_folder_of_the_files(tmp_path, monkeypatc
     assert not (tmp_path / "ran").exists()
 
 
-def test_qasm2_is_read_and_includes_no_other_file(tmp_path, monkeypatch):
+@pytest.mark.usefixtures("forked_reader")
+def test_qasm2_is_read():
     circuit = random_circuit(3, 4, max_operands=2, seed=3)
     text = to_qasm2(circuit)
     assert Operator(from_qasm2(text)) == Operator(circuit)
+
+
+def test_qasm2_includes_no_other_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other.inc").write_text("gate g a { U(0,0,0) a; }")
     with pytest.raises(ValueError, match=r"unable to find 'other\.inc'"):

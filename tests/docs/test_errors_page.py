@@ -18,19 +18,26 @@ QUOTED = re.findall(
 
 @pytest.fixture(scope="module")
 def written():
-    """Return every string of the packages, with a mark for the values of an f-string."""
+    """Return the strings of each file that has all words of a quoted message."""
+    words = [set(re.findall(r"[A-Za-z]{4,}", message)) for message in QUOTED]
     texts = []
     for package in ("qllmft", "backends/qllmft_backends", "examples/paper"):
         for file in (ROOT / package).rglob("*.py"):
-            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    texts.append(node.value)
-                elif isinstance(node, ast.JoinedStr):
-                    texts.append(
-                        "".join(
-                            p.value if isinstance(p, ast.Constant) else "\0" for p in node.values
-                        )
-                    )
+            source = file.read_text("utf-8")
+            if any(all(word in source for word in of_message) for of_message in words):
+                texts += strings_of(source)
+    return texts
+
+
+def strings_of(source):
+    """Return every string of a module, with a mark for the values of an f-string."""
+    texts = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            texts.append(node.value)
+        elif isinstance(node, ast.JoinedStr):
+            parts = (p.value if isinstance(p, ast.Constant) else "\0" for p in node.values)
+            texts.append("".join(parts))
     return texts
 
 

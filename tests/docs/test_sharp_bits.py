@@ -22,16 +22,20 @@ def names():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    for section in PAGE.split("\n## ")[1:]:
-        missing = [p for p in OPTIONAL if p in section and not is_installed(p)]
-        for block in re.findall(r"```python\n(.*?)```", section, re.DOTALL):
-            if missing:
-                block = "\n".join(
-                    re.findall(r"^(?:import numpy|from math).*$", block, re.MULTILINE)
-                )
-            exec(block, namespace)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qllmft.training.linear_start.MAX_ENCODER_STEPS", 15)
+        for section in PAGE.split("\n## ")[1:]:
+            run_blocks(section, namespace)
     torch.set_num_threads(threads)
     return namespace
+
+
+def run_blocks(section, namespace):
+    missing = [p for p in OPTIONAL if p in section and not is_installed(p)]
+    for block in re.findall(r"```python\n(.*?)```", section, re.DOTALL):
+        if missing:
+            block = "\n".join(re.findall(r"^(?:import numpy|from math).*$", block, re.MULTILINE))
+        exec(block, namespace)
 
 
 def is_installed(package):

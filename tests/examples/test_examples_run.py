@@ -22,6 +22,7 @@ SAYS = {
     "study_of_an_ansatz": "ladder minus logistic regression: ",
     "train_on_your_table": "quantum head",
 }
+WITH_FIGURES = "train_on_your_table"  # its page has every figure of a run's page
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +34,20 @@ def one_torch_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def pages_with_figures():
+    """Pages have placeholders for figures, but for that of one example."""
+
+
 def test_every_example_is_known_here():
     assert [path.stem for path in EXAMPLES] == sorted(SAYS)
 
 
 @pytest.mark.filterwarnings("default")  # other libraries may warn
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_example_runs(path, tmp_path, monkeypatch, capsys):
+def test_example_runs(path, tmp_path, monkeypatch, capsys, undrawn_figures):
+    if path.stem == WITH_FIGURES:
+        monkeypatch.setattr("qllmft.report.style.as_svg", undrawn_figures)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", [str(path)])
     runpy.run_path(str(path), run_name="__main__")

@@ -107,10 +107,10 @@ def test_a_search_over_texts_is_near_logistic_regression():
     table = corpus.join_splits().take(np.arange(0, 600, 10))
     labels = np.array(corpus.label_names)[table.labels]
     model = QuantumTextClassifier("sines", body="minilm", epochs=20, random_state=0)
-    search = GridSearchCV(model, {"settings": [{"train.lr": 3e-3}, {"train.lr": 1e-2}]}, cv=3)
+    search = GridSearchCV(model, {"settings": [{"train.lr": 3e-3}, {"train.lr": 1e-2}]}, cv=2)
     search.fit(table.texts, labels)
     x = embed(table.texts, BodyConfig(model="minilm")).vectors
-    linear = cross_val_score(LogisticRegression(), x, labels, cv=3).mean()
+    linear = cross_val_score(LogisticRegression(), x, labels, cv=2).mean()
     assert search.best_score_ > linear - 0.05
     found = search.predict(["a wonderful film", "a boring mess"])
     assert found.tolist() == ["positive", "negative"]

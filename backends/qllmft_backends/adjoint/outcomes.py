@@ -131,9 +131,11 @@ def find_distinct_angles(
     keys = np.concatenate(
         [samples[:, None].view(np.uint8), np.packbits(trajectories.signs < 0, axis=1)], axis=1
     )
-    _, first_rows, pattern_rows = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    # a key as one value of bytes, which are compared at once; unique(axis=0) compares byte after byte
+    whole_keys = keys.view(np.dtype((np.void, keys.shape[1]))).reshape(-1)
+    _, first_rows, pattern_rows = np.unique(whole_keys, return_index=True, return_inverse=True)
     distinct = angles[samples[first_rows]] * trajectories.signs[first_rows]
-    return np.concatenate([angles, distinct]), len(angles) + pattern_rows.reshape(-1)
+    return np.concatenate([angles, distinct]), len(angles) + pattern_rows
 
 
 def sample_outcomes(

@@ -23,7 +23,7 @@ from qiskit.circuit.library import (
     RZZGate,
     get_standard_gate_name_mapping,
 )
-from qiskit.quantum_info import Pauli, SparsePauliOp, Statevector
+from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qllmft_backends.noise import GateNoise, pauli_error_probability
 from qllmft_backends.protocol import Bits, Floats, Ints
@@ -297,18 +297,22 @@ def _draw_outcomes(circuit: QuantumCircuit, has_error: Bits, rng: Generator) -> 
         1, len(has_error) - 1
     ).bit_length()  # the trajectories are the values of further qubits
     n_states = 2**circuit.num_qubits
+    basis_states = np.arange(n_states)
     states = np.zeros((2**bits, n_states), np.complex128)
     states[:, 0] = 1
     for instruction, has_error_here in zip(circuit.data, has_error.T, strict=True):
         qubits = qubit_indices(circuit, instruction)
         evolved = _evolve_state(states.ravel(), instruction.operation, qubits)
         states = evolved.reshape(2**bits, -1)
+        n_qubits = len(qubits)
         for row in np.flatnonzero(has_error_here):
-            n_qubits = len(qubits)
             pauli_number = int(rng.integers(1, 4**n_qubits))  # an error, uniformly
-            pauli_bits = [pauli_number >> i & 1 == 1 for i in range(2 * n_qubits)]
-            error = Pauli((pauli_bits[:n_qubits], pauli_bits[n_qubits:]))
-            states[row] = Statevector(states[row]).evolve(error, qubits).data
+            z_mask, x_mask = (
+                sum(1 << qubit for i, qubit in enumerate(qubits) if pauli_number >> (first + i) & 1)
+                for first in (0, n_qubits)
+            )
+            signs = 1 - 2 * (np.bitwise_count(basis_states & z_mask) & 1).astype(float)
+            states[row] = (signs * states[row])[basis_states ^ x_mask]  # up to its phase
     state_probabilities = np.abs(states[: len(has_error)]) ** 2
     draws = rng.random((len(has_error), 1)) * state_probabilities.sum(axis=1, keepdims=True)
     return np.asarray(

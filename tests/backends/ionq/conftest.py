@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from functools import lru_cache
+from importlib.metadata import version
 from urllib.parse import urlsplit
 
 import pytest
 from faulty_server import MockServer, Store
 
 from ionq import FAST, TOKEN
+
+library_version = lru_cache(version)
 
 
 @pytest.fixture
@@ -34,7 +38,17 @@ def _no_waiting_for_the_disk(monkeypatch):
 
 
 @pytest.fixture
-def box():
+def _simulated_once(monkeypatch):
+    """The mock server reads and simulates a circuit the first time that a test sends it: most send the same ones."""
+    from ionq.simulated_once import find_probabilities, read_circuit
+    from qllmft_backends.sandbox import circuits
+
+    monkeypatch.setattr(circuits.ActiveCircuit, "from_gates", read_circuit)
+    monkeypatch.setattr(circuits, "_ideal_probabilities", find_probabilities)
+
+
+@pytest.fixture
+def box(_simulated_once):
     """A mock server whose machines make no errors, so that answers can be compared with exact ones."""
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as server:
         yield server
@@ -72,7 +86,14 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def forte(box, folder):
+def _library_named_once(monkeypatch):
+    """qiskit-ionq reads the files of its package for the version that each job names."""
+    helpers = pytest.importorskip("qiskit_ionq.helpers", reason="qiskit-ionq is not installed")
+    monkeypatch.setattr(helpers, "version", library_version)
+
+
+@pytest.fixture
+def forte(box, folder, _library_named_once):
     """Make an `IonQForte` on the mock server: 3 circuits a job."""
     from qllmft_backends.remote.ionq.backend import IonQForte, IonQForteOptions
 
@@ -81,7 +102,7 @@ def forte(box, folder):
 
 
 @pytest.fixture
-def simulator(box, folder):
+def simulator(box, folder, _library_named_once):
     """Make an `IonQSimulator` on the mock server: 3 circuits a job."""
     from qllmft_backends.remote.ionq.backend import IonQSimulator, IonQSimulatorOptions
 

@@ -6,7 +6,9 @@ import json
 import time
 from collections import Counter
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,12 @@ class Problem:
 
 
 def make_problem(samples: int, n_qubits: int = 3, seed: int = 0) -> Problem:
+    """Return a problem of the caller's own, which it may change."""
+    return deepcopy(_exact_problem(samples, n_qubits, seed))
+
+
+@lru_cache
+def _exact_problem(samples: int, n_qubits: int, seed: int) -> Problem:
     circuit = head_circuit(n_qubits, reuploads=2, main_layers=1)
     values = np.random.default_rng(seed).uniform(-2, 2, (samples, circuit.num_parameters))
     observables = readout_observables(n_qubits)
@@ -87,6 +95,16 @@ def assert_recovers(box, forte, problem, **more):
     """Assert that a later call without faults ends well and pays for the rest only; see `assert_served`."""
     box.faults.clear()
     assert_served(box, forte, problem, **more)
+
+
+def fill_a_page(box):
+    """Send 30 jobs of another ledger, more than a page of the server's list holds."""
+    for number in range(30):
+        gates = [{"gate": "ry", "target": qubit, "rotation": 0.1 + number} for qubit in range(3)]
+        token = {"client_token": f"{number:032x}", "ledger": "another"}
+        program = {"gateset": "qis", "qubits": 3, "circuit": gates}
+        job = {"type": "ionq.circuit.v1", "backend": "qpu.forte-1", "shots": 1000}
+        box.store.submit(job | {"name": f"qllmft {number}", "metadata": token, "input": program})
 
 
 def await_jobs(box, jobs):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,9 +69,14 @@ def _errors(answer, formats):
     else:
         assert name, f"{answer.method} {answer.path} is not published"
         schema = OPERATIONS[name][str(answer.status)]
-    document = {**schema, "components": COMPONENTS}
-    validator = Draft202012Validator(document, format_checker=FormatChecker())
-    return validator.iter_errors(_unmarked(answer.body))
+    return _validator(json.dumps(schema)).iter_errors(_unmarked(answer.body))
+
+
+@lru_cache
+def _validator(schema):
+    """The validator of a schema's text, which has looked up what the schema refers to."""
+    document = {**json.loads(schema), "components": COMPONENTS}
+    return Draft202012Validator(document, format_checker=FormatChecker())
 
 
 def _strict(schema):

@@ -84,11 +84,27 @@ def random_circuits(count):
         yield circuit
 
 
+def one_behind_another(circuits, length=6):
+    """Circuits of so many circuits each, all of which begin at qubit 0."""
+    for start in range(0, len(circuits), length):
+        parts = circuits[start : start + length]
+        n_qubits = max(part.num_qubits for part in parts)
+        whole = QuantumCircuit(n_qubits, name=" + ".join(part.name for part in parts))
+        for part in parts:
+            whole.compose(part, range(part.num_qubits), inplace=True)
+        yield whole
+
+
 def measured(circuit):
     return circuit.measure_all(inplace=False)
 
 
-def by_qiskit(box, circuits, monkeypatch, *, prepare=transpile):
+def compiled_here(circuits, backend, **options):
+    """Compiled by one pass manager, in this process."""
+    return transpile(circuits, backend, num_processes=1, **options)
+
+
+def by_qiskit(box, circuits, monkeypatch, *, prepare=compiled_here):
     """Through qiskit-ionq, compiled for the 29 qubits of the simulator as its users do."""
     from qiskit_ionq import IonQProvider
 
@@ -97,7 +113,7 @@ def by_qiskit(box, circuits, monkeypatch, *, prepare=transpile):
     )  # what the library asks for the number of qubits
     backend = IonQProvider(TOKEN, box.url).get_backend("ionq_simulator")
     assert backend.num_qubits == 29
-    ready = [prepare(measured(circuit), backend) for circuit in circuits]
+    ready = prepare([measured(circuit) for circuit in circuits], backend)
     answers = backend.run(ready, shots=DRAWN).result(wait=0.01).get_probabilities()
     answers = answers if isinstance(answers, list) else [answers]
     return [{int(bits, 2): p for bits, p in probabilities.items()} for probabilities in answers]
@@ -105,7 +121,7 @@ def by_qiskit(box, circuits, monkeypatch, *, prepare=transpile):
 
 def by_qiskit_as_they_are(box, circuits, monkeypatch):
     """Through qiskit-ionq, gates as its users wrote them."""
-    return by_qiskit(box, circuits, monkeypatch, prepare=lambda circuit, _: circuit)
+    return by_qiskit(box, circuits, monkeypatch, prepare=lambda circuits, _: circuits)
 
 
 def by_ionq_core(box, circuits, monkeypatch):
@@ -174,7 +190,7 @@ def assert_equal_state_vectors(answers, circuits):
 
 
 @pytest.fixture
-def ideal():
+def ideal(_simulated_once):
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as server:
         yield server
 
@@ -237,7 +253,9 @@ def assert_own_answers(box, folder, circuits):
     outcome="sent as rotations and ZZ gates with the same state up to its phase, checked for every gate of Qiskit",
 )
 def test_every_library_gate_through_our_backend(ideal, folder):
-    assert_own_answers(ideal, folder, [*library_gates(), *wide_gates()])
+    circuits = list(one_behind_another([*library_gates(), *wide_gates()]))
+    assert sum(circuit.name.count("+") + 1 for circuit in circuits) > 50
+    assert_own_answers(ideal, folder, circuits)
 
 
 @pytest.mark.parametrize("ask", CLIENTS)
@@ -333,8 +351,8 @@ def test_a_bell_pair_wherever_it_is_laid(ideal, monkeypatch, seed):
     circuit.h(0)
     circuit.cx(0, 1)
 
-    def prepare(circuit, backend):
-        return transpile(circuit, backend, seed_transpiler=seed)
+    def prepare(circuits, backend):
+        return compiled_here(circuits, backend, seed_transpiler=seed)
 
     found = by_qiskit(ideal, [circuit], monkeypatch, prepare=prepare)
     assert_equal_state_vectors(found, [circuit])
@@ -348,7 +366,7 @@ def test_shots_of_a_noisy_machine_are_within_their_errors(monkeypatch):
     with MockServer(token=TOKEN, store=Store(qpu_noise="forte-1")) as box:
         monkeypatch.setenv("QISKIT_IONQ_API_URL", box.url)
         backend = IonQProvider(TOKEN, box.url).get_backend("ionq_qpu.forte-1")
-        ready = [transpile(measured(circuit), backend) for circuit in circuits]
+        ready = compiled_here([measured(circuit) for circuit in circuits], backend)
         counts = backend.run(ready, shots=4000).result(wait=0.01).get_counts()
     for circuit, count in zip(circuits, counts, strict=True):
         exact = Statevector(circuit).probabilities()

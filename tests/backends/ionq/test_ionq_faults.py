@@ -69,12 +69,21 @@ PASSING = [
 ]  # fmt: skip
 
 
+def jobs_that_meet(fault):
+    """A problem, and the number of its jobs: three where the fault leaves the first one alone, else two.
+
+    The last job has a single circuit.
+    """
+    return (make_problem(7), 3) if fault.after else (make_problem(4), 2)
+
+
 @pytest.mark.parametrize("fault", PASSING, ids=str)
-def test_passing_faults_end_in_the_right_answer(box, forte, problem, fault):
+def test_passing_faults_end_in_the_right_answer(box, forte, fault):
     """An accepted job is found at the server for any status and any body of the answer."""
+    problem, jobs = jobs_that_meet(fault)
     box.faults.arm(fault)
     options = {"max_answer_bytes": 1 << 20, "request_timeout_s": 2.0}
-    assert_served(box, forte, problem, jobs=3, **options)
+    assert_served(box, forte, problem, jobs=jobs, **options)
     assert fault.times <= 0, "the fault was not met"
 
 
@@ -116,7 +125,8 @@ def status(code, on="submit", **more):
     ],
     ids=str,
 )  # fmt: skip
-def test_lasting_faults_end_in_a_clear_error(box, forte, problem, fault, error, match):
+def test_lasting_faults_end_in_a_clear_error(box, forte, fault, error, match):
+    problem, _ = jobs_that_meet(fault)
     box.faults.arm(fault)
     assert_fails(forte(retry_s=0.2), problem, error, match)
     assert max(box.store.totals()["times"].values(), default=0) <= 1
@@ -153,8 +163,10 @@ def test_a_lost_answer_is_not_sent_again_while_the_server_cannot_be_asked(
 def test_a_server_slower_than_the_request_timeout_is_asked_before_anything_is_sent_again(
     box, forte, problem
 ):
-    box.faults.arm(Fault("slow", "submit", seconds=2.5))
-    assert_served(box, forte, problem, jobs=3, request_timeout_s=0.8, settle_s=3.0, retry_s=5.0)
+    box.faults.arm(Fault("slow", "submit", seconds=1.6))
+    patience = {"request_timeout_s": 0.8, "settle_s": 3.0, "retry_s": 5.0, "poll_interval_s": 0.1}
+    assert_served(box, forte, problem, jobs=3, **patience)
+    assert box.store.requests["submit"] == 3
 
 
 def test_a_refused_connection_is_known_to_have_had_no_effect(box, forte, problem):
@@ -283,8 +295,8 @@ def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(
     box, forte, problem, folder, connection
 ):
     box.faults.arm(Fault("never_ends", "submit"))
-    match = r"after 2 s 1 job has not ended: .*\(started\)"
-    assert_fails(forte(deadline_s=2.0), problem, JobTimeoutError, match)
+    match = r"after 1 s 1 job has not ended: .*\(started\)"
+    assert_fails(forte(deadline_s=1.0, poll_interval_s=0.1), problem, JobTimeoutError, match)
     done = ["collected"] * 2
     assert sorted(job.state for job in ledger_jobs(folder)) == [*done, "submitted"]
     assert [line.split(": ")[1] for line in cancel_ledger(folder, connection)] == ["canceled"]
@@ -294,9 +306,10 @@ def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(
 
 
 def test_a_deadline_in_the_middle_loses_nothing(forte, problem):
-    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal", latency_s=1.0)) as box:
-        assert_fails(forte(url=box.url, deadline_s=1.5), problem, JobTimeoutError, "not ended")
-        assert_right(ask(forte(url=box.url), problem), problem)
+    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal", latency_s=0.4)) as box:
+        usual = {"url": box.url, "poll_interval_s": 0.1}
+        assert_fails(forte(**usual, deadline_s=0.3), problem, JobTimeoutError, "not ended")
+        assert_right(ask(forte(**usual), problem), problem)
         assert_paid_once(box, 7, jobs=3)
 
 

@@ -124,7 +124,7 @@ def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(
     rows = ledger_jobs(folder, ask=connection)
     assert [(row.state, row.chunk) for row in rows].count(("duplicate", "0001")) == 1
     assert str(job_total(rows)).startswith("4 jobs, 10 circuits: 0.72 ")
-    hasty = connection.model_copy(update={"deadline_s": 0.5})
+    hasty = connection.model_copy(update={"deadline_s": 0.5, "poll_interval_s": 0.1})
     with pytest.warns(DuplicateJobWarning, match="again"), pytest.raises(JobTimeoutError):
         wait(folder, hasty)
     assert states(ledger_jobs(folder)) == ["submitted", "duplicate", "submitted", "submitted"]
@@ -447,7 +447,8 @@ def test_a_session_with_jobs_under_way_is_left_open_until_they_are_canceled(
     box, forte, problem, folder, connection
 ):
     box.faults.arm(Fault("never_ends", "submit", times=-1))
-    assert_fails(forte(**CAPS, deadline_s=2.0), problem, JobTimeoutError)
+    hasty = forte(**CAPS, deadline_s=0.5, poll_interval_s=0.1)
+    assert_fails(hasty, problem, JobTimeoutError)
     (session,) = sessions(box)
     assert not session.ended_at
     lines = cancel_ledger(folder, connection)

@@ -133,7 +133,7 @@ def test_a_later_job_is_judged_when_it_is_collected(box, careful, problem, monke
         box.store, "_simulate", lambda job: (wrong if job.number in range(5, 10) else right)(job)
     )
     box.faults.arm(Fault("never_ends", "submit", after=2))
-    assert_fails(careful(deadline_s=2.0), problem, JobTimeoutError)
+    assert_fails(careful(deadline_s=1.0, poll_interval_s=0.1), problem, JobTimeoutError)
     more = make_problem(9)
     match = rf"wrong on the qubits \[2\].*1 job: {jobs_of(box)[2].id}\. To stop them"
     assert_fails(careful(), more, JobFailedError, match)
@@ -152,7 +152,7 @@ def test_noise_is_no_wrong_answer(careful):
 def test_interrupted_while_it_is_under_way(box, careful, problem):
     box.faults.arm(Fault("never_ends", "submit"))
     for _ in range(2):
-        assert_fails(careful(deadline_s=1.5), problem, JobTimeoutError)
+        assert_fails(careful(deadline_s=0.5, poll_interval_s=0.1), problem, JobTimeoutError)
     (job,) = jobs_of(box)  # still awaited
     job.outcome = ""
     box.store._worker.submit(box.store._work, job).result()

@@ -585,7 +585,8 @@ def test_a_sampler_asks_once_for_all_pubs(box, forte):
 
 def test_circuits_of_a_canceled_job_are_not_free(box, forte, problem, folder, connection):
     box.faults.arm(Fault("never_ends", "submit", times=3))
-    assert_fails(forte(deadline_s=1.0), problem, JobTimeoutError, "3 jobs have not ended")
+    hasty = forte(deadline_s=0.5, poll_interval_s=0.1)
+    assert_fails(hasty, problem, JobTimeoutError, "3 jobs have not ended")
     cancel_ledger(folder, connection)
     wait(folder, connection)
     estimate = priced(forte(), problem)

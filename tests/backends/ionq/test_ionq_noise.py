@@ -31,7 +31,7 @@ def test_one_noise_feeds_the_engine_aer_and_the_cloud(box, simulator, problem, o
         create("aer_forte", {**options, "shots": None, "method": "density_matrix"}), problem
     ).values
     engine = ask(create("adjoint", {**options, "trajectories": 20_000}), problem)
-    cloud = ask(simulator(**there or options, shots=SHOTS), problem)
+    cloud = ask(simulator(**there or options, shots=SHOTS, poll_interval_s=0.1), problem)
     assert (exact < 0.99).all()
     for answer in (engine, cloud):
         assert (exact < 1 - 10 * answer.standard_errors).all(), (

@@ -36,13 +36,19 @@ VARIANTS = DEBIASED | {"variants": True}
 REPEATS = 1500  # the standard error of a standard deviation is its 1/sqrt(2 R), 1.8 %
 
 
+@pytest.fixture
+def problem():
+    """Four circuits: a job of three, and one of one."""
+    return make_problem(4)
+
+
 @pytest.mark.parametrize("style", ["url", "artifacts", "v2"])
 def test_several_aggregations_of_one_paid_job(box, forte, problem, folder, style):
     """By hand: the mock server's voting is the cube of each probability, normalized."""
     box.api.results_form = style
     average = ask(forte(**DEBIASED), problem)
     voting = ask(forte(**DEBIASED, aggregation="voting"), problem)
-    assert_paid_once(box, 7)
+    assert_paid_once(box, 4)
     assert (np.abs(voting.values) >= np.abs(average.values) - 0.2).all()
     collected = {r["chunk"]: r["results"] for r in records_of(folder) if r["event"] == "collected"}
     expected = []
@@ -57,7 +63,7 @@ def test_several_aggregations_of_one_paid_job(box, forte, problem, folder, style
     assert (ask(forte(**DEBIASED, aggregation="voting"), problem).values == voting.values).all()
     assert (ask(forte(**DEBIASED), problem).values == average.values).all()
     assert dict(box.store.requests) == requests, "all of them are in the ledger"
-    assert_paid_once(box, 7)
+    assert_paid_once(box, 4)
 
 
 def test_one_circuit_has_its_aggregations_itself(box, forte):
@@ -86,7 +92,7 @@ def test_combined_results_with_exchanged_qubits_are_not_used(box, forte, problem
         match = r"combined by 'voting', are not used: .*wrong on the qubits"
         assert_fails(forte(**voting), problem, JobFailedError, match)
     ask(forte(**voting), problem)
-    assert_paid_once(box, 7, checks=3)
+    assert_paid_once(box, 4, checks=2)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +118,7 @@ def test_aggregations_of_a_server_that_cannot_be_asked_for_them(box, forte, prob
     ask(forte(**DEBIASED), problem)
     match = r"results of the aggregation 'dnl' nor .*Nothing is lost"
     assert_fails(forte(**DEBIASED, aggregation="dnl"), problem, RemoteRequestError, match)
-    assert_paid_once(box, 7)
+    assert_paid_once(box, 4)
 
 
 def spread(variants, n_qubits, strings):
@@ -141,7 +147,7 @@ def test_errors_follow_from_the_spread_of_variants(box, forte, problem, folder, 
     strings = [[q for q, letter in enumerate(each) if letter == "Z"] for each in letters]
     records = [record for record in records_of(folder) if record["event"] == "variants"]
     kept = [circuit for record in records for circuit in record["variants"]]
-    assert [len(variants) for variants in kept] == [10] * 7
+    assert [len(variants) for variants in kept] == [10] * 4
     assert kept[0][1]["qubit_map"] == [1, 2, 0]
     expected = [spread(variants, 3, strings) for variants in kept]
     np.testing.assert_allclose(answer.standard_errors, expected, atol=1e-12)
@@ -149,7 +155,7 @@ def test_errors_follow_from_the_spread_of_variants(box, forte, problem, folder, 
     np.testing.assert_array_equal(plain.values, answer.values)
     ratio = (answer.standard_errors / plain.standard_errors).mean()
     assert 0.7 < ratio < 1.3  # these variants differ by shots only
-    assert_paid_once(box, 7)
+    assert_paid_once(box, 4)
     read = box.store.totals()["requests"]
     again = ask(forte(**VARIANTS), problem)  # from the ledger's file
     np.testing.assert_array_equal(again.standard_errors, answer.standard_errors)
@@ -178,7 +184,7 @@ def test_without_variants_errors_are_those_of_the_shots(box, forte, problem, mon
     assert_right(answer, problem)
     plain = ask(forte(**DEBIASED), problem)
     np.testing.assert_array_equal(plain.standard_errors, answer.standard_errors)
-    assert_paid_once(box, 7)
+    assert_paid_once(box, 4)
 
 
 def test_variants_that_the_server_lacked_are_read_later(box, forte, problem):
@@ -187,7 +193,7 @@ def test_variants_that_the_server_lacked_are_read_later(box, forte, problem):
     box.api.results_form = "v2"
     after = ask(forte(**VARIANTS), problem)
     assert (after.standard_errors != before.standard_errors).any()
-    assert_paid_once(box, 7)
+    assert_paid_once(box, 4)
 
 
 def test_variants_are_those_of_debiasing(forte):
@@ -216,10 +222,10 @@ def test_shots_of_jobs_that_were_paid_before(box, forte, problem, style, checked
     assert all(shots is None for _, shots in stored(forte()))
     after = ask(forte(per_shot=True, **options), problem)
     assert (after.values == before.values).all()
-    assert_paid_once(box, 7, checks=3 if checked else 0)
+    assert_paid_once(box, 4, checks=2 if checked else 0)
     assert all(counted == results for results, counted in stored(forte()))
     requests = dict(box.store.requests)
-    assert requests["shots"] == 7
+    assert requests["shots"] == 4
     ask(forte(per_shot=True, **options), problem)
     assert dict(box.store.requests) == requests, "from the ledger alone"
 
@@ -315,7 +321,7 @@ def test_variants_of_another_number_of_shots_give_no_errors(box, forte, problem,
     )
     assert_fails(forte(**VARIANTS), problem, JobFailedError, match)
     assert_right(ask(forte(**DEBIASED), problem), problem)
-    assert_paid_once(box, 7)
+    assert_paid_once(box, 4)
 
 
 def test_a_number_of_kept_shots_that_no_option_reads(box, forte, problem):
@@ -400,7 +406,7 @@ def test_bootstraps_of_the_simulators_shots(simulator, problem):
 
 
 def test_bootstraps_of_what_was_never_sent_or_has_no_shots(simulator, forte, problem):
-    with pytest.raises(RemoteRequestError, match="7 of 7 samples are not in the ledger"):
+    with pytest.raises(RemoteRequestError, match="4 of 4 samples are not in the ledger"):
         resampled(forte(), problem)
     ask(simulator(), problem)
     with pytest.raises(RemoteRequestError, match="exact probabilities have no shots"):
@@ -408,7 +414,7 @@ def test_bootstraps_of_what_was_never_sent_or_has_no_shots(simulator, forte, pro
 
 
 @pytest.mark.parametrize("options", [{}, DEBIASED], ids=str)
-@pytest.mark.parametrize("samples", [1, 7])
+@pytest.mark.parametrize("samples", [1, 4])
 def test_results_of_another_number_of_shots_are_not_used(
     box, forte, simulator, monkeypatch, samples, options
 ):

@@ -57,14 +57,15 @@ def logs():
     root.removeHandler(handler)
 
 
-def test_no_trace_of_the_key(forte, problem, tmp_path, logs, capfd):
-    said, backends = [], []
+def test_no_trace_of_the_key(forte, tmp_path, logs, capfd):
+    problem, said, backends = make_problem(4), [], []
     store = Store(qpu_noise="ideal", state_file=tmp_path / "sandbox.json")
     with MockServer(token=TOKEN, store=store) as box:
         for n, fault in enumerate(FAULTS):
             box.faults.clear()
             box.faults.arm(fault)
             waits = {"request_timeout_s": 0.2, "retry_s": 0.2, "deadline_s": 0.6, "settle_s": 0.05}
+            waits |= {"poll_interval_s": 0.1}
             backends.append(forte(url=box.url, repetition=n, **waits))
             said.append(told(assert_fails(backends[-1], problem, RemoteError)))
         box.faults.clear()

@@ -15,6 +15,7 @@ from ionq.helpers import (
     assert_right,
     assert_served,
     await_jobs,
+    fill_a_page,
     make_problem,
     refused,
 )
@@ -61,7 +62,7 @@ def test_a_job_that_was_accepted_late_is_told(box, forte, problem, folder):
 
 
 @pytest.mark.parametrize("offset", [-7200.0, 7200.0])
-def test_clocks_that_differ(forte, problem, offset, folder):
+def test_clocks_that_differ(forte, problem, offset):
     """More jobs than a page, so that the search could end too early; the clock of the server is hours off."""
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal", clock_offset_s=offset)) as box:
         ask(forte(url=box.url), make_problem(2, seed=3))
@@ -70,16 +71,15 @@ def test_clocks_that_differ(forte, problem, offset, folder):
         with pytest.raises(RemoteError, match="may have been accepted"):
             ask(forte(url=box.url, retry_s=0.1), problem)
         box.faults.clear()
-        others = forte(url=box.url, ledger=folder.with_name("others"), circuits_per_job=1)
-        ask(others, make_problem(30, seed=4))
+        fill_a_page(box)
         assert_right(ask(forte(url=box.url), problem), problem)
         assert max(box.store.totals()["times"].values()) == 1
         assert box.store.totals()["circuits_paid"] == 2 + 30 + 7
 
 
-def test_old_jobs_are_not_read_through(box, forte, problem, folder):
+def test_old_jobs_are_not_read_through(box, forte, problem):
     """The list ends, by the server's clock, at what was there before the ledger."""
-    ask(forte(ledger=folder.with_name("others"), circuits_per_job=1), make_problem(30, seed=4))
+    fill_a_page(box)
     for job in box.store.jobs.values():
         job.submitted_at = "2020-01-01T00:00:00Z"
     ask(forte(), problem)

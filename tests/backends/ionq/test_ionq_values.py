@@ -216,11 +216,10 @@ def keywords(passed, backend):
 
 @pytest.mark.filterwarnings("ignore:IonQ does not tell how many shots")
 @pytest.mark.parametrize("successor", [False, True])
-def test_settings_are_explicit_and_another_one_is_measured_anew(
-    box, forte, problem, monkeypatch, successor
-):
+def test_settings_are_explicit_and_another_one_is_measured_anew(box, forte, monkeypatch, successor):
     from qiskit_ionq import helpers
 
+    problem = make_problem(4)
     if successor:
         monkeypatch.setattr(helpers, "_build_settings", keywords)
     for n, (options, mitigation) in enumerate(MEASURED_ANEW, start=1):
@@ -229,11 +228,11 @@ def test_settings_are_explicit_and_another_one_is_measured_anew(
         sent = [job.payload for job in box.store.jobs.values() if job.id not in known]
         assert all(p["settings"] == {"error_mitigation": mitigation} for p in sent)
         assert all(p.get("noise") is None for p in sent)
-        assert box.store.totals()["circuits_paid"] == 7 * n
-    other = make_problem(7)
+        assert box.store.totals()["circuits_paid"] == 4 * n
+    other = make_problem(4)
     other.circuit.x(0)
     ask(forte(), other)
-    assert box.store.totals()["circuits_paid"] == 7 * (n + 1)
+    assert box.store.totals()["circuits_paid"] == 4 * (n + 1)
 
 
 def test_the_simulators_noise_is_explicit(box, simulator, problem):

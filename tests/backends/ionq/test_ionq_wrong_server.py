@@ -15,6 +15,7 @@ from ionq.helpers import (
     assert_paid_once,
     assert_right,
     assert_served,
+    fill_a_page,
     make_problem,
     records_of,
     times_paid,
@@ -35,7 +36,7 @@ KNOWN = {"known_answer_shots": 1000}
 
 
 @pytest.fixture
-def service(monkeypatch):
+def service(monkeypatch, _simulated_once, _library_named_once):
     monkeypatch.setattr(server, "MOCK_HEADER", "X-Nothing")
     with MockServer(store=Store(qpu_noise="ideal")) as running:
         yield running
@@ -184,7 +185,7 @@ def test_a_wrong_reading_condemns_no_paid_job(service, forte, problem, wrong, re
     assert_served(service, forte, problem, checks=3, **KNOWN, retry_wrong=True)
 
 
-def test_times_in_the_list_that_are_behind_the_clock(service, forte, problem, folder):
+def test_times_in_the_list_that_are_behind_the_clock(service, forte, problem):
     """The list is read to its end before a second POST."""
 
     def listed(_, answer):
@@ -196,7 +197,7 @@ def test_times_in_the_list_that_are_behind_the_clock(service, forte, problem, fo
     service.faults.arm(Fault("status", "list", code=503, after=1))
     service.faults.arm(Fault("drop_after", "submit"))
     assert_fails(forte(retry_s=0.0), problem, RemoteError, "may have been accepted")
-    ask(forte(ledger=folder.with_name("others"), circuits_per_job=1), make_problem(30, seed=4))
+    fill_a_page(service)
     assert_right(ask(forte(), problem), problem)
     assert set(times_paid(service, checked=False)[0]) == {1}
 

@@ -1,9 +1,10 @@
 """A remote machine in this process: a `BackendV2` of a class that is not known as local."""
 
+from functools import lru_cache
+
 import numpy as np
 from qiskit.providers import BackendV2, JobStatus, JobV1, Options
 from qiskit.providers.fake_provider import GenericBackendV2
-from qiskit.quantum_info import Statevector
 
 from qllmft_backends import create
 
@@ -14,16 +15,44 @@ def opened(machine, ledger, **options):
     return create("qiskit", {"ledger": ledger, **usual, **options}, backend=machine)
 
 
+def evolved_state(circuit):
+    """State of a circuit's gates, with qubit q on axis n - 1 - q; its measurements change nothing."""
+    n_qubits = circuit.num_qubits
+    state = np.zeros((2,) * n_qubits, complex)
+    state[(0,) * n_qubits] = 1
+    for instruction in circuit.data:
+        if instruction.operation.name in ("measure", "barrier"):
+            continue
+        axes = [n_qubits - 1 - circuit.find_bit(q).index for q in reversed(instruction.qubits)]
+        width = len(axes)
+        matrix = instruction.operation.to_matrix().reshape((2,) * 2 * width)
+        state = np.tensordot(matrix, state, (range(width, 2 * width), axes))
+        state = np.moveaxis(state, range(width), axes)
+    return state
+
+
 def sampled_counts(circuit, shots, random):
     """Counts of the bits of a circuit, each measured once at its end; Qiskit's sampler makes a text of every shot."""
+    n_bits = circuit.num_clbits
     measured = {
         circuit.find_bit(i.clbits[0]).index: circuit.find_bit(i.qubits[0]).index
         for i in circuit.data
         if i.operation.name == "measure"
     }
-    state = Statevector(circuit.remove_final_measurements(inplace=False))
-    state.seed(random)
-    return dict(state.sample_counts(shots, [measured[bit] for bit in range(circuit.num_clbits)]))
+    kept = [circuit.num_qubits - 1 - measured[bit] for bit in reversed(range(n_bits))]
+    others = tuple(set(range(circuit.num_qubits)) - set(kept))
+    probabilities = (np.abs(evolved_state(circuit)) ** 2).sum(axis=others, keepdims=True)
+    outcomes = probabilities.transpose(*kept, *others).ravel()
+    counts = random.multinomial(shots, outcomes / outcomes.sum())
+    return {f"{i:0{n_bits}b}": int(counts[i]) for i in np.flatnonzero(counts)}
+
+
+@lru_cache
+def noiseless_target(n_qubits, coupling):
+    """Target of a machine without noise, with its pairs of qubits in ``coupling``; None: all of them."""
+    coupling_map = None if coupling is None else [list(pair) for pair in coupling]
+    machine = GenericBackendV2(n_qubits, coupling_map=coupling_map, seed=1, noise_info=False)
+    return machine.target
 
 
 class Counts:
@@ -55,9 +84,8 @@ class RemoteMachine(BackendV2):
     def __init__(self, qubits=5, breaks=None, coupling_map=None):
         super().__init__(name="faraway")
         self.jobs, self.log, self.breaks = {}, [], breaks
-        self._target = GenericBackendV2(
-            qubits, coupling_map=coupling_map, seed=1, noise_info=False
-        ).target
+        coupling = None if coupling_map is None else tuple(map(tuple, coupling_map))
+        self._target = noiseless_target(qubits, coupling)
 
     @property
     def target(self):

@@ -7,13 +7,25 @@ import time
 from collections import Counter
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from qiskit.primitives import StatevectorSampler
-from qiskit.providers.fake_provider import GenericBackendV2
+from qiskit.primitives import BitArray, DataBin, PrimitiveResult, SamplerPubResult
+from remote_machine import noiseless_target, sampled_counts
 
 from qllmft_backends import create
 from qllmft_backends.remote.machines.providers import PROVIDERS, Machine, Provider
 from qllmft_backends.remote.machines.route import SamplerRunner
+
+
+def sampled_result(circuits, shots):
+    """Result of a sampler's job, as Qiskit's interface has it."""
+    random = np.random.default_rng(1)
+    answers = []
+    for circuit in circuits:
+        counts = sampled_counts(circuit, shots, random)
+        data = DataBin(meas=BitArray.from_counts(counts, circuit.num_clbits))
+        answers.append(SamplerPubResult(data, {"circuit_metadata": circuit.metadata}))
+    return PrimitiveResult(answers)
 
 
 class SamplerJob:
@@ -22,9 +34,7 @@ class SamplerJob:
         self.circuits, self.tags, self.accepted_at = circuits, tags, time.monotonic()
         self.names = [circuit.name for circuit in circuits]
         self._id = job_id
-        self._result = (
-            StatevectorSampler(seed=1).run([(c,) for c in circuits], shots=shots).result()
-        )
+        self._result = sampled_result(circuits, shots)
 
     def job_id(self):
         return self._id
@@ -51,7 +61,7 @@ class Service:
         self.lost, self.late_s, self.lag_s = set(lost), late_s, lag_s
         self.accepted, self.submissions, self.faults = {}, 0, {}
         self.options = SimpleNamespace(environment=SimpleNamespace(job_tags=[]))
-        self.target = GenericBackendV2(5, seed=1, noise_info=False).target
+        self.target = noiseless_target(5, None)
 
     def asked(self, question):
         error, times = self.faults.get(question, (None, 0))

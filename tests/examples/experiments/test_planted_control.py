@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from examples.experiments import planted_control
+from examples.experiments import planted_control, planted_heads
 from examples.experiments.planted_control import CONTEXT, POINTS, Point, measured
 from examples.experiments.planted_heads import (
     KERNEL,
@@ -23,6 +23,7 @@ from examples.experiments.planted_rank import EXACT, certificates, truncations
 from examples.experiments.planted_studies import LEVEL, SEEDS, Kept, better, power
 from qllmft.analysis import MAX_BOND
 from qllmft.heads import QuantumHead
+from qllmft.report import style
 from qllmft.tasks import ALPHA, PairedDifference, detectable_effect, holm
 from qllmft_circuits import AnsatzOptions
 from qllmft_circuits.ansatz import separable
@@ -39,7 +40,8 @@ def angles():
     return latent_angles(drawn.astype(np.float32), 4)
 
 
-def test_the_page_is_made_by_its_command(tmp_path):
+def test_the_page_is_made_by_its_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(style, "save_figure", lambda figure, file: file.touch())
     planted_page(RECORD, tmp_path / "planted-control.md")
     found = (tmp_path / "planted-control.md").read_text("utf-8")
     made_again = (
@@ -97,8 +99,8 @@ def test_noise_turns_its_share_of_the_labels_anew_with_each_seed(angles):
 
 def test_studies_find_a_planted_head_and_none_where_labels_are_coins(angles):
     found, coins = (
-        Kept(measured(Point("small", Structure(), noise, 0, 10), angles, None, None))
-        for noise in (0.0, 0.5)
+        Kept(measured(Point("small", Structure(), noise, 0, seeds), angles, None, None))
+        for noise, seeds in ((0.0, 10), (0.5, 5))
     )
     assert found.planted_gap > 0.1
     assert coins.planted_gap == 0.0
@@ -110,6 +112,8 @@ def test_studies_find_a_planted_head_and_none_where_labels_are_coins(angles):
 
 
 def test_a_kept_point_is_not_measured_again(angles, monkeypatch):
+    one_epoch = planted_heads.TRAIN.model_copy(update={"epochs": 1})
+    monkeypatch.setattr(planted_heads, "TRAIN", one_epoch)
     point = planted_control.Point("small", Structure(1, 0), 0.0, 0, 2)
     kept = planted_control.measured(point, angles, None, None)
     monkeypatch.setattr(planted_control, "trained", None)

@@ -57,7 +57,9 @@ def row_record(texts_split):
         return records[name]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paper, "STEPS", 9)
+        patch.setattr(paper, "STEPS", 4)
+        patch.setattr(paper, "RATES", paper.RATES[:2])
+        patch.setattr("qllmft.training.linear_start.MAX_ENCODER_STEPS", 5)
         yield give
 
 

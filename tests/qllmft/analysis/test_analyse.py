@@ -16,12 +16,37 @@ from qllmft.errors import UserError
 from qllmft.events import ignore
 from qllmft.inference.card import model_card
 from qllmft.model import load_model
+from qllmft.report import style
 from qllmft.run import RunFolder, run_experiment
 from qllmft.templates import encoder_template, head_template
 
+FIGURES = ("forms", "bond", "geometry", "gradients")
 
-def test_a_run_is_analysed(run, cli):
-    output, _ = cli("analyse", run, "--json", "--figures", run / "figures")
+
+@pytest.fixture(scope="module", autouse=True)
+def pages_with_figures():
+    """Pages have placeholders for figures, but for those of `analyse_with_figures`."""
+
+
+@pytest.fixture
+def analyse_with_figures(cli, undrawn_figures):
+    """`qllmft analyse` as a function of the names of the figures that its page has, and of its arguments."""
+
+    def analyse(names, *arguments):
+        placeholder = style.as_svg
+
+        def as_svg(figure, name):
+            return (undrawn_figures if name in names else placeholder)(figure, name)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(style, "as_svg", as_svg)
+            return cli("analyse", *arguments)[0]
+
+    return analyse
+
+
+def test_a_run_is_analysed(run, cli, analyse_with_figures):
+    output = analyse_with_figures(FIGURES, run, "--json", "--figures", run / "figures")
     found = json.loads(output)
     assert found == json.loads((run / "analysis.json").read_text("utf-8"))
     assert found["certificate"]["bond"] == 4**4
@@ -44,10 +69,11 @@ def test_a_run_is_analysed(run, cli):
         assert (twin.ansatz_of_encoders, twin.ansatz) == parts
         assert (twin.n_qubits, twin.encoder_layers) == (model.n_qubits, model.encoder_layers)
     assert {file.name for file in (run / "figures").iterdir()} == {
-        f"analysis-{name}.svg" for name in ("forms", "bond", "geometry", "gradients")
+        f"analysis-{name}.svg" for name in FIGURES
     }
     page = (run / "analysis.html").read_text("utf-8")
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == len(FIGURES)
+    assert all(f'<g id="{name}-figure_1"' in page for name in FIGURES)
     assert "separable encoder" in page
     assert "separable head" in page
     assert "Least bond that keeps" in page
@@ -60,7 +86,7 @@ def test_a_run_is_analysed(run, cli):
 
 
 def test_kernels_of_validation_folds_are_compared_with_their_own_number_of_texts(
-    cli, tmp_path, tiny_body
+    analyse_with_figures, tmp_path, tiny_body
 ):
     settings = {
         "data": {
@@ -75,7 +101,7 @@ def test_kernels_of_validation_folds_are_compared_with_their_own_number_of_texts
     }
     outcome = run_experiment(parse_config(settings, "the test"), tmp_path / "run")
     n_train = outcome.record.data.sizes["train"]
-    output, _ = cli("analyse", tmp_path / "run", "--no-twin")
+    output = analyse_with_figures(["geometry"], tmp_path / "run", "--no-twin")
     found = json.loads((tmp_path / "run" / "analysis.json").read_text("utf-8"))
     n_texts = found["geometry"]["linear"]["texts"]
     assert 0.5 * n_train < n_texts < 0.8 * n_train  # two of three folds

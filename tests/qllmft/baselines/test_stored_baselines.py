@@ -19,6 +19,14 @@ NAMES = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_epochs():
+    """Networks end after five epochs: what they have learned by then is kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qllmft.training.head.MAX_EPOCHS", 5)
+        yield
+
+
 def examples(task, k, n, seed):
     """Noisy clusters, lines or several labels of vectors (n, D)."""
     random = np.random.default_rng(seed)

@@ -29,6 +29,14 @@ def short_baselines_of_commands(short_baselines):
     """No test here looks at the epochs of a baseline."""
 
 
+@pytest.fixture(scope="module")
+def few_penalties():
+    """Models without a circuit have the choice of two penalties: no test of the module looks at these models."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qllmft.baselines.without_circuit.CONTROL_STRENGTHS", [1.0, 10.0])
+        yield
+
+
 @pytest.fixture
 def copy(run, tmp_path):
     """A copy of the run's folder, which a test may change."""

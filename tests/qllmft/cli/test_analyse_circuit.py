@@ -41,13 +41,18 @@ def files(tmp_path):
 
 
 @pytest.fixture
-def short_twins(monkeypatch):
-    """Twins of the circuit train for a few steps: these tests look at what is printed."""
-    monkeypatch.setattr("qllmft.analysis.audit.baselines.TWIN_STEPS", 5)
-    monkeypatch.setattr("qllmft.analysis.audit.baselines.N_RANDOM_STARTS", 1)
+def short_checks(monkeypatch):
+    """Twins of the circuit train for a few steps, and few weights are drawn: these tests look at what is printed."""
+    for name, number in {
+        "baselines.TWIN_STEPS": 5,
+        "baselines.N_RANDOM_STARTS": 1,
+        "baselines.N_WEIGHT_DRAWS": 2,
+        "case.STRENGTHS": (0.1, 1.0),
+    }.items():
+        monkeypatch.setattr(f"qllmft.analysis.audit.{name}", number)
 
 
-@pytest.mark.usefixtures("short_twins")
+@pytest.mark.usefixtures("short_checks")
 def test_the_table_has_each_check_and_the_reason_of_each_issue(files, cli):
     printed, _ = cli("analyse", *files)
     assert (
@@ -59,7 +64,7 @@ def test_the_table_has_each_check_and_the_reason_of_each_issue(files, cli):
     assert "Give more test rows. (docs/audit.md#qa104)" in printed
 
 
-@pytest.mark.usefixtures("short_twins")
+@pytest.mark.usefixtures("short_checks")
 def test_json_has_all_findings(files, cli):
     found = cli.json("analyse", *files, "--shots 50")
     assert found["shots"] == 50

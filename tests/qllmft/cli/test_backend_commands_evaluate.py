@@ -129,7 +129,7 @@ OWN = [
     "adjoint.shots=100",
     "aer_forte.seed=3",
     "aer_forte.max_parallel_threads=1",
-    "qiskit:generic.machine=10",
+    "qiskit:generic.machine=4",
 ]
 
 

@@ -1,23 +1,17 @@
-"""`qllmft jobs`, `qllmft backends`, `qllmft ionq-sandbox`: what was sent, where circuits run, where to try it."""
+"""`qllmft jobs`, `qllmft backends`: what was sent, and where circuits run."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import time
-import urllib.request
 
 import pytest
-from faulty_server import Fault, Store
+from faulty_server import Fault
 from sandbox_job import VARIABLES
 
 from qllmft.report import render_report
 from qllmft.run import RunFolder
 from qllmft_backends import BACKENDS, describe
 
-PATIENCE_S = 120
 EACH = 0.236  # of a circuit, at the mock server's prices; see test_backend_commands_money.py
 # by hand: 36 gates of 130 µs and 20 of 970 µs, 1000 shots; 20 kW, by formula 4 qubits at 300 W
 SECONDS = 1000 * (36 * 130e-6 + 20 * 970e-6)
@@ -28,7 +22,8 @@ def under_way(job):
     """Three jobs at the mock server that do not end, and a ledger that knows them; their ids."""
     job.hold()
     for _ in range(10):
-        job.predict("--yes --backend-option deadline_s=0.3", code=2)
+        seldom = "--backend-option deadline_s=0.3 --backend-option poll_interval_s=0.1"
+        job.predict(f"--yes {seldom}", code=2)
         if len(job.ids) == 3:  # a busy machine sends fewer before the deadline
             break
     job.box.faults.clear()
@@ -156,7 +151,8 @@ def test_the_words_of_a_service_are_printed_and_not_obeyed(job):
     job("jobs", "list", job.path, "--json")
     job.box.faults.arm(Fault("status", "cancel", code=400, value=nasty, times=-1))
     job.hold()
-    job.predict("--yes --shots 99 --backend-option deadline_s=1", code=2)
+    seldom = "--backend-option deadline_s=1 --backend-option poll_interval_s=0.3"
+    job.predict(f"--yes --shots 99 {seldom}", code=2)
     assert "not canceled" in job("jobs", "cancel", job.path, code=2)[0]
     model = job.path / "model" / "model.json"
     record = json.loads(model.read_text())
@@ -255,54 +251,6 @@ def test_every_backend_is_listed(job, monkeypatch):
     assert re.search(r"^ionq_forte  not available, paid$", output, re.M)
     assert "there is no IonQ API key" in output
     assert job.totals["requests"] == {}, "nothing is sent"
-
-
-COMMAND = """
-import signal, sys
-from qllmft.cli.main import main
-
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started without it
-main(sys.argv[1:])
-"""
-
-
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [([], ["probabilities", "shots"]),
-     (["--results-form", "v2"], ["ionq.result.probabilities.json.v2", "ionq.result.shots.json.v2"])],
-)  # fmt: skip
-def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path, options, named):
-    """What it prints is enough to use it; Ctrl-C ends it without a word."""
-    state_file = tmp_path / "jobs.json"
-    words = ["ionq-sandbox", "--port", "0", "--latency", "0", "--noise", "ideal", *options]
-    process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", COMMAND, *words, "--state-file", str(state_file)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    with process:
-        told = [process.stdout.readline().rstrip() for _ in range(6)]
-        said = "A local mock server of qllmft: no ions, no IonQ, no money. Stop it with Ctrl-C. In another shell:"
-        assert told[0] == said
-        lines = (line.removeprefix("export ") for line in told if line.startswith("export "))
-        exports = dict(line.split("=") for line in lines)
-        assert list(exports) == ["QISKIT_IONQ_API_URL", "QISKIT_IONQ_API_TOKEN"]
-        for name, value in exports.items():
-            monkeypatch.setenv(name, value)
-        output, _ = job.predict("--yes --limit 4")
-        assert len(output.splitlines()) == 4
-        with urllib.request.urlopen(told[5].removeprefix("Submitted and paid jobs: ")) as answer:
-            totals = json.load(answer)
-        address = exports["QISKIT_IONQ_API_URL"] + "/jobs"
-        request = urllib.request.Request(address, headers={"Authorization": "apiKey any"})
-        with urllib.request.urlopen(request) as answer:
-            assert sorted(json.load(answer)["jobs"][0]["results"]) == named
-            assert "no ions" in answer.headers["X-QLLMFT-Sandbox"]
-        assert (totals["circuits_paid"], totals["jobs"]) == (4, 2)
-        assert job.totals["requests"] == {}, "not this process's mock server"
-        process.send_signal(signal.SIGINT)
-        rest, messages = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, rest, messages) == (0, "", "")
-    assert len(Store(state_file=state_file).jobs) == 5, "a job, its three circuits, a job of one"
 
 
 PASSWORD = "url holds a user or a password, expected none"

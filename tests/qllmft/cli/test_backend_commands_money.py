@@ -180,9 +180,16 @@ def test_price_names_the_option_of_calibration_texts_that_it_takes(job):
     assert "calibration text" not in messages
 
 
-@pytest.mark.parametrize("backend", ["adjoint", "qiskit", "qiskit:generic"])
-def test_price_needs_a_backend_that_sends_circuits(job, backend):
-    messages = job("price", job.path, f"--backend {backend}", code=2)[1]
+@pytest.mark.parametrize(
+    ("backend", "option"),
+    [
+        ("adjoint", ""),
+        ("qiskit", "--backend-option machine=4"),
+        ("qiskit:generic", "--backend-option machine=4"),
+    ],
+)
+def test_price_needs_a_backend_that_sends_circuits(job, backend, option):
+    messages = job("price", job.path, f"--backend {backend} {option}", code=2)[1]
     assert (
         f"--backend {backend} sends no circuits, so there is no price. Name the backend" in messages
     )
@@ -321,7 +328,9 @@ def test_a_wrong_key_file(job, tmp_path, action, content, told):
     if action == "jobs wait":  # for something
         job.hold()
         # long enough to send, also on a busy machine
-        job.predict("--yes --backend-option deadline_s=2", code=2)
+        seldom = "--backend-option deadline_s=2 --backend-option poll_interval_s=0.5"
+        job.predict(f"--yes {seldom}", texts=TEXTS[:1], code=2)
+        assert job.totals["jobs"] == 1
     before = job.totals["jobs"]
     if action in ("predict", "evaluate"):
         _, messages = getattr(job, action)(f"--yes --limit 2 --token-file {file}", code=2)

@@ -13,6 +13,8 @@ from sandbox_job import TEXTS, TOKEN, option_arguments, sandbox_job
 
 from qllmft_backends.text import format_count
 
+# long enough to send, also on a busy machine
+SELDOM = "--backend-option deadline_s=2 --backend-option poll_interval_s=0.3"
 PATIENCE_S = 120  # nothing takes so long; it only keeps a defect from hanging the tests
 
 
@@ -105,11 +107,11 @@ def test_ctrl_c_while_sending(job, interrupted, run, cli, monkeypatch, tmp_path)
 
 def test_resuming_twice_and_with_more_texts(job):
     job.hold(times=1)
-    _, messages = job.predict("--yes --limit 4 --backend-option deadline_s=2", code=2)
+    _, messages = job.predict(f"--yes --limit 4 {SELDOM}", code=2)
     assert "after 2 s 1 job has not ended: " in messages
     assert "with `qllmft jobs wait`. Nothing is paid twice" in messages
     (stuck,) = (j for j in job.box.store.jobs.values() if j.outcome and not j.parent)
-    _, messages = job.predict("--resume --limit 4 --backend-option deadline_s=2", code=2)
+    _, messages = job.predict(f"--resume --limit 4 {SELDOM}", code=2)
     assert f"{stuck.id} (started)" in messages
     job.assert_paid_once(4, jobs=2)
     job.release()
@@ -126,7 +128,7 @@ def test_resuming_twice_and_with_more_texts(job):
 def test_an_evaluation_is_resumed_from_the_same_ledger(job):
     job.hold(after=1)
     sample = ["--sample", 5, "--sample-seed", 3]
-    job.evaluate("--yes", *sample, "--backend-option deadline_s=2", code=2)
+    job.evaluate("--yes", *sample, SELDOM, code=2)
     job.release()
     output, _ = job.evaluate("--resume", *sample)
     assert "5 drawn with seed 3" in " ".join(output.split())

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+LARGE_JOBS = "--backend-option circuits_per_job=20"
 DEBIASED = ("--backend-option", "error_mitigation=debiasing")
 
 
@@ -15,9 +16,9 @@ def test_known_texts_are_counted_priced_and_said(calibrated):
     assert said in messages
     assert "Fewer labels" not in messages
     assert "for 27 circuits on" in output
-    job.predict("--known-texts 20 --yes")
+    job.predict(f"--known-texts 20 --yes {LARGE_JOBS}")
     assert job.totals["circuits_paid"] == 27
-    messages = job.predict("--known-texts 20 --yes")[1]
+    messages = job.predict(f"--known-texts 20 --yes {LARGE_JOBS}")[1]
     assert "unreliable by 20 calibration texts" in messages
     assert "--known-texts 60" not in messages
     assert job.totals["circuits_paid"] == 27, "the same call has the same known texts"
@@ -52,13 +53,13 @@ def _price(output):
 def test_fewer_calibration_texts_than_asked_for_are_said_before_and_after(calibrated):
     said = "Fewer labels are reliable: the run has 30 of 40 calibration texts."
     assert said in calibrated.predict("--dry-run --known-texts 40")[1]
-    messages = calibrated.predict("--known-texts 40 --yes")[1]
+    messages = calibrated.predict(f"--known-texts 40 --yes {LARGE_JOBS}")[1]
     assert messages.count(said.removesuffix(".")) == 2
     assert calibrated.totals["circuits_paid"] == 37
 
 
 def test_an_evaluation_with_known_texts_counts_the_wrong_among_the_decided(calibrated):
-    output, _ = calibrated.evaluate("--known-texts 30 --limit 10 --yes --json")
+    output, _ = calibrated.evaluate(f"--known-texts 30 --limit 10 --yes --json {LARGE_JOBS}")
     agreement = json.loads(output)["agreement"]
     assert agreement["known_texts"] == 30
     assert agreement["decided_flips"] <= 0.05 * (agreement["samples"] - agreement["undecided"])

@@ -37,7 +37,7 @@ IMPATIENT = (
     "retry_s=0.05",
     "settle_s=0.05",
     "deadline_s=0.3",
-    "poll_interval_s=0.01",
+    "poll_interval_s=0.05",
     "request_timeout_s=2",
 )
 ROUTES = ["backends", "estimate", "submit", "list", "poll", "results", "cost"]

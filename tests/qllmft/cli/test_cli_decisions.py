@@ -16,6 +16,8 @@ from qllmft.run.setup import SharedInputs
 from qllmft.run.vectors import embed_tables
 from qllmft.tasks.calibration import Calibration, best_temperature
 
+pytestmark = pytest.mark.usefixtures("few_penalties")
+
 TEXTS = [
     "a good and lovely film",
     "an awful , dull plot",

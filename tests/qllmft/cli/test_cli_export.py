@@ -92,8 +92,9 @@ def test_drawings_hold_the_gates(export, tmp_path):
         ("head.txt", b"OPENQASM 3"),
     ],
 )
-def test_the_ending_of_a_file_names_its_format(export, tmp_path, name, beginning):
-    export(f"--out {tmp_path / name}")
+def test_the_ending_of_a_file_names_its_format(export, model_of, tmp_path, name, beginning):
+    run = model_of(reuploads=1, main_layers=1)
+    export(f"--out {tmp_path / name}", run=run)
     assert (tmp_path / name).read_bytes().startswith(beginning)
 
 

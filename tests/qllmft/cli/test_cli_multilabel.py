@@ -14,7 +14,7 @@ from qllmft.events import Message
 from qllmft.inference import Predictor
 from qllmft.training.linear_model import fold_counts
 
-pytestmark = pytest.mark.usefixtures("few_samples")
+pytestmark = pytest.mark.usefixtures("few_penalties", "few_samples")
 
 THINGS = ("film", "plot", "cast")
 SMALL = {
@@ -136,7 +136,7 @@ def test_a_backend_gives_the_labels_of_the_exact_model_and_their_errors(run, cli
     ("command", "others", "message"),
     [
         ("predict", ["a film", "--margin 0.1"], "a margin is for models of one label per text"),
-        ("evaluate", ["--backend adjoint,pennylane"], "compared on one label per text"),
+        ("evaluate", ["--backend adjoint,aer_statevector"], "compared on one label per text"),
         ("evaluate", ["--backend adjoint --budget"], "--budget predicts one label per text"),
         ("explain", ["a film"], "is about one label per text, and the model gives any number"),
         ("analyse", [], "an analysis is about one label per text"),
@@ -187,7 +187,9 @@ def test_texts_that_do_not_fit_are_refused(cli, tiny_body, tmp_path, options, me
         ("folds", "Fewer than 5 training texts", ("'once' 1", "'rare' 4")),
     ],
 )
-def test_labels_with_few_folds_are_named(ridge_c, start, numbers, tiny_body, tmp_path):
+def test_labels_with_few_folds_are_named(ridge_c, start, numbers, tiny_body, tmp_path, monkeypatch):
+    for name in ("linear_model.LABEL_STRENGTHS", "linear_start.LOGISTIC_STRENGTHS"):
+        monkeypatch.setattr(f"qllmft.training.{name}", (0.1, 1.0))
     rows = [
         ("film", i % 2 * ["often"] + (i < 4) * ["rare"] + (i == 7) * ["once"]) for i in range(40)
     ]
@@ -204,6 +206,7 @@ def test_labels_with_few_folds_are_named(ridge_c, start, numbers, tiny_body, tmp
         train__epochs=1,
         train__ridge_c=ridge_c,
         baselines__names=[],
+        **SMALL,
     )
     (text,) = (
         each.text for each in said if isinstance(each, Message) and each.text.startswith(start)

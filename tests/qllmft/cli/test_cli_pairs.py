@@ -17,6 +17,8 @@ from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import texts_of_run
 
+pytestmark = pytest.mark.usefixtures("few_penalties")
+
 PAIRS = [(a, b) for a in GOOD + BAD for b in GOOD + BAD]
 
 

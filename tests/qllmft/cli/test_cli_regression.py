@@ -14,7 +14,7 @@ from qllmft.config import DataConfig
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts
 
-pytestmark = pytest.mark.usefixtures("few_samples")
+pytestmark = pytest.mark.usefixtures("few_penalties", "few_samples")
 
 WORDS = {"good": 1.0, "great": 2.0, "fine": 0.5, "lovely": 1.5}
 WORDS |= {"bad": -1.0, "awful": -2.0, "dull": -0.5, "poor": -1.5}

@@ -102,7 +102,8 @@ def test_known_texts_and_rounds_are_those_of_the_options(calibrated, run, visite
         assert client.post("/predict", json={"text": "a good film"}).status_code == 200
 
     visited(calls)
-    job("serve", job.path, "--port 0", *FORTE, "--yes --max-cost 9 --known-texts 20")
+    forte = ["--backend ionq_forte", *option_arguments("circuits_per_job=25")]
+    job("serve", job.path, "--port 0", *forte, "--yes --max-cost 9 --known-texts 20")
     assert job.totals["circuits_paid"] == 1 + 20
     job("serve", job.path, "--port 0", *FORTE, "--yes --max-cost 9 --shots 400 --rounds 2")
     assert next(reversed(job.box.store.jobs.values())).payload["shots"] == 200

@@ -1,19 +1,18 @@
-"""What the command line loads, its version and helps, and `predict` as a process: it streams, and can be piped."""
+"""What the command line loads, its version and helps, and how a process of it ends."""
 
-import json
+import os
 import subprocess
 import sys
 from importlib.metadata import version
-from threading import Timer
 
 import pytest
 import typer
+from sandbox_job import VARIABLES
 
 import qllmft
 from qllmft.cli.main import app
 from qllmft.garbage import OBJECTS_PER_COLLECTION
 
-PATIENCE_S = 300  # nothing takes so long; it only keeps a defect from hanging the tests
 HEAVY = {"datasets", "numba", "pandas", "sentence_transformers", "sklearn", "torch", "transformers"}
 HEAVIER_THAN_HELP = HEAVY | {"matplotlib", "numpy", "qiskit", "scipy"}
 SIMPLE = f"""
@@ -30,8 +29,16 @@ def loaded(heavy, *commands):
             assert not end.code, end.code
     return sorted(heavy & set(sys.modules))
 
+def refusal(*command):
+    try:
+        main(command)
+    except SystemExit as end:
+        return command[0], end.code
+
 help = [["--help"], ["--version"], *([name, "--help"] for name in get_command(app).commands)]
 print("loaded:", loaded({HEAVIER_THAN_HELP}, *help))
+for command in (["predict", sys.argv[1], "a text"], ["evaluate", sys.argv[1]]):
+    print("without a key:", *refusal(*command, "--backend", "ionq_forte"), loaded({HEAVY}))
 lists = [["info"], ["study", "--list"], ["sweep", "--list"], ["runs", sys.argv[1]]]
 lists += [["backends"], ["energy"], ["info", "odd"], ["info", "nn-head-48"], ["info", sys.argv[1]]]
 Path("ledger").mkdir()
@@ -45,46 +52,41 @@ finally:
 """
 
 
-def test_help_lists_and_simple_mistakes_load_nothing_heavy_and_end_with_2_and_no_traceback(
-    run, tmp_path
-):
+@pytest.fixture(scope="module")
+def simple(run, tmp_path_factory):
+    """The process that runs `SIMPLE`, at its end."""
     command = [sys.executable, "-c", SIMPLE, str(run.path)]
-    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert [line for line in found.stdout.splitlines() if ": []" in line] == [
+    environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    return subprocess.run(
+        command,
+        cwd=tmp_path_factory.mktemp("simple"),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_lists_and_simple_mistakes_load_nothing_heavy_and_end_with_2_and_no_traceback(
+    run, simple
+):
+    assert [line for line in simple.stdout.splitlines() if ": []" in line] == [
         "loaded: []",
         "lists: []",
     ]
-    assert run.path.name in found.stdout
-    assert found.returncode == 2
-    assert found.stderr.startswith(
-        "error: there is no preset 'singel-10q'. Did you mean 'single-10q'?"
-    )
-    assert found.stderr.count("\n") == 1
+    assert run.path.name in simple.stdout
+    assert simple.returncode == 2
+    message = simple.stderr.splitlines()[-1]
+    assert message.startswith("error: there is no preset 'singel-10q'. Did you mean 'single-10q'?")
 
 
-# the four batches, of one text each with the body of the tests, that are answered together
-PART = [("a good and lovely film", "positive"), ("an awful plot", "negative")] * 2
-
-
-def test_predict_streams_and_a_broken_line_ends_it_without_a_traceback(run):
-    with subprocess.Popen(
-        [sys.executable, "-m", "qllmft", "predict", str(run.path), "--file", "-", "--json"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        patience = Timer(PATIENCE_S, process.kill)
-        patience.start()
-        for _ in range(2):
-            process.stdin.writelines(f"{text}\n".encode() for text, _ in PART)
-            process.stdin.flush()
-            # before more is written, or the input is closed
-            answers = [json.loads(process.stdout.readline()) for _ in PART]
-            assert [(answer["text"], answer["label"]) for answer in answers] == PART
-        rest, messages = process.communicate(b"caf\xe9\nfine\n", timeout=PATIENCE_S)
-        patience.cancel()
-    assert process.returncode == 2
-    assert rest == b""
-    said = "error: -, line 9: byte 0xe9 is not UTF-8. Convert the file first.\n"
-    assert messages.decode() == said
+def test_a_missing_key_is_an_error_before_anything_is_loaded(simple):
+    said = [line for line in simple.stdout.splitlines() if line.startswith("without a key:")]
+    assert said == ["without a key: predict 2 []", "without a key: evaluate 2 []"]
+    *keys, _ = simple.stderr.splitlines()
+    assert len(keys) == 2, "a line for each mistake"
+    for message in keys:
+        assert message.startswith("error: there is no IonQ API key. Nothing was sent.")
 
 
 def test_the_version(cli):
@@ -109,35 +111,12 @@ def test_every_option_has_a_help_that_is_a_sentence(name):
     assert COMMANDS[name].help
 
 
-WITHOUT_KEY = f"""
-import sys
-from qllmft.cli.main import main
-
-for command in ("predict", "evaluate"):
-    texts = ["a text"] if command == "predict" else []
-    try:
-        main([command, sys.argv[1], *texts, "--backend", "ionq_forte"])
-    except SystemExit as end:
-        print(command, end.code, sorted({HEAVY} & set(sys.modules)))
-"""
-
-
-def test_a_missing_key_is_an_error_before_anything_is_loaded(run, tmp_path, monkeypatch):
-    for name in ("QISKIT_IONQ_API_TOKEN", "IONQ_API_KEY", "IONQ_API_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    command = [sys.executable, "-c", WITHOUT_KEY, str(run.path)]
-    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert process.stdout.splitlines() == ["predict 2 []", "evaluate 2 []"]
-    assert process.stderr.count("error: there is no IonQ API key. Nothing was sent.") == 2
-
-
 AT_EXIT = """
-import atexit, gc
+import atexit, gc, runpy
 atexit.register(lambda: print(gc.get_threshold()[0], gc.get_freeze_count() == before))
 atexit.register(lambda: print(len(gc.get_objects()) < 1000))
-from qllmft.cli.main import run_process
 before = gc.get_freeze_count()
-run_process()
+runpy.run_module("qllmft", run_name="__main__")
 """
 
 

@@ -13,6 +13,8 @@ from qllmft.cli.listener import ConsoleListener
 from qllmft.events import CampaignAdvanced, RunEnded, RunStarted, stage
 from qllmft.progress import left_text
 
+pytestmark = pytest.mark.usefixtures("few_penalties")
+
 SMALL = (
     "--set model.n_qubits=4 --set model.encoder_qubits=5 --set model.encoder_layers=2 "
     "--set data.n_per_label=20 --epochs 2"

@@ -2,12 +2,16 @@
 
 import json
 import re
+import shutil
 
 import pytest
+from ending import finished
 from small_job import set_options
 
 from qllmft.campaign.runs import FinishedRun, collect, rank
 from qllmft.run import RunFolder
+
+pytestmark = pytest.mark.usefixtures("few_penalties")
 
 SMALL = {
     "data.n_per_label": 20,
@@ -27,15 +31,27 @@ def results(folder):
     return rank(collect(FinishedRun.read(RunFolder(path)) for path in folder.glob("runs/*")))
 
 
+def arguments(run, out):
+    """Of a small sweep over re-uploading layers."""
+    return ["sweep", "table-11", "--data", run.data, "--body", run.body, "--out", out, *SETTINGS]
+
+
 @pytest.fixture
 def sweep(cli, run, tmp_path):
-    """A small sweep over re-uploading layers; more arguments follow."""
+    """The small sweep into the folder ``sweep``; more arguments follow."""
 
-    def call(*more, code=0, name="table-11"):
-        given = ["--data", run.data, "--body", run.body, "--out", tmp_path / "sweep", *SETTINGS]
-        return cli("sweep", name, *given, *more, code=code)
+    def call(*more, code=0):
+        return cli(*arguments(run, tmp_path / "sweep"), *more, code=code)
 
     return call
+
+
+@pytest.fixture(scope="module")
+def swept(run, tmp_path_factory):
+    """The folder of the small sweep, by one process."""
+    folder = tmp_path_factory.mktemp("sweeps") / "sweep"
+    finished(*arguments(run, folder), "--jobs 1")
+    return folder
 
 
 def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_its_runs(
@@ -82,10 +98,9 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
 
 
 @pytest.mark.usefixtures("forked_workers")
-def test_several_processes_find_what_one_finds(sweep, tmp_path):
-    sweep("--jobs 1")
-    sweep("--jobs 2 --out", tmp_path / "two")
-    one, two = (results(tmp_path / name) for name in ("sweep", "two"))
+def test_several_processes_find_what_one_finds(sweep, swept, tmp_path):
+    sweep("--jobs 2")
+    one, two = results(swept), results(tmp_path / "sweep")
     assert len(one) == 3
     assert [(each.settings, each.validation, each.validation_loss) for each in one] == [
         (each.settings, each.validation, each.validation_loss) for each in two
@@ -211,7 +226,8 @@ def test_a_baselines_grid_has_the_settings_of_its_file(cli, run, tmp_path):
     assert output.splitlines()[-2] == named.splitlines()[-2]
 
 
-def test_a_ranking_without_kept_losses_is_printed(sweep, tmp_path):
+def test_a_ranking_without_kept_losses_is_printed(sweep, swept, tmp_path):
+    shutil.copytree(swept, tmp_path / "sweep")
     output, _ = sweep()
     for file in (tmp_path / "sweep").glob("runs/*/metrics.jsonl"):
         file.unlink()

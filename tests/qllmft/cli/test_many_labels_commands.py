@@ -11,6 +11,8 @@ from trained_run import Trained
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import texts_of_run
 
+pytestmark = pytest.mark.usefixtures("few_penalties")
+
 LABELS = (*GOOD, *BAD, "film", "plot", "cast", "score", "ending", "not", "very")
 PER_LABEL = 30  # texts, of which 54 validate and choose the temperature
 

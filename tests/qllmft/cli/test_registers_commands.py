@@ -108,7 +108,8 @@ def test_rounds_stop_for_decided_texts(job):
 def test_known_texts_run_two_circuits_too(calibrated):
     output, _ = calibrated.predict("--dry-run --known-texts 20")
     assert "for 54 circuits on" in output
-    messages = calibrated.predict("--known-texts 20 --yes")[1]
+    large_jobs = "--backend-option circuits_per_job=20"
+    messages = calibrated.predict(f"--known-texts 20 --yes {large_jobs}")[1]
     assert "unreliable by 20 calibration texts" in messages
     assert calibrated.totals["circuits_paid"] == 54
 

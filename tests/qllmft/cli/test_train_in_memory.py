@@ -10,6 +10,8 @@ from small_texts import write_reviews
 from qllmft.api import train
 from qllmft.progress import LineListener
 
+pytestmark = pytest.mark.usefixtures("few_penalties")
+
 
 class Lines(LineListener):
     """Keeps what is said."""

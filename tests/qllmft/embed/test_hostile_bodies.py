@@ -160,14 +160,16 @@ def test_no_key_is_added_to_any_file(body, key):
 def test_no_value_of_any_key_runs_code(body, value):
     for name in names_of(body):
         content = json.loads((body / name).read_text())
-        if name == "tokenizer.json":
-            content = dict.fromkeys(content)  # the words themselves are data
         paths = list(places(content))
+        if name == "tokenizer.json":
+            paths = [(key,) for key in content]  # the words themselves are data
         if name == "modules.json":  # a loop reads each module alike
             paths = [path for path in paths if path[0] in (0, len(content) - 1)]
         for path in paths[:1] if value == TOO_LONG else paths:
-            is_saved = value == ELSEWHERE  # saving takes the time of ten loadings
-            harmless(body, body / name, changed(content, path, value), is_saved=is_saved)
+            hostile = changed(content, path, value)
+            if hostile != content:  # what has the value already is loaded as it is
+                is_saved = value == ELSEWHERE  # saving takes the time of ten loadings
+                harmless(body, body / name, hostile, is_saved=is_saved)
 
 
 @pytest.mark.public_report(

@@ -91,7 +91,7 @@ def test_a_run_predicts_with_the_dimension_that_it_trained_on(
 ):
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
     corpus = write_corpus(tmp_path / "corpus.tsv")
-    settings = {"body__dimension": 5, "body__trainable": learns}
+    settings = {"body__dimension": 5, "body__trainable": learns, "baselines__names": []}
     outcome = run_experiment(run_config(corpus, tiny_bert, **settings), tmp_path / "run")
     assert outcome.record.body.dimension == 5
     model = load_model(outcome.folder.path)

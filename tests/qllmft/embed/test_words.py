@@ -102,7 +102,7 @@ def test_the_folder_of_the_row_is_whole_and_nothing_else_is_left(outcome, tmp_pa
 
 
 def test_folds_build_words_of_their_own_texts(tiny_bert, tmp_path, monkeypatch):
-    corpus = write_corpus(tmp_path / "corpus.tsv")
+    corpus = write_corpus(tmp_path / "corpus.tsv", 60)
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
     config = run_config(
         corpus,
@@ -111,6 +111,7 @@ def test_folds_build_words_of_their_own_texts(tiny_bert, tmp_path, monkeypatch):
         data__n_per_label=None,
         data__validation_folds=3,
         train__select="last",
+        train__epochs=1,
         baselines__names=["tfidf"],
     )
     record = run_experiment(config, tmp_path / "run").record

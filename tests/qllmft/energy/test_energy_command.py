@@ -120,7 +120,8 @@ def test_a_calibration_that_is_none_is_refused(cli, tmp_path, content, message):
 
 
 def test_a_head_of_several_registers_says_that_the_table_has_one(cli):
-    output, _ = cli("energy", "--qubits 10 --set model.registers=2")
+    flat = "--set model.reuploads=1 --set model.main_layers=1"
+    output, _ = cli("energy", f"--qubits 10 --set model.registers=2 {flat}")
     assert "The head has 2 registers. The table has one of them alone" in " ".join(output.split())
 
 

@@ -132,4 +132,9 @@ def test_a_budget_without_the_mitigation_that_was_asked_for_is_refused(options, 
         UserError, match=f"ionq_forte mitigates errors: {mitigation}. Omit the mitigation"
     ):
         error_budget(model(2), VECTORS, labels, backend)
+
+
+def test_a_machine_of_ionq_without_mitigation_has_a_budget():
+    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
+    labels = np.zeros(N, np.int64)
     assert error_budget(model(2), VECTORS, labels, create("ionq_forte", {})).rows

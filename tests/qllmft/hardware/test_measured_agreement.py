@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from run_fixtures import evaluate_run
-from tiny_runs import LABELS, backend_named, config, vector
+from tiny_runs import LABELS, HashBody, backend_named, config, vector, write_corpus
 
 from qllmft.answers.agreement import BackendAgreement, compare
 from qllmft.answers.probabilities import LabelProbabilities
@@ -14,7 +14,7 @@ from qllmft.config import DataConfig
 from qllmft.data import Table
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts, Subset
-from qllmft.run import run_experiment
+from qllmft.run import run_experiment, vectors
 from qllmft_backends import Capabilities, create
 
 TEXTS = [f"{label} new text {i}" for i in range(6) for label in LABELS]
@@ -95,12 +95,21 @@ def test_what_shots_alone_would_give_is_what_they_give():
     assert found == pytest.approx(expected, rel=4 * 0.76 / np.sqrt(150))
 
 
-@pytest.fixture
-def run(corpus, out, loaded, body) -> Path:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
     """A trained run of three qubits."""
-    run_experiment(config(corpus, baselines__names=[]), out)
-    body.calls.clear()
-    return out
+    folder = tmp_path_factory.mktemp("trained")
+    texts = write_corpus(folder / "corpus.tsv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vectors, "embed", HashBody())
+        run_experiment(config(texts, baselines__names=[]), folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture
+def run(trained, loaded) -> Path:
+    """The trained run, whose body is not loaded."""
+    return trained
 
 
 def test_a_trained_model_answers_the_same_on_every_exact_backend(run):

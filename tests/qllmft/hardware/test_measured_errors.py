@@ -93,13 +93,19 @@ class Shots(Backend):
 
     def expectations(self, circuit, values, observables) -> Expectations:
         rows, of_text = np.unique(values, axis=0, return_inverse=True)
-        p = distributions(circuit, rows)[of_text]
-        # (N, S)
-        self.outcomes = np.stack([self.rng.choice(len(each), self.shots, p=each) for each in p])
+        up_to = np.cumsum(distributions(circuit, rows), axis=1)
+        draws = self.rng.random((len(values), self.shots))  # (N, S)
+        self.outcomes = np.empty(draws.shape, int)
+        for row, bounds in enumerate(up_to):
+            same = of_text == row
+            self.outcomes[same] = np.searchsorted(bounds[:-1], draws[same], side="right")
         # (2^Q, O)
         diagonals = np.stack([o.to_matrix().diagonal().real for o in observables], axis=1)
-        seen = diagonals[self.outcomes]  # (N, S, O)
-        return Expectations(seen.mean(axis=1), seen.std(axis=1, ddof=1) / np.sqrt(self.shots))
+        counts = np.array([np.bincount(each, minlength=2**Q) for each in self.outcomes])
+        means = counts @ diagonals / self.shots
+        squares = (diagonals - means[:, None, :]) ** 2  # (N, 2^Q, O)
+        variances = np.einsum("ns,nso->no", counts, squares) / (self.shots - 1)
+        return Expectations(means, np.sqrt(variances / self.shots))
 
 
 SKIP = [[0.5, -0.2, 0.3, 0.4, 1.1], [0.1, 0.6, -0.5, 0.2, -0.8], [0.9, -0.9, 0.9, -0.9, 0.1]]

@@ -121,8 +121,8 @@ def test_a_machine_s_least_shots_are_kept(box, tmp_path, monkeypatch):
 @pytest.fixture
 def box(monkeypatch, tmp_path):
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
-    monkeypatch.setenv("QISKIT_IONQ_API_TOKEN", "tok-rounds")
-    with MockServer(token="tok-rounds", store=Store(qpu_noise="forte-1")) as server:
+    monkeypatch.setenv("QISKIT_IONQ_API_TOKEN", "tok-of-rounds")
+    with MockServer(token="tok-of-rounds", store=Store(qpu_noise="ideal")) as server:
         yield server
 
 
@@ -134,19 +134,19 @@ def forte(box, tmp_path, **options):
 def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
     """The circuits paid are those of each round's undecided texts, and a call killed in a round continues in it."""
     model = classifier(WEIGHTS["errors add up"])
-    circuits, rounds = request_for(model, spread=1.2, samples=30), Rounds.from_total(1600, 5)
+    circuits, rounds = request_for(model, spread=1.2, samples=20), Rounds.from_total(1600, 5)
     asked = []
     backend = forte(box, tmp_path)
     backend.attend(confirm=lambda estimate: asked.append(estimate) or True)
     estimate = bound_cost(circuits, backend, rounds)
-    assert estimate.circuits == 30 * 5
-    assert "for at most 150 circuits on" in str(estimate)
+    assert estimate.circuits == 20 * 5
+    assert "for at most 100 circuits on" in str(estimate)
 
     class Killed(BaseException):
         pass
 
     def kill(job, status):
-        if box.store.totals()["circuits_paid"] > 40:
+        if box.store.totals()["circuits_paid"] > 25:
             raise Killed
 
     backend.attend(confirm=lambda estimate: asked.append(estimate) or True, on_progress=kill)
@@ -155,7 +155,7 @@ def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
     later = forte(box, tmp_path, yes=True)
     found = measure_in_rounds(circuits, later, rounds)
     expected = sum((found.shots >= total).sum() for total in rounds.totals)
-    assert box.store.totals()["circuits_paid"] == expected < 150
+    assert box.store.totals()["circuits_paid"] == expected < 100
     assert len(asked) == 1, "consent is to the price of all rounds"
     assert asked[0].price == pytest.approx(estimate.price)
     paid = LedgerCharges.from_chunks(later.jobs.ledger.chunks.values(), later.address).price
@@ -168,7 +168,7 @@ def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
 
 def test_a_dry_run_reads_the_rounds_that_are_in_the_ledger(box, tmp_path):
     """After each round the bound is on the texts that it left undecided, and 0 at the end."""
-    circuits = request_for(classifier(WEIGHTS["errors add up"]), spread=1.2, samples=20)
+    circuits = request_for(classifier(WEIGHTS["errors add up"]), spread=1.2, samples=12)
     rounds = Rounds.from_total(1600, 4)
     bounds = []
 
@@ -220,14 +220,14 @@ def test_a_dry_run_in_rounds_ends_like_the_call_if_a_job_failed(box, tmp_path):
 
 def test_a_ceiling_below_the_bound_sends_nothing(box, tmp_path):
     model = classifier(WEIGHTS["errors add up"])
-    circuits, rounds = request_for(model, samples=10), Rounds.from_total(1600, 5)
+    circuits, rounds = request_for(model, samples=4), Rounds.from_total(1600, 5)
     price = bound_cost(circuits, forte(box, tmp_path), rounds).price
     for options in ({"max_cost": price * 0.99}, {}):
         with pytest.raises(CostRefusedError):
             measure_in_rounds(circuits, forte(box, tmp_path, **options), rounds)
     assert box.store.totals()["circuits_paid"] == 0
     allowed = forte(box, tmp_path, yes=True, max_cost=price * 1.01)
-    assert measure_in_rounds(circuits, allowed, rounds).decided.shape == (10,)
+    assert measure_in_rounds(circuits, allowed, rounds).decided.shape == (4,)
 
 
 def test_a_machine_measures_all_rounds_on_the_same_qubits():

@@ -18,7 +18,7 @@ from qllmft.heads import QuantumEncoder
 from qllmft.sklearn import QuantumHeadClassifier
 from qllmft_backends import BackendError, create
 
-SEEDS = 4
+SEEDS = 3
 X = np.array([0.7, -0.4, 1.1])
 WEIGHTS = np.array([0.3, -0.8, 0.5, 1.2, -0.6, 0.9])
 COTANGENT = np.array([1.0, -0.7, 0.5])
@@ -102,9 +102,9 @@ def estimator_qnn(backend):
 
 
 DOORS = (layer, layer_in_evaluation, from_circuit, from_qnode, estimator_qnn)
-SHOTS = {"shots": 1000}
+SHOTS = {"shots": 1800}
 EQUATION_2 = SHOTS | {"shot_model": "gaussian"}
-RUNS = {"trajectories": 200}
+RUNS = {"trajectories": 340}
 ONE_THREAD = {
     "max_parallel_threads": 1
 }  # threads of Aer wait for each other on circuits as small as these

@@ -126,7 +126,7 @@ def planted(k: int, n: int, seed: int) -> Examples:
 def test_the_circuit_carries_the_answers_of_a_linear_task(k):
     train, test = planted(k, 300, 0), planted(k, 1000, 1)
     net = build_classifier(ModelConfig(**SINES), D, k, seed=0)
-    fit(net, train, test, TrainConfig(optimizer="lbfgs", epochs=300, select="last"), 0)
+    fit(net, train, test, TrainConfig(optimizer="lbfgs", epochs=60, select="last"), 0)
     latent = net.encoder(test.x)
     exact = net.from_latent(latent).argmax(dim=1)
     unit = [part.x / part.x.norm(dim=1, keepdim=True) for part in (train, test)]

@@ -18,7 +18,7 @@ from qllmft.training import compute_logits
 
 @pytest.fixture
 def run(corpus, out, body) -> Path:
-    run_experiment(config(corpus, baselines__names=["svc"]), out)
+    run_experiment(config(corpus, baselines__names=[]), out)
     body.calls.clear()
     return out
 

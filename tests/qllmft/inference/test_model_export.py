@@ -42,6 +42,19 @@ def model_values(folder) -> tuple[np.ndarray, np.ndarray]:
         return latent[0].numpy(), model.classifier.head(latent)[0].numpy()
 
 
+@pytest.fixture(scope="module")
+def trained(trained_run):
+    """The trained model, and the embedding of TEXT; tests do not change them."""
+    model = load_model(trained_run)
+    return model, embedding(model, TEXT)
+
+
+@pytest.fixture(scope="module")
+def trained_values(trained_run):
+    """`model_values` of the trained model."""
+    return model_values(trained_run)
+
+
 def read_back(folder, form, **options):
     return READ[form](export_run(folder, ExportRequest(form, **options)))
 
@@ -54,9 +67,9 @@ def named(circuit, **vectors):
 
 
 @EVERY_FORMAT
-def test_the_head_bound_to_a_text_gives_the_models_values(trained_run, form):
+def test_the_head_bound_to_a_text_gives_the_models_values(trained_run, trained_values, form):
     circuit = read_back(trained_run, form, text=TEXT)
-    _, values = model_values(trained_run)
+    _, values = trained_values
     assert circuit.num_parameters == 0
     np.testing.assert_allclose(z_values(circuit, 4), values, atol=1e-6)
     assert np.ptp(values) > 0.05
@@ -64,9 +77,11 @@ def test_the_head_bound_to_a_text_gives_the_models_values(trained_run, form):
 
 @pytest.mark.parametrize("form", ["qasm3", "qpy"])
 @pytest.mark.parametrize("text", [TEXT, None])
-def test_free_weights_take_the_trained_ones_by_name(trained_run, form, text):
-    latent, values = model_values(trained_run)
-    theta = load_model(trained_run).classifier.head.connector.weight.tolist()
+def test_free_weights_take_the_trained_ones_by_name(
+    trained_run, trained, trained_values, form, text
+):
+    latent, values = trained_values
+    theta = trained[0].classifier.head.connector.weight.tolist()
     assert len(theta) == 16
     vectors = {"theta": theta} | ({} if text else {"x": latent})
     circuit = named(read_back(trained_run, form, text=text, weights="free"), **vectors)
@@ -76,13 +91,15 @@ def test_free_weights_take_the_trained_ones_by_name(trained_run, form, text):
 @EVERY_FORMAT
 @pytest.mark.parametrize("index", [0, 1])
 @pytest.mark.parametrize("decompose", [False, True])
-def test_an_encoder_behind_its_loaded_text_gives_its_values(trained_run, form, index, decompose):
+def test_an_encoder_behind_its_loaded_text_gives_its_values(
+    trained_run, trained, form, index, decompose
+):
     options = {"text": TEXT, "encoder": index, "decompose": decompose}
     circuit = read_back(trained_run, form, part="encoder", **options)
-    model = load_model(trained_run)
+    model, vector = trained
     encoder = model.classifier.encoder.encoders[index]
     with torch.no_grad():
-        expected = encoder(embedding(model, TEXT))[0] / encoder.scale
+        expected = encoder(vector)[0] / encoder.scale
     np.testing.assert_allclose(z_values(circuit, 2), expected, atol=1e-6)
     assert ("load" in circuit.count_ops()) == (not decompose)
     assert set(circuit.count_ops()) - {"load"} == {"ry", "cx"}

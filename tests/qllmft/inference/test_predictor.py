@@ -6,21 +6,31 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny_runs import LABELS, LoadedHashBody, config, vector
+from tiny_runs import LABELS, HashBody, LoadedHashBody, config, vector, write_corpus
 
 from qllmft.answers.probabilities import LabelProbabilities
 from qllmft.errors import UserError
 from qllmft.inference import Predictor, items
-from qllmft.run import run_experiment
+from qllmft.run import run_experiment, vectors
 from qllmft.training import compute_logits
 
 TEXTS = [f"{label} new text {i}" for i in range(5) for label in LABELS]
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a finished run; tests do not change it."""
+    folder = tmp_path_factory.mktemp("predictor")
+    corpus = write_corpus(folder / "corpus.tsv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vectors, "embed", HashBody())
+        run_experiment(config(corpus, baselines__names=[], body__batch_size=4), folder / "run")
+    return folder / "run"
+
+
 @pytest.fixture
-def trained(corpus, out, loaded) -> Predictor:
-    run_experiment(config(corpus, baselines__names=[], body__batch_size=4), out)
-    return Predictor.load(str(out))
+def trained(run, loaded) -> Predictor:
+    return Predictor.load(str(run))
 
 
 def test_probabilities_are_the_softmax_of_the_logits(trained):
@@ -57,9 +67,9 @@ def test_texts_are_read_as_they_are_needed_and_never_more_than_four_batches(trai
     assert batches[-1:] == [10]
 
 
-def test_it_shows_source_parameters_body_and_labels(trained, out):
+def test_it_shows_source_parameters_body_and_labels(trained, run):
     count = sum(p.numel() for p in trained.model.classifier.parameters())
-    shown = f"<Predictor of {out}: {count:,} parameters on {trained.model.body.model}, labels {', '.join(LABELS)}>"
+    shown = f"<Predictor of {run}: {count:,} parameters on {trained.model.body.model}, labels {', '.join(LABELS)}>"
     assert repr(trained) == shown
 
 

@@ -25,7 +25,13 @@ if __name__ == "__main__":
     contrastive.CHECKPOINT_EVERY_S = -1.0
     corpus, body, out = map(Path, sys.argv[1:])
     run_experiment(
-        run_config(corpus, body, body__trainable=True, body__contrastive={"iterations": 1}),
+        run_config(
+            corpus,
+            body,
+            body__trainable=True,
+            body__contrastive={"iterations": 1},
+            train__body_lr=0.01,
+        ),
         out,
         after_three_batches,
     )

@@ -82,7 +82,7 @@ def test_held_out_texts_of_one_label_come_together_and_others_move_apart(tiny_be
     held_out, body = table(40, seed=9), trainable(tiny_bert)
     same, different = similarities(body.body.encode(held_out.texts), held_out.labels)
     loss = fit_contrastive(
-        body, table(60), ContrastiveConfig(iterations=4, epochs=3, lr=0.01, batch_size=16), 0
+        body, table(40), ContrastiveConfig(iterations=4, epochs=3, lr=0.01, batch_size=16), 0
     )
     same_after, different_after = similarities(body.body.encode(held_out.texts), held_out.labels)
     assert loss < 0.2, "a quarter where nothing was learned: targets are 0 and 1"
@@ -92,7 +92,7 @@ def test_held_out_texts_of_one_label_come_together_and_others_move_apart(tiny_be
 
 def test_the_real_body_brings_held_out_texts_of_one_label_together():
     same, _, same_after, different_after = on_the_reviews(
-        32, ContrastiveConfig(iterations=1, lr=1e-4)
+        16, 30, ContrastiveConfig(iterations=1, lr=2e-4)
     )
     assert same_after > same + 0.1
     assert same_after > different_after
@@ -101,51 +101,61 @@ def test_the_real_body_brings_held_out_texts_of_one_label_together():
 @pytest.mark.slow
 def test_with_more_pairs_the_real_body_tells_labels_apart_better():
     same, different, same_after, different_after = on_the_reviews(
-        200, ContrastiveConfig(iterations=3, lr=5e-5)
+        200, 60, ContrastiveConfig(iterations=3, lr=5e-5)
     )
     assert same_after > same + 0.1
     assert same_after - different_after > 2 * (same - different)
 
 
-def on_the_reviews(n, settings):
-    """`similarities` of 60 held-out texts of the embedded corpus, before and after a step on n others."""
+def on_the_reviews(n, n_held_out, settings):
+    """`similarities` of held-out texts of the embedded corpus, before and after a step on n others."""
     corpus = read_corpus(DataConfig(source="reviews")).join_splits()
     rows = numpy_generator(0, "test").permutation(len(corpus))
-    train, held_out = corpus.take(rows[:n]), corpus.take(rows[540:])
+    train, held_out = corpus.take(rows[:n]), corpus.take(rows[540 : 540 + n_held_out])
     body = TrainableBody(Body(BodyConfig(model="minilm", device="cpu")))
     before = similarities(body.body.encode(held_out.texts), held_out.labels)
     fit_contrastive(body, train, settings, 0)
     return *before, *similarities(body.body.encode(held_out.texts), held_out.labels)
 
 
+ODD = table(13)  # one text is alone in its batch
+
+
+@pytest.fixture(scope="module")
+def whole_steps(tiny_bert):
+    """By loss, the weights after a step that nothing stopped; tests do not change them."""
+    found = {}
+    for settings in (SETTINGS, SUPERVISED):
+        body = trainable(tiny_bert)
+        fit_contrastive(body, ODD, settings, 4)
+        found[settings.loss] = weights(body)
+    return found
+
+
 @pytest.mark.parametrize(
     ("settings", "stop_at"), [(SETTINGS, 2), (SETTINGS, 12), (SUPERVISED, 2), (SUPERVISED, 8)]
 )
 def test_a_step_that_was_stopped_ends_in_the_same_bits(
-    tiny_bert, tmp_path, monkeypatch, settings, stop_at
+    whole_steps, tiny_bert, tmp_path, monkeypatch, settings, stop_at
 ):
     monkeypatch.setattr(module, "CHECKPOINT_EVERY_S", -1.0)
-    train = table(13)  # one text is alone in its batch
     whole, body, checkpoint = (
-        trainable(tiny_bert),
+        whole_steps[settings.loss],
         trainable(tiny_bert),
         Checkpoint(tmp_path / "state.safetensors"),
     )
-    fit_contrastive(whole, train, settings, 4)
-    assert not same_bits(weights(whole), weights(body))
-    assert all(tensor.isfinite().all() for tensor in weights(whole).values())
+    assert not same_bits(whole, weights(body))
+    assert all(tensor.isfinite().all() for tensor in whole.values())
 
     def stop(step):
         if step == stop_at:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_contrastive(
-            trainable(tiny_bert), train, settings, 4, checkpoint=checkpoint, on_step=stop
-        )
+        fit_contrastive(trainable(tiny_bert), ODD, settings, 4, checkpoint=checkpoint, on_step=stop)
     assert checkpoint.epochs_done() == stop_at - 1  # progress is reported before it is saved
     torch.manual_seed(99)
     steps = []
-    fit_contrastive(body, train, settings, 4, checkpoint=checkpoint, on_step=steps.append)
-    assert steps == list(range(stop_at, contrastive_steps(len(train), settings) + 1))
-    assert same_bits(weights(body), weights(whole))
+    fit_contrastive(body, ODD, settings, 4, checkpoint=checkpoint, on_step=steps.append)
+    assert steps == list(range(stop_at, contrastive_steps(len(ODD), settings) + 1))
+    assert same_bits(weights(body), whole)

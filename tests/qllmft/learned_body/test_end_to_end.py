@@ -89,13 +89,24 @@ def test_the_bodys_rate_falls_as_the_heads_does(tiny_bert, monkeypatch):
     np.testing.assert_allclose(seen, [[0.01, 0.1], [0.005, 0.05], [0.0025, 0.025]])
 
 
+@pytest.fixture(scope="module")
+def whole_trainings(tiny_bert, tmp_path_factory):
+    """By head, a training that nothing stopped and the file of its checkpoints; tests do not change them."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "BODY_CHECKPOINT_EVERY_S", -1.0)
+        return {
+            head: (trained(tiny_bert, folder / head, head=head), folder / head) for head in HEADS
+        }
+
+
 @pytest.mark.parametrize("done", [0, 1, 3])
 @pytest.mark.parametrize("head", HEADS)
 def test_continued_from_any_epoch_it_ends_in_the_same_bits(
-    tiny_bert, tmp_path, monkeypatch, head, done
+    whole_trainings, tiny_bert, tmp_path, monkeypatch, head, done
 ):
     monkeypatch.setattr(loop, "BODY_CHECKPOINT_EVERY_S", -1.0)
-    whole = trained(tiny_bert, tmp_path / "whole", head=head)
+    whole, whole_file = whole_trainings[head]
     file = tmp_path / "state.safetensors"
     stopped, _, before = trained(tiny_bert, file, head=head, stop_at=done + 1)
     assert not stopped.finished
@@ -104,7 +115,7 @@ def test_continued_from_any_epoch_it_ends_in_the_same_bits(
     selection, model, after = trained(tiny_bert, file, head=head, seed=99 if done else 0)
     assert (selection, [*before[:done], *after]) == (whole[0], whole[2])
     assert same_bits(weights(model), weights(whole[1]))
-    assert file.read_bytes() == (tmp_path / "whole").read_bytes()  # Adam's moments of the body too
+    assert file.read_bytes() == whole_file.read_bytes()  # Adam's moments of the body too
 
 
 def test_dropout_is_on_in_training_and_leaves_torchs_generator_alone(tiny_bert):

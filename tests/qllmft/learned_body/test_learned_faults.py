@@ -100,14 +100,28 @@ def test_a_full_disk_leaves_no_part_of_a_body(tiny_bert, tmp_path, monkeypatch, 
     assert not list(tmp_path.glob("*body*"))
 
 
+def contrastive_run(corpus, body, folder):
+    """A run with a contrastive step, and no baselines."""
+    config = run_config(corpus, body, body__contrastive={"iterations": 1}, baselines__names=[])
+    return run_experiment(config, folder)
+
+
+@pytest.fixture(scope="module")
+def sound(corpus, tiny_bert, tmp_path_factory):
+    """The run on a disk that is never full; tests do not change it."""
+    folder = tmp_path_factory.mktemp("sound")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QLLMFT_CACHE", str(folder / "cache"))
+        return contrastive_run(corpus, tiny_bert, folder / "run")
+
+
 @pytest.mark.parametrize(
     "name", [".lock-holder", "contrastive.safetensors", "state.safetensors", "sqlite"]
 )
 def test_a_full_disk_ends_a_run_of_a_learned_body_which_continues(
-    corpus, tiny_bert, tmp_path, monkeypatch, name
+    corpus, tiny_bert, sound, tmp_path, monkeypatch, name
 ):
     """Full when the lock, either checkpoint or the cache of embeddings is written."""
-    config = run_config(corpus, tiny_bert, body__contrastive={"iterations": 1})
     monkeypatch.setattr(contrastive, "CHECKPOINT_EVERY_S", -1.0)
     sync = os.fsync
 
@@ -127,16 +141,16 @@ def test_a_full_disk_ends_a_run_of_a_learned_body_which_continues(
         with pytest.raises(
             (OSError, UserError), match=r"No space left on device|database or disk is full"
         ):
-            run_experiment(config, tmp_path / "full")
+            contrastive_run(corpus, tiny_bert, tmp_path / "full")
     hidden = [path for path in tmp_path.rglob(".*") if path.is_file()]
     assert not [path for path in hidden if path.name != ".started"], (
         "no part of a file is left, and no lock"
     )
-    records = [run_experiment(config, tmp_path / folder).record for folder in ("full", "sound")]
-    assert records[0].head.test == records[1].head.test
+    continued = contrastive_run(corpus, tiny_bert, tmp_path / "full")
+    assert continued.record.head.test == sound.record.head.test
     weights = [
-        (tmp_path / folder / "model" / "model.safetensors").read_bytes()
-        for folder in ("full", "sound")
+        (outcome.folder.model_folder / "model.safetensors").read_bytes()
+        for outcome in (continued, sound)
     ]
     assert weights[0] == weights[1]
 

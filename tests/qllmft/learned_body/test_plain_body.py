@@ -96,7 +96,8 @@ def test_other_bodies_are_left_to_sentence_transformers(tiny_bert, tiny_body, tm
 # one interpreter imports what all commands need, and forks each of them
 LOADED = """
 import contextlib, io, json, os, sys
-import qllmft.heads
+import qllmft.heads.quantum, qllmft.inference.predictor, qllmft.run
+import scipy.optimize, scipy.sparse, scipy.spatial
 from qllmft.cli.main import app
 
 for names, words in json.loads(sys.argv[1]):

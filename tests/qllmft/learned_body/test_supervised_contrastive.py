@@ -106,7 +106,10 @@ def test_heads_on_the_same_texts_share_one_step(tiny_bert, tmp_path, monkeypatch
     corpus = write_corpus(tmp_path / "corpus.tsv")
     step = {"loss": "supervised", "epochs": 2, "batch_size": 8, "lr": 0.01}
     configs = [
-        run_config(corpus, tiny_bert, body__contrastive=step, model__reuploads=r) for r in (2, 3)
+        run_config(
+            corpus, tiny_bert, body__contrastive=step, model__reuploads=r, baselines__names=[]
+        )
+        for r in (2, 3)
     ]
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "alone"))
     alone = run_experiment(configs[1], tmp_path / "runs" / "alone").record.to_json()
@@ -137,9 +140,10 @@ def test_the_duration_that_is_announced_is_that_of_all_texts_of_all_epochs(
         of_runs, "time_value_and_gradient", lambda *_, **__: (texts / 4, 3 * texts / 4)
     )  # 1 s each
     run_experiment(
-        run_config(corpus, tiny_bert, body__contrastive=step),
+        run_config(corpus, tiny_bert, body__contrastive=step, baselines__names=[]),
         tmp_path / "run",
         lambda event: said.append(getattr(event, "text", "")),
+        read_test=False,
     )
     assert sum("2 epochs, will take about 68 s." in text for text in said) == 1, (
         said
@@ -187,7 +191,13 @@ def test_a_step_of_an_adapter_that_was_stopped_ends_in_the_same_bits(
     tiny_bert, tmp_path, monkeypatch
 ):
     corpus = write_corpus(tmp_path / "corpus.tsv")
-    config = run_config(corpus, tiny_bert, body__contrastive=STEP, body__lora={"dropout": 0.1})
+    config = run_config(
+        corpus,
+        tiny_bert,
+        body__contrastive=STEP,
+        body__lora={"dropout": 0.1},
+        baselines__names=[],
+    )
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "whole"))
     whole = run_experiment(config, tmp_path / "whole-run").record.to_json()
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cut"))
@@ -220,7 +230,7 @@ def test_a_large_body_has_an_adapter_in_the_supervised_step(given, n_weights, ad
 def test_the_step_is_made_for_each_fold_without_its_texts_and_once_for_all(
     tiny_bert, tmp_path, monkeypatch, loss
 ):
-    corpus = write_corpus(tmp_path / "corpus.tsv")
+    corpus = write_corpus(tmp_path / "corpus.tsv", 48)
     step = {"loss": loss, "epochs": 1, "batch_size": 8, "lr": 0.01}
     step |= {"iterations": 1} if loss == "cosine" else {}
     config = run_config(
@@ -231,6 +241,8 @@ def test_the_step_is_made_for_each_fold_without_its_texts_and_once_for_all(
         data__n_per_label=None,
         data__validation_folds=3,
         train__select="last",
+        train__epochs=1,
+        baselines__names=[],
     )
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
     tuned, messages = [], []

@@ -1,6 +1,7 @@
 """A trained model on disk: the same logits when it is read again, and errors where it cannot be."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -57,10 +58,17 @@ def stored(structure: str = "single") -> StoredModel:
     )
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> Path:
+    """The folder of a model; tests do not change it."""
+    place = tmp_path_factory.mktemp("saved") / "model"
+    save_model(place, stored())
+    return place
+
+
 @pytest.fixture
-def folder(tmp_path) -> Path:
-    save_model(tmp_path / "model", stored())
-    return tmp_path / "model"
+def folder(saved, tmp_path) -> Path:
+    return shutil.copytree(saved, tmp_path / "model")
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)

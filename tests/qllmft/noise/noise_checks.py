@@ -64,7 +64,7 @@ def check_noise(make: BackendMaker = create) -> list[NoiseCheck]:
     return [
         *(_check_decay(make, "adjoint", preset, {"trajectories": 20_000}) for preset in PRESETS),
         *(_check_decay(make, "aer_forte", preset, exact_options) for preset in PRESETS),
-        _check_decay(make, "aer_forte", "forte1", {"shots": 5000, "method": "trajectories"}),
+        _check_decay(make, "aer_forte", "forte1", {"shots": 3000, "method": "trajectories"}),
         *(
             _check_shot_variance(make, "adjoint", model, {"shot_model": model})
             for model in ("gaussian", "multinomial")

@@ -228,7 +228,7 @@ def test_the_gradient_reaches_the_encoder_through_gate_noise_and_shots():
         few[name].any() and not torch.allclose(few[name], exact[name], rtol=1e-3)
         for name in circuit
     )
-    drawn = [gradients(NOISES["gates"], seed) for seed in range(60)]
+    drawn = [gradients(NOISES["gates"], seed) for seed in range(6)]
     for name in circuit:
         stacked = torch.stack([d[name] for d in drawn])
         assert (stacked.std(dim=0) > 0).any()
@@ -238,7 +238,7 @@ def test_the_gradient_reaches_the_encoder_through_gate_noise_and_shots():
 def test_it_learns_through_noise(name):
     head = model(NOISES[name], seed=1)
     data = examples(60, seed=4)
-    settings = SETTINGS.model_copy(update={"epochs": 30, "select": "last"})
+    settings = SETTINGS.model_copy(update={"epochs": 20, "select": "last"})
     fit(head, data, VALIDATION, settings, SEED)
     assert exact_score(head, data) > 0.85
 

@@ -10,37 +10,66 @@ from sklearn.metrics import average_precision_score, f1_score
 
 import qllmft
 
-N = 60
+pytestmark = pytest.mark.usefixtures("few_samples")
+
+N = 90
 WORDS = ("good", "bad")
 SETTINGS = {
     "data__folds": 2,
     "data__protocol": "split",
+    "model__encoder_qubits": 5,
+    "model__encoder_layers": 4,
     "train__epochs": 1,
     "train__ridge_c": 1.0,
-    "baselines__names": [],
 }
 
 
-def rows_of(task):
+@pytest.fixture(scope="module", autouse=True)
+def pages_with_figures():
+    """Here figures are placeholders: pages of folds are asked for their words."""
+
+
+@pytest.fixture(scope="module")
+def folder_of_several_labels(few_samples, tiny_body, tmp_path_factory):
+    random = np.random.default_rng(0)
+    texts = [f"{WORDS[i % 2]} film {'fine' * (i % 3)} {i}" for i in range(N)]
+    several = (random.random((N, 2)) < np.array([[0.3, 0.6], [0.7, 0.2]])[np.arange(N) % 2]) * 1
+    return qllmft.train(
+        pd.DataFrame({"text": texts, "a": several[:, 0], "b": several[:, 1]}),
+        body=str(tiny_body),
+        out=tmp_path_factory.mktemp("several labels") / "run",
+        data__task="multilabel",
+        data__label_column=["a", "b"],
+        baselines__names=["logistic_regression_ovr"],
+        **SETTINGS,
+    ).folder
+
+
+@pytest.fixture(scope="module")
+def folder_of_targets(few_samples, tiny_body, tmp_path_factory):
     texts = [f"{WORDS[i % 2]} film {i}" for i in range(N)]
-    if task == "regression":
-        return pd.DataFrame({"text": texts, "label": np.arange(N) % 2 + 0.5})
-    return pd.DataFrame(
-        {"text": texts, "label": [[WORDS[i % 2], "film"][: 1 + i % 3 // 2] for i in range(N)]}
-    )
+    return qllmft.train(
+        pd.DataFrame({"text": texts, "label": np.arange(N) % 2 + 0.5}),
+        body=str(tiny_body),
+        out=tmp_path_factory.mktemp("targets") / "run",
+        data__task="regression",
+        baselines__names=[],
+        **SETTINGS,
+    ).folder
 
 
 @pytest.mark.parametrize(
-    ("task", "section"),
+    ("fixture", "section"),
     [
-        ("multilabel", "Each fold has thresholds of its own, which its report lists."),
-        ("regression", '<h2 id="values">Values</h2>'),
+        (
+            "folder_of_several_labels",
+            "Each fold has thresholds of its own, which its report lists.",
+        ),
+        ("folder_of_targets", '<h2 id="values">Values</h2>'),
     ],
 )
-def test_all_folds_have_a_page_with_the_errors_of_their_task(task, section, tiny_body, tmp_path):
-    folder = qllmft.train(
-        rows_of(task), body=str(tiny_body), out=tmp_path / "run", data__task=task, **SETTINGS
-    ).folder
+def test_all_folds_have_a_page_with_the_errors_of_their_task(fixture, section, request):
+    folder = request.getfixturevalue(fixture)
     page = folder.report_file.read_text()
     assert section in page
     assert f"{N} test texts" in page
@@ -49,16 +78,9 @@ def test_all_folds_have_a_page_with_the_errors_of_their_task(task, section, tiny
     assert "thresholds of its own" not in folder.fold(0).report_file.read_text()
 
 
-def test_average_precision_of_all_folds_ranks_probabilities(tiny_body, tmp_path):
+def test_average_precision_of_all_folds_ranks_probabilities(folder_of_several_labels):
     """Each fold has thresholds of its own, on which average precision does not depend."""
-    random = np.random.default_rng(0)
-    texts = [f"{WORDS[i % 2]} film {'fine' * (i % 3)} {i}" for i in range(90)]
-    several = (random.random((90, 2)) < np.array([[0.3, 0.6], [0.7, 0.2]])[np.arange(90) % 2]) * 1
-    rows = pd.DataFrame({"text": texts, "a": several[:, 0], "b": several[:, 1]})
-    names = {"baselines__names": ["logistic_regression_ovr"], "data__label_column": ["a", "b"]}
-    folder = qllmft.train(
-        rows, body=str(tiny_body), out=tmp_path / "run", data__task="multilabel", **SETTINGS | names
-    ).folder
+    folder = folder_of_several_labels
     pooled = json.loads(folder.folds_file.read_text())
     for model in pooled["models"]:
         labels, probabilities, leads = [], [], []

@@ -32,6 +32,17 @@ REACHING |= {"poster", "data", "background", "ping", "cite"}
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def pages_with_figures():
+    """Here figures are placeholders, but for the tests that ask for `figures`."""
+
+
+@pytest.fixture
+def figures(undrawn_figures, monkeypatch):
+    """Pages of the test have their figures."""
+    monkeypatch.setattr("qllmft.report.style.as_svg", undrawn_figures)
+
+
 class Page(HTMLParser):
     """Elements, attributes, ids and text of a page; counts unclosed elements."""
 
@@ -57,7 +68,7 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
-def test_everything_is_on_the_page(make_run, cli):
+def test_everything_is_on_the_page(make_run, cli, figures):
     folder = make_run()
     assert cli("report", folder.path)[0] == f"{folder.report_file}\n"
     page = Page(folder.report_file.read_text(encoding="utf-8"))
@@ -93,7 +104,7 @@ def test_everything_is_on_the_page(make_run, cli):
     assert page.tags.count("th") > 20
 
 
-def test_texts_and_names_are_escaped_and_nothing_reaches_out_or_runs(make_run):
+def test_texts_and_names_are_escaped_and_nothing_reaches_out_or_runs(make_run, figures):
     html = write_report(make_run().path).read_text(encoding="utf-8")
     assert "&lt;script&gt;alert(&#39;owned&#39;)" in html
     for piece in ("<script", "<img", "<b>bad", "<i>texts"):
@@ -155,7 +166,7 @@ def test_the_page_says_which_texts_chose_the_hyperparameters(preset, settings, c
     assert "The test texts were read once, for the chosen models." in text
 
 
-def test_a_reliability_diagram_has_a_line_for_each_model_with_probabilities(make_run):
+def test_a_reliability_diagram_has_a_line_for_each_model_with_probabilities(make_run, figures):
     folder = make_run()
     record = folder.read_result()
     certain = np.array([[0.9, 0.1, 0.0], [0.2, 0.6, 0.2]])
@@ -198,7 +209,7 @@ def test_mistakes_are_bounded_and_spread():
     assert (answers.mistakes[0].label, answers.mistakes[0].answer) == ("a", "b")
 
 
-def test_the_figure_has_every_model_on_one_scale(make_run):
+def test_the_figure_has_every_model_on_one_scale(make_run, figures):
     """Convert the drawn ends back to percent, by the places of two models' scores."""
     folder = make_run(baselines=(("SVC", 50), ("MLP", 20)))
     models = folder.read_result().models
@@ -364,7 +375,7 @@ def many_labels(make_run, request):
     seen="the page of a run with 77 labels has 2.2 MB, most of it an open confusion matrix",
     outcome="labels have most errors first, the matrix is folded, and the page has less than 600 kB",
 )
-def test_many_labels_have_most_errors_first_and_a_folded_matrix(many_labels):
+def test_many_labels_have_most_errors_first_and_a_folded_matrix(many_labels, figures):
     html = render_report(many_labels)
     assert len(html.encode()) < 600_000
     answers = many_labels.read_predictions()

@@ -11,7 +11,7 @@ import torch
 from run_fixtures import evaluate_run
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.svm import SVC
-from tiny_runs import LABELS, PER_LABEL, D, config, vector, write_corpus
+from tiny_runs import LABELS, PER_LABEL, D, HashBody, config, vector, write_corpus
 
 from qllmft.baselines.grid import GridBaseline
 from qllmft.cli.console import PlainConsole
@@ -53,14 +53,26 @@ def predictions(monkeypatch) -> list[tuple[str, int]]:
     return events
 
 
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("texts") / "corpus.tsv")
+
+
+@pytest.fixture(scope="module")
+def finished(corpus, tmp_path_factory, short_baselines_of_runs):
+    """The outcome of the tiny run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vectors, "embed", HashBody())
+        return run_experiment(config(corpus), tmp_path_factory.mktemp("finished") / "run")
+
+
 def splits_of(corpus):
     settings = DataConfig(source=str(corpus), n_per_label=PER_LABEL)
     return split_corpus(read_corpus(settings), settings, seed=3)
 
 
-def test_the_record_of_a_run(corpus, out, body):
-    asked = config(corpus)
-    outcome = run_experiment(asked, out)
+def test_the_record_of_a_run(corpus, finished, body):
+    asked, outcome, out = config(corpus), finished, finished.folder.path
     result = json.loads(
         (out / "result.json").read_text(encoding="utf-8"), parse_constant=pytest.fail
     )
@@ -104,9 +116,9 @@ def test_the_record_of_a_run(corpus, out, body):
     assert [m.epoch for m in outcome.folder.metrics()] == [1, 2, 3, 4]
 
 
-def test_its_figures_can_be_had_again_from_what_is_on_disk(corpus, out):
+def test_its_figures_can_be_had_again_from_what_is_on_disk(corpus, finished):
     """The quantum row from the stored model, the SVC row from scikit-learn, on splits and vectors made anew."""
-    result = run_experiment(config(corpus), out).record.to_json()
+    result = finished.record.to_json()
     splits = splits_of(corpus)
     x = {
         name: np.stack([vector(t) for t in getattr(splits, name).texts])
@@ -114,7 +126,7 @@ def test_its_figures_can_be_had_again_from_what_is_on_disk(corpus, out):
     }
     head, _, svc, _ = result["models"]
 
-    model = load_model(out)
+    model = load_model(finished.folder.path)
     assert (model.label_names, model.dimension) == (LABELS, D)
     assert (
         head["parameters"]
@@ -149,9 +161,9 @@ def test_the_test_set_is_read_once_by_each_and_after_all_the_fitting(
     assert body.calls[0] == [*splits.train.texts, *splits.validation.texts, *splits.test.texts]
 
 
-def test_no_test_label_reaches_a_model_or_a_choice(corpus, out, tmp_path):
+def test_no_test_label_reaches_a_model_or_a_choice(corpus, finished, tmp_path):
     """Other labels on the test texts change the test accuracy and nothing else."""
-    first = run_experiment(config(corpus), out).record.to_json()
+    first = finished.record.to_json()
     labels = dict(line.split("\t") for line in corpus.read_text(encoding="utf-8").splitlines()[1:])
     test = splits_of(corpus).test.texts
     folder = tmp_path / "given"
@@ -173,20 +185,20 @@ def test_no_test_label_reaches_a_model_or_a_choice(corpus, out, tmp_path):
         for key in ("name", "validation", "parameters", "settings"):
             assert ours[key] == theirs[key]
         assert ours["test"]["right"] + theirs["test"]["right"] == len(test)
-    weights = [(f / "model" / "model.safetensors").read_bytes() for f in (out, tmp_path / "other")]
+    folders = finished.folder.path, tmp_path / "other"
+    weights = [(folder / "model" / "model.safetensors").read_bytes() for folder in folders]
     assert weights[0] == weights[1]
 
 
-def test_a_second_call_does_no_work(corpus, out, predictions, body):
-    first = run_experiment(config(corpus), out)
+def test_a_second_call_does_no_work(corpus, finished, predictions, body):
+    out = finished.folder.path
     before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()}
-    predictions.clear()
     events = []
     second = run_experiment(config(corpus), out, events.append)
-    assert second.record.to_json() == first.record.to_json()
+    assert second.record.to_json() == finished.record.to_json()
     assert second.epochs_done == 4
     assert predictions == []
-    assert len(body.calls) == 1
+    assert body.calls == []
     assert events == [
         FinishedBefore(f"This run is finished already. Its record is {out / 'result.json'}.")
     ]
@@ -243,13 +255,14 @@ def test_three_labels(tmp_path, out):
     assert all(row["validation"]["total"] == 9 for row in result["models"])
 
 
-def test_texts_that_changed_since_make_it_another_run(corpus, out):
-    run_experiment(config(corpus), out)
-    write_corpus(corpus, per_label=36)
+def test_texts_that_changed_since_make_it_another_run(tmp_path, out):
+    asked = config(write_corpus(tmp_path / "own.tsv"), baselines__names=[])
+    run_experiment(asked, out)
+    own = write_corpus(tmp_path / "own.tsv", per_label=36)
     with pytest.raises(
-        UserError, match=f"holds a finished run on other texts: {corpus} has changed since"
+        UserError, match=f"holds a finished run on other texts: {own} has changed since"
     ):
-        run_experiment(config(corpus), out)
+        run_experiment(asked, out)
 
 
 @pytest.mark.parametrize(("split", "size"), [("train", 34), ("validation", 6), ("test", TEST_SIZE)])
@@ -291,8 +304,7 @@ def test_a_finished_run_on_a_disk_that_cannot_be_written_is_read(corpus, out, mo
         run_experiment(config(corpus, baselines__names=[], seed=9), out.with_name("other"))
 
 
-@pytest.mark.parametrize("width", [45, 80])
-def test_uneven_labels_stand_beside_the_accuracy(out, tmp_path, width):
+def test_uneven_labels_stand_beside_the_accuracy(out, tmp_path):
     """Test texts: 4 of one label and 90 of the other. A head that learned nothing answers the same to all."""
     corpus = write_corpus(tmp_path / "few.tsv", per_label=14)
     with corpus.open("a", encoding="utf-8") as file:
@@ -315,9 +327,10 @@ def test_uneven_labels_stand_beside_the_accuracy(out, tmp_path, width):
     ]
     assert found["macro_f1"] == record.head.test_classes.macro_f1
     assert evaluate_run(out).as_dict()["classes"] == found
-    console = PlainConsole()
-    console.width = width
-    with console.capture() as printed:
-        console.print(result_table(record))
-    assert f"balanced {100 * record.head.test_classes.balanced:.1f}" in printed.get()
-    assert max(map(len, printed.get().splitlines())) <= width
+    for width in (45, 80):
+        console = PlainConsole()
+        console.width = width
+        with console.capture() as printed:
+            console.print(result_table(record))
+        assert f"balanced {100 * record.head.test_classes.balanced:.1f}" in printed.get()
+        assert max(map(len, printed.get().splitlines())) <= width

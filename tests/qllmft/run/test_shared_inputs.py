@@ -10,7 +10,10 @@ from qllmft.run import RunFolder, SharedInputs, run_experiment, setup
 def test_four_runs_read_and_embed_once_and_have_the_same_bits(corpus, tmp_path, body, monkeypatch):
     # two copies
     corpus.write_text(corpus.read_text() + "bad text number 0\tbad\nbad text  number 1\tgood\n")
-    configs = [config(corpus, seed=seed, train__lr=lr) for seed in (3, 4) for lr in (0.05, 0.1)]
+    few = {"baselines__names": ["logistic_regression_c1"]}
+    configs = [
+        config(corpus, seed=seed, train__lr=lr, **few) for seed in (3, 4) for lr in (0.05, 0.1)
+    ]
     alone = [run_experiment(each, tmp_path / "alone" / each.identity) for each in configs]
     calls, shared = [], SharedInputs()
     for module, name in ((setup, "read_corpus"), (data, "find_copies")):

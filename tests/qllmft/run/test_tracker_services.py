@@ -1,17 +1,36 @@
-"""What single trackers have of a run or a campaign."""
+"""Values that trackers have of runs and campaigns, read back from the real packages without a network."""
+
+import json
+import time
+from pathlib import Path
 
 import pytest
-from tiny_runs import config
+from killed_run import tracked
+from stopped_runs import Stop, killed, without_seconds
+from tiny_runs import HashBody, assert_same, write_corpus
 from wandb_file import wandb_records
 
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.runs import Plan, PlannedRun
 from qllmft.errors import UserError
 from qllmft.events import ignore
-from qllmft.run import Tracking, run_tracked
+from qllmft.run import RunFolder, Tracking, run_experiment, run_tracked, vectors
 from qllmft.trackers import make_tracker
 
 pytestmark = pytest.mark.usefixtures("offline")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("texts") / "corpus.tsv")
+
+
+@pytest.fixture(scope="module")
+def untracked(corpus, tmp_path_factory, short_baselines_of_runs):
+    """The outcome of the run that the tests track."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vectors, "embed", HashBody())
+        return run_experiment(tracked(corpus), tmp_path_factory.mktemp("untracked") / "run")
 
 
 @pytest.fixture
@@ -21,12 +40,91 @@ def two_tracked_runs(corpus, tmp_path):
     def do(name):
         tracking = Tracking.from_names(name)
         runs = tmp_path / "table2" / "runs"
-        changed = [config(corpus), config(corpus).model_copy(update={"seed": 1})]
+        changed = [tracked(corpus), tracked(corpus).model_copy(update={"seed": 1})]
         plan = Plan([PlannedRun(each, f"run {each.seed}") for each in changed])
         Executor(tracking=tracking).execute(plan, runs)
         return [each.identity for each in changed]
 
     return do
+
+
+def in_tensorboard(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    values = [(each.step, each.value) for each in events.Scalars("validation_loss")]
+    shown = [events.Tensors(f"{name}/text_summary") for name in ("settings", "table")]
+    return values, "".join(each.tensor_proto.string_val[0].decode() for (each,) in shown)
+
+
+def in_mlflow(tmp_path):
+    from mlflow import MlflowClient
+
+    client = MlflowClient()
+    (run,) = client.search_runs([client.get_experiment_by_name("qllmft").experiment_id])
+    assert run.info.status == "FINISHED"
+    history = client.get_metric_history(run.info.run_id, "validation_loss")
+    values = [(each.step, each.value) for each in history]
+    return values, f"{run.data.params} {run.data.metrics} {run.data.tags}"
+
+
+def in_wandb(tmp_path):
+    files = list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+    files.sort(key=lambda file: file.stat().st_mtime_ns)
+    assert len({file.name for file in files}) == 1  # two sessions, one run
+    for _ in range(100):  # the run's last block is on the disk a moment after its end
+        records = [record for file in files for record in wandb_records(file)]
+        if records and records[-1].HasField("exit"):
+            break
+        time.sleep(0.05)
+    values = []
+    for line in (record.history for record in records if record.HasField("history")):
+        names = ("/".join(item.nested_key) or item.key for item in line.item)
+        items = dict(zip(names, (json.loads(item.value_json) for item in line.item), strict=True))
+        if "validation_loss" in items:
+            values.append((items["_step"], items["validation_loss"]))
+    return values, " ".join(str(record) for record in records)
+
+
+def assert_told_once(name, tmp_path, outcome):
+    """The curve of the run's own file, the table's accuracies, the settings, and no text."""
+    read = {"tensorboard": in_tensorboard, "mlflow": in_mlflow, "wandb": in_wandb}
+    values, told = read[name](tmp_path)
+    own = [metrics.validation_loss for metrics in outcome.folder.metrics()]
+    assert [step for step, _ in values] == [1, 2, 3, 4]
+    assert [value for _, value in values] == pytest.approx(own, rel=1e-6)
+    assert "quantum head/test" in told
+    assert str(outcome.record.head.tested.value)[:12] in told
+    assert "train.embedding_noise" in told
+    assert "text number" not in told
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "mlflow", "wandb"])
+def test_an_interrupted_run_goes_on_as_one_run_of_the_tracker(
+    corpus, out, tmp_path, untracked, name
+):
+    assert run_tracked(tracked(corpus), out, Stop(2), Tracking.from_names(name)).record is None
+    outcome = run_tracked(tracked(corpus), out, ignore, Tracking.from_names(name))
+    assert_told_once(name, tmp_path, outcome)
+    assert without_seconds(outcome.record.to_json()) == without_seconds(untracked.record.to_json())
+    assert outcome.folder.config_file.read_bytes() == untracked.folder.config_file.read_bytes()
+
+
+def test_a_killed_run_goes_on_to_the_same_bits_and_no_epoch_is_told_twice(
+    corpus, out, tmp_path, untracked, monkeypatch
+):
+    # the process of this one's W&B is not the killed one's
+    monkeypatch.delenv("WANDB_SERVICE", raising=False)
+    names = ("tensorboard", "wandb")  # MLflow's client returns when its store has the values
+    killed(Path(__file__).with_name("killed_run.py"), corpus, out, 3, *names)
+    folder = RunFolder(out)
+    assert ([m.epoch for m in folder.metrics()], folder.checkpoint.epochs_done()) == ([1, 2, 3], 2)
+    with folder.metrics_file.open("a") as file:
+        file.write('{"epoch": 4, "train_lo')  # as if it had been killed within the next line
+    outcome = run_tracked(tracked(corpus), out, ignore, Tracking.from_names(names))
+    for name in names:
+        assert_told_once(name, tmp_path, outcome)
+    assert_same(folder, untracked)
 
 
 # MLflow's use of SQLAlchemy
@@ -60,7 +158,7 @@ def test_tensorboard_has_hyperparameters_and_final_numbers(corpus, out, tmp_path
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-    outcome = run_tracked(config(corpus), out, ignore, Tracking.from_names("tensorboard"))
+    outcome = run_tracked(tracked(corpus), out, ignore, Tracking.from_names("tensorboard"))
     events = EventAccumulator(str(out / "tensorboard")).Reload()
     content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     start = HParamsPluginData.FromString(content).session_start_info.hparams

@@ -1,16 +1,18 @@
 """Runs that were stopped by Ctrl-C: they go on, and end as if nothing had happened."""
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
 from stopped_runs import Stop
-from tiny_runs import assert_same, config
+from tiny_runs import HashBody, assert_same, config, write_corpus
 
+from qllmft.config import RunConfig
 from qllmft.data import read_corpus
 from qllmft.errors import UserError
 from qllmft.model import load_model
-from qllmft.run import Outcome, RunFolder, run_experiment
+from qllmft.run import Outcome, RunFolder, run_experiment, vectors
 from qllmft.training import loop
 
 
@@ -19,23 +21,36 @@ def checkpoint_after_every_epoch(monkeypatch) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", -1.0)
 
 
-@pytest.fixture
-def whole(corpus, tmp_path) -> Outcome:
+def asked(corpus) -> RunConfig:
+    """The tiny configuration with one baseline, which is fitted after the training that is stopped."""
+    return config(corpus, baselines__names=["logistic_regression_c1"])
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("texts") / "corpus.tsv")
+
+
+@pytest.fixture(scope="module")
+def whole(corpus, tmp_path_factory) -> Outcome:
     """The same run, never stopped."""
-    return run_experiment(config(corpus), tmp_path / "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vectors, "embed", HashBody())
+        patch.setattr(loop, "CHECKPOINT_EVERY_S", -1.0)
+        return run_experiment(asked(corpus), tmp_path_factory.mktemp("whole") / "run")
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 4])
 def test_ctrl_c_leaves_a_model_and_no_result_and_it_goes_on_to_the_same_bits(
     corpus, out, whole, epoch
 ):
-    outcome = run_experiment(config(corpus), out, Stop(epoch))
+    outcome = run_experiment(asked(corpus), out, Stop(epoch))
     assert (outcome.record, outcome.epochs_done) == (None, epoch)
     assert not (out / "result.json").exists()
     assert load_model(out).classifier(torch.zeros(1, 8)).shape == (1, 2)
     assert [m.epoch for m in outcome.folder.metrics()] == list(range(1, epoch + 1))
     watcher = Stop(-1)
-    outcome = run_experiment(config(corpus), out, watcher)
+    outcome = run_experiment(asked(corpus), out, watcher)
     assert watcher.done == epoch - 1  # the last epoch was not saved
     assert outcome.epochs_done == 4
     assert_same(outcome.folder, whole)
@@ -46,13 +61,13 @@ def test_ctrl_c_leaves_a_model_and_no_result_and_it_goes_on_to_the_same_bits(
 def test_a_run_on_texts_that_changed_is_not_continued(corpus, out, tmp_path):
     own = tmp_path / "own.tsv"
     own.write_bytes(corpus.read_bytes())
-    run_experiment(config(own), out, Stop(2))
+    run_experiment(asked(own), out, Stop(2))
     own.write_text(own.read_text() + "good text of another day\tgood\n")
     message = f"holds an unfinished run on other texts: {own} has changed since. Choose another"
     with pytest.raises(UserError, match=message):
-        run_experiment(config(own), out)
+        run_experiment(asked(own), out)
     own.write_bytes(corpus.read_bytes())
-    assert run_experiment(config(own), out).record is not None
+    assert run_experiment(asked(own), out).record is not None
 
 
 def test_a_finished_run_is_not_that_of_labels_with_other_names(out, tmp_path):
@@ -70,21 +85,21 @@ def test_a_finished_run_is_not_that_of_labels_with_other_names(out, tmp_path):
 
 
 def test_a_run_on_a_body_that_changed_is_not_continued(corpus, out, body):
-    run_experiment(config(corpus), out, Stop(2))
+    run_experiment(asked(corpus), out, Stop(2))
     first, body.identity = body.identity, "other weights"
     message = "on another version of its language model: got other weights, expected the hash body. Choose"
     with pytest.raises(UserError, match=message):
-        run_experiment(config(corpus), out)
+        run_experiment(asked(corpus), out)
     body.identity = first
-    assert run_experiment(config(corpus), out).record is not None
+    assert run_experiment(asked(corpus), out).record is not None
 
 
 def test_a_run_without_an_epoch_begins_with_the_texts_that_there_are(corpus, out, tmp_path):
     own = tmp_path / "own.tsv"
     own.write_bytes(corpus.read_bytes())
-    RunFolder(out).open_for(config(own), read_corpus(config(own).data))
+    RunFolder(out).open_for(asked(own), read_corpus(asked(own).data))
     own.write_text(own.read_text() + "good text of another day\tgood\n")
-    assert run_experiment(config(own), out).record is not None
+    assert run_experiment(asked(own), out).record is not None
 
 
 @pytest.mark.public_report(
@@ -94,7 +109,7 @@ def test_a_run_without_an_epoch_begins_with_the_texts_that_there_are(corpus, out
     outcome="the run that is finished by the same command removes them",
 )
 def test_files_that_a_killed_process_was_writing_are_removed_when_the_run_ends(corpus, out):
-    run_experiment(config(corpus), out, Stop(1))
+    run_experiment(asked(corpus), out, Stop(1))
     living = out / f".result.json.{os.getppid()}"
     left = [
         out / "checkpoint" / ".state.safetensors.2147483646",
@@ -104,10 +119,10 @@ def test_files_that_a_killed_process_was_writing_are_removed_when_the_run_ends(c
     for path in (living, *left):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"half a fi")
-    run_experiment(config(corpus), out)
+    run_experiment(asked(corpus), out)
     assert [path for path in left if path.exists()] == []
     assert living.exists()
     left[0].parent.mkdir(exist_ok=True)
     left[0].write_bytes(b"half a fi")
-    run_experiment(config(corpus), out)  # it is finished
+    run_experiment(asked(corpus), out)  # it is finished
     assert not left[0].exists()

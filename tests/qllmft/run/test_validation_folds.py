@@ -9,7 +9,7 @@ from run_fixtures import evaluate_run
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from stopped_runs import Stop, without_seconds
-from tiny_runs import assert_same, config, vector
+from tiny_runs import HashBody, assert_same, config, vector, write_corpus
 
 from qllmft.analysis.verification import verify_run
 from qllmft.baselines.classical import logistic_regression
@@ -18,7 +18,7 @@ from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.model import load_model
-from qllmft.run import RunFolder, cross_validation, experiment, run_experiment
+from qllmft.run import RunFolder, cross_validation, experiment, run_experiment, vectors
 from qllmft.run.novelty import Novelty
 from qllmft.tasks.calibration import best_temperature, true_probabilities
 from qllmft.training import loop
@@ -47,9 +47,44 @@ def vectors_of(table):
     return np.stack([vector(text) for text in table.texts])
 
 
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("texts") / "corpus.tsv")
+
+
+@pytest.fixture(scope="module")
+def whole_run(corpus, tmp_path_factory, short_baselines_of_runs):
+    """Return a function that does the run that the tests ask for with changes, without a stop."""
+
+    def do(**changes):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(vectors, "embed", HashBody())
+            return run_experiment(
+                asked(corpus, **changes), tmp_path_factory.mktemp("whole") / "run"
+            )
+
+    return do
+
+
+@pytest.fixture(scope="module")
+def watched_run(whole_run):
+    """The outcome of the run, and what cross-validation returned in it, call by call."""
+    seen, real = [], cross_validation.cross_validate
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            experiment, "cross_validate", lambda *given: seen.append(real(*given)) or seen[-1]
+        )
+        return whole_run(), seen
+
+
 @pytest.fixture
-def outcome(corpus, out, loaded):
-    return run_experiment(asked(corpus), out)
+def outcome(watched_run, loaded):
+    return watched_run[0]
+
+
+@pytest.fixture(scope="module")
+def outcome_of_the_head(whole_run):
+    return whole_run(baselines__names=[])
 
 
 def test_the_baseline_is_that_of_a_search_over_folds_and_is_trained_on_all_texts(corpus, outcome):
@@ -98,6 +133,7 @@ def test_scores_and_probabilities_of_the_head_are_those_of_the_runs_of_its_folds
                 data__validation_folds=None,
                 data__protocol="given",
                 train__calibration="none",
+                baselines__names=[],
             ),
             tmp_path / f"run-{fold}",
         )
@@ -173,17 +209,16 @@ def test_support_vectors_have_the_scale_of_their_folds(corpus, outcome):
 
 
 @pytest.mark.parametrize("stop", [2, "SVC", "SVC, fold 2 of 3"])
-def test_a_stopped_run_ends_in_the_same_bits(corpus, out, tmp_path, monkeypatch, stop):
+def test_a_stopped_run_ends_in_the_same_bits(corpus, out, outcome, monkeypatch, stop):
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", -1.0)
-    whole = run_experiment(asked(corpus), tmp_path / "whole")
     try:
         assert run_experiment(asked(corpus), out, Stop(stop)).record is None
     except KeyboardInterrupt:
         assert isinstance(stop, str)
     again = run_experiment(asked(corpus), out)
-    assert without_seconds(again.record.to_json()) == without_seconds(whole.record.to_json())
+    assert without_seconds(again.record.to_json()) == without_seconds(outcome.record.to_json())
     for file in ("model/model.safetensors", "model/model.json", "models/svc/model.safetensors"):
-        assert (out / file).read_bytes() == (whole.folder.path / file).read_bytes()
+        assert (out / file).read_bytes() == (outcome.folder.path / file).read_bytes()
 
 
 def test_a_baseline_without_a_choice_over_folds_is_refused(corpus, out, monkeypatch):
@@ -195,24 +230,20 @@ def test_a_baseline_without_a_choice_over_folds_is_refused(corpus, out, monkeypa
         run_experiment(asked(corpus), out)
 
 
-def test_folds_are_made_once_for_the_head_and_each_baseline(corpus, out, monkeypatch):
-    seen = []
-    real = cross_validation.cross_validate
-    monkeypatch.setattr(
-        experiment, "cross_validate", lambda *given: seen.append(real(*given)) or seen[-1]
-    )
-    run_experiment(asked(corpus), out)
-    (found,) = seen
+def test_folds_are_made_once_for_the_head_and_each_baseline(watched_run):
+    outcome, (found,) = watched_run
     assert [len(row.parts) for row in found.rows] == [FOLDS] * 3
     assert sorted(np.concatenate(found.rows[0].rows)) == list(range(56))
-    assert RunFolder(out).read_result().selected_epoch == 4
+    assert outcome.folder.read_result().selected_epoch == 4
 
 
 @pytest.mark.usefixtures("usual_ctrl_c")
 @pytest.mark.parametrize("calls", [2, 7, 13])
-def test_an_interrupted_fold_continues_to_the_same_bits(corpus, out, tmp_path, monkeypatch, calls):
+def test_an_interrupted_fold_continues_to_the_same_bits(
+    corpus, out, outcome_of_the_head, monkeypatch, calls
+):
     """Ctrl-C after some epochs of all folds, of four each; finished folds train no epoch again."""
-    whole = run_experiment(asked(corpus), tmp_path / "whole")
+    head = asked(corpus, baselines__names=[])
     trained = []
     write = RunFolder.write_metrics
 
@@ -225,12 +256,12 @@ def test_an_interrupted_fold_continues_to_the_same_bits(corpus, out, tmp_path, m
     with monkeypatch.context() as patch:
         patch.setattr(loop, "CHECKPOINT_EVERY_S", -1.0)
         patch.setattr(RunFolder, "write_metrics", write_and_stop)
-        stopped = run_experiment(asked(corpus), out)
+        stopped = run_experiment(head, out)
         assert stopped.record is None
-        outcome = run_experiment(asked(corpus), out)
+        outcome = run_experiment(head, out)
     assert [*trained].count(("fold-1", 1)) == 1
     assert len(trained) <= 4 * (FOLDS + 1) + 1, "at most the last epoch twice"
-    assert_same(outcome.folder, whole)
+    assert_same(outcome.folder, outcome_of_the_head)
     seconds = [metrics.seconds for metrics in outcome.folder.metrics()]
     assert outcome.record.head.seconds > sum(seconds)
     assert not [*outcome.folder.path.rglob("fold-*")]

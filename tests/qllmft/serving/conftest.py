@@ -8,7 +8,7 @@ import pytest
 collect_ignore = ["conftest.py"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def served(trained_run):
     """A function that makes a served model, with changes of the stored one."""
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
@@ -26,7 +26,7 @@ def served(trained_run):
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client():
     """A function that connects a client on this machine, a context manager."""
     from starlette.testclient import TestClient

@@ -82,7 +82,7 @@ def reading(trained_run, tmp_path_factory):
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def post(served, client, reading):
     """A function that posts a file to the server and returns the status and the answer."""
     model = served()
@@ -138,7 +138,7 @@ def test_how_the_table_is_written_may_be_said(post):
     assert "expected one character" in answer["error"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def post_pairs(served, client, reading):
     """A function that posts a file to the server of a model of pairs."""
     model = served(pair="difference")

@@ -10,8 +10,9 @@ LIMITS = RequestLimits(texts=3, characters=20, body_bytes=200, words=4)
 JSON = {"Content-Type": "application/json"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(served, client):
+    """A client of a served model; no request changes either of them."""
     with client(served(), LIMITS, names=["reviews.example"]) as found:
         yield found
 

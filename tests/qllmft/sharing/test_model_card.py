@@ -28,6 +28,12 @@ def card_of(run, name="ann/films"):
     return yaml.safe_load(metadata), body
 
 
+@pytest.fixture(scope="module")
+def golden_card():
+    """Metadata and body of the golden run's card; tests do not change them."""
+    return card_of(GOLDEN)
+
+
 @pytest.fixture
 def golden(tmp_path):
     """A function that copies the golden run with another source of its texts, and with an edited record."""
@@ -42,8 +48,8 @@ def golden(tmp_path):
     return copy
 
 
-def test_the_card_has_the_numbers_of_the_record_and_of_the_answers():
-    metadata, body = card_of(GOLDEN)
+def test_the_card_has_the_numbers_of_the_record_and_of_the_answers(golden_card):
+    metadata, body = golden_card
     record, answers = RunFolder(GOLDEN).read_result(), RunFolder(GOLDEN).read_predictions()
     given = answers.answers["quantum head"]
     values = {
@@ -97,7 +103,7 @@ class Elements(HTMLParser):
     ["<script>alert(1)</script>", "a`b``c", "| x |", "[a](http://b.example) ![c](d)", "# *h* _i_ {{ 7 * 7 }} {% x %}",
      "a\n---\nlicense: mit\n---\n# b", "'\": [{&*!%@", "\u202eevil", "`", "&lt;b&gt;"],
 )  # fmt: skip
-def test_a_name_with_markup_stays_text(golden, text):
+def test_a_name_with_markup_stays_text(golden, golden_card, text):
     def rename(record):
         record["data"]["labels"] = [text, "good"]
         record["models"][1]["name"] = text
@@ -105,7 +111,7 @@ def test_a_name_with_markup_stays_text(golden, text):
     run = golden(f"data set {text}", rename)
     file = run / "predictions.json"
     file.write_text(file.read_text().replace('"logistic regression"', json.dumps(text)))
-    expected, _ = card_of(GOLDEN)
+    expected, _ = golden_card
     metadata, body = card_of(run)
     assert metadata.keys() == expected.keys()
     source = metadata["model-index"][0]["results"][0]["dataset"]["name"]

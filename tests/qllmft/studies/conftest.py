@@ -14,11 +14,6 @@ from qllmft.report import finish_study
 collect_ignore = ["conftest.py"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def pages_with_figures(drawn_figures):
-    """Pages are compared with those of other processes, which draw."""
-
-
 @pytest.fixture
 def texts(tmp_path) -> Path:
     return write_reviews(tmp_path / "texts.tsv", 35)

@@ -20,6 +20,8 @@ from qllmft.report.studies.figures import accuracies_svg, trends_svg
 from qllmft.report.studies.table import facts, published_accuracy, published_note, selection_note
 from qllmft.run.record import BodyRecord
 
+pytestmark = pytest.mark.usefixtures("drawn_figures")
+
 HEADINGS = ["Results", "Comparisons", "Training", "Configuration", "Circuits", "Run it again"]
 
 
@@ -119,6 +121,13 @@ def test_a_page_of_one_seed_says_nothing_about_intervals_and_tests(finished, tmp
         assert words in finished[2].read_text("utf-8"), "of several seeds"
 
 
+def test_a_study_without_a_registration_says_so(finished):
+    assert finished[1].registered == "not registered"
+    row = '<tr><th scope="row">preregistration</th><td>none</td></tr>'
+    assert row in finished[2].read_text()
+    assert "| preregistration | none |" in (finished[0] / "table.md").read_text()
+
+
 def test_a_page_needs_no_runs_but_the_predictions(finished, tmp_path):
     folder = shutil.copytree(finished[0], tmp_path / "copy")
     shutil.rmtree(folder / "runs")
@@ -199,7 +208,6 @@ def test_markers_are_at_their_numbers():
 ODD_NAMES = (r"$\frac{$", "$5 and $6", "_hidden")
 
 
-@pytest.mark.usefixtures("drawn_figures")
 def test_names_are_no_formulas_and_stay_in_the_legend(tmp_path):
     rows = [
         row(name, "subject", (0.7 + 0.01 * place, 0.72), validation=(0.7, 0.7))

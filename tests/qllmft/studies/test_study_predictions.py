@@ -21,6 +21,9 @@ from qllmft.report import finish_from_predictions, write_study_report
 from qllmft.run import RunFolder
 from qllmft.tasks import CLASSIFICATION
 
+# pages are compared with those of `finished`, which have their figures
+pytestmark = pytest.mark.usefixtures("drawn_figures")
+
 FILES = ("study.json", "predictions.npz", "table.md", "report.html")
 
 

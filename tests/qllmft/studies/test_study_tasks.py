@@ -29,7 +29,7 @@ from qllmft.run import RunFolder, SharedInputs
 from qllmft.tasks import REGRESSION
 from qllmft.tasks.measure import MACRO_F1, R2
 
-pytestmark = pytest.mark.usefixtures("few_samples")
+pytestmark = pytest.mark.usefixtures("few_samples", "drawn_figures")
 
 FILES = ("study.json", "predictions.npz", "table.md", "report.html")
 BASELINES = {"regression": ("ridge", "linear"), "multilabel": ("logistic_regression_ovr",)}

@@ -20,6 +20,9 @@ from qllmft.errors import UserError
 from qllmft.events import Message, RunEnded, RunStarted
 from qllmft.report import finish_study
 
+# pages are compared with those of `finished`, which have their figures
+pytestmark = pytest.mark.usefixtures("drawn_figures")
+
 PATIENCE_S = 600  # a child first imports torch
 
 

@@ -38,7 +38,7 @@ STRUCTURE = ModelConfig(n_qubits=4, n_encoders=2, encoder_qubits=4, encoder_laye
 @pytest.fixture(scope="module")
 def rows():
     """Vectors (60, 6) of length 1 with three labels each, from scikit-learn."""
-    x, y = make_multilabel_classification(60, 6, n_classes=3, n_labels=2, random_state=1)
+    x, y = make_multilabel_classification(60, 6, n_classes=3, n_labels=2, random_state=2)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     return Examples.from_arrays(x.astype(np.float32), y.astype(np.int64))
 

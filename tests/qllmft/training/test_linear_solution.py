@@ -171,7 +171,8 @@ def test_fewer_values_than_labels_start_at_a_model_trained_for_its_rank():
     assert right(low.weights) > right(principal) + 0.05
     settings = {"model.n_qubits": 7, "model.n_encoders": 7, "train.ridge_c": 1.0}
     small = {"model.encoder_qubits": 6, "model.encoder_layers": 20}
-    config = load_preset("sines").config(settings | small)
+    short = {"train.epochs": 3}  # more would hide a wrong start
+    config = load_preset("sines").config(settings | small | short)
     net = build_classifier(config.model, 20, 15, seed=0)
     fit(net, data, data, config.train, 0)
     found = (compute_logits(net, data.x).argmax(dim=1) == data.y).double().mean()
@@ -223,6 +224,7 @@ def test_hubers_loss_leaves_far_targets_behind():
                 "data.task": "regression",
                 "model.encoder_qubits": 4,
                 "model.encoder_layers": 8,
+                "train.epochs": 10,
                 "train.loss": loss,
             }
         )

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -44,9 +45,24 @@ def trained(
     return selection, head.state_dict(), metrics
 
 
-@pytest.fixture(params=STRUCTURES)
+@pytest.fixture(scope="module", params=STRUCTURES)
 def structure(request) -> str:
     return request.param
+
+
+class Whole(NamedTuple):
+    """A training that nothing stopped, and its checkpoint."""
+
+    selection: Selection
+    weights: dict[str, torch.Tensor]
+    metrics: list[EpochMetrics]
+    checkpoint: bytes
+
+
+@pytest.fixture(scope="module")
+def whole(structure, tmp_path_factory) -> Whole:
+    path = tmp_path_factory.mktemp("whole") / "state.safetensors"
+    return Whole(*trained(structure, path), path.read_bytes())
 
 
 @pytest.fixture
@@ -61,36 +77,33 @@ def every_epoch(monkeypatch) -> None:
 
 @pytest.mark.usefixtures("every_epoch")
 @pytest.mark.parametrize("done", range(EPOCHS))
-def test_continued_from_any_epoch_it_ends_in_the_same_bits(structure, file, tmp_path, done):
-    whole = trained(structure, tmp_path / "whole")
+def test_continued_from_any_epoch_it_ends_in_the_same_bits(structure, whole, file, done):
     stopped, _, before = trained(structure, file, stop_at=done + 1)
     assert stopped.epochs_done == done + 1
     assert Checkpoint(file).epochs_done() == done
     # other initial weights: all that counts is in the file
     selection, weights, after = trained(structure, file, seed=99 if done else 0)
     assert [m.epoch for m in after] == list(range(done + 1, EPOCHS + 1))
-    assert (selection, [*before[:done], *after]) == (whole[0], whole[2])
-    assert same_bits(weights, whole[1])
-    assert file.read_bytes() == (tmp_path / "whole").read_bytes()  # Adam's moments too
+    assert (selection, [*before[:done], *after]) == (whole.selection, whole.metrics)
+    assert same_bits(weights, whole.weights)
+    assert file.read_bytes() == whole.checkpoint  # Adam's moments too
 
 
 @pytest.mark.usefixtures("every_epoch")
-def test_stopped_again_and_again_it_ends_in_the_same_bits(structure, file):
-    whole = trained(structure)
+def test_stopped_again_and_again_it_ends_in_the_same_bits(structure, whole, file):
     for epoch in (1, 3, 4, 4, 6):
         assert not trained(structure, file, stop_at=epoch)[0].finished
     selection, weights, _ = trained(structure, file)
-    assert selection == whole[0]
-    assert same_bits(weights, whole[1])
+    assert selection == whole.selection
+    assert same_bits(weights, whole.weights)
 
 
 @pytest.mark.parametrize("stop_at", range(1, EPOCHS + 1))
 @pytest.mark.parametrize("select", ["accuracy", "last"])
-def test_ctrl_c_ends_cleanly_with_the_best_so_far(structure, stop_at, select):
+def test_ctrl_c_ends_cleanly_with_the_best_so_far(structure, whole, stop_at, select):
     config = SETTINGS.model_copy(update={"select": select})
-    all_metrics = trained(structure, config=config)[2]
     selection, weights, metrics = trained(structure, stop_at=stop_at, config=config)
-    assert metrics == all_metrics[:stop_at]
+    assert metrics == whole.metrics[:stop_at]
     best = (
         metrics[-1]
         if select == "last"
@@ -113,14 +126,14 @@ def test_ctrl_c_before_the_first_epoch_leaves_the_initial_weights(structure, fil
     assert not file.exists()
 
 
-def test_a_finished_training_is_not_trained_again(structure, file):
-    whole = trained(structure, file)
-    before = file.read_bytes()
+def test_a_finished_training_is_not_trained_again(structure, whole, file):
+    file.parent.mkdir()
+    file.write_bytes(whole.checkpoint)
     selection, weights, metrics = trained(structure, file, seed=4)
     assert metrics == []
-    assert selection == whole[0]
-    assert same_bits(weights, whole[1])
-    assert file.read_bytes() == before
+    assert selection == whole.selection
+    assert same_bits(weights, whole.weights)
+    assert file.read_bytes() == whole.checkpoint
 
 
 def test_the_checkpoint_is_written_every_five_seconds_and_at_the_end(file, monkeypatch):

@@ -17,7 +17,7 @@ from qllmft.config.presets import load_preset
 from qllmft.heads import build_classifier
 from qllmft.run.predictions import Predictions
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
-from qllmft.tasks.statistics import ALPHA, holm
+from qllmft.tasks.statistics import ALPHA
 from qllmft.training import Examples, TrainedHead, compute_logits, to_latent
 from qllmft.training.linear_start import start_at_linear
 from qllmft.training.search import (
@@ -193,13 +193,12 @@ def test_validation_texts_choose_by_the_score_that_judges():
 def test_the_strength_of_the_head_is_searched_as_its_baselines_is():
     train, test = linear_texts(6, 420, 3, size=12.0), linear_texts(6, 1500, 3, size=12.0)
     test = Examples(test.x[420:], test.y[420:])
-    config = small_run("classification", **{"train.epochs": 20})
-    searched = logistic_regression("small").apply_search(config)
+    searched = logistic_regression("small").apply_search(small_run("classification"))
     searched.fit(train, train)
     assert searched.settings["C"] > 3.0, "the data need a weak ridge"
     accuracy = {}
     for ridge_c in ("folds", "auto"):
-        chosen = small_run("classification", **{"train.epochs": 20, "train.ridge_c": ridge_c})
+        chosen = small_run("classification", **{"train.epochs": 8, "train.ridge_c": ridge_c})
         head = fit_head(chosen, train, train, 6)
         accuracy[ridge_c] = float((head.predict(test.x.numpy()) == test.y.numpy()).mean())
         if ridge_c == "folds":
@@ -224,7 +223,8 @@ def rare_labels(n: int, seed: int) -> Examples:
     seen="the head decided several labels at 1/2 and by log loss, its baselines by macro-F1; F1 0 of a rare label",
     outcome="C and thresholds of every row are those of the highest macro-F1 in folds of the training texts",
 )
-def test_thresholds_of_every_row_are_chosen_in_the_same_folds():
+def test_thresholds_of_every_row_are_chosen_in_the_same_folds(monkeypatch):
+    monkeypatch.setattr("qllmft.training.head.MAX_EPOCHS", 5)  # of the perceptron
     train, test = rare_labels(500, 1), rare_labels(4000, 2)
     config = small_run("multilabel", **{"train.lr": 1e-2})
     head = fit_head(config, train, train.take(np.arange(100)), 4)
@@ -264,27 +264,20 @@ def test_no_latent_angle_at_the_start_is_beyond_the_monotone_part_of_a_sine():
 
 
 def test_the_head_is_no_winner_where_a_linear_model_draws_the_labels():
-    """Of twenty sets one may have the head above every baseline, each at level 5 % after Holm's correction."""
-    wins = 0
-    for seed in range(20):
+    """None of ten sets has the head above every baseline at level 5 %, since none has it above the linear one."""
+    for seed in range(10):
         drawn = linear_texts(2, 500, 100 + seed, size=5.0, d=6)
         train, validation, test = (
             drawn.take(rows) for rows in np.split(np.arange(500), [120, 160])
         )
         config = small_run("classification", seed, **{"model.encoder_qubits": 3, "train.epochs": 3})
-        rows = [fit_head(config, train, validation, 2)]
-        for baseline in make_baselines(config, rows[0].n_parameters, 6, 2):
-            baseline.fit(train, validation)
-            rows.append(baseline)
-        answers = {row.name: row.predict(test.x.numpy()) for row in rows}
+        head = fit_head(config, train, validation, 2)
+        linear = logistic_regression("small").apply_search(config)
+        linear.fit(train, validation)
+        answers = {row.name: row.predict(test.x.numpy()) for row in (head, linear)}
         predictions = Predictions(CLASSIFICATION, test.y.numpy(), answers, ("a", "b"))
-        differences = [predictions.against_head(row.name, balanced=False) for row in rows[1:]]
-        p_values = holm([difference.p for difference in differences])
-        wins += all(
-            difference.value > 0 and p < ALPHA
-            for difference, p in zip(differences, p_values, strict=True)
-        )
-    assert wins <= 1
+        difference = predictions.against_head(linear.name, balanced=False)
+        assert difference.value <= 0 or difference.p >= ALPHA, seed
 
 
 def test_settings_of_the_grid_are_judged_at_the_same_time():

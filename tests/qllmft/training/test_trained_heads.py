@@ -10,7 +10,10 @@ from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.config.presets import load_preset
 from qllmft.config.run import BaselinesConfig
 from qllmft.heads import build_classifier
-from qllmft.training import Checkpoint, Examples, TrainedHead, fit
+from qllmft.tasks import MULTILABEL
+from qllmft.tasks.multilabel import best_thresholds
+from qllmft.training import Checkpoint, Examples, TrainedHead, compute_logits, fit
+from qllmft.training.search import split_examples
 from qllmft_backends import create
 
 CONFIG = TrainConfig(epochs=3, batch_size=8, lr=0.05)
@@ -79,6 +82,19 @@ def test_a_low_rank_head_is_affine_and_of_that_rank(target, rank):
     assert torch.linalg.matrix_rank(matrix, atol=1e-5) == rank
     assert baseline.n_parameters == (36 if rank == 4 else 12 * rank + 4)
     assert baseline.name == ("low rank, full" if rank == 4 else f"low rank, {rank}")
+
+
+@pytest.mark.parametrize("training", ["head", "converged"])
+def test_a_low_rank_head_of_full_rank_is_the_linear_layer(training):
+    """With 600 parameters for 48 values and 3 labels, which a whole linear layer of 147 has not."""
+    baselines = BaselinesConfig(training=training)
+    config = RunConfig(train=CONFIG, seed=3, baselines=baselines)
+    full, layer = (kind.make(config, 600, 48, 3) for kind in (low_rank, linear_layer))
+    weights, expected = (head.model.state_dict() for head in (full, layer))
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[key], expected[key]) for key in expected)
+    assert (full.config, full.seed, full.converges) == (layer.config, layer.seed, layer.converges)
+    assert full.converges == (training == "converged")
 
 
 @pytest.mark.parametrize(
@@ -188,15 +204,18 @@ def unit_vectors(n: int, task: str, seed: int) -> Examples:
     outcome="baselines train until validation finds no better epoch, and come level with their class's optimum",
 )
 @pytest.mark.parametrize(
-    ("task", "names", "optimum"),
+    ("task", "settings", "names", "optimum"),
     [
-        ("regression", ("linear", "mlp"), "ridge"),
-        ("multilabel", ("linear", "low_rank"), "logistic_regression_ovr"),
+        ("regression", {}, ("linear", "mlp"), "ridge"),
+        # "validation" trains once, and not in five folds too
+        ("multilabel", {"train.thresholds": "validation"}, ("linear",), "logistic_regression_ovr"),
     ],
 )
-def test_a_trained_baseline_comes_level_with_the_optimum_of_its_class(task, names, optimum):
+def test_a_trained_baseline_comes_level_with_the_optimum_of_its_class(
+    task, settings, names, optimum
+):
     parts = [unit_vectors(n, task, seed) for n, seed in ((400, 1), (100, 2), (600, 3))]
-    sines = load_preset("sines").config({"data.task": task})
+    sines = load_preset("sines").config({"data.task": task, **settings})
 
     def test_score(name: str, training: str) -> float:
         baselines = sines.baselines.model_copy(update={"training": training})
@@ -209,6 +228,29 @@ def test_a_trained_baseline_comes_level_with_the_optimum_of_its_class(task, name
     scores = {name: test_score(name, "converged") for name in names}
     assert min(scores.values()) > best - 0.03, (best, scores)
     assert test_score("linear", "head") < best - 0.1
+
+
+def test_thresholds_are_chosen_on_answers_of_models_that_did_not_learn_the_texts():
+    train, validation = (unit_vectors(n, "multilabel", seed) for n, seed in ((120, 1), (40, 2)))
+
+    def untrained() -> torch.nn.Module:
+        return build_classifier(ModelConfig(encoder="none", head="mlp", hidden_dim=0), 48, 3)
+
+    config = TrainConfig(epochs=8, batch_size=8, lr=0.3, thresholds="auto")
+    head = TrainedHead("a name", untrained(), config, 7)
+    head.fit(train, validation)
+    last = config.model_copy(update={"epochs": head.selection.epoch, "select": "last"})
+    assert last.epochs < config.epochs
+    parts, probabilities = split_examples(train), []
+    for part in parts:
+        by_hand = untrained()
+        fit(by_hand, part.train, part.held_out, last, 7)
+        probabilities.append(MULTILABEL.probabilities(compute_logits(by_hand, part.held_out.x)))
+    labels = [part.held_out.y.numpy() for part in parts]
+    expected = best_thresholds(np.concatenate(probabilities), np.concatenate(labels), 0.5)
+    np.testing.assert_array_equal(head.thresholds, expected)
+    given = MULTILABEL.probabilities(compute_logits(head.model, validation.x))
+    np.testing.assert_allclose(head.predict(validation.x.numpy()), given - expected, atol=1e-9)
 
 
 def test_folds_choose_the_epochs_of_a_baseline_that_converges():

@@ -1,7 +1,7 @@
 """Audits: findings on planted faults and sound models, their statistics, and refusals."""
 
 import json
-from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,13 @@ from examples.audits.faults import FAULTS
 from examples.audits.page import PAGE, page
 from examples.audits.teachers import base
 from qllmft import UserError
-from qllmft.analysis.audit import CHECKS
+from qllmft.analysis.audit import CHECKS, baselines, case
 from qllmft.analysis.audit.case import ALPHA, LinearReadout, fit_readout, least_difference
 from qllmft_circuits import head_circuit
 
 ROOT = Path(__file__).parents[4]
 RARE = (pytest.mark.slow, pytest.mark.filterwarnings("default"))
+# faults that are named by checks without a fit
 FAST = ("training rows in the test", "a qubit of its own", "labels exchanged")
 
 
@@ -30,21 +31,36 @@ def audited(arguments):
     return qllmft.audit(given.pop("circuit"), given.pop("X"), given.pop("y"), **given)
 
 
-@cache
-def audited_model(name):
-    (make,) = (make for each, _, make in models() if each == name)
-    return audited(make(0))
+@pytest.fixture(scope="module")
+def fast_audits():
+    """The audits of the models of FAST, whose rivals are fitted with one C, and twins with a few steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(case, "STRENGTHS", (1.0,))
+        patch.setattr(baselines, "TWIN_STEPS", 5)
+        return {name: audited(make(0)) for name, _, make in models() if name in FAST}
+
+
+@pytest.fixture
+def audit_by(monkeypatch):
+    """A function that makes the checks of some codes only."""
+
+    def audit(codes, *arguments, **options):
+        checks = [check for check in CHECKS if check.code in codes]
+        monkeypatch.setattr(import_module("qllmft.analysis.audit.audit"), "CHECKS", checks)
+        return qllmft.audit(*arguments, **options)
+
+    return audit
 
 
 @pytest.mark.parametrize(
-    ("name", "codes"),
+    ("name", "codes", "make"),
     [
-        pytest.param(name, codes, id=name, marks=() if name in FAST else RARE)
-        for name, codes, _ in models()
+        pytest.param(name, codes, make, id=name, marks=() if name in FAST else RARE)
+        for name, codes, make in models()
     ],
 )
-def test_faults_are_named_and_sound_models_have_no_issue(name, codes):
-    found = audited_model(name)
+def test_faults_are_named_and_sound_models_have_no_issue(name, codes, make, fast_audits):
+    found = fast_audits[name] if name in FAST else audited(make(0))
     if codes:
         assert {*codes} & {*found.issues}, found.findings
     else:
@@ -144,7 +160,7 @@ def test_two_rows_of_each_label_are_enough():
 @pytest.mark.parametrize(
     ("part", "seed"), [("drawn", 0), ("given", 1), ("with a constant angle", 2)]
 )
-def test_angles_that_are_the_inputs_are_as_good_as_the_inputs(seed, part):
+def test_angles_that_are_the_inputs_are_as_good_as_the_inputs(seed, part, audit_by):
     """The angles of this circuit are the inputs, so that both rivals are one model, and it is the better one."""
     random = np.random.default_rng(seed)
     x, weights = random.uniform(-1.5, 1.5, (200, 4)), random.uniform(-3, 3, 20)
@@ -156,17 +172,18 @@ def test_angles_that_are_the_inputs_are_as_good_as_the_inputs(seed, part):
         if part == "with a constant angle":
             x_test[:, 2] = 0.3
         arguments["test"] = x_test, y_test
-    found = qllmft.audit(head_circuit(4), x, y, weights=weights, seed=seed, **arguments)
+    codes = "QA203", "QA204"
+    found = audit_by(codes, head_circuit(4), x, y, weights=weights, seed=seed, **arguments)
     names = "same inputs", "4 angles that the gates get from a row"
     by_inputs, by_angles = (
         found.findings[code].sentence.replace(f"on the {name}", "")
-        for code, name in zip(("QA203", "QA204"), names, strict=True)
+        for code, name in zip(codes, names, strict=True)
     )
     assert found.findings["QA204"].status == "issue"
     assert by_angles.split(" beside")[0] == by_inputs.split(" beside")[0]
 
 
-def test_a_barrier_is_no_gate_on_two_qubits():
+def test_a_barrier_is_no_gate_on_two_qubits(audit_by):
     x, theta = ParameterVector("x", 3), ParameterVector("theta", 3)
     circuit = QuantumCircuit(3)
     for vector in (x, theta):
@@ -174,19 +191,20 @@ def test_a_barrier_is_no_gate_on_two_qubits():
             circuit.ry(vector[qubit], qubit)
         circuit.barrier()
     rows = np.random.default_rng(0).uniform(-1.5, 1.5, (60, 3))
-    found = qllmft.audit(circuit, rows, (rows[:, 0] > 0).astype(int), weights=np.ones(3))
+    y = (rows[:, 0] > 0).astype(int)
+    found = audit_by(["QA207"], circuit, rows, y, weights=np.ones(3))
     assert found.findings["QA207"].status == "not applicable"
 
 
 @pytest.mark.parametrize(
     ("distance", "figure"), [(1e-9, "0 of 40 rows"), (2 * np.pi, "2 of 40 rows")]
 )
-def test_rows_that_are_copies_but_for_rounding_are_no_collision(distance, figure):
+def test_rows_that_are_copies_but_for_rounding_are_no_collision(distance, figure, audit_by):
     rows = np.random.default_rng(0).uniform(-1.5, 1.5, (60, 3))
     rows[1] = rows[0] + distance
     y = (rows[:, 0] > 0).astype(int)
-    test = rows[40:], y[40:]
-    found = qllmft.audit(head_circuit(3), rows[:40], y[:40], test=test, weights=np.ones(15))
+    trained, test = (rows[:40], y[:40]), (rows[40:], y[40:])
+    found = audit_by(["QA306"], head_circuit(3), *trained, test=test, weights=np.ones(15))
     assert found.findings["QA306"].figure == figure
 
 
@@ -200,14 +218,15 @@ def test_circuits_and_rows_beyond_the_bounds_are_refused():
         qllmft.audit(head_circuit(14), np.zeros((3000, 14)), [0, 1] * 1500, weights=np.zeros(70))
 
 
-def test_without_an_effect_of_weights_no_number_of_shots_is_enough():
+def test_without_an_effect_of_weights_no_number_of_shots_is_enough(audit_by):
     x, theta = ParameterVector("x", 3), ParameterVector("theta", 3)
     circuit = QuantumCircuit(3)
     for qubit in range(3):
         circuit.ry(x[qubit], qubit)
         circuit.rz(theta[qubit], qubit)
     rows = np.random.default_rng(0).uniform(-1.5, 1.5, (80, 3))
-    found = qllmft.audit(circuit, rows, (rows[:, 0] > 0).astype(int), weights=np.ones(3))
+    y = (rows[:, 0] > 0).astype(int)
+    found = audit_by(["QA303", "QA402"], circuit, rows, y, weights=np.ones(3))
     assert found.findings["QA303"].figure == "3 of 3 weights"
     assert found.findings["QA402"].status == "issue"
     assert found.findings["QA402"].sentence.endswith(
@@ -215,8 +234,8 @@ def test_without_an_effect_of_weights_no_number_of_shots_is_enough():
     )
 
 
-def test_findings_are_values_of_json():
-    found = audited_model(FAST[0])
+def test_findings_are_values_of_json(fast_audits):
+    found = fast_audits[FAST[0]]
     kept = json.loads(json.dumps(found.as_dict()))
     assert [check["code"] for check in kept["checks"]] == [check.code for check in CHECKS]
     assert found.sentence.startswith("22 checks: ")
