@@ -8,7 +8,6 @@ import pytest
 from examples.paper import best_epoch
 from examples.paper.studies import STUDIES
 from qllmft import read_study
-from qllmft.report import style
 
 ROOT = Path(__file__).parents[3]
 RECORDS, RESULTS = ROOT / "docs" / "records", ROOT / "docs" / "results"
@@ -27,13 +26,6 @@ PAGES = {
 }
 
 
-@pytest.fixture
-def empty_figures(monkeypatch):
-    """Figures are drawn, and their files are empty."""
-    monkeypatch.setattr(style, "save_figure", lambda figure, file: file.touch())
-
-
-@pytest.mark.usefixtures("empty_figures")
 @pytest.mark.parametrize(("name", "command"), PAGES.items())
 def test_a_committed_page_is_made_by_its_command(tmp_path, paper, name, command):
     paper(*command, tmp_path / "page.md")

@@ -22,7 +22,7 @@ from qllmft.training.linear_model import (
     solve_linear,
 )
 from qllmft.training.linear_start import start_at_linear
-from qllmft.training.ridge import ridge_factor
+from qllmft.training.ridge import OddMap, penalty, ridge_factor
 
 RANDOM = np.random.default_rng(5)
 N, M = 90, 5
@@ -177,6 +177,31 @@ def test_fewer_values_than_labels_start_at_a_model_trained_for_its_rank():
     fit(net, data, data, config.train, 0)
     found = (compute_logits(net, data.x).argmax(dim=1) == data.y).double().mean()
     assert found > right(low.weights) - 0.03
+
+
+@pytest.mark.parametrize("n_labels", [6, 15])
+def test_the_ridge_at_the_start_is_that_of_the_linear_model(n_labels):
+    """Six values are one of each of six labels, or are shared by fifteen, whose slopes have a larger bound."""
+    random = np.random.default_rng(0)
+    axes = random.normal(size=(20, n_labels))
+    x = random.normal(size=(600, 20)).astype(np.float32)
+    scores = 3 * x @ axes + random.gumbel(size=(600, n_labels))
+    data = Examples.from_arrays(x, scores.argmax(axis=1))
+    settings = {"model.n_qubits": 7, "model.n_encoders": 7, "train.ridge_c": 1.0}
+    small = {"model.encoder_qubits": 6, "model.encoder_layers": 20}
+    config = load_preset("sines").config(settings | small)
+    net = build_classifier(config.model, 20, n_labels, seed=0)
+    net.data_map.fit(data.x)
+    start = start_at_linear(net, data, config.train)
+    with torch.no_grad():
+        found = float(penalty(net, data.task, OddMap(net)(), start.c, len(x)))
+    labels = data.y.numpy().astype(np.float64)
+    linear = linear_solution(data.task, x - x.mean(axis=0), labels, None, 1.0)
+    if n_labels > 7:
+        linear = low_rank_solution(data, linear, 6)
+    factor = ridge_factor(data.task, n_labels, 1.0) / (2 * len(x))
+    expected = float(factor * np.square(linear.weights).sum())
+    assert 0.9 * expected < found < 1.2 * expected
 
 
 @pytest.mark.parametrize("kind", [*TASKS, "huber"])

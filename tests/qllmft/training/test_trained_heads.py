@@ -13,6 +13,7 @@ from qllmft.heads import build_classifier
 from qllmft.tasks import MULTILABEL
 from qllmft.tasks.multilabel import best_thresholds
 from qllmft.training import Checkpoint, Examples, TrainedHead, compute_logits, fit
+from qllmft.training.head import until_converged
 from qllmft.training.search import split_examples
 from qllmft_backends import create
 
@@ -95,6 +96,17 @@ def test_a_low_rank_head_of_full_rank_is_the_linear_layer(training):
     assert all(torch.equal(weights[key], expected[key]) for key in expected)
     assert (full.config, full.seed, full.converges) == (layer.config, layer.seed, layer.converges)
     assert full.converges == (training == "converged")
+
+
+@pytest.mark.parametrize(
+    ("n_texts", "patience"),
+    [(50, 50), (100, 46), (256, 18), (800, 6), (4_000, 5)],
+)
+def test_a_baseline_waits_600_steps_and_5_to_50_epochs_for_a_better_one(n_texts, patience):
+    """An epoch has 7, 13, 32, 100 or 500 steps of 8 texts."""
+    config = until_converged(CONFIG, n_texts)
+    assert config.batch_size == 8
+    assert config.patience == patience
 
 
 @pytest.mark.parametrize(
