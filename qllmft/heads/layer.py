@@ -220,7 +220,8 @@ def on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, input_name: st
     if x.layout is not torch.strided:
         raise UserError(f"{input_name} are {x.layout}, expected a dense tensor. Give x.to_dense().")
     if torch.compiler.is_compiling():
-        if torch.compiler.is_exporting():
+        # torch 2.10's compiler takes is_exporting() as True everywhere
+        if torch.compiler._is_exporting_flag:
             raise UserError(TRACE)
         # disabled here, because a decorator imports the compiler, which takes a second
         result: Tensor = torch.compiler.disable(_on_rows)(compute, x, width, weight, input_name)  # type: ignore[no-untyped-call]
