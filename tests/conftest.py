@@ -26,9 +26,8 @@ def pytest_configure(config):
     gc.set_threshold(OBJECTS_BETWEEN_SEARCHES)
     folder = tempfile.mkdtemp(prefix="qllmft-tests-")
     os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ.setdefault(
-        "HF_DEACTIVATE_ASYNC_LOAD", "1"
-    )  # no threads for the weights of a tiny body
+    # no threads for the weights of a tiny body
+    os.environ.setdefault("HF_DEACTIVATE_ASYNC_LOAD", "1")
     os.environ["HF_HOME"] = f"{folder}/hub"
     os.environ["QLLMFT_CACHE"] = f"{folder}/cache"
     os.environ["QLLMFT_JOBS"] = "1"  # more are what some tests ask for

@@ -32,6 +32,6 @@ class ForkingFilesTogether(LoadFileScheduling):
 @cache
 def forks_processes(path: Path) -> bool:
     """Return whether tests of a file fork processes, by the names in it."""
-    return path.parts[-1].startswith("test_") and bool(
+    return path.name.startswith("test_") and bool(
         NAMES_THAT_FORK.search(path.read_text(encoding="utf-8"))
     )

@@ -16,7 +16,7 @@ from typing import Any
 
 from qllmft import RunConfig, load_preset
 from qllmft.campaign import FinishedRun, SeededResult, best, collect
-from qllmft.config import flat_settings
+from qllmft.config import find_differing_values, flat_settings
 from qllmft.published import paper_numbers
 from qllmft.report import train_command
 from qllmft.run import ModelResult
@@ -72,8 +72,7 @@ class Experiment:
             return None
         if self.baseline is not None:  # its result does not depend on the run's own head
             return run.record.model(self.baseline)
-        ours, theirs = run.settings, self.settings
-        names = (name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+        names = find_differing_values(run.settings, self.settings)
         prefixes = (*_CIRCUMSTANCES, *SWEPT, *_FREE)
         return run.record.head if all(name.startswith(prefixes) for name in names) else None
 

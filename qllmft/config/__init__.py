@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qllmft.config.run import RunConfig as RunConfig
     from qllmft.config.run import parse_config as parse_config
     from qllmft.config.settings import find_differing as find_differing
+    from qllmft.config.settings import find_differing_values as find_differing_values
     from qllmft.config.settings import flat as flat
     from qllmft.config.settings import flat_settings as flat_settings
     from qllmft.config.settings import parse_settings as parse_settings

@@ -89,10 +89,13 @@ def flat_settings(config: RunConfig) -> Tree:
 
 def find_differing(config: RunConfig, reference: RunConfig) -> Tree:
     """Return the settings of ``config`` that differ from ``reference``, by dotted names in alphabetical order."""
-    ours = flat_settings(config)
-    theirs = flat_settings(reference)
-    names = sorted(ours.keys() | theirs.keys())
-    return {name: ours.get(name) for name in names if ours.get(name) != theirs.get(name)}
+    return find_differing_values(flat_settings(config), flat_settings(reference))
+
+
+def find_differing_values(settings: Mapping[str, Any], reference: Mapping[str, Any]) -> Tree:
+    """Return the ``settings`` by dotted names that differ from those of ``reference``, in alphabetical order."""
+    names = sorted(settings.keys() | reference.keys())
+    return {name: settings.get(name) for name in names if settings.get(name) != reference.get(name)}
 
 
 def parse_settings(pairs: Iterable[str], option: str = "--set") -> Tree:

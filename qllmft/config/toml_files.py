@@ -42,17 +42,14 @@ _FIELD = re.compile(r"    (\w+): ")
 
 def names_in(package: str) -> list[str]:
     """Return the names of the TOML files of a package, sorted."""
-    return sorted(_texts_in(package))
+    files = resources.files(package).iterdir()
+    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
 
 
 @cache
-def _texts_in(package: str) -> dict[str, str]:
-    """Return the texts of the TOML files of a package, by name."""
-    return {
-        file.name.removesuffix(".toml"): file.read_text(encoding="utf-8")
-        for file in resources.files(package).iterdir()
-        if file.name.endswith(".toml")
-    }
+def _read_text_of(package: str, name: str) -> str:
+    """Return the text of ``name``.toml, which is read once."""
+    return (resources.files(package) / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def read_named(package: str, name: str, kind: str) -> str:
@@ -65,7 +62,7 @@ def read_named(package: str, name: str, kind: str) -> str:
         raise UserError(
             f"there is no {kind} {name!r}.{hint} {kinds.capitalize()}: {', '.join(names)}."
         )
-    return _texts_in(package)[name]
+    return _read_text_of(package, name)
 
 
 def read_chosen(package: str, choice: str, kind: str) -> tuple[str, dict[str, Any]]:

@@ -291,28 +291,35 @@ def _evolve_state(state: Complexes, operation: QiskitGate, qubits: Sequence[int]
     return tensor.ravel()
 
 
+def _apply_pauli(state: Complexes, pauli_number: int, qubits: Sequence[int]) -> Complexes:
+    """Return a state (2**n,) after a Pauli operator on k qubits, up to its phase.
+
+    Bit i of the number is Z on the i-th qubit, and bit k + i is X there.
+    """
+    z_mask, x_mask = (
+        sum(1 << qubit for i, qubit in enumerate(qubits) if pauli_number >> (first + i) & 1)
+        for first in (0, len(qubits))
+    )
+    basis_states = np.arange(len(state))
+    signs = 1 - 2 * (np.bitwise_count(basis_states & z_mask) & 1).astype(float)
+    return np.asarray((signs * state)[basis_states ^ x_mask])
+
+
 def _draw_outcomes(circuit: QuantumCircuit, has_error: Bits, rng: Generator) -> Ints:
     """Return one outcome of each trajectory; ``has_error`` (T, gates): it has an error after a gate."""
     bits = max(
         1, len(has_error) - 1
     ).bit_length()  # the trajectories are the values of further qubits
     n_states = 2**circuit.num_qubits
-    basis_states = np.arange(n_states)
     states = np.zeros((2**bits, n_states), np.complex128)
     states[:, 0] = 1
     for instruction, has_error_here in zip(circuit.data, has_error.T, strict=True):
         qubits = qubit_indices(circuit, instruction)
         evolved = _evolve_state(states.ravel(), instruction.operation, qubits)
         states = evolved.reshape(2**bits, -1)
-        n_qubits = len(qubits)
         for row in np.flatnonzero(has_error_here):
-            pauli_number = int(rng.integers(1, 4**n_qubits))  # an error, uniformly
-            z_mask, x_mask = (
-                sum(1 << qubit for i, qubit in enumerate(qubits) if pauli_number >> (first + i) & 1)
-                for first in (0, n_qubits)
-            )
-            signs = 1 - 2 * (np.bitwise_count(basis_states & z_mask) & 1).astype(float)
-            states[row] = (signs * states[row])[basis_states ^ x_mask]  # up to its phase
+            pauli_number = int(rng.integers(1, 4 ** len(qubits)))  # an error, uniformly
+            states[row] = _apply_pauli(states[row], pauli_number, qubits)
     state_probabilities = np.abs(states[: len(has_error)]) ** 2
     draws = rng.random((len(has_error), 1)) * state_probabilities.sum(axis=1, keepdims=True)
     return np.asarray(
