@@ -22,9 +22,9 @@ PROCESSOR_TESTS ?=
 SETTINGS_torch = ATEN_CPU_CAPABILITY=default
 SETTINGS_blas = OPENBLAS_CORETYPE=Haswell
 SETTINGS_numba = NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES= NUMBA_CACHE_DIR=$(CURDIR)/build/processors/numba
-SETTINGS_perturbed-1 = PYTHONPATH=tests PYTEST_ADDOPTS='-p perturbation --perturb 1'
-SETTINGS_perturbed-2 = PYTHONPATH=tests PYTEST_ADDOPTS='-p perturbation --perturb 2'
-SETTINGS_perturbed-3 = PYTHONPATH=tests PYTEST_ADDOPTS='-p perturbation --perturb 3'
+SETTINGS_perturbed-1 = PYTHONPATH=tests/perturbation PYTEST_ADDOPTS='-p perturbed --perturb 1'
+SETTINGS_perturbed-2 = PYTHONPATH=tests/perturbation PYTEST_ADDOPTS='-p perturbed --perturb 2'
+SETTINGS_perturbed-3 = PYTHONPATH=tests/perturbation PYTEST_ADDOPTS='-p perturbed --perturb 3'
 UV_INSTALL = $(UV) pip install --quiet --compile-bytecode --only-binary :all: $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 
 .PHONY: run test test-slow test-floors test-floor test-processors test-processor test-machines reliability lint audit docs bench clean

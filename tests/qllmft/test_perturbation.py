@@ -1,16 +1,32 @@
 """The plug-in of `make test-processors`: its noise is that of a last bit, and reaches what it names."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
-import torch
-from perturbation import NOISE, perturb, perturb_package
-
-from qllmft.config import BodyConfig
-from qllmft.embed import Body
 
 ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "tests" / "perturbation"
+sys.path.append(str(FOLDER))
+
+from last_bits import NOISE, VARIABLE, perturb  # noqa: E402
+
+DRAWN = """
+import sys
+import numpy, torch
+from qllmft.config import BodyConfig
+from qllmft.embed import Body
+from qllmft.heads import initial_angles, linear, quantum
+
+generator = torch.Generator().manual_seed(0)
+layer = linear(8, 8, generator)
+weights = [layer.weight, layer.bias, initial_angles(8, generator), quantum.initial_angles(8, generator)]
+vectors = Body(BodyConfig(model=sys.argv[1], device="cpu")).encode(["a good film"])
+numpy.savez(sys.argv[2], *(weight.detach().numpy() for weight in weights), vectors)
+"""
 
 
 def test_noise_is_small_follows_the_seed_and_spares_zeros():
@@ -25,20 +41,20 @@ def test_noise_is_small_follows_the_seed_and_spares_zeros():
     np.testing.assert_array_equal(perturb(vectors[3:4], 1)[0], perturb(vectors, 1)[3])
 
 
-def test_embeddings_and_drawn_weights_have_noise(tiny_body, monkeypatch):
-    def draw():
-        from qllmft.heads import initial_angles, linear, quantum
+def draw(body, file, **changes):
+    """Return weights and embeddings of another process."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-c", DRAWN, str(body), str(file)]
+    subprocess.run(command, env=environment | changes, check=True)
+    with np.load(file) as arrays:
+        return list(arrays.values())
 
-        generator = torch.Generator().manual_seed(0)
-        layer = linear(8, 8, generator)
-        weights = [layer.weight, layer.bias, initial_angles(8, generator)]
-        weights.append(quantum.initial_angles(8, generator))
-        vectors = Body(BodyConfig(model=str(tiny_body), device="cpu")).encode(["a good film"])
-        return [*(weight.detach().numpy() for weight in weights), vectors]
 
-    before = draw()
-    perturb_package(7, monkeypatch.setattr)
-    for first, second in zip(before, draw(), strict=True):
+def test_a_process_that_a_test_starts_has_the_noise(tiny_body, tmp_path):
+    plain = draw(tiny_body, tmp_path / "plain.npz")
+    setting = {"PYTHONPATH": str(FOLDER), VARIABLE: "7"}
+    perturbed = draw(tiny_body, tmp_path / "noise.npz", **setting)
+    for first, second in zip(plain, perturbed, strict=True):
         assert (first != second).any()
         np.testing.assert_allclose(first, second, rtol=3 * NOISE, atol=NOISE)
 
