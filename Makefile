@@ -15,9 +15,19 @@ FLOOR_TESTS ?=
 # one more than the two cores of CI: an eighth of the time, tests wait for servers, files and other processes
 TEST_PROCESSES ?= 3
 TORCH_BACKEND ?= cpu
+# `make test-processors` stands for other processors: instruction sets of torch, of BLAS and of numba,
+# and numbers that differ by 1e-7. It tries all before it fails.
+PROCESSORS ?= torch blas numba perturbed-1 perturbed-2 perturbed-3
+PROCESSOR_TESTS ?=
+SETTINGS_torch = ATEN_CPU_CAPABILITY=default
+SETTINGS_blas = OPENBLAS_CORETYPE=Haswell
+SETTINGS_numba = NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES= NUMBA_CACHE_DIR=$(CURDIR)/build/processors/numba
+SETTINGS_perturbed-1 = PYTHONPATH=tests/perturbation PYTEST_ADDOPTS='-p perturbed --perturb 1'
+SETTINGS_perturbed-2 = PYTHONPATH=tests/perturbation PYTEST_ADDOPTS='-p perturbed --perturb 2'
+SETTINGS_perturbed-3 = PYTHONPATH=tests/perturbation PYTEST_ADDOPTS='-p perturbed --perturb 3'
 UV_INSTALL = $(UV) pip install --quiet --compile-bytecode --only-binary :all: $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 
-.PHONY: run test test-slow test-floors test-floor test-machines reliability lint audit docs bench clean
+.PHONY: run test test-slow test-floors test-floor test-processors test-processor test-machines reliability lint audit docs bench clean
 
 run: $(VENV)/.demo  ## train a quantum head and its classical baselines on the included sentences
 	$(BIN)/qllmft train --folds 5
@@ -45,6 +55,16 @@ test-floor:  # one of them, FLOOR=3.11-lowest-direct
 	$(FLOOR_FOLDER)/venv/bin/qllmft train --epochs 5 --out $(FLOOR_FOLDER)/run
 	$(FLOOR_FOLDER)/venv/bin/python -m pytest -q -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile $(FLOOR_TESTS)
 	@rm -rf $(FLOOR_FOLDER)
+
+test-processors: $(VENV)/.dev  ## run every test but the slow ones as on six other processors
+	@failed=; for processor in $(PROCESSORS); do \
+		$(MAKE) --no-print-directory test-processor PROCESSOR=$$processor || failed="$$failed $$processor"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
+
+test-processor:  # one of them, PROCESSOR=blas
+	$(if $(SETTINGS_$(PROCESSOR)),,$(error got PROCESSOR=$(PROCESSOR), expected one of $(patsubst SETTINGS_%,%,$(filter SETTINGS_%,$(.VARIABLES)))))
+	$(SETTINGS_$(PROCESSOR)) $(BIN)/python -m pytest -q -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile $(PROCESSOR_TESTS)
 
 test-machines:  ## test with the extras braket and ibm, and IonQ's clients, in a virtual environment of their own
 	$(PYTHON) -m venv build/machines

@@ -13,11 +13,12 @@ from qllmft_backends import create
 from qllmft_backends.remote import UnreportedResultWarning
 from qllmft_backends.text import format_count
 
+FEW_SHOTS = 10  # leads of 0.4 to 2 standard errors: all labels are reliable once in a million draws
 HERE = [  # backend, options, shots
     ("adjoint", {"dtype": "float64"}, None),
     ("adjoint", {"noise": "paper_high", "seed": 2}, 400),
     ("aer_statevector", {"max_parallel_threads": 1}, None),
-    ("aer_statevector", {"max_parallel_threads": 1}, 60),
+    ("aer_statevector", {"max_parallel_threads": 1}, FEW_SHOTS),
     ("aer_forte", {"max_parallel_threads": 1, "noise": "paper_high"}, 400),
     ("aer_forte", {"max_parallel_threads": 1, "seed": 5, "readout_error": 0.1}, 400),
 ]
@@ -66,9 +67,9 @@ def test_simulated_here(run, cli, exact, name, options, shots):
         else:
             assert error > 0
     assert ("exact)" in messages) == (shots is None)
-    if shots == 60:
+    if shots == FEW_SHOTS:
         marks = [line.split("\t")[0].endswith("?") for line in output.splitlines()]
-        assert set(marks) == {True, False}
+        assert any(marks)
         assert (
             f"{format_count(sum(marks), 'label', ('is', 'are'))} unreliable at this number of shots"
             in messages
@@ -86,7 +87,7 @@ def test_json_lines_say_how_sure(run, cli):
         assert (record["text"], record["label"], record["decided"]) == (p.text, p.label, p.decided)
         assert record["probabilities"] == pytest.approx(p.probabilities, abs=1e-6)
         assert record["standard_error"] == pytest.approx(p.standard_error, abs=1e-6)
-    assert {p.decided for p in predictions} == {True, False}
+    assert False in {p.decided for p in predictions}
     plain = cli.json("predict", run.path, TEXTS[0])
     assert [name for name in plain if name not in ("unknown", "cut")] == [
         "text",
@@ -138,9 +139,11 @@ def test_ionq_forte_by_the_sandbox(job, exact):
 
 def test_ionqs_simulator_by_the_sandbox(job, exact):
     output, messages = job.predict(backend="ionq_simulator")
-    assert output.splitlines() == [
-        f"{p.label}\t{p.probabilities[p.label]:.4f}±0.0000\t{p.text}" for p in exact
-    ]
+    for line, p in zip(output.splitlines(), exact, strict=True):
+        label, sure, text = line.split("\t")
+        probability, error = map(float, sure.split("±"))
+        assert (label, error, text) == (p.label, 0.0, p.text)
+        assert probability == pytest.approx(p.probabilities[p.label], abs=1e-4)
     said = (
         "0 labels differ from a noiseless simulation of 7 texts. 0 labels are unreliable at this number of shots. "
         "Of the 7 reliable labels, 0 differ. Mean |Δ⟨Z⟩| = 0.0000"

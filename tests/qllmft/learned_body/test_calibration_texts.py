@@ -84,11 +84,15 @@ def test_texts_are_kept_apart_from_all_others(corpus, tiny_bert):
 
 
 def test_few_calibration_texts_or_none_are_said(corpus, tiny_bert, tmp_path):
-    """A noisy call decides fewer labels, or none, and says why; --known-texts 0 decides by shot noise alone."""
+    """A noisy call decides fewer labels, or none, and says why; --known-texts 0 decides by shot noise alone.
+
+    At 50 shots the lead of 240 equal texts is 1.8 standard errors, so shot noise decides 105 ± 8. Calibration texts
+    decide none: 95 % of the leads would have to be larger than each of 20 errors, which has a chance of 1e-5.
+    """
     from qllmft_backends import create
 
     predictor, _ = trained(corpus, tiny_bert, tmp_path / "many", **HALVES)
-    noise = {"noise": "forte1", "shots": 400}
+    noise = {"noise": "forte1", "shots": 50}
     predictor.backend = create("adjoint", noise)
     vectors = np.repeat(predictor.embed(NEW), 30, axis=0)
     answers = predictor.answer(vectors)
@@ -97,7 +101,9 @@ def test_few_calibration_texts_or_none_are_said(corpus, tiny_bert, tmp_path):
     assert answers.shortage == said
     agreement = predictor.agreement(vectors, answers)
     assert agreement.shortage == said
-    assert "labels are unreliable by 20 calibration texts" in str(agreement)
+    assert "240 labels are unreliable by 20 calibration texts" in str(agreement)
+    predictor.known_texts = 0
+    assert 60 < predictor.answer(vectors).decided.sum() < 150
 
     few, _ = trained(corpus, tiny_bert, tmp_path / "few")
     few.backend = create("adjoint", noise)
