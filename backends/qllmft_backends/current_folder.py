@@ -104,8 +104,13 @@ def ignore_current_folder() -> None:
     os.environ[_SAFE_PATH] = "1"
     if sys.platform == "win32":  # where programs are looked for
         os.environ["NODEFAULTCURRENTDIRECTORYINEXEPATH"] = "1"
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+    if not ignores_current_folder():
         sys.meta_path.insert(0, _Finder())
+
+
+def ignores_current_folder() -> bool:
+    """Return whether this process is one of a command."""
+    return any(isinstance(finder, _Finder) for finder in sys.meta_path)
 
 
 def child_environment() -> dict[str, str]:

@@ -109,7 +109,7 @@ def cached_njit(**options: Any) -> Callable[..., Any]:
 def cached_callback(function: Callable[..., Any], signature: Any, **options: Any) -> Any:
     """Compile a function for callers in C as numba's `cfunc` does, and keep it on disk."""
     parts = sigutils.normalize_signature(signature)
-    callback = CFunc(function, parts, locals={}, options=options)
+    callback: Any = CFunc(function, parts, locals={}, options=options)
     callback._cache = KernelCache(function)
     callback.compile()
     return callback

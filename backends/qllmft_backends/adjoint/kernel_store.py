@@ -110,7 +110,7 @@ def _first_private(places: Iterable[Path]) -> Path | None:
 
 def _private_folder(place: Path) -> Path | None:
     """Return this user's folder of kernels in a place, made if it is missing. None if others may have written to it."""
-    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    user = str(os.geteuid()) if hasattr(os, "geteuid") else "user"
     installation = hashlib.sha256(str(_PACKAGE).encode()).hexdigest()[:12]
     folder = place / f"qllmft-kernels-{user}-{installation}"
     try:
