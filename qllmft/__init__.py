@@ -6,7 +6,15 @@
 (10, 10)
 """
 
-from __future__ import annotations
+# before every other import, `__future__` too: `python -m qllmft` puts the current folder before all paths of modules
+import sys
+
+if (
+    sys.argv[:1] == ["-m"]
+    and not sys.flags.safe_path
+    and sys.orig_argv[-len(sys.argv)].partition(".")[0].endswith("qllmft")
+):
+    del sys.path[0]
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

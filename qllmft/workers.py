@@ -20,6 +20,7 @@ from typing import Any, ParamSpec, TypeVar
 from qllmft.errors import UserError, first_line
 from qllmft.garbage import rare_collections
 from qllmft.versions import import_extra
+from qllmft_backends.current_folder import ignore_current_folder, safe_children
 
 NODES_MAY_DIE = 100  # number of times that a task is begun again on another node
 # tasks submitted per processor, so that a node that joins finds work and an autoscaler sees demand
@@ -57,7 +58,8 @@ class Processes(Executor):
         for _ in range(count):
             ours, theirs = CONTEXT.Pipe()
             process = CONTEXT.Process(target=_serve, args=(theirs, threads), daemon=True)
-            process.start()
+            with safe_children():
+                process.start()
             theirs.close()
             self._processes.append((process, ours))
             self._free.put((process, ours))
@@ -116,6 +118,7 @@ def _serve(pipe: Connection, threads: int) -> None:
     """Do the tasks that come through a pipe, one after the other, until None comes."""
     global _parent
     _parent = pipe
+    ignore_current_folder()
     os.environ["QLLMFT_THREADS"] = str(threads)
     # a terminal sends Ctrl-C to all; the parent process decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -111,7 +111,8 @@ def _read_in_process(
 def _run_reader(request: bytes) -> subprocess.CompletedProcess[bytes]:
     """Return what a new process answers to the settings and the content in a request."""
     # -P and the paths of this process: no module is imported from the folder where the files lie
-    paths = [*filter(None, sys.path), str(Path(__file__).parents[1])]
+    packages = Path(__file__).absolute().parents[1]
+    paths = [*filter(os.path.isabs, sys.path), str(packages)]
     try:
         return subprocess.run(  # noqa: S603 - the content goes to its input, and is no command
             [sys.executable, "-P", "-c", _READER_CODE],
@@ -119,6 +120,7 @@ def _run_reader(request: bytes) -> subprocess.CompletedProcess[bytes]:
             capture_output=True,
             timeout=_TIMEOUT_S,
             check=False,
+            cwd=packages,
             env={**os.environ, **_ONE_THREAD_VARIABLES, "PYTHONPATH": os.pathsep.join(paths)},
         )
     except subprocess.TimeoutExpired:

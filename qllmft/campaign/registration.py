@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,13 @@ from typing import Any
 from qllmft.campaign.file import Study
 from qllmft.campaign.record import FILE as RECORD
 from qllmft.campaign.record import read_study
+from qllmft.campaign.repository import (
+    commits_of_file,
+    file_state,
+    list_tracked_files,
+    path_in_repository,
+    repository_root,
+)
 from qllmft.campaign.seeds import seeds_text
 from qllmft.campaign.study_plan import StudyRun, study_runs, with_margin
 from qllmft.counts import format_count
@@ -90,7 +96,7 @@ def register_study(
             f"{file} exists already. A registration is never written twice. Give another name, or run the study with "
             f"--registered {file}."
         )
-    _check_unreported(_repository_root(file), planned, SharedInputs(), excepted_hash="")
+    _check_unreported(repository_root(file), planned, SharedInputs(), excepted_hash="")
     n = len(study.seeds)
     assumed_difference = PairedDifference(0.0, None, None, study.scatter if n > 1 else None, n)
     detectable_difference = assumed_difference.detectable(ALPHA / study.n_comparisons)
@@ -139,7 +145,7 @@ def verify_registration(
         raise UserError(
             f"{folder / 'runs'} has runs from before the registration {file}. Give a folder of its own with --out."
         )
-    _check_unreported(_repository_root(file), planned, inputs, excepted_hash=registration.hash)
+    _check_unreported(repository_root(file), planned, inputs, excepted_hash=registration.hash)
     if not kept_file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         write_json(kept_file, asdict(registration))
@@ -176,62 +182,27 @@ def _changes(registered: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
 # --- the repository
 
 
-def _git(file: Path, *words: str) -> str:
-    """Return the output of git in the file's folder. UserError if it fails."""
-    folder = next(parent for parent in file.absolute().parents if parent.is_dir())
-    try:
-        process = subprocess.run(  # noqa: S603
-            ["git", "-C", str(folder), *words],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError as error:
-        raise UserError(f"a registration is a commit, and git does not run: {error}.") from None
-    if process.returncode:
-        raise UserError(
-            f"a registration is a file that a git commit brings in, and git says of {file}: "
-            f"{process.stderr.strip() or 'nothing'}. Make a repository (git init), or run the study unregistered."
-        )
-    return process.stdout.strip()
-
-
-def _repository_root(file: Path) -> Path:
-    return Path(_git(file, "rev-parse", "--show-toplevel"))
-
-
 def _read_committed(file: Path) -> Registration:
     """Return the registration in ``file``, which a commit brought in and none has changed since."""
     if not file.is_file():
         raise UserError(
             f"there is no registration {file}. To write the plan, add --register {file}."
         )
-    status = _git(file, "status", "--porcelain", "--ignored", "--", file.name)[:2]
-    if status:
-        state = (
-            "not committed" if status in ("??", "!!", "A ", "AM") else "changed since its commit"
-        )
+    state = file_state(file)
+    if state != "committed":
         raise UserError(
             f"{file} is {state}, and a registration is what a commit brought in: `git add {file} && git commit`, then "
             "the same command."
         )
-    commits = _git(file, "log", "--format=%H %cs", "--", file.name).splitlines()
+    commits = commits_of_file(file)
     if len(commits) > 1:
         later_commits = format_count(len(commits) - 1, "commit")
         raise UserError(
             f"{file} was changed by {later_commits} after the one that brought it in, so it registers nothing. Write "
             "the plan into a new file with --register."
         )
-    commit, day = commits[0].split()
-    name = file.resolve().relative_to(_repository_root(file).resolve()).as_posix()
-    return Registration(name, commit, day, hashlib.sha256(file.read_bytes()).hexdigest())
-
-
-def _committed_records(root: Path) -> list[str]:
-    """Return the paths of the records of studies that git knows in a repository."""
-    # with zero bytes between them, as git writes other names with signs of their own
-    names = _git(root / RECORD, "ls-files", "-z", "--", f"*{RECORD}").split("\0")
-    return [name for name in names if Path(name).name == RECORD]
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return Registration(path_in_repository(file), commits[0].hash, commits[0].day, digest)
 
 
 def _check_unreported(
@@ -241,7 +212,7 @@ def _check_unreported(
     seeds = {run.config.seed for run in planned}
     bodies = {published_name(run.config.body) for run in planned}
     data = inputs.corpus(planned[0].config.data).fingerprint
-    for name in _committed_records(root):
+    for name in list_tracked_files(root, RECORD):
         try:
             record = read_study((root / name).parent)
         except UserError as error:

@@ -35,6 +35,7 @@ from qllmft.cli.train import init, train
 from qllmft.cli.verify import verify
 from qllmft.errors import UserError
 from qllmft.garbage import rare_collections
+from qllmft_backends.current_folder import ignore_current_folder
 from qllmft_backends.errors import BackendError
 from qllmft_backends.files import FULL_DISK, MAKE_ROOM
 from qllmft_backends.text import HALF_PAIR
@@ -181,6 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run_process() -> None:
     """Run `main` in a process of its own."""
+    ignore_current_folder()
     with rare_collections():
         main()
 

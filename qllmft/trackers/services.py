@@ -18,7 +18,10 @@ from filelock import FileLock
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text
 from qllmft.trackers import TrackedRun, Tracker, final_numbers
+from qllmft_backends.current_folder import ignores_current_folder, refuse_settings
 
+# of the current folder, which may name another server
+_WANDB_FILES = ("config-defaults.yaml", "wandb/settings", ".wandb/settings")
 _WANDB_SETTINGS = {
     # send no printed lines, program, machine, user, code or installed packages
     "console": "off",
@@ -205,6 +208,8 @@ class WeightsAndBiases(Tracker):
     """
 
     def __init__(self) -> None:
+        if ignores_current_folder():
+            refuse_settings(_WANDB_FILES, "wandb")
         import wandb
 
         self._wandb = wandb

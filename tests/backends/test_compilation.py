@@ -8,6 +8,7 @@ import pytest
 from numba import njit
 from qiskit.circuit import Parameter, QuantumCircuit
 
+from qllmft_backends import current_folder
 from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint.chunks import GaussianShots
 from qllmft_backends.adjoint.compiled import ahead, kernels, passes
@@ -24,6 +25,7 @@ from qllmft_backends.adjoint.compiled.parts import (
     part,
 )
 from qllmft_backends.adjoint.engine import AdjointEngine
+from qllmft_backends.adjoint.kernel_store import KernelStore
 
 
 @inlined_part
@@ -83,13 +85,17 @@ def test_no_pass_compiles_once_the_functions_are_there(dtype, shots):
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(ahead, "_mark", lambda dtype, functions: tmp_path / f"{functions}-{dtype}")
+    monkeypatch.setattr(ahead, "_mark", lambda dtype, functions: f"{functions}-{dtype}")
     monkeypatch.setattr(ahead, "_compiled_here", set())
+    monkeypatch.setattr(ahead, "open_store", lambda: KernelStore(tmp_path, b"key"))
     monkeypatch.setattr(ahead.os, "cpu_count", lambda: 2)
-    program = (
-        "import pathlib, sys; dtype, functions = sys.argv[1:]; "
-        f"(pathlib.Path({str(tmp_path)!r}) / f'{{functions}}-{{dtype}}').touch()"
-    )
+    program = f"""
+import sys
+from pathlib import Path
+from qllmft_backends.adjoint.kernel_store import KernelStore
+dtype, functions = sys.argv[1:]
+KernelStore(Path({str(tmp_path)!r}), b"key").save(f"{{functions}}-{{dtype}}", b"")
+"""
     monkeypatch.setattr(ahead, "_PROGRAM", program)
     return tmp_path
 
@@ -116,6 +122,7 @@ def test_functions_of_complex_gates_are_compiled_apart(cache):
 @pytest.mark.parametrize("functions", [ahead.REAL_GATES, ahead.SHOTS, ahead.COMPLEX_GATES])
 def test_the_program_of_a_process_compiles_the_functions_of_that_name(functions, monkeypatch):
     asked = []
+    monkeypatch.setattr(current_folder, "ignore_current_folder", lambda: None)  # of this process
     monkeypatch.setattr(passes, functions, asked.append)
     monkeypatch.setattr(sys, "argv", ["-c", "float64", functions])
     exec(ahead._PROGRAM, {})
@@ -134,6 +141,15 @@ def test_a_process_that_cannot_start_costs_time_only(cache, monkeypatch):
     ahead.compile_ahead(("float32",))
     ahead.wait_for_compilation("float32")
     assert not ahead.is_compiled("float32")
+
+
+def test_nothing_is_compiled_ahead_if_nothing_can_be_kept(cache, monkeypatch):
+    monkeypatch.setattr(ahead, "open_store", lambda: None)
+    ahead.compile_ahead(("float32",))
+    assert not ahead._processes
+    assert not ahead.is_compiled("float32")
+    ahead.mark_compiled("float32")
+    assert ahead.is_compiled("float32")
 
 
 def test_processes_that_compile_are_counted(cache, monkeypatch):

@@ -1,116 +1,115 @@
-"""numba's cache of compiled kernels on disk, for changes of their sources and for several processes at a time."""
+"""Cache of the functions that numba compiles, on disk, for all processes of one user.
+
+numba's own cache unpickles what it finds, and its folder can be named by a file of the current folder. This one has no
+index: the name of a file says all that its content depends on, and `KernelStore` compares the content.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+import inspect
+import pickle
+import platform
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+import llvmlite
+import numba
 from numba import njit
 from numba.core import sigutils
-from numba.core.caching import IndexDataCacheFile
+from numba.core.caching import NullCache
 from numba.core.ccallback import CFunc
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
 
-_STAMP = "sources.sha256"  # beside the kernels
-_LOCK = "kernels.lock"  # beside them, too
-_digests: dict[Path, str] = {}  # by folder of kernels, of the sources that this process has
+from qllmft_backends.adjoint.kernel_store import KERNEL, KernelStore, open_store
 
-
-def drop_stale_kernels(sources: Iterable[Path], cache: Path) -> None:
-    """Delete numba's ``cache`` if a source has changed since it was written.
-
-    numba compares only the file of a kernel itself, but a kernel contains functions and constants of other files. A
-    stale kernel passes wrong arguments to a new one, which can end the process.
-    """
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(sources))).hexdigest()
-    _digests[cache] = digest
-    if _stamp_of(cache) == digest:
-        return
-    with suppress(OSError):  # a folder that cannot be written has no cache of numba's
-        cache.mkdir(parents=True, exist_ok=True)
-        with _only_process(cache):
-            if _stamp_of(cache) == digest:  # another process was first
-                return
-            for pattern in ("*.nb[ic]", "*.compiled"):
-                for file in cache.glob(pattern):
-                    file.unlink(missing_ok=True)
-            (cache / _STAMP).write_text(digest, encoding="ascii")
+_PREFIX_CHARACTERS = 12  # of the digest of the sources
 
 
-def _stamp_of(cache: Path) -> str | None:
-    """Return the digest of the sources of a folder's kernels, None if it has none."""
-    try:
-        return (cache / _STAMP).read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
+def _digest_sources() -> str:
+    """Return the digest of all that a kernel may contain: functions and constants of other files, too."""
+    folder = Path(__file__).parent
+    files = [*folder.glob("compiled/*.py"), *folder.glob("program/*.py")]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()
 
 
-@contextmanager
-def _only_process(cache: Path) -> Iterator[None]:
-    """Let one process at a time change a folder of kernels, where the file system has locks."""
-    lock = FileLock(cache / _LOCK)
-    with suppress(OSError, NotImplementedError):
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+# when the first kernel is imported: those of this process have these sources
+_SOURCES = _digest_sources()
+PREFIX = _SOURCES[:_PREFIX_CHARACTERS]  # of the names of files
 
 
-class KernelFile(IndexDataCacheFile):  # type: ignore[misc]
-    """A function's compiled variants on disk.
+class KernelCache(NullCache):  # type: ignore[misc]
+    """The cache of one function, as numba asks for it."""
 
-    numba numbers them in an index without a lock. Two processes that compile different variants at a time can give both
-    the same number, and a later process then runs one in place of the other.
-    """
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
 
-    def save(self, key: Any, data: Any) -> None:
-        """Keep a variant, unless the folder has kernels of other sources by now."""
-        with _only_process(self._folder):
-            if self._is_of_these_sources:
-                super().save(key, data)
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled function of a signature, or None if it is not there."""
+        store = open_store()
+        if store is None:
+            return None
+        target_context.refresh()
+        content = store.load(self._name(sig, target_context.codegen()))
+        if content is None:
+            return None
+        # its keyed digest is that of this user
+        return CompileResult._rebuild(target_context, *pickle.loads(content))  # noqa: S301
 
-    def load(self, key: Any) -> Any:
-        """Return a variant, or None if there is none of these sources."""
-        return super().load(key) if self._is_of_these_sources else None
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a compiled function, unless it has addresses of this process."""
+        store = open_store()
+        if store is None or data.library.has_dynamic_globals or data.lifted:
+            return
+        store.save(self._name(sig, data.codegen), dumps(data._reduce()))
+        _remove_stale(store)
 
-    @property
-    def _folder(self) -> Path:
-        return Path(self._cache_path)
+    def _name(self, sig: Any, codegen: Any) -> str:
+        """Return the name of the file of a signature."""
+        function = self._function
+        cells = tuple(cell.cell_contents for cell in function.__closure__ or ())
+        parts = (
+            _SOURCES,
+            numba.__version__,
+            llvmlite.__version__,
+            platform.python_implementation(),
+            platform.python_version(),
+            function.__module__,
+            function.__qualname__,
+            str(sig),
+            codegen.magic_tuple(),
+            function.__code__.co_code,
+            inspect.getsourcefile(function),
+            dumps(cells),
+        )
+        digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+        return f"{PREFIX}-{function.__name__}-{digest}{KERNEL}"
 
-    @property
-    def _is_of_these_sources(self) -> bool:
-        digest = _digests.get(self._folder)
-        return digest is None or _stamp_of(self._folder) == digest
+
+@cache
+def _remove_stale(store: KernelStore) -> None:
+    store.remove_stale(PREFIX)
 
 
 def cached_njit(**options: Any) -> Callable[..., Any]:
-    """Return numba's decorator `njit` with these options, whose compiled functions are kept in a `KernelFile`."""
-    decorate = njit(cache=True, **options)
+    """Return numba's decorator `njit` with these options, whose compiled functions are kept on disk."""
+    decorate = njit(**options)
 
     def compile_function(function: Callable[..., Any]) -> Any:
         dispatcher = decorate(function)
-        _use_kernel_file(dispatcher)
+        dispatcher._cache = KernelCache(function)
         return dispatcher
 
     return compile_function
 
 
 def cached_callback(function: Callable[..., Any], signature: Any, **options: Any) -> Any:
-    """Compile a function for callers in C as numba's `cfunc` does, and keep it in a `KernelFile`."""
+    """Compile a function for callers in C as numba's `cfunc` does, and keep it on disk."""
     parts = sigutils.normalize_signature(signature)
-    callback = CFunc(function, parts, locals={}, options=options)
-    callback.enable_caching()
-    _use_kernel_file(callback)
+    callback: Any = CFunc(function, parts, locals={}, options=options)
+    callback._cache = KernelCache(function)
     callback.compile()
     return callback
-
-
-def _use_kernel_file(compiled: Any) -> None:
-    """Let a function of numba's keep its variants in a `KernelFile`. Without a folder it keeps none."""
-    file = getattr(compiled._cache, "_cache_file", None)
-    if file is not None:
-        file.__class__ = KernelFile

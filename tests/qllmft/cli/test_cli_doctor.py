@@ -11,6 +11,7 @@ import torch
 from qllmft.cli import installation
 from qllmft.heads import devices
 from qllmft.versions import installed_version
+from qllmft_backends.adjoint import kernel_store
 
 
 @pytest.fixture
@@ -56,6 +57,13 @@ def test_it_says_how_circuits_run_on_a_gpu(cli, cache, monkeypatch, kind, triton
     monkeypatch.setattr(devices, "find_spec", lambda name: triton or None)
     found = next(row.found for row in installation._check_machine() if row.what == "GPU")
     assert found.startswith(f"{kind}. Circuits run there with --device {kind}, {engine}")
+
+
+def test_without_a_place_for_compiled_kernels_something_is_wrong(cli, cache, monkeypatch):
+    monkeypatch.setattr(kernel_store, "open_store", lambda: None)
+    found = findings(cli, code=1)
+    assert [what for what, row in found.items() if row["wrong"]] == ["compiled kernels"]
+    assert "NUMBA_CACHE_DIR" in found["compiled kernels"]["found"]
 
 
 def test_a_cache_that_cannot_be_written_is_wrong(cli, cache):
