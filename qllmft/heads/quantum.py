@@ -224,7 +224,7 @@ class QuantumHead(nn.Module):
         backend: Backend | None = None,
         dtype: torch.dtype | None = None,
     ) -> QuantumHead:
-        """Return a head with the circuit of a QNode of PennyLane, which is called once.
+        """Return a head with the circuit of a QNode of PennyLane, which is called with symbols and with numbers.
 
         Args:
             qnode: function of one sample and of weights that returns expectation values of Pauli words.
