@@ -21,6 +21,7 @@ from qllmft_backends import Backend, create
 from qllmft_backends.adjoint import AdjointCapable, AdjointEngine
 from qllmft_backends.adjoint.complex_engine import ComplexEngine
 from qllmft_backends.definitions import bind_numeric_rows
+from qllmft_backends.layouts import undo_layout
 from qllmft_backends.primitives import run_expectations
 from qllmft_backends.requests import real_values
 from qllmft_circuits.names import listed_names
@@ -49,7 +50,8 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
     expectation values only.
 
     Args:
-        feature_map: circuit without measurements whose parameters are the features.
+        feature_map: circuit without measurements whose parameters are the features. A transpiled one is read on its
+            qubits before.
         kind: ``fidelity`` or ``projected``.
         features: parameters, or their names, in the order of the columns. None: the order of the words and numbers of
             their names, in which ``x2`` is before ``x10``. Qiskit sorts names of single parameters as text.
@@ -122,6 +124,7 @@ class QuantumKernel(BaseKernel):  # type: ignore[misc]
                 f"got backend {backend.name!r} and shots={shots}, expected one of them. Set the option shots of the "
                 "backend."
             )
+        feature_map, _ = undo_layout(feature_map)
         super().__init__(feature_map=feature_map, enforce_psd=enforce_psd)
         self.kind = kind
         self.gamma = gamma

@@ -15,6 +15,7 @@ from qllmft.config import ModelConfig
 from qllmft.config.model import MAX_ENTRIES, PAPER_ANSATZ
 from qllmft.config.presets import Preset
 from qllmft.errors import UserError
+from qllmft_backends.layouts import describe_layout, final_qubits
 from qllmft_backends.plugins import Registry
 from qllmft_backends.text import error_text
 from qllmft_circuits import (
@@ -75,6 +76,10 @@ def _fault(circuit: object, n_qubits: int) -> str:
         return f"made a {type(circuit).__name__}, expected a qiskit.QuantumCircuit"
     if circuit.num_qubits != n_qubits:
         return f"made a circuit of {circuit.num_qubits} qubits"
+    if final_qubits(circuit) != list(range(n_qubits)):
+        return (
+            f"made a circuit in which others take the places of qubits: {describe_layout(circuit)}"
+        )
     for instruction in circuit.data:
         operation = instruction.operation
         width = len(instruction.qubits)

@@ -69,7 +69,8 @@ class PauliObservables(ZObservables):
                 )
             if operator.num_qubits != n_qubits:
                 raise UnsupportedGateError(
-                    f"observable {o} acts on {operator.num_qubits} qubits, expected {n_qubits}, the circuit's number."
+                    f"observable {o} acts on {operator.num_qubits} qubits, expected {n_qubits}, the circuit's number. "
+                    "If the circuit was transpiled, give observable.apply_layout(circuit.layout)."
                 )
             if np.abs(operator.coeffs.imag).max(initial=0.0) > 0:
                 raise UnsupportedGateError(

@@ -34,6 +34,7 @@ from qllmft_backends.consent import consent_to_calls
 from qllmft_backends.deferral import DeferredCircuit, defer
 from qllmft_backends.definitions import bind_numeric_rows
 from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.layouts import check_placed_observables, refuse_sampler_network
 from qllmft_backends.protocol import Evaluator, Expectations, Floats, Operators
 from qllmft_backends.requests import (
     bound_values,
@@ -105,6 +106,7 @@ def _split_into_calls(
     backend: Evaluator, circuit: QuantumCircuit, values: Floats, observables: Operators
 ) -> list[_Call]:
     """Return the calls whose values and variances add up to those of `run_expectations`."""
+    check_placed_observables(circuit, observables)
     calls = []
     for rows, bound_circuit, row_values in bind_numeric_rows(circuit, values):
         gates, operators = defer_to_gates(backend, bound_circuit, observables)
@@ -368,6 +370,9 @@ class BackendSampler(BaseSamplerV2):  # type: ignore[misc]
         if shots is None:
             shots = self.default_shots
         coerced_pubs = [_coerce(SamplerPub, pub, shots) for pub in pubs]
+        caller = str(sys._getframe(1).f_globals.get("__name__"))
+        for pub in coerced_pubs:
+            refuse_sampler_network(pub.circuit, caller)
         if any(not pub.circuit.cregs for pub in coerced_pubs):
             warnings.warn(
                 "a circuit has no classical registers, so its result is empty. Add measurements (measure_all)",

@@ -22,7 +22,7 @@ from qllmft_circuits.written_gates import open_gates
 _STANDARD_NAMES = frozenset(get_standard_gate_name_mapping()).union(
     gate.name for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS
 )
-# constants of QASM, and a first digit: Qiskit 2.2 writes them as they are
+# constants of QASM, and a first digit: Qiskit writes them as they are
 _INVALID_NAME_PATTERN = re.compile(r"(?=\d)|(?=(pi|tau|euler|π|τ|ℇ)$)")
 
 

@@ -13,9 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import qiskit
 from qiskit import QuantumCircuit, qasm2, qpy
-from qiskit.circuit import ParameterExpression
 from qiskit.exceptions import QiskitError
 
 from qllmft_circuits.bounds import (
@@ -54,7 +52,6 @@ def _read_request(settings: Settings, content: bytes) -> tuple[dict[str, Any], b
     read_circuit = {"qasm2": _read_qasm2, "qasm3": _read_qasm3, "qpy": _read_qpy}[settings["form"]]
     try:
         circuit, n_gates = read_circuit(content, settings)
-        _check_unused_inputs(circuit)
         stream = io.BytesIO()
         qpy.dump(circuit, stream)
     except CircuitTooLargeError as error:
@@ -64,18 +61,6 @@ def _read_request(settings: Settings, content: bytes) -> tuple[dict[str, Any], b
     except ValueError as error:
         return {"fault": _printable(str(error))}, b""
     return {"n_gates": n_gates}, stream.getvalue()
-
-
-def _check_unused_inputs(circuit: QuantumCircuit) -> None:
-    """Raise ValueError for inputs that no gate uses before Qiskit 2.4, which cannot read their phase of 0 from QPY."""
-    version = tuple(map(int, qiskit.__version__.split(".")[:2]))
-    phase = circuit.global_phase
-    if version < (2, 4) and isinstance(phase, ParameterExpression) and phase.sympify() == 0:
-        names = ", ".join(sorted(parameter.name for parameter in phase.parameters))
-        raise ValueError(
-            f"no gate uses the input {_printable(names)}, and Qiskit {qiskit.__version__} reads no such circuit. Leave "
-            "it out, or install Qiskit 2.4 or newer"
-        )
 
 
 def _read_qasm3(content: bytes, settings: Settings) -> tuple[QuantumCircuit, int]:

@@ -20,8 +20,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
-from qiskit.exceptions import QiskitError
-from qiskit.quantum_info import Pauli, SparsePauliOp
+from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.exceptions import QiskitMachineLearningError
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor, nn
@@ -29,11 +28,13 @@ from torch import Tensor, nn
 from qllmft.errors import UserError, check_whole_number
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.encoder import check_ansatz, initial_angles
+from qllmft.heads.operators import Observable, measured_operators
 from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint.interface import MAX_QUBITS
 from qllmft_backends.adjoint.program import lower_complex
 from qllmft_backends.definitions import numeric_parameters
+from qllmft_backends.layouts import undo_layout
 from qllmft_backends.primitives import defer_to_gates
 from qllmft_backends.requests import seed_option
 from qllmft_circuits import (
@@ -42,13 +43,10 @@ from qllmft_circuits import (
     Readout,
     data_parameters,
     head_circuit,
-    outcome_observables,
     readout_observables,
     weight_parameters,
 )
 
-# a measured operator, or the letters of one Pauli string
-Observable: TypeAlias = "SparsePauliOp | Pauli | str"
 # where the weights of a head begin
 Start: TypeAlias = Literal["random", "linear", "sines"]
 STARTS = get_args(Start)
@@ -163,8 +161,9 @@ class QuantumHead(nn.Module):
         Args:
             circuit: ``backend`` must support its gates. Angles are any expressions of parameters. Measurements, resets
                 and conditions in the middle become gates on more qubits (see `defer`), and values are means over their
-                outcomes.
-            observables: measured operators, one per value, or one operator; None for Z of every qubit.
+                outcomes. The head of a transpiled circuit has the qubits before, by its layout.
+            observables: measured operators, one per value, or one operator; None for Z of every qubit. Those of a
+                transpiled circuit are on its qubits before, or on the device's (``apply_layout``).
             data: parameters that the input fills in this order, for instance a `ParameterVector`, or their names.
             weights: all other parameters of the circuit, which are trained, or their names.
             interpret: in place of ``observables``, for probabilities as of `SamplerQNN`: ``outcomes``, ``parity``, or a
@@ -179,6 +178,7 @@ class QuantumHead(nn.Module):
                 ``interpret`` for a circuit that ends with measurements other than of each qubit q into bit q.
             UnsupportedGateError: if the engine cannot run the circuit or measure an observable, or Qiskit defines a
                 gate of a weight for numbers only.
+            BackendError: if the layout of a transpiled circuit leaves open what an observable measures.
         """
         check_backend(backend)
         if not isinstance(circuit, QuantumCircuit):
@@ -201,21 +201,8 @@ class QuantumHead(nn.Module):
                 f"data and weights name the parameters {[*data_names, *weight_names]}, expected each of the circuit's "
                 f"once: {list(by_name)}."
             )
-        if interpret is not None:
-            if observables is not None:
-                raise UserError(
-                    "got observables and interpret, expected one of them. Leave one out."
-                )
-            _check_measured_bits(circuit)
-            operators: Sequence[SparsePauliOp]
-            try:
-                operators = outcome_observables(circuit.num_qubits, interpret, output_shape)
-            except ValueError as error:
-                raise UserError(str(error)) from None
-        elif observables is None:
-            operators = readout_observables(circuit.num_qubits)
-        else:
-            operators = _operators(observables)
+        operators = measured_operators(circuit, observables, interpret, output_shape)
+        circuit, operators = undo_layout(circuit, operators)
         head = cls.__new__(cls)
         initial = initial_angles(len(weights), generator)
         backend = backend or create("adjoint")
@@ -237,7 +224,7 @@ class QuantumHead(nn.Module):
         backend: Backend | None = None,
         dtype: torch.dtype | None = None,
     ) -> QuantumHead:
-        """Return a head with the circuit of a QNode of PennyLane, which is called once.
+        """Return a head with the circuit of a QNode of PennyLane, which is called with symbols and with numbers.
 
         Args:
             qnode: function of one sample and of weights that returns expectation values of Pauli words.
@@ -337,58 +324,6 @@ def _names(argument: str, parameters: Sequence[Parameter | str]) -> list[str]:
             f"{argument} holds {wrong[0]!r}, expected parameters of the circuit or their names."
         )
     return names
-
-
-def _operators(observables: Sequence[Observable] | Observable) -> list[SparsePauliOp]:
-    """Return the operator of each value; a sum of Pauli strings is one value."""
-    if isinstance(observables, SparsePauliOp | Pauli | str):
-        observables = [observables]
-    try:
-        observables = list(observables)
-    except TypeError:
-        raise UserError(
-            f"observables is of type {type(observables).__name__}, expected a list of operators. Leave it out for Z of "
-            "every qubit."
-        ) from None
-    if not observables:
-        raise UserError(
-            "observables is empty, expected an operator for each value. Leave it out for Z of every qubit."
-        )
-    for observable in observables:
-        if not isinstance(observable, SparsePauliOp | Pauli | str):
-            raise UserError(
-                f"observables hold {type(observable).__name__}, expected SparsePauliOp, such as "
-                "SparsePauliOp(['ZI', 'IX'], [0.5, 1.5])."
-            )
-    try:
-        return [SparsePauliOp(observable) for observable in observables]
-    except QiskitError as error:
-        raise UserError(
-            f"observables hold a text that is no Pauli string ({error.message}). Give letters I, X, Y and Z, one for "
-            "each qubit."
-        ) from None
-
-
-def _check_measured_bits(circuit: QuantumCircuit) -> None:
-    """Refuse a circuit that ends with measurements, unless qubit q is measured into bit q for each q.
-
-    `SamplerQNN` reads the classical bits of such a circuit, and ``interpret`` the qubits at its end.
-    """
-    bit_of_qubit: dict[int, int] = {}
-    qubits_with_later_gates: set[int] = set()
-    for instruction in reversed(circuit.data):
-        qubits = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
-        if instruction.name == "barrier":
-            continue
-        if instruction.name == "measure" and qubits[0] not in qubits_with_later_gates:
-            bit_of_qubit[qubits[0]] = circuit.find_bit(instruction.clbits[0]).index
-        qubits_with_later_gates.update(qubits)
-    if bit_of_qubit and bit_of_qubit != {qubit: qubit for qubit in range(circuit.num_qubits)}:
-        measured = ", ".join(f"qubit {q} into bit {c}" for q, c in sorted(bit_of_qubit.items()))
-        raise UserError(
-            f"interpret reads an outcome whose bit q is qubit q, and the circuit measures {measured}. Leave these "
-            "measurements out, and choose the bits in a function interpret."
-        )
 
 
 def check_backend(backend: Backend | None) -> None:

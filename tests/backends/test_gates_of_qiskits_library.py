@@ -34,17 +34,11 @@ from qllmft.analysis import trained_circuit
 from qllmft_backends import BackendError, UnsupportedGateError, create
 from qllmft_backends.definitions import numeric_parameters
 
-AVAILABLE = [  # Qiskit 2.2 has no MCGupDiag here
-    name
-    for name in OPERATIONS
-    if hasattr(qiskit_library, name) or not name.endswith(("Gate", "Diag"))
-]
 NUMERIC = {"RVGate": {"a"}, "raw_feature_vector": {f"x[{i}]" for i in range(4)}}
 KINDS = [
     *("annotated inverse", "annotated control", "annotated thrice", "Clifford", "HamiltonianGate"),
     *("MCGupDiag", "RVGate", "raw_feature_vector"),
 ]
-AVAILABLE_KINDS = [name for name in KINDS if name in (*AVAILABLE, *CIRCUITS)]
 pytestmark = [  # Qiskit's own, of its values and of former gates
     pytest.mark.filterwarnings("ignore::scipy.sparse.SparseEfficiencyWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:qiskit"),
@@ -84,7 +78,7 @@ def test_every_gate_of_the_library_is_here():
     assert classes <= set(OPERATIONS)
 
 
-@pytest.mark.parametrize("name", [*AVAILABLE, *CIRCUITS])
+@pytest.mark.parametrize("name", [*OPERATIONS, *CIRCUITS])
 def test_estimator_sampler_layer_and_audit_agree_with_qiskits_estimator(name):
     if name in ("WeightedSumGate", "annotated annotated"):
         pytest.skip("Qiskit's own estimator has no value")
@@ -144,7 +138,7 @@ def test_gradients_are_those_of_qiskits_values(name):
     np.testing.assert_allclose(x.grad[0].numpy(), expected, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", AVAILABLE_KINDS)
+@pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize(
     ("backend", "options"),
     [

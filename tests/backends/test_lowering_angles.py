@@ -129,6 +129,50 @@ def test_powers_of_numbers_signs_and_products_of_i_are_qiskits(angle):
     np.testing.assert_allclose(gradient, differences, atol=1e-8)
 
 
+FRACTIONS = {
+    "a² - b²": lambda a, b: a**2 - b**2,
+    "b² - a²": lambda a, b: b**2 - a**2,
+    "(2/p) + p": lambda a, b: (2 / a) + a + 0 * b,
+    "p + (2/p)": lambda a, b: a + (2 / a) * b,
+    "(2/a) / (3/b)": lambda a, b: (2 / a) / (3 / b),
+    "(a/2) / (b/3)": lambda a, b: (a / 2) / (b / 3),
+    "(2/a) * (3/b)": lambda a, b: (2 / a) * (3 / b),
+    "(a+b) * (a-b)": lambda a, b: (a + b) * (a - b),
+    "(2/a) - a": lambda a, b: (2 / a) - a + b,
+    "1 / (2/a)": lambda a, b: 1 / (2 / a) + b,
+    "(2 + a)² / b": lambda a, b: (2 + a) ** 2 / b,
+}
+
+
+@pytest.mark.public_report(
+    case="symbolic_fractions",
+    source="Qiskit/qiskit#16259, #16260, #16262, #16263",
+    seen="Qiskit 2.2.0 to 2.5.1 made other expressions of a**2-b**2, (2/p)+p and (2/a)/(3/b)",
+    outcome="the lowest allowed Qiskit is 2.5.2, and these angles are compared with sums of numbers",
+)
+@pytest.mark.parametrize("form", FRACTIONS.values(), ids=FRACTIONS)
+def test_fractions_and_powers_are_those_of_numbers(form):
+    """By Qiskit's binding, and by the expressions and derivatives that the engine compiles."""
+    values = np.random.default_rng(0).uniform(0.6, 1.9, (5, 2))
+    symbolic = form(A, B)
+    numbers = np.array([form(a, b) for a, b in values])
+    bound = [float(symbolic.bind({A: a, B: b}).numeric()) for a, b in values]
+    np.testing.assert_allclose(bound, numbers, rtol=1e-12)
+    backend = create("adjoint", {"dtype": "float64"})
+    circuit = circuit_of(symbolic, A, B)
+    observable = SparsePauliOp("IIZ")
+    found = backend.expectations(circuit, values, [observable]).values[:, 0]
+    np.testing.assert_allclose(found, np.cos(numbers), atol=1e-12)
+    job = backend.gradient().run([circuit], [observable], [values[0]])
+    (gradient,) = job.result().gradients
+    step = 1e-6
+    slopes = [
+        (np.cos(form(*(values[0] + change))) - np.cos(form(*(values[0] - change)))) / (2 * step)
+        for change in step * np.eye(2)
+    ]
+    np.testing.assert_allclose(gradient, slopes, atol=1e-7)
+
+
 @pytest.mark.parametrize("angle", [1j * A, A + 1j, 1j * A * A], ids=str)
 def test_an_angle_with_an_imaginary_part_is_refused(angle):
     with pytest.raises(UnsupportedGateError, match="an angle of the circuit has an imaginary part"):

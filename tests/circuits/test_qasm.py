@@ -112,7 +112,6 @@ def test_the_names_are_written_and_sort_as_the_vectors_do(two_digits):
     assert text[text.index("qubit[12] q;\n") :].splitlines()[1:15] == head
 
 
-@pytest.mark.filterwarnings("ignore:The ParameterVector")  # Qiskit 2.2 of elements not in use
 def test_the_width_of_an_index_is_the_vectors_not_that_of_the_elements_in_use():
     vector = ParameterVector("x", 101)
     circuit = QuantumCircuit(1)
@@ -122,7 +121,6 @@ def test_the_width_of_an_index_is_the_vectors_not_that_of_the_elements_in_use():
     assert [p.name for p in from_qasm3(*to_qasm3(circuit)).parameters] == ["x[3]", "x[20]"]
 
 
-@pytest.mark.filterwarnings("ignore:The ParameterVector")  # Qiskit 2.2 of elements not in use
 def test_names_that_qasm_keeps_for_itself_or_cannot_write_come_back():
     given = ["pi", "ry", "q", "input", "θ[3]", "1a", "a b", "x_0", "x[0]", "x_0_", "gate"]
     circuit = QuantumCircuit(3)

@@ -22,7 +22,7 @@ def test_the_answers_agree_with_the_metadata():
         if requirement.name == "qiskit"
     )
     assert qiskit.specifier == Requirement(f"qiskit{ANSWERS['requires_qiskit']}").specifier
-    assert "2.2" in qiskit.specifier
+    assert "2.5.2" in qiskit.specifier
     maturity = {"experimental": "4 - Beta", "production-ready": "5 - Production/Stable"}
     status = f"Development Status :: {maturity[ANSWERS['maturity']]}"
     assert status in PROJECT["classifiers"]

@@ -22,7 +22,7 @@ REFUSED = {  # the newest version that must not be installed, of those on PyPI
     "mlflow-skinny": "3.10.1",
     "numba": "0.62.1",
     "onnx": "1.20.1",
-    "qiskit": "2.1.2",
+    "qiskit": "2.5.1",
     "qiskit-aer-gpu": "0.15.1",
     "ray": "2.53.0",
     "torch": "2.9.1",

@@ -1,4 +1,4 @@
-"""QNode of PennyLane as a circuit with free parameters: it is called once, with symbols in place of numbers."""
+"""QNode of PennyLane as a circuit with free parameters: it is called with symbols in place of numbers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.pennylane_device.comparison import compare_with_numbers, trace_call
 from qllmft_backends.pennylane_device.gates import GATES
+from qllmft_backends.pennylane_device.symbol import Symbol, register_symbols, unwrap_symbol
 from qllmft_backends.pennylane_device.symbols import (
     decompose_operation,
     gate_outside_tables,
-    register_functions,
 )
 from qllmft_backends.pennylane_device.tapes import (
     is_differentiable,
@@ -75,14 +76,17 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
         argument.detach() if hasattr(argument, "detach") else argument for argument in example
     )
     values = [np.asarray(argument, np.float64) for argument in detached]
-    symbols = [
-        np.array(list(ParameterVector(f"argument{i}", array.size)), dtype=object).reshape(
-            array.shape
-        )
-        for i, array in enumerate(values)
+    parameters_by_argument = [
+        list(ParameterVector(f"argument{i}", array.size)) for i, array in enumerate(values)
     ]
-    register_functions()
-    tape = _decompose_tape(qnode, _trace_call(function, symbols))
+    symbols = [
+        np.array(list(map(Symbol, parameters)), dtype=object).reshape(array.shape)
+        for array, parameters in zip(values, parameters_by_argument, strict=True)
+    ]
+    register_symbols()
+    traced_tape = _trace_call(function, symbols)
+    compare_with_numbers(function, traced_tape, parameters_by_argument, values)
+    tape = _decompose_tape(qnode, traced_tape)
     if not is_differentiable(tape):
         kinds = (
             ", ".join(type(measurement).__name__ for measurement in tape.measurements) or "nothing"
@@ -92,7 +96,7 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
         )
     n_qubits = max(tape.wires, default=0) + 1
     angles = [
-        parameter.item() if isinstance(parameter, np.ndarray) else parameter
+        unwrap_symbol(parameter)
         for operation in tape.operations
         if operation.name in GATES
         for parameter in operation.data
@@ -103,7 +107,7 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
         if isinstance(error, BackendError):
             raise
         raise _capture_error(error) from error
-    data, *weights = ([*symbol_array.flat] for symbol_array in symbols)
+    data, *weights = parameters_by_argument
     unused_names = [p.name for p in data if p not in circuit.parameters]
     if unused_names:
         raise BackendError(
@@ -122,9 +126,7 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
 def _trace_call(function: Any, symbols: Sequence[NDArray[Any]]) -> QuantumScript:
     """Return the tape of a call with symbols."""
     try:
-        with qp.queuing.AnnotatedQueue() as queue:
-            function(*symbols)
-        return QuantumScript.from_queue(queue)
+        return trace_call(function, symbols)
     except Exception as error:  # of the user's function
         raise _capture_error(error) from error
 
@@ -133,7 +135,7 @@ def _capture_error(error: Exception) -> BackendError:
     """Return the error about a QNode that does not run with symbols."""
     reason = (str(error).splitlines() or [""])[0][:_MAX_REASON_CHARACTERS].rstrip(".")
     return BackendError(
-        f"the QNode cannot be captured: {type(error).__name__}: {reason}. It is called once, with symbols as "
+        f"the QNode cannot be captured: {type(error).__name__}: {reason}. It is called with symbols as "
         "arguments, so angles are sums, products and functions of them, such as qp.math.sin. Decisions by "
         "their values, matrices of them, and functions of torch, belong in front of the layer."
     )

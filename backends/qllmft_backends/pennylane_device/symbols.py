@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from operator import methodcaller
+from collections.abc import Sequence
 from typing import Any
 
-import autoray
 import numpy as np
 import pennylane as qp
 from numpy.typing import NDArray
@@ -24,29 +22,17 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit.quantum_info.operators.predicates import is_unitary_matrix
 
 from qllmft_backends.pennylane_device.gates import GATES
+from qllmft_backends.pennylane_device.symbol import unwrap_symbol
 
 _STANDARD_GATES = get_standard_gate_name_mapping()
 _MAX_IMAGINARY = 1e-12  # largest imaginary part of an angle
 # qubits of a sum of Pauli words that do not commute, whose matrix is diagonalized
 _MAX_DENSE_QUBITS = 8
-_FUNCTION_METHODS = ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "exp", "log", "abs", "sign")
-_FUNCTIONS: dict[str, Callable[[ParameterExpression], Any]] = {
-    **{name: methodcaller(name) for name in _FUNCTION_METHODS},
-    "absolute": methodcaller("abs"),
-    "sqrt": lambda angle: angle**0.5,
-    "square": lambda angle: angle**2,
-}
-
-
-def register_functions() -> None:
-    """Make functions of `pennylane.math` work on Qiskit's expressions."""
-    for name, function in _FUNCTIONS.items():
-        autoray.register_function("qiskit", name, function)
 
 
 def has_symbols(operation: Any) -> bool:
     """Return whether an operation has angles that are expressions of parameters."""
-    return any(isinstance(_unwrap_angle(angle), ParameterExpression) for angle in operation.data)
+    return any(isinstance(unwrap_symbol(angle), ParameterExpression) for angle in operation.data)
 
 
 def gate_outside_tables(operation: Any) -> Gate | None:
@@ -76,7 +62,7 @@ def _symbolic_gate(operation: Any) -> Gate | None:
         return None if base_gate is None else base_gate.inverse()
     if isinstance(operation, Exp):
         return _evolution_gate(operation)
-    angles = [_unwrap_angle(angle) for angle in operation.data]
+    angles = [unwrap_symbol(angle) for angle in operation.data]
     if operation.name == "U2":
         return U2Gate(*angles)
     if operation.name in GATES and operation.name != "Rot":
@@ -148,11 +134,6 @@ def _pauli_rotation(operation: Exp) -> Any:
         return qp.PauliRot(qp.math.real(angle), "".join(word.values()), wires=list(word))
 
 
-def _unwrap_angle(angle: Any) -> Any:
-    """Return an angle in an array without axes as the number or the expression that it is."""
-    return angle.item() if isinstance(angle, np.ndarray) and angle.ndim == 0 else angle
-
-
 def _evolution_gate(operation: Exp) -> Gate | None:
     """Return exp(-i·time·H) of a sum of Pauli words, exactly; None if it is no such evolution."""
     time = _evolution_time(operation)
@@ -178,8 +159,8 @@ def _evolution_gate(operation: Exp) -> Gate | None:
 def _evolution_time(operation: Exp) -> Any:
     """Return the time t of exp(-i·t·H)."""
     if isinstance(operation, Evolution):
-        return _unwrap_angle(operation.param)
-    return _unwrap_angle(operation.coeff) * 1j
+        return unwrap_symbol(operation.param)
+    return unwrap_symbol(operation.coeff) * 1j
 
 
 def _is_real(expression: ParameterExpression) -> bool:

@@ -25,6 +25,7 @@ from qllmft.parameter_names import (
 )
 from qllmft_backends.adjoint import AdjointEngine
 from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
+from qllmft_backends.layouts import final_qubits, undo_layout, undo_observables
 from qllmft_circuits import readout_observables
 
 Floats = NDArray[np.float64]
@@ -157,7 +158,8 @@ def trained_circuit(
     Args:
         circuit: a `QuantumCircuit`, or a QNode of PennyLane of a row and weights.
         sample: (D,) one row.
-        observables: measured operators or their strings; None for Z of every qubit. A QNode has its own.
+        observables: measured operators or their strings; None for Z of every qubit. A QNode has its own. Those of a
+            transpiled circuit are on its qubits before, or on the device's (``apply_layout``).
         data: the D parameters that a row fills, or their names, or the name of their vector; None for those of a
             vector ``x``, ``inputs`` or ``data``, in their `natural_order`. A QNode has its own.
         weights: trained values, in the `natural_order` of the circuit's other parameters, or by name. Without these,
@@ -190,6 +192,7 @@ def trained_circuit(
             f"circuit is {type(circuit).__name__}, expected a QuantumCircuit, a QNode or the path of a QASM 3 or QPY "
             "file."
         )
+    circuit, measured_observables = undo_layout(circuit, _parse_observables(observables, circuit))
     circuit = circuit.remove_final_measurements(inplace=False)
     inputs = data_parameters(circuit.parameters, data)
     if len(inputs) != len(sample):
@@ -209,7 +212,6 @@ def trained_circuit(
         circuit, weight_parameters, values = _parametrise_rotations(circuit)
     else:
         values = _weight_values(weight_parameters, weights)
-    measured_observables = _parse_observables(observables, circuit.num_qubits)
     return TrainedCircuit(circuit, measured_observables, inputs, weight_parameters, values)
 
 
@@ -257,7 +259,11 @@ def _parametrise_rotations(
     return parametrised_circuit, list(vector), values
 
 
-def _parse_observables(observables: Sequence[Any] | None, n_qubits: int) -> list[SparsePauliOp]:
+def _parse_observables(
+    observables: Sequence[Any] | None, circuit: QuantumCircuit
+) -> list[SparsePauliOp]:
+    """Return observables on the qubits of a circuit, of a transpiled one on those before."""
+    n_qubits = len(final_qubits(circuit))
     if observables is None:
         return list(readout_observables(n_qubits))
     observable_list = [observables] if isinstance(observables, str | SparsePauliOp) else observables
@@ -273,6 +279,7 @@ def _parse_observables(observables: Sequence[Any] | None, n_qubits: int) -> list
             f"observables hold another thing than Pauli strings ({first_line(error)}). Give strings such as 'IIZ' or a "
             "SparsePauliOp."
         ) from None
+    measured = undo_observables(circuit, measured)
     wrong = [observable for observable in measured if observable.num_qubits != n_qubits]
     if wrong or not measured:
         raise UserError(

@@ -14,6 +14,7 @@ from qllmft.analysis.audit.arrays import ARRAYS, MAX_ROWS_BYTES, check_arrays
 from qllmft.budget import check_budget, circuit_cost
 from qllmft.errors import UserError, first_line
 from qllmft.files import open_regular, parse_json, read_bytes, read_text, reading
+from qllmft_backends.layouts import undo_layout
 from qllmft_circuits.bounds import (
     MAX_QPY_BYTES,
     MAX_TEXT_BYTES,
@@ -57,7 +58,8 @@ def read_circuit(path: Path) -> QuantumCircuit:
             f"{path} cannot be read as {form}: {first_line(error)}. Write the circuit with free data parameters by "
             "qiskit.qasm3.dumps or qiskit.qpy.dump."
         ) from None
-    _check_size(path, sized.circuit.num_qubits, sized.n_gates)
+    n_qubits = undo_layout(sized.circuit)[0].num_qubits  # without a device's idle qubits
+    _check_size(path, n_qubits, sized.n_gates)
     if form == "OpenQASM 2":
         raise UserError(
             f"{path} is OpenQASM 2, which has no parameters, and an audit needs those that a row of X fills. Write the "

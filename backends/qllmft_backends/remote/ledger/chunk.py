@@ -227,8 +227,7 @@ class Chunk:
     def wrong_answer(self, results: Sequence[Probabilities | None]) -> str | None:
         """Return the error of the known answer in the job's ``results``, or None if it is right or no other has one.
 
-        The answer is compared qubit by qubit: noise flips some of the shots. The right ones must be more than a half
-        by three standard errors of chance, or by a tenth. Without an expected answer there is no error.
+        See `find_wrong_bits`. Without an expected answer there is no error.
         """
         expected_state = self.known_answer
         n_qubits = self.setup.n_qubits
@@ -236,19 +235,7 @@ class Chunk:
             return None
         if not results[0]:
             return "the check circuit has no result"
-        weighted_flips = [(state ^ expected_state, p) for state, p in results[0].items()]
-        right_shares = [
-            sum(p for bits, p in weighted_flips if not bits >> q & 1) for q in range(n_qubits)
-        ]
-        min_share = 0.5 + min(1.5 / sqrt(self.setup.shots), 0.1)
-        wrong_qubits = [q for q, share in enumerate(right_shares) if share <= min_share]
-        if not wrong_qubits:
-            return None
-        shares_text = ", ".join(f"{right_shares[q]:.2f}" for q in wrong_qubits[:5])
-        return (
-            f"the check circuit came back wrong on the qubits {wrong_qubits}. Share of shots with the right value: "
-            f"{shares_text}, expected more than {min_share:.2f}"
-        )
+        return find_wrong_bits(results[0], expected_state, n_qubits, self.setup.shots)
 
     def names(self, token: str) -> list[str]:
         """Return the names of the job's circuits in its order, if it has this client ``token``."""
@@ -291,3 +278,26 @@ def content_hash(setup: Setup, values: Floats, checked: bool) -> str:
 def values_hash(values: Floats) -> str:
     """Return a hash of a chunk's angles."""
     return sha256(np.ascontiguousarray(values, np.float64).tobytes()).hexdigest()
+
+
+def find_wrong_bits(
+    frequencies: Probabilities, expected_state: int, n_qubits: int, shots: int
+) -> str | None:
+    """Return the error of a check circuit's answer, or None if it is right.
+
+    It is compared qubit by qubit: noise flips some of the shots. The right ones must be more than a half by three
+    standard errors of chance, or by a tenth.
+    """
+    weighted_flips = [(state ^ expected_state, p) for state, p in frequencies.items()]
+    right_shares = [
+        sum(p for bits, p in weighted_flips if not bits >> q & 1) for q in range(n_qubits)
+    ]
+    min_share = 0.5 + min(1.5 / sqrt(shots), 0.1)
+    wrong_qubits = [q for q, share in enumerate(right_shares) if share <= min_share]
+    if not wrong_qubits:
+        return None
+    shares_text = ", ".join(f"{right_shares[q]:.2f}" for q in wrong_qubits[:5])
+    return (
+        f"the check circuit came back wrong on the qubits {wrong_qubits}. Share of shots with the right value: "
+        f"{shares_text}, expected more than {min_share:.2f}"
+    )

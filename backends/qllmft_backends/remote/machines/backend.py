@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from copy import copy
 from functools import cache
-from math import sqrt
+from math import inf, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -32,14 +32,10 @@ from qllmft_backends.remote.ledger.chunk import PROVIDERS_URL, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.machines.compiled import CompiledCircuit, compile_circuit
+from qllmft_backends.remote.machines.local import run_locally
 from qllmft_backends.remote.machines.options import QiskitOptions
 from qllmft_backends.remote.machines.providers import PROVIDERS, Machine, open_machine, wrap_machine
-from qllmft_backends.remote.machines.route import (
-    FAILED_STATUSES,
-    MachineRoute,
-    check_names,
-    job_status,
-)
+from qllmft_backends.remote.machines.route import MachineRoute
 from qllmft_backends.remote.route import Route
 from qllmft_backends.requests import check_values, request_seed
 
@@ -288,6 +284,7 @@ class QiskitBackend(JobsBackend):
 
     def _batch(self, circuit: QuantumCircuit, values: Floats) -> CircuitBatch:
         assert self.jobs is not None
+        self._check_shots()
         target = self._machine.target
         n_qubits = circuit.num_qubits
         compiled = self.compile_for_machine(circuit)
@@ -318,6 +315,17 @@ class QiskitBackend(JobsBackend):
         self.jobs.find(batch)
         return batch
 
+    def _check_shots(self) -> None:
+        """Refuse shots that are not within the limits that the machine states."""
+        shots = self.options.shots
+        fewest = self._machine.fewest_shots
+        most = self._machine.most_shots
+        if not fewest <= shots <= most:
+            limits = f"{fewest} or more" if most == inf else f"{fewest} to {most:.0f}"
+            raise BackendError(
+                f"got {shots} shots, and {self._machine.name} takes {limits}. Nothing was sent. Set the option shots."
+            )
+
     def _frequencies(
         self, circuit: QuantumCircuit, values: Floats, seed: int | None = None
     ) -> list[Probabilities]:
@@ -330,32 +338,13 @@ class QiskitBackend(JobsBackend):
         """
         if len(values) == 0:
             return []
+        self._check_shots()
         if self.jobs is not None:
             return self._run_circuits(circuit, values)[1]
-        compiled = self.compile_for_machine(circuit)
-        runner = self._machine.runner
-        shots = self.options.shots
-        assert runner is not None
         if seed is None:
             option_seed = self.options.seed + self.options.repetition  # which each round changes
             seed = request_seed(option_seed, circuit, values) % 2**31
-        names = [f"{circuit.name}-{b}" for b in range(len(values))]
-        job = runner.start(compiled.bind(values, names), shots, seed, "")
-        named_counts = runner.fetch_counts(job, len(names))
-        if self.options.compare_names:
-            check_names(named_counts, [names], self._machine.name)
-        counts = [measurement.counts for measurement in named_counts]
-        status = job_status(job)
-        if status in FAILED_STATUSES or any(
-            sum(circuit_counts.values()) != shots for circuit_counts in counts
-        ):
-            raise BackendError(
-                f"{self._machine.name} did not finish circuit {circuit.name!r}: its status is {status}."
-            )
-        return [
-            {state: number / shots for state, number in circuit_counts.items()}
-            for circuit_counts in counts
-        ]
+        return run_locally(self._machine, self.options, circuit, values, seed)
 
 
 def open_jobs(machine: Machine, options: QiskitOptions) -> Jobs | None:

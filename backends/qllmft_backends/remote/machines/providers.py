@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
-from math import inf
 from typing import Any
 
 from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2
@@ -14,6 +13,7 @@ from qiskit.providers import BackendV2
 from qiskit.transpiler import Target
 
 from qllmft_backends.errors import BackendError, MissingExtraError
+from qllmft_backends.remote.machines import limits
 from qllmft_backends.remote.machines.options import QiskitOptions
 from qllmft_backends.remote.machines.route import BackendRunner, Runner, SamplerRunner
 from qllmft_backends.text import error_text
@@ -39,6 +39,7 @@ class Machine:
         runner: way to run circuits; None for an estimator.
         remote: circuits leave this machine.
         estimator: V2 estimator that computes expectation values itself; None otherwise.
+        checked: numbers and places of the qubits whose check circuit came back right.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Machine:
     runner: Runner | None
     remote: bool = False
     estimator: BaseEstimatorV2 | None = None
+    checked: set[tuple[int, tuple[int, ...]]] = field(default_factory=set, compare=False)
 
     @property
     def target(self) -> Target | None:
@@ -56,16 +58,17 @@ class Machine:
     @property
     def max_circuits(self) -> float:
         """Return its limit on the circuits of a job."""
-        limit = getattr(self.qiskit_object, "max_circuits", None)
-        return limit if isinstance(limit, int) and limit > 0 else inf
+        return limits.max_circuits(self.qiskit_object)
 
     @property
     def fewest_shots(self) -> int:
-        """Return the least shots of a circuit that a device of Amazon Braket states, 1 for others."""
-        service = self.qiskit_object
-        for name in ("_device", "properties", "service", "shotsRange"):
-            service = getattr(service, name, None)
-        return int(service[0]) if isinstance(service, tuple | list) and service else 1
+        """Return the least shots of a circuit that it states, 1 if it states none."""
+        return limits.fewest_shots(self.qiskit_object)
+
+    @property
+    def most_shots(self) -> float:
+        """Return the most shots of a circuit that it states, infinity if it states none."""
+        return limits.most_shots(self.qiskit_object)
 
 
 @dataclass(frozen=True)
@@ -181,11 +184,9 @@ def _fake_backend(options: QiskitOptions) -> BackendV2:
 
 
 def _with_ibm_sampler(backend: BackendV2, provider: str, service: Any = None) -> Machine:
-    from qiskit_ibm_runtime import SamplerV2
+    from qiskit_ibm_runtime.executor_sampler import Sampler  # the class SamplerV2 is deprecated
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # its successor has no local mode
-        runner = SamplerRunner(SamplerV2(mode=backend), service)
+    runner = SamplerRunner(Sampler(mode=backend), service)
     address = f"{provider}:{backend.name}"
     return Machine(backend.name, address, backend, runner, remote=service is not None)
 

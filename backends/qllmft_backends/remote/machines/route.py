@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from qllmft_backends.errors import BackendError
@@ -13,6 +12,14 @@ from qllmft_backends.remote.errors import PARSE_ERRORS, JobFailedError, RemoteTr
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
+from qllmft_backends.remote.machines.counts import (
+    Counts,
+    NamedCounts,
+    dry_run_text,
+    read_pub,
+    read_result,
+    refuse_dry_run,
+)
 from qllmft_backends.remote.machines.options import QiskitOptions
 from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import JobIndex, ListedJob, RemoteJob, Route
@@ -21,17 +28,7 @@ from qllmft_backends.text import error_text
 
 T = TypeVar("T")
 _COMPLETED_STATUSES = ("DONE", "COMPLETED")
-Counts = dict[int, int]  # basis state (qubit 0 the least significant bit) -> number of shots
-_NAME_FIELD = "name"  # of a circuit, in its metadata and in the header of its result
 FAILED_STATUSES = ("ERROR", "CANCELLED", "FAILED")
-
-
-@dataclass(frozen=True)
-class NamedCounts:
-    """Counts of one circuit, and its name in the machine's answer. None: the answer has no names."""
-
-    name: str | None
-    counts: Counts
 
 
 class BackendRunner:
@@ -59,19 +56,10 @@ class BackendRunner:
         options = {"seed_simulator": seed} if takes_seed else {}
         return self._backend.run(list(circuits), shots=shots, **options)
 
-    def fetch_counts(self, job: Any, circuits: int) -> list[NamedCounts]:
-        """Wait for a job and return the counts of its circuits."""
+    def fetch_counts(self, job: Any, circuits: int, n_bits: int) -> list[NamedCounts]:
+        """Wait for a job and return the counts of its circuits, each of ``n_bits`` bits."""
         result = job.result()
-        named_counts = []
-        for i in range(circuits):
-            counts = {
-                int(str(bits).replace(" ", ""), 2): int(number)
-                for bits, number in result.get_counts(i).items()
-            }
-            circuit_results = getattr(result, "results", None)  # of Qiskit's own class of results
-            header = getattr(circuit_results[i], "header", None) if circuit_results else None
-            named_counts.append(NamedCounts(_name(header), counts))
-        return named_counts
+        return [read_result(result, i, n_bits) for i in range(circuits)]
 
     def fetch(self, job_id: str) -> Any:
         """Return the job of an identity, in any process."""
@@ -101,20 +89,16 @@ class SamplerRunner:
         elif hasattr(simulator, "seed_simulator"):
             simulator.seed_simulator = seed
         for circuit in circuits:
-            circuit.metadata = {**(circuit.metadata or {}), _NAME_FIELD: circuit.name}
+            circuit.metadata = {**(circuit.metadata or {}), "name": circuit.name}
         return self._sampler.run([(circuit,) for circuit in circuits], shots=shots)
 
-    def fetch_counts(self, job: Any, circuits: int) -> list[NamedCounts]:
-        """Wait for a job and return the counts of its circuits."""
+    def fetch_counts(self, job: Any, circuits: int, n_bits: int) -> list[NamedCounts]:
+        """Wait for a job and return the counts of its circuits (see `BackendRunner.fetch_counts`)."""
         result = job.result()
+        refuse_dry_run(getattr(result, "metadata", None) or {})
         if len(result) != circuits:
             raise JobFailedError(f"the sampler answered {len(result)} of {circuits} circuits.")
-        names = [_name((pub.metadata or {}).get("circuit_metadata")) for pub in result]
-        counts = [dict(pub.data.meas.get_int_counts()) for pub in result]
-        return [
-            NamedCounts(name, counts_by_key)
-            for name, counts_by_key in zip(names, counts, strict=True)
-        ]
+        return [read_pub(pub, n_bits) for pub in result]
 
     def fetch(self, job_id: str) -> Any:
         """Return the job of an identity, in any process."""
@@ -155,14 +139,6 @@ def check_names(
         "circuits, or in another order. They are not used. Ask the provider. If it renames circuits, "
         "compare_names=false reads them as they are."
     )
-
-
-def _name(source: Any) -> str | None:
-    """Return the name in a header or in metadata, or None if there is none."""
-    name = (
-        source.get(_NAME_FIELD) if isinstance(source, dict) else getattr(source, _NAME_FIELD, None)
-    )
-    return None if name is None else str(name)
 
 
 def job_status(job: Any) -> str:
@@ -234,6 +210,8 @@ class MachineRoute(Route):
         completed = status in _COMPLETED_STATUSES
         is_failed = status in FAILED_STATUSES
         reason = f"the provider says {status}" if is_failed else ""
+        if completed and (text := dry_run_text(job)):
+            return RemoteJob(status, True, False, f"{text}, whose results are random", None, job)
         return RemoteJob(status, completed or is_failed, completed, reason, None, job)
 
     def read_results(self, chunk: Chunk, job: RemoteJob) -> Sequence[Probabilities | None]:
@@ -241,7 +219,8 @@ class MachineRoute(Route):
         if not job.completed:
             return [None] * chunk.circuits
         named_counts = self.ask_provider(
-            "the results of a job", lambda: self.runner.fetch_counts(job.content, chunk.circuits)
+            "the results of a job",
+            lambda: self.runner.fetch_counts(job.content, chunk.circuits, chunk.setup.n_qubits),
         )
         if self.waits.compare_names:
             check_names(named_counts, [chunk.names(token) for token in chunk.tokens], chunk.label)
