@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import qllmft
-from examples.audits.teachers import layered, taught
+from examples.audits.teachers import layered_circuit, teacher_model
 from qllmft.events import Message
 
 from run import machine_facts
@@ -22,7 +22,7 @@ from run import machine_facts
 
 def seconds(n_qubits: int) -> dict[str, Any]:
     """Return the seconds of an audit, of the process on all cores, and by check."""
-    model = taught(layered(n_qubits, 3), 0)
+    model = teacher_model(layered_circuit(n_qubits, 3), 0)
     starts: list[tuple[str, float]] = []
 
     def started(event: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from examples.experiments.common import DOCS, by_keys, facts, rows_of, table, write_page
+from examples.experiments.common import DOCS, by_keys, facts, read_rows, table, write_page
 from examples.experiments.one_head import HEAD
 from examples.experiments.one_head_runs import LR
 from qllmft.tasks import (
@@ -30,7 +30,7 @@ WITHOUT = "the same without its circuit"
 
 def read(name: str) -> list[dict[str, Any]]:
     """Return the rows of a kept record."""
-    return rows_of(DOCS / "records" / f"{name}.json")
+    return read_rows(DOCS / "records" / f"{name}.json")
 
 
 def compared(ours: list[float], theirs: list[float], measure: Any) -> list[str]:
