@@ -45,7 +45,7 @@ def options(
     return parser
 
 
-def drawn_sst2(folder: str, seed: int) -> Table:
+def draw_sst2(folder: str, seed: int) -> Table:
     """Return SST-2's drawn texts, training and validation, by the paper's protocol."""
     data = load_preset("single-10q").config({"data.source": folder}).data
     splits = SharedInputs().splits(data, seed)
