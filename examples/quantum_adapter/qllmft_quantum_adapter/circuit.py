@@ -25,7 +25,7 @@ def adapter_circuit(n_qubits: int, n_layers: int) -> QuantumCircuit:
     return circuit
 
 
-def qubits_of(dimension: int) -> int:
+def qubit_count(dimension: int) -> int:
     """Return the least number of qubits, 1 or more, whose states have ``dimension`` amplitudes.
 
     >>> [qubits_of(dimension) for dimension in (1, 2, 384, 512, 768)]
