@@ -82,17 +82,17 @@ class Simulated(GenericBackendV2):  # type: ignore[misc]
         super().__init__(8, seed=0)
         self.name = name
         self.noise = noise
-        self.sent: dict[str, Any] = {}
+        self.sent_jobs: dict[str, Any] = {}
 
     def run(self, run_input: Any, **options: Any) -> Any:
         """Run circuits with the noise of the next job."""
         job = AerSimulator(noise_model=self.noise()).run(run_input, **options)
-        self.sent[job.job_id()] = job
+        self.sent_jobs[job.job_id()] = job
         return job
 
     def retrieve_job(self, job_id: str) -> Any:
         """Return a job that was sent."""
-        return self.sent[job_id]
+        return self.sent_jobs[job_id]
 
 
 def noise_model(cx_error: float, readout: Callable[[], tuple[float, float]]) -> NoiseModel:

@@ -89,8 +89,10 @@ from sklearn.model_selection import GridSearchCV
 import qml_benchmarks.models
 from qml_benchmarks.hyperparam_search_utils import construct_hyperparameter_grid
 from qml_benchmarks.hyperparameter_settings import hyper_parameter_settings
-data, name = numpy.load(sys.argv[1]), sys.argv[2]
-Model, grid = getattr(qml_benchmarks.models, name), construct_hyperparameter_grid(hyper_parameter_settings, name)
+data = numpy.load(sys.argv[1])
+name = sys.argv[2]
+Model = getattr(qml_benchmarks.models, name)
+grid = construct_hyperparameter_grid(hyper_parameter_settings, name)
 started = time.process_time()
 search = GridSearchCV(Model(), grid, cv=5, refit=False, error_score="raise").fit(data["x"], data["y"])
 models = [Model(**search.best_params_, random_state=seed).fit(data["x"], data["y"]) for seed in range(5)]
