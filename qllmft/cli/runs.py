@@ -16,6 +16,7 @@ from qllmft.counts import format_count
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
+    from qllmft.config import ModelConfig
     from qllmft.run import RunFolder
 
 # names of heads without qubits
@@ -118,7 +119,6 @@ def _run_row(run: RunFolder) -> dict[str, str]:
         record = run.read_result()
         test = "not tested" if run.missing_parts else progress
     nearest = describe_settings(config)
-    model = config.model
     best = ""
     if record is not None:
         scores = [model_record.test for model_record in record.models if model_record.test]
@@ -128,13 +128,43 @@ def _run_row(run: RunFolder) -> dict[str, str]:
     changes = f" + {len(nearest.differing)}" if nearest.differing else ""
     return {
         "name": run.path.name,
-        "what": f"{model.n_qubits} qubits" if model.head == "quantum" else _HEAD_NAMES[model.head],
+        "what": _describe_head(config.model, _count_labels(folds[0] if folds else run)),
         "data": source,
         "preset": nearest.preset + changes,
         "test": test,
         "baseline": best,
         "when": datetime.fromtimestamp(_last_change(run)).astimezone().strftime("%Y-%m-%d %H:%M"),
     }
+
+
+def _count_labels(run: RunFolder) -> int | None:
+    """Return the number of labels or targets of a run, or None if no file names them yet."""
+    from qllmft.files import parse_json, read_text, reading
+
+    if record := run.read_result() or run.read_validation():
+        return len(record.data.labels)
+    if not run.texts_file.exists():
+        return None
+    with reading(run.texts_file, "Delete the run's folder, and train again."):
+        return len(list(parse_json(read_text(run.texts_file))["labels"]))
+
+
+def _describe_head(model: ModelConfig, n_labels: int | None) -> str:
+    """Return ``10 qubits``, ``27 qubits, 3 registers`` or the kind of a head without qubits.
+
+    ``7 or more qubits`` is a head whose size follows labels that no file of the run names.
+    """
+    from qllmft.config.model import MAX_SINE_QUBITS
+
+    if model.head != "quantum":
+        return _HEAD_NAMES[model.head]
+    if n_labels is None:
+        is_fixed = model.for_labels(1) == model.for_labels(MAX_SINE_QUBITS)
+        more = "" if is_fixed else " or more"
+        return f"{model.n_qubits}{more} qubits"
+    sized_model = model.for_labels(n_labels)
+    registers = f", {sized_model.registers} registers" if sized_model.registers > 1 else ""
+    return f"{sized_model.n_qubits} qubits{registers}"
 
 
 def _find_run(path: Path, folder: Path) -> RunFolder:
