@@ -124,7 +124,7 @@ class Row(Section):
     group: str = ""  # subjects are compared with baselines of the same group; see `comparison.py`
     # name or path of the search space of a study with a budget; None: that of its head's kind
     space: str | None = None
-    epochs: int | None = Field(default=None, ge=1)  # of each run; None: the study's
+    epochs: int | None = Field(default=None, ge=1)  # of each run; None: the study's or the preset's
     # curve of a map that the row is a point of, or line of rows with ``qubits``; "": the row is
     # compared and not drawn
     series: str = ""
@@ -216,8 +216,8 @@ class Study(CampaignFile):
     # points of accuracy, or another score, within which two heads count as equal, said beforehand;
     # None: 0.5 points, or 0.01
     margin: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
-    # of each run that Adam trains; L-BFGS has the iterations of its preset
-    epochs: int = Field(default=800, ge=1)
+    # of each run that Adam trains; L-BFGS has the iterations of its preset; None: the epochs of each row's preset
+    epochs: int | None = Field(default=None, ge=1)
     notes: str = ""  # Markdown below the study's table
     published: bool = True  # whether the paper's numbers of the rows' presets are shown
     # groups of rows with the same heads, on one body each; the page shows effects of body and kind,
@@ -278,6 +278,13 @@ class Study(CampaignFile):
                 f"the baseline {row.label!r} of {row.group!r} has no row in the group {self.bodies[1]!r}. Give it one "
                 "with the same preset"
             )
+
+    @model_validator(mode="after")
+    def _check_seeds_of_presets(self) -> Study:
+        for name, settings in self.presets.items():
+            if "seed" in settings:
+                raise ValueError(f"presets.{name} has seed, and {STUDY_SETTINGS['seed']}")
+        return self
 
     @model_validator(mode="after")
     def _check_row_labels(self) -> Study:

@@ -288,6 +288,7 @@ def _make_record(
         seeds=tuple(study.seeds),
         choosing_seeds=tuple(study.choosing_seeds or ()),
         epochs=config.train.epochs,
+        epochs_range=_range_epochs(rows),
         select=config.train.select if len(rules) == 1 else "of each row",
         protocol=config.data.protocol,
         redrawn=draws_texts or "validation" not in inputs.corpus(config.data).splits,
@@ -305,6 +306,13 @@ def _make_record(
         test_drawn=predictions.test_drawn,
         test_shared=predictions.test_shared,
     )
+
+
+def _range_epochs(rows: Sequence[_FinishedRow]) -> tuple[int, int] | None:
+    """Return the fewest and the most epochs of heads that Adam trains, or None if they are equal."""
+    trainings = [row.plans[0].config.train for row in rows if not row.row.classical]
+    epochs = {training.epochs for training in trainings if training.optimizer == "adam"}
+    return (min(epochs), max(epochs)) if len(epochs) > 1 else None
 
 
 def _first_start_text(registered: str, runs: Sequence[FinishedRun]) -> str:

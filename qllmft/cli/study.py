@@ -17,7 +17,6 @@ from qllmft.cli.options import (
     Settings,
     command_line,
 )
-from qllmft.counts import format_count
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,8 +64,8 @@ def study(
             initial weights. [default: the study's, 5 or 3]
         budget: Number of settings that every row tries with each seed. They are drawn from the paper's tables, and one
             is selected on validation. [default: one setting of a head, all of a baseline's grid]
-        epochs: Number of passes over the training set. [default: the study's, 800 (fig11-small: 300), or 40 with
-            --quick]
+        epochs: Number of passes over the training set. [default: the study's, such as 800 of table2 and 40 with
+            --quick. In a study of your own without epochs: the number of each row's preset]
         out: Folder of the runs, the record, the table and the page. Several calls of one study with the same
             folder share the runs. Another study needs another folder. [default: studies/<study>]
         register: Train nothing, and write the plan of the study into this file (preregistration). It has the rows,
@@ -258,6 +257,6 @@ def study_table(record: StudyRecord) -> Table:
         rows=rows,
         title=f"{cells.about(record)}\n{record.data.source}: {record.data.counts}\n"
         f"language model {record.body}, D = {record.body.dimension}, "
-        f"{format_count(record.epochs, 'epoch')}, {seeds_text}",
+        f"{record.epochs_text}, {seeds_text}",
         caption=cells.published_note(record) or None,
     )
