@@ -83,12 +83,7 @@ def run_study(
     planned = study_runs(study, settings)
     study = with_margin(study, planned)
     tuning_trials = tuning_runs(study, planned, settings) if study.budget is not None else []
-    if folder.exists() and not folder.is_dir():
-        raise UserError(
-            f"--out {folder} is a file, expected a folder, or a name that does not exist."
-        )
-    if plan_file is not None:
-        check_folder(folder, plan_file)
+    check_folder(folder, plan_file)
     runs = folder / "runs"
     sentence = NOT_REGISTERED
     if registered is not None:

@@ -113,7 +113,9 @@ def study(
             "--register writes a plan, and --registered runs one. Omit --registered, commit the plan, and run it then."
         )
     if register:
-        detectable_difference = register_study(plan, register, overrides)
+        campaign_options.tracking()  # an unknown tracker would be refused when the plan is run
+        plan_file = PlanFile.find(name, plan.name)
+        detectable_difference = register_study(plan, register, overrides, folder, plan_file)
         detectable_sentence = (
             f" Its minimum detectable effect is {detectable_difference[0]:.3g} {detectable_difference[1]}."
             if detectable_difference
