@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
     Field,
+    PrivateAttr,
     ValidationError,
     model_validator,
 )
@@ -21,6 +23,7 @@ from qllmft.config.presets import Preset, load_preset, preset_names
 from qllmft.config.section import Section
 from qllmft.config.toml_files import Settings, names_in, read_chosen, validate_content
 from qllmft.errors import UserError
+from qllmft.files import expand_home
 from qllmft_backends.plugins import BUILT_IN
 from qllmft_backends.validation import faults
 
@@ -81,6 +84,12 @@ class CampaignFile(Section):
     # presets of this file alone: their settings by dotted name, from the defaults
     presets: dict[str, Settings] = Field({})
     quick: Quick | None = None  # None if there is no small version
+    _path: Path | None = PrivateAttr(None)
+
+    @property
+    def path(self) -> Path | None:
+        """Return the absolute path of the TOML file that was loaded, or None for a file of the package."""
+        return self._path
 
     @model_validator(mode="after")
     def _check_presets(self) -> Self:
@@ -103,7 +112,9 @@ class CampaignFile(Section):
             "quick": None,
             **self._small_parts(self.quick),
         }
-        return validate_content(type(self), {**dict(self), **changes}, f"{self.name}, quick")
+        small = validate_content(type(self), {**dict(self), **changes}, f"{self.name}, quick")
+        small._path = self._path
+        return small
 
     def _small_parts(self, quick: Quick) -> dict[str, Any]:
         raise NotImplementedError
@@ -430,7 +441,10 @@ def load_study(choice: str) -> Study:
     name, tree = _read_campaign_file(choice)
     if _SEARCH_KEYS & tree.keys():
         raise UserError(f"{choice} is a search space and no study. Use `qllmft sweep {choice}`.")
-    return validate_content(Study, {"name": name, **tree}, f"study {choice}")
+    study = validate_content(Study, {"name": name, **tree}, f"study {choice}")
+    if choice.endswith(".toml"):
+        study._path = expand_home(choice).resolve()
+    return study
 
 
 def load_space(choice: str) -> Space:

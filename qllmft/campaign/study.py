@@ -67,6 +67,8 @@ def run_study(
 ) -> StudyRecord:
     """Do the runs of a study that are not finished, keep their predictions, and return the study's record.
 
+    `qllmft.studies.run_study` writes the record, the tables and the page too.
+
     Args:
         study: the study.
         folder: of the runs, the predictions and the record.

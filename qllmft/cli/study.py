@@ -85,9 +85,9 @@ def study(
         raise UserError(
             "got no study, expected a name of `qllmft study --list`. Example: `qllmft study table2 --quick`."
         )
-    from qllmft.report import finish_from_predictions, finish_study
-
     if from_predictions is not None:
+        from qllmft.report import finish_from_predictions
+
         kept_options = {"name", "from_predictions", "out", "data"}
         _check_options_for_predictions(
             name, from_predictions, list_given_options(context, without=kept_options)
@@ -105,8 +105,8 @@ def study(
 
     from qllmft.campaign.plan_file import PlanFile
     from qllmft.campaign.registration import register_study
-    from qllmft.campaign.study import run_study
     from qllmft.cli.listener import ConsoleListener
+    from qllmft.studies import run_study
 
     if register and registered:
         raise UserError(
@@ -134,7 +134,7 @@ def study(
             return run_study(plan, folder, overrides, command, executor, registered, plan_file)
 
     record = run_resumable(folder, run)
-    _print_study(record, finish_study(folder, record))
+    _print_study(record, folder / "report.html")
 
 
 def _check_options_for_predictions(name: str, folder: Path, other_options: list[str]) -> None:
