@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from examples.paper.measured import Experiment, parameters_of
+from examples.paper.measured import Experiment, difference_from_paper, parameters_of
 from examples.paper.selection import FigureRequest, select
 from qllmft import load_preset
 from qllmft.campaign import StudyRecord
@@ -117,7 +117,8 @@ def accuracy_figure(request: FigureRequest) -> AccuracyFigure:
     if name in PRESETS:
         parameters = {q: parameters_of(e.preset) or 0 for (_, q), e in wanted.items()}
         # its points mean nothing for other texts
-        if paper.names(selection.circumstances.data):
+        first = next(iter(selection.measured.values())).chosen.runs[0]
+        if not difference_from_paper(first):
             values = [
                 (q, paper.value_for_preset("accuracy", e.preset)) for (_, q), e in wanted.items()
             ]
