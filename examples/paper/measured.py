@@ -27,6 +27,10 @@ from qllmft_circuits import CircuitCounts, count
 CLASSES = 2
 SWEPT = ("train.lr", "train.lr_decay", "train.weight_decay", "model.batch_norm")
 _CIRCUMSTANCES = ("data.", "body.model", "body.revision", "train.epochs", "noise.shots")
+_SPLIT_SETTINGS = (  # of the data; with those of the paper all runs of a seed have its texts
+    *("protocol", "drawn_per_label", "train_fraction", "folds", "validation_folds"),
+    *("group_column", "time_column", "duplicates", "merge_labels", "missing_labels"),
+)
 _FREE = ("seed", "baselines.", "body.batch_size", "body.device", "backend.options.device")
 
 
@@ -131,6 +135,23 @@ class Measured:
         return best(candidate for candidate in self.candidates if candidate.test.n == most)
 
 
+def difference_from_paper(run: FinishedRun) -> str:
+    """Return how a run's texts or their split differ from the paper's, in words, or "" if they do not.
+
+    A run with such a difference is compared with no number of the paper.
+    """
+    data = run.config.data
+    if not paper_numbers().names(data.source):
+        return f"other texts, {data.source}"
+    papers_data = RunConfig().data
+    settings = [
+        f"{name} {getattr(data, name)}"
+        for name in _SPLIT_SETTINGS
+        if getattr(data, name) != getattr(papers_data, name)
+    ]
+    return f"{data.source}, split in another way, {', '.join(settings)}" if settings else ""
+
+
 def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measured]:
     """Return an experiment's results by circumstances: its own shots, the paper's dimension, the longest training."""
     groups: dict[Circumstances, list[FinishedRun]] = {}
@@ -139,14 +160,14 @@ def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measure
             groups.setdefault(_circumstances(run, experiment), []).append(run)
     swept = SWEPT if experiment.baseline is None else ()  # a baseline's sweep is inside one run
     measured_results = []
-    for circumstances, group in groups.items():
+    for shared_circumstances, group in groups.items():
         candidates = collect(
             group,
             lambda run: {name: run.settings[name] for name in swept},
             experiment.find_result,
         )
         candidates.sort(key=lambda candidate: tuple(candidate.settings.values()))
-        measured_results.append(Measured(circumstances, tuple(candidates)))
+        measured_results.append(Measured(shared_circumstances, tuple(candidates)))
     return sorted(measured_results, key=_preference, reverse=True)
 
 

@@ -13,7 +13,14 @@ from typing import Any
 from examples.paper.accuracy import LAYERS, PRESETS, experiments
 from examples.paper.catalogue import FIGURES
 from examples.paper.curves import KEPT
-from examples.paper.measured import Experiment, Measured, PresetCounts, measure, preset_counts
+from examples.paper.measured import (
+    Experiment,
+    Measured,
+    PresetCounts,
+    difference_from_paper,
+    measure,
+    preset_counts,
+)
 from examples.paper.studies import sections
 from qllmft import load_preset, preset_names
 from qllmft.campaign import FinishedRun, StudyRecord
@@ -24,6 +31,7 @@ from qllmft.report import RESULTS, parameters, render_template
 from qllmft.tasks import ACCURACY, MeanInterval
 
 NONE = "—"
+PAPERS_EPOCHS = 800
 RESULT_TABLES = ("Table II", "Table III", "Table IV", "Table XVI")
 
 
@@ -36,14 +44,18 @@ def render_page(
     """Return the page in Markdown: every number of ``published.toml``, with ours if ``runs`` have it.
 
     ``studies`` add sections of their own, see `examples.paper.studies`. If ``measured_only``, accuracies that no run
-    has are left out. Equal runs and studies give equal text.
+    has are left out. Equal runs and studies give equal text. Runs on other texts than the paper's, or on another split
+    of them, are counted and not compared.
     """
     paper = paper_numbers()
     presets = sorted(
         {value.preset for value in paper.values_for("accuracy") if value.preset is not None}
     )
+    comparable_runs = [run for run in runs if not difference_from_paper(run)]
     measured_by_preset = {
-        preset: measured for preset in presets if (measured := measure(Experiment(preset), runs))
+        preset: measured
+        for preset in presets
+        if (measured := measure(Experiment(preset), comparable_runs))
     }
     tables = [
         (table, [value for value in paper.values_for("accuracy") if value.where == table])
@@ -112,6 +124,8 @@ def render_page(
         ),
         n_used=len(used_runs),
         n_others=len(other_runs),
+        left_out=_count_left_out(presets, runs),
+        is_shorter=any(_is_head(m) and _training(m)[1] < PAPERS_EPOCHS for m in on_page),
         rates=sorted({c.settings["train.lr"] for m in on_page for c in m.candidates if c.settings}),
         computed=[name for name, figure in FIGURES.items() if not figure.needs_runs],
         dash=NONE,
@@ -123,6 +137,17 @@ def render_page(
         results=RESULTS,
         **sections(studies),
     )
+
+
+def _count_left_out(presets: Iterable[str], runs: Iterable[FinishedRun]) -> dict[str, int]:
+    """Return the numbers of runs of presets that are not compared, by how their texts differ from the paper's."""
+    experiments = [Experiment(preset) for preset in presets]
+    reasons = Counter(
+        difference_from_paper(run)
+        for run in runs
+        if any(experiment.find_result(run) is not None for experiment in experiments)
+    )
+    return {reason: reasons[reason] for reason in sorted(reasons) if reason}
 
 
 def _headline(pairs: Sequence[tuple[float, float]]) -> str:
