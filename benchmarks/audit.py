@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import qllmft
-from examples.audits.teachers import layered, taught
+from examples.audits.teachers import layered_circuit, teacher_model
 from qllmft.events import Message
 
 from run import machine_facts
@@ -22,18 +22,18 @@ from run import machine_facts
 
 def seconds(n_qubits: int) -> dict[str, Any]:
     """Return the seconds of an audit, of the process on all cores, and by check."""
-    model = taught(layered(n_qubits, 3), 0)
+    model = teacher_model(layered_circuit(n_qubits, 3), 0)
     starts: list[tuple[str, float]] = []
 
-    def started(event: Any) -> None:
+    def record_start(event: Any) -> None:
         if isinstance(event, Message):
             starts.append((event.text.split()[0], time.perf_counter()))
             print(f"{starts[-1][1] - starts[0][1]:6.1f} s  {event.text}", flush=True)
 
     cpu = time.process_time()
-    before = time.perf_counter()
-    found = qllmft.audit(
-        model.pop("circuit"), model.pop("X"), model.pop("y"), **model, on_event=started
+    audit_start = time.perf_counter()
+    audit = qllmft.audit(
+        model.pop("circuit"), model.pop("X"), model.pop("y"), **model, on_event=record_start
     )
     end = time.perf_counter()
     cpu = time.process_time() - cpu
@@ -41,9 +41,9 @@ def seconds(n_qubits: int) -> dict[str, Any]:
     checks = {code: round(end - start, 2) for (code, start), end in zip(starts, ends, strict=True)}
     return {
         "qubits": n_qubits,
-        "rows": list(found.rows),
-        "issues": found.issues,
-        "seconds": round(end - before, 1),
+        "rows": list(audit.rows),
+        "issues": audit.issues,
+        "seconds": round(end - audit_start, 1),
         "cpu_seconds": round(cpu, 1),
         "by_check": checks,
     }
@@ -54,15 +54,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--qubits", type=int, nargs="+", default=[8, 10, 12])
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     machine = machine_facts(len(os.sched_getaffinity(0)))
     seconds(4)
     rows = []
-    for n_qubits in given.qubits:
+    for n_qubits in arguments.qubits:
         rows.append(seconds(n_qubits))
         print(rows[-1], flush=True)
     record = {"machine": machine, "results": rows}
-    given.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    arguments.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -100,8 +100,8 @@ def turns(steps: list[Step], seconds: float, rounds: int) -> list[tuple[float, f
                 fastest[i].append(1000 * min(durations))
     last = fastest[-1]
     return [
-        (min(own), statistics.median(a / b for a, b in zip(own, last, strict=True)))
-        for own in fastest
+        (min(durations), statistics.median(a / b for a, b in zip(durations, last, strict=True)))
+        for durations in fastest
     ]
 
 
@@ -121,21 +121,21 @@ def qiskit_pair(n_qubits: int) -> tuple[Step, Step, float, float]:
     )
     answers: list[tuple[NDArray[Any], NDArray[Any]]] = [(np.empty(0), np.empty(0))] * 2
 
-    def step_of(i: int) -> Step:
+    def make_gradient_step(i: int) -> Step:
         estimator, gradient = kinds[i]
 
         def step() -> None:
-            found = (
+            expectation_values = (
                 estimator.run([(circuit, observable, values)], precision=0.0).result()[0].data.evs
             )
             answers[i] = (
-                found,
+                expectation_values,
                 np.array(gradient.run([circuit] * 2, [observable] * 2, values).result().gradients),
             )
 
         return step
 
-    steps = step_of(0), step_of(1)
+    steps = make_gradient_step(0), make_gradient_step(1)
     for step in steps:
         step()
     by_value, by_gradient = (float(np.abs(a - b).max()) for a, b in zip(*answers, strict=True))

@@ -43,8 +43,8 @@ def pins(peer: str) -> list[tuple[Path, list[str]]]:
 
 def fingerprint(peer: str, interpreter: str) -> str:
     """Return a hash of the pins and of the interpreter's version."""
-    shown = subprocess.run([interpreter, "--version"], capture_output=True, text=True, check=True)
-    digest = hashlib.sha256(shown.stdout.encode())
+    version = subprocess.run([interpreter, "--version"], capture_output=True, text=True, check=True)
+    digest = hashlib.sha256(version.stdout.encode())
     for path, _ in pins(peer):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -99,10 +99,10 @@ def prepare(peer: str, cache: Path, interpreter: str) -> Environment:
     folder = cache / peer
     python = folder / "bin" / "python"
     stamp = folder / "installed.json"
-    wanted = fingerprint(peer, interpreter)
+    pin_hash = fingerprint(peer, interpreter)
     if python.exists() and stamp.exists():
         content = json.loads(stamp.read_text())
-        if content["fingerprint"] == wanted:
+        if content["fingerprint"] == pin_hash:
             return Environment(python, content["seconds"])
     print(f"installing {peer} into {folder}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
@@ -126,7 +126,7 @@ def prepare(peer: str, cache: Path, interpreter: str) -> Environment:
             log,
         )
     seconds = round(time.monotonic() - start, 1)
-    stamp.write_text(json.dumps({"fingerprint": wanted, "seconds": seconds}))
+    stamp.write_text(json.dumps({"fingerprint": pin_hash, "seconds": seconds}))
     return Environment(python, seconds)
 
 
@@ -142,13 +142,13 @@ def worker_variables(environment: Environment, threads: int) -> dict[str, str]:
         "NUMBA_NUM_THREADS",
         "RAYON_NUM_THREADS",
     )
-    kept = {
+    variables = {
         k: v
         for k, v in os.environ.items()
         if k != "PYTHONPATH" or environment.python == Path(sys.executable)
     }
     return {
-        **kept,
+        **variables,
         **dict.fromkeys(names, str(threads)),
         "JAX_PLATFORMS": "cpu",
         "CUDA_VISIBLE_DEVICES": "",

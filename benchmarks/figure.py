@@ -35,7 +35,7 @@ LABEL_GAP = 0.052  # smallest distance of two labels, as a fraction of the axis'
 Line = tuple[list[int], list[float]]
 
 
-def lines_of(cells: list[dict[str, Any]], workload: str) -> dict[str, Line]:
+def workload_lines(cells: list[dict[str, Any]], workload: str) -> dict[str, Line]:
     """Return qubits and median ms of every measured peer."""
     lines: dict[str, Line] = {}
     for cell in sorted(cells, key=lambda c: int(c["n_qubits"])):
@@ -119,14 +119,20 @@ def panel(axes: Axes, lines: dict[str, Line], workload: str, peak_gflops: float 
 
 def draw(results: dict[str, Any], folder: Path) -> None:
     """Write results.png and results.svg; nothing when no peer was measured."""
-    found = {workload: lines_of(results["cells"], workload) for workload in TITLES}
-    found = {workload: lines for workload, lines in found.items() if lines}
-    if not found:
+    lines_by_workload = {
+        workload: workload_lines(results["cells"], workload) for workload in TITLES
+    }
+    lines_by_workload = {workload: lines for workload, lines in lines_by_workload.items() if lines}
+    if not lines_by_workload:
         return
     figure, grid = plt.subplots(
-        1, len(found), figsize=(6.4 * len(found), 4.2), squeeze=False, layout="constrained"
+        1,
+        len(lines_by_workload),
+        figsize=(6.4 * len(lines_by_workload), 4.2),
+        squeeze=False,
+        layout="constrained",
     )
-    for axes, (workload, lines) in zip(grid[0], found.items(), strict=True):
+    for axes, (workload, lines) in zip(grid[0], lines_by_workload.items(), strict=True):
         panel(axes, lines, workload, results["machine"].get("peak_gflops"))
     grid[0][0].set_ylabel("one step of 16 samples, ms")
     for kind in ("png", "svg"):

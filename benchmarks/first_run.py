@@ -37,8 +37,10 @@ def checkout_environment(root: Path) -> dict[str, str]:
     """Return the environment in which Python takes the packages of a checkout, and keeps their bytecode."""
     packages = os.pathsep.join(str(root / part) for part in (".", "circuits", "backends"))
     # pip compiled those of the libraries when it installed them
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"PYTHONPATH": packages}
+    variables = {
+        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+    }
+    return variables | {"PYTHONPATH": packages}
 
 
 def run(command: list[str], root: Path, cache: str) -> tuple[float, float, str]:
@@ -53,8 +55,8 @@ def run(command: list[str], root: Path, cache: str) -> tuple[float, float, str]:
         command, cwd=root, env=environment, capture_output=True, text=True, check=True
     )  # Python looks for packages in this folder first
     wall = time.perf_counter() - started
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor = after.ru_utime + after.ru_stime - usage.ru_utime - usage.ru_stime
+    final_usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = final_usage.ru_utime + final_usage.ru_stime - usage.ru_utime - usage.ru_stime
     return round(wall, 2), round(processor, 2), result.stdout
 
 
@@ -66,8 +68,8 @@ def read_commit(root: Path) -> str:
 
 def main() -> None:
     """Measure in turns, and write the record."""
-    here = Path(__file__).resolve().parent
-    checkouts = {"now": here.parent}
+    bench_folder = Path(__file__).resolve().parent
+    checkouts = {"now": bench_folder.parent}
     if len(sys.argv) > 1:
         checkouts["before"] = Path(sys.argv[1]).resolve()
     record = {
@@ -92,7 +94,7 @@ def main() -> None:
         for name, rows in record["seconds"].items()
     }
     name = "first_run_in_turns.json" if "before" in checkouts else "first_run.json"
-    (here / name).write_text(json.dumps(record, indent=1) + "\n")
+    (bench_folder / name).write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

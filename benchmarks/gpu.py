@@ -27,7 +27,7 @@ from qllmft.heads.torch_engine import TorchEngine
 from qllmft_backends.adjoint import AdjointEngine, lower
 
 from machine import cpu_model
-from workloads import CX, EMBEDDING, gates_of
+from workloads import CX, EMBEDDING, circuit_gates
 
 HERE = Path(__file__).parent
 ROUNDS = 5
@@ -98,7 +98,7 @@ class Work:
 
 def qiskit_circuit(circuit: str, n_qubits: int) -> QuantumCircuit:
     """Return the circuit with an angle of its own for each rotation."""
-    gates = gates_of(circuit, n_qubits)
+    gates = circuit_gates(circuit, n_qubits)
     angles = iter(ParameterVector("t", sum(not isinstance(gate, CX) for gate in gates)))
     built = QuantumCircuit(n_qubits)
     for gate in gates:
@@ -130,7 +130,7 @@ def engine_step(engine: Any, work: Work) -> Run:
     return run
 
 
-def fused(work: Work) -> Run:
+def fused_step(work: Work) -> Run:
     """Return a step of Triton's kernels, launch by launch."""
     return engine_step(triton_engine(work), work)
 
@@ -144,7 +144,7 @@ def triton_engine(work: Work) -> Any:
 
 def fused_graph(work: Work) -> Run:
     """Return the replay of a step of Triton's kernels that was captured as a CUDA graph."""
-    return captured(fused(work))
+    return capture_graph(fused_step(work))
 
 
 def torch_operations(work: Work) -> Run:
@@ -152,12 +152,12 @@ def torch_operations(work: Work) -> Run:
     return engine_step(TorchEngine(work.program, work.masks, "float32", work.device), work)
 
 
-def compiled(work: Work) -> Run:
+def compiled_step(work: Work) -> Run:
     """Return a step of the compiled engine on all cores."""
     return engine_step(AdjointEngine(work.program, work.masks), work)
 
 
-def captured(run: Run) -> Run:
+def capture_graph(run: Run) -> Run:
     """Return the replay of a function as a CUDA graph."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
@@ -175,12 +175,12 @@ def captured(run: Run) -> Run:
     return replay
 
 
-def by_autograd(values_of: Callable[[torch.Tensor], torch.Tensor], work: Work) -> Run:
+def by_autograd(compute_values: Callable[[torch.Tensor], torch.Tensor], work: Work) -> Run:
     """Return a step whose gradient is autograd's."""
     angles = work.angles.clone().requires_grad_()
 
     def run() -> Results:
-        values = values_of(angles)
+        values = compute_values(angles)
         (gradient,) = torch.autograd.grad((values * work.cotangent).sum(), angles)
         return values.detach(), gradient
 
@@ -196,12 +196,12 @@ def torchquantum(work: Work) -> Run:
     measure = tq.MeasureAll(tq.PauliZ)
     load = tq.AmplitudeEncoder()
 
-    def values_of(angles: torch.Tensor) -> torch.Tensor:
+    def compute_values(angles: torch.Tensor) -> torch.Tensor:
         device = tq.QuantumDevice(n_wires=work.n_qubits, bsz=work.samples, device=work.device)
         if work.amplitudes is not None:
             load(device, work.amplitudes)
         slot = 0
-        for gate in gates_of(work.circuit, work.n_qubits):
+        for gate in circuit_gates(work.circuit, work.n_qubits):
             if isinstance(gate, CX):
                 tq.functional.cnot(device, wires=[last - gate.control, last - gate.target])
             else:
@@ -210,7 +210,7 @@ def torchquantum(work: Work) -> Run:
         values: torch.Tensor = measure(device).flip(-1)
         return values
 
-    return by_autograd(values_of, work)
+    return by_autograd(compute_values, work)
 
 
 def pennylane(work: Work) -> Run:
@@ -228,7 +228,7 @@ def pennylane(work: Work) -> Run:
     def node(angles: torch.Tensor) -> Any:
         qp.AmplitudeEmbedding(start, wires=range(work.n_qubits), pad_with=0.0, normalize=True)
         slot = 0
-        for gate in gates_of(work.circuit, work.n_qubits):
+        for gate in circuit_gates(work.circuit, work.n_qubits):
             if isinstance(gate, CX):
                 qp.CNOT(wires=[last - gate.control, last - gate.target])
             else:
@@ -267,9 +267,9 @@ def aer_values(device: str) -> Callable[[Work], Run]:
 
 STEP_PEERS: dict[str, Callable[[Work], Run]] = {
     "fused, one graph": fused_graph,
-    "fused": fused,
+    "fused": fused_step,
     "torch operations": torch_operations,
-    "compiled, CPU": compiled,
+    "compiled, CPU": compiled_step,
     "TorchQuantum": torchquantum,
     "PennyLane": pennylane,
 }
@@ -317,7 +317,7 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def seconds_of(run: Run) -> float:
+def time_step(run: Run) -> float:
     """Return the seconds of one step."""
     synchronize()
     start = time.perf_counter()
@@ -358,7 +358,7 @@ def time_peers(work: Work, peers: dict[str, Callable[[Work], Run]]) -> dict[str,
             if differences[peer] > TOLERANCE:
                 reasons[peer] = f"differs by {differences[peer]:.1e}"
                 continue
-            once_s = seconds_of(run)
+            once_s = time_step(run)
         except Exception as error:  # whatever is missing or fails, the row says so
             reasons[peer] = " ".join(f"{type(error).__name__}: {error}".split())[:120]
             continue
@@ -413,13 +413,13 @@ def least_bytes(work: Work) -> int:
 
 def versions() -> dict[str, str]:
     """Return the versions of the libraries that are installed here."""
-    found = {}
+    installed = {}
     for name in ("torch", "triton", "qiskit", "qiskit-aer-gpu", "pennylane", "torchquantum"):
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def measure(
@@ -524,8 +524,10 @@ def main() -> None:
     arguments = parser.parse_args()
     file = arguments.out / "gpu.json"
     if not arguments.page:
-        chosen = ([row for row in rows if row[1] <= arguments.largest] for rows in (STEPS, VALUES))
-        file.write_text(json.dumps(measure(*chosen, quick=arguments.quick), indent=1) + "\n")
+        selected_rows = (
+            [row for row in rows if row[1] <= arguments.largest] for rows in (STEPS, VALUES)
+        )
+        file.write_text(json.dumps(measure(*selected_rows, quick=arguments.quick), indent=1) + "\n")
     (arguments.out / "gpu.md").write_text(page(json.loads(file.read_text())))
 
 

@@ -25,8 +25,8 @@ class JaxTask:
         )
 
         def loss(weights: jax.Array, data: jax.Array) -> tuple[jax.Array, jax.Array]:
-            found = jax.vmap(lambda sample: values(weights, sample))(data)
-            return (found * cotangent).sum(), found
+            expectations = jax.vmap(lambda sample: values(weights, sample))(data)
+            return (expectations * cotangent).sum(), expectations
 
         by = (0,) if str(inputs["workload"]) == "enc" else (0, 1)
         self.step = jax.jit(jax.grad(loss, argnums=by, has_aux=True))

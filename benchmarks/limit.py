@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from workloads import BATCH, CX, RY, Gate, gates_of
+from workloads import BATCH, CX, RY, Gate, circuit_gates
 
 # gate: multiply-adds to apply it, and of its derivative, for two complex amplitudes
 COMPLEX = {
@@ -83,7 +83,7 @@ def growing_multiply_adds(gates: Sequence[Gate], n_qubits: int) -> float:
 
 def limit_ms(workload: str, n_qubits: int, peak_gflops: float, batch: int = BATCH) -> float:
     """Return the milliseconds of a step at ``peak_gflops`` (10⁹ operations per second; a multiply-add counts twice)."""
-    gates = gates_of(workload, n_qubits)
+    gates = circuit_gates(workload, n_qubits)
     if workload == "head":
         per_sample = growing_multiply_adds(gates, n_qubits)
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from limit import limit_ms
-from speed import PLAIN_C, PROJECT, WORKLOADS, times_as_long, times_of
+from speed import PLAIN_C, PROJECT, WORKLOADS, milliseconds_by_tool, times_as_long
 
 FOLDER = Path(__file__).resolve().parent
 # records by the processor of their run
@@ -20,7 +20,7 @@ WIDTHS = (10, 12, 14)  # qubits
 
 def project_and_limit(record: dict[str, Any], workload: str, qubits: int) -> tuple[float, float]:
     """Return the milliseconds of a step of this project, and those of its arithmetic alone."""
-    project_ms = times_of(record, qubits)[PROJECT][workload]
+    project_ms = milliseconds_by_tool(record, qubits)[PROJECT][workload]
     return project_ms, limit_ms(workload, qubits, record["machine"]["peak_gflops"])
 
 
@@ -33,7 +33,7 @@ def limit_cell(record: dict[str, Any], workload: str, qubits: int) -> str:
 def nearest_cell(record: dict[str, Any], workload: str, qubits: int) -> str:
     """Return the time of the nearest tool divided by this project's, what it would be at the limit, and the tool."""
     project_ms, least_ms = project_and_limit(record, workload, qubits)
-    times = times_of(record, qubits)
+    times = milliseconds_by_tool(record, qubits)
     tool_times = {
         tool: by_workload[workload]
         for tool, by_workload in times.items()

@@ -41,8 +41,8 @@ print(time.perf_counter() - started)
 def table(rows: int, file: Path) -> list[str]:
     """Write a table of different rows, and return its labels."""
     by_section = defaultdict(list)
-    for each in packages():
-        by_section[each.section].append(each.text)
+    for package in packages():
+        by_section[package.section].append(package.text)
     names = sorted(by_section, key=lambda name: (-len(by_section[name]), name))[:SECTIONS]
     random = np.random.default_rng(0)
     written = set()
@@ -70,10 +70,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as unnamed:
         folder = Path(unnamed)
-        labels = table(given.rows, folder / "rows.csv")
+        labels = table(arguments.rows, folder / "rows.csv")
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "QLLMFT_CACHE": str(folder / "cache")}
         command = [sys.executable, "-m", "qllmft", "train", "--data", str(folder / "rows.csv")]
         started = time.perf_counter()
@@ -87,7 +87,7 @@ def main() -> None:
     record = {
         "processor": machine.cpu_model(),
         "load_average": machine.load_average(),
-        "rows": given.rows,
+        "rows": arguments.rows,
         "labels": labels,
         "sizes": result["data"]["sizes"],
         "seconds": round(seconds),
@@ -95,12 +95,12 @@ def main() -> None:
         "sentence_transformers_seconds": round(embedding_s),
         "peak_gb": round(usage.ru_maxrss / 1e6, 2),
         "models": {
-            each["name"]: {"test": each["test"]["value"], "seconds": round(each["seconds"], 1)}
-            for each in result["models"]
-            if each.get("test")
+            model["name"]: {"test": model["test"]["value"], "seconds": round(model["seconds"], 1)}
+            for model in result["models"]
+            if model.get("test")
         },
     }
-    given.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    arguments.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(record, indent=1))
 
 

@@ -27,7 +27,7 @@ from qllmft_backends import create
 from qllmft_backends.noise import PRESETS
 
 from environments import DEFAULT_CACHE, HERE, Environment, NotAvailableError, prepare
-from noise_baseline import NAME, Baseline, check, steps_of
+from noise_baseline import NAME, Baseline, check, start_step_worker
 from noise_table import markdown
 from run import machine_facts
 from sessions import PAUSE_S
@@ -182,7 +182,9 @@ def main(arguments: list[str] | None = None) -> int:
     facts = machine_facts(options.threads)
     os.environ["QLLMFT_THREADS"] = str(options.threads)
     torch.set_num_threads(1)
-    wanted = set() if options.head else {int(part) for part in options.baseline.split(",") if part}
+    baseline_qubits = (
+        set() if options.head else {int(part) for part in options.baseline.split(",") if part}
+    )
     what = (
         "The head alone" if options.head else "Encoder and head of equal width, linear layer, Adam"
     )
@@ -192,7 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as name:
         environment: Environment | None = None
         try:
-            if wanted:
+            if baseline_qubits:
                 environment = prepare(NAME, options.cache, options.python)
                 result["notes"] = [*NOTES, f"{check(environment, Path(name), options).sentence}."]
                 print(result["notes"][-1], flush=True)
@@ -202,10 +204,10 @@ def main(arguments: list[str] | None = None) -> int:
             result["notes"] = [f"TorchQuantum is left out: {failure}"]
             print(result["notes"][-1], file=sys.stderr)
         for n_qubits in map(int, options.qubits.split(",")):
-            if environment and n_qubits in wanted:
+            if environment and n_qubits in baseline_qubits:
                 noise = PRESETS["paper_high"]
                 with closing(
-                    steps_of(environment, Path(name), n_qubits, noise, SHOTS, options)
+                    start_step_worker(environment, Path(name), n_qubits, noise, SHOTS, options)
                 ) as baseline:
                     rows = measure(n_qubits, baseline, options)
             else:

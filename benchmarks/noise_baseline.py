@@ -19,7 +19,7 @@ from qllmft_circuits import readout_observables
 from environments import Environment, NotAvailableError
 from sessions import Worker
 from steps import Model, make_step_inputs
-from workloads import CX, gates_of, make_inputs, save_arrays
+from workloads import CX, circuit_gates, make_inputs, save_arrays
 
 NAME = "torchquantum"
 MODULE = "peers.torchquantum.noise_worker"
@@ -102,7 +102,7 @@ class Baseline:
         self.worker.ask("time", seconds=seconds)
 
 
-def steps_of(
+def start_step_worker(
     environment: Environment,
     folder: Path,
     n_qubits: int,
@@ -112,11 +112,11 @@ def steps_of(
 ) -> Baseline:
     """Return a worker with the training steps of the single-encoder model of ``n_qubits``."""
     inputs = make_step_inputs(Model(f"single-{n_qubits}q", 1, n_qubits, n_qubits))
-    more = {
+    noise_inputs = {
         "rates": np.array([noise.one_qubit_rate, noise.two_qubit_rate]),
         "shots": np.array(shots),
     }
-    return Baseline(environment, folder, "steps", {**inputs, **more}, options)
+    return Baseline(environment, folder, "steps", {**inputs, **noise_inputs}, options)
 
 
 def check(environment: Environment, folder: Path, options: argparse.Namespace) -> Check:
@@ -127,13 +127,15 @@ def check(environment: Environment, folder: Path, options: argparse.Namespace) -
     """
     inputs = make_inputs("head", CHECK_QUBITS)
     rates = np.array([STRONG.one_qubit_rate, STRONG.two_qubit_rate])
-    more = {"rates": rates, "shots": np.array(CHECK_SHOTS), "passes": np.array(PASSES)}
-    with closing(Baseline(environment, folder, "check", {**inputs, **more}, options)) as baseline:
+    noise_inputs = {"rates": rates, "shots": np.array(CHECK_SHOTS), "passes": np.array(PASSES)}
+    with closing(
+        Baseline(environment, folder, "check", {**inputs, **noise_inputs}, options)
+    ) as baseline:
         got = baseline.outputs()
     exact = {"shots": None, "method": "density_matrix"}
     noisy, ideal = (
-        create(name, chosen).expectations(*_question(inputs)).values
-        for name, chosen in (("aer_forte", {**STRONG.options, **exact}), ("adjoint", {}))
+        create(name, settings).expectations(*_question(inputs)).values
+        for name, settings in (("aer_forte", {**STRONG.options, **exact}), ("adjoint", {}))
     )
     deviations = (
         float(np.abs((got["mean"] - values) / got["error"]).max()) for values in (noisy, ideal)
@@ -154,7 +156,7 @@ def _question(
     theta = ParameterVector("theta", len(weights))
     x = ParameterVector("x", n_qubits)
     circuit = QuantumCircuit(n_qubits)
-    for gate in gates_of("head", n_qubits):
+    for gate in circuit_gates("head", n_qubits):
         if isinstance(gate, CX):
             circuit.cx(gate.control, gate.target)
         else:

@@ -49,12 +49,12 @@ def _beside(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> str:
         "| qubits | noise of the head | qllmft, ms | TorchQuantum, ms | TorchQuantum / qllmft |",
         "|---|---|---|---|---|",
     ]
-    own = {(row["qubits"], row["noise"]): row for row in ours}
+    rows_by_noise = {(row["qubits"], row["noise"]): row for row in ours}
     plain = {row["qubits"]: row["ms"] for row in theirs if row["noise"] == "none"}
     for row in theirs:
-        mine = own[row["qubits"], row["noise"]]
+        our_row = rows_by_noise[row["qubits"], row["noise"]]
         lines.append(
-            f"| {row['qubits']} | {row['noise']} | {three_digits(mine['ms'])} ({mine['wall']:.2f}) | "
-            f"{three_digits(row['ms'])} ({row['ms'] / plain[row['qubits']]:.2f}) | {row['ms'] / mine['ms']:.0f} |"
+            f"| {row['qubits']} | {row['noise']} | {three_digits(our_row['ms'])} ({our_row['wall']:.2f}) | "
+            f"{three_digits(row['ms'])} ({row['ms'] / plain[row['qubits']]:.2f}) | {row['ms'] / our_row['ms']:.0f} |"
         )
     return "\n".join([*lines, "", "In brackets: the ratio to the same tool's step without noise."])

@@ -69,7 +69,7 @@ CIRCUITS: dict[str, Callable[[int], QuantumCircuit]] = {
 }
 
 
-def steps_of(circuit: QuantumCircuit, batch: int) -> list[Step]:
+def make_path_steps(circuit: QuantumCircuit, batch: int) -> list[Step]:
     """Return a step on the real path and one on the complex path, whose results are equal."""
     rng = np.random.default_rng(0)
     n_qubits = circuit.num_qubits
@@ -80,7 +80,7 @@ def steps_of(circuit: QuantumCircuit, batch: int) -> list[Step]:
     values = rng.uniform(-np.pi, np.pi, (batch, circuit.num_parameters))
     weights = rng.normal(size=(batch, n_qubits)).astype(np.float32)
     steps = []
-    found = []
+    path_answers = []
     for engine in engines:
         angles = engine.program.angles(values)
 
@@ -89,9 +89,9 @@ def steps_of(circuit: QuantumCircuit, batch: int) -> list[Step]:
             return answer, engine.vjp(tape, weights)[0]
 
         answer, by_angle = step()
-        found.append(np.hstack([answer, engine.program.by_parameter(by_angle, values)]))
+        path_answers.append(np.hstack([answer, engine.program.by_parameter(by_angle, values)]))
         steps.append(step)
-    difference = float(np.abs(found[0] - found[1]).max())
+    difference = float(np.abs(path_answers[0] - path_answers[1]).max())
     if difference > 1e-3:
         raise SystemExit(f"got results of the two paths that differ by {difference:.1e}")
     return steps
@@ -113,20 +113,20 @@ def main() -> None:
             if batch << n_qubits > 1 << 22:  # many seconds for a step
                 continue
             for name, make in CIRCUITS.items():
-                steps = steps_of(make(n_qubits), batch)
-                (real, ratio), (other, _) = turns(steps, options.seconds, options.rounds)
+                steps = make_path_steps(make(n_qubits), batch)
+                (real_ms, ratio), (complex_ms, _) = turns(steps, options.seconds, options.rounds)
                 rows.append(
                     {
                         "circuit": name,
                         "qubits": n_qubits,
                         "batch": batch,
-                        "ms": real,
-                        "complex_ms": other,
+                        "ms": real_ms,
+                        "complex_ms": complex_ms,
                         "ratio": ratio,
                     }
                 )
                 print(
-                    f"{n_qubits} qubits, batch {batch}, {name}: {real:.3f} ms, complex path {other:.3f} ms, "
+                    f"{n_qubits} qubits, batch {batch}, {name}: {real_ms:.3f} ms, complex path {complex_ms:.3f} ms, "
                     f"ratio {ratio:.2f}",
                     flush=True,
                 )

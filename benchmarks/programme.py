@@ -21,7 +21,7 @@ from qllmft.run import SharedInputs, run_experiment
 from run import machine_facts
 
 
-def checked(config: RunConfig, epoch_s: float) -> dict[str, Any]:
+def check_estimate(config: RunConfig, epoch_s: float) -> dict[str, Any]:
     """Return the processor time of a training, including reading and writing, and its estimate."""
     started = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
@@ -42,9 +42,9 @@ record: dict[str, Any] = {"machine": machine_facts(cores), "families": {}}
 for name in ("table-06", "table-07", "table-10", "table-11", "table-12", "table-15"):
     overrides = {"data.source": sys.argv[1], "body.model": "minilm"}
     plan = make_sweep(load_space(name), "grid", overrides)
-    found = estimate_epoch_times(plan, inputs)
+    estimates = estimate_epoch_times(plan, inputs)
     by_qubits: dict[str, float] = {}
-    for config, epochs, epoch_s in found:
+    for config, epochs, epoch_s in estimates:
         qubits = f"{config.model.n_qubits} qubits"
         by_qubits[qubits] = by_qubits.get(qubits, 0.0) + epochs * epoch_s / 3600
     family = {
@@ -54,7 +54,7 @@ for name in ("table-06", "table-07", "table-10", "table-11", "table-12", "table-
     }
     record["families"][name] = family | {
         "core_hours_by_qubits": by_qubits,
-        "check": checked(found[0][0], found[0][2]),
+        "check": check_estimate(estimates[0][0], estimates[0][2]),
     }
     print(name, json.dumps(record["families"][name]), flush=True)
 for key in ("configurations", "core_hours"):

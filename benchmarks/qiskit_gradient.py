@@ -62,10 +62,12 @@ def row(n: int) -> dict[str, Any]:
     inputs = random.normal(size=(BATCH, n))
     weights = random.normal(size=LAYERS * n)
     ways = networks(n)
-    found = {name: each.backward(inputs, weights) for name, each in ways.items()}
+    gradients = {name: network.backward(inputs, weights) for name, network in ways.items()}
     difference = max(
-        float(np.abs(np.asarray(own) - theirs).max())
-        for own, theirs in zip(found["gradient="], found["Qiskit's estimator"], strict=True)
+        float(np.abs(np.asarray(engine_gradient) - qiskit_gradient).max())
+        for engine_gradient, qiskit_gradient in zip(
+            gradients["gradient="], gradients["Qiskit's estimator"], strict=True
+        )
     )
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
@@ -73,7 +75,9 @@ def row(n: int) -> dict[str, Any]:
             started = time.perf_counter()
             network.backward(inputs, weights)
             times[name].append(time.perf_counter() - started)
-    medians = {name: round(1000 * statistics.median(each), 2) for name, each in times.items()}
+    medians = {
+        name: round(1000 * statistics.median(durations), 2) for name, durations in times.items()
+    }
     return {"qubits": n, "batch": BATCH, "ms": medians, "difference": difference}
 
 
@@ -81,13 +85,13 @@ def main() -> None:
     """Write the record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)  # that this benchmark is about
     rows = []
     for n in (4, 6, 8):
         rows.append(row(n))
         print(rows[-1], flush=True)
-        given.json.write_text(json.dumps({"results": rows}, indent=1) + "\n", encoding="utf-8")
+        arguments.json.write_text(json.dumps({"results": rows}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

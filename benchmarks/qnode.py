@@ -49,10 +49,10 @@ def ring(n: int) -> Callable[..., Any]:
 
 def gradient(call: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     """Return the gradient of the sum of all values by the samples."""
-    given = x.clone().requires_grad_()
-    call(given).sum().backward()
-    assert given.grad is not None
-    return given.grad
+    samples = x.clone().requires_grad_()
+    call(samples).sum().backward()
+    assert samples.grad is not None
+    return samples.grad
 
 
 def row(n: int, batch: int) -> dict[str, Any]:
@@ -60,12 +60,12 @@ def row(n: int, batch: int) -> dict[str, Any]:
     random = np.random.default_rng(0)
     weights = random.normal(size=(LAYERS, n))
     x = torch.from_numpy(random.normal(size=(batch, n)))
-    own = torch.tensor(weights, requires_grad=True)
+    node_weights = torch.tensor(weights, requires_grad=True)
 
     def node(name: str, method: str) -> Callable[[torch.Tensor], torch.Tensor]:
         device = AdjointDevice(wires=n) if name == "qllmft.adjoint" else qp.device(name, wires=n)
         qnode = qp.QNode(ring(n), device, diff_method=method)
-        return lambda given: torch.stack(list(qnode(given, own)), dim=1)
+        return lambda samples: torch.stack(list(qnode(samples, node_weights)), dim=1)
 
     source = qp.QNode(ring(n), qp.device("lightning.qubit", wires=n))
     single, double = (
@@ -73,16 +73,16 @@ def row(n: int, batch: int) -> dict[str, Any]:
         for dtype in (torch.float32, torch.float64)
     )
     ways = {
-        "from_qnode": lambda given: single(given.float()),
+        "from_qnode": lambda samples: single(samples.float()),
         "from_qnode, float64": double,
         "qllmft.adjoint": node("qllmft.adjoint", "best"),
         "lightning.qubit": node("lightning.qubit", "adjoint"),
         "default.qubit": node("default.qubit", "backprop"),
     }
-    found = {name: gradient(call, x) for name, call in ways.items()}  # compiles too
-    right = found["lightning.qubit"]
+    gradients = {name: gradient(call, x) for name, call in ways.items()}  # compiles too
+    reference = gradients["lightning.qubit"]
     differences = {
-        name: float((found[name] - right).abs().max() / right.abs().max())
+        name: float((gradients[name] - reference).abs().max() / reference.abs().max())
         for name in ("from_qnode", "from_qnode, float64", "qllmft.adjoint")
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
@@ -95,7 +95,9 @@ def row(n: int, batch: int) -> dict[str, Any]:
             for _ in range(repeats):
                 gradient(call, x)
             times[name].append((time.process_time() - started) / repeats)
-    medians = {name: round(1000 * statistics.median(each), 2) for name, each in times.items()}
+    medians = {
+        name: round(1000 * statistics.median(durations), 2) for name, durations in times.items()
+    }
     return {"qubits": n, "batch": batch, "ms": medians, "difference": differences}
 
 
@@ -103,7 +105,7 @@ def main() -> None:
     """Write the record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     os.environ["QLLMFT_THREADS"] = "1"
     facts = machine_facts(1)
@@ -111,12 +113,12 @@ def main() -> None:
     for n, batch in SIZES:
         rows.append(row(n, batch))
         print(rows[-1], flush=True)
-        given.json.write_text(
+        arguments.json.write_text(
             json.dumps({"machine": facts, "results": rows}, indent=1) + "\n", encoding="utf-8"
         )
-    peers = given.json.with_name("peers.md")
+    peers = arguments.json.with_name("peers.md")
     if peers.exists():
-        peers.write_text(with_qnodes(peers.read_text("utf-8"), given.json), encoding="utf-8")
+        peers.write_text(with_qnodes(peers.read_text("utf-8"), arguments.json), encoding="utf-8")
 
 
 if __name__ == "__main__":

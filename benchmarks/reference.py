@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import reference_mixed
 import workloads
-from workloads import CX, RY, Arrays, Gate, gates_of
+from workloads import CX, RY, Arrays, Gate, circuit_gates
 
 Floats = NDArray[np.float64]
 CACHED_AMPLITUDES = 2**18  # amplitudes worked on at a time, so that a pass over them stays in cache
@@ -53,9 +53,11 @@ def apply_cx(state: Floats, control: int, target: int) -> None:
 
 def apply_ry(state: Floats, qubit: int, angle: Floats) -> None:
     """Apply R_Y(angle) in place, with ``angle`` () or (B,) in radians."""
-    zero, one = halves(state, qubit)
+    amplitudes_0, amplitudes_1 = halves(state, qubit)
     cos, sin = (f(angle / 2).reshape(-1, 1, 1) for f in (np.cos, np.sin))
-    zero[...], one[...] = cos * zero - sin * one, sin * zero + cos * one
+    rotated_0 = cos * amplitudes_0 - sin * amplitudes_1
+    amplitudes_1[...] = sin * amplitudes_0 + cos * amplitudes_1
+    amplitudes_0[...] = rotated_0
 
 
 def z_signs(n_qubits: int) -> Floats:
@@ -101,8 +103,10 @@ def expectation_and_gradients(
             continue
         # d R_Y(t)/dt = R_Y(t) (-iY)/2, and the loss is quadratic in the state: the two factors of 2
         # cancel.
-        (zero, one), (co_zero, co_one) = halves(state, gate.qubit), halves(costate, gate.qubit)
-        slope = np.einsum("bij,bij->b", co_one, zero) - np.einsum("bij,bij->b", co_zero, one)
+        amplitudes_0, amplitudes_1 = halves(state, gate.qubit)
+        costate_0, costate_1 = halves(costate, gate.qubit)
+        slope = np.einsum("bij,bij->b", costate_1, amplitudes_0)
+        slope -= np.einsum("bij,bij->b", costate_0, amplitudes_1)
         if gate.from_data:
             grad_data[:, gate.index] += slope
         else:
@@ -149,7 +153,11 @@ def encode(vectors: Floats, weights: Floats, cotangent: Floats) -> Gradients:
     n_qubits = cotangent.shape[1]
     no_data = np.zeros((vectors.shape[0], 0))
     return in_chunks(
-        gates_of("enc", n_qubits), load_amplitudes(vectors, n_qubits), weights, no_data, cotangent
+        circuit_gates("enc", n_qubits),
+        load_amplitudes(vectors, n_qubits),
+        weights,
+        no_data,
+        cotangent,
     )
 
 
@@ -157,7 +165,7 @@ def head(angles: Floats, weights: Floats, cotangent: Floats) -> Gradients:
     """Compute HEAD(Q) of angles (B, Q) in radians."""
     batch, n_qubits = angles.shape
     return in_chunks(
-        gates_of("head", n_qubits), ground_state(batch, n_qubits), weights, angles, cotangent
+        circuit_gates("head", n_qubits), ground_state(batch, n_qubits), weights, angles, cotangent
     )
 
 
@@ -174,7 +182,7 @@ def expected_outputs(inputs: Arrays) -> dict[str, Floats]:
         result = encode(data, weights, cotangent)
         return {"values": result.values, "grad_weights": result.weights}
     if str(inputs["workload"]) == "mixed":
-        gates = gates_of("mixed", cotangent.shape[1])
+        gates = circuit_gates("mixed", cotangent.shape[1])
         values, by_weights, by_data = reference_mixed.expectation_and_gradients(
             gates, weights, data, cotangent
         )
@@ -198,8 +206,8 @@ def remembered_outputs(inputs: Arrays, folder: Path) -> dict[str, Floats]:
         / f"{inputs['workload']}-{inputs['cotangent'].shape[1]}-{digest.hexdigest()[:12]}.npz"
     )
     if path.exists():
-        with np.load(path) as kept:
-            return {name: kept[name] for name in kept.files}
+        with np.load(path) as file:
+            return {name: file[name] for name in file.files}
     outputs = expected_outputs(inputs)
     folder.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part.npz")

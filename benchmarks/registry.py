@@ -163,10 +163,12 @@ def choose(names: str | None) -> list[Peer]:
     """
     if names is None:
         return list(PEERS.values())
-    wanted = {name.strip() for name in names.split(",") if name.strip()}
-    known = {peer.name for peer in PEERS.values()} | {peer.environment for peer in PEERS.values()}
-    if unknown := wanted - known:
+    requested_names = {name.strip() for name in names.split(",") if name.strip()}
+    known_names = {peer.name for peer in PEERS.values()} | {
+        peer.environment for peer in PEERS.values()
+    }
+    if unknown_names := requested_names - known_names:
         raise ValueError(
-            f"unknown peers: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}"
+            f"unknown peers: {', '.join(sorted(unknown_names))}; known: {', '.join(sorted(known_names))}"
         )
-    return [peer for peer in PEERS.values() if {peer.name, peer.environment} & wanted]
+    return [peer for peer in PEERS.values() if {peer.name, peer.environment} & requested_names]

@@ -58,11 +58,11 @@ def table(workload: str, cells: list[dict[str, Any]], machine: dict[str, Any]) -
         for c in cells
     ]
     lines.append(f"| *rounds* | {' | '.join(map(str, rounds))} |")
-    others = [
+    busy_cores = [
         "?" if c["cores_busy_with_other_work"] is None else str(c["cores_busy_with_other_work"])
         for c in cells
     ]
-    lines += [f"| *cores busy with other work* | {' | '.join(others)} |", ""]
+    lines += [f"| *cores busy with other work* | {' | '.join(busy_cores)} |", ""]
     lines += [f"[{number}] {note}" + "  " for number, note in enumerate(notes, start=1)]
     return "\n".join(lines)
 
@@ -79,10 +79,10 @@ def markdown(results: dict[str, Any]) -> str:
         f"{machine['load_at_start']}. Median ms over rounds (fastest round – slowest round; peak memory of the "
         f"process). Every number shown comes from a run whose values and gradients agreed with a float64 reference.\n"
     )
-    others = [cell["cores_busy_with_other_work"] for cell in results["cells"]]
+    busy_cores = [cell["cores_busy_with_other_work"] for cell in results["cells"]]
     if any(
         machine["load_at_start"] > BUSY_LOAD if cores is None else cores > BUSY_CORES
-        for cores in others
+        for cores in busy_cores
     ):
         head += (
             "\n**The machine was busy with other work.** No duration here is worth quoting, ratios only roughly: a "
@@ -111,7 +111,10 @@ def with_qnodes(page: str, record: Path) -> str:
     ]
     for way in results[0]["ms"]:
         times = [(row["ms"][way], row["ms"]["from_qnode, float64"]) for row in results]
-        cells = (f"{three_digits(ms)} ({three_digits(ms / own)} ×)" for ms, own in times)
+        cells = (
+            f"{three_digits(ms)} ({three_digits(ms / reference_ms)} ×)"
+            for ms, reference_ms in times
+        )
         lines.append(f"| {way} | " + " | ".join(cells) + " |")
     return page + "\n".join(lines) + "\n"
 

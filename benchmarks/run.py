@@ -17,7 +17,7 @@ from machine import BUSY_LOAD, cpu_model, load_average
 from reference import remembered_outputs
 from registry import Peer, choose
 from report import write_report
-from sessions import Entrant, contest, started
+from sessions import Entrant, contest, start_entrant
 from workloads import BATCH, SMALLEST, make_inputs
 
 DEFAULT_QUBITS = {
@@ -115,14 +115,14 @@ def arithmetic_peak() -> float | None:
 
 def prepare_all(names: set[str], options: argparse.Namespace) -> dict[str, Environment | str]:
     """Return environments by name, or the reason if one is unavailable."""
-    found: dict[str, Environment | str] = {}
+    environments: dict[str, Environment | str] = {}
     for name in sorted(names):
         try:
-            found[name] = prepare(name, options.cache, options.python)
+            environments[name] = prepare(name, options.cache, options.python)
         except NotAvailableError as failure:
-            found[name] = str(failure)
+            environments[name] = str(failure)
             print(f"{name}: {failure}", flush=True)
-    return found
+    return environments
 
 
 def measure_cell(
@@ -142,22 +142,22 @@ def measure_cell(
         elif n_qubits > peer.largest[workload] and not options.all_sizes:
             reason = f"limited to {peer.largest[workload]} qubits without --all-sizes"
         else:
-            return started(peer, environments[peer.environment], "worker", path, options)
+            return start_entrant(peer, environments[peer.environment], "worker", path, options)
         return Entrant(peer.name, peer.label, peer.tolerance, "not run", reason)
 
-    entrants, others = contest(peers, enter, inputs, expected, options)
+    entrants, busy_cores = contest(peers, enter, inputs, expected, options)
     for entrant in entrants:
         row = entrant.record()
-        shown = (
+        outcome = (
             f"{row['ms']:10.3f} ms"
             if entrant.status == "ok"
             else f"{entrant.status}: {entrant.reason}"
         )
-        print(f"{workload}({n_qubits})  {entrant.label:40s} {shown}", flush=True)
+        print(f"{workload}({n_qubits})  {entrant.label:40s} {outcome}", flush=True)
     return {
         "workload": workload,
         "n_qubits": n_qubits,
-        "cores_busy_with_other_work": others,
+        "cores_busy_with_other_work": busy_cores,
         "rows": [entrant.record() for entrant in entrants],
     }
 

@@ -66,7 +66,7 @@ def milliseconds(workers: list[subprocess.Popen[str]]) -> float:
 
 
 def main() -> None:
-    """Run, print, write."""
+    """Measure, print, and write the record."""
     from qllmft_backends.adjoint.thread_pool import thread_count
 
     from run import machine_facts
@@ -90,18 +90,22 @@ def main() -> None:
         for process in chain.from_iterable(ways.values()):
             process.communicate()
         alone = times["one after the other"]
-        found = {
+        way_figures = {
             name: {
-                "ms": statistics.median(each),
+                "ms": statistics.median(durations),
                 "throughput": statistics.median(
-                    2 * a / b for a, b in zip(alone, each, strict=True)
+                    2 * a / b for a, b in zip(alone, durations, strict=True)
                 ),
             }
-            for name, each in times.items()
+            for name, durations in times.items()
             if name != "one after the other"
         }
         rows.append(
-            {"preset": preset, "one after the other": {"ms": statistics.median(alone)}, **found}
+            {
+                "preset": preset,
+                "one after the other": {"ms": statistics.median(alone)},
+                **way_figures,
+            }
         )
         print(json.dumps(rows[-1]), flush=True)
     Path(__file__).with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")

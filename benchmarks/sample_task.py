@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads import Arrays, Gate, gates_of
+from workloads import Arrays, Gate, circuit_gates
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ class SampleTask:
     def __init__(self, inputs: Arrays, _variant: str) -> None:
         self.n_qubits = int(inputs["n_qubits"])
         workload = str(inputs["workload"])
-        self.gates: list[Gate] = gates_of(workload, self.n_qubits)
+        self.gates: list[Gate] = circuit_gates(workload, self.n_qubits)
         weights, data, cotangent = (
             np.asarray(inputs[name], np.float64) for name in ("weights", "data", "cotangent")
         )

@@ -32,7 +32,7 @@ CLIENTS = (1, 16, 200)
 PLAIN = Path("plain")  # name of a server that is no run
 
 
-def started(run: Path) -> tuple[subprocess.Popen[str], int]:
+def start_server(run: Path) -> tuple[subprocess.Popen[str], int]:
     """Start the server of a run, and return its process and its port."""
     command = [sys.executable, "-m", "qllmft", "serve", str(run), "--port", "0", "--queue", "512"]
     if run == PLAIN:
@@ -64,23 +64,29 @@ async def turn(port: int, texts: list[str], clients: int) -> float:
     return len(texts) / (time.perf_counter() - begun)
 
 
-def measured(
+def measure_turn(
     server: tuple[subprocess.Popen[str], int], texts: list[str], clients: int
 ) -> tuple[float, float]:
     """Return requests per second, and the server's processor milliseconds per request."""
     times = psutil.Process(server[0].pid).cpu_times
-    before = times()
+    start_times = times()
     rate = asyncio.run(turn(server[1], texts, clients))
-    after = times()
-    return rate, 1e3 * (after.user + after.system - before.user - before.system) / len(texts)
+    end_times = times()
+    return rate, 1e3 * (
+        end_times.user + end_times.system - start_times.user - start_times.system
+    ) / len(texts)
 
 
 def row(
     run: Path, clients: int, place: int, seen: list[list[tuple[float, float]]]
 ) -> dict[str, object]:
     """Return the summary of a run's rounds."""
-    ratio = MeanInterval.from_values([each[place][0] / each[0][0] for each in seen])
-    cpu = MeanInterval.from_values([each[0][1] / each[place][1] for each in seen])
+    ratio = MeanInterval.from_values(
+        [round_turns[place][0] / round_turns[0][0] for round_turns in seen]
+    )
+    cpu = MeanInterval.from_values(
+        [round_turns[0][1] / round_turns[place][1] for round_turns in seen]
+    )
     names = {
         "run": run.name,
         "clients": clients,
@@ -88,14 +94,16 @@ def row(
         "half_width": ratio.half_width,
     }
     names |= {"cpu_ratio": cpu.mean, "cpu_half_width": cpu.half_width}
-    for kind, at in (("linear", 0), ("quantum", place)):
-        names[f"{kind}_per_second"] = statistics.median(each[at][0] for each in seen)
-        names[f"{kind}_cpu_ms"] = statistics.median(each[at][1] for each in seen)
+    for kind, server in (("linear", 0), ("quantum", place)):
+        names[f"{kind}_per_second"] = statistics.median(
+            round_turns[server][0] for round_turns in seen
+        )
+        names[f"{kind}_cpu_ms"] = statistics.median(round_turns[server][1] for round_turns in seen)
     return names
 
 
 def main() -> None:
-    """Run, print, write."""
+    """Measure, print, and write the record."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
         "runs", type=Path, nargs="+", metavar="RUN", help="first that of the linear layer"
@@ -103,42 +111,44 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--requests", type=int, default=160, help="of all clients in one turn")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("serve.json"))
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     machine = machine_facts(len(os.sched_getaffinity(0)))
     corpus = read_corpus(DataConfig(source="reviews", n_per_label=200)).join_splits().texts
-    texts = [corpus[i % len(corpus)] for i in range(given.requests)]
-    servers = [started(run) for run in given.runs]
+    texts = [corpus[i % len(corpus)] for i in range(arguments.requests)]
+    servers = [start_server(run) for run in arguments.runs]
     rounds: dict[int, list[list[tuple[float, float]]]] = {clients: [] for clients in CLIENTS}
     try:
-        for number in range(-1, given.rounds):  # the first round warms up
+        for number in range(-1, arguments.rounds):  # the first round warms up
             for clients, seen in rounds.items():
                 order = sorted(range(len(servers)), reverse=number % 2 == 0)
-                found = {i: measured(servers[i], texts, clients) for i in order}
-                seen += [[found[i] for i in range(len(servers))]] if number >= 0 else []
+                turns = {i: measure_turn(servers[i], texts, clients) for i in order}
+                seen += [[turns[i] for i in range(len(servers))]] if number >= 0 else []
                 print(
                     f"round {number + 1}, {clients} clients:",
-                    [found[i] for i in sorted(found)],
+                    [turns[i] for i in sorted(turns)],
                     flush=True,
                 )
     finally:
         for process, _ in servers:
             process.terminate()
             process.wait()
-    others = list(enumerate(given.runs))[1:]
+    quantum_runs = list(enumerate(arguments.runs))[1:]
     rows = [
-        row(run, clients, place, seen) for clients, seen in rounds.items() for place, run in others
+        row(run, clients, place, seen)
+        for clients, seen in rounds.items()
+        for place, run in quantum_runs
     ]
-    for each in rows:
-        print(each, flush=True)
-    names = [run.name for run in given.runs]
+    for summary in rows:
+        print(summary, flush=True)
+    names = [run.name for run in arguments.runs]
     settings = {
         "servers": names,
-        "requests": given.requests,
-        "rounds": given.rounds,
+        "requests": arguments.requests,
+        "rounds": arguments.rounds,
         "load_after": load_average(),
     }
     content = {"machine": machine, "settings": settings, "rounds": rounds, "rows": rows}
-    given.out.write_text(json.dumps(content, indent=1) + "\n")
+    arguments.out.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ class Entrant:
         return row
 
 
-def started(
+def start_entrant(
     peer: Peer,
     environment: Environment | str,
     module: str,
@@ -269,7 +269,7 @@ def race(entrants: Sequence[Entrant], repeats: int, seconds: float, burst_s: flo
     """
     running = [entrant for entrant in entrants if entrant.worker is not None]
     pids = [os.getpid(), *(e.worker.process.pid for e in running if e.worker is not None)]
-    before = busy_seconds(pids)
+    busy_before = busy_seconds(pids)
     start = time.monotonic()
     for _ in range(repeats):
         for entrant in running:
@@ -284,19 +284,22 @@ def race(entrants: Sequence[Entrant], repeats: int, seconds: float, burst_s: flo
                 continue
             entrant.spent_s += time.monotonic() - turn
             entrant.rounds_ms.append(round(statistics.median(times), 4))
-    after = busy_seconds(pids)
+    busy_after = busy_seconds(pids)
     duration = time.monotonic() - start
     for entrant in running:
         finish(entrant)
-    if before is None or after is None:
+    if busy_before is None or busy_after is None:
         return None
-    others = round(max(0.0, ((after[0] - before[0]) - (after[1] - before[1])) / duration), 2)
-    if others > BUSY_CORES:
+    busy_cores = round(
+        max(0.0, ((busy_after[0] - busy_before[0]) - (busy_after[1] - busy_before[1])) / duration),
+        2,
+    )
+    if busy_cores > BUSY_CORES:
         print(
-            f"WARNING: {others} cores were busy with other work: these durations are not worth quoting.",
+            f"WARNING: {busy_cores} cores were busy with other work: these durations are not worth quoting.",
             flush=True,
         )
-    return others
+    return busy_cores
 
 
 def finish(entrant: Entrant) -> None:

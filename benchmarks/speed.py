@@ -21,7 +21,7 @@ WORKLOADS = {"enc": "paper's encoder", "head": "paper's head", "mixed": "random 
 Ratios = dict[str, dict[str, float]]
 
 
-def times_of(record: dict[str, Any], qubits: int = QUBITS) -> Ratios:
+def milliseconds_by_tool(record: dict[str, Any], qubits: int = QUBITS) -> Ratios:
     """Return each measured tool's milliseconds by workload."""
     times: Ratios = {}
     for cell in record["cells"]:
@@ -34,7 +34,7 @@ def times_of(record: dict[str, Any], qubits: int = QUBITS) -> Ratios:
 
 def nearest_ratios(record: dict[str, Any]) -> Ratios:
     """Return the times of the nearest tools divided by this project's, the nearest one first. Plain C is no tool."""
-    times = times_of(record)
+    times = milliseconds_by_tool(record)
     project_times = times.pop(PROJECT)
     times.pop(PLAIN_C, None)
     ratios = {
@@ -47,7 +47,7 @@ def nearest_ratios(record: dict[str, Any]) -> Ratios:
 
 def plain_c_ratios(record: dict[str, Any]) -> dict[str, float]:
     """Return the times of plain C divided by this project's, by workload."""
-    times = times_of(record)
+    times = milliseconds_by_tool(record)
     return {workload: ms / times[PROJECT][workload] for workload, ms in times[PLAIN_C].items()}
 
 

@@ -25,11 +25,12 @@ AUTO += "M.from_pretrained(path)(**T.from_pretrained(path)(text, return_tensors=
 ST = "from sentence_transformers import SentenceTransformer as M; M(path).encode(text)"
 REPEATED = """
 import json, sys, time, qllmft
-model, times = qllmft.load(sys.argv[1]), []
+model = qllmft.load(sys.argv[1])
+times = []
 for i in range(60):
-    before = time.process_time(), time.perf_counter()
+    start = time.process_time(), time.perf_counter()
     model.predict([f"a lovely film, the {i}th of this year"])
-    times.append((1e3 * (time.process_time() - before[0]), 1e3 * (time.perf_counter() - before[1])))
+    times.append((1e3 * (time.process_time() - start[0]), 1e3 * (time.perf_counter() - start[1])))
 print(json.dumps(times[10:]))
 """
 
@@ -37,7 +38,7 @@ print(json.dumps(times[10:]))
 def run(arguments: list[str], root: Path) -> tuple[float, float, str]:
     """Return user and system seconds of Python on the packages of a checkout, elapsed seconds, and the output."""
     started = time.perf_counter()
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    usage_before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.run(
         [sys.executable, *arguments],
         cwd=root,  # Python looks for packages there first
@@ -47,21 +48,23 @@ def run(arguments: list[str], root: Path) -> tuple[float, float, str]:
         check=True,
     )
     elapsed = time.perf_counter() - started
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    usage_after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = (
+        usage_after.ru_utime + usage_after.ru_stime - usage_before.ru_utime - usage_before.ru_stime
+    )
     return round(used, 3), round(elapsed, 3), process.stdout
 
 
-here = Path(__file__).resolve().parent
+bench_folder = Path(__file__).resolve().parent
 cases = {
-    "after": (PREDICT, here.parent),
-    "torch": (["-c", "import torch"], here),
+    "after": (PREDICT, bench_folder.parent),
+    "torch": (["-c", "import torch"], bench_folder),
 }
 if len(sys.argv) > 2:
     cases["before"] = (PREDICT, Path(sys.argv[2]).resolve())
 cases |= {
-    "transformers": (["-c", FOLDER + AUTO], here),
-    "sentence-transformers": (["-c", FOLDER + ST], here),
+    "transformers": (["-c", FOLDER + AUTO], bench_folder),
+    "sentence-transformers": (["-c", FOLDER + ST], bench_folder),
 }
 record = {
     "machine": machine_facts(len(os.sched_getaffinity(0))),
@@ -77,11 +80,11 @@ for _turn in range(5):
         print(name, record["cpu_seconds"][name], record["wall_seconds"][name], flush=True)
 for row, kind in (("median", "cpu_seconds"), ("median_wall", "wall_seconds")):
     record[row] = {name: statistics.median(values) for name, values in record[kind].items()}
-cpu, wall = zip(*json.loads(run(["-c", REPEATED, RUN], here.parent)[2]), strict=True)
+cpu, wall = zip(*json.loads(run(["-c", REPEATED, RUN], bench_folder.parent)[2]), strict=True)
 record["a_text_ms"] = {
     "cpu": statistics.median(cpu),
     "wall": statistics.median(wall),
     "fastest_wall": min(wall),
 }
 name = "startup_in_turns.json" if "before" in cases else "startup.json"
-(here / name).write_text(json.dumps(record, indent=1) + "\n")
+(bench_folder / name).write_text(json.dumps(record, indent=1) + "\n")

@@ -12,7 +12,7 @@ from typing import Any
 from environments import HERE, Environment
 from registry import PEERS, PROJECT, Peer
 from run import add_common_options, machine_facts, prepare_all
-from sessions import Entrant, contest, started
+from sessions import Entrant, contest, start_entrant
 from steps import MODELS, Model, expected_step, make_step_inputs
 
 PEER = "torchquantum"
@@ -39,15 +39,15 @@ def compare(
     expected = expected_step(model, inputs)
 
     def enter(peer: Peer, path: Path) -> Entrant:
-        return started(peer, environments[peer.environment], "step_worker", path, options)
+        return start_entrant(peer, environments[peer.environment], "step_worker", path, options)
 
     peers = [PEERS[PROJECT], PEERS[PEER]]
-    entrants, others = contest(peers, enter, inputs, expected, options)
+    entrants, busy_cores = contest(peers, enter, inputs, expected, options)
     ours, theirs = entrants
     ratios = [a / b for a, b in zip(ours.rounds_ms, theirs.rounds_ms, strict=False)]
     return {
         "model": model.name,
-        "cores_busy_with_other_work": others,
+        "cores_busy_with_other_work": busy_cores,
         "rows": [entrant.record() for entrant in entrants],
         "ratios": ratios if ours.status == theirs.status == "ok" else [],
     }

@@ -76,16 +76,16 @@ def softmax_loss(logits: Floats, labels: NDArray[np.int64]) -> tuple[float, Floa
 def expected_step(model: Model, inputs: Arrays) -> dict[str, Floats]:
     """Return ``logits`` (16, 2), ``loss`` () and ``grad_<parameter>`` of every parameter, before Adam changes it."""
     arrays = {name: np.asarray(inputs[name], np.float64) for name in ("vectors", *PARAMETERS)}
-    each = model.values_each
+    values_per_encoder = model.values_each
     scale = arrays["scale"]
 
     def encoder(e: int, cotangent: Floats) -> tuple[Floats, Floats]:
         padded = np.zeros((BATCH, model.encoder_qubits))
-        padded[:, :each] = cotangent
+        padded[:, :values_per_encoder] = cotangent
         result = encode(arrays["vectors"], arrays["encoder_weights"][e], padded)
-        return result.values[:, :each], result.weights
+        return result.values[:, :values_per_encoder], result.weights
 
-    nothing = np.zeros((BATCH, each))
+    nothing = np.zeros((BATCH, values_per_encoder))
     encoded = [encoder(e, nothing)[0] for e in range(model.n_encoders)]
     latent = np.concatenate([scale[e] * values for e, values in enumerate(encoded)], axis=1)
 
@@ -93,7 +93,7 @@ def expected_step(model: Model, inputs: Arrays) -> dict[str, Floats]:
     logits = values @ arrays["linear_weight"].T + arrays["linear_bias"]
     loss, by_logits = softmax_loss(logits, np.asarray(inputs["labels"], np.int64))
     from_head = head(latent, arrays["head_weights"], by_logits @ arrays["linear_weight"])
-    by_latent = from_head.data.reshape(BATCH, model.n_encoders, each)
+    by_latent = from_head.data.reshape(BATCH, model.n_encoders, values_per_encoder)
     return {
         "logits": logits,
         "loss": np.array(loss),

@@ -34,33 +34,35 @@ PARTS = {  # function of each part; its calls are included
 }
 
 
-def profiled(config: RunConfig) -> dict[str, float]:
+def profile_run(config: RunConfig) -> dict[str, float]:
     """Return the processor seconds of a run, and those of `PARTS`, which overlap."""
     profile = cProfile.Profile(time.process_time)
     with tempfile.TemporaryDirectory() as folder:
         profile.runcall(run_experiment, config, Path(folder) / "run")
     stats: Any = pstats.Stats(profile)
-    found = dict.fromkeys(PARTS, 0.0)
+    seconds_by_part = dict.fromkeys(PARTS, 0.0)
     for (file, _, function), (_, _, _, seconds, _) in stats.stats.items():
-        for name, (ending, wanted) in PARTS.items():
-            if file.endswith(ending) and function == wanted:
-                found[name] += seconds
-    return {"core_s": stats.total_tt} | found
+        for name, (ending, part_function) in PARTS.items():
+            if file.endswith(ending) and function == part_function:
+                seconds_by_part[name] += seconds
+    return {"core_s": stats.total_tt} | seconds_by_part
 
 
 def main() -> None:
-    """Run, print, write."""
+    """Measure, print, and write the record."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True)
     parser.add_argument("--body", default="minilm")
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     study = load_study("table2").in_small()
-    runs = study_runs(study, {"data": {"source": given.data}, "body": {"model": given.body}})
-    of_seed = {run.config.identity: run for run in runs if run.config.seed == given.seed}
+    runs = study_runs(
+        study, {"data": {"source": arguments.data}, "body": {"model": arguments.body}}
+    )
+    runs_of_seed = {run.config.identity: run for run in runs if run.config.seed == arguments.seed}
     rows: dict[str, dict[str, float]] = {}
-    for run in of_seed.values():
-        rows[run.label] = profiled(run.config)
+    for run in runs_of_seed.values():
+        rows[run.label] = profile_run(run.config)
         print(
             run.label,
             {name: round(seconds, 2) for name, seconds in rows[run.label].items()},
@@ -71,7 +73,7 @@ def main() -> None:
     record = {
         "machine": machine_facts(1),
         "study": "table2 --quick",
-        "body": given.body,
+        "body": arguments.body,
         "rows": rows,
         "all": total,
     }

@@ -44,17 +44,17 @@ CHOICES = ((18, 2), (19, 2), (20, 2))  # qubits, M of a ring with R = 4 and N = 
 QUIMB = """
 import json, resource, sys, time
 import numpy, quimb.tensor
-given = json.load(sys.stdin)
-resource.setrlimit(resource.RLIMIT_CPU, (given["limit"], given["limit"] + 5))
+head = json.load(sys.stdin)
+resource.setrlimit(resource.RLIMIT_CPU, (head["limit"], head["limit"] + 5))
 small = quimb.tensor.CircuitMPS(3)  # compiles
 for gate in (("RY", 0.1, 0), ("CNOT", 0, 1), ("CNOT", 2, 0)):
     small.apply_gate(*gate)
 started = time.process_time()
-circuit = quimb.tensor.CircuitMPS(given["qubits"], cutoff=1e-12)
-for gate in given["gates"]:
+circuit = quimb.tensor.CircuitMPS(head["qubits"], cutoff=1e-12)
+for gate in head["gates"]:
     circuit.apply_gate(*gate)
 z = numpy.diag([1.0, -1.0])
-values = [float(circuit.local_expectation(z, q).real) for q in range(given["qubits"])]
+values = [float(circuit.local_expectation(z, q).real) for q in range(head["qubits"])]
 print(json.dumps({"values": values, "seconds": time.process_time() - started, "bond": circuit.psi.max_bond()}))
 """
 
@@ -66,7 +66,7 @@ def inputs(qubits: int, ring: bool) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(random.uniform(-np.pi, np.pi, (2, qubits))), torch.from_numpy(weights)
 
 
-def network_of(qubits: int, ring: bool, theta: torch.Tensor) -> NetworkHead:
+def make_network(qubits: int, ring: bool, theta: torch.Tensor) -> NetworkHead:
     """Return the head as a network with these weights, in their dtype, beyond the qubits that a model may have."""
     network = NetworkHead(ModelConfig().model_copy(update={"n_qubits": qubits, "ring": ring}))
     network.theta.data = theta
@@ -75,8 +75,8 @@ def network_of(qubits: int, ring: bool, theta: torch.Tensor) -> NetworkHead:
 
 def by_network(qubits: int, ring: bool, dtype: torch.dtype) -> tuple[list[float], float]:
     """Return ⟨Z⟩ of the first text, and the processor seconds of the second."""
-    latent, theta = (each.to(dtype) for each in inputs(qubits, ring))
-    network = network_of(qubits, ring, theta)
+    latent, theta = (tensor.to(dtype) for tensor in inputs(qubits, ring))
+    network = make_network(qubits, ring, theta)
     first = network(latent[:1])
     started = time.process_time()
     network(latent[1:])
@@ -87,24 +87,24 @@ def by_opt_einsum(qubits: int, ring: bool) -> tuple[list[float], float]:
     """Return ⟨Z⟩ of the first text and the processor seconds, in float32, of a greedy path and its gradient."""
     from opt_einsum import contract
 
-    latent, theta = (each.float() for each in inputs(qubits, ring))
+    latent, theta = (tensor.float() for tensor in inputs(qubits, ring))
     for _ in range(2):  # the first call imports and warms up
         started = time.process_time()
-        sites = network_of(qubits, ring, theta).sites(latent[:1])
+        sites = make_network(qubits, ring, theta).sites(latent[:1])
         shares = torch.ones(qubits, 2, requires_grad=True)
         terms = []
-        for q, site in enumerate(each[0] for each in sites):
-            left = (q - 1) % qubits
+        for q, site in enumerate(site_tensors[0] for site_tensors in sites):
+            previous = (q - 1) % qubits
             if not ring:  # its outer bonds are at 0
                 site = site[: None if q else 1, : None if q < qubits - 1 else 1]
             terms += [
                 site,
-                (left, q, 2 * qubits + q),
+                (previous, q, 2 * qubits + q),
                 site * shares[q],
-                (qubits + left, qubits + q, 2 * qubits + q),
+                (qubits + previous, qubits + q, 2 * qubits + q),
             ]
-        (found,) = torch.autograd.grad(contract(*terms, (), optimize="greedy"), shares)
-    return (found[:, 0] - found[:, 1]).double().tolist(), time.process_time() - started
+        (gradient,) = torch.autograd.grad(contract(*terms, (), optimize="greedy"), shares)
+    return (gradient[:, 0] - gradient[:, 1]).double().tolist(), time.process_time() - started
 
 
 def by_aer(
@@ -139,17 +139,17 @@ def by_quimb(qubits: int, ring: bool, limit: int, python: str) -> dict[str, obje
             for q in range(qubits if ring else qubits - 1):
                 target = (q + 1) % qubits
                 gates += [("CNOT", q, target), ("RY", next(weights), target)]
-    given = json.dumps({"qubits": qubits, "gates": gates, "limit": limit})
+    quimb_input = json.dumps({"qubits": qubits, "gates": gates, "limit": limit})
     environment = os.environ | {"NUMBA_NUM_THREADS": "1"}
-    found = subprocess.run(
+    process = subprocess.run(
         [python, "-c", QUIMB],
-        input=given,
+        input=quimb_input,
         stdout=subprocess.PIPE,
         text=True,
         env=environment,
         check=False,
     )
-    return json.loads(found.stdout) if found.returncode == 0 else None
+    return json.loads(process.stdout) if process.returncode == 0 else None
 
 
 @torch.no_grad()
@@ -184,8 +184,8 @@ def choices(file: Path) -> None:
     for qubits, main_layers in CHOICES:
         rows.append(state_and_network(qubits, main_layers))
         print(rows[-1], flush=True)
-    kept = json.loads(file.read_text("utf-8"))
-    file.write_text(json.dumps({**kept, "choices": rows}, indent=1) + "\n", encoding="utf-8")
+    record = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps({**record, "choices": rows}, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -197,51 +197,50 @@ def main() -> None:
     )
     parser.add_argument("--quimb", help="Python with quimb; without it, quimb is left out.")
     parser.add_argument("--choice", action="store_true", help="States and networks alone.")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    if given.choice:
-        choices(given.file)
+    if arguments.choice:
+        choices(arguments.file)
         return
     rows = []
-    kept = []
-    if given.file.exists():
-        kept = json.loads(given.file.read_text("utf-8")).get("choices", [])
+    choice_rows = []
+    if arguments.file.exists():
+        choice_rows = json.loads(arguments.file.read_text("utf-8")).get("choices", [])
     for qubits, ring in HEADS:
         exact, double_s = by_network(qubits, ring, torch.float64)
         single, single_s = by_network(qubits, ring, torch.float32)
         row = {"qubits": qubits, "ring": ring, "float64_s": double_s, "float32_s": single_s}
         row["float32_error"] = max(abs(a - b) for a, b in zip(exact, single, strict=True))
-        here, there = multiprocessing.Pipe(duplex=False)
+        receiver, sender = multiprocessing.Pipe(duplex=False)
         process = multiprocessing.get_context("spawn").Process(
-            target=by_aer, args=(qubits, ring, given.limit, there)
+            target=by_aer, args=(qubits, ring, arguments.limit, sender)
         )
         process.start()
-        there.close()
+        sender.close()
         try:
-            values, row["aer_s"] = here.recv()
+            values, row["aer_s"] = receiver.recv()
             row["aer_difference"] = max(abs(a - b) for a, b in zip(exact, values, strict=True))
         except EOFError:
             row["aer_s"] = None
-            row["aer_limit_s"] = given.limit
+            row["aer_limit_s"] = arguments.limit
         process.join()
         if find_spec("opt_einsum") is not None:
             values, row["opt_einsum_s"] = by_opt_einsum(qubits, ring)
             row["opt_einsum_difference"] = max(
                 abs(a - b) for a, b in zip(exact, values, strict=True)
             )
-        if given.quimb is not None:
-            other = by_quimb(qubits, ring, given.limit, given.quimb)
-            row["quimb_s"], row["quimb_limit_s"] = (
-                (other["seconds"], None) if other else (None, given.limit)
-            )
-            if other:
+        if arguments.quimb is not None:
+            quimb_row = by_quimb(qubits, ring, arguments.limit, arguments.quimb)
+            row["quimb_s"] = quimb_row["seconds"] if quimb_row else None
+            row["quimb_limit_s"] = None if quimb_row else arguments.limit
+            if quimb_row:
                 row["quimb_difference"] = max(
-                    abs(a - b) for a, b in zip(exact, other["values"], strict=True)
+                    abs(a - b) for a, b in zip(exact, quimb_row["values"], strict=True)
                 )
         rows.append(row)
         print(row, flush=True)
-        given.file.write_text(
-            json.dumps({"layers": LAYERS, "heads": rows, "choices": kept}, indent=1) + "\n",
+        arguments.file.write_text(
+            json.dumps({"layers": LAYERS, "heads": rows, "choices": choice_rows}, indent=1) + "\n",
             encoding="utf-8",
         )
 

@@ -32,8 +32,8 @@ from workloads import (
     RY,
     Gate,
     Named,
+    circuit_gates,
     count_weights,
-    gates_of,
     make_inputs,
     mixed_gates,
     save_arrays,
@@ -75,7 +75,7 @@ def test_reference_agrees_with_dense_matrices_and_parameter_shift(workload: str)
     n_qubits = 3
     batch = 2
     rng = np.random.default_rng(3)
-    gates = gates_of(workload, n_qubits)
+    gates = circuit_gates(workload, n_qubits)
     weights = rng.uniform(-3, 3, count_weights(workload, n_qubits))
     data = rng.uniform(-3, 3, (batch, n_qubits))
     cotangent = rng.standard_normal((batch, n_qubits))
@@ -113,7 +113,7 @@ def test_the_reference_of_mixed_agrees_with_qiskit() -> None:
     weights = inputs["weights"]
     data = inputs["data"][:2]
     cotangent = inputs["cotangent"][:2]
-    gates = gates_of("mixed", n_qubits)
+    gates = circuit_gates("mixed", n_qubits)
     assert {gate.name for gate in gates if isinstance(gate, Named)} == {
         *MIXED_ON_ONE,
         *MIXED_ON_TWO,
@@ -134,11 +134,11 @@ def test_the_reference_of_mixed_agrees_with_qiskit() -> None:
             [result.data.evs for result in StatevectorEstimator().run(jobs, precision=0.0).result()]
         )
 
-    found, by_weights, by_data = reference_mixed.expectation_and_gradients(
+    swept_values, by_weights, by_data = reference_mixed.expectation_and_gradients(
         gates, weights, data, cotangent
     )
     parameters = np.concatenate([np.broadcast_to(weights, (2, len(weights))), data], axis=1)
-    np.testing.assert_allclose(found, values(parameters), atol=1e-12)
+    np.testing.assert_allclose(swept_values, values(parameters), atol=1e-12)
     last = {gate.name: gate.indices for gate in gates if isinstance(gate, Named)}
     for k in [*sum(last.values(), ()), *range(len(weights), parameters.shape[1])]:
         step = h * (np.arange(parameters.shape[1]) == k)
@@ -292,20 +292,20 @@ def test_the_page_has_the_tables_of_the_records() -> None:
 
 
 def test_the_parts_of_the_limit_are_quotients_of_a_record() -> None:
-    kept = json.loads((HERE / "peers.json").read_text("utf-8"))
+    record = json.loads((HERE / "peers.json").read_text("utf-8"))
     milliseconds = {
         row["label"]: row["ms"]
-        for cell in kept["cells"]
+        for cell in record["cells"]
         if (cell["workload"], cell["n_qubits"]) == ("head", 10)
         for row in cell["rows"]
         if row["status"] == "ok"
     }
-    least_ms = limit_ms("head", 10, kept["machine"]["peak_gflops"])
+    least_ms = limit_ms("head", 10, record["machine"]["peak_gflops"])
     ours = milliseconds.pop("qllmft")
     del milliseconds["plain C, written for these circuits"]
     nearest_ms = min(milliseconds.values())
-    assert limit_tables.limit_cell(kept, "head", 10) == f"{100 * least_ms / ours:.0f} %"
-    words = limit_tables.nearest_cell(kept, "head", 10).split()
+    assert limit_tables.limit_cell(record, "head", 10) == f"{100 * least_ms / ours:.0f} %"
+    words = limit_tables.nearest_cell(record, "head", 10).split()
     assert float(words[0]) == pytest.approx(nearest_ms / ours, rel=0.05)
     assert float(words[2].rstrip(",")) == pytest.approx(nearest_ms / least_ms, rel=0.05)
 
@@ -324,8 +324,8 @@ def test_the_limit_of_the_head_counts_its_first_two_layers_on_few_qubits() -> No
         by_hand += 5 * 2 ** (size - 1)  # the first encoding: R_Y of the qubit that joins
         if size > 1:
             by_hand += 8 * 2 ** (size - 1)  # the first layer: R_Y behind the CNOT that couples it
-    rest = 7 * n + 1  # and the end of the first ring, on all qubits
-    by_hand += 8 * rest * 2 ** (n - 1)
+    other_rotations = 7 * n + 1  # and the end of the first ring, on all qubits
+    by_hand += 8 * other_rotations * 2 ** (n - 1)
     assert limit_ms("head", n, 1.0) == pytest.approx(2 * by_hand * 16 / 1e6)
     on_all_qubits = 8 * 9 * n * 2 ** (n - 1)
     assert by_hand / on_all_qubits == pytest.approx(0.82, abs=0.005)

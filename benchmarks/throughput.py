@@ -32,10 +32,10 @@ COMMANDS = (
 HERE = Path(__file__).resolve().parents[1]
 
 
-def timed(command: str, root: Path, options: list[str]) -> tuple[float, float]:
+def time_command(command: str, root: Path, options: list[str]) -> tuple[float, float]:
     """Return the wall seconds of a command by the code in ``root``, and CPU seconds of all its processes."""
     paths = os.pathsep.join(str(root / part) for part in ("", "circuits", "backends"))
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    usage_before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as out:
         words = [
             sys.executable,
@@ -51,12 +51,15 @@ def timed(command: str, root: Path, options: list[str]) -> tuple[float, float]:
             words, env=os.environ | {"PYTHONPATH": paths}, check=True, stdout=subprocess.DEVNULL
         )
         seconds = time.perf_counter() - begun
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    usage_after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (
+        seconds,
+        usage_after.ru_utime + usage_after.ru_stime - usage_before.ru_utime - usage_before.ru_stime,
+    )
 
 
 def main() -> None:
-    """Run, print, write."""
+    """Measure, print, and write the record."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True)
     parser.add_argument("--body", default="minilm")
@@ -66,37 +69,37 @@ def main() -> None:
         "--before", type=Path, help="a checkout without --jobs, run in the place of --jobs 1"
     )
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("throughput.json"))
-    given = parser.parse_args()
-    shared = ["--data", given.data, "--body", given.body]
-    one = ((given.before or HERE).resolve(), [] if given.before else ["--jobs", "1"])
-    many = (HERE, ["--jobs", str(thread_count())])
+    arguments = parser.parse_args()
+    shared = ["--data", arguments.data, "--body", arguments.body]
+    single_job = ((arguments.before or HERE).resolve(), [] if arguments.before else ["--jobs", "1"])
+    many_jobs = (HERE, ["--jobs", str(thread_count())])
     rows: list[dict[str, object]] = []
     machine = {"cpu": cpu_model(), "processors": thread_count(), "load_before": load_average()}
-    for command in given.commands:
-        found: dict[str, list[tuple[float, float]]] = {"one": [], "many": []}
-        for turn in range(given.rounds):
+    for command in arguments.commands:
+        turns: dict[str, list[tuple[float, float]]] = {"one": [], "many": []}
+        for turn in range(arguments.rounds):
             for name, (root, options) in sorted(
-                {"one": one, "many": many}.items(), reverse=turn % 2 == 0
+                {"one": single_job, "many": many_jobs}.items(), reverse=turn % 2 == 0
             ):
-                found[name].append(timed(command, root, shared + options))
+                turns[name].append(time_command(command, root, shared + options))
         wall = statistics.median(
-            a[0] / b[0] for a, b in zip(found["one"], found["many"], strict=True)
+            a[0] / b[0] for a, b in zip(turns["one"], turns["many"], strict=True)
         )
         cpu = statistics.median(
-            a[1] / b[1] for a, b in zip(found["one"], found["many"], strict=True)
+            a[1] / b[1] for a, b in zip(turns["one"], turns["many"], strict=True)
         )
         rows.append(
             {
                 "command": command,
-                **found,
+                **turns,
                 "wall_ratio": wall,
                 "cpu_ratio": cpu,
                 "load_after": load_average(),
             }
         )
-        settings = {"body": given.body, "before": bool(given.before)}
+        settings = {"body": arguments.body, "before": bool(arguments.before)}
         content = {"machine": machine, "settings": settings, "rows": rows}
-        given.out.write_text(json.dumps(content, indent=1) + "\n")
+        arguments.out.write_text(json.dumps(content, indent=1) + "\n")
         print(f"{command}: {wall:.2f} times the throughput; CPU seconds {cpu:.2f} to 1", flush=True)
 
 

@@ -124,7 +124,7 @@ def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     np.savez(path, **arrays)
 
 
-def gates_of(workload: str, n_qubits: int) -> list[Gate]:
+def circuit_gates(workload: str, n_qubits: int) -> list[Gate]:
     """Return the gates of ``enc``, ``head`` or ``mixed``."""
     return {"enc": encoder_gates, "head": head_gates, "mixed": mixed_gates}[workload](n_qubits)
 

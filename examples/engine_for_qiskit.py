@@ -39,7 +39,7 @@ def model(estimator: BaseEstimatorV2, gradient: BaseEstimatorGradient) -> TorchC
     return TorchConnector(network, initial_weights=0.1 * torch.arange(network.num_weights).numpy())
 
 
-def gradient_of(layer: TorchConnector, x: torch.Tensor) -> tuple[torch.Tensor, float]:
+def time_gradient(layer: TorchConnector, x: torch.Tensor) -> tuple[torch.Tensor, float]:
     """Return the gradient of a loss by the weights, and the seconds of forward and backward."""
     start = time.perf_counter()
     layer.zero_grad()
@@ -53,17 +53,20 @@ def main() -> None:
     x = torch.rand(8, N_QUBITS)
     engine = create("adjoint")
     reference = StatevectorEstimator()
-    ours = model(engine.estimator(), engine.gradient())
-    qiskits = model(reference, ParamShiftEstimatorGradient(reference))
-    gradient_of(ours, x)  # the first step compiles
-    (found, seconds), (expected, reference_seconds) = gradient_of(ours, x), gradient_of(qiskits, x)
-    print(f"the gradients agree within 1e-4: {torch.allclose(found, expected, atol=1e-4)}")
+    engine_model = model(engine.estimator(), engine.gradient())
+    qiskit_model = model(reference, ParamShiftEstimatorGradient(reference))
+    time_gradient(engine_model, x)  # the first step compiles
+    gradient, seconds = time_gradient(engine_model, x)
+    reference_gradient, reference_seconds = time_gradient(qiskit_model, x)
+    print(
+        f"the gradients agree within 1e-4: {torch.allclose(gradient, reference_gradient, atol=1e-4)}"
+    )
     print(
         f"a step takes {1000 * seconds:.1f} ms, on Qiskit's estimator {reference_seconds / seconds:.0f} times as long"
     )
-    optimizer = torch.optim.Adam(ours.parameters(), lr=0.1)
+    optimizer = torch.optim.Adam(engine_model.parameters(), lr=0.1)
     for step in range(1, 31):
-        loss = ours(x).square().mean()
+        loss = engine_model(x).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

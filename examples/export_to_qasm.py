@@ -26,12 +26,13 @@ def main() -> None:
     angles = {f"x[{qubit}]": angle for qubit, angle in enumerate(latent[0].tolist())}
     bound = from_qasm3(text, names).assign_parameters(angles)
     state = Statevector(bound)
-    of_text = [float(state.expectation_value(z).real) for z in head.observables]
-    of_model = head(latent)[0].tolist()
-    print("Z of the text: ", [round(v, 6) for v in of_text])
-    print("Z of the model:", [round(v, 6) for v in of_model])
+    text_values = [float(state.expectation_value(z).real) for z in head.observables]
+    model_values = head(latent)[0].tolist()
+    print("Z of the text: ", [round(v, 6) for v in text_values])
+    print("Z of the model:", [round(v, 6) for v in model_values])
     print(
-        "agree within 1e-6:", max(abs(a - b) for a, b in zip(of_text, of_model, strict=True)) < 1e-6
+        "agree within 1e-6:",
+        max(abs(a - b) for a, b in zip(text_values, model_values, strict=True)) < 1e-6,
     )
 
     print(f"as OpenQASM 2, which has no parameters: {len(to_qasm2(bound).splitlines())} lines")

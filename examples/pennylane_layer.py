@@ -33,10 +33,10 @@ def circuit(inputs: torch.Tensor, weights: torch.Tensor) -> Any:
 def main() -> None:
     """Train on four fifths of scikit-learn's breast cancer data and test on the others."""
     x, y = load_breast_cancer(return_X_y=True)
-    x, held, y, wanted = train_test_split(x, y, test_size=0.2, stratify=y, random_state=0)
+    x, x_test, y, y_test = train_test_split(x, y, test_size=0.2, stratify=y, random_state=0)
     scaler = StandardScaler().fit(x)
     x = scaler.transform(x)
-    held = scaler.transform(held)
+    x_test = scaler.transform(x_test)
 
     torch.manual_seed(0)
     model = nn.Sequential(
@@ -52,10 +52,10 @@ def main() -> None:
         nn.functional.cross_entropy(model(inputs), labels).backward()
         optimizer.step()
 
-    found = model(torch.tensor(held, dtype=torch.float32)).argmax(dim=1).numpy()
+    predictions = model(torch.tensor(x_test, dtype=torch.float32)).argmax(dim=1).numpy()
     linear = LogisticRegression(max_iter=1000).fit(x, y)
-    print(f"circuit between two linear layers: {(found == wanted).mean():.3f}")
-    print(f"logistic regression: {linear.score(held, wanted):.3f}")
+    print(f"circuit between two linear layers: {(predictions == y_test).mean():.3f}")
+    print(f"logistic regression: {linear.score(x_test, y_test):.3f}")
 
 
 if __name__ == "__main__":

@@ -27,21 +27,21 @@ def models() -> Iterator[tuple[str, tuple[str, ...], Callable[[int], Arguments]]
         yield name, (), make
 
 
-def audited(
+def audit_model(
     name: str, codes: tuple[str, ...], make: Callable[[int], Arguments], draw: int
 ) -> dict[str, Any]:
     """Return the row of one model and draw."""
     arguments = make(draw)
-    found = qllmft.audit(
+    audit = qllmft.audit(
         arguments.pop("circuit"), arguments.pop("X"), arguments.pop("y"), **arguments
     )
     return {
         "name": name,
         "draw": draw,
         "codes": list(codes),
-        "issues": found.issues,
-        "figures": {code: found.findings[code].figure for code in {*codes, *found.issues}},
-        "accuracy": found.accuracy.value,
+        "issues": audit.issues,
+        "figures": {code: audit.findings[code].figure for code in {*codes, *audit.issues}},
+        "accuracy": audit.accuracy.value,
     }
 
 
@@ -50,16 +50,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--json", type=Path, default=RECORD)
-    given = parser.parse_args()
-    rows = json.loads(given.json.read_text()) if given.json.exists() else []
+    arguments = parser.parse_args()
+    rows = json.loads(arguments.json.read_text()) if arguments.json.exists() else []
     done = {(row["name"], row["draw"]) for row in rows}
-    for draw in range(given.draws):
+    for draw in range(arguments.draws):
         for name, codes, make in models():
             if (name, draw) in done:
                 continue
-            rows.append(audited(name, codes, make, draw))
+            rows.append(audit_model(name, codes, make, draw))
             print(f"{name}, draw {draw}: {', '.join(rows[-1]['issues']) or 'no issue'}", flush=True)
-            given.json.write_text(json.dumps(rows, indent=1) + "\n")
+            arguments.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -24,8 +24,10 @@ def page(rows: Rows) -> str:
     faults = {name: draws for name, draws in rows_by_name.items() if draws[0]["codes"]}
     sound = {name: draws for name, draws in rows_by_name.items() if not draws[0]["codes"]}
     draws = sorted({row["draw"] for row in rows})
-    named_counts = [sum(map(_is_named, _of_draw(faults, draw))) for draw in draws]
-    alarm_counts = [sum(bool(row["issues"]) for row in _of_draw(sound, draw)) for draw in draws]
+    named_counts = [sum(map(_is_named, _rows_in_draw(faults, draw))) for draw in draws]
+    alarm_counts = [
+        sum(bool(row["issues"]) for row in _rows_in_draw(sound, draw)) for draw in draws
+    ]
     return render_page(
         Path(__file__).with_suffix(".md.j2"),
         headline=f"The checks name {_range(named_counts)} of {len(faults)} planted faults",
@@ -33,9 +35,9 @@ def page(rows: Rows) -> str:
             {
                 "draws": len(draws),
                 "planted faults that their checks name, by draw": (
-                    f"{_listed(named_counts)} of {len(faults)}"
+                    f"{_join_numbers(named_counts)} of {len(faults)}"
                 ),
-                "sound models with an issue, by draw": f"{_listed(alarm_counts)} of {len(sound)}",
+                "sound models with an issue, by draw": f"{_join_numbers(alarm_counts)} of {len(sound)}",
                 "training rows": 600,
                 "test rows": 400,
             }
@@ -63,13 +65,13 @@ def _fault_rows(faults: dict[str, Rows]) -> Iterator[list[str]]:
         first = draws[0]
         codes = first["codes"]
         named_draws = [str(row["draw"]) for row in draws if _is_named(row)]
-        others = [code for code in first["issues"] if code not in codes]
+        other_issues = [code for code in first["issues"] if code not in codes]
         yield [
             name,
             ", ".join(map(_link, codes)),
             ", ".join(named_draws) or "none",
             "; ".join(first["figures"][code] for code in codes),
-            ", ".join(others) or "–",
+            ", ".join(other_issues) or "–",
         ]
 
 
@@ -91,7 +93,7 @@ def _all_rows(models: dict[str, Rows]) -> Rows:
     return [row for draws in models.values() for row in draws]
 
 
-def _of_draw(models: dict[str, Rows], draw: int) -> Rows:
+def _rows_in_draw(models: dict[str, Rows], draw: int) -> Rows:
     return [row for row in _all_rows(models) if row["draw"] == draw]
 
 
@@ -100,7 +102,7 @@ def _range(numbers: list[int]) -> str:
     return " to ".join(map(str, sorted({min(numbers), max(numbers)})))
 
 
-def _listed(numbers: list[int]) -> str:
+def _join_numbers(numbers: list[int]) -> str:
     return f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
 
 

@@ -11,32 +11,40 @@ from qiskit import QuantumCircuit, qasm3
 from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import zz_feature_map
 
-from examples.audits.teachers import Arguments, base, changed, layered, split, taught, values_of
+from examples.audits.teachers import (
+    Arguments,
+    base,
+    expectation_values,
+    layered_circuit,
+    replace_arguments,
+    split,
+    teacher_model,
+)
 
 
 def complex_gates(draw: int) -> Arguments:
     """Return a model of R_X, R_Y, R_Z and CNOT on five qubits."""
-    return taught(layered(5, 2, gates="rz ry"), draw, seed=2)
+    return teacher_model(layered_circuit(5, 2, gates="rz ry"), draw, seed=2)
 
 
 def one_operator(draw: int) -> Arguments:
     """Return a model that reads the parity of four qubits."""
-    return taught(layered(4, 3), draw, seed=3, observables=["ZZZZ"])
+    return teacher_model(layered_circuit(4, 3), draw, seed=3, observables=["ZZZZ"])
 
 
 def brick_of_cz(draw: int) -> Arguments:
     """Return a model of six qubits and six layers with CZ of neighbours."""
-    return taught(layered(6, 6, gates="ry rx", entangle="brick"), draw, seed=4)
+    return teacher_model(layered_circuit(6, 6, gates="ry rx", entangle="brick"), draw, seed=4)
 
 
 def eight_qubits(draw: int) -> Arguments:
     """Return a model of eight qubits and three layers."""
-    return taught(layered(8, 3), draw, seed=5)
+    return teacher_model(layered_circuit(8, 3), draw, seed=5)
 
 
 def ten_qubits(draw: int) -> Arguments:
     """Return a model of ten qubits and three layers, as wide as the paper's least head."""
-    return taught(layered(10, 3), draw, seed=6)
+    return teacher_model(layered_circuit(10, 3), draw, seed=6)
 
 
 def noisy_labels(draw: int) -> Arguments:
@@ -44,30 +52,32 @@ def noisy_labels(draw: int) -> Arguments:
     model = base(draw, 7)
     random = np.random.default_rng([7, draw])
 
-    def exchanged(y: np.ndarray) -> np.ndarray:
+    def exchange_labels(y: np.ndarray) -> np.ndarray:
         return np.where(random.random(len(y)) < 0.05, 1 - y, y)
 
-    held, labels = model["test"]
-    return changed(model, y=exchanged(model["y"]), test=(held, exchanged(labels)))
+    test_rows, labels = model["test"]
+    return replace_arguments(
+        model, y=exchange_labels(model["y"]), test=(test_rows, exchange_labels(labels))
+    )
 
 
 def three_labels(draw: int) -> Arguments:
     """Return a model of three labels, each with a combination of the expectation values of four qubits."""
-    circuit = layered(4, 2)
+    circuit = layered_circuit(4, 2)
     random = np.random.default_rng([11, draw])
     x = random.uniform(-1.5, 1.5, (6000, 4))
     weights = random.uniform(-np.pi, np.pi, 12)
     mix = random.normal(size=(3, 4))
-    scores = values_of(circuit, weights, None, x) @ mix.T
+    scores = expectation_values(circuit, weights, None, x) @ mix.T
     offsets = -np.median(scores, axis=0)
     scores += offsets
     y = scores.argmax(axis=1)
-    ordered = np.sort(scores, axis=1)
-    clear = ordered[:, 2] - ordered[:, 1]
+    sorted_scores = np.sort(scores, axis=1)
+    leads = sorted_scores[:, 2] - sorted_scores[:, 1]
     by_label = [np.flatnonzero(y == label) for label in range(3)]
-    kept = np.concatenate([rows[np.argsort(-clear[rows])[:330]] for rows in by_label])
-    random.shuffle(kept)
-    return split(x[kept], y[kept]) | {
+    clear_rows = np.concatenate([rows[np.argsort(-leads[rows])[:330]] for rows in by_label])
+    random.shuffle(clear_rows)
+    return split(x[clear_rows], y[clear_rows]) | {
         "circuit": circuit,
         "weights": weights,
         "readout": (mix, offsets),
@@ -77,7 +87,7 @@ def three_labels(draw: int) -> Arguments:
 def feature_map(draw: int) -> Arguments:
     """Return a model of Qiskit's ZZ feature map with layers of R_Y and CNOT, labels from its own parity."""
     data = zz_feature_map(3, reps=2)
-    ansatz = layered(3, 2)
+    ansatz = layered_circuit(3, 2)
     theta = ParameterVector("theta", 9)
     plain = ansatz.assign_parameters(
         {p: 0.0 if p.name.startswith("x[") else theta[int(p.name[6:-1])] for p in ansatz.parameters}
@@ -85,17 +95,21 @@ def feature_map(draw: int) -> Arguments:
     circuit = QuantumCircuit(3)
     circuit.compose(data, inplace=True)
     circuit.compose(plain, inplace=True)
-    return taught(circuit, draw, seed=12, observables=["ZZZ"], spread=1.5)
+    return teacher_model(circuit, draw, seed=12, observables=["ZZZ"], spread=1.5)
 
 
 def from_a_file(draw: int) -> Arguments:
     """Return the base model as OpenQASM 3 with its weights as numbers."""
     model = base(draw, 13)
     circuit: QuantumCircuit = model["circuit"]
-    others = [p for p in circuit.parameters if not p.name.startswith("x[")]
-    bound = circuit.assign_parameters(dict(zip(others, model["weights"], strict=True)))
-    read = qasm3.loads(qasm3.dumps(bound, disable_constants=True))
-    return changed(model, circuit=read, weights=None, data=[f"_x_{qubit}_" for qubit in range(4)])
+    weight_parameters = [p for p in circuit.parameters if not p.name.startswith("x[")]
+    bound_circuit = circuit.assign_parameters(
+        dict(zip(weight_parameters, model["weights"], strict=True))
+    )
+    loaded_circuit = qasm3.loads(qasm3.dumps(bound_circuit, disable_constants=True))
+    return replace_arguments(
+        model, circuit=loaded_circuit, weights=None, data=[f"_x_{qubit}_" for qubit in range(4)]
+    )
 
 
 def qnode(draw: int) -> Arguments:
@@ -116,7 +130,7 @@ def qnode(draw: int) -> Arguments:
             qp.RY(next(angles), wires=qubit)
         return qp.expval(qp.PauliZ(0) @ qp.PauliZ(1) @ qp.PauliZ(2) @ qp.PauliZ(3))
 
-    return changed(one_operator(draw), circuit=circuit, observables=None)
+    return replace_arguments(one_operator(draw), circuit=circuit, observables=None)
 
 
 SOUND: dict[str, Callable[[int], Arguments]] = {

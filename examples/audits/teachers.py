@@ -18,7 +18,7 @@ TESTED = 400
 KEPT = 3  # of so many rows one is kept, with a value far from the threshold
 
 
-def layered(
+def layered_circuit(
     n_qubits: int, layers: int, *, gates: str = "ry", entangle: str = "ring"
 ) -> QuantumCircuit:
     """Return a circuit that encodes a row x in each layer, with weights theta between and after the layers.
@@ -53,12 +53,14 @@ def layered(
     return circuit
 
 
-def values_of(circuit: QuantumCircuit, weights: Floats, observables: Any, x: Floats) -> Floats:
+def expectation_values(
+    circuit: QuantumCircuit, weights: Floats, observables: Any, x: Floats
+) -> Floats:
     """Return the expectation values (N, T) of rows."""
     return trained_circuit(circuit, x[0], weights=weights, observables=observables).expectations(x)
 
 
-def taught(
+def teacher_model(
     circuit: QuantumCircuit,
     draw: int,
     *,
@@ -83,14 +85,14 @@ def taught(
     width = sum(p.name.startswith("x[") for p in circuit.parameters)
     x = random.uniform(-spread, spread, (KEPT * rows, width))
     weights = random.uniform(-np.pi, np.pi, circuit.num_parameters - width)
-    values = values_of(circuit, weights, observables, x)
+    values = expectation_values(circuit, weights, observables, x)
     mix = random.normal(size=values.shape[1])
     score = values @ mix
     threshold = float(np.median(score))
     order = np.argsort(np.abs(score - threshold))
-    kept = np.sort(order[:rows] if near else order[-rows:])
-    y = (score[kept] > threshold).astype(int)
-    return split(x[kept], y) | {
+    row_numbers = np.sort(order[:rows] if near else order[-rows:])
+    y = (score[row_numbers] > threshold).astype(int)
+    return split(x[row_numbers], y) | {
         "circuit": circuit,
         "weights": weights,
         "observables": observables,
@@ -105,9 +107,9 @@ def split(x: Floats, y: Any) -> Arguments:
 
 def base(draw: int, seed: int = 1) -> Arguments:
     """Return the sound model that most faults are planted in: 4 qubits, 2 layers, Z of every qubit."""
-    return taught(layered(4, 2), draw, seed=seed)
+    return teacher_model(layered_circuit(4, 2), draw, seed=seed)
 
 
-def changed(model: Arguments, **changes: Any) -> Arguments:
+def replace_arguments(model: Arguments, **changes: Any) -> Arguments:
     """Return the arguments with some of them exchanged."""
     return {**model, **changes}

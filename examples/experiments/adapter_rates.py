@@ -14,7 +14,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
-from examples.experiments.common import Record, drawn_sst2, options
+from examples.experiments.common import Record, draw_sst2, options
 from qllmft.config import BodyConfig, ContrastiveConfig
 from qllmft.data import Table
 from qllmft.embed import Body, TrainableBody
@@ -24,44 +24,46 @@ SEEDS = range(3)
 FACTORS = (0, 1, 3, 10, 30)
 
 
-def tuned(body: BodyConfig, shown: Table, seed: int, factor: int | None) -> TrainableBody:
+def tune_body(body: BodyConfig, train: Table, seed: int, factor: int | None) -> TrainableBody:
     """Return a body after the step, of an adapter at ``factor`` times the rate, or of all weights if it is None."""
     adapter = body.model_copy(update={"trainable": "lora"})
-    found = TrainableBody(Body(body), seed, config=None if factor is None else adapter)
+    tuned_body = TrainableBody(Body(body), seed, config=None if factor is None else adapter)
     step = ContrastiveConfig.model_validate({"loss": "supervised"})
     if factor == 0:
-        return found  # the frozen body
-    fit_contrastive(found, shown, step.model_copy(update={"lr": step.lr * (factor or 1)}), seed)
-    return found
+        return tuned_body  # the frozen body
+    fit_contrastive(
+        tuned_body, train, step.model_copy(update={"lr": step.lr * (factor or 1)}), seed
+    )
+    return tuned_body
 
 
 def main() -> None:
     """Write the record."""
     parser = options(__doc__, "adapter-rates.json", sst2=True)
     parser.add_argument("--body", default="minilm")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     for seed in SEEDS:
-        drawn = drawn_sst2(given.sst2, seed)
+        texts = draw_sst2(arguments.sst2, seed)
         halves = train_test_split(
-            np.arange(len(drawn)), test_size=0.5, stratify=drawn.labels, random_state=seed
+            np.arange(len(texts)), test_size=0.5, stratify=texts.labels, random_state=seed
         )
-        shown, held = (drawn.take(np.sort(rows)) for rows in halves)
-        record = Record(given.json, "seed", "adapter", "rate", of=len(held))
+        train, test = (texts.take(np.sort(rows)) for rows in halves)
+        record = Record(arguments.json, "seed", "adapter", "rate", of=len(test))
         for factor in (None, *FACTORS):
             adapter = factor is not None
             rate = 1 if factor is None else factor
             if not record.lacks(seed, adapter, rate):
                 continue
             started = time.process_time()
-            body = tuned(BodyConfig(model=given.body), shown, seed, factor)
+            body = tune_body(BodyConfig(model=arguments.body), train, seed, factor)
             fitted = LogisticRegression(max_iter=1000).fit(
-                body.body.encode(shown.texts), shown.labels
+                body.body.encode(train.texts), train.labels
             )
-            right = int((fitted.predict(body.body.encode(held.texts)) == held.labels).sum())
-            own = {"seed": seed, "weights": body.n_parameters, "rate": rate, "adapter": adapter}
+            right = int((fitted.predict(body.body.encode(test.texts)) == test.labels).sum())
+            row = {"seed": seed, "weights": body.n_parameters, "rate": rate, "adapter": adapter}
             seconds = round(time.process_time() - started, 1)
-            record.add({**own, "right": right, "seconds": seconds})
+            record.add({**row, "right": right, "seconds": seconds})
             print(record.rows[-1], flush=True)
 
 

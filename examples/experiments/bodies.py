@@ -125,22 +125,22 @@ def main() -> None:
     )
     parser.add_argument("--folders", type=Path, required=True, help="folder of the made models")
     parser.add_argument("--seeds", type=int, nargs="+", default=[70, 71, 72])
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     record = Record(
-        given.json,
+        arguments.json,
         "body",
         "seed",
         train_texts=TRAIN_TEXTS,
         test_texts=TEST_TEXTS,
         timed=TIMED_TEXTS,
     )
-    bodies = make_bodies(given.folders, given.wheels)
+    bodies = make_bodies(arguments.folders, arguments.wheels)
     minilm = Body(bodies[MINILM])
-    for seed, (name, body) in product(given.seeds, bodies.items()):
+    for seed, (name, body) in product(arguments.seeds, bodies.items()):
         if not record.lacks(name, seed):
             continue
-        train = draw_texts(Path(given.sst2) / "train.tsv", TRAIN_TEXTS, seed)
-        test = draw_texts(Path(given.sst2) / "test.tsv", TEST_TEXTS, seed)
+        train = draw_texts(Path(arguments.sst2) / "train.tsv", TRAIN_TEXTS, seed)
+        test = draw_texts(Path(arguments.sst2) / "test.tsv", TEST_TEXTS, seed)
         row = {"body": name, "seed": seed, **count_right(body, train, test, seed)}
         if name != MINILM and body.dimension is None:
             timed_texts = test[0][:: len(test[0]) // TIMED_TEXTS][:TIMED_TEXTS]

@@ -33,7 +33,7 @@ def differences(rows: Sequence[Row]) -> list[float]:
     return [head - regression for head, regression in pairs]
 
 
-def speed(rows: Sequence[Row]) -> str:
+def relative_speed(rows: Sequence[Row]) -> str:
     """Return how many times as fast as MiniLM a model embeds, the median over all turns, or "" without a time."""
     ratios = [ratio for row in rows for ratio in row.get("times_as_fast", [])]
     if not ratios:
@@ -44,10 +44,10 @@ def speed(rows: Sequence[Row]) -> str:
 
 def headline(by_body: dict[str, list[Row]]) -> str:
     """Return the result in a few words: what the fastest language model gains and loses."""
-    fastest = max(by_body, key=lambda body: float(speed(by_body[body]) or 1))
+    fastest = max(by_body, key=lambda body: float(relative_speed(by_body[body]) or 1))
     accuracies = {body: np.mean(percent(by_body[body], HEAD)) for body in (MINILM, fastest)}
     loss = accuracies[MINILM] - accuracies[fastest]
-    times = speed(by_body[fastest])
+    times = relative_speed(by_body[fastest])
     return f"{fastest.capitalize()} embeds {times} times as fast as {MINILM}, and loses {loss:.1f} points"
 
 
@@ -79,7 +79,7 @@ def render(record: Path, file: Path) -> None:
                     with_error(percent(rows, HEAD)),
                     with_error(percent(rows, LOGISTIC)),
                     with_error(differences(rows), "+.1f"),
-                    speed(rows),
+                    relative_speed(rows),
                 ]
                 for name, rows in by_body.items()
             ],
@@ -90,8 +90,8 @@ def render(record: Path, file: Path) -> None:
 
 def main() -> None:
     """Write the page."""
-    given = options(__doc__, "bodies.json").parse_args()
-    render(given.json, DOCS / "results" / "bodies.md")
+    arguments = options(__doc__, "bodies.json").parse_args()
+    render(arguments.json, DOCS / "results" / "bodies.md")
 
 
 if __name__ == "__main__":

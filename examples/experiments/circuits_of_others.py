@@ -108,12 +108,12 @@ def by_shots(circuit: QuantumCircuit) -> NDArray[np.float64]:
 
 def compare(circuit: QuantumCircuit, unitary: bool) -> tuple[float, bool]:
     """Return the largest difference of a probability, and whether it is as small as it must be."""
-    found = by_engine(circuit).clip(0, 1)
+    probabilities = by_engine(circuit).clip(0, 1)
     if unitary:
-        error = float(np.abs(found - by_statevector(circuit)).max())
+        error = float(np.abs(probabilities - by_statevector(circuit)).max())
         return error, error < 1e-9
-    difference = np.abs(found - by_shots(circuit))
-    allowed = 5 * np.sqrt(found * (1 - found) / SHOTS) + 2 / SHOTS
+    difference = np.abs(probabilities - by_shots(circuit))
+    allowed = 5 * np.sqrt(probabilities * (1 - probabilities) / SHOTS) + 2 / SHOTS
     return float(difference.max()), bool((difference <= allowed).all())
 
 
@@ -134,18 +134,22 @@ def main() -> None:
         "--json", type=Path, help="file of the results, which a later run continues"
     )
     arguments = parser.parse_args()
-    kept: dict[str, dict[str, Any]] = {}
+    verdicts: dict[str, dict[str, Any]] = {}
     if arguments.json and arguments.json.exists():
-        kept = json.loads(arguments.json.read_text())["circuits"]
-    found = list(circuits(arguments.qasm, arguments.mqt))
-    for name, circuit in sorted(found, key=lambda pair: pair[1].num_qubits if pair[1] else 0):
-        if name not in kept:
+        verdicts = json.loads(arguments.json.read_text())["circuits"]
+    named_circuits = list(circuits(arguments.qasm, arguments.mqt))
+    for name, circuit in sorted(
+        named_circuits, key=lambda pair: pair[1].num_qubits if pair[1] else 0
+    ):
+        if name not in verdicts:
             start = time.perf_counter()
-            kept[name] = verdict(circuit, arguments.qubits, arguments.wires)
-            print(f"{name}: {kept[name]}, {time.perf_counter() - start:.1f} s", flush=True)
-        counts = Counter(f"{row['measured']}: {row['result']}" for row in kept.values())
+            verdicts[name] = verdict(circuit, arguments.qubits, arguments.wires)
+            print(f"{name}: {verdicts[name]}, {time.perf_counter() - start:.1f} s", flush=True)
+        counts = Counter(f"{row['measured']}: {row['result']}" for row in verdicts.values())
         if arguments.json:
-            text = json.dumps({"counts": dict(sorted(counts.items())), "circuits": kept}, indent=1)
+            text = json.dumps(
+                {"counts": dict(sorted(counts.items())), "circuits": verdicts}, indent=1
+            )
             arguments.json.write_text(text + "\n")
     print(json.dumps(counts, indent=1))
 

@@ -45,7 +45,7 @@ def options(
     return parser
 
 
-def drawn_sst2(folder: str, seed: int) -> Table:
+def draw_sst2(folder: str, seed: int) -> Table:
     """Return SST-2's drawn texts, training and validation, by the paper's protocol."""
     data = load_preset("single-10q").config({"data.source": folder}).data
     splits = SharedInputs().splits(data, seed)
@@ -58,11 +58,11 @@ def vectors(texts: Iterable[str], body: str = "minilm") -> NDArray[np.float32]:
     return embed(list(texts), BodyConfig(model=body)).vectors
 
 
-def rows_of(file: Path) -> list[dict[str, Any]]:
+def read_rows(file: Path) -> list[dict[str, Any]]:
     """Return the rows of a record, none of a file that does not exist."""
     content = json.loads(file.read_text("utf-8")) if file.exists() else []
-    found: list[dict[str, Any]] = content["results"] if isinstance(content, dict) else content
-    return found
+    rows: list[dict[str, Any]] = content["results"] if isinstance(content, dict) else content
+    return rows
 
 
 def keep(file: Path, rows: Sequence[dict[str, Any]], name: str = "results", **about: Any) -> None:
@@ -85,7 +85,7 @@ class Record:
         self.file = file
         self.keys = keys
         self.about = about
-        self.rows = rows_of(file)
+        self.rows = read_rows(file)
 
     def lacks(self, *values: object) -> bool:
         """Return whether no row has these values of the keys."""

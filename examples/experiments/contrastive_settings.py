@@ -19,7 +19,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from examples.experiments import debian, docstrings
-from examples.experiments.common import Record, drawn_sst2, options, table
+from examples.experiments.common import Record, draw_sst2, options, table
 from qllmft.config import BodyConfig, ContrastiveConfig
 from qllmft.data import Table
 from qllmft.embed import Body, TrainableBody
@@ -27,35 +27,39 @@ from qllmft.training import contrastive_steps, fit_contrastive
 
 SEEDS = (100, 101)
 PAGE = 7  # seed of the sections of Debian in the benchmark of few texts
-TRIED = (
+SETTINGS = (
     (0, 0, 0.0),  # the frozen body
     (8, 64, 1e-4),
     (20, 64, 5e-5),
 )
 NAMES = ("epochs", "batch_size", "lr")  # of the settings
-SHOWN = 16  # texts of each label for the training, and most others
-HELD = 300
+TRAIN_TEXTS = 16  # texts of each label for the training, and most others
+MAX_TEST_TEXTS = 300
 Setting = tuple[int, int, float]
 
 
 def sets(sst2: str, seed: int) -> dict[str, Table]:
     """Return the sets of texts by name."""
-    others = list(docstrings.classes().values())[6:12]
+    docstring_classes = list(docstrings.classes().values())[6:12]
     on_page = debian.sections(4, debian.PER_SECTION, PAGE)[1]
     texts = defaultdict(list)
-    for each in debian.packages():
-        texts[each.section].append(each.text)
-    large = [n for n, those in sorted(texts.items()) if n and len(those) >= debian.PER_SECTION]
-    left = [name for name in large if name not in on_page]
-    names = np.random.default_rng(SEEDS[0]).choice(left, 4, replace=False)
+    for package in debian.packages():
+        texts[package.section].append(package.text)
+    large = [
+        n
+        for n, section_texts in sorted(texts.items())
+        if n and len(section_texts) >= debian.PER_SECTION
+    ]
+    other_sections = [name for name in large if name not in on_page]
+    names = np.random.default_rng(SEEDS[0]).choice(other_sections, 4, replace=False)
     return {
-        "SST-2": drawn_sst2(sst2, seed),
-        "Debian": labelled([texts[name][: debian.PER_SECTION] for name in names]),
-        "docstrings": labelled(others),
+        "SST-2": draw_sst2(sst2, seed),
+        "Debian": label_by_class([texts[name][: debian.PER_SECTION] for name in names]),
+        "docstrings": label_by_class(docstring_classes),
     }
 
 
-def labelled(classes: list[list[str]]) -> Table:
+def label_by_class(classes: list[list[str]]) -> Table:
     """Return the texts of some classes with their numbers as labels."""
     labels = np.repeat(np.arange(len(classes)), [len(texts) for texts in classes])
     return Table([text for texts in classes for text in texts], labels)
@@ -65,13 +69,15 @@ def draw(texts: Table, seed: int) -> tuple[Table, Table]:
     """Return the training texts and the others."""
     order = np.random.default_rng(seed).permutation(len(texts))
     labels = texts.labels[order]
-    shown = np.concatenate([order[labels == label][:SHOWN] for label in np.unique(labels)])
-    held = np.setdiff1d(order, shown, assume_unique=True)
-    held = np.random.default_rng(seed).permutation(held)[:HELD]
-    return texts.take(shown), texts.take(held)
+    train_rows = np.concatenate(
+        [order[labels == label][:TRAIN_TEXTS] for label in np.unique(labels)]
+    )
+    test_rows = np.setdiff1d(order, train_rows, assume_unique=True)
+    test_rows = np.random.default_rng(seed).permutation(test_rows)[:MAX_TEST_TEXTS]
+    return texts.take(train_rows), texts.take(test_rows)
 
 
-def tried(shown: Table, held: Table, settings: Setting, seed: int) -> dict[str, Any]:
+def try_settings(train: Table, test: Table, settings: Setting, seed: int) -> dict[str, Any]:
     """Return the right answers after a step, its steps and its seconds."""
     epochs, batch_size, lr = settings
     body = TrainableBody(Body(BodyConfig(model="minilm")))
@@ -79,28 +85,28 @@ def tried(shown: Table, held: Table, settings: Setting, seed: int) -> dict[str, 
     started = time.process_time()
     if epochs:
         step = ContrastiveConfig(loss="supervised", epochs=epochs, batch_size=batch_size, lr=lr)
-        fit_contrastive(body, shown, step, seed)
-        steps = contrastive_steps(len(shown), step)
+        fit_contrastive(body, train, step, seed)
+        steps = contrastive_steps(len(train), step)
     seconds = round(time.process_time() - started, 1)
-    fitted = LogisticRegression(max_iter=1000).fit(body.body.encode(shown.texts), shown.labels)
-    right = int((fitted.predict(body.body.encode(held.texts)) == held.labels).sum())
-    return {"steps": steps, "right": right, "of": len(held), "seconds": seconds}
+    fitted = LogisticRegression(max_iter=1000).fit(body.body.encode(train.texts), train.labels)
+    right = int((fitted.predict(body.body.encode(test.texts)) == test.labels).sum())
+    return {"steps": steps, "right": right, "of": len(test), "seconds": seconds}
 
 
 def draws(sst2: str) -> Iterator[tuple[str, int, Setting, Table, Table]]:
     """Yield the name of each set, the seed, the settings, and the texts."""
-    found = {seed: sets(sst2, seed) for seed in SEEDS}
-    for settings, (seed, of_seed) in product(TRIED, found.items()):
-        for name, texts in of_seed.items():
+    sets_by_seed = {seed: sets(sst2, seed) for seed in SEEDS}
+    for settings, (seed, seed_sets) in product(SETTINGS, sets_by_seed.items()):
+        for name, texts in seed_sets.items():
             yield name, seed, settings, *draw(texts, seed)
 
 
 def summary(rows: list[dict[str, Any]]) -> list[list[str]]:
     """Return a line for each settings: right answers in percent by set and seed, and their mean."""
     lines = []
-    for settings in TRIED:
-        own = [row for row in rows if tuple(row[name] for name in NAMES) == settings]
-        percent = [100 * row["right"] / row["of"] for row in own]
+    for settings in SETTINGS:
+        setting_rows = [row for row in rows if tuple(row[name] for name in NAMES) == settings]
+        percent = [100 * row["right"] / row["of"] for row in setting_rows]
         lines.append(
             [f"{value:g}" for value in settings]
             + [f"{value:.1f}" for value in (*percent, np.mean(percent))]
@@ -110,13 +116,13 @@ def summary(rows: list[dict[str, Any]]) -> list[list[str]]:
 
 def main() -> None:
     """Write the record and print the table."""
-    given = options(__doc__, "contrastive-settings.json", sst2=True).parse_args()
+    arguments = options(__doc__, "contrastive-settings.json", sst2=True).parse_args()
     torch.set_num_threads(1)
-    record = Record(given.json, "set", "seed", *NAMES)
-    for name, seed, settings, shown, held in draws(given.sst2):
+    record = Record(arguments.json, "set", "seed", *NAMES)
+    for name, seed, settings, train, test in draws(arguments.sst2):
         if record.lacks(name, seed, *settings):
-            own = {"set": name, "seed": seed, **dict(zip(NAMES, settings, strict=True))}
-            record.add({**own, **tried(shown, held, settings, seed)})
+            row = {"set": name, "seed": seed, **dict(zip(NAMES, settings, strict=True))}
+            record.add({**row, **try_settings(train, test, settings, seed)})
             print(record.rows[-1], flush=True)
     columns = [
         f"{name}, {seed}" for seed, name in product(SEEDS, ("SST-2", "Debian", "docstrings"))

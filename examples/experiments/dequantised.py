@@ -41,9 +41,9 @@ LABELS_BY_ONNX = """
 import importlib.util, json, sys
 import numpy, onnxruntime
 assert not any(map(importlib.util.find_spec, ("qllmft", "torch", "qiskit"))), "not a bare environment"
-given = numpy.load(sys.argv[2])
-logits, = onnxruntime.InferenceSession(sys.argv[1]).run(None, {"embedding": given["x"]})
-same = int((logits.argmax(axis=1) == given["labels"]).sum())
+inputs = numpy.load(sys.argv[2])
+logits, = onnxruntime.InferenceSession(sys.argv[1]).run(None, {"embedding": inputs["x"]})
+same = int((logits.argmax(axis=1) == inputs["labels"]).sum())
 print(json.dumps({"same": same, "total": len(logits), "onnxruntime": onnxruntime.__version__}))
 """
 
@@ -79,10 +79,10 @@ def labels_by_onnx(python: str, run: Path, file: Path) -> dict[str, Any]:
     np.savez(texts, x=vectors, labels=labels)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [python, "-I", "-c", LABELS_BY_ONNX, str(file), str(texts)]
-    found = subprocess.run(
+    printed = subprocess.run(
         command, check=True, stdout=subprocess.PIPE, text=True, env=environment
     ).stdout
-    return dict(json.loads(found))
+    return dict(json.loads(printed))
 
 
 def row(name: str, body: str, data: Path, run: Path, python: str | None) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def row(name: str, body: str, data: Path, run: Path, python: str | None) -> dict
     forms = analysis["forms"]
     bond = analysis["bond"]
     geometry = analysis["geometry"]
-    found = {
+    figures = {
         "head": name,
         "body": Path(body).name,
         "dimension": result["body"]["dimension"],
@@ -117,7 +117,8 @@ def row(name: str, body: str, data: Path, run: Path, python: str | None) -> dict
         "twins": {"run": {"test": analysis["head"]["test"]}, **analysis["twins"]},
         "least": analysis["least"],
         "geometry": {
-            name: each["general"][each["ridges"].index(RIDGE)] for name, each in geometry.items()
+            name: differences["general"][differences["ridges"].index(RIDGE)]
+            for name, differences in geometry.items()
         },
         "decay_per_qubit": analysis["decay_per_qubit"],
         "surrogate": {
@@ -126,8 +127,8 @@ def row(name: str, body: str, data: Path, run: Path, python: str | None) -> dict
         },
     }
     if python is not None:
-        found["onnx"] = labels_by_onnx(python, run, file)
-    return found
+        figures["onnx"] = labels_by_onnx(python, run, file)
+    return figures
 
 
 def twins(name: str, body: str, data: Path, run: Path) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def twins(name: str, body: str, data: Path, run: Path) -> dict[str, Any]:
     result = qllmft(
         "train", *HEADS[name], "--data", data, "--body", body, "--no-baselines", "--out", run
     )
-    found = train_twins(run, twin_configs(RunFolder(run).read_config()), lambda _: None)
+    trained_twins = train_twins(run, twin_configs(RunFolder(run).read_config()), lambda _: None)
     return {
         "head": name,
         "body": Path(body).name,
@@ -143,20 +144,20 @@ def twins(name: str, body: str, data: Path, run: Path) -> dict[str, Any]:
         "twins": {
             "run": {"test": RunFolder(run).require_record().head.tested.as_dict()},
             **{
-                each: {"test": twin.test.as_dict(), "difference": twin.difference.as_dict()}
-                for each, twin in found.items()
+                twin_name: {"test": twin.test.as_dict(), "difference": twin.difference.as_dict()}
+                for twin_name, twin in trained_twins.items()
             },
         },
     }
 
 
-def keep(file: Path, found: dict[str, Any]) -> None:
+def keep(file: Path, figures: dict[str, Any]) -> None:
     """Write the figures of a row into the record, in place of the same ones of that head and body."""
-    kept = json.loads(file.read_text("utf-8"))["rows"] if file.exists() else []
+    recorded_rows = json.loads(file.read_text("utf-8"))["rows"] if file.exists() else []
     rows: dict[tuple[int, int], dict[str, Any]] = {}
-    for each in [*kept, found]:
-        order = each["dimension"], list(HEADS).index(each["head"])
-        rows[order] = rows.get(order, {}) | each
+    for record_row in [*recorded_rows, figures]:
+        order = record_row["dimension"], list(HEADS).index(record_row["head"])
+        rows[order] = rows.get(order, {}) | record_row
     file.write_text(
         json.dumps({"rows": [rows[key] for key in sorted(rows)]}, indent=1) + "\n", encoding="utf-8"
     )
@@ -172,19 +173,23 @@ def main() -> None:
     )
     parser.add_argument("--twins", action="store_true", help="heads and twins alone")
     parser.add_argument("--onnx-python", help="Python with onnxruntime and numpy alone")
-    given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    for body in given.body:
-        for name in given.heads:
-            run = given.out / f"{Path(body).name}-{name.replace(', ', '-').replace(' ', '-')}"
-            data = six_labels(given.out / "docstrings-6.tsv") if name == SIX else Path(given.sst2)
-            if given.twins:
-                keep(given.json, twins(name, body, data, run))
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for body in arguments.body:
+        for name in arguments.heads:
+            run = arguments.out / f"{Path(body).name}-{name.replace(', ', '-').replace(' ', '-')}"
+            data = (
+                six_labels(arguments.out / "docstrings-6.tsv")
+                if name == SIX
+                else Path(arguments.sst2)
+            )
+            if arguments.twins:
+                keep(arguments.json, twins(name, body, data, run))
                 continue
-            found = row(name, body, data, run, given.onnx_python)
-            keep(given.json, found)
-            agreed = found["surrogate"]["agreement"]["same_labels"]
-            print(f"{name} on {body}: {agreed}; {found.get('onnx')}", flush=True)
+            figures = row(name, body, data, run, arguments.onnx_python)
+            keep(arguments.json, figures)
+            agreement = figures["surrogate"]["agreement"]["same_labels"]
+            print(f"{name} on {body}: {agreement}; {figures.get('onnx')}", flush=True)
 
 
 if __name__ == "__main__":

@@ -41,13 +41,14 @@ def sentences(file: Path) -> set[str]:
         for node in ast.walk(ast.parse(file.read_bytes()))
         if isinstance(node, ast.ClassDef | ast.FunctionDef)
     ]
-    found = [
+    paragraphs = [
         (ast.get_docstring(node) or "").partition("\n\n")[0]
         for node in nodes
         if node.name[0] != "_"
     ]
     firsts = {
-        re.split(r"(?<=[a-z)])\.(?:\s|$)", " ".join(paragraph.split()))[0] for paragraph in found
+        re.split(r"(?<=[a-z)])\.(?:\s|$)", " ".join(paragraph.split()))[0]
+        for paragraph in paragraphs
     }
     return {
         sentence
@@ -64,7 +65,7 @@ def classes(
 
     If a sentence is in several sub-packages, it is dropped.
     """
-    found: dict[str, set[str]] = defaultdict(set)
+    sentences_by_name: dict[str, set[str]] = defaultdict(set)
     for package in packages:
         spec = find_spec(package)
         assert spec is not None
@@ -73,9 +74,14 @@ def classes(
         for file in sorted(root.rglob("*.py")):
             folders = file.relative_to(root).parts[:-1]
             if folders and not any(folder.startswith(("_", "test")) for folder in folders):
-                found[f"{package}.{folders[0]}"] |= sentences(file)
-    copies = Counter(sentence for those in found.values() for sentence in those)
-    unique = {name: [each for each in those if copies[each] == 1] for name, those in found.items()}
+                sentences_by_name[f"{package}.{folders[0]}"] |= sentences(file)
+    copies = Counter(
+        sentence for class_sentences in sentences_by_name.values() for sentence in class_sentences
+    )
+    unique = {
+        name: [sentence for sentence in class_sentences if copies[sentence] == 1]
+        for name, class_sentences in sentences_by_name.items()
+    }
     names = sorted(
         (name for name in unique if len(unique[name]) >= per_class),
         key=lambda n: (-len(unique[n]), n),
@@ -86,20 +92,27 @@ def classes(
     }
 
 
-def drawn(k: int, n: int, seed: int) -> list[str]:
+def draw_sentences(k: int, n: int, seed: int) -> list[str]:
     """Return n sentences of each of k sub-packages that the seed draws, label after label."""
-    found = classes()
+    sentences_by_class = classes()
     random = np.random.default_rng(seed)
-    names = random.choice(sorted(found), k, replace=False)
-    return [text for name in names for text in random.permutation(found[name])[:n].tolist()]
+    names = random.choice(sorted(sentences_by_class), k, replace=False)
+    return [
+        text for name in names for text in random.permutation(sentences_by_class[name])[:n].tolist()
+    ]
 
 
 if __name__ == "__main__":
-    wanted = int(sys.argv[1])
-    found = classes()
-    if len(found) < wanted:
+    n_classes = int(sys.argv[1])
+    sentences_by_class = classes()
+    if len(sentences_by_class) < n_classes:
         sys.exit(
-            f"got {len(found)} classes of {PER_CLASS} sentences, expected {wanted}; install more of the packages"
+            f"got {len(sentences_by_class)} classes of {PER_CLASS} sentences, expected {n_classes}; "
+            "install more of the packages"
         )
-    rows = [f"{text}\t{name}\n" for name in list(found)[:wanted] for text in found[name]]
+    rows = [
+        f"{text}\t{name}\n"
+        for name in list(sentences_by_class)[:n_classes]
+        for text in sentences_by_class[name]
+    ]
     Path(sys.argv[2]).write_text("text\tlabel\n" + "".join(rows), encoding="utf-8")

@@ -20,9 +20,9 @@ from examples.experiments.machines import (
     BACKENDS,
     MOCK,
     SHOTS,
-    held_texts,
+    draw_test_texts,
     mock_machine,
-    trained_head,
+    train_head,
 )
 from qllmft.inference import LabelledTexts, error_budget, evaluate
 from qllmft_backends import Backend, create
@@ -31,41 +31,44 @@ SEEDS = (0, 2)
 
 
 def row(
-    name: str, predictor: qllmft.Predictor, texts: LabelledTexts, made: list[Backend]
+    name: str, predictor: qllmft.Predictor, texts: LabelledTexts, backends: list[Backend]
 ) -> dict[str, Any]:
     """Return the budget on the first of the same backends with other seeds, and what each samples."""
     model = predictor.model.classifier
-    found = asdict(error_budget(model, texts.vectors, texts.labels, made[0]))
+    budget = asdict(error_budget(model, texts.vectors, texts.labels, backends[0]))
     sampled = []
     differ = []
-    for backend in made:
+    for backend in backends:
         predictor.backend = backend
         predictor.known_texts = 0
         result = evaluate(predictor, texts)
         assert result.agreement
         sampled.append(result.accuracy.right)
         differ.append(result.agreement.flips)
-    print(name, found["rows"][0], sampled, differ, flush=True)
-    return {"backend": name, **found, "sampled_right": sampled, "sampled_differ": differ}
+    print(name, budget["rows"][0], sampled, differ, flush=True)
+    return {"backend": name, **budget, "sampled_right": sampled, "sampled_differ": differ}
 
 
 def main() -> None:
     """Write the record."""
-    given = options(__doc__, "error-budget.json", sst2=True).parse_args()
+    arguments = options(__doc__, "error-budget.json", sst2=True).parse_args()
     with tempfile.TemporaryDirectory() as place:
         run = Path(place, "run")
-        predictor = trained_head(given.sst2, run)
-        texts = held_texts(predictor, run)
-        made = {
-            name: [create(kind, chosen | {"seed": seed}) for seed in SEEDS]
-            for name, (kind, chosen) in BACKENDS.items()
+        predictor = train_head(arguments.sst2, run)
+        texts = draw_test_texts(predictor, run)
+        backends_by_name = {
+            name: [create(kind, settings | {"seed": seed}) for seed in SEEDS]
+            for name, (kind, settings) in BACKENDS.items()
         }
-        own = {"shots": SHOTS, "noise": "forte1"}
-        made[MOCK] = [
-            mock_machine("ionq_simulator", Path(place, f"{seed}"), seed, **own) for seed in SEEDS
+        mock_settings = {"shots": SHOTS, "noise": "forte1"}
+        backends_by_name[MOCK] = [
+            mock_machine("ionq_simulator", Path(place, f"{seed}"), seed, **mock_settings)
+            for seed in SEEDS
         ]
-        rows = [row(name, predictor, texts, each) for name, each in made.items()]
-    keep(given.json, rows)
+        rows = [
+            row(name, predictor, texts, backends) for name, backends in backends_by_name.items()
+        ]
+    keep(arguments.json, rows)
 
 
 if __name__ == "__main__":

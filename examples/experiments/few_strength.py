@@ -20,7 +20,7 @@ from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from examples.experiments import docstrings
-from examples.experiments.common import drawn_sst2, keep, options, table, vectors
+from examples.experiments.common import draw_sst2, keep, options, table, vectors
 
 STRENGTHS = (1.0, 10.0, 100.0)
 SIZES = ((7, 6), (8, 8), (14, 13), (16, 16), (40, 5), (50, 12), (44, 40), (60, 30), (60, 60))
@@ -30,10 +30,10 @@ Texts = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 def pools(sst2: str, seed: int) -> Iterator[tuple[str, Texts]]:
     """Yield the texts of a seed by name, as embeddings and labels."""
-    drawn = drawn_sst2(sst2, seed)
-    yield "SST-2, 2 labels", (vectors(drawn.texts), drawn.labels)
+    sst2_texts = draw_sst2(sst2, seed)
+    yield "SST-2, 2 labels", (vectors(sst2_texts.texts), sst2_texts.labels)
     for k in (3, 4, 6):
-        texts = docstrings.drawn(k, 80, seed)
+        texts = docstrings.draw_sentences(k, 80, seed)
         yield f"docstrings, {k} labels", (vectors(texts), np.repeat(np.arange(k), 80))
 
 
@@ -47,7 +47,7 @@ def scores(
         for label in range(y.max() + 1)
     ]
     train = np.concatenate(rows)
-    rest = np.setdiff1d(np.arange(len(y)), train)
+    test = np.setdiff1d(np.arange(len(y)), train)
     models = {f"{c:g}": LogisticRegression(C=c, max_iter=1000) for c in STRENGTHS}
     models["chosen"] = LogisticRegressionCV(
         Cs=[0.01, 0.1, 1, 10, 100],
@@ -58,7 +58,7 @@ def scores(
     )
     return {
         name: float(
-            balanced_accuracy_score(y[rest], model.fit(x[train], y[train]).predict(x[rest]))
+            balanced_accuracy_score(y[test], model.fit(x[train], y[train]).predict(x[test]))
         )
         for name, model in models.items()
     }
@@ -68,24 +68,32 @@ def main() -> None:
     """Write the record and print the table."""
     parser = options(__doc__, "few-strength.json", sst2=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     rows = []
     with threadpool_limits(1):
-        for seed in given.seeds:
-            for name, (x, y) in pools(given.sst2, seed):
+        for seed in arguments.seeds:
+            for name, (x, y) in pools(arguments.sst2, seed):
                 for many, few in SIZES:
                     for draw in range(DRAWS):
-                        found = scores(x, y, many, few, 1000 * seed + draw)
+                        accuracies = scores(x, y, many, few, 1000 * seed + draw)
                         rows.append(
-                            {"texts": name, "seed": seed, "first": many, "others": few, **found}
+                            {
+                                "texts": name,
+                                "seed": seed,
+                                "first": many,
+                                "others": few,
+                                **accuracies,
+                            }
                         )
-    keep(given.json, rows)
+    keep(arguments.json, rows)
     columns = [*(f"{c:g}" for c in STRENGTHS), "chosen"]
     lines = []
     for name in dict.fromkeys(row["texts"] for row in rows):
         for many, few in SIZES:
-            own = [r for r in rows if (r["texts"], r["first"], r["others"]) == (name, many, few)]
-            means = [f"{100 * np.mean([row[c] for row in own]):.1f}" for c in columns]
+            size_rows = [
+                r for r in rows if (r["texts"], r["first"], r["others"]) == (name, many, few)
+            ]
+            means = [f"{100 * np.mean([row[c] for row in size_rows]):.1f}" for c in columns]
             lines.append([name, many, few, *means])
     head = ["texts", "of the first label", "of each other", *(f"C = {c}" for c in columns)]
     print(table(head, lines, right=False))

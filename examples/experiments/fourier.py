@@ -19,33 +19,33 @@ POINTS = 4096
 
 
 @torch.no_grad()
-def terms_kept(qubits: int) -> list[int]:
+def count_terms(qubits: int) -> list[int]:
     """Return the number of terms per measured qubit, by the discrete Fourier transform of values on a grid."""
     head = QuantumHead(qubits, REUPLOADS, 1, 2, generator=torch.Generator().manual_seed(0)).double()
     size = 2 * REUPLOADS + 1
     angles = 2 * torch.pi * torch.arange(size, dtype=torch.float64) / size
     grid = torch.cartesian_prod(*[angles] * qubits)
     values = torch.cat([head(part) for part in torch.split(grid, POINTS)]).numpy()
-    kept = []
+    counts = []
     for column in values.T:
         sizes = (
             np.sort(np.abs(np.fft.fftn(column.reshape([size] * qubits))).ravel())[::-1]
             / size**qubits
         )
-        kept.append(int((sizes.sum() - np.cumsum(sizes) > BOUND).sum() + 1))
-    return kept
+        counts.append(int((sizes.sum() - np.cumsum(sizes) > BOUND).sum() + 1))
+    return counts
 
 
 def main() -> None:
     """Write the record."""
-    given = options(__doc__, "fourier.json").parse_args()
+    arguments = options(__doc__, "fourier.json").parse_args()
     rows = []
     for qubits in (3, 4, 5):
-        kept = terms_kept(qubits)
+        counts = count_terms(qubits)
         terms = (2 * REUPLOADS + 1) ** qubits
-        rows.append({"qubits": qubits, "terms": terms, "kept": [min(kept), max(kept)]})
+        rows.append({"qubits": qubits, "terms": terms, "kept": [min(counts), max(counts)]})
         print(rows[-1], flush=True)
-    keep(given.json, rows, "rows", reuploads=REUPLOADS, bound=BOUND)
+    keep(arguments.json, rows, "rows", reuploads=REUPLOADS, bound=BOUND)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ from examples.experiments.machines import (
     SHOTS,
     TEXTS,
     mock_machine,
-    trained_head,
+    train_head,
 )
 from qllmft.inference import (
     LabelledTexts,
@@ -82,17 +82,17 @@ class Simulated(GenericBackendV2):  # type: ignore[misc]
         super().__init__(8, seed=0)
         self.name = name
         self.noise = noise
-        self.sent: dict[str, Any] = {}
+        self.sent_jobs: dict[str, Any] = {}
 
     def run(self, run_input: Any, **options: Any) -> Any:
         """Run circuits with the noise of the next job."""
         job = AerSimulator(noise_model=self.noise()).run(run_input, **options)
-        self.sent[job.job_id()] = job
+        self.sent_jobs[job.job_id()] = job
         return job
 
     def retrieve_job(self, job_id: str) -> Any:
         """Return a job that was sent."""
-        return self.sent[job_id]
+        return self.sent_jobs[job_id]
 
 
 def noise_model(cx_error: float, readout: Callable[[], tuple[float, float]]) -> NoiseModel:
@@ -147,8 +147,8 @@ class Depolarising(Backend):
         tensor = (1 - self.depolarisation) * ideal + self.depolarisation / ideal.size
         for axis in range(ideal.ndim):
             tensor = np.moveaxis(np.tensordot(readout, tensor, (1, axis)), 0, axis)
-        drawn = rng.multinomial(self.shots, tensor.ravel() / tensor.sum())
-        return {outcome: int(drawn[outcome]) for outcome in np.flatnonzero(drawn).tolist()}
+        counts = rng.multinomial(self.shots, tensor.ravel() / tensor.sum())
+        return {outcome: int(counts[outcome]) for outcome in np.flatnonzero(counts).tolist()}
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Texts:
     kinds: NDArray[np.int64]  # (N,) place in `KINDS`
 
     @classmethod
-    def drawn(cls, predictor: qllmft.Predictor, run: Path, seed: int) -> Self:
+    def draw(cls, predictor: qllmft.Predictor, run: Path, seed: int) -> Self:
         """Return drawn test texts of a run with `KNOWN` of the other kinds."""
         rng = np.random.default_rng(seed)
         parts = [LabelledTexts.load(predictor, run, subset=Subset(TEXTS, seed)).vectors]
@@ -182,15 +182,17 @@ def rules(measured: LabelProbabilities, exact: LabelProbabilities, texts: Texts)
     off = np.abs(measured.least_lead - true)[calibration]
     rank = int(np.ceil(0.95 * (KNOWN + 1))) - 1
 
-    def decided_by(known: Rows) -> Rows:
-        asked = new | known
-        return decide_by_known_texts(measured.take(asked), exact.take(known), known[asked]).decided
+    def decide_by(known_rows: Rows) -> Rows:
+        selected_rows = new | known_rows
+        return decide_by_known_texts(
+            measured.take(selected_rows), exact.take(known_rows), known_rows[selected_rows]
+        ).decided
 
     decided = {
         "shots alone": measured.decided[new],
         "95 % quantile": measured.least_lead[new] > np.sort(off)[rank],
-        "training texts": decided_by(training),
-        "calibration texts": decided_by(calibration),
+        "training texts": decide_by(training),
+        "calibration texts": decide_by(calibration),
     }
     return {
         name: [int(rows.sum()), int((rows & differs[new]).sum())] for name, rows in decided.items()
@@ -224,21 +226,21 @@ def call(
 def calls(
     predictor: qllmft.Predictor,
     texts: dict[int, Texts],
-    made: Callable[[int, int], Backend],
+    make_machine: Callable[[int, int], Backend],
 ) -> list[dict[str, Any]]:
-    """Return the calls to a machine, which ``made`` makes of a seed and shots."""
+    """Return the calls to a machine, which ``make_machine`` makes of a seed and shots."""
     results = []
     for seed in SEEDS:
         for shots, rounds in ((SHOTS, None), (MOST, Rounds.from_total(MOST, N_ROUNDS))):
-            result = call(predictor, texts[seed], made(seed, shots), rounds)
+            result = call(predictor, texts[seed], make_machine(seed, shots), rounds)
             results.append({"seed": seed} | result)
     return results
 
 
-def lead_quantiles(predictor: qllmft.Predictor, drawn: list[Texts]) -> dict[str, list[float]]:
+def lead_quantiles(predictor: qllmft.Predictor, text_draws: list[Texts]) -> dict[str, list[float]]:
     """Return the lowest tenth, the median and the highest tenth of the exact leads of each kind of text."""
     leads_by_kind: dict[str, list[NDArray[np.float64]]] = {kind: [] for kind in KINDS}
-    for texts in drawn:
+    for texts in text_draws:
         least = predictor.exact(texts.vectors).least_lead
         for place, kind in enumerate(KINDS):
             leads_by_kind[kind].append(least[texts.kinds == place])
@@ -268,16 +270,22 @@ def page_table(rows: list[dict[str, Any]]) -> str:
     rows = sorted(rows, key=lambda row: (order.index(row["machine"]), row["body"]))
 
     def cell(row: dict[str, Any], rule: str, *, in_rounds: bool = False) -> str:
-        chosen = [each["rules"][rule] for each in row["calls"] if each["rounds"] == in_rounds]
-        decided, wrong = np.sum(chosen, axis=0)
-        return f"{percent(decided / (len(chosen) * TEXTS))}, {percent(wrong / max(1, decided))}"
+        label_counts = [
+            machine_call["rules"][rule]
+            for machine_call in row["calls"]
+            if machine_call["rounds"] == in_rounds
+        ]
+        decided, wrong = np.sum(label_counts, axis=0)
+        return (
+            f"{percent(decided / (len(label_counts) * TEXTS))}, {percent(wrong / max(1, decided))}"
+        )
 
     lines = []
     for row in rows:
-        at_once = [each for each in row["calls"] if not each["rounds"]]
-        in_rounds = [each for each in row["calls"] if each["rounds"]]
-        differ = sum(each["differ"] for each in at_once) / (len(at_once) * TEXTS)
-        shots = np.mean([each["mean_shots"] for each in in_rounds])
+        at_once = [machine_call for machine_call in row["calls"] if not machine_call["rounds"]]
+        in_rounds = [machine_call for machine_call in row["calls"] if machine_call["rounds"]]
+        differ = sum(machine_call["differ"] for machine_call in at_once) / (len(at_once) * TEXTS)
+        shots = np.mean([machine_call["mean_shots"] for machine_call in in_rounds])
         by_rule = [cell(row, rule) for rule in at_once[0]["rules"]]
         last = cell(row, "calibration texts", in_rounds=True)
         lines.append(
@@ -288,9 +296,9 @@ def page_table(rows: list[dict[str, Any]]) -> str:
     return table(head, lines, right=False)
 
 
-def simulated(kind: str, chosen: dict[str, Any], seed: int, shots: int) -> Backend:
+def simulated_backend(kind: str, settings: dict[str, Any], seed: int, shots: int) -> Backend:
     """Return a backend of `BACKENDS`, the same compiled circuit with other shots for each seed."""
-    return create(kind, chosen | {"seed": 0, "shots": shots}).in_round(shots, 100 * seed)
+    return create(kind, settings | {"seed": 0, "shots": shots}).in_round(shots, 100 * seed)
 
 
 def behind_ledger(
@@ -298,10 +306,10 @@ def behind_ledger(
 ) -> Backend:
     """Return a simulated machine behind a ledger, 50 circuits a job."""
     title = f"{name}-{seed}-{shots}"
-    own = {"shots": shots, "price_per_circuit": 0, "ledger": place / title}
-    own |= {"object_name": title, "poll_interval_s": 0.01}
+    settings = {"shots": shots, "price_per_circuit": 0, "ledger": place / title}
+    settings |= {"object_name": title, "poll_interval_s": 0.01}
     machine = Simulated(title, partial(noise, np.random.default_rng(seed)))
-    return create("qiskit", own, backend=machine)
+    return create("qiskit", settings, backend=machine)
 
 
 def drifting(rng: Generator) -> NoiseModel:
@@ -317,23 +325,23 @@ def cx_errors(rng: Generator) -> NoiseModel:
 
 def mock(place: Path, seed: int, shots: int) -> Backend:
     """Return IonQ's machine on a mock server with the noise of Forte."""
-    own = {"shots": shots, "yes": True, "poll_interval_s": 0.01}
-    return mock_machine("ionq_forte", place / f"mock-{seed}-{shots}", seed, **own)
+    settings = {"shots": shots, "yes": True, "poll_interval_s": 0.01}
+    return mock_machine("ionq_forte", place / f"mock-{seed}-{shots}", seed, **settings)
 
 
 def machines(place: Path) -> dict[str, Callable[[int, int], Backend]]:
     """Return the machines by name, each made of a seed and shots, their ledgers in a folder."""
-    made: dict[str, Callable[[int, int], Backend]] = {
+    makers: dict[str, Callable[[int, int], Backend]] = {
         f"depolarisation {rate:g}, readout 2 and 8 %": partial(Depolarising, rate)
         for rate in DEPOLARISATIONS
     }
-    made[CX_ERRORS] = partial(behind_ledger, place, "cx", cx_errors)
-    made[DRIFTING] = partial(behind_ledger, place, "drifting", drifting)
-    made[MOCK] = partial(mock, place)
-    for name, (kind, chosen) in BACKENDS.items():
+    makers[CX_ERRORS] = partial(behind_ledger, place, "cx", cx_errors)
+    makers[DRIFTING] = partial(behind_ledger, place, "drifting", drifting)
+    makers[MOCK] = partial(mock, place)
+    for name, (kind, settings) in BACKENDS.items():
         if name != GENERIC:
-            made[name] = partial(simulated, kind, chosen)
-    return made
+            makers[name] = partial(simulated_backend, kind, settings)
+    return makers
 
 
 def main() -> None:
@@ -348,17 +356,17 @@ def main() -> None:
         texts = {}
         for body, settings in BODIES.items():
             run = runs / body
-            predictor = trained_head(arguments.sst2, run, **HALVES, **settings)
+            predictor = train_head(arguments.sst2, run, **HALVES, **settings)
             predictors[body] = predictor
-            texts[body] = {seed: Texts.drawn(predictor, run, seed) for seed in SEEDS}
+            texts[body] = {seed: Texts.draw(predictor, run, seed) for seed in SEEDS}
             if record.lacks(body, "leads"):
                 quantiles = lead_quantiles(predictor, list(texts[body].values()))
                 record.add({"body": body, "machine": "leads", "quantiles": quantiles})
         for machine in machines(Path()):
             for body, predictor in predictors.items():
                 if record.lacks(body, machine):
-                    made = machines(Path(temporary, body))[machine]
-                    results = calls(predictor, texts[body], made)
+                    make_machine = machines(Path(temporary, body))[machine]
+                    results = calls(predictor, texts[body], make_machine)
                     record.add({"body": body, "machine": machine, "calls": results})
                     print(page_table(record.rows[-1:]), flush=True)
     print(leads_table(record.rows), page_table(record.rows), sep="\n\n")

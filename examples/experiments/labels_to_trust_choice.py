@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.experiments.common import keep, options
-from examples.experiments.machines import BACKENDS, TEXTS, trained_head
+from examples.experiments.machines import BACKENDS, TEXTS, train_head
 from qllmft.inference import (
     Rounds,
     benjamini_hochberg,
@@ -53,69 +53,75 @@ def calls(lead: Floats, variance: Floats, true: Floats) -> Iterator[dict[str, An
     for _ in range(CALLS):
         order = rng.permutation(len(lead))
         at_once = np.sqrt(variance / 1000)
-        measured = {
+        measurements = {
             "1,000 shots": (lead + rng.normal(size=len(lead)) * at_once, at_once),
             "rounds": in_rounds(lead, variance, rng),
         }
-        for how, (found, errors) in measured.items():
-            over = (found - true) * np.sign(found)
-            wrong = np.sign(found) != np.sign(true)
-            for known in (40, 60, 80):
-                old = order[:known]
-                new = order[known : known + TEXTS]
-                both = max(0.0, float(np.mean(over[old] ** 2 - errors[old] ** 2)))
-                own = machine_variance(over[old], errors[old])
+        for way, (measured_lead, errors) in measurements.items():
+            over = (measured_lead - true) * np.sign(measured_lead)
+            wrong = np.sign(measured_lead) != np.sign(true)
+            for n_known in (40, 60, 80):
+                known_rows = order[:n_known]
+                new_rows = order[n_known : n_known + TEXTS]
+                excess_variance = max(
+                    0.0, float(np.mean(over[known_rows] ** 2 - errors[known_rows] ** 2))
+                )
+                significant_variance = machine_variance(over[known_rows], errors[known_rows])
                 scales = {"1": np.ones_like(errors)}
-                scales |= {"both errors": np.sqrt(errors**2 + both)}
-                scales |= {"both, if seen": np.sqrt(errors**2 + own)}
+                scales |= {"both errors": np.sqrt(errors**2 + excess_variance)}
+                scales |= {"both, if seen": np.sqrt(errors**2 + significant_variance)}
                 for name, scale in scales.items():
-                    p = p_values((np.abs(found) / scale)[new], (over / scale)[old])
+                    p = p_values(
+                        (np.abs(measured_lead) / scale)[new_rows], (over / scale)[known_rows]
+                    )
                     decided = benjamini_hochberg(p, 0.05)
-                    share = (wrong[new] & decided).sum() / max(1, decided.sum())
-                    yield {"shots": how, "known": known, "scale": name} | {
+                    share = (wrong[new_rows] & decided).sum() / max(1, decided.sum())
+                    yield {"shots": way, "known": n_known, "scale": name} | {
                         "decided": float(decided.mean()),
                         "wrong": float(share),
                     }
 
 
-def summary(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def summary(call_results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the means and the lowest tenth of the decided shares by rule."""
     rows: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for each in found:
-        rows.setdefault((each["shots"], each["known"], each["scale"]), []).append(each)
+    for call_result in call_results:
+        rows.setdefault(
+            (call_result["shots"], call_result["known"], call_result["scale"]), []
+        ).append(call_result)
     return [
-        {"shots": shots, "known": known, "scale": scale}
+        {"shots": shots, "known": n_known, "scale": scale}
         | {
-            "decided": round(float(np.mean([c["decided"] for c in own])), 4),
-            "decided_tenth": round(float(np.quantile([c["decided"] for c in own], 0.1)), 4),
-            "wrong": round(float(np.mean([c["wrong"] for c in own])), 5),
-            "wrong_most": round(max(c["wrong"] for c in own), 4),
+            "decided": round(float(np.mean([c["decided"] for c in rule_calls])), 4),
+            "decided_tenth": round(float(np.quantile([c["decided"] for c in rule_calls], 0.1)), 4),
+            "wrong": round(float(np.mean([c["wrong"] for c in rule_calls])), 5),
+            "wrong_most": round(max(c["wrong"] for c in rule_calls), 4),
         }
-        for (shots, known, scale), own in rows.items()
+        for (shots, n_known, scale), rule_calls in rows.items()
     ]
 
 
 def main() -> None:
     """Write the record."""
-    given = options(__doc__, "labels-to-trust-choice.json", sst2=True).parse_args()
-    lines = Path(given.sst2, "train.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    arguments = options(__doc__, "labels-to-trust-choice.json", sst2=True).parse_args()
+    lines = Path(arguments.sst2, "train.tsv").read_text(encoding="utf-8").splitlines()[1:]
     order = np.random.default_rng(1).permutation(len(lines))[:SENTENCES]
     with tempfile.TemporaryDirectory() as place:
-        predictor = trained_head(given.sst2, Path(place, "run"))
+        predictor = train_head(arguments.sst2, Path(place, "run"))
         vectors = predictor.embed([lines[i].split("\t", 1)[1] for i in order.tolist()])
     circuits = predictor.circuits(vectors)
     exact = predictor.exact(vectors).logits
     assert exact is not None
     rows = []
-    for name, (kind, chosen) in BACKENDS.items():
-        errors = find_machine_errors(create(kind, chosen | {"seed": 0}), circuits.circuit)
+    for name, (kind, settings) in BACKENDS.items():
+        errors = find_machine_errors(create(kind, settings | {"seed": 0}), circuits.circuit)
         logits, covariance = logit_moments(circuits, errors.probabilities(circuits.parameters))
         variance = covariance[:, 0, 0] + covariance[:, 1, 1] - 2 * covariance[:, 0, 1]
         true = exact[:, 1] - exact[:, 0]
-        own = summary(list(calls(logits[:, 1] - logits[:, 0], variance, true)))
-        rows += [{"backend": name} | row for row in own]
-        print(name, *own, sep="\n", flush=True)
-    keep(given.json, rows)
+        backend_rows = summary(list(calls(logits[:, 1] - logits[:, 0], variance, true)))
+        rows += [{"backend": name} | row for row in backend_rows]
+        print(name, *backend_rows, sep="\n", flush=True)
+    keep(arguments.json, rows)
 
 
 if __name__ == "__main__":

@@ -28,21 +28,23 @@ BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
 MOCK = "mock server, forte-1"
 
 
-def trained_head(sst2: str, run: Path, **settings: Any) -> qllmft.Predictor:
+def train_head(sst2: str, run: Path, **settings: Any) -> qllmft.Predictor:
     """Return the default head after training on 100 sentences of each label of SST-2 with `minilm`.
 
     ``settings`` are those of `qllmft.train`. A finished run is read.
     """
-    usual: dict[str, Any] = {
+    default_settings: dict[str, Any] = {
         "data__n_per_label": 100,
         "baselines__names": [],
         "train__ridge_c": "auto",  # of the kept records
     }
-    qllmft.train(sst2, out=run, body="minilm", on_event=lambda _: None, **(usual | settings))
+    qllmft.train(
+        sst2, out=run, body="minilm", on_event=lambda _: None, **(default_settings | settings)
+    )
     return qllmft.load(run)
 
 
-def held_texts(predictor: qllmft.Predictor, run: Path) -> LabelledTexts:
+def draw_test_texts(predictor: qllmft.Predictor, run: Path) -> LabelledTexts:
     """Return drawn test texts of a run."""
     return LabelledTexts.load(predictor, run, subset=Subset(TEXTS, 0))
 

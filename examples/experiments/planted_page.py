@@ -12,7 +12,7 @@ import numpy as np
 from examples.experiments.common import facts, table, write_page
 from examples.experiments.planted_heads import HEAD, KERNEL, LINEAR, TWIN
 from examples.experiments.planted_rank import BONDS, EXACT, certificates
-from examples.experiments.planted_studies import BASELINES, SEEDS, Kept, power
+from examples.experiments.planted_studies import BASELINES, SEEDS, PointRecord, power
 from qllmft.analysis import MAX_BOND
 from qllmft.report import style
 from qllmft.tasks import ALPHA, POWER, Accuracy, MeanInterval, percent
@@ -22,53 +22,57 @@ FULL = "c1-noise-00"  # point with all blocks entangled and no noise
 MODELS = (HEAD, TWIN, LINEAR, KERNEL)
 
 
-def read(folder: Path) -> list[Kept]:
+def read_points(folder: Path) -> list[PointRecord]:
     """Return the points of a record, by name."""
     files = sorted(file for file in folder.glob("*.json") if file.name != RANKS)
-    return [Kept(json.loads(file.read_text(encoding="utf-8"))) for file in files]
+    return [PointRecord(json.loads(file.read_text(encoding="utf-8"))) for file in files]
 
 
-def with_noise(points: Sequence[Kept]) -> list[Kept]:
+def with_noise(points: Sequence[PointRecord]) -> list[PointRecord]:
     """Return the points whose heads have all CNOTs, by connectivity and noise."""
     return [point for point in points if "noise" in point.record["name"]]
 
 
-def by_blocks(points: Sequence[Kept]) -> list[Kept]:
+def by_blocks(points: Sequence[PointRecord]) -> list[PointRecord]:
     """Return the points without noise at C = 1, by the number of entangled blocks."""
-    found = [each for each in points if each.record["name"].startswith(("blocks", FULL))]
-    return sorted(found, key=lambda each: int(each.record["structure"]["entangled"]))
+    noiseless_points = [
+        point for point in points if point.record["name"].startswith(("blocks", FULL))
+    ]
+    return sorted(noiseless_points, key=lambda point: int(point.record["structure"]["entangled"]))
 
 
-def null_studies(points: Sequence[Kept]) -> list[tuple[Kept, list[int]]]:
+def null_studies(points: Sequence[PointRecord]) -> list[tuple[PointRecord, list[int]]]:
     """Return the points with a true gap of exactly 0, each with the baselines of which that holds."""
-    coins = [(each, list(range(len(BASELINES)))) for each in points if each.record["noise"] == 0.5]
-    same = [(each, [0]) for each in points if each.record["structure"]["entangled"] == 0]
-    return coins + same
+    coins = [
+        (point, list(range(len(BASELINES)))) for point in points if point.record["noise"] == 0.5
+    ]
+    separable = [(point, [0]) for point in points if point.record["structure"]["entangled"] == 0]
+    return coins + separable
 
 
 def total(shares: Iterable[Accuracy]) -> Accuracy:
     """Return the sum of several counts."""
-    counts = [(each.right, each.total) for each in shares]
+    counts = [(answer.right, answer.total) for answer in shares]
     return Accuracy(sum(right for right, _ in counts), sum(count for _, count in counts))
 
 
-def share(found: Accuracy) -> str:
+def share(answers: Accuracy) -> str:
     """Return ``12 of 12 [76, 100]``, with Wilson's interval in percent."""
-    low, high = (100 * end for end in found.interval)
-    return f"{found.right} of {found.total} [{low:.0f}, {high:.0f}]"
+    low, high = (100 * end for end in answers.interval)
+    return f"{answers.right} of {answers.total} [{low:.0f}, {high:.0f}]"
 
 
-def points_of(value: float) -> str:
+def in_points(value: float) -> str:
     """Return a difference in points, with its sign."""
     return f"{100 * value:+.1f}".replace("-", "−")
 
 
-def accuracy(found: MeanInterval) -> str:
+def accuracy(mean: MeanInterval) -> str:
     """Return a mean accuracy in percent with half of its 95 % interval."""
-    return f"{100 * found.mean:.1f} ± {100 * (found.half_width or 0):.1f}"
+    return f"{100 * mean.mean:.1f} ± {100 * (mean.half_width or 0):.1f}"
 
 
-def curve_row(point: Kept) -> list[str]:
+def curve_row(point: PointRecord) -> list[str]:
     """Return the row of a point in the first table."""
     record = point.record
     answers = point.answers
@@ -76,9 +80,9 @@ def curve_row(point: Kept) -> list[str]:
     least = point.least[0]
     exact = record["noise"] == 0.5
     return [
-        name_of(point),
-        points_of(point.planted_gap) if record["noise"] != 0.5 else "0",
-        "0" if exact else points_of(gap),
+        point_name(point),
+        in_points(point.planted_gap) if record["noise"] != 0.5 else "0",
+        "0" if exact else in_points(gap),
         f"{100 * least:.1f}",
         "0" if exact else f"{gap / least:.2f}",
         share(answers.better[0]),
@@ -87,17 +91,17 @@ def curve_row(point: Kept) -> list[str]:
     ]
 
 
-def simulated_row(point: Kept) -> list[str]:
+def simulated_row(point: PointRecord) -> list[str]:
     """Return the row of a point in the table of drawn studies."""
-    cells = [percent(value) for place in (0.0, 1.0) for value in point.simulated(place)]
-    return [name_of(point), str(len(point.differences)), *cells]
+    cells = [percent(value) for place in (0.0, 1.0) for value in point.simulate_shares(place)]
+    return [point_name(point), str(len(point.differences)), *cells]
 
 
-def blocks_row(point: Kept) -> list[str]:
+def blocks_row(point: PointRecord) -> list[str]:
     """Return the row of a point in the table of entangled blocks."""
     structure = point.record["structure"]
     cells = [accuracy(point.mean(name)) for name in MODELS]
-    gap = "0" if structure["entangled"] == 0 else points_of(point.gaps[0])
+    gap = "0" if structure["entangled"] == 0 else in_points(point.gaps[0])
     return [
         str(structure["entangled"]),
         percent(1 - point.record["separable_share"]),
@@ -122,12 +126,12 @@ def rank_rows(ranks: Sequence[dict[str, Any]]) -> list[list[str]]:
 def certificate_rows() -> list[list[str]]:
     """Return the rows of the table of certificates."""
     return [
-        [row.shape, f"{row.planted:,}", "given" if row.given else "absent"]
+        [row.shape, f"{row.planted:,}", "given" if row.is_certified else "absent"]
         for row in certificates()
     ]
 
 
-def claims(points: Sequence[Kept]) -> tuple[str, dict[str, str], dict[str, str]]:
+def claims(points: Sequence[PointRecord]) -> tuple[str, dict[str, str], dict[str, str]]:
     """Return the headline, the facts and the numbers of the page's sentences.
 
     A study counts once, by its comparison with the twin.
@@ -136,15 +140,15 @@ def claims(points: Sequence[Kept]) -> tuple[str, dict[str, str], dict[str, str]]
     nulls = null_studies(points)
     places = [(point.gaps[0] / point.least[0], point.answers.better[0]) for point in curve]
     at_zero, at_least = (
-        [value for point in curve for value in point.simulated(place)] for place in (0.0, 1.0)
+        [value for point in curve for value in point.simulate_shares(place)] for place in (0.0, 1.0)
     )
-    normal = [value for point in curve for value in point.simulated(1.0, normal=True)]
-    coins = [value for p, places in nulls for value in p.simulated(0.0)[places]]
+    normal = [value for point in curve for value in point.simulate_shares(1.0, normal=True)]
+    coins = [value for p, places in nulls for value in p.simulate_shares(0.0)[places]]
     above = total(answer for place, answer in places if place >= 1.0)
     near = total(answer for place, answer in places if 0.9 <= place < 1.2)
     null = total(point.answers.better[0] for point, _ in nulls)
     beats = total(p.answers.beats for p, baselines in nulls if len(baselines) > 1)
-    certificate_answers = [row.given == (row.planted <= MAX_BOND) for row in certificates()]
+    certificate_answers = [row.is_certified == (row.planted <= MAX_BOND) for row in certificates()]
     headline = f'{above.right} of {above.total} studies with a large true gap say "better"'
     simulations = len(at_zero)
     reached = sum(value >= POWER for value in at_least)
@@ -167,7 +171,7 @@ def claims(points: Sequence[Kept]) -> tuple[str, dict[str, str], dict[str, str]]
             f"{sum(certificate_answers)} of {len(certificate_answers)} structures"
         ),
     }
-    kernel_above = [name_of(p) for p in curve if p.record["noise"] < 0.5 and kernel_gap(p) > 0]
+    kernel_above = [point_name(p) for p in curve if p.record["noise"] < 0.5 and kernel_gap(p) > 0]
     numbers = {
         "kernel_above": "\n".join(f"- {name}" for name in kernel_above) or "- none",
         "kernel_large": " and ".join(
@@ -186,19 +190,19 @@ def _range(shares: Sequence[float]) -> str:
     return f"{percent(min(shares))} to {percent(max(shares))} %"
 
 
-def name_of(point: Kept) -> str:
+def point_name(point: PointRecord) -> str:
     """Return the teacher and the noise of a point in words."""
     record = point.record
     return f"C = {record['structure']['connectivity']}, noise {100 * record['noise']:.0f} %"
 
 
-def kernel_gap(point: Kept) -> float:
+def kernel_gap(point: PointRecord) -> float:
     """Return the mean accuracy of the SVC minus that of the quantum head, on the seeds that have both."""
     kernel = point.scores(KERNEL)
     return float((kernel - point.scores(HEAD)[: len(kernel)]).mean())
 
 
-def draw(points: Sequence[Kept]) -> Any:
+def draw(points: Sequence[PointRecord]) -> Any:
     """Draw the shares of "better" over the true gap, and the accuracies over the number of entangled blocks."""
     figure = style.new_figure(style.WIDE_INCHES, 3.7)
     curve, blocks = figure.subplots(1, 2, width_ratios=(1.25, 1))
@@ -212,7 +216,7 @@ def draw(points: Sequence[Kept]) -> Any:
     return figure
 
 
-def _draw_curve(axes: Any, points: Sequence[Kept]) -> None:
+def _draw_curve(axes: Any, points: Sequence[PointRecord]) -> None:
     places = np.linspace(0.0, 2.0, 81)
     axes.plot(places, 100 * power(places), color=style.INK, lw=1.1, label="normal scatter, exact")
     axes.axhline(80, color=style.GREY, lw=0.8, ls="--")
@@ -220,14 +224,16 @@ def _draw_curve(axes: Any, points: Sequence[Kept]) -> None:
     axes.axvline(1, color=style.GREY, lw=0.8, ls="--")
     looks = [(connectivity, place) for connectivity in (1, 2) for place in range(len(BASELINES))]
     for number, (connectivity, place) in enumerate(looks):
-        mine = [each for each in points if each.record["structure"]["connectivity"] == connectivity]
-        x = [
-            0.0 if each.record["noise"] == 0.5 else each.gaps[place] / each.least[place]
-            for each in mine
+        curve_points = [
+            point for point in points if point.record["structure"]["connectivity"] == connectivity
         ]
-        shares = [each.answers.better[place] for each in mine]
-        y = np.array([each.value for each in shares])
-        ends = np.array([each.interval for each in shares])
+        x = [
+            0.0 if point.record["noise"] == 0.5 else point.gaps[place] / point.least[place]
+            for point in curve_points
+        ]
+        shares = [point.answers.better[place] for point in curve_points]
+        y = np.array([count.value for count in shares])
+        ends = np.array([count.interval for count in shares])
         look = style.look(number) | {"label": f"C = {connectivity}, to {BASELINES[place]}"}
         axes.errorbar(
             np.array(x) + 0.015 * (number - 1.5),
@@ -247,17 +253,17 @@ def _draw_curve(axes: Any, points: Sequence[Kept]) -> None:
     _legend_above(axes)
 
 
-def _draw_blocks(axes: Any, points: Sequence[Kept]) -> None:
+def _draw_blocks(axes: Any, points: Sequence[PointRecord]) -> None:
     places = np.arange(len(points))
     for number, name in enumerate(MODELS):
         look: dict[str, Any] = {"ls": "-", "label": name, "lw": 1.0, **style.look(number)}
-        means = [each.mean(name) for each in points]
+        means = [point.mean(name) for point in points]
         style.draw_means(axes, list(places + 0.06 * (number - 1.5)), means, **look)
     axes.set(
         xlabel="entangled blocks of the teacher, of 8",
         ylabel="test accuracy, %",
         xticks=places,
-        xticklabels=[str(each.record["structure"]["entangled"]) for each in points],
+        xticklabels=[str(point.record["structure"]["entangled"]) for point in points],
     )
     _legend_above(axes)
 
@@ -275,7 +281,7 @@ def _legend_above(axes: Any) -> None:
 
 def planted_page(folder: Path, file: Path) -> None:
     """Write the page of a record, and its figure into ``figures/`` beside it."""
-    points = read(folder)
+    points = read_points(folder)
     ranks = json.loads((folder / RANKS).read_text(encoding="utf-8"))
     headline, studies_saying_better, numbers = claims(points)
     write_page(

@@ -35,7 +35,7 @@ DEEP = (
 )
 
 
-def config_of(connectivity: int, layers: int, ring: bool, qubits: int = QUBITS) -> ModelConfig:
+def make_config(connectivity: int, layers: int, ring: bool, qubits: int = QUBITS) -> ModelConfig:
     """Return a head of one encoding and so many layers of the paper's ansatz."""
     return ModelConfig(
         n_qubits=qubits,
@@ -46,7 +46,7 @@ def config_of(connectivity: int, layers: int, ring: bool, qubits: int = QUBITS) 
     )
 
 
-def shape_of(connectivity: int, layers: int, ring: bool) -> str:
+def describe_shape(connectivity: int, layers: int, ring: bool) -> str:
     """Return a structure in words."""
     kind = "ring" if ring else "chain"
     return f"{kind}, C = {connectivity}, {layers} layer{'s' * (layers != 1)}"
@@ -57,7 +57,7 @@ def truncations(angles: Floats) -> list[dict[str, Any]]:
     """Return, for each of `SHALLOW`, its Schmidt rank on angles (N, `QUBITS`), and the largest bound by bond."""
     rows = []
     for connectivity, layers, ring in SHALLOW:
-        config = config_of(connectivity, layers, ring)
+        config = make_config(connectivity, layers, ring)
         head = QuantumHead(
             QUBITS,
             1,
@@ -72,9 +72,11 @@ def truncations(angles: Floats) -> list[dict[str, Any]]:
         for bond in BONDS:
             truncated = TruncatedHead(config, bond)
             truncated.load_state_dict({"theta": head.connector.weight})
-            found = truncated.values_with_bounds(torch.from_numpy(angles[:TEXTS]))
-            bounds[str(bond)] = float(found[1].max())
-        rows.append({"shape": shape_of(connectivity, layers, ring), "rank": rank, "bounds": bounds})
+            _, value_bounds = truncated.values_with_bounds(torch.from_numpy(angles[:TEXTS]))
+            bounds[str(bond)] = float(value_bounds.max())
+        rows.append(
+            {"shape": describe_shape(connectivity, layers, ring), "rank": rank, "bounds": bounds}
+        )
     return rows
 
 
@@ -85,17 +87,24 @@ class Deep:
     shape: str
     planted: int  # bound on the Schmidt rank in the middle, by the gates across it
     bond: int | None  # the certificate's
-    given: bool
+    is_certified: bool
 
 
 def certificates() -> list[Deep]:
     """Return the structures of `DEEP`."""
     rows = []
     for connectivity, layers, ring in DEEP:
-        config = config_of(connectivity, layers, ring, WIDE)
+        config = make_config(connectivity, layers, ring, WIDE)
         circuit = head_template(config)
         assert circuit is not None
-        found = certify(config)
+        certificate = certify(config)
         planted = rank_bounds(circuit)[WIDE // 2 - 1]
-        rows.append(Deep(shape_of(connectivity, layers, ring), planted, found.bond, found.holds))
+        rows.append(
+            Deep(
+                describe_shape(connectivity, layers, ring),
+                planted,
+                certificate.bond,
+                certificate.holds,
+            )
+        )
     return rows

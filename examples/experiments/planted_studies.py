@@ -24,8 +24,8 @@ SIMULATED = 20_000  # studies
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Kept numbers of one point; see `planted_control.measured`."""
+class PointRecord:
+    """Kept numbers of one point; see `planted_control.measure_point`."""
 
     record: dict[str, Any]
 
@@ -111,14 +111,14 @@ class Kept:
         for number in range(count):
             study = self.study(number)
             comparisons = compare(study)
-            better += [each.outcome == "better" for each in comparisons]
+            better += [comparison.outcome == "better" for comparison in comparisons]
             rival = best(study.select_rows("baseline")).label  # of the verdict's sentence
             beats += any(c.baseline == rival and c.outcome == "better" for c in comparisons)
-            least.append([each.detectable for each in comparisons])
-        shares = tuple(Accuracy(int(each), count) for each in better)
+            least.append([comparison.detectable for comparison in comparisons])
+        shares = tuple(Accuracy(int(right), count) for right in better)
         return Answers(shares, Accuracy(beats, count), np.median(np.array(least), axis=0))
 
-    def simulated(self, place: float, *, normal: bool = False) -> Floats:
+    def simulate_shares(self, place: float, *, normal: bool = False) -> Floats:
         """Return the shares (m,) of drawn studies with "better" if each true gap is ``place`` times the least one.
 
         Args:
@@ -132,8 +132,8 @@ class Kept:
         random = np.random.default_rng(self.record["first"])
         if normal:
             covariances = np.atleast_2d(np.cov(centred.T, bias=True))
-            drawn = random.multivariate_normal(gaps, covariances, size=(SIMULATED, SEEDS))
-            return np.asarray(better(drawn).mean(axis=0))
+            studies = random.multivariate_normal(gaps, covariances, size=(SIMULATED, SEEDS))
+            return np.asarray(better(studies).mean(axis=0))
         draws = random.integers(len(centred), size=(SIMULATED, SEEDS))
         return np.asarray(better((centred + gaps)[draws]).mean(axis=0))
 

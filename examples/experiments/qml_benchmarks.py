@@ -43,7 +43,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC
 
 from examples.experiments.common import options
-from examples.experiments.qml_data import BENCHMARKS, FOLDS, Benchmark, Floats, fitted
+from examples.experiments.qml_data import BENCHMARKS, FOLDS, Benchmark, Floats, fit_and_test
 from qllmft.sklearn import QuantumHeadClassifier
 from qllmft.tasks import Accuracy, PairedDifference, holm
 
@@ -89,8 +89,10 @@ from sklearn.model_selection import GridSearchCV
 import qml_benchmarks.models
 from qml_benchmarks.hyperparam_search_utils import construct_hyperparameter_grid
 from qml_benchmarks.hyperparameter_settings import hyper_parameter_settings
-data, name = numpy.load(sys.argv[1]), sys.argv[2]
-Model, grid = getattr(qml_benchmarks.models, name), construct_hyperparameter_grid(hyper_parameter_settings, name)
+data = numpy.load(sys.argv[1])
+name = sys.argv[2]
+Model = getattr(qml_benchmarks.models, name)
+grid = construct_hyperparameter_grid(hyper_parameter_settings, name)
 started = time.process_time()
 search = GridSearchCV(Model(), grid, cv=5, refit=False, error_score="raise").fit(data["x"], data["y"])
 models = [Model(**search.best_params_, random_state=seed).fit(data["x"], data["y"]) for seed in range(5)]
@@ -100,7 +102,7 @@ print(json.dumps({"points": len(search.cv_results_["params"]), "chosen": search.
 """
 
 
-def searched(
+def search_grid(
     fit: Callable[..., Any], model: Any, grid: Mapping[str, Sequence[Any]], data: Benchmark
 ) -> dict[str, Any]:
     """Return the chosen point of a grid, its accuracy in cross-validation, and the wrong test points of each seed."""
@@ -110,19 +112,19 @@ def searched(
         [fit(data.name, clone(model).set_params(**point), fold) for fold in range(FOLDS)]
         for point in points
     ]
-    wrong = [sum(len(missed) for missed, _ in each) for each in folds]
-    chosen = clone(model).set_params(**points[int(np.argmin(wrong))])
+    wrong = [sum(len(missed) for missed, _ in point_fits) for point_fits in folds]
+    best_model = clone(model).set_params(**points[int(np.argmin(wrong))])
     seeded = [name for name in model.get_params() if name.endswith("random_state")]
-    tested = [
-        fit(data.name, chosen.set_params(**dict.fromkeys(seeded, seed)), None) for seed in SEEDS
+    test_fits = [
+        fit(data.name, best_model.set_params(**dict.fromkeys(seeded, seed)), None) for seed in SEEDS
     ]
     return {
         "points": len(points),
-        "chosen": {name.rpartition("__")[2]: chosen.get_params()[name] for name in grid},
+        "chosen": {name.rpartition("__")[2]: best_model.get_params()[name] for name in grid},
         "validation": 1 - min(wrong) / len(x),
-        "wrong": [missed for missed, _ in tested],
+        "wrong": [missed for missed, _ in test_fits],
         "total": len(ty),
-        "seconds": round(sum(seconds for _, seconds in itertools.chain(*folds, tested)), 1),
+        "seconds": round(sum(seconds for _, seconds in itertools.chain(*folds, test_fits)), 1),
     }
 
 
@@ -135,45 +137,49 @@ def by_their_code(
     np.savez(points, x=x, tx=tx, y=y, ty=ty)
     environment = os.environ | {"PYTHONPATH": str(theirs / "src"), "JAX_PLATFORMS": "cpu"}
     command = [python, "-c", THEIR_SCRIPT, str(points), name]
-    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    return dict(json.loads(found.stdout.splitlines()[-1]))
+    process = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    return dict(json.loads(process.stdout.splitlines()[-1]))
 
 
-def published(data: Benchmark, theirs: Path) -> dict[str, float]:
+def published_accuracies(data: Benchmark, theirs: Path) -> dict[str, float]:
     """Return their published accuracy on the test points by model, the mean over their five seeds, best first."""
     pattern = f"*/*{data.file}*_GridSearchCV-best-hyperparams-results.csv"
-    found = {}
+    accuracies = {}
     for file in (theirs / "paper" / "results" / data.folder).glob(pattern):
         with file.open() as rows:
-            found[file.parent.name] = statistics.mean(
+            accuracies[file.parent.name] = statistics.mean(
                 float(row["test_acc"]) for row in csv.DictReader(rows)
             )
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    return dict(sorted(accuracies.items(), key=lambda item: (-item[1], item[0])))
 
 
-def right_by_point(found: dict[str, Any]) -> Floats:
+def right_by_point(model_row: dict[str, Any]) -> Floats:
     """Return the share of the seeds that get a test point right, (N,)."""
-    missed = np.bincount(list(itertools.chain(*found["wrong"])), minlength=found["total"])
-    return 1 - missed / len(found["wrong"])
+    missed = np.bincount(list(itertools.chain(*model_row["wrong"])), minlength=model_row["total"])
+    return 1 - missed / len(model_row["wrong"])
 
 
-def compared(record: dict[str, Any]) -> list[dict[str, Any]]:
+def compare_heads(record: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the differences of the quantum head to the classical model that cross-validation prefers, by data set."""
     rows = []
     for name, row in record.items():
         if not set(MODELS) <= set(row["here"]):
             continue
-        others = {model: found for model, found in row["here"].items() if model != HEAD}
-        best = max(others, key=lambda model: others[model]["validation"])
-        ours, theirs = (right_by_point(each).tolist() for each in (row["here"][HEAD], others[best]))
-        found = PairedDifference.from_values(ours, theirs)
+        baselines = {model: model_row for model, model_row in row["here"].items() if model != HEAD}
+        best = max(baselines, key=lambda model: baselines[model]["validation"])
+        ours, theirs = (
+            right_by_point(model_row).tolist() for model_row in (row["here"][HEAD], baselines[best])
+        )
+        difference = PairedDifference.from_values(ours, theirs)
         rows.append(
             {
                 "data": name,
                 "baseline": best,
-                "mean": found.mean,
-                "interval95": found.interval,
-                "p": found.p,
+                "mean": difference.mean,
+                "interval95": difference.interval,
+                "p": difference.p,
             }
         )
     adjusted = holm([row["p"] for row in rows])
@@ -188,28 +194,40 @@ def p_in_table(p: float) -> str:
 def table(record: dict[str, Any]) -> list[str]:
     """Return the rows of the page: accuracies, the paired difference in points with Holm's p, their best."""
     rows = []
-    for found in compared(record):
-        row = record[found["data"]]
+    for comparison in compare_heads(record):
+        row = record[comparison["data"]]
         means = [f"{right_by_point(row['here'][name]).mean():.3f}" for name in MODELS]
-        low, high = (100 * each for each in found["interval95"])
-        p = "–" if found["p_holm"] is None else p_in_table(found["p_holm"])
-        difference = f"{100 * found['mean']:+.1f} [{low:+.1f}, {high:+.1f}] to {found['baseline']}"
+        low, high = (100 * bound for bound in comparison["interval95"])
+        p = "–" if comparison["p_holm"] is None else p_in_table(comparison["p_holm"])
+        difference = (
+            f"{100 * comparison['mean']:+.1f} [{low:+.1f}, {high:+.1f}] to {comparison['baseline']}"
+        )
         best, value = next(iter(row["published"].items()))
-        cells = [found["data"], *means, difference.replace("-", "−"), p, f"{value:.3f} ({best})"]
+        cells = [
+            comparison["data"],
+            *means,
+            difference.replace("-", "−"),
+            p,
+            f"{value:.3f} ({best})",
+        ]
         rows.append(f"| {' | '.join(cells)} |")
     return rows
 
 
-def describe(found: dict[str, Any]) -> str:
+def describe(model_row: dict[str, Any]) -> str:
     """Return the accuracy with its interval over the test points, at the mean over the seeds."""
-    return str(Accuracy(round(float(right_by_point(found).sum())), found["total"]))
+    return str(Accuracy(round(float(right_by_point(model_row).sum())), model_row["total"]))
 
 
 def keep(file: Path, record: dict[str, Any]) -> None:
     """Write the record in the order of the data sets, with its comparisons."""
-    ordered = {each.name: record[each.name] for each in BENCHMARKS if each.name in record}
-    whole = {"data": ordered, "comparisons": compared(ordered)}
-    file.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    ordered = {
+        benchmark.name: record[benchmark.name]
+        for benchmark in BENCHMARKS
+        if benchmark.name in record
+    }
+    content = {"data": ordered, "comparisons": compare_heads(ordered)}
+    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -219,35 +237,40 @@ def main() -> None:
         "--fits", type=Path, default=Path("runs/qml-benchmarks"), help="folder of finished fits"
     )
     parser.add_argument(
-        "--data", nargs="+", default=[each.name for each in BENCHMARKS], help="names of data sets"
+        "--data",
+        nargs="+",
+        default=[benchmark.name for benchmark in BENCHMARKS],
+        help="names of data sets",
     )
     parser.add_argument("--theirs", type=Path, help="checkout of XanaduAI/qml-benchmarks")
     parser.add_argument("--python", help="Python in which their models run")
     parser.add_argument("--models", nargs="*", default=[], help="their models that run, by class")
-    given = parser.parse_args()
-    if given.models and not (given.theirs and given.python):
+    arguments = parser.parse_args()
+    if arguments.models and not (arguments.theirs and arguments.python):
         parser.error("--models needs --theirs and --python")
     warnings.simplefilter("ignore", ConvergenceWarning)
-    fit = Memory(given.fits, verbose=0).cache(fitted)
-    record = json.loads(given.json.read_text("utf-8"))["data"] if given.json.exists() else {}
-    for data in (each for each in BENCHMARKS if each.name in given.data):
+    fit = Memory(arguments.fits, verbose=0).cache(fit_and_test)
+    record = (
+        json.loads(arguments.json.read_text("utf-8"))["data"] if arguments.json.exists() else {}
+    )
+    for data in (benchmark for benchmark in BENCHMARKS if benchmark.name in arguments.data):
         row = record.setdefault(data.name, {"here": {}, "theirs_here": {}, "published": {}})
-        if given.theirs is not None:
-            row["published"] = published(data, given.theirs)
-        for name in (each for each in MODELS if each not in row["here"]):
-            row["here"][name] = searched(fit, *MODELS[name], data)
-            keep(given.json, record)
-        for name in (each for each in given.models if each not in row["theirs_here"]):
+        if arguments.theirs is not None:
+            row["published"] = published_accuracies(data, arguments.theirs)
+        for name in (model for model in MODELS if model not in row["here"]):
+            row["here"][name] = search_grid(fit, *MODELS[name], data)
+            keep(arguments.json, record)
+        for name in (model for model in arguments.models if model not in row["theirs_here"]):
             row["theirs_here"][name] = by_their_code(
-                name, data, given.theirs, given.python, given.fits
+                name, data, arguments.theirs, arguments.python, arguments.fits
             )
-            keep(given.json, record)
-        for name, found in {**row["here"], **row["theirs_here"]}.items():
+            keep(arguments.json, record)
+        for name, model_row in {**row["here"], **row["theirs_here"]}.items():
             print(
-                f"{data.name}: {name}: {describe(found)}, {found['chosen']}, {found['seconds']} s",
+                f"{data.name}: {name}: {describe(model_row)}, {model_row['chosen']}, {model_row['seconds']} s",
                 flush=True,
             )
-    keep(given.json, record)
+    keep(arguments.json, record)
     print(*table(record), sep="\n")
 
 

@@ -104,7 +104,7 @@ def _split(random: RandomState, data: Data) -> tuple[Floats, Floats, Floats, Flo
     return parts[0], parts[1], parts[2], parts[3]
 
 
-def _last_of(
+def _last_split(
     seed: int, last: int, make: Callable[[RandomState, int], Data]
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Return the split of the last of a sequence of data sets, which their scripts draw from one generator."""
@@ -124,36 +124,39 @@ BENCHMARKS = (
         "linearly separable, 10 features",
         "linearly_separable",
         "linearly_separable_10d",
-        lambda: _last_of(42, 10, lambda random, d: linearly_separable(random, 300, d, 0.02 * d)),
+        lambda: _last_split(42, 10, lambda random, d: linearly_separable(random, 300, d, 0.02 * d)),
     ),
     Benchmark(
         "hidden manifold of 6 dimensions, 10 features",
         "hidden_manifold",
         "hidden_manifold-6manifold-10d",
-        lambda: _last_of(3, 10, lambda random, d: hidden_manifold(random, 300, d, 6)),
+        lambda: _last_split(3, 10, lambda random, d: hidden_manifold(random, 300, d, 6)),
     ),
     Benchmark(
         "hyperplanes and parity, 10 planes",
         "hyperplanes_diff",
         "hyperplanes-10d-from3d-10n",
-        lambda: _last_of(1, 10, lambda random, planes: hyperplanes(random, 300, 10, planes, 3)),
+        lambda: _last_split(1, 10, lambda random, planes: hyperplanes(random, 300, 10, planes, 3)),
     ),
     Benchmark(
         "two curves of degree 5, 10 features",
         "two_curves",
         "5degree-0.1offset-10d",
-        lambda: _last_of(3, 10, lambda random, d: two_curves(random, 300, d, 5, 0.1, 0.01)),
+        lambda: _last_split(3, 10, lambda random, d: two_curves(random, 300, d, 5, 0.1, 0.01)),
     ),
     Benchmark("bars and stripes, 4 x 4", "bars_and_stripes", "bars_and_stripes_4_x_4", _images),
 )
 
 
-def fitted(data: str, model: Any, fold: int | None) -> tuple[list[int], float]:
+def fit_and_test(data: str, model: Any, fold: int | None) -> tuple[list[int], float]:
     """Return the points that a fit gets wrong, of a fold or else of the test part, and its processor seconds."""
-    x, tx, y, ty = next(each for each in BENCHMARKS if each.name == data).draw()
+    x, tx, y, ty = next(benchmark for benchmark in BENCHMARKS if benchmark.name == data).draw()
     if fold is not None:
-        train, held = list(StratifiedKFold(FOLDS).split(x, y))[fold]
-        x, tx, y, ty = x[train], x[held], y[train], y[held]
+        train, test = list(StratifiedKFold(FOLDS).split(x, y))[fold]
+        tx = x[test]
+        ty = y[test]
+        x = x[train]
+        y = y[train]
     started = time.process_time()
     answers = clone(model).fit(x, y).predict(tx)
     return np.flatnonzero(answers != ty).tolist(), time.process_time() - started

@@ -72,14 +72,14 @@ def split(
             random.permutation(np.flatnonzero(y == label))[:PER_LABEL]
             for label in range(y.max() + 1)
         ]
-        held = round(VALIDATION * PER_LABEL)
-        validation = np.concatenate([each[:held] for each in rows])
-        train = np.concatenate([each[held:] for each in rows])
+        n_validation = round(VALIDATION * PER_LABEL)
+        validation = np.concatenate([label_rows[:n_validation] for label_rows in rows])
+        train = np.concatenate([label_rows[n_validation:] for label_rows in rows])
     else:
         order = random.permutation(len(y))
         n_test = round(TEST * len(y)) if size == "all" else len(y) - PER_LABEL * y.shape[1]
-        drawn = order[n_test:]
-        validation, train = np.split(drawn, [round(VALIDATION * len(drawn))])
+        training_rows = order[n_test:]
+        validation, train = np.split(training_rows, [round(VALIDATION * len(training_rows))])
     test = np.setdiff1d(np.arange(len(y)), np.concatenate([train, validation]))
     return random.permutation(train), validation, test
 
@@ -93,22 +93,22 @@ def scores(
     network = build_classifier(config.model, dimension, k, seed=config.seed)
     head = TrainedHead("head", network, config.train, config.seed)
     judge = partial(train.task.judge(train.y.numpy()), test.y.numpy())
-    found: dict[str, Any] = {}
-    chosen: dict[str, Any] = {}
+    test_scores: dict[str, Any] = {}
+    chosen_settings: dict[str, Any] = {}
     head.fit(train, validation)
-    found["head"] = judge(head.predict(test.x.numpy()))
-    chosen["head"] = head.settings
+    test_scores["head"] = judge(head.predict(test.x.numpy()))
+    chosen_settings["head"] = head.settings
     control = fit_without_circuit(head, train, validation)
     latent = to_latent(head, test)
     assert control is not None
     assert latent is not None
-    found["control"] = judge(control.head.predict(latent.x.numpy()))
-    chosen["control"] = control.head.settings
+    test_scores["control"] = judge(control.head.predict(latent.x.numpy()))
+    chosen_settings["control"] = control.head.settings
     for baseline in make_baselines(config, network.n_parameters, dimension, k):
         baseline.fit(train, validation)
-        found[baseline.name] = judge(baseline.predict(test.x.numpy()))
-        chosen[baseline.name] = baseline.settings
-    return {"scores": found, "settings": chosen}
+        test_scores[baseline.name] = judge(baseline.predict(test.x.numpy()))
+        chosen_settings[baseline.name] = baseline.settings
+    return {"scores": test_scores, "settings": chosen_settings}
 
 
 def differences(rows: list[dict[str, Any]], columns: Sequence[str]) -> list[list[float]]:
@@ -165,11 +165,11 @@ def task_of_row(row: dict[str, Any]) -> str:
 
 
 def pairs(
-    given: argparse.Namespace,
+    arguments: argparse.Namespace,
 ) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.int64]]]:
     """Yield name, embeddings and labels of each set."""
-    for name, text_set in text_sets(given.orange).items():
-        if given.sets and name not in given.sets:
+    for name, text_set in text_sets(arguments.orange).items():
+        if arguments.sets and name not in arguments.sets:
             continue
         texts, labels = text_set.make()
         yield name, vectors(texts), labels
@@ -183,15 +183,15 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["few", "all"])
     parser.add_argument("--draws", nargs="+", type=int, default=DRAWS, help="seeds of the draws")
     parser.add_argument("--ways", nargs="+", default=["judged"], choices=list(WAYS))
-    given = parser.parse_args()
-    record = Record(given.json, "texts", "size", "way", "draw")
-    for name, x, y in pairs(given):
-        for draw, size, way in product(given.draws, given.sizes, given.ways):
+    arguments = parser.parse_args()
+    record = Record(arguments.json, "texts", "size", "way", "draw")
+    for name, x, y in pairs(arguments):
+        for draw, size, way in product(arguments.draws, arguments.sizes, arguments.ways):
             if not record.lacks(name, size, way, draw):
                 continue
             task = "multilabel" if y.ndim > 1 else "classification"
-            own = {"data.task": task, "baselines.names": BASELINES[task], "seed": draw}
-            config = load_preset("sines").config(own | WAYS[way])
+            settings = {"data.task": task, "baselines.names": BASELINES[task], "seed": draw}
+            config = load_preset("sines").config(settings | WAYS[way])
             parts = (Examples.from_arrays(x[rows], y[rows]) for rows in split(y, size, draw))
             row = {"texts": name, "size": size, "way": way, "draw": draw, **scores(config, *parts)}
             record.add(row)

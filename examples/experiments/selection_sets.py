@@ -47,7 +47,7 @@ def even_texts(pairs: Sequence[tuple[str, str]], labels: Sequence[str], seed: in
     texts = list[str]()
     numbers = list[int]()
     for number, label in enumerate(labels):
-        pool = sorted({text for text, other in pairs if other == label})
+        pool = sorted({text for text, text_label in pairs if text_label == label})
         rows = random.permutation(len(pool))[: SIZE // len(labels)]
         texts += [pool[row] for row in rows]
         numbers += [number] * len(rows)
@@ -119,7 +119,9 @@ def facet(name: str, fewest: int, seed: int, most: int = 8) -> LabelledTexts:
         most: number of labels.
     """
     tagged = [package for package in debian.packages() if package.tags]
-    counts = Counter(tag for each in tagged for tag in each.tags if tag.startswith(f"{name}::"))
+    counts = Counter(
+        tag for package in tagged for tag in package.tags if tag.startswith(f"{name}::")
+    )
     pool = [package for package in tagged if any(tag in counts for tag in package.tags)]
     rows = np.random.default_rng(seed).permutation(len(pool))[:SIZE]
     names = sorted(counts, key=lambda tag: (-counts[tag], tag))
@@ -146,7 +148,7 @@ def six_sub_packages() -> LabelledTexts:
 
 def tagged_texts() -> LabelledTexts:
     """Return texts with their ten most frequent debtags."""
-    texts, flags, _ = debian.tagged(SIZE, 3)
+    texts, flags, _ = debian.tagged_texts(SIZE, 3)
     return LabelledTexts(texts, flags)
 
 

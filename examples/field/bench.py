@@ -48,7 +48,9 @@ def run_head(
     processor = time.process_time()
     if head.estimators is not None:
         bases = (
-            _trained(head.after, split, plan, modules) if head.after else [None] * len(plan.seeds)
+            _find_or_train(head.base_head, split, plan, modules)
+            if head.base_head
+            else [None] * len(plan.seeds)
         )
         models = [
             _choose_estimator(head.estimators(seed, base), split, row)
@@ -89,7 +91,7 @@ def run_head(
     }
 
 
-def _trained(name: str, split: Split, plan: Plan, modules: dict[str, list[Any]]) -> list[Any]:
+def _find_or_train(name: str, split: Split, plan: Plan, modules: dict[str, list[Any]]) -> list[Any]:
     """Return the trained modules of a head, which are trained first if nobody has done so."""
     if name not in modules:
         modules[name], _ = _train(find_heads()[name], split, plan)
@@ -137,7 +139,7 @@ def _load(modules: Sequence[Any], x: Tensor, labels: Labels) -> float:
     changes = []
     for module, features, row in zip(modules, x, labels, strict=True):
         noise = torch.full_like(module.values(features), module.noise)
-        changes.append(((module.read(noise).flatten() > 0).numpy() != row).mean())
+        changes.append(((module.readout(noise).flatten() > 0).numpy() != row).mean())
     return round(float(np.mean(changes)), 4)
 
 
@@ -158,7 +160,7 @@ def _truncate(states: Tensor, bond: int) -> Tensor:
 
 
 def _labels_of_states(module: Any, states: Tensor) -> Tensor:
-    labels: Tensor = module.read(module.values_of_states(states)) > 0
+    labels: Tensor = module.readout(module.values_of_states(states)) > 0
     return labels
 
 

@@ -22,12 +22,12 @@ class ValuesHead(nn.Module):
     """Module whose scores (N,) are a readout of values (N, V), such as those of a circuit.
 
     Attributes:
-        read: maps values (N, V) to scores (N, 1).
+        readout: maps values (N, V) to scores (N, 1).
         noise: each value when the circuit returns pure noise.
         fixed_numbers: numbers of the module that are not trained.
     """
 
-    read: Callable[[Tensor], Tensor]
+    readout: Callable[[Tensor], Tensor]
     noise = 0.0
     fixed_numbers = 0
 
@@ -37,7 +37,7 @@ class ValuesHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the scores (N,) of features (N, D)."""
-        return self.read(self.values(x)).squeeze(-1)
+        return self.readout(self.values(x)).squeeze(-1)
 
 
 def make_mlp(width: int) -> Callable[[int, torch.Generator], nn.Module]:
@@ -60,9 +60,9 @@ class Head:
     tables: tuple[str, ...]  # tables of the plan that show it
     # torch module of the number of features and of a source of initial weights
     module: Callable[[int, torch.Generator], nn.Module] | None = None
-    # estimators of a seed and of the module of ``after``; the validation AUC chooses one
+    # estimators of a seed and of the module of ``base_head``; the validation AUC chooses one
     estimators: Callable[[int, Any], Sequence[Any]] | None = None
-    after: str = ""  # head whose trained module the estimators take
+    base_head: str = ""  # head whose trained module the estimators take
     family: str = ""  # class in `FAMILIES` that contains the circuit's values
     circuit: Callable[[], QuantumCircuit] | None = None  # of one text, with its loading
     vectorised: bool = True  # torch.vmap can train the seeds' modules at once

@@ -258,7 +258,8 @@ def numbers_cell(records: Sequence[Record]) -> str:
 
 def _range(numbers: Sequence[int]) -> str:
     """Return a number, or the least and the largest of several."""
-    least, largest = min(numbers), max(numbers)
+    least = min(numbers)
+    largest = max(numbers)
     return f"{least:,}" if least == largest else f"{least:,} to {largest:,}"
 
 

@@ -42,7 +42,7 @@ class Reuploading(ValuesHead):
         self.angles = nn.Parameter(2 * math.pi * torch.rand(UPLOADS, QUBITS, generator=generator))
         self.register_buffer("ring", torch.tensor(ring_order() if entangled else range(STATES)))
         self.register_buffer("words", short_words())
-        self.read = nn.Linear(self.words.shape[1], 1)
+        self.readout = nn.Linear(self.words.shape[1], 1)
 
     def values(self, x: Tensor) -> Tensor:
         """Return the words (N, 10)."""
@@ -76,7 +76,7 @@ class TrigonometricPolynomial(ValuesHead):
     def __init__(self, features: int) -> None:
         super().__init__()
         self.latent = nn.Linear(features, QUBITS)
-        self.read = nn.Linear((1 + 2 * UPLOADS) ** QUBITS, 1)
+        self.readout = nn.Linear((1 + 2 * UPLOADS) ** QUBITS, 1)
 
     def values(self, x: Tensor) -> Tensor:
         """Return the products (N, 625)."""
@@ -89,8 +89,8 @@ def trigonometric_products(latent: Tensor) -> Tensor:
     multiples = latent[..., None] * degrees
     ones = torch.ones_like(latent)[..., None]
     factors = torch.cat([ones, multiples.cos(), multiples.sin()], dim=-1)
-    products, *others = factors.unbind(dim=-2)
-    for factor in others:
+    products, *angle_factors = factors.unbind(dim=-2)
+    for factor in angle_factors:
         products = (products[..., :, None] * factor[..., None, :]).flatten(-2)
     return products
 

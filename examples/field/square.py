@@ -86,7 +86,7 @@ class Square(ValuesHead):
             self.fixed_numbers = angles.numel()
         self.register_buffer("ring", torch.tensor(ring_order() if entangled else range(STATES)))
         self.register_buffer("signs", z_signs())
-        self.read = tanh_head(STATES)
+        self.readout = tanh_head(STATES)
 
     def values(self, x: Tensor) -> Tensor:
         """Return the probabilities (N, 16)."""

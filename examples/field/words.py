@@ -39,7 +39,7 @@ class LearnedWords(ValuesHead):
         qubits = features if is_bits else QUBITS
         self.projection = nn.Identity() if is_bits else nn.Linear(features, qubits)
         self.logits = nn.Parameter(torch.randn(WORDS, qubits, generator=generator))
-        self.read = nn.Linear(WORDS, 1)
+        self.readout = nn.Linear(WORDS, 1)
 
     def bits(self, x: Tensor) -> Tensor:
         """Return the bits ±1 (N, Q), with the gradient of tanh."""
@@ -49,8 +49,8 @@ class LearnedWords(ValuesHead):
     def values(self, x: Tensor) -> Tensor:
         """Return the words (N, `WORDS`) of the bits; a bit is in a word if its logit is above 0."""
         chance = self.logits.sigmoid()
-        chosen = round_through(chance, (chance > 0.5).to(x.dtype))
-        return (1 - chosen + chosen * self.bits(x)[..., None, :]).prod(dim=-1)
+        in_word = round_through(chance, (chance > 0.5).to(x.dtype))
+        return (1 - in_word + in_word * self.bits(x)[..., None, :]).prod(dim=-1)
 
     @torch.no_grad()
     def words(self) -> NDArray[np.bool_]:
@@ -75,7 +75,7 @@ class LearnedBits(LearnedWords):
 
     def __init__(self, features: int, generator: torch.Generator) -> None:
         super().__init__(features, generator)
-        self.read = nn.Linear(self.logits.shape[1], 1)
+        self.readout = nn.Linear(self.logits.shape[1], 1)
         del self.logits
 
     def values(self, x: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ def basis_circuit(bits: NDArray[np.float64]) -> QuantumCircuit:
 
 def word_observable(word: NDArray[np.bool_]) -> SparsePauliOp:
     """Return the Pauli word of Z on the qubits of a word (Q,)."""
-    return SparsePauliOp("".join("Z" if chosen else "I" for chosen in word[::-1]))
+    return SparsePauliOp("".join("Z" if in_word else "I" for in_word in word[::-1]))
 
 
 def example_circuit() -> QuantumCircuit:

@@ -69,15 +69,15 @@ def figure(
     The runs are those in the folder runs unless --runs is given.
     """
     from examples.paper.catalogue import find_figure
-    from examples.paper.selection import FigureRequest, having
+    from examples.paper.selection import FigureRequest, filter_runs
     from qllmft.config import parse_settings
     from qllmft.report import style
 
-    chosen = find_figure(name)
+    paper_figure = find_figure(name)
     file = out or Path(f"figure-{name}.svg")
     style.check_format(file)
-    given = parse_settings(where or [], "--where")
-    if (not chosen.needs_runs or study) and (runs or given or partial):
+    conditions = parse_settings(where or [], "--where")
+    if (not paper_figure.needs_runs or study) and (runs or conditions or partial):
         source = "without runs" if study is None else f"from {study}"
         raise UserError(f"figure {name} is computed {source}. Omit --runs, --where and --partial.")
     if preset is not None and name not in ("9", "10", "12"):
@@ -88,9 +88,11 @@ def figure(
     if study is not None:
         data = _figure_of_study(name, study)
     else:
-        found = having(_read(folders), given) if chosen.needs_runs else []
-        data = chosen.data(FigureRequest(name, found, folders[0], partial, preset))
-    style.save_figure(chosen.draw(data), file)
+        selected_runs = (
+            filter_runs(_read_runs(folders), conditions) if paper_figure.needs_runs else []
+        )
+        data = paper_figure.data(FigureRequest(name, selected_runs, folders[0], partial, preset))
+    style.save_figure(paper_figure.draw(data), file)
     if as_json:
         values = data.as_dict() if hasattr(data, "as_dict") else asdict(data)
         typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
@@ -98,7 +100,7 @@ def figure(
     missing = getattr(data, "missing", ())
     if missing:
         typer.echo(f"Left out, because runs are missing: {', '.join(missing)}.")
-    typer.echo(f"Figure {name}, {chosen.title}: {file}")
+    typer.echo(f"Figure {name}, {paper_figure.title}: {file}")
 
 
 def _figure_of_study(name: str, folder: Path) -> Any:
@@ -131,23 +133,23 @@ def page(
     ] = False,
 ) -> None:
     """Compare every number in the paper with ours: accuracies from runs, counts and energies computed."""
-    from examples.paper.page import of_the_paper, render_page
+    from examples.paper.page import render_page, select_paper_runs
     from examples.paper.runs import write_runs
 
     if records is not None and records.suffix != ".json":
         raise UserError(f"--records is {records.name!r}, expected a file name that ends in .json.")
-    found, with_curves = of_the_paper(_read(runs or []))
+    paper_runs, with_curves = select_paper_runs(_read_runs(runs or []))
     text = render_page(
-        found, [read_study(folder) for folder in study or []], measured_only=measured
+        paper_runs, [read_study(folder) for folder in study or []], measured_only=measured
     )
     if records is not None:
-        write_runs(found, records, with_curves)
+        write_runs(paper_runs, records, with_curves)
     if out is None:
         typer.echo(text, nl=False)
         return
     out.write_text(text, encoding="utf-8")
     files = f"{out}, {records}" if records else f"{out}"
-    typer.echo(f"{len(found)} runs: {files}")
+    typer.echo(f"{len(paper_runs)} runs: {files}")
 
 
 @app.command()
@@ -163,7 +165,7 @@ def maps(
     typer.echo(write_maps(folder, out))
 
 
-def _read(paths: Sequence[Path]) -> Any:
+def _read_runs(paths: Sequence[Path]) -> Any:
     from examples.paper.runs import read_runs
 
     return read_runs(paths)

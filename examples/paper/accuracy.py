@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from examples.paper.measured import Experiment, parameters_of
+from examples.paper.measured import Experiment, count_parameters, difference_from_paper
 from examples.paper.selection import FigureRequest, select
 from qllmft import load_preset
 from qllmft.campaign import StudyRecord
@@ -89,12 +89,12 @@ def experiments(name: str, preset: str | None = None) -> dict[tuple[str, int], E
     over, curves = LAYERS[name]
     base = preset or LAYERS_PRESET
     default = Experiment(base).config.model
-    found = {}
+    experiments_by_place = {}
     for curve, x in product(curves.values, over.values):
         settings = {curves.setting: curve, over.setting: x}
-        changed = {n: v for n, v in settings.items() if getattr(default, n.split(".")[1]) != v}
-        found[f"${curves.symbol}$ = {curve}", x] = Experiment(base, changed)
-    return found
+        overrides = {n: v for n, v in settings.items() if getattr(default, n.split(".")[1]) != v}
+        experiments_by_place[f"${curves.symbol}$ = {curve}", x] = Experiment(base, overrides)
+    return experiments_by_place
 
 
 def accuracy_figure(request: FigureRequest) -> AccuracyFigure:
@@ -102,24 +102,36 @@ def accuracy_figure(request: FigureRequest) -> AccuracyFigure:
     name = request.name
     paper = paper_numbers()
     preset = request.preset
-    wanted = experiments(name, preset)
-    selection = select(request, wanted)
+    figure_experiments = experiments(name, preset)
+    selection = select(request, figure_experiments)
     points = []
     parameters = {}
     printed = []
     for (curve, x), measured in selection.measured.items():
-        chosen = measured.chosen
-        tried = measured.candidates
-        others = [c.test.mean for c in tried if c is not chosen]
-        every = [accuracy.value for c in tried for accuracy in c.tested]
-        shown = tuple(every if name in LAYERS else others)
-        points.append(Point(curve, x, chosen.test, float(chosen.settings["train.lr"]), shown))
+        best_candidate = measured.chosen
+        candidates = measured.candidates
+        other_means = [c.test.mean for c in candidates if c is not best_candidate]
+        accuracies = [accuracy.value for c in candidates for accuracy in c.tested]
+        grey_values = tuple(accuracies if name in LAYERS else other_means)
+        points.append(
+            Point(
+                curve,
+                x,
+                best_candidate.test,
+                float(best_candidate.settings["train.lr"]),
+                grey_values,
+            )
+        )
     if name in PRESETS:
-        parameters = {q: parameters_of(e.preset) or 0 for (_, q), e in wanted.items()}
+        parameters = {
+            q: count_parameters(e.preset) or 0 for (_, q), e in figure_experiments.items()
+        }
         # its points mean nothing for other texts
-        if paper.names(selection.circumstances.data):
+        first = next(iter(selection.measured.values())).chosen.runs[0]
+        if not difference_from_paper(first):
             values = [
-                (q, paper.value_for_preset("accuracy", e.preset)) for (_, q), e in wanted.items()
+                (q, paper.value_for_preset("accuracy", e.preset))
+                for (_, q), e in figure_experiments.items()
             ]
             printed = [(q, value.value) for q, value in values if value is not None]
     missing = tuple(experiment.name for experiment in selection.missing)
@@ -132,13 +144,16 @@ def accuracy_figure(request: FigureRequest) -> AccuracyFigure:
 def noise_figure(study: StudyRecord) -> AccuracyFigure:
     """Return the data of figure 11 from a study whose rows have its presets, with any settings."""
     rows = {row.preset: row for row in study.rows}
-    found = {key: rows[e.preset] for key, e in experiments("11").items() if e.preset in rows}
+    rows_by_place = {
+        key: rows[e.preset] for key, e in experiments("11").items() if e.preset in rows
+    }
     points = []
-    for (curve, q), row in found.items():
+    for (curve, q), row in rows_by_place.items():
         lr = load_preset(row.preset).config(study.settings).train.lr
         points.append(Point(curve, q, row.test_interval, lr))
     parameters = {
-        q: row.parameters[0] for (_, q), row in sorted(found.items(), key=lambda pair: pair[0][1])
+        q: row.parameters[0]
+        for (_, q), row in sorted(rows_by_place.items(), key=lambda pair: pair[0][1])
     }
     circumstances = (
         f"{study.data.source}, body {study.body} ({study.body.dimension}-d), {study.epochs} epochs"
@@ -155,7 +170,7 @@ def draw_accuracy(data: AccuracyFigure) -> Any:
     figure = style.new_figure()
     axes = figure.subplots()
     _draw_curves(axes, data)
-    values = [100 * other for point in data.points for other in point.others]
+    values = [100 * accuracy for point in data.points for accuracy in point.others]
     values += [accuracy for _, accuracy in data.published]
     wide = style.keep_in_view(axes, "y", [point.accuracy for point in data.points], values)
     if data.name in LAYERS:
@@ -164,8 +179,8 @@ def draw_accuracy(data: AccuracyFigure) -> Any:
         label = f"{over.words} ${over.symbol}$"
         margin = 0.5
         columns = 3
-        shown = f"{curves.words} ${curves.symbol}$; bars: 95 % interval over seeds{wide}; boxes: all runs"
-        note = f"{data.circumstances}; {shown}"
+        curves_note = f"{curves.words} ${curves.symbol}$; bars: 95 % interval over seeds{wide}; boxes: all runs"
+        note = f"{data.circumstances}; {curves_note}"
     else:
         axes.set_xticks(list(data.parameters), [f"{q}\n{n:,}" for q, n in data.parameters.items()])
         seeds = [point.accuracy.n for point in data.points]
@@ -193,8 +208,10 @@ def _draw_curves(axes: Any, data: AccuracyFigure) -> None:
         places = [point.x + shift for point in points]
         if not layers:
             for place, point in zip(places, points, strict=True):
-                others = [100 * other for other in point.others]
-                axes.plot([place] * len(others), others, ".", color=style.GREY, ms=4, zorder=2)
+                grey_values = [100 * accuracy for accuracy in point.others]
+                axes.plot(
+                    [place] * len(grey_values), grey_values, ".", color=style.GREY, ms=4, zorder=2
+                )
         if points:
             look = style.SERIES[i] | {"label": label if several else "here"}
             style.draw_means(axes, places, [point.accuracy for point in points], **look)

@@ -35,7 +35,7 @@ CHOICES = {
 }
 
 
-def drawn(config: RunConfig, inputs: SharedInputs, seed: int) -> dict[str, int]:
+def draw_texts(config: RunConfig, inputs: SharedInputs, seed: int) -> dict[str, int]:
     """Return the drawn texts of a seed, training and validation, with their labels."""
     splits = inputs.splits(config.data, seed)
     return {
@@ -48,35 +48,36 @@ def drawn(config: RunConfig, inputs: SharedInputs, seed: int) -> dict[str, int]:
 def curves(config: RunConfig, inputs: SharedInputs) -> dict[str, Any]:
     """Train one head, and return by epoch its accuracy and loss on the validation texts, and accuracy on the others."""
     splits = inputs.splits(config.data, config.seed)
-    own = drawn(config, inputs, config.seed)
-    others = {
-        text: label for seed in CHOOSING for text, label in drawn(config, inputs, seed).items()
+    own_texts = draw_texts(config, inputs, config.seed)
+    choosing_texts = {
+        text: label for seed in CHOOSING for text, label in draw_texts(config, inputs, seed).items()
     }
-    judging = {text: label for text, label in others.items() if text not in own}
+    judging_texts = {text: label for text, label in choosing_texts.items() if text not in own_texts}
     train, validation, judge = (
         Examples.from_arrays(embed(list(texts), config.body).vectors, np.fromiter(labels, np.int64))
         for texts, labels in (
             (splits.train.texts, splits.train.labels),
             (splits.validation.texts, splits.validation.labels),
-            (judging.keys(), judging.values()),
+            (judging_texts.keys(), judging_texts.values()),
         )
     )
     backend = create(config.backend.name, config.backend_options)
     model = build_classifier(config.model, train.x.shape[1], 2, seed=config.seed, backend=backend)
-    found: list[list[float]] = []
+    epoch_rows: list[list[float]] = []
 
     def on_epoch(metrics: EpochMetrics) -> None:
-        found.append([metrics.score, metrics.validation_loss, evaluate(model, judge)[1]])
+        epoch_rows.append([metrics.score, metrics.validation_loss, evaluate(model, judge)[1]])
 
     fit(model, train, validation, config.train, config.seed, on_epoch=on_epoch)
     columns = ("validation", "validation_loss", "judged")
     by_name = {
-        name: list(values) for name, values in zip(columns, zip(*found, strict=True), strict=True)
+        name: list(values)
+        for name, values in zip(columns, zip(*epoch_rows, strict=True), strict=True)
     }
-    return {"texts": len(judging), "dimension": train.x.shape[1], **by_name}
+    return {"texts": len(judging_texts), "dimension": train.x.shape[1], **by_name}
 
 
-def chosen(runs: dict[float, dict[str, Any]], by: str, rates: tuple[float, ...]) -> float:
+def select_accuracy(runs: dict[float, dict[str, Any]], by: str, rates: tuple[float, ...]) -> float:
     """Return the accuracy on the judging texts of the epoch and rate with the highest accuracy ``by`` some texts.
 
     Among equals the validation loss decides, as in a run.
@@ -96,7 +97,7 @@ def table(record: dict[str, Any]) -> str:
         for seed in record["seeds"]
     ]
     results = {
-        name: [chosen(runs, by, RATES if swept else (LETTER,)) for runs in by_seed]
+        name: [select_accuracy(runs, by, RATES if swept else (LETTER,)) for runs in by_seed]
         for name, (by, swept) in CHOICES.items()
     }
     first = next(iter(results.values()))
@@ -172,26 +173,37 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--json", type=Path, default=Path("docs/records/best-epoch.json"))
     parser.add_argument("--page", type=Path, help="file of the page")
-    given = parser.parse_args()
-    if given.sst2:
+    arguments = parser.parse_args()
+    if arguments.sst2:
         inputs = SharedInputs()
-        record: dict[str, Any] = {"epochs": given.epochs, "seeds": given.seeds, "runs": []}
-        for seed in given.seeds:
+        record: dict[str, Any] = {"epochs": arguments.epochs, "seeds": arguments.seeds, "runs": []}
+        for seed in arguments.seeds:
             for lr in RATES:
-                settings = {"data.source": given.sst2, "body.model": given.body, "seed": seed}
-                settings |= {"train.epochs": given.epochs, "train.lr": lr, "baselines.names": []}
+                settings = {
+                    "data.source": arguments.sst2,
+                    "body.model": arguments.body,
+                    "seed": seed,
+                }
+                settings |= {
+                    "train.epochs": arguments.epochs,
+                    "train.lr": lr,
+                    "baselines.names": [],
+                }
                 config = load_preset("single-10q").config(settings)
-                found = curves(config, inputs)
-                record |= {"texts": found.pop("texts"), "dimension": found.pop("dimension")}
-                record["runs"].append({"seed": seed, "lr": lr, **found})
-                given.json.write_text(json.dumps(record) + "\n", encoding="utf-8")
+                run_curves = curves(config, inputs)
+                record |= {
+                    "texts": run_curves.pop("texts"),
+                    "dimension": run_curves.pop("dimension"),
+                }
+                record["runs"].append({"seed": seed, "lr": lr, **run_curves})
+                arguments.json.write_text(json.dumps(record) + "\n", encoding="utf-8")
                 print(
-                    f"seed {seed}, learning rate {lr:g}: {max(found['judged']):.4f} at best",
+                    f"seed {seed}, learning rate {lr:g}: {max(run_curves['judged']):.4f} at best",
                     flush=True,
                 )
-    page = table(json.loads(given.json.read_text(encoding="utf-8")))
-    if given.page:
-        given.page.write_text(page, encoding="utf-8")
+    page = table(json.loads(arguments.json.read_text(encoding="utf-8")))
+    if arguments.page:
+        arguments.page.write_text(page, encoding="utf-8")
     else:
         print(page)
 

@@ -30,15 +30,17 @@ def curves_figure(request: FigureRequest) -> CurvesFigure:
     """Return the curves of every seed. UserError if there is no run, or none with a curve."""
     preset = request.preset or PRESET
     selection = select(request, {preset: Experiment(preset)})
-    chosen = selection.measured[preset].chosen
-    curves = {run.config.seed: run.curve for run in chosen.runs if run.curve and run.curve.epochs}
+    best_candidate = selection.measured[preset].chosen
+    curves = {
+        run.config.seed: run.curve for run in best_candidate.runs if run.curve and run.curve.epochs
+    }
     if not curves:
         raise UserError(
             f"figure 12 needs the curve of a run of {preset}, and {request.folder} has none: a summary keeps curves of "
             f"{' and '.join(KEPT)}. Give the folder of the run itself."
         )
     return CurvesFigure(
-        preset, str(selection.circumstances), float(chosen.settings["train.lr"]), curves
+        preset, str(selection.circumstances), float(best_candidate.settings["train.lr"]), curves
     )
 
 

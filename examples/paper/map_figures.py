@@ -45,7 +45,10 @@ Value = Callable[[MapPoint], float]
 
 @style.figure_style()
 def draw_map(
-    axis: str, points: Sequence[MapPoint], parts: Mapping[str, Value], among: Sequence[MapPoint]
+    axis: str,
+    points: Sequence[MapPoint],
+    parts: Mapping[str, Value],
+    page_points: Sequence[MapPoint],
 ) -> Any:
     """Draw mean ± 95 % interval over the seeds of each row with a series, hollow for classical heads.
 
@@ -53,36 +56,43 @@ def draw_map(
         axis: name of the map; parts of "energy" share their scale, and no line joins their points.
         points: points of the map, sorted along its axis.
         parts: one or two values, which are side by side, by the label of the horizontal axis.
-        among: all points of the page, so that a series has the same style in every map.
+        page_points: all points of the page, so that a series has the same style in every map.
     """
     from matplotlib.ticker import LogLocator
 
     figure = style.new_figure(style.WIDE_INCHES, 4.2)
-    shown = [point for point in points if point.row.series]
+    series_points = [point for point in points if point.row.series]
     names = sorted(
-        {(point.row.side == "baseline", point.row.series, point.row.side) for point in shown}
+        {
+            (point.row.side == "baseline", point.row.series, point.row.side)
+            for point in series_points
+        }
     )
     panels = figure.subplots(1, len(parts), sharex=axis == "energy", sharey=True, squeeze=False)[0]
     for axes, (label, value) in zip(panels, parts.items(), strict=True):
-        ticks = sorted(set(map(value, shown)))
+        ticks = sorted(set(map(value, series_points)))
         for i, (_, name, side) in enumerate(names):
-            own = sorted((point for point in shown if point.row.series == name), key=value)
+            row_points = sorted(
+                (point for point in series_points if point.row.series == name), key=value
+            )
             shift = (ticks[-1] / ticks[0]) ** (
                 _SHIFTS.get(axis, 0.012) * (i - (len(names) - 1) / 2)
             )
-            alike = sorted(
-                {p.row.series for p in among if p.row.side == side and p.row.series}
+            style_number = sorted(
+                {p.row.series for p in page_points if p.row.side == side and p.row.series}
             ).index(name)
             look: dict[str, Any] = {
-                "color": _of(_COLORS[side], alike),
-                "marker": _of(_MARKERS[side], alike),
+                "color": _cycle(_COLORS[side], style_number),
+                "marker": _cycle(_MARKERS[side], style_number),
                 "lw": 1.1,
                 "label": name,
             }
             look |= {"mfc": "white"} if side == "baseline" else {}
             look |= {"ls": "" if axis == "energy" else "-" if side == "subject" else ":"}
-            places = [shift * value(point) for point in own]
-            style.draw_means(axes, places, [point.row.test_interval for point in own], **look)
+            places = [shift * value(point) for point in row_points]
+            style.draw_means(
+                axes, places, [point.row.test_interval for point in row_points], **look
+            )
         axes.set(xscale="log", xlabel=label)
         axes.xaxis.set_minor_formatter("")
         if ticks[-1] < 100 * ticks[0]:
@@ -92,11 +102,11 @@ def draw_map(
             axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.set_xticks([], minor=True)
     panels[0].set_ylabel("test accuracy (%)")
-    wide = style.keep_in_view(panels[0], "y", [point.row.test_interval for point in shown])
+    wide = style.keep_in_view(panels[0], "y", [point.row.test_interval for point in series_points])
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
-    record = shown[0].record
-    bars = style.bars_note([len(shown[0].row.test)], wide)
-    sources = ", ".join(dict.fromkeys(point.record.data.source for point in shown))
+    record = series_points[0].record
+    bars = style.bars_note([len(series_points[0].row.test)], wide)
+    sources = ", ".join(dict.fromkeys(point.record.data.source for point in series_points))
     style.note_below(
         figure,
         f"{sources}; body {record.body} ({record.body.dimension}-d); {bars}. Filled: quantum; hollow: classical "
@@ -105,5 +115,5 @@ def draw_map(
     return figure
 
 
-def _of(looks: Sequence[str], number: int) -> str:
+def _cycle(looks: Sequence[str], number: int) -> str:
     return looks[number % len(looks)]

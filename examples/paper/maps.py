@@ -39,29 +39,34 @@ def read_maps(folder: Path) -> dict[str, Compared]:
     """
     records = [read_study(file.parent) for file in sorted(folder.glob("*/study.json"))]
     points = [MapPoint(record, row) for record in records for row in record.rows]
-    return {axis: found for axis in AXES if (found := _along(axis, points))}
+    return {axis: axis_points for axis in AXES if (axis_points := _along(axis, points))}
 
 
 def _along(axis: str, points: list[MapPoint]) -> Compared:
     x = "parameters" if axis == "energy" else axis
-    found = [point for point in points if point.record.x == x]
-    found.sort(key=lambda point: [value(point) for value in AXES[axis].values()])
-    baselines = [[other.row for other in found if _is_baseline(point, other)] for point in found]
-    pairs = [(point.row, row) for point, rows in zip(found, baselines, strict=True) for row in rows]
+    axis_points = [point for point in points if point.record.x == x]
+    axis_points.sort(key=lambda point: [value(point) for value in AXES[axis].values()])
+    baselines = [
+        [baseline.row for baseline in axis_points if _is_baseline(point, baseline)]
+        for point in axis_points
+    ]
+    pairs = [
+        (point.row, row) for point, rows in zip(axis_points, baselines, strict=True) for row in rows
+    ]
     comparisons = iter(
-        compare_pairs(pairs, max((point.record.margin for point in found), default=0.5))
+        compare_pairs(pairs, max((point.record.margin for point in axis_points), default=0.5))
     )
     return [
         (point, [next(comparisons) for _ in rows])
-        for point, rows in zip(found, baselines, strict=True)
+        for point, rows in zip(axis_points, baselines, strict=True)
     ]
 
 
-def _is_baseline(point: MapPoint, other: MapPoint) -> bool:
+def _is_baseline(point: MapPoint, candidate: MapPoint) -> bool:
     ours = point.row
-    theirs = other.row
+    theirs = candidate.row
     sides = (ours.side, theirs.side) == ("subject", "baseline")
-    same_group = point.record is other.record and ours.group == theirs.group
+    same_group = point.record is candidate.record and ours.group == theirs.group
     return sides and same_group and max(theirs.parameters) <= min(ours.parameters)
 
 
@@ -111,14 +116,14 @@ def maps_facts(rows: Compared) -> Iterator[tuple[str, str]]:
     ):
         yield (
             f"energy of an inference, {machine}",
-            f"{_rounded(min(values))} to {_rounded(max(values))} times logistic regression",
+            f"{_format_ratio(min(values))} to {_format_ratio(max(values))} times logistic regression",
         )
 
 
-def _rounded(ratio: float) -> str:
+def _format_ratio(ratio: float) -> str:
     """Return a ratio with two digits, or as a power of ten.
 
-    >>> [_rounded(ratio) for ratio in (0.123, 25.12, 3981.1, 1.6e11)]
+    >>> [_format_ratio(ratio) for ratio in (0.123, 25.12, 3981.1, 1.6e11)]
     ['0.12', '25', '4,000', '10^11']
     """
     if ratio >= 1e6:
@@ -132,7 +137,7 @@ def write_maps(folder: Path, file: Path) -> Path:
     UserError if no quantum head in them has a baseline.
     """
     maps = read_maps(folder)
-    rows = [row for axis, found in maps.items() if axis != "energy" for row in found]
+    rows = [row for axis, axis_rows in maps.items() if axis != "energy" for row in axis_rows]
     if not any(comparisons for _, comparisons in rows):
         raise UserError(
             f"{folder} has no study of a map in which a quantum head has a baseline of at most its size. "
@@ -157,9 +162,9 @@ def write_maps(folder: Path, file: Path) -> Path:
         **values,
     )
     file.write_text(page, encoding="utf-8")
-    for axis, found in maps.items():
-        drawn = draw_map(
-            axis, [point for point, _ in found], AXES[axis], [point for point, _ in rows]
+    for axis, axis_rows in maps.items():
+        figure = draw_map(
+            axis, [point for point, _ in axis_rows], AXES[axis], [point for point, _ in rows]
         )
-        style.save_figure(drawn, file.parent / "figures" / f"map-{axis}.svg")
+        style.save_figure(figure, file.parent / "figures" / f"map-{axis}.svg")
     return file

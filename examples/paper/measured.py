@@ -27,6 +27,10 @@ from qllmft_circuits import CircuitCounts, count
 CLASSES = 2
 SWEPT = ("train.lr", "train.lr_decay", "train.weight_decay", "model.batch_norm")
 _CIRCUMSTANCES = ("data.", "body.model", "body.revision", "train.epochs", "noise.shots")
+_SPLIT_SETTINGS = (  # of the data; with those of the paper all runs of a seed have its texts
+    *("protocol", "drawn_per_label", "train_fraction", "folds", "validation_folds"),
+    *("group_column", "time_column", "duplicates", "merge_labels", "missing_labels"),
+)
 _FREE = ("seed", "baselines.", "body.batch_size", "body.device", "backend.options.device")
 
 
@@ -66,7 +70,7 @@ class Experiment:
         """Return the `qllmft train` command of a run of it."""
         return f"{train_command(self.preset, self.overrides)} {extra}".strip()
 
-    def result_of(self, run: FinishedRun) -> ModelResult | None:
+    def find_result(self, run: FinishedRun) -> ModelResult | None:
         """Return the model of a run that is a result of the experiment, or None if the run has none."""
         if not TASKS[run.config.data.task].one_label:  # the paper prints accuracies
             return None
@@ -83,7 +87,7 @@ class Circumstances:
 
     data: str  # name
     fingerprint: str  # of the data
-    drawn: tuple[tuple[str, Any], ...]  # settings of the split, by name
+    split_settings: tuple[tuple[str, Any], ...]  # settings of the split, by name
     body: str  # the language model
     dimension: int  # D
     training: tuple[str, int | str]  # epochs of a trained head, or the grid of a baseline
@@ -93,7 +97,7 @@ class Circumstances:
     @property
     def same_texts(self) -> tuple[Any, ...]:
         """Return a key that is equal if two models of one seed learned from the same vectors of the same texts."""
-        return self.fingerprint, self.drawn, self.body, self.dimension
+        return self.fingerprint, self.split_settings, self.body, self.dimension
 
     @property
     def as_wide_as_the_paper(self) -> bool:
@@ -102,13 +106,15 @@ class Circumstances:
 
     def __str__(self) -> str:
         key, value = self.training
-        how = f"{value} epochs" if key == "epochs" else f"{value} grid"
-        drawn = dict(self.drawn)
-        texts = "" if drawn["n_per_label"] is None else f" ({drawn['n_per_label']} drawn a label)"
-        given = ", its own splits" if drawn["protocol"] == "given" else ""
+        training = f"{value} epochs" if key == "epochs" else f"{value} grid"
+        split = dict(self.split_settings)
+        texts = "" if split["n_per_label"] is None else f" ({split['n_per_label']} drawn a label)"
+        splits_note = ", its own splits" if split["protocol"] == "given" else ""
         if self.shots is not None:
-            how += f", {self.shots:,} shots" if self.shots else ", exact values in place of shots"
-        return f"{self.data}{texts}{given}, body {self.body} ({self.dimension}-d), {how}"
+            training += (
+                f", {self.shots:,} shots" if self.shots else ", exact values in place of shots"
+            )
+        return f"{self.data}{texts}{splits_note}, body {self.body} ({self.dimension}-d), {training}"
 
 
 @dataclass(frozen=True)
@@ -129,43 +135,60 @@ class Measured:
         return best(candidate for candidate in self.candidates if candidate.test.n == most)
 
 
+def difference_from_paper(run: FinishedRun) -> str:
+    """Return how a run's texts or their split differ from the paper's, in words, or "" if they do not.
+
+    A run with such a difference is compared with no number of the paper.
+    """
+    data = run.config.data
+    if not paper_numbers().names(data.source):
+        return f"other texts, {data.source}"
+    papers_data = RunConfig().data
+    settings = [
+        f"{name} {getattr(data, name)}"
+        for name in _SPLIT_SETTINGS
+        if getattr(data, name) != getattr(papers_data, name)
+    ]
+    return f"{data.source}, split in another way, {', '.join(settings)}" if settings else ""
+
+
 def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measured]:
     """Return an experiment's results by circumstances: its own shots, the paper's dimension, the longest training."""
     groups: dict[Circumstances, list[FinishedRun]] = {}
     for run in runs:
-        if experiment.result_of(run) is not None:
+        if experiment.find_result(run) is not None:
             groups.setdefault(_circumstances(run, experiment), []).append(run)
     swept = SWEPT if experiment.baseline is None else ()  # a baseline's sweep is inside one run
-    found = []
-    for circumstances, group in groups.items():
+    measured_results = []
+    for shared_circumstances, group in groups.items():
         candidates = collect(
             group,
             lambda run: {name: run.settings[name] for name in swept},
-            experiment.result_of,
+            experiment.find_result,
         )
         candidates.sort(key=lambda candidate: tuple(candidate.settings.values()))
-        found.append(Measured(circumstances, tuple(candidates)))
-    return sorted(found, key=_preference, reverse=True)
+        measured_results.append(Measured(shared_circumstances, tuple(candidates)))
+    return sorted(measured_results, key=_preference, reverse=True)
 
 
 def _preference(measured: Measured) -> tuple[Any, ...]:
-    given = measured.circumstances
-    training = given.training[1]
+    circumstances = measured.circumstances
+    training = circumstances.training[1]
     effort = training if isinstance(training, int) else {"small": 0, "paper": 1}.get(training, 0)
-    own = (given.shots is None, given.as_wide_as_the_paper)
+    closeness = (circumstances.shots is None, circumstances.as_wide_as_the_paper)
     seeds = measured.chosen.test.n
-    return *own, effort, seeds, given.fingerprint, given.body
+    return *closeness, effort, seeds, circumstances.fingerprint, circumstances.body
 
 
 def _circumstances(run: FinishedRun, experiment: Experiment) -> Circumstances:
     config = run.config
-    drawn = config.data.model_dump(
+    split = config.data.model_dump(
         mode="json", include={"protocol", "n_per_label", "train_fraction"}
     )
     return Circumstances(
         data=config.data.source,
         fingerprint=run.record.data.fingerprint,
-        drawn=tuple(sorted(drawn.items())),
+        split_settings=tuple(sorted(split.items())),
         body=config.body.model,
         dimension=run.record.body.dimension,
         training=("epochs", config.train.epochs)
@@ -191,7 +214,7 @@ class PresetCounts:
     n_encoders: int = 0  # E; 0 without a quantum encoder
 
 
-def parameters_of(name: str) -> int | None:
+def count_parameters(name: str) -> int | None:
     """Return the trained parameters of a preset for D = 768 and two labels, or None for an SVC."""
     return preset_parameters(load_preset(name), paper_numbers().dimension, CLASSES)
 
@@ -199,7 +222,7 @@ def parameters_of(name: str) -> int | None:
 def preset_counts(name: str) -> PresetCounts:
     """Return all counts of a preset."""
     preset = load_preset(name)
-    parameters = parameters_of(name)
+    parameters = count_parameters(name)
     model = preset.config().model
     if preset.baseline is not None:  # the run's own head is another model
         return PresetCounts(parameters)

@@ -28,12 +28,12 @@ def bias(n_qubits: int, shots: int, draws: int) -> tuple[float, float, float]:
     values = np.random.default_rng(0).uniform(-REACH, REACH, (SAMPLES, len(program.parameters)))
     angles = program.angles(values)
     exact = engine.values(angles)[:, :-1]
-    drawn = np.array(
+    noisy_values = np.array(
         [engine.values(angles, shots=GaussianShots(shots, seed)) for seed in range(draws)],
         np.float64,
     )
-    as_printed = drawn[..., :-1]
-    sums = drawn[..., -1:]
+    as_printed = noisy_values[..., :-1]
+    sums = noisy_values[..., -1:]
     slopes = [
         float(np.vdot(exact, z.mean(axis=0)) / np.vdot(exact, exact))
         for z in (as_printed, as_printed / sums)

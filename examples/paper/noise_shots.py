@@ -27,7 +27,7 @@ HEADER = """\
 |---|---|---|---|---|---|---|"""
 
 
-def measured(run: Path, sample: int) -> dict[str, Any] | None:
+def measure_run(run: Path, sample: int) -> dict[str, Any] | None:
     """Return both measurements of one run, or None if its head has no gate noise."""
     config = RunFolder(run).read_config()
     if config.noise.gates == "none":
@@ -41,11 +41,11 @@ def measured(run: Path, sample: int) -> dict[str, Any] | None:
         predictor.known_texts = 0
         predictor.backend = create("adjoint", options)
         started = perf_counter()
-        found = evaluate(predictor, texts)
+        evaluation = evaluate(predictor, texts)
         seconds = round(perf_counter() - started, 1)
-        assert found.agreement is not None
-        row[name] = {"right": found.accuracy.right, "flips": found.agreement.flips}
-        row[name] |= {"measured": found.measured, "seconds": seconds}
+        assert evaluation.agreement is not None
+        row[name] = {"right": evaluation.accuracy.right, "flips": evaluation.agreement.flips}
+        row[name] |= {"measured": evaluation.measured, "seconds": seconds}
     return row
 
 
@@ -53,8 +53,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     """Return the table of a record, with a line per head and differences paired by seed."""
     lines = [HEADER]
     by_head = groupby(rows, key=lambda row: (row["qubits"], row["gates"]))
-    for (qubits, gates), found in by_head:
-        heads = list(found)
+    for (qubits, gates), head_rows in by_head:
+        heads = list(head_rows)
         share = {
             name: [row[name]["right"] / row["texts"] for row in heads] for name in MEASUREMENTS
         }
@@ -76,17 +76,17 @@ def main() -> None:
     parser.add_argument("runs", nargs="?", type=Path, help="folder of finished runs")
     parser.add_argument("--sample", type=int, default=2000, help="test texts per run")
     parser.add_argument("--json", type=Path, default=Path("docs/records/noise-shots.json"))
-    given = parser.parse_args()
-    if given.runs:
+    arguments = parser.parse_args()
+    if arguments.runs:
         rows = []
-        for folder in sorted(given.runs.iterdir()):
-            row = measured(folder, given.sample)
+        for folder in sorted(arguments.runs.iterdir()):
+            row = measure_run(folder, arguments.sample)
             if row is not None:
                 rows.append(row)
                 print(row, flush=True)
         rows.sort(key=lambda row: (row["qubits"], row["gates"] == "paper_high", row["seed"]))
-        given.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    print(table(json.loads(given.json.read_text(encoding="utf-8"))))
+        arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print(table(json.loads(arguments.json.read_text(encoding="utf-8"))))
 
 
 if __name__ == "__main__":

@@ -18,13 +18,13 @@ FORMAT = 1
 CURVE_POINTS = 200  # of a thinned curve
 
 
-def thinned(curve: Curve) -> Curve:
+def thin_curve(curve: Curve) -> Curve:
     """Return at most `CURVE_POINTS` evenly spaced epochs, including the last, rounded to 4 digits."""
     step = max(1, -(-len(curve.epochs) // CURVE_POINTS))
-    kept = slice((len(curve.epochs) - 1) % step, None, step)
-    losses = tuple(round(x, 4) for x in curve.train_loss[kept])
-    accuracies = tuple(round(x, 4) for x in curve.score[kept])
-    return Curve(curve.epochs[kept], losses, accuracies)
+    places = slice((len(curve.epochs) - 1) % step, None, step)
+    losses = tuple(round(x, 4) for x in curve.train_loss[places])
+    accuracies = tuple(round(x, 4) for x in curve.score[places])
+    return Curve(curve.epochs[places], losses, accuracies)
 
 
 def read_runs(paths: Iterable[Path]) -> list[FinishedRun]:
@@ -37,18 +37,18 @@ def read_runs(paths: Iterable[Path]) -> list[FinishedRun]:
     for path in paths:
         if path.is_dir():
             folders = [RunFolder(file.parent) for file in sorted(path.rglob("result.json"))]
-            found = [_named(FinishedRun.read(folder)) for folder in folders]
+            path_runs = [_with_published_names(FinishedRun.read(folder)) for folder in folders]
         elif path.suffix == ".json" and path.exists():
-            found = _read_summary(path)
+            path_runs = _read_summary(path)
         else:
             raise UserError(
                 f"{path} is neither a folder of runs nor a .json file that `python -m examples.paper page` wrote."
             )
-        if not found:
+        if not path_runs:
             raise UserError(
                 f"there is no finished run under {path}: no result.json. `qllmft train` makes runs."
             )
-        runs += found
+        runs += path_runs
     return runs
 
 
@@ -56,15 +56,16 @@ def write_runs(
     runs: Sequence[FinishedRun], file: Path, with_curves: Collection[FinishedRun] = ()
 ) -> None:
     """Write a summary, one line per run. The runs of ``with_curves`` keep their curves, thinned."""
-    kept = {id(run) for run in with_curves}
+    curve_ids = {id(run) for run in with_curves}
     lines = [
-        json.dumps(_to_json(run, keep_curve=id(run) in kept), ensure_ascii=False) for run in runs
+        json.dumps(_to_json(run, keep_curve=id(run) in curve_ids), ensure_ascii=False)
+        for run in runs
     ]
     content = f'{{"format": {FORMAT}, "runs": [\n' + ",\n".join(lines) + "\n]}\n"
     file.write_text(content, encoding="utf-8")
 
 
-def _named(run: FinishedRun) -> FinishedRun:
+def _with_published_names(run: FinishedRun) -> FinishedRun:
     source = run.config.data.source
     config = run.config
     if Path(source).exists() or PurePath(source).is_absolute():
@@ -91,7 +92,7 @@ def _to_json(run: FinishedRun, *, keep_curve: bool) -> dict[str, Any]:
         "settings": find_differing(run.config, RunConfig()),
         "record": record.to_json(),
         "validation_loss": run.validation_loss,
-        "curve": list(astuple(thinned(run.curve))) if keep_curve and run.curve else None,
+        "curve": list(astuple(thin_curve(run.curve))) if keep_curve and run.curve else None,
     }
 
 

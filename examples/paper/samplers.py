@@ -67,13 +67,13 @@ def sampler_figure(name: str, n_qubits: int = 6, draws: int = 4000) -> SamplerFi
     with without_noise(head):
         (exact,), exact_gradient = measure(1)
     if sampler == "gaussian":
-        drawn, gradient = measure(draws)
+        z_values, gradient = measure(draws)
     else:  # counts of outcomes have no derivative by the probabilities that they were drawn from
         with torch.no_grad():
-            drawn = head(latent)[:, 0].double().numpy()
+            z_values = head(latent)[:, 0].double().numpy()
         gradient = np.zeros_like(exact_gradient)
     return SamplerFigure(
-        name, sampler, n_qubits, SHOTS, float(exact), drawn, gradient, exact_gradient
+        name, sampler, n_qubits, SHOTS, float(exact), z_values, gradient, exact_gradient
     )
 
 
@@ -81,10 +81,10 @@ def sampler_figure(name: str, n_qubits: int = 6, draws: int = 4000) -> SamplerFi
 def draw_sampler(data: SamplerFigure) -> Any:
     """Draw the distribution of ⟨Z⟩ with its theory, and the gradient through the sampler with the exact one."""
     figure = style.new_figure(width=style.WIDE_INCHES, height=3.1)
-    left, right = figure.subplots(1, 2)
+    distribution_axes, gradient_axes = figure.subplots(1, 2)
     _, words, color = SAMPLERS[data.name]
-    _draw_distribution(left, data, color)
-    _draw_gradient(right, data, color)
+    _draw_distribution(distribution_axes, data, color)
+    _draw_gradient(gradient_axes, data, color)
     style.note_below(figure, f"{words}; the head's circuit on {data.n_qubits} qubits")
     return figure
 

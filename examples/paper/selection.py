@@ -35,21 +35,23 @@ class FigureRuns:
     missing: tuple[Experiment, ...]  # experiments without a run
 
 
-def having(runs: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[FinishedRun]:
+def filter_runs(runs: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[FinishedRun]:
     """Return the runs with the given settings, by dotted name. UserError for an unknown name, or if none is left."""
-    known = flat_settings(RunConfig()).keys()
-    kept = list(runs)
+    setting_names = flat_settings(RunConfig()).keys()
+    matching_runs = list(runs)
     for name, value in settings.items():
-        if name not in known:
+        if name not in setting_names:
             raise UserError(
                 f"--where {name}: there is no such setting, expected one such as train.epochs=100."
             )
-        values = [flat_settings(run.config).get(name) for run in kept]
-        kept = [run for run, own in zip(kept, values, strict=True) if own == value]
-        if not kept:
-            found = ", ".join(sorted({str(own) for own in values}))
-            raise UserError(f"--where {name}={value}: no run has it. The runs have {found}.")
-    return kept
+        values = [flat_settings(run.config).get(name) for run in matching_runs]
+        matching_runs = [
+            run for run, run_value in zip(matching_runs, values, strict=True) if run_value == value
+        ]
+        if not matching_runs:
+            run_values = ", ".join(sorted({str(run_value) for run_value in values}))
+            raise UserError(f"--where {name}={value}: no run has it. The runs have {run_values}.")
+    return matching_runs
 
 
 def select(request: FigureRequest, experiments: Mapping[Any, Experiment]) -> FigureRuns:
@@ -62,23 +64,28 @@ def select(request: FigureRequest, experiments: Mapping[Any, Experiment]) -> Fig
         state = "has no run of the paper's experiment"
         raise UserError(_missing_text(request, list(experiments.values()), request.runs[:1], state))
     if len(by_circumstances) > 1:
-        listed = "; ".join(f"{c} ({len(found)} points)" for c, found in by_circumstances.items())
+        counts_text = "; ".join(
+            f"{c} ({len(measured_by_key)} points)"
+            for c, measured_by_key in by_circumstances.items()
+        )
         raise UserError(
-            f"figure {request.name} would mix runs of different circumstances: {listed}. Choose with "
+            f"figure {request.name} would mix runs of different circumstances: {counts_text}. Choose with "
             f"{_choice(by_circumstances)}."
         )
-    ((circumstances, found),) = by_circumstances.items()
-    missing = tuple(experiment for key, experiment in experiments.items() if key not in found)
+    ((circumstances, measured_by_key),) = by_circumstances.items()
+    missing = tuple(
+        experiment for key, experiment in experiments.items() if key not in measured_by_key
+    )
     if missing and not request.partial:
-        example = next(iter(found.values())).chosen.runs
-        rest = " Or draw the runs that exist: --partial."
-        raise UserError(_missing_text(request, missing, example, "is incomplete", rest))
-    return FigureRuns(circumstances, found, missing)
+        example = next(iter(measured_by_key.values())).chosen.runs
+        remedy = " Or draw the runs that exist: --partial."
+        raise UserError(_missing_text(request, missing, example, "is incomplete", remedy))
+    return FigureRuns(circumstances, measured_by_key, missing)
 
 
 def _choice(circumstances: Iterable[Circumstances]) -> str:
     """Return the option that chooses one of the circumstances."""
-    first, second, *_ = (_settings(each) for each in circumstances)
+    first, second, *_ = map(_settings, circumstances)
     name = next((name for name in first if first[name] != second[name]), None)
     if name is None:  # other texts of the same name, or another body
         return "another --runs"
@@ -87,9 +94,9 @@ def _choice(circumstances: Iterable[Circumstances]) -> str:
 
 
 def _settings(circumstances: Circumstances) -> dict[str, Any]:
-    drawn = {f"data.{name}": value for name, value in circumstances.drawn}
+    split = {f"data.{name}": value for name, value in circumstances.split_settings}
     trained = {"train.epochs": circumstances.training[1], "noise.shots": circumstances.shots}
-    return {**trained, "body.model": circumstances.body, "data.source": circumstances.data, **drawn}
+    return {**trained, "body.model": circumstances.body, "data.source": circumstances.data, **split}
 
 
 def _missing_text(
@@ -97,7 +104,7 @@ def _missing_text(
     missing: Sequence[Experiment],
     example: Sequence[FinishedRun],
     state: str,
-    rest: str = "",
+    remedy: str = "",
 ) -> str:
     """Return an error with the commands that make the missing runs in the circumstances of ``example``."""
     extra = ""
@@ -110,10 +117,10 @@ def _missing_text(
             words += ["--shots", str(run.config.noise.shots)]
         extra = shlex.join(words)
         if len(example) > 1:
-            given = " | ".join(str(each.config.seed) for each in example)
-            seeds = f" Give each the seeds of the others too: --seed {given}."
+            seed_options = " | ".join(str(other_run.config.seed) for other_run in example)
+            seeds = f" Give each the seeds of the others too: --seed {seed_options}."
     out = request.folder if request.folder.suffix != ".json" else Path("runs")
-    begin = f"figure {request.name} {state} under {request.folder}; these make the missing runs.{seeds}{rest}"
+    begin = f"figure {request.name} {state} under {request.folder}; these make the missing runs.{seeds}{remedy}"
     commands = [
         f"{e.command(extra)} --no-baselines --out {shlex.quote(str(out / e.name))}" for e in missing
     ]

@@ -29,36 +29,44 @@ class Budget:
     # gains of choices by test accuracy, which are no results
     on_test: tuple[tuple[str, MeanInterval], ...]
 
-    def left(self, row: RowResult) -> float:
+    def remaining_difference(self, row: RowResult) -> float:
         """Return the rest of the difference in percentage points, if this row is in the place of the letter."""
         return self.printed - 100 * row.test_interval.mean
 
 
 def sections(records: Sequence[StudyRecord]) -> dict[str, Any]:
     """Return the page's variables of the studies. UserError if a study has no section, or is given twice."""
-    found: dict[str, StudyRecord] = {}
+    records_by_study: dict[str, StudyRecord] = {}
     for record in records:
-        if record.study not in STUDIES or record.study in found or record.score != "accuracy":
-            problem = "was given twice" if record.study in found else "has no section on this page"
+        if (
+            record.study not in STUDIES
+            or record.study in records_by_study
+            or record.score != "accuracy"
+        ):
+            problem = (
+                "was given twice"
+                if record.study in records_by_study
+                else "has no section on this page"
+            )
             raise UserError(
                 f"the study {record.study} {problem}, expected each of {', '.join(STUDIES)} at most once."
             )
-        found[record.study] = record
-    size, budget, figure8, part, epochs = (found.get(name) for name in STUDIES)
+        records_by_study[record.study] = record
+    size, budget, figure8, part, epochs = (records_by_study.get(name) for name in STUDIES)
     return {
         "size": size,
         "printed": {} if size is None else {row.label: printed_accuracy(row) for row in size.rows},
         "budget": budget,
         "budgets": [] if budget is None else budgets(budget),
         "without_head": [] if budget is None else without_head(budget),
-        "parts": [each for each in (figure8, part) if each is not None],
+        "parts": [study for study in (figure8, part) if study is not None],
         "epochs": epochs,
         "longer": [] if epochs is None else longer(epochs),
         "lines": [
-            (each, line, printed_slope(each, line))
-            for each in (figure8, part)
-            if each is not None
-            for line in trends(each)
+            (study, line, printed_slope(study, line))
+            for study in (figure8, part)
+            if study is not None
+            for line in trends(study)
         ],
     }
 
@@ -77,19 +85,19 @@ def printed_accuracy(row: RowResult) -> float | None:
 def budgets(record: StudyRecord) -> list[Budget]:
     """Return a budget for each group of rows whose baseline is a row of the paper."""
     compared = {c.subject: c for c in compare(record)}
-    found = []
+    row_budgets = []
     for start in record.select_rows("baseline"):
         value = paper_numbers().value_for_preset("accuracy", start.preset)
         if value is None:
             continue
         rows = [row for row in record.select_rows("subject") if row.group == start.group]
         changes = tuple((row, compared[row.label]) for row in rows)
-        found.append(
+        row_budgets.append(
             Budget(
                 value.value, value.label, value.where, start, changes, _chosen_on_test(start, rows)
             )
         )
-    return found
+    return row_budgets
 
 
 def without_head(record: StudyRecord) -> list[tuple[str, PairedDifference]]:
@@ -118,8 +126,8 @@ def without_head(record: StudyRecord) -> list[tuple[str, PairedDifference]]:
 
 def _only(rows: Iterable[RowResult]) -> RowResult | None:
     """Return the one row, or None for none or several."""
-    found = list(rows)
-    return found[0] if len(found) == 1 else None
+    row_list = list(rows)
+    return row_list[0] if len(row_list) == 1 else None
 
 
 def longer(record: StudyRecord) -> list[tuple[RowResult, RowResult, Comparison]]:
@@ -136,13 +144,13 @@ def _chosen_on_test(
     choices = {f"the best of {len(sweep) + 1} learning rates by test accuracy": sweep}
     choices[f"the best of all {len(rows) + 1} rows by test accuracy"] = list(rows)
     gains = {
-        words: np.max([start.test, *(row.test for row in chosen)], axis=0)
-        for words, chosen in choices.items()
+        words: np.max([start.test, *(row.test for row in choice_rows)], axis=0)
+        for words, choice_rows in choices.items()
     }
     return tuple(
         (words, MeanInterval.from_values((gains[words] - np.array(start.test)).tolist()))
-        for words, chosen in choices.items()
-        if chosen
+        for words, choice_rows in choices.items()
+        if choice_rows
     )
 
 

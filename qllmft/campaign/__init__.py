@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qllmft.campaign.runs import SeededResult as SeededResult
     from qllmft.campaign.runs import best as best
     from qllmft.campaign.runs import collect as collect
-    from qllmft.campaign.study import run_study as run_study
+    from qllmft.studies import run_study as run_study
     from qllmft.tasks.statistics import ALPHA as ALPHA
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from qllmft.baselines import make_baselines
 from qllmft.config import RunConfig
 from qllmft.embed import locate_body
 from qllmft.embed.reading import Reader
@@ -11,11 +12,13 @@ from qllmft.errors import UserError
 from qllmft.events import (
     OnEvent,
     TextsRead,
+    ignore,
 )
 from qllmft.heads import build_classifier
 from qllmft.run import SharedInputs
+from qllmft.run.cross_validation import check_choosing
 from qllmft.run.reading import reading_sentences
-from qllmft_backends import create
+from qllmft.run.setup import training_backend
 
 
 def report_texts(
@@ -47,19 +50,27 @@ def report_texts(
 
 
 def check_feasible(configs: Mapping[str, RunConfig], inputs: SharedInputs) -> None:
-    """Raise an error if texts, a split, a body or a backend is missing, or a head does not fit on its body."""
+    """Raise an error if texts, a split, a body or a backend is missing, or a head or a baseline does not fit."""
     for config in configs.values():
         locate_body(config.body)
         inputs.splits(config.data, config.seed)
-    checked: set[str] = set()
+    checked: set[tuple[str, tuple[str, ...]]] = set()
     for name, config in configs.items():
-        if config.structure in checked:
+        key = config.structure, config.baselines.names
+        if key in checked:
             continue
-        checked.add(config.structure)
-        backend = create(config.backend.name, config.backend_options)
+        checked.add(key)
         dimension = inputs.dimension(config)
         n_classes = inputs.corpus(config.data).n_classes
+        splits = inputs.splits(config.data, config.seed)
         try:
-            build_classifier(config.model, dimension, n_classes, backend=backend)
+            backend = training_backend(config, splits, n_classes, ignore, None)
+            classifier = build_classifier(config.model, dimension, n_classes, backend=backend)
+            n_texts = len(splits.train)
+            baselines = make_baselines(
+                config, classifier.n_parameters, dimension, n_classes, n_texts
+            )
+            if splits.folds is not None:
+                check_choosing(baselines)
         except UserError as error:
             raise UserError(f"{name}: {error}") from None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
     Field,
+    PrivateAttr,
     ValidationError,
     model_validator,
 )
@@ -21,6 +23,7 @@ from qllmft.config.presets import Preset, load_preset, preset_names
 from qllmft.config.section import Section
 from qllmft.config.toml_files import Settings, names_in, read_chosen, validate_content
 from qllmft.errors import UserError
+from qllmft.files import expand_home
 from qllmft_backends.plugins import BUILT_IN
 from qllmft_backends.validation import faults
 
@@ -81,6 +84,12 @@ class CampaignFile(Section):
     # presets of this file alone: their settings by dotted name, from the defaults
     presets: dict[str, Settings] = Field({})
     quick: Quick | None = None  # None if there is no small version
+    _path: Path | None = PrivateAttr(None)
+
+    @property
+    def path(self) -> Path | None:
+        """Return the absolute path of the TOML file that was loaded, or None for a file of the package."""
+        return self._path
 
     @model_validator(mode="after")
     def _check_presets(self) -> Self:
@@ -103,7 +112,9 @@ class CampaignFile(Section):
             "quick": None,
             **self._small_parts(self.quick),
         }
-        return validate_content(type(self), {**dict(self), **changes}, f"{self.name}, quick")
+        small = validate_content(type(self), {**dict(self), **changes}, f"{self.name}, quick")
+        small._path = self._path
+        return small
 
     def _small_parts(self, quick: Quick) -> dict[str, Any]:
         raise NotImplementedError
@@ -124,7 +135,7 @@ class Row(Section):
     group: str = ""  # subjects are compared with baselines of the same group; see `comparison.py`
     # name or path of the search space of a study with a budget; None: that of its head's kind
     space: str | None = None
-    epochs: int | None = Field(default=None, ge=1)  # of each run; None: the study's
+    epochs: int | None = Field(default=None, ge=1)  # of each run; None: the study's or the preset's
     # curve of a map that the row is a point of, or line of rows with ``qubits``; "": the row is
     # compared and not drawn
     series: str = ""
@@ -216,8 +227,8 @@ class Study(CampaignFile):
     # points of accuracy, or another score, within which two heads count as equal, said beforehand;
     # None: 0.5 points, or 0.01
     margin: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
-    # of each run that Adam trains; L-BFGS has the iterations of its preset
-    epochs: int = Field(default=800, ge=1)
+    # of each run that Adam trains; L-BFGS has the iterations of its preset; None: the epochs of each row's preset
+    epochs: int | None = Field(default=None, ge=1)
     notes: str = ""  # Markdown below the study's table
     published: bool = True  # whether the paper's numbers of the rows' presets are shown
     # groups of rows with the same heads, on one body each; the page shows effects of body and kind,
@@ -278,6 +289,13 @@ class Study(CampaignFile):
                 f"the baseline {row.label!r} of {row.group!r} has no row in the group {self.bodies[1]!r}. Give it one "
                 "with the same preset"
             )
+
+    @model_validator(mode="after")
+    def _check_seeds_of_presets(self) -> Study:
+        for name, settings in self.presets.items():
+            if "seed" in settings:
+                raise ValueError(f"presets.{name} has seed, and {STUDY_SETTINGS['seed']}")
+        return self
 
     @model_validator(mode="after")
     def _check_row_labels(self) -> Study:
@@ -423,7 +441,10 @@ def load_study(choice: str) -> Study:
     name, tree = _read_campaign_file(choice)
     if _SEARCH_KEYS & tree.keys():
         raise UserError(f"{choice} is a search space and no study. Use `qllmft sweep {choice}`.")
-    return validate_content(Study, {"name": name, **tree}, f"study {choice}")
+    study = validate_content(Study, {"name": name, **tree}, f"study {choice}")
+    if choice.endswith(".toml"):
+        study._path = expand_home(choice).resolve()
+    return study
 
 
 def load_space(choice: str) -> Space:

@@ -41,8 +41,14 @@ class PlanFile:
         return self.plan == other.plan or self.hash == other.hash != ""
 
 
-def check_folder(folder: Path, plan: PlanFile) -> None:
-    """Raise UserError if a study's folder has runs or a record of another plan."""
+def check_folder(folder: Path, plan: PlanFile | None) -> None:
+    """Raise UserError if a study's folder is a file, or has runs or a record of another plan, if one is named."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(
+            f"--out {folder} is a file, expected a folder, or a name that does not exist."
+        )
+    if plan is None:
+        return
     claimed_plan = _read_claim(folder)
     if claimed_plan is None or plan.is_of(claimed_plan) or not _has_work(folder):
         return

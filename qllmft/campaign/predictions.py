@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import zlib
@@ -344,22 +343,16 @@ def mask_drawn_texts(
         key
         for split in splits
         for table in (split.train, split.validation)
-        for key in _text_hashes(table)
+        for key in table.text_hashes
     ]
     return np.isin(hashes, np.array(drawn_hashes, np.uint64))
-
-
-def _text_hashes(table: Table) -> list[int]:
-    """Return the first 8 bytes of the SHA-256 of each text."""
-    items = (item.encode("utf-8", "surrogatepass") for item in table.items)
-    return [int.from_bytes(hashlib.sha256(item).digest()[:8], "big") for item in items]
 
 
 def text_keys(table: Table) -> list[tuple[int, Any]]:
     """Return the hash of each text with its label, or with its targets or labels of 0 and 1 as a tuple."""
     label_list = table.labels.tolist()
     labels = label_list if table.labels.ndim == 1 else map(tuple, label_list)
-    return list(zip(_text_hashes(table), labels, strict=True))
+    return list(zip(table.text_hashes, labels, strict=True))
 
 
 def _read_answers(arrays: Arrays, about: _Header, labels: NDArray[Any], name: str) -> SplitAnswers:

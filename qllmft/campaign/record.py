@@ -17,6 +17,7 @@ from qllmft.campaign.file import (
     groups_by_side,
     settings_of_head,
 )
+from qllmft.counts import format_count
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, reading, write_text
 from qllmft.published import paper_numbers
@@ -125,7 +126,7 @@ class StudyRecord:
     baseline: str
     reduced: str
     seeds: tuple[int, ...]  # of the runs of each row
-    epochs: int  # of each run
+    epochs: int  # of the first row's runs
     # rule that selects a run's epoch, ``train.select``, or "of each row" if rows differ in it
     select: Literal["accuracy", "last", "of each row"]
     protocol: str  # of the splits, ``data.protocol``
@@ -152,6 +153,16 @@ class StudyRecord:
     # share of its test texts that a seed has in common with another one, the mean; None for one seed, or of old records
     test_shared: _Share | None = None
     presets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # fewest and most epochs of a row's runs; None if all rows have the same number, and in old records
+    epochs_range: tuple[int, int] | None = None
+
+    @property
+    def epochs_text(self) -> str:
+        """Return ``20 epochs``, or ``20 to 800 epochs`` if rows differ in it."""
+        if self.epochs_range is None:
+            return format_count(self.epochs, "epoch")
+        fewest, most = self.epochs_range
+        return f"{fewest:,} to {format_count(most, 'epoch')}"
 
     @property
     def measure(self) -> Measure:
@@ -213,6 +224,8 @@ def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> 
         hidden_row_fields = {*hidden_row_fields, "test_apart"}
     if record.test_shared is None:
         hidden_fields = {**hidden_fields, "test_shared": True}
+    if record.epochs_range is None:
+        hidden_fields = {**hidden_fields, "epochs_range": True}
     if not record.presets:
         hidden_fields = {**hidden_fields, "presets": True}
     if not any(row.validation_balanced for row in record.rows):

@@ -10,7 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from qllmft.campaign.checks import check_feasible
 from qllmft.campaign.file import Study
+from qllmft.campaign.plan_file import FILE as PLAN_FILE
+from qllmft.campaign.plan_file import PlanFile, check_folder
 from qllmft.campaign.record import FILE as RECORD
 from qllmft.campaign.record import read_study
 from qllmft.campaign.repository import (
@@ -21,7 +24,7 @@ from qllmft.campaign.repository import (
     repository_root,
 )
 from qllmft.campaign.seeds import seeds_text
-from qllmft.campaign.study_plan import StudyRun, study_runs, with_margin
+from qllmft.campaign.study_plan import StudyRun, study_runs, tuning_runs, with_margin
 from qllmft.counts import format_count
 from qllmft.embed import published_name
 from qllmft.errors import UserError
@@ -72,14 +75,20 @@ def describe_plan(
 
 
 def register_study(
-    study: Study, file: Path, settings: Mapping[str, Any]
+    study: Study,
+    file: Path,
+    settings: Mapping[str, Any],
+    folder: Path | None = None,
+    plan_file: PlanFile | None = None,
 ) -> tuple[float, str] | None:
-    """Write the plan of a study into a file for a commit. No run is done.
+    """Write the plan of a study into a file for a commit. No run is done, and no plan written that would not run.
 
     Args:
         study: the study; ``scatter`` gives the least difference.
         file: a new file in a git repository.
         settings: of all runs, by dotted name.
+        folder: of the study, in which the plan is to run; None: it is not checked.
+        plan_file: plan that the folder is to be kept for.
 
     Returns:
         The least true difference that the study finds with 80 % power at 5 % divided by the number of comparisons, and
@@ -87,7 +96,7 @@ def register_study(
 
     Raises:
         UserError: if the file exists, is in no git repository, or a kept record there has reported a seed of the plan
-            on the same body and data.
+            on the same body and data; if a run would be refused, or the folder has work that is not of this plan.
     """
     planned = study_runs(study, settings)
     study = with_margin(study, planned)
@@ -96,7 +105,20 @@ def register_study(
             f"{file} exists already. A registration is never written twice. Give another name, or run the study with "
             f"--registered {file}."
         )
-    _check_unreported(repository_root(file), planned, SharedInputs(), excepted_hash="")
+    if file.name in (RECORD, PLAN_FILE, FILE):
+        raise UserError(
+            f"{file.name} is the name of a file that a study writes into its folder. Give the registration another "
+            "name."
+        )
+    inputs = SharedInputs()
+    _check_unreported(repository_root(file), planned, inputs, excepted_hash="")
+    if folder is not None:
+        check_folder(folder, plan_file)
+        _check_not_begun(folder, file)
+    trials = tuning_runs(study, planned, settings) if study.budget is not None else []
+    check_feasible(
+        {f"study {study.name}, {run.label}": run.config for run in (*trials, *planned)}, inputs
+    )
     n = len(study.seeds)
     assumed_difference = PairedDifference(0.0, None, None, study.scatter if n > 1 else None, n)
     detectable_difference = assumed_difference.detectable(ALPHA / study.n_comparisons)
@@ -141,10 +163,8 @@ def verify_registration(
             "registered settings, or run the changed plan without --registered."
         )
     kept_file = folder / FILE
-    if not kept_file.exists() and any((folder / "runs").glob("*/result.json")):
-        raise UserError(
-            f"{folder / 'runs'} has runs from before the registration {file}. Give a folder of its own with --out."
-        )
+    if not kept_file.exists():
+        _check_not_begun(folder, file)
     _check_unreported(repository_root(file), planned, inputs, excepted_hash=registration.hash)
     if not kept_file.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -163,6 +183,14 @@ def verify_registration(
             "with --out."
         )
     return registration
+
+
+def _check_not_begun(folder: Path, file: Path) -> None:
+    """Raise UserError if a study's folder has finished runs, which came before the registration in ``file``."""
+    if any((folder / "runs").glob("*/result.json")):
+        raise UserError(
+            f"{folder / 'runs'} has runs from before the registration {file}. Give a folder of its own with --out."
+        )
 
 
 def _changes(registered: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
@@ -205,6 +233,15 @@ def _read_committed(file: Path) -> Registration:
     return Registration(path_in_repository(file), commits[0].hash, commits[0].day, digest)
 
 
+def _is_plan(file: Path) -> bool:
+    """Return whether a file is a registration, which has reported nothing, whatever its name is."""
+    try:
+        content = parse_json(read_text(file))
+    except (ValueError, OSError, UserError):
+        return False
+    return isinstance(content, dict) and "format" not in content and "plan" in content
+
+
 def _check_unreported(
     root: Path, planned: Sequence[StudyRun], inputs: SharedInputs, *, excepted_hash: str
 ) -> None:
@@ -213,6 +250,8 @@ def _check_unreported(
     bodies = {published_name(run.config.body) for run in planned}
     data = inputs.corpus(planned[0].config.data).fingerprint
     for name in list_tracked_files(root, RECORD):
+        if _is_plan(root / name):
+            continue
         try:
             record = read_study((root / name).parent)
         except UserError as error:

@@ -67,6 +67,8 @@ def run_study(
 ) -> StudyRecord:
     """Do the runs of a study that are not finished, keep their predictions, and return the study's record.
 
+    `qllmft.studies.run_study` writes the record, the tables and the page too.
+
     Args:
         study: the study.
         folder: of the runs, the predictions and the record.
@@ -83,12 +85,7 @@ def run_study(
     planned = study_runs(study, settings)
     study = with_margin(study, planned)
     tuning_trials = tuning_runs(study, planned, settings) if study.budget is not None else []
-    if folder.exists() and not folder.is_dir():
-        raise UserError(
-            f"--out {folder} is a file, expected a folder, or a name that does not exist."
-        )
-    if plan_file is not None:
-        check_folder(folder, plan_file)
+    check_folder(folder, plan_file)
     runs = folder / "runs"
     sentence = NOT_REGISTERED
     if registered is not None:
@@ -288,6 +285,7 @@ def _make_record(
         seeds=tuple(study.seeds),
         choosing_seeds=tuple(study.choosing_seeds or ()),
         epochs=config.train.epochs,
+        epochs_range=_range_epochs(rows),
         select=config.train.select if len(rules) == 1 else "of each row",
         protocol=config.data.protocol,
         redrawn=draws_texts or "validation" not in inputs.corpus(config.data).splits,
@@ -305,6 +303,13 @@ def _make_record(
         test_drawn=predictions.test_drawn,
         test_shared=predictions.test_shared,
     )
+
+
+def _range_epochs(rows: Sequence[_FinishedRow]) -> tuple[int, int] | None:
+    """Return the fewest and the most epochs of heads that Adam trains, or None if they are equal."""
+    trainings = [row.plans[0].config.train for row in rows if not row.row.classical]
+    epochs = {training.epochs for training in trainings if training.optimizer == "adam"}
+    return (min(epochs), max(epochs)) if len(epochs) > 1 else None
 
 
 def _first_start_text(registered: str, runs: Sequence[FinishedRun]) -> str:

@@ -116,7 +116,7 @@ def study_run(
     label_row = next((row for row in rows if not row.classical), rows[0])
     baselines = [row.classical for row in rows if row.classical]
     run_settings = {
-        "data.protocol": "paper",
+        **_default_protocol(study, rows[0]),
         **study.settings,
         "baselines.names": baselines,
         **rows[0].settings,
@@ -126,13 +126,20 @@ def study_run(
         run_settings["baselines.points"] = study.budget
     try:
         preset = study.load_preset(rows[0].preset)
-        if preset.config(run_settings).train.optimizer == "adam":
-            run_settings["train.epochs"] = rows[0].epochs or study.epochs
+        epochs = rows[0].epochs or study.epochs  # None: those of the preset
+        if epochs and preset.config(run_settings).train.optimizer == "adam":
+            run_settings["train.epochs"] = epochs
         config = preset.config({**run_settings, **settings, "seed": seed})
         check_baselines(baselines, config.data.task)
     except UserError as error:
         raise UserError(f"study {study.name}, row {rows[0].label!r}: {error}") from None
     return StudyRun(config, f"{label_row.label}, seed {seed}", point=point, rows=tuple(indices))
+
+
+def _default_protocol(study: Study, row: Row) -> dict[str, Any]:
+    """Return the protocol of the paper, unless the row has a preset of the study's file with a protocol of its own."""
+    has_protocol = "data.protocol" in study.presets.get(row.preset, {})
+    return {} if has_protocol else {"data.protocol": "paper"}
 
 
 # --- a budget: every row tries equally many settings with each seed, selected on validation

@@ -21,10 +21,12 @@ from qllmft.counts import format_count
 from qllmft.run.comparison import RESULTS
 from qllmft.run.verdict import capitalize
 from qllmft.tasks.measure import ACCURACY, percent
-from qllmft.tasks.statistics import PairedDifference, p_value
+from qllmft.tasks.statistics import PairedDifference, interval_side, p_value
 
 MAX_TITLE_WORDS = 12
 MAX_TITLE_CHARACTERS = 120
+# a minimum detectable effect of so many margins is large: its title says that the study is inconclusive
+LARGE_EFFECT_MARGINS = 10
 
 
 @dataclass(frozen=True)
@@ -138,19 +140,14 @@ def _bodies_headline(body_gains: Sequence[float], head_gains: Sequence[float]) -
     """
     losses = [-gain for gain in head_gains]
     signs = [
-        _sign(PairedDifference.from_values(body_gains, changes)) for changes in (head_gains, losses)
+        interval_side(PairedDifference.from_values(body_gains, changes).interval)
+        for changes in (head_gains, losses)
     ]
     if signs[0] * signs[1] > 0:
         return "The language model matters more than the kind of head"
     if signs[0] * signs[1] < 0:
         return "The kind of head matters more than the language model"
     return "Unclear whether language model or kind of head matters more"
-
-
-def _sign(difference: PairedDifference) -> int:
-    """Return the sign of a difference, 1 or -1, or 0 if the interval has 0 or is not known."""
-    low, high = difference.interval or (0.0, 0.0)
-    return int(low > 0.0) - int(high < 0.0)
 
 
 def _bodies_facts(record: StudyRecord, difference: PairedDifference) -> Iterator[tuple[str, str]]:
@@ -204,9 +201,36 @@ def _pair_headline(record: StudyRecord, comparisons: Sequence[Comparison]) -> st
         result = "No conclusion from one seed"
     elif comparison.p_holm is None:
         result = "No test is possible"
+    elif side := interval_side(comparison.difference.interval):
+        return _leaning_headline(record, comparison, side, pairs)
+    elif _misses_large_effects(record, comparison):
+        assert comparison.detectable is not None
+        effect = record.measure.effect(comparison.detectable)
+        result = f"Inconclusive (MDE {effect} {record.scale})"
     else:
         result = "No significant difference"
     return _first_short([*(f"{result}: {_join(*pair)}" for pair in pairs), result])
+
+
+def _misses_large_effects(record: StudyRecord, comparison: Comparison) -> bool:
+    """Return whether a difference of several margins could stay unseen, so that its absence says little."""
+    if comparison.detectable is None:
+        return False
+    return comparison.detectable * record.measure.factor > LARGE_EFFECT_MARGINS * record.margin
+
+
+def _leaning_headline(
+    record: StudyRecord, comparison: Comparison, side: int, pairs: Sequence[tuple[str, str]]
+) -> str:
+    """Return the title of a difference whose interval excludes 0 and whose p after correction does not."""
+    size = f"{record.measure.size(comparison.difference.mean)} {record.scale}"
+    result = f"{size} {'above' if side > 0 else 'below'}"
+    titles = [
+        f"{name}{joint} {result} {other}, but not significantly"
+        for name, other in pairs
+        for joint in (" is", ":")
+    ]
+    return _first_short([*titles, f"Inconclusive: {result} the baseline, but not significantly"])
 
 
 def _first_short(titles: Iterable[str]) -> str:

@@ -79,7 +79,7 @@ def info(
         say(*filter(None, [ablation_size(record.head, description)]))
         say(*circuit_sentences(record.head))
     if draw is not False:
-        _draw(config.model, always=draw is True)
+        _draw(config.model.for_labels(classes), always=draw is True)
 
 
 def _describe_as_json(

@@ -16,10 +16,8 @@ from qllmft.counts import format_count
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
+    from qllmft.config import ModelConfig
     from qllmft.run import RunFolder
-    from qllmft.tasks.accuracy import TextDifference
-    from qllmft.tasks.measure import Measure
-    from qllmft.tasks.statistics import BootstrapDifference
 
 # names of heads without qubits
 _HEAD_NAMES = {"none": "linear", "mlp": "network"}
@@ -46,8 +44,10 @@ def runs(
     if compare and delete:
         raise UserError("--compare and --delete do not work together. Give one of the two.")
     if compare:
+        from qllmft.cli.run_comparison import compare_runs
+
         first, second = (_find_run(path, folder) for path in compare)
-        _compare(first, second, json=json)
+        compare_runs(first, second, json=json)
     elif delete:
         _delete([_find_run(path, folder) for path in delete], yes=yes)
     else:
@@ -119,7 +119,6 @@ def _run_row(run: RunFolder) -> dict[str, str]:
         record = run.read_result()
         test = "not tested" if run.missing_parts else progress
     nearest = describe_settings(config)
-    model = config.model
     best = ""
     if record is not None:
         scores = [model_record.test for model_record in record.models if model_record.test]
@@ -129,13 +128,43 @@ def _run_row(run: RunFolder) -> dict[str, str]:
     changes = f" + {len(nearest.differing)}" if nearest.differing else ""
     return {
         "name": run.path.name,
-        "what": f"{model.n_qubits} qubits" if model.head == "quantum" else _HEAD_NAMES[model.head],
+        "what": _describe_head(config.model, _count_labels(folds[0] if folds else run)),
         "data": source,
         "preset": nearest.preset + changes,
         "test": test,
         "baseline": best,
         "when": datetime.fromtimestamp(_last_change(run)).astimezone().strftime("%Y-%m-%d %H:%M"),
     }
+
+
+def _count_labels(run: RunFolder) -> int | None:
+    """Return the number of labels or targets of a run, or None if no file names them yet."""
+    from qllmft.files import parse_json, read_text, reading
+
+    if record := run.read_result() or run.read_validation():
+        return len(record.data.labels)
+    if not run.texts_file.exists():
+        return None
+    with reading(run.texts_file, "Delete the run's folder, and train again."):
+        return len(list(parse_json(read_text(run.texts_file))["labels"]))
+
+
+def _describe_head(model: ModelConfig, n_labels: int | None) -> str:
+    """Return ``10 qubits``, ``27 qubits, 3 registers`` or the kind of a head without qubits.
+
+    ``7 or more qubits`` is a head whose size follows labels that no file of the run names.
+    """
+    from qllmft.config.model import MAX_SINE_QUBITS
+
+    if model.head != "quantum":
+        return _HEAD_NAMES[model.head]
+    if n_labels is None:
+        is_fixed = model.for_labels(1) == model.for_labels(MAX_SINE_QUBITS)
+        more = "" if is_fixed else " or more"
+        return f"{model.n_qubits}{more} qubits"
+    sized_model = model.for_labels(n_labels)
+    registers = f", {sized_model.registers} registers" if sized_model.registers > 1 else ""
+    return f"{sized_model.n_qubits} qubits{registers}"
 
 
 def _find_run(path: Path, folder: Path) -> RunFolder:
@@ -148,97 +177,6 @@ def _find_run(path: Path, folder: Path) -> RunFolder:
     raise UserError(
         f"there is no run {path}, and none of that name in {folder}. qllmft runs FOLDER lists them."
     )
-
-
-def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
-    """Print the settings that differ, and the difference of the heads text by text, of two finished runs."""
-    from qllmft.config.settings import find_differing
-
-    configs = first.read_config(), second.read_config()
-    ours = find_differing(*configs)
-    theirs = find_differing(*reversed(configs))
-    records = first.require_record(), second.require_record()
-    difference = _paired_difference(first, second)
-    if json:
-        say_json(
-            {
-                "runs": [record.identity for record in records],
-                "settings": {name: [ours[name], theirs[name]] for name in ours},
-                "difference": None
-                if isinstance(difference, str)
-                else difference.as_dict() | {"p": difference.p},
-                "reason": difference if isinstance(difference, str) else None,
-            }
-        )
-        return
-    for name, record in zip(("first", "second"), records, strict=True):
-        head = record.head
-        say(f"{name}: {head.name} {head.tested}, {head.parameters:,} parameters")
-    rows = [
-        [
-            name,
-            *(
-                "not set" if setting is None else str(setting)
-                for setting in (ours[name], theirs[name])
-            ),
-        ]
-        for name in ours
-    ]
-    columns = texts("setting", first.path.name, second.path.name)
-    say(table(*columns, rows=rows) if rows else "no setting differs")
-    if isinstance(difference, str):
-        say(f"no paired difference: {difference}")
-        return
-    say(_describe_difference(difference, records[0].head.tested.measure))
-
-
-def _describe_difference(difference: TextDifference | BootstrapDifference, measure: Measure) -> str:
-    """Return the difference of two heads as sentences."""
-    from qllmft.tasks.accuracy import TextDifference
-    from qllmft.tasks.statistics import p_value
-
-    digits = 2 if measure.in_percent else None
-    size = f"{measure.with_sign(difference.value, digits)} {measure.unit}"
-    text = (
-        f"First minus second on the same {format_count(difference.total, 'text')}: "
-        f"{size} {measure.brackets(difference.interval, digits)}, {p_value(difference.p)}"
-    )
-    if isinstance(difference, TextDifference):
-        text += (
-            f" (McNemar). Only the first is right on {format_count(difference.only_first, 'text')}, "
-            f"only the second on {difference.only_second:,}"
-        )
-    else:
-        text += " (bootstrap)"
-    return f"{text}. Other seeds may give another sign."
-
-
-def _paired_difference(
-    *folders: RunFolder,
-) -> TextDifference | BootstrapDifference | str:
-    """Return the difference of two heads on the same test texts, or the reason for which there is none."""
-    from qllmft.data.protocol import OWN_TEST
-
-    ours, theirs = records = [folder.require_record() for folder in folders]
-    configs = [folder.read_config() for folder in folders]
-    # neither the name of a source nor the features of pairs decide which texts a run holds back
-    alike = {"source": "", "pair_features": "all"}
-    data = [config.data.model_copy(update=alike) for config in configs]
-    if (ours.data.fingerprint, ours.data.labels) != (theirs.data.fingerprint, theirs.data.labels):
-        return "the runs have other texts or labels"
-    if data[0] != data[1]:
-        return "the runs split their texts in other ways"
-    is_drawn = data[0].protocol != "given" and not ours.data.split == theirs.data.split == OWN_TEST
-    if is_drawn and ours.seed != theirs.seed:
-        return "the runs have other seeds, and so other test texts"
-    answers = [predictions for run in folders if (predictions := run.read_predictions())]
-    if len(answers) < 2 or answers[0].labels.tolist() != answers[1].labels.tolist():
-        return "the answers in predictions.json are missing, or are those to other texts"
-    first, second = (
-        run_predictions.model_answers(record.head.name)
-        for run_predictions, record in zip(answers, records, strict=True)
-    )
-    return answers[0].task.paired_difference(answers[0].labels, first, second)
 
 
 def _delete(folders: list[RunFolder], *, yes: bool) -> None:

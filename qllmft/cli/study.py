@@ -17,7 +17,6 @@ from qllmft.cli.options import (
     Settings,
     command_line,
 )
-from qllmft.counts import format_count
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,8 +64,8 @@ def study(
             initial weights. [default: the study's, 5 or 3]
         budget: Number of settings that every row tries with each seed. They are drawn from the paper's tables, and one
             is selected on validation. [default: one setting of a head, all of a baseline's grid]
-        epochs: Number of passes over the training set. [default: the study's, 800 (fig11-small: 300), or 40 with
-            --quick]
+        epochs: Number of passes over the training set. [default: the study's, such as 800 of table2 and 40 with
+            --quick. In a study of your own without epochs: the number of each row's preset]
         out: Folder of the runs, the record, the table and the page. Several calls of one study with the same
             folder share the runs. Another study needs another folder. [default: studies/<study>]
         register: Train nothing, and write the plan of the study into this file (preregistration). It has the rows,
@@ -86,9 +85,9 @@ def study(
         raise UserError(
             "got no study, expected a name of `qllmft study --list`. Example: `qllmft study table2 --quick`."
         )
-    from qllmft.report import finish_from_predictions, finish_study
-
     if from_predictions is not None:
+        from qllmft.report import finish_from_predictions
+
         kept_options = {"name", "from_predictions", "out", "data"}
         _check_options_for_predictions(
             name, from_predictions, list_given_options(context, without=kept_options)
@@ -106,15 +105,17 @@ def study(
 
     from qllmft.campaign.plan_file import PlanFile
     from qllmft.campaign.registration import register_study
-    from qllmft.campaign.study import run_study
     from qllmft.cli.listener import ConsoleListener
+    from qllmft.studies import run_study
 
     if register and registered:
         raise UserError(
             "--register writes a plan, and --registered runs one. Omit --registered, commit the plan, and run it then."
         )
     if register:
-        detectable_difference = register_study(plan, register, overrides)
+        campaign_options.tracking()  # an unknown tracker would be refused when the plan is run
+        plan_file = PlanFile.find(name, plan.name)
+        detectable_difference = register_study(plan, register, overrides, folder, plan_file)
         detectable_sentence = (
             f" Its minimum detectable effect is {detectable_difference[0]:.3g} {detectable_difference[1]}."
             if detectable_difference
@@ -133,7 +134,7 @@ def study(
             return run_study(plan, folder, overrides, command, executor, registered, plan_file)
 
     record = run_resumable(folder, run)
-    _print_study(record, finish_study(folder, record))
+    _print_study(record, folder / "report.html")
 
 
 def _check_options_for_predictions(name: str, folder: Path, other_options: list[str]) -> None:
@@ -258,6 +259,6 @@ def study_table(record: StudyRecord) -> Table:
         rows=rows,
         title=f"{cells.about(record)}\n{record.data.source}: {record.data.counts}\n"
         f"language model {record.body}, D = {record.body.dimension}, "
-        f"{format_count(record.epochs, 'epoch')}, {seeds_text}",
+        f"{record.epochs_text}, {seeds_text}",
         caption=cells.published_note(record) or None,
     )

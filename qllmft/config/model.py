@@ -42,8 +42,8 @@ class ModelConfig(Section):
     # equal circuits of n_qubits / registers qubits side by side, which share no gate
     registers: Annotated[Positive, NEUTRAL] = 1
     # E; auto: without a head the number of labels - 1, at most 3; else one per qubit, and as many as labels + 1, from
-    # n_qubits to 13. With more labels registers of at most 9 qubits have a qubit for each label, unless n_qubits is 13
-    # or more, or registers are given
+    # n_qubits to 13. With more labels there are registers of at most 9 qubits, each with one qubit more than labels,
+    # unless n_qubits is 13 or more, or registers are given
     n_encoders: Positive | Literal["auto"] = 1
     encoder_qubits: Positive | None = None  # Q_e; None: Q if E = 1, else 14
     encoder_layers: Count = 28

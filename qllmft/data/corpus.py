@@ -160,6 +160,12 @@ class Table:
         return [f"{a}{BETWEEN}{b}" for a, b in zip(self.texts, self.second, strict=True)]
 
     @property
+    def text_hashes(self) -> list[int]:
+        """Return the first 8 bytes of the SHA-256 of each text, or of both texts of each pair in one."""
+        items = (item.encode("utf-8", "surrogatepass") for item in self.items)
+        return [int.from_bytes(hashlib.sha256(item).digest()[:8], "big") for item in items]
+
+    @property
     def to_embed(self) -> list[str]:
         """Return the texts, then the second ones of pairs."""
         return [*self.texts, *(self.second or ())]

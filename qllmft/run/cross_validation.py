@@ -206,14 +206,10 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
             len(splits.train),
         )
         heads = [head, *baselines]
+        check_choosing(heads)
         for head_or_baseline in heads:
             if isinstance(head_or_baseline, TrainedHead):
                 head_or_baseline.calibrates_in_fit = False
-            elif not hasattr(head_or_baseline, "choose"):
-                raise UserError(
-                    f"the baseline {head_or_baseline.name!r} has no method `choose`, which takes the settings that are "
-                    "best over folds. Leave it out of baselines.names, or leave data.validation_folds out."
-                )
         fold_models.append(
             [
                 _fit_without_fold(fold_setup, head_or_baseline, body, fold)
@@ -225,6 +221,16 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
     rows = [np.flatnonzero(splits.folds == fold) for fold in range(splits.n_folds)]
     row_results = [HeldOutResults(parts, rows) for parts in zip(*fold_models, strict=True)]
     return CrossValidation(row_results, metrics, np.sort(np.concatenate(distances)))
+
+
+def check_choosing(heads: Sequence[Head]) -> None:
+    """Raise UserError for a baseline that does not choose its settings over folds."""
+    for head in heads:
+        if not isinstance(head, TrainedHead) and not hasattr(head, "choose"):
+            raise UserError(
+                f"the baseline {head.name!r} has no method `choose`, which takes the settings that are best over "
+                "folds. Leave it out of baselines.names, or leave data.validation_folds out."
+            )
 
 
 def _make_fold_setup(setup: RunSetup, fold: int) -> RunSetup:

@@ -65,6 +65,8 @@ def run_experiment(
 ) -> Outcome:
     """Run ``config`` from data to record, or continue an unfinished run of the same configuration.
 
+    The page report.html is not written. `qllmft.train` writes it too, and `qllmft report` later.
+
     Args:
         config: the whole run.
         out: its folder; ``runs/<identity>`` if None.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,8 @@ class Predictions(Answers):
     label_names: tuple[str, ...]  # k names of labels, or T of targets
     mistakes: tuple[Mistake, ...] = ()  # of the first model, up to `MAX_MISTAKES`
     validation: ByModel = field(default_factory=dict)  # answers to the validation texts
+    # hashes of the texts, see `Table.text_hashes`; () in files of earlier versions
+    text_hashes: tuple[int, ...] = ()
 
     @classmethod
     def from_answers(
@@ -109,7 +112,8 @@ class Predictions(Answers):
             answer = task.describe_answer(names, head_answers[i])
             mistakes.append(Mistake(items[i][:LONGEST_TEXT], label, answer))
         labels = np.asarray(test.labels)
-        return cls(task, labels, answers, names, tuple(mistakes), validation or {})
+        hashes = tuple(test.text_hashes)
+        return cls(task, labels, answers, names, tuple(mistakes), validation or {}, hashes)
 
     @classmethod
     def pool(cls, parts: Sequence[Predictions]) -> Predictions:
@@ -134,12 +138,16 @@ class Predictions(Answers):
             if all(name in part.validation for part in parts)
         }
         mistakes = _pool_mistakes(task, head, parts)
-        return cls(task, labels, answers, first_part.label_names, mistakes, validation)
+        hashes: tuple[int, ...] = ()
+        if all(part.text_hashes for part in parts):
+            hashes = tuple(chain.from_iterable(part.text_hashes for part in parts))
+        return cls(task, labels, answers, first_part.label_names, mistakes, validation, hashes)
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values."""
         return {
             "label_names": list(self.label_names),
+            "text_hashes": [f"{text_hash:016x}" for text_hash in self.text_hashes],
             "labels": self.labels.tolist(),
             "answers": {name: answers.tolist() for name, answers in self.answers.items()},
             "mistakes": [asdict(mistake) for mistake in self.mistakes],
@@ -170,7 +178,10 @@ class Predictions(Answers):
             isinstance(text, str) for text in [*names, *(mistake.text for mistake in mistakes)]
         ):
             raise TypeError("the names of the labels and the mistakes are not all text")
-        return cls(task, labels, answers, names, tuple(mistakes), validation)
+        hashes = tuple(int(text_hash, 16) for text_hash in record.get("text_hashes", ()))
+        if len(hashes) not in (0, len(labels)):
+            raise ValueError(f"{len(hashes)} texts have a hash, expected {len(labels)}")
+        return cls(task, labels, answers, names, tuple(mistakes), validation, hashes)
 
     def with_model_first(self, model: str) -> Predictions:
         """Return the predictions with another model first, without the head's mistakes."""

@@ -20,6 +20,7 @@ from qllmft.run.comparison import (
 from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import percent
+from qllmft.tasks.statistics import interval_side
 
 if TYPE_CHECKING:
     from qllmft.templates import ModelDescription
@@ -126,6 +127,9 @@ def _describe_comparisons(
             sentences.append(
                 f"No baseline differs significantly from the {head.subject} in {score}."
             )
+            headline = _leaning_headline(head, comparisons) or headline
+    if leaning := [c for c in groups.open if interval_side(c.difference.interval)]:
+        sentences.append(_leaning_sentence(leaning))
     if groups.better:
         subject = "It" if not groups.worse else f"The {head.subject}"
         higher = _higher(subject, head, 1)
@@ -143,6 +147,24 @@ def _describe_comparisons(
     if groups.open and len(groups.open) < len(comparisons):
         sentences.append(_inconclusive(len(groups.open), others=bool(groups.worse)))
     return headline, " ".join(sentences)
+
+
+def _leaning_headline(head: ModelResult, comparisons: Sequence[Comparison]) -> str:
+    """Return the headline if intervals exclude 0, all on one side, and no p does after its correction, else ""."""
+    sides = {c.model.name: interval_side(c.difference.interval) for c in comparisons}
+    if {*sides.values()} - {0} not in ({1}, {-1}):
+        return ""
+    word = "above" if 1 in sides.values() else "below"
+    share = _share([c for c in comparisons if sides[c.model.name]], comparisons)
+    return f"{capitalize(head.subject)} is {word} {share}, but not significantly"
+
+
+def _leaning_sentence(leaning: Sequence[Comparison]) -> str:
+    """Return the sentence on comparisons whose interval excludes 0, although they are inconclusive."""
+    names = _join_with_and(_names(leaning))
+    if len(leaning) == 1:
+        return f"The 95 % CI of {names} excludes 0, but p is not below 5 %."
+    return f"The 95 % CIs of {names} exclude 0, but no p is below 5 %."
 
 
 def _inconclusive(count: int, *, others: bool) -> str:

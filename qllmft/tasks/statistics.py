@@ -296,6 +296,16 @@ def judge_differences(
     return list(zip(p_values, equivalence_p_values, detectable_differences, strict=True))
 
 
+def interval_side(interval: tuple[float, float] | None) -> int:
+    """Return on which side of 0 an interval lies: 1 or -1, or 0 if it contains 0 or is not known.
+
+    >>> interval_side((-14.7, -2.3)), interval_side((-0.3, 1.2))
+    (-1, 0)
+    """
+    low, high = interval or (0.0, 0.0)
+    return int(low > 0.0) - int(high < 0.0)
+
+
 def outcome(value: float, p: float | None, equal_p: float | None) -> Outcome:
     """Return the outcome of a comparison for its first model: better or worse, equal within the margin, or open.
 

@@ -75,7 +75,7 @@ def test_the_readme_names_the_nearest_tool():
 
 
 def test_the_readmes_times_of_a_step_are_those_of_the_quiet_run():
-    times = speed.times_of(record("peers"))["qllmft"]
+    times = speed.milliseconds_by_tool(record("peers"))["qllmft"]
     said = f"{times['head']:.2f} ms for the paper's head and {times['enc']:.2f} ms for its encoder"
     assert said in speed_section()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from examples.experiments.qml_benchmarks import compared, right_by_point, table
+from examples.experiments.qml_benchmarks import compare_heads, right_by_point, table
 from examples.experiments.qml_data import BENCHMARKS
 from qllmft.tasks.accuracy import Accuracy
 
@@ -135,7 +135,7 @@ def flat(comparison):
 
 def test_the_table_of_bowles_and_its_paired_differences():
     kept = json.loads((RECORDS / "qml-benchmarks.json").read_text("utf-8"))
-    assert [flat(each) for each in compared(kept["data"])] == [
+    assert [flat(each) for each in compare_heads(kept["data"])] == [
         pytest.approx(flat(each))
         for each in kept["comparisons"]  # SciPy 1.15 has other last bits
     ]

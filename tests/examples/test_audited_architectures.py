@@ -9,10 +9,10 @@ from qiskit.quantum_info import Operator, Statevector, partial_trace
 from examples.audits.architectures.attention import QMSAN, QSANN, qmsan_circuit, qsann_circuit
 from examples.audits.architectures.claqs import CLAQS
 from examples.audits.architectures.discocat import ANGLES, GRAMMAR, DisCoCat, sentence_circuit
-from examples.audits.architectures.model import audited, paulis, train
+from examples.audits.architectures.model import audit_model, paulis, train
 from examples.audits.architectures.page import PAGE, main, models
 from examples.audits.architectures.texts import kitchen_or_computer, sentences
-from examples.experiments.common import DOCS, rows_of
+from examples.experiments.common import DOCS, read_rows
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +153,7 @@ def test_training_finds_labels_that_need_a_bond_of_two():
     x, test = task.numbers
     model = DisCoCat(sentences()[0])
     train(model, x, task.y, rate=0.05, epochs=40)
-    found = audited(model, x, task.y, test, task.y_test)
+    found = audit_model(model, x, task.y, test, task.y_test)
     assert found["test"] > 0.95
     assert found["bonds"]["accuracy"] == 2
     assert found["test_of_products"] < 0.7
@@ -163,7 +163,7 @@ def test_the_page_is_that_of_the_record(monkeypatch, tmp_path):
     monkeypatch.setattr("examples.audits.architectures.page.PAGE", tmp_path / "page.md")
     main()
     assert (tmp_path / "page.md").read_text("utf-8") == PAGE.read_text("utf-8")
-    rows = rows_of(DOCS / "records" / "architectures.json")
+    rows = read_rows(DOCS / "records" / "architectures.json")
     assert sorted((row["task"], row["seed"]) for row in rows) == [
         (task, seed) for task in ("SST-2", "kitchen or computer") for seed in range(3)
     ]

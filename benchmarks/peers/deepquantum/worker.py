@@ -12,7 +12,7 @@ import torch
 from pauli_rotations import positions
 from protocol import serve
 from torch_task import TorchTask
-from workloads import CX, RY, Arrays, Gate, gates_of
+from workloads import CX, RY, Arrays, Gate, circuit_gates
 
 NAMES = {"u": "u3"}  # the others have Qiskit's
 
@@ -24,7 +24,7 @@ class DeepQuantumTask(TorchTask):
         super().__init__(inputs)
         self.places: list[int] = []
         self.circuit = dq.QubitCircuit(self.n_qubits)
-        for gate in gates_of(self.workload, self.n_qubits):
+        for gate in circuit_gates(self.workload, self.n_qubits):
             self.append(gate)
         bits = torch.arange(2**self.n_qubits)[:, None] >> torch.arange(self.n_qubits) & 1
         self.signs = (1 - 2 * bits).to(torch.float32)

@@ -12,7 +12,7 @@ from flagquantum import algorithms
 
 from protocol import serve
 from torch_task import TorchTask
-from workloads import CX, RY, Arrays, gates_of
+from workloads import CX, RY, Arrays, circuit_gates
 
 NAMES = {"p": "phase", "u": "u3", "cp": "cphase"}  # the others have Qiskit's
 
@@ -23,7 +23,7 @@ class FlagQuantumTask(TorchTask):
     def __init__(self, inputs: Arrays, variant: str) -> None:
         super().__init__(inputs)
         self.variant = variant
-        self.gates = gates_of(self.workload, self.n_qubits)
+        self.gates = circuit_gates(self.workload, self.n_qubits)
         self.wires = list(range(self.n_qubits))[::-1]
 
     def circuit(self, data: torch.Tensor) -> fq.Circuit:

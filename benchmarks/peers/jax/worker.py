@@ -13,11 +13,13 @@ from protocol import serve
 from workloads import ENCODER_LAYERS, REUPLOADS, Arrays
 
 
-def rotate(zero: jax.Array, one: jax.Array, angle: jax.Array) -> tuple[jax.Array, jax.Array]:
+def rotate(
+    amplitudes_0: jax.Array, amplitudes_1: jax.Array, angle: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     """Apply R_Y(angle) to a pair of amplitude arrays, with ``angle`` () in radians."""
     cos = jnp.cos(angle / 2)
     sin = jnp.sin(angle / 2)
-    return cos * zero - sin * one, sin * zero + cos * one
+    return cos * amplitudes_0 - sin * amplitudes_1, sin * amplitudes_0 + cos * amplitudes_1
 
 
 def ry(state: jax.Array, qubit: int, angle: jax.Array) -> jax.Array:
@@ -34,9 +36,9 @@ def cx_ry(state: jax.Array, control: int, target: int, angle: jax.Array) -> jax.
     control_axis, target_axis = (1, 3) if control == high else (3, 1)
     off, on = (jnp.take(split, bit, axis=control_axis) for bit in (0, 1))
     inner = target_axis if target_axis < control_axis else target_axis - 1
-    kept = rotate(jnp.take(off, 0, axis=inner), jnp.take(off, 1, axis=inner), angle)
+    unflipped = rotate(jnp.take(off, 0, axis=inner), jnp.take(off, 1, axis=inner), angle)
     flipped = rotate(jnp.take(on, 1, axis=inner), jnp.take(on, 0, axis=inner), angle)
-    halves = [jnp.stack(pair, axis=inner) for pair in (kept, flipped)]
+    halves = [jnp.stack(pair, axis=inner) for pair in (unflipped, flipped)]
     return jnp.stack(halves, axis=control_axis).reshape(-1)
 
 

@@ -56,10 +56,10 @@ class MindQuantumTask(SampleTask):
                 self.circuit += rotation(*angles).on(gate.qubits[1], gate.qubits[0])
         self.names = names
         self.order = np.array([names.index(name) for name in self.circuit.params_name])
-        self.gradients = [self.gradient_of(b) for b in range(len(self.angles))]
+        self.gradients = [self.make_gradient(b) for b in range(len(self.angles))]
         self.forward = Simulator("mqvector", self.n_qubits, dtype=mq.complex64)
 
-    def gradient_of(self, index: int) -> object:
+    def make_gradient(self, index: int) -> object:
         """Return the function of one sample's value and gradient."""
         simulator = Simulator("mqvector", self.n_qubits, dtype=mq.complex64)
         if self.amplitudes is not None:

@@ -13,7 +13,7 @@ import torch
 
 from protocol import serve
 from torch_task import TorchTask
-from workloads import CX, RY, Arrays, gates_of
+from workloads import CX, RY, Arrays, circuit_gates
 
 METHODS = {"default.qubit": "backprop", "lightning.qubit": "adjoint", "lightning.kokkos": "adjoint"}
 NAMES = {"cx": "CNOT", "h": "Hadamard", "p": "PhaseShift", "u": "U3", "cp": "ControlledPhaseShift"}
@@ -27,7 +27,7 @@ class PennyLaneTask(TorchTask):
         super().__init__(inputs)
         workload = self.workload
         n_qubits = self.n_qubits
-        gates = gates_of(workload, n_qubits)
+        gates = circuit_gates(workload, n_qubits)
         wires = list(range(n_qubits))[::-1]
 
         def circuit(data: torch.Tensor, weights: torch.Tensor) -> list[object]:

@@ -34,7 +34,7 @@ def pointer(array: np.ndarray) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def aligned(array: np.ndarray) -> np.ndarray:
+def align(array: np.ndarray) -> np.ndarray:
     """Copy an array to float32 on an address of 32 bytes, as one of the C code's vectors needs."""
     memory = np.empty(array.size + LANES, np.float32)
     start = -memory.ctypes.data % (4 * LANES) // 4
@@ -64,7 +64,7 @@ class PlainC(SampleTask):
         missing = -len(rows) % LANES
         filled = np.concatenate([rows, np.repeat(rows[:1], missing, axis=0)])
         parts = filled.reshape(-1, LANES, rows.shape[1]).transpose(0, 2, 1)
-        return aligned(parts)
+        return align(parts)
 
     def samples(self, chunks: np.ndarray) -> np.ndarray:
         """Return (chunks, N, 8) as (samples, N)."""
@@ -106,8 +106,8 @@ class PlainC(SampleTask):
 
     def run(self) -> None:
         """Run forward and backward."""
-        self.values = aligned(np.zeros((len(self.angle_chunks), self.n_qubits, LANES)))
-        self.slopes = aligned(np.zeros(self.angle_chunks.shape))
+        self.values = align(np.zeros((len(self.angle_chunks), self.n_qubits, LANES)))
+        self.slopes = align(np.zeros(self.angle_chunks.shape))
         self.library.step(
             len(self.angle_chunks),
             self.n_qubits,

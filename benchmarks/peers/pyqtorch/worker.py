@@ -11,7 +11,7 @@ import torch
 
 from protocol import serve
 from torch_task import TorchTask
-from workloads import CX, Arrays, Gate, gates_of
+from workloads import CX, Arrays, Gate, circuit_gates
 
 
 def operation(gate: Gate, n_qubits: int) -> torch.nn.Module:
@@ -26,7 +26,9 @@ class PyQTorchTask(TorchTask):
 
     def __init__(self, inputs: Arrays, _variant: str) -> None:
         super().__init__(inputs)
-        gates = [operation(gate, self.n_qubits) for gate in gates_of(self.workload, self.n_qubits)]
+        gates = [
+            operation(gate, self.n_qubits) for gate in circuit_gates(self.workload, self.n_qubits)
+        ]
         self.circuit = pyq.QuantumCircuit(self.n_qubits, gates).to(dtype=torch.complex64)
 
     def start_state(self) -> torch.Tensor:
@@ -46,9 +48,9 @@ class PyQTorchTask(TorchTask):
         probabilities = state.abs().square()
         parts = []
         for axis in range(self.n_qubits)[::-1]:
-            rest = [a for a in range(self.n_qubits) if a != axis]
-            zero, one = probabilities.sum(rest) if rest else probabilities
-            parts.append(zero - one)
+            other_axes = [a for a in range(self.n_qubits) if a != axis]
+            up, down = probabilities.sum(other_axes) if other_axes else probabilities
+            parts.append(up - down)
         return torch.stack(parts, dim=-1)
 
 

@@ -13,7 +13,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 
 from protocol import serve
-from workloads import CX, Arrays, gates_of
+from workloads import CX, Arrays, circuit_gates
 
 
 class QiskitTask:
@@ -29,7 +29,7 @@ class QiskitTask:
         x = ParameterVector("x", n_qubits)
         theta = ParameterVector("theta", len(self.weights))
         circuit = QuantumCircuit(n_qubits)
-        for gate in gates_of("head", n_qubits):
+        for gate in circuit_gates("head", n_qubits):
             if isinstance(gate, CX):
                 circuit.cx(gate.control, gate.target)
             else:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from peers.qllmft.adapter import EngineCircuit
 from protocol import serve
-from workloads import Arrays, gates_of
+from workloads import Arrays, circuit_gates
 
 
 class EngineTask:
@@ -24,7 +24,7 @@ class EngineTask:
         self.amplitudes = None if self.has_data else data
         n_data = n_qubits if self.has_data else 0
         self.circuit = EngineCircuit(
-            gates_of(workload, n_qubits), n_qubits, len(self.weights), n_data
+            circuit_gates(workload, n_qubits), n_qubits, len(self.weights), n_data
         )
         self.results: dict[str, NDArray[np.generic]] = {}
 

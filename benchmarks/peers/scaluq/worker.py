@@ -14,7 +14,7 @@ from scaluq import gate as scaluq_gates
 
 from pauli_rotations import positions, rotations
 from protocol import serve
-from workloads import CX, RY, Arrays, Gate, gates_of
+from workloads import CX, RY, Arrays, Gate, circuit_gates
 
 FIXED = {"h": "H", "s": "S", "t": "T", "sx": "SqrtX", "cx": "CX", "cz": "CZ", "swap": "Swap"}
 PRECISION = {"precision": "f32"}
@@ -52,7 +52,7 @@ class ScaluqTask:
     def __init__(self, inputs: Arrays, _variant: str) -> None:
         self.with_data = str(inputs["workload"]) != "enc"
         self.n_qubits = int(inputs["n_qubits"])
-        self.circuit = build(gates_of(str(inputs["workload"]), self.n_qubits))
+        self.circuit = build(circuit_gates(str(inputs["workload"]), self.n_qubits))
         self.weights, self.data, self.cotangent = (
             inputs[name] for name in ("weights", "data", "cotangent")
         )
@@ -88,8 +88,10 @@ class ScaluqTask:
             state = states.get_state_vector_at(b)
             costate = state.copy()
             self.observable(dict(enumerate(factors))).apply_to_state(costate)
-            own = {key: column[b] for key, column in angles.items()}
-            slopes = self.circuit.compute_expectation_gradient_backprop(state, costate, own)
+            sample_angles = {key: column[b] for key, column in angles.items()}
+            slopes = self.circuit.compute_expectation_gradient_backprop(
+                state, costate, sample_angles
+            )
             rows.append([slopes[key] for key in angles])
         by_weights, by_data = np.split(np.array(rows), [len(self.weights)], axis=1)
         self.results = {"values": np.array(values).real.T, "grad_weights": by_weights.sum(axis=0)}

@@ -14,7 +14,7 @@ import tensorcircuit as tc
 
 from jax_task import JaxTask
 from protocol import serve
-from workloads import CX, ENCODER_LAYERS, REUPLOADS, RY, Arrays, Gate, gates_of, ring_layer
+from workloads import CX, ENCODER_LAYERS, REUPLOADS, RY, Arrays, Gate, circuit_gates, ring_layer
 
 tc.set_backend("jax")
 tc.set_dtype("complex64")
@@ -27,7 +27,7 @@ class TensorCircuitTask(JaxTask):
     def __init__(self, inputs: Arrays, variant: str) -> None:
         self.workload = str(inputs["workload"])
         self.n_qubits = int(inputs["n_qubits"])
-        circuit = self.scanned if variant == "scan" else self.unrolled
+        circuit = self.run_scan if variant == "scan" else self.run_unrolled
         super().__init__(inputs, lambda weights, sample: self.z_values(circuit(weights, sample)))
 
     def apply(
@@ -58,13 +58,13 @@ class TensorCircuitTask(JaxTask):
         amplitudes = sample if self.workload == "enc" else jnp.ones(1)
         return jnp.zeros(2**self.n_qubits, jnp.complex64).at[: amplitudes.shape[0]].set(amplitudes)
 
-    def unrolled(self, weights: jax.Array, sample: jax.Array) -> jax.Array:
+    def run_unrolled(self, weights: jax.Array, sample: jax.Array) -> jax.Array:
         """Return the last state of one sample, with all gates in one circuit."""
         return self.apply(
-            gates_of(self.workload, self.n_qubits), self.start(sample), weights, sample
+            circuit_gates(self.workload, self.n_qubits), self.start(sample), weights, sample
         )
 
-    def scanned(self, weights: jax.Array, sample: jax.Array) -> jax.Array:
+    def run_scan(self, weights: jax.Array, sample: jax.Array) -> jax.Array:
         """Return the last state of one sample by a scan.
 
         HEAD's four blocks are encoding and layer, and one layer follows.

@@ -2,8 +2,8 @@
 
 After each gate it draws one Pauli error, or none, for the whole batch, and applies it to the states. Its constructor
 asks IBM for a device and drops errors of gates that IBM lacks, so it is replaced. The rest is its own code: reading an
-Aer noise model, drawing errors and applying them. One fault is corrected (`placed`): without the correction every error
-acts on the first wires, and the check of ``noise.py`` refuses it.
+Aer noise model, drawing errors and applying them. One fault is corrected (`place_paulis`). Without the correction every
+error acts on the first wires, and the check of ``noise.py`` refuses it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from qiskit_aer.noise import NoiseModel, depolarizing_error
 from torchquantum.noise_model.noise_models import NoiseCounter
 
 from peers.torchquantum.step_worker import QuantumPart
-from workloads import CX, gates_of
+from workloads import CX, circuit_gates
 
 logger.disable("torchquantum")  # it warns of every R_Y, which no IBM device has
 
@@ -38,23 +38,23 @@ class Depolarizing(tq.NoiseModelTQ):
             pair = [wire, (wire - 1) % n_wires]  # qubit q is wire Q-1-q
             model.add_quantum_error(depolarizing_error(two_qubit_rate, 2), ["cx"], pair)
         self.parsed_dict = self.parse_noise_model_dict(model.to_dict())
-        for of_gate in self.parsed_dict.values():
-            for wires, error in of_gate.items():
+        for gate_errors in self.parsed_dict.values():
+            for wires, error in gate_errors.items():
                 error["instructions"] = [
-                    placed(paulis, wires) for paulis in error["instructions"][1:]
+                    place_paulis(paulis, wires) for paulis in error["instructions"][1:]
                 ]
                 error["probabilities"] = error["probabilities"][
                     1:
                 ]  # the first is the identity, which it leaves out too
-        same = {wire: wire for wire in range(n_wires)}
-        self.p_v_reg_mapping = {"v2p": same, "p2v": same}
+        identity = {wire: wire for wire in range(n_wires)}
+        self.p_v_reg_mapping = {"v2p": identity, "p2v": identity}
         self.noise_total_prob = self.factor = None
         self.noise_counter = NoiseCounter()
         self.mode = "train"
         self.is_add_noise = True
 
 
-def placed(paulis: list[dict[str, Any]], wires: tuple[int, ...]) -> list[dict[str, Any]]:
+def place_paulis(paulis: list[dict[str, Any]], wires: tuple[int, ...]) -> list[dict[str, Any]]:
     """Return Paulis on the wires of their gate.
 
     Aer counts a gate's qubits from 0, and TorchQuantum reads these as wires.
@@ -82,7 +82,7 @@ class NoisyPart(QuantumPart):
         """Compute HEAD: (5·Q,), (B, Q) -> <Z> (B, Q)."""
         last = self.n_qubits - 1
         device = tq.QuantumDevice(n_wires=self.n_qubits, bsz=angles.shape[0])
-        for gate in gates_of("head", self.n_qubits):
+        for gate in circuit_gates("head", self.n_qubits):
             if isinstance(gate, CX):
                 self.cnot(device, wires=[last - gate.control, last - gate.target])
             else:

@@ -24,10 +24,10 @@ from torch_step import TorchStep  # noqa: E402
 from workloads import Arrays  # noqa: E402
 
 
-def noise_of(inputs: Arrays, n_qubits: int) -> Depolarizing:
+def make_noise(inputs: Arrays, n_qubits: int) -> Depolarizing:
     """Return the noise model with the rates (2,) of ``inputs``."""
-    one, two = (float(rate) for rate in inputs["rates"])
-    return Depolarizing(n_qubits, one, two)
+    one_qubit_rate, two_qubit_rate = (float(rate) for rate in inputs["rates"])
+    return Depolarizing(n_qubits, one_qubit_rate, two_qubit_rate)
 
 
 class Steps:
@@ -36,7 +36,7 @@ class Steps:
     def __init__(self, inputs: Arrays) -> None:
         encoder = QuantumPart(int(inputs["encoder_qubits"]))
         n_qubits = int(inputs["head_qubits"])
-        noise = noise_of(inputs, n_qubits)
+        noise = make_noise(inputs, n_qubits)
         heads = {
             "none": QuantumPart(n_qubits),
             "gates": NoisyPart(n_qubits, noise, 0),
@@ -64,7 +64,7 @@ class Passes:
 
     def __init__(self, inputs: Arrays) -> None:
         n_qubits = int(inputs["n_qubits"])
-        self.part = NoisyPart(n_qubits, noise_of(inputs, n_qubits), int(inputs["shots"]))
+        self.part = NoisyPart(n_qubits, make_noise(inputs, n_qubits), int(inputs["shots"]))
         self.weights, self.data = (
             torch.tensor(inputs[name], dtype=torch.float32) for name in ("weights", "data")
         )

@@ -15,7 +15,7 @@ import torchquantum.functional as tqf  # noqa: E402
 
 from protocol import serve  # noqa: E402
 from torch_task import TorchTask  # noqa: E402
-from workloads import CX, RY, Arrays, gates_of  # noqa: E402
+from workloads import CX, RY, Arrays, circuit_gates  # noqa: E402
 
 NAMES = {"p": "phaseshift", "u": "u3", "h": "hadamard", "cx": "cnot"}  # the others have Qiskit's
 NAMES["cp"] = "cu3"  # its cu1 ends with a NameError
@@ -26,7 +26,7 @@ class TorchQuantumTask(TorchTask):
 
     def __init__(self, inputs: Arrays, _variant: str) -> None:
         super().__init__(inputs)
-        self.gates = gates_of(self.workload, self.n_qubits)
+        self.gates = circuit_gates(self.workload, self.n_qubits)
         self.load = tq.AmplitudeEncoder()
         self.measure = tq.MeasureAll(tq.PauliZ)
 

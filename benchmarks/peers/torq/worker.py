@@ -12,7 +12,7 @@ from torq.Ops import apply_single_qubit_wall_batched
 
 from protocol import serve
 from torch_task import TorchTask
-from workloads import CX, RY, Arrays, gates_of
+from workloads import CX, RY, Arrays, circuit_gates
 
 Wall = list[RY]
 
@@ -23,11 +23,11 @@ class TorQTask(TorchTask):
     def __init__(self, inputs: Arrays, _variant: str) -> None:
         super().__init__(inputs)
         self.steps: list[CX | Wall] = []
-        for gate in gates_of(self.workload, self.n_qubits):
+        for gate in circuit_gates(self.workload, self.n_qubits):
             last = self.steps[-1] if self.steps else None
             if isinstance(gate, CX):
                 self.steps.append(gate)
-            elif isinstance(last, list) and gate.qubit not in [other.qubit for other in last]:
+            elif isinstance(last, list) and gate.qubit not in [rotation.qubit for rotation in last]:
                 last.append(gate)
             else:
                 self.steps.append([gate])

@@ -15,12 +15,12 @@ from sklearn.linear_model import LogisticRegression
 from examples.audits.architectures.attention import QMSAN, QSANN
 from examples.audits.architectures.claqs import CLAQS
 from examples.audits.architectures.discocat import DisCoCat
-from examples.audits.architectures.model import QuantumTextModel, audited, train
+from examples.audits.architectures.model import QuantumTextModel, audit_model, train
 from examples.audits.architectures.texts import (
     MAX_TOKENS,
     Task,
     kitchen_or_computer,
-    reduced,
+    reduce_tokens,
     sentences,
     sst2,
     token_vectors,
@@ -30,7 +30,7 @@ from examples.experiments.common import Record, options
 SEEDS = 3
 RECORD = "architectures.json"
 # model, numbers of a token, and training
-OF_TOKENS: dict[str, tuple[Callable[[], QuantumTextModel], int, dict[str, Any]]] = {
+TOKEN_MODELS: dict[str, tuple[Callable[[], QuantumTextModel], int, dict[str, Any]]] = {
     "QSANN": (lambda: QSANN(6), 18, {"rate": 0.02, "epochs": 40}),
     "QMSAN": (lambda: QMSAN(6), 6, {"rate": 0.02, "epochs": 40}),
     "CLAQS": (lambda: CLAQS(8, 16, MAX_TOKENS), 16, {"rate": 0.02, "epochs": 15, "decay": 0.01}),
@@ -40,31 +40,35 @@ OF_TOKENS: dict[str, tuple[Callable[[], QuantumTextModel], int, dict[str, Any]]]
 def figures(task: Task, seed: int) -> dict[str, dict[str, Any]]:
     """Return the figures of each model that is trained on a task, and the accuracy of logistic regression."""
     tokens = token_vectors(task.train), token_vectors(task.test)
-    texts = {name: reduced(*tokens, size) for name, (_, size, _) in OF_TOKENS.items()}
-    made = {name: (make, training) for name, (make, _, training) in OF_TOKENS.items()}
+    texts = {name: reduce_tokens(*tokens, size) for name, (_, size, _) in TOKEN_MODELS.items()}
+    recipes = {name: (make, training) for name, (make, _, training) in TOKEN_MODELS.items()}
     if task.numbers is not None:
         texts["DisCoCat"] = task.numbers
-        made["DisCoCat"] = (lambda: DisCoCat(sentences()[0]), {"rate": 0.05, "epochs": 40})
-    found = {}
-    for name, (make, training) in made.items():
+        recipes["DisCoCat"] = (lambda: DisCoCat(sentences()[0]), {"rate": 0.05, "epochs": 40})
+    model_figures = {}
+    for name, (make, training) in recipes.items():
         x, test = texts[name]
         torch.manual_seed(seed)  # of weights and batches
         model = make()
         train(model, x, task.y, **training)
-        found[name] = audited(model, x, task.y, test, task.y_test)
-    means, held = (np.array([each.mean(axis=0) for each in part]) for part in tokens)
-    linear = LogisticRegression(max_iter=1000).fit(means, task.y)
-    return found | {"logistic regression": {"test": float(linear.score(held, task.y_test))}}
+        model_figures[name] = audit_model(model, x, task.y, test, task.y_test)
+    train_means, test_means = (
+        np.array([text_vectors.mean(axis=0) for text_vectors in part]) for part in tokens
+    )
+    linear = LogisticRegression(max_iter=1000).fit(train_means, task.y)
+    return model_figures | {
+        "logistic regression": {"test": float(linear.score(test_means, task.y_test))}
+    }
 
 
 def main() -> None:
     """Train and audit on each task and seed that the record does not have yet."""
-    given = options(__doc__, RECORD, sst2=True).parse_args()
-    record = Record(given.json, "task", "seed")
+    arguments = options(__doc__, RECORD, sst2=True).parse_args()
+    record = Record(arguments.json, "task", "seed")
     torch.set_num_threads(1)
     tasks: dict[str, Callable[[int], Task]] = {
         "kitchen or computer": kitchen_or_computer,
-        "SST-2": lambda seed: sst2(given.sst2, seed),
+        "SST-2": lambda seed: sst2(arguments.sst2, seed),
     }
     for seed in range(SEEDS):
         for name, task in tasks.items():

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from examples.audits.architectures.model import (
     QuantumTextModel,
     States,
+    expectation_values,
     matrices,
-    measured,
     paulis,
 )
 from qllmft.analysis import trained_circuit
@@ -31,22 +31,25 @@ class QuantumSelfAttention(QuantumTextModel):
 
     Args:
         circuit: of one token with the parameters x and theta, the same for queries, keys and values.
-        asked: operators of queries and keys.
-        told: operators of the values o, as many as x has numbers.
+        query_operators: measured for queries and keys.
+        value_operators: measured for the values o, as many as x has numbers.
     """
 
     def __init__(
-        self, circuit: QuantumCircuit, asked: list[SparsePauliOp], told: list[SparsePauliOp]
+        self,
+        circuit: QuantumCircuit,
+        query_operators: list[SparsePauliOp],
+        value_operators: list[SparsePauliOp],
     ) -> None:
         super().__init__()
-        row = np.zeros(len(told))
-        weights = np.zeros(circuit.num_parameters - len(told))
+        row = np.zeros(len(value_operators))
+        weights = np.zeros(circuit.num_parameters - len(value_operators))
         self.circuits = [
-            trained_circuit(circuit, row, observables=each, weights=weights)
-            for each in (asked, asked, told)
+            trained_circuit(circuit, row, observables=operators, weights=weights)
+            for operators in (query_operators, query_operators, value_operators)
         ]
-        self.heads = nn.ModuleList(each.head() for each in self.circuits)
-        self.last = nn.Linear(len(told), 1).double()
+        self.heads = nn.ModuleList(token_circuit.head() for token_circuit in self.circuits)
+        self.last = nn.Linear(len(value_operators), 1).double()
         for parameter in self.parameters():
             nn.init.normal_(parameter, std=0.1)
 
@@ -66,21 +69,21 @@ class QuantumSelfAttention(QuantumTextModel):
         """Return the expectation values (tokens, T) of queries, keys and values."""
         del x
         return [
-            measured(matrices(circuit.observables), torch.from_numpy(each))
-            for circuit, each in zip(self.circuits, states, strict=True)
+            expectation_values(matrices(circuit.observables), torch.from_numpy(circuit_states))
+            for circuit, circuit_states in zip(self.circuits, states, strict=True)
         ]
 
     def scores(self, x: Tensor, values: list[Tensor]) -> Tensor:
         """Return the scores (N, 2), 0 for the first label."""
         mask = _mask(x)
-        queries, keys, told = (
-            torch.zeros(*mask.shape, each.shape[1], dtype=each.dtype).masked_scatter(
-                mask[:, :, None], each
-            )
-            for each in values
+        queries, keys, value_vectors = (
+            torch.zeros(
+                *mask.shape, token_values.shape[1], dtype=token_values.dtype
+            ).masked_scatter(mask[:, :, None], token_values)
+            for token_values in values
         )
         weights = self.coefficients(queries, keys) * mask[:, None, :]
-        mixed = x + weights / weights.sum(dim=2, keepdim=True) @ told
+        mixed = x + weights / weights.sum(dim=2, keepdim=True) @ value_vectors
         mean = (mixed * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
         return nn.functional.pad(self.last(mean), (1, 0))
 
@@ -150,8 +153,8 @@ class QMSAN(QuantumSelfAttention):
     def __init__(self, n_qubits: int) -> None:
         half = n_qubits // 2
         words = map("".join, islice(product("IXYZ", repeat=half), 1, None))
-        asked = [SparsePauliOp("I" * (n_qubits - half) + word) for word in words]
-        super().__init__(qmsan_circuit(n_qubits), asked, paulis(n_qubits, "Z"))
+        query_operators = [SparsePauliOp("I" * (n_qubits - half) + word) for word in words]
+        super().__init__(qmsan_circuit(n_qubits), query_operators, paulis(n_qubits, "Z"))
         self.dimension = 2**half
 
     def coefficients(self, queries: Tensor, keys: Tensor) -> Tensor:

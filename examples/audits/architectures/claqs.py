@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from examples.audits.architectures.model import (
     QuantumTextModel,
     States,
+    expectation_values,
     matrices,
-    measured,
     paulis,
 )
 
@@ -52,12 +52,12 @@ class CLAQS(QuantumTextModel):
         power[:, 0] = 1.0
         total = self.polynomial[0] * power
         for coefficient in self.polynomial[1:]:
-            each = mixing[:, None] * ansatz_14(power[texts], angles)
-            power = torch.zeros_like(power).index_add(0, texts, each)
+            token_terms = mixing[:, None] * ansatz_14(power[texts], angles)
+            power = torch.zeros_like(power).index_add(0, texts, token_terms)
             total = total + coefficient * power
-        found: Tensor = ansatz_14(total, self.window)
-        norms: Tensor = torch.linalg.vector_norm(found, dim=1, keepdim=True)
-        return found / norms
+        unnormalised: Tensor = ansatz_14(total, self.window)
+        norms: Tensor = torch.linalg.vector_norm(unnormalised, dim=1, keepdim=True)
+        return unnormalised / norms
 
     @torch.no_grad()
     def states(self, x: Tensor) -> list[States]:
@@ -67,17 +67,17 @@ class CLAQS(QuantumTextModel):
     def values(self, x: Tensor, states: list[States]) -> list[Tensor]:
         """Return the expectation values (N, 3Q)."""
         del x
-        return [measured(self.observables, torch.from_numpy(states[0]))]
+        return [expectation_values(self.observables, torch.from_numpy(states[0]))]
 
     def scores(self, x: Tensor, values: list[Tensor]) -> Tensor:
         """Return the scores (N, 2)."""
         del x
-        found: Tensor = self.readout(values[0])
-        return found
+        label_scores: Tensor = self.readout(values[0])
+        return label_scores
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the scores (N, 2) of texts."""
-        return self.scores(x, [measured(self.observables, self.vectors(x))])
+        return self.scores(x, [expectation_values(self.observables, self.vectors(x))])
 
 
 def ansatz_14(states: Tensor, angles: Tensor) -> Tensor:
@@ -87,20 +87,20 @@ def ansatz_14(states: Tensor, angles: Tensor) -> Tensor:
     """
     qubits = angles.shape[1] // 4
     slots = iter(angles.unbind(1))
-    found = states.view(-1, *[2] * qubits)
+    amplitudes = states.view(-1, *[2] * qubits)
     forward = [(i, (i + 1) % qubits) for i in reversed(range(qubits))]
     back = [(i, (i - 1) % qubits) for i in (qubits - 1, *range(qubits - 1))]
     for ring in (forward, back):
         for qubit in range(qubits):
-            found = _rotated(found, next(slots), 1.0, -1 - qubit)
+            amplitudes = _rotate(amplitudes, next(slots), 1.0, -1 - qubit)
         for control, target in ring:
-            off, on = found.unbind(-1 - control)
-            on = _rotated(on, next(slots), 1j, -1 - target + (target > control))
-            found = torch.stack([off, on], -1 - control)
-    return found.reshape(len(states), -1)
+            off, on = amplitudes.unbind(-1 - control)
+            on = _rotate(on, next(slots), 1j, -1 - target + (target > control))
+            amplitudes = torch.stack([off, on], -1 - control)
+    return amplitudes.reshape(len(states), -1)
 
 
-def _rotated(states: Tensor, angles: Tensor, phase: complex, axis: int) -> Tensor:
+def _rotate(states: Tensor, angles: Tensor, phase: complex, axis: int) -> Tensor:
     """Return states (n, 2, ..., 2) behind R_Y (``phase`` 1) or R_X (1j) of angles (n,) or (1,) on an axis."""
     half = angles.view(-1, *[1] * (states.dim() - 2)) / 2
     low, high = states.unbind(axis)

@@ -72,9 +72,11 @@ class DisCoCat(QuantumTextModel):
         super().__init__()
         kinds = [tuple(kind for _, kind in sentence) for sentence in sentences]
         forms = [*dict.fromkeys(kinds)]
-        self.form = torch.tensor([forms.index(each) for each in kinds])  # of each sentence
-        self.circuits = [sentence_circuit(each) for each in forms]
-        self.heads = [_head(*each) for each in self.circuits]
+        self.form = torch.tensor(
+            [forms.index(sentence_kinds) for sentence_kinds in kinds]
+        )  # of each sentence
+        self.circuits = [sentence_circuit(form) for form in forms]
+        self.heads = [_head(circuit, open_wire) for circuit, open_wire in self.circuits]
         by_word = {}
         total = 0
         for word, kind in dict.fromkeys(pair for sentence in sentences for pair in sentence):
@@ -85,12 +87,12 @@ class DisCoCat(QuantumTextModel):
 
     def _by_form(self, x: Tensor) -> list[tuple[int, Tensor, Tensor]]:
         """Return the number of each form, its places among the texts x, and the angles (n, P)."""
-        found = []
+        groups = []
         for form in sorted({*self.form[x].tolist()}):
             rows = (self.form[x] == form).nonzero()[:, 0]
             places = torch.tensor([self.places[i] for i in x[rows].tolist()])
-            found.append((form, rows, self.angles[places]))
-        return found
+            groups.append((form, rows, self.angles[places]))
+        return groups
 
     @torch.no_grad()
     def states(self, x: Tensor) -> list[States]:
@@ -103,14 +105,17 @@ class DisCoCat(QuantumTextModel):
     def values(self, x: Tensor, states: list[States]) -> list[Tensor]:
         """Return the probabilities (n, 2) that all cups are selected and the open wire is 0 or 1."""
         forms = [self.circuits[form] for form, *_ in self._by_form(x)]
-        chosen = [each[:, [0, 1 << wire]] for (_, wire), each in zip(forms, states, strict=True)]
-        return [torch.from_numpy(np.abs(each) ** 2) for each in chosen]
+        amplitudes = [
+            form_states[:, [0, 1 << wire]]
+            for (_, wire), form_states in zip(forms, states, strict=True)
+        ]
+        return [torch.from_numpy(np.abs(pair) ** 2) for pair in amplitudes]
 
     def scores(self, x: Tensor, values: list[Tensor]) -> Tensor:
         """Return the logarithms (N, 2) of the probabilities of both labels, given that all cups are selected."""
         chances = torch.zeros(len(x), 2, dtype=torch.float64)
-        for (_, rows, _), each in zip(self._by_form(x), values, strict=True):
-            chances = chances.index_copy(0, rows, each.clamp(min=LEAST))
+        for (_, rows, _), form_values in zip(self._by_form(x), values, strict=True):
+            chances = chances.index_copy(0, rows, form_values.clamp(min=LEAST))
         return torch.log(chances / chances.sum(dim=1, keepdim=True))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -51,10 +51,10 @@ def paulis(n_qubits: int, letters: str) -> list[SparsePauliOp]:
 
 def matrices(operators: Sequence[SparsePauliOp]) -> Tensor:
     """Return the matrices (T, 2^Q, 2^Q) of operators."""
-    return torch.from_numpy(np.stack([each.to_matrix() for each in operators]))
+    return torch.from_numpy(np.stack([operator.to_matrix() for operator in operators]))
 
 
-def measured(operators: Tensor, states: Tensor) -> Tensor:
+def expectation_values(operators: Tensor, states: Tensor) -> Tensor:
     """Return the expectation values (n, T) of matrices (T, 2^Q, 2^Q) in states (n, 2^Q)."""
     return torch.einsum("ni,tij,nj->nt", states.conj(), operators, states).real
 
@@ -72,32 +72,32 @@ def train(
             optimizer.step()
 
 
-def audited(
+def audit_model(
     model: QuantumTextModel, x: Tensor, y: Ints, test: Tensor, y_test: Ints
 ) -> dict[str, Any]:
     """Return the figures of a trained model on its training texts x and on test texts."""
     exact = model.states(test)
     values = model.values(test, exact)
     labels = model.labels(test, values)
-    shown = float((model.labels(x, model.values(x, model.states(x))) == y).mean())
-    accuracy = float((labels == y_test).mean())
-    n_qubits = max(each.shape[1].bit_length() - 1 for each in exact)
+    train_accuracy = float((model.labels(x, model.values(x, model.states(x))) == y).mean())
+    test_accuracy = float((labels == y_test).mean())
+    n_qubits = max(states.shape[1].bit_length() - 1 for states in exact)
 
     def labels_at(bond: int) -> Ints:
         return model.labels(
-            test, model.values(test, [truncate_states(each, bond) for each in exact])
+            test, model.values(test, [truncate_states(states, bond) for states in exact])
         )
 
-    gap = max(0.0, shown - accuracy)
+    gap = max(0.0, train_accuracy - test_accuracy)
     bonds = state_bonds(labels_at, labels, y_test, 1 << n_qubits // 2, gap)
     products = labels_at(1)
-    noise = model.labels(test, [torch.zeros_like(each) for each in values])
+    noise = model.labels(test, [torch.zeros_like(measurements) for measurements in values])
     return {
         "qubits": n_qubits,
-        "weights": sum(each.numel() for each in model.parameters()),
+        "weights": sum(parameter.numel() for parameter in model.parameters()),
         "rows": [len(y), len(y_test)],
-        "train": shown,
-        "test": accuracy,
+        "train": train_accuracy,
+        "test": test_accuracy,
         "bonds": asdict(bonds),
         "test_of_products": float((products == y_test).mean()),
         "labels_of_products": float((products == labels).mean()),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from examples.audits.architectures.__main__ import RECORD
-from examples.experiments.common import DOCS, facts, rows_of, table, write_page
+from examples.experiments.common import DOCS, facts, read_rows, table, write_page
 
 PAGE = DOCS / "results" / "architectures.md"
 SENTENCES = "kitchen or computer"
@@ -36,16 +36,16 @@ def mean(rows: list[dict[str, Any]], task: str, model: str, name: str) -> str:
 
 def bonds(rows: list[dict[str, Any]], task: str, model: str, name: str) -> str:
     """Return the least bond of each seed, or one number if all are equal."""
-    found = [str(row["models"][model]["bonds"][name]) for row in rows if row["task"] == task]
-    return ", ".join(found if len({*found}) > 1 else found[:1])
+    least_bonds = [str(row["models"][model]["bonds"][name]) for row in rows if row["task"] == task]
+    return ", ".join(least_bonds if len({*least_bonds}) > 1 else least_bonds[:1])
 
 
 def models(rows: list[dict[str, Any]], task: str) -> str:
     """Return the table of the models of a task."""
     head = ["", "qubits", "χ\\*", "χ of 99 % of labels", *COLUMNS.values(), *LABELS.values()]
     lines = []
-    for (of, model), published in PUBLISHED.items():
-        if of == task:
+    for (published_task, model), published in PUBLISHED.items():
+        if published_task == task:
             qubits = rows[0]["models"][model]["qubits"]
             least = [bonds(rows, task, model, name) for name in ("accuracy", "most")]
             shares = [mean(rows, task, model, name) for name in (*COLUMNS, *LABELS)]
@@ -64,11 +64,11 @@ def published_agreement(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Write the page."""
-    rows = rows_of(DOCS / "records" / RECORD)
-    made = {
-        f"{name}_{key}": found
+    rows = read_rows(DOCS / "records" / RECORD)
+    template_values = {
+        f"{name}_{key}": text
         for key, task in (("sentences", SENTENCES), ("sst2", "SST-2"))
-        for name, found in (
+        for name, text in (
             ("models", models(rows, task)),
             ("linear", mean(rows, task, "logistic regression", "test")),
         )
@@ -86,7 +86,7 @@ def main() -> None:
                 "audited with": "`qllmft.analysis.state_bonds`",
             }
         ),
-        **made,
+        **template_values,
     )
 
 

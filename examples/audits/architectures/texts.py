@@ -45,22 +45,22 @@ class Task:
 
 def sentences() -> tuple[list[list[tuple[str, str]]], Ints]:
     """Return sentences about a kitchen (label 0) or a computer (1), as pairs of a word and its kind."""
-    found = []
+    tagged_sentences = []
     labels = []
     for label, (verbs, objects) in enumerate(zip(VERBS, OBJECTS, strict=True)):
         for subject, verb, thing in product(SUBJECTS, verbs, objects):
             plain = [(subject, "noun"), (verb, "verb"), (thing, "noun")]
             adjective = (OBJECT_ADJECTIVES[label], "adjective")
             with_subject = [(SUBJECT_ADJECTIVE, "adjective"), *plain]
-            found += [plain, with_subject, [*plain[:2], adjective, plain[2]]]
+            tagged_sentences += [plain, with_subject, [*plain[:2], adjective, plain[2]]]
             labels += [label] * 3
-    return found, np.array(labels)
+    return tagged_sentences, np.array(labels)
 
 
 def kitchen_or_computer(seed: int) -> Task:
     """Return 70 drawn sentences for training and the other 92 for the test."""
-    every, y = sentences()
-    texts = [" ".join(word for word, _ in sentence) for sentence in every]
+    all_sentences, y = sentences()
+    texts = [" ".join(word for word, _ in sentence) for sentence in all_sentences]
     order = np.random.default_rng(seed).permutation(len(texts))
     train = order[:TRAINED]
     test = order[TRAINED:]
@@ -72,13 +72,13 @@ def sst2(folder: str, seed: int) -> Task:
     """Return SST-2's texts of up to 10 words: all of the paper's training and validation split, 200 of the test."""
     data = load_preset("single-10q").config({"data.source": folder}).data
     splits = SharedInputs().splits(data, seed)
-    shown = [*splits.train.texts, *splits.validation.texts]
+    training_texts = [*splits.train.texts, *splits.validation.texts]
     y = np.concatenate([splits.train.labels, splits.validation.labels])
-    train = _short(shown)
+    train = _short(training_texts)
     test = _short(splits.test.texts)
     test = np.random.default_rng(seed).permutation(test)[:TESTED]
-    held = [splits.test.texts[i] for i in test]
-    return Task([shown[i] for i in train], y[train], held, splits.test.labels[test])
+    test_texts = [splits.test.texts[i] for i in test]
+    return Task([training_texts[i] for i in train], y[train], test_texts, splits.test.labels[test])
 
 
 def _short(texts: Sequence[str]) -> Ints:
@@ -88,12 +88,12 @@ def _short(texts: Sequence[str]) -> Ints:
 def token_vectors(texts: Sequence[str]) -> list[Floats]:
     """Return the vectors (S, 384) of each text's first 10 tokens, without [CLS] and [SEP]."""
     transformer = Body(BodyConfig(model="minilm")).transformer
-    found = transformer.encode(list(texts), output_value="token_embeddings")
-    vectors = [np.asarray(each.cpu().numpy(), np.float64) for each in found]
-    return [each[1:-1][:MAX_TOKENS] for each in vectors]
+    token_tensors = transformer.encode(list(texts), output_value="token_embeddings")
+    vectors = [np.asarray(tensor.cpu().numpy(), np.float64) for tensor in token_tensors]
+    return [text_vectors[1:-1][:MAX_TOKENS] for text_vectors in vectors]
 
 
-def reduced(train: list[Floats], test: list[Floats], size: int) -> tuple[Tensor, Tensor]:
+def reduce_tokens(train: list[Floats], test: list[Floats], size: int) -> tuple[Tensor, Tensor]:
     """Return texts (N, 10, size): principal components of their tokens, zeros where a text has ended.
 
     Components are those of the training tokens; the first has deviation 1.
@@ -101,10 +101,10 @@ def reduced(train: list[Floats], test: list[Floats], size: int) -> tuple[Tensor,
     components = PCA(size, random_state=0).fit(np.concatenate(train))
     scale = float(components.explained_variance_[0]) ** 0.5
 
-    def packed(texts: list[Floats]) -> Tensor:
+    def pack_texts(texts: list[Floats]) -> Tensor:
         x = torch.zeros(len(texts), MAX_TOKENS, size, dtype=torch.float64)
         for row, tokens in enumerate(texts):
             x[row, : len(tokens)] = torch.from_numpy(components.transform(tokens) / scale)
         return x
 
-    return packed(train), packed(test)
+    return pack_texts(train), pack_texts(test)

@@ -22,7 +22,7 @@ class Givens(ValuesHead):
     def __init__(self, generator: torch.Generator) -> None:
         super().__init__()
         self.angles = nn.Parameter(2 * math.pi * torch.rand(len(PLANES), generator=generator))
-        self.read = tanh_head(STATES)
+        self.readout = tanh_head(STATES)
 
     def values(self, x: Tensor) -> Tensor:
         """Return the squares (N, 16), which sum to 1."""

@@ -15,7 +15,7 @@ class LearnedSquares(ValuesHead):
         super().__init__()
         self.directions = nn.Linear(features, STATES, bias=False)
         nn.init.orthogonal_(self.directions.weight)
-        self.read = tanh_head(STATES)
+        self.readout = tanh_head(STATES)
 
     def values(self, x: Tensor) -> Tensor:
         """Return the squares (N, 16)."""

@@ -22,7 +22,7 @@ class PauliAdapter(ValuesHead):
         z = z_signs()
         even = self.controlled_z(z, 0, 1) * self.controlled_z(z, 2, 3)
         self.register_buffer("signs", torch.stack([even, self.controlled_z(z, 1, 2)]))
-        self.read = tanh_head(STATES)
+        self.readout = tanh_head(STATES)
 
     @staticmethod
     def controlled_z(z: Tensor, control: int, target: int) -> Tensor:

@@ -19,7 +19,7 @@ class CompoundAdapter(ValuesHead):
     def __init__(self, generator: torch.Generator) -> None:
         super().__init__()
         self.angles = nn.Parameter(2 * math.pi * torch.rand(len(PAIRS), generator=generator))
-        self.read = tanh_head(STATES)
+        self.readout = tanh_head(STATES)
 
     def orthogonal(self) -> Tensor:
         """Return the product (5, 5) of a rotation in each plane."""

@@ -8,5 +8,5 @@ HEAD = Head(
     source="as many bits in each word as `learned words` has, drawn at random",
     tables=("words",),
     estimators=lambda seed, module: [WordsRegression(module, seed, random=True)],
-    after="learned words",
+    base_head="learned words",
 )

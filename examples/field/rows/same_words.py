@@ -8,5 +8,5 @@ HEAD = Head(
     source="the words and bits of `learned words`, their products computed classically",
     tables=("words", "others"),
     estimators=lambda seed, module: [WordsRegression(module, seed, random=False)],
-    after="learned words",
+    base_head="learned words",
 )

@@ -11,6 +11,6 @@ def star(n_qubits: int, n_layers: int) -> QuantumCircuit:
     for _ in range(n_layers):
         for qubit in range(n_qubits):
             circuit.ry(next(angles), qubit)
-        for other in range(1, n_qubits):
-            circuit.cx(0, other)
+        for target in range(1, n_qubits):
+            circuit.cx(0, target)
     return circuit

@@ -1,7 +1,7 @@
 """Adapter of a language model: weights W of a layer become W + alpha · U diag(s) Vᵀ, U and V columns of circuits."""
 
 from qllmft_quantum_adapter.adapter import CircuitColumns, CircuitLinear, QuantumAdapter, Settings
-from qllmft_quantum_adapter.circuit import adapter_circuit, qubits_of
+from qllmft_quantum_adapter.circuit import adapter_circuit, qubit_count
 
 __all__ = [
     "CircuitColumns",
@@ -9,5 +9,5 @@ __all__ = [
     "QuantumAdapter",
     "Settings",
     "adapter_circuit",
-    "qubits_of",
+    "qubit_count",
 ]

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from qllmft_circuits import to_qasm3
 from qllmft_quantum_adapter.adapter import Settings
-from qllmft_quantum_adapter.circuit import adapter_circuit, qubits_of
+from qllmft_quantum_adapter.circuit import adapter_circuit, qubit_count
 
 Factor = Literal["input", "output"]
 
@@ -41,7 +41,7 @@ def trained_circuit(run: Path, layer: str, factor: Factor) -> QuantumCircuit:
         )
     (name,) = fitting
     rows = sizes[name][("input", "output").index(factor)]
-    circuit = adapter_circuit(qubits_of(rows), settings.layers)
+    circuit = adapter_circuit(qubit_count(rows), settings.layers)
     circuit.metadata = {
         "layer": name,
         "factor": factor,
@@ -58,7 +58,7 @@ if __name__ == "__main__":
     parser.add_argument("run", type=Path)
     parser.add_argument("--layer", required=True, help="name of the layer, or the end of it")
     parser.add_argument("--factor", choices=("input", "output"), default="output")
-    given = parser.parse_args()
-    found = trained_circuit(given.run, given.layer, given.factor)
-    version, _, rest = to_qasm3(found)[0].partition("\n")
-    print(f"{version}\n// numbers outside the circuit: {json.dumps(found.metadata)}\n{rest}")
+    arguments = parser.parse_args()
+    circuit = trained_circuit(arguments.run, arguments.layer, arguments.factor)
+    version, _, program = to_qasm3(circuit)[0].partition("\n")
+    print(f"{version}\n// numbers outside the circuit: {json.dumps(circuit.metadata)}\n{program}")

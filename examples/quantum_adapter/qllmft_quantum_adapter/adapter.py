@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from qllmft_backends.adjoint import AdjointEngine, lower
-from qllmft_quantum_adapter.circuit import adapter_circuit, qubits_of
+from qllmft_quantum_adapter.circuit import adapter_circuit, qubit_count
 
 _LINEAR = ("Linear", "Conv1D")  # Conv1D is the linear layer of GPT-2
 
@@ -53,7 +53,7 @@ class CircuitColumns(nn.Module):
         super().__init__()
         self.dimension = dimension
         self.rank = rank
-        self.engine = column_engine(qubits_of(dimension), n_layers)
+        self.engine = column_engine(qubit_count(dimension), n_layers)
         self.angles = nn.Parameter((2 * torch.rand(self.engine.program.n_angles) - 1) * np.pi)
 
     def forward(self) -> Tensor:
@@ -90,7 +90,7 @@ class CircuitLinear(nn.Module):
         super().__init__()
         self.base_layer = layer
         self._alpha = settings.alpha
-        inputs, outputs = _sizes_of(layer)
+        inputs, outputs = _layer_sizes(layer)
         self.input = CircuitColumns(inputs, settings.rank, settings.layers)
         self.output = CircuitColumns(outputs, settings.rank, settings.layers)
         self.values = nn.Parameter(torch.zeros(settings.rank))
@@ -118,26 +118,26 @@ class QuantumAdapter:
 
     def __init__(self, model: nn.Module, settings: Mapping[str, Any]) -> None:
         try:
-            given = Settings.model_validate(settings)
+            adapter_settings = Settings.model_validate(settings)
         except ValidationError as error:
             first = error.errors()[0]
             raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
         self._layers: dict[str, CircuitLinear] = {}
-        chosen = _chosen(model, given)
-        sizes = {name: _sizes_of(layer) for name, layer in chosen.items()}
-        if given.sizes not in (None, sizes):
+        layers = _find_layers(model, adapter_settings)
+        sizes = {name: _layer_sizes(layer) for name, layer in layers.items()}
+        if adapter_settings.sizes not in (None, sizes):
             raise ValueError("its layers had other numbers of inputs and outputs in training")
-        for name, layer in chosen.items():
-            if given.rank > (size := min(sizes[name])):
+        for name, layer in layers.items():
+            if adapter_settings.rank > (size := min(sizes[name])):
                 raise ValueError(
-                    f"rank is {given.rank}, expected {size} or less, because the layer {name} has {size} inputs or "
-                    "outputs"
+                    f"rank is {adapter_settings.rank}, expected {size} or less, because the layer {name} "
+                    f"has {size} inputs or outputs"
                 )
             parent, _, last = name.rpartition(".")
-            adapted = CircuitLinear(layer, given).to(next(layer.parameters()).device)
+            adapted = CircuitLinear(layer, adapter_settings).to(next(layer.parameters()).device)
             setattr(model.get_submodule(parent), last, adapted)
             self._layers[name] = adapted
-        self.settings = {**given.model_dump(mode="json"), "sizes": sizes}
+        self.settings = {**adapter_settings.model_dump(mode="json"), "sizes": sizes}
 
     def weights(self) -> dict[str, Tensor]:
         """Return the trained weights by name: those of a layer are input.angles, output.angles and values."""
@@ -156,13 +156,13 @@ class QuantumAdapter:
             weight.copy_(weights[name])
 
 
-def _sizes_of(layer: nn.Module) -> tuple[int, int]:
+def _layer_sizes(layer: nn.Module) -> tuple[int, int]:
     """Return the numbers of inputs and outputs of a linear layer."""
     rows, columns = layer.get_parameter("weight").shape
     return (columns, rows) if isinstance(layer, nn.Linear) else (rows, columns)
 
 
-def _chosen(model: nn.Module, settings: Settings) -> dict[str, nn.Module]:
+def _find_layers(model: nn.Module, settings: Settings) -> dict[str, nn.Module]:
     """Return the layers to adapt by name, or raise ValueError if a target is the name of none."""
     layers = {name: part for name, part in model.named_modules() if type(part).__name__ in _LINEAR}
     ends = tuple(f".{target}" for target in settings.target_modules) or ("",)

@@ -25,10 +25,10 @@ def adapter_circuit(n_qubits: int, n_layers: int) -> QuantumCircuit:
     return circuit
 
 
-def qubits_of(dimension: int) -> int:
+def qubit_count(dimension: int) -> int:
     """Return the least number of qubits, 1 or more, whose states have ``dimension`` amplitudes.
 
-    >>> [qubits_of(dimension) for dimension in (1, 2, 384, 512, 768)]
+    >>> [qubit_count(dimension) for dimension in (1, 2, 384, 512, 768)]
     [1, 1, 9, 9, 10]
     """
     return max(1, (dimension - 1).bit_length())

@@ -10,7 +10,6 @@ from markupsafe import Markup
 
 from qllmft.campaign.comparison import Comparison, Trend
 from qllmft.campaign.record import StudyRecord
-from qllmft.counts import format_count
 from qllmft.report import style
 from qllmft.run.comparison import RESULTS
 from qllmft.tasks.statistics import MeanInterval
@@ -120,7 +119,7 @@ def draw_trends(record: StudyRecord, lines: Sequence[Trend]) -> Any:
     axes.set(xlabel="qubits", ylabel=measure.axis(split), xticks=ticks)
     wide = style.keep_in_view(axes, "y", intervals, factor=measure.factor)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    body = f"body {record.body} ({record.body.dimension}-d); {format_count(record.epochs, 'epoch')}"
+    body = f"body {record.body} ({record.body.dimension}-d); {record.epochs_text}"
     bars = style.bars_note([len(record.seeds)], wide)
     style.note_below(figure, style.plain_label(f"{record.data.source}; {body}; {bars}"))
     return figure

@@ -16,7 +16,6 @@ from qllmft.campaign.comparison import (
 from qllmft.campaign.record import NOT_REGISTERED, RowResult, StudyRecord
 from qllmft.campaign.seeds import seeds_text
 from qllmft.campaign.verdict import StudyVerdict, gain_points, gain_share, limits, verdict
-from qllmft.counts import format_count
 from qllmft.published import paper_numbers
 from qllmft.run.comparison import RESULTS
 from qllmft.tasks.measure import Measure, percent, with_minus
@@ -33,8 +32,9 @@ def about(record: StudyRecord) -> str:
 
 def facts(record: StudyRecord, study_verdict: StudyVerdict) -> dict[str, str]:
     """Return the table of facts of a study's page: those of its verdict, and the conditions of its runs."""
-    epochs = format_count(record.epochs, "epoch")
-    if record.measure.in_percent and record.epochs != PAPERS_EPOCHS:
+    epochs = record.epochs_text
+    has_papers_epochs = record.epochs == PAPERS_EPOCHS and record.epochs_range is None
+    if record.measure.in_percent and not has_papers_epochs:
         epochs += f" (the paper: {PAPERS_EPOCHS})"
     registered = "none" if record.registered == NOT_REGISTERED else record.registered
     tuned_labels = [row.label for row in record.rows if row.tuned and record.budget is None]

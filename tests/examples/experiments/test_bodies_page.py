@@ -5,7 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from examples.experiments.bodies_page import differences, headline, render, speed, with_error
+from examples.experiments.bodies_page import (
+    differences,
+    headline,
+    relative_speed,
+    render,
+    with_error,
+)
 from examples.experiments.body_folders import BLOCK, BLOCK_TYPE, dequantize
 from examples.experiments.common import DOCS
 
@@ -43,7 +49,7 @@ def test_the_headline_has_the_gain_and_the_loss_of_the_fastest():
         return [row | ({"times_as_fast": list(ratios)} if ratios else {})]
 
     by_body = {"MiniLM": rows(80), "static": rows(77, 90, 110, 100), "slow": rows(79, 0.5)}
-    assert speed(by_body["static"]) == "100"
+    assert relative_speed(by_body["static"]) == "100"
     assert headline(by_body) == "Static embeds 100 times as fast as MiniLM, and loses 3.0 points"
 
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from examples.experiments.common import Record, keep, rows_of, table, write_page
+from examples.experiments.common import Record, keep, read_rows, table, write_page
 
 
 def test_a_record_has_a_line_for_each_row_and_goes_on_where_it_ended(tmp_path):
@@ -23,9 +23,9 @@ def test_a_record_has_a_line_for_each_row_and_goes_on_where_it_ended(tmp_path):
 
 def test_a_record_may_be_a_list_or_have_another_name(tmp_path):
     file = tmp_path / "record.json"
-    assert rows_of(file) == []
+    assert read_rows(file) == []
     file.write_text('[{"a": 1}]', "utf-8")
-    assert rows_of(file) == [{"a": 1}]
+    assert read_rows(file) == [{"a": 1}]
     keep(file, [{"a": 1}], "rows", about="things")
     assert json.loads(file.read_text("utf-8")) == {"about": "things", "rows": [{"a": 1}]}
 

@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 
 from examples.experiments import planted_control, planted_heads
-from examples.experiments.planted_control import CONTEXT, POINTS, Point, measured
+from examples.experiments.planted_control import CONTEXT, POINTS, Point, measure_point
 from examples.experiments.planted_heads import (
     KERNEL,
     Structure,
@@ -20,7 +20,7 @@ from examples.experiments.planted_heads import (
 )
 from examples.experiments.planted_page import planted_page
 from examples.experiments.planted_rank import EXACT, certificates, truncations
-from examples.experiments.planted_studies import LEVEL, SEEDS, Kept, better, power
+from examples.experiments.planted_studies import LEVEL, SEEDS, PointRecord, better, power
 from qllmft.analysis import MAX_BOND
 from qllmft.heads import QuantumHead
 from qllmft.report import style
@@ -99,7 +99,7 @@ def test_noise_turns_its_share_of_the_labels_anew_with_each_seed(angles):
 
 def test_studies_find_a_planted_head_and_none_where_labels_are_coins(angles):
     found, coins = (
-        Kept(measured(Point("small", Structure(), noise, 0, seeds), angles, None, None))
+        PointRecord(measure_point(Point("small", Structure(), noise, 0, seeds), angles, None, None))
         for noise, seeds in ((0.0, 10), (0.5, 5))
     )
     assert found.planted_gap > 0.1
@@ -115,9 +115,9 @@ def test_a_kept_point_is_not_measured_again(angles, monkeypatch):
     one_epoch = planted_heads.TRAIN.model_copy(update={"epochs": 1})
     monkeypatch.setattr(planted_heads, "TRAIN", one_epoch)
     point = planted_control.Point("small", Structure(1, 0), 0.0, 0, 2)
-    kept = planted_control.measured(point, angles, None, None)
-    monkeypatch.setattr(planted_control, "trained", None)
-    assert planted_control.measured(point, angles, kept, None) == kept
+    kept = planted_control.measure_point(point, angles, None, None)
+    monkeypatch.setattr(planted_control, "train_models", None)
+    assert planted_control.measure_point(point, angles, kept, None) == kept
 
 
 def test_the_rule_on_drawn_studies_is_that_of_a_study():
@@ -162,6 +162,6 @@ def test_a_bond_is_exact_where_it_reaches_the_planted_rank():
 
 def test_the_certificate_is_absent_where_the_planted_rank_exceeds_its_limit():
     rows = certificates()
-    assert [row.given for row in rows] == [row.planted <= MAX_BOND for row in rows]
+    assert [row.is_certified for row in rows] == [row.planted <= MAX_BOND for row in rows]
     assert [row.bond for row in rows] == [row.planted for row in rows]
-    assert {row.given for row in rows} == {True, False}
+    assert {row.is_certified for row in rows} == {True, False}

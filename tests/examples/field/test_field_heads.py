@@ -135,7 +135,7 @@ def test_a_trigonometric_polynomial_has_every_product_of_five_functions_an_angle
 def test_states_are_truncated_as_far_as_all_answers_stay(entangled, bond):
     module = Reuploading(16, generator(), entangled=entangled)
     with torch.no_grad():
-        module.read.bias.fill_(-module(torch.randn(2000, 16, generator=generator(2))).median())
+        module.readout.bias.fill_(-module(torch.randn(2000, 16, generator=generator(2))).median())
     assert least_bond(module, torch.randn(2000, 16, generator=generator(1))) == bond
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from examples.paper.page import render_page
 from examples.paper.runs import read_runs
 from qllmft.published import paper_numbers
@@ -63,6 +65,36 @@ def test_ours_are_next_to_them_with_seeds_and_circumstances(made_run, tmp_path):
     assert "**4 of 4 accuracies here are below the published ones**" in text
     assert "| runs a | sst2, body minilm (384-d), 100 epochs |" in text
     assert "| runs b | sst2, body minilm (384-d), paper grid |" in text
+
+
+OTHER_DATA = {
+    "other texts, reviews": {"source": "reviews"},
+    "other texts, my sst2 reviews": {"source": "my sst2 reviews"},
+    "sst2, split in another way, protocol given, drawn_per_label None": {"protocol": "given"},
+    "sst2, split in another way, drawn_per_label 64": {"n_per_label": 64},
+    "sst2, split in another way, duplicates drop": {"duplicates": "drop"},
+}
+
+
+@pytest.mark.parametrize("reason", OTHER_DATA)
+def test_runs_on_other_texts_or_splits_are_named_and_not_compared(made_run, tmp_path, reason):
+    made_run("single-10q", 700, train__epochs=40)
+    (run,) = read_runs([tmp_path])
+    data = run.config.data.model_copy(update=OTHER_DATA[reason])
+    other = replace(run, config=run.config.model_copy(update={"data": data}))
+    alone = render_page([other])
+    assert "**Published numbers, without runs of ours**" in alone
+    assert f"| runs left out: {reason} | 1 |" in alone
+    assert "No run has the paper's texts and split" in alone
+    assert rows(alone)["Table II", "Single sQE 10Q"][1] == "—"
+    both = render_page([run, other])
+    assert f"| runs left out: {reason} | 1 |" in both
+    assert "**1 of 1 accuracies here are below" in both
+    assert rows(both)["Table II", "Single sQE 10Q"][1:3] == ["70.00", "1"]
+    assert "They are also trained for fewer epochs." in both
+    explicit = run.config.data.model_copy(update={"n_per_label": 256})
+    same = replace(run, config=run.config.model_copy(update={"data": explicit}))
+    assert "runs left out:" not in render_page([same])
 
 
 def test_another_body_is_said_and_the_papers_own_is_not(made_run, tmp_path):

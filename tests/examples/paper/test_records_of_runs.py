@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from examples.paper.page import of_the_paper
-from examples.paper.runs import read_runs, thinned, write_runs
+from examples.paper.page import select_paper_runs
+from examples.paper.runs import read_runs, thin_curve, write_runs
 from qllmft.campaign import Curve
 from qllmft.errors import UserError
 
@@ -39,7 +39,7 @@ def test_a_summary_of_a_summary_is_the_same_file(made_run, tmp_path):
         made_run("multi-14q", 800 + seed, seed=seed, curve=[(0.71234567, 0.5)] * 7)
     first, second = tmp_path / "1.json", tmp_path / "2.json"
     for source, file in ((tmp_path / "runs", first), (first, second)):
-        kept, curved = of_the_paper(read_runs([source]))
+        kept, curved = select_paper_runs(read_runs([source]))
         write_runs(kept, file, curved)
     assert first.read_text() == second.read_text()
     assert [record.config.seed for record in read_runs([first])] == [0, 1]
@@ -51,18 +51,18 @@ def test_a_summary_keeps_runs_of_the_paper_once(made_run, tmp_path):
     made_run("sines", 900)
     made_run("single-10q", 870, model__reuploads=2)
     made_run("single-14q", 805, model__main_layers=5)  # of figure 9
-    kept, curved = of_the_paper(read_runs([tmp_path]))
+    kept, curved = select_paper_runs(read_runs([tmp_path]))
     assert sorted(record.record.head.test.right for record in kept) == [801, 805]
     assert not curved
 
 
 def test_a_curve_is_thinned_to_its_last_epoch():
     epochs = tuple(range(1, 801))
-    curve = thinned(Curve(epochs, tuple(0.123456 for _ in epochs), tuple(0.5 for _ in epochs)))
+    curve = thin_curve(Curve(epochs, tuple(0.123456 for _ in epochs), tuple(0.5 for _ in epochs)))
     assert len(curve.epochs) == len(curve.train_loss) == len(curve.score) == 200
     assert (curve.epochs[-1], curve.train_loss[0]) == (800, 0.1235)
     assert curve.epochs[1] - curve.epochs[0] == 4
-    assert thinned(Curve((), (), ())) == Curve((), (), ())
+    assert thin_curve(Curve((), (), ())) == Curve((), (), ())
 
 
 @pytest.mark.parametrize(

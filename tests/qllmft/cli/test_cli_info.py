@@ -181,3 +181,9 @@ def test_a_run_has_load_and_gain_by_hand(run, cli):
     lines = " ".join(cli("info", run.path)[0].split())
     assert f"Circuit: {100 * shown['load']:.0f} % of predicted labels change" in lines
     assert "Head minus no-circuit ablation: " in lines
+
+
+def test_the_drawing_has_the_qubits_of_the_labels(cli):
+    drawing = cli("info", "sines", "--classes 9 --draw")[0]
+    assert "q_9: " in drawing
+    assert "q_10: " not in drawing

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tomli_w
 from command_line import result_of
 from scipy import stats
 
+import qllmft
 from qllmft import UserError, load
+from qllmft.files import write_json
+from qllmft.heads import build_classifier
 from qllmft.run.lock import sole_use
 from qllmft.tasks.accuracy import TextDifference
 
@@ -63,6 +67,46 @@ def test_a_list_reads_a_run_that_chose_its_structure_and_names_a_head_without_qu
     made = made_run("odd")
     rows = {row["name"]: row["what"] for row in cli.json("runs", runs)}
     assert rows == {"one": "3 qubits", "two": "3 qubits", made.name: "linear"}
+
+
+@pytest.mark.parametrize(
+    ("preset", "labels", "settings", "text"),
+    [
+        ("sines", 1, {"data.task": "regression"}, "7 qubits"),
+        ("sines", 6, {}, "7 qubits"),
+        ("sines", 9, {}, "10 qubits"),
+        ("sines", 9, {"data.task": "multilabel"}, "10 qubits"),
+        ("sines", 12, {}, "13 qubits"),
+        ("sines", 13, {}, "16 qubits, 2 registers"),
+        ("sines", 24, {}, "27 qubits, 3 registers"),
+        ("sines", 40, {"model.n_qubits": 13}, "13 qubits"),
+        ("sines", 9, {"model.registers": 4, "model.n_qubits": 8}, "8 qubits, 4 registers"),
+        ("multi-14q", 9, {}, "14 qubits"),
+        ("odd", 9, {}, "linear"),
+        ("nn-head-48", 9, {}, "network"),
+    ],
+)
+def test_a_list_has_the_qubits_of_the_trained_head(cli, tmp_path, preset, labels, settings, text):
+    config = qllmft.load_preset(preset).config(settings)
+    folder = tmp_path / "runs" / "nine"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(
+        tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+    )
+    before = cli.json("runs", tmp_path / "runs")[0]["what"]  # the texts are not read yet
+    is_fixed = "model.n_qubits" in settings or preset != "sines"
+    assert before == (text if is_fixed else "7 or more qubits").split(",")[0]
+    write_json(
+        folder / "checkpoint" / "texts.json",
+        {"fingerprint": "0", "labels": [f"label {i}" for i in range(labels)]},
+    )
+    assert cli.json("runs", tmp_path / "runs")[0]["what"] == text
+    if "qubits" in text:
+        head = build_classifier(config.model, 255, labels).head
+        sizes = [head.circuit.num_qubits * head.registers, head.registers]
+        assert [int(word) for word in text.split() if word.isdigit()] == sizes[
+            : text.count(",") + 1
+        ]
 
 
 def test_two_runs_are_compared_text_by_text(runs, cli):

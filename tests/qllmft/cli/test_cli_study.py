@@ -8,7 +8,8 @@ import pytest
 from ending import finished
 from small_texts import write_reviews
 
-from qllmft.campaign import file
+from qllmft import UserError
+from qllmft.campaign import file, load_study, read_study, run_study
 from qllmft.cli.listener import ConsoleListener
 from qllmft.events import CampaignAdvanced, RunEnded, RunStarted, stage
 from qllmft.progress import left_text
@@ -116,6 +117,34 @@ def test_a_study_of_ones_own(cli, arguments, tmp_path, monkeypatch):
     assert record["rows"][1]["model"] == "MLP, no hidden layer"
     # a baseline is fitted beside its head
     assert record["rows"][0]["runs"] == record["rows"][1]["runs"]
+
+
+def test_python_and_the_command_leave_the_same_folder(cli, settings, tmp_path):
+    """And either continues what the other one began."""
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'title = "Mine"\nsubject = "head"\nbaseline = "baseline"\nseeds = 1\n'
+        '[[rows]]\nlabel = "Head"\nside = "subject"\npreset = "multi-10q"\n'
+        '[[rows]]\nlabel = "SVC"\nside = "baseline"\npreset = "multi-10q"\nclassical = "svc"\n'
+    )
+    by_command, in_python = tmp_path / "command", tmp_path / "python"
+    cli("study", file, settings, "--out", by_command)
+    record = read_study(by_command)
+    words = settings.split()
+    given = {**record.settings, "body.model": words[words.index("--body") + 1]}
+    made = run_study(load_study(str(file)), in_python, given, record.command)
+    assert made == record
+    names = [
+        sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+        for folder in (by_command, in_python)
+    ]
+    assert names[0] == names[1]
+    for name in ("study.json", "table.md", "report.html", "plan-file.json"):
+        assert (in_python / name).read_bytes() == (by_command / name).read_bytes()
+    assert str(in_python / "report.html") in cli("report", in_python)[0]
+    assert "1 of them finished already" in cli("study", file, settings, "--out", in_python)[1]
+    with pytest.raises(UserError, match="is of the study"):
+        run_study(load_study("table4"), in_python, {}, "again")
 
 
 def test_a_study_of_another_file_of_that_name_keeps_the_first_ones_record(

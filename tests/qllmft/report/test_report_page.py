@@ -423,3 +423,15 @@ def test_the_order_of_labels_and_pairs_by_another_route():
     few = Confusion.from_counts(counts[:3, :3], names[:3])
     assert [row.name for row in few.rows] == names[:3]
     assert few.counts == counts[:3, :3].tolist()
+
+
+def test_the_circuit_has_the_qubits_of_the_labels(make_run):
+    """Nine labels have ten qubits, whatever the setting for few labels is."""
+    folder = make_run(load_preset("sines").config())
+    result = json.loads(folder.result_file.read_text())
+    result["data"]["labels"] += [f"label {i}" for i in range(9 - len(result["data"]["labels"]))]
+    folder.result_file.write_text(json.dumps(result))
+    folder.predictions_file.unlink()
+    html = render_report(folder)
+    assert "q_9: " in html
+    assert "q_10: " not in html

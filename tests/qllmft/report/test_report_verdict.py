@@ -65,6 +65,43 @@ def test_a_difference_that_unpaired_intervals_hide_is_found():
     assert verdict(models).headline == "Quantum head is worse than SVC"
 
 
+BELOW, AROUND, ABOVE = (-0.05, -0.01), (-0.03, 0.03), (0.01, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "headline", "sentence"),
+    [
+        (
+            (BELOW, BELOW, BELOW),
+            "Quantum head is below all 3 baselines, but not significantly",
+            "The 95 % CIs of B0, B1 and B2 exclude 0, but no p is below 5 %.",
+        ),
+        (
+            (AROUND, ABOVE, AROUND),
+            "Quantum head is above 1 of 3 baselines, but not significantly",
+            "The 95 % CI of B1 excludes 0, but p is not below 5 %.",
+        ),
+        (
+            (BELOW, ABOVE),
+            "No clear winner on 200 test texts",
+            "The 95 % CIs of B0 and B1 exclude 0, but no p is below 5 %.",
+        ),
+        ((AROUND, AROUND), "No clear winner on 200 test texts", "in accuracy."),
+    ],
+)
+def test_an_interval_that_excludes_0_is_no_equality(intervals, headline, sentence):
+    """The correction takes the result back, and the headline still has its side."""
+    models = [row("quantum head", 150)]
+    for i, interval in enumerate(intervals):
+        difference = AgainstHead(sum(interval) / 2, interval, 1.0 if interval == AROUND else 0.04)
+        models.append(replace(row(f"B{i}", 150), against_head=difference))
+    found = verdict(models)
+    assert found.headline == headline
+    assert len(headline.split()) <= 12
+    assert found.result.startswith("No baseline differs significantly from the quantum head")
+    assert found.result.endswith(sentence)
+
+
 def test_p_is_corrected_over_the_baselines_and_the_least_difference_too():
     models = [row("quantum head", 150), *(row(f"B{i}", 150 + 2 * i) for i in range(1, 5))]
     found = compare(models)

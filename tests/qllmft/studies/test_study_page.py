@@ -10,7 +10,7 @@ from tiny_studies import PAPER, record, row
 
 from qllmft.campaign.comparison import trends
 from qllmft.campaign.predictions import StudyPredictions
-from qllmft.campaign.record import PaperResult
+from qllmft.campaign.record import PaperResult, read_study, write_record
 from qllmft.campaign.verdict import verdict
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
@@ -183,6 +183,16 @@ def test_rows_whose_settings_validation_selects_are_a_fact():
     # each row of a study with a budget has chosen settings, which its note says
     searched = replace(study, budget=6)
     assert name not in facts(searched, verdict(searched))
+
+
+def test_other_epochs_of_rows_are_a_fact(tmp_path):
+    study = record(row("SVC", "baseline", (0.7, 0.75)), row("A", "subject", (0.7, 0.72)))
+    write_record(tmp_path, study, {})
+    assert "epochs_range" not in (tmp_path / "study.json").read_text()
+    mixed = replace(study, epochs=20, epochs_range=(20, 800))
+    assert facts(mixed, verdict(mixed))["training"] == "20 to 800 epochs (the paper: 800)"
+    write_record(tmp_path, mixed, {})
+    assert read_study(tmp_path) == mixed
 
 
 def test_markers_are_at_their_numbers():

@@ -8,6 +8,8 @@ from tiny_studies import STUDY
 from qllmft.campaign.file import Study, campaign_names, load_study
 from qllmft.campaign.study import paper_result
 from qllmft.campaign.study_plan import study_runs, with_margin
+from qllmft.config.presets import load_preset, preset_names
+from qllmft.config.settings import find_differing
 from qllmft.errors import UserError
 
 # what the paper prints, a second time: accuracy and parameters by row
@@ -150,11 +152,67 @@ def test_a_row_has_epochs_of_its_own_and_all_rows_the_settings_of_the_study():
     assert [(config.train.epochs, config.model.reuploads) for config in runs] == [(3, 3), (2, 2)]
 
 
+def own_configs(tmp_path, rows, text="", **settings):
+    """The configuration of each row of a study of one's own, by label."""
+    file = tmp_path / "mine.toml"
+    lines = [f"{{ label = {label!r}, {row} }}" for label, row in rows.items()]
+    text = f"title = 'M'\nsubject = 'a'\nbaseline = 'b'\nrows = [{', '.join(lines)}]\n{text}"
+    file.write_text(text)
+    runs = study_runs(load_study(str(file)), {"data.source": "reviews", **settings})
+    return dict(zip(rows, (run.config for run in runs), strict=False))
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_study_of_ones_own_changes_only_what_it_names(tmp_path, name):
+    """Epochs, batches and rates are the preset's, and so is all else but what makes rows comparable."""
+    rows = {
+        "A": f"preset = {name!r}, side = 'subject'",
+        "B": "preset = 'nn-head-0', side = 'baseline', classical = 'svc'",
+    }
+    same = {"data.source": "reviews", "body.model": "minilm"}
+    config = own_configs(tmp_path, rows, **same)["A"]
+    changed = find_differing(config, load_preset(name).config(same))
+    assert changed.keys() <= {"data.protocol", "baselines.names"}
+
+
+def test_epochs_of_the_command_row_study_and_preset_win_in_this_order(tmp_path):
+    sines = "preset = 'sines', side = 'subject'"
+    rows = {
+        "preset": sines,
+        "row": f"{sines}, epochs = 7, settings = {{ 'train.lr' = 0.01 }}",
+        "mine": "preset = 'mine', side = 'baseline'",
+        "fixed": "preset = 'odd', side = 'baseline', epochs = 5",
+    }
+    mine = "[presets.mine]\ntrain.epochs = 11\nmodel.reuploads = 2\n"
+
+    def epochs(text="", **settings):
+        configs = own_configs(tmp_path, rows, text + mine, **settings)
+        return [config.train.epochs for config in configs.values()]
+
+    same = {"body.model": "minilm", "data.pair_features": "all"}
+    assert epochs(**same) == [20, 7, 11, 300]
+    assert epochs("epochs = 9\n", **same) == [9, 7, 9, 300]
+    assert epochs("epochs = 9\n", **same, **{"train.epochs": 3}) == [3, 3, 3, 3]
+
+
+def test_a_preset_of_the_file_keeps_its_protocol_and_has_no_seed(tmp_path):
+    rows = {
+        "A": "preset = 'mine', side = 'subject'",
+        "B": "preset = 'mine', side = 'baseline', settings = { 'train.lr' = 0.5 }",
+    }
+    mine = "[presets.mine]\ndata.protocol = 'split'\nmodel.reuploads = 2\n"
+    assert own_configs(tmp_path, rows, mine)["A"].data.protocol == "split"
+    configs = own_configs(tmp_path, rows, mine, **{"data.protocol": "paper"})
+    assert configs["A"].data.protocol == "paper"
+    with pytest.raises(UserError, match=r"presets\.mine has seed, and a study draws its own seeds"):
+        own_configs(tmp_path, rows, "[presets.mine]\nseed = 4\n")
+
+
 def test_a_study_of_ones_own(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text(OWN)
     study = load_study(str(file))
-    assert (study.name, study.seeds, study.epochs) == ("mine", range(5), 800)
+    assert (study.name, study.seeds, study.epochs) == ("mine", range(5), None)
     ours, mlp = study_runs(study, {"data.source": "sst2"})[:2]
     model = ours.config.model
     assert (ours.config.train.lr, model.reuploads, model.n_encoders) == (0.01, 2, 2)

@@ -12,12 +12,14 @@ from scipy import stats
 from tiny_studies import COMMAND, STUDY, settings
 
 from qllmft.campaign.file import Study
+from qllmft.campaign.plan_file import PlanFile, claim_folder
 from qllmft.campaign.record import read_study
 from qllmft.campaign.registration import FILE, register_study
 from qllmft.campaign.study import run_study
 from qllmft.errors import UserError
 from qllmft.report import finish_study
 from qllmft.run import RunFolder
+from qllmft_backends import BackendError
 
 # both rows are read from one run
 ROWS = [STUDY.rows[0], {**STUDY.rows[2].model_dump(), "preset": STUDY.rows[0].preset}]
@@ -127,6 +129,71 @@ def test_a_plan_is_registered_by_its_only_commit(tmp_path, repository, given):
         run(SMALL, folder, given, file)
     with pytest.raises(UserError, match=r"a git commit brings in, and git says.*git init"):
         register_study(SMALL, tmp_path / "elsewhere" / "plan.json", given)
+
+
+@pytest.mark.parametrize("name", ["study.json", "plan-file.json", "registration.json"])
+def test_a_plan_has_no_name_of_a_file_that_studies_write(repository, given, name):
+    with pytest.raises(UserError, match=f"{name} is the name of a file that a study writes"):
+        register_study(SMALL, repository / "plans" / name, given)
+    assert not (repository / "plans").exists()
+
+
+def test_a_committed_plan_is_no_record_whatever_its_name_is(tmp_path, repository, given, plan):
+    named_like_a_record = plan.rename(plan.with_name("study.json"))
+    commit(repository, "records")
+    head = git(repository, "rev-parse", "HEAD")
+    record = run(SMALL, tmp_path / "out", given, named_like_a_record)
+    assert f"by commit {head[:12]}" in record.registered
+    register_study(changed(seeds="8-9"), repository / "other.json", given)
+
+
+REFUSED_LATER = {  # changes of the study and of its settings, and what the run would say
+    "amplitudes": (
+        {},
+        {"model.n_qubits": 2, "model.encoder_qubits": 2},
+        "2 encoder qubits hold 4 amplitudes",
+    ),
+    "texts": ({}, {"data.source": "nowhere.csv"}, "nowhere.csv"),
+    "label": ({}, {"data.label_column": "mood"}, "mood"),
+    "body": ({}, {"body.model": "nowhere/no-such-model"}, "no-such-model"),
+    "backend": ({}, {"backend.name": "elsewhere"}, "elsewhere"),
+    "budget": ({"budget": 2}, {"baselines.grid": "small"}, "has none of its own to try"),
+    "baselines": (
+        {"rows": [*ROWS, {**ROWS[1], "label": "R", "classical": "ridge"}]},
+        {},
+        "not for classif",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_LATER)
+def test_a_plan_that_cannot_run_is_not_written(tmp_path, repository, given, name):
+    changes, more, message = REFUSED_LATER[name]
+    if name == "budget":
+        changes = changes | {"rows": [ROWS[0], {**ROWS[1], "classical": "mlp"}]}
+    study, file = changed(**changes), repository / "plan.json"
+    with pytest.raises((UserError, BackendError), match=message) as when_registered:
+        register_study(study, file, given | more)
+    assert not file.exists()
+    with pytest.raises((UserError, BackendError)) as when_run:
+        run_study(study, tmp_path / "out", given | more, COMMAND)
+    assert str(when_registered.value) == str(when_run.value)
+
+
+def test_a_plan_is_not_written_for_a_folder_with_other_work(tmp_path, repository, given):
+    folder, file = tmp_path / "out", repository / "plan.json"
+    folder.write_text("")
+    with pytest.raises(UserError, match="is a file, expected a folder"):
+        register_study(SMALL, file, given, folder)
+    folder.unlink()
+    (folder / "runs" / "one").mkdir(parents=True)
+    (folder / "runs" / "one" / "result.json").write_text("{}")
+    with pytest.raises(UserError, match="has runs from before the registration"):
+        register_study(SMALL, file, given, folder)
+    claim_folder(folder, PlanFile("another"))
+    with pytest.raises(UserError, match="is of the study another, and got tiny"):
+        register_study(SMALL, file, given, folder, PlanFile("tiny"))
+    assert not file.exists()
 
 
 def test_runs_from_before_the_registration_are_refused(tmp_path, repository, given, plan):

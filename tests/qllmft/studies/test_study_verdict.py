@@ -15,6 +15,7 @@ LOW = (0.700, 0.712, 0.705, 0.708, 0.698)
 HIGH = (0.760, 0.768, 0.766, 0.765, 0.757)
 BEST = (0.860, 0.869, 0.861, 0.867, 0.859)
 ODD = (0.790, 0.700, 0.760, 0.720, 0.780)
+NEAR = (0.765, 0.759, 0.772, 0.752, 0.766)  # of HIGH: too far to be equivalent
 
 
 def outcomes(found):
@@ -28,7 +29,7 @@ def outcomes(found):
         (LOW, HIGH, "Multi is 5.9 points worse than SVC"),
         (HIGH, tuple(x + d for x, d in zip(HIGH, (1e-4, -1e-4, 0, 0, 1e-4), strict=True)),
          "Equivalent within 0.5 points: Multi, SVC"),
-        (ODD, HIGH, "No significant difference: Multi, SVC"),
+        (NEAR, HIGH, "No significant difference: Multi, SVC"),
         ((0.9,), (0.5,), "No conclusion from one seed: Multi, SVC"),
         ((0.9, 0.8), (0.8, 0.7), "No test is possible: Multi, SVC"),
     ],
@@ -86,7 +87,7 @@ LONG_SIDES = {
     ids=["comma", "colon", "sides", "no names", "long words"],
 )
 def test_a_title_has_at_most_12_words(labels, sides, better, open_title):
-    for subject, baseline, title in ((HIGH, LOW, better), (ODD, HIGH, open_title)):
+    for subject, baseline, title in ((HIGH, LOW, better), (NEAR, HIGH, open_title)):
         rows = row(labels[0], "subject", subject), row(labels[1], "baseline", baseline)
         headline = verdict(replace(record(*rows), **sides)).headline
         assert headline == title
@@ -202,6 +203,48 @@ def test_the_count_is_over_all_comparisons():
     assert facts["test"].endswith(" (Holm, 4 comparisons)")
 
 
+LOST = tuple(x - d for x, d in zip(HIGH, (0.062, 0.110, 0.083), strict=False))  # by 8.5 points
+
+
+@pytest.mark.parametrize(
+    ("label", "title"),
+    [
+        ("Q", "Q is 8.5 points below SVC, but not significantly"),
+        (LONG_LABEL, "Quantum head is 8.5 points below classical head, but not significantly"),
+    ],
+)
+def test_an_interval_below_zero_is_no_equality(label, title):
+    """The correction over five comparisons takes the result back, and the title still has the loss."""
+    others = [row(f"NN {i}", "baseline", ODD[:3], validation=(0.1,) * 3) for i in range(4)]
+    pair = row(label, "subject", LOST), row("SVC", "baseline", HIGH[:3])
+    found = replace(record(*pair, *others), **SIDES)
+    (comparison, *_) = compare(found)
+    assert comparison.difference.interval[1] < 0
+    assert comparison.p_holm > 0.05
+    assert verdict(found).headline == title
+    turned = record(row(label, "subject", HIGH[:3]), row("SVC", "baseline", LOST), *others)
+    assert verdict(replace(turned, **SIDES)).headline == title.replace("below", "above")
+    assert len(title.split()) <= MAX_TITLE_WORDS
+    no_names = {"subject": "Q" * 80, "baseline": "S" * 80}
+    said = "Inconclusive: 8.5 points below the baseline, but not significantly"
+    long_pair = row(LONG_LABEL, "subject", LOST), row(LONGER_LABEL, "baseline", HIGH[:3])
+    assert verdict(replace(record(*long_pair, *others), **no_names)).headline == said
+
+
+def test_a_title_says_that_a_large_difference_could_stay_unseen():
+    few = record(row("Multi", "subject", ODD), row("SVC", "baseline", HIGH))
+    (comparison,) = compare(few)
+    low, high = comparison.difference.interval
+    assert low < 0 < high
+    effect = 100 * comparison.detectable
+    assert effect > 5
+    assert verdict(few).headline == f"Inconclusive (MDE {effect:.1f} points): Multi, SVC"
+    wide = replace(few, margin=effect / 10 + 0.01)
+    assert verdict(wide).headline == "No significant difference: Multi, SVC"
+    scores = replace(few, score="R²", margin=0.005)
+    assert verdict(scores).headline == f"Inconclusive (MDE {effect / 100:.3f} R²): Multi, SVC"
+
+
 def test_the_correction_can_take_a_win_back():
     """Compare one pair with p = 0.02, a win, and then with more comparisons, no win."""
     near = tuple(a + d for a, d in zip(LOW, (0.004, 0.011, 0.016, 0.003, 0.012), strict=True))
@@ -210,7 +253,7 @@ def test_the_correction_can_take_a_win_back():
     assert "better than SVC" in verdict(alone).headline
     others = [row(f"NN {i}", "baseline", ODD, validation=(0.1,) * 5) for i in range(4)]
     crowd = record(row("Q", "subject", near), row("SVC", "baseline", LOW), *others)
-    assert verdict(crowd).headline == "No significant difference: Q, SVC"
+    assert verdict(crowd).headline == "Q is 0.9 points above SVC, but not significantly"
     low, _ = compare(crowd)[0].difference.interval
     assert low > 0  # its own interval excludes 0 all the same, as a sentence states
     assert any(

@@ -5,6 +5,8 @@ import pytest
 from qllmft.campaign.file import Space, campaign_names, load_space
 from qllmft.campaign.grid import Parameter, grid
 from qllmft.campaign.sweep import make_sweep
+from qllmft.config.presets import load_preset
+from qllmft.config.settings import find_differing
 from qllmft.errors import UserError
 
 QUBITS = [10, 12, 14, 16, 18]
@@ -228,3 +230,21 @@ def test_a_search_agrees_to_no_price(tmp_path):
     space = load_space(own(tmp_path, 'setting = "backend.options.yes"\nvalues = [true]'))
     with pytest.raises(UserError, match=r"backend.options: it holds yes\. An address, a key"):
         make_sweep(space, "grid", {}, trials=None, seeds=1)
+
+
+@pytest.mark.parametrize("preset", ["sines", "odd", "single-10q"])
+def test_a_search_of_ones_own_changes_only_what_it_names(preset):
+    space = Space.model_validate(
+        {
+            "name": "mine",
+            "title": "Mine",
+            "preset": preset,
+            "parameters": [{"setting": "model.encoder_layers", "values": [20, 30]}],
+        }
+    )
+    same = {"data.source": "reviews", "body.model": "minilm"}
+    sweep = make_sweep(space, "grid", same)
+    for point in sweep.points.values():
+        (config,) = sweep.configurations(point)
+        changed = find_differing(config, load_preset(preset).config({**same, **point}))
+        assert changed.keys() <= {"baselines.names"}
