@@ -3,33 +3,39 @@
 Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a basis state's index.
 """
 
-from qllmft_circuits.ansatz import (
-    LIBRARY,
-    Ansatz,
-    AnsatzOptions,
-    Block,
-    append_ansatz_layer,
-    brickwork,
-)
-from qllmft_circuits.encoder import (
-    PAPER_ENCODER_LAYERS,
-    encoder_circuit,
-    loading_angles,
-    loading_circuit,
-    loading_template,
-)
-from qllmft_circuits.head import (
-    Interpret,
-    Readout,
-    data_parameters,
-    head_circuit,
-    outcome_observables,
-    readout_observables,
-    side_by_side,
-    weight_parameters,
-)
-from qllmft_circuits.inspect import CircuitCounts, count, draw_figure, draw_svg, draw_text
-from qllmft_circuits.qasm import from_qasm2, from_qasm3, from_qpy, to_qasm2, to_qasm3, to_qpy
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qllmft_circuits.ansatz import (
+        LIBRARY,
+        Ansatz,
+        AnsatzOptions,
+        Block,
+        append_ansatz_layer,
+        brickwork,
+    )
+    from qllmft_circuits.encoder import (
+        PAPER_ENCODER_LAYERS,
+        encoder_circuit,
+        loading_angles,
+        loading_circuit,
+        loading_template,
+    )
+    from qllmft_circuits.head import (
+        Interpret,
+        Readout,
+        data_parameters,
+        head_circuit,
+        outcome_observables,
+        readout_observables,
+        side_by_side,
+        weight_parameters,
+    )
+    from qllmft_circuits.inspect import CircuitCounts, count, draw_figure, draw_svg, draw_text
+    from qllmft_circuits.qasm import from_qasm2, from_qasm3, from_qpy, to_qasm2, to_qasm3, to_qpy
+
+_MODULES = ("ansatz", "encoder", "head", "inspect", "qasm")  # with the public names
 
 __all__ = [
     "LIBRARY",
@@ -63,3 +69,11 @@ __all__ = [
     "to_qpy",
     "weight_parameters",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use: a process that only bounds itself needs no Qiskit."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    modules = (import_module(f"{__name__}.{module}") for module in _MODULES)
+    return next(getattr(module, name) for module in modules if hasattr(module, name))

@@ -10,7 +10,6 @@ import io
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import qiskit
@@ -18,6 +17,7 @@ from qiskit import QuantumCircuit, qasm2, qpy
 from qiskit.circuit import ParameterExpression
 from qiskit.exceptions import QiskitError
 
+from qllmft_circuits.bounded_process import limit_resources
 from qllmft_circuits.bounds import (
     MAX_BITS,
     MAX_GATES,
@@ -174,17 +174,4 @@ def _printable(text: str) -> str:
 
 
 def _limit_resources(settings: Settings) -> None:
-    """Bound the time and the memory of this process from now on, where the system can."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = int(usage.ru_utime + usage.ru_stime) + 1 + settings["seconds"]
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    statm = Path("/proc/self/statm")
-    if statm.exists():  # what is mapped counts, which is more than what is used
-        mapped_bytes = int(statm.read_text().split()[0]) * resource.getpagesize()
-        max_bytes = mapped_bytes + settings["memory"]
-        resource.setrlimit(resource.RLIMIT_AS, (max_bytes, max_bytes))
+    limit_resources(settings["seconds"], settings["memory"])

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +17,7 @@ from typing import Literal
 
 from qiskit import QuantumCircuit, qpy
 
+from qllmft_circuits.bounded_process import is_out_of_memory, is_out_of_time, run_python
 from qllmft_circuits.bounds import (
     MAX_MEMORY_BYTES,
     MAX_QPY_BYTES,
@@ -35,10 +33,7 @@ Form = Literal["qasm2", "qasm3", "qpy"]
 
 _TIMEOUT_S = 60  # s, of a process that other work slows down
 _READER_CODE = "from qllmft_circuits.reader import main; main()"
-# threads reserve memory that counts as used
-_ONE_THREAD_VARIABLES = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1"
-)
+_PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -110,16 +105,14 @@ def _read_in_process(
 
 def _run_reader(request: bytes) -> subprocess.CompletedProcess[bytes]:
     """Return what a new process answers to the settings and the content in a request."""
-    # -P and the paths of this process: no module is imported from the folder where the files lie
-    paths = [*filter(None, sys.path), str(Path(__file__).parents[1])]
     try:
-        return subprocess.run(  # noqa: S603 - the content goes to its input, and is no command
-            [sys.executable, "-P", "-c", _READER_CODE],
+        return run_python(
+            _READER_CODE,
+            packages=[_PACKAGE],
+            timeout_s=_TIMEOUT_S,
             input=request,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-            env={**os.environ, **_ONE_THREAD_VARIABLES, "PYTHONPATH": os.pathsep.join(paths)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
     except subprocess.TimeoutExpired:
         raise ValueError(f"it is not read within {_TIMEOUT_S} s") from None
@@ -128,9 +121,9 @@ def _run_reader(request: bytes) -> subprocess.CompletedProcess[bytes]:
 def _failure_reason(form: Form, returncode: int, stderr: bytes) -> str:
     """Return why the process ended without an answer."""
     remedy = "" if form == "qpy" else ". QPY of Qiskit is read faster"
-    if returncode in (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0)):
+    if is_out_of_time(returncode):
         return f"reading it takes more than {MAX_SECONDS} s{remedy}"
-    if returncode < 0 or b"emory" in stderr:
-        return f"reading it takes more than {MAX_MEMORY_BYTES:,} bytes of memory{remedy}"
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
+    if is_out_of_memory(returncode, lines):
+        return f"reading it takes more than {MAX_MEMORY_BYTES:,} bytes of memory{remedy}"
     return f"the process that reads it ended with exit code {returncode}: {''.join(lines[-1:])}"

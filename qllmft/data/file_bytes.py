@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,3 +48,10 @@ def open_file(file: DataFile, most: int | None) -> Iterator[BinaryIO]:
     if most is not None and len(file.content) > most:
         raise UserError(f"{file} has {len(file.content):,} bytes, expected at most {most:,}.")
     yield BytesIO(file.content)
+
+
+def file_size(opened: BinaryIO) -> int:
+    """Return the number of bytes of an open file, whose next reading starts at its beginning."""
+    size = opened.seek(0, os.SEEK_END)
+    opened.seek(0)
+    return size
