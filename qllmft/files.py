@@ -123,7 +123,17 @@ def parse_json(text: str) -> Any:
     That is integers that are too large for a float, and halves of surrogate pairs.
     """
     parse = partial(json.loads, parse_int=_integer, object_pairs_hook=unique_fields)
-    value = _parse(parse, text)
+    return _check_surrogates(_parse(parse, text), text)
+
+
+def parse_json_at(text: str, start: int) -> tuple[Any, int]:
+    """Return the value that begins at a place of a text, and its end, or raise ValueError as `parse_json` does."""
+    value, end = _parse(partial(_DECODER.raw_decode, idx=start), text)
+    return _check_surrogates(value, text[start:end]), end
+
+
+def _check_surrogates(value: Any, text: str) -> Any:
+    """Return a value of JSON, or raise ValueError if its text has half of a surrogate pair."""
     if _SURROGATE.search(text) and HALF_PAIR.search(json.dumps(value, ensure_ascii=False)):
         raise ValueError("a text has half of a surrogate pair")
     return value
@@ -133,6 +143,9 @@ def _integer(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
         raise ValueError(f"an integer has {len(digits):,} digits, expected at most {MAX_DIGITS}")
     return int(digits)
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer, object_pairs_hook=unique_fields)
 
 
 def _parse(parse: Callable[[str], Any], text: str) -> Any:

@@ -41,7 +41,7 @@ def limit_reading(size: int) -> ReadingLimits:
     """
     return ReadingLimits(
         seconds=3 + size // 1_000_000,
-        memory_bytes=min(400_000_000 + 10 * size, 2 * MAX_BYTES),
+        memory_bytes=min(400_000_000 + 10 * size, 2_000_000_000),
         output_bytes=min(60_000_000 + 20 * size, MAX_BYTES),
         rows=min(1_000_000 + size, MAX_ROWS),
     )

@@ -1,4 +1,4 @@
-"""Cells of tables and of parquet files, with bounds, so that a small file is not the cause of large work."""
+"""Cells of tables: whether they are empty, and their texts, labels and numbers."""
 
 from __future__ import annotations
 
@@ -9,24 +9,18 @@ import string
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime, time
 from decimal import Decimal
-from itertools import compress, product
+from itertools import compress
 from operator import itemgetter, not_
 from typing import Any
 
 import numpy as np
 
-from qllmft.data.file_bytes import DataFile, open_file
+from qllmft.data.bounds import MAX_COLUMNS, MAX_LABEL, MAX_LIST
+from qllmft.data.file_bytes import DataFile
 from qllmft.errors import UserError
 
-MAX_BYTES = 1_000_000_000  # of a table, and of a group of rows that parquet unpacks
-MAX_ROWS = 20_000_000
-MAX_COLUMNS = 10_000  # each costs pandas about 1 ms
-# bytes or characters of a cell; a body tokenises a text as a whole before it cuts it
-MAX_TEXT = 1_000_000
-MOST_LABEL = 200  # characters; int() refuses numbers of more than 4,300 digits
 ROWS_AT_ONCE = 1_000
 # what Excel writes in the place of a result
 SHEET_ERRORS = frozenset(
@@ -169,7 +163,7 @@ def label_text(value: Any) -> str:
         value = value.decode(errors="backslashreplace")
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and value.bit_length() > 4 * MOST_LABEL:
+    if isinstance(value, int) and value.bit_length() > 4 * MAX_LABEL:
         return hex(value)  # str() refuses more than 4,300 digits
     if isinstance(value, datetime) and value.time() == time.min:
         return value.date().isoformat()
@@ -203,7 +197,7 @@ def list_in(text: str) -> list[Any] | None:
     (['home', 'bad'], ['home'], None)
     """
     text = text.strip()
-    if f"{text[:1]}{text[-1:]}" not in ("[]", "()", "{}") or len(text) > MAX_TEXT:
+    if f"{text[:1]}{text[-1:]}" not in ("[]", "()", "{}") or len(text) > MAX_LIST:
         return None
     try:
         value = ast.literal_eval(text)
@@ -226,83 +220,3 @@ def values_in(cell: Any, separator: str | None) -> list[Any] | None:
     if values is None and separator is not None:
         return [part for part in cell.split(separator) if part.strip()]
     return values
-
-
-@contextmanager
-def open_parquet(path: DataFile, columns: Sequence[str]) -> Iterator[Any]:
-    """Open a file as a `pyarrow.parquet.ParquetFile` whose repeated texts in ``columns`` take their memory once."""
-    import pyarrow as pa
-    from pyarrow.parquet import ParquetFile, read_metadata
-
-    try:
-        with open_file(path, None) as opened:
-            metadata = read_metadata(opened)
-            check_columns(metadata.num_columns, path)
-            paths = {metadata.schema.column(i).path for i in range(metadata.num_columns)}
-            names = metadata.schema.to_arrow_schema().names
-            if twice := [name for name in columns if names.count(name) > 1]:
-                raise UserError(
-                    f"{path} has several columns named {twice[0]!r}, expected one. Rename the others."
-                )
-            read_columns = sorted(paths & set(columns))
-            with ParquetFile(opened, metadata=metadata, read_dictionary=read_columns) as file:
-                yield file
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise UserError(f"{path} cannot be read as parquet: {error}") from error
-
-
-def batches(
-    file: Any, columns: Sequence[str], path: DataFile, *, most: int | None
-) -> Iterator[list[list[Any]]]:
-    """Yield the values of columns of `open_parquet` in batches of rows, a list per column.
-
-    Args:
-        file: the open file.
-        columns: names of the columns.
-        path: of the file, for messages.
-        most: number of bytes of the whole unpacked file; None: each of its groups of rows has `MAX_BYTES`.
-
-    Raises:
-        UserError: if the file unpacks to more rows or bytes than the bounds.
-    """
-    metadata = file.metadata
-    sizes = [0] * metadata.num_row_groups
-    for i, j in product(range(len(sizes)), range(metadata.num_columns)):
-        chunk = metadata.row_group(i).column(j)
-        if chunk.path_in_schema.split(".")[0] in columns:
-            sizes[i] += chunk.total_uncompressed_size
-    size = max(sizes, default=0) if most is None else sum(sizes)
-    bound = MAX_BYTES if most is None else most
-    if size > bound or (most is not None and metadata.num_rows > MAX_ROWS):
-        raise UserError(
-            f"{path} unpacks to {metadata.num_rows:,} rows and {size:,} bytes, expected at most {MAX_ROWS:,} rows and "
-            f"{bound:,} bytes. Split it."
-        )
-    rows = 0
-    for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns)):
-        yield [
-            _values(batch.column(name), f"{path}, rows {rows + 1} to {rows + len(batch)}")
-            for name in columns
-        ]
-        rows += len(batch)
-
-
-def _values(column: Any, place: str) -> list[Any]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_floating(column.type):
-        return [shortest_number(value) for value in column.to_numpy(zero_copy_only=False)]
-    if not pa.types.is_dictionary(column.type):
-        return list(column.to_pylist())
-    kind = column.type.value_type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
-        longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
-        if longest > MAX_TEXT:
-            raise UserError(
-                f"{place}: a cell has {longest:,} bytes, expected at most {MAX_TEXT:,}. Split it."
-            )
-    values = column.dictionary.to_pylist()
-    return [None if index is None else values[index] for index in column.indices.to_pylist()]

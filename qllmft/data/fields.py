@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 Quoting = Literal["doubled", "backslash", "none"]
 _MAX_FIELDS = 200  # of a damaged line that is read: the time grows with the square of their number
 _MAX_STEPS = 1_000  # of reading one damaged line
+_MAX_READ = 10_000_000  # characters in all steps together
 _QUOTED = "\x01"  # stands for a quoted field; a content that has it is read line by line
 
 
@@ -165,9 +166,8 @@ class Grammar:
         return csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=True)
 
     def _unescape(self, content: str) -> str:
-        if self.quoting == "backslash" and "\\" in content:
-            content = re.sub(rf"\\([\\{self.quote}])", r"\1", content)
-            return content.replace(self.quote * 2, self.quote)
+        if self.quoting == "backslash":
+            return self._escape.sub(lambda escape: escape[1] or self.quote, content)
         return content.replace(self.quote * 2, self.quote)
 
     def literal(self, line: str) -> list[str]:
@@ -182,7 +182,8 @@ class Grammar:
         # states are read from the last one, so that the likeliest reading of a field comes first
         states: list[tuple[int, tuple[str, ...], frozenset[int]]] = [(0, (), frozenset())]
         steps = 0
-        while states and steps < _MAX_STEPS:
+        max_steps = min(_MAX_STEPS, _MAX_READ // (len(line) + 1))
+        while states and steps < max_steps:
             steps += 1
             start, fields, strays = states.pop()
             for end, field, is_stray in reversed(list(self._fields_at(line, start))):
@@ -212,6 +213,11 @@ class Grammar:
         end = len(line) if end < 0 else end
         if not (sound and sound.end() == end):
             yield end, line[start:end], True
+
+    @cached_property
+    def _escape(self) -> re.Pattern[str]:
+        """Pattern of a quote or a backslash after a backslash, and of two quotes that stand for one."""
+        return re.compile(rf"\\([\\{self.quote}])|{self.quote}{self.quote}")
 
     @cached_property
     def _opening(self) -> re.Pattern[str]:

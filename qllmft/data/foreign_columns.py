@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO
 
@@ -40,10 +41,13 @@ def write_columns(
             )
         file_names = metadata.schema.to_arrow_schema().names
         letters = {_letters(name) for name in names}
-        places = [place for place, name in enumerate(file_names) if _letters(name) in letters]
+        counts = Counter(file_names)  # pyarrow cannot tell columns of one name apart
+        places = [
+            place
+            for place, name in enumerate(file_names)
+            if counts[name] == 1 and _letters(name) in letters
+        ]
         read_names = [file_names[place] for place in places]
-        if len({*read_names}) < len(read_names):  # which pyarrow cannot tell apart
-            return {"names": file_names, "places": []}
         paths = {metadata.schema.column(i).path for i in range(metadata.num_columns)}
         file = ParquetFile(
             content,

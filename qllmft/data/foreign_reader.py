@@ -85,10 +85,12 @@ def _write_sheets(content: BinaryIO, output: BinaryIO, settings: Settings) -> di
 def _write_columns(content: BinaryIO, output: BinaryIO, settings: Settings) -> dict[str, Any]:
     sys.modules["pandas"] = None  # type: ignore[assignment] # which pyarrow imports for times
     import pyarrow.compute
-    import pyarrow.parquet  # noqa: F401 - before the limits
+    import pyarrow.parquet
 
     from qllmft.data.foreign_columns import write_columns
 
+    pyarrow.set_cpu_count(1)
+    pyarrow.set_io_thread_count(1)
     _limit(settings)
     return write_columns(content, output, settings["lines"]["rows"], settings["names"])
 

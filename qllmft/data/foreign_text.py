@@ -16,13 +16,12 @@ from typing import Any, BinaryIO, cast
 from qllmft.data.formats import (
     GZIP,
     HEAD_BYTES,
+    MARK,
     ContentError,
     find_format,
     find_wide_encoding,
 )
 from qllmft.data.line_check import CHUNK_BYTES, LineBounds, LineCheck
-
-MARK = "\ufeff"
 
 # bytes of a word with a letter beyond ASCII
 _WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")

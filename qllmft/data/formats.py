@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 
 HEAD_BYTES = 4_096  # that tell the format
+MARK = "\ufeff"  # byte order mark, which is no text
 GZIP = b"\x1f\x8b"
 _HTML = (b"<!doctype html", b"<html")
 _WORKBOOKS = (

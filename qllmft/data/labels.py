@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
 from qllmft.counts import format_count
-from qllmft.data.cells import MOST_LABEL, is_blank, is_number, label_text, values_in
+from qllmft.data.bounds import MAX_LABEL
+from qllmft.data.cells import is_blank, is_number, label_text, values_in
 from qllmft.data.corpus import Findings, join_first
 from qllmft.data.label_names import joined_labels, lists_as_text, similar_labels, with_counts
 from qllmft.errors import UserError
@@ -360,9 +361,9 @@ def _labels_in(cell: Any, place: str, config: DataConfig) -> list[str]:
             '--label-separator, or the columns of 0 and 1 with --set \'data.label_column=["a", "b"]\'.'
         )
     labels = [*map(label_text, values)]
-    if faulty := [label for label in labels if not label or len(label) > MOST_LABEL]:
+    if faulty := [label for label in labels if not label or len(label) > MAX_LABEL]:
         raise UserError(
-            f"{place}: a label is {faulty[0][:40]!r}, expected 1 to {MOST_LABEL} characters. Is --label-column "
+            f"{place}: a label is {faulty[0][:40]!r}, expected 1 to {MAX_LABEL} characters. Is --label-column "
             f"{config.label_column} right?"
         )
     return labels

@@ -16,14 +16,14 @@ class LineBounds:
 
     Attributes:
         longest: number of bytes of a line.
-        rows: number of lines.
+        rows: number of lines; None: any.
         bytes: number of bytes of all lines; None: any.
         verb: how the file has its lines, ``has`` or ``unpacks to``.
         remedy: for a file with more lines or bytes, as a sentence.
     """
 
     longest: int
-    rows: int
+    rows: int | None
     bytes: int | None
     verb: str = "has"
     remedy: str = "Split it."
@@ -73,7 +73,7 @@ class LineCheck:
                 f", line {self.number}: it has a NUL byte, expected text. Remove all of them: "
                 f"tr -d '\\000' < {self._name} > clean-{self._name}."
             )
-        self._compare(self.number - 1, self._bounds.rows + 1, "lines")
+        self._compare(self.number - 1, self._bounds.rows, "lines")
 
     def _compare(self, count: int, most: int | None, unit: str) -> None:
         if most is not None and count > most:

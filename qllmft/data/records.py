@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
+from qllmft.data.bounds import MAX_LINE
 from qllmft.data.cells import check_columns
 from qllmft.data.columns import Columns, no_column, plain
 from qllmft.data.content import TextFile
+from qllmft.data.json_list import parse_json_list
+from qllmft.data.line_check import CHUNK_BYTES
 from qllmft.errors import UserError
-from qllmft.files import MAX_BYTES, parse_json
+from qllmft.files import parse_json
 
 ABSENT = object()  # cell of a record without the field
+_MAX_ABSENT = 10_000  # records without a column that each must have
+_MAX_DEPTH = 20  # of a field that an error names
+_MAX_NAME = 200  # characters of its path
 
 
 class RecordTable:
@@ -23,9 +29,8 @@ class RecordTable:
         self.columns = columns
         self.columns_read = list(columns.all)
         self.remarks: list[str] = []
-        with file.lines() as lines:
-            first = next((line for line in lines if line.strip()), "")
-        self._is_list = first.lstrip().startswith("[")
+        with file.lines() as opened:
+            self._is_list = _first_character(opened) == "["
         self._names: dict[str, None] = {}  # of fields, in their order
         self._record: dict[str, Any] = {}  # the one that was read last
 
@@ -52,6 +57,8 @@ class RecordTable:
                 check_columns(len(self._names), self.file.path)
             cells = [_value(record, column) for column in self.columns_read]
             if absent:
+                if n_records == _MAX_ABSENT:
+                    break
                 absent -= {
                     name
                     for name, cell in zip(self.columns_read, cells, strict=True)
@@ -60,7 +67,7 @@ class RecordTable:
             yield number, cells
         if n_records == 1:
             self._check_is_record()
-        if absent and self._names:
+        if absent and (self._names or n_records):
             missing = next(column for column in self.columns.required if column in absent)
             raise self.no_column(missing)
 
@@ -86,31 +93,41 @@ class RecordTable:
 
     def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
         path = self.file.path
-        if not self._is_list:
-            with self.file.lines() as lines:
-                for number, line in enumerate(lines, start=1):
-                    if line.strip():
-                        yield number, self._note_paths(parse_object(line, f"{path}, line {number}"))
-            return
-        content = ""
-        with self.file.lines() as lines:
-            for line in lines:
-                content += line
-                if len(content) > MAX_BYTES:
+        with self.file.lines() as opened:
+            if self._is_list:
+                for number, record in enumerate(self._listed(opened), start=1):
+                    if not isinstance(record, dict):
+                        raise _no_object(record, f"{path}, record {number}")
+                    yield number, self._note_paths(record)
+                return
+            lines = iter(lambda: opened.readline(MAX_LINE + 1), "")
+            for number, line in enumerate(lines, start=1):
+                if len(line) > MAX_LINE:
                     raise UserError(
-                        f"{path} is one list of more than {MAX_BYTES:,} characters. Write it as .jsonl, one object "
-                        "per line."
+                        f"{path}, line {number}: it has more than {MAX_LINE:,} characters. Expected one object per "
+                        "line."
                     )
+                if line.strip():
+                    yield number, self._note_paths(parse_object(line, f"{path}, line {number}"))
+
+    def _listed(self, opened: TextIO) -> Iterator[Any]:
+        """Yield the values of a list, of which few are in memory at once."""
+        count = 0
         try:
-            records = parse_json(content)
+            for value in parse_json_list(opened, MAX_LINE):
+                count += 1
+                if count > self.file.max_rows:
+                    raise UserError(
+                        f"{self.file.path} has more than {self.file.max_rows:,} records, expected at most that many. "
+                        "Split it."
+                    )
+                yield value
         except ValueError as error:
+            if isinstance(error, UserError):
+                raise
             raise UserError(
-                f"{path}: not JSON ({_reason(error)}). Expected a list of objects."
+                f"{self.file.path}, record {count + 1}: not JSON ({_reason(error)}). Expected a list of objects."
             ) from None
-        for number, record in enumerate(records, start=1):
-            if not isinstance(record, dict):
-                raise _no_object(record, f"{path}, record {number}")
-            yield number, self._note_paths(record)
 
     def _note_paths(self, record: dict[str, Any]) -> dict[str, Any]:
         """Return a record, and note the paths of its nested fields for errors if it is the first."""
@@ -160,10 +177,21 @@ def _value(record: dict[str, Any], column: str) -> Any:
     return value
 
 
-def _paths(record: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield the paths of all fields of a record."""
+def _paths(record: dict[str, Any], prefix: str = "", depth: int = 1) -> Iterator[str]:
+    """Yield the paths of the fields of a record, but not of those that are deep or have long names."""
     for name, value in record.items():
-        if isinstance(value, dict) and value:
-            yield from _paths(value, f"{prefix}{name}.")
+        path = f"{prefix}{name[: _MAX_NAME + 1]}"
+        if len(path) > _MAX_NAME:
+            continue
+        if isinstance(value, dict) and value and depth < _MAX_DEPTH:
+            yield from _paths(value, f"{path}.", depth + 1)
         else:
-            yield f"{prefix}{name}"
+            yield path
+
+
+def _first_character(opened: TextIO) -> str:
+    """Return the first character of a file that is no white space, or ""."""
+    while part := opened.read(CHUNK_BYTES):
+        if part := part.lstrip():
+            return part[0]
+    return ""

@@ -11,9 +11,8 @@ import numpy as np
 
 from qllmft.config import IN_MEMORY, DataConfig
 from qllmft.counts import format_count
+from qllmft.data.bounds import MAX_LABEL, MAX_TEXT
 from qllmft.data.cells import (
-    MAX_TEXT,
-    MOST_LABEL,
     ROWS_AT_ONCE,
     SHEET_ERRORS,
     is_blank,
@@ -215,7 +214,7 @@ def _rows_to_check(columns: list[list[Any]], config: DataConfig) -> list[int]:
         plain = {
             cell
             for cell in different
-            if _is_plain(cell, MOST_LABEL) and not _missing_marks(cell, config)
+            if _is_plain(cell, MAX_LABEL) and not _missing_marks(cell, config)
         }
         if are_texts and plain == different:
             continue
@@ -277,7 +276,7 @@ def _find_fault(cells: list[Any], place: str, config: DataConfig) -> _RowFault |
             )
     sizes = [("text", len(text), MAX_TEXT) for text in texts if isinstance(text, str)]
     if not config.has_lists:
-        sizes += [("label", len(label_text(label)), MOST_LABEL) for label in labels]
+        sizes += [("label", len(label_text(label)), MAX_LABEL) for label in labels]
     for name, size, most in sizes:
         if size > most:
             raise UserError(

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.counts import format_count
-from qllmft.data.cells import MAX_TEXT, check_columns, is_number
+from qllmft.data.bounds import MAX_LINE, MAX_TEXT
+from qllmft.data.cells import check_columns, is_number
 from qllmft.data.columns import Columns, are_names, plain
 from qllmft.data.content import TextFile
 from qllmft.data.dialect import DELIMITERS, SAMPLE_LINES, begins_field, find_dialect
@@ -140,11 +141,13 @@ class SeparatedTable:
         grammar = self.dialect.grammar
         closing_lines: list[str] = []
         count = 0 if grammar.quoting == "none" else content.count(grammar.quote)
-        while count % 2 and len(closing_lines) < _MAX_CLOSING:
+        size = 0
+        while count % 2 and len(closing_lines) < _MAX_CLOSING and size < MAX_LINE:
             line = next(lines, "")
             if not line:
                 break
             closing_lines.append(line)
+            size += len(line)
             count += line.count(grammar.quote)
         return "".join(closing_lines)
 

@@ -18,7 +18,7 @@ from qllmft.data.corpus import FIRST_ROWS, Corpus
 from qllmft.data.file_bytes import DataFile
 from qllmft.data.rows import SPLIT_NAMES, make_corpus, number_rows
 from qllmft.data.tables import SUFFIXES as SUFFIXES
-from qllmft.data.tables import read_table, table_stem, table_suffix
+from qllmft.data.tables import WORKBOOKS, read_table, table_stem, table_suffix
 from qllmft.errors import UserError, first_line
 from qllmft.files import expand_home
 
@@ -73,7 +73,7 @@ def settings_without_effect(path: Path) -> tuple[str, ...]:
 def settings_without_effect_on_file(file: DataFile) -> tuple[str, ...]:
     """Return the settings of how a table is written that a file has not, by its suffix."""
     suffix = table_suffix(file)
-    if suffix == ".xlsx":
+    if suffix in WORKBOOKS:
         return ("delimiter",)
     return _TABLE_SETTINGS if suffix in (".parquet", ".jsonl", ".json") else ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import weakref
 from typing import BinaryIO
 
 from qllmft.errors import UserError
@@ -19,6 +20,7 @@ class Spool:
             raise UserError(
                 f"there is no place for a temporary file: {error.strerror}. Set TMPDIR to a folder with room."
             ) from error
+        weakref.finalize(self, self.file.close)
 
     def open(self, place: int = 0) -> BinaryIO:
         """Return a reader from a place on."""

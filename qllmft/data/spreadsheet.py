@@ -1,16 +1,13 @@
-"""Rows of a sheet of Excel."""
+"""Rows of a sheet of a workbook."""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import date
 from itertools import islice
 from typing import Any
 
-from qllmft.data.cells import MAX_TEXT, SHEET_ERRORS, check_columns
+from qllmft.data.cell_codec import decode_cells
+from qllmft.data.cells import SHEET_ERRORS, check_columns
 from qllmft.data.columns import (
     MAX_BEFORE,
     Columns,
@@ -20,32 +17,25 @@ from qllmft.data.columns import (
     no_column,
     seems_row,
 )
-from qllmft.data.file_bytes import DataFile, open_file
+from qllmft.data.file_bytes import DataFile
+from qllmft.data.foreign_files import ForeignContent
 from qllmft.data.separated import Fault
-from qllmft.errors import UserError, first_line
+from qllmft.errors import UserError
 
-# that openpyxl, zipfile and the parsers of XML raise for a damaged part
-_DAMAGE_ERRORS: tuple[type[Exception], ...] = (
-    *(ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError),
-    *(SyntaxError, TypeError, ValueError, zipfile.BadZipFile, zlib.error),
-)
-_WORKBOOK = "xl/workbook.xml"
+_MAX_BLANK = 10_000  # blank rows between two others
 
 
 class SheetTable:
     """The sheet of a workbook whose first rows name the columns."""
 
-    def __init__(self, path: DataFile, columns: Columns, most: int) -> None:
+    def __init__(self, path: DataFile, content: ForeignContent, columns: Columns) -> None:
         self.path = path
-        self.most = most
         self.remarks: list[str] = []
-        with _workbook(path, most) as book:
-            heads = {
-                sheet.title: [
-                    _names(row) for row in islice(sheet.iter_rows(values_only=True), MAX_BEFORE)
-                ]
-                for sheet in book.worksheets
-            }
+        self._content = content
+        heads = {
+            title: [_names(row) for _, row in islice(self._rows(title), MAX_BEFORE)]
+            for title, _, _ in content.facts["sheets"]
+        }
         headers = {
             title: number
             for title, rows in heads.items()
@@ -88,23 +78,39 @@ class SheetTable:
     def items(self) -> Iterator[tuple[int, list[Any]] | Fault]:
         """Yield the number of each row below the names, and its cells; no cell for a blank row."""
         places = list(self._places.values())
-        with _workbook(self.path, self.most) as book:
-            rows = book[self._title].iter_rows(min_row=self._header + 2, values_only=True)
-            for number, row in enumerate(rows, start=self._header + 2):
-                if all(cell is None for cell in row):
-                    yield number, []
-                elif are_names(_names(row), self.names):
-                    yield Fault(number, "it names the columns again")
-                elif not self._has_names and len(_names(row)) > len(self.names):
-                    yield Fault(
-                        number,
-                        f"it has {len(_names(row)):,} cells, expected {len(self.names):,}, as many as names",
-                    )
-                else:
-                    yield (
-                        number,
-                        [_cell(row[place]) if place < len(row) else None for place in places],
-                    )
+        for number, row in islice(self._rows(self._title), self._header + 1, None):
+            names = _names(row)
+            if not row:
+                yield number, []
+            elif are_names(names, self.names):
+                yield Fault(number, "it names the columns again")
+            elif not self._has_names and len(names) > len(self.names):
+                yield Fault(
+                    number,
+                    f"it has {len(names):,} cells, expected {len(self.names):,}, as many as names",
+                )
+            else:
+                yield (
+                    number,
+                    [_cell(row[place]) if place < len(row) else None for place in places],
+                )
+
+    def _rows(self, title: str) -> Iterator[tuple[int, list[Any]]]:
+        """Yield all rows of a sheet up to the last that is not blank, with their numbers from 1."""
+        sheets = self._content.facts["sheets"]
+        place, n_blocks = next((place, n) for name, place, n in sheets if name == title)
+        expected = 1
+        with self._content.spool.open(place) as file:
+            for line in islice(file, n_blocks):
+                for number, cells in decode_cells(line):
+                    if number - expected > _MAX_BLANK:
+                        raise UserError(
+                            f"{self.path}, row {number}: it follows {number - expected:,} blank rows. Delete it, or "
+                            "move it up."
+                        )
+                    yield from ((blank, []) for blank in range(expected, number))
+                    yield number, cells
+                    expected = number + 1
 
     def _not_one_sheet(
         self, heads: dict[str, list[list[str]]], titles: Sequence[str], columns: Columns
@@ -131,51 +137,6 @@ class SheetTable:
         return no_column(missing, rows[0], self.path, columns)
 
 
-@contextmanager
-def _workbook(path: DataFile, most: int) -> Iterator[Any]:
-    """Open a workbook whose unpacked size has a bound."""
-    try:
-        from openpyxl import load_workbook
-    except ModuleNotFoundError:
-        raise UserError(
-            f"{path} is a file of Excel, which needs the package openpyxl: pip install '.[excel]'. Or save it as .csv."
-        ) from None
-    with open_file(path, most) as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                size = sum(part.file_size for part in archive.infolist())
-                if _WORKBOOK not in archive.namelist():
-                    raise UserError(f"{path} is a zip archive, expected a table. Unpack it first.")
-            if size > most:
-                raise UserError(
-                    f"{path} unpacks to {size:,} bytes, expected at most {most:,}. Split it."
-                )
-            file.seek(0)
-            book = load_workbook(file, read_only=True, data_only=True)
-        except UserError:
-            raise
-        except Exception as error:  # openpyxl has no error of its own for a damaged part
-            raise _damage_error(path, error) from error
-        try:
-            yield book
-        except UserError:
-            raise
-        except _DAMAGE_ERRORS as error:
-            raise _damage_error(path, error) from error
-        finally:
-            book.close()
-
-
-def _damage_error(path: DataFile, error: Exception) -> UserError:
-    if not {".xlsx", ".xlsm"} & {suffix.lower() for suffix in path.suffixes}:
-        return UserError(
-            f"{path} is a damaged zip archive, expected a table: {first_line(error)}. Save the table again, as .csv."
-        )
-    return UserError(
-        f"{path} cannot be read as .xlsx: {first_line(error)}. Save it again, or as .csv."
-    )
-
-
 def _names(row: Sequence[Any]) -> list[str]:
     """Return the cells of a row as names, without empty ones at its end."""
     names = ["" if cell is None else str(cell).strip() for cell in row]
@@ -196,13 +157,4 @@ def _header(rows: Sequence[Sequence[str]], columns: Columns) -> int | None:
 
 def _cell(value: Any) -> Any:
     """Return a cell as text, number or date, and None for one of Excel's errors."""
-    from openpyxl.utils.escape import unescape
-
-    if value is None or isinstance(value, bool | int | float | date):
-        return value
-    text = unescape(str(value))
-    if len(text) > MAX_TEXT:
-        raise UserError(
-            f"a cell has {len(text):,} characters, expected at most {MAX_TEXT:,}. Split it."
-        )
-    return None if text in SHEET_ERRORS else text
+    return None if isinstance(value, str) and value in SHEET_ERRORS else value

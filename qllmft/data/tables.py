@@ -10,21 +10,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from qllmft.counts import format_count
-from qllmft.data import cells
-from qllmft.data.cells import batches, open_parquet
+from qllmft.data import bounds
+from qllmft.data.bounds import MAX_LINE
+from qllmft.data.cell_codec import decode_cells
 from qllmft.data.columns import Columns, no_column
-from qllmft.data.content import MAX_LINE_BYTES, detect_format, examine
+from qllmft.data.content import read_content
 from qllmft.data.file_bytes import DataFile
+from qllmft.data.foreign_files import ForeignContent
 from qllmft.data.records import ABSENT, RecordTable
 from qllmft.data.separated import Block, Fault, SeparatedTable
 from qllmft.data.spreadsheet import SheetTable
 from qllmft.errors import UserError
-from qllmft.files import MAX_BYTES as MAX_JSON
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet", ".txt", ".json", ".xlsx")
+WORKBOOKS = (".xlsx", ".xls", ".xlsb", ".ods")
+SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet", ".txt", ".json", *WORKBOOKS)
 _ALIASES = {".tab": ".tsv", ".ndjson": ".jsonl", ".xlsm": ".xlsx"}
 _RECORDS = (".jsonl", ".json")
 _PACKED = (".gz", ".gzip")
@@ -68,12 +70,17 @@ def table_suffix(path: DataFile) -> str:
     >>> table_suffix(Path("a.CSV.gz")), table_suffix(Path("b.tab")), table_suffix(Path("c.md"))
     ('.csv', '.tsv', '')
     """
+    suffix = _last_suffix(path)
+    suffix = _ALIASES.get(suffix, suffix)
+    return suffix if suffix in SUFFIXES else ""
+
+
+def _last_suffix(path: DataFile) -> str:
+    """Return the last suffix of a file in small letters, without that of gzip."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in _PACKED:
         suffixes.pop()
-    suffix = suffixes[-1] if suffixes else ""
-    suffix = _ALIASES.get(suffix, suffix)
-    return suffix if suffix in SUFFIXES else ""
+    return suffixes[-1] if suffixes else ""
 
 
 def table_stem(path: DataFile) -> str:
@@ -91,7 +98,7 @@ def open_table(
     delimiter: str | None = None,
     *,
     most: int | None = None,
-    longest: int = MAX_LINE_BYTES,
+    longest: int = MAX_LINE,
 ) -> RowSource:
     """Open a table, whose content and not its name alone tells how it is read.
 
@@ -105,20 +112,14 @@ def open_table(
     Raises:
         UserError: if the file is no table, or has not the columns.
     """
-    suffix, zipped = detect_format(path)
+    suffix = _last_suffix(path)
+    longest = bounds.MAX_BYTES if suffix == ".json" else longest  # which may be one line
+    content = read_content(path, columns.all, most=most, longest=longest)
+    if isinstance(content, ForeignContent):
+        return _TABLES[content.kind](path, content, columns)
     suffix = _ALIASES.get(suffix, suffix)
     if not suffix and columns.names:
         suffix = ".txt"
-    if suffix == ".parquet":
-        if zipped:
-            raise UserError(
-                f"{path} is a .parquet file in gzip. Unpack it first: gunzip {path.name}."
-            )
-        return _ParquetTable(path, columns, most)
-    if suffix == ".xlsx":
-        if zipped:
-            raise UserError(f"{path} is a zip file in gzip. Unpack it first: gunzip {path.name}.")
-        return SheetTable(path, columns, most or cells.MAX_BYTES)
     if not suffix:
         raise UserError(
             f"{path} has no suffix, expected one of {', '.join(SUFFIXES)}. Rename it, or name its columns with "
@@ -126,36 +127,29 @@ def open_table(
         )
     if suffix not in SUFFIXES:
         raise UserError(f"{path} has the suffix {suffix!r}, expected one of {', '.join(SUFFIXES)}.")
-    longest = MAX_JSON if suffix == ".json" else longest  # which may be one line
-    file = examine(path, zipped=zipped, most=most, longest=longest)
+    if suffix in (".parquet", *WORKBOOKS):
+        raise UserError(
+            f"{path} cannot be read as {suffix[1:]}: it is a text file. Rename it by its content, such as "
+            f"{table_stem(path)}.csv."
+        )
     if suffix in _RECORDS:
-        return RecordTable(file, columns)
-    return SeparatedTable(file, columns, delimiter, suffix=suffix)
+        return RecordTable(content, columns)
+    return SeparatedTable(content, columns, delimiter, suffix=suffix)
 
 
-def has_header(path: DataFile, columns: Columns, delimiter: str | None) -> bool:
-    """Return whether a file of text is a table of several columns, whose first lines name those that are read."""
-    try:
-        table = open_table(path, columns, delimiter)
-    except UserError:
-        return False
-    return isinstance(table, SeparatedTable) and len(table.names) > 1
-
-
-class _ParquetTable:
+class ParquetTable:
     """Table of a parquet file."""
 
-    def __init__(self, path: DataFile, columns: Columns, most: int | None) -> None:
+    def __init__(self, path: DataFile, content: ForeignContent, columns: Columns) -> None:
         self.path = path
-        self.most = most
         self.remarks: list[str] = []
-        with open_parquet(path, columns.required) as file:
-            names = file.schema_arrow.names
+        self._content = content
+        names = content.facts["names"]
         places = columns.positions(names, path)
         if missing := [name for name in columns.required if name not in places]:
             raise no_column(missing[0], names, path, columns)
         self.columns_read = list(places)
-        self._file_names = [names[place] for place in places.values()]
+        self._places = [content.facts["places"].index(place) for place in places.values()]
         self.in_words = ""
 
     def place(self, number: int) -> str:
@@ -164,11 +158,23 @@ class _ParquetTable:
 
     def items(self) -> Iterator[Block]:
         """Yield blocks of rows, numbered from 1."""
-        number = 0
-        with open_parquet(self.path, self._file_names) as file:
-            for batch in batches(file, self._file_names, self.path, most=self.most):
-                yield Block(np.arange(number + 1, number + 1 + len(batch[0])), batch)
-                number += len(batch[0])
+        first = 1
+        with self._content.spool.open() as file:
+            for line in file:
+                n_rows, columns = decode_cells(line)
+                numbers = np.arange(first, first + n_rows)
+                yield Block(numbers, [_cells(*columns[place]) for place in self._places])
+                first += n_rows
+
+
+def _cells(kind: str, values: list[Any], codes: Sequence[int | None] = ()) -> list[Any]:
+    """Return the cells of a column, which may have its different values once."""
+    if kind == "cells":
+        return values
+    return [None if code is None else values[code] for code in codes]
+
+
+_TABLES = {"workbook": SheetTable, "parquet": ParquetTable}
 
 
 def read_table(
@@ -187,7 +193,7 @@ def read_table(
     """
     import pandas as pd  # takes a third of a second, and predictions need no frame
 
-    table = open_table(path, columns, delimiter, most=cells.MAX_BYTES)
+    table = open_table(path, columns, delimiter, most=bounds.MAX_BYTES)
     names = table.columns_read
     numbers = array("q")
     values: list[list[Any]] = [[] for _ in names]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -12,16 +12,17 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from qllmft.data.bounds import MAX_TEXT
 from qllmft.data.cells import SHEET_ERRORS, is_blank, python_text, unusual_places
 from qllmft.data.columns import Columns
-from qllmft.data.content import detect_format
+from qllmft.data.content import detect_kind
 from qllmft.data.file_bytes import DataFile, is_file
+from qllmft.data.formats import MARK
 from qllmft.data.records import ABSENT, RecordTable
-from qllmft.data.separated import Block, Fault
-from qllmft.data.tables import SUFFIXES, RowSource, has_header, open_table, table_suffix
+from qllmft.data.separated import Block, Fault, SeparatedTable
+from qllmft.data.tables import SUFFIXES, RowSource, open_table, table_suffix
 from qllmft.errors import UserError
 
-LONGEST_LINE = 1_000_000  # bytes
 Report = Callable[[str], None]
 
 
@@ -113,7 +114,7 @@ def _filled_rows(
     try:
         table = _table_at(path, columns_to_read, delimiter, most)
         if table is None:
-            yield from ([line.strip()] for line in _lines(path) if not is_blank(line))
+            yield from ([line.strip()] for line in _lines(path, report) if not is_blank(line))
             return
         named = f"column{'s' if len(columns) > 1 else ''} {', '.join(columns)}"
         report(f"{path.name}: {', '.join(part for part in (table.in_words, named) if part)}")
@@ -139,15 +140,18 @@ def _table_at(
     if may_be_lines and not is_file(path):
         return None
     if not may_be_lines or columns_to_read.names:
-        return open_table(path, columns_to_read, delimiter, most=most, longest=LONGEST_LINE)
-    format_, zipped = detect_format(path)
-    if format_ in (".xlsx", ".parquet"):
+        return open_table(path, columns_to_read, delimiter, most=most, longest=MAX_TEXT)
+    kind = detect_kind(path)
+    if kind in ("workbook", "parquet"):
         return open_table(path, columns_to_read, most=most)
-    if zipped and not suffix:
+    if kind == "gzip" and not suffix:
         raise UserError(f"{path} is packed by gzip. Unpack it first: gunzip {path.name}.")
-    if suffix == ".txt" and has_header(path, columns_to_read, delimiter):
-        return open_table(path, columns_to_read, delimiter, most=most, longest=LONGEST_LINE)
-    if zipped:
+    if suffix == ".txt":
+        with suppress(UserError):  # of one text per line
+            table = open_table(path, columns_to_read, delimiter, most=most, longest=MAX_TEXT)
+            if isinstance(table, SeparatedTable) and len(table.names) > 1:
+                return table
+    if kind == "gzip":
         raise UserError(
             f"{path} is packed by gzip, and is no table. Unpack one text per line first: gunzip {path.name}."
         )
@@ -196,26 +200,33 @@ def _check_row(
     return [text.strip() for text in texts]
 
 
-def _lines(path: DataFile) -> Iterator[str]:
-    """Yield the lines of a file or of standard input, with their ends."""
+def _lines(path: DataFile, report: Report) -> Iterator[str]:
+    """Yield the lines of a file or of standard input, with their ends and without byte order marks."""
     is_input = isinstance(path, Path) and str(path) == "-"
     if is_input and sys.stdin is None:
         raise UserError(
             "standard input is closed, expected one text per line. Give a file, or a text as an argument."
         )
+    is_marked = False
     with nullcontext(sys.stdin.buffer) if is_input else _open_lines(path) as file:
-        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
-            if len(line) > LONGEST_LINE:
+        for number, line in enumerate(iter(lambda: file.readline(MAX_TEXT + 1), b""), start=1):
+            if len(line) > MAX_TEXT:
                 raise UserError(
-                    f"{path}, line {number}: it has more than {LONGEST_LINE:,} bytes. Expected one text per line. "
+                    f"{path}, line {number}: it has more than {MAX_TEXT:,} bytes. Expected one text per line. "
                     "Split it."
                 )
             try:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 raise UserError(
                     f"{path}, line {number}: byte {line[error.start]:#04x} is not UTF-8. Convert the file first."
                 ) from None
+            if MARK in text:
+                text = text.replace(MARK, "")
+                if not is_marked:
+                    report(f"{path.name}: byte order marks left out, the first in line {number}")
+                is_marked = True
+            yield text
 
 
 def _open_lines(path: DataFile) -> BinaryIO:

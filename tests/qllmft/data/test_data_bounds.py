@@ -47,11 +47,12 @@ def test_parquet_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):
         "a cell has 2,000,000 bytes, expected at most 1,0",
     )
     many = repeated(tmp_path / "y.parquet", "a" * 1_000, 4)
-    monkeypatch.setattr("qllmft.data.cells.MAX_BYTES", 1_000)
-    refused(many, r"unpacks to 4 rows and 3,\d+ bytes, expected at most")
-    monkeypatch.setattr("qllmft.data.cells.MAX_BYTES", 10_000)
-    monkeypatch.setattr("qllmft.data.cells.MAX_ROWS", 3)
-    refused(many, "unpacks to 4 rows", predict=False)
+    monkeypatch.setattr("qllmft.data.bounds.MAX_ROWS", 3)
+    refused(many, "unpacks to 4 rows, expected at most 3")
+    monkeypatch.undo()
+    long = repeated(tmp_path / "z.parquet", "a" * 900_000, 70_000)
+    assert long.stat().st_size < 20_000
+    refused(long, r"unpacks to more than 60,\d+,\d+ bytes", predict=False)
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet"])
@@ -72,10 +73,19 @@ def test_a_line_without_an_end_is_no_table(tmp_path):
     refused(path, r"line 2: it has more than \d+,000,000 bytes")
 
 
-def test_a_long_list_of_records_is_to_be_lines(tmp_path, monkeypatch):
+def test_a_list_of_records_is_read_in_parts(tmp_path, monkeypatch):
     path = write_table(tmp_path / "x.json", labelled(*[("a" * 90, 0), ("b", 1)] * 20))
-    monkeypatch.setattr("qllmft.data.records.MAX_BYTES", 1_000)
-    refused(path, "one list of more than 1,000 characters. Write it as .jsonl")
+    monkeypatch.setattr("qllmft.data.json_list._CHARACTERS_AT_ONCE", 7)
+    assert len(read(path).splits["all"].texts) == 40
+    monkeypatch.setattr("qllmft.data.records.MAX_LINE", 50)
+    refused(path, "record 1: not JSON \\(a value has more than 50 characters\\)")
+
+
+@pytest.mark.parametrize("content", ["[" + "{}," * 200_000 + "{}]", "{}\n" * 200_000])
+def test_records_without_the_column_are_not_read_to_the_end(tmp_path, content):
+    path = tmp_path / ("x.json" if content.startswith("[") else "x.jsonl")
+    path.write_text(content)
+    refused(path, "there is no column 'text'")
 
 
 def test_a_damaged_line_of_many_fields_is_read_in_bounded_time(tmp_path):

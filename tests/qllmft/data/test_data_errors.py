@@ -19,7 +19,7 @@ WRONG = [
     ("mine", "a", "has no suffix, expected one of .tsv, .csv, .jsonl, .parquet"),
     ("mine.csv", "", "mine.csv is empty, expected a first line that names the columns"),
     ("mine.tsv", HEAD, "split 'all' ... no row ... Fill it in, or leave it out"),
-    ("mine.parquet", "hello", "cannot be read as parquet ... Parquet"),
+    ("mine.parquet", "hello", "cannot be read as parquet: it is a text file"),
     (
         "mine.tsv",
         "review\tlabel\na\t1\nb\t0\n",

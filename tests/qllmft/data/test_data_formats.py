@@ -5,6 +5,7 @@ import pytest
 from table_files import FORMATS, labelled, read, write_table
 
 from qllmft.data import SUFFIXES
+from qllmft.data.tables import WORKBOOKS
 from qllmft.errors import UserError
 
 EVERY_FORMAT = pytest.mark.parametrize("suffix", FORMATS)
@@ -23,7 +24,7 @@ PAIRS = (
 
 
 def test_the_formats_are_those_that_the_package_names():
-    assert set(SUFFIXES) - set(FORMATS) <= {".xlsx"}, "its package may be missing"
+    assert set(SUFFIXES) - set(FORMATS) <= {*WORKBOOKS}, "their package may be missing"
     assert set(FORMATS) <= set(SUFFIXES)
 
 

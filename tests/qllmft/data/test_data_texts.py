@@ -5,7 +5,8 @@ import tracemalloc
 import pandas as pd
 import pytest
 
-from qllmft.data.texts import LONGEST_LINE, read_texts
+from qllmft.data.bounds import MAX_TEXT
+from qllmft.data.texts import read_texts
 from qllmft.errors import UserError
 
 TEXTS = ["a good film", 'she said "no", twice', "naïve « 😀 »"]
@@ -67,7 +68,7 @@ def test_a_line_without_an_end_takes_little_memory(tmp_path):
     with (tmp_path / "x.txt").open("wb") as file:
         file.write(b"fine\n")
         for _ in range(40):
-            file.write(b"x" * LONGEST_LINE)
+            file.write(b"x" * MAX_TEXT)
     texts = read_texts(tmp_path / "x.txt", "text")
     assert next(texts) == "fine"
     tracemalloc.start()
@@ -78,9 +79,9 @@ def test_a_line_without_an_end_takes_little_memory(tmp_path):
         next(texts)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 5 * LONGEST_LINE
+    assert peak < 5 * MAX_TEXT
 
 
 def test_a_line_of_the_most_bytes_is_a_text(tmp_path):
-    (tmp_path / "x.txt").write_bytes(b"x" * (LONGEST_LINE - 1) + b"\nfine")
-    assert [len(text) for text in read_texts(tmp_path / "x.txt", "text")] == [LONGEST_LINE - 1, 4]
+    (tmp_path / "x.txt").write_bytes(b"x" * (MAX_TEXT - 1) + b"\nfine")
+    assert [len(text) for text in read_texts(tmp_path / "x.txt", "text")] == [MAX_TEXT - 1, 4]

@@ -50,7 +50,7 @@ def test_damaged_gzip_is_refused(tmp_path):
 def test_gzip_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "x.csv.gz"
     path.write_bytes(gzip.compress(CSV.encode() + b"a,1\n" * 5_000))
-    monkeypatch.setattr("qllmft.data.cells.MAX_BYTES", 10_000)
+    monkeypatch.setattr("qllmft.data.bounds.MAX_BYTES", 10_000)
     assert "unpacks to more than 10,000 bytes" in refusal(path)
 
 
@@ -88,7 +88,7 @@ def test_the_sheet_with_the_columns_is_taken(tmp_path):
     ("content", "said"),
     [
         (b"PK\x03\x04 and more", "is a damaged zip archive" if HAS_EXCEL else "pip install"),
-        (b"\xd0\xcf\x11\xe0 and more", "is a file of Excel 2003 or older. Save it as .xlsx"),
+        (b"\xd0\xcf\x11\xe0 and more", "is no workbook, expected a table"),
         (b"<!DOCTYPE html><html>", "is a web page, expected a table"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
     ],
@@ -359,9 +359,11 @@ def test_an_optional_column_that_stands_twice_is_not_read(tmp_path, column, suff
 
 
 @excel
-@pytest.mark.parametrize("name", ["x.npz", "x.ods", "x.XLSX"])
+@pytest.mark.parametrize("name", ["x.npz", "x.ods", "x.XLSX", "x.xlsb"])
 def test_a_damaged_zip_archive_has_the_name_of_its_kind(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(b"PK\x03\x04 and more")
-    kind = "cannot be read as .xlsx" if name == "x.XLSX" else "is a damaged zip archive"
+    kind = f"cannot be read as {path.suffix.lower()}"
+    if name == "x.npz":
+        kind = "is a damaged zip archive"
     assert f"{name} {kind}" in refusal(path)
