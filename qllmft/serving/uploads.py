@@ -25,7 +25,7 @@ from qllmft.serving.batches import NotTakenError
 from qllmft.serving.upload_process import NO_MEMORY_CODE, REFUSED_CODE, TOO_LONG_CODE
 from qllmft_circuits.bounded_process import is_out_of_memory, is_out_of_time, python_command
 
-_READER_CODE = "from qllmft.serving.upload_process import main; main()"
+_READER_CODE = "from qllmft.serving.upload_process import main\nmain()"
 _PACKAGES = [
     Path(__file__).parents[2],
     *(Path(str(package.__file__)).parents[1] for package in (qllmft_backends, qllmft_circuits)),
