@@ -43,4 +43,18 @@ def register(kind: PluginKind, name: str, thing: Any, *, replace: bool = False) 
     Raises:
         UserError: if there is no such kind, or the name is taken.
     """
-    find_registry(kind).register(name, thing, replace=replace)
+    registry = find_registry(kind)
+    if kind == "baseline":
+        _check_baseline(name, thing)
+    registry.register(name, thing, replace=replace)
+
+
+def _check_baseline(name: str, thing: Any) -> None:
+    """Raise UserError for an estimator or a head in the place of a baseline, with the way to make one of it."""
+    from qllmft.baselines import Baseline
+    from qllmft.baselines.checks import describe_thing, head_remedy
+
+    if not isinstance(thing, Baseline):
+        raise UserError(
+            f"the baseline {name!r} is {describe_thing(thing)}, expected a Baseline. {head_remedy(str(name), thing)}"
+        )

@@ -41,17 +41,19 @@ def run_python(
     Raises:
         subprocess.TimeoutExpired: if the time is over.
     """
-    paths = [path for path in sys.path if _is_trusted(path)]
-    setup = f"import sys; sys.path[:] = {[*paths, *map(str, packages)]!r}; "
-    environment = {name: os.environ[name] for name in _LOADER_VARIABLES if name in os.environ}
+    command, environment = python_command(code, packages)
     return subprocess.run(  # noqa: S603 - the content goes to its input, and is no command
-        [sys.executable, "-I", "-S", "-c", setup + code],
-        timeout=timeout_s,
-        check=False,
-        cwd=packages[0],  # libraries read their settings from the current folder
-        env=environment | _FRUGAL_VARIABLES,
-        **streams,
+        command, timeout=timeout_s, check=False, env=environment, **streams
     )
+
+
+def python_command(code: str, packages: Sequence[Path]) -> tuple[list[str], dict[str, str]]:
+    """Return the command of `run_python`, and the environment of its process."""
+    paths = [path for path in sys.path if _is_trusted(path)]
+    # libraries read their settings from the current folder
+    setup = f"import os, sys; os.chdir(os.sep); sys.path[:] = {[*paths, *map(str, packages)]!r}; "
+    environment = {name: os.environ[name] for name in _LOADER_VARIABLES if name in os.environ}
+    return [sys.executable, "-I", "-S", "-c", setup + code], environment | _FRUGAL_VARIABLES
 
 
 def _is_trusted(path: str) -> bool:
@@ -63,13 +65,20 @@ def _is_trusted(path: str) -> bool:
     return True
 
 
-def limit_resources(seconds: int, memory_bytes: int, output_bytes: int | None = None) -> None:
+def limit_resources(
+    seconds: int,
+    memory_bytes: int,
+    output_bytes: int | None = None,
+    *,
+    binds_children: bool = True,
+) -> None:
     """Bound this process from now on, where the system can.
 
     Args:
         seconds: of processor time.
         memory_bytes: beyond what it has now.
         output_bytes: of each file that it writes; None: any number.
+        binds_children: processes that it starts have no larger bounds; if not, they set their own.
     """
     if sys.platform == "win32":
         return
@@ -77,15 +86,18 @@ def limit_resources(seconds: int, memory_bytes: int, output_bytes: int | None = 
 
     usage = resource.getrusage(resource.RUSAGE_SELF)
     last_second = int(usage.ru_utime + usage.ru_stime) + 1 + seconds
-    resource.setrlimit(resource.RLIMIT_CPU, (last_second, last_second + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    bounds = [(resource.RLIMIT_CORE, 0, 0), (resource.RLIMIT_CPU, last_second, last_second + 1)]
     if output_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (output_bytes, output_bytes))
+        bounds.append((resource.RLIMIT_FSIZE, output_bytes, output_bytes))
     statm = Path("/proc/self/statm")
     if statm.exists():  # what is mapped counts, which is more than what is used
         mapped_bytes = int(statm.read_text().split()[0]) * resource.getpagesize()
         max_bytes = mapped_bytes + memory_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (max_bytes, max_bytes))
+        bounds.append((resource.RLIMIT_AS, max_bytes, max_bytes))
+    for kind, bound, hard_bound in bounds:
+        resource.setrlimit(
+            kind, (bound, hard_bound if binds_children else resource.getrlimit(kind)[1])
+        )
 
 
 def is_out_of_time(returncode: int) -> bool:

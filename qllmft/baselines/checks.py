@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,6 +50,53 @@ def check_answers(
         )
     assert values is not None
     return values.astype(np.int64 if task.one_label else np.float64, copy=False)
+
+
+def is_estimator(thing: Any) -> bool:
+    """Return whether a thing is an estimator of scikit-learn, and no class of them."""
+    if isinstance(thing, type):
+        return False
+    return all(hasattr(thing, name) for name in ("fit", "get_params", "set_params"))
+
+
+def check_maker(label: str, make: Any) -> None:
+    """Raise UserError unless a baseline's ``make`` is a function that can return a head."""
+    if callable(make) and not _makes_estimators(make):
+        return
+    raise UserError(
+        f"make of the baseline {label!r} is {describe_thing(make)}, expected a function that returns a head. "
+        + head_remedy(label, make)
+    )
+
+
+def _makes_estimators(make: Any) -> bool:
+    """Return whether a thing is an estimator of scikit-learn, or a class of them."""
+    return is_estimator(make) or (isinstance(make, type) and hasattr(make, "get_params"))
+
+
+def describe_thing(thing: Any) -> str:
+    """Return a thing in the place of a baseline in words."""
+    return thing.__name__ if isinstance(thing, type) else f"an object of {type(thing).__name__}"
+
+
+def head_remedy(label: str, thing: Any) -> str:
+    """Return how a thing becomes a baseline: an estimator by a grid, and another one by a function."""
+    if not _makes_estimators(thing):
+        return f"Example: Baseline({label!r}, lambda config, *sizes: head, tuned=False)."
+    estimator = thing.__name__ if isinstance(thing, type) else f"{type(thing).__name__}()"
+    grid = f"GridBaseline({label!r}, {estimator}, [{{}}])"
+    return f"Example: Baseline.from_grid({label!r}, lambda grid: {grid})."
+
+
+def check_head(label: str, head: Any, names: Iterable[str]) -> None:
+    """Raise UserError unless what a baseline's ``make`` returned has the names of a head."""
+    missing_names = [name for name in names if not hasattr(head, name)]
+    if missing_names or isinstance(head, type):
+        lack = f" without {', '.join(missing_names)}" if missing_names else ""
+        raise UserError(
+            f"make of the baseline {label!r} returned {describe_thing(head)}{lack}, expected a head, such as a "
+            "GridBaseline."
+        )
 
 
 def convert_settings(name: str, settings: Any) -> dict[str, Any]:

@@ -6,14 +6,15 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.baselines.checks import check_answers, convert_settings
+from qllmft.baselines.checks import check_answers, convert_settings, is_estimator
 from qllmft.config import RunConfig
-from qllmft.errors import UserError
+from qllmft.errors import UserError, first_line
 from qllmft.native_threads import one_thread
 from qllmft.randomness import draw_indices
 from qllmft.training.search import (
@@ -50,12 +51,41 @@ def n_trained(fitted: Any) -> int:
     return int(fitted.coef_.size + np.size(fitted.intercept_)) if hasattr(fitted, "coef_") else 0
 
 
+def estimator_maker(name: str, make: Any) -> Callable[..., Any]:
+    """Return what makes an estimator of settings: ``make``, or copies of it if it is an estimator of scikit-learn.
+
+    Args:
+        name: of the baseline.
+        make: class, function or estimator.
+
+    Raises:
+        UserError: if it is none of them.
+    """
+    if is_estimator(make):
+        return partial(_copy_with, make)
+    if not callable(make):
+        raise UserError(
+            f"make of the baseline {name!r} is an object of {type(make).__name__}, expected a class or a function that "
+            "makes an estimator of settings. An estimator with get_params and set_params, as of scikit-learn, works "
+            "too."
+        )
+    return make  # type: ignore[no-any-return]
+
+
+def _copy_with(estimator: Any, **settings: Any) -> Any:
+    """Return an unfitted copy of an estimator with settings."""
+    from sklearn.base import clone
+
+    return clone(estimator).set_params(**settings)
+
+
 @dataclass(eq=False)
 class GridBaseline:
     """Scikit-learn estimator with settings chosen by the score that judges; the first of equals wins."""
 
     name: str  # as in tables
-    make: Callable[..., Any]  # estimator of settings
+    # makes an estimator of settings, such as its class; or an estimator, whose copies get them
+    make: Any
     grid: list[Settings]  # the most regularised first
     count: Callable[[Any], int] = n_trained  # trained parameters of a fitted estimator
     # further numbers of a fitted estimator, for its settings; None: none
@@ -85,6 +115,17 @@ class GridBaseline:
                 "Give [{}] for an estimator without settings."
             )
         self.grid = [convert_settings(self.name, settings) for settings in self.grid]
+        self.make = estimator_maker(self.name, self.make)
+
+    def _make(self, settings: Settings) -> Any:
+        """Return an estimator with settings, or raise UserError if it does not take them."""
+        try:
+            return self.make(**settings)
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"the baseline {self.name!r} cannot be made with the settings {settings}: {first_line(error)}. Correct "
+                "its grid."
+            ) from error
 
     def apply_search(self, config: RunConfig) -> Self:
         """Search as ``baselines.search`` says, and keep ``baselines.points`` settings in their order.
@@ -180,7 +221,7 @@ class GridBaseline:
                 self.scores.append(self.scores[-1])
                 continue
             fitted = settings
-            estimator = fit_estimator(self.make(**settings), train)
+            estimator = fit_estimator(self._make(settings), train)
             answers = self.answers(estimator, validation.x.numpy())
             value = judge(truth, check_answers(self.name, answers, validation))
             score = (self.count(estimator) if self.most else 0, value)
@@ -203,13 +244,13 @@ class GridBaseline:
         n_held = sum(len(part.held_out) for part in parts)
         self.grid = [trial.settings for trial in trials]
         self.scores = [(0, round(trial.judgement.score * n_held, SCORE_DIGITS)) for trial in trials]
-        self.estimator = fit_estimator(self.make(**self.settings), train)
+        self.estimator = fit_estimator(self._make(self.settings), train)
 
     def judge(self, settings: Settings, train: Examples, parts: Sequence[Part]) -> Judgement:
         """Return the judgement of settings on the texts that parts of the training texts ``train`` hold out."""
 
         def answer(part: Part) -> NDArray[Any]:
-            estimator = fit_estimator(self.make(**settings), part.train)
+            estimator = fit_estimator(self._make(settings), part.train)
             outputs = self.outputs(estimator, part.held_out.x.numpy())
             return check_answers(self.name, outputs, part.held_out)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.baselines.checks import check_answers, convert_settings
+from qllmft.baselines.checks import check_answers, check_head, check_maker, convert_settings
 from qllmft.config import RunConfig
 from qllmft.errors import UserError, check_whole_number
 from qllmft.files import folder_name
@@ -58,6 +58,14 @@ class Head(Protocol):
         """Return the score of the task without noise of the head's circuit, or None if there is no noise."""
 
 
+_HEAD_NAMES = (
+    *("name", "n_parameters", "settings", "interrupted"),
+    "fit",
+    "predict",
+    "exact_score",
+)
+
+
 @dataclass(frozen=True)
 class Baseline:
     """Classical head that a run can name and fits next to its own."""
@@ -74,6 +82,15 @@ class Baseline:
     is_grid: bool = False
     # with more training texts it is left out, since its time grows with their square; None: never
     most_texts: int | None = None
+
+    def __post_init__(self) -> None:
+        check_maker(self.label, self.make)
+
+    def make_head(self, config: RunConfig, n_parameters: int, dimension: int, k: int) -> Head:
+        """Return the head of a run, see ``make``, or raise UserError if it is none."""
+        head = self.make(config, n_parameters, dimension, k)
+        check_head(self.label, head, _HEAD_NAMES)
+        return head
 
     @classmethod
     def from_grid(
@@ -93,9 +110,11 @@ class Baseline:
                 an error.
             most_texts: with more training texts the baseline is left out; None: never.
         """
+        check_maker(label, make)
 
         def make_head(config: RunConfig, *_: int) -> Any:
             head: Any = make(config.baselines.grid)
+            check_head(label, head, (*_HEAD_NAMES, "apply_search"))
             return head.apply_search(config)
 
         return cls(label, make_head, tuned=True, tasks=tasks, is_grid=True, most_texts=most_texts)
@@ -258,7 +277,7 @@ def make_baselines(
     check_baselines(config.baselines.names, config.data.task)
     excluded_names = left_out_baselines(config, n_texts)
     heads = {
-        name: BASELINES[name].make(config, n_parameters, dimension, n_classes)
+        name: BASELINES[name].make_head(config, n_parameters, dimension, n_classes)
         for name in config.baselines.names
         if name not in excluded_names
     }

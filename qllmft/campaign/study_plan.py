@@ -210,7 +210,7 @@ def select_runs(
 
 def n_settings(baseline: str, config: RunConfig) -> int | None:
     """Return the number of settings that a baseline tries, or None if it is trained like the head beside it."""
-    head = BASELINES[baseline].make(config, 1, 1, 2)  # the sizes do not matter to a grid
+    head = BASELINES[baseline].make_head(config, 1, 1, 2)  # the sizes do not matter to a grid
     return len(head.grid) if isinstance(head, GridBaseline) else None
 
 

@@ -331,7 +331,7 @@ def search_baseline(
     tables = {"training": splits.train, "validation": splits.validation}
     _, (train, validation) = embed_tables(tables, config.body, on_event, inputs=inputs)
     n_classes = inputs.corpus(config.data).n_classes
-    head = BASELINES[name].make(config, 0, train.x.shape[1], n_classes)
+    head = BASELINES[name].make_head(config, 0, train.x.shape[1], n_classes)
     with stage(on_event, "fitting", head.name):
         fitted = fit_and_score(head, train, validation, n_classes)
     model_result = ModelResult(

@@ -123,9 +123,11 @@ def is_several(value: Any) -> bool:
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a cell is empty: None, a NaN of any type, or pandas' NA or NaT."""
-    if value is None or (isinstance(value, float) and value != value):
+    """Return whether a cell is empty: None, masked, a NaN or NaT of any type, or pandas' NA."""
+    if value is None or value is np.ma.masked:
         return True
+    if isinstance(value, float | np.floating | np.datetime64 | np.timedelta64):
+        return bool(value != value)
     if isinstance(value, Decimal):
         return value.is_nan()
     pandas = sys.modules.get("pandas")  # if it is not loaded, no value is its NA
@@ -147,8 +149,12 @@ def is_number(text: str) -> bool:
 
 def label_text(value: Any) -> str:
     """Return a label as text, "1" for 1, 1.0 and '1', a day for midnight, and "" if it is missing."""
+    if value is np.ma.masked:
+        return ""
     if isinstance(value, np.floating):
         value = shortest_number(value)
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        value = value.astype(f"{value.dtype.kind}8[us]")  # Python has no shorter time
     if getattr(value, "ndim", None) == 0:  # of torch or NumPy
         value = value.item()
     if is_missing(value):

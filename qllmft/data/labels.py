@@ -30,6 +30,7 @@ DeclaredNames: TypeAlias = Mapping[str, Sequence[str]]  # of labels, by the spli
 MAX_LABELS = 1_000
 ROWS_PER_LABEL = 4  # with fewer, the column may be another one than that of the labels
 LARGEST_TARGET = 1e15  # size of a target; squares of larger ones would overflow in training
+_NO_TARGETS = (bool, np.bool_, np.datetime64, np.timedelta64)  # types that float() takes
 _NO_LABEL = "-1"  # in the place of an index of a name, as data sets of the hub have it
 _INDICATORS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
@@ -92,7 +93,7 @@ def _by_column(
 
 def _target(cell: Any, column: str, place: str) -> float:
     try:
-        is_other = isinstance(cell, bool | np.bool_) or (isinstance(cell, str) and "_" in cell)
+        is_other = isinstance(cell, _NO_TARGETS) or (isinstance(cell, str) and "_" in cell)
         number = math.nan if is_other else float(cell)
     except (TypeError, ValueError, OverflowError):
         number = math.nan

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qllmft.config import BUILT_IN_CORPUS, IN_MEMORY, DataConfig
+from qllmft.data.alignment import align_columns, check_pair
 from qllmft.data.cells import python_text, shortest_number
 from qllmft.data.columns import Columns
 from qllmft.data.corpus import FIRST_ROWS, Corpus
@@ -206,7 +207,8 @@ def frames_in_memory(
 
     pair = isinstance(data, tuple | list) and len(data) == 2
     if pair and not any(isinstance(part, str) for part in data):
-        texts, labels = map(list, data)
+        check_pair(*data)
+        texts, labels = map(_list_cells, data)
         if len(texts) != len(labels):
             raise UserError(
                 f"there are {len(texts)} texts and {len(labels)} labels, expected one label per text."
@@ -241,6 +243,19 @@ def frames_in_memory(
     return frames, names_by_split
 
 
+def _list_cells(values: Any) -> list[Any]:
+    """Return the cells of a column, or the rows of a table of several, with None in the place of masked ones."""
+    import pandas as pd
+
+    if _is_table(values):
+        frame = values if isinstance(values, pd.DataFrame) else values.to_pandas()
+        rows = frame.to_numpy(dtype=object).tolist()
+        return [cell for (cell,) in rows] if frame.shape[1] == 1 else list(rows)
+    if hasattr(values, "to_pylist"):  # of Arrow
+        return list(values.to_pylist())
+    return list(values.tolist() if isinstance(values, np.ma.MaskedArray) else values)
+
+
 def _name_cells(rows: list[Any], columns: Sequence[str], kind: str) -> dict[str, list[Any]]:
     """Return the columns of a list, whose rows have a cell for each of several columns."""
     if len(columns) == 1:
@@ -269,10 +284,7 @@ def _join_columns(columns: Mapping[Any, Any]) -> pd.DataFrame:
     """Return the table of a dict of columns."""
     import pandas as pd
 
-    lists = {
-        str(name): values.to_pylist() if hasattr(values, "to_pylist") else list(values)  # of Arrow
-        for name, values in columns.items()
-    }
+    lists = {str(name): _list_cells(values) for name, values in align_columns(columns).items()}
     lengths = {
         str(name): type(values).__name__
         if isinstance(values, str | tuple)

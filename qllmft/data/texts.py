@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +24,32 @@ from qllmft.data.tables import SUFFIXES, RowSource, open_table, table_suffix
 from qllmft.errors import UserError
 
 Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TextColumns:
+    """What is read of a file of texts.
+
+    Attributes:
+        columns: name of the column of the texts, or of both columns of pairs.
+        delimiter: of the fields of a table; None: it is found.
+        names: of all columns of a table without a line of names.
+    """
+
+    columns: tuple[str, ...]
+    delimiter: str | None = None
+    names: tuple[str, ...] = ()
+
+
+def read_columns(
+    file: DataFile, wanted: TextColumns, report: Report = lambda _: None, most: int | None = None
+) -> Iterator[str | tuple[str, str]]:
+    """Return the texts or pairs of a file, see `read_texts` and `read_pairs`."""
+    settings = (wanted.delimiter, report, wanted.names, most)
+    if len(wanted.columns) == 1:
+        return read_texts(file, wanted.columns[0], *settings)
+    first, second = wanted.columns
+    return read_pairs(file, (first, second), *settings)
 
 
 def read_pairs(

@@ -44,6 +44,7 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
         network: the network; ``input_gradients`` must be on if something before it learns.
         backend: backend of the network's estimator.
         initial_weights: (R·P,) weights in radians, those of R registers with the same circuit one after the other.
+        registers: R, which no weight tells if the circuit has none.
 
     Attributes:
         is_double: exact passes on the CPU are computed in float64, whatever the weights are. An engine compiles for
@@ -56,10 +57,16 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
     angle_map: Tensor
     angle_offset: Tensor
 
-    def __init__(self, network: EstimatorQNN, backend: Backend, initial_weights: Tensor) -> None:
+    def __init__(
+        self,
+        network: EstimatorQNN,
+        backend: Backend,
+        initial_weights: Tensor,
+        registers: int = 1,
+    ) -> None:
         first = initial_weights[: network.num_weights]
         super().__init__(network, initial_weights=first.numpy())
-        self.registers = len(initial_weights) // len(first) if len(first) else 1
+        self.registers = registers
         self.weight.data = initial_weights.clone()  # in its own dtype
         self._has_input_gradients = bool(network.input_gradients)
         self._constants: dict[str, NDArray[np.float64]] = {}
@@ -103,7 +110,7 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
         """Return (B, R·O) of (B, R·Q): the registers of all samples are the rows of one batch."""
         samples = len(x)
         rows = x.reshape(samples * self.registers, self.neural_network.num_inputs)
-        weights = weight.reshape(self.registers, -1)
+        weights = weight.reshape(self.registers, self.neural_network.num_weights)
         if self.engine is None and samples:
             by_register = [
                 self._values(register_x, register_weights)

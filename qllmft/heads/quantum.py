@@ -138,8 +138,8 @@ class QuantumHead(nn.Module):
             initial = initial_angles(n_qubits, generator, SINE_START_SPREAD) + SINE_START_CENTRE
         else:
             initial = initial_angles(registers * len(weights), generator, initial_angle)
-        self._build(circuit, observables, data, weights, backend, initial)
         self.registers = registers
+        self._build(circuit, observables, data, weights, backend, initial)
         self.reuploads = reuploads
         self.start = start
 
@@ -290,7 +290,7 @@ class QuantumHead(nn.Module):
             # exact, or the own shots of a backend; the default adds noise of 1/64
             default_precision=None,
         )
-        self.connector = AdjointConnector(network, backend, initial)
+        self.connector = AdjointConnector(network, backend, initial, self.registers)
 
     @property
     def n_values(self) -> int:

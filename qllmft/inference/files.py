@@ -8,7 +8,7 @@ from qllmft.config import DataConfig, parse_config
 from qllmft.data.file_bytes import DataFile
 from qllmft.data.sources import refuse_settings, settings_without_effect_on_file
 from qllmft.data.tables import table_suffix
-from qllmft.data.texts import read_pairs, read_texts
+from qllmft.data.texts import TextColumns, read_columns
 from qllmft.errors import UserError
 from qllmft.inference.items import Item
 
@@ -21,9 +21,23 @@ def read_items(
     *,
     pairs: bool,
     report: Callable[[str], None],
-    most: int | None = None,
 ) -> Iterator[Item]:
-    """Return the texts or pairs of a file.
+    """Return the texts or pairs of a file, of which ``report`` gets a line about how a table is read.
+
+    Args are those of `find_text_columns`, which raises UserError, as `read_texts` does.
+    """
+    return read_columns(file, find_text_columns(file, data, columns, table, pairs=pairs), report)
+
+
+def find_text_columns(
+    file: DataFile,
+    data: DataConfig,
+    columns: tuple[str | None, str | None],
+    table: Mapping[str, str | None],
+    *,
+    pairs: bool,
+) -> TextColumns:
+    """Return what is read of a file, whose content is not needed.
 
     Args:
         file: with one text per line, or a table.
@@ -31,11 +45,9 @@ def read_items(
         columns: of the texts and of the second texts of pairs, None: the run's.
         table: settings of the data by name that say how the table is written.
         pairs: the model compares two texts.
-        report: gets a line about how a table is read.
-        most: number of bytes of a table when it is unpacked; None: any.
 
     Raises:
-        UserError: as `read_texts` does, and for a wrong setting.
+        UserError: for a wrong setting.
     """
     settings = {name: value for name, value in table.items() if value is not None}
     table_settings = parse_config({"data": settings}, "the options of the file").data
@@ -49,7 +61,5 @@ def read_items(
     # a file of lines may have as many delimiters as the run's table by chance
     is_table = table_suffix(file) not in ("", ".txt")
     names = table_settings.column_names or (data.column_names if is_table else None) or ()
-    if pairs:
-        second = columns[1] or data.pair_column or "text2"
-        return read_pairs(file, (column, second), delimiter, report, names, most)
-    return read_texts(file, column, delimiter, report, names, most)
+    second = (columns[1] or data.pair_column or "text2",) if pairs else ()
+    return TextColumns((column, *second), delimiter, tuple(names))

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from functools import partial
 from importlib.resources import files
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
@@ -25,10 +24,10 @@ from pydantic import (
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from qllmft.data.file_bytes import FileBytes
+from qllmft.data.spool import Spool
 from qllmft.errors import UserError
 from qllmft.inference.explanation import Neighbour, WordEffect
 from qllmft.inference.items import check_items
@@ -36,6 +35,7 @@ from qllmft.serving import RequestLimits
 from qllmft.serving.batches import Batches, NotTakenError
 from qllmft.serving.guard import FILE_PATH, Guard
 from qllmft.serving.model import ServedModel
+from qllmft.serving.uploads import SenderLeftError, Uploads, wait_until_left
 from qllmft.versions import versions
 from qllmft_backends.errors import BackendError, CostRefusedError
 from qllmft_backends.text import error_text, mask_credentials, printable
@@ -201,6 +201,7 @@ _PAGE: list[BaseRoute] = [
 ]
 _BODY_REFUSALS = (400, 408, 413, 415, 422)  # refusals of a request with a body
 _LONGEST_NAME = 100  # characters of a file's name
+_PART_BYTES = 65_536
 
 
 def make_app(
@@ -237,7 +238,8 @@ def make_app(
         lifespan=lifespan,
     )
     _add_predictions(app, model, batches, limits, report)
-    _add_file_reading(app, model, limits, report)
+    uploads = app.state.uploads = Uploads(limits)
+    _add_file_reading(app, model, uploads, report)
     _add_state(app, model, batches, limits)
     return app
 
@@ -279,7 +281,7 @@ def _add_predictions(
 
 
 def _add_file_reading(
-    app: FastAPI, model: ServedModel, limits: RequestLimits, report: Callable[[str], None]
+    app: FastAPI, model: ServedModel, uploads: Uploads, report: Callable[[str], None]
 ) -> None:
     """Add the address that returns the texts of a file, for the page."""
 
@@ -292,20 +294,34 @@ def _add_file_reading(
         names: str | None = None,
         delimiter: str | None = None,
     ) -> Response:
-        file = FileBytes(PurePath(name).name[-_LONGEST_NAME:], await request.body())
+        name = PurePath(name).name[-_LONGEST_NAME:]
         table = {"column_names": names or None, "delimiter": delimiter or None}
-        columns = (column or None, pair_column or None)
-        read_file = partial(model.read_file, file, columns, table, limits.unpacked_bytes)
+        content: Spool = request.scope["file"]
+        await request.body()
         try:
-            items, note = await asyncio.to_thread(read_file)
+            wanted = model.find_text_columns(name, (column or None, pair_column or None), table)
+            leaving = wait_until_left(request.receive)
+            answer = await uploads.read(content.file, name, wanted, leaving)
         except UserError as error:
             raise HTTPException(422, printable(str(error))) from None
+        except SenderLeftError:
+            raise HTTPException(400, "the sender has left") from None
+        except NotTakenError as error:
+            raise HTTPException(503, str(error)) from None
         except Exception as error:
             report(mask_credentials(error_text(error)))
             raise HTTPException(
                 500, "the file cannot be read. The server's messages have the reason"
             ) from None
-        return JSONResponse({"texts": items, "note": note})
+        return StreamingResponse(_parts(answer), media_type="application/json")
+
+
+async def _parts(answer: Spool) -> AsyncIterator[bytes]:
+    """Yield an answer in parts, of which few are in memory at once."""
+    with answer.file as file:
+        file.seek(0)
+        while part := file.read(_PART_BYTES):
+            yield part
 
 
 def _add_state(app: FastAPI, model: ServedModel, batches: Batches, limits: RequestLimits) -> None:

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from qllmft.data.spool import Spool
 from qllmft.files import parse_json
 from qllmft.serving import RequestLimits
 
@@ -64,9 +65,6 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        async def receive_body() -> Message:
-            return {"type": "http.request", "body": body}
-
         is_file = scope["path"] == FILE_PATH
         try:
             self._check_headers(
@@ -75,12 +73,16 @@ class Guard:
             with self._place(is_file=is_file):
                 if scope["method"] == "POST":
                     request = Request(scope, receive)
-                    body = await self._read_body(request, is_file=is_file)
-                    receive = receive_body
+                    content = scope["file"] = Spool() if is_file else None
+                    body = await self._read_body(request, content)
+                    receive = _receive_body(body, receive)
                 await self._app(scope, receive, send_with_headers)
         except HTTPException as refused:
             answer = JSONResponse({"error": refused.detail}, refused.status_code, refused.headers)
             await answer(scope, receive, send_with_headers)
+        finally:
+            if (file := scope.get("file")) is not None:
+                file.file.close()
 
     @contextmanager
     def _place(self, *, is_file: bool) -> Iterator[None]:
@@ -117,29 +119,48 @@ class Guard:
         if method == "POST" and content_type != f"application/{kind}":
             raise HTTPException(415, f"expected the header Content-Type: application/{kind}")
 
-    async def _read_body(self, request: Request, *, is_file: bool) -> bytes:
-        """Return the body of a request, any bytes of a file or else JSON, or raise HTTPException."""
+    async def _read_body(self, request: Request, file: Spool | None) -> bytes:
+        """Return a body of JSON, or write any bytes to a file and return none, or raise HTTPException."""
         content = bytearray()
         limits = self._limits
-        most = limits.file_bytes if is_file else limits.body_bytes
+        most = limits.body_bytes if file is None else limits.file_bytes
+        size = 0
         try:
             async with asyncio.timeout(limits.seconds):
                 async for chunk in request.stream():
-                    content += chunk
-                    if len(content) > most:
+                    size += len(chunk)
+                    if size > most:
                         raise HTTPException(
                             413, f"the body has more than {most:,} bytes, the limit"
                         )
-            if not is_file:
+                    if file is None:
+                        content += chunk
+                    else:
+                        file.file.write(chunk)
+            if file is not None:
+                file.file.flush()
+            else:
                 parse_json(content.decode("utf-8"))
         except TimeoutError:
             raise HTTPException(408, f"the body did not arrive in {limits.seconds:g} s") from None
         except ClientDisconnect:
             raise HTTPException(400, "the body was cut short") from None
+        except OSError:
+            raise HTTPException(503, "the server has no room for the file") from None
         except ValueError as error:
             fault = error if content else "it is empty"
             raise HTTPException(400, f"the body is not JSON in UTF-8: {fault}") from None
         return bytes(content)
+
+
+def _receive_body(body: bytes, receive: Receive) -> Receive:
+    """Return a function that receives a whole body, and then what else the client does."""
+    messages: list[Message] = [{"type": "http.request", "body": body}]
+
+    async def receive_next() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return receive_next
 
 
 # --- connections: their number, and the time of a client to send its request or to read its answer
@@ -149,6 +170,7 @@ MAX_CONNECTIONS = 500
 MAX_PER_ADDRESS = 256
 ACCEPT_BACKLOG = 100  # that wait to be accepted, and that are accepted together
 CLIENT_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 120.0
 
 
 class BoundedConnection(H11Protocol):
@@ -160,13 +182,15 @@ class BoundedConnection(H11Protocol):
       that has waited longest for a header;
     - `CLIENT_TIMEOUT_S` seconds after its begin or its last answer if the header of the next request is not complete,
       or if the rest of a request that was answered already has not arrived;
-    - if for `CLIENT_TIMEOUT_S` seconds the client reads so little that the answer stays in memory.
+    - if for `CLIENT_TIMEOUT_S` seconds the client reads so little that the answer stays in memory;
+    - `ANSWER_TIMEOUT_S` seconds after a long answer first waited for its client.
 
     The time of a request's body has the limit `RequestLimits.seconds`.
     """
 
     _receive_timer: asyncio.TimerHandle | None = None
     _send_timer: asyncio.TimerHandle | None = None
+    _answer_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begin, or close the connection if there are too many."""
@@ -202,12 +226,15 @@ class BoundedConnection(H11Protocol):
     def on_response_complete(self) -> None:
         """Handle the end of an answer."""
         super().on_response_complete()
+        self._answer_timer = _cancel(self._answer_timer)
         self._update_receive_timer()
 
     def pause_writing(self) -> None:
         """Limit the time until the client reads on. asyncio calls it if much of an answer is not sent yet."""
         self.flow.pause_writing()
         self._send_timer = self.loop.call_later(CLIENT_TIMEOUT_S, self.transport.abort)
+        if self._answer_timer is None:
+            self._answer_timer = self.loop.call_later(ANSWER_TIMEOUT_S, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Lift the limit of `pause_writing`."""
@@ -219,6 +246,7 @@ class BoundedConnection(H11Protocol):
         super().connection_lost(exc)
         self._receive_timer = _cancel(self._receive_timer)
         self._send_timer = _cancel(self._send_timer)
+        self._answer_timer = _cancel(self._answer_timer)
 
     def _update_receive_timer(self) -> None:
         """Begin or end the time for the rest of a request; more bytes of the same request do not prolong it."""

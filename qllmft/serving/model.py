@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.data.file_bytes import FileBytes
+from qllmft.data.texts import TextColumns
 from qllmft.embed.words import WORD_BODY_NAME, is_word_body
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.inference.explanation import TrainingTexts, explain_text
-from qllmft.inference.files import read_items
+from qllmft.inference.files import find_text_columns
 from qllmft.inference.items import Item
 from qllmft.run import RunFolder, RunRecord
 from qllmft.run.folder import BEST_ROW
@@ -95,34 +96,24 @@ class ServedModel:
         note = "the run's training texts cannot be read by this server" if explanation.note else ""
         return replace(explanation, note=note).as_dict()
 
-    def read_file(
+    def find_text_columns(
         self,
-        file: FileBytes,
+        name: str,
         columns: tuple[str | None, str | None],
         table: Mapping[str, str | None],
-        most: int,
-    ) -> tuple[list[Item], str]:
-        """Return the texts of a file as `predict --file` reads it, and a line that says how its table was read.
+    ) -> TextColumns:
+        """Return what `predict --file` would read of a file of this name.
 
         Args:
-            file: with one text per line, or a table.
+            name: of the file.
             columns: of the texts and of the second texts of pairs, None: the run's.
             table: settings that say how the table is written.
-            most: number of bytes of the unpacked table.
 
         Raises:
-            UserError: for a file that is no table, or without a text.
+            UserError: for a wrong setting.
         """
         data = RunFolder(self.folder).config_or_defaults().data
-        lines: list[str] = []
-        report = lines.append
-        items = list(
-            read_items(file, data, columns, table, pairs=self.pairs, report=report, most=most)
-        )
-        if not items:
-            expected = "a table of pairs" if self.pairs else "one text per line, or a table"
-            raise UserError(f"{file} has no text. Expected {expected}.")
-        return items, " ".join(lines)
+        return find_text_columns(FileBytes(name, b""), data, columns, table, pairs=self.pairs)
 
     def describe(self) -> dict[str, Any]:
         """Return facts for people and programs, without paths of this machine."""

@@ -40,14 +40,17 @@ function table(heads, rows) {
   return node("div", [node("table", [node("thead", [line("th", heads)]), body])], "scroll");
 }
 
+// Numbers with the names of labels or targets in the model's order, which an object has not: whole numbers come first there.
+const inOrder = (model, numbers) => (model.labels || model.targets).map((name) => [name, numbers[name]]);
+
 function showAnswer(model, found) {
   const parts = [];
   if (found.values) {
-    const rows = Object.entries(found.values).map(([name, value]) => [[name], [value.toPrecision(6), "number"]]);
+    const rows = inOrder(model, found.values).map(([name, value]) => [[name], [value.toPrecision(6), "number"]]);
     parts.push(table([["target"], ["value", "number"]], rows));
   } else {
     parts.push(node("p", found.labels ? found.labels.join(", ") || "none of the labels" : found.label, "label"));
-    for (const [name, value] of Object.entries(found.probabilities))
+    for (const [name, value] of inOrder(model, found.probabilities))
       parts.push(bar(name, value, percent(value, name === found.label ? found.standard_error : 0)));
     if (found.standard_error > 0)
       parts.push(node("p", `± is the standard error at ${model.shots} shots per circuit.`, "quiet"));
@@ -86,21 +89,23 @@ async function textsOf(file, model) {
   return send(`/texts?${query}`, file, "octet-stream");
 }
 
-function answerOf(found) {
-  if (found.values) return Object.values(found.values).map(String);
+function answerOf(model, found) {
+  if (found.values) return inOrder(model, found.values).map(([, value]) => String(value));
   const label = found.labels ? found.labels.join("; ") : found.label;
   return [label, Math.max(...Object.values(found.probabilities)).toFixed(4)];
 }
 
-// A cell that a spreadsheet would take for a formula begins with an apostrophe.
-const cell = (value) => `"${String(value).replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`;
+// A cell that a spreadsheet would take for a formula begins with an apostrophe. A number is none.
+const isNumber = (text) => /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text);
+const guarded = (text) => text.replace(/^[=+\-@\t\r\n]/, "'$&").replaceAll('"', '""');
+const cell = (text) => (isNumber(text) ? text : `"${guarded(text)}"`);
 
 async function classify(model, { texts, note }, row) {
   const answers = [], most = model.limits.texts;
   for (let first = 0; first < texts.length; first += most) {
     at("answer").replaceChildren(node("p", `${first} of ${texts.length} ${model.pairs ? "pairs" : "texts"}`, "quiet"));
     at("answer").hidden = false;
-    answers.push(...(await ask("/predict", { texts: texts.slice(first, first + most), ...row })).predictions.map(answerOf));
+    answers.push(...(await ask("/predict", { texts: texts.slice(first, first + most), ...row })).predictions.map((found) => answerOf(model, found)));
   }
   const columns = model.pairs ? ["text", "second text"] : ["text"];
   const heads = [...(model.labels ? ["label", "probability"] : model.targets), ...columns];

@@ -4,6 +4,7 @@ import ipaddress
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -39,7 +40,10 @@ def open_port(host: str, port: int) -> socket.socket:
 
 
 def run_app(app: Any, server_socket: socket.socket, ready: Callable[[str], None]) -> None:
-    """Serve an application until Ctrl-C, which lets requests in work end. ``ready`` gets the address."""
+    """Serve an application until Ctrl-C, which ends the reading of files, and lets other requests in work end.
+
+    ``ready`` gets the address.
+    """
     config = uvicorn.Config(
         app,
         lifespan="on",
@@ -57,4 +61,13 @@ def run_app(app: Any, server_socket: socket.socket, ready: Callable[[str], None]
     host, port = server_socket.getsockname()[:2]
     ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after its end
-        uvicorn.Server(config).run(sockets=[server_socket])
+        _Server(config).run(sockets=[server_socket])
+
+
+class _Server(uvicorn.Server):
+    """Server that reads no file on after a signal has asked it to end."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        self.config.app.state.uploads.end()  # type: ignore[union-attr]
+        super().handle_exit(sig, frame)

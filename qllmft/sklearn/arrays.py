@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
 
 from qllmft.errors import UserError
+from qllmft.sklearn.outputs import plain_array
 from qllmft.training import Examples
 
 Weights = NDArray[np.float64] | None
@@ -66,6 +67,7 @@ def with_weights(rows: Examples, sample_weight: Any, class_weights: Weights = No
         return rows
     weights = np.ones(len(rows))
     if sample_weight is not None:
+        sample_weight = plain_array(sample_weight, "sample_weight", numeric=True)
         weights = _check_sample_weight(sample_weight, rows.x.numpy(), dtype=np.float64)
     if (weights < 0).any():
         raise ValueError(

@@ -20,6 +20,7 @@ from qllmft.data.labels import LARGEST_TARGET
 from qllmft.errors import UserError
 from qllmft.sklearn.arrays import check_labels, with_weights
 from qllmft.sklearn.base import TrainedEstimator
+from qllmft.sklearn.outputs import check_unmasked, plain_array, warn_of_other_order
 from qllmft.training import Examples, with_loss
 
 
@@ -39,6 +40,8 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         left out. Principal axes, in the presets that load them, and the split of validation rows do not depend on the
         weights.
         """
+        warn_of_other_order(X, y)
+        y = plain_array(y)
         if (several := convert_label_sets(y)) is not None:
             config = self._configuration(data__task="multilabel")
             vectors, y = self._check_rows(X, several, config, labels=False)
@@ -92,6 +95,9 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
             ValueError: if ``classes`` are missing in the first call or others than then, or do not hold a label.
         """
         config = self._configuration(partly=True)
+        warn_of_other_order(X, y)
+        y = plain_array(y)
+        classes = plain_array(classes, "classes")
         known_classes = self.__dict__.get("classes_")
         counted = config.train.class_weight or self.class_weight
         if isinstance(counted, str):
@@ -162,6 +168,10 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         outputs = self._outputs(X)
         return np.asarray(expit(outputs) if self.multilabel_ else softmax(outputs, axis=1))
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
+        """Return the share of rows whose predicted label, or set of labels, is that of ``y``."""
+        return float(super().score(X, plain_array(y), sample_weight))
+
     def decision_function(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return the logits (N, k), or for two classes the lead (N,) of the second over the first."""
         logits = self._outputs(X)
@@ -209,6 +219,8 @@ class TrainedRegressor(RegressorMixin, TrainedEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on rows (N, D), or N texts, their targets (N,) or (N, T), and weights (N,) of the rows."""
         config = self._configuration(data__task="regression")
+        warn_of_other_order(X, y)
+        y = plain_array(y, numeric=True)
         vectors, y = self._check_rows(X, y, config, labels=False)
         targets: NDArray[np.float64] = np.asarray(y, np.float64)
         too_large = targets[np.abs(targets) > LARGEST_TARGET]
@@ -227,6 +239,10 @@ class TrainedRegressor(RegressorMixin, TrainedEstimator):  # type: ignore[misc]
         """Return values (N,), or (N, T) for several targets."""
         values = self._outputs(X)
         return values[:, 0] if self.one_target_ else values
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
+        """Return R² of the predicted values, the mean of several targets."""
+        return float(super().score(X, plain_array(y, numeric=True), sample_weight))
 
 
 def convert_label_sets(y: Any) -> NDArray[np.int64] | None:
@@ -256,6 +272,7 @@ class VectorEstimator(TrainedEstimator):
         labels: bool,
         first: bool = True,
     ) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        check_unmasked(X)
         output_checks = {} if labels else {"multi_output": True, "y_numeric": True}
         rows, outputs = validate_data(self, X, y, dtype=np.float32, reset=first, **output_checks)
         if labels:
@@ -263,6 +280,7 @@ class VectorEstimator(TrainedEstimator):
         return rows, outputs
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
+        check_unmasked(X)
         return np.asarray(validate_data(self, X, dtype=np.float32, reset=False))
 
 

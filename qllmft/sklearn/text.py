@@ -161,6 +161,10 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 def check_texts(rows: Any) -> list[str]:
     """Return N texts of a list, an array, a Series, or a table of one column."""
+    if isinstance(rows, np.ma.MaskedArray):
+        rows = np.array(rows.tolist(), dtype=object)  # None in the place of masked values
+    elif hasattr(rows, "to_pylist"):  # of Arrow
+        rows = rows.to_pylist()
     shape: tuple[int, ...] = getattr(rows, "shape", (1,))
     if len(shape) == 2 and shape[1] == 1:  # a column, as ColumnTransformer passes it
         rows = np.asarray(rows, dtype=object)[:, 0]

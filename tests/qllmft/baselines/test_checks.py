@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from qllmft.baselines import (
     BASELINES,
@@ -16,7 +18,9 @@ from qllmft.baselines import (
 from qllmft.baselines.grid import grid_points
 from qllmft.baselines.head import RESERVED_NAMES
 from qllmft.config import parse_config
+from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
+from qllmft.plugins import register
 from qllmft.run.bodies import FrozenBody, LearningBody
 from qllmft.run.record import WITHOUT_CIRCUIT
 from qllmft.training import Examples
@@ -179,6 +183,70 @@ def test_the_numbers_of_a_grid_become_those_of_python():
 def test_an_estimator_gets_the_settings_of_its_grid_as_they_are():
     settings = {"layers": (8, 4), "class_weight": {0: 1.0, 1: 2.0}, "name": None}
     assert GridBaseline("mine", KNeighborsClassifier, [settings]).grid == [settings]
+
+
+class Mine:
+    """An estimator without parameters that scikit-learn could copy."""
+
+    def fit(self, x, y):
+        return self
+
+    def predict(self, x):
+        return np.zeros(len(x), int)
+
+
+def test_an_estimator_in_the_place_of_its_class_is_copied():
+    estimator = KNeighborsClassifier(n_neighbors=1)
+    grid = [{"weights": "uniform"}, {"weights": "distance"}]
+    head = GridBaseline("mine", estimator, grid, lambda _: 1)
+    head.fit(LABELS, LABELS)
+    assert head.estimator.n_neighbors == 1
+    assert head.estimator is not estimator
+    assert not hasattr(estimator, "classes_")
+    of_class = GridBaseline("mine", KNeighborsClassifier, [{"n_neighbors": 1}], lambda _: 1)
+    of_class.fit(LABELS, LABELS)
+    assert head.predict(X).tolist() == of_class.predict(X).tolist()
+    pipeline = make_pipeline(StandardScaler(), KNeighborsClassifier())
+    steps = GridBaseline("steps", pipeline, [{"kneighborsclassifier__n_neighbors": 1}])
+    steps.fit(LABELS, LABELS)
+    assert steps.estimator[-1].n_neighbors == 1
+
+
+@pytest.mark.parametrize("make", [KNeighborsClassifier(), KNeighborsClassifier])
+def test_settings_that_an_estimator_does_not_take_are_named(make):
+    head = GridBaseline("mine", make, [{"neighbours": 1}])
+    with pytest.raises(
+        UserError, match=r"'mine' cannot be made with the settings .'neighbours': 1"
+    ):
+        head.fit(LABELS, LABELS)
+
+
+def test_an_object_in_the_place_of_a_class_or_a_function_is_refused():
+    with pytest.raises(
+        UserError, match="make of the baseline 'mine' is an object of Mine, expected a class or a"
+    ):
+        GridBaseline("mine", Mine(), [{}])
+    grid = r"from_grid\('mine', lambda grid: GridBaseline\('mine', KNeighborsClassifier\(\), \[\{\}\]\)\)\."
+    for make, remedy in (
+        (KNeighborsClassifier(), grid),
+        (KNeighborsClassifier, grid.replace(r"\(\)", "")),
+        (Mine(), r"Example: Baseline\('mine', lambda config, \*sizes: head"),
+        (GridBaseline("mine", Mine, [{}]), r"Example: Baseline\('mine', lambda"),
+    ):
+        for call in (
+            lambda make=make: Baseline("mine", make, tuned=False),
+            lambda make=make: Baseline.from_grid("mine", make),
+            lambda make=make: register("baseline", "mine", make),
+        ):
+            with pytest.raises(UserError, match=remedy):
+                call()
+    config = load_preset("odd").config({})
+    for returned in (Mine(), KNeighborsClassifier(), GridBaseline):
+        message = "make of the baseline 'mine' returned .* without name, .*expected a head, such as a GridBaseline"
+        with pytest.raises(UserError, match=message):
+            Baseline("mine", lambda *_, head=returned: head, tuned=False).make_head(config, 1, 1, 2)
+        with pytest.raises(UserError, match=message):
+            Baseline.from_grid("mine", lambda _, head=returned: head).make_head(config, 1, 1, 2)
 
 
 def test_an_empty_grid_is_refused():

@@ -1,5 +1,6 @@
 """Files that are dropped on the page, which the server reads as `predict --file` does."""
 
+import asyncio
 import gzip
 import io
 import json
@@ -12,6 +13,7 @@ import pytest
 from qllmft.data.texts import read_pairs, read_texts
 from qllmft.errors import UserError
 from qllmft.serving import RequestLimits
+from qllmft.serving.uploads import Uploads
 
 KIND = {"Content-Type": "application/octet-stream"}
 TABLE = 'id,review\n1,"a good, lovely film"\n2,dull\n'
@@ -209,18 +211,19 @@ def test_sizes_are_bounded_before_and_after_unpacking(post):
     assert "a.csv.gz unpacks to more than 100,000 bytes" in answer["error"]
 
 
-def test_few_files_are_in_memory_at_once(served, client, monkeypatch):
-    model = served()
+def test_few_files_are_read_at_once(served, client, monkeypatch):
     started = threading.Event()
     ends = threading.Event()
+    read = Uploads.read
 
-    def wait(*_):
+    async def wait(self, *args):
         started.set()
-        ends.wait(60)
-        return ["good"], ""
+        while not ends.is_set():
+            await asyncio.sleep(0.01)
+        return await read(self, *args)
 
-    monkeypatch.setattr(model, "read_file", wait)
-    with client(model, RequestLimits(files=1)) as page:
+    monkeypatch.setattr(Uploads, "read", wait)
+    with client(served(), RequestLimits(files=1)) as page:
         send = lambda: page.post("/texts?name=a.txt", content=b"good", headers=KIND)  # noqa: E731
         first = threading.Thread(target=send)
         first.start()
