@@ -16,7 +16,7 @@ from qiskit.circuit import Parameter
 from qllmft.errors import UserError
 from qllmft_circuits.names import listed_names
 
-# vectors of the data angles in a circuit without ``data=``; a QNode's first argument is argument0
+# vectors of the data angles in a circuit without ``data=``; argument0 is a QNode's first argument without a name
 DATA_VECTORS = ("x", "inputs", "data", "argument0")
 _NAME_PART = re.compile(r"\d+|[^\W\d_]+")
 

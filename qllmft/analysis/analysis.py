@@ -28,7 +28,7 @@ from qllmft.events import Message, OnEvent, ignore
 from qllmft.files import is_writable, json_values
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.inference import Predictor
-from qllmft.inference.evaluation import texts_of_run
+from qllmft.inference.run_texts import texts_of_run
 from qllmft.run import RunFolder
 from qllmft.run.record import RunRecord
 

@@ -89,18 +89,12 @@ def _audit(circuit: Path, data: Path, shots: int, *, json: bool) -> None:
         (check.code, finding.status, check.title, finding.figure) for check, finding in findings
     ]
     say(
-        f"{circuit_audit.n_qubits} qubits, {circuit_audit.weights} weights, {circuit_audit.rows[0]:,} training and "
-        f"{circuit_audit.rows[1]:,} test "
-        f"rows. Readout: {circuit_audit.readout}",
+        circuit_audit.summary,
         f"The columns of X fill {listed_names(circuit_audit.data_names)}.",
         f"The order of the weights: {listed_names(circuit_audit.weight_names)}.",
         f"accuracy on the test rows: {circuit_audit.accuracy}",
         table(*names("check", "status"), *texts("what is checked"), *names("figure"), rows=rows),
-        *(
-            f"{check.code}: {finding.sentence} ({check.page})"
-            for check, finding in findings
-            if finding.status in ("issue", "inconclusive")
-        ),
+        *circuit_audit.remarks,
         circuit_audit.sentence,
     )
 

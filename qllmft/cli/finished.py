@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import typer
 
 from qllmft.cli.console import numbers, say, say_json, table, texts, write_output
-from qllmft.cli.options import Json, Natural, Row, Run, load_predictor
+from qllmft.cli.options import Json, Natural, Positive, Row, Run, load_predictor
 from qllmft.counts import format_count
 from qllmft.errors import UserError
 
@@ -26,6 +27,7 @@ _FORMS_BY_SUFFIX: dict[str, tuple[ExportForm, ...]] = {
     ".qpy": ("qpy",),
     ".svg": ("svg",),
 }
+MAX_LISTED_WORDS = 40  # words of a dry run
 _PICTURE_SUFFIXES = (".png", ".pdf", ".jpg", ".jpeg")
 
 
@@ -77,22 +79,26 @@ def push(
     private: bool = False,
     revision: str | None = None,
     pull_request: bool = False,
+    min_texts: Positive = 5,
     dry_run: bool = False,
     card: CardOptions,
 ) -> None:
     """Upload a run's model and its card to the Hugging Face hub.
 
-    The token comes from `hf auth login` or HF_TOKEN, and is never written or printed. Texts are not uploaded.
+    The token comes from `hf auth login` or HF_TOKEN, and is never written or printed. Whole texts are not uploaded. Of
+    TF-IDF, words in few training texts are left out, and label names are uploaded.
 
     Args:
         name: Name of the model on the hub.
         private: Make a new repository private.
         revision: Branch to commit to, made if it is missing. [default: main]
         pull_request: Open a pull request.
-        dry_run: Print the card and the files that would be uploaded.
+        min_texts: Least number of training texts with a word that is uploaded. 1 uploads all words.
+        dry_run: Print the card, the files and the rarest words that would be uploaded.
     """
     from qllmft.inference.card import CARD
     from qllmft.inference.hub import check_name
+    from qllmft.inference.shared_words import find_shared_words
 
     predictor = load_predictor(run, model)
     fields: dict[str, Any] = {
@@ -102,19 +108,43 @@ def push(
     }
     if not dry_run:
         address = predictor.push_to_hub(
-            name, private=private, revision=revision, pull_request=pull_request, **fields
+            name,
+            private=private,
+            revision=revision,
+            pull_request=pull_request,
+            min_texts=min_texts,
+            **fields,
         )
         say(address)
         return
     check_name(name)
     with TemporaryDirectory() as temporary_folder:
-        folder = predictor.save_pretrained(Path(temporary_folder) / "model", name, **fields)
+        folder = predictor.save_pretrained(
+            Path(temporary_folder) / "model", name, min_texts=min_texts, **fields
+        )
         write_output((folder / CARD).read_text("utf-8"))
         say(f"Nothing was sent. Files of {name}, in bytes:", err=True)
         for file in sorted(folder.rglob("*")):
             if file.is_file():
                 path = file.relative_to(folder).as_posix()
                 say(f"{file.stat().st_size:>13,}  {path}", err=True)
+    if kernel := predictor.model.kernel:
+        vectors = format_count(kernel.support, "embedding")
+        say(f"{vectors} of training texts would be uploaded: the support vectors.", err=True)
+    if words := find_shared_words(predictor.model, min_texts):
+        say(_list_words("would be uploaded", words.shared), err=True)
+        say(_list_words("would be left out", words.left_out), err=True)
+
+
+def _list_words(fate: str, words: Sequence[str]) -> str:
+    """Return the number of words and those of the fewest training texts, such as ``3 words would be left out: …``."""
+    rarest_words = words[-MAX_LISTED_WORDS:]
+    omitted = len(words) - len(rarest_words)
+    intro = f"{format_count(len(words), 'word')} {fate}"
+    if not words:
+        return f"{intro}."
+    rarest = f", {len(rarest_words)} of the rarest" if omitted else ""
+    return f"{intro}{rarest}: {', '.join(rarest_words)}"
 
 
 def export(

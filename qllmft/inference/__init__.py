@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from qllmft.inference.evaluation import LabelledTexts as LabelledTexts
     from qllmft.inference.evaluation import Subset as Subset
     from qllmft.inference.evaluation import evaluate as evaluate
-    from qllmft.inference.evaluation import texts_of_run as texts_of_run
     from qllmft.inference.predictor import Predictor as Predictor
+    from qllmft.inference.run_texts import texts_of_run as texts_of_run
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
     __all__, __getattr__ = make_lazy_imports(__name__)

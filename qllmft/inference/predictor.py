@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 
 from qllmft.answers.decision import MOST_PROBABLE, Decision, Prediction, TargetPrediction
 from qllmft.answers.probabilities import LabelProbabilities
+from qllmft.config.body import BODY_FOLDER
+from qllmft.counts import format_count
 from qllmft.data import Table
 from qllmft.embed import check_body_folder
 from qllmft.embed.embedder import Vectors
@@ -25,6 +28,13 @@ from qllmft.inference.card import CARD, CardFields, model_card
 from qllmft.inference.embedding_predictor import EmbeddingPredictor
 from qllmft.inference.hub import download, is_hub_name, make_portable, upload
 from qllmft.inference.items import Item, ItemVectors, item_text
+from qllmft.inference.run_texts import texts_of_run
+from qllmft.inference.shared_words import (
+    MIN_TEXTS,
+    LeftOutWordsWarning,
+    find_shared_words,
+    leave_out_words,
+)
 from qllmft.model import StoredModel, load_model, save_model
 from qllmft.run.folder import RunFolder
 from qllmft.run.vectors import embed_tables
@@ -126,30 +136,79 @@ class Predictor(EmbeddingPredictor):
         return predictor
 
     def save_pretrained(
-        self, folder: str | Path, name: str | None = None, **fields: Unpack[CardFields]
+        self,
+        folder: str | Path,
+        name: str | None = None,
+        *,
+        min_texts: int = MIN_TEXTS,
+        **fields: Unpack[CardFields],
     ) -> Path:
         """Write weights, ``model.json`` and a model card into a new folder, and return the folder.
 
-        A body of the hub is named with its commit; a trained or local one is copied to ``body``.
+        A body of the hub is named with its commit; a trained or local one is copied to ``body``. A model that reads
+        words is saved without its rare ones, with a warning.
 
         Args:
             folder: a new or empty one.
             name: name of the model in the card; by default the folder's.
+            min_texts: least number of training texts with a word that is saved; 1 saves all words.
             **fields: of the card: ``license``, such as "apache-2.0"; ``languages`` of the texts, such as ["en"];
                 ``base_model``, the body's name on the hub, by default its own if it has one.
 
         Raises:
-            UserError: if the folder holds files, or the body is another one or holds code.
+            UserError: if the folder holds files, the body is another one or holds code, or it is not known how many
+                training texts have a word.
         """
         folder = Path(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"{folder} exists and is not an empty folder. Choose another one.")
         self._vectors.check_located()
         name = name or folder.resolve().name
-        with new_folder(folder) as fresh:
-            save_model(fresh, make_portable(self.model, fresh))
-            write_text(fresh / CARD, model_card(self.model, name, self.folder, self.row, **fields))
+        with new_folder(folder) as fresh, TemporaryDirectory() as place:
+            model, note = self._without_rare_words(min_texts, Path(place) / BODY_FOLDER)
+            save_model(fresh, make_portable(model, fresh))
+            card = model_card(model, name, self.folder, self.row, left_out_note=note, **fields)
+            write_text(fresh / CARD, card)
         return folder
+
+    def _without_rare_words(self, min_texts: int, folder: Path) -> tuple[StoredModel, str]:
+        """Return the model without words of few training texts, and what that changes, "" if nothing."""
+        words = find_shared_words(self.model, min_texts)
+        if words is None or not words.left_out:
+            return self.model, ""
+        smaller_model = leave_out_words(self.model, words, folder)
+        note = f"{words.sentence} {self._compare_test_scores(smaller_model)}"
+        warnings.warn(
+            f"{note} Set min_texts to 1 to keep all words.", LeftOutWordsWarning, stacklevel=3
+        )
+        return smaller_model, note
+
+    def _compare_test_scores(self, smaller_model: StoredModel) -> str:
+        """Return the test scores of a run's model of fewer words, and of the model with all words, in a sentence."""
+        test = self._read_test_texts()
+        if test is None:
+            return "The score without these words was not measured: no test texts of the run can be read."
+        scores = []
+        for model in (smaller_model, self.model):
+            predictor = Predictor(model)
+            (examples,) = predictor.embed_tables({"": test})
+            answers = MOST_PROBABLE.answers(predictor.answer(examples.x.numpy()))
+            scores.append(self.task.scores.from_answers(test.labels, answers))
+        without, with_all = scores
+        return (
+            f"On {format_count(len(test), 'test text')}, the {with_all.measure.name} is {without} without these words, "
+            f"and {with_all} with all words."
+        )
+
+    def _read_test_texts(self) -> Table | None:
+        """Return the test texts of a finished run, or None if there is no such run, or they cannot be read."""
+        folder = RunFolder(self.folder) if self.folder else None
+        if folder is None or folder.read_result() is None:
+            return None
+        try:
+            return texts_of_run(folder.path)[2].test
+        except UserError:
+            return None
 
     def push_to_hub(
         self,
@@ -159,6 +218,7 @@ class Predictor(EmbeddingPredictor):
         token: str | None = None,
         revision: str | None = None,
         pull_request: bool = False,
+        min_texts: int = MIN_TEXTS,
         **card: Unpack[CardFields],
     ) -> str:
         """Upload the files of `save_pretrained` to the Hugging Face hub and return the address of the commit.
@@ -169,13 +229,16 @@ class Predictor(EmbeddingPredictor):
             token: token with write access; by default that of the environment or of ``hf auth login``.
             revision: branch to commit to, made if it is missing; by default main.
             pull_request: whether to open a pull request, and return its address.
+            min_texts: least number of training texts with a word that is uploaded; 1 uploads all words.
             **card: fields of the card, as in `save_pretrained`.
 
         Raises:
             UserError: if the hub refuses it or is not reached. No message holds the token.
         """
         with TemporaryDirectory() as temporary_folder:
-            saved_folder = self.save_pretrained(Path(temporary_folder) / "model", repo_id, **card)
+            saved_folder = self.save_pretrained(
+                Path(temporary_folder) / "model", repo_id, min_texts=min_texts, **card
+            )
             return upload(
                 saved_folder,
                 repo_id,

@@ -24,6 +24,9 @@ FORMAT: Final = 1
 _Logit = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
+_Count = Annotated[int, Field(strict=True, ge=0)]
+
+
 _Probability = Annotated[float, Field(strict=True, ge=0.0, le=1.0)]
 
 
@@ -64,6 +67,8 @@ class ModelRecord(Section):
     thresholds: Annotated[tuple[_Probability, ...] | None, NEUTRAL] = None
     # probabilities of the true labels of validation texts, ascending; None: not one label per text
     true_probabilities: Annotated[tuple[_Probability, ...] | None, NEUTRAL] = None
+    # number of training texts with each word, if the body is a list of their words; None of other bodies
+    word_texts: Annotated[tuple[_Count, ...] | None, NEUTRAL] = None
     n_parameters: StrictInt = 0
     data_map: Annotated[StoredNumbers | None, NEUTRAL] = None
     # package of the ansatz, with its version

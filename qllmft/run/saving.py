@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from qllmft.baselines import (
     WordBaseline,
     as_classifier,
 )
+from qllmft.embed.words import count_texts, read_vocabulary
 from qllmft.model import StoredModel, save_model
 from qllmft.run.bodies import RunBody
 from qllmft.run.cross_validation import (
@@ -89,6 +91,10 @@ def save_baselines(setup: RunSetup, body: RunBody, rows: Sequence[Row]) -> None:
             dimension=row.vectors.dimension,
             own_body=words or (setup.config.body.contrastive.switched_on and start.adapter is None),
         )
+        if words:
+            vocabulary = read_vocabulary(Path(row.vectors.body.model)) or []
+            counts = count_texts(vocabulary, setup.splits.train.items)
+            model = model.model_copy(update={"word_texts": counts})
         place = setup.folder.row_folder(row.fitted.head.name)
         save_model(place, model, with_body=words)
 

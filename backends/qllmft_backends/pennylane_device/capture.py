@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -42,7 +43,7 @@ class CapturedCircuit:
     Attributes:
         circuit: wire i of the device, or the i-th wire that the QNode uses, is qubit i.
         observables: one for each value that the QNode returns.
-        data: parameters of the QNode's first argument, flat.
+        data: parameters of the QNode's first argument, flat, with its name.
         weights: parameters of its other arguments, flat, one argument after the other.
         initial: (P,) values of ``weights`` in the example.
     """
@@ -77,7 +78,8 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
     )
     values = [np.asarray(argument, np.float64) for argument in detached]
     parameters_by_argument = [
-        list(ParameterVector(f"argument{i}", array.size)) for i, array in enumerate(values)
+        _make_parameters(name, array)
+        for name, array in zip(_argument_names(function, len(values)), values, strict=True)
     ]
     symbols = [
         np.array(list(map(Symbol, parameters)), dtype=object).reshape(array.shape)
@@ -121,6 +123,22 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
     }
     initial = np.array([*used_weights.values()], np.float64)
     return CapturedCircuit(circuit, observables, data, list(used_weights), initial)
+
+
+def _argument_names(function: Any, count: int) -> list[str]:
+    """Return the names of a function's first arguments; one without a name of its own is ``argument1`` or the like."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # of a callable without a signature
+        parameters = []
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [parameter.name for parameter in parameters if parameter.kind in positional][:count]
+    return names + [f"argument{index}" for index in range(len(names), count)]
+
+
+def _make_parameters(name: str, array: Floats) -> list[Parameter]:
+    """Return a parameter for each number of an argument, such as ``w[0]`` and ``w[1]``, and ``b`` of a scalar."""
+    return list(ParameterVector(name, array.size)) if array.ndim else [Parameter(name)]
 
 
 def _trace_call(function: Any, symbols: Sequence[NDArray[Any]]) -> QuantumScript:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from html import escape
 from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 from qiskit import QuantumCircuit
+from rich.console import Console
 
 from qllmft.analysis.audit import baselines, data, states
 from qllmft.analysis.audit.case import AuditFinding, Case, LinearReadout, split_rows
@@ -19,8 +22,9 @@ from qllmft.analysis.audit.circuit import Floats, TrainedCircuit, as_rows, train
 from qllmft.analysis.audit.files import read_circuit
 from qllmft.counts import format_count
 from qllmft.errors import UserError, check_whole_number
-from qllmft.events import Message, OnEvent, ignore
+from qllmft.events import Message, OnEvent, stage
 from qllmft.native_threads import one_thread
+from qllmft.progress import LineListener
 from qllmft.tasks.accuracy import Accuracy
 from qllmft_circuits.names import listed_names
 
@@ -45,33 +49,33 @@ class AuditCheck:
 
 CHECKS = (
     AuditCheck("QA101", "no test row is a training row", data.copies),
-    AuditCheck("QA102", "equal rows have equal labels", data.conflicts),
-    AuditCheck("QA103", "test rows are distributed as training rows", data.shift),
+    AuditCheck("QA102", "at most 1 % of equal rows have other labels", data.conflicts),
+    AuditCheck("QA103", "no input of the test rows is seen to be shifted", data.shift),
     AuditCheck("QA104", "the test rows can show ten points", data.power),
-    AuditCheck("QA105", "test accuracy is that of training rows", data.gap),
-    AuditCheck("QA201", "better than a constant", baselines.constant),
+    AuditCheck("QA105", "test accuracy is within 5 points of training", data.gap),
+    AuditCheck("QA201", "significantly better than a constant", baselines.constant),
     AuditCheck("QA202", "better than one input alone", baselines.one_input),
     AuditCheck("QA203", "better than logistic regression", baselines.same_inputs),
-    AuditCheck("QA204", "gain over the angles alone", baselines.gain),
+    AuditCheck("QA204", "better than its angles alone (gain)", baselines.gain),
     AuditCheck("QA205", "no linear map of the inputs", baselines.linear_outputs),
-    AuditCheck("QA206", "readout as good as the own kernel", baselines.own_kernel),
+    AuditCheck("QA206", "readout as good as its own kernel", baselines.own_kernel),
     AuditCheck("QA207", "better than its separable twin", baselines.separable_twin),
-    AuditCheck("QA208", "better than random weights", baselines.random_weights),
-    AuditCheck("QA301", "no product state keeps the labels (χ*)", states.least_bond),
-    AuditCheck("QA302", "structure allows any entanglement", states.certificate),
+    AuditCheck("QA208", "better than nine draws of random weights", baselines.random_weights),
+    AuditCheck("QA301", "truncation to product states changes labels (χ*)", states.least_bond),
+    AuditCheck("QA302", "the gates put no bound on entanglement", states.certificate),
     AuditCheck("QA303", "each weight has an effect", states.idle_weights),
     AuditCheck("QA304", "each input has an effect", states.idle_inputs),
     AuditCheck("QA305", "each qubit has an effect", states.idle_qubits),
-    AuditCheck("QA306", "different rows have different states", states.collisions),
-    AuditCheck("QA401", "labels need the circuit (load)", states.load),
-    AuditCheck("QA402", "gradients are above shot noise", states.gradient),
-    AuditCheck("QA403", "labels stay at these shots", states.labels_at_shots),
+    AuditCheck("QA306", "at most 1 % of different rows share a state", states.collisions),
+    AuditCheck("QA401", "5 % of labels or more need the circuit (load)", states.load),
+    AuditCheck("QA402", "a gradient is above shot noise", states.gradient),
+    AuditCheck("QA403", "95 % of labels or more stay at these shots", states.labels_at_shots),
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Audit:
-    """Findings of all checks on one circuit."""
+    """Findings of all checks on one circuit. Printed, it is a table of them with the sentence of each issue."""
 
     n_qubits: int
     weights: int  # number
@@ -97,6 +101,65 @@ class Audit:
             f"{statuses.count(status)} {status}" for status in order if status in statuses
         ]
         return f"{len(statuses)} checks: {', '.join(count_texts)}."
+
+    @property
+    def summary(self) -> str:
+        """Return what was audited, in one sentence."""
+        train, test = self.rows
+        return (
+            f"{format_count(self.n_qubits, 'qubit')}, {format_count(self.weights, 'weight')}, {train:,} training and "
+            f"{test:,} test rows. Readout: {self.readout}"
+        )
+
+    def __repr__(self) -> str:
+        """Return the test accuracy, and the checks that found an issue, in one line."""
+        issues = f": {', '.join(self.issues)}" if self.issues else ""
+        return (
+            f"<Audit of {format_count(self.n_qubits, 'qubit')}: {self.accuracy} accuracy on the test rows, "
+            f"{format_count(len(self.issues), 'issue')} in {format_count(len(self.findings), 'check')}{issues}>"
+        )
+
+    def __str__(self) -> str:
+        """Return a line for each check, then the sentences of issues and inconclusive checks."""
+        width = max(len(check.title) for check in self._checks)
+        lines = [
+            f"{check.code}  {finding.status:<14}  {check.title:<{width}}  {finding.figure}".rstrip()
+            for check, finding in self._checks.items()
+        ]
+        return "\n".join(
+            [
+                self.summary,
+                f"accuracy on the test rows: {self.accuracy}",
+                *lines,
+                *self.remarks,
+                self.sentence,
+            ]
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the table of checks for a notebook."""
+        rows = "".join(
+            f"<tr><td>{check.code}</td><td>{finding.status}</td><td>{escape(check.title)}</td>"
+            f"<td>{escape(finding.figure)}</td><td>{escape(finding.sentence)}</td></tr>"
+            for check, finding in self._checks.items()
+        )
+        head = "".join(
+            f"<th>{title}</th>" for title in ("check", "finding", "statement", "figure", "")
+        )
+        return f"<p>{escape(self.summary)}</p><table><tr>{head}</tr>{rows}</table>"
+
+    @property
+    def remarks(self) -> list[str]:
+        """Return the sentences of issues and inconclusive checks."""
+        return [
+            f"{check.code}: {finding.sentence} ({check.page})"
+            for check, finding in self._checks.items()
+            if finding.status in ("issue", "inconclusive")
+        ]
+
+    @property
+    def _checks(self) -> dict[AuditCheck, AuditFinding]:
+        return {check: self.findings[check.code] for check in CHECKS if check.code in self.findings}
 
     def as_dict(self) -> dict[str, Any]:
         """Return values for JSON."""
@@ -127,7 +190,7 @@ def audit(
     shots: int = 1000,
     margin: float = 0.02,
     seed: int = 0,
-    on_event: OnEvent = ignore,
+    on_event: OnEvent | None = None,
 ) -> Audit:
     """Audit a trained circuit with numbered checks.
 
@@ -149,7 +212,8 @@ def audit(
         shots: number of measurements per circuit on a machine.
         margin: difference of accuracies within which two models are equal.
         seed: seed of all draws.
-        on_event: receives progress.
+        on_event: receives progress; if None, each check is a line on standard error, or at a Python prompt and in a
+            notebook on standard output. `qllmft.events.ignore` prints nothing.
 
     Raises:
         UserError: if the arguments do not fit together, or the rows' states are too many numbers.
@@ -207,11 +271,25 @@ def audit(
         margin=margin,
         seed=seed,
     )
-    return _run_checks(case, on_event)
+    return _run_checks(case, _line_listener() if on_event is None else on_event)
+
+
+def _line_listener() -> OnEvent:
+    """Return what prints a line for each check."""
+    is_prompt = hasattr(sys, "ps1")
+    return LineListener(console=None if is_prompt else Console(stderr=True))
+
+
+def _compile_engine(case: Case, on_event: OnEvent) -> None:
+    """Compile the engine in a stage of an installation's first audit, which may take a minute."""
+    if not case.circuit.is_compiled:
+        with stage(on_event, "compiling", "the CPU, once after an installation"):
+            case.circuit.expectations(case.train.x[:1])
 
 
 def _run_checks(case: Case, on_event: OnEvent) -> Audit:
     findings = {}
+    _compile_engine(case, on_event)
     with one_thread():  # of many small fits: threads cost more; the engine has its own
         for number, check in enumerate(CHECKS, 1):
             on_event(Message(f"{check.code} ({number} of {len(CHECKS)}): {check.title}"))

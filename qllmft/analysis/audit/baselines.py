@@ -41,7 +41,7 @@ def constant(case: Case) -> AuditFinding:
     ):
         return case.judge_against_rival(comparison, "The most frequent label alone", "")
     sentence = f"The most frequent label alone gets {comparison.rival} beside {case.accuracy}."
-    remedy = " The circuit's labels hold no more than that. Look at the readout's sign and order, and at the labels."
+    remedy = " The circuit is not significantly better. Look at the readout's sign and order, and at the labels."
     return AuditFinding("issue", comparison.figure, sentence + remedy)
 
 
@@ -78,7 +78,7 @@ def gain(case: Case) -> AuditFinding:
     return case.judge_against_rival(
         comparison,
         f"Logistic regression on the {angles.shape[1]} angles that the gates get from a row",
-        "The gain of the circuit over its own angles is not there.",
+        "The circuit is not better than its own angles.",
     )
 
 
@@ -102,8 +102,13 @@ def own_kernel(case: Case) -> AuditFinding:
         f"A support vector machine on the fidelities of the states gets {comparison.rival} beside "
         f"{case.accuracy}"
     )
-    if comparison.verdict == "open" and comparison.difference.value < -case.margin:
-        return AuditFinding("inconclusive", comparison.figure, f"{sentence}.")
+    low, _ = comparison.difference.interval
+    if comparison.verdict == "open" and low <= -case.margin:
+        margin = f"{100 * case.margin:g} points"
+        sentence = (
+            f"{sentence}. A difference of more than {margin} is possible. Give more test rows."
+        )
+        return AuditFinding("inconclusive", comparison.figure, sentence)
     remedy = (
         "The states hold more than the readout reads. Measure other operators, or train longer."
     )
@@ -231,9 +236,7 @@ def random_weights(case: Case) -> AuditFinding:
         f"Of {N_WEIGHT_DRAWS} draws of random weights, each with a fitted readout, the best gets "
         f"{100 * best:.1f} % beside {case.accuracy}"
     )
-    remedy = (
-        "The trained weights are worth nothing. Look at their order and unit, and at the training."
-    )
+    remedy = "Trained weights should be better than all of them. Look at their order and unit, and at the training."
     return AuditFinding.from_condition(not n_above, figure, f"{sentence}.", f"{sentence}. {remedy}")
 
 

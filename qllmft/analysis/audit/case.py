@@ -122,6 +122,12 @@ def least_difference(discordant: float, rows: int) -> float:
     return normal_effect(ALPHA) * math.sqrt(discordant / rows)
 
 
+def points_text(difference: float, interval: tuple[float, float]) -> str:
+    """Return ``+3.2 points [+0.1, +6.3]``."""
+    low, high = interval
+    return f"{100 * difference:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
 @dataclass(frozen=True)
 class RivalComparison:
     """Paired comparison of the circuit with a rival on the test rows."""
@@ -133,8 +139,7 @@ class RivalComparison:
     @property
     def figure(self) -> str:
         """Return ``+3.2 points [+0.1, +6.3]``."""
-        low, high = self.difference.interval
-        return f"{100 * self.difference.value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
+        return points_text(self.difference.value, self.difference.interval)
 
     @property
     def detectable_difference(self) -> float:

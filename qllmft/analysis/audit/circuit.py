@@ -25,6 +25,7 @@ from qllmft.parameter_names import (
 )
 from qllmft_backends.adjoint import AdjointEngine
 from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
+from qllmft_backends.adjoint.compiled.ahead import COMPLEX_GATES, REAL_GATES, is_compiled
 from qllmft_backends.layouts import final_qubits, undo_layout, undo_observables
 from qllmft_circuits import readout_observables
 
@@ -65,6 +66,12 @@ class TrainedCircuit:
     def _compiled(self) -> tuple[Any, Any]:
         adjoint = AdjointBackend(AdjointOptions(dtype="float64"))
         return adjoint.compile(self.circuit, self.observables)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Return whether this process or an earlier one compiled the engine's functions for such a circuit."""
+        is_real = isinstance(self._compiled[0], AdjointEngine)
+        return is_compiled("float64", REAL_GATES if is_real else COMPLEX_GATES)
 
     def _angles(self, x: Floats, weights: Floats | None) -> Floats:
         """Return gate angles (N, G) of rows (N, D)."""

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
-from qllmft.analysis.audit.case import AuditFinding, Case, least_difference, not_applicable
+from qllmft.analysis.audit.case import (
+    ALPHA,
+    AuditFinding,
+    Case,
+    least_difference,
+    not_applicable,
+    points_text,
+)
+from qllmft.counts import format_count
+from qllmft.tasks.accuracy import Accuracy
 from qllmft.tasks.statistics import p_value
 
 COPY_DISTANCE = 1e-3  # of the median distance between neighbours: a copy with rounding or noise
@@ -14,7 +25,7 @@ CONFLICT_SHARE = 0.01  # share of training rows
 SHIFT_P = 1e-3  # of Kolmogorov and Smirnov's test, corrected over the columns
 LARGEST_DETECTABLE_DIFFERENCE = 0.10  # least difference to be found, in accuracy
 DISCORDANT_SHARE = 0.2  # share of rows that one of two models has right
-MAX_GAP = 0.05  # of training and test accuracy
+MAX_GAP = 0.05  # of training and test accuracy, for which they count as the same
 
 
 def copies(case: Case) -> AuditFinding:
@@ -45,7 +56,9 @@ def conflicts(case: Case) -> AuditFinding:
     return AuditFinding.from_condition(
         n_conflicts <= CONFLICT_SHARE * len(group),
         f"{n_conflicts} of {len(group)} rows",
-        "Equal training rows have equal labels.",
+        f"{format_count(n_conflicts, 'training row', ('equals', 'equal'))} another with another label."
+        if n_conflicts
+        else "Equal training rows have equal labels.",
         f"{n_conflicts} training rows equal another with another label, which no model can separate. Add inputs, "
         "or relabel.",
     )
@@ -62,7 +75,8 @@ def shift(case: Case) -> AuditFinding:
     return AuditFinding.from_condition(
         corrected >= SHIFT_P,
         p_value(corrected),
-        "Training and test rows have the same distribution, input by input.",
+        f"No input has a significantly different distribution in the {len(case.test)} test rows (at {SHIFT_P:g}, "
+        "corrected over the inputs).",
         f"Input {worst} has another distribution in the test rows. Scale both parts by the training rows alone.",
     )
 
@@ -82,25 +96,42 @@ def power(case: Case) -> AuditFinding:
 
 
 def gap(case: Case) -> AuditFinding:
-    """Check that the accuracy on training rows is not above that on test rows."""
+    """Check that the accuracy on training rows is at most five points above that on test rows.
+
+    Fisher's exact test on other rows decides that it is higher, and Newcombe's 95 % interval that it is not.
+    """
     if case.split_here:
         return not_applicable(
             "The test rows were drawn from the rows given. Give test= rows that did not train the circuit."
         )
-    train_accuracy = case.train_accuracy
-    test_accuracy = case.accuracy
-    error = (
-        sum(
-            accuracy.value * (1 - accuracy.value) / accuracy.total
-            for accuracy in (train_accuracy, test_accuracy)
-        )
-        ** 0.5
+    train = case.train_accuracy
+    test = case.accuracy
+    low, high = unpaired_interval(train, test)
+    figure = points_text(train.value - test.value, (low, high))
+    sentence = f"Accuracy on training rows {train}, on test rows {test}"
+    limit = f"{100 * MAX_GAP:.0f} points"
+    if high <= MAX_GAP:
+        return AuditFinding("holds", figure, f"{sentence}. The 95 % interval is below {limit}.")
+    if higher_p(train, test) < ALPHA:
+        remedy = "The circuit is overfitted. Use fewer weights or more rows."
+        return AuditFinding("issue", figure, f"{sentence}. {remedy}")
+    remedy = f"The 95 % interval includes {limit} and no difference. Give more test rows."
+    if low > 0:
+        remedy = f"The 95 % interval is above 0 and includes {limit}. Give more test rows."
+    return AuditFinding("inconclusive", figure, f"{sentence}. {remedy}")
+
+
+def unpaired_interval(first: Accuracy, second: Accuracy) -> tuple[float, float]:
+    """Return the 95 % interval of the difference of two accuracies on different rows (Newcombe 1998, method 10)."""
+    difference = first.value - second.value
+    (first_low, first_high), (second_low, second_high) = first.interval, second.interval
+    return (
+        difference - math.hypot(first.value - first_low, second_high - second.value),
+        difference + math.hypot(first_high - first.value, second.value - second_low),
     )
-    difference = train_accuracy.value - test_accuracy.value
-    sentence = f"Accuracy on training rows {train_accuracy}, on test rows {test_accuracy}"
-    return AuditFinding.from_condition(
-        difference - 1.96 * error <= MAX_GAP,
-        f"{100 * difference:+.1f} points",
-        f"{sentence}.",
-        f"{sentence}: the circuit is overfitted. Use fewer weights or more rows.",
-    )
+
+
+def higher_p(first: Accuracy, second: Accuracy) -> float:
+    """Return the one-sided p of Fisher's exact test that the first accuracy is not above the second one."""
+    counts = [[part.right, part.total - part.right] for part in (first, second)]
+    return float(stats.fisher_exact(counts, alternative="greater").pvalue)

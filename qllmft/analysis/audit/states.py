@@ -13,6 +13,7 @@ from qllmft.analysis.audit.case import AuditFinding, Case, Ints, not_applicable
 from qllmft.analysis.audit.circuit import Floats, expectations_of_states, without_instructions
 from qllmft.analysis.entanglement import rank_bounds
 from qllmft.analysis.least_bond import state_bonds, truncate_states
+from qllmft.counts import format_count
 from qllmft.parameter_names import parameter_names_text
 
 MAX_ROWS = 256  # test rows of the least bond
@@ -146,7 +147,9 @@ def collisions(case: Case) -> AuditFinding:
     return AuditFinding.from_condition(
         rows <= MAX_COLLISION_SHARE * len(kernel),
         f"{rows} of {len(kernel)} rows",
-        "Different training rows have different states.",
+        f"{format_count(rows, 'training row', ('has', 'have'))} the state of a different row."
+        if rows
+        else "Different training rows have different states.",
         f"{rows} training rows have the state of a different row, such as angles that differ by 2π. Scale the inputs "
         "into one period, and encode all of them.",
     )

@@ -9,7 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
 from qllmft.inference import Predictor
-from qllmft.inference.evaluation import LabelledTexts, texts_of_run
+from qllmft.inference.evaluation import LabelledTexts
+from qllmft.inference.run_texts import texts_of_run
 from qllmft.report import render_report
 from qllmft.run import RunFolder
 from qllmft.run.setup import SharedInputs

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from qllmft.config.presets import load_preset, preset_names
 from qllmft.heads import devices
 from qllmft.inference import Predictor
-from qllmft.inference.evaluation import texts_of_run
+from qllmft.inference.run_texts import texts_of_run
 from qllmft.run import RunFolder
 from qllmft.tasks.accuracy import TextDifference
 from qllmft.templates import describe

@@ -15,7 +15,7 @@ from qllmft.embed import embed
 from qllmft.embed.embedder import pair_vectors
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
-from qllmft.inference.evaluation import texts_of_run
+from qllmft.inference.run_texts import texts_of_run
 
 pytestmark = pytest.mark.usefixtures("few_penalties")
 

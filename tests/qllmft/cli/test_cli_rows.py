@@ -18,7 +18,7 @@ from stopped_runs import without_seconds
 import qllmft
 from qllmft.config import RunConfig
 from qllmft.inference import Predictor
-from qllmft.inference.evaluation import texts_of_run
+from qllmft.inference.run_texts import texts_of_run
 from qllmft.run.lock import sole_use
 
 TEXTS = ["a good and lovely film", "an awful , dull plot"]

@@ -9,7 +9,7 @@ from small_texts import BAD, GOOD
 from trained_run import Trained
 
 from qllmft.inference import Predictor
-from qllmft.inference.evaluation import texts_of_run
+from qllmft.inference.run_texts import texts_of_run
 
 pytestmark = pytest.mark.usefixtures("few_penalties")
 

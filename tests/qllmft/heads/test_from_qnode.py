@@ -167,7 +167,7 @@ def test_products_of_arguments_have_the_values_and_gradients_of_default_qubit():
         (by_value, BackendError, "cannot be captured: TypeError: a symbol has no value to compare"),
         (of_torch, BackendError, "functions of torch, belong in front of the layer"),
         (probabilities, BackendError, "returns ProbabilityMP, expected expectation values"),
-        (unread, BackendError, r"does not read argument0\[0\]"),
+        (unread, BackendError, r"does not read inputs\[0\]"),
     ],
 )
 def test_what_cannot_be_captured_is_refused(function, error, message):

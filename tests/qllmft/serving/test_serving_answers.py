@@ -9,7 +9,7 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 from sklearn.metrics.pairwise import cosine_similarity
 
 import qllmft
-from qllmft.inference.evaluation import texts_of_run
+from qllmft.inference.run_texts import texts_of_run
 from qllmft_backends import create
 
 TEXTS = ["a good film", "an awful plot", "the very dull ending", "<b>great</b> & fine"]

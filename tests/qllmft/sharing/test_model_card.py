@@ -244,7 +244,7 @@ def test_a_branch_and_a_pull_request_of_the_hub(cli, monkeypatch, tmp_path):
     assert [name for name, _ in asked] == ["create_repo", "create_branch", "upload_folder"]
     assert asked[1][1]["branch"] == asked[2][1]["revision"] == "v2"
     assert asked[2][1]["create_pr"] is True
-    assert saved == [{"license": "mit", "languages": ("en",), "base_model": None}]
+    assert saved == [{"min_texts": 5, "license": "mit", "languages": ("en",), "base_model": None}]
     assert cli("push", GOLDEN, "ann/films")[0] == "of the commit\n"
 
 
