@@ -87,6 +87,14 @@ def test_open_document_is_read(tmp_path):
     assert [*read_texts(FileBytes("x.ods", path.read_bytes()), "text")] == texts_of(path)
 
 
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("qllmft.data.content.find_spec", lambda name: None)
+    (tmp_path / "x.xlsx").write_bytes(pack_workbook(""))
+    assert "needs the package python-calamine: pip install python-calamine. Or save" in refusal(
+        tmp_path / "x.xlsx"
+    )
+
+
 @excel
 def test_cells_are_what_a_person_sees(tmp_path):
     from openpyxl import Workbook
