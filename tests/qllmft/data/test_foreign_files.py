@@ -217,6 +217,12 @@ def test_a_list_of_many_labels_is_refused(tmp_path):
     )
 
 
+def test_a_long_list_as_text_is_refused(tmp_path):
+    path = write_lines(tmp_path / "x.tsv", "text\tlabel", f"a\t['b', {'1, ' * 7_000}]", "b\t['c']")
+    said = "the labels have 21,007 characters, expected at most 20,000"
+    assert said in refusal(path, task="multilabel")
+
+
 def test_no_module_of_the_current_folder_is_imported(tmp_path, monkeypatch):
     for name in (
         "gzip",
