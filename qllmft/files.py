@@ -122,8 +122,7 @@ def parse_json(text: str) -> Any:
 
     That is integers that are too large for a float, and halves of surrogate pairs.
     """
-    parse = partial(json.loads, parse_int=_integer, object_pairs_hook=unique_fields)
-    return _check_surrogates(_parse(parse, text), text)
+    return _check_surrogates(_parse(_DECODER.decode, text), text)
 
 
 def parse_json_at(text: str, start: int) -> tuple[Any, int]:

@@ -37,11 +37,11 @@ def limit_reading(size: int) -> ReadingLimits:
     """Return the limits for a file of ``size`` bytes.
 
     >>> limit_reading(0)
-    ReadingLimits(seconds=3, memory_bytes=400000000, output_bytes=60000000, rows=1000000)
+    ReadingLimits(seconds=3, memory_bytes=400000000, output_bytes=60000000, rows=200000)
     """
     return ReadingLimits(
         seconds=3 + size // 1_000_000,
         memory_bytes=min(400_000_000 + 10 * size, 2_000_000_000),
         output_bytes=min(60_000_000 + 20 * size, MAX_BYTES),
-        rows=min(1_000_000 + size, MAX_ROWS),
+        rows=min(200_000 + size // 2, MAX_ROWS),
     )

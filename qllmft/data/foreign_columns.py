@@ -13,6 +13,7 @@ from qllmft.data.formats import ContentError
 
 ROWS_AT_ONCE = 1_000
 _BUFFER_BYTES = 1_000_000
+_NS_PER_US = 1_000
 
 
 def write_columns(
@@ -120,7 +121,7 @@ class _Column:
         elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
             self._compare(pc.list_value_length(column), MAX_COLUMNS, "values")
         elif pa.types.is_timestamp(kind) and kind.unit == "ns":
-            column = _in_microseconds(column)
+            return _times(column)
         elif pa.types.is_duration(kind) and kind.unit == "ns":
             column = column.cast(pa.duration("us"), safe=False)
         cells = self._to_python(column)
@@ -145,19 +146,22 @@ class _Column:
         for place in range(len(column)):
             try:
                 column[place].as_py()
-            except (OverflowError, ValueError) as error:
+            except (OverflowError, ValueError):
                 raise ContentError(
-                    f", row {self._first + place}: the value of {self._name!r} is out of range ({error}). Correct it, "
-                    "or leave the row out."
+                    f", row {self._first + place}: {self._name!r} is a time out of range, expected years from 1 to "
+                    "9999. Correct it, or leave the row out."
                 ) from None
         raise ContentError(f"{self._place}: a value is out of range.")
 
 
-def _in_microseconds(column: Any) -> Any:
-    """Return times as far as Python has them, and as text if they have nanoseconds."""
+def _times(column: Any) -> list[Any]:
+    """Return times as far as Python has them, and those with nanoseconds as text."""
     import pyarrow as pa
 
-    try:
-        return column.cast(pa.timestamp("us", column.type.tz))
-    except pa.ArrowInvalid:
-        return column.cast(pa.string())
+    times = column.cast(pa.timestamp("us", column.type.tz), safe=False).to_pylist()
+    texts = column.cast(pa.string()).to_pylist()
+    numbers = column.cast(pa.int64()).to_pylist()
+    return [
+        text if number is not None and number % _NS_PER_US else time
+        for time, text, number in zip(times, texts, numbers, strict=True)
+    ]

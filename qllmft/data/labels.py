@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
 from qllmft.counts import format_count
-from qllmft.data.bounds import MAX_LABEL
+from qllmft.data.bounds import MAX_LABEL, MAX_LIST
 from qllmft.data.cells import is_blank, is_number, label_text, values_in
 from qllmft.data.corpus import Findings, join_first
 from qllmft.data.label_names import joined_labels, lists_as_text, similar_labels, with_counts
@@ -355,6 +355,10 @@ def _check_indices(labels: Iterable[str], names: Sequence[str], config: DataConf
 def _labels_in(cell: Any, place: str, config: DataConfig) -> list[str]:
     """Return the labels in a cell with a list, or with a text that a separator divides."""
     values = values_in(cell, config.label_separator)
+    if values is None and isinstance(cell, str) and len(cell) > MAX_LIST:
+        raise UserError(
+            f"{place}: the labels have {len(cell):,} characters, expected at most {MAX_LIST:,}. Are the columns right?"
+        )
     if values is None:
         raise UserError(
             f"{place}: the labels are {str(cell)[:40]!r}, expected a list. Name the character between labels with "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 from qllmft.data.bounds import MAX_LINE
@@ -17,6 +17,7 @@ from qllmft.files import parse_json
 
 ABSENT = object()  # cell of a record without the field
 _MAX_ABSENT = 10_000  # records without a column that each must have
+_MAX_FORMS = 1_000  # sets of fields whose columns are looked up once
 _MAX_DEPTH = 20  # of a field that an error names
 _MAX_NAME = 200  # characters of its path
 
@@ -32,6 +33,7 @@ class RecordTable:
         with file.lines() as opened:
             self._is_list = _first_character(opened) == "["
         self._names: dict[str, None] = {}  # of fields, in their order
+        self._names_by_fields: dict[tuple[str, ...], list[str | None]] = {}
         self._record: dict[str, Any] = {}  # the one that was read last
 
     @property
@@ -55,7 +57,7 @@ class RecordTable:
             if not record.keys() <= self._names.keys():
                 self._names.update(dict.fromkeys(record))
                 check_columns(len(self._names), self.file.path)
-            cells = [_value(record, column) for column in self.columns_read]
+            cells = self._cells(record)
             if absent:
                 if n_records == _MAX_ABSENT:
                     break
@@ -70,6 +72,19 @@ class RecordTable:
         if absent and (self._names or n_records):
             missing = next(column for column in self.columns.required if column in absent)
             raise self.no_column(missing)
+
+    def _cells(self, record: dict[str, Any]) -> list[Any]:
+        """Return the fields of a record in the order of the columns."""
+        fields = tuple(record)
+        names = self._names_by_fields.get(fields)
+        if names is None:
+            names = [_field_name(column, fields) for column in self.columns_read]
+            if len(self._names_by_fields) < _MAX_FORMS:
+                self._names_by_fields[fields] = names
+        return [
+            _value(record, column) if name is None else record.get(name, ABSENT)
+            for column, name in zip(self.columns_read, names, strict=True)
+        ]
 
     def _check_is_record(self) -> None:
         """Raise UserError if the only record has the texts of all rows, as pandas writes a table by default."""
@@ -158,6 +173,15 @@ def _no_object(value: Any, where: str) -> UserError:
     return UserError(
         f"{where}: {type(value).__name__}, expected an object with a field per column."
     )
+
+
+def _field_name(column: str, fields: Sequence[str]) -> str | None:
+    """Return the name of the field that a column is in all records of some fields, or None if it is a nested one."""
+    if column in fields:
+        return column
+    if "." in column:
+        return None
+    return next((name for name in fields if plain(name) == plain(column)), column)
 
 
 def _value(record: dict[str, Any], column: str) -> Any:

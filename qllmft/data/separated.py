@@ -144,10 +144,8 @@ class SeparatedTable:
         size = 0
         while count % 2 and len(closing_lines) < _MAX_CLOSING and size < MAX_LINE:
             line = next(lines, "")
-            if not line:
-                break
             closing_lines.append(line)
-            size += len(line)
+            size += len(line) or MAX_LINE
             count += line.count(grammar.quote)
         return "".join(closing_lines)
 

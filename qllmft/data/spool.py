@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 import weakref
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from qllmft.errors import UserError
 
@@ -37,7 +37,7 @@ class _Reader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any, /) -> int:
         self._spool.file.seek(self._place)
         content = self._spool.file.read(len(buffer))
         buffer[: len(content)] = content

@@ -12,7 +12,7 @@ from qllmft.config import DataConfig
 from qllmft.data import Corpus, read_corpus
 from qllmft.errors import UserError
 
-HAS_EXCEL = find_spec("openpyxl") is not None
+HAS_EXCEL = all(map(find_spec, ("openpyxl", "python_calamine")))
 FORMATS = (".tsv", ".csv", ".jsonl", ".parquet", ".txt", ".json", *([".xlsx"] if HAS_EXCEL else []))
 
 

@@ -15,7 +15,7 @@ from qllmft.data.texts import read_texts
 PAIRS = [(f"a {word} film, {i}", i % 2) for i, word in enumerate(["fine", "dull", "good", "bad"])]
 TEXTS = [text for text, _ in PAIRS]
 CSV = "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in PAIRS)
-excel = pytest.mark.skipif(not HAS_EXCEL, reason="pip install '.[excel]'")
+excel = pytest.mark.skipif(not HAS_EXCEL, reason="pip install openpyxl python-calamine")
 
 
 def assert_read(path, said):

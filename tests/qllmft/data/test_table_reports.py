@@ -189,7 +189,7 @@ def test_names_that_do_not_fit_the_lines_are_refused(tmp_path, lines, names, mes
     assert message in refusal(path, column_names=names)
 
 
-@pytest.mark.skipif(not HAS_EXCEL, reason="pip install '.[excel]'")
+@pytest.mark.skipif(not HAS_EXCEL, reason="pip install openpyxl python-calamine")
 def test_a_sheet_without_names_of_columns_is_read_by_those_that_are_given(tmp_path):
     from openpyxl import Workbook
 

@@ -28,7 +28,7 @@ def parquet():
 
 
 def sheet():
-    openpyxl = pytest.importorskip("openpyxl", reason="pip install '.[excel]'")
+    openpyxl = pytest.importorskip("openpyxl", reason="pip install openpyxl python-calamine")
     book = openpyxl.Workbook()
     for row in [["id", "review"], *[[i, text] for i, text in enumerate(TEXTS)]]:
         book.active.append(row)

@@ -1,0 +1,56 @@
+"""Read the files that are named on the standard input, each in a fork, and write what it took as a line of JSON."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd  # noqa: F401 - before the forks
+
+from qllmft.config import DataConfig
+from qllmft.data import read_corpus
+from qllmft.data.texts import read_texts
+from qllmft.errors import UserError
+
+
+def outcome(path: str) -> str:
+    """Return ``read``, or the message of the error, and the processor time of each way to read a file, as JSON."""
+    messages = []
+    seconds = []
+    for read in (
+        lambda: read_corpus(DataConfig(source=path)),
+        lambda: read_corpus(DataConfig(source=path, task="multilabel", label_separator=";")),
+        lambda: sum(1 for _ in read_texts(Path(path), "text")),
+    ):
+        start = spent()
+        try:
+            read()
+        except UserError as error:
+            messages.append(f"refused: {error}")
+        except BaseException as error:
+            messages.append(f"raw: {error!r:.300}")
+        else:
+            messages.append("read")
+        seconds.append(spent() - start)
+    return json.dumps({"messages": messages, "seconds": seconds})
+
+
+def spent() -> float:
+    """Return the processor time of this process and of its children that have ended."""
+    return sum(os.times()[:4])
+
+
+for line in sys.stdin:
+    receiver, sender = os.pipe()
+    process = os.fork()
+    if not process:
+        os.write(sender, outcome(line.rstrip("\n")).encode()[:60_000])
+        os._exit(0)
+    os.close(sender)
+    with os.fdopen(receiver, "rb") as answer:
+        messages = answer.read().decode()
+    _, status, usage = os.wait4(process, 0)
+    facts = json.loads(messages or '{"messages": [], "seconds": []}')
+    facts |= {"status": status, "megabytes": usage.ru_maxrss / 1_000}
+    sys.stdout.write(f"{json.dumps(facts)}\n")
+    sys.stdout.flush()
