@@ -91,7 +91,8 @@ class Uploads:
             },
         }
         answer = Spool()
-        with ExitStack() as on_failure, Spool().file as exchange:
+        notes = Spool()
+        with ExitStack() as on_failure, notes.file as exchange:
             on_failure.enter_context(answer.file)
             exchange.write(json.dumps(settings).encode())
             exchange.flush()

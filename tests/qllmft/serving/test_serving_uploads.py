@@ -31,7 +31,8 @@ async def stays():
 async def read_async(content, name="a.txt", leaving=stays, reader=None, **limits):
     """Return the answer about a file in a process with limits."""
     reader = reader or uploads.Uploads(RequestLimits(**limits))
-    with uploads.Spool().file as file:
+    content_file = uploads.Spool()
+    with content_file.file as file:
         file.write(content)
         file.flush()
         answer = await reader.read(file, name, TEXTS, leaving())
