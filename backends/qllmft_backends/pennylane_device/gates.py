@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import pennylane as qp
 from pennylane.ops.functions import bind_new_parameters
-from pennylane.resource import Resources, ResourcesOperation
+
+try:
+    from pennylane.resource import ResourcesOperation
+except ImportError:  # from 0.46 on, PennyLane counts the gates of a decomposition itself
+    from pennylane.operation import Operation as ResourcesOperation
 
 # Qiskit's gate of each operation without angles, and with one
 _FIXED_GATES = {
@@ -115,8 +119,10 @@ class GateSequence(ResourcesOperation):  # type: ignore[misc]
             for name, places in self.hyperparameters["gates"]
         ]
 
-    def resources(self) -> Resources:
-        """Return the numbers of the gates, which PennyLane's tracker records."""
+    def resources(self) -> Any:
+        """Return the numbers of the gates, which the tracker of PennyLane before 0.46 records."""
+        from pennylane.resource import Resources
+
         gates = self.hyperparameters["gates"]
         return Resources(
             num_wires=len(self.wires),

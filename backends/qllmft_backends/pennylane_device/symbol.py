@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import autoray
 import numpy as np
 from qiskit.circuit import ParameterExpression
 
-Expression = ParameterExpression | float
+Expression: TypeAlias = Any  # a `ParameterExpression`, or a number that it became
 
 
 class Symbol:
@@ -21,6 +21,9 @@ class Symbol:
     """
 
     __array_priority__ = -1.0  # arrays calculate element by element
+    dtype = np.dtype(object)  # which PennyLane 0.46 asks an angle for, as it does for the shape
+    shape: tuple[int, ...] = ()
+    ndim = 0
 
     def __init__(self, expression: Expression) -> None:
         self.expression = expression
@@ -36,7 +39,7 @@ class Symbol:
         """Refuse a decision by a value."""
         raise TypeError("a symbol has no value to compare")
 
-    __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__  # type: ignore[assignment]
+    __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__
     __hash__ = object.__hash__
 
     def __neg__(self) -> Symbol:

@@ -84,7 +84,7 @@ def parse_counts(counts: Any, n_bits: int) -> Counts:
                 f"the answer has {number} shots of an outcome, expected a whole number. Probabilities are no counts. "
                 f"{_NOT_USED}"
             )
-        parsed[_parse_outcome(outcome, n_bits)] += int(number)
+        parsed[_parse_outcome(outcome, n_bits)] += round(float(number))
     return dict(parsed)
 
 
