@@ -96,10 +96,13 @@ def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
 
 
 def _published_accuracy(sweep: Sweep, config: RunConfig) -> float | None:
-    """Return the paper's best accuracy of its sweep with the head of a configuration, in percent."""
-    for value in (
-        paper_numbers().values_for("accuracy") if TASKS[config.data.task].one_label else ()
-    ):
+    """Return the paper's best accuracy of its sweep with the head of a configuration, in percent.
+
+    None stands beside a configuration on other texts than the paper's.
+    """
+    paper = paper_numbers()
+    comparable = TASKS[config.data.task].one_label and paper.names(config.data.source)
+    for value in paper.values_for("accuracy") if comparable else ():
         if value.sweep == f"Table {sweep.space.table}" and value.preset is not None:
             names = find_differing(config, load_preset(value.preset).config())
             if {n for n in names if n.startswith(("model.", "noise."))} <= {"model.batch_norm"}:
