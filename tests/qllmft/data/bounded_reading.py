@@ -40,17 +40,23 @@ def spent() -> float:
     return sum(os.times()[:4])
 
 
-for line in sys.stdin:
-    receiver, sender = os.pipe()
-    process = os.fork()
-    if not process:
-        os.write(sender, outcome(line.rstrip("\n")).encode()[:60_000])
-        os._exit(0)
-    os.close(sender)
-    with os.fdopen(receiver, "rb") as answer:
-        messages = answer.read().decode()
-    _, status, usage = os.wait4(process, 0)
-    facts = json.loads(messages or '{"messages": [], "seconds": []}')
-    facts |= {"status": status, "megabytes": usage.ru_maxrss / 1_000}
-    sys.stdout.write(f"{json.dumps(facts)}\n")
-    sys.stdout.flush()
+def serve() -> None:
+    """Read each file in a fork."""
+    for line in sys.stdin:
+        receiver, sender = os.pipe()
+        process = os.fork()
+        if not process:
+            os.write(sender, outcome(line.rstrip("\n")).encode()[:60_000])
+            os._exit(0)
+        os.close(sender)
+        with os.fdopen(receiver, "rb") as answer:
+            messages = answer.read().decode()
+        _, status, usage = os.wait4(process, 0)
+        facts = json.loads(messages or '{"messages": [], "seconds": []}')
+        facts |= {"status": status, "megabytes": usage.ru_maxrss / 1_000}
+        sys.stdout.write(f"{json.dumps(facts)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    serve()

@@ -291,6 +291,7 @@ def test_an_interruption_ends_the_process(tmp_path, monkeypatch):
     started = tmp_path / "started"
     code = f"open({str(started)!r}, 'w').write(str(__import__('os').getpid())); import time; time.sleep(60)"
     script = (
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # else a shell may ignore it
         "from qllmft.data import foreign_files\nfrom qllmft.data.file_bytes import FileBytes\n"
         f"foreign_files._READER_CODE = {code!r}\nforeign_files.read_foreign(FileBytes('x', b'a'))"
     )
