@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from qiskit import QuantumCircuit
 
 from qllmft_backends.errors import BackendError
@@ -109,7 +110,7 @@ class _CheckCircuit:
         """Return the circuit as it is sent."""
         known_answer = known_answer_circuit(self._n_qubits, self._answer)
         compiled = compile_circuit(known_answer, self._machine.target, self._options)
-        (bound_circuit,) = compiled.bind([[]], [KNOWN_ANSWER_NAME])
+        (bound_circuit,) = compiled.bind(np.empty((1, 0)), [KNOWN_ANSWER_NAME])
         return bound_circuit
 
     def compare(self, counts: Counts) -> None:
