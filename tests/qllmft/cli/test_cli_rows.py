@@ -236,7 +236,6 @@ def test_the_report_of_folds_needs_all_of_them_and_explains_no_text(folds, cli, 
         "predict FOLDER text",
         "explain FOLDER text",
         "push FOLDER me/mine",
-        "runs --compare FOLDER FOLDER",
     ]
     + [f"{name} FOLDER" for name in ("evaluate", "serve", "export", "verify", "analyse", "info")],
 )
