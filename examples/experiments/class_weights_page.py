@@ -21,7 +21,7 @@ Row = dict[str, Any]
 def balanced_accuracy(row: Row, model: str, test: Sequence[int]) -> float:
     """Return a model's balanced accuracy on the test texts, in %."""
     shares = [right / total for right, total in zip(row["right"][model], test, strict=True)]
-    return 100 * sum(shares) / len(shares)
+    return float(100 * sum(shares) / len(shares))
 
 
 def natural_accuracy(row: Row, model: str, test: Sequence[int]) -> float:

@@ -133,5 +133,5 @@ def unpaired_interval(first: Accuracy, second: Accuracy) -> tuple[float, float]:
 
 def higher_p(first: Accuracy, second: Accuracy) -> float:
     """Return the one-sided p of Fisher's exact test that the first accuracy is not above the second one."""
-    counts = [[part.right, part.total - part.right] for part in (first, second)]
+    counts = np.array([[part.right, part.total - part.right] for part in (first, second)])
     return float(stats.fisher_exact(counts, alternative="greater").pvalue)
