@@ -116,7 +116,9 @@ def open_table(
     longest = bounds.MAX_BYTES if suffix == ".json" else longest  # which may be one line
     content = read_content(path, columns.all, most=most, longest=longest)
     if isinstance(content, ForeignContent):
-        return _TABLES[content.kind](path, content, columns)
+        if content.kind == "parquet":
+            return ParquetTable(path, content, columns)
+        return SheetTable(path, content, columns)
     suffix = _ALIASES.get(suffix, suffix)
     if not suffix and columns.names:
         suffix = ".txt"
@@ -172,9 +174,6 @@ def _cells(kind: str, values: list[Any], codes: Sequence[int | None] = ()) -> li
     if kind == "cells":
         return values
     return [None if code is None else values[code] for code in codes]
-
-
-_TABLES = {"workbook": SheetTable, "parquet": ParquetTable}
 
 
 def read_table(
