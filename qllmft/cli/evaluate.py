@@ -73,8 +73,9 @@ def evaluate(
     commas, make one table.
 
     Args:
-        data: Labelled texts: a table (.csv, .tsv, .txt, .xlsx, .json, .jsonl, .parquet, or .gz of one) or a folder of
-            splits. Or the name of a data set on the hub, or 'reviews' (embedded). [default: the run's own test set]
+        data: Labelled texts: a table (.csv, .tsv, .txt, .xlsx, .ods, .json, .jsonl, .parquet, or .gz of one) or a
+            folder of splits. Or the name of a data set on the hub, or 'reviews' (embedded). [default: the run's own
+            test set]
         split: Split of --data to evaluate on. [default: test if it has one, else all]
         label_column: Column of the labels. [default: the run's]
         sample: Evaluate on this many texts, drawn at random with --sample-seed.

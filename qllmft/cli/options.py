@@ -80,8 +80,9 @@ class DataOptions:
     """Options of `qllmft train`, `study` and `sweep` about texts, splits and body.
 
     Attributes:
-        data: A table (.csv, .tsv, .txt, .xlsx, .json, .jsonl, .parquet, or .gz of one) or a folder of splits (train,
-            validation, test). Or the name of a data set on the hub, or 'reviews' (embedded). [default: the preset's]
+        data: A table (.csv, .tsv, .txt, .xlsx, .ods, .json, .jsonl, .parquet, or .gz of one) or a folder of splits
+            (train, validation, test). Or the name of a data set on the hub, or 'reviews' (embedded).
+            [default: the preset's]
         text_column: Column of the texts. [default: text]
         pair_column: Column of the second text, to learn from pairs of texts. [default: none]
         label_column: Column of the labels. [default: label]

@@ -77,7 +77,7 @@ def predict(
 
     Args:
         texts: Texts to classify, instead of --file. Two by two for a model of pairs.
-        file: File with one text per line, or a table: .csv, .tsv, .xlsx, .json, .jsonl, .parquet, or .gz of one.
+        file: File with one text per line, or a table: .csv, .tsv, .xlsx, .ods, .json, .jsonl, .parquet, or .gz of one.
             '-' is standard input.
         json: Print a JSON object per text, with all probabilities.
         jobs: Number of processes that embed the texts, each with its own language model. Several cache their

@@ -115,11 +115,14 @@ class Uploads:
     ) -> int:
         """Return the exit code of a process with three streams, which never outlives this call."""
         command, environment = python_command(_READER_CODE, _PACKAGES)
+        stdin, stdout, stderr = streams
         has_left = asyncio.ensure_future(leaving)
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
-                **dict(zip(("stdin", "stdout", "stderr"), streams, strict=True)),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
                 env=environment | {"TMPDIR": tempfile.gettempdir()},
                 start_new_session=True,  # a group, which ends as a whole
             )

@@ -1,13 +1,16 @@
 """Local data: every format gives the same corpus, from a file or a folder of splits."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
-from table_files import FORMATS, labelled, read, write_table
+from table_files import FORMATS, HAS_EXCEL, labelled, read, write_table
 
 from qllmft.data import SUFFIXES
 from qllmft.data.tables import WORKBOOKS
 from qllmft.errors import UserError
 
+GOLDEN = Path(__file__).parents[2] / "golden"
 EVERY_FORMAT = pytest.mark.parametrize("suffix", FORMATS)
 PAIRS = (
     ("a fine film", 1),
@@ -37,6 +40,16 @@ def test_a_file_is_one_split_with_its_texts_as_they_are(tmp_path, suffix):
     assert corpus.label_names == ("0", "1")
     assert corpus.splits["all"].texts == [text for text, _ in PAIRS]
     assert corpus.splits["all"].labels.tolist() == [label for _, label in PAIRS]
+
+
+@pytest.mark.skipif(not HAS_EXCEL, reason="pip install python-calamine")
+@pytest.mark.parametrize("suffix", [".xls", ".xlsb"])
+def test_workbooks_of_other_programs_are_read(suffix):
+    file = GOLDEN / f"reviews{suffix}"
+    assert read(file).splits["all"].texts == [f"Ein schöner Film {i} – naïve" for i in range(12)]
+    assert read(file).label_names == ("bad", "good")
+    targets = read(file, label_column="stars", task="regression").splits["all"].labels
+    assert targets.ravel().tolist() == [i % 5 + 0.5 if i % 3 else i % 5 for i in range(12)]
 
 
 @EVERY_FORMAT
