@@ -16,7 +16,7 @@ EXCEPTIONS = (
     "default-src 'none'; ",  # headers and programs
     "from qllmft_circuits.reader import main; main()",
     "from qllmft.data.foreign_reader import main; main()",
-    "import sys; sys.path[:] = ",
+    "import os, sys; os.chdir(os.sep); sys.path[:] = ",
 )
 
 

@@ -38,6 +38,10 @@ def audit(event, arguments):
         path = resolve(getattr(arguments[0], "co_filename", None))
     elif event in ("subprocess.Popen", "os.exec", "os.posix_spawn"):
         path = resolve(arguments[0])
+        if event == "subprocess.Popen" and "-I" in arguments[1]:  # which reads no sitecustomize
+            variables = {name: os.environ[name] for name in ("TRAP_FOLDER", "TRAP_LOG", "TRAP_HOOK")}
+            start = f"import os; os.environ.update({variables!r}); exec(open(os.environ['TRAP_HOOK']).read()); "
+            arguments[1][-1] = start + arguments[1][-1]
         report("starts", repr(arguments[1]))
     else:
         return
@@ -124,6 +128,7 @@ class TrapFolder:
             "PYTHONPATH": str(self.hooks),
             "TRAP_FOLDER": str(self.path),
             "TRAP_LOG": str(self.log),
+            "TRAP_HOOK": str(self.hooks / "sitecustomize.py"),
             "HF_HUB_OFFLINE": "1",
             "WANDB_MODE": "offline",
         }
