@@ -201,7 +201,9 @@ class QuantumHead(nn.Module):
                 f"data and weights name the parameters {[*data_names, *weight_names]}, expected each of the circuit's "
                 f"once: {list(by_name)}."
             )
-        operators = measured_operators(circuit, observables, interpret, output_shape)
+        operators: Sequence[SparsePauliOp] = measured_operators(
+            circuit, observables, interpret, output_shape
+        )
         circuit, operators = undo_layout(circuit, operators)
         head = cls.__new__(cls)
         initial = initial_angles(len(weights), generator)
