@@ -91,7 +91,9 @@ def head_remedy(label: str, thing: Any) -> str:
 def check_head(label: str, head: Any, names: Iterable[str]) -> None:
     """Raise UserError unless what a baseline's ``make`` returned has the names of a head."""
     # a property of a head may have no value before it is fitted
-    missing_names = [name for name in names if not (hasattr(type(head), name) or hasattr(head, name))]
+    missing_names = [
+        name for name in names if not (hasattr(type(head), name) or hasattr(head, name))
+    ]
     if missing_names or isinstance(head, type):
         lack = f" without {', '.join(missing_names)}" if missing_names else ""
         raise UserError(
