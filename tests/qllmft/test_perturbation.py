@@ -9,24 +9,29 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
 FOLDER = ROOT / "tests" / "perturbation"
 sys.path.append(str(FOLDER))
 
 from last_bits import NOISE, VARIABLE, perturb  # noqa: E402
 
-DRAWN = """
-import sys
-import numpy, torch
-from qllmft.config import BodyConfig
-from qllmft.embed import Body
-from qllmft.heads import initial_angles, linear, quantum
 
-generator = torch.Generator().manual_seed(0)
-layer = linear(8, 8, generator)
-weights = [layer.weight, layer.bias, initial_angles(8, generator), quantum.initial_angles(8, generator)]
-vectors = Body(BodyConfig(model=sys.argv[1], device="cpu")).encode(["a good film"])
-numpy.savez(sys.argv[2], *(weight.detach().numpy() for weight in weights), vectors)
-"""
+def draw(body_folder):
+    """Return drawn weights, and the embedding of a text."""
+    import torch
+
+    from qllmft.config import BodyConfig
+    from qllmft.embed import Body
+    from qllmft.heads import initial_angles, linear, quantum
+
+    generator = torch.Generator().manual_seed(0)
+    layer = linear(8, 8, generator)
+    angles = [initial_angles(8, generator), quantum.initial_angles(8, generator)]
+    weights = [weight.detach().numpy() for weight in (layer.weight, layer.bias, *angles)]
+    return [
+        *weights,
+        Body(BodyConfig(model=str(body_folder), device="cpu")).encode(["a good film"]),
+    ]
 
 
 def test_noise_is_small_follows_the_seed_and_spares_zeros():
@@ -41,22 +46,20 @@ def test_noise_is_small_follows_the_seed_and_spares_zeros():
     np.testing.assert_array_equal(perturb(vectors[3:4], 1)[0], perturb(vectors, 1)[3])
 
 
-def draw(body, file, **changes):
-    """Return weights and embeddings of another process."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [sys.executable, "-c", DRAWN, str(body), str(file)]
-    subprocess.run(command, env=environment | changes, check=True)
-    with np.load(file) as arrays:
-        return list(arrays.values())
-
-
 def test_a_process_that_a_test_starts_has_the_noise(tiny_body, tmp_path):
-    plain = draw(tiny_body, tmp_path / "plain.npz")
+    file = tmp_path / "noise.npz"
+    code = (
+        f"import sys; sys.path.append({str(HERE)!r}); import numpy, test_perturbation; "
+        f"numpy.savez({str(file)!r}, *test_perturbation.draw({str(tiny_body)!r}))"
+    )
     setting = {"PYTHONPATH": str(FOLDER), VARIABLE: "7"}
-    perturbed = draw(tiny_body, tmp_path / "noise.npz", **setting)
-    for first, second in zip(plain, perturbed, strict=True):
+    subprocess.run([sys.executable, "-c", code], env=os.environ | setting, check=True)
+    with np.load(file) as arrays:
+        noisy_values = list(arrays.values())
+    # this process has noise of its own where the suite is tested with another seed
+    for first, second in zip(draw(tiny_body), noisy_values, strict=True):
         assert (first != second).any()
-        np.testing.assert_allclose(first, second, rtol=3 * NOISE, atol=NOISE)
+        np.testing.assert_allclose(first, second, rtol=6 * NOISE, atol=2 * NOISE)
 
 
 def test_all_settings_of_the_makefile_are_tried():

@@ -131,7 +131,7 @@ def large_adapter(folder):
 
 
 LARGE_MODELS = {
-    "layers 10,000": edited(("model", "main_layers", 10_000)),
+    "layers 10,000": edited(("model", "start", "random"), ("model", "main_layers", 10_000)),
     "layers 1,200": edited(("model", "start", "random"), ("model", "main_layers", 1_200)),
     "qubits 30": edited(("model", "encoder_qubits", 30)),
     "support vectors": edited(("kernel", "support", 200_000), ("dimension", 10_000)),
