@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -46,6 +47,7 @@ def test_noise_is_small_follows_the_seed_and_spares_zeros():
     np.testing.assert_array_equal(perturb(vectors[3:4], 1)[0], perturb(vectors, 1)[3])
 
 
+@pytest.mark.slow
 def test_a_process_that_a_test_starts_has_the_noise(tiny_body, tmp_path):
     file = tmp_path / "noise.npz"
     code = (

@@ -1,4 +1,7 @@
-"""Read the files that are named on the standard input, each in a fork, and write what it took as a line of JSON."""
+"""Read the files that are named on the standard input, each in a fork, and write what it took as a line of JSON.
+
+A line has the places of the ways to read it, such as 02, a blank and the path.
+"""
 
 import json
 import os
@@ -13,15 +16,16 @@ from qllmft.data.texts import read_texts
 from qllmft.errors import UserError
 
 
-def outcome(path: str) -> str:
+def outcome(places: str, path: str) -> str:
     """Return ``read``, or the message of the error, and the processor time of each way to read a file, as JSON."""
     messages = []
     seconds = []
-    for read in (
+    ways = (
         lambda: read_corpus(DataConfig(source=path)),
         lambda: read_corpus(DataConfig(source=path, task="multilabel", label_separator=";")),
         lambda: sum(1 for _ in read_texts(Path(path), "text")),
-    ):
+    )
+    for read in (ways[int(place)] for place in places):
         start = spent()
         try:
             read()
@@ -46,7 +50,7 @@ def serve() -> None:
         receiver, sender = os.pipe()
         process = os.fork()
         if not process:
-            os.write(sender, outcome(line.rstrip("\n")).encode()[:60_000])
+            os.write(sender, outcome(*line.rstrip("\n").split(" ", 1)).encode()[:60_000])
             os._exit(0)
         os.close(sender)
         with os.fdopen(receiver, "rb") as answer:
